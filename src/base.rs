@@ -1,0 +1,1 @@
+//! The ground: what every part may use and that is no part's own.

@@ -1,0 +1,20 @@
+//! Plain data that every part may speak of: tasks, their events, who asks, what is allowed.
+//!
+//! Nothing here does input or output, knows SQL, a protocol or V8. Serialised names are those of the public contract.
+
+mod event;
+mod id;
+mod principal;
+mod task;
+
+pub use event::{Event, EventKind, NewEvent};
+pub use id::{InvalidTaskId, TaskId};
+pub use principal::Principal;
+pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
+
+/// A JSON text that is forwarded as it is, never parsed further than needed.
+pub type RawJson = Box<serde_json::value::RawValue>;
+/// A JSON object.
+pub type JsonObject = serde_json::Map<String, serde_json::Value>;
+/// A moment in UTC; serialised as ISO 8601.
+pub type Timestamp = jiff::Timestamp;

@@ -1,0 +1,209 @@
+//! What lasts: tasks, their results, logs and events.
+//!
+//! Only this module knows SQL. A write is queued in the order of the calls and is durable once its [`Written`] resolves; a later
+//! write is never durable before an earlier one. Reads see every write whose `Written` has resolved.
+
+use std::path::PathBuf;
+
+use futures::future::BoxFuture;
+
+use crate::model::{Event, JsonObject, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage};
+
+/// Resolves when the write is durable, or says why it never will be. Dropping it does not take the write back.
+pub type Written<T = ()> = BoxFuture<'static, Result<T, StoreError>>;
+
+/// How long an idempotency key holds.
+pub const IDEMPOTENCY_HOURS: i64 = 24;
+/// Tasks in one page at the most.
+pub const LIST_MAX: u32 = 200;
+
+/// Keeps the record. Several callers may share one.
+pub trait Store: Send + Sync + 'static {
+    /// Records a task (status `queued`) and its events `task.created` and `task.queued`, unless the same caller used the same
+    /// idempotency key within [`IDEMPOTENCY_HOURS`].
+    fn create_task(&self, task: NewTask) -> Written<Created>;
+
+    /// Records a change of a task, its log lines and events, all or nothing. A task that has ended keeps its status, result and error:
+    /// then the write resolves to `Conflict` and nothing of it is kept.
+    fn change_task(&self, change: TaskChange) -> Written;
+
+    /// The task, if the workspace has it.
+    fn task<'a>(&'a self, workspace_id: &'a str, task: TaskId) -> BoxFuture<'a, Result<Option<Task>, StoreError>>;
+
+    /// A piece of the result's JSON text. `offset` and `limit` count bytes; the piece is cut to whole characters. None where there is
+    /// no such task in the workspace or it has no result.
+    fn result<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        task: TaskId,
+        offset: u64,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<Option<ResultPiece>, StoreError>>;
+
+    /// Tasks of a workspace, newest first.
+    fn tasks<'a>(&'a self, workspace_id: &'a str, filter: TaskFilter) -> BoxFuture<'a, Result<TaskPage, StoreError>>;
+
+    /// A task's events with a number above `after`, oldest first, at most `limit`.
+    fn events<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        task: TaskId,
+        after: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>>;
+
+    /// Ends every task that has not ended with status `failed` and this error; for the start of a server, before it takes work.
+    /// Returns how many.
+    fn fail_unfinished(&self, error: TaskError) -> Written<u64>;
+
+    /// Whether reads and writes work now.
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Waits until everything queued is durable and closes.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A task as it is first recorded.
+#[derive(Debug, Clone)]
+pub struct NewTask {
+    /// Its name.
+    pub task_id: TaskId,
+    /// The guest's source.
+    pub code: String,
+    /// The runtime that will run it.
+    pub runtime_id: String,
+    /// Milliseconds the code may run.
+    pub timeout_ms: u64,
+    /// The caller's own data.
+    pub metadata: Option<JsonObject>,
+    /// The workspace.
+    pub workspace_id: String,
+    /// The account.
+    pub account_id: String,
+    /// The caller's grouping.
+    pub session_id: Option<String>,
+    /// The program that asked.
+    pub client_id: String,
+    /// Now.
+    pub created_at: Timestamp,
+    /// The caller's key against doing it twice; unique within workspace and account.
+    pub idempotency_key: Option<String>,
+}
+
+/// What became of a creation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Created {
+    /// It is recorded.
+    New,
+    /// The key names this earlier task; nothing was recorded.
+    Existing(TaskId),
+}
+
+/// A change of one task. What is `None` or empty stays as it is.
+#[derive(Debug, Clone)]
+pub struct TaskChange {
+    /// Which task.
+    pub task_id: TaskId,
+    /// Its new status.
+    pub status: Option<TaskStatus>,
+    /// When its code began.
+    pub started_at: Option<Timestamp>,
+    /// How it ended; present exactly when `status` is terminal.
+    pub end: Option<TaskEnd>,
+    /// Appended to its history.
+    pub events: Vec<NewEvent>,
+}
+
+/// How a task ended.
+#[derive(Debug, Clone)]
+pub struct TaskEnd {
+    /// When.
+    pub completed_at: Timestamp,
+    /// 0, 1, 124, 126, 130 or 137.
+    pub exit_code: i32,
+    /// The result's JSON text, where the code returned; at most 64 MiB.
+    pub result: Option<RawJson>,
+    /// Why it did not complete.
+    pub error: Option<TaskError>,
+    /// All its console output.
+    pub logs: Logs,
+    /// What the caller should know.
+    pub warnings: Vec<String>,
+    /// What it used.
+    pub usage: Usage,
+}
+
+/// Which tasks to list. All given conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct TaskFilter {
+    /// Only of this status.
+    pub status: Option<TaskStatus>,
+    /// Only of this session.
+    pub session_id: Option<String>,
+    /// Only those whose metadata has each of these keys with an equal value, at the top level.
+    pub metadata: Option<JsonObject>,
+    /// At most so many, 1 to [`LIST_MAX`].
+    pub limit: u32,
+    /// From where the previous page ended.
+    pub cursor: Option<String>,
+}
+
+/// One page of tasks.
+#[derive(Debug, Clone)]
+pub struct TaskPage {
+    /// The tasks, newest first. Their `code` and `logs` are whole.
+    pub tasks: Vec<Task>,
+    /// Where the next page begins, if there is one. Opaque.
+    pub next_cursor: Option<String>,
+}
+
+/// A piece of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultPiece {
+    /// The piece.
+    pub text: String,
+    /// Where it begins, in bytes.
+    pub offset: u64,
+    /// Where the next one begins, if there is more.
+    pub next_offset: Option<u64>,
+    /// Length of the whole text in bytes.
+    pub total_bytes: u64,
+}
+
+/// Why the store could not.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Another server has the database open.
+    #[error("the database `{path}` is in use by another airlock server")]
+    InUse {
+        /// The database's file.
+        path: PathBuf,
+    },
+    /// It cannot be opened or brought to this version's schema.
+    #[error("the database `{path}` cannot be opened")]
+    Open {
+        /// The database's file.
+        path: PathBuf,
+        /// What failed.
+        #[source]
+        source: Source,
+    },
+    /// The task has ended, or was never there.
+    #[error("task `{0}` has ended")]
+    Conflict(TaskId),
+    /// The cursor is not one of ours.
+    #[error("`{0}` is not a cursor of this list")]
+    BadCursor(String),
+    /// More writes are queued than may be.
+    #[error("the store is busy: {0} writes are queued")]
+    Busy(usize),
+    /// The database failed.
+    #[error("the database failed")]
+    Database(#[source] Source),
+    /// It was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Something that went wrong below.
+pub type Source = Box<dyn std::error::Error + Send + Sync>;

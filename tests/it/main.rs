@@ -1,0 +1,3 @@
+//! Every integration test, in one binary: what a user sees, at a real boundary.
+
+mod support;

@@ -1,0 +1,1 @@
+//! What the tests share: a real server on a database of its own, real clients, upstreams that misbehave on demand.
