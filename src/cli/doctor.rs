@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     base::instance::Instance,
-    config::{Config, Transport},
+    config::{Config, Environment, ProcessEnvironment, Transport},
 };
 
 /// How one thing is.
@@ -83,7 +83,7 @@ fn engine() -> Check {
 
 /// The programs of the upstreams: missing ones are no reason not to start, but no tools will come from them.
 fn commands(config: &Config) -> Vec<Check> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = ProcessEnvironment.variables().remove("PATH").unwrap_or_default();
     let missing = config.upstreams.iter().filter_map(|upstream| {
         let Transport::Stdio { command, .. } = &upstream.transport else { return None };
         let found = match command.contains('/') {

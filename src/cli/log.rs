@@ -5,6 +5,8 @@ use std::io::IsTerminal;
 use clap::ValueEnum;
 use tracing_subscriber::{EnvFilter, fmt};
 
+use crate::config::{Environment, ProcessEnvironment};
+
 /// How log lines are written.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub enum LogFormat {
@@ -19,7 +21,7 @@ pub enum LogFormat {
 pub(super) fn init(format: LogFormat, serves: bool) {
     // Libraries speak of every request and frame at `info`, and of bodies below it.
     let default = if serves { "warn,airlock=info" } else { "error" };
-    let chosen = std::env::var("AIRLOCK_LOG").unwrap_or_else(|_| default.to_owned());
+    let chosen = ProcessEnvironment.variables().remove("AIRLOCK_LOG").unwrap_or_else(|| default.to_owned());
     let filter = EnvFilter::try_new(&chosen).unwrap_or_else(|_| EnvFilter::new(default));
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // A second call, in a test, keeps the first.
