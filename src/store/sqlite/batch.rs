@@ -22,10 +22,10 @@ pub(super) const RESULT_PART_BYTES: usize = 256 * 1024;
 
 const KEY_LIFE_NANOSECONDS: i64 = IDEMPOTENCY_HOURS * 3600 * 1_000_000_000;
 
-const BEGIN: &str = include_str!("sql/write_begin.sql");
-const END: &str = include_str!("sql/write_end.sql");
+pub(super) const BEGIN: &str = include_str!("sql/write_begin.sql");
+pub(super) const END: &str = include_str!("sql/write_end.sql");
 const WHOLE: &str = concat!(include_str!("sql/write_begin.sql"), include_str!("sql/write_end.sql"));
-const PART: &str = "INSERT INTO results (task, part, bytes)
+pub(super) const PART: &str = "INSERT INTO results (task, part, bytes)
     SELECT n, $2, $3 FROM tasks WHERE id = $1 AND completed_at IS NULL";
 
 /// One write.
@@ -111,14 +111,14 @@ pub(super) async fn commit(connection: &mut SqliteConnection, changes: &[&Change
             }
         }
     }
-    Ok(changes.iter().zip(&batch.late).map(|(change, late)| outcome(change, *late, &existing, &refused)).collect())
+    Ok(changes.iter().zip(&batch.lost).map(|(change, lost)| outcome(change, *lost, &existing, &refused)).collect())
 }
 
-fn outcome(change: &Change, late: bool, existing: &HashMap<TaskId, TaskId>, refused: &HashSet<TaskId>) -> Outcome {
+fn outcome(change: &Change, lost: bool, existing: &HashMap<TaskId, TaskId>, refused: &HashSet<TaskId>) -> Outcome {
     let task = change.task_id();
     match change {
         Change::Create(_) => existing.get(&task).map_or(Outcome::Done, |earlier| Outcome::Existing(*earlier)),
-        Change::Change(_) if late || refused.contains(&task) => Outcome::Conflict,
+        Change::Change(_) if lost || refused.contains(&task) => Outcome::Conflict,
         Change::Change(_) => Outcome::Done,
     }
 }
@@ -135,8 +135,9 @@ struct Batch<'a> {
     changes: Vec<ChangeRow<'a>>,
     events: Vec<EventRow<'a>>,
     parts: Vec<(TaskId, i64, &'a [u8])>,
-    /// By place in the batch: a change that comes after one that ends the same task. It loses in any case.
-    late: Vec<bool>,
+    /// By place in the batch: a change that comes before its task is recorded, or after another has ended it. Whatever the tables
+    /// hold, it is a conflict.
+    lost: Vec<bool>,
     /// By task: where its changes are gathered, how many events it has so far, whether it has ended.
     seen: HashMap<TaskId, Seen>,
 }
@@ -150,13 +151,20 @@ struct Seen {
 
 impl<'a> Batch<'a> {
     fn new(changes: &[&'a Change]) -> Self {
+        let created = |(place, change): (usize, &&Change)| match change {
+            Change::Create(task) => Some((task.task_id, place)),
+            Change::Change(_) => None,
+        };
+        let created: HashMap<_, _> = changes.iter().enumerate().filter_map(created).collect();
         let mut batch = Self::default();
-        for change in changes {
-            let late = match change {
+        for (place, change) in changes.iter().enumerate() {
+            let early = created.get(&change.task_id()).is_some_and(|created| place < *created);
+            let lost = match change {
                 Change::Create(task) => batch.create(task),
+                Change::Change(_) if early => true,
                 Change::Change(change) => batch.change(change),
             };
-            batch.late.push(late);
+            batch.lost.push(lost);
         }
         batch
     }

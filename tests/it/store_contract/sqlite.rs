@@ -9,11 +9,14 @@ use std::{
 };
 
 use airlock::{
-    model::{TaskId, TaskStatus},
-    store::{Created, SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
+    model::{EventKind, TaskId, TaskStatus, Timestamp},
+    store::{Created, NewTask, SqliteConfig, SqliteStore, Store, StoreError, Synchronous, TaskChange},
 };
+use futures::FutureExt;
+use proptest::prelude::*;
+use serde_json::json;
 
-use super::{Shared, end, limit, listed, new_task, recorded};
+use super::{Shared, change, end, event, limit, listed, new_task, recorded};
 
 mod contract {
     crate::store_contract::cases! {}
@@ -179,6 +182,73 @@ async fn a_full_database_refuses_and_keeps_what_it_acknowledged() {
     recorded(&all, new_task()).await;
 }
 
+#[tokio::test]
+async fn a_queue_that_is_full_refuses_at_once() {
+    // One thread and nothing awaited: the writer does not get to run, so all of it waits.
+    let opened = open().await;
+    let mut writes: Vec<_> = (0..10_000).map(|_| opened.store.create_task(new_task())).collect();
+    assert!(matches!(opened.store.create_task(new_task()).await, Err(StoreError::Busy(10_000))));
+    assert_eq!(writes.pop().unwrap().await.unwrap(), Created::New);
+    recorded(&opened.store(), new_task()).await;
+}
+
+#[tokio::test]
+async fn a_queue_is_bounded_in_bytes_too() {
+    let opened = open().await;
+    let large = |mib: usize| NewTask { code: "x".repeat(mib * 1024 * 1024), ..new_task() };
+    // One that is larger than the bound may wait alone. Nothing is awaited, so it does.
+    drop(opened.store.create_task(large(300)));
+    assert!(matches!(opened.store.create_task(large(1)).await, Err(StoreError::Busy(1))));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    /// Whatever happens to a few tasks, in batches of whatever size, SQLite answers as the store in memory does.
+    #[test]
+    fn any_history_reads_as_if_written_one_by_one(steps in prop::collection::vec((0usize..6, 0u8..7, any::<bool>()), 1..60)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(same_answers(&steps));
+    }
+}
+
+async fn same_answers(steps: &[(usize, u8, bool)]) {
+    let (folder, model) = (open().await, super::memory::MemoryStore::default());
+    let tasks: Vec<_> = (0..6).map(|n| NewTask { idempotency_key: (n > 3).then(|| "key".into()), ..new_task() }).collect();
+    let mut waiting = Vec::new();
+    for (n, what, wait) in steps {
+        let (task, store) = (&tasks[*n], &folder.store);
+        let id = task.task_id;
+        let change = match what {
+            0 => {
+                let expected = model.create_task(task.clone()).await;
+                let written = store.create_task(task.clone());
+                waiting.push(async move { assert_eq!(format!("{:?}", written.await), format!("{expected:?}")) }.boxed());
+                continue;
+            }
+            1 => end(id, TaskStatus::Completed, Some(format!("\"{}\"", "x".repeat(n * 100_000)))),
+            2 => end(id, TaskStatus::Cancelled, None),
+            3 => TaskChange { status: Some(TaskStatus::Running), started_at: Some(Timestamp::now()), ..change(id) },
+            _ => TaskChange { events: vec![event(EventKind::Log, json!({"n": n})); usize::from(*what) - 3], ..change(id) },
+        };
+        let (expected, written) = (model.change_task(change.clone()).await, store.change_task(change));
+        waiting.push(async move { assert_eq!(format!("{:?}", written.await), format!("{expected:?}")) }.boxed());
+        if *wait {
+            futures::future::join_all(waiting.drain(..)).await;
+        }
+    }
+    futures::future::join_all(waiting).await;
+    let shown = async |store: &dyn Store| {
+        let mut all = vec![format!("{:?}", store.tasks("local", limit(200)).await.unwrap().tasks)];
+        for task in &tasks {
+            all.push(format!("{:?}", store.events("local", task.task_id, 0, 1000).await.unwrap()));
+            all.push(format!("{:?}", store.result("local", task.task_id, 0, u64::MAX).await.unwrap()));
+        }
+        all
+    };
+    assert_eq!(shown(&*folder.store).await, shown(&model).await);
+}
+
 /// Set in the process that [`records_until_it_is_killed`] is meant for: the database.
 const VICTIM: &str = "AIRLOCK_TEST_STORE_VICTIM";
 
@@ -190,7 +260,8 @@ async fn records_until_it_is_killed() {
     let writers = (0..16).map(|_| {
         let store = store.clone();
         tokio::spawn(async move {
-            loop {
+            // Bounded, in case nobody kills it.
+            for _ in 0..100_000 {
                 let task = new_task();
                 let id = task.task_id;
                 store.create_task(task).await.unwrap();
@@ -210,14 +281,24 @@ fn say(line: &str) {
     std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
-fn victim(path: &Path) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+/// Killed at the latest when the test is over.
+struct Victim(Child);
+
+impl Drop for Victim {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+fn victim(path: &Path) -> Victim {
+    let process = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "store_contract::sqlite::records_until_it_is_killed", "--nocapture", "--test-threads=1"])
         .env(VICTIM, path)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
+        .spawn();
+    Victim(process.unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -227,14 +308,13 @@ async fn a_killed_process_loses_nothing_it_acknowledged() {
     let mut acknowledged = Vec::new();
     for lines in [100, 700, 3000] {
         let mut process = victim(&path);
-        let mut output = BufReader::new(process.stderr.take().unwrap()).lines();
+        let mut output = BufReader::new(process.0.stderr.take().unwrap()).lines();
         let mut seen: Vec<String> = Vec::new();
         while seen.len() < lines {
             let line = output.next().expect("the process goes on until it is killed").unwrap();
             seen.extend((!line.is_empty()).then_some(line));
         }
-        process.kill().unwrap();
-        process.wait().unwrap();
+        drop(process);
         // What it had still said counts too; the last line may be cut off.
         seen.extend(output.map_while(Result::ok).filter(|line| line.len() >= "created task_".len() + 36));
         acknowledged.extend(seen);
