@@ -1,0 +1,1 @@
+//! What only this implementation can show: plans of its statements.
