@@ -2,15 +2,14 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use airlock::{app::App, cli::Cli, demo_upstream, sandbox::worker};
+use airlock::{app::App, cli::Cli, sandbox::worker};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // Before anything else: a worker must not become more than it needs to be.
-    match std::env::args().nth(1).as_deref() {
-        Some("__worker") => worker::main(),
-        Some("__snapshot") => worker::snapshot(),
-        Some("__demo-upstream") => demo_upstream::main(std::env::args().skip(2)),
+    // Before anything else: a worker must not read configuration, start a runtime or open a file.
+    match std::env::args_os().nth(1) {
+        Some(command) if command == worker::WORKER_COMMAND => worker::main(),
+        Some(command) if command == worker::SNAPSHOT_COMMAND => worker::snapshot(),
         _ => Cli::parse().main(Arc::new(App)),
     }
 }
