@@ -18,21 +18,21 @@ use crate::{
 };
 
 /// Bounds of the contract, section 1.
-pub const TIMEOUT_MS_MAX: u64 = 600_000;
+pub(super) const TIMEOUT_MS_MAX: u64 = 600_000;
 /// The shortest and the longest `resultTimeoutMs`.
-pub const RESULT_TIMEOUT_MS: (u64, u64) = (100, 900_000);
+pub(super) const RESULT_TIMEOUT_MS: (u64, u64) = (100, 900_000);
 /// Metadata as JSON, in bytes.
-pub const METADATA_BYTES_MAX: usize = 16 * 1024;
+pub(super) const METADATA_BYTES_MAX: usize = 16 * 1024;
 /// `sessionId` and `idempotencyKey`, in characters.
-pub const NAME_CHARS_MAX: usize = 128;
+pub(super) const NAME_CHARS_MAX: usize = 128;
 /// The longest `waitMs` of `task_get`.
-pub const WAIT_MS_MAX: u64 = 50_000;
+pub(super) const WAIT_MS_MAX: u64 = 50_000;
 /// Results up to so many bytes of JSON are given whole, and so many at most in one page.
-pub const RESULT_BYTES_INLINE: u64 = 1024 * 1024;
+pub(super) const RESULT_BYTES_INLINE: u64 = 1024 * 1024;
 /// Tasks in a page unless the caller says otherwise, and at the most.
-pub const LIST_LIMIT: (u32, u32) = (50, crate::store::LIST_MAX);
+pub(super) const LIST_LIMIT: (u32, u32) = (50, crate::store::LIST_MAX);
 /// Events in a page unless the caller says otherwise, and at the most.
-pub const EVENTS_LIMIT: (u32, u32) = (200, 1000);
+pub(super) const EVENTS_LIMIT: (u32, u32) = (200, 1000);
 
 impl Service {
     /// Records a task, runs it, and waits for its end as long as the request and `patience` allow. Tells `progress` the task's id as
@@ -129,7 +129,8 @@ impl Service {
         if task.result_bytes.is_some_and(|bytes| bytes <= RESULT_BYTES_INLINE) {
             let page = self.page(who, &task, 0, RESULT_BYTES_INLINE).await?;
             result = page.map(|page| serde_json::value::RawValue::from_string(page.text)).transpose().map_err(|error| {
-                ServiceError::new(Kind::Internal, "internal", format!("the result of `{}` is damaged", task.task_id)).caused_by(error)
+                ServiceError::new(Kind::Internal, "internal", format!("the result of `{}` is damaged", task.task_id))
+                    .caused_by(error)
             })?;
         }
         Ok(TaskAnswer { task, result, page: None })
@@ -203,8 +204,7 @@ async fn report(live: &Arc<Live>, progress: &ProgressSink) {
     let mut news = live.news();
     loop {
         let now = Progress { task_id: live.task_id(), status: live.status(), tool_calls: live.tool_calls() };
-        // Nobody may listen.
-        drop(progress.send_replace(Some(now)));
+        progress.send_replace(Some(now));
         if news.changed().await.is_err() {
             return std::future::pending().await;
         }
@@ -231,7 +231,8 @@ fn task_id(text: &str) -> Result<TaskId, ServiceError> {
 
 fn not_found(task: &str) -> ServiceError {
     let shown: String = task.chars().take(80).collect();
-    ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{shown}`")).hint("`task_list` shows the tasks there are")
+    ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{shown}`"))
+        .hint("`task_list` shows the tasks there are")
 }
 
 fn within(name: &str, value: Option<u64>, min: u64, max: u64) -> Result<Option<u64>, ServiceError> {
@@ -245,9 +246,10 @@ fn within(name: &str, value: Option<u64>, min: u64, max: u64) -> Result<Option<u
 
 fn short(name: &str, value: Option<&str>, min: usize) -> Result<(), ServiceError> {
     match value.map(|value| value.chars().count()) {
-        Some(count) if !(min..=NAME_CHARS_MAX).contains(&count) => {
-            Err(ServiceError::invalid("bad_argument", format!("`{name}` has {count} characters, allowed are {min} to {NAME_CHARS_MAX}")))
-        }
+        Some(count) if !(min..=NAME_CHARS_MAX).contains(&count) => Err(ServiceError::invalid(
+            "bad_argument",
+            format!("`{name}` has {count} characters, allowed are {min} to {NAME_CHARS_MAX}"),
+        )),
         _ => Ok(()),
     }
 }
@@ -257,7 +259,8 @@ fn submit_error(error: SubmitError) -> ServiceError {
     match error {
         SubmitError::UnknownRuntime { .. } => ServiceError::invalid("unknown_runtime", message),
         SubmitError::Busy { .. } => {
-            ServiceError { retry_after_ms: Some(1000), ..ServiceError::new(Kind::LimitHit, "busy", message) }.hint("try again in a second")
+            ServiceError { retry_after_ms: Some(1000), ..ServiceError::new(Kind::LimitHit, "busy", message) }
+                .hint("try again in a second")
         }
         SubmitError::Stopping => ServiceError::new(Kind::Unavailable, "stopping", message),
         SubmitError::Store(error) => store_error(error),
@@ -266,7 +269,9 @@ fn submit_error(error: SubmitError) -> ServiceError {
 
 fn store_error(error: StoreError) -> ServiceError {
     match error {
-        StoreError::BadCursor(_) => ServiceError::invalid("bad_cursor", error.to_string()).hint("take `nextCursor` of the page before"),
+        StoreError::BadCursor(_) => {
+            ServiceError::invalid("bad_cursor", error.to_string()).hint("take `nextCursor` of the page before")
+        }
         StoreError::Busy(_) => {
             ServiceError { retry_after_ms: Some(1000), ..ServiceError::new(Kind::LimitHit, "busy", error.to_string()) }
         }

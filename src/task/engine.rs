@@ -360,7 +360,7 @@ impl Live {
     /// Ends it, unless it has ended. The first cause counts.
     pub fn stop(&self, cause: StopCause) {
         // A later cause changes nothing.
-        drop(self.cause.set(cause));
+        self.cause.set(cause).ok();
         self.cancel.cancel();
     }
 
