@@ -2,3 +2,5 @@
 
 #[cfg(feature = "v8")]
 pub mod intake;
+#[cfg(all(test, feature = "v8"))]
+mod testing;
