@@ -1,6 +1,6 @@
-// `setTimeout` and `setInterval`: the callbacks live here, the order and the clock are the engine's.
+// `setTimeout`, `setInterval` and `queueMicrotask`: the callbacks live here, the order and the clock are the engine's.
 import { primordials } from "ext:core/mod.js";
-import { op_timer_clear, op_timer_start } from "ext:core/ops";
+import { op_queue_microtask, op_timer_clear, op_timer_start } from "ext:core/ops";
 
 const { Number, RangeError, ReflectApply, SafeMap, TypeError } = primordials;
 
@@ -43,6 +43,11 @@ export const globals = {
   },
   clearInterval(id?: number) {
     clear(id);
+  },
+  // deno_core's own reports errors through a function that is disabled.
+  queueMicrotask(callback: unknown) {
+    if (typeof callback !== "function") throw new TypeError(`queueMicrotask takes a function, not a ${typeof callback}`);
+    op_queue_microtask(callback);
   },
 };
 

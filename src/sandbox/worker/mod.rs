@@ -14,6 +14,8 @@ pub mod intake;
 mod lockdown;
 #[cfg(feature = "v8")]
 mod process;
+#[cfg(all(test, feature = "v8"))]
+mod testing;
 
 use std::process::ExitCode;
 

@@ -265,6 +265,16 @@ impl Worker {
         false
     }
 
+    /// Writes bytes that need not be a frame.
+    pub(crate) fn send_raw(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the worker reads");
+    }
+
+    /// Closes the broker's end.
+    pub(crate) fn hang_up(&mut self) {
+        self.stream.shutdown(std::net::Shutdown::Both).expect("it is open");
+    }
+
     /// The process's number.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()

@@ -157,15 +157,22 @@ impl Guest {
     /// Grants the heap its headroom once when it comes near its bound, raises the alarm and ends the guest.
     fn guard_heap(&mut self, mailbox: &Mailbox) {
         let alarm: *const Alarm = &mailbox.alarm;
-        let isolate = self.runtime.v8_isolate().thread_safe_handle();
+        let handle = self.runtime.v8_isolate().thread_safe_handle();
+        let isolate: *mut v8::Isolate = &mut **self.runtime.v8_isolate();
         let state = self.state.clone();
         self.runtime.add_near_heap_limit_callback(move |bound, _| {
+            // SAFETY: called by the isolate on its own thread, within the run; the callback is removed at the run's end.
+            let (used, alarm) = unsafe { ((*isolate).get_heap_statistics().used_heap_size(), &*alarm) };
+            if state.buffers.refused() && used < bound / 4 * 3 {
+                // V8 collects garbage so often for an array buffer that was refused that it gives the heap up. The heap has
+                // room; the guest gets its RangeError.
+                return bound + 1;
+            }
             let hits = state.heap_hits.get() + 1;
             state.heap_hits.set(hits);
-            state.heap_peak.set(state.heap_peak.get().max(bound as u64));
-            // SAFETY: the mailbox outlives the run, and the callback is removed when the run is over.
-            unsafe { &*alarm }.raise(Reason::Memory);
-            isolate.terminate_execution();
+            state.heap_peak.set(state.heap_peak.get().max(used as u64));
+            alarm.raise(Reason::Memory);
+            handle.terminate_execution();
             memory::after_hit(hits, bound)
         });
     }

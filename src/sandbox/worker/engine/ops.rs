@@ -13,7 +13,7 @@ use crate::sandbox::protocol::level_from_u8;
 
 deno_core::extension!(
     airlock,
-    ops = [op_base64, op_call, op_encode_bytes_max, op_kind, op_log, op_timer_clear, op_timer_start, op_warn],
+    ops = [op_base64, op_call, op_encode_bytes_max, op_kind, op_log, op_queue_microtask, op_timer_clear, op_timer_start, op_warn],
     middleware = keep_only_ours,
 );
 
@@ -158,6 +158,12 @@ fn op_log(state: &mut OpState, level: u32, #[string] line: String) {
 #[op2(fast)]
 fn op_warn(state: &mut OpState, #[string] warning: String) {
     guest(state).warn(warning);
+}
+
+/// Runs a function once the guest's current step is done. What it throws reaches the engine as an uncaught error.
+#[op2(fast)]
+fn op_queue_microtask(scope: &mut v8::PinScope, function: v8::Local<v8::Function>) {
+    scope.enqueue_microtask(function);
 }
 
 /// Starts a timer: its number, or the reason why it cannot be started.

@@ -3,7 +3,7 @@
 //! The rule that everything here follows: after every entry into the engine the alarm is looked at, and once it was raised no
 //! JavaScript is entered again. One microtask checkpoint per turn, in one place.
 
-use std::{sync::Arc, time::Instant};
+use std::{rc::Rc, sync::Arc, time::Instant};
 
 use deno_core::v8;
 
@@ -48,7 +48,11 @@ impl Guest {
         *self.state.link.borrow_mut() = Some(Link { run: job.run, outbox: outbox.clone() });
         self.guard_heap(mailbox);
         let outcome = match intake::prepare(&job.source) {
-            Ok(prepared) => self.execute(&prepared, mailbox),
+            Ok(prepared) => {
+                let prepared = Rc::new(prepared);
+                *self.state.prepared.borrow_mut() = Some(prepared.clone());
+                self.execute(&prepared, mailbox)
+            }
             Err(error) => Outcome { outcome: DoneOutcome::Threw { error, call: None }, result: String::new() },
         };
         self.runtime.remove_near_heap_limit_callback(0);

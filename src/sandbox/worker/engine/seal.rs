@@ -23,9 +23,6 @@ const REMOVED: &[&str] = &[
     "ShadowRealm",
     "__isolate",
 ];
-/// Frames of a `stack` that code can read.
-const STACK_FRAMES_MAX: u32 = 10;
-
 /// The functions of `runtime-js/bootstrap.ts` that the engine calls.
 pub(super) struct Hooks {
     pub(super) explain: v8::Global<v8::Function>,
@@ -59,6 +56,7 @@ pub(super) fn seal(runtime: &mut JsRuntime, state: &Rc<GuestState>) -> Option<Ho
     isolate.set_promise_reject_callback(promise_rejected);
     isolate.set_prepare_stack_trace_callback(stack_text);
     isolate.set_host_import_module_dynamically_callback(refuse_import);
+    isolate.set_host_import_module_with_phase_dynamically_callback(refuse_import_with_phase);
     isolate.add_message_listener(uncaught);
     memory::on_out_of_memory(isolate);
     isolate.add_gc_prologue_callback(measure_heap, std::ptr::null_mut(), v8::GCType::kGCTypeAll);
@@ -106,6 +104,18 @@ unsafe extern "C" fn uncaught(message: v8::Local<v8::Message>, exception: v8::Lo
     }
 }
 
+/// `import.source()` and `import.defer()` in guest code.
+fn refuse_import_with_phase<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    options: v8::Local<'s, v8::Data>,
+    from: v8::Local<'s, v8::Value>,
+    specifier: v8::Local<'s, v8::String>,
+    _phase: v8::ModuleImportPhase,
+    attributes: v8::Local<'s, v8::FixedArray>,
+) -> Option<v8::Local<'s, v8::Promise>> {
+    refuse_import(scope, options, from, specifier, attributes)
+}
+
 /// `import()` in guest code.
 fn refuse_import<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -125,8 +135,8 @@ fn refuse_import<'s>(
     Some(resolver.get_promise(scope))
 }
 
-/// The `stack` that code reads: the error's name and message and the guest's own frames. `Error.prepareStackTrace` is not asked,
-/// and call site objects never reach a guest.
+/// The `stack` that code reads: the error's name and message and the guest's own frames, in the guest's own positions.
+/// `Error.prepareStackTrace` is not asked, and call site objects never reach a guest.
 fn stack_text<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     error: v8::Local<'s, v8::Value>,
@@ -134,31 +144,29 @@ fn stack_text<'s>(
 ) -> v8::Local<'s, v8::Value> {
     // Name and message without running guest code.
     let message = v8::Exception::create_message(scope, error).get(scope).to_rust_string_lossy(scope);
-    let mut text = message.strip_prefix("Uncaught ").unwrap_or(&message).to_owned();
-    for index in 0..sites.length().min(STACK_FRAMES_MAX) {
-        let Some(site) = sites.get_index(scope, index).and_then(|site| v8::Local::<v8::Object>::try_from(site).ok()) else { break };
-        if let Some(line) = site_text(scope, site) {
-            text.push_str(&line);
-        }
-    }
+    let message = message.strip_prefix("Uncaught ").unwrap_or(&message).to_owned();
+    let sites: Vec<_> = (0..sites.length()).map_while(|index| site(scope, sites.get_index(scope, index)?)).flatten().collect();
+    let prepared = state_of(scope).and_then(|state| state.prepared.borrow().clone());
+    let (name, rest) = message.split_once(": ").unwrap_or((&message, ""));
+    let text = prepared.and_then(|prepared| prepared.describe(name, rest, None, &sites).stack).unwrap_or(message);
     v8::String::new(scope, &text).map_or_else(|| v8::undefined(scope).into(), Into::into)
 }
 
-fn site_text<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Object>) -> Option<String> {
+/// Function, line and column of a frame; an inner none for frames that are not the guest's.
+fn site<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Value>) -> Option<Option<(String, u32, u32)>> {
+    let site = v8::Local::<v8::Object>::try_from(site).ok()?;
     let ask = |method: &str| {
         let key = v8::String::new(scope, method)?;
         let function: v8::Local<v8::Function> = site.get(scope, key.into())?.try_into().ok()?;
-        let answer = function.call(scope, site.into(), &[])?;
-        (!answer.is_null_or_undefined()).then(|| answer.to_rust_string_lossy(scope))
+        function.call(scope, site.into(), &[]).filter(|answer| !answer.is_null_or_undefined())
     };
-    if ask("getFileName")? != SCRIPT_NAME {
-        return None;
+    let file = ask("getFileName").map(|name| name.to_rust_string_lossy(scope));
+    if file.as_deref() != Some(SCRIPT_NAME) {
+        return Some(None);
     }
-    let (line, column) = (ask("getLineNumber")?, ask("getColumnNumber")?);
-    Some(match ask("getFunctionName") {
-        Some(function) if !function.is_empty() => format!("\n    at {function} ({SCRIPT_NAME}:{line}:{column})"),
-        _ => format!("\n    at {SCRIPT_NAME}:{line}:{column}"),
-    })
+    let function = ask("getFunctionName").map(|name| name.to_rust_string_lossy(scope)).unwrap_or_default();
+    let number = |method| ask(method).and_then(|value| value.uint32_value(scope)).unwrap_or(1);
+    Some(Some((function, number("getLineNumber"), number("getColumnNumber"))))
 }
 
 unsafe extern "C" fn measure_heap(

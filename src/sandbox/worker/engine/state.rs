@@ -19,7 +19,7 @@ use crate::{
     model::LogLevel,
     sandbox::{
         protocol::{Kind, Setup, level_to_u8},
-        worker::channel::Outbox,
+        worker::{channel::Outbox, intake::Prepared},
     },
 };
 
@@ -48,6 +48,8 @@ pub(super) struct GuestState {
     pub(super) limits: Setup,
     pub(super) buffers: Arc<Buffers>,
     pub(super) link: RefCell<Option<Link>>,
+    /// The program that runs, for positions in its own text.
+    pub(super) prepared: RefCell<Option<Rc<Prepared>>>,
     pub(super) calls: RefCell<Calls<Pending>>,
     pub(super) timers: RefCell<Timers>,
     pub(super) log: RefCell<LogMeter>,
@@ -65,6 +67,7 @@ impl GuestState {
         Rc::new(Self {
             buffers: Buffers::new(limits.buffer_bytes_max),
             link: RefCell::new(None),
+            prepared: RefCell::new(None),
             calls: RefCell::new(Calls::new(limits.calls_queued_max)),
             timers: RefCell::new(Timers::new(limits.timers_max)),
             log: RefCell::new(LogMeter::new(limits.log_bytes_max, limits.log_lines_max)),

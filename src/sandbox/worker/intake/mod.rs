@@ -126,7 +126,7 @@ impl Prepared {
             Some((map, wrapped)) => {
                 let token = map.lookup_token(place.0.checked_sub(1)?, place.1.saturating_sub(1))?;
                 let swc = (token.get_src_line() + 1, token.get_src_col() + 1);
-                let offset = Lines::by_line_feed(wrapped).offset(wrapped, swc);
+                let offset = Lines::of_map(wrapped).offset(wrapped, swc);
                 let (line, column) = Lines::new(wrapped).place(wrapped, offset);
                 (line - 1, column)
             }

@@ -23,57 +23,99 @@ pub(super) enum TooDeep {
 /// Looks at the text alone.
 pub(super) fn check_text(code: &str) -> Result<(), TooDeep> {
     let bytes = code.as_bytes();
-    // Operators of the statement under way, one entry for each open bracket and one for the top.
-    let mut levels = vec![0usize];
-    let mut links = 0;
+    let mut open = Open { levels: vec![Level::default()], links: 0 };
+    let mut strings = Strings::default();
     let mut after_operand = false;
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
-        let next = bytes.get(at + 1);
         let here = at;
         at += 1;
         match byte {
-            b'/' if matches!(next, Some(b'/' | b'*')) => at = end_of_comment(bytes, here),
+            b'/' if matches!(bytes.get(at), Some(b'/' | b'*')) => at = end_of_comment(bytes, here),
             b'"' | b'\'' => {
-                at = end_of_string(bytes, here).unwrap_or(at);
+                at = strings.end(bytes, here).unwrap_or(at);
                 after_operand = true;
             }
             b'(' | b'[' | b'{' => {
-                levels.push(0);
+                open.levels.push(Level::default());
                 after_operand = false;
-                if levels.len() > BRACKETS_MAX + 1 {
-                    return Err(TooDeep::Brackets(here));
-                }
             }
             b')' | b']' | b'}' => {
-                links -= if levels.len() > 1 { levels.pop().unwrap_or(0) } else { 0 };
+                open.close();
                 after_operand = true;
             }
-            b';' | b',' => links -= levels.last_mut().map_or(0, std::mem::take),
-            b'\n' if after_operand => links -= levels.last_mut().map_or(0, std::mem::take),
+            b',' => open.end_element(),
+            b';' => open.end_statement(),
+            b'\n' if after_operand => open.end_statement(),
             b if b.is_ascii_whitespace() => {}
-            b if b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | b'`' | 0x80..) => {
-                at = end_of_word(bytes, here);
+            b if is_word(*b) || *b == b'`' => {
+                at = here + 1 + bytes[at..].iter().take_while(|b| is_word(**b)).count();
                 after_operand = !is_prefix_word(&bytes[here..at]);
-                links += levels.last_mut().map_or(0, |level| {
-                    let one = usize::from(!after_operand);
-                    *level += one;
-                    one
-                });
+                if !after_operand {
+                    open.link(here)?;
+                }
             }
-            _ => {
+            b => {
                 after_operand = false;
-                links += levels.last_mut().map_or(0, |level| {
-                    *level += 1;
-                    1
-                });
+                if *b == b'<' {
+                    open.top().angles += 1;
+                }
+                open.link(here)?;
             }
         }
-        if links > LINKS_MAX {
-            return Err(TooDeep::Links(here));
+        if open.levels.len() > BRACKETS_MAX + 1 {
+            return Err(TooDeep::Brackets(here));
         }
     }
     Ok(())
+}
+
+/// What is open at one place of the text: a level for each bracket, and one for the top.
+struct Open {
+    levels: Vec<Level>,
+    links: usize,
+}
+
+/// Operators in the statement or element under way.
+#[derive(Default)]
+struct Level {
+    links: usize,
+    /// Those that may open type arguments, so that a comma does not end what they are part of.
+    angles: usize,
+}
+
+impl Open {
+    fn top(&mut self) -> &mut Level {
+        self.levels.last_mut().expect("the level of the top is never closed")
+    }
+
+    fn link(&mut self, at: usize) -> Result<(), TooDeep> {
+        self.top().links += 1;
+        self.links += 1;
+        if self.links > LINKS_MAX { Err(TooDeep::Links(at)) } else { Ok(()) }
+    }
+
+    fn end_element(&mut self) {
+        let top = self.top();
+        let ended = top.links - top.angles;
+        top.links = top.angles;
+        self.links -= ended;
+    }
+
+    fn end_statement(&mut self) {
+        self.links -= std::mem::take(self.top()).links;
+    }
+
+    fn close(&mut self) {
+        if self.levels.len() > 1 {
+            self.end_statement();
+            self.levels.pop();
+        }
+    }
+}
+
+fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'$' | 0x80..)
 }
 
 fn end_of_comment(bytes: &[u8], start: usize) -> usize {
@@ -85,23 +127,35 @@ fn end_of_comment(bytes: &[u8], start: usize) -> usize {
     length.map_or(bytes.len(), |length| start + 2 + length)
 }
 
-/// One past the closing quote; none when the line ends before, so that an apostrophe in a template's text swallows nothing.
-fn end_of_string(bytes: &[u8], start: usize) -> Option<usize> {
-    let mut at = start + 1;
-    loop {
-        match bytes.get(at)? {
-            b'\\' => at += 1,
-            b'\n' => return None,
-            b if *b == bytes[start] => return Some(at + 1),
-            _ => {}
-        }
-        at += 1;
-    }
+/// Finds the ends of strings, in one pass over any text.
+#[derive(Default)]
+struct Strings {
+    /// No `"` closes before this offset, then no `'`.
+    open_until: [usize; 2],
 }
 
-fn end_of_word(bytes: &[u8], start: usize) -> usize {
-    let word = bytes[start..].iter().skip(1).take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'$' | 0x80..));
-    start + 1 + word.count()
+impl Strings {
+    /// One past the closing quote; none when the line ends before, so that an apostrophe in a template's text swallows nothing.
+    fn end(&mut self, bytes: &[u8], start: usize) -> Option<usize> {
+        let quote = bytes[start];
+        let open_until = &mut self.open_until[usize::from(quote == b'\'')];
+        if start < *open_until {
+            return None;
+        }
+        let mut at = start + 1;
+        loop {
+            match bytes.get(at) {
+                Some(b'\\') => at += 1,
+                Some(byte) if *byte == quote => return Some(at + 1),
+                Some(b'\n') | None => {
+                    *open_until = at;
+                    return None;
+                }
+                Some(_) => {}
+            }
+            at += 1;
+        }
+    }
 }
 
 fn is_prefix_word(word: &[u8]) -> bool {

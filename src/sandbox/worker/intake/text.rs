@@ -14,21 +14,24 @@ pub(super) struct Lines {
 impl Lines {
     /// By ECMAScript's line terminators: LF, CR, CRLF, U+2028, U+2029.
     pub(super) fn new(text: &str) -> Self {
+        Self::ended_by(text, is_line_end)
+    }
+
+    /// By LF, CR and CRLF alone, as swc's source maps count.
+    pub(super) fn of_map(text: &str) -> Self {
+        Self::ended_by(text, |c| matches!(c, '\n' | '\r'))
+    }
+
+    fn ended_by(text: &str, ends: impl Fn(char) -> bool) -> Self {
         let mut starts = vec![0];
         let mut chars = text.char_indices().peekable();
         while let Some((at, c)) = chars.next() {
-            match c {
-                '\r' if matches!(chars.peek(), Some((_, '\n'))) => {}
-                '\n' | '\r' | '\u{2028}' | '\u{2029}' => starts.push(at + c.len_utf8()),
-                _ => {}
+            let is_half = c == '\r' && matches!(chars.peek(), Some((_, '\n')));
+            if ends(c) && !is_half {
+                starts.push(at + c.len_utf8());
             }
         }
         Self { starts }
-    }
-
-    /// By LF alone, which is how swc counts.
-    pub(super) fn by_line_feed(text: &str) -> Self {
-        Self { starts: std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect() }
     }
 
     /// How many there are; at least one.
@@ -46,15 +49,15 @@ impl Lines {
 
     /// The byte offset of a place; one beyond the line counts as its end.
     pub(super) fn offset(&self, text: &str, (line, column): Place) -> usize {
-        let index = (line.max(1) as usize - 1).min(self.starts.len() - 1);
+        let line = line.clamp(1, self.count());
+        let shown = self.line(text, line).unwrap_or_default();
         let mut units = 1;
-        for (at, c) in text[self.starts[index]..].char_indices() {
-            if units >= column || is_line_end(c) {
-                return self.starts[index] + at;
-            }
+        let within = shown.char_indices().find(|(_, c)| {
+            let reached = units >= column;
             units += c.len_utf16() as u32;
-        }
-        text.len()
+            reached
+        });
+        self.starts[line as usize - 1] + within.map_or(shown.len(), |(at, _)| at)
     }
 
     /// The text of a line without its end; none when there is no such line.
