@@ -1,3 +1,5 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
 mod support;
+#[cfg(feature = "v8")]
+mod worker;
