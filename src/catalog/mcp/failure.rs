@@ -69,7 +69,7 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
     match error {
         ServiceError::TransportClosed => true,
         // An HTTP answer, even a bad one, shows that somebody is there.
-        ServiceError::TransportSend(error) => status(error).is_none(),
+        ServiceError::TransportSend(error) => status(error).is_none() && !innermost(error).to_lowercase().starts_with("unexpected"),
         _ => false,
     }
 }
@@ -120,6 +120,10 @@ fn of_send(tool: &Tool, error: &(dyn Error + 'static)) -> UpstreamError {
             let cause = innermost(error);
             if cause.contains("exceeded the maximum size") {
                 return too_large(tool, lines::LINE_BYTES_MAX);
+            }
+            // The library's errors are generic over an HTTP client that is not ours to name, so its words are what there is.
+            if cause.to_lowercase().starts_with("unexpected") {
+                return UpstreamError::new(Code::BadAnswer, tool, format!("the answer of `{upstream}` was not understood: {}", cut(&cause, 300)));
             }
             let connected = !cause.to_lowercase().contains("refused");
             let message = format!("`{upstream}` could not be asked: {}", cut(&cause, 300));
