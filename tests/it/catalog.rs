@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use airlock::catalog::{Catalog, ResolveError, StdioConfig, Tool, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamState};
+use airlock::catalog::{Catalog, ResolveError, StdioConfig, Tool, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamState, Visibility};
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -49,7 +49,7 @@ async fn a_child_is_listed_page_by_page_found_and_called() {
     assert_eq!(call(&catalog, "demo.add", json!({"a": 2, "b": 40})).await, Ok(json!({"sum": 42.0})));
     assert_eq!(call(&catalog, "demo.notes.add", json!({"text": "milk"})).await, Ok(json!({"id": 1})));
     assert_eq!(call(&catalog, "demo.notes.list", json!({})).await, Ok(json!({"notes": [{"id": 1, "text": "milk"}]})));
-    assert_eq!(call(&catalog, "Demo.Notes_List", Value::Null).await.unwrap()["notes"][0]["text"], "milk");
+    assert_eq!(call(&catalog, "Demo.NOTES.List", Value::Null).await.unwrap()["notes"][0]["text"], "milk");
     catalog.shutdown().await;
 }
 
@@ -412,4 +412,123 @@ async fn an_upstream_that_asks_for_a_person_is_refused_and_the_error_says_so() {
     assert!(error.message.starts_with("nobody answered") && error.message.contains("which is refused"), "{}", error.message);
     catalog.shutdown().await;
     server.stop().await;
+}
+
+async fn works_with_the_reference_server(catalog: &Catalog) {
+    let (status, tools, message) = state(catalog);
+    assert_eq!((status, message.as_str()), (UpstreamState::Ready, ""));
+    assert!(tools >= 8, "{tools}");
+    assert_eq!(call(catalog, "everything.echo", json!({"message": "hi"})).await, Ok(json!("Echo: hi")));
+    let sum = call(catalog, "everything.getSum", json!({"a": 2, "b": 40})).await.unwrap();
+    assert!(sum.as_str().unwrap().contains("42"), "{sum}");
+    let weather = call(catalog, "everything.get-structured-content", json!({"location": "New York"})).await.unwrap();
+    assert!(weather["temperature"].is_number(), "{weather}");
+
+    let found = find(catalog, "discover", json!("add two numbers and get their sum")).await;
+    assert_eq!(paths(&found)[0], "everything.get-sum", "{found}");
+    let hint = found["results"][0]["hint"].as_str().unwrap();
+    assert_eq!(hint, r#"tools.everything["get-sum"](args: { a: number; b: number }): Promise<unknown>"#);
+}
+
+#[tokio::test]
+async fn the_reference_server_works_as_a_child() {
+    let Some(entry) = everything() else { return };
+    let catalog = started(vec![command("everything", "node", &[entry.to_str().unwrap(), "stdio"])]).await;
+    works_with_the_reference_server(&catalog).await;
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_reference_server_works_over_http() {
+    let Some(entry) = everything() else { return };
+    let port = free_port().await;
+    let _server = tokio::process::Command::new("node")
+        .arg(entry)
+        .arg("streamableHttp")
+        .env("PORT", port.to_string())
+        .stdout(std::process::Stdio::null())
+        .stderr(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // It is not up yet, so this also shows that an upstream may come later than its client.
+    let catalog = start(vec![http("everything", &format!("http://127.0.0.1:{port}/mcp"))]);
+    eventually("it is reached", || state(&catalog).0 == UpstreamState::Ready).await;
+    works_with_the_reference_server(&catalog).await;
+    catalog.shutdown().await;
+}
+
+async fn free_port() -> u16 {
+    tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn the_finding_functions_answer_in_the_shapes_of_the_contract() {
+    let catalog = started(vec![demo("demo", &[]), demo("other", &[])]).await;
+
+    let found = find(&catalog, "discover", json!({"query": "add a note", "limit": 2, "namespace": "demo"})).await;
+    assert_eq!(found["bestPath"], "demo.notes.add", "{found}");
+    assert_eq!(
+        found["results"][0],
+        json!({
+            "path": "demo.notes.add", "source": "demo", "approval": "auto", "score": found["results"][0]["score"],
+            "hint": "tools.demo.notes.add(args: { text: string }): Promise<{ id: number }>",
+            "description": "Adds a note to the list and returns its number.",
+        })
+    );
+    let found = find(&catalog, "discover", json!("add a note")).await;
+    assert_eq!(found["bestPath"], Value::Null, "two upstreams have it: {found}");
+
+    let all = find(&catalog, "catalog.namespaces", json!({"limit": 1})).await;
+    assert_eq!(
+        all,
+        json!({"namespaces": [{"namespace": "demo", "toolCount": 8, "samplePaths": ["demo.add", "demo.big", "demo.crash"]}], "total": 2})
+    );
+
+    let first = find(&catalog, "catalog.tools", json!({"limit": 10})).await;
+    let second = find(&catalog, "catalog.tools", json!({"limit": 10, "cursor": first["nextCursor"]})).await;
+    let mut listed = paths(&first);
+    listed.extend(paths(&second));
+    assert_eq!((listed.len(), first["total"].as_u64(), &second["nextCursor"]), (16, Some(16), &Value::Null));
+    assert!(listed.is_sorted(), "{listed:?}");
+
+    let described = find(&catalog, "describe", json!("demo.add")).await;
+    assert_eq!((&described["approval"], &described["inputSchema"]["required"]), (&json!("auto"), &json!(["a", "b"])));
+    assert!(described["typescript"].as_str().unwrap().contains("add(args: AddArgs): Promise<AddResult>;"), "{described}");
+    assert!(catalog.find("demo.add", "{}", &open).await.is_none(), "a tool is not a finding function");
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
+    let catalog = started(vec![demo("demo", &[])]).await;
+    let view = |tool: &Tool| match tool.name.as_str() {
+        "crash" => Visibility::Hidden,
+        "notes.add" => Visibility::Required,
+        _ => Visibility::Auto,
+    };
+    let ask = async |function: &str, args: &str| catalog.find(function, args, &view).await.unwrap();
+    let answer = |json: airlock::model::RawJson| serde_json::from_str::<Value>(json.get()).unwrap();
+
+    let hidden = ask("describe", r#""demo.crash""#).await.unwrap_err().to_string();
+    let absent = ask("describe", r#""demo.crasx""#).await.unwrap_err().to_string();
+    assert_eq!(hidden.replace("crash", "crasx"), absent);
+    assert_eq!(catalog.resolve("demo.CRASH", &view).await.unwrap_err().to_string().contains("demo.crash"), false);
+    assert_eq!(answer(ask("discover", r#"{"query": "crash"}"#).await.unwrap())["total"], 0);
+    assert_eq!(answer(ask("catalog.tools", "{}").await.unwrap())["total"], 7);
+    assert_eq!(answer(ask("catalog.namespaces", "").await.unwrap())["namespaces"][0]["toolCount"], 7);
+    assert_eq!(answer(ask("discover", r#""add a note""#).await.unwrap())["results"][0]["approval"], "required");
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_errors_of_finding_are_enough_to_ask_right() {
+    let catalog = started(vec![demo("demo", &[])]).await;
+    let failed = async |function: &str, args: &str| catalog.find(function, args, &open).await.unwrap().unwrap_err().to_string();
+    insta::assert_snapshot!(failed("discover", r#"{"qeury": "x"}"#).await, @"");
+    insta::assert_snapshot!(failed("discover", r#"{"query": "x", "limit": 500}"#).await, @"");
+    insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"");
+    insta::assert_snapshot!(failed("describe", "{}").await, @"");
+    insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @"");
+    catalog.shutdown().await;
 }
