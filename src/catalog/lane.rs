@@ -299,7 +299,13 @@ impl Lane {
     async fn connection(&self, tool: &Tool) -> Result<Arc<dyn Connection>, UpstreamError> {
         let unavailable = |message: String| UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message).retryable(true);
         let mut link = self.link.subscribe();
-        let decided = tokio::time::timeout(self.start_timeout, link.wait_for(|link| !matches!(link, Link::Connecting))).await;
+        // A connection that broke a moment ago may still be shown; the next thing shown is a better one, or why there is none.
+        let is_decided = |link: &Link| match link {
+            Link::Connecting => false,
+            Link::Ready { connection, .. } => connection.is_open(),
+            Link::Failed { .. } | Link::Stopped => true,
+        };
+        let decided = tokio::time::timeout(self.start_timeout, link.wait_for(is_decided)).await;
         match decided {
             Ok(Ok(link)) => match &*link {
                 Link::Ready { connection, .. } => Ok(connection.clone()),

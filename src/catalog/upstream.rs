@@ -22,6 +22,9 @@ pub(super) trait Connection: Send + Sync + 'static {
     /// Performs one call. Dropped before its end, the upstream is told to stop.
     fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>>;
 
+    /// Whether a call can be sent at all.
+    fn is_open(&self) -> bool;
+
     /// Waits for the next thing that changes what the catalog knows.
     fn event(&self) -> BoxFuture<'_, ConnectionEvent>;
 

@@ -7,6 +7,7 @@ mod restart;
 #[cfg(feature = "v8")]
 mod statuses;
 mod store_contract;
+mod catalog;
 mod support;
 mod tidy;
 #[cfg(feature = "v8")]

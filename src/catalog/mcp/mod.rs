@@ -104,7 +104,7 @@ impl McpStdio {
             Ok(running) => Ok(McpConnection::over(running, ears, Some(process)).await),
             Err(error) => {
                 let refused = matches!(error, ClientInitializeError::JsonRpcError(_));
-                let mut failure = failure::of_start(&format!("command `{}`", self.config.command), &error);
+                let mut failure = failure::of_child(&self.config.command, &error);
                 process.end().await;
                 if let Some(said) = process.last_words() {
                     failure.message = format!("{}; it said: {said}", failure.message);
@@ -144,7 +144,7 @@ impl Upstream for McpHttp {
                 .clone()
                 .serve_with_lifecycle(transport, era)
                 .await
-                .map_err(|error| failure::of_start(&format!("`{shown}`"), &error))?;
+                .map_err(|error| failure::of_address(&shown, &error))?;
             Ok(McpConnection::over(running, ears, None).await)
         })
     }
@@ -322,6 +322,10 @@ impl Connection for McpConnection {
                 error
             })
         })
+    }
+
+    fn is_open(&self) -> bool {
+        !*self.closed.borrow() && !self.peer.is_transport_closed()
     }
 
     fn event(&self) -> BoxFuture<'_, ConnectionEvent> {

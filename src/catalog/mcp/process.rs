@@ -30,6 +30,8 @@ pub(super) struct Process {
     child: Child,
     group: Option<Pid>,
     exit: Option<ExitStatus>,
+    /// Reads what the child complains about; done when all of it was read.
+    drain: tokio::task::JoinHandle<()>,
     last_lines: Arc<Mutex<VecDeque<String>>>,
 }
 
@@ -57,11 +59,11 @@ impl Process {
         };
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
-        tokio::spawn(drain(name.clone(), stderr, secrets.clone(), last_lines.clone()));
-        Ok((Self { child, group, exit: None, last_lines }, stdout, stdin))
+        let drain = tokio::spawn(drain(name.clone(), stderr, secrets.clone(), last_lines.clone()));
+        Ok((Self { child, group, exit: None, drain, last_lines }, stdout, stdin))
     }
 
-    /// Ends the whole group: waits for the child to leave, asks, then kills. Takes at most about three seconds.
+    /// Ends the whole group: waits for the child to leave, asks, then kills. Takes at most about four seconds.
     pub(super) async fn end(&mut self) {
         if self.group.is_none() {
             return;
@@ -75,6 +77,8 @@ impl Process {
         if self.left_within(LEAVE_WAIT).await {
             self.group = None;
         }
+        // Its last words may still be in the pipe.
+        let _ = tokio::time::timeout(LEAVE_WAIT, &mut self.drain).await;
     }
 
     async fn left_within(&mut self, wait: Duration) -> bool {

@@ -3,3 +3,4 @@
 pub mod server;
 #[cfg(feature = "v8")]
 pub(crate) mod worker;
+pub mod upstream;
