@@ -19,6 +19,7 @@ use crate::support::{
 
 mod door;
 mod eras;
+mod public_clients;
 mod rest;
 mod tools;
 
