@@ -1,13 +1,15 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
+mod catalog;
 mod config;
 #[cfg(feature = "v8")]
 mod guests;
+mod mcp_protocol;
+#[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]
 mod statuses;
 mod store_contract;
-mod catalog;
 mod support;
 mod tidy;
 #[cfg(feature = "v8")]

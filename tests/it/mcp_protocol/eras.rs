@@ -1,0 +1,239 @@
+//! Both eras of the protocol, over HTTP and over a pipe, with clients of other people.
+
+use airlock::{
+    model::Principal,
+    transport::{mcp::Mcp, stdio},
+};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
+
+use super::*;
+
+const JSON: [(&str, &str); 2] = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+
+fn hello(version: &str) -> String {
+    let client = json!({"name": "old client", "version": "1"});
+    json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": version, "capabilities": {}, "clientInfo": client}})
+    .to_string()
+}
+
+/// Begins a legacy session; its id and the answer to `initialize`.
+async fn begin(raw: &Raw, version: &str) -> (String, Value) {
+    let reply = raw.send("POST", "/mcp", &JSON, hello(version)).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let session = reply.header("mcp-session-id").unwrap().to_owned();
+    let mut headers = JSON.to_vec();
+    headers.extend([("mcp-session-id", session.as_str()), ("mcp-protocol-version", version)]);
+    let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+    assert_eq!(raw.send("POST", "/mcp", &headers, ready.to_string()).await.status, 202);
+    (session, reply.json()["result"].clone())
+}
+
+#[tokio::test]
+async fn legacy_sessions_of_both_revisions_are_served() {
+    let server = Server::start().await;
+    let raw = server.raw();
+    for version in ["2025-06-18", "2025-11-25"] {
+        let (session, greeting) = begin(&raw, version).await;
+        assert_eq!(greeting["protocolVersion"], version);
+        assert_eq!((&greeting["serverInfo"]["name"], &greeting["serverInfo"]["title"]), (&json!("airlock"), &json!("Airlock")));
+        assert!(greeting["instructions"].as_str().unwrap().len() < 2048);
+        assert_eq!(greeting["capabilities"]["tools"]["listChanged"], true);
+        let mut headers = JSON.to_vec();
+        headers.extend([("mcp-session-id", session.as_str()), ("mcp-protocol-version", version)]);
+        let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}}});
+        let result = raw.send("POST", "/mcp", &headers, call.to_string()).await.json()["result"].clone();
+        assert_eq!(result["structuredContent"]["result"], 2);
+        assert!(result.get("resultType").is_none(), "{result}");
+        assert_eq!(raw.send("DELETE", "/mcp", &headers, "").await.status, 202);
+        let gone = raw.send("POST", "/mcp", &headers, call.to_string()).await;
+        assert_eq!((gone.status, &gone.json()["id"]), (404, &json!(1)));
+    }
+    let callers = server.service.callers.lock().unwrap();
+    assert!(callers.iter().all(|who| who.workspace_id == "local" && who.client_id == "oldclient"), "{callers:?}");
+}
+
+#[tokio::test]
+async fn the_current_revision_needs_no_session_and_names_the_server() {
+    let server = Server::start().await;
+    let raw = server.raw();
+    let found =
+        raw.modern(json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {}})).await.json()["result"].clone();
+    let versions = found["supportedVersions"].as_array().unwrap();
+    for version in ["2025-06-18", "2025-11-25", "2026-07-28"] {
+        assert!(versions.contains(&json!(version)), "{found}");
+    }
+    let list = raw.modern(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}})).await.json()["result"].clone();
+    assert_eq!((&list["ttlMs"], &list["cacheScope"], &list["resultType"]), (&json!(60_000), &json!("private"), &json!("complete")));
+    let call = raw.call("execute", json!({"code": "return 1 + 1"})).await;
+    assert_eq!(call["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "airlock");
+    assert_eq!(
+        raw.send("GET", "/mcp", &[("accept", "text/event-stream"), ("mcp-protocol-version", "2026-07-28")], "").await.status,
+        405
+    );
+}
+
+#[tokio::test]
+async fn headers_that_contradict_the_body_are_refused() {
+    let server = Server::start().await;
+    let raw = server.raw();
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+    let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "1"}, "_meta": meta}});
+    for (method, name, version) in
+        [("tools/list", "execute", "2026-07-28"), ("tools/call", "task_get", "2026-07-28"), ("tools/call", "execute", "2025-11-25")]
+    {
+        let mut headers = JSON.to_vec();
+        headers.extend([("mcp-protocol-version", version), ("mcp-method", method), ("mcp-name", name)]);
+        let reply = raw.send("POST", "/mcp", &headers, body.to_string()).await;
+        assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32020)), "{method} {name} {version}");
+    }
+    assert!(server.service.callers.lock().unwrap().is_empty(), "nothing ran");
+}
+
+#[tokio::test]
+async fn a_legacy_client_that_disconnects_does_not_cancel_and_its_notification_does() {
+    let server = Server::start().await;
+    let raw = server.raw();
+    let (session, _) = begin(&raw, "2025-11-25").await;
+    let mut headers = JSON.to_vec();
+    headers.extend([("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")]);
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "sleep 60000"}}}).to_string();
+    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let post = format!("POST /mcp HTTP/1.1\r\nHost: {}\r\n{lines}Content-Length: {}\r\n\r\n{call}", server.address, call.len());
+    let (stream, _) = raw.exchange(post.as_bytes(), |read| read.contains("\r\n\r\n")).await;
+    until("the task is recorded", || server.service.callers.lock().unwrap().len() == 1).await;
+    drop(stream);
+    // The session still answers, and the task was left alone.
+    let ping = json!({"jsonrpc": "2.0", "id": 6, "method": "ping"}).to_string();
+    assert_eq!(raw.send("POST", "/mcp", &headers, ping).await.status, 200);
+    assert!(server.service.cancelled.lock().unwrap().is_empty());
+    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}}).to_string();
+    assert_eq!(raw.send("POST", "/mcp", &headers, cancel).await.status, 202);
+    until("the task is cancelled", || server.service.cancelled.lock().unwrap().len() == 1).await;
+}
+
+#[tokio::test]
+async fn clients_hear_that_the_namespaces_changed() {
+    let server = Server::start().await;
+    let raw = server.raw();
+    let (session, _) = begin(&raw, "2025-11-25").await;
+    let get = format!(
+        "GET /mcp HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {session}\r\nMcp-Protocol-Version: 2025-11-25\r\n\r\n",
+        server.address
+    );
+    let legacy = tokio::spawn({
+        let raw = raw.clone();
+        async move { raw.exchange(get.as_bytes(), |read| read.contains("list_changed")).await.1 }
+    });
+    let params = json!({"notifications": {"toolsListChanged": true}, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}});
+    let listen = json!({"jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen", "params": params}).to_string();
+    let post = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: {}\r\n\r\n{listen}",
+        server.address,
+        listen.len()
+    );
+    let (_open, read) = raw.exchange(post.as_bytes(), |read| read.contains("acknowledged")).await;
+    assert!(read.contains("acknowledged"), "{read}");
+    let modern = tokio::spawn({
+        let raw = raw.clone();
+        async move { raw.exchange(post.as_bytes(), |read| read.contains("tools/list_changed")).await.1 }
+    });
+    // Both streams are open once the server has had time to read them: change until both have heard.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while !(legacy.is_finished() && modern.is_finished()) && tokio::time::Instant::now() < deadline {
+        server.service.namespaces.lock().unwrap()[0].1 += 1;
+        server.service.changed.send_modify(|count| *count += 1);
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+    assert!(legacy.await.unwrap().contains("notifications/tools/list_changed"));
+    assert!(modern.await.unwrap().contains("notifications/tools/list_changed"));
+}
+
+/// The client's end of a pipe to a server over lines.
+struct Pipe {
+    lines: tokio::io::Lines<BufReader<ReadHalf<DuplexStream>>>,
+    write: Option<WriteHalf<DuplexStream>>,
+    service: Arc<Inner>,
+    serving: JoinHandle<Result<(), stdio::StdioError>>,
+}
+
+impl Pipe {
+    fn open() -> Self {
+        let (port, service) = StandIn::new(Duration::from_secs(50));
+        let stop = CancellationToken::new();
+        let mcp = Mcp::over_stdio(port, McpOptions::default(), Principal::local("mcp"), stop.clone());
+        let (ours, theirs) = tokio::io::duplex(64 * 1024);
+        let (input, output) = tokio::io::split(theirs);
+        let serving = tokio::spawn(stdio::serve_on(mcp, input, output, stop));
+        let (read, write) = tokio::io::split(ours);
+        Self { lines: BufReader::new(read).lines(), write: Some(write), service, serving }
+    }
+
+    async fn say(&mut self, line: &str) {
+        let write = self.write.as_mut().unwrap();
+        write.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn hear(&mut self) -> Value {
+        let line = tokio::time::timeout(Duration::from_secs(10), self.lines.next_line()).await.expect("a line").unwrap();
+        serde_json::from_str(&line.expect("the server is there")).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_pipe_speaks_both_eras() {
+    let mut pipe = Pipe::open();
+    pipe.say(&hello("2025-06-18")).await;
+    assert_eq!(pipe.hear().await["result"]["protocolVersion"], "2025-06-18");
+    pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    pipe.say(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute","arguments":{"code":"return 1 + 1"}}}"#)
+        .await;
+    assert_eq!(pipe.hear().await["result"]["structuredContent"]["result"], 2);
+
+    let mut pipe = Pipe::open();
+    let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+    let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}, "_meta": meta}});
+    pipe.say(&call.to_string()).await;
+    assert_eq!(pipe.hear().await["result"]["structuredContent"]["result"], 2);
+}
+
+#[tokio::test]
+async fn a_cancelled_call_over_a_pipe_cancels_its_task() {
+    let mut pipe = Pipe::open();
+    pipe.say(&hello("2025-11-25")).await;
+    pipe.hear().await;
+    pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    pipe.say(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute","arguments":{"code":"sleep 60000"}}}"#)
+        .await;
+    let service = pipe.service.clone();
+    until("the task is recorded", || service.callers.lock().unwrap().len() == 1).await;
+    pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#).await;
+    until("it is cancelled", || service.cancelled.lock().unwrap().len() == 1).await;
+}
+
+#[tokio::test]
+async fn the_end_of_the_input_ends_the_server() {
+    for greeted in [false, true] {
+        let mut pipe = Pipe::open();
+        if greeted {
+            pipe.say(&hello("2025-11-25")).await;
+            pipe.hear().await;
+        }
+        let Pipe { lines, write, serving, .. } = pipe;
+        drop((lines, write));
+        tokio::time::timeout(Duration::from_secs(3), serving).await.expect("promptly").unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_skipped_and_a_line_over_the_cap_does_not_end_the_server() {
+    let mut pipe = Pipe::open();
+    pipe.say(&hello("2025-11-25")).await;
+    pipe.hear().await;
+    pipe.say("this is no JSON").await;
+    pipe.say(&"x".repeat(stdio::LINE_BYTES_MAX + 1)).await;
+    pipe.say(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
+    assert_eq!(pipe.hear().await["id"], 2);
+}

@@ -1,0 +1,91 @@
+//! Clients of other people drive the server: Python and TypeScript, both generations, over HTTP and over a pipe.
+
+use airlock::{
+    model::Principal,
+    transport::{mcp::Mcp, stdio},
+};
+
+use super::*;
+
+/// A server over lines on every connection to a port; `bridge.py` makes it look like a program with standard streams.
+async fn pipes() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (port, _) = StandIn::new(Duration::from_secs(50));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let stop = CancellationToken::new();
+            let mcp = Mcp::over_stdio(port.clone(), McpOptions::default(), Principal::local("mcp"), stop.clone());
+            let (input, output) = stream.into_split();
+            tokio::spawn(stdio::serve_on(mcp, input, output, stop));
+        }
+    });
+    address
+}
+
+/// What every client must have seen, whatever it speaks.
+fn check(client: &str, version: &str, saw: &Value) {
+    assert_eq!(saw["tools"], json!(["execute", "task_get", "task_list", "task_cancel"]), "{client}");
+    if !saw["version"].is_null() {
+        assert_eq!(saw["version"], version, "{client}");
+    }
+    let two = &saw["two"];
+    let id = two["structured"]["taskId"].as_str().unwrap();
+    assert_eq!(
+        two["text"],
+        format!("taskId: {id}\nstatus: completed\nruntimeId: local-v8\nexitCode: 0\n\n```json\n2\n```"),
+        "{client}"
+    );
+    assert_eq!((&two["isError"], &two["structured"]["result"]), (&json!(false), &json!(2)), "{client}");
+    assert_eq!((&saw["fails"]["isError"], &saw["fails"]["structured"]["exitCode"]), (&json!(true), &json!(1)), "{client}");
+    assert!(saw["fails"]["text"].as_str().unwrap().contains("\nerror: TypeError: x is not a function"), "{client}: {saw}");
+    assert_eq!(saw["slow"]["structured"]["result"], "slept", "{client}");
+    assert!(!saw["progress"].as_array().unwrap().is_empty(), "{client} saw no progress");
+    assert_eq!(saw["big"]["structured"]["result"].as_str().unwrap().len(), 100_000, "{client}");
+    assert!(saw["big"]["text"].as_str().unwrap().contains("result preview truncated"), "{client}");
+    assert_eq!(saw["polled"]["structured"]["result"], "slept", "{client}");
+    assert_eq!(saw["cancelled"]["structured"]["status"], "cancelled", "{client}");
+    assert!(saw["listed"]["structured"]["tasks"].as_array().unwrap().len() >= 6, "{client}");
+    assert!(saw["bad"]["text"].as_str().unwrap().contains("did you mean `timeoutMs`?"), "{client}");
+}
+
+async fn over_http_and_pipe(client: &str, mode: &str, version: &str) {
+    let server = Server::start().await;
+    let url = server.raw().url("/mcp");
+    let Some(saw) = clients::drive(client, &[mode, "http", &url]).await else { return };
+    check(&format!("{client} {mode} over HTTP"), version, &saw);
+    let bridge = clients::folder().join("bridge.py");
+    let port = pipes().await.port().to_string();
+    let saw = clients::drive(client, &[mode, "stdio", "python3", bridge.to_str().unwrap(), &port]).await.unwrap();
+    check(&format!("{client} {mode} over a pipe"), version, &saw);
+}
+
+#[tokio::test]
+async fn python_2_finds_the_current_revision() {
+    over_http_and_pipe("python-2", "auto", "2026-07-28").await;
+}
+
+#[tokio::test]
+async fn python_2_speaks_the_legacy_revision() {
+    over_http_and_pipe("python-2", "legacy", "2025-11-25").await;
+}
+
+#[tokio::test]
+async fn python_1_speaks_the_legacy_revision() {
+    over_http_and_pipe("python-1", "legacy", "2025-11-25").await;
+}
+
+#[tokio::test]
+async fn typescript_2_finds_the_current_revision() {
+    over_http_and_pipe("typescript-2", "auto", "2026-07-28").await;
+}
+
+#[tokio::test]
+async fn typescript_2_speaks_the_legacy_revision() {
+    over_http_and_pipe("typescript-2", "legacy", "2025-11-25").await;
+}
+
+#[tokio::test]
+async fn typescript_1_speaks_the_legacy_revision() {
+    over_http_and_pipe("typescript-1", "legacy", "2025-11-25").await;
+}

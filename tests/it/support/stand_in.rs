@@ -1,0 +1,294 @@
+//! A service that does what the "code" says, without a sandbox: for tests of the protocols alone.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use airlock::{
+    model::{Event, EventKind, LogLevel, LogLine, Logs, Principal, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
+    service::{
+        Execute, Health, Kind, Patience, Progress, ProgressSink, ResultPage, ServiceError, TaskAnswer, TaskCancel, TaskEvents,
+        TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
+    },
+    transport::{Asked, Port},
+};
+use futures::{FutureExt, future::BoxFuture};
+use serde_json::json;
+use tokio::sync::watch;
+
+/// The largest result that an answer holds whole.
+const WHOLE_MAX: usize = 1024 * 1024;
+
+/// Understands these programs: `return 1 + 1`, `sleep MS`, `big CHARS`, `end STATUS EXIT`, `panic`, `internal`, `busy`, `log`.
+pub(crate) struct StandIn {
+    inner: Arc<Inner>,
+    /// How long a short hold is.
+    pub(crate) hold: Duration,
+}
+
+pub(crate) struct Inner {
+    tasks: Mutex<HashMap<TaskId, watch::Sender<Kept>>>,
+    /// Every cancellation that was asked for.
+    pub(crate) cancelled: Mutex<Vec<String>>,
+    /// Who asked for executions.
+    pub(crate) callers: Mutex<Vec<Principal>>,
+    pub(crate) namespaces: Mutex<Vec<(String, usize)>>,
+    pub(crate) changed: watch::Sender<u64>,
+}
+
+#[derive(Clone)]
+struct Kept {
+    task: Task,
+    result: Option<RawJson>,
+}
+
+impl StandIn {
+    pub(crate) fn new(hold: Duration) -> (Arc<Self>, Arc<Inner>) {
+        let inner = Arc::new(Inner {
+            tasks: Mutex::default(),
+            cancelled: Mutex::default(),
+            callers: Mutex::default(),
+            namespaces: Mutex::new(vec![("everything".to_owned(), 13)]),
+            changed: watch::channel(0).0,
+        });
+        (Arc::new(Self { inner: inner.clone(), hold }), inner)
+    }
+
+    fn find(&self, id: &str) -> Result<watch::Receiver<Kept>, ServiceError> {
+        let id: TaskId = id.parse().map_err(|error| ServiceError::invalid("bad_task_id", format!("{error}")))?;
+        let tasks = self.inner.tasks.lock().unwrap();
+        let kept = tasks.get(&id).map(watch::Sender::subscribe);
+        kept.ok_or_else(|| ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{id}`")))
+    }
+}
+
+/// A record of a task that waits.
+pub(crate) fn queued(code: &str) -> Task {
+    Task {
+        task_id: TaskId::new(),
+        status: TaskStatus::Queued,
+        code: code.to_owned(),
+        runtime_id: "local-v8".to_owned(),
+        timeout_ms: 300_000,
+        metadata: None,
+        workspace_id: "local".to_owned(),
+        account_id: "local".to_owned(),
+        session_id: None,
+        client_id: "test".to_owned(),
+        created_at: Timestamp::now(),
+        started_at: None,
+        completed_at: None,
+        exit_code: None,
+        result_bytes: None,
+        error: None,
+        logs: Logs::default(),
+        warnings: Vec::new(),
+        usage: Usage::default(),
+    }
+}
+
+fn end(kept: &mut Kept, status: TaskStatus, exit: i32, result: Option<serde_json::Value>) {
+    if kept.task.status.is_terminal() {
+        return;
+    }
+    kept.task.status = status;
+    kept.task.exit_code = Some(exit);
+    kept.task.completed_at = Some(Timestamp::now());
+    kept.result = result.map(|value| serde_json::value::to_raw_value(&value).unwrap());
+    kept.task.result_bytes = kept.result.as_ref().map(|raw| raw.get().len() as u64);
+    if status != TaskStatus::Completed {
+        kept.task.error = Some(TaskError {
+            name: "TypeError".to_owned(),
+            message: "x is not a function".to_owned(),
+            code: "guest_threw".to_owned(),
+            line: Some(7),
+            column: Some(9),
+            hint: Some("call something else".to_owned()),
+            ..TaskError::default()
+        });
+    }
+}
+
+async fn run(code: String, record: watch::Sender<Kept>) {
+    record.send_modify(|kept| kept.task.status = TaskStatus::Running);
+    let code = plain(&code);
+    let words: Vec<_> = code.split_whitespace().collect();
+    let ended = |status, exit, result| record.send_modify(|kept| end(kept, status, exit, result));
+    match words.as_slice() {
+        ["sleep", ms] => {
+            tokio::time::sleep(Duration::from_millis(ms.parse().unwrap())).await;
+            ended(TaskStatus::Completed, 0, Some(json!("slept")));
+        }
+        ["big", chars] => ended(TaskStatus::Completed, 0, Some(json!("x".repeat(chars.parse().unwrap())))),
+        ["end", status, exit] => ended(TaskStatus::parse(status).unwrap(), exit.parse().unwrap(), None),
+        ["log"] => {
+            let lines = vec![
+                LogLine { level: LogLevel::Info, text: "hello".into() },
+                LogLine { level: LogLevel::Warn, text: "careful".into() },
+            ];
+            record.send_modify(|kept| kept.task.logs.lines = lines);
+            ended(TaskStatus::Completed, 0, Some(json!({"a": [1, {"b": null}]})));
+        }
+        _ => ended(TaskStatus::Completed, 0, Some(json!(2))),
+    }
+}
+
+/// The TypeScript of `tests/clients/programs.json`, in this service's own words.
+fn plain(code: &str) -> String {
+    let programs: HashMap<String, String> = serde_json::from_str(include_str!("../../clients/programs.json")).unwrap();
+    let name = programs.into_iter().find(|(_, program)| program == code).map(|(name, _)| name);
+    match name.as_deref() {
+        Some("fails") => "end failed 1".to_owned(),
+        Some("slow") => "sleep 700".to_owned(),
+        Some("endless") => "sleep 60000".to_owned(),
+        Some("big") => "big 100000".to_owned(),
+        _ => code.to_owned(),
+    }
+}
+
+fn seen(kept: &Kept) -> TaskAnswer {
+    let whole = kept.result.clone().filter(|raw| raw.get().len() <= WHOLE_MAX);
+    TaskAnswer { task: kept.task.clone(), result: whole, page: None }
+}
+
+impl Port for StandIn {
+    fn execute<'a>(
+        &'a self,
+        who: &'a Principal,
+        request: Execute,
+        patience: Patience,
+        progress: ProgressSink,
+    ) -> Asked<'a, TaskAnswer> {
+        async move {
+            self.inner.callers.lock().unwrap().push(who.clone());
+            match request.code.as_str() {
+                "panic" => panic!("asked for"),
+                "internal" => {
+                    return Err(ServiceError::new(Kind::Internal, "internal", "something broke").caused_by("the secret cause"));
+                }
+                "busy" => {
+                    let mut busy = ServiceError::new(Kind::LimitHit, "busy", "1000 tasks are queued, at most 1000");
+                    busy.retry_after_ms = Some(1500);
+                    return Err(busy.hint("retry a little later"));
+                }
+                _ => {}
+            }
+            let task = Task {
+                client_id: who.client_id.clone(),
+                session_id: request.session_id,
+                metadata: request.metadata,
+                ..queued(&request.code)
+            };
+            let id = task.task_id;
+            let (record, mut kept) = watch::channel(Kept { task, result: None });
+            self.inner.tasks.lock().unwrap().insert(id, record.clone());
+            progress.send_replace(Some(Progress { task_id: id, status: TaskStatus::Running, tool_calls: 3 }));
+            tokio::spawn(run(request.code, record));
+            let hold = match (request.wait_for_result, request.result_timeout_ms, patience) {
+                (Some(false), _, _) => Duration::ZERO,
+                (_, Some(ms), _) => Duration::from_millis(ms),
+                (_, None, Patience::Short) => self.hold,
+                (_, None, Patience::Long) => Duration::from_secs(330),
+            };
+            let _ = tokio::time::timeout(hold, kept.wait_for(|kept| kept.task.status.is_terminal())).await;
+            let answer = seen(&kept.borrow());
+            Ok(answer)
+        }
+        .boxed()
+    }
+
+    fn task_get<'a>(&'a self, _: &'a Principal, request: TaskGet) -> Asked<'a, TaskAnswer> {
+        async move {
+            let mut kept = self.find(&request.task_id)?;
+            let wait = Duration::from_millis(request.wait_ms.unwrap_or(0));
+            let _ = tokio::time::timeout(wait, kept.wait_for(|kept| kept.task.status.is_terminal())).await;
+            let kept = kept.borrow().clone();
+            let mut answer = seen(&kept);
+            if request.result_offset.is_some() || request.result_limit.is_some() {
+                let text = kept.result.as_ref().map_or("", |raw| raw.get());
+                let from = (request.result_offset.unwrap_or(0) as usize).min(text.len());
+                let to = (from + request.result_limit.unwrap_or(WHOLE_MAX as u64) as usize).min(text.len());
+                answer.result = None;
+                answer.page = Some(ResultPage {
+                    text: text[from..to].to_owned(),
+                    offset: from as u64,
+                    next_offset: (to < text.len()).then_some(to as u64),
+                    total_bytes: text.len() as u64,
+                });
+            }
+            Ok(answer)
+        }
+        .boxed()
+    }
+
+    fn task_list<'a>(&'a self, _: &'a Principal, request: TaskList) -> Asked<'a, TaskListAnswer> {
+        async move {
+            let all = self.inner.tasks.lock().unwrap();
+            let mut tasks: Vec<_> = all.values().map(|kept| kept.borrow().task.clone()).collect();
+            tasks.retain(|task| request.status.is_none_or(|status| task.status == status));
+            tasks.sort_by_key(|task| std::cmp::Reverse(task.task_id));
+            tasks.truncate(request.limit.unwrap_or(50) as usize);
+            Ok(TaskListAnswer { tasks, next_cursor: None })
+        }
+        .boxed()
+    }
+
+    fn task_cancel<'a>(&'a self, _: &'a Principal, request: TaskCancel) -> Asked<'a, TaskAnswer> {
+        async move {
+            let kept = self.find(&request.task_id)?;
+            self.inner.cancelled.lock().unwrap().push(request.task_id);
+            let id = kept.borrow().task.task_id;
+            self.inner.tasks.lock().unwrap()[&id].send_modify(|kept| end(kept, TaskStatus::Cancelled, 130, None));
+            let answer = seen(&kept.borrow());
+            Ok(answer)
+        }
+        .boxed()
+    }
+
+    fn task_events<'a>(&'a self, _: &'a Principal, request: TaskEvents) -> Asked<'a, TaskEventsAnswer> {
+        async move {
+            let task_id = self.find(&request.task_id)?.borrow().task.task_id;
+            let event = Event { task_id, seq: 1, at: Timestamp::now(), kind: EventKind::TaskCreated, data: json!({}) };
+            Ok(TaskEventsAnswer { events: vec![event], next_after: 1 })
+        }
+        .boxed()
+    }
+
+    fn tools<'a>(&'a self, _: &'a Principal, request: ToolList) -> Asked<'a, RawJson> {
+        let answer = json!({"results": [{"path": "everything.echo"}], "total": 1, "query": request.query});
+        async move { Ok(serde_json::value::to_raw_value(&answer).unwrap()) }.boxed()
+    }
+
+    fn tool<'a>(&'a self, _: &'a Principal, path: String) -> Asked<'a, RawJson> {
+        async move {
+            if path != "everything.echo" {
+                return Err(ServiceError::new(Kind::NotFound, "tool_not_found", format!("there is no tool `{path}`")));
+            }
+            Ok(serde_json::value::to_raw_value(&json!({"path": path})).unwrap())
+        }
+        .boxed()
+    }
+
+    fn namespaces(&self) -> Vec<(String, usize)> {
+        self.inner.namespaces.lock().unwrap().clone()
+    }
+
+    fn catalog_changed(&self) -> watch::Receiver<u64> {
+        self.inner.changed.subscribe()
+    }
+
+    fn health(&self) -> BoxFuture<'_, Health> {
+        async {
+            Health {
+                status: "ok".to_owned(),
+                version: "0.0.0".to_owned(),
+                sandbox: json!({"tier": "basic"}),
+                store: json!({"status": "ok"}),
+                upstreams: json!([]),
+            }
+        }
+        .boxed()
+    }
+}
