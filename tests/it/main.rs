@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
 mod config;
+mod store_contract;
 mod support;
 mod tidy;

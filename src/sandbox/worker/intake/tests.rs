@@ -1,0 +1,6 @@
+use super::*;
+
+#[test]
+fn it_compiles() {
+    println!("{}", prepare("const x: number = 1; x").unwrap().script);
+}
