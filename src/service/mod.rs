@@ -1,17 +1,17 @@
 //! What the outside can ask, one function each. No protocol and no SQL here.
 
+mod asks;
 mod error;
 
+pub use asks::{Health, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
 pub use error::{Kind, ServiceError};
-
-use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{JsonObject, Principal, RawJson, Task, TaskId, TaskStatus};
 
-/// The arguments of `execute`, by the names of the contract. Bounds are checked by [`Service::execute`].
+/// The arguments of `execute`, by the names of the contract. Bounds are checked by the service.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Execute {
