@@ -207,7 +207,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
         .into_iter()
         .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false))
         .collect();
-    match Migrator::with_migrations(migrations).run(&mut *connection).await {
+    match Migrator::with_migrations(migrations).run_direct(None, connection, false).await {
         Ok(()) => Ok(connection.ping().await?),
         Err(MigrateError::VersionMissing(version)) => Err(OpenError::Newer(version)),
         Err(error) => Err(OpenError::Other(Arc::new(error))),
