@@ -1,5 +1,6 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
+mod cli;
 mod config;
 #[cfg(feature = "v8")]
 mod guests;
