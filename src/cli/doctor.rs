@@ -134,11 +134,21 @@ fn part(id: &str, health: &Value) -> Check {
     let shown = |key: &str, value: &Value| !matches!(key, "status" | "name" | "message" | "hint") && !value.is_null();
     let details = health.as_object().into_iter().flatten().filter(|(key, value)| shown(key, value));
     let mut words = vec![status.to_owned()];
-    words.extend(details.map(|(key, value)| format!("{key} {}", value.as_str().map_or_else(|| value.to_string(), str::to_owned))));
+    words.extend(details.map(|(key, value)| format!("{key} {}", said(value))));
     words.extend(health["message"].as_str().map(str::to_owned));
     let mut check = Check::new(id, verdict, words.join(", "));
     check.hint = health["hint"].as_str().map(str::to_owned);
     check
+}
+
+/// A value in words: texts without quotes, lists and tables without brackets.
+fn said(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(said).collect::<Vec<_>>().join("; "),
+        Value::Object(table) => table.iter().map(|(key, value)| format!("{key} {}", said(value))).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
 }
 
 fn report(output: Output, checks: &[Check]) -> Result<ExitCode, Failure> {

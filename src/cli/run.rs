@@ -9,7 +9,7 @@ use std::{
 };
 
 use clap::Args;
-use console::style;
+use console::Style;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -17,7 +17,7 @@ use super::{
     Application, Failure,
     client::Client,
     connection::Connection,
-    screen::{self, Spinner, dim, note, print, print_json},
+    screen::{self, Side, Spinner, note, print, print_json},
     stop,
 };
 use crate::config::Config;
@@ -119,51 +119,54 @@ fn read(file: &Path, code_kb: u64) -> Result<String, Failure> {
 }
 
 fn show(task: &Value) -> Result<(), Failure> {
-    logs(task);
+    logs(task, Side::Beside)?;
     if task["status"] == "completed" {
         print(screen::pretty(&task["result"]))?;
     }
     for warning in task["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        note(format!("{} {}", style("warning:").for_stderr().yellow(), screen::plain(warning)));
+        note(format!("{} {}", Side::Beside.paint(Style::new().yellow(), "warning:"), screen::plain(warning)));
     }
-    error(task);
+    error(task, Side::Beside)?;
     note(end(task));
     Ok(())
 }
 
 /// Console output, each line in the colour of its level.
-pub(super) fn logs(task: &Value) {
+pub(super) fn logs(task: &Value, side: Side) -> Result<(), Failure> {
     for line in task["logs"]["lines"].as_array().into_iter().flatten() {
-        let text = screen::plain(line["text"].as_str().unwrap_or_default());
-        let styled = match line["level"].as_str() {
-            Some("error") => style(text).for_stderr().red(),
-            Some("warn") => style(text).for_stderr().yellow(),
-            _ => style(text).for_stderr().dim(),
+        let look = match line["level"].as_str() {
+            Some("error") => Style::new().red(),
+            Some("warn") => Style::new().yellow(),
+            _ => Style::new().dim(),
         };
-        note(styled.to_string());
+        side.tell(side.paint(look, screen::plain(line["text"].as_str().unwrap_or_default())))?;
     }
     let dropped = task["logs"]["droppedLines"].as_u64().unwrap_or(0);
     if dropped > 0 {
-        note(dim(format!("… {dropped} more lines were dropped (`limits.log_kb`, `limits.log_lines`)")).for_stderr().to_string());
+        side.tell(
+            side.paint(Style::new().dim(), format!("… {dropped} more lines were dropped (`limits.log_kb`, `limits.log_lines`)")),
+        )?;
     }
+    Ok(())
 }
 
 /// Why a task did not complete, with the place in its source.
-pub(super) fn error(task: &Value) {
+pub(super) fn error(task: &Value, side: Side) -> Result<(), Failure> {
     let error = &task["error"];
-    let Some(message) = error["message"].as_str() else { return };
-    let name = error["name"].as_str().unwrap_or("Error");
+    let Some(message) = error["message"].as_str() else { return Ok(()) };
+    let name = side.paint(Style::new().red().bold(), format!("{}:", screen::plain(error["name"].as_str().unwrap_or("Error"))));
     let place = match (error["line"].as_u64(), error["column"].as_u64()) {
-        (Some(line), Some(column)) => format!(" {}", dim(format!("at {line}:{column}")).for_stderr()),
+        (Some(line), Some(column)) => side.paint(Style::new().dim(), format!(" at {line}:{column}")),
         _ => String::new(),
     };
-    note(format!("{} {}{place}", style(format!("{}:", screen::plain(name))).for_stderr().red().bold(), screen::plain(message)));
+    side.tell(format!("{name} {}{place}", screen::plain(message)))?;
     if let Some(frame) = error["frame"].as_str() {
-        note(screen::plain(frame));
+        side.tell(screen::plain(frame))?;
     }
     if let Some(hint) = error["hint"].as_str() {
-        note(format!("{} {}", style("hint:").for_stderr().cyan(), screen::plain(hint)));
+        side.tell(format!("{} {}", side.paint(Style::new().cyan(), "hint:"), screen::plain(hint)))?;
     }
+    Ok(())
 }
 
 /// One line: how it ended, how long it took, what it was called.
@@ -177,5 +180,6 @@ fn end(task: &Value) -> String {
         Some(many) => format!(", {many} tool calls"),
     };
     let id = task["taskId"].as_str().unwrap_or_default();
-    format!("{} {}", screen::status(status).for_stderr(), dim(format!("in {wall}{calls} · {id}")).for_stderr())
+    let rest = Side::Beside.paint(Style::new().dim(), format!("in {wall}{calls} · {id}"));
+    format!("{} {rest}", screen::status(status).for_stderr())
 }

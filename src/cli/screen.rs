@@ -1,6 +1,6 @@
 //! What a person sees: colours where the terminal has them, a spinner while waiting, tables that fit.
 
-use std::{io::Write, time::Duration};
+use std::{fmt, io::Write, time::Duration};
 
 use console::{Style, StyledObject, Term, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -29,6 +29,35 @@ pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
     print(pretty(value))
 }
 
+/// Where something is told: with the answer on standard output, or beside it on standard error.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Side {
+    Answer,
+    Beside,
+}
+
+impl Side {
+    /// Tells one line, or several.
+    pub(super) fn tell(self, text: impl AsRef<str>) -> Result<(), Failure> {
+        match self {
+            Self::Answer => print(text),
+            Self::Beside => {
+                note(text);
+                Ok(())
+            }
+        }
+    }
+
+    /// Text in a colour that this side can show.
+    pub(super) fn paint(self, look: Style, text: impl fmt::Display) -> String {
+        let look = match self {
+            Self::Answer => look.for_stdout(),
+            Self::Beside => look.for_stderr(),
+        };
+        look.apply_to(text).to_string()
+    }
+}
+
 /// Writes a line to standard error.
 pub(super) fn note(text: impl AsRef<str>) {
     // Where standard error is gone there is nobody to tell.
@@ -38,6 +67,15 @@ pub(super) fn note(text: impl AsRef<str>) {
 /// JSON as people read it.
 pub(super) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).expect("a JSON value can be written as JSON")
+}
+
+/// The object with an `id` before everything else, taken from one of its own keys: every object that is printed has one.
+pub(super) fn with_id(object: Value, key: &str) -> Value {
+    let id = object[key].clone();
+    match object {
+        Value::Object(rest) => std::iter::once(("id".to_owned(), id)).chain(rest).collect(),
+        other => other,
+    }
 }
 
 /// A status in its colour.

@@ -10,7 +10,7 @@ use super::{
     client::Client,
     connection::Connection,
     run,
-    screen::{self, dim, heading, note, print, print_json},
+    screen::{self, Side, dim, heading, note, print, print_json, with_id},
 };
 use crate::{config::Config, model::TaskStatus};
 
@@ -89,11 +89,11 @@ async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
     let tasks = answer["tasks"].as_array_mut().map(std::mem::take).unwrap_or_default();
     let next = answer["nextCursor"].as_str();
     if args.json {
-        print_json(&tasks.into_iter().map(with_id).collect())?;
+        print_json(&tasks.into_iter().map(|task| with_id(task, "taskId")).collect())?;
     } else if tasks.is_empty() {
         note("no tasks");
     } else {
-        print(heading(format!("{:<41} {:<17} {:<11} {:<11} {}", "ID", "STATUS", "CREATED", "TOOK", "CODE")).to_string())?;
+        print(heading(format!("{:<41} {:<17} {:<11} {:<11} {}", "ID", "STATUS", "CREATED", "TOOK", "ERROR")).to_string())?;
         tasks.iter().try_for_each(|task| print(row(task)))?;
     }
     if let Some(cursor) = next {
@@ -105,7 +105,7 @@ async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
 fn row(task: &Value) -> String {
     let text = |key: &str| task[key].as_str().unwrap_or_default();
     let took = task["usage"]["wallMs"].as_u64().filter(|_| !task["completedAt"].is_null()).map(screen::duration);
-    let first = text("code").lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let error = task["error"]["message"].as_str().unwrap_or_default();
     // A colour code has no width, so the padding comes after it.
     let pad = " ".repeat(17usize.saturating_sub(text("status").len()));
     format!(
@@ -114,7 +114,7 @@ fn row(task: &Value) -> String {
         screen::status(text("status")),
         age(text("createdAt")),
         took.unwrap_or_default(),
-        dim(screen::line(first, screen::width().saturating_sub(LIST_COLUMNS))),
+        dim(screen::line(error, screen::width().saturating_sub(LIST_COLUMNS))),
     )
 }
 
@@ -135,7 +135,7 @@ async fn get(client: &Client, args: OneArgs) -> Result<(), Failure> {
     let mut task = run::whole(client, &args.id, task).await?;
     task["events"] = client.events(&args.id).await?.into();
     if args.json {
-        return print_json(&with_id(task));
+        return print_json(&with_id(task, "taskId"));
     }
     record(&task)?;
     print(format!("\n{}", heading("history")))?;
@@ -145,14 +145,14 @@ async fn get(client: &Client, args: OneArgs) -> Result<(), Failure> {
     print(format!("\n{}\n{}", heading("code"), screen::plain(task["code"].as_str().unwrap_or_default().trim_end())))?;
     if task["logs"]["lines"].as_array().is_some_and(|lines| !lines.is_empty()) {
         print(format!("\n{}", heading("console")))?;
-        run::logs(&task);
+        run::logs(&task, Side::Answer)?;
     }
     if task["status"] == "completed" {
         print(format!("\n{}\n{}", heading("result"), screen::pretty(&task["result"])))?;
     }
     if task["error"].is_object() {
         print(format!("\n{}", heading("error")))?;
-        run::error(&task);
+        run::error(&task, Side::Answer)?;
     }
     Ok(())
 }
@@ -196,15 +196,9 @@ fn history(event: &Value) -> String {
 async fn cancel(client: &Client, args: OneArgs) -> Result<(), Failure> {
     let task = client.cancel(&args.id).await?;
     if args.json {
-        return print_json(&with_id(task));
+        return print_json(&with_id(task, "taskId"));
     }
     print(format!("{} {}", args.id, screen::status(task["status"].as_str().unwrap_or("unknown"))))
-}
-
-/// Every object of a list has an `id`.
-fn with_id(mut task: Value) -> Value {
-    task["id"] = task["taskId"].clone();
-    task
 }
 
 fn status(text: &str) -> Result<TaskStatus, String> {

@@ -9,7 +9,7 @@ use super::{
     Application, Failure,
     client::Client,
     connection::Connection,
-    screen::{self, dim, heading, note, print, print_json},
+    screen::{self, dim, heading, note, print, print_json, with_id},
 };
 use crate::config::Config;
 
@@ -86,7 +86,7 @@ async fn list(client: &Client, args: ListArgs, query: Option<String>) -> Result<
     let mut answer = client.list("tools", &asked).await?;
     let tools = answer["results"].as_array_mut().map(std::mem::take).unwrap_or_default();
     if args.json {
-        print_json(&tools.into_iter().map(with_id).collect())?;
+        print_json(&tools.into_iter().map(|tool| with_id(tool, "path")).collect())?;
     } else if tools.is_empty() {
         note("no tools; `airlock doctor` tells how the upstreams are");
     } else {
@@ -109,7 +109,7 @@ fn row(tool: &Value) -> String {
 async fn describe(client: &Client, args: DescribeArgs) -> Result<(), Failure> {
     let tool = client.tool(&args.path).await?;
     if args.json {
-        return print_json(&with_id(tool));
+        return print_json(&with_id(tool, "path"));
     }
     print(heading(screen::plain(tool["path"].as_str().unwrap_or(&args.path))).to_string())?;
     print(screen::plain(tool["description"].as_str().unwrap_or_default().trim()))?;
@@ -120,10 +120,4 @@ async fn describe(client: &Client, args: DescribeArgs) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-/// Every object of a list has an `id`: a tool's path.
-fn with_id(mut tool: Value) -> Value {
-    tool["id"] = tool["path"].clone();
-    tool
 }

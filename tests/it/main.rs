@@ -1,6 +1,7 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
 mod catalog;
+mod cli;
 mod config;
 #[cfg(feature = "v8")]
 mod guests;

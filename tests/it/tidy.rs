@@ -29,9 +29,9 @@ const RANKS: [(&str, u8); 14] = [
     ("task", 2),
     ("service", 3),
     ("transport", 4),
+    ("cli", 4),
     ("app", 5),
-    ("cli", 6),
-    ("main", 7),
+    ("main", 6),
 ];
 
 /// Words that say nothing; a name made with one of them hides what the thing is.
@@ -80,6 +80,11 @@ fn rust() -> Vec<Source> {
 
 fn none(wrong: Vec<String>, rule: &str) {
     assert!(wrong.is_empty(), "{rule}\n  {}", wrong.join("\n  "));
+}
+
+/// Whether a file holds the tests of a pure part.
+fn is_test(path: &str) -> bool {
+    path.starts_with("src/") && path.ends_with("tests.rs")
 }
 
 /// The part of the package a file belongs to: `src/cli/run.rs` to `cli`.
@@ -173,7 +178,7 @@ fn only_config_reads_the_environment() {
     for source in sources("src", ".rs") {
         let excepted = READERS_OF_THE_ENVIRONMENT.iter().any(|(place, _)| source.path.starts_with(place));
         let reads = ["env::var(", "env::vars(", "env::var_os(", "env::vars_os("].iter().any(|call| source.text.contains(call));
-        if reads && !excepted && part(&source.path) != "config" && !source.path.ends_with("tests.rs") {
+        if reads && !excepted && part(&source.path) != "config" && !is_test(&source.path) {
             wrong.push(source.path);
         }
     }
@@ -222,7 +227,7 @@ fn function(line: &str) -> Option<String> {
 
 #[test]
 fn every_module_says_first_what_it_is_for() {
-    let silent = rust().into_iter().filter(|source| !source.text.starts_with("//! "));
+    let silent = rust().into_iter().filter(|source| !source.text.starts_with("//! ") && !is_test(&source.path));
     none(silent.map(|source| source.path).collect(), "a module opens with `//!`:");
 }
 
@@ -294,7 +299,7 @@ fn what_the_architecture_page_names_exists() {
     for name in quoted(&page) {
         let is_type = name.chars().next().is_some_and(char::is_uppercase) && name.chars().all(char::is_alphanumeric);
         let plain = name.split("::").last().unwrap_or(&name);
-        let known = if name.contains('/') && !name.starts_with('/') && !name.contains(' ') {
+        let known = if name.contains('/') && !name.starts_with('/') && !name.contains([' ', '*']) {
             root().join(name.trim_end_matches('/')).exists()
         } else if is_type || name.contains("::") {
             ["struct", "enum", "trait", "type", "fn", "mod", "const"].iter().any(|kind| {
@@ -316,7 +321,7 @@ fn what_the_architecture_page_names_exists() {
 /// The codes that a caller may act on, as the sources give them out.
 fn error_codes() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
-    for source in sources("src", ".rs").iter().filter(|source| !source.path.ends_with("tests.rs")) {
+    for source in sources("src", ".rs").iter().filter(|source| !is_test(&source.path)) {
         for opening in ["ServiceError::invalid(", "ServiceError::new("] {
             for (at, _) in source.text.match_indices(opening) {
                 let rest = &source.text[at + opening.len()..];
