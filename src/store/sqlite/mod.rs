@@ -14,7 +14,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use sqlx::{
-    ConnectOptions, Connection, SqlSafeStr, SqliteConnection, SqlitePool,
+    ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -207,8 +207,9 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
         .into_iter()
         .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false))
         .collect();
-    match Migrator::with_migrations(migrations).run(&mut *connection).await {
-        Ok(()) => Ok(connection.ping().await?),
+    // `run` itself makes a future that is not known to be `Send`.
+    match Migrator::with_migrations(migrations).run_direct(None, connection, false).await {
+        Ok(()) => Ok(()),
         Err(MigrateError::VersionMissing(version)) => Err(OpenError::Newer(version)),
         Err(error) => Err(OpenError::Other(Arc::new(error))),
     }

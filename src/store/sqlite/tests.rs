@@ -61,3 +61,10 @@ async fn migrations_may_run_again() {
     let mut connection = connection(&folder.path().join("airlock.db")).await;
     assert!(migrate(&mut connection).await.is_ok());
 }
+
+/// Servers are started from tasks that may move between threads.
+#[test]
+fn opening_may_move_between_threads() {
+    fn sent(_: impl Send) {}
+    sent(super::SqliteStore::open(SqliteConfig::new("never")));
+}
