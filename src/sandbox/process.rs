@@ -24,6 +24,8 @@ use tokio::{
     sync::oneshot,
 };
 
+use super::worker::{SNAPSHOT_COMMAND, WORKER_COMMAND};
+
 /// Complaints of one worker that reach the log, in lines, and how much of a line, in bytes.
 const STDERR_LINES_MAX: usize = 50;
 const STDERR_LINE_BYTES: u64 = 2_000;
@@ -44,7 +46,7 @@ pub struct WorkerCommand {
 impl WorkerCommand {
     /// This very executable, as the kernel holds it: also after the file was replaced by an upgrade.
     pub fn this() -> Self {
-        Self { program: "/proc/self/exe".into(), worker: "__worker", snapshot: "__snapshot" }
+        Self { program: "/proc/self/exe".into(), worker: WORKER_COMMAND, snapshot: SNAPSHOT_COMMAND }
     }
 
     /// Another executable that answers the same two arguments; for benches and tests.

@@ -1,1 +1,16 @@
-//! Being built.
+//! The protocols: MCP over stdio and streamable HTTP, and the REST interface of the owner's own tools.
+//!
+//! Speaks protocols and nothing else: no rules, no SQL, no state of tasks. Everything is asked through [`Port`], with the
+//! [`Principal`](crate::model::Principal) who asks.
+
+pub mod http;
+pub mod mcp;
+mod port;
+pub mod stdio;
+
+pub use port::{Asked, Port};
+
+/// An error and its causes in one line, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

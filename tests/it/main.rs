@@ -1,4 +1,13 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
+mod config;
+#[cfg(feature = "v8")]
+mod guests;
+mod restart;
+#[cfg(feature = "v8")]
+mod statuses;
 mod store_contract;
 mod support;
+mod tidy;
+#[cfg(feature = "v8")]
+mod worker;

@@ -1,0 +1,33 @@
+// The last module of the snapshot: what the guest finds on globalThis, and the few functions that the engine calls.
+// The engine takes `__airlock` away, together with everything of deno_core, before any guest runs.
+import { primordials } from "ext:core/mod.js";
+import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
+import { explain, failure, toolErrors } from "ext:airlock/errors.ts";
+import { fire, globals } from "ext:airlock/timers.ts";
+import { tools } from "ext:airlock/tools.ts";
+
+const { ObjectDefineProperty, ObjectKeys } = primordials;
+
+function install(name: string, value: unknown, writable: boolean) {
+  ObjectDefineProperty(globalThis, name, { __proto__: null, value, writable, enumerable: false, configurable: writable });
+}
+
+for (const name of ObjectKeys(globals)) install(name, globals[name], true);
+for (const name of ObjectKeys(toolErrors)) install(name, toolErrors[name], true);
+install("tools", tools, false);
+
+install("__airlock", {
+  __proto__: null,
+  explain,
+  failure,
+  fire,
+  /** The result as JSON text, or null when it would be over the limit. */
+  result(value: unknown): string | null {
+    try {
+      return encode(value, false);
+    } catch (error) {
+      if (error === OVER_LIMIT) return null;
+      throw error;
+    }
+  },
+}, true);

@@ -1,0 +1,126 @@
+//! The HTTP server: `/mcp` for agents, `/v1` for the owner's own tools, `/healthz` and `/metrics`.
+//!
+//! Everything passes the [`guard`] first. One [`serve`] takes its listener and its stop signal as arguments.
+
+mod connections;
+mod door;
+mod early;
+mod guard;
+mod metrics;
+mod rate;
+mod refusal;
+mod rest;
+mod sessions;
+mod token;
+
+use std::{io, sync::Arc, time::Duration};
+
+use axum::{Router, middleware, routing};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::catch_panic::CatchPanicLayer;
+
+pub use guard::Allowed;
+pub use metrics::describe as describe_metrics;
+pub use token::OwnerToken;
+
+use super::{Port, mcp::McpOptions};
+use door::Door;
+
+/// How the HTTP server behaves. The defaults are those of a server on loopback.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Host names beside the loopback ones under which the server may be called, with or without a port.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of web pages beside the server's own that may call it: `https://app.example:443`, `http://localhost:*`.
+    pub allowed_origins: Vec<String>,
+    /// POST requests to `/mcp` per workspace and minute; 0 switches the limit off.
+    pub requests_per_minute: u32,
+    /// Connections at once, at most; further ones wait in the listener's queue.
+    pub connections_max: usize,
+    /// A silent call gets its first byte after this, and a comment as often as [`Self::comment_every`] from then on.
+    pub first_byte_after: Duration,
+    /// How often a silent stream carries a comment.
+    pub comment_every: Duration,
+    /// How long requests under way may take to end once the server stops.
+    pub drain: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            requests_per_minute: 100,
+            connections_max: 1024,
+            first_byte_after: Duration::from_secs(1),
+            comment_every: Duration::from_secs(12),
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What the HTTP server is made of.
+pub struct HttpServer {
+    /// Answers everything that is asked.
+    pub port: Arc<dyn Port>,
+    /// What the MCP tools state.
+    pub mcp: McpOptions,
+    /// How it behaves.
+    pub options: HttpOptions,
+    /// What the owner's tools show on `/v1`.
+    pub owner: OwnerToken,
+    /// Renders `/metrics`.
+    pub metrics: PrometheusHandle,
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Drained {
+    /// Every request under way was answered.
+    Complete,
+    /// The deadline came first; what was under way was cut off.
+    Forced,
+}
+
+/// Serves until `shutdown`, then takes no more connections, ends idle streams, and gives requests under way
+/// [`HttpOptions::drain`] to end. Fails only where the listener has no address.
+pub async fn serve(listener: TcpListener, server: HttpServer, shutdown: CancellationToken) -> io::Result<Drained> {
+    let address = listener.local_addr()?;
+    let drain = server.options.drain;
+    let listener = connections::Bounded::new(listener, server.options.connections_max);
+    let upkeep = tokio::spawn(metrics::upkeep(server.metrics.clone()));
+    // Cut when the time to drain is over: ends every stream and session.
+    let cut = CancellationToken::new();
+    let router = router(server, address, shutdown.clone(), cut.clone());
+    let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
+    let mut serving = tokio::spawn(serving.into_future());
+    tokio::select! {
+        ended = &mut serving => { ended.map_err(io::Error::other)??; }
+        () = shutdown.cancelled() => {}
+    }
+    let in_time = serving.is_finished() || tokio::time::timeout(drain, &mut serving).await.is_ok();
+    cut.cancel();
+    serving.abort();
+    upkeep.abort();
+    Ok(if in_time { Drained::Complete } else { Drained::Forced })
+}
+
+fn router(server: HttpServer, address: std::net::SocketAddr, stopping: CancellationToken, cut: CancellationToken) -> Router {
+    let allowed = Arc::new(Allowed::new(address, &server.options.allowed_hosts, &server.options.allowed_origins));
+    let door = Arc::new(Door::new(&server, &allowed, stopping, cut));
+    let body_max = door.body_max();
+    let health = server.port.clone();
+    let metrics = server.metrics;
+    Router::new()
+        .route("/mcp", routing::any(door::mcp).with_state(door))
+        .route("/healthz", routing::get(move || async move { axum::Json(health.health().await) }))
+        .route("/metrics", routing::get(async move || metrics::render(&metrics)))
+        .nest("/v1", rest::routes(server.port, server.owner, body_max))
+        .fallback(refusal::no_such_route)
+        .method_not_allowed_fallback(refusal::no_such_method)
+        .layer(CatchPanicLayer::custom(refusal::panicked))
+        .layer(middleware::from_fn_with_state(allowed, guard::check))
+        .layer(middleware::from_fn(metrics::count))
+}

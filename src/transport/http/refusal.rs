@@ -1,0 +1,105 @@
+//! How a request is refused over HTTP: one JSON shape for `/v1` and the rest, JSON-RPC errors for `/mcp`.
+//!
+//! The one place that maps [`ServiceError`] to a status.
+
+use std::any::Any;
+
+use axum::{
+    Json,
+    http::{HeaderValue, Method, StatusCode, Uri, header::RETRY_AFTER},
+    response::{IntoResponse, Response},
+};
+use http_body_util::Full;
+use serde_json::{Value, json};
+
+use crate::{
+    service::{Kind, ServiceError},
+    transport::chain,
+};
+
+/// JSON-RPC: the text is not JSON.
+pub(super) const PARSE_ERROR: i32 = -32700;
+/// JSON-RPC: it is JSON and no request.
+pub(super) const INVALID_REQUEST: i32 = -32600;
+/// Ours: too many requests. From the range left to servers, beside what public SDKs use.
+pub(super) const RATE_LIMITED: i32 = -32005;
+
+/// A failure as `{error: {code, message, hint?, retryAfterMs?}}`.
+pub(super) struct Failure(pub(super) ServiceError);
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let error = self.0;
+        let status = match error.kind {
+            Kind::InvalidInput => StatusCode::BAD_REQUEST,
+            Kind::NotFound => StatusCode::NOT_FOUND,
+            Kind::Denied => StatusCode::FORBIDDEN,
+            Kind::Conflict | Kind::Cancelled => StatusCode::CONFLICT,
+            Kind::LimitHit => StatusCode::TOO_MANY_REQUESTS,
+            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if error.kind == Kind::Internal {
+            tracing::error!(error = %chain(&error), "a request failed");
+        }
+        let mut response = refuse(status, error.code, &error.message, error.hint.as_deref(), error.retry_after_ms);
+        if let Some(ms) = error.retry_after_ms {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
+        }
+        response
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        Self(error)
+    }
+}
+
+/// A refusal of our own, in the shape of [`Failure`].
+pub(super) fn refuse(status: StatusCode, code: &str, message: &str, hint: Option<&str>, retry_after_ms: Option<u64>) -> Response {
+    let mut error = json!({"code": code, "message": message});
+    if let Some(hint) = hint {
+        error["hint"] = hint.into();
+    }
+    if let Some(ms) = retry_after_ms {
+        error["retryAfterMs"] = ms.into();
+    }
+    (status, Json(json!({"error": error}))).into_response()
+}
+
+/// A refusal on `/mcp`: a JSON-RPC error with the request's id, or null where it has none.
+pub(super) fn rpc(status: StatusCode, id: Value, code: i32, message: &str, data: Option<Value>) -> Response {
+    let mut error = json!({"code": code, "message": message});
+    if let Some(data) = data {
+        error["data"] = data;
+    }
+    (status, Json(json!({"jsonrpc": "2.0", "id": id, "error": error}))).into_response()
+}
+
+pub(super) async fn no_such_route(uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    let hint = "the server has /mcp, /v1, /healthz and /metrics";
+    refuse(StatusCode::NOT_FOUND, "no_such_route", &format!("there is no `{path}` here"), Some(hint), None)
+}
+
+pub(super) async fn no_such_method(method: Method, uri: Uri) -> Response {
+    let path: String = uri.path().chars().take(200).collect();
+    refuse(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", &format!("`{path}` does not take {method}"), None, None)
+}
+
+pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> http::Response<Full<bytes::Bytes>> {
+    tracing::error!("a panic while a request was answered");
+    let body = json!({"error": {"code": "internal", "message": "the server failed while it worked on this request"}}).to_string();
+    let mut response = http::Response::new(Full::from(body));
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// The whole body of an answer of ours; empty where it cannot be read.
+pub(super) async fn body_of(response: Response) -> (http::response::Parts, bytes::Bytes) {
+    let (parts, body) = response.into_parts();
+    let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    (parts, bytes)
+}

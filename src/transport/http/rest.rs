@@ -1,0 +1,155 @@
+//! `/v1`: the same things for the commands of this machine's owner, who shows the owner's token.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    body::Bytes,
+    extract::{
+        DefaultBodyLimit, Path, Query, Request, State,
+        rejection::{BytesRejection, QueryRejection},
+    },
+    http::{StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use tokio::sync::watch;
+
+use super::{OwnerToken, refusal, refusal::Failure};
+use crate::{
+    model::{JsonObject, Principal, RawJson, TaskStatus},
+    service::{Execute, Patience, ServiceError, TaskCancel, TaskEvents, TaskGet, TaskList, ToolList},
+    transport::{
+        Port,
+        mcp::answer::{self, Detail},
+    },
+};
+
+type Api = State<Arc<dyn Port>>;
+type Answer = Result<Response, Failure>;
+
+/// The routes under `/v1`. A body has at most `body_max` bytes.
+pub(super) fn routes(port: Arc<dyn Port>, owner: OwnerToken, body_max: usize) -> Router {
+    Router::new()
+        .route("/tasks", get(task_list).post(execute))
+        .route("/tasks/{id}", get(task_get))
+        .route("/tasks/{id}/cancel", post(task_cancel))
+        .route("/tasks/{id}/events", get(task_events))
+        .route("/tools", get(tools))
+        .route("/tools/{*path}", get(tool))
+        .fallback(refusal::no_such_route)
+        .method_not_allowed_fallback(refusal::no_such_method)
+        .layer(DefaultBodyLimit::max(body_max))
+        .layer(middleware::from_fn_with_state(owner, admit))
+        .with_state(port)
+}
+
+/// Lets only the owner in.
+async fn admit(State(owner): State<OwnerToken>, request: Request, next: Next) -> Response {
+    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let token = shown.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+    if token.is_some_and(|(_, token)| owner.is(token.trim())) {
+        return next.run(request).await;
+    }
+    let hint = "show the owner's token: `Authorization: Bearer …`; the server keeps it in a file that only its owner can read";
+    let mut response =
+        refusal::refuse(StatusCode::UNAUTHORIZED, "unauthorized", "`/v1` is for the server's owner", Some(hint), None);
+    response.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+    response
+}
+
+fn owner() -> Principal {
+    Principal::local("cli")
+}
+
+async fn execute(State(port): Api, body: Result<Bytes, BytesRejection>) -> Answer {
+    let body = match body {
+        Ok(body) => body,
+        Err(refused) => return Ok(refusal::refuse(refused.status(), "bad_body", &refused.body_text(), None, None)),
+    };
+    let request: Execute = serde_json::from_slice(&body)
+        .map_err(|error| ServiceError::invalid("invalid_argument", format!("the body is not an execution: {error}")))?;
+    let who = owner();
+    let answer = port.execute(&who, request, Patience::Long, watch::channel(None).0).await?;
+    Ok(Json(answer::structured(&answer, Detail::Record)).into_response())
+}
+
+async fn task_get(State(port): Api, Path(task_id): Path<String>, query: Asked<GetQuery>) -> Answer {
+    let GetQuery { wait_ms, result_offset, result_limit } = asked(query)?;
+    let answer = port.task_get(&owner(), TaskGet { task_id, wait_ms, result_offset, result_limit }).await?;
+    Ok(Json(answer::structured(&answer, Detail::Record)).into_response())
+}
+
+async fn task_list(State(port): Api, query: Asked<ListQuery>) -> Answer {
+    let ListQuery { status, session_id, metadata, limit, cursor } = asked(query)?;
+    let metadata = match metadata.as_deref().map(serde_json::from_str::<JsonObject>).transpose() {
+        Ok(metadata) => metadata,
+        Err(_) => return Err(ServiceError::invalid("invalid_argument", "`metadata` is no JSON object").into()),
+    };
+    let request = TaskList { status, session_id, metadata, limit, cursor };
+    Ok(Json(answer::list_structured(&port.task_list(&owner(), request).await?)).into_response())
+}
+
+async fn task_cancel(State(port): Api, Path(task_id): Path<String>) -> Answer {
+    let answer = port.task_cancel(&owner(), TaskCancel { task_id }).await?;
+    Ok(Json(answer::structured(&answer, Detail::Record)).into_response())
+}
+
+async fn task_events(State(port): Api, Path(task_id): Path<String>, query: Asked<EventsQuery>) -> Answer {
+    let EventsQuery { after, limit } = asked(query)?;
+    Ok(Json(port.task_events(&owner(), TaskEvents { task_id, after, limit }).await?).into_response())
+}
+
+async fn tools(State(port): Api, query: Asked<ToolList>) -> Answer {
+    Ok(raw(port.tools(&owner(), asked(query)?).await?))
+}
+
+async fn tool(State(port): Api, Path(path): Path<String>) -> Answer {
+    Ok(raw(port.tool(&owner(), path).await?))
+}
+
+type Asked<T> = Result<Query<T>, QueryRejection>;
+
+/// How to read a task.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct GetQuery {
+    wait_ms: Option<u64>,
+    result_offset: Option<u64>,
+    result_limit: Option<u64>,
+}
+
+/// Which tasks; `metadata` is a JSON object.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct ListQuery {
+    status: Option<TaskStatus>,
+    session_id: Option<String>,
+    metadata: Option<String>,
+    limit: Option<u32>,
+    cursor: Option<String>,
+}
+
+/// Which events.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct EventsQuery {
+    #[serde(default)]
+    after: u64,
+    limit: Option<u32>,
+}
+
+fn asked<T>(query: Asked<T>) -> Result<T, Failure> {
+    match query {
+        Ok(Query(asked)) => Ok(asked),
+        Err(refused) => Err(ServiceError::invalid("invalid_argument", refused.body_text()).into()),
+    }
+}
+
+/// JSON that is forwarded as it is.
+fn raw(json: RawJson) -> Response {
+    let text: Box<str> = json.into();
+    ([(header::CONTENT_TYPE, "application/json")], String::from(text)).into_response()
+}

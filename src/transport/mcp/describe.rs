@@ -1,0 +1,102 @@
+//! The words that tell a model how to work. Every text stays under 2 KB: clients cut what is longer.
+
+use std::fmt::Write as _;
+
+/// Bytes of a description or of the instructions, at most.
+pub(super) const TEXT_BYTES_MAX: usize = 2048;
+/// Characters of a namespace's name in the list, at most.
+const NAMESPACE_CHARS_MAX: usize = 40;
+
+/// What a client reads once, when it connects.
+pub(super) const INSTRUCTIONS: &str = "\
+Airlock runs TypeScript that you write, in an isolated sandbox. The code reaches the outside only through `tools.*`.
+Prefer one program that discovers, calls, filters and joins over many single calls: only what you `return` comes back.
+1. `execute` with a short program: `const { bestPath, results } = await tools.discover(\"what you need\"); return results;`
+2. `execute` the work: call tools by their path, loop, combine, and `return` a small value.
+3. An answer with status `running` goes on without you: wait for it with `task_get {taskId, waitMs: 50000}`; `task_cancel` stops it.
+A failed program comes back with the line and column of your own source and a hint.";
+
+/// What a model reads about `task_get`.
+pub(super) const TASK_GET: &str = "\
+Read a task: its status, result, error, logs and usage. `waitMs` (at most 50000) waits for its end. A result larger than 1 MiB is read \
+in pieces: `resultOffset` and `resultLimit` in bytes of its JSON text; go on at `resultPage.nextOffset`. Tasks are kept; the id stays valid.";
+
+/// What a model reads about `task_list`.
+pub(super) const TASK_LIST: &str = "\
+List tasks, newest first, without code and results. Filter by `status`, `sessionId` or `metadata` (top-level keys with equal values); \
+go on with `cursor`.";
+
+/// What a model reads about `task_cancel`.
+pub(super) const TASK_CANCEL: &str = "\
+Stop a task: its code ends, its calls are aborted, its pending approvals are void. What tools have done already stays done. \
+A task that has ended is returned as it is.";
+
+const EXECUTE: &str = "\
+Run TypeScript in an isolated sandbox and get back what it returns.
+
+Write the body of an async function: `return` gives the value, `await` works at the top level, types are fine. The value comes back as JSON; \
+`console.log` output comes back as `logs`. No imports, no fetch, no files, no process: the outside is `tools.*` only. Do not shadow `tools`.
+
+Work like this:
+1. Find: `const found = await tools.discover(\"open issues\"); return found;` gives paths, each with a `hint` that is the call's TypeScript signature. \
+Also `tools.catalog.namespaces()`, `tools.catalog.tools({ namespace })`, `tools.describe(path)`.
+2. Call: `await tools.github.issues.list({ repo: \"a/b\" })`, or `tools[path](args)`. None or one object as argument.
+3. Do loops, filters and joins in code, run independent calls with `Promise.all`, and return only what you need.
+
+A refused call rejects with `ToolPolicyError`, a failed one with `ToolCallError`; both can be caught. Errors name the line of your source.
+Limits: 256 KiB of code, `timeoutMs` up to 600000, results over 1 MiB are read in pages with task_get. \
+A long task answers `running`: call task_get with its taskId and waitMs.";
+
+/// What a model reads about `execute`, with the connected namespaces as far as they fit.
+pub(super) fn execute(namespaces: &[(String, usize)]) -> String {
+    let mut text = EXECUTE.to_owned();
+    if namespaces.is_empty() {
+        text.push_str("\n\nNo tools are connected now.");
+        return text;
+    }
+    text.push_str("\n\nConnected: ");
+    let mut left = namespaces.len();
+    for (index, (name, tools)) in namespaces.iter().enumerate() {
+        let name: String = name.chars().take(NAMESPACE_CHARS_MAX).collect();
+        let entry = format!("{}{name} ({tools} tools)", if index == 0 { "" } else { ", " });
+        // Leaves room for the note that there are more.
+        if text.len() + entry.len() > TEXT_BYTES_MAX - 64 {
+            break;
+        }
+        text.push_str(&entry);
+        left -= 1;
+    }
+    if left > 0 {
+        let _ = write!(text, " and {left} more: see tools.catalog.namespaces()");
+    }
+    text.push('.');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_stays_under_two_kilobytes() {
+        let many: Vec<_> = (0..500).map(|n| (format!("namespace_number_{n}"), n)).collect();
+        for text in [INSTRUCTIONS, TASK_GET, TASK_LIST, TASK_CANCEL, &execute(&[]), &execute(&many)] {
+            assert!(text.len() < TEXT_BYTES_MAX, "{} bytes: {text}", text.len());
+        }
+    }
+
+    #[test]
+    fn the_namespaces_are_named_with_their_counts() {
+        let text = execute(&[("github".to_owned(), 42), ("linear".to_owned(), 7)]);
+        assert!(text.ends_with("Connected: github (42 tools), linear (7 tools)."), "{text}");
+    }
+
+    #[test]
+    fn namespaces_that_do_not_fit_are_counted() {
+        let many: Vec<_> = (0..500).map(|n| (format!("namespace_number_{n}"), n)).collect();
+        let text = execute(&many);
+        let listed = text.matches("namespace_number_").count();
+        assert!(listed > 3, "{text}");
+        assert!(text.contains(&format!("and {} more", 500 - listed)), "{text}");
+    }
+}

@@ -1,0 +1,74 @@
+//! Tells clients that the list of tools reads differently: legacy sessions through their peer, modern ones through `listen`.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use rmcp::{RoleServer, service::Peer};
+use tokio::sync::watch;
+
+use crate::transport::Port;
+
+/// How long one client may take to accept a notification.
+const NOTIFY_MAX: Duration = Duration::from_secs(1);
+/// Changes that follow each other sooner are told once.
+const SETTLE: Duration = Duration::from_millis(200);
+
+/// Who wants to know. Peers whose session has ended are forgotten at the next look.
+pub(super) struct Listeners {
+    peers: Mutex<Vec<Peer<RoleServer>>>,
+    /// Counts the changes of the connected namespaces; what `listen` waits on.
+    changes: watch::Sender<u64>,
+}
+
+impl Listeners {
+    /// Watches the catalog until the port or the last owner is gone. Must be called inside a tokio runtime.
+    pub(super) fn start(port: &Arc<dyn Port>) -> Arc<Self> {
+        let listeners = Arc::new(Self { peers: Mutex::default(), changes: watch::channel(0).0 });
+        tokio::spawn(watch_catalog(Arc::downgrade(&listeners), Arc::downgrade(port), port.catalog_changed()));
+        listeners
+    }
+
+    /// Adds a legacy session.
+    pub(super) fn add(&self, peer: Peer<RoleServer>) {
+        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        peers.retain(|peer| !peer.is_transport_closed());
+        peers.push(peer);
+    }
+
+    /// Changes whenever the list of tools reads differently.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    async fn tell(&self) {
+        self.changes.send_modify(|count| *count += 1);
+        let peers = {
+            let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+            peers.retain(|peer| !peer.is_transport_closed());
+            peers.clone()
+        };
+        let told = peers.iter().map(|peer| tokio::time::timeout(NOTIFY_MAX, peer.notify_tool_list_changed()));
+        for outcome in futures::future::join_all(told).await {
+            if !matches!(outcome, Ok(Ok(()))) {
+                tracing::debug!("a client did not take the notice that the list of tools changed");
+            }
+        }
+    }
+}
+
+async fn watch_catalog(listeners: Weak<Listeners>, port: Weak<dyn Port>, mut changed: watch::Receiver<u64>) {
+    let mut known = port.upgrade().map(|port| port.namespaces());
+    while changed.changed().await.is_ok() {
+        tokio::time::sleep(SETTLE).await;
+        changed.mark_unchanged();
+        let (Some(listeners), Some(port)) = (listeners.upgrade(), port.upgrade()) else { return };
+        let now = Some(port.namespaces());
+        drop(port);
+        if now != known {
+            known = now;
+            listeners.tell().await;
+        }
+    }
+}

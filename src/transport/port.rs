@@ -1,0 +1,55 @@
+//! What the protocols need from below: the service, as they see it.
+
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use crate::{
+    model::{Principal, RawJson},
+    service::{
+        Execute, Health, Patience, ProgressSink, ServiceError, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet,
+        TaskList, TaskListAnswer, ToolList,
+    },
+};
+
+/// An answer that is on its way.
+pub type Asked<'a, T> = BoxFuture<'a, Result<T, ServiceError>>;
+
+/// Everything a protocol may ask. What belongs to another workspace is answered as if it did not exist.
+pub trait Port: Send + Sync + 'static {
+    /// Records a task, runs it, and waits for its end as long as the request and `patience` allow. Tells `progress` the task's id
+    /// as soon as it is recorded, and what changes after. Dropping the future ends the waiting, not the task.
+    fn execute<'a>(
+        &'a self,
+        who: &'a Principal,
+        request: Execute,
+        patience: Patience,
+        progress: ProgressSink,
+    ) -> Asked<'a, TaskAnswer>;
+
+    /// The record, or a piece of its result.
+    fn task_get<'a>(&'a self, who: &'a Principal, request: TaskGet) -> Asked<'a, TaskAnswer>;
+
+    /// Tasks, newest first.
+    fn task_list<'a>(&'a self, who: &'a Principal, request: TaskList) -> Asked<'a, TaskListAnswer>;
+
+    /// Ends a task; one that has ended stays as it is.
+    fn task_cancel<'a>(&'a self, who: &'a Principal, request: TaskCancel) -> Asked<'a, TaskAnswer>;
+
+    /// A task's history.
+    fn task_events<'a>(&'a self, who: &'a Principal, request: TaskEvents) -> Asked<'a, TaskEventsAnswer>;
+
+    /// The tools the caller may find, as `tools.catalog.tools` answers.
+    fn tools<'a>(&'a self, who: &'a Principal, request: ToolList) -> Asked<'a, RawJson>;
+
+    /// One tool by its path, as `tools.describe` answers.
+    fn tool<'a>(&'a self, who: &'a Principal, path: String) -> Asked<'a, RawJson>;
+
+    /// The connected namespaces and how many tools each has, in a stable order.
+    fn namespaces(&self) -> Vec<(String, usize)>;
+
+    /// Changes whenever the catalog did.
+    fn catalog_changed(&self) -> watch::Receiver<u64>;
+
+    /// How the server is.
+    fn health(&self) -> BoxFuture<'_, Health>;
+}
