@@ -22,8 +22,8 @@ use crate::{
     model::{Principal, RawJson},
     sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
     service::{
-        Execute, Health, Patience, ProgressSink, Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet,
-        TaskList, TaskListAnswer, ToolList,
+        Execute, Health, Patience, ProgressSink, Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer,
+        TaskGet, TaskList, TaskListAnswer, ToolList,
     },
     store::{SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
@@ -139,7 +139,8 @@ impl Parts {
     ) -> BoxFuture<'static, Result<(), Failure>> {
         let (config, port, engine) = (self.config.clone(), self.port(), self.engine.clone());
         Box::pin(async move {
-            let address = listener.local_addr().map_err(|error| Failure::unavailable(format!("the listener has no address: {error}")))?;
+            let address =
+                listener.local_addr().map_err(|error| Failure::unavailable(format!("the listener has no address: {error}")))?;
             let (note, owner) = announce(address, &config)?;
             let server = HttpServer {
                 port,
@@ -173,7 +174,13 @@ impl Parts {
 }
 
 impl Port for Service {
-    fn execute<'a>(&'a self, who: &'a Principal, request: Execute, patience: Patience, progress: ProgressSink) -> Asked<'a, TaskAnswer> {
+    fn execute<'a>(
+        &'a self,
+        who: &'a Principal,
+        request: Execute,
+        patience: Patience,
+        progress: ProgressSink,
+    ) -> Asked<'a, TaskAnswer> {
         Box::pin(Service::execute(self, who, request, patience, progress))
     }
 

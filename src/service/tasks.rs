@@ -129,7 +129,8 @@ impl Service {
         if task.result_bytes.is_some_and(|bytes| bytes <= RESULT_BYTES_INLINE) {
             let page = self.page(who, &task, 0, RESULT_BYTES_INLINE).await?;
             result = page.map(|page| serde_json::value::RawValue::from_string(page.text)).transpose().map_err(|error| {
-                ServiceError::new(Kind::Internal, "internal", format!("the result of `{}` is damaged", task.task_id)).caused_by(error)
+                ServiceError::new(Kind::Internal, "internal", format!("the result of `{}` is damaged", task.task_id))
+                    .caused_by(error)
             })?;
         }
         Ok(TaskAnswer { task, result, page: None })
@@ -231,7 +232,8 @@ fn task_id(text: &str) -> Result<TaskId, ServiceError> {
 
 fn not_found(task: &str) -> ServiceError {
     let shown: String = task.chars().take(80).collect();
-    ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{shown}`")).hint("`task_list` shows the tasks there are")
+    ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{shown}`"))
+        .hint("`task_list` shows the tasks there are")
 }
 
 fn within(name: &str, value: Option<u64>, min: u64, max: u64) -> Result<Option<u64>, ServiceError> {
@@ -245,9 +247,10 @@ fn within(name: &str, value: Option<u64>, min: u64, max: u64) -> Result<Option<u
 
 fn short(name: &str, value: Option<&str>, min: usize) -> Result<(), ServiceError> {
     match value.map(|value| value.chars().count()) {
-        Some(count) if !(min..=NAME_CHARS_MAX).contains(&count) => {
-            Err(ServiceError::invalid("bad_argument", format!("`{name}` has {count} characters, allowed are {min} to {NAME_CHARS_MAX}")))
-        }
+        Some(count) if !(min..=NAME_CHARS_MAX).contains(&count) => Err(ServiceError::invalid(
+            "bad_argument",
+            format!("`{name}` has {count} characters, allowed are {min} to {NAME_CHARS_MAX}"),
+        )),
         _ => Ok(()),
     }
 }
@@ -257,7 +260,8 @@ fn submit_error(error: SubmitError) -> ServiceError {
     match error {
         SubmitError::UnknownRuntime { .. } => ServiceError::invalid("unknown_runtime", message),
         SubmitError::Busy { .. } => {
-            ServiceError { retry_after_ms: Some(1000), ..ServiceError::new(Kind::LimitHit, "busy", message) }.hint("try again in a second")
+            ServiceError { retry_after_ms: Some(1000), ..ServiceError::new(Kind::LimitHit, "busy", message) }
+                .hint("try again in a second")
         }
         SubmitError::Stopping => ServiceError::new(Kind::Unavailable, "stopping", message),
         SubmitError::Store(error) => store_error(error),
@@ -266,7 +270,9 @@ fn submit_error(error: SubmitError) -> ServiceError {
 
 fn store_error(error: StoreError) -> ServiceError {
     match error {
-        StoreError::BadCursor(_) => ServiceError::invalid("bad_cursor", error.to_string()).hint("take `nextCursor` of the page before"),
+        StoreError::BadCursor(_) => {
+            ServiceError::invalid("bad_cursor", error.to_string()).hint("take `nextCursor` of the page before")
+        }
         StoreError::Busy(_) => {
             ServiceError { retry_after_ms: Some(1000), ..ServiceError::new(Kind::LimitHit, "busy", error.to_string()) }
         }

@@ -18,8 +18,11 @@ async fn after_kill_9_every_acknowledged_task_has_ended_and_no_worker_lives() {
     let submit = |code: &'static str| server.execute(json!({ "code": code, "waitForResult": false }));
     let waiting = futures::future::join_all((0..70).map(|_| submit("await tools.demo.wait({ ms: 60000 })"))).await;
     let looping = futures::future::join_all((0..30).map(|_| submit("while (true) {}"))).await;
-    let ids: HashSet<String> =
-        waiting.iter().chain(&looping).map(|answer| answer["taskId"].as_str().unwrap_or_else(|| panic!("{answer}")).into()).collect();
+    let ids: HashSet<String> = waiting
+        .iter()
+        .chain(&looping)
+        .map(|answer| answer["taskId"].as_str().unwrap_or_else(|| panic!("{answer}")).into())
+        .collect();
     assert_eq!(ids.len(), 100);
     let children = processes_of(server.pid());
     assert!(children.len() > 2, "workers and an upstream were running: {children:?}");
@@ -41,7 +44,9 @@ async fn after_kill_9_every_acknowledged_task_has_ended_and_no_worker_lives() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_orderly_stop_waits_for_tasks_and_leaves_nothing_behind() {
     let server = TestServer::with(&demo(&[])).await;
-    let answer = server.execute(json!({ "code": "await new Promise((done) => setTimeout(done, 300)); return 'done'", "waitForResult": false })).await;
+    let answer = server
+        .execute(json!({ "code": "await new Promise((done) => setTimeout(done, 300)); return 'done'", "waitForResult": false }))
+        .await;
     let id = answer["taskId"].clone();
     let children = processes_of(server.pid());
     let folder = server.stop().await;
@@ -69,7 +74,11 @@ async fn a_port_in_use_is_told_with_the_way_out() {
     let address = server.url.strip_prefix("http://").unwrap().to_owned();
     let folder = tempfile::TempDir::new().unwrap();
     let file = folder.path().join("airlock.toml");
-    std::fs::write(&file, format!("[server]\nlisten = \"{address}\"\n[store]\nurl = \"sqlite://{}/other.db\"\n", folder.path().display())).unwrap();
+    std::fs::write(
+        &file,
+        format!("[server]\nlisten = \"{address}\"\n[store]\nurl = \"sqlite://{}/other.db\"\n", folder.path().display()),
+    )
+    .unwrap();
     let output = airlock(&file).arg("serve").stdin(Stdio::null()).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());

@@ -62,7 +62,15 @@ async fn a_cancelled_task_ends_with_130_and_its_call_is_aborted() {
     let kinds: Vec<_> = history["events"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
     assert_eq!(
         kinds,
-        ["task.created", "task.queued", "task.running", "tool.call.requested", "tool.call.started", "tool.call.failed", "task.cancelled"]
+        [
+            "task.created",
+            "task.queued",
+            "task.running",
+            "tool.call.requested",
+            "tool.call.started",
+            "tool.call.failed",
+            "task.cancelled"
+        ]
     );
     let numbers: Vec<_> = history["events"].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect();
     assert_eq!(numbers, (1..=7).collect::<Vec<_>>());
@@ -97,7 +105,11 @@ async fn a_large_result_is_previewed_and_read_in_pages() {
     let answer = server.call("execute", json!({ "code": code })).await;
     let structured = &answer["structuredContent"];
     assert_eq!(structured["status"], "completed");
-    assert!(structured["truncated"].is_object() || structured["truncated"].is_string(), "what was left out is said: {}", structured["truncated"]);
+    assert!(
+        structured["truncated"].is_object() || structured["truncated"].is_string(),
+        "what was left out is said: {}",
+        structured["truncated"]
+    );
     let text = answer["content"][0]["text"].as_str().unwrap();
     assert!(text.chars().count() < 31_000 && text.contains("... [result preview truncated "), "{}", text.len());
     let (mut whole, mut offset) = (String::new(), 0);

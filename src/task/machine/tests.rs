@@ -5,7 +5,8 @@ fn given(refused: &dyn Fn(u32) -> bool) -> Circumstances<'_> {
 }
 
 fn threw(call: Option<u32>) -> Outcome {
-    let error = TaskError { name: "ToolPolicyError".into(), message: "denied".into(), code: "guest_threw".into(), ..TaskError::default() };
+    let error =
+        TaskError { name: "ToolPolicyError".into(), message: "denied".into(), code: "guest_threw".into(), ..TaskError::default() };
     Outcome::Threw { error, call }
 }
 
@@ -15,7 +16,12 @@ fn every_outcome_has_its_status_and_exit_code() {
     let table = [
         (Outcome::Returned { value: one() }, TaskStatus::Completed, 0, None),
         (threw(None), TaskStatus::Failed, 1, Some("denied")),
-        (Outcome::MemoryLimit { message: "memory limit 64 MB exceeded".into() }, TaskStatus::Failed, 137, Some("memory limit 64 MB exceeded")),
+        (
+            Outcome::MemoryLimit { message: "memory limit 64 MB exceeded".into() },
+            TaskStatus::Failed,
+            137,
+            Some("memory limit 64 MB exceeded"),
+        ),
         (Outcome::Lost { detail: "gone".into() }, TaskStatus::Failed, 1, Some("gone")),
         (Outcome::WallLimit, TaskStatus::TimedOut, 124, Some("time limit 500 ms exceeded")),
         (Outcome::CpuLimit, TaskStatus::TimedOut, 124, Some("cpu limit 30000 ms exceeded")),

@@ -26,10 +26,7 @@ pub struct TestServer {
 fn config(folder: &Path, more: &str) -> String {
     let database = folder.join("airlock.db");
     let limits = if more.contains("[limits]") { "" } else { "[limits]\nrequests_per_minute = 0\n" };
-    format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n{limits}{more}\n",
-        database.display()
-    )
+    format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n{limits}{more}\n", database.display())
 }
 
 /// The demo upstream as an upstream named `demo`, with these further arguments.
