@@ -45,6 +45,7 @@ macro_rules! cases {
             a_key_is_free_again_after_a_day
             a_result_is_paged_at_characters
             a_large_result_is_whole
+            a_result_of_any_length_is_whole
             no_result_is_not_an_empty_result
             lists_are_newest_first_and_paged
             pages_stay_in_place_while_tasks_arrive
@@ -410,6 +411,17 @@ async fn a_large_result_is_whole(store: Shared) {
         offset = piece.next_offset;
     }
     assert!(paged == text);
+}
+
+async fn a_result_of_any_length_is_whole(store: Shared) {
+    for bytes in [4095, 4096, 4097, 262_143, 262_144, 262_145, 524_288] {
+        let text = format!("\"{}\"", "x".repeat(bytes - 2));
+        let id = completed(&store, &text).await;
+        let piece = store.result("local", id, 0, u64::MAX).await.unwrap().unwrap();
+        assert!(piece.text == text && piece.next_offset.is_none() && piece.total_bytes == bytes as u64, "{bytes}");
+        let last = store.result("local", id, bytes as u64 - 1, 10).await.unwrap().unwrap();
+        assert_eq!((last.text.as_str(), last.next_offset), ("\"", None), "{bytes}");
+    }
 }
 
 async fn no_result_is_not_an_empty_result(store: Shared) {

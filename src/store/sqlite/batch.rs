@@ -17,14 +17,28 @@ use crate::{
     store::{Created, IDEMPOTENCY_HOURS, NewTask, TaskChange},
 };
 
-/// A result longer than this goes in parts of this size, in bytes; the schema names the same number.
+/// A result longer than this, in bytes, goes in parts; the schema names the same number.
+pub(super) const RESULT_SHORT_BYTES: usize = 4096;
+/// The size of a part, in bytes; the schema names the same number.
 pub(super) const RESULT_PART_BYTES: usize = 256 * 1024;
 
 const KEY_LIFE_NANOSECONDS: i64 = IDEMPOTENCY_HOURS * 3600 * 1_000_000_000;
 
-pub(super) const BEGIN: &str = include_str!("sql/write_begin.sql");
-pub(super) const END: &str = include_str!("sql/write_end.sql");
-const WHOLE: &str = concat!(include_str!("sql/write_begin.sql"), include_str!("sql/write_end.sql"));
+/// The parameters, the same for all statements: $1 new tasks, $2 changes, $3 events, $4 keys, $5 how long a key holds. A batch runs
+/// no statement that it has no rows for, because even an empty one costs a trip between threads.
+const CREATES: &str = concat!("BEGIN IMMEDIATE;", include_str!("sql/tasks.sql"), include_str!("sql/events.sql"), "COMMIT;");
+const CHANGES: &str = concat!("BEGIN IMMEDIATE;", include_str!("sql/events.sql"), include_str!("sql/changes.sql"), "COMMIT;");
+pub(super) const MIXED: &str = concat!(
+    "BEGIN IMMEDIATE;",
+    include_str!("sql/keys.sql"),
+    include_str!("sql/tasks.sql"),
+    include_str!("sql/events.sql"),
+    include_str!("sql/changes.sql"),
+    "COMMIT;"
+);
+/// Before and after the parts of results.
+const FIRST: &str = concat!("BEGIN IMMEDIATE;", include_str!("sql/keys.sql"), include_str!("sql/tasks.sql"));
+const LAST: &str = concat!(include_str!("sql/events.sql"), include_str!("sql/changes.sql"), "COMMIT;");
 pub(super) const PART: &str = "INSERT INTO results (task, part, bytes)
     SELECT n, $2, $3 FROM tasks WHERE id = $1 AND completed_at IS NULL";
 
@@ -89,13 +103,13 @@ impl Outcome {
 pub(super) async fn commit(connection: &mut SqliteConnection, changes: &[&Change]) -> Result<Vec<Outcome>, sqlx::Error> {
     let batch = Batch::new(changes);
     let rows = if batch.parts.is_empty() {
-        batch.run(WHOLE, connection).await?
+        batch.run(batch.script(), connection).await?
     } else {
-        let mut rows = batch.run(BEGIN, connection).await?;
+        let mut rows = batch.run(FIRST, connection).await?;
         for (task, part, bytes) in &batch.parts {
             sqlx::query(PART).bind(task.to_string()).bind(part).bind(bytes.to_vec()).execute(&mut *connection).await?;
         }
-        rows.extend(batch.run(END, connection).await?);
+        rows.extend(batch.run(LAST, connection).await?);
         rows
     };
     let mut existing = HashMap::new();
@@ -215,6 +229,14 @@ impl<'a> Batch<'a> {
             });
         }
         false
+    }
+
+    fn script(&self) -> &'static str {
+        match (self.tasks.is_empty(), self.changes.is_empty(), self.keys.is_empty()) {
+            (true, ..) => CHANGES,
+            (_, true, true) => CREATES,
+            _ => MIXED,
+        }
     }
 
     async fn run(&self, sql: &'static str, connection: &mut SqliteConnection) -> Result<Vec<sqlx::sqlite::SqliteRow>, sqlx::Error> {

@@ -56,18 +56,22 @@ pub(super) async fn result(
     offset: u64,
     limit: u64,
 ) -> Result<Option<ResultPiece>, StoreError> {
-    let found = sqlx::query("SELECT n, result_bytes FROM tasks WHERE id = ? AND workspace_id = ? AND result_bytes IS NOT NULL")
-        .bind(task.to_string())
-        .bind(workspace_id)
-        .fetch_optional(pool)
-        .await
-        .map_err(failed)?;
+    let found =
+        sqlx::query("SELECT n, result_bytes, result FROM tasks WHERE id = ? AND workspace_id = ? AND result_bytes IS NOT NULL")
+            .bind(task.to_string())
+            .bind(workspace_id)
+            .fetch_optional(pool)
+            .await
+            .map_err(failed)?;
     let Some(found) = found else { return Ok(None) };
     let n: i64 = found.try_get(0).map_err(failed)?;
     let total = found.try_get(1).and_then(rows::unsigned).map_err(failed)?;
 
-    // A little more than was asked for on both sides, to see where characters begin and end.
     let (offset, limit) = (offset.min(total), limit.clamp(1, total.max(1)));
+    if let Some(short) = found.try_get::<Option<String>, _>(2).map_err(failed)? {
+        return Ok(Some(piece(short.as_bytes(), 0, offset, limit, total)));
+    }
+    // A little more than was asked for on both sides, to see where characters begin and end.
     let (from, to) = (offset.saturating_sub(CHARACTER_BYTES_MAX), (offset + limit + CHARACTER_BYTES_MAX).min(total));
     let part = RESULT_PART_BYTES as u64;
     let parts = sqlx::query_scalar::<_, Vec<u8>>("SELECT bytes FROM results WHERE task = ? AND part BETWEEN ? AND ? ORDER BY part")

@@ -3,7 +3,7 @@
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::batch::RESULT_PART_BYTES;
+use super::batch::RESULT_SHORT_BYTES;
 use crate::{
     model::{Event, EventKind, JsonObject, Logs, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
     store::{NewTask, TaskChange},
@@ -113,7 +113,7 @@ impl<'a> ChangeRow<'a> {
         let end = change.end.as_ref()?;
         let result = end.result.as_ref().map(|result| result.get());
         let (short, long) = match result {
-            Some(text) if text.len() > RESULT_PART_BYTES => (None, Some(text)),
+            Some(text) if text.len() > RESULT_SHORT_BYTES => (None, Some(text)),
             other => (other, None),
         };
         self.end = Some(EndRow {

@@ -13,20 +13,20 @@ CREATE TABLE tasks (
     started_at INTEGER,
     completed_at INTEGER,           -- present exactly when the status is terminal
     exit_code INTEGER,
-    result_bytes INTEGER,           -- length of the result, kept in `results`
+    result_bytes INTEGER,           -- length of the result
     metadata TEXT,                  -- JSON object
     error TEXT,                     -- JSON object
     warnings TEXT,                  -- JSON array
     usage TEXT,                     -- JSON object
     logs TEXT,                      -- JSON object
-    code TEXT NOT NULL
+    code TEXT NOT NULL,
+    result TEXT                     -- JSON; a longer one than 4096 bytes is in `results`
 ) STRICT;
 
 -- An index ends in the row's number, so each of these also gives the order of a list.
 CREATE INDEX tasks_of_workspace ON tasks (workspace_id);
-CREATE INDEX tasks_of_status ON tasks (workspace_id, status);
+CREATE INDEX tasks_of_status ON tasks (status, workspace_id);
 CREATE INDEX tasks_of_session ON tasks (workspace_id, session_id) WHERE session_id IS NOT NULL;
-CREATE INDEX tasks_unfinished ON tasks (created_at) WHERE completed_at IS NULL;
 
 -- In parts, so that a page of a large result is read without the rest of it.
 CREATE TABLE results (
