@@ -6,6 +6,7 @@ use std::{
     ffi::OsString,
     io::Write,
     path::PathBuf,
+    process::ExitCode,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -63,6 +64,26 @@ pub enum DemoError {
     /// The client went away before the handshake, or spoke something else.
     #[error("the handshake with the client failed")]
     Handshake(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// The first argument that makes the binary this server.
+pub const COMMAND: &str = "__demo-upstream";
+
+/// Serves as a process of its own; complaints go to standard error. `args` are those after the command's name.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let served = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| DemoError::Handshake(Box::new(error)))
+        .and_then(|runtime| runtime.block_on(serve(args)));
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Where standard error is gone there is nobody left to tell.
+            writeln!(std::io::stderr(), "{error}").ok();
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Serves on standard input and output until the input ends. `args` are those after the command's name.

@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use airlock::{app::App, cli::Cli, sandbox::worker};
+use airlock::{app::App, cli::Cli, demo_upstream, sandbox::worker};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     match std::env::args_os().nth(1) {
         Some(command) if command == worker::WORKER_COMMAND => worker::main(),
         Some(command) if command == worker::SNAPSHOT_COMMAND => worker::snapshot(),
+        Some(command) if command == demo_upstream::COMMAND => demo_upstream::main(std::env::args_os().skip(2)),
         _ => Cli::parse().main(Arc::new(App)),
     }
 }

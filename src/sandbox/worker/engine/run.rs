@@ -208,6 +208,7 @@ impl Turn<'_> {
 
     /// Settles all calls that were answered, then runs what waited for them.
     fn deliver(&self, scope: &mut v8::PinScope<'_, '_>, answers: Vec<Answer>) -> Result<(), End> {
+        self.state.answers.update(|taken| taken + answers.len() as u32);
         for answer in answers {
             let pending = self.state.calls.borrow_mut().answered(answer.call);
             let Some(pending) = pending else { continue };

@@ -58,6 +58,8 @@ pub(super) struct GuestState {
     pub(super) uncaught: RefCell<Option<v8::Global<v8::Value>>>,
     pub(super) heap_hits: Cell<u32>,
     pub(super) heap_peak: Cell<u64>,
+    /// Answers taken so far, which `Parked` tells the broker.
+    pub(super) answers: Cell<u32>,
     warnings: RefCell<Vec<String>>,
     more_warnings: Cell<u64>,
 }
@@ -75,6 +77,7 @@ impl GuestState {
             uncaught: RefCell::new(None),
             heap_hits: Cell::new(0),
             heap_peak: Cell::new(0),
+            answers: Cell::new(0),
             warnings: RefCell::default(),
             more_warnings: Cell::new(0),
             limits: limits.clone(),
@@ -126,7 +129,7 @@ impl GuestState {
 
     /// Says that the guest only waits.
     pub(super) fn send_parked(&self) {
-        self.send(Kind::Parked, &[]);
+        self.send(Kind::Parked, &[&self.answers.get().to_le_bytes()]);
     }
 
     /// Says that a timer is due.
