@@ -3,3 +3,5 @@
 mod support;
 #[cfg(feature = "v8")]
 mod worker;
+#[cfg(feature = "v8")]
+mod worker_seal;
