@@ -15,3 +15,5 @@ mod support;
 mod tidy;
 #[cfg(feature = "v8")]
 mod worker;
+#[cfg(feature = "v8")]
+mod worker_seal;
