@@ -15,5 +15,4 @@ mod support;
 mod tidy;
 #[cfg(feature = "v8")]
 mod worker;
-#[cfg(feature = "v8")]
 mod worker_seal;
