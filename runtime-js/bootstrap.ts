@@ -5,6 +5,7 @@ import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
 import { explain, failure, toolErrors } from "ext:airlock/errors.ts";
 import { fire, globals } from "ext:airlock/timers.ts";
 import { tools } from "ext:airlock/tools.ts";
+import { web } from "ext:airlock/web/install.ts";
 
 const { ObjectDefineProperty, ObjectKeys } = primordials;
 
@@ -13,6 +14,7 @@ function install(name: string, value: unknown, writable: boolean) {
 }
 
 for (const name of ObjectKeys(globals)) install(name, globals[name], true);
+for (const name of ObjectKeys(web)) install(name, web[name], true);
 for (const name of ObjectKeys(toolErrors)) install(name, toolErrors[name], true);
 install("tools", tools, false);
 

@@ -9,7 +9,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use deno_core::{OpDecl, OpState, op2, v8};
 
 use super::state::GuestState;
-use crate::sandbox::protocol::level_from_u8;
+use crate::sandbox::{protocol::level_from_u8, worker::web};
 
 deno_core::extension!(
     airlock,
@@ -31,7 +31,11 @@ const BUILTIN: &[&str] = &[
 
 fn keep_only_ours(decl: OpDecl) -> OpDecl {
     let ours = |decls: &[OpDecl]| decls.iter().any(|own| own.name == decl.name);
-    if BUILTIN.contains(&decl.name) || decl.name.starts_with("op_is_") || ours(&airlock::init().ops) {
+    if BUILTIN.contains(&decl.name)
+        || decl.name.starts_with("op_is_")
+        || ours(&airlock::init().ops)
+        || ours(&web::airlock_web::init().ops)
+    {
         decl
     } else {
         decl.disable()
