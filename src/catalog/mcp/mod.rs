@@ -1,7 +1,7 @@
 //! Upstreams that speak the Model Context Protocol, as a child process or over streamable HTTP, in both eras of the protocol.
 //!
-//! A server is a stranger: what it lists, sends or asks for is bounded here. It is offered neither elicitation nor sampling
-//! nor roots, and asking for them anyway is refused.
+//! A server is a stranger: what it lists, sends or asks for is bounded here. It is offered neither elicitation nor sampling,
+//! and asking for them anyway is refused.
 
 mod answer;
 mod failure;
@@ -140,11 +140,8 @@ impl Upstream for McpHttp {
             let transport = StreamableHttpClientTransport::from_config(config);
             let era = ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::V_2026_07_28], legacy_version: None };
             let ears = Ears::default();
-            let running = ears
-                .clone()
-                .serve_with_lifecycle(transport, era)
-                .await
-                .map_err(|error| failure::of_address(&shown, &error))?;
+            let running =
+                ears.clone().serve_with_lifecycle(transport, era).await.map_err(|error| failure::of_address(&shown, &error))?;
             Ok(McpConnection::over(running, ears, None).await)
         })
     }
@@ -195,11 +192,6 @@ impl ClientHandler for Ears {
         _context: RequestContext<RoleClient>,
     ) -> Result<rmcp::model::CreateMessageResult, ErrorData> {
         Err(self.refuse("sampling"))
-    }
-
-    #[expect(deprecated, reason = "servers of the legacy era still ask for it")]
-    async fn list_roots(&self, _context: RequestContext<RoleClient>) -> Result<rmcp::model::ListRootsResult, ErrorData> {
-        Err(self.refuse("the list of roots"))
     }
 }
 
