@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use airlock::catalog::{
-    Catalog, ResolveError, StdioConfig, Tool, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamState, Visibility,
+    CALLS_MAX, Catalog, ResolveError, StdioConfig, Tool, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamState,
+    Visibility, WAITING_MAX,
 };
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::{Value, json};
@@ -87,6 +88,46 @@ async fn a_server_of_the_modern_era_alone_is_spoken_with_too() {
     let catalog = started(vec![demo("demo", &["--modern-only", "--grow"])]).await;
     assert_eq!(call(&catalog, "demo.echo", json!({"message": "hi"})).await, Ok(json!("hi")));
     eventually("the list grew", || state(&catalog).1 == 9).await;
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_server_of_the_modern_era_alone_is_spoken_with_over_http_too() {
+    let server = Scripted::modern(|request| match request["method"].as_str() {
+        Some("tools/list") => one_tool(request),
+        Some("tools/call") => {
+            result(request, json!({"resultType": "complete", "content": [], "structuredContent": request["params"]["name"]}))
+        }
+        _ => error(request, -32601, "no such method"),
+    })
+    .await;
+    let catalog = started(vec![http("up", &server.url())]).await;
+    assert_eq!(call(&catalog, "up.t", json!({})).await, Ok(json!("t")));
+    catalog.shutdown().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_right_after_the_start_waits_for_the_first_lists() {
+    let catalog = start(vec![demo("demo", &["--slow-start", "500"])]);
+    assert_eq!(find(&catalog, "discover", json!("echo")).await["total"], 1);
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_full_says_so_at_once() {
+    let catalog = started(vec![demo("demo", &[])]).await;
+    let tool = catalog.resolve("demo.wait", &open).await.unwrap();
+    let wait = || catalog.call(&tool, catalog.check(&tool, r#"{"ms": 60000}"#).unwrap());
+    let mut pending: Vec<_> = (0..CALLS_MAX + WAITING_MAX).map(|_| Box::pin(wait())).collect();
+    for call in &mut pending {
+        assert!(futures::poll!(call).is_pending());
+    }
+    let error = wait().await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (UpstreamErrorCode::Busy, true));
+    assert!(error.message.contains("1088 calls"), "{}", error.message);
+    drop(pending);
+    assert_eq!(call(&catalog, "demo.echo", json!({"message": "free again"})).await, Ok(json!("free again")));
     catalog.shutdown().await;
 }
 

@@ -123,6 +123,12 @@ impl Upstream for McpHttp {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
             let shown = failure::shown_url(&self.config.url);
+            // Without one the HTTP client panics.
+            if rustls::crypto::CryptoProvider::get_default().is_none() {
+                return Err(ConnectError::new(format!(
+                    "`{shown}` cannot be reached: no crypto provider is installed in this process"
+                )));
+            }
             let mut headers = HashMap::new();
             for (name, value) in &self.config.headers {
                 let name = http::HeaderName::try_from(name.as_str())

@@ -1,3 +1,3 @@
 //! What the tests share: a real server on a database of its own, real clients, upstreams that misbehave on demand.
 
-pub mod upstream;
+pub(crate) mod upstream;
