@@ -9,7 +9,7 @@ pub use error::{Kind, ServiceError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{JsonObject, Principal, RawJson, Task, TaskId, TaskStatus};
+use crate::model::{JsonObject, RawJson, Task, TaskStatus};
 
 /// The arguments of `execute`, by the names of the contract. Bounds are checked by the service.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
