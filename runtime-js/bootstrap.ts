@@ -6,6 +6,7 @@ import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
 import { explain, failure, toolErrors } from "ext:airlock/errors.ts";
 import { fire, globals } from "ext:airlock/timers.ts";
 import { tools } from "ext:airlock/tools.ts";
+import { web } from "ext:airlock/web/install.ts";
 
 const {
   Error,
@@ -24,6 +25,7 @@ function install(name: string, value: unknown, writable: boolean) {
 }
 
 for (const name of ObjectKeys(globals)) install(name, globals[name], true);
+for (const name of ObjectKeys(web)) install(name, web[name], true);
 for (const name of ObjectKeys(toolErrors)) install(name, toolErrors[name], true);
 install("tools", tools, false);
 
@@ -76,9 +78,6 @@ function slim() {
   (globalThis as any).__bootstrap.core = undefined;
   (globalThis as any).__bootstrap.primordials = undefined;
   delete (globalThis as any).__bootstrap;
-  delete (globalThis as any).console;
-  delete (globalThis as any).queueMicrotask;
-  install("queueMicrotask", globals.queueMicrotask, true);
   empty(internals);
   empty(core);
   empty(primordials);

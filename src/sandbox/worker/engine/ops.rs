@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use deno_core::{OpDecl, OpState, op2, v8};
 
 use super::state::GuestState;
-use crate::sandbox::protocol::level_from_u8;
+use crate::sandbox::{protocol::level_from_u8, worker::web};
 
 deno_core::extension!(
     airlock,
@@ -32,7 +32,10 @@ const BUILTIN: &[&str] = &[
 
 fn keep_only_ours(decl: OpDecl) -> OpDecl {
     static OURS: OnceLock<Vec<&'static str>> = OnceLock::new();
-    let ours = OURS.get_or_init(|| airlock::init().ops.iter().map(|own| own.name).collect());
+    let ours = OURS.get_or_init(|| {
+        let extensions = [web::airlock_web::init(), airlock::init()];
+        extensions.iter().flat_map(|own| own.ops.iter()).map(|own| own.name).collect()
+    });
     if BUILTIN.contains(&decl.name) || decl.name.starts_with("op_is_") || ours.contains(&decl.name) {
         decl
     } else {

@@ -9,6 +9,7 @@ use deno_core::{Extension, ExtensionFileSource, JsRuntimeForSnapshot, RuntimeOpt
 use swc_common::{SourceMap, errors::Handler, sync::Lrc};
 
 use super::{EngineError, ops, start_v8};
+use crate::sandbox::worker::web;
 
 macro_rules! module {
     ($file:literal) => {
@@ -29,7 +30,8 @@ pub(in crate::sandbox::worker) fn bake() -> Result<Box<[u8]>, EngineError> {
     start_v8(true)?;
     let mut extensions = extensions();
     if let Some(own) = extensions.last_mut() {
-        own.esm_files = MODULES.iter().map(|(name, source)| load(name, source)).collect::<Result<Vec<_>, _>>()?.into();
+        own.esm_files =
+            MODULES.iter().chain(web::MODULES).map(|(name, source)| load(name, source)).collect::<Result<Vec<_>, _>>()?.into();
         own.esm_entry_point = Some(ENTRY);
         own.global_object_middleware = Some(run_prelude);
     }
@@ -46,7 +48,7 @@ fn run_prelude<'s>(scope: &mut v8::PinScope<'s, '_>, _global: v8::Local<'s, v8::
 
 /// The extensions in the order that the snapshot and every guest share: V8 finds native functions by their number in it.
 pub(super) fn extensions() -> Vec<Extension> {
-    vec![ops::airlock::init()]
+    vec![web::airlock_web::init(), ops::airlock::init()]
 }
 
 /// A module as JavaScript. Types are blanked out, so positions stay.

@@ -124,9 +124,11 @@ impl Prepared {
         let place = match &self.origin.map {
             None => place,
             Some((map, wrapped)) => {
-                let token = map.lookup_token(place.0.checked_sub(1)?, place.1.saturating_sub(1))?;
-                let swc = (token.get_src_line() + 1, token.get_src_col() + 1);
-                let offset = Lines::of_map(wrapped).offset(wrapped, swc);
+                // A raw U+2028 ends a line for V8 and not for the map, on both sides.
+                let offset = Lines::new(&self.script).offset(&self.script, place);
+                let (line, column) = Lines::of_map(&self.script).place(&self.script, offset);
+                let token = map.lookup_token(line - 1, column - 1)?;
+                let offset = Lines::of_map(wrapped).offset(wrapped, (token.get_src_line() + 1, token.get_src_col() + 1));
                 let (line, column) = Lines::new(wrapped).place(wrapped, offset);
                 (line - 1, column)
             }
