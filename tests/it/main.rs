@@ -2,4 +2,5 @@
 
 mod support;
 #[cfg(feature = "v8")]
+mod web;
 mod worker;
