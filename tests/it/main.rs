@@ -2,5 +2,8 @@
 
 mod support;
 #[cfg(feature = "v8")]
+mod typings;
+#[cfg(feature = "v8")]
 mod web;
+#[cfg(feature = "v8")]
 mod worker;
