@@ -14,5 +14,9 @@ mod store_contract;
 mod support;
 mod tidy;
 #[cfg(feature = "v8")]
+mod typings;
+#[cfg(feature = "v8")]
+mod web;
+#[cfg(feature = "v8")]
 mod worker;
 mod worker_seal;
