@@ -13,9 +13,7 @@ mod statuses;
 mod store_contract;
 mod support;
 mod tidy;
-#[cfg(feature = "v8")]
 mod typings;
-#[cfg(feature = "v8")]
 mod web;
 #[cfg(feature = "v8")]
 mod worker;
