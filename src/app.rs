@@ -1,1 +1,320 @@
-//! Being built.
+//! Names every concrete part and joins them; decides nothing.
+//!
+//! The order of a start: the store with its lock, then what an earlier server left unfinished is ended, then the engine with its self-test,
+//! then upstreams, which nothing waits for. The order of a stop is the reverse: tasks first, the store last.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use futures::future::BoxFuture;
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::{
+    net::TcpListener,
+    sync::{oneshot, watch},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    base::instance::{Instance, InstanceNote},
+    catalog::{Catalog, HttpConfig, StdioConfig, UpstreamConfig, UpstreamKind},
+    cli::{Application, Failure},
+    config::{self, Config, Environment, ProcessEnvironment},
+    model::{Principal, RawJson},
+    sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
+    service::{
+        Execute, Health, Patience, ProgressSink, Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer,
+        TaskGet, TaskList, TaskListAnswer, ToolList,
+    },
+    store::{SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
+    task::{
+        engine::{EngineConfig, TaskEngine},
+        machine,
+    },
+    transport::{
+        Asked, Port,
+        http::{self, HttpOptions, HttpServer, OwnerToken},
+        mcp::{Mcp, McpOptions},
+        stdio,
+    },
+};
+
+/// The id of the runtime that is built in.
+const LOCAL_V8: &str = "local-v8";
+/// How long tasks may go on once the server is told to stop.
+const GRACE: Duration = Duration::from_secs(10);
+/// Random bytes of an owner's token.
+const TOKEN_BYTES: usize = 32;
+
+/// The application, as the command line asks for it.
+pub struct App;
+
+impl Application for App {
+    fn serve(
+        &self,
+        config: Config,
+        listener: TcpListener,
+        ready: oneshot::Sender<Instance>,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), Failure>> {
+        Box::pin(async move {
+            let parts = Parts::open(Arc::new(config)).await?;
+            let served = parts.serve(listener, ready, stop).await;
+            parts.close().await;
+            served
+        })
+    }
+
+    fn stdio(&self, config: Config, stop: CancellationToken) -> BoxFuture<'static, Result<(), Failure>> {
+        Box::pin(async move {
+            let parts = Parts::open(Arc::new(config)).await?;
+            // The owner's commands reach this server as they reach any other, on a port of its own.
+            let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+            let listener = listener.map_err(|error| Failure::unavailable(format!("no loopback port can be had: {error}")))?;
+            let ended = CancellationToken::new();
+            let http = parts.serve(listener, oneshot::channel().0, ended.clone());
+            let mcp = Mcp::over_stdio(parts.port(), mcp_options(&parts.config), Principal::local("stdio"), stop.clone());
+            let pipe = async {
+                let served = stdio::serve(mcp, stop.clone()).await;
+                ended.cancel();
+                served.map_err(|error| Failure::other(chain(&error)))
+            };
+            let (http, pipe) = tokio::join!(http, pipe);
+            parts.close().await;
+            pipe.and(http)
+        })
+    }
+}
+
+/// Everything that is open while a server runs.
+struct Parts {
+    config: Arc<Config>,
+    store: Arc<SqliteStore>,
+    catalog: Arc<Catalog>,
+    engine: TaskEngine,
+    service: Arc<Service>,
+}
+
+impl Parts {
+    async fn open(config: Arc<Config>) -> Result<Self, Failure> {
+        // A provider that is there already does as well.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let store = SqliteConfig {
+            synchronous: match config.store.synchronous {
+                config::Synchronous::Normal => Synchronous::Normal,
+                config::Synchronous::Full => Synchronous::Full,
+            },
+            ..SqliteConfig::new(&config.store.path)
+        };
+        let store = Arc::new(SqliteStore::open(store).await.map_err(|error| store_failure(error, &config))?);
+        let lost = store.fail_unfinished(machine::server_stopped()).await.map_err(|error| store_failure(error, &config))?;
+        if lost > 0 {
+            tracing::warn!(tasks = lost, "{lost} tasks had not ended when the last server stopped; they are recorded as failed");
+        }
+        let runtimes = runtimes(&config).await.map_err(|error| {
+            Failure::unavailable(chain(&error)).hint("`airlock doctor` tells more; the log above may hold the worker's own words")
+        })?;
+        let catalog = Arc::new(Catalog::start(upstreams(&config)?, &ProcessEnvironment.variables()));
+        let limits = EngineConfig { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize };
+        let engine = TaskEngine::new(limits, store.clone(), catalog.clone(), runtimes);
+        let limits = ServiceLimits {
+            code_bytes_max: config.limits.code_kb as usize * 1024,
+            timeout_ms: config.limits.timeout_ms,
+            hold_ms: config.limits.hold_ms,
+            runtime_id: LOCAL_V8.into(),
+        };
+        let service = Arc::new(Service::new(engine.clone(), store.clone(), catalog.clone(), limits));
+        Ok(Self { config, store, catalog, engine, service })
+    }
+
+    fn port(&self) -> Arc<dyn Port> {
+        self.service.clone()
+    }
+
+    /// Serves HTTP and leaves the instance's note until `stop`; then lets tasks end and drains.
+    fn serve(
+        &self,
+        listener: TcpListener,
+        ready: oneshot::Sender<Instance>,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), Failure>> {
+        let (config, port, engine) = (self.config.clone(), self.port(), self.engine.clone());
+        Box::pin(async move {
+            let address =
+                listener.local_addr().map_err(|error| Failure::unavailable(format!("the listener has no address: {error}")))?;
+            let (note, owner) = announce(address, &config)?;
+            let server = HttpServer {
+                port,
+                mcp: mcp_options(&config),
+                options: HttpOptions {
+                    allowed_hosts: config.server.allowed_hosts.clone(),
+                    allowed_origins: config.server.allowed_origins.clone(),
+                    requests_per_minute: config.limits.requests_per_minute as u32,
+                    ..HttpOptions::default()
+                },
+                owner,
+                metrics: PrometheusBuilder::new().install_recorder().map_err(|error| Failure::other(chain(&error)))?,
+            };
+            http::describe_metrics();
+            // Nobody may wait for it.
+            drop(ready.send(note.instance().clone()));
+            let tasks = async {
+                stop.cancelled().await;
+                engine.stop(GRACE).await;
+            };
+            let (served, ()) = tokio::join!(http::serve(listener, server, stop.clone()), tasks);
+            served.map(drop).map_err(|error| Failure::other(chain(&error)))
+        })
+    }
+
+    async fn close(self) {
+        self.engine.stop(Duration::ZERO).await;
+        self.catalog.shutdown().await;
+        self.store.close().await;
+    }
+}
+
+impl Port for Service {
+    fn execute<'a>(
+        &'a self,
+        who: &'a Principal,
+        request: Execute,
+        patience: Patience,
+        progress: ProgressSink,
+    ) -> Asked<'a, TaskAnswer> {
+        Box::pin(Service::execute(self, who, request, patience, progress))
+    }
+
+    fn task_get<'a>(&'a self, who: &'a Principal, request: TaskGet) -> Asked<'a, TaskAnswer> {
+        Box::pin(Service::task_get(self, who, request))
+    }
+
+    fn task_list<'a>(&'a self, who: &'a Principal, request: TaskList) -> Asked<'a, TaskListAnswer> {
+        Box::pin(Service::task_list(self, who, request))
+    }
+
+    fn task_cancel<'a>(&'a self, who: &'a Principal, request: TaskCancel) -> Asked<'a, TaskAnswer> {
+        Box::pin(Service::task_cancel(self, who, request))
+    }
+
+    fn task_events<'a>(&'a self, who: &'a Principal, request: TaskEvents) -> Asked<'a, TaskEventsAnswer> {
+        Box::pin(Service::task_events(self, who, request))
+    }
+
+    fn tools<'a>(&'a self, _: &'a Principal, request: ToolList) -> Asked<'a, RawJson> {
+        Box::pin(Service::tools(self, request))
+    }
+
+    fn tool<'a>(&'a self, _: &'a Principal, path: String) -> Asked<'a, RawJson> {
+        Box::pin(async move { Service::tool(self, &path).await })
+    }
+
+    fn namespaces(&self) -> Vec<(String, usize)> {
+        Service::namespaces(self)
+    }
+
+    fn catalog_changed(&self) -> watch::Receiver<u64> {
+        Service::catalog_changed(self)
+    }
+
+    fn health(&self) -> BoxFuture<'_, Health> {
+        Box::pin(Service::health(self))
+    }
+}
+
+/// Leaves the note by which the owner's commands find this server, with a fresh token.
+fn announce(address: SocketAddr, config: &Config) -> Result<(InstanceNote, OwnerToken), Failure> {
+    let mut secret = [0; TOKEN_BYTES];
+    getrandom::fill(&mut secret).map_err(|error| Failure::other(format!("the system gives no random numbers: {error}")))?;
+    let token = URL_SAFE_NO_PAD.encode(secret);
+    let owner = OwnerToken::new(&token);
+    let url = format!("http://{address}");
+    let instance = Instance { pid: std::process::id(), url, token, version: env!("CARGO_PKG_VERSION").into() };
+    let note = instance.announce(&config.store.path).map_err(|error| {
+        Failure::unavailable(format!("the note `{}` cannot be written: {error}", Instance::path(&config.store.path).display()))
+    })?;
+    Ok((note, owner))
+}
+
+/// The runtimes of this build, by their ids.
+async fn runtimes(config: &Config) -> Result<BTreeMap<String, Sandbox>, SandboxError> {
+    if !cfg!(feature = "v8") {
+        tracing::warn!("this build has no engine: no code can be run");
+        return Ok(BTreeMap::new());
+    }
+    let (limits, sandbox) = (&config.limits, &config.sandbox);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (kib, mib) = (1024, 1024 * 1024);
+    let config = SandboxConfig {
+        command: WorkerCommand::this(),
+        isolation: match sandbox.isolation {
+            config::Isolation::Tenant => sandbox::Isolation::Tenant,
+            config::Isolation::Task => sandbox::Isolation::Task,
+        },
+        running_max: cores * 2,
+        workers_max: sandbox.workers_max as usize,
+        workers_spare: sandbox.workers_spare as usize,
+        queue_max: limits.queue as usize,
+        tasks_per_worker: sandbox.tasks_per_worker as u32,
+        worker_age_max: Duration::from_secs(sandbox.worker_minutes * 60),
+        setup: protocol::Setup {
+            version: protocol::VERSION,
+            heap_bytes_max: limits.heap_mb * mib,
+            buffer_bytes_max: limits.buffers_mb * mib,
+            result_bytes_max: limits.result_mb * mib,
+            args_bytes_max: limits.tool_args_kb * kib,
+            log_bytes_max: limits.log_kb * kib,
+            log_lines_max: limits.log_lines,
+            calls_queued_max: limits.calls_queued,
+            timers_max: limits.timers,
+            optimize: sandbox.optimize,
+        },
+    };
+    Ok(BTreeMap::from([(LOCAL_V8.to_owned(), Sandbox::start(config).await?)]))
+}
+
+fn upstreams(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
+    let exposed = |secrets: &BTreeMap<String, config::Secret>| {
+        secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect()
+    };
+    let upstream = |upstream: &config::Upstream| {
+        let kind = match &upstream.transport {
+            config::Transport::Stdio { command, args, env, env_pass } => UpstreamKind::McpStdio(StdioConfig {
+                command: command.clone(),
+                args: args.clone(),
+                env: exposed(env),
+                env_pass: env_pass.clone(),
+            }),
+            config::Transport::Http { url, headers } => {
+                UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), headers: exposed(headers) })
+            }
+        };
+        let name = upstream.name.parse().map_err(|error: crate::catalog::InvalidName| Failure::other(error.to_string()))?;
+        Ok(UpstreamConfig {
+            name,
+            kind,
+            call_timeout: Duration::from_millis(upstream.call_timeout_ms),
+            start_timeout: Duration::from_millis(upstream.start_timeout_ms),
+        })
+    };
+    config.upstreams.iter().map(upstream).collect()
+}
+
+fn mcp_options(config: &Config) -> McpOptions {
+    McpOptions {
+        code_bytes_max: config.limits.code_kb as usize * 1024,
+        timeout_ms: config.limits.timeout_ms,
+        runtime_id: LOCAL_V8.into(),
+    }
+}
+
+fn store_failure(error: StoreError, config: &Config) -> Failure {
+    match error {
+        StoreError::InUse { .. } => Failure::database_in_use(&config.store.path),
+        other => Failure::unavailable(chain(&other)).hint("choose another `store.url`, or make its folder writable"),
+    }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}

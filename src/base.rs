@@ -1,1 +1,3 @@
 //! The ground: what every part may use and that is no part's own.
+
+pub mod instance;

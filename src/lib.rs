@@ -9,6 +9,7 @@ pub mod base;
 pub mod catalog;
 pub mod cli;
 pub mod config;
+pub mod demo_upstream;
 pub mod model;
 pub mod sandbox;
 pub mod service;

@@ -1,3 +1,16 @@
-//! The `airlock` binary.
+//! The `airlock` binary: which of its parts this process is.
 
-fn main() {}
+use std::{process::ExitCode, sync::Arc};
+
+use airlock::{app::App, cli::Cli, demo_upstream, sandbox::worker};
+use clap::Parser;
+
+fn main() -> ExitCode {
+    // Before anything else: a worker must not read configuration, start a runtime or open a file.
+    match std::env::args_os().nth(1) {
+        Some(command) if command == worker::WORKER_COMMAND => worker::main(),
+        Some(command) if command == worker::SNAPSHOT_COMMAND => worker::snapshot(),
+        Some(command) if command == demo_upstream::COMMAND => demo_upstream::main(std::env::args_os().skip(2)),
+        _ => Cli::parse().main(Arc::new(App)),
+    }
+}

@@ -1,1 +1,347 @@
-//! Being built.
+//! The catalog: every tool of every upstream, found by words, checked, and called.
+//!
+//! An upstream is reached in the background and again whenever it is lost; starting never waits for one. The catalog knows
+//! nothing of tasks, guests or policy: what a caller may see, it is told through a [`View`]. Whatever an upstream sends is
+//! bounded and taken for hostile; the values that an owner configured for it appear in no answer, error or log of ours.
+
+mod arguments;
+mod config;
+mod find;
+mod index;
+mod lane;
+mod mcp;
+mod paths;
+mod redact;
+mod sample;
+mod shelf;
+mod tool;
+mod types;
+mod upstream;
+mod words;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+pub use self::{
+    arguments::ArgumentError,
+    config::{
+        CALL_TIMEOUT_MS, HttpConfig, InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, START_TIMEOUT_MS, StdioConfig, UpstreamConfig,
+        UpstreamKind, UpstreamName,
+    },
+    find::{
+        Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
+        ToolsQuery, View, Visibility,
+    },
+    lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
+    tool::{Annotations, Tool},
+    upstream::{UpstreamError, UpstreamErrorCode},
+};
+use self::{lane::Lane, redact::Secrets, shelf::Shelf, upstream::Upstream};
+use crate::model::{JsonObject, RawJson};
+
+/// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
+/// at all, and none that tends to hold a secret (proxy addresses do).
+const ENVIRONMENT_NAMES: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ"];
+/// How long the finding functions wait for upstreams that have never answered yet: a first question right after the start
+/// should not find an empty catalog, and one slow upstream should not hold up the others for long.
+const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Longest time in which upstreams may be ended at shutdown.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(8);
+
+/// All upstreams and what they offer. Dropped, it ends them.
+pub struct Catalog {
+    shelf: Arc<Shelf>,
+    lanes: BTreeMap<Arc<str>, Arc<Lane>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// There is no such tool, or it is hidden. The message alone is enough to find the right one.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("there is no tool `{path}`{}; find one with await {discover}", did_you_mean(nearest))]
+pub struct NotFound {
+    /// What was asked for.
+    pub path: String,
+    /// Paths of the visible tools that are most like it, at most 5.
+    pub nearest: Vec<String>,
+    /// A call that finds the right one: `tools.discover("get sum")`.
+    pub discover: String,
+}
+
+fn did_you_mean(nearest: &[String]) -> String {
+    if nearest.is_empty() {
+        return String::new();
+    }
+    let names: Vec<String> = nearest.iter().map(|path| format!("`{}`", paths::expression(path))).collect();
+    format!(", did you mean {}?", names.join(", "))
+}
+
+/// Why a path leads to no tool.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// There is none.
+    #[error(transparent)]
+    NotFound(#[from] NotFound),
+    /// Its upstream has not yet said what it offers.
+    #[error(transparent)]
+    Unavailable(#[from] UpstreamError),
+}
+
+/// Why a finding function gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FindError {
+    /// Its arguments do not fit.
+    #[error(transparent)]
+    Arguments(#[from] ArgumentError),
+    /// `describe` of a path that leads to no tool.
+    #[error(transparent)]
+    Unresolved(#[from] ResolveError),
+}
+
+impl Catalog {
+    /// Begins to reach every upstream and returns at once. `environment` is the server's own; a child sees a part of it.
+    /// Must be called within a tokio runtime; HTTPS needs the process-wide crypto provider of rustls to be installed before.
+    pub fn start(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>) -> Self {
+        let shelf = Shelf::new();
+        let stop = CancellationToken::new();
+        let tasks = TaskTracker::new();
+        tasks.spawn(shelf.clone().keep(stop.clone()));
+        let mut lanes = BTreeMap::new();
+        for config in configs {
+            let name: Arc<str> = Arc::from(config.name.as_str());
+            let times = (config.call_timeout, config.start_timeout);
+            let (upstream, secrets) = upstream_of(&name, config.kind, environment);
+            let lane = Lane::new(name.clone(), upstream, secrets, times, shelf.clone());
+            if lanes.insert(name.clone(), lane).is_some() {
+                tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the later one is used");
+            }
+        }
+        for lane in lanes.values() {
+            lane.run(&tasks, stop.clone());
+        }
+        tasks.close();
+        Self { shelf, lanes, stop, tasks }
+    }
+
+    /// The tool at a path, also when its case, `_` and `-` are a little off and only one tool can be meant. Waits for an
+    /// upstream that is still being connected for the first time, at most its start timeout.
+    pub async fn resolve(&self, path: &str, view: View<'_>) -> Result<Arc<Tool>, ResolveError> {
+        if let Some(tool) = self.look_up(path, view) {
+            return Ok(tool);
+        }
+        if let Some(lane) = self.lane_of(path) {
+            lane.settled().await;
+            if let Some(tool) = self.look_up(path, view) {
+                return Ok(tool);
+            }
+            let is_known = self.shelf.present().tools().iter().any(|tool| *tool.upstream == *lane.name());
+            if let Some(message) = lane.outage().filter(|_| !is_known) {
+                let tool = tool::cut(path, 200).to_owned();
+                let code = UpstreamErrorCode::Unavailable;
+                return Err(UpstreamError { code, tool, status: None, retryable: true, message }.into());
+            }
+        }
+        Err(self.not_found(path, view).into())
+    }
+
+    fn look_up(&self, path: &str, view: View<'_>) -> Option<Arc<Tool>> {
+        let snapshot = self.shelf.present();
+        let path = path.strip_prefix("tools.").unwrap_or(path);
+        let is_visible = |tool: &&Arc<Tool>| view(tool) != Visibility::Hidden;
+        if let Some(tool) = snapshot.get(path).filter(is_visible) {
+            return Some(tool.clone());
+        }
+        let mut alike = snapshot.alike(path).filter(is_visible);
+        match (alike.next(), alike.next()) {
+            (Some(only), None) => Some(only.clone()),
+            _ => None,
+        }
+    }
+
+    fn lane_of(&self, path: &str) -> Option<&Lane> {
+        let path = path.strip_prefix("tools.").unwrap_or(path);
+        let first = paths::fold(path.split('.').next().unwrap_or_default());
+        self.lanes.values().find(|lane| paths::fold(lane.name()) == first).map(Arc::as_ref)
+    }
+
+    fn not_found(&self, path: &str, view: View<'_>) -> NotFound {
+        let snapshot = self.shelf.present();
+        let path = tool::cut(path, 200);
+        let visible = snapshot.tools().iter().filter(|tool| view(tool) != Visibility::Hidden);
+        let leaf = path.rsplit('.').next().unwrap_or(path);
+        let question = serde_json::Value::from(words_of(leaf));
+        NotFound { path: path.to_owned(), nearest: paths::nearest(path, visible), discover: format!("tools.discover({question})") }
+    }
+
+    /// The arguments as an object when the tool's input schema allows them; an empty text or `null` is an empty object.
+    /// Nothing has left the process yet. Large arguments take a while: milliseconds per megabyte.
+    pub fn check(&self, tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError> {
+        arguments::check(tool, args)
+    }
+
+    /// Performs one call with arguments that were checked. Waits for an upstream that is being connected. When the future is
+    /// dropped, the upstream is told to stop.
+    pub async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
+        match self.lanes.get(&tool.upstream) {
+            Some(lane) => lane.call(tool, args).await,
+            None => {
+                let message = format!("upstream `{}` is not configured any more", tool.upstream);
+                Err(UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message))
+            }
+        }
+    }
+
+    /// Answers a finding function: `discover`, `catalog.namespaces`, `catalog.tools` or `describe`, with or without a text
+    /// for its one argument. None when the path is not one of these. Right after the start it waits up to five seconds for
+    /// upstreams that have not answered yet.
+    pub async fn find(&self, path: &str, args: &str, view: View<'_>) -> Option<Result<RawJson, FindError>> {
+        let function = FUNCTIONS.iter().find(|function| function.path == path)?;
+        Some(self.answer(function, args, view).await)
+    }
+
+    async fn answer(&self, function: &Tool, args: &str, view: View<'_>) -> Result<RawJson, FindError> {
+        let args = serde_json::Value::Object(arguments::check(function, &spelled_out(&function.path, args))?);
+        if function.path != "describe" {
+            self.settled(FIND_WAIT_MAX).await;
+        }
+        // The schema that the arguments were checked against is made of the same type.
+        let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
+        match function.path.as_str() {
+            "discover" => raw(&self.discover(&serde_json::from_value(args).map_err(unfit)?, view)),
+            "catalog.namespaces" => raw(&self.namespaces(&serde_json::from_value(args).map_err(unfit)?, view)),
+            "catalog.tools" => raw(&self.tools(&serde_json::from_value(args).map_err(unfit)?, view)?),
+            _ => {
+                let query: DescribeQuery = serde_json::from_value(args).map_err(unfit)?;
+                raw(&self.describe(&query.path, view).await?)
+            }
+        }
+    }
+
+    /// The tools that match a question.
+    pub fn discover(&self, query: &DiscoverQuery, view: View<'_>) -> Discovered {
+        find::discover(&self.shelf.present(), view, query)
+    }
+
+    /// The namespaces with a visible tool.
+    pub fn namespaces(&self, query: &NamespacesQuery, view: View<'_>) -> Namespaces {
+        find::namespaces(&self.shelf.present(), view, query)
+    }
+
+    /// A page of tools. Fails on a cursor that is not one of ours.
+    pub fn tools(&self, query: &ToolsQuery, view: View<'_>) -> Result<ToolsPage, ArgumentError> {
+        find::tools(&self.shelf.present(), view, query).ok_or_else(|| ArgumentError {
+            tool: "catalog.tools".to_owned(),
+            message: "field `cursor` must be the `nextCursor` of the page before, asked with the same `query`".to_owned(),
+        })
+    }
+
+    /// Everything about one tool, its TypeScript declaration included.
+    pub async fn describe(&self, path: &str, view: View<'_>) -> Result<Description, ResolveError> {
+        let tool = self.resolve(path, view).await?;
+        find::describe(&tool, view).ok_or_else(|| self.not_found(path, view).into())
+    }
+
+    /// Told whenever the tools are others than before; the number only rises.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.shelf.changed()
+    }
+
+    /// Where every upstream stands, by name.
+    pub fn status(&self) -> Vec<UpstreamStatus> {
+        let snapshot = self.shelf.present();
+        let count = |lane: &Lane| snapshot.tools().iter().filter(|tool| *tool.upstream == *lane.name()).count();
+        self.lanes.values().map(|lane| lane.status(count(lane))).collect()
+    }
+
+    /// Waits until every upstream has given its first answer or failed; false when the time ran out before.
+    pub async fn settled(&self, wait_max: Duration) -> bool {
+        let all = futures::future::join_all(self.lanes.values().map(|lane| lane.settled()));
+        tokio::time::timeout(wait_max, all).await.is_ok()
+    }
+
+    /// Ends every upstream and what it started, within about eight seconds.
+    pub async fn shutdown(&self) {
+        self.stop.cancel();
+        if tokio::time::timeout(SHUTDOWN_MAX, self.tasks.wait()).await.is_err() {
+            tracing::warn!("upstreams did not end within {} s, what is left of them is killed", SHUTDOWN_MAX.as_secs());
+        }
+    }
+}
+
+impl Drop for Catalog {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// The finding functions, as tools that are checked like any other.
+static FUNCTIONS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+    vec![
+        Tool::own::<DiscoverQuery>("discover"),
+        Tool::own::<NamespacesQuery>("catalog.namespaces"),
+        Tool::own::<ToolsQuery>("catalog.tools"),
+        Tool::own::<DescribeQuery>("describe"),
+    ]
+});
+
+/// A text alone stands for the field that matters: `discover("x")` is `discover({ query: "x" })`.
+fn spelled_out(function: &str, args: &str) -> String {
+    let field = match function {
+        "discover" => "query",
+        "describe" => "path",
+        _ => return args.to_owned(),
+    };
+    match serde_json::from_str::<String>(args) {
+        Ok(text) => serde_json::json!({ field: text }).to_string(),
+        Err(_) => args.to_owned(),
+    }
+}
+
+fn raw<T: serde::Serialize>(answer: &T) -> Result<RawJson, FindError> {
+    Ok(serde_json::value::to_raw_value(answer).expect("answers are structs with string keys, which always serialise"))
+}
+
+/// A name as a question: `getSum` as `get sum`.
+fn words_of(name: &str) -> String {
+    let mut out = String::new();
+    let mut was_lower = false;
+    for c in name.chars() {
+        if c.is_uppercase() && was_lower {
+            out.push(' ');
+        }
+        was_lower = c.is_lowercase() || c.is_numeric();
+        out.extend(if c.is_alphanumeric() { c.to_lowercase().collect::<Vec<_>>() } else { vec![' '] });
+    }
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<String, String>) -> (Box<dyn Upstream>, Secrets) {
+    match kind {
+        UpstreamKind::McpStdio(config) => {
+            for absent in config.env_pass.iter().filter(|name| !environment.contains_key(*name)) {
+                tracing::warn!(upstream = %name, "upstream `{name}` is to be passed `{absent}`, which is not set");
+            }
+            let passed = config.env_pass.iter().filter_map(|name| environment.get(name).map(|value| (name.clone(), value.clone())));
+            let own: BTreeMap<String, String> = passed.chain(config.env.clone()).collect();
+            let secrets = Secrets::new(own.values().cloned());
+            let is_allowed = |name: &str| ENVIRONMENT_NAMES.contains(&name) || name.starts_with("LC_");
+            let mut seen: BTreeMap<String, String> = environment
+                .iter()
+                .filter(|(name, _)| is_allowed(name))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect();
+            seen.extend(own);
+            (Box::new(mcp::McpStdio { name: name.clone(), config, environment: seen, secrets: secrets.clone() }), secrets)
+        }
+        UpstreamKind::McpHttp(config) => {
+            let secrets = Secrets::new(config.headers.values().cloned());
+            (Box::new(mcp::McpHttp { config }), secrets)
+        }
+    }
+}

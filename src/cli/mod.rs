@@ -1,1 +1,149 @@
-//! Being built.
+//! The command line: what a person or a script asks of Airlock from a shell.
+//!
+//! Every command that asks for tasks or tools speaks to a server over its owner's interface: the one that runs on this
+//! database, else one started for the moment in this process. So there is one way through, and no command touches the
+//! database. Standard output carries the answer alone; everything else goes to standard error.
+
+mod client;
+mod connection;
+mod doctor;
+mod failure;
+mod log;
+mod mcp_call;
+mod run;
+mod screen;
+mod serve;
+mod settings;
+mod stop;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod tools;
+
+use std::{path::PathBuf, process::ExitCode, sync::Arc};
+
+use clap::{Args, Parser, Subcommand};
+use futures::future::BoxFuture;
+use tokio::{net::TcpListener, sync::oneshot};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    base::instance::Instance,
+    config::{Config, Flag, ProcessEnvironment, Sources},
+};
+pub use failure::{Exit, Failure};
+pub use log::LogFormat;
+
+/// What the command line needs of the application, which stands beside it: [`crate::app`] provides it.
+pub trait Application: Send + Sync + 'static {
+    /// Opens everything, serves HTTP on the listener, tells `ready` once it answers, and on `stop` drains and closes. Leaves an
+    /// [`Instance`] note for as long as it serves.
+    fn serve(
+        &self,
+        config: Config,
+        listener: TcpListener,
+        ready: oneshot::Sender<Instance>,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), Failure>>;
+
+    /// Opens everything and serves MCP on standard input and output until the input ends or `stop`.
+    fn stdio(&self, config: Config, stop: CancellationToken) -> BoxFuture<'static, Result<(), Failure>>;
+}
+
+/// Runs the TypeScript of AI agents against their tools, in an isolated V8, and keeps a durable record.
+#[derive(Debug, Parser)]
+#[command(name = "airlock", version, max_term_width = 120)]
+pub struct Cli {
+    /// The configuration file [default: ./airlock.toml or ~/.config/airlock/airlock.toml, if there is one]
+    #[arg(long, short, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// How log lines are written to standard error; AIRLOCK_LOG says which
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
+    log: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve MCP and the owner's interface over HTTP
+    Serve(serve::ServeArgs),
+    /// Serve MCP on standard input and output, for clients that start their servers
+    Mcp,
+    /// Run one program and print its result; exits with the task's exit code
+    Run(run::RunArgs),
+    /// List, read or cancel tasks
+    #[command(subcommand)]
+    Tasks(tasks::TasksCommand),
+    /// List, search or describe the tools that code may call
+    #[command(subcommand)]
+    Tools(tools::ToolsCommand),
+    /// Check the set-up: engine, store, upstreams; exits with 1 if something is broken
+    Doctor(Output),
+    /// Show the configuration in force and where each value comes from
+    Config(settings::SettingsArgs),
+    /// Call one tool of an MCP server over HTTP, as any client would
+    #[command(name = "__mcp-call", hide = true)]
+    McpCall(mcp_call::McpCallArgs),
+}
+
+/// How to print.
+#[derive(Debug, Clone, Copy, Args)]
+struct Output {
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Cli {
+    /// Does what was asked, and tells on standard error why it could not.
+    pub fn main(self, application: Arc<dyn Application>) -> ExitCode {
+        log::init(self.log, matches!(self.command, Command::Serve(_) | Command::Mcp));
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Failure::other(format!("the process cannot start its threads: {error}")).report(),
+        };
+        let outcome = runtime.block_on(self.perform(application));
+        // A blocking read of standard input must not hold the exit up.
+        runtime.shutdown_background();
+        outcome.unwrap_or_else(|failure| failure.report())
+    }
+
+    async fn perform(self, application: Arc<dyn Application>) -> Result<ExitCode, Failure> {
+        match &self.command {
+            Command::McpCall(args) => return mcp_call::perform(args).await,
+            Command::Config(args) if args.needs_no_configuration() => return settings::reference(),
+            _ => {}
+        }
+        let config = match self.load() {
+            Err(failure) if matches!(self.command, Command::Doctor(_)) => {
+                return doctor::broken_configuration(&self.command, &failure);
+            }
+            loaded => loaded?,
+        };
+        match self.command {
+            Command::Serve(_) => serve::http(config, &application).await,
+            Command::Mcp => serve::stdio(config, &application).await,
+            Command::Run(args) => run::perform(args, config, &application).await,
+            Command::Tasks(command) => tasks::perform(command, config, &application).await,
+            Command::Tools(command) => tools::perform(command, config, &application).await,
+            Command::Doctor(output) => doctor::perform(output, config, &application).await,
+            Command::Config(args) => settings::perform(&args, &config),
+            Command::McpCall(_) => unreachable!("was done above, before the configuration"),
+        }
+    }
+
+    fn load(&self) -> Result<Config, Failure> {
+        let folder =
+            std::env::current_dir().map_err(|error| Failure::other(format!("the current folder cannot be read: {error}")))?;
+        let flags: Vec<Flag> = match &self.command {
+            Command::Serve(args) => args.flags(),
+            _ => vec![],
+        };
+        let here = !matches!(self.command, Command::Mcp);
+        let sources =
+            Sources { file: self.config.as_deref(), flags: &flags, environment: &ProcessEnvironment, folder: &folder, here };
+        Config::load(&sources).map_err(Failure::from)
+    }
+}

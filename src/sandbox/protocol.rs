@@ -47,7 +47,8 @@ pub enum Kind {
     Call = 34,
     /// `u8 level | text`: one line of console output, already within the caps.
     Log = 35,
-    /// The guest only waits; its permit may go to another. No body.
+    /// `u32 answers`: the guest only waits; its permit may go to another. `answers` counts the `Answer` frames of this run that the worker
+    /// has taken: fewer than the broker sent means that it will go on by itself.
     Parked = 36,
     /// A timer fired while parked; the guest waits for `Go`. No body.
     Wake = 37,
@@ -75,8 +76,9 @@ impl Kind {
             Self::Call => 2 * MIB,
             Self::Log => 16 * KIB,
             Self::Done => 65 * MIB,
+            Self::Parked => 4,
             Self::Stop | Self::Gasp => 1,
-            Self::Go | Self::Shutdown | Self::Ready | Self::Parked | Self::Wake => 0,
+            Self::Go | Self::Shutdown | Self::Ready | Self::Wake => 0,
         }
     }
 }

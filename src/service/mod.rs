@@ -2,14 +2,23 @@
 
 mod asks;
 mod error;
+mod tasks;
+mod tools;
 
-pub use asks::{Health, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
-pub use error::{Kind, ServiceError};
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{JsonObject, RawJson, Task, TaskStatus};
+pub use asks::{Health, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
+pub use error::{Kind, ServiceError};
+
+use crate::{
+    catalog::Catalog,
+    model::{JsonObject, RawJson, Task, TaskStatus},
+    store::Store,
+    task::engine::TaskEngine,
+};
 
 /// The arguments of `execute`, by the names of the contract. Bounds are checked by the service.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
@@ -128,4 +137,32 @@ pub struct TaskListAnswer {
     pub tasks: Vec<Task>,
     /// Where the next page begins, if there is one.
     pub next_cursor: Option<String>,
+}
+
+/// What the service itself must hold to.
+#[derive(Debug, Clone)]
+pub struct ServiceLimits {
+    /// Source of a task, in bytes.
+    pub code_bytes_max: usize,
+    /// `timeoutMs` where the caller names none.
+    pub timeout_ms: u64,
+    /// The cap on an answer that is held for a client with [`Patience::Short`], in milliseconds; 0 for none.
+    pub hold_ms: u64,
+    /// `runtimeId` where the caller names none.
+    pub runtime_id: String,
+}
+
+/// Answers what the outside asks. Stateless but for what it is made of.
+pub struct Service {
+    engine: TaskEngine,
+    store: Arc<dyn Store>,
+    catalog: Arc<Catalog>,
+    limits: ServiceLimits,
+}
+
+impl Service {
+    /// A service over these parts.
+    pub fn new(engine: TaskEngine, store: Arc<dyn Store>, catalog: Arc<Catalog>, limits: ServiceLimits) -> Self {
+        Self { engine, store, catalog, limits }
+    }
 }

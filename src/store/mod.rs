@@ -3,11 +3,14 @@
 //! Only this module knows SQL. A write is queued in the order of the calls and is durable once its [`Written`] resolves; a later
 //! write is never durable before an earlier one. Reads see every write whose `Written` has resolved.
 
-use std::path::PathBuf;
+mod sqlite;
+
+use std::{path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
 use crate::model::{Event, JsonObject, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage};
+pub use sqlite::{SqliteConfig, SqliteStore, Synchronous};
 
 /// Resolves when the write is durable, or says why it never will be. Dropping it does not take the write back.
 pub type Written<T = ()> = BoxFuture<'static, Result<T, StoreError>>;
@@ -16,6 +19,8 @@ pub type Written<T = ()> = BoxFuture<'static, Result<T, StoreError>>;
 pub const IDEMPOTENCY_HOURS: i64 = 24;
 /// Tasks in one page at the most.
 pub const LIST_MAX: u32 = 200;
+/// Bytes of code and console output in one page; it ends with the task that reaches them.
+pub const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Keeps the record. Several callers may share one.
 pub trait Store: Send + Sync + 'static {
@@ -23,15 +28,15 @@ pub trait Store: Send + Sync + 'static {
     /// idempotency key within [`IDEMPOTENCY_HOURS`].
     fn create_task(&self, task: NewTask) -> Written<Created>;
 
-    /// Records a change of a task, its log lines and events, all or nothing. A task that has ended keeps its status, result and error:
-    /// then the write resolves to `Conflict` and nothing of it is kept.
+    /// Records a change of a task and its events, all or nothing. A task that has ended keeps its status, result and history: then
+    /// the write resolves to `Conflict` and nothing of it is kept. `Invalid` where `end` and a terminal status do not come together.
     fn change_task(&self, change: TaskChange) -> Written;
 
     /// The task, if the workspace has it.
     fn task<'a>(&'a self, workspace_id: &'a str, task: TaskId) -> BoxFuture<'a, Result<Option<Task>, StoreError>>;
 
-    /// A piece of the result's JSON text. `offset` and `limit` count bytes; the piece is cut to whole characters. None where there is
-    /// no such task in the workspace or it has no result.
+    /// A piece of the result's JSON text. `offset` and `limit` count bytes; the piece begins with the character that `offset` is in
+    /// and is cut to whole characters, at least one. None where there is no such task in the workspace or it has no result.
     fn result<'a>(
         &'a self,
         workspace_id: &'a str,
@@ -40,7 +45,8 @@ pub trait Store: Send + Sync + 'static {
         limit: u64,
     ) -> BoxFuture<'a, Result<Option<ResultPiece>, StoreError>>;
 
-    /// Tasks of a workspace, newest first.
+    /// Tasks of a workspace, in the reverse order of their recording. A page may be shorter than asked for and still have a next one:
+    /// at [`LIST_BYTES_MAX`], and after very many tasks that the filter on metadata passed over.
     fn tasks<'a>(&'a self, workspace_id: &'a str, filter: TaskFilter) -> BoxFuture<'a, Result<TaskPage, StoreError>>;
 
     /// A task's events with a number above `after`, oldest first, at most `limit`.
@@ -52,14 +58,14 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>>;
 
-    /// Ends every task that has not ended with status `failed` and this error; for the start of a server, before it takes work.
+    /// Ends every task that has not ended with status `failed`, exit code 1 and this error, which the event carries too; for the start of a server, before it takes work.
     /// Returns how many.
     fn fail_unfinished(&self, error: TaskError) -> Written<u64>;
 
     /// Whether reads and writes work now.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Waits until everything queued is durable and closes.
+    /// Waits until everything queued is durable and closes. Later writes and reads resolve to `Closed`.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -174,10 +180,22 @@ pub struct ResultPiece {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another server has the database open.
-    #[error("the database `{path}` is in use by another airlock server")]
+    #[error("the database `{path}` is in use by another airlock server{}", process.map(|id| format!(", process {id}")).unwrap_or_default())]
     InUse {
         /// The database's file.
         path: PathBuf,
+        /// The other server, where it has left its number.
+        process: Option<u32>,
+    },
+    /// A later version of airlock made the database.
+    #[error(
+        "the database `{path}` was made by a later version of airlock: it has schema {version}, which this version does not know"
+    )]
+    Newer {
+        /// The database's file.
+        path: PathBuf,
+        /// The step of its schema that is not known here.
+        version: i64,
     },
     /// It cannot be opened or brought to this version's schema.
     #[error("the database `{path}` cannot be opened")]
@@ -188,15 +206,21 @@ pub enum StoreError {
         #[source]
         source: Source,
     },
-    /// The task has ended, or was never there.
-    #[error("task `{0}` has ended")]
+    /// The change came too late, or the task was never recorded; for a new task: it is recorded already.
+    #[error("task `{0}` does not take this write: it has ended, or was never recorded")]
     Conflict(TaskId),
+    /// The write contradicts itself.
+    #[error("the write is not possible: {0}")]
+    Invalid(&'static str),
     /// The cursor is not one of ours.
     #[error("`{0}` is not a cursor of this list")]
     BadCursor(String),
     /// More writes are queued than may be.
     #[error("the store is busy: {0} writes are queued")]
     Busy(usize),
+    /// The disk is full, or the database has the size it may have.
+    #[error("the database is full: the disk has no room, or its largest size is reached")]
+    Full,
     /// The database failed.
     #[error("the database failed")]
     Database(#[source] Source),
@@ -206,4 +230,4 @@ pub enum StoreError {
 }
 
 /// Something that went wrong below.
-pub type Source = Box<dyn std::error::Error + Send + Sync>;
+pub type Source = Arc<dyn std::error::Error + Send + Sync>;

@@ -1,4 +1,18 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
+mod catalog;
+mod cli;
+mod config;
+#[cfg(feature = "v8")]
+mod guests;
 mod mcp_protocol;
+#[cfg(feature = "v8")]
+mod restart;
+#[cfg(feature = "v8")]
+mod statuses;
+mod store_contract;
 mod support;
+mod tidy;
+#[cfg(feature = "v8")]
+mod worker;
+mod worker_seal;

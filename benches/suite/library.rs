@@ -1,0 +1,194 @@
+//! What the parts cost on their own: the store, a worker's start, a run in the sandbox.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use airlock::{
+    model::{EventKind, LogLine, Logs, NewEvent, RawJson, TaskId, TaskStatus, Timestamp, Usage},
+    sandbox::{
+        CallFailure, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall, ToolHost, WallClock, WorkerCommand,
+        protocol::{self, Setup},
+    },
+    store::{NewTask, SqliteConfig, SqliteStore, Store, TaskChange, TaskEnd},
+};
+use futures::future::BoxFuture;
+use serde_json::{json, value::RawValue};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Outcome, Scale, machine::cpu_time, record::Record, server::AIRLOCK};
+
+/// Records and ends tasks: what a whole task costs the store, and how it batches.
+pub(crate) async fn store(scale: Scale, record: &mut Record) -> Outcome {
+    for writers in [1, 16, 64] {
+        let folder = tempfile::tempdir()?;
+        let store = Arc::new(SqliteStore::open(SqliteConfig::new(folder.path().join("airlock.db"))).await?);
+        let each = scale.times(6400 / writers);
+        let (cpu, began) = (cpu_time(), Instant::now());
+        let work = (0..writers).map(|_| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                let mut times = Vec::with_capacity(each);
+                for _ in 0..each {
+                    let began = Instant::now();
+                    one_task(&*store).await?;
+                    times.push(began.elapsed());
+                }
+                Ok::<_, airlock::store::StoreError>(times)
+            })
+        });
+        let mut times = Vec::new();
+        for done in futures::future::join_all(work).await {
+            times.extend(done??);
+        }
+        let (tasks, wall) = (times.len() as f64, began.elapsed());
+        let cpu = cpu_time() - cpu;
+        record.latency("store", format!("record and end a task, {writers} at once"), times);
+        record.figure("store", format!("tasks a second, {writers} at once"), tasks / wall.as_secs_f64(), "1/s");
+        record.figure("store", format!("CPU of one task, {writers} at once"), cpu.as_secs_f64() * 1e6 / tasks, "µs");
+        record.figure("store", format!("writes in a batch, {writers} at once"), 2.0 * tasks / store.batches() as f64, "");
+        store.close().await;
+    }
+    Ok(())
+}
+
+async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
+    let task_id = TaskId::new();
+    let now = Timestamp::now();
+    let task = NewTask {
+        task_id,
+        code: "return 1 + 1".into(),
+        runtime_id: "local-v8".into(),
+        timeout_ms: 300_000,
+        metadata: None,
+        workspace_id: "local".into(),
+        account_id: "local".into(),
+        session_id: Some("bench".into()),
+        client_id: "bench".into(),
+        created_at: now,
+        idempotency_key: None,
+    };
+    store.create_task(task).await?;
+    let event = |kind| NewEvent { at: now, kind, data: json!({"status": "x"}) };
+    let end = TaskEnd {
+        completed_at: now,
+        exit_code: 0,
+        result: Some(raw("2")),
+        error: None,
+        logs: Logs::default(),
+        warnings: vec![],
+        usage: Usage::default(),
+    };
+    let change = TaskChange {
+        task_id,
+        status: Some(TaskStatus::Completed),
+        started_at: Some(now),
+        end: Some(end),
+        events: vec![event(EventKind::TaskRunning), event(EventKind::TaskCompleted)],
+    };
+    store.change_task(change).await
+}
+
+fn raw(text: &str) -> RawJson {
+    RawValue::from_string(text.into()).expect("it is JSON")
+}
+
+fn config(spare: usize, isolation: Isolation) -> SandboxConfig {
+    const MIB: u64 = 1024 * 1024;
+    SandboxConfig {
+        command: WorkerCommand::of(AIRLOCK),
+        isolation,
+        running_max: 4,
+        workers_max: 64,
+        workers_spare: spare,
+        queue_max: 1000,
+        tasks_per_worker: 200,
+        worker_age_max: Duration::from_secs(1800),
+        setup: Setup {
+            version: protocol::VERSION,
+            heap_bytes_max: 64 * MIB,
+            buffer_bytes_max: 64 * MIB,
+            result_bytes_max: 64 * MIB,
+            args_bytes_max: MIB,
+            log_bytes_max: 64 * 1024,
+            log_lines_max: 1000,
+            calls_queued_max: 10_000,
+            timers_max: 1000,
+            optimize: true,
+        },
+    }
+}
+
+/// Answers every call at once with what it was given, so that only the bridge is measured.
+struct Echo;
+
+impl ToolHost for Echo {
+    fn call(&self, call: ToolCall) -> BoxFuture<'static, Result<RawJson, CallFailure>> {
+        Box::pin(async move { Ok(call.args) })
+    }
+
+    fn log(&self, _: &LogLine) {}
+}
+
+async fn returned(sandbox: &Sandbox, tenant: &str, code: &str, expected: &str) -> Outcome {
+    let lease = sandbox.admit(tenant).await?;
+    let run = Run { code: code.into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
+    let report = lease.run(run, Arc::new(Echo), &WallClock::new(), &CancellationToken::new()).await;
+    match report.outcome {
+        Ended::Returned { value } if value.get() == expected => Ok(()),
+        other => Err(format!("expected {expected}, not {other:?}").into()),
+    }
+}
+
+/// From nothing to a worker that has run its first program: with no spare ones every task starts a process.
+pub(crate) async fn worker_start(scale: Scale, record: &mut Record) -> Outcome {
+    let began = Instant::now();
+    let sandbox = Sandbox::start(config(0, Isolation::Task)).await?;
+    record.figure(
+        "worker_start",
+        "start of the sandbox: snapshot, first worker, self-test",
+        began.elapsed().as_secs_f64() * 1e3,
+        "ms",
+    );
+    let (mut starts, mut whole) = (Vec::new(), Vec::new());
+    for _ in 0..scale.times(100) {
+        let began = Instant::now();
+        let lease = sandbox.admit("bench").await?;
+        starts.push(began.elapsed());
+        let run = Run { code: "return 1 + 1".into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
+        let report = lease.run(run, Arc::new(Echo), &WallClock::new(), &CancellationToken::new()).await;
+        let Ended::Returned { .. } = report.outcome else { return Err(format!("{:?}", report.outcome).into()) };
+        whole.push(began.elapsed());
+    }
+    record.latency("worker_start", "a worker process, until it is armed", starts);
+    record.latency("worker_start", "a worker process and `return 1 + 1` in it", whole);
+    sandbox.close();
+    Ok(())
+}
+
+/// Warm runs without the rest of the server: no record, no protocol.
+pub(crate) async fn sandbox(scale: Scale, record: &mut Record) -> Outcome {
+    let sandbox = Sandbox::start(config(2, Isolation::Tenant)).await?;
+    let hundred = "let n = 0; for (let i = 0; i < 100; i++) n += (await tools.demo.echo({ n: 1 })).n; return n";
+    let parallel = "const all = await Promise.all(Array.from({ length: 100 }, () => tools.demo.echo({ n: 1 }))); return all.length";
+    for (what, code, expected, times) in [
+        ("`return 1 + 1`", "return 1 + 1", "2", 2000),
+        ("one tool call", "return (await tools.demo.echo({ n: 1 })).n", "1", 1000),
+        ("100 tool calls, one after the other", hundred, "100", 200),
+        ("100 tool calls at once", parallel, "100", 200),
+    ] {
+        for _ in 0..scale.times(50) {
+            returned(&sandbox, "bench", code, expected).await?;
+        }
+        let mut samples = Vec::new();
+        for _ in 0..scale.times(times) {
+            let began = Instant::now();
+            returned(&sandbox, "bench", code, expected).await?;
+            samples.push(began.elapsed());
+        }
+        record.latency("sandbox", what, samples);
+    }
+    sandbox.close();
+    Ok(())
+}

@@ -1,0 +1,145 @@
+// `tools`: a lazy path. Nothing is known here of what tools exist: every call goes to the host, which alone answers.
+import { primordials } from "ext:core/mod.js";
+import { op_call, op_encode_bytes_max } from "ext:core/ops";
+import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
+
+const {
+  ArrayIsArray,
+  ArrayPrototypeJoin,
+  ObjectFreeze,
+  ObjectSetPrototypeOf,
+  PromiseReject,
+  Proxy,
+  RangeError,
+  StringPrototypeCharCodeAt,
+  TypeError,
+} = primordials;
+
+const PATH_MAX = 1024;
+const OPEN_BRACE = 123;
+const GUIDE =
+  'tools cannot be listed: use `await tools.discover("what you need")`, `await tools.catalog.namespaces()` or `await tools.catalog.tools({ namespace })`';
+
+// Never a tool's name behind a dot: promises, conversions and prototypes look for these on any value. A tool that is really
+// called so is reached as tools["a.then"].
+const ABSENT = {
+  __proto__: null,
+  then: true,
+  catch: true,
+  finally: true,
+  toJSON: true,
+  constructor: true,
+  prototype: true,
+  valueOf: true,
+};
+
+// Where a plain string is the obvious argument.
+const STRING_ARGUMENT = { __proto__: null, discover: "query", describe: "path" };
+
+// A function, so that `apply` works; an arrow, so that it cannot be constructed; bare and frozen, so that every trap below
+// may answer freely.
+const target = () => {};
+delete (target as any).name;
+delete (target as any).length;
+ObjectFreeze(ObjectSetPrototypeOf(target, null));
+
+function named(value: unknown): string {
+  return value === null ? "null" : ArrayIsArray(value) ? "an array" : `a ${typeof value}`;
+}
+
+function argumentOf(path: string, args: unknown[]): unknown {
+  if (args.length === 0 || (args.length === 1 && args[0] === undefined)) return { __proto__: null };
+  const only = args[0];
+  if (args.length === 1) {
+    const key = STRING_ARGUMENT[path];
+    if (key !== undefined && typeof only === "string") return { __proto__: null, [key]: only };
+    if (typeof only === "object" && only !== null && !ArrayIsArray(only)) return only;
+  }
+  const got = [];
+  for (let i = 0; i < args.length && i < 5; i++) got[i] = named(args[i]);
+  throw new TypeError(`tools.${path} takes no argument or one object: \`await tools.${path}({ ... })\`, not (${ArrayPrototypeJoin(got, ", ")})`);
+}
+
+function call(path: string, args: unknown[]): Promise<unknown> {
+  if (path === "") throw new TypeError(`tools is not a tool: call one of its members, \`await tools.namespace.tool({ ... })\`. ${GUIDE}`);
+  if (path.length > PATH_MAX) throw new RangeError(`a tool path of ${path.length} characters, allowed are ${PATH_MAX}`);
+  const argument = argumentOf(path, args);
+  let json;
+  try {
+    json = encode(argument, true);
+  } catch (error) {
+    if (error === OVER_LIMIT) {
+      throw new RangeError(`the arguments of tools.${path} are over ${op_encode_bytes_max(true)} bytes of JSON, the most that one call takes`);
+    }
+    throw error;
+  }
+  if (StringPrototypeCharCodeAt(json, 0) !== OPEN_BRACE) {
+    throw new TypeError(`tools.${path} takes no argument or one object: \`await tools.${path}({ ... })\`, not something that becomes ${json.length > 40 ? "other JSON" : json}`);
+  }
+  const promise = op_call(path, json);
+  if (typeof promise === "string") throw new RangeError(promise);
+  return promise;
+}
+
+function guide(): never {
+  throw new TypeError(GUIDE);
+}
+
+class Path {
+  path: string;
+  constructor(path: string) {
+    this.path = path;
+  }
+  get(_target: unknown, key: string | symbol) {
+    if (typeof key === "symbol" || ABSENT[key] || key === "__proto__") return undefined;
+    const path = this.path;
+    if (key === "toString") return () => (path === "" ? "tools" : `tools.${path}`);
+    return node(path === "" ? key : `${path}.${key}`);
+  }
+  apply(_target: unknown, _this: unknown, args: unknown[]) {
+    try {
+      return call(this.path, args);
+    } catch (error) {
+      return PromiseReject(error);
+    }
+  }
+  has(_target: unknown, key: string | symbol) {
+    if (typeof key === "symbol" || ABSENT[key]) return false;
+    return guide();
+  }
+  ownKeys() {
+    return guide();
+  }
+  getOwnPropertyDescriptor() {
+    return undefined;
+  }
+  getPrototypeOf() {
+    return null;
+  }
+  setPrototypeOf() {
+    return false;
+  }
+  isExtensible() {
+    return false;
+  }
+  preventExtensions() {
+    return true;
+  }
+  set(): never {
+    throw new TypeError("tools cannot be changed");
+  }
+  defineProperty(): never {
+    throw new TypeError("tools cannot be changed");
+  }
+  deleteProperty(): never {
+    throw new TypeError("tools cannot be changed");
+  }
+}
+// A trap must never be looked up on a prototype that the guest can reach.
+ObjectSetPrototypeOf(Path.prototype, null);
+
+function node(path: string): unknown {
+  return new Proxy(target, new Path(path));
+}
+
+export const tools = node("");

@@ -1,0 +1,57 @@
+//! Tests of the note, in a temporary folder.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+fn instance(pid: u32) -> Instance {
+    Instance { pid, url: "http://127.0.0.1:7411".into(), token: "hunter2".into(), version: "1.2.3".into() }
+}
+
+#[test]
+fn the_owner_finds_a_running_server_and_others_cannot_read_its_token() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("a.db");
+    let note = instance(std::process::id()).announce(&database).unwrap();
+    assert_eq!(Instance::find(&database).unwrap().as_ref(), Some(note.instance()));
+    let mode = fs::metadata(Instance::path(&database)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    assert!(!format!("{note:?}").contains("hunter2"));
+    drop(note);
+    assert_eq!(Instance::find(&database).unwrap(), None);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn the_note_of_a_dead_server_names_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("a.db");
+    let mut child = std::process::Command::new("true").spawn().unwrap();
+    child.wait().unwrap();
+    std::mem::forget(instance(child.id()).announce(&database).unwrap());
+    assert_eq!(Instance::find(&database).unwrap(), None);
+}
+
+#[test]
+fn a_note_that_others_can_read_or_a_link_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("a.db");
+    let _note = instance(std::process::id()).announce(&database).unwrap();
+    let path = Instance::path(&database);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(Instance::find(&database).unwrap_err().kind(), io::ErrorKind::PermissionDenied);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    let other = folder.path().join("b.db");
+    std::os::unix::fs::symlink(&path, Instance::path(&other)).unwrap();
+    assert!(Instance::find(&other).is_err());
+}
+
+#[test]
+fn a_server_leaves_the_note_of_its_successor_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("a.db");
+    let old = instance(1).announce(&database).unwrap();
+    let new = instance(std::process::id()).announce(&database).unwrap();
+    drop(old);
+    assert_eq!(Instance::find(&database).unwrap().as_ref(), Some(new.instance()));
+}

@@ -1,0 +1,231 @@
+//! Checks the arguments of a call before anything leaves, and says how to put them right.
+
+use jsonschema::{ValidationError, error::ValidationErrorKind};
+use serde_json::{Value, json};
+
+use super::{
+    paths, sample,
+    tool::{Tool, cut},
+    types,
+};
+use crate::model::JsonObject;
+
+/// Faults that are named at once.
+const FAULTS_MAX: usize = 4;
+/// Allowed values that are listed at once.
+const OPTIONS_MAX: usize = 12;
+/// Longest example call, in bytes.
+const EXAMPLE_BYTES_MAX: usize = 1_000;
+
+/// Arguments that do not fit the tool. The message alone is enough to write the call right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct ArgumentError {
+    /// Path of the tool.
+    pub tool: String,
+    /// Every fault, the expected form and a correct call.
+    pub message: String,
+}
+
+/// The arguments as an object, when the tool's schema allows them. Nothing, or `null`, is an empty object.
+pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError> {
+    let error = |message: String| ArgumentError { tool: tool.path.clone(), message };
+    let call = paths::expression(&tool.path);
+    let given = if args.trim().is_empty() { Ok(Value::Null) } else { serde_json::from_str::<Value>(args) };
+    let value = match given {
+        Ok(Value::Null) => json!({}),
+        Ok(object @ Value::Object(_)) => object,
+        Ok(other) => {
+            let message = format!("`{call}` takes one object, got {}", shown(&other));
+            return Err(error(format!("{message}; correct: {}", example(tool, &json!({})))));
+        }
+        Err(fault) => return Err(error(format!("the arguments of `{call}` are not JSON: {fault}"))),
+    };
+    let Some(validator) = tool.validator() else { return into_object(value).map_err(error) };
+    // The common case allocates nothing.
+    if !validator.is_valid(&value) {
+        let mut faults: Vec<String> =
+            validator.iter_errors(&value).take(FAULTS_MAX).map(|fault| told(tool, &value, &fault)).collect();
+        faults.dedup();
+        return Err(error(format!("`{call}`: {}; correct: {}", faults.join("; "), example(tool, &value))));
+    }
+    into_object(value).map_err(error)
+}
+
+fn into_object(value: Value) -> Result<JsonObject, String> {
+    match value {
+        Value::Object(object) => Ok(object),
+        other => Err(format!("expected an object, got {}", shown(&other))),
+    }
+}
+
+/// One fault as a sentence.
+fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
+    let at = field(&fault.instance_path().to_string());
+    let schema = part(&tool.input_schema, args, &fault.instance_path().to_string());
+    match fault.kind() {
+        ValidationErrorKind::Required { property } => {
+            let name = property.as_str().unwrap_or_default();
+            let wanted = schema
+                .and_then(|schema| schema.get("properties")?.get(name))
+                .map(|schema| types::inline(schema, &tool.input_schema));
+            let given = fault.instance().as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+            let known = properties(schema);
+            // Where unknown fields are faults, the slip is told as one of those.
+            let is_told = schema.and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
+            let slip = given.iter().find(|given| !is_told && !known.contains(given) && paths::is_slip(given, name));
+            let field = joined(&at, name);
+            let kind = wanted.map(|kind| format!(" ({kind})")).unwrap_or_default();
+            slip.map_or_else(
+                || format!("field `{field}` is missing{kind}"),
+                |slip| format!("field `{field}` is missing{kind}, did you mean it by `{}`?", joined(&at, slip)),
+            )
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+            unknown_fields(&at, unexpected, &properties(schema))
+        }
+        ValidationErrorKind::Type { .. } => {
+            let wanted = schema.map_or_else(|| "another type".to_owned(), |schema| types::inline(schema, &tool.input_schema));
+            format!("{} must be {wanted}, got {}", named(&at), shown(fault.instance()))
+        }
+        ValidationErrorKind::Enum { options } => one_of(&at, options, fault.instance()),
+        ValidationErrorKind::Constant { expected_value } => {
+            format!("{} must be {}, got {}", named(&at), shown(expected_value), shown(fault.instance()))
+        }
+        ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
+            let wanted =
+                schema.map_or_else(|| "one of several forms".to_owned(), |schema| types::inline(schema, &tool.input_schema));
+            format!("{} must be {wanted}, got {}", named(&at), shown(fault.instance()))
+        }
+        ValidationErrorKind::Pattern { pattern } => {
+            format!("{} must match the pattern `{}`, got {}", named(&at), cut(pattern, 200), shown(fault.instance()))
+        }
+        ValidationErrorKind::Minimum { limit } => {
+            format!("{} must be at least {limit}, got {}", named(&at), shown(fault.instance()))
+        }
+        ValidationErrorKind::Maximum { limit } => {
+            format!("{} must be at most {limit}, got {}", named(&at), shown(fault.instance()))
+        }
+        _ => format!("{}: {}", named(&at), cut(&fault.masked_with("the value").to_string(), 300)),
+    }
+}
+
+fn unknown_fields(at: &str, unexpected: &[String], known: &[String]) -> String {
+    let told: Vec<String> = unexpected
+        .iter()
+        .take(FAULTS_MAX)
+        .map(|name| {
+            let near = known.iter().filter_map(|known| Some((paths::slip(name, known)?, known))).max_by(|a, b| a.0.total_cmp(&b.0));
+            let field = joined(at, cut(name, 80));
+            match near {
+                Some((_, near)) => format!("there is no field `{field}`, did you mean `{}`?", joined(at, near)),
+                None if known.is_empty() => format!("there is no field `{field}`, none are taken here"),
+                None => format!("there is no field `{field}`, only {}", listed(known.iter().map(|name| format!("`{name}`")))),
+            }
+        })
+        .collect();
+    told.join("; ")
+}
+
+fn one_of(at: &str, options: &Value, given: &Value) -> String {
+    let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
+    let near = given.as_str().and_then(|given| {
+        let texts = options.iter().filter_map(Value::as_str);
+        texts
+            .filter_map(|option| Some((paths::slip(given, option)?, option)))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, option)| option)
+    });
+    let hint = near.map(|near| format!(", did you mean {}?", Value::from(near))).unwrap_or_default();
+    format!(
+        "{} must be one of {}, got {}{hint}",
+        named(at),
+        listed(options.iter().map(|option| cut(&sample::literal(option), 80).to_owned())),
+        shown(given)
+    )
+}
+
+fn listed(items: impl Iterator<Item = String>) -> String {
+    let all: Vec<String> = items.collect();
+    let rest = all.len().saturating_sub(OPTIONS_MAX);
+    let mut text = all.into_iter().take(OPTIONS_MAX).collect::<Vec<_>>().join(", ");
+    if rest > 0 {
+        text.push_str(&format!(" and {rest} more"));
+    }
+    text
+}
+
+/// The schema at a place in the arguments, as far as plain `properties`, `items` and local references lead.
+fn part<'a>(root: &'a Value, args: &Value, pointer: &str) -> Option<&'a Value> {
+    let mut schema = types::resolved(root, root)?;
+    let mut value = args;
+    for segment in pointer.split('/').skip(1) {
+        let segment = segment.replace("~1", "/").replace("~0", "~");
+        (schema, value) = match value {
+            Value::Array(items) => (schema.get("items")?, items.get(segment.parse::<usize>().ok()?)?),
+            Value::Object(map) => {
+                let named = schema.get("properties").and_then(|properties| properties.get(&segment));
+                (named.or_else(|| schema.get("additionalProperties"))?, map.get(&segment)?)
+            }
+            _ => return None,
+        };
+        schema = types::resolved(schema, root)?;
+    }
+    Some(schema)
+}
+
+fn properties(schema: Option<&Value>) -> Vec<String> {
+    let properties = schema.and_then(|schema| schema.get("properties")?.as_object());
+    properties.map(|map| map.keys().cloned().collect()).unwrap_or_default()
+}
+
+/// `/a/0/b` as `a[0].b`.
+fn field(pointer: &str) -> String {
+    pointer.split('/').skip(1).fold(String::new(), |path, segment| {
+        let segment = segment.replace("~1", "/").replace("~0", "~");
+        match segment.parse::<usize>() {
+            Ok(index) => format!("{path}[{index}]"),
+            Err(_) => joined(&path, &segment),
+        }
+    })
+}
+
+fn joined(at: &str, name: &str) -> String {
+    if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") }
+}
+
+fn named(at: &str) -> String {
+    if at.is_empty() { "the argument".to_owned() } else { format!("field `{at}`") }
+}
+
+/// A value as code, short.
+fn shown(value: &Value) -> String {
+    let text = match value {
+        Value::Object(_) => return "an object".to_owned(),
+        Value::Array(_) => return "an array".to_owned(),
+        Value::String(text) => Value::from(cut(text, 80)).to_string(),
+        other => other.to_string(),
+    };
+    let kind = match value {
+        Value::String(_) => "string ",
+        Value::Number(_) => "number ",
+        Value::Bool(_) => "boolean ",
+        _ => "",
+    };
+    format!("{kind}{text}")
+}
+
+/// A call that the schema allows: what was given and fits is kept, what is required and missing is filled in.
+fn example(tool: &Tool, given: &Value) -> String {
+    let mut text = sample::literal(&sample::arguments(&tool.input_schema, Some(given)));
+    if text.len() > EXAMPLE_BYTES_MAX {
+        text = sample::literal(&sample::arguments(&tool.input_schema, None));
+    }
+    if text.len() > EXAMPLE_BYTES_MAX {
+        text = "{ … }".to_owned();
+    }
+    format!("await {}({})", paths::expression(&tool.path), if text == "{}" { String::new() } else { text })
+}
+
+#[cfg(test)]
+mod tests;

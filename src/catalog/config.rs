@@ -1,0 +1,146 @@
+//! What the owner says about one upstream. Plain data: read elsewhere, checked here.
+
+use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+
+/// First segments of `tools.*` that the finding functions take.
+pub const RESERVED_NAMES: [&str; 3] = ["discover", "catalog", "describe"];
+/// Longest name of an upstream, in characters.
+pub const NAME_CHARS_MAX: usize = 64;
+/// Default bound of one call, in milliseconds. Safe range: 1 000 to 900 000.
+pub const CALL_TIMEOUT_MS: u64 = 60_000;
+/// Default bound of one start, from the spawn to the whole tool list, in milliseconds. Long because `npx` may download first.
+pub const START_TIMEOUT_MS: u64 = 60_000;
+
+/// The name of an upstream, the first segment of its tools' paths: `[A-Za-z_][A-Za-z0-9_-]*`, at most 64 characters, not reserved.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UpstreamName(String);
+
+/// Why a text cannot name an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidName {
+    /// Empty, or too long.
+    #[error("upstream name `{name}` has {length} characters, allowed are 1 to {NAME_CHARS_MAX}")]
+    Length {
+        /// The head of the text.
+        name: String,
+        /// Its length in characters.
+        length: usize,
+    },
+    /// A character that is not allowed.
+    #[error("upstream name `{0}` may hold letters, digits, `_` and `-` only, and begins with a letter or `_`")]
+    Characters(String),
+    /// One of the finding functions.
+    #[error("upstream name `{0}` is reserved, as are `discover`, `catalog` and `describe`")]
+    Reserved(String),
+}
+
+impl UpstreamName {
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for UpstreamName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let length = text.chars().count();
+        if !(1..=NAME_CHARS_MAX).contains(&length) {
+            return Err(InvalidName::Length { name: text.chars().take(80).collect(), length });
+        }
+        let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+        if !begins_well || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+            return Err(InvalidName::Characters(text.to_owned()));
+        }
+        if RESERVED_NAMES.contains(&text.to_ascii_lowercase().as_str()) {
+            return Err(InvalidName::Reserved(text.to_owned()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl fmt::Display for UpstreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for UpstreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+/// One upstream.
+#[derive(Debug, Clone)]
+pub struct UpstreamConfig {
+    /// Its name; unique among all.
+    pub name: UpstreamName,
+    /// How it is reached.
+    pub kind: UpstreamKind,
+    /// Longest time of one call, waiting for a free place included.
+    pub call_timeout: Duration,
+    /// Longest time of one start, from the spawn to the whole tool list; also how long a call waits for a start.
+    pub start_timeout: Duration,
+}
+
+impl UpstreamConfig {
+    /// An upstream with the default limits.
+    pub fn new(name: UpstreamName, kind: UpstreamKind) -> Self {
+        Self {
+            name,
+            kind,
+            call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
+            start_timeout: Duration::from_millis(START_TIMEOUT_MS),
+        }
+    }
+}
+
+/// How an upstream is reached.
+#[derive(Debug, Clone)]
+pub enum UpstreamKind {
+    /// An MCP server that is our child and speaks on its standard input and output.
+    McpStdio(StdioConfig),
+    /// An MCP server behind streamable HTTP.
+    McpHttp(HttpConfig),
+}
+
+/// A command to run. It sees nothing of the server's environment but a short list of harmless names and those in `env_pass`.
+#[derive(Clone, Default)]
+pub struct StdioConfig {
+    /// The program: a path, or a name that is looked up in `PATH`.
+    pub command: String,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Variables with their values. The values are taken for secrets.
+    pub env: BTreeMap<String, String>,
+    /// Names of further variables that are taken from the server's environment. Their values are taken for secrets.
+    pub env_pass: Vec<String>,
+}
+
+/// An address and what is sent with every request to it.
+#[derive(Clone, Default)]
+pub struct HttpConfig {
+    /// `http://…` or `https://…`, the endpoint itself.
+    pub url: String,
+    /// Headers of every request. The values are taken for secrets.
+    pub headers: BTreeMap<String, String>,
+}
+
+// Values may be secrets, so neither is printed with them.
+impl fmt::Debug for StdioConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StdioConfig")
+            .field("command", &self.command)
+            .field("env", &self.env.keys())
+            .field("env_pass", &self.env_pass)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for HttpConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpConfig").field("url", &self.url).field("headers", &self.headers.keys()).finish()
+    }
+}

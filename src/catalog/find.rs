@@ -1,0 +1,328 @@
+//! The functions by which code finds tools: `discover`, `catalog.namespaces`, `catalog.tools`, `describe`.
+//!
+//! Every one looks through a [`View`], so that a hidden tool cannot be told from one that does not exist.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    paths,
+    shelf::Snapshot,
+    tool::{Tool, cut},
+    types, words,
+};
+
+/// What a caller may see of each tool.
+pub type View<'a> = &'a (dyn Fn(&Tool) -> Visibility + Send + Sync);
+
+/// What a caller may see of a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Nothing: it does not exist for this caller.
+    Hidden,
+    /// It is found, and a call needs nobody.
+    Auto,
+    /// It is found, and a call waits for a person.
+    Required,
+}
+
+/// Whether a call waits for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Approval {
+    /// It needs nobody.
+    Auto,
+    /// It waits for a person.
+    Required,
+}
+
+/// Longest description of a compact result, in bytes.
+const COMPACT_BYTES_MAX: usize = 200;
+/// Longest question, in bytes.
+pub(super) const QUERY_BYTES_MAX: usize = 2_000;
+/// Paths shown per namespace.
+const SAMPLES: usize = 3;
+/// How far the first result must be ahead of the second to be the best path.
+const CLEAR_LEAD: f32 = 1.35;
+
+/// The arguments of `tools.discover`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct DiscoverQuery {
+    /// What is wanted, in words.
+    #[schemars(length(max = 2000))]
+    pub query: String,
+    /// Results at most, 1 to 50; 8 by default.
+    #[schemars(range(min = 1, max = 50))]
+    pub limit: Option<u32>,
+    /// Whether descriptions are cut to their first line; true by default.
+    pub compact: Option<bool>,
+    /// Whether results carry their JSON Schemas; false by default.
+    pub include_schemas: Option<bool>,
+    /// Only tools of this upstream, or below this path.
+    pub namespace: Option<String>,
+}
+
+/// The arguments of `tools.catalog.namespaces`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct NamespacesQuery {
+    /// Namespaces at most, 1 to 200; 200 by default.
+    #[schemars(range(min = 1, max = 200))]
+    pub limit: Option<u32>,
+}
+
+/// The arguments of `tools.catalog.tools`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct ToolsQuery {
+    /// Only tools of this upstream, or below this path.
+    pub namespace: Option<String>,
+    /// Only tools that match these words, the best first.
+    #[schemars(length(max = 2000))]
+    pub query: Option<String>,
+    /// Tools at most, 1 to 200; 50 by default.
+    #[schemars(range(min = 1, max = 200))]
+    pub limit: Option<u32>,
+    /// `nextCursor` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// The arguments of `tools.describe`.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DescribeQuery {
+    /// The path of a tool.
+    pub path: String,
+}
+
+/// One tool that was found.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Found {
+    /// Where code finds it.
+    pub path: String,
+    /// The upstream that offers it.
+    pub source: Arc<str>,
+    /// The call's TypeScript signature.
+    pub hint: String,
+    /// What it does.
+    pub description: String,
+    /// Whether a call waits for a person.
+    pub approval: Approval,
+    /// How well it matches; comparable within one answer only.
+    pub score: f64,
+    /// JSON Schema of the arguments, if asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_schema: Option<Value>,
+    /// JSON Schema of the result, if asked for and known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
+}
+
+/// What `tools.discover` answers.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Discovered {
+    /// The first result's path when it clearly wins.
+    pub best_path: Option<String>,
+    /// The best first.
+    pub results: Vec<Found>,
+    /// Tools that match, shown or not.
+    pub total: usize,
+}
+
+/// One namespace.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Namespace {
+    /// Its name, the first segment of its tools' paths.
+    pub namespace: String,
+    /// Tools in it.
+    pub tool_count: usize,
+    /// A few of their paths.
+    pub sample_paths: Vec<String>,
+}
+
+/// What `tools.catalog.namespaces` answers.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Namespaces {
+    /// By name.
+    pub namespaces: Vec<Namespace>,
+    /// All there are, shown or not.
+    pub total: usize,
+}
+
+/// What `tools.catalog.tools` answers.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ToolsPage {
+    /// By path, or the best first where words were given.
+    pub results: Vec<Found>,
+    /// Tools that match, on this page or not.
+    pub total: usize,
+    /// Where the next page begins, if there is one.
+    pub next_cursor: Option<String>,
+}
+
+/// What `tools.describe` answers.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Description {
+    /// Where code finds it.
+    pub path: String,
+    /// What it does, whole.
+    pub description: String,
+    /// The declaration of the call, its arguments and its result.
+    pub typescript: String,
+    /// JSON Schema of the arguments.
+    pub input_schema: Value,
+    /// JSON Schema of the result; null where the upstream gives none.
+    pub output_schema: Option<Value>,
+    /// Whether a call waits for a person.
+    pub approval: Approval,
+}
+
+fn approval(view: View<'_>, tool: &Tool) -> Option<Approval> {
+    match view(tool) {
+        Visibility::Hidden => None,
+        Visibility::Auto => Some(Approval::Auto),
+        Visibility::Required => Some(Approval::Required),
+    }
+}
+
+/// A tool that matches, not yet written out.
+struct Hit<'a> {
+    tool: &'a Arc<Tool>,
+    approval: Approval,
+    score: f32,
+}
+
+impl Hit<'_> {
+    fn told(&self, compact: bool, include_schemas: bool) -> Found {
+        let tool = self.tool;
+        let description = if compact { first_line(&tool.description) } else { tool.description.clone() };
+        Found {
+            path: tool.path.clone(),
+            source: tool.upstream.clone(),
+            hint: types::hint(tool),
+            description,
+            approval: self.approval,
+            score: f64::from((self.score * 100.0).round()) / 100.0,
+            input_schema: include_schemas.then(|| tool.input_schema.clone()),
+            output_schema: tool.output_schema.clone().filter(|_| include_schemas),
+        }
+    }
+}
+
+fn first_line(text: &str) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let head = cut(line, COMPACT_BYTES_MAX);
+    if head.len() < line.len() { format!("{head}…") } else { head.to_owned() }
+}
+
+/// Visible matches; without words everything, by path.
+fn hits<'a>(snapshot: &'a Snapshot, view: View<'_>, query: &str, namespace: Option<&str>) -> Vec<Hit<'a>> {
+    let namespace = namespace.map(str::trim).filter(|namespace| !namespace.is_empty());
+    let keep = |(score, tool): (f32, &'a Arc<Tool>)| {
+        let inside = namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
+        let approval = inside.then(|| approval(view, tool)).flatten()?;
+        Some(Hit { tool, approval, score })
+    };
+    if query.trim().is_empty() {
+        snapshot.tools().iter().map(|tool| (0.0, tool)).filter_map(keep).collect()
+    } else {
+        snapshot.search(cut(query, QUERY_BYTES_MAX)).into_iter().filter_map(keep).collect()
+    }
+}
+
+pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, query: &DiscoverQuery) -> Discovered {
+    let mut hits = hits(snapshot, view, &query.query, query.namespace.as_deref());
+    let named = raise_the_named(&mut hits, &query.query);
+    let limit = query.limit.unwrap_or(8).clamp(1, 50) as usize;
+    let best_path = best(&hits, &query.query, named).map(|tool| tool.path.clone());
+    let (compact, schemas) = (query.compact.unwrap_or(true), query.include_schemas.unwrap_or(false));
+    Discovered { best_path, results: hits.iter().take(limit).map(|hit| hit.told(compact, schemas)).collect(), total: hits.len() }
+}
+
+/// Puts the tool first whose path or own name is the question itself; says whether there is just one.
+fn raise_the_named(hits: &mut Vec<Hit<'_>>, query: &str) -> bool {
+    let wanted = words::words(query.trim().trim_start_matches("tools."));
+    let is_named = |hit: &Hit<'_>| words::words(&hit.tool.path) == wanted || words::words(&hit.tool.name) == wanted;
+    let mut named = (0..hits.len()).filter(|at| is_named(&hits[*at]));
+    let (Some(first), None) = (named.next(), named.next()) else { return false };
+    let hit = hits.remove(first);
+    hits.insert(0, hit);
+    true
+}
+
+/// The first result, when it is named outright, or covers the question and is far ahead of the second.
+fn best<'a>(hits: &[Hit<'a>], query: &str, named: bool) -> Option<&'a Arc<Tool>> {
+    let first = hits.first().filter(|_| !query.trim().is_empty())?;
+    if named {
+        return Some(first.tool);
+    }
+    let wanted = words::question(query, usize::MAX);
+    let texts = [first.tool.path.as_str(), first.tool.title.as_deref().unwrap_or_default(), &first.tool.description];
+    let known: std::collections::HashSet<String> = texts.iter().flat_map(|text| words::words(text)).collect();
+    let covered = wanted.iter().filter(|word| known.contains(*word)).count();
+    let clear = hits.get(1).is_none_or(|second| first.score >= second.score * CLEAR_LEAD);
+    (clear && covered * 3 >= wanted.len() * 2).then_some(first.tool)
+}
+
+pub(super) fn namespaces(snapshot: &Snapshot, view: View<'_>, query: &NamespacesQuery) -> Namespaces {
+    let mut all: BTreeMap<&str, Namespace> = BTreeMap::new();
+    for tool in snapshot.tools().iter().filter(|tool| view(tool) != Visibility::Hidden) {
+        let name = &*tool.upstream;
+        let entry =
+            all.entry(name).or_insert_with(|| Namespace { namespace: name.to_owned(), tool_count: 0, sample_paths: Vec::new() });
+        entry.tool_count += 1;
+        if entry.sample_paths.len() < SAMPLES {
+            entry.sample_paths.push(tool.path.clone());
+        }
+    }
+    let total = all.len();
+    let limit = query.limit.unwrap_or(200).clamp(1, 200) as usize;
+    Namespaces { namespaces: all.into_values().take(limit).collect(), total }
+}
+
+/// A page after the cursor; none when the cursor is not one of ours.
+pub(super) fn tools(snapshot: &Snapshot, view: View<'_>, query: &ToolsQuery) -> Option<ToolsPage> {
+    let hits = hits(snapshot, view, query.query.as_deref().unwrap_or_default(), query.namespace.as_deref());
+    let by_words = query.query.as_deref().is_some_and(|query| !query.trim().is_empty());
+    // By path, a cursor is the last path shown, so that a change of the list neither repeats nor skips; by words, a number.
+    let start = match query.cursor.as_deref() {
+        None => 0,
+        Some(cursor) if by_words => cursor.strip_prefix("n:")?.parse::<usize>().ok()?,
+        Some(cursor) => {
+            let last = cursor.strip_prefix("p:")?;
+            hits.partition_point(|hit| hit.tool.path.as_str() <= last)
+        }
+    };
+    let limit = query.limit.unwrap_or(50).clamp(1, 200) as usize;
+    let page: Vec<&Hit<'_>> = hits.iter().skip(start).take(limit).collect();
+    let end = start.saturating_add(page.len());
+    let next_cursor = page
+        .last()
+        .filter(|_| end < hits.len())
+        .map(|last| if by_words { format!("n:{end}") } else { format!("p:{}", last.tool.path) });
+    Some(ToolsPage { results: page.into_iter().map(|hit| hit.told(true, false)).collect(), total: hits.len(), next_cursor })
+}
+
+pub(super) fn describe(tool: &Tool, view: View<'_>) -> Option<Description> {
+    Some(Description {
+        path: tool.path.clone(),
+        description: tool.description.clone(),
+        typescript: types::declaration(tool),
+        input_schema: tool.input_schema.clone(),
+        output_schema: tool.output_schema.clone(),
+        approval: approval(view, tool)?,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,347 @@
+//! One upstream's life: reached, listed, watched, reached again; and the calls that go its way, bounded in number and time.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    redact::Secrets,
+    shelf::Shelf,
+    tool::{Tool, cut},
+    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+};
+use crate::model::{JsonObject, RawJson};
+
+/// Calls to one upstream that run at once.
+pub const CALLS_MAX: usize = 64;
+/// Calls to one upstream that wait for one of those places.
+pub const WAITING_MAX: usize = 1_024;
+/// Pause before an upstream is reached again: the first, and the longest. Each is doubled and jittered by a quarter.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// A connection that held this long had no trouble of its own, so the pauses begin anew.
+const STEADY: Duration = Duration::from_secs(20);
+/// Shortest time between two lists, however often the upstream says that its list changed.
+const RELIST_PAUSE: Duration = Duration::from_millis(250);
+
+/// Where an upstream stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpstreamStatus {
+    /// Its name.
+    pub name: String,
+    /// `mcp`.
+    pub kind: &'static str,
+    /// Whether it can be called.
+    pub status: UpstreamState,
+    /// Tools in the catalog; those of an upstream that is down are the last known.
+    pub tools: usize,
+    /// What is wrong, or what was left out, and the way out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// Whether an upstream can be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamState {
+    /// It is being reached; calls wait.
+    Connecting,
+    /// It answers.
+    Ready,
+    /// It could not be reached; tried again after a pause, calls fail meanwhile.
+    Failed,
+}
+
+/// The present state of the way to an upstream.
+#[derive(Clone)]
+enum Link {
+    Connecting,
+    Ready { connection: Arc<dyn Connection>, note: Option<String> },
+    Failed { reason: String },
+    Stopped,
+}
+
+/// The way to one upstream.
+pub(super) struct Lane {
+    name: Arc<str>,
+    upstream: Box<dyn Upstream>,
+    secrets: Secrets,
+    call_timeout: Duration,
+    start_timeout: Duration,
+    link: watch::Sender<Link>,
+    /// Whether the first answer or failure is in.
+    settled: watch::Sender<bool>,
+    places: Semaphore,
+    /// Places and waiting together, so that the queue has a bound.
+    entries: Semaphore,
+    shelf: Arc<Shelf>,
+}
+
+impl Lane {
+    pub(super) fn new(
+        name: Arc<str>,
+        upstream: Box<dyn Upstream>,
+        secrets: Secrets,
+        (call_timeout, start_timeout): (Duration, Duration),
+        shelf: Arc<Shelf>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            name,
+            upstream,
+            secrets,
+            call_timeout,
+            start_timeout,
+            link: watch::Sender::new(Link::Connecting),
+            settled: watch::Sender::new(false),
+            places: Semaphore::new(CALLS_MAX),
+            entries: Semaphore::new(CALLS_MAX + WAITING_MAX),
+            shelf,
+        })
+    }
+
+    /// Lives until `stop`.
+    pub(super) fn run(self: &Arc<Self>, tasks: &TaskTracker, stop: CancellationToken) {
+        let lane = self.clone();
+        tasks.spawn(async move {
+            lane.supervise(&stop).await;
+            let last = lane.link.send_replace(Link::Stopped);
+            lane.settled.send_replace(true);
+            if let Link::Ready { connection, .. } = last {
+                connection.close().await;
+            }
+        });
+    }
+
+    async fn supervise(&self, stop: &CancellationToken) {
+        let mut failures = 0u32;
+        loop {
+            let began = Instant::now();
+            let reached = tokio::select! {
+                reached = self.reach() => reached,
+                () = stop.cancelled() => return,
+            };
+            match reached {
+                Ok(connection) => {
+                    failures += 1;
+                    let why = tokio::select! {
+                        why = self.watch(connection.as_ref()) => why,
+                        () = stop.cancelled() => return,
+                    };
+                    if began.elapsed() > STEADY {
+                        failures = 1;
+                    }
+                    tracing::warn!(upstream = %self.name, "upstream `{}` is lost and will be reached again: {why}", self.name);
+                    self.link.send_replace(if failures > 3 { Link::Failed { reason: why } } else { Link::Connecting });
+                    connection.close().await;
+                }
+                Err(error) => {
+                    failures += 1;
+                    let reason = self.reason(&error);
+                    tracing::warn!(upstream = %self.name, "upstream `{}` failed: {reason}", self.name);
+                    self.link.send_replace(Link::Failed { reason });
+                    self.settled.send_replace(true);
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(pause(failures)) => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Connects and lists; ready only once its tools can be found.
+    async fn reach(&self) -> Result<Arc<dyn Connection>, ConnectError> {
+        let start = async {
+            let connection: Arc<dyn Connection> = Arc::from(self.upstream.connect().await?);
+            let offer = match connection.tools().await {
+                Ok(offer) => offer,
+                Err(error) => {
+                    connection.close().await;
+                    return Err(error);
+                }
+            };
+            Ok((connection, offer))
+        };
+        let (connection, offer) = tokio::time::timeout(self.start_timeout, start).await.unwrap_or_else(|_| {
+            let limit = self.start_timeout.as_millis();
+            Err(ConnectError::new(format!("it did not finish its handshake and tool list within {limit} ms"))
+                .hint("raise `start_timeout_ms` of the upstream if it is merely slow"))
+        })?;
+        let note = self.publish(offer).await;
+        self.link.send_replace(Link::Ready { connection: connection.clone(), note });
+        self.settled.send_replace(true);
+        Ok(connection)
+    }
+
+    /// Refreshes the list as often as the upstream asks, within reason; returns why the connection is of no more use.
+    async fn watch(&self, connection: &dyn Connection) -> String {
+        loop {
+            match connection.event().await {
+                ConnectionEvent::Closed(why) => return why,
+                ConnectionEvent::ListChanged => {}
+            }
+            let relisted = tokio::time::timeout(self.start_timeout, connection.tools()).await;
+            match relisted {
+                Ok(Ok(offer)) => {
+                    let note = self.publish(offer).await;
+                    self.link.send_modify(|link| {
+                        if let Link::Ready { note: shown, .. } = link {
+                            *shown = note;
+                        }
+                    });
+                }
+                Ok(Err(error)) => return self.reason(&error),
+                Err(_) => return format!("it did not list its tools within {} ms", self.start_timeout.as_millis()),
+            }
+            tokio::time::sleep(RELIST_PAUSE).await;
+        }
+    }
+
+    /// Puts what fits on the shelf; returns what was left out.
+    async fn publish(&self, offer: Offer) -> Option<String> {
+        let mut tools: Vec<Arc<Tool>> = Vec::with_capacity(offer.tools.len());
+        let mut paths = std::collections::HashSet::new();
+        let mut left_out = Vec::new();
+        for offered in offer.tools {
+            match Tool::admit(&self.name, offered) {
+                Ok(tool) if !paths.insert(tool.path.clone()) => left_out.push(format!("`{}` is listed twice", tool.name)),
+                Ok(tool) => tools.push(Arc::new(tool)),
+                Err(unfit) => left_out.push(unfit.to_string()),
+            }
+        }
+        let mut note = offer.note;
+        if let Some(first) = left_out.first() {
+            let text = format!("{} tools are left out, the first because {first}", left_out.len());
+            tracing::warn!(upstream = %self.name, "upstream `{}`: {text}", self.name);
+            note = Some(note.map_or_else(|| text.clone(), |note| format!("{note}; {text}")));
+        }
+        self.shelf.put(&self.name, tools).await;
+        note
+    }
+
+    fn reason(&self, error: &ConnectError) -> String {
+        let text = match &error.hint {
+            Some(hint) => format!("{}; {hint}", error.message),
+            None => error.message.clone(),
+        };
+        cut(&self.secrets.redact(&text), 2_000).to_owned()
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it stands; `tools` is what the catalog holds of it.
+    pub(super) fn status(&self, tools: usize) -> UpstreamStatus {
+        let (status, message) = match &*self.link.borrow() {
+            Link::Connecting => (UpstreamState::Connecting, None),
+            Link::Ready { note, .. } => (UpstreamState::Ready, note.clone()),
+            Link::Failed { reason } => (UpstreamState::Failed, Some(reason.clone())),
+            Link::Stopped => (UpstreamState::Failed, Some("the server is stopping".to_owned())),
+        };
+        UpstreamStatus { name: self.name.to_string(), kind: self.upstream.kind(), status, tools, message }
+    }
+
+    /// Waits for the first answer or failure, at most as long as a start may take.
+    pub(super) async fn settled(&self) {
+        let mut settled = self.settled.subscribe();
+        // Running out of time is an outcome too: the caller looks at what there is.
+        let _ = tokio::time::timeout(self.start_timeout, settled.wait_for(|settled| *settled)).await;
+    }
+
+    /// Why nothing is known of it, for a path that begins with its name.
+    pub(super) fn outage(&self) -> Option<String> {
+        match &*self.link.borrow() {
+            Link::Ready { .. } => None,
+            Link::Connecting => Some(format!("upstream `{}` is still being connected", self.name)),
+            Link::Failed { reason } => Some(format!("upstream `{}` is not available: {reason}", self.name)),
+            Link::Stopped => Some(format!("upstream `{}` is not available: the server is stopping", self.name)),
+        }
+    }
+
+    /// Performs one call; dropped, the upstream is told to stop.
+    pub(super) async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
+        let outcome = self.call_unredacted(tool, args).await;
+        outcome.map_err(|mut error| {
+            error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
+            error
+        })
+    }
+
+    async fn call_unredacted(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
+        let Ok(_entry) = self.entries.try_acquire() else {
+            let message = format!("{} calls wait for `{}` already, no more are taken", CALLS_MAX + WAITING_MAX, self.name);
+            return Err(UpstreamError::new(UpstreamErrorCode::Busy, tool, message).retryable(true));
+        };
+        let connection = self.connection(tool).await?;
+        let limit = self.call_timeout.as_millis();
+        let perform = async {
+            // The semaphore is never closed; were it, the call would go on without a place.
+            let _place = self.places.acquire().await;
+            connection.call(tool, args).await
+        };
+        tokio::time::timeout(self.call_timeout, perform).await.unwrap_or_else(|_| {
+            let message = format!(
+                "`{}` did not answer within {limit} ms; the call was cancelled, whether it had an effect is not known",
+                tool.path
+            );
+            let harmless = tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
+            Err(UpstreamError::new(UpstreamErrorCode::Timeout, tool, message).retryable(harmless))
+        })
+    }
+
+    /// The connection, waiting for one that is being made.
+    async fn connection(&self, tool: &Tool) -> Result<Arc<dyn Connection>, UpstreamError> {
+        let unavailable = |message: String| UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message).retryable(true);
+        let mut link = self.link.subscribe();
+        // A connection that broke a moment ago may still be shown; the next thing shown is a better one, or why there is none.
+        let is_decided = |link: &Link| match link {
+            Link::Connecting => false,
+            Link::Ready { connection, .. } => connection.is_open(),
+            Link::Failed { .. } | Link::Stopped => true,
+        };
+        let decided = tokio::time::timeout(self.start_timeout, link.wait_for(is_decided)).await;
+        match decided {
+            Ok(Ok(link)) => match &*link {
+                Link::Ready { connection, .. } => Ok(connection.clone()),
+                Link::Failed { reason } => {
+                    Err(unavailable(format!("upstream `{}` is not available and is tried again at intervals: {reason}", self.name)))
+                }
+                Link::Connecting | Link::Stopped => Err(unavailable(format!("upstream `{}` is being stopped", self.name))),
+            },
+            Ok(Err(_)) => Err(unavailable(format!("upstream `{}` is being stopped", self.name))),
+            Err(_) => {
+                let waited = self.start_timeout.as_millis();
+                Err(unavailable(format!("upstream `{}` is still connecting after {waited} ms; try again later", self.name)))
+            }
+        }
+    }
+}
+
+/// Pause after so many failures in a row: doubled up to the bound, with a quarter of jitter so that upstreams do not march in step.
+fn pause(failures: u32) -> Duration {
+    let doubled = BACKOFF.0.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACKOFF.1);
+    let mut random = [0u8; 1];
+    // Without randomness the pause is merely regular.
+    let _ = getrandom::fill(&mut random);
+    doubled.mul_f64(0.75 + f64::from(random[0]) / 255.0 * 0.25)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_from_half_a_second_and_never_exceed_thirty() {
+        for failures in 0..200 {
+            let pause = pause(failures);
+            assert!(pause >= BACKOFF.0.mul_f64(0.75) && pause <= BACKOFF.1, "{failures}: {pause:?}");
+        }
+        assert!(pause(20) > pause(3));
+    }
+}

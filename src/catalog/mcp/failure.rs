@@ -1,0 +1,222 @@
+//! Turns the protocol library's errors into sentences that a person or an agent can act on.
+
+use std::error::Error;
+
+use rmcp::{
+    service::{ClientInitializeError, ServiceError},
+    transport::{DynamicTransportError, streamable_http_client::StreamableHttpError},
+};
+
+use super::lines;
+use crate::catalog::{
+    tool::{Tool, cut},
+    upstream::{ConnectError, UpstreamError, UpstreamErrorCode},
+};
+
+/// Longest piece of an upstream's own words in an error, in bytes.
+pub(super) const SAID_BYTES_MAX: usize = 4 * 1024;
+
+/// The address without what may be secret in it: user, password, query.
+pub(super) fn shown_url(url: &str) -> String {
+    url::Url::parse(url).map_or_else(
+        |_| "(not an address)".to_owned(),
+        |mut url| {
+            url.set_query(None);
+            url.set_fragment(None);
+            // Only an address that cannot hold credentials refuses this, and then there are none.
+            let _ = url.set_username("");
+            let _ = url.set_password(None);
+            url.to_string()
+        },
+    )
+}
+
+/// Why the handshake with a child failed.
+pub(super) fn of_child(command: &str, error: &ClientInitializeError) -> ConnectError {
+    match error {
+        ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. } => {
+            ConnectError::new(format!("command `{command}` ended before the handshake was done"))
+                .hint("run the command by hand to see what it says; an MCP server stays and waits on its standard input")
+        }
+        other => of_handshake(&format!("command `{command}`"), other),
+    }
+}
+
+/// Why the handshake over HTTP failed; `url` is fit to be shown.
+pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectError {
+    let who = format!("`{url}`");
+    let error = match error {
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => fallback.as_ref(),
+        other => other,
+    };
+    let ClientInitializeError::TransportError { error: transport, .. } = error else { return of_handshake(&who, error) };
+    match http_failure(transport) {
+        Some(HttpFailure::Status(status @ (401 | 403))) => {
+            ConnectError::new(format!("{who} answered HTTP {status}: it needs authorization"))
+                .hint("set a header such as `Authorization` in `headers` of the upstream")
+        }
+        Some(HttpFailure::Status(status)) => ConnectError::new(format!("{who} answered HTTP {status}"))
+            .hint("check that `url` of the upstream is the MCP endpoint itself"),
+        Some(HttpFailure::NotUnderstood(cause)) => {
+            ConnectError::new(format!("{who} does not answer as an MCP server does: {cause}"))
+                .hint("check that `url` of the upstream is the MCP endpoint itself")
+        }
+        Some(HttpFailure::TooLarge) => ConnectError::new(format!("{who} answers the handshake with more than is accepted")),
+        Some(HttpFailure::NotSent(cause) | HttpFailure::Broken(cause)) => {
+            ConnectError::new(format!("{who} could not be reached: {cause}"))
+                .hint("check `url` of the upstream, and that the server runs and can be reached from here")
+        }
+        None => ConnectError::new(format!("{who} could not be reached")),
+    }
+}
+
+fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
+    match error {
+        ClientInitializeError::JsonRpcError(refusal) => {
+            ConnectError::new(format!("{who} refused the handshake: {}", cut(&refusal.message, 500)))
+        }
+        ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
+            let offered = server_supported.iter().take(10).map(|version| cut(version.as_str(), 20)).collect::<Vec<_>>().join(", ");
+            ConnectError::new(format!("{who} speaks protocol versions `{offered}` only, none of which is spoken here"))
+        }
+        _ => ConnectError::new(format!("{who} does not answer as an MCP server does")),
+    }
+}
+
+/// How an HTTP request came to nothing.
+enum HttpFailure {
+    /// Answered with this status.
+    Status(u16),
+    /// Answered with something else than the protocol allows.
+    NotUnderstood(String),
+    /// Answered with more than is accepted.
+    TooLarge,
+    /// No connection: the request was not sent.
+    NotSent(String),
+    /// Sent, and no answer came.
+    Broken(String),
+}
+
+/// The HTTP client's own account, when it is one.
+fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
+    use StreamableHttpError as Http;
+    Some(match error.error.downcast_ref::<Http<reqwest::Error>>()? {
+        Http::HttpStatus(status) => HttpFailure::Status(status.status),
+        Http::AuthRequired(_) => HttpFailure::Status(401),
+        Http::InsufficientScope(_) => HttpFailure::Status(403),
+        Http::SessionExpired => HttpFailure::Status(404),
+        Http::ResponseBodyTooLarge { .. } => HttpFailure::TooLarge,
+        // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found: <body>`.
+        Http::UnexpectedServerResponse(text) => match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
+            Some(status) => HttpFailure::Status(status),
+            None => HttpFailure::NotUnderstood(cut(text, 300).to_owned()),
+        },
+        Http::UnexpectedContentType(kind) => {
+            let kind = kind.as_deref().unwrap_or("none");
+            HttpFailure::NotUnderstood(format!("content type `{}`", cut(kind, 100)))
+        }
+        Http::Deserialize(error) => HttpFailure::NotUnderstood(error.to_string()),
+        Http::Client(error) if error.is_connect() => HttpFailure::NotSent(innermost(error)),
+        Http::Client(error) => HttpFailure::Broken(innermost(error)),
+        Http::Sse(error) if error.to_string().contains("size") => HttpFailure::TooLarge,
+        other => HttpFailure::Broken(cut(&other.to_string(), 300).to_owned()),
+    })
+}
+
+/// Whether the way to the server is broken, rather than the call.
+pub(super) fn is_transport(error: &ServiceError) -> bool {
+    match error {
+        ServiceError::TransportClosed => true,
+        // An answer, even a bad one, shows that somebody is there.
+        ServiceError::TransportSend(error) => {
+            matches!(http_failure(error), None | Some(HttpFailure::NotSent(_) | HttpFailure::Broken(_)))
+        }
+        _ => false,
+    }
+}
+
+/// What code sees of a call that the protocol could not answer.
+pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
+    use UpstreamErrorCode as Code;
+    let upstream = &tool.upstream;
+    match error {
+        ServiceError::McpError(refusal) if refusal.code.0 == lines::OVERSIZED => too_large(tool, lines::LINE_BYTES_MAX),
+        ServiceError::McpError(refusal) => {
+            let code = refusal.code.0;
+            UpstreamError::new(
+                Code::Refused,
+                tool,
+                format!("`{upstream}` refused the call ({code}): {}", cut(&refusal.message, SAID_BYTES_MAX)),
+            )
+        }
+        ServiceError::TransportClosed => lost(tool),
+        ServiceError::TransportSend(error) => of_send(tool, error),
+        ServiceError::Cancelled { .. } => {
+            UpstreamError::new(Code::Lost, tool, format!("`{upstream}` cancelled the call")).retryable(is_repeatable(tool))
+        }
+        _ => UpstreamError::new(
+            Code::BadAnswer,
+            tool,
+            format!("`{upstream}` answered with something that is not the result of a tool"),
+        ),
+    }
+}
+
+fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
+    use UpstreamErrorCode as Code;
+    let upstream = &tool.upstream;
+    match http_failure(error) {
+        Some(HttpFailure::Status(status)) => {
+            let was_not_tried = matches!(status, 429 | 503);
+            let retryable = was_not_tried || (status >= 500 && is_repeatable(tool));
+            let message = format!("`{upstream}` answered HTTP {status}");
+            UpstreamError::new(Code::Refused, tool, message).status(Some(status)).retryable(retryable)
+        }
+        Some(HttpFailure::NotUnderstood(cause)) => {
+            UpstreamError::new(Code::BadAnswer, tool, format!("the answer of `{upstream}` was not understood: {cause}"))
+        }
+        Some(HttpFailure::TooLarge) => too_large(tool, lines::LINE_BYTES_MAX),
+        Some(HttpFailure::NotSent(cause)) => {
+            UpstreamError::new(Code::Unavailable, tool, format!("`{upstream}` could not be reached: {cause}")).retryable(true)
+        }
+        Some(HttpFailure::Broken(_)) | None => lost(tool),
+    }
+}
+
+fn lost(tool: &Tool) -> UpstreamError {
+    let message =
+        format!("the connection to `{}` broke before it answered; whether the call had an effect is not known", tool.upstream);
+    UpstreamError::new(UpstreamErrorCode::Lost, tool, message).retryable(is_repeatable(tool))
+}
+
+/// An answer that is larger than is accepted.
+pub(super) fn too_large(tool: &Tool, bytes_max: usize) -> UpstreamError {
+    let message =
+        format!("the answer of `{}` is larger than {bytes_max} bytes; ask for less, page by page where the tool can", tool.path);
+    UpstreamError::new(UpstreamErrorCode::AnswerTooLarge, tool, message)
+}
+
+/// Whether a second try does no harm, as the tool itself claims.
+fn is_repeatable(tool: &Tool) -> bool {
+    tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true)
+}
+
+/// The first cause, in its own words, which unlike the outer ones never repeat the address.
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+    let mut current = error;
+    while let Some(source) = current.source() {
+        current = source;
+    }
+    cut(&current.to_string(), 500).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown_url;
+
+    #[test]
+    fn an_address_is_shown_without_user_password_and_query() {
+        assert_eq!(shown_url("https://me:pw@host.example:8443/mcp?token=abc#x"), "https://host.example:8443/mcp");
+        assert_eq!(shown_url("no address"), "(not an address)");
+    }
+}

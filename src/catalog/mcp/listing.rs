@@ -1,0 +1,99 @@
+//! Asks a server for its tools, page by page, and stops where a reasonable server would have.
+
+use std::collections::HashSet;
+
+use rmcp::{
+    RoleClient,
+    model::PaginatedRequestParams,
+    service::{Peer, ServiceError},
+};
+
+use super::{failure, lines};
+use crate::catalog::{
+    tool::{Annotations, OfferedTool, cut},
+    upstream::{ConnectError, Offer},
+};
+
+/// Pages that are read of one list.
+pub(super) const PAGES_MAX: usize = 200;
+/// Tools that are taken from one upstream.
+pub(super) const TOOLS_MAX: usize = 5_000;
+/// Bytes of names, descriptions and schemas that are taken from one upstream.
+pub(super) const LIST_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// All its tools, or those within the bounds and a note.
+pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> {
+    if peer.peer_info().is_some_and(|info| info.capabilities.tools.is_none()) {
+        return Ok(Offer { note: Some("it declares no tools".to_owned()), ..Offer::default() });
+    }
+    let mut offer = Offer::default();
+    let mut seen_cursors = HashSet::new();
+    let mut bytes = 0usize;
+    let mut cursor: Option<String> = None;
+    for _ in 0..PAGES_MAX {
+        let params = cursor.take().map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
+        let page = peer.list_tools(params).await.map_err(|error| of_list(&error))?;
+        for tool in page.tools {
+            bytes = bytes.saturating_add(weight(&tool));
+            if offer.tools.len() == TOOLS_MAX {
+                offer.note = Some(format!("it lists more than {TOOLS_MAX} tools, the rest is left out"));
+                return Ok(offer);
+            }
+            if bytes > LIST_BYTES_MAX {
+                offer.note = Some(format!("its tool list is larger than {LIST_BYTES_MAX} bytes, the rest is left out"));
+                return Ok(offer);
+            }
+            offer.tools.push(offered(tool));
+        }
+        match page.next_cursor {
+            None => return Ok(offer),
+            Some(next) => {
+                if !seen_cursors.insert(next.clone()) {
+                    offer.note = Some(format!("its tool list goes in circles at cursor {:?}", cut(&next, 60)));
+                    return Ok(offer);
+                }
+                cursor = Some(next);
+            }
+        }
+    }
+    offer.note = Some(format!("its tool list has more than {PAGES_MAX} pages, the rest is left out"));
+    Ok(offer)
+}
+
+fn of_list(error: &ServiceError) -> ConnectError {
+    match error {
+        ServiceError::UnexpectedResponse => ConnectError::new("its answer to `tools/list` is not a tool list")
+            .hint("ask its makers: every tool needs at least `name` and `inputSchema`"),
+        ServiceError::McpError(error) if error.code.0 == lines::OVERSIZED => {
+            ConnectError::new(format!("a page of its tool list is longer than {} bytes", lines::LINE_BYTES_MAX))
+        }
+        other => ConnectError::new(format!("`tools/list` failed: {}", failure::innermost(other))),
+    }
+}
+
+/// Roughly what a tool costs to keep; schemas are counted by their text.
+fn weight(tool: &rmcp::model::Tool) -> usize {
+    let schema = |schema: &rmcp::model::JsonObject| serde_json::to_string(schema).map_or(0, |text| text.len());
+    tool.name.len()
+        + tool.description.as_deref().map_or(0, str::len)
+        + schema(&tool.input_schema)
+        + tool.output_schema.as_deref().map_or(0, schema)
+}
+
+fn offered(tool: rmcp::model::Tool) -> OfferedTool {
+    let annotations = tool.annotations.unwrap_or_default();
+    let owned = |schema: std::sync::Arc<rmcp::model::JsonObject>| std::sync::Arc::unwrap_or_clone(schema);
+    OfferedTool {
+        name: tool.name.into_owned(),
+        title: tool.title.or(annotations.title),
+        description: tool.description.map(|text| text.into_owned()).unwrap_or_default(),
+        input_schema: owned(tool.input_schema),
+        output_schema: tool.output_schema.map(owned),
+        annotations: Annotations {
+            read_only: annotations.read_only_hint,
+            destructive: annotations.destructive_hint,
+            idempotent: annotations.idempotent_hint,
+            open_world: annotations.open_world_hint,
+        },
+    }
+}

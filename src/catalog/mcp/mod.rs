@@ -1,0 +1,354 @@
+//! Upstreams that speak the Model Context Protocol, as a child process or over streamable HTTP, in both eras of the protocol.
+//!
+//! A server is a stranger: what it lists, sends or asks for is bounded here. It is offered neither elicitation nor sampling,
+//! and asking for them anyway is refused.
+
+mod answer;
+mod failure;
+mod lines;
+mod listing;
+mod process;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use rmcp::{
+    ClientHandler, RoleClient,
+    model::{
+        CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ErrorCode, ErrorData,
+        Implementation, ProtocolVersion, SubscriptionFilter,
+    },
+    service::{
+        ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, RequestContext,
+        RunningService, ServiceError,
+    },
+    transport::{
+        StreamableHttpClientTransport, async_rw::AsyncRwTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+    },
+};
+use tokio::sync::{Notify, watch};
+
+use self::process::Process;
+use super::{
+    config::{HttpConfig, StdioConfig},
+    redact::Secrets,
+    tool::Tool,
+    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError},
+};
+use crate::model::{JsonObject, RawJson};
+
+/// Calls to one server that are on their way at once over HTTP; the lane in front admits no more.
+const HTTP_POSTS_MAX: usize = 80;
+/// Longest wait for the protocol to wind down before the process is ended by force.
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
+/// Pause before a broken subscription of the modern era is opened again, doubled up to the second figure.
+const LISTEN_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+
+/// An MCP server that is our child.
+pub(super) struct McpStdio {
+    pub(super) name: Arc<str>,
+    pub(super) config: StdioConfig,
+    /// Everything the child gets to see of an environment.
+    pub(super) environment: BTreeMap<String, String>,
+    pub(super) secrets: Secrets,
+}
+
+/// An MCP server behind an address.
+pub(super) struct McpHttp {
+    pub(super) config: HttpConfig,
+}
+
+impl Upstream for McpStdio {
+    fn kind(&self) -> &'static str {
+        "mcp"
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async move {
+            // The legacy handshake comes first: servers of both eras answer it, and old ones may ignore, or die of, anything else.
+            match self.start(ClientLifecycleMode::Initialize).await {
+                Ok(connection) => Ok(connection),
+                Err(Start::Refused(refusal)) => match self.start(modern()).await {
+                    Ok(connection) => Ok(connection),
+                    Err(Start::Refused(_)) => Err(refusal),
+                    Err(Start::Failed(error)) => Err(error),
+                },
+                Err(Start::Failed(error)) => Err(error),
+            }
+        })
+    }
+}
+
+/// How a start went wrong.
+enum Start {
+    /// The server is there and does not speak this era.
+    Refused(ConnectError),
+    /// It cannot be used at all.
+    Failed(ConnectError),
+}
+
+impl McpStdio {
+    async fn start(&self, era: ClientLifecycleMode) -> Result<Box<dyn Connection>, Start> {
+        let (mut process, stdout, stdin) =
+            Process::spawn(&self.name, &self.config, &self.environment, &self.secrets).map_err(Start::Failed)?;
+        let transport = AsyncRwTransport::new_client(lines::bounded(stdout), stdin).with_max_line_length(lines::LINE_BYTES_MAX + 1);
+        let ears = Ears::default();
+        match ears.clone().serve_with_lifecycle(transport, era).await {
+            Ok(running) => Ok(McpConnection::over(running, ears, Some(process)).await),
+            Err(error) => {
+                let refused = matches!(error, ClientInitializeError::JsonRpcError(_));
+                let mut failure = failure::of_child(&self.config.command, &error);
+                process.end().await;
+                if let Some(said) = process.last_words() {
+                    failure.message = format!("{}; it said: {said}", failure.message);
+                }
+                Err(if refused { Start::Refused(failure) } else { Start::Failed(failure) })
+            }
+        }
+    }
+}
+
+impl Upstream for McpHttp {
+    fn kind(&self) -> &'static str {
+        "mcp"
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async move {
+            let shown = failure::shown_url(&self.config.url);
+            // Without one the HTTP client panics.
+            if rustls::crypto::CryptoProvider::get_default().is_none() {
+                return Err(ConnectError::new(format!(
+                    "`{shown}` cannot be reached: no crypto provider is installed in this process"
+                )));
+            }
+            let mut headers = HashMap::new();
+            for (name, value) in &self.config.headers {
+                let name = http::HeaderName::try_from(name.as_str())
+                    .map_err(|_| ConnectError::new(format!("`{name}` is not the name of a header")))?;
+                let mut value = http::HeaderValue::try_from(value.as_str()).map_err(|_| {
+                    ConnectError::new(format!("the value of header `{name}` holds characters that no header may hold"))
+                })?;
+                value.set_sensitive(true);
+                headers.insert(name, value);
+            }
+            let config = StreamableHttpClientTransportConfig::with_uri(self.config.url.as_str())
+                .max_concurrent_requests(HTTP_POSTS_MAX)
+                .custom_headers(headers)
+                .max_sse_event_size(lines::LINE_BYTES_MAX);
+            let transport = StreamableHttpClientTransport::from_config(config);
+            let era = ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::V_2026_07_28], legacy_version: None };
+            let ears = Ears::default();
+            let running =
+                ears.clone().serve_with_lifecycle(transport, era).await.map_err(|error| failure::of_address(&shown, &error))?;
+            Ok(McpConnection::over(running, ears, None).await)
+        })
+    }
+}
+
+fn modern() -> ClientLifecycleMode {
+    ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
+}
+
+/// Hears what a server says unasked.
+#[derive(Clone, Default)]
+struct Ears {
+    list_changed: Arc<Notify>,
+    refused_requests: Arc<AtomicU64>,
+}
+
+impl Ears {
+    fn refuse(&self, what: &str) -> ErrorData {
+        self.refused_requests.fetch_add(1, Ordering::Relaxed);
+        ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("{what} is not offered: nobody can answer during a program"), None)
+    }
+}
+
+impl ClientHandler for Ears {
+    fn get_info(&self) -> ClientConfig {
+        ClientConfig::new(
+            ClientCapabilities::default(),
+            Implementation::new("airlock", env!("CARGO_PKG_VERSION")).with_title("Airlock"),
+        )
+    }
+
+    async fn on_tool_list_changed(&self, _context: NotificationContext<RoleClient>) {
+        self.list_changed.notify_one();
+    }
+
+    async fn create_elicitation(
+        &self,
+        _request: ElicitRequestParams,
+        _context: RequestContext<RoleClient>,
+    ) -> Result<ElicitResult, ErrorData> {
+        Err(self.refuse("elicitation"))
+    }
+
+    #[expect(deprecated, reason = "servers of the legacy era still ask for it")]
+    async fn create_message(
+        &self,
+        _request: rmcp::model::CreateMessageRequestParams,
+        _context: RequestContext<RoleClient>,
+    ) -> Result<rmcp::model::CreateMessageResult, ErrorData> {
+        Err(self.refuse("sampling"))
+    }
+}
+
+/// A server that is spoken with.
+struct McpConnection {
+    peer: Peer<RoleClient>,
+    ears: Ears,
+    /// True once the protocol has ended.
+    closed: watch::Receiver<bool>,
+    stop: tokio_util::sync::CancellationToken,
+    // A plain mutex: the process is only taken out, never awaited under the lock.
+    process: Mutex<Option<Process>>,
+}
+
+impl McpConnection {
+    async fn over(running: RunningService<RoleClient, Ears>, ears: Ears, process: Option<Process>) -> Box<dyn Connection> {
+        let peer = running.peer().clone();
+        let mut cache = ClientCacheConfig::default();
+        cache.enabled = false;
+        peer.set_response_cache_config(cache).await;
+        let stop = tokio_util::sync::CancellationToken::new();
+        let (closed_sender, closed) = watch::channel(false);
+        let end = running.cancellation_token();
+        let stopped = stop.clone();
+        tokio::spawn(async move {
+            let mut waiting = std::pin::pin!(running.waiting());
+            tokio::select! {
+                _ = &mut waiting => {}
+                () = stopped.cancelled() => {
+                    end.cancel();
+                    // Whatever it answers, it has ended.
+                    let _ = waiting.await;
+                }
+            }
+            closed_sender.send_replace(true);
+        });
+        let modern = peer.peer_info().is_some_and(|info| !info.protocol_version.has_initialize());
+        if modern {
+            tokio::spawn(listen(peer.clone(), ears.list_changed.clone(), closed.clone(), stop.clone()));
+        }
+        Box::new(Self { peer, ears, closed, stop, process: Mutex::new(process) })
+    }
+
+    /// Waits until the protocol has ended.
+    async fn ended(&self) {
+        // An error means the same: nobody is left who could say that it ended.
+        let _ = self.closed.clone().wait_for(|closed| *closed).await;
+    }
+
+    fn take_process(&self) -> Option<Process> {
+        self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+}
+
+impl Drop for McpConnection {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// Keeps a subscription to list changes open, as the modern era wants it, until the connection ends or the server has none.
+async fn listen(
+    peer: Peer<RoleClient>,
+    changed: Arc<Notify>,
+    mut closed: watch::Receiver<bool>,
+    stop: tokio_util::sync::CancellationToken,
+) {
+    let mut pause = LISTEN_PAUSE.0;
+    let hear = async {
+        loop {
+            let filter = SubscriptionFilter::builder().tools_list_changed().build();
+            match peer.listen(filter).await {
+                Ok(subscription) if subscription.acknowledged().tools_list_changed != Some(true) => return,
+                Ok(mut subscription) => {
+                    while let Ok(Some(_)) = subscription.next().await {
+                        pause = LISTEN_PAUSE.0;
+                        changed.notify_one();
+                    }
+                }
+                // It has no such thing.
+                Err(ServiceError::McpError(_)) => return,
+                Err(_) => {}
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LISTEN_PAUSE.1);
+            // What changed meanwhile was not heard.
+            changed.notify_one();
+        }
+    };
+    tokio::select! {
+        () = hear => {}
+        () = stop.cancelled() => {}
+        _ = closed.wait_for(|closed| *closed) => {}
+    }
+}
+
+impl Connection for McpConnection {
+    fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>> {
+        Box::pin(listing::all(&self.peer))
+    }
+
+    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+        Box::pin(async move {
+            let refused_before = self.ears.refused_requests.load(Ordering::Relaxed);
+            let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(args);
+            let outcome = match self.peer.call_tool_once(params).await {
+                Ok(response) => answer::unwrap(tool, response),
+                Err(error) => {
+                    if failure::is_transport(&error) {
+                        // Listing again finds out whether the server is gone for good.
+                        self.ears.list_changed.notify_one();
+                    }
+                    Err(failure::of_call(tool, &error))
+                }
+            };
+            outcome.map_err(|mut error| {
+                if self.ears.refused_requests.load(Ordering::Relaxed) != refused_before {
+                    error.message.push_str(" (the upstream asked for a person's or a model's input meanwhile, which is refused)");
+                }
+                error
+            })
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        !*self.closed.borrow() && !self.peer.is_transport_closed()
+    }
+
+    fn event(&self) -> BoxFuture<'_, ConnectionEvent> {
+        Box::pin(async move {
+            tokio::select! {
+                () = self.ended() => {}
+                () = self.ears.list_changed.notified() => return ConnectionEvent::ListChanged,
+            }
+            let Some(mut process) = self.take_process() else {
+                return ConnectionEvent::Closed("the connection was closed".to_owned());
+            };
+            process.end().await;
+            ConnectionEvent::Closed(process.epitaph())
+        })
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            self.stop.cancel();
+            let process = self.take_process();
+            // Winding down closes the child's standard input, after which a good child leaves by itself.
+            let _ = tokio::time::timeout(CLOSE_WAIT, self.ended()).await;
+            if let Some(mut process) = process {
+                process.end().await;
+            }
+        })
+    }
+}

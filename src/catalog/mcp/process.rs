@@ -1,0 +1,163 @@
+//! A server that is our child: its own process group, an environment from a list, its complaints kept, its end certain.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io::ErrorKind,
+    process::{ExitStatus, Stdio},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, BufReader},
+    process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
+};
+
+use crate::catalog::{config::StdioConfig, redact::Secrets, tool::cut, upstream::ConnectError};
+
+/// How long a child may take to leave by itself once its standard input is closed, and again once it was asked to.
+const LEAVE_WAIT: Duration = Duration::from_secs(1);
+/// Lines of complaints that are logged per start; the rest is read and dropped.
+const LOG_LINES_MAX: usize = 200;
+/// Longest line that is kept, in bytes.
+const LOG_LINE_BYTES_MAX: u64 = 2 * 1024;
+/// Lines that are quoted when a child dies.
+const LAST_LINES: usize = 3;
+
+/// A running child and everything it started in its group.
+pub(super) struct Process {
+    child: Child,
+    group: Option<Pid>,
+    exit: Option<ExitStatus>,
+    /// Reads what the child complains about; done when all of it was read.
+    drain: tokio::task::JoinHandle<()>,
+    last_lines: Arc<Mutex<VecDeque<String>>>,
+}
+
+impl Process {
+    /// Starts the command with exactly `environment`.
+    pub(super) fn spawn(
+        name: &Arc<str>,
+        config: &StdioConfig,
+        environment: &BTreeMap<String, String>,
+        secrets: &Secrets,
+    ) -> Result<(Self, ChildStdout, ChildStdin), ConnectError> {
+        let mut command = Command::new(&config.command);
+        command
+            .args(&config.args)
+            .env_clear()
+            .envs(environment)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| of_spawn(&config.command, environment, &error))?;
+        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
+            return Err(ConnectError::new(format!("command `{}` was started without pipes", config.command)));
+        };
+        let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        let last_lines = Arc::new(Mutex::new(VecDeque::new()));
+        let drain = tokio::spawn(drain(name.clone(), stderr, secrets.clone(), last_lines.clone()));
+        Ok((Self { child, group, exit: None, drain, last_lines }, stdout, stdin))
+    }
+
+    /// Ends the whole group: waits for the child to leave, asks, then kills. Takes at most about four seconds.
+    pub(super) async fn end(&mut self) {
+        if self.group.is_none() {
+            return;
+        }
+        if !self.left_within(LEAVE_WAIT).await {
+            self.signal(Signal::TERM);
+            self.left_within(LEAVE_WAIT).await;
+        }
+        // Also when the child left: what it started may still be there, and nobody else will ever end it.
+        self.signal(Signal::KILL);
+        if self.left_within(LEAVE_WAIT).await {
+            self.group = None;
+        }
+        // Its last words may still be in the pipe.
+        let _ = tokio::time::timeout(LEAVE_WAIT, &mut self.drain).await;
+    }
+
+    async fn left_within(&mut self, wait: Duration) -> bool {
+        if self.exit.is_none() {
+            self.exit = tokio::time::timeout(wait, self.child.wait()).await.ok().and_then(Result::ok);
+        }
+        self.exit.is_some()
+    }
+
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            // No such group: all of it has left already.
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    /// The end of what it complained about, free of secrets.
+    pub(super) fn last_words(&self) -> Option<String> {
+        let lines = self.last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        (!lines.is_empty()).then(|| lines.iter().map(|line| cut(line, 300)).collect::<Vec<_>>().join(" | "))
+    }
+
+    /// How it ended.
+    pub(super) fn epitaph(&self) -> String {
+        let how = self.exit.map_or_else(|| "its output ended".to_owned(), |status| format!("its process ended ({status})"));
+        self.last_words().map_or_else(|| how.clone(), |said| format!("{how}; it said: {said}"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Before the child is reaped, so the number still means this group.
+        self.signal(Signal::KILL);
+    }
+}
+
+fn of_spawn(command: &str, environment: &BTreeMap<String, String>, error: &std::io::Error) -> ConnectError {
+    match error.kind() {
+        ErrorKind::NotFound if command.contains('/') => {
+            ConnectError::new(format!("command `{command}` does not exist")).hint("check the path in `command` of the upstream")
+        }
+        ErrorKind::NotFound => {
+            let path = environment.get("PATH").map_or("", String::as_str);
+            ConnectError::new(format!("command `{command}` is not in PATH (`{}`)", cut(path, 500)))
+                .hint(format!("install `{command}`, or give its full path in `command` of the upstream"))
+        }
+        ErrorKind::PermissionDenied => ConnectError::new(format!("command `{command}` may not be executed"))
+            .hint("make the file executable, or check `command` of the upstream"),
+        _ => ConnectError::new(format!("command `{command}` could not be started: {error}")),
+    }
+}
+
+/// Reads what a child complains about until it ends, so that it never blocks on it.
+async fn drain(name: Arc<str>, stderr: ChildStderr, secrets: Secrets, last_lines: Arc<Mutex<VecDeque<String>>>) {
+    let mut stderr = BufReader::new(stderr);
+    let mut logged = 0usize;
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A line that is longer comes in pieces.
+        match (&mut stderr).take(LOG_LINE_BYTES_MAX).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        let text = String::from_utf8_lossy(&line);
+        let text = secrets.redact(text.trim_end());
+        if text.is_empty() {
+            continue;
+        }
+        logged = logged.saturating_add(1);
+        if logged <= LOG_LINES_MAX {
+            tracing::info!(upstream = %name, "upstream `{name}` says: {text}");
+        } else if logged == LOG_LINES_MAX + 1 {
+            tracing::info!(upstream = %name, "upstream `{name}` says more than {LOG_LINES_MAX} lines, the rest is dropped");
+        }
+        let mut last = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if last.len() == LAST_LINES {
+            last.pop_front();
+        }
+        last.push_back(text.into_owned());
+    }
+}

@@ -1,0 +1,137 @@
+//! What all upstreams offer at one moment, with the index over it; rebuilt aside and swapped as a whole.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use super::{index::SearchIndex, paths, tool::Tool};
+
+/// All tools at one moment. Never changed; replaced.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    /// Sorted by path.
+    tools: Vec<Arc<Tool>>,
+    by_path: HashMap<String, usize>,
+    /// Positions by folded path, for healing.
+    by_fold: HashMap<String, Vec<usize>>,
+    index: SearchIndex,
+}
+
+impl Snapshot {
+    /// Sorts and indexes. Takes some time for thousands of tools.
+    pub(super) fn build(mut tools: Vec<Arc<Tool>>) -> tantivy::Result<Self> {
+        tools.sort_by(|a, b| a.path.cmp(&b.path));
+        let index = SearchIndex::build(&tools)?;
+        let by_path = tools.iter().enumerate().map(|(at, tool)| (tool.path.clone(), at)).collect();
+        let mut by_fold: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, tool) in tools.iter().enumerate() {
+            by_fold.entry(paths::fold(&tool.path)).or_default().push(at);
+        }
+        Ok(Self { tools, by_path, by_fold, index })
+    }
+
+    /// Sorted by path.
+    pub(super) fn tools(&self) -> &[Arc<Tool>] {
+        &self.tools
+    }
+
+    /// The tool of exactly that path.
+    pub(super) fn get(&self, path: &str) -> Option<&Arc<Tool>> {
+        self.by_path.get(path).map(|at| &self.tools[*at])
+    }
+
+    /// Tools whose paths differ from it in case, `_` and `-` only.
+    pub(super) fn alike(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
+        self.by_fold.get(&paths::fold(path)).into_iter().flatten().map(|at| &self.tools[*at])
+    }
+
+    /// Tools that match, the best first, with their scores.
+    pub(super) fn search(&self, query: &str) -> Vec<(f32, &Arc<Tool>)> {
+        self.index.search(query).into_iter().filter_map(|(score, at)| self.tools.get(at).map(|tool| (score, tool))).collect()
+    }
+}
+
+/// Holds the present snapshot and makes the next one.
+pub(super) struct Shelf {
+    // Plain locks: nothing awaits while holding them, and both are held for a pointer's copy only.
+    present: RwLock<Arc<Snapshot>>,
+    lists: Mutex<Lists>,
+    wanted: Notify,
+    /// Number of the snapshot that is present.
+    revision: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Lists {
+    by_upstream: BTreeMap<Arc<str>, Vec<Arc<Tool>>>,
+    revision: u64,
+}
+
+impl Shelf {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            present: RwLock::default(),
+            lists: Mutex::default(),
+            wanted: Notify::new(),
+            revision: watch::Sender::new(0),
+        })
+    }
+
+    /// The present snapshot.
+    pub(super) fn present(&self) -> Arc<Snapshot> {
+        self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Told whenever there is another snapshot.
+    pub(super) fn changed(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// Replaces what one upstream offers; returns once it can be found. A list that says the same changes nothing.
+    pub(super) async fn put(&self, upstream: &Arc<str>, tools: Vec<Arc<Tool>>) {
+        let mine = {
+            let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+            if lists.by_upstream.get(upstream).is_some_and(|known| is_same(known, &tools)) {
+                return;
+            }
+            lists.by_upstream.insert(upstream.clone(), tools);
+            lists.revision += 1;
+            lists.revision
+        };
+        self.wanted.notify_one();
+        // An error cannot come while `self` holds the sender.
+        let _ = self.revision.subscribe().wait_for(|revision| *revision >= mine).await;
+    }
+
+    /// Makes snapshots as long as lists come in, one at a time, each of everything that came in meanwhile.
+    pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.wanted.notified() => {}
+                () = stop.cancelled() => break,
+            }
+            let (tools, revision) = {
+                let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+                (lists.by_upstream.values().flatten().cloned().collect::<Vec<_>>(), lists.revision)
+            };
+            match tokio::task::spawn_blocking(move || Snapshot::build(tools)).await {
+                Ok(Ok(snapshot)) => *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot),
+                Ok(Err(error)) => tracing::error!(%error, "the tools could not be indexed, the catalog stays as it was"),
+                Err(error) => tracing::error!(%error, "indexing the tools panicked, the catalog stays as it was"),
+            }
+            self.revision.send_replace(revision);
+        }
+        // Whoever still waits must not wait for ever.
+        self.revision.send_replace(u64::MAX);
+    }
+}
+
+fn is_same(known: &[Arc<Tool>], offered: &[Arc<Tool>]) -> bool {
+    let same =
+        |(a, b): (&Arc<Tool>, &Arc<Tool>)| a.schema_hash == b.schema_hash && a.title == b.title && a.annotations == b.annotations;
+    known.len() == offered.len() && known.iter().zip(offered).all(same)
+}

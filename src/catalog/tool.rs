@@ -1,0 +1,186 @@
+//! One tool of an upstream, as the catalog keeps it: bounded, hashed, ready to be checked against.
+
+use std::sync::{Arc, OnceLock};
+
+use jsonschema::{PatternOptions, Validator};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::model::JsonObject;
+
+/// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
+pub(super) const NAME_CHARS_MAX: usize = 128;
+/// Longest description that is kept, in bytes; the rest is cut.
+pub(super) const DESCRIPTION_BYTES_MAX: usize = 8 * 1024;
+/// Largest input or output schema, in bytes of JSON; a tool with a larger one is left out of the catalog.
+pub(super) const SCHEMA_BYTES_MAX: usize = 256 * 1024;
+
+/// What a tool says about itself. Claims of the upstream, not facts.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Annotations {
+    /// It changes nothing.
+    pub read_only: Option<bool>,
+    /// It may destroy or overwrite.
+    pub destructive: Option<bool>,
+    /// The same call twice does no more than once.
+    pub idempotent: Option<bool>,
+    /// It reaches an open world, such as the web.
+    pub open_world: Option<bool>,
+}
+
+/// A tool as an upstream offers it, before anything is checked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OfferedTool {
+    /// Its name at the upstream.
+    pub name: String,
+    /// For people.
+    pub title: Option<String>,
+    /// What it does.
+    pub description: String,
+    /// JSON Schema of the arguments.
+    pub input_schema: JsonObject,
+    /// JSON Schema of the result.
+    pub output_schema: Option<JsonObject>,
+    /// Its claims.
+    pub annotations: Annotations,
+}
+
+/// Why an offered tool is left out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// Its name cannot be a path.
+    #[error("tool name {0:?} is empty, longer than {NAME_CHARS_MAX} characters or holds characters that no path can hold")]
+    Name(String),
+    /// A schema is too large.
+    #[error("schema of `{name}` has {bytes} bytes, allowed are {SCHEMA_BYTES_MAX}")]
+    Schema {
+        /// The tool.
+        name: String,
+        /// Size of the schema as JSON.
+        bytes: usize,
+    },
+}
+
+/// A tool in the catalog.
+#[derive(Debug)]
+pub struct Tool {
+    /// Where code finds it: `<upstream>.<name>`.
+    pub path: String,
+    /// The upstream that offers it.
+    pub upstream: Arc<str>,
+    /// Its name at the upstream.
+    pub name: String,
+    /// For people.
+    pub title: Option<String>,
+    /// What it does, at most 8 KiB.
+    pub description: String,
+    /// JSON Schema of the arguments; what calls are checked against.
+    pub input_schema: Value,
+    /// JSON Schema of the result, where the upstream gives one.
+    pub output_schema: Option<Value>,
+    /// Its claims.
+    pub annotations: Annotations,
+    /// SHA-256, in hex, over the canonical JSON (RFC 8785) of name, description and both schemas.
+    pub schema_hash: String,
+    validator: OnceLock<Option<Validator>>,
+}
+
+impl Tool {
+    /// Takes an offered tool into the catalog, or says why not.
+    pub(super) fn admit(upstream: &Arc<str>, offered: OfferedTool) -> Result<Self, Unfit> {
+        if !is_path(&offered.name) {
+            return Err(Unfit::Name(offered.name.chars().take(80).collect()));
+        }
+        let input_schema = Value::Object(offered.input_schema);
+        let output_schema = offered.output_schema.map(Value::Object);
+        for schema in std::iter::once(&input_schema).chain(&output_schema) {
+            let bytes = json_bytes(schema);
+            if bytes > SCHEMA_BYTES_MAX {
+                return Err(Unfit::Schema { name: offered.name, bytes });
+            }
+        }
+        let schema_hash = hash(&serde_json::json!({
+            "name": offered.name, "description": offered.description, "input": input_schema, "output": output_schema,
+        }));
+        Ok(Self {
+            path: format!("{upstream}.{}", offered.name),
+            upstream: upstream.clone(),
+            title: offered.title.map(|title| cut(&title, 200).to_owned()),
+            description: cut(&offered.description, DESCRIPTION_BYTES_MAX).to_owned(),
+            name: offered.name,
+            input_schema,
+            output_schema,
+            annotations: offered.annotations,
+            schema_hash,
+            validator: OnceLock::new(),
+        })
+    }
+
+    /// A function of the catalog itself, so that its arguments are checked like any tool's.
+    pub(super) fn own<Args: schemars::JsonSchema>(path: &str) -> Self {
+        Self {
+            path: path.to_owned(),
+            upstream: Arc::from("catalog"),
+            name: path.to_owned(),
+            title: None,
+            description: String::new(),
+            input_schema: schemars::schema_for!(Args).to_value(),
+            output_schema: None,
+            annotations: Annotations { read_only: Some(true), ..Annotations::default() },
+            schema_hash: String::new(),
+            validator: OnceLock::new(),
+        }
+    }
+
+    /// The compiled input schema; none when it does not compile, for then only the upstream can judge the arguments.
+    pub(super) fn validator(&self) -> Option<&Validator> {
+        self.validator
+            .get_or_init(|| {
+                // The schema is the upstream's text: it fetches nothing, and a pattern cannot run for long.
+                jsonschema::options()
+                    .offline()
+                    .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(10_000))
+                    .build(&self.input_schema)
+                    .inspect_err(|error| {
+                        let reason = cut(&error.to_string(), 300).to_owned();
+                        tracing::warn!(tool = %self.path, %reason, "input schema of `{}` does not compile, arguments are not checked", self.path);
+                    })
+                    .ok()
+            })
+            .as_ref()
+    }
+}
+
+/// The head of a text, at most `bytes_max` long, cut between characters.
+pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
+    &text[..text.floor_char_boundary(bytes_max)]
+}
+
+/// Whether a tool's own name can stand in a path: dots split it into segments, none may be empty.
+fn is_path(name: &str) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '@' | '$' | '+' | ' ');
+    name.chars().count() <= NAME_CHARS_MAX
+        && name.chars().all(allowed)
+        && name.split('.').all(|segment| !segment.is_empty() && segment.trim() == segment)
+}
+
+fn json_bytes(value: &Value) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail, and a `Value` always serialises; were it otherwise the tool is refused as too large.
+    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
+}
+
+fn hash(value: &Value) -> String {
+    let canonical = serde_json_canonicalizer::to_vec(value).expect("a JSON value with string keys is canonicalisable");
+    Sha256::digest(&canonical).iter().map(|byte| format!("{byte:02x}")).collect()
+}

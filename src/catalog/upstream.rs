@@ -1,0 +1,145 @@
+//! What every kind of upstream can do, and how it fails. A kind knows nothing of the catalog, of limits or of restarts.
+
+use futures::future::BoxFuture;
+
+use super::tool::{OfferedTool, Tool};
+use crate::model::{JsonObject, RawJson};
+
+/// One kind of outside service, configured and not yet reached.
+pub(super) trait Upstream: Send + Sync + 'static {
+    /// `mcp`, as in the configuration.
+    fn kind(&self) -> &'static str;
+
+    /// Reaches it. Bounded by the caller; dropped, it leaves nothing behind.
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>>;
+}
+
+/// An upstream that was reached.
+pub(super) trait Connection: Send + Sync + 'static {
+    /// Asks for all its tools, bounded in number and size.
+    fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>>;
+
+    /// Performs one call. Dropped before its end, the upstream is told to stop.
+    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>>;
+
+    /// Whether a call can be sent at all.
+    fn is_open(&self) -> bool;
+
+    /// Waits for the next thing that changes what the catalog knows.
+    fn event(&self) -> BoxFuture<'_, ConnectionEvent>;
+
+    /// Ends it and everything that was started for it, within a few seconds.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What an upstream offers.
+#[derive(Debug, Default)]
+pub(super) struct Offer {
+    /// In the upstream's order.
+    pub(super) tools: Vec<OfferedTool>,
+    /// What was left out, if anything.
+    pub(super) note: Option<String>,
+}
+
+/// What happened to a connection.
+#[derive(Debug)]
+pub(super) enum ConnectionEvent {
+    /// The tools may be others now.
+    ListChanged,
+    /// It is gone, and why.
+    Closed(String),
+}
+
+/// Why an upstream could not be reached or listed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct ConnectError {
+    /// What failed; names the command or the address.
+    pub(super) message: String,
+    /// The way out.
+    pub(super) hint: Option<String>,
+}
+
+impl ConnectError {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// A call that an upstream did not answer with a result; what code sees as `ToolCallError`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct UpstreamError {
+    /// Which failure.
+    pub code: UpstreamErrorCode,
+    /// Path of the tool.
+    pub tool: String,
+    /// HTTP status, where the upstream gave one.
+    pub status: Option<u16>,
+    /// Whether the same call may succeed later and does no harm if the first one had an effect.
+    pub retryable: bool,
+    /// What happened, at most 4 KiB; free of configured secrets.
+    pub message: String,
+}
+
+/// Which failure of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamErrorCode {
+    /// The upstream is not connected; nothing was sent.
+    Unavailable,
+    /// Too many calls wait for the upstream already; nothing was sent.
+    Busy,
+    /// No answer in time.
+    Timeout,
+    /// The connection broke after the call was sent.
+    Lost,
+    /// The tool ran and reported an error.
+    ToolFailed,
+    /// The upstream refused the call or could not understand it.
+    Refused,
+    /// The upstream asked for a person's or a model's input, which is not offered to it.
+    InputRequired,
+    /// The answer is larger than is accepted.
+    AnswerTooLarge,
+    /// The answer is not what the protocol allows.
+    BadAnswer,
+}
+
+impl UpstreamErrorCode {
+    /// The name in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "upstream_unavailable",
+            Self::Busy => "upstream_busy",
+            Self::Timeout => "upstream_timeout",
+            Self::Lost => "upstream_lost",
+            Self::ToolFailed => "tool_failed",
+            Self::Refused => "upstream_refused",
+            Self::InputRequired => "input_required",
+            Self::AnswerTooLarge => "answer_too_large",
+            Self::BadAnswer => "bad_answer",
+        }
+    }
+}
+
+impl UpstreamError {
+    /// A failure that a retry does not heal.
+    pub(super) fn new(code: UpstreamErrorCode, tool: &Tool, message: impl Into<String>) -> Self {
+        Self { code, tool: tool.path.clone(), status: None, retryable: false, message: message.into() }
+    }
+
+    pub(super) fn retryable(mut self, retryable: bool) -> Self {
+        self.retryable = retryable;
+        self
+    }
+
+    pub(super) fn status(mut self, status: Option<u16>) -> Self {
+        self.status = status;
+        self
+    }
+}

@@ -1,0 +1,171 @@
+//! Speaks to a server's owner interface, `/v1`, over HTTP on this machine.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::Failure;
+use crate::base::instance::Instance;
+
+/// How long the server may take to answer a question that waits for nothing.
+const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long a question about a task waits for its end on the server's side, in milliseconds; then it is asked again.
+const WAIT_MS: u64 = 10_000;
+/// A result's JSON is read in pieces of so many bytes, where it is too large for one answer.
+const PAGE_BYTES: u64 = 1024 * 1024;
+/// The largest answer that is read, in bytes: a page of 200 tasks with their whole source and logs.
+const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// A server and the right to ask it.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: String,
+}
+
+impl Client {
+    /// Does not connect yet. Only a loopback address is taken: the token must not leave this machine.
+    pub(super) fn new(instance: &Instance) -> Result<Self, Failure> {
+        let base = Url::parse(&instance.url).ok().filter(is_loopback);
+        let base = base.ok_or_else(|| Failure::other(format!("`{}` is not an address on this machine", instance.url)))?;
+        let http = http_client()?;
+        Ok(Self { http, base, token: instance.token.clone() })
+    }
+
+    /// How the server is. Needs no right.
+    pub(super) async fn health(&self) -> Result<Value, Failure> {
+        self.ask(self.http.get(self.url(&["healthz"], &[]))).await
+    }
+
+    /// Records a task and gives its id; does not wait.
+    pub(super) async fn submit(&self, mut request: Value) -> Result<String, Failure> {
+        request["waitForResult"] = false.into();
+        let answer = self.ask(self.http.post(self.url(&["v1", "tasks"], &[])).json(&request)).await?;
+        let id = answer["taskId"].as_str();
+        id.map(str::to_owned).ok_or_else(|| Failure::other("the server answered without a task id"))
+    }
+
+    /// The record of a task, after at most [`WAIT_MS`] if `wait` and it has not ended.
+    pub(super) async fn task(&self, id: &str, wait: bool) -> Result<Value, Failure> {
+        let wait_ms = if wait { WAIT_MS } else { 0 };
+        let url = self.url(&["v1", "tasks", id], &[("waitMs", &wait_ms.to_string())]);
+        self.ask(self.http.get(url)).await
+    }
+
+    /// The result of a completed task, whole, however large.
+    pub(super) async fn result(&self, id: &str) -> Result<Value, Failure> {
+        let mut text = String::new();
+        let mut offset = 0;
+        loop {
+            let query = [("resultOffset", offset.to_string()), ("resultLimit", PAGE_BYTES.to_string())];
+            let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+            let answer = self.ask(self.http.get(self.url(&["v1", "tasks", id], &query))).await?;
+            let page = &answer["resultPage"];
+            text.push_str(page["text"].as_str().unwrap_or_default());
+            match page["nextOffset"].as_u64() {
+                Some(next) if next > offset => offset = next,
+                _ => break,
+            }
+        }
+        serde_json::from_str(&text).map_err(|error| Failure::other(format!("the result of `{id}` is not JSON: {error}")))
+    }
+
+    /// A task's history, whole.
+    pub(super) async fn events(&self, id: &str) -> Result<Vec<Value>, Failure> {
+        let mut events = vec![];
+        let mut after = 0;
+        loop {
+            let query = [("after", &*after.to_string()), ("limit", "1000")];
+            let mut answer = self.ask(self.http.get(self.url(&["v1", "tasks", id, "events"], &query))).await?;
+            let page = answer["events"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            let last = page.last().and_then(|event| event["seq"].as_u64()).unwrap_or(after);
+            events.extend(page);
+            if last <= after {
+                return Ok(events);
+            }
+            after = last;
+        }
+    }
+
+    /// Ends a task.
+    pub(super) async fn cancel(&self, id: &str) -> Result<Value, Failure> {
+        self.ask(self.http.post(self.url(&["v1", "tasks", id, "cancel"], &[])).json(&json!({}))).await
+    }
+
+    /// A list: `tasks` or `tools`, with its filters.
+    pub(super) async fn list(&self, what: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
+        self.ask(self.http.get(self.url(&["v1", what], query))).await
+    }
+
+    /// One tool.
+    pub(super) async fn tool(&self, path: &str) -> Result<Value, Failure> {
+        self.ask(self.http.get(self.url(&["v1", "tools", path], &[]))).await
+    }
+
+    fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+        let mut url = self.base.clone();
+        url.path_segments_mut().expect("an http address has a path").pop_if_empty().extend(segments);
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        url
+    }
+
+    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+        let patience = ANSWER_WITHIN + Duration::from_millis(WAIT_MS);
+        let sent = request.bearer_auth(&self.token).timeout(patience).send().await;
+        let mut response = sent.map_err(|error| self.lost(&error))?;
+        let status = response.status();
+        let mut body = vec![];
+        while let Some(piece) = response.chunk().await.map_err(|error| self.lost(&error))? {
+            body.extend_from_slice(&piece);
+            if body.len() > ANSWER_BYTES_MAX {
+                return Err(Failure::other(format!(
+                    "the answer has more than {ANSWER_BYTES_MAX} bytes; ask for less with `--limit`"
+                )));
+            }
+        }
+        let answer: Value = serde_json::from_slice(&body)
+            .map_err(|_| Failure::other(format!("the server at {} answered {status} without JSON", self.base)))?;
+        // `/healthz` answers 503 with a whole body where something is broken; that is an answer too.
+        if status.is_success() || answer.get("error").is_none() {
+            return Ok(answer);
+        }
+        Err(refusal(&answer["error"]))
+    }
+
+    fn lost(&self, error: &reqwest::Error) -> Failure {
+        let what = if error.is_timeout() { "did not answer in time" } else { "does not answer" };
+        Failure::unavailable(format!("the server at {} {what}", self.base)).hint("`airlock doctor` tells more")
+    }
+}
+
+/// A client that goes straight to this machine, whatever proxies the environment names.
+pub(super) fn http_client() -> Result<reqwest::Client, Failure> {
+    // A provider that is there already does as well.
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let built = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+    built.map_err(|error| Failure::other(format!("the HTTP client cannot be made: {error}")))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    let local = match url.host() {
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        _ => false,
+    };
+    url.scheme() == "http" && local
+}
+
+fn refusal(error: &Value) -> Failure {
+    let message = error["message"].as_str().unwrap_or("the server refused without a reason");
+    let failure = match error["code"].as_str() {
+        Some("busy" | "unavailable") => Failure::unavailable(message),
+        _ => Failure::other(message),
+    };
+    match error["hint"].as_str() {
+        Some(hint) => failure.hint(hint),
+        None => failure,
+    }
+}

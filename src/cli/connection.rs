@@ -1,0 +1,108 @@
+//! Finds the server of this database, or starts one in this process for as long as a command takes.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{Application, Failure, client::Client, screen::Spinner};
+use crate::{
+    base::instance::Instance,
+    config::{Config, Flag},
+};
+
+/// How long a fresh server's upstreams may take before a command goes on without them.
+const UPSTREAMS_WITHIN: Duration = Duration::from_secs(30);
+/// Between two looks at the upstreams.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// A server to ask.
+pub(super) struct Connection {
+    pub(super) client: Client,
+    /// The server, if it runs in this process.
+    own: Option<OwnServer>,
+}
+
+struct OwnServer {
+    stop: CancellationToken,
+    serving: JoinHandle<Result<(), Failure>>,
+}
+
+impl Connection {
+    /// The running server if it answers, else one of our own whose upstreams have settled.
+    pub(super) async fn open(config: &Config, application: &Arc<dyn Application>) -> Result<Self, Failure> {
+        if let Some(running) = Self::running(config).await? {
+            return Ok(running);
+        }
+        let spinner = Spinner::start("starting");
+        let connection = Self::start(config, application).await?;
+        spinner.say("connecting to upstreams");
+        connection.settle().await?;
+        Ok(connection)
+    }
+
+    /// The server that runs on this database, if it answers.
+    pub(super) async fn running(config: &Config) -> Result<Option<Self>, Failure> {
+        let path = Instance::path(&config.store.path);
+        let found = Instance::find(&config.store.path)
+            .map_err(|error| Failure::other(format!("`{}` cannot be used: {error}", path.display())).hint("remove it"))?;
+        let Some(instance) = found else { return Ok(None) };
+        let client = Client::new(&instance)?;
+        Ok(client.health().await.is_ok().then_some(Self { client, own: None }))
+    }
+
+    /// A server in this process, on a free port.
+    pub(super) async fn start(config: &Config, application: &Arc<dyn Application>) -> Result<Self, Failure> {
+        let mut config = config.clone();
+        config.server.listen = ([127, 0, 0, 1], 0).into();
+        let listener = listen(&config).await?;
+        let (ready, is_ready) = oneshot::channel();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(application.serve(config, listener, ready, stop.clone()));
+        match is_ready.await {
+            Ok(instance) => Ok(Self { client: Client::new(&instance)?, own: Some(OwnServer { stop, serving }) }),
+            Err(_) => Err(ended(serving).await.err().unwrap_or_else(|| Failure::other("the server stopped before it answered"))),
+        }
+    }
+
+    /// Waits until no upstream is connecting any more, within bounds.
+    async fn settle(&self) -> Result<(), Failure> {
+        let until = Instant::now() + UPSTREAMS_WITHIN;
+        while Instant::now() < until {
+            let health = self.client.health().await?;
+            let mut upstreams = health["upstreams"].as_array().into_iter().flatten();
+            if !upstreams.any(|upstream| upstream["status"] == "connecting") {
+                break;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+        Ok(())
+    }
+
+    /// Whether the server runs in this process.
+    pub(super) fn is_own(&self) -> bool {
+        self.own.is_some()
+    }
+
+    /// Stops the server if it is ours, and waits until it has closed its record.
+    pub(super) async fn close(self) -> Result<(), Failure> {
+        let Some(own) = self.own else { return Ok(()) };
+        own.stop.cancel();
+        ended(own.serving).await
+    }
+}
+
+async fn ended(serving: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
+    serving.await.unwrap_or_else(|_| Err(Failure::other("the server stopped on an internal error; its log says more")))
+}
+
+/// Takes the address of the configuration.
+pub(super) async fn listen(config: &Config) -> Result<TcpListener, Failure> {
+    let address = config.server.listen;
+    TcpListener::bind(address).await.map_err(|error| Failure::listen(address, &error, &config.store.path))
+}
+
+/// The flag of `serve`.
+pub(super) fn listen_flag(value: &str) -> Flag {
+    Flag { name: "--listen", key: "server.listen", value: value.to_owned() }
+}

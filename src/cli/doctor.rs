@@ -1,0 +1,178 @@
+//! `airlock doctor`: is the set-up whole, and if not, what to do.
+
+use std::{path::Path, process::ExitCode, sync::Arc};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::{
+    Application, Command, Failure, Output,
+    connection::Connection,
+    screen::{self, dim, heading, print, print_json},
+};
+use crate::{
+    base::instance::Instance,
+    config::{Config, Environment, ProcessEnvironment, Transport},
+};
+
+/// How one thing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Verdict {
+    Ok,
+    Warning,
+    Broken,
+}
+
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+struct Check {
+    id: String,
+    status: Verdict,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
+impl Check {
+    fn new(id: impl Into<String>, status: Verdict, message: impl Into<String>) -> Self {
+        Self { id: id.into(), status, message: message.into(), hint: None }
+    }
+
+    fn broken(id: impl Into<String>, failure: &Failure) -> Self {
+        Self { id: id.into(), status: Verdict::Broken, message: failure.message.clone(), hint: failure.hint.clone() }
+    }
+}
+
+/// Looks at everything; exits with 1 if something is broken.
+pub(super) async fn perform(output: Output, config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
+    let mut checks = vec![
+        Check::new("version", Verdict::Ok, format!("airlock {}", env!("CARGO_PKG_VERSION"))),
+        configuration(&config),
+        engine(),
+    ];
+    checks.extend(commands(&config));
+    match ask(&config, application).await {
+        Ok(answered) => checks.extend(answered),
+        Err(failure) => checks.push(Check::broken("server", &failure)),
+    }
+    report(output, &checks)
+}
+
+/// The report where there is no configuration to look further with.
+pub(super) fn broken_configuration(command: &Command, failure: &Failure) -> Result<ExitCode, Failure> {
+    let Command::Doctor(output) = command else { return Err(failure.clone()) };
+    report(*output, &[Check::broken("configuration", failure)])
+}
+
+fn configuration(config: &Config) -> Check {
+    let file = config.file.as_ref().map_or_else(|| "no file, built-in values".into(), |file| file.display().to_string());
+    let count = config.upstreams.len();
+    Check::new("configuration", Verdict::Ok, format!("{file}; {count} upstream{}", if count == 1 { "" } else { "s" }))
+}
+
+fn engine() -> Check {
+    if cfg!(feature = "v8") {
+        Check::new("engine", Verdict::Ok, "V8 is built in")
+    } else {
+        let mut check = Check::new("engine", Verdict::Broken, "this build has no JavaScript engine: `execute` cannot run code");
+        check.hint = Some("build with the default features: `cargo build --release`".into());
+        check
+    }
+}
+
+/// The programs of the upstreams: missing ones are no reason not to start, but no tools will come from them.
+fn commands(config: &Config) -> Vec<Check> {
+    let path = ProcessEnvironment.variables().remove("PATH").unwrap_or_default();
+    let missing = config.upstreams.iter().filter_map(|upstream| {
+        let Transport::Stdio { command, .. } = &upstream.transport else { return None };
+        let found = match command.contains('/') {
+            true => Path::new(command).is_file(),
+            false => std::env::split_paths(&path).any(|folder| folder.join(command).is_file()),
+        };
+        let mut check = Check::new(
+            format!("upstreams.{}.command", upstream.name),
+            Verdict::Broken,
+            format!("the program `{command}` was not found"),
+        );
+        check.hint = Some("install it, or write its whole path in `command`".into());
+        (!found).then_some(check)
+    });
+    missing.collect()
+}
+
+/// What the server says: the one that runs, else one started for the purpose.
+async fn ask(config: &Config, application: &Arc<dyn Application>) -> Result<Vec<Check>, Failure> {
+    let connection = Connection::open(config, application).await?;
+    let health = connection.client.health().await;
+    let instance = match connection.is_own() {
+        true => "no server runs on this database; one was started to look".into(),
+        false => match Instance::find(&config.store.path) {
+            Ok(Some(Instance { pid, url, version, .. })) => format!("airlock {version} runs at {url} (process {pid})"),
+            _ => "a server runs".into(),
+        },
+    };
+    connection.close().await?;
+    let health = health?;
+    let mut checks =
+        vec![Check::new("server", Verdict::Ok, instance), part("sandbox", &health["sandbox"]), part("store", &health["store"])];
+    checks.extend(health["upstreams"].as_array().into_iter().flatten().map(|upstream| {
+        let name = upstream["name"].as_str().unwrap_or("?");
+        part(&format!("upstreams.{name}"), upstream)
+    }));
+    Ok(checks)
+}
+
+/// A part of the server's health: `status`, what else it says, and `message` where something is wrong.
+fn part(id: &str, health: &Value) -> Check {
+    let status = health["status"].as_str().or(health.as_str()).unwrap_or("unknown");
+    let verdict = match status {
+        "ok" | "ready" => Verdict::Ok,
+        "connecting" | "degraded" | "starting" => Verdict::Warning,
+        _ => Verdict::Broken,
+    };
+    let shown = |key: &str, value: &Value| !matches!(key, "status" | "name" | "message" | "hint") && !value.is_null();
+    let details = health.as_object().into_iter().flatten().filter(|(key, value)| shown(key, value));
+    let mut words = vec![status.to_owned()];
+    words.extend(details.map(|(key, value)| format!("{key} {}", said(value))));
+    words.extend(health["message"].as_str().map(str::to_owned));
+    let mut check = Check::new(id, verdict, words.join(", "));
+    check.hint = health["hint"].as_str().map(str::to_owned);
+    check
+}
+
+/// A value in words: texts without quotes, lists and tables without brackets.
+fn said(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Array(items) => items.iter().map(said).collect::<Vec<_>>().join("; "),
+        Value::Object(table) => table.iter().map(|(key, value)| format!("{key} {}", said(value))).collect::<Vec<_>>().join(", "),
+        other => other.to_string(),
+    }
+}
+
+fn report(output: Output, checks: &[Check]) -> Result<ExitCode, Failure> {
+    let worst = [Verdict::Broken, Verdict::Warning].into_iter().find(|verdict| checks.iter().any(|check| check.status == *verdict));
+    let worst = worst.unwrap_or(Verdict::Ok);
+    if output.json {
+        print_json(&json!({ "status": worst, "version": env!("CARGO_PKG_VERSION"), "checks": checks }))?;
+    } else {
+        for check in checks {
+            let (sign, word) = match check.status {
+                Verdict::Ok => ("✓", "ok"),
+                Verdict::Warning => ("!", "warning"),
+                Verdict::Broken => ("✗", "broken"),
+            };
+            print(format!(
+                "{} {} {}",
+                screen::in_colour_of(word, sign),
+                heading(format!("{:<24}", check.id)),
+                screen::plain(&check.message)
+            ))?;
+            if let Some(hint) = &check.hint {
+                print(format!("  {}", dim(screen::plain(hint))))?;
+            }
+        }
+    }
+    Ok(if worst == Verdict::Broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}

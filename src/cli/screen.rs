@@ -1,0 +1,156 @@
+//! What a person sees: colours where the terminal has them, a spinner while waiting, tables that fit.
+
+use std::{fmt, io::Write, time::Duration};
+
+use console::{Style, StyledObject, Term, style};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde_json::Value;
+
+use super::Failure;
+
+/// Between two pictures of the spinner.
+const TICK: Duration = Duration::from_millis(100);
+/// Width of a page that is not a terminal, in columns.
+const WIDTH: usize = 120;
+
+/// Writes text to standard output, with a line end. A reader that has gone away (`| head`) is no failure.
+pub(super) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    match writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(Failure::other(format!("standard output cannot be written: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes JSON to standard output, indented.
+pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
+    print(pretty(value))
+}
+
+/// Where something is told: with the answer on standard output, or beside it on standard error.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Side {
+    Answer,
+    Beside,
+}
+
+impl Side {
+    /// Tells one line, or several.
+    pub(super) fn tell(self, text: impl AsRef<str>) -> Result<(), Failure> {
+        match self {
+            Self::Answer => print(text),
+            Self::Beside => {
+                note(text);
+                Ok(())
+            }
+        }
+    }
+
+    /// Text in a colour that this side can show.
+    pub(super) fn paint(self, look: Style, text: impl fmt::Display) -> String {
+        let look = match self {
+            Self::Answer => look.for_stdout(),
+            Self::Beside => look.for_stderr(),
+        };
+        look.apply_to(text).to_string()
+    }
+}
+
+/// Writes a line to standard error.
+pub(super) fn note(text: impl AsRef<str>) {
+    // Where standard error is gone there is nobody to tell.
+    writeln!(std::io::stderr().lock(), "{}", text.as_ref()).ok();
+}
+
+/// JSON as people read it.
+pub(super) fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).expect("a JSON value can be written as JSON")
+}
+
+/// The object with an `id` before everything else, taken from one of its own keys: every object that is printed has one.
+pub(super) fn with_id(object: Value, key: &str) -> Value {
+    let id = object[key].clone();
+    match object {
+        Value::Object(rest) => std::iter::once(("id".to_owned(), id)).chain(rest).collect(),
+        other => other,
+    }
+}
+
+/// A status in its colour.
+pub(super) fn status(status: &str) -> StyledObject<String> {
+    in_colour_of(status, status)
+}
+
+/// A text in the colour of a status.
+pub(super) fn in_colour_of(status: &str, text: &str) -> StyledObject<String> {
+    let colour = match status {
+        "completed" | "ready" | "ok" => Style::new().green(),
+        "failed" | "timed_out" | "denied" | "broken" => Style::new().red(),
+        "cancelled" | "warning" | "degraded" => Style::new().yellow(),
+        _ => Style::new().cyan(),
+    };
+    colour.apply_to(text.to_owned())
+}
+
+/// Text that matters less.
+pub(super) fn dim<T>(text: T) -> StyledObject<T> {
+    style(text).dim()
+}
+
+/// What other text stands under.
+pub(super) fn heading<T>(text: T) -> StyledObject<T> {
+    style(text).bold()
+}
+
+/// Columns of the terminal, or of a page.
+pub(super) fn width() -> usize {
+    Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns.into())
+}
+
+/// Text on one line, at most so many columns, with control characters made harmless: tools and tasks name themselves.
+pub(super) fn line(text: &str, columns: usize) -> String {
+    console::truncate_str(&plain(text).split_whitespace().collect::<Vec<_>>().join(" "), columns.max(8), "…").into_owned()
+}
+
+/// Text whose control characters cannot move the cursor or colour the screen.
+pub(super) fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+/// Milliseconds as a person says them.
+pub(super) fn duration(ms: u64) -> String {
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        1000..60_000 => format!("{:.1} s", ms as f64 / 1000.0),
+        _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000),
+    }
+}
+
+/// Turns on standard error while something is awaited; nothing where that is no terminal.
+pub(super) struct Spinner(ProgressBar);
+
+impl Spinner {
+    /// Begins to turn.
+    pub(super) fn start(text: &str) -> Self {
+        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        let form =
+            ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}").expect("the template is a fixed, valid text");
+        bar.set_style(form);
+        bar.set_message(text.to_owned());
+        bar.enable_steady_tick(TICK);
+        Self(bar)
+    }
+
+    /// Says what is awaited.
+    pub(super) fn say(&self, text: &str) {
+        self.0.set_message(text.to_owned());
+    }
+}
+
+impl Drop for Spinner {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}

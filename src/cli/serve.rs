@@ -1,0 +1,63 @@
+//! `airlock serve` and `airlock mcp`.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Args;
+use tokio::sync::oneshot;
+
+use super::{Application, Failure, connection, stop};
+use crate::config::{Config, Flag};
+
+/// The flags of `serve`.
+#[derive(Debug, Args)]
+pub(super) struct ServeArgs {
+    /// Address and port; port 0 takes a free one [default: 127.0.0.1:7411]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+}
+
+impl ServeArgs {
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        self.listen.iter().map(|value| connection::listen_flag(value)).collect()
+    }
+}
+
+/// Serves until a signal.
+pub(super) async fn http(config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
+    let stop = stop::on_signal()?;
+    greet(&config);
+    let listener = connection::listen(&config).await?;
+    let (ready, is_ready) = oneshot::channel();
+    let serving = application.serve(config, listener, ready, stop);
+    let tell = async {
+        if let Ok(instance) = is_ready.await {
+            tracing::info!(url = %instance.url, pid = instance.pid, "ready: MCP clients connect to {}/mcp", instance.url);
+        }
+    };
+    let (served, ()) = tokio::join!(serving, tell);
+    served.map(|()| {
+        tracing::info!("stopped");
+        ExitCode::SUCCESS
+    })
+}
+
+/// Serves one client until it closes the input, or until a signal.
+pub(super) async fn stdio(config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
+    let stop = stop::on_signal()?;
+    greet(&config);
+    application.stdio(config, stop).await.map(|()| ExitCode::SUCCESS)
+}
+
+fn greet(config: &Config) {
+    let file = config.file.as_ref().map_or_else(|| "none".into(), |file| file.display().to_string());
+    let database = config.store.path.display();
+    let upstreams = config.upstreams.len();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        config = %file,
+        database = %database,
+        upstreams,
+        "airlock {} starts with configuration {file}, database {database}, {upstreams} upstreams",
+        env!("CARGO_PKG_VERSION"),
+    );
+}

@@ -1,0 +1,214 @@
+//! `airlock tasks`: the record, by hand.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::{Args, Subcommand};
+use serde_json::{Map, Value};
+
+use super::{
+    Application, Failure,
+    client::Client,
+    connection::Connection,
+    run,
+    screen::{self, Side, dim, heading, note, print, print_json, with_id},
+};
+use crate::{config::Config, model::TaskStatus};
+
+/// Columns that a list keeps for id, status, age and duration.
+const LIST_COLUMNS: usize = 84;
+
+/// What to do with tasks.
+#[derive(Debug, Subcommand)]
+pub(super) enum TasksCommand {
+    /// List tasks, newest first
+    List(ListArgs),
+    /// Show one task: its record, its history, its result
+    Get(OneArgs),
+    /// End a task; one that has ended stays as it is
+    Cancel(OneArgs),
+}
+
+/// Which tasks.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only tasks of this status: queued, running, awaiting_approval, completed, failed, timed_out, denied, cancelled
+    #[arg(long, value_parser = status)]
+    status: Option<TaskStatus>,
+    /// Only tasks of this session
+    #[arg(long, value_name = "NAME")]
+    session: Option<String>,
+    /// Only tasks whose metadata has this key with this value (JSON, else a text); several must all hold
+    #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
+    metadata: Vec<(String, Value)>,
+    /// How many, 1 to 200
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    limit: u32,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which task.
+#[derive(Debug, Args)]
+pub(super) struct OneArgs {
+    /// The task's id
+    id: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+pub(super) async fn perform(
+    command: TasksCommand,
+    config: Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
+    let connection = Connection::open(&config, application).await?;
+    let done = match command {
+        TasksCommand::List(args) => list(&connection.client, args).await,
+        TasksCommand::Get(args) => get(&connection.client, args).await,
+        TasksCommand::Cancel(args) => cancel(&connection.client, args).await,
+    };
+    connection.close().await?;
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
+    let limit = args.limit.to_string();
+    let metadata = Value::Object(args.metadata.into_iter().collect::<Map<_, _>>()).to_string();
+    let mut query = vec![("limit", limit.as_str())];
+    query.extend(args.status.map(|status| ("status", status.as_str())));
+    query.extend(args.session.as_deref().map(|session| ("sessionId", session)));
+    query.extend(args.cursor.as_deref().map(|cursor| ("cursor", cursor)));
+    query.extend((metadata != "{}").then_some(("metadata", metadata.as_str())));
+    let mut answer = client.list("tasks", &query).await?;
+    let tasks = answer["tasks"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let next = answer["nextCursor"].as_str();
+    if args.json {
+        print_json(&tasks.into_iter().map(|task| with_id(task, "taskId")).collect())?;
+    } else if tasks.is_empty() {
+        note("no tasks");
+    } else {
+        print(heading(format!("{:<41} {:<17} {:<11} {:<11} {}", "ID", "STATUS", "CREATED", "TOOK", "ERROR")).to_string())?;
+        tasks.iter().try_for_each(|task| print(row(task)))?;
+    }
+    if let Some(cursor) = next {
+        note(dim(format!("more: --cursor {cursor}")).for_stderr().to_string());
+    }
+    Ok(())
+}
+
+fn row(task: &Value) -> String {
+    let text = |key: &str| task[key].as_str().unwrap_or_default();
+    let took = task["usage"]["wallMs"].as_u64().filter(|_| !task["completedAt"].is_null()).map(screen::duration);
+    let error = task["error"]["message"].as_str().unwrap_or_default();
+    // A colour code has no width, so the padding comes after it.
+    let pad = " ".repeat(17usize.saturating_sub(text("status").len()));
+    format!(
+        "{:<41} {}{pad} {:<11} {:<11} {}",
+        text("taskId"),
+        screen::status(text("status")),
+        age(text("createdAt")),
+        took.unwrap_or_default(),
+        dim(screen::line(error, screen::width().saturating_sub(LIST_COLUMNS))),
+    )
+}
+
+/// How long ago, in its largest unit.
+fn age(moment: &str) -> String {
+    let Ok(moment) = moment.parse::<jiff::Timestamp>() else { return String::new() };
+    let seconds = (jiff::Timestamp::now().as_second() - moment.as_second()).max(0);
+    match seconds {
+        0..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..86_400 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
+async fn get(client: &Client, args: OneArgs) -> Result<(), Failure> {
+    let task = client.task(&args.id, false).await?;
+    let mut task = run::whole(client, &args.id, task).await?;
+    task["events"] = client.events(&args.id).await?.into();
+    if args.json {
+        return print_json(&with_id(task, "taskId"));
+    }
+    record(&task)?;
+    print(format!("\n{}", heading("history")))?;
+    for event in task["events"].as_array().into_iter().flatten() {
+        print(history(event))?;
+    }
+    print(format!("\n{}\n{}", heading("code"), screen::plain(task["code"].as_str().unwrap_or_default().trim_end())))?;
+    if task["logs"]["lines"].as_array().is_some_and(|lines| !lines.is_empty()) {
+        print(format!("\n{}", heading("console")))?;
+        run::logs(&task, Side::Answer)?;
+    }
+    if task["status"] == "completed" {
+        print(format!("\n{}\n{}", heading("result"), screen::pretty(&task["result"])))?;
+    }
+    if task["error"].is_object() {
+        print(format!("\n{}", heading("error")))?;
+        run::error(&task, Side::Answer)?;
+    }
+    Ok(())
+}
+
+fn record(task: &Value) -> Result<(), Failure> {
+    let status = task["status"].as_str().unwrap_or("unknown");
+    print(format!("{} {}", heading(task["taskId"].as_str().unwrap_or_default()), screen::status(status)))?;
+    let plain = ["exitCode", "runtimeId", "createdAt", "startedAt", "completedAt", "sessionId", "clientId", "metadata"];
+    for key in plain {
+        match &task[key] {
+            Value::Null => {}
+            Value::String(text) => print(format!("{key:<13} {}", screen::plain(text)))?,
+            other => print(format!("{key:<13} {other}"))?,
+        }
+    }
+    let usage = &task["usage"];
+    let ms = |key: &str| screen::duration(usage[key].as_u64().unwrap_or(0));
+    let heap = usage["heapPeakBytes"].as_u64().unwrap_or(0) as f64 / (1024.0 * 1024.0);
+    let calls = usage["toolCalls"].as_u64().unwrap_or(0);
+    let text = format!(
+        "{} (CPU {}, tools {}, queue {}), {calls} tool calls, heap {heap:.1} MiB",
+        ms("wallMs"),
+        ms("cpuMs"),
+        ms("toolWaitMs"),
+        ms("queueMs"),
+    );
+    print(format!("{:<13} {text}", "usage"))
+}
+
+fn history(event: &Value) -> String {
+    let at = event["at"].as_str().unwrap_or_default();
+    let time = at.split_once('T').map_or(at, |(_, time)| time.get(..12).unwrap_or(time));
+    let details = match &event["data"] {
+        Value::Object(data) if data.is_empty() => String::new(),
+        Value::Null => String::new(),
+        data => screen::line(&data.to_string(), screen::width().saturating_sub(44)),
+    };
+    format!("{:>4} {} {:<22} {}", event["seq"], dim(time), event["type"].as_str().unwrap_or_default(), dim(details))
+}
+
+async fn cancel(client: &Client, args: OneArgs) -> Result<(), Failure> {
+    let task = client.cancel(&args.id).await?;
+    if args.json {
+        return print_json(&with_id(task, "taskId"));
+    }
+    print(format!("{} {}", args.id, screen::status(task["status"].as_str().unwrap_or("unknown"))))
+}
+
+fn status(text: &str) -> Result<TaskStatus, String> {
+    TaskStatus::parse(text).ok_or_else(|| {
+        let names: Vec<_> = TaskStatus::ALL.iter().map(|status| status.as_str()).collect();
+        format!("allowed: {}", names.join(", "))
+    })
+}
+
+fn pair(text: &str) -> Result<(String, Value), String> {
+    let (key, value) = text.split_once('=').ok_or("expected KEY=VALUE")?;
+    Ok((key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| value.into())))
+}

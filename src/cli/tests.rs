@@ -1,0 +1,68 @@
+//! Tests of the command line that need no server.
+
+use clap::{CommandFactory, Parser};
+
+use super::*;
+use crate::cli::screen;
+
+#[test]
+fn the_grammar_is_sound() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn the_fixed_forms_are_understood() {
+    for line in [
+        "airlock serve --listen 127.0.0.1:0 --config a.toml",
+        "airlock --config a.toml mcp",
+        "airlock run - --json --timeout-ms 5",
+        "airlock tasks list --status running --metadata a=1 --metadata b=x --json",
+        "airlock tasks get task_1 --json",
+        "airlock tasks cancel task_1",
+        "airlock tools list --namespace everything",
+        "airlock tools search add numbers --json",
+        "airlock tools describe everything.get-sum",
+        "airlock doctor --json",
+        "airlock config",
+        "airlock config check --json",
+    ] {
+        if let Err(error) = Cli::try_parse_from(line.split(' ')) {
+            panic!("{line}: {error}");
+        }
+    }
+}
+
+#[test]
+fn a_status_that_does_not_exist_is_refused_with_those_that_do() {
+    let error = Cli::try_parse_from(["airlock", "tasks", "list", "--status", "done"]).unwrap_err().to_string();
+    assert!(error.contains("allowed: queued, running, awaiting_approval, completed"), "{error}");
+}
+
+#[test]
+fn a_port_in_use_is_named_with_the_way_out() {
+    let error = std::io::Error::from(std::io::ErrorKind::AddrInUse);
+    let failure = Failure::listen(([127, 0, 0, 1], 7411).into(), &error, std::path::Path::new("/nowhere/a.db"));
+    assert_eq!(failure.exit, Exit::Unavailable);
+    assert!(failure.message.starts_with("port 7411 on 127.0.0.1 is in use by another program"), "{failure}");
+    assert!(failure.hint.unwrap().contains("--listen 127.0.0.1:PORT"));
+}
+
+#[test]
+fn a_token_goes_nowhere_but_to_this_machine() {
+    for url in ["http://example.com:7411", "https://127.0.0.1:7411", "http://localhost:7411", "ftp://127.0.0.1", "nonsense"] {
+        let instance = Instance { pid: 1, url: url.into(), token: "t".into(), version: "1".into() };
+        assert!(client::Client::new(&instance).is_err(), "{url}");
+    }
+}
+
+#[test]
+fn text_from_outside_cannot_move_the_cursor() {
+    assert_eq!(screen::plain("a\u{1b}[2Jb\r\nc\u{7f}\u{9b}"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}\u{fffd}");
+    assert_eq!(screen::line("one\n\u{1b}two   three", 80), "one \u{fffd}two three");
+}
+
+#[test]
+fn durations_read_well() {
+    let shown = [0, 999, 1000, 61_500].map(screen::duration);
+    assert_eq!(shown, ["0 ms", "999 ms", "1.0 s", "1 min 1 s"]);
+}

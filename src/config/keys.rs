@@ -1,0 +1,285 @@
+//! Every key of the configuration: its name, meaning, unit, default and range. The checks, the names of the environment
+//! variables and `docs/configuration.md` are all made from here; nothing else names a key.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Keys {
+    /// Where the server listens and whom it answers.
+    pub server: ServerKeys,
+    /// Where the record of tasks is kept.
+    pub store: StoreKeys,
+    /// What one task, one workspace and the whole server may use. Every queue and every loop has its number here.
+    pub limits: Limits,
+    /// How guests are kept apart, and how many workers stand ready for them.
+    pub sandbox: Sandbox,
+    /// The services whose tools guests may call, one table each. The name becomes the first segment of the tools' paths
+    /// (`tools.NAME…`): a letter or `_`, then letters, digits, `_` or `-`, at most 64 characters; not `discover`, `catalog`,
+    /// `describe` or `then`.
+    pub upstreams: BTreeMap<String, UpstreamKeys>,
+}
+
+/// Where the server listens and whom it answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct ServerKeys {
+    /// Address and port of `/mcp`, `/v1`, `/healthz` and `/metrics`. Port 0 takes a free one. Only loopback addresses: anything
+    /// further needs authentication, which this version does not have.
+    pub listen: String,
+    /// Further names under which a client may address the server in `Host`, beside the loopback names.
+    pub allowed_hosts: Vec<String>,
+    /// Origins of web pages that may speak to the server, as `https://name:port`. None unless listed; clients that send no
+    /// `Origin` are not concerned.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for ServerKeys {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:7411".into(), allowed_hosts: vec![], allowed_origins: vec![] }
+    }
+}
+
+/// Where the record of tasks is kept.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreKeys {
+    /// The database: `sqlite://PATH`. A relative path counts from the folder of the file that names it. Without this key:
+    /// `airlock/airlock.db` in the user's data folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub url: Option<String>,
+    /// What an acknowledged write survives: `normal` the death of the process, `full` also a loss of power, at the price of a
+    /// flush of the disk for each batch of writes.
+    pub synchronous: Synchronous,
+}
+
+/// What an acknowledged write survives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Synchronous {
+    /// `kill -9` of the process.
+    #[default]
+    Normal,
+    /// Also a loss of power.
+    Full,
+}
+
+/// What one task, one workspace and the whole server may use.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// How long a task's code may run when the caller does not say, in milliseconds. Time parked on an approval is not counted.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub timeout_ms: u64,
+    /// CPU time of one task, in milliseconds. It stands still while the code awaits.
+    #[schemars(range(min = 10, max = 600_000))]
+    pub cpu_ms: u64,
+    /// Heap of one task, in MiB.
+    #[schemars(range(min = 8, max = 2048))]
+    pub heap_mb: u64,
+    /// Array buffers of one task, in MiB; counted outside the heap.
+    #[schemars(range(min = 1, max = 1024))]
+    pub buffers_mb: u64,
+    /// Source of one task, in KiB.
+    #[schemars(range(min = 1, max = 256))]
+    pub code_kb: u64,
+    /// Result of one task as JSON, in MiB. What is larger fails the task.
+    #[schemars(range(min = 1, max = 64))]
+    pub result_mb: u64,
+    /// Arguments of one tool call as JSON, in KiB.
+    #[schemars(range(min = 1, max = 1024))]
+    pub tool_args_kb: u64,
+    /// Answer to one tool call as JSON, in MiB.
+    #[schemars(range(min = 1, max = 8))]
+    pub tool_result_mb: u64,
+    /// Console output kept of one task, in KiB. What is dropped is counted.
+    #[schemars(range(min = 1, max = 1024))]
+    pub log_kb: u64,
+    /// Console lines kept of one task.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub log_lines: u64,
+    /// Tool calls of one task that may wait for their turn; 256 are under way at once.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub calls_queued: u64,
+    /// Timers of one task that may be set at once.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub timers: u64,
+    /// Tasks that may wait for a worker. More are refused with "busy, retry after".
+    #[schemars(range(min = 1, max = 100_000))]
+    pub queue: u64,
+    /// How long an `execute` is held when its client shows no progress and names no `resultTimeoutMs`, in milliseconds; the task
+    /// goes on. 0 switches the cap off.
+    #[schemars(range(min = 0, max = 900_000))]
+    pub hold_ms: u64,
+    /// Requests to `/mcp` per workspace and minute; 0 switches the limit off.
+    #[schemars(range(min = 0, max = 1_000_000))]
+    pub requests_per_minute: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            timeout_ms: 300_000,
+            cpu_ms: 30_000,
+            heap_mb: 64,
+            buffers_mb: 64,
+            code_kb: 256,
+            result_mb: 64,
+            tool_args_kb: 1024,
+            tool_result_mb: 8,
+            log_kb: 64,
+            log_lines: 1000,
+            calls_queued: 10_000,
+            timers: 1000,
+            queue: 1000,
+            hold_ms: 50_000,
+            requests_per_minute: 100,
+        }
+    }
+}
+
+/// How guests are kept apart.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Sandbox {
+    /// `tenant`: a worker process serves one tenant, each task in a fresh isolate. `task`: a fresh process for each task.
+    pub isolation: Isolation,
+    /// Worker processes at the most; each runs one task at a time.
+    #[schemars(range(min = 1, max = 1024))]
+    pub workers_max: u64,
+    /// Armed workers kept ready for a tenant that has none.
+    #[schemars(range(min = 0, max = 64))]
+    pub workers_spare: u64,
+    /// Tasks after which a worker is replaced.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub tasks_per_worker: u64,
+    /// Minutes after which a worker is replaced.
+    #[schemars(range(min = 1, max = 1440))]
+    pub worker_minutes: u64,
+    /// Whether V8 may use its optimising compilers: faster loops, more of the engine exposed to hostile code.
+    pub optimize: bool,
+}
+
+impl Default for Sandbox {
+    fn default() -> Self {
+        Self {
+            isolation: Isolation::Tenant,
+            workers_max: 64,
+            workers_spare: 2,
+            tasks_per_worker: 200,
+            worker_minutes: 30,
+            optimize: true,
+        }
+    }
+}
+
+/// What a worker process is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// One tenant, many tasks, a fresh isolate each.
+    #[default]
+    Tenant,
+    /// One task.
+    Task,
+}
+
+/// One upstream as it is written. What belongs together is checked when it is read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct UpstreamKeys {
+    /// What it speaks: `mcp`. It needs `command` (a child process, over its standard input and output) or `url` (streamable HTTP).
+    pub kind: UpstreamKind,
+    /// The program to start, a name on `PATH` or a path. It is started without a shell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub command: Option<String>,
+    /// Its arguments.
+    pub args: Vec<String>,
+    /// Environment variables for it: a text, or `{ env = "NAME" }` to take the value from the server's environment.
+    pub env: BTreeMap<String, SecretSource>,
+    /// Names of variables that it gets from the server's environment as they are, where they are set.
+    pub env_pass: Vec<String>,
+    /// The address of its MCP endpoint, `https://…` or `http://…`, without a user or password in it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub url: Option<String>,
+    /// HTTP headers sent with each request: a text, or `{ env = "NAME" }`.
+    pub headers: BTreeMap<String, SecretSource>,
+    /// How Airlock identifies itself to it: `{ bearer = { env = "NAME" } }`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Auth")]
+    pub auth: Option<Auth>,
+    /// How long it may take to answer one call, in milliseconds.
+    #[schemars(range(min = 1, max = 600_000))]
+    pub call_timeout_ms: u64,
+    /// How long it may take to start and to list its tools, in milliseconds; also how long a call waits for that.
+    #[schemars(range(min = 100, max = 600_000))]
+    pub start_timeout_ms: u64,
+}
+
+impl Default for UpstreamKeys {
+    fn default() -> Self {
+        Self {
+            kind: UpstreamKind::Mcp,
+            command: None,
+            args: vec![],
+            env: BTreeMap::new(),
+            env_pass: vec![],
+            url: None,
+            headers: BTreeMap::new(),
+            auth: None,
+            call_timeout_ms: 60_000,
+            start_timeout_ms: 60_000,
+        }
+    }
+}
+
+/// What an upstream speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamKind {
+    /// The Model Context Protocol.
+    #[default]
+    Mcp,
+}
+
+/// How Airlock identifies itself to an upstream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum Auth {
+    /// `Authorization: Bearer …`.
+    Bearer(SecretSource),
+}
+
+/// Where a value comes from that may be a secret.
+#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum SecretSource {
+    /// A variable of the server's environment, which must be set.
+    Variable(Variable),
+    /// The value itself.
+    Text(String),
+}
+
+/// A variable of the server's environment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Variable {
+    /// Its name.
+    pub env: String,
+}
+
+impl std::fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Variable(variable) => write!(f, "env {}", variable.env),
+            Self::Text(_) => f.write_str("[secret]"),
+        }
+    }
+}

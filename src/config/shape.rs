@@ -1,0 +1,124 @@
+//! The form a configuration must have, as a JSON Schema made from [`super::keys`], and what can be told from it: names,
+//! variables, what a key allows, how a text becomes its value.
+
+use std::collections::BTreeMap;
+
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use super::keys::Keys;
+
+/// The schema of the whole configuration.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    schema: Value,
+}
+
+impl Shape {
+    /// The shape of [`Keys`].
+    pub fn new() -> Self {
+        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        Self { schema: settings.into_generator().into_root_schema_for::<Keys>().to_value() }
+    }
+
+    /// The JSON Schema itself.
+    pub fn schema(&self) -> &Value {
+        &self.schema
+    }
+
+    /// The shape at a path; `*` or any name stands for the name of a table's entry.
+    pub(super) fn at(&self, path: &[String]) -> Option<Self> {
+        let mut node = &self.schema;
+        for key in path {
+            node = match node.get("properties").and_then(|properties| properties.get(key)) {
+                Some(inner) => inner,
+                None => node.get("additionalProperties").filter(|inner| inner.is_object())?,
+            };
+        }
+        Some(Self { schema: node.clone() })
+    }
+
+    /// The names of its keys, in the order they are declared; none where it is not a table of fixed keys.
+    pub(super) fn keys(&self) -> Vec<String> {
+        self.schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|keys| keys.keys().cloned()).collect()
+    }
+
+    /// What the key is for.
+    pub(super) fn description(&self) -> String {
+        self.schema["description"].as_str().unwrap_or_default().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What the key allows, in words: `an integer from 1 to 600000`.
+    pub(super) fn allowed(&self) -> String {
+        let node = &self.schema;
+        let choices = choices(node);
+        if !choices.is_empty() {
+            return choices.iter().map(|choice| format!("\"{choice}\"")).collect::<Vec<_>>().join(" or ");
+        }
+        match node["type"].as_str() {
+            Some("integer") => match (node["minimum"].as_u64(), node["maximum"].as_u64()) {
+                (Some(least), Some(most)) => format!("an integer from {least} to {most}"),
+                _ => "an integer".into(),
+            },
+            Some("boolean") => "true or false".into(),
+            Some("string") => "a text".into(),
+            Some("array") => "a list of texts".into(),
+            Some("object") if node.get("properties").is_some() => {
+                let keys: Vec<_> = self.keys().iter().map(|key| format!("`{key}`")).collect();
+                format!("a table with {}", keys.join(", "))
+            }
+            Some("object") => "a table".into(),
+            _ if node.get("anyOf").is_some() => "a text, or `{ env = \"NAME\" }`".into(),
+            _ if node.get("oneOf").is_some() => "`{ bearer = { env = \"NAME\" } }`".into(),
+            _ => "something else".into(),
+        }
+    }
+
+    /// The environment variables of all keys outside of tables with free names.
+    pub(super) fn variables(&self) -> BTreeMap<String, Vec<String>> {
+        let sections = self.keys().into_iter().map(|section| vec![section]);
+        sections
+            .flat_map(|section| {
+                let keys = self.at(&section).map(|shape| shape.keys()).unwrap_or_default();
+                keys.into_iter().map(move |key| [section.clone(), vec![key]].concat())
+            })
+            .map(|path| (variable(&path), path))
+            .collect()
+    }
+
+    /// Makes a value of the key's type from a text. What does not fit stays a text, for the check to refuse.
+    pub(super) fn parse(&self, path: &[String], text: &str) -> Value {
+        let toml = || text.parse::<toml_edit::Value>().ok().map(|value| super::source::value_to_json(&value));
+        let kind = self.at(path).and_then(|shape| shape.schema["type"].as_str().map(str::to_owned));
+        match kind.as_deref() {
+            Some("integer") => text.trim().parse::<i64>().map(Value::from).ok(),
+            Some("boolean") => match text.trim() {
+                "true" | "1" => Some(true.into()),
+                "false" | "0" => Some(false.into()),
+                _ => None,
+            },
+            Some("array") if text.trim_start().starts_with('[') => toml(),
+            Some("array") => Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()),
+            Some("string") => None,
+            _ => toml(),
+        }
+        .unwrap_or_else(|| text.into())
+    }
+}
+
+impl Default for Shape {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The environment variable of a key.
+pub(super) fn variable(path: &[String]) -> String {
+    format!("AIRLOCK_{}", path.join("_").to_uppercase().replace('-', "_"))
+}
+
+fn choices(node: &Value) -> Vec<String> {
+    let listed = node["enum"].as_array().into_iter().flatten();
+    let described = node["oneOf"].as_array().into_iter().flatten().filter_map(|choice| choice.get("const"));
+    listed.chain(described).filter_map(Value::as_str).map(str::to_owned).collect()
+}

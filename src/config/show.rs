@@ -1,0 +1,52 @@
+//! The configuration in force, for a person: each key, its value, where it was written. Secrets do not leave.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{Store, check::holds_secret, error::Origin, keys::Keys, source::Layers};
+
+/// One key as it is in force.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Setting {
+    /// The key: `limits.heap_mb`.
+    pub key: String,
+    /// Its value; `"[secret]"` where it may be one.
+    pub value: Value,
+    /// Where it was written: `default`, a file and line, a variable or a flag.
+    pub origin: String,
+}
+
+pub(super) fn settings(keys: &Keys, store: &Store, layers: &Layers) -> Vec<Setting> {
+    let mut tree = serde_json::to_value(keys).expect("the keys are plain data with text keys");
+    tree["store"]["url"] = format!("sqlite://{}", store.path.display()).into();
+    let mut settings = vec![];
+    walk(&tree, &mut vec![], layers, &mut settings);
+    settings
+}
+
+fn walk(node: &Value, path: &mut Vec<String>, layers: &Layers, settings: &mut Vec<Setting>) {
+    let inner = node.as_object().filter(|table| !(table.is_empty() || holds_secret(path) && path.len() > 3));
+    if let Some(table) = inner {
+        for (key, value) in table {
+            path.push(key.clone());
+            walk(value, path, layers, settings);
+            path.pop();
+        }
+        return;
+    }
+    let empty = node.as_object().is_some_and(serde_json::Map::is_empty) || node.as_array().is_some_and(Vec::is_empty);
+    let value = if holds_secret(path) && !empty { masked(node, path) } else { node.clone() };
+    let written = layers.is_written(path);
+    let origin = if written { layers.origin(path) } else { Origin::Default };
+    settings.push(Setting { key: path.join("."), value, origin: origin.to_string() });
+}
+
+/// Addresses are shown without their query, a reference to a variable as it is; everything else is hidden.
+fn masked(value: &Value, path: &[String]) -> Value {
+    match (value, path.get(2).map(String::as_str)) {
+        (Value::String(url), Some("url")) => url.split(['?', '#']).next().unwrap_or_default().into(),
+        (Value::Array(_), Some("args")) => value.clone(),
+        (Value::Object(source), _) if source.contains_key("env") => value.clone(),
+        _ => "[secret]".into(),
+    }
+}

@@ -1,0 +1,233 @@
+//! Tests of the configuration, over maps and files in a temporary folder.
+
+use std::{collections::BTreeMap, fs, path::Path};
+
+use super::*;
+
+struct Place(tempfile::TempDir);
+
+impl Place {
+    fn with(file: &str) -> Self {
+        let place = Self(tempfile::tempdir().unwrap());
+        fs::write(place.0.path().join("airlock.toml"), file).unwrap();
+        place
+    }
+
+    fn load(&self, variables: &[(&str, &str)], flags: &[Flag]) -> Result<Config, String> {
+        let mut environment: BTreeMap<String, String> =
+            variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
+        environment.entry("HOME".into()).or_insert_with(|| self.0.path().join("home").display().to_string());
+        let sources = Sources { file: None, flags, environment: &environment, folder: self.0.path(), here: true };
+        // The folder differs from run to run; the messages under test do not.
+        Config::load(&sources).map_err(|error| error.to_string().replace(&format!("{}/", self.0.path().display()), ""))
+    }
+}
+
+fn refusal(file: &str) -> String {
+    Place::with(file).load(&[], &[]).expect_err("this must be refused")
+}
+
+#[test]
+fn without_a_file_it_listens_on_loopback_and_keeps_its_record_in_the_users_data_folder() {
+    let place = Place(tempfile::tempdir().unwrap());
+    let config = place.load(&[("HOME", "/home/me")], &[]).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:7411");
+    assert_eq!(config.store.path, Path::new("/home/me/.local/share/airlock/airlock.db"));
+    assert_eq!(config.file, None);
+    assert!(config.upstreams.is_empty());
+    assert_eq!((config.limits.timeout_ms, config.limits.heap_mb, config.limits.requests_per_minute), (300_000, 64, 100));
+    let config = place.load(&[("HOME", "/home/me"), ("XDG_DATA_HOME", "/data")], &[]).unwrap();
+    assert_eq!(config.store.path, Path::new("/data/airlock/airlock.db"));
+}
+
+#[test]
+fn the_file_yields_to_the_environment_and_that_to_a_flag() {
+    let place = Place::with("[server]\nlisten = \"127.0.0.1:1\"\n[limits]\nheap_mb = 32\ntimeout_ms = 5\n");
+    let flag = Flag { name: "--listen", key: "server.listen", value: "127.0.0.1:3".into() };
+    let variables = [("AIRLOCK_SERVER_LISTEN", "127.0.0.1:2"), ("AIRLOCK_LIMITS_HEAP_MB", "16")];
+    let config = place.load(&variables, &[flag]).unwrap();
+    assert_eq!(config.server.listen.port(), 3);
+    assert_eq!((config.limits.heap_mb, config.limits.timeout_ms, config.limits.cpu_ms), (16, 5, 30_000));
+    let origin = |key: &str| config.settings.iter().find(|setting| setting.key == key).unwrap().origin.clone();
+    assert_eq!(origin("server.listen"), "flag --listen");
+    assert_eq!(origin("limits.heap_mb"), "environment variable AIRLOCK_LIMITS_HEAP_MB");
+    assert!(origin("limits.timeout_ms").ends_with("airlock.toml:5"));
+    assert_eq!(origin("limits.cpu_ms"), "default");
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_its_place_and_what_is_allowed() {
+    let file = "[server]\nlisten = \"0.0.0.0:80\"\nport = 3\n[limits]\nheap_mbs = 64\ntimeout_ms = 0\ncpu_ms = \"long\"\n\n[sandboxes]\nx = 1\n[sandbox]\nisolation = \"vm\"\n";
+    let error = Place::with(file).load(&[("AIRLOCK_LIMITS_QUEUE", "many"), ("AIRLOCK_LIMITS_QUEUES", "3")], &[]).unwrap_err();
+    insta::assert_snapshot!(error, @r#"
+    the configuration has 9 problems
+      airlock.toml:2: `server.listen` is "0.0.0.0:80", beyond loopback, which needs authentication that this version does not have; allowed: an address of 127.0.0.0/8 or [::1]; to reach it from elsewhere, put an SSH tunnel in front
+      airlock.toml:3: unknown key `server.port`; known here: `listen`, `allowed_hosts`, `allowed_origins`
+      airlock.toml:5: unknown key `limits.heap_mbs`; did you mean `limits.heap_mb`?
+      airlock.toml:6: `limits.timeout_ms` is 0; allowed: an integer from 1 to 600000
+      airlock.toml:7: `limits.cpu_ms` is "long"; allowed: an integer from 10 to 600000
+      airlock.toml:9: unknown key `sandboxes`; did you mean `sandbox`?
+      airlock.toml:12: `sandbox.isolation` is "vm"; allowed: "tenant" or "task"
+      environment variable AIRLOCK_LIMITS_QUEUE: `limits.queue` is "many"; allowed: an integer from 1 to 100000
+      environment variable AIRLOCK_LIMITS_QUEUES: names no key of the configuration; did you mean `AIRLOCK_LIMITS_QUEUE`?
+    "#);
+}
+
+#[test]
+fn a_file_that_is_not_toml_is_refused_with_the_line() {
+    insta::assert_snapshot!(refusal("[limits]\nheap_mb = = 3\n"), @r#"
+    the configuration has a problem
+      airlock.toml:2: is not TOML here: extra `=`, expected nothing
+    "#);
+}
+
+#[test]
+fn an_address_is_numeric_or_localhost() {
+    insta::assert_snapshot!(refusal("[server]\nlisten = \"7411\"\nallowed_origins = [\"example.com\"]\n"), @r#"
+    the configuration has 2 problems
+      airlock.toml:2: `server.listen` is "7411"; allowed: ADDRESS:PORT, such as "127.0.0.1:7411"
+      airlock.toml:3: `server.allowed_origins` holds "example.com"; allowed: origins such as "https://name:port"
+    "#);
+    let config = Place::with("[server]\nlisten = \"localhost:0\"\n").load(&[], &[]).unwrap();
+    assert_eq!(config.server.listen.to_string(), "127.0.0.1:0");
+}
+
+#[test]
+fn what_comes_with_a_later_version_is_named_as_such() {
+    let file = "[store]\nurl = \"postgres://db/airlock\"\n[policy]\nprofile = \"auto\"\n[upstreams.github]\nkind = \"openapi\"\nspec = \"github.json\"\n";
+    insta::assert_snapshot!(refusal(file), @r#"
+    the configuration has 3 problems
+      airlock.toml:2: `store.url` names a Postgres database, which is not in this version; allowed: "sqlite://PATH"
+      airlock.toml:3: `policy` is not in this version: every tool call is allowed; remove the section
+      airlock.toml:6: `upstreams.github.kind` is "openapi", which is not in this version; allowed: "mcp"
+    "#);
+}
+
+#[test]
+fn an_upstream_is_a_program_or_an_address_and_keeps_to_the_keys_of_its_sort() {
+    let file = "[upstreams.a]\n[upstreams.b]\ncommand = \"x\"\nurl = \"http://h/\"\n[upstreams.describe]\ncommand = \"x\"\n\
+                [upstreams.\"c d\"]\ncommand = \"x\"\n[upstreams.e]\nurl = \"ftp://h/\"\n[upstreams.f]\nurl = \"https://me:pw@h/\"\n\
+                [upstreams.g]\nurl = \"https://h/\"\nargs = [\"x\"]\n[upstreams.i]\ncommand = \"x\"\nauth = { bearer = \"t\" }\n";
+    insta::assert_snapshot!(refusal(file), @r#"
+    the configuration has 8 problems
+      airlock.toml:1: `upstreams.a` has neither `command` (a program to start) nor `url` (a server to connect to)
+      airlock.toml:2: `upstreams.b` has both `command` and `url`; keep one of them
+      airlock.toml:5: `describe` cannot name an upstream: `tools.describe` means something else; choose another name
+      airlock.toml:7: `c d` cannot name an upstream; allowed: a letter or `_`, then letters, digits, `_` or `-`, at most 64 characters
+      airlock.toml:10: `upstreams.e.url` is not an address; allowed: "https://HOST/PATH" or "http://HOST/PATH"
+      airlock.toml:12: `upstreams.f.url` holds a user or a password; give them in `auth` or `headers` instead
+      airlock.toml:15: `upstreams.g.args` belongs to an upstream with `command`; this one has `url`
+      airlock.toml:18: `upstreams.i.auth` belongs to an upstream with `url`; for one with `command` use `env`
+    "#);
+}
+
+#[test]
+fn secrets_come_from_the_environment_and_are_shown_nowhere() {
+    let place = Place::with(
+        "[upstreams.linear]\nurl = \"https://mcp.linear.app/mcp?key=hunter2\"\nauth = { bearer = { env = \"LINEAR_TOKEN\" } }\nheaders = { X-Team = \"hunter2\" }\n\
+         [upstreams.files]\ncommand = \"files\"\nenv = { KEY = \"hunter2\", OTHER = { env = \"LINEAR_TOKEN\" } }\n",
+    );
+    let config = place.load(&[("LINEAR_TOKEN", "hunter2")], &[]).unwrap();
+    let Transport::Http { headers, .. } = &config.upstreams[1].transport else { panic!("an address was given") };
+    assert_eq!(headers["authorization"].expose(), "Bearer hunter2");
+    let Transport::Stdio { env, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
+    assert_eq!((env["KEY"].expose(), env["OTHER"].expose()), ("hunter2", "hunter2"));
+    let shown = format!("{:?} {}", config.settings, serde_json::to_string(&config.settings).unwrap());
+    assert!(!shown.contains("hunter2"), "{shown}");
+    assert!(!format!("{:?}", config.upstreams[0]).contains("hunter2"));
+
+    let missing = place.load(&[], &[]).unwrap_err();
+    insta::assert_snapshot!(missing, @r#"
+    the configuration has 2 problems
+      airlock.toml:3: `upstreams.linear.auth` takes the environment variable `LINEAR_TOKEN`, which is not set
+      airlock.toml:7: `upstreams.files.env.OTHER` takes the environment variable `LINEAR_TOKEN`, which is not set
+    "#);
+}
+
+#[test]
+fn a_refused_secret_is_not_repeated() {
+    let error = refusal("[upstreams.a]\ncommand = \"x\"\nenv = { KEY = { envv = \"hunter2\" } }\nheaders = [\"hunter2\"]\n");
+    assert!(!error.contains("hunter2"), "{error}");
+    assert!(error.contains("`upstreams.a.env.KEY`") && error.contains("airlock.toml:3"), "{error}");
+}
+
+#[test]
+fn an_upstream_can_be_set_from_the_environment() {
+    let place = Place::with("[upstreams.my-files]\ncommand = \"old\"\n");
+    let variables = [
+        ("AIRLOCK_UPSTREAMS_MY_FILES_COMMAND", "new"),
+        ("AIRLOCK_UPSTREAMS_MY_FILES_ARGS", "a, b"),
+        ("AIRLOCK_UPSTREAMS_OTHER_URL", "http://127.0.0.1:1/mcp"),
+        ("AIRLOCK_UPSTREAMS_OTHER_CALL_TIMEOUT_MS", "7"),
+        ("AIRLOCK_UPSTREAMS_OTHER_HEADERS", "{ X-Team = \"a\" }"),
+    ];
+    let config = place.load(&variables, &[]).unwrap();
+    let names: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.name.as_str(), upstream.call_timeout_ms)).collect();
+    assert_eq!(names, [("my-files", 60_000), ("other", 7)]);
+    let Transport::Stdio { command, args, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
+    assert_eq!((command.as_str(), args.as_slice()), ("new", ["a".to_string(), "b".to_string()].as_slice()));
+}
+
+#[test]
+fn variables_that_kubernetes_sets_for_a_service_of_our_name_are_left_alone() {
+    let place = Place::with("");
+    let variables = [("AIRLOCK_PORT", "tcp://10.0.0.1:80"), ("AIRLOCK_SERVICE_HOST", "10.0.0.1"), ("AIRLOCK_PORT_80_TCP", "x")];
+    place.load(&variables, &[]).unwrap();
+}
+
+#[test]
+fn a_relative_database_counts_from_the_folder_of_its_file() {
+    let place = Place::with("");
+    fs::create_dir(place.0.path().join("etc")).unwrap();
+    let file = place.0.path().join("etc/airlock.toml");
+    fs::write(&file, "[store]\nurl = \"sqlite://data/a.db\"\n").unwrap();
+    let environment = BTreeMap::new();
+    let mut sources = Sources { file: Some(&file), flags: &[], environment: &environment, folder: place.0.path(), here: true };
+    assert_eq!(Config::load(&sources).unwrap().store.path, place.0.path().join("etc/data/a.db"));
+    let environment = BTreeMap::from([("AIRLOCK_STORE_URL".to_string(), "sqlite://b.db".to_string())]);
+    sources.environment = &environment;
+    assert_eq!(Config::load(&sources).unwrap().store.path, place.0.path().join("b.db"));
+}
+
+#[test]
+fn a_file_that_was_asked_for_must_exist_and_a_foreign_folder_is_not_searched() {
+    let place = Place::with("[limits]\nheap_mb = 32\n");
+    let environment = BTreeMap::from([("HOME".to_string(), "/nowhere".to_string())]);
+    let missing = place.0.path().join("missing.toml");
+    let mut sources = Sources { file: Some(&missing), flags: &[], environment: &environment, folder: place.0.path(), here: true };
+    assert!(Config::load(&sources).unwrap_err().to_string().contains("missing.toml: cannot be read"));
+    sources.file = None;
+    assert_eq!(Config::load(&sources).unwrap().limits.heap_mb, 32);
+    sources.here = false;
+    assert_eq!(Config::load(&sources).unwrap().limits.heap_mb, 64);
+}
+
+#[test]
+fn every_range_holds_at_both_ends() {
+    let shape = Shape::new();
+    for section in ["limits", "sandbox"] {
+        let keys = shape.schema()["properties"][section]["properties"].as_object().unwrap();
+        for (key, schema) in keys {
+            let (Some(least), Some(most)) = (schema["minimum"].as_i64(), schema["maximum"].as_i64()) else {
+                assert!(schema["type"] != "integer", "{section}.{key} has no range");
+                continue;
+            };
+            let load = |value: i64| Place::with(&format!("[{section}]\n{key} = {value}\n")).load(&[], &[]);
+            assert!(load(least).is_ok() && load(most).is_ok(), "{section}.{key}");
+            let error = format!("{}{}", load(least - 1).unwrap_err(), load(most + 1).unwrap_err());
+            assert!(error.contains(&format!("allowed: an integer from {least} to {most}")), "{section}.{key}: {error}");
+        }
+    }
+}
+
+#[test]
+fn every_key_says_what_it_is_for() {
+    fn walk(node: &Value, path: &str) {
+        for (key, inner) in node["properties"].as_object().into_iter().flatten() {
+            assert!(inner["description"].as_str().is_some_and(|text| text.len() > 8), "{path}.{key} has no description");
+            walk(inner, &format!("{path}.{key}"));
+            walk(&inner["additionalProperties"], &format!("{path}.{key}.*"));
+        }
+    }
+    walk(Shape::new().schema(), "");
+}

@@ -1,0 +1,196 @@
+//! Worker processes: starting them, locking the snapshot they start from, and making sure that none outlives its use.
+//!
+//! Workers are this executable, re-executed with an empty environment and three descriptors: the socket, the snapshot, a pipe for
+//! complaints. They are started by one thread that lives as long as the process, because the death signal that a worker asks
+//! for is sent when the *thread* that started it ends.
+
+use std::{
+    ffi::OsString,
+    io::{self, Read},
+    os::{
+        fd::{AsFd, OwnedFd},
+        unix::{net::UnixStream, process::CommandExt},
+    },
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
+
+use rustix::fs::{MemfdFlags, SealFlags};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    net::unix::pipe,
+    sync::oneshot,
+};
+
+use super::worker::{SNAPSHOT_COMMAND, WORKER_COMMAND};
+
+/// Complaints of one worker that reach the log, in lines, and how much of a line, in bytes.
+const STDERR_LINES_MAX: usize = 50;
+const STDERR_LINE_BYTES: u64 = 2_000;
+/// The largest snapshot that is accepted, in bytes.
+const SNAPSHOT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// How a worker is started.
+#[derive(Debug, Clone)]
+pub struct WorkerCommand {
+    /// The executable.
+    pub program: OsString,
+    /// Its first argument for a worker.
+    pub worker: &'static str,
+    /// Its first argument for the process that makes the snapshot and writes it to descriptor 1.
+    pub snapshot: &'static str,
+}
+
+impl WorkerCommand {
+    /// This very executable, as the kernel holds it: also after the file was replaced by an upgrade.
+    pub fn this() -> Self {
+        Self { program: "/proc/self/exe".into(), worker: WORKER_COMMAND, snapshot: SNAPSHOT_COMMAND }
+    }
+
+    /// Another executable that answers the same two arguments; for benches and tests.
+    pub fn of(program: impl Into<OsString>) -> Self {
+        Self { program: program.into(), ..Self::this() }
+    }
+
+    fn command(&self, argument: &str) -> Command {
+        let mut command = Command::new(&self.program);
+        command.arg0("airlock").arg(argument).env_clear().env("TZ", "UTC");
+        command
+    }
+}
+
+/// A snapshot in sealed memory: nobody can change it any more, workers included.
+#[derive(Debug)]
+pub(super) struct Snapshot(OwnedFd);
+
+impl Snapshot {
+    /// Bakes one in a process of its own. Blocking, some tens of milliseconds.
+    pub(super) fn bake(command: &WorkerCommand) -> io::Result<Self> {
+        let memory = rustix::fs::memfd_create("airlock-snapshot", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        let mut child = command
+            .command(command.snapshot)
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(memory.try_clone()?))
+            .stderr(Stdio::piped())
+            .spawn()?;
+        let mut complaint = String::new();
+        if let Some(stderr) = child.stderr.take() {
+            stderr.take(STDERR_LINE_BYTES).read_to_string(&mut complaint)?;
+        }
+        let status = child.wait()?;
+        let bytes = rustix::fs::fstat(&memory)?.st_size as u64;
+        if !status.success() || bytes == 0 || bytes > SNAPSHOT_BYTES_MAX {
+            let complaint = complaint.trim();
+            return Err(io::Error::other(format!("the snapshot process ended with {status} after {bytes} bytes: {complaint}")));
+        }
+        rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+        Ok(Self(memory))
+    }
+}
+
+/// Starts and buries worker processes. Dropping it does not end the workers.
+#[derive(Debug)]
+pub(super) struct Spawner {
+    births: mpsc::Sender<oneshot::Sender<io::Result<Process>>>,
+}
+
+/// One worker process. Killed and buried at drop.
+#[derive(Debug)]
+pub(super) struct Process {
+    child: Option<Child>,
+    deaths: mpsc::Sender<Child>,
+    /// The broker's end of the socket; taken once.
+    pub(super) socket: Option<UnixStream>,
+}
+
+impl Spawner {
+    pub(super) fn start(command: WorkerCommand, snapshot: Snapshot) -> io::Result<Self> {
+        let (births, requests) = mpsc::channel::<oneshot::Sender<io::Result<Process>>>();
+        let (deaths, dying) = mpsc::channel::<Child>();
+        thread::Builder::new().name("worker-births".into()).spawn(move || {
+            for request in requests {
+                // A request whose asker is gone leaves a process that is killed at once.
+                drop(request.send(spawn(&command, &snapshot, deaths.clone())));
+            }
+        })?;
+        thread::Builder::new().name("worker-deaths".into()).spawn(move || {
+            for mut child in dying {
+                if let Err(error) = child.wait() {
+                    tracing::warn!(%error, pid = child.id(), "a worker could not be waited for");
+                }
+            }
+        })?;
+        Ok(Self { births })
+    }
+
+    /// Must be awaited within a tokio runtime.
+    pub(super) async fn spawn(&self) -> io::Result<Process> {
+        let (request, answer) = oneshot::channel();
+        self.births.send(request).map_err(|_| io::Error::other("the thread that starts workers has ended"))?;
+        let mut process = answer.await.map_err(|_| io::Error::other("the thread that starts workers has ended"))??;
+        if let Some(stderr) = process.child.as_mut().and_then(|child| child.stderr.take()) {
+            let pid = process.pid();
+            tokio::spawn(complain(pid, pipe::Receiver::from_owned_fd(stderr.into())?));
+        }
+        Ok(process)
+    }
+}
+
+fn spawn(command: &WorkerCommand, snapshot: &Snapshot, deaths: mpsc::Sender<Child>) -> io::Result<Process> {
+    let (ours, theirs) = UnixStream::pair()?;
+    let child = command
+        .command(command.worker)
+        .stdin(Stdio::from(OwnedFd::from(theirs)))
+        .stdout(Stdio::from(snapshot.0.as_fd().try_clone_to_owned()?))
+        .stderr(Stdio::piped())
+        .spawn()?;
+    Ok(Process { child: Some(child), deaths, socket: Some(ours) })
+}
+
+impl Process {
+    pub(super) fn pid(&self) -> u32 {
+        self.child.as_ref().map_or(0, Child::id)
+    }
+
+    /// CPU time of all its threads, if it still runs.
+    pub(super) fn cpu(&self) -> Option<std::time::Duration> {
+        let pid = self.child.as_ref()?.id().cast_signed();
+        let mut clock = 0;
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: both calls only write to the places they are given, which live on this stack frame. The process is not waited
+        // for before `self` is dropped, so its number names no other.
+        let read = unsafe { libc::clock_getcpuclockid(pid, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0 };
+        read.then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // Fails only where it has ended already.
+            drop(child.kill());
+            if let Err(mpsc::SendError(mut child)) = self.deaths.send(child) {
+                drop(child.wait());
+            }
+        }
+    }
+}
+
+/// Passes a worker's complaints on, as far as the bounds go, and reads the rest away so that it never blocks.
+async fn complain(pid: u32, pipe: pipe::Receiver) {
+    let mut lines = 0;
+    let mut pipe = BufReader::new(pipe);
+    loop {
+        let mut line = Vec::new();
+        match tokio::io::AsyncReadExt::take(&mut pipe, STDERR_LINE_BYTES).read_until(b'\n', &mut line).await {
+            Ok(0) | Err(_) => return,
+            Ok(_) if lines < STDERR_LINES_MAX => {
+                lines += 1;
+                tracing::warn!(pid, "worker says: {}", String::from_utf8_lossy(&line).trim_end());
+            }
+            Ok(_) => {}
+        }
+    }
+}

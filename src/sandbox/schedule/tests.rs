@@ -1,0 +1,69 @@
+use std::{future::Future, pin::pin, task::Poll};
+
+use super::*;
+
+fn now<T>(future: impl Future<Output = T>) -> Option<T> {
+    match pin!(future).poll(&mut std::task::Context::from_waker(std::task::Waker::noop())) {
+        Poll::Ready(value) => Some(value),
+        Poll::Pending => None,
+    }
+}
+
+#[test]
+fn a_resuming_guest_goes_before_a_new_one() {
+    let schedule = Schedule::new(1, 3, 10);
+    let (_place, permit) = now(schedule.admit("a")).unwrap().unwrap();
+    let mut fresh = Box::pin(schedule.admit("a"));
+    assert!(now(&mut fresh).is_none());
+    let mut resuming = Box::pin(schedule.resume());
+    assert!(now(&mut resuming).is_none());
+    drop(permit);
+    assert!(now(&mut fresh).is_none());
+    let permit = now(&mut resuming).expect("the permit is free");
+    drop(permit);
+    assert!(now(&mut fresh).is_some());
+}
+
+#[test]
+fn tenants_are_served_in_turn() {
+    let schedule = Schedule::new(1, 10, 10);
+    let first = now(schedule.admit("busy")).unwrap().unwrap();
+    let mut busy: Vec<_> = (0..3).map(|_| Box::pin(schedule.admit("busy"))).collect();
+    busy.iter_mut().for_each(|waiting| assert!(now(waiting).is_none()));
+    let mut other = Box::pin(schedule.admit("other"));
+    assert!(now(&mut other).is_none());
+    drop(first);
+    let second = now(&mut busy[0]).expect("the busy tenant queued first");
+    drop(second);
+    assert!(now(&mut busy[1]).is_none());
+    assert!(now(&mut other).is_some(), "the other tenant's turn comes before the busy one's second");
+}
+
+#[test]
+fn a_guest_that_waits_for_a_tool_keeps_its_place_and_frees_its_permit() {
+    let schedule = Schedule::new(1, 2, 10);
+    let (place, permit) = now(schedule.admit("a")).unwrap().unwrap();
+    drop(permit);
+    let second = now(schedule.admit("a")).expect("the permit is free").unwrap();
+    let mut third = Box::pin(schedule.admit("a"));
+    drop(second.1);
+    assert!(now(&mut third).is_none(), "both places are taken");
+    drop(place);
+    assert!(now(&mut third).is_some());
+}
+
+#[test]
+fn the_queue_is_bounded_and_a_dropped_turn_is_given_on() {
+    let schedule = Schedule::new(1, 10, 2);
+    let first = now(schedule.admit("a")).unwrap().unwrap();
+    let mut gone = Box::pin(schedule.admit("a"));
+    let mut next = Box::pin(schedule.admit("a"));
+    assert!(now(&mut gone).is_none() && now(&mut next).is_none());
+    assert_eq!(now(schedule.admit("a")).unwrap().unwrap_err(), Full { queue_max: 2 });
+    drop(gone);
+    drop(first);
+    let held = now(&mut next).expect("the dropped turn is skipped").unwrap();
+    assert_eq!(schedule.queued(), 0);
+    drop(held);
+    assert!(now(schedule.admit("a")).is_some(), "nothing leaked");
+}

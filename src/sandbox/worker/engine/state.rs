@@ -1,0 +1,189 @@
+//! What one guest has under way: its calls, timers, log, warnings. Shared by the native functions and the run's loop.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::Arc,
+};
+
+use deno_core::v8;
+
+use super::{
+    calls::{Call, Calls, TooMany},
+    log::LogMeter,
+    memory::Buffers,
+    thrown::{self, Place},
+    timers::Timers,
+};
+use crate::{
+    model::LogLevel,
+    sandbox::{
+        protocol::{Kind, Setup, level_to_u8},
+        worker::{channel::Outbox, intake::Prepared},
+    },
+};
+
+/// Warnings that are kept; the others are counted.
+const WARNINGS_MAX: usize = 20;
+/// A warning's length in bytes.
+const WARNING_BYTES_MAX: usize = 1024;
+/// Rejected promises without a handler that are kept to be told about.
+const REJECTIONS_KEPT_MAX: usize = 8;
+
+/// What is kept for a call until it is answered.
+pub(super) struct Pending {
+    pub(super) resolver: v8::Global<v8::PromiseResolver>,
+    /// Where in the guest's source the call was issued, for the error it may end in.
+    pub(super) at: Option<Place>,
+}
+
+/// The way to the broker, once there is a run.
+pub(super) struct Link {
+    pub(super) run: u32,
+    pub(super) outbox: Arc<Outbox>,
+}
+
+/// See the module.
+pub(super) struct GuestState {
+    pub(super) limits: Setup,
+    pub(super) buffers: Arc<Buffers>,
+    pub(super) link: RefCell<Option<Link>>,
+    /// The program that runs, for positions in its own text.
+    pub(super) prepared: RefCell<Option<Rc<Prepared>>>,
+    pub(super) calls: RefCell<Calls<Pending>>,
+    pub(super) timers: RefCell<Timers>,
+    pub(super) log: RefCell<LogMeter>,
+    pub(super) rejections: RefCell<Rejections>,
+    /// The first error that nothing in the guest could have caught: thrown by a timer or a microtask.
+    pub(super) uncaught: RefCell<Option<v8::Global<v8::Value>>>,
+    pub(super) heap_hits: Cell<u32>,
+    pub(super) heap_peak: Cell<u64>,
+    /// Answers taken so far, which `Parked` tells the broker.
+    pub(super) answers: Cell<u32>,
+    warnings: RefCell<Vec<String>>,
+    more_warnings: Cell<u64>,
+}
+
+impl GuestState {
+    pub(super) fn new(limits: &Setup) -> Rc<Self> {
+        Rc::new(Self {
+            buffers: Buffers::new(limits.buffer_bytes_max),
+            link: RefCell::new(None),
+            prepared: RefCell::new(None),
+            calls: RefCell::new(Calls::new(limits.calls_queued_max)),
+            timers: RefCell::new(Timers::new(limits.timers_max)),
+            log: RefCell::new(LogMeter::new(limits.log_bytes_max, limits.log_lines_max)),
+            rejections: RefCell::default(),
+            uncaught: RefCell::new(None),
+            heap_hits: Cell::new(0),
+            heap_peak: Cell::new(0),
+            answers: Cell::new(0),
+            warnings: RefCell::default(),
+            more_warnings: Cell::new(0),
+            limits: limits.clone(),
+        })
+    }
+
+    fn send(&self, kind: Kind, parts: &[&[u8]]) {
+        if let Some(link) = &*self.link.borrow() {
+            link.outbox.send(kind, link.run, parts);
+        }
+    }
+
+    /// Takes a call in and sends it if there is a place.
+    pub(super) fn issue<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        path: String,
+        args: String,
+        resolver: v8::Local<'s, v8::PromiseResolver>,
+    ) -> Result<(), TooMany> {
+        let pending = Pending { at: thrown::caller(scope), resolver: v8::Global::new(scope, resolver) };
+        let leaves = self.calls.borrow_mut().issue(path, args, pending)?;
+        if let Some(call) = leaves {
+            self.send_call(&call);
+        }
+        Ok(())
+    }
+
+    /// Sends the calls that waited and now have a place.
+    pub(super) fn send_waiting(&self) {
+        while let Some(call) = { self.calls.borrow_mut().next() } {
+            self.send_call(&call);
+        }
+    }
+
+    fn send_call(&self, call: &Call) {
+        let length = u16::try_from(call.path.len()).unwrap_or(u16::MAX);
+        let path = &call.path.as_bytes()[..usize::from(length)];
+        self.send(Kind::Call, &[&call.call.to_le_bytes(), &length.to_le_bytes(), path, call.args.as_bytes()]);
+    }
+
+    /// Writes one line of console output, within the bounds.
+    pub(super) fn log(&self, level: LogLevel, line: String) {
+        let admitted = self.log.borrow_mut().admit(line);
+        if let Some(line) = admitted {
+            self.send(Kind::Log, &[&[level_to_u8(level)], line.as_bytes()]);
+        }
+    }
+
+    /// Says that the guest only waits.
+    pub(super) fn send_parked(&self) {
+        self.send(Kind::Parked, &[&self.answers.get().to_le_bytes()]);
+    }
+
+    /// Says that a timer is due.
+    pub(super) fn send_wake(&self) {
+        self.send(Kind::Wake, &[]);
+    }
+
+    /// Keeps a warning, cut to its bound.
+    pub(super) fn warn(&self, mut warning: String) {
+        let mut warnings = self.warnings.borrow_mut();
+        if warnings.len() >= WARNINGS_MAX {
+            self.more_warnings.set(self.more_warnings.get() + 1);
+            return;
+        }
+        if warning.len() > WARNING_BYTES_MAX {
+            warning.truncate(warning.floor_char_boundary(WARNING_BYTES_MAX));
+            warning.push('…');
+        }
+        warnings.push(warning);
+    }
+
+    /// The warnings, and how many more there were.
+    pub(super) fn take_warnings(&self) -> Vec<String> {
+        let mut warnings = self.warnings.take();
+        match self.more_warnings.get() {
+            0 => {}
+            more => warnings.push(format!("and {more} more warnings")),
+        }
+        warnings
+    }
+
+    /// Notes how large the heap is.
+    pub(super) fn measure(&self, isolate: &mut v8::Isolate) {
+        let used = isolate.get_heap_statistics().used_heap_size() as u64;
+        self.heap_peak.set(self.heap_peak.get().max(used));
+    }
+}
+
+/// Rejected promises that nobody handles: the first few with their reason, the others by number.
+#[derive(Default)]
+pub(super) struct Rejections {
+    pub(super) kept: Vec<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>,
+    pub(super) more: u64,
+}
+
+impl Rejections {
+    pub(super) fn add(&mut self, promise: v8::Global<v8::Promise>, reason: v8::Global<v8::Value>) {
+        if self.kept.len() < REJECTIONS_KEPT_MAX { self.kept.push((promise, reason)) } else { self.more += 1 }
+    }
+
+    pub(super) fn handled(&mut self, promise: &v8::Global<v8::Promise>) {
+        match self.kept.iter().position(|(kept, _)| kept == promise) {
+            Some(index) => drop(self.kept.swap_remove(index)),
+            None => self.more = self.more.saturating_sub(1),
+        }
+    }
+}

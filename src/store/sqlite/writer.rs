@@ -1,0 +1,284 @@
+//! The one connection that writes. It takes everything that waits, makes it durable in one transaction, and answers.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
+
+use sqlx::{Connection, SqliteConnection};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    task::JoinHandle,
+};
+
+use super::{
+    SQLITE_CONSTRAINT, SQLITE_TOOBIG,
+    batch::{self, Change, Outcome},
+    failed,
+    file::Lock,
+    primary_code,
+    rows::nanoseconds,
+};
+use crate::{
+    model::{TaskError, TaskId, Timestamp},
+    store::{Created, NewTask, StoreError, TaskChange, Written},
+};
+
+/// Writes that may wait. Beyond it they are refused with `Busy`: the disk does not keep up.
+pub(super) const QUEUE_MAX: usize = 10_000;
+/// Bytes that may wait in them. One write alone may be larger.
+pub(super) const QUEUE_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// Writes in one transaction.
+const BATCH_MAX: usize = 512;
+/// Bytes in one transaction; it ends with the write that reaches them.
+const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+const FAIL_UNFINISHED: &str = include_str!("sql/fail_unfinished.sql");
+/// Changes nothing, but goes through the log as any write does.
+const CHECK: &str = "PRAGMA user_version = 1";
+
+type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+
+/// The handle to the connection's task.
+#[derive(Debug)]
+pub(super) struct Writer {
+    queue: mpsc::Sender<Job>,
+    load: Arc<Load>,
+    task: Mutex<Option<JoinHandle<()>>>,
+}
+
+#[derive(Debug, Default)]
+struct Load {
+    bytes: AtomicUsize,
+    batches: AtomicU64,
+}
+
+#[derive(Debug)]
+enum Job {
+    Write(Write),
+    FailUnfinished(Box<TaskError>, Answer<u64>),
+    Check(Answer<()>),
+    Close,
+}
+
+#[derive(Debug)]
+struct Write {
+    change: Change,
+    weight: usize,
+    answer: Reply,
+}
+
+#[derive(Debug)]
+enum Reply {
+    Created(Answer<Created>),
+    Changed(Answer<()>),
+}
+
+impl Write {
+    fn answer(self, outcome: Result<Outcome, StoreError>) {
+        let task = self.change.task_id();
+        // Nobody may be waiting; the write stands all the same.
+        match self.answer {
+            Reply::Created(answer) => drop(answer.send(outcome.and_then(|outcome| outcome.created(task)))),
+            Reply::Changed(answer) => drop(answer.send(outcome.and_then(|outcome| outcome.changed(task)))),
+        }
+    }
+}
+
+impl Writer {
+    /// Takes the connection, and the lock for as long as it may still write.
+    pub(super) fn start(connection: SqliteConnection, lock: Lock) -> Self {
+        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
+        let load = Arc::new(Load::default());
+        let thread = Thread { connection, jobs, load: load.clone(), _lock: lock };
+        Self { queue, load, task: Mutex::new(Some(tokio::spawn(thread.run()))) }
+    }
+
+    pub(super) fn batches(&self) -> u64 {
+        self.load.batches.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn create(&self, task: NewTask) -> Written<Created> {
+        self.write(Change::Create(Box::new(task)), Reply::Created)
+    }
+
+    pub(super) fn change(&self, change: TaskChange) -> Written {
+        if change.status.is_some_and(|status| status.is_terminal()) != change.end.is_some() {
+            return refused(StoreError::Invalid("a task ends exactly with a terminal status"));
+        }
+        self.write(Change::Change(Box::new(change)), Reply::Changed)
+    }
+
+    pub(super) fn fail_unfinished(&self, error: TaskError) -> Written<u64> {
+        self.ask(|answer| Job::FailUnfinished(Box::new(error), answer))
+    }
+
+    pub(super) fn check(&self) -> Written {
+        self.ask(Job::Check)
+    }
+
+    pub(super) async fn close(&self) {
+        let mut task = self.task.lock().await;
+        if let Some(task) = task.take() {
+            // Both fail only where the task is gone already, and then everything is closed.
+            drop(self.queue.send(Job::Close).await);
+            drop(task.await);
+        }
+    }
+
+    fn write<T: Send + 'static>(&self, change: Change, reply: impl FnOnce(Answer<T>) -> Reply) -> Written<T> {
+        let weight = change.weight();
+        let waiting = self.load.bytes.fetch_add(weight, Ordering::Relaxed);
+        if waiting > 0 && waiting + weight > QUEUE_BYTES_MAX {
+            self.load.bytes.fetch_sub(weight, Ordering::Relaxed);
+            return refused(StoreError::Busy(self.waiting()));
+        }
+        let mut sent = false;
+        let written = self.ask(|answer| {
+            sent = true;
+            Job::Write(Write { change, weight, answer: reply(answer) })
+        });
+        if !sent {
+            self.load.bytes.fetch_sub(weight, Ordering::Relaxed);
+        }
+        written
+    }
+
+    /// Queues the job now, not when the answer is first polled: the order of the calls is the order of the writes.
+    fn ask<T: Send + 'static>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Written<T> {
+        match self.queue.try_reserve() {
+            Ok(place) => {
+                let (answer, answered) = oneshot::channel();
+                place.send(job(answer));
+                Box::pin(async { answered.await.unwrap_or(Err(StoreError::Closed)) })
+            }
+            Err(mpsc::error::TrySendError::Full(())) => refused(StoreError::Busy(self.waiting())),
+            Err(mpsc::error::TrySendError::Closed(())) => refused(StoreError::Closed),
+        }
+    }
+
+    fn waiting(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+}
+
+fn refused<T: Send + 'static>(error: StoreError) -> Written<T> {
+    Box::pin(std::future::ready(Err(error)))
+}
+
+struct Thread {
+    connection: SqliteConnection,
+    jobs: mpsc::Receiver<Job>,
+    load: Arc<Load>,
+    _lock: Lock,
+}
+
+impl Thread {
+    async fn run(mut self) {
+        let mut held_over = None;
+        while let Some(job) = match held_over.take() {
+            Some(job) => Some(job),
+            None => self.jobs.recv().await,
+        } {
+            match job {
+                Job::Write(first) => {
+                    let mut writes = vec![first];
+                    held_over = self.gather(&mut writes);
+                    self.write(writes).await;
+                }
+                Job::FailUnfinished(error, answer) => drop(answer.send(self.fail_unfinished(&error).await)),
+                Job::Check(answer) => {
+                    let done = sqlx::query(CHECK).execute(&mut self.connection).await;
+                    drop(answer.send(done.map(drop).map_err(failed)));
+                }
+                Job::Close => break,
+            }
+        }
+        // What was queued behind the close is dropped with the receiver; its callers hear that the store is closed.
+        drop(self.jobs);
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(%error, "the database did not close cleanly; the next start repairs it");
+        }
+    }
+
+    /// Takes what waits, up to the bounds of a batch. Returns a job that is not a write and so comes after the batch.
+    fn gather(&mut self, writes: &mut Vec<Write>) -> Option<Job> {
+        let mut bytes = writes.iter().map(|write| write.weight).sum::<usize>();
+        while writes.len() < BATCH_MAX && bytes < BATCH_BYTES_MAX {
+            match self.jobs.try_recv() {
+                Ok(Job::Write(write)) => {
+                    bytes += write.weight;
+                    writes.push(write);
+                }
+                Ok(other) => return Some(other),
+                Err(_) => break,
+            }
+        }
+        None
+    }
+
+    async fn write(&mut self, writes: Vec<Write>) {
+        let bytes = writes.iter().map(|write| write.weight).sum::<usize>();
+        match self.commit(&writes).await {
+            Ok(outcomes) => writes.into_iter().zip(outcomes).for_each(|(write, outcome)| write.answer(Ok(outcome))),
+            Err(error) if is_one_writes_fault(&error) => {
+                for write in writes {
+                    let task = write.change.task_id();
+                    let outcome = self.commit(std::slice::from_ref(&write)).await;
+                    write.answer(outcome.map(|outcomes| outcomes[0]).map_err(|error| lonely_failure(error, task)));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, writes = writes.len(), "a batch could not be written");
+                let error = batch::all_failed(error);
+                writes.into_iter().for_each(|write| write.answer(Err(error())));
+            }
+        }
+        self.load.bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    async fn commit(&mut self, writes: &[Write]) -> Result<Vec<Outcome>, sqlx::Error> {
+        let changes: Vec<_> = writes.iter().map(|write| &write.change).collect();
+        let done = batch::commit(&mut self.connection, &changes).await;
+        match &done {
+            Ok(_) => drop(self.load.batches.fetch_add(1, Ordering::Relaxed)),
+            Err(_) => self.roll_back().await,
+        }
+        done
+    }
+
+    async fn fail_unfinished(&mut self, error: &TaskError) -> Result<u64, StoreError> {
+        let error = serde_json::to_value(error).expect("plain data with text keys has a JSON form");
+        let data = serde_json::json!({ "error": error });
+        let count = sqlx::query_scalar::<_, i64>(FAIL_UNFINISHED)
+            .bind(nanoseconds(Timestamp::now()))
+            .bind(error.to_string())
+            .bind(data.to_string())
+            .fetch_all(&mut self.connection)
+            .await;
+        match count {
+            Ok(counts) => Ok(counts.first().map_or(0, |count| count.unsigned_abs())),
+            Err(error) => {
+                self.roll_back().await;
+                Err(failed(error))
+            }
+        }
+    }
+
+    /// Some errors roll back by themselves; then there is nothing left to do and SQLite says so.
+    async fn roll_back(&mut self) {
+        drop(sqlx::query("ROLLBACK").execute(&mut self.connection).await);
+    }
+}
+
+/// Whether the batch would have been written without one of its writes.
+fn is_one_writes_fault(error: &sqlx::Error) -> bool {
+    matches!(primary_code(error), Some(SQLITE_CONSTRAINT | SQLITE_TOOBIG))
+}
+
+fn lonely_failure(error: sqlx::Error, task: TaskId) -> StoreError {
+    match primary_code(&error) {
+        Some(SQLITE_CONSTRAINT) => StoreError::Conflict(task),
+        _ => failed(error),
+    }
+}

@@ -1,0 +1,414 @@
+//! Runs tasks: records them, leases a worker, runs the guest, records the end.
+//!
+//! Invariants: a task is durable before its id is given out; its end is durable before it is reported; a call to an upstream is
+//! recorded as started before it leaves. Nothing here speaks a protocol.
+
+use std::{
+    collections::BTreeMap,
+    panic::AssertUnwindSafe,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use dashmap::DashMap;
+use futures::FutureExt;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    host::Host,
+    machine::{self, Circumstances, End, StopCause},
+};
+use crate::{
+    catalog::Catalog,
+    model::{EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
+    sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
+    store::{Created, NewTask, Store, StoreError, TaskChange, TaskEnd},
+};
+
+/// Bounds of the engine.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// CPU budget of a task in milliseconds.
+    pub cpu_ms_max: u64,
+    /// Tasks that may wait to begin, per runtime.
+    pub queue_max: usize,
+}
+
+/// Runs tasks. Cheap to clone.
+#[derive(Clone)]
+pub struct TaskEngine(Arc<Inner>);
+
+struct Inner {
+    config: EngineConfig,
+    store: Arc<dyn Store>,
+    catalog: Arc<Catalog>,
+    runtimes: BTreeMap<String, Sandbox>,
+    live: DashMap<TaskId, Arc<Live>>,
+    stopping: CancellationToken,
+}
+
+/// A task that has not ended, or whose end somebody still watches.
+pub struct Live {
+    workspace_id: String,
+    task_id: TaskId,
+    cancel: CancellationToken,
+    cause: OnceLock<StopCause>,
+    status: watch::Sender<TaskStatus>,
+    end: watch::Sender<Option<Ended>>,
+    /// Calls of tools so far.
+    pub(super) tool_calls: AtomicU64,
+    /// Told whenever something changes that a waiting caller may want to know.
+    pub(super) news: watch::Sender<u64>,
+}
+
+/// The end of a task as it was recorded.
+#[derive(Debug, Clone)]
+pub enum Ended {
+    /// The record and the result are durable.
+    Recorded(Arc<Task>, Option<Arc<RawJson>>),
+    /// The store failed; the next start of the server will end the task as failed.
+    Unrecorded(Arc<StoreError>),
+}
+
+/// Why a task was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// No such runtime.
+    #[error("runtime `{id}` is not one of {}", known.join(", "))]
+    UnknownRuntime {
+        /// What was asked for.
+        id: String,
+        /// What there is.
+        known: Vec<String>,
+    },
+    /// As many tasks wait as may.
+    #[error("{queue_max} tasks are waiting to begin, the most that may")]
+    Busy {
+        /// The bound.
+        queue_max: usize,
+    },
+    /// The server stops.
+    #[error("the server is stopping")]
+    Stopping,
+    /// It could not be recorded.
+    #[error("the task could not be recorded")]
+    Store(#[source] StoreError),
+}
+
+/// What became of a submission.
+pub enum Submitted {
+    /// It runs; its creation is recorded, or will be before its end is reported.
+    Live(Arc<Live>),
+    /// The idempotency key names this earlier task, which has ended.
+    Earlier(TaskId),
+}
+
+impl TaskEngine {
+    /// An engine over these runtimes, by their ids.
+    pub fn new(config: EngineConfig, store: Arc<dyn Store>, catalog: Arc<Catalog>, runtimes: BTreeMap<String, Sandbox>) -> Self {
+        Self(Arc::new(Inner { config, store, catalog, runtimes, live: DashMap::new(), stopping: CancellationToken::new() }))
+    }
+
+    /// The ids of the runtimes.
+    pub fn runtimes(&self) -> impl Iterator<Item = (&str, &Sandbox)> {
+        self.0.runtimes.iter().map(|(id, sandbox)| (id.as_str(), sandbox))
+    }
+
+    /// Records a task and starts it. `durable` waits until its creation is durable: needed where the id is given out at once.
+    pub async fn submit(&self, new: NewTask, durable: bool) -> Result<Submitted, SubmitError> {
+        let inner = &self.0;
+        if inner.stopping.is_cancelled() {
+            return Err(SubmitError::Stopping);
+        }
+        let sandbox = inner.runtimes.get(&new.runtime_id).cloned().ok_or_else(|| SubmitError::UnknownRuntime {
+            id: new.runtime_id.clone(),
+            known: inner.runtimes.keys().map(|id| format!("`{id}`")).collect(),
+        })?;
+        if sandbox.queued() >= inner.config.queue_max {
+            return Err(SubmitError::Busy { queue_max: inner.config.queue_max });
+        }
+        let written = inner.store.create_task(new.clone());
+        let live = Arc::new(Live::new(&new));
+        inner.live.insert(new.task_id, live.clone());
+        if new.idempotency_key.is_some() {
+            // Before it runs: another task may own the key.
+            match written.await {
+                Ok(Created::New) => self.spawn(sandbox, new, live.clone()),
+                Ok(Created::Existing(earlier)) => {
+                    inner.live.remove(&new.task_id);
+                    return Ok(self.live(earlier).map_or(Submitted::Earlier(earlier), Submitted::Live));
+                }
+                Err(error) => {
+                    inner.live.remove(&new.task_id);
+                    return Err(SubmitError::Store(error));
+                }
+            }
+        } else {
+            // Writes keep their order, so the creation is durable before anything that follows it.
+            self.spawn(sandbox, new, live.clone());
+            if durable {
+                written.await.map_err(SubmitError::Store)?;
+            }
+        }
+        Ok(Submitted::Live(live))
+    }
+
+    /// The task, if it has not ended here. Whose it is, is not looked at.
+    pub fn live(&self, task: TaskId) -> Option<Arc<Live>> {
+        self.0.live.get(&task).map(|live| live.clone())
+    }
+
+    /// Tasks that have not ended.
+    pub fn live_count(&self) -> usize {
+        self.0.live.len()
+    }
+
+    /// Takes no further task, gives those that run until `grace` is over, then ends them as failed.
+    pub async fn stop(&self, grace: Duration) {
+        let give_up = Instant::now() + grace;
+        self.0.stopping.cancel();
+        let ended = async |live: Vec<Arc<Live>>| {
+            for live in live {
+                live.ended().await;
+            }
+        };
+        if tokio::time::timeout_at(give_up.into(), ended(self.all_live())).await.is_err() {
+            let live = self.all_live();
+            live.iter().for_each(|live| live.stop(StopCause::ServerStops));
+            ended(live).await;
+        }
+        for sandbox in self.0.runtimes.values() {
+            sandbox.close();
+        }
+    }
+
+    fn all_live(&self) -> Vec<Arc<Live>> {
+        self.0.live.iter().map(|entry| entry.value().clone()).collect()
+    }
+
+    fn spawn(&self, sandbox: Sandbox, new: NewTask, live: Arc<Live>) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let task_id = new.task_id;
+            let made = AssertUnwindSafe(engine.perform(&sandbox, &new, &live)).catch_unwind().await;
+            let (end, report) = made.unwrap_or_else(|_| {
+                let message = "the server failed while this task ran; its log says more".into();
+                let error = TaskError { name: "InternalError".into(), message, code: "internal".into(), ..TaskError::default() };
+                (End::with_error(TaskStatus::Failed, error), Ran::never())
+            });
+            let ended = engine.record_end(&new, end, report).await;
+            engine.0.live.remove(&task_id);
+            live.publish(ended);
+        });
+    }
+
+    /// From the queue to the end of the run.
+    async fn perform(&self, sandbox: &Sandbox, new: &NewTask, live: &Arc<Live>) -> (End, Ran) {
+        let queued = Instant::now();
+        let lease = tokio::select! {
+            lease = sandbox.admit(&new.workspace_id) => lease,
+            () = live.cancel.cancelled() => return (live.stopped_before_it_began(), Ran::never()),
+        };
+        let lease = match lease {
+            Ok(lease) => lease,
+            Err(error) => return (not_begun(&error), Ran::never()),
+        };
+        let queue_ms = queued.elapsed().as_millis() as u64;
+        let started_at = Timestamp::now();
+        live.become_status(TaskStatus::Running);
+        // Not waited for: the end, or a call's start, which are, come after it.
+        drop(self.0.store.change_task(TaskChange {
+            task_id: new.task_id,
+            status: Some(TaskStatus::Running),
+            started_at: Some(started_at),
+            end: None,
+            events: vec![event(EventKind::TaskRunning, serde_json::json!({ "queueMs": queue_ms }))],
+        }));
+        let host = Arc::new(Host::new(self.0.store.clone(), self.0.catalog.clone(), new, live.clone()));
+        let run = Run { code: new.code.clone(), wall_ms_max: new.timeout_ms, cpu_ms_max: self.0.config.cpu_ms_max };
+        let mut report = lease.run(run, host.clone(), &WallClock::new(), &live.cancel).await;
+        report.usage.queue_ms = queue_ms;
+        let RunReport { outcome, usage, logs, warnings } = report;
+        let end = machine::conclude(
+            outcome,
+            Circumstances {
+                wall_ms_max: new.timeout_ms,
+                cpu_ms_max: self.0.config.cpu_ms_max,
+                stopped: live.cause.get().copied(),
+                refused: &|call| host.refused(call),
+            },
+        );
+        (end, Ran { started_at: Some(started_at), usage, logs, warnings })
+    }
+
+    async fn record_end(&self, new: &NewTask, end: End, ran: Ran) -> Ended {
+        let completed_at = Timestamp::now();
+        let mut data = serde_json::json!({ "exitCode": end.exit_code });
+        if let Some(error) = &end.error {
+            data["error"] = serde_json::json!({ "name": error.name, "code": error.code });
+        }
+        let task = Task {
+            task_id: new.task_id,
+            status: end.status,
+            code: new.code.clone(),
+            runtime_id: new.runtime_id.clone(),
+            timeout_ms: new.timeout_ms,
+            metadata: new.metadata.clone(),
+            workspace_id: new.workspace_id.clone(),
+            account_id: new.account_id.clone(),
+            session_id: new.session_id.clone(),
+            client_id: new.client_id.clone(),
+            created_at: new.created_at,
+            started_at: ran.started_at,
+            completed_at: Some(completed_at),
+            exit_code: Some(end.exit_code),
+            result_bytes: end.result.as_ref().map(|result| result.get().len() as u64),
+            error: end.error,
+            logs: ran.logs,
+            warnings: ran.warnings,
+            usage: ran.usage,
+        };
+        let written = self.0.store.change_task(TaskChange {
+            task_id: new.task_id,
+            status: Some(end.status),
+            started_at: ran.started_at,
+            end: Some(TaskEnd {
+                completed_at,
+                exit_code: end.exit_code,
+                result: end.result.clone(),
+                error: task.error.clone(),
+                logs: task.logs.clone(),
+                warnings: task.warnings.clone(),
+                usage: task.usage,
+            }),
+            events: vec![event(end.status.event(), data)],
+        });
+        match written.await {
+            Ok(()) => Ended::Recorded(Arc::new(task), end.result.map(Arc::new)),
+            Err(error) => {
+                tracing::error!(task = %new.task_id, %error, "the end of {} could not be recorded", new.task_id);
+                Ended::Unrecorded(Arc::new(error))
+            }
+        }
+    }
+}
+
+/// What is left of a run when its outcome is taken away.
+struct Ran {
+    started_at: Option<Timestamp>,
+    usage: Usage,
+    logs: Logs,
+    warnings: Vec<String>,
+}
+
+impl Ran {
+    fn never() -> Self {
+        Self { started_at: None, usage: Usage::default(), logs: Logs::default(), warnings: Vec::new() }
+    }
+}
+
+impl Live {
+    fn new(new: &NewTask) -> Self {
+        Self {
+            workspace_id: new.workspace_id.clone(),
+            task_id: new.task_id,
+            cancel: CancellationToken::new(),
+            cause: OnceLock::new(),
+            status: watch::Sender::new(TaskStatus::Queued),
+            end: watch::Sender::new(None),
+            tool_calls: AtomicU64::new(0),
+            news: watch::Sender::new(0),
+        }
+    }
+
+    /// Its id.
+    pub fn task_id(&self) -> TaskId {
+        self.task_id
+    }
+
+    /// The workspace it belongs to.
+    pub fn workspace_id(&self) -> &str {
+        &self.workspace_id
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> TaskStatus {
+        *self.status.borrow()
+    }
+
+    /// Calls of tools so far.
+    pub fn tool_calls(&self) -> u64 {
+        self.tool_calls.load(Ordering::Relaxed)
+    }
+
+    /// Changes whenever its status or its number of calls does.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.news.subscribe()
+    }
+
+    /// Waits for its end to be recorded.
+    pub async fn ended(&self) -> Ended {
+        let mut end = self.end.subscribe();
+        let ended = end.wait_for(Option::is_some).await.expect("the sender lives as long as `self`");
+        ended.clone().expect("it was waited for")
+    }
+
+    /// Ends it, unless it has ended. The first cause counts.
+    pub fn stop(&self, cause: StopCause) {
+        // A later cause changes nothing.
+        self.cause.set(cause).ok();
+        self.cancel.cancel();
+    }
+
+    pub(super) fn become_status(&self, to: TaskStatus) {
+        let changed = self.status.send_if_modified(|status| {
+            let may = machine::may_become(*status, to);
+            if may {
+                *status = to;
+            }
+            may
+        });
+        if changed {
+            self.tell();
+        }
+    }
+
+    pub(super) fn tell(&self) {
+        self.news.send_modify(|news| *news += 1);
+    }
+
+    fn publish(&self, ended: Ended) {
+        if let Ended::Recorded(task, _) = &ended {
+            self.become_status(task.status);
+        }
+        self.end.send_replace(Some(ended));
+    }
+
+    fn stopped_before_it_began(&self) -> End {
+        match self.cause.get() {
+            Some(StopCause::ServerStops) => End::with_error(TaskStatus::Failed, machine::server_stopped()),
+            Some(StopCause::Asked) | None => End::with_error(TaskStatus::Cancelled, machine::cancelled()),
+        }
+    }
+}
+
+fn not_begun(error: &SandboxError) -> End {
+    tracing::error!(%error, cause = ?std::error::Error::source(error), "a task could not begin");
+    let code = if matches!(error, SandboxError::Busy { .. }) { "busy" } else { "no_worker" };
+    let error = TaskError {
+        name: "SandboxError".into(),
+        message: error.to_string(),
+        code: code.into(),
+        hint: Some("nothing was run; try again".into()),
+        ..TaskError::default()
+    };
+    End::with_error(TaskStatus::Failed, error)
+}
+
+pub(super) fn event(kind: EventKind, data: serde_json::Value) -> NewEvent {
+    NewEvent { at: Timestamp::now(), kind, data }
+}

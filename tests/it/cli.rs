@@ -1,0 +1,174 @@
+//! The command line, as a shell uses it: what goes to standard output, what beside it, and the exit code.
+
+use std::{path::Path, process::Stdio};
+
+use serde_json::Value;
+use tokio::io::AsyncWriteExt;
+
+use crate::support::server::{PATIENCE, TestServer, airlock, demo};
+
+struct Said {
+    code: Option<i32>,
+    out: String,
+    beside: String,
+}
+
+impl Said {
+    fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.beside))
+    }
+}
+
+/// The binary with this configuration, these arguments and this standard input.
+async fn say(config: &Path, args: &[&str], input: &str) -> Said {
+    let mut command = airlock(config);
+    command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    let mut pipe = child.stdin.take().expect("a pipe was asked for");
+    // A command that does not read its input may have closed it.
+    pipe.write_all(input.as_bytes()).await.ok();
+    drop(pipe);
+    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("the command ends").unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
+    Said { code: ended.status.code(), out: text(ended.stdout), beside: text(ended.stderr) }
+}
+
+/// A configuration in a folder of its own, without a server.
+fn place(more: &str) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("airlock.db");
+    std::fs::write(folder.path().join("airlock.toml"), format!("[store]\nurl = \"sqlite://{}\"\n{more}", database.display()))
+        .unwrap();
+    folder
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_server_a_program_runs_all_the_same_and_leaves_its_record() {
+    let folder = place(&demo(&[]));
+    let config = folder.path().join("airlock.toml");
+    let program = folder.path().join("program.ts");
+    std::fs::write(&program, "const sum: number = await tools.demo.add({ a: 19, b: 23 });\nreturn { sum };\n").unwrap();
+    let said = say(&config, &["run", program.to_str().unwrap()], "").await;
+    assert_eq!(said.code, Some(0), "{}", said.beside);
+    assert!(said.json()["sum"].to_string().contains("42"), "{}", said.out);
+    assert!(said.beside.contains("completed") && said.beside.contains("1 tool call"), "{}", said.beside);
+
+    let listed = say(&config, &["tasks", "list", "--json"], "").await.json();
+    let task = &listed.as_array().expect("a list is an array")[0];
+    assert_eq!((task["status"].as_str(), task["id"] == task["taskId"]), (Some("completed"), true));
+    assert!(!folder.path().join("airlock.db.instance.json").exists(), "the server for the moment has left");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_exits_with_the_tasks_exit_code_and_keeps_standard_output_for_the_result() {
+    let server = TestServer::start().await;
+    let config = server.config_file();
+    let table = [
+        ("return 1 + 1", 0, "2\n"),
+        ("console.log('beside'); return 'x'", 0, "\"x\"\n"),
+        ("throw new TypeError('no')", 1, ""),
+        ("const = 1", 1, ""),
+        ("while (true) {}", 124, ""),
+    ];
+    for (code, exit, out) in table {
+        let said = say(&config, &["run", "-", "--timeout-ms", "1000"], code).await;
+        assert_eq!((said.code, said.out.as_str()), (Some(exit), out), "{code}: {}", said.beside);
+    }
+    let said = say(&config, &["run", "-"], "console.log('beside');\nthrow new TypeError('no')").await;
+    assert!(said.beside.contains("beside\n") && said.beside.contains("TypeError: no at 2:"), "{}", said.beside);
+    let answer = say(&config, &["run", "-", "--json"], "throw new TypeError('no')").await.json();
+    assert_eq!((&answer["status"], &answer["error"]["name"]), (&"failed".into(), &"TypeError".into()));
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_speak_to_the_server_that_runs() {
+    let server = TestServer::start().await;
+    let config = server.config_file();
+    let done = server.run("return [1, 2, 3]").await;
+    let id = done["taskId"].as_str().unwrap();
+    let one = say(&config, &["tasks", "get", id, "--json"], "").await.json();
+    assert_eq!((&one["id"], &one["result"]), (&done["taskId"], &serde_json::json!([1, 2, 3])));
+    let kinds: Vec<_> = one["events"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!((kinds.first(), kinds.last()), (Some(&"task.created"), Some(&"task.completed")));
+    let shown = say(&config, &["tasks", "get", id], "").await.out;
+    assert!(shown.contains("return [1, 2, 3]") && shown.contains("task.completed"), "{shown}");
+
+    let waiting = server
+        .execute(serde_json::json!({ "code": "await new Promise((done) => setTimeout(done, 60000))", "waitForResult": false }))
+        .await;
+    let id = waiting["taskId"].as_str().unwrap();
+    let cancelled = say(&config, &["tasks", "cancel", id, "--json"], "").await.json();
+    assert_eq!((cancelled["id"].as_str(), cancelled["status"].as_str()), (Some(id), Some("cancelled")));
+    let listed = say(&config, &["tasks", "list", "--status", "cancelled", "--json"], "").await.json();
+    assert_eq!(listed.as_array().map(Vec::len), Some(1));
+    let nobody = say(&config, &["tasks", "get", "task_1"], "").await;
+    assert_eq!((nobody.code, nobody.out.as_str()), (Some(1), ""));
+    assert!(nobody.beside.contains("error: ") && nobody.beside.contains("task_1"), "{}", nobody.beside);
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_are_listed_found_and_described() {
+    let folder = place(&demo(&[]));
+    let config = folder.path().join("airlock.toml");
+    let listed = say(&config, &["tools", "list", "--json"], "").await.json();
+    let ids: Vec<_> = listed.as_array().unwrap().iter().map(|tool| tool["id"].as_str().unwrap()).collect();
+    assert!(ids.contains(&"demo.add") && ids.contains(&"demo.echo"), "{ids:?}");
+    let found = say(&config, &["tools", "search", "add", "two", "numbers", "--json"], "").await.json();
+    assert_eq!(found[0]["id"], "demo.add");
+    let described = say(&config, &["tools", "describe", "demo.add"], "").await;
+    assert!(described.out.contains("demo.add") && described.out.contains("arguments"), "{}", described.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_names_what_is_broken_and_exits_with_1() {
+    let whole = place(&demo(&[]));
+    let said = say(&whole.path().join("airlock.toml"), &["doctor", "--json"], "").await;
+    assert_eq!((said.code, said.json()["status"].as_str()), (Some(0), Some("ok")), "{}", said.out);
+
+    let broken = place("[upstreams.lost]\nkind = \"mcp\"\ncommand = \"no-such-program\"\n");
+    let said = say(&broken.path().join("airlock.toml"), &["doctor"], "").await;
+    assert_eq!(said.code, Some(1), "{}", said.out);
+    assert!(said.out.contains("✗ upstreams.lost") && said.out.contains("`no-such-program` was not found"), "{}", said.out);
+
+    let unusable = place("[limits]\nheap = 1\n");
+    let said = say(&unusable.path().join("airlock.toml"), &["doctor"], "").await;
+    assert_eq!(said.code, Some(1));
+    assert!(said.out.contains("did you mean `limits.heap_mb`?"), "{}", said.out);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_configuration_that_cannot_be_used_stops_every_command_with_78() {
+    let folder = place("[limits]\nheap = 1\n");
+    for args in [&["serve"][..], &["mcp"], &["run", "-"], &["tasks", "list"], &["config", "check"]] {
+        let said = say(&folder.path().join("airlock.toml"), args, "").await;
+        assert_eq!((said.code, said.out.as_str()), (Some(78), ""), "{args:?}");
+        assert!(said.beside.contains("unknown key `limits.heap`; did you mean `limits.heap_mb`?"), "{args:?}: {}", said.beside);
+        assert!(!folder.path().join("airlock.db").exists(), "nothing was opened");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_in_force_is_shown_with_where_it_was_written() {
+    let folder = place("[limits]\nheap_mb = 32\n");
+    let said = say(&folder.path().join("airlock.toml"), &["config", "--json"], "").await.json();
+    let setting = said["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == "limits.heap_mb").unwrap();
+    assert_eq!(setting["value"], 32);
+    assert!(setting["origin"].as_str().unwrap().ends_with("airlock.toml:4"), "{setting}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_client_calls_a_tool_from_the_shell() {
+    let server = TestServer::start().await;
+    let program = server.folder.path().join("program.ts");
+    std::fs::write(&program, "return 1 + 1").unwrap();
+    let endpoint = format!("{}/mcp", server.url);
+    let args = ["__mcp-call", &endpoint, "execute", "--code-file", program.to_str().unwrap()];
+    let said = say(&server.config_file(), &args, "").await;
+    assert_eq!(said.code, Some(0), "{}", said.beside);
+    assert!(said.out.starts_with("taskId: task_") && said.out.ends_with("exitCode: 0\n\n```json\n2\n```\n"), "{}", said.out);
+    let args = ["__mcp-call", &endpoint, "execute", "--args", "{\"code\":\"throw 1\"}"];
+    assert_eq!(say(&server.config_file(), &args, "").await.code, Some(1));
+    server.stop().await;
+}

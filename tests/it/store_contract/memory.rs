@@ -1,0 +1,261 @@
+//! The contract on a store of a few lines, which keeps the trait honest: nothing in it belongs to one database. It is also the
+//! model that SQLite is compared with on random histories.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use airlock::{
+    model::{Event, EventKind, NewEvent, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
+    store::{
+        Created, IDEMPOTENCY_HOURS, LIST_BYTES_MAX, NewTask, ResultPiece, Store, StoreError, TaskChange, TaskEnd, TaskFilter,
+        TaskPage, Written,
+    },
+};
+use futures::future::{BoxFuture, FutureExt, ready};
+use serde_json::json;
+
+use super::Shared;
+
+mod contract {
+    crate::store_contract::cases! {}
+}
+
+struct Opened;
+
+impl Opened {
+    fn store(&self) -> Shared {
+        Arc::new(MemoryStore::default())
+    }
+}
+
+async fn open() -> Opened {
+    Opened
+}
+
+/// Tasks in a list, behind a lock; none once it is closed.
+pub(super) struct MemoryStore(Mutex<Option<Tables>>);
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self(Mutex::new(Some(Tables::default())))
+    }
+}
+
+#[derive(Default)]
+struct Tables {
+    rows: Vec<Row>,
+    keys: BTreeMap<(String, String, String), (TaskId, Timestamp)>,
+}
+
+struct Row {
+    task: Task,
+    result: Option<String>,
+    events: Vec<Event>,
+}
+
+impl Row {
+    fn append(&mut self, event: NewEvent) {
+        let seq = self.events.len() as u64 + 1;
+        self.events.push(Event { task_id: self.task.task_id, seq, at: event.at, kind: event.kind, data: event.data });
+    }
+
+    fn end(&mut self, status: TaskStatus, end: TaskEnd) {
+        self.result = end.result.map(|result| result.get().to_owned());
+        self.task.status = status;
+        self.task.completed_at = Some(end.completed_at);
+        self.task.exit_code = Some(end.exit_code);
+        self.task.result_bytes = self.result.as_ref().map(|result| result.len() as u64);
+        (self.task.error, self.task.logs, self.task.warnings, self.task.usage) = (end.error, end.logs, end.warnings, end.usage);
+    }
+}
+
+impl Tables {
+    fn create(&mut self, new: NewTask) -> Result<Created, StoreError> {
+        if self.rows.iter().any(|row| row.task.task_id == new.task_id) {
+            return Err(StoreError::Conflict(new.task_id));
+        }
+        if let Some(key) = new.idempotency_key.clone() {
+            let key = (new.workspace_id.clone(), new.account_id.clone(), key);
+            match self.keys.get(&key) {
+                Some((earlier, at)) if new.created_at < *at + jiff::SignedDuration::from_hours(IDEMPOTENCY_HOURS) => {
+                    return Ok(Created::Existing(*earlier));
+                }
+                _ => self.keys.insert(key, (new.task_id, new.created_at)),
+            };
+        }
+        let mut row = Row { task: queued(&new), result: None, events: vec![] };
+        for kind in [EventKind::TaskCreated, EventKind::TaskQueued] {
+            row.append(NewEvent { at: new.created_at, kind, data: json!({}) });
+        }
+        self.rows.push(row);
+        Ok(Created::New)
+    }
+
+    fn change(&mut self, change: TaskChange) -> Result<(), StoreError> {
+        if change.status.is_some_and(TaskStatus::is_terminal) != change.end.is_some() {
+            return Err(StoreError::Invalid("a task ends exactly with a terminal status"));
+        }
+        let open = |row: &&mut Row| row.task.task_id == change.task_id && row.task.completed_at.is_none();
+        let row = self.rows.iter_mut().find(open).ok_or(StoreError::Conflict(change.task_id))?;
+        row.task.status = change.status.unwrap_or(row.task.status);
+        row.task.started_at = change.started_at.or(row.task.started_at);
+        change.events.into_iter().for_each(|event| row.append(event));
+        if let Some(end) = change.end {
+            row.end(row.task.status, end);
+        }
+        Ok(())
+    }
+
+    fn fail_unfinished(&mut self, error: &TaskError) -> u64 {
+        let unfinished: Vec<_> = self.rows.iter_mut().filter(|row| row.task.completed_at.is_none()).collect();
+        let count = unfinished.len() as u64;
+        for row in unfinished {
+            let at = Timestamp::now();
+            row.append(NewEvent { at, kind: EventKind::TaskFailed, data: json!({"error": error}) });
+            (row.task.status, row.task.completed_at) = (TaskStatus::Failed, Some(at));
+            (row.task.exit_code, row.task.error) = (Some(1), Some(error.clone()));
+        }
+        count
+    }
+
+    fn list(&self, workspace: &str, filter: &TaskFilter) -> Result<TaskPage, StoreError> {
+        let bad = |cursor: &str| StoreError::BadCursor(cursor.chars().take(80).collect());
+        let place = |cursor: &String| cursor.strip_prefix("at-").and_then(|n| n.parse::<usize>().ok()).ok_or_else(|| bad(cursor));
+        let before = filter.cursor.as_ref().map(place).transpose()?.unwrap_or(usize::MAX);
+        let mut page = TaskPage { tasks: vec![], next_cursor: None };
+        let (mut last, mut bytes) = (0, 0);
+        for (n, row) in self.rows.iter().enumerate().rev().filter(|(n, _)| *n < before) {
+            if row.task.workspace_id != workspace || !fits(&row.task, filter) {
+                continue;
+            }
+            if page.tasks.len() == filter.limit as usize || bytes >= LIST_BYTES_MAX {
+                page.next_cursor = Some(format!("at-{last}"));
+                break;
+            }
+            (last, bytes) = (n, bytes + row.task.code.len());
+            page.tasks.push(row.task.clone());
+        }
+        Ok(page)
+    }
+
+    fn row(&self, workspace: &str, task: TaskId) -> Option<&Row> {
+        self.rows.iter().find(|row| row.task.task_id == task && row.task.workspace_id == workspace)
+    }
+}
+
+fn queued(new: &NewTask) -> Task {
+    Task {
+        task_id: new.task_id,
+        status: TaskStatus::Queued,
+        code: new.code.clone(),
+        runtime_id: new.runtime_id.clone(),
+        timeout_ms: new.timeout_ms,
+        metadata: new.metadata.clone(),
+        workspace_id: new.workspace_id.clone(),
+        account_id: new.account_id.clone(),
+        session_id: new.session_id.clone(),
+        client_id: new.client_id.clone(),
+        created_at: new.created_at,
+        started_at: None,
+        completed_at: None,
+        exit_code: None,
+        result_bytes: None,
+        error: None,
+        logs: Default::default(),
+        warnings: vec![],
+        usage: Usage::default(),
+    }
+}
+
+fn fits(task: &Task, filter: &TaskFilter) -> bool {
+    filter.status.is_none_or(|status| task.status == status)
+        && filter.session_id.as_ref().is_none_or(|session| task.session_id.as_ref() == Some(session))
+        && filter.metadata.iter().flatten().all(|(key, value)| task.metadata.as_ref().and_then(|has| has.get(key)) == Some(value))
+}
+
+fn piece(text: &str, offset: u64, limit: u64) -> ResultPiece {
+    let mut start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
+    let mut end = start.saturating_add(usize::try_from(limit).unwrap_or(usize::MAX)).min(text.len());
+    while !text.is_char_boundary(start) {
+        start -= 1;
+    }
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    if end <= start {
+        end = start + text[start..].chars().next().map_or(0, char::len_utf8);
+    }
+    ResultPiece {
+        text: text[start..end].into(),
+        offset: start as u64,
+        next_offset: (end < text.len()).then_some(end as u64),
+        total_bytes: text.len() as u64,
+    }
+}
+
+impl MemoryStore {
+    fn with<T: Send + 'static>(
+        &self,
+        act: impl FnOnce(&mut Tables) -> Result<T, StoreError>,
+    ) -> BoxFuture<'static, Result<T, StoreError>> {
+        ready(self.0.lock().unwrap().as_mut().ok_or(StoreError::Closed).and_then(act)).boxed()
+    }
+}
+
+impl Store for MemoryStore {
+    fn create_task(&self, task: NewTask) -> Written<Created> {
+        self.with(|tables| tables.create(task))
+    }
+
+    fn change_task(&self, change: TaskChange) -> Written {
+        self.with(|tables| tables.change(change))
+    }
+
+    fn task<'a>(&'a self, workspace: &'a str, task: TaskId) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
+        self.with(|tables| Ok(tables.row(workspace, task).map(|row| row.task.clone())))
+    }
+
+    fn result<'a>(
+        &'a self,
+        workspace: &'a str,
+        task: TaskId,
+        offset: u64,
+        limit: u64,
+    ) -> BoxFuture<'a, Result<Option<ResultPiece>, StoreError>> {
+        self.with(|tables| {
+            Ok(tables.row(workspace, task).and_then(|row| row.result.as_ref()).map(|text| piece(text, offset, limit)))
+        })
+    }
+
+    fn tasks<'a>(&'a self, workspace: &'a str, filter: TaskFilter) -> BoxFuture<'a, Result<TaskPage, StoreError>> {
+        self.with(|tables| tables.list(workspace, &filter))
+    }
+
+    fn events<'a>(
+        &'a self,
+        workspace: &'a str,
+        task: TaskId,
+        after: u64,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>> {
+        self.with(|tables| {
+            let events = tables.row(workspace, task).map(|row| row.events.as_slice()).unwrap_or_default();
+            Ok(events.iter().filter(|event| event.seq > after).take(limit as usize).cloned().collect())
+        })
+    }
+
+    fn fail_unfinished(&self, error: TaskError) -> Written<u64> {
+        self.with(|tables| Ok(tables.fail_unfinished(&error)))
+    }
+
+    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.with(|_| Ok(()))
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        self.0.lock().unwrap().take();
+        ready(()).boxed()
+    }
+}

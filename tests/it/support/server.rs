@@ -1,0 +1,209 @@
+//! A real server: the binary itself, on a database and a port of its own, asked over HTTP as a client would.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// How long anything that must happen may take.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running server and its folder.
+pub struct TestServer {
+    pub folder: TempDir,
+    pub url: String,
+    pub token: String,
+    child: Child,
+    http: reqwest::Client,
+}
+
+/// Configuration that every test server has: a free port, no limit at the door, so that tests do not wait for each other.
+fn config(folder: &Path, more: &str) -> String {
+    let database = folder.join("airlock.db");
+    let limits = if more.contains("[limits]") { "" } else { "[limits]\nrequests_per_minute = 0\n" };
+    format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n{limits}{more}\n", database.display())
+}
+
+/// The demo upstream as an upstream named `demo`, with these further arguments.
+pub fn demo(args: &[&str]) -> String {
+    let args: Vec<String> = std::iter::once("__demo-upstream").chain(args.iter().copied()).map(|arg| format!("{arg:?}")).collect();
+    format!("[upstreams.demo]\nkind = \"mcp\"\ncommand = {:?}\nargs = [{}]\n", env!("CARGO_BIN_EXE_airlock"), args.join(", "))
+}
+
+/// The binary with this configuration file and nothing of the test's environment.
+pub fn airlock(config: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_airlock"));
+    command.env_clear();
+    for name in ["PATH", "HOME", "LLVM_PROFILE_FILE"] {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command.arg("--config").arg(config).kill_on_drop(true);
+    command
+}
+
+impl TestServer {
+    /// A server with the demo upstream.
+    pub async fn start() -> Self {
+        Self::with(&demo(&[])).await
+    }
+
+    /// A server with this added to its configuration.
+    pub async fn with(more: &str) -> Self {
+        Self::within(TempDir::new().unwrap(), more).await
+    }
+
+    /// A server in a folder that may hold the database of an earlier one.
+    pub async fn within(folder: TempDir, more: &str) -> Self {
+        let file = folder.path().join("airlock.toml");
+        std::fs::write(&file, config(folder.path(), more)).unwrap();
+        let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log.txt")).unwrap();
+        let mut child =
+            airlock(&file).arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the binary starts");
+        let (url, token) = instance(folder.path(), &mut child).await;
+        // A provider that is there already does as well.
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE * 4).build().unwrap();
+        Self { folder, url, token, child, http }
+    }
+
+    pub fn config_file(&self) -> PathBuf {
+        self.folder.path().join("airlock.toml")
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log.txt")).unwrap_or_default()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id().expect("the server runs")
+    }
+
+    /// The result of `tools/call`, as a client of 2026-07-28 gets it.
+    pub async fn call(&self, tool: &str, arguments: Value) -> Value {
+        let answer = self.request("tools/call", json!({ "name": tool, "arguments": arguments })).await;
+        assert!(answer.get("error").is_none(), "a result was expected: {answer}");
+        answer["result"].clone()
+    }
+
+    /// One JSON-RPC request over HTTP, stateless; the answer whole.
+    pub async fn request(&self, method: &str, mut params: Value) -> Value {
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": { "name": "airlock-tests", "version": "0" },
+        });
+        let mut request = self
+            .http
+            .post(format!("{}/mcp", self.url))
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", method);
+        if let Some(name) = params.get("name").and_then(Value::as_str) {
+            request = request.header("mcp-name", name);
+        }
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let answer = request.json(&body).send().await.expect("the server answers");
+        let status = answer.status();
+        let text = answer.text().await.expect("the answer is whole");
+        let message = text.lines().filter_map(|line| line.strip_prefix("data:")).rfind(|data| data.contains("\"id\":1"));
+        serde_json::from_str(message.unwrap_or(&text)).unwrap_or_else(|error| panic!("{status}: {error}: {text}"))
+    }
+
+    /// `execute` with this code; the structured answer.
+    pub async fn run(&self, code: &str) -> Value {
+        self.execute(json!({ "code": code })).await
+    }
+
+    /// `execute` with these arguments; the structured answer.
+    pub async fn execute(&self, arguments: Value) -> Value {
+        self.call("execute", arguments).await["structuredContent"].clone()
+    }
+
+    /// A request to `/v1` as the owner.
+    pub async fn owner(&self, method: reqwest::Method, path: &str) -> (u16, Value) {
+        let answer = self
+            .http
+            .request(method, format!("{}{path}", self.url))
+            .bearer_auth(&self.token)
+            .send()
+            .await
+            .expect("the server answers");
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// `kill -9`. The folder stays.
+    pub async fn kill(mut self) -> TempDir {
+        self.child.kill().await.unwrap();
+        self.folder
+    }
+
+    /// The signal of an orderly end; waits for it.
+    pub async fn stop(mut self) -> TempDir {
+        let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the server ends").unwrap();
+        assert!(status.success(), "the server ended with {status}: {}", self.log());
+        self.folder
+    }
+}
+
+/// Waits for the instance file of the server that was started.
+async fn instance(folder: &Path, child: &mut Child) -> (String, String) {
+    let file = folder.join("airlock.db.instance.json");
+    let pid = child.id().expect("the server was started");
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        if let Ok(text) = std::fs::read(&file)
+            && let Ok(instance) = serde_json::from_slice::<Value>(&text)
+            && instance["pid"] == pid
+        {
+            let text = |key: &str| instance[key].as_str().expect("the instance file names it").to_owned();
+            return (text("url"), text("token"));
+        }
+        let ended = child.try_wait().unwrap();
+        let log = || std::fs::read_to_string(folder.join("log.txt")).unwrap_or_default();
+        assert!(ended.is_none(), "the server ended at once with {ended:?}: {}", log());
+        assert!(Instant::now() < give_up, "no instance file after {PATIENCE:?}: {}", log());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Polls until it holds, or fails the test.
+pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        if let Some(value) = probe().await {
+            return value;
+        }
+        assert!(Instant::now() < give_up, "not within {PATIENCE:?}: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Living processes that were started from the test's binary with this first argument, below the server or orphaned by it.
+pub fn processes_of(parent: u32) -> Vec<u32> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
+        let Some((_, rest)) = stat.rsplit_once(") ") else { continue };
+        let mut fields = rest.split(' ');
+        let (state, ppid) = (fields.next(), fields.next());
+        if ppid == Some(parent.to_string().as_str()) && state != Some("Z") {
+            found.push(pid);
+        }
+    }
+    found
+}
+
+/// Whether a process lives.
+pub fn lives(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+}
