@@ -19,8 +19,8 @@ use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
         CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        InitializeResultMethod, InitializeRequestParams, InitializeResult, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-        ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
+        InitializeRequestParams, InitializeResult, InitializeResultMethod, ListToolsResult, PaginatedRequestParams,
+        ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -90,7 +90,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 pub async fn serve(args: impl IntoIterator<Item = OsString>) -> Result<(), DemoError> {
     let options = Options::try_parse_from(std::iter::once(OsString::from("demo")).chain(args))?;
     tokio::time::sleep(Duration::from_millis(options.slow_start)).await;
-    let server = DemoUpstream(Arc::new(State { options, notes: Mutex::default(), grown: AtomicBool::new(false), growth: Notify::new() }));
+    let server =
+        DemoUpstream(Arc::new(State { options, notes: Mutex::default(), grown: AtomicBool::new(false), growth: Notify::new() }));
     let running = server.serve(rmcp::transport::stdio()).await.map_err(|error| DemoError::Handshake(Box::new(error)))?;
     // Whatever ends it, it is over.
     let _ = running.waiting().await;
@@ -132,8 +133,13 @@ fn offered(grown: bool) -> Vec<Tool> {
         )
         .with_annotations(reads()),
         with_output(
-            tool("add", "Adds two numbers and returns their sum.", json!({"a": number("First number"), "b": number("Second number")}), &["a", "b"])
-                .with_annotations(reads()),
+            tool(
+                "add",
+                "Adds two numbers and returns their sum.",
+                json!({"a": number("First number"), "b": number("Second number")}),
+                &["a", "b"],
+            )
+            .with_annotations(reads()),
             json!({"type": "object", "properties": {"sum": number("The sum")}, "required": ["sum"]}),
         ),
         tool(
@@ -154,8 +160,13 @@ fn offered(grown: bool) -> Vec<Tool> {
         tool("crash", "Ends the whole server in the middle of the call.", json!({}), &[])
             .with_annotations(ToolAnnotations::new().destructive(true)),
         with_output(
-            tool("notes.add", "Adds a note to the list and returns its number.", json!({"text": {"type": "string", "maxLength": 1000}}), &["text"])
-                .with_annotations(ToolAnnotations::new().read_only(false).destructive(false)),
+            tool(
+                "notes.add",
+                "Adds a note to the list and returns its number.",
+                json!({"text": {"type": "string", "maxLength": 1000}}),
+                &["text"],
+            )
+            .with_annotations(ToolAnnotations::new().read_only(false).destructive(false)),
             json!({"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}),
         ),
         with_output(

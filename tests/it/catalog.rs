@@ -2,13 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use airlock::catalog::{Catalog, ResolveError, StdioConfig, Tool, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamState, Visibility};
+use airlock::catalog::{
+    Catalog, ResolveError, StdioConfig, Tool, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamState, Visibility,
+};
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::support::upstream::{
-    PATIENCE, Scripted, body, command, demo, environment, error, eventually, everything, http, is_alive, one_tool, open, result, stdio,
+    PATIENCE, Scripted, body, command, demo, environment, error, eventually, everything, http, is_alive, one_tool, open, result,
+    stdio,
 };
 
 fn start(configs: Vec<UpstreamConfig>) -> Catalog {
@@ -228,7 +231,8 @@ async fn a_child_sees_only_what_is_allowed_of_the_environment() {
         env_pass: vec!["PASSED".to_owned(), "ABSENT".to_owned()],
     };
     let mut server = environment();
-    for (name, value) in [("PASSED", "on"), ("AWS_SECRET_ACCESS_KEY", "hush"), ("HTTPS_PROXY", "http://u:p@proxy"), ("LC_ALL", "C")] {
+    for (name, value) in [("PASSED", "on"), ("AWS_SECRET_ACCESS_KEY", "hush"), ("HTTPS_PROXY", "http://u:p@proxy"), ("LC_ALL", "C")]
+    {
         server.insert(name.to_owned(), value.to_owned());
     }
     let catalog = Catalog::start(vec![stdio("demo", config)], &server);

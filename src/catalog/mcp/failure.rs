@@ -51,15 +51,21 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
     };
     let ClientInitializeError::TransportError { error: transport, .. } = error else { return of_handshake(&who, error) };
     match http_failure(transport) {
-        Some(HttpFailure::Status(status @ (401 | 403))) => ConnectError::new(format!("{who} answered HTTP {status}: it needs authorization"))
-            .hint("set a header such as `Authorization` in `headers` of the upstream"),
+        Some(HttpFailure::Status(status @ (401 | 403))) => {
+            ConnectError::new(format!("{who} answered HTTP {status}: it needs authorization"))
+                .hint("set a header such as `Authorization` in `headers` of the upstream")
+        }
         Some(HttpFailure::Status(status)) => ConnectError::new(format!("{who} answered HTTP {status}"))
             .hint("check that `url` of the upstream is the MCP endpoint itself"),
-        Some(HttpFailure::NotUnderstood(cause)) => ConnectError::new(format!("{who} does not answer as an MCP server does: {cause}"))
-            .hint("check that `url` of the upstream is the MCP endpoint itself"),
+        Some(HttpFailure::NotUnderstood(cause)) => {
+            ConnectError::new(format!("{who} does not answer as an MCP server does: {cause}"))
+                .hint("check that `url` of the upstream is the MCP endpoint itself")
+        }
         Some(HttpFailure::TooLarge) => ConnectError::new(format!("{who} answers the handshake with more than is accepted")),
-        Some(HttpFailure::NotSent(cause) | HttpFailure::Broken(cause)) => ConnectError::new(format!("{who} could not be reached: {cause}"))
-            .hint("check `url` of the upstream, and that the server runs and can be reached from here"),
+        Some(HttpFailure::NotSent(cause) | HttpFailure::Broken(cause)) => {
+            ConnectError::new(format!("{who} could not be reached: {cause}"))
+                .hint("check `url` of the upstream, and that the server runs and can be reached from here")
+        }
         None => ConnectError::new(format!("{who} could not be reached")),
     }
 }

@@ -140,11 +140,8 @@ impl Upstream for McpHttp {
             let transport = StreamableHttpClientTransport::from_config(config);
             let era = ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::V_2026_07_28], legacy_version: None };
             let ears = Ears::default();
-            let running = ears
-                .clone()
-                .serve_with_lifecycle(transport, era)
-                .await
-                .map_err(|error| failure::of_address(&shown, &error))?;
+            let running =
+                ears.clone().serve_with_lifecycle(transport, era).await.map_err(|error| failure::of_address(&shown, &error))?;
             Ok(McpConnection::over(running, ears, None).await)
         })
     }

@@ -67,6 +67,8 @@ impl TestServer {
         let mut child =
             airlock(&file).arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the binary starts");
         let (url, token) = instance(folder.path(), &mut child).await;
+        // A provider that is there already does as well.
+        rustls::crypto::ring::default_provider().install_default().ok();
         let http = reqwest::Client::builder().no_proxy().timeout(PATIENCE * 4).build().unwrap();
         Self { folder, url, token, child, http }
     }
