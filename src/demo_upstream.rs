@@ -159,6 +159,17 @@ fn offered(grown: bool) -> Vec<Tool> {
         .with_annotations(reads()),
         tool("crash", "Ends the whole server in the middle of the call.", json!({}), &[])
             .with_annotations(ToolAnnotations::new().destructive(true)),
+    ];
+    tools.extend(notes_tools());
+    if grown {
+        tools.push(tool("grown", "Was not there at the start.", json!({}), &[]).with_annotations(reads()));
+    }
+    tools
+}
+
+fn notes_tools() -> [Tool; 2] {
+    let reads = ToolAnnotations::new().read_only(true).idempotent(true);
+    [
         with_output(
             tool(
                 "notes.add",
@@ -170,7 +181,7 @@ fn offered(grown: bool) -> Vec<Tool> {
             json!({"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}),
         ),
         with_output(
-            tool("notes.list", "Lists all notes, the oldest first.", json!({}), &[]).with_annotations(reads()),
+            tool("notes.list", "Lists all notes, the oldest first.", json!({}), &[]).with_annotations(reads),
             json!({
                 "type": "object",
                 "properties": {
@@ -186,11 +197,7 @@ fn offered(grown: bool) -> Vec<Tool> {
                 "required": ["notes"],
             }),
         ),
-    ];
-    if grown {
-        tools.push(tool("grown", "Was not there at the start.", json!({}), &[]).with_annotations(reads()));
-    }
-    tools
+    ]
 }
 
 impl ServerHandler for DemoUpstream {

@@ -16,8 +16,6 @@ const FAULTS_MAX: usize = 4;
 const OPTIONS_MAX: usize = 12;
 /// Longest example call, in bytes.
 const EXAMPLE_BYTES_MAX: usize = 1_000;
-/// Similarity from which one name is taken for a slip of another, 0 to 1.
-const SLIP_MIN: f64 = 0.75;
 
 /// Arguments that do not fit the tool. The message alone is enough to write the call right.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,7 +71,9 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
                 .map(|schema| types::inline(schema, &tool.input_schema));
             let given = fault.instance().as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
             let known = properties(schema);
-            let slip = given.iter().find(|given| !known.contains(given) && is_slip(given, name));
+            // Where unknown fields are faults, the slip is told as one of those.
+            let is_told = schema.and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
+            let slip = given.iter().find(|given| !is_told && !known.contains(given) && paths::is_slip(given, name));
             let field = joined(&at, name);
             let kind = wanted.map(|kind| format!(" ({kind})")).unwrap_or_default();
             slip.map_or_else(
@@ -115,11 +115,7 @@ fn unknown_fields(at: &str, unexpected: &[String], known: &[String]) -> String {
         .iter()
         .take(FAULTS_MAX)
         .map(|name| {
-            let near = known
-                .iter()
-                .map(|known| (strsim::jaro_winkler(&paths::fold(known), &paths::fold(name)), known))
-                .filter(|(score, _)| *score >= SLIP_MIN)
-                .max_by(|a, b| a.0.total_cmp(&b.0));
+            let near = known.iter().filter_map(|known| Some((paths::slip(name, known)?, known))).max_by(|a, b| a.0.total_cmp(&b.0));
             let field = joined(at, cut(name, 80));
             match near {
                 Some((_, near)) => format!("there is no field `{field}`, did you mean `{}`?", joined(at, near)),
@@ -135,11 +131,18 @@ fn one_of(at: &str, options: &Value, given: &Value) -> String {
     let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
     let near = given.as_str().and_then(|given| {
         let texts = options.iter().filter_map(Value::as_str);
-        let scored = texts.map(|option| (strsim::jaro_winkler(&option.to_lowercase(), &given.to_lowercase()), option));
-        scored.filter(|(score, _)| *score >= SLIP_MIN).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, option)| option)
+        texts
+            .filter_map(|option| Some((paths::slip(given, option)?, option)))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .map(|(_, option)| option)
     });
     let hint = near.map(|near| format!(", did you mean {}?", Value::from(near))).unwrap_or_default();
-    format!("{} must be one of {}, got {}{hint}", named(at), listed(options.iter().map(shown)), shown(given))
+    format!(
+        "{} must be one of {}, got {}{hint}",
+        named(at),
+        listed(options.iter().map(|option| cut(&sample::literal(option), 80).to_owned())),
+        shown(given)
+    )
 }
 
 fn listed(items: impl Iterator<Item = String>) -> String {
@@ -150,10 +153,6 @@ fn listed(items: impl Iterator<Item = String>) -> String {
         text.push_str(&format!(" and {rest} more"));
     }
     text
-}
-
-fn is_slip(given: &str, wanted: &str) -> bool {
-    strsim::jaro_winkler(&paths::fold(given), &paths::fold(wanted)) >= SLIP_MIN
 }
 
 /// The schema at a place in the arguments, as far as plain `properties`, `items` and local references lead.

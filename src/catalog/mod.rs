@@ -48,6 +48,9 @@ use crate::model::{JsonObject, RawJson};
 /// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
 /// at all, and none that tends to hold a secret (proxy addresses do).
 const ENVIRONMENT_NAMES: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ"];
+/// How long the finding functions wait for upstreams that have never answered yet: a first question right after the start
+/// should not find an empty catalog, and one slow upstream should not hold up the others for long.
+const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Longest time in which upstreams may be ended at shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(8);
 
@@ -195,7 +198,8 @@ impl Catalog {
     }
 
     /// Answers a finding function: `discover`, `catalog.namespaces`, `catalog.tools` or `describe`, with or without a text
-    /// for its one argument. None when the path is not one of these.
+    /// for its one argument. None when the path is not one of these. Right after the start it waits up to five seconds for
+    /// upstreams that have not answered yet.
     pub async fn find(&self, path: &str, args: &str, view: View<'_>) -> Option<Result<RawJson, FindError>> {
         let function = FUNCTIONS.iter().find(|function| function.path == path)?;
         Some(self.answer(function, args, view).await)
@@ -203,6 +207,9 @@ impl Catalog {
 
     async fn answer(&self, function: &Tool, args: &str, view: View<'_>) -> Result<RawJson, FindError> {
         let args = serde_json::Value::Object(arguments::check(function, &spelled_out(&function.path, args))?);
+        if function.path != "describe" {
+            self.settled(FIND_WAIT_MAX).await;
+        }
         // The schema that the arguments were checked against is made of the same type.
         let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
         match function.path.as_str() {
@@ -317,6 +324,9 @@ fn words_of(name: &str) -> String {
 fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<String, String>) -> (Box<dyn Upstream>, Secrets) {
     match kind {
         UpstreamKind::McpStdio(config) => {
+            for absent in config.env_pass.iter().filter(|name| !environment.contains_key(*name)) {
+                tracing::warn!(upstream = %name, "upstream `{name}` is to be passed `{absent}`, which is not set");
+            }
             let passed = config.env_pass.iter().filter_map(|name| environment.get(name).map(|value| (name.clone(), value.clone())));
             let own: BTreeMap<String, String> = passed.chain(config.env.clone()).collect();
             let secrets = Secrets::new(own.values().cloned());

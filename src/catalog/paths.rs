@@ -6,6 +6,8 @@ use super::tool::Tool;
 
 /// Names that are suggested at most.
 const NEAREST_MAX: usize = 5;
+/// Similarity from which one name is taken for a slip of another, 0 to 1.
+const SLIP_MIN: f64 = 0.75;
 /// Similarity below which a name is no suggestion, 0 to 1.
 const NEAREST_MIN: f64 = 0.55;
 
@@ -41,6 +43,16 @@ pub(super) fn expression(path: &str) -> String {
         }
     }
     out
+}
+
+/// How much two names are alike, 0 to 1, if so much that one is taken for a slip of the other.
+pub(super) fn slip(given: &str, wanted: &str) -> Option<f64> {
+    Some(strsim::jaro_winkler(&fold(given), &fold(wanted))).filter(|likeness| *likeness >= SLIP_MIN)
+}
+
+/// Whether one name is taken for a slip of the other.
+pub(super) fn is_slip(given: &str, wanted: &str) -> bool {
+    slip(given, wanted).is_some()
 }
 
 /// The paths most like a wrong one, the likest first.

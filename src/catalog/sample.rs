@@ -21,7 +21,12 @@ fn value(schema: &Value, root: &Value, given: Option<&Value>, depth: usize) -> V
         return constant.clone();
     }
     if let Some(options) = schema.get("enum").and_then(Value::as_array) {
-        return given.filter(|given| options.contains(given)).or(options.first()).cloned().unwrap_or_default();
+        let nearest = || {
+            let given = given?.as_str()?;
+            let scored = options.iter().filter_map(|option| Some((paths::slip(given, option.as_str()?)?, option)));
+            scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, option)| option)
+        };
+        return given.filter(|given| options.contains(given)).or_else(nearest).or(options.first()).cloned().unwrap_or_default();
     }
     let first = ["anyOf", "oneOf"].iter().find_map(|name| schema.get(name)?.as_array()?.first());
     match (kind(schema), first) {
@@ -46,8 +51,11 @@ fn object(schema: &Value, root: &Value, given: Option<&Map<String, Value>>, dept
     let properties = schema.get("properties").and_then(Value::as_object);
     let required: Vec<&str> =
         schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let is_known = |name: &str| properties.is_some_and(|properties| properties.contains_key(name));
     for (name, schema) in properties.into_iter().flatten() {
-        let mine = given.and_then(|given| given.get(name));
+        // What was given under a slip of the name was meant for it.
+        let slip = || given?.iter().find(|(given, _)| !is_known(given) && paths::is_slip(given, name)).map(|(_, value)| value);
+        let mine = given.and_then(|given| given.get(name)).or_else(slip);
         if mine.is_some() || required.contains(&name.as_str()) {
             out.insert(name.clone(), value(schema, root, mine, depth - 1));
         }
@@ -64,16 +72,20 @@ fn plain(kind: &str, schema: &Value, root: &Value, given: Option<&Value>, depth:
         "array" => given.is_array(),
         _ => given.is_null(),
     });
-    let in_range = |given: &&Value| {
-        let number = given.as_f64();
-        let above = schema.get("minimum").and_then(Value::as_f64).is_none_or(|min| number.is_none_or(|number| number >= min));
-        let below = schema.get("maximum").and_then(Value::as_f64).is_none_or(|max| number.is_none_or(|number| number <= max));
-        above && below
-    };
-    if let Some(given) = fits.filter(in_range) {
-        return given.clone();
+    match fits {
+        Some(Value::Array(items)) => {
+            let each = schema.get("items").filter(|items| items.is_object());
+            return each.map_or_else(
+                || Value::Array(items.clone()),
+                |schema| items.iter().map(|item| value(schema, root, Some(item), depth - 1)).collect(),
+            );
+        }
+        Some(number @ Value::Number(_)) => return in_range(number, schema).clone(),
+        Some(given) => return given.clone(),
+        None => {}
     }
-    if let Some(known) = schema.get("default").or_else(|| schema.get("examples")?.as_array()?.first()) {
+    let known = schema.get("default").filter(|default| !default.is_null());
+    if let Some(known) = known.or_else(|| schema.get("examples")?.as_array()?.first()) {
         return known.clone();
     }
     match kind {
@@ -87,6 +99,16 @@ fn plain(kind: &str, schema: &Value, root: &Value, given: Option<&Value>, depth:
             .map_or_else(|| Value::Array(Vec::new()), |items| Value::Array(vec![value(items, root, None, depth - 1)])),
         _ => Value::Null,
     }
+}
+
+/// The number, or the bound that it oversteps.
+fn in_range<'a>(number: &'a Value, schema: &'a Value) -> &'a Value {
+    let beyond = |name: &str, is_beyond: fn(&f64, &f64) -> bool| {
+        schema
+            .get(name)
+            .filter(|bound| bound.as_f64().zip(number.as_f64()).is_some_and(|(bound, number)| is_beyond(&number, &bound)))
+    };
+    beyond("minimum", f64::lt).or_else(|| beyond("maximum", f64::gt)).unwrap_or(number)
 }
 
 /// A value as JavaScript writes it.

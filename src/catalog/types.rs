@@ -70,7 +70,7 @@ pub(super) fn declaration(tool: &Tool) -> String {
         out.push_str(&format!("{}{}: {{\n", "  ".repeat(level + 1), key(segment)));
     }
     let indent = segments.len() + 1;
-    out.push_str(&comment(&[tool.description.clone()], indent));
+    out.push_str(&comment(std::slice::from_ref(&tool.description), indent));
     let list = argument_list(&tool.input_schema, || args.clone());
     out.push_str(&format!("{}{}({list}): Promise<{result}>;\n", "  ".repeat(indent), key(leaf)));
     for level in (1..indent).rev() {

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::mcp::Mcp;
 
-/// Bytes of one line, at most: any `execute` that could be valid, with room, so that what is too large is refused by its argument's
-/// name. A longer line is dropped and logged.
-pub const LINE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of one line, at most. Far more than the largest valid `execute`, so that code over its cap is refused by name; a longer
+/// line has no id that could be answered and is dropped and logged.
+pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The server could not go on.
 #[derive(Debug, thiserror::Error)]

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use airlock::catalog::{
-    Catalog, ResolveError, StdioConfig, Tool, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamState, Visibility,
+    CALLS_MAX, Catalog, ResolveError, StdioConfig, Tool, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamState,
+    Visibility, WAITING_MAX,
 };
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::{Value, json};
@@ -87,6 +88,46 @@ async fn a_server_of_the_modern_era_alone_is_spoken_with_too() {
     let catalog = started(vec![demo("demo", &["--modern-only", "--grow"])]).await;
     assert_eq!(call(&catalog, "demo.echo", json!({"message": "hi"})).await, Ok(json!("hi")));
     eventually("the list grew", || state(&catalog).1 == 9).await;
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_server_of_the_modern_era_alone_is_spoken_with_over_http_too() {
+    let server = Scripted::modern(|request| match request["method"].as_str() {
+        Some("tools/list") => one_tool(request),
+        Some("tools/call") => {
+            result(request, json!({"resultType": "complete", "content": [], "structuredContent": request["params"]["name"]}))
+        }
+        _ => error(request, -32601, "no such method"),
+    })
+    .await;
+    let catalog = started(vec![http("up", &server.url())]).await;
+    assert_eq!(call(&catalog, "up.t", json!({})).await, Ok(json!("t")));
+    catalog.shutdown().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_question_right_after_the_start_waits_for_the_first_lists() {
+    let catalog = start(vec![demo("demo", &["--slow-start", "500"])]);
+    assert_eq!(find(&catalog, "discover", json!("echo")).await["total"], 1);
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_queue_that_is_full_says_so_at_once() {
+    let catalog = started(vec![demo("demo", &[])]).await;
+    let tool = catalog.resolve("demo.wait", &open).await.unwrap();
+    let wait = || catalog.call(&tool, catalog.check(&tool, r#"{"ms": 60000}"#).unwrap());
+    let mut pending: Vec<_> = (0..CALLS_MAX + WAITING_MAX).map(|_| Box::pin(wait())).collect();
+    for call in &mut pending {
+        assert!(futures::poll!(call).is_pending());
+    }
+    let error = wait().await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (UpstreamErrorCode::Busy, true));
+    assert!(error.message.contains("1088 calls"), "{}", error.message);
+    drop(pending);
+    assert_eq!(call(&catalog, "demo.echo", json!({"message": "free again"})).await, Ok(json!("free again")));
     catalog.shutdown().await;
 }
 
@@ -514,10 +555,14 @@ async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
     let ask = async |function: &str, args: &str| catalog.find(function, args, &view).await.unwrap();
     let answer = |json: airlock::model::RawJson| serde_json::from_str::<Value>(json.get()).unwrap();
 
-    let hidden = ask("describe", r#""demo.crash""#).await.unwrap_err().to_string();
-    let absent = ask("describe", r#""demo.crasx""#).await.unwrap_err().to_string();
-    assert_eq!(hidden.replace("crash", "crasx"), absent);
-    assert_eq!(catalog.resolve("demo.CRASH", &view).await.unwrap_err().to_string().contains("demo.crash"), false);
+    for path in ["demo.crash", "demo.CRASH", "demo.crsh"] {
+        match catalog.resolve(path, &view).await {
+            Err(ResolveError::NotFound(absent)) => assert!(!absent.nearest.contains(&"demo.crash".to_owned()), "{absent:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let described = ask("describe", r#""demo.crash""#).await.unwrap_err().to_string();
+    assert!(described.starts_with("there is no tool `demo.crash`"), "{described}");
     assert_eq!(answer(ask("discover", r#"{"query": "crash"}"#).await.unwrap())["total"], 0);
     assert_eq!(answer(ask("catalog.tools", "{}").await.unwrap())["total"], 7);
     assert_eq!(answer(ask("catalog.namespaces", "").await.unwrap())["namespaces"][0]["toolCount"], 7);
@@ -529,10 +574,10 @@ async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
 async fn the_errors_of_finding_are_enough_to_ask_right() {
     let catalog = started(vec![demo("demo", &[])]).await;
     let failed = async |function: &str, args: &str| catalog.find(function, args, &open).await.unwrap().unwrap_err().to_string();
-    insta::assert_snapshot!(failed("discover", r#"{"qeury": "x"}"#).await, @"");
-    insta::assert_snapshot!(failed("discover", r#"{"query": "x", "limit": 500}"#).await, @"");
-    insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"");
-    insta::assert_snapshot!(failed("describe", "{}").await, @"");
-    insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @"");
+    insta::assert_snapshot!(failed("discover", r#"{"qeury": "x"}"#).await, @r#"`tools.discover`: there is no field `qeury`, did you mean `query`?; correct: await tools.discover({ query: "x" })"#);
+    insta::assert_snapshot!(failed("discover", r#"{"query": "x", "limit": 500}"#).await, @r#"`tools.discover`: field `limit` must be at most 50, got number 500; correct: await tools.discover({ query: "x", limit: 50 })"#);
+    insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"field `cursor` must be the `nextCursor` of the page before, asked with the same `query`");
+    insta::assert_snapshot!(failed("describe", "{}").await, @r#"`tools.describe`: field `path` is missing (string); correct: await tools.describe({ path: "…" })"#);
+    insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @r#"there is no tool `demo.notes.lst`, did you mean `tools.demo.notes.list`, `tools.demo.notes.add`?; find one with await tools.discover("lst")"#);
     catalog.shutdown().await;
 }

@@ -15,3 +15,4 @@ mod support;
 mod tidy;
 #[cfg(feature = "v8")]
 mod worker;
+mod worker_seal;

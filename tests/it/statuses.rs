@@ -130,7 +130,7 @@ async fn a_large_result_is_previewed_and_read_in_pages() {
 async fn bad_arguments_are_refused_by_name_value_and_bound() {
     let server = TestServer::with("").await;
     let table = [
-        (json!({ "code": "" }), ["`code`", "0 bytes"]),
+        (json!({ "code": "" }), ["`code`", "1 to 262144"]),
         (json!({ "code": "return 1", "timeoutMs": 0 }), ["`timeoutMs`", "1 to 600000"]),
         (json!({ "code": "return 1", "timeoutMs": 600_001 }), ["`timeoutMs`", "1 to 600000"]),
         (json!({ "code": "return 1", "resultTimeoutMs": 99 }), ["`resultTimeoutMs`", "100 to 900000"]),

@@ -1,1 +1,48 @@
+use serde_json::json;
 
+use super::*;
+use crate::catalog::tool::OfferedTool;
+
+fn tool(name: &str, description: &str, parameters: &[&str]) -> Arc<Tool> {
+    let properties: serde_json::Map<_, _> = parameters.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+    let serde_json::Value::Object(input_schema) = json!({"type": "object", "properties": properties}) else { unreachable!() };
+    let offered =
+        OfferedTool { name: name.to_owned(), description: description.to_owned(), input_schema, ..OfferedTool::default() };
+    Arc::new(Tool::admit(&Arc::from("up"), offered).unwrap())
+}
+
+fn names(tools: &[Arc<Tool>], question: &str) -> Vec<String> {
+    let index = SearchIndex::build(tools).unwrap();
+    index.search(question).into_iter().map(|(_, at)| tools[at].name.clone()).collect()
+}
+
+#[test]
+fn the_name_counts_more_than_the_text_and_stems_meet() {
+    let tools = [
+        tool("deleteRepository", "Removes it, with all issues.", &[]),
+        tool("list_issues", "All of a repository.", &[]),
+        tool("send-mail", "To somebody.", &["recipient"]),
+    ];
+    assert_eq!(names(&tools, "listing the issues"), ["list_issues", "deleteRepository"]);
+    assert_eq!(names(&tools, "recipients"), ["send-mail"]);
+    assert_eq!(names(&tools, "weather"), [""; 0]);
+}
+
+#[test]
+fn a_question_is_words_never_syntax() {
+    let tools = [tool("a", "alpha beta", &[])];
+    for question in ["alpha AND (", "path:alpha", "\"alpha", "alpha^ ~[ TO ] /(/", "-alpha +alpha", "alpha\0*?\\"] {
+        assert_eq!(names(&tools, question), ["a"], "{question}");
+    }
+    assert_eq!(names(&tools, &"alpha ".repeat(100_000)), ["a"]);
+    assert_eq!(names(&tools, "()*&^"), [""; 0]);
+    assert_eq!(names(&[], "alpha"), [""; 0]);
+}
+
+#[test]
+fn two_thousand_tools_are_all_found_in_the_order_of_their_worth() {
+    let tools: Vec<_> = (0..2_000).map(|n| tool(&format!("item{n}.get"), "Reads one item of the shop.", &["id"])).collect();
+    let index = SearchIndex::build(&tools).unwrap();
+    assert_eq!(index.search("read item").len(), 2_000);
+    assert_eq!(tools[index.search("get item 1234")[0].1].name, "item1234.get");
+}

@@ -1,7 +1,7 @@
 //! Upstreams that speak the Model Context Protocol, as a child process or over streamable HTTP, in both eras of the protocol.
 //!
-//! A server is a stranger: what it lists, sends or asks for is bounded here. It is offered neither elicitation nor sampling
-//! nor roots, and asking for them anyway is refused.
+//! A server is a stranger: what it lists, sends or asks for is bounded here. It is offered neither elicitation nor sampling,
+//! and asking for them anyway is refused.
 
 mod answer;
 mod failure;
@@ -123,6 +123,12 @@ impl Upstream for McpHttp {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
             let shown = failure::shown_url(&self.config.url);
+            // Without one the HTTP client panics.
+            if rustls::crypto::CryptoProvider::get_default().is_none() {
+                return Err(ConnectError::new(format!(
+                    "`{shown}` cannot be reached: no crypto provider is installed in this process"
+                )));
+            }
             let mut headers = HashMap::new();
             for (name, value) in &self.config.headers {
                 let name = http::HeaderName::try_from(name.as_str())
@@ -192,11 +198,6 @@ impl ClientHandler for Ears {
         _context: RequestContext<RoleClient>,
     ) -> Result<rmcp::model::CreateMessageResult, ErrorData> {
         Err(self.refuse("sampling"))
-    }
-
-    #[expect(deprecated, reason = "servers of the legacy era still ask for it")]
-    async fn list_roots(&self, _context: RequestContext<RoleClient>) -> Result<rmcp::model::ListRootsResult, ErrorData> {
-        Err(self.refuse("the list of roots"))
     }
 }
 

@@ -1,1 +1,163 @@
+use std::sync::Arc;
 
+use serde_json::json;
+
+use super::*;
+use crate::catalog::tool::OfferedTool;
+
+fn object(schema: Value) -> serde_json::Map<String, Value> {
+    let Value::Object(map) = schema else { panic!("a schema is an object") };
+    map
+}
+
+fn tool(name: &str, description: &str, input: Value, output: Option<Value>) -> Tool {
+    let offered = OfferedTool {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        input_schema: object(input),
+        output_schema: output.map(object),
+        ..OfferedTool::default()
+    };
+    Tool::admit(&Arc::from("up"), offered).unwrap()
+}
+
+fn hint_of(input: Value) -> String {
+    hint(&tool("t", "", input, None))
+}
+
+#[test]
+fn a_hint_is_the_call_in_one_line() {
+    let sum = tool(
+        "get-sum",
+        "",
+        json!({"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}, "required": ["a", "b"]}),
+        Some(json!({"type": "object", "properties": {"sum": {"type": "number"}}})),
+    );
+    assert_eq!(hint(&sum), r#"tools.up["get-sum"](args: { a: number; b: number }): Promise<{ sum?: number }>"#);
+    for (input, expected) in [
+        (json!({"type": "object"}), "()"),
+        (json!({}), "()"),
+        (json!({"type": "object", "properties": {"a": {"type": "string"}}}), "(args?: { a?: string })"),
+        (json!({"type": "object", "additionalProperties": {"type": "integer"}}), "(args?: Record<string, number>)"),
+        (json!({"properties": {"a": {"enum": ["x", 1, null]}}, "required": ["a"]}), r#"(args: { a: "x" | 1 | null })"#),
+        (json!({"properties": {"a": {"type": ["string", "null"]}}}), "(args?: { a?: string | null })"),
+        (
+            json!({"properties": {"a": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}]}}}}),
+            "(args?: { a?: (string | number)[] })",
+        ),
+        (
+            json!({"properties": {"a": {"prefixItems": [{"type": "string"}, {}], "type": "array"}}}),
+            "(args?: { a?: [string, unknown] })",
+        ),
+        (json!({"properties": {"a-b": true, "c": {"const": "k"}}}), r#"(args?: { "a-b"?: unknown; c?: "k" })"#),
+        (
+            json!({"properties": {"a": {"allOf": [{"properties": {"x": {"type": "string"}}}, {"properties": {"y": {"type": "string"}}}]}}}),
+            "(args?: { a?: { x?: string } & { y?: string } })",
+        ),
+        (json!({"properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "integer"}}}), "(args?: { a?: number })"),
+        (json!({"properties": {"a": {"$ref": "https://x.example/s"}}}), "(args?: { a?: unknown })"),
+    ] {
+        assert_eq!(hint_of(input.clone()), format!("tools.up.t{expected}: Promise<unknown>"), "{input}");
+    }
+}
+
+#[test]
+fn a_hint_of_a_wide_or_endless_schema_stays_short() {
+    let wide: serde_json::Map<String, Value> = (0..200).map(|n| (format!("field{n}"), json!({"type": "string"}))).collect();
+    assert_eq!(hint_of(json!({"properties": wide, "required": ["field1"]})), "tools.up.t(args: object): Promise<unknown>");
+    let endless = json!({"properties": {"next": {"$ref": "#"}}});
+    let text = hint_of(endless);
+    assert!(text.len() <= HINT_BYTES_MAX && text.contains("next?"), "{text}");
+}
+
+#[test]
+fn a_schema_that_doubles_at_every_step_is_told_within_the_bound() {
+    let mut definitions = serde_json::Map::new();
+    for n in 0..60 {
+        let next = json!({"$ref": format!("#/$defs/d{}", n + 1)});
+        definitions.insert(format!("d{n}"), json!({"properties": {"a": next, "b": next}}));
+    }
+    definitions.insert("d60".to_owned(), json!({"type": "string"}));
+    let tool = tool("t", "", json!({"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}), None);
+    let began = std::time::Instant::now();
+    hint(&tool);
+    declaration(&tool);
+    assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_declaration_tells_everything_and_names_what_recurs() {
+    let tree = tool(
+        "trees.put-tree",
+        "Stores a tree.\n\nReplaces the one of the same name. */ evil();",
+        json!({
+            "type": "object",
+            "properties": {
+                "name": {"type": "string", "description": "Its name", "maxLength": 40},
+                "root": {"$ref": "#/$defs/Node"},
+                "mode": {"enum": ["fast", "safe"], "default": "safe"},
+            },
+            "required": ["name", "root"],
+            "$defs": {
+                "Node": {
+                    "description": "One node",
+                    "type": "object",
+                    "properties": {"value": {"type": "integer"}, "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}}},
+                    "required": ["value"],
+                },
+            },
+        }),
+        Some(json!({"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}, "required": ["id"]})),
+    );
+    insta::assert_snapshot!(declaration(&tree), @r###"
+declare const tools: {
+  up: {
+    trees: {
+      /**
+       * Stores a tree.
+       * Replaces the one of the same name. *\/ evil();
+       */
+      "put-tree"(args: TreesPutTreeArgs): Promise<TreesPutTreeResult>;
+    };
+  };
+};
+
+type TreesPutTreeArgs = {
+  /**
+   * Its name
+   * Characters at most: 40
+   */
+  name: string;
+  root: TreesPutTreeNode;
+  /** Default: "safe" */
+  mode?: "fast" | "safe";
+};
+
+/** One node */
+type TreesPutTreeNode = {
+  /** Integer */
+  value: number;
+  children?: TreesPutTreeNode[];
+};
+
+type TreesPutTreeResult = {
+  /** Format: uuid */
+  id: string;
+};
+"###);
+}
+
+#[test]
+fn nothing_known_is_unknown_and_never_any() {
+    let bare = declaration(&tool("t", "", json!({}), None));
+    insta::assert_snapshot!(bare, @r###"
+declare const tools: {
+  up: {
+    t(): Promise<TResult>;
+  };
+};
+
+/** The upstream does not describe its result. */
+type TResult = unknown;
+"###);
+}

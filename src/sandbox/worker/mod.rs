@@ -16,6 +16,8 @@ mod lockdown;
 mod process;
 #[cfg(all(test, feature = "v8"))]
 mod testing;
+#[cfg(feature = "v8")]
+mod web;
 
 use std::process::ExitCode;
 

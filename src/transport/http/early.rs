@@ -87,3 +87,6 @@ async fn begin(response: Response) -> (Bytes, Stage) {
     event.push(b'\n');
     (event.into(), Stage::Over)
 }
+
+#[cfg(test)]
+mod tests;

@@ -52,9 +52,10 @@ impl Allowed {
     }
 
     fn origin(&self, given: &str) -> bool {
-        self.origins.iter().any(|origin| match origin.strip_suffix(":*") {
-            Some(any_port) => split_port(given).0.eq_ignore_ascii_case(any_port),
-            None => with_port(given).eq_ignore_ascii_case(&with_port(origin)),
+        let given = with_port(&given.to_ascii_lowercase());
+        self.origins.iter().map(|origin| origin.to_ascii_lowercase()).any(|origin| match origin.strip_suffix(":*") {
+            Some(any_port) => split_port(&given).0 == any_port,
+            None => given == with_port(&origin),
         })
     }
 
@@ -122,3 +123,6 @@ pub(super) async fn check(State(allowed): State<Arc<Allowed>>, request: Request,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

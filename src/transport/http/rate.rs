@@ -76,3 +76,6 @@ impl Rate {
 pub(super) fn seconds(wait: Duration) -> u64 {
     (wait.as_millis() as u64).div_ceil(1000).max(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,6 @@ impl SessionManager for Sessions {
         self.local.restore_session(id).await
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -350,3 +350,6 @@ impl io::Write for Preview {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

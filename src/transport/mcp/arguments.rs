@@ -120,3 +120,6 @@ fn whole_number(value: Value, property: &Value) -> Value {
         _ => value,
     }
 }
+
+#[cfg(test)]
+mod tests;

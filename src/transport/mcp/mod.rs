@@ -11,6 +11,8 @@ mod server;
 
 pub use server::Mcp;
 
+use std::time::Duration;
+
 /// Bytes of a result that an answer holds whole, at most. A larger one is read in pages.
 pub const RESULT_BYTES_MAX: u64 = 1024 * 1024;
 
@@ -23,10 +25,17 @@ pub struct McpOptions {
     pub timeout_ms: u64,
     /// The runtime where the call does not say.
     pub runtime_id: String,
+    /// How often a waiting client that wants progress hears of it, 10 to 15 s: clients drop a call that is silent for longer.
+    pub progress_every: Duration,
 }
 
 impl Default for McpOptions {
     fn default() -> Self {
-        Self { code_bytes_max: 256 * 1024, timeout_ms: 300_000, runtime_id: "local-v8".to_owned() }
+        Self {
+            code_bytes_max: 256 * 1024,
+            timeout_ms: 300_000,
+            runtime_id: "local-v8".to_owned(),
+            progress_every: Duration::from_secs(10),
+        }
     }
 }

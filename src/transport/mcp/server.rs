@@ -1,6 +1,10 @@
 //! The handler that rmcp calls, for every transport and every revision of the protocol.
 
-use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use futures::FutureExt;
 use rmcp::{
@@ -31,8 +35,6 @@ use crate::{
 
 /// The tools, in the order of `tools/list`.
 const TOOLS: [&str; 4] = ["execute", "task_get", "task_list", "task_cancel"];
-/// How often a waiting client that wants progress hears of it.
-const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// How long a client may take to accept one notification of progress.
 const NOTIFY_MAX: Duration = Duration::from_secs(5);
 /// How long `tools/list` may be kept by a client, in milliseconds: namespaces come and go.
@@ -124,7 +126,7 @@ impl Mcp {
         let patience = if token.is_some() { Patience::Long } else { Patience::Short };
         let (sink, mut seen) = watch::channel(None);
         let mut running = self.shared.port.execute(who, request, patience, sink);
-        let mut reporter = Reporter::new(token, context.peer.clone());
+        let mut reporter = Reporter::new(token, context.peer.clone(), self.shared.options.progress_every);
         let mut cancelled = false;
         let answer = loop {
             tokio::select! {
@@ -274,17 +276,18 @@ impl ServerHandler for Mcp {
     }
 }
 
-/// Tells a client that asked for it how a call gets on: at once, and then every [`PROGRESS_EVERY`].
+/// Tells a client that asked for it how a call gets on: at once, and then every so often.
 struct Reporter {
     token: Option<ProgressToken>,
     peer: Peer<RoleServer>,
     ticks: tokio::time::Interval,
+    since: Instant,
     told: u64,
 }
 
 impl Reporter {
-    fn new(token: Option<ProgressToken>, peer: Peer<RoleServer>) -> Self {
-        Self { token, peer, ticks: tokio::time::interval(PROGRESS_EVERY), told: 0 }
+    fn new(token: Option<ProgressToken>, peer: Peer<RoleServer>, every: Duration) -> Self {
+        Self { token, peer, ticks: tokio::time::interval(every), since: Instant::now(), told: 0 }
     }
 
     /// Resolves when the next notice is due; never where none is wanted.
@@ -297,7 +300,7 @@ impl Reporter {
 
     async fn tell(&mut self, progress: Option<Progress>) {
         let Some(token) = self.token.clone() else { return };
-        let seconds = self.told * PROGRESS_EVERY.as_secs();
+        let seconds = self.since.elapsed().as_secs();
         self.told += 1;
         let message = match progress {
             None => "received".to_owned(),

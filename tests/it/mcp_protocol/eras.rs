@@ -161,9 +161,13 @@ struct Pipe {
 
 impl Pipe {
     fn open() -> Self {
+        Self::with(McpOptions::default())
+    }
+
+    fn with(options: McpOptions) -> Self {
         let (port, service) = StandIn::new(Duration::from_secs(50));
         let stop = CancellationToken::new();
-        let mcp = Mcp::over_stdio(port, McpOptions::default(), Principal::local("mcp"), stop.clone());
+        let mcp = Mcp::over_stdio(port, options, Principal::local("mcp"), stop.clone());
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (input, output) = tokio::io::split(theirs);
         let serving = tokio::spawn(stdio::serve_on(mcp, input, output, stop));
@@ -236,4 +240,53 @@ async fn what_is_no_json_is_skipped_and_a_line_over_the_cap_does_not_end_the_ser
     pipe.say(&"x".repeat(stdio::LINE_BYTES_MAX + 1)).await;
     pipe.say(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
     assert_eq!(pipe.hear().await["id"], 2);
+}
+
+#[tokio::test]
+async fn progress_comes_at_once_again_and_always_rises() {
+    let options = McpOptions { progress_every: Duration::from_millis(100), ..McpOptions::default() };
+    let mut pipe = Pipe::with(options);
+    pipe.say(&hello("2025-11-25")).await;
+    pipe.hear().await;
+    let arguments = json!({"code": "sleep 450"});
+    let params = json!({"name": "execute", "arguments": arguments, "_meta": {"progressToken": 9}});
+    pipe.say(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string()).await;
+    let mut told = Vec::new();
+    let answer = loop {
+        let message = pipe.hear().await;
+        if message["method"] != "notifications/progress" {
+            break message;
+        }
+        assert_eq!(message["params"]["progressToken"], 9);
+        told.push((message["params"]["progress"].as_f64().unwrap(), message["params"]["message"].as_str().unwrap().to_owned()));
+    };
+    assert_eq!(answer["result"]["structuredContent"]["result"], "slept");
+    assert!(told.len() >= 3, "{told:?}");
+    assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
+    assert_eq!(told.last().unwrap().1, "running after 0 s, 3 tool calls");
+}
+
+/// The official Rust client, in both of its lifecycles, over HTTP.
+#[tokio::test]
+async fn the_rust_client_speaks_both_eras() {
+    use rmcp::{
+        model::{CallToolRequestParams, ProtocolVersion},
+        service::{ClientLifecycleMode, serve_client_with_lifecycle},
+        transport::StreamableHttpClientTransport,
+    };
+    let server = Server::start().await;
+    let url = server.raw().url("/mcp");
+    for (mode, version) in [
+        (ClientLifecycleMode::Initialize, ProtocolVersion::V_2025_11_25),
+        (ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }, ProtocolVersion::V_2026_07_28),
+    ] {
+        let transport = StreamableHttpClientTransport::from_uri(url.clone());
+        let client = serve_client_with_lifecycle((), transport, mode).await.unwrap();
+        assert_eq!(client.peer_info().unwrap().protocol_version, version);
+        assert_eq!(client.list_all_tools().await.unwrap().len(), 4);
+        let arguments = json!({"code": "return 1 + 1"}).as_object().unwrap().clone();
+        let result = client.call_tool(CallToolRequestParams::new("execute").with_arguments(arguments)).await.unwrap();
+        assert_eq!(result.structured_content.unwrap()["result"], 2);
+        client.cancel().await.unwrap();
+    }
 }

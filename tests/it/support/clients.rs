@@ -22,12 +22,12 @@ impl Reply {
         if let Ok(value) = serde_json::from_str(&self.text) {
             return value;
         }
-        let events = self
+        let mut events = self
             .text
             .lines()
             .filter_map(|line| line.strip_prefix("data:"))
             .filter_map(|data| serde_json::from_str(data.trim()).ok());
-        events.last().unwrap_or_else(|| panic!("no JSON in {self:?}"))
+        events.next_back().unwrap_or_else(|| panic!("no JSON in {self:?}"))
     }
 
     pub(crate) fn header(&self, name: &str) -> Option<&str> {

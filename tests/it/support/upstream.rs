@@ -22,50 +22,50 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 /// Longest wait for anything in these tests; generous, for a loaded machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Everything is seen, nothing needs a person.
-pub fn open(_: &Tool) -> Visibility {
+pub(crate) fn open(_: &Tool) -> Visibility {
     Visibility::Auto
 }
 
 /// The environment of the test, as the server would pass its own.
-pub fn environment() -> BTreeMap<String, String> {
+pub(crate) fn environment() -> BTreeMap<String, String> {
     std::env::vars().collect()
 }
 
 /// HTTPS, and so every HTTP client, needs one; the server installs it at its start.
-pub fn install_crypto() {
+pub(crate) fn install_crypto() {
     // A second installation changes nothing.
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
 /// A command as an upstream.
-pub fn command(name: &str, command: &str, args: &[&str]) -> UpstreamConfig {
+pub(crate) fn command(name: &str, command: &str, args: &[&str]) -> UpstreamConfig {
     let args = args.iter().map(|arg| (*arg).to_owned()).collect();
     stdio(name, StdioConfig { command: command.to_owned(), args, ..StdioConfig::default() })
 }
 
 /// A child with more than a command.
-pub fn stdio(name: &str, config: StdioConfig) -> UpstreamConfig {
+pub(crate) fn stdio(name: &str, config: StdioConfig) -> UpstreamConfig {
     UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpStdio(config))
 }
 
 /// The demo upstream as a child.
-pub fn demo(name: &str, flags: &[&str]) -> UpstreamConfig {
+pub(crate) fn demo(name: &str, flags: &[&str]) -> UpstreamConfig {
     let args: Vec<&str> = std::iter::once("__demo-upstream").chain(flags.iter().copied()).collect();
     command(name, env!("CARGO_BIN_EXE_airlock"), &args)
 }
 
 /// An address as an upstream.
-pub fn http(name: &str, url: &str) -> UpstreamConfig {
+pub(crate) fn http(name: &str, url: &str) -> UpstreamConfig {
     install_crypto();
     let config = HttpConfig { url: url.to_owned(), ..HttpConfig::default() };
     UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpHttp(config))
 }
 
 /// Polls until the condition holds; fails the test when it never does.
-pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
     while !holds() {
         assert!(began.elapsed() < PATIENCE, "never: {what}");
@@ -74,14 +74,14 @@ pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 }
 
 /// Whether a process is there and has not merely been left unreaped.
-pub fn is_alive(pid: i32) -> bool {
+pub(crate) fn is_alive(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat"))
         .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X'])))
 }
 
 /// The entry point of `@modelcontextprotocol/server-everything`, installed once into the build's own folder, or none, with
 /// a message, where Node is missing.
-pub fn everything() -> Option<PathBuf> {
+pub(crate) fn everything() -> Option<PathBuf> {
     const VERSION: &str = "2026.8.31";
     if Command::new("node").arg("--version").output().is_err() || Command::new("npm").arg("--version").output().is_err() {
         eprintln!("skipped: node and npm are needed for the reference server");
@@ -108,24 +108,52 @@ pub fn everything() -> Option<PathBuf> {
 
 type Reply = Arc<dyn Fn(&Value) -> Response + Send + Sync>;
 
-/// An MCP server over HTTP that answers `initialize` as it should, and everything else as the test says.
-pub struct Scripted {
+/// An MCP server over HTTP that does the handshake as it should, and everything else as the test says.
+pub(crate) struct Scripted {
     address: SocketAddr,
     server: tokio::task::JoinHandle<()>,
 }
 
 impl Scripted {
     /// Serves on a free port.
-    pub async fn start(reply: impl Fn(&Value) -> Response + Send + Sync + 'static) -> Self {
+    pub(crate) async fn start(reply: impl Fn(&Value) -> Response + Send + Sync + 'static) -> Self {
         Self::start_on("127.0.0.1:0".parse().unwrap(), Arc::default(), reply).await
     }
 
+    /// Serves on a free port and speaks the modern era alone.
+    pub(crate) async fn modern(reply: impl Fn(&Value) -> Response + Send + Sync + 'static) -> Self {
+        let discovered = json!({"resultType": "complete", "supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, "ttlMs": 0,
+            "cacheScope": "private"});
+        let script = move |request: &Value| match request["method"].as_str() {
+            Some("server/discover") => result(request, discovered.clone()),
+            Some("initialize") => error(request, -32601, "no such method"),
+            _ => reply(request),
+        };
+        Self::serve("127.0.0.1:0".parse().unwrap(), Arc::default(), script).await
+    }
+
     /// Serves on a given port; `answered` is told when the client answers a request of the server's.
-    pub async fn start_on(
+    pub(crate) async fn start_on(
         address: SocketAddr,
         answered: Arc<Notify>,
         reply: impl Fn(&Value) -> Response + Send + Sync + 'static,
     ) -> Self {
+        let script = move |request: &Value| match request["method"].as_str() {
+            Some("server/discover") => error(request, -32601, "no such method"),
+            Some("initialize") => result(
+                request,
+                json!({
+                    "protocolVersion": "2025-11-25",
+                    "capabilities": {"tools": {"listChanged": true}},
+                    "serverInfo": {"name": "scripted", "version": "1"},
+                }),
+            ),
+            _ => reply(request),
+        };
+        Self::serve(address, answered, script).await
+    }
+
+    async fn serve(address: SocketAddr, answered: Arc<Notify>, reply: impl Fn(&Value) -> Response + Send + Sync + 'static) -> Self {
         install_crypto();
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -136,17 +164,17 @@ impl Scripted {
     }
 
     /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// The endpoint.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}/mcp", self.address)
     }
 
     /// Stops listening; what is open breaks.
-    pub async fn stop(self) {
+    pub(crate) async fn stop(self) {
         self.server.abort();
         let _ = self.server.await;
     }
@@ -155,15 +183,6 @@ impl Scripted {
 async fn answer(State((reply, answered)): State<(Reply, Arc<Notify>)>, body: String) -> Response {
     let message: Value = serde_json::from_str(&body).unwrap();
     match message["method"].as_str() {
-        Some("server/discover") => error(&message, -32601, "no such method"),
-        Some("initialize") => result(
-            &message,
-            json!({
-                "protocolVersion": "2025-11-25",
-                "capabilities": {"tools": {"listChanged": true}},
-                "serverInfo": {"name": "scripted", "version": "1"},
-            }),
-        ),
         None => {
             answered.notify_one();
             StatusCode::ACCEPTED.into_response()
@@ -174,17 +193,17 @@ async fn answer(State((reply, answered)): State<(Reply, Arc<Notify>)>, body: Str
 }
 
 /// A JSON-RPC result.
-pub fn result(request: &Value, result: Value) -> Response {
+pub(crate) fn result(request: &Value, result: Value) -> Response {
     reply(&json!({"jsonrpc": "2.0", "id": request["id"], "result": result}))
 }
 
 /// A JSON-RPC error.
-pub fn error(request: &Value, code: i32, message: &str) -> Response {
+pub(crate) fn error(request: &Value, code: i32, message: &str) -> Response {
     reply(&json!({"jsonrpc": "2.0", "id": request["id"], "error": {"code": code, "message": message}}))
 }
 
 /// Any text as the body of a 200, said to be JSON.
-pub fn body(text: impl Into<Body>) -> Response {
+pub(crate) fn body(text: impl Into<Body>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], text.into()).into_response()
 }
 
@@ -193,6 +212,6 @@ fn reply(message: &Value) -> Response {
 }
 
 /// A tool list with one tool, `t`, that takes anything.
-pub fn one_tool(request: &Value) -> Response {
+pub(crate) fn one_tool(request: &Value) -> Response {
     result(request, json!({"tools": [{"name": "t", "inputSchema": {"type": "object"}}]}))
 }

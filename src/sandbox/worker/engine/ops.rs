@@ -2,6 +2,7 @@
 
 use std::{
     rc::Rc,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -9,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use deno_core::{OpDecl, OpState, op2, v8};
 
 use super::state::GuestState;
-use crate::sandbox::protocol::level_from_u8;
+use crate::sandbox::{protocol::level_from_u8, worker::web};
 
 deno_core::extension!(
     airlock,
@@ -30,11 +31,17 @@ const BUILTIN: &[&str] = &[
 ];
 
 fn keep_only_ours(decl: OpDecl) -> OpDecl {
-    let ours = |decls: &[OpDecl]| decls.iter().any(|own| own.name == decl.name);
-    if BUILTIN.contains(&decl.name) || decl.name.starts_with("op_is_") || ours(&airlock::init().ops) {
+    static OURS: OnceLock<Vec<&'static str>> = OnceLock::new();
+    let ours = OURS.get_or_init(|| {
+        [airlock::init().ops, web::airlock_web::init().ops].iter().flat_map(|ops| ops.iter()).map(|own| own.name).collect()
+    });
+    if BUILTIN.contains(&decl.name) || decl.name.starts_with("op_is_") || ours.contains(&decl.name) {
         decl
     } else {
-        decl.disable()
+        // An asynchronous one would keep deno_core's whole machinery alive in the snapshot.
+        let mut disabled = decl.disable();
+        disabled.is_async = false;
+        disabled
     }
 }
 

@@ -269,7 +269,7 @@ fn a_stack_names_the_callers_functions_only() {
         error.stack.unwrap(),
         "ReferenceError: missing is not defined\n    at inner (agent.ts:2:3)\n    at main (agent.ts:5:10)\n    at agent.ts:7:1"
     );
-    assert_eq!(error.frame.unwrap(), "  1 | function inner(x: number) {\n> 2 |   return missing(x);\n    |          ^\n  3 | }");
+    assert_eq!(error.frame.unwrap(), "  1 | function inner(x: number) {\n> 2 |   return missing(x);\n    |   ^\n  3 | }");
 }
 
 #[test]

@@ -1,0 +1,239 @@
+use insta::{assert_json_snapshot, assert_snapshot};
+use serde_json::value::{RawValue, to_raw_value};
+
+use super::*;
+use crate::model::{LogLine, TaskId, Usage};
+
+/// A task whose every field is the same on every run.
+fn task_of(status: TaskStatus, exit_code: Option<i32>) -> Task {
+    let id: TaskId = "task_01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap();
+    let at = "2026-01-02T03:04:05Z".parse().unwrap();
+    Task {
+        task_id: id,
+        status,
+        code: "return 1 + 1".to_owned(),
+        runtime_id: "local-v8".to_owned(),
+        timeout_ms: 300_000,
+        metadata: None,
+        workspace_id: "local".to_owned(),
+        account_id: "local".to_owned(),
+        session_id: None,
+        client_id: "test".to_owned(),
+        created_at: at,
+        started_at: Some(at),
+        completed_at: exit_code.map(|_| at),
+        exit_code,
+        result_bytes: None,
+        error: None,
+        logs: Logs::default(),
+        warnings: Vec::new(),
+        usage: Usage { wall_ms: 3, cpu_ms: 2, ..Usage::default() },
+    }
+}
+
+fn completed(value: &Value) -> TaskAnswer {
+    let raw = to_raw_value(value).unwrap();
+    let mut task = task_of(TaskStatus::Completed, Some(0));
+    task.result_bytes = Some(raw.get().len() as u64);
+    TaskAnswer { task, result: Some(raw), page: None }
+}
+
+fn failed() -> TaskAnswer {
+    let mut task = task_of(TaskStatus::Failed, Some(1));
+    task.error = Some(TaskError {
+        name: "TypeError".to_owned(),
+        message: "x is\nnot a function".to_owned(),
+        code: "guest_threw".to_owned(),
+        line: Some(7),
+        column: Some(9),
+        frame: Some("  6 | const x = 1\n> 7 |   y = x()\n    |         ^\n".to_owned()),
+        stack: None,
+        hint: Some("`x` is a number".to_owned()),
+    });
+    task.logs.lines = vec![LogLine { level: LogLevel::Warn, text: "careful".to_owned() }];
+    task.logs.dropped_lines = 2;
+    task.logs.dropped_bytes = 80;
+    task.warnings = vec!["a value was not finite".to_owned()];
+    TaskAnswer { task, result: None, page: None }
+}
+
+fn text_of(result: &CallToolResult) -> &str {
+    &result.content[0].as_text().unwrap().text
+}
+
+#[test]
+fn the_text_of_two_is_the_contracts() {
+    assert_snapshot!(text_of(&task(&completed(&json!(2)), None, Detail::Outcome)), @r"
+    taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
+    status: completed
+    runtimeId: local-v8
+    exitCode: 0
+
+    ```json
+    2
+    ```
+    ");
+}
+
+#[test]
+fn an_object_keeps_its_order_and_is_indented() {
+    let text = task(&completed(&json!({"z": [1, {}], "a": null})), None, Detail::Outcome);
+    assert_snapshot!(text_of(&text).split_once("\n\n").unwrap().1, @r#"
+    ```json
+    {
+      "z": [
+        1,
+        {}
+      ],
+      "a": null
+    }
+    ```
+    "#);
+}
+
+#[test]
+fn a_failure_says_where_and_what_to_do() {
+    let answer = task(&failed(), None, Detail::Outcome);
+    assert_eq!(answer.is_error, Some(true));
+    assert_snapshot!(text_of(&answer), @r"
+    taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
+    status: failed
+    runtimeId: local-v8
+    exitCode: 1
+    error: TypeError: x is not a function (line 7, column 9)
+
+    ```
+      6 | const x = 1
+    > 7 |   y = x()
+        |         ^
+    ```
+
+    hint: `x` is a number
+
+    logs:
+    ```
+    warn: careful
+    ... [2 lines dropped, 80 bytes]
+    ```
+
+    warnings:
+    - a value was not finite
+    ");
+    assert_json_snapshot!(answer.structured_content, @r#"
+    {
+      "taskId": "task_01890a5d-ac96-774b-bcce-b302099a8057",
+      "status": "failed",
+      "runtimeId": "local-v8",
+      "exitCode": 1,
+      "result": null,
+      "workspaceId": "local",
+      "accountId": "local",
+      "sessionId": null,
+      "error": {
+        "name": "TypeError",
+        "message": "x is\nnot a function",
+        "code": "guest_threw",
+        "line": 7,
+        "column": 9,
+        "frame": "  6 | const x = 1\n> 7 |   y = x()\n    |         ^\n",
+        "hint": "`x` is a number"
+      },
+      "logs": {
+        "lines": [
+          {
+            "level": "warn",
+            "text": "careful"
+          }
+        ],
+        "droppedLines": 2,
+        "droppedBytes": 80
+      },
+      "warnings": [
+        "a value was not finite"
+      ],
+      "usage": {
+        "wallMs": 3,
+        "cpuMs": 2,
+        "queueMs": 0,
+        "toolWaitMs": 0,
+        "approvalWaitMs": 0,
+        "toolCalls": 0,
+        "heapPeakBytes": 0
+      }
+    }
+    "#);
+}
+
+#[test]
+fn a_task_that_goes_on_is_no_error_and_says_how_to_wait() {
+    for status in [TaskStatus::Queued, TaskStatus::Running, TaskStatus::AwaitingApproval] {
+        let answer = TaskAnswer { task: task_of(status, None), result: None, page: None };
+        assert_eq!(task(&answer, None, Detail::Outcome).is_error, Some(false), "{status}");
+    }
+    let answer = TaskAnswer { task: task_of(TaskStatus::Running, None), result: None, page: None };
+    assert_snapshot!(text_of(&task(&answer, None, Detail::Outcome)), @r#"
+    taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
+    status: running
+    runtimeId: local-v8
+
+    The task goes on. Call task_get with {"taskId":"task_01890a5d-ac96-774b-bcce-b302099a8057","waitMs":50000} to wait for its end, or task_cancel to stop it.
+    "#);
+}
+
+#[test]
+fn the_text_never_passes_its_cap_whatever_is_in_it() {
+    let mut worst = completed(&json!("ü".repeat(500_000)));
+    worst.task.logs.lines = vec![LogLine { level: LogLevel::Info, text: "l".repeat(64 * 1024) }];
+    worst.task.warnings = vec!["w".repeat(10_000)];
+    let answer = task(&worst, None, Detail::Outcome);
+    let text = text_of(&answer);
+    assert!(text.chars().count() <= TEXT_CHARS_MAX, "{}", text.chars().count());
+    assert!(text.contains("[result preview truncated "));
+    assert!(text.chars().count() > TEXT_CHARS_MAX - 200, "the room is used: {}", text.chars().count());
+
+    let mut worst = failed();
+    let error = worst.task.error.as_mut().unwrap();
+    error.message = "m".repeat(8192);
+    error.frame = Some("f".repeat(50_000));
+    error.hint = Some("h".repeat(50_000));
+    worst.task.logs.lines = vec![LogLine { level: LogLevel::Info, text: "l".repeat(64 * 1024) }];
+    let answer = task(&worst, None, Detail::Outcome);
+    // The smallest client cuts the text of an error at about 11 000 characters.
+    assert!(text_of(&answer).chars().count() <= 11_000, "{}", text_of(&answer).chars().count());
+}
+
+#[test]
+fn what_is_cut_and_what_is_shown_make_the_whole() {
+    for length in [29_500, 29_900, 30_000, 100_000] {
+        let value = json!("x".repeat(length));
+        let answer = task(&completed(&value), None, Detail::Outcome);
+        let text = text_of(&answer);
+        let shown = text.lines().find(|line| line.starts_with('"')).unwrap().len();
+        let missing = text.split("truncated ").nth(1).map_or(0, |rest| rest.split(' ').next().unwrap().parse().unwrap());
+        assert_eq!(shown + missing, length + 2, "{length}");
+    }
+}
+
+#[test]
+fn a_result_nested_too_deep_is_given_as_text_with_a_warning() {
+    let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
+    let mut answer = completed(&json!(1));
+    answer.result = Some(RawValue::from_string(deep.clone()).unwrap());
+    let structured = structured(&answer, Detail::Outcome);
+    assert_eq!(structured["result"], deep);
+    assert!(structured["warnings"][0].as_str().unwrap().contains("128 levels"));
+}
+
+#[test]
+fn a_list_names_each_task_and_the_next_page() {
+    let tasks = vec![failed().task, task_of(TaskStatus::Running, None)];
+    let answer = task_list(&TaskListAnswer { tasks, next_cursor: Some("c\"1".to_owned()) });
+    assert_snapshot!(text_of(&answer), @r#"
+    2 tasks, newest first
+    task_01890a5d-ac96-774b-bcce-b302099a8057 failed 2026-01-02T03:04:05Z x is not a function
+    task_01890a5d-ac96-774b-bcce-b302099a8057 running 2026-01-02T03:04:05Z
+
+    more: call task_list with {"cursor":"c\"1"}
+    "#);
+    assert!(answer.structured_content.unwrap()["tasks"][0].get("code").is_none());
+}
