@@ -190,7 +190,13 @@ fn history(event: &Value) -> String {
         Value::Null => String::new(),
         data => screen::line(&data.to_string(), screen::width().saturating_sub(44)),
     };
-    format!("{:>4} {} {:<22} {}", event["seq"], dim(time), event["type"].as_str().unwrap_or_default(), dim(details))
+    format!(
+        "{:>4} {} {:<22} {}",
+        event["seq"].as_u64().unwrap_or(0),
+        dim(time),
+        event["type"].as_str().unwrap_or_default(),
+        dim(details)
+    )
 }
 
 async fn cancel(client: &Client, args: OneArgs) -> Result<(), Failure> {
