@@ -708,3 +708,19 @@ fn logs_are_kept_within_their_limits() {
     assert_eq!(*ran.value(), json!(1));
     assert_eq!(ran.head.dropped_lines, 1e5 as u64 - 5);
 }
+
+#[test]
+fn a_worker_refuses_a_snapshot_that_could_change() {
+    let started =
+        std::process::Command::new(env!("CARGO_BIN_EXE_airlock")).arg("__worker").env_clear().output().expect("the binary runs");
+    assert!(!started.status.success());
+    assert!(String::from_utf8_lossy(&started.stderr).contains("descriptor 1 is not a sealed memory file"), "{started:?}");
+}
+
+#[test]
+fn a_worker_refuses_a_broker_of_another_version() {
+    let mut setup = limits();
+    setup.version = 99;
+    let said = Worker::refusal(&setup);
+    assert!(said.contains("speaks version 99 of the frames, this worker 1"), "{said}");
+}
