@@ -18,8 +18,12 @@ const {
   ObjectGetOwnPropertyDescriptor,
   ObjectKeys,
   RangeError,
-  SafeSet,
+  ReflectApply,
+  Set,
+  SetPrototypeAdd,
+  SetPrototypeDelete,
   SetPrototypeForEach,
+  SetPrototypeHas,
   String,
   TypeError,
 } = primordials;
@@ -173,21 +177,21 @@ function tree(walk: Walk, value: any, key: string | number): unknown {
       return undefined;
   }
   if (value === null) return null;
-  if (walk.ancestors.has(value)) {
+  if (SetPrototypeHas(walk.ancestors, value)) {
     if (walk.strict) throw new TypeError("a structure that contains itself is not JSON");
     return "[Circular]";
   }
   if (++walk.depth > DEPTH_MAX) throw new RangeError(`nested deeper than ${DEPTH_MAX} levels`);
-  walk.ancestors.add(value);
+  SetPrototypeAdd(walk.ancestors, value);
   let out;
   // Dates have a `toJSON` of their own; `special` does what it does, invalid ones included.
   const toJSON = value.toJSON;
   if (typeof toJSON === "function" && op_kind(value) !== DATE) {
-    out = tree(walk, primordials.ReflectApply(toJSON, value, [String(key)]), key);
+    out = tree(walk, ReflectApply(toJSON, value, [String(key)]), key);
   } else {
     out = inside(walk, value);
   }
-  walk.ancestors.delete(value);
+  SetPrototypeDelete(walk.ancestors, value);
   walk.depth--;
   return out;
 }
@@ -198,7 +202,7 @@ export function encode(value: unknown, strict: boolean): string {
     strict,
     bytes: 0,
     bytesMax: op_encode_bytes_max(strict),
-    ancestors: new SafeSet(),
+    ancestors: new Set(),
     depth: 0,
     numbers: 0,
     dropped: 0,

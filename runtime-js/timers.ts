@@ -2,7 +2,7 @@
 import { primordials } from "ext:core/mod.js";
 import { op_queue_microtask, op_timer_clear, op_timer_start } from "ext:core/ops";
 
-const { Number, RangeError, ReflectApply, SafeMap, TypeError } = primordials;
+const { Map, MapPrototypeDelete, MapPrototypeGet, MapPrototypeSet, Number, RangeError, ReflectApply, TypeError } = primordials;
 
 const DELAY_MAX = 2147483647;
 
@@ -12,7 +12,7 @@ interface Timer {
   repeat: boolean;
 }
 
-const timers = new SafeMap<number, Timer>();
+const timers = new Map<number, Timer>();
 
 function start(name: string, callback: unknown, delay: unknown, args: unknown[], repeat: boolean): number {
   if (typeof callback !== "function") throw new TypeError(`${name} takes a function, not a ${typeof callback}`);
@@ -21,13 +21,13 @@ function start(name: string, callback: unknown, delay: unknown, args: unknown[],
   if (ms > DELAY_MAX) ms = DELAY_MAX;
   const id = op_timer_start(ms, repeat);
   if (typeof id === "string") throw new RangeError(id);
-  timers.set(id, { callback: callback as Timer["callback"], args, repeat });
+  MapPrototypeSet(timers, id, { callback: callback as Timer["callback"], args, repeat });
   return id;
 }
 
 function clear(id: unknown) {
   const number = Number(id);
-  if (timers.delete(number)) op_timer_clear(number);
+  if (MapPrototypeDelete(timers, number)) op_timer_clear(number);
 }
 
 export const globals = {
@@ -53,8 +53,8 @@ export const globals = {
 
 /** Runs the callback of a timer that is due. What it throws ends the run. */
 export function fire(id: number) {
-  const timer = timers.get(id);
+  const timer = MapPrototypeGet(timers, id);
   if (timer === undefined) return;
-  if (!timer.repeat) timers.delete(id);
+  if (!timer.repeat) MapPrototypeDelete(timers, id);
   ReflectApply(timer.callback, globalThis, timer.args);
 }

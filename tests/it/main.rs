@@ -1,5 +1,7 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
+#[cfg(feature = "v8")]
+mod intake;
 mod support;
 #[cfg(feature = "v8")]
 mod typings;
@@ -7,3 +9,5 @@ mod typings;
 mod web;
 #[cfg(feature = "v8")]
 mod worker;
+#[cfg(feature = "v8")]
+mod worker_seal;

@@ -2,6 +2,7 @@
 
 use std::{
     rc::Rc,
+    sync::OnceLock,
     time::{Duration, Instant},
 };
 
@@ -30,15 +31,18 @@ const BUILTIN: &[&str] = &[
 ];
 
 fn keep_only_ours(decl: OpDecl) -> OpDecl {
-    let ours = |decls: &[OpDecl]| decls.iter().any(|own| own.name == decl.name);
-    if BUILTIN.contains(&decl.name)
-        || decl.name.starts_with("op_is_")
-        || ours(&airlock::init().ops)
-        || ours(&web::airlock_web::init().ops)
-    {
+    static OURS: OnceLock<Vec<&'static str>> = OnceLock::new();
+    let ours = OURS.get_or_init(|| {
+        let extensions = [web::airlock_web::init(), airlock::init()];
+        extensions.iter().flat_map(|own| own.ops.iter()).map(|own| own.name).collect()
+    });
+    if BUILTIN.contains(&decl.name) || decl.name.starts_with("op_is_") || ours.contains(&decl.name) {
         decl
     } else {
-        decl.disable()
+        // An asynchronous one would keep deno_core's whole machinery alive in the snapshot.
+        let mut disabled = decl.disable();
+        disabled.is_async = false;
+        disabled
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use deno_core::{Extension, ExtensionFileSource, JsRuntimeForSnapshot, RuntimeOptions};
+use deno_core::{Extension, ExtensionFileSource, JsRuntimeForSnapshot, RuntimeOptions, v8};
 use swc_common::{SourceMap, errors::Handler, sync::Lrc};
 
 use super::{EngineError, ops, start_v8};
@@ -20,6 +20,8 @@ macro_rules! module {
 /// Our modules and their text; they import each other. Inside the binary: the machine that runs it has no source tree.
 const MODULES: &[(&str, &str)] =
     &[module!("encode.ts"), module!("errors.ts"), module!("timers.ts"), module!("tools.ts"), module!("bootstrap.ts")];
+/// Runs before deno_core's own JavaScript.
+const PRELUDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/prelude.js"));
 /// The module that imports the others.
 const ENTRY: &str = "ext:airlock/bootstrap.ts";
 
@@ -31,10 +33,17 @@ pub(in crate::sandbox::worker) fn bake() -> Result<Box<[u8]>, EngineError> {
         own.esm_files =
             MODULES.iter().chain(web::MODULES).map(|(name, source)| load(name, source)).collect::<Result<Vec<_>, _>>()?.into();
         own.esm_entry_point = Some(ENTRY);
+        own.global_object_middleware = Some(run_prelude);
     }
     JsRuntimeForSnapshot::try_new(RuntimeOptions { extensions, ..RuntimeOptions::default() })
         .map(JsRuntimeForSnapshot::snapshot)
         .map_err(|error| EngineError::Snapshot(error.to_string()))
+}
+
+/// Runs in the empty context, before anything of deno_core.
+fn run_prelude<'s>(scope: &mut v8::PinScope<'s, '_>, _global: v8::Local<'s, v8::Object>) {
+    let script = v8::String::new(scope, PRELUDE).and_then(|source| v8::Script::compile(scope, source, None));
+    script.and_then(|script| script.run(scope)).expect("the prelude is ours and tested by every snapshot");
 }
 
 /// The extensions in the order that the snapshot and every guest share: V8 finds native functions by their number in it.
