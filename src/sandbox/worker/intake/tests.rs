@@ -485,11 +485,16 @@ fn a_long_line_is_cut_around_the_place() {
 #[test]
 fn dbg_speed() {
     let code = include_str!("../../../../typings/samples/finds-and-calls.ts");
-    let strip = code.replace("enum Weight {\n  Light = 1,\n  Heavy = 3,\n}", "const Weight = { Light: 1, Heavy: 3 } as const;\ntype Weight = number;");
+    let strip = code.replace(
+        "enum Weight {\n  Light = 1,\n  Heavy = 3,\n}",
+        "const Weight = { Light: 1, Heavy: 3 } as const;\ntype Weight = number;",
+    );
     for (name, code) in [("return 1 + 1", "return 1 + 1"), ("strip", &strip), ("transform", code)] {
         let p = prepare(code).unwrap();
         let start = std::time::Instant::now();
-        for _ in 0..300 { prepare(code).unwrap(); }
+        for _ in 0..300 {
+            prepare(code).unwrap();
+        }
         println!("{name} map {} {:?}", p.origin.map.is_some(), start.elapsed() / 300);
     }
 }
