@@ -27,11 +27,14 @@ const {
   DatePrototypeGetTime,
   DatePrototypeToISOString,
   JSONStringify,
+  MapIteratorPrototypeNext,
+  MapPrototypeEntries,
   MapPrototypeGetSize,
   ObjectGetOwnPropertyDescriptor,
   ObjectGetPrototypeOf,
   ObjectIs,
   ReflectOwnKeys,
+  RegExpPrototypeExec,
   RegExpPrototypeGetDotAll,
   RegExpPrototypeGetGlobal,
   RegExpPrototypeGetHasIndices,
@@ -41,11 +44,9 @@ const {
   RegExpPrototypeGetSticky,
   RegExpPrototypeGetUnicode,
   RegExpPrototypeGetUnicodeSets,
-  RegExpPrototypeTest,
-  SafeMapIterator,
-  SafeRegExp,
-  SafeSetIterator,
+  SetIteratorPrototypeNext,
   SetPrototypeGetSize,
+  SetPrototypeValues,
   String,
   StringPrototypeIncludes,
   StringPrototypeRepeat,
@@ -68,7 +69,7 @@ interface Walk {
   ancestors: object[];
 }
 
-const NAME = new SafeRegExp(/^[A-Za-z_$][\w$]*$/);
+const NAME = /^[A-Za-z_$][\w$]*$/;
 
 /** At most so many characters, with how many are missing. */
 export function cut(text: string, max: number): string {
@@ -94,7 +95,7 @@ function text(value: unknown, otherwise: string): string {
 
 function keyText(key: PropertyKey): string {
   if (typeof key === "symbol") return `[${SymbolPrototypeToString(key)}]`;
-  return RegExpPrototypeTest(NAME, key) ? key as string : JSONStringify(key);
+  return RegExpPrototypeExec(NAME, key) !== null ? key as string : JSONStringify(key);
 }
 
 function property(walk: Walk, descriptor: PropertyDescriptor): string {
@@ -138,7 +139,11 @@ function collection(walk: Walk, value: any, parts: string[]): string {
   const isMap = op_is_map(value);
   const size = isMap ? MapPrototypeGetSize(value) : SetPrototypeGetSize(value);
   let shown = 0;
-  for (const entry of isMap ? new SafeMapIterator(value) : new SafeSetIterator(value)) {
+  // By hand: `for of` would look `next` up where the guest may have patched it.
+  const entries = isMap ? MapPrototypeEntries(value) : SetPrototypeValues(value);
+  const next = isMap ? MapIteratorPrototypeNext : SetIteratorPrototypeNext;
+  for (let step = next(entries); !step.done; step = next(entries)) {
+    const entry = step.value;
     if (shown >= ENTRIES_MAX || walk.left <= 0) break;
     shown++;
     ArrayPrototypePush(parts, isMap ? `${show(walk, entry[0], false)} => ${show(walk, entry[1], false)}` : show(walk, entry, false));

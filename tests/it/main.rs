@@ -5,6 +5,7 @@ mod cli;
 mod config;
 #[cfg(feature = "v8")]
 mod guests;
+mod intake;
 mod mcp_protocol;
 #[cfg(feature = "v8")]
 mod restart;
@@ -17,4 +18,6 @@ mod typings;
 mod web;
 #[cfg(feature = "v8")]
 mod worker;
+mod worker_limits;
 mod worker_seal;
+mod worker_values;

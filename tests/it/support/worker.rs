@@ -108,6 +108,21 @@ fn sealed(bytes: &[u8]) -> OwnedFd {
 impl Worker {
     /// Starts one and waits until it is ready.
     pub(crate) fn start(setup: &Setup) -> Self {
+        let mut worker = Self::spawn(setup);
+        let armed = worker.expect(Kind::Armed);
+        worker.armed = serde_json::from_slice(&armed.body).expect("the grammar");
+        worker.expect(Kind::Ready);
+        worker
+    }
+
+    /// Starts one that must refuse to work: what it said.
+    pub(crate) fn refusal(setup: &Setup) -> String {
+        let mut worker = Self::spawn(setup);
+        assert!(worker.ends());
+        worker.last_words()
+    }
+
+    fn spawn(setup: &Setup) -> Self {
         let (stream, theirs) = UnixStream::pair().expect("a socket pair");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let child = Command::new(env!("CARGO_BIN_EXE_airlock"))
@@ -122,9 +137,6 @@ impl Worker {
         let armed = Armed { version: 0, engine: String::new(), sandbox: String::new() };
         let mut worker = Self { child, stream, run: 0, armed };
         worker.send(Kind::Setup, 0, &[&serde_json::to_vec(setup).expect("plain data")]);
-        let armed = worker.expect(Kind::Armed);
-        worker.armed = serde_json::from_slice(&armed.body).expect("the grammar");
-        worker.expect(Kind::Ready);
         worker
     }
 

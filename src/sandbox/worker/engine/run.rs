@@ -134,6 +134,10 @@ impl Turn<'_> {
 
     /// Compiles the script and enters it: the promise of the program.
     fn enter(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<v8::Global<v8::Promise>, End> {
+        // The code was made ready before this; that may have taken its time.
+        if self.stopped() {
+            return Err(End::Stopped);
+        }
         v8::tc_scope!(let scope, scope);
         let compiled = self.compile(scope).and_then(|script| script.run(scope));
         if self.stopped() {

@@ -66,6 +66,7 @@ struct Origin {
 /// # Errors
 /// `syntax_error` with the place in the agent's own text when it does not parse or uses what cannot run here; `code_limit` when
 /// it is over [`CODE_BYTES_MAX`], [`BRACKETS_MAX`] or [`LINKS_MAX`].
+#[expect(clippy::result_large_err, reason = "an error ends the run: its size does not matter, its form is that of the answer")]
 pub fn prepare(code: &str) -> Result<Prepared, TaskError> {
     if code.len() > CODE_BYTES_MAX {
         let message = format!("the code is {} bytes long, allowed are {CODE_BYTES_MAX}", code.len());
