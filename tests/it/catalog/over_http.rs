@@ -82,18 +82,20 @@ async fn an_address_that_wants_authorization_says_so() {
 }
 
 #[tokio::test]
-async fn a_configured_header_is_sent_and_is_in_no_error() {
+async fn a_configured_secret_is_sent_and_is_in_no_error_and_no_answer() {
     let server = Scripted::start(|request| match request["method"].as_str() {
         Some("tools/list") => one_tool(request),
         _ => {
             let text = format!("bad token in {}", request["authorization"].as_str().unwrap_or("nothing"));
-            result(request, json!({"content": [{"type": "text", "text": text}], "isError": true}))
+            let failed = request["params"]["arguments"]["fail"] == true;
+            result(request, json!({"content": [{"type": "text", "text": text}], "isError": failed}))
         }
     })
     .await;
     let catalog = started(vec![http_with("up", &server.url(), "Bearer tok-123456")]).await;
-    let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
+    let error = call(&catalog, "up.t", json!({"fail": true})).await.unwrap_err();
     assert_eq!(error.message, "bad token in [redacted]");
+    assert_eq!(call(&catalog, "up.t", json!({})).await, Ok(json!("bad token in [redacted]")));
     catalog.shutdown().await;
     server.stop().await;
 }
