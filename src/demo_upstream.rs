@@ -41,6 +41,9 @@ struct Options {
     /// Splits the tool list into this many pages.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     pages: u16,
+    /// Offers this many further tools, `item_1` and so on, each of which returns its own number.
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20_000))]
+    tools: u32,
     /// Waits this many milliseconds before the first answer.
     #[arg(long, default_value_t = 0)]
     slow_start: u64,
@@ -200,6 +203,12 @@ fn notes_tools() -> [Tool; 2] {
     ]
 }
 
+fn item_tool(number: u32) -> Tool {
+    let mut tool = tool("item", "Reads one item of the collection.", json!({"id": {"type": "string"}}), &[]);
+    tool.name = format!("item_{number}").into();
+    tool
+}
+
 impl ServerHandler for DemoUpstream {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
@@ -224,7 +233,8 @@ impl ServerHandler for DemoUpstream {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let tools = offered(self.0.grown.load(Ordering::Relaxed));
+        let mut tools = offered(self.0.grown.load(Ordering::Relaxed));
+        tools.extend((1..=self.0.options.tools).map(item_tool));
         let pages = usize::from(self.0.options.pages);
         let cursor = request.and_then(|request| request.cursor);
         let page = match cursor.as_deref().map(str::parse::<usize>) {
@@ -311,7 +321,10 @@ impl State {
                 CallToolResult::structured(json!({"notes": all}))
             }
             "grown" if self.grown.load(Ordering::Relaxed) => said("here I am".to_owned()),
-            _ => return Err(ErrorData::method_not_found::<CallToolRequestMethod>()),
+            _ => match name.strip_prefix("item_").and_then(|number| number.parse::<u32>().ok()) {
+                Some(number) if number <= self.options.tools => said(number.to_string()),
+                _ => return Err(ErrorData::method_not_found::<CallToolRequestMethod>()),
+            },
         })
     }
 

@@ -113,9 +113,9 @@ pub struct StdioConfig {
     pub command: String,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Variables with their values. The values are taken for secrets.
+    /// Variables with their values. Values that look like secrets, by name or by themselves, are blanked out of what it says.
     pub env: BTreeMap<String, String>,
-    /// Names of further variables that are taken from the server's environment. Their values are taken for secrets.
+    /// Names of further variables that are taken from the server's environment; for their values the same holds.
     pub env_pass: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ pub struct StdioConfig {
 pub struct HttpConfig {
     /// `http://…` or `https://…`, the endpoint itself.
     pub url: String,
-    /// Headers of every request. The values are taken for secrets.
+    /// Headers of every request; for their values the same holds.
     pub headers: BTreeMap<String, String>,
 }
 

@@ -221,7 +221,7 @@ impl Lane {
             note = Some(note.map_or_else(|| text.clone(), |note| format!("{note}; {text}")));
         }
         self.shelf.put(&self.name, tools).await;
-        note
+        note.map(|note| self.secrets.redact(&note).into_owned())
     }
 
     fn reason(&self, error: &ConnectError) -> String {
@@ -266,11 +266,16 @@ impl Lane {
 
     /// Performs one call; dropped, the upstream is told to stop.
     pub(super) async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
-        let outcome = self.call_unredacted(tool, args).await;
-        outcome.map_err(|mut error| {
-            error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
-            error
-        })
+        match self.call_unredacted(tool, args).await {
+            Ok(answer) => self.secrets.redact_json(answer).ok_or_else(|| {
+                let message = format!("the answer of `{}` holds a configured secret that cannot be blanked out", tool.path);
+                UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
+            }),
+            Err(mut error) => {
+                error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
+                Err(error)
+            }
+        }
     }
 
     async fn call_unredacted(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {

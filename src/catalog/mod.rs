@@ -2,7 +2,7 @@
 //!
 //! An upstream is reached in the background and again whenever it is lost; starting never waits for one. The catalog knows
 //! nothing of tasks, guests or policy: what a caller may see, it is told through a [`View`]. Whatever an upstream sends is
-//! bounded and taken for hostile; the values that an owner configured for it appear in no answer, error or log of ours.
+//! bounded and taken for hostile; the secrets that an owner configured for it are blanked out of its answers, errors and logs.
 
 mod arguments;
 mod config;
@@ -329,7 +329,7 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
             }
             let passed = config.env_pass.iter().filter_map(|name| environment.get(name).map(|value| (name.clone(), value.clone())));
             let own: BTreeMap<String, String> = passed.chain(config.env.clone()).collect();
-            let secrets = Secrets::new(own.values().cloned());
+            let secrets = Secrets::among(own.iter().map(|(name, value)| (name.as_str(), value.as_str())));
             let is_allowed = |name: &str| ENVIRONMENT_NAMES.contains(&name) || name.starts_with("LC_");
             let mut seen: BTreeMap<String, String> = environment
                 .iter()
@@ -340,7 +340,7 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
             (Box::new(mcp::McpStdio { name: name.clone(), config, environment: seen, secrets: secrets.clone() }), secrets)
         }
         UpstreamKind::McpHttp(config) => {
-            let secrets = Secrets::new(config.headers.values().cloned());
+            let secrets = Secrets::among(config.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
             (Box::new(mcp::McpHttp { config }), secrets)
         }
     }

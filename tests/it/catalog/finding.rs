@@ -1,0 +1,99 @@
+//! What code is told when it looks for tools.
+
+use airlock::catalog::{ResolveError, Tool, UpstreamState, Visibility};
+use serde_json::{Value, json};
+
+use super::{call, find, paths, start, started, state};
+use crate::support::upstream::{demo, open};
+
+#[tokio::test]
+async fn a_question_right_after_the_start_waits_for_the_first_lists() {
+    let catalog = start(vec![demo("demo", &["--slow-start", "500"])]);
+    assert_eq!(find(&catalog, "discover", json!("echo")).await["total"], 1);
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn two_thousand_tools_are_listed_found_and_called() {
+    let catalog = started(vec![demo("demo", &["--tools", "2000", "--pages", "20"])]).await;
+    assert_eq!(state(&catalog), (UpstreamState::Ready, 2_008, String::new()));
+    let found = find(&catalog, "discover", json!({"query": "read item 1234", "limit": 3})).await;
+    assert_eq!((paths(&found)[0], found["total"].as_u64()), ("demo.item_1234", Some(2_000)));
+    assert_eq!(call(&catalog, "demo.item_1234", json!({})).await, Ok(json!(1234)));
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_finding_functions_answer_in_the_shapes_of_the_contract() {
+    let catalog = started(vec![demo("demo", &[]), demo("other", &[])]).await;
+
+    let found = find(&catalog, "discover", json!({"query": "add a note", "limit": 2, "namespace": "demo"})).await;
+    assert_eq!(found["bestPath"], "demo.notes.add", "{found}");
+    assert_eq!(
+        found["results"][0],
+        json!({
+            "path": "demo.notes.add", "source": "demo", "approval": "auto", "score": found["results"][0]["score"],
+            "hint": "tools.demo.notes.add(args: { text: string }): Promise<{ id: number }>",
+            "description": "Adds a note to the list and returns its number.",
+        })
+    );
+    let found = find(&catalog, "discover", json!("add a note")).await;
+    assert_eq!(found["bestPath"], Value::Null, "two upstreams have it: {found}");
+
+    let all = find(&catalog, "catalog.namespaces", json!({"limit": 1})).await;
+    assert_eq!(
+        all,
+        json!({"namespaces": [{"namespace": "demo", "toolCount": 8, "samplePaths": ["demo.add", "demo.big", "demo.crash"]}], "total": 2})
+    );
+
+    let first = find(&catalog, "catalog.tools", json!({"limit": 10})).await;
+    let second = find(&catalog, "catalog.tools", json!({"limit": 10, "cursor": first["nextCursor"]})).await;
+    let mut listed = paths(&first);
+    listed.extend(paths(&second));
+    assert_eq!((listed.len(), first["total"].as_u64(), &second["nextCursor"]), (16, Some(16), &Value::Null));
+    assert!(listed.is_sorted(), "{listed:?}");
+
+    let described = find(&catalog, "describe", json!("demo.add")).await;
+    assert_eq!((&described["approval"], &described["inputSchema"]["required"]), (&json!("auto"), &json!(["a", "b"])));
+    assert!(described["typescript"].as_str().unwrap().contains("add(args: AddArgs): Promise<AddResult>;"), "{described}");
+    assert!(catalog.find("demo.add", "{}", &open).await.is_none(), "a tool is not a finding function");
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
+    let catalog = started(vec![demo("demo", &[])]).await;
+    let view = |tool: &Tool| match tool.name.as_str() {
+        "crash" => Visibility::Hidden,
+        "notes.add" => Visibility::Required,
+        _ => Visibility::Auto,
+    };
+    let ask = async |function: &str, args: &str| catalog.find(function, args, &view).await.unwrap();
+    let answer = |json: airlock::model::RawJson| serde_json::from_str::<Value>(json.get()).unwrap();
+
+    for path in ["demo.crash", "demo.CRASH", "demo.crsh"] {
+        match catalog.resolve(path, &view).await {
+            Err(ResolveError::NotFound(absent)) => assert!(!absent.nearest.contains(&"demo.crash".to_owned()), "{absent:?}"),
+            other => panic!("{other:?}"),
+        }
+    }
+    let described = ask("describe", r#""demo.crash""#).await.unwrap_err().to_string();
+    assert!(described.starts_with("there is no tool `demo.crash`"), "{described}");
+    assert_eq!(answer(ask("discover", r#"{"query": "crash"}"#).await.unwrap())["total"], 0);
+    assert_eq!(answer(ask("catalog.tools", "{}").await.unwrap())["total"], 7);
+    assert_eq!(answer(ask("catalog.namespaces", "").await.unwrap())["namespaces"][0]["toolCount"], 7);
+    assert_eq!(answer(ask("discover", r#""add a note""#).await.unwrap())["results"][0]["approval"], "required");
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn the_errors_of_finding_are_enough_to_ask_right() {
+    let catalog = started(vec![demo("demo", &[])]).await;
+    let failed = async |function: &str, args: &str| catalog.find(function, args, &open).await.unwrap().unwrap_err().to_string();
+    insta::assert_snapshot!(failed("discover", r#"{"qeury": "x"}"#).await, @r#"`tools.discover`: there is no field `qeury`, did you mean `query`?; correct: await tools.discover({ query: "x" })"#);
+    insta::assert_snapshot!(failed("discover", r#"{"query": "x", "limit": 500}"#).await, @r#"`tools.discover`: field `limit` must be at most 50, got number 500; correct: await tools.discover({ query: "x", limit: 50 })"#);
+    insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"field `cursor` must be the `nextCursor` of the page before, asked with the same `query`");
+    insta::assert_snapshot!(failed("describe", "{}").await, @r#"`tools.describe`: field `path` is missing (string); correct: await tools.describe({ path: "…" })"#);
+    insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @r#"there is no tool `demo.notes.lst`, did you mean `tools.demo.notes.list`, `tools.demo.notes.add`?; find one with await tools.discover("lst")"#);
+    catalog.shutdown().await;
+}
