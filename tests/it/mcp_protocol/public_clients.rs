@@ -49,7 +49,26 @@ fn check(client: &str, version: &str, saw: &Value) {
     assert!(saw["bad"]["text"].as_str().unwrap().contains("did you mean `timeoutMs`?"), "{client}");
 }
 
+/// The binary itself, whose engine runs the programs: `airlock serve`, and `airlock mcp` as a client starts it.
+#[cfg(feature = "v8")]
+async fn drive_the_binary(client: &str, mode: &str, version: &str) {
+    use crate::support::server::{TestServer, demo};
+    let server = TestServer::with(&demo(&[])).await;
+    let Some(saw) = clients::drive(client, &[mode, "http", &format!("{}/mcp", server.url)]).await else { return };
+    check(&format!("{client} {mode} with the binary over HTTP"), version, &saw);
+    let folder = server.stop().await;
+    let file = folder.path().join("airlock.toml");
+    let command = [env!("CARGO_BIN_EXE_airlock"), "--config", file.to_str().unwrap(), "mcp"];
+    let target: Vec<_> = [mode, "stdio"].into_iter().chain(command).collect();
+    let saw = clients::drive(client, &target).await.unwrap();
+    check(&format!("{client} {mode} with the binary over stdio"), version, &saw);
+}
+
+#[cfg(not(feature = "v8"))]
+async fn drive_the_binary(_: &str, _: &str, _: &str) {}
+
 async fn over_http_and_pipe(client: &str, mode: &str, version: &str) {
+    drive_the_binary(client, mode, version).await;
     let server = Server::start().await;
     let url = server.raw().url("/mcp");
     let Some(saw) = clients::drive(client, &[mode, "http", &url]).await else { return };
