@@ -19,6 +19,7 @@ use crate::support::{
 
 mod door;
 mod eras;
+#[cfg(feature = "v8")]
 mod public_clients;
 mod rest;
 mod tools;

@@ -118,6 +118,29 @@ async fn a_legacy_client_that_disconnects_does_not_cancel_and_its_notification_d
 }
 
 #[tokio::test]
+async fn a_stopping_server_answers_a_legacy_call_under_way_and_ends_idle_streams() {
+    let mut server = Server::start().await;
+    let raw = server.raw();
+    let (session, _) = begin(&raw, "2025-11-25").await;
+    let head = format!(
+        "Host: {}\r\nMcp-Session-Id: {session}\r\nMcp-Protocol-Version: 2025-11-25\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n",
+        server.address
+    );
+    let (_idle, _) = raw.exchange(format!("GET /mcp HTTP/1.1\r\n{head}\r\n").as_bytes(), |read| read.contains("\r\n\r\n")).await;
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "sleep 300"}}}).to_string();
+    let post = format!("POST /mcp HTTP/1.1\r\n{head}Content-Length: {}\r\n\r\n{call}", call.len());
+    let answered = tokio::spawn({
+        let raw = raw.clone();
+        async move { raw.exchange(post.as_bytes(), |read| read.contains("slept")).await.1 }
+    });
+    until("the task is recorded", || server.service.callers.lock().unwrap().len() == 1).await;
+    server.shutdown.cancel();
+    assert!(answered.await.unwrap().contains("slept"));
+    let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.serving).await.expect("sooner than the time to drain");
+    assert_eq!(ended.unwrap().unwrap(), Drained::Complete);
+}
+
+#[tokio::test]
 async fn clients_hear_that_the_namespaces_changed() {
     let server = Server::start().await;
     let raw = server.raw();

@@ -1,27 +1,7 @@
-//! Clients of other people drive the server: Python and TypeScript, both generations, over HTTP and over a pipe.
-
-use airlock::{
-    model::Principal,
-    transport::{mcp::Mcp, stdio},
-};
+//! Clients of other people drive the binary: Python and TypeScript, both generations, over HTTP and over standard streams.
 
 use super::*;
-
-/// A server over lines on every connection to a port; `bridge.py` makes it look like a program with standard streams.
-async fn pipes() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let (port, _) = StandIn::new(Duration::from_secs(50));
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let stop = CancellationToken::new();
-            let mcp = Mcp::over_stdio(port.clone(), McpOptions::default(), Principal::local("mcp"), stop.clone());
-            let (input, output) = stream.into_split();
-            tokio::spawn(stdio::serve_on(mcp, input, output, stop));
-        }
-    });
-    address
-}
+use crate::support::server::{TestServer, demo};
 
 /// What every client must have seen, whatever it speaks.
 fn check(client: &str, version: &str, saw: &Value) {
@@ -49,43 +29,45 @@ fn check(client: &str, version: &str, saw: &Value) {
     assert!(saw["bad"]["text"].as_str().unwrap().contains("did you mean `timeoutMs`?"), "{client}");
 }
 
-async fn over_http_and_pipe(client: &str, mode: &str, version: &str) {
-    let server = Server::start().await;
-    let url = server.raw().url("/mcp");
-    let Some(saw) = clients::drive(client, &[mode, "http", &url]).await else { return };
+/// `airlock serve`, and `airlock mcp` as a client starts it.
+async fn drive(client: &str, mode: &str, version: &str) {
+    let server = TestServer::with(&demo(&[])).await;
+    let Some(saw) = clients::drive(client, &[mode, "http", &format!("{}/mcp", server.url)]).await else { return };
     check(&format!("{client} {mode} over HTTP"), version, &saw);
-    let bridge = clients::folder().join("bridge.py");
-    let port = pipes().await.port().to_string();
-    let saw = clients::drive(client, &[mode, "stdio", "python3", bridge.to_str().unwrap(), &port]).await.unwrap();
-    check(&format!("{client} {mode} over a pipe"), version, &saw);
+    let folder = server.stop().await;
+    let file = folder.path().join("airlock.toml");
+    let command = [env!("CARGO_BIN_EXE_airlock"), "--config", file.to_str().unwrap(), "mcp"];
+    let target: Vec<_> = [mode, "stdio"].into_iter().chain(command).collect();
+    let saw = clients::drive(client, &target).await.unwrap();
+    check(&format!("{client} {mode} over stdio"), version, &saw);
 }
 
 #[tokio::test]
 async fn python_2_finds_the_current_revision() {
-    over_http_and_pipe("python-2", "auto", "2026-07-28").await;
+    drive("python-2", "auto", "2026-07-28").await;
 }
 
 #[tokio::test]
 async fn python_2_speaks_the_legacy_revision() {
-    over_http_and_pipe("python-2", "legacy", "2025-11-25").await;
+    drive("python-2", "legacy", "2025-11-25").await;
 }
 
 #[tokio::test]
 async fn python_1_speaks_the_legacy_revision() {
-    over_http_and_pipe("python-1", "legacy", "2025-11-25").await;
+    drive("python-1", "legacy", "2025-11-25").await;
 }
 
 #[tokio::test]
 async fn typescript_2_finds_the_current_revision() {
-    over_http_and_pipe("typescript-2", "auto", "2026-07-28").await;
+    drive("typescript-2", "auto", "2026-07-28").await;
 }
 
 #[tokio::test]
 async fn typescript_2_speaks_the_legacy_revision() {
-    over_http_and_pipe("typescript-2", "legacy", "2025-11-25").await;
+    drive("typescript-2", "legacy", "2025-11-25").await;
 }
 
 #[tokio::test]
 async fn typescript_1_speaks_the_legacy_revision() {
-    over_http_and_pipe("typescript-1", "legacy", "2025-11-25").await;
+    drive("typescript-1", "legacy", "2025-11-25").await;
 }

@@ -113,7 +113,6 @@ fn end(kept: &mut Kept, status: TaskStatus, exit: i32, result: Option<serde_json
 
 async fn run(code: String, record: watch::Sender<Kept>) {
     record.send_modify(|kept| kept.task.status = TaskStatus::Running);
-    let code = plain(&code);
     let words: Vec<_> = code.split_whitespace().collect();
     let ended = |status, exit, result| record.send_modify(|kept| end(kept, status, exit, result));
     match words.as_slice() {
@@ -137,19 +136,6 @@ async fn run(code: String, record: watch::Sender<Kept>) {
             ended(TaskStatus::Completed, 0, Some(json!({"a": [1, {"b": null}]})));
         }
         _ => ended(TaskStatus::Completed, 0, Some(json!(2))),
-    }
-}
-
-/// The TypeScript of `tests/clients/programs.json`, in this service's own words.
-fn plain(code: &str) -> String {
-    let programs: HashMap<String, String> = serde_json::from_str(include_str!("../../clients/programs.json")).unwrap();
-    let name = programs.into_iter().find(|(_, program)| program == code).map(|(name, _)| name);
-    match name.as_deref() {
-        Some("fails") => "end failed 1".to_owned(),
-        Some("slow") => "sleep 700".to_owned(),
-        Some("endless") => "sleep 60000".to_owned(),
-        Some("big") => "big 100000".to_owned(),
-        _ => code.to_owned(),
     }
 }
 
