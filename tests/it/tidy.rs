@@ -330,6 +330,19 @@ fn what_the_architecture_page_names_exists() {
     none(silent.cloned().collect(), "ARCHITECTURE.md tells of every part:");
 }
 
+#[test]
+fn the_specification_names_tests_that_exist() {
+    let page = fs::read_to_string(root().join("docs/SPECIFICATION.md")).unwrap();
+    let code: String = rust().into_iter().map(|source| source.text).collect();
+    let is_test = |name: &String| {
+        name.matches('_').count() > 2 && name.chars().all(|c| c.is_ascii_lowercase() || c == '_' || c.is_ascii_digit())
+    };
+    let tests: Vec<_> = quoted(&page).into_iter().filter(is_test).collect();
+    assert!(tests.len() > 20, "the page names its tests");
+    let lost = tests.into_iter().filter(|name| !code.contains(&format!("fn {name}()")));
+    none(lost.collect(), "docs/SPECIFICATION.md names tests that exist:");
+}
+
 /// The codes that a caller may act on, as the sources give them out.
 fn error_codes() -> BTreeSet<String> {
     let mut codes = BTreeSet::new();
