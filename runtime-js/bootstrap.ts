@@ -78,9 +78,6 @@ function slim() {
   (globalThis as any).__bootstrap.core = undefined;
   (globalThis as any).__bootstrap.primordials = undefined;
   delete (globalThis as any).__bootstrap;
-  delete (globalThis as any).console;
-  delete (globalThis as any).queueMicrotask;
-  install("queueMicrotask", globals.queueMicrotask, true);
   empty(internals);
   empty(core);
   empty(primordials);

@@ -304,6 +304,7 @@ fn mcp_options(config: &Config) -> McpOptions {
         code_bytes_max: config.limits.code_kb as usize * 1024,
         timeout_ms: config.limits.timeout_ms,
         runtime_id: LOCAL_V8.into(),
+        ..McpOptions::default()
     }
 }
 

@@ -3,6 +3,8 @@
 //! `cargo bench` measures everything and writes a dated report; `cargo bench -- NAME…` measures some and prints them. Without `--bench`
 //! (as `cargo test` starts it) every bench runs once on tiny input, so that none of them rots. See `benches/README.md`.
 
+#![allow(clippy::print_stdout, reason = "its report is what this program is for")]
+
 mod client;
 mod http;
 mod library;

@@ -9,12 +9,17 @@ const {
   ArrayPrototypeIndexOf,
   ArrayPrototypeJoin,
   ArrayPrototypePush,
+  Map,
+  MapPrototypeDelete,
+  MapPrototypeGet,
+  MapPrototypeGetSize,
+  MapPrototypeHas,
+  MapPrototypeSet,
   MathTrunc,
   Number,
   ObjectDefineProperty,
   ObjectGetOwnPropertyDescriptor,
   ObjectKeys,
-  SafeMap,
   StringPrototypePadEnd,
   StringPrototypeReplaceAll,
   StringPrototypeSlice,
@@ -26,8 +31,8 @@ const DEBUG = 0, INFO = 1, WARN = 2, ERROR = 3;
 const GROUPS_MAX = 20, LABELS_MAX = 1000, COLUMNS_MAX = 20;
 
 let groups = 0;
-const counts = new SafeMap<string, number>();
-const starts = new SafeMap<string, number>();
+const counts = new Map<string, number>();
+const starts = new Map<string, number>();
 
 function write(level: number, text: string) {
   let indent = "";
@@ -139,9 +144,9 @@ function table(data: unknown, only: unknown): string {
 }
 
 function lap(name: string, end: boolean, rest: unknown[]) {
-  const start = starts.get(name);
+  const start = MapPrototypeGet(starts, name);
   if (start === undefined) return write(WARN, `there is no timer ${name}`);
-  if (end) starts.delete(name);
+  if (end) MapPrototypeDelete(starts, name);
   const more = rest.length > 0 ? ` ${format(rest)}` : "";
   write(INFO, `${name}: ${elapsed() - start} ms${more}`);
 }
@@ -161,17 +166,17 @@ const methods: any = {
     if (!condition) write(ERROR, args.length > 0 ? `Assertion failed: ${format(args)}` : "Assertion failed");
   },
   count(name: unknown) {
-    const key = label(name), count = (counts.get(key) ?? 0) + 1;
-    if (counts.size < LABELS_MAX || count > 1) counts.set(key, count);
+    const key = label(name), count = (MapPrototypeGet(counts, key) ?? 0) + 1;
+    if (MapPrototypeGetSize(counts) < LABELS_MAX || count > 1) MapPrototypeSet(counts, key, count);
     write(INFO, `${key}: ${count}`);
   },
   countReset(name: unknown) {
-    counts.delete(label(name));
+    MapPrototypeDelete(counts, label(name));
   },
   time(name: unknown) {
     const key = label(name);
-    if (starts.has(key)) write(WARN, `the timer ${key} is running already`);
-    else if (starts.size < LABELS_MAX) starts.set(key, elapsed());
+    if (MapPrototypeHas(starts, key)) write(WARN, `the timer ${key} is running already`);
+    else if (MapPrototypeGetSize(starts) < LABELS_MAX) MapPrototypeSet(starts, key, elapsed());
   },
   timeLog: (name: unknown, ...args: unknown[]) => lap(label(name), false, args),
   timeEnd: (name: unknown) => lap(label(name), true, []),

@@ -144,3 +144,26 @@ impl fmt::Debug for HttpConfig {
         f.debug_struct("HttpConfig").field("url", &self.url).field("headers", &self.headers.keys()).finish()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_a_segment_that_is_not_taken() {
+        for good in ["a", "_x", "my-up_2", &"n".repeat(64)] {
+            assert_eq!(good.parse::<UpstreamName>().unwrap().as_str(), good);
+        }
+        for bad in ["", "2nd", "-a", "a.b", "a b", "é", &"n".repeat(65), "discover", "Catalog", "describe"] {
+            assert!(bad.parse::<UpstreamName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_configuration_is_printed_without_its_values() {
+        let stdio = StdioConfig { env: [("TOKEN".to_owned(), "tok-123456".to_owned())].into(), ..StdioConfig::default() };
+        let http = HttpConfig { headers: [("Authorization".to_owned(), "tok-123456".to_owned())].into(), ..HttpConfig::default() };
+        let printed = format!("{stdio:?} {http:?}");
+        assert!(printed.contains("TOKEN") && printed.contains("Authorization") && !printed.contains("tok-"), "{printed}");
+    }
+}

@@ -251,13 +251,19 @@ pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, query: &DiscoverQuer
 
 /// Puts the tool first whose path or own name is the question itself; says whether there is just one.
 fn raise_the_named(hits: &mut Vec<Hit<'_>>, query: &str) -> bool {
-    let wanted = words::words(query.trim().trim_start_matches("tools."));
-    let is_named = |hit: &Hit<'_>| words::words(&hit.tool.path) == wanted || words::words(&hit.tool.name) == wanted;
+    let wanted = query.trim().trim_start_matches("tools.");
+    let is_named = |hit: &Hit<'_>| is_same_name(wanted, &hit.tool.path) || is_same_name(wanted, &hit.tool.name);
     let mut named = (0..hits.len()).filter(|at| is_named(&hits[*at]));
     let (Some(first), None) = (named.next(), named.next()) else { return false };
     let hit = hits.remove(first);
     hits.insert(0, hit);
     true
+}
+
+/// Whether two names differ in case and punctuation only.
+fn is_same_name(one: &str, other: &str) -> bool {
+    let letters = |name: &'_ str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+    one.len().abs_diff(other.len()) <= 16 && letters(one) == letters(other)
 }
 
 /// The first result, when it is named outright, or covers the question and is far ahead of the second.

@@ -173,7 +173,7 @@ impl Catalog {
     fn not_found(&self, path: &str, view: View<'_>) -> NotFound {
         let snapshot = self.shelf.present();
         let path = tool::cut(path, 200);
-        let visible = snapshot.tools().iter().filter(|tool| view(tool) != Visibility::Hidden);
+        let visible = snapshot.folded().filter(|(tool, _)| view(tool) != Visibility::Hidden);
         let leaf = path.rsplit('.').next().unwrap_or(path);
         let question = serde_json::Value::from(words_of(leaf));
         NotFound { path: path.to_owned(), nearest: paths::nearest(path, visible), discover: format!("tools.discover({question})") }

@@ -55,16 +55,15 @@ pub(super) fn is_slip(given: &str, wanted: &str) -> bool {
     slip(given, wanted).is_some()
 }
 
-/// The paths most like a wrong one, the likest first.
-pub(super) fn nearest<'a>(path: &str, tools: impl Iterator<Item = &'a Arc<Tool>>) -> Vec<String> {
+/// The paths most like a wrong one, the likest first; every tool comes with its folded path.
+pub(super) fn nearest<'a>(path: &str, tools: impl Iterator<Item = (&'a Arc<Tool>, &'a str)>) -> Vec<String> {
     let wrong = fold(path);
     let wrong_leaf = wrong.rsplit('.').next().unwrap_or_default().to_owned();
     let mut scored: Vec<(f64, &str)> = tools
-        .filter_map(|tool| {
-            let right = fold(&tool.path);
+        .filter_map(|(tool, right)| {
             let leaf = right.rsplit('.').next().unwrap_or_default();
             // A right name in a wrong place is as good as a nearly right path.
-            let score = strsim::jaro_winkler(&wrong, &right).max(strsim::jaro_winkler(&wrong_leaf, leaf) * 0.95);
+            let score = strsim::jaro_winkler(&wrong, right).max(strsim::jaro_winkler(&wrong_leaf, leaf) * 0.95);
             (score >= NEAREST_MIN).then_some((score, tool.path.as_str()))
         })
         .collect();

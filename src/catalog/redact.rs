@@ -37,3 +37,16 @@ impl Secrets {
         out
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_is_found_whole_and_without_its_scheme() {
+        let secrets = Secrets::new(["Bearer tok-123456".to_owned(), "tok-123456-and-more".to_owned(), "on".to_owned()]);
+        assert_eq!(secrets.redact("Bearer tok-123456 on"), "[redacted] on");
+        assert_eq!(secrets.redact("x tok-123456-and-more tok-123456"), "x [redacted] [redacted]");
+        assert!(matches!(secrets.redact("nothing here"), Cow::Borrowed(_)));
+    }
+}

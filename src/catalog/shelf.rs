@@ -16,6 +16,8 @@ pub(super) struct Snapshot {
     /// Sorted by path.
     tools: Vec<Arc<Tool>>,
     by_path: HashMap<String, usize>,
+    /// Folded paths, in the order of the tools.
+    folds: Vec<String>,
     /// Positions by folded path, for healing.
     by_fold: HashMap<String, Vec<usize>>,
     index: SearchIndex,
@@ -27,11 +29,12 @@ impl Snapshot {
         tools.sort_by(|a, b| a.path.cmp(&b.path));
         let index = SearchIndex::build(&tools)?;
         let by_path = tools.iter().enumerate().map(|(at, tool)| (tool.path.clone(), at)).collect();
+        let folds: Vec<String> = tools.iter().map(|tool| paths::fold(&tool.path)).collect();
         let mut by_fold: HashMap<String, Vec<usize>> = HashMap::new();
-        for (at, tool) in tools.iter().enumerate() {
-            by_fold.entry(paths::fold(&tool.path)).or_default().push(at);
+        for (at, fold) in folds.iter().enumerate() {
+            by_fold.entry(fold.clone()).or_default().push(at);
         }
-        Ok(Self { tools, by_path, by_fold, index })
+        Ok(Self { tools, by_path, folds, by_fold, index })
     }
 
     /// Sorted by path.
@@ -47,6 +50,11 @@ impl Snapshot {
     /// Tools whose paths differ from it in case, `_` and `-` only.
     pub(super) fn alike(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
         self.by_fold.get(&paths::fold(path)).into_iter().flatten().map(|at| &self.tools[*at])
+    }
+
+    /// Every tool with its folded path.
+    pub(super) fn folded(&self) -> impl Iterator<Item = (&Arc<Tool>, &str)> {
+        self.tools.iter().zip(self.folds.iter().map(String::as_str))
     }
 
     /// Tools that match, the best first, with their scores.

@@ -184,3 +184,35 @@ fn hash(value: &Value) -> String {
     let canonical = serde_json_canonicalizer::to_vec(value).expect("a JSON value with string keys is canonicalisable");
     Sha256::digest(&canonical).iter().map(|byte| format!("{byte:02x}")).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(name: &str, description: &str, schema: &str) -> Result<Tool, Unfit> {
+        let input_schema = serde_json::from_str(schema).unwrap();
+        let offered =
+            OfferedTool { name: name.to_owned(), description: description.to_owned(), input_schema, ..OfferedTool::default() };
+        Tool::admit(&Arc::from("up"), offered)
+    }
+
+    #[test]
+    fn the_hash_heeds_meaning_and_not_the_order_of_keys() {
+        let hash = |description, schema| admitted("t", description, schema).unwrap().schema_hash;
+        let one = hash("x", r#"{"type": "object", "title": "T"}"#);
+        assert_eq!(one.len(), 64);
+        assert_eq!(one, hash("x", r#"{"title": "T", "type": "object"}"#));
+        assert_ne!(one, hash("y", r#"{"title": "T", "type": "object"}"#));
+        assert_ne!(one, hash("x", r#"{"title": "U", "type": "object"}"#));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_a_path_is_unfit() {
+        for good in ["get-sum", "notes.add", "a/b", "größe", "a b"] {
+            assert!(admitted(good, "", "{}").is_ok(), "{good:?}");
+        }
+        for bad in ["", ".", "a..b", "a.", "a\"b", "a\nb", " a", "a*", &"n".repeat(129)] {
+            assert!(matches!(admitted(bad, "", "{}"), Err(Unfit::Name(_))), "{bad:?}");
+        }
+    }
+}

@@ -163,13 +163,11 @@ impl Pool {
 
     /// Ends all workers that run no guest and refuses further ones.
     pub(super) fn close(&self) {
-        let closed = {
-            let mut state = self.lock();
-            let closed = std::mem::take(&mut *state);
-            state.closed = true;
-            closed
-        };
-        drop(closed);
+        let mut state = self.lock();
+        state.closed = true;
+        let ended = (std::mem::take(&mut state.armed), std::mem::take(&mut state.idle), std::mem::take(&mut state.waiting));
+        drop(state);
+        drop(ended);
     }
 
     fn offer(&self, mut worker: Worker) {

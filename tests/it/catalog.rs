@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 
 use crate::support::upstream::{
-    PATIENCE, Scripted, body, command, demo, environment, error, eventually, everything, http, is_alive, one_tool, open, result,
-    stdio,
+    PATIENCE, Scripted, body, command, demo, environment, error, eventually, everything, http, http_with, is_alive, one_tool, open,
+    result, stdio,
 };
 
 fn start(configs: Vec<UpstreamConfig>) -> Catalog {
@@ -209,11 +209,21 @@ async fn a_dropped_call_is_cancelled_upstream() {
 async fn fifty_calls_to_one_upstream_run_side_by_side() {
     let catalog = started(vec![demo("demo", &[])]).await;
     let began = std::time::Instant::now();
-    let calls = (0..50).map(|_| call(&catalog, "demo.wait", json!({"ms": 200})));
-    for outcome in futures::future::join_all(calls).await {
-        assert_eq!(outcome, Ok(json!("waited 200 ms")));
+    let catalog = Arc::new(catalog);
+    // On tasks of their own, as programs do it.
+    let calls: Vec<_> = (0..50)
+        .map(|_| {
+            let catalog = catalog.clone();
+            tokio::spawn(async move { call(&catalog, "demo.wait", json!({"ms": 200})).await })
+        })
+        .collect();
+    for outcome in calls {
+        assert_eq!(outcome.await.unwrap(), Ok(json!("waited 200 ms")));
     }
     assert!(began.elapsed() < Duration::from_secs(5), "one after another would take ten seconds, took {:?}", began.elapsed());
+    let asking = catalog.clone();
+    let found = tokio::spawn(async move { find(&asking, "discover", json!("wait")).await }).await.unwrap();
+    assert_eq!(found["bestPath"], "demo.wait");
     catalog.shutdown().await;
 }
 
@@ -245,7 +255,8 @@ async fn shutdown_ends_the_child_and_what_it_started() {
     let all: Vec<i32> = read().lines().map(|line| line.parse().unwrap()).collect();
     assert!(all.iter().all(|pid| is_alive(*pid)));
     catalog.shutdown().await;
-    assert!(!all.iter().any(|pid| is_alive(*pid)), "{all:?}");
+    // The kill was sent; the system may take a moment to carry it out.
+    eventually("nobody is left", || !all.iter().any(|pid| is_alive(*pid))).await;
 }
 
 #[tokio::test]
@@ -325,6 +336,48 @@ async fn a_dead_address_is_named_without_its_secrets() {
     assert!(message.contains(&format!("`http://{address}/mcp` could not be reached")), "{message}");
     assert!(message.contains("refused") && !message.contains("tok-123456"), "{message}");
     catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_address_that_never_answers_is_given_up_in_time() {
+    // Connections are accepted by the system and nobody reads them.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = http("up", &format!("http://{}/mcp", silent.local_addr().unwrap()));
+    config.start_timeout = Duration::from_millis(300);
+    let catalog = start(vec![config]);
+    eventually("it is given up", || state(&catalog).0 == UpstreamState::Failed).await;
+    assert!(state(&catalog).2.contains("300 ms"), "{}", state(&catalog).2);
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_address_that_wants_authorization_says_so() {
+    let closed = axum::Router::new().fallback(async || (StatusCode::UNAUTHORIZED, "who are you?"));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/mcp", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move { axum::serve(listener, closed).await });
+    let catalog = started(vec![http("up", &url)]).await;
+    let message = state(&catalog).2;
+    assert!(message.contains("HTTP 401") && message.contains("`headers`"), "{message}");
+    catalog.shutdown().await;
+    server.abort();
+}
+
+#[tokio::test]
+async fn a_configured_header_is_sent_and_is_in_no_error() {
+    let server = Scripted::start(|request| match request["method"].as_str() {
+        Some("tools/list") => one_tool(request),
+        _ => {
+            let text = format!("bad token in {}", request["authorization"].as_str().unwrap_or("nothing"));
+            result(request, json!({"content": [{"type": "text", "text": text}], "isError": true}))
+        }
+    })
+    .await;
+    let catalog = started(vec![http_with("up", &server.url(), "Bearer tok-123456")]).await;
+    let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
+    assert_eq!(error.message, "bad token in [redacted]");
+    catalog.shutdown().await;
+    server.stop().await;
 }
 
 #[tokio::test]

@@ -13,6 +13,8 @@ mod statuses;
 mod store_contract;
 mod support;
 mod tidy;
+mod typings;
+mod web;
 #[cfg(feature = "v8")]
 mod worker;
 mod worker_seal;

@@ -370,6 +370,38 @@ fn regular_expressions_and_recursion_end_too() {
 }
 
 #[test]
+fn a_worker_without_optimising_compilers_runs_the_same_snapshot() {
+    let mut worker = worker_with(|setup| setup.optimize = false);
+    let ran = worker.run("let sum = 0; for (let i = 0; i < 1e6; i++) sum += i; return [sum, await tools.a({ x: 1 })]");
+    assert_eq!(*ran.value(), json!([499_999_500_000_u64, { "path": "a", "args": { "x": 1 } }]));
+}
+
+#[test]
+fn a_worker_does_not_grow_with_its_runs() {
+    let mut worker = worker();
+    let resident = |worker: &Worker| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid())).expect("the process lives");
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).expect("a field").trim().to_owned();
+        (
+            field("VmRSS:").trim_end_matches(" kB").parse::<u64>().expect("a number"),
+            field("Threads:").parse::<u64>().expect("a number"),
+        )
+    };
+    let code = "const all = Array.from({ length: 1000 }, (_, n) => ({ n })); await tools.a({ n: 1 }); return all.length";
+    for _ in 0..50 {
+        worker.run(code);
+    }
+    let (before, _) = resident(&worker);
+    for _ in 0..200 {
+        worker.run(code);
+    }
+    let (after, threads) = resident(&worker);
+    assert!(after < before + 8 * 1024, "{before} kB before, {after} kB after");
+    // The reader, the guest that is ready, and at most one whose isolate is being taken apart and one that parses.
+    assert!(threads <= 4, "{threads} threads");
+}
+
+#[test]
 fn a_stop_ends_a_guest_that_waits_and_one_that_runs() {
     let mut worker = worker();
     worker.begin("await tools.a()", 60_000);
@@ -400,6 +432,7 @@ fn a_full_heap_is_told_with_its_limit() {
         "let text = 'x'; for (;;) { text = [...text, ...text].join('') }",
         "const all = []; for (;;) { all.push(new Promise(() => {})); if (all.length % 1000 === 0) await null }",
         "const map = new Map(); for (let i = 0; ; i++) map.set(i, i)",
+        "return JSON.parse('[' + '1.5,'.repeat(16e6) + '1]').length",
     ] {
         let mut worker = worker();
         worker.begin(code, 60_000);

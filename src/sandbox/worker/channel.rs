@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use crate::sandbox::protocol::{Kind, RunHead, write_frame};
+use crate::sandbox::protocol::{Kind, write_frame};
 
 /// Answers that wait for the guest, in bytes. Above it the broker's frames stay in the socket until the guest catches up.
 const WAITING_BYTES_MAX: usize = 64 << 20;
@@ -76,7 +76,6 @@ impl Alarm {
 /// One run as the broker gave it.
 pub(super) struct Job {
     pub(super) run: u32,
-    pub(super) head: RunHead,
     pub(super) source: String,
 }
 

@@ -211,7 +211,7 @@ impl Reader {
         let source = std::str::from_utf8(source).map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?.to_owned();
         let cpu_ns_end = seat.cpu_ns().unwrap_or(0).saturating_add(head.cpu_ms_max.saturating_mul(1_000_000));
         self.running = Some(Running { run: frame.run, seat: seat.clone(), cpu_ns_end });
-        seat.mailbox.start(Job { run: frame.run, head, source });
+        seat.mailbox.start(Job { run: frame.run, source });
         Ok(())
     }
 }

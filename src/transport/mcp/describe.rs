@@ -44,7 +44,7 @@ Also `tools.catalog.namespaces()`, `tools.catalog.tools({ namespace })`, `tools.
 3. Do loops, filters and joins in code, run independent calls with `Promise.all`, and return only what you need.
 
 A refused call rejects with `ToolPolicyError`, a failed one with `ToolCallError`; both can be caught. Errors name the line of your source.
-Limits: 256 KiB of code, `timeoutMs` up to 600000, results over 1 MiB are read in pages with task_get. \
+Limits: `timeoutMs` up to 600000; results over 1 MiB are read in pages with task_get. \
 A long task answers `running`: call task_get with its taskId and waitMs.";
 
 /// What a model reads about `execute`, with the connected namespaces as far as they fit.

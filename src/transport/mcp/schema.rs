@@ -212,7 +212,7 @@ fn output_of<T: JsonSchema>() -> Value {
         schema.remove(key);
     }
     let mut schema = Value::Object(schema);
-    remove_formats(&mut schema);
+    slim(&mut schema);
     schema
 }
 
@@ -223,18 +223,25 @@ fn generate<T: JsonSchema>(settings: SchemaSettings) -> JsonObject {
     schema.as_object().expect("the schema of a struct is an object").clone()
 }
 
-/// `uint64` and its like are no formats of JSON Schema; strict validators refuse them.
-fn remove_formats(schema: &mut Value) {
-    match schema {
-        Value::Object(entries) => {
-            entries.remove("format");
-            entries.values_mut().for_each(remove_formats);
-        }
-        Value::Array(items) => items.iter_mut().for_each(remove_formats),
-        _ => {}
+/// Keeps the types alone: models pay for every word of a schema, and strict validators refuse formats like `uint64`.
+fn slim(schema: &mut Value) {
+    let Value::Object(entries) = schema else { return };
+    for key in ["format", "description", "minimum", "default"] {
+        entries.remove(key);
+    }
+    // The variants of an enum, each with its own words.
+    if let Some(Value::Array(variants)) = entries.remove("oneOf") {
+        entries.insert("enum".into(), variants.iter().map(|variant| variant["const"].clone()).collect());
+    }
+    entries.get_mut("items").map(slim);
+    if let Some(Value::Object(properties)) = entries.get_mut("properties") {
+        properties.values_mut().for_each(slim);
     }
 }
 
 fn statuses() -> Vec<&'static str> {
     TaskStatus::ALL.iter().map(|status| status.as_str()).collect()
 }
+
+#[cfg(test)]
+mod tests;

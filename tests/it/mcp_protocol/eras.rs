@@ -1,10 +1,15 @@
 //! Both eras of the protocol, over HTTP and over a pipe, with clients of other people.
 
+use std::{os::fd::OwnedFd, process::Stdio};
+
 use airlock::{
     model::Principal,
     transport::{mcp::Mcp, stdio},
 };
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf},
+    net::UnixStream,
+};
 
 use super::*;
 
@@ -264,6 +269,60 @@ async fn progress_comes_at_once_again_and_always_rises() {
     assert!(told.len() >= 3, "{told:?}");
     assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
     assert_eq!(told.last().unwrap().1, "running after 0 s, 3 tool calls");
+}
+
+/// Not a test of its own: what the next one starts as a process with standard streams.
+#[tokio::test]
+async fn a_process_that_serves_its_standard_streams() {
+    if std::env::var_os("AIRLOCK_TEST_STDIO").is_none() {
+        return;
+    }
+    let (port, _) = StandIn::new(Duration::from_secs(50));
+    let stop = CancellationToken::new();
+    let mcp = Mcp::over_stdio(port, McpOptions::default(), Principal::local("mcp"), stop.clone());
+    stdio::serve(mcp, stop).await.unwrap();
+}
+
+#[tokio::test]
+async fn standard_output_belongs_to_the_protocol_over_pipes_and_sockets() {
+    for sockets in [false, true] {
+        let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "mcp_protocol::eras::a_process_that_serves_its_standard_streams", "--nocapture"]);
+        command.env("AIRLOCK_TEST_STDIO", "1").stderr(Stdio::piped()).kill_on_drop(true);
+        let (mut child, mut write, read): (_, Box<dyn AsyncWrite + Unpin>, Box<dyn AsyncRead + Unpin>);
+        if sockets {
+            let ((our_in, their_in), (our_out, their_out)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+            let fd = |socket: UnixStream| {
+                let socket = socket.into_std().unwrap();
+                socket.set_nonblocking(false).unwrap();
+                Stdio::from(OwnedFd::from(socket))
+            };
+            child = command.stdin(fd(their_in)).stdout(fd(their_out)).spawn().unwrap();
+            (write, read) = (Box::new(our_in), Box::new(our_out));
+        } else {
+            child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            (write, read) = (Box::new(child.stdin.take().unwrap()), Box::new(child.stdout.take().unwrap()));
+        }
+        drop(command);
+        let call = |id: u32, code: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": code}}});
+        let lines = [hello("2025-11-25"), call(1, "print").to_string(), call(2, "return 1 + 1").to_string()];
+        write.write_all(format!("{}\n", lines.join("\n")).as_bytes()).await.unwrap();
+        let mut heard = Vec::new();
+        let mut lines = BufReader::new(read).lines();
+        while heard.len() < 3 {
+            let line = tokio::time::timeout(Duration::from_secs(10), lines.next_line()).await.expect("a line").unwrap().unwrap();
+            // The test harness writes before the server takes standard output.
+            if !line.is_empty() && !line.starts_with("running ") {
+                heard.push(serde_json::from_str::<Value>(&line).expect("nothing but the protocol"));
+            }
+        }
+        assert!(heard.iter().any(|message| message["id"] == 2), "{heard:?}");
+        write.shutdown().await.unwrap();
+        drop(write);
+        let output = tokio::time::timeout(Duration::from_secs(3), child.wait_with_output()).await.expect("promptly").unwrap();
+        assert!(output.status.success());
+        assert!(String::from_utf8_lossy(&output.stderr).contains("a stray print"), "it went to standard error");
+    }
 }
 
 /// The official Rust client, in both of its lifecycles, over HTTP.

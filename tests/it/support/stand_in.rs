@@ -21,7 +21,7 @@ use tokio::sync::watch;
 /// The largest result that an answer holds whole.
 const WHOLE_MAX: usize = 1024 * 1024;
 
-/// Understands these programs: `return 1 + 1`, `sleep MS`, `big CHARS`, `end STATUS EXIT`, `panic`, `internal`, `busy`, `log`.
+/// Understands these programs: `return 1 + 1`, `sleep MS`, `big CHARS`, `end STATUS EXIT`, `panic`, `internal`, `busy`, `log`, `print`.
 pub(crate) struct StandIn {
     inner: Arc<Inner>,
     /// How long a short hold is.
@@ -123,6 +123,11 @@ async fn run(code: String, record: watch::Sender<Kept>) {
         }
         ["big", chars] => ended(TaskStatus::Completed, 0, Some(json!("x".repeat(chars.parse().unwrap())))),
         ["end", status, exit] => ended(TaskStatus::parse(status).unwrap(), exit.parse().unwrap(), None),
+        ["print"] => {
+            use std::io::Write;
+            std::io::stdout().write_all(b"a stray print\n").unwrap();
+            ended(TaskStatus::Completed, 0, None);
+        }
         ["log"] => {
             let lines = vec![
                 LogLine { level: LogLevel::Info, text: "hello".into() },

@@ -15,7 +15,7 @@ use axum::{
     Router,
     body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use serde_json::{Value, json};
@@ -64,6 +64,13 @@ pub(crate) fn http(name: &str, url: &str) -> UpstreamConfig {
     UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpHttp(config))
 }
 
+/// An address with an `Authorization` header.
+pub(crate) fn http_with(name: &str, url: &str, authorization: &str) -> UpstreamConfig {
+    install_crypto();
+    let headers = [("Authorization".to_owned(), authorization.to_owned())].into();
+    UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), headers }))
+}
+
 /// Polls until the condition holds; fails the test when it never does.
 pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -109,6 +116,7 @@ pub(crate) fn everything() -> Option<PathBuf> {
 type Reply = Arc<dyn Fn(&Value) -> Response + Send + Sync>;
 
 /// An MCP server over HTTP that does the handshake as it should, and everything else as the test says.
+/// A message comes with the header `authorization` of its request under that name.
 pub(crate) struct Scripted {
     address: SocketAddr,
     server: tokio::task::JoinHandle<()>,
@@ -180,8 +188,11 @@ impl Scripted {
     }
 }
 
-async fn answer(State((reply, answered)): State<(Reply, Arc<Notify>)>, body: String) -> Response {
-    let message: Value = serde_json::from_str(&body).unwrap();
+async fn answer(State((reply, answered)): State<(Reply, Arc<Notify>)>, headers: HeaderMap, body: String) -> Response {
+    let mut message: Value = serde_json::from_str(&body).unwrap();
+    if let Some(authorization) = headers.get(header::AUTHORIZATION) {
+        message["authorization"] = authorization.to_str().unwrap().into();
+    }
     match message["method"].as_str() {
         None => {
             answered.notify_one();

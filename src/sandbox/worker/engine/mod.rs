@@ -15,6 +15,8 @@ mod run;
 mod seal;
 pub(super) mod snapshot;
 mod state;
+#[cfg(test)]
+mod tests;
 mod thrown;
 mod timers;
 

@@ -33,7 +33,8 @@ const BUILTIN: &[&str] = &[
 fn keep_only_ours(decl: OpDecl) -> OpDecl {
     static OURS: OnceLock<Vec<&'static str>> = OnceLock::new();
     let ours = OURS.get_or_init(|| {
-        [airlock::init().ops, web::airlock_web::init().ops].iter().flat_map(|ops| ops.iter()).map(|own| own.name).collect()
+        let extensions = [web::airlock_web::init(), airlock::init()];
+        extensions.iter().flat_map(|own| own.ops.iter()).map(|own| own.name).collect()
     });
     if BUILTIN.contains(&decl.name) || decl.name.starts_with("op_is_") || ours.contains(&decl.name) {
         decl

@@ -27,14 +27,12 @@ use crate::{
 
 /// Tasks of V8's own that are run before the guest parks.
 const PUMPED_MAX: usize = 64;
-/// Used heap over its bound at which a process is not given another run, in percent.
-const NEAR_BOUND_PERCENT: u64 = 90;
 
 /// How the guest's code ended, before anything is told.
 enum End {
     Returned(String),
     Threw(v8::Global<v8::Value>),
-    Failed(TaskError),
+    Failed(Box<TaskError>),
     /// The alarm was raised.
     Stopped,
 }
@@ -60,14 +58,12 @@ impl Guest {
         self.state.measure(self.runtime.v8_isolate());
         let stopped = mailbox.alarm.raised().is_some();
         let log = self.state.log.borrow();
-        let heap = self.state.heap_peak.get();
-        let peak = heap + self.state.buffers.peak();
-        let near = heap * 100 > self.state.limits.heap_bytes_max * NEAR_BOUND_PERCENT;
+        let near = self.state.heap_hits.get() > 0;
         Ending {
             outcome: outcome.outcome,
             result: outcome.result,
             cpu_ms: clock_ns(clock).unwrap_or(began).saturating_sub(began) / 1_000_000,
-            heap_peak_bytes: peak,
+            heap_peak_bytes: self.state.heap_peak.get() + self.state.buffers.peak(),
             dropped_lines: log.dropped_lines,
             dropped_bytes: log.dropped_bytes,
             warnings: self.state.take_warnings(),
@@ -148,7 +144,7 @@ impl Turn<'_> {
             return Err(End::Threw(v8::Global::new(scope, thrown)));
         };
         let Ok(promise) = v8::Local::<v8::Promise>::try_from(value) else {
-            return Err(End::Failed(self.prepared.describe("SyntaxError", "the code is not one program", None, &[])));
+            return Err(End::Failed(Box::new(self.prepared.describe("SyntaxError", "the code is not one program", None, &[]))));
         };
         // Its rejection is the run's end, not one that nobody handles.
         promise.mark_as_handled();
@@ -179,7 +175,7 @@ impl Turn<'_> {
         }
         let (calls, due) = (self.state.calls.borrow().outstanding(), self.state.timers.borrow().next_due());
         if calls == 0 && due.is_none() {
-            return Err(End::Failed(self.never_settles()));
+            return Err(End::Failed(Box::new(self.never_settles())));
         }
         self.park(scope, due)
     }
@@ -321,7 +317,7 @@ impl Turn<'_> {
         let text = v8::Local::<v8::String>::try_from(json).ok();
         match text {
             Some(text) if text.utf8_length(scope) as u64 <= bytes_max => End::Returned(text.to_rust_string_lossy(scope)),
-            _ => End::Failed(result_limit(bytes_max)),
+            _ => End::Failed(Box::new(result_limit(bytes_max))),
         }
     }
 
@@ -345,7 +341,7 @@ impl Turn<'_> {
                 self.warn_of_leftovers(scope);
                 return Outcome { outcome: DoneOutcome::Returned, result };
             }
-            End::Failed(error) => DoneOutcome::Threw { error, call: None },
+            End::Failed(error) => DoneOutcome::Threw { error: *error, call: None },
             End::Threw(thrown) => self.threw(scope, &thrown),
         };
         self.warn_of_leftovers(scope);

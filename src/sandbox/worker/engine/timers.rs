@@ -44,11 +44,6 @@ impl Timers {
         }
     }
 
-    /// Whether there are none.
-    pub(super) fn is_empty(&self) -> bool {
-        self.live.is_empty()
-    }
-
     /// When the next one is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.keys().next().map(|key| key.0)

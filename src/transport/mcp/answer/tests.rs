@@ -119,6 +119,11 @@ fn a_failure_says_where_and_what_to_do() {
     warnings:
     - a value was not finite
     ");
+}
+
+#[test]
+fn a_failures_structure_stands_alone() {
+    let answer = task(&failed(), None, Detail::Outcome);
     assert_json_snapshot!(answer.structured_content, @r#"
     {
       "taskId": "task_01890a5d-ac96-774b-bcce-b302099a8057",
