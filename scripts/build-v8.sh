@@ -160,7 +160,8 @@ flags() {
   ninja -t commands "$object" | tail -1 | sed -E 's#-MD -MF [^ ]+##; s# -c .*##; s# -fmodule-name=[^ ]+##'
 }
 
-headers() (
+headers() {
+  local top=$PWD
   cd "$out"
   progress "generated sources" v8:run_torque v8:generate_bytecode_builtins_list
   local pch=$work/pch pair
@@ -179,13 +180,15 @@ headers() (
   for pair in v8_base_without_compiler:base v8_compiler:compiler torque_generated_initializers:initializers v8_initializers:initializers; do
     sed -i "s#^cflags_cc = #cflags_cc = -include-pch $pch/${pair##*:}.pch #" "obj/v8/${pair%%:*}.ninja"
   done
-)
+  cd "$top"
+}
 
-# progress NAME TARGET…: runs ninja and tells every half minute how far it is; what goes wrong is shown whole. Stops after $stop_after objects.
-stop_after=0
+# progress NAME TARGET…: runs ninja and tells every half minute how far it is; what goes wrong is shown whole. Ends the script after $objects
+# objects, if that many were asked for.
+compiled=0
 progress() {
   local name=$1 log=$work/ninja.log begin=$SECONDS told=-30 status line done_ all; shift
-  local compiled=0 pid_file=$work/ninja.pid
+  local pid_file=$work/ninja.pid
   exec 3< <(NINJA_STATUS='%f %t ' sh -c 'echo $$ >"$0"; exec nice ninja "$@"' "$pid_file" -C "$out" -j"$(nproc)" "$@" 2>&1; echo "exit $?")
   status='' && : >"$log"
   while read -r line <&3; do
@@ -199,7 +202,7 @@ progress() {
           note "$name: $done_ of $all, $(((SECONDS - begin) / 60)) min gone, about $(((SECONDS - begin) * (all - done_) / (done_ + 1) / 60 + 1)) min to go"
           told=$SECONDS
         fi
-        if [ "$stop_after" -gt 0 ] && [ "$compiled" -ge "$stop_after" ]; then
+        if [ "$objects" -gt 0 ] && [ "$compiled" -ge "$objects" ]; then
           kill -TERM "$(cat "$pid_file")"
           status=stopped
           break
@@ -232,6 +235,5 @@ once source source_code
 once toolchain toolchain
 once configure configure
 once headers headers
-stop_after=$objects
 progress "V8" rusty_v8
 pack

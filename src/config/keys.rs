@@ -94,9 +94,6 @@ pub struct Limits {
     /// Arguments of one tool call as JSON, in KiB.
     #[schemars(range(min = 1, max = 1024))]
     pub tool_args_kb: u64,
-    /// Answer to one tool call as JSON, in MiB.
-    #[schemars(range(min = 1, max = 8))]
-    pub tool_result_mb: u64,
     /// Console output kept of one task, in KiB. What is dropped is counted.
     #[schemars(range(min = 1, max = 1024))]
     pub log_kb: u64,
@@ -131,7 +128,6 @@ impl Default for Limits {
             code_kb: 256,
             result_mb: 64,
             tool_args_kb: 1024,
-            tool_result_mb: 8,
             log_kb: 64,
             log_lines: 1000,
             calls_queued: 10_000,
