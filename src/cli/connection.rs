@@ -23,21 +23,32 @@ pub(super) struct Connection {
     own: Option<OwnServer>,
 }
 
+/// What a server of our own is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Need {
+    /// The tools too: its upstreams must have settled.
+    Tools,
+    /// The record alone.
+    Record,
+}
+
 struct OwnServer {
     stop: CancellationToken,
     serving: JoinHandle<Result<(), Failure>>,
 }
 
 impl Connection {
-    /// The running server if it answers, else one of our own whose upstreams have settled.
-    pub(super) async fn open(config: &Config, application: &Arc<dyn Application>) -> Result<Self, Failure> {
+    /// The running server if it answers, else one of our own.
+    pub(super) async fn open(config: &Config, application: &Arc<dyn Application>, need: Need) -> Result<Self, Failure> {
         if let Some(running) = Self::running(config).await? {
             return Ok(running);
         }
         let spinner = Spinner::start("starting");
         let connection = Self::start(config, application).await?;
-        spinner.say("connecting to upstreams");
-        connection.settle().await?;
+        if need == Need::Tools {
+            spinner.say("connecting to upstreams");
+            connection.settle().await?;
+        }
         Ok(connection)
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     Application, Command, Failure, Output,
-    connection::Connection,
+    connection::{Connection, Need},
     screen::{self, dim, heading, print, print_json},
 };
 use crate::{
@@ -103,7 +103,7 @@ fn commands(config: &Config) -> Vec<Check> {
 
 /// What the server says: the one that runs, else one started for the purpose.
 async fn ask(config: &Config, application: &Arc<dyn Application>) -> Result<Vec<Check>, Failure> {
-    let connection = Connection::open(config, application).await?;
+    let connection = Connection::open(config, application, Need::Tools).await?;
     let health = connection.client.health().await;
     let instance = match connection.is_own() {
         true => "no server runs on this database; one was started to look".into(),

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     Application, Failure,
     client::Client,
-    connection::Connection,
+    connection::{Connection, Need},
     screen::{self, Side, Spinner, note, print, print_json},
     stop,
 };
@@ -53,7 +53,10 @@ pub(super) async fn perform(args: RunArgs, config: Config, application: &Arc<dyn
         request["sessionId"] = session.as_str().into();
     }
     let stop = stop::on_signal()?;
-    let connection = Connection::open(&config, application).await?;
+    let connection = tokio::select! {
+        connection = Connection::open(&config, application, Need::Tools) => connection?,
+        () = stop.cancelled() => return Ok(ExitCode::from(stop::INTERRUPTED)),
+    };
     let answer = follow(&connection.client, request, &stop).await;
     connection.close().await?;
     let answer = answer?;

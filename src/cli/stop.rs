@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 use super::Failure;
 
 /// The exit code of a process that was interrupted.
-const INTERRUPTED: i32 = 130;
+pub(super) const INTERRUPTED: u8 = 130;
 
 /// A token that is cancelled by SIGINT or SIGTERM. A second signal ends the process at once.
 pub(super) fn on_signal() -> Result<CancellationToken, Failure> {
@@ -21,7 +21,7 @@ pub(super) fn on_signal() -> Result<CancellationToken, Failure> {
                 _ = terminate.recv() => {}
             }
             if token.is_cancelled() {
-                std::process::exit(INTERRUPTED);
+                std::process::exit(INTERRUPTED.into());
             }
             token.cancel();
         }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use super::{
     Application, Failure,
     client::Client,
-    connection::Connection,
+    connection::{Connection, Need},
     run,
     screen::{self, Side, dim, heading, note, print, print_json, with_id},
 };
@@ -67,7 +67,7 @@ pub(super) async fn perform(
     config: Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(&config, application).await?;
+    let connection = Connection::open(&config, application, Need::Record).await?;
     let done = match command {
         TasksCommand::List(args) => list(&connection.client, args).await,
         TasksCommand::Get(args) => get(&connection.client, args).await,

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{
     Application, Failure,
     client::Client,
-    connection::Connection,
+    connection::{Connection, Need},
     screen::{self, dim, heading, note, print, print_json, with_id},
 };
 use crate::config::Config;
@@ -67,7 +67,7 @@ pub(super) async fn perform(
     config: Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(&config, application).await?;
+    let connection = Connection::open(&config, application, Need::Tools).await?;
     let done = match command {
         ToolsCommand::List(args) => list(&connection.client, args, None).await,
         ToolsCommand::Search(args) => list(&connection.client, args.list, Some(args.query.join(" "))).await,
