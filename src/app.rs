@@ -3,7 +3,12 @@
 //! The order of a start: the store with its lock, then what an earlier server left unfinished is ended, then the engine with its self-test,
 //! then upstreams, which nothing waits for. The order of a stop is the reverse: tasks first, the store last.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant as Moment},
+};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::future::BoxFuture;
@@ -34,7 +39,7 @@ use crate::{
         Asked, Port,
         http::{self, HttpOptions, HttpServer, OwnerToken},
         mcp::{Mcp, McpOptions},
-        stdio,
+        pipe, stdio,
     },
 };
 
@@ -42,6 +47,9 @@ use crate::{
 const LOCAL_V8: &str = "local-v8";
 /// How long tasks may go on once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
+/// How long an `airlock mcp` that finds its database in use looks for the server that has it, and how often.
+const FIND_MAX: Duration = Duration::from_secs(10);
+const FIND_EVERY: Duration = Duration::from_millis(50);
 /// Random bytes of an owner's token.
 const TOKEN_BYTES: usize = 32;
 
@@ -57,7 +65,8 @@ impl Application for App {
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), Failure>> {
         Box::pin(async move {
-            let parts = Parts::open(Arc::new(config)).await?;
+            let config = Arc::new(config);
+            let parts = Parts::open(config.clone()).await.map_err(|error| error.tell(&config))?;
             let served = parts.serve(listener, ready, stop).await;
             parts.close().await;
             served
@@ -66,7 +75,15 @@ impl Application for App {
 
     fn stdio(&self, config: Config, stop: CancellationToken) -> BoxFuture<'static, Result<(), Failure>> {
         Box::pin(async move {
-            let parts = Parts::open(Arc::new(config)).await?;
+            let parts = match own_or_find(Arc::new(config), &stop).await? {
+                Found::Own(parts) => parts,
+                Found::Other(instance) => {
+                    let Instance { pid, url, .. } = &instance;
+                    tracing::info!(pid, %url, "this database is served by process {pid} at {url}: the client is handed to it");
+                    let joined = pipe::join(url, &instance.token, &stop).await;
+                    return joined.map_err(|error| Failure::unavailable(chain(&error)).hint("restart the client's connection"));
+                }
+            };
             // The owner's commands reach this server as they reach any other, on a port of its own.
             let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await;
             let listener = listener.map_err(|error| Failure::unavailable(format!("no loopback port can be had: {error}")))?;
@@ -85,6 +102,51 @@ impl Application for App {
     }
 }
 
+/// Who serves a database.
+enum Found {
+    Own(Parts),
+    Other(Instance),
+}
+
+/// Opens everything, or finds the server that has the database. Of several that start at once, one opens and the others find it.
+async fn own_or_find(config: Arc<Config>, stop: &CancellationToken) -> Result<Found, Failure> {
+    let give_up = Moment::now() + FIND_MAX;
+    loop {
+        match Parts::open(config.clone()).await {
+            Ok(parts) => return Ok(Found::Own(parts)),
+            Err(OpenError::InUse) if Moment::now() < give_up && !stop.is_cancelled() => {
+                // The other's note may be about to be written, or its lock about to be given back.
+                if let Ok(Some(instance)) = Instance::find(&config.store.path) {
+                    return Ok(Found::Other(instance));
+                }
+                tokio::time::sleep(FIND_EVERY).await;
+            }
+            Err(error) => return Err(error.tell(&config)),
+        }
+    }
+}
+
+/// Why not everything could be opened.
+enum OpenError {
+    InUse,
+    Failed(Failure),
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl OpenError {
+    fn tell(self, config: &Config) -> Failure {
+        match self {
+            Self::InUse => Failure::database_in_use(&config.store.path),
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
 /// Everything that is open while a server runs.
 struct Parts {
     config: Arc<Config>,
@@ -95,7 +157,7 @@ struct Parts {
 }
 
 impl Parts {
-    async fn open(config: Arc<Config>) -> Result<Self, Failure> {
+    async fn open(config: Arc<Config>) -> Result<Self, OpenError> {
         // A provider that is there already does as well.
         rustls::crypto::ring::default_provider().install_default().ok();
         let store = SqliteConfig {
@@ -105,8 +167,8 @@ impl Parts {
             },
             ..SqliteConfig::new(&config.store.path)
         };
-        let store = Arc::new(SqliteStore::open(store).await.map_err(|error| store_failure(error, &config))?);
-        let lost = store.fail_unfinished(machine::server_stopped()).await.map_err(|error| store_failure(error, &config))?;
+        let store = Arc::new(SqliteStore::open(store).await.map_err(store_failure)?);
+        let lost = store.fail_unfinished(machine::server_stopped()).await.map_err(store_failure)?;
         if lost > 0 {
             tracing::warn!(tasks = lost, "{lost} tasks had not ended when the last server stopped; they are recorded as failed");
         }
@@ -308,10 +370,10 @@ fn mcp_options(config: &Config) -> McpOptions {
     }
 }
 
-fn store_failure(error: StoreError, config: &Config) -> Failure {
+fn store_failure(error: StoreError) -> OpenError {
     match error {
-        StoreError::InUse { .. } => Failure::database_in_use(&config.store.path),
-        other => Failure::unavailable(chain(&other)).hint("choose another `store.url`, or make its folder writable"),
+        StoreError::InUse { .. } => OpenError::InUse,
+        other => Failure::unavailable(chain(&other)).hint("choose another `store.url`, or make its folder writable").into(),
     }
 }
 

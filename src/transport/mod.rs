@@ -5,6 +5,7 @@
 
 pub mod http;
 pub mod mcp;
+pub mod pipe;
 mod port;
 pub mod stdio;
 

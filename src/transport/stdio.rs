@@ -43,7 +43,8 @@ pub async fn serve_on(
     shutdown: CancellationToken,
 ) -> Result<(), StdioError> {
     let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(LINE_BYTES_MAX);
-    let running = match mcp.serve_with_ct(transport, shutdown).await {
+    // A child of the token: rmcp cancels what it is given when the client leaves.
+    let running = match mcp.serve_with_ct(transport, shutdown.child_token()).await {
         Ok(running) => running,
         // A client that looks and leaves, or a server that stops before one has come.
         Err(rmcp::service::ServerInitializeError::ConnectionClosed(_) | rmcp::service::ServerInitializeError::Cancelled) => {
@@ -58,7 +59,7 @@ pub async fn serve_on(
 }
 
 #[cfg(unix)]
-mod streams {
+pub(super) mod streams {
     //! The standard streams as what they are: pipes and sockets without a thread per read, anything else through the blocking pool.
 
     use std::{
@@ -80,7 +81,7 @@ mod streams {
     type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
     /// Duplicates both streams, then points standard output at standard error and standard input at nothing.
-    pub(super) fn take() -> io::Result<(Input, Output)> {
+    pub(in crate::transport) fn take() -> io::Result<(Input, Output)> {
         let input = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3)?;
         let output = rustix::io::fcntl_dupfd_cloexec(std::io::stdout().as_fd(), 3)?;
         point(libc::STDOUT_FILENO, std::io::stderr().as_fd())?;
@@ -138,13 +139,13 @@ mod streams {
 }
 
 #[cfg(not(unix))]
-mod streams {
+pub(super) mod streams {
     //! The standard streams through the blocking pool.
 
     use std::io;
 
     /// Takes both streams.
-    pub(super) fn take() -> io::Result<(tokio::io::Stdin, tokio::io::Stdout)> {
+    pub(in crate::transport) fn take() -> io::Result<(tokio::io::Stdin, tokio::io::Stdout)> {
         Ok((tokio::io::stdin(), tokio::io::stdout()))
     }
 }

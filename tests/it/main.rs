@@ -10,6 +10,8 @@ mod mcp_protocol;
 #[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]
+mod shared_database;
+#[cfg(feature = "v8")]
 mod statuses;
 mod store_contract;
 mod support;

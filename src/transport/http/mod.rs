@@ -25,7 +25,12 @@ pub use guard::Allowed;
 pub use metrics::describe as describe_metrics;
 pub use token::OwnerToken;
 
-use super::{Port, mcp::McpOptions};
+use super::{
+    Port,
+    mcp::{Mcp, McpOptions},
+    pipe,
+};
+use crate::model::Principal;
 use door::Door;
 
 /// How the HTTP server behaves. The defaults are those of a server on loopback.
@@ -109,15 +114,17 @@ pub async fn serve(listener: TcpListener, server: HttpServer, shutdown: Cancella
 
 fn router(server: HttpServer, address: std::net::SocketAddr, stopping: CancellationToken, cut: CancellationToken) -> Router {
     let allowed = Arc::new(Allowed::new(address, &server.options.allowed_hosts, &server.options.allowed_origins));
-    let door = Arc::new(Door::new(&server, &allowed, stopping, cut));
+    let door = Arc::new(Door::new(&server, &allowed, stopping.clone(), cut));
     let body_max = door.body_max();
+    let mcp = Mcp::over_stdio(server.port.clone(), server.mcp.clone(), Principal::local("stdio"), stopping.clone());
+    let pipe = async move |request| pipe::serve(mcp.clone(), stopping.clone(), request).await;
     let health = server.port.clone();
     let metrics = server.metrics;
     Router::new()
         .route("/mcp", routing::any(door::mcp).with_state(door))
         .route("/healthz", routing::get(move || async move { axum::Json(health.health().await) }))
         .route("/metrics", routing::get(async move || metrics::render(&metrics)))
-        .nest("/v1", rest::routes(server.port, server.owner, body_max))
+        .nest("/v1", rest::routes(server.port, server.owner, body_max, routing::get(pipe)))
         .fallback(refusal::no_such_route)
         .method_not_allowed_fallback(refusal::no_such_method)
         .layer(CatchPanicLayer::custom(refusal::panicked))

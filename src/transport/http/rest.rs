@@ -12,7 +12,7 @@ use axum::{
     http::{StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{get, post},
+    routing::{MethodRouter, get, post},
 };
 use serde::Deserialize;
 use tokio::sync::watch;
@@ -24,15 +24,17 @@ use crate::{
     transport::{
         Port,
         mcp::answer::{self, Detail},
+        pipe,
     },
 };
 
 type Api = State<Arc<dyn Port>>;
 type Answer = Result<Response, Failure>;
 
-/// The routes under `/v1`. A body has at most `body_max` bytes.
-pub(super) fn routes(port: Arc<dyn Port>, owner: OwnerToken, body_max: usize) -> Router {
+/// The routes under `/v1`, `pipe` among them. A body has at most `body_max` bytes.
+pub(super) fn routes(port: Arc<dyn Port>, owner: OwnerToken, body_max: usize, pipe: MethodRouter<Arc<dyn Port>>) -> Router {
     Router::new()
+        .route(pipe::PATH, pipe)
         .route("/tasks", get(task_list).post(execute))
         .route("/tasks/{id}", get(task_get))
         .route("/tasks/{id}/cancel", post(task_cancel))

@@ -1,0 +1,109 @@
+//! MCP over an upgraded connection: how an `airlock mcp` that finds its database in use hands its client to the server that has it.
+//!
+//! The near side passes bytes on and understands none of them; the far side serves them as it serves standard input and output.
+//! Only the owner of both, who can read the running server's note, gets through.
+
+use std::io;
+
+use axum::{
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio_util::sync::CancellationToken;
+
+use super::{chain, mcp::Mcp, stdio};
+
+/// Where the far side waits, below the server's address.
+pub(super) const PATH: &str = "/mcp";
+/// What the connection is upgraded to.
+const PROTOCOL: &str = "airlock-mcp";
+
+/// The client could not be handed to the running server.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// It does not answer, or does not know how.
+    #[error("the running server at {url} does not take the client over")]
+    Refused {
+        /// Where it was asked.
+        url: String,
+        /// What failed, where it was the connection.
+        #[source]
+        source: Option<reqwest::Error>,
+    },
+    /// It ended while it served.
+    #[error("the connection to the running server broke")]
+    Broken(#[source] io::Error),
+}
+
+/// The far side: serves the client behind an upgraded connection until either end closes it.
+pub(super) async fn serve(mcp: Mcp, stopping: CancellationToken, mut request: Request) -> Response {
+    if request.headers().get(header::UPGRADE).is_none_or(|asked| asked != PROTOCOL) {
+        return StatusCode::UPGRADE_REQUIRED.into_response();
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let served = match upgrade.await {
+            Ok(stream) => {
+                let (input, output) = tokio::io::split(TokioIo::new(stream));
+                stdio::serve_on(mcp, input, output, stopping).await.map_err(|error| chain(&error))
+            }
+            Err(error) => Err(chain(&error)),
+        };
+        if let Err(error) = served {
+            tracing::warn!("a client of another process was lost: {error}");
+        }
+    });
+    let mut response = StatusCode::SWITCHING_PROTOCOLS.into_response();
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+    response.headers_mut().insert(header::UPGRADE, HeaderValue::from_static(PROTOCOL));
+    response
+}
+
+/// The near side: passes the process's standard streams to the server at `url`, with its owner's token, until the client closes
+/// its end, the server does, or `shutdown`.
+pub async fn join(url: &str, token: &str, shutdown: &CancellationToken) -> Result<(), JoinError> {
+    let refused = |source| JoinError::Refused { url: url.to_owned(), source };
+    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+    let request = http
+        .map_err(|error| refused(Some(error)))?
+        .get(format!("{url}/v1{PATH}"))
+        .bearer_auth(token)
+        .header(header::CONNECTION, "upgrade")
+        .header(header::UPGRADE, PROTOCOL);
+    let answer = request.send().await.map_err(|error| refused(Some(error)))?;
+    if answer.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Err(refused(None));
+    }
+    let far = answer.upgrade().await.map_err(|error| refused(Some(error)))?;
+    let (input, output) = stdio::streams::take().map_err(JoinError::Broken)?;
+    tokio::select! {
+        passed = pass(input, output, far) => passed.map_err(JoinError::Broken),
+        () = shutdown.cancelled() => Ok(()),
+    }
+}
+
+/// Passes bytes both ways. The end of the input is passed on, and what is still answered then comes through.
+async fn pass(
+    mut input: impl AsyncRead + Unpin,
+    mut output: impl AsyncWrite + Unpin,
+    far: impl AsyncRead + AsyncWrite + Unpin,
+) -> io::Result<()> {
+    let (mut answers, mut questions) = tokio::io::split(far);
+    let there = async {
+        tokio::io::copy(&mut input, &mut questions).await?;
+        questions.shutdown().await
+    };
+    let back = async {
+        tokio::io::copy(&mut answers, &mut output).await?;
+        output.flush().await
+    };
+    tokio::pin!(there);
+    tokio::select! {
+        // The server's end is the end, whether the client has more to say or not.
+        ended = back => ended,
+        Err(error) = &mut there => Err(error),
+    }
+}
