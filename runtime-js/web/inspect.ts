@@ -18,6 +18,7 @@ import {
 } from "ext:core/ops";
 
 const {
+  ArrayBufferPrototypeGetByteLength,
   ArrayIsArray,
   ArrayPrototypeJoin,
   ArrayPrototypePop,
@@ -34,6 +35,15 @@ const {
   ObjectIs,
   ReflectOwnKeys,
   RegExpPrototypeExec,
+  RegExpPrototypeGetDotAll,
+  RegExpPrototypeGetGlobal,
+  RegExpPrototypeGetHasIndices,
+  RegExpPrototypeGetIgnoreCase,
+  RegExpPrototypeGetMultiline,
+  RegExpPrototypeGetSource,
+  RegExpPrototypeGetSticky,
+  RegExpPrototypeGetUnicode,
+  RegExpPrototypeGetUnicodeSets,
   SetIteratorPrototypeNext,
   SetPrototypeGetSize,
   SetPrototypeValues,
@@ -50,6 +60,7 @@ export const ENTRIES_MAX = 100;
 /** Characters of one string and of one line, which is what a value becomes. */
 export const TEXT_MAX = 8192;
 const WIDTH = 80;
+const NOTE_MAX = 40;
 
 interface Walk {
   depthMax: number;
@@ -60,9 +71,11 @@ interface Walk {
 
 const NAME = /^[A-Za-z_$][\w$]*$/;
 
-/** At most so many characters; says how many are missing. */
+/** At most so many characters, with how many are missing. */
 export function cut(text: string, max: number): string {
-  return text.length <= max ? text : `${StringPrototypeSlice(text, 0, max)}... ${text.length - max} more characters`;
+  if (text.length <= max) return text;
+  const kept = max - NOTE_MAX;
+  return `${StringPrototypeSlice(text, 0, kept)}... ${text.length - kept} more characters`;
 }
 
 /** A property's value along the chain of prototypes if it is plain; undefined for getters and from a Proxy on. */
@@ -164,6 +177,15 @@ function errorHead(walk: Walk, value: object, parts: string[]): string {
   return cut(message === "" ? name : `${name}: ${message}`, TEXT_MAX);
 }
 
+/** Not `toString` and not `flags`: both ask properties that a guest may have replaced. */
+function regexp(value: RegExp): string {
+  const flags = (RegExpPrototypeGetHasIndices(value) ? "d" : "") + (RegExpPrototypeGetGlobal(value) ? "g" : "") +
+    (RegExpPrototypeGetIgnoreCase(value) ? "i" : "") + (RegExpPrototypeGetMultiline(value) ? "m" : "") +
+    (RegExpPrototypeGetDotAll(value) ? "s" : "") + (RegExpPrototypeGetUnicode(value) ? "u" : "") +
+    (RegExpPrototypeGetUnicodeSets(value) ? "v" : "") + (RegExpPrototypeGetSticky(value) ? "y" : "");
+  return `/${RegExpPrototypeGetSource(value)}/${flags}`;
+}
+
 function functionHead(value: any, name: string): string {
   const own = ObjectGetOwnPropertyDescriptor(value, "name");
   const label = text(own?.value, "");
@@ -189,9 +211,9 @@ function describe(walk: Walk, value: any, name: string, parts: string[]): [strin
     const time = DatePrototypeGetTime(value);
     return [time === time ? DatePrototypeToISOString(value) : "Invalid Date", " {", "}"];
   }
-  if (op_is_reg_exp(value)) return ["RegExp", " {", "}"];
+  if (op_is_reg_exp(value)) return [cut(regexp(value), TEXT_MAX), " {", "}"];
   if (op_is_promise(value)) return ["Promise", " {", "}"];
-  if (op_is_any_array_buffer(value)) return [`${name} { byteLength: ${value.byteLength} }`, " {", "}"];
+  if (op_is_any_array_buffer(value)) return [`${name} { byteLength: ${ArrayBufferPrototypeGetByteLength(value)} }`, " {", "}"];
   if (op_is_data_view(value) || op_is_weak_map(value) || op_is_weak_set(value)) return [`${name} { ... }`, " {", "}"];
   if (op_is_boxed_primitive(value)) return [`[${name}]`, " {", "}"];
   return [ObjectGetPrototypeOf(value) === null ? "[Object: null prototype] " : name === "Object" ? "" : `${name} `, "{", "}"];

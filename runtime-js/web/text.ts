@@ -104,9 +104,9 @@ export class TextDecoder {
     const stream = !!options?.stream;
     let bytes = source === undefined ? new Uint8Array(0) : bytesOf(source);
     if (this.#rest !== null) {
-      const joined = new Uint8Array(this.#rest.length + bytes.length);
+      const joined = new Uint8Array(TypedArrayPrototypeGetByteLength(this.#rest) + TypedArrayPrototypeGetByteLength(bytes));
       TypedArrayPrototypeSet(joined, this.#rest);
-      TypedArrayPrototypeSet(joined, bytes, this.#rest.length);
+      TypedArrayPrototypeSet(joined, bytes, TypedArrayPrototypeGetByteLength(this.#rest));
       bytes = joined;
       this.#rest = null;
     }

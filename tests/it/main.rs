@@ -1,6 +1,12 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
+#[cfg(feature = "v8")]
+mod intake;
 mod support;
+#[cfg(feature = "v8")]
+mod typings;
+#[cfg(feature = "v8")]
+mod web;
 #[cfg(feature = "v8")]
 mod worker;
 #[cfg(feature = "v8")]

@@ -24,6 +24,7 @@ const PATHS: &str = "there are no files here, so the code has no path: the progr
 const RUNTIME: &str =
     "this is neither Node, Deno nor Bun: what reaches the outside is `tools` (find one with `tools.discover(\"…\")`)";
 const IMMEDIATE: &str = "use `setTimeout(…, 0)` or `queueMicrotask(…)`";
+const SUBTLE: &str = "only `crypto.subtle.digest`, `crypto.randomUUID` and `crypto.getRandomValues` exist";
 const MARKDOWN: &str = "send the program alone, without the Markdown around it";
 const RETURN_VALUE: &str = "the program's value is what it returns: end with `return value`";
 
@@ -79,7 +80,6 @@ const MISSING: &[(&str, &str)] = &[
     ("Worker", SHARED),
     ("setImmediate", IMMEDIATE),
     ("Temporal", "use `Date` and `Intl.DateTimeFormat`"),
-    ("crypto.subtle", "only `crypto.subtle.digest`, `crypto.randomUUID` and `crypto.getRandomValues` exist"),
 ];
 
 /// The way out for an error at run time, if its cause is a known one.
@@ -87,13 +87,10 @@ pub(super) fn for_error(name: &str, message: &str) -> Option<&'static str> {
     if message.contains("Code generation from strings disallowed") {
         return Some(CODE_FROM_TEXT);
     }
-    if message.contains("dynamic import") || message.contains("dynamically imported module") || message.contains("import()") {
-        return Some(IMPORT);
-    }
     match name {
         "ReferenceError" => missing(message.strip_suffix(" is not defined")?),
-        "TypeError" => missing(message.strip_suffix(" is not a function")?.strip_prefix("globalThis.")?)
-            .or_else(|| message.starts_with("crypto.subtle.").then(|| missing("crypto.subtle")).flatten()),
+        "TypeError" if message.starts_with("crypto.subtle.") => Some(SUBTLE),
+        "TypeError" => missing(message.strip_suffix(" is not a function")?.strip_prefix("globalThis.")?),
         _ => None,
     }
 }

@@ -354,6 +354,17 @@ fn an_unknown_global_comes_with_what_to_use_instead() {
 }
 
 #[test]
+fn the_samples_of_the_typings_are_programs() {
+    for sample in [
+        include_str!("../../../../typings/samples/finds-and-calls.ts"),
+        include_str!("../../../../typings/samples/uses-every-global.ts"),
+        include_str!("../../../../typings/samples/refuses-what-is-not-there.ts"),
+    ] {
+        assert!(prepare(sample).is_ok(), "{:?}", prepare(sample).err());
+    }
+}
+
+#[test]
 fn code_over_its_bounds_is_refused_before_it_is_parsed() {
     let limit = |code: &str| {
         let error = prepare(code).expect_err("over a bound");

@@ -78,7 +78,7 @@ pub(super) fn op_web_form_parse<'s>(scope: &mut v8::PinScope<'s, '_>, #[string] 
 pub(super) fn op_web_form_serialize(scope: &mut v8::PinScope<'_, '_>, pairs: v8::Local<'_, v8::Array>) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for at in (0..pairs.length().saturating_sub(1)).step_by(2) {
-        let mut text = |at| pairs.get_index(scope, at).map(|text| text.to_rust_string_lossy(scope)).unwrap_or_default();
+        let text = |at| pairs.get_index(scope, at).map(|text| text.to_rust_string_lossy(scope)).unwrap_or_default();
         let (name, value) = (text(at), text(at + 1));
         query.append_pair(&name, &value);
     }

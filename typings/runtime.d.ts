@@ -1,0 +1,325 @@
+/**
+ * What a program sees in Airlock, besides ECMAScript itself (with `Intl`).
+ *
+ * There is no network, no file system, no environment, no module system and no code from text: no `fetch`, `process`, `require`,
+ * `import`, `Deno`, `Buffer`, `eval`, `new Function`, `WebAssembly` or `SharedArrayBuffer`. The one way out is `tools`.
+ * A program may use `return` and `await` at its top level; its value is what it returns, or its last expression.
+ */
+
+// ---------------------------------------------------------------------------------------------------------------- tools
+
+/** A path to a tool: call it, or go on to a longer path. `tools.a.b(args)` is `tools["a.b"](args)`. */
+interface ToolPath {
+  /**
+   * Calls the tool with no argument or one object, which is checked against the tool's schema before anything leaves.
+   * @throws {ToolArgumentError} The arguments do not fit; the message names the field.
+   * @throws {ToolNotFoundError} There is no such tool; the message names the nearest ones.
+   * @throws {ToolPolicyError} A rule or a person refused the call.
+   * @throws {ToolCallError} The service behind the tool failed.
+   */
+  <Result = unknown>(args?: object): Promise<Result>;
+  readonly [name: string]: ToolPath;
+  readonly apply: ToolPath;
+  readonly arguments: ToolPath;
+  readonly bind: ToolPath;
+  readonly call: ToolPath;
+  readonly caller: ToolPath;
+  readonly length: ToolPath;
+  readonly name: ToolPath;
+}
+
+/** One tool as `tools.discover` and `tools.catalog.tools` list it. */
+interface ToolSummary {
+  /** What to call: `tools[path](args)`. */
+  path: string;
+  /** The upstream that offers it. */
+  source: string;
+  /** The call's TypeScript signature. */
+  hint: string;
+  description: string;
+  /** `required`: a person is asked before the call is made. */
+  approval: "auto" | "required";
+}
+
+/** A tool that was searched for. */
+interface FoundTool extends ToolSummary {
+  /** How well it fits; higher is better, comparable within one answer only. */
+  score: number;
+  /** JSON Schema of the arguments; with `includeSchemas`. */
+  inputSchema?: object;
+  /** JSON Schema of the result; with `includeSchemas`, if it is known. */
+  outputSchema?: object;
+}
+
+/** What `tools.discover` takes. */
+interface DiscoverOptions {
+  /** What the tool should do, in words. */
+  query: string;
+  /** From 1 to 50. @default 8 */
+  limit?: number;
+  /** Whether descriptions are shortened. @default true */
+  compact?: boolean;
+  /** Whether results carry their schemas. @default false */
+  includeSchemas?: boolean;
+  /** Only tools whose path begins with this. */
+  namespace?: string;
+}
+
+interface DiscoverResult {
+  /** The first result's path if it clearly fits best, otherwise null. */
+  bestPath: string | null;
+  results: FoundTool[];
+  /** How many tools fit, with those that are not listed. */
+  total: number;
+}
+
+interface NamespaceSummary {
+  namespace: string;
+  toolCount: number;
+  samplePaths: string[];
+}
+
+interface ToolDescription {
+  path: string;
+  description: string;
+  /** The call's full TypeScript signature. */
+  typescript: string;
+  inputSchema?: object;
+  outputSchema?: object;
+  approval: "auto" | "required";
+}
+
+interface ToolCatalog {
+  /** Lists the namespaces. */
+  namespaces(options?: { limit?: number }): Promise<{ namespaces: NamespaceSummary[]; total: number }>;
+  /** Lists tools in pages: pass `nextCursor` as `cursor` until it is null. `limit` is from 1 to 200, 50 if absent. */
+  tools(
+    options?: { namespace?: string; query?: string; limit?: number; cursor?: string },
+  ): Promise<{ results: ToolSummary[]; total: number; nextCursor: string | null }>;
+}
+
+interface Tools {
+  /** Finds tools by what they do. Start here. */
+  discover(query: string | DiscoverOptions): Promise<DiscoverResult>;
+  /** Lists what there is. */
+  readonly catalog: ToolCatalog;
+  /** Tells all about one tool. */
+  describe(path: string): Promise<ToolDescription>;
+}
+
+/** Everything outside. Every path that is not listed here is a tool's. */
+declare const tools: Tools & { readonly [namespace: string]: ToolPath };
+
+/** A call that the service behind the tool failed. */
+declare class ToolCallError extends Error {
+  readonly code: string;
+  readonly tool: string;
+  /** The HTTP status, if there was one. */
+  readonly status?: number;
+  /** Whether the same call may succeed later. */
+  readonly retryable: boolean;
+}
+
+/** A call that was refused. */
+declare class ToolPolicyError extends Error {
+  readonly code: "policy_denied" | "approval_denied" | "approval_expired" | "rate_limited" | "policy_error";
+  readonly tool: string;
+  readonly rule?: string;
+  readonly retryAfterMs?: number;
+  readonly approvalId?: string;
+}
+
+/** A call of a tool that does not exist, or that this caller may not see. */
+declare class ToolNotFoundError extends Error {
+  readonly code: string;
+  readonly tool: string;
+}
+
+/** A call whose arguments do not fit the tool's schema. */
+declare class ToolArgumentError extends Error {
+  readonly code: string;
+  readonly tool: string;
+}
+
+// --------------------------------------------------------------------------------------------------------------- console
+
+/** Writes to the task's log: at most 64 KiB and 1000 lines, a value 4 levels deep, 100 entries and 8 KiB of text. */
+interface Console {
+  /** `%s %d %i %f %j %o %O %c %%` in a first string take the arguments that follow. */
+  log(...values: unknown[]): void;
+  info(...values: unknown[]): void;
+  debug(...values: unknown[]): void;
+  warn(...values: unknown[]): void;
+  error(...values: unknown[]): void;
+  trace(...values: unknown[]): void;
+  dir(value: unknown): void;
+  dirxml(...values: unknown[]): void;
+  table(rows: unknown, columns?: string[]): void;
+  assert(condition?: unknown, ...values: unknown[]): void;
+  count(label?: string): void;
+  countReset(label?: string): void;
+  time(label?: string): void;
+  timeLog(label?: string, ...values: unknown[]): void;
+  timeEnd(label?: string): void;
+  group(...values: unknown[]): void;
+  groupCollapsed(...values: unknown[]): void;
+  groupEnd(): void;
+  clear(): void;
+}
+declare const console: Console;
+
+// ---------------------------------------------------------------------------------------------------------------- timers
+
+/** Calls a function once, `delay` milliseconds from now. The run does not wait for it after the program has returned. */
+declare function setTimeout<Args extends unknown[]>(callback: (...args: Args) => unknown, delay?: number, ...args: Args): number;
+declare function setInterval<Args extends unknown[]>(callback: (...args: Args) => unknown, delay?: number, ...args: Args): number;
+declare function clearTimeout(id?: number): void;
+declare function clearInterval(id?: number): void;
+declare function queueMicrotask(callback: () => void): void;
+
+// ---------------------------------------------------------------------------------------------------------- text and bytes
+
+type BufferSource = ArrayBufferView | ArrayBuffer;
+
+/** @throws {DOMException} `DataCloneError` for functions, symbols and the like. */
+declare function structuredClone<T>(value: T): T;
+/** Base64 of a text whose characters are bytes. @throws {DOMException} For a character over U+00FF. */
+declare function btoa(text: string): string;
+/** The reverse of `btoa`. @throws {DOMException} For what is not base64. */
+declare function atob(base64: string): string;
+
+/** Text to UTF-8. */
+declare class TextEncoder {
+  readonly encoding: "utf-8";
+  encode(text?: string): Uint8Array;
+  encodeInto(text: string, into: Uint8Array): { read: number; written: number };
+}
+
+/** Bytes to text. Knows `utf-8`, `utf-16le` and `latin1` (which on the web is `windows-1252`). */
+declare class TextDecoder {
+  constructor(label?: string, options?: { fatal?: boolean; ignoreBOM?: boolean });
+  readonly encoding: string;
+  readonly fatal: boolean;
+  readonly ignoreBOM: boolean;
+  /** @throws {TypeError} For invalid bytes when `fatal`. */
+  decode(bytes?: BufferSource, options?: { stream?: boolean }): string;
+}
+
+// ------------------------------------------------------------------------------------------------------------- addresses
+
+declare class URL {
+  /** @throws {TypeError} For what is no address. */
+  constructor(address: string | URL, base?: string | URL);
+  static canParse(address: string | URL, base?: string | URL): boolean;
+  static parse(address: string | URL, base?: string | URL): URL | null;
+  href: string;
+  readonly origin: string;
+  protocol: string;
+  username: string;
+  password: string;
+  host: string;
+  hostname: string;
+  port: string;
+  pathname: string;
+  search: string;
+  hash: string;
+  readonly searchParams: URLSearchParams;
+  toString(): string;
+  toJSON(): string;
+}
+
+declare class URLSearchParams {
+  constructor(init?: string | Iterable<readonly [string, string]> | Record<string, string | number | boolean> | URLSearchParams);
+  readonly size: number;
+  append(name: string, value: string | number | boolean): void;
+  delete(name: string, value?: string): void;
+  get(name: string): string | null;
+  getAll(name: string): string[];
+  has(name: string, value?: string): boolean;
+  set(name: string, value: string | number | boolean): void;
+  sort(): void;
+  forEach(callback: (value: string, name: string, params: URLSearchParams) => void, self?: unknown): void;
+  entries(): IterableIterator<[string, string]>;
+  keys(): IterableIterator<string>;
+  values(): IterableIterator<string>;
+  [Symbol.iterator](): IterableIterator<[string, string]>;
+  toString(): string;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- crypto
+
+interface SubtleCrypto {
+  /** The only member here. */
+  digest(algorithm: "SHA-1" | "SHA-256" | "SHA-384" | "SHA-512" | { name: string }, bytes: BufferSource): Promise<ArrayBuffer>;
+}
+
+interface Crypto {
+  readonly subtle: SubtleCrypto;
+  randomUUID(): string;
+  /** Fills an array of integers of at most 65536 bytes. */
+  getRandomValues<T extends ArrayBufferView>(into: T): T;
+}
+declare const crypto: Crypto;
+
+// ------------------------------------------------------------------------------------------------------------ cancelling
+
+declare class DOMException extends Error {
+  constructor(message?: string, name?: string | { name?: string; cause?: unknown });
+  readonly code: number;
+}
+
+declare class Event {
+  constructor(type: string, init?: { cancelable?: boolean });
+  readonly type: string;
+  readonly target: EventTarget | null;
+  readonly currentTarget: EventTarget | null;
+  readonly bubbles: boolean;
+  readonly cancelable: boolean;
+  readonly composed: boolean;
+  readonly defaultPrevented: boolean;
+  readonly isTrusted: boolean;
+  readonly timeStamp: number;
+  preventDefault(): void;
+  stopPropagation(): void;
+  stopImmediatePropagation(): void;
+}
+
+declare class CustomEvent<Detail = unknown> extends Event {
+  constructor(type: string, init?: { cancelable?: boolean; detail?: Detail });
+  readonly detail: Detail;
+}
+
+type Listener = ((event: Event) => unknown) | { handleEvent(event: Event): unknown };
+
+declare class EventTarget {
+  addEventListener(type: string, listener: Listener | null, options?: boolean | { once?: boolean; capture?: boolean; signal?: AbortSignal }): void;
+  removeEventListener(type: string, listener: Listener | null, options?: boolean | { capture?: boolean }): void;
+  dispatchEvent(event: Event): boolean;
+}
+
+declare class AbortSignal extends EventTarget {
+  private constructor();
+  static abort(reason?: unknown): AbortSignal;
+  static timeout(ms: number): AbortSignal;
+  static any(signals: Iterable<AbortSignal>): AbortSignal;
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  onabort: ((event: Event) => unknown) | null;
+  throwIfAborted(): void;
+}
+
+declare class AbortController {
+  readonly signal: AbortSignal;
+  abort(reason?: unknown): void;
+}
+
+// ------------------------------------------------------------------------------------------------------------------ time
+
+interface Performance {
+  /** Whole milliseconds since `timeOrigin`. */
+  now(): number;
+  /** Whole milliseconds since 1970. */
+  readonly timeOrigin: number;
+  toJSON(): { timeOrigin: number };
+}
+declare const performance: Performance;
