@@ -10,4 +10,8 @@ mod web;
 #[cfg(feature = "v8")]
 mod worker;
 #[cfg(feature = "v8")]
+mod worker_limits;
+#[cfg(feature = "v8")]
 mod worker_seal;
+#[cfg(feature = "v8")]
+mod worker_values;
