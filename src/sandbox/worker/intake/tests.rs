@@ -459,7 +459,9 @@ fn hostile_nesting_never_overflows_the_stack() {
         "a?.b",
         "x as A|",
     ] {
-        let _ = prepare(&piece.repeat(size / piece.len()));
+        for size in [SMALL_CODE_BYTES_MAX, size] {
+            let _ = prepare(&piece.repeat(size / piece.len()));
+        }
     }
     let _ = prepare(&"if(a)b;else ".repeat(2000));
 }
