@@ -46,13 +46,14 @@ impl Client {
         Ok(client)
     }
 
-    /// Runs code and checks what it returned.
-    pub(crate) async fn execute(&mut self, code: &str, expected: &str) -> Result<(), Error> {
+    /// Runs code and checks what it returned. Gives the whole answer.
+    pub(crate) async fn execute(&mut self, code: &str, expected: &str) -> Result<String, Error> {
         let id = self.next;
         self.next += 1;
         let body = execute(id, code, self.era);
         let (_, answer) = self.post("tools/call", Some("execute"), body).await?;
-        check(&answer, id, expected)
+        check(&answer, id, expected)?;
+        Ok(answer)
     }
 
     async fn begin_session(&mut self) -> Result<(), Error> {

@@ -15,11 +15,13 @@ const WAITING: usize = 16;
 pub(crate) async fn memory(scale: Scale, record: &mut Record) -> Outcome {
     let server = Server::start().await?;
     let mut client = Client::connect(&server.address, Era::Modern).await?;
-    client.execute("return 1 + 1", "2").await?;
+    let answer: serde_json::Value = serde_json::from_str(&client.execute("return 1 + 1", "2").await?)?;
+    let heap = answer["result"]["structuredContent"]["usage"]["heapPeakBytes"].as_f64().ok_or("no usage in the answer")?;
     let (broker, idle) = (memory_mib(server.pid()).ok_or("no memory figures")?, workers(server.pid()));
     record.figure("memory", "server at rest, without its workers", broker, "MiB");
     record.figure("memory", "workers at rest", idle.len() as f64, "");
     record.figure("memory", "one worker at rest", mean(&idle), "MiB");
+    record.figure("memory", "heap of one isolate after `return 1 + 1`", heap / 1024.0 / 1024.0, "MiB");
 
     let waiting = if scale.quick { 2 } else { WAITING };
     let code = "await new Promise((done) => setTimeout(done, 3000)); return 1";

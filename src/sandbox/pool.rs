@@ -346,6 +346,12 @@ impl Worker {
         self
     }
 
+    /// Gives the process the lowest priority. It cannot be raised again, so the worker serves no further run.
+    pub(super) fn to_background(&mut self) {
+        self.spent = true;
+        self.process.lower_priority();
+    }
+
     /// Lets the worker serve only the run it is leased for.
     pub(super) fn retire(&mut self) {
         self.spent = true;

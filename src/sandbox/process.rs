@@ -32,6 +32,9 @@ const STDERR_LINE_BYTES: u64 = 2_000;
 /// The largest snapshot that is accepted, in bytes.
 const SNAPSHOT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// As `nice` counts.
+const LOWEST_PRIORITY: i32 = 19;
+
 /// How a worker is started.
 #[derive(Debug, Clone)]
 pub struct WorkerCommand {
@@ -163,6 +166,17 @@ impl Process {
         // for before `self` is dropped, so its number names no other.
         let read = unsafe { libc::clock_getcpuclockid(pid, &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0 };
         read.then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+    }
+}
+
+impl Process {
+    /// Gives all threads it has now the lowest priority.
+    pub(super) fn lower_priority(&self) {
+        let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.pid())) else { return };
+        for thread in threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+            // Fails only where the thread has ended.
+            rustix::process::setpriority_process(rustix::process::Pid::from_raw(thread), LOWEST_PRIORITY).ok();
+        }
     }
 }
 

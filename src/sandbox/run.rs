@@ -31,6 +31,9 @@ const STOP_GRACE: Duration = Duration::from_millis(100);
 /// helper threads count here and not there.
 const CPU_CHECK_EVERY: Duration = Duration::from_millis(50);
 const CPU_SLACK: Duration = Duration::from_millis(200);
+/// A guest that has run so long without waiting goes to the background: its permit goes to the next guest, and its process gets
+/// the lowest priority. So a program that computes, or loops, never keeps short ones from running.
+const FOREGROUND_MAX: Duration = Duration::from_millis(100);
 /// The longest text of an error that is kept, in bytes.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 /// Warnings that are kept, and bytes of each.
@@ -74,8 +77,12 @@ struct Drive<'a> {
     setup: &'a Setup,
     sandbox: &'a Sandbox,
     host: Arc<dyn ToolHost>,
-    /// None while the guest only waits.
+    /// Whether the guest only waits.
+    parked: bool,
+    /// None while the guest only waits, and once it is in the background.
     permit: Option<Permit>,
+    /// Since when it has run without waiting.
+    running_since: Instant,
     /// The permit is on its way.
     resuming: Fuse<BoxFuture<'static, Permit>>,
     calls: FuturesUnordered<BoxFuture<'static, Answer>>,
@@ -116,7 +123,9 @@ impl<'a> Drive<'a> {
             setup: &sandbox.config.setup,
             sandbox,
             host,
+            parked: false,
             permit: Some(permit),
+            running_since: Instant::now(),
             resuming: Fuse::terminated(),
             calls: FuturesUnordered::new(),
             held: Vec::new(),
@@ -158,11 +167,11 @@ impl<'a> Drive<'a> {
     }
 
     fn doing(&self) -> Doing {
-        match &self.permit {
-            Some(_) => Doing::Running,
-            None if *self.holds.borrow() > 0 => Doing::Person,
-            None if !self.calls.is_empty() => Doing::Tools,
-            None => Doing::Idle,
+        match self.parked {
+            false => Doing::Running,
+            true if *self.holds.borrow() > 0 => Doing::Person,
+            true if !self.calls.is_empty() => Doing::Tools,
+            true => Doing::Idle,
         }
     }
 
@@ -173,7 +182,7 @@ impl<'a> Drive<'a> {
         }
         let far = Instant::now() + Duration::from_secs(3600);
         let wall = self.stopwatch.deadline(wall_max).unwrap_or(far);
-        let cpu = if self.permit.is_some() { Instant::now() + CPU_CHECK_EVERY } else { far };
+        let cpu = if self.parked { far } else { Instant::now() + CPU_CHECK_EVERY };
         wall.min(cpu)
     }
 
@@ -193,6 +202,10 @@ impl<'a> Drive<'a> {
         if cpu >= cpu_max + CPU_SLACK {
             self.kill = true;
             return Turn::End(Outcome::CpuLimit);
+        }
+        if self.permit.is_some() && self.running_since.elapsed() >= FOREGROUND_MAX {
+            self.permit = None;
+            self.worker.to_background();
         }
         Turn::On
     }
@@ -253,7 +266,7 @@ impl<'a> Drive<'a> {
     }
 
     fn deliver_or_resume(&mut self) -> Turn {
-        if self.permit.is_none() {
+        if self.parked {
             use futures::future::FusedFuture;
             if self.resuming.is_terminated() {
                 let schedule = self.sandbox.schedule.clone();
@@ -277,6 +290,8 @@ impl<'a> Drive<'a> {
 
     fn resumed(&mut self, permit: Permit) -> Turn {
         self.permit = Some(permit);
+        self.parked = false;
+        self.running_since = Instant::now();
         if self.held.is_empty() {
             return match self.worker.connection.send(Kind::Go, self.run, &[]) {
                 Ok(()) => Turn::On,
@@ -289,7 +304,10 @@ impl<'a> Drive<'a> {
     fn park(&mut self, body: &[u8]) -> Turn {
         let Ok(taken) = <[u8; 4]>::try_from(body) else { return self.violation("a malformed park") };
         match u32::from_le_bytes(taken) {
-            taken if taken == self.answers_sent => self.permit = None,
+            taken if taken == self.answers_sent => {
+                self.parked = true;
+                self.permit = None;
+            }
             taken if taken > self.answers_sent => return self.violation("more answers taken than were sent"),
             // Answers are on their way: it goes on by itself.
             _ => {}
@@ -298,10 +316,10 @@ impl<'a> Drive<'a> {
     }
 
     fn wake(&mut self) -> Turn {
-        match self.permit {
+        match self.parked {
             // An answer, which is a permission too, crossed it.
-            Some(_) => Turn::On,
-            None => self.deliver_or_resume(),
+            false => Turn::On,
+            true => self.deliver_or_resume(),
         }
     }
 

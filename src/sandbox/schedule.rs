@@ -2,7 +2,8 @@
 //!
 //! Two bounds: guests that *run* (hold a permit) and guests that *exist* (hold a place, which becomes a worker). A guest that waits
 //! for a tool gives its permit back and keeps its place; when it can go on it is served before any new guest, so running
-//! programs finish before others begin. New guests wait per tenant and are served in turn.
+//! programs finish before others begin. New guests wait per tenant and are served in turn; no tenant holds more than three
+//! quarters of the places, so that guests which never end leave room for the others.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,6 +20,10 @@ pub(super) struct Schedule(Arc<Mutex<State>>);
 struct State {
     permits: usize,
     places: usize,
+    /// Places that one tenant may hold.
+    share_max: usize,
+    /// Places that each tenant holds; none for a tenant that holds none.
+    held: HashMap<String, usize>,
     queue_max: usize,
     queued: usize,
     resuming: VecDeque<oneshot::Sender<Permit>>,
@@ -33,7 +38,7 @@ pub(super) struct Permit(Option<Schedule>);
 
 /// The right to exist; back at drop.
 #[derive(Debug)]
-pub(super) struct Place(Option<Schedule>);
+pub(super) struct Place(Option<(Schedule, String)>);
 
 /// As many guests as may wait do.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,6 +51,8 @@ impl Schedule {
         Self(Arc::new(Mutex::new(State {
             permits,
             places,
+            share_max: (places - places / 4).max(1),
+            held: HashMap::new(),
             queue_max,
             queued: 0,
             resuming: VecDeque::new(),
@@ -106,16 +113,17 @@ impl Schedule {
                     refused.push((None, permit));
                 }
             } else if state.places > 0
-                && let Some(grant) = state.next_in_turn()
+                && let Some((tenant, grant)) = state.next_in_turn()
             {
                 if grant.is_closed() {
                     continue;
                 }
                 state.permits -= 1;
-                state.places -= 1;
-                if let Err((place, permit)) = grant.send((Place(Some(self.clone())), Permit(Some(self.clone())))) {
+                state.take_place(&tenant);
+                if let Err((place, permit)) = grant.send((Place(Some((self.clone(), tenant.clone()))), Permit(Some(self.clone()))))
+                {
                     state.permits += 1;
-                    state.places += 1;
+                    state.return_place(&tenant);
                     refused.push((Some(place), permit));
                 }
             } else {
@@ -135,17 +143,34 @@ impl Schedule {
 }
 
 impl State {
-    fn next_in_turn(&mut self) -> Option<oneshot::Sender<(Place, Permit)>> {
-        let tenant = self.turns.pop_front()?;
+    /// The next tenant in turn that may hold another place, and the one of it who waited longest.
+    fn next_in_turn(&mut self) -> Option<(String, oneshot::Sender<(Place, Permit)>)> {
+        let may = |tenant: &String| self.held.get(tenant).is_none_or(|held| *held < self.share_max);
+        let tenant = self.turns.remove(self.turns.iter().position(may)?)?;
         let queue = self.queues.get_mut(&tenant).expect("a tenant with a turn has a queue");
-        let grant = queue.pop_front();
+        let grant = queue.pop_front().expect("a tenant with a turn waits");
         self.queued -= 1;
         if queue.is_empty() {
             self.queues.remove(&tenant);
         } else {
-            self.turns.push_back(tenant);
+            self.turns.push_back(tenant.clone());
         }
-        grant
+        Some((tenant, grant))
+    }
+
+    fn take_place(&mut self, tenant: &str) {
+        self.places -= 1;
+        *self.held.entry(tenant.to_owned()).or_default() += 1;
+    }
+
+    fn return_place(&mut self, tenant: &str) {
+        self.places += 1;
+        if let Some(held) = self.held.get_mut(tenant) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(tenant);
+            }
+        }
     }
 }
 
@@ -174,8 +199,8 @@ impl Drop for Permit {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        if let Some(schedule) = self.0.take() {
-            schedule.lock().places += 1;
+        if let Some((schedule, tenant)) = self.0.take() {
+            schedule.lock().return_place(&tenant);
             schedule.serve();
         }
     }

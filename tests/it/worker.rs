@@ -136,7 +136,7 @@ fn a_guest_that_waits_is_parked_and_an_answer_lets_it_go_on() {
 #[test]
 fn a_timer_that_fires_while_parked_waits_for_permission() {
     let mut worker = worker();
-    let run = worker.begin("await new Promise((go) => setTimeout(go, 10)); tools.after(); return await tools.b()", 5000);
+    let run = worker.begin("await new Promise((go) => setTimeout(go, 400)); tools.after(); return await tools.b()", 5000);
     worker.expect(Kind::Parked);
     worker.expect(Kind::Wake);
     worker.send(Kind::Go, run, &[]);
@@ -152,7 +152,7 @@ fn a_timer_that_fires_while_parked_waits_for_permission() {
 #[test]
 fn an_answer_also_is_permission_for_a_timer_that_is_due() {
     let mut worker = worker();
-    worker.begin("const order = []; setTimeout(() => order.push('timer'), 5); order.push(await tools.a()); await new Promise((go) => setTimeout(go, 20)); return order", 5000);
+    worker.begin("const order = []; setTimeout(() => order.push('timer'), 400); order.push(await tools.a()); await new Promise((go) => setTimeout(go, 20)); return order", 5000);
     worker.call();
     worker.expect(Kind::Parked);
     worker.expect(Kind::Wake);

@@ -53,6 +53,20 @@ fn a_guest_that_waits_for_a_tool_keeps_its_place_and_frees_its_permit() {
 }
 
 #[test]
+fn a_tenant_that_never_ends_leaves_places_to_the_others() {
+    let schedule = Schedule::new(10, 4, 10);
+    let mut held: Vec<_> = (0..3).map(|_| now(schedule.admit("greedy")).unwrap().unwrap()).collect();
+    let mut fourth = Box::pin(schedule.admit("greedy"));
+    assert!(now(&mut fourth).is_none(), "three of four places are one tenant's share");
+    let other = now(schedule.admit("other"));
+    assert!(other.is_some(), "the last place is another tenant's, although the greedy one came first");
+    drop(other);
+    assert!(now(&mut fourth).is_none());
+    held.pop();
+    assert!(now(&mut fourth).is_some());
+}
+
+#[test]
 fn the_queue_is_bounded_and_a_dropped_turn_is_given_on() {
     let schedule = Schedule::new(1, 10, 2);
     let first = now(schedule.admit("a")).unwrap().unwrap();

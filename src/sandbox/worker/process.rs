@@ -7,6 +7,7 @@
 use std::{
     io,
     os::{fd::FromRawFd, unix::net::UnixStream},
+    panic::{self, AssertUnwindSafe},
     process::ExitCode,
     sync::{Arc, Mutex, mpsc},
     thread,
@@ -233,8 +234,12 @@ enum Violation {
 fn spawn_guest(process: &Arc<Process>, first: bool) -> mpsc::Receiver<()> {
     let (built, standing) = mpsc::channel();
     let process = process.clone();
-    let spawned =
-        thread::Builder::new().name("guest".into()).stack_size(STACK_BYTES).spawn(move || seat_guest(&process, first, built));
+    let spawned = thread::Builder::new().name("guest".into()).stack_size(STACK_BYTES).spawn(move || {
+        // A thread that is gone would leave its run without an end; a process that is gone is seen at once.
+        if panic::catch_unwind(AssertUnwindSafe(|| seat_guest(&process, first, built))).is_err() {
+            leave(101);
+        }
+    });
     if let Err(error) = spawned {
         refuse(format_args!("no thread for the next guest: {error}"));
         leave(1);

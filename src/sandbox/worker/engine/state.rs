@@ -27,6 +27,8 @@ use crate::{
 const WARNINGS_MAX: usize = 20;
 /// A warning's length in bytes.
 const WARNING_BYTES_MAX: usize = 1024;
+/// What a frame needs beside the JSON it carries, in bytes: the path of a call, a quarter of the head of an end.
+const FRAME_SPARE_BYTES: u64 = 64 << 10;
 /// Rejected promises without a handler that are kept to be told about.
 const REJECTIONS_KEPT_MAX: usize = 8;
 
@@ -66,6 +68,12 @@ pub(super) struct GuestState {
 
 impl GuestState {
     pub(super) fn new(limits: &Setup) -> Rc<Self> {
+        // Whatever the broker allows, a frame must hold it.
+        let limits = Setup {
+            args_bytes_max: limits.args_bytes_max.min(Kind::Call.body_max() as u64 - FRAME_SPARE_BYTES),
+            result_bytes_max: limits.result_bytes_max.min(Kind::Done.body_max() as u64 - 4 * FRAME_SPARE_BYTES),
+            ..limits.clone()
+        };
         Rc::new(Self {
             buffers: Buffers::new(limits.buffer_bytes_max),
             link: RefCell::new(None),
@@ -80,7 +88,7 @@ impl GuestState {
             answers: Cell::new(0),
             warnings: RefCell::default(),
             more_warnings: Cell::new(0),
-            limits: limits.clone(),
+            limits,
         })
     }
 
