@@ -177,7 +177,7 @@ impl Pool {
             if state.closed {
                 return;
             }
-            if let Err(worker) = state.grant(worker) {
+            if let Some(worker) = state.grant(worker) {
                 match &worker.tenant {
                     None => state.armed.push(worker),
                     Some(tenant) => {
@@ -286,21 +286,21 @@ impl State {
         worker.or_else(|| std::iter::from_fn(|| self.armed.pop()).find(|worker| worker.connection.silent()))
     }
 
-    /// Gives the worker to the first who waits and may have it.
-    fn grant(&mut self, mut worker: Worker) -> Result<(), Worker> {
+    /// Gives the worker to the first who waits and may have it; gives it back where there is nobody.
+    fn grant(&mut self, mut worker: Worker) -> Option<Worker> {
         let mut at = 0;
         while at < self.waiting.len() {
             if worker.tenant.as_ref().is_none_or(|tenant| *tenant == self.waiting[at].tenant) {
                 let waiting = self.waiting.remove(at).expect("the index is within bounds");
                 match waiting.grant.send(Ok(worker)) {
-                    Ok(()) => return Ok(()),
+                    Ok(()) => return None,
                     Err(back) => worker = back.expect("a worker was sent, not an error"),
                 }
             } else {
                 at += 1;
             }
         }
-        Err(worker)
+        Some(worker)
     }
 
     /// How many workers those who wait lack, beyond the ones that return to their tenant.
@@ -347,7 +347,7 @@ impl Worker {
     }
 
     /// Gives the process the lowest priority. It cannot be raised again, so the worker serves no further run.
-    pub(super) fn to_background(&mut self) {
+    pub(super) fn demote(&mut self) {
         self.spent = true;
         self.process.lower_priority();
     }

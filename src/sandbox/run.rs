@@ -55,7 +55,7 @@ impl Lease {
     pub async fn run(self, run: Run, host: Arc<dyn ToolHost>, clock: &WallClock, stop: &CancellationToken) -> RunReport {
         let Self { sandbox, worker, place, permit } = self;
         let mut drive = Drive::new(worker, permit, &sandbox, &run, host, clock);
-        let outcome = drive.to_end(&run, stop).await;
+        let outcome = drive.until_end(&run, stop).await;
         let (worker, report) = drive.finish(outcome);
         if let Some(worker) = worker {
             sandbox.pool.give_back(worker);
@@ -142,7 +142,7 @@ impl<'a> Drive<'a> {
         }
     }
 
-    async fn to_end(&mut self, run: &Run, stop: &CancellationToken) -> Outcome {
+    async fn until_end(&mut self, run: &Run, stop: &CancellationToken) -> Outcome {
         let wall_max = Duration::from_millis(run.wall_ms_max);
         let cpu_max = Duration::from_millis(run.cpu_ms_max);
         loop {
@@ -205,7 +205,7 @@ impl<'a> Drive<'a> {
         }
         if self.permit.is_some() && self.running_since.elapsed() >= FOREGROUND_MAX {
             self.permit = None;
-            self.worker.to_background();
+            self.worker.demote();
         }
         Turn::On
     }

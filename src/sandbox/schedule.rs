@@ -133,7 +133,9 @@ impl Schedule {
         drop(state);
         for (place, permit) in refused {
             permit.void();
-            place.map(Place::void);
+            if let Some(place) = place {
+                place.void();
+            }
         }
     }
 

@@ -92,7 +92,7 @@ impl Inner {
 
     /// The tool and its checked arguments, once everything that can be known before the call allows it.
     async fn admit(&self, call: &ToolCall) -> Result<(Arc<Tool>, JsonObject), CallFailure> {
-        let tool = self.catalog.resolve(&call.path, VIEW).await.map_err(|error| unresolved(error))?;
+        let tool = self.catalog.resolve(&call.path, VIEW).await.map_err(unresolved)?;
         let args = self.catalog.check(&tool, call.args.get());
         let args = args.map_err(|error| failure("ToolArgumentError", "invalid_arguments", &tool.path, &error.to_string()))?;
         Ok((tool, args))

@@ -11,13 +11,13 @@ use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 /// How long anything that must happen may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running server and its folder.
-pub struct TestServer {
-    pub folder: TempDir,
-    pub url: String,
-    pub token: String,
+pub(crate) struct TestServer {
+    pub(crate) folder: TempDir,
+    pub(crate) url: String,
+    pub(crate) token: String,
     child: Child,
     http: reqwest::Client,
 }
@@ -30,13 +30,13 @@ fn config(folder: &Path, more: &str) -> String {
 }
 
 /// The demo upstream as an upstream named `demo`, with these further arguments.
-pub fn demo(args: &[&str]) -> String {
+pub(crate) fn demo(args: &[&str]) -> String {
     let args: Vec<String> = std::iter::once("__demo-upstream").chain(args.iter().copied()).map(|arg| format!("{arg:?}")).collect();
     format!("[upstreams.demo]\nkind = \"mcp\"\ncommand = {:?}\nargs = [{}]\n", env!("CARGO_BIN_EXE_airlock"), args.join(", "))
 }
 
 /// The binary with this configuration file and nothing of the test's environment.
-pub fn airlock(config: &Path) -> Command {
+pub(crate) fn airlock(config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_airlock"));
     command.env_clear();
     for name in ["PATH", "HOME", "LLVM_PROFILE_FILE"] {
@@ -50,17 +50,17 @@ pub fn airlock(config: &Path) -> Command {
 
 impl TestServer {
     /// A server with the demo upstream.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::with(&demo(&[])).await
     }
 
     /// A server with this added to its configuration.
-    pub async fn with(more: &str) -> Self {
+    pub(crate) async fn with(more: &str) -> Self {
         Self::within(TempDir::new().unwrap(), more).await
     }
 
     /// A server in a folder that may hold the database of an earlier one.
-    pub async fn within(folder: TempDir, more: &str) -> Self {
+    pub(crate) async fn within(folder: TempDir, more: &str) -> Self {
         let file = folder.path().join("airlock.toml");
         std::fs::write(&file, config(folder.path(), more)).unwrap();
         let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log.txt")).unwrap();
@@ -73,27 +73,27 @@ impl TestServer {
         Self { folder, url, token, child, http }
     }
 
-    pub fn config_file(&self) -> PathBuf {
+    pub(crate) fn config_file(&self) -> PathBuf {
         self.folder.path().join("airlock.toml")
     }
 
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.folder.path().join("log.txt")).unwrap_or_default()
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id().expect("the server runs")
     }
 
     /// The result of `tools/call`, as a client of 2026-07-28 gets it.
-    pub async fn call(&self, tool: &str, arguments: Value) -> Value {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
         let answer = self.request("tools/call", json!({ "name": tool, "arguments": arguments })).await;
         assert!(answer.get("error").is_none(), "a result was expected: {answer}");
         answer["result"].clone()
     }
 
     /// One JSON-RPC request over HTTP, stateless; the answer whole.
-    pub async fn request(&self, method: &str, mut params: Value) -> Value {
+    pub(crate) async fn request(&self, method: &str, mut params: Value) -> Value {
         params["_meta"] = json!({
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientCapabilities": {},
@@ -117,17 +117,17 @@ impl TestServer {
     }
 
     /// `execute` with this code; the structured answer.
-    pub async fn run(&self, code: &str) -> Value {
+    pub(crate) async fn run(&self, code: &str) -> Value {
         self.execute(json!({ "code": code })).await
     }
 
     /// `execute` with these arguments; the structured answer.
-    pub async fn execute(&self, arguments: Value) -> Value {
+    pub(crate) async fn execute(&self, arguments: Value) -> Value {
         self.call("execute", arguments).await["structuredContent"].clone()
     }
 
     /// A request to `/v1` as the owner.
-    pub async fn owner(&self, method: reqwest::Method, path: &str) -> (u16, Value) {
+    pub(crate) async fn owner(&self, method: reqwest::Method, path: &str) -> (u16, Value) {
         let answer = self
             .http
             .request(method, format!("{}{path}", self.url))
@@ -139,13 +139,13 @@ impl TestServer {
     }
 
     /// `kill -9`. The folder stays.
-    pub async fn kill(mut self) -> TempDir {
+    pub(crate) async fn kill(mut self) -> TempDir {
         self.child.kill().await.unwrap();
         self.folder
     }
 
     /// The signal of an orderly end; waits for it.
-    pub async fn stop(mut self) -> TempDir {
+    pub(crate) async fn stop(mut self) -> TempDir {
         let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the server ends").unwrap();
@@ -176,7 +176,7 @@ async fn instance(folder: &Path, child: &mut Child) -> (String, String) {
 }
 
 /// Polls until it holds, or fails the test.
-pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>) -> T {
     let give_up = Instant::now() + PATIENCE;
     loop {
         if let Some(value) = probe().await {
@@ -188,7 +188,7 @@ pub async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Option<T>
 }
 
 /// Living processes that were started from the test's binary with this first argument, below the server or orphaned by it.
-pub fn processes_of(parent: u32) -> Vec<u32> {
+pub(crate) fn processes_of(parent: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
@@ -204,6 +204,6 @@ pub fn processes_of(parent: u32) -> Vec<u32> {
 }
 
 /// Whether a process lives.
-pub fn lives(pid: u32) -> bool {
+pub(crate) fn lives(pid: u32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
 }
