@@ -89,3 +89,14 @@ fn fences_lone_functions_and_last_expressions_give_values() {
         assert_eq!(*worker.run(code).value(), json!(42), "{code}");
     }
 }
+
+#[test]
+fn hostile_nesting_costs_its_sender_an_error_and_not_the_worker() {
+    let mut worker = Worker::start(&limits());
+    for piece in ["(", "a\n+", "a\n.b", "if(1)\n", "x\n?y:", "`${", "!", "a<b,", "a=>"] {
+        let ran = worker.run(&piece.repeat(200_000 / piece.len()));
+        let code = ran.error().code.as_str();
+        assert!(matches!(code, "code_limit" | "syntax_error"), "{piece}: {:?}", ran.error());
+    }
+    assert_eq!(*worker.run("return 1").value(), json!(1));
+}

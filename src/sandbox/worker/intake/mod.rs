@@ -32,8 +32,14 @@ pub const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 pub const STACK_FRAMES_MAX: usize = 10;
 
 /// Stack for parser and transformation, in bytes: what [`BRACKETS_MAX`] and [`LINKS_MAX`] need in an unoptimised build, doubled.
-/// Only touched pages cost memory.
+/// Only touched pages cost memory, but a stack of its own costs every program 100 microseconds.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
+/// Programs up to this size, in bytes, that nest no deeper than [`SHALLOW_PEAK_MAX`] are parsed on the caller's stack.
+const SMALL_CODE_BYTES_MAX: usize = 4 * 1024;
+/// Open brackets and operators of such a program.
+const SHALLOW_PEAK_MAX: usize = 64;
+/// What has to be left of the caller's stack for that, in bytes.
+const SMALL_STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// A program ready to be compiled as a classic script. Its completion value is the promise of the program's value.
 #[derive(Debug)]
@@ -66,6 +72,7 @@ struct Origin {
 /// # Errors
 /// `syntax_error` with the place in the agent's own text when it does not parse or uses what cannot run here; `code_limit` when
 /// it is over [`CODE_BYTES_MAX`], [`BRACKETS_MAX`] or [`LINKS_MAX`].
+#[expect(clippy::result_large_err, reason = "an error ends the run: its size does not matter, its form is that of the answer")]
 pub fn prepare(code: &str) -> Result<Prepared, TaskError> {
     if code.len() > CODE_BYTES_MAX {
         let message = format!("the code is {} bytes long, allowed are {CODE_BYTES_MAX}", code.len());
@@ -74,11 +81,14 @@ pub fn prepare(code: &str) -> Result<Prepared, TaskError> {
     let source = fence::without_mark(code);
     let lines = Lines::new(source);
     let program = fence::program(source);
-    if let Err(too_deep) = nesting::check_text(&program) {
-        return Err(frame::too_deep(source, &lines, too_deep));
-    }
+    let peak = match nesting::check_text(&program) {
+        Ok(peak) => peak,
+        Err(too_deep) => return Err(frame::too_deep(source, &lines, too_deep)),
+    };
+    let is_small = program.len() <= SMALL_CODE_BYTES_MAX && peak <= SHALLOW_PEAK_MAX;
+    let needed = if is_small { SMALL_STACK_BYTES } else { STACK_BYTES };
     // A parser that panics on hostile text must cost its sender a syntax error, not the process.
-    let built = stacker::grow(STACK_BYTES, || catch_unwind(AssertUnwindSafe(|| build(&program))));
+    let built = stacker::maybe_grow(needed, STACK_BYTES, || catch_unwind(AssertUnwindSafe(|| build(&program))));
     match built {
         Ok(Ok(built)) => Ok(built.into_prepared(source, lines)),
         Ok(Err(fault)) => Err(frame::syntax_error(source, &lines, fault)),

@@ -20,13 +20,14 @@ pub(super) enum TooDeep {
     Links(usize),
 }
 
-/// Looks at the text alone.
-pub(super) fn check_text(code: &str) -> Result<(), TooDeep> {
+/// Looks at the text alone: the most brackets and operators that are open at one place.
+pub(super) fn check_text(code: &str) -> Result<usize, TooDeep> {
     let bytes = code.as_bytes();
     let mut open = Open { levels: vec![Level::default()], links: 0 };
     let mut strings = Strings::default();
     let mut after_operand = false;
     let mut at = 0;
+    let mut peak = 0;
     while let Some(byte) = bytes.get(at) {
         let here = at;
         at += 1;
@@ -66,8 +67,9 @@ pub(super) fn check_text(code: &str) -> Result<(), TooDeep> {
         if open.levels.len() > BRACKETS_MAX + 1 {
             return Err(TooDeep::Brackets(here));
         }
+        peak = peak.max(open.levels.len() + open.links);
     }
-    Ok(())
+    Ok(peak)
 }
 
 /// What is open at one place of the text: a level for each bracket, and one for the top.

@@ -13,7 +13,7 @@ fn value(code: &str) -> Value {
 fn error(code: &str) -> TaskError {
     match run(code) {
         Ok(value) => panic!("{code:?} returned {value}"),
-        Err(error) => error,
+        Err(error) => *error,
     }
 }
 
@@ -22,12 +22,12 @@ fn place(code: &str) -> (u32, u32) {
     (error.line.unwrap_or_default(), error.column.unwrap_or_default())
 }
 
-fn run(code: &str) -> Result<Value, TaskError> {
+fn run(code: &str) -> Result<Value, Box<TaskError>> {
     let prepared = prepare(code)?;
     on_v8(move || evaluate(&prepared))
 }
 
-fn evaluate(prepared: &Prepared) -> Result<Value, TaskError> {
+fn evaluate(prepared: &Prepared) -> Result<Value, Box<TaskError>> {
     let mut runtime = JsRuntime::new(RuntimeOptions::default());
     runtime.execute_script("bare.js", "delete globalThis.Deno").unwrap();
     deno_core::scope!(scope, runtime);
@@ -61,7 +61,7 @@ fn evaluate(prepared: &Prepared) -> Result<Value, TaskError> {
             if let Some((name, message)) = text.clone().split_once(": ") {
                 (class, text) = (name.to_owned(), message.to_owned());
             }
-            Err(prepared.describe(&class, &text, Some(at), &stack))
+            Err(Box::new(prepared.describe(&class, &text, Some(at), &stack)))
         }
     }
 }

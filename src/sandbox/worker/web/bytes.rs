@@ -132,7 +132,7 @@ pub(super) fn op_web_atob<'s>(scope: &mut v8::PinScope<'s, '_>, text: v8::Local<
     let mut bytes = vec![0; text.length()];
     text.write_one_byte_v2(scope, 0, &mut bytes, v8::WriteFlags::empty());
     bytes.retain(|byte| !matches!(byte, b'\t' | b'\n' | 0x0c | b'\r' | b' '));
-    if bytes.len() % 4 == 0 {
+    if bytes.len().is_multiple_of(4) {
         let padding = bytes.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
         bytes.truncate(bytes.len() - padding);
     }

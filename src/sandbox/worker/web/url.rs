@@ -28,22 +28,33 @@ pub(super) fn op_web_url_set<'s>(
     #[string] value: String,
 ) -> v8::Local<'s, v8::Value> {
     let Ok(mut url) = Url::parse(&address) else { return v8::null(scope).into() };
-    // A refused value changes nothing, which is what the standard asks for.
+    if part == 0 {
+        match Url::parse(&value) {
+            Ok(whole) => url = whole,
+            Err(_) => return v8::null(scope).into(),
+        }
+    }
+    set(&mut url, part, &value);
+    parts(scope, &url)
+}
+
+/// A refused value changes nothing, which is what the standard asks for.
+fn set(url: &mut Url, part: u32, value: &str) {
     let _ = match part {
-        0 if Url::parse(&value).is_err() => return v8::null(scope).into(),
-        0 => quirks::set_href(&mut url, &value).map_err(drop),
-        1 => quirks::set_protocol(&mut url, &value),
-        2 => quirks::set_username(&mut url, &value),
-        3 => quirks::set_password(&mut url, &value),
-        4 => quirks::set_host(&mut url, &value),
-        5 => quirks::set_hostname(&mut url, &value),
-        6 => quirks::set_port(&mut url, &value),
-        7 => Ok(quirks::set_pathname(&mut url, &value)),
-        8 => Ok(quirks::set_search(&mut url, &value)),
-        9 => Ok(quirks::set_hash(&mut url, &value)),
+        1 => quirks::set_protocol(url, value),
+        2 => quirks::set_username(url, value),
+        3 => quirks::set_password(url, value),
+        4 => quirks::set_host(url, value),
+        5 => quirks::set_hostname(url, value),
+        6 => quirks::set_port(url, value),
         _ => Ok(()),
     };
-    parts(scope, &url)
+    match part {
+        7 => quirks::set_pathname(url, value),
+        8 => quirks::set_search(url, value),
+        9 => quirks::set_hash(url, value),
+        _ => {}
+    }
 }
 
 fn parts<'s>(scope: &mut v8::PinScope<'s, '_>, url: &Url) -> v8::Local<'s, v8::Value> {
