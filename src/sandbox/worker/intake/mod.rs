@@ -39,7 +39,7 @@ const SMALL_CODE_BYTES_MAX: usize = 4 * 1024;
 /// Open brackets and operators of such a program.
 const SHALLOW_PEAK_MAX: usize = 64;
 /// What has to be left of the caller's stack for that, in bytes.
-const SMALL_STACK_BYTES: usize = 1024 * 1024;
+const SMALL_STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// A program ready to be compiled as a classic script. Its completion value is the promise of the program's value.
 #[derive(Debug)]
