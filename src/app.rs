@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     base::instance::{Instance, InstanceNote},
     catalog::{Catalog, HttpConfig, StdioConfig, UpstreamConfig, UpstreamKind},
-    cli::{Application, Failure},
+    cli::{Application, Audience, Failure},
     config::{self, Config, Environment, ProcessEnvironment},
     model::{Principal, RawJson},
     sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
@@ -61,13 +61,14 @@ impl Application for App {
         &self,
         config: Config,
         listener: TcpListener,
+        audience: Audience,
         ready: oneshot::Sender<Instance>,
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), Failure>> {
         Box::pin(async move {
             let config = Arc::new(config);
             let parts = Parts::open(config.clone()).await.map_err(|error| error.tell(&config))?;
-            let served = parts.serve(listener, ready, stop).await;
+            let served = parts.serve(listener, audience, ready, stop).await;
             parts.close().await;
             served
         })
@@ -88,7 +89,7 @@ impl Application for App {
             let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await;
             let listener = listener.map_err(|error| Failure::unavailable(format!("no loopback port can be had: {error}")))?;
             let ended = CancellationToken::new();
-            let http = parts.serve(listener, oneshot::channel().0, ended.clone());
+            let http = parts.serve(listener, Audience::Owner, oneshot::channel().0, ended.clone());
             let mcp = Mcp::over_stdio(parts.port(), mcp_options(&parts.config), Principal::local("stdio"), stop.clone());
             let pipe = async {
                 let served = stdio::serve(mcp, stop.clone()).await;
@@ -196,6 +197,7 @@ impl Parts {
     fn serve(
         &self,
         listener: TcpListener,
+        audience: Audience,
         ready: oneshot::Sender<Instance>,
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), Failure>> {
@@ -206,6 +208,7 @@ impl Parts {
             let (note, owner) = announce(address, &config)?;
             let server = HttpServer {
                 port,
+                agents: audience == Audience::Agents,
                 mcp: mcp_options(&config),
                 options: HttpOptions {
                     allowed_hosts: config.server.allowed_hosts.clone(),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Application, Failure, client::Client, screen::Spinner};
+use super::{Application, Audience, Failure, client::Client, screen::Spinner};
 use crate::{
     base::instance::Instance,
     config::{Config, Flag},
@@ -69,7 +69,7 @@ impl Connection {
         let listener = listen(&config).await?;
         let (ready, is_ready) = oneshot::channel();
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(application.serve(config, listener, ready, stop.clone()));
+        let serving = tokio::spawn(application.serve(config, listener, Audience::Owner, ready, stop.clone()));
         match is_ready.await {
             Ok(instance) => Ok(Self { client: Client::new(&instance)?, own: Some(OwnServer { stop, serving }) }),
             Err(_) => Err(ended(serving).await.err().unwrap_or_else(|| Failure::other("the server stopped before it answered"))),

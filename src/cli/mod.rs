@@ -34,6 +34,15 @@ use crate::{
 pub use failure::{Exit, Failure};
 pub use log::LogFormat;
 
+/// Whom a server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Agents at `/mcp`, and the owner.
+    Agents,
+    /// The owner alone: nobody asked for a server.
+    Owner,
+}
+
 /// What the command line needs of the application, which stands beside it: [`crate::app`] provides it.
 pub trait Application: Send + Sync + 'static {
     /// Opens everything, serves HTTP on the listener, tells `ready` once it answers, and on `stop` drains and closes. Leaves an
@@ -42,6 +51,7 @@ pub trait Application: Send + Sync + 'static {
         &self,
         config: Config,
         listener: TcpListener,
+        audience: Audience,
         ready: oneshot::Sender<Instance>,
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), Failure>>;

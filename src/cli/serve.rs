@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc};
 use clap::Args;
 use tokio::sync::oneshot;
 
-use super::{Application, Failure, connection, stop};
+use super::{Application, Audience, Failure, connection, stop};
 use crate::config::{Config, Flag};
 
 /// The flags of `serve`.
@@ -28,7 +28,7 @@ pub(super) async fn http(config: Config, application: &Arc<dyn Application>) -> 
     greet(&config);
     let listener = connection::listen(&config).await?;
     let (ready, is_ready) = oneshot::channel();
-    let serving = application.serve(config, listener, ready, stop);
+    let serving = application.serve(config, listener, Audience::Agents, ready, stop);
     let tell = async {
         if let Ok(instance) = is_ready.await {
             tracing::info!(url = %instance.url, pid = instance.pid, "ready: MCP clients connect to {}/mcp", instance.url);

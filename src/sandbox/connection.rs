@@ -22,10 +22,25 @@ const CONGESTED_BYTES: usize = 16 * 1024 * 1024;
 pub(super) struct Connection {
     stream: UnixStream,
     input: Vec<u8>,
+    /// How much of `input` has been taken.
+    taken: usize,
     output: VecDeque<Vec<u8>>,
     /// How much of the first frame of `output` is written.
     written: usize,
     queued_bytes: usize,
+    /// Whether the owner held back because of [`Self::congested`].
+    held_back: bool,
+    /// The worker takes no more input. What it has said is still read to the end: it may be why.
+    deaf: bool,
+}
+
+/// What happens on a connection.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The worker said something.
+    Frame(Frame),
+    /// There is room for output again.
+    Room,
 }
 
 impl Connection {
@@ -33,35 +48,61 @@ impl Connection {
     pub(super) fn new(stream: StdStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         let stream = UnixStream::from_std(stream)?;
-        Ok(Self { stream, input: Vec::new(), output: VecDeque::new(), written: 0, queued_bytes: 0 })
+        Ok(Self {
+            stream,
+            input: Vec::new(),
+            taken: 0,
+            output: VecDeque::new(),
+            written: 0,
+            queued_bytes: 0,
+            held_back: false,
+            deaf: false,
+        })
     }
 
-    /// Queues one frame and writes what the socket takes at once.
-    pub(super) fn send(&mut self, kind: Kind, run: u32, parts: &[&[u8]]) -> Result<(), FrameError> {
+    /// Queues one frame and writes what the socket takes at once. That a worker is gone shows when it is read from.
+    pub(super) fn send(&mut self, kind: Kind, run: u32, parts: &[&[u8]]) {
+        if self.deaf {
+            return;
+        }
         let bytes = protocol::encode(kind, run, parts);
         self.queued_bytes += bytes.len();
         self.output.push_back(bytes);
-        self.flush()
+        self.flush();
     }
 
-    /// Whether the worker takes its input too slowly.
-    pub(super) fn congested(&self) -> bool {
+    /// Whether the worker takes its input too slowly. If so, [`Event::Room`] tells when it has caught up.
+    pub(super) fn congested(&mut self) -> bool {
+        self.held_back |= self.queued_bytes > CONGESTED_BYTES;
         self.queued_bytes > CONGESTED_BYTES
     }
 
-    /// The next frame; meanwhile queued output is written. Safe to drop and call again.
-    pub(super) async fn next(&mut self) -> Result<Frame, FrameError> {
+    /// What happens next; meanwhile queued output is written. Safe to drop and call again.
+    pub(super) async fn next(&mut self) -> Result<Event, FrameError> {
         loop {
             if let Some(frame) = self.take_frame()? {
-                return Ok(frame);
+                return Ok(Event::Frame(frame));
+            }
+            if self.held_back && self.queued_bytes <= CONGESTED_BYTES {
+                self.held_back = false;
+                return Ok(Event::Room);
             }
             let interest = if self.output.is_empty() { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
             let ready = self.stream.ready(interest).await.map_err(FrameError::Io)?;
             if ready.is_writable() {
-                self.flush()?;
+                self.flush();
             }
             if ready.is_readable() {
                 self.fill()?;
+            }
+        }
+    }
+
+    /// The next frame, for those who send little.
+    pub(super) async fn next_frame(&mut self) -> Result<Frame, FrameError> {
+        loop {
+            if let Event::Frame(frame) = self.next().await? {
+                return Ok(frame);
             }
         }
     }
@@ -70,22 +111,25 @@ impl Connection {
     pub(super) fn silent(&self) -> bool {
         let mut byte = [0_u8; 1];
         let peeked = recv(self.stream.as_fd(), &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
-        self.input.is_empty() && matches!(peeked, Err(rustix::io::Errno::AGAIN))
+        self.taken == self.input.len() && matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
 
     fn take_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        let Some(head) = self.input.first_chunk::<{ 4 + HEAD_BYTES }>() else { return Ok(None) };
+        let rest = &self.input[self.taken..];
+        let Some(head) = rest.first_chunk::<{ 4 + HEAD_BYTES }>() else { return Ok(None) };
         let (kind, run, bytes) = protocol::parse_head(*head)?;
-        let end = 4 + HEAD_BYTES + bytes;
-        if self.input.len() < end {
-            return Ok(None);
-        }
-        let body = self.input[4 + HEAD_BYTES..end].to_vec();
-        self.input.drain(..end);
+        let Some(body) = rest.get(4 + HEAD_BYTES..4 + HEAD_BYTES + bytes) else { return Ok(None) };
+        let body = body.to_vec();
+        self.taken += 4 + HEAD_BYTES + bytes;
         Ok(Some(Frame { kind, run, body }))
     }
 
     fn fill(&mut self) -> Result<(), FrameError> {
+        self.input.drain(..std::mem::take(&mut self.taken));
+        if self.input.is_empty() {
+            // A large frame must not hold its memory for the life of the worker.
+            self.input.shrink_to(2 * READ_BYTES);
+        }
         let start = self.input.len();
         self.input.resize(start + READ_BYTES, 0);
         let read = self.stream.try_read(&mut self.input[start..]);
@@ -99,7 +143,7 @@ impl Connection {
         }
     }
 
-    fn flush(&mut self) -> Result<(), FrameError> {
+    fn flush(&mut self) {
         while let Some(first) = self.output.front() {
             match self.stream.try_write(&first[self.written..]) {
                 Ok(bytes) => {
@@ -110,10 +154,13 @@ impl Connection {
                         self.written = 0;
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) => return Err(FrameError::Io(error)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(_) => {
+                    self.deaf = true;
+                    self.output.clear();
+                    self.queued_bytes = 0;
+                }
             }
         }
-        Ok(())
     }
 }

@@ -143,7 +143,7 @@ impl Pool {
         *self.lock().returning.entry(tenant.clone()).or_default() += 1;
         let pool = self.clone();
         tokio::spawn(async move {
-            let ready = timeout(ARM_MAX, worker.connection.next()).await;
+            let ready = timeout(ARM_MAX, worker.connection.next_frame()).await;
             pool.lock().no_longer_returning(&tenant);
             match ready {
                 Ok(Ok(frame)) if frame.kind == Kind::Ready => pool.offer(worker),
@@ -233,9 +233,9 @@ impl Pool {
         let socket = process.socket.take().expect("a fresh process has its socket");
         let mut connection = Connection::new(socket).map_err(|source| SandboxError::WorkerStart { source })?;
         let setup = serde_json::to_vec(&self.0.config.setup).expect("numbers and booleans only");
-        connection.send(Kind::Setup, 0, &[&setup]).map_err(|error| failed(error.to_string()))?;
+        connection.send(Kind::Setup, 0, &[&setup]);
         let armed = async {
-            let frame = connection.next().await.map_err(|error| failed(format!("while arming: {error}")))?;
+            let frame = connection.next_frame().await.map_err(|error| failed(format!("while arming: {error}")))?;
             let armed = match frame.kind {
                 Kind::Armed => serde_json::from_slice::<Armed>(&frame.body).map_err(|error| failed(error.to_string()))?,
                 kind => return Err(failed(format!("`{kind:?}` instead of `Armed`"))),
@@ -243,7 +243,7 @@ impl Pool {
             if armed.version != protocol::VERSION {
                 return Err(failed(format!("it speaks frames of version {}, not {}", armed.version, protocol::VERSION)));
             }
-            match connection.next().await {
+            match connection.next_frame().await {
                 Ok(frame) if frame.kind == Kind::Ready => Ok(armed),
                 other => Err(failed(format!("not ready: {other:?}"))),
             }

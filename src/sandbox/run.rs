@@ -4,6 +4,7 @@
 //! worker does or leaves undone, a run is over at most [`STOP_GRACE`] after a limit.
 
 use std::{
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     CallFailure, Outcome, Run, RunReport, Sandbox, ToolCall, ToolHost,
     clock::{Doing, Stopwatch, WallClock},
+    connection::Event,
     pool::Worker,
     protocol::{self, CALLS_IN_FLIGHT_MAX, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup, StopReason},
     schedule::{Permit, Place},
@@ -31,6 +33,11 @@ const STOP_GRACE: Duration = Duration::from_millis(100);
 /// helper threads count here and not there.
 const CPU_CHECK_EVERY: Duration = Duration::from_millis(50);
 const CPU_SLACK: Duration = Duration::from_millis(200);
+/// How often a worker that says it waits is looked at, and how much CPU time it may use all the same.
+const PARKED_CHECK_EVERY: Duration = Duration::from_secs(1);
+const PARKED_CPU_MAX: Duration = Duration::from_millis(200);
+/// Answers of one run that wait in the broker, in bytes; above it no further answer is taken from the host.
+const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// A guest that has run so long without waiting goes to the background: its permit goes to the next guest, and its process gets
 /// the lowest priority. So a program that computes, or loops, never keeps short ones from running.
 const FOREGROUND_MAX: Duration = Duration::from_millis(100);
@@ -86,8 +93,12 @@ struct Drive<'a> {
     /// The permit is on its way.
     resuming: Fuse<BoxFuture<'static, Permit>>,
     calls: FuturesUnordered<BoxFuture<'static, Answer>>,
-    /// Answers that wait for the permit.
-    held: Vec<Answer>,
+    /// Answers that wait for the permit, or for the worker to take its input, and their bytes.
+    held: VecDeque<Answer>,
+    held_bytes: usize,
+    /// Whether the worker has said that the isolate for this run is ready; at most once.
+    ready: bool,
+    cpu_at_park: Duration,
     calls_seen: u32,
     answers_sent: u32,
     stopwatch: Stopwatch,
@@ -114,8 +125,7 @@ impl<'a> Drive<'a> {
     ) -> Self {
         worker.runs += 1;
         let head = RunHead { cpu_ms_max: run.cpu_ms_max, wall_ms_max: run.wall_ms_max };
-        // A failure shows at the first read.
-        let sent = worker.connection.send(Kind::Run, worker.runs, &[&protocol::join_head(&head), run.code.as_bytes()]);
+        worker.connection.send(Kind::Run, worker.runs, &[&protocol::join_head(&head), run.code.as_bytes()]);
         Self {
             run: worker.runs,
             cpu_before: worker.process.cpu().unwrap_or_default(),
@@ -128,7 +138,10 @@ impl<'a> Drive<'a> {
             running_since: Instant::now(),
             resuming: Fuse::terminated(),
             calls: FuturesUnordered::new(),
-            held: Vec::new(),
+            held: VecDeque::new(),
+            held_bytes: 0,
+            ready: false,
+            cpu_at_park: Duration::ZERO,
             calls_seen: 0,
             answers_sent: 0,
             stopwatch: Stopwatch::start(),
@@ -138,7 +151,7 @@ impl<'a> Drive<'a> {
             log_bytes: 0,
             done: None,
             stopping: None,
-            kill: sent.is_err(),
+            kill: false,
         }
     }
 
@@ -150,11 +163,12 @@ impl<'a> Drive<'a> {
             let alarm = self.alarm(wall_max);
             // Not biased: a flood of frames must not keep the clock from being looked at.
             let turn = tokio::select! {
-                frame = self.worker.connection.next() => match frame {
-                    Ok(frame) => self.take(frame),
+                event = self.worker.connection.next() => match event {
+                    Ok(Event::Frame(frame)) => self.take(frame),
+                    Ok(Event::Room) => self.deliver_or_resume(),
                     Err(error) => self.lost(format!("the worker is gone: {error}")),
                 },
-                Some(answer) = self.calls.next(), if !self.calls.is_empty() && !self.worker.connection.congested() => self.answer(answer),
+                Some(answer) = self.calls.next(), if !self.calls.is_empty() && self.held_bytes <= HELD_BYTES_MAX => self.answer(answer),
                 permit = &mut self.resuming => self.resumed(permit),
                 () = stop.cancelled(), if self.stopping.is_none() => self.stop(StopReason::Cancel),
                 Ok(()) = self.holds.changed() => Turn::On,
@@ -182,8 +196,7 @@ impl<'a> Drive<'a> {
         }
         let far = Instant::now() + Duration::from_secs(3600);
         let wall = self.stopwatch.deadline(wall_max).unwrap_or(far);
-        let cpu = if self.parked { far } else { Instant::now() + CPU_CHECK_EVERY };
-        wall.min(cpu)
+        wall.min(Instant::now() + if self.parked { PARKED_CHECK_EVERY } else { CPU_CHECK_EVERY })
     }
 
     fn ring(&mut self, wall_max: Duration, cpu_max: Duration) -> Turn {
@@ -203,6 +216,9 @@ impl<'a> Drive<'a> {
             self.kill = true;
             return Turn::End(Outcome::CpuLimit);
         }
+        if self.parked && cpu > self.cpu_at_park + PARKED_CPU_MAX {
+            return self.violation("it computes while it says that it waits");
+        }
         if self.permit.is_some() && self.running_since.elapsed() >= FOREGROUND_MAX {
             self.permit = None;
             self.worker.demote();
@@ -212,18 +228,14 @@ impl<'a> Drive<'a> {
 
     fn stop(&mut self, reason: StopReason) -> Turn {
         self.stopping = Some((reason, Instant::now() + STOP_GRACE));
-        match self.worker.connection.send(Kind::Stop, self.run, &[&[reason as u8]]) {
-            Ok(()) => Turn::On,
-            Err(_) => {
-                self.kill = true;
-                Turn::End(stopped(reason))
-            }
-        }
+        self.worker.connection.send(Kind::Stop, self.run, &[&[reason as u8]]);
+        Turn::On
     }
 
     fn take(&mut self, frame: Frame) -> Turn {
         // The isolate for this run may have become ready only after the run was sent.
-        if frame.kind == Kind::Ready {
+        if frame.kind == Kind::Ready && !self.ready {
+            self.ready = true;
             return Turn::On;
         }
         if frame.kind == Kind::Gasp && frame.body.len() == 1 {
@@ -260,32 +272,47 @@ impl<'a> Drive<'a> {
         Turn::On
     }
 
-    fn answer(&mut self, answer: Answer) -> Turn {
-        self.held.push(answer);
+    fn answer(&mut self, (call, answer): Answer) -> Turn {
+        // An answer that no frame can carry is a failure of its call, not of the run.
+        let answer = answer.and_then(|value| match value.get().len() {
+            bytes if bytes <= ANSWER_BYTES_MAX => Ok(value),
+            bytes => Err(too_large(bytes)),
+        });
+        self.held_bytes += answer.as_ref().map_or(0, |value| value.get().len());
+        self.held.push_back((call, answer));
         self.deliver_or_resume()
     }
 
     fn deliver_or_resume(&mut self) -> Turn {
         if self.parked {
             use futures::future::FusedFuture;
-            if self.resuming.is_terminated() {
-                let schedule = self.sandbox.schedule.clone();
-                self.resuming = async move { schedule.resume().await }.boxed().fuse();
+            if self.resuming.is_terminated() && !self.held.is_empty() {
+                self.ask_to_resume();
             }
             return Turn::On;
         }
-        for (call, answer) in std::mem::take(&mut self.held) {
+        while !self.worker.connection.congested()
+            && let Some((call, answer)) = self.held.pop_front()
+        {
             self.answers_sent += 1;
-            let (ok, json) = match &answer {
-                Ok(value) => (1, value.get().to_owned()),
-                Err(failure) => (0, serde_json::to_string(failure).expect("a failure holds only JSON")),
-            };
-            if let Err(error) = self.worker.connection.send(Kind::Answer, self.run, &[&call.to_le_bytes(), &[ok], json.as_bytes()])
-            {
-                return self.lost(format!("the worker is gone: {error}"));
+            let call = call.to_le_bytes();
+            match &answer {
+                Ok(value) => {
+                    self.held_bytes -= value.get().len();
+                    self.worker.connection.send(Kind::Answer, self.run, &[&call, &[1], value.get().as_bytes()]);
+                }
+                Err(failure) => {
+                    let json = serde_json::to_vec(failure).expect("a failure holds only JSON");
+                    self.worker.connection.send(Kind::Answer, self.run, &[&call, &[0], &json]);
+                }
             }
         }
         Turn::On
+    }
+
+    fn ask_to_resume(&mut self) {
+        let schedule = self.sandbox.schedule.clone();
+        self.resuming = async move { schedule.resume().await }.boxed().fuse();
     }
 
     fn resumed(&mut self, permit: Permit) -> Turn {
@@ -293,10 +320,7 @@ impl<'a> Drive<'a> {
         self.parked = false;
         self.running_since = Instant::now();
         if self.held.is_empty() {
-            return match self.worker.connection.send(Kind::Go, self.run, &[]) {
-                Ok(()) => Turn::On,
-                Err(error) => self.lost(format!("the worker is gone: {error}")),
-            };
+            self.worker.connection.send(Kind::Go, self.run, &[]);
         }
         self.deliver_or_resume()
     }
@@ -307,6 +331,7 @@ impl<'a> Drive<'a> {
             taken if taken == self.answers_sent => {
                 self.parked = true;
                 self.permit = None;
+                self.cpu_at_park = self.worker.process.cpu().unwrap_or_default().saturating_sub(self.cpu_before);
             }
             taken if taken > self.answers_sent => return self.violation("more answers taken than were sent"),
             // Answers are on their way: it goes on by itself.
@@ -316,11 +341,12 @@ impl<'a> Drive<'a> {
     }
 
     fn wake(&mut self) -> Turn {
-        match self.parked {
-            // An answer, which is a permission too, crossed it.
-            false => Turn::On,
-            true => self.deliver_or_resume(),
+        use futures::future::FusedFuture;
+        // Where it is not parked, an answer, which is a permission too, crossed it.
+        if self.parked && self.resuming.is_terminated() {
+            self.ask_to_resume();
         }
+        Turn::On
     }
 
     fn log(&mut self, body: &[u8]) -> Turn {
@@ -408,6 +434,20 @@ impl<'a> Drive<'a> {
             report.warnings = done.warnings.into_iter().take(WARNINGS_MAX).map(|text| cut(text, MESSAGE_BYTES_MAX)).collect();
         }
         (Some(self.worker).filter(|_| !self.kill), report)
+    }
+}
+
+/// Bytes of JSON that an `Answer` frame carries beside the call's number and its outcome.
+const ANSWER_BYTES_MAX: usize = 9 * 1024 * 1024 - 5;
+
+fn too_large(bytes: usize) -> CallFailure {
+    CallFailure {
+        name: "ToolCallError".into(),
+        message: format!("the answer has {bytes} bytes as JSON, allowed are {ANSWER_BYTES_MAX}: ask for less at once"),
+        properties: crate::model::JsonObject::from_iter([
+            ("code".into(), "answer_too_large".into()),
+            ("retryable".into(), false.into()),
+        ]),
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! Two bounds: guests that *run* (hold a permit) and guests that *exist* (hold a place, which becomes a worker). A guest that waits
 //! for a tool gives its permit back and keeps its place; when it can go on it is served before any new guest, so running
-//! programs finish before others begin. New guests wait per tenant and are served in turn; no tenant holds more than three
-//! quarters of the places, so that guests which never end leave room for the others.
+//! programs finish before others begin. New guests wait per tenant and are served in turn; while there is
+//! more than one tenant, none gets more than three quarters of the places, so that guests which never end leave room.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -65,6 +65,9 @@ impl Schedule {
     pub(super) async fn admit(&self, tenant: &str) -> Result<(Place, Permit), Full> {
         let turn = {
             let mut state = self.lock();
+            if state.queued >= state.queue_max {
+                state.forget_the_gone();
+            }
             if state.queued >= state.queue_max {
                 return Err(Full { queue_max: state.queue_max });
             }
@@ -147,7 +150,8 @@ impl Schedule {
 impl State {
     /// The next tenant in turn that may hold another place, and the one of it who waited longest.
     fn next_in_turn(&mut self) -> Option<(String, oneshot::Sender<(Place, Permit)>)> {
-        let may = |tenant: &String| self.held.get(tenant).is_none_or(|held| *held < self.share_max);
+        let alone = self.queues.len() == 1 && self.held.keys().all(|tenant| self.queues.contains_key(tenant));
+        let may = |tenant: &String| alone || self.held.get(tenant).is_none_or(|held| *held < self.share_max);
         let tenant = self.turns.remove(self.turns.iter().position(may)?)?;
         let queue = self.queues.get_mut(&tenant).expect("a tenant with a turn has a queue");
         let grant = queue.pop_front().expect("a tenant with a turn waits");
@@ -158,6 +162,16 @@ impl State {
             self.turns.push_back(tenant.clone());
         }
         Some((tenant, grant))
+    }
+
+    /// Takes those out of the queues who do not wait any more.
+    fn forget_the_gone(&mut self) {
+        self.queues.retain(|_, queue| {
+            queue.retain(|grant| !grant.is_closed());
+            !queue.is_empty()
+        });
+        self.turns.retain(|tenant| self.queues.contains_key(tenant));
+        self.queued = self.queues.values().map(VecDeque::len).sum();
     }
 
     fn take_place(&mut self, tenant: &str) {

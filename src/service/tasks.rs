@@ -218,8 +218,8 @@ fn whole(ended: Ended) -> Result<TaskAnswer, ServiceError> {
             Ok(TaskAnswer { task: (*task).clone(), result, page: None })
         }
         Ended::Unrecorded(error) => {
-            let message = "the task ended, but its end could not be recorded";
-            Err(ServiceError::new(Kind::Unavailable, "store_failed", message).caused_by(error.to_string()))
+            let message = "the task could not be recorded; the server's log says why";
+            Err(ServiceError::new(Kind::Unavailable, "store_failed", message).caused_by(error))
         }
     }
 }

@@ -15,7 +15,7 @@ use std::{
 
 use dashmap::DashMap;
 use futures::FutureExt;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -26,8 +26,18 @@ use crate::{
     catalog::Catalog,
     model::{EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
     sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
-    store::{Created, NewTask, Store, StoreError, TaskChange, TaskEnd},
+    store::{Created, NewTask, Store, StoreError, TaskChange, TaskEnd, Written},
 };
+
+/// How long the end of tasks that were told to stop may take.
+const STOP_MAX: Duration = Duration::from_secs(5);
+/// How often the writing of an end is tried again, and the pauses between: about half a minute in all.
+const END_RETRIES_MAX: u32 = 12;
+const END_RETRY_FIRST: Duration = Duration::from_millis(50);
+const END_RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Told once what became of a task's creation.
+type Creation = oneshot::Sender<Result<Created, StoreError>>;
 
 /// Bounds of the engine.
 #[derive(Debug, Clone)]
@@ -70,8 +80,8 @@ pub struct Live {
 pub enum Ended {
     /// The record and the result are durable.
     Recorded(Arc<Task>, Option<Arc<RawJson>>),
-    /// The store failed; the next start of the server will end the task as failed.
-    Unrecorded(Arc<StoreError>),
+    /// The store failed, and why; the next start of the server will end the task as failed, if it knows it at all.
+    Unrecorded(String),
 }
 
 /// Why a task was not taken.
@@ -134,27 +144,19 @@ impl TaskEngine {
         let written = inner.store.create_task(new.clone());
         let live = Arc::new(Live::new(&new));
         inner.live.insert(new.task_id, live.clone());
-        if new.idempotency_key.is_some() {
-            // Before it runs: another task may own the key.
-            match written.await {
-                Ok(Created::New) => self.spawn(sandbox, new, live.clone()),
-                Ok(Created::Existing(earlier)) => {
-                    inner.live.remove(&new.task_id);
-                    return Ok(self.live(earlier).map_or(Submitted::Earlier(earlier), Submitted::Live));
-                }
-                Err(error) => {
-                    inner.live.remove(&new.task_id);
-                    return Err(SubmitError::Store(error));
-                }
-            }
-        } else {
-            // Writes keep their order, so the creation is durable before anything that follows it.
-            self.spawn(sandbox, new, live.clone());
-            if durable {
-                written.await.map_err(SubmitError::Store)?;
-            }
+        let waits = durable || new.idempotency_key.is_some();
+        let (tell, told) = oneshot::channel();
+        // From here on it goes its way, whether the caller waits or not.
+        self.spawn(sandbox, new, live.clone(), written, tell);
+        if !waits {
+            return Ok(Submitted::Live(live));
         }
-        Ok(Submitted::Live(live))
+        match told.await {
+            Ok(Ok(Created::New)) => Ok(Submitted::Live(live)),
+            Ok(Ok(Created::Existing(earlier))) => Ok(self.live(earlier).map_or(Submitted::Earlier(earlier), Submitted::Live)),
+            Ok(Err(error)) => Err(SubmitError::Store(error)),
+            Err(_) => Err(SubmitError::Stopping),
+        }
     }
 
     /// The task, if it has not ended here. Whose it is, is not looked at.
@@ -179,7 +181,9 @@ impl TaskEngine {
         if tokio::time::timeout_at(give_up.into(), ended(self.all_live())).await.is_err() {
             let live = self.all_live();
             live.iter().for_each(|live| live.stop(StopCause::ServerStops));
-            ended(live).await;
+            if tokio::time::timeout(STOP_MAX, ended(live)).await.is_err() {
+                tracing::error!("not every task could be ended in order; the next start records those as failed");
+            }
         }
         for sandbox in self.0.runtimes.values() {
             sandbox.close();
@@ -190,20 +194,73 @@ impl TaskEngine {
         self.0.live.iter().map(|entry| entry.value().clone()).collect()
     }
 
-    fn spawn(&self, sandbox: Sandbox, new: NewTask, live: Arc<Live>) {
+    fn spawn(&self, sandbox: Sandbox, new: NewTask, live: Arc<Live>, written: Written<Created>, tell: Creation) {
         let engine = self.clone();
         tokio::spawn(async move {
-            let task_id = new.task_id;
-            let made = AssertUnwindSafe(engine.perform(&sandbox, &new, &live)).catch_unwind().await;
-            let (end, report) = made.unwrap_or_else(|_| {
-                let message = "the server failed while this task ran; its log says more".into();
-                let error = TaskError { name: "InternalError".into(), message, code: "internal".into(), ..TaskError::default() };
-                (End::with_error(TaskStatus::Failed, error), Ran::never())
-            });
-            let ended = engine.record_end(&new, end, report).await;
-            engine.0.live.remove(&task_id);
-            live.publish(ended);
+            let ended = engine.live_through(&sandbox, &new, &live, written, tell).await;
+            engine.0.live.remove(&new.task_id);
+            if let Some(ended) = ended {
+                live.publish(ended);
+            }
         });
+    }
+
+    /// The whole life of a task; nothing where its key named another. Tells what became of its creation.
+    async fn live_through(
+        &self,
+        sandbox: &Sandbox,
+        new: &NewTask,
+        live: &Arc<Live>,
+        mut written: Written<Created>,
+        tell: Creation,
+    ) -> Option<Ended> {
+        // Whoever asked may not wait to be told.
+        let tell = |created: Result<Created, StoreError>| drop(tell.send(created));
+        if new.idempotency_key.is_some() {
+            // Before it runs: another task may own the key.
+            match written.await {
+                Ok(Created::New) => tell(Ok(Created::New)),
+                other => {
+                    tell(other);
+                    return None;
+                }
+            }
+            let (end, ran) = self.perform_guarded(sandbox, new, live).await;
+            return Some(self.record_end(new, end, ran).await);
+        }
+        // Writes keep their order, so whatever is recorded of the run is durable after the creation.
+        let perform = self.perform_guarded(sandbox, new, live);
+        tokio::pin!(perform);
+        let (end, ran) = tokio::select! {
+            made = &mut perform => {
+                let recorded = self.record_end(new, made.0, made.1);
+                let (created, ended) = tokio::join!(written, recorded);
+                tell(created);
+                return Some(ended);
+            }
+            created = &mut written => match created {
+                Ok(created) => {
+                    tell(Ok(created));
+                    perform.await
+                }
+                // The run is dropped, and its worker with it: what is not recorded does not happen.
+                Err(error) => {
+                    let ended = Ended::Unrecorded(error.to_string());
+                    tell(Err(error));
+                    return Some(ended);
+                }
+            },
+        };
+        Some(self.record_end(new, end, ran).await)
+    }
+
+    /// A panic of ours ends the task and not the server.
+    async fn perform_guarded(&self, sandbox: &Sandbox, new: &NewTask, live: &Arc<Live>) -> (End, Ran) {
+        AssertUnwindSafe(self.perform(sandbox, new, live)).catch_unwind().await.unwrap_or_else(|_| {
+            let message = "the server failed while this task ran; its log says more".into();
+            let error = TaskError { name: "InternalError".into(), message, code: "internal".into(), ..TaskError::default() };
+            (End::with_error(TaskStatus::Failed, error), Ran::never())
+        })
     }
 
     /// From the queue to the end of the run.
@@ -272,7 +329,7 @@ impl TaskEngine {
             warnings: ran.warnings,
             usage: ran.usage,
         };
-        let written = self.0.store.change_task(TaskChange {
+        let change = TaskChange {
             task_id: new.task_id,
             status: Some(end.status),
             started_at: ran.started_at,
@@ -286,14 +343,29 @@ impl TaskEngine {
                 usage: task.usage,
             }),
             events: vec![event(end.status.event(), data)],
-        });
-        match written.await {
+        };
+        match self.insist(change).await {
             Ok(()) => Ended::Recorded(Arc::new(task), end.result.map(Arc::new)),
             Err(error) => {
                 tracing::error!(task = %new.task_id, %error, "the end of {} could not be recorded", new.task_id);
-                Ended::Unrecorded(Arc::new(error))
+                Ended::Unrecorded(error.to_string())
             }
         }
+    }
+
+    /// Writes an end, again and again where the store is busy or full for a moment: a task must not be taken for running when it is
+    /// not.
+    async fn insist(&self, change: TaskChange) -> Result<(), StoreError> {
+        let mut pause = END_RETRY_FIRST;
+        for _ in 0..END_RETRIES_MAX {
+            match self.0.store.change_task(change.clone()).await {
+                Err(StoreError::Busy(_) | StoreError::Full | StoreError::Database(_)) => {}
+                done => return done,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(END_RETRY_MAX);
+        }
+        self.0.store.change_task(change).await
     }
 }
 

@@ -18,13 +18,16 @@ use crate::{
     catalog::{Catalog, FindError, NotFound, ResolveError, Tool, UpstreamError, View, Visibility},
     model::{EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId},
     sandbox::{CallFailure, ToolCall, ToolHost},
-    store::{NewTask, Store, TaskChange},
+    store::{NewTask, Store, StoreError, TaskChange},
 };
 
 /// What a guest may see of each tool. There is no policy yet, so everything.
 const VIEW: View<'static> = &|_| Visibility::Auto;
-/// Keys of a call's arguments that its event names.
+/// Keys of a call's arguments that its event names, and the bytes of each, and of a path.
 const KEYS_MAX: usize = 32;
+const NAME_BYTES_MAX: usize = 128;
+/// Bytes of a failure's message in its event.
+const MESSAGE_BYTES_MAX: usize = 1024;
 
 /// Answers the calls of one run.
 pub struct Host(Arc<Inner>);
@@ -68,26 +71,36 @@ impl Inner {
         let asked = event(EventKind::CallRequested, describe(&call));
         if let Some(found) = self.catalog.find(&call.path, call.args.get(), VIEW).await {
             let found = found.map_err(|error| not_found(&call.path, error));
-            self.note(vec![asked, ended(call.seq, &found)]);
-            return found;
+            return self.noted(vec![asked, ended(call.seq, &found)], &call.path, found).await;
         }
         let (tool, args) = match self.admit(&call).await {
             Ok(admitted) => admitted,
-            Err(failure) => {
-                self.note(vec![asked, failed(call.seq, &failure)]);
-                return Err(failure);
-            }
+            Err(failure) => return self.noted(vec![asked, failed(call.seq, &failure)], &call.path, Err(failure)).await,
         };
         let started = event(EventKind::CallStarted, json!({ "seq": call.seq, "tool": tool.path, "upstream": &*tool.upstream }));
-        if let Err(error) = self.store.change_task(self.change(vec![asked, started])).await {
-            tracing::error!(task = %self.task_id, %error, "a call could not be recorded and is not made");
-            return Err(failure("ToolCallError", "not_recorded", &tool.path, "the call could not be recorded, so it was not made"));
-        }
+        // From the moment it may be recorded as started, its end is recorded too.
         let mut unfinished = Unfinished { host: self, seq: Some(call.seq) };
+        if let Err(error) = self.store.change_task(self.change(vec![asked, started])).await {
+            unfinished.seq = None;
+            return Err(self.unrecorded(&tool.path, &error));
+        }
         let answer = self.catalog.call(&tool, args).await.map_err(|error| upstream_failure(&error));
         unfinished.seq = None;
         self.note(vec![ended(call.seq, &answer)]);
         answer
+    }
+
+    /// The answer, once its events are durable: a guest is answered no faster than its calls are recorded.
+    async fn noted(&self, events: Vec<NewEvent>, tool: &str, answer: Result<RawJson, CallFailure>) -> Result<RawJson, CallFailure> {
+        match self.store.change_task(self.change(events)).await {
+            Ok(()) => answer,
+            Err(error) => Err(self.unrecorded(tool, &error)),
+        }
+    }
+
+    fn unrecorded(&self, tool: &str, error: &StoreError) -> CallFailure {
+        tracing::error!(task = %self.task_id, %error, "a call could not be recorded and is not made");
+        failure("ToolCallError", "not_recorded", cut(tool), "the call could not be recorded, so it was not made")
     }
 
     /// The tool and its checked arguments, once everything that can be known before the call allows it.
@@ -126,8 +139,13 @@ impl Drop for Unfinished<'_> {
 /// A call as its event tells it: the keys of its arguments and their digest, never the values.
 fn describe(call: &ToolCall) -> Value {
     let args: Value = serde_json::from_str(call.args.get()).unwrap_or_default();
-    let keys: Vec<&String> = args.as_object().into_iter().flat_map(JsonObject::keys).take(KEYS_MAX).collect();
-    json!({ "seq": call.seq, "tool": call.path, "argumentKeys": keys, "argumentBytes": call.args.get().len(), "digest": digest(&args) })
+    let keys: Vec<&str> = args.as_object().into_iter().flat_map(JsonObject::keys).take(KEYS_MAX).map(|key| cut(key)).collect();
+    json!({ "seq": call.seq, "tool": cut(&call.path), "argumentKeys": keys, "argumentBytes": call.args.get().len(), "digest": digest(&args) })
+}
+
+/// The head of a name that a guest chose.
+fn cut(name: &str) -> &str {
+    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
 }
 
 /// SHA-256 over the canonical form of RFC 8785, so that the same arguments have the same digest however they were written.
@@ -146,7 +164,8 @@ fn ended(seq: u32, answer: &Result<RawJson, CallFailure>) -> NewEvent {
 
 fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
     let code = failure.properties.get("code").cloned().unwrap_or_default();
-    event(EventKind::CallFailed, json!({ "seq": seq, "name": failure.name, "code": code, "message": failure.message }))
+    let message = &failure.message[..failure.message.floor_char_boundary(MESSAGE_BYTES_MAX)];
+    event(EventKind::CallFailed, json!({ "seq": seq, "name": failure.name, "code": code, "message": message }))
 }
 
 fn failure(name: &str, code: &str, tool: &str, message: &str) -> CallFailure {

@@ -14,17 +14,27 @@ struct Hostile {
     name: &'static str,
     code: &'static str,
     timeout_ms: u64,
+    /// When its limit is reached at the latest, in milliseconds, where that is not `timeout_ms`.
+    limit_ms: Option<u64>,
     statuses: &'static [&'static str],
     /// One of these must stand in the message.
     message: &'static [&'static str],
 }
 
 const HOSTILE: &[Hostile] = &[
-    Hostile { name: "loop", code: "while (true) {}", timeout_ms: 600, statuses: &["timed_out"], message: &["time limit 600 ms"] },
+    Hostile {
+        name: "loop",
+        code: "while (true) {}",
+        timeout_ms: 600,
+        limit_ms: None,
+        statuses: &["timed_out"],
+        message: &["time limit 600 ms"],
+    },
     Hostile {
         name: "microtask loop",
         code: "for (;;) await null",
         timeout_ms: 600,
+        limit_ms: None,
         statuses: &["timed_out"],
         message: &["time limit 600 ms"],
     },
@@ -32,6 +42,7 @@ const HOSTILE: &[Hostile] = &[
         name: "heap bomb",
         code: "const a = []; for (;;) a.push(new Array(1000).fill(Math.random()))",
         timeout_ms: 20_000,
+        limit_ms: Some(4000),
         statuses: &["failed"],
         message: &["memory limit 64 MB"],
     },
@@ -39,6 +50,7 @@ const HOSTILE: &[Hostile] = &[
         name: "string bomb",
         code: "let s = 'x'; const a = []; for (;;) { s += s + Math.random(); a.push(s.split('')) }",
         timeout_ms: 20_000,
+        limit_ms: Some(4000),
         statuses: &["failed"],
         message: &["memory limit 64 MB", "Invalid string length"],
     },
@@ -46,6 +58,7 @@ const HOSTILE: &[Hostile] = &[
         name: "array buffer bomb",
         code: "const a = []; for (;;) a.push(new Uint8Array(8 << 20).fill(1))",
         timeout_ms: 20_000,
+        limit_ms: Some(4000),
         statuses: &["failed"],
         message: &["64 MB"],
     },
@@ -53,6 +66,7 @@ const HOSTILE: &[Hostile] = &[
         name: "a million pending promises",
         code: "const a = []; for (let i = 0; i < 1e6; i++) a.push(new Promise(() => {})); await Promise.all(a)",
         timeout_ms: 20_000,
+        limit_ms: Some(4000),
         statuses: &["failed"],
         message: &["never settle", "memory limit 64 MB"],
     },
@@ -60,6 +74,7 @@ const HOSTILE: &[Hostile] = &[
         name: "deep recursion",
         code: "const f = (n) => f(n + 1) + 1; return f(0)",
         timeout_ms: 20_000,
+        limit_ms: Some(500),
         statuses: &["failed"],
         message: &["Maximum call stack size exceeded"],
     },
@@ -67,6 +82,7 @@ const HOSTILE: &[Hostile] = &[
         name: "catastrophic regexp",
         code: "return /^(a+)+$/.test('a'.repeat(40) + 'b')",
         timeout_ms: 600,
+        limit_ms: None,
         statuses: &["timed_out"],
         message: &["time limit 600 ms"],
     },
@@ -74,6 +90,7 @@ const HOSTILE: &[Hostile] = &[
         name: "64 MB JSON.parse",
         code: "return JSON.parse('[' + '1,'.repeat(32 << 20) + '1]').length",
         timeout_ms: 20_000,
+        limit_ms: Some(4000),
         statuses: &["failed"],
         message: &["memory limit 64 MB"],
     },
@@ -81,6 +98,7 @@ const HOSTILE: &[Hostile] = &[
         name: "100 MB of console output",
         code: "const line = 'x'.repeat(1 << 20); for (let i = 0; i < 100; i++) console.log(line); return 'done'",
         timeout_ms: 20_000,
+        limit_ms: Some(4000),
         statuses: &["completed"],
         message: &[],
     },
@@ -88,6 +106,7 @@ const HOSTILE: &[Hostile] = &[
         name: "a result of 1 GB",
         code: "const s = 'x'.repeat(1 << 20); return Array.from({ length: 1024 }, () => s)",
         timeout_ms: 20_000,
+        limit_ms: Some(4000),
         statuses: &["failed"],
         message: &["result limit 64 M", "memory limit 64 MB"],
     },
@@ -95,6 +114,7 @@ const HOSTILE: &[Hostile] = &[
         name: "a promise that never settles",
         code: "await new Promise(() => {})",
         timeout_ms: 20_000,
+        limit_ms: Some(300),
         statuses: &["failed"],
         message: &["never settle"],
     },
@@ -132,18 +152,18 @@ async fn a_hostile_program_ends_at_its_limit_and_harms_no_neighbour() {
             over.set(true);
             (answer, began.elapsed())
         };
-        let ((answer, took), (times, broken)) = tokio::join!(hostile, neighbour(&server, |done| !over.get() || done < 20));
+        let ((answer, took), (times, broken)) = tokio::join!(hostile, neighbour(&server, |done| !over.get() || done < 40));
         let Hostile { name, statuses, message, .. } = case;
         let status = answer["status"].as_str().unwrap_or_default();
         assert!(statuses.contains(&status), "{name}: {answer}");
         let said = answer["error"]["message"].as_str().unwrap_or_default();
         assert!(message.is_empty() || message.iter().any(|part| said.contains(part)), "{name}: {answer}");
-        let deadline = Duration::from_millis(case.timeout_ms) + ANSWER_AFTER_LIMIT;
+        let deadline = Duration::from_millis(case.limit_ms.unwrap_or(case.timeout_ms)) + ANSWER_AFTER_LIMIT;
         assert!(took < deadline, "{name} took {took:?}");
         assert_eq!(broken, 0, "{name} broke a neighbour's task");
         let busy = median(times);
         eprintln!("{name}: {status} after {took:?}; neighbour's median {busy:?}, idle {idle:?}");
-        assert!(busy < idle * 3 + Duration::from_millis(3), "{name}: the neighbour's median rose from {idle:?} to {busy:?}");
+        assert!(busy < idle * 3, "{name}: the neighbour's median rose from {idle:?} to {busy:?}");
     }
 }
 

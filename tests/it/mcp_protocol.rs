@@ -44,7 +44,7 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (port, service) = StandIn::new(hold);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let server = HttpServer { port, mcp: McpOptions::default(), options, owner: OwnerToken::new(OWNER), metrics };
+        let server = HttpServer { port, agents: true, mcp: McpOptions::default(), options, owner: OwnerToken::new(OWNER), metrics };
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, server, shutdown.clone()));
         Self { address, service, shutdown, serving }

@@ -55,15 +55,27 @@ fn a_guest_that_waits_for_a_tool_keeps_its_place_and_frees_its_permit() {
 #[test]
 fn a_tenant_that_never_ends_leaves_places_to_the_others() {
     let schedule = Schedule::new(10, 4, 10);
-    let mut held: Vec<_> = (0..3).map(|_| now(schedule.admit("greedy")).unwrap().unwrap()).collect();
-    let mut fourth = Box::pin(schedule.admit("greedy"));
-    assert!(now(&mut fourth).is_none(), "three of four places are one tenant's share");
-    let other = now(schedule.admit("other"));
-    assert!(other.is_some(), "the last place is another tenant's, although the greedy one came first");
-    drop(other);
-    assert!(now(&mut fourth).is_none());
+    let mut held: Vec<_> = (0..4).map(|_| now(schedule.admit("greedy")).unwrap().unwrap()).collect();
+    let mut fifth = Box::pin(schedule.admit("greedy"));
+    let mut other = Box::pin(schedule.admit("other"));
+    assert!(now(&mut fifth).is_none(), "alone, a tenant may hold every place, and no more");
+    assert!(now(&mut other).is_none());
     held.pop();
-    assert!(now(&mut fourth).is_some());
+    assert!(now(&mut fifth).is_none(), "three of four places are one tenant's share once there is another");
+    assert!(now(&mut other).is_some());
+}
+
+#[test]
+fn guests_that_do_not_wait_any_more_make_room_in_a_full_queue() {
+    let schedule = Schedule::new(1, 10, 2);
+    let running = now(schedule.admit("a")).unwrap().unwrap();
+    let mut gone: Vec<_> = (0..2).map(|_| Box::pin(schedule.admit("a"))).collect();
+    gone.iter_mut().for_each(|waiting| assert!(now(waiting).is_none()));
+    drop(gone);
+    let mut next = Box::pin(schedule.admit("b"));
+    assert!(now(&mut next).is_none(), "it waits and is not refused");
+    drop(running);
+    assert!(now(&mut next).is_some());
 }
 
 #[test]

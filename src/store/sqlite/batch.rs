@@ -68,7 +68,7 @@ impl Change {
                     let logs: usize = end.logs.lines.iter().map(|line| line.text.len() + 64).sum();
                     end.result.as_ref().map_or(0, |result| result.get().len()) + logs
                 });
-                REST + end + change.events.len() * 512
+                REST + end + change.events.len() * 8192
             }
         }
     }

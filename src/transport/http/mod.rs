@@ -70,6 +70,8 @@ impl Default for HttpOptions {
 pub struct HttpServer {
     /// Answers everything that is asked.
     pub port: Arc<dyn Port>,
+    /// Whether agents are answered at `/mcp`. Where nobody asked for a server they are not: whoever can connect is taken for one.
+    pub agents: bool,
     /// What the MCP tools state.
     pub mcp: McpOptions,
     /// How it behaves.
@@ -120,8 +122,8 @@ fn router(server: HttpServer, address: std::net::SocketAddr, stopping: Cancellat
     let pipe = async move |request| pipe::serve(mcp.clone(), stopping.clone(), request).await;
     let health = server.port.clone();
     let metrics = server.metrics;
-    Router::new()
-        .route("/mcp", routing::any(door::mcp).with_state(door))
+    let agents = if server.agents { Router::new().route("/mcp", routing::any(door::mcp).with_state(door)) } else { Router::new() };
+    agents
         .route("/healthz", routing::get(move || async move { axum::Json(health.health().await) }))
         .route("/metrics", routing::get(async move || metrics::render(&metrics)))
         .nest("/v1", rest::routes(server.port, server.owner, body_max, routing::get(pipe)))

@@ -459,9 +459,7 @@ fn hostile_nesting_never_overflows_the_stack() {
         "a?.b",
         "x as A|",
     ] {
-        for size in [SMALL_CODE_BYTES_MAX, size] {
-            let _ = prepare(&piece.repeat(size / piece.len()));
-        }
+        let _ = prepare(&piece.repeat(size / piece.len()));
     }
     let _ = prepare(&"if(a)b;else ".repeat(2000));
 }
@@ -482,21 +480,4 @@ fn a_long_line_is_cut_around_the_place() {
     assert!(frame.chars().count() < 600, "{frame}");
     let marked = frame.lines().next().unwrap().chars().nth(frame.lines().nth(1).unwrap().chars().count() - 1);
     assert_eq!(marked, Some('m'), "{frame}");
-}
-
-#[test]
-fn dbg_speed() {
-    let code = include_str!("../../../../typings/samples/finds-and-calls.ts");
-    let strip = code.replace(
-        "enum Weight {\n  Light = 1,\n  Heavy = 3,\n}",
-        "const Weight = { Light: 1, Heavy: 3 } as const;\ntype Weight = number;",
-    );
-    for (name, code) in [("return 1 + 1", "return 1 + 1"), ("strip", &strip), ("transform", code)] {
-        let p = prepare(code).unwrap();
-        let start = std::time::Instant::now();
-        for _ in 0..300 {
-            prepare(code).unwrap();
-        }
-        println!("{name} map {} {:?}", p.origin.map.is_some(), start.elapsed() / 300);
-    }
 }
