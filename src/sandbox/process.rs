@@ -170,10 +170,12 @@ impl Process {
 }
 
 impl Process {
-    /// Gives all threads it has now the lowest priority.
+    /// Gives all threads it has now the lowest priority, but for the first, which takes the broker's orders.
     pub(super) fn lower_priority(&self) {
         let Ok(threads) = std::fs::read_dir(format!("/proc/{}/task", self.pid())) else { return };
-        for thread in threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()) {
+        let first = self.pid().cast_signed();
+        let threads = threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        for thread in threads.filter(|thread| *thread != first) {
             // Fails only where the thread has ended.
             rustix::process::setpriority_process(rustix::process::Pid::from_raw(thread), LOWEST_PRIORITY).ok();
         }
