@@ -97,9 +97,10 @@ impl Secrets {
 pub(super) fn named_arguments(args: &[String]) -> impl Iterator<Item = (&str, &str)> {
     args.iter().enumerate().flat_map(|(at, arg)| {
         let flag = at.checked_sub(1).map_or("", |before| args[before].as_str());
-        let is_value = flag.starts_with('-') && !flag.contains('=') && !arg.starts_with('-');
-        let inner = arg.split_once('=').or_else(|| arg.split_once(": "));
-        [Some((if is_value { flag } else { "" }, arg.as_str())), inner].into_iter().flatten()
+        let name = if flag.starts_with('-') && !flag.contains('=') { flag } else { "" };
+        let whole = (!arg.starts_with('-')).then_some((name, arg.as_str()));
+        // Both, for a token may end with `=` itself.
+        [whole, arg.split_once('='), arg.split_once(": ")].into_iter().flatten()
     })
 }
 
@@ -267,20 +268,21 @@ mod tests {
             "tok-111111",
             "--api-key=tok-222222",
             "-H",
-            "Authorization: Bearer tok-333333",
+            "Authorization: Bearer tok-333333==",
             "DB_PASSWORD=tok-444444",
             "k3f9a8b7c6d5e4f3a2b1c0",
             "postgres://me:tok-555555@db.example/sales",
             "--auth",
             "--verbose",
+            "--log-level-of-stage-2=debug",
             "--name",
             "visible",
         ]
         .map(str::to_owned);
         let secrets = Secrets::among(named_arguments(&args));
-        let said = "tok-111111 tok-222222 tok-333333 tok-444444 k3f9a8b7c6d5e4f3a2b1c0 tok-555555";
+        let said = "tok-111111 tok-222222 tok-333333== tok-444444 k3f9a8b7c6d5e4f3a2b1c0 tok-555555";
         assert_eq!(secrets.redact(said), ["[redacted]"; 6].join(" "));
-        let plain = "server.js --token --api-key --verbose db.example sales visible";
+        let plain = "server.js --token --api-key --verbose --log-level-of-stage-2=debug db.example sales visible";
         assert_eq!(secrets.redact(plain), plain);
     }
 
