@@ -111,7 +111,7 @@ pub enum UpstreamKind {
 pub struct StdioConfig {
     /// The program: a path, or a name that is looked up in `PATH`.
     pub command: String,
-    /// Its arguments.
+    /// Its arguments. Values that a flag such as `--token` tells, or that look random, are blanked out of what it says.
     pub args: Vec<String>,
     /// Variables with their values. Values that look like secrets, by name or by themselves, are blanked out of what it says.
     pub env: BTreeMap<String, String>,
@@ -122,7 +122,7 @@ pub struct StdioConfig {
 /// An address and what is sent with every request to it.
 #[derive(Clone, Default)]
 pub struct HttpConfig {
-    /// `http://…` or `https://…`, the endpoint itself.
+    /// `http://…` or `https://…`, the endpoint itself. A password, and what looks secret in its path and query, is blanked out.
     pub url: String,
     /// Headers of every request; for their values the same holds.
     pub headers: BTreeMap<String, String>,
@@ -141,7 +141,7 @@ impl fmt::Debug for StdioConfig {
 
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConfig").field("url", &self.url).field("headers", &self.headers.keys()).finish()
+        f.debug_struct("HttpConfig").field("headers", &self.headers.keys()).finish_non_exhaustive()
     }
 }
 
@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn a_configuration_is_printed_without_its_values() {
         let stdio = StdioConfig { env: [("TOKEN".to_owned(), "tok-123456".to_owned())].into(), ..StdioConfig::default() };
-        let http = HttpConfig { headers: [("Authorization".to_owned(), "tok-123456".to_owned())].into(), ..HttpConfig::default() };
+        let url = "https://host.example/mcp?key=tok-654321".to_owned();
+        let http = HttpConfig { url, headers: [("Authorization".to_owned(), "tok-123456".to_owned())].into() };
         let printed = format!("{stdio:?} {http:?}");
         assert!(printed.contains("TOKEN") && printed.contains("Authorization") && !printed.contains("tok-"), "{printed}");
     }

@@ -39,6 +39,8 @@ pub enum Approval {
     Required,
 }
 
+/// Largest answer of a finding function, in bytes of JSON.
+pub(super) const FOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest description of a compact result, in bytes.
 const COMPACT_BYTES_MAX: usize = 200;
 /// Longest question, in bytes.
@@ -240,13 +242,20 @@ fn hits<'a>(snapshot: &'a Snapshot, view: View<'_>, query: &str, namespace: Opti
     }
 }
 
-pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, query: &DiscoverQuery) -> Discovered {
+/// The matches; none when their schemas alone are more than an answer may hold.
+pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, query: &DiscoverQuery) -> Option<Discovered> {
     let mut hits = hits(snapshot, view, &query.query, query.namespace.as_deref());
     let named = raise_the_named(&mut hits, &query.query);
     let limit = query.limit.unwrap_or(8).clamp(1, 50) as usize;
     let best_path = best(&hits, &query.query, named).map(|tool| tool.path.clone());
     let (compact, schemas) = (query.compact.unwrap_or(true), query.include_schemas.unwrap_or(false));
-    Discovered { best_path, results: hits.iter().take(limit).map(|hit| hit.told(compact, schemas)).collect(), total: hits.len() }
+    let shown = &hits[..limit.min(hits.len())];
+    // Looked at before anything is copied.
+    let schema_bytes: usize = shown.iter().map(|hit| hit.tool.schema_bytes).sum();
+    if schemas && schema_bytes > FOUND_BYTES_MAX {
+        return None;
+    }
+    Some(Discovered { best_path, results: shown.iter().map(|hit| hit.told(compact, schemas)).collect(), total: hits.len() })
 }
 
 /// Puts the tool first whose path or own name is the question itself; says whether there is just one.

@@ -13,7 +13,7 @@ use super::{
     redact::Secrets,
     shelf::Shelf,
     tool::{Tool, cut},
-    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+    upstream::{ANSWER_BYTES_MAX, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
 };
 use crate::model::{JsonObject, RawJson};
 
@@ -208,7 +208,7 @@ impl Lane {
         let mut paths = std::collections::HashSet::new();
         let mut left_out = Vec::new();
         for offered in offer.tools {
-            match Tool::admit(&self.name, offered) {
+            match Tool::admit(&self.name, self.secrets.redact_tool(offered)) {
                 Ok(tool) if !paths.insert(tool.path.clone()) => left_out.push(format!("`{}` is listed twice", tool.name)),
                 Ok(tool) => tools.push(Arc::new(tool)),
                 Err(unfit) => left_out.push(unfit.to_string()),
@@ -267,10 +267,17 @@ impl Lane {
     /// Performs one call; dropped, the upstream is told to stop.
     pub(super) async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
         match self.call_unredacted(tool, args).await {
-            Ok(answer) => self.secrets.redact_json(answer).ok_or_else(|| {
-                let message = format!("the answer of `{}` holds a configured secret that cannot be blanked out", tool.path);
-                UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
-            }),
+            Ok(answer) => {
+                let answer = self.secrets.redact_json(answer).ok_or_else(|| {
+                    let message = format!("the answer of `{}` holds a configured secret that cannot be blanked out", tool.path);
+                    UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
+                })?;
+                // Checked last: what stands in for a secret may be longer than the secret.
+                if answer.get().len() > ANSWER_BYTES_MAX {
+                    return Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX));
+                }
+                Ok(answer)
+            }
             Err(mut error) => {
                 error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
                 Err(error)

@@ -199,7 +199,7 @@ impl Catalog {
 
     /// Answers a finding function: `discover`, `catalog.namespaces`, `catalog.tools` or `describe`, with or without a text
     /// for its one argument. None when the path is not one of these. Right after the start it waits up to five seconds for
-    /// upstreams that have not answered yet.
+    /// upstreams that have not answered yet. An answer is at most 4 MiB of JSON, a larger one is a fault of the arguments.
     pub async fn find(&self, path: &str, args: &str, view: View<'_>) -> Option<Result<RawJson, FindError>> {
         let function = FUNCTIONS.iter().find(|function| function.path == path)?;
         Some(self.answer(function, args, view).await)
@@ -213,19 +213,19 @@ impl Catalog {
         // The schema that the arguments were checked against is made of the same type.
         let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
         match function.path.as_str() {
-            "discover" => raw(&self.discover(&serde_json::from_value(args).map_err(unfit)?, view)),
-            "catalog.namespaces" => raw(&self.namespaces(&serde_json::from_value(args).map_err(unfit)?, view)),
-            "catalog.tools" => raw(&self.tools(&serde_json::from_value(args).map_err(unfit)?, view)?),
+            "discover" => raw(function, &self.discover(&serde_json::from_value(args).map_err(unfit)?, view)?),
+            "catalog.namespaces" => raw(function, &self.namespaces(&serde_json::from_value(args).map_err(unfit)?, view)),
+            "catalog.tools" => raw(function, &self.tools(&serde_json::from_value(args).map_err(unfit)?, view)?),
             _ => {
                 let query: DescribeQuery = serde_json::from_value(args).map_err(unfit)?;
-                raw(&self.describe(&query.path, view).await?)
+                raw(function, &self.describe(&query.path, view).await?)
             }
         }
     }
 
-    /// The tools that match a question.
-    pub fn discover(&self, query: &DiscoverQuery, view: View<'_>) -> Discovered {
-        find::discover(&self.shelf.present(), view, query)
+    /// The tools that match a question. Fails when their schemas were asked for and are more than 4 MiB.
+    pub fn discover(&self, query: &DiscoverQuery, view: View<'_>) -> Result<Discovered, ArgumentError> {
+        find::discover(&self.shelf.present(), view, query).ok_or_else(|| too_much_found("discover"))
     }
 
     /// The namespaces with a visible tool.
@@ -303,8 +303,38 @@ fn spelled_out(function: &str, args: &str) -> String {
     }
 }
 
-fn raw<T: serde::Serialize>(answer: &T) -> Result<RawJson, FindError> {
-    Ok(serde_json::value::to_raw_value(answer).expect("answers are structs with string keys, which always serialise"))
+/// The answer as JSON, within its bound.
+fn raw<T: serde::Serialize>(function: &Tool, answer: &T) -> Result<RawJson, FindError> {
+    let mut text = Bounded(Vec::new());
+    // Answers are structs with string keys, which always serialise; only the bound can stop it.
+    serde_json::to_writer(&mut text, answer).map_err(|_| too_much_found(&function.path))?;
+    let text = String::from_utf8(text.0).expect("JSON is UTF-8");
+    Ok(serde_json::value::RawValue::from_string(text).expect("it was serialised a moment ago"))
+}
+
+/// A text of at most [`find::FOUND_BYTES_MAX`] bytes.
+struct Bounded(Vec<u8>);
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > find::FOUND_BYTES_MAX {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn too_much_found(function: &str) -> ArgumentError {
+    let message = format!(
+        "the answer of `tools.{function}` is larger than {} bytes; ask for fewer results with `limit`, or without schemas",
+        find::FOUND_BYTES_MAX
+    );
+    ArgumentError { tool: function.to_owned(), message }
 }
 
 /// A name as a question: `getSum` as `get sum`.
@@ -329,7 +359,7 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
             }
             let passed = config.env_pass.iter().filter_map(|name| environment.get(name).map(|value| (name.clone(), value.clone())));
             let own: BTreeMap<String, String> = passed.chain(config.env.clone()).collect();
-            let secrets = Secrets::among(own.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            let secrets = Secrets::among(pairs(&own).chain(redact::named_arguments(&config.args)));
             let is_allowed = |name: &str| ENVIRONMENT_NAMES.contains(&name) || name.starts_with("LC_");
             let mut seen: BTreeMap<String, String> = environment
                 .iter()
@@ -340,8 +370,12 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
             (Box::new(mcp::McpStdio { name: name.clone(), config, environment: seen, secrets: secrets.clone() }), secrets)
         }
         UpstreamKind::McpHttp(config) => {
-            let secrets = Secrets::among(config.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+            let secrets = Secrets::among(pairs(&config.headers).chain([("url", config.url.as_str())]));
             (Box::new(mcp::McpHttp { config }), secrets)
         }
     }
+}
+
+fn pairs(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
+    map.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }

@@ -82,6 +82,8 @@ pub struct Tool {
     pub annotations: Annotations,
     /// SHA-256, in hex, over the canonical JSON (RFC 8785) of name, description and both schemas.
     pub schema_hash: String,
+    /// Size of both schemas together, in bytes of JSON.
+    pub(super) schema_bytes: usize,
     validator: OnceLock<Option<Validator>>,
 }
 
@@ -93,8 +95,10 @@ impl Tool {
         }
         let input_schema = Value::Object(offered.input_schema);
         let output_schema = offered.output_schema.map(Value::Object);
+        let mut schema_bytes = 0;
         for schema in std::iter::once(&input_schema).chain(&output_schema) {
             let bytes = json_bytes(schema);
+            schema_bytes += bytes;
             if bytes > SCHEMA_BYTES_MAX {
                 return Err(Unfit::Schema { name: offered.name, bytes });
             }
@@ -112,6 +116,7 @@ impl Tool {
             output_schema,
             annotations: offered.annotations,
             schema_hash,
+            schema_bytes,
             validator: OnceLock::new(),
         })
     }
@@ -128,6 +133,7 @@ impl Tool {
             output_schema: None,
             annotations: Annotations { read_only: Some(true), ..Annotations::default() },
             schema_hash: String::new(),
+            schema_bytes: 0,
             validator: OnceLock::new(),
         }
     }

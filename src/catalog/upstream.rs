@@ -1,9 +1,12 @@
-//! What every kind of upstream can do, and how it fails. A kind knows nothing of the catalog, of limits or of restarts.
+//! What every kind of upstream can do, and how it fails. A kind knows nothing of the catalog, of queues or of restarts.
 
 use futures::future::BoxFuture;
 
 use super::tool::{OfferedTool, Tool};
 use crate::model::{JsonObject, RawJson};
+
+/// Largest value that a call may return, in bytes of JSON.
+pub(super) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// One kind of outside service, configured and not yet reached.
 pub(super) trait Upstream: Send + Sync + 'static {
@@ -131,6 +134,15 @@ impl UpstreamError {
     /// A failure that a retry does not heal.
     pub(super) fn new(code: UpstreamErrorCode, tool: &Tool, message: impl Into<String>) -> Self {
         Self { code, tool: tool.path.clone(), status: None, retryable: false, message: message.into() }
+    }
+
+    /// An answer that is larger than is accepted.
+    pub(super) fn too_large(tool: &Tool, bytes_max: usize) -> Self {
+        let message = format!(
+            "the answer of `{}` is larger than {bytes_max} bytes; ask for less, page by page where the tool can",
+            tool.path
+        );
+        Self::new(UpstreamErrorCode::AnswerTooLarge, tool, message)
     }
 
     pub(super) fn retryable(mut self, retryable: bool) -> Self {

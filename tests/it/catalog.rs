@@ -289,6 +289,43 @@ async fn a_configured_value_is_in_no_error_and_no_status() {
 }
 
 #[tokio::test]
+async fn a_secret_argument_is_in_no_error_and_no_status() {
+    let script = "echo \"invalid --token $2 for $3\" >&2; exit 1";
+    let catalog = started(vec![command("up", "sh", &["-c", script, "sh", "--token", "tok-123456", "--key=tok-654321"])]).await;
+    let (status, _, message) = state(&catalog);
+    assert_eq!(status, UpstreamState::Failed);
+    assert!(message.contains("invalid --token [redacted] for --key=[redacted]"), "{message}");
+    let error = catalog.resolve("up.anything", &open).await.unwrap_err().to_string();
+    assert!(error.contains("[redacted]") && !format!("{message}{error}").contains("tok-"), "{message} {error}");
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_child_that_asks_without_end_and_never_reads_is_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let pids = folder.path().join("pids");
+    // It is honest until it is listed and the first call has come.
+    let script = format!(
+        r#"say() {{ read -r line; id=$(expr "$line" : '.*"id":\([0-9]*\)'); printf '{{"jsonrpc":"2.0","id":%s,"result":%s}}\n' "$id" "$1"; }}
+        echo $$ >> {}
+        say '{{"protocolVersion":"2025-11-25","capabilities":{{"tools":{{}}}},"serverInfo":{{"name":"flood","version":"1"}}}}'
+        read -r initialized
+        say '{{"tools":[{{"name":"t","inputSchema":{{"type":"object"}}}}]}}'
+        read -r called
+        i=0; while :; do i=$((i+1)); printf '{{"jsonrpc":"2.0","id":%s,"method":"ping"}}\n' $i; done"#,
+        pids.display()
+    );
+    let catalog = started(vec![command("up", "sh", &["-c", &script])]).await;
+    assert_eq!(state(&catalog), (UpstreamState::Ready, 1, String::new()));
+    let child: i32 = std::fs::read_to_string(&pids).unwrap().trim().parse().unwrap();
+    assert!(is_alive(child));
+    let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (UpstreamErrorCode::Lost, false), "{error:?}");
+    eventually("the child is gone", || !is_alive(child)).await;
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_missing_command_is_named_with_the_way_out() {
     let catalog = started(vec![command("up", "no-such-command", &[])]).await;
     let (status, tools, message) = state(&catalog);

@@ -4,17 +4,15 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::failure::{SAID_BYTES_MAX, too_large};
+use super::failure::SAID_BYTES_MAX;
 use crate::{
     catalog::{
         tool::{Tool, cut},
-        upstream::{UpstreamError, UpstreamErrorCode},
+        upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
     },
     model::RawJson,
 };
 
-/// Largest value that a call may return, in bytes of JSON.
-pub(super) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Beyond it a JavaScript number is not exact, so the text stays a text.
 const SAFE_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
 
@@ -39,7 +37,7 @@ pub(super) fn unwrap(tool: &Tool, response: CallToolResponse) -> Result<RawJson,
     }
     match result.content.as_slice() {
         [ContentBlock::Text(block)] => match parsed(&block.text) {
-            Some(json) if json.get().len() > ANSWER_BYTES_MAX => Err(too_large(tool, ANSWER_BYTES_MAX)),
+            Some(json) if json.get().len() > ANSWER_BYTES_MAX => Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)),
             Some(json) => Ok(json),
             None => bounded(tool, &block.text),
         },
@@ -61,7 +59,7 @@ fn bounded<T: Serialize + ?Sized>(tool: &Tool, value: &T) -> Result<RawJson, Ups
     let json = serde_json::value::to_raw_value(value).map_err(|_| {
         UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, format!("the answer of `{}` is not JSON", tool.path))
     })?;
-    if json.get().len() > ANSWER_BYTES_MAX { Err(too_large(tool, ANSWER_BYTES_MAX)) } else { Ok(json) }
+    if json.get().len() > ANSWER_BYTES_MAX { Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)) } else { Ok(json) }
 }
 
 /// What a failed tool says, in its own words.

@@ -140,7 +140,9 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
     use UpstreamErrorCode as Code;
     let upstream = &tool.upstream;
     match error {
-        ServiceError::McpError(refusal) if refusal.code.0 == lines::OVERSIZED => too_large(tool, lines::LINE_BYTES_MAX),
+        ServiceError::McpError(refusal) if refusal.code.0 == lines::OVERSIZED => {
+            UpstreamError::too_large(tool, lines::LINE_BYTES_MAX)
+        }
         ServiceError::McpError(refusal) => {
             let code = refusal.code.0;
             UpstreamError::new(
@@ -175,7 +177,7 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
         Some(HttpFailure::NotUnderstood(cause)) => {
             UpstreamError::new(Code::BadAnswer, tool, format!("the answer of `{upstream}` was not understood: {cause}"))
         }
-        Some(HttpFailure::TooLarge) => too_large(tool, lines::LINE_BYTES_MAX),
+        Some(HttpFailure::TooLarge) => UpstreamError::too_large(tool, lines::LINE_BYTES_MAX),
         Some(HttpFailure::NotSent(cause)) => {
             UpstreamError::new(Code::Unavailable, tool, format!("`{upstream}` could not be reached: {cause}")).retryable(true)
         }
@@ -187,13 +189,6 @@ fn lost(tool: &Tool) -> UpstreamError {
     let message =
         format!("the connection to `{}` broke before it answered; whether the call had an effect is not known", tool.upstream);
     UpstreamError::new(UpstreamErrorCode::Lost, tool, message).retryable(is_repeatable(tool))
-}
-
-/// An answer that is larger than is accepted.
-pub(super) fn too_large(tool: &Tool, bytes_max: usize) -> UpstreamError {
-    let message =
-        format!("the answer of `{}` is larger than {bytes_max} bytes; ask for less, page by page where the tool can", tool.path);
-    UpstreamError::new(UpstreamErrorCode::AnswerTooLarge, tool, message)
 }
 
 /// Whether a second try does no harm, as the tool itself claims.

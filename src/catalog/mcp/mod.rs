@@ -5,6 +5,7 @@
 
 mod answer;
 mod failure;
+mod guard;
 mod lines;
 mod listing;
 mod process;
@@ -35,7 +36,10 @@ use rmcp::{
 };
 use tokio::sync::{Notify, watch};
 
-use self::process::Process;
+use self::{
+    guard::{Guarded, Verdict},
+    process::Process,
+};
 use super::{
     config::{HttpConfig, StdioConfig},
     redact::Secrets,
@@ -99,9 +103,11 @@ impl McpStdio {
         let (mut process, stdout, stdin) =
             Process::spawn(&self.name, &self.config, &self.environment, &self.secrets).map_err(Start::Failed)?;
         let transport = AsyncRwTransport::new_client(lines::bounded(stdout), stdin).with_max_line_length(lines::LINE_BYTES_MAX + 1);
+        let verdict = Verdict::default();
+        let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, Some(guard::TAKE_MAX));
         let ears = Ears::default();
         match ears.clone().serve_with_lifecycle(transport, era).await {
-            Ok(running) => Ok(McpConnection::over(running, ears, Some(process)).await),
+            Ok(running) => Ok(McpConnection::over(running, ears, verdict, Some(process)).await),
             Err(error) => {
                 let refused = matches!(error, ClientInitializeError::JsonRpcError(_));
                 let mut failure = failure::of_child(&self.config.command, &error);
@@ -144,11 +150,14 @@ impl Upstream for McpHttp {
                 .custom_headers(headers)
                 .max_sse_event_size(lines::LINE_BYTES_MAX);
             let transport = StreamableHttpClientTransport::from_config(config);
+            let verdict = Verdict::default();
+            // A request is taken only once it is answered, so that the time of the call bounds it.
+            let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, None);
             let era = ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::V_2026_07_28], legacy_version: None };
             let ears = Ears::default();
             let running =
                 ears.clone().serve_with_lifecycle(transport, era).await.map_err(|error| failure::of_address(&shown, &error))?;
-            Ok(McpConnection::over(running, ears, None).await)
+            Ok(McpConnection::over(running, ears, verdict, None).await)
         })
     }
 }
@@ -205,6 +214,7 @@ impl ClientHandler for Ears {
 struct McpConnection {
     peer: Peer<RoleClient>,
     ears: Ears,
+    verdict: Verdict,
     /// True once the protocol has ended.
     closed: watch::Receiver<bool>,
     stop: tokio_util::sync::CancellationToken,
@@ -213,7 +223,12 @@ struct McpConnection {
 }
 
 impl McpConnection {
-    async fn over(running: RunningService<RoleClient, Ears>, ears: Ears, process: Option<Process>) -> Box<dyn Connection> {
+    async fn over(
+        running: RunningService<RoleClient, Ears>,
+        ears: Ears,
+        verdict: Verdict,
+        process: Option<Process>,
+    ) -> Box<dyn Connection> {
         let peer = running.peer().clone();
         let mut cache = ClientCacheConfig::default();
         cache.enabled = false;
@@ -238,7 +253,7 @@ impl McpConnection {
         if modern {
             tokio::spawn(listen(peer.clone(), ears.list_changed.clone(), closed.clone(), stop.clone()));
         }
-        Box::new(Self { peer, ears, closed, stop, process: Mutex::new(process) })
+        Box::new(Self { peer, ears, verdict, closed, stop, process: Mutex::new(process) })
     }
 
     /// Waits until the protocol has ended.
@@ -332,11 +347,15 @@ impl Connection for McpConnection {
                 () = self.ended() => {}
                 () = self.ears.list_changed.notified() => return ConnectionEvent::ListChanged,
             }
-            let Some(mut process) = self.take_process() else {
-                return ConnectionEvent::Closed("the connection was closed".to_owned());
+            let process = self.take_process();
+            let epitaph = match process {
+                Some(mut process) => {
+                    process.end().await;
+                    process.epitaph()
+                }
+                None => "the connection was closed".to_owned(),
             };
-            process.end().await;
-            ConnectionEvent::Closed(process.epitaph())
+            ConnectionEvent::Closed(self.verdict.reason().unwrap_or(epitaph))
         })
     }
 

@@ -4,7 +4,7 @@ use airlock::catalog::{ResolveError, Tool, UpstreamState, Visibility};
 use serde_json::{Value, json};
 
 use super::{call, find, paths, start, started, state};
-use crate::support::upstream::{demo, open};
+use crate::support::upstream::{Scripted, demo, http, open, result};
 
 #[tokio::test]
 async fn a_question_right_after_the_start_waits_for_the_first_lists() {
@@ -96,4 +96,29 @@ async fn the_errors_of_finding_are_enough_to_ask_right() {
     insta::assert_snapshot!(failed("describe", "{}").await, @r#"`tools.describe`: field `path` is missing (string); correct: await tools.describe({ path: "…" })"#);
     insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @r#"there is no tool `demo.notes.lst`, did you mean `tools.demo.notes.list`, `tools.demo.notes.add`?; find one with await tools.discover("lst")"#);
     catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_answer_of_finding_beyond_four_mebibytes_is_refused_with_the_way_out() {
+    let server = Scripted::start(|request| {
+        let heavy = |number: usize| {
+            let schema = json!({"type": "object", "properties": {"a": {"type": "string", "description": "x".repeat(200 * 1024)}}});
+            json!({"name": format!("heavy_{number}"), "description": "y".repeat(100 * 1024), "inputSchema": schema})
+        };
+        result(request, json!({"tools": (0..30).map(heavy).collect::<Vec<_>>()}))
+    })
+    .await;
+    let catalog = started(vec![http("up", &server.url())]).await;
+    assert_eq!(state(&catalog), (UpstreamState::Ready, 30, String::new()));
+    let ask = async |args: Value| catalog.find("discover", &args.to_string(), &open).await.unwrap();
+    let error = ask(json!({"query": "heavy", "limit": 30, "includeSchemas": true})).await.unwrap_err().to_string();
+    insta::assert_snapshot!(error, @"the answer of `tools.discover` is larger than 4194304 bytes; ask for fewer results with `limit`, or without schemas");
+    for enough in [json!({"query": "heavy", "limit": 30}), json!({"query": "heavy", "limit": 20, "includeSchemas": true})] {
+        assert!(ask(enough.clone()).await.is_ok(), "{enough}");
+    }
+    // Descriptions count as well: twenty schemas are 4 000 KiB, and each description is 8 KiB.
+    let error = ask(json!({"query": "heavy", "limit": 20, "includeSchemas": true, "compact": false})).await.unwrap_err();
+    assert!(error.to_string().contains("4194304"), "{error}");
+    catalog.shutdown().await;
+    server.stop().await;
 }

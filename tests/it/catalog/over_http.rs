@@ -101,6 +101,66 @@ async fn a_configured_secret_is_sent_and_is_in_no_error_and_no_answer() {
 }
 
 #[tokio::test]
+async fn a_configured_secret_is_in_no_list_of_tools_however_it_is_written() {
+    let server = Scripted::start(|request| match request["method"].as_str() {
+        Some("tools/list") => {
+            let told = "for tok/123456";
+            let schema = json!({"type": "object", "properties": {"a": {"enum": [told], "description": told}}, "title": told});
+            let tool = |name: &str| json!({"name": name, "title": told, "description": told, "inputSchema": schema, "outputSchema": schema});
+            result(request, json!({"tools": [tool("t"), tool("tok/123456")]}))
+        }
+        _ => {
+            let text = r#"{"token": "tok\/123456", "again": "tok\u002f123456", "exact": 12345678901234567.10}"#;
+            result(request, json!({"content": [{"type": "text", "text": text}]}))
+        }
+    })
+    .await;
+    let catalog = started(vec![http_with("up", &server.url(), "Bearer tok/123456")]).await;
+    let (status, tools, message) = state(&catalog);
+    assert_eq!((status, tools), (UpstreamState::Ready, 1));
+    assert!(message.contains("1 tools are left out"), "{message}");
+    let described = find(&catalog, "describe", json!("up.t")).await;
+    let found = find(&catalog, "discover", json!({"query": "t", "includeSchemas": true, "compact": false})).await;
+    for told in [message, described.to_string(), found.to_string(), format!("{:?}", catalog.resolve("up.t", &open).await.unwrap())]
+    {
+        assert!(told.contains("[redacted]") && !told.contains("tok/123456"), "{told}");
+    }
+    let tool = catalog.resolve("up.t", &open).await.unwrap();
+    let answer = catalog.call(&tool, catalog.check(&tool, "{}").unwrap()).await.unwrap();
+    assert_eq!(answer.get(), r#"{"token": "[redacted]", "again": "[redacted]", "exact": 12345678901234567.10}"#);
+    catalog.shutdown().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_secret_of_the_address_is_in_no_error_and_no_answer() {
+    let server = Scripted::start(|request| match request["method"].as_str() {
+        Some("tools/list") => one_tool(request),
+        _ => result(request, json!({"content": [{"type": "text", "text": "unknown key tok-123456"}], "isError": true})),
+    })
+    .await;
+    let catalog = started(vec![http("up", &format!("{}?api_key=tok-123456", server.url()))]).await;
+    assert_eq!(call(&catalog, "up.t", json!({})).await.unwrap_err().message, "unknown key [redacted]");
+    catalog.shutdown().await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_outgrows_its_bound_when_secrets_are_blanked_out_is_refused() {
+    let server = Scripted::start(|request| match request["method"].as_str() {
+        Some("tools/list") => one_tool(request),
+        _ => result(request, json!({"content": [], "structuredContent": ["hushhh".repeat(1_000_000)]})),
+    })
+    .await;
+    let catalog = started(vec![http_with("up", &server.url(), "hushhh")]).await;
+    let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
+    assert_eq!(error.code, UpstreamErrorCode::AnswerTooLarge);
+    assert!(error.message.contains("8388608"), "{}", error.message);
+    catalog.shutdown().await;
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn an_http_upstream_that_goes_away_comes_back_without_a_restart() {
     let serve = |request: &Value| match request["method"].as_str() {
         Some("tools/list") => one_tool(request),
