@@ -1,6 +1,6 @@
 // Values that leave the guest, as JSON. Contract: undefined is null, dates are ISO strings, bigints are decimal strings, maps
 // and sets are objects and arrays, errors are their name, message and own properties, bytes are base64 with their type, a cycle
-// is "[Circular]". Nothing else is silently lost: what JSON cannot hold is told as a warning.
+// is "[Circular]", half of a surrogate pair is U+FFFD. Nothing else is silently lost: what JSON cannot hold is told as a warning.
 // Getters, `toJSON` and Proxies are guest code and run here, under the guest's own limits.
 import { primordials } from "ext:core/mod.js";
 import { op_base64, op_encode_bytes_max, op_kind, op_warn } from "ext:core/ops";
@@ -25,6 +25,7 @@ const {
   SetPrototypeForEach,
   SetPrototypeHas,
   String,
+  StringPrototypeToWellFormed,
   TypeError,
 } = primordials;
 
@@ -42,6 +43,7 @@ interface Walk {
   ancestors: Set<object>;
   depth: number;
   numbers: number;
+  halves: number;
   dropped: number;
 }
 
@@ -61,6 +63,16 @@ function number(walk: Walk, value: number): number | null {
   return null;
 }
 
+/** Text that every reader of JSON takes: `JSON.stringify` would escape half of a surrogate pair, which is no character. */
+function text(walk: Walk, value: string): string {
+  spend(walk, value.length + 2);
+  const whole = StringPrototypeToWellFormed(value);
+  if (whole === value) return value;
+  if (walk.strict) throw new TypeError("a text with half of a surrogate pair is not JSON: call `toWellFormed()` on it first");
+  walk.halves++;
+  return whole;
+}
+
 function entries(walk: Walk, map: Map<unknown, unknown>): unknown {
   let named = true;
   MapPrototypeForEach(map, (_value: unknown, key: unknown) => {
@@ -69,9 +81,9 @@ function entries(walk: Walk, map: Map<unknown, unknown>): unknown {
   const out: any = named ? { __proto__: null } : [];
   MapPrototypeForEach(map, (value: unknown, key: unknown) => {
     if (named) {
-      spend(walk, (key as string).length + 4);
+      const name = text(walk, key as string);
       const inner = tree(walk, value, key as string);
-      if (inner !== undefined) out[key as string] = inner;
+      if (inner !== undefined) out[name] = inner;
     } else {
       ArrayPrototypePush(out, [tree(walk, key, "") ?? null, tree(walk, value, "") ?? null]);
     }
@@ -84,18 +96,17 @@ function properties(walk: Walk, value: object, out: any, skipped?: string): unkn
   for (let i = 0; i < keys.length; i++) {
     const key = keys[i];
     if (key === skipped) continue;
-    spend(walk, key.length + 4);
+    const name = text(walk, key);
     const inner = tree(walk, (value as any)[key], key);
-    if (inner !== undefined) out[key] = inner;
+    if (inner !== undefined) out[name] = inner;
   }
   return out;
 }
 
 function error(walk: Walk, value: any): unknown {
   const name = value.name, message = value.message;
-  const out: any = { __proto__: null, name: typeof name === "string" ? name : "Error" };
-  out.message = typeof message === "string" ? message : "";
-  spend(walk, out.name.length + out.message.length);
+  const out: any = { __proto__: null, name: typeof name === "string" ? text(walk, name) : "Error" };
+  out.message = typeof message === "string" ? text(walk, message) : "";
   properties(walk, value, out, "stack");
   const cause = ObjectGetOwnPropertyDescriptor(value, "cause");
   if (cause !== undefined && !cause.enumerable && cause.value !== undefined) {
@@ -126,7 +137,7 @@ function special(walk: Walk, kind: number, value: any): unknown {
       return { __proto__: null, type: told[0], base64: told[1] };
     }
     case REGEXP:
-      return String(value);
+      return text(walk, String(value));
     case BOXED:
       return tree(walk, value.valueOf(), "");
     case PROMISE:
@@ -157,17 +168,16 @@ function inside(walk: Walk, value: any): unknown {
 function tree(walk: Walk, value: any, key: string | number): unknown {
   switch (typeof value) {
     case "string":
-      spend(walk, value.length + 2);
-      return value;
+      return text(walk, value);
     case "number":
       return number(walk, value);
     case "boolean":
       spend(walk, 4);
       return value;
     case "bigint": {
-      const text = String(value);
-      spend(walk, text.length + 2);
-      return text;
+      const digits = String(value);
+      spend(walk, digits.length + 2);
+      return digits;
     }
     case "function":
     case "symbol":
@@ -205,11 +215,13 @@ export function encode(value: unknown, strict: boolean): string {
     ancestors: new Set(),
     depth: 0,
     numbers: 0,
+    halves: 0,
     dropped: 0,
   };
   const out = tree(walk, value, "");
   if (!strict) {
     if (walk.numbers > 0) op_warn(`the result holds NaN or Infinity in ${walk.numbers} place(s), shown as null`);
+    if (walk.halves > 0) op_warn(`the result holds half of a surrogate pair in ${walk.halves} text(s), shown as U+FFFD`);
     if (out === undefined && value !== undefined) op_warn(`the result is a ${typeof value}, which JSON cannot hold; it is shown as null`);
   }
   return JSONStringify(out) ?? "null";

@@ -1,4 +1,5 @@
-//! The wish to stop: the first Ctrl-C or SIGTERM asks, the second one does not ask any more.
+//! The wish to stop: the first Ctrl-C or SIGTERM asks, a second Ctrl-C does not ask any more. Supervisors may send SIGTERM more than
+//! once and mean the same.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -8,23 +9,20 @@ use super::Failure;
 /// The exit code of a process that was interrupted.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// A token that is cancelled by SIGINT or SIGTERM. A second signal ends the process at once.
+/// A token that is cancelled by SIGINT or SIGTERM. A SIGINT after that ends the process at once.
 pub(super) fn on_signal() -> Result<CancellationToken, Failure> {
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {
-        for _ in 0..2 {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if token.is_cancelled() {
-                std::process::exit(INTERRUPTED.into());
-            }
-            token.cancel();
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
         }
+        token.cancel();
+        interrupt.recv().await;
+        std::process::exit(INTERRUPTED.into());
     });
     Ok(stop)
 }

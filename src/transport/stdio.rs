@@ -3,16 +3,19 @@
 //! Standard output belongs to the protocol: it is taken away from the rest of the process before the first message, so that a stray
 //! print ends on standard error and not in the client's parser.
 
+mod overlong;
+
 use std::io;
 
-use rmcp::{ServiceExt, service::QuitReason, transport::async_rw::AsyncRwTransport};
+use overlong::Lines;
+use rmcp::{ServiceExt, service::QuitReason};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::mcp::Mcp;
 
 /// Bytes of one line, at most. Far more than the largest valid `execute`, so that code over its cap is refused by name; a longer
-/// line has no id that could be answered and is dropped and logged.
+/// line is dropped and answered with an error, under its id where that is found at the line's beginning or end.
 pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The server could not go on.
@@ -42,7 +45,7 @@ pub async fn serve_on(
     output: impl AsyncWrite + Send + Unpin + 'static,
     shutdown: CancellationToken,
 ) -> Result<(), StdioError> {
-    let transport = AsyncRwTransport::new_server(input, output).with_max_line_length(LINE_BYTES_MAX);
+    let transport = Lines::new(input, output, LINE_BYTES_MAX);
     // A child of the token: rmcp cancels what it is given when the client leaves.
     let running = match mcp.serve_with_ct(transport, shutdown.child_token()).await {
         Ok(running) => running,

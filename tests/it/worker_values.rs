@@ -265,3 +265,23 @@ fn importing_is_refused_with_the_way_out() {
     assert_eq!(ran.error().name, "TypeError");
     assert!(ran.error().message.contains("tools.discover("), "{}", ran.error().message);
 }
+
+#[test]
+fn half_of_a_surrogate_pair_is_replaced_in_results_and_refused_in_arguments() {
+    let mut worker = worker();
+    let half = "const half = '\\ud83d\\ude00'[0];";
+    let ran = worker.run(&format!(
+        "{half} return {{ half, whole: '\\ud83d\\ude00', [half]: new Map([['m' + half, [half]]]), error: new Error(half) }}"
+    ));
+    let expected = json!({
+        "half": "\u{fffd}", "whole": "\u{1f600}", "\u{fffd}": { "m\u{fffd}": ["\u{fffd}"] },
+        "error": { "name": "Error", "message": "\u{fffd}" },
+    });
+    assert_eq!(*ran.value(), expected);
+    assert!(ran.head.warnings.iter().any(|told| told.contains("surrogate pair in 5 text(s)")), "{:?}", ran.head.warnings);
+    // A guest that patches its own methods changes nothing.
+    let ran = worker.run(&format!("{half} String.prototype.toWellFormed = function () {{ return this }}; return half"));
+    assert_eq!(*ran.value(), json!("\u{fffd}"));
+    let ran = worker.run(&format!("{half} try {{ await tools.a({{ half }}) }} catch (error) {{ return `${{error}}` }}"));
+    assert!(ran.value().as_str().is_some_and(|told| told.contains("toWellFormed()")), "{:?}", ran.value());
+}

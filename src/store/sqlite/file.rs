@@ -9,6 +9,9 @@ use std::{
 
 use super::StoreError;
 
+/// What SQLite puts beside a database: whoever writes these writes the database.
+const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
+
 /// Held while a server has the database. The operating system lets go of it when the process ends, in whatever way, so a lock is
 /// never stale; the file itself stays, because removing it would let two servers each lock a file of that name.
 #[derive(Debug)]
@@ -16,23 +19,37 @@ pub(super) struct Lock {
     _file: File,
 }
 
-/// Makes the folders and the file where they are missing, for the owner only, and takes the lock `<path>.lock`.
+/// Makes the folders and the file where they are missing, for the owner only, and takes the lock `<path>.lock`. Refuses files of
+/// another owner, and takes everybody else's permissions from those that are there.
 pub(super) fn prepare(path: &Path) -> Result<Lock, StoreError> {
     let open = |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder).map_err(open)?;
     }
     let lock = lock(path)?;
-    // SQLite gives its side files the permissions of this one.
-    owners(OpenOptions::new().append(true).create(true)).open(path).map_err(open)?;
+    // SQLite gives its side files the permissions of this one. Read and write, so that a pipe of that name does not block.
+    let database = owners(OpenOptions::new().read(true).append(true).create(true)).open(path).map_err(open)?;
+    claim(&database, path).map_err(open)?;
+    // The database itself may be a link that its owner has made; SQLite looks beside the target.
+    let target = path.canonicalize().map_err(open)?;
+    for name in BESIDE.map(|suffix| beside(&target, suffix)) {
+        match unlinked(OpenOptions::new().read(true)).open(&name) {
+            Ok(file) => claim(&file, &name).map_err(open)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(open(told(&name, error))),
+        }
+    }
     Ok(lock)
 }
 
 fn lock(path: &Path) -> Result<Lock, StoreError> {
     let open = |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
-    let mut name = path.as_os_str().to_owned();
-    name.push(".lock");
-    let mut file = owners(OpenOptions::new().read(true).write(true).create(true)).open(PathBuf::from(name)).map_err(open)?;
+    let name = beside(path, ".lock");
+    let options = &mut OpenOptions::new();
+    let mut file =
+        unlinked(owners(options.read(true).write(true).create(true))).open(&name).map_err(|error| open(told(&name, error)))?;
+    // Before a byte of it is touched.
+    claim(&file, &name).map_err(open)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -51,9 +68,62 @@ fn holder(file: &mut File) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Makes an open file the owner's alone, or says why it cannot be.
+#[cfg(unix)]
+fn claim(file: &File, name: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let (found, own) = (file.metadata()?, rustix::process::geteuid().as_raw());
+    let name = name.display();
+    if !found.is_file() {
+        return Err(io::Error::other(format!("`{name}` is not a regular file")));
+    }
+    if found.uid() != own {
+        let owner = found.uid();
+        return Err(io::Error::new(
+            io::ErrorKind::PermissionDenied,
+            format!("`{name}` belongs to user {owner} and this server runs as user {own}, who could not keep it to itself"),
+        ));
+    }
+    if found.mode() & 0o077 != 0 {
+        file.set_permissions(fs::Permissions::from_mode(0o600))
+            .map_err(|error| io::Error::new(error.kind(), format!("`{name}` cannot be made its owner's alone: {error}")))?;
+        tracing::warn!("`{name}` was open to other users (mode {:o}): it is its owner's alone now", found.mode() & 0o777);
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn claim(_: &File, _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// An error with the name of the file, where that is not the database.
+fn told(name: &Path, error: io::Error) -> io::Error {
+    let name = name.display();
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::ELOOP) {
+        return io::Error::new(error.kind(), format!("`{name}` is a symbolic link, which is not followed"));
+    }
+    io::Error::new(error.kind(), format!("`{name}`: {error}"))
+}
+
 fn owners(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(options, 0o600);
+    options
+}
+
+/// Neither follows a link, which somebody else may have put there, nor waits for the other end of a pipe.
+fn unlinked(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);
     options
 }
 

@@ -1,52 +1,86 @@
-//! The listener with a bound: so many connections at once, each without Nagle's delay.
+//! The listener's loop: so many connections at once, each without Nagle's delay, and none that is silent for ever.
 
 use std::{
     io,
-    net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
-use axum::serve::Listener;
+use axum::{Router, body::Body, serve::Listener};
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    service::TowerToHyperService,
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
 
-/// Accepts only while there is a place.
-pub(super) struct Bounded {
-    listener: TcpListener,
-    places: Arc<Semaphore>,
+/// What the loop holds to.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// Connections at once, at most.
+    pub(super) max: usize,
+    /// How long a connection may take to send the head of its first request, or of its next one.
+    pub(super) head: Duration,
 }
 
-impl Bounded {
-    pub(super) fn new(listener: TcpListener, max: usize) -> Self {
-        Self { listener, places: Arc::new(Semaphore::new(max.clamp(1, Semaphore::MAX_PERMITS))) }
+/// Serves until `stopping`; then takes nothing new, ends idle connections and returns when those with a request under way have
+/// ended too. `cut` drops whatever is left, at any time.
+pub(super) async fn serve(
+    mut listener: TcpListener,
+    router: Router,
+    bounds: Bounds,
+    stopping: CancellationToken,
+    cut: CancellationToken,
+) {
+    let places = Arc::new(Semaphore::new(bounds.max.clamp(1, Semaphore::MAX_PERMITS)));
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new()).header_read_timeout(bounds.head);
+    let connections = TaskTracker::new();
+    while let Some(placed) = stopping.run_until_cancelled(accept(&mut listener, &places)).await {
+        let (http, router) = (http.clone(), router.clone());
+        let (stopping, cut) = (stopping.clone(), cut.clone());
+        connections.spawn(async move { cut.run_until_cancelled(connection(&http, router, placed, stopping)).await });
     }
+    // Whoever knocks now is refused instead of left waiting.
+    drop(listener);
+    connections.close();
+    connections.wait().await;
 }
 
-impl Listener for Bounded {
-    type Io = Placed;
-    type Addr = SocketAddr;
+async fn accept(listener: &mut TcpListener, places: &Arc<Semaphore>) -> Placed {
+    let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+    let (stream, _) = Listener::accept(listener).await;
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection keeps Nagle's delay");
+    }
+    Placed { stream, _place: place }
+}
 
-    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        let place = self.places.clone().acquire_owned().await.expect("the semaphore is never closed");
-        let (stream, address) = Listener::accept(&mut self.listener).await;
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps Nagle's delay");
+async fn connection(http: &http1::Builder, router: Router, placed: Placed, stopping: CancellationToken) {
+    let service = TowerToHyperService::new(router.map_request(|request: http::Request<Incoming>| request.map(Body::new)));
+    let mut connection = pin!(http.serve_connection(TokioIo::new(placed), service).with_upgrades());
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = stopping.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
-        (Placed { stream, _place: place }, address)
-    }
-
-    fn local_addr(&self) -> io::Result<Self::Addr> {
-        self.listener.local_addr()
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection broke off");
     }
 }
 
-/// A connection that gives its place back when it is dropped.
-pub(super) struct Placed {
+/// A connection that gives its place back when it is dropped, upgraded or not.
+struct Placed {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
 }

@@ -6,6 +6,7 @@ mod connections;
 mod door;
 mod early;
 mod guard;
+mod health;
 mod metrics;
 mod rate;
 mod refusal;
@@ -31,7 +32,12 @@ use super::{
     pipe,
 };
 use crate::model::Principal;
+use connections::Bounds;
 use door::Door;
+use health::LastHealth;
+
+/// How long a stop may take before it is told what it waits for.
+const DRAIN_TOLD_AFTER: Duration = Duration::from_millis(250);
 
 /// How the HTTP server behaves. The defaults are those of a server on loopback.
 #[derive(Debug, Clone)]
@@ -44,11 +50,13 @@ pub struct HttpOptions {
     pub requests_per_minute: u32,
     /// Connections at once, at most; further ones wait in the listener's queue.
     pub connections_max: usize,
+    /// How long a connection may be silent before a request, or take to send its head, before it is closed.
+    pub head_max: Duration,
     /// A silent call gets its first byte after this, and a comment as often as [`Self::comment_every`] from then on.
     pub first_byte_after: Duration,
     /// How often a silent stream carries a comment.
     pub comment_every: Duration,
-    /// How long requests under way may take to end once the server stops.
+    /// How long requests under way may take to end once the server stops. Longer than tasks are given, so that their ends are told.
     pub drain: Duration,
 }
 
@@ -59,9 +67,10 @@ impl Default for HttpOptions {
             allowed_origins: Vec::new(),
             requests_per_minute: 100,
             connections_max: 1024,
+            head_max: Duration::from_secs(10),
             first_byte_after: Duration::from_secs(1),
             comment_every: Duration::from_secs(12),
-            drain: Duration::from_secs(10),
+            drain: Duration::from_secs(12),
         }
     }
 }
@@ -92,26 +101,38 @@ pub enum Drained {
 }
 
 /// Serves until `shutdown`, then takes no more connections, ends idle streams, and gives requests under way
-/// [`HttpOptions::drain`] to end. Fails only where the listener has no address.
+/// [`HttpOptions::drain`] to end. Fails only where the listener has no address or its loop panicked.
 pub async fn serve(listener: TcpListener, server: HttpServer, shutdown: CancellationToken) -> io::Result<Drained> {
     let address = listener.local_addr()?;
     let drain = server.options.drain;
-    let listener = connections::Bounded::new(listener, server.options.connections_max);
+    let bounds = Bounds { max: server.options.connections_max, head: server.options.head_max };
     let upkeep = tokio::spawn(metrics::upkeep(server.metrics.clone()));
-    // Cut when the time to drain is over: ends every stream and session.
+    // Cut when the time to drain is over: ends every stream, session and connection.
     let cut = CancellationToken::new();
+    let _cut_if_dropped = cut.clone().drop_guard();
     let router = router(server, address, shutdown.clone(), cut.clone());
-    let serving = axum::serve(listener, router).with_graceful_shutdown(shutdown.clone().cancelled_owned());
-    let mut serving = tokio::spawn(serving.into_future());
-    tokio::select! {
-        ended = &mut serving => { ended.map_err(io::Error::other)??; }
-        () = shutdown.cancelled() => {}
-    }
-    let in_time = serving.is_finished() || tokio::time::timeout(drain, &mut serving).await.is_ok();
+    let mut serving = tokio::spawn(connections::serve(listener, router, bounds, shutdown.clone(), cut.clone()));
+    let drained = tokio::select! {
+        ended = &mut serving => { ended.map(|()| Drained::Complete).map_err(io::Error::other) }
+        () = drained(&shutdown, drain) => Ok(Drained::Forced),
+    };
     cut.cancel();
     serving.abort();
     upkeep.abort();
-    Ok(if in_time { Drained::Complete } else { Drained::Forced })
+    drained
+}
+
+/// The end of the time to drain. Says so where it is needed.
+async fn drained(shutdown: &CancellationToken, drain: Duration) {
+    shutdown.cancelled().await;
+    let end = tokio::time::Instant::now() + drain;
+    tokio::time::sleep(DRAIN_TOLD_AFTER.min(drain)).await;
+    tracing::info!(
+        "answers are under way: they are given {} s to end; telling the server to stop once more cuts them off",
+        drain.as_secs()
+    );
+    tokio::time::sleep_until(end).await;
+    tracing::warn!("answers were still under way after {} s: they are cut off", drain.as_secs());
 }
 
 fn router(server: HttpServer, address: std::net::SocketAddr, stopping: CancellationToken, cut: CancellationToken) -> Router {
@@ -120,11 +141,11 @@ fn router(server: HttpServer, address: std::net::SocketAddr, stopping: Cancellat
     let body_max = door.body_max();
     let mcp = Mcp::over_stdio(server.port.clone(), server.mcp.clone(), Principal::local("stdio"), stopping.clone());
     let pipe = async move |request| pipe::serve(mcp.clone(), stopping.clone(), request).await;
-    let health = server.port.clone();
+    let health = Arc::new(LastHealth::new(server.port.clone()));
     let metrics = server.metrics;
     let agents = if server.agents { Router::new().route("/mcp", routing::any(door::mcp).with_state(door)) } else { Router::new() };
     agents
-        .route("/healthz", routing::get(move || async move { axum::Json(health.health().await) }))
+        .route("/healthz", routing::get(async move || health.answer().await))
         .route("/metrics", routing::get(async move || metrics::render(&metrics)))
         .nest("/v1", rest::routes(server.port, server.owner, body_max, routing::get(pipe)))
         .fallback(refusal::no_such_route)

@@ -158,14 +158,19 @@ fn summary(task: &Task) -> JsonObject {
     all
 }
 
-/// The result as a value. One that is nested deeper than JSON readers bear is given as its text, and a warning says so.
+/// The result as a value. One that cannot be read, as it is nested deeper than JSON readers bear, is given as its text, and a warning
+/// says why.
 fn result_value(answer: &TaskAnswer, warnings: &mut Vec<String>) -> Value {
     if answer.page.is_some() {
         return Value::Null;
     }
     let Some(raw) = &answer.result else { return Value::Null };
-    serde_json::from_str(raw.get()).unwrap_or_else(|_| {
-        warnings.push("the result is nested deeper than 128 levels: it is given as JSON text".to_owned());
+    serde_json::from_str(raw.get()).unwrap_or_else(|error| {
+        let error = error.to_string();
+        warnings.push(match error.starts_with("recursion limit exceeded") {
+            true => "the result is nested deeper than 128 levels: it is given as JSON text".to_owned(),
+            false => format!("the result is JSON that cannot be read ({error}): it is given as text"),
+        });
         raw.get().into()
     })
 }

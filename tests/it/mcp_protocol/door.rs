@@ -300,3 +300,60 @@ async fn connections_have_a_bound_and_the_next_waits_for_a_place() {
     drop(first);
     assert!(third.await.unwrap().starts_with("HTTP/1.1 200"));
 }
+
+#[tokio::test]
+async fn silent_connections_lose_their_place() {
+    let options = HttpOptions { connections_max: 3, head_max: Duration::from_millis(300), ..quick() };
+    let server = Server::with(options, Duration::from_secs(50)).await;
+    let raw = server.raw();
+    let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    // One says nothing, one does not come to an end, one has had its answer and stays.
+    let (silent, _) = raw.exchange(b"", |_| true).await;
+    let (slow, _) = raw.exchange(b"GET /healthz HTTP/1.1\r\nHost: ", |_| true).await;
+    let (idle, _) = raw.exchange(health.as_bytes(), |read| read.contains("\"status\"")).await;
+    let (_, reply) = raw.exchange(health.as_bytes(), |read| read.contains("\"status\"")).await;
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
+    for mut stream in [silent, slow, idle] {
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+        let _ = ended.expect("the server closes it");
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_takes_longer_than_a_head_may_is_answered() {
+    let options = HttpOptions { head_max: Duration::from_millis(100), ..quick() };
+    let server = Server::with(options, Duration::from_secs(50)).await;
+    assert_eq!(server.raw().call("execute", json!({"code": "sleep 600"})).await["structuredContent"]["result"], "slept");
+}
+
+#[tokio::test]
+async fn a_flood_of_health_checks_asks_once_a_second() {
+    let server = Server::start().await;
+    let raw = server.raw();
+    let began = tokio::time::Instant::now();
+    let replies = futures::future::join_all((0..200).map(|_| raw.send("GET", "/healthz", &[], ""))).await;
+    let seconds = began.elapsed().as_secs() as usize;
+    assert!(replies.iter().all(|reply| reply.status == 200 && reply.json()["status"] == "ok"));
+    let asked = || server.service.healths.load(std::sync::atomic::Ordering::Relaxed);
+    assert!((1..=seconds + 1).contains(&asked()), "asked {} times in {seconds} s", asked());
+    // What is told is never old for long.
+    let before = asked();
+    let deadline = began + Duration::from_secs(10);
+    while asked() == before {
+        assert!(tokio::time::Instant::now() < deadline, "nobody asked again");
+        raw.send("GET", "/healthz", &[], "").await;
+    }
+}
+
+#[tokio::test]
+async fn a_silent_connection_does_not_hold_up_the_end() {
+    let mut server = Server::start().await;
+    let raw = server.raw();
+    let (_silent, _) = raw.exchange(b"", |_| true).await;
+    let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let (_idle, _) = raw.exchange(health.as_bytes(), |read| read.contains("\"status\"")).await;
+    server.shutdown.cancel();
+    let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.serving).await.expect("sooner than the time to drain");
+    assert_eq!(ended.unwrap().unwrap(), Drained::Complete);
+}

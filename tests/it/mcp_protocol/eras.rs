@@ -246,6 +246,30 @@ async fn a_cancelled_call_over_a_pipe_cancels_its_task() {
 }
 
 #[tokio::test]
+async fn a_line_over_the_cap_is_answered_with_its_id_and_the_next_line_passes() {
+    let call = |id: u32, code: &str| {
+        let meta =
+            json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+        let params = json!({"name": "execute", "arguments": {"code": code}, "_meta": meta});
+        json!({"method": "tools/call", "params": params, "jsonrpc": "2.0", "id": id}).to_string()
+    };
+    let long = call(7, &"x".repeat(stdio::LINE_BYTES_MAX));
+    let mut pipe = Pipe::open();
+    pipe.say(&long).await;
+    let refused = pipe.hear().await;
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(7), &json!(-32600)), "{refused}");
+    assert!(refused["error"]["message"].as_str().unwrap().contains("16777216 bytes"), "{refused}");
+    pipe.say(&call(8, "return 1 + 1")).await;
+    assert_eq!(pipe.hear().await["result"]["structuredContent"]["result"], 2);
+    // One whose sender closes its end at once is answered too.
+    pipe.say(&long).await;
+    let Pipe { mut lines, mut write, .. } = pipe;
+    write.as_mut().unwrap().shutdown().await.unwrap();
+    let line = tokio::time::timeout(Duration::from_secs(10), lines.next_line()).await.expect("a line").unwrap();
+    assert!(line.expect("an answer").contains("-32600"));
+}
+
+#[tokio::test]
 async fn the_end_of_the_input_ends_the_server() {
     for greeted in [false, true] {
         let mut pipe = Pipe::open();
@@ -267,6 +291,8 @@ async fn what_is_no_json_is_skipped_and_a_line_over_the_cap_does_not_end_the_ser
     pipe.say("this is no JSON").await;
     pipe.say(&"x".repeat(stdio::LINE_BYTES_MAX + 1)).await;
     pipe.say(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
+    let refused = pipe.hear().await;
+    assert_eq!((&refused["id"], &refused["error"]["code"]), (&Value::Null, &json!(-32600)), "{refused}");
     assert_eq!(pipe.hear().await["id"], 2);
 }
 

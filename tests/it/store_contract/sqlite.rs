@@ -101,6 +101,54 @@ async fn the_files_are_the_owners_alone() {
 }
 
 #[tokio::test]
+async fn a_link_in_place_of_the_lock_is_refused_and_its_target_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("airlock.db");
+    let target = folder.path().join("precious");
+    std::fs::write(&target, "precious").unwrap();
+    std::os::unix::fs::symlink(&target, folder.path().join("airlock.db.lock")).unwrap();
+    let error = SqliteStore::open(SqliteConfig::new(&path)).await.unwrap_err();
+    let message = error_chain(&error);
+    assert!(message.contains("airlock.db.lock` is a symbolic link"), "{message}");
+    assert_eq!(std::fs::read_to_string(&target).unwrap(), "precious");
+    assert!(!path.exists(), "nothing was made");
+}
+
+#[tokio::test]
+async fn what_others_could_read_is_the_owners_alone_once_it_is_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("airlock.db");
+    opened(&path).await.close().await;
+    let files = ["", ".lock", "-wal"].map(|suffix| PathBuf::from(format!("{}{suffix}", path.display())));
+    for file in &files {
+        std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).unwrap();
+    }
+    let _store = opened(&path).await;
+    for file in &files {
+        assert_eq!(std::fs::metadata(file).unwrap().mode() & 0o777, 0o600, "{}", file.display());
+    }
+}
+
+#[tokio::test]
+async fn files_of_another_user_are_refused() {
+    // Only the superuser can give a file away.
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    for suffix in ["", ".lock", "-wal", "-shm", "-journal"] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("airlock.db");
+        let file = format!("{}{suffix}", path.display());
+        std::fs::write(&file, "").unwrap();
+        std::os::unix::fs::chown(&file, Some(12_345), None).unwrap();
+        let error = SqliteStore::open(SqliteConfig::new(&path)).await.unwrap_err();
+        let message = error_chain(&error);
+        assert!(message.contains(&format!("`{file}` belongs to user 12345")), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_database_is_named_and_left_alone() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("airlock.db");

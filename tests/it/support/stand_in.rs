@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -36,6 +39,8 @@ pub(crate) struct Inner {
     pub(crate) callers: Mutex<Vec<Principal>>,
     pub(crate) namespaces: Mutex<Vec<(String, usize)>>,
     pub(crate) changed: watch::Sender<u64>,
+    /// How often somebody asked for the health.
+    pub(crate) healths: AtomicUsize,
 }
 
 #[derive(Clone)]
@@ -52,6 +57,7 @@ impl StandIn {
             callers: Mutex::default(),
             namespaces: Mutex::new(vec![("everything".to_owned(), 13)]),
             changed: watch::channel(0).0,
+            healths: AtomicUsize::new(0),
         });
         (Arc::new(Self { inner: inner.clone(), hold }), inner)
     }
@@ -272,6 +278,7 @@ impl Port for StandIn {
 
     fn health(&self) -> BoxFuture<'_, Health> {
         async {
+            self.inner.healths.fetch_add(1, Ordering::Relaxed);
             Health {
                 status: "ok".to_owned(),
                 version: "0.0.0".to_owned(),

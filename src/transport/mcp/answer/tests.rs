@@ -230,6 +230,17 @@ fn a_result_nested_too_deep_is_given_as_text_with_a_warning() {
 }
 
 #[test]
+fn a_result_that_cannot_be_read_is_given_as_text_with_the_reason() {
+    let half = r#""\ud83d""#.to_owned();
+    let mut answer = completed(&json!(1));
+    answer.result = Some(RawValue::from_string(half.clone()).unwrap());
+    let structured = structured(&answer, Detail::Outcome);
+    assert_eq!(structured["result"], half);
+    let warning = structured["warnings"][0].as_str().unwrap();
+    assert!(!warning.contains("nested") && warning.contains("hex escape"), "{warning}");
+}
+
+#[test]
 fn a_list_names_each_task_and_the_next_page() {
     let tasks = vec![failed().task, task_of(TaskStatus::Running, None)];
     let answer = task_list(&TaskListAnswer { tasks, next_cursor: Some("c\"1".to_owned()) });
