@@ -21,8 +21,9 @@ pub(super) fn on_signal() -> Result<CancellationToken, Failure> {
             _ = terminate.recv() => {}
         }
         token.cancel();
-        interrupt.recv().await;
-        std::process::exit(INTERRUPTED.into());
+        if interrupt.recv().await.is_some() {
+            std::process::exit(INTERRUPTED.into());
+        }
     });
     Ok(stop)
 }
