@@ -23,8 +23,8 @@ use futures::future::BoxFuture;
 use rmcp::{
     ClientHandler, RoleClient,
     model::{
-        CallToolRequestParams, ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ErrorCode, ErrorData,
-        Implementation, ProtocolVersion, SubscriptionFilter,
+        CallToolRequestParams, ClientCapabilities, ClientConfig, CustomRequest, CustomResult, ElicitRequestParams, ElicitResult,
+        ErrorCode, ErrorData, Implementation, ProtocolVersion, SubscriptionFilter,
     },
     service::{
         ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, RequestContext,
@@ -198,6 +198,15 @@ impl ClientHandler for Ears {
         _context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
         Err(self.refuse("elicitation"))
+    }
+
+    // The library would repeat the method, which is as long as the server likes, in its refusal and its log.
+    async fn on_custom_request(
+        &self,
+        _request: CustomRequest,
+        _context: RequestContext<RoleClient>,
+    ) -> Result<CustomResult, ErrorData> {
+        Err(ErrorData::new(ErrorCode::METHOD_NOT_FOUND, "there is no such method", None))
     }
 
     #[expect(deprecated, reason = "servers of the legacy era still ask for it")]
