@@ -199,13 +199,12 @@ impl TaskEngine {
         tokio::spawn(async move {
             let ended = engine.live_through(&sandbox, &new, &live, written, tell).await;
             engine.0.live.remove(&new.task_id);
-            if let Some(ended) = ended {
-                live.publish(ended);
-            }
+            // Always: a server that stops waits for whatever was alive.
+            live.publish(ended);
         });
     }
 
-    /// The whole life of a task; nothing where its key named another. Tells what became of its creation.
+    /// The whole life of a task, which is short where its key names another. Tells what became of its creation.
     async fn live_through(
         &self,
         sandbox: &Sandbox,
@@ -213,7 +212,7 @@ impl TaskEngine {
         live: &Arc<Live>,
         mut written: Written<Created>,
         tell: Creation,
-    ) -> Option<Ended> {
+    ) -> Ended {
         // Whoever asked may not wait to be told.
         let tell = |created: Result<Created, StoreError>| drop(tell.send(created));
         if new.idempotency_key.is_some() {
@@ -222,11 +221,11 @@ impl TaskEngine {
                 Ok(Created::New) => tell(Ok(Created::New)),
                 other => {
                     tell(other);
-                    return None;
+                    return Ended::Unrecorded("it was not created".into());
                 }
             }
             let (end, ran) = self.perform_guarded(sandbox, new, live).await;
-            return Some(self.record_end(new, end, ran).await);
+            return self.record_end(new, end, ran).await;
         }
         // Writes keep their order, so whatever is recorded of the run is durable after the creation.
         let perform = self.perform_guarded(sandbox, new, live);
@@ -236,7 +235,7 @@ impl TaskEngine {
                 let recorded = self.record_end(new, made.0, made.1);
                 let (created, ended) = tokio::join!(written, recorded);
                 tell(created);
-                return Some(ended);
+                return ended;
             }
             created = &mut written => match created {
                 Ok(created) => {
@@ -247,11 +246,11 @@ impl TaskEngine {
                 Err(error) => {
                     let ended = Ended::Unrecorded(error.to_string());
                     tell(Err(error));
-                    return Some(ended);
+                    return ended;
                 }
             },
         };
-        Some(self.record_end(new, end, ran).await)
+        self.record_end(new, end, ran).await
     }
 
     /// A panic of ours ends the task and not the server.
