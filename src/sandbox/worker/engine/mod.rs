@@ -83,6 +83,8 @@ fn start_v8(optimize: bool) -> Result<(), EngineError> {
             result = Err(EngineError::Flags(unknown));
             return;
         }
+        // Its own would open a file and read 4 KiB, three times for each isolate.
+        v8::V8::set_entropy_source(|bytes| getrandom::fill(bytes).is_ok());
         // V8's own platform: its tasks are pumped by the run's loop, so nothing needs an executor.
         JsRuntime::init_platform(Some(v8::new_single_threaded_default_platform(false).make_shared()));
         memory::on_fatal_error();
