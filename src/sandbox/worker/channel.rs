@@ -101,8 +101,14 @@ struct Waiting {
 pub(super) struct Mailbox {
     waiting: Mutex<Waiting>,
     changed: Condvar,
+    intake: AtomicU8,
     pub(super) alarm: Alarm,
 }
+
+/// Where the intake of the code stands: the first of the two that says it is over decides.
+const TAKING_IN: u8 = 0;
+const TAKEN_IN: u8 = 1;
+const GIVEN_UP: u8 = 2;
 
 /// Why a park ended.
 pub(super) enum Woken {
@@ -136,6 +142,16 @@ impl Mailbox {
             }
             waiting = self.changed.wait(waiting).unwrap_or_else(|poisoned| poisoned.into_inner());
         }
+    }
+
+    /// Says that the intake is over, for the guest's thread; false when the main thread has given it up.
+    pub(super) fn taken_in(&self) -> bool {
+        self.intake.compare_exchange(TAKING_IN, TAKEN_IN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// Gives the intake up, for the main thread; false when it is over.
+    pub(super) fn give_up_intake(&self) -> bool {
+        self.intake.compare_exchange(TAKING_IN, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok()
     }
 
     /// Puts an answer in.

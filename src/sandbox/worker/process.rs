@@ -17,7 +17,7 @@ use std::{
 use super::{
     channel::{Answer, Job, Mailbox, Outbox, Reason, leave},
     engine::{self, Ending, Engine, Guest},
-    lockdown, refuse,
+    intake, lockdown, refuse,
 };
 use crate::sandbox::protocol::{
     Armed, DoneHead, DoneOutcome, Frame, FrameError, Kind, RunHead, Setup, StopReason, VERSION, join_head, parse_answer,
@@ -63,6 +63,8 @@ struct Process {
 struct Running {
     run: u32,
     seat: Arc<Seat>,
+    /// What the thread's clock shows when the intake has taken too long, and when the run has.
+    intake_ns_end: u64,
     cpu_ns_end: u64,
 }
 
@@ -154,11 +156,17 @@ impl Reader {
     /// Stops a guest whose CPU budget is used up; forgets a run that is over.
     fn watch(&mut self) {
         let Some(running) = &self.running else { return };
-        if running.seat.mailbox.is_over() {
+        let seat = &running.seat;
+        let cpu_ns = seat.cpu_ns().unwrap_or(0);
+        if seat.mailbox.is_over() {
             self.last = running.run;
             self.running = None;
-        } else if running.seat.cpu_ns().is_some_and(|ns| ns >= running.cpu_ns_end) {
-            running.seat.stop(Reason::Cpu);
+        } else if cpu_ns >= running.cpu_ns_end {
+            seat.stop(Reason::Cpu);
+        } else if cpu_ns >= running.intake_ns_end && seat.mailbox.give_up_intake() {
+            // Its thread cannot be stopped and says nothing any more; the broker replaces this process.
+            seat.mailbox.finish();
+            send_done(&self.process.outbox, running.run, Ending::of_intake(intake::too_slow()));
         }
     }
 
@@ -210,8 +218,9 @@ impl Reader {
         let (Some(seat), None) = (seat, &self.running) else { return Err(Violation::Busy) };
         let (head, source) = split_head::<RunHead>(Kind::Run, &frame.body).map_err(Violation::Frame)?;
         let source = std::str::from_utf8(source).map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?.to_owned();
-        let cpu_ns_end = seat.cpu_ns().unwrap_or(0).saturating_add(head.cpu_ms_max.saturating_mul(1_000_000));
-        self.running = Some(Running { run: frame.run, seat: seat.clone(), cpu_ns_end });
+        let end = |ms: u64| seat.cpu_ns().unwrap_or(0).saturating_add(ms.saturating_mul(1_000_000));
+        let (intake_ns_end, cpu_ns_end) = (end(intake::CPU_MS_MAX), end(head.cpu_ms_max));
+        self.running = Some(Running { run: frame.run, seat: seat.clone(), intake_ns_end, cpu_ns_end });
         seat.mailbox.start(Job { run: frame.run, source });
         Ok(())
     }
@@ -267,20 +276,24 @@ fn seat_guest(process: &Arc<Process>, first: bool, built: mpsc::Sender<()>) {
 
     let job = seat.mailbox.job();
     let run = job.run;
-    let ending = guest.run(job, &seat.mailbox, &process.outbox);
+    let Some(ending) = guest.run(job, &seat.mailbox, &process.outbox) else { rest() };
     let spent = ending.spent;
     // Before `Done`: what the broker sends once it has that must find the run over.
     seat.mailbox.finish();
     send_done(&process.outbox, run, ending);
     if spent {
-        // The broker replaces this process. Nothing more is built, and the damaged isolate is not taken apart.
-        loop {
-            thread::park();
-        }
+        rest();
     }
     // Closed, not sent to: either way the next isolate stands.
     let _ = spawn_guest(process, false).recv();
     drop(guest);
+}
+
+/// The broker replaces this process. Nothing more is built, and the damaged isolate is not taken apart.
+fn rest() -> ! {
+    loop {
+        thread::park();
+    }
 }
 
 fn arm(process: &Process) {

@@ -25,8 +25,14 @@ use std::{rc::Rc, sync::Once};
 use deno_core::{JsRuntime, RuntimeOptions, v8};
 
 use self::{seal::Hooks, state::GuestState};
-use super::channel::{Alarm, Mailbox, Reason};
-use crate::sandbox::protocol::{DoneOutcome, Setup};
+use super::{
+    channel::{Alarm, Mailbox, Reason},
+    intake,
+};
+use crate::{
+    model::TaskError,
+    sandbox::protocol::{DoneOutcome, Setup},
+};
 
 /// Why the engine cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +59,22 @@ pub(super) struct Ending {
     pub(super) dropped_bytes: u64,
     pub(super) warnings: Vec<String>,
     pub(super) spent: bool,
+}
+
+impl Ending {
+    /// The end of a run whose code could not be taken in.
+    pub(super) fn of_intake(error: TaskError) -> Self {
+        Self {
+            outcome: DoneOutcome::Threw { error, call: None },
+            result: String::new(),
+            cpu_ms: intake::CPU_MS_MAX,
+            heap_peak_bytes: 0,
+            dropped_lines: 0,
+            dropped_bytes: 0,
+            warnings: Vec::new(),
+            spent: true,
+        }
+    }
 }
 
 /// Flags for every process that touches V8, the one that bakes the snapshot included.

@@ -38,14 +38,18 @@ enum End {
 }
 
 impl Guest {
-    /// Runs one program to its end.
-    pub(in crate::sandbox::worker) fn run(&mut self, job: Job, mailbox: &Mailbox, outbox: &Arc<Outbox>) -> Ending {
+    /// Runs one program to its end; none when its intake was given up meanwhile, and its end told.
+    pub(in crate::sandbox::worker) fn run(&mut self, job: Job, mailbox: &Mailbox, outbox: &Arc<Outbox>) -> Option<Ending> {
         let clock = thread_clock();
         let began = clock_ns(clock).unwrap_or(0);
         memory::name_run(job.run);
         *self.state.link.borrow_mut() = Some(Link { run: job.run, outbox: outbox.clone() });
         self.guard_heap(mailbox);
-        let outcome = match intake::prepare(&job.source) {
+        let prepared = intake::prepare(&job.source);
+        if !mailbox.taken_in() {
+            return None;
+        }
+        let outcome = match prepared {
             Ok(prepared) => {
                 let prepared = Rc::new(prepared);
                 *self.state.prepared.borrow_mut() = Some(prepared.clone());
@@ -59,7 +63,7 @@ impl Guest {
         let stopped = mailbox.alarm.raised().is_some();
         let log = self.state.log.borrow();
         let near = self.state.heap_hits.get() > 0;
-        Ending {
+        Some(Ending {
             outcome: outcome.outcome,
             result: outcome.result,
             cpu_ms: clock_ns(clock).unwrap_or(began).saturating_sub(began) / 1_000_000,
@@ -68,7 +72,7 @@ impl Guest {
             dropped_bytes: log.dropped_bytes,
             warnings: self.state.take_warnings(),
             spent: stopped || near,
-        }
+        })
     }
 
     fn execute(&mut self, prepared: &Prepared, mailbox: &Mailbox) -> Outcome {

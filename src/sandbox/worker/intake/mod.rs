@@ -24,6 +24,10 @@ pub use nesting::{BRACKETS_MAX, LINKS_MAX};
 
 /// The largest program in bytes.
 pub const CODE_BYTES_MAX: usize = 256 * 1024;
+/// CPU time that [`prepare`] may take, in milliseconds: a parser that tries several readings of nested text can take minutes for
+/// some, and no bound on the text is both tight enough and fair. Honest code of [`CODE_BYTES_MAX`] takes a twentieth of it. Whoever
+/// calls `prepare` watches the clock: it cannot be interrupted.
+pub const CPU_MS_MAX: u64 = 2_000;
 /// The name of the agent's program in stack traces.
 pub const SCRIPT_NAME: &str = "agent.ts";
 /// Bytes of an error's message that are kept.
@@ -96,6 +100,12 @@ pub fn prepare(code: &str) -> Result<Prepared, TaskError> {
             Err(frame::syntax_error(source, &lines, Fault { message: "the parser failed on this code".into(), at: 0, hint: None }))
         }
     }
+}
+
+/// The error of code that takes longer than [`CPU_MS_MAX`].
+pub fn too_slow() -> TaskError {
+    let hint = Some(hint::SPLIT_UP.to_owned());
+    TaskError { hint, ..frame::limit_error(format!("the code takes over {CPU_MS_MAX} ms of CPU time to parse")) }
 }
 
 impl Prepared {
