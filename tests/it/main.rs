@@ -20,6 +20,8 @@ mod typings;
 mod web;
 #[cfg(feature = "v8")]
 mod worker;
+#[cfg(feature = "v8")]
+mod worker_life;
 mod worker_limits;
 mod worker_seal;
 mod worker_values;
