@@ -4,9 +4,7 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use airlock::{
     model::{LogLine, RawJson},
-    sandbox::{
-        CallFailure, Isolation, Outcome, Run, Sandbox, SandboxConfig, ToolCall, ToolHost, WallClock, WorkerCommand,
-    },
+    sandbox::{CallFailure, Isolation, Outcome, Run, Sandbox, SandboxConfig, ToolCall, ToolHost, WallClock, WorkerCommand},
 };
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -54,7 +52,8 @@ async fn processes_for_six_runs(change: impl FnOnce(&mut SandboxConfig)) -> usiz
     for _ in 0..6 {
         let lease = sandbox.admit("tenant").await.unwrap();
         // One process at the most, so this is the one that the lease holds.
-        served.extend(eventually("a worker is there", async || Some(processes_of_file(&file)).filter(|pids| pids.len() == 1)).await);
+        served
+            .extend(eventually("a worker is there", async || Some(processes_of_file(&file)).filter(|pids| pids.len() == 1)).await);
         let run = Run { code: "return 1 + 1".into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
         let report = lease.run(run, Arc::new(Nobody), &WallClock::new(), &CancellationToken::new()).await;
         assert!(matches!(&report.outcome, Outcome::Returned { value } if value.get() == "2"), "{:?}", report.outcome);

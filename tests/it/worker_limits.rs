@@ -56,7 +56,10 @@ fn code_that_takes_too_long_to_parse_is_given_up() {
         worker.begin(&piece.repeat(times), 60_000);
         let ran = worker.finish();
         let error = ran.error();
-        assert_eq!((error.code.as_str(), error.message.as_str()), ("code_limit", "the code takes over 2000 ms of CPU time to parse"));
+        assert_eq!(
+            (error.code.as_str(), error.message.as_str()),
+            ("code_limit", "the code takes over 2000 ms of CPU time to parse")
+        );
         assert!(ran.head.spent, "the process is not used again");
     }
 }
@@ -65,7 +68,8 @@ fn code_that_takes_too_long_to_parse_is_given_up() {
 fn a_message_and_a_stack_are_cut_to_their_bounds() {
     let ran = worker().run("throw new Error('x'.repeat(20_000))");
     assert_eq!(ran.error().message.trim_end_matches('…').len(), 8 * 1024 - '…'.len_utf8(), "{}", ran.error().message.len());
-    let ran = worker().run("function dive(n: number): never { if (n === 0) throw new Error('deep'); return dive(n - 1) }\ndive(50)");
+    let ran =
+        worker().run("function dive(n: number): never { if (n === 0) throw new Error('deep'); return dive(n - 1) }\ndive(50)");
     let stack = ran.error().stack.clone().expect("a stack");
     assert_eq!(stack.lines().filter(|line| line.trim_start().starts_with("at ")).count(), 10, "{stack}");
 }

@@ -18,6 +18,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
+    time::Sleep,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -29,6 +30,8 @@ pub(super) struct Bounds {
     pub(super) max: usize,
     /// How long a connection may take to send the head of its first request, or of its next one.
     pub(super) head: Duration,
+    /// How long a client may take nothing of what is written to it.
+    pub(super) write: Duration,
 }
 
 /// Serves until `stopping`; then takes nothing new, ends idle connections and returns when those with a request under way have
@@ -44,7 +47,7 @@ pub(super) async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(bounds.head);
     let connections = TaskTracker::new();
-    while let Some(placed) = stopping.run_until_cancelled(accept(&mut listener, &places)).await {
+    while let Some(placed) = stopping.run_until_cancelled(accept(&mut listener, &places, bounds.write)).await {
         let (http, router) = (http.clone(), router.clone());
         let (stopping, cut) = (stopping.clone(), cut.clone());
         connections.spawn(async move { cut.run_until_cancelled(connection(&http, router, placed, stopping)).await });
@@ -55,13 +58,13 @@ pub(super) async fn serve(
     connections.wait().await;
 }
 
-async fn accept(listener: &mut TcpListener, places: &Arc<Semaphore>) -> Placed {
+async fn accept(listener: &mut TcpListener, places: &Arc<Semaphore>, write_max: Duration) -> Placed {
     let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
     let (stream, _) = Listener::accept(listener).await;
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection keeps Nagle's delay");
     }
-    Placed { stream, _place: place }
+    Placed { stream, write_max, stuck: None, _place: place }
 }
 
 async fn connection(http: &http1::Builder, router: Router, placed: Placed, stopping: CancellationToken) {
@@ -79,10 +82,26 @@ async fn connection(http: &http1::Builder, router: Router, placed: Placed, stopp
     }
 }
 
-/// A connection that gives its place back when it is dropped, upgraded or not.
+/// A connection that gives its place back when it is dropped, upgraded or not, and breaks off when its client takes nothing.
 struct Placed {
     stream: TcpStream,
+    write_max: Duration,
+    /// Since a write has been waiting: when it has waited too long.
+    stuck: Option<Pin<Box<Sleep>>>,
     _place: OwnedSemaphorePermit,
+}
+
+impl Placed {
+    /// What a write came to, unless it has waited too long.
+    fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let write_max = self.write_max;
+        let stuck = self.stuck.get_or_insert_with(|| Box::pin(tokio::time::sleep(write_max)));
+        stuck.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl AsyncRead for Placed {
@@ -93,7 +112,8 @@ impl AsyncRead for Placed {
 
 impl AsyncWrite for Placed {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.bounded(cx, written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -105,7 +125,8 @@ impl AsyncWrite for Placed {
     }
 
     fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.bounded(cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -52,6 +52,8 @@ pub struct HttpOptions {
     pub connections_max: usize,
     /// How long a connection may be silent before a request, or take to send its head, before it is closed.
     pub head_max: Duration,
+    /// How long a client may take nothing of what is written to it before its connection is closed.
+    pub write_max: Duration,
     /// A silent call gets its first byte after this, and a comment as often as [`Self::comment_every`] from then on.
     pub first_byte_after: Duration,
     /// How often a silent stream carries a comment.
@@ -68,6 +70,7 @@ impl Default for HttpOptions {
             requests_per_minute: 100,
             connections_max: 1024,
             head_max: Duration::from_secs(10),
+            write_max: Duration::from_secs(60),
             first_byte_after: Duration::from_secs(1),
             comment_every: Duration::from_secs(12),
             drain: Duration::from_secs(12),
@@ -105,7 +108,8 @@ pub enum Drained {
 pub async fn serve(listener: TcpListener, server: HttpServer, shutdown: CancellationToken) -> io::Result<Drained> {
     let address = listener.local_addr()?;
     let drain = server.options.drain;
-    let bounds = Bounds { max: server.options.connections_max, head: server.options.head_max };
+    let HttpOptions { connections_max: max, head_max: head, write_max: write, .. } = server.options;
+    let bounds = Bounds { max, head, write };
     let upkeep = tokio::spawn(metrics::upkeep(server.metrics.clone()));
     // Cut when the time to drain is over: ends every stream, session and connection.
     let cut = CancellationToken::new();

@@ -1,6 +1,6 @@
 //! What the HTTP server lets in, how it refuses, and how it holds a silent call.
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{clients::modern_post, *};
 
@@ -299,6 +299,22 @@ async fn connections_have_a_bound_and_the_next_waits_for_a_place() {
     );
     drop(first);
     assert!(third.await.unwrap().starts_with("HTTP/1.1 200"));
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_loses_its_place() {
+    let options = HttpOptions { connections_max: 1, write_max: Duration::from_millis(200), ..quick() };
+    let server = Server::with(options, Duration::from_secs(50)).await;
+    let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut deaf = socket.connect(server.address).await.unwrap();
+    // Asks until nothing is read any more, and takes none of the answers.
+    let asked =
+        tokio::time::timeout(Duration::from_secs(20), async { while deaf.write_all(health.as_bytes()).await.is_ok() {} }).await;
+    asked.expect("the server breaks off");
+    let (_, reply) = server.raw().exchange(health.as_bytes(), |read| read.contains("\"status\"")).await;
+    assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
 }
 
 #[tokio::test]
