@@ -39,7 +39,8 @@ use crate::{
         Asked, Port,
         http::{self, HttpOptions, HttpServer, OwnerToken},
         mcp::{Mcp, McpOptions},
-        pipe, stdio,
+        pipe::{self, JoinError, Left},
+        stdio,
     },
 };
 
@@ -50,6 +51,8 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How long an `airlock mcp` that finds its database in use looks for the server that has it, and how often.
 const FIND_MAX: Duration = Duration::from_secs(10);
 const FIND_EVERY: Duration = Duration::from_millis(50);
+/// How long it waits for a server that was started to stay, and ended, to come back.
+const RETURN_MAX: Duration = Duration::from_secs(60);
 /// Random bytes of an owner's token.
 const TOKEN_BYTES: usize = 32;
 
@@ -76,31 +79,59 @@ impl Application for App {
 
     fn stdio(&self, config: Config, stop: CancellationToken) -> BoxFuture<'static, Result<(), Failure>> {
         Box::pin(async move {
-            let parts = match own_or_find(Arc::new(config), &stop).await? {
-                Found::Own(parts) => parts,
-                Found::Other(instance) => {
-                    let Instance { pid, url, .. } = &instance;
-                    tracing::info!(pid, %url, "this database is served by process {pid} at {url}: the client is handed to it");
-                    let joined = pipe::join(url, &instance.token, &stop).await;
-                    return joined.map_err(|error| Failure::unavailable(chain(&error)).hint("restart the client's connection"));
+            let config = Arc::new(config);
+            let mut client = None;
+            let mut give_up = Moment::now() + FIND_MAX;
+            loop {
+                let instance = match own_or_find(config.clone(), &stop).await? {
+                    Found::Own(parts) => return parts.serve_client(client, stop).await,
+                    Found::Other(instance) => instance,
+                };
+                let client = match &mut client {
+                    Some(client) => client,
+                    None => client.insert(pipe::Client::take().map_err(|error| Failure::other(error.to_string()))?),
+                };
+                let Instance { pid, url, .. } = &instance;
+                tracing::info!(pid, %url, "this database is served by process {pid} at {url}: the client is handed to it");
+                match pipe::join(client, url, &instance.token, &stop).await {
+                    Ok(Left::Client) => return Ok(()),
+                    Ok(Left::Server) => {
+                        client.apologise().await.map_err(|error| Failure::other(format!("the client is gone: {error}")))?;
+                        give_up = Moment::now() + FIND_MAX;
+                    }
+                    // The note of one that is about to end; another may be taking its place.
+                    Err(JoinError::Refused { .. }) if Moment::now() < give_up && !stop.is_cancelled() => {
+                        tokio::time::sleep(FIND_EVERY).await;
+                        continue;
+                    }
+                    Err(error) => {
+                        return Err(Failure::unavailable(chain(&error)).hint("restart the client's connection"));
+                    }
                 }
-            };
-            // The owner's commands reach this server as they reach any other, on a port of its own.
-            let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await;
-            let listener = listener.map_err(|error| Failure::unavailable(format!("no loopback port can be had: {error}")))?;
-            let ended = CancellationToken::new();
-            let http = parts.serve(listener, Audience::Owner, oneshot::channel().0, ended.clone());
-            let mcp = Mcp::over_stdio(parts.port(), mcp_options(&parts.config), Principal::local("stdio"), stop.clone());
-            let pipe = async {
-                let served = stdio::serve(mcp, stop.clone()).await;
-                ended.cancel();
-                served.map_err(|error| Failure::other(chain(&error)))
-            };
-            let (http, pipe) = tokio::join!(http, pipe);
-            parts.close().await;
-            pipe.and(http)
+                if instance.lasting {
+                    // Whoever runs it will start it again, and must find the database free.
+                    come_back(&config, &instance, &stop).await?;
+                }
+            }
         })
     }
+}
+
+/// Waits for a server that was started to stay, and ended, to be there again.
+async fn come_back(config: &Config, ended: &Instance, stop: &CancellationToken) -> Result<(), Failure> {
+    let Instance { pid, url, .. } = ended;
+    tracing::info!(pid, %url, "the server at {url} ended; waiting up to {} s for it to come back", RETURN_MAX.as_secs());
+    let give_up = Moment::now() + RETURN_MAX;
+    while Moment::now() < give_up && !stop.is_cancelled() {
+        if let Ok(Some(instance)) = Instance::find(&config.store.path)
+            && instance.pid != ended.pid
+        {
+            return Ok(());
+        }
+        tokio::time::sleep(FIND_EVERY).await;
+    }
+    let message = format!("the server at {url} ended and did not come back within {} s", RETURN_MAX.as_secs());
+    Err(Failure::unavailable(message).hint("start it again with `airlock serve`, then restart the client's connection"))
 }
 
 /// Who serves a database.
@@ -193,6 +224,27 @@ impl Parts {
         self.service.clone()
     }
 
+    /// Serves the client of this process, on its standard streams or where an earlier server left it, until it leaves or `stop`.
+    async fn serve_client(self, client: Option<pipe::Client>, stop: CancellationToken) -> Result<(), Failure> {
+        // The owner's commands reach this server as they reach any other, on a port of its own.
+        let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await;
+        let listener = listener.map_err(|error| Failure::unavailable(format!("no loopback port can be had: {error}")))?;
+        let ended = CancellationToken::new();
+        let http = self.serve(listener, Audience::Owner, oneshot::channel().0, ended.clone());
+        let mcp = Mcp::over_stdio(self.port(), mcp_options(&self.config), Principal::local("stdio"), stop.clone());
+        let served = async {
+            let served = match client {
+                None => stdio::serve(mcp, stop.clone()).await,
+                Some(mut client) => pipe::adopt(mcp, &mut client, stop.clone()).await,
+            };
+            ended.cancel();
+            served.map_err(|error| Failure::other(chain(&error)))
+        };
+        let (http, served) = tokio::join!(http, served);
+        self.close().await;
+        served.and(http)
+    }
+
     /// Serves HTTP and leaves the instance's note until `stop`; then lets tasks end and drains.
     fn serve(
         &self,
@@ -205,7 +257,7 @@ impl Parts {
         Box::pin(async move {
             let address =
                 listener.local_addr().map_err(|error| Failure::unavailable(format!("the listener has no address: {error}")))?;
-            let (note, owner) = announce(address, &config)?;
+            let (note, owner) = announce(address, audience, &config)?;
             let server = HttpServer {
                 port,
                 agents: audience == Audience::Agents,
@@ -287,13 +339,14 @@ impl Port for Service {
 }
 
 /// Leaves the note by which the owner's commands find this server, with a fresh token.
-fn announce(address: SocketAddr, config: &Config) -> Result<(InstanceNote, OwnerToken), Failure> {
+fn announce(address: SocketAddr, audience: Audience, config: &Config) -> Result<(InstanceNote, OwnerToken), Failure> {
     let mut secret = [0; TOKEN_BYTES];
     getrandom::fill(&mut secret).map_err(|error| Failure::other(format!("the system gives no random numbers: {error}")))?;
     let token = URL_SAFE_NO_PAD.encode(secret);
     let owner = OwnerToken::new(&token);
     let url = format!("http://{address}");
-    let instance = Instance { pid: std::process::id(), url, token, version: env!("CARGO_PKG_VERSION").into() };
+    let lasting = audience == Audience::Agents;
+    let instance = Instance { pid: std::process::id(), url, token, version: env!("CARGO_PKG_VERSION").into(), lasting };
     let note = instance.announce(&config.store.path).map_err(|error| {
         Failure::unavailable(format!("the note `{}` cannot be written: {error}", Instance::path(&config.store.path).display()))
     })?;

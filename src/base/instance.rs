@@ -27,6 +27,9 @@ pub struct Instance {
     pub token: String,
     /// Its version.
     pub version: String,
+    /// Whether it was started to stay, and not by a client or a command for as long as that lives.
+    #[serde(default)]
+    pub lasting: bool,
 }
 
 impl fmt::Debug for Instance {

@@ -50,7 +50,7 @@ fn a_port_in_use_is_named_with_the_way_out() {
 #[test]
 fn a_token_goes_nowhere_but_to_this_machine() {
     for url in ["http://example.com:7411", "https://127.0.0.1:7411", "http://localhost:7411", "ftp://127.0.0.1", "nonsense"] {
-        let instance = Instance { pid: 1, url: url.into(), token: "t".into(), version: "1".into() };
+        let instance = Instance { pid: 1, url: url.into(), token: "t".into(), version: "1".into(), lasting: true };
         assert!(client::Client::new(&instance).is_err(), "{url}");
     }
 }

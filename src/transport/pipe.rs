@@ -1,7 +1,9 @@
 //! MCP over an upgraded connection: how an `airlock mcp` that finds its database in use hands its client to the server that has it.
 //!
-//! The near side passes bytes on and understands none of them; the far side serves them as it serves standard input and output.
-//! Only the owner of both, who can read the running server's note, gets through.
+//! The near side passes messages on, and remembers as much of them as the next server must know should this one end; the far side
+//! serves them as it serves standard input and output. Only the owner of both, who can read the running server's note, gets through.
+
+mod client;
 
 use std::io;
 
@@ -11,15 +13,21 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio_util::sync::CancellationToken;
 
-use super::{chain, mcp::Mcp, stdio};
+pub use self::client::{Client, Left};
+use super::{
+    chain,
+    mcp::Mcp,
+    stdio::{self, StdioError},
+};
 
 /// Where the far side waits, below the server's address.
 pub(super) const PATH: &str = "/mcp";
 /// What the connection is upgraded to.
 const PROTOCOL: &str = "airlock-mcp";
+/// Bytes on their way between an adopted client and its server.
+const DUPLEX_BYTES: usize = 64 * 1024;
 
 /// The client could not be handed to the running server.
 #[derive(Debug, thiserror::Error)]
@@ -62,9 +70,9 @@ pub(super) async fn serve(mcp: Mcp, stopping: CancellationToken, mut request: Re
     response
 }
 
-/// The near side: passes the process's standard streams to the server at `url`, with its owner's token, until the client closes
-/// its end, the server does, or `shutdown`.
-pub async fn join(url: &str, token: &str, shutdown: &CancellationToken) -> Result<(), JoinError> {
+/// The near side: passes the client to the server at `url`, with its owner's token, until the client closes its end, the server does,
+/// or `shutdown`, which counts as the client's end.
+pub async fn join(client: &mut Client, url: &str, token: &str, shutdown: &CancellationToken) -> Result<Left, JoinError> {
     let refused = |source| JoinError::Refused { url: url.to_owned(), source };
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
     let request = http
@@ -78,32 +86,16 @@ pub async fn join(url: &str, token: &str, shutdown: &CancellationToken) -> Resul
         return Err(refused(None));
     }
     let far = answer.upgrade().await.map_err(|error| refused(Some(error)))?;
-    let (input, output) = stdio::streams::take().map_err(JoinError::Broken)?;
     tokio::select! {
-        passed = pass(input, output, far) => passed.map_err(JoinError::Broken),
-        () = shutdown.cancelled() => Ok(()),
+        left = client.pass(far) => left.map_err(JoinError::Broken),
+        () = shutdown.cancelled() => Ok(Left::Client),
     }
 }
 
-/// Passes bytes both ways. The end of the input is passed on, and what is still answered then comes through.
-async fn pass(
-    mut input: impl AsyncRead + Unpin,
-    mut output: impl AsyncWrite + Unpin,
-    far: impl AsyncRead + AsyncWrite + Unpin,
-) -> io::Result<()> {
-    let (mut answers, mut questions) = tokio::io::split(far);
-    let there = async {
-        tokio::io::copy(&mut input, &mut questions).await?;
-        questions.shutdown().await
-    };
-    let back = async {
-        tokio::io::copy(&mut answers, &mut output).await?;
-        output.flush().await
-    };
-    tokio::pin!(there);
-    tokio::select! {
-        // The server's end is the end, whether the client has more to say or not.
-        ended = back => ended,
-        Err(error) = &mut there => Err(error),
-    }
+/// Serves a client that an earlier server left, in this process.
+pub async fn adopt(mcp: Mcp, client: &mut Client, shutdown: CancellationToken) -> Result<(), StdioError> {
+    let (near, far) = tokio::io::duplex(DUPLEX_BYTES);
+    let (input, output) = tokio::io::split(far);
+    let (served, passed) = tokio::join!(stdio::serve_on(mcp, input, output, shutdown), client.pass(near));
+    served.and(passed.map(drop).map_err(StdioError::Streams))
 }

@@ -16,6 +16,7 @@ struct Pipe {
     child: Child,
     input: Option<ChildStdin>,
     lines: Lines<BufReader<ChildStdout>>,
+    greeted: bool,
 }
 
 impl Pipe {
@@ -29,21 +30,49 @@ impl Pipe {
             .expect("the binary starts");
         let input = child.stdin.take();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { child, input, lines }
+        Self { child, input, lines, greeted: false }
     }
 
-    /// Runs a program as a client of 2026-07-28; the structured answer.
+    /// Runs a program; the structured answer.
     async fn run(&mut self, code: &str) -> Value {
-        let meta = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-            "io.modelcontextprotocol/clientCapabilities": {},
-        });
-        let params = json!({ "name": "execute", "arguments": { "code": code }, "_meta": meta });
-        let request = json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params });
+        self.call("execute", json!({ "code": code })).await["result"]["structuredContent"].clone()
+    }
+
+    async fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        self.ask(tool, arguments).await;
+        self.answer().await
+    }
+
+    /// Calls a tool, as a client of 2026-07-28 unless it has greeted.
+    async fn ask(&mut self, tool: &str, arguments: Value) {
+        let mut params = json!({ "name": tool, "arguments": arguments });
+        if !self.greeted {
+            params["_meta"] = json!({
+                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                "io.modelcontextprotocol/clientCapabilities": {},
+            });
+        }
+        self.say(&json!({ "jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params })).await;
+    }
+
+    /// Begins as a client of 2025-11-25.
+    async fn greet(&mut self) {
+        let client = json!({ "name": "airlock-tests", "version": "0" });
+        let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
+        self.say(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params })).await;
+        assert_eq!(self.answer().await["result"]["protocolVersion"], "2025-11-25");
+        self.say(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
+        self.greeted = true;
+    }
+
+    async fn say(&mut self, message: &Value) {
         let input = self.input.as_mut().expect("the input is open");
-        input.write_all(format!("{request}\n").as_bytes()).await.unwrap();
+        input.write_all(format!("{message}\n").as_bytes()).await.unwrap();
+    }
+
+    async fn answer(&mut self) -> Value {
         let line = timeout(PATIENCE, self.lines.next_line()).await.expect("an answer comes").unwrap().expect("a line");
-        serde_json::from_str::<Value>(&line).unwrap()["result"]["structuredContent"].clone()
+        serde_json::from_str(&line).unwrap()
     }
 
     /// Closes the input and waits for an orderly end.
@@ -82,10 +111,47 @@ async fn ten_clients_that_start_at_once_are_all_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_whose_server_stops_ends_and_is_not_left_hanging() {
+async fn clients_go_on_when_the_one_that_served_them_leaves_or_dies() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let config = folder.path().join("airlock.toml");
+    std::fs::write(&config, format!("[store]\nurl = \"sqlite://{}/airlock.db\"\n", folder.path().display())).unwrap();
+    let mut first = Pipe::start(&config);
+    let kept = first.run("return 'kept'").await;
+    let (mut second, mut third) = (Pipe::start(&config), Pipe::start(&config));
+    second.greet().await;
+    assert_eq!(second.run("return 2").await["result"], 2);
+    assert_eq!(third.run("return 3").await["result"], 3);
+    first.end().await;
+    assert_eq!(second.run("return 4").await["result"], 4, "the greeting of the era before is not asked for again");
+    assert_eq!(third.run("return 5").await["result"], 5);
+    let get = second.call("task_get", json!({ "taskId": kept["taskId"] })).await;
+    assert_eq!(get["result"]["structuredContent"]["result"], "kept");
+
+    // Whichever of the two serves now: the other one takes over, and hears that what was under way is lost.
+    let lost = "await new Promise((done) => setTimeout(done, 60_000))";
+    second.ask("execute", json!({ "code": lost })).await;
+    third.ask("execute", json!({ "code": lost })).await;
+    let note = std::fs::read(folder.path().join("airlock.db.instance.json")).unwrap();
+    let serving = serde_json::from_slice::<Value>(&note).unwrap()["pid"].clone();
+    let (mut dies, mut stays) =
+        if second.child.id() == serving.as_u64().map(|pid| pid as u32) { (second, third) } else { (third, second) };
+    dies.child.kill().await.unwrap();
+    let apology = stays.answer().await;
+    assert_eq!(apology["error"]["data"]["code"], "server_lost", "{apology}");
+    assert_eq!(stays.run("return 6").await["result"], 6);
+    stays.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_waits_for_its_lasting_server_to_come_back() {
     let server = TestServer::with("").await;
     let mut pipe = Pipe::start(&server.config_file());
     assert_eq!(pipe.run("return 1").await["result"], 1);
-    server.stop().await;
-    timeout(PATIENCE, pipe.child.wait()).await.expect("it ends").unwrap();
+    let folder = server.stop().await;
+    pipe.ask("execute", json!({ "code": "return 2" })).await;
+    let server = TestServer::within(folder, "").await;
+    assert_eq!(pipe.answer().await["result"]["structuredContent"]["result"], 2, "it was asked meanwhile");
+    let pid = pipe.child.id();
+    assert_ne!(pid, Some(server.pid()));
+    pipe.end().await;
 }

@@ -1,0 +1,228 @@
+//! The client of an `airlock mcp`, kept while servers come and go: its standard streams, and as much of its conversation as the
+//! next server must be told.
+//!
+//! Reads of each message its kind and its id, and nothing more. A request that a server took with it is answered with an error,
+//! never sent a second time: what it did is not known.
+
+use std::{
+    collections::HashSet,
+    io, mem,
+    sync::{Mutex, MutexGuard},
+};
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+
+use crate::transport::stdio::{self, LINE_BYTES_MAX};
+
+/// Requests without an answer that are remembered; those above are not told when their server ends.
+const PENDING_MAX: usize = 4096;
+/// Length of an id that is remembered, in bytes of JSON.
+const ID_BYTES_MAX: usize = 256;
+
+type Input = Box<dyn AsyncRead + Send + Unpin>;
+type Output = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// Who ended a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The client has nothing more to ask, and everything is answered.
+    Client,
+    /// The server is gone. The client waits for the next one.
+    Server,
+}
+
+/// See the module.
+pub struct Client {
+    questions: Lines<Input>,
+    output: Output,
+    conversation: Mutex<Conversation>,
+}
+
+impl Client {
+    /// Takes the process's standard streams. Once.
+    pub fn take() -> io::Result<Self> {
+        let (input, output) = stdio::streams::take()?;
+        Ok(Self { questions: Lines::of(Box::new(input)), output: Box::new(output), conversation: Mutex::default() })
+    }
+
+    /// Passes messages both ways until either side ends. A server that is not the first is greeted as the client greeted that one.
+    pub async fn pass(&mut self, far: impl AsyncRead + AsyncWrite) -> io::Result<Left> {
+        let (answers, mut far) = tokio::io::split(far);
+        let Self { questions, output, conversation } = self;
+        let there = async {
+            let opening = lock(conversation).open();
+            // A server that cannot be written to is gone, and the way back says so.
+            let mut is_there = far.write_all(&opening).await.is_ok();
+            while let Some(piece) = questions.next().await? {
+                if questions.is_whole() {
+                    lock(conversation).asked(&piece);
+                }
+                if !is_there || far.write_all(&piece).await.is_err() {
+                    is_there = false;
+                    std::future::pending::<()>().await;
+                }
+            }
+            let _ = far.shutdown().await;
+            Ok::<_, io::Error>(())
+        };
+        let back = async {
+            let mut answers = Lines::of(answers);
+            // A server that breaks off has ended as well.
+            while let Ok(Some(piece)) = answers.next().await {
+                if !answers.is_whole() || lock(conversation).answered(&piece) {
+                    output.write_all(&piece).await?;
+                    output.flush().await?;
+                }
+            }
+            Ok::<_, io::Error>(())
+        };
+        tokio::pin!(there, back);
+        let left = tokio::select! {
+            ended = &mut back => ended.map(|()| Left::Server)?,
+            ended = &mut there => {
+                ended?;
+                back.await?;
+                return Ok(Left::Client);
+            }
+        };
+        Ok(left)
+    }
+
+    /// Answers what the server that ended had not.
+    pub async fn apologise(&mut self) -> io::Result<()> {
+        let apologies = lock(&self.conversation).forsaken();
+        self.output.write_all(&apologies).await?;
+        self.output.flush().await
+    }
+}
+
+fn lock(conversation: &Mutex<Conversation>) -> MutexGuard<'_, Conversation> {
+    conversation.lock().expect("no code panics while it holds this lock")
+}
+
+/// What the next server must know, and what the client waits for.
+#[derive(Default)]
+struct Conversation {
+    /// The client's `initialize` and its id, where its era of the protocol has one, and its `notifications/initialized`.
+    greeting: Option<(Vec<u8>, String)>,
+    greeted: Option<Vec<u8>>,
+    /// The answer to the greeting that the client has had already.
+    unheard: Option<String>,
+    pending: HashSet<String>,
+}
+
+/// As much of a message as is read.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(borrow)]
+    id: Option<&'a RawValue>,
+    method: Option<std::borrow::Cow<'a, str>>,
+}
+
+impl Head<'_> {
+    fn of(line: &[u8]) -> Option<Head<'_>> {
+        serde_json::from_slice(line).ok()
+    }
+
+    fn id(&self) -> Option<String> {
+        self.id.map(RawValue::get).filter(|id| id.len() <= ID_BYTES_MAX && *id != "null").map(str::to_owned)
+    }
+}
+
+impl Conversation {
+    /// What a server is told first.
+    fn open(&mut self) -> Vec<u8> {
+        let Some((greeting, id)) = &self.greeting else { return Vec::new() };
+        // Where the client has not had the answer yet, it is told of the loss and greets again.
+        let Some(greeted) = &self.greeted else {
+            self.greeting = None;
+            return Vec::new();
+        };
+        self.unheard = Some(id.clone());
+        [greeting.as_slice(), greeted].concat()
+    }
+
+    fn asked(&mut self, line: &[u8]) {
+        let Some(head) = Head::of(line) else { return };
+        match (head.method.as_deref(), head.id()) {
+            (Some("initialize"), Some(id)) => {
+                (self.greeting, self.greeted) = (Some((line.to_vec(), id.clone())), None);
+                self.pending.insert(id);
+            }
+            (Some("notifications/initialized"), None) => self.greeted = Some(line.to_vec()),
+            (Some(_), Some(id)) if self.pending.len() < PENDING_MAX => {
+                self.pending.insert(id);
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether the client should hear it.
+    fn answered(&mut self, line: &[u8]) -> bool {
+        let Some(id) = Head::of(line).filter(|head| head.method.is_none()).and_then(|head| head.id()) else { return true };
+        if self.unheard.as_ref() == Some(&id) {
+            self.unheard = None;
+            return false;
+        }
+        self.pending.remove(&id);
+        true
+    }
+
+    fn forsaken(&mut self) -> Vec<u8> {
+        let mut apologies = Vec::new();
+        for id in mem::take(&mut self.pending) {
+            let message = "the server that had this request ended; what it did so far is in its tasks (`task_list`)";
+            let error = serde_json::json!({ "code": -32603, "message": message, "data": { "code": "server_lost" } });
+            apologies.extend_from_slice(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n").as_bytes());
+        }
+        apologies
+    }
+}
+
+/// Lines with their ends. One that is too long to be kept comes in pieces.
+struct Lines<R> {
+    from: BufReader<R>,
+    line: Vec<u8>,
+    /// Whether what came last was part of a line that comes in pieces, and whether that line goes on.
+    in_pieces: bool,
+    goes_on: bool,
+}
+
+impl<R: AsyncRead + Unpin> Lines<R> {
+    fn of(from: R) -> Self {
+        Self { from: BufReader::with_capacity(64 * 1024, from), line: Vec::new(), in_pieces: false, goes_on: false }
+    }
+
+    /// Whether what came last is a whole line.
+    fn is_whole(&self) -> bool {
+        !self.in_pieces
+    }
+
+    /// The next line or piece; none at the end. May be dropped at any time: nothing is lost.
+    async fn next(&mut self) -> io::Result<Option<Vec<u8>>>
+    where
+        BufReader<R>: AsyncBufRead,
+    {
+        loop {
+            let read = self.from.fill_buf().await?;
+            if read.is_empty() {
+                self.in_pieces = self.goes_on;
+                return Ok(Some(mem::take(&mut self.line)).filter(|line| !line.is_empty()));
+            }
+            let end = read.iter().position(|byte| *byte == b'\n').map(|at| at + 1);
+            let taken = end.unwrap_or(read.len());
+            self.line.extend_from_slice(&read[..taken]);
+            self.from.consume(taken);
+            if end.is_some() || self.line.len() > LINE_BYTES_MAX {
+                self.in_pieces = self.goes_on || end.is_none();
+                self.goes_on = end.is_none();
+                return Ok(Some(mem::take(&mut self.line)));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
