@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     base::instance::{Instance, InstanceNote},
-    catalog::{Catalog, HttpConfig, StdioConfig, UpstreamConfig, UpstreamKind},
+    catalog::{Catalog, Document, GraphQlConfig, HttpConfig, OpenApiConfig, Reach, StdioConfig, UpstreamConfig, UpstreamKind},
     cli::{Application, Audience, Failure},
     config::{self, Config, Environment, ProcessEnvironment},
     model::{Principal, RawJson},
@@ -341,6 +341,12 @@ fn upstreams(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
     let exposed = |secrets: &BTreeMap<String, config::Secret>| {
         secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect()
     };
+    let reach =
+        |reach: &config::Reach| Reach { headers: exposed(&reach.headers), allow_private: reach.allow_private, ..Reach::default() };
+    let document = |document: &config::Document| match document {
+        config::Document::File(path) => Document::File(path.clone()),
+        config::Document::Address(url) => Document::Address(url.to_string()),
+    };
     let upstream = |upstream: &config::Upstream| {
         let kind = match &upstream.transport {
             config::Transport::Stdio { command, args, env, env_pass } => UpstreamKind::McpStdio(StdioConfig {
@@ -349,9 +355,20 @@ fn upstreams(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
                 env: exposed(env),
                 env_pass: env_pass.clone(),
             }),
-            config::Transport::Http { url, headers } => {
-                UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), headers: exposed(headers) })
+            config::Transport::Http { url, reach: how } => {
+                UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), reach: reach(how) })
             }
+            config::Transport::OpenApi { spec, base_url, server_variables, reach: how } => UpstreamKind::OpenApi(OpenApiConfig {
+                spec: document(spec),
+                base_url: base_url.as_ref().map(ToString::to_string),
+                server_variables: server_variables.clone(),
+                reach: reach(how),
+            }),
+            config::Transport::GraphQl { url, schema, reach: how } => UpstreamKind::GraphQl(GraphQlConfig {
+                url: url.to_string(),
+                schema: schema.as_ref().map(document),
+                reach: reach(how),
+            }),
         };
         let name = upstream.name.parse().map_err(|error: crate::catalog::InvalidName| Failure::other(error.to_string()))?;
         Ok(UpstreamConfig {
@@ -359,6 +376,7 @@ fn upstreams(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
             kind,
             call_timeout: Duration::from_millis(upstream.call_timeout_ms),
             start_timeout: Duration::from_millis(upstream.start_timeout_ms),
+            trusted: upstream.trusted,
         })
     };
     config.upstreams.iter().map(upstream).collect()

@@ -1,6 +1,8 @@
 //! What the owner says about one upstream. Plain data: read elsewhere, checked here.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use super::{credential::config::Credential, graphql::config::GraphQlConfig, openapi::config::OpenApiConfig};
 
 /// First segments of `tools.*` that the finding functions take.
 pub const RESERVED_NAMES: [&str; 3] = ["discover", "catalog", "describe"];
@@ -83,6 +85,8 @@ pub struct UpstreamConfig {
     pub call_timeout: Duration,
     /// Longest time of one start, from the spawn to the whole tool list; also how long a call waits for a start.
     pub start_timeout: Duration,
+    /// Whether what it says of its tools (that they change nothing, that they destroy) is believed.
+    pub trusted: bool,
 }
 
 impl UpstreamConfig {
@@ -93,6 +97,7 @@ impl UpstreamConfig {
             kind,
             call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
             start_timeout: Duration::from_millis(START_TIMEOUT_MS),
+            trusted: false,
         }
     }
 }
@@ -104,6 +109,19 @@ pub enum UpstreamKind {
     McpStdio(StdioConfig),
     /// An MCP server behind streamable HTTP.
     McpHttp(HttpConfig),
+    /// A service that describes itself by OpenAPI.
+    OpenApi(OpenApiConfig),
+    /// A service that speaks GraphQL.
+    GraphQl(GraphQlConfig),
+}
+
+/// Where a document is: a description, or a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Document {
+    /// A file; absolute.
+    File(PathBuf),
+    /// An address, `http://…` or `https://…`.
+    Address(String),
 }
 
 /// A command to run. It sees nothing of the server's environment but a short list of harmless names and those in `env_pass`.
@@ -119,13 +137,24 @@ pub struct StdioConfig {
     pub env_pass: Vec<String>,
 }
 
-/// An address and what is sent with every request to it.
+/// An address and how it is reached.
 #[derive(Clone, Default)]
 pub struct HttpConfig {
     /// `http://…` or `https://…`, the endpoint itself. A password, and what looks secret in its path and query, is blanked out.
     pub url: String,
-    /// Headers of every request; for their values the same holds.
+    /// How it is reached.
+    pub reach: Reach,
+}
+
+/// How a service behind an address is reached, whatever it speaks.
+#[derive(Clone, Default)]
+pub struct Reach {
+    /// Headers of every request. Values that look like secrets, by name or by themselves, are blanked out of what it says.
     pub headers: BTreeMap<String, String>,
+    /// How Airlock identifies itself; blanked out likewise.
+    pub credential: Credential,
+    /// Whether it may be on a private or loopback address.
+    pub allow_private: bool,
 }
 
 // Values may be secrets, so neither is printed with them.
@@ -141,7 +170,17 @@ impl fmt::Debug for StdioConfig {
 
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConfig").field("headers", &self.headers.keys()).finish_non_exhaustive()
+        f.debug_struct("HttpConfig").field("reach", &self.reach).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach")
+            .field("headers", &self.headers.keys())
+            .field("credential", &self.credential)
+            .field("allow_private", &self.allow_private)
+            .finish()
     }
 }
 
@@ -163,7 +202,8 @@ mod tests {
     fn a_configuration_is_printed_without_its_values() {
         let stdio = StdioConfig { env: [("TOKEN".to_owned(), "tok-123456".to_owned())].into(), ..StdioConfig::default() };
         let url = "https://host.example/mcp?key=tok-654321".to_owned();
-        let http = HttpConfig { url, headers: [("Authorization".to_owned(), "tok-123456".to_owned())].into() };
+        let headers = [("Authorization".to_owned(), "tok-123456".to_owned())].into();
+        let http = HttpConfig { url, reach: Reach { headers, ..Reach::default() } };
         let printed = format!("{stdio:?} {http:?}");
         assert!(printed.contains("TOKEN") && printed.contains("Authorization") && !printed.contains("tok-"), "{printed}");
     }

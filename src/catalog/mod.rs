@@ -6,10 +6,15 @@
 
 mod arguments;
 mod config;
+mod credential;
 mod find;
+mod graphql;
+#[allow(dead_code, reason = "its users come with the kinds `openapi` and `graphql`")]
+mod http;
 mod index;
 mod lane;
 mod mcp;
+mod openapi;
 mod paths;
 mod redact;
 mod sample;
@@ -31,18 +36,26 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::{
     arguments::ArgumentError,
     config::{
-        CALL_TIMEOUT_MS, HttpConfig, InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, START_TIMEOUT_MS, StdioConfig, UpstreamConfig,
-        UpstreamKind, UpstreamName,
+        CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, Reach, START_TIMEOUT_MS, StdioConfig,
+        UpstreamConfig, UpstreamKind, UpstreamName,
     },
+    credential::config::{Credential, KeyPlace, SecretSource},
     find::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
         ToolsQuery, View, Visibility,
     },
+    graphql::config::GraphQlConfig,
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
-    tool::{Annotations, Tool},
+    openapi::config::OpenApiConfig,
+    tool::{Annotations, Operation, Tool},
     upstream::{UpstreamError, UpstreamErrorCode},
 };
-use self::{lane::Lane, redact::Secrets, shelf::Shelf, upstream::Upstream};
+use self::{
+    lane::Lane,
+    redact::Secrets,
+    shelf::Shelf,
+    upstream::{Absent, Upstream},
+};
 use crate::model::{JsonObject, RawJson};
 
 /// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
@@ -117,7 +130,7 @@ impl Catalog {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout);
             let (upstream, secrets) = upstream_of(&name, config.kind, environment);
-            let lane = Lane::new(name.clone(), upstream, secrets, times, shelf.clone());
+            let lane = Lane::new(name.clone(), upstream, secrets, times, config.trusted, shelf.clone());
             if lanes.insert(name.clone(), lane).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the later one is used");
             }
@@ -370,10 +383,27 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
             (Box::new(mcp::McpStdio { name: name.clone(), config, environment: seen, secrets: secrets.clone() }), secrets)
         }
         UpstreamKind::McpHttp(config) => {
-            let secrets = Secrets::among(pairs(&config.headers).chain([("url", config.url.as_str())]));
+            let secrets = secrets_of(&config.reach, [config.url.as_str()]);
             (Box::new(mcp::McpHttp { config }), secrets)
         }
+        UpstreamKind::OpenApi(config) => {
+            let spec = match &config.spec {
+                Document::Address(url) => url.as_str(),
+                Document::File(_) => "",
+            };
+            let secrets = secrets_of(&config.reach, [spec, config.base_url.as_deref().unwrap_or_default()]);
+            (Box::new(Absent("openapi")), secrets)
+        }
+        UpstreamKind::GraphQl(config) => {
+            let secrets = secrets_of(&config.reach, [config.url.as_str()]);
+            (Box::new(Absent("graphql")), secrets)
+        }
     }
+}
+
+/// What is secret about a service behind addresses.
+fn secrets_of<'a>(reach: &'a Reach, urls: impl IntoIterator<Item = &'a str>) -> Secrets {
+    Secrets::among(pairs(&reach.headers).chain(urls.into_iter().map(|url| ("url", url))))
 }
 
 fn pairs(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {

@@ -73,6 +73,7 @@ impl Secrets {
             input_schema: self.redact_object(offered.input_schema),
             output_schema: offered.output_schema.map(|schema| self.redact_object(schema)),
             annotations: offered.annotations,
+            operation: offered.operation,
         }
     }
 

@@ -33,14 +33,6 @@ fn refuse_later_features(layers: &mut Layers) -> Vec<Problem> {
         let message = "`policy` is not in this version: every tool call is allowed; remove the section".to_owned();
         refused.push((vec!["policy".to_owned()], vec!["policy".to_owned()], message));
     }
-    let upstreams = layers.tree.get("upstreams").and_then(Value::as_object);
-    for (name, upstream) in upstreams.into_iter().flatten() {
-        if let Some(kind @ ("openapi" | "graphql")) = upstream["kind"].as_str() {
-            let table = vec!["upstreams".to_owned(), name.clone()];
-            let message = format!("`upstreams.{name}.kind` is \"{kind}\", which is not in this version; allowed: \"mcp\"");
-            refused.push(([table.clone(), vec!["kind".to_owned()]].concat(), table, message));
-        }
-    }
     let found = refused.into_iter().map(|(key, table, message)| {
         let problem = Problem { origin: layers.origin(&key), message };
         layers.remove(&table);
@@ -84,7 +76,7 @@ fn unknown(path: &[String], key: &str, keys: &[String]) -> (Vec<String>, String)
 /// Whether values at this path are kept out of messages.
 pub(super) fn holds_secret(path: &[String]) -> bool {
     path.first().is_some_and(|section| section == "upstreams")
-        && path.get(2).is_some_and(|key| matches!(key.as_str(), "env" | "headers" | "auth" | "url" | "args"))
+        && path.get(2).is_some_and(|key| matches!(key.as_str(), "env" | "headers" | "auth" | "url" | "base_url" | "spec" | "args"))
 }
 
 fn shown(value: &Value) -> String {

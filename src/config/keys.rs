@@ -189,7 +189,8 @@ pub enum Isolation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamKeys {
-    /// What it speaks: `mcp`. It needs `command` (a child process, over its standard input and output) or `url` (streamable HTTP).
+    /// What it speaks. `mcp` needs `command` (a child process, over its standard input and output) or `url` (streamable HTTP),
+    /// `openapi` needs `spec`, `graphql` needs `url`.
     pub kind: UpstreamKind,
     /// The program to start, a name on `PATH` or a path. It is started without a shell.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -201,10 +202,26 @@ pub struct UpstreamKeys {
     pub env: BTreeMap<String, SecretSource>,
     /// Names of variables that it gets from the server's environment as they are, where they are set.
     pub env_pass: Vec<String>,
-    /// The address of its MCP endpoint, `https://…` or `http://…`, without a user or password in it.
+    /// The address of its MCP or GraphQL endpoint, `https://…` or `http://…`, without a user or password in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub url: Option<String>,
+    /// Its description: an OpenAPI document in JSON or YAML, or for `graphql` a schema in SDL (without it the endpoint is asked).
+    /// A file, or an address `https://…`. A relative path counts from the folder of the file that names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub spec: Option<String>,
+    /// Where the calls of an `openapi` upstream go. Without it, where its description says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub base_url: Option<String>,
+    /// Values for the variables of the server address in an OpenAPI description.
+    pub server_variables: BTreeMap<String, String>,
+    /// Whether an upstream with an address may be on a private or loopback one. Metadata addresses of cloud machines and this
+    /// server itself are refused even then.
+    pub allow_private: bool,
+    /// Whether rules may believe what it says of its own tools: that one only reads, or destroys nothing.
+    pub trusted: bool,
     /// HTTP headers sent with each request: a text, or `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
     /// How Airlock identifies itself to it: `{ bearer = { env = "NAME" } }`.
@@ -228,6 +245,11 @@ impl Default for UpstreamKeys {
             env: BTreeMap::new(),
             env_pass: vec![],
             url: None,
+            spec: None,
+            base_url: None,
+            server_variables: BTreeMap::new(),
+            allow_private: false,
+            trusted: false,
             headers: BTreeMap::new(),
             auth: None,
             call_timeout_ms: 60_000,
@@ -243,6 +265,10 @@ pub enum UpstreamKind {
     /// The Model Context Protocol.
     #[default]
     Mcp,
+    /// A service that describes itself by OpenAPI.
+    OpenApi,
+    /// A service that speaks GraphQL.
+    GraphQl,
 }
 
 /// How Airlock identifies itself to an upstream.

@@ -13,6 +13,7 @@ mod show;
 mod source;
 #[cfg(test)]
 mod tests;
+mod upstreams;
 
 use std::{
     collections::BTreeMap,
@@ -81,9 +82,11 @@ pub struct Upstream {
     pub call_timeout_ms: u64,
     /// How long it may take to start and list its tools, in milliseconds.
     pub start_timeout_ms: u64,
+    /// Whether what it says of its tools is believed.
+    pub trusted: bool,
 }
 
-/// How an MCP upstream is reached.
+/// How an upstream is reached.
 #[derive(Debug, Clone)]
 pub enum Transport {
     /// A child process, over its standard input and output.
@@ -97,13 +100,51 @@ pub enum Transport {
         /// Variables it gets from the server's environment.
         env_pass: Vec<String>,
     },
-    /// Streamable HTTP.
+    /// MCP over streamable HTTP.
     Http {
         /// Its endpoint; without user and password.
         url: Url,
-        /// Sent with each request.
-        headers: BTreeMap<String, Secret>,
+        /// How it is reached.
+        reach: Reach,
     },
+    /// HTTP, as an OpenAPI description says.
+    OpenApi {
+        /// The description.
+        spec: Document,
+        /// Where calls go, if not where the description says; without user and password.
+        base_url: Option<Url>,
+        /// Values for the variables of the description's server address.
+        server_variables: BTreeMap<String, String>,
+        /// How it is reached.
+        reach: Reach,
+    },
+    /// GraphQL.
+    GraphQl {
+        /// Its endpoint; without user and password.
+        url: Url,
+        /// Its schema, if it is not asked for it.
+        schema: Option<Document>,
+        /// How it is reached.
+        reach: Reach,
+    },
+}
+
+/// How an address is reached.
+#[derive(Debug, Clone)]
+pub struct Reach {
+    /// Sent with each request.
+    pub headers: BTreeMap<String, Secret>,
+    /// Whether the address may be private.
+    pub allow_private: bool,
+}
+
+/// Where a document is.
+#[derive(Debug, Clone)]
+pub enum Document {
+    /// A file; absolute.
+    File(PathBuf),
+    /// An address; without user and password.
+    Address(Url),
 }
 
 /// A value that no log, error or answer may show.

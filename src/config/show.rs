@@ -44,7 +44,7 @@ fn walk(node: &Value, path: &mut Vec<String>, layers: &Layers, settings: &mut Ve
 /// Addresses are shown without their query, a reference to a variable as it is; everything else is hidden.
 fn masked(value: &Value, path: &[String]) -> Value {
     match (value, path.get(2).map(String::as_str)) {
-        (Value::String(url), Some("url")) => url.split(['?', '#']).next().unwrap_or_default().into(),
+        (Value::String(url), Some("url" | "base_url" | "spec")) => url.split(['?', '#']).next().unwrap_or_default().into(),
         (Value::Array(_), Some("args")) => value.clone(),
         (Value::Object(source), _) if source.contains_key("env") => value.clone(),
         _ => "[secret]".into(),

@@ -94,12 +94,11 @@ fn an_address_is_numeric_or_localhost() {
 
 #[test]
 fn what_comes_with_a_later_version_is_named_as_such() {
-    let file = "[store]\nurl = \"postgres://db/airlock\"\n[policy]\nprofile = \"auto\"\n[upstreams.github]\nkind = \"openapi\"\nspec = \"github.json\"\n";
+    let file = "[store]\nurl = \"postgres://db/airlock\"\n[policy]\nprofile = \"auto\"\n";
     insta::assert_snapshot!(refusal(file), @r#"
-    the configuration has 3 problems
+    the configuration has 2 problems
       airlock.toml:2: `store.url` names a Postgres database, which is not in this version; allowed: "sqlite://PATH"
       airlock.toml:3: `policy` is not in this version: every tool call is allowed; remove the section
-      airlock.toml:6: `upstreams.github.kind` is "openapi", which is not in this version; allowed: "mcp"
     "#);
 }
 
@@ -128,8 +127,8 @@ fn secrets_come_from_the_environment_and_are_shown_nowhere() {
          [upstreams.files]\ncommand = \"files\"\nenv = { KEY = \"hunter2\", OTHER = { env = \"LINEAR_TOKEN\" } }\n",
     );
     let config = place.load(&[("LINEAR_TOKEN", "hunter2")], &[]).unwrap();
-    let Transport::Http { headers, .. } = &config.upstreams[1].transport else { panic!("an address was given") };
-    assert_eq!(headers["authorization"].expose(), "Bearer hunter2");
+    let Transport::Http { reach, .. } = &config.upstreams[1].transport else { panic!("an address was given") };
+    assert_eq!(reach.headers["authorization"].expose(), "Bearer hunter2");
     let Transport::Stdio { env, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
     assert_eq!((env["KEY"].expose(), env["OTHER"].expose()), ("hunter2", "hunter2"));
     let shown = format!("{:?} {}", config.settings, serde_json::to_string(&config.settings).unwrap());

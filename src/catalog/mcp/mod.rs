@@ -136,7 +136,7 @@ impl Upstream for McpHttp {
                 )));
             }
             let mut headers = HashMap::new();
-            for (name, value) in &self.config.headers {
+            for (name, value) in &self.config.reach.headers {
                 let name = http::HeaderName::try_from(name.as_str())
                     .map_err(|_| ConnectError::new(format!("`{name}` is not the name of a header")))?;
                 let mut value = http::HeaderValue::try_from(value.as_str()).map_err(|_| {
