@@ -320,3 +320,6 @@ pub(in crate::catalog) fn headers(reach: &Reach) -> Result<HeaderMap, ConnectErr
     }
     Ok(headers)
 }
+
+#[cfg(test)]
+mod tests;
