@@ -1,6 +1,16 @@
 //! What the owner says about one upstream. Plain data: read elsewhere, checked here.
 
-use std::{collections::BTreeMap, fmt, str::FromStr, time::Duration};
+use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
+
+use super::{
+    credential::{
+        config::{Credential, SecretSource},
+        vault::Vault,
+    },
+    graphql::config::GraphQlConfig,
+    http::Surroundings,
+    openapi::config::OpenApiConfig,
+};
 
 /// First segments of `tools.*` that the finding functions take.
 pub const RESERVED_NAMES: [&str; 3] = ["discover", "catalog", "describe"];
@@ -83,6 +93,8 @@ pub struct UpstreamConfig {
     pub call_timeout: Duration,
     /// Longest time of one start, from the spawn to the whole tool list; also how long a call waits for a start.
     pub start_timeout: Duration,
+    /// Whether what it says of its tools (that they change nothing, that they destroy) is believed.
+    pub trusted: bool,
 }
 
 impl UpstreamConfig {
@@ -93,6 +105,7 @@ impl UpstreamConfig {
             kind,
             call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
             start_timeout: Duration::from_millis(START_TIMEOUT_MS),
+            trusted: false,
         }
     }
 }
@@ -104,6 +117,31 @@ pub enum UpstreamKind {
     McpStdio(StdioConfig),
     /// An MCP server behind streamable HTTP.
     McpHttp(HttpConfig),
+    /// A service that describes itself by OpenAPI.
+    OpenApi(OpenApiConfig),
+    /// A service that speaks GraphQL.
+    GraphQl(GraphQlConfig),
+}
+
+impl UpstreamKind {
+    /// How its address is reached, where it has one.
+    pub(super) fn reach_mut(&mut self) -> Option<&mut Reach> {
+        match self {
+            Self::McpStdio(_) => None,
+            Self::McpHttp(config) => Some(&mut config.reach),
+            Self::OpenApi(config) => Some(&mut config.reach),
+            Self::GraphQl(config) => Some(&mut config.reach),
+        }
+    }
+}
+
+/// Where a document is: a description, or a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Document {
+    /// A file; absolute.
+    File(PathBuf),
+    /// An address, `http://…` or `https://…`.
+    Address(String),
 }
 
 /// A command to run. It sees nothing of the server's environment but a short list of harmless names and those in `env_pass`.
@@ -115,17 +153,48 @@ pub struct StdioConfig {
     pub args: Vec<String>,
     /// Variables with their values. Values that look like secrets, by name or by themselves, are blanked out of what it says.
     pub env: BTreeMap<String, String>,
+    /// Variables whose values are secrets kept elsewhere, read at each start of the program.
+    pub env_secret: BTreeMap<String, SecretSource>,
+    /// The store that some of them are in.
+    pub vault: Option<Vault>,
     /// Names of further variables that are taken from the server's environment; for their values the same holds.
     pub env_pass: Vec<String>,
 }
 
-/// An address and what is sent with every request to it.
+/// An address and how it is reached.
 #[derive(Clone, Default)]
 pub struct HttpConfig {
     /// `http://…` or `https://…`, the endpoint itself. A password, and what looks secret in its path and query, is blanked out.
     pub url: String,
-    /// Headers of every request; for their values the same holds.
+    /// How it is reached.
+    pub reach: Reach,
+}
+
+/// How a service behind an address is reached, whatever it speaks.
+#[derive(Clone)]
+pub struct Reach {
+    /// Headers of every request. Values that look like secrets, by name or by themselves, are blanked out of what it says.
     pub headers: BTreeMap<String, String>,
+    /// How Airlock identifies itself; blanked out likewise.
+    pub credential: Credential,
+    /// Whether it may be on a private or loopback address.
+    pub allow_private: bool,
+    /// Longest time of one call; the catalog sets it to that of the upstream.
+    pub call_timeout: Duration,
+    /// What it shares with all other upstreams.
+    pub surroundings: Surroundings,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self {
+            headers: BTreeMap::new(),
+            credential: Credential::None,
+            allow_private: false,
+            call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
+            surroundings: Surroundings::default(),
+        }
+    }
 }
 
 // Values may be secrets, so neither is printed with them.
@@ -134,6 +203,7 @@ impl fmt::Debug for StdioConfig {
         f.debug_struct("StdioConfig")
             .field("command", &self.command)
             .field("env", &self.env.keys())
+            .field("env_secret", &self.env_secret)
             .field("env_pass", &self.env_pass)
             .finish_non_exhaustive()
     }
@@ -141,7 +211,17 @@ impl fmt::Debug for StdioConfig {
 
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConfig").field("headers", &self.headers.keys()).finish_non_exhaustive()
+        f.debug_struct("HttpConfig").field("reach", &self.reach).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach")
+            .field("headers", &self.headers.keys())
+            .field("credential", &self.credential)
+            .field("allow_private", &self.allow_private)
+            .finish_non_exhaustive()
     }
 }
 
@@ -163,7 +243,8 @@ mod tests {
     fn a_configuration_is_printed_without_its_values() {
         let stdio = StdioConfig { env: [("TOKEN".to_owned(), "tok-123456".to_owned())].into(), ..StdioConfig::default() };
         let url = "https://host.example/mcp?key=tok-654321".to_owned();
-        let http = HttpConfig { url, headers: [("Authorization".to_owned(), "tok-123456".to_owned())].into() };
+        let headers = [("Authorization".to_owned(), "tok-123456".to_owned())].into();
+        let http = HttpConfig { url, reach: Reach { headers, ..Reach::default() } };
         let printed = format!("{stdio:?} {http:?}");
         assert!(printed.contains("TOKEN") && printed.contains("Authorization") && !printed.contains("tok-"), "{printed}");
     }

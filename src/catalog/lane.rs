@@ -73,6 +73,8 @@ pub(super) struct Lane {
     secrets: Secrets,
     call_timeout: Duration,
     start_timeout: Duration,
+    /// Whether what it says of its tools is believed.
+    trusted: bool,
     link: watch::Sender<Link>,
     /// Whether the first answer or failure is in.
     settled: watch::Sender<bool>,
@@ -88,6 +90,7 @@ impl Lane {
         upstream: Box<dyn Upstream>,
         secrets: Secrets,
         (call_timeout, start_timeout): (Duration, Duration),
+        trusted: bool,
         shelf: Arc<Shelf>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -96,6 +99,7 @@ impl Lane {
             secrets,
             call_timeout,
             start_timeout,
+            trusted,
             link: watch::Sender::new(Link::Connecting),
             settled: watch::Sender::new(false),
             places: Semaphore::new(CALLS_MAX),
@@ -210,7 +214,10 @@ impl Lane {
         for offered in offer.tools {
             match Tool::admit(&self.name, self.secrets.redact_tool(offered)) {
                 Ok(tool) if !paths.insert(tool.path.clone()) => left_out.push(format!("`{}` is listed twice", tool.name)),
-                Ok(tool) => tools.push(Arc::new(tool)),
+                Ok(mut tool) => {
+                    tool.trusted = self.trusted;
+                    tools.push(Arc::new(tool));
+                }
                 Err(unfit) => left_out.push(unfit.to_string()),
             }
         }
@@ -240,7 +247,7 @@ impl Lane {
     pub(super) fn status(&self, tools: usize) -> UpstreamStatus {
         let (status, message) = match &*self.link.borrow() {
             Link::Connecting => (UpstreamState::Connecting, None),
-            Link::Ready { note, .. } => (UpstreamState::Ready, note.clone()),
+            Link::Ready { connection, note } => (UpstreamState::Ready, connection.trouble().or_else(|| note.clone())),
             Link::Failed { reason } => (UpstreamState::Failed, Some(reason.clone())),
             Link::Stopped => (UpstreamState::Failed, Some("the server is stopping".to_owned())),
         };

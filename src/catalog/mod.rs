@@ -6,10 +6,15 @@
 
 mod arguments;
 mod config;
+mod credential;
 mod find;
+mod graphql;
+#[allow(dead_code, reason = "its users come with the kinds `openapi` and `graphql`")]
+mod http;
 mod index;
 mod lane;
 mod mcp;
+mod openapi;
 mod paths;
 mod redact;
 mod sample;
@@ -31,18 +36,31 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::{
     arguments::ArgumentError,
     config::{
-        CALL_TIMEOUT_MS, HttpConfig, InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, START_TIMEOUT_MS, StdioConfig, UpstreamConfig,
-        UpstreamKind, UpstreamName,
+        CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, Reach, START_TIMEOUT_MS, StdioConfig,
+        UpstreamConfig, UpstreamKind, UpstreamName,
+    },
+    credential::{
+        config::{Credential, KeyPlace, OAuthConfig, SecretSource},
+        oauth::Login,
+        vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
     find::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
         ToolsQuery, View, Visibility,
     },
+    graphql::config::GraphQlConfig,
+    http::{Detected, Names, Surroundings, SystemNames, detect},
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
-    tool::{Annotations, Tool},
+    openapi::config::OpenApiConfig,
+    tool::{Annotations, Operation, Tool},
     upstream::{UpstreamError, UpstreamErrorCode},
 };
-use self::{lane::Lane, redact::Secrets, shelf::Shelf, upstream::Upstream};
+use self::{
+    lane::Lane,
+    redact::Secrets,
+    shelf::Shelf,
+    upstream::{Absent, Upstream},
+};
 use crate::model::{JsonObject, RawJson};
 
 /// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
@@ -113,11 +131,14 @@ impl Catalog {
         let tasks = TaskTracker::new();
         tasks.spawn(shelf.clone().keep(stop.clone()));
         let mut lanes = BTreeMap::new();
-        for config in configs {
+        for mut config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout);
+            if let Some(reach) = config.kind.reach_mut() {
+                reach.call_timeout = config.call_timeout;
+            }
             let (upstream, secrets) = upstream_of(&name, config.kind, environment);
-            let lane = Lane::new(name.clone(), upstream, secrets, times, shelf.clone());
+            let lane = Lane::new(name.clone(), upstream, secrets, times, config.trusted, shelf.clone());
             if lanes.insert(name.clone(), lane).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the later one is used");
             }
@@ -280,6 +301,17 @@ impl Drop for Catalog {
     }
 }
 
+/// Begins to ask a person to allow an upstream whose credential is OAuth. The error says the way out.
+pub async fn login(upstream: UpstreamConfig) -> Result<Login, String> {
+    let mut kind = upstream.kind;
+    let reach = kind.reach_mut().ok_or("it is a program; what it needs to log in, it says itself")?;
+    let Credential::OAuth(config) = &reach.credential else {
+        return Err("it has no `auth = { oauth = {} }`".to_owned());
+    };
+    let vault = reach.surroundings.vault.clone();
+    credential::oauth::begin(credential::oauth::OAuth::new(config.clone(), vault, reach.guard(), Secrets::default())).await
+}
+
 /// The finding functions, as tools that are checked like any other.
 static FUNCTIONS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
     vec![
@@ -370,10 +402,27 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
             (Box::new(mcp::McpStdio { name: name.clone(), config, environment: seen, secrets: secrets.clone() }), secrets)
         }
         UpstreamKind::McpHttp(config) => {
-            let secrets = Secrets::among(pairs(&config.headers).chain([("url", config.url.as_str())]));
-            (Box::new(mcp::McpHttp { config }), secrets)
+            let secrets = secrets_of(&config.reach, [config.url.as_str()]);
+            (Box::new(mcp::McpHttp::new(config, secrets.clone())), secrets)
+        }
+        UpstreamKind::OpenApi(config) => {
+            let spec = match &config.spec {
+                Document::Address(url) => url.as_str(),
+                Document::File(_) => "",
+            };
+            let secrets = secrets_of(&config.reach, [spec, config.base_url.as_deref().unwrap_or_default()]);
+            (Box::new(Absent("openapi")), secrets)
+        }
+        UpstreamKind::GraphQl(config) => {
+            let secrets = secrets_of(&config.reach, [config.url.as_str()]);
+            (Box::new(Absent("graphql")), secrets)
         }
     }
+}
+
+/// What is secret about a service behind addresses.
+fn secrets_of<'a>(reach: &'a Reach, urls: impl IntoIterator<Item = &'a str>) -> Secrets {
+    Secrets::among(pairs(&reach.headers).chain(urls.into_iter().map(|url| ("url", url))))
 }
 
 fn pairs(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {

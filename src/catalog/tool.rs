@@ -28,6 +28,49 @@ pub struct Annotations {
     pub open_world: Option<bool>,
 }
 
+/// What a tool does at a service that says so by its protocol; not a claim but what is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// HTTP GET.
+    Get,
+    /// HTTP HEAD.
+    Head,
+    /// HTTP OPTIONS.
+    Options,
+    /// HTTP POST.
+    Post,
+    /// HTTP PUT.
+    Put,
+    /// HTTP PATCH.
+    Patch,
+    /// HTTP DELETE.
+    Delete,
+    /// HTTP TRACE.
+    Trace,
+    /// A GraphQL query.
+    Query,
+    /// A GraphQL mutation.
+    Mutation,
+}
+
+impl Operation {
+    /// As it is written: `GET`, `query`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Trace => "TRACE",
+            Self::Query => "query",
+            Self::Mutation => "mutation",
+        }
+    }
+}
+
 /// A tool as an upstream offers it, before anything is checked.
 #[derive(Debug, Clone, Default)]
 pub(super) struct OfferedTool {
@@ -43,6 +86,8 @@ pub(super) struct OfferedTool {
     pub output_schema: Option<JsonObject>,
     /// Its claims.
     pub annotations: Annotations,
+    /// What it does, where the protocol tells.
+    pub operation: Option<Operation>,
 }
 
 /// Why an offered tool is left out.
@@ -80,6 +125,10 @@ pub struct Tool {
     pub output_schema: Option<Value>,
     /// Its claims.
     pub annotations: Annotations,
+    /// What it does, where the protocol tells: none for MCP.
+    pub operation: Option<Operation>,
+    /// Whether the owner believes its claims.
+    pub trusted: bool,
     /// SHA-256, in hex, over the canonical JSON (RFC 8785) of name, description and both schemas.
     pub schema_hash: String,
     /// Size of both schemas together, in bytes of JSON.
@@ -115,6 +164,8 @@ impl Tool {
             input_schema,
             output_schema,
             annotations: offered.annotations,
+            operation: offered.operation,
+            trusted: false,
             schema_hash,
             schema_bytes,
             validator: OnceLock::new(),
@@ -132,6 +183,8 @@ impl Tool {
             input_schema: schemars::schema_for!(Args).to_value(),
             output_schema: None,
             annotations: Annotations { read_only: Some(true), ..Annotations::default() },
+            operation: None,
+            trusted: true,
             schema_hash: String::new(),
             schema_bytes: 0,
             validator: OnceLock::new(),

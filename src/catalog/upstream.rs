@@ -31,8 +31,28 @@ pub(super) trait Connection: Send + Sync + 'static {
     /// Waits for the next thing that changes what the catalog knows.
     fn event(&self) -> BoxFuture<'_, ConnectionEvent>;
 
+    /// What keeps calls from being sent at present although it is open, if anything; shown in its status.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
     /// Ends it and everything that was started for it, within a few seconds.
     fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// A kind that this build does not have.
+pub(super) struct Absent(pub(super) &'static str);
+
+impl Upstream for Absent {
+    fn kind(&self) -> &'static str {
+        self.0
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
+        let error = ConnectError::new(format!("upstreams of kind `{}` are not in this build", self.0))
+            .hint("take it out of the configuration, or use a build that has it");
+        Box::pin(std::future::ready(Err(error)))
+    }
 }
 
 /// What an upstream offers.

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod auth;
+use self::auth::{AccountKeys, Auth, SecretSource};
+
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -18,6 +21,8 @@ pub struct Keys {
     pub limits: Limits,
     /// How guests are kept apart, and how many workers stand ready for them.
     pub sandbox: Sandbox,
+    /// The encrypted store of secrets.
+    pub secrets: SecretsKeys,
     /// The services whose tools guests may call, one table each. The name becomes the first segment of the tools' paths
     /// (`tools.NAME…`): a letter or `_`, then letters, digits, `_` or `-`, at most 64 characters; not `discover`, `catalog`,
     /// `describe` or `then`.
@@ -67,6 +72,21 @@ pub enum Synchronous {
     Normal,
     /// Also a loss of power.
     Full,
+}
+
+/// The encrypted store of secrets: a file beside the database that `airlock secrets` and OAuth keep values in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecretsKeys {
+    /// The file of its key. It is made when the first secret is set, readable by its owner alone. Without this key:
+    /// `airlock/secrets.key` in the user's configuration folder. A relative path counts from the folder of the file that names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub key_file: Option<String>,
+    /// The environment variable that holds its key instead of a file: 32 bytes in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub key_env: Option<String>,
 }
 
 /// What one task, one workspace and the whole server may use.
@@ -189,7 +209,8 @@ pub enum Isolation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamKeys {
-    /// What it speaks: `mcp`. It needs `command` (a child process, over its standard input and output) or `url` (streamable HTTP).
+    /// What it speaks. `mcp` needs `command` (a child process, over its standard input and output) or `url` (streamable HTTP),
+    /// `openapi` needs `spec`, `graphql` needs `url`.
     pub kind: UpstreamKind,
     /// The program to start, a name on `PATH` or a path. It is started without a shell.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -197,20 +218,42 @@ pub struct UpstreamKeys {
     pub command: Option<String>,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Environment variables for it: a text, or `{ env = "NAME" }` to take the value from the server's environment.
+    /// Environment variables for it: a text, or a SECRET as in `auth`.
     pub env: BTreeMap<String, SecretSource>,
     /// Names of variables that it gets from the server's environment as they are, where they are set.
     pub env_pass: Vec<String>,
-    /// The address of its MCP endpoint, `https://…` or `http://…`, without a user or password in it.
+    /// The address of its MCP or GraphQL endpoint, `https://…` or `http://…`, without a user or password in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub url: Option<String>,
+    /// Its description: an OpenAPI document in JSON or YAML, or for `graphql` a schema in SDL (without it the endpoint is asked).
+    /// A file, or an address `https://…`. A relative path counts from the folder of the file that names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub spec: Option<String>,
+    /// Where the calls of an `openapi` upstream go. Without it, where its description says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub base_url: Option<String>,
+    /// Values for the variables of the server address in an OpenAPI description.
+    pub server_variables: BTreeMap<String, String>,
+    /// Whether an upstream with an address may be on a private or loopback one. Metadata addresses of cloud machines and this
+    /// server itself are refused even then.
+    pub allow_private: bool,
+    /// Whether rules may believe what it says of its own tools: that one only reads, or destroys nothing.
+    pub trusted: bool,
     /// HTTP headers sent with each request: a text, or `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
-    /// How Airlock identifies itself to it: `{ bearer = { env = "NAME" } }`.
+    /// How Airlock identifies itself to it: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET } }`,
+    /// `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or `cookie`), `{ oauth = {} }`. A SECRET is
+    /// `{ env = "NAME" }`, `{ file = "PATH" }`, `{ keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as kept by
+    /// `airlock secrets set`. docs/upstreams.md tells more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
+    /// Further accounts at the same service, one table each with `auth` and `headers`. Each is an upstream of its own beside this
+    /// one, `NAME-ACCOUNT`, with the same tools and limits.
+    pub accounts: BTreeMap<String, AccountKeys>,
     /// How long it may take to answer one call, in milliseconds.
     #[schemars(range(min = 1, max = 600_000))]
     pub call_timeout_ms: u64,
@@ -228,8 +271,14 @@ impl Default for UpstreamKeys {
             env: BTreeMap::new(),
             env_pass: vec![],
             url: None,
+            spec: None,
+            base_url: None,
+            server_variables: BTreeMap::new(),
+            allow_private: false,
+            trusted: false,
             headers: BTreeMap::new(),
             auth: None,
+            accounts: BTreeMap::new(),
             call_timeout_ms: 60_000,
             start_timeout_ms: 60_000,
         }
@@ -243,39 +292,8 @@ pub enum UpstreamKind {
     /// The Model Context Protocol.
     #[default]
     Mcp,
-}
-
-/// How Airlock identifies itself to an upstream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum Auth {
-    /// `Authorization: Bearer …`.
-    Bearer(SecretSource),
-}
-
-/// Where a value comes from that may be a secret.
-#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum SecretSource {
-    /// A variable of the server's environment, which must be set.
-    Variable(Variable),
-    /// The value itself.
-    Text(String),
-}
-
-/// A variable of the server's environment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Variable {
-    /// Its name.
-    pub env: String,
-}
-
-impl std::fmt::Debug for SecretSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Variable(variable) => write!(f, "env {}", variable.env),
-            Self::Text(_) => f.write_str("[secret]"),
-        }
-    }
+    /// A service that describes itself by OpenAPI.
+    OpenApi,
+    /// A service that speaks GraphQL.
+    GraphQl,
 }

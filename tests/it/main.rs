@@ -7,6 +7,7 @@ mod config;
 mod guests;
 mod intake;
 mod mcp_protocol;
+mod oauth;
 #[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]
@@ -17,6 +18,7 @@ mod store_contract;
 mod support;
 mod tidy;
 mod typings;
+mod upstream_net;
 mod web;
 #[cfg(feature = "v8")]
 mod worker;

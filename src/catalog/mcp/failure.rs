@@ -4,17 +4,18 @@ use std::error::Error;
 
 use rmcp::{
     service::{ClientInitializeError, ServiceError},
-    transport::{DynamicTransportError, streamable_http_client::StreamableHttpError},
+    transport::{DynamicTransportError, auth::AuthError, streamable_http_client::StreamableHttpError},
 };
 
-use super::lines;
+use super::{door, lines};
 use crate::catalog::{
     tool::{Tool, cut},
     upstream::{ConnectError, UpstreamError, UpstreamErrorCode},
 };
 
-/// Longest piece of an upstream's own words in an error, in bytes.
-pub(super) const SAID_BYTES_MAX: usize = 4 * 1024;
+/// Longest piece of an upstream's own words in an error, in bytes. The lane cuts further, once secrets are blanked: cut here, one
+/// could be halved and go unnoticed.
+pub(super) const SAID_BYTES_MAX: usize = 16 * 1024;
 
 /// The address without what may be secret in it: user, password, query.
 pub(super) fn shown_url(url: &str) -> String {
@@ -51,16 +52,20 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
     };
     let ClientInitializeError::TransportError { error: transport, .. } = error else { return of_handshake(&who, error) };
     match http_failure(transport) {
-        Some(HttpFailure::Status(status @ (401 | 403))) => {
-            ConnectError::new(format!("{who} answered HTTP {status}: it needs authorization"))
-                .hint("set a header such as `Authorization` in `headers` of the upstream")
-        }
+        Some(HttpFailure::Status(status @ (401 | 403))) => ConnectError::new(format!(
+            "{who} answered HTTP {status}: it needs authorization"
+        ))
+        .hint("set `auth` of the upstream, such as `{ bearer = { secret = \"NAME\" } }` or `{ oauth = {} }`, or its `headers`"),
         Some(HttpFailure::Status(status)) => ConnectError::new(format!("{who} answered HTTP {status}"))
             .hint("check that `url` of the upstream is the MCP endpoint itself"),
         Some(HttpFailure::NotUnderstood(cause)) => {
             ConnectError::new(format!("{who} does not answer as an MCP server does: {cause}"))
                 .hint("check that `url` of the upstream is the MCP endpoint itself")
         }
+        Some(HttpFailure::Credential(why)) => {
+            ConnectError::new(format!("{who} is not asked: its credential cannot be used: {why}"))
+        }
+        Some(HttpFailure::Refused(why)) => ConnectError::new(format!("{who} cannot be reached: {why}")),
         Some(HttpFailure::TooLarge) => ConnectError::new(format!("{who} answers the handshake with more than is accepted")),
         Some(HttpFailure::NotSent(cause) | HttpFailure::Broken(cause)) => {
             ConnectError::new(format!("{who} could not be reached: {cause}"))
@@ -73,7 +78,7 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
 fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
     match error {
         ClientInitializeError::JsonRpcError(refusal) => {
-            ConnectError::new(format!("{who} refused the handshake: {}", cut(&refusal.message, 500)))
+            ConnectError::new(format!("{who} refused the handshake: {}", cut(&refusal.message, SAID_BYTES_MAX)))
         }
         ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
             let offered = server_supported.iter().take(10).map(|version| cut(version.as_str(), 20)).collect::<Vec<_>>().join(", ");
@@ -91,6 +96,10 @@ enum HttpFailure {
     NotUnderstood(String),
     /// Answered with more than is accepted.
     TooLarge,
+    /// The address is one that is not to be reached: nothing was sent.
+    Refused(String),
+    /// There is no credential to send it with.
+    Credential(String),
     /// No connection: the request was not sent.
     NotSent(String),
     /// Sent, and no answer came.
@@ -109,17 +118,19 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found: <body>`.
         Http::UnexpectedServerResponse(text) => match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
             Some(status) => HttpFailure::Status(status),
-            None => HttpFailure::NotUnderstood(cut(text, 300).to_owned()),
+            None => HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned()),
         },
         Http::UnexpectedContentType(kind) => {
             let kind = kind.as_deref().unwrap_or("none");
-            HttpFailure::NotUnderstood(format!("content type `{}`", cut(kind, 100)))
+            HttpFailure::NotUnderstood(format!("content type `{}`", cut(kind, SAID_BYTES_MAX)))
         }
         Http::Deserialize(error) => HttpFailure::NotUnderstood(error.to_string()),
+        Http::Auth(AuthError::CredentialStoreError(why)) => HttpFailure::Credential(why.clone()),
+        Http::Client(error) if let Some(why) = door::refused_address(error) => HttpFailure::Refused(why),
         Http::Client(error) if error.is_connect() => HttpFailure::NotSent(innermost(error)),
         Http::Client(error) => HttpFailure::Broken(innermost(error)),
         Http::Sse(error) if error.to_string().contains("size") => HttpFailure::TooLarge,
-        other => HttpFailure::Broken(cut(&other.to_string(), 300).to_owned()),
+        other => HttpFailure::Broken(cut(&other.to_string(), SAID_BYTES_MAX).to_owned()),
     })
 }
 
@@ -129,7 +140,8 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
         ServiceError::TransportClosed => true,
         // An answer, even a bad one, shows that somebody is there.
         ServiceError::TransportSend(error) => {
-            matches!(http_failure(error), None | Some(HttpFailure::NotSent(_) | HttpFailure::Broken(_)))
+            use HttpFailure::{Broken, Credential, NotSent, Refused};
+            matches!(http_failure(error), None | Some(NotSent(_) | Broken(_) | Refused(_) | Credential(_)))
         }
         _ => false,
     }
@@ -177,6 +189,13 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
         Some(HttpFailure::NotUnderstood(cause)) => {
             UpstreamError::new(Code::BadAnswer, tool, format!("the answer of `{upstream}` was not understood: {cause}"))
         }
+        Some(HttpFailure::Refused(why)) => {
+            UpstreamError::new(Code::Refused, tool, format!("a call of `{upstream}` was not sent: {why}"))
+        }
+        Some(HttpFailure::Credential(why)) => {
+            let message = format!("`{upstream}` cannot be called: its credential cannot be used: {why}");
+            UpstreamError::new(Code::Unavailable, tool, message)
+        }
         Some(HttpFailure::TooLarge) => UpstreamError::too_large(tool, lines::LINE_BYTES_MAX),
         Some(HttpFailure::NotSent(cause)) => {
             UpstreamError::new(Code::Unavailable, tool, format!("`{upstream}` could not be reached: {cause}")).retryable(true)
@@ -202,7 +221,7 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     while let Some(source) = current.source() {
         current = source;
     }
-    cut(&current.to_string(), 500).to_owned()
+    cut(&current.to_string(), SAID_BYTES_MAX).to_owned()
 }
 
 #[cfg(test)]

@@ -95,5 +95,6 @@ fn offered(tool: rmcp::model::Tool) -> OfferedTool {
             idempotent: annotations.idempotent_hint,
             open_world: annotations.open_world_hint,
         },
+        operation: None,
     }
 }

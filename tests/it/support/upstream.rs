@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use airlock::catalog::{HttpConfig, StdioConfig, Tool, UpstreamConfig, UpstreamKind, Visibility};
+use airlock::catalog::{HttpConfig, Reach, StdioConfig, Tool, UpstreamConfig, UpstreamKind, Visibility};
 use axum::{
     Router,
     body::Body,
@@ -60,15 +60,16 @@ pub(crate) fn demo(name: &str, flags: &[&str]) -> UpstreamConfig {
 /// An address as an upstream.
 pub(crate) fn http(name: &str, url: &str) -> UpstreamConfig {
     install_crypto();
-    let config = HttpConfig { url: url.to_owned(), ..HttpConfig::default() };
-    UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpHttp(config))
+    let reach = Reach { allow_private: true, ..Reach::default() };
+    UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }))
 }
 
 /// An address with an `Authorization` header.
 pub(crate) fn http_with(name: &str, url: &str, authorization: &str) -> UpstreamConfig {
     install_crypto();
     let headers = [("Authorization".to_owned(), authorization.to_owned())].into();
-    UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), headers }))
+    let reach = Reach { headers, allow_private: true, ..Reach::default() };
+    UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }))
 }
 
 /// Polls until the condition holds; fails the test when it never does.

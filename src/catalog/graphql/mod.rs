@@ -1,0 +1,3 @@
+//! Services that speak GraphQL.
+
+pub(in crate::catalog) mod config;

@@ -1,0 +1,75 @@
+//! How a request came to no answer, and what code sees of it.
+
+use std::time::Duration;
+
+use crate::catalog::{
+    redact::Secrets,
+    tool::Tool,
+    upstream::{UpstreamError, UpstreamErrorCode},
+};
+
+/// Why there is no answer. Free of the upstream's secrets.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(in crate::catalog) enum ServiceFailure {
+    /// The address or the origin is not allowed; nothing was sent.
+    #[error("{0}")]
+    Refused(String),
+    /// No connection; nothing was sent.
+    #[error("it could not be reached: {0}")]
+    Unreachable(String),
+    /// It failed too often in a row; nothing was sent.
+    #[error("it failed too often, the next try is made in {} s", retry_after.as_secs().max(1))]
+    CircuitOpen {
+        /// When the next request may go out.
+        retry_after: Duration,
+    },
+    /// No answer within the time of the call.
+    #[error("it did not answer in time")]
+    Timeout,
+    /// The connection broke, or what came is not HTTP.
+    #[error("the connection broke before it answered: {0}")]
+    Lost(String),
+    /// The answer is larger than so many bytes.
+    #[error("its answer is larger than {0} bytes")]
+    TooLarge(usize),
+    /// The credential could not be had; nothing was sent.
+    #[error("its credential cannot be used: {0}")]
+    Credential(String),
+}
+
+impl ServiceFailure {
+    /// Whether the same request may succeed later and certainly had no effect.
+    pub(in crate::catalog) fn retryable(&self) -> bool {
+        matches!(self, Self::Unreachable(_) | Self::CircuitOpen { .. })
+    }
+
+    /// What code sees of it.
+    pub(in crate::catalog) fn into_upstream_error(self, tool: &Tool) -> UpstreamError {
+        use UpstreamErrorCode as Code;
+        let upstream = &tool.upstream;
+        let harmless = tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
+        let error = |code, message: String| UpstreamError::new(code, tool, message);
+        let unknown = "whether the call had an effect is not known";
+        match &self {
+            Self::TooLarge(bytes_max) => UpstreamError::too_large(tool, *bytes_max),
+            Self::Refused(why) => error(Code::Refused, format!("a call of `{upstream}` was not sent: {why}")),
+            Self::Credential(_) => error(Code::Unavailable, format!("`{upstream}` cannot be called: {self}")),
+            Self::Unreachable(_) | Self::CircuitOpen { .. } => {
+                error(Code::Unavailable, format!("`{upstream}` is not available: {self}")).retryable(true)
+            }
+            Self::Timeout => error(Code::Timeout, format!("`{upstream}`: {self}; {unknown}")).retryable(harmless),
+            Self::Lost(_) => error(Code::Lost, format!("`{upstream}`: {self}; {unknown}")).retryable(harmless),
+        }
+    }
+
+    pub(super) fn redacted(self, secrets: &Secrets) -> Self {
+        let clean = |text: String| secrets.redact(&text).into_owned();
+        match self {
+            Self::Refused(text) => Self::Refused(clean(text)),
+            Self::Unreachable(text) => Self::Unreachable(clean(text)),
+            Self::Lost(text) => Self::Lost(clean(text)),
+            Self::Credential(text) => Self::Credential(clean(text)),
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Services that describe themselves by OpenAPI.
+
+pub(in crate::catalog) mod config;
