@@ -129,7 +129,7 @@ impl Catalog {
         for config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout);
-            let (upstream, secrets) = upstream_of(&name, config.kind, environment);
+            let (upstream, secrets) = upstream_of(&name, config.kind, config.call_timeout, environment);
             let lane = Lane::new(name.clone(), upstream, secrets, times, config.trusted, shelf.clone());
             if lanes.insert(name.clone(), lane).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the later one is used");
@@ -364,7 +364,12 @@ fn words_of(name: &str) -> String {
     out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<String, String>) -> (Box<dyn Upstream>, Secrets) {
+fn upstream_of(
+    name: &Arc<str>,
+    kind: UpstreamKind,
+    timeout: Duration,
+    environment: &BTreeMap<String, String>,
+) -> (Box<dyn Upstream>, Secrets) {
     match kind {
         UpstreamKind::McpStdio(config) => {
             for absent in config.env_pass.iter().filter(|name| !environment.contains_key(*name)) {
@@ -392,7 +397,7 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
                 Document::File(_) => "",
             };
             let secrets = secrets_of(&config.reach, [spec, config.base_url.as_deref().unwrap_or_default()]);
-            (Box::new(Absent("openapi")), secrets)
+            (Box::new(openapi::OpenApi { name: name.clone(), config, secrets: secrets.clone(), timeout }), secrets)
         }
         UpstreamKind::GraphQl(config) => {
             let secrets = secrets_of(&config.reach, [config.url.as_str()]);

@@ -1,3 +1,227 @@
-//! Services that describe themselves by OpenAPI.
+//! Services that describe themselves by OpenAPI 3.x or Swagger 2.0: each operation is a tool.
+//!
+//! The description is a stranger's text: bounded, read off the threads that serve others, and without a say in where
+//! credentials go. Arguments become a request of exactly the operation that was described. Requests are sent by
+//! [`super::http`], which alone knows credentials and addresses.
 
+mod answer;
 pub(in crate::catalog) mod config;
+mod document;
+mod import;
+mod media;
+mod names;
+mod plan;
+mod read;
+mod request;
+mod schema;
+mod security;
+mod servers;
+mod source;
+mod style;
+mod swagger;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use tokio::sync::Mutex as AsyncMutex;
+use url::Url;
+
+use self::{
+    config::OpenApiConfig,
+    import::{Imported, Place},
+    plan::Plan,
+    source::{Source, Version},
+};
+use super::{
+    credential::config::Credential,
+    http::{ServiceClient, ServiceConfig},
+    redact::Secrets,
+    tool::Tool,
+    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+};
+use crate::model::{JsonObject, RawJson};
+
+/// The argument that carries a request's body.
+const BODY: &str = "body";
+/// The argument that asks for status and headers with the answer; no description uses such a name.
+const RESPONSE: &str = "$response";
+
+/// A service with an OpenAPI description.
+pub(super) struct OpenApi {
+    pub(super) name: Arc<str>,
+    pub(super) config: OpenApiConfig,
+    pub(super) secrets: Secrets,
+    /// Longest time of one call.
+    pub(super) timeout: Duration,
+}
+
+impl Upstream for OpenApi {
+    fn kind(&self) -> &'static str {
+        "openapi"
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async move {
+            let source = Source::new(&self.name, &self.config, &self.secrets, self.timeout)?;
+            let (bytes, version) = source.read().await?;
+            let place = self.place()?;
+            let imported = imported(bytes, place.clone()).await?;
+            self.check_origin(&imported.base, &place)?;
+            let mut config = ServiceConfig::new(self.name.clone(), imported.base.clone(), self.config.reach.clone());
+            config.timeout = self.timeout;
+            let client = ServiceClient::new(config, self.secrets.clone())?;
+            let base = imported.base.clone();
+            let connection: Box<dyn Connection> = Box::new(OpenApiConnection {
+                name: self.name.clone(),
+                client,
+                base,
+                source,
+                place,
+                version: AsyncMutex::new(version),
+                fresh: Mutex::new(Some(imported)),
+                plans: Mutex::default(),
+                offered: Mutex::default(),
+            });
+            Ok(connection)
+        })
+    }
+}
+
+impl OpenApi {
+    fn place(&self) -> Result<Place, ConnectError> {
+        let parsed = |text: &str| Url::parse(text).map_err(|_| ConnectError::new("`base_url` or `spec` is not an address"));
+        let base = self.config.base_url.as_deref().map(parsed).transpose()?;
+        let spec = match &self.config.spec {
+            super::config::Document::Address(url) => Some(parsed(url)?),
+            super::config::Document::File(_) => None,
+        };
+        Ok(Place { base, spec, variables: self.config.server_variables.clone() })
+    }
+
+    /// A description from elsewhere may not decide where a credential is sent.
+    fn check_origin(&self, base: &Url, place: &Place) -> Result<(), ConnectError> {
+        let has_secret = !self.config.reach.headers.is_empty() || self.config.reach.credential != Credential::default();
+        let is_elsewhere = place.base.is_none() && place.spec.as_ref().is_some_and(|spec| spec.origin() != base.origin());
+        if has_secret && is_elsewhere {
+            let origin = base.origin().ascii_serialization();
+            let message = format!("its description, which is from another address, sends calls and their credential to `{origin}`");
+            return Err(ConnectError::new(message).hint("if that is right, say so with `base_url` in its configuration"));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a description where that blocks nobody.
+async fn imported(bytes: bytes::Bytes, place: Place) -> Result<Imported, ConnectError> {
+    let read = tokio::task::spawn_blocking(move || import::import(&bytes, &place)).await;
+    read.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))
+}
+
+/// A service whose description was read.
+struct OpenApiConnection {
+    name: Arc<str>,
+    client: ServiceClient,
+    /// What the client was made for; a description that moves elsewhere needs a new connection.
+    base: Url,
+    source: Source,
+    place: Place,
+    /// Of the description that was read last. Held while it is read again.
+    version: AsyncMutex<Version>,
+    // Plain locks: held for a moment only.
+    /// What was read and not yet offered.
+    fresh: Mutex<Option<Imported>>,
+    plans: Mutex<Arc<HashMap<String, Arc<Plan>>>>,
+    /// What was offered last, for whoever asks again meanwhile.
+    offered: Mutex<Option<String>>,
+}
+
+impl OpenApiConnection {
+    fn take_fresh(&self) -> Option<Imported> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn plan(&self, name: &str) -> Option<Arc<Plan>> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn offer(&self, imported: Imported) -> Offer {
+        *self.plans.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(imported.plans);
+        self.offered.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&imported.note);
+        Offer { tools: imported.tools, note: imported.note }
+    }
+
+    /// Waits until the description is another one and can be read; meanwhile what was read before holds.
+    async fn changed(&self) -> ConnectionEvent {
+        let mut version = self.version.lock().await;
+        loop {
+            let (bytes, newer) = self.source.newer(&mut version).await;
+            match imported(bytes, self.place.clone()).await {
+                Ok(imported) if imported.base != self.base => {
+                    return ConnectionEvent::Closed("its description names another address now".to_owned());
+                }
+                Ok(imported) => {
+                    *version = newer;
+                    *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(imported);
+                    return ConnectionEvent::ListChanged;
+                }
+                Err(error) => {
+                    tracing::warn!(upstream = %self.name, %error, "the new description of upstream `{}` is not used: {error}", self.name);
+                    // Not tried again until it is another one.
+                    *version = newer;
+                }
+            }
+        }
+    }
+}
+
+impl Connection for OpenApiConnection {
+    fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>> {
+        Box::pin(async move {
+            if let Some(fresh) = self.take_fresh() {
+                return Ok(self.offer(fresh));
+            }
+            let (bytes, version) = self.source.read().await?;
+            let imported = imported(bytes, self.place.clone()).await?;
+            if imported.base != self.base {
+                return Err(ConnectError::new("its description names another address now"));
+            }
+            if let Ok(mut known) = self.version.try_lock() {
+                *known = version;
+            }
+            Ok(self.offer(imported))
+        })
+    }
+
+    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+        Box::pin(async move {
+            let refused = |why: String| UpstreamError::new(UpstreamErrorCode::Refused, tool, why);
+            let plan = self
+                .plan(&tool.name)
+                .ok_or_else(|| refused(format!("`{}` is not in the description of `{}` any more", tool.path, tool.upstream)))?;
+            let (request, with_response) =
+                request::request(&plan, args).map_err(|why| refused(format!("`{}` was not sent: {why}", tool.path)))?;
+            let answer = self.client.send(request).await.map_err(|failure| failure.into_upstream_error(tool))?;
+            answer::value(tool, &plan, answer, with_response)
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    fn event(&self) -> BoxFuture<'_, ConnectionEvent> {
+        Box::pin(self.changed())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.client.trouble()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}
