@@ -23,7 +23,6 @@ mod swagger;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use futures::future::BoxFuture;
@@ -55,8 +54,6 @@ pub(super) struct OpenApi {
     pub(super) name: Arc<str>,
     pub(super) config: OpenApiConfig,
     pub(super) secrets: Secrets,
-    /// Longest time of one call.
-    pub(super) timeout: Duration,
 }
 
 impl Upstream for OpenApi {
@@ -66,13 +63,12 @@ impl Upstream for OpenApi {
 
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
-            let source = Source::new(&self.name, &self.config, &self.secrets, self.timeout)?;
+            let source = Source::new(&self.name, &self.config, &self.secrets)?;
             let (bytes, version) = source.read().await?;
             let place = self.place()?;
             let imported = imported(bytes, place.clone()).await?;
             self.check_origin(&imported.base, &place)?;
-            let mut config = ServiceConfig::new(self.name.clone(), imported.base.clone(), self.config.reach.clone());
-            config.timeout = self.timeout;
+            let config = ServiceConfig::new(self.name.clone(), imported.base.clone(), self.config.reach.clone());
             let client = ServiceClient::new(config, self.secrets.clone())?;
             let base = imported.base.clone();
             let connection: Box<dyn Connection> = Box::new(OpenApiConnection {
@@ -84,7 +80,6 @@ impl Upstream for OpenApi {
                 version: AsyncMutex::new(version),
                 fresh: Mutex::new(Some(imported)),
                 plans: Mutex::default(),
-                offered: Mutex::default(),
             });
             Ok(connection)
         })
@@ -135,8 +130,6 @@ struct OpenApiConnection {
     /// What was read and not yet offered.
     fresh: Mutex<Option<Imported>>,
     plans: Mutex<Arc<HashMap<String, Arc<Plan>>>>,
-    /// What was offered last, for whoever asks again meanwhile.
-    offered: Mutex<Option<String>>,
 }
 
 impl OpenApiConnection {
@@ -150,7 +143,6 @@ impl OpenApiConnection {
 
     fn offer(&self, imported: Imported) -> Offer {
         *self.plans.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(imported.plans);
-        self.offered.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&imported.note);
         Offer { tools: imported.tools, note: imported.note }
     }
 

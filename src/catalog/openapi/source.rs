@@ -1,6 +1,7 @@
 //! Where a description comes from, and whether it is another one than before.
 
 use std::{
+    collections::BTreeMap,
     io::Read,
     path::{Path, PathBuf},
     sync::Arc,
@@ -14,6 +15,7 @@ use url::Url;
 use super::{config::OpenApiConfig, read::DOCUMENT_BYTES_MAX};
 use crate::catalog::{
     config::{Document, Reach},
+    credential::config::Credential,
     http::{ServiceClient, ServiceConfig},
     redact::Secrets,
     upstream::ConnectError,
@@ -41,7 +43,7 @@ pub(super) struct Version {
 }
 
 impl Source {
-    pub(super) fn new(name: &Arc<str>, config: &OpenApiConfig, secrets: &Secrets, timeout: Duration) -> Result<Self, ConnectError> {
+    pub(super) fn new(name: &Arc<str>, config: &OpenApiConfig, secrets: &Secrets) -> Result<Self, ConnectError> {
         let url = match &config.spec {
             Document::File(path) => return Ok(Self::File(path.clone())),
             Document::Address(url) => Url::parse(url).map_err(|_| ConnectError::new("`spec` is not an address"))?,
@@ -50,10 +52,13 @@ impl Source {
         // Without a base the description's own address is all that is known, and it gets no credential: it may be anybody's.
         let (base_url, reach) = match base {
             Some(base) => (base, config.reach.clone()),
-            None => (url.clone(), Reach { allow_private: config.reach.allow_private, ..Reach::default() }),
+            None => {
+                let reach = Reach { headers: BTreeMap::new(), credential: Credential::None, ..config.reach.clone() };
+                (url.clone(), reach)
+            }
         };
         let mut service = ServiceConfig::new(name.clone(), base_url, reach);
-        service.timeout = timeout.max(FETCH_MAX);
+        service.timeout = service.timeout.max(FETCH_MAX);
         Ok(Self::Address { url, client: ServiceClient::new(service, secrets.clone())? })
     }
 
