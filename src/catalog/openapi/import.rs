@@ -161,4 +161,4 @@ fn named<'d>(found: &Found<'d>) -> Named<'d> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

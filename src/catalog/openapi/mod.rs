@@ -80,6 +80,7 @@ impl Upstream for OpenApi {
                 version: AsyncMutex::new(version),
                 fresh: Mutex::new(Some(imported)),
                 plans: Mutex::default(),
+                stale: Mutex::default(),
             });
             Ok(connection)
         })
@@ -112,8 +113,23 @@ impl OpenApi {
 
 /// Reads a description where that blocks nobody.
 async fn imported(bytes: bytes::Bytes, place: Place) -> Result<Imported, ConnectError> {
-    let read = tokio::task::spawn_blocking(move || import::import(&bytes, &place)).await;
+    let read = tokio::task::spawn_blocking(move || {
+        let imported = import::import(&bytes, &place);
+        drop(bytes);
+        give_back();
+        imported
+    });
+    let read = read.await;
     read.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))
+}
+
+/// Gives memory back that reading took: a description is many times what is kept of it, and lies between what is kept.
+fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it takes no pointers and may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
 }
 
 /// A service whose description was read.
@@ -130,6 +146,8 @@ struct OpenApiConnection {
     /// What was read and not yet offered.
     fresh: Mutex<Option<Imported>>,
     plans: Mutex<Arc<HashMap<String, Arc<Plan>>>>,
+    /// Why the description of before is still used.
+    stale: Mutex<Option<String>>,
 }
 
 impl OpenApiConnection {
@@ -150,23 +168,33 @@ impl OpenApiConnection {
     async fn changed(&self) -> ConnectionEvent {
         let mut version = self.version.lock().await;
         loop {
-            let (bytes, newer) = self.source.newer(&mut version).await;
+            let (bytes, newer) = self.source.newer(&mut version, |failure| self.tell(failure)).await;
             match imported(bytes, self.place.clone()).await {
                 Ok(imported) if imported.base != self.base => {
                     return ConnectionEvent::Closed("its description names another address now".to_owned());
                 }
                 Ok(imported) => {
                     *version = newer;
+                    self.tell(None);
                     *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(imported);
                     return ConnectionEvent::ListChanged;
                 }
                 Err(error) => {
-                    tracing::warn!(upstream = %self.name, %error, "the new description of upstream `{}` is not used: {error}", self.name);
                     // Not tried again until it is another one.
                     *version = newer;
+                    self.tell(Some(&error));
                 }
             }
         }
+    }
+
+    /// Says, here and in the status, why the description of before is still used.
+    fn tell(&self, failure: Option<&ConnectError>) {
+        let reason = failure.map(|failure| {
+            tracing::warn!(upstream = %self.name, %failure, "the new description of upstream `{}` is not used: {failure}", self.name);
+            format!("its new description is not used, the one before is: {failure}")
+        });
+        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = reason;
     }
 }
 
@@ -210,7 +238,7 @@ impl Connection for OpenApiConnection {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.client.trouble()
+        self.client.trouble().or_else(|| self.stale.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -100,8 +100,8 @@ fn operation(named: &Named<'_>) -> String {
     let from_id = named.operation_id.map(|id| without_group(without_version(words(without_route(id, named))), &group));
     let from_route = || {
         let mut rest = path_words(named.path);
-        if tag_words(named).is_none() && rest.starts_with(&group) {
-            // The first segment is the group already.
+        if rest.starts_with(&group) {
+            // The group says it already.
             rest.drain(..group.len());
         }
         [words(named.method), rest].concat()
@@ -116,9 +116,11 @@ fn without_route<'a>(id: &'a str, named: &Named<'_>) -> &'a str {
     id.split_once("Controller_").map(|(_, rest)| rest).filter(|rest| !rest.is_empty()).unwrap_or(id)
 }
 
+/// Without a version at the beginning, and `api` before it.
 fn without_version(words: Vec<String>) -> Vec<String> {
     let silent = words.iter().take_while(|word| is_version(word) || SILENT_SEGMENTS.contains(&word.as_str())).count();
-    if silent < words.len() { words[silent..].to_vec() } else { words }
+    let has_version = words[..silent].iter().any(|word| is_version(word));
+    if has_version && silent < words.len() { words[silent..].to_vec() } else { words }
 }
 
 /// The words without those of the group at their beginning, be it one or many; all of them where nothing else is left.

@@ -84,12 +84,13 @@ impl Source {
         Ok((bytes, Version { digest, stamp }))
     }
 
-    /// Waits for a description that differs from `known`. One that cannot be had at the moment differs in nothing.
-    pub(super) async fn newer(&self, known: &mut Version) -> (Bytes, Version) {
+    /// Waits for a description that differs from `known`. While there is none to be had, `told` is told why, and that it is over.
+    pub(super) async fn newer(&self, known: &mut Version, told: impl Fn(Option<&ConnectError>)) -> (Bytes, Version) {
         let mut failed = false;
         loop {
             tokio::time::sleep(self.pause()).await;
             if let Self::File(path) = self
+                && !failed
                 && known.stamp.is_some()
                 && stamp(path).await == known.stamp
             {
@@ -97,10 +98,15 @@ impl Source {
             }
             match self.read().await {
                 Ok((bytes, version)) if version.digest != known.digest => return (bytes, version),
-                Ok((_, version)) => *known = version,
+                Ok((_, version)) => {
+                    *known = version;
+                    if std::mem::take(&mut failed) {
+                        told(None);
+                    }
+                }
                 Err(error) if !failed => {
                     failed = true;
-                    tracing::warn!(%error, "a description that was read before cannot be read at present: {error}");
+                    told(Some(&error));
                 }
                 Err(_) => {}
             }

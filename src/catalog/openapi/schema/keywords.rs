@@ -68,7 +68,8 @@ impl<'d> Builder<'_, 'd> {
         }
         self.examples(map, &mut out)?;
         let is_nullable = flag(map, "nullable") && self.schemas.document.dialect == Dialect::V30;
-        let out = Value::Object(out);
+        // Thousands of small maps are kept: each no larger than it must be.
+        let out = Value::Object(out.into_iter().collect());
         Ok(if is_nullable { nullable(out) } else { out })
     }
 
@@ -105,7 +106,7 @@ impl<'d> Builder<'_, 'd> {
         depth: usize,
         references: usize,
     ) -> Result<Value, TooLarge> {
-        let mut out = Map::new();
+        let mut out = Map::with_capacity(properties.len());
         for (name, schema) in properties {
             if self.is_of_the_other_way(schema) {
                 dropped.push(name);

@@ -7,7 +7,9 @@ fn base(servers: Value, given: Option<&str>, spec: Option<&str>, variables: &[(&
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let (given, spec) = (given.map(|url| Url::parse(url).unwrap()), spec.map(|url| Url::parse(url).unwrap()));
     let servers = Servers::new(&document, given.as_ref(), spec.as_ref(), &variables);
-    servers.map(|servers| servers.base.to_string()).map_err(|error| format!("{error}; {}", error.hint.unwrap_or_default()))
+    servers
+        .map(|servers| servers.base.to_string())
+        .map_err(|error| format!("{error}; {}", error.hint.as_deref().unwrap_or_default()))
 }
 
 #[test]
