@@ -42,6 +42,10 @@ pub(super) struct Place {
     pub(super) spec: Option<Url>,
     /// `server_variables`.
     pub(super) variables: BTreeMap<String, String>,
+    /// Places and names of parameters that the owner fills in: they are not a caller's.
+    pub(super) owned: Vec<(String, String)>,
+    /// Whether the owner configured something that identifies Airlock.
+    pub(super) has_credential: bool,
 }
 
 /// A description, read whole.
@@ -95,13 +99,24 @@ pub(super) fn import(bytes: &[u8], place: &Place) -> Result<Imported, ConnectErr
     let ids: Vec<Named<'_>> = found.iter().map(named).collect();
     let names = names(&ids);
     let schemas = Schemas::new(&document);
-    let security = security::Security::of(&document);
+    let security = security::Security::of(&document, &place.owned);
     let mut tools = Vec::with_capacity(found.len());
     let mut plans = HashMap::with_capacity(found.len());
     let mut bytes_left = OFFER_BYTES_MAX;
+    let mut is_full = false;
     for (found, name) in found.iter().zip(names) {
+        if is_full {
+            left_out.count += 1;
+            continue;
+        }
         match operation::read(found, &name, &schemas, &servers, &security) {
-            Ok(read) if read.bytes > bytes_left => left_out.add(&route(found), "the description is too large as a whole"),
+            Ok(read) if read.bytes > bytes_left => {
+                is_full = true;
+                left_out.add(
+                    &route(found),
+                    &format!("what is kept of all before it has nearly {OFFER_BYTES_MAX} bytes, which is the most"),
+                );
+            }
             Ok(read) => {
                 bytes_left -= read.bytes;
                 plans.insert(name, Arc::new(read.plan));
@@ -110,7 +125,8 @@ pub(super) fn import(bytes: &[u8], place: &Place) -> Result<Imported, ConnectErr
             Err(why) => left_out.add(&route(found), &why),
         }
     }
-    let note = note(&left_out, schemas.lost());
+    let needed = security.needed().filter(|_| !place.has_credential);
+    let note = note(&left_out, schemas.lost(), needed);
     Ok(Imported { tools, plans, base: servers.base.clone(), note })
 }
 
@@ -118,8 +134,11 @@ fn route(found: &Found<'_>) -> String {
     format!("{} {}", found.method.to_uppercase(), found.path)
 }
 
-fn note(left_out: &LeftOut, lost: usize) -> Option<String> {
+fn note(left_out: &LeftOut, lost: usize, needed: Option<&str>) -> Option<String> {
     let mut parts = Vec::new();
+    if let Some(needed) = needed {
+        parts.push(format!("its description wants {}, and no credential is configured", cut(needed, 300)));
+    }
     if left_out.count > 0 {
         parts.push(format!("{} operations are left out, the first {}", left_out.count, left_out.first));
     }

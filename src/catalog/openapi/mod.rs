@@ -26,7 +26,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use url::Url;
 
 use self::{
@@ -36,7 +36,7 @@ use self::{
     source::{Source, Version},
 };
 use super::{
-    credential::config::Credential,
+    credential::config::{Credential, KeyPlace},
     http::{ServiceClient, ServiceConfig},
     redact::Secrets,
     tool::Tool,
@@ -48,6 +48,9 @@ use crate::model::{JsonObject, RawJson};
 const BODY: &str = "body";
 /// The argument that asks for status and headers with the answer; no description uses such a name.
 const RESPONSE: &str = "$response";
+
+/// Descriptions that are read at once, over all upstreams: each may take a gigabyte for a moment.
+static IMPORTS: Semaphore = Semaphore::const_new(2);
 
 /// A service with an OpenAPI description.
 pub(super) struct OpenApi {
@@ -95,14 +98,28 @@ impl OpenApi {
             super::config::Document::Address(url) => Some(parsed(url)?),
             super::config::Document::File(_) => None,
         };
-        Ok(Place { base, spec, variables: self.config.server_variables.clone() })
+        let reach = &self.config.reach;
+        let mut owned: Vec<(String, String)> = reach.headers.keys().map(|name| ("header".to_owned(), name.clone())).collect();
+        if let Credential::ApiKey { place, name, .. } = &reach.credential {
+            let place = match place {
+                KeyPlace::Header => "header",
+                KeyPlace::Query => "query",
+                KeyPlace::Cookie => "cookie",
+            };
+            owned.push((place.to_owned(), name.clone()));
+        }
+        let has_credential = self.has_credential();
+        Ok(Place { base, spec, variables: self.config.server_variables.clone(), owned, has_credential })
+    }
+
+    fn has_credential(&self) -> bool {
+        !self.config.reach.headers.is_empty() || self.config.reach.credential != Credential::None
     }
 
     /// A description from elsewhere may not decide where a credential is sent.
     fn check_origin(&self, base: &Url, place: &Place) -> Result<(), ConnectError> {
-        let has_secret = !self.config.reach.headers.is_empty() || self.config.reach.credential != Credential::default();
         let is_elsewhere = place.base.is_none() && place.spec.as_ref().is_some_and(|spec| spec.origin() != base.origin());
-        if has_secret && is_elsewhere {
+        if self.has_credential() && is_elsewhere {
             let origin = base.origin().ascii_serialization();
             let message = format!("its description, which is from another address, sends calls and their credential to `{origin}`");
             return Err(ConnectError::new(message).hint("if that is right, say so with `base_url` in its configuration"));
@@ -113,7 +130,10 @@ impl OpenApi {
 
 /// Reads a description where that blocks nobody.
 async fn imported(bytes: bytes::Bytes, place: Place) -> Result<Imported, ConnectError> {
+    // It is never closed; were it, reading would merely not be bounded.
+    let turn = IMPORTS.acquire().await;
     let read = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
         let imported = import::import(&bytes, &place);
         drop(bytes);
         give_back();

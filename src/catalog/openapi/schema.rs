@@ -77,15 +77,18 @@ impl<'d> Schemas<'d> {
         self.lost.get()
     }
 
-    /// How many values the reference stands for. Circles weigh too much to be inlined.
-    fn weight(&self, reference: &'d str) -> usize {
+    /// How many values the reference stands for. Circles weigh too much to be inlined, as does what is referred to in a long row.
+    fn weight(&self, reference: &'d str, depth: usize) -> usize {
         if let Some(weight) = self.weights.borrow().get(reference) {
             return *weight;
         }
         // Who comes here again meanwhile goes in a circle.
         self.weights.borrow_mut().insert(reference, INLINE_NODES_MAX + 1);
         let mut left = INLINE_NODES_MAX;
-        let fits = self.document.pointed(reference).is_some_and(|target| self.weigh(target, &mut left, 0).is_some());
+        let fits = self
+            .document
+            .pointed(reference)
+            .is_some_and(|target| depth <= DEPTH_MAX && self.weigh(target, &mut left, depth).is_some());
         let weight = if fits { INLINE_NODES_MAX - left } else { INLINE_NODES_MAX + 1 };
         self.weights.borrow_mut().insert(reference, weight);
         weight
@@ -100,7 +103,7 @@ impl<'d> Schemas<'d> {
             Value::Array(items) => items.iter().try_for_each(|item| self.weigh(item, left, depth + 1)),
             Value::Object(map) => map.iter().try_for_each(|(key, value)| match (key.as_str(), value) {
                 ("$ref", Value::String(reference)) => {
-                    *left = left.checked_sub(self.weight(reference))?;
+                    *left = left.checked_sub(self.weight(reference, depth + 1))?;
                     Some(())
                 }
                 ("description" | "title" | "example" | "examples" | "externalDocs" | "xml", _) => Some(()),
@@ -139,11 +142,12 @@ pub(super) struct Builder<'s, 'd> {
     /// What is kept under `$defs`: the reference, its name, and the references on the way to it.
     kept: Vec<(&'d str, String, usize)>,
     names: HashMap<&'d str, usize>,
+    taken: HashMap<String, usize>,
 }
 
 impl<'s, 'd> Builder<'s, 'd> {
     pub(super) fn new(schemas: &'s Schemas<'d>, way: Way, detail: Detail) -> Self {
-        Self { schemas, way, detail, bytes_left: detail.bytes_max, kept: Vec::new(), names: HashMap::new() }
+        Self { schemas, way, detail, bytes_left: detail.bytes_max, kept: Vec::new(), names: HashMap::new(), taken: HashMap::new() }
     }
 
     /// Takes so many bytes of what the schema may have.
@@ -196,7 +200,7 @@ impl<'s, 'd> Builder<'s, 'd> {
         if references >= self.detail.references {
             return Ok(Value::Object(Map::new()));
         }
-        if self.schemas.weight(reference) <= INLINE_NODES_MAX {
+        if self.schemas.weight(reference, 0) <= INLINE_NODES_MAX {
             return self.placed(reference, holder, depth, references);
         }
         let name = self.name_of(reference, references + 1);
@@ -252,13 +256,13 @@ impl<'s, 'd> Builder<'s, 'd> {
         let last = reference.rsplit('/').next().unwrap_or_default();
         let clean: String = last.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).take(60).collect();
         let clean = if clean.is_empty() { "Schema".to_owned() } else { clean };
-        let is_taken = |name: &str| self.kept.iter().any(|(_, kept, _)| kept == name);
-        let mut name = clean.clone();
-        let mut n = 2;
-        while is_taken(&name) {
-            name = format!("{clean}{n}");
-            n += 1;
-        }
+        let name = match self.taken.get(&clean).copied() {
+            None => clean.clone(),
+            // A dash keeps it apart from names that end with a number of their own.
+            Some(n) => (n..).map(|n| format!("{clean}-{n}")).find(|name| !self.taken.contains_key(name)).unwrap_or_default(),
+        };
+        *self.taken.entry(clean).or_insert(1) += 1;
+        self.taken.entry(name.clone()).or_insert(2);
         self.names.insert(reference, self.kept.len());
         self.kept.push((reference, name.clone(), references));
         name

@@ -1,4 +1,4 @@
-//! What credential a description says that it wants. Only words, and which parameters hold one: those are not a caller's.
+//! What credential a description says that it wants: in words, and which parameters hold it. Those are not a caller's.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -21,12 +21,17 @@ pub(super) struct Security {
     holders: HashSet<(String, String)>,
     /// What operations want that do not say.
     usual: Option<Arc<str>>,
+    /// Whether they can be had without.
+    is_optional: bool,
 }
 
 impl Security {
-    pub(super) fn of(document: &Document) -> Self {
+    /// `owned` are places and names of parameters that the owner fills in.
+    pub(super) fn of(document: &Document, owned: &[(String, String)]) -> Self {
         let schemes = document.get("components").and_then(|components| components.get("securitySchemes")?.as_object());
-        let (mut words, mut holders) = (Vec::new(), HashSet::new());
+        let mut words = Vec::new();
+        let mut holders: HashSet<(String, String)> =
+            owned.iter().map(|(place, name)| (place.clone(), name.to_lowercase())).collect();
         for (name, scheme) in schemes.into_iter().flatten().take(SCHEMES_MAX) {
             let Some(scheme) = document.resolved(scheme) else { continue };
             let get = |key: &str| cut(text(scheme, key).unwrap_or_default(), 80).to_owned();
@@ -47,14 +52,22 @@ impl Security {
             };
             words.push((name.clone(), told));
         }
-        let mut security = Self { words, holders, usual: None };
-        security.usual = security.told(document.get("security"));
+        let mut security = Self { words, holders, usual: None, is_optional: false };
+        let required = document.get("security");
+        security.usual = security.told(required);
+        let is_empty = |one: &Value| one.as_object().is_some_and(Map::is_empty);
+        security.is_optional = required.and_then(Value::as_array).is_some_and(|all| all.iter().any(is_empty));
         security
     }
 
-    /// Whether a parameter holds a credential.
+    /// Whether a parameter holds a credential, or is the owner's.
     pub(super) fn holds(&self, place: &str, name: &str) -> bool {
         self.holders.contains(&(place.to_owned(), name.to_lowercase()))
+    }
+
+    /// What the service wants of nearly every call, in words.
+    pub(super) fn needed(&self) -> Option<&str> {
+        self.usual.as_deref().filter(|_| !self.is_optional)
     }
 
     /// What an operation wants, in words.

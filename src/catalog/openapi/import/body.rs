@@ -19,8 +19,9 @@ use crate::catalog::{
 pub(super) const FILE: &str = "File";
 /// Fields of a form that are described.
 const FIELDS_MAX: usize = 500;
-/// `allOf` within each other that are searched for fields.
+/// `allOf` within each other, and schemas in all, that are searched for fields.
 const FIELDS_DEPTH_MAX: usize = 6;
+const FIELDS_PARTS_MAX: usize = 200;
 
 /// A request's body.
 pub(super) struct Read<'d> {
@@ -94,7 +95,8 @@ fn is_file(document: &Document, schema: &Value) -> bool {
 fn fields<'d>(document: &'d Document, schema: Option<&'d Value>, encoding: Option<&Map<String, Value>>) -> Fields<'d> {
     let mut fields = Fields::default();
     if let Some(schema) = schema {
-        gather(document, schema, true, 0, &mut fields);
+        let mut parts_left = FIELDS_PARTS_MAX;
+        gather(document, schema, (true, 0), &mut parts_left, &mut fields);
     }
     for (name, schema) in &fields.schemas {
         let item = document.resolved(schema).and_then(|schema| schema.get("items"));
@@ -109,8 +111,15 @@ fn fields<'d>(document: &'d Document, schema: Option<&'d Value>, encoding: Optio
     fields
 }
 
-fn gather<'d>(document: &'d Document, schema: &'d Value, must: bool, depth: usize, fields: &mut Fields<'d>) {
-    let Some(schema) = document.resolved(schema).filter(|_| depth <= FIELDS_DEPTH_MAX) else { return };
+fn gather<'d>(
+    document: &'d Document,
+    schema: &'d Value,
+    (must, depth): (bool, usize),
+    parts_left: &mut usize,
+    fields: &mut Fields<'d>,
+) {
+    let Some(schema) = document.resolved(schema).filter(|_| depth <= FIELDS_DEPTH_MAX && *parts_left > 0) else { return };
+    *parts_left -= 1;
     for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
         let is_read_only = document.resolved(property).is_some_and(|property| flag(property, "readOnly"));
         let is_known = fields.schemas.iter().any(|(known, _)| known == name);
@@ -125,7 +134,7 @@ fn gather<'d>(document: &'d Document, schema: &'d Value, must: bool, depth: usiz
     }
     for (key, must) in [("allOf", must), ("oneOf", false), ("anyOf", false)] {
         for part in schema.get(key).and_then(Value::as_array).into_iter().flatten().take(20) {
-            gather(document, part, must, depth + 1, fields);
+            gather(document, part, (must, depth + 1), parts_left, fields);
         }
     }
 }

@@ -51,6 +51,30 @@ fn a_bound_on_size_and_depth_holds() {
 }
 
 #[test]
+fn names_stay_apart_and_long_rows_of_references_end() {
+    let large: Map<String, Value> = (0..30).map(|n| (format!("p{n}"), json!(true))).collect();
+    let names = ["x/A", "A", "y/A", "A-2", "z/A"];
+    let mut schemas: Map<String, Value> = Map::new();
+    let mut top = Map::new();
+    for (at, name) in names.iter().enumerate() {
+        schemas.insert((*name).to_owned(), json!({"properties": large}));
+        let last = name.rsplit('/').next().unwrap();
+        // The part before the last is kept in the pointer, not in the name.
+        let folder = name.strip_suffix(last).unwrap().replace('/', "~1");
+        top.insert(format!("p{at}"), json!({"$ref": format!("#/components/schemas/{folder}{last}")}));
+    }
+    let (_, definitions) = built(Value::Object(schemas), json!({"properties": top}), ALL).unwrap();
+    assert_eq!(definitions.len(), names.len(), "{:?}", definitions.keys().collect::<Vec<_>>());
+    let row: Map<String, Value> =
+        (0..50_000).map(|n| (format!("S{n}"), json!({"items": {"$ref": format!("#/components/schemas/S{}", n + 1)}}))).collect();
+    let row = Value::Object(row);
+    let (_, definitions) = built(row.clone(), json!({"$ref": "#/components/schemas/S0"}), ALL).unwrap();
+    assert_eq!(definitions.len(), ALL.references);
+    let (told, definitions) = built(row, json!({"$ref": "#/components/schemas/S0"}), Detail { references: 3, ..ALL }).unwrap();
+    assert_eq!((told, definitions.len()), (json!({"items": {"$ref": "#/$defs/S1"}}), 3));
+}
+
+#[test]
 fn what_stands_beside_a_reference_counts() {
     let schemas = json!({"S": {"type": "string"}});
     let top =
