@@ -73,7 +73,7 @@ async fn every_operation_of_github_has_a_name_of_its_own() {
     let began = Instant::now();
     let catalog = started(upstream("github", Document::File(file), None)).await;
     let took = began.elapsed();
-    println!("{operations} operations in {took:?}");
+    eprintln!("{operations} operations in {took:?}");
     let status = catalog.status().remove(0);
     assert_eq!((status.tools, status.message), (operations, None));
     assert!(operations > 1_000 && took < IMPORT_MAX, "{operations} operations in {took:?}");
