@@ -7,6 +7,7 @@ mod config;
 mod guests;
 mod intake;
 mod mcp_protocol;
+mod oauth;
 mod openapi;
 #[cfg(feature = "v8")]
 mod restart;
@@ -18,6 +19,7 @@ mod store_contract;
 mod support;
 mod tidy;
 mod typings;
+mod upstream_net;
 mod web;
 #[cfg(feature = "v8")]
 mod worker;
