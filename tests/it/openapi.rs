@@ -232,10 +232,12 @@ async fn a_program_calls_operations_by_name_and_reads_what_went_wrong() {
     let folder = tempfile::TempDir::new().unwrap();
     let Document::File(spec) = written(&folder, ZOO) else { panic!("it is a file") };
     let config = format!(
-        "[upstreams.zoo]\nkind = \"openapi\"\nspec = {:?}\nbase_url = {:?}\nallow_private = true\nauth = {{ bearer = \"tok-123456\" }}\n",
+        "[upstreams.zoo]\nkind = \"openapi\"\nspec = {:?}\nbase_url = {:?}\nallow_private = true\nauth = {{ bearer = {{ file = {:?} }} }}\n",
         spec.display().to_string(),
-        service.url("/")
+        service.url("/"),
+        folder.path().join("token").display().to_string()
     );
+    std::fs::write(folder.path().join("token"), "tok-123456\n").unwrap();
     let server = crate::support::server::TestServer::with(&config).await;
     let code = r#"
         const found = await tools.discover("create an animal");
