@@ -35,7 +35,7 @@ pub(super) const OFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// What the owner says about where calls go.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Place {
+pub(super) struct Setting {
     /// `base_url`.
     pub(super) base: Option<Url>,
     /// The description's own address.
@@ -86,20 +86,20 @@ struct Found<'d> {
 }
 
 /// Reads a description. Call it where that blocks nobody.
-pub(super) fn import(bytes: &[u8], place: &Place) -> Result<Imported, ConnectError> {
+pub(super) fn import(bytes: &[u8], setting: &Setting) -> Result<Imported, ConnectError> {
     let wrong = |reason: &dyn std::fmt::Display| {
         ConnectError::new(format!("its description cannot be read: {reason}"))
             .hint("`spec` must lead to an OpenAPI 3.x or Swagger 2.0 document, in JSON or YAML")
     };
     let root = read::parse(bytes).map_err(|error| wrong(&error))?;
     let document = Document::new(root).map_err(|error| wrong(&error))?;
-    let servers = Servers::new(&document, place.base.as_ref(), place.spec.as_ref(), &place.variables)?;
+    let servers = Servers::new(&document, setting.base.as_ref(), setting.spec.as_ref(), &setting.variables)?;
     let mut left_out = LeftOut::default();
     let found = operations(&document, &mut left_out);
     let ids: Vec<Named<'_>> = found.iter().map(named).collect();
     let names = names(&ids);
     let schemas = Schemas::new(&document);
-    let security = security::Security::of(&document, &place.owned);
+    let security = security::Security::of(&document, &setting.owned);
     let mut tools = Vec::with_capacity(found.len());
     let mut plans = HashMap::with_capacity(found.len());
     let mut bytes_left = OFFER_BYTES_MAX;
@@ -125,7 +125,7 @@ pub(super) fn import(bytes: &[u8], place: &Place) -> Result<Imported, ConnectErr
             Err(why) => left_out.add(&route(found), &why),
         }
     }
-    let needed = security.needed().filter(|_| !place.has_credential);
+    let needed = security.needed().filter(|_| !setting.has_credential);
     let note = note(&left_out, schemas.lost(), needed);
     Ok(Imported { tools, plans, base: servers.base.clone(), note })
 }

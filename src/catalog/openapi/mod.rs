@@ -31,7 +31,7 @@ use url::Url;
 
 use self::{
     config::OpenApiConfig,
-    import::{Imported, Place},
+    import::{Imported, Setting},
     plan::Plan,
     source::{Source, Version},
 };
@@ -68,9 +68,9 @@ impl Upstream for OpenApi {
         Box::pin(async move {
             let source = Source::new(&self.name, &self.config, &self.secrets)?;
             let (bytes, version) = source.read().await?;
-            let place = self.place()?;
-            let imported = imported(bytes, place.clone()).await?;
-            self.check_origin(&imported.base, &place)?;
+            let setting = self.setting()?;
+            let imported = imported(bytes, setting.clone()).await?;
+            self.check_origin(&imported.base, &setting)?;
             let config = ServiceConfig::new(self.name.clone(), imported.base.clone(), self.config.reach.clone());
             let client = ServiceClient::new(config, self.secrets.clone())?;
             let base = imported.base.clone();
@@ -79,7 +79,7 @@ impl Upstream for OpenApi {
                 client,
                 base,
                 source,
-                place,
+                setting,
                 version: AsyncMutex::new(version),
                 fresh: Mutex::new(Some(imported)),
                 plans: Mutex::default(),
@@ -91,7 +91,7 @@ impl Upstream for OpenApi {
 }
 
 impl OpenApi {
-    fn place(&self) -> Result<Place, ConnectError> {
+    fn setting(&self) -> Result<Setting, ConnectError> {
         let parsed = |text: &str| Url::parse(text).map_err(|_| ConnectError::new("`base_url` or `spec` is not an address"));
         let base = self.config.base_url.as_deref().map(parsed).transpose()?;
         let spec = match &self.config.spec {
@@ -109,7 +109,7 @@ impl OpenApi {
             owned.push((place.to_owned(), name.clone()));
         }
         let has_credential = self.has_credential();
-        Ok(Place { base, spec, variables: self.config.server_variables.clone(), owned, has_credential })
+        Ok(Setting { base, spec, variables: self.config.server_variables.clone(), owned, has_credential })
     }
 
     fn has_credential(&self) -> bool {
@@ -117,8 +117,8 @@ impl OpenApi {
     }
 
     /// A description from elsewhere may not decide where a credential is sent.
-    fn check_origin(&self, base: &Url, place: &Place) -> Result<(), ConnectError> {
-        let is_elsewhere = place.base.is_none() && place.spec.as_ref().is_some_and(|spec| spec.origin() != base.origin());
+    fn check_origin(&self, base: &Url, setting: &Setting) -> Result<(), ConnectError> {
+        let is_elsewhere = setting.base.is_none() && setting.spec.as_ref().is_some_and(|spec| spec.origin() != base.origin());
         if self.has_credential() && is_elsewhere {
             let origin = base.origin().ascii_serialization();
             let message = format!("its description, which is from another address, sends calls and their credential to `{origin}`");
@@ -129,12 +129,12 @@ impl OpenApi {
 }
 
 /// Reads a description where that blocks nobody.
-async fn imported(bytes: bytes::Bytes, place: Place) -> Result<Imported, ConnectError> {
+async fn imported(bytes: bytes::Bytes, setting: Setting) -> Result<Imported, ConnectError> {
     // It is never closed; were it, reading would merely not be bounded.
     let turn = IMPORTS.acquire().await;
     let read = tokio::task::spawn_blocking(move || {
         let _turn = turn;
-        let imported = import::import(&bytes, &place);
+        let imported = import::import(&bytes, &setting);
         drop(bytes);
         give_back();
         imported
@@ -159,7 +159,7 @@ struct OpenApiConnection {
     /// What the client was made for; a description that moves elsewhere needs a new connection.
     base: Url,
     source: Source,
-    place: Place,
+    setting: Setting,
     /// Of the description that was read last. Held while it is read again.
     version: AsyncMutex<Version>,
     // Plain locks: held for a moment only.
@@ -189,7 +189,7 @@ impl OpenApiConnection {
         let mut version = self.version.lock().await;
         loop {
             let (bytes, newer) = self.source.newer(&mut version, |failure| self.tell(failure)).await;
-            match imported(bytes, self.place.clone()).await {
+            match imported(bytes, self.setting.clone()).await {
                 Ok(imported) if imported.base != self.base => {
                     return ConnectionEvent::Closed("its description names another address now".to_owned());
                 }
@@ -225,7 +225,7 @@ impl Connection for OpenApiConnection {
                 return Ok(self.offer(fresh));
             }
             let (bytes, version) = self.source.read().await?;
-            let imported = imported(bytes, self.place.clone()).await?;
+            let imported = imported(bytes, self.setting.clone()).await?;
             if imported.base != self.base {
                 return Err(ConnectError::new("its description names another address now"));
             }

@@ -97,7 +97,13 @@ fn tag_words(named: &Named<'_>) -> Option<Vec<String>> {
 
 fn operation(named: &Named<'_>) -> String {
     let group = group_words(named);
-    let from_id = named.operation_id.map(|id| without_group(without_version(words(without_route(id, named))), &group));
+    let from_id = named.operation_id.map(|id| {
+        let id = without_route(id, named);
+        // Where the id has a group of its own, that is the group or another one, not half of it.
+        let own = id.split_once(['/', ':', '.']).map(|(own, _)| without_version(words(own)).len());
+        let all = without_version(words(id));
+        if own.is_none_or(|own| own == group.len()) { without_group(all, &group) } else { all }
+    });
     let from_route = || {
         let mut rest = path_words(named.path);
         if rest.starts_with(&group) {

@@ -27,7 +27,7 @@ pub(super) struct Servers<'a> {
 
 /// Where one operation's calls go.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum Target {
     /// Below this address, which is of the base's origin.
     Below(Url),
     /// At an origin that is not the upstream's, so nowhere.
@@ -66,21 +66,21 @@ impl<'a> Servers<'a> {
     }
 
     /// Where the calls of an operation go, whose own servers or those of its path go before the description's.
-    pub(super) fn of(&self, item: &Map<String, Value>, operation: &Map<String, Value>) -> Place {
+    pub(super) fn of(&self, item: &Map<String, Value>, operation: &Map<String, Value>) -> Target {
         let own = [operation, item].into_iter().find_map(|holder| holder.get("servers")?.as_array()?.first()?.as_object());
-        let Some(own) = own else { return Place::Below(self.base.clone()) };
+        let Some(own) = own else { return Target::Below(self.base.clone()) };
         let anchor = self.spec.or(self.declared.as_ref()).or(Some(&self.base));
-        let Ok(own) = address(own, anchor, self.variables) else { return Place::Below(self.base.clone()) };
+        let Ok(own) = address(own, anchor, self.variables) else { return Target::Below(self.base.clone()) };
         if own.origin() == self.base.origin() {
-            return Place::Below(own);
+            return Target::Below(own);
         }
         // The owner moved the service as a whole, so that what stands beside it in the description moves along.
         if self.is_given && self.declared.as_ref().is_some_and(|declared| declared.origin() == own.origin()) {
             let mut moved = self.base.clone();
             moved.set_path(own.path());
-            return Place::Below(moved);
+            return Target::Below(moved);
         }
-        Place::Elsewhere(own.origin().ascii_serialization())
+        Target::Elsewhere(own.origin().ascii_serialization())
     }
 }
 

@@ -131,11 +131,12 @@ fn read_file(path: &Path) -> Result<(Bytes, Option<(SystemTime, u64)>), ConnectE
         ConnectError::new(format!("its description `{}` cannot be read: {error}", path.display()))
             .hint("`spec` is a path from the folder of the configuration file, or an address")
     };
-    let file = std::fs::File::open(path).map_err(failed)?;
-    let metadata = file.metadata().map_err(failed)?;
+    // Before it is opened: whoever opens a pipe waits.
+    let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
         return Err(ConnectError::new(format!("its description `{}` is not a file", path.display())));
     }
+    let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();
     file.take(DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     let stamp = metadata.modified().ok().map(|modified| (modified, metadata.len()));

@@ -109,8 +109,8 @@ pub(super) fn read<'d>(
     let (input_schema, bytes) = input_schema(schemas, &written, body.as_ref())?;
     let (method, operation) = method(found.method);
     let base = match servers.of(found.item, found.operation) {
-        servers::Place::Below(url) => Ok(url),
-        servers::Place::Elsewhere(origin) => Err(origin),
+        servers::Target::Below(url) => Ok(url),
+        servers::Target::Elsewhere(origin) => Err(origin),
     };
     let description = description(found);
     let bytes = bytes + description.len() + output_schema.as_ref().map_or(0, |(_, bytes)| *bytes);
@@ -439,7 +439,9 @@ fn answers<'d>(schemas: &Schemas<'d>, operation: &'d Map<String, Value>) -> Answ
         let content = schemas.document.resolved(response).and_then(|response| response.get("content")?.as_object());
         for (kind, media) in content.into_iter().flatten().take(20) {
             types.push(kind.clone());
-            if schema.is_none() && Media::of(kind) == Media::Json {
+            // What some frameworks write for whatever they send by default, which is JSON.
+            let is_json = Media::of(kind) == Media::Json || kind == "*/*";
+            if schema.is_none() && is_json {
                 schema = media.get("schema");
             }
         }

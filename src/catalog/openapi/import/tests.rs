@@ -2,16 +2,17 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::catalog::tool::Tool;
 
 const ZOO: &str = include_str!("../../../../tests/openapi/zoo.yaml");
 const PETS: &str = include_str!("../../../../tests/openapi/petstore.yaml");
 
 pub(in crate::catalog::openapi) fn zoo() -> Imported {
-    import(ZOO.as_bytes(), &Place::default()).unwrap()
+    import(ZOO.as_bytes(), &Setting::default()).unwrap()
 }
 
 fn read(document: &Value) -> Imported {
-    import(document.to_string().as_bytes(), &Place::default()).unwrap()
+    import(document.to_string().as_bytes(), &Setting::default()).unwrap()
 }
 
 fn input(imported: &Imported, name: &str) -> Value {
@@ -88,8 +89,8 @@ fn arguments_are_the_parameters_by_name_and_the_body_apart() {
 #[test]
 fn what_the_owner_fills_in_is_not_asked_of_a_caller() {
     let owned = vec![("header".to_owned(), "x-TRACE".to_owned()), ("cookie".to_owned(), "session".to_owned())];
-    let place = Place { owned, has_credential: true, ..Place::default() };
-    let imported = import(ZOO.as_bytes(), &place).unwrap();
+    let setting = Setting { owned, has_credential: true, ..Setting::default() };
+    let imported = import(ZOO.as_bytes(), &setting).unwrap();
     let list = input(&imported, "animals.listAnimals");
     let names: Vec<&String> = list["properties"].as_object().unwrap().keys().collect();
     assert_eq!(names, ["filter", "ids", "tags", "where", "fields", "theme", "$response"]);
@@ -117,7 +118,7 @@ fn alternatives_are_told_apart_and_circles_have_a_name() {
 
 #[test]
 fn swagger_is_read_as_what_it_would_be_today() {
-    let pets = import(PETS.as_bytes(), &Place::default()).unwrap();
+    let pets = import(PETS.as_bytes(), &Setting::default()).unwrap();
     assert_eq!(names_of(&pets), ["pets.listPets", "pets.addPet", "pets.addPhoto", "users.login"]);
     assert_eq!(pets.base.as_str(), "https://pets.example/api");
     assert_eq!(pets.note.as_deref(), Some("its description wants user and password (HTTP basic), and no credential is configured"));
@@ -219,7 +220,7 @@ fn references_that_grow_without_end_stay_within_bounds() {
 #[test]
 fn a_document_that_is_none_says_what_is_wrong() {
     let told = |text: &str| {
-        let error = import(text.as_bytes(), &Place::default()).unwrap_err();
+        let error = import(text.as_bytes(), &Setting::default()).unwrap_err();
         assert!(error.hint.is_some());
         error.to_string()
     };
@@ -280,11 +281,12 @@ proptest! {
         }
         let document = json!({key: version, "paths": paths, "components": {"schemas": {"A": components}}, "definitions": components,
             "parameters": components, "servers": servers});
-        let place = Place { base: Some(Url::parse("https://h.example/base").unwrap()), ..Place::default() };
-        let imported = import(document.to_string().as_bytes(), &place).unwrap();
+        let setting = Setting { base: Some(Url::parse("https://h.example/base").unwrap()), ..Setting::default() };
+        let imported = import(document.to_string().as_bytes(), &setting).unwrap();
         prop_assert!(imported.tools.len() <= 3);
         for tool in imported.tools {
-            prop_assert!(tool.name.chars().count() <= 128);
+            let admitted = Tool::admit(&Arc::from("up"), tool.clone());
+            prop_assert!(admitted.is_ok(), "{:?}", admitted.err());
             let schema = Value::Object(tool.input_schema.clone());
             prop_assert!(schema.to_string().len() <= 256 * 1024);
             prop_assert!(jsonschema::options().offline().build(&schema).is_ok(), "{}", schema);
@@ -297,7 +299,7 @@ proptest! {
                 let names = tool.input_schema["properties"].as_object().unwrap().keys();
                 let args = names.map(|name| (name.clone(), value.clone())).collect();
                 if let Ok((request, _)) = super::super::request::request(plan, args) {
-                    prop_assert_eq!(request.url.origin(), place.base.as_ref().unwrap().origin());
+                    prop_assert_eq!(request.url.origin(), setting.base.as_ref().unwrap().origin());
                     prop_assert!(request.url.path().starts_with("/base/"), "{}", request.url);
                     prop_assert!(!request.url.path().contains("/../"));
                 }

@@ -11,6 +11,7 @@ fn an_operation_is_called_by_its_tag_and_its_id_or_by_its_route() {
         // The id without what the group says already.
         ("get", "/repos/{o}/{r}/issues", "issues/list-for-repo", "issues", "issues.listForRepo"),
         ("get", "/a", "api-insights/get-route-stats", "orgs", "orgs.apiInsightsGetRouteStats"),
+        ("get", "/a", "pull-request-stacks/list", "pulls", "pulls.pullRequestStacksList"),
         ("get", "/pets", "listPets", "pets", "pets.listPets"),
         ("get", "/pets", "pets_list", "Pet", "pet.list"),
         ("post", "/users", "UsersCreate", "Users & Groups", "usersGroups.usersCreate"),

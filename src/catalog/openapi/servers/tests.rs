@@ -56,8 +56,8 @@ fn an_operation_with_a_server_of_its_own_never_leaves_the_origin() {
         let operation = json!({"servers": [{"url": url}]});
         let servers = Servers::new(&document, given.as_ref(), None, &none).unwrap();
         match servers.of(&Map::new(), operation.as_object().unwrap()) {
-            Place::Below(url) => url.to_string(),
-            Place::Elsewhere(origin) => format!("refused {origin}"),
+            Target::Below(url) => url.to_string(),
+            Target::Elsewhere(origin) => format!("refused {origin}"),
         }
     };
     assert_eq!(own(None, "https://a.example/v2"), "https://a.example/v2");
