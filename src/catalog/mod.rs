@@ -411,7 +411,7 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
                 Document::File(_) => "",
             };
             let secrets = secrets_of(&config.reach, [spec, config.base_url.as_deref().unwrap_or_default()]);
-            (Box::new(Absent("openapi")), secrets)
+            (Box::new(openapi::OpenApi { name: name.clone(), config, secrets: secrets.clone() }), secrets)
         }
         UpstreamKind::GraphQl(config) => {
             let secrets = secrets_of(&config.reach, [config.url.as_str()]);

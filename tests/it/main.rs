@@ -8,6 +8,7 @@ mod guests;
 mod intake;
 mod mcp_protocol;
 mod oauth;
+mod openapi;
 #[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]

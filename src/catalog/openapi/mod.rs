@@ -1,3 +1,267 @@
-//! Services that describe themselves by OpenAPI.
+//! Services that describe themselves by OpenAPI 3.x or Swagger 2.0: each operation is a tool.
+//!
+//! The description is a stranger's text: bounded, read off the threads that serve others, and without a say in where
+//! credentials go. Arguments become a request of exactly the operation that was described. Requests are sent by
+//! [`super::http`], which alone knows credentials and addresses.
 
+mod answer;
 pub(in crate::catalog) mod config;
+mod document;
+mod import;
+mod media;
+mod names;
+mod plan;
+mod read;
+mod request;
+mod schema;
+mod security;
+mod servers;
+mod source;
+mod style;
+mod swagger;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::future::BoxFuture;
+use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use url::Url;
+
+use self::{
+    config::OpenApiConfig,
+    import::{Imported, Setting},
+    plan::Plan,
+    source::{Source, Version},
+};
+use super::{
+    credential::config::{Credential, KeyPlace},
+    http::{ServiceClient, ServiceConfig},
+    redact::Secrets,
+    tool::Tool,
+    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+};
+use crate::model::{JsonObject, RawJson};
+
+/// The argument that carries a request's body.
+const BODY: &str = "body";
+/// The argument that asks for status and headers with the answer; no description uses such a name.
+const RESPONSE: &str = "$response";
+
+/// Descriptions that are read at once, over all upstreams: each may take a gigabyte for a moment.
+static IMPORTS: Semaphore = Semaphore::const_new(2);
+
+/// A service with an OpenAPI description.
+pub(super) struct OpenApi {
+    pub(super) name: Arc<str>,
+    pub(super) config: OpenApiConfig,
+    pub(super) secrets: Secrets,
+}
+
+impl Upstream for OpenApi {
+    fn kind(&self) -> &'static str {
+        "openapi"
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async move {
+            let source = Source::new(&self.name, &self.config, &self.secrets)?;
+            let (bytes, version) = source.read().await?;
+            let setting = self.setting()?;
+            let imported = imported(bytes, setting.clone()).await?;
+            self.check_origin(&imported.base, &setting)?;
+            let config = ServiceConfig::new(self.name.clone(), imported.base.clone(), self.config.reach.clone());
+            let client = ServiceClient::new(config, self.secrets.clone())?;
+            let base = imported.base.clone();
+            let connection: Box<dyn Connection> = Box::new(OpenApiConnection {
+                name: self.name.clone(),
+                client,
+                base,
+                source,
+                setting,
+                version: AsyncMutex::new(version),
+                fresh: Mutex::new(Some(imported)),
+                plans: Mutex::default(),
+                stale: Mutex::default(),
+            });
+            Ok(connection)
+        })
+    }
+}
+
+impl OpenApi {
+    fn setting(&self) -> Result<Setting, ConnectError> {
+        let parsed = |text: &str| Url::parse(text).map_err(|_| ConnectError::new("`base_url` or `spec` is not an address"));
+        let base = self.config.base_url.as_deref().map(parsed).transpose()?;
+        let spec = match &self.config.spec {
+            super::config::Document::Address(url) => Some(parsed(url)?),
+            super::config::Document::File(_) => None,
+        };
+        let reach = &self.config.reach;
+        let mut owned: Vec<(String, String)> = reach.headers.keys().map(|name| ("header".to_owned(), name.clone())).collect();
+        if let Credential::ApiKey { place, name, .. } = &reach.credential {
+            let place = match place {
+                KeyPlace::Header => "header",
+                KeyPlace::Query => "query",
+                KeyPlace::Cookie => "cookie",
+            };
+            owned.push((place.to_owned(), name.clone()));
+        }
+        let has_credential = self.has_credential();
+        Ok(Setting { base, spec, variables: self.config.server_variables.clone(), owned, has_credential })
+    }
+
+    fn has_credential(&self) -> bool {
+        !self.config.reach.headers.is_empty() || self.config.reach.credential != Credential::None
+    }
+
+    /// A description from elsewhere may not decide where a credential is sent.
+    fn check_origin(&self, base: &Url, setting: &Setting) -> Result<(), ConnectError> {
+        let is_elsewhere = setting.base.is_none() && setting.spec.as_ref().is_some_and(|spec| spec.origin() != base.origin());
+        if self.has_credential() && is_elsewhere {
+            let origin = base.origin().ascii_serialization();
+            let message = format!("its description, which is from another address, sends calls and their credential to `{origin}`");
+            return Err(ConnectError::new(message).hint("if that is right, say so with `base_url` in its configuration"));
+        }
+        Ok(())
+    }
+}
+
+/// Reads a description where that blocks nobody.
+async fn imported(bytes: bytes::Bytes, setting: Setting) -> Result<Imported, ConnectError> {
+    // It is never closed; were it, reading would merely not be bounded.
+    let turn = IMPORTS.acquire().await;
+    let read = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        let imported = import::import(&bytes, &setting);
+        drop(bytes);
+        give_back();
+        imported
+    });
+    let read = read.await;
+    read.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))
+}
+
+/// Gives memory back that reading took: a description is many times what is kept of it, and lies between what is kept.
+fn give_back() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    // SAFETY: it takes no pointers and may be called at any time from any thread.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+/// A service whose description was read.
+struct OpenApiConnection {
+    name: Arc<str>,
+    client: ServiceClient,
+    /// What the client was made for; a description that moves elsewhere needs a new connection.
+    base: Url,
+    source: Source,
+    setting: Setting,
+    /// Of the description that was read last. Held while it is read again.
+    version: AsyncMutex<Version>,
+    // Plain locks: held for a moment only.
+    /// What was read and not yet offered.
+    fresh: Mutex<Option<Imported>>,
+    plans: Mutex<Arc<HashMap<String, Arc<Plan>>>>,
+    /// Why the description of before is still used.
+    stale: Mutex<Option<String>>,
+}
+
+impl OpenApiConnection {
+    fn take_fresh(&self) -> Option<Imported> {
+        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn plan(&self, name: &str) -> Option<Arc<Plan>> {
+        self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    fn offer(&self, imported: Imported) -> Offer {
+        *self.plans.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(imported.plans);
+        Offer { tools: imported.tools, note: imported.note }
+    }
+
+    /// Waits until the description is another one and can be read; meanwhile what was read before holds.
+    async fn changed(&self) -> ConnectionEvent {
+        let mut version = self.version.lock().await;
+        loop {
+            let (bytes, newer) = self.source.newer(&mut version, |failure| self.tell(failure)).await;
+            match imported(bytes, self.setting.clone()).await {
+                Ok(imported) if imported.base != self.base => {
+                    return ConnectionEvent::Closed("its description names another address now".to_owned());
+                }
+                Ok(imported) => {
+                    *version = newer;
+                    self.tell(None);
+                    *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(imported);
+                    return ConnectionEvent::ListChanged;
+                }
+                Err(error) => {
+                    // Not tried again until it is another one.
+                    *version = newer;
+                    self.tell(Some(&error));
+                }
+            }
+        }
+    }
+
+    /// Says, here and in the status, why the description of before is still used.
+    fn tell(&self, failure: Option<&ConnectError>) {
+        let reason = failure.map(|failure| {
+            tracing::warn!(upstream = %self.name, %failure, "the new description of upstream `{}` is not used: {failure}", self.name);
+            format!("its new description is not used, the one before is: {failure}")
+        });
+        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+}
+
+impl Connection for OpenApiConnection {
+    fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>> {
+        Box::pin(async move {
+            if let Some(fresh) = self.take_fresh() {
+                return Ok(self.offer(fresh));
+            }
+            let (bytes, version) = self.source.read().await?;
+            let imported = imported(bytes, self.setting.clone()).await?;
+            if imported.base != self.base {
+                return Err(ConnectError::new("its description names another address now"));
+            }
+            if let Ok(mut known) = self.version.try_lock() {
+                *known = version;
+            }
+            Ok(self.offer(imported))
+        })
+    }
+
+    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+        Box::pin(async move {
+            let refused = |why: String| UpstreamError::new(UpstreamErrorCode::Refused, tool, why);
+            let plan = self
+                .plan(&tool.name)
+                .ok_or_else(|| refused(format!("`{}` is not in the description of `{}` any more", tool.path, tool.upstream)))?;
+            let (request, with_response) =
+                request::request(&plan, args).map_err(|why| refused(format!("`{}` was not sent: {why}", tool.path)))?;
+            let answer = self.client.send(request).await.map_err(|failure| failure.into_upstream_error(tool))?;
+            answer::value(tool, &plan, answer, with_response)
+        })
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    fn event(&self) -> BoxFuture<'_, ConnectionEvent> {
+        Box::pin(self.changed())
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.client.trouble().or_else(|| self.stale.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}

@@ -1,0 +1,265 @@
+//! From an answer to the value that code gets, or to an error that says what to do.
+
+use std::fmt::Write as _;
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, Method, StatusCode, header};
+use serde::Serialize;
+use serde_json::{Map, Value, json, value::RawValue};
+
+use super::{
+    media::Media,
+    plan::{Plan, Stream},
+    request::STREAM_ITEMS_MAX,
+};
+use crate::{
+    catalog::{
+        http::ServiceAnswer,
+        tool::{Tool, cut},
+        upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
+    },
+    model::RawJson,
+};
+
+/// Most bytes of a binary answer; as base64 they stay below what an answer may have.
+pub(super) const BINARY_BYTES_MAX: usize = 5 * 1024 * 1024;
+/// Most bytes of a refusal's body that are told.
+const SAID_BYTES_MAX: usize = 3_500;
+/// Headers that are told, and the longest of them in bytes.
+const HEADERS_MAX: usize = 100;
+const HEADER_BYTES_MAX: usize = 4_096;
+/// Headers that are no business of a caller: they hold or set credentials.
+const HIDDEN_HEADERS: [&str; 5] = ["set-cookie", "set-cookie2", "authorization", "proxy-authenticate", "authentication-info"];
+
+/// The value of a successful answer, with status and headers where that was asked for; else the error.
+pub(super) fn value(tool: &Tool, plan: &Plan, answer: ServiceAnswer, with_response: bool) -> Result<RawJson, UpstreamError> {
+    let status = answer.status;
+    let is_fine = status.is_success() || status == StatusCode::NOT_MODIFIED;
+    if !is_fine {
+        return Err(refusal(tool, plan, &answer));
+    }
+    // Of an answer without a body the headers are all there is.
+    let with_response = with_response || plan.method == Method::HEAD;
+    let headers = answer.headers.clone();
+    let (body, truncated) = body(tool, plan, answer)?;
+    if !with_response {
+        return Ok(body);
+    }
+    #[derive(Serialize)]
+    struct Response {
+        status: u16,
+        headers: Map<String, Value>,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        truncated: bool,
+        body: RawJson,
+    }
+    raw(tool, &Response { status: status.as_u16(), headers: told(&headers), truncated, body })
+}
+
+fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, bool), UpstreamError> {
+    let has_none = matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+    if has_none || plan.method == Method::HEAD || answer.body.is_empty() {
+        return Ok((raw(tool, &Value::Null)?, false));
+    }
+    let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+    let media = match Media::of(&kind) {
+        // A service that does not say what it sends mostly sends JSON.
+        Media::Binary if kind.is_empty() => guessed(&answer.body),
+        media => media,
+    };
+    let truncated = answer.truncated;
+    match media {
+        Media::Json if truncated => Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)),
+        Media::Json => Ok((json_of(tool, &answer.body)?, false)),
+        Media::Lines => stream(tool, lines(&answer.body), truncated),
+        Media::Events => stream(tool, events(&answer.body), truncated),
+        Media::Text | Media::Form => {
+            let text = text_of(&answer.body, &kind);
+            let value = if truncated { json!({"text": text, "truncated": true}) } else { Value::String(text) };
+            Ok((raw(tool, &value)?, truncated))
+        }
+        Media::Binary | Media::Multipart => {
+            let kept = &answer.body[..answer.body.len().min(BINARY_BYTES_MAX)];
+            let truncated = truncated || kept.len() < answer.body.len();
+            let mut value = json!({"type": if kind.is_empty() { "application/octet-stream" } else { cut(&kind, 200) },
+                "base64": STANDARD.encode(kept), "bytes": kept.len()});
+            if truncated {
+                value["truncated"] = true.into();
+            }
+            Ok((raw(tool, &value)?, truncated))
+        }
+    }
+}
+
+fn guessed(body: &[u8]) -> Media {
+    match std::str::from_utf8(body) {
+        Ok(text) if serde_json::from_str::<&RawValue>(text).is_ok() => Media::Json,
+        Ok(_) => Media::Text,
+        Err(_) => Media::Binary,
+    }
+}
+
+/// The JSON as it came.
+fn json_of(tool: &Tool, body: &[u8]) -> Result<RawJson, UpstreamError> {
+    let text = std::str::from_utf8(body).ok().map(|text| text.trim_start_matches('\u{feff}').trim());
+    let json = text.and_then(|text| RawValue::from_string(text.to_owned()).ok());
+    json.ok_or_else(|| {
+        let head = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
+        let message = format!("`{}` says that it answers with JSON, and does not: {:?}", tool.path, cut(&head, 300));
+        UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
+    })
+}
+
+fn text_of(body: &[u8], kind: &str) -> String {
+    let kind = kind.to_ascii_lowercase();
+    let is_latin = ["iso-8859-1", "latin1", "windows-1252"].iter().any(|charset| kind.contains(&format!("charset={charset}")));
+    match std::str::from_utf8(body) {
+        Ok(text) => text.trim_start_matches('\u{feff}').to_owned(),
+        Err(_) if is_latin => body.iter().map(|byte| char::from(*byte)).collect(),
+        Err(_) => String::from_utf8_lossy(body).into_owned(),
+    }
+}
+
+/// `{items, truncated}`: a stream may end anywhere, so that is always said.
+fn stream(tool: &Tool, (items, cut_off): (Vec<Value>, bool), truncated: bool) -> Result<(RawJson, bool), UpstreamError> {
+    let truncated = truncated || cut_off;
+    Ok((raw(tool, &json!({"items": items, "truncated": truncated}))?, truncated))
+}
+
+/// One value for each line; a line that is no JSON is a text.
+fn lines(body: &[u8]) -> (Vec<Value>, bool) {
+    let text = String::from_utf8_lossy(body);
+    let mut lines = text.lines().map(|line| line.trim_matches(['\u{1e}', ' ', '\r'])).filter(|line| !line.is_empty());
+    let items = lines.by_ref().take(STREAM_ITEMS_MAX).map(json_or_text).collect();
+    (items, lines.next().is_some())
+}
+
+/// One object for each event: `data` as JSON where it is JSON, and `event` and `id` where they are given.
+fn events(body: &[u8]) -> (Vec<Value>, bool) {
+    let text = String::from_utf8_lossy(body);
+    let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
+    let mut items = Vec::new();
+    for block in text.split("\n\n") {
+        let (mut data, mut event): (Option<String>, Map<String, Value>) = (None, Map::new());
+        for line in block.lines() {
+            let (field, value) = line.split_once(':').unwrap_or((line, ""));
+            let value = value.strip_prefix(' ').unwrap_or(value);
+            match field {
+                "data" => match &mut data {
+                    Some(data) => {
+                        data.push('\n');
+                        data.push_str(value);
+                    }
+                    None => data = Some(value.to_owned()),
+                },
+                "event" | "id" => drop(event.insert(field.to_owned(), value.into())),
+                _ => {}
+            }
+        }
+        let Some(data) = data else { continue };
+        if items.len() == STREAM_ITEMS_MAX {
+            return (items, true);
+        }
+        event.insert("data".to_owned(), json_or_text(&data));
+        items.push(Value::Object(event));
+    }
+    (items, false)
+}
+
+fn json_or_text(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| text.into())
+}
+
+fn told(headers: &HeaderMap) -> Map<String, Value> {
+    let mut out: Map<String, Value> = Map::new();
+    for (name, value) in headers.iter().filter(|(name, _)| !HIDDEN_HEADERS.contains(&name.as_str())).take(HEADERS_MAX) {
+        let value = String::from_utf8_lossy(value.as_bytes());
+        let value = cut(&value, HEADER_BYTES_MAX);
+        match out.get_mut(name.as_str()) {
+            Some(Value::String(known)) => {
+                known.push_str(", ");
+                known.push_str(value);
+            }
+            _ => drop(out.insert(name.as_str().to_owned(), value.into())),
+        }
+    }
+    out
+}
+
+fn raw<T: Serialize>(tool: &Tool, value: &T) -> Result<RawJson, UpstreamError> {
+    let json = serde_json::value::to_raw_value(value).map_err(|_| {
+        UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, format!("the answer of `{}` is not JSON", tool.path))
+    })?;
+    if json.get().len() > ANSWER_BYTES_MAX { Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)) } else { Ok(json) }
+}
+
+/// The error of a status that is no success: the status, what the body says, and whether and when to try again.
+fn refusal(tool: &Tool, plan: &Plan, answer: &ServiceAnswer) -> UpstreamError {
+    let status = answer.status;
+    let harmless = tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
+    let retryable = match status.as_u16() {
+        // It says that it did nothing.
+        425 | 429 => true,
+        408 | 500 | 502..=504 => harmless,
+        _ => false,
+    };
+    let mut message = format!("`{}` answered {}", tool.path, status.as_u16());
+    if let Some(reason) = status.canonical_reason() {
+        let _ = write!(message, " {reason}");
+    }
+    let said = said(&answer.body);
+    if !said.is_empty() {
+        let _ = write!(message, ": {}", cut(&said, SAID_BYTES_MAX));
+    }
+    let header = |name: header::HeaderName| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    if let Some(after) = header(header::RETRY_AFTER).filter(|after| !after.is_empty()) {
+        let unit = if after.bytes().all(|byte| byte.is_ascii_digit()) { " s" } else { "" };
+        let _ = write!(message, " (retry after {}{unit})", cut(after, 60));
+    }
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            let credential = plan.credential.as_deref().unwrap_or("a credential");
+            let _ =
+                write!(message, " (it wants {credential}; that is for the owner to configure: `upstreams.{}.auth`)", tool.upstream);
+        }
+        _ if status.is_redirection() => {
+            let _ = write!(message, " (it points elsewhere, and is not followed)");
+        }
+        _ => {}
+    }
+    UpstreamError::new(UpstreamErrorCode::ToolFailed, tool, message).status(Some(status.as_u16())).retryable(retryable)
+}
+
+/// What a refusal says: compact JSON, or the text without the markup of a page.
+fn said(body: &[u8]) -> String {
+    if let Ok(value) = serde_json::from_slice::<Value>(body) {
+        return value.to_string();
+    }
+    let text = String::from_utf8_lossy(&body[..body.len().min(SAID_BYTES_MAX * 8)]);
+    if !text.trim_start().starts_with('<') {
+        return text.trim().to_owned();
+    }
+    let mut plain = String::new();
+    for piece in text.split('<') {
+        let (tag, rest) = piece.split_once('>').unwrap_or(("", piece));
+        if !tag.starts_with("style") && !tag.starts_with("script") {
+            plain.push(' ');
+            plain.push_str(rest);
+        }
+    }
+    plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// What a stream is, of the types that an operation answers with.
+pub(super) fn stream_of(types: &[String]) -> Option<Stream> {
+    let is = |media: Media| types.iter().any(|kind| Media::of(kind) == media);
+    match (is(Media::Events), is(Media::Lines)) {
+        (true, _) => Some(Stream::Events),
+        // JSON that was printed prettily has many lines.
+        (false, true) if !is(Media::Json) => Some(Stream::Lines),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! A description as a value that can be walked: which version it is, and where its references lead.
+
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+
+use super::swagger;
+use crate::catalog::tool::cut;
+
+/// References that are followed in a row.
+const REFERENCES_MAX: usize = 16;
+/// Keys of a path item that are operations.
+pub(super) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+
+/// How schemas are to be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// OpenAPI 3.0 and Swagger 2.0: `nullable`, limits that are exclusive by a flag.
+    V30,
+    /// OpenAPI 3.1 and later: JSON Schema 2020-12.
+    V31,
+}
+
+/// A description.
+pub(super) struct Document {
+    root: Value,
+    pub(super) dialect: Dialect,
+}
+
+/// Why a value is no description.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum NoDescription {
+    /// It does not say what it is.
+    #[error("it has neither `openapi` nor `swagger`, so it is no OpenAPI description")]
+    Unmarked,
+    /// A version that is not known.
+    #[error("it is of version `{0}`, allowed are OpenAPI 3.x and Swagger 2.0")]
+    Version(String),
+}
+
+impl Document {
+    /// Takes a value that was read; Swagger 2.0 is converted first.
+    pub(super) fn new(root: Value) -> Result<Self, NoDescription> {
+        let version = |key: &str| match root.get(key) {
+            Some(Value::String(text)) => Some(cut(text, 20).to_owned()),
+            // YAML makes a number of `swagger: 2.0`.
+            Some(Value::Number(number)) => Some(number.to_string()),
+            _ => None,
+        };
+        match (version("openapi"), version("swagger")) {
+            (Some(version), _) if version == "3" || version.starts_with("3.0") => Ok(Self { root, dialect: Dialect::V30 }),
+            (Some(version), _) if version.starts_with("3.") => Ok(Self { root, dialect: Dialect::V31 }),
+            (_, Some(version)) if version == "2" || version.starts_with("2.") => {
+                Ok(Self { root: swagger::converted(root), dialect: Dialect::V30 })
+            }
+            (Some(version), _) | (None, Some(version)) => Err(NoDescription::Version(version)),
+            (None, None) => Err(NoDescription::Unmarked),
+        }
+    }
+
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        self.root.get(key)
+    }
+
+    /// What a reference names: a place in this document, never outside of it.
+    pub(super) fn pointed(&self, reference: &str) -> Option<&Value> {
+        let pointer = reference.strip_prefix('#')?;
+        match self.root.pointer(pointer) {
+            Some(value) => Some(value),
+            None => self.root.pointer(&percent_decode_str(pointer).decode_utf8().ok()?),
+        }
+    }
+
+    /// The object itself, or what its `$ref` leads to; none when that leads nowhere, outside, or round in circles.
+    pub(super) fn resolved<'a>(&'a self, value: &'a Value) -> Option<&'a Map<String, Value>> {
+        let mut value = value;
+        for _ in 0..REFERENCES_MAX {
+            match value.get("$ref") {
+                Some(Value::String(reference)) => value = self.pointed(reference)?,
+                _ => return value.as_object(),
+            }
+        }
+        None
+    }
+}
+
+/// The text at a key, unless it is blank.
+pub(super) fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// Whether a flag is set.
+pub(super) fn flag(object: &Map<String, Value>, key: &str) -> bool {
+    object.get(key) == Some(&Value::Bool(true))
+}

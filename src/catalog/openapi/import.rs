@@ -1,0 +1,183 @@
+//! From a description to tools and what is done when they are called. Pure; takes up to seconds for the largest.
+//!
+//! A description is the work of strangers and often wrong in places: what can be read is offered, what cannot is left out and
+//! counted, and nothing grows beyond its bound.
+
+mod body;
+mod operation;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::{
+    document::{Document, METHODS, text},
+    names::{Named, names},
+    plan::Plan,
+    read,
+    schema::Schemas,
+    security,
+    servers::Servers,
+};
+use crate::catalog::{
+    tool::{OfferedTool, cut},
+    upstream::ConnectError,
+};
+
+/// Operations that are taken from one description.
+pub(super) const OPERATIONS_MAX: usize = 10_000;
+/// Bytes of schemas and descriptions that are taken from one description.
+pub(super) const OFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What the owner says about where calls go.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Setting {
+    /// `base_url`.
+    pub(super) base: Option<Url>,
+    /// The description's own address.
+    pub(super) spec: Option<Url>,
+    /// `server_variables`.
+    pub(super) variables: BTreeMap<String, String>,
+    /// Places and names of parameters that the owner fills in: they are not a caller's.
+    pub(super) owned: Vec<(String, String)>,
+    /// Whether the owner configured something that identifies Airlock.
+    pub(super) has_credential: bool,
+}
+
+/// A description, read whole.
+#[derive(Debug)]
+pub(super) struct Imported {
+    /// In the description's order.
+    pub(super) tools: Vec<OfferedTool>,
+    /// How each is called, by its name.
+    pub(super) plans: HashMap<String, Arc<Plan>>,
+    /// Where calls go.
+    pub(super) base: Url,
+    /// What was left out, if anything.
+    pub(super) note: Option<String>,
+}
+
+/// What was left out, and why the first was.
+#[derive(Debug, Default)]
+struct LeftOut {
+    count: usize,
+    first: String,
+}
+
+impl LeftOut {
+    fn add(&mut self, route: &str, why: &str) {
+        if self.count == 0 {
+            self.first = format!("`{}`: {}", cut(route, 200), cut(why, 300));
+        }
+        self.count += 1;
+    }
+}
+
+/// An operation and where it stands.
+struct Found<'d> {
+    method: &'static str,
+    path: &'d str,
+    item: &'d Map<String, Value>,
+    operation: &'d Map<String, Value>,
+}
+
+/// Reads a description. Call it where that blocks nobody.
+pub(super) fn import(bytes: &[u8], setting: &Setting) -> Result<Imported, ConnectError> {
+    let wrong = |reason: &dyn std::fmt::Display| {
+        ConnectError::new(format!("its description cannot be read: {reason}"))
+            .hint("`spec` must lead to an OpenAPI 3.x or Swagger 2.0 document, in JSON or YAML")
+    };
+    let root = read::parse(bytes).map_err(|error| wrong(&error))?;
+    let document = Document::new(root).map_err(|error| wrong(&error))?;
+    let servers = Servers::new(&document, setting.base.as_ref(), setting.spec.as_ref(), &setting.variables)?;
+    let mut left_out = LeftOut::default();
+    let found = operations(&document, &mut left_out);
+    let ids: Vec<Named<'_>> = found.iter().map(named).collect();
+    let names = names(&ids);
+    let schemas = Schemas::new(&document);
+    let security = security::Security::of(&document, &setting.owned);
+    let mut tools = Vec::with_capacity(found.len());
+    let mut plans = HashMap::with_capacity(found.len());
+    let mut bytes_left = OFFER_BYTES_MAX;
+    let mut is_full = false;
+    for (found, name) in found.iter().zip(names) {
+        if is_full {
+            left_out.count += 1;
+            continue;
+        }
+        match operation::read(found, &name, &schemas, &servers, &security) {
+            Ok(read) if read.bytes > bytes_left => {
+                is_full = true;
+                left_out.add(
+                    &route(found),
+                    &format!("what is kept of all before it has nearly {OFFER_BYTES_MAX} bytes, which is the most"),
+                );
+            }
+            Ok(read) => {
+                bytes_left -= read.bytes;
+                plans.insert(name, Arc::new(read.plan));
+                tools.push(read.tool);
+            }
+            Err(why) => left_out.add(&route(found), &why),
+        }
+    }
+    let needed = security.needed().filter(|_| !setting.has_credential);
+    let note = note(&left_out, schemas.lost(), needed);
+    Ok(Imported { tools, plans, base: servers.base.clone(), note })
+}
+
+fn route(found: &Found<'_>) -> String {
+    format!("{} {}", found.method.to_uppercase(), found.path)
+}
+
+fn note(left_out: &LeftOut, lost: usize, needed: Option<&str>) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(needed) = needed {
+        parts.push(format!("its description wants {}, and no credential is configured", cut(needed, 300)));
+    }
+    if left_out.count > 0 {
+        parts.push(format!("{} operations are left out, the first {}", left_out.count, left_out.first));
+    }
+    if lost > 0 {
+        parts.push(format!(
+            "{lost} references lead nowhere or out of the document and stand for anything; bundle the description into one file"
+        ));
+    }
+    (!parts.is_empty()).then(|| parts.join("; "))
+}
+
+/// All operations, in the description's order.
+fn operations<'d>(document: &'d Document, left_out: &mut LeftOut) -> Vec<Found<'d>> {
+    let mut found = Vec::new();
+    for (path, written) in document.get("paths").and_then(Value::as_object).into_iter().flatten() {
+        if path.starts_with("x-") {
+            continue;
+        }
+        let Some(item) = document.resolved(written) else {
+            left_out.add(path, "its `$ref` leads nowhere or out of the document");
+            continue;
+        };
+        for method in METHODS {
+            let Some(operation) = item.get(method) else { continue };
+            let full = found.len() == OPERATIONS_MAX;
+            match operation.as_object() {
+                Some(operation) if !full => found.push(Found { method, path, item, operation }),
+                Some(_) => left_out.add(path, &format!("there are more than {OPERATIONS_MAX}")),
+                None => left_out.add(path, &format!("`{method}` is not an object")),
+            }
+        }
+    }
+    found
+}
+
+fn named<'d>(found: &Found<'d>) -> Named<'d> {
+    let tag = found.operation.get("tags").and_then(|tags| tags.as_array()?.first()?.as_str());
+    Named { method: found.method, path: found.path, operation_id: text(found.operation, "operationId"), tag }
+}
+
+#[cfg(test)]
+pub(super) mod tests;

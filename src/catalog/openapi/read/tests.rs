@@ -1,0 +1,44 @@
+use serde_json::json;
+
+use super::*;
+
+#[test]
+fn json_and_yaml_give_the_same_value() {
+    let expected = json!({"openapi": "3.1.0", "responses": {"200": {"enum": ["no", "on", true]}}, "version": "1.10", "at": "2024-01-01",
+        "n": [1, -2, 1.5, null]});
+    assert_eq!(parse(expected.to_string().as_bytes()).unwrap(), expected);
+    let yaml =
+        "openapi: 3.1.0\nresponses:\n  200:\n    enum: [no, on, true]\nversion: '1.10'\nat: 2024-01-01\nn: [1, -2, 1.5, null]\n";
+    assert_eq!(parse(yaml.as_bytes()).unwrap(), expected);
+    let anchored = "a: &x {b: 1}\nc: *x\nd:\n  <<: *x\n  e: |\n    two\n    lines\n";
+    assert_eq!(parse(anchored.as_bytes()).unwrap(), json!({"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": "two\nlines\n"}}));
+}
+
+#[test]
+fn what_is_no_description_is_told_with_the_place() {
+    let told = |text: &str| parse(text.as_bytes()).unwrap_err().to_string();
+    assert_eq!(told("{\"a\": 1,\n \"b\" 2}"), "it is not JSON: expected `:` at line 2 column 6");
+    assert_eq!(told("- a\n- b\n"), "it is not an object but a list");
+    assert_eq!(told("<html>no</html>"), "it is not an object but a single value");
+    assert_eq!(told(""), "it is not an object but empty");
+    assert!(told("a: [1\nb: }").starts_with("it is not YAML: "), "{}", told("a: [1\nb: }"));
+    assert_eq!(parse(b"\xff\xfe{}").unwrap_err(), Unreadable::Encoding);
+}
+
+#[test]
+fn every_bound_holds_while_it_is_read() {
+    let deep = format!("{}1{}", "{\"a\":".repeat(DEPTH_MAX + 1), "}".repeat(DEPTH_MAX + 1));
+    assert!(parse(deep.as_bytes()).unwrap_err().to_string().contains("nested more than 100 deep"));
+    let allowed = format!("{}1{}", "{\"a\":".repeat(DEPTH_MAX), "}".repeat(DEPTH_MAX));
+    assert!(parse(allowed.as_bytes()).is_ok());
+    let many = format!("{{\"a\":[{}1]}}", "1,".repeat(NODES_MAX));
+    assert!(parse(many.as_bytes()).unwrap_err().to_string().contains("more than 3000000 values"));
+    let large = vec![b' '; DOCUMENT_BYTES_MAX + 1];
+    assert_eq!(parse(&large), Err(Unreadable::Size(DOCUMENT_BYTES_MAX + 1)));
+    // Ten levels of ten uses each.
+    let mut bomb = "a0: &a0 [1]\n".to_owned();
+    for level in 1..10 {
+        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", ")));
+    }
+    assert!(parse(bomb.as_bytes()).is_err());
+}

@@ -1,0 +1,302 @@
+//! Schemas of a description as JSON Schema 2020-12 that stands alone: references inlined where they are small, kept under
+//! `$defs` where they are large or go in circles, and never more than was asked for.
+//!
+//! Only keywords that are known, of the kind that they should be, are kept: one wrong keyword would make the whole schema
+//! useless for checking.
+
+mod keywords;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
+
+use jsonschema::PatternOptions;
+use serde_json::{Map, Value, json};
+
+use super::document::{Dialect, Document, flag};
+use crate::catalog::tool::cut;
+
+/// What is referred to is put in its place when it is no more than so many values, all it refers to itself included.
+const INLINE_NODES_MAX: usize = 24;
+/// Deepest nesting of a schema, references that were put in place included; beyond it anything goes.
+const DEPTH_MAX: usize = 48;
+/// Different patterns of one description that are tried; from then on patterns are dropped.
+const PATTERNS_MAX: usize = 2_000;
+/// Longest pattern, in bytes.
+const PATTERN_BYTES_MAX: usize = 1_000;
+/// Longest example or default, in bytes of JSON.
+const EXAMPLE_BYTES_MAX: usize = 300;
+/// Values of an enumeration; a longer one says only what type they have.
+const OPTIONS_MAX: usize = 1_000;
+
+/// Which way a value goes: in requests read-only properties do not stand, in answers write-only ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// To the service.
+    Request,
+    /// From it.
+    Answer,
+}
+
+/// How much a schema says.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Detail {
+    /// Longest description at one place, in bytes; 0 leaves them out.
+    pub(super) words: usize,
+    /// Whether examples, defaults, formats and limits are kept.
+    pub(super) limits: bool,
+    /// References in a row that are told; beyond it anything goes.
+    pub(super) references: usize,
+    /// Bytes of JSON, roughly.
+    pub(super) bytes_max: usize,
+}
+
+/// A schema needs more than its [`Detail::bytes_max`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLarge;
+
+/// The schemas of one description.
+pub(super) struct Schemas<'d> {
+    pub(super) document: &'d Document,
+    /// How many values a reference stands for, at most one more than are inlined.
+    weights: RefCell<HashMap<&'d str, usize>>,
+    /// Whether a pattern can be used.
+    patterns: RefCell<HashMap<&'d str, bool>>,
+    /// References that lead nowhere, counted each time they are met.
+    lost: Cell<usize>,
+}
+
+impl<'d> Schemas<'d> {
+    pub(super) fn new(document: &'d Document) -> Self {
+        Self { document, weights: RefCell::default(), patterns: RefCell::default(), lost: Cell::new(0) }
+    }
+
+    /// References that lead nowhere or out of the document, so far.
+    pub(super) fn lost(&self) -> usize {
+        self.lost.get()
+    }
+
+    /// How many values the reference stands for. Circles weigh too much to be inlined, as does what is referred to in a long row.
+    fn weight(&self, reference: &'d str, depth: usize) -> usize {
+        if let Some(weight) = self.weights.borrow().get(reference) {
+            return *weight;
+        }
+        // Who comes here again meanwhile goes in a circle.
+        self.weights.borrow_mut().insert(reference, INLINE_NODES_MAX + 1);
+        let mut left = INLINE_NODES_MAX;
+        let fits = self
+            .document
+            .pointed(reference)
+            .is_some_and(|target| depth <= DEPTH_MAX && self.weigh(target, &mut left, depth).is_some());
+        let weight = if fits { INLINE_NODES_MAX - left } else { INLINE_NODES_MAX + 1 };
+        self.weights.borrow_mut().insert(reference, weight);
+        weight
+    }
+
+    fn weigh(&self, schema: &'d Value, left: &mut usize, depth: usize) -> Option<()> {
+        *left = left.checked_sub(1)?;
+        if depth > DEPTH_MAX {
+            return None;
+        }
+        match schema {
+            Value::Array(items) => items.iter().try_for_each(|item| self.weigh(item, left, depth + 1)),
+            Value::Object(map) => map.iter().try_for_each(|(key, value)| match (key.as_str(), value) {
+                ("$ref", Value::String(reference)) => {
+                    *left = left.checked_sub(self.weight(reference, depth + 1))?;
+                    Some(())
+                }
+                ("description" | "title" | "example" | "examples" | "externalDocs" | "xml", _) => Some(()),
+                _ => self.weigh(value, left, depth + 1),
+            }),
+            _ => Some(()),
+        }
+    }
+
+    /// Whether the engine that checks arguments takes the pattern.
+    fn takes_pattern(&self, pattern: &'d str) -> bool {
+        if pattern.len() > PATTERN_BYTES_MAX {
+            return false;
+        }
+        if let Some(known) = self.patterns.borrow().get(pattern) {
+            return *known;
+        }
+        if self.patterns.borrow().len() >= PATTERNS_MAX {
+            return false;
+        }
+        let built = jsonschema::options()
+            .offline()
+            .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(10_000))
+            .build(&json!({"pattern": pattern}));
+        self.patterns.borrow_mut().insert(pattern, built.is_ok());
+        built.is_ok()
+    }
+}
+
+/// Makes one schema that stands alone, of one or more schemas of the description.
+pub(super) struct Builder<'s, 'd> {
+    pub(super) schemas: &'s Schemas<'d>,
+    way: Way,
+    detail: Detail,
+    bytes_left: usize,
+    /// What is kept under `$defs`: the reference, its name, and the references on the way to it.
+    kept: Vec<(&'d str, String, usize)>,
+    names: HashMap<&'d str, usize>,
+    taken: HashMap<String, usize>,
+}
+
+impl<'s, 'd> Builder<'s, 'd> {
+    pub(super) fn new(schemas: &'s Schemas<'d>, way: Way, detail: Detail) -> Self {
+        Self { schemas, way, detail, bytes_left: detail.bytes_max, kept: Vec::new(), names: HashMap::new(), taken: HashMap::new() }
+    }
+
+    /// Takes so many bytes of what the schema may have.
+    pub(super) fn spend(&mut self, bytes: usize) -> Result<(), TooLarge> {
+        self.bytes_left = self.bytes_left.checked_sub(bytes).ok_or(TooLarge)?;
+        Ok(())
+    }
+
+    /// A schema at the top, or of one parameter: what it refers to is always put in its place.
+    pub(super) fn top(&mut self, schema: &'d Value) -> Result<Value, TooLarge> {
+        match schema.get("$ref").and_then(Value::as_str) {
+            Some(reference) if self.schemas.document.pointed(reference).is_some() => self.placed(reference, schema, 0, 0),
+            _ => self.schema(schema, 0, 0),
+        }
+    }
+
+    /// What was kept on the way, and what that refers to in turn.
+    pub(super) fn definitions(&mut self) -> Result<Map<String, Value>, TooLarge> {
+        let mut out = Map::new();
+        let mut next = 0;
+        // Every reference is kept once, so this ends.
+        while let Some((reference, name, references)) = self.kept.get(next).cloned() {
+            next += 1;
+            let target = self.schemas.document.pointed(reference).unwrap_or(&Value::Bool(true));
+            self.spend(name.len() + 4)?;
+            let schema = self.schema(target, 1, references)?;
+            out.insert(name, schema);
+        }
+        Ok(out)
+    }
+
+    pub(super) fn schema(&mut self, schema: &'d Value, depth: usize, references: usize) -> Result<Value, TooLarge> {
+        self.spend(4)?;
+        let map = match schema {
+            Value::Bool(_) => return Ok(schema.clone()),
+            Value::Object(map) if depth <= DEPTH_MAX => map,
+            _ => return Ok(Value::Object(Map::new())),
+        };
+        match map.get("$ref") {
+            Some(Value::String(reference)) => self.reference(reference, schema, depth, references),
+            _ => self.keywords(map, depth, references),
+        }
+    }
+
+    fn reference(&mut self, reference: &'d str, holder: &'d Value, depth: usize, references: usize) -> Result<Value, TooLarge> {
+        if self.schemas.document.pointed(reference).is_none() {
+            self.schemas.lost.set(self.schemas.lost.get() + 1);
+            return Ok(Value::Object(Map::new()));
+        }
+        if references >= self.detail.references {
+            return Ok(Value::Object(Map::new()));
+        }
+        if self.schemas.weight(reference, 0) <= INLINE_NODES_MAX {
+            return self.placed(reference, holder, depth, references);
+        }
+        let name = self.name_of(reference, references + 1);
+        let mut out = Map::new();
+        out.insert("$ref".to_owned(), format!("#/$defs/{name}").into());
+        self.spend(name.len() + 20)?;
+        self.beside(holder, out, depth, references)
+    }
+
+    /// What the reference names, in its place.
+    fn placed(&mut self, reference: &'d str, holder: &'d Value, depth: usize, references: usize) -> Result<Value, TooLarge> {
+        let target = self.schemas.document.pointed(reference).unwrap_or(&Value::Bool(true));
+        match self.schema(target, depth + 1, references)? {
+            Value::Object(out) => self.beside(holder, out, depth, references),
+            plain => Ok(plain),
+        }
+    }
+
+    /// What stands beside a reference: in 3.1 it counts, in 3.0 only its words do, as tools read it.
+    fn beside(
+        &mut self,
+        holder: &'d Value,
+        mut out: Map<String, Value>,
+        depth: usize,
+        references: usize,
+    ) -> Result<Value, TooLarge> {
+        let Some(holder) = holder.as_object().filter(|holder| holder.len() > 1) else { return Ok(Value::Object(out)) };
+        let is_word = |key: &str| matches!(key, "description" | "title" | "deprecated" | "readOnly" | "writeOnly" | "default");
+        if let Some(Value::String(words)) = holder.get("description").filter(|_| self.detail.words > 0) {
+            self.spend(words.len().min(self.detail.words))?;
+            out.insert("description".to_owned(), cut(words, self.detail.words).into());
+        }
+        let says_more =
+            holder.keys().any(|key| !is_word(key) && !matches!(key.as_str(), "$ref" | "nullable") && !key.starts_with("x-"));
+        let mut value = Value::Object(out);
+        if says_more && self.schemas.document.dialect == Dialect::V31 {
+            let rest = self.keywords(holder, depth + 1, references)?;
+            if rest.as_object().is_some_and(|rest| !rest.is_empty()) {
+                value = json!({"allOf": [value, rest]});
+            }
+        }
+        if flag(holder, "nullable") && self.schemas.document.dialect == Dialect::V30 {
+            value = nullable(value);
+        }
+        Ok(value)
+    }
+
+    /// The name under `$defs`: the last part of the reference, numbered where several end alike.
+    fn name_of(&mut self, reference: &'d str, references: usize) -> String {
+        if let Some(at) = self.names.get(reference) {
+            return self.kept[*at].1.clone();
+        }
+        let last = reference.rsplit('/').next().unwrap_or_default();
+        let clean: String = last.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).take(60).collect();
+        let clean = if clean.is_empty() { "Schema".to_owned() } else { clean };
+        let name = match self.taken.get(&clean).copied() {
+            None => clean.clone(),
+            // A dash keeps it apart from names that end with a number of their own.
+            Some(n) => (n..).map(|n| format!("{clean}-{n}")).find(|name| !self.taken.contains_key(name)).unwrap_or_default(),
+        };
+        *self.taken.entry(clean).or_insert(1) += 1;
+        self.taken.entry(name.clone()).or_insert(2);
+        self.names.insert(reference, self.kept.len());
+        self.kept.push((reference, name.clone(), references));
+        name
+    }
+}
+
+/// The schema, and `null` besides.
+fn nullable(schema: Value) -> Value {
+    let Value::Object(mut map) = schema else { return schema };
+    if map.is_empty() {
+        return Value::Object(map);
+    }
+    let null = || Value::from("null");
+    let plain = !["$ref", "allOf", "anyOf", "oneOf", "const", "not"].iter().any(|key| map.contains_key(*key));
+    if plain && (map.contains_key("type") || map.contains_key("enum")) {
+        match map.get_mut("type") {
+            Some(Value::Array(kinds)) if !kinds.contains(&null()) => kinds.push(null()),
+            Some(kind @ Value::String(_)) => *kind = json!([kind.take(), "null"]),
+            _ => {}
+        }
+        if let Some(Value::Array(options)) = map.get_mut("enum")
+            && !options.contains(&Value::Null)
+        {
+            options.push(Value::Null);
+        }
+        return Value::Object(map);
+    }
+    let description = map.shift_remove("description");
+    let mut out = json!({"anyOf": [Value::Object(map), {"type": "null"}]});
+    if let Some(description) = description {
+        out["description"] = description;
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests;

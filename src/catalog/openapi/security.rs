@@ -1,0 +1,87 @@
+//! What credential a description says that it wants: in words, and which parameters hold it. Those are not a caller's.
+
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+};
+
+use serde_json::{Map, Value};
+
+use super::document::{Document, text};
+use crate::catalog::tool::cut;
+
+/// Schemes that are read.
+const SCHEMES_MAX: usize = 50;
+
+/// The security schemes of a description.
+pub(super) struct Security {
+    /// In words, by name: `a bearer token`.
+    words: Vec<(String, String)>,
+    /// Place and name, in lower case, of parameters that hold a credential.
+    holders: HashSet<(String, String)>,
+    /// What operations want that do not say.
+    usual: Option<Arc<str>>,
+    /// Whether they can be had without.
+    is_optional: bool,
+}
+
+impl Security {
+    /// `owned` are places and names of parameters that the owner fills in.
+    pub(super) fn of(document: &Document, owned: &[(String, String)]) -> Self {
+        let schemes = document.get("components").and_then(|components| components.get("securitySchemes")?.as_object());
+        let mut words = Vec::new();
+        let mut holders: HashSet<(String, String)> =
+            owned.iter().map(|(place, name)| (place.clone(), name.to_lowercase())).collect();
+        for (name, scheme) in schemes.into_iter().flatten().take(SCHEMES_MAX) {
+            let Some(scheme) = document.resolved(scheme) else { continue };
+            let get = |key: &str| cut(text(scheme, key).unwrap_or_default(), 80).to_owned();
+            let told = match get("type").as_str() {
+                "apiKey" => {
+                    let (place, key) = (get("in"), get("name"));
+                    let told = format!("an API key in {place} `{key}`");
+                    holders.insert((place, key.to_lowercase()));
+                    told
+                }
+                "http" if get("scheme").eq_ignore_ascii_case("bearer") => "a bearer token".to_owned(),
+                "http" if get("scheme").eq_ignore_ascii_case("basic") => "user and password (HTTP basic)".to_owned(),
+                "http" => format!("HTTP authentication `{}`", get("scheme")),
+                "oauth2" => "an OAuth 2 token".to_owned(),
+                "openIdConnect" => "an OpenID Connect token".to_owned(),
+                "mutualTLS" => "a client certificate".to_owned(),
+                _ => continue,
+            };
+            words.push((name.clone(), told));
+        }
+        let mut security = Self { words, holders, usual: None, is_optional: false };
+        let required = document.get("security");
+        security.usual = security.told(required);
+        let is_empty = |one: &Value| one.as_object().is_some_and(Map::is_empty);
+        security.is_optional = required.and_then(Value::as_array).is_some_and(|all| all.iter().any(is_empty));
+        security
+    }
+
+    /// Whether a parameter holds a credential, or is the owner's.
+    pub(super) fn holds(&self, place: &str, name: &str) -> bool {
+        self.holders.contains(&(place.to_owned(), name.to_lowercase()))
+    }
+
+    /// What the service wants of nearly every call, in words.
+    pub(super) fn needed(&self) -> Option<&str> {
+        self.usual.as_deref().filter(|_| !self.is_optional)
+    }
+
+    /// What an operation wants, in words.
+    pub(super) fn wanted(&self, operation: &Map<String, Value>) -> Option<Arc<str>> {
+        match operation.get("security") {
+            Some(own) => self.told(Some(own)),
+            None => self.usual.clone(),
+        }
+    }
+
+    fn told(&self, requirements: Option<&Value>) -> Option<Arc<str>> {
+        let names: BTreeSet<&String> =
+            requirements?.as_array()?.iter().take(SCHEMES_MAX).filter_map(Value::as_object).flat_map(Map::keys).collect();
+        let told: Vec<&str> = self.words.iter().filter(|(name, _)| names.contains(name)).map(|(_, words)| words.as_str()).collect();
+        (!told.is_empty()).then(|| Arc::from(told.join(", or ")))
+    }
+}

@@ -1,0 +1,147 @@
+//! Where calls go: what the owner configured, else the first server of the description, and never what a caller says.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+use url::Url;
+
+use super::document::{Document, text};
+use crate::catalog::{tool::cut, upstream::ConnectError};
+
+/// Longest address of a server, in bytes.
+const ADDRESS_BYTES_MAX: usize = 2_000;
+/// Variables of one address.
+const VARIABLES_MAX: usize = 20;
+
+/// The servers of one description.
+pub(super) struct Servers<'a> {
+    /// Where calls go unless an operation has a server of its own.
+    pub(super) base: Url,
+    /// Whether the owner configured it.
+    is_given: bool,
+    /// The description's own, where it names one that can be used.
+    declared: Option<Url>,
+    spec: Option<&'a Url>,
+    variables: &'a BTreeMap<String, String>,
+}
+
+/// Where one operation's calls go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// Below this address, which is of the base's origin.
+    Below(Url),
+    /// At an origin that is not the upstream's, so nowhere.
+    Elsewhere(String),
+}
+
+impl<'a> Servers<'a> {
+    /// `spec` is the address of the description, where it has one; relative servers count from it.
+    pub(super) fn new(
+        document: &Document,
+        given: Option<&Url>,
+        spec: Option<&'a Url>,
+        variables: &'a BTreeMap<String, String>,
+    ) -> Result<Self, ConnectError> {
+        let first = document.get("servers").and_then(|servers| servers.as_array()?.first()?.as_object());
+        let declared = match first {
+            Some(server) => address(server, spec, variables),
+            // The specification's default.
+            None => relative("/", spec),
+        };
+        match (given, declared) {
+            (Some(given), declared) => Ok(Self { base: given.clone(), is_given: true, declared: declared.ok(), spec, variables }),
+            (None, Ok(base)) => {
+                let known = first.and_then(|server| server.get("variables")?.as_object());
+                if let Some(unknown) = variables.keys().find(|name| known.is_none_or(|known| !known.contains_key(*name))) {
+                    let names = known.map(|known| known.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
+                    let names = names.filter(|names| !names.is_empty()).unwrap_or_else(|| "none".to_owned());
+                    let message = format!("`server_variables` has `{unknown}`, which its server address does not have");
+                    return Err(ConnectError::new(message).hint(format!("it has {}", cut(&names, 300))));
+                }
+                Ok(Self { declared: Some(base.clone()), base, is_given: false, spec, variables })
+            }
+            (None, Err(reason)) => Err(ConnectError::new(format!("its description does not say where it is: {reason}"))
+                .hint("say so with `base_url` in its configuration")),
+        }
+    }
+
+    /// Where the calls of an operation go, whose own servers or those of its path go before the description's.
+    pub(super) fn of(&self, item: &Map<String, Value>, operation: &Map<String, Value>) -> Target {
+        let own = [operation, item].into_iter().find_map(|holder| holder.get("servers")?.as_array()?.first()?.as_object());
+        let Some(own) = own else { return Target::Below(self.base.clone()) };
+        let anchor = self.spec.or(self.declared.as_ref()).or(Some(&self.base));
+        let Ok(own) = address(own, anchor, self.variables) else { return Target::Below(self.base.clone()) };
+        if own.origin() == self.base.origin() {
+            return Target::Below(own);
+        }
+        // The owner moved the service as a whole, so that what stands beside it in the description moves along.
+        if self.is_given && self.declared.as_ref().is_some_and(|declared| declared.origin() == own.origin()) {
+            let mut moved = self.base.clone();
+            moved.set_path(own.path());
+            return Target::Below(moved);
+        }
+        Target::Elsewhere(own.origin().ascii_serialization())
+    }
+}
+
+/// The address of a server with its variables filled in.
+fn address(server: &Map<String, Value>, spec: Option<&Url>, given: &BTreeMap<String, String>) -> Result<Url, String> {
+    let template = text(server, "url").unwrap_or("/");
+    let variables = server.get("variables").and_then(Value::as_object);
+    let mut rest = template;
+    let mut filled = String::new();
+    for _ in 0..=VARIABLES_MAX {
+        let Some((before, name, after)) = next_variable(rest) else { break };
+        filled.push_str(before);
+        filled.push_str(&value_of(name, variables.and_then(|variables| variables.get(name)), given)?);
+        rest = after;
+    }
+    filled.push_str(rest);
+    if filled.contains('{') || filled.len() > ADDRESS_BYTES_MAX {
+        return Err(format!("its server address {:?} cannot be read", cut(template, 200)));
+    }
+    relative(&filled, spec)
+}
+
+fn next_variable(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('{')?;
+    let (name, after) = rest.split_once('}')?;
+    Some((before, name, after))
+}
+
+/// The configured value, else the default; either only if the description allows it.
+fn value_of(name: &str, variable: Option<&Value>, given: &BTreeMap<String, String>) -> Result<String, String> {
+    let default = variable.and_then(|variable| match variable.get("default")? {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    });
+    let name = cut(name, 60);
+    let value = given.get(name).cloned().or(default);
+    let value =
+        value.ok_or_else(|| format!("variable `{name}` of its server address has no value; give one in `server_variables`"))?;
+    let allowed: Vec<&str> =
+        variable.and_then(|variable| variable.get("enum")?.as_array()).into_iter().flatten().filter_map(Value::as_str).collect();
+    if !allowed.is_empty() && !allowed.contains(&value.as_str()) {
+        let allowed = allowed.iter().take(12).map(|value| format!("`{}`", cut(value, 60))).collect::<Vec<_>>().join(", ");
+        return Err(format!("variable `{name}` of its server address is `{}`; allowed: {allowed}", cut(&value, 60)));
+    }
+    Ok(value)
+}
+
+fn relative(address: &str, spec: Option<&Url>) -> Result<Url, String> {
+    let parsed = match spec {
+        Some(spec) => spec.join(address),
+        None => Url::parse(address),
+    };
+    let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+    let mut url = parsed.ok().filter(usable).ok_or_else(|| format!("its server address {:?} names no host", cut(address, 200)))?;
+    url.set_fragment(None);
+    // Whoever wrote the description has no say in the credential.
+    let cleared = url.set_username("").and_then(|()| url.set_password(None));
+    cleared.map_err(|()| "its server address cannot be used".to_owned())?;
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests;

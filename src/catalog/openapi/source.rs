@@ -1,0 +1,149 @@
+//! Where a description comes from, and whether it is another one than before.
+
+use std::{
+    collections::BTreeMap,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use url::Url;
+
+use super::{config::OpenApiConfig, read::DOCUMENT_BYTES_MAX};
+use crate::catalog::{
+    config::{Document, Reach},
+    credential::config::Credential,
+    http::{ServiceClient, ServiceConfig},
+    redact::Secrets,
+    upstream::ConnectError,
+};
+
+/// How often a file is looked at.
+const FILE_PAUSE: Duration = Duration::from_secs(2);
+/// How often an address is asked again.
+const ADDRESS_PAUSE: Duration = Duration::from_secs(15 * 60);
+/// Longest time in which a description is fetched; the lane's start timeout is mostly shorter.
+const FETCH_MAX: Duration = Duration::from_secs(120);
+
+/// Where a description comes from.
+pub(super) enum Source {
+    File(PathBuf),
+    Address { url: Url, client: ServiceClient },
+}
+
+/// What tells one description from another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Version {
+    digest: [u8; 32],
+    /// Of a file, when it was changed and how large it is: while these stay it need not be read.
+    stamp: Option<(SystemTime, u64)>,
+}
+
+impl Source {
+    pub(super) fn new(name: &Arc<str>, config: &OpenApiConfig, secrets: &Secrets) -> Result<Self, ConnectError> {
+        let url = match &config.spec {
+            Document::File(path) => return Ok(Self::File(path.clone())),
+            Document::Address(url) => Url::parse(url).map_err(|_| ConnectError::new("`spec` is not an address"))?,
+        };
+        let base = config.base_url.as_deref().and_then(|base| Url::parse(base).ok());
+        // Without a base the description's own address is all that is known, and it gets no credential: it may be anybody's.
+        let (base_url, reach) = match base {
+            Some(base) => (base, config.reach.clone()),
+            None => {
+                let reach = Reach { headers: BTreeMap::new(), credential: Credential::None, ..config.reach.clone() };
+                (url.clone(), reach)
+            }
+        };
+        let mut service = ServiceConfig::new(name.clone(), base_url, reach);
+        service.timeout = service.timeout.max(FETCH_MAX);
+        Ok(Self::Address { url, client: ServiceClient::new(service, secrets.clone())? })
+    }
+
+    /// The description as it is now.
+    pub(super) async fn read(&self) -> Result<(Bytes, Version), ConnectError> {
+        let (bytes, stamp) = match self {
+            Self::File(path) => {
+                let path = path.clone();
+                let read = tokio::task::spawn_blocking(move || read_file(&path)).await;
+                read.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))?
+            }
+            Self::Address { url, client } => {
+                let fetched = client.fetch(url.clone(), DOCUMENT_BYTES_MAX).await;
+                let shown = shown(url);
+                let bytes = fetched.map_err(|failure| {
+                    ConnectError::new(format!("its description at `{shown}` cannot be had: {failure}"))
+                        .hint("open the address of `spec` by hand, or give a file")
+                })?;
+                (bytes, None)
+            }
+        };
+        let digest = Sha256::digest(&bytes).into();
+        Ok((bytes, Version { digest, stamp }))
+    }
+
+    /// Waits for a description that differs from `known`. While there is none to be had, `told` is told why, and that it is over.
+    pub(super) async fn newer(&self, known: &mut Version, told: impl Fn(Option<&ConnectError>)) -> (Bytes, Version) {
+        let mut failed = false;
+        loop {
+            tokio::time::sleep(self.pause()).await;
+            if let Self::File(path) = self
+                && !failed
+                && known.stamp.is_some()
+                && stamp(path).await == known.stamp
+            {
+                continue;
+            }
+            match self.read().await {
+                Ok((bytes, version)) if version.digest != known.digest => return (bytes, version),
+                Ok((_, version)) => {
+                    *known = version;
+                    if std::mem::take(&mut failed) {
+                        told(None);
+                    }
+                }
+                Err(error) if !failed => {
+                    failed = true;
+                    told(Some(&error));
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        match self {
+            Self::File(_) => FILE_PAUSE,
+            Self::Address { .. } => ADDRESS_PAUSE,
+        }
+    }
+}
+
+async fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = tokio::fs::metadata(path).await.ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+fn read_file(path: &Path) -> Result<(Bytes, Option<(SystemTime, u64)>), ConnectError> {
+    let failed = |error: std::io::Error| {
+        ConnectError::new(format!("its description `{}` cannot be read: {error}", path.display()))
+            .hint("`spec` is a path from the folder of the configuration file, or an address")
+    };
+    // Before it is opened: whoever opens a pipe waits.
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err(ConnectError::new(format!("its description `{}` is not a file", path.display())));
+    }
+    let file = std::fs::File::open(path).map_err(failed)?;
+    let mut bytes = Vec::new();
+    file.take(DOCUMENT_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
+    let stamp = metadata.modified().ok().map(|modified| (modified, metadata.len()));
+    Ok((bytes.into(), stamp))
+}
+
+/// The address without what may be secret in it.
+fn shown(url: &Url) -> String {
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
+}

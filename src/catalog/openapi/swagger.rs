@@ -1,0 +1,324 @@
+//! Swagger 2.0 written as OpenAPI 3.0. Only what is read afterwards is carried over.
+
+use serde_json::{Map, Value, json};
+
+use super::document::METHODS;
+
+/// Keywords of a parameter or header that are part of its schema.
+const SCHEMA_KEYWORDS: [&str; 19] = [
+    "type",
+    "format",
+    "items",
+    "default",
+    "maximum",
+    "exclusiveMaximum",
+    "minimum",
+    "exclusiveMinimum",
+    "maxLength",
+    "minLength",
+    "pattern",
+    "maxItems",
+    "minItems",
+    "uniqueItems",
+    "enum",
+    "multipleOf",
+    "x-nullable",
+    "properties",
+    "additionalProperties",
+];
+/// Media types of one operation; each repeats the schema.
+const MEDIA_MAX: usize = 8;
+/// Deepest nesting in which references are rewritten; the reader admits no more.
+const DEPTH_MAX: usize = 110;
+
+/// The same description in OpenAPI 3.0. What is shared stays shared, so that it does not grow.
+pub(super) fn converted(mut root: Value) -> Value {
+    rewrite(&mut root, 0);
+    let Value::Object(mut old) = root else { return root };
+    let definitions = old.shift_remove("definitions");
+    let old = old;
+    let consumes = strings(old.get("consumes"));
+    let produces = strings(old.get("produces"));
+    let empty = Map::new();
+    let shared = old.get("parameters").and_then(Value::as_object).unwrap_or(&empty);
+    let mut paths = Map::new();
+    for (path, item) in old.get("paths").and_then(Value::as_object).into_iter().flatten() {
+        let Some(item) = item.as_object() else { continue };
+        let mut new = Map::new();
+        let common = parameters(item, shared);
+        for method in METHODS {
+            let Some(operation) = item.get(method).and_then(Value::as_object) else { continue };
+            let own = parameters(operation, shared);
+            // What an operation says of a parameter of the same name and place goes before what its path says.
+            let inherited = common.iter().filter(|one| !own.iter().any(|other| is_same(one.written, other.written)));
+            let all: Vec<Parameter<'_>> = own.iter().chain(inherited).copied().collect();
+            let media = |key: &str, default: &[String]| match strings(operation.get(key)) {
+                own if own.is_empty() => default.to_vec(),
+                own => own,
+            };
+            let new_operation = converted_operation(operation, &all, &media("consumes", &consumes), &media("produces", &produces));
+            new.insert(method.to_owned(), new_operation);
+        }
+        paths.insert(path.clone(), Value::Object(new));
+    }
+    let mut components = components(&old, shared, &consumes, &produces);
+    if let Some(Value::Object(definitions)) = definitions {
+        match components.get_mut("schemas").and_then(Value::as_object_mut) {
+            Some(schemas) => schemas.extend(definitions),
+            None => drop(components.insert("schemas".to_owned(), Value::Object(definitions))),
+        }
+    }
+    let mut new = json!({"openapi": "3.0.3", "servers": servers(&old), "paths": paths, "components": components});
+    for key in ["info", "tags", "security"] {
+        if let Some(value) = old.get(key) {
+            new[key] = value.clone();
+        }
+    }
+    new
+}
+
+/// What operations share by reference.
+fn components(
+    old: &Map<String, Value>,
+    shared: &Map<String, Value>,
+    consumes: &[String],
+    produces: &[String],
+) -> Map<String, Value> {
+    let (mut schemas, mut parameters, mut bodies) = (Map::new(), Map::new(), Map::new());
+    for (name, parameter) in shared {
+        match place(parameter) {
+            "body" => drop(bodies.insert(name.clone(), converted_body(parameter, consumes))),
+            "formData" => drop(schemas.insert(field_name(name), schema_of(parameter))),
+            _ => drop(parameters.insert(name.clone(), converted_parameter(parameter))),
+        }
+    }
+    let responses = old.get("responses").and_then(Value::as_object).into_iter().flatten();
+    let responses: Map<String, Value> =
+        responses.map(|(name, response)| (name.clone(), converted_response(response, produces))).collect();
+    let parts = [
+        ("schemas", schemas),
+        ("parameters", parameters),
+        ("requestBodies", bodies),
+        ("responses", responses),
+        ("securitySchemes", security_schemes(old)),
+    ];
+    parts.into_iter().map(|(key, part)| (key.to_owned(), Value::Object(part))).collect()
+}
+
+/// Where the schema of a shared field of a form is kept.
+fn field_name(name: &str) -> String {
+    format!("field:{name}")
+}
+
+fn place(parameter: &Value) -> &str {
+    parameter.get("in").and_then(Value::as_str).unwrap_or_default()
+}
+
+fn strings(value: Option<&Value>) -> Vec<String> {
+    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).take(MEDIA_MAX).map(str::to_owned).collect()
+}
+
+/// References lead to where things are in 3.0, and keywords have the names they have there.
+fn rewrite(value: &mut Value, depth: usize) {
+    if depth > DEPTH_MAX {
+        return;
+    }
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, depth + 1)),
+        Value::Object(map) => {
+            if let Some(Value::String(reference)) = map.get_mut("$ref") {
+                for (old, new) in [("#/definitions/", "#/components/schemas/"), ("#/responses/", "#/components/responses/")] {
+                    if let Some(rest) = reference.strip_prefix(old) {
+                        *reference = format!("{new}{rest}");
+                    }
+                }
+            }
+            if let Some(Value::String(property)) = map.get("discriminator") {
+                let property = property.clone();
+                map.insert("discriminator".to_owned(), json!({"propertyName": property}));
+            }
+            if map.get("x-nullable") == Some(&Value::Bool(true)) {
+                map.insert("nullable".to_owned(), Value::Bool(true));
+            }
+            map.values_mut().for_each(|item| rewrite(item, depth + 1));
+        }
+        _ => {}
+    }
+}
+
+fn servers(old: &Map<String, Value>) -> Vec<Value> {
+    let base = old.get("basePath").and_then(Value::as_str).unwrap_or("/");
+    let Some(host) = old.get("host").and_then(Value::as_str) else { return vec![json!({"url": base})] };
+    let schemes = strings(old.get("schemes"));
+    let scheme = ["https", "http"].into_iter().find(|scheme| schemes.iter().any(|own| own == scheme));
+    // Without a scheme it is that of the description's own address.
+    let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}:"));
+    vec![json!({"url": format!("{scheme}//{host}{base}")})]
+}
+
+/// A parameter, and under which name it is shared if it is.
+#[derive(Clone, Copy)]
+struct Parameter<'a> {
+    written: &'a Value,
+    shared_as: Option<&'a str>,
+}
+
+fn parameters<'a>(holder: &'a Map<String, Value>, shared: &'a Map<String, Value>) -> Vec<Parameter<'a>> {
+    let listed = holder.get("parameters").and_then(Value::as_array).into_iter().flatten();
+    let resolved = |written: &'a Value| {
+        let name = written.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix("#/parameters/"));
+        let found = name.and_then(|name| Some((name, shared.get(name)?)));
+        match found {
+            Some((name, written)) => Parameter { written, shared_as: Some(name) },
+            None => Parameter { written, shared_as: None },
+        }
+    };
+    listed.map(resolved).collect()
+}
+
+fn is_same(one: &Value, other: &Value) -> bool {
+    let (place_of_one, place_of_other) = (place(one), place(other));
+    place_of_one == place_of_other && (place_of_one == "body" || one.get("name") == other.get("name"))
+}
+
+fn converted_operation(old: &Map<String, Value>, parameters: &[Parameter<'_>], consumes: &[String], produces: &[String]) -> Value {
+    let mut new: Map<String, Value> = ["operationId", "tags", "summary", "description", "deprecated", "security"]
+        .into_iter()
+        .filter_map(|key| Some((key.to_owned(), old.get(key)?.clone())))
+        .collect();
+    let plain = parameters.iter().filter(|parameter| !matches!(place(parameter.written), "body" | "formData"));
+    let plain = plain.map(|parameter| match parameter.shared_as {
+        Some(name) => json!({"$ref": format!("#/components/parameters/{name}")}),
+        None => converted_parameter(parameter.written),
+    });
+    new.insert("parameters".to_owned(), plain.collect());
+    let fields: Vec<Parameter<'_>> =
+        parameters.iter().filter(|parameter| place(parameter.written) == "formData").copied().collect();
+    if let Some(body) = parameters.iter().find(|parameter| place(parameter.written) == "body") {
+        let body = match body.shared_as {
+            Some(name) => json!({"$ref": format!("#/components/requestBodies/{name}")}),
+            None => converted_body(body.written, consumes),
+        };
+        new.insert("requestBody".to_owned(), body);
+    } else if !fields.is_empty() {
+        new.insert("requestBody".to_owned(), form(&fields, consumes));
+    }
+    let responses = old.get("responses").and_then(Value::as_object).into_iter().flatten();
+    let responses: Map<String, Value> =
+        responses.map(|(status, response)| (status.clone(), converted_response(response, produces))).collect();
+    new.insert("responses".to_owned(), Value::Object(responses));
+    Value::Object(new)
+}
+
+fn converted_body(old: &Value, consumes: &[String]) -> Value {
+    let schema = old.get("schema").cloned().unwrap_or_else(|| json!({}));
+    let mut body = json!({"content": content(&schema, consumes), "required": old.get("required") == Some(&Value::Bool(true))});
+    if let Some(description) = old.get("description") {
+        body["description"] = description.clone();
+    }
+    body
+}
+
+/// The schema under each media type; JSON where none is named.
+fn content(schema: &Value, types: &[String]) -> Map<String, Value> {
+    let types = if types.is_empty() { &["application/json".to_owned()][..] } else { types };
+    types.iter().map(|kind| (kind.clone(), json!({"schema": schema}))).collect()
+}
+
+fn schema_of(old: &Value) -> Value {
+    let mut schema: Map<String, Value> =
+        SCHEMA_KEYWORDS.iter().filter_map(|key| Some(((*key).to_owned(), old.get(key)?.clone()))).collect();
+    if schema.get("type").is_some_and(|kind| kind == "file") {
+        schema.insert("type".to_owned(), "string".into());
+        schema.insert("format".to_owned(), "binary".into());
+    }
+    if old.get("nullable") == Some(&Value::Bool(true)) {
+        schema.insert("nullable".to_owned(), Value::Bool(true));
+    }
+    Value::Object(schema)
+}
+
+/// `style` and `explode` for a way of writing lists.
+fn style_of(old: &Value, place: &str) -> Map<String, Value> {
+    let format = old.get("collectionFormat").and_then(Value::as_str).unwrap_or("csv");
+    let (style, explode) = match (place, format) {
+        ("path" | "header", _) => ("simple", false),
+        (_, "multi") => ("form", true),
+        (_, "ssv") => ("spaceDelimited", false),
+        (_, "pipes") => ("pipeDelimited", false),
+        _ => ("form", false),
+    };
+    [("style".to_owned(), style.into()), ("explode".to_owned(), explode.into())].into_iter().collect()
+}
+
+fn converted_parameter(old: &Value) -> Value {
+    if old.get("$ref").is_some() {
+        return old.clone();
+    }
+    let place = old.get("in").and_then(Value::as_str).unwrap_or_default();
+    let mut new = style_of(old, place);
+    for key in ["name", "in", "required", "description", "deprecated"] {
+        if let Some(value) = old.get(key) {
+            new.insert(key.to_owned(), value.clone());
+        }
+    }
+    new.insert("schema".to_owned(), schema_of(old));
+    Value::Object(new)
+}
+
+fn form(fields: &[Parameter<'_>], consumes: &[String]) -> Value {
+    let has_file = fields.iter().any(|field| field.written.get("type").is_some_and(|kind| kind == "file"));
+    let is_multipart = has_file || consumes.iter().any(|kind| kind.starts_with("multipart/"));
+    let kind = if is_multipart { "multipart/form-data" } else { "application/x-www-form-urlencoded" };
+    let (mut properties, mut encoding, mut required) = (Map::new(), Map::new(), Vec::new());
+    for Parameter { written, shared_as } in fields {
+        let Some(name) = written.get("name").and_then(Value::as_str) else { continue };
+        let mut schema = match shared_as {
+            Some(shared) => json!({"$ref": format!("#/components/schemas/{}", field_name(shared))}),
+            None => schema_of(written),
+        };
+        if let Some(description) = written.get("description") {
+            schema["description"] = description.clone();
+        }
+        if written.get("required") == Some(&Value::Bool(true)) {
+            required.push(Value::from(name));
+        }
+        encoding.insert(name.to_owned(), Value::Object(style_of(written, "formData")));
+        properties.insert(name.to_owned(), schema);
+    }
+    let is_required = !required.is_empty();
+    let schema = json!({"type": "object", "properties": properties, "required": required});
+    json!({"required": is_required, "content": {kind: {"schema": schema, "encoding": encoding}}})
+}
+
+fn converted_response(old: &Value, produces: &[String]) -> Value {
+    if old.get("$ref").is_some() {
+        return old.clone();
+    }
+    let mut new = Map::new();
+    if let Some(description) = old.get("description") {
+        new.insert("description".to_owned(), description.clone());
+    }
+    if let Some(schema) = old.get("schema") {
+        let is_file = schema.get("type").is_some_and(|kind| kind == "file");
+        let file = json!({"type": "string", "format": "binary"});
+        new.insert("content".to_owned(), Value::Object(content(if is_file { &file } else { schema }, produces)));
+    }
+    Value::Object(new)
+}
+
+fn security_schemes(old: &Map<String, Value>) -> Map<String, Value> {
+    let schemes = old.get("securityDefinitions").and_then(Value::as_object).into_iter().flatten();
+    schemes
+        .map(|(name, scheme)| {
+            let scheme = match scheme.get("type").and_then(Value::as_str) {
+                Some("basic") => json!({"type": "http", "scheme": "basic"}),
+                _ => scheme.clone(),
+            };
+            (name.clone(), scheme)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests;
