@@ -396,7 +396,7 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
         }
         UpstreamKind::GraphQl(config) => {
             let secrets = secrets_of(&config.reach, [config.url.as_str()]);
-            (Box::new(Absent("graphql")), secrets)
+            (Box::new(graphql::GraphQl { name: name.clone(), config, secrets: secrets.clone() }), secrets)
         }
     }
 }

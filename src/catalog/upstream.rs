@@ -123,6 +123,8 @@ pub enum UpstreamErrorCode {
     Lost,
     /// The tool ran and reported an error.
     ToolFailed,
+    /// The arguments do not fit in a way that no schema tells; nothing was sent.
+    InvalidArguments,
     /// The upstream refused the call or could not understand it.
     Refused,
     /// The upstream asked for a person's or a model's input, which is not offered to it.
@@ -142,6 +144,7 @@ impl UpstreamErrorCode {
             Self::Timeout => "upstream_timeout",
             Self::Lost => "upstream_lost",
             Self::ToolFailed => "tool_failed",
+            Self::InvalidArguments => "invalid_arguments",
             Self::Refused => "upstream_refused",
             Self::InputRequired => "input_required",
             Self::AnswerTooLarge => "answer_too_large",
