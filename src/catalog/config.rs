@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{credential::config::Credential, graphql::config::GraphQlConfig, openapi::config::OpenApiConfig};
+use super::{credential::config::Credential, graphql::config::GraphQlConfig, http::Surroundings, openapi::config::OpenApiConfig};
 
 /// First segments of `tools.*` that the finding functions take.
 pub const RESERVED_NAMES: [&str; 3] = ["discover", "catalog", "describe"];
@@ -115,6 +115,18 @@ pub enum UpstreamKind {
     GraphQl(GraphQlConfig),
 }
 
+impl UpstreamKind {
+    /// How its address is reached, where it has one.
+    pub(super) fn reach_mut(&mut self) -> Option<&mut Reach> {
+        match self {
+            Self::McpStdio(_) => None,
+            Self::McpHttp(config) => Some(&mut config.reach),
+            Self::OpenApi(config) => Some(&mut config.reach),
+            Self::GraphQl(config) => Some(&mut config.reach),
+        }
+    }
+}
+
 /// Where a document is: a description, or a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Document {
@@ -147,7 +159,7 @@ pub struct HttpConfig {
 }
 
 /// How a service behind an address is reached, whatever it speaks.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Reach {
     /// Headers of every request. Values that look like secrets, by name or by themselves, are blanked out of what it says.
     pub headers: BTreeMap<String, String>,
@@ -155,6 +167,22 @@ pub struct Reach {
     pub credential: Credential,
     /// Whether it may be on a private or loopback address.
     pub allow_private: bool,
+    /// Longest time of one call; the catalog sets it to that of the upstream.
+    pub call_timeout: Duration,
+    /// What it shares with all other upstreams.
+    pub surroundings: Surroundings,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self {
+            headers: BTreeMap::new(),
+            credential: Credential::None,
+            allow_private: false,
+            call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
+            surroundings: Surroundings::default(),
+        }
+    }
 }
 
 // Values may be secrets, so neither is printed with them.
@@ -180,7 +208,7 @@ impl fmt::Debug for Reach {
             .field("headers", &self.headers.keys())
             .field("credential", &self.credential)
             .field("allow_private", &self.allow_private)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -39,12 +39,16 @@ pub use self::{
         CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, Reach, START_TIMEOUT_MS, StdioConfig,
         UpstreamConfig, UpstreamKind, UpstreamName,
     },
-    credential::config::{Credential, KeyPlace, SecretSource},
+    credential::{
+        config::{Credential, KeyPlace, SecretSource},
+        vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
+    },
     find::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
         ToolsQuery, View, Visibility,
     },
     graphql::config::GraphQlConfig,
+    http::{Names, Surroundings, SystemNames},
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
     openapi::config::OpenApiConfig,
     tool::{Annotations, Operation, Tool},
@@ -126,9 +130,12 @@ impl Catalog {
         let tasks = TaskTracker::new();
         tasks.spawn(shelf.clone().keep(stop.clone()));
         let mut lanes = BTreeMap::new();
-        for config in configs {
+        for mut config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout);
+            if let Some(reach) = config.kind.reach_mut() {
+                reach.call_timeout = config.call_timeout;
+            }
             let (upstream, secrets) = upstream_of(&name, config.kind, environment);
             let lane = Lane::new(name.clone(), upstream, secrets, times, config.trusted, shelf.clone());
             if lanes.insert(name.clone(), lane).is_some() {
@@ -384,7 +391,7 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
         }
         UpstreamKind::McpHttp(config) => {
             let secrets = secrets_of(&config.reach, [config.url.as_str()]);
-            (Box::new(mcp::McpHttp { config }), secrets)
+            (Box::new(mcp::McpHttp::new(config, secrets.clone())), secrets)
         }
         UpstreamKind::OpenApi(config) => {
             let spec = match &config.spec {

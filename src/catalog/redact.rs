@@ -1,7 +1,11 @@
 //! Keeps the secrets that an owner configured for an upstream out of everything that upstream says.
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::{
+    borrow::Cow,
+    sync::{Arc, LazyLock},
+};
 
+use arc_swap::ArcSwap;
 use serde_json::{Value, value::RawValue};
 
 use super::{tool::OfferedTool, words};
@@ -16,9 +20,14 @@ const SECRET_WORDS: &str =
     "token key secret password passwd passphrase pass pwd credential auth authorization bearer cookie session dsn apikey";
 const REDACTED: &str = "[redacted]";
 
-/// The secrets of one upstream. Never printed.
+/// Bytes of the beginning of a secret that are blanked where a text was cut in the middle of one.
+const HEAD_BYTES_MIN: usize = 8;
+/// Secrets of one upstream in all their forms; of the fetched ones the oldest make room.
+const SECRETS_MAX: usize = 2_000;
+
+/// The secrets of one upstream. Clones share them, so that what is fetched later is blanked everywhere. Never printed.
 #[derive(Clone, Default)]
-pub(super) struct Secrets(Vec<String>);
+pub(super) struct Secrets(Arc<ArcSwap<Vec<String>>>);
 
 impl Secrets {
     /// Of these names with their values, the values that are secrets; of `Bearer x` the `x` as well, and of an address its
@@ -31,28 +40,68 @@ impl Secrets {
                 add(&mut secrets, &name, &value);
             }
         }
-        secrets.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
-        // Quoted in JSON, as a server may log or report it, a secret stands with escapes.
-        let written: Vec<String> = secrets.iter().map(|secret| escaped(secret)).collect();
-        secrets.extend(written.iter().map(|secret| secret.replace('/', "\\/")));
-        secrets.extend(written);
-        // The longest first, so that no tail of it is left when a shorter one is part of it.
-        secrets.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
-        secrets.dedup();
-        Self(secrets)
+        let these = Self::default();
+        these.extend(secrets);
+        these
     }
 
-    /// The text with every secret replaced by `[redacted]`.
+    /// Takes a value that is a secret whatever it looks like: a credential, a token that was fetched.
+    pub(super) fn add(&self, value: &str) {
+        if !self.0.load().iter().any(|known| known == value) {
+            self.extend(vec![value.to_owned()]);
+        }
+    }
+
+    fn extend(&self, mut fresh: Vec<String>) {
+        fresh.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
+        // Quoted in JSON, as a server may log or report it, a secret stands with escapes; in an address with others.
+        let written: Vec<String> = fresh.iter().map(|secret| escaped(secret)).collect();
+        let in_address = fresh.iter().flat_map(|secret| {
+            let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            [encoded.replace('+', "%20"), encoded]
+        });
+        let in_address: Vec<String> = in_address.collect();
+        fresh.extend(written.iter().map(|secret| secret.replace('/', "\\/")));
+        fresh.extend(written);
+        fresh.extend(in_address);
+        self.0.rcu(|known| {
+            let room = SECRETS_MAX.saturating_sub(fresh.len());
+            let mut all: Vec<String> = known.iter().rev().take(room).chain(&fresh).cloned().collect();
+            // The longest first, so that no tail of it is left when a shorter one is part of it.
+            all.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+            all.dedup();
+            all
+        });
+    }
+
+    /// The text with every secret replaced by `[redacted]`, and the beginning of one at its end, where it may have been cut.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.0.iter().fold(Cow::Borrowed(text), |text, secret| replaced(text, secret))
+        let secrets = self.0.load();
+        let text = secrets.iter().fold(Cow::Borrowed(text), |text, secret| replaced(text, secret));
+        // What a message closes a quoted piece with.
+        let end = text.trim_end_matches(['"', '\'', '`', ')', '…', '.']).len();
+        match secrets.iter().filter_map(|secret| head_at_end(&text.as_bytes()[..end], secret)).max() {
+            Some(length) if text.is_char_boundary(end - length) => {
+                Cow::Owned(format!("{}{REDACTED}{}", &text[..end - length], &text[end..]))
+            }
+            _ => text,
+        }
+    }
+
+    /// Takes away the beginning of a secret at the end of something that was cut there.
+    pub(super) fn strip_cut(&self, bytes: &mut bytes::BytesMut) {
+        if let Some(length) = self.0.load().iter().filter_map(|secret| head_at_end(bytes, secret)).max() {
+            bytes.truncate(bytes.len() - length);
+        }
     }
 
     /// The value with every secret replaced; none where that leaves no JSON, as with a number.
     pub(super) fn redact_json(&self, json: RawJson) -> Option<RawJson> {
-        if self.0.is_empty() {
+        let secrets = self.0.load();
+        if secrets.is_empty() {
             return Some(json);
         }
-        let clean = self.0.iter().fold(escaped_our_way(json.get()), |text, secret| replaced(text, &escaped(secret)));
+        let clean = secrets.iter().fold(escaped_our_way(json.get()), |text, secret| replaced(text, &escaped(secret)));
         match clean {
             Cow::Borrowed(_) => Some(json),
             Cow::Owned(text) => RawValue::from_string(text).ok(),
@@ -62,7 +111,7 @@ impl Secrets {
     /// The tool with every secret replaced in all that it says of itself. A name that held one is no name any more, so that
     /// such a tool is left out.
     pub(super) fn redact_tool(&self, offered: OfferedTool) -> OfferedTool {
-        if self.0.is_empty() {
+        if self.0.load().is_empty() {
             return offered;
         }
         let text = |text: String| self.redact(&text).into_owned();
@@ -88,7 +137,7 @@ impl Secrets {
             Value::Array(items) => items.into_iter().map(|item| self.redact_value(item)).collect(),
             Value::Object(object) => Value::Object(self.redact_object(object)),
             // As in an answer, a number can be one too.
-            Value::Number(number) if self.0.contains(&number.to_string()) => Value::from(REDACTED),
+            Value::Number(number) if self.0.load().contains(&number.to_string()) => Value::from(REDACTED),
             other => other,
         }
     }
@@ -103,6 +152,12 @@ pub(super) fn named_arguments(args: &[String]) -> impl Iterator<Item = (&str, &s
         // Both, for a token may end with `=` itself.
         [whole, arg.split_once('='), arg.split_once(": ")].into_iter().flatten()
     })
+}
+
+/// How many bytes at the end are the beginning of the secret, and not all of it.
+fn head_at_end(bytes: &[u8], secret: &str) -> Option<usize> {
+    let secret = secret.as_bytes();
+    (HEAD_BYTES_MIN..secret.len()).rev().find(|length| bytes.ends_with(&secret[..*length]))
 }
 
 fn add(secrets: &mut Vec<String>, name: &str, value: &str) {
@@ -198,101 +253,4 @@ fn is_random(value: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn secrets() -> Secrets {
-        Secrets::among([
-            ("Authorization", "Bearer tok-123456"),
-            ("DB_PASSWORD", "tok-123456-and \"more"),
-            ("PIN_KEY", "998877"),
-            ("API_TOKEN", "on"),
-            ("WHATEVER", "k3f9a8b7c6d5e4f3a2b1c0"),
-            ("NODE_ENV", "production"),
-            ("GIT_AUTHOR_NAME", "Jane Doe"),
-        ])
-    }
-
-    #[test]
-    fn a_secret_is_found_whole_and_without_its_scheme() {
-        let secrets = secrets();
-        assert_eq!(secrets.redact("Bearer tok-123456 on"), "[redacted] on");
-        assert_eq!(secrets.redact("x tok-123456-and \"more tok-123456"), "x [redacted] [redacted]");
-        assert_eq!(secrets.redact("id k3f9a8b7c6d5e4f3a2b1c0"), "id [redacted]");
-    }
-
-    #[test]
-    fn a_setting_that_is_no_secret_stays_readable() {
-        assert!(matches!(secrets().redact("production of Jane Doe"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn an_answer_stays_json_or_is_not_given() {
-        let redacted = |text: &str| {
-            let json = serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
-            secrets().redact_json(json).map(|json| json.get().to_owned())
-        };
-        assert_eq!(redacted(r#"{"a": "tok-123456-and \"more"}"#).as_deref(), Some(r#"{"a": "[redacted]"}"#));
-        assert_eq!(redacted("[1, 2]").as_deref(), Some("[1, 2]"));
-        assert_eq!(redacted("998877"), None);
-    }
-
-    #[test]
-    fn a_secret_is_found_however_the_upstream_escapes_it() {
-        let secrets = Secrets::among([("TOKEN", "ab/cd\u{e9}\u{1f511}\"x")]);
-        let redacted = |text: &str| {
-            let json = RawValue::from_string(text.to_owned()).unwrap();
-            secrets.redact_json(json).unwrap().get().to_owned()
-        };
-        for form in [
-            "ab/cd\u{e9}\u{1f511}\\\"x",
-            r#"ab\/cd\u00e9\ud83d\udd11\"x"#,
-            r#"\u0061b\u002Fcd\u00E9\uD83D\uDD11\u0022\u0078"#,
-            r#"ab\u002fcd\u00e9\ud83d\udd11\"\u0078"#,
-        ] {
-            let json = format!(r#"{{"{form}": [12345678901234567890.10, "\ud83d \n{form}\ud83d"]}}"#);
-            assert_eq!(redacted(&json), r#"{"[redacted]": [12345678901234567890.10, "\ud83d \n[redacted]\ud83d"]}"#, "{form}");
-        }
-        // As JSON within a text, and within JSON.
-        let nested = serde_json::json!({"error": "bad ab/cd\u{e9}\u{1f511}\"x"}).to_string();
-        for text in [nested.clone(), nested.replace('/', "\\/")] {
-            assert_eq!(secrets.redact(&text), r#"{"error":"bad [redacted]"}"#);
-            assert_eq!(redacted(&Value::from(text.as_str()).to_string()), r#""{\"error\":\"bad [redacted]\"}""#);
-        }
-    }
-
-    #[test]
-    fn the_secrets_of_a_command_line_are_those_that_a_name_tells_or_that_look_random() {
-        let args = [
-            "server.js",
-            "--token",
-            "tok-111111",
-            "--api-key=tok-222222",
-            "-H",
-            "Authorization: Bearer tok-333333==",
-            "DB_PASSWORD=tok-444444",
-            "k3f9a8b7c6d5e4f3a2b1c0",
-            "postgres://me:tok-555555@db.example/sales",
-            "--auth",
-            "--verbose",
-            "--log-level-of-stage-2=debug",
-            "--name",
-            "visible",
-        ]
-        .map(str::to_owned);
-        let secrets = Secrets::among(named_arguments(&args));
-        let said = "tok-111111 tok-222222 tok-333333== tok-444444 k3f9a8b7c6d5e4f3a2b1c0 tok-555555";
-        assert_eq!(secrets.redact(said), ["[redacted]"; 6].join(" "));
-        let plain = "server.js --token --api-key --verbose --log-level-of-stage-2=debug db.example sales visible";
-        assert_eq!(secrets.redact(plain), plain);
-    }
-
-    #[test]
-    fn the_secrets_of_an_address_are_its_password_and_what_its_query_and_path_hide() {
-        let url = "https://me:pw%2F12345@host.example/mcp/k3f9a8b7c6d5e4f3a2b1c0?token=tok%2B123456&mode=readonly";
-        let secrets = Secrets::among([("url", url)]);
-        let said = "pw/12345 pw%2F12345 k3f9a8b7c6d5e4f3a2b1c0 tok+123456 tok%2B123456";
-        assert_eq!(secrets.redact(said), ["[redacted]"; 5].join(" "));
-        assert_eq!(secrets.redact("host.example mcp readonly"), "host.example mcp readonly");
-    }
-}
+mod tests;

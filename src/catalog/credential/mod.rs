@@ -1,3 +1,149 @@
-//! How Airlock identifies itself to a service. Values are references until the moment they are sent.
+//! How Airlock identifies itself to a service. Values are references until the moment they are sent; each that is read joins the
+//! secrets that are blanked out of whatever the service says. Sends nothing but what fetching a token needs.
 
 pub(in crate::catalog) mod config;
+mod keychain;
+pub(in crate::catalog) mod vault;
+
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use tokio::{io::AsyncReadExt, sync::Mutex};
+use url::Url;
+
+use self::{
+    config::{Credential, KeyPlace, SecretSource},
+    vault::{VALUE_BYTES_MAX, Vault},
+};
+use super::redact::Secrets;
+
+/// How long a value from a file, the keychain or the store is used before it is read again. One that the service refuses is
+/// read again at once.
+const FRESH_FOR: Duration = Duration::from_secs(60);
+
+/// What identifies Airlock in one request.
+#[derive(Clone, PartialEq, Eq)]
+pub(in crate::catalog) struct Proof {
+    place: KeyPlace,
+    name: String,
+    value: String,
+}
+
+impl Proof {
+    fn header(name: &str, value: String) -> Self {
+        Self { place: KeyPlace::Header, name: name.to_owned(), value }
+    }
+
+    /// Puts it into a request. Fails on characters that cannot stand there.
+    pub(in crate::catalog) fn put(&self, headers: &mut HeaderMap, url: &mut Url) -> Result<(), String> {
+        let (name, value) = match self.place {
+            KeyPlace::Query => {
+                // An argument of the same name would be a second value, of which the service may take either.
+                let others: Vec<(String, String)> = url.query_pairs().into_owned().filter(|(name, _)| *name != self.name).collect();
+                url.query_pairs_mut().clear().extend_pairs(others).append_pair(&self.name, &self.value);
+                return Ok(());
+            }
+            KeyPlace::Header => (self.name.clone(), self.value.clone()),
+            KeyPlace::Cookie => {
+                let own = format!("{}={}", self.name, self.value);
+                let others = headers.get(header::COOKIE).and_then(|cookies| cookies.to_str().ok()).into_iter();
+                let others = others
+                    .flat_map(|cookies| cookies.split(';').map(str::trim))
+                    .filter(|cookie| !cookie.is_empty() && cookie.split_once('=').is_none_or(|(name, _)| name.trim() != self.name));
+                ("cookie".to_owned(), others.map(str::to_owned).chain([own]).collect::<Vec<_>>().join("; "))
+            }
+        };
+        let name = HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is not the name of a header"))?;
+        let mut value = HeaderValue::try_from(value)
+            .map_err(|_| format!("the value for `{}` holds characters that no header may hold", self.name))?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+        Ok(())
+    }
+}
+
+/// The credential of one upstream.
+pub(in crate::catalog) struct Identity {
+    credential: Credential,
+    vault: Option<Vault>,
+    secrets: Secrets,
+    /// What was read last. The lock is held while it is read, so that many calls read once.
+    read: Mutex<Option<(Instant, String)>>,
+}
+
+impl Identity {
+    pub(in crate::catalog) fn new(credential: Credential, vault: Option<Vault>, secrets: Secrets) -> Self {
+        Self { credential, vault, secrets, read: Mutex::new(None) }
+    }
+
+    /// What to send, or none where nothing is to be sent. The error is free of values.
+    pub(in crate::catalog) async fn proof(&self) -> Result<Option<Proof>, String> {
+        let proof = match &self.credential {
+            Credential::None => return Ok(None),
+            Credential::ApiKey { place, name, value } => {
+                let value = self.value(value).await?;
+                Proof { place: *place, name: name.clone(), value }
+            }
+            Credential::Bearer(token) => Proof::header("authorization", format!("Bearer {}", self.value(token).await?)),
+            Credential::Basic { user, password } => {
+                let pair = STANDARD.encode(format!("{user}:{}", self.value(password).await?));
+                self.secrets.add(&pair);
+                Proof::header("authorization", format!("Basic {pair}"))
+            }
+        };
+        Ok(Some(proof))
+    }
+
+    /// Another proof after the service refused this one, if there is one by now.
+    pub(in crate::catalog) async fn renewed(&self, refused: &Proof) -> Result<Option<Proof>, String> {
+        *self.read.lock().await = None;
+        Ok(self.proof().await?.filter(|proof| proof != refused))
+    }
+
+    async fn value(&self, source: &SecretSource) -> Result<String, String> {
+        if let SecretSource::Value(value) = source {
+            self.secrets.add(value);
+            return Ok(value.clone());
+        }
+        let mut read = self.read.lock().await;
+        if let Some((_, value)) = read.as_ref().filter(|(when, _)| when.elapsed() < FRESH_FOR) {
+            return Ok(value.clone());
+        }
+        let value = resolve(source, self.vault.as_ref()).await?;
+        self.secrets.add(&value);
+        *read = Some((Instant::now(), value.clone()));
+        Ok(value)
+    }
+}
+
+/// The value that a reference leads to. The error is free of values.
+async fn resolve(source: &SecretSource, vault: Option<&Vault>) -> Result<String, String> {
+    match source {
+        SecretSource::Value(value) => Ok(value.clone()),
+        SecretSource::File(path) => read_file(path).await,
+        SecretSource::Keychain { service, account } => keychain::look_up(service, account).await,
+        SecretSource::Stored(name) => {
+            let vault = vault.ok_or("there is no store of secrets here")?.clone();
+            let name = name.clone();
+            let opened = tokio::task::spawn_blocking(move || vault.get(&name)).await;
+            opened.map_err(|_| "the store of secrets could not be read")?.map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// The first line of a file.
+async fn read_file(path: &Path) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
+    let mut text = String::new();
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    file.take(VALUE_BYTES_MAX as u64).read_to_string(&mut text).await.map_err(failed)?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    if line.is_empty() { Err(format!("the first line of the file `{}` is empty", path.display())) } else { Ok(line.to_owned()) }
+}
+
+#[cfg(test)]
+mod tests;

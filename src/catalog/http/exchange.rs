@@ -1,22 +1,76 @@
-//! One request and its answer, read within bounds.
+//! One request, along its redirects, and its answer, read within bounds.
+
+use std::time::Duration;
 
 use bytes::BytesMut;
-use http::header::CONTENT_TYPE;
+use http::{
+    HeaderMap, Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use url::{Origin, Url};
 
-use super::{Inner, ServiceAnswer, ServiceBody, ServiceFailure, ServiceRequest, Until};
+use super::{
+    Guard, ServiceAnswer, ServiceBody, ServiceFailure, ServiceRequest, Until,
+    redirect::{self, HOPS_MAX, Hop},
+    refusal,
+};
+use crate::catalog::{credential::Proof, redact::Secrets, tool::cut};
 
 /// Most bytes that are kept of an answer that is no success.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// Longest silence within an answer, once it has begun.
+const SILENCE_MAX: Duration = Duration::from_secs(60);
+
+/// Where a request goes, and what it may take along.
+pub(super) struct Target<'a> {
+    pub(super) client: &'a reqwest::Client,
+    pub(super) guard: &'a Guard,
+    /// Whose headers and proof these are: they go nowhere else.
+    pub(super) origin: Origin,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) proof: Option<&'a Proof>,
+    pub(super) secrets: &'a Secrets,
+}
 
 /// Sends the request and reads the answer.
-pub(super) async fn perform(inner: &Inner, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
-    let mut outgoing = inner.client.request(request.method.clone(), request.url.clone()).headers(request.headers.clone());
-    if request.url.origin() == inner.config.base_url.origin() {
-        outgoing = outgoing.headers(inner.headers.clone());
+pub(super) async fn perform(target: &Target<'_>, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
+    target.guard.check(&request.url).map_err(ServiceFailure::Refused)?;
+    let mut hop = Hop { url: request.url.clone(), method: request.method.clone(), with_body: true };
+    // Once it has left its origin, nothing of it is trusted with a secret any more, not even back there.
+    let mut is_home = true;
+    for _ in 0..=HOPS_MAX {
+        let (url, headers) = dressed(target, request, &hop.url, is_home)?;
+        let body = if hop.with_body { &request.body } else { &ServiceBody::None };
+        let outgoing = target.client.request(hop.method.clone(), url).headers(headers);
+        let answer = with_body(outgoing, body)?.send().await.map_err(of_send)?;
+        match redirect::next(&hop.url, &hop.method, answer.status(), answer.headers(), target.guard)? {
+            None => return read(answer, request, &hop.method, target.secrets).await,
+            Some(next) => {
+                is_home &= next.url.origin() == hop.url.origin();
+                hop = Hop { with_body: hop.with_body && next.with_body, ..next };
+            }
+        }
     }
-    outgoing = with_body(outgoing, &request.body)?;
-    let answer = outgoing.send().await.map_err(of_send)?;
-    read(answer, request).await
+    Err(ServiceFailure::Refused(format!("it redirects more than {HOPS_MAX} times")))
+}
+
+/// The address and the headers of one hop. Away from home only what says which form of answer is wanted.
+fn dressed(target: &Target<'_>, request: &ServiceRequest, url: &Url, is_home: bool) -> Result<(Url, HeaderMap), ServiceFailure> {
+    let mut url = url.clone();
+    if !is_home {
+        let accept = request.headers.get(ACCEPT).map(|accept| (ACCEPT, accept.clone()));
+        return Ok((url, accept.into_iter().collect()));
+    }
+    let mut headers = request.headers.clone();
+    if url.origin() == target.origin {
+        for (name, value) in target.headers {
+            headers.insert(name, value.clone());
+        }
+        if let Some(proof) = target.proof {
+            proof.put(&mut headers, &mut url).map_err(ServiceFailure::Credential)?;
+        }
+    }
+    Ok((url, headers))
 }
 
 /// The request with its body.
@@ -43,50 +97,102 @@ fn with_body(request: reqwest::RequestBuilder, body: &ServiceBody) -> Result<req
     })
 }
 
-async fn read(mut answer: reqwest::Response, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
+async fn read(
+    mut answer: reqwest::Response,
+    request: &ServiceRequest,
+    method: &Method,
+    secrets: &Secrets,
+) -> Result<ServiceAnswer, ServiceFailure> {
     let status = answer.status();
     let headers = answer.headers().clone();
     let is_refusal = !status.is_success();
     let bytes_max = if is_refusal { request.answer_bytes_max.min(REFUSAL_BYTES_MAX) } else { request.answer_bytes_max };
+    let is_whole = !is_refusal && request.until == Until::End;
+    let announced = answer.content_length().filter(|_| *method != Method::HEAD);
+    if is_whole && announced.is_some_and(|announced| announced > bytes_max as u64) {
+        return Err(ServiceFailure::TooLarge(bytes_max));
+    }
     let mut body = BytesMut::new();
+    let mut reader = Reader::new(if is_refusal { Until::End } else { request.until });
     let mut truncated = false;
-    while let Some(chunk) = answer.chunk().await.map_err(of_send)? {
+    loop {
+        let chunk = tokio::time::timeout(SILENCE_MAX, answer.chunk()).await;
+        let chunk = chunk.map_err(|_| ServiceFailure::Lost(format!("it fell silent for {} s", SILENCE_MAX.as_secs())))?;
+        let Some(chunk) = chunk.map_err(of_send)? else { break };
         let room = bytes_max - body.len();
         let is_over = chunk.len() > room;
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-        if let Some(end) = end_of(&body, request.until) {
+        if let Some(end) = reader.end(&body) {
             truncated = true;
             body.truncate(end);
             break;
         }
         if is_over {
-            if !is_refusal && request.until == Until::End {
+            if is_whole {
                 return Err(ServiceFailure::TooLarge(bytes_max));
             }
             truncated = true;
             break;
         }
     }
+    if truncated {
+        secrets.strip_cut(&mut body);
+    }
     Ok(ServiceAnswer { status, headers, body: body.freeze(), truncated })
 }
 
-/// Where the part that was asked for ends, once all of it is there.
-fn end_of(body: &[u8], until: Until) -> Option<usize> {
-    let nth = |ends: &mut dyn Iterator<Item = usize>, count: usize| count.checked_sub(1).map_or(Some(0), |last| ends.nth(last));
-    match until {
-        Until::End => None,
-        Until::Lines(count) => nth(&mut body.iter().enumerate().filter(|(_, byte)| **byte == b'\n').map(|(at, _)| at + 1), count),
-        Until::Events(count) => {
-            nth(&mut body.windows(2).enumerate().filter(|(_, pair)| *pair == b"\n\n").map(|(at, _)| at + 2), count)
+/// Counts lines or events as they come in; looks at each byte once.
+struct Reader {
+    until: Until,
+    seen: usize,
+    found: usize,
+    /// Whether the line that is being read has anything in it.
+    in_line: bool,
+}
+
+impl Reader {
+    fn new(until: Until) -> Self {
+        Self { until, seen: 0, found: 0, in_line: false }
+    }
+
+    /// Where the part that was asked for ends, once all of it is there.
+    fn end(&mut self, body: &[u8]) -> Option<usize> {
+        let (wanted, by_event) = match self.until {
+            Until::End => return None,
+            Until::Lines(count) => (count, false),
+            Until::Events(count) => (count, true),
+        };
+        if wanted == 0 {
+            return Some(0);
         }
+        for (at, byte) in body.iter().enumerate().skip(self.seen) {
+            match byte {
+                b'\n' => {
+                    // An event ends with an empty line.
+                    let is_end = if by_event { !self.in_line && at > 0 } else { true };
+                    self.in_line = false;
+                    self.found += usize::from(is_end);
+                    if self.found == wanted {
+                        return Some(at + 1);
+                    }
+                }
+                b'\r' => {}
+                _ => self.in_line = true,
+            }
+        }
+        self.seen = body.len();
+        None
     }
 }
 
 fn of_send(error: reqwest::Error) -> ServiceFailure {
+    if let Some(why) = refusal(&error) {
+        return ServiceFailure::Refused(why);
+    }
     let cause = innermost(&error);
     match error {
-        error if error.is_timeout() => ServiceFailure::Timeout,
         error if error.is_connect() => ServiceFailure::Unreachable(cause),
+        error if error.is_builder() => ServiceFailure::Refused(format!("the request cannot be made: {cause}")),
         _ => ServiceFailure::Lost(cause),
     }
 }
@@ -94,5 +200,8 @@ fn of_send(error: reqwest::Error) -> ServiceFailure {
 /// The first cause, in its own words, which unlike the outer ones never repeat the address.
 fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     let first = std::iter::successors(Some(error), |error| error.source()).last();
-    first.map(|cause| crate::catalog::tool::cut(&cause.to_string(), 500).to_owned()).unwrap_or_default()
+    first.map(|cause| cut(&cause.to_string(), 500).to_owned()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

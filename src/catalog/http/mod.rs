@@ -1,21 +1,72 @@
 //! The only way by which an upstream that is no child process is reached: origin, address guard, credentials, limits, retries
 //! and circuit in one place. Knows nothing of tools, descriptions or protocols above HTTP.
 
+mod address;
+mod circuit;
 mod exchange;
 mod failure;
+mod guard;
+mod redirect;
+mod retry;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use jiff::Timestamp;
+use tokio::time::Instant as Deadline;
 use url::Url;
 
-pub(in crate::catalog) use self::failure::ServiceFailure;
+pub use self::guard::{Names, SystemNames};
+use self::{
+    circuit::Circuit,
+    exchange::Target,
+    retry::{Ended, pause},
+};
+pub(in crate::catalog) use self::{
+    failure::ServiceFailure,
+    guard::{Guard, IDLE_MAX, refusal},
+};
 use super::{
-    config::{CALL_TIMEOUT_MS, Reach},
+    config::Reach,
+    credential::{Identity, vault::Vault},
     redact::Secrets,
     upstream::ConnectError,
 };
+
+/// What is kept back of the time of a call, so that a service that does not answer in time is told as such here, where the
+/// circuit counts it, before the call itself is given up: a twentieth, at most a second.
+const RESERVE: (u32, Duration) = (20, Duration::from_secs(1));
+
+/// What all upstreams of a server share.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The encrypted store of secrets, if there is one.
+    pub vault: Option<Vault>,
+    /// Where this server itself listens, as far as that is known: never reached.
+    pub own: Vec<SocketAddr>,
+    /// How names become addresses.
+    pub names: Arc<dyn Names>,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self { vault: None, own: Vec::new(), names: Arc::new(SystemNames) }
+    }
+}
+
+impl Reach {
+    /// What an upstream reached in this way may reach.
+    pub(in crate::catalog) fn guard(&self) -> Guard {
+        let Surroundings { own, names, .. } = &self.surroundings;
+        Guard { allow_private: self.allow_private, own: own.clone(), names: names.clone() }
+    }
+}
 
 /// How one service is reached.
 pub(in crate::catalog) struct ServiceConfig {
@@ -25,14 +76,14 @@ pub(in crate::catalog) struct ServiceConfig {
     pub(in crate::catalog) base_url: Url,
     /// Headers, credential and which addresses are allowed.
     pub(in crate::catalog) reach: Reach,
-    /// Longest time of one request, retries included.
+    /// Longest time of one call, retries included; a twentieth of it, at most a second, is kept back.
     pub(in crate::catalog) timeout: Duration,
 }
 
 impl ServiceConfig {
-    /// With the default time.
+    /// With the time that the owner allows for a call.
     pub(in crate::catalog) fn new(upstream: Arc<str>, base_url: Url, reach: Reach) -> Self {
-        Self { upstream, base_url, reach, timeout: Duration::from_millis(CALL_TIMEOUT_MS) }
+        Self { upstream, base_url, timeout: reach.call_timeout, reach }
     }
 }
 
@@ -116,7 +167,10 @@ pub(in crate::catalog) struct ServiceClient {
 struct Inner {
     config: ServiceConfig,
     headers: HeaderMap,
+    guard: Guard,
     client: reqwest::Client,
+    identity: Identity,
+    circuit: Circuit,
     secrets: Secrets,
 }
 
@@ -127,19 +181,15 @@ impl fmt::Debug for ServiceClient {
 }
 
 impl ServiceClient {
-    /// Ready to send; nothing is reached yet. Fails on headers that no request may hold.
+    /// Ready to send; nothing is reached yet. Fails on headers that no request may hold, and on an address that is refused.
     pub(in crate::catalog) fn new(config: ServiceConfig, secrets: Secrets) -> Result<Self, ConnectError> {
-        // Without one the HTTP client panics.
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(ConnectError::new("no address can be reached: no crypto provider is installed in this process"));
-        }
+        let guard = config.reach.guard();
+        guard.check(&config.base_url).map_err(ConnectError::new)?;
         let headers = headers(&config.reach)?;
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .build()
-            .map_err(|_| ConnectError::new("the HTTP client cannot be made: the system's certificates cannot be read"))?;
-        Ok(Self { inner: Arc::new(Inner { config, headers, client, secrets }) })
+        let client = guard.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
+        let identity = Identity::new(config.reach.credential.clone(), config.reach.surroundings.vault.clone(), secrets.clone());
+        let circuit = Circuit::default();
+        Ok(Self { inner: Arc::new(Inner { config, headers, guard, client, identity, circuit, secrets }) })
     }
 
     /// Sends one request; an answer of whatever status is an answer. Refused when the URL is not of the base URL's origin.
@@ -148,9 +198,7 @@ impl ServiceClient {
         if request.url.origin() != origin {
             return Err(ServiceFailure::Refused(format!("the address is not of `{}`", origin.ascii_serialization())));
         }
-        let timeout = self.inner.config.timeout;
-        let sent = tokio::time::timeout(timeout, exchange::perform(&self.inner, &request)).await;
-        sent.unwrap_or(Err(ServiceFailure::Timeout)).map_err(|failure| failure.redacted(&self.inner.secrets))
+        self.answer(&request).await
     }
 
     /// Fetches a document. Headers and credential go along only where it is of the base URL's origin; a status other than 200
@@ -165,9 +213,7 @@ impl ServiceClient {
             answer_bytes_max: bytes_max,
             until: Until::End,
         };
-        let timeout = self.inner.config.timeout;
-        let sent = tokio::time::timeout(timeout, exchange::perform(&self.inner, &request)).await;
-        let answer = sent.unwrap_or(Err(ServiceFailure::Timeout)).map_err(|failure| failure.redacted(&self.inner.secrets))?;
+        let answer = self.answer(&request).await?;
         match answer.status {
             StatusCode::OK => Ok(answer.body),
             status => Err(ServiceFailure::Lost(format!("it answered HTTP {}", status.as_u16()))),
@@ -176,11 +222,89 @@ impl ServiceClient {
 
     /// What keeps calls from being sent at present, if anything.
     pub(in crate::catalog) fn trouble(&self) -> Option<String> {
-        None
+        let (failures, wait) = self.inner.circuit.trouble(Instant::now())?;
+        Some(match wait.is_zero() {
+            true => format!("it failed {failures} times in a row; the next call finds out whether it answers again"),
+            false => {
+                format!("it failed {failures} times in a row, so no call is sent for another {} s", wait.as_secs().max(1))
+            }
+        })
+    }
+
+    async fn answer(&self, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
+        let inner = &self.inner;
+        let timeout = inner.config.timeout;
+        let until = Deadline::now() + (timeout - (timeout / RESERVE.0).min(RESERVE.1));
+        let is_own = request.url.origin() == inner.config.base_url.origin();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let ended = self.once(request, is_own, until).await;
+            let what = match &ended {
+                Ok(answer) => Ended::Answered(answer.status, &answer.headers),
+                Err(failure) => Ended::Failed(failure),
+            };
+            let left = until.saturating_duration_since(Deadline::now());
+            match pause(&what, tries, left, chance(), Timestamp::now()).filter(|_| request.idempotent) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return ended.map_err(|failure| failure.redacted(&inner.secrets)),
+            }
+        }
+    }
+
+    /// One try, which the circuit allows and learns from. Documents elsewhere tell nothing of the service.
+    async fn once(&self, request: &ServiceRequest, is_own: bool, until: Deadline) -> Result<ServiceAnswer, ServiceFailure> {
+        if !is_own {
+            return self.timed(request, None, until).await;
+        }
+        let leave = self.inner.circuit.enter(Instant::now()).map_err(|retry_after| ServiceFailure::CircuitOpen { retry_after })?;
+        let ended = self.identified(request, until).await;
+        let answered = match &ended {
+            Ok(answer) => !matches!(answer.status.as_u16(), 502..=504),
+            // Not its fault, or a sign of life.
+            Err(ServiceFailure::Refused(_) | ServiceFailure::Credential(_)) => return ended,
+            Err(ServiceFailure::TooLarge(_)) => true,
+            Err(_) => false,
+        };
+        leave.end(answered, Instant::now());
+        ended
+    }
+
+    /// With the credential; and once more with a fresh one, when it was refused: a request that is not authorized has no effect.
+    async fn identified(&self, request: &ServiceRequest, until: Deadline) -> Result<ServiceAnswer, ServiceFailure> {
+        let identity = &self.inner.identity;
+        let late = |_| ServiceFailure::Timeout;
+        let proof = tokio::time::timeout_at(until, identity.proof()).await.map_err(late)?.map_err(ServiceFailure::Credential)?;
+        let answer = self.timed(request, proof.as_ref(), until).await?;
+        let Some(refused) = proof.filter(|_| answer.status == StatusCode::UNAUTHORIZED) else { return Ok(answer) };
+        match tokio::time::timeout_at(until, identity.renewed(&refused)).await {
+            Ok(Ok(Some(fresh))) => self.timed(request, Some(&fresh), until).await,
+            Ok(Ok(None)) | Err(_) => Ok(answer),
+            Ok(Err(why)) => Err(ServiceFailure::Credential(why)),
+        }
+    }
+
+    async fn timed(
+        &self,
+        request: &ServiceRequest,
+        proof: Option<&super::credential::Proof>,
+        until: Deadline,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
+        let Inner { config, headers, guard, client, secrets, .. } = &*self.inner;
+        let target = Target { client, guard, origin: config.base_url.origin(), headers, proof, secrets };
+        tokio::time::timeout_at(until, exchange::perform(&target, request)).await.unwrap_or(Err(ServiceFailure::Timeout))
     }
 }
 
-fn headers(reach: &Reach) -> Result<HeaderMap, ConnectError> {
+/// From 0 to 1. Without randomness the pauses are merely regular.
+fn chance() -> f64 {
+    let mut random = [0u8; 1];
+    let _ = getrandom::fill(&mut random);
+    f64::from(random[0]) / 255.0
+}
+
+/// The configured headers, ready to be sent.
+pub(in crate::catalog) fn headers(reach: &Reach) -> Result<HeaderMap, ConnectError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &reach.headers {
         let name =

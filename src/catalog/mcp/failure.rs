@@ -4,17 +4,18 @@ use std::error::Error;
 
 use rmcp::{
     service::{ClientInitializeError, ServiceError},
-    transport::{DynamicTransportError, streamable_http_client::StreamableHttpError},
+    transport::{DynamicTransportError, auth::AuthError, streamable_http_client::StreamableHttpError},
 };
 
-use super::lines;
+use super::{door, lines};
 use crate::catalog::{
     tool::{Tool, cut},
     upstream::{ConnectError, UpstreamError, UpstreamErrorCode},
 };
 
-/// Longest piece of an upstream's own words in an error, in bytes.
-pub(super) const SAID_BYTES_MAX: usize = 4 * 1024;
+/// Longest piece of an upstream's own words in an error, in bytes. The lane cuts further, once secrets are blanked: cut here, one
+/// could be halved and go unnoticed.
+pub(super) const SAID_BYTES_MAX: usize = 16 * 1024;
 
 /// The address without what may be secret in it: user, password, query.
 pub(super) fn shown_url(url: &str) -> String {
@@ -73,7 +74,7 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
 fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
     match error {
         ClientInitializeError::JsonRpcError(refusal) => {
-            ConnectError::new(format!("{who} refused the handshake: {}", cut(&refusal.message, 500)))
+            ConnectError::new(format!("{who} refused the handshake: {}", cut(&refusal.message, SAID_BYTES_MAX)))
         }
         ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
             let offered = server_supported.iter().take(10).map(|version| cut(version.as_str(), 20)).collect::<Vec<_>>().join(", ");
@@ -109,17 +110,19 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found: <body>`.
         Http::UnexpectedServerResponse(text) => match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
             Some(status) => HttpFailure::Status(status),
-            None => HttpFailure::NotUnderstood(cut(text, 300).to_owned()),
+            None => HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned()),
         },
         Http::UnexpectedContentType(kind) => {
             let kind = kind.as_deref().unwrap_or("none");
-            HttpFailure::NotUnderstood(format!("content type `{}`", cut(kind, 100)))
+            HttpFailure::NotUnderstood(format!("content type `{}`", cut(kind, SAID_BYTES_MAX)))
         }
         Http::Deserialize(error) => HttpFailure::NotUnderstood(error.to_string()),
+        Http::Auth(AuthError::CredentialStoreError(why)) => HttpFailure::NotSent(format!("its credential cannot be used: {why}")),
+        Http::Client(error) if let Some(why) = door::refused_address(error) => HttpFailure::NotSent(why),
         Http::Client(error) if error.is_connect() => HttpFailure::NotSent(innermost(error)),
         Http::Client(error) => HttpFailure::Broken(innermost(error)),
         Http::Sse(error) if error.to_string().contains("size") => HttpFailure::TooLarge,
-        other => HttpFailure::Broken(cut(&other.to_string(), 300).to_owned()),
+        other => HttpFailure::Broken(cut(&other.to_string(), SAID_BYTES_MAX).to_owned()),
     })
 }
 
@@ -202,7 +205,7 @@ pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     while let Some(source) = current.source() {
         current = source;
     }
-    cut(&current.to_string(), 500).to_owned()
+    cut(&current.to_string(), SAID_BYTES_MAX).to_owned()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! and asking for them anyway is refused.
 
 mod answer;
+mod door;
 mod failure;
 mod guard;
 mod lines;
@@ -11,7 +12,7 @@ mod listing;
 mod process;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering},
@@ -37,11 +38,14 @@ use rmcp::{
 use tokio::sync::{Notify, watch};
 
 use self::{
+    door::Door,
     guard::{Guarded, Verdict},
     process::Process,
 };
 use super::{
     config::{HttpConfig, StdioConfig},
+    credential::Identity,
+    http::{self, Guard},
     redact::Secrets,
     tool::Tool,
     upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError},
@@ -66,7 +70,17 @@ pub(super) struct McpStdio {
 
 /// An MCP server behind an address.
 pub(super) struct McpHttp {
-    pub(super) config: HttpConfig,
+    config: HttpConfig,
+    guard: Guard,
+    identity: Arc<Identity>,
+}
+
+impl McpHttp {
+    pub(super) fn new(config: HttpConfig, secrets: Secrets) -> Self {
+        let guard = config.reach.guard();
+        let identity = Arc::new(Identity::new(config.reach.credential.clone(), config.reach.surroundings.vault.clone(), secrets));
+        Self { config, guard, identity }
+    }
 }
 
 impl Upstream for McpStdio {
@@ -129,27 +143,18 @@ impl Upstream for McpHttp {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
             let shown = failure::shown_url(&self.config.url);
-            // Without one the HTTP client panics.
-            if rustls::crypto::CryptoProvider::get_default().is_none() {
-                return Err(ConnectError::new(format!(
-                    "`{shown}` cannot be reached: no crypto provider is installed in this process"
-                )));
-            }
-            let mut headers = HashMap::new();
-            for (name, value) in &self.config.reach.headers {
-                let name = http::HeaderName::try_from(name.as_str())
-                    .map_err(|_| ConnectError::new(format!("`{name}` is not the name of a header")))?;
-                let mut value = http::HeaderValue::try_from(value.as_str()).map_err(|_| {
-                    ConnectError::new(format!("the value of header `{name}` holds characters that no header may hold"))
-                })?;
-                value.set_sensitive(true);
-                headers.insert(name, value);
-            }
+            let unreachable = |why: String| ConnectError::new(format!("`{shown}` cannot be reached: {why}"));
+            let url = url::Url::parse(&self.config.url).map_err(|error| unreachable(error.to_string()))?;
+            self.guard.check(&url).map_err(unreachable)?;
+            // None is kept: one whose answer was not read to its end stalls the next request.
+            let client = self.guard.client(&url, door::redirects(), 0)?;
+            let headers = http::headers(&self.config.reach)?;
+            let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             let config = StreamableHttpClientTransportConfig::with_uri(self.config.url.as_str())
                 .max_concurrent_requests(HTTP_POSTS_MAX)
                 .custom_headers(headers)
                 .max_sse_event_size(lines::LINE_BYTES_MAX);
-            let transport = StreamableHttpClientTransport::from_config(config);
+            let transport = StreamableHttpClientTransport::with_client(Door::new(client, self.identity.clone()), config);
             let verdict = Verdict::default();
             // A request is taken only once it is answered, so that the time of the call bounds it.
             let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, None);

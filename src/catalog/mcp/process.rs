@@ -138,10 +138,18 @@ async fn drain(name: Arc<str>, stderr: ChildStderr, secrets: Secrets, last_lines
     let mut line = Vec::new();
     loop {
         line.clear();
-        // A line that is longer comes in pieces.
         match (&mut stderr).take(LOG_LINE_BYTES_MAX).read_until(b'\n', &mut line).await {
             Ok(0) | Err(_) => return,
             Ok(_) => {}
+        }
+        // The rest of a longer line is dropped: its beginning may be the second half of a secret.
+        let mut rest = Vec::new();
+        while !line.ends_with(b"\n") && !rest.ends_with(b"\n") {
+            rest.clear();
+            match (&mut stderr).take(LOG_LINE_BYTES_MAX).read_until(b'\n', &mut rest).await {
+                Ok(0) | Err(_) => break,
+                Ok(_) => {}
+            }
         }
         let text = String::from_utf8_lossy(&line);
         let text = secrets.redact(text.trim_end());

@@ -1,0 +1,67 @@
+use super::*;
+
+async fn sent(
+    credential: Credential,
+    url: &str,
+    headers: &[(&'static str, &'static str)],
+) -> (String, Vec<(String, String)>, Secrets) {
+    let secrets = Secrets::default();
+    let identity = Identity::new(credential, None, secrets.clone());
+    let mut map: HeaderMap =
+        headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
+    let mut url = Url::parse(url).unwrap();
+    if let Some(proof) = identity.proof().await.unwrap() {
+        proof.put(&mut map, &mut url).unwrap();
+    }
+    let map = map.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    (url.to_string(), map, secrets)
+}
+
+fn value(text: &str) -> SecretSource {
+    SecretSource::Value(text.to_owned())
+}
+
+fn key(place: KeyPlace, name: &str) -> Credential {
+    Credential::ApiKey { place, name: name.to_owned(), value: value("tok 123456") }
+}
+
+fn header(name: &str, value: &str) -> Vec<(String, String)> {
+    vec![(name.to_owned(), value.to_owned())]
+}
+
+#[tokio::test]
+async fn each_credential_stands_where_it_belongs_and_over_what_an_argument_put_there() {
+    let url = "https://h.example/a";
+    assert_eq!(sent(Credential::None, url, &[]).await.1, []);
+    let (_, headers, _) = sent(Credential::Bearer(value("tok-123456")), url, &[("authorization", "mine")]).await;
+    assert_eq!(headers, header("authorization", "Bearer tok-123456"));
+    let basic = Credential::Basic { user: "me".to_owned(), password: value("tok-123456") };
+    let (_, headers, secrets) = sent(basic, url, &[]).await;
+    assert_eq!(headers, header("authorization", "Basic bWU6dG9rLTEyMzQ1Ng=="));
+    assert_eq!(secrets.redact("bWU6dG9rLTEyMzQ1Ng== tok-123456"), "[redacted] [redacted]");
+    let (_, headers, _) = sent(key(KeyPlace::Header, "X-Key"), url, &[("x-key", "mine")]).await;
+    assert_eq!(headers, header("x-key", "tok 123456"));
+    let (url, ..) = sent(key(KeyPlace::Query, "key"), "https://h.example/a?key=mine&q=a+b", &[]).await;
+    assert_eq!(url, "https://h.example/a?q=a+b&key=tok+123456");
+    let (_, headers, _) = sent(key(KeyPlace::Cookie, "sid"), &url, &[("cookie", "sid=mine; theme=dark")]).await;
+    assert_eq!(headers, header("cookie", "theme=dark; sid=tok 123456"));
+}
+
+#[tokio::test]
+async fn a_file_is_read_again_when_its_value_was_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("token");
+    std::fs::write(&path, "tok-111111\n# a comment\n").unwrap();
+    let secrets = Secrets::default();
+    let identity = Identity::new(Credential::Bearer(SecretSource::File(path.clone())), None, secrets.clone());
+    let first = identity.proof().await.unwrap().unwrap();
+    assert_eq!(first.value, "Bearer tok-111111");
+    assert!(identity.renewed(&first).await.unwrap().is_none(), "it is the same still");
+    std::fs::write(&path, "tok-222222").unwrap();
+    assert!(identity.proof().await.unwrap().unwrap() == first, "it is used for a while");
+    assert_eq!(identity.renewed(&first).await.unwrap().unwrap().value, "Bearer tok-222222");
+    assert_eq!(secrets.redact("tok-111111 tok-222222"), "[redacted] [redacted]");
+    std::fs::write(&path, "\n").unwrap();
+    let error = identity.renewed(&first).await.err().unwrap();
+    assert!(error.contains("is empty"), "{error}");
+}

@@ -1,0 +1,64 @@
+//! Where a redirect leads and what goes along. Pure.
+
+use http::{HeaderMap, Method, StatusCode, header::LOCATION};
+use url::Url;
+
+use super::{Guard, ServiceFailure};
+
+/// Redirects that are followed for one request.
+pub(super) const HOPS_MAX: usize = 5;
+
+/// The next request of a redirect.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Hop {
+    /// Where it leads.
+    pub(super) url: Url,
+    /// What is done there.
+    pub(super) method: Method,
+    /// Whether the body goes along.
+    pub(super) with_body: bool,
+}
+
+/// The next request, none when the answer is to be taken as it is, or why it is not followed.
+///
+/// Followed are 301, 302, 307 and 308 of GET and HEAD, 303 of everything as GET, and 307 and 308 of everything else to the same
+/// origin, body included. What would quietly turn one method into another is not followed, nor what would take a body elsewhere.
+pub(super) fn next(
+    from: &Url,
+    method: &Method,
+    status: StatusCode,
+    headers: &HeaderMap,
+    guard: &Guard,
+) -> Result<Option<Hop>, ServiceFailure> {
+    let reads = matches!(*method, Method::GET | Method::HEAD);
+    let (next_method, with_body) = match status.as_u16() {
+        301 | 302 | 307 | 308 if reads => (method.clone(), true),
+        303 => (if *method == Method::HEAD { Method::HEAD } else { Method::GET }, false),
+        307 | 308 => (method.clone(), true),
+        _ => return Ok(None),
+    };
+    let Some(location) = headers.get(LOCATION).and_then(|location| location.to_str().ok()) else { return Ok(None) };
+    let refused = |why: String| ServiceFailure::Refused(format!("it redirects {why}"));
+    let mut url = from.join(location).map_err(|_| refused("to something that is no address".to_owned()))?;
+    // Whoever writes a redirect has no credentials to give.
+    let _ = (url.set_username(""), url.set_password(None));
+    url.set_fragment(None);
+    let place = url.origin().ascii_serialization();
+    if from.scheme() == "https" && url.scheme() != "https" {
+        return Err(refused(format!("from https to `{place}`, which is not encrypted")));
+    }
+    if url.origin() != from.origin() {
+        if with_body && !reads {
+            return Err(refused(format!("a `{method}` to another origin, `{place}`")));
+        }
+        // Names are judged for the port of the service itself when they are resolved.
+        if guard.is_own_port(url.port_or_known_default()) {
+            return Err(refused(format!("to `{place}`, a port of this server itself")));
+        }
+    }
+    guard.check(&url).map_err(|why| refused(format!("to `{place}`: {why}")))?;
+    Ok(Some(Hop { url, method: next_method, with_body }))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! The HTTP client of an MCP server behind an address: the guarded one, with the upstream's credential in each request, and a
+//! fresh one where the server refuses the first.
+
+use std::{collections::HashMap, sync::Arc};
+
+use futures::stream::BoxStream;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use rmcp::{
+    model::ClientJsonRpcMessage,
+    transport::{
+        auth::AuthError,
+        streamable_http_client::{SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse},
+    },
+};
+use sse_stream::Sse;
+use url::Url;
+
+use crate::catalog::{
+    credential::{Identity, Proof},
+    http::refusal,
+};
+
+/// Redirects of one request that are followed; same origin and same method only.
+const HOPS_MAX: usize = 5;
+
+type Headers = HashMap<HeaderName, HeaderValue>;
+type Failure = StreamableHttpError<reqwest::Error>;
+
+/// Sends the protocol's requests.
+#[derive(Clone)]
+pub(super) struct Door {
+    client: reqwest::Client,
+    identity: Arc<Identity>,
+}
+
+impl Door {
+    pub(super) fn new(client: reqwest::Client, identity: Arc<Identity>) -> Self {
+        Self { client, identity }
+    }
+
+    /// The address and the headers of a request that is identified by a proof.
+    fn identified(proof: Option<&Proof>, uri: &Arc<str>, headers: &Headers) -> Result<(Arc<str>, Headers), Failure> {
+        let Some(proof) = proof else { return Ok((uri.clone(), headers.clone())) };
+        let mut url = Url::parse(uri).map_err(|error| unusable(error.to_string()))?;
+        let mut map: HeaderMap = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        proof.put(&mut map, &mut url).map_err(unusable)?;
+        let map = map.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok((Arc::from(url.as_str()), map))
+    }
+
+    /// Sends, and once more with a fresh proof when the first was refused: such a request had no effect.
+    async fn send<T, F>(&self, uri: Arc<str>, headers: Headers, request: impl Fn(Arc<str>, Headers) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let proof = self.identity.proof().await.map_err(unusable)?;
+        let (first_uri, first_headers) = Self::identified(proof.as_ref(), &uri, &headers)?;
+        let refused = match (request(first_uri, first_headers).await, proof) {
+            (Err(failure), Some(proof)) if is_unauthorized(&failure) => (failure, proof),
+            (answered, _) => return answered,
+        };
+        match self.identity.renewed(&refused.1).await.map_err(unusable)? {
+            Some(fresh) => {
+                let (uri, headers) = Self::identified(Some(&fresh), &uri, &headers)?;
+                request(uri, headers).await
+            }
+            None => Err(refused.0),
+        }
+    }
+}
+
+/// Why a credential cannot be used, in the library's error type.
+fn unusable(why: String) -> Failure {
+    StreamableHttpError::Auth(AuthError::CredentialStoreError(why))
+}
+
+fn is_unauthorized(failure: &Failure) -> bool {
+    match failure {
+        StreamableHttpError::AuthRequired(_) => true,
+        StreamableHttpError::UnexpectedServerResponse(text) => text.starts_with("HTTP 401"),
+        _ => false,
+    }
+}
+
+/// Redirects that keep method, body and origin; anything else comes back as the answer that it is.
+pub(super) fn redirects() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        let keeps_body = matches!(attempt.status().as_u16(), 307 | 308);
+        let first = attempt.previous().first();
+        let keeps_origin = first.is_some_and(|first| first.origin() == attempt.url().origin());
+        if keeps_body && keeps_origin && attempt.previous().len() <= HOPS_MAX { attempt.follow() } else { attempt.stop() }
+    })
+}
+
+/// Why the guard refused the address, when that is why a request failed.
+pub(super) fn refused_address(error: &reqwest::Error) -> Option<String> {
+    refusal(error)
+}
+
+impl StreamableHttpClient for Door {
+    type Error = reqwest::Error;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        auth: Option<String>,
+        headers: Headers,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let bound = super::lines::LINE_BYTES_MAX;
+        self.post_message_with_max_sse_event_size(uri, message, session, auth, headers, bound).await
+    }
+
+    async fn post_message_with_max_sse_event_size(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        auth: Option<String>,
+        headers: Headers,
+        event_bytes_max: usize,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        self.send(uri, headers, |uri, headers| {
+            let (message, session, auth) = (message.clone(), session.clone(), auth.clone());
+            self.client.post_message_with_max_sse_event_size(uri, message, session, auth, headers, event_bytes_max)
+        })
+        .await
+    }
+
+    async fn delete_session(
+        &self,
+        uri: Arc<str>,
+        session: Arc<str>,
+        auth: Option<String>,
+        headers: Headers,
+    ) -> Result<(), Failure> {
+        self.send(uri, headers, |uri, headers| self.client.delete_session(uri, session.clone(), auth.clone(), headers)).await
+    }
+
+    async fn get_stream(
+        &self,
+        uri: Arc<str>,
+        session: Option<Arc<str>>,
+        last_event: Option<String>,
+        auth: Option<String>,
+        headers: Headers,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+        let bound = super::lines::LINE_BYTES_MAX;
+        self.get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, bound).await
+    }
+
+    async fn get_stream_with_max_sse_event_size(
+        &self,
+        uri: Arc<str>,
+        session: Option<Arc<str>>,
+        last_event: Option<String>,
+        auth: Option<String>,
+        headers: Headers,
+        event_bytes_max: usize,
+    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+        self.send(uri, headers, |uri, headers| {
+            let (session, last_event, auth) = (session.clone(), last_event.clone(), auth.clone());
+            self.client.get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, event_bytes_max)
+        })
+        .await
+    }
+}
