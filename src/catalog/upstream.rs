@@ -8,6 +8,9 @@ use crate::model::{JsonObject, RawJson};
 /// Largest value that a call may return, in bytes of JSON.
 pub(super) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Takes what an upstream says of how far a call is: one short line, the latest counts.
+pub type CallNews = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
+
 /// One kind of outside service, configured and not yet reached.
 pub(super) trait Upstream: Send + Sync + 'static {
     /// `mcp`, as in the configuration.
@@ -24,6 +27,17 @@ pub(super) trait Connection: Send + Sync + 'static {
 
     /// Performs one call. Dropped before its end, the upstream is told to stop.
     fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>>;
+
+    /// The same; what the upstream says meanwhile goes to `news`. Most kinds of upstream say nothing.
+    fn call_followed<'a>(
+        &'a self,
+        tool: &'a Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+        drop(news);
+        self.call(tool, args)
+    }
 
     /// Whether a call can be sent at all.
     fn is_open(&self) -> bool;

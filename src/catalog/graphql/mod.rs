@@ -289,6 +289,3 @@ impl Connection for GraphQlConnection {
         Box::pin(std::future::ready(()))
     }
 }
-
-#[cfg(test)]
-mod tests;

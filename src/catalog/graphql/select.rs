@@ -245,4 +245,4 @@ fn joined(at: &str, name: &Name) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

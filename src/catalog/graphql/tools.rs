@@ -136,7 +136,7 @@ fn description(prefix: &str, field: &Field) -> String {
 /// What an agent must know to write a selection: the form, what it gets without one, and the fields there are.
 fn select_description(schema: &ServiceSchema, named: &Name, default: &[Selection]) -> String {
     let mut fields = String::new();
-    for field in schema.fields(named) {
+    for field in schema.fields(named).iter().filter(|field| !schema.is_root(field.ty.inner_named_type())) {
         let args = if field.args.is_empty() { "" } else { "(…)" };
         let one = format!("{}{}{args}: {}", if fields.is_empty() { "" } else { ", " }, field.name, field.ty);
         if fields.len() + one.len() > FIELDS_BYTES_MAX {
