@@ -3,6 +3,8 @@
 //! The order of a start: the store with its lock, then what an earlier server left unfinished is ended, then the engine with its self-test,
 //! then upstreams, which nothing waits for. The order of a stop is the reverse: tasks first, the store last.
 
+mod upstreams;
+
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
@@ -18,10 +20,11 @@ use tokio::{
     sync::{oneshot, watch},
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
     base::instance::{Instance, InstanceNote},
-    catalog::{Catalog, Document, GraphQlConfig, HttpConfig, OpenApiConfig, Reach, StdioConfig, UpstreamConfig, UpstreamKind},
+    catalog::{Catalog, Detected, Login, UpstreamStatus, Vault},
     cli::{Application, Audience, Failure},
     config::{self, Config, Environment, ProcessEnvironment},
     model::{Principal, RawJson},
@@ -101,6 +104,23 @@ impl Application for App {
             pipe.and(http)
         })
     }
+
+    fn vault(&self, config: &Config) -> Vault {
+        upstreams::vault(config)
+    }
+
+    fn reach(&self, config: Config) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>> {
+        Box::pin(async move { upstreams::reached(&config).await })
+    }
+
+    fn detect<'a>(&'a self, url: &'a Url, allow_private: bool) -> BoxFuture<'a, Result<Detected, String>> {
+        Box::pin(upstreams::detected(url, allow_private))
+    }
+
+    fn login(&self, config: &Config, name: &str) -> BoxFuture<'static, Result<Login, Failure>> {
+        let begun = upstreams::login(config, name);
+        Box::pin(begun)
+    }
 }
 
 /// Who serves a database.
@@ -159,8 +179,7 @@ struct Parts {
 
 impl Parts {
     async fn open(config: Arc<Config>) -> Result<Self, OpenError> {
-        // A provider that is there already does as well.
-        rustls::crypto::ring::default_provider().install_default().ok();
+        upstreams::install_crypto();
         let store = SqliteConfig {
             synchronous: match config.store.synchronous {
                 config::Synchronous::Normal => Synchronous::Normal,
@@ -176,7 +195,7 @@ impl Parts {
         let runtimes = runtimes(&config).await.map_err(|error| {
             Failure::unavailable(chain(&error)).hint("`airlock doctor` tells more; the log above may hold the worker's own words")
         })?;
-        let catalog = Arc::new(Catalog::start(upstreams(&config)?, &ProcessEnvironment.variables()));
+        let catalog = Arc::new(Catalog::start(upstreams::configured(&config)?, &ProcessEnvironment.variables()));
         let limits = EngineConfig { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize };
         let engine = TaskEngine::new(limits, store.clone(), catalog.clone(), runtimes);
         let limits = ServiceLimits {
@@ -335,51 +354,6 @@ async fn runtimes(config: &Config) -> Result<BTreeMap<String, Sandbox>, SandboxE
         },
     };
     Ok(BTreeMap::from([(LOCAL_V8.to_owned(), Sandbox::start(config).await?)]))
-}
-
-fn upstreams(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
-    let exposed = |secrets: &BTreeMap<String, config::Secret>| {
-        secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect()
-    };
-    let reach =
-        |reach: &config::Reach| Reach { headers: exposed(&reach.headers), allow_private: reach.allow_private, ..Reach::default() };
-    let document = |document: &config::Document| match document {
-        config::Document::File(path) => Document::File(path.clone()),
-        config::Document::Address(url) => Document::Address(url.to_string()),
-    };
-    let upstream = |upstream: &config::Upstream| {
-        let kind = match &upstream.transport {
-            config::Transport::Stdio { command, args, env, env_pass } => UpstreamKind::McpStdio(StdioConfig {
-                command: command.clone(),
-                args: args.clone(),
-                env: exposed(env),
-                env_pass: env_pass.clone(),
-            }),
-            config::Transport::Http { url, reach: how } => {
-                UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), reach: reach(how) })
-            }
-            config::Transport::OpenApi { spec, base_url, server_variables, reach: how } => UpstreamKind::OpenApi(OpenApiConfig {
-                spec: document(spec),
-                base_url: base_url.as_ref().map(ToString::to_string),
-                server_variables: server_variables.clone(),
-                reach: reach(how),
-            }),
-            config::Transport::GraphQl { url, schema, reach: how } => UpstreamKind::GraphQl(GraphQlConfig {
-                url: url.to_string(),
-                schema: schema.as_ref().map(document),
-                reach: reach(how),
-            }),
-        };
-        let name = upstream.name.parse().map_err(|error: crate::catalog::InvalidName| Failure::other(error.to_string()))?;
-        Ok(UpstreamConfig {
-            name,
-            kind,
-            call_timeout: Duration::from_millis(upstream.call_timeout_ms),
-            start_timeout: Duration::from_millis(upstream.start_timeout_ms),
-            trusted: upstream.trusted,
-        })
-    };
-    config.upstreams.iter().map(upstream).collect()
 }
 
 fn mcp_options(config: &Config) -> McpOptions {

@@ -41,7 +41,8 @@ pub use self::{
         UpstreamConfig, UpstreamKind, UpstreamName,
     },
     credential::{
-        config::{Credential, KeyPlace, SecretSource},
+        config::{Credential, KeyPlace, OAuthConfig, SecretSource},
+        oauth::Login,
         vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
     find::{
@@ -49,7 +50,7 @@ pub use self::{
         ToolsQuery, View, Visibility,
     },
     graphql::config::GraphQlConfig,
-    http::{Names, Surroundings, SystemNames},
+    http::{Detected, Names, Surroundings, SystemNames, detect},
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
     openapi::config::OpenApiConfig,
     tool::{Annotations, Operation, Tool},
@@ -304,6 +305,17 @@ impl Drop for Catalog {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Begins to ask a person to allow an upstream whose credential is OAuth. The error says the way out.
+pub async fn login(upstream: UpstreamConfig) -> Result<Login, String> {
+    let mut kind = upstream.kind;
+    let reach = kind.reach_mut().ok_or("it is a program; what it needs to log in, it says itself")?;
+    let Credential::OAuth(config) = &reach.credential else {
+        return Err("it has no `auth = { oauth = {} }`".to_owned());
+    };
+    let vault = reach.surroundings.vault.clone();
+    credential::oauth::begin(credential::oauth::OAuth::new(config.clone(), vault, reach.guard(), Secrets::default())).await
 }
 
 /// The finding functions, as tools that are checked like any other.

@@ -12,6 +12,7 @@ mod log;
 mod mcp_call;
 mod run;
 mod screen;
+mod secrets;
 mod serve;
 mod settings;
 mod stop;
@@ -19,6 +20,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 mod tools;
+mod upstreams;
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -26,9 +28,11 @@ use clap::{Args, Parser, Subcommand};
 use futures::future::BoxFuture;
 use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{
     base::instance::Instance,
+    catalog::{Detected, Login, UpstreamStatus, Vault},
     config::{Config, Flag, ProcessEnvironment, Sources},
 };
 pub use failure::{Exit, Failure};
@@ -58,6 +62,18 @@ pub trait Application: Send + Sync + 'static {
 
     /// Opens everything and serves MCP on standard input and output until the input ends or `stop`.
     fn stdio(&self, config: Config, stop: CancellationToken) -> BoxFuture<'static, Result<(), Failure>>;
+
+    /// The encrypted store of secrets.
+    fn vault(&self, config: &Config) -> Vault;
+
+    /// Reaches the upstreams of the configuration anew, apart from any server, and tells where each stands.
+    fn reach(&self, config: Config) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>>;
+
+    /// Finds out what an address speaks. The error says why that is not known; it names `allow_private` where that is missing.
+    fn detect<'a>(&'a self, url: &'a Url, allow_private: bool) -> BoxFuture<'a, Result<Detected, String>>;
+
+    /// Begins to ask a person to allow an upstream.
+    fn login(&self, config: &Config, name: &str) -> BoxFuture<'static, Result<Login, Failure>>;
 }
 
 /// Runs the TypeScript of AI agents against their tools, in an isolated V8, and keeps a durable record.
@@ -89,6 +105,12 @@ enum Command {
     /// List, search or describe the tools that code may call
     #[command(subcommand)]
     Tools(tools::ToolsCommand),
+    /// Add, list, check or remove the services whose tools code may call
+    #[command(subcommand)]
+    Upstreams(upstreams::UpstreamsCommand),
+    /// Keep secrets for upstreams, encrypted
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     /// Check the set-up: engine, store, upstreams; exits with 1 if something is broken
     Doctor(Output),
     /// Show the configuration in force and where each value comes from
@@ -138,6 +160,8 @@ impl Cli {
             Command::Run(args) => run::perform(args, config, &application).await,
             Command::Tasks(command) => tasks::perform(command, config, &application).await,
             Command::Tools(command) => tools::perform(command, config, &application).await,
+            Command::Upstreams(command) => upstreams::perform(command, config, &application).await,
+            Command::Secrets(command) => secrets::perform(command, &config, &application),
             Command::Doctor(output) => doctor::perform(output, config, &application).await,
             Command::Config(args) => settings::perform(&args, &config),
             Command::McpCall(_) => unreachable!("was done above, before the configuration"),

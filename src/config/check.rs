@@ -56,7 +56,12 @@ fn explain(error: &ValidationError<'_>, shape: &Shape) -> Vec<(Vec<String>, Stri
     }
     // A secret's own parts are not told apart: `upstreams.x.env.TOKEN` is the key, whatever is inside it.
     let secret = holds_secret(&path);
-    path.truncate(if secret { 4 } else { path.len() });
+    let is_auth = path.get(2).is_some_and(|key| key == "auth");
+    path.truncate(match (secret, is_auth) {
+        (true, true) => 3,
+        (true, false) => 4,
+        (false, _) => path.len(),
+    });
     let allowed = shape.at(&path).map_or_else(String::new, |shape| shape.allowed());
     let shown = if secret { "does not fit".into() } else { format!("is {}", shown(error.instance())) };
     let message = format!("`{}` {shown}; allowed: {allowed}", path.join("."));
@@ -76,7 +81,9 @@ fn unknown(path: &[String], key: &str, keys: &[String]) -> (Vec<String>, String)
 /// Whether values at this path are kept out of messages.
 pub(super) fn holds_secret(path: &[String]) -> bool {
     path.first().is_some_and(|section| section == "upstreams")
-        && path.get(2).is_some_and(|key| matches!(key.as_str(), "env" | "headers" | "auth" | "url" | "base_url" | "spec" | "args"))
+        && path.get(2).is_some_and(|key| {
+            matches!(key.as_str(), "env" | "headers" | "auth" | "accounts" | "url" | "base_url" | "spec" | "args")
+        })
 }
 
 fn shown(value: &Value) -> String {

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub mod auth;
+use self::auth::{AccountKeys, Auth, SecretSource};
+
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -18,6 +21,8 @@ pub struct Keys {
     pub limits: Limits,
     /// How guests are kept apart, and how many workers stand ready for them.
     pub sandbox: Sandbox,
+    /// The encrypted store of secrets.
+    pub secrets: SecretsKeys,
     /// The services whose tools guests may call, one table each. The name becomes the first segment of the tools' paths
     /// (`tools.NAME…`): a letter or `_`, then letters, digits, `_` or `-`, at most 64 characters; not `discover`, `catalog`,
     /// `describe` or `then`.
@@ -67,6 +72,21 @@ pub enum Synchronous {
     Normal,
     /// Also a loss of power.
     Full,
+}
+
+/// The encrypted store of secrets: a file beside the database that `airlock secrets` and OAuth keep values in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SecretsKeys {
+    /// The file of its key. It is made when the first secret is set, readable by its owner alone. Without this key:
+    /// `airlock/secrets.key` in the user's configuration folder. A relative path counts from the folder of the file that names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub key_file: Option<String>,
+    /// The environment variable that holds its key instead of a file: 32 bytes in base64.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub key_env: Option<String>,
 }
 
 /// What one task, one workspace and the whole server may use.
@@ -224,10 +244,16 @@ pub struct UpstreamKeys {
     pub trusted: bool,
     /// HTTP headers sent with each request: a text, or `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
-    /// How Airlock identifies itself to it: `{ bearer = { env = "NAME" } }`.
+    /// How Airlock identifies itself to it: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET } }`,
+    /// `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or `cookie`), `{ oauth = {} }`. A SECRET is
+    /// `{ env = "NAME" }`, `{ file = "PATH" }`, `{ keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as kept by
+    /// `airlock secrets set`. docs/upstreams.md tells more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
+    /// Further accounts at the same service, one table each with `auth` and `headers`. Each is an upstream of its own beside this
+    /// one, `NAME-ACCOUNT`, with the same tools and limits.
+    pub accounts: BTreeMap<String, AccountKeys>,
     /// How long it may take to answer one call, in milliseconds.
     #[schemars(range(min = 1, max = 600_000))]
     pub call_timeout_ms: u64,
@@ -252,6 +278,7 @@ impl Default for UpstreamKeys {
             trusted: false,
             headers: BTreeMap::new(),
             auth: None,
+            accounts: BTreeMap::new(),
             call_timeout_ms: 60_000,
             start_timeout_ms: 60_000,
         }
@@ -269,39 +296,4 @@ pub enum UpstreamKind {
     OpenApi,
     /// A service that speaks GraphQL.
     GraphQl,
-}
-
-/// How Airlock identifies itself to an upstream.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
-pub enum Auth {
-    /// `Authorization: Bearer …`.
-    Bearer(SecretSource),
-}
-
-/// Where a value comes from that may be a secret.
-#[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum SecretSource {
-    /// A variable of the server's environment, which must be set.
-    Variable(Variable),
-    /// The value itself.
-    Text(String),
-}
-
-/// A variable of the server's environment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Variable {
-    /// Its name.
-    pub env: String,
-}
-
-impl std::fmt::Debug for SecretSource {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Variable(variable) => write!(f, "env {}", variable.env),
-            Self::Text(_) => f.write_str("[secret]"),
-        }
-    }
 }

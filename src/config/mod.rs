@@ -4,6 +4,7 @@
 //! all problems are told at once. Nothing else in the program reads the environment or the file. Opens no socket and no database.
 
 mod check;
+mod credential;
 mod error;
 pub mod keys;
 mod reference;
@@ -25,6 +26,7 @@ use std::{
 use serde_json::Value;
 use url::Url;
 
+pub use credential::{Credential, KeyPlace, OAuth, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::{Isolation, Limits, Sandbox, Synchronous};
 pub use reference::reference;
@@ -43,10 +45,14 @@ pub struct Config {
     pub limits: Limits,
     /// How guests are kept apart.
     pub sandbox: Sandbox,
+    /// The encrypted store of secrets.
+    pub secrets: SecretStore,
     /// The services whose tools guests may call, by name.
     pub upstreams: Vec<Upstream>,
     /// The file that was read, if there was one.
     pub file: Option<PathBuf>,
+    /// Where a file is to be made when there is none: in the user's configuration folder.
+    pub new_file: Option<PathBuf>,
     /// Every key with its value and where it was written, for people; secrets are masked.
     pub settings: Vec<Setting>,
 }
@@ -69,6 +75,24 @@ pub struct Store {
     pub path: PathBuf,
     /// What an acknowledged write survives.
     pub synchronous: Synchronous,
+}
+
+/// The encrypted store of secrets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretStore {
+    /// Its file, beside the database.
+    pub file: PathBuf,
+    /// Its key.
+    pub key: SecretKey,
+}
+
+/// Where the key of the store of secrets is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretKey {
+    /// In this file; absolute.
+    File(PathBuf),
+    /// In this variable, which is set.
+    Variable(String, Secret),
 }
 
 /// One service whose tools guests may call.
@@ -134,6 +158,8 @@ pub enum Transport {
 pub struct Reach {
     /// Sent with each request.
     pub headers: BTreeMap<String, Secret>,
+    /// How Airlock identifies itself.
+    pub credential: Credential,
     /// Whether the address may be private.
     pub allow_private: bool,
 }
@@ -208,11 +234,14 @@ impl Config {
         let mut resolver = resolve::Resolver { layers: &layers, variables: &variables, folder: sources.folder, problems };
         let server = resolver.server(&keys.server);
         let store = resolver.store(&keys.store);
-        let upstreams = keys.upstreams.iter().filter_map(|(name, keys)| resolver.upstream(name, keys)).collect();
+        let secrets = resolver.secret_store(&keys.secrets, &store);
+        let upstreams = resolver.upstreams(&keys.upstreams);
         if !resolver.problems.is_empty() {
             return Err(ConfigError::new(resolver.problems));
         }
         let settings = show::settings(&keys, &store, &layers);
-        Ok(Self { server, store, limits: keys.limits, sandbox: keys.sandbox, upstreams, file, settings })
+        let folder = source::user_folder(&variables, "XDG_CONFIG_HOME", ".config");
+        let new_file = folder.map(|folder| folder.join("airlock/airlock.toml"));
+        Ok(Self { server, store, secrets, limits: keys.limits, sandbox: keys.sandbox, upstreams, file, new_file, settings })
     }
 }

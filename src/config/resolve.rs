@@ -10,9 +10,9 @@ use std::{
 use url::Url;
 
 use super::{
-    Server, Store,
+    Secret, SecretKey, SecretStore, Server, Store,
     error::{Origin, Problem},
-    keys::{ServerKeys, StoreKeys},
+    keys::{SecretsKeys, ServerKeys, StoreKeys},
     source::{Layers, user_folder},
 };
 
@@ -71,6 +71,33 @@ impl Resolver<'_> {
             }
         };
         Store { path: path.unwrap_or_default(), synchronous: keys.synchronous }
+    }
+
+    /// The store of secrets lies beside the database; its key does not, so that a copy of the one is not a copy of both.
+    pub(super) fn secret_store(&mut self, keys: &SecretsKeys, store: &Store) -> SecretStore {
+        let mut file = store.path.clone().into_os_string();
+        file.push(".secrets");
+        let key = match (&keys.key_env, &keys.key_file) {
+            (Some(_), Some(_)) => {
+                self.refuse(&["secrets"], "`secrets` has both `key_file` and `key_env`; keep one of them".into());
+                SecretKey::File(PathBuf::new())
+            }
+            (Some(variable), None) => {
+                let value = self.variables.get(variable);
+                if value.is_none() {
+                    let message = format!("`secrets.key_env` takes the environment variable `{variable}`, which is not set");
+                    self.refuse(&["secrets", "key_env"], message);
+                }
+                SecretKey::Variable(variable.clone(), Secret::new(value.cloned().unwrap_or_default()))
+            }
+            (None, Some(path)) => SecretKey::File(self.absolute(&["secrets", "key_file"], path)),
+            (None, None) => {
+                let folder = user_folder(self.variables, "XDG_CONFIG_HOME", ".config");
+                let beside = || store.path.parent().unwrap_or(self.folder).to_path_buf();
+                SecretKey::File(folder.map_or_else(beside, |folder| folder.join("airlock")).join("secrets.key"))
+            }
+        };
+        SecretStore { file: file.into(), key }
     }
 
     fn database(&mut self, url: &str) -> Option<PathBuf> {

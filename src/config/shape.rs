@@ -69,7 +69,11 @@ impl Shape {
             }
             Some("object") => "a table".into(),
             _ if node.get("anyOf").is_some() => "a text, or `{ env = \"NAME\" }`".into(),
-            _ if node.get("oneOf").is_some() => "`{ bearer = { env = \"NAME\" } }`".into(),
+            _ if node.get("oneOf").is_some() => {
+                "`{ bearer = SECRET }`, `{ basic = { user = \"NAME\", password = SECRET } }`, `{ api_key = { header = \"NAME\", value = SECRET } }` \
+                 or `{ oauth = {} }`, where SECRET is such as `{ env = \"NAME\" }`"
+                    .into()
+            }
             _ => "something else".into(),
         }
     }

@@ -41,12 +41,40 @@ fn walk(node: &Value, path: &mut Vec<String>, layers: &Layers, settings: &mut Ve
     settings.push(Setting { key: path.join("."), value, origin: origin.to_string() });
 }
 
-/// Addresses are shown without their query, a reference to a variable as it is; everything else is hidden.
+/// Addresses are shown without their query, a reference to a secret as it is; everything else is hidden.
 fn masked(value: &Value, path: &[String]) -> Value {
     match (value, path.get(2).map(String::as_str)) {
         (Value::String(url), Some("url" | "base_url" | "spec")) => url.split(['?', '#']).next().unwrap_or_default().into(),
         (Value::Array(_), Some("args")) => value.clone(),
-        (Value::Object(source), _) if source.contains_key("env") => value.clone(),
-        _ => "[secret]".into(),
+        _ => without_secrets(value),
     }
+}
+
+/// What in a credential is no secret: how it is sent, and whom it is for.
+const OPEN_KEYS: [&str; 13] = [
+    "user",
+    "header",
+    "query",
+    "cookie",
+    "grant",
+    "client_id",
+    "scopes",
+    "issuer",
+    "authorization_url",
+    "token_url",
+    "resource",
+    "redirect_port",
+    "headers",
+];
+
+fn without_secrets(value: &Value) -> Value {
+    let Value::Object(table) = value else { return "[secret]".into() };
+    let is_reference = |key: &String| matches!(key.as_str(), "env" | "file" | "keychain" | "secret");
+    if table.len() == 1 && table.keys().all(is_reference) {
+        return value.clone();
+    }
+    let shown = |key: &String, value: &Value| OPEN_KEYS.contains(&key.as_str()) && !value.is_object();
+    let each =
+        table.iter().map(|(key, value)| (key.clone(), if shown(key, value) { value.clone() } else { without_secrets(value) }));
+    each.collect()
 }

@@ -128,7 +128,7 @@ fn secrets_come_from_the_environment_and_are_shown_nowhere() {
     );
     let config = place.load(&[("LINEAR_TOKEN", "hunter2")], &[]).unwrap();
     let Transport::Http { reach, .. } = &config.upstreams[1].transport else { panic!("an address was given") };
-    assert_eq!(reach.headers["authorization"].expose(), "Bearer hunter2");
+    assert_eq!(reach.credential, Credential::Bearer(SecretSource::Value(Secret::new("hunter2".into()))));
     let Transport::Stdio { env, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
     assert_eq!((env["KEY"].expose(), env["OTHER"].expose()), ("hunter2", "hunter2"));
     let shown = format!("{:?} {}", config.settings, serde_json::to_string(&config.settings).unwrap());

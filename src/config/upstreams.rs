@@ -6,8 +6,11 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::{
-    Document, Reach, Secret, Transport, Upstream,
-    keys::{Auth, SecretSource, UpstreamKeys, UpstreamKind},
+    Credential, Document, Reach, Secret, Transport, Upstream,
+    keys::{
+        UpstreamKeys, UpstreamKind,
+        auth::{AccountKeys, Auth, SecretSource},
+    },
     resolve::Resolver,
 };
 
@@ -17,7 +20,20 @@ const RESERVED_NAMES: [&str; 4] = ["discover", "catalog", "describe", "then"];
 const NAME_CHARS_MAX: usize = 64;
 
 impl Resolver<'_> {
-    pub(super) fn upstream(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Upstream> {
+    /// All of them, by name; each account of one is one of its own.
+    pub(super) fn upstreams(&mut self, tables: &BTreeMap<String, UpstreamKeys>) -> Vec<Upstream> {
+        let mut all: Vec<Upstream> = tables.iter().flat_map(|(name, keys)| self.upstream(name, keys)).collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
+        for pair in all.windows(2).filter(|pair| pair[0].name == pair[1].name) {
+            let name = &pair[0].name;
+            let message =
+                format!("`upstreams.{name}` is an upstream, and an account of another is called so too; rename one of them");
+            self.refuse(&["upstreams", name], message);
+        }
+        all
+    }
+
+    fn upstream(&mut self, name: &str, keys: &UpstreamKeys) -> Vec<Upstream> {
         let before = self.problems.len();
         self.check_name(name);
         let transport = match keys.kind {
@@ -25,9 +41,49 @@ impl Resolver<'_> {
             UpstreamKind::OpenApi => self.openapi(name, keys),
             UpstreamKind::GraphQl => self.graphql(name, keys),
         };
-        let transport = transport.filter(|_| self.problems.len() == before)?;
         let UpstreamKeys { call_timeout_ms, start_timeout_ms, trusted, .. } = *keys;
-        Some(Upstream { name: name.to_owned(), transport, call_timeout_ms, start_timeout_ms, trusted })
+        let upstream = |name: String, transport| Upstream { name, transport, call_timeout_ms, start_timeout_ms, trusted };
+        let accounts = keys.accounts.iter().filter_map(|(account, own)| {
+            let reach = self.account(name, account, keys, own)?;
+            let transport = match transport.clone()? {
+                Transport::Stdio { .. } => return None,
+                Transport::Http { url, .. } => Transport::Http { url, reach },
+                Transport::OpenApi { spec, base_url, server_variables, .. } => {
+                    Transport::OpenApi { spec, base_url, server_variables, reach }
+                }
+                Transport::GraphQl { url, schema, .. } => Transport::GraphQl { url, schema, reach },
+            };
+            Some(upstream(format!("{name}-{account}"), transport))
+        });
+        let accounts: Vec<_> = accounts.collect();
+        let own = transport.map(|transport| upstream(name.to_owned(), transport));
+        if self.problems.len() == before { own.into_iter().chain(accounts).collect() } else { vec![] }
+    }
+
+    fn account(&mut self, name: &str, account: &str, keys: &UpstreamKeys, own: &AccountKeys) -> Option<Reach> {
+        let at = ["upstreams", name, "accounts", account];
+        let fits = !account.is_empty() && account.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        if !fits || name.len() + 1 + account.len() > NAME_CHARS_MAX {
+            let message = format!(
+                "`{account}` cannot name an account of `{name}`; allowed: letters, digits, `_` or `-`, at most {NAME_CHARS_MAX} characters \
+                 together with the upstream's name"
+            );
+            self.refuse(&at, message);
+            return None;
+        }
+        if keys.command.is_some() {
+            let message = format!("`{}` belongs to an upstream with an address; give a program its account in `env`", at.join("."));
+            self.refuse(&at, message);
+            return None;
+        }
+        if own.auth.is_none() && own.headers.is_empty() {
+            self.refuse(&at, format!("`{}` has neither `auth` nor `headers`, so it is no other account", at.join(".")));
+            return None;
+        }
+        let mut headers = keys.headers.clone();
+        headers.retain(|header, _| !own.headers.keys().any(|own| own.eq_ignore_ascii_case(header)));
+        headers.extend(own.headers.clone());
+        self.reach(&at, &headers, own.auth.as_ref(), keys.allow_private)
     }
 
     fn check_name(&mut self, name: &str) {
@@ -57,7 +113,7 @@ impl Resolver<'_> {
             (None, Some(url)) => {
                 self.refuse_process_keys(name, keys);
                 let url = self.address(name, "url", url);
-                let reach = self.reach(name, keys);
+                let reach = self.own_reach(name, keys);
                 Some(Transport::Http { url: url?, reach: reach? })
             }
             (Some(_), Some(_)) => {
@@ -84,7 +140,7 @@ impl Resolver<'_> {
         }
         let used = [("allow_private", keys.allow_private)];
         self.refuse_used(name, &used, "belongs to an upstream with `url`; a program reaches whatever it wants");
-        let env = self.secrets(name, "env", &keys.env);
+        let env = self.secrets(&["upstreams", name, "env"], &keys.env);
         Some(Transport::Stdio { command: command.to_owned(), args: keys.args.clone(), env, env_pass: keys.env_pass.clone() })
     }
 
@@ -100,7 +156,7 @@ impl Resolver<'_> {
         };
         let spec = self.document(name, spec);
         let base_url = keys.base_url.as_ref().map(|url| self.address(name, "base_url", url));
-        let reach = self.reach(name, keys);
+        let reach = self.own_reach(name, keys);
         let base_url = match base_url {
             Some(url) => Some(url?),
             None => None,
@@ -119,7 +175,7 @@ impl Resolver<'_> {
         };
         let url = self.address(name, "url", url);
         let schema = keys.spec.as_ref().map(|spec| self.document(name, spec));
-        let reach = self.reach(name, keys);
+        let reach = self.own_reach(name, keys);
         let schema = match schema {
             Some(schema) => Some(schema?),
             None => None,
@@ -171,34 +227,51 @@ impl Resolver<'_> {
         Some(Document::File(self.absolute(&["upstreams", name, "spec"], text)))
     }
 
-    fn reach(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Reach> {
-        let mut headers = self.secrets(name, "headers", &keys.headers);
-        for header in keys.headers.keys() {
-            if http::HeaderName::from_bytes(header.as_bytes()).is_err() {
-                let message = format!("`upstreams.{name}.headers` holds `{header}`, which is not the name of an HTTP header");
-                self.refuse(&["upstreams", name, "headers", header], message);
-            }
-        }
-        if let Some(Auth::Bearer(source)) = &keys.auth {
-            let token = self.secret(&["upstreams", name, "auth"], source)?;
-            let given = headers.insert("authorization".into(), Secret::new(format!("Bearer {}", token.expose())));
-            if given.is_some() || keys.headers.keys().any(|header| header.eq_ignore_ascii_case("authorization")) {
-                let message = format!("`upstreams.{name}` has both `auth` and an `Authorization` header; keep one of them");
-                self.refuse(&["upstreams", name, "auth"], message);
-            }
-        }
-        Some(Reach { headers, allow_private: keys.allow_private })
+    fn own_reach(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Reach> {
+        self.reach(&["upstreams", name], &keys.headers, keys.auth.as_ref(), keys.allow_private)
     }
 
-    fn secrets(&mut self, name: &str, key: &str, sources: &BTreeMap<String, SecretSource>) -> BTreeMap<String, Secret> {
+    fn reach(
+        &mut self,
+        at: &[&str],
+        headers: &BTreeMap<String, SecretSource>,
+        auth: Option<&Auth>,
+        allow_private: bool,
+    ) -> Option<Reach> {
+        let path = at.join(".");
+        let under = |key: &'static str| [at, &[key]].concat();
+        for header in headers.keys() {
+            if http::HeaderName::from_bytes(header.as_bytes()).is_err() {
+                let message = format!("`{path}.headers` holds `{header}`, which is not the name of an HTTP header");
+                self.refuse(&[&under("headers")[..], &[header]].concat(), message);
+            }
+        }
+        let credential = self.credential(&under("auth"), auth);
+        let taken = match &credential {
+            Some(Credential::None) | None => None,
+            Some(Credential::ApiKey { place: super::KeyPlace::Header, name, .. }) => Some(name.as_str()),
+            Some(Credential::ApiKey { .. }) => None,
+            Some(_) => Some("Authorization"),
+        };
+        if let Some(taken) = taken.filter(|taken| headers.keys().any(|header| header.eq_ignore_ascii_case(taken))) {
+            let article = if taken.starts_with(['A', 'E', 'I', 'O', 'U']) { "an" } else { "a" };
+            let message = format!("`{path}` has both `auth` and {article} `{taken}` header; keep one of them");
+            self.refuse(&under("auth"), message);
+        }
+        let headers = self.secrets(&under("headers"), headers);
+        Some(Reach { headers, credential: credential?, allow_private })
+    }
+
+    fn secrets(&mut self, at: &[&str], sources: &BTreeMap<String, SecretSource>) -> BTreeMap<String, Secret> {
         let found = sources.iter().filter_map(|(entry, source)| {
-            let secret = self.secret(&["upstreams", name, key, entry], source)?;
+            let secret = self.secret(&[at, &[entry]].concat(), source)?;
             Some((entry.clone(), secret))
         });
         found.collect()
     }
 
-    fn secret(&mut self, path: &[&str], source: &SecretSource) -> Option<Secret> {
+    /// A value that is here already: a text, or a variable of the environment.
+    pub(super) fn secret(&mut self, path: &[&str], source: &SecretSource) -> Option<Secret> {
         match source {
             SecretSource::Text(text) => Some(Secret::new(text.clone())),
             SecretSource::Variable(variable) => {
@@ -209,6 +282,12 @@ impl Resolver<'_> {
                     self.refuse(path, message);
                 }
                 value.map(|value| Secret::new(value.clone()))
+            }
+            SecretSource::File(_) | SecretSource::Keychain(_) | SecretSource::Stored(_) => {
+                let message =
+                    format!("`{}` takes a text or `{{ env = \"NAME\" }}`; other references are for `auth`", path.join("."));
+                self.refuse(path, message);
+                None
             }
         }
     }

@@ -55,6 +55,33 @@ pub enum Credential {
         /// The password.
         password: SecretSource,
     },
+    /// OAuth 2.1.
+    OAuth(OAuthConfig),
+}
+
+/// OAuth 2.1, as far as the owner says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuthConfig {
+    /// Name of the upstream, under which the store of secrets keeps what was granted.
+    pub upstream: String,
+    /// The address of an MCP server, which says whom it trusts; none for other services, which say nothing.
+    pub server: Option<String>,
+    /// Whether the client speaks for itself, rather than for a person who allowed it.
+    pub client_credentials: bool,
+    /// The client that Airlock is registered as; without it Airlock registers itself.
+    pub client_id: Option<String>,
+    /// Its secret.
+    pub client_secret: Option<SecretSource>,
+    /// What is asked for; empty: what the server asks for.
+    pub scopes: Vec<String>,
+    /// The authorization server.
+    pub issuer: Option<String>,
+    /// Its endpoints where it has no metadata: for the person, if one is asked, and for tokens.
+    pub endpoints: Option<(Option<String>, String)>,
+    /// What the token is for; without it the address of the MCP server.
+    pub resource: Option<String>,
+    /// The loopback port that the browser comes back to; a free one otherwise.
+    pub redirect_port: Option<u16>,
 }
 
 /// Where in a request a key stands.

@@ -3,6 +3,7 @@
 
 pub(in crate::catalog) mod config;
 mod keychain;
+pub(in crate::catalog) mod oauth;
 pub(in crate::catalog) mod vault;
 
 use std::{
@@ -17,9 +18,10 @@ use url::Url;
 
 use self::{
     config::{Credential, KeyPlace, SecretSource},
+    oauth::OAuth,
     vault::{VALUE_BYTES_MAX, Vault},
 };
-use super::redact::Secrets;
+use super::{config::Reach, redact::Secrets};
 
 /// How long a value from a file, the keychain or the store is used before it is read again. One that the service refuses is
 /// read again at once.
@@ -71,13 +73,20 @@ pub(in crate::catalog) struct Identity {
     credential: Credential,
     vault: Option<Vault>,
     secrets: Secrets,
+    /// The tokens, where the credential is OAuth.
+    oauth: Option<OAuth>,
     /// What was read last. The lock is held while it is read, so that many calls read once.
     read: Mutex<Option<(Instant, String)>>,
 }
 
 impl Identity {
-    pub(in crate::catalog) fn new(credential: Credential, vault: Option<Vault>, secrets: Secrets) -> Self {
-        Self { credential, vault, secrets, read: Mutex::new(None) }
+    pub(in crate::catalog) fn new(reach: &Reach, secrets: Secrets) -> Self {
+        let (credential, vault) = (reach.credential.clone(), reach.surroundings.vault.clone());
+        let oauth = match &credential {
+            Credential::OAuth(config) => Some(OAuth::new(config.clone(), vault.clone(), reach.guard(), secrets.clone())),
+            _ => None,
+        };
+        Self { credential, vault, secrets, oauth, read: Mutex::new(None) }
     }
 
     /// What to send, or none where nothing is to be sent. The error is free of values.
@@ -88,7 +97,11 @@ impl Identity {
                 let value = self.value(value).await?;
                 Proof { place: *place, name: name.clone(), value }
             }
-            Credential::Bearer(token) => Proof::header("authorization", format!("Bearer {}", self.value(token).await?)),
+            Credential::Bearer(token) => bearer(&self.value(token).await?),
+            Credential::OAuth(_) => match &self.oauth {
+                Some(oauth) => bearer(&oauth.token().await?),
+                None => return Ok(None),
+            },
             Credential::Basic { user, password } => {
                 let pair = STANDARD.encode(format!("{user}:{}", self.value(password).await?));
                 self.secrets.add(&pair);
@@ -100,6 +113,10 @@ impl Identity {
 
     /// Another proof after the service refused this one, if there is one by now.
     pub(in crate::catalog) async fn renewed(&self, refused: &Proof) -> Result<Option<Proof>, String> {
+        if let Some(oauth) = &self.oauth {
+            let refused = refused.value.strip_prefix("Bearer ").unwrap_or_default();
+            return Ok(oauth.renewed(refused).await?.map(|token| bearer(&token)));
+        }
         *self.read.lock().await = None;
         Ok(self.proof().await?.filter(|proof| proof != refused))
     }
@@ -118,6 +135,10 @@ impl Identity {
         *read = Some((Instant::now(), value.clone()));
         Ok(value)
     }
+}
+
+fn bearer(token: &str) -> Proof {
+    Proof::header("authorization", format!("Bearer {token}"))
 }
 
 /// The value that a reference leads to. The error is free of values.

@@ -3,6 +3,7 @@
 
 mod address;
 mod circuit;
+mod detect;
 mod exchange;
 mod failure;
 mod guard;
@@ -22,11 +23,14 @@ use jiff::Timestamp;
 use tokio::time::Instant as Deadline;
 use url::Url;
 
-pub use self::guard::{Names, SystemNames};
 use self::{
     circuit::Circuit,
     exchange::Target,
     retry::{Ended, pause},
+};
+pub use self::{
+    detect::{Detected, detect},
+    guard::{Names, SystemNames},
 };
 pub(in crate::catalog) use self::{
     failure::ServiceFailure,
@@ -187,7 +191,7 @@ impl ServiceClient {
         guard.check(&config.base_url).map_err(ConnectError::new)?;
         let headers = headers(&config.reach)?;
         let client = guard.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
-        let identity = Identity::new(config.reach.credential.clone(), config.reach.surroundings.vault.clone(), secrets.clone());
+        let identity = Identity::new(&config.reach, secrets.clone());
         let circuit = Circuit::default();
         Ok(Self { inner: Arc::new(Inner { config, headers, guard, client, identity, circuit, secrets }) })
     }
@@ -316,3 +320,6 @@ pub(in crate::catalog) fn headers(reach: &Reach) -> Result<HeaderMap, ConnectErr
     }
     Ok(headers)
 }
+
+#[cfg(test)]
+mod tests;

@@ -80,7 +80,7 @@ pub(super) struct McpHttp {
 impl McpHttp {
     pub(super) fn new(config: HttpConfig, secrets: Secrets) -> Self {
         let guard = config.reach.guard();
-        let identity = Arc::new(Identity::new(config.reach.credential.clone(), config.reach.surroundings.vault.clone(), secrets));
+        let identity = Arc::new(Identity::new(&config.reach, secrets));
         Self { config, guard, identity }
     }
 }

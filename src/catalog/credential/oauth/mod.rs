@@ -1,0 +1,172 @@
+//! OAuth 2.1: tokens that were granted, kept in the encrypted store, renewed before they run out and when they are refused.
+//!
+//! Discovery and registration are the protocol library's; the grants themselves are made here, so that state, PKCE, issuer and
+//! resource are checked in one place. Every request goes through the upstream's own guard.
+
+mod discovery;
+mod grant;
+mod login;
+mod web;
+
+use std::{sync::Arc, time::Duration};
+
+use jiff::Timestamp;
+use tokio::sync::Mutex;
+
+pub use self::login::Login;
+pub(in crate::catalog) use self::login::begin;
+use self::{
+    discovery::Server,
+    grant::{Granted, TokenFailure},
+    web::Web,
+};
+use super::{SecretSource, Vault, config::OAuthConfig, resolve};
+use crate::catalog::{http::Guard, redact::Secrets};
+
+/// A token that ends within this time is renewed before it is used.
+const RENEW_BEFORE: Duration = Duration::from_secs(30);
+
+/// The tokens of one upstream.
+pub(in crate::catalog) struct OAuth {
+    config: OAuthConfig,
+    vault: Option<Vault>,
+    web: Web,
+    secrets: Secrets,
+    /// The lock is held while tokens are fetched, so that many calls fetch once.
+    held: Mutex<Option<Arc<Granted>>>,
+}
+
+impl OAuth {
+    pub(in crate::catalog) fn new(config: OAuthConfig, vault: Option<Vault>, guard: Guard, secrets: Secrets) -> Self {
+        Self { config, vault, web: Web::new(guard), secrets, held: Mutex::new(None) }
+    }
+
+    /// An access token. The error is free of tokens and says the way out.
+    pub(super) async fn token(&self) -> Result<String, String> {
+        let mut held = self.held.lock().await;
+        let granted = match held.clone() {
+            Some(granted) => granted,
+            None => self.first().await?,
+        };
+        let granted = if granted.ends_within(RENEW_BEFORE) { self.fresh(&granted).await? } else { granted };
+        *held = Some(granted.clone());
+        Ok(granted.access_token.clone())
+    }
+
+    /// An access token other than the one that was refused, if there is one by now.
+    pub(super) async fn renewed(&self, refused: &str) -> Result<Option<String>, String> {
+        let mut held = self.held.lock().await;
+        let present = match held.clone() {
+            Some(granted) if granted.access_token != refused => granted,
+            // Somebody may have logged in anew meanwhile.
+            _ => match self.first().await? {
+                stored if stored.access_token != refused => stored,
+                stored => self.fresh(&stored).await?,
+            },
+        };
+        *held = Some(present.clone());
+        Ok(Some(present.access_token.clone()).filter(|token| token != refused))
+    }
+
+    /// What the store has, or for a client that speaks for itself what it is granted now.
+    async fn first(&self) -> Result<Arc<Granted>, String> {
+        if self.config.client_credentials {
+            return self.by_client().await;
+        }
+        let stored = self.stored().await?.ok_or_else(|| self.login_hint("nobody has allowed it yet"))?;
+        self.known(&stored);
+        Ok(Arc::new(stored))
+    }
+
+    /// A new access token: by the refresh token, or as the client.
+    async fn fresh(&self, old: &Granted) -> Result<Arc<Granted>, String> {
+        if self.config.client_credentials {
+            return self.by_client().await;
+        }
+        if old.refresh_token.is_none() {
+            return Err(self.login_hint("the access that was granted has ended"));
+        }
+        match grant::refreshed(&self.web, old).await {
+            Ok(fresh) => {
+                self.known(&fresh);
+                self.keep(&fresh).await?;
+                Ok(Arc::new(fresh))
+            }
+            Err(TokenFailure::Rejected(why)) => {
+                // Another process that shares the store may have used the refresh token first.
+                match self.stored().await? {
+                    Some(stored) if stored.refresh_token != old.refresh_token => {
+                        self.known(&stored);
+                        Ok(Arc::new(stored))
+                    }
+                    _ => Err(self.login_hint(&format!("the access that was granted is withdrawn ({why})"))),
+                }
+            }
+            Err(TokenFailure::Failed(why)) => Err(format!("the access token cannot be renewed: {why}")),
+        }
+    }
+
+    async fn by_client(&self) -> Result<Arc<Granted>, String> {
+        let server = discovery::find(&self.web, &self.config).await?;
+        let secret = self.client_secret().await?;
+        let granted = grant::by_client(&self.web, &self.config, &server, secret).await.map_err(|failure| failure.to_string())?;
+        self.known(&granted);
+        Ok(Arc::new(granted))
+    }
+
+    async fn client_secret(&self) -> Result<Option<String>, String> {
+        match &self.config.client_secret {
+            Some(source) => {
+                let secret = resolve(source, self.vault.as_ref()).await?;
+                self.secrets.add(&secret);
+                Ok(Some(secret))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Everything in it that is secret joins the secrets of the upstream.
+    fn known(&self, granted: &Granted) {
+        let all = [Some(&granted.access_token), granted.refresh_token.as_ref(), granted.client_secret.as_ref()];
+        all.into_iter().flatten().for_each(|secret| self.secrets.add(secret));
+    }
+
+    async fn stored(&self) -> Result<Option<Granted>, String> {
+        let source = SecretSource::Stored(entry(&self.config.upstream));
+        let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
+        if !vault.list().map_err(|error| error.to_string())?.iter().any(|kept| kept.name == entry(&self.config.upstream)) {
+            return Ok(None);
+        }
+        let text = resolve(&source, Some(&vault)).await?;
+        let granted: Granted =
+            serde_json::from_str(&text).map_err(|_| self.login_hint("what the store has of it cannot be read"))?;
+        // Allowed for another service under the same name, a token is not shown to this one.
+        match granted.is_for(&self.config) {
+            true => Ok(Some(granted)),
+            false => Err(self.login_hint("what was granted is for another address or client than the configuration names")),
+        }
+    }
+
+    async fn keep(&self, granted: &Granted) -> Result<(), String> {
+        let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
+        let text = serde_json::to_string(granted).expect("a grant is plain data");
+        let name = entry(&self.config.upstream);
+        let kept = tokio::task::spawn_blocking(move || vault.set(&name, &text)).await;
+        kept.map_err(|_| "the store of secrets could not be written".to_owned())?.map_err(|error| error.to_string())
+    }
+
+    fn login_hint(&self, why: &str) -> String {
+        format!("{why}; run `airlock upstreams login {}`", self.config.upstream)
+    }
+}
+
+/// Where the store keeps what was granted for an upstream.
+pub(super) fn entry(upstream: &str) -> String {
+    format!("oauth:{upstream}")
+}
+
+/// Seconds from now, as a moment.
+fn moment(seconds: u64) -> Timestamp {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX).min(10 * 365 * 24 * 3600);
+    Timestamp::now().checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
+}

@@ -1,0 +1,100 @@
+//! The requests of OAuth: small, short, through the guard, without redirects.
+
+use std::{error::Error, fmt, time::Duration};
+
+use futures::future::BoxFuture;
+use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
+use rmcp::transport::auth::{OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest};
+use url::Url;
+
+use crate::catalog::{
+    http::{Guard, refusal},
+    tool::cut,
+};
+
+/// Longest wait for one answer.
+const ANSWER_MAX: Duration = Duration::from_secs(20);
+/// Largest answer, in bytes.
+const ANSWER_BYTES_MAX: usize = 256 * 1024;
+
+/// Sends requests to authorization servers.
+#[derive(Clone)]
+pub(super) struct Web {
+    guard: Guard,
+}
+
+/// Why a request came to nothing.
+#[derive(Debug)]
+pub(super) struct WebFailure(pub(super) String);
+
+impl fmt::Display for WebFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for WebFailure {}
+
+impl Web {
+    pub(super) fn new(guard: Guard) -> Self {
+        Self { guard }
+    }
+
+    /// An address that secrets may be sent to: encrypted, or private where that is allowed.
+    pub(super) fn endpoint(&self, text: &str) -> Result<Url, String> {
+        let url = Url::parse(text).map_err(|_| format!("`{}` is no address", cut(text, 200)))?;
+        let shown = url.origin().ascii_serialization();
+        if url.scheme() != "https" && !(url.scheme() == "http" && self.guard.allow_private) {
+            return Err(format!("`{shown}` is not encrypted, so no secret is sent there"));
+        }
+        self.guard.check(&url).map_err(|why| format!("`{shown}` is refused: {why}"))?;
+        Ok(url)
+    }
+
+    /// Sends one request and reads the answer, whatever its status.
+    pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, WebFailure> {
+        let sent = tokio::time::timeout(ANSWER_MAX, self.exchange(request)).await;
+        sent.unwrap_or_else(|_| Err(format!("no answer came within {} s", ANSWER_MAX.as_secs()))).map_err(WebFailure)
+    }
+
+    async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, String> {
+        let (parts, body) = request.into_parts();
+        let url = self.endpoint(&parts.uri.to_string())?;
+        let client = self.guard.client(&url, reqwest::redirect::Policy::none(), 0).map_err(|error| error.to_string())?;
+        let place = url.origin().ascii_serialization();
+        let failed = |error: reqwest::Error| match refusal(&error) {
+            Some(why) => why,
+            None => format!("`{place}` could not be reached: {}", error.without_url()),
+        };
+        let mut answer =
+            client.request(parts.method, url.clone()).headers(parts.headers).body(body).send().await.map_err(failed)?;
+        let mut all = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(failed)? {
+            if all.len() + chunk.len() > ANSWER_BYTES_MAX {
+                return Err(format!("the answer of `{place}` is larger than {ANSWER_BYTES_MAX} bytes"));
+            }
+            all.extend_from_slice(&chunk);
+        }
+        let mut response = http::Response::new(all);
+        *response.status_mut() = answer.status();
+        *response.headers_mut() = answer.headers().clone();
+        Ok(response)
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Web {
+    type Error = WebFailure;
+    type Future = BoxFuture<'c, Result<HttpResponse, WebFailure>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
+    }
+}
+
+impl OAuthHttpClient for Web {
+    fn execute(&self, request: OAuthHttpRequest) -> OAuthHttpClientFuture<'_> {
+        Box::pin(
+            async move { self.send(request.request).await.map_err(|failure| Box::new(failure) as Box<dyn Error + Send + Sync>) },
+        )
+    }
+}

@@ -1,0 +1,217 @@
+//! `airlock upstreams add`: finds out what an address speaks, and writes what the configuration needs of it. Never a secret.
+
+use std::{path::Path, sync::Arc};
+
+use clap::{Args, ValueEnum};
+use serde_json::json;
+use toml_edit::{Array, InlineTable, Table, Value, value};
+use url::Url;
+
+use super::file::Change;
+use crate::{
+    catalog::Detected,
+    cli::{
+        Application, Failure, Output,
+        screen::{Spinner, note, print, print_json},
+    },
+    config::Config,
+};
+
+/// What to add.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct AddArgs {
+    /// An address, the file of an OpenAPI description, or a command with its arguments (`-- npx -y PACKAGE`)
+    #[arg(required = true, trailing_var_arg = true, value_name = "ADDRESS|FILE|COMMAND")]
+    target: Vec<String>,
+    /// How its tools are called: `tools.NAME…` [default: made from the target]
+    #[arg(long)]
+    name: Option<String>,
+    /// What it speaks [default: found out]
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
+    #[command(flatten)]
+    output: Output,
+}
+
+/// What a service speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// The Model Context Protocol
+    Mcp,
+    /// HTTP, described by OpenAPI
+    Openapi,
+    /// GraphQL
+    Graphql,
+}
+
+impl Kind {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Mcp => "mcp",
+            Self::Openapi => "openapi",
+            Self::Graphql => "graphql",
+        }
+    }
+}
+
+/// What was found at the target.
+struct Found {
+    kind: Kind,
+    wants_oauth: bool,
+    is_private: bool,
+}
+
+/// Does it.
+pub(super) async fn perform(args: AddArgs, config: &Config, application: &Arc<dyn Application>) -> Result<(), Failure> {
+    let taken = |name: &str| config.upstreams.iter().any(|upstream| upstream.name == name);
+    let (table, made, wants_oauth) = match (args.target.as_slice(), args.kind) {
+        ([one], _) if one.contains("://") => address(one, args.kind, application).await?,
+        ([one], kind) if kind == Some(Kind::Openapi) || is_description_file(one) => description(one)?,
+        (_, None | Some(Kind::Mcp)) => command(&args.target),
+        (_, Some(kind)) => {
+            let message = format!("`{}` is no address, as an upstream of kind \"{}\" has", args.target[0], kind.as_str());
+            return Err(Failure::other(message).hint("give its address, https://…"));
+        }
+    };
+    let name = args.name.clone().unwrap_or_else(|| free_name(&made, taken));
+    let change = Change::begin(config)?.with(&name, table)?;
+    change.write()?;
+    if args.output.json {
+        let kind = change.kind_of(&name);
+        return print_json(&json!({ "id": name, "status": "added", "kind": kind, "file": change.path().display().to_string() }));
+    }
+    change.show()?;
+    if wants_oauth {
+        print(format!("it wants OAuth; allow it in a browser: airlock upstreams login {name}"))?;
+    } else {
+        print(format!("see whether it answers: airlock upstreams check {name}"))?;
+    }
+    note("a running server takes it up when it is started again");
+    Ok(())
+}
+
+async fn address(text: &str, kind: Option<Kind>, application: &Arc<dyn Application>) -> Result<(Table, String, bool), Failure> {
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url =
+        url.ok_or_else(|| Failure::other(format!("`{text}` is no address; allowed: https://HOST/PATH or http://HOST/PATH")))?;
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(Failure::other("the address holds a user or a password, which do not belong into the configuration")
+            .hint("keep it with `airlock secrets set NAME` and refer to it in `auth`"));
+    }
+    let secretive = url.query_pairs().find(|(name, _)| looks_secret(name));
+    if let Some((name, _)) = secretive {
+        return Err(Failure::other(format!("the address holds `{name}`, which looks like a secret; it was not written"))
+            .hint("leave it out, and give it in `auth = { api_key = { query = \"NAME\", value = { secret = \"NAME\" } } }`"));
+    }
+    let found = found(&url, kind, application).await?;
+    let mut table = Table::new();
+    table["kind"] = value(found.kind.as_str());
+    match found.kind {
+        Kind::Openapi => table["spec"] = value(text),
+        Kind::Mcp | Kind::Graphql => table["url"] = value(text),
+    }
+    if found.wants_oauth {
+        let oauth = InlineTable::from_iter([("oauth", Value::InlineTable(InlineTable::new()))]);
+        table["auth"] = value(oauth);
+    }
+    if found.is_private {
+        table["allow_private"] = value(true);
+    }
+    Ok((table, name_of_host(&url), found.wants_oauth))
+}
+
+/// Asks the address what it speaks. One that is private is asked too: its owner named it.
+async fn found(url: &Url, kind: Option<Kind>, application: &Arc<dyn Application>) -> Result<Found, Failure> {
+    let spinner = Spinner::start(&format!("asking {} what it speaks", url.origin().ascii_serialization()));
+    let mut is_private = false;
+    let mut detected = application.detect(url, false).await;
+    if detected.as_ref().is_err_and(|why| why.contains("allow_private")) {
+        is_private = true;
+        detected = application.detect(url, true).await;
+    }
+    drop(spinner);
+    let found = |kind, wants_oauth| Found { kind, wants_oauth, is_private };
+    match (detected, kind) {
+        (Ok(Detected::Mcp { wants_oauth }), None | Some(Kind::Mcp)) => Ok(found(Kind::Mcp, wants_oauth)),
+        (Ok(Detected::OpenApi), None | Some(Kind::Openapi)) => Ok(found(Kind::Openapi, false)),
+        (Ok(Detected::GraphQl), None | Some(Kind::Graphql)) => Ok(found(Kind::Graphql, false)),
+        // The owner knows better, also where nobody answers.
+        (_, Some(kind)) => Ok(found(kind, false)),
+        (Err(why), None) => Err(Failure::unavailable(format!("it is not known what `{}` speaks: {why}", super::shown(url)))
+            .hint("check the address, or say it with `--kind mcp`, `--kind openapi` or `--kind graphql`")),
+    }
+}
+
+fn description(text: &str) -> Result<(Table, String, bool), Failure> {
+    let path = std::path::absolute(text).map_err(|error| Failure::other(format!("`{text}` is no path: {error}")))?;
+    if !path.is_file() {
+        return Err(Failure::other(format!("there is no file `{}`", path.display())));
+    }
+    let mut table = Table::new();
+    table["kind"] = value("openapi");
+    table["spec"] = value(path.display().to_string());
+    let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    Ok((table, stem, false))
+}
+
+fn command(target: &[String]) -> (Table, String, bool) {
+    let mut table = Table::new();
+    table["kind"] = value("mcp");
+    table["command"] = value(&target[0]);
+    if target.len() > 1 {
+        table["args"] = value(target[1..].iter().map(String::as_str).collect::<Array>());
+    }
+    (table, name_of_command(target), false)
+}
+
+fn is_description_file(text: &str) -> bool {
+    let ending = Path::new(text).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
+    matches!(ending.to_ascii_lowercase().as_str(), "json" | "yaml" | "yml") && Path::new(text).is_file()
+}
+
+fn looks_secret(name: &str) -> bool {
+    let name = name.to_lowercase();
+    ["key", "token", "secret", "password", "auth", "sig"].iter().any(|word| name.contains(word))
+}
+
+/// `https://mcp.linear.app/mcp`: `linear`.
+fn name_of_host(url: &Url) -> String {
+    let Some(url::Host::Domain(host)) = url.host() else { return "local".to_owned() };
+    let labels: Vec<_> = host.split('.').filter(|label| !matches!(*label, "api" | "mcp" | "www" | "graphql" | "app")).collect();
+    match labels.as_slice() {
+        // The last one is the top level, unless it is all there is.
+        [.., name, _] => (*name).to_owned(),
+        [only] => (*only).to_owned(),
+        [] => host.split('.').next().unwrap_or("local").to_owned(),
+    }
+}
+
+/// `npx -y @modelcontextprotocol/server-everything@1`: `everything`.
+fn name_of_command(target: &[String]) -> String {
+    let runner = matches!(target[0].as_str(), "npx" | "uvx" | "bunx" | "pnpx" | "node" | "python" | "python3" | "deno" | "docker");
+    let words = target.iter().skip(usize::from(runner && target.len() > 1));
+    let word = words.filter(|word| !word.starts_with('-')).find(|word| !matches!(word.as_str(), "run" | "exec" | "dlx"));
+    let word = word.unwrap_or(&target[0]).trim_end_matches('/');
+    let last = word.rsplit('/').next().unwrap_or(word);
+    let bare = last.split(['@', ':']).find(|part| !part.is_empty()).unwrap_or(last);
+    let bare = bare.trim_end_matches(".js").trim_end_matches(".mjs").trim_end_matches(".py").trim_end_matches(".ts");
+    let parts: Vec<_> = bare.split(['-', '_', '.']).filter(|part| !matches!(*part, "mcp" | "server" | "")).collect();
+    if parts.is_empty() { bare.to_owned() } else { parts.join("-") }
+}
+
+/// The name as the configuration allows it, and one that is free.
+fn free_name(made: &str, taken: impl Fn(&str) -> bool) -> String {
+    let mut name: String = made.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(48).collect();
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
+        name.insert(0, '_');
+    }
+    let is_free = |name: &str| !taken(name) && !matches!(name, "discover" | "catalog" | "describe" | "then");
+    if is_free(&name) {
+        return name;
+    }
+    // There are fewer upstreams than numbers.
+    (2..10_000u32).map(|number| format!("{name}-{number}")).find(|name| is_free(name)).unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests;

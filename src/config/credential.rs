@@ -1,0 +1,214 @@
+//! Turns the keys of `auth` into a credential, and refuses a secret that is written out in the file. Reads no file, keychain or
+//! store itself: what they hold is read when it is needed, and may change meanwhile.
+
+use std::path::PathBuf;
+
+use url::Url;
+
+use super::{
+    Secret,
+    keys::auth::{ApiKeyKeys, Auth, Grant, OAuthKeys, SecretSource as Source},
+    resolve::Resolver,
+};
+
+/// How Airlock identifies itself to an upstream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// Not at all.
+    None,
+    /// A key in each request.
+    ApiKey {
+        /// Where in the request.
+        place: KeyPlace,
+        /// Name of the header, parameter or cookie.
+        name: String,
+        /// The key.
+        value: SecretSource,
+    },
+    /// A token.
+    Bearer(SecretSource),
+    /// A user and a password.
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        password: SecretSource,
+    },
+    /// OAuth 2.1.
+    OAuth(OAuth),
+}
+
+/// Where in a request a key stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// A header.
+    Header,
+    /// A parameter of the query.
+    Query,
+    /// A cookie.
+    Cookie,
+}
+
+/// Where a secret value comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// It is here already.
+    Value(Secret),
+    /// The first line of this file; absolute.
+    File(PathBuf),
+    /// An entry of the keychain.
+    Keychain {
+        /// The service it is kept for.
+        service: String,
+        /// The account it belongs to.
+        account: String,
+    },
+    /// A secret of the encrypted store.
+    Stored(String),
+}
+
+/// OAuth 2.1, as far as the owner says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OAuth {
+    /// Whether the client speaks for itself, rather than for a person who allowed it.
+    pub client_credentials: bool,
+    /// The client that Airlock is registered as.
+    pub client_id: Option<String>,
+    /// Its secret.
+    pub client_secret: Option<SecretSource>,
+    /// What is asked for.
+    pub scopes: Vec<String>,
+    /// The authorization server.
+    pub issuer: Option<Url>,
+    /// Its endpoints where it has no metadata: for the person, and for tokens.
+    pub endpoints: Option<(Option<Url>, Url)>,
+    /// What the token is for.
+    pub resource: Option<Url>,
+    /// The loopback port that the browser comes back to.
+    pub redirect_port: Option<u16>,
+}
+
+impl Resolver<'_> {
+    /// The credential at a path, `upstreams.NAME.auth`.
+    pub(super) fn credential(&mut self, at: &[&str], auth: Option<&Auth>) -> Option<Credential> {
+        Some(match auth {
+            None => Credential::None,
+            Some(Auth::Bearer(source)) => Credential::Bearer(self.reference(at, source)?),
+            Some(Auth::Basic(keys)) => {
+                if keys.user.contains(':') {
+                    self.refuse(at, format!("the user in `{}` holds a `:`, which ends it", at.join(".")));
+                    return None;
+                }
+                Credential::Basic { user: keys.user.clone(), password: self.reference(at, &keys.password)? }
+            }
+            Some(Auth::ApiKey(keys)) => self.api_key(at, keys)?,
+            Some(Auth::OAuth(keys)) => Credential::OAuth(self.oauth(at, keys)?),
+        })
+    }
+
+    fn api_key(&mut self, at: &[&str], keys: &ApiKeyKeys) -> Option<Credential> {
+        let places = [(KeyPlace::Header, &keys.header), (KeyPlace::Query, &keys.query), (KeyPlace::Cookie, &keys.cookie)];
+        let named: Vec<_> = places.into_iter().filter_map(|(place, name)| Some((place, name.as_ref()?))).collect();
+        let [(place, name)] = named.as_slice() else {
+            let message = format!("the key in `{}` needs exactly one of `header`, `query` and `cookie`, each a name", at.join("."));
+            self.refuse(at, message);
+            return None;
+        };
+        let fits = match place {
+            KeyPlace::Header => http::HeaderName::from_bytes(name.as_bytes()).is_ok(),
+            KeyPlace::Cookie => {
+                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
+            }
+            KeyPlace::Query => !name.is_empty(),
+        };
+        if !fits {
+            self.refuse(at, format!("`{name}` in `{}` cannot name a header, a parameter or a cookie", at.join(".")));
+            return None;
+        }
+        Some(Credential::ApiKey { place: *place, name: (*name).clone(), value: self.reference(at, &keys.value)? })
+    }
+
+    fn oauth(&mut self, at: &[&str], keys: &OAuthKeys) -> Option<OAuth> {
+        let before = self.problems.len();
+        let issuer = self.oauth_address(at, "issuer", keys.issuer.as_ref());
+        let authorization = self.oauth_address(at, "authorization_url", keys.authorization_url.as_ref());
+        let token = self.oauth_address(at, "token_url", keys.token_url.as_ref());
+        let resource = self.oauth_address(at, "resource", keys.resource.as_ref());
+        let client_credentials = keys.grant == Grant::ClientCredentials;
+        let mut wrong = vec![];
+        if client_credentials && (keys.client_id.is_none() || keys.client_secret.is_none()) {
+            wrong.push("has the grant \"client_credentials\", which needs `client_id` and `client_secret`");
+        }
+        if keys.client_secret.is_some() && keys.client_id.is_none() {
+            wrong.push("has a `client_secret` without a `client_id`");
+        }
+        if authorization.is_some() && token.is_none() || token.is_some() && authorization.is_none() && !client_credentials {
+            wrong.push("needs `authorization_url` and `token_url` together, or neither");
+        }
+        if token.is_some() && issuer.is_some() {
+            wrong.push("has both `issuer` and `token_url`; keep the one that is right");
+        }
+        if token.is_some() && keys.client_id.is_none() {
+            wrong.push("has a `token_url` and so needs the `client_id` that is registered there");
+        }
+        for wrong in wrong {
+            self.refuse(at, format!("`{}` {wrong}", at.join(".")));
+        }
+        let client_secret = match &keys.client_secret {
+            Some(source) => Some(self.reference(at, source)?),
+            None => None,
+        };
+        (self.problems.len() == before).then(|| OAuth {
+            client_credentials,
+            client_id: keys.client_id.clone(),
+            client_secret,
+            scopes: keys.scopes.clone(),
+            issuer,
+            endpoints: token.map(|token| (authorization, token)),
+            resource,
+            redirect_port: keys.redirect_port,
+        })
+    }
+
+    fn oauth_address(&mut self, at: &[&str], key: &str, text: Option<&String>) -> Option<Url> {
+        let text = text?;
+        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let plain = url.filter(|url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+        if plain.is_none() {
+            let at_key = format!("`{key}` in `{}`", at.join("."));
+            self.refuse(at, format!("{at_key} is not an address; allowed: \"https://HOST/PATH\", without user or password"));
+        }
+        plain
+    }
+
+    /// A reference to a secret; a secret that is written out is refused.
+    fn reference(&mut self, at: &[&str], source: &Source) -> Option<SecretSource> {
+        let path = at.join(".");
+        match source {
+            Source::Text(_) => {
+                let message = format!(
+                    "`{path}` holds a secret itself, which does not belong into this file; keep it with `airlock secrets set NAME` and \
+                     write `{{ secret = \"NAME\" }}`; or write `{{ env = \"NAME\" }}`, `{{ file = \"PATH\" }}` or `{{ keychain = \"SERVICE/ACCOUNT\" }}`"
+                );
+                self.refuse(at, message);
+                None
+            }
+            Source::Variable(_) => self.secret(at, source).map(SecretSource::Value),
+            Source::File(file) if file.file.trim().is_empty() => {
+                self.refuse(at, format!("`{path}` names a file with an empty path"));
+                None
+            }
+            Source::File(file) => Some(SecretSource::File(self.absolute(at, &file.file))),
+            Source::Keychain(entry) => match entry.keychain.split_once('/') {
+                Some((service, account)) if !service.is_empty() && !account.is_empty() => {
+                    Some(SecretSource::Keychain { service: service.to_owned(), account: account.to_owned() })
+                }
+                _ => {
+                    self.refuse(at, format!("`{path}` names no entry of the keychain; allowed: \"SERVICE/ACCOUNT\""));
+                    None
+                }
+            },
+            Source::Stored(stored) => Some(SecretSource::Stored(stored.secret.clone())),
+        }
+    }
+}
