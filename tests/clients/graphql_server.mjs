@@ -49,6 +49,7 @@ const schema = buildSchema(`
   type Mutation {
     "Opens an issue."
     createIssue(input: CreateIssue!): CreateIssuePayload
+    rename(id: ID!): Repository
     reset: Boolean
   }
   type Subscription { changed: Issue }
@@ -88,6 +89,7 @@ const root = {
   broken() {
     throw new GraphQLError("it is out of order", { extensions: { code: "OUT_OF_ORDER" } });
   },
+  rename: () => repository,
   createIssue({ input }) {
     const issue = { __typename: "Issue", id: `I${issues.length + 1}`, number: issues.length + 1, author: user, labels: [], ...input };
     issues.push(issue);

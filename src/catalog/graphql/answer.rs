@@ -18,6 +18,9 @@ use crate::{
 pub(super) const BODY_BYTES_MAX: usize = ANSWER_BYTES_MAX + 64 * 1024;
 /// Errors of one answer that are told.
 const ERRORS_MAX: usize = 5;
+/// Fields that failed, and how deep they stand, beyond which they are not told apart.
+const FIELDS_MAX: usize = 32;
+const WAY_MAX: usize = 12;
 /// Longest message of one error, in bytes.
 const MESSAGE_BYTES_MAX: usize = 500;
 /// Longest part of an answer that came with errors and is told, in bytes.
@@ -33,6 +36,9 @@ pub(super) struct Failed {
     pub(super) error: UpstreamError,
     /// The service does not know what its schema promised, so it has another one by now.
     pub(super) is_stale: bool,
+    /// The ways to the fields that failed, below the root field and without the places in lists; none when something else
+    /// failed too.
+    pub(super) fields: Vec<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -102,7 +108,8 @@ fn place(path: &[Value]) -> String {
 /// The value under the root field, or why there is none. `may_repeat` says whether a second call does no harm.
 pub(super) fn unwrap(tool: &Tool, field: &str, answer: &ServiceAnswer, may_repeat: bool) -> Result<RawJson, Failed> {
     use UpstreamErrorCode as Code;
-    let failed = |code, message: String| Failed { error: UpstreamError::new(code, tool, message), is_stale: false };
+    let failed =
+        |code, message: String| Failed { error: UpstreamError::new(code, tool, message), is_stale: false, fields: Vec::new() };
     let status = answer.status;
     let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(&answer.body) else {
         let head = String::from_utf8_lossy(&answer.body[..answer.body.len().min(HEAD_BYTES_MAX)]).trim().to_owned();
@@ -119,12 +126,17 @@ pub(super) fn unwrap(tool: &Tool, field: &str, answer: &ServiceAnswer, may_repea
     let value = data.get(field).copied();
     let errors = envelope.errors.unwrap_or_default();
     if !errors.is_empty() || !status.is_success() {
-        return Err(refused(tool, status, &errors, value.filter(|value| value.get() != "null"), may_repeat));
+        let mut failed = refused(tool, status, &errors, value.filter(|value| value.get() != "null"), may_repeat);
+        // Errors before the execution, such as those of validation, come without data.
+        if !may_repeat && !data.is_empty() {
+            failed.error.message.push_str("; the mutation was begun: look at its effect before repeating it");
+        }
+        return Err(failed);
     }
     match value {
         None => Err(failed(Code::BadAnswer, format!("the answer of `{}` holds no `{field}`", tool.path))),
         Some(value) if value.get().len() > ANSWER_BYTES_MAX => {
-            Err(Failed { error: UpstreamError::too_large(tool, ANSWER_BYTES_MAX), is_stale: false })
+            Err(Failed { error: UpstreamError::too_large(tool, ANSWER_BYTES_MAX), is_stale: false, fields: Vec::new() })
         }
         Some(value) => Ok(value.to_owned()),
     }
@@ -155,7 +167,22 @@ fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial:
     if !status.is_success() {
         error = error.status(Some(status.as_u16())).retryable(is_throttled || is_retryable(status.as_u16(), may_repeat));
     }
-    Failed { error, is_stale: errors.iter().any(ToldError::is_stale) }
+    Failed { error, is_stale: errors.iter().any(ToldError::is_stale), fields: failed_fields(errors) }
+}
+
+fn failed_fields(errors: &[ToldError]) -> Vec<Vec<String>> {
+    let way = |error: &ToldError| {
+        let names = error.path.iter().flatten().filter_map(Value::as_str).skip(1);
+        let way: Vec<String> = names.take(WAY_MAX).map(str::to_owned).collect();
+        (!way.is_empty()).then_some(way)
+    };
+    let mut ways: Vec<Vec<String>> = errors.iter().map_while(way).collect();
+    if ways.len() != errors.len() {
+        return Vec::new();
+    }
+    ways.sort();
+    ways.dedup();
+    if ways.len() > FIELDS_MAX { Vec::new() } else { ways }
 }
 
 /// Whether a status tells that the same call may succeed later and that a second one does no harm.

@@ -63,6 +63,36 @@ pub(super) fn leaves_only(schema: &ServiceSchema, parent: &Name, fields_max: usi
     choice.of(parent, LEAVES_MAX, false)
 }
 
+/// The same selection without what stands at these ways; none when nothing of it would be left, or nothing is taken out.
+pub(super) fn without(selection: &[Selection], ways: &[Vec<String>]) -> Option<Vec<Selection>> {
+    let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, ways, 0)).collect();
+    (!left.is_empty() && left != selection).then_some(left)
+}
+
+/// A part of a selection without what stands at these ways, of which so many steps are behind it.
+fn pruned(part: &Selection, ways: &[Vec<String>], depth: usize) -> Option<Selection> {
+    match part {
+        Selection::Field(field) => {
+            let here: Vec<Vec<String>> =
+                ways.iter().filter(|way| way.get(depth).is_some_and(|name| *name == field.name.as_str())).cloned().collect();
+            if here.iter().any(|way| way.len() == depth + 1) {
+                return None;
+            }
+            let below: Vec<Selection> = field.selection_set.iter().filter_map(|part| pruned(part, &here, depth + 1)).collect();
+            let is_hollow = below.is_empty() && !field.selection_set.is_empty();
+            let field = ast::Field { selection_set: below, ..(**field).clone() };
+            (!is_hollow).then(|| Selection::Field(Node::new(field)))
+        }
+        Selection::InlineFragment(fragment) => {
+            let below: Vec<Selection> = fragment.selection_set.iter().filter_map(|part| pruned(part, ways, depth)).collect();
+            let is_hollow = below.is_empty();
+            let fragment = InlineFragment { selection_set: below, ..(**fragment).clone() };
+            (!is_hollow).then(|| Selection::InlineFragment(Node::new(fragment)))
+        }
+        Selection::FragmentSpread(_) => None,
+    }
+}
+
 struct Choice<'a> {
     schema: &'a ServiceSchema,
     fields_left: usize,

@@ -16,6 +16,7 @@ mod select;
 mod tools;
 
 use std::{
+    collections::HashMap,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -30,6 +31,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use self::{
+    answer::Failed,
     config::GraphQlConfig,
     introspection::ASKINGS,
     schema::{Field, ServiceSchema},
@@ -45,6 +47,9 @@ use crate::model::{JsonObject, RawJson};
 
 /// Shortest time between two readings of the schema that a service asks for by refusing what it promised.
 const STALE_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a usual field that failed is not asked for unless it is named.
+const WITHHELD_MAX: Duration = Duration::from_secs(600);
 
 /// A GraphQL service.
 pub(super) struct GraphQl {
@@ -70,6 +75,7 @@ impl Upstream for GraphQl {
                 schema: Mutex::default(),
                 stale: Notify::new(),
                 heeded: Mutex::default(),
+                withheld: Mutex::default(),
             });
             Ok(connection)
         })
@@ -87,6 +93,8 @@ struct GraphQlConnection {
     stale: Notify,
     /// When that was heeded last.
     heeded: Mutex<Option<Instant>>,
+    /// Usual fields that failed, by name of the tool, with the time; as many as there are tools, each with few fields.
+    withheld: Mutex<HashMap<String, (Instant, Vec<Vec<String>>)>>,
 }
 
 /// A schema as text.
@@ -192,44 +200,94 @@ impl GraphQlConnection {
         };
         let schema = schema.as_deref().ok_or_else(gone)?;
         let (operation, field) = tools::field_of(schema, &tool.name).ok_or_else(gone)?;
-        let selection = selection(schema, tool, field, &mut args)?;
+        let chosen = chosen(schema, tool, field, &mut args)?;
         let unknown = args.keys().find(|name| !field.args.iter().any(|arg| arg.name.as_str() == name.as_str()));
         if let Some(unknown) = unknown {
             let message = format!("`{}` takes no argument `{unknown}`; nothing was sent", tool.path);
             return Err(UpstreamError::new(Code::InvalidArguments, tool, message));
         }
-        let query = tools::document(operation, field, &args, selection);
-        let body = json!({ "query": query, "operationName": field.name.as_str(), "variables": args });
-        let is_query = operation == OperationType::Query;
+        let call = RootCall { tool, operation, field, args: &args };
+        let Some(chosen) = chosen else { return self.ask_usual(&call, tools::default_selection(schema, field)).await };
+        self.ask(&call, chosen).await.map_err(|failed| failed.error)
+    }
+
+    /// Asks for the usual fields. They were not the agent's choice, so a query of which only some fail, as where a token may not
+    /// see all of them, is asked again without those; a while later they are tried again. A mutation is never repeated.
+    async fn ask_usual(&self, call: &RootCall<'_>, usual: Vec<Selection>) -> Result<RawJson, UpstreamError> {
+        let known = self.withheld(&call.tool.name);
+        let first = default::without(&usual, &known).unwrap_or(usual);
+        let failed = match self.ask(call, first.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
+        };
+        let less = default::without(&first, &failed.fields).filter(|_| call.operation == OperationType::Query);
+        let Some(less) = less else { return Err(failed.error) };
+        let answer = self.ask(call, less).await.map_err(|failed| failed.error)?;
+        let (name, count) = (&call.tool.path, failed.fields.len());
+        tracing::info!(tool = %name, "`{name}` is answered without {count} of its usual fields, which failed");
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        let fields = known.into_iter().chain(failed.fields).collect();
+        withheld.insert(call.tool.name.clone(), (Instant::now(), fields));
+        Ok(answer)
+    }
+
+    /// The usual fields of a tool that failed a short while ago.
+    fn withheld(&self, name: &str) -> Vec<Vec<String>> {
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        if withheld.get(name).is_some_and(|(since, _)| since.elapsed() > WITHHELD_MAX) {
+            withheld.remove(name);
+        }
+        withheld.get(name).map(|(_, fields)| fields.clone()).unwrap_or_default()
+    }
+
+    async fn ask(&self, call: &RootCall<'_>, selection: Vec<Selection>) -> Result<RawJson, Failed> {
+        let query = tools::document(call.operation, call.field, call.args, selection);
+        let body = json!({ "query": query, "operationName": call.field.name.as_str(), "variables": call.args });
+        let is_query = call.operation == OperationType::Query;
         let answer = self.post(&body, is_query, answer::BODY_BYTES_MAX).await;
-        let answer = answer.map_err(|failure| failure.into_upstream_error(tool))?;
-        answer::unwrap(tool, &field.name, &answer, is_query).map_err(|failed| {
-            if failed.is_stale && self.document.is_none() {
-                self.heed_stale();
-            }
-            failed.error
-        })
+        let answer = answer.map_err(|failure| Failed {
+            error: failure.into_upstream_error(call.tool),
+            is_stale: false,
+            fields: Vec::new(),
+        })?;
+        let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query);
+        if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
+            self.heed_stale();
+        }
+        answer
     }
 }
 
-/// What the call asks for: what the agent chose, taken out of its arguments, or the default.
-fn selection(schema: &ServiceSchema, tool: &Tool, field: &Field, args: &mut JsonObject) -> Result<Vec<Selection>, UpstreamError> {
+/// One call of a root field, its selection aside.
+struct RootCall<'a> {
+    tool: &'a Tool,
+    operation: OperationType,
+    field: &'a Field,
+    args: &'a JsonObject,
+}
+
+/// The selection that the agent chose, if it did, taken out of its arguments.
+fn chosen(
+    schema: &ServiceSchema,
+    tool: &Tool,
+    field: &Field,
+    args: &mut JsonObject,
+) -> Result<Option<Vec<Selection>>, UpstreamError> {
     let key = tools::select_key(field);
-    let default = tools::default_selection(schema, field);
-    if default.is_empty() {
-        return Ok(default);
+    let named = field.ty.inner_named_type();
+    if !schema.is_composite(named) {
+        return Ok(None);
     }
-    match args.remove(key) {
-        None | Some(Value::Null) => Ok(default),
-        Some(Value::String(text)) => select::rebuilt(schema, field.ty.inner_named_type(), &text).map_err(|error| {
-            let message = format!("`{}`: field `{key}`: {error}; nothing was sent", tool.path);
-            UpstreamError::new(UpstreamErrorCode::InvalidArguments, tool, message)
-        }),
-        Some(_) => {
-            let message = format!("`{}`: field `{key}` must be a string such as \"id name\"; nothing was sent", tool.path);
-            Err(UpstreamError::new(UpstreamErrorCode::InvalidArguments, tool, message))
-        }
-    }
+    let text = match args.remove(key) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err("it must be a string such as \"id name\"".to_owned()),
+    };
+    let rebuilt = text.and_then(|text| select::rebuilt(schema, named, &text).map_err(|error| error.0));
+    rebuilt.map(Some).map_err(|reason| {
+        let message = format!("`{}`: field `{key}`: {reason}; nothing was sent", tool.path);
+        UpstreamError::new(UpstreamErrorCode::InvalidArguments, tool, message)
+    })
 }
 
 /// A file of the owner's, within its bound.
@@ -262,6 +320,7 @@ impl Connection for GraphQlConnection {
             let read = read.await.map_err(|_| ConnectError::new("its schema could not be read"))?;
             let (schema, offer) = read.map_err(|reason| ConnectError::new(format!("its schema cannot be used: {reason}")))?;
             *self.schema.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(schema));
+            self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clear();
             Ok(offer)
         })
     }

@@ -57,3 +57,21 @@ fn large_types_and_types_in_circles_stay_within_the_bounds() {
     let chain: String = (0..300).map(|n| format!("type C{n} {{ totalCount: Int nodes: [C{}] }} ", n + 1)).collect();
     assert!(chosen(&format!("type Query {{ a: C0 }} {chain} type C300 {{ id: ID }}"), "C0", false).len() < 200);
 }
+
+#[test]
+fn fields_that_failed_are_taken_out_with_what_becomes_hollow() {
+    let schema = sdl::read(select::tests::SDL).unwrap();
+    let whole = selection(&schema, &Name::new("Repository").unwrap(), false);
+    let way = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let left = |ways: &[&str]| {
+        let ways: Vec<_> = ways.iter().map(|text| way(text)).collect();
+        without(&whole, &ways).map(|left| tools::text(&left))
+    };
+    assert_eq!(left(&["stars", "owner.login"]).as_deref(), Some("id name createdAt owner { id }"));
+    assert_eq!(left(&["owner.login", "owner.id"]).as_deref(), Some("id name stars createdAt"));
+    assert_eq!(left(&["gone", "name.x", "owner.id.x"]), None);
+    assert_eq!(left(&["id", "name", "stars", "createdAt", "owner"]), None);
+    let union = selection(&schema, &Name::new("Hit").unwrap(), true);
+    let left = without(&union, &[way("id"), way("title"), way("number"), way("state")]).unwrap();
+    assert_eq!(tools::text(&left), "__typename ... on Repository { name createdAt }");
+}
