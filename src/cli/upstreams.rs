@@ -102,7 +102,7 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
 
 fn row(upstream: &Upstream, status: &str) -> Value {
     let (kind, place, reach) = match &upstream.transport {
-        Transport::Stdio { command, args, .. } => ("mcp", [&[command.clone()], &args[..]].concat().join(" "), None),
+        Transport::Stdio { command, args, .. } => ("mcp", [std::slice::from_ref(command), args].concat().join(" "), None),
         Transport::Http { url, reach } => ("mcp", shown(url), Some(reach)),
         Transport::OpenApi { spec, base_url, reach, .. } => {
             let spec = match spec {

@@ -35,7 +35,7 @@ pub enum Credential {
         password: SecretSource,
     },
     /// OAuth 2.1.
-    OAuth(OAuth),
+    OAuth(Box<OAuth>),
 }
 
 /// Where in a request a key stands.
@@ -102,7 +102,7 @@ impl Resolver<'_> {
                 Credential::Basic { user: keys.user.clone(), password: self.reference(at, &keys.password)? }
             }
             Some(Auth::ApiKey(keys)) => self.api_key(at, keys)?,
-            Some(Auth::OAuth(keys)) => Credential::OAuth(self.oauth(at, keys)?),
+            Some(Auth::OAuth(keys)) => Credential::OAuth(Box::new(self.oauth(at, keys)?)),
         })
     }
 

@@ -230,3 +230,111 @@ fn every_key_says_what_it_is_for() {
     }
     walk(Shape::new().schema(), "");
 }
+
+#[test]
+fn a_credential_is_a_reference_in_each_of_its_forms() {
+    let place = Place::with(
+        "[upstreams.a]\nurl = \"https://h/\"\nauth = { bearer = { file = \"token\" } }\n\
+         [upstreams.b]\nurl = \"https://h/\"\nauth = { basic = { user = \"me\", password = { keychain = \"svc/acc/x\" } } }\n\
+         [upstreams.c]\nurl = \"https://h/\"\nauth = { api_key = { query = \"key\", value = { secret = \"C\" } } }\n\
+         [upstreams.d]\nurl = \"https://h/\"\nauth = { api_key = { cookie = \"sid\", value = { env = \"D\" } } }\n\
+         [upstreams.e]\nurl = \"https://h/\"\n[upstreams.e.auth.oauth]\ngrant = \"client_credentials\"\nclient_id = \"me\"\n\
+         client_secret = { env = \"D\" }\ntoken_url = \"https://as/token\"\nscopes = [\"x\"]\n",
+    );
+    let config = place.load(&[("D", "hunter2")], &[]).unwrap();
+    let credential = |at: usize| match &config.upstreams[at].transport {
+        Transport::Http { reach, .. } => reach.credential.clone(),
+        other => panic!("{other:?}"),
+    };
+    let key = |place, name: &str, value| Credential::ApiKey { place, name: name.into(), value };
+    let hunter = SecretSource::Value(Secret::new("hunter2".into()));
+    assert_eq!(credential(0), Credential::Bearer(SecretSource::File(place.0.path().join("token"))));
+    let entry = SecretSource::Keychain { service: "svc".into(), account: "acc/x".into() };
+    assert_eq!(credential(1), Credential::Basic { user: "me".into(), password: entry });
+    assert_eq!(credential(2), key(KeyPlace::Query, "key", SecretSource::Stored("C".into())));
+    assert_eq!(credential(3), key(KeyPlace::Cookie, "sid", hunter.clone()));
+    let Credential::OAuth(oauth) = credential(4) else { panic!("OAuth was written") };
+    assert!(oauth.client_credentials && oauth.client_secret == Some(hunter));
+    assert_eq!(oauth.endpoints.unwrap().1.as_str(), "https://as/token");
+    let shown = serde_json::to_string(&config.settings).unwrap();
+    assert!(!shown.contains("hunter2") && shown.contains("svc/acc/x") && shown.contains(r#"{"secret":"C"}"#), "{shown}");
+    assert_eq!(config.secrets.file, place.0.path().join("home/.local/share/airlock/airlock.db.secrets"));
+    assert_eq!(config.secrets.key, SecretKey::File(place.0.path().join("home/.config/airlock/secrets.key")));
+}
+
+#[test]
+fn a_secret_that_is_written_out_and_a_credential_that_is_none_are_refused_with_the_way_out() {
+    let upstream = |auth: &str| refusal(&format!("[upstreams.a]\nurl = \"https://h/\"\nauth = {auth}\n"));
+    insta::assert_snapshot!(upstream("{ bearer = \"hunter2\" }"), @r#"
+    the configuration has a problem
+      airlock.toml:3: `upstreams.a.auth` holds a secret itself, which does not belong into this file; keep it with `airlock secrets set NAME` and write `{ secret = "NAME" }`; or write `{ env = "NAME" }`, `{ file = "PATH" }` or `{ keychain = "SERVICE/ACCOUNT" }`
+    "#);
+    for (auth, word) in [
+        ("{ basic = { user = \"me\", password = \"hunter2\" } }", "holds a secret itself"),
+        ("{ api_key = { value = { env = \"X\" } } }", "exactly one of `header`, `query` and `cookie`"),
+        ("{ api_key = { header = \"a\", query = \"b\", value = { secret = \"X\" } } }", "exactly one of"),
+        ("{ api_key = { header = \"a b\", value = { secret = \"X\" } } }", "cannot name a header"),
+        ("{ bearer = { keychain = \"alone\" } }", "SERVICE/ACCOUNT"),
+        ("{ bearer = { env = \"X\" } }", "`X`, which is not set"),
+        ("{ bearers = { env = \"X\" } }", "allowed: `{ bearer = SECRET }`"),
+        ("{ oauth = { grant = \"client_credentials\" } }", "needs `client_id` and `client_secret`"),
+        ("{ oauth = { token_url = \"https://as/t\", client_id = \"x\" } }", "together, or neither"),
+        ("{ oauth = { issuer = \"ftp://as/\" } }", "`issuer` in `upstreams.a.auth` is not an address"),
+    ] {
+        let error = upstream(auth);
+        assert!(error.contains(word) && !error.contains("hunter2"), "{auth}: {error}");
+    }
+    let both = refusal("[secrets]\nkey_file = \"a\"\nkey_env = \"B\"\n");
+    assert!(both.contains("both `key_file` and `key_env`"), "{both}");
+}
+
+#[test]
+fn an_account_is_an_upstream_of_its_own_with_the_same_service() {
+    let place = Place::with(
+        "[upstreams.github]\nkind = \"openapi\"\nspec = \"github.json\"\nheaders = { X-Team = \"a\", Accept = \"x\" }\ntrusted = true\n\
+         [upstreams.github.accounts.work]\nauth = { bearer = { secret = \"WORK\" } }\nheaders = { x-team = \"b\" }\n",
+    );
+    let config = place.load(&[], &[]).unwrap();
+    let names: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.name.as_str(), upstream.trusted)).collect();
+    assert_eq!(names, [("github", true), ("github-work", true)]);
+    let Transport::OpenApi { spec, reach, .. } = &config.upstreams[1].transport else { panic!("it is of the same kind") };
+    assert!(matches!(spec, Document::File(path) if *path == place.0.path().join("github.json")));
+    assert_eq!(reach.credential, Credential::Bearer(SecretSource::Stored("WORK".into())));
+    let headers: Vec<_> = reach.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    assert_eq!(headers, [("Accept", "x"), ("x-team", "b")]);
+    for (file, word) in [
+        (
+            "[upstreams.a]\ncommand = \"x\"\n[upstreams.a.accounts.b]\nauth = { bearer = { secret = \"X\" } }\n",
+            "give a program its account in `env`",
+        ),
+        ("[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.b]\n", "so it is no other account"),
+        (
+            "[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.\"b c\"]\nauth = { bearer = { secret = \"X\" } }\n",
+            "cannot name an account",
+        ),
+        (
+            "[upstreams.a-b]\ncommand = \"x\"\n[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.b]\nauth = { bearer = { secret = \"X\" } }\n",
+            "rename one of them",
+        ),
+    ] {
+        let error = refusal(file);
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn each_kind_of_upstream_keeps_to_its_own_keys() {
+    let file = "[upstreams.a]\nkind = \"openapi\"\nurl = \"https://h/\"\n[upstreams.b]\nkind = \"graphql\"\nspec = \"s.graphql\"\n\
+                [upstreams.c]\nkind = \"mcp\"\nurl = \"https://h/\"\nspec = \"x\"\n[upstreams.d]\nkind = \"graphql\"\nurl = \"https://h/\"\nbase_url = \"https://h/\"\n\
+                [upstreams.e]\nkind = \"openapi\"\nspec = \"x\"\ncommand = \"x\"\n[upstreams.f]\ncommand = \"x\"\nallow_private = true\n";
+    insta::assert_snapshot!(refusal(file), @r#"
+    the configuration has 7 problems
+      airlock.toml:1: `upstreams.a` is of kind "openapi" and has no `spec`, the file or address of its description
+      airlock.toml:3: `upstreams.a.url` is not for an upstream of kind "openapi"; write where calls go in `base_url`
+      airlock.toml:4: `upstreams.b` is of kind "graphql" and has no `url`, the address of its endpoint
+      airlock.toml:10: `upstreams.c.spec` is not for an upstream of kind "mcp"; take it out, or change `kind`
+      airlock.toml:14: `upstreams.d.base_url` is not for an upstream of kind "graphql"; its endpoint is `url`
+      airlock.toml:18: `upstreams.e.command` is for an upstream of kind "mcp"; take it out, or change `kind`
+      airlock.toml:21: `upstreams.f.allow_private` belongs to an upstream with `url`; a program reaches whatever it wants
+    "#);
+}

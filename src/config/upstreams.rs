@@ -184,12 +184,9 @@ impl Resolver<'_> {
     }
 
     fn refuse_process_keys(&mut self, name: &str, keys: &UpstreamKeys) {
-        let used = [
-            ("command", keys.command.is_some() && keys.kind != UpstreamKind::Mcp),
-            ("args", !keys.args.is_empty()),
-            ("env", !keys.env.is_empty()),
-            ("env_pass", !keys.env_pass.is_empty()),
-        ];
+        let is_program = keys.command.is_some() && keys.kind != UpstreamKind::Mcp;
+        self.refuse_used(name, &[("command", is_program)], "is for an upstream of kind \"mcp\"; take it out, or change `kind`");
+        let used = [("args", !keys.args.is_empty()), ("env", !keys.env.is_empty()), ("env_pass", !keys.env_pass.is_empty())];
         let has = if keys.kind == UpstreamKind::OpenApi { "spec" } else { "url" };
         self.refuse_used(name, &used, &format!("belongs to an upstream with `command`; this one has `{has}`"));
     }

@@ -7,20 +7,22 @@ use tokio::io::AsyncWriteExt;
 
 use crate::support::server::{PATIENCE, TestServer, airlock, demo};
 
-struct Said {
-    code: Option<i32>,
-    out: String,
-    beside: String,
+/// What a command said.
+pub(crate) struct Said {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) beside: String,
 }
 
 impl Said {
-    fn json(&self) -> Value {
+    /// What it said, as JSON.
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.beside))
     }
 }
 
 /// The binary with this configuration, these arguments and this standard input.
-async fn say(config: &Path, args: &[&str], input: &str) -> Said {
+pub(crate) async fn say(config: &Path, args: &[&str], input: &str) -> Said {
     let mut command = airlock(config);
     command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
@@ -34,7 +36,7 @@ async fn say(config: &Path, args: &[&str], input: &str) -> Said {
 }
 
 /// A configuration in a folder of its own, without a server.
-fn place(more: &str) -> tempfile::TempDir {
+pub(crate) fn place(more: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("airlock.db");
     std::fs::write(folder.path().join("airlock.toml"), format!("[store]\nurl = \"sqlite://{}\"\n{more}", database.display()))

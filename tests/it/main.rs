@@ -8,6 +8,7 @@ mod graphql;
 mod guests;
 mod intake;
 mod mcp_protocol;
+mod oauth;
 #[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]
@@ -18,6 +19,7 @@ mod store_contract;
 mod support;
 mod tidy;
 mod typings;
+mod upstream_net;
 mod web;
 #[cfg(feature = "v8")]
 mod worker;

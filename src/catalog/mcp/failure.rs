@@ -52,16 +52,20 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
     };
     let ClientInitializeError::TransportError { error: transport, .. } = error else { return of_handshake(&who, error) };
     match http_failure(transport) {
-        Some(HttpFailure::Status(status @ (401 | 403))) => {
-            ConnectError::new(format!("{who} answered HTTP {status}: it needs authorization"))
-                .hint("set a header such as `Authorization` in `headers` of the upstream")
-        }
+        Some(HttpFailure::Status(status @ (401 | 403))) => ConnectError::new(format!(
+            "{who} answered HTTP {status}: it needs authorization"
+        ))
+        .hint("set `auth` of the upstream, such as `{ bearer = { secret = \"NAME\" } }` or `{ oauth = {} }`, or its `headers`"),
         Some(HttpFailure::Status(status)) => ConnectError::new(format!("{who} answered HTTP {status}"))
             .hint("check that `url` of the upstream is the MCP endpoint itself"),
         Some(HttpFailure::NotUnderstood(cause)) => {
             ConnectError::new(format!("{who} does not answer as an MCP server does: {cause}"))
                 .hint("check that `url` of the upstream is the MCP endpoint itself")
         }
+        Some(HttpFailure::Credential(why)) => {
+            ConnectError::new(format!("{who} is not asked: its credential cannot be used: {why}"))
+        }
+        Some(HttpFailure::Refused(why)) => ConnectError::new(format!("{who} cannot be reached: {why}")),
         Some(HttpFailure::TooLarge) => ConnectError::new(format!("{who} answers the handshake with more than is accepted")),
         Some(HttpFailure::NotSent(cause) | HttpFailure::Broken(cause)) => {
             ConnectError::new(format!("{who} could not be reached: {cause}"))
@@ -92,6 +96,10 @@ enum HttpFailure {
     NotUnderstood(String),
     /// Answered with more than is accepted.
     TooLarge,
+    /// The address is one that is not to be reached: nothing was sent.
+    Refused(String),
+    /// There is no credential to send it with.
+    Credential(String),
     /// No connection: the request was not sent.
     NotSent(String),
     /// Sent, and no answer came.
@@ -117,8 +125,8 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
             HttpFailure::NotUnderstood(format!("content type `{}`", cut(kind, SAID_BYTES_MAX)))
         }
         Http::Deserialize(error) => HttpFailure::NotUnderstood(error.to_string()),
-        Http::Auth(AuthError::CredentialStoreError(why)) => HttpFailure::NotSent(format!("its credential cannot be used: {why}")),
-        Http::Client(error) if let Some(why) = door::refused_address(error) => HttpFailure::NotSent(why),
+        Http::Auth(AuthError::CredentialStoreError(why)) => HttpFailure::Credential(why.clone()),
+        Http::Client(error) if let Some(why) = door::refused_address(error) => HttpFailure::Refused(why),
         Http::Client(error) if error.is_connect() => HttpFailure::NotSent(innermost(error)),
         Http::Client(error) => HttpFailure::Broken(innermost(error)),
         Http::Sse(error) if error.to_string().contains("size") => HttpFailure::TooLarge,
@@ -132,8 +140,9 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
         ServiceError::TransportClosed => true,
         // An answer, even a bad one, shows that somebody is there.
         ServiceError::TransportSend(error) => {
+            use HttpFailure::{Broken, Credential, NotSent, Refused};
             !guard::is_crowded_out(error.error.as_ref())
-                && matches!(http_failure(error), None | Some(HttpFailure::NotSent(_) | HttpFailure::Broken(_)))
+                && matches!(http_failure(error), None | Some(NotSent(_) | Broken(_) | Refused(_) | Credential(_)))
         }
         _ => false,
     }
@@ -187,6 +196,13 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
         }
         Some(HttpFailure::NotUnderstood(cause)) => {
             UpstreamError::new(Code::BadAnswer, tool, format!("the answer of `{upstream}` was not understood: {cause}"))
+        }
+        Some(HttpFailure::Refused(why)) => {
+            UpstreamError::new(Code::Refused, tool, format!("a call of `{upstream}` was not sent: {why}"))
+        }
+        Some(HttpFailure::Credential(why)) => {
+            let message = format!("`{upstream}` cannot be called: its credential cannot be used: {why}");
+            UpstreamError::new(Code::Unavailable, tool, message)
         }
         Some(HttpFailure::TooLarge) => UpstreamError::too_large(tool, lines::LINE_BYTES_MAX),
         Some(HttpFailure::NotSent(cause)) => {

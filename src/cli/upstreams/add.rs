@@ -20,9 +20,12 @@ use crate::{
 /// What to add.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AddArgs {
-    /// An address, the file of an OpenAPI description, or a command with its arguments (`-- npx -y PACKAGE`)
-    #[arg(required = true, trailing_var_arg = true, value_name = "ADDRESS|FILE|COMMAND")]
-    target: Vec<String>,
+    /// An address, the file of an OpenAPI description, or the program of an MCP server
+    #[arg(required_unless_present = "command", value_name = "ADDRESS|FILE|PROGRAM")]
+    target: Option<String>,
+    /// The program of an MCP server and its arguments: `-- npx -y PACKAGE`
+    #[arg(last = true, conflicts_with = "target")]
+    command: Vec<String>,
     /// How its tools are called: `tools.NAME…` [default: made from the target]
     #[arg(long)]
     name: Option<String>,
@@ -64,12 +67,13 @@ struct Found {
 /// Does it.
 pub(super) async fn perform(args: AddArgs, config: &Config, application: &Arc<dyn Application>) -> Result<(), Failure> {
     let taken = |name: &str| config.upstreams.iter().any(|upstream| upstream.name == name);
-    let (table, made, wants_oauth) = match (args.target.as_slice(), args.kind) {
+    let target: Vec<String> = args.target.iter().chain(&args.command).cloned().collect();
+    let (table, made, wants_oauth) = match (target.as_slice(), args.kind) {
         ([one], _) if one.contains("://") => address(one, args.kind, application).await?,
         ([one], kind) if kind == Some(Kind::Openapi) || is_description_file(one) => description(one)?,
-        (_, None | Some(Kind::Mcp)) => command(&args.target),
+        (_, None | Some(Kind::Mcp)) => command(&target),
         (_, Some(kind)) => {
-            let message = format!("`{}` is no address, as an upstream of kind \"{}\" has", args.target[0], kind.as_str());
+            let message = format!("`{}` is no address, as an upstream of kind \"{}\" has", target[0], kind.as_str());
             return Err(Failure::other(message).hint("give its address, https://…"));
         }
     };

@@ -1,5 +1,6 @@
 //! What the tests share: a real server on a database of its own, real clients, upstreams that misbehave on demand.
 
+pub(crate) mod authority;
 pub(crate) mod clients;
 pub(crate) mod server;
 pub(crate) mod stand_in;
