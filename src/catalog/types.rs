@@ -36,8 +36,11 @@ pub(super) fn hint(tool: &Tool) -> String {
     let call = paths::expression(&tool.path);
     let mut line = String::new();
     let observed = tool.observed.schema();
-    for depth in (0..=HINT_DEPTH_MAX).rev() {
-        let args = argument_list(&tool.input_schema, || Writer::inline(&tool.input_schema, depth).of(&tool.input_schema, 0));
+    // What a call needs is told before what it gives.
+    let depths =
+        (0..=HINT_DEPTH_MAX).rev().map(|depth| (HINT_DEPTH_MAX, depth)).chain((0..HINT_DEPTH_MAX).rev().map(|depth| (depth, 0)));
+    for (args_depth, depth) in depths {
+        let args = argument_list(&tool.input_schema, || Writer::inline(&tool.input_schema, args_depth).of(&tool.input_schema, 0));
         let result = match (&tool.output_schema, &observed) {
             (Some(schema), _) => Writer::inline(schema, depth).of(schema, 0),
             (None, Some(schema)) => format!("/* observed */ {}", Writer::inline(schema, depth).of(schema, 0)),

@@ -17,13 +17,13 @@ use super::{
 };
 
 /// Fields of one whole selection.
-pub(super) const FIELDS_MAX: usize = 150;
+pub(super) const FIELDS_MAX: usize = 100;
 /// Bytes of all their names.
 const BYTES_MAX: usize = 4 * 1024;
 /// Leaves of the answer itself.
-const LEAVES_MAX: usize = 60;
+const LEAVES_MAX: usize = 40;
 /// Leaves of an object within the answer.
-const NESTED_LEAVES_MAX: usize = 8;
+const NESTED_LEAVES_MAX: usize = 6;
 /// An object with no more leaves than this is a wrapping, so that what it holds is told as if it were the answer itself.
 const WRAPPING_LEAVES_MAX: usize = 3;
 /// Members of a union that are told apart, and fields of each.

@@ -177,6 +177,7 @@ pub(super) fn read(answer: &[u8]) -> Result<ServiceSchema, String> {
         subscription: root(told.subscription_type),
         types,
         possible,
+        fault: None,
     })
 }
 

@@ -193,6 +193,10 @@ impl GraphQlConnection {
 
     async fn perform(&self, tool: &Tool, mut args: JsonObject) -> Result<RawJson, UpstreamError> {
         use UpstreamErrorCode as Code;
+        if self.schema().is_none() {
+            // Known from before: it was never read on this connection.
+            self.tools().await.map_err(|error| UpstreamError::new(Code::Unavailable, tool, error.message).retryable(true))?;
+        }
         let schema = self.schema();
         let gone = || {
             let message = format!("`{}` has no such field any more; nothing was sent", tool.upstream);

@@ -28,6 +28,8 @@ pub(super) struct ServiceSchema {
     pub(super) subscription: Option<Name>,
     /// Object types that a union or an interface can stand for, by name of the union or interface; sorted.
     pub(super) possible: BTreeMap<Name, Vec<Name>>,
+    /// The first thing in it that makes no sense, if anything.
+    pub(super) fault: Option<String>,
 }
 
 /// One type.

@@ -15,21 +15,27 @@ pub(super) const SDL_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Deepest nesting of anything in it; keeps the reader's stack small.
 const NESTING_MAX: usize = 64;
 
-/// The types of a document, or what is wrong with it and where. Takes about a second per megabyte at the worst.
+/// The types of a document, or what is wrong with its words and where; a fault of its sense is noted. Takes about a second per megabyte at the worst.
 pub(super) fn read(text: &str) -> Result<ServiceSchema, String> {
     if text.len() > SDL_BYTES_MAX {
         return Err(format!("it has {} bytes, allowed are {SDL_BYTES_MAX}", text.len()));
     }
-    let mut builder = Schema::builder().adopt_orphan_extensions().ignore_builtin_redefinitions();
-    Parser::new().recursion_limit(NESTING_MAX).parse_into_schema_builder(text, "schema", &mut builder);
-    let read = match builder.build() {
-        Ok(read) => read,
-        Err(faulty) => return Err(first_fault(&faulty.errors)),
+    let document = Parser::new().recursion_limit(NESTING_MAX).parse_ast(text, "schema");
+    let document = document.map_err(|faulty| first_fault(&faulty.errors))?;
+    let builder = Schema::builder().adopt_orphan_extensions().ignore_builtin_redefinitions();
+    // Even schemas that well-known services publish define a thing twice: the first definition holds, and the owner is told.
+    let (read, fault) = match builder.add_ast(&document).build() {
+        Ok(read) => (read, None),
+        Err(faulty) => {
+            let fault = first_fault(&faulty.errors);
+            (faulty.partial, Some(fault))
+        }
     };
     let mut out = ServiceSchema {
         query: read.root_operation(ast::OperationType::Query).cloned(),
         mutation: read.root_operation(ast::OperationType::Mutation).cloned(),
         subscription: read.root_operation(ast::OperationType::Subscription).cloned(),
+        fault,
         ..ServiceSchema::default()
     };
     for (name, def) in &read.types {

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     default, input, output,
-    schema::{Field, ServiceSchema},
+    schema::{Field, ServiceSchema, TypeKind},
 };
 use crate::{
     catalog::{
@@ -30,7 +30,11 @@ const INPUT_BYTES_MAX: usize = 64 * 1024;
 /// Largest output schema, in bytes.
 const OUTPUT_BYTES_MAX: usize = 16 * 1024;
 /// Longest list of fields that the description of `select` holds, in bytes.
-const FIELDS_BYTES_MAX: usize = 900;
+const FIELDS_BYTES_MAX: usize = 650;
+/// Longest piece of the usual selection that it holds, in bytes.
+const DEFAULT_BYTES_MAX: usize = 160;
+/// Types that it names for a union or an interface.
+const MEMBERS_MAX: usize = 20;
 /// What roots a tool can belong to, with the first segment of its name.
 const ROOTS: [(OperationType, &str); 2] = [(OperationType::Query, "query"), (OperationType::Mutation, "mutation")];
 
@@ -41,7 +45,7 @@ pub(super) fn offer(schema: &ServiceSchema) -> Offer {
     let count: usize = roots.iter().map(|(.., fields)| fields.len()).sum();
     // The same share for each, so that it does not depend on their order which of them is told whole.
     let bytes_max = (SCHEMAS_BYTES_MAX / count.clamp(1, TOOLS_MAX)).min(INPUT_BYTES_MAX);
-    let mut notes = Vec::new();
+    let mut notes: Vec<String> = schema.fault.iter().map(|fault| format!("its schema has a fault at {fault}")).collect();
     let mut tools = Vec::with_capacity(count.min(TOOLS_MAX));
     let mut back = 0usize;
     let mut large = 0usize;
@@ -133,28 +137,32 @@ fn description(prefix: &str, field: &Field) -> String {
     text
 }
 
-/// What an agent must know to write a selection: the form, what it gets without one, and the fields there are.
+/// What an agent must know to write a selection: the form, what it gets without one, and what else there is.
 fn select_description(schema: &ServiceSchema, named: &Name, default: &[Selection]) -> String {
-    let mut fields = String::new();
-    for field in schema.fields(named).iter().filter(|field| !schema.is_root(field.ty.inner_named_type())) {
+    let usual = |name: &Name| default.iter().any(|part| part.as_field().is_some_and(|field| field.name == *name));
+    let mut further = String::new();
+    for field in schema.fields(named).iter().filter(|field| !usual(&field.name) && !schema.is_root(field.ty.inner_named_type())) {
         let args = if field.args.is_empty() { "" } else { "(…)" };
-        let one = format!("{}{}{args}: {}", if fields.is_empty() { "" } else { ", " }, field.name, field.ty);
-        if fields.len() + one.len() > FIELDS_BYTES_MAX {
-            fields.push_str(", …");
+        let below = if schema.is_composite(field.ty.inner_named_type()) { " {…}" } else { "" };
+        let one = format!("{}{}{args}{below}", if further.is_empty() { "" } else { ", " }, field.name);
+        if further.len() + one.len() > FIELDS_BYTES_MAX {
+            further.push_str(", …");
             break;
         }
-        fields.push_str(&one);
+        further.push_str(&one);
     }
-    let members: Vec<&str> = schema.possible(named).iter().take(20).map(Name::as_str).collect();
-    if fields.is_empty() {
-        fields = format!("`... on` one of {}", members.join(", "));
-    }
+    let mut out = format!("Which fields of `{named}` to answer, a GraphQL selection set such as `id name owner {{ login }}`.");
     let default = text(default);
-    let dots = if default.len() > 300 { "…" } else { "" };
-    format!(
-        "Fields of `{named}` to answer, a GraphQL selection set such as `id name owner {{ login }}`. Without it: `{}{dots}`. Fields: {fields}",
-        cut(&default, 300)
-    )
+    let dots = if default.len() > DEFAULT_BYTES_MAX { "…" } else { "" };
+    out.push_str(&format!(" Without it: `{}{dots}`.", cut(&default, DEFAULT_BYTES_MAX)));
+    if !further.is_empty() {
+        out.push_str(&format!(" Further fields: {further}."));
+    }
+    if !matches!(schema.kind(named), Some(TypeKind::Object(_))) {
+        let members: Vec<&str> = schema.possible(named).iter().take(MEMBERS_MAX).map(Name::as_str).collect();
+        out.push_str(&format!(" `... on TYPE {{ … }}` for: {}.", members.join(", ")));
+    }
+    out
 }
 
 /// A selection as it is written, without its outer braces.

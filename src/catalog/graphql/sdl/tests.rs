@@ -25,6 +25,15 @@ fn other_roots_and_extensions_are_heeded() {
 }
 
 #[test]
+fn a_thing_that_is_defined_twice_is_taken_once_and_noted() {
+    let schema = read("type Query {\n a: Int\n a: Int\n b: B } type B { c: Int } type B { d: Int }").unwrap();
+    assert_eq!(schema.fields("Query").len(), 2);
+    assert!(schema.field("B", "c").is_some());
+    let note = tools::offer(&schema).note.unwrap();
+    assert!(note.contains("a fault at line 3, column 2: duplicate definitions for the `a` field"), "{note}");
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_place() {
     let fault = read("type Query {\n  a: Int\n  b String\n}").unwrap_err();
     assert!(fault.starts_with("line 3, column"), "{fault}");

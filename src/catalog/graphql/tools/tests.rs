@@ -50,9 +50,11 @@ fn a_leaf_takes_no_selection_and_an_argument_of_that_name_keeps_it() {
 fn the_selection_says_what_it_is_made_of() {
     let description = offer(&schema()).tools[0].input_schema["properties"]["select"]["description"].clone();
     let description = description.as_str().unwrap();
-    for words in ["Fields of `Repository`", "`id name stars createdAt owner { id login }`", "issues(…): IssueConnection!"] {
-        assert!(description.contains(words), "{words}: {description}");
-    }
+    let words = "Which fields of `Repository` to answer, a GraphQL selection set such as `id name owner { login }`. Without it: \
+                 `id name stars createdAt owner { id login }`. Further fields: oldName, parent {…}, issues(…) {…}, issue(…) {…}.";
+    assert_eq!(description, words);
+    let union = offer(&schema()).tools[1].input_schema["properties"]["select"]["description"].to_string();
+    assert!(union.contains("`... on TYPE { … }` for: Issue, Repository."), "{union}");
 }
 
 #[test]
