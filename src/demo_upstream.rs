@@ -20,7 +20,7 @@ use rmcp::{
     model::{
         CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
         InitializeRequestParams, InitializeResult, InitializeResultMethod, ListToolsResult, PaginatedRequestParams,
-        ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
+        ProgressNotificationParam, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -302,6 +302,11 @@ impl State {
             "add" => CallToolResult::structured(json!({"sum": number("a") + number("b")})),
             "wait" => {
                 let ms = args.get("ms").and_then(Value::as_u64).unwrap_or(100).min(WAIT_MS_MAX);
+                if let Some(token) = context.meta.get_progress_token() {
+                    let notice = ProgressNotificationParam::new(token, 0.0).with_total(ms as f64).with_message("waiting");
+                    // Who does not listen misses nothing.
+                    let _ = context.peer.notify_progress(notice).await;
+                }
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(ms)) => {}
                     () = context.ct.cancelled() => self.count("wait cancelled"),

@@ -13,7 +13,9 @@ use super::{
     redact::Secrets,
     shelf::Shelf,
     tool::{Tool, cut},
-    upstream::{ANSWER_BYTES_MAX, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+    upstream::{
+        ANSWER_BYTES_MAX, CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode,
+    },
 };
 use crate::model::{JsonObject, RawJson};
 
@@ -211,11 +213,16 @@ impl Lane {
         let mut tools: Vec<Arc<Tool>> = Vec::with_capacity(offer.tools.len());
         let mut paths = std::collections::HashSet::new();
         let mut left_out = Vec::new();
+        // What was learned of a tool outlives a new list in which it is the same.
+        let before = self.shelf.present();
         for offered in offer.tools {
             match Tool::admit(&self.name, self.secrets.redact_tool(offered)) {
                 Ok(tool) if !paths.insert(tool.path.clone()) => left_out.push(format!("`{}` is listed twice", tool.name)),
                 Ok(mut tool) => {
                     tool.trusted = self.trusted;
+                    if let Some(known) = before.get(&tool.path).filter(|known| known.schema_hash == tool.schema_hash) {
+                        tool.observed = known.observed.clone();
+                    }
                     tools.push(Arc::new(tool));
                 }
                 Err(unfit) => left_out.push(unfit.to_string()),
@@ -271,9 +278,11 @@ impl Lane {
         }
     }
 
-    /// Performs one call; dropped, the upstream is told to stop.
-    pub(super) async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
-        match self.call_unredacted(tool, args).await {
+    /// Performs one call; dropped, the upstream is told to stop. What it says meanwhile goes to `news`, free of secrets.
+    pub(super) async fn call(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<RawJson, UpstreamError> {
+        let secrets = self.secrets.clone();
+        let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
+        match self.call_unredacted(tool, args, news).await {
             Ok(answer) => {
                 let answer = self.secrets.redact_json(answer).ok_or_else(|| {
                     let message = format!("the answer of `{}` holds a configured secret that cannot be blanked out", tool.path);
@@ -282,6 +291,9 @@ impl Lane {
                 // Checked last: what stands in for a secret may be longer than the secret.
                 if answer.get().len() > ANSWER_BYTES_MAX {
                     return Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX));
+                }
+                if tool.output_schema.is_none() {
+                    tool.observed.note(answer.get());
                 }
                 Ok(answer)
             }
@@ -292,7 +304,7 @@ impl Lane {
         }
     }
 
-    async fn call_unredacted(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
+    async fn call_unredacted(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<RawJson, UpstreamError> {
         let Ok(_entry) = self.entries.try_acquire() else {
             let message = format!("{} calls wait for `{}` already, no more are taken", CALLS_MAX + WAITING_MAX, self.name);
             return Err(UpstreamError::new(UpstreamErrorCode::Busy, tool, message).retryable(true));
@@ -302,7 +314,7 @@ impl Lane {
         let perform = async {
             // The semaphore is never closed; were it, the call would go on without a place.
             let _place = self.places.acquire().await;
-            connection.call(tool, args).await
+            connection.call_followed(tool, args, news).await
         };
         tokio::time::timeout(self.call_timeout, perform).await.unwrap_or_else(|_| {
             let message = format!(

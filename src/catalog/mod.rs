@@ -14,6 +14,7 @@ mod http;
 mod index;
 mod lane;
 mod mcp;
+mod observed;
 mod openapi;
 mod paths;
 mod redact;
@@ -53,7 +54,7 @@ pub use self::{
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
     openapi::config::OpenApiConfig,
     tool::{Annotations, Operation, Tool},
-    upstream::{UpstreamError, UpstreamErrorCode},
+    upstream::{CallNews, UpstreamError, UpstreamErrorCode},
 };
 use self::{
     lane::Lane,
@@ -209,8 +210,13 @@ impl Catalog {
     /// Performs one call with arguments that were checked. Waits for an upstream that is being connected. When the future is
     /// dropped, the upstream is told to stop.
     pub async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
+        self.call_followed(tool, args, Arc::new(|_: &str| {})).await
+    }
+
+    /// The same; what the upstream says meanwhile of how far it is goes to `news`.
+    pub async fn call_followed(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<RawJson, UpstreamError> {
         match self.lanes.get(&tool.upstream) {
-            Some(lane) => lane.call(tool, args).await,
+            Some(lane) => lane.call(tool, args, news).await,
             None => {
                 let message = format!("upstream `{}` is not configured any more", tool.upstream);
                 Err(UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message))
@@ -414,8 +420,12 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
             (Box::new(openapi::OpenApi { name: name.clone(), config, secrets: secrets.clone() }), secrets)
         }
         UpstreamKind::GraphQl(config) => {
-            let secrets = secrets_of(&config.reach, [config.url.as_str()]);
-            (Box::new(Absent("graphql")), secrets)
+            let schema = match &config.schema {
+                Some(Document::Address(url)) => url.as_str(),
+                Some(Document::File(_)) | None => "",
+            };
+            let secrets = secrets_of(&config.reach, [config.url.as_str(), schema]);
+            (Box::new(graphql::GraphQl { name: name.clone(), config, secrets: secrets.clone() }), secrets)
         }
     }
 }

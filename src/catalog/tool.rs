@@ -6,6 +6,7 @@ use jsonschema::{PatternOptions, Validator};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use super::observed::Observed;
 use crate::model::JsonObject;
 
 /// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
@@ -133,6 +134,8 @@ pub struct Tool {
     pub schema_hash: String,
     /// Size of both schemas together, in bytes of JSON.
     pub(super) schema_bytes: usize,
+    /// What its answers look like, where the upstream does not say.
+    pub(super) observed: Arc<Observed>,
     validator: OnceLock<Option<Validator>>,
 }
 
@@ -168,6 +171,7 @@ impl Tool {
             trusted: false,
             schema_hash,
             schema_bytes,
+            observed: Arc::default(),
             validator: OnceLock::new(),
         })
     }
@@ -187,6 +191,7 @@ impl Tool {
             trusted: true,
             schema_hash: String::new(),
             schema_bytes: 0,
+            observed: Arc::default(),
             validator: OnceLock::new(),
         }
     }
@@ -223,7 +228,8 @@ fn is_path(name: &str) -> bool {
         && name.split('.').all(|segment| !segment.is_empty() && segment.trim() == segment)
 }
 
-fn json_bytes(value: &Value) -> usize {
+/// The size of a value as JSON, without writing it anywhere.
+pub(super) fn json_bytes<T: serde::Serialize + ?Sized>(value: &T) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {

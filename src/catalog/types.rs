@@ -35,10 +35,17 @@ const COMMENT_BYTES_MAX: usize = 1_000;
 pub(super) fn hint(tool: &Tool) -> String {
     let call = paths::expression(&tool.path);
     let mut line = String::new();
-    for depth in (0..=HINT_DEPTH_MAX).rev() {
-        let args = argument_list(&tool.input_schema, || Writer::inline(&tool.input_schema, depth).of(&tool.input_schema, 0));
-        let result =
-            tool.output_schema.as_ref().map_or_else(|| "unknown".to_owned(), |schema| Writer::inline(schema, depth).of(schema, 0));
+    let observed = tool.observed.schema();
+    // What a call needs is told before what it gives.
+    let depths =
+        (0..=HINT_DEPTH_MAX).rev().map(|depth| (HINT_DEPTH_MAX, depth)).chain((0..HINT_DEPTH_MAX).rev().map(|depth| (depth, 0)));
+    for (args_depth, depth) in depths {
+        let args = argument_list(&tool.input_schema, || Writer::inline(&tool.input_schema, args_depth).of(&tool.input_schema, 0));
+        let result = match (&tool.output_schema, &observed) {
+            (Some(schema), _) => Writer::inline(schema, depth).of(schema, 0),
+            (None, Some(schema)) => format!("/* observed */ {}", Writer::inline(schema, depth).of(schema, 0)),
+            (None, None) => "unknown".to_owned(),
+        };
         line = format!("{call}({args}): Promise<{result}>");
         if line.len() <= HINT_BYTES_MAX {
             break;
@@ -82,9 +89,13 @@ pub(super) fn declaration(tool: &Tool) -> String {
         out.push_str(&Writer::declared(&tool.input_schema, &args, &base, &taken).all());
     }
     out.push('\n');
-    match &tool.output_schema {
-        Some(schema) => out.push_str(&Writer::declared(schema, &result, &base, &taken).all()),
-        None => out.push_str(&format!("/** The upstream does not describe its result. */\ntype {result} = unknown;\n")),
+    match (&tool.output_schema, tool.observed.schema()) {
+        (Some(schema), _) => out.push_str(&Writer::declared(schema, &result, &base, &taken).all()),
+        (None, Some(schema)) => {
+            out.push_str("/* observed: learned from answers, not promised by the upstream */\n");
+            out.push_str(&Writer::declared(&schema, &result, &base, &taken).all());
+        }
+        (None, None) => out.push_str(&format!("/** The upstream does not describe its result. */\ntype {result} = unknown;\n")),
     }
     out
 }

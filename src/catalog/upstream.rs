@@ -8,6 +8,9 @@ use crate::model::{JsonObject, RawJson};
 /// Largest value that a call may return, in bytes of JSON.
 pub(super) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
 
+/// Takes what an upstream says of how far a call is: one short line, the latest counts.
+pub type CallNews = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
+
 /// One kind of outside service, configured and not yet reached.
 pub(super) trait Upstream: Send + Sync + 'static {
     /// `mcp`, as in the configuration.
@@ -24,6 +27,17 @@ pub(super) trait Connection: Send + Sync + 'static {
 
     /// Performs one call. Dropped before its end, the upstream is told to stop.
     fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>>;
+
+    /// The same; what the upstream says meanwhile goes to `news`. Most kinds of upstream say nothing.
+    fn call_followed<'a>(
+        &'a self,
+        tool: &'a Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+        drop(news);
+        self.call(tool, args)
+    }
 
     /// Whether a call can be sent at all.
     fn is_open(&self) -> bool;
@@ -123,6 +137,8 @@ pub enum UpstreamErrorCode {
     Lost,
     /// The tool ran and reported an error.
     ToolFailed,
+    /// The arguments do not fit in a way that no schema tells; nothing was sent.
+    InvalidArguments,
     /// The upstream refused the call or could not understand it.
     Refused,
     /// The upstream asked for a person's or a model's input, which is not offered to it.
@@ -142,6 +158,7 @@ impl UpstreamErrorCode {
             Self::Timeout => "upstream_timeout",
             Self::Lost => "upstream_lost",
             Self::ToolFailed => "tool_failed",
+            Self::InvalidArguments => "invalid_arguments",
             Self::Refused => "upstream_refused",
             Self::InputRequired => "input_required",
             Self::AnswerTooLarge => "answer_too_large",

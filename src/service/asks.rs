@@ -1,5 +1,7 @@
 //! What the outside asks beside the four tools: how a task gets on, its history, the catalog, and how the server is.
 
+use std::sync::Arc;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
@@ -7,7 +9,7 @@ use tokio::sync::watch;
 use crate::model::{Event, TaskId, TaskStatus};
 
 /// How a task gets on, for a caller who waits for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
     /// The task, from the moment it is recorded.
     pub task_id: TaskId,
@@ -15,6 +17,8 @@ pub struct Progress {
     pub status: TaskStatus,
     /// Calls of tools so far.
     pub tool_calls: u64,
+    /// What the tool that spoke last says of how far it is.
+    pub said: Option<Arc<str>>,
 }
 
 /// Takes the latest [`Progress`]; what was not read in time is replaced.

@@ -203,7 +203,7 @@ impl Service {
 async fn report(live: &Arc<Live>, progress: &ProgressSink) {
     let mut news = live.news();
     loop {
-        let now = Progress { task_id: live.task_id(), status: live.status(), tool_calls: live.tool_calls() };
+        let now = Progress { task_id: live.task_id(), status: live.status(), tool_calls: live.tool_calls(), said: live.said() };
         progress.send_replace(Some(now));
         if news.changed().await.is_err() {
             return std::future::pending().await;

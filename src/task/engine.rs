@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -71,6 +71,8 @@ pub struct Live {
     end: watch::Sender<Option<Ended>>,
     /// Calls of tools so far.
     pub(super) tool_calls: AtomicU64,
+    /// What the tool that spoke last says of how far it is.
+    said: Mutex<Option<Arc<str>>>,
     /// Told whenever something changes that a waiting caller may want to know.
     pub(super) news: watch::Sender<u64>,
 }
@@ -392,6 +394,7 @@ impl Live {
             status: watch::Sender::new(TaskStatus::Queued),
             end: watch::Sender::new(None),
             tool_calls: AtomicU64::new(0),
+            said: Mutex::default(),
             news: watch::Sender::new(0),
         }
     }
@@ -416,7 +419,21 @@ impl Live {
         self.tool_calls.load(Ordering::Relaxed)
     }
 
-    /// Changes whenever its status or its number of calls does.
+    /// What the tool that spoke last says of how far it is, in a short line of its upstream's own.
+    pub fn said(&self) -> Option<Arc<str>> {
+        self.said.lock().expect("no code panics while it holds this lock").clone()
+    }
+
+    pub(super) fn say(&self, said: Option<&str>) {
+        let mut present = self.said.lock().expect("no code panics while it holds this lock");
+        if present.as_deref() != said {
+            *present = said.map(Arc::from);
+            drop(present);
+            self.tell();
+        }
+    }
+
+    /// Changes whenever its status, its number of calls or what its tools say does.
     pub fn news(&self) -> watch::Receiver<u64> {
         self.news.subscribe()
     }

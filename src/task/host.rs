@@ -15,7 +15,7 @@ use sha2::{Digest, Sha256};
 
 use super::engine::{Live, event};
 use crate::{
-    catalog::{Catalog, FindError, NotFound, ResolveError, Tool, UpstreamError, View, Visibility},
+    catalog::{Catalog, FindError, NotFound, ResolveError, Tool, UpstreamError, UpstreamErrorCode, View, Visibility},
     model::{EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId},
     sandbox::{CallFailure, ToolCall, ToolHost},
     store::{NewTask, Store, StoreError, TaskChange},
@@ -84,8 +84,11 @@ impl Inner {
             unfinished.seq = None;
             return Err(self.unrecorded(&tool.path, &error));
         }
-        let answer = self.catalog.call(&tool, args).await.map_err(|error| upstream_failure(&error));
+        let live = self.live.clone();
+        let news = Arc::new(move |text: &str| live.say(Some(text)));
+        let answer = self.catalog.call_followed(&tool, args, news).await.map_err(|error| upstream_failure(&error));
         unfinished.seq = None;
+        self.live.say(None);
         self.note(vec![ended(call.seq, &answer)]);
         answer
     }
@@ -193,7 +196,9 @@ fn unresolved(error: ResolveError) -> CallFailure {
 }
 
 fn upstream_failure(error: &UpstreamError) -> CallFailure {
-    let mut made = failure("ToolCallError", error.code.as_str(), &error.tool, &error.message);
+    let is_caller = error.code == UpstreamErrorCode::InvalidArguments;
+    let name = if is_caller { "ToolArgumentError" } else { "ToolCallError" };
+    let mut made = failure(name, error.code.as_str(), &error.tool, &error.message);
     made.properties.insert("retryable".into(), json!(error.retryable));
     if let Some(status) = error.status {
         made.properties.insert("status".into(), json!(status));

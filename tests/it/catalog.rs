@@ -1,5 +1,6 @@
 //! The catalog against real servers. Here: as children.
 
+mod calls;
 mod finding;
 mod over_http;
 

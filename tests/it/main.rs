@@ -3,6 +3,7 @@
 mod catalog;
 mod cli;
 mod config;
+mod graphql;
 #[cfg(feature = "v8")]
 mod guests;
 mod intake;

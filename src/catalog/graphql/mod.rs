@@ -1,3 +1,354 @@
-//! Services that speak GraphQL.
+//! Services that speak GraphQL: one tool for every field of their root types.
+//!
+//! What is sent is built here from the schema: one operation with one root field, its arguments as typed variables, its
+//! selection rebuilt from a syntax tree. No text of an agent ever reaches a service as it is. Subscriptions are not offered.
 
+mod answer;
 pub(in crate::catalog) mod config;
+mod default;
+mod input;
+mod introspection;
+mod literal;
+mod output;
+mod schema;
+mod sdl;
+mod select;
+mod tools;
+
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use apollo_compiler::ast::{OperationType, Selection};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderMap, HeaderValue, Method, header::ACCEPT};
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use url::Url;
+
+use self::{
+    answer::Failed,
+    config::GraphQlConfig,
+    introspection::ASKINGS,
+    schema::{Field, ServiceSchema},
+};
+use super::{
+    config::Document,
+    http::{ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest, Until},
+    redact::Secrets,
+    tool::Tool,
+    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+};
+use crate::model::{JsonObject, RawJson};
+
+/// Shortest time between two readings of the schema that a service asks for by refusing what it promised.
+const STALE_PAUSE: Duration = Duration::from_secs(60);
+
+/// How long a usual field that failed is not asked for unless it is named.
+const WITHHELD_MAX: Duration = Duration::from_secs(600);
+
+/// A GraphQL service.
+pub(super) struct GraphQl {
+    pub(super) name: Arc<str>,
+    pub(super) config: GraphQlConfig,
+    pub(super) secrets: Secrets,
+}
+
+impl Upstream for GraphQl {
+    fn kind(&self) -> &'static str {
+        "graphql"
+    }
+
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
+        Box::pin(async move {
+            let url = Url::parse(&self.config.url).map_err(|error| ConnectError::new(format!("`url` is no address: {error}")))?;
+            let config = ServiceConfig::new(self.name.clone(), url.clone(), self.config.reach.clone());
+            let client = ServiceClient::new(config, self.secrets.clone())?;
+            let connection: Box<dyn Connection> = Box::new(GraphQlConnection {
+                url,
+                client,
+                document: self.config.schema.clone(),
+                schema: Mutex::default(),
+                stale: Notify::new(),
+                heeded: Mutex::default(),
+                withheld: Mutex::default(),
+            });
+            Ok(connection)
+        })
+    }
+}
+
+struct GraphQlConnection {
+    url: Url,
+    client: ServiceClient,
+    /// Where the schema is, unless the service is asked.
+    document: Option<Document>,
+    // Plain mutexes: both are held for a pointer's copy only.
+    schema: Mutex<Option<Arc<ServiceSchema>>>,
+    /// Told when the service refuses what its schema promised.
+    stale: Notify,
+    /// When that was heeded last.
+    heeded: Mutex<Option<Instant>>,
+    /// Usual fields that failed, by name of the tool, with the time; as many as there are tools, each with few fields.
+    withheld: Mutex<HashMap<String, (Instant, Vec<Vec<String>>)>>,
+}
+
+/// A schema as text.
+enum Text {
+    /// In the schema definition language.
+    Definitions(Vec<u8>),
+    /// As an answer to introspection.
+    Introspection(Vec<u8>),
+}
+
+impl Text {
+    /// A document can be either.
+    fn of(bytes: Vec<u8>) -> Self {
+        let first = bytes.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'{') { Self::Introspection(bytes) } else { Self::Definitions(bytes) }
+    }
+
+    fn read(self) -> Result<ServiceSchema, String> {
+        match self {
+            Self::Introspection(bytes) => introspection::read(&bytes),
+            Self::Definitions(bytes) => {
+                let text = std::str::from_utf8(&bytes).map_err(|_| "it is not UTF-8".to_owned())?;
+                sdl::read(text)
+            }
+        }
+    }
+}
+
+impl GraphQlConnection {
+    /// The service's schema as text, from where the owner said.
+    async fn text(&self) -> Result<Text, ConnectError> {
+        match &self.document {
+            Some(Document::File(path)) => file(path).await.map(Text::of),
+            Some(Document::Address(address)) => {
+                let url = Url::parse(address).map_err(|error| ConnectError::new(format!("`spec` is no address: {error}")))?;
+                let bytes = self.client.fetch(url, introspection::ANSWER_BYTES_MAX).await;
+                let bytes = bytes.map_err(|failure| ConnectError::new(format!("its schema could not be fetched: {failure}")))?;
+                Ok(Text::of(bytes.to_vec()))
+            }
+            None => self.introspected().await,
+        }
+    }
+
+    /// Asks the service itself, for less after each refusal.
+    async fn introspected(&self) -> Result<Text, ConnectError> {
+        let mut first_reason = None;
+        for asking in ASKINGS {
+            let body = json!({ "query": asking.document(), "operationName": "IntrospectionQuery" });
+            let answer = self.post(&body, true, introspection::ANSWER_BYTES_MAX).await;
+            let answer = answer.map_err(|failure| {
+                ConnectError::new(format!("its schema could not be asked for: {failure}"))
+                    .hint("check `url` of the upstream, and that the service can be reached from here")
+            })?;
+            if matches!(answer.status.as_u16(), 401 | 403) {
+                let message = format!("it answered HTTP {}: it needs authorization", answer.status.as_u16());
+                return Err(ConnectError::new(message).hint("set `auth` or `headers` of the upstream"));
+            }
+            if answer.status.is_success() && introspection::is_told(&answer.body) {
+                return Ok(Text::Introspection(answer.body.to_vec()));
+            }
+            first_reason.get_or_insert_with(|| answer::reason(&answer));
+        }
+        let reason = first_reason.unwrap_or_default();
+        Err(ConnectError::new(format!("it does not tell its schema: {reason}"))
+            .hint("where introspection is switched off, give the schema as a file in `spec` of the upstream"))
+    }
+
+    async fn post(&self, body: &Value, idempotent: bool, answer_bytes_max: usize) -> Result<ServiceAnswer, ServiceFailure> {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9"));
+        let bytes = Bytes::from(body.to_string());
+        let request = ServiceRequest {
+            method: Method::POST,
+            url: self.url.clone(),
+            headers,
+            body: ServiceBody::Bytes { content_type: "application/json".to_owned(), bytes },
+            idempotent,
+            answer_bytes_max,
+            until: Until::End,
+        };
+        self.client.send(request).await
+    }
+
+    fn schema(&self) -> Option<Arc<ServiceSchema>> {
+        self.schema.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Has the schema read again, unless that was done a moment ago.
+    fn heed_stale(&self) {
+        let mut heeded = self.heeded.lock().unwrap_or_else(PoisonError::into_inner);
+        if heeded.is_none_or(|last| last.elapsed() > STALE_PAUSE) {
+            *heeded = Some(Instant::now());
+            self.stale.notify_one();
+        }
+    }
+
+    async fn perform(&self, tool: &Tool, mut args: JsonObject) -> Result<RawJson, UpstreamError> {
+        use UpstreamErrorCode as Code;
+        if self.schema().is_none() {
+            // Known from before: it was never read on this connection.
+            self.tools().await.map_err(|error| UpstreamError::new(Code::Unavailable, tool, error.message).retryable(true))?;
+        }
+        let schema = self.schema();
+        let gone = || {
+            let message = format!("`{}` has no such field any more; nothing was sent", tool.upstream);
+            UpstreamError::new(Code::Refused, tool, message)
+        };
+        let schema = schema.as_deref().ok_or_else(gone)?;
+        let (operation, field) = tools::field_of(schema, &tool.name).ok_or_else(gone)?;
+        let chosen = chosen(schema, tool, field, &mut args)?;
+        let unknown = args.keys().find(|name| !field.args.iter().any(|arg| arg.name.as_str() == name.as_str()));
+        if let Some(unknown) = unknown {
+            let message = format!("`{}` takes no argument `{unknown}`; nothing was sent", tool.path);
+            return Err(UpstreamError::new(Code::InvalidArguments, tool, message));
+        }
+        let call = RootCall { tool, operation, field, args: &args };
+        let Some(chosen) = chosen else { return self.ask_usual(&call, tools::default_selection(schema, field)).await };
+        self.ask(&call, chosen).await.map_err(|failed| failed.error)
+    }
+
+    /// Asks for the usual fields. They were not the agent's choice, so a query of which only some fail, as where a token may not
+    /// see all of them, is asked again without those; a while later they are tried again. A mutation is never repeated.
+    async fn ask_usual(&self, call: &RootCall<'_>, usual: Vec<Selection>) -> Result<RawJson, UpstreamError> {
+        let known = self.withheld(&call.tool.name);
+        let first = default::without(&usual, &known).unwrap_or(usual);
+        let failed = match self.ask(call, first.clone()).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
+        };
+        let less = default::without(&first, &failed.fields).filter(|_| call.operation == OperationType::Query);
+        let Some(less) = less else { return Err(failed.error) };
+        let answer = self.ask(call, less).await.map_err(|failed| failed.error)?;
+        let (name, count) = (&call.tool.path, failed.fields.len());
+        tracing::info!(tool = %name, "`{name}` is answered without {count} of its usual fields, which failed");
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        let fields = known.into_iter().chain(failed.fields).collect();
+        withheld.insert(call.tool.name.clone(), (Instant::now(), fields));
+        Ok(answer)
+    }
+
+    /// The usual fields of a tool that failed a short while ago.
+    fn withheld(&self, name: &str) -> Vec<Vec<String>> {
+        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
+        if withheld.get(name).is_some_and(|(since, _)| since.elapsed() > WITHHELD_MAX) {
+            withheld.remove(name);
+        }
+        withheld.get(name).map(|(_, fields)| fields.clone()).unwrap_or_default()
+    }
+
+    async fn ask(&self, call: &RootCall<'_>, selection: Vec<Selection>) -> Result<RawJson, Failed> {
+        let query = tools::document(call.operation, call.field, call.args, selection);
+        let body = json!({ "query": query, "operationName": call.field.name.as_str(), "variables": call.args });
+        let is_query = call.operation == OperationType::Query;
+        let answer = self.post(&body, is_query, answer::BODY_BYTES_MAX).await;
+        let answer = answer.map_err(|failure| Failed {
+            error: failure.into_upstream_error(call.tool),
+            is_stale: false,
+            fields: Vec::new(),
+        })?;
+        let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query);
+        if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
+            self.heed_stale();
+        }
+        answer
+    }
+}
+
+/// One call of a root field, its selection aside.
+struct RootCall<'a> {
+    tool: &'a Tool,
+    operation: OperationType,
+    field: &'a Field,
+    args: &'a JsonObject,
+}
+
+/// The selection that the agent chose, if it did, taken out of its arguments.
+fn chosen(
+    schema: &ServiceSchema,
+    tool: &Tool,
+    field: &Field,
+    args: &mut JsonObject,
+) -> Result<Option<Vec<Selection>>, UpstreamError> {
+    let key = tools::select_key(field);
+    let named = field.ty.inner_named_type();
+    if !schema.is_composite(named) {
+        return Ok(None);
+    }
+    let text = match args.remove(key) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::String(text)) => Ok(text),
+        Some(_) => Err("it must be a string such as \"id name\"".to_owned()),
+    };
+    let rebuilt = text.and_then(|text| select::rebuilt(schema, named, &text).map_err(|error| error.0));
+    rebuilt.map(Some).map_err(|reason| {
+        let message = format!("`{}`: field `{key}`: {reason}; nothing was sent", tool.path);
+        UpstreamError::new(UpstreamErrorCode::InvalidArguments, tool, message)
+    })
+}
+
+/// A file of the owner's, within its bound.
+async fn file(path: &Path) -> Result<Vec<u8>, ConnectError> {
+    use tokio::io::AsyncReadExt;
+    let failed = |error: std::io::Error| {
+        ConnectError::new(format!("its schema `{}` cannot be read: {error}", path.display()))
+            .hint("check `spec` of the upstream: the path of a file, or an address")
+    };
+    let opened = tokio::fs::File::open(path).await.map_err(failed)?;
+    let mut bytes = Vec::new();
+    opened.take(introspection::ANSWER_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    if bytes.len() > introspection::ANSWER_BYTES_MAX {
+        let (path, max) = (path.display(), introspection::ANSWER_BYTES_MAX);
+        return Err(ConnectError::new(format!("its schema `{path}` is larger than {max} bytes")));
+    }
+    Ok(bytes)
+}
+
+impl Connection for GraphQlConnection {
+    fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>> {
+        Box::pin(async move {
+            let text = self.text().await?;
+            // Large schemas take a second: not on a thread that others wait for.
+            let read = tokio::task::spawn_blocking(move || {
+                let schema = text.read()?;
+                let offer = tools::offer(&schema);
+                Ok::<_, String>((schema, offer))
+            });
+            let read = read.await.map_err(|_| ConnectError::new("its schema could not be read"))?;
+            let (schema, offer) = read.map_err(|reason| ConnectError::new(format!("its schema cannot be used: {reason}")))?;
+            *self.schema.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(schema));
+            self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            Ok(offer)
+        })
+    }
+
+    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+        Box::pin(self.perform(tool, args))
+    }
+
+    fn is_open(&self) -> bool {
+        true
+    }
+
+    fn event(&self) -> BoxFuture<'_, ConnectionEvent> {
+        Box::pin(async move {
+            self.stale.notified().await;
+            ConnectionEvent::ListChanged
+        })
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.client.trouble()
+    }
+
+    fn close(&self) -> BoxFuture<'_, ()> {
+        Box::pin(std::future::ready(()))
+    }
+}

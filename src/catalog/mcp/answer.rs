@@ -4,7 +4,7 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::failure::SAID_BYTES_MAX;
+use super::{failure::SAID_BYTES_MAX, question};
 use crate::{
     catalog::{
         tool::{Tool, cut},
@@ -20,8 +20,14 @@ const SAFE_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
 pub(super) fn unwrap(tool: &Tool, response: CallToolResponse) -> Result<RawJson, UpstreamError> {
     let result = match response {
         CallToolResponse::Complete(result) => result,
-        CallToolResponse::InputRequired(_) => {
-            let message = format!("`{}` wants a person's or a model's input before it goes on, which is refused", tool.path);
+        CallToolResponse::InputRequired(wanted) => {
+            let requests = serde_json::to_value(&wanted.input_requests).unwrap_or_default();
+            let message = format!(
+                "`{}` wants input before it goes on, which is refused: {}; nobody can be asked during a program, so give it as \
+                 arguments where the tool takes them",
+                tool.path,
+                question::told(&requests)
+            );
             return Err(UpstreamError::new(UpstreamErrorCode::InputRequired, tool, message));
         }
         _ => {

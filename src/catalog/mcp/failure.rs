@@ -7,7 +7,7 @@ use rmcp::{
     transport::{DynamicTransportError, auth::AuthError, streamable_http_client::StreamableHttpError},
 };
 
-use super::{door, lines};
+use super::{door, guard, lines};
 use crate::catalog::{
     tool::{Tool, cut},
     upstream::{ConnectError, UpstreamError, UpstreamErrorCode},
@@ -141,7 +141,8 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
         // An answer, even a bad one, shows that somebody is there.
         ServiceError::TransportSend(error) => {
             use HttpFailure::{Broken, Credential, NotSent, Refused};
-            matches!(http_failure(error), None | Some(NotSent(_) | Broken(_) | Refused(_) | Credential(_)))
+            !guard::is_crowded_out(error.error.as_ref())
+                && matches!(http_failure(error), None | Some(NotSent(_) | Broken(_) | Refused(_) | Credential(_)))
         }
         _ => false,
     }
@@ -179,6 +180,13 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
 fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
     use UpstreamErrorCode as Code;
     let upstream = &tool.upstream;
+    if guard::is_crowded_out(error.error.as_ref()) {
+        let message = format!(
+            "the call was not sent: calls of more than {} bytes wait for `{upstream}` to take them",
+            guard::LEAVING_BYTES_MAX
+        );
+        return UpstreamError::new(Code::Busy, tool, message).retryable(true);
+    }
     match http_failure(error) {
         Some(HttpFailure::Status(status)) => {
             let was_not_tried = matches!(status, 429 | 503);

@@ -28,6 +28,11 @@ pub(super) const OWED_MAX: usize = 512;
 /// Longest time in which a child takes a message, in seconds; as long as a call may take by default, since a child that works
 /// on one thread does not read meanwhile.
 pub(super) const TAKE_MAX: Duration = Duration::from_secs(60);
+/// Bytes of messages to a server that are not written yet. One that is larger than [`SMALL_BYTES`] and finds no room is not
+/// sent, and the connection stays: it is the callers that sent much, not the server that did wrong.
+pub(super) const LEAVING_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Messages up to this size always leave; their number bounds them.
+const SMALL_BYTES: usize = 64 * 1024;
 /// Longest id of a server's request, in bytes: ids are kept until the answer is written.
 const ID_BYTES_MAX: usize = 256;
 /// Longest message of an error that is answered, in bytes: it may repeat what the server said.
@@ -68,14 +73,22 @@ pub(super) struct Guarded<T> {
     take_max: Option<Duration>,
     /// Requests whose answer was not handed to us yet.
     asked: HashSet<RequestId>,
-    /// Messages that are on their way out.
-    leaving: Arc<AtomicUsize>,
+    leaving_bytes_max: usize,
+    leaving: Arc<Outgoing>,
+}
+
+/// What is on its way out.
+#[derive(Default)]
+struct Outgoing {
+    messages: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 impl<T> Guarded<T> {
     /// `take_max` bounds the time in which a message is taken; none where that is as long as the call itself.
     pub(super) fn new(inner: T, verdict: Verdict, owed_max: usize, take_max: Option<Duration>) -> Self {
-        Self { inner, verdict, owed_max, take_max, asked: HashSet::new(), leaving: Arc::default() }
+        let leaving_bytes_max = LEAVING_BYTES_MAX;
+        Self { inner, verdict, owed_max, take_max, asked: HashSet::new(), leaving_bytes_max, leaving: Arc::default() }
     }
 
     fn heard(&mut self, message: &RxJsonRpcMessage<RoleClient>) {
@@ -100,7 +113,7 @@ impl<T> Guarded<T> {
     }
 
     fn weigh(&self) {
-        let owed = self.asked.len() + self.leaving.load(Ordering::Relaxed);
+        let owed = self.asked.len() + self.leaving.messages.load(Ordering::Relaxed);
         if owed > self.owed_max {
             self.verdict.end(format!(
                 "it left {owed} messages unread or unanswered, allowed are {}: it asks without end or does not read",
@@ -110,12 +123,35 @@ impl<T> Guarded<T> {
     }
 }
 
-/// One message that is on its way out.
-struct Leaving(Arc<AtomicUsize>);
+/// One message of so many bytes that is on its way out.
+struct Leaving(Arc<Outgoing>, usize);
+
+impl Leaving {
+    fn new(outgoing: &Arc<Outgoing>, bytes: usize) -> Self {
+        outgoing.messages.fetch_add(1, Ordering::Relaxed);
+        outgoing.bytes.fetch_add(bytes, Ordering::Relaxed);
+        Self(outgoing.clone(), bytes)
+    }
+}
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.messages.fetch_sub(1, Ordering::Relaxed);
+        self.0.bytes.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+/// Whether a message was not sent for want of room.
+pub(super) fn is_crowded_out(error: &(dyn std::error::Error + 'static)) -> bool {
+    let kind = |error: &(dyn std::error::Error + 'static)| error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    std::iter::successors(Some(error), |error| error.source()).any(|error| kind(error) == Some(std::io::ErrorKind::QuotaExceeded))
+}
+
+/// The size of a message as it is written. Only the arguments of a call can be large.
+fn weight(message: &TxJsonRpcMessage<RoleClient>) -> usize {
+    match message {
+        JsonRpcMessage::Request(_) => crate::catalog::tool::json_bytes(message),
+        JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) | JsonRpcMessage::Notification(_) => 0,
     }
 }
 
@@ -144,12 +180,19 @@ where
             }
             JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => {}
         }
-        self.leaving.fetch_add(1, Ordering::Relaxed);
-        let leaving = Leaving(self.leaving.clone());
+        let bytes = weight(&message);
+        let is_crowded = bytes > SMALL_BYTES && self.leaving.bytes.load(Ordering::Relaxed) + bytes > self.leaving_bytes_max;
+        // A message that is not sent weighs nothing.
+        let leaving = Leaving::new(&self.leaving, if is_crowded { 0 } else { bytes });
         self.weigh();
-        let (send, verdict, take_max) = (self.inner.send(message), self.verdict.clone(), self.take_max);
+        let send = (!is_crowded).then(|| self.inner.send(message));
+        let (verdict, take_max, bytes_max) = (self.verdict.clone(), self.take_max, self.leaving_bytes_max);
         async move {
             let _leaving = leaving;
+            let Some(send) = send else {
+                let message = format!("more than {bytes_max} bytes wait to be taken");
+                return Err(std::io::Error::new(std::io::ErrorKind::QuotaExceeded, message).into());
+            };
             let late = async {
                 match take_max {
                     Some(limit) => {

@@ -10,13 +10,12 @@ mod guard;
 mod lines;
 mod listing;
 mod process;
+mod progress;
+mod question;
 
 use std::{
     collections::BTreeMap,
-    sync::{
-        Arc, Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -24,12 +23,13 @@ use futures::future::BoxFuture;
 use rmcp::{
     ClientHandler, RoleClient,
     model::{
-        CallToolRequestParams, ClientCapabilities, ClientConfig, CustomRequest, CustomResult, ElicitRequestParams, ElicitResult,
-        ErrorCode, ErrorData, Implementation, ProtocolVersion, SubscriptionFilter,
+        CallToolRequest, CallToolRequestParams, CallToolResponse, CancelledNotificationParam, ClientCapabilities, ClientConfig,
+        ClientRequest, CustomRequest, CustomResult, ElicitRequestParams, ElicitResult, ErrorCode, ErrorData, Implementation,
+        ProgressNotificationParam, ProtocolVersion, RequestId, ServerResult, SubscriptionFilter,
     },
     service::{
-        ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, RequestContext,
-        RunningService, ServiceError,
+        ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer,
+        PeerRequestOptions, RequestContext, RunningService, ServiceError,
     },
     transport::{
         StreamableHttpClientTransport, async_rw::AsyncRwTransport, streamable_http_client::StreamableHttpClientTransportConfig,
@@ -41,6 +41,8 @@ use self::{
     door::Door,
     guard::{Guarded, Verdict},
     process::Process,
+    progress::ProgressDesk,
+    question::Questions,
 };
 use super::{
     config::{HttpConfig, StdioConfig},
@@ -48,7 +50,7 @@ use super::{
     http::{self, Guard},
     redact::Secrets,
     tool::Tool,
-    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError},
+    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError},
 };
 use crate::model::{JsonObject, RawJson};
 
@@ -188,13 +190,15 @@ fn modern() -> ClientLifecycleMode {
 #[derive(Clone, Default)]
 struct Ears {
     list_changed: Arc<Notify>,
-    refused_requests: Arc<AtomicU64>,
+    questions: Arc<Questions>,
+    progress: Arc<ProgressDesk>,
 }
 
 impl Ears {
-    fn refuse(&self, what: &str) -> ErrorData {
-        self.refused_requests.fetch_add(1, Ordering::Relaxed);
-        ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("{what} is not offered: nobody can answer during a program"), None)
+    fn refuse(&self, method: &str, params: &impl serde::Serialize) -> ErrorData {
+        let params = serde_json::to_value(params).unwrap_or_default();
+        self.questions.refuse(question::asked(method, &params));
+        ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("{method} is not offered: nobody can answer during a program"), None)
     }
 }
 
@@ -210,12 +214,16 @@ impl ClientHandler for Ears {
         self.list_changed.notify_one();
     }
 
+    async fn on_progress(&self, notice: ProgressNotificationParam, _context: NotificationContext<RoleClient>) {
+        self.progress.hear(&notice);
+    }
+
     async fn create_elicitation(
         &self,
-        _request: ElicitRequestParams,
+        request: ElicitRequestParams,
         _context: RequestContext<RoleClient>,
     ) -> Result<ElicitResult, ErrorData> {
-        Err(self.refuse("elicitation"))
+        Err(self.refuse("elicitation/create", &request))
     }
 
     // The library would repeat the method, which is as long as the server likes, in its refusal and its log.
@@ -233,7 +241,7 @@ impl ClientHandler for Ears {
         _request: rmcp::model::CreateMessageRequestParams,
         _context: RequestContext<RoleClient>,
     ) -> Result<rmcp::model::CreateMessageResult, ErrorData> {
-        Err(self.refuse("sampling"))
+        Err(self.refuse("sampling/createMessage", &()))
     }
 }
 
@@ -283,6 +291,24 @@ impl McpConnection {
         Box::new(Self { peer, ears, verdict, closed, stop, process: Mutex::new(process) })
     }
 
+    /// Sends one call; dropped before its end, the server is told to stop.
+    async fn send(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<CallToolResponse, ServiceError> {
+        let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(args);
+        let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
+        // The library's own way of calling keeps the token to itself.
+        let handle = self.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
+        let _followed = self.ears.progress.follow(handle.progress_token.clone(), news);
+        let mut unfinished = Unfinished { peer: &self.peer, id: Some(handle.id.clone()) };
+        let result = handle.await_response().await;
+        unfinished.id = None;
+        match result? {
+            ServerResult::CallToolResult(result) => Ok(CallToolResponse::Complete(result)),
+            ServerResult::InputRequiredResult(result) => Ok(CallToolResponse::InputRequired(result)),
+            ServerResult::CreateTaskResult(result) => Ok(CallToolResponse::Task(result)),
+            _ => Err(ServiceError::UnexpectedResponse),
+        }
+    }
+
     /// Waits until the protocol has ended.
     async fn ended(&self) {
         // An error means the same: nobody is left who could say that it ended.
@@ -291,6 +317,26 @@ impl McpConnection {
 
     fn take_process(&self) -> Option<Process> {
         self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    }
+}
+
+/// Tells the server that nobody waits for a call any more.
+struct Unfinished<'a> {
+    peer: &'a Peer<RoleClient>,
+    id: Option<RequestId>,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        // Outside of a runtime there is no connection left either.
+        if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
+            let peer = self.peer.clone();
+            let cancelled = CancelledNotificationParam::new(Some(id), Some("nobody waits for it".to_owned()));
+            runtime.spawn(async move {
+                // Where it cannot be told, it has gone.
+                let _ = peer.notify_cancelled(cancelled).await;
+            });
+        }
     }
 }
 
@@ -342,10 +388,18 @@ impl Connection for McpConnection {
     }
 
     fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+        self.call_followed(tool, args, Arc::new(|_: &str| {}))
+    }
+
+    fn call_followed<'a>(
+        &'a self,
+        tool: &'a Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
         Box::pin(async move {
-            let refused_before = self.ears.refused_requests.load(Ordering::Relaxed);
-            let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(args);
-            let outcome = match self.peer.call_tool_once(params).await {
+            let during = self.ears.questions.during();
+            let outcome = match self.send(tool, args, news).await {
                 Ok(response) => answer::unwrap(tool, response),
                 Err(error) => {
                     if failure::is_transport(&error) {
@@ -356,9 +410,7 @@ impl Connection for McpConnection {
                 }
             };
             outcome.map_err(|mut error| {
-                if self.ears.refused_requests.load(Ordering::Relaxed) != refused_before {
-                    error.message.push_str(" (the upstream asked for a person's or a model's input meanwhile, which is refused)");
-                }
+                error.message.push_str(&during.remark().unwrap_or_default());
                 error
             })
         })

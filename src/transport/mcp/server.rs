@@ -134,14 +134,14 @@ impl Mcp {
                 answer = &mut running => break answer?,
                 () = context.ct.cancelled(), if !cancelled => cancelled = true,
                 () = reporter.due(), if !cancelled => {
-                    let progress = *seen.borrow();
+                    let progress = seen.borrow().clone();
                     reporter.tell(progress).await;
                 }
                 // Only a recorded task can be cancelled: its id comes with the first progress.
                 Ok(()) = seen.changed(), if cancelled => {}
             }
-            let recorded = *seen.borrow();
-            if cancelled && let Some(task) = recorded {
+            let recorded = if cancelled { seen.borrow().clone() } else { None };
+            if let Some(task) = recorded {
                 return Err(self.abandon(who, task).await);
             }
         };
@@ -305,7 +305,10 @@ impl Reporter {
         let message = match progress {
             None => "received".to_owned(),
             Some(Progress { status, tool_calls: 0, .. }) => format!("{status} after {seconds} s"),
-            Some(Progress { status, tool_calls, .. }) => format!("{status} after {seconds} s, {tool_calls} tool calls"),
+            Some(Progress { status, tool_calls, said, .. }) => {
+                let said = said.map(|said| format!("; the last tool says: {said}")).unwrap_or_default();
+                format!("{status} after {seconds} s, {tool_calls} tool calls{said}")
+            }
         };
         let notice = ProgressNotificationParam::new(token, self.told as f64).with_message(message);
         if !matches!(tokio::time::timeout(NOTIFY_MAX, self.peer.notify_progress(notice)).await, Ok(Ok(()))) {

@@ -305,7 +305,7 @@ async fn works_with_the_reference_server(catalog: &Catalog) {
     let found = find(catalog, "discover", json!("add two numbers and get their sum")).await;
     assert_eq!(paths(&found)[0], "everything.get-sum", "{found}");
     let hint = found["results"][0]["hint"].as_str().unwrap();
-    assert_eq!(hint, r#"tools.everything["get-sum"](args: { a: number; b: number }): Promise<unknown>"#);
+    assert_eq!(hint, r#"tools.everything["get-sum"](args: { a: number; b: number }): Promise</* observed */ string>"#);
 }
 
 #[tokio::test]

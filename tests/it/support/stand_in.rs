@@ -181,7 +181,8 @@ impl Port for StandIn {
             let id = task.task_id;
             let (record, mut kept) = watch::channel(Kept { task, result: None });
             self.inner.tasks.lock().unwrap().insert(id, record.clone());
-            progress.send_replace(Some(Progress { task_id: id, status: TaskStatus::Running, tool_calls: 3 }));
+            let said = Some("7 of 9, packing".into());
+            progress.send_replace(Some(Progress { task_id: id, status: TaskStatus::Running, tool_calls: 3, said }));
             tokio::spawn(run(request.code, record));
             let hold = match (request.wait_for_result, request.result_timeout_ms, patience) {
                 (Some(false), _, _) => Duration::ZERO,

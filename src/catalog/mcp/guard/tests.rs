@@ -108,3 +108,31 @@ async fn an_id_is_bounded_and_a_refusal_does_not_repeat_what_was_said_at_length(
     assert!(guarded.receive().await.is_none());
     assert!(verdict.reason().unwrap().contains("256 bytes"));
 }
+
+fn call(id: i64, bytes: usize) -> TxJsonRpcMessage<RoleClient> {
+    let params = json!({"name": "t", "arguments": {"text": "x".repeat(bytes)}});
+    serde_json::from_value(json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})).unwrap()
+}
+
+#[tokio::test]
+async fn a_large_call_that_finds_no_room_is_not_sent_and_the_connection_stays() {
+    let (mut guarded, mut server, verdict) = connected(16, OWED_MAX, TAKE_MAX);
+    guarded.leaving_bytes_max = 300 * 1024;
+    let first = tokio::spawn(guarded.send(call(1, 200 * 1024)));
+    let crowded = guarded.send(call(2, 200 * 1024)).await.unwrap_err();
+    assert!(is_crowded_out(&crowded), "{crowded}");
+    assert_eq!(verdict.reason(), None);
+    // Small ones pass, and large ones again once the server took what was before them.
+    let small = tokio::spawn(guarded.send(call(3, 10)));
+    let mut taken = vec![0; 1 << 20];
+    while !first.is_finished() || !small.is_finished() {
+        server.read(&mut taken).await.unwrap();
+    }
+    first.await.unwrap().unwrap();
+    small.await.unwrap().unwrap();
+    let third = tokio::spawn(guarded.send(call(4, 200 * 1024)));
+    while !third.is_finished() {
+        server.read(&mut taken).await.unwrap();
+    }
+    third.await.unwrap().unwrap();
+}

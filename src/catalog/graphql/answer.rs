@@ -1,0 +1,204 @@
+//! Unwraps what a service answered into the one value that code works with, or into an error in the service's own words.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+
+use crate::{
+    catalog::{
+        http::ServiceAnswer,
+        tool::{Tool, cut},
+        upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
+    },
+    model::RawJson,
+};
+
+/// Largest body that is read: the value, and what stands around it.
+pub(super) const BODY_BYTES_MAX: usize = ANSWER_BYTES_MAX + 64 * 1024;
+/// Errors of one answer that are told.
+const ERRORS_MAX: usize = 5;
+/// Fields that failed, and how deep they stand, beyond which they are not told apart.
+const FIELDS_MAX: usize = 32;
+const WAY_MAX: usize = 12;
+/// Longest message of one error, in bytes.
+const MESSAGE_BYTES_MAX: usize = 500;
+/// Longest part of an answer that came with errors and is told, in bytes.
+const PARTIAL_BYTES_MAX: usize = 1_500;
+/// Longest head of a body that is no GraphQL, in bytes.
+const HEAD_BYTES_MAX: usize = 300;
+/// Codes by which services say that nothing was done because too much was asked for.
+const THROTTLED: [&str; 5] = ["THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"];
+
+/// A call that failed.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) error: UpstreamError,
+    /// The service does not know what its schema promised, so it has another one by now.
+    pub(super) is_stale: bool,
+    /// The ways to the fields that failed, below the root field and without the places in lists; none when something else
+    /// failed too.
+    pub(super) fields: Vec<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
+    #[serde(default)]
+    errors: Option<Vec<ToldError>>,
+}
+
+#[derive(Deserialize)]
+struct ToldError {
+    #[serde(default)]
+    message: Option<Value>,
+    #[serde(default)]
+    path: Option<Vec<Value>>,
+    #[serde(default)]
+    extensions: Option<Value>,
+    /// Where GitHub keeps its code.
+    #[serde(default, rename = "type")]
+    kind: Option<Value>,
+}
+
+impl ToldError {
+    fn code(&self) -> Option<&str> {
+        let extension = self.extensions.as_ref().and_then(|extensions| extensions.get("code")).and_then(Value::as_str);
+        extension.or_else(|| self.kind.as_ref().and_then(Value::as_str)).map(|code| cut(code, 60))
+    }
+
+    fn message(&self) -> &str {
+        cut(self.message.as_ref().and_then(Value::as_str).unwrap_or("it does not say why"), MESSAGE_BYTES_MAX)
+    }
+
+    fn told(&self) -> String {
+        let mut text = self.message().to_owned();
+        if let Some(code) = self.code() {
+            text = format!("{text} ({code})");
+        }
+        match self.path.as_deref().map(place).filter(|place| !place.is_empty()) {
+            Some(place) => format!("{text} at `{place}`"),
+            None => text,
+        }
+    }
+
+    fn is_stale(&self) -> bool {
+        let says = |words: &str| self.message().contains(words);
+        self.code() == Some("GRAPHQL_VALIDATION_FAILED")
+            || says("Cannot query field")
+            || says("Unknown argument")
+            || says("Unknown type")
+            || says("doesn't exist on type")
+    }
+}
+
+/// `["order", "items", 0]` as `order.items[0]`.
+fn place(path: &[Value]) -> String {
+    let whole = path.iter().take(20).fold(String::new(), |place, part| match part {
+        Value::Number(index) => format!("{place}[{index}]"),
+        other => {
+            let name = other.as_str().unwrap_or_default();
+            if place.is_empty() { name.to_owned() } else { format!("{place}.{name}") }
+        }
+    });
+    cut(&whole, 200).to_owned()
+}
+
+/// The value under the root field, or why there is none. `may_repeat` says whether a second call does no harm.
+pub(super) fn unwrap(tool: &Tool, field: &str, answer: &ServiceAnswer, may_repeat: bool) -> Result<RawJson, Failed> {
+    use UpstreamErrorCode as Code;
+    let failed =
+        |code, message: String| Failed { error: UpstreamError::new(code, tool, message), is_stale: false, fields: Vec::new() };
+    let status = answer.status;
+    let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(&answer.body) else {
+        let head = String::from_utf8_lossy(&answer.body[..answer.body.len().min(HEAD_BYTES_MAX)]).trim().to_owned();
+        let said = if head.is_empty() { String::new() } else { format!(": {head}") };
+        if status.is_success() {
+            return Err(failed(Code::BadAnswer, format!("`{}` answered something that is not GraphQL{said}", tool.upstream)));
+        }
+        let mut failed = failed(Code::Refused, format!("`{}` answered HTTP {}{said}", tool.upstream, status.as_u16()));
+        failed.error = failed.error.status(Some(status.as_u16())).retryable(is_retryable(status.as_u16(), may_repeat));
+        return Err(failed);
+    };
+    // What is there of the value, whatever else went wrong.
+    let data: HashMap<String, &RawValue> = envelope.data.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
+    let value = data.get(field).copied();
+    let errors = envelope.errors.unwrap_or_default();
+    if !errors.is_empty() || !status.is_success() {
+        let mut failed = refused(tool, status, &errors, value.filter(|value| value.get() != "null"), may_repeat);
+        // Errors before the execution, such as those of validation, come without data.
+        if !may_repeat && !data.is_empty() {
+            failed.error.message.push_str("; the mutation was begun: look at its effect before repeating it");
+        }
+        return Err(failed);
+    }
+    match value {
+        None => Err(failed(Code::BadAnswer, format!("the answer of `{}` holds no `{field}`", tool.path))),
+        Some(value) if value.get().len() > ANSWER_BYTES_MAX => {
+            Err(Failed { error: UpstreamError::too_large(tool, ANSWER_BYTES_MAX), is_stale: false, fields: Vec::new() })
+        }
+        Some(value) => Ok(value.to_owned()),
+    }
+}
+
+fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial: Option<&RawValue>, may_repeat: bool) -> Failed {
+    let mut told: Vec<String> = errors.iter().take(ERRORS_MAX).map(ToldError::told).collect();
+    if errors.len() > ERRORS_MAX {
+        told.push(format!("and {} more errors", errors.len() - ERRORS_MAX));
+    }
+    if told.is_empty() {
+        told.push("it does not say why".to_owned());
+    }
+    let mut message = format!("`{}` failed: {}", tool.path, told.join("; "));
+    match partial.map(RawValue::get) {
+        Some(json) if json.len() <= PARTIAL_BYTES_MAX => message.push_str(&format!("; the rest of the answer: {json}")),
+        Some(json) => {
+            let bytes = json.len();
+            message.push_str(&format!(
+                "; the rest of the answer, {bytes} bytes, is dropped: leave the fields that fail out with `select`"
+            ));
+        }
+        None => {}
+    }
+    let code = if status.is_success() { UpstreamErrorCode::ToolFailed } else { UpstreamErrorCode::Refused };
+    let is_throttled = partial.is_none() && errors.iter().filter_map(ToldError::code).any(|code| THROTTLED.contains(&code));
+    let mut error = UpstreamError::new(code, tool, message).retryable(is_throttled);
+    if !status.is_success() {
+        error = error.status(Some(status.as_u16())).retryable(is_throttled || is_retryable(status.as_u16(), may_repeat));
+    }
+    Failed { error, is_stale: errors.iter().any(ToldError::is_stale), fields: failed_fields(errors) }
+}
+
+fn failed_fields(errors: &[ToldError]) -> Vec<Vec<String>> {
+    let way = |error: &ToldError| {
+        let names = error.path.iter().flatten().filter_map(Value::as_str).skip(1);
+        let way: Vec<String> = names.take(WAY_MAX).map(str::to_owned).collect();
+        (!way.is_empty()).then_some(way)
+    };
+    let mut ways: Vec<Vec<String>> = errors.iter().map_while(way).collect();
+    if ways.len() != errors.len() {
+        return Vec::new();
+    }
+    ways.sort();
+    ways.dedup();
+    if ways.len() > FIELDS_MAX { Vec::new() } else { ways }
+}
+
+/// Whether a status tells that the same call may succeed later and that a second one does no harm.
+fn is_retryable(status: u16, may_repeat: bool) -> bool {
+    matches!(status, 429 | 503) || (status >= 500 && may_repeat)
+}
+
+/// What an answer without data says of the reason, for a question that is no call.
+pub(super) fn reason(answer: &ServiceAnswer) -> String {
+    let errors = serde_json::from_slice::<Envelope<'_>>(&answer.body).ok().and_then(|envelope| envelope.errors);
+    let said = errors.and_then(|errors| errors.first().map(ToldError::told));
+    match said {
+        Some(said) => said,
+        None => format!("it answered HTTP {} and no schema", answer.status.as_u16()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

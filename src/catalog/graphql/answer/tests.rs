@@ -1,0 +1,107 @@
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use super::*;
+use crate::catalog::tool::OfferedTool;
+
+fn tool() -> Tool {
+    Tool::admit(&Arc::from("shop"), OfferedTool { name: "query.order".to_owned(), ..OfferedTool::default() }).unwrap()
+}
+
+fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed> {
+    let status = StatusCode::from_u16(status).unwrap();
+    let answer = ServiceAnswer { status, headers: HeaderMap::new(), body: body.to_owned().into(), truncated: false };
+    unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.get().to_owned())
+}
+
+#[test]
+fn the_value_under_the_field_is_the_answer_as_it_came() {
+    assert_eq!(
+        unwrapped(200, r#"{"data": {"order": {"id": 1, "big": 12345678901234567890}}}"#, true).unwrap(),
+        r#"{"id": 1, "big": 12345678901234567890}"#
+    );
+    assert_eq!(unwrapped(200, r#"{"errors": [], "data": {"order": null}, "extensions": {}}"#, true).unwrap(), "null");
+}
+
+#[test]
+fn errors_are_told_with_words_code_and_place() {
+    let body = json!({"data": {"order": null}, "errors": [
+        {"message": "Not found", "path": ["order", "items", 0, "sku"], "extensions": {"code": "NOT_FOUND"}},
+        {"message": "Slow", "type": "LATE"},
+    ]});
+    let error = unwrapped(200, &body.to_string(), true).unwrap_err().error;
+    assert_eq!((error.code, error.status, error.retryable), (UpstreamErrorCode::ToolFailed, None, false));
+    assert_eq!(error.message, "`shop.query.order` failed: Not found (NOT_FOUND) at `order.items[0].sku`; Slow (LATE)");
+    let many: Vec<Value> = (0..50).map(|n| json!({"message": format!("{n} {}", "é".repeat(5_000))})).collect();
+    let error = unwrapped(200, &json!({ "errors": many }).to_string(), true).unwrap_err().error;
+    assert!(error.message.ends_with("and 45 more errors") && error.message.len() < 4_096, "{}", error.message.len());
+    for odd in [json!({"errors": [{}]}), json!({"errors": [{"message": 1, "path": [null], "extensions": "x", "type": []}]})] {
+        assert!(unwrapped(200, &odd.to_string(), true).unwrap_err().error.message.contains("it does not say why"), "{odd}");
+    }
+}
+
+#[test]
+fn what_came_beside_errors_is_told_when_small_and_named_when_not() {
+    let with = |value: Value| json!({"data": {"order": value}, "errors": [{"message": "no right"}]}).to_string();
+    let error = unwrapped(200, &with(json!({"id": 7})), true).unwrap_err().error;
+    assert!(error.message.ends_with(r#"; the rest of the answer: {"id":7}"#), "{}", error.message);
+    let error = unwrapped(200, &with(json!("x".repeat(2_000))), true).unwrap_err().error;
+    assert!(error.message.contains("2002 bytes, is dropped") && error.message.contains("`select`"), "{}", error.message);
+}
+
+#[test]
+fn statuses_say_whether_a_second_try_does_no_harm() {
+    for (status, may_repeat, retryable) in
+        [(429, false, true), (503, false, true), (500, true, true), (500, false, false), (404, true, false)]
+    {
+        for body in ["<html>", r#"{"errors": [{"message": "x"}]}"#, ""] {
+            let error = unwrapped(status, body, may_repeat).unwrap_err().error;
+            assert_eq!(
+                (error.code, error.status, error.retryable),
+                (UpstreamErrorCode::Refused, Some(status), retryable),
+                "{body}"
+            );
+        }
+    }
+    let throttled = r#"{"errors": [{"message": "x", "extensions": {"code": "THROTTLED"}}]}"#;
+    assert!(unwrapped(200, throttled, false).unwrap_err().error.retryable);
+}
+
+#[test]
+fn what_is_no_graphql_is_said_to_be_so() {
+    for body in [
+        "",
+        "<html>welcome</html>",
+        "[]",
+        "3",
+        "{\"data\": {",
+        "{\"data\": 3}",
+        "{\"data\": null}",
+        "{}",
+        "{\"data\": {\"other\": 1}}",
+    ] {
+        let error = unwrapped(200, body, true).unwrap_err().error;
+        assert_eq!(error.code, UpstreamErrorCode::BadAnswer, "{body}: {error}");
+    }
+    assert!(unwrapped(200, "<html>welcome", true).unwrap_err().error.message.ends_with("not GraphQL: <html>welcome"));
+    let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    assert!(unwrapped(200, &format!("{{\"data\": {{\"order\": {deep}}}}}"), true).is_ok());
+}
+
+#[test]
+fn a_service_that_does_not_know_its_own_schema_has_another_one() {
+    let body = |error: Value| json!({"errors": [error]}).to_string();
+    let stale = |error: Value| unwrapped(400, &body(error), true).unwrap_err().is_stale;
+    assert!(stale(json!({"message": "Cannot query field \"x\" on type \"Order\"."})));
+    assert!(stale(json!({"message": "?", "extensions": {"code": "GRAPHQL_VALIDATION_FAILED"}})));
+    assert!(!stale(json!({"message": "Not found", "extensions": {"code": "NOT_FOUND"}})));
+}
+
+#[test]
+fn an_answer_over_its_bound_is_refused_with_the_bound() {
+    let body = json!({"data": {"order": "x".repeat(ANSWER_BYTES_MAX)}}).to_string();
+    let error = unwrapped(200, &body, true).unwrap_err().error;
+    assert_eq!(error.code, UpstreamErrorCode::AnswerTooLarge);
+}

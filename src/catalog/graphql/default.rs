@@ -1,0 +1,254 @@
+//! The fields that are asked for when an agent names none: the leaves of the answer, and one level below where that is cheap.
+//!
+//! Chosen so that a service answers it willingly: nothing that needs arguments, no lists within lists, no deprecated field,
+//! nothing that leads back to a root type, and a bound on the whole.
+
+use std::collections::HashMap;
+
+use apollo_compiler::{
+    Name, Node,
+    ast::{self, InlineFragment, Selection, Type},
+    name,
+};
+
+use super::{
+    schema::{Field, ServiceSchema, TypeKind},
+    select::bare,
+};
+
+/// Fields of one whole selection.
+pub(super) const FIELDS_MAX: usize = 100;
+/// Bytes of all their names.
+const BYTES_MAX: usize = 4 * 1024;
+/// Leaves of the answer itself.
+const LEAVES_MAX: usize = 40;
+/// Leaves of an object within the answer.
+const NESTED_LEAVES_MAX: usize = 6;
+/// An object with no more leaves than this is a wrapping, so that what it holds is told as if it were the answer itself.
+const WRAPPING_LEAVES_MAX: usize = 3;
+/// Members of a union that are told apart, and fields of each.
+const MEMBERS: (usize, usize) = (12, 4);
+/// Objects that a page may stand in.
+const WITHIN_MAX: usize = 3;
+/// What tells most of a thing, first.
+const TELLING: [&str; 16] = [
+    "id",
+    "name",
+    "title",
+    "login",
+    "key",
+    "slug",
+    "number",
+    "code",
+    "url",
+    "state",
+    "status",
+    "type",
+    "message",
+    "email",
+    "createdAt",
+    "updatedAt",
+];
+
+/// The fields of a value of this type.
+pub(super) fn selection(schema: &ServiceSchema, parent: &Name, is_list: bool) -> Vec<Selection> {
+    let mut choice = Choice { schema, fields_left: FIELDS_MAX, bytes_left: BYTES_MAX, above: Vec::new() };
+    choice.of(parent, LEAVES_MAX, !is_list)
+}
+
+/// The leaves of a value of this type, at most so many.
+pub(super) fn leaves_only(schema: &ServiceSchema, parent: &Name, fields_max: usize) -> Vec<Selection> {
+    let fields_left = fields_max.min(LEAVES_MAX);
+    let mut choice = Choice { schema, fields_left, bytes_left: BYTES_MAX, above: Vec::new() };
+    choice.of(parent, LEAVES_MAX, false)
+}
+
+/// The same selection without what stands at these ways; none when nothing of it would be left, or nothing is taken out.
+pub(super) fn without(selection: &[Selection], ways: &[Vec<String>]) -> Option<Vec<Selection>> {
+    let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, ways, 0)).collect();
+    (!left.is_empty() && left != selection).then_some(left)
+}
+
+/// A part of a selection without what stands at these ways, of which so many steps are behind it.
+fn pruned(part: &Selection, ways: &[Vec<String>], depth: usize) -> Option<Selection> {
+    match part {
+        Selection::Field(field) => {
+            let here: Vec<Vec<String>> =
+                ways.iter().filter(|way| way.get(depth).is_some_and(|name| *name == field.name.as_str())).cloned().collect();
+            if here.iter().any(|way| way.len() == depth + 1) {
+                return None;
+            }
+            let below: Vec<Selection> = field.selection_set.iter().filter_map(|part| pruned(part, &here, depth + 1)).collect();
+            let is_hollow = below.is_empty() && !field.selection_set.is_empty();
+            let field = ast::Field { selection_set: below, ..(**field).clone() };
+            (!is_hollow).then(|| Selection::Field(Node::new(field)))
+        }
+        Selection::InlineFragment(fragment) => {
+            let below: Vec<Selection> = fragment.selection_set.iter().filter_map(|part| pruned(part, ways, depth)).collect();
+            let is_hollow = below.is_empty();
+            let fragment = InlineFragment { selection_set: below, ..(**fragment).clone() };
+            (!is_hollow).then(|| Selection::InlineFragment(Node::new(fragment)))
+        }
+        Selection::FragmentSpread(_) => None,
+    }
+}
+
+struct Choice<'a> {
+    schema: &'a ServiceSchema,
+    fields_left: usize,
+    bytes_left: usize,
+    /// Types that the present one stands in.
+    above: Vec<Name>,
+}
+
+impl Choice<'_> {
+    fn of(&mut self, parent: &Name, leaves_max: usize, is_nested_too: bool) -> Vec<Selection> {
+        let schema = self.schema;
+        let mut out = Vec::new();
+        let kind = schema.kind(parent);
+        if matches!(kind, Some(TypeKind::Interface(_) | TypeKind::Union)) {
+            self.push(&mut out, name!("__typename"), Vec::new());
+        }
+        if matches!(kind, Some(TypeKind::Union)) {
+            self.members(&mut out, parent);
+        }
+        let fields = schema.fields(parent);
+        let chosen = self.leaves(fields, leaves_max);
+        for name in &chosen {
+            self.push(&mut out, name.clone(), Vec::new());
+        }
+        self.above.push(parent.clone());
+        self.page(&mut out, fields, leaves_max);
+        if is_nested_too {
+            let leaves_max = if chosen.len() <= WRAPPING_LEAVES_MAX { LEAVES_MAX } else { NESTED_LEAVES_MAX };
+            for field in fields {
+                if !self.is_cheap(field) {
+                    continue;
+                }
+                let below = self.of(field.ty.inner_named_type(), leaves_max, false);
+                self.push(&mut out, field.name.clone(), below);
+            }
+        }
+        self.above.pop();
+        if out.is_empty() {
+            // A selection holds at least one field.
+            out.push(Selection::Field(Node::new(bare(None, name!("__typename")))));
+        }
+        out
+    }
+
+    /// Leaves without arguments that must be given, the telling ones first when there are too many; in the service's order.
+    fn leaves(&self, fields: &[Field], leaves_max: usize) -> Vec<Name> {
+        let schema = self.schema;
+        let mut chosen: Vec<(usize, &Field)> =
+            fields.iter().enumerate().filter(|(_, field)| schema.is_leaf(field.ty.inner_named_type()) && is_usual(field)).collect();
+        if chosen.len() > leaves_max {
+            chosen.sort_by_key(|(at, field)| {
+                (TELLING.iter().position(|name| *name == field.name.as_str()).unwrap_or(TELLING.len()), *at)
+            });
+            chosen.truncate(leaves_max);
+            chosen.sort_by_key(|(at, _)| *at);
+        }
+        chosen.into_iter().map(|(_, field)| field.name.clone()).collect()
+    }
+
+    /// The page that a connection holds: its objects, and what is needed for the next page.
+    fn page(&mut self, out: &mut Vec<Selection>, fields: &[Field], leaves_max: usize) {
+        let schema = self.schema;
+        if !is_connection(schema, fields) || self.above.len() > WITHIN_MAX {
+            return;
+        }
+        let (above, is_new) = (self.above.clone(), |above: &[Name], name: &Name| !above.contains(name) && !schema.is_root(name));
+        let by_name = |name: &str| {
+            let field = fields.iter().find(|field| field.name.as_str() == name && is_usual(field));
+            field.filter(|field| is_new(&above, field.ty.inner_named_type()))
+        };
+        if let Some(info) = by_name("pageInfo").filter(|info| schema.is_composite(info.ty.inner_named_type())) {
+            let known = schema.fields(info.ty.inner_named_type()).iter();
+            let wanted = known.filter(|field| matches!(field.name.as_str(), "hasNextPage" | "endCursor") && is_usual(field));
+            let below: Vec<Selection> = wanted.map(|field| Selection::Field(Node::new(bare(None, field.name.clone())))).collect();
+            if !below.is_empty() {
+                self.push(out, info.name.clone(), below);
+            }
+        }
+        if let Some(nodes) = by_name("nodes") {
+            let below = self.of(nodes.ty.inner_named_type(), leaves_max, false);
+            self.push(out, nodes.name.clone(), below);
+            return;
+        }
+        let Some(edges) = by_name("edges") else { return };
+        let node = schema.field(edges.ty.inner_named_type(), "node").filter(|node| is_usual(node));
+        let is_object = |name: &Name| schema.is_composite(name) && is_new(&above, name);
+        if let Some(node) = node.filter(|node| is_object(node.ty.inner_named_type())) {
+            let below = self.of(node.ty.inner_named_type(), leaves_max, false);
+            let mut edge = Vec::new();
+            self.push(&mut edge, node.name.clone(), below);
+            if !edge.is_empty() {
+                self.push(out, edges.name.clone(), edge);
+            }
+        }
+    }
+
+    /// The members of a union, each with the few fields that tell what it is.
+    fn members(&mut self, out: &mut Vec<Selection>, union: &Name) {
+        let schema = self.schema;
+        // The same name in two members must be of one type, or the service refuses the whole.
+        let mut types: HashMap<&str, &Type> = HashMap::new();
+        for member in schema.possible(union).iter().filter(|name| !schema.is_root(name)).take(MEMBERS.0) {
+            let mut below = Vec::new();
+            for wanted in TELLING {
+                let field =
+                    schema.field(member, wanted).filter(|field| schema.is_leaf(field.ty.inner_named_type()) && is_usual(field));
+                let Some(field) = field.filter(|_| below.len() < MEMBERS.1) else { continue };
+                if **types.entry(field.name.as_str()).or_insert(&field.ty) == field.ty {
+                    self.push(&mut below, field.name.clone(), Vec::new());
+                }
+            }
+            if !below.is_empty() {
+                let fragment = InlineFragment {
+                    type_condition: Some(member.clone()),
+                    directives: ast::DirectiveList::new(),
+                    selection_set: below,
+                };
+                out.push(Selection::InlineFragment(Node::new(fragment)));
+            }
+        }
+    }
+
+    /// Whether an object within the answer comes without being asked for: it takes no arguments, is no page of a longer list,
+    /// and does not lead back to where we are.
+    fn is_cheap(&self, field: &Field) -> bool {
+        let named = field.ty.inner_named_type();
+        let schema = self.schema;
+        schema.is_composite(named)
+            && field.args.is_empty()
+            && field.deprecated.is_none()
+            && !schema.is_root(named)
+            && !self.above.contains(named)
+            && !is_connection(schema, schema.fields(named))
+            && !matches!(field.name.as_str(), "pageInfo" | "nodes" | "edges")
+    }
+
+    fn push(&mut self, out: &mut Vec<Selection>, name: Name, below: Vec<Selection>) {
+        let (Some(fields), Some(bytes)) = (self.fields_left.checked_sub(1), self.bytes_left.checked_sub(name.len() + 1)) else {
+            return;
+        };
+        (self.fields_left, self.bytes_left) = (fields, bytes);
+        out.push(Selection::Field(Node::new(ast::Field { selection_set: below, ..bare(None, name) })));
+    }
+}
+
+/// Whether a field can be asked for without thinking.
+fn is_usual(field: &Field) -> bool {
+    field.deprecated.is_none() && !field.args.iter().any(super::schema::InputValue::is_required)
+}
+
+/// Whether these are the fields of one page of a longer list.
+fn is_connection(schema: &ServiceSchema, fields: &[Field]) -> bool {
+    let is_list_of_objects = |field: &Field| field.ty.is_list() && schema.is_composite(field.ty.inner_named_type());
+    let has = |name: &str| fields.iter().any(|field| field.name.as_str() == name && is_list_of_objects(field));
+    has("edges") || (has("nodes") && fields.iter().any(|field| matches!(field.name.as_str(), "pageInfo" | "totalCount")))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,248 @@
+//! Reads the selection that an agent wrote and builds another one from its syntax tree, field by field against the schema.
+//!
+//! The agent's text itself is never sent. What comes out holds fields, arguments and inline fragments that the schema knows, no
+//! directive, no variable, no named fragment, and nothing that leads back to a root type: so a selection can never reach a
+//! field that policy knows as another tool.
+
+use std::collections::HashMap;
+
+use apollo_compiler::{
+    Name, Node,
+    ast::{self, Argument, Definition, InlineFragment, OperationType, Selection},
+    parser::Parser,
+};
+
+use super::{
+    default, literal,
+    schema::{Field, ServiceSchema, TypeKind},
+    sdl,
+};
+use crate::catalog::{paths, tool::cut};
+
+/// Longest selection, in bytes.
+pub(super) const TEXT_BYTES_MAX: usize = 16 * 1024;
+/// Deepest nesting of fields, the selection itself counted.
+pub(super) const DEPTH_MAX: usize = 8;
+/// Fields at most, those that are filled in counted.
+pub(super) const FIELDS_MAX: usize = 500;
+/// Inline fragments at most.
+const FRAGMENTS_MAX: usize = 100;
+/// Nesting that the parser follows: fields, fragments and values together.
+const NESTING_MAX: usize = 48;
+/// Words and signs that the parser reads.
+const TOKENS_MAX: usize = TEXT_BYTES_MAX;
+/// Names that an error lists.
+const NAMES_MAX: usize = 40;
+
+/// A selection that cannot be sent, in a sentence that says how to put it right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct SelectError(pub(super) String);
+
+/// The selection on values of `parent` that a text asks for, ready to be sent.
+pub(super) fn rebuilt(schema: &ServiceSchema, parent: &Name, text: &str) -> Result<Vec<Selection>, SelectError> {
+    let given = parsed(text)?;
+    let mut rebuild = Rebuild { schema, fields_left: FIELDS_MAX, fragments_left: FRAGMENTS_MAX };
+    rebuild.set(parent, &given, 1, "")
+}
+
+/// The one selection set that a text holds, with or without braces around it.
+fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(SelectError("it is empty; leave it out for the usual fields, or name some: `id name`".to_owned()));
+    }
+    if text.len() > TEXT_BYTES_MAX {
+        return Err(SelectError(format!("it has {} bytes, allowed are {TEXT_BYTES_MAX}", text.len())));
+    }
+    // On lines of their own, so that a comment cannot swallow a brace.
+    let source = if text.starts_with('{') { format!("{text}\n") } else { format!("{{\n{text}\n}}") };
+    let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(TOKENS_MAX);
+    let document = parser.parse_ast(source, "select").map_err(|faulty| {
+        SelectError(format!("it is no selection set such as `id name owner {{ login }}`: {}", sdl::first_fault(&faulty.errors)))
+    })?;
+    let several = || SelectError("it must be one selection set such as `id name owner { login }`, nothing beside it".to_owned());
+    let [Definition::OperationDefinition(operation)] = document.definitions.as_slice() else { return Err(several()) };
+    let is_bare = operation.operation_type == OperationType::Query
+        && operation.name.is_none()
+        && operation.variables.is_empty()
+        && operation.directives.is_empty();
+    if is_bare { Ok(operation.selection_set.clone()) } else { Err(several()) }
+}
+
+struct Rebuild<'a> {
+    schema: &'a ServiceSchema,
+    fields_left: usize,
+    fragments_left: usize,
+}
+
+impl Rebuild<'_> {
+    /// The same set with everything in it checked; `at` is the way to it, empty at the top.
+    fn set(&mut self, parent: &Name, given: &[Selection], depth: usize, at: &str) -> Result<Vec<Selection>, SelectError> {
+        if depth > DEPTH_MAX {
+            return Err(SelectError(format!("`{at}` is nested deeper than {DEPTH_MAX} levels; ask for it in a call of its own")));
+        }
+        let mut out: Vec<Selection> = Vec::with_capacity(given.len());
+        // What stands under each name of the answer.
+        let mut asked: HashMap<Name, (Name, Vec<Node<Argument>>)> = HashMap::new();
+        for selection in given {
+            match selection {
+                Selection::Field(field) => {
+                    let field = self.field(parent, field, depth, at)?;
+                    let key = field.alias.clone().unwrap_or_else(|| field.name.clone());
+                    let same = (field.name.clone(), field.arguments.clone());
+                    if *asked.entry(key.clone()).or_insert_with(|| same.clone()) != same {
+                        let key = joined(at, &key);
+                        return Err(SelectError(format!("`{key}` is asked for twice and differently; give one an alias")));
+                    }
+                    out.push(Selection::Field(Node::new(field)));
+                }
+                Selection::InlineFragment(fragment) => {
+                    let fragment = self.fragment(parent, fragment, depth, at)?;
+                    out.push(Selection::InlineFragment(Node::new(fragment)));
+                }
+                Selection::FragmentSpread(spread) => {
+                    let name = &spread.fragment_name;
+                    return Err(SelectError(format!(
+                        "`...{name}` is a named fragment, which cannot be defined here; write `... on Type {{ fields }}`"
+                    )));
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn field(&mut self, parent: &Name, given: &ast::Field, depth: usize, at: &str) -> Result<ast::Field, SelectError> {
+        self.fields_left = self
+            .fields_left
+            .checked_sub(1)
+            .ok_or_else(|| SelectError(format!("it has more than {FIELDS_MAX} fields; ask for fewer, or in several calls")))?;
+        let here = joined(at, &given.name);
+        no_directives(&given.directives, &here)?;
+        if given.name.as_str() == "__typename" {
+            if !given.arguments.is_empty() || !given.selection_set.is_empty() {
+                return Err(SelectError(format!("`{here}` takes neither arguments nor fields")));
+            }
+            return Ok(bare(given.alias.clone(), given.name.clone()));
+        }
+        let field = self.schema.field(parent, &given.name).ok_or_else(|| self.unknown(parent, &given.name, at))?;
+        let named = field.ty.inner_named_type();
+        if self.schema.is_root(named) {
+            return Err(SelectError(format!(
+                "`{here}` leads back to the root of the service, where every field is a tool of its own; call that tool instead"
+            )));
+        }
+        let arguments = self.arguments(field, &given.arguments, &here)?;
+        let selection_set = if self.schema.is_composite(named) {
+            match given.selection_set.as_slice() {
+                [] => self.filled_in(named),
+                chosen => self.set(named, chosen, depth + 1, &here)?,
+            }
+        } else if given.selection_set.is_empty() {
+            Vec::new()
+        } else {
+            return Err(SelectError(format!("`{here}` is a `{}`, which has no fields to choose from", field.ty)));
+        };
+        let name = field.name.clone();
+        Ok(ast::Field { alias: given.alias.clone(), name, arguments, directives: ast::DirectiveList::new(), selection_set })
+    }
+
+    /// What an object is asked for when the agent named the object alone.
+    fn filled_in(&mut self, named: &Name) -> Vec<Selection> {
+        let leaves = default::leaves_only(self.schema, named, self.fields_left);
+        self.fields_left = self.fields_left.saturating_sub(leaves.len());
+        leaves
+    }
+
+    fn arguments(&self, field: &Field, given: &[Node<Argument>], here: &str) -> Result<Vec<Node<Argument>>, SelectError> {
+        let mut out: Vec<Node<Argument>> = Vec::with_capacity(given.len());
+        for argument in given {
+            let name = &argument.name;
+            let Some(known) = field.args.iter().find(|known| known.name == *name) else {
+                let hint = did_you_mean(name, field.args.iter().map(|arg| arg.name.as_str()));
+                return Err(SelectError(format!("`{here}` takes no argument `{name}`{hint}")));
+            };
+            if out.iter().any(|taken| taken.name == *name) {
+                return Err(SelectError(format!("`{here}` gives the argument `{name}` twice")));
+            }
+            let value = literal::checked(self.schema, &known.ty, &argument.value, &format!("{here}({name}:)"))?;
+            out.push(Node::new(Argument { name: known.name.clone(), value }));
+        }
+        let is_given = |name: &Name| out.iter().any(|taken| taken.name == *name);
+        match field.args.iter().find(|known| known.is_required() && !is_given(&known.name)) {
+            Some(missing) => Err(SelectError(format!("`{here}` needs the argument `{}: {}`", missing.name, missing.ty))),
+            None => Ok(out),
+        }
+    }
+
+    fn fragment(&mut self, parent: &Name, given: &InlineFragment, depth: usize, at: &str) -> Result<InlineFragment, SelectError> {
+        self.fragments_left = self
+            .fragments_left
+            .checked_sub(1)
+            .ok_or_else(|| SelectError(format!("it has more than {FRAGMENTS_MAX} inline fragments")))?;
+        no_directives(&given.directives, "...")?;
+        let Some(condition) = &given.type_condition else {
+            let selection_set = self.set(parent, &given.selection_set, depth + 1, at)?;
+            return Ok(InlineFragment { type_condition: None, directives: ast::DirectiveList::new(), selection_set });
+        };
+        let possible = self.schema.possible(parent);
+        let can_be = |name: &Name| self.schema.possible(name).iter().any(|object| possible.contains(object));
+        if self.schema.is_root(condition) || !self.schema.is_composite(condition) || !can_be(condition) {
+            let known = possible.iter().filter(|name| !self.schema.is_root(name)).map(Name::as_str);
+            let hint = did_you_mean(condition, known);
+            return Err(SelectError(format!("`... on {condition}`: a `{parent}` is never a `{condition}`{hint}")));
+        }
+        let selection_set = self.set(condition, &given.selection_set, depth + 1, at)?;
+        Ok(InlineFragment { type_condition: Some(condition.clone()), directives: ast::DirectiveList::new(), selection_set })
+    }
+
+    fn unknown(&self, parent: &Name, name: &Name, at: &str) -> SelectError {
+        let place = if at.is_empty() { format!("`{parent}`") } else { format!("`{at}`, a `{parent}`,") };
+        let fields = self.schema.fields(parent).iter().map(|field| field.name.as_str());
+        let hint = match self.schema.kind(parent) {
+            Some(TypeKind::Union) => {
+                let members: Vec<&str> = self.schema.possible(parent).iter().take(NAMES_MAX).map(Name::as_str).collect();
+                format!("; it is one of {}: write `... on {} {{ fields }}`", members.join(", "), members.first().unwrap_or(&"Type"))
+            }
+            _ => did_you_mean(name, fields),
+        };
+        SelectError(format!("{place} has no field `{}`{hint}", cut(name, 80)))
+    }
+}
+
+/// A field with nothing to it but its name.
+pub(super) fn bare(alias: Option<Name>, name: Name) -> ast::Field {
+    ast::Field { alias, name, arguments: Vec::new(), directives: ast::DirectiveList::new(), selection_set: Vec::new() }
+}
+
+fn no_directives(directives: &ast::DirectiveList, at: &str) -> Result<(), SelectError> {
+    match directives.iter().next() {
+        Some(directive) => Err(SelectError(format!(
+            "`{at}` has the directive `@{}`; no directives are taken, leave the field out",
+            directive.name
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// What may have been meant: the likest name, else all there are.
+pub(super) fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.collect();
+    let near = known.iter().filter_map(|name| Some((paths::slip(given, name)?, name))).max_by(|a, b| a.0.total_cmp(&b.0));
+    match near {
+        Some((_, near)) => format!(", did you mean `{near}`?"),
+        None if known.is_empty() => String::new(),
+        None => {
+            let more = known.len().saturating_sub(NAMES_MAX);
+            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!(", only {}{rest}", known.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+        }
+    }
+}
+
+fn joined(at: &str, name: &Name) -> String {
+    if at.is_empty() { name.to_string() } else { format!("{at}.{name}") }
+}
+
+#[cfg(test)]
+pub(super) mod tests;
