@@ -211,6 +211,9 @@ pub struct UpstreamKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
+    /// After how many minutes its tools are asked for again, also when it does not say that they changed; 0 is never.
+    #[schemars(range(min = 0, max = 10_080))]
+    pub refresh_minutes: u64,
     /// How long it may take to answer one call, in milliseconds.
     #[schemars(range(min = 1, max = 600_000))]
     pub call_timeout_ms: u64,
@@ -230,6 +233,7 @@ impl Default for UpstreamKeys {
             url: None,
             headers: BTreeMap::new(),
             auth: None,
+            refresh_minutes: 60,
             call_timeout_ms: 60_000,
             start_timeout_ms: 60_000,
         }

@@ -114,8 +114,8 @@ impl Resolver<'_> {
             }
         };
         let transport = transport.filter(|_| self.problems.len() == before)?;
-        let UpstreamKeys { call_timeout_ms, start_timeout_ms, .. } = *keys;
-        Some(Upstream { name: name.to_owned(), transport, call_timeout_ms, start_timeout_ms })
+        let UpstreamKeys { refresh_minutes, call_timeout_ms, start_timeout_ms, .. } = *keys;
+        Some(Upstream { name: name.to_owned(), transport, refresh_minutes, call_timeout_ms, start_timeout_ms })
     }
 
     fn check_name(&mut self, name: &str) {
