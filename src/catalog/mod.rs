@@ -11,16 +11,21 @@ mod index;
 mod lane;
 mod mcp;
 mod paths;
+mod persist;
+mod question;
 mod redact;
 mod sample;
 mod shelf;
+mod synonyms;
 mod tool;
 mod types;
 mod upstream;
+mod vocabulary;
 mod words;
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -31,8 +36,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::{
     arguments::ArgumentError,
     config::{
-        CALL_TIMEOUT_MS, HttpConfig, InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, START_TIMEOUT_MS, StdioConfig, UpstreamConfig,
-        UpstreamKind, UpstreamName,
+        CALL_TIMEOUT_MS, HttpConfig, InvalidName, NAME_CHARS_MAX, REFRESH_MINUTES, RESERVED_NAMES, START_TIMEOUT_MS, StdioConfig,
+        UpstreamConfig, UpstreamKind, UpstreamName,
     },
     find::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
@@ -42,7 +47,7 @@ pub use self::{
     tool::{Annotations, Tool},
     upstream::{UpstreamError, UpstreamErrorCode},
 };
-use self::{lane::Lane, redact::Secrets, shelf::Shelf, upstream::Upstream};
+use self::{find::Outages, lane::Lane, persist::Kept, redact::Secrets, shelf::Shelf, upstream::Upstream};
 use crate::model::{JsonObject, RawJson};
 
 /// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
@@ -51,6 +56,8 @@ const ENVIRONMENT_NAMES: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL"
 /// How long the finding functions wait for upstreams that have never answered yet: a first question right after the start
 /// should not find an empty catalog, and one slow upstream should not hold up the others for long.
 const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Largest declaration of all tools, in bytes.
+const TYPES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest time in which upstreams may be ended at shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(8);
 
@@ -108,6 +115,16 @@ impl Catalog {
     /// Begins to reach every upstream and returns at once. `environment` is the server's own; a child sees a part of it.
     /// Must be called within a tokio runtime; HTTPS needs the process-wide crypto provider of rustls to be installed before.
     pub fn start(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>) -> Self {
+        Self::begin(configs, environment, None)
+    }
+
+    /// The same, and keeps in `folder` what the upstreams offer, so that the next start knows their tools before it has reached
+    /// them. The folder is made when there is something to keep; no other process may keep its tools there at the same time.
+    pub fn start_keeping(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>, folder: PathBuf) -> Self {
+        Self::begin(configs, environment, Some(Arc::new(Kept::new(folder))))
+    }
+
+    fn begin(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>, kept: Option<Arc<Kept>>) -> Self {
         let shelf = Shelf::new();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -115,16 +132,25 @@ impl Catalog {
         let mut lanes = BTreeMap::new();
         for config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
-            let times = (config.call_timeout, config.start_timeout);
+            let times = (config.call_timeout, config.start_timeout, config.refresh_after);
             let (upstream, secrets) = upstream_of(&name, config.kind, environment);
-            let lane = Lane::new(name.clone(), upstream, secrets, times, shelf.clone());
+            let lane = Lane::new(name.clone(), upstream, secrets, times, shelf.clone(), kept.clone());
             if lanes.insert(name.clone(), lane).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the later one is used");
             }
         }
-        for lane in lanes.values() {
-            lane.run(&tasks, stop.clone());
-        }
+        let all: Vec<Arc<Lane>> = lanes.values().cloned().collect();
+        let (begun, stopped, shelved) = (tasks.clone(), stop.clone(), shelf.clone());
+        tasks.spawn(async move {
+            let recalled = recall(&all, kept, &shelved).await;
+            for lane in &all {
+                lane.run(&begun, stopped.clone());
+            }
+            if let Some((revision, known)) = recalled {
+                shelved.shown(revision).await;
+                known.iter().for_each(|lane| lane.recalled());
+            }
+        });
         tasks.close();
         Self { shelf, lanes, stop, tasks }
     }
@@ -208,7 +234,9 @@ impl Catalog {
     async fn answer(&self, function: &Tool, args: &str, view: View<'_>) -> Result<RawJson, FindError> {
         let args = serde_json::Value::Object(arguments::check(function, &spelled_out(&function.path, args))?);
         if function.path != "describe" {
-            self.settled(FIND_WAIT_MAX).await;
+            let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
+            // What is not known by then is not found.
+            let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
         }
         // The schema that the arguments were checked against is made of the same type.
         let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
@@ -225,26 +253,61 @@ impl Catalog {
 
     /// The tools that match a question. Fails when their schemas were asked for and are more than 4 MiB.
     pub fn discover(&self, query: &DiscoverQuery, view: View<'_>) -> Result<Discovered, ArgumentError> {
-        find::discover(&self.shelf.present(), view, query).ok_or_else(|| too_much_found("discover"))
+        find::discover(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| too_much_found("discover"))
     }
 
     /// The namespaces with a visible tool.
     pub fn namespaces(&self, query: &NamespacesQuery, view: View<'_>) -> Namespaces {
-        find::namespaces(&self.shelf.present(), view, query)
+        find::namespaces(&self.shelf.present(), view, &self.outages(), query)
     }
 
     /// A page of tools. Fails on a cursor that is not one of ours.
     pub fn tools(&self, query: &ToolsQuery, view: View<'_>) -> Result<ToolsPage, ArgumentError> {
-        find::tools(&self.shelf.present(), view, query).ok_or_else(|| ArgumentError {
+        find::tools(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| ArgumentError {
             tool: "catalog.tools".to_owned(),
-            message: "field `cursor` must be the `nextCursor` of the page before, asked with the same `query`".to_owned(),
+            message: "field `cursor` must be the `nextCursor` of the page before, asked with the same `query` and `namespace`"
+                .to_owned(),
         })
     }
 
     /// Everything about one tool, its TypeScript declaration included.
     pub async fn describe(&self, path: &str, view: View<'_>) -> Result<Description, ResolveError> {
         let tool = self.resolve(path, view).await?;
-        find::describe(&tool, view).ok_or_else(|| self.not_found(path, view).into())
+        find::describe(&tool, view, &self.outages()).ok_or_else(|| self.not_found(path, view).into())
+    }
+
+    /// TypeScript declarations of all tools, or of those of a namespace; they extend the runtime's own. At most 64 MiB, more is a
+    /// fault of the arguments. Waits, like finding, for upstreams that have not answered yet. Takes a while: a millisecond for some
+    /// tens of tools.
+    pub async fn types(&self, namespace: Option<&str>, view: View<'_>) -> Result<String, ArgumentError> {
+        let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
+        // What is not known by then is not told.
+        let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
+        let snapshot = self.shelf.present();
+        let inside = |tool: &&Arc<Tool>| namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
+        let tools = snapshot.tools().iter().filter(inside).filter(|tool| view(tool) != Visibility::Hidden);
+        types::all(tools, TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
+            tool: "types".to_owned(),
+            message: format!("the declarations are larger than {TYPES_BYTES_MAX} bytes; ask for one `namespace` at a time"),
+        })
+    }
+
+    /// Asks an upstream, or all of them, for their tools again, and reaches those that are down; returns how they stand then, within
+    /// two start timeouts. None where there is no upstream of that name.
+    pub async fn refresh(&self, upstream: Option<&str>) -> Option<Vec<UpstreamStatus>> {
+        let chosen: Vec<&Arc<Lane>> =
+            self.lanes.values().filter(|lane| upstream.is_none_or(|upstream| upstream == lane.name())).collect();
+        if chosen.is_empty() && upstream.is_some() {
+            return None;
+        }
+        futures::future::join_all(chosen.iter().map(|lane| lane.refresh())).await;
+        let status = self.status();
+        Some(status.into_iter().filter(|status| upstream.is_none_or(|upstream| upstream == status.name)).collect())
+    }
+
+    /// Upstreams that are down, and why: their tools are listed as they were last known, and calls of them fail.
+    fn outages(&self) -> Outages {
+        self.lanes.iter().filter_map(|(name, lane)| Some((name.clone(), lane.trouble()?))).collect()
     }
 
     /// Told whenever the tools are others than before; the number only rises.
@@ -255,8 +318,9 @@ impl Catalog {
     /// Where every upstream stands, by name.
     pub fn status(&self) -> Vec<UpstreamStatus> {
         let snapshot = self.shelf.present();
-        let count = |lane: &Lane| snapshot.tools().iter().filter(|tool| *tool.upstream == *lane.name()).count();
-        self.lanes.values().map(|lane| lane.status(count(lane))).collect()
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        snapshot.tools().iter().for_each(|tool| *counts.entry(&tool.upstream).or_default() += 1);
+        self.lanes.values().map(|lane| lane.status(counts.get(lane.name()).copied().unwrap_or_default())).collect()
     }
 
     /// Waits until every upstream has given its first answer or failed; false when the time ran out before.
@@ -278,6 +342,20 @@ impl Drop for Catalog {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Puts on the shelf what was kept of upstreams at the last run; gives the number of the snapshot that has it, and whose it is.
+async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<Kept>>, shelf: &Shelf) -> Option<(u64, Vec<Arc<Lane>>)> {
+    let kept = kept?;
+    let names: Vec<Arc<str>> = lanes.iter().map(|lane| Arc::from(lane.name())).collect();
+    let read = lanes.iter().cloned().map(|lane| tokio::task::spawn_blocking(move || (lane.recall(), lane)));
+    let read = futures::future::join_all(read).await;
+    // A list that cannot be read is asked for anyway.
+    let known = read.into_iter().flatten().filter_map(|(tools, lane)| Some((tools?, lane)));
+    let (offers, lanes): (Vec<_>, Vec<_>) = known.map(|(tools, lane)| ((Arc::from(lane.name()), tools), lane)).unzip();
+    let revision = shelf.lay(offers);
+    drop(tokio::task::spawn_blocking(move || kept.sweep(&names)));
+    Some((revision, lanes))
 }
 
 /// The finding functions, as tools that are checked like any other.

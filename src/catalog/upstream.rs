@@ -13,6 +13,10 @@ pub(super) trait Upstream: Send + Sync + 'static {
     /// `mcp`, as in the configuration.
     fn kind(&self) -> &'static str;
 
+    /// What makes it this service and no other: its address or its command. Tools that were kept are only taken for the same one.
+    /// Never shown; it may hold what is secret.
+    fn origin(&self) -> String;
+
     /// Reaches it. Bounded by the caller; dropped, it leaves nothing behind.
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>>;
 }

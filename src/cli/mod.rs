@@ -86,7 +86,7 @@ enum Command {
     /// List, read or cancel tasks
     #[command(subcommand)]
     Tasks(tasks::TasksCommand),
-    /// List, search or describe the tools that code may call
+    /// List, search, describe or call the tools that code may call
     #[command(subcommand)]
     Tools(tools::ToolsCommand),
     /// Check the set-up: engine, store, upstreams; exits with 1 if something is broken

@@ -13,7 +13,13 @@ fn tool(name: &str, description: &str, parameters: &[&str]) -> Arc<Tool> {
 
 fn names(tools: &[Arc<Tool>], question: &str) -> Vec<String> {
     let index = SearchIndex::build(tools).unwrap();
-    index.search(question).into_iter().map(|(_, at)| tools[at].name.clone()).collect()
+    sorted(&index, question).into_iter().map(|at| tools[at].name.clone()).collect()
+}
+
+fn sorted(index: &SearchIndex, question: &str) -> Vec<usize> {
+    let mut found = index.search(question);
+    found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.at.cmp(&b.at)));
+    found.into_iter().map(|found| found.at).collect()
 }
 
 #[test]
@@ -44,5 +50,5 @@ fn two_thousand_tools_are_all_found_in_the_order_of_their_worth() {
     let tools: Vec<_> = (0..2_000).map(|n| tool(&format!("item{n}.get"), "Reads one item of the shop.", &["id"])).collect();
     let index = SearchIndex::build(&tools).unwrap();
     assert_eq!(index.search("read item").len(), 2_000);
-    assert_eq!(tools[index.search("get item 1234")[0].1].name, "item1234.get");
+    assert_eq!(tools[sorted(&index, "get item 1234")[0]].name, "item1234.get");
 }
