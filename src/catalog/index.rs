@@ -233,7 +233,9 @@ impl Filled {
         if traits.own {
             factor *= if question.own { OWN } else { NOT_OWN };
         }
-        (factor, verbs >= 1.0 && (!looks || !question.plural || traits.lists))
+        // One word alone is a subject, not a question.
+        let fits = question.words.len() > 1 && verbs >= 1.0 && (!looks || !question.plural || traits.lists);
+        (factor, fits)
     }
 }
 

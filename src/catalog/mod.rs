@@ -142,20 +142,18 @@ impl Catalog {
         let all: Vec<Arc<Lane>> = lanes.values().cloned().collect();
         let (begun, stopped, shelved) = (tasks.clone(), stop.clone(), shelf.clone());
         tasks.spawn(async move {
-            let recalled = recall(&all, kept, &shelved).await;
+            // What is known from before can be found before anything newer can be.
+            recall(&all, kept, &shelved).await;
             for lane in &all {
                 lane.run(&begun, stopped.clone());
-            }
-            if let Some((revision, known)) = recalled {
-                shelved.shown(revision).await;
-                known.iter().for_each(|lane| lane.recalled());
             }
         });
         tasks.close();
         Self { shelf, lanes, stop, tasks }
     }
 
-    /// The tool at a path, also when its case, `_` and `-` are a little off and only one tool can be meant. Waits for an
+    /// The tool at a path, also when case, `_` and `-`, the number of a noun or an ending such as `Api` are off and only one visible
+    /// tool can be meant. Waits for an
     /// upstream that is still being connected for the first time, at most its start timeout.
     pub async fn resolve(&self, path: &str, view: View<'_>) -> Result<Arc<Tool>, ResolveError> {
         if let Some(tool) = self.look_up(path, view) {
@@ -185,6 +183,12 @@ impl Catalog {
         }
         let mut alike = snapshot.alike(path).filter(is_visible);
         match (alike.next(), alike.next()) {
+            (Some(only), None) => return Some(only.clone()),
+            (Some(_), Some(_)) => return None,
+            (None, _) => {}
+        }
+        let mut healed = snapshot.healed(path).filter(is_visible);
+        match (healed.next(), healed.next()) {
             (Some(only), None) => Some(only.clone()),
             _ => None,
         }
@@ -192,8 +196,8 @@ impl Catalog {
 
     fn lane_of(&self, path: &str) -> Option<&Lane> {
         let path = path.strip_prefix("tools.").unwrap_or(path);
-        let first = paths::fold(path.split('.').next().unwrap_or_default());
-        self.lanes.values().find(|lane| paths::fold(lane.name()) == first).map(Arc::as_ref)
+        let first = paths::healed(path.split('.').next().unwrap_or_default());
+        self.lanes.values().find(|lane| paths::healed(lane.name()) == first).map(Arc::as_ref)
     }
 
     fn not_found(&self, path: &str, view: View<'_>) -> NotFound {
@@ -344,18 +348,18 @@ impl Drop for Catalog {
     }
 }
 
-/// Puts on the shelf what was kept of upstreams at the last run; gives the number of the snapshot that has it, and whose it is.
-async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<Kept>>, shelf: &Shelf) -> Option<(u64, Vec<Arc<Lane>>)> {
-    let kept = kept?;
+/// Puts on the shelf what was kept of upstreams at the last run; returns once it can be found.
+async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<Kept>>, shelf: &Shelf) {
+    let Some(kept) = kept else { return };
     let names: Vec<Arc<str>> = lanes.iter().map(|lane| Arc::from(lane.name())).collect();
     let read = lanes.iter().cloned().map(|lane| tokio::task::spawn_blocking(move || (lane.recall(), lane)));
     let read = futures::future::join_all(read).await;
     // A list that cannot be read is asked for anyway.
     let known = read.into_iter().flatten().filter_map(|(tools, lane)| Some((tools?, lane)));
     let (offers, lanes): (Vec<_>, Vec<_>) = known.map(|(tools, lane)| ((Arc::from(lane.name()), tools), lane)).unzip();
-    let revision = shelf.lay(offers);
+    shelf.shown(shelf.lay(offers)).await;
+    lanes.iter().for_each(|lane| lane.recalled());
     drop(tokio::task::spawn_blocking(move || kept.sweep(&names)));
-    Some((revision, lanes))
 }
 
 /// The finding functions, as tools that are checked like any other.

@@ -24,6 +24,8 @@ pub(super) struct Snapshot {
     folds: Vec<String>,
     /// Positions by folded path, for healing.
     by_fold: HashMap<String, Vec<usize>>,
+    /// Positions by healed path, for more healing.
+    by_healed: HashMap<String, Vec<usize>>,
     index: SearchIndex,
 }
 
@@ -35,10 +37,12 @@ impl Snapshot {
         let by_path = tools.iter().enumerate().map(|(at, tool)| (tool.path.clone(), at)).collect();
         let folds: Vec<String> = tools.iter().map(|tool| paths::fold(&tool.path)).collect();
         let mut by_fold: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_healed: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, fold) in folds.iter().enumerate() {
             by_fold.entry(fold.clone()).or_default().push(at);
+            by_healed.entry(paths::healed(fold)).or_default().push(at);
         }
-        Ok(Self { tools, by_path, folds, by_fold, index })
+        Ok(Self { tools, by_path, folds, by_fold, by_healed, index })
     }
 
     /// Sorted by path.
@@ -54,6 +58,11 @@ impl Snapshot {
     /// Tools whose paths differ from it in case, `_` and `-` only.
     pub(super) fn alike(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
         self.by_fold.get(&paths::fold(path)).into_iter().flatten().map(|at| &self.tools[*at])
+    }
+
+    /// Tools whose paths are the same once they are healed.
+    pub(super) fn healed(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
+        self.by_healed.get(&paths::healed(path)).into_iter().flatten().map(|at| &self.tools[*at])
     }
 
     /// Every tool with its folded path.
