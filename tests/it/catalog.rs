@@ -1,7 +1,10 @@
 //! The catalog against real servers. Here: as children.
 
 mod finding;
+mod keeping;
 mod over_http;
+mod quality;
+mod types;
 
 use std::{sync::Arc, time::Duration};
 
