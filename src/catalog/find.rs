@@ -50,6 +50,8 @@ pub(super) const FOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 const COMPACT_BYTES_MAX: usize = 200;
 /// Longest question, in bytes.
 pub(super) const QUERY_BYTES_MAX: usize = 2_000;
+/// Results that are looked at for one whose name is the question itself; such a one is always near the top.
+const NAMED_MAX: usize = 200;
 /// Paths shown per namespace.
 const SAMPLES: usize = 3;
 /// How far the first result must be ahead of the second to be the best path, as a ratio of their scores.
@@ -288,7 +290,7 @@ pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, outages: &Outages, q
 fn raise_the_named(hits: &mut Vec<Hit<'_>>, query: &str) -> bool {
     let wanted = query.trim().trim_start_matches("tools.");
     let is_named = |hit: &Hit<'_>| is_same_name(wanted, &hit.tool.path) || is_same_name(wanted, &hit.tool.name);
-    let mut named = (0..hits.len()).filter(|at| is_named(&hits[*at]));
+    let mut named = (0..hits.len().min(NAMED_MAX)).filter(|at| is_named(&hits[*at]));
     let (Some(first), None) = (named.next(), named.next()) else { return false };
     let hit = hits.remove(first);
     hits.insert(0, hit);

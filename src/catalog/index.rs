@@ -38,8 +38,6 @@ const FIELDS: [(&str, Score); 6] =
 /// What it is worth that the question explains the tool's name, and its summary.
 const NAME_WORTH: Score = 1.1;
 const SUMMARY_WORTH: Score = 0.5;
-/// How much the rarity of a word counts where names are explained, from 0, not at all, to 1.
-const RARITY: Score = 0.5;
 /// What a question counts for of which the tool covers nothing, where one that is covered whole counts 1.
 const UNCOVERED: Score = 0.45;
 /// What the verbs do: they agree, they are at odds, they contradict each other.
@@ -75,16 +73,36 @@ struct Indexed {
 
 /// What is looked at once a tool matches.
 struct Traits {
-    /// Stems of its name and its group, each once.
-    name: Box<[u32]>,
+    /// Stems of its name and its group.
+    name: Weighed,
     /// Stems of its title and the first line of its description.
-    summary: Box<[u32]>,
+    summary: Weighed,
     /// What it does; some do two things.
     actions: [Option<Action>; 2],
     /// It gives several.
     lists: bool,
     /// It is about whoever calls.
     own: bool,
+}
+
+/// Stems, each once, and how much they tell together.
+#[derive(Default)]
+struct Weighed {
+    stems: Box<[u32]>,
+    worth: Score,
+}
+
+impl Weighed {
+    fn of(stems: impl Iterator<Item = u32>) -> Self {
+        let mut stems: Vec<u32> = stems.collect();
+        stems.sort_unstable();
+        stems.dedup();
+        Self { stems: stems.into(), worth: 0.0 }
+    }
+
+    fn weigh(&mut self, vocabulary: &Vocabulary) {
+        self.worth = self.stems.iter().map(|stem| vocabulary.telling(*stem)).sum();
+    }
 }
 
 /// A tool that matches.
@@ -153,6 +171,10 @@ impl SearchIndex {
             indexed(f5, worth(5))?,
         ];
         let vocabulary = Vocabulary::new(memory, counted.0, tools.len());
+        for traits in &mut traits {
+            traits.name.weigh(&vocabulary);
+            traits.summary.weigh(&vocabulary);
+        }
         Ok(Self(Some(Filled { fields, vocabulary, traits })))
     }
 
@@ -213,15 +235,10 @@ impl Filled {
 
     /// What the tool as a whole makes of its words' sum, and whether it does what is asked for.
     fn factor(&self, traits: &Traits, question: &Question) -> (Score, bool) {
-        // Rare words tell more of a name than common ones.
-        let explained = |stems: &[u32]| {
-            let (mut sum, mut all) = (0.0, 0.0);
-            for stem in stems {
-                let worth = self.vocabulary.worth(*stem).powf(RARITY);
-                sum += worth * question.explained[*stem as usize];
-                all += worth;
-            }
-            if all > 0.0 { sum / all } else { 0.0 }
+        let explained = |stems: &Weighed| {
+            let sum: Score =
+                stems.stems.iter().map(|stem| question.explained[*stem as usize] * self.vocabulary.telling(*stem)).sum();
+            if stems.worth > 0.0 { sum / stems.worth } else { 0.0 }
         };
         let mut factor = 1.0 + NAME_WORTH * explained(&traits.name) + SUMMARY_WORTH * explained(&traits.summary);
         let verbs = agreement(question.action, traits.actions);
@@ -386,18 +403,12 @@ impl Texts {
         let action = |stems: &[u32]| stems.iter().find_map(|stem| marks.action(*stem));
         let first = action(name).or_else(|| action(&summary[..summary.len().min(3)]));
         let second = name.iter().filter_map(|stem| marks.action(*stem)).find(|second| Some(*second) != first);
-        // The upstream's own name explains nothing.
-        let mut whole: Vec<u32> = group.iter().skip(1).chain(name).copied().collect();
-        whole.sort_unstable();
-        whole.dedup();
-        let mut summary: Vec<u32> = summary.clone();
-        summary.sort_unstable();
-        summary.dedup();
         Traits {
-            lists: self.plural || name.iter().chain(&summary).any(|stem| marks.several.contains(stem)),
+            lists: self.plural || name.iter().chain(summary).any(|stem| marks.several.contains(stem)),
             own: marks.own.iter().any(|stem| name.contains(stem)),
-            name: whole.into(),
-            summary: summary.into(),
+            // The upstream's own name explains nothing.
+            name: Weighed::of(group.iter().skip(1).chain(name).copied()),
+            summary: Weighed::of(summary.iter().copied()),
             actions: [first, second],
         }
     }

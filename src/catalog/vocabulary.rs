@@ -20,6 +20,8 @@ pub(super) struct Vocabulary {
     stems: std::collections::HashMap<Box<str>, u32>,
     /// What knowing a stem is worth, by its number: the rarer, the more.
     worths: Vec<f32>,
+    /// How much a stem tells of a name that holds it, by its number.
+    tellings: Vec<f32>,
     worth_max: f32,
 }
 
@@ -30,9 +32,11 @@ impl Vocabulary {
         // Stems that were looked up and are in no tool.
         counts.resize(stems.len(), 0);
         let stems = (0u32..).zip(stems).map(|(number, stem)| (stem, number)).collect();
-        let worths = counts.iter().map(|count| rarity(*count as usize, tools)).collect();
+        let worths: Vec<f32> = counts.iter().map(|count| rarity(*count as usize, tools)).collect();
         let words = words.into_iter().filter(|(_, number)| counts[*number as usize] > 0).collect();
-        Self { words, stems, worths, worth_max: rarity(1, tools) }
+        // Rare words tell more of a name than common ones, but not as much more as they tell of a question.
+        let tellings = worths.iter().map(|worth| worth.sqrt()).collect();
+        Self { words, stems, worths, tellings, worth_max: rarity(1, tools) }
     }
 
     /// The number of a stem that some tool has.
@@ -48,6 +52,11 @@ impl Vocabulary {
     /// What knowing this stem is worth.
     pub(super) fn worth(&self, stem: u32) -> f32 {
         self.worths[stem as usize]
+    }
+
+    /// How much a stem tells of a name that holds it.
+    pub(super) fn telling(&self, stem: u32) -> f32 {
+        self.tellings[stem as usize]
     }
 
     /// What knowing a stem is worth that a single tool has.
