@@ -30,8 +30,8 @@ use crate::{
     model::{Principal, RawJson},
     sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
     service::{
-        Execute, Health, Patience, ProgressSink, Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer,
-        TaskGet, TaskList, TaskListAnswer, ToolList,
+        Execute, Health, NamespaceCount, Patience, ProgressSink, Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents,
+        TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
     },
     store::{SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
@@ -226,7 +226,8 @@ impl Parts {
         let runtimes = runtimes(&config).await.map_err(|error| {
             Failure::unavailable(chain(&error)).hint("`airlock doctor` tells more; the log above may hold the worker's own words")
         })?;
-        let catalog = Arc::new(Catalog::start(upstreams::configured(&config)?, &ProcessEnvironment.variables()));
+        let kept = config.store.path.with_added_extension("catalog");
+        let catalog = Arc::new(Catalog::start_keeping(upstreams::configured(&config)?, &ProcessEnvironment.variables(), kept));
         let limits = EngineConfig { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize };
         let engine = TaskEngine::new(limits, store.clone(), catalog.clone(), runtimes);
         let limits = ServiceLimits {
@@ -344,7 +345,15 @@ impl Port for Service {
         Box::pin(async move { Service::tool(self, &path).await })
     }
 
-    fn namespaces(&self) -> Vec<(String, usize)> {
+    fn tool_types<'a>(&'a self, _: &'a Principal, namespace: Option<String>) -> Asked<'a, String> {
+        Box::pin(async move { Service::tool_types(self, namespace.as_deref()).await })
+    }
+
+    fn tools_refresh<'a>(&'a self, _: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson> {
+        Box::pin(async move { Service::tools_refresh(self, upstream.as_deref()).await })
+    }
+
+    fn namespaces(&self) -> Vec<NamespaceCount> {
         Service::namespaces(self)
     }
 

@@ -44,6 +44,9 @@ struct Options {
     /// Offers this many further tools, `item_1` and so on, each of which returns its own number.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20_000))]
     tools: u32,
+    /// Offers the tools of this file, a JSON array as `tools/list` has it, instead of its own; read anew for every list.
+    #[arg(long)]
+    offer: Option<PathBuf>,
     /// Waits this many milliseconds before the first answer.
     #[arg(long, default_value_t = 0)]
     slow_start: u64,
@@ -203,6 +206,12 @@ fn notes_tools() -> [Tool; 2] {
     ]
 }
 
+fn read_offer(file: &std::path::Path) -> Result<Vec<Tool>, ErrorData> {
+    let failed = |error: String| ErrorData::internal_error(format!("`{}` cannot be offered: {error}", file.display()), None);
+    let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
+}
+
 fn item_tool(number: u32) -> Tool {
     let mut tool = tool("item", "Reads one item of the collection.", json!({"id": {"type": "string"}}), &[]);
     tool.name = format!("item_{number}").into();
@@ -233,7 +242,10 @@ impl ServerHandler for DemoUpstream {
         request: Option<PaginatedRequestParams>,
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut tools = offered(self.0.grown.load(Ordering::Relaxed));
+        let mut tools = match &self.0.options.offer {
+            Some(file) => read_offer(file)?,
+            None => offered(self.0.grown.load(Ordering::Relaxed)),
+        };
         tools.extend((1..=self.0.options.tools).map(item_tool));
         let pages = usize::from(self.0.options.pages);
         let cursor = request.and_then(|request| request.cursor);

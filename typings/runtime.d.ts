@@ -39,6 +39,8 @@ interface ToolSummary {
   description: string;
   /** `required`: a person is asked before the call is made. */
   approval: "auto" | "required";
+  /** Why a call would fail now: the upstream is down, and this is what was last known of it. Absent while it is up. */
+  unavailable?: string;
 }
 
 /** A tool that was searched for. */
@@ -77,6 +79,8 @@ interface NamespaceSummary {
   namespace: string;
   toolCount: number;
   samplePaths: string[];
+  /** Why calls would fail now. Absent while the upstream is up. */
+  unavailable?: string;
 }
 
 interface ToolDescription {
@@ -87,6 +91,8 @@ interface ToolDescription {
   inputSchema?: object;
   outputSchema?: object;
   approval: "auto" | "required";
+  /** Why a call would fail now. Absent while the upstream is up. */
+  unavailable?: string;
 }
 
 interface ToolCatalog {

@@ -6,6 +6,7 @@
 #![allow(clippy::print_stdout, reason = "its report is what this program is for")]
 
 mod client;
+mod finding;
 mod http;
 mod library;
 mod machine;
@@ -52,6 +53,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "store", run: |scale, record| Box::pin(library::store(scale, record)) },
     Bench { name: "worker_start", run: |scale, record| Box::pin(library::worker_start(scale, record)) },
     Bench { name: "sandbox", run: |scale, record| Box::pin(library::sandbox(scale, record)) },
+    Bench { name: "finding", run: |scale, record| Box::pin(finding::finding(scale, record)) },
     Bench { name: "stdio", run: |scale, record| Box::pin(stdio::latency(scale, record)) },
     Bench { name: "http", run: |scale, record| Box::pin(http::latency(scale, record)) },
     Bench { name: "throughput", run: |scale, record| Box::pin(http::throughput(scale, record)) },

@@ -15,6 +15,7 @@ pub(crate) struct Record {
     pub(crate) latencies: Vec<Latency>,
     pub(crate) throughputs: Vec<Throughput>,
     pub(crate) figures: Vec<Figure>,
+    pub(crate) notes: Vec<Note>,
 }
 
 /// One thing done again and again.
@@ -43,13 +44,24 @@ pub(crate) struct Figure {
     pub(crate) unit: &'static str,
 }
 
+/// Something to be told in words.
+#[derive(Debug, Serialize)]
+pub(crate) struct Note {
+    pub(crate) bench: &'static str,
+    pub(crate) text: String,
+}
+
 impl Record {
     pub(crate) fn new(machine: Machine, quick: bool) -> Self {
-        Self { machine, quick, latencies: vec![], throughputs: vec![], figures: vec![] }
+        Self { machine, quick, latencies: vec![], throughputs: vec![], figures: vec![], notes: vec![] }
     }
 
     pub(crate) fn latency(&mut self, bench: &'static str, what: impl Into<String>, samples: Vec<Duration>) {
         self.latencies.push(Latency { bench, what: what.into(), microseconds: Samples::of(samples) });
+    }
+
+    pub(crate) fn note(&mut self, bench: &'static str, text: impl Into<String>) {
+        self.notes.push(Note { bench, text: text.into() });
     }
 
     pub(crate) fn figure(&mut self, bench: &'static str, what: impl Into<String>, value: f64, unit: &'static str) {

@@ -68,5 +68,11 @@ fn tables(record: &Record, text: &mut String) -> std::fmt::Result {
             writeln!(text, "| {} | {} | {:.1} {} |", row.bench, row.what, row.value, row.unit)?;
         }
     }
+    if !record.notes.is_empty() {
+        writeln!(text, "\n## Misses\n")?;
+        for note in &record.notes {
+            writeln!(text, "- {}: {}", note.bench, note.text)?;
+        }
+    }
     Ok(())
 }

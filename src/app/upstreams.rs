@@ -117,6 +117,7 @@ fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<Upstr
     Ok(UpstreamConfig {
         name: upstream.name.parse().map_err(|error: InvalidName| Failure::other(error.to_string()))?,
         kind,
+        refresh_after: Duration::from_secs(upstream.refresh_minutes * 60),
         call_timeout: Duration::from_millis(upstream.call_timeout_ms),
         start_timeout: Duration::from_millis(upstream.start_timeout_ms),
         trusted: upstream.trusted,

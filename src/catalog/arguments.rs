@@ -10,10 +10,16 @@ use super::{
 };
 use crate::model::JsonObject;
 
-/// Faults that are named at once.
-const FAULTS_MAX: usize = 4;
+/// Faults that are told at once; of the others only that there are more.
+const FAULTS_MAX: usize = 12;
+/// Unknown names that are told of one object.
+const UNKNOWN_MAX: usize = 6;
+/// Forms within forms that are gone into, to tell what is wrong with the one that was meant.
+const FORMS_MAX: usize = 4;
 /// Allowed values that are listed at once.
 const OPTIONS_MAX: usize = 12;
+/// Names of fields that are looked at, for the one that was meant.
+const PROPERTIES_MAX: usize = 500;
 /// Longest example call, in bytes.
 const EXAMPLE_BYTES_MAX: usize = 1_000;
 
@@ -37,17 +43,23 @@ pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError
         Ok(object @ Value::Object(_)) => object,
         Ok(other) => {
             let message = format!("`{call}` takes one object, got {}", shown(&other));
-            return Err(error(format!("{message}; correct: {}", example(tool, &json!({})))));
+            return Err(error(format!("{message}; {}", example(tool, &json!({})))));
         }
         Err(fault) => return Err(error(format!("the arguments of `{call}` are not JSON: {fault}"))),
     };
     let Some(validator) = tool.validator() else { return into_object(value).map_err(error) };
     // The common case allocates nothing.
     if !validator.is_valid(&value) {
-        let mut faults: Vec<String> =
-            validator.iter_errors(&value).take(FAULTS_MAX).map(|fault| told(tool, &value, &fault)).collect();
-        faults.dedup();
-        return Err(error(format!("`{call}`: {}; correct: {}", faults.join("; "), example(tool, &value))));
+        let mut faults: Vec<String> = Vec::new();
+        for fault in validator.iter_errors(&value).take(FAULTS_MAX + 1) {
+            tell(tool, &value, &fault, FORMS_MAX, &mut faults);
+        }
+        let more = faults.len() > FAULTS_MAX;
+        faults.truncate(FAULTS_MAX);
+        if more {
+            faults.push("and more".to_owned());
+        }
+        return Err(error(format!("`{call}`: {}; {}", faults.join("; "), example(tool, &value))));
     }
     into_object(value).map_err(error)
 }
@@ -59,6 +71,38 @@ fn into_object(value: Value) -> Result<JsonObject, String> {
     }
 }
 
+/// One fault, or those of the form that was most likely meant, each once.
+fn tell(tool: &Tool, args: &Value, fault: &ValidationError<'_>, forms_left: usize, out: &mut Vec<String>) {
+    let forms = match fault.kind() {
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } if forms_left > 0 => context,
+        _ => {
+            let text = told(tool, args, fault);
+            if out.len() <= FAULTS_MAX && !out.contains(&text) {
+                out.push(text);
+            }
+            return;
+        }
+    };
+    // A form that is of another type altogether, or says with a constant that it is another one, was not meant.
+    let place = fault.instance_path().to_string();
+    let is_other = |fault: &&ValidationError<'_>| match fault.kind() {
+        ValidationErrorKind::Type { .. } => fault.instance_path().to_string() == place,
+        ValidationErrorKind::Constant { .. } => true,
+        ValidationErrorKind::Enum { options } => options.as_array().is_some_and(|options| options.len() == 1),
+        _ => false,
+    };
+    let mut meant = forms.iter().filter(|form| !form.is_empty() && !form.iter().any(|fault| is_other(&fault)));
+    match (meant.next(), meant.next()) {
+        (Some(form), None) => form.iter().take(FAULTS_MAX).for_each(|fault| tell(tool, args, fault, forms_left - 1, out)),
+        _ => {
+            let text = told(tool, args, fault);
+            if out.len() <= FAULTS_MAX && !out.contains(&text) {
+                out.push(text);
+            }
+        }
+    }
+}
+
 /// One fault as a sentence.
 fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
     let at = field(&fault.instance_path().to_string());
@@ -67,10 +111,10 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             let wanted = schema
-                .and_then(|schema| schema.get("properties")?.get(name))
+                .and_then(|schema| step(schema, &tool.input_schema, name, FORMS_MAX))
                 .map(|schema| types::inline(schema, &tool.input_schema));
             let given = fault.instance().as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-            let known = properties(schema);
+            let known = properties(schema, &tool.input_schema);
             // Where unknown fields are faults, the slip is told as one of those.
             let is_told = schema.and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
             let slip = given.iter().find(|given| !is_told && !known.contains(given) && paths::is_slip(given, name));
@@ -82,11 +126,14 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
             )
         }
         ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            unknown_fields(&at, unexpected, &properties(schema))
+            unknown_fields(&at, unexpected, &properties(schema, &tool.input_schema))
         }
         ValidationErrorKind::Type { .. } => {
             let wanted = schema.map_or_else(|| "another type".to_owned(), |schema| types::inline(schema, &tool.input_schema));
-            format!("{} must be {wanted}, got {}", named(&at), shown(fault.instance()))
+            let given = fault.instance();
+            let text = format!("{} must be {wanted}, got {}", named(&at), shown(given));
+            let meant = schema.and_then(|schema| sample::meant(schema, given));
+            meant.map_or(text.clone(), |meant| format!("{text}, did you mean {}?", cut(&sample::literal(&meant), 80)))
         }
         ValidationErrorKind::Enum { options } => one_of(&at, options, fault.instance()),
         ValidationErrorKind::Constant { expected_value } => {
@@ -100,6 +147,19 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
         ValidationErrorKind::Pattern { pattern } => {
             format!("{} must match the pattern `{}`, got {}", named(&at), cut(pattern, 200), shown(fault.instance()))
         }
+        ValidationErrorKind::OneOfMultipleValid { .. } => {
+            format!("{} fits several forms of which it may fit one only, got {}", named(&at), shown(fault.instance()))
+        }
+        ValidationErrorKind::MinLength { limit } => format!("{} must have at least {limit} characters", named(&at)),
+        ValidationErrorKind::MaxLength { limit } => {
+            let given = fault.instance().as_str().map_or(0, |text| text.chars().count());
+            format!("{} must have at most {limit} characters, got {given}", named(&at))
+        }
+        ValidationErrorKind::MinItems { limit } => format!("{} must have at least {limit} items, got {}", named(&at), items(fault)),
+        ValidationErrorKind::MaxItems { limit } => format!("{} must have at most {limit} items, got {}", named(&at), items(fault)),
+        ValidationErrorKind::Format { format } => {
+            format!("{} must be in the format `{}`, got {}", named(&at), cut(format, 80), shown(fault.instance()))
+        }
         ValidationErrorKind::Minimum { limit } => {
             format!("{} must be at least {limit}, got {}", named(&at), shown(fault.instance()))
         }
@@ -110,10 +170,14 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
     }
 }
 
+fn items(fault: &ValidationError<'_>) -> usize {
+    fault.instance().as_array().map_or(0, Vec::len)
+}
+
 fn unknown_fields(at: &str, unexpected: &[String], known: &[String]) -> String {
     let told: Vec<String> = unexpected
         .iter()
-        .take(FAULTS_MAX)
+        .take(UNKNOWN_MAX)
         .map(|name| {
             let near = known.iter().filter_map(|known| Some((paths::slip(name, known)?, known))).max_by(|a, b| a.0.total_cmp(&b.0));
             let field = joined(at, cut(name, 80));
@@ -155,28 +219,55 @@ fn listed(items: impl Iterator<Item = String>) -> String {
     text
 }
 
-/// The schema at a place in the arguments, as far as plain `properties`, `items` and local references lead.
+/// The schema at a place in the arguments, as far as properties, items, combined forms and local references lead.
 fn part<'a>(root: &'a Value, args: &Value, pointer: &str) -> Option<&'a Value> {
     let mut schema = types::resolved(root, root)?;
     let mut value = args;
     for segment in pointer.split('/').skip(1) {
         let segment = segment.replace("~1", "/").replace("~0", "~");
-        (schema, value) = match value {
-            Value::Array(items) => (schema.get("items")?, items.get(segment.parse::<usize>().ok()?)?),
-            Value::Object(map) => {
-                let named = schema.get("properties").and_then(|properties| properties.get(&segment));
-                (named.or_else(|| schema.get("additionalProperties"))?, map.get(&segment)?)
-            }
+        value = match value {
+            Value::Array(items) => items.get(segment.parse::<usize>().ok()?)?,
+            Value::Object(map) => map.get(&segment)?,
             _ => return None,
         };
-        schema = types::resolved(schema, root)?;
+        schema = step(schema, root, &segment, FORMS_MAX)?;
     }
     Some(schema)
 }
 
-fn properties(schema: Option<&Value>) -> Vec<String> {
-    let properties = schema.and_then(|schema| schema.get("properties")?.as_object());
-    properties.map(|map| map.keys().cloned().collect()).unwrap_or_default()
+/// The schema of a field or an item, here or in one of the forms that this one combines.
+fn step<'a>(schema: &'a Value, root: &'a Value, segment: &str, forms_left: usize) -> Option<&'a Value> {
+    let place = segment.parse::<usize>().ok();
+    let named = schema.get("properties").and_then(|properties| properties.get(segment));
+    let listed = || match schema.get("prefixItems").or_else(|| schema.get("items"))? {
+        Value::Array(places) => places.get(place?),
+        items => place.and(Some(items)),
+    };
+    let found = named.or_else(listed).or_else(|| schema.get("additionalProperties").filter(|rest| rest.is_object()));
+    if let Some(found) = found {
+        return types::resolved(found, root);
+    }
+    let forms = ["allOf", "anyOf", "oneOf"].iter().filter_map(|name| schema.get(name)?.as_array()).flatten();
+    forms.filter(|_| forms_left > 0).find_map(|form| step(types::resolved(form, root)?, root, segment, forms_left - 1))
+}
+
+/// The names of the fields, those of all the forms that the schema combines.
+fn properties(schema: Option<&Value>, root: &Value) -> Vec<String> {
+    let mut names = Vec::new();
+    let mut ahead: Vec<(&Value, usize)> = schema.into_iter().map(|schema| (schema, FORMS_MAX)).collect();
+    while let Some((schema, forms_left)) = ahead.pop() {
+        let Some(schema) = types::resolved(schema, root) else { continue };
+        for name in schema.get("properties").and_then(Value::as_object).into_iter().flat_map(JsonObject::keys) {
+            if !names.contains(name) && names.len() < PROPERTIES_MAX {
+                names.push(name.clone());
+            }
+        }
+        if forms_left > 0 && names.len() < PROPERTIES_MAX {
+            let forms = ["oneOf", "anyOf", "allOf"].iter().filter_map(|name| schema.get(name)?.as_array());
+            ahead.extend(forms.flat_map(|forms| forms.iter().take(OPTIONS_MAX)).map(|form| (form, forms_left - 1)));
+        }
+    }
+    names
 }
 
 /// `/a/0/b` as `a[0].b`.
@@ -215,16 +306,19 @@ fn shown(value: &Value) -> String {
     format!("{kind}{text}")
 }
 
-/// A call that the schema allows: what was given and fits is kept, what is required and missing is filled in.
+/// A call that the schema allows: what was given and fits is kept, what is required and missing is filled in. Where the schema wants
+/// more than can be guessed, it is only said to be like a correct one.
 fn example(tool: &Tool, given: &Value) -> String {
-    let mut text = sample::literal(&sample::arguments(&tool.input_schema, Some(given)));
-    if text.len() > EXAMPLE_BYTES_MAX {
-        text = sample::literal(&sample::arguments(&tool.input_schema, None));
+    let call = |text: &str| format!("await {}({})", paths::expression(&tool.path), if text == "{}" { "" } else { text });
+    let fits = |args: &Value| tool.validator().is_none_or(|validator| validator.is_valid(args));
+    let tries = [Some(given), None].map(|given| sample::arguments(&tool.input_schema, given));
+    let told = tries.map(|args| (sample::literal(&args), fits(&args)));
+    let short = |told: &&(String, bool)| told.0.len() <= EXAMPLE_BYTES_MAX;
+    if let Some((text, _)) = told.iter().filter(short).find(|(_, fits)| *fits) {
+        return format!("correct: {}", call(text));
     }
-    if text.len() > EXAMPLE_BYTES_MAX {
-        text = "{ … }".to_owned();
-    }
-    format!("await {}({})", paths::expression(&tool.path), if text == "{}" { String::new() } else { text })
+    let text = told.iter().find(short).map_or("{ … }", |(text, _)| text);
+    format!("like: {}", call(text))
 }
 
 #[cfg(test)]

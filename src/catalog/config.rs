@@ -21,6 +21,9 @@ pub const CALL_TIMEOUT_MS: u64 = 60_000;
 /// Default bound of one start, from the spawn to the whole tool list, in milliseconds. Long because `npx` may download first.
 pub const START_TIMEOUT_MS: u64 = 60_000;
 
+/// Default time after which the tools of an upstream are asked for again, in minutes. Safe range: 0 (never) to 10 080 (a week).
+pub const REFRESH_MINUTES: u64 = 60;
+
 /// The name of an upstream, the first segment of its tools' paths: `[A-Za-z_][A-Za-z0-9_-]*`, at most 64 characters, not reserved.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UpstreamName(String);
@@ -95,6 +98,8 @@ pub struct UpstreamConfig {
     pub start_timeout: Duration,
     /// Whether what it says of its tools (that they change nothing, that they destroy) is believed.
     pub trusted: bool,
+    /// After this long its tools are asked for again, also when it does not say that they changed; zero is never.
+    pub refresh_after: Duration,
 }
 
 impl UpstreamConfig {
@@ -106,6 +111,7 @@ impl UpstreamConfig {
             call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
             start_timeout: Duration::from_millis(START_TIMEOUT_MS),
             trusted: false,
+            refresh_after: Duration::from_secs(REFRESH_MINUTES * 60),
         }
     }
 }

@@ -7,12 +7,14 @@ use std::{collections::BTreeMap, sync::Arc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{
+    index::Match,
     paths,
     shelf::Snapshot,
     tool::{Tool, cut},
-    types, words,
+    types,
 };
 
 /// What a caller may see of each tool.
@@ -28,6 +30,9 @@ pub enum Visibility {
     /// It is found, and a call waits for a person.
     Required,
 }
+
+/// Upstreams that are down, and why.
+pub(super) type Outages = BTreeMap<Arc<str>, String>;
 
 /// Whether a call waits for a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -45,10 +50,14 @@ pub(super) const FOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 const COMPACT_BYTES_MAX: usize = 200;
 /// Longest question, in bytes.
 pub(super) const QUERY_BYTES_MAX: usize = 2_000;
+/// Results that are looked at for one whose name is the question itself; such a one is always near the top.
+const NAMED_MAX: usize = 200;
 /// Paths shown per namespace.
 const SAMPLES: usize = 3;
-/// How far the first result must be ahead of the second to be the best path.
-const CLEAR_LEAD: f32 = 1.35;
+/// How far the first result must be ahead of the second to be the best path, as a ratio of their scores.
+const CLEAR_LEAD: f32 = 1.25;
+/// How much of the question the first result must cover to be the best path, 0 to 1; rare words weigh more.
+const COVERED: f32 = 0.6;
 
 /// The arguments of `tools.discover`.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
@@ -117,6 +126,9 @@ pub struct Found {
     pub approval: Approval,
     /// How well it matches; comparable within one answer only.
     pub score: f64,
+    /// Why a call would fail now: its upstream is down, and this is what was last known of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
     /// JSON Schema of the arguments, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub input_schema: Option<Value>,
@@ -147,6 +159,9 @@ pub struct Namespace {
     pub tool_count: usize,
     /// A few of their paths.
     pub sample_paths: Vec<String>,
+    /// Why calls would fail now, while they would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
 }
 
 /// What `tools.catalog.namespaces` answers.
@@ -187,6 +202,9 @@ pub struct Description {
     pub output_schema: Option<Value>,
     /// Whether a call waits for a person.
     pub approval: Approval,
+    /// Why a call would fail now, while it would.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
 }
 
 fn approval(view: View<'_>, tool: &Tool) -> Option<Approval> {
@@ -202,10 +220,12 @@ struct Hit<'a> {
     tool: &'a Arc<Tool>,
     approval: Approval,
     score: f32,
+    /// It covers the question well enough to be the best path.
+    sure: bool,
 }
 
 impl Hit<'_> {
-    fn told(&self, compact: bool, include_schemas: bool) -> Found {
+    fn told(&self, outages: &Outages, compact: bool, include_schemas: bool) -> Found {
         let tool = self.tool;
         let description = if compact { first_line(&tool.description) } else { tool.description.clone() };
         Found {
@@ -215,6 +235,7 @@ impl Hit<'_> {
             description,
             approval: self.approval,
             score: f64::from((self.score * 100.0).round()) / 100.0,
+            unavailable: outages.get(&tool.upstream).cloned(),
             input_schema: include_schemas.then(|| tool.input_schema.clone()),
             output_schema: tool.output_schema.clone().filter(|_| include_schemas),
         }
@@ -227,27 +248,30 @@ fn first_line(text: &str) -> String {
     if head.len() < line.len() { format!("{head}…") } else { head.to_owned() }
 }
 
-/// Visible matches; without words everything, by path.
+/// Visible matches, the best first; without words everything, by path.
 fn hits<'a>(snapshot: &'a Snapshot, view: View<'_>, query: &str, namespace: Option<&str>) -> Vec<Hit<'a>> {
     let namespace = namespace.map(str::trim).filter(|namespace| !namespace.is_empty());
-    let keep = |(score, tool): (f32, &'a Arc<Tool>)| {
+    let keep = |tool: &'a Arc<Tool>, score: f32, sure: bool| {
         let inside = namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
         let approval = inside.then(|| approval(view, tool)).flatten()?;
-        Some(Hit { tool, approval, score })
+        Some(Hit { tool, approval, score, sure })
     };
     if query.trim().is_empty() {
-        snapshot.tools().iter().map(|tool| (0.0, tool)).filter_map(keep).collect()
-    } else {
-        snapshot.search(cut(query, QUERY_BYTES_MAX)).into_iter().filter_map(keep).collect()
+        return snapshot.tools().iter().filter_map(|tool| keep(tool, 0.0, false)).collect();
     }
+    let matches = snapshot.search(cut(query, QUERY_BYTES_MAX));
+    let sure = |found: &Match| found.coverage >= COVERED && found.fits;
+    let mut hits: Vec<Hit<'_>> = matches.iter().filter_map(|(found, tool)| keep(tool, found.score, sure(found))).collect();
+    hits.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.tool.path.cmp(&b.tool.path)));
+    hits
 }
 
 /// The matches; none when their schemas alone are more than an answer may hold.
-pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, query: &DiscoverQuery) -> Option<Discovered> {
+pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, outages: &Outages, query: &DiscoverQuery) -> Option<Discovered> {
     let mut hits = hits(snapshot, view, &query.query, query.namespace.as_deref());
     let named = raise_the_named(&mut hits, &query.query);
     let limit = query.limit.unwrap_or(8).clamp(1, 50) as usize;
-    let best_path = best(&hits, &query.query, named).map(|tool| tool.path.clone());
+    let best_path = best(&hits, named).map(|tool| tool.path.clone());
     let (compact, schemas) = (query.compact.unwrap_or(true), query.include_schemas.unwrap_or(false));
     let shown = &hits[..limit.min(hits.len())];
     // Looked at before anything is copied.
@@ -255,14 +279,18 @@ pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, query: &DiscoverQuer
     if schemas && schema_bytes > FOUND_BYTES_MAX {
         return None;
     }
-    Some(Discovered { best_path, results: shown.iter().map(|hit| hit.told(compact, schemas)).collect(), total: hits.len() })
+    Some(Discovered {
+        best_path,
+        results: shown.iter().map(|hit| hit.told(outages, compact, schemas)).collect(),
+        total: hits.len(),
+    })
 }
 
 /// Puts the tool first whose path or own name is the question itself; says whether there is just one.
 fn raise_the_named(hits: &mut Vec<Hit<'_>>, query: &str) -> bool {
     let wanted = query.trim().trim_start_matches("tools.");
     let is_named = |hit: &Hit<'_>| is_same_name(wanted, &hit.tool.path) || is_same_name(wanted, &hit.tool.name);
-    let mut named = (0..hits.len()).filter(|at| is_named(&hits[*at]));
+    let mut named = (0..hits.len().min(NAMED_MAX)).filter(|at| is_named(&hits[*at]));
     let (Some(first), None) = (named.next(), named.next()) else { return false };
     let hit = hits.remove(first);
     hits.insert(0, hit);
@@ -276,25 +304,22 @@ fn is_same_name(one: &str, other: &str) -> bool {
 }
 
 /// The first result, when it is named outright, or covers the question and is far ahead of the second.
-fn best<'a>(hits: &[Hit<'a>], query: &str, named: bool) -> Option<&'a Arc<Tool>> {
-    let first = hits.first().filter(|_| !query.trim().is_empty())?;
-    if named {
-        return Some(first.tool);
-    }
-    let wanted = words::question(query, usize::MAX);
-    let texts = [first.tool.path.as_str(), first.tool.title.as_deref().unwrap_or_default(), &first.tool.description];
-    let known: std::collections::HashSet<String> = texts.iter().flat_map(|text| words::words(text)).collect();
-    let covered = wanted.iter().filter(|word| known.contains(*word)).count();
-    let clear = hits.get(1).is_none_or(|second| first.score >= second.score * CLEAR_LEAD);
-    (clear && covered * 3 >= wanted.len() * 2).then_some(first.tool)
+fn best<'a>(hits: &[Hit<'a>], named: bool) -> Option<&'a Arc<Tool>> {
+    let first = hits.first()?;
+    let clear = || first.sure && hits.get(1).is_none_or(|second| first.score >= second.score * CLEAR_LEAD);
+    (named || clear()).then_some(first.tool)
 }
 
-pub(super) fn namespaces(snapshot: &Snapshot, view: View<'_>, query: &NamespacesQuery) -> Namespaces {
+pub(super) fn namespaces(snapshot: &Snapshot, view: View<'_>, outages: &Outages, query: &NamespacesQuery) -> Namespaces {
     let mut all: BTreeMap<&str, Namespace> = BTreeMap::new();
     for tool in snapshot.tools().iter().filter(|tool| view(tool) != Visibility::Hidden) {
         let name = &*tool.upstream;
-        let entry =
-            all.entry(name).or_insert_with(|| Namespace { namespace: name.to_owned(), tool_count: 0, sample_paths: Vec::new() });
+        let entry = all.entry(name).or_insert_with(|| Namespace {
+            namespace: name.to_owned(),
+            tool_count: 0,
+            sample_paths: Vec::new(),
+            unavailable: outages.get(name).cloned(),
+        });
         entry.tool_count += 1;
         if entry.sample_paths.len() < SAMPLES {
             entry.sample_paths.push(tool.path.clone());
@@ -305,30 +330,46 @@ pub(super) fn namespaces(snapshot: &Snapshot, view: View<'_>, query: &Namespaces
     Namespaces { namespaces: all.into_values().take(limit).collect(), total }
 }
 
-/// A page after the cursor; none when the cursor is not one of ours.
-pub(super) fn tools(snapshot: &Snapshot, view: View<'_>, query: &ToolsQuery) -> Option<ToolsPage> {
-    let hits = hits(snapshot, view, query.query.as_deref().unwrap_or_default(), query.namespace.as_deref());
-    let by_words = query.query.as_deref().is_some_and(|query| !query.trim().is_empty());
-    // By path, a cursor is the last path shown, so that a change of the list neither repeats nor skips; by words, a number.
+/// A page after the cursor; none when the cursor is not one of ours, or was given for another question.
+pub(super) fn tools(snapshot: &Snapshot, view: View<'_>, outages: &Outages, query: &ToolsQuery) -> Option<ToolsPage> {
+    let words = query.query.as_deref().map(str::trim).unwrap_or_default();
+    let hits = hits(snapshot, view, words, query.namespace.as_deref());
+    let asked = question_mark(words, query.namespace.as_deref().unwrap_or_default());
+    // A cursor is the last path shown, so that a change of the list neither repeats nor skips. Where words decide the order and
+    // that tool is gone, its position serves.
     let start = match query.cursor.as_deref() {
         None => 0,
-        Some(cursor) if by_words => cursor.strip_prefix("n:")?.parse::<usize>().ok()?,
         Some(cursor) => {
-            let last = cursor.strip_prefix("p:")?;
-            hits.partition_point(|hit| hit.tool.path.as_str() <= last)
+            let mut parts = cursor.splitn(3, ':');
+            let (mark, position, last) = (parts.next()?, parts.next()?.parse::<usize>().ok()?, parts.next()?);
+            if mark != asked {
+                return None;
+            }
+            if words.is_empty() {
+                hits.partition_point(|hit| hit.tool.path.as_str() <= last)
+            } else {
+                hits.iter().position(|hit| hit.tool.path == last).map_or(position, |at| at + 1)
+            }
         }
     };
     let limit = query.limit.unwrap_or(50).clamp(1, 200) as usize;
     let page: Vec<&Hit<'_>> = hits.iter().skip(start).take(limit).collect();
     let end = start.saturating_add(page.len());
-    let next_cursor = page
-        .last()
-        .filter(|_| end < hits.len())
-        .map(|last| if by_words { format!("n:{end}") } else { format!("p:{}", last.tool.path) });
-    Some(ToolsPage { results: page.into_iter().map(|hit| hit.told(true, false)).collect(), total: hits.len(), next_cursor })
+    let next_cursor = page.last().filter(|_| end < hits.len()).map(|last| format!("{asked}:{end}:{}", last.tool.path));
+    Some(ToolsPage {
+        results: page.into_iter().map(|hit| hit.told(outages, true, false)).collect(),
+        total: hits.len(),
+        next_cursor,
+    })
 }
 
-pub(super) fn describe(tool: &Tool, view: View<'_>) -> Option<Description> {
+/// Tells one question from another, briefly: a cursor of one is none of the other.
+fn question_mark(words: &str, namespace: &str) -> String {
+    let digest = Sha256::digest(format!("{words}\0{}", paths::fold(namespace)));
+    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+}
+
+pub(super) fn describe(tool: &Tool, view: View<'_>, outages: &Outages) -> Option<Description> {
     Some(Description {
         path: tool.path.clone(),
         description: tool.description.clone(),
@@ -336,6 +377,7 @@ pub(super) fn describe(tool: &Tool, view: View<'_>) -> Option<Description> {
         input_schema: tool.input_schema.clone(),
         output_schema: tool.output_schema.clone(),
         approval: approval(view, tool)?,
+        unavailable: outages.get(&tool.upstream).cloned(),
     })
 }
 

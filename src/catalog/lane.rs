@@ -6,10 +6,12 @@ use std::{
 };
 
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    persist::KeptTools,
     redact::Secrets,
     shelf::Shelf,
     tool::{Tool, cut},
@@ -27,6 +29,8 @@ pub const WAITING_MAX: usize = 1_024;
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// A connection that held this long had no trouble of its own, so the pauses begin anew.
 const STEADY: Duration = Duration::from_secs(20);
+/// Longest reason why an upstream is down that stands beside its tools, in bytes.
+const TROUBLE_BYTES_MAX: usize = 300;
 /// Shortest time between two lists, however often the upstream says that its list changed.
 const RELIST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -80,6 +84,15 @@ pub(super) struct Lane {
     link: watch::Sender<Link>,
     /// Whether the first answer or failure is in.
     settled: watch::Sender<bool>,
+    /// Whether its tools are known, if only from before, or it failed.
+    listed: watch::Sender<bool>,
+    /// Where its tools are kept, and what makes it the same upstream after a restart.
+    kept: Option<Arc<KeptTools>>,
+    origin: String,
+    refresh_after: Duration,
+    /// Refreshes that were asked for, and up to which of them was answered.
+    asked: watch::Sender<u64>,
+    answered: watch::Sender<u64>,
     places: Semaphore,
     /// Places and waiting together, so that the queue has a bound.
     entries: Semaphore,
@@ -91,11 +104,13 @@ impl Lane {
         name: Arc<str>,
         upstream: Box<dyn Upstream>,
         secrets: Secrets,
-        (call_timeout, start_timeout): (Duration, Duration),
+        (call_timeout, start_timeout, refresh_after): (Duration, Duration, Duration),
         trusted: bool,
         shelf: Arc<Shelf>,
+        kept: Option<Arc<KeptTools>>,
     ) -> Arc<Self> {
         Arc::new(Self {
+            origin: origin(upstream.as_ref()),
             name,
             upstream,
             secrets,
@@ -104,6 +119,11 @@ impl Lane {
             trusted,
             link: watch::Sender::new(Link::Connecting),
             settled: watch::Sender::new(false),
+            listed: watch::Sender::new(false),
+            kept,
+            refresh_after,
+            asked: watch::Sender::new(0),
+            answered: watch::Sender::new(0),
             places: Semaphore::new(CALLS_MAX),
             entries: Semaphore::new(CALLS_MAX + WAITING_MAX),
             shelf,
@@ -116,7 +136,8 @@ impl Lane {
         tasks.spawn(async move {
             lane.supervise(&stop).await;
             let last = lane.link.send_replace(Link::Stopped);
-            lane.settled.send_replace(true);
+            lane.settle();
+            lane.answered.send_replace(u64::MAX);
             if let Link::Ready { connection, .. } = last {
                 connection.close().await;
             }
@@ -127,6 +148,7 @@ impl Lane {
         let mut failures = 0u32;
         loop {
             let began = Instant::now();
+            let asked = *self.asked.borrow();
             let reached = tokio::select! {
                 reached = self.reach() => reached,
                 () = stop.cancelled() => return,
@@ -150,11 +172,14 @@ impl Lane {
                     let reason = self.reason(&error);
                     tracing::warn!(upstream = %self.name, "upstream `{}` failed: {reason}", self.name);
                     self.link.send_replace(Link::Failed { reason });
-                    self.settled.send_replace(true);
+                    self.settle();
+                    self.answered.send_replace(asked);
                 }
             }
             tokio::select! {
                 () = tokio::time::sleep(pause(failures)) => {}
+                // Whoever asks for a refresh does not want to wait for the pause.
+                () = self.refresh_asked() => {}
                 () = stop.cancelled() => return,
             }
         }
@@ -162,6 +187,7 @@ impl Lane {
 
     /// Connects and lists; ready only once its tools can be found.
     async fn reach(&self) -> Result<Arc<dyn Connection>, ConnectError> {
+        let asked = *self.asked.borrow();
         let start = async {
             let connection: Arc<dyn Connection> = Arc::from(self.upstream.connect().await?);
             let offer = match connection.tools().await {
@@ -180,17 +206,58 @@ impl Lane {
         })?;
         let note = self.publish(offer).await;
         self.link.send_replace(Link::Ready { connection: connection.clone(), note });
-        self.settled.send_replace(true);
+        self.settle();
+        self.answered.send_replace(asked);
         Ok(connection)
+    }
+
+    fn settle(&self) {
+        self.settled.send_replace(true);
+        self.listed.send_replace(true);
+    }
+
+    /// Returns at once while a refresh is asked for and not answered, else when one is.
+    async fn refresh_asked(&self) {
+        let mut asked = self.asked.subscribe();
+        // An error cannot come while `self` holds the sender.
+        let _ = asked.wait_for(|asked| *asked > *self.answered.borrow()).await;
+    }
+
+    /// Waits until it is time to ask again without being told to; never, where the owner says so.
+    async fn refresh_due(&self) {
+        if self.refresh_after.is_zero() {
+            return std::future::pending().await;
+        }
+        tokio::time::sleep(self.refresh_after).await;
+    }
+
+    /// Asks for the tools again, or reaches the upstream again if it is down; waits for the outcome, at most as long as two
+    /// starts may take.
+    pub(super) async fn refresh(&self) {
+        let mut mine = 0;
+        self.asked.send_modify(|asked| {
+            *asked += 1;
+            mine = *asked;
+        });
+        let mut answered = self.answered.subscribe();
+        // Running out of time is an outcome too: the status tells how it stands.
+        let _ = tokio::time::timeout(self.start_timeout * 2, answered.wait_for(|answered| *answered >= mine)).await;
     }
 
     /// Refreshes the list as often as the upstream asks, within reason; returns why the connection is of no more use.
     async fn watch(&self, connection: &dyn Connection) -> String {
+        // KeptTools over a refresh: the end of a connection is told once, and not to one who no longer listens.
+        let mut event = connection.event();
         loop {
-            match connection.event().await {
-                ConnectionEvent::Closed(why) => return why,
-                ConnectionEvent::ListChanged => {}
+            tokio::select! {
+                happened = &mut event => match happened {
+                    ConnectionEvent::Closed(why) => return why,
+                    ConnectionEvent::ListChanged => event = connection.event(),
+                },
+                () = self.refresh_asked() => {}
+                () = self.refresh_due() => {}
             }
+            let asked = *self.asked.borrow();
             let relisted = tokio::time::timeout(self.start_timeout, connection.tools()).await;
             match relisted {
                 Ok(Ok(offer)) => {
@@ -200,6 +267,7 @@ impl Lane {
                             *shown = note;
                         }
                     });
+                    self.answered.send_replace(asked);
                 }
                 Ok(Err(error)) => return self.reason(&error),
                 Err(_) => return format!("it did not list its tools within {} ms", self.start_timeout.as_millis()),
@@ -234,8 +302,53 @@ impl Lane {
             tracing::warn!(upstream = %self.name, "upstream `{}`: {text}", self.name);
             note = Some(note.map_or_else(|| text.clone(), |note| format!("{note}; {text}")));
         }
+        self.keep(&tools).await;
         self.shelf.put(&self.name, tools).await;
         note.map(|note| self.secrets.redact(&note).into_owned())
+    }
+
+    /// Writes the tools down for the next start. What cannot be written is merely asked for again then.
+    async fn keep(&self, tools: &[Arc<Tool>]) {
+        let Some(kept) = self.kept.clone() else { return };
+        let (name, origin, tools) = (self.name.clone(), self.origin.clone(), tools.to_vec());
+        let written = tokio::task::spawn_blocking(move || kept.save(&name, &origin, &tools)).await;
+        if let Ok(Err(error)) = written {
+            tracing::warn!(upstream = %self.name, error = %chain(&error), "the tools of upstream `{}` are not kept for the next start", self.name);
+        }
+    }
+
+    /// What was kept of it at the last run. Blocks.
+    pub(super) fn recall(&self) -> Option<Vec<Arc<Tool>>> {
+        match self.kept.as_ref()?.load(&self.name, &self.origin) {
+            // Whether it is trusted is in the owner's configuration, never in what was kept.
+            Ok(tools) => {
+                tools.map(|tools| tools.into_iter().map(|tool| Arc::new(Tool { trusted: self.trusted, ..tool })).collect())
+            }
+            Err(error) => {
+                tracing::info!(upstream = %self.name, error = %chain(&error), "what was kept of upstream `{}` is not used", self.name);
+                None
+            }
+        }
+    }
+
+    /// Its tools of the last run can be found.
+    pub(super) fn recalled(&self) {
+        self.listed.send_replace(true);
+    }
+
+    /// Waits until its tools are known, if only from before, or it failed.
+    pub(super) async fn listed(&self) {
+        let mut listed = self.listed.subscribe();
+        // The caller bounds the wait; an error cannot come while `self` holds the sender.
+        let _ = listed.wait_for(|listed| *listed).await;
+    }
+
+    /// Why calls fail, while they do.
+    pub(super) fn trouble(&self) -> Option<String> {
+        match &*self.link.borrow() {
+            Link::Failed { reason } => Some(cut(reason, TROUBLE_BYTES_MAX).to_owned()),
+            _ => None,
+        }
     }
 
     fn reason(&self, error: &ConnectError) -> String {
@@ -352,6 +465,20 @@ impl Lane {
             }
         }
     }
+}
+
+/// A digest of what makes the upstream this one; what it is made of may be secret.
+fn origin(upstream: &dyn Upstream) -> String {
+    let mut digest = Sha256::new();
+    digest.update(upstream.kind());
+    digest.update([0]);
+    digest.update(upstream.origin());
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// Pause after so many failures in a row: doubled up to the bound, with a quarter of jitter so that upstreams do not march in step.

@@ -17,16 +17,21 @@ mod mcp;
 mod observed;
 mod openapi;
 mod paths;
+mod persist;
+mod question;
 mod redact;
 mod sample;
 mod shelf;
+mod synonyms;
 mod tool;
 mod types;
 mod upstream;
+mod vocabulary;
 mod words;
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, LazyLock},
     time::Duration,
 };
@@ -37,8 +42,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub use self::{
     arguments::ArgumentError,
     config::{
-        CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, Reach, START_TIMEOUT_MS, StdioConfig,
-        UpstreamConfig, UpstreamKind, UpstreamName,
+        CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, REFRESH_MINUTES, RESERVED_NAMES, Reach,
+        START_TIMEOUT_MS, StdioConfig, UpstreamConfig, UpstreamKind, UpstreamName,
     },
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
@@ -56,12 +61,7 @@ pub use self::{
     tool::{Annotations, Operation, Tool},
     upstream::{CallNews, UpstreamError, UpstreamErrorCode},
 };
-use self::{
-    lane::Lane,
-    redact::Secrets,
-    shelf::Shelf,
-    upstream::{Absent, Upstream},
-};
+use self::{find::Outages, lane::Lane, persist::KeptTools, redact::Secrets, shelf::Shelf, upstream::Upstream};
 use crate::model::{JsonObject, RawJson};
 
 /// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
@@ -70,6 +70,8 @@ const ENVIRONMENT_NAMES: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL"
 /// How long the finding functions wait for upstreams that have never answered yet: a first question right after the start
 /// should not find an empty catalog, and one slow upstream should not hold up the others for long.
 const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
+/// Largest declaration of all tools, in bytes.
+const TYPES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest time in which upstreams may be ended at shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(8);
 
@@ -127,6 +129,16 @@ impl Catalog {
     /// Begins to reach every upstream and returns at once. `environment` is the server's own; a child sees a part of it.
     /// Must be called within a tokio runtime; HTTPS needs the process-wide crypto provider of rustls to be installed before.
     pub fn start(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>) -> Self {
+        Self::begin(configs, environment, None)
+    }
+
+    /// The same, and keeps in `folder` what the upstreams offer, so that the next start knows their tools before it has reached
+    /// them. The folder is made when there is something to keep; no other process may keep its tools there at the same time.
+    pub fn start_keeping(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>, folder: PathBuf) -> Self {
+        Self::begin(configs, environment, Some(Arc::new(KeptTools::new(folder))))
+    }
+
+    fn begin(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>, kept: Option<Arc<KeptTools>>) -> Self {
         let shelf = Shelf::new();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -134,24 +146,31 @@ impl Catalog {
         let mut lanes = BTreeMap::new();
         for mut config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
-            let times = (config.call_timeout, config.start_timeout);
+            let times = (config.call_timeout, config.start_timeout, config.refresh_after);
             if let Some(reach) = config.kind.reach_mut() {
                 reach.call_timeout = config.call_timeout;
             }
             let (upstream, secrets) = upstream_of(&name, config.kind, environment);
-            let lane = Lane::new(name.clone(), upstream, secrets, times, config.trusted, shelf.clone());
+            let lane = Lane::new(name.clone(), upstream, secrets, times, config.trusted, shelf.clone(), kept.clone());
             if lanes.insert(name.clone(), lane).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the later one is used");
             }
         }
-        for lane in lanes.values() {
-            lane.run(&tasks, stop.clone());
-        }
+        let all: Vec<Arc<Lane>> = lanes.values().cloned().collect();
+        let (begun, stopped, shelved) = (tasks.clone(), stop.clone(), shelf.clone());
+        tasks.spawn(async move {
+            // What is known from before can be found before anything newer can be.
+            recall(&all, kept, &shelved).await;
+            for lane in &all {
+                lane.run(&begun, stopped.clone());
+            }
+        });
         tasks.close();
         Self { shelf, lanes, stop, tasks }
     }
 
-    /// The tool at a path, also when its case, `_` and `-` are a little off and only one tool can be meant. Waits for an
+    /// The tool at a path, also when case, `_` and `-`, the number of a noun or an ending such as `Api` are off and only one visible
+    /// tool can be meant. Waits for an
     /// upstream that is still being connected for the first time, at most its start timeout.
     pub async fn resolve(&self, path: &str, view: View<'_>) -> Result<Arc<Tool>, ResolveError> {
         if let Some(tool) = self.look_up(path, view) {
@@ -181,6 +200,12 @@ impl Catalog {
         }
         let mut alike = snapshot.alike(path).filter(is_visible);
         match (alike.next(), alike.next()) {
+            (Some(only), None) => return Some(only.clone()),
+            (Some(_), Some(_)) => return None,
+            (None, _) => {}
+        }
+        let mut healed = snapshot.healed(path).filter(is_visible);
+        match (healed.next(), healed.next()) {
             (Some(only), None) => Some(only.clone()),
             _ => None,
         }
@@ -188,8 +213,8 @@ impl Catalog {
 
     fn lane_of(&self, path: &str) -> Option<&Lane> {
         let path = path.strip_prefix("tools.").unwrap_or(path);
-        let first = paths::fold(path.split('.').next().unwrap_or_default());
-        self.lanes.values().find(|lane| paths::fold(lane.name()) == first).map(Arc::as_ref)
+        let first = paths::healed(path.split('.').next().unwrap_or_default());
+        self.lanes.values().find(|lane| paths::healed(lane.name()) == first).map(Arc::as_ref)
     }
 
     fn not_found(&self, path: &str, view: View<'_>) -> NotFound {
@@ -235,7 +260,9 @@ impl Catalog {
     async fn answer(&self, function: &Tool, args: &str, view: View<'_>) -> Result<RawJson, FindError> {
         let args = serde_json::Value::Object(arguments::check(function, &spelled_out(&function.path, args))?);
         if function.path != "describe" {
-            self.settled(FIND_WAIT_MAX).await;
+            let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
+            // What is not known by then is not found.
+            let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
         }
         // The schema that the arguments were checked against is made of the same type.
         let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
@@ -252,26 +279,61 @@ impl Catalog {
 
     /// The tools that match a question. Fails when their schemas were asked for and are more than 4 MiB.
     pub fn discover(&self, query: &DiscoverQuery, view: View<'_>) -> Result<Discovered, ArgumentError> {
-        find::discover(&self.shelf.present(), view, query).ok_or_else(|| too_much_found("discover"))
+        find::discover(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| too_much_found("discover"))
     }
 
     /// The namespaces with a visible tool.
     pub fn namespaces(&self, query: &NamespacesQuery, view: View<'_>) -> Namespaces {
-        find::namespaces(&self.shelf.present(), view, query)
+        find::namespaces(&self.shelf.present(), view, &self.outages(), query)
     }
 
     /// A page of tools. Fails on a cursor that is not one of ours.
     pub fn tools(&self, query: &ToolsQuery, view: View<'_>) -> Result<ToolsPage, ArgumentError> {
-        find::tools(&self.shelf.present(), view, query).ok_or_else(|| ArgumentError {
+        find::tools(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| ArgumentError {
             tool: "catalog.tools".to_owned(),
-            message: "field `cursor` must be the `nextCursor` of the page before, asked with the same `query`".to_owned(),
+            message: "field `cursor` must be the `nextCursor` of the page before, asked with the same `query` and `namespace`"
+                .to_owned(),
         })
     }
 
     /// Everything about one tool, its TypeScript declaration included.
     pub async fn describe(&self, path: &str, view: View<'_>) -> Result<Description, ResolveError> {
         let tool = self.resolve(path, view).await?;
-        find::describe(&tool, view).ok_or_else(|| self.not_found(path, view).into())
+        find::describe(&tool, view, &self.outages()).ok_or_else(|| self.not_found(path, view).into())
+    }
+
+    /// TypeScript declarations of all tools, or of those of a namespace; they extend the runtime's own. At most 64 MiB, more is a
+    /// fault of the arguments. Waits, like finding, for upstreams that have not answered yet. Takes a while: a millisecond for some
+    /// tens of tools.
+    pub async fn types(&self, namespace: Option<&str>, view: View<'_>) -> Result<String, ArgumentError> {
+        let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
+        // What is not known by then is not told.
+        let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
+        let snapshot = self.shelf.present();
+        let inside = |tool: &&Arc<Tool>| namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
+        let tools = snapshot.tools().iter().filter(inside).filter(|tool| view(tool) != Visibility::Hidden);
+        types::all(tools, TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
+            tool: "types".to_owned(),
+            message: format!("the declarations are larger than {TYPES_BYTES_MAX} bytes; ask for one `namespace` at a time"),
+        })
+    }
+
+    /// Asks an upstream, or all of them, for their tools again, and reaches those that are down; returns how they stand then, within
+    /// two start timeouts. None where there is no upstream of that name.
+    pub async fn refresh(&self, upstream: Option<&str>) -> Option<Vec<UpstreamStatus>> {
+        let chosen: Vec<&Arc<Lane>> =
+            self.lanes.values().filter(|lane| upstream.is_none_or(|upstream| upstream == lane.name())).collect();
+        if chosen.is_empty() && upstream.is_some() {
+            return None;
+        }
+        futures::future::join_all(chosen.iter().map(|lane| lane.refresh())).await;
+        let status = self.status();
+        Some(status.into_iter().filter(|status| upstream.is_none_or(|upstream| upstream == status.name)).collect())
+    }
+
+    /// Upstreams that are down, and why: their tools are listed as they were last known, and calls of them fail.
+    fn outages(&self) -> Outages {
+        self.lanes.iter().filter_map(|(name, lane)| Some((name.clone(), lane.trouble()?))).collect()
     }
 
     /// Told whenever the tools are others than before; the number only rises.
@@ -282,8 +344,9 @@ impl Catalog {
     /// Where every upstream stands, by name.
     pub fn status(&self) -> Vec<UpstreamStatus> {
         let snapshot = self.shelf.present();
-        let count = |lane: &Lane| snapshot.tools().iter().filter(|tool| *tool.upstream == *lane.name()).count();
-        self.lanes.values().map(|lane| lane.status(count(lane))).collect()
+        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+        snapshot.tools().iter().for_each(|tool| *counts.entry(&tool.upstream).or_default() += 1);
+        self.lanes.values().map(|lane| lane.status(counts.get(lane.name()).copied().unwrap_or_default())).collect()
     }
 
     /// Waits until every upstream has given its first answer or failed; false when the time ran out before.
@@ -316,6 +379,20 @@ pub async fn login(upstream: UpstreamConfig) -> Result<Login, String> {
     };
     let vault = reach.surroundings.vault.clone();
     credential::oauth::begin(credential::oauth::OAuth::new(config.clone(), vault, reach.guard(), Secrets::default())).await
+}
+
+/// Puts on the shelf what was kept of upstreams at the last run; returns once it can be found.
+async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<KeptTools>>, shelf: &Shelf) {
+    let Some(kept) = kept else { return };
+    let names: Vec<Arc<str>> = lanes.iter().map(|lane| Arc::from(lane.name())).collect();
+    let read = lanes.iter().cloned().map(|lane| tokio::task::spawn_blocking(move || (lane.recall(), lane)));
+    let read = futures::future::join_all(read).await;
+    // A list that cannot be read is asked for anyway.
+    let known = read.into_iter().flatten().filter_map(|(tools, lane)| Some((tools?, lane)));
+    let (offers, lanes): (Vec<_>, Vec<_>) = known.map(|(tools, lane)| ((Arc::from(lane.name()), tools), lane)).unzip();
+    shelf.shown(shelf.lay(offers)).await;
+    lanes.iter().for_each(|lane| lane.recalled());
+    drop(tokio::task::spawn_blocking(move || kept.sweep(&names)));
 }
 
 /// The finding functions, as tools that are checked like any other.

@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use super::tool::Tool;
 
+/// Endings that say of a name only what every name here is.
+const ENDINGS: [&str; 4] = ["api", "tool", "service", "mcp"];
+/// Shortest name that is left when an ending falls, in bytes.
+const NAME_BYTES_MIN: usize = 2;
 /// Names that are suggested at most.
 const NEAREST_MAX: usize = 5;
 /// Similarity from which one name is taken for a slip of another, 0 to 1.
@@ -14,6 +18,28 @@ const NEAREST_MIN: f64 = 0.55;
 /// The path without case, `_` and `-`: `getSum`, `get_sum` and `get-sum` are one.
 pub(super) fn fold(path: &str) -> String {
     path.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
+}
+
+/// The path without what callers get wrong in names: also without the number of nouns and endings such as `Api`. What is left may
+/// stand for several paths, and then means none of them.
+pub(super) fn healed(path: &str) -> String {
+    let mut out = String::with_capacity(path.len());
+    for (at, segment) in fold(path).split('.').enumerate() {
+        if at > 0 {
+            out.push('.');
+        }
+        let whole = ENDINGS.iter().find_map(|ending| segment.strip_suffix(ending)).filter(|rest| rest.len() >= NAME_BYTES_MIN);
+        let whole = whole.unwrap_or(segment);
+        match whole {
+            _ if whole.len() < NAME_BYTES_MIN + 1 || whole.ends_with("ss") => out.push_str(whole),
+            _ if whole.ends_with("ies") => {
+                out.push_str(&whole[..whole.len() - 3]);
+                out.push('y');
+            }
+            _ => out.push_str(whole.strip_suffix('s').unwrap_or(whole)),
+        }
+    }
+    out
 }
 
 /// Whether the path is in the namespace: the upstream's name, or the path's first segments.
@@ -81,6 +107,22 @@ mod tests {
         assert_eq!(expression("everything.get-sum"), r#"tools.everything["get-sum"]"#);
         assert_eq!(expression("my-up.notes.add"), r#"tools["my-up"].notes.add"#);
         assert_eq!(expression("a.2nd"), r#"tools.a["2nd"]"#);
+    }
+
+    #[test]
+    fn what_callers_get_wrong_in_names_heals() {
+        for (given, right) in [
+            ("GitHub.Issue.create", "github.issues.create"),
+            ("github_api.issues.create", "github.issues.create"),
+            ("github.issuesApi.list-for-repos", "github.issues.listForRepo"),
+            ("shop.category.get", "shop.categories.get"),
+            ("githubMcp.issues.create", "github.issues.create"),
+        ] {
+            assert_eq!(healed(given), healed(right), "{given}");
+        }
+        for (one, other) in [("a.api", "a.tool"), ("a.pass", "a.pas"), ("a.s", "a."), ("a.create", "a.delete")] {
+            assert_ne!(healed(one), healed(other), "{one}");
+        }
     }
 
     #[test]

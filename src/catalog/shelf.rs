@@ -8,7 +8,11 @@ use std::{
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{index::SearchIndex, paths, tool::Tool};
+use super::{
+    index::{Match, SearchIndex},
+    paths,
+    tool::Tool,
+};
 
 /// All tools at one moment. Never changed; replaced.
 #[derive(Default)]
@@ -20,6 +24,8 @@ pub(super) struct Snapshot {
     folds: Vec<String>,
     /// Positions by folded path, for healing.
     by_fold: HashMap<String, Vec<usize>>,
+    /// Positions by healed path, for more healing.
+    by_healed: HashMap<String, Vec<usize>>,
     index: SearchIndex,
 }
 
@@ -31,10 +37,12 @@ impl Snapshot {
         let by_path = tools.iter().enumerate().map(|(at, tool)| (tool.path.clone(), at)).collect();
         let folds: Vec<String> = tools.iter().map(|tool| paths::fold(&tool.path)).collect();
         let mut by_fold: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_healed: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, fold) in folds.iter().enumerate() {
             by_fold.entry(fold.clone()).or_default().push(at);
+            by_healed.entry(paths::healed(fold)).or_default().push(at);
         }
-        Ok(Self { tools, by_path, folds, by_fold, index })
+        Ok(Self { tools, by_path, folds, by_fold, by_healed, index })
     }
 
     /// Sorted by path.
@@ -52,14 +60,19 @@ impl Snapshot {
         self.by_fold.get(&paths::fold(path)).into_iter().flatten().map(|at| &self.tools[*at])
     }
 
+    /// Tools whose paths are the same once they are healed.
+    pub(super) fn healed(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
+        self.by_healed.get(&paths::healed(path)).into_iter().flatten().map(|at| &self.tools[*at])
+    }
+
     /// Every tool with its folded path.
     pub(super) fn folded(&self) -> impl Iterator<Item = (&Arc<Tool>, &str)> {
         self.tools.iter().zip(self.folds.iter().map(String::as_str))
     }
 
-    /// Tools that match, the best first, with their scores.
-    pub(super) fn search(&self, query: &str) -> Vec<(f32, &Arc<Tool>)> {
-        self.index.search(query).into_iter().filter_map(|(score, at)| self.tools.get(at).map(|tool| (score, tool))).collect()
+    /// Tools that match, in no order.
+    pub(super) fn search(&self, query: &str) -> Vec<(Match, &Arc<Tool>)> {
+        self.index.search(query).into_iter().filter_map(|found| self.tools.get(found.at).map(|tool| (found, tool))).collect()
     }
 }
 
@@ -101,16 +114,29 @@ impl Shelf {
 
     /// Replaces what one upstream offers; returns once it can be found. A list that says the same changes nothing.
     pub(super) async fn put(&self, upstream: &Arc<str>, tools: Vec<Arc<Tool>>) {
-        let mine = {
-            let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
-            if lists.by_upstream.get(upstream).is_some_and(|known| is_same(known, &tools)) {
-                return;
+        let mine = self.lay([(upstream.clone(), tools)]);
+        self.shown(mine).await;
+    }
+
+    /// Replaces what several upstreams offer, and makes the snapshot of all of them at once; gives its number.
+    pub(super) fn lay(&self, offers: impl IntoIterator<Item = (Arc<str>, Vec<Arc<Tool>>)>) -> u64 {
+        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut changed = false;
+        for (upstream, tools) in offers {
+            if lists.by_upstream.get(&upstream).is_none_or(|known| !is_same(known, &tools)) {
+                lists.by_upstream.insert(upstream, tools);
+                changed = true;
             }
-            lists.by_upstream.insert(upstream.clone(), tools);
+        }
+        if changed {
             lists.revision += 1;
-            lists.revision
-        };
-        self.wanted.notify_one();
+            self.wanted.notify_one();
+        }
+        lists.revision
+    }
+
+    /// Waits until the snapshot of that number, or a later one, is there.
+    pub(super) async fn shown(&self, mine: u64) {
         // An error cannot come while `self` holds the sender.
         let _ = self.revision.subscribe().wait_for(|revision| *revision >= mine).await;
     }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use jsonschema::{PatternOptions, Validator};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -17,7 +18,8 @@ pub(super) const DESCRIPTION_BYTES_MAX: usize = 8 * 1024;
 pub(super) const SCHEMA_BYTES_MAX: usize = 256 * 1024;
 
 /// What a tool says about itself. Claims of the upstream, not facts.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Annotations {
     /// It changes nothing.
     pub read_only: Option<bool>,
@@ -30,7 +32,7 @@ pub struct Annotations {
 }
 
 /// What a tool does at a service that says so by its protocol; not a claim but what is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Operation {
     /// HTTP GET.
     Get,
@@ -142,6 +144,11 @@ pub struct Tool {
 impl Tool {
     /// Takes an offered tool into the catalog, or says why not.
     pub(super) fn admit(upstream: &Arc<str>, offered: OfferedTool) -> Result<Self, Unfit> {
+        Self::admit_hashed(upstream, offered, None)
+    }
+
+    /// The same for a tool whose hash is known already.
+    pub(super) fn admit_hashed(upstream: &Arc<str>, offered: OfferedTool, known_hash: Option<String>) -> Result<Self, Unfit> {
         if !is_path(&offered.name) {
             return Err(Unfit::Name(offered.name.chars().take(80).collect()));
         }
@@ -155,9 +162,11 @@ impl Tool {
                 return Err(Unfit::Schema { name: offered.name, bytes });
             }
         }
-        let schema_hash = hash(&serde_json::json!({
-            "name": offered.name, "description": offered.description, "input": input_schema, "output": output_schema,
-        }));
+        let schema_hash = known_hash.unwrap_or_else(|| {
+            hash(&serde_json::json!({
+                "name": offered.name, "description": offered.description, "input": input_schema, "output": output_schema,
+            }))
+        });
         Ok(Self {
             path: format!("{upstream}.{}", offered.name),
             upstream: upstream.clone(),

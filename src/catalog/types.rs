@@ -2,9 +2,11 @@
 //!
 //! Never `any`; where nothing is known, `unknown`. Schemas are the upstream's: depth, references and size are bounded.
 
+mod whole;
+
 use std::{
     cell::{Cell, RefCell},
-    collections::HashSet,
+    collections::{HashMap, HashSet},
 };
 
 use serde_json::Value;
@@ -13,6 +15,7 @@ use super::{
     paths,
     tool::{Tool, cut},
 };
+pub(super) use whole::all;
 
 /// Longest hint, in bytes; a longer one is told with less depth.
 const HINT_BYTES_MAX: usize = 400;
@@ -28,6 +31,8 @@ const REFERENCES_MAX: usize = 16;
 const HINT_OPTIONS_MAX: usize = 8;
 /// Values of an enumeration that a declaration tells.
 const OPTIONS_MAX: usize = 200;
+/// Deepest nesting of a constant that is told as it is; beyond it only that it is an object or a list.
+const LITERAL_DEPTH_MAX: usize = 4;
 /// Longest comment at one place, in bytes.
 const COMMENT_BYTES_MAX: usize = 1_000;
 
@@ -86,29 +91,37 @@ pub(super) fn declaration(tool: &Tool) -> String {
     out.push_str("};\n");
     if !list.is_empty() {
         out.push('\n');
-        out.push_str(&Writer::declared(&tool.input_schema, &args, &base, &taken).all());
+    }
+    types_of(tool, &list, &args, &result, &base, &taken, &mut out);
+    out
+}
+
+/// The types that a tool's signature names.
+fn types_of(tool: &Tool, list: &str, args: &str, result: &str, base: &str, taken: &RefCell<HashSet<String>>, out: &mut String) {
+    if !list.is_empty() {
+        out.push_str(&Writer::declared(&tool.input_schema, args, base, taken).all());
     }
     out.push('\n');
     match (&tool.output_schema, tool.observed.schema()) {
-        (Some(schema), _) => out.push_str(&Writer::declared(schema, &result, &base, &taken).all()),
+        (Some(schema), _) => out.push_str(&Writer::declared(schema, result, base, taken).all()),
         (None, Some(schema)) => {
             out.push_str("/* observed: learned from answers, not promised by the upstream */\n");
-            out.push_str(&Writer::declared(&schema, &result, &base, &taken).all());
+            out.push_str(&Writer::declared(&schema, result, base, taken).all());
         }
         (None, None) => out.push_str(&format!("/** The upstream does not describe its result. */\ntype {result} = unknown;\n")),
     }
-    out
 }
 
 fn argument_list(schema: &Value, text: impl FnOnce() -> String) -> String {
     let schema = resolved(schema, schema).unwrap_or(schema);
     let some = |name: &str| schema.get(name).and_then(Value::as_object).is_some_and(|map| !map.is_empty());
     let combined = ["anyOf", "oneOf", "allOf", "patternProperties"].iter().any(|name| schema.get(name).is_some());
-    let open = some("additionalProperties") || schema.get("additionalProperties") == Some(&Value::Bool(true));
-    if !some("properties") && !combined && !open {
+    let open = schema.get("additionalProperties").is_some_and(|rest| *rest == Value::Bool(true) || rest.is_object());
+    let required = schema.get("required").and_then(Value::as_array).is_some_and(|names| !names.is_empty());
+    if !some("properties") && !combined && !open && !required {
         return String::new();
     }
-    let needed = combined || schema.get("required").and_then(Value::as_array).is_some_and(|names| !names.is_empty());
+    let needed = combined || required;
     format!("args{}: {}", if needed { "" } else { "?" }, text())
 }
 
@@ -131,6 +144,8 @@ struct Writer<'a> {
     root: &'a Value,
     depth_max: usize,
     nodes_left: Cell<usize>,
+    /// How many fields and lists stand around the present place: within none, a type may not refer to itself.
+    wraps: Cell<usize>,
     /// Where types are named: what is declared for references, in the order in which it was met.
     names: Option<Names<'a>>,
 }
@@ -142,16 +157,27 @@ struct Names<'a> {
     taken: &'a RefCell<HashSet<String>>,
     /// References with their names.
     known: RefCell<Vec<(String, String)>>,
+    /// The type that is being written.
+    present: RefCell<String>,
+    /// Types that a type is made of, with no field or list between: a circle of these is no type.
+    bare: RefCell<HashMap<String, Vec<String>>>,
 }
 
 impl<'a> Writer<'a> {
     fn inline(root: &'a Value, depth_max: usize) -> Self {
-        Self { root, depth_max, nodes_left: Cell::new(NODES_MAX), names: None }
+        Self { root, depth_max, nodes_left: Cell::new(NODES_MAX), wraps: Cell::new(0), names: None }
     }
 
     fn declared(root: &'a Value, name: &str, prefix: &'a str, taken: &'a RefCell<HashSet<String>>) -> Self {
-        let names = Names { root: name.to_owned(), prefix, taken, known: RefCell::default() };
-        Self { root, depth_max: DEPTH_MAX, nodes_left: Cell::new(NODES_MAX), names: Some(names) }
+        let names = Names {
+            root: name.to_owned(),
+            prefix,
+            taken,
+            known: RefCell::default(),
+            present: RefCell::new(name.to_owned()),
+            bare: RefCell::default(),
+        };
+        Self { root, depth_max: DEPTH_MAX, nodes_left: Cell::new(NODES_MAX), wraps: Cell::new(0), names: Some(names) }
     }
 
     /// The root's declaration, then those of everything it refers to.
@@ -164,6 +190,7 @@ impl<'a> Writer<'a> {
             let Some((reference, name)) = names.known.borrow().get(next).cloned() else { return out };
             next += 1;
             let target = pointed(&reference, self.root).unwrap_or(&Value::Null);
+            *names.present.borrow_mut() = name.clone();
             out.push('\n');
             out.push_str(&comment(&remarks(target), 0));
             out.push_str(&format!("type {name} = {};\n", self.of(target, 0)));
@@ -184,39 +211,51 @@ impl<'a> Writer<'a> {
     }
 
     fn of_object(&self, schema: &Value, depth: usize) -> String {
-        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
-            return self.of_reference(reference, depth);
-        }
+        let text = self.of_parts(schema, depth);
+        let nullable = schema.get("nullable") == Some(&Value::Bool(true)) && text != "unknown";
+        if nullable { union([text, "null".to_owned()].into_iter()) } else { text }
+    }
+
+    /// Everything that the schema demands at once.
+    fn of_parts(&self, schema: &Value, depth: usize) -> String {
         if let Some(value) = schema.get("const") {
-            return literal_type(value);
+            return self.literal(value);
         }
         if let Some(options) = schema.get("enum").and_then(Value::as_array) {
             return self.of_enum(options);
         }
         let mut parts = Vec::new();
-        if schema.get("type").is_some() || schema.get("properties").is_some() || schema.get("items").is_some() {
+        if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
+            parts.push(self.of_reference(reference, depth));
+        }
+        if ["type", "properties", "items", "prefixItems", "patternProperties"].iter().any(|name| schema.get(name).is_some()) {
             parts.push(self.of_typed(schema, depth));
+        } else if schema.get("additionalProperties").is_some_and(Value::is_object) {
+            parts.push(self.object(schema, depth));
         }
         if let Some(all) = schema.get("allOf").and_then(Value::as_array) {
             parts.extend(all.iter().map(|part| self.of(part, depth)));
         }
         for name in ["anyOf", "oneOf"] {
-            if let Some(options) = schema.get(name).and_then(Value::as_array) {
+            // Alternatives that only say which fields are needed tell nothing that a type can.
+            let says = |option: &&Value| option.as_object().is_none_or(|option| option.keys().any(|key| key != "required"));
+            if let Some(options) = schema.get(name).and_then(Value::as_array)
+                && options.iter().any(|option| says(&option))
+            {
                 parts.push(union(options.iter().map(|option| self.of(option, depth))));
             }
         }
         parts.retain(|part| part != "unknown");
         // A plain `object` beside its parts says nothing more.
         if parts.len() > 1 {
-            parts.retain(|part| part != EMPTY_OBJECT && part != "object");
+            parts.retain(|part| ![EMPTY_OBJECT, NO_FIELDS, "object"].contains(&part.as_str()));
         }
         dedup(&mut parts);
-        let text = match parts.as_slice() {
+        match parts.as_slice() {
             [] => "unknown".to_owned(),
             [one] => one.clone(),
             several => several.iter().map(|part| grouped(part)).collect::<Vec<_>>().join(" & "),
-        };
-        if schema.get("nullable") == Some(&Value::Bool(true)) { union([text, "null".to_owned()].into_iter()) } else { text }
+        }
     }
 
     fn of_reference(&self, reference: &str, depth: usize) -> String {
@@ -224,15 +263,29 @@ impl<'a> Writer<'a> {
         match &self.names {
             None if depth >= self.depth_max => "unknown".to_owned(),
             None => self.of(target, depth + 1),
-            Some(names) if reference == "#" => names.root.clone(),
-            Some(names) => names.of(reference),
+            Some(names) => {
+                let name = if reference == "#" { names.root.clone() } else { names.of(reference) };
+                if self.wraps.get() == 0 && !names.may_stand_bare(&name) { "unknown".to_owned() } else { name }
+            }
         }
+    }
+
+    /// Writes what stands within a field or a list.
+    fn within(&self, schema: &Value, depth: usize) -> String {
+        self.wraps.set(self.wraps.get() + 1);
+        let text = self.of(schema, depth);
+        self.wraps.set(self.wraps.get() - 1);
+        text
+    }
+
+    fn literal(&self, value: &Value) -> String {
+        literal_type(value, if self.names.is_some() { LITERAL_DEPTH_MAX } else { 1 })
     }
 
     fn of_enum(&self, options: &[Value]) -> String {
         let max = if self.names.is_some() { OPTIONS_MAX } else { HINT_OPTIONS_MAX };
         if options.len() <= max {
-            return union(options.iter().map(literal_type));
+            return union(options.iter().map(|option| self.literal(option)));
         }
         union(options.iter().map(|option| {
             match option {
@@ -252,7 +305,9 @@ impl<'a> Writer<'a> {
                 union(names.iter().filter_map(Value::as_str).map(|name| self.of_type(name, schema, depth)))
             }
             Some(Value::String(name)) => self.of_type(name, schema, depth),
-            _ if schema.get("properties").is_some() => self.of_type("object", schema, depth),
+            _ if schema.get("properties").or_else(|| schema.get("patternProperties")).is_some() => {
+                self.of_type("object", schema, depth)
+            }
             _ => self.of_type("array", schema, depth),
         }
     }
@@ -270,40 +325,63 @@ impl<'a> Writer<'a> {
     }
 
     fn array(&self, schema: &Value, depth: usize) -> String {
-        let tuple = schema.get("prefixItems").or_else(|| schema.get("items")).and_then(Value::as_array);
+        let items = schema.get("items");
+        let tuple = schema.get("prefixItems").or(items).and_then(Value::as_array);
         if depth >= self.depth_max {
             return "unknown[]".to_owned();
         }
-        if let Some(items) = tuple {
-            return format!("[{}]", items.iter().map(|item| self.of(item, depth + 1)).collect::<Vec<_>>().join(", "));
+        let Some(places) = tuple else {
+            let item = items.map_or_else(|| "unknown".to_owned(), |items| self.within(items, depth + 1));
+            return format!("{}[]", grouped(&item));
+        };
+        let needed = schema.get("minItems").and_then(Value::as_u64).unwrap_or(places.len() as u64);
+        let mut told: Vec<String> = (0u64..)
+            .zip(places)
+            .map(|(at, place)| {
+                let place = self.within(place, depth + 1);
+                if at < needed { place } else { format!("{}?", grouped(&place)) }
+            })
+            .collect();
+        // What may follow the places: nothing is said in the old form by `additionalItems`, in the new one by `items`.
+        let rest = if schema.get("prefixItems").is_some() { items } else { schema.get("additionalItems") };
+        if let Some(rest) = rest.filter(|rest| rest.is_object()) {
+            told.push(format!("...{}[]", grouped(&self.within(rest, depth + 1))));
         }
-        let item = schema.get("items").map_or_else(|| "unknown".to_owned(), |items| self.of(items, depth + 1));
-        format!("{}[]", grouped(&item))
+        format!("[{}]", told.join(", "))
     }
 
     fn object(&self, schema: &Value, depth: usize) -> String {
-        let properties = schema.get("properties").and_then(Value::as_object).filter(|properties| !properties.is_empty());
-        let rest = schema.get("additionalProperties").filter(|rest| **rest != Value::Bool(false));
-        let Some(properties) = properties else {
-            return match rest {
-                Some(rest) if depth < self.depth_max => format!("Record<string, {}>", self.of(rest, depth + 1)),
-                _ => EMPTY_OBJECT.to_owned(),
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let required: Vec<&str> =
+            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let patterns =
+            schema.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(|patterns| patterns.values());
+        let rest = schema.get("additionalProperties").filter(|rest| **rest != Value::Bool(false)).into_iter().chain(patterns);
+        let rest: Vec<&Value> = rest.collect();
+        // Needed, and nothing more is said of it.
+        let bare = |name: &&str| properties.is_none_or(|properties| !properties.contains_key(*name));
+        let bare: Vec<&str> = if depth < self.depth_max { required.iter().copied().filter(bare).collect() } else { Vec::new() };
+        if properties.is_none_or(serde_json::Map::is_empty) && bare.is_empty() {
+            return match rest.is_empty() || depth >= self.depth_max {
+                false => self.record(union(rest.iter().map(|rest| self.within(rest, depth + 1)))),
+                true if schema.get("additionalProperties") == Some(&Value::Bool(false)) && rest.is_empty() => NO_FIELDS.to_owned(),
+                true => EMPTY_OBJECT.to_owned(),
             };
-        };
+        }
         if depth >= self.depth_max {
             return "object".to_owned();
         }
-        let required: HashSet<&str> =
-            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
         let mut fields: Vec<(String, String)> = properties
-            .iter()
+            .into_iter()
+            .flatten()
             .map(|(name, schema)| {
-                let mark = if required.contains(name.as_str()) { "" } else { "?" };
+                let mark = if required.contains(&name.as_str()) { "" } else { "?" };
                 let remark = if self.names.is_some() { comment(&remarks(schema), depth + 1) } else { String::new() };
-                (remark, format!("{}{mark}: {}", key(name), self.of(schema, depth + 1)))
+                (remark, format!("{}{mark}: {}", key(name), self.within(schema, depth + 1)))
             })
             .collect();
-        if rest.is_some() {
+        fields.extend(bare.iter().map(|name| (String::new(), format!("{}: unknown", key(name)))));
+        if !rest.is_empty() {
             // Any narrower type would contradict the fields above it.
             fields.push((String::new(), "[key: string]: unknown".to_owned()));
         }
@@ -314,9 +392,19 @@ impl<'a> Writer<'a> {
         let lines: String = fields.into_iter().map(|(remark, field)| format!("{remark}{indent}{field};\n")).collect();
         format!("{{\n{lines}{}}}", "  ".repeat(depth))
     }
+
+    /// An object of any fields. Where types are named it is written out, for only then may it hold itself.
+    fn record(&self, value: String) -> String {
+        if self.names.is_some() && value != "unknown" {
+            format!("{{ [key: string]: {value} }}")
+        } else {
+            format!("Record<string, {value}>")
+        }
+    }
 }
 
 const EMPTY_OBJECT: &str = "Record<string, unknown>";
+const NO_FIELDS: &str = "Record<string, never>";
 
 impl Names<'_> {
     fn of(&self, reference: &str) -> String {
@@ -332,12 +420,39 @@ impl Names<'_> {
         known.push((reference.to_owned(), name.clone()));
         name
     }
+
+    /// Whether the present type may be made of `name` with nothing between them; if so it is remembered.
+    fn may_stand_bare(&self, name: &str) -> bool {
+        let present = self.present.borrow();
+        let mut bare = self.bare.borrow_mut();
+        let mut seen = HashSet::new();
+        let mut ahead = vec![name.to_owned()];
+        while let Some(next) = ahead.pop() {
+            if next == *present {
+                return false;
+            }
+            if seen.insert(next.clone()) {
+                ahead.extend(bare.get(&next).into_iter().flatten().cloned());
+            }
+        }
+        bare.entry(present.clone()).or_default().push(name.to_owned());
+        true
+    }
 }
 
-fn literal_type(value: &Value) -> String {
+fn literal_type(value: &Value, depth: usize) -> String {
     match value {
-        Value::Object(_) => "object".to_owned(),
-        Value::Array(_) => "unknown[]".to_owned(),
+        Value::Object(_) if depth == 0 => "object".to_owned(),
+        Value::Array(_) if depth == 0 => "unknown[]".to_owned(),
+        Value::Object(map) if map.is_empty() => NO_FIELDS.to_owned(),
+        Value::Object(map) => {
+            let fields: Vec<String> =
+                map.iter().map(|(name, value)| format!("{}: {}", key(name), literal_type(value, depth - 1))).collect();
+            format!("{{ {} }}", fields.join("; "))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(|item| literal_type(item, depth - 1)).collect::<Vec<_>>().join(", "))
+        }
         plain => plain.to_string(),
     }
 }
@@ -409,6 +524,9 @@ fn remarks(schema: &Value) -> Vec<String> {
     }
     if schema.get("type").and_then(Value::as_str) == Some("integer") {
         out.push("Integer".to_owned());
+    }
+    if schema.get("deprecated") == Some(&Value::Bool(true)) {
+        out.push("@deprecated".to_owned());
     }
     out
 }

@@ -16,6 +16,10 @@ pub(super) trait Upstream: Send + Sync + 'static {
     /// `mcp`, as in the configuration.
     fn kind(&self) -> &'static str;
 
+    /// What makes it this service and no other: its address or its command. Tools that were kept are only taken for the same one.
+    /// Never shown; it may hold what is secret.
+    fn origin(&self) -> String;
+
     /// Reaches it. Bounded by the caller; dropped, it leaves nothing behind.
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>>;
 }
@@ -52,21 +56,6 @@ pub(super) trait Connection: Send + Sync + 'static {
 
     /// Ends it and everything that was started for it, within a few seconds.
     fn close(&self) -> BoxFuture<'_, ()>;
-}
-
-/// A kind that this build does not have.
-pub(super) struct Absent(pub(super) &'static str);
-
-impl Upstream for Absent {
-    fn kind(&self) -> &'static str {
-        self.0
-    }
-
-    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
-        let error = ConnectError::new(format!("upstreams of kind `{}` are not in this build", self.0))
-            .hint("take it out of the configuration, or use a build that has it");
-        Box::pin(std::future::ready(Err(error)))
-    }
 }
 
 /// What an upstream offers.

@@ -10,6 +10,8 @@ use crate::base::instance::Instance;
 
 /// How long the server may take to answer a question that waits for nothing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
+/// How long the server may take to have its upstreams listed again: twice the longest start, and some more.
+const REFRESHED_WITHIN: Duration = Duration::from_secs(1_220);
 /// How long a question about a task waits for its end on the server's side, in milliseconds; then it is asked again.
 const WAIT_MS: u64 = 10_000;
 /// A result's JSON is read in pieces of so many bytes, where it is too large for one answer.
@@ -103,6 +105,24 @@ impl Client {
         self.ask(self.http.get(self.url(&["v1", "tools", path], &[]))).await
     }
 
+    /// TypeScript declarations of all tools, or of those of a namespace.
+    pub(super) async fn tool_types(&self, namespace: Option<&str>) -> Result<String, Failure> {
+        let query: Vec<(&str, &str)> = namespace.map(|namespace| ("namespace", namespace)).into_iter().collect();
+        let (status, body) = self.fetch(self.http.get(self.url(&["v1", "tools", "types"], &query)), ANSWER_WITHIN).await?;
+        if status.is_success() {
+            return String::from_utf8(body).map_err(|_| Failure::other("the server answered with something that is no text"));
+        }
+        self.understood(status, &body).map(|_| String::new())
+    }
+
+    /// Has an upstream, or all of them, asked for their tools again.
+    pub(super) async fn refresh(&self, upstream: Option<&str>) -> Result<Value, Failure> {
+        let query: Vec<(&str, &str)> = upstream.map(|upstream| ("upstream", upstream)).into_iter().collect();
+        let request = self.http.post(self.url(&["v1", "tools", "refresh"], &query));
+        let (status, body) = self.fetch(request, REFRESHED_WITHIN).await?;
+        self.understood(status, &body)
+    }
+
     fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
         url.path_segments_mut().expect("an http address has a path").pop_if_empty().extend(segments);
@@ -113,10 +133,13 @@ impl Client {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
-        let patience = ANSWER_WITHIN + Duration::from_millis(WAIT_MS);
+        let (status, body) = self.fetch(request, ANSWER_WITHIN + Duration::from_millis(WAIT_MS)).await?;
+        self.understood(status, &body)
+    }
+
+    async fn fetch(&self, request: reqwest::RequestBuilder, patience: Duration) -> Result<(reqwest::StatusCode, Vec<u8>), Failure> {
         let sent = request.bearer_auth(&self.token).timeout(patience).send().await;
         let mut response = sent.map_err(|error| self.lost(&error))?;
-        let status = response.status();
         let mut body = vec![];
         while let Some(piece) = response.chunk().await.map_err(|error| self.lost(&error))? {
             body.extend_from_slice(&piece);
@@ -126,7 +149,11 @@ impl Client {
                 )));
             }
         }
-        let answer: Value = serde_json::from_slice(&body)
+        Ok((response.status(), body))
+    }
+
+    fn understood(&self, status: reqwest::StatusCode, body: &[u8]) -> Result<Value, Failure> {
+        let answer: Value = serde_json::from_slice(body)
             .map_err(|_| Failure::other(format!("the server at {} answered {status} without JSON", self.base)))?;
         // `/healthz` answers 503 with a whole body where something is broken; that is an answer too.
         if status.is_success() || answer.get("error").is_none() {

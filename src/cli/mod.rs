@@ -102,7 +102,7 @@ enum Command {
     /// List, read or cancel tasks
     #[command(subcommand)]
     Tasks(tasks::TasksCommand),
-    /// List, search or describe the tools that code may call
+    /// List, search, describe or call the tools that code may call
     #[command(subcommand)]
     Tools(tools::ToolsCommand),
     /// Add, list, check or remove the services whose tools code may call

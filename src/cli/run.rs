@@ -52,15 +52,25 @@ pub(super) async fn perform(args: RunArgs, config: Config, application: &Arc<dyn
     if let Some(session) = &args.session {
         request["sessionId"] = session.as_str().into();
     }
+    program(request, args.json, &config, application).await
+}
+
+/// Runs a program, shows what it gave, and exits as it did.
+pub(super) async fn program(
+    request: Value,
+    json: bool,
+    config: &Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
     let stop = stop::on_signal()?;
     let connection = tokio::select! {
-        connection = Connection::open(&config, application, Need::Tools) => connection?,
+        connection = Connection::open(config, application, Need::Tools) => connection?,
         () = stop.cancelled() => return Ok(ExitCode::from(stop::INTERRUPTED)),
     };
     let answer = follow(&connection.client, request, &stop).await;
     connection.close().await?;
     let answer = answer?;
-    if args.json {
+    if json {
         print_json(&answer)?;
     } else {
         show(&answer)?;

@@ -254,6 +254,9 @@ pub struct UpstreamKeys {
     /// Further accounts at the same service, one table each with `auth` and `headers`. Each is an upstream of its own beside this
     /// one, `NAME-ACCOUNT`, with the same tools and limits.
     pub accounts: BTreeMap<String, AccountKeys>,
+    /// After how many minutes its tools are asked for again, also when it does not say that they changed; 0 is never.
+    #[schemars(range(min = 0, max = 10_080))]
+    pub refresh_minutes: u64,
     /// How long it may take to answer one call, in milliseconds.
     #[schemars(range(min = 1, max = 600_000))]
     pub call_timeout_ms: u64,
@@ -279,6 +282,7 @@ impl Default for UpstreamKeys {
             headers: BTreeMap::new(),
             auth: None,
             accounts: BTreeMap::new(),
+            refresh_minutes: 60,
             call_timeout_ms: 60_000,
             start_timeout_ms: 60_000,
         }

@@ -102,6 +102,8 @@ pub struct Upstream {
     pub name: String,
     /// How it is reached.
     pub transport: Transport,
+    /// After how many minutes its tools are asked for again; 0 is never.
+    pub refresh_minutes: u64,
     /// How long it may take to answer one call, in milliseconds.
     pub call_timeout_ms: u64,
     /// How long it may take to start and list its tools, in milliseconds.

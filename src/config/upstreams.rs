@@ -41,8 +41,9 @@ impl Resolver<'_> {
             UpstreamKind::OpenApi => self.openapi(name, keys),
             UpstreamKind::GraphQl => self.graphql(name, keys),
         };
-        let UpstreamKeys { call_timeout_ms, start_timeout_ms, trusted, .. } = *keys;
-        let upstream = |name: String, transport| Upstream { name, transport, call_timeout_ms, start_timeout_ms, trusted };
+        let UpstreamKeys { refresh_minutes, call_timeout_ms, start_timeout_ms, trusted, .. } = *keys;
+        let upstream =
+            |name: String, transport| Upstream { name, transport, refresh_minutes, call_timeout_ms, start_timeout_ms, trusted };
         let accounts = keys.accounts.iter().filter_map(|(account, own)| {
             let reach = self.account(name, account, keys, own)?;
             let transport = match transport.clone()? {

@@ -66,6 +66,17 @@ pub struct ToolList {
     pub cursor: Option<String>,
 }
 
+/// A namespace and how many tools it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamespaceCount {
+    /// Its name.
+    pub namespace: String,
+    /// Its tools, as last known.
+    pub tools: usize,
+    /// Calls of them fail at present.
+    pub is_down: bool,
+}
+
 /// How the server is: the answer of `/healthz`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Health {

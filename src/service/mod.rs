@@ -10,7 +10,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use asks::{Health, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
+pub use asks::{Health, NamespaceCount, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
 pub use error::{Kind, ServiceError};
 
 use crate::{

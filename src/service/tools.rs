@@ -3,7 +3,7 @@
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{Health, Kind, Service, ServiceError, ToolList};
+use super::{Health, Kind, NamespaceCount, Service, ServiceError, ToolList};
 use crate::{
     catalog::{FindError, NamespacesQuery, View, Visibility},
     model::RawJson,
@@ -26,10 +26,32 @@ impl Service {
         self.find("describe", &json!({ "path": path }).to_string()).await
     }
 
+    /// TypeScript declarations of all tools, or of those of one namespace.
+    pub async fn tool_types(&self, namespace: Option<&str>) -> Result<String, ServiceError> {
+        let declared = self.catalog.types(namespace, VIEW).await;
+        declared.map_err(|error| ServiceError::invalid("bad_argument", error.to_string()))
+    }
+
+    /// Asks one upstream, or all, for their tools again; answers how they stand then.
+    pub async fn tools_refresh(&self, upstream: Option<&str>) -> Result<RawJson, ServiceError> {
+        let Some(status) = self.catalog.refresh(upstream).await else {
+            let names: Vec<String> = self.catalog.status().into_iter().map(|status| format!("`{}`", status.name)).collect();
+            let known = if names.is_empty() { "none is configured".to_owned() } else { format!("there are {}", names.join(", ")) };
+            let message = format!("there is no upstream `{}`, {known}", upstream.unwrap_or_default());
+            return Err(ServiceError::invalid("bad_argument", message));
+        };
+        Ok(serde_json::value::to_raw_value(&json!({ "results": status })).expect("texts and numbers only"))
+    }
+
     /// The namespaces and how many tools each has, in a stable order.
-    pub fn namespaces(&self) -> Vec<(String, usize)> {
+    pub fn namespaces(&self) -> Vec<NamespaceCount> {
         let found = self.catalog.namespaces(&NamespacesQuery { limit: Some(NAMESPACES_MAX) }, VIEW);
-        found.namespaces.into_iter().map(|namespace| (namespace.namespace, namespace.tool_count)).collect()
+        let counted = |namespace: crate::catalog::Namespace| NamespaceCount {
+            is_down: namespace.unavailable.is_some(),
+            namespace: namespace.namespace,
+            tools: namespace.tool_count,
+        };
+        found.namespaces.into_iter().map(counted).collect()
     }
 
     /// Changes whenever the tools do.

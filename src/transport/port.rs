@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use crate::{
     model::{Principal, RawJson},
     service::{
-        Execute, Health, Patience, ProgressSink, ServiceError, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet,
-        TaskList, TaskListAnswer, ToolList,
+        Execute, Health, NamespaceCount, Patience, ProgressSink, ServiceError, TaskAnswer, TaskCancel, TaskEvents,
+        TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
     },
 };
 
@@ -44,8 +44,14 @@ pub trait Port: Send + Sync + 'static {
     /// One tool by its path, as `tools.describe` answers.
     fn tool<'a>(&'a self, who: &'a Principal, path: String) -> Asked<'a, RawJson>;
 
+    /// TypeScript declarations of all tools, or of those of a namespace.
+    fn tool_types<'a>(&'a self, who: &'a Principal, namespace: Option<String>) -> Asked<'a, String>;
+
+    /// Has one upstream, or all, asked for their tools again; how they stand then.
+    fn tools_refresh<'a>(&'a self, who: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson>;
+
     /// The connected namespaces and how many tools each has, in a stable order.
-    fn namespaces(&self) -> Vec<(String, usize)>;
+    fn namespaces(&self) -> Vec<NamespaceCount>;
 
     /// Changes whenever the catalog did.
     fn catalog_changed(&self) -> watch::Receiver<u64>;

@@ -2,7 +2,10 @@
 
 mod calls;
 mod finding;
+mod keeping;
 mod over_http;
+mod quality;
+mod types;
 
 use std::{sync::Arc, time::Duration};
 

@@ -174,3 +174,48 @@ async fn a_real_client_calls_a_tool_from_the_shell() {
     assert_eq!(say(&server.config_file(), &args, "").await.code, Some(1));
     server.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tool_is_called_by_hand_the_way_a_program_calls_it() {
+    let server = TestServer::start().await;
+    let config = server.config_file();
+    let said = say(&config, &["tools", "call", "demo.add", "--args", r#"{"a": 40, "b": 2}"#], "").await;
+    assert_eq!((said.code, said.json()), (Some(0), serde_json::json!({"sum": 42})), "{}", said.beside);
+    let whole = say(&config, &["tools", "call", "demo.echo", "--args", "-", "--json"], r#"{"message": "\"); return 'in'; //"}"#)
+        .await
+        .json();
+    assert_eq!(
+        (whole["result"].as_str(), whole["usage"]["toolCalls"].as_u64()),
+        (Some("\"); return 'in'; //"), Some(1)),
+        "{whole}"
+    );
+    let task = say(&config, &["tasks", "list", "--json"], "").await.json();
+    assert_eq!(task.as_array().map(Vec::len), Some(2), "both calls are on record: {task}");
+
+    let wrong = say(&config, &["tools", "call", "demo.add", "--args", r#"{"a": 40, "c": 2}"#], "").await;
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.beside.contains("correct: await tools.demo.add("), "{}", wrong.beside);
+    let absent = say(&config, &["tools", "call", "demo.ad", "--args", "{}"], "").await;
+    assert!(absent.beside.contains("did you mean `tools.demo.add`"), "{}", absent.beside);
+    let broken = say(&config, &["tools", "call", "demo.add", "--args", "{a"], "").await;
+    assert!(broken.code != Some(0) && broken.beside.contains("`--args` is not JSON"), "{}", broken.beside);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tools_are_declared_and_refreshed_by_hand() {
+    let server = TestServer::start().await;
+    let config = server.config_file();
+    let types = say(&config, &["tools", "types", "--namespace", "demo.notes"], "").await;
+    assert_eq!(types.code, Some(0), "{}", types.beside);
+    assert!(
+        types.out.contains("interface Tools {") && types.out.contains("add(args: DemoNotesAddArgs): Promise<DemoNotesAddResult>;")
+    );
+    assert!(!types.out.contains("echo("), "{}", types.out);
+    let refreshed = say(&config, &["tools", "refresh", "demo", "--json"], "").await.json();
+    assert_eq!(
+        (&refreshed[0]["id"], &refreshed[0]["status"], &refreshed[0]["tools"]),
+        (&"demo".into(), &"ready".into(), &8.into())
+    );
+    let nobody = say(&config, &["tools", "refresh", "dmo"], "").await;
+    assert!(nobody.code != Some(0) && nobody.beside.contains("there is no upstream `dmo`, there are `demo`"), "{}", nobody.beside);
+}

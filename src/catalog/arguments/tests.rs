@@ -52,9 +52,9 @@ fn every_fault_is_told_with_the_way_to_put_it_right() {
     insta::assert_snapshot!(told(&issue, json!({})), @r#"`tools.gh["create-issue"]`: field `title` is missing (string); correct: await tools.gh["create-issue"]({ title: "…" })"#);
     insta::assert_snapshot!(told(&issue, json!({"titel": "x"})), @r#"`tools.gh["create-issue"]`: there is no field `titel`, did you mean `title`?; field `title` is missing (string); correct: await tools.gh["create-issue"]({ title: "x" })"#);
     insta::assert_snapshot!(told(&issue, json!({"title": "x", "colour": "red"})), @r#"`tools.gh["create-issue"]`: there is no field `colour`, only `title`, `state`, `labels`, `assignee`, `priority`; correct: await tools.gh["create-issue"]({ title: "x" })"#);
-    insta::assert_snapshot!(told(&issue, json!({"title": 7})), @r#"`tools.gh["create-issue"]`: field `title` must be string, got number 7; correct: await tools.gh["create-issue"]({ title: "…" })"#);
+    insta::assert_snapshot!(told(&issue, json!({"title": 7})), @r#"`tools.gh["create-issue"]`: field `title` must be string, got number 7, did you mean "7"?; correct: await tools.gh["create-issue"]({ title: "7" })"#);
     insta::assert_snapshot!(told(&issue, json!({"title": "x", "state": "Close"})), @r#"`tools.gh["create-issue"]`: field `state` must be one of "open", "closed", got string "Close", did you mean "closed"?; correct: await tools.gh["create-issue"]({ title: "x", state: "closed" })"#);
-    insta::assert_snapshot!(told(&issue, json!({"title": "x", "labels": ["a", 1]})), @r#"`tools.gh["create-issue"]`: field `labels[1]` must be string, got number 1; correct: await tools.gh["create-issue"]({ title: "x", labels: ["a", "…"] })"#);
+    insta::assert_snapshot!(told(&issue, json!({"title": "x", "labels": ["a", 1]})), @r#"`tools.gh["create-issue"]`: field `labels[1]` must be string, got number 1, did you mean "1"?; correct: await tools.gh["create-issue"]({ title: "x", labels: ["a", "1"] })"#);
     insta::assert_snapshot!(told(&issue, json!({"title": "x", "assignee": {"logn": "me"}})), @r#"`tools.gh["create-issue"]`: there is no field `assignee.logn`, did you mean `assignee.login`?; field `assignee.login` is missing (string); correct: await tools.gh["create-issue"]({ title: "x", assignee: { login: "me" } })"#);
     insta::assert_snapshot!(told(&issue, json!({"title": "x", "priority": 9})), @r#"`tools.gh["create-issue"]`: field `priority` must be at most 5, got number 9; correct: await tools.gh["create-issue"]({ title: "x", priority: 5 })"#);
     insta::assert_snapshot!(told(&issue, json!(["x"])), @r#"`tools.gh["create-issue"]` takes one object, got an array; correct: await tools.gh["create-issue"]({ title: "…" })"#);
@@ -90,4 +90,63 @@ fn a_pattern_that_never_ends_is_cut_short() {
     let began = std::time::Instant::now();
     let _ = check(&evil, &json!({"a": "a".repeat(60)}).to_string());
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_value_of_the_wrong_type_that_can_only_mean_one_thing_is_put_right_in_the_example_and_never_taken() {
+    let page = tool(json!({
+        "type": "object",
+        "properties": {
+            "page": {"type": "integer"}, "all": {"type": "boolean"}, "labels": {"type": "array", "items": {"type": "string"}},
+            "id": {"type": "string"}, "filter": {"type": "object", "properties": {"a": {"type": "number"}}},
+        },
+    }));
+    let wrong = json!({"page": "5", "all": "true", "labels": "bug", "id": 7, "filter": "{\"a\": 1}"});
+    insta::assert_snapshot!(told(&page, wrong), @r#"`tools.gh["create-issue"]`: field `page` must be number, got string "5", did you mean 5?; field `all` must be boolean, got string "true", did you mean true?; field `labels` must be string[], got string "bug", did you mean ["bug"]?; field `id` must be string, got number 7, did you mean "7"?; field `filter` must be { a?: number }, got string "{\"a\": 1}", did you mean { a: 1 }?; correct: await tools.gh["create-issue"]({ page: 5, all: true, labels: ["bug"], id: "7", filter: { a: 1 } })"#);
+}
+
+#[test]
+fn of_several_forms_the_one_that_was_meant_is_told() {
+    let notify = tool(json!({
+        "type": "object",
+        "properties": {
+            "target": {
+                "oneOf": [
+                    {"type": "object", "properties": {"kind": {"const": "user"}, "login": {"type": "string"}}, "required": ["kind", "login"], "additionalProperties": false},
+                    {"type": "object", "properties": {"kind": {"const": "team"}, "slug": {"type": "string", "minLength": 3}}, "required": ["kind", "slug"], "additionalProperties": false},
+                    {"type": "null"},
+                ],
+            },
+        },
+        "required": ["target"],
+    }));
+    insta::assert_snapshot!(told(&notify, json!({"target": {"kind": "team", "slg": "core"}})), @r#"`tools.gh["create-issue"]`: field `target.slug` is missing (string), did you mean it by `target.slg`?; there is no field `target.slg`, did you mean `target.slug`?; correct: await tools.gh["create-issue"]({ target: { kind: "team", slug: "core" } })"#);
+    insta::assert_snapshot!(told(&notify, json!({"target": 7})), @r#"`tools.gh["create-issue"]`: field `target` must be { kind: "user"; login: string } | { kind: "team"; slug: string } | null, got number 7; correct: await tools.gh["create-issue"]({ target: { kind: "user", login: "…" } })"#);
+}
+
+#[test]
+fn all_faults_are_told_at_once_and_no_more_than_fit() {
+    let properties: serde_json::Map<String, Value> = (0..40).map(|n| (format!("f{n}"), json!({"type": "string"}))).collect();
+    let wide = tool(json!({"type": "object", "properties": properties}));
+    let wrong: serde_json::Map<String, Value> = (0..40).map(|n| (format!("f{n}"), json!([]))).collect();
+    let message = told(&wide, Value::Object(wrong));
+    assert_eq!(message.matches("must be string").count(), FAULTS_MAX, "{message}");
+    assert!(message.contains("; and more; "), "{message}");
+}
+
+#[test]
+fn an_example_that_cannot_be_made_right_does_not_say_that_it_is() {
+    let coded = tool(
+        json!({"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]{3}-[0-9]+$"}}, "required": ["code"]}),
+    );
+    let message = told(&coded, json!({}));
+    assert!(message.contains("; like: await ") && !message.contains("correct:"), "{message}");
+    let combined = tool(json!({
+        "type": "object",
+        "allOf": [
+            {"properties": {"a": {"type": "string", "format": "date"}}, "required": ["a"]},
+            {"properties": {"b": {"type": "array", "items": {"type": "integer", "minimum": 3}, "minItems": 2}}, "required": ["b"]},
+        ],
+    }));
+    insta::assert_snapshot!(told(&combined, json!({})), @r#"`tools.gh["create-issue"]`: field `a` is missing (string); field `b` is missing (number[]); correct: await tools.gh["create-issue"]({ a: "2026-01-31", b: [3, 3] })"#);
 }

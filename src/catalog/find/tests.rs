@@ -17,7 +17,9 @@ fn open(_: &Tool) -> Visibility {
 }
 
 fn best_path(snapshot: &Snapshot, query: &str) -> Option<String> {
-    discover(snapshot, &open, &DiscoverQuery { query: query.to_owned(), ..DiscoverQuery::default() }).unwrap().best_path
+    discover(snapshot, &open, &Outages::new(), &DiscoverQuery { query: query.to_owned(), ..DiscoverQuery::default() })
+        .unwrap()
+        .best_path
 }
 
 #[test]
@@ -40,7 +42,7 @@ fn the_best_path_is_right_or_null() {
 fn a_page_goes_on_where_the_last_one_ended_although_the_list_changed() {
     let page = |snapshot: &Snapshot, cursor: Option<String>| {
         let query = ToolsQuery { limit: Some(2), cursor, ..ToolsQuery::default() };
-        let page = tools(snapshot, &open, &query).unwrap();
+        let page = tools(snapshot, &open, &Outages::new(), &query).unwrap();
         (page.results.into_iter().map(|found| found.path).collect::<Vec<_>>(), page.next_cursor)
     };
     let (first, cursor) = page(&snapshot(&[("a.a", ""), ("a.b", ""), ("a.c", "")]), None);
@@ -53,9 +55,9 @@ fn a_page_goes_on_where_the_last_one_ended_although_the_list_changed() {
 fn compact_is_the_first_line_and_schemas_come_when_asked_for() {
     let snapshot = snapshot(&[("a.b", "\n  First line.\nSecond.")]);
     let query = DiscoverQuery { query: "first".to_owned(), ..DiscoverQuery::default() };
-    let compact = discover(&snapshot, &open, &query).unwrap().results.remove(0);
+    let compact = discover(&snapshot, &open, &Outages::new(), &query).unwrap().results.remove(0);
     assert_eq!((compact.description.as_str(), compact.input_schema), ("First line.", None));
     let whole = DiscoverQuery { compact: Some(false), include_schemas: Some(true), ..query };
-    let whole = discover(&snapshot, &open, &whole).unwrap().results.remove(0);
+    let whole = discover(&snapshot, &open, &Outages::new(), &whole).unwrap().results.remove(0);
     assert!(whole.description.ends_with("Second.") && whole.input_schema == Some(json!({})));
 }

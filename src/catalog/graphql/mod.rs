@@ -63,6 +63,10 @@ impl Upstream for GraphQl {
         "graphql"
     }
 
+    fn origin(&self) -> String {
+        format!("{}\0{:?}", self.config.url, self.config.schema)
+    }
+
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
             let url = Url::parse(&self.config.url).map_err(|error| ConnectError::new(format!("`url` is no address: {error}")))?;

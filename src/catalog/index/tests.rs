@@ -13,7 +13,13 @@ fn tool(name: &str, description: &str, parameters: &[&str]) -> Arc<Tool> {
 
 fn names(tools: &[Arc<Tool>], question: &str) -> Vec<String> {
     let index = SearchIndex::build(tools).unwrap();
-    index.search(question).into_iter().map(|(_, at)| tools[at].name.clone()).collect()
+    sorted(&index, question).into_iter().map(|at| tools[at].name.clone()).collect()
+}
+
+fn sorted(index: &SearchIndex, question: &str) -> Vec<usize> {
+    let mut found = index.search(question);
+    found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.at.cmp(&b.at)));
+    found.into_iter().map(|found| found.at).collect()
 }
 
 #[test]
@@ -44,5 +50,46 @@ fn two_thousand_tools_are_all_found_in_the_order_of_their_worth() {
     let tools: Vec<_> = (0..2_000).map(|n| tool(&format!("item{n}.get"), "Reads one item of the shop.", &["id"])).collect();
     let index = SearchIndex::build(&tools).unwrap();
     assert_eq!(index.search("read item").len(), 2_000);
-    assert_eq!(tools[index.search("get item 1234")[0].1].name, "item1234.get");
+    assert_eq!(tools[sorted(&index, "get item 1234")[0]].name, "item1234.get");
+}
+
+#[test]
+fn synonyms_beginnings_slips_and_joints_meet_what_is_meant() {
+    let tools = [
+        tool("repos.delete", "Deletes a repository.", &[]),
+        tool("hooks.create", "Creates a webhook.", &["url"]),
+        tool("notifications.list", "Lists notifications.", &[]),
+        tool("runs.reRun", "Runs it once more.", &[]),
+    ];
+    for (question, right) in [
+        ("remove a repo", "repos.delete"),
+        ("add a web hook", "hooks.create"),
+        ("show notif", "notifications.list"),
+        ("show notificatoins", "notifications.list"),
+        ("re-run", "runs.reRun"),
+        ("rerun", "runs.reRun"),
+    ] {
+        assert_eq!(names(&tools, question).first().map(String::as_str), Some(right), "{question}");
+    }
+    assert_eq!(names(&tools, "xq"), [""; 0], "too short for a slip");
+}
+
+#[test]
+fn values_of_enumerations_are_found_and_worth_less_than_names() {
+    let schema = json!({"type": "object", "properties": {"mode": {"enum": ["turbo", "eco"]}}});
+    let serde_json::Value::Object(input_schema) = schema else { unreachable!() };
+    let offered = OfferedTool { name: "drive".to_owned(), input_schema, ..OfferedTool::default() };
+    let tools = [Arc::new(Tool::admit(&Arc::from("up"), offered).unwrap()), tool("turbo", "", &[])];
+    assert_eq!(names(&tools, "turbo"), ["turbo", "drive"]);
+}
+
+#[test]
+fn a_verb_that_contradicts_the_question_comes_later_and_never_fits() {
+    let tools =
+        [tool("secrets.delete", "Deletes a secret of a repository.", &[]), tool("secrets.create", "Creates a secret.", &[])];
+    let index = SearchIndex::build(&tools).unwrap();
+    let at = sorted(&index, "create a secret for the repository");
+    assert_eq!(tools[at[0]].name, "secrets.create");
+    let found = index.search("create a secret for the repository");
+    assert!(found.iter().all(|found| found.fits == (tools[found.at].name == "secrets.create")), "{found:?}");
 }

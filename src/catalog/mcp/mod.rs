@@ -90,6 +90,10 @@ impl Upstream for McpStdio {
         "mcp"
     }
 
+    fn origin(&self) -> String {
+        std::iter::once(&self.config.command).chain(&self.config.args).cloned().collect::<Vec<_>>().join("\0")
+    }
+
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
             // The legacy handshake comes first: servers of both eras answer it, and old ones may ignore, or die of, anything else.
@@ -153,6 +157,10 @@ impl McpStdio {
 impl Upstream for McpHttp {
     fn kind(&self) -> &'static str {
         "mcp"
+    }
+
+    fn origin(&self) -> String {
+        self.config.url.clone()
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {

@@ -64,6 +64,11 @@ impl Upstream for OpenApi {
         "openapi"
     }
 
+    fn origin(&self) -> String {
+        let OpenApiConfig { spec, base_url, server_variables, reach: _ } = &self.config;
+        format!("{spec:?}\0{base_url:?}\0{server_variables:?}")
+    }
+
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
             let source = Source::new(&self.name, &self.config, &self.secrets)?;

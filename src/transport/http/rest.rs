@@ -40,6 +40,8 @@ pub(super) fn routes(port: Arc<dyn Port>, owner: OwnerToken, body_max: usize, pi
         .route("/tasks/{id}/cancel", post(task_cancel))
         .route("/tasks/{id}/events", get(task_events))
         .route("/tools", get(tools))
+        .route("/tools/types", get(tool_types))
+        .route("/tools/refresh", post(tools_refresh))
         .route("/tools/{*path}", get(tool))
         .fallback(refusal::no_such_route)
         .method_not_allowed_fallback(refusal::no_such_method)
@@ -112,6 +114,15 @@ async fn tool(State(port): Api, Path(path): Path<String>) -> Answer {
     Ok(raw(port.tool(&owner(), path).await?))
 }
 
+async fn tool_types(State(port): Api, query: Asked<TypesQuery>) -> Answer {
+    let declared = port.tool_types(&owner(), asked(query)?.namespace).await?;
+    Ok(([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], declared).into_response())
+}
+
+async fn tools_refresh(State(port): Api, query: Asked<RefreshQuery>) -> Answer {
+    Ok(raw(port.tools_refresh(&owner(), asked(query)?.upstream).await?))
+}
+
 type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// How to read a task.
@@ -141,6 +152,20 @@ struct EventsQuery {
     #[serde(default)]
     after: u64,
     limit: Option<u32>,
+}
+
+/// Which tools to declare.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct TypesQuery {
+    namespace: Option<String>,
+}
+
+/// Which upstream to ask; all without one.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RefreshQuery {
+    upstream: Option<String>,
 }
 
 fn asked<T>(query: Asked<T>) -> Result<T, Failure> {

@@ -2,13 +2,14 @@
 
 use std::fmt::Write as _;
 
+use crate::service::NamespaceCount;
+
 /// Bytes of a description or of the instructions, at most.
 pub(super) const TEXT_BYTES_MAX: usize = 2048;
 /// Characters of a namespace's name in the list, at most.
 const NAMESPACE_CHARS_MAX: usize = 40;
 
-/// What a client reads once, when it connects.
-pub(super) const INSTRUCTIONS: &str = "\
+const INSTRUCTIONS: &str = "\
 Airlock runs TypeScript that you write, in an isolated sandbox. The code reaches the outside only through `tools.*`.
 Prefer one program that discovers, calls, filters and joins over many single calls: only what you `return` comes back.
 1. `execute` with a short program: `const { bestPath, results } = await tools.discover(\"what you need\"); return results;`
@@ -48,17 +49,27 @@ Limits: `timeoutMs` up to 600000; results over 1 MiB are read in pages with task
 A long task answers `running`: call task_get with its taskId and waitMs.";
 
 /// What a model reads about `execute`, with the connected namespaces as far as they fit.
-pub(super) fn execute(namespaces: &[(String, usize)]) -> String {
-    let mut text = EXECUTE.to_owned();
+pub(super) fn execute(namespaces: &[NamespaceCount]) -> String {
+    with_namespaces(EXECUTE, namespaces)
+}
+
+/// What a client reads once, when it connects, with the namespaces that are connected then.
+pub(super) fn instructions(namespaces: &[NamespaceCount]) -> String {
+    with_namespaces(INSTRUCTIONS, namespaces)
+}
+
+fn with_namespaces(text: &str, namespaces: &[NamespaceCount]) -> String {
+    let mut text = text.to_owned();
     if namespaces.is_empty() {
         text.push_str("\n\nNo tools are connected now.");
         return text;
     }
     text.push_str("\n\nConnected: ");
     let mut left = namespaces.len();
-    for (index, (name, tools)) in namespaces.iter().enumerate() {
-        let name: String = name.chars().take(NAMESPACE_CHARS_MAX).collect();
-        let entry = format!("{}{name} ({tools} tools)", if index == 0 { "" } else { ", " });
+    for (index, namespace) in namespaces.iter().enumerate() {
+        let name: String = namespace.namespace.chars().take(NAMESPACE_CHARS_MAX).collect();
+        let down = if namespace.is_down { ", down now" } else { "" };
+        let entry = format!("{}{name} ({} tools{down})", if index == 0 { "" } else { ", " }, namespace.tools);
         // Leaves room for the note that there are more.
         if text.len() + entry.len() > TEXT_BYTES_MAX - 64 {
             break;
@@ -77,26 +88,34 @@ pub(super) fn execute(namespaces: &[(String, usize)]) -> String {
 mod tests {
     use super::*;
 
+    fn many() -> Vec<NamespaceCount> {
+        let namespace = |n: usize| NamespaceCount { namespace: format!("namespace_number_{n}"), tools: n, is_down: n % 2 == 1 };
+        (0..200).map(namespace).collect()
+    }
+
     #[test]
     fn every_text_stays_under_two_kilobytes() {
-        let many: Vec<_> = (0..500).map(|n| (format!("namespace_number_{n}"), n)).collect();
-        for text in [INSTRUCTIONS, TASK_GET, TASK_LIST, TASK_CANCEL, &execute(&[]), &execute(&many)] {
+        let many = many();
+        for text in [&instructions(&[]), &instructions(&many), TASK_GET, TASK_LIST, TASK_CANCEL, &execute(&[]), &execute(&many)] {
             assert!(text.len() < TEXT_BYTES_MAX, "{} bytes: {text}", text.len());
         }
     }
 
     #[test]
-    fn the_namespaces_are_named_with_their_counts() {
-        let text = execute(&[("github".to_owned(), 42), ("linear".to_owned(), 7)]);
-        assert!(text.ends_with("Connected: github (42 tools), linear (7 tools)."), "{text}");
+    fn the_namespaces_are_named_with_their_counts_and_those_that_are_down_marked() {
+        let github = NamespaceCount { namespace: "github".to_owned(), tools: 42, is_down: false };
+        let linear = NamespaceCount { namespace: "linear".to_owned(), tools: 7, is_down: true };
+        for text in [execute(&[github.clone(), linear.clone()]), instructions(&[github, linear])] {
+            assert!(text.ends_with("Connected: github (42 tools), linear (7 tools, down now)."), "{text}");
+        }
     }
 
     #[test]
     fn namespaces_that_do_not_fit_are_counted() {
-        let many: Vec<_> = (0..500).map(|n| (format!("namespace_number_{n}"), n)).collect();
-        let text = execute(&many);
-        let listed = text.matches("namespace_number_").count();
-        assert!(listed > 3, "{text}");
-        assert!(text.contains(&format!("and {} more", 500 - listed)), "{text}");
+        for text in [execute(&many()), instructions(&many())] {
+            let listed = text.matches("namespace_number_").count();
+            assert!(listed > 3, "{text}");
+            assert!(text.contains(&format!("and {} more", 200 - listed)), "{text}");
+        }
     }
 }

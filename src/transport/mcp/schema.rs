@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::{McpOptions, RESULT_BYTES_MAX, describe};
 use crate::{
     model::{JsonObject, Logs, TaskError, TaskStatus, Usage},
-    service::{Execute, ResultPage, TaskCancel, TaskGet, TaskList},
+    service::{Execute, NamespaceCount, ResultPage, TaskCancel, TaskGet, TaskList},
 };
 
 /// Characters a client may show of one answer: the text cap with some room.
 const CLIENT_CHARS: u64 = 40_000;
 
 /// The four tools. `namespaces` goes into the description of `execute`.
-pub(super) fn tools(options: &McpOptions, namespaces: &[(String, usize)]) -> Vec<Tool> {
+pub(super) fn tools(options: &McpOptions, namespaces: &[NamespaceCount]) -> Vec<Tool> {
     vec![
         tool(
             "execute",

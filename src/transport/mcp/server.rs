@@ -214,7 +214,7 @@ impl ServerHandler for Mcp {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build())
             .with_server_info(Self::identity())
-            .with_instructions(describe::INSTRUCTIONS)
+            .with_instructions(describe::instructions(&self.shared.port.namespaces()))
     }
 
     async fn list_tools(

@@ -92,7 +92,7 @@ async fn the_errors_of_finding_are_enough_to_ask_right() {
     let failed = async |function: &str, args: &str| catalog.find(function, args, &open).await.unwrap().unwrap_err().to_string();
     insta::assert_snapshot!(failed("discover", r#"{"qeury": "x"}"#).await, @r#"`tools.discover`: there is no field `qeury`, did you mean `query`?; correct: await tools.discover({ query: "x" })"#);
     insta::assert_snapshot!(failed("discover", r#"{"query": "x", "limit": 500}"#).await, @r#"`tools.discover`: field `limit` must be at most 50, got number 500; correct: await tools.discover({ query: "x", limit: 50 })"#);
-    insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"field `cursor` must be the `nextCursor` of the page before, asked with the same `query`");
+    insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"field `cursor` must be the `nextCursor` of the page before, asked with the same `query` and `namespace`");
     insta::assert_snapshot!(failed("describe", "{}").await, @r#"`tools.describe`: field `path` is missing (string); correct: await tools.describe({ path: "…" })"#);
     insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @r#"there is no tool `demo.notes.lst`, did you mean `tools.demo.notes.list`, `tools.demo.notes.add`?; find one with await tools.discover("lst")"#);
     catalog.shutdown().await;

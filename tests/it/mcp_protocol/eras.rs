@@ -171,7 +171,7 @@ async fn clients_hear_that_the_namespaces_changed() {
     // Both streams are open once the server has had time to read them: change until both have heard.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while !(legacy.is_finished() && modern.is_finished()) && tokio::time::Instant::now() < deadline {
-        server.service.namespaces.lock().unwrap()[0].1 += 1;
+        server.service.namespaces.lock().unwrap()[0].tools += 1;
         server.service.changed.send_modify(|count| *count += 1);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }

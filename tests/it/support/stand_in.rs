@@ -12,8 +12,8 @@ use std::{
 use airlock::{
     model::{Event, EventKind, LogLevel, LogLine, Logs, Principal, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
     service::{
-        Execute, Health, Kind, Patience, Progress, ProgressSink, ResultPage, ServiceError, TaskAnswer, TaskCancel, TaskEvents,
-        TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
+        Execute, Health, Kind, NamespaceCount, Patience, Progress, ProgressSink, ResultPage, ServiceError, TaskAnswer, TaskCancel,
+        TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
     },
     transport::{Asked, Port},
 };
@@ -37,7 +37,7 @@ pub(crate) struct Inner {
     pub(crate) cancelled: Mutex<Vec<String>>,
     /// Who asked for executions.
     pub(crate) callers: Mutex<Vec<Principal>>,
-    pub(crate) namespaces: Mutex<Vec<(String, usize)>>,
+    pub(crate) namespaces: Mutex<Vec<NamespaceCount>>,
     pub(crate) changed: watch::Sender<u64>,
     /// How often somebody asked for the health.
     pub(crate) healths: AtomicUsize,
@@ -55,7 +55,7 @@ impl StandIn {
             tasks: Mutex::default(),
             cancelled: Mutex::default(),
             callers: Mutex::default(),
-            namespaces: Mutex::new(vec![("everything".to_owned(), 13)]),
+            namespaces: Mutex::new(vec![NamespaceCount { namespace: "everything".to_owned(), tools: 13, is_down: false }]),
             changed: watch::channel(0).0,
             healths: AtomicUsize::new(0),
         });
@@ -269,7 +269,16 @@ impl Port for StandIn {
         .boxed()
     }
 
-    fn namespaces(&self) -> Vec<(String, usize)> {
+    fn tool_types<'a>(&'a self, _: &'a Principal, _: Option<String>) -> Asked<'a, String> {
+        async { Ok("interface Tools {}\n".to_owned()) }.boxed()
+    }
+
+    fn tools_refresh<'a>(&'a self, _: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson> {
+        let answer = json!({"results": [{"name": upstream.unwrap_or("everything".to_owned()), "status": "ready"}]});
+        async move { Ok(serde_json::value::to_raw_value(&answer).unwrap()) }.boxed()
+    }
+
+    fn namespaces(&self) -> Vec<NamespaceCount> {
         self.inner.namespaces.lock().unwrap().clone()
     }
 

@@ -1,0 +1,136 @@
+//! What the catalog knows after a restart, and how it comes to know better.
+
+use std::path::Path;
+
+use airlock::catalog::{Catalog, ResolveError, UpstreamConfig, UpstreamErrorCode, UpstreamState};
+use serde_json::{Value, json};
+
+use super::{call, find, paths, state};
+use crate::support::upstream::{PATIENCE, command, demo, environment, eventually, open};
+
+fn keeping(configs: Vec<UpstreamConfig>, folder: &Path) -> Catalog {
+    Catalog::start_keeping(configs, &environment(), folder.join("airlock.db.catalog"))
+}
+
+/// An upstream that is not there any more, under the same command.
+fn absent(folder: &Path, flags: &[&str]) -> UpstreamConfig {
+    let script = format!(
+        "test -e {} && exit 1; exec {} __demo-upstream \"$@\"",
+        folder.join("down").display(),
+        env!("CARGO_BIN_EXE_airlock")
+    );
+    let args: Vec<&str> = ["-c", &script, "sh"].into_iter().chain(flags.iter().copied()).collect();
+    command("demo", "sh", &args)
+}
+
+#[tokio::test]
+async fn after_a_restart_the_tools_are_found_before_their_upstream_answers() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = || demo("demo", &["--slow-start", "1500"]);
+    let first = keeping(vec![config()], folder.path());
+    assert!(first.settled(PATIENCE).await);
+    first.shutdown().await;
+
+    let second = keeping(vec![config()], folder.path());
+    let found = find(&second, "discover", json!("add two numbers")).await;
+    assert_eq!(found["bestPath"], "demo.add", "{found}");
+    assert_eq!(state(&second).0, UpstreamState::Connecting, "it was found before the upstream answered");
+    assert_eq!(found["results"][0]["unavailable"], Value::Null, "it is on its way");
+    assert_eq!(call(&second, "demo.add", json!({"a": 1, "b": 2})).await, Ok(json!({"sum": 3.0})), "a call waits for it");
+    second.shutdown().await;
+}
+
+#[tokio::test]
+async fn an_upstream_that_is_down_after_a_restart_keeps_its_tools_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = keeping(vec![absent(folder.path(), &[])], folder.path());
+    assert!(first.settled(PATIENCE).await);
+    assert_eq!(state(&first), (UpstreamState::Ready, 8, String::new()));
+    first.shutdown().await;
+
+    std::fs::write(folder.path().join("down"), "").unwrap();
+    let second = keeping(vec![absent(folder.path(), &[])], folder.path());
+    assert!(second.settled(PATIENCE).await);
+    let (status, tools, reason) = state(&second);
+    assert_eq!((status, tools), (UpstreamState::Failed, 8));
+    let found = find(&second, "discover", json!("add two numbers")).await;
+    assert_eq!(found["results"][0]["path"], "demo.add");
+    assert!(reason.starts_with(found["results"][0]["unavailable"].as_str().unwrap()), "{found}");
+    assert!(find(&second, "describe", json!("demo.add")).await["unavailable"].is_string());
+    assert!(find(&second, "catalog.tools", json!({})).await["results"][0]["unavailable"].is_string());
+    assert!(find(&second, "catalog.namespaces", json!({})).await["namespaces"][0]["unavailable"].is_string());
+    let error = call(&second, "demo.add", json!({"a": 1, "b": 2})).await.unwrap_err();
+    assert_eq!((error.code, error.retryable), (UpstreamErrorCode::Unavailable, true));
+
+    std::fs::remove_file(folder.path().join("down")).unwrap();
+    let status = second.refresh(Some("demo")).await.expect("there is such an upstream");
+    assert_eq!((status[0].status, status[0].tools), (UpstreamState::Ready, 8));
+    assert_eq!(find(&second, "discover", json!("add two numbers")).await["results"][0]["unavailable"], Value::Null);
+    second.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_was_kept_of_another_command_is_not_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = keeping(vec![demo("demo", &[])], folder.path());
+    assert!(first.settled(PATIENCE).await);
+    first.shutdown().await;
+    let second = keeping(vec![command("demo", "no-such-command", &[])], folder.path());
+    assert!(second.settled(PATIENCE).await);
+    assert_eq!(state(&second).1, 0);
+    assert!(matches!(second.resolve("demo.add", &open).await, Err(ResolveError::Unavailable(_))));
+    second.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_refresh_by_command_and_by_the_timer_reads_the_list_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offer.json");
+    let offer = |names: &[&str]| {
+        let tools: Vec<Value> = names.iter().map(|name| json!({"name": name, "inputSchema": {"type": "object"}})).collect();
+        std::fs::write(&file, Value::from(tools).to_string()).unwrap();
+    };
+    offer(&["one"]);
+    let mut config = demo("demo", &["--offer", file.to_str().unwrap()]);
+    let catalog = keeping(vec![config.clone()], folder.path());
+    assert!(catalog.settled(PATIENCE).await);
+    offer(&["one", "two"]);
+    assert_eq!(paths(&find(&catalog, "catalog.tools", json!({})).await), ["demo.one"]);
+    assert_eq!(catalog.refresh(None).await.expect("all")[0].tools, 2);
+    assert_eq!(paths(&find(&catalog, "catalog.tools", json!({})).await), ["demo.one", "demo.two"]);
+    assert!(catalog.refresh(Some("nobody")).await.is_none());
+    catalog.shutdown().await;
+
+    config.refresh_after = std::time::Duration::from_millis(50);
+    let catalog = keeping(vec![config], folder.path());
+    assert!(catalog.settled(PATIENCE).await);
+    offer(&["three"]);
+    eventually("the timer asked again", || catalog.status()[0].tools == 1).await;
+    assert_eq!(paths(&find(&catalog, "catalog.tools", json!({})).await), ["demo.three"]);
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_path_that_is_nearly_right_heals_when_one_visible_tool_can_be_meant() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("offer.json");
+    let names = ["issues.create", "issues.list_for_repo", "key.get", "keys.get", "Thing.read", "thing.read"];
+    let tools: Vec<Value> = names.iter().map(|name| json!({"name": name, "inputSchema": {"type": "object"}})).collect();
+    std::fs::write(&file, Value::from(tools).to_string()).unwrap();
+    let catalog = keeping(vec![demo("git-hub", &["--offer", file.to_str().unwrap()])], folder.path());
+    assert!(catalog.settled(PATIENCE).await);
+    for (given, meant) in [
+        ("GitHub.Issues.Create", "git-hub.issues.create"),
+        ("github_api.issue.create", "git-hub.issues.create"),
+        ("gitHub.issues.listForRepos", "git-hub.issues.list_for_repo"),
+        ("github.key.get", "git-hub.key.get"),
+        ("github.keys.get", "git-hub.keys.get"),
+    ] {
+        let tool = catalog.resolve(given, &open).await.unwrap_or_else(|error| panic!("{given}: {error}"));
+        assert_eq!(tool.path, meant, "{given}");
+    }
+    for unclear in ["github.keysApi.get", "github.THING.read", "github.issues.delete"] {
+        assert!(matches!(catalog.resolve(unclear, &open).await, Err(ResolveError::NotFound(_))), "{unclear}");
+    }
+    catalog.shutdown().await;
+}
