@@ -320,10 +320,14 @@ impl Lane {
     /// What was kept of it at the last run. Blocks.
     pub(super) fn recall(&self) -> Option<Vec<Arc<Tool>>> {
         match self.kept.as_ref()?.load(&self.name, &self.origin) {
-            // Whether it is trusted is in the owner's configuration, never in what was kept.
-            Ok(tools) => {
-                tools.map(|tools| tools.into_iter().map(|tool| Arc::new(Tool { trusted: self.trusted, ..tool })).collect())
-            }
+            Ok(tools) => tools.map(|tools| {
+                let trusted = |mut tool: Tool| {
+                    // The owner's configuration says it, never what was kept.
+                    tool.trusted = self.trusted;
+                    Arc::new(tool)
+                };
+                tools.into_iter().map(trusted).collect()
+            }),
             Err(error) => {
                 tracing::info!(upstream = %self.name, error = %chain(&error), "what was kept of upstream `{}` is not used", self.name);
                 None

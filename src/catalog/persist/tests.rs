@@ -9,6 +9,7 @@ fn tool(name: &str) -> Arc<Tool> {
         unreachable!()
     };
     let offered = OfferedTool {
+        operation: Some(Operation::Get),
         name: name.to_owned(),
         title: Some("A title".to_owned()),
         description: "Does it.".to_owned(),
