@@ -302,15 +302,15 @@ impl Lane {
             tracing::warn!(upstream = %self.name, "upstream `{}`: {text}", self.name);
             note = Some(note.map_or_else(|| text.clone(), |note| format!("{note}; {text}")));
         }
-        self.keep(&tools).await;
-        self.shelf.put(&self.name, tools).await;
+        self.shelf.put(&self.name, tools.clone()).await;
+        self.keep(tools).await;
         note.map(|note| self.secrets.redact(&note).into_owned())
     }
 
     /// Writes the tools down for the next start. What cannot be written is merely asked for again then.
-    async fn keep(&self, tools: &[Arc<Tool>]) {
+    async fn keep(&self, tools: Vec<Arc<Tool>>) {
         let Some(kept) = self.kept.clone() else { return };
-        let (name, origin, tools) = (self.name.clone(), self.origin.clone(), tools.to_vec());
+        let (name, origin) = (self.name.clone(), self.origin.clone());
         let written = tokio::task::spawn_blocking(move || kept.save(&name, &origin, &tools)).await;
         if let Ok(Err(error)) = written {
             tracing::warn!(upstream = %self.name, error = %chain(&error), "the tools of upstream `{}` are not kept for the next start", self.name);

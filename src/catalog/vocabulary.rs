@@ -1,6 +1,6 @@
 //! All words of all tools: how rare each is, and which one a nearly right word means.
 
-use super::words::Memory;
+use super::words::{Memory, Numbered};
 
 /// Shortest beginning that is taken for a word, in characters.
 const PREFIX_CHARS_MIN: usize = 3;
@@ -16,7 +16,7 @@ const SLIPPED_MAX: usize = 4;
 /// The words of one list of tools.
 pub(super) struct Vocabulary {
     /// Every word as it is written, in lower case, with the number of its stem; sorted.
-    words: Vec<(Box<str>, u32)>,
+    words: Vec<Numbered>,
     stems: std::collections::HashMap<Box<str>, u32>,
     /// What knowing a stem is worth, by its number: the rarer, the more.
     worths: Vec<f32>,

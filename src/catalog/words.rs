@@ -157,6 +157,9 @@ fn trimmed(mut word: String) -> String {
     word
 }
 
+/// A word with the number of its stem.
+pub(super) type Numbered = (Box<str>, u32);
+
 /// Remembers stems, for texts that repeat their words.
 pub(super) struct Memory {
     stems: Stems,
@@ -181,9 +184,8 @@ impl Memory {
     }
 
     /// Every word with the number of its stem, sorted by word; and the stems by number.
-    pub(super) fn into_parts(self) -> (Vec<(Box<str>, u32)>, Vec<Box<str>>) {
-        let mut words: Vec<(Box<str>, u32)> =
-            self.known.into_iter().map(|(word, number)| (word.into_boxed_str(), number)).collect();
+    pub(super) fn into_parts(self) -> (Vec<Numbered>, Vec<Box<str>>) {
+        let mut words: Vec<Numbered> = self.known.into_iter().map(|(word, number)| (word.into_boxed_str(), number)).collect();
         words.sort_unstable();
         let mut stems: Vec<(u32, Box<str>)> =
             self.numbers.into_iter().map(|(stem, number)| (number, stem.into_boxed_str())).collect();

@@ -161,3 +161,57 @@ declare const tools: {
 type TResult = unknown;
 "###);
 }
+
+#[test]
+fn all_tools_extend_the_tools_of_the_runtime_and_are_bounded() {
+    let tools = [
+        Arc::new(tool("notes", "Reads one.", json!({"properties": {"id": {"type": "integer"}}, "required": ["id"]}), None)),
+        Arc::new(tool("notes.list", "", json!({}), Some(json!({"type": "array", "items": {"type": "string"}})))),
+    ];
+    insta::assert_snapshot!(all(tools.iter(), 10_000).unwrap(), @r#"
+    // The tools that code may call, beside `typings/runtime.d.ts`. Written by `airlock tools types`.
+
+    interface Tools {
+      readonly up: {
+        readonly notes: {
+          /** Reads one. */
+          (args: UpNotesArgs): Promise<UpNotesResult>;
+          list(): Promise<UpNotesListResult>;
+        };
+      };
+    }
+
+    type UpNotesArgs = {
+      /** Integer */
+      id: number;
+    };
+
+    /** The upstream does not describe its result. */
+    type UpNotesResult = unknown;
+
+
+    type UpNotesListResult = string[];
+    "#);
+    assert_eq!(all(tools.iter(), 100), None);
+}
+
+#[test]
+fn a_type_that_is_made_of_itself_alone_is_unknown_and_one_that_holds_itself_is_named() {
+    let circles = tool(
+        "t",
+        "",
+        json!({
+            "properties": {"one": {"$ref": "#/$defs/One"}, "map": {"$ref": "#/$defs/Map"}},
+            "$defs": {
+                "One": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Two"}]},
+                "Two": {"$ref": "#/$defs/One"},
+                "Map": {"type": "object", "additionalProperties": {"$ref": "#/$defs/Map"}},
+            },
+        }),
+        None,
+    );
+    let told = declaration(&circles);
+    for line in ["type TOne = string | TTwo;", "type TTwo = unknown;", "type TMap = { [key: string]: TMap };"] {
+        assert!(told.contains(line), "{line}: {told}");
+    }
+}

@@ -12,44 +12,48 @@ fn keeping(configs: Vec<UpstreamConfig>, folder: &Path) -> Catalog {
     Catalog::start_keeping(configs, &environment(), folder.join("airlock.db.catalog"))
 }
 
-/// An upstream that is not there any more, under the same command.
-fn absent(folder: &Path, flags: &[&str]) -> UpstreamConfig {
+/// The demo upstream, always by the same command: it fails while there is a file `down`, and waits while there is a file `slow`.
+fn moody(folder: &Path) -> UpstreamConfig {
+    let (down, slow) = (folder.join("down"), folder.join("slow"));
     let script = format!(
-        "test -e {} && exit 1; exec {} __demo-upstream \"$@\"",
-        folder.join("down").display(),
+        "test -e {} && exit 1; while test -e {}; do sleep 0.05; done; exec {} __demo-upstream",
+        down.display(),
+        slow.display(),
         env!("CARGO_BIN_EXE_airlock")
     );
-    let args: Vec<&str> = ["-c", &script, "sh"].into_iter().chain(flags.iter().copied()).collect();
-    command("demo", "sh", &args)
+    command("demo", "sh", &["-c", &script])
 }
 
 #[tokio::test]
 async fn after_a_restart_the_tools_are_found_before_their_upstream_answers() {
     let folder = tempfile::tempdir().unwrap();
-    let config = || demo("demo", &["--slow-start", "1500"]);
-    let first = keeping(vec![config()], folder.path());
+    let first = keeping(vec![moody(folder.path())], folder.path());
     assert!(first.settled(PATIENCE).await);
     first.shutdown().await;
 
-    let second = keeping(vec![config()], folder.path());
+    std::fs::write(folder.path().join("slow"), "").unwrap();
+    let second = keeping(vec![moody(folder.path())], folder.path());
     let found = find(&second, "discover", json!("add two numbers")).await;
     assert_eq!(found["bestPath"], "demo.add", "{found}");
     assert_eq!(state(&second).0, UpstreamState::Connecting, "it was found before the upstream answered");
     assert_eq!(found["results"][0]["unavailable"], Value::Null, "it is on its way");
-    assert_eq!(call(&second, "demo.add", json!({"a": 1, "b": 2})).await, Ok(json!({"sum": 3.0})), "a call waits for it");
+    let mut waiting = std::pin::pin!(call(&second, "demo.add", json!({"a": 1, "b": 2})));
+    assert!(futures::poll!(waiting.as_mut()).is_pending(), "a call waits for it");
+    std::fs::remove_file(folder.path().join("slow")).unwrap();
+    assert_eq!(waiting.await, Ok(json!({"sum": 3.0})));
     second.shutdown().await;
 }
 
 #[tokio::test]
 async fn an_upstream_that_is_down_after_a_restart_keeps_its_tools_marked() {
     let folder = tempfile::tempdir().unwrap();
-    let first = keeping(vec![absent(folder.path(), &[])], folder.path());
+    let first = keeping(vec![moody(folder.path())], folder.path());
     assert!(first.settled(PATIENCE).await);
     assert_eq!(state(&first), (UpstreamState::Ready, 8, String::new()));
     first.shutdown().await;
 
     std::fs::write(folder.path().join("down"), "").unwrap();
-    let second = keeping(vec![absent(folder.path(), &[])], folder.path());
+    let second = keeping(vec![moody(folder.path())], folder.path());
     assert!(second.settled(PATIENCE).await);
     let (status, tools, reason) = state(&second);
     assert_eq!((status, tools), (UpstreamState::Failed, 8));
