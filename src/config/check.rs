@@ -29,10 +29,6 @@ pub(super) fn check(layers: &mut Layers, shape: &Shape) -> Vec<Problem> {
 /// What the file may hold one day and this version does not have: said plainly rather than as an unknown key.
 fn refuse_later_features(layers: &mut Layers) -> Vec<Problem> {
     let mut refused = vec![];
-    if layers.tree.contains_key("policy") {
-        let message = "`policy` is not in this version: every tool call is allowed; remove the section".to_owned();
-        refused.push((vec!["policy".to_owned()], vec!["policy".to_owned()], message));
-    }
     let upstreams = layers.tree.get("upstreams").and_then(Value::as_object);
     for (name, upstream) in upstreams.into_iter().flatten() {
         if let Some(kind @ ("openapi" | "graphql")) = upstream["kind"].as_str() {

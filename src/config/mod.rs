@@ -6,6 +6,7 @@
 mod check;
 mod error;
 pub mod keys;
+mod policy;
 mod reference;
 mod resolve;
 mod shape;
@@ -25,7 +26,8 @@ use serde_json::Value;
 use url::Url;
 
 pub use error::{ConfigError, Origin, Problem};
-pub use keys::{Isolation, Limits, Sandbox, Synchronous};
+pub use keys::{ApprovalsKeys as Approvals, Approver, Isolation, Limits, Profile, Sandbox, Synchronous};
+pub use policy::{PolicyFile, PolicyScope, PolicySettings};
 pub use reference::reference;
 pub use shape::Shape;
 pub use show::Setting;
@@ -42,6 +44,10 @@ pub struct Config {
     pub limits: Limits,
     /// How guests are kept apart.
     pub sandbox: Sandbox,
+    /// Which calls are allowed.
+    pub policy: PolicySettings,
+    /// Who answers where policy asks.
+    pub approvals: Approvals,
     /// The services whose tools guests may call, by name.
     pub upstreams: Vec<Upstream>,
     /// The file that was read, if there was one.
@@ -167,11 +173,13 @@ impl Config {
         let mut resolver = resolve::Resolver { layers: &layers, variables: &variables, folder: sources.folder, problems };
         let server = resolver.server(&keys.server);
         let store = resolver.store(&keys.store);
+        let policy = resolver.policy(&keys.policy);
+        let approvals = resolver.approvals(&keys.approvals, keys.sandbox.workers_max);
         let upstreams = keys.upstreams.iter().filter_map(|(name, keys)| resolver.upstream(name, keys)).collect();
         if !resolver.problems.is_empty() {
             return Err(ConfigError::new(resolver.problems));
         }
         let settings = show::settings(&keys, &store, &layers);
-        Ok(Self { server, store, limits: keys.limits, sandbox: keys.sandbox, upstreams, file, settings })
+        Ok(Self { server, store, limits: keys.limits, sandbox: keys.sandbox, policy, approvals, upstreams, file, settings })
     }
 }

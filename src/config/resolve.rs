@@ -31,7 +31,7 @@ pub(super) struct Resolver<'a> {
 }
 
 impl Resolver<'_> {
-    fn refuse(&mut self, path: &[&str], message: String) {
+    pub(super) fn refuse(&mut self, path: &[&str], message: String) {
         let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
         self.problems.push(Problem { origin: self.layers.origin(&path), message });
     }

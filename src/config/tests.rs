@@ -94,11 +94,10 @@ fn an_address_is_numeric_or_localhost() {
 
 #[test]
 fn what_comes_with_a_later_version_is_named_as_such() {
-    let file = "[store]\nurl = \"postgres://db/airlock\"\n[policy]\nprofile = \"auto\"\n[upstreams.github]\nkind = \"openapi\"\nspec = \"github.json\"\n";
+    let file = "[store]\nurl = \"postgres://db/airlock\"\n[upstreams.github]\nkind = \"openapi\"\nspec = \"github.json\"\n";
     insta::assert_snapshot!(refusal(file), @r#"
     the configuration has 3 problems
       airlock.toml:2: `store.url` names a Postgres database, which is not in this version; allowed: "sqlite://PATH"
-      airlock.toml:3: `policy` is not in this version: every tool call is allowed; remove the section
       airlock.toml:6: `upstreams.github.kind` is "openapi", which is not in this version; allowed: "mcp"
     "#);
 }

@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::server::{PATIENCE, TestServer, airlock, demo};
+use crate::support::server::{OPEN, PATIENCE, TestServer, airlock, demo};
 
 struct Said {
     code: Option<i32>,
@@ -37,7 +37,7 @@ async fn say(config: &Path, args: &[&str], input: &str) -> Said {
 fn place(more: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("airlock.db");
-    std::fs::write(folder.path().join("airlock.toml"), format!("[store]\nurl = \"sqlite://{}\"\n{more}", database.display()))
+    std::fs::write(folder.path().join("airlock.toml"), format!("[store]\nurl = \"sqlite://{}\"\n{OPEN}{more}", database.display()))
         .unwrap();
     folder
 }

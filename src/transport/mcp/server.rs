@@ -222,7 +222,8 @@ impl ServerHandler for Mcp {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut list = ListToolsResult::with_all_items(schema::tools(&self.shared.options, &self.shared.port.namespaces()));
+        let namespaces = self.shared.port.namespaces(&self.who(&context)?);
+        let mut list = ListToolsResult::with_all_items(schema::tools(&self.shared.options, &namespaces));
         list.ttl_ms = Some(LIST_TTL_MS);
         list.cache_scope = Some(CacheScope::Private);
         list.meta = is_modern(&context).then(server_meta);

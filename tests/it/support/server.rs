@@ -22,11 +22,16 @@ pub(crate) struct TestServer {
     http: reqwest::Client,
 }
 
-/// Configuration that every test server has: a free port, no limit at the door, so that tests do not wait for each other.
+/// The policy of tests that are not about policy.
+pub(crate) const OPEN: &str = "[policy]\nprofile = \"open\"\n";
+
+/// Configuration that every test server has: a free port, no limit at the door, so that tests do not wait for each other, and a policy
+/// that allows the calls, unless a test says otherwise.
 fn config(folder: &Path, more: &str) -> String {
     let database = folder.join("airlock.db");
     let limits = if more.contains("[limits]") { "" } else { "[limits]\nrequests_per_minute = 0\n" };
-    format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n{limits}{more}\n", database.display())
+    let policy = if more.contains("[policy]") { "" } else { OPEN };
+    format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n{limits}{policy}{more}\n", database.display())
 }
 
 /// The demo upstream as an upstream named `demo`, with these further arguments.
