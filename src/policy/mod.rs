@@ -3,12 +3,14 @@
 //! Pure: text in, a compiled [`Policy`] out; a [`Call`] in, a [`Decision`] out. Nothing here opens a file, reads a clock, counts, asks a person
 //! or calls a tool. *Guards add up; permission goes to the most specific; deny always wins.* Whatever goes wrong while deciding is a denial.
 
+mod args;
 mod call;
 mod class;
 mod decision;
 mod explain;
 pub mod file;
 mod hold;
+mod pattern;
 mod problem;
 
 pub use call::{Call, Caller, Claims, Operation, ToolFacts};
@@ -18,6 +20,7 @@ pub use explain::{Explanation, STEPS_MAX, Step};
 pub use hold::{
     Amount, COUNTER_KEY_BYTES_MAX, Count, CounterKey, CounterRead, CounterValues, FixedWindow, Hold, NoAmount, OnExceed, Window,
 };
+pub use pattern::{NoPattern, PATTERN_BYTES_MAX, Pattern, SEGMENTS_MAX};
 pub use problem::{PROBLEMS_MAX, Problem};
 
 /// Largest arguments that are decided about, in bytes of JSON; a call with larger ones is denied.

@@ -8,15 +8,49 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Class;
+use super::{Class, Problem};
 
 mod condition;
+mod form;
 mod limit;
+mod read;
 mod rule;
+mod text;
 
 pub use condition::{Condition, Op, Requirement, Spoken, Structured, When};
 pub use limit::{Algorithm, Cost, Counting, Exceeded, Limit, RateLimit, Scope, WindowText};
 pub use rule::{Action, AppliesTo, Approval, OneOrMany, Rule, State, Validate};
+
+pub(crate) use read::{Reader, kind};
+pub use text::FILE_BYTES_MAX;
+pub(crate) use text::{Places, step};
+
+/// A file that was read, and where its parts stand.
+#[derive(Debug)]
+pub(crate) struct Document {
+    pub(crate) file: PolicyFile,
+    pub(crate) places: Places,
+}
+
+impl PolicyFile {
+    /// Reads a file, YAML or JSON; `name` stands in the problems. What a condition, a pattern or a limit means is checked by
+    /// [`crate::policy::Policy::load`].
+    pub fn parse(name: &str, text: &str) -> Result<Self, Vec<Problem>> {
+        let (document, problems) = Document::parse(name, text)?;
+        if problems.is_empty() { Ok(document.file) } else { Err(problems) }
+    }
+}
+
+impl Document {
+    /// The file as far as it can be read, with what is wrong with its form; nothing if it is no tree at all.
+    pub(crate) fn parse(name: &str, text: &str) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
+        let text::Tree { root, places } = read::tree(name, text)?;
+        let mut reader = Reader::new(name, &places);
+        let file = reader.file(&root);
+        let problems = reader.finish();
+        Ok((Self { file, places }, problems))
+    }
+}
 
 /// A policy file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
