@@ -1,5 +1,7 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
+#[cfg(feature = "v8")]
+mod approvals;
 mod catalog;
 mod cli;
 mod config;
@@ -7,6 +9,8 @@ mod config;
 mod guests;
 mod intake;
 mod mcp_protocol;
+#[cfg(feature = "v8")]
+mod policy_enforce;
 #[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]

@@ -1,6 +1,7 @@
 //! What the tests share: a real server on a database of its own, real clients, upstreams that misbehave on demand.
 
 pub(crate) mod clients;
+pub(crate) mod policy;
 pub(crate) mod server;
 pub(crate) mod stand_in;
 pub(crate) mod upstream;

@@ -143,6 +143,18 @@ impl TestServer {
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
     }
 
+    /// A request with a body to `/v1` as the owner.
+    pub(crate) async fn owner_post(&self, path: &str, body: Value) -> (u16, Value) {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token).json(&body);
+        let answer = request.send().await.expect("the server answers");
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// A client that follows no redirect and shows nothing by itself.
+    pub(crate) fn stranger(&self) -> reqwest::Client {
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().unwrap()
+    }
+
     /// `kill -9`. The folder stays.
     pub(crate) async fn kill(mut self) -> TempDir {
         self.child.kill().await.unwrap();
