@@ -96,9 +96,9 @@ fn an_address_is_numeric_or_localhost() {
 fn what_comes_with_a_later_version_is_named_as_such() {
     let file = "[store]\nurl = \"postgres://db/airlock\"\n[upstreams.github]\nkind = \"openapi\"\nspec = \"github.json\"\n";
     insta::assert_snapshot!(refusal(file), @r#"
-    the configuration has 3 problems
+    the configuration has 2 problems
       airlock.toml:2: `store.url` names a Postgres database, which is not in this version; allowed: "sqlite://PATH"
-      airlock.toml:6: `upstreams.github.kind` is "openapi", which is not in this version; allowed: "mcp"
+      airlock.toml:4: `upstreams.github.kind` is "openapi", which is not in this version; allowed: "mcp"
     "#);
 }
 

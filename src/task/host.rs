@@ -6,7 +6,7 @@
 //! happens between finding and sending is told in [`passage`](super::passage).
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{Arc, Mutex, atomic::Ordering},
 };
 
@@ -32,6 +32,8 @@ use crate::{
 
 /// The role of whoever runs code.
 pub const ROLE: &str = "agent";
+/// Refusals of one run that are remembered, the latest ones: a task that goes on after so many handles them.
+const REFUSED_MAX: usize = 65_536;
 /// Every tool, for the question whether one is refused rather than absent.
 const EVERYTHING: View<'static> = &|_| Visibility::Auto;
 
@@ -60,7 +62,7 @@ pub(super) struct Inner {
     pub(super) live: Arc<Live>,
     pub(super) spending: Spending,
     /// Calls that were refused by policy or by a person, and how.
-    refused: Mutex<HashMap<u32, &'static str>>,
+    refused: Mutex<BTreeMap<u32, &'static str>>,
     /// Calls that wait for a person.
     parked: Mutex<usize>,
 }
@@ -188,7 +190,12 @@ impl Inner {
 
     /// Remembers a refusal, so that a task that does not handle it ends as what it was.
     pub(super) fn refuse(&self, seq: u32, tool: &str, refused: &Refusal) -> CallFailure {
-        self.refused.lock().expect("no code panics while it holds this lock").insert(seq, refused.code);
+        let mut all = self.refused.lock().expect("no code panics while it holds this lock");
+        all.insert(seq, refused.code);
+        if all.len() > REFUSED_MAX {
+            all.pop_first();
+        }
+        drop(all);
         refused.failure(tool)
     }
 

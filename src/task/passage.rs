@@ -248,11 +248,13 @@ impl<'a> Passage<'a> {
         let timeout = host.parts.desk.timeout(terms.timeout);
         let approval = self.approval(decision, rule, terms, policy.revision(), timeout)?;
         let open = host.parts.desk.open(approval.id, &host.task.workspace_id, host.parts.store.clone());
-        host.parts.store.ask_approval(approval.clone()).await.map_err(|error| self.in_doubt(&error))?;
         let mut events = std::mem::take(&mut self.events);
         events.push(event(EventKind::ApprovalRequested, told(&approval)));
+        // Writes keep their order: whoever finds the row finds the task waiting.
         let parked = Parked { host, approval: &approval, outcome: ApprovalStatus::Cancelled };
-        host.park(events).await.map_err(|error| Stop::Failed(host.unrecorded(&self.tool.path, &error)))?;
+        let (recorded, asked) = (host.park(events), host.parts.store.ask_approval(approval.clone()));
+        recorded.await.map_err(|error| Stop::Failed(host.unrecorded(&self.tool.path, &error)))?;
+        asked.await.map_err(|error| self.in_doubt(&error))?;
         let held = host.clock.hold();
         let decided = tokio::time::timeout(timeout, open.decided()).await.is_ok();
         let row = self.outcome(&open, decided).await?;
@@ -369,7 +371,7 @@ impl<'a> Passage<'a> {
                 account_id: task.account_id.clone(),
                 client_id: task.client_id.clone(),
                 session_id: task.session_id.clone(),
-                line: None,
+                line: self.call.line,
             },
             created_at: now,
             expires_at: expires_at.ok_or_else(|| Refusal::in_doubt("the time to wait has no end"))?,

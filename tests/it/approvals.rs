@@ -36,6 +36,8 @@ async fn an_approved_call_is_made_once_with_the_arguments_that_were_shown() {
     let task = policed.begin(json!({ "code": CHANGES_ITS_OBJECT })).await;
     let approval = policed.pending(1).await.remove(0);
     assert_eq!((&approval["tool"], &approval["args"]), (&json!("demo.notes.add"), &json!({ "text": "first" })), "{approval}");
+    let code = &policed.row(&approval).await["code"];
+    assert_eq!((&code["line"], code["snippet"].as_str().unwrap().trim()), (&json!(3), "const added = tools.demo.notes.add(note);"));
     let parked = &policed.server.call("task_get", json!({ "taskId": task })).await["structuredContent"];
     assert_eq!(
         (&parked["status"], &parked["approvals"][0]["approvalId"]),
@@ -273,7 +275,7 @@ async fn an_agent_that_does_not_wait_any_longer_is_told_what_to_do() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn waiting_calls_and_tasks_are_bounded() {
     let policed = Policed::with(ASKS, "[approvals]\ncalls_max = 2\ntasks_max = 1").await;
-    let three = "const ends = await Promise.allSettled([1, 2, 3].map((n) => tools.demo.notes.add({ text: String(n) }))); return ends.map((end) => end.reason?.code ?? 'made')";
+    let three = "const ends = await Promise.allSettled([1, 2, 3].map((n) => tools.demo.notes.add({ text: String(n) }))); return ends.map((end) => end.reason?.code ?? 'made').sort()";
     let task = policed.begin(json!({ "code": three })).await;
     let pending = policed.pending(2).await;
     let other = policed.server.run("await tools.demo.notes.add({ text: 'x' })").await;

@@ -155,7 +155,7 @@ async fn what_is_in_force_is_shown_with_where_it_was_written() {
     let said = say(&folder.path().join("airlock.toml"), &["config", "--json"], "").await.json();
     let setting = said["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == "limits.heap_mb").unwrap();
     assert_eq!(setting["value"], 32);
-    assert!(setting["origin"].as_str().unwrap().ends_with("airlock.toml:4"), "{setting}");
+    assert!(setting["origin"].as_str().unwrap().ends_with("airlock.toml:6"), "{setting}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,7 @@ use super::{
     sign_in::{LINK_LIFE, Shown, SignIn},
 };
 use crate::{
-    model::Timestamp,
+    model::{JsonObject, Timestamp},
     service::{ApprovalAnswer, ApprovalList, ServiceError, Word},
     transport::Port,
 };
@@ -85,10 +85,13 @@ async fn decide(port: Arc<dyn Port>, id: String, approve: bool, shown: Shown, bo
     };
     let WordBody { note } = match body.trim_ascii().is_empty() {
         true => WordBody::default(),
-        false => serde_json::from_slice(&body).map_err(|error| {
-            ServiceError::invalid("invalid_argument", format!("the body is not `{{\"note\": …}}`: {error}"))
-                .hint("who decides is known from the token or the session and cannot be named")
-        })?,
+        // An object first: a list of values would do for the fields of a struct.
+        false => {
+            serde_json::from_slice(&body).and_then(|body: JsonObject| serde_json::from_value(body.into())).map_err(|error| {
+                ServiceError::invalid("invalid_argument", format!("the body is not `{{\"note\": …}}`: {error}"))
+                    .hint("who decides is known from the token or the session and cannot be named")
+            })?
+        }
     };
     let word = Word { id, approve, note, by: shown.name().to_owned() };
     Ok(Json(port.decide_approval(&owner(), word).await?.object()).into_response())

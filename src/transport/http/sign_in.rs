@@ -138,7 +138,9 @@ impl SignIn {
         }
         self.session(headers)?;
         let form = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
-        let is_safe = request.method().is_safe() || form.is_some_and(|form| self.is_form(headers, form));
+        // An upgrade is no mere look, whatever its method.
+        let is_look = request.method().is_safe() && !headers.contains_key(header::UPGRADE);
+        let is_safe = is_look || form.is_some_and(|form| self.is_form(headers, form));
         is_safe.then_some(Shown::Session)
     }
 

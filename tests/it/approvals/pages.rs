@@ -93,6 +93,8 @@ async fn the_page_shows_everything_and_approves_once() {
     ] {
         assert!(card.contains(part), "{part}: {card}");
     }
+    let marked = "<mark><span class=\"number\">2</span> return await tools.demo.notes.add(";
+    assert!(card.contains(marked), "the calling line is marked: {card}");
     assert!(!card.contains('\u{202e}') && !card.contains("<b>me"), "{card}");
     assert!(
         card.contains("await tools.demo.echo({ message: &#39;before&#39; })")

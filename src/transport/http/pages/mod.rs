@@ -41,7 +41,6 @@ struct Pages {
 /// The pages.
 pub(super) fn routes(port: Arc<dyn Port>, gate: Arc<SignIn>) -> Router {
     Router::new()
-        .route("/", get(async || Redirect::to("/approvals")))
         .route("/approvals", get(inbox_page))
         .route("/approvals/{id}", get(card_page))
         .route("/approvals/{id}/{verb}", post(decide))

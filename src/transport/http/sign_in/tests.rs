@@ -46,6 +46,9 @@ fn a_cookie_alone_changes_nothing() {
     let headers = with_cookie(&gate.enter(&gate.link().unwrap()).unwrap());
     assert_eq!(gate.shown(&request("GET", headers.clone())), Some(Shown::Session));
     assert_eq!(gate.shown(&request("POST", headers.clone())), None);
+    let mut upgrade = headers.clone();
+    upgrade.insert(header::UPGRADE, HeaderValue::from_static("mcp"));
+    assert_eq!(gate.shown(&request("GET", upgrade)), None);
     let mut forged = headers.clone();
     forged.insert(CSRF_HEADER, HeaderValue::from_static("guessed"));
     assert_eq!(gate.shown(&request("POST", forged)), None);
