@@ -3,18 +3,32 @@
 //! Pure: text in, a compiled [`Policy`] out; a [`Call`] in, a [`Decision`] out. Nothing here opens a file, reads a clock, counts, asks a person
 //! or calls a tool. *Guards add up; permission goes to the most specific; deny always wins.* Whatever goes wrong while deciding is a denial.
 
+use std::sync::Arc;
+
+use dashmap::DashMap;
+use sha2::{Digest, Sha256};
+
+use self::{compile::Compiled, pattern::Index};
+
 mod args;
 mod call;
 mod class;
+mod compile;
+mod condition;
+mod decide;
 mod decision;
 mod explain;
 pub mod file;
 mod hold;
 mod pattern;
 mod problem;
+mod profile;
+mod rules;
 
 pub use call::{Call, Caller, Claims, Operation, ToolFacts};
 pub use class::Class;
+pub use compile::{APPROVAL_MAX, LAYERS_MAX, RULES_MAX};
+pub use condition::ArgPath;
 pub use decision::{AskTerms, Budget, Decision, Denial, DenialCode, Listing, Remember, RuleRef, ShadowFinding, Verdict};
 pub use explain::{Explanation, STEPS_MAX, Step};
 pub use hold::{
@@ -22,6 +36,7 @@ pub use hold::{
 };
 pub use pattern::{NoPattern, PATTERN_BYTES_MAX, Pattern, SEGMENTS_MAX};
 pub use problem::{PROBLEMS_MAX, Problem};
+pub use rules::{EntryView, RuleView};
 
 /// Largest arguments that are decided about, in bytes of JSON; a call with larger ones is denied.
 pub const ARGS_BYTES_MAX: usize = 256 * 1024;
@@ -78,13 +93,31 @@ pub struct Options {
 #[derive(Debug)]
 pub struct Policy {
     revision: String,
+    options: Options,
+    profile_name: Arc<str>,
+    compiled: Compiled,
+    index: Index,
+    /// Whether any file says a class: most do not, and then nobody looks.
+    has_classes: bool,
+    /// What fits each path, most specific first; at most [`MATCHED_MAX`] paths.
+    matched: DashMap<Box<str>, Arc<[u32]>>,
 }
+
+/// Most paths whose entries are remembered; for others they are found anew.
+const MATCHED_MAX: usize = 20_000;
 
 impl Policy {
     /// Compiles all layers, or says everything that is wrong with them.
     pub fn load(layers: Vec<Layer>, options: Options) -> Result<Self, Vec<Problem>> {
-        let _ = (layers, options);
-        Ok(Self { revision: String::new() })
+        let revision = revision(&layers, options);
+        let compiled = compile::compile(layers, options)?;
+        let mut index = Index::default();
+        for (number, entry) in (0_u32..).zip(&compiled.entries) {
+            index.add(&entry.pattern, number);
+        }
+        let has_classes = compiled.entries.iter().any(|entry| entry.class.is_some());
+        let profile_name = format!("profile {}", options.profile.as_str()).into();
+        Ok(Self { revision, options, profile_name, compiled, index, has_classes, matched: DashMap::new() })
     }
 
     /// What it was compiled from: `sha256:…` over all layers and options.
@@ -92,32 +125,106 @@ impl Policy {
         &self.revision
     }
 
+    /// What it was compiled for.
+    pub fn options(&self) -> Options {
+        self.options
+    }
+
     /// The counters whose values conditions about this call read; whoever asks for a decision fetches them first. Usually none.
-    pub fn counters_read(&self, _call: &Call<'_>) -> Vec<CounterRead> {
-        vec![]
+    pub fn counters_read(&self, call: &Call<'_>) -> Vec<CounterRead> {
+        let mut read: Vec<CounterRead> = Vec::new();
+        for number in self.matched(call.tool.path).iter() {
+            let entry = &self.compiled.entries[*number as usize];
+            if !self.compiled.layers[entry.layer].applies(&call.caller) {
+                continue;
+            }
+            for counter in entry.rules.iter().flat_map(rules::CompiledRule::counters) {
+                let counter = counter.read(call);
+                if !read.contains(&counter) {
+                    read.push(counter);
+                }
+            }
+        }
+        read
     }
 
-    /// The answer about a call. Never panics, and never says yes because something went wrong.
-    pub fn decide(&self, _call: &Call<'_>, _counters: &CounterValues) -> Decision {
-        let message = "nothing is allowed yet".to_owned();
-        let denial = Denial { code: DenialCode::PolicyError, message, hidden: false, retry_after: None };
-        let verdict = Verdict::Deny(denial);
-        Decision { verdict, class: Class::Unknown, rule: None, holds: vec![], shadow: vec![], elapsed: std::time::Duration::ZERO }
+    /// What a task of this caller may use of tools altogether: the least that any layer says. Layers in shadow say nothing.
+    pub fn budget(&self, caller: &Caller<'_>) -> Budget {
+        fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
+            match (one, other) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            }
+        }
+        let layers = self.compiled.layers.iter().filter(|layer| !layer.shadow && layer.applies(caller));
+        layers.fold(Budget::default(), |least_yet, layer| Budget {
+            calls: least(least_yet.calls, layer.budget.calls),
+            bytes_returned: least(least_yet.bytes_returned, layer.budget.bytes_returned),
+            wall_time: least(least_yet.wall_time, layer.budget.wall_time),
+        })
     }
 
-    /// The answer with every step that led to it; the answer is the one of [`Self::decide`].
-    pub fn explain(&self, call: &Call<'_>, counters: &CounterValues) -> Explanation {
-        let decision = self.decide(call, counters);
-        Explanation { tool: call.tool.path.to_owned(), class_source: String::new(), steps: vec![], steps_dropped: 0, decision }
+    /// Every rule, for those who look at a policy without deciding.
+    pub fn rules(&self) -> impl Iterator<Item = RuleView<'_>> {
+        self.compiled.entries.iter().flat_map(|entry| {
+            let layer = &self.compiled.layers[entry.layer];
+            entry.rules.iter().map(move |rule| rule.view(layer, entry))
+        })
     }
 
-    /// What lists show of a tool.
-    pub fn view(&self, _tool: &ToolFacts<'_>, _caller: &Caller<'_>) -> Listing {
-        Listing::Hidden
+    /// Every entry, those of `hide` included.
+    pub fn entries(&self) -> impl Iterator<Item = EntryView<'_>> {
+        self.compiled.entries.iter().map(|entry| entry.view(&self.compiled.layers[entry.layer]))
     }
 
-    /// What a task of this caller may use of tools altogether: the least that any layer says.
-    pub fn budget(&self, _caller: &Caller<'_>) -> Budget {
-        Budget::default()
+    /// The numbers of the entries that fit a path: the most specific first, of equals in the order of their files.
+    fn matched(&self, path: &str) -> Arc<[u32]> {
+        if let Some(known) = self.matched.get(path) {
+            return known.clone();
+        }
+        let mut found = self.index.find(path);
+        let pattern = |number: &u32| &self.compiled.entries[*number as usize].pattern;
+        found.sort_by(|a, b| pattern(b).more_specific(pattern(a)).then(a.cmp(b)));
+        let found: Arc<[u32]> = found.into();
+        if self.matched.len() < MATCHED_MAX {
+            self.matched.insert(path.into(), found.clone());
+        }
+        found
+    }
+
+    fn profile_rule(&self) -> RuleRef {
+        RuleRef { name: "class default".into(), pointer: "".into(), layer: self.profile_name.clone() }
     }
 }
+
+fn revision(layers: &[Layer], options: Options) -> String {
+    let mut hash = Sha256::new();
+    // Each part with its length before it, so that no two policies read the same.
+    let mut add = |part: &str| {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    };
+    add(options.profile.as_str());
+    add(if options.approvals { "approvals" } else { "" });
+    for layer in layers {
+        match &layer.scope {
+            LayerScope::Organisation => add("organisation"),
+            LayerScope::Workspace(workspace) => {
+                add("workspace");
+                add(workspace);
+            }
+            LayerScope::Key(key) => {
+                add("key");
+                add(key);
+            }
+        }
+        add(&layer.name);
+        add(layer.upstream.as_deref().unwrap_or_default());
+        add(&layer.text);
+    }
+    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("sha256:{hex}")
+}
+
+#[cfg(test)]
+mod tests;
