@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{
     Budget, Layer, LayerScope, Options, Pattern, Problem, RuleRef,
     class::catalogue,
-    file::{Document, DurationText, Entry, Mode, PolicyFile, Reader, step},
+    file::{Case, Document, DurationText, Entry, Mode, PolicyFile, Reader, step},
     rules::{Catalogue, CompiledEntry, CompiledLayer, CompiledRule, Terms},
 };
 
@@ -100,6 +100,7 @@ fn compile_layer(layer: Layer, document: Document, reported: bool, compiled: &mu
         // Counters that could not be read must not be told as unknown.
         return vec![];
     }
+    let cases = file.tests.into_iter().map(|case| Case { tool: compiler.address(&case.tool), ..case }).collect();
     let problems = compiler.reader.finish();
     let Some(reach) = reach else { return problems };
     let default_rule = RuleRef { name: "default".into(), pointer: "/default".into(), layer: layer.name.as_str().into() };
@@ -114,7 +115,7 @@ fn compile_layer(layer: Layer, document: Document, reported: bool, compiled: &mu
         default,
         default_rule,
         budget,
-        cases: file.tests,
+        cases,
         places,
     });
     problems

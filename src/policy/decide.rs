@@ -55,20 +55,26 @@ struct Deciding<'p, 'c> {
 impl Policy {
     /// The answer about a call. Never panics, and never says yes because something went wrong.
     pub fn decide(&self, call: &Call<'_>, counters: &CounterValues) -> Decision {
-        self.run(call, counters, false).0
+        self.run(call, counters, None, false).0
     }
 
     /// The answer with every step that led to it; the answer is the one of [`Self::decide`].
     pub fn explain(&self, call: &Call<'_>, counters: &CounterValues) -> Explanation {
-        let (decision, source, trace) = self.run(call, counters, true);
+        self.explain_as(call, counters, None)
+    }
+
+    /// As [`Self::explain`], with the tool taken for a class.
+    pub(super) fn explain_as(&self, call: &Call<'_>, counters: &CounterValues, class: Option<Class>) -> Explanation {
+        let (decision, source, trace) = self.run(call, counters, class, true);
         let Trace { steps, dropped } = trace;
         Explanation { tool: call.tool.path.to_owned(), class_source: source, steps, steps_dropped: dropped, decision }
     }
 
-    fn run(&self, call: &Call<'_>, counters: &CounterValues, traced: bool) -> (Decision, String, Trace) {
+    fn run(&self, call: &Call<'_>, counters: &CounterValues, taken_for: Option<Class>, traced: bool) -> (Decision, String, Trace) {
         let began = Instant::now();
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let (class, source, rule) = self.classify(&call.tool, &call.caller);
+            let class = taken_for.unwrap_or(class);
             let trace = traced.then(Trace::default);
             let entries = self.matched(call.tool.path);
             let (shadow, holds, given) = (vec![], vec![], vec![]);
@@ -252,3 +258,6 @@ impl Policy {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -295,3 +295,6 @@ impl FromIterator<(CounterKey, Amount)> for CounterValues {
         Self(values.into_iter().collect())
     }
 }
+
+#[cfg(test)]
+mod tests;

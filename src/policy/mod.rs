@@ -12,6 +12,7 @@ use self::{compile::Compiled, pattern::Index};
 
 mod args;
 mod call;
+mod cases;
 mod class;
 mod compile;
 mod condition;
@@ -19,6 +20,8 @@ mod decide;
 mod decision;
 mod explain;
 pub mod file;
+#[doc(hidden)]
+pub mod fuzz;
 mod hold;
 mod pattern;
 mod problem;
@@ -26,6 +29,7 @@ mod profile;
 mod rules;
 
 pub use call::{Call, Caller, Claims, Operation, ToolFacts};
+pub use cases::CaseReport;
 pub use class::Class;
 pub use compile::{APPROVAL_MAX, LAYERS_MAX, RULES_MAX};
 pub use condition::ArgPath;

@@ -186,8 +186,8 @@ impl Reader<'_> {
     }
 
     fn requirements(&mut self, at: &At<'_>) -> Vec<Requirement> {
-        if at.value.is_string() {
-            return self.text(at).map(|text| Requirement::Plain(Condition::Cel(text))).into_iter().collect();
+        if at.value.is_string() || at.value.is_object() {
+            return self.requirement(at).into_iter().collect();
         }
         let items = self.items(at).unwrap_or_default();
         items.iter().filter_map(|item| self.requirement(item)).collect()

@@ -19,6 +19,7 @@ pub struct Limit {
     pub max: Number,
     /// For whom the counter stands. Without it: the workspace and the tool at an exact address, the workspace alone at one with `*`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<super::OneOr<Scope>>")]
     pub scope: Option<Vec<Scope>>,
     /// What one call adds; without it 1.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -15,6 +15,7 @@ mod form;
 mod limit;
 mod read;
 mod rule;
+mod schema;
 mod text;
 
 pub use condition::{Condition, Op, Requirement, Spoken, Structured, When};
@@ -22,6 +23,7 @@ pub use limit::{Algorithm, Cost, Counting, Exceeded, Limit, RateLimit, Scope, Wi
 pub use rule::{Action, AppliesTo, Approval, OneOrMany, Rule, State, Validate};
 
 pub(crate) use read::{Reader, kind};
+pub use schema::json_schema;
 pub use text::FILE_BYTES_MAX;
 pub(crate) use text::{Places, step};
 
@@ -107,6 +109,17 @@ enum VersionOne {
     One,
 }
 
+/// Only for the schema: where a list may be written as its one item.
+#[derive(JsonSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its form in the schema counts")]
+enum OneOr<T> {
+    /// One.
+    One(T),
+    /// Several.
+    Many(Vec<T>),
+}
+
 /// The answer about what is not listed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
@@ -151,11 +164,11 @@ pub struct Entry {
     pub args: Option<Value>,
     /// What must hold for every call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
+    #[schemars(with = "Option<OneOr<Requirement>>")]
     pub require: Vec<Requirement>,
     /// What must not hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
+    #[schemars(with = "Option<OneOr<Requirement>>")]
     pub deny_if: Vec<Requirement>,
     /// How often, or for how much.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -252,3 +265,6 @@ pub enum Expected {
     /// It does not exist.
     Hidden,
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ pub struct Rule {
     pub conditions: Option<When>,
     /// What must hold when it speaks; otherwise the call is denied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
+    #[schemars(with = "Option<super::OneOr<Requirement>>")]
     pub require: Vec<Requirement>,
     /// What it answers.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -140,10 +140,10 @@ pub struct Approval {
     pub timeout: Option<DurationText>,
     /// Who may decide: `role:approver`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
+    #[schemars(with = "Option<OneOrMany>")]
     pub by: Vec<String>,
     /// What may be remembered; without it nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(default)]
+    #[schemars(with = "Option<super::OneOr<Remember>>")]
     pub remember: Vec<Remember>,
 }
