@@ -66,6 +66,8 @@ pub struct Standing {
 pub struct LivePolicy {
     source: PolicySource,
     current: ArcSwap<Policy>,
+    /// What the files looked like before they were last read: what changes while they are read is read again.
+    seen: Mutex<Fingerprint>,
     problems: Mutex<Vec<String>>,
 }
 
@@ -115,8 +117,9 @@ fn unreadable(path: &Path, message: String) -> Problem {
 impl LivePolicy {
     /// Reads and compiles the files; the problems of all of them where one is not valid.
     pub fn open(source: PolicySource) -> Result<Arc<Self>, Vec<Problem>> {
+        let seen = Mutex::new(fingerprint(&source.files));
         let policy = source.load()?;
-        Ok(Arc::new(Self { source, current: ArcSwap::from_pointee(policy), problems: Mutex::default() }))
+        Ok(Arc::new(Self { source, current: ArcSwap::from_pointee(policy), seen, problems: Mutex::default() }))
     }
 
     /// The policy in force. A call keeps the one it began with until it decides anew.
@@ -169,21 +172,18 @@ impl LivePolicy {
         if self.source.files.is_empty() {
             return;
         }
-        let files: Vec<PathBuf> = self.source.files.iter().map(|file| file.path.clone()).collect();
-        let mut seen = fingerprint(&files);
         let (tell, mut told) = mpsc::channel(1);
-        let _watcher = watch(&files, tell);
+        let _watcher = watch(&self.source.files, tell);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 Some(()) = told.recv() => quiet(&mut told).await,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
-            let now = fingerprint(&files);
-            if now == seen {
+            let now = fingerprint(&self.source.files);
+            if std::mem::replace(&mut *self.seen.lock().expect("no code panics while it holds this lock"), now.clone()) == now {
                 continue;
             }
-            seen = now;
             let live = self.clone();
             // Reading and compiling blocks; a panic in it is a bug that must not end the following.
             if let Err(error) = tokio::task::spawn_blocking(move || live.reload()).await {
@@ -201,9 +201,10 @@ async fn quiet(told: &mut mpsc::Receiver<()>) {
 }
 
 /// Tells of changes beside the files: editors write a new file and rename it, so folders are watched and not files.
-fn watch(files: &[PathBuf], tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+fn watch(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     // A file may be a link; then its target may change too.
-    let all: Vec<PathBuf> = files.iter().cloned().chain(files.iter().filter_map(|file| file.canonicalize().ok())).collect();
+    let targets = files.iter().filter_map(|file| file.path.canonicalize().ok());
+    let all: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).chain(targets).collect();
     let names: BTreeSet<OsString> = all.iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
     let folders: BTreeSet<PathBuf> = all.iter().filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
     let is_ours = move |path: &PathBuf| {
@@ -232,10 +233,13 @@ fn watch(files: &[PathBuf], tell: mpsc::Sender<()>) -> Option<RecommendedWatcher
         .ok()
 }
 
+/// When each file was changed, its length and its inode; none where it is not there.
+type Fingerprint = Vec<Option<(SystemTime, u64, u64)>>;
+
 /// What tells a changed file from an unchanged one without reading it.
-fn fingerprint(files: &[PathBuf]) -> Vec<Option<(SystemTime, u64, u64)>> {
-    let of = |file: &PathBuf| {
-        let about = fs::metadata(file).ok()?;
+fn fingerprint(files: &[PolicyFile]) -> Fingerprint {
+    let of = |file: &PolicyFile| {
+        let about = fs::metadata(&file.path).ok()?;
         #[cfg(unix)]
         let inode = std::os::unix::fs::MetadataExt::ino(&about);
         #[cfg(not(unix))]

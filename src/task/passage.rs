@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{json, value::RawValue};
+use serde_json::{Value, json, value::RawValue};
 
 use super::{
     desk::Open,
@@ -45,6 +45,8 @@ pub(super) struct Passage<'a> {
     args: JsonObject,
     /// What is not recorded yet.
     events: Vec<NewEvent>,
+    /// The decision by which it left, where that was not the first.
+    decided_anew: Option<Value>,
     /// Whether a person has agreed to the call, and beyond which counters.
     agreed: bool,
     beyond: HashSet<CounterKey>,
@@ -89,6 +91,7 @@ impl<'a> Passage<'a> {
             tool,
             args,
             events: vec![],
+            decided_anew: None,
             agreed: false,
             beyond: HashSet::new(),
             approved: None,
@@ -122,9 +125,11 @@ impl<'a> Passage<'a> {
         for round in 0..ROUNDS_MAX {
             let policy = self.host.parts.policy.current();
             let decision = self.decide(&policy).await?;
+            let decided = record::decision(&decision, policy.revision());
             if round == 0 {
-                let decided = record::decision(&decision, policy.revision());
                 self.events.push(record::requested(self.call, Some(decided), self.host.parts.record_values));
+            } else {
+                self.decided_anew = Some(decided);
             }
             let budget = policy.budget(&self.host.task.caller());
             match decision.verdict.clone() {
@@ -389,6 +394,9 @@ impl<'a> Passage<'a> {
         if let Some(approval) = self.approval {
             started["approvalId"] = approval.to_string().into();
         }
+        if let Some(decided) = self.decided_anew.take() {
+            started["decision"] = decided;
+        }
         let mut events = std::mem::take(&mut self.events);
         events.push(event(EventKind::CallStarted, started));
         // From the moment it may be recorded as started, its end is recorded too.
@@ -475,7 +483,7 @@ impl Drop for Unfinished<'_> {
 }
 
 /// What the record says of an approval that is asked for; the row has the rest.
-fn told(approval: &Approval) -> serde_json::Value {
+fn told(approval: &Approval) -> Value {
     json!({
         "seq": approval.seq, "approvalId": approval.id, "tool": approval.tool, "digest": approval.digest,
         "rule": approval.asked.rule.as_ref().map(|rule| &rule.name), "reason": approval.asked.reason,

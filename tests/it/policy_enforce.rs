@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     policy::Policed,
-    server::{PATIENCE, airlock, eventually},
+    server::{PATIENCE, TestServer, airlock, demo, eventually},
 };
 
 const TEN_A_DAY: &str = r#"
@@ -291,4 +291,20 @@ async fn a_store_that_cannot_count_refuses_the_call() {
         2,
         "what has no limit goes on"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_a_file_what_is_not_known_to_read_waits_and_the_list_says_so() {
+    let server = TestServer::with(&format!("[policy]\nrecord_values = false\n{}", demo(&[]))).await;
+    let code = "const found = await tools.catalog.tools({ namespace: 'demo' }); return Object.fromEntries(found.results.map((tool) => [tool.path, tool.approval]))";
+    let approvals = eventually("the tools are there", async || {
+        let listed = server.run(code).await["result"].clone();
+        (!listed["demo.crash"].is_null()).then_some(listed)
+    })
+    .await;
+    assert_eq!(approvals["demo.crash"], "required", "{approvals}");
+    let code = "const call = tools.demo.crash({}); return await Promise.race([call, new Promise((done) => setTimeout(done, 300, 'it waits'))])";
+    assert_eq!(server.run(code).await["result"], "it waits");
+    let (_, health) = server.owner(reqwest::Method::GET, "/healthz").await;
+    assert_eq!(health["policy"]["profile"], "auto", "{health}");
 }

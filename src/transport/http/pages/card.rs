@@ -123,3 +123,7 @@ fn program(answer: &ApprovalAnswer) -> Markup {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "card/tests.rs"]
+mod tests;
