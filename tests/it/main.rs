@@ -7,6 +7,7 @@ mod config;
 mod guests;
 mod intake;
 mod mcp_protocol;
+mod policy_model;
 #[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]
