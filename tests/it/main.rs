@@ -9,6 +9,7 @@ mod config;
 mod guests;
 mod intake;
 mod mcp_protocol;
+mod policy_model;
 #[cfg(feature = "v8")]
 mod policy_enforce;
 #[cfg(feature = "v8")]
