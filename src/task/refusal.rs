@@ -59,7 +59,11 @@ impl Refusal {
 
     /// As the code sees it: what was refused, by which rule, and whether trying again can help.
     pub(super) fn failure(&self, tool: &str) -> CallFailure {
-        let rule = self.rule.as_ref().map_or_else(String::new, |rule| format!(" by rule `{rule}`"));
+        let rule = match (&self.rule, self.approval) {
+            (Some(rule), None) => format!(" by rule `{rule}`"),
+            (Some(rule), Some(_)) => format!(" (rule `{rule}` asks)"),
+            (None, _) => String::new(),
+        };
         let again = match self.retry_after {
             Some(wait) => format!("; try again in {} ms", millis(wait)),
             None if self.code == RATE_LIMITED => "; trying again does not help in this task".into(),

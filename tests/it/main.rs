@@ -9,9 +9,9 @@ mod config;
 mod guests;
 mod intake;
 mod mcp_protocol;
-mod policy_model;
 #[cfg(feature = "v8")]
 mod policy_enforce;
+mod policy_model;
 #[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]
