@@ -353,3 +353,85 @@ fn arguments_that_could_be_understood_in_two_ways_are_denied() {
         assert_eq!(told(&policy.decide(&call, &CounterValues::none())), expected, "{shown}");
     }
 }
+
+#[test]
+fn a_schema_beside_the_tools_own_refuses_without_telling_values() {
+    let policy = load(
+        r#"
+default: allow
+tools:
+  a.b: {args: {properties: {env: {enum: [dev, staging]}}}}
+  a.c: {rules: [{name: v, validate: {schema: {required: [id]}}, message: "Give an id"}]}
+"#,
+    );
+    assert_eq!(verdict(&policy, "a.b", json!({"env": "dev"})), "allow by default");
+    let Verdict::Deny(denial) = decide(&policy, "a.b", json!({"env": "hunter2"})).verdict else { panic!("denied") };
+    assert_eq!(denial.message, "call of `a.b`: rule `args` does not permit these arguments: `/env` fails `enum`");
+    let Verdict::Deny(denial) = decide(&policy, "a.c", json!({})).verdict else { panic!("denied") };
+    assert_eq!(denial.message, "Give an id");
+    // A pattern of a schema takes linear time, so that no text of a caller can stall it.
+    let policy = load("default: allow\ntools: {a.b: {args: {properties: {x: {pattern: \"^(a+)+$\"}}}}}");
+    let began = std::time::Instant::now();
+    assert!(verdict(&policy, "a.b", json!({"x": "a".repeat(50_000) + "b"})).starts_with("policy_denied"));
+    assert!(began.elapsed() < std::time::Duration::from_secs(5));
+}
+
+#[test]
+fn an_account_names_every_rule_and_the_values_compared() {
+    let policy = load(
+        r#"
+default: deny
+tools:
+  pay.charge:
+    rules:
+      - {name: cap, action: deny, when: [{path: args.amount, op: gt, value: 500}]}
+      - {name: small, action: allow, when: "args.amount <= 100.0"}
+      - {name: often, limit: 5/hour}
+"#,
+    );
+    let args = RawValue::from_string(r#"{"amount": 60}"#.into()).unwrap();
+    let call = Call { tool: tool("pay.charge"), args: &args, caller: CALLER, now: "2026-11-21T10:00:00Z".parse().unwrap() };
+    let told = policy.explain(&call, &CounterValues::none()).to_string();
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(
+        lines,
+        [
+            "pay.charge: class financial (word `charge` of its name)",
+            "  policy.yaml",
+            "    pay.charge cap: when args.amount gt 500 [args.amount = 60] → does not apply",
+            "    pay.charge small: when args.amount <= 100.0 [args.amount = 60] → applies",
+            "    pay.charge small: it answers → allow",
+            "    pay.charge often: counts 1 of 5 per hour → counts",
+            "    small small: the layer answers → allow",
+            r#"  counts 1 of 5 per hour in ["often","pay.charge","hour","workspace","local","tool","pay.charge"] (often (policy.yaml/tools/pay.charge/rules/2/limit))"#,
+            "allow by small (policy.yaml/tools/pay.charge/rules/1)",
+        ]
+    );
+}
+
+#[test]
+fn what_lint_needs_can_be_read() {
+    let policy = load(
+        r#"
+hide: [a.x]
+tools:
+  "a.*":
+    limits: [{window: minute, max: 5, scope: session, cost: args.n}]
+    rules:
+      - {name: one, action: deny, when: 'has(args.p.q) && args.p.r == 1 && args["s"] == 2'}
+      - {name: two, action: allow, applies_to: {role: admin}}
+"#,
+    );
+    let rules: Vec<RuleView<'_>> = policy.rules().collect();
+    let paths = |rule: &RuleView<'_>| rule.arg_paths.iter().map(|read| (read.path.join("."), read.must_exist)).collect::<Vec<_>>();
+    assert_eq!((rules[0].limit_scopes[0], paths(&rules[0])), (&[file::Scope::Session][..], vec![("n".to_owned(), true)]));
+    assert_eq!(
+        paths(&rules[1]),
+        [("p".to_owned(), true), ("p.q".to_owned(), false), ("p.r".to_owned(), true), ("s".to_owned(), true)]
+    );
+    assert!(rules[1].conditional && !rules[1].restricted && rules[2].restricted && rules[2].answers_only);
+    assert_eq!((rules[1].place, rules[1].pattern.as_str(), &*rules[1].rule.pointer), ((7, 9), "a.*", "/tools/a.*/rules/0"));
+    let entries: Vec<(String, bool, (usize, usize))> =
+        policy.entries().map(|entry| (entry.pointer.clone(), entry.hidden, entry.place)).collect();
+    assert_eq!(entries, [("/hide/0".to_owned(), true, (2, 8)), ("/tools/a.*".to_owned(), false, (4, 3))]);
+}

@@ -161,7 +161,7 @@ impl LayerCompiler<'_> {
     pub(super) fn terms(&mut self, approval: Option<&Approval>, pointer: &str) -> Terms {
         let Some(approval) = approval else { return Terms::default() };
         for (index, by) in approval.by.iter().enumerate() {
-            if !by.strip_prefix("role:").is_some_and(|role| !role.is_empty()) {
+            if by.strip_prefix("role:").is_none_or(str::is_empty) {
                 let hint = Some("write `role:NAME`".to_owned());
                 self.reader.problem(&format!("{pointer}/by/{index}"), format!("`{by}` names nobody who could decide"), hint);
             }

@@ -132,7 +132,7 @@ impl Expression {
         Ok(Self { source: source.into(), tree, counters, arg_paths })
     }
 
-    fn evaluate<'a>(&self, subject: &'a Subject<'_>) -> Result<CelValue, NoAnswer> {
+    fn evaluate(&self, subject: &Subject<'_>) -> Result<CelValue, NoAnswer> {
         let failed = |reason: &str| NoAnswer::Failed(reason.to_owned());
         let bindings = subject.bindings.get_or_init(|| Bindings::new(subject));
         let (steps, _) =

@@ -120,10 +120,10 @@ impl<'p> Deciding<'p, '_> {
         if let Some(schema) = &rule.schema
             && let Err(error) = schema.validate(&subject.args.value)
         {
-            // Masked: the message names the place and what is expected there, never the value.
-            let (place, error) = (error.instance_path().to_string(), error.masked().to_string());
+            // The place and the keyword: neither the value nor what the owner wrote beside the keyword.
+            let (place, keyword) = (error.instance_path().to_string(), error.kind().keyword().to_owned());
             let place = if place.is_empty() { "the arguments".to_owned() } else { format!("`{}`", cut(&place, 200)) };
-            let fallback = format!("rule `{}` does not permit these arguments: {place}: {}", rule.rule.name, cut(&error, 500));
+            let fallback = format!("rule `{}` does not permit these arguments: {place} fails `{keyword}`", rule.rule.name);
             let reason = self.worded(rule.message.as_deref(), &fallback);
             return Err(Refusal { code: DenialCode::PolicyDenied, reason });
         }
