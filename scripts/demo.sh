@@ -32,11 +32,20 @@ configure() {
   else
     note "upstream: Airlock's own demonstration server, because Node or the public one is missing"
   fi
+  # What is not listed here waits for a person, as the profile `auto` says of whatever is not known to read only.
+  cat >"$place/policy.yaml" <<'YAML'
+version: "1"
+tools:
+  everything.get-sum: { rules: [{ name: sums are harmless, action: allow }] }
+  everything.add: { rules: [{ name: sums are harmless, action: allow }] }
+YAML
   cat >"$place/airlock.toml" <<TOML
 [server]
 listen = "127.0.0.1:0"
 [store]
 url = "sqlite://airlock.db"
+[policy]
+files = ["policy.yaml"]
 [upstreams.everything]
 kind = "mcp"
 command = "$command"

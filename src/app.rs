@@ -25,17 +25,21 @@ use url::Url;
 use crate::{
     base::instance::{Instance, InstanceNote},
     catalog::{Catalog, Detected, Login, UpstreamStatus, Vault},
-    cli::{Application, Audience, Failure},
+    cli::{Application, Audience, Exit, Failure},
     config::{self, Config, Environment, ProcessEnvironment},
-    model::{Principal, RawJson},
+    model::{Principal, RawJson, Timestamp},
+    policy::{LayerScope, Options, Problem, Profile},
     sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
     service::{
-        Execute, Health, NamespaceCount, Patience, ProgressSink, Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents,
-        TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount, Patience, ProgressSink, Service,
+        ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
     },
     store::{SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
+        desk::{ApprovalTerms, Desk},
         engine::{EngineConfig, TaskEngine},
+        host::HostParts,
+        live_policy::{LivePolicy, PolicyFile, PolicySource},
         machine,
     },
     transport::{
@@ -206,6 +210,8 @@ struct Parts {
     catalog: Arc<Catalog>,
     engine: TaskEngine,
     service: Arc<Service>,
+    /// Ends the following of the policy files.
+    following: CancellationToken,
 }
 
 impl Parts {
@@ -218,7 +224,14 @@ impl Parts {
             },
             ..SqliteConfig::new(&config.store.path)
         };
+        // Before anything is opened: a policy that cannot be read stops the start.
+        let policy = policy(&config)?;
         let store = Arc::new(SqliteStore::open(store).await.map_err(store_failure)?);
+        let void = store.void_approvals(Timestamp::now(), "the server stopped, and the program that waited with it").await;
+        let void = void.map_err(store_failure)?;
+        if void > 0 {
+            tracing::warn!(approvals = void, "{void} approvals were open when the last server stopped; they are void");
+        }
         let lost = store.fail_unfinished(machine::server_stopped()).await.map_err(store_failure)?;
         if lost > 0 {
             tracing::warn!(tasks = lost, "{lost} tasks had not ended when the last server stopped; they are recorded as failed");
@@ -229,15 +242,24 @@ impl Parts {
         let kept = config.store.path.with_added_extension("catalog");
         let catalog = Arc::new(Catalog::start_keeping(upstreams::configured(&config)?, &ProcessEnvironment.variables(), kept));
         let limits = EngineConfig { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize };
-        let engine = TaskEngine::new(limits, store.clone(), catalog.clone(), runtimes);
+        let parts = HostParts {
+            store: store.clone(),
+            catalog: catalog.clone(),
+            policy: policy.clone(),
+            desk: Desk::new(approval_terms(&config.approvals)),
+            record_values: config.policy.record_values,
+        };
+        let engine = TaskEngine::new(limits, parts, runtimes);
+        let following = CancellationToken::new();
+        tokio::spawn(policy.follow(following.clone()));
         let limits = ServiceLimits {
             code_bytes_max: config.limits.code_kb as usize * 1024,
             timeout_ms: config.limits.timeout_ms,
             hold_ms: config.limits.hold_ms,
             runtime_id: LOCAL_V8.into(),
         };
-        let service = Arc::new(Service::new(engine.clone(), store.clone(), catalog.clone(), limits));
-        Ok(Self { config, store, catalog, engine, service })
+        let service = Arc::new(Service::new(engine.clone(), limits));
+        Ok(Self { config, store, catalog, engine, service, following })
     }
 
     fn port(&self) -> Arc<dyn Port> {
@@ -273,13 +295,14 @@ impl Parts {
         ready: oneshot::Sender<Instance>,
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), Failure>> {
-        let (config, port, engine) = (self.config.clone(), self.port(), self.engine.clone());
+        let (config, service, engine) = (self.config.clone(), self.service.clone(), self.engine.clone());
         Box::pin(async move {
             let address =
                 listener.local_addr().map_err(|error| Failure::unavailable(format!("the listener has no address: {error}")))?;
             let (note, owner) = announce(address, audience, &config)?;
+            service.answers_at(&note.instance().url);
             let server = HttpServer {
-                port,
+                port: service,
                 agents: audience == Audience::Agents,
                 mcp: mcp_options(&config),
                 options: HttpOptions {
@@ -304,6 +327,7 @@ impl Parts {
     }
 
     async fn close(self) {
+        self.following.cancel();
         self.engine.stop(Duration::ZERO).await;
         self.catalog.shutdown().await;
         self.store.close().await;
@@ -337,24 +361,36 @@ impl Port for Service {
         Box::pin(Service::task_events(self, who, request))
     }
 
-    fn tools<'a>(&'a self, _: &'a Principal, request: ToolList) -> Asked<'a, RawJson> {
-        Box::pin(Service::tools(self, request))
+    fn tools<'a>(&'a self, who: &'a Principal, request: ToolList) -> Asked<'a, RawJson> {
+        Box::pin(Service::tools(self, who, request))
     }
 
-    fn tool<'a>(&'a self, _: &'a Principal, path: String) -> Asked<'a, RawJson> {
-        Box::pin(async move { Service::tool(self, &path).await })
+    fn tool<'a>(&'a self, who: &'a Principal, path: String) -> Asked<'a, RawJson> {
+        Box::pin(async move { Service::tool(self, who, &path).await })
     }
 
-    fn tool_types<'a>(&'a self, _: &'a Principal, namespace: Option<String>) -> Asked<'a, String> {
-        Box::pin(async move { Service::tool_types(self, namespace.as_deref()).await })
+    fn tool_types<'a>(&'a self, who: &'a Principal, namespace: Option<String>) -> Asked<'a, String> {
+        Box::pin(async move { Service::tool_types(self, who, namespace.as_deref()).await })
     }
 
     fn tools_refresh<'a>(&'a self, _: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson> {
         Box::pin(async move { Service::tools_refresh(self, upstream.as_deref()).await })
     }
 
-    fn namespaces(&self) -> Vec<NamespaceCount> {
-        Service::namespaces(self)
+    fn approvals<'a>(&'a self, who: &'a Principal, request: ApprovalList) -> Asked<'a, ApprovalListAnswer> {
+        Box::pin(Service::approvals(self, who, request))
+    }
+
+    fn approval<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer> {
+        Box::pin(Service::approval(self, who, id))
+    }
+
+    fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer> {
+        Box::pin(Service::decide_approval(self, who, word))
+    }
+
+    fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount> {
+        Service::namespaces(self, who)
     }
 
     fn catalog_changed(&self) -> watch::Receiver<u64> {
@@ -416,6 +452,46 @@ async fn runtimes(config: &Config) -> Result<BTreeMap<String, Sandbox>, SandboxE
         },
     };
     Ok(BTreeMap::from([(LOCAL_V8.to_owned(), Sandbox::start(config).await?)]))
+}
+
+/// The policy that the files make now.
+fn policy(config: &Config) -> Result<Arc<LivePolicy>, Failure> {
+    let approvals = config.approvals.by == config::Approver::Owner;
+    if !approvals {
+        tracing::warn!("nobody can approve (`approvals.by` is \"nobody\"): what policy would ask for is refused");
+    }
+    let profile = match config.policy.profile {
+        config::Profile::Readonly => Profile::ReadOnly,
+        config::Profile::Auto => Profile::Auto,
+        config::Profile::Open => Profile::Open,
+        config::Profile::Strict => Profile::Strict,
+    };
+    let file = |file: &config::PolicyFile| PolicyFile {
+        path: file.path.clone(),
+        scope: match &file.scope {
+            config::PolicyScope::Organisation => LayerScope::Organisation,
+            config::PolicyScope::Workspace(name) => LayerScope::Workspace(name.clone()),
+            config::PolicyScope::Key(name) => LayerScope::Key(name.clone()),
+        },
+        upstream: file.upstream.clone(),
+    };
+    let files = config.policy.files.iter().map(file).collect();
+    LivePolicy::open(PolicySource { files, options: Options { profile, approvals } }).map_err(|problems| invalid_policy(&problems))
+}
+
+fn invalid_policy(problems: &[Problem]) -> Failure {
+    let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let message = format!("the policy cannot be used:{lines}");
+    let hint = Some("`airlock policy validate FILE` checks a file".into());
+    Failure { exit: Exit::Config, message, hint }
+}
+
+fn approval_terms(approvals: &config::Approvals) -> ApprovalTerms {
+    ApprovalTerms {
+        timeout: Duration::from_millis(approvals.timeout_ms),
+        calls_max: approvals.calls_max as usize,
+        tasks_max: approvals.tasks_max as usize,
+    }
 }
 
 fn mcp_options(config: &Config) -> McpOptions {

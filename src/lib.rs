@@ -11,6 +11,7 @@ pub mod cli;
 pub mod config;
 pub mod demo_upstream;
 pub mod model;
+pub mod policy;
 pub mod sandbox;
 pub mod service;
 pub mod store;

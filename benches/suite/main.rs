@@ -12,6 +12,7 @@ mod library;
 mod machine;
 mod memory;
 mod plot;
+mod policy;
 mod record;
 mod report;
 mod server;
@@ -50,6 +51,7 @@ struct Bench {
 
 /// In the order of the report: from the inside to the outside.
 const BENCHES: &[Bench] = &[
+    Bench { name: "policy", run: |scale, record| Box::pin(policy::policy(scale, record)) },
     Bench { name: "store", run: |scale, record| Box::pin(library::store(scale, record)) },
     Bench { name: "worker_start", run: |scale, record| Box::pin(library::worker_start(scale, record)) },
     Bench { name: "sandbox", run: |scale, record| Box::pin(library::sandbox(scale, record)) },

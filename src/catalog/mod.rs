@@ -9,7 +9,6 @@ mod config;
 mod credential;
 mod find;
 mod graphql;
-#[allow(dead_code, reason = "its users come with the kinds `openapi` and `graphql`")]
 mod http;
 mod index;
 mod lane;

@@ -165,7 +165,7 @@ impl Shelf {
 }
 
 fn is_same(known: &[Arc<Tool>], offered: &[Arc<Tool>]) -> bool {
-    let same =
-        |(a, b): (&Arc<Tool>, &Arc<Tool>)| a.schema_hash == b.schema_hash && a.title == b.title && a.annotations == b.annotations;
+    let known_of = |tool: &Tool| (tool.schema_hash.clone(), tool.title.clone(), tool.annotations.clone(), tool.operation, tool.trusted);
+    let same = |(a, b): (&Arc<Tool>, &Arc<Tool>)| known_of(a) == known_of(b);
     known.len() == offered.len() && known.iter().zip(offered).all(same)
 }

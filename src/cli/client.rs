@@ -95,7 +95,26 @@ impl Client {
         self.ask(self.http.post(self.url(&["v1", "tasks", id, "cancel"], &[])).json(&json!({}))).await
     }
 
-    /// A list: `tasks` or `tools`, with its filters.
+    /// One approval.
+    pub(super) async fn approval(&self, id: &str) -> Result<Value, Failure> {
+        self.ask(self.http.get(self.url(&["v1", "approvals", id], &[]))).await
+    }
+
+    /// The owner's word: `approve` or `deny`.
+    pub(super) async fn decide(&self, id: &str, verb: &str, note: Option<&str>) -> Result<Value, Failure> {
+        let body = note.map_or_else(|| json!({}), |note| json!({ "note": note }));
+        self.ask(self.http.post(self.url(&["v1", "approvals", id, verb], &[])).json(&body)).await
+    }
+
+    /// A link that signs a browser in, and until when it works.
+    pub(super) async fn sign_in(&self) -> Result<(String, String), Failure> {
+        let answer = self.ask(self.http.post(self.url(&["v1", "sign-in"], &[]))).await?;
+        let text = |key: &str| answer[key].as_str().map(str::to_owned);
+        let link = text("path").and_then(|path| self.base.join(&path).ok()).zip(text("expiresAt"));
+        link.map(|(url, until)| (url.into(), until)).ok_or_else(|| Failure::other("the server answered without a link"))
+    }
+
+    /// A list: `tasks`, `tools` or `approvals`, with its filters.
     pub(super) async fn list(&self, what: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
         self.ask(self.http.get(self.url(&["v1", what], query))).await
     }

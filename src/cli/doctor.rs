@@ -114,8 +114,12 @@ async fn ask(config: &Config, application: &Arc<dyn Application>) -> Result<Vec<
     };
     connection.close().await?;
     let health = health?;
-    let mut checks =
-        vec![Check::new("server", Verdict::Ok, instance), part("sandbox", &health["sandbox"]), part("store", &health["store"])];
+    let mut checks = vec![
+        Check::new("server", Verdict::Ok, instance),
+        part("sandbox", &health["sandbox"]),
+        part("store", &health["store"]),
+        part("policy", &health["policy"]),
+    ];
     checks.extend(health["upstreams"].as_array().into_iter().flatten().map(|upstream| {
         let name = upstream["name"].as_str().unwrap_or("?");
         part(&format!("upstreams.{name}"), upstream)

@@ -4,12 +4,14 @@
 //! database, else one started for the moment in this process. So there is one way through, and no command touches the
 //! database. Standard output carries the answer alone; everything else goes to standard error.
 
+mod approvals;
 mod client;
 mod connection;
 mod doctor;
 mod failure;
 mod log;
 mod mcp_call;
+mod open;
 mod run;
 mod screen;
 mod secrets;
@@ -102,6 +104,11 @@ enum Command {
     /// List, read or cancel tasks
     #[command(subcommand)]
     Tasks(tasks::TasksCommand),
+    /// List, show, approve or deny the calls that wait for your word
+    #[command(subcommand)]
+    Approvals(approvals::ApprovalsCommand),
+    /// Make a link that signs your browser in to the running server's pages
+    Open(Output),
     /// List, search, describe or call the tools that code may call
     #[command(subcommand)]
     Tools(tools::ToolsCommand),
@@ -159,6 +166,8 @@ impl Cli {
             Command::Mcp => serve::stdio(config, &application).await,
             Command::Run(args) => run::perform(args, config, &application).await,
             Command::Tasks(command) => tasks::perform(command, config, &application).await,
+            Command::Approvals(command) => approvals::perform(command, config, &application).await,
+            Command::Open(output) => open::perform(output, &config).await,
             Command::Tools(command) => tools::perform(command, config, &application).await,
             Command::Upstreams(command) => upstreams::perform(command, config, &application).await,
             Command::Secrets(command) => secrets::perform(command, &config, &application),

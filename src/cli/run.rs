@@ -1,6 +1,7 @@
 //! `airlock run`: one program from the shell. Its result goes to standard output, its console and its end to standard error.
 
 use std::{
+    collections::BTreeSet,
     io::Read,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -84,6 +85,7 @@ async fn follow(client: &Client, request: Value, stop: &CancellationToken) -> Re
     let spinner = Spinner::start("running");
     let id = client.submit(request).await?;
     let mut cancelled = false;
+    let mut told = BTreeSet::new();
     loop {
         let task = tokio::select! {
             task = client.task(&id, true) => task?,
@@ -95,11 +97,23 @@ async fn follow(client: &Client, request: Value, stop: &CancellationToken) -> Re
         };
         match task["status"].as_str() {
             Some("queued") => spinner.say("waiting for a worker"),
-            Some("awaiting_approval") => spinner.say("waiting for an approval"),
+            Some("awaiting_approval") => {
+                spinner.say("waiting for an approval");
+                asked(&task, &mut told);
+            }
             Some("running") => spinner.say("running"),
             _ => return whole(client, &id, task).await,
         }
         tokio::time::sleep(RETRY_AFTER).await;
+    }
+}
+
+/// Says once for each approval how it is given.
+fn asked(task: &Value, told: &mut BTreeSet<String>) {
+    for approval in task["approvals"].as_array().into_iter().flatten() {
+        let Some(id) = approval["approvalId"].as_str().filter(|id| told.insert((*id).to_owned())) else { continue };
+        let tool = screen::plain(approval["tool"].as_str().unwrap_or_default());
+        note(format!("`{tool}` waits for your word: airlock approvals show {id}, then approve or deny"));
     }
 }
 

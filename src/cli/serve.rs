@@ -31,7 +31,8 @@ pub(super) async fn http(config: Config, application: &Arc<dyn Application>) -> 
     let serving = application.serve(config, listener, Audience::Agents, ready, stop);
     let tell = async {
         if let Ok(instance) = is_ready.await {
-            tracing::info!(url = %instance.url, pid = instance.pid, "ready: MCP clients connect to {}/mcp", instance.url);
+            let url = &instance.url;
+            tracing::info!(%url, pid = instance.pid, "ready: MCP clients connect to {url}/mcp; `airlock open` signs you in to {url}/approvals");
         }
     };
     let (served, ()) = tokio::join!(serving, tell);

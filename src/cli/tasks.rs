@@ -119,7 +119,7 @@ fn row(task: &Value) -> String {
 }
 
 /// How long ago, in its largest unit.
-fn age(moment: &str) -> String {
+pub(super) fn age(moment: &str) -> String {
     let Ok(moment) = moment.parse::<jiff::Timestamp>() else { return String::new() };
     let seconds = (jiff::Timestamp::now().as_second() - moment.as_second()).max(0);
     match seconds {

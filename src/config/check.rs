@@ -10,7 +10,7 @@ const SHOWN_CHARS: usize = 80;
 
 /// Finds what does not fit and takes it out of the layers, so that the rest can be judged further.
 pub(super) fn check(layers: &mut Layers, shape: &Shape) -> Vec<Problem> {
-    let mut problems = refuse_later_features(layers);
+    let mut problems = vec![];
     let validator = jsonschema::validator_for(shape.schema()).expect("the schema is made from our own types and is valid");
     let written = Value::Object(layers.tree.clone());
     let mut refused = vec![];
@@ -24,21 +24,6 @@ pub(super) fn check(layers: &mut Layers, shape: &Shape) -> Vec<Problem> {
         layers.remove(&path);
     }
     problems
-}
-
-/// What the file may hold one day and this version does not have: said plainly rather than as an unknown key.
-fn refuse_later_features(layers: &mut Layers) -> Vec<Problem> {
-    let mut refused = vec![];
-    if layers.tree.contains_key("policy") {
-        let message = "`policy` is not in this version: every tool call is allowed; remove the section".to_owned();
-        refused.push((vec!["policy".to_owned()], vec!["policy".to_owned()], message));
-    }
-    let found = refused.into_iter().map(|(key, table, message)| {
-        let problem = Problem { origin: layers.origin(&key), message };
-        layers.remove(&table);
-        problem
-    });
-    found.collect()
 }
 
 fn explain(error: &ValidationError<'_>, shape: &Shape) -> Vec<(Vec<String>, String)> {

@@ -1,12 +1,16 @@
 //! Every key of the configuration: its name, meaning, unit, default and range. The checks, the names of the environment
 //! variables and `docs/configuration.md` are all made from here; nothing else names a key.
 
+pub mod auth;
+mod policy;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub mod auth;
+pub use policy::{ApprovalsKeys, Approver, LayerKind, PolicyFileKeys, PolicyFileTable, PolicyKeys, Profile};
+
 use self::auth::{AccountKeys, Auth, SecretSource};
 
 /// The whole file.
@@ -23,6 +27,10 @@ pub struct Keys {
     pub sandbox: Sandbox,
     /// The encrypted store of secrets.
     pub secrets: SecretsKeys,
+    /// Which calls of tools are allowed, and what is recorded about them.
+    pub policy: PolicyKeys,
+    /// Who answers where policy asks for a person's word, and for how long a call waits for it.
+    pub approvals: ApprovalsKeys,
     /// The services whose tools guests may call, one table each. The name becomes the first segment of the tools' paths
     /// (`tools.NAME…`): a letter or `_`, then letters, digits, `_` or `-`, at most 64 characters; not `discover`, `catalog`,
     /// `describe` or `then`.

@@ -7,6 +7,7 @@ mod check;
 mod credential;
 mod error;
 pub mod keys;
+mod policy;
 mod reference;
 mod resolve;
 mod shape;
@@ -28,7 +29,8 @@ use url::Url;
 
 pub use credential::{Credential, KeyPlace, OAuth, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
-pub use keys::{Isolation, Limits, Sandbox, Synchronous};
+pub use keys::{ApprovalsKeys as Approvals, Approver, Isolation, Limits, Profile, Sandbox, Synchronous};
+pub use policy::{PolicyFile, PolicyScope, PolicySettings};
 pub use reference::reference;
 pub use shape::Shape;
 pub use show::Setting;
@@ -47,6 +49,10 @@ pub struct Config {
     pub sandbox: Sandbox,
     /// The encrypted store of secrets.
     pub secrets: SecretStore,
+    /// Which calls are allowed.
+    pub policy: PolicySettings,
+    /// Who answers where policy asks.
+    pub approvals: Approvals,
     /// The services whose tools guests may call, by name.
     pub upstreams: Vec<Upstream>,
     /// The file that was read, if there was one.
@@ -238,12 +244,15 @@ impl Config {
         let store = resolver.store(&keys.store);
         let secrets = resolver.secret_store(&keys.secrets, &store);
         let upstreams = resolver.upstreams(&keys.upstreams);
+        let policy = resolver.policy(&keys.policy);
+        let approvals = resolver.approvals(&keys.approvals, keys.sandbox.workers_max);
         if !resolver.problems.is_empty() {
             return Err(ConfigError::new(resolver.problems));
         }
         let settings = show::settings(&keys, &store, &layers);
         let folder = source::user_folder(&variables, "XDG_CONFIG_HOME", ".config");
         let new_file = folder.map(|folder| folder.join("airlock/airlock.toml"));
-        Ok(Self { server, store, secrets, limits: keys.limits, sandbox: keys.sandbox, upstreams, file, new_file, settings })
+        let (limits, sandbox) = (keys.limits, keys.sandbox);
+        Ok(Self { server, store, secrets, limits, sandbox, policy, approvals, upstreams, file, new_file, settings })
     }
 }

@@ -94,11 +94,10 @@ fn an_address_is_numeric_or_localhost() {
 
 #[test]
 fn what_comes_with_a_later_version_is_named_as_such() {
-    let file = "[store]\nurl = \"postgres://db/airlock\"\n[policy]\nprofile = \"auto\"\n";
+    let file = "[store]\nurl = \"postgres://db/airlock\"\n";
     insta::assert_snapshot!(refusal(file), @r#"
-    the configuration has 2 problems
+    the configuration has a problem
       airlock.toml:2: `store.url` names a Postgres database, which is not in this version; allowed: "sqlite://PATH"
-      airlock.toml:3: `policy` is not in this version: every tool call is allowed; remove the section
     "#);
 }
 
@@ -341,5 +340,28 @@ fn each_kind_of_upstream_keeps_to_its_own_keys() {
       airlock.toml:14: `upstreams.d.base_url` is not for an upstream of kind "graphql"; its endpoint is `url`
       airlock.toml:18: `upstreams.e.command` is for an upstream of kind "mcp"; take it out, or change `kind`
       airlock.toml:21: `upstreams.f.allow_private` belongs to an upstream with `url`; a program reaches whatever it wants
+    "#);
+}
+
+#[test]
+fn policy_files_say_whom_they_hold_for() {
+    let file = "[policy]\nprofile = \"strict\"\nfiles = [\"a.yaml\", { path = \"/b.yaml\", layer = \"workspace\", workspace = \"w\" }, \
+                { path = \"c.yaml\", layer = \"key\", key = \"ci\", upstream = \"stripe\" }]\n[sandbox]\nworkers_max = 10\n";
+    let place = Place::with(file);
+    let config = place.load(&[], &[]).unwrap();
+    let files = &config.policy.files;
+    assert_eq!(files[0], PolicyFile { path: place.0.path().join("a.yaml"), scope: PolicyScope::Organisation, upstream: None });
+    assert_eq!((files[1].path.as_path(), &files[1].scope), (Path::new("/b.yaml"), &PolicyScope::Workspace("w".into())));
+    assert_eq!((&files[2].scope, files[2].upstream.as_deref()), (&PolicyScope::Key("ci".into()), Some("stripe")));
+    assert_eq!((config.policy.profile, config.policy.record_values), (Profile::Strict, false));
+    assert_eq!((config.approvals.timeout_ms, config.approvals.tasks_max), (1_800_000, 5), "half of the workers stay free");
+    let wrong =
+        "[policy]\nprofile = \"yolo\"\nfiles = [{ path = \"a\", layer = \"key\" }, { path = \"b\", workspace = \"w\" }, \"\"]\n";
+    insta::assert_snapshot!(refusal(wrong), @r#"
+    the configuration has 4 problems
+      airlock.toml:2: `policy.profile` is "yolo"; allowed: "readonly" or "auto" or "open" or "strict"
+      airlock.toml:3: `a` in `policy.files` is of a key's layer: name it in `key`, and no `workspace`
+      airlock.toml:3: `b` in `policy.files` is of the organisation's layer, which takes no `workspace` and no `key`
+      airlock.toml:3: `policy.files` holds an empty path; name a file
     "#);
 }

@@ -41,6 +41,8 @@ pub trait ToolHost: Send + Sync + 'static {
 pub struct ToolCall {
     /// Its number in the run, from 1, in the order in which the guest issued calls.
     pub seq: u32,
+    /// The line of the guest's source that issued it, from 1, where the worker says so: a help for people, never a fact.
+    pub line: Option<u32>,
     /// The tool's path, dots between the segments: `github.issues.create`. Not yet known to exist.
     pub path: String,
     /// The arguments; well-formed JSON, nothing else is checked.

@@ -43,7 +43,7 @@ pub enum Kind {
     Armed = 32,
     /// The next isolate is built; a `Run` now starts at once. No body.
     Ready = 33,
-    /// `u32 call | u16 length of path | path | arguments as JSON`. `call` counts from 1 in the order the guest issues calls.
+    /// `u32 call | u32 line | u16 length of path | path | arguments as JSON`. `call` counts from 1 in the order the guest issues calls.
     Call = 34,
     /// `u8 level | text`: one line of console output, already within the caps.
     Log = 35,
@@ -324,6 +324,8 @@ pub fn join_head<T: Serialize>(head: &T) -> Vec<u8> {
 pub struct CallBody<'a> {
     /// Its number in the run, from 1.
     pub call: u32,
+    /// The line of the guest's source that issued it, from 1; 0 where it is not known.
+    pub line: u32,
     /// The tool's path.
     pub path: &'a str,
     /// The arguments as JSON, not yet looked at.
@@ -334,10 +336,11 @@ pub struct CallBody<'a> {
 pub fn parse_call(body: &[u8]) -> Result<CallBody<'_>, FrameError> {
     let malformed = || FrameError::Malformed(Kind::Call);
     let (call, rest) = body.split_first_chunk::<4>().ok_or_else(malformed)?;
+    let (line, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
     let (length, rest) = rest.split_first_chunk::<2>().ok_or_else(malformed)?;
     let (path, args) = rest.split_at_checked(u16::from_le_bytes(*length) as usize).ok_or_else(malformed)?;
     let path = std::str::from_utf8(path).map_err(|_| malformed())?;
-    Ok(CallBody { call: u32::from_le_bytes(*call), path, args })
+    Ok(CallBody { call: u32::from_le_bytes(*call), line: u32::from_le_bytes(*line), path, args })
 }
 
 /// Takes an `Answer` body apart: the call's number, whether it succeeded, and the JSON.

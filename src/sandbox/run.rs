@@ -267,7 +267,8 @@ impl<'a> Drive<'a> {
         self.calls_seen = call.call;
         let seq = call.call;
         let Ok(args) = serde_json::from_slice::<RawJson>(call.args) else { return self.violation("arguments that are no JSON") };
-        let answer = self.host.call(ToolCall { seq, path: call.path.to_owned(), args });
+        let answer =
+            self.host.call(ToolCall { seq, line: Some(call.line).filter(|line| *line > 0), path: call.path.to_owned(), args });
         self.calls.push(answer.map(move |answer| (seq, answer)).boxed());
         Turn::On
     }

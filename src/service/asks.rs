@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::model::{Event, TaskId, TaskStatus};
+use crate::model::{Event, TaskId, TaskStatus, Timestamp};
 
 /// How a task gets on, for a caller who waits for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,6 +77,24 @@ pub struct NamespaceCount {
     pub is_down: bool,
 }
 
+/// A person's word that a task waits for, as the agent sees it: nothing of who may give it.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PendingApproval {
+    /// Its id.
+    pub approval_id: String,
+    /// The tool that would be called.
+    pub tool: String,
+    /// Why it is asked.
+    pub reason: String,
+    /// Until when it may be answered.
+    #[schemars(with = "String")]
+    pub expires_at: Timestamp,
+    /// Where a person answers, signed in.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
 /// How the server is: the answer of `/healthz`.
 #[derive(Debug, Clone, Serialize)]
 pub struct Health {
@@ -88,6 +106,8 @@ pub struct Health {
     pub sandbox: serde_json::Value,
     /// The store's state.
     pub store: serde_json::Value,
+    /// The policy in force, and why the files as they are now are not, where that is so.
+    pub policy: serde_json::Value,
     /// One entry per configured upstream.
     pub upstreams: serde_json::Value,
 }

@@ -1,23 +1,25 @@
 //! What the outside can ask, one function each. No protocol and no SQL here.
 
+mod approvals;
 mod asks;
 mod error;
 mod tasks;
 mod tools;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-pub use asks::{Health, NamespaceCount, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
+pub use approvals::{ApprovalAnswer, ApprovalList, ApprovalListAnswer, Step, Word};
+pub use asks::{Health, NamespaceCount, PendingApproval, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
 pub use error::{Kind, ServiceError};
 
 use crate::{
     catalog::Catalog,
     model::{JsonObject, RawJson, Task, TaskStatus},
     store::Store,
-    task::engine::TaskEngine,
+    task::{desk::Desk, engine::TaskEngine, live_policy::LivePolicy},
 };
 
 /// The arguments of `execute`, by the names of the contract. Bounds are checked by the service.
@@ -113,6 +115,8 @@ pub struct TaskAnswer {
     pub result: Option<RawJson>,
     /// The piece of the result that was asked for.
     pub page: Option<ResultPage>,
+    /// What it waits for, where it waits for a person.
+    pub approvals: Vec<PendingApproval>,
 }
 
 /// A piece of a result's JSON text.
@@ -157,12 +161,24 @@ pub struct Service {
     engine: TaskEngine,
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
+    policy: Arc<LivePolicy>,
+    desk: Arc<Desk>,
     limits: ServiceLimits,
+    /// Where the pages are, once the server listens.
+    url: OnceLock<String>,
 }
 
 impl Service {
-    /// A service over these parts.
-    pub fn new(engine: TaskEngine, store: Arc<dyn Store>, catalog: Arc<Catalog>, limits: ServiceLimits) -> Self {
-        Self { engine, store, catalog, limits }
+    /// A service over the engine and what its hosts share.
+    pub fn new(engine: TaskEngine, limits: ServiceLimits) -> Self {
+        let parts = engine.parts();
+        let (store, catalog) = (parts.store.clone(), parts.catalog.clone());
+        let (policy, desk) = (parts.policy.clone(), parts.desk.clone());
+        Self { engine, store, catalog, policy, desk, limits, url: OnceLock::new() }
+    }
+
+    /// Says where this server's pages are: `http://127.0.0.1:7411`. The first one counts.
+    pub fn answers_at(&self, url: &str) {
+        self.url.set(url.to_owned()).ok();
     }
 }

@@ -118,7 +118,7 @@ impl Service {
         Ok(TaskEventsAnswer { events, next_after })
     }
 
-    async fn record(&self, who: &Principal, task: TaskId) -> Result<Task, ServiceError> {
+    pub(super) async fn record(&self, who: &Principal, task: TaskId) -> Result<Task, ServiceError> {
         self.store.task(&who.workspace_id, task).await.map_err(store_error)?.ok_or_else(|| not_found(&task.to_string()))
     }
 
@@ -133,7 +133,8 @@ impl Service {
                     .caused_by(error)
             })?;
         }
-        Ok(TaskAnswer { task, result, page: None })
+        let approvals = self.pending(&task).await?;
+        Ok(TaskAnswer { task, result, page: None, approvals })
     }
 
     async fn page(&self, who: &Principal, task: &Task, offset: u64, limit: u64) -> Result<Option<ResultPage>, ServiceError> {
@@ -215,7 +216,7 @@ fn whole(ended: Ended) -> Result<TaskAnswer, ServiceError> {
     match ended {
         Ended::Recorded(task, result) => {
             let result = result.filter(|result| result.get().len() as u64 <= RESULT_BYTES_INLINE).map(|result| (*result).clone());
-            Ok(TaskAnswer { task: (*task).clone(), result, page: None })
+            Ok(TaskAnswer { task: (*task).clone(), result, page: None, approvals: vec![] })
         }
         Ended::Unrecorded(error) => {
             let message = "the task could not be recorded; the server's log says why";
@@ -224,7 +225,7 @@ fn whole(ended: Ended) -> Result<TaskAnswer, ServiceError> {
     }
 }
 
-fn task_id(text: &str) -> Result<TaskId, ServiceError> {
+pub(super) fn task_id(text: &str) -> Result<TaskId, ServiceError> {
     // A malformed id is no task's, so it is not found either.
     text.parse().map_err(|_| not_found(text))
 }
@@ -235,7 +236,7 @@ fn not_found(task: &str) -> ServiceError {
         .hint("`task_list` shows the tasks there are")
 }
 
-fn within(name: &str, value: Option<u64>, min: u64, max: u64) -> Result<Option<u64>, ServiceError> {
+pub(super) fn within(name: &str, value: Option<u64>, min: u64, max: u64) -> Result<Option<u64>, ServiceError> {
     match value {
         Some(value) if !(min..=max).contains(&value) => {
             Err(ServiceError::invalid("bad_argument", format!("`{name}` is {value}, allowed are {min} to {max}")))
@@ -267,7 +268,7 @@ fn submit_error(error: SubmitError) -> ServiceError {
     }
 }
 
-fn store_error(error: StoreError) -> ServiceError {
+pub(super) fn store_error(error: StoreError) -> ServiceError {
     match error {
         StoreError::BadCursor(_) => {
             ServiceError::invalid("bad_cursor", error.to_string()).hint("take `nextCursor` of the page before")

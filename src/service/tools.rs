@@ -5,30 +5,34 @@ use tokio::sync::watch;
 
 use super::{Health, Kind, NamespaceCount, Service, ServiceError, ToolList};
 use crate::{
-    catalog::{FindError, NamespacesQuery, View, Visibility},
-    model::RawJson,
+    catalog::{FindError, NamespacesQuery, Tool},
+    model::{Principal, RawJson},
+    policy::{Caller, Profile},
+    task::host::{ROLE, visibility},
 };
 
-/// What the owner may see of each tool: everything.
-const VIEW: View<'static> = &|_| Visibility::Auto;
+/// The task in whose name lists are shown outside of one.
+const NO_TASK: &str = "";
 /// Namespaces that the description of `execute` may name.
 const NAMESPACES_MAX: u32 = 200;
 
 impl Service {
     /// A page of tools, as `tools.catalog.tools` answers.
-    pub async fn tools(&self, request: ToolList) -> Result<RawJson, ServiceError> {
+    pub async fn tools(&self, who: &Principal, request: ToolList) -> Result<RawJson, ServiceError> {
         let args = serde_json::to_string(&request).expect("strings and numbers only");
-        self.find("catalog.tools", &args).await
+        self.find(who, "catalog.tools", &args).await
     }
 
     /// One tool, as `tools.describe` answers.
-    pub async fn tool(&self, path: &str) -> Result<RawJson, ServiceError> {
-        self.find("describe", &json!({ "path": path }).to_string()).await
+    pub async fn tool(&self, who: &Principal, path: &str) -> Result<RawJson, ServiceError> {
+        self.find(who, "describe", &json!({ "path": path }).to_string()).await
     }
 
-    /// TypeScript declarations of all tools, or of those of one namespace.
-    pub async fn tool_types(&self, namespace: Option<&str>) -> Result<String, ServiceError> {
-        let declared = self.catalog.types(namespace, VIEW).await;
+    /// TypeScript declarations of all tools that the caller may see, or of those of one namespace.
+    pub async fn tool_types(&self, who: &Principal, namespace: Option<&str>) -> Result<String, ServiceError> {
+        let policy = self.policy.current();
+        let view = |tool: &Tool| visibility(&policy, tool, &caller(who));
+        let declared = self.catalog.types(namespace, &view).await;
         declared.map_err(|error| ServiceError::invalid("bad_argument", error.to_string()))
     }
 
@@ -43,9 +47,11 @@ impl Service {
         Ok(serde_json::value::to_raw_value(&json!({ "results": status })).expect("texts and numbers only"))
     }
 
-    /// The namespaces and how many tools each has, in a stable order.
-    pub fn namespaces(&self) -> Vec<NamespaceCount> {
-        let found = self.catalog.namespaces(&NamespacesQuery { limit: Some(NAMESPACES_MAX) }, VIEW);
+    /// The namespaces and how many tools each has that the caller may see, in a stable order.
+    pub fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount> {
+        let policy = self.policy.current();
+        let view = |tool: &Tool| visibility(&policy, tool, &caller(who));
+        let found = self.catalog.namespaces(&NamespacesQuery { limit: Some(NAMESPACES_MAX) }, &view);
         let counted = |namespace: crate::catalog::Namespace| NamespaceCount {
             is_down: namespace.unavailable.is_some(),
             namespace: namespace.namespace,
@@ -76,7 +82,8 @@ impl Service {
             })
             .collect();
         let upstreams = self.catalog.status();
-        let fit = store.is_ok() && !runtimes.is_empty();
+        let policy = self.policy.standing();
+        let fit = store.is_ok() && !runtimes.is_empty() && policy.problems.is_empty();
         if let Err(error) = &store {
             tracing::error!(%error, "the store does not work");
         }
@@ -88,15 +95,46 @@ impl Service {
                 Ok(()) => json!({ "status": "ok", "tasks": self.engine.live_count() }),
                 Err(error) => json!({ "status": "failed", "message": error.to_string() }),
             },
+            policy: {
+                let mut told = json!({
+                    "status": if policy.problems.is_empty() { "ok" } else { "degraded" },
+                    "profile": profile(policy.profile),
+                    "revision": policy.revision,
+                    "parkedTasks": self.desk.parked_tasks(),
+                });
+                if !policy.problems.is_empty() {
+                    told["message"] = format!("the policy before is in force: {}", policy.problems.join("; ")).into();
+                    told["hint"] = "correct the file: it is taken as soon as it is valid".into();
+                }
+                told
+            },
             upstreams: json!(upstreams),
         }
     }
 
-    async fn find(&self, function: &str, args: &str) -> Result<RawJson, ServiceError> {
-        let found = self.catalog.find(function, args, VIEW).await.expect("it is one of the finding functions");
+    /// As code of this caller would be answered.
+    async fn find(&self, who: &Principal, function: &str, args: &str) -> Result<RawJson, ServiceError> {
+        let policy = self.policy.current();
+        let view = |tool: &Tool| visibility(&policy, tool, &caller(who));
+        let found = self.catalog.find(function, args, &view).await.expect("it is one of the finding functions");
         found.map_err(|error| match error {
             FindError::Arguments(error) => ServiceError::invalid("bad_argument", error.to_string()),
             FindError::Unresolved(error) => ServiceError::new(Kind::NotFound, "tool_not_found", error.to_string()),
         })
+    }
+}
+
+/// Whoever asks from outside of a task sees what code of the same account would.
+fn caller(who: &Principal) -> Caller<'_> {
+    Caller { workspace: &who.workspace_id, principal: &who.account_id, role: ROLE, key: None, session: None, task: NO_TASK }
+}
+
+/// The name of a profile in the configuration.
+pub(super) fn profile(profile: Profile) -> &'static str {
+    match profile {
+        Profile::ReadOnly => "readonly",
+        Profile::Auto => "auto",
+        Profile::Open => "open",
+        Profile::Strict => "strict",
     }
 }

@@ -1,15 +1,24 @@
-//! What lasts: tasks, their results, logs and events.
+//! What lasts: tasks, their results, logs and events; counters of what was used; approvals.
 //!
 //! Only this module knows SQL. A write is queued in the order of the calls and is durable once its [`Written`] resolves; a later
 //! write is never durable before an earlier one. Reads see every write whose `Written` has resolved.
 
+mod approvals;
+mod counters;
 mod sqlite;
 
 use std::{path::PathBuf, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use crate::model::{Event, JsonObject, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage};
+use crate::model::{
+    Approval, ApprovalId, Event, JsonObject, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+};
+pub use approvals::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided};
+pub use counters::{
+    COUNTER_KEY_BYTES_MAX, CounterHold, CounterRead, CounterWindow, HOLDS_MAX, HoldToken, Place, ROLLING_SLICES, Reserved, Settle,
+    Slot,
+};
 pub use sqlite::{SqliteConfig, SqliteStore, Synchronous};
 
 /// Resolves when the write is durable, or says why it never will be. Dropping it does not take the write back.
@@ -61,6 +70,34 @@ pub trait Store: Send + Sync + 'static {
     /// Ends every task that has not ended with status `failed`, exit code 1 and this error, which the event carries too; for the start of a server, before it takes work.
     /// Returns how many.
     fn fail_unfinished(&self, error: TaskError) -> Written<u64>;
+
+    /// Counts these holds, all of them or none. They are counted when the answer comes, durably; see [`Settle`].
+    ///
+    /// `Invalid` where there are more than [`HOLDS_MAX`], a key is longer than [`COUNTER_KEY_BYTES_MAX`], or a bound or a cost is
+    /// below zero.
+    fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved>;
+
+    /// Ends a reservation.
+    fn settle(&self, token: HoldToken, how: Settle) -> Written;
+
+    /// The values of counters within their windows, in millionths and in the order of `reads`. What is reserved is in them.
+    fn counters<'a>(&'a self, at: Timestamp, reads: &'a [CounterRead]) -> BoxFuture<'a, Result<Vec<i64>, StoreError>>;
+
+    /// Records an approval that is asked for.
+    fn ask_approval(&self, approval: Approval) -> Written;
+
+    /// Changes an approval's status if it has the expected one. Of several at once one succeeds.
+    fn decide_approval(&self, workspace_id: &str, change: ApprovalChange) -> Written<Decided>;
+
+    /// The approval, if the workspace has it.
+    fn approval<'a>(&'a self, workspace_id: &'a str, id: ApprovalId) -> BoxFuture<'a, Result<Option<Approval>, StoreError>>;
+
+    /// Approvals of a workspace, the newest first. A page may be shorter than asked for and still have a next one: at
+    /// [`LIST_BYTES_MAX`] of arguments.
+    fn approvals<'a>(&'a self, workspace_id: &'a str, filter: ApprovalFilter) -> BoxFuture<'a, Result<ApprovalPage, StoreError>>;
+
+    /// Makes every approval void that is pending, or approved and not let go; for the start of a server. Returns how many.
+    fn void_approvals(&self, at: Timestamp, why: &str) -> Written<u64>;
 
     /// Whether reads and writes work now.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -174,6 +211,20 @@ pub struct ResultPiece {
     pub next_offset: Option<u64>,
     /// Length of the whole text in bytes.
     pub total_bytes: u64,
+}
+
+/// Whether every store can take these holds.
+pub fn counters_fit(holds: &[CounterHold]) -> Result<(), StoreError> {
+    if holds.len() > HOLDS_MAX {
+        return Err(StoreError::Invalid("a call has more limits than a reservation takes"));
+    }
+    if holds.iter().any(|hold| hold.key.len() > COUNTER_KEY_BYTES_MAX) {
+        return Err(StoreError::Invalid("the key of a counter is too long"));
+    }
+    if holds.iter().any(|hold| hold.max < 0 || hold.cost < 0) {
+        return Err(StoreError::Invalid("a limit or a cost is below zero"));
+    }
+    Ok(())
 }
 
 /// Why the store could not.

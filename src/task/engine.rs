@@ -19,14 +19,13 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    host::Host,
+    host::{Host, HostParts},
     machine::{self, Circumstances, End, StopCause},
 };
 use crate::{
-    catalog::Catalog,
     model::{EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
     sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
-    store::{Created, NewTask, Store, StoreError, TaskChange, TaskEnd, Written},
+    store::{Created, NewTask, StoreError, TaskChange, TaskEnd, Written},
 };
 
 /// How long the end of tasks that were told to stop may take.
@@ -54,8 +53,7 @@ pub struct TaskEngine(Arc<Inner>);
 
 struct Inner {
     config: EngineConfig,
-    store: Arc<dyn Store>,
-    catalog: Arc<Catalog>,
+    parts: HostParts,
     runtimes: BTreeMap<String, Sandbox>,
     live: DashMap<TaskId, Arc<Live>>,
     stopping: CancellationToken,
@@ -121,8 +119,13 @@ pub enum Submitted {
 
 impl TaskEngine {
     /// An engine over these runtimes, by their ids.
-    pub fn new(config: EngineConfig, store: Arc<dyn Store>, catalog: Arc<Catalog>, runtimes: BTreeMap<String, Sandbox>) -> Self {
-        Self(Arc::new(Inner { config, store, catalog, runtimes, live: DashMap::new(), stopping: CancellationToken::new() }))
+    pub fn new(config: EngineConfig, parts: HostParts, runtimes: BTreeMap<String, Sandbox>) -> Self {
+        Self(Arc::new(Inner { config, parts, runtimes, live: DashMap::new(), stopping: CancellationToken::new() }))
+    }
+
+    /// What its hosts share: the record, the catalog, the policy in force and the desk where calls wait for a person.
+    pub fn parts(&self) -> &HostParts {
+        &self.0.parts
     }
 
     /// The ids of the runtimes.
@@ -143,7 +146,7 @@ impl TaskEngine {
         if sandbox.queued() >= inner.config.queue_max {
             return Err(SubmitError::Busy { queue_max: inner.config.queue_max });
         }
-        let written = inner.store.create_task(new.clone());
+        let written = inner.parts.store.create_task(new.clone());
         let live = Arc::new(Live::new(&new));
         inner.live.insert(new.task_id, live.clone());
         let waits = durable || new.idempotency_key.is_some();
@@ -279,16 +282,17 @@ impl TaskEngine {
         let started_at = Timestamp::now();
         live.become_status(TaskStatus::Running);
         // Not waited for: the end, or a call's start, which are, come after it.
-        drop(self.0.store.change_task(TaskChange {
+        drop(self.0.parts.store.change_task(TaskChange {
             task_id: new.task_id,
             status: Some(TaskStatus::Running),
             started_at: Some(started_at),
             end: None,
             events: vec![event(EventKind::TaskRunning, serde_json::json!({ "queueMs": queue_ms }))],
         }));
-        let host = Arc::new(Host::new(self.0.store.clone(), self.0.catalog.clone(), new, live.clone()));
+        let clock = WallClock::new();
+        let host = Arc::new(Host::new(self.0.parts.clone(), new, live.clone(), clock.clone()));
         let run = Run { code: new.code.clone(), wall_ms_max: new.timeout_ms, cpu_ms_max: self.0.config.cpu_ms_max };
-        let mut report = lease.run(run, host.clone(), &WallClock::new(), &live.cancel).await;
+        let mut report = lease.run(run, host.clone(), &clock, &live.cancel).await;
         report.usage.queue_ms = queue_ms;
         let RunReport { outcome, usage, logs, warnings } = report;
         let end = machine::conclude(
@@ -359,14 +363,14 @@ impl TaskEngine {
     async fn insist(&self, change: TaskChange) -> Result<(), StoreError> {
         let mut pause = END_RETRY_FIRST;
         for _ in 0..END_RETRIES_MAX {
-            match self.0.store.change_task(change.clone()).await {
+            match self.0.parts.store.change_task(change.clone()).await {
                 Err(StoreError::Busy(_) | StoreError::Full | StoreError::Database(_)) => {}
                 done => return done,
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(END_RETRY_MAX);
         }
-        self.0.store.change_task(change).await
+        self.0.parts.store.change_task(change).await
     }
 }
 

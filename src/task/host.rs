@@ -1,55 +1,100 @@
 //! Where the calls of a guest come in. Every `tools.*` call, finding included, passes [`Host::call`]: the one place where
-//! policy, approvals and the journal will stand.
+//! policy and approvals stand.
 //!
-//! The order of a call: tool found → (policy) → arguments checked → recorded as asked for and started, durably → sent → its end
-//! recorded. A call that the run's end leaves behind is aborted upstream and recorded as failed.
+//! The order of a call: tool found → arguments checked → decided → (a person asked) → counted → recorded as asked for and started,
+//! durably → sent → its end recorded. A call that the run's end leaves behind is aborted upstream and recorded as failed. What
+//! happens between finding and sending is told in [`passage`](super::passage).
 
 use std::{
-    collections::HashSet,
+    collections::BTreeMap,
     sync::{Arc, Mutex, atomic::Ordering},
 };
 
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
+use serde_json::json;
 
-use super::engine::{Live, event};
+use super::{
+    desk::Desk,
+    engine::{Live, event},
+    live_policy::LivePolicy,
+    passage::Passage,
+    record,
+    refusal::{self, Refusal, failure},
+    spending::Spending,
+};
 use crate::{
-    catalog::{Catalog, FindError, NotFound, ResolveError, Tool, UpstreamError, UpstreamErrorCode, View, Visibility},
-    model::{EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId},
-    sandbox::{CallFailure, ToolCall, ToolHost},
-    store::{NewTask, Store, StoreError, TaskChange},
+    catalog::{Catalog, Operation, ResolveError, Tool, View, Visibility},
+    model::{EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
+    policy::{self, Caller, Claims, Listing, Policy, ToolFacts},
+    sandbox::{CallFailure, ToolCall, ToolHost, WallClock},
+    store::{NewTask, Store, StoreError, TaskChange, Written},
 };
 
-/// What a guest may see of each tool. There is no policy yet, so everything.
-const VIEW: View<'static> = &|_| Visibility::Auto;
-/// Keys of a call's arguments that its event names, and the bytes of each, and of a path.
-const KEYS_MAX: usize = 32;
-const NAME_BYTES_MAX: usize = 128;
-/// Bytes of a failure's message in its event.
-const MESSAGE_BYTES_MAX: usize = 1024;
+/// The role of whoever runs code.
+pub const ROLE: &str = "agent";
+/// Refusals of one run that are remembered, the latest ones: a task that goes on after so many handles them.
+const REFUSED_MAX: usize = 65_536;
+/// Every tool, for the question whether one is refused rather than absent.
+const EVERYTHING: View<'static> = &|_| Visibility::Auto;
+
+/// What the hosts of all tasks share.
+#[derive(Clone)]
+pub struct HostParts {
+    /// Keeps the record, the counters and the approvals.
+    pub store: Arc<dyn Store>,
+    /// Finds and performs calls.
+    pub catalog: Arc<Catalog>,
+    /// Decides.
+    pub policy: Arc<LivePolicy>,
+    /// Where calls wait for a person.
+    pub desk: Arc<Desk>,
+    /// Whether the values of arguments are recorded.
+    pub record_values: bool,
+}
 
 /// Answers the calls of one run.
 pub struct Host(Arc<Inner>);
 
-struct Inner {
-    task_id: TaskId,
-    store: Arc<dyn Store>,
-    catalog: Arc<Catalog>,
-    live: Arc<Live>,
-    /// Calls that were refused by policy or by a person.
-    refused: Mutex<HashSet<u32>>,
+pub(super) struct Inner {
+    pub(super) parts: HostParts,
+    pub(super) task: TaskFacts,
+    pub(super) clock: WallClock,
+    pub(super) live: Arc<Live>,
+    pub(super) spending: Spending,
+    /// Calls that were refused by policy or by a person, and how.
+    refused: Mutex<BTreeMap<u32, &'static str>>,
+    /// Calls that wait for a person.
+    parked: Mutex<usize>,
+}
+
+/// Whose run it is.
+pub(super) struct TaskFacts {
+    pub(super) id: TaskId,
+    id_text: String,
+    pub(super) workspace_id: String,
+    pub(super) account_id: String,
+    pub(super) client_id: String,
+    pub(super) session_id: Option<String>,
 }
 
 impl Host {
-    /// The host of one run of this task.
-    pub fn new(store: Arc<dyn Store>, catalog: Arc<Catalog>, task: &NewTask, live: Arc<Live>) -> Self {
-        Self(Arc::new(Inner { task_id: task.task_id, store, catalog, live, refused: Mutex::default() }))
+    /// The host of one run of this task, whose clock stands still while a person is asked.
+    pub fn new(parts: HostParts, task: &NewTask, live: Arc<Live>, clock: WallClock) -> Self {
+        let task = TaskFacts {
+            id: task.task_id,
+            id_text: task.task_id.to_string(),
+            workspace_id: task.workspace_id.clone(),
+            account_id: task.account_id.clone(),
+            client_id: task.client_id.clone(),
+            session_id: task.session_id.clone(),
+        };
+        let (spending, refused, parked) = (Spending::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { parts, task, clock, live, spending, refused, parked }))
     }
 
-    /// Whether the call of that number was refused. Guests cannot influence it.
-    pub fn refused(&self, call: u32) -> bool {
-        self.0.refused.lock().expect("no code panics while it holds this lock").contains(&call)
+    /// How the call of that number was refused, if it was. Guests cannot influence it.
+    pub fn refused(&self, call: u32) -> Option<&'static str> {
+        self.0.refused.lock().expect("no code panics while it holds this lock").get(&call).copied()
     }
 }
 
@@ -62,146 +107,191 @@ impl ToolHost for Host {
     }
 
     fn log(&self, line: &LogLine) {
-        tracing::debug!(task = %self.0.task_id, level = ?line.level, bytes = line.text.len(), "console output");
+        tracing::debug!(task = %self.0.task.id, level = ?line.level, bytes = line.text.len(), "console output");
+    }
+}
+
+impl TaskFacts {
+    pub(super) fn caller(&self) -> Caller<'_> {
+        Caller {
+            workspace: &self.workspace_id,
+            principal: &self.account_id,
+            role: ROLE,
+            key: None,
+            session: self.session_id.as_deref(),
+            task: &self.id_text,
+        }
     }
 }
 
 impl Inner {
     async fn call(&self, call: ToolCall) -> Result<RawJson, CallFailure> {
-        let asked = event(EventKind::CallRequested, describe(&call));
-        if let Some(found) = self.catalog.find(&call.path, call.args.get(), VIEW).await {
-            let found = found.map_err(|error| not_found(&call.path, error));
-            return self.noted(vec![asked, ended(call.seq, &found)], &call.path, found).await;
+        if let Some(found) = self.find(&call).await {
+            return found;
         }
-        let (tool, args) = match self.admit(&call).await {
-            Ok(admitted) => admitted,
-            Err(failure) => return self.noted(vec![asked, failed(call.seq, &failure)], &call.path, Err(failure)).await,
+        let admitted = match self.resolve(&call).await {
+            Ok(tool) => self.check(&tool, call.args.get()).map(|args| (tool, args)),
+            Err(failure) => Err(failure),
         };
-        let started = event(EventKind::CallStarted, json!({ "seq": call.seq, "tool": tool.path, "upstream": &*tool.upstream }));
-        // From the moment it may be recorded as started, its end is recorded too.
-        let mut unfinished = Unfinished { host: self, seq: Some(call.seq) };
-        if let Err(error) = self.store.change_task(self.change(vec![asked, started])).await {
-            unfinished.seq = None;
-            return Err(self.unrecorded(&tool.path, &error));
+        match admitted {
+            Ok((tool, args)) => Passage::new(self, &call, tool, args).go().await,
+            Err(failure) => {
+                let events = vec![record::requested(&call, None, self.parts.record_values), record::failed(call.seq, &failure)];
+                self.noted(events, &call.path, Err(failure)).await
+            }
         }
-        let live = self.live.clone();
-        let news = Arc::new(move |text: &str| live.say(Some(text)));
-        let answer = self.catalog.call_followed(&tool, args, news).await.map_err(|error| upstream_failure(&error));
-        unfinished.seq = None;
-        self.live.say(None);
-        self.note(vec![ended(call.seq, &answer)]);
-        answer
+    }
+
+    /// The answer of a finding function, which shows only what policy lets the caller see.
+    async fn find(&self, call: &ToolCall) -> Option<Result<RawJson, CallFailure>> {
+        let policy = self.parts.policy.current();
+        let view = |tool: &Tool| visibility(&policy, tool, &self.task.caller());
+        let found = self.parts.catalog.find(&call.path, call.args.get(), &view).await?;
+        let found = found.map_err(|error| refusal::not_found(&call.path, error));
+        let decided = Some(record::finding(policy.revision()));
+        let events = vec![record::requested(call, decided, self.parts.record_values), record::ended(call.seq, &found)];
+        Some(self.noted(events, &call.path, found).await)
+    }
+
+    /// The tool that is called. One that lists do not show, because every call of it is refused, is found by its exact path.
+    async fn resolve(&self, call: &ToolCall) -> Result<Arc<Tool>, CallFailure> {
+        let policy = self.parts.policy.current();
+        let view = |tool: &Tool| visibility(&policy, tool, &self.task.caller());
+        match self.parts.catalog.resolve(&call.path, &view).await {
+            Ok(tool) => Ok(tool),
+            Err(error @ ResolveError::NotFound(_)) => {
+                let path = call.path.strip_prefix("tools.").unwrap_or(&call.path);
+                let exact = self.parts.catalog.resolve(path, EVERYTHING).await;
+                exact.ok().filter(|tool| tool.path == path).ok_or_else(|| refusal::unresolved(error))
+            }
+            Err(error) => Err(refusal::unresolved(error)),
+        }
+    }
+
+    /// What a call of a tool that does not exist is answered, for one that must not be known to exist.
+    pub(super) async fn absent(&self, path: &str, hidden: &Tool) -> CallFailure {
+        let policy = self.parts.policy.current();
+        let view = |tool: &Tool| match tool.path == hidden.path {
+            true => Visibility::Hidden,
+            false => visibility(&policy, tool, &self.task.caller()),
+        };
+        match self.parts.catalog.resolve(path, &view).await {
+            Err(error) => refusal::unresolved(error),
+            // The path leads to another tool when this one is left out: also then it is not this one.
+            Ok(_) => failure("ToolNotFoundError", "tool_not_found", path, &format!("there is no tool `{path}`")),
+        }
+    }
+
+    /// The arguments, once the tool's schema allows them.
+    pub(super) fn check(&self, tool: &Tool, args: &str) -> Result<JsonObject, CallFailure> {
+        let args = self.parts.catalog.check(tool, args);
+        args.map_err(|error| failure("ToolArgumentError", "invalid_arguments", &tool.path, &error.to_string()))
+    }
+
+    /// Remembers a refusal, so that a task that does not handle it ends as what it was.
+    pub(super) fn refuse(&self, seq: u32, tool: &str, refused: &Refusal) -> CallFailure {
+        let mut all = self.refused.lock().expect("no code panics while it holds this lock");
+        all.insert(seq, refused.code);
+        if all.len() > REFUSED_MAX {
+            all.pop_first();
+        }
+        drop(all);
+        refused.failure(tool)
     }
 
     /// The answer, once its events are durable: a guest is answered no faster than its calls are recorded.
-    async fn noted(&self, events: Vec<NewEvent>, tool: &str, answer: Result<RawJson, CallFailure>) -> Result<RawJson, CallFailure> {
-        match self.store.change_task(self.change(events)).await {
+    pub(super) async fn noted(
+        &self,
+        events: Vec<NewEvent>,
+        tool: &str,
+        answer: Result<RawJson, CallFailure>,
+    ) -> Result<RawJson, CallFailure> {
+        match self.parts.store.change_task(self.change(events)).await {
             Ok(()) => answer,
             Err(error) => Err(self.unrecorded(tool, &error)),
         }
     }
 
-    fn unrecorded(&self, tool: &str, error: &StoreError) -> CallFailure {
-        tracing::error!(task = %self.task_id, %error, "a call could not be recorded and is not made");
-        failure("ToolCallError", "not_recorded", cut(tool), "the call could not be recorded, so it was not made")
+    pub(super) fn unrecorded(&self, tool: &str, error: &StoreError) -> CallFailure {
+        tracing::error!(task = %self.task.id, %error, "a call could not be recorded and is not made");
+        failure("ToolCallError", "not_recorded", record::cut(tool), "the call could not be recorded, so it was not made")
     }
 
-    /// The tool and its checked arguments, once everything that can be known before the call allows it.
-    async fn admit(&self, call: &ToolCall) -> Result<(Arc<Tool>, JsonObject), CallFailure> {
-        let tool = self.catalog.resolve(&call.path, VIEW).await.map_err(unresolved)?;
-        let args = self.catalog.check(&tool, call.args.get());
-        let args = args.map_err(|error| failure("ToolArgumentError", "invalid_arguments", &tool.path, &error.to_string()))?;
-        Ok((tool, args))
-    }
-
-    fn change(&self, events: Vec<NewEvent>) -> TaskChange {
-        TaskChange { task_id: self.task_id, status: None, started_at: None, end: None, events }
+    pub(super) fn change(&self, events: Vec<NewEvent>) -> TaskChange {
+        TaskChange { task_id: self.task.id, status: None, started_at: None, end: None, events }
     }
 
     /// Records without waiting: the task's end, which is waited for, comes after.
-    fn note(&self, events: Vec<NewEvent>) {
-        drop(self.store.change_task(self.change(events)));
+    pub(super) fn note(&self, events: Vec<NewEvent>) {
+        drop(self.parts.store.change_task(self.change(events)));
     }
-}
 
-/// Records a call that was dropped before its end.
-struct Unfinished<'a> {
-    host: &'a Inner,
-    seq: Option<u32>,
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if let Some(seq) = self.seq {
-            let data = json!({ "seq": seq, "code": "abandoned", "message": "the task ended first" });
-            self.host.note(vec![event(EventKind::CallFailed, data)]);
+    /// One more call waits for a person: with the first the task does. The statuses are written in the order in which they came.
+    pub(super) fn park(&self, mut events: Vec<NewEvent>) -> Written {
+        let mut parked = self.parked.lock().expect("no code panics while it holds this lock");
+        *parked += 1;
+        let first = *parked == 1;
+        if first {
+            events.push(event(EventKind::TaskAwaitingApproval, json!({})));
+            self.live.become_status(TaskStatus::AwaitingApproval);
         }
+        let status = first.then_some(TaskStatus::AwaitingApproval);
+        self.parts.store.change_task(TaskChange { status, ..self.change(events) })
     }
-}
 
-/// A call as its event tells it: the keys of its arguments and their digest, never the values.
-fn describe(call: &ToolCall) -> Value {
-    let args: Value = serde_json::from_str(call.args.get()).unwrap_or_default();
-    let keys: Vec<&str> = args.as_object().into_iter().flat_map(JsonObject::keys).take(KEYS_MAX).map(|key| cut(key)).collect();
-    json!({ "seq": call.seq, "tool": cut(&call.path), "argumentKeys": keys, "argumentBytes": call.args.get().len(), "digest": digest(&args) })
-}
-
-/// The head of a name that a guest chose.
-fn cut(name: &str) -> &str {
-    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
-}
-
-/// SHA-256 over the canonical form of RFC 8785, so that the same arguments have the same digest however they were written.
-fn digest(args: &Value) -> String {
-    let canonical = serde_json_canonicalizer::to_vec(args).expect("a JSON value with string keys has a canonical form");
-    let hex: String = Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
-}
-
-fn ended(seq: u32, answer: &Result<RawJson, CallFailure>) -> NewEvent {
-    match answer {
-        Ok(value) => event(EventKind::CallCompleted, json!({ "seq": seq, "bytes": value.get().len() })),
-        Err(failure) => failed(seq, failure),
-    }
-}
-
-fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
-    let code = failure.properties.get("code").cloned().unwrap_or_default();
-    let message = &failure.message[..failure.message.floor_char_boundary(MESSAGE_BYTES_MAX)];
-    event(EventKind::CallFailed, json!({ "seq": seq, "name": failure.name, "code": code, "message": message }))
-}
-
-fn failure(name: &str, code: &str, tool: &str, message: &str) -> CallFailure {
-    let properties = JsonObject::from_iter([("code".into(), json!(code)), ("tool".into(), json!(tool))]);
-    CallFailure { name: name.into(), message: message.into(), properties }
-}
-
-fn not_found(path: &str, error: FindError) -> CallFailure {
-    match error {
-        FindError::Arguments(error) => failure("ToolArgumentError", "invalid_arguments", path, &error.to_string()),
-        FindError::Unresolved(error) => unresolved(error),
-    }
-}
-
-fn unresolved(error: ResolveError) -> CallFailure {
-    match error {
-        ResolveError::NotFound(error) => {
-            let mut made = failure("ToolNotFoundError", "tool_not_found", &error.path, &error.to_string());
-            let NotFound { nearest, discover, .. } = error;
-            made.properties.extend([("nearest".into(), json!(nearest)), ("discover".into(), json!(discover))]);
-            made
+    /// One call less waits for a person: with the last the task goes on.
+    pub(super) fn unpark(&self, mut events: Vec<NewEvent>) {
+        let mut parked = self.parked.lock().expect("no code panics while it holds this lock");
+        *parked -= 1;
+        let last = *parked == 0;
+        if last {
+            events.push(event(EventKind::TaskRunning, json!({})));
+            self.live.become_status(TaskStatus::Running);
         }
-        ResolveError::Unavailable(error) => upstream_failure(&error),
+        let status = last.then_some(TaskStatus::Running);
+        drop(self.parts.store.change_task(TaskChange { status, ..self.change(events) }));
     }
 }
 
-fn upstream_failure(error: &UpstreamError) -> CallFailure {
-    let is_caller = error.code == UpstreamErrorCode::InvalidArguments;
-    let name = if is_caller { "ToolArgumentError" } else { "ToolCallError" };
-    let mut made = failure(name, error.code.as_str(), &error.tool, &error.message);
-    made.properties.insert("retryable".into(), json!(error.retryable));
-    if let Some(status) = error.status {
-        made.properties.insert("status".into(), json!(status));
+/// A tool, as policy looks at it.
+pub fn facts(tool: &Tool) -> ToolFacts<'_> {
+    let claims = &tool.annotations;
+    ToolFacts {
+        path: &tool.path,
+        upstream: &tool.upstream,
+        name: &tool.name,
+        input_schema: Some(&tool.input_schema),
+        claims: Claims {
+            read_only: claims.read_only,
+            destructive: claims.destructive,
+            idempotent: claims.idempotent,
+            open_world: claims.open_world,
+        },
+        trusted: tool.trusted,
+        operation: tool.operation.map(operation),
     }
-    made
+}
+
+fn operation(operation: Operation) -> policy::Operation {
+    match operation {
+        Operation::Get => policy::Operation::Get,
+        Operation::Head => policy::Operation::Head,
+        Operation::Options => policy::Operation::Options,
+        Operation::Post => policy::Operation::Post,
+        Operation::Put => policy::Operation::Put,
+        Operation::Patch => policy::Operation::Patch,
+        Operation::Delete => policy::Operation::Delete,
+        Operation::Trace => policy::Operation::Trace,
+        Operation::Query => policy::Operation::Query,
+        Operation::Mutation => policy::Operation::Mutation,
+    }
+}
+
+/// What a caller may see of a tool.
+pub fn visibility(policy: &Policy, tool: &Tool, caller: &Caller<'_>) -> Visibility {
+    match policy.view(&facts(tool), caller) {
+        Listing::Hidden => Visibility::Hidden,
+        Listing::Auto => Visibility::Auto,
+        Listing::Required => Visibility::Required,
+    }
 }

@@ -8,6 +8,9 @@ use crate::{
 /// Exit code of a task that used too much memory; every other status has one code only.
 const EXIT_OUT_OF_MEMORY: i32 = 137;
 
+/// The code of a refusal that only says "not now".
+const RATE_LIMITED: &str = "rate_limited";
+
 /// Whether a task may go from one status to another. A terminal status never changes.
 pub fn may_become(from: TaskStatus, to: TaskStatus) -> bool {
     use TaskStatus::*;
@@ -49,8 +52,9 @@ pub struct Circumstances<'a> {
     pub cpu_ms_max: u64,
     /// Why the run was stopped, if the host stopped it.
     pub stopped: Option<StopCause>,
-    /// Whether the host refused the call of that number, by policy or a person's word. Guests cannot influence it.
-    pub refused: &'a dyn Fn(u32) -> bool,
+    /// How the host refused the call of that number, by policy, a limit or a person's word; the code of its error. Guests cannot
+    /// influence it.
+    pub refused: &'a dyn Fn(u32) -> Option<&'static str>,
 }
 
 /// How a task ends.
@@ -77,8 +81,12 @@ impl End {
 pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
     match outcome {
         Outcome::Returned { value } => End { status: TaskStatus::Completed, exit_code: 0, result: Some(value), error: None },
-        Outcome::Threw { error, call } if call.is_some_and(given.refused) => End::with_error(TaskStatus::Denied, error),
-        Outcome::Threw { error, .. } => End::with_error(TaskStatus::Failed, error),
+        Outcome::Threw { error, call } => match call.and_then(given.refused) {
+            // Nobody said no: the call was one too many.
+            Some(code @ RATE_LIMITED) => End::with_error(TaskStatus::Failed, TaskError { code: code.into(), ..error }),
+            Some(code) => End::with_error(TaskStatus::Denied, TaskError { code: code.into(), ..error }),
+            None => End::with_error(TaskStatus::Failed, error),
+        },
         Outcome::MemoryLimit { message } => {
             let error = limit("memory_limit", message, "keep less in memory at once, or raise `limits.heap_mb`");
             End { exit_code: EXIT_OUT_OF_MEMORY, ..End::with_error(TaskStatus::Failed, error) }

@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use crate::{
     model::{Principal, RawJson},
     service::{
-        Execute, Health, NamespaceCount, Patience, ProgressSink, ServiceError, TaskAnswer, TaskCancel, TaskEvents,
-        TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount, Patience, ProgressSink, ServiceError,
+        TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
     },
 };
 
@@ -50,8 +50,17 @@ pub trait Port: Send + Sync + 'static {
     /// Has one upstream, or all, asked for their tools again; how they stand then.
     fn tools_refresh<'a>(&'a self, who: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson>;
 
-    /// The connected namespaces and how many tools each has, in a stable order.
-    fn namespaces(&self) -> Vec<NamespaceCount>;
+    /// Approvals, the newest first. For the owner alone.
+    fn approvals<'a>(&'a self, who: &'a Principal, request: ApprovalList) -> Asked<'a, ApprovalListAnswer>;
+
+    /// One approval with everything that a person must see. For the owner alone.
+    fn approval<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer>;
+
+    /// Takes a person's word. For the owner alone.
+    fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer>;
+
+    /// The connected namespaces and how many tools each has that the caller may see, in a stable order.
+    fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount>;
 
     /// Changes whenever the catalog did.
     fn catalog_changed(&self) -> watch::Receiver<u64>;

@@ -5,7 +5,7 @@ use std::{path::Path, process::Stdio};
 use serde_json::Value;
 use tokio::io::AsyncWriteExt;
 
-use crate::support::server::{PATIENCE, TestServer, airlock, demo};
+use crate::support::server::{OPEN, PATIENCE, TestServer, airlock, demo};
 
 /// What a command said.
 pub(crate) struct Said {
@@ -39,7 +39,7 @@ pub(crate) async fn say(config: &Path, args: &[&str], input: &str) -> Said {
 pub(crate) fn place(more: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("airlock.db");
-    std::fs::write(folder.path().join("airlock.toml"), format!("[store]\nurl = \"sqlite://{}\"\n{more}", database.display()))
+    std::fs::write(folder.path().join("airlock.toml"), format!("[store]\nurl = \"sqlite://{}\"\n{OPEN}{more}", database.display()))
         .unwrap();
     folder
 }
@@ -157,7 +157,7 @@ async fn what_is_in_force_is_shown_with_where_it_was_written() {
     let said = say(&folder.path().join("airlock.toml"), &["config", "--json"], "").await.json();
     let setting = said["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == "limits.heap_mb").unwrap();
     assert_eq!(setting["value"], 32);
-    assert!(setting["origin"].as_str().unwrap().ends_with("airlock.toml:4"), "{setting}");
+    assert!(setting["origin"].as_str().unwrap().ends_with("airlock.toml:6"), "{setting}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
+#[cfg(feature = "v8")]
+mod approvals;
 mod catalog;
 mod cli;
 mod config;
@@ -10,6 +12,9 @@ mod intake;
 mod mcp_protocol;
 mod oauth;
 mod openapi;
+#[cfg(feature = "v8")]
+mod policy_enforce;
+mod policy_model;
 #[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]

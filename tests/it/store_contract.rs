@@ -1,6 +1,7 @@
 //! What every store promises, shown on each: one case here is one test per implementation.
 
 mod memory;
+mod policy;
 mod sqlite;
 
 use std::sync::Arc;

@@ -2,7 +2,9 @@
 //!
 //! One writer connection takes all writes in batches (`writer`); reads have connections of their own and never wait for it.
 
+mod approvals;
 mod batch;
+mod counters;
 mod file;
 mod read;
 mod rows;
@@ -20,8 +22,11 @@ use sqlx::{
 };
 
 use self::{file::Lock, writer::Writer};
-use super::{Created, NewTask, ResultPiece, Source, Store, StoreError, TaskChange, TaskFilter, TaskPage, Written};
-use crate::model::{Event, Task, TaskError, TaskId};
+use super::{
+    ApprovalChange, ApprovalFilter, ApprovalPage, CounterHold, CounterRead, Created, Decided, HoldToken, NewTask, Reserved,
+    ResultPiece, Settle, Source, Store, StoreError, TaskChange, TaskFilter, TaskPage, Written, counters_fit,
+};
+use crate::model::{Approval, ApprovalId, Event, Task, TaskError, TaskId, Timestamp};
 
 /// Connections for reading.
 const READERS: u32 = 4;
@@ -148,6 +153,46 @@ impl Store for SqliteStore {
         self.writer.fail_unfinished(error)
     }
 
+    fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {
+        match counters_fit(holds) {
+            Ok(()) if holds.is_empty() => Box::pin(std::future::ready(Ok(Reserved::Held(HoldToken::default())))),
+            Ok(()) => self.writer.reserve(at, holds),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn settle(&self, token: HoldToken, how: Settle) -> Written {
+        match how {
+            Settle::Rollback if !token.is_empty() => self.writer.give_back(token),
+            // Everything is counted already.
+            Settle::Rollback | Settle::Commit => Box::pin(std::future::ready(Ok(()))),
+        }
+    }
+
+    fn counters<'a>(&'a self, at: Timestamp, reads: &'a [CounterRead]) -> BoxFuture<'a, Result<Vec<i64>, StoreError>> {
+        Box::pin(counters::values(&self.readers, at, reads))
+    }
+
+    fn ask_approval(&self, approval: Approval) -> Written {
+        self.writer.ask_approval(approval)
+    }
+
+    fn decide_approval(&self, workspace_id: &str, change: ApprovalChange) -> Written<Decided> {
+        self.writer.decide(workspace_id.to_owned(), change)
+    }
+
+    fn approval<'a>(&'a self, workspace_id: &'a str, id: ApprovalId) -> BoxFuture<'a, Result<Option<Approval>, StoreError>> {
+        Box::pin(approvals::approval_of(&self.readers, workspace_id, id))
+    }
+
+    fn approvals<'a>(&'a self, workspace_id: &'a str, filter: ApprovalFilter) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
+        Box::pin(approvals::list(&self.readers, workspace_id, filter))
+    }
+
+    fn void_approvals(&self, at: Timestamp, why: &str) -> Written<u64> {
+        self.writer.void_approvals(at, why.to_owned())
+    }
+
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         Box::pin(async {
             read::check(&self.readers).await?;
@@ -207,7 +252,8 @@ fn reading(config: &SqliteConfig) -> SqliteConnectOptions {
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    let migrations = [(1, "tasks", include_str!("migrations/0001_tasks.sql"))];
+    let migrations =
+        [(1, "tasks", include_str!("migrations/0001_tasks.sql")), (2, "policy", include_str!("migrations/0002_policy.sql"))];
     let migrations = migrations
         .into_iter()
         .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false))

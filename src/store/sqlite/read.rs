@@ -185,11 +185,11 @@ fn matches(metadata: Option<&JsonObject>, wanted: &JsonObject) -> bool {
     metadata.is_some_and(|metadata| wanted.iter().all(|(key, value)| metadata.get(key) == Some(value)))
 }
 
-fn encode_cursor(n: i64) -> String {
+pub(super) fn encode_cursor(n: i64) -> String {
     URL_SAFE_NO_PAD.encode(n.to_be_bytes())
 }
 
-fn decode_cursor(cursor: &str) -> Result<i64, StoreError> {
+pub(super) fn decode_cursor(cursor: &str) -> Result<i64, StoreError> {
     let bad = || StoreError::BadCursor(cursor.chars().take(80).collect());
     let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| bad())?;
     let n = i64::from_be_bytes(bytes.try_into().map_err(|_| bad())?);

@@ -181,7 +181,7 @@ pub(super) fn event(task_id: TaskId, row: &SqliteRow) -> Result<Event, sqlx::Err
     })
 }
 
-fn moment(at: i64) -> Result<Timestamp, sqlx::Error> {
+pub(super) fn moment(at: i64) -> Result<Timestamp, sqlx::Error> {
     Timestamp::from_nanosecond(i128::from(at)).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
@@ -189,11 +189,11 @@ pub(super) fn unsigned(number: i64) -> Result<u64, sqlx::Error> {
     u64::try_from(number).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-fn parsed(id: &str) -> Result<TaskId, sqlx::Error> {
+pub(super) fn parsed(id: &str) -> Result<TaskId, sqlx::Error> {
     id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-fn json<T: DeserializeOwned>(row: &SqliteRow, column: usize) -> Result<Option<T>, sqlx::Error> {
+pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, column: usize) -> Result<Option<T>, sqlx::Error> {
     row.try_get::<Option<&str>, _>(column)?
         .map(serde_json::from_str)
         .transpose()

@@ -12,16 +12,17 @@ use tokio::{
 };
 
 use super::{
-    SQLITE_CONSTRAINT, SQLITE_TOOBIG,
+    SQLITE_CONSTRAINT, SQLITE_TOOBIG, approvals,
     batch::{self, Change, Outcome},
+    counters::{self, Reservation},
     failed,
     file::Lock,
     primary_code,
     rows::nanoseconds,
 };
 use crate::{
-    model::{TaskError, TaskId, Timestamp},
-    store::{Created, NewTask, StoreError, TaskChange, Written},
+    model::{Approval, TaskError, TaskId, Timestamp},
+    store::{ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Reserved, StoreError, TaskChange, Written},
 };
 
 /// Writes that may wait. Beyond it they are refused with `Busy`: the disk does not keep up.
@@ -57,6 +58,11 @@ struct Load {
 enum Job {
     Write(Write),
     FailUnfinished(Box<TaskError>, Answer<u64>),
+    Reserve(Reservation, Answer<Reserved>),
+    GiveBack(HoldToken, Answer<()>),
+    AskApproval(Box<Approval>, Answer<()>),
+    Decide(String, Box<ApprovalChange>, Answer<Decided>),
+    VoidApprovals(Timestamp, String, Answer<u64>),
     Check(Answer<()>),
     Close,
 }
@@ -90,7 +96,7 @@ impl Writer {
     pub(super) fn start(connection: SqliteConnection, lock: Lock) -> Self {
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
         let load = Arc::new(Load::default());
-        let thread = Thread { connection, jobs, load: load.clone(), _lock: lock };
+        let thread = Thread { connection, jobs, load: load.clone(), reservations: 0, _lock: lock };
         Self { queue, load, task: Mutex::new(Some(tokio::spawn(thread.run()))) }
     }
 
@@ -111,6 +117,26 @@ impl Writer {
 
     pub(super) fn fail_unfinished(&self, error: TaskError) -> Written<u64> {
         self.ask(|answer| Job::FailUnfinished(Box::new(error), answer))
+    }
+
+    pub(super) fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {
+        self.ask(|answer| Job::Reserve(Reservation::new(at, holds), answer))
+    }
+
+    pub(super) fn give_back(&self, token: HoldToken) -> Written {
+        self.ask(|answer| Job::GiveBack(token, answer))
+    }
+
+    pub(super) fn ask_approval(&self, approval: Approval) -> Written {
+        self.ask(|answer| Job::AskApproval(Box::new(approval), answer))
+    }
+
+    pub(super) fn decide(&self, workspace_id: String, change: ApprovalChange) -> Written<Decided> {
+        self.ask(|answer| Job::Decide(workspace_id, Box::new(change), answer))
+    }
+
+    pub(super) fn void_approvals(&self, at: Timestamp, why: String) -> Written<u64> {
+        self.ask(|answer| Job::VoidApprovals(at, why, answer))
     }
 
     pub(super) fn check(&self) -> Written {
@@ -170,6 +196,7 @@ struct Thread {
     connection: SqliteConnection,
     jobs: mpsc::Receiver<Job>,
     load: Arc<Load>,
+    reservations: u64,
     _lock: Lock,
 }
 
@@ -186,18 +213,56 @@ impl Thread {
                     held_over = self.gather(&mut writes);
                     self.write(writes).await;
                 }
-                Job::FailUnfinished(error, answer) => drop(answer.send(self.fail_unfinished(&error).await)),
-                Job::Check(answer) => {
-                    let done = sqlx::query(CHECK).execute(&mut self.connection).await;
-                    drop(answer.send(done.map(drop).map_err(failed)));
-                }
                 Job::Close => break,
+                other => self.single(other).await,
             }
         }
         // What was queued behind the close is dropped with the receiver; its callers hear that the store is closed.
         drop(self.jobs);
         if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "the database did not close cleanly; the next start repairs it");
+        }
+    }
+
+    /// Does a job that is a transaction of its own. Whoever asked may not wait for the answer.
+    async fn single(&mut self, job: Job) {
+        match job {
+            Job::FailUnfinished(error, answer) => drop(answer.send(self.fail_unfinished(&error).await)),
+            Job::Reserve(asked, answer) => drop(answer.send(self.reserve(asked).await)),
+            Job::GiveBack(token, answer) => {
+                drop(answer.send(counters::give_back(&mut self.connection, &token).await.map_err(failed)));
+            }
+            Job::AskApproval(approval, answer) => {
+                drop(answer.send(approvals::insert(&mut self.connection, &approval).await.map_err(failed)));
+            }
+            Job::Decide(workspace_id, change, answer) => {
+                drop(answer.send(approvals::decide(&mut self.connection, &workspace_id, &change).await.map_err(failed)));
+            }
+            Job::VoidApprovals(at, why, answer) => {
+                drop(answer.send(approvals::void(&mut self.connection, at, &why).await.map_err(failed)));
+            }
+            Job::Check(answer) => {
+                let done = sqlx::query(CHECK).execute(&mut self.connection).await;
+                drop(answer.send(done.map(drop).map_err(failed)));
+            }
+            Job::Write(_) | Job::Close => unreachable!("the loop keeps these to itself"),
+        }
+    }
+
+    async fn reserve(&mut self, asked: Reservation) -> Result<Reserved, StoreError> {
+        let at = asked.at();
+        match counters::reserve(&mut self.connection, asked).await {
+            Ok(reserved) => {
+                if let Err(error) = counters::forget(&mut self.connection, self.reservations, at).await {
+                    tracing::warn!(%error, "counters whose time is over could not be removed");
+                }
+                self.reservations += 1;
+                Ok(reserved)
+            }
+            Err(error) => {
+                self.roll_back().await;
+                Err(failed(error))
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 use super::*;
 
-fn given(refused: &dyn Fn(u32) -> bool) -> Circumstances<'_> {
+fn given(refused: &dyn Fn(u32) -> Option<&'static str>) -> Circumstances<'_> {
     Circumstances { wall_ms_max: 500, cpu_ms_max: 30_000, stopped: None, refused }
 }
 
@@ -28,7 +28,7 @@ fn every_outcome_has_its_status_and_exit_code() {
         (Outcome::Cancelled, TaskStatus::Cancelled, 130, Some("the task was cancelled")),
     ];
     for (outcome, status, exit_code, message) in table {
-        let end = conclude(outcome, given(&|_| false));
+        let end = conclude(outcome, given(&|_| None));
         assert_eq!((end.status, end.exit_code), (status, exit_code));
         assert_eq!(end.error.as_ref().map(|error| error.message.as_str()), message);
         assert_eq!(end.result.is_some(), status == TaskStatus::Completed);
@@ -37,16 +37,23 @@ fn every_outcome_has_its_status_and_exit_code() {
 
 #[test]
 fn only_a_call_that_the_host_refused_makes_a_task_denied() {
-    let third = |call| call == 3;
-    assert_eq!(conclude(threw(Some(3)), given(&third)).status, TaskStatus::Denied);
+    let third = |call| (call == 3).then_some("approval_denied");
+    let end = conclude(threw(Some(3)), given(&third));
+    assert_eq!((end.status, end.error.unwrap().code.as_str()), (TaskStatus::Denied, "approval_denied"));
     assert_eq!(conclude(threw(Some(3)), given(&third)).exit_code, 126);
     assert_eq!(conclude(threw(Some(2)), given(&third)).status, TaskStatus::Failed);
     assert_eq!(conclude(threw(None), given(&third)).status, TaskStatus::Failed);
 }
 
 #[test]
+fn a_call_over_a_limit_fails_its_task_and_says_so() {
+    let end = conclude(threw(Some(1)), given(&|_| Some("rate_limited")));
+    assert_eq!((end.status, end.exit_code, end.error.unwrap().code.as_str()), (TaskStatus::Failed, 1, "rate_limited"));
+}
+
+#[test]
 fn a_server_that_stops_fails_its_tasks_and_does_not_cancel_them() {
-    let given = Circumstances { stopped: Some(StopCause::ServerStops), ..given(&|_| false) };
+    let given = Circumstances { stopped: Some(StopCause::ServerStops), ..given(&|_| None) };
     let end = conclude(Outcome::Cancelled, given);
     assert_eq!(end.status, TaskStatus::Failed);
     assert_eq!(end.error.unwrap().message, "the server stopped while this task ran");

@@ -1,17 +1,20 @@
-//! The HTTP server: `/mcp` for agents, `/v1` for the owner's own tools, `/healthz` and `/metrics`.
+//! The HTTP server: `/mcp` for agents, `/v1` for the owner's own tools, the owner's pages, `/healthz` and `/metrics`.
 //!
 //! Everything passes the [`guard`] first. One [`serve`] takes its listener and its stop signal as arguments.
 
+mod approvals;
 mod connections;
 mod door;
 mod early;
 mod guard;
 mod health;
 mod metrics;
+mod pages;
 mod rate;
 mod refusal;
 mod rest;
 mod sessions;
+mod sign_in;
 mod token;
 
 use std::{io, sync::Arc, time::Duration};
@@ -35,6 +38,7 @@ use crate::model::Principal;
 use connections::Bounds;
 use door::Door;
 use health::LastHealth;
+use sign_in::SignIn;
 
 /// How long a stop may take before it is told what it waits for.
 const DRAIN_TOLD_AFTER: Duration = Duration::from_millis(250);
@@ -147,11 +151,13 @@ fn router(server: HttpServer, address: std::net::SocketAddr, stopping: Cancellat
     let pipe = async move |request| pipe::serve(mcp.clone(), stopping.clone(), request).await;
     let health = Arc::new(LastHealth::new(server.port.clone()));
     let metrics = server.metrics;
+    let gate = Arc::new(SignIn::new(server.owner, address));
     let agents = if server.agents { Router::new().route("/mcp", routing::any(door::mcp).with_state(door)) } else { Router::new() };
     agents
         .route("/healthz", routing::get(async move || health.answer().await))
         .route("/metrics", routing::get(async move || metrics::render(&metrics)))
-        .nest("/v1", rest::routes(server.port, server.owner, body_max, routing::get(pipe)))
+        .nest("/v1", rest::routes(server.port.clone(), gate.clone(), body_max, routing::get(pipe)))
+        .merge(pages::routes(server.port, gate))
         .fallback(refusal::no_such_route)
         .method_not_allowed_fallback(refusal::no_such_method)
         .layer(CatchPanicLayer::custom(refusal::panicked))

@@ -79,7 +79,7 @@ pub(super) fn rpc(status: StatusCode, id: Value, code: i32, message: &str, data:
 
 pub(super) async fn no_such_route(uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
-    let hint = "the server has /mcp, /v1, /healthz and /metrics";
+    let hint = "the server has /mcp, /v1, /approvals, /healthz and /metrics";
     refuse(StatusCode::NOT_FOUND, "no_such_route", &format!("there is no `{path}` here"), Some(hint), None)
 }
 

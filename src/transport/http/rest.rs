@@ -17,7 +17,11 @@ use axum::{
 use serde::Deserialize;
 use tokio::sync::watch;
 
-use super::{OwnerToken, refusal, refusal::Failure};
+use super::{
+    approvals, refusal,
+    refusal::Failure,
+    sign_in::{Shown, SignIn},
+};
 use crate::{
     model::{JsonObject, Principal, RawJson, TaskStatus},
     service::{Execute, Patience, ServiceError, TaskCancel, TaskEvents, TaskGet, TaskList, ToolList},
@@ -28,11 +32,11 @@ use crate::{
     },
 };
 
-type Api = State<Arc<dyn Port>>;
-type Answer = Result<Response, Failure>;
+pub(super) type Api = State<Arc<dyn Port>>;
+pub(super) type Answer = Result<Response, Failure>;
 
 /// The routes under `/v1`, `pipe` among them. A body has at most `body_max` bytes.
-pub(super) fn routes(port: Arc<dyn Port>, owner: OwnerToken, body_max: usize, pipe: MethodRouter<Arc<dyn Port>>) -> Router {
+pub(super) fn routes(port: Arc<dyn Port>, gate: Arc<SignIn>, body_max: usize, pipe: MethodRouter<Arc<dyn Port>>) -> Router {
     Router::new()
         .route(pipe::PATH, pipe)
         .route("/tasks", get(task_list).post(execute))
@@ -43,18 +47,19 @@ pub(super) fn routes(port: Arc<dyn Port>, owner: OwnerToken, body_max: usize, pi
         .route("/tools/types", get(tool_types))
         .route("/tools/refresh", post(tools_refresh))
         .route("/tools/{*path}", get(tool))
+        .merge(approvals::routes())
+        .with_state(port)
+        .merge(approvals::sign_in(gate.clone()))
         .fallback(refusal::no_such_route)
         .method_not_allowed_fallback(refusal::no_such_method)
         .layer(DefaultBodyLimit::max(body_max))
-        .layer(middleware::from_fn_with_state(owner, admit))
-        .with_state(port)
+        .layer(middleware::from_fn_with_state(gate, admit))
 }
 
-/// Lets only the owner in.
-async fn admit(State(owner): State<OwnerToken>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let token = shown.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-    if token.is_some_and(|(_, token)| owner.is(token.trim())) {
+/// Lets only the owner in: with the token, or signed in. Marks the request with who it is.
+async fn admit(State(gate): State<Arc<SignIn>>, mut request: Request, next: Next) -> Response {
+    if let Some(shown) = gate.shown(&request) {
+        request.extensions_mut().insert::<Shown>(shown);
         return next.run(request).await;
     }
     let hint = "show the owner's token: `Authorization: Bearer …`; the server keeps it in a file that only its owner can read";
@@ -64,7 +69,7 @@ async fn admit(State(owner): State<OwnerToken>, request: Request, next: Next) ->
     response
 }
 
-fn owner() -> Principal {
+pub(super) fn owner() -> Principal {
     Principal::local("cli")
 }
 
@@ -123,7 +128,7 @@ async fn tools_refresh(State(port): Api, query: Asked<RefreshQuery>) -> Answer {
     Ok(raw(port.tools_refresh(&owner(), asked(query)?.upstream).await?))
 }
 
-type Asked<T> = Result<Query<T>, QueryRejection>;
+pub(super) type Asked<T> = Result<Query<T>, QueryRejection>;
 
 /// How to read a task.
 #[derive(Debug, Deserialize)]
@@ -168,7 +173,7 @@ struct RefreshQuery {
     upstream: Option<String>,
 }
 
-fn asked<T>(query: Asked<T>) -> Result<T, Failure> {
+pub(super) fn asked<T>(query: Asked<T>) -> Result<T, Failure> {
     match query {
         Ok(Query(asked)) => Ok(asked),
         Err(refused) => Err(ServiceError::invalid("invalid_argument", refused.body_text()).into()),

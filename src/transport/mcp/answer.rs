@@ -18,6 +18,8 @@ pub const TEXT_CHARS_MAX: usize = 30_000;
 const LOG_CHARS_MAX: usize = 4_000;
 /// Characters of the `error:` line, at most; `structuredContent` has the whole message.
 const ERROR_CHARS_MAX: usize = 2_000;
+/// Characters of the call and of the reason in an `approval:` line, at most each.
+const APPROVAL_CHARS_MAX: usize = 300;
 /// Characters kept back for the fence around a result and the note that it was cut.
 const FENCE_CHARS: usize = 100;
 /// What an answer suggests to read at once, in bytes: fits a text block with its head.
@@ -119,6 +121,9 @@ pub fn structured(answer: &TaskAnswer, detail: Detail) -> JsonObject {
         put("warnings", warnings.into());
     }
     put("usage", plain(&task.usage));
+    if !answer.approvals.is_empty() {
+        put("approvals", plain(&answer.approvals));
+    }
     if let Some(page) = &answer.page {
         put("resultPage", plain(page));
     } else if let (TaskStatus::Completed, None, Some(bytes)) = (task.status, &answer.result, task.result_bytes) {
@@ -183,6 +188,12 @@ fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) 
     }
     if let Some(error) = &task.error {
         let _ = write!(text, "\nerror: {}", error_line(error));
+    }
+    for approval in &answer.approvals {
+        let url = approval.url.as_deref().map_or_else(String::new, |url| format!(", {url}"));
+        let line = format!("{}: {} until {}{url}", approval.approval_id, approval.tool, approval.expires_at);
+        let _ = write!(text, "\napproval: {}", clip(&one_line(&line), APPROVAL_CHARS_MAX));
+        let _ = write!(text, " ({})", clip(&one_line(&approval.reason), APPROVAL_CHARS_MAX));
     }
     let tail = tail(task);
     let room = TEXT_CHARS_MAX.saturating_sub(text.chars().count() + tail.chars().count() + FENCE_CHARS);
@@ -270,7 +281,7 @@ fn next(task: &Task) -> String {
     let id = task.task_id;
     match task.status {
         TaskStatus::AwaitingApproval => format!(
-            "The task waits for a person's approval and goes on after it. Call task_get with {{\"taskId\":\"{id}\",\"waitMs\":{WAIT_MS}}} to wait for its end, or task_cancel to stop it."
+            "The task waits for a person's approval and goes on after it: tell your user to run `airlock approvals list` or to open the link. You cannot approve it yourself. Call task_get with {{\"taskId\":\"{id}\",\"waitMs\":{WAIT_MS}}} to wait for its end, or task_cancel to stop it."
         ),
         _ => format!(
             "The task goes on. Call task_get with {{\"taskId\":\"{id}\",\"waitMs\":{WAIT_MS}}} to wait for its end, or task_cancel to stop it."

@@ -8,7 +8,7 @@ use std::{
 use rmcp::{RoleServer, service::Peer};
 use tokio::sync::watch;
 
-use crate::transport::Port;
+use crate::{model::Principal, transport::Port};
 
 /// How long one client may take to accept a notification.
 const NOTIFY_MAX: Duration = Duration::from_secs(1);
@@ -59,12 +59,14 @@ impl Listeners {
 }
 
 async fn watch_catalog(listeners: Weak<Listeners>, port: Weak<dyn Port>, mut changed: watch::Receiver<u64>) {
-    let mut known = port.upgrade().map(|port| port.namespaces());
+    // Whoever listens is the one user of this server.
+    let who = Principal::local("mcp");
+    let mut known = port.upgrade().map(|port| port.namespaces(&who));
     while changed.changed().await.is_ok() {
         tokio::time::sleep(SETTLE).await;
         changed.mark_unchanged();
         let (Some(listeners), Some(port)) = (listeners.upgrade(), port.upgrade()) else { return };
-        let now = Some(port.namespaces());
+        let now = Some(port.namespaces(&who));
         drop(port);
         if now != known {
             known = now;

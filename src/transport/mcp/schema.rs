@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{McpOptions, RESULT_BYTES_MAX, describe};
 use crate::{
     model::{JsonObject, Logs, TaskError, TaskStatus, Usage},
-    service::{Execute, NamespaceCount, ResultPage, TaskCancel, TaskGet, TaskList},
+    service::{Execute, NamespaceCount, PendingApproval, ResultPage, TaskCancel, TaskGet, TaskList},
 };
 
 /// Characters a client may show of one answer: the text cap with some room.
@@ -148,7 +148,7 @@ fn task_output(record: bool) -> JsonObject {
         "usage": output_of::<Usage>(),
         "truncated": {"type": "object", "description": "The result is larger than 1 MiB.", "properties": {
             "totalBytes": {"type": "integer"}, "next": {"type": "string", "description": "How to read it."}}, "required": ["totalBytes", "next"]},
-        "approvals": {"type": "array", "items": {"type": "object"}},
+        "approvals": {"type": "array", "items": output_of::<PendingApproval>(), "description": "What a person must agree to before the task goes on."},
         "resultPage": output_of::<ResultPage>(),
         "next": {"type": "string", "description": "What to do about a task that goes on."},
     });

@@ -212,9 +212,11 @@ impl Mcp {
 
 impl ServerHandler for Mcp {
     fn get_info(&self) -> ServerConfig {
+        // Who asks is not told here; whoever does is the one user of this server.
+        let namespaces = self.shared.port.namespaces(&Principal::local("mcp"));
         ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build())
             .with_server_info(Self::identity())
-            .with_instructions(describe::instructions(&self.shared.port.namespaces()))
+            .with_instructions(describe::instructions(&namespaces))
     }
 
     async fn list_tools(
@@ -222,7 +224,8 @@ impl ServerHandler for Mcp {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut list = ListToolsResult::with_all_items(schema::tools(&self.shared.options, &self.shared.port.namespaces()));
+        let namespaces = self.shared.port.namespaces(&self.who(&context)?);
+        let mut list = ListToolsResult::with_all_items(schema::tools(&self.shared.options, &namespaces));
         list.ttl_ms = Some(LIST_TTL_MS);
         list.cache_scope = Some(CacheScope::Private);
         list.meta = is_modern(&context).then(server_meta);

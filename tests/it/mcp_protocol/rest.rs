@@ -90,5 +90,5 @@ async fn health_is_told_without_a_token() {
     let server = Server::start().await;
     let health = server.raw().send("GET", "/healthz", &[], "").await.json();
     let keys: Vec<_> = health.as_object().unwrap().keys().map(String::as_str).collect();
-    assert_eq!(keys, ["status", "version", "sandbox", "store", "upstreams"]);
+    assert_eq!(keys, ["status", "version", "sandbox", "store", "policy", "upstreams"]);
 }

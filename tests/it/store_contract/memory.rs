@@ -7,10 +7,13 @@ use std::{
 };
 
 use airlock::{
-    model::{Event, EventKind, NewEvent, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
+    model::{
+        Approval, ApprovalId, ApprovalStatus, Event, EventKind, NewEvent, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+    },
     store::{
-        Created, IDEMPOTENCY_HOURS, LIST_BYTES_MAX, NewTask, ResultPiece, Store, StoreError, TaskChange, TaskEnd, TaskFilter,
-        TaskPage, Written,
+        ApprovalChange, ApprovalFilter, ApprovalPage, CounterHold, CounterRead, Created, Decided, HoldToken, IDEMPOTENCY_HOURS,
+        LIST_BYTES_MAX, NewTask, Place, Reserved, ResultPiece, Settle, Slot, Store, StoreError, TaskChange, TaskEnd, TaskFilter,
+        TaskPage, Written, counters_fit,
     },
 };
 use futures::future::{BoxFuture, FutureExt, ready};
@@ -20,6 +23,10 @@ use super::Shared;
 
 mod contract {
     crate::store_contract::cases! {}
+}
+
+mod policy_contract {
+    crate::store_contract::policy::cases! {}
 }
 
 struct Opened;
@@ -47,6 +54,8 @@ impl Default for MemoryStore {
 struct Tables {
     rows: Vec<Row>,
     keys: BTreeMap<(String, String, String), (TaskId, Timestamp)>,
+    counters: BTreeMap<(String, i64, i64), i64>,
+    approvals: Vec<Approval>,
 }
 
 struct Row {
@@ -136,6 +145,75 @@ impl Tables {
             }
             (last, bytes) = (n, bytes + row.task.code.len());
             page.tasks.push(row.task.clone());
+        }
+        Ok(page)
+    }
+
+    /// What a counter has within its window, and where its oldest slice in use begins.
+    fn counted(&self, key: &str, place: Place) -> (i64, Option<i64>) {
+        let from = (key.to_owned(), place.width, place.first);
+        let to = (key.to_owned(), place.width, place.bucket);
+        let within: Vec<_> = self.counters.range(from..=to).filter(|(_, value)| **value > 0).collect();
+        (within.iter().map(|(_, value)| **value).sum(), within.first().map(|((_, _, bucket), _)| *bucket))
+    }
+
+    fn reserve(&mut self, at: Timestamp, holds: &[CounterHold]) -> Result<Reserved, StoreError> {
+        counters_fit(holds)?;
+        let slots = Slot::all(holds, at);
+        for slot in &slots {
+            let (value, oldest) = self.counted(&slot.key, slot.place());
+            if slot.cost > slot.max.saturating_sub(value) {
+                let fits = slot.cost <= slot.max;
+                let retry_after = fits.then(|| slot.place().retry_after(oldest.unwrap_or(slot.bucket), at)).flatten();
+                return Ok(Reserved::Exceeded { index: slot.index, value, retry_after });
+            }
+        }
+        for slot in &slots {
+            *self.counters.entry((slot.key.clone(), slot.width, slot.bucket)).or_default() += slot.cost;
+        }
+        Ok(Reserved::Held(HoldToken::of(slots)))
+    }
+
+    fn give_back(&mut self, token: &HoldToken) {
+        for slot in token.slots() {
+            if let Some(value) = self.counters.get_mut(&(slot.key.clone(), slot.width, slot.bucket)) {
+                *value = (*value - slot.cost).max(0);
+            }
+        }
+    }
+
+    fn decide(&mut self, workspace: &str, change: ApprovalChange) -> Decided {
+        let its = |row: &&mut Approval| row.id == change.id && row.workspace_id == workspace;
+        let Some(row) = self.approvals.iter_mut().find(its) else { return Decided::Absent };
+        if row.status != change.from || change.by.is_some() && row.expires_at <= change.at {
+            return Decided::Refused(Box::new(row.clone()));
+        }
+        row.status = change.to;
+        row.decided_at = row.decided_at.or(Some(change.at));
+        row.decided_by = change.by.or(row.decided_by.take());
+        row.note = change.note.or(row.note.take());
+        row.why = change.why.or(row.why.take());
+        Decided::Changed(Box::new(row.clone()))
+    }
+
+    fn list_approvals(&self, workspace: &str, filter: &ApprovalFilter) -> Result<ApprovalPage, StoreError> {
+        let bad = |cursor: &str| StoreError::BadCursor(cursor.chars().take(80).collect());
+        let place = |cursor: &String| cursor.strip_prefix("at-").and_then(|n| n.parse::<usize>().ok()).ok_or_else(|| bad(cursor));
+        let before = filter.cursor.as_ref().map(place).transpose()?.unwrap_or(usize::MAX);
+        let mut page = ApprovalPage { approvals: vec![], next_cursor: None };
+        let mut last = 0;
+        for (n, row) in self.approvals.iter().enumerate().rev().filter(|(n, _)| *n < before) {
+            let fits = filter.status.is_none_or(|status| row.status == status)
+                && filter.task_id.is_none_or(|task| row.task_id == task)
+                && row.workspace_id == workspace;
+            if fits && page.approvals.len() == filter.limit as usize {
+                page.next_cursor = Some(format!("at-{last}"));
+                break;
+            }
+            if fits {
+                last = n;
+                page.approvals.push(row.clone());
+            }
         }
         Ok(page)
     }
@@ -248,6 +326,54 @@ impl Store for MemoryStore {
 
     fn fail_unfinished(&self, error: TaskError) -> Written<u64> {
         self.with(|tables| Ok(tables.fail_unfinished(&error)))
+    }
+
+    fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {
+        self.with(|tables| tables.reserve(at, holds))
+    }
+
+    fn settle(&self, token: HoldToken, how: Settle) -> Written {
+        self.with(|tables| {
+            if how == Settle::Rollback {
+                tables.give_back(&token);
+            }
+            Ok(())
+        })
+    }
+
+    fn counters<'a>(&'a self, at: Timestamp, reads: &'a [CounterRead]) -> BoxFuture<'a, Result<Vec<i64>, StoreError>> {
+        self.with(|tables| Ok(reads.iter().map(|read| tables.counted(&read.key, Place::of(read.window, at)).0).collect()))
+    }
+
+    fn ask_approval(&self, approval: Approval) -> Written {
+        self.with(|tables| {
+            tables.approvals.push(approval);
+            Ok(())
+        })
+    }
+
+    fn decide_approval(&self, workspace: &str, change: ApprovalChange) -> Written<Decided> {
+        self.with(|tables| Ok(tables.decide(workspace, change)))
+    }
+
+    fn approval<'a>(&'a self, workspace: &'a str, id: ApprovalId) -> BoxFuture<'a, Result<Option<Approval>, StoreError>> {
+        self.with(|tables| Ok(tables.approvals.iter().find(|row| row.id == id && row.workspace_id == workspace).cloned()))
+    }
+
+    fn approvals<'a>(&'a self, workspace: &'a str, filter: ApprovalFilter) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
+        self.with(|tables| tables.list_approvals(workspace, &filter))
+    }
+
+    fn void_approvals(&self, at: Timestamp, why: &str) -> Written<u64> {
+        self.with(|tables| {
+            let open = |row: &&mut Approval| matches!(row.status, ApprovalStatus::Pending | ApprovalStatus::Approved);
+            let rows: Vec<_> = tables.approvals.iter_mut().filter(open).collect();
+            let count = rows.len() as u64;
+            for row in rows {
+                (row.status, row.decided_at, row.why) = (ApprovalStatus::Void, row.decided_at.or(Some(at)), Some(why.into()));
+            }
+            Ok(count)
+        })
     }
 
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {

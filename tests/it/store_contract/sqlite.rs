@@ -22,6 +22,10 @@ mod contract {
     crate::store_contract::cases! {}
 }
 
+mod policy_contract {
+    crate::store_contract::policy::cases! {}
+}
+
 pub(super) struct Opened {
     store: Arc<SqliteStore>,
     _folder: tempfile::TempDir,

@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod clients;
+pub(crate) mod policy;
 pub(crate) mod questions;
 pub(crate) mod server;
 pub(crate) mod stand_in;

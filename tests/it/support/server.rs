@@ -22,11 +22,16 @@ pub(crate) struct TestServer {
     http: reqwest::Client,
 }
 
-/// Configuration that every test server has: a free port, no limit at the door, so that tests do not wait for each other.
+/// The policy of tests that are not about policy.
+pub(crate) const OPEN: &str = "[policy]\nprofile = \"open\"\n";
+
+/// Configuration that every test server has: a free port, no limit at the door, so that tests do not wait for each other, and a policy
+/// that allows the calls, unless a test says otherwise.
 fn config(folder: &Path, more: &str) -> String {
     let database = folder.join("airlock.db");
     let limits = if more.contains("[limits]") { "" } else { "[limits]\nrequests_per_minute = 0\n" };
-    format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n{limits}{more}\n", database.display())
+    let policy = if more.contains("[policy]") { "" } else { OPEN };
+    format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n{limits}{policy}{more}\n", database.display())
 }
 
 /// The demo upstream as an upstream named `demo`, with these further arguments.
@@ -136,6 +141,18 @@ impl TestServer {
             .await
             .expect("the server answers");
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// A request with a body to `/v1` as the owner.
+    pub(crate) async fn owner_post(&self, path: &str, body: Value) -> (u16, Value) {
+        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token).json(&body);
+        let answer = request.send().await.expect("the server answers");
+        (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
+    }
+
+    /// A client that follows no redirect and shows nothing by itself.
+    pub(crate) fn stranger(&self) -> reqwest::Client {
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().unwrap()
     }
 
     /// `kill -9`. The folder stays.

@@ -12,8 +12,9 @@ use std::{
 use airlock::{
     model::{Event, EventKind, LogLevel, LogLine, Logs, Principal, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
     service::{
-        Execute, Health, Kind, NamespaceCount, Patience, Progress, ProgressSink, ResultPage, ServiceError, TaskAnswer, TaskCancel,
-        TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, Kind, NamespaceCount, Patience, Progress, ProgressSink,
+        ResultPage, ServiceError, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer,
+        ToolList, Word,
     },
     transport::{Asked, Port},
 };
@@ -147,7 +148,7 @@ async fn run(code: String, record: watch::Sender<Kept>) {
 
 fn seen(kept: &Kept) -> TaskAnswer {
     let whole = kept.result.clone().filter(|raw| raw.get().len() <= WHOLE_MAX);
-    TaskAnswer { task: kept.task.clone(), result: whole, page: None }
+    TaskAnswer { task: kept.task.clone(), result: whole, page: None, approvals: vec![] }
 }
 
 impl Port for StandIn {
@@ -278,7 +279,19 @@ impl Port for StandIn {
         async move { Ok(serde_json::value::to_raw_value(&answer).unwrap()) }.boxed()
     }
 
-    fn namespaces(&self) -> Vec<NamespaceCount> {
+    fn approvals<'a>(&'a self, _: &'a Principal, _: ApprovalList) -> Asked<'a, ApprovalListAnswer> {
+        async { Ok(ApprovalListAnswer { approvals: vec![], next_cursor: None }) }.boxed()
+    }
+
+    fn approval<'a>(&'a self, _: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer> {
+        async move { Err(ServiceError::new(Kind::NotFound, "approval_not_found", format!("there is no approval `{id}`"))) }.boxed()
+    }
+
+    fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer> {
+        async move { self.approval(who, &word.id).await }.boxed()
+    }
+
+    fn namespaces(&self, _: &Principal) -> Vec<NamespaceCount> {
         self.inner.namespaces.lock().unwrap().clone()
     }
 
@@ -294,6 +307,7 @@ impl Port for StandIn {
                 version: "0.0.0".to_owned(),
                 sandbox: json!({"tier": "basic"}),
                 store: json!({"status": "ok"}),
+                policy: json!({"status": "ok"}),
                 upstreams: json!([]),
             }
         }

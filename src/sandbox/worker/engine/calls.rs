@@ -72,6 +72,11 @@ impl<T> Calls<T> {
         Some(kept)
     }
 
+    /// What is kept for a call that has no answer yet.
+    pub(super) fn kept(&self, call: u32) -> Option<&T> {
+        self.pending.get(&call)
+    }
+
     /// The next call that may leave now.
     pub(super) fn next(&mut self) -> Option<Call> {
         if self.in_flight >= CALLS_IN_FLIGHT_MAX {

@@ -124,7 +124,15 @@ impl GuestState {
     fn send_call(&self, call: &Call) {
         let length = u16::try_from(call.path.len()).unwrap_or(u16::MAX);
         let path = &call.path.as_bytes()[..usize::from(length)];
-        self.send(Kind::Call, &[&call.call.to_le_bytes(), &length.to_le_bytes(), path, call.args.as_bytes()]);
+        let line = self.line_of(call.call).to_le_bytes();
+        self.send(Kind::Call, &[&call.call.to_le_bytes(), &line, &length.to_le_bytes(), path, call.args.as_bytes()]);
+    }
+
+    /// The line of the caller's own source that issued a call; 0 where it is not known.
+    fn line_of(&self, call: u32) -> u32 {
+        let at = self.calls.borrow().kept(call).and_then(|pending| pending.at);
+        let prepared = self.prepared.borrow();
+        at.zip(prepared.as_ref()).map_or(0, |((line, column), prepared)| prepared.position(line, column).0)
     }
 
     /// Writes one line of console output, within the bounds.

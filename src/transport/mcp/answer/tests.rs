@@ -35,7 +35,7 @@ fn completed(value: &Value) -> TaskAnswer {
     let raw = to_raw_value(value).unwrap();
     let mut task = task_of(TaskStatus::Completed, Some(0));
     task.result_bytes = Some(raw.get().len() as u64);
-    TaskAnswer { task, result: Some(raw), page: None }
+    TaskAnswer { task, result: Some(raw), page: None, approvals: vec![] }
 }
 
 fn failed() -> TaskAnswer {
@@ -54,7 +54,7 @@ fn failed() -> TaskAnswer {
     task.logs.dropped_lines = 2;
     task.logs.dropped_bytes = 80;
     task.warnings = vec!["a value was not finite".to_owned()];
-    TaskAnswer { task, result: None, page: None }
+    TaskAnswer { task, result: None, page: None, approvals: vec![] }
 }
 
 fn text_of(result: &CallToolResult) -> &str {
@@ -172,10 +172,10 @@ fn a_failures_structure_stands_alone() {
 #[test]
 fn a_task_that_goes_on_is_no_error_and_says_how_to_wait() {
     for status in [TaskStatus::Queued, TaskStatus::Running, TaskStatus::AwaitingApproval] {
-        let answer = TaskAnswer { task: task_of(status, None), result: None, page: None };
+        let answer = TaskAnswer { task: task_of(status, None), result: None, page: None, approvals: vec![] };
         assert_eq!(task(&answer, None, Detail::Outcome).is_error, Some(false), "{status}");
     }
-    let answer = TaskAnswer { task: task_of(TaskStatus::Running, None), result: None, page: None };
+    let answer = TaskAnswer { task: task_of(TaskStatus::Running, None), result: None, page: None, approvals: vec![] };
     assert_snapshot!(text_of(&task(&answer, None, Detail::Outcome)), @r#"
     taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
     status: running

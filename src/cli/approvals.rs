@@ -1,0 +1,197 @@
+//! `airlock approvals`: the calls that wait for the owner's word.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::{Args, Subcommand};
+use serde_json::Value;
+
+use super::{
+    Application, Failure,
+    client::Client,
+    connection::{Connection, Need},
+    screen::{self, dim, heading, note, print, print_json},
+    tasks::age,
+};
+use crate::{config::Config, model::ApprovalStatus};
+
+/// Columns that a list keeps for id, status, age and tool.
+const LIST_COLUMNS: usize = 96;
+
+/// What to do with approvals.
+#[derive(Debug, Subcommand)]
+pub(super) enum ApprovalsCommand {
+    /// List approvals, newest first; those that wait unless `--status` says otherwise
+    List(ListArgs),
+    /// Show one approval with everything that there is to see
+    Show(OneArgs),
+    /// Let the call be made, once
+    Approve(WordArgs),
+    /// Refuse the call
+    Deny(WordArgs),
+}
+
+/// Which approvals.
+#[derive(Debug, Args)]
+pub(super) struct ListArgs {
+    /// Only of this status: pending, approved, consumed, denied, expired, cancelled, void; or `all`
+    #[arg(long, default_value = "pending", value_parser = status)]
+    status: String,
+    /// How many, 1 to 200
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
+    limit: u32,
+    /// Where the page before ended
+    #[arg(long)]
+    cursor: Option<String>,
+    /// Print a JSON array
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which approval.
+#[derive(Debug, Args)]
+pub(super) struct OneArgs {
+    /// The approval's id
+    id: String,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which approval, and what is said to it.
+#[derive(Debug, Args)]
+pub(super) struct WordArgs {
+    /// The approval's id
+    id: String,
+    /// What there is to say; a denial's reaches the program
+    #[arg(long, value_name = "TEXT")]
+    note: Option<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Does it.
+pub(super) async fn perform(
+    command: ApprovalsCommand,
+    config: Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
+    let connection = Connection::open(&config, application, Need::Record).await?;
+    let done = match command {
+        ApprovalsCommand::List(args) => list(&connection.client, args).await,
+        ApprovalsCommand::Show(args) => show(&connection.client, args).await,
+        ApprovalsCommand::Approve(args) => decide(&connection.client, args, "approve").await,
+        ApprovalsCommand::Deny(args) => decide(&connection.client, args, "deny").await,
+    };
+    connection.close().await?;
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+fn status(text: &str) -> Result<String, String> {
+    if text == "all" || ApprovalStatus::parse(text).is_some() {
+        return Ok(text.to_owned());
+    }
+    let names: Vec<_> = ApprovalStatus::ALL.iter().map(|status| status.as_str()).collect();
+    Err(format!("allowed: {}, all", names.join(", ")))
+}
+
+async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
+    let limit = args.limit.to_string();
+    let mut query = vec![("limit", limit.as_str())];
+    query.extend((args.status != "all").then_some(("status", args.status.as_str())));
+    query.extend(args.cursor.as_deref().map(|cursor| ("cursor", cursor)));
+    let mut answer = client.list("approvals", &query).await?;
+    let approvals = answer["approvals"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let next = answer["nextCursor"].as_str();
+    if args.json {
+        print_json(&approvals.into())?;
+    } else if approvals.is_empty() {
+        note("no approvals");
+    } else {
+        print(heading(format!("{:<41} {:<10} {:<11} {:<30} {}", "ID", "STATUS", "ASKED", "TOOL", "WHY")).to_string())?;
+        approvals.iter().try_for_each(|approval| print(row(approval)))?;
+    }
+    if let Some(cursor) = next {
+        note(dim(format!("more: --cursor {cursor}")).for_stderr().to_string());
+    }
+    Ok(())
+}
+
+fn row(approval: &Value) -> String {
+    let text = |key: &str| approval[key].as_str().unwrap_or_default();
+    // A colour code has no width, so the padding comes after it.
+    let pad = " ".repeat(10usize.saturating_sub(text("status").len()));
+    format!(
+        "{:<41} {}{pad} {:<11} {:<30} {}",
+        text("id"),
+        screen::status(text("status")),
+        age(text("createdAt")),
+        screen::line(text("tool"), 30),
+        dim(screen::line(text("reason"), screen::width().saturating_sub(LIST_COLUMNS))),
+    )
+}
+
+async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
+    let approval = client.approval(&args.id).await?;
+    if args.json {
+        return print_json(&approval);
+    }
+    let text = |value: &Value| screen::escaped(value.as_str().unwrap_or("–"));
+    let rule = match approval["rule"].is_object() {
+        true => format!(
+            "{} ({}{})",
+            text(&approval["rule"]["name"]),
+            text(&approval["rule"]["layer"]),
+            text(&approval["rule"]["pointer"])
+        ),
+        false => "none: the profile asks".into(),
+    };
+    let who = &approval["principal"];
+    let lines = [
+        ("tool", text(&approval["tool"])),
+        ("class", text(&approval["class"])),
+        ("status", screen::status(approval["status"].as_str().unwrap_or_default()).to_string()),
+        ("why", text(&approval["reason"])),
+        ("rule", rule),
+        ("asked by", format!("{}, account {}", text(&who["clientId"]), text(&who["accountId"]))),
+        ("task", format!("{}, call {}", text(&approval["taskId"]), approval["seq"])),
+        ("asked", format!("{}, open until {}", text(&approval["createdAt"]), text(&approval["expiresAt"]))),
+        ("digest", text(&approval["digest"])),
+        ("decided", format!("{} {}", text(&approval["decidedBy"]), text(&approval["why"]))),
+        ("note", text(&approval["note"])),
+        ("page", text(&approval["url"])),
+    ];
+    for (name, value) in lines {
+        print(format!("{} {value}", heading(format!("{name:<9}"))))?;
+    }
+    print(format!("\n{}", heading("arguments")))?;
+    match approval["argsComplete"] == true {
+        true => print(screen::escaped(&screen::pretty(&approval["args"])))?,
+        false => print("they cannot be shown whole, so the call can only be denied")?,
+    }
+    print(format!("\n{}", heading("program")))?;
+    let marked = approval["code"]["line"].as_u64();
+    for (number, line) in (1..).zip(approval["code"]["text"].as_str().unwrap_or_default().lines()) {
+        let sign = if marked == Some(number) { '>' } else { ' ' };
+        print(format!("{sign} {} {}", dim(format!("{number:>4}")), screen::escaped(line)))?;
+    }
+    print(format!("\n{}", heading("earlier calls")))?;
+    for step in approval["trail"].as_array().into_iter().flatten() {
+        print(format!(
+            "{:>4} {} {}",
+            step["seq"],
+            text(&step["tool"]),
+            screen::status(step["outcome"].as_str().unwrap_or_default())
+        ))?;
+    }
+    Ok(())
+}
+
+async fn decide(client: &Client, args: WordArgs, verb: &str) -> Result<(), Failure> {
+    let approval = client.decide(&args.id, verb, args.note.as_deref()).await?;
+    if args.json {
+        return print_json(&approval);
+    }
+    let tool = screen::escaped(approval["tool"].as_str().unwrap_or_default());
+    print(format!("{} {} {tool}", args.id, screen::status(approval["status"].as_str().unwrap_or("unknown"))))
+}

@@ -1,0 +1,271 @@
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::policy::tests::*;
+use crate::policy::*;
+
+/// The verdict under `require: [{path, op, value}]`, beside an allow.
+fn required(op: &str, value: Value, args: Value) -> String {
+    let condition = json!({"path": "args.a.b", "op": op, "value": value});
+    let file = json!({"tools": {"t.x": {"rules": [{"action": "allow"}, {"name": "r", "require": [condition]}]}}});
+    verdict(&load(&file.to_string()), "t.x", args)
+}
+
+/// The verdict under `action: deny` with that condition.
+fn denied(op: &str, value: Value, args: Value) -> String {
+    let condition = json!({"path": "args.a.b", "op": op, "value": value});
+    let file = json!({"tools": {"t.x": {"rules": [{"action": "allow"}, {"name": "r", "action": "deny", "when": [condition]}]}}});
+    verdict(&load(&file.to_string()), "t.x", args)
+}
+
+fn b(value: Value) -> Value {
+    json!({"a": {"b": value}})
+}
+
+const YES: &str = "allow by rules[0]";
+const NO: &str = "policy_denied by r";
+const ERROR: &str = "policy_error by r";
+
+#[test]
+fn every_operator_compares_as_in_intercept() {
+    for (op, value, holds, fails) in [
+        ("eq", json!("x"), vec![json!("x")], vec![json!("y"), json!(1), json!(null)]),
+        ("eq", json!(1), vec![json!(1), json!(1.0)], vec![json!("1"), json!(2)]),
+        ("eq", json!({"k": [1]}), vec![json!({"k": [1.0]})], vec![json!({"k": [2]}), json!({"k": [1], "l": 1})]),
+        ("neq", json!("x"), vec![json!("y"), json!(1), json!(null)], vec![json!("x")]),
+        ("in", json!(["a", 2]), vec![json!("a"), json!(2.0)], vec![json!("b"), json!("2")]),
+        ("not_in", json!(["a", 2]), vec![json!("b"), json!("2")], vec![json!("a"), json!(2)]),
+        ("lt", json!(5), vec![json!(4), json!(4.99), json!(-1)], vec![json!(5), json!(6), json!(null)]),
+        ("lte", json!(5), vec![json!(5), json!(5.0)], vec![json!(5.01)]),
+        ("gt", json!(9007199254740992_u64), vec![json!(9007199254740993_u64)], vec![json!(9007199254740992_u64)]),
+        ("gte", json!(0), vec![json!(0), json!(-0.0)], vec![json!(-1)]),
+        ("regex", json!("^pro?d:"), vec![json!("prod:x"), json!("prd:")], vec![json!("x prod:"), json!(null)]),
+        ("contains", json!("ab"), vec![json!("xaby"), json!(["ab"])], vec![json!("xy"), json!(["abc"]), json!(null)]),
+        ("contains", json!(1), vec![json!([1.0])], vec![json!([2])]),
+        ("exists", json!(true), vec![json!(1), json!(null)], vec![]),
+    ] {
+        for (args, required_is, denied_is) in
+            holds.iter().map(|args| (args, YES, NO)).chain(fails.iter().map(|args| (args, NO, YES)))
+        {
+            assert_eq!(required(op, value.clone(), b(args.clone())), required_is, "require {op} {value} {args}");
+            assert_eq!(denied(op, value.clone(), b(args.clone())), denied_is, "deny when {op} {value} {args}");
+        }
+    }
+}
+
+#[test]
+fn a_missing_argument_fails_every_operator_but_exists_false() {
+    for (op, value) in [
+        ("eq", json!("x")),
+        ("neq", json!("x")),
+        ("in", json!(["x"])),
+        ("not_in", json!(["x"])),
+        ("lt", json!(1)),
+        ("lte", json!(1)),
+        ("gt", json!(1)),
+        ("gte", json!(1)),
+        ("regex", json!(".*")),
+        ("contains", json!("")),
+        ("exists", json!(true)),
+    ] {
+        for args in [json!({}), json!({"a": 1}), json!({"a": null}), json!({"a": {"c": 1}}), json!({"a": [{"b": 1}]})] {
+            assert_eq!(required(op, value.clone(), args.clone()), NO, "{op} {args}");
+            assert_eq!(denied(op, value.clone(), args.clone()), YES, "{op} {args}");
+        }
+    }
+    assert_eq!(required("exists", json!(false), json!({})), YES);
+    assert_eq!(required("exists", json!(false), b(json!(null))), NO);
+}
+
+#[test]
+fn a_number_in_quotes_is_no_number_and_never_slips_past_a_denial() {
+    for (op, value) in [("gt", json!(50_000)), ("lt", json!(1)), ("gte", json!(5)), ("lte", json!(5))] {
+        assert_eq!(required(op, value.clone(), b(json!("60000"))), NO);
+        assert_eq!(denied(op, value.clone(), b(json!("60000"))), ERROR);
+        assert_eq!(denied(op, value.clone(), b(json!([60_000]))), ERROR);
+    }
+    assert_eq!(denied("regex", json!("x"), b(json!(1))), ERROR);
+    assert_eq!(denied("contains", json!("x"), b(json!(1))), ERROR);
+}
+
+#[test]
+fn a_comparison_that_can_mean_nothing_is_a_problem() {
+    for (op, value, problem) in [
+        ("lt", "\"5\"", "`lt` needs a number as `value`, found a text"),
+        ("in", "x", "`in` needs a list as `value`, found a text"),
+        ("regex", "\"(\"", "the pattern does not compile"),
+        ("regex", "\"a{1000}{1000}\"", "the pattern is too large"),
+        ("exists", "1", "`exists` needs true or false as `value`, found a number"),
+        ("equals", "1", "`equals` is none of `eq`"),
+        ("contains", "[1]", "`contains` needs a text, a number or a truth value as `value`, found a list"),
+    ] {
+        let told = problems(&format!("tools: {{t.x: {{require: [{{path: args.a, op: {op}, value: {value}}}]}}}}"));
+        assert!(told.iter().any(|told| told.contains(problem)), "{op} {value}: {told:?}");
+    }
+    let told = problems(
+        "tools: {t.x: {require: [{path: arg.a, op: eq, value: 1}, {path: args.a, op: gt}, {path: args., op: eq, value: 1}]}}",
+    );
+    assert!(told[0].contains("`arg.a` is no path"), "{told:?}");
+    assert!(told[1].contains("`gt` needs a `value`"), "{told:?}");
+    assert!(told[2].contains("`args.` is no path of an argument"), "{told:?}");
+}
+
+/// The verdict of a tool that is allowed, but denied when an expression holds.
+fn cel(expression: &str, args: Value) -> String {
+    let file = json!({"tools": {"t.x": {"rules": [{"action": "allow"}, {"name": "r", "action": "deny", "when": expression}]}}});
+    verdict(&load(&file.to_string()), "t.x", args)
+}
+
+#[test]
+fn expressions_see_the_call() {
+    for (expression, args) in [
+        (r#"args.deploymentSelector.startsWith("prod:")"#, json!({"deploymentSelector": "prod:x"})),
+        (r#"has(json(args.args).amount) && json(args.args).amount > 10000"#, json!({"args": "{\"amount\": 10000.5}"})),
+        (r#"base64(args.x) == "hi""#, json!({"x": "aGk="})),
+        (r#"base64(args.x) == "hi""#, json!({"x": "aGk"})),
+        (r#"cidr(args.ip, "10.0.0.0/8")"#, json!({"ip": "10.1.2.3"})),
+        (r#"cidr(args.ip, "10.0.0.0/8")"#, json!({"ip": "::ffff:10.1.2.3"})),
+        (r#"!cidr(args.ip, "10.0.0.0/8")"#, json!({"ip": "11.1.2.3"})),
+        (r#"args.items.exists(i, i.price > 5)"#, json!({"items": [{"price": 1}, {"price": 6}]})),
+        (r#"args.name.matches("^a+$")"#, json!({"name": "aaa"})),
+        (r#"tool.class == "unknown" && tool.upstream == "t" && tool.name == "x" && tool.path == "t.x""#, json!({})),
+        (r#"caller.principal == "alice" && caller.role == "agent" && caller.key == "ci" && caller.session == """#, json!({})),
+        (r#"!has(args.x)"#, json!({})),
+        (r#"args.n > 5 && args.f > 5 && args.n == 6.0"#, json!({"n": 6, "f": 5.5})),
+        (r#"size(args.list) == 2 && "a" in args.list"#, json!({"list": ["a", "b"]})),
+    ] {
+        assert_eq!(cel(expression, args.clone()), NO, "{expression} {args}");
+    }
+    assert_eq!(cel(r#"args.x == "prod""#, json!({"x": "dev"})), YES);
+    assert_eq!(cel(r#"args.x > 5"#, json!({"x": 5})), YES);
+}
+
+#[test]
+fn an_expression_without_an_answer_denies_whatever_the_rule() {
+    for (expression, args) in [
+        ("args.missing == 1", json!({})),
+        ("args.x > 5", json!({"x": "6"})),
+        ("args.x + 1 > 5", json!({"x": 1.5})),
+        ("1 / args.x > 1", json!({"x": 0})),
+        ("args.x * 9223372036854775807 > 1", json!({"x": 2})),
+        ("args.x", json!({"x": 1})),
+        ("args.x[5] == 1", json!({"x": [1]})),
+        ("json(args.x).a == 1", json!({"x": "{\"a\": 1, \"a\": 2}"})),
+        ("json(args.x).a == 1", json!({"x": "{"})),
+        (r#"base64(args.x) == """#, json!({"x": "!"})),
+        (r#"cidr(args.x, "10.0.0.0/8")"#, json!({"x": "10"})),
+    ] {
+        for action in ["allow", "ask", "deny"] {
+            let file =
+                json!({"default": "allow", "tools": {"t.x": {"rules": [{"name": "r", "action": action, "when": expression}]}}});
+            assert_eq!(verdict(&load(&file.to_string()), "t.x", args.clone()), ERROR, "{action} {expression}");
+        }
+        let file = json!({"default": "allow", "tools": {"t.x": {"rules": [{"name": "r", "require": expression}]}}});
+        assert_eq!(verdict(&load(&file.to_string()), "t.x", args.clone()), ERROR, "require {expression}");
+    }
+}
+
+#[test]
+fn the_reason_of_a_failure_tells_no_values() {
+    let policy = load(r#"{"tools": {"t.x": {"rules": [{"action": "deny", "when": "args.x > 5"}]}}}"#);
+    let Verdict::Deny(denial) = decide(&policy, "t.x", json!({"x": "very secret"})).verdict else { panic!("denied") };
+    assert!(!denial.message.contains("secret"), "{}", denial.message);
+    assert!(denial.message.contains("rule `rules[0]` could not be evaluated"), "{}", denial.message);
+}
+
+#[test]
+fn an_expression_that_cannot_work_is_a_problem() {
+    let nested = format!("{}args.x{}", "(".repeat(300), ")".repeat(300));
+    let long = format!("args.x == \"{}\"", "a".repeat(4096));
+    let deep = format!("{}true", "args.x == 1 && (".repeat(40)) + &")".repeat(40);
+    for (expression, problem) in [
+        ("arg.x == 1", "`arg` is not known; there are `args`, `tool` and `caller`"),
+        ("args.x ==", "the expression does not parse"),
+        ("lower(args.x)", "`lower` is no function"),
+        ("args.x.matches(args.y)", "the pattern of `matches` must be a text in quotes"),
+        (r#"args.x.matches("(")"#, "the pattern does not compile"),
+        (r#"cidr(args.x, "ten")"#, "`ten` is no network"),
+        ("args.?x.hasValue()", "the expression does not parse"),
+        ("args.a.all(x, args.b.all(y, args.c.all(z, true)))", "loops are nested deeper than 2"),
+        ("args.a.map(x, x).map(x, x).map(x, x) == []", "loops are nested deeper than 2"),
+        (r#"counter("t.y", "spend") > 1"#, "no limit of `t.y` in this file counts `spend`"),
+        ("counter(args.a, args.b) > 1", "`counter` takes two texts in quotes"),
+        (&nested, "brackets and signs, allowed are 256"),
+        (&long, "allowed are 4096"),
+        (&deep, "the expression"),
+    ] {
+        let file = json!({"tools": {"t.x": {"require": [expression]}}});
+        let told = problems(&file.to_string());
+        assert!(told.len() == 1 && told[0].contains(problem), "{}: {told:?}", &expression[..expression.len().min(60)]);
+    }
+}
+
+#[test]
+fn an_expression_cannot_stall() {
+    let numbers: Vec<u32> = (0..40_000).collect();
+    let text = "a".repeat(200_000);
+    let large = json!({"a": numbers, "b": numbers, "s": text, "j": serde_json::to_string(&numbers).unwrap()});
+    // Under the bound of arguments in all.
+    let args = |keys: &[&str]| Value::Object(keys.iter().map(|key| ((*key).to_owned(), large[key].clone())).collect());
+    let plus = vec!["args.s"; 500].join(" + ");
+    for (expression, args) in [
+        ("args.a.exists(x, args.a.exists(y, x + y < 0))", args(&["a"])),
+        ("json(args.j).exists(x, json(args.j).exists(y, x + y < 0))", args(&["j"])),
+        ("args.a.map(x, args.a).size() < 0", args(&["a"])),
+        ("args.a.map(x, args.a.map(y, args.a)).size() < 0", args(&["a"])),
+        ("[args.s].map(x, x + x + x + x).map(y, y + y + y + y).size() < 0", args(&["s"])),
+        (r#"args.a.exists(x, string(x).matches("(a*)*b"))"#, args(&["a"])),
+        (r#"args.s.matches("(.*)(.*)(.*)(.*)(.*)[0-9]$")"#, args(&["s"])),
+        (&format!("size({plus}) < 0"), args(&["s"])),
+    ] {
+        let file = json!({"tools": {"t.x": {"rules": [{"action": "allow"}, {"name": "r", "action": "deny", "when": expression}]}}});
+        let policy = match Policy::load(vec![layer(&file.to_string())], ATTENDED) {
+            Ok(policy) => policy,
+            Err(_) => continue,
+        };
+        let began = Instant::now();
+        let told = verdict(&policy, "t.x", args);
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(5), "{expression} took {took:?}");
+        assert_eq!(told, ERROR, "{expression}");
+    }
+    // What is reasonable goes through.
+    let items: Vec<Value> = (0..1000).map(|n| json!({"price": n, "name": "abc"})).collect();
+    assert_eq!(cel("args.items.exists(i, i.price > 5000)", json!({"items": items})), YES);
+}
+
+#[test]
+fn counters_are_read_by_both_languages() {
+    let policy = load(
+        r#"
+default: allow
+tools:
+  pay.charge:
+    limits: [{counter: spend, window: day, max: 1000, cost: args.amount, scope: [principal, tool]}]
+  pay.refund:
+    rules:
+      - {name: r, action: deny, when: 'counter("pay.charge", "spend") < 10.5'}
+  pay.note:
+    rules:
+      - {name: r, action: deny, when: [{path: state.pay.charge.spend, op: lt, value: 10.5}]}
+"#,
+    );
+    for path in ["pay.refund", "pay.note"] {
+        let args = serde_json::value::RawValue::from_string("{}".into()).unwrap();
+        let call = Call { tool: tool(path), args: &args, caller: CALLER, now: "2026-11-21T10:00:00Z".parse().unwrap() };
+        let reads = policy.counters_read(&call);
+        assert_eq!(reads.len(), 1);
+        assert_eq!(reads[0].key.as_str(), r#"["spend","pay.charge","day","principal","local","alice","tool","pay.charge"]"#);
+        let with = |amount: f64| {
+            let values = CounterValues::from_iter([(reads[0].key.clone(), Amount::from_f64(amount).unwrap())]);
+            told(&decide_raw(&policy, tool(path), "{}", CALLER, &values))
+        };
+        assert_eq!(with(10.4), NO);
+        assert_eq!(with(10.5), "allow by default");
+        assert_eq!(told(&decide_raw(&policy, tool(path), "{}", CALLER, &CounterValues::none())), ERROR, "unknown is a no");
+    }
+    // The key that is read is the key that is held.
+    let held = decide(&policy, "pay.charge", json!({"amount": 5}));
+    assert_eq!(held.holds[0].key.as_str(), r#"["spend","pay.charge","day","principal","local","alice","tool","pay.charge"]"#);
+}

@@ -1,0 +1,250 @@
+//! The policy in force: read from its files at the start, swapped whole when they change, never half.
+//!
+//! A file that is not valid stops the start; later it changes nothing, and [`Standing`] says so until it is valid again. Counters are
+//! the store's, so they outlive any change.
+
+use std::{
+    collections::BTreeSet,
+    ffi::OsString,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex},
+    time::{Duration, SystemTime},
+};
+
+use arc_swap::ArcSwap;
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::policy::{Layer, LayerScope, Options, Policy, Problem, Profile};
+
+/// Longest policy file that is read, in bytes.
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// How long files must be left alone before they are read: editors write in several steps.
+const QUIET: Duration = Duration::from_millis(100);
+/// The longest that a file which never rests is waited for.
+const QUIET_WITHIN: Duration = Duration::from_secs(1);
+/// How often files are looked at where nobody tells of changes, as on some network file systems.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Problems of a file that `/healthz` shows.
+const PROBLEMS_SHOWN: usize = 20;
+
+/// One policy file and whom it holds for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyFile {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Whom it holds for.
+    pub scope: LayerScope,
+    /// The upstream that bare names of tools belong to.
+    pub upstream: Option<String>,
+}
+
+/// Where policy comes from.
+#[derive(Debug, Clone)]
+pub struct PolicySource {
+    /// The files, in the order of the configuration.
+    pub files: Vec<PolicyFile>,
+    /// What holds beside them.
+    pub options: Options,
+}
+
+/// How the policy in force stands, for `/healthz` and people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// What holds where no rule speaks.
+    pub profile: Profile,
+    /// The revision in force.
+    pub revision: String,
+    /// Why the files as they are now are not in force; empty where they are.
+    pub problems: Vec<String>,
+}
+
+/// The policy in force.
+pub struct LivePolicy {
+    source: PolicySource,
+    current: ArcSwap<Policy>,
+    /// What the files looked like before they were last read: what changes while they are read is read again.
+    seen: Mutex<Fingerprint>,
+    problems: Mutex<Vec<String>>,
+}
+
+impl PolicySource {
+    /// The texts of the files, as they are now.
+    pub fn read(&self) -> Result<Vec<Layer>, Vec<Problem>> {
+        let (mut layers, mut problems) = (vec![], vec![]);
+        for file in &self.files {
+            match read(&file.path) {
+                Ok(text) => layers.push(file.layer(text)),
+                Err(message) => problems.push(unreadable(&file.path, message)),
+            }
+        }
+        if problems.is_empty() { Ok(layers) } else { Err(problems) }
+    }
+
+    /// The policy that the files make now.
+    pub fn load(&self) -> Result<Policy, Vec<Problem>> {
+        Policy::load(self.read()?, self.options)
+    }
+}
+
+impl PolicyFile {
+    /// The layer that this file makes with that text.
+    pub fn layer(&self, text: String) -> Layer {
+        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
+        Layer { scope: self.scope.clone(), name, upstream: self.upstream.clone(), text }
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    let mut text = String::new();
+    let file = fs::File::open(path).map_err(|error| error.to_string())?;
+    file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    if text.len() as u64 > FILE_BYTES_MAX {
+        return Err(format!("it has more than {FILE_BYTES_MAX} bytes"));
+    }
+    Ok(text)
+}
+
+fn unreadable(path: &Path, message: String) -> Problem {
+    let message = format!("the policy file cannot be read: {message}");
+    let hint = Some("`policy.files` names it".to_owned());
+    Problem { file: path.display().to_string(), line: 0, column: 0, pointer: String::new(), message, hint }
+}
+
+impl LivePolicy {
+    /// Reads and compiles the files; the problems of all of them where one is not valid.
+    pub fn open(source: PolicySource) -> Result<Arc<Self>, Vec<Problem>> {
+        let seen = Mutex::new(fingerprint(&source.files));
+        let policy = source.load()?;
+        Ok(Arc::new(Self { source, current: ArcSwap::from_pointee(policy), seen, problems: Mutex::default() }))
+    }
+
+    /// The policy in force. A call keeps the one it began with until it decides anew.
+    pub fn current(&self) -> Arc<Policy> {
+        self.current.load_full()
+    }
+
+    /// Where it comes from.
+    pub fn source(&self) -> &PolicySource {
+        &self.source
+    }
+
+    /// How it stands.
+    pub fn standing(&self) -> Standing {
+        let revision = self.current.load().revision().to_owned();
+        let problems = self.problems.lock().expect("no code panics while it holds this lock").clone();
+        Standing { profile: self.source.options.profile, revision, problems }
+    }
+
+    /// Takes the files as they are now, if all of them are valid. Says whether the policy in force is another one.
+    pub fn reload(&self) -> bool {
+        let loaded = self.source.load();
+        let mut problems = self.problems.lock().expect("no code panics while it holds this lock");
+        match loaded {
+            Ok(policy) => {
+                let changed = policy.revision() != self.current.load().revision();
+                if changed || !problems.is_empty() {
+                    tracing::info!(revision = policy.revision(), "policy {} is in force", policy.revision());
+                }
+                problems.clear();
+                if changed {
+                    self.current.store(Arc::new(policy));
+                }
+                changed
+            }
+            Err(found) => {
+                *problems = found.iter().take(PROBLEMS_SHOWN).map(ToString::to_string).collect();
+                let first = problems.first().cloned().unwrap_or_default();
+                tracing::error!(
+                    problems = found.len(),
+                    "the policy files are not valid, so the policy before stays in force: {first}"
+                );
+                false
+            }
+        }
+    }
+
+    /// Takes changed files until `stop`.
+    pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        if self.source.files.is_empty() {
+            return;
+        }
+        let (tell, mut told) = mpsc::channel(1);
+        let _watcher = watch(&self.source.files, tell);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                Some(()) = told.recv() => quiet(&mut told).await,
+                () = tokio::time::sleep(LOOK_EVERY) => {}
+            }
+            let now = fingerprint(&self.source.files);
+            if std::mem::replace(&mut *self.seen.lock().expect("no code panics while it holds this lock"), now.clone()) == now {
+                continue;
+            }
+            let live = self.clone();
+            // Reading and compiling blocks; a panic in it is a bug that must not end the following.
+            if let Err(error) = tokio::task::spawn_blocking(move || live.reload()).await {
+                tracing::error!(%error, "the policy files could not be taken");
+            }
+        }
+    }
+}
+
+/// Waits until nothing is told for a moment.
+async fn quiet(told: &mut mpsc::Receiver<()>) {
+    let rest = async { while tokio::time::timeout(QUIET, told.recv()).await.is_ok_and(|told| told.is_some()) {} };
+    // A file that never rests is read as it is.
+    drop(tokio::time::timeout(QUIET_WITHIN, rest).await);
+}
+
+/// Tells of changes beside the files: editors write a new file and rename it, so folders are watched and not files.
+fn watch(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+    // A file may be a link; then its target may change too.
+    let targets = files.iter().filter_map(|file| file.path.canonicalize().ok());
+    let all: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).chain(targets).collect();
+    let names: BTreeSet<OsString> = all.iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
+    let folders: BTreeSet<PathBuf> = all.iter().filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
+    let is_ours = move |path: &PathBuf| {
+        // Mounted configuration is switched by links whose names begin with two dots.
+        path.file_name().is_some_and(|name| names.contains(name) || name.to_string_lossy().starts_with(".."))
+    };
+    let told = move |event: notify::Result<notify::Event>| {
+        let concerns_us = match &event {
+            Ok(event) => !event.kind.is_access() && event.paths.iter().any(&is_ours),
+            // Something was missed.
+            Err(_) => true,
+        };
+        if concerns_us {
+            // Full: it will be looked at anyway.
+            tell.try_send(()).ok();
+        }
+    };
+    let watched = notify::recommended_watcher(told).and_then(|mut watcher| {
+        folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive)).map(|()| watcher)
+    });
+    watched
+        .inspect_err(|error| {
+            let seconds = LOOK_EVERY.as_secs();
+            tracing::warn!(%error, "changes of policy files are not told of here: they are looked at every {seconds} s");
+        })
+        .ok()
+}
+
+/// When each file was changed, its length and its inode; none where it is not there.
+type Fingerprint = Vec<Option<(SystemTime, u64, u64)>>;
+
+/// What tells a changed file from an unchanged one without reading it.
+fn fingerprint(files: &[PolicyFile]) -> Fingerprint {
+    let of = |file: &PolicyFile| {
+        let about = fs::metadata(&file.path).ok()?;
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&about);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Some((about.modified().ok()?, about.len(), inode))
+    };
+    files.iter().map(of).collect()
+}

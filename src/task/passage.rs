@@ -1,0 +1,523 @@
+//! One call on its way from the guest to the upstream: decided, asked for, counted, recorded, sent.
+//!
+//! Whatever is in doubt ends in a refusal. After every wait the call is decided anew, by the policy then in force: a denial always
+//! wins, a person's word only answers the question that policy asks.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    desk::Open,
+    engine::event,
+    host::{Inner, facts},
+    record::{self, Binding},
+    refusal::{APPROVAL_DENIED, APPROVAL_EXPIRED, POLICY_DENIED, RATE_LIMITED, Refusal, upstream_failure},
+    spending,
+};
+use crate::{
+    catalog::{Tool, UpstreamError, UpstreamErrorCode, Visibility},
+    model::{Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventKind, JsonObject, NewEvent, RawJson, Timestamp},
+    policy::{
+        AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, FixedWindow, Hold, OnExceed, Policy, RuleRef, Verdict,
+        Window,
+    },
+    sandbox::{CallFailure, ToolCall},
+    store::{CounterHold, CounterRead, CounterWindow, Decided, HoldToken, Reserved, Settle, StoreError},
+};
+
+/// How often one call is decided at most: once, and again after each wait and each word.
+const ROUNDS_MAX: usize = 1000;
+/// The shortest wait for a counter that has no room.
+const WAIT_MIN: Duration = Duration::from_millis(10);
+/// Characters of a person's note that reach the code.
+const NOTE_CHARS_MAX: usize = 2000;
+
+/// One call on its way.
+pub(super) struct Passage<'a> {
+    host: &'a Inner,
+    call: &'a ToolCall,
+    tool: Arc<Tool>,
+    args: JsonObject,
+    /// What is not recorded yet.
+    events: Vec<NewEvent>,
+    /// The decision by which it left, where that was not the first.
+    decided_anew: Option<Value>,
+    /// Whether a person has agreed to the call, and beyond which counters.
+    agreed: bool,
+    beyond: HashSet<CounterKey>,
+    /// The word that has not been used yet.
+    approved: Option<Open>,
+    /// The approval that let it go, for the record.
+    approval: Option<ApprovalId>,
+    /// Until when it may wait for counters.
+    patience: Option<Instant>,
+    /// Whether it is within the task's budget.
+    admitted: bool,
+}
+
+/// Why a call goes no further.
+enum Stop {
+    /// It was refused.
+    Refused(Refusal),
+    /// It must look as if the tool did not exist.
+    Hidden,
+    /// It failed otherwise.
+    Failed(CallFailure),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+/// A call that may leave.
+struct Cleared {
+    holds: Vec<Hold>,
+    token: HoldToken,
+    budget: Budget,
+}
+
+impl<'a> Passage<'a> {
+    pub(super) fn new(host: &'a Inner, call: &'a ToolCall, tool: Arc<Tool>, args: JsonObject) -> Self {
+        Self {
+            host,
+            call,
+            tool,
+            args,
+            events: vec![],
+            decided_anew: None,
+            agreed: false,
+            beyond: HashSet::new(),
+            approved: None,
+            approval: None,
+            patience: None,
+            admitted: false,
+        }
+    }
+
+    /// To its end.
+    pub(super) async fn go(mut self) -> Result<RawJson, CallFailure> {
+        let (host, seq) = (self.host, self.call.seq);
+        let stop = match self.clear().await {
+            Ok(cleared) => return self.send(cleared).await,
+            Err(stop) => stop,
+        };
+        self.withdraw(&stop).await;
+        let path = self.tool.path.clone();
+        let failure = match stop {
+            Stop::Refused(refusal) => host.refuse(seq, &path, &refusal),
+            Stop::Hidden => host.absent(&self.call.path, &self.tool).await,
+            Stop::Failed(failure) => failure,
+        };
+        let mut events = std::mem::take(&mut self.events);
+        events.push(record::failed(seq, &failure));
+        host.noted(events, &path, Err(failure)).await
+    }
+
+    /// Everything that must hold before it leaves.
+    async fn clear(&mut self) -> Result<Cleared, Stop> {
+        for round in 0..ROUNDS_MAX {
+            let policy = self.host.parts.policy.current();
+            let decision = self.decide(&policy).await?;
+            let decided = record::decision(&decision, policy.revision());
+            if round == 0 {
+                self.events.push(record::requested(self.call, Some(decided), self.host.parts.record_values));
+            } else {
+                self.decided_anew = Some(decided);
+            }
+            let budget = policy.budget(&self.host.task.caller());
+            match decision.verdict.clone() {
+                Verdict::Deny(denial) if denial.hidden => return Err(Stop::Hidden),
+                Verdict::Deny(denial) => {
+                    let refusal = Refusal::new(denial.code.as_str(), denial.message).rule(decision.rule.as_ref());
+                    return Err(refusal.retry_after(denial.retry_after).into());
+                }
+                verdict => {
+                    self.admit(&budget)?;
+                    if let Verdict::Ask(terms) = verdict
+                        && !self.agreed
+                    {
+                        self.ask(&decision, decision.rule.as_ref(), &terms, &policy).await?;
+                        self.agreed = true;
+                        continue;
+                    }
+                }
+            }
+            self.use_word().await?;
+            match self.reserve(&decision.holds).await? {
+                Reserved::Held(token) => return Ok(Cleared { holds: decision.holds, token, budget }),
+                Reserved::Exceeded { index, retry_after, .. } => {
+                    let hold = decision.holds.get(index).ok_or_else(|| Refusal::in_doubt("a limit is not known"))?.clone();
+                    self.exceeded(hold, retry_after, &decision, &policy).await?;
+                }
+            }
+        }
+        Err(Refusal::in_doubt(format!("it was decided {ROUNDS_MAX} times without an end")).into())
+    }
+
+    async fn decide(&self, policy: &Arc<Policy>) -> Result<Decision, Stop> {
+        let args = if self.call.args.get().trim().is_empty() { RawValue::NULL } else { &self.call.args };
+        let now = Timestamp::now();
+        let call = Call { tool: facts(&self.tool), args, caller: self.host.task.caller(), now };
+        let wanted = policy.counters_read(&call);
+        let values = match wanted.is_empty() {
+            true => CounterValues::none(),
+            false => {
+                let reads: Vec<_> =
+                    wanted.iter().map(|read| CounterRead { key: read.key.to_string(), window: window(read.window) }).collect();
+                let values = self.host.parts.store.counters(now, &reads).await.map_err(|error| self.in_doubt(&error))?;
+                let known = wanted.into_iter().zip(values);
+                known.filter_map(|(read, value)| Some((read.key, crate::policy::Amount::from_millionths(value)?))).collect()
+            }
+        };
+        Ok(policy.decide(&call, &values))
+    }
+
+    fn in_doubt(&self, error: &StoreError) -> Refusal {
+        tracing::error!(task = %self.host.task.id, tool = %self.tool.path, %error, "a call is refused because the store fails");
+        Refusal::in_doubt("the record does not answer, and without it no limit and no approval can be kept")
+    }
+
+    /// Counts the call against the task's budget, once.
+    fn admit(&mut self, budget: &Budget) -> Result<(), Refusal> {
+        if !self.admitted {
+            self.host.spending.admit(budget)?;
+            self.admitted = true;
+        }
+        Ok(())
+    }
+
+    /// Counts all holds, or none. Those that a person let it go beyond are counted without their bound.
+    async fn reserve(&self, holds: &[Hold]) -> Result<Reserved, Stop> {
+        let holds: Vec<_> = holds
+            .iter()
+            .map(|hold| CounterHold {
+                key: hold.key.to_string(),
+                window: window(hold.window),
+                max: if self.beyond.contains(&hold.key) { i64::MAX } else { hold.max.millionths() },
+                cost: hold.cost.millionths(),
+            })
+            .collect();
+        if holds.is_empty() {
+            return Ok(Reserved::Held(HoldToken::default()));
+        }
+        let reserved = self.host.parts.store.reserve(Timestamp::now(), &holds).await;
+        reserved.map_err(|error| self.in_doubt(&error).into())
+    }
+
+    /// What a counter without room means: refused, or waited for, or a person asked. Then it is decided again.
+    async fn exceeded(
+        &mut self,
+        hold: Hold,
+        retry_after: Option<Duration>,
+        decision: &Decision,
+        policy: &Arc<Policy>,
+    ) -> Result<(), Stop> {
+        let refusal = || {
+            let denial = hold.denial(retry_after);
+            Stop::from(Refusal::new(RATE_LIMITED, denial.message).rule(Some(&hold.rule)).retry_after(retry_after))
+        };
+        match &hold.on_exceed {
+            OnExceed::Deny => Err(refusal()),
+            OnExceed::Wait { max } => {
+                let until = *self.patience.get_or_insert_with(|| Instant::now() + *max);
+                let wait = retry_after.ok_or_else(refusal)?.max(WAIT_MIN);
+                if Instant::now() + wait > until {
+                    return Err(refusal());
+                }
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            // Nothing but the bound stops it then, so it is asked once.
+            OnExceed::Ask(_) if self.beyond.contains(&hold.key) => Err(refusal()),
+            OnExceed::Ask(terms) => {
+                let mut terms = terms.clone();
+                terms.reason = format!("{}: {}", terms.reason, hold.denial(None).message);
+                self.ask(decision, Some(&hold.rule), &terms, policy).await?;
+                self.beyond.insert(hold.key);
+                Ok(())
+            }
+        }
+    }
+
+    /// Asks a person and waits for the word. The task's clock stands still meanwhile.
+    async fn ask(&mut self, decision: &Decision, rule: Option<&RuleRef>, terms: &AskTerms, policy: &Policy) -> Result<(), Stop> {
+        let host = self.host;
+        let _place = host.parts.desk.place(host.task.id)?;
+        let timeout = host.parts.desk.timeout(terms.timeout);
+        let approval = self.approval(decision, rule, terms, policy.revision(), timeout)?;
+        let open = host.parts.desk.open(approval.id, &host.task.workspace_id, host.parts.store.clone());
+        let mut events = std::mem::take(&mut self.events);
+        events.push(event(EventKind::ApprovalRequested, told(&approval)));
+        // Writes keep their order: whoever finds the row finds the task waiting.
+        let parked = Parked { host, approval: &approval, outcome: ApprovalStatus::Cancelled };
+        let (recorded, asked) = (host.park(events), host.parts.store.ask_approval(approval.clone()));
+        recorded.await.map_err(|error| Stop::Failed(host.unrecorded(&self.tool.path, &error)))?;
+        asked.await.map_err(|error| self.in_doubt(&error))?;
+        let held = host.clock.hold();
+        let decided = tokio::time::timeout(timeout, open.decided()).await.is_ok();
+        let row = self.outcome(&open, decided).await?;
+        parked.over(row.status);
+        drop(held);
+        match row.status {
+            ApprovalStatus::Approved => {
+                self.approved = Some(open);
+                self.release(&row).await
+            }
+            status => {
+                open.settle();
+                Err(refused(&row, status).into())
+            }
+        }
+    }
+
+    /// The row once it is decided, or expired by now.
+    async fn outcome(&self, open: &Open, decided: bool) -> Result<Approval, Stop> {
+        let (store, workspace) = (&self.host.parts.store, &self.host.task.workspace_id);
+        if !decided {
+            let change = open.change(ApprovalStatus::Pending, ApprovalStatus::Expired, Some("nobody answered in time"));
+            let decided = store.decide_approval(workspace, change).await.map_err(|error| self.in_doubt(&error))?;
+            return match decided {
+                // The word that came at the last moment counts.
+                Decided::Changed(row) | Decided::Refused(row) => Ok(*row),
+                Decided::Absent => Err(Refusal::in_doubt("the approval is not in the record any more").into()),
+            };
+        }
+        let row = store.approval(workspace, open.id).await.map_err(|error| self.in_doubt(&error))?;
+        row.ok_or_else(|| Refusal::in_doubt("the approval is not in the record any more").into())
+    }
+
+    /// Takes the call from the row: what was shown is what is sent, if it still means the same.
+    async fn release(&mut self, row: &Approval) -> Result<(), Stop> {
+        let tool = self.host.parts.catalog.resolve(&row.tool, &|_| Visibility::Auto).await;
+        let tool = tool.ok().filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash);
+        let Some(tool) = tool else {
+            return Err(Refusal::new(POLICY_DENIED, "the tool is another one than when it was asked for: ask again").into());
+        };
+        if self.binding(&tool).digest(&row.args).as_deref() != Some(row.digest.as_str()) {
+            return Err(Refusal::in_doubt("the stored call does not have the digest that was approved").into());
+        }
+        self.args = self.host.check(&tool, &row.args).map_err(Stop::Failed)?;
+        self.tool = tool;
+        Ok(())
+    }
+
+    /// Uses the person's word, once. Only a word that is still unused lets the call go on.
+    async fn use_word(&mut self) -> Result<(), Stop> {
+        let Some(open) = &self.approved else { return Ok(()) };
+        let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Consumed, None);
+        let workspace = &self.host.task.workspace_id;
+        let decided = self.host.parts.store.decide_approval(workspace, change).await.map_err(|error| self.in_doubt(&error))?;
+        match decided {
+            Decided::Changed(_) => {
+                self.approval = Some(open.id);
+                self.approved.take().into_iter().for_each(Open::settle);
+                Ok(())
+            }
+            Decided::Refused(_) | Decided::Absent => Err(Refusal::in_doubt("the approval was used already, or taken back").into()),
+        }
+    }
+
+    /// Takes an unused word back, with the reason.
+    async fn withdraw(&mut self, stop: &Stop) {
+        let Some(open) = self.approved.take() else { return };
+        let why = match stop {
+            Stop::Refused(refusal) => format!("policy refuses the call now: {}", refusal.message),
+            Stop::Hidden => "policy hides the tool now".to_owned(),
+            Stop::Failed(failure) => failure.message.clone(),
+        };
+        let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Cancelled, Some(&why));
+        // Where the store fails the row stays approved; nothing waits for it, so it has no effect, and the next start makes it void.
+        if let Err(error) = self.host.parts.store.decide_approval(&self.host.task.workspace_id, change).await {
+            tracing::error!(approval = %open.id, %error, "an approval could not be taken back; its call is not made");
+        }
+        open.settle();
+    }
+
+    fn binding<'b>(&'b self, tool: &'b Tool) -> Binding<'b> {
+        let task = &self.host.task;
+        Binding { workspace_id: &task.workspace_id, task_id: task.id, seq: self.call.seq, account_id: &task.account_id, tool }
+    }
+
+    fn approval(
+        &self,
+        decision: &Decision,
+        rule: Option<&RuleRef>,
+        terms: &AskTerms,
+        revision: &str,
+        timeout: Duration,
+    ) -> Result<Approval, Stop> {
+        let (task, now) = (&self.host.task, Timestamp::now());
+        let args = self.call.args.get().to_owned();
+        let digest = self.binding(&self.tool).digest(&args).ok_or_else(|| Refusal::in_doubt("the arguments are no JSON"))?;
+        let expires_at = jiff::SignedDuration::try_from(timeout).ok().and_then(|timeout| now.checked_add(timeout).ok());
+        Ok(Approval {
+            id: ApprovalId::new(),
+            status: ApprovalStatus::Pending,
+            workspace_id: task.workspace_id.clone(),
+            task_id: task.id,
+            seq: self.call.seq,
+            tool: self.tool.path.clone(),
+            args,
+            digest,
+            asked: Asked {
+                upstream: self.tool.upstream.to_string(),
+                class: decision.class.to_string(),
+                schema_hash: self.tool.schema_hash.clone(),
+                rule: rule.map(asking),
+                revision: revision.to_owned(),
+                reason: terms.reason.clone(),
+                account_id: task.account_id.clone(),
+                client_id: task.client_id.clone(),
+                session_id: task.session_id.clone(),
+                line: self.call.line,
+            },
+            created_at: now,
+            expires_at: expires_at.ok_or_else(|| Refusal::in_doubt("the time to wait has no end"))?,
+            decided_at: None,
+            decided_by: None,
+            note: None,
+            why: None,
+        })
+    }
+
+    /// Records the start, sends, and records the end.
+    async fn send(mut self, cleared: Cleared) -> Result<RawJson, CallFailure> {
+        let (host, seq) = (self.host, self.call.seq);
+        let mut started = json!({ "seq": seq, "tool": self.tool.path, "upstream": &*self.tool.upstream });
+        if let Some(approval) = self.approval {
+            started["approvalId"] = approval.to_string().into();
+        }
+        if let Some(decided) = self.decided_anew.take() {
+            started["decision"] = decided;
+        }
+        let mut events = std::mem::take(&mut self.events);
+        events.push(event(EventKind::CallStarted, started));
+        // From the moment it may be recorded as started, its end is recorded too.
+        let mut unfinished = Unfinished { host, seq: Some(seq) };
+        if let Err(error) = host.parts.store.change_task(host.change(events)).await {
+            unfinished.seq = None;
+            self.give_back(&cleared, |_| true);
+            return Err(host.unrecorded(&self.tool.path, &error));
+        }
+        let answer = self.perform(&cleared).await;
+        unfinished.seq = None;
+        host.note(vec![record::ended(seq, &answer)]);
+        answer
+    }
+
+    async fn perform(&mut self, cleared: &Cleared) -> Result<RawJson, CallFailure> {
+        let (host, seq, path) = (self.host, self.call.seq, self.tool.path.clone());
+        let began = Instant::now();
+        let live = host.live.clone();
+        let news = Arc::new(move |text: &str| live.say(Some(text)));
+        let call = host.parts.catalog.call_followed(&self.tool, std::mem::take(&mut self.args), news);
+        let answer = match host.spending.time_left(&cleared.budget) {
+            Some(left) => tokio::time::timeout(left, call).await.ok(),
+            None => Some(call.await),
+        };
+        host.spending.took(began);
+        match answer {
+            None => Err(host.refuse(seq, &path, &spending::out_of_time(&cleared.budget))),
+            Some(Err(error)) => {
+                if had_no_effect(&error) {
+                    self.give_back(cleared, |hold| hold.count == Count::Success);
+                }
+                Err(upstream_failure(&error))
+            }
+            Some(Ok(value)) => match host.spending.receive(&cleared.budget, value.get().len()) {
+                Ok(()) => Ok(value),
+                Err(refusal) => Err(host.refuse(seq, &path, &refusal)),
+            },
+        }
+    }
+
+    /// Takes back what was counted for holds of this kind. Not waited for: writes keep their order.
+    fn give_back(&self, cleared: &Cleared, which: impl Fn(&Hold) -> bool) {
+        let token = cleared.token.part(|index| cleared.holds.get(index).is_some_and(&which));
+        drop(self.host.parts.store.settle(token, Settle::Rollback));
+    }
+}
+
+fn asking(rule: &RuleRef) -> AskingRule {
+    AskingRule { name: rule.name.to_string(), pointer: rule.pointer.to_string(), layer: rule.layer.to_string() }
+}
+
+/// A call that waits for a person, so that the task's status follows also where the run ends first.
+struct Parked<'a> {
+    host: &'a Inner,
+    approval: &'a Approval,
+    outcome: ApprovalStatus,
+}
+
+impl Parked<'_> {
+    fn over(mut self, outcome: ApprovalStatus) {
+        self.outcome = outcome;
+    }
+}
+
+impl Drop for Parked<'_> {
+    fn drop(&mut self) {
+        let data = json!({ "seq": self.approval.seq, "approvalId": self.approval.id, "status": self.outcome });
+        self.host.unpark(vec![event(EventKind::ApprovalResolved, data)]);
+    }
+}
+
+/// Records a call that was dropped before its end.
+struct Unfinished<'a> {
+    host: &'a Inner,
+    seq: Option<u32>,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(seq) = self.seq {
+            let data = json!({ "seq": seq, "code": "abandoned", "message": "the task ended first" });
+            self.host.note(vec![event(EventKind::CallFailed, data)]);
+        }
+    }
+}
+
+/// What the record says of an approval that is asked for; the row has the rest.
+fn told(approval: &Approval) -> Value {
+    json!({
+        "seq": approval.seq, "approvalId": approval.id, "tool": approval.tool, "digest": approval.digest,
+        "rule": approval.asked.rule.as_ref().map(|rule| &rule.name), "reason": approval.asked.reason,
+        "expiresAt": approval.expires_at,
+    })
+}
+
+/// What the code is told where no person agreed.
+fn refused(row: &Approval, status: ApprovalStatus) -> Refusal {
+    match status {
+        ApprovalStatus::Denied => {
+            let note: String = row.note.iter().flat_map(|note| note.chars()).take(NOTE_CHARS_MAX).collect();
+            let message = if note.is_empty() { "no reason was given".to_owned() } else { note };
+            Refusal::by(row, APPROVAL_DENIED, message)
+        }
+        ApprovalStatus::Expired => Refusal::by(row, APPROVAL_EXPIRED, format!("nobody answered until {}", row.expires_at)),
+        other => {
+            let why = row.why.clone().unwrap_or_else(|| format!("the approval is {other}"));
+            Refusal::by(row, APPROVAL_DENIED, why)
+        }
+    }
+}
+
+/// Whether what was counted for a success is given back: everything but what may have worked, or did.
+fn had_no_effect(error: &UpstreamError) -> bool {
+    !matches!(error.code, UpstreamErrorCode::Timeout | UpstreamErrorCode::AnswerTooLarge | UpstreamErrorCode::BadAnswer)
+}
+
+fn window(window: Window) -> CounterWindow {
+    match window {
+        Window::Fixed(length) => CounterWindow::Fixed(Duration::from_secs(FixedWindow::seconds(length).into())),
+        Window::Rolling(length) => CounterWindow::Rolling(length),
+        Window::Task => CounterWindow::Whole,
+    }
+}

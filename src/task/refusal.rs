@@ -1,0 +1,130 @@
+//! Why a call is not made, as the code sees it, and how the host remembers it.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::{
+    catalog::{FindError, NotFound, ResolveError, UpstreamError, UpstreamErrorCode},
+    model::{Approval, ApprovalId, JsonObject},
+    policy::RuleRef,
+    sandbox::CallFailure,
+};
+
+/// The name of an error that policy or a person caused.
+pub(super) const POLICY_ERROR: &str = "ToolPolicyError";
+
+/// The codes of such errors, as the contract has them.
+pub(super) const POLICY_DENIED: &str = "policy_denied";
+pub(super) const APPROVAL_DENIED: &str = "approval_denied";
+pub(super) const APPROVAL_EXPIRED: &str = "approval_expired";
+pub(super) const RATE_LIMITED: &str = "rate_limited";
+pub(super) const POLICY_FAILED: &str = "policy_error";
+
+/// A call that policy, a limit or a person refused.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) code: &'static str,
+    pub(super) rule: Option<String>,
+    pub(super) message: String,
+    pub(super) retry_after: Option<Duration>,
+    pub(super) approval: Option<ApprovalId>,
+}
+
+impl Refusal {
+    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, rule: None, message: message.into(), retry_after: None, approval: None }
+    }
+
+    pub(super) fn rule(mut self, rule: Option<&RuleRef>) -> Self {
+        self.rule = rule.map(|rule| rule.name.to_string());
+        self
+    }
+
+    pub(super) fn retry_after(mut self, wait: Option<Duration>) -> Self {
+        self.retry_after = wait;
+        self
+    }
+
+    /// In doubt the answer is no.
+    pub(super) fn in_doubt(message: impl Into<String>) -> Self {
+        Self::new(POLICY_FAILED, message)
+    }
+
+    /// A person's no, or the lack of a word.
+    pub(super) fn by(approval: &Approval, code: &'static str, message: String) -> Self {
+        let rule = approval.asked.rule.as_ref().map(|rule| rule.name.clone());
+        Self { rule, approval: Some(approval.id), ..Self::new(code, message) }
+    }
+
+    /// As the code sees it: what was refused, by which rule, and whether trying again can help.
+    pub(super) fn failure(&self, tool: &str) -> CallFailure {
+        let rule = match (&self.rule, self.approval) {
+            (Some(rule), None) => format!(" by rule `{rule}`"),
+            (Some(rule), Some(_)) => format!(" (rule `{rule}` asks)"),
+            (None, _) => String::new(),
+        };
+        let again = match self.retry_after {
+            Some(wait) => format!("; try again in {} ms", millis(wait)),
+            None if self.code == RATE_LIMITED => "; trying again does not help in this task".into(),
+            None => String::new(),
+        };
+        let what = match self.code {
+            POLICY_DENIED => "is not allowed",
+            APPROVAL_DENIED => "was refused by a person",
+            APPROVAL_EXPIRED => "was not approved in time",
+            RATE_LIMITED => "is over a limit",
+            _ => "could not be decided about and is refused",
+        };
+        let message = format!("`{tool}` {what}{rule}: {}{again}", self.message);
+        let mut failure = failure(POLICY_ERROR, self.code, tool, &message);
+        failure.properties.insert("rule".into(), json!(self.rule));
+        if let Some(wait) = self.retry_after {
+            failure.properties.insert("retryAfterMs".into(), millis(wait).into());
+        }
+        if let Some(approval) = self.approval {
+            failure.properties.insert("approvalId".into(), approval.to_string().into());
+        }
+        failure
+    }
+}
+
+/// Whole milliseconds, rounded up: who comes back after them does not come too early.
+fn millis(wait: Duration) -> u64 {
+    wait.as_nanos().div_ceil(1_000_000) as u64
+}
+
+pub(super) fn failure(name: &str, code: &str, tool: &str, message: &str) -> CallFailure {
+    let properties = JsonObject::from_iter([("code".into(), json!(code)), ("tool".into(), json!(tool))]);
+    CallFailure { name: name.into(), message: message.into(), properties }
+}
+
+pub(super) fn not_found(path: &str, error: FindError) -> CallFailure {
+    match error {
+        FindError::Arguments(error) => failure("ToolArgumentError", "invalid_arguments", path, &error.to_string()),
+        FindError::Unresolved(error) => unresolved(error),
+    }
+}
+
+pub(super) fn unresolved(error: ResolveError) -> CallFailure {
+    match error {
+        ResolveError::NotFound(error) => {
+            let mut made = failure("ToolNotFoundError", "tool_not_found", &error.path, &error.to_string());
+            let NotFound { nearest, discover, .. } = error;
+            made.properties.extend([("nearest".into(), json!(nearest)), ("discover".into(), json!(discover))]);
+            made
+        }
+        ResolveError::Unavailable(error) => upstream_failure(&error),
+    }
+}
+
+pub(super) fn upstream_failure(error: &UpstreamError) -> CallFailure {
+    let is_caller = error.code == UpstreamErrorCode::InvalidArguments;
+    let name = if is_caller { "ToolArgumentError" } else { "ToolCallError" };
+    let mut made = failure(name, error.code.as_str(), &error.tool, &error.message);
+    made.properties.insert("retryable".into(), json!(error.retryable));
+    if let Some(status) = error.status {
+        made.properties.insert("status".into(), json!(status));
+    }
+    made
+}

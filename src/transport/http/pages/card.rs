@@ -1,0 +1,129 @@
+//! One approval: everything that a person must see before the word, and the two words.
+
+use maud::{Markup, html};
+use serde_json::Value;
+
+use super::{
+    inbox::{ago, left},
+    visible::{value, visible},
+};
+use crate::{
+    model::{Approval, ApprovalStatus},
+    service::ApprovalAnswer,
+};
+
+/// Characters of a digest that are enough to compare by eye.
+const DIGEST_CHARS: usize = 7 + 16;
+
+pub(super) fn content(answer: &ApprovalAnswer, form: &str) -> Markup {
+    let approval = &answer.approval;
+    html! {
+        h1 { span.tool { (visible(&approval.tool, false)) } " " span.class { (approval.asked.class) } }
+        p.status { span class={ "is-" (approval.status) } { (approval.status) }
+            @if approval.status == ApprovalStatus::Pending { " · " (left(approval.expires_at)) }
+        }
+        (ended(approval))
+        p.reason { (visible(&approval.asked.reason, true)) }
+        (facts(approval))
+        h2 { "Arguments" }
+        (arguments(answer))
+        @if approval.status == ApprovalStatus::Pending { (words(answer, form)) }
+        h2 { "Program" }
+        (program(answer))
+        h2 { "Earlier calls of this task" }
+        @if answer.trail.is_empty() {
+            p.empty { "None." }
+        } @else {
+            ol.trail {
+                @for step in &answer.trail {
+                    li value=(step.seq) { (visible(&step.tool, false)) " " span class={ "is-" (step.outcome) } { (step.outcome) } }
+                }
+            }
+        }
+    }
+}
+
+fn ended(approval: &Approval) -> Markup {
+    html! {
+        @if let Some(by) = &approval.decided_by { p { "Decided by " (visible(by, false)) @if let Some(at) = approval.decided_at { ", " (ago(at)) } "." } }
+        @if let Some(why) = &approval.why { p { "Because " (visible(why, true)) "." } }
+        @if let Some(note) = &approval.note { p.note { (visible(note, true)) } }
+    }
+}
+
+fn facts(approval: &Approval) -> Markup {
+    let asked = &approval.asked;
+    let digest: String = approval.digest.chars().take(DIGEST_CHARS).collect();
+    html! {
+        dl {
+            dt { "Asked by" }
+            dd { (visible(&asked.client_id, false)) ", account " (visible(&asked.account_id, false)) ", workspace " (visible(&approval.workspace_id, false))
+                @if let Some(session) = &asked.session_id { ", session " (visible(session, false)) } }
+            dt { "Upstream" } dd { (visible(&asked.upstream, false)) }
+            dt { "Rule" }
+            dd {
+                @if let Some(rule) = &asked.rule { (visible(&rule.name, false)) " (" (visible(&rule.layer, false)) (visible(&rule.pointer, false)) ")" }
+                @else { "none: the profile asks" }
+            }
+            dt { "Policy" } dd { code { (asked.revision) } }
+            dt { "Task" } dd { code { (approval.task_id) } ", call " (approval.seq) }
+            dt { "Asked" } dd { (ago(approval.created_at)) " (" (approval.created_at) "), open until " (approval.expires_at) }
+            dt { "Digest" } dd { code title=(approval.digest) { (digest) "…" } }
+            dt { "To approve allows" } dd { "this one call, once" }
+        }
+    }
+}
+
+fn arguments(answer: &ApprovalAnswer) -> Markup {
+    let args = &answer.approval.args;
+    let parsed = serde_json::from_str::<Value>(args).ok().filter(|_| answer.is_showable());
+    html! {
+        @match parsed {
+            Some(parsed) => {
+                (value(&parsed))
+                details { summary { "As they will be sent, " (args.len()) " bytes" } pre.raw { (visible(args, true)) } }
+            },
+            None => p.bad { "The arguments have " (args.len()) " bytes and cannot be shown whole. What cannot be seen cannot be approved." },
+        }
+    }
+}
+
+fn words(answer: &ApprovalAnswer, form: &str) -> Markup {
+    let id = answer.approval.id;
+    html! {
+        div.words {
+            form method="post" action={ "/approvals/" (id) "/approve" } {
+                input type="hidden" name="csrf" value=(form);
+                @if answer.is_showable() { button.approve type="submit" { "Approve once" } }
+                @else { button.approve type="submit" disabled { "Approve once" } }
+            }
+            form method="post" action={ "/approvals/" (id) "/deny" } {
+                input type="hidden" name="csrf" value=(form);
+                label for="note" { "Reason, for the program" }
+                input #note type="text" name="note" maxlength="2000" autocomplete="off";
+                button.deny type="submit" { "Deny" }
+            }
+        }
+    }
+}
+
+fn program(answer: &ApprovalAnswer) -> Markup {
+    let line = answer.approval.asked.line;
+    html! {
+        @if let Some(code) = &answer.code {
+            @if line.is_none() { p.empty { "Which line makes the call is not known." } }
+            pre.program {
+                @for (number, text) in (1_u32..).zip(code.lines()) {
+                    @if line == Some(number) { mark { span.number { (number) } " " (visible(text, true)) } "\n" }
+                    @else { span.number { (number) } " " (visible(text, true)) "\n" }
+                }
+            }
+        } @else {
+            p.empty { "Its record is not there." }
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "card/tests.rs"]
+mod tests;
