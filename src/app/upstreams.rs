@@ -90,7 +90,13 @@ fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<Upstr
         Transport::Stdio { command, args, env, env_pass } => UpstreamKind::McpStdio(StdioConfig {
             command: command.clone(),
             args: args.clone(),
-            env: exposed(env),
+            env: env.iter().filter_map(|(name, value)| Some((name.clone(), at_hand(value)?.to_owned()))).collect(),
+            env_secret: env
+                .iter()
+                .filter(|(_, value)| at_hand(value).is_none())
+                .map(|(name, value)| (name.clone(), source(value)))
+                .collect(),
+            vault: surroundings.vault.clone(),
             env_pass: env_pass.clone(),
         }),
         Transport::Http { url, reach: how } => {
@@ -119,6 +125,14 @@ fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<Upstr
 
 fn exposed(secrets: &BTreeMap<String, config::Secret>) -> BTreeMap<String, String> {
     secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect()
+}
+
+/// A value that the configuration has already.
+fn at_hand(source: &config::SecretSource) -> Option<&str> {
+    match source {
+        config::SecretSource::Value(value) => Some(value.expose()),
+        _ => None,
+    }
 }
 
 fn credential(credential: &config::Credential, upstream: &str, server: Option<String>) -> Credential {

@@ -2,7 +2,15 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
-use super::{credential::config::Credential, graphql::config::GraphQlConfig, http::Surroundings, openapi::config::OpenApiConfig};
+use super::{
+    credential::{
+        config::{Credential, SecretSource},
+        vault::Vault,
+    },
+    graphql::config::GraphQlConfig,
+    http::Surroundings,
+    openapi::config::OpenApiConfig,
+};
 
 /// First segments of `tools.*` that the finding functions take.
 pub const RESERVED_NAMES: [&str; 3] = ["discover", "catalog", "describe"];
@@ -145,6 +153,10 @@ pub struct StdioConfig {
     pub args: Vec<String>,
     /// Variables with their values. Values that look like secrets, by name or by themselves, are blanked out of what it says.
     pub env: BTreeMap<String, String>,
+    /// Variables whose values are secrets kept elsewhere, read at each start of the program.
+    pub env_secret: BTreeMap<String, SecretSource>,
+    /// The store that some of them are in.
+    pub vault: Option<Vault>,
     /// Names of further variables that are taken from the server's environment; for their values the same holds.
     pub env_pass: Vec<String>,
 }
@@ -191,6 +203,7 @@ impl fmt::Debug for StdioConfig {
         f.debug_struct("StdioConfig")
             .field("command", &self.command)
             .field("env", &self.env.keys())
+            .field("env_secret", &self.env_secret)
             .field("env_pass", &self.env_pass)
             .finish_non_exhaustive()
     }

@@ -182,7 +182,7 @@ impl Resolver<'_> {
     }
 
     /// A reference to a secret; a secret that is written out is refused.
-    fn reference(&mut self, at: &[&str], source: &Source) -> Option<SecretSource> {
+    pub(super) fn reference(&mut self, at: &[&str], source: &Source) -> Option<SecretSource> {
         let path = at.join(".");
         match source {
             Source::Text(_) => {

@@ -218,7 +218,7 @@ pub struct UpstreamKeys {
     pub command: Option<String>,
     /// Its arguments.
     pub args: Vec<String>,
-    /// Environment variables for it: a text, or `{ env = "NAME" }` to take the value from the server's environment.
+    /// Environment variables for it: a text, or a SECRET as in `auth`.
     pub env: BTreeMap<String, SecretSource>,
     /// Names of variables that it gets from the server's environment as they are, where they are set.
     pub env_pass: Vec<String>,

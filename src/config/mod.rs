@@ -120,7 +120,7 @@ pub enum Transport {
         /// Its arguments.
         args: Vec<String>,
         /// Variables set for it.
-        env: BTreeMap<String, Secret>,
+        env: BTreeMap<String, SecretSource>,
         /// Variables it gets from the server's environment.
         env_pass: Vec<String>,
     },

@@ -68,7 +68,7 @@ impl Shape {
                 format!("a table with {}", keys.join(", "))
             }
             Some("object") => "a table".into(),
-            _ if node.get("anyOf").is_some() => "a text, or `{ env = \"NAME\" }`".into(),
+            _ if node.get("anyOf").is_some() => "a text, or `{ env = \"NAME\" }`; in `auth` and `env` also `{ file = \"PATH\" }`, `{ keychain = \"SERVICE/ACCOUNT\" }` or `{ secret = \"NAME\" }`".into(),
             _ if node.get("oneOf").is_some() => {
                 "`{ bearer = SECRET }`, `{ basic = { user = \"NAME\", password = SECRET } }`, `{ api_key = { header = \"NAME\", value = SECRET } }` \
                  or `{ oauth = {} }`, where SECRET is such as `{ env = \"NAME\" }`"

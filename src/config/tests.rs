@@ -130,7 +130,8 @@ fn secrets_come_from_the_environment_and_are_shown_nowhere() {
     let Transport::Http { reach, .. } = &config.upstreams[1].transport else { panic!("an address was given") };
     assert_eq!(reach.credential, Credential::Bearer(SecretSource::Value(Secret::new("hunter2".into()))));
     let Transport::Stdio { env, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
-    assert_eq!((env["KEY"].expose(), env["OTHER"].expose()), ("hunter2", "hunter2"));
+    let hunter = SecretSource::Value(Secret::new("hunter2".into()));
+    assert_eq!((&env["KEY"], &env["OTHER"]), (&hunter, &hunter));
     let shown = format!("{:?} {}", config.settings, serde_json::to_string(&config.settings).unwrap());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!format!("{:?}", config.upstreams[0]).contains("hunter2"));
@@ -234,7 +235,8 @@ fn every_key_says_what_it_is_for() {
 #[test]
 fn a_credential_is_a_reference_in_each_of_its_forms() {
     let place = Place::with(
-        "[upstreams.a]\nurl = \"https://h/\"\nauth = { bearer = { file = \"token\" } }\n\
+        "[upstreams.z]\ncommand = \"x\"\nenv = { A = { secret = \"A\" }, B = { file = \"b\" } }\n\
+         [upstreams.a]\nurl = \"https://h/\"\nauth = { bearer = { file = \"token\" } }\n\
          [upstreams.b]\nurl = \"https://h/\"\nauth = { basic = { user = \"me\", password = { keychain = \"svc/acc/x\" } } }\n\
          [upstreams.c]\nurl = \"https://h/\"\nauth = { api_key = { query = \"key\", value = { secret = \"C\" } } }\n\
          [upstreams.d]\nurl = \"https://h/\"\nauth = { api_key = { cookie = \"sid\", value = { env = \"D\" } } }\n\
@@ -258,6 +260,9 @@ fn a_credential_is_a_reference_in_each_of_its_forms() {
     assert_eq!(oauth.endpoints.unwrap().1.as_str(), "https://as/token");
     let shown = serde_json::to_string(&config.settings).unwrap();
     assert!(!shown.contains("hunter2") && shown.contains("svc/acc/x") && shown.contains(r#"{"secret":"C"}"#), "{shown}");
+    let Transport::Stdio { env, .. } = &config.upstreams[5].transport else { panic!("a program was given") };
+    assert_eq!(env["A"], SecretSource::Stored("A".into()));
+    assert_eq!(env["B"], SecretSource::File(place.0.path().join("b")));
     assert_eq!(config.secrets.file, place.0.path().join("home/.local/share/airlock/airlock.db.secrets"));
     assert_eq!(config.secrets.key, SecretKey::File(place.0.path().join("home/.config/airlock/secrets.key")));
 }

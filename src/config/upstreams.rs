@@ -140,7 +140,16 @@ impl Resolver<'_> {
         }
         let used = [("allow_private", keys.allow_private)];
         self.refuse_used(name, &used, "belongs to an upstream with `url`; a program reaches whatever it wants");
-        let env = self.secrets(&["upstreams", name, "env"], &keys.env);
+        let env = keys.env.iter().filter_map(|(entry, source)| {
+            let at = ["upstreams", name, "env", entry];
+            // Not everything that a program is told is a secret.
+            let value = match source {
+                SecretSource::Text(text) => Some(super::SecretSource::Value(Secret::new(text.clone()))),
+                source => self.reference(&at, source),
+            };
+            Some((entry.clone(), value?))
+        });
+        let env = env.collect();
         Some(Transport::Stdio { command: command.to_owned(), args: keys.args.clone(), env, env_pass: keys.env_pass.clone() })
     }
 
@@ -281,8 +290,10 @@ impl Resolver<'_> {
                 value.map(|value| Secret::new(value.clone()))
             }
             SecretSource::File(_) | SecretSource::Keychain(_) | SecretSource::Stored(_) => {
-                let message =
-                    format!("`{}` takes a text or `{{ env = \"NAME\" }}`; other references are for `auth`", path.join("."));
+                let message = format!(
+                    "`{}` takes a text or `{{ env = \"NAME\" }}`; other references are for `auth` and `env`",
+                    path.join(".")
+                );
                 self.refuse(path, message);
                 None
             }

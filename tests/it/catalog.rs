@@ -256,6 +256,7 @@ async fn a_child_sees_only_what_is_allowed_of_the_environment() {
         args: vec!["-c".to_owned(), script],
         env: [("OWN".to_owned(), "value".to_owned())].into(),
         env_pass: vec!["PASSED".to_owned(), "ABSENT".to_owned()],
+        ..StdioConfig::default()
     };
     let mut server = environment();
     for (name, value) in [("PASSED", "on"), ("AWS_SECRET_ACCESS_KEY", "hush"), ("HTTPS_PROXY", "http://u:p@proxy"), ("LC_ALL", "C")]

@@ -174,6 +174,22 @@ async fn access_that_was_withdrawn_is_told_with_the_way_out_and_works_again_afte
 }
 
 #[tokio::test]
+async fn a_service_that_refuses_every_token_does_not_get_a_new_one_for_each_call() {
+    let authority = Authority::start(Ledger::default()).await;
+    let folder = tempfile::tempdir().unwrap();
+    log_in(&authority, &folder).await.unwrap();
+    let catalog = start(upstream(&authority, &folder, oauth(&authority))).await;
+    assert!(call(&catalog).await.is_ok());
+    authority.ledger().refuses_all = true;
+    for _ in 0..20 {
+        assert!(call(&catalog).await.is_err());
+    }
+    let renewed = authority.ledger().times("refresh_token");
+    assert!((1..=6).contains(&renewed), "{renewed} tokens were fetched");
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_client_may_speak_for_itself() {
     let authority = Authority::start(Ledger::default()).await;
     let folder = tempfile::tempdir().unwrap();

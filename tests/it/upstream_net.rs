@@ -1,14 +1,15 @@
 //! Upstreams behind addresses, and the commands that care for them: what is refused, what is sent, what is written where.
 
 use airlock::catalog::{
-    Catalog, Credential, HttpConfig, KeyPlace, Reach, SecretSource, Surroundings, UpstreamConfig, UpstreamKind, UpstreamState,
+    Catalog, Credential, HttpConfig, KeyPlace, Reach, SecretSource, StdioConfig, Surroundings, UpstreamConfig, UpstreamKind,
+    UpstreamState, Vault, VaultKey,
 };
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::json;
 
 use crate::{
     cli::{place, say},
-    support::upstream::{PATIENCE, Scripted, environment, install_crypto, one_tool, open, result},
+    support::upstream::{PATIENCE, Scripted, environment, install_crypto, one_tool, open, result, stdio},
 };
 
 fn up(url: &str, reach: Reach) -> UpstreamConfig {
@@ -167,6 +168,24 @@ async fn commands_and_descriptions_are_added_without_asking_and_secrets_not_at_a
         assert!(!refused.beside.contains("tok-123456"), "{}", refused.beside);
     }
     assert_eq!(std::fs::read_to_string(&config).unwrap(), file);
+}
+
+#[tokio::test]
+async fn a_program_gets_its_secrets_from_the_store_when_it_is_started_and_says_them_to_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let vault = Vault::new(folder.path().join("secrets"), VaultKey::File(folder.path().join("key")));
+    vault.set("NOTES", "tok-123456").unwrap();
+    let config = |name: &str| StdioConfig {
+        command: "sh".to_owned(),
+        args: vec!["-c".to_owned(), "echo \"token is $TOKEN\" >&2".to_owned()],
+        env_secret: [("TOKEN".to_owned(), SecretSource::Stored(name.to_owned()))].into(),
+        vault: Some(vault.clone()),
+        ..StdioConfig::default()
+    };
+    let (_, message) = status(stdio("up", config("NOTES"))).await;
+    assert!(message.contains("token is [redacted]") && !message.contains("tok-123456"), "{message}");
+    let (_, message) = status(stdio("up", config("NONE"))).await;
+    assert!(message.contains("its variable `TOKEN` cannot be set: there is no secret `NONE`"), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

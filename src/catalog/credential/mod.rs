@@ -19,7 +19,7 @@ use url::Url;
 use self::{
     config::{Credential, KeyPlace, SecretSource},
     oauth::OAuth,
-    vault::{VALUE_BYTES_MAX, Vault},
+    vault::{VALUE_BYTES_MAX, Vault, VaultError},
 };
 use super::{config::Reach, redact::Secrets};
 
@@ -142,7 +142,7 @@ fn bearer(token: &str) -> Proof {
 }
 
 /// The value that a reference leads to. The error is free of values.
-async fn resolve(source: &SecretSource, vault: Option<&Vault>) -> Result<String, String> {
+pub(in crate::catalog) async fn resolve(source: &SecretSource, vault: Option<&Vault>) -> Result<String, String> {
     match source {
         SecretSource::Value(value) => Ok(value.clone()),
         SecretSource::File(path) => read_file(path).await,

@@ -35,6 +35,10 @@ pub(super) struct Target<'a> {
 /// Sends the request and reads the answer.
 pub(super) async fn perform(target: &Target<'_>, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
     target.guard.check(&request.url).map_err(ServiceFailure::Refused)?;
+    // Names are judged for the port of the service itself when they are resolved.
+    if request.url.origin() != target.origin && target.guard.is_own_port(request.url.port_or_known_default()) {
+        return Err(ServiceFailure::Refused("the address is on a port of this server itself".to_owned()));
+    }
     let mut hop = Hop { url: request.url.clone(), method: request.method.clone(), with_body: true };
     // Once it has left its origin, nothing of it is trusted with a secret any more, not even back there.
     let mut is_home = true;

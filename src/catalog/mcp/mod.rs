@@ -46,7 +46,7 @@ use self::{
 };
 use super::{
     config::{HttpConfig, StdioConfig},
-    credential::Identity,
+    credential::{Identity, resolve},
     http::{self, Guard},
     redact::Secrets,
     tool::Tool,
@@ -115,9 +115,22 @@ enum Start {
 }
 
 impl McpStdio {
+    /// The environment with the secrets that are kept elsewhere.
+    async fn whole_environment(&self) -> Result<BTreeMap<String, String>, ConnectError> {
+        let mut environment = self.environment.clone();
+        for (name, source) in &self.config.env_secret {
+            let value = resolve(source, self.config.vault.as_ref()).await;
+            let value = value.map_err(|why| ConnectError::new(format!("its variable `{name}` cannot be set: {why}")))?;
+            self.secrets.add(&value);
+            environment.insert(name.clone(), value);
+        }
+        Ok(environment)
+    }
+
     async fn start(&self, era: ClientLifecycleMode) -> Result<Box<dyn Connection>, Start> {
+        let environment = self.whole_environment().await.map_err(Start::Failed)?;
         let (mut process, stdout, stdin) =
-            Process::spawn(&self.name, &self.config, &self.environment, &self.secrets).map_err(Start::Failed)?;
+            Process::spawn(&self.name, &self.config, &environment, &self.secrets).map_err(Start::Failed)?;
         let transport = AsyncRwTransport::new_client(lines::bounded(stdout), stdin).with_max_line_length(lines::LINE_BYTES_MAX + 1);
         let verdict = Verdict::default();
         let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, Some(guard::TAKE_MAX));

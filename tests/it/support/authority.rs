@@ -32,6 +32,8 @@ pub(crate) struct Ledger {
     pub(crate) answers_as: Option<String>,
     /// It does not say that it supports PKCE.
     pub(crate) without_pkce: bool,
+    /// Its MCP server refuses every token.
+    pub(crate) refuses_all: bool,
     /// Seconds that an access token lasts; an hour if not said.
     pub(crate) lasts: Option<u64>,
     /// What was asked of `/token`, in order.
@@ -195,7 +197,10 @@ async fn challenge(State(office): State<Office>) -> Response {
 /// One tool, `t`, which says with which token it was called.
 async fn mcp(State(office): State<Office>, headers: HeaderMap, body: String) -> Response {
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-    let is_known = shown.strip_prefix("Bearer ").is_some_and(|token| office.ledger.lock().unwrap().access.contains(token));
+    let is_known = {
+        let ledger = office.ledger.lock().unwrap();
+        shown.strip_prefix("Bearer ").is_some_and(|token| ledger.access.contains(token)) && !ledger.refuses_all
+    };
     if !is_known {
         return challenge(State(office)).await;
     }

@@ -8,7 +8,11 @@ mod grant;
 mod login;
 mod web;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use tokio::sync::Mutex;
@@ -20,11 +24,16 @@ use self::{
     grant::{Granted, TokenFailure},
     web::Web,
 };
-use super::{SecretSource, Vault, config::OAuthConfig, resolve};
+use super::{Vault, VaultError, config::OAuthConfig, resolve};
 use crate::catalog::{http::Guard, redact::Secrets};
 
 /// A token that ends within this time is renewed before it is used.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
+
+/// Tokens that are fetched because the service refused one, at the most in a minute: one that refuses every token would
+/// otherwise have a new one fetched for each call.
+const RENEWALS_MAX: usize = 6;
+const RENEWALS_IN: Duration = Duration::from_secs(60);
 
 /// The tokens of one upstream.
 pub(in crate::catalog) struct OAuth {
@@ -33,38 +42,50 @@ pub(in crate::catalog) struct OAuth {
     web: Web,
     secrets: Secrets,
     /// The lock is held while tokens are fetched, so that many calls fetch once.
-    held: Mutex<Option<Arc<Granted>>>,
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    granted: Option<Arc<Granted>>,
+    /// When tokens were fetched because one was refused.
+    renewals: VecDeque<Instant>,
 }
 
 impl OAuth {
     pub(in crate::catalog) fn new(config: OAuthConfig, vault: Option<Vault>, guard: Guard, secrets: Secrets) -> Self {
-        Self { config, vault, web: Web::new(guard), secrets, held: Mutex::new(None) }
+        Self { config, vault, web: Web::new(guard), secrets, held: Mutex::default() }
     }
 
     /// An access token. The error is free of tokens and says the way out.
     pub(super) async fn token(&self) -> Result<String, String> {
         let mut held = self.held.lock().await;
-        let granted = match held.clone() {
+        let granted = match held.granted.clone() {
             Some(granted) => granted,
             None => self.first().await?,
         };
         let granted = if granted.ends_within(RENEW_BEFORE) { self.fresh(&granted).await? } else { granted };
-        *held = Some(granted.clone());
+        held.granted = Some(granted.clone());
         Ok(granted.access_token.clone())
     }
 
     /// An access token other than the one that was refused, if there is one by now.
     pub(super) async fn renewed(&self, refused: &str) -> Result<Option<String>, String> {
         let mut held = self.held.lock().await;
-        let present = match held.clone() {
-            Some(granted) if granted.access_token != refused => granted,
-            // Somebody may have logged in anew meanwhile.
-            _ => match self.first().await? {
-                stored if stored.access_token != refused => stored,
-                stored => self.fresh(&stored).await?,
-            },
+        if let Some(present) = held.granted.as_ref().filter(|granted| granted.access_token != refused) {
+            return Ok(Some(present.access_token.clone()));
+        }
+        held.renewals.retain(|when| when.elapsed() < RENEWALS_IN);
+        if held.renewals.len() >= RENEWALS_MAX {
+            return Ok(None);
+        }
+        held.renewals.push_back(Instant::now());
+        // Somebody may have logged in anew meanwhile.
+        let present = match self.first().await? {
+            stored if stored.access_token != refused => stored,
+            stored => self.fresh(&stored).await?,
         };
-        *held = Some(present.clone());
+        held.granted = Some(present.clone());
         Ok(Some(present.access_token.clone()).filter(|token| token != refused))
     }
 
@@ -132,12 +153,13 @@ impl OAuth {
     }
 
     async fn stored(&self) -> Result<Option<Granted>, String> {
-        let source = SecretSource::Stored(entry(&self.config.upstream));
         let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
-        if !vault.list().map_err(|error| error.to_string())?.iter().any(|kept| kept.name == entry(&self.config.upstream)) {
-            return Ok(None);
-        }
-        let text = resolve(&source, Some(&vault)).await?;
+        let name = entry(&self.config.upstream);
+        let opened = tokio::task::spawn_blocking(move || vault.get(&name)).await;
+        let text = match opened.map_err(|_| "the store of secrets could not be read".to_owned())? {
+            Err(VaultError::Absent(_)) => return Ok(None),
+            opened => opened.map_err(|error| error.to_string())?,
+        };
         let granted: Granted =
             serde_json::from_str(&text).map_err(|_| self.login_hint("what the store has of it cannot be read"))?;
         // Allowed for another service under the same name, a token is not shown to this one.
