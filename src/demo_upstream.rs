@@ -29,6 +29,8 @@ use tokio::sync::Notify;
 
 /// Longest wait of the tool `wait`, in milliseconds.
 const WAIT_MS_MAX: u64 = 60_000;
+/// Shortest wait of which the tool `wait` tells how far it is, in milliseconds.
+const TOLD_MS_MIN: u64 = 1_000;
 /// Largest text of the tool `big`, in bytes.
 const BIG_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// Notes that are kept.
@@ -314,7 +316,7 @@ impl State {
             "add" => CallToolResult::structured(json!({"sum": number("a") + number("b")})),
             "wait" => {
                 let ms = args.get("ms").and_then(Value::as_u64).unwrap_or(100).min(WAIT_MS_MAX);
-                if let Some(token) = context.meta.get_progress_token() {
+                if let Some(token) = context.meta.get_progress_token().filter(|_| ms >= TOLD_MS_MIN) {
                     let notice = ProgressNotificationParam::new(token, 0.0).with_total(ms as f64).with_message("waiting");
                     // Who does not listen misses nothing.
                     let _ = context.peer.notify_progress(notice).await;

@@ -30,6 +30,9 @@ const HEAD_BYTES_MAX: usize = 300;
 /// Codes by which services say that nothing was done because too much was asked for.
 const THROTTLED: [&str; 5] = ["THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"];
 
+/// The way to a field: names from below the root field on.
+pub(super) type Way = Vec<String>;
+
 /// A call that failed.
 #[derive(Debug)]
 pub(super) struct Failed {
@@ -38,7 +41,7 @@ pub(super) struct Failed {
     pub(super) is_stale: bool,
     /// The ways to the fields that failed, below the root field and without the places in lists; none when something else
     /// failed too.
-    pub(super) fields: Vec<Vec<String>>,
+    pub(super) fields: Vec<Way>,
 }
 
 #[derive(Deserialize)]
@@ -170,13 +173,13 @@ fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial:
     Failed { error, is_stale: errors.iter().any(ToldError::is_stale), fields: failed_fields(errors) }
 }
 
-fn failed_fields(errors: &[ToldError]) -> Vec<Vec<String>> {
+fn failed_fields(errors: &[ToldError]) -> Vec<Way> {
     let way = |error: &ToldError| {
         let names = error.path.iter().flatten().filter_map(Value::as_str).skip(1);
-        let way: Vec<String> = names.take(WAY_MAX).map(str::to_owned).collect();
+        let way: Way = names.take(WAY_MAX).map(str::to_owned).collect();
         (!way.is_empty()).then_some(way)
     };
-    let mut ways: Vec<Vec<String>> = errors.iter().map_while(way).collect();
+    let mut ways: Vec<Way> = errors.iter().map_while(way).collect();
     if ways.len() != errors.len() {
         return Vec::new();
     }

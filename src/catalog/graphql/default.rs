@@ -12,6 +12,7 @@ use apollo_compiler::{
 };
 
 use super::{
+    answer::Way,
     schema::{Field, ServiceSchema, TypeKind},
     select::bare,
 };
@@ -64,16 +65,16 @@ pub(super) fn leaves_only(schema: &ServiceSchema, parent: &Name, fields_max: usi
 }
 
 /// The same selection without what stands at these ways; none when nothing of it would be left, or nothing is taken out.
-pub(super) fn without(selection: &[Selection], ways: &[Vec<String>]) -> Option<Vec<Selection>> {
+pub(super) fn without(selection: &[Selection], ways: &[Way]) -> Option<Vec<Selection>> {
     let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, ways, 0)).collect();
     (!left.is_empty() && left != selection).then_some(left)
 }
 
 /// A part of a selection without what stands at these ways, of which so many steps are behind it.
-fn pruned(part: &Selection, ways: &[Vec<String>], depth: usize) -> Option<Selection> {
+fn pruned(part: &Selection, ways: &[Way], depth: usize) -> Option<Selection> {
     match part {
         Selection::Field(field) => {
-            let here: Vec<Vec<String>> =
+            let here: Vec<Way> =
                 ways.iter().filter(|way| way.get(depth).is_some_and(|name| *name == field.name.as_str())).cloned().collect();
             if here.iter().any(|way| way.len() == depth + 1) {
                 return None;

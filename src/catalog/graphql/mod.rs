@@ -31,7 +31,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use self::{
-    answer::Failed,
+    answer::{Failed, Way},
     config::GraphQlConfig,
     introspection::ASKINGS,
     schema::{Field, ServiceSchema},
@@ -98,7 +98,7 @@ struct GraphQlConnection {
     /// When that was heeded last.
     heeded: Mutex<Option<Instant>>,
     /// Usual fields that failed, by name of the tool, with the time; as many as there are tools, each with few fields.
-    withheld: Mutex<HashMap<String, (Instant, Vec<Vec<String>>)>>,
+    withheld: Mutex<HashMap<String, (Instant, Vec<Way>)>>,
 }
 
 /// A schema as text.
@@ -240,7 +240,7 @@ impl GraphQlConnection {
     }
 
     /// The usual fields of a tool that failed a short while ago.
-    fn withheld(&self, name: &str) -> Vec<Vec<String>> {
+    fn withheld(&self, name: &str) -> Vec<Way> {
         let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
         if withheld.get(name).is_some_and(|(since, _)| since.elapsed() > WITHHELD_MAX) {
             withheld.remove(name);

@@ -98,7 +98,7 @@ fn fields<'a>(given: impl Iterator<Item = &'a Component<ast::FieldDefinition>>) 
         name: field.name.clone(),
         description: schema::described(field.description.as_deref()),
         ty: field.ty.clone(),
-        args: field.arguments.iter().filter_map(|arg| input_value(arg)).collect(),
+        args: field.arguments.iter().filter_map(input_value).collect(),
         deprecated: deprecated(&field.directives),
     });
     read.collect()

@@ -28,9 +28,9 @@ type Repository implements Node {
   query: Query!
 }
 type User implements Node { id: ID!  login: String!  repositories(first: Int): [Repository!]! }
-type IssueConnection { totalCount: Int!  pageInfo: PageInfo!  nodes: [Issue]  edges: [IssueEdge] }
+type IssueConnection { totalCount: Int!  pageInfo: Page!  nodes: [Issue]  edges: [IssueEdge] }
 type IssueEdge { cursor: String!  node: Issue }
-type PageInfo { hasNextPage: Boolean!  endCursor: String }
+type Page { hasNextPage: Boolean!  endCursor: String }
 type Issue implements Node { id: ID!  number: Int!  title: String!  state: State!  author: User  labels: [String!]! }
 input IssueFilter { title: String  states: [State!]  since: DateTime  not: IssueFilter }
 input CreateIssue { repositoryId: ID!  title: String!  state: State = OPEN  labels: [String!] }

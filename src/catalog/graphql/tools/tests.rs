@@ -96,7 +96,6 @@ fn a_schema_of_the_size_of_the_largest_is_imported_in_seconds_and_within_its_bou
     assert_eq!(offer.tools.len(), 250);
     let bytes: usize = offer.tools.iter().map(|tool| serde_json::to_string(&tool.input_schema).unwrap().len()).sum();
     assert!(bytes <= SCHEMAS_BYTES_MAX, "{bytes}");
-    println!("{} bytes of schema, 250 tools with {bytes} bytes of input schemas in {} ms", text.len(), took.as_millis());
     // Generous, since this is built without optimisation and shares the machine.
-    assert!(took.as_secs() < 60, "{took:?}");
+    assert!(took.as_secs() < 60, "{} bytes took {took:?}", text.len());
 }
