@@ -23,6 +23,7 @@ pub mod file;
 #[doc(hidden)]
 pub mod fuzz;
 mod hold;
+pub mod import;
 mod pattern;
 mod problem;
 mod profile;

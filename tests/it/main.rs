@@ -11,6 +11,7 @@ mod intake;
 mod mcp_protocol;
 #[cfg(feature = "v8")]
 mod policy_enforce;
+mod policy_import;
 mod policy_model;
 #[cfg(feature = "v8")]
 mod restart;
