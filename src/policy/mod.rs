@@ -24,6 +24,7 @@ pub mod file;
 pub mod fuzz;
 mod hold;
 pub mod import;
+pub mod lint;
 mod pattern;
 mod problem;
 mod profile;
