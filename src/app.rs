@@ -28,8 +28,8 @@ use crate::{
     policy::{LayerScope, Options, Problem, Profile},
     sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
     service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, Patience, ProgressSink, Service, ServiceLimits,
-        TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, Patience, PolicyQuestion, ProgressSink, Service,
+        ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
     },
     store::{SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
@@ -303,6 +303,10 @@ impl Port for Service {
 
     fn approval<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer> {
         Box::pin(Service::approval(self, who, id))
+    }
+
+    fn policy(&self, question: PolicyQuestion) -> Asked<'_, serde_json::Value> {
+        Box::pin(Service::policy(self, question))
     }
 
     fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer> {

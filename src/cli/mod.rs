@@ -12,6 +12,7 @@ mod failure;
 mod log;
 mod mcp_call;
 mod open;
+mod policy;
 mod run;
 mod screen;
 mod serve;
@@ -96,6 +97,9 @@ enum Command {
     /// List, search or describe the tools that code may call
     #[command(subcommand)]
     Tools(tools::ToolsCommand),
+    /// Check, explain, test, write and bring over policies
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Check the set-up: engine, store, upstreams; exits with 1 if something is broken
     Doctor(Output),
     /// Show the configuration in force and where each value comes from
@@ -147,6 +151,7 @@ impl Cli {
             Command::Approvals(command) => approvals::perform(command, config, &application).await,
             Command::Open(output) => open::perform(output, &config).await,
             Command::Tools(command) => tools::perform(command, config, &application).await,
+            Command::Policy(command) => policy::perform(command, config, &application).await,
             Command::Doctor(output) => doctor::perform(output, config, &application).await,
             Command::Config(args) => settings::perform(&args, &config),
             Command::McpCall(_) => unreachable!("was done above, before the configuration"),

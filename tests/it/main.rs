@@ -10,6 +10,8 @@ mod guests;
 mod intake;
 mod mcp_protocol;
 #[cfg(feature = "v8")]
+mod policy_cli;
+#[cfg(feature = "v8")]
 mod policy_enforce;
 mod policy_import;
 mod policy_model;
