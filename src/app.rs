@@ -31,8 +31,9 @@ use crate::{
     policy::{LayerScope, Options, Problem, Profile},
     sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
     service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount, Patience, ProgressSink, Service,
-        ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount, Patience, PolicyQuestion, ProgressSink,
+        Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
+        Word,
     },
     store::{SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
@@ -383,6 +384,10 @@ impl Port for Service {
 
     fn approval<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer> {
         Box::pin(Service::approval(self, who, id))
+    }
+
+    fn policy(&self, question: PolicyQuestion) -> Asked<'_, serde_json::Value> {
+        Box::pin(Service::policy(self, question))
     }
 
     fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer> {

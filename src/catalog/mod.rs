@@ -281,6 +281,11 @@ impl Catalog {
         find::discover(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| too_much_found("discover"))
     }
 
+    /// Every tool there is now, sorted by path, whoever may see it: for the owner's questions.
+    pub fn all(&self) -> Vec<Arc<Tool>> {
+        self.shelf.present().tools().to_vec()
+    }
+
     /// The namespaces with a visible tool.
     pub fn namespaces(&self, query: &NamespacesQuery, view: View<'_>) -> Namespaces {
         find::namespaces(&self.shelf.present(), view, &self.outages(), query)

@@ -142,6 +142,22 @@ impl Client {
         self.understood(status, &body)
     }
 
+    /// The policy in force.
+    pub(super) async fn policy(&self) -> Result<Value, Failure> {
+        self.ask(self.http.get(self.url(&["v1", "policy"], &[]))).await
+    }
+
+    /// The tools of an upstream, or of all, as policy sees them.
+    pub(super) async fn policy_tools(&self, upstream: Option<&str>) -> Result<Value, Failure> {
+        let query: Vec<_> = upstream.map(|name| ("upstream", name)).into_iter().collect();
+        self.ask(self.http.get(self.url(&["v1", "policy", "tools"], &query))).await
+    }
+
+    /// A question about policy: `explain`, `lint`, `test` or `replay`.
+    pub(super) async fn policy_question(&self, what: &str, question: &Value) -> Result<Value, Failure> {
+        self.ask(self.http.post(self.url(&["v1", "policy", what], &[])).json(question)).await
+    }
+
     fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
         url.path_segments_mut().expect("an http address has a path").pop_if_empty().extend(segments);

@@ -12,6 +12,7 @@ mod failure;
 mod log;
 mod mcp_call;
 mod open;
+mod policy;
 mod run;
 mod screen;
 mod secrets;
@@ -118,6 +119,9 @@ enum Command {
     /// Keep secrets for upstreams, encrypted
     #[command(subcommand)]
     Secrets(secrets::SecretsCommand),
+    /// Check, explain, test, write and bring over policies
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
     /// Check the set-up: engine, store, upstreams; exits with 1 if something is broken
     Doctor(Output),
     /// Show the configuration in force and where each value comes from
@@ -171,6 +175,7 @@ impl Cli {
             Command::Tools(command) => tools::perform(command, config, &application).await,
             Command::Upstreams(command) => upstreams::perform(command, config, &application).await,
             Command::Secrets(command) => secrets::perform(command, &config, &application),
+            Command::Policy(command) => policy::perform(command, config, &application).await,
             Command::Doctor(output) => doctor::perform(output, config, &application).await,
             Command::Config(args) => settings::perform(&args, &config),
             Command::McpCall(_) => unreachable!("was done above, before the configuration"),

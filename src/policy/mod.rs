@@ -23,6 +23,8 @@ pub mod file;
 #[doc(hidden)]
 pub mod fuzz;
 mod hold;
+pub mod import;
+pub mod lint;
 mod pattern;
 mod problem;
 mod profile;

@@ -161,6 +161,8 @@ pub struct RuleView<'p> {
     pub shadow: bool,
     /// It does nothing but answer: no requirement, no limit, no schema.
     pub answers_only: bool,
+    /// Whether its answer can hang on the arguments of a call.
+    pub looks_at_args: bool,
     /// The arguments it reads, in conditions and costs.
     pub arg_paths: Vec<ArgPath>,
     /// The scopes of its limits.
@@ -216,6 +218,11 @@ impl CompiledRule {
             restricted: self.applies.restricted,
             shadow: self.shadow,
             answers_only: self.require.is_empty() && self.limits.is_empty() && self.schema.is_none() && !self.required_args,
+            looks_at_args: !arg_paths.is_empty()
+                || !self.when.is_empty()
+                || !self.require.is_empty()
+                || self.schema.is_some()
+                || self.required_args,
             arg_paths,
             limit_scopes: self.limits.iter().map(|limit| limit.counter.scopes.as_slice()).collect(),
             place: layer.places.find(&self.rule.pointer),

@@ -3,6 +3,7 @@
 mod approvals;
 mod asks;
 mod error;
+mod policy;
 mod tasks;
 mod tools;
 
@@ -14,6 +15,9 @@ use serde::{Deserialize, Serialize};
 pub use approvals::{ApprovalAnswer, ApprovalList, ApprovalListAnswer, Step, Word};
 pub use asks::{Health, NamespaceCount, PendingApproval, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
 pub use error::{Kind, ServiceError};
+pub use policy::{
+    PolicyCaller, PolicyExplain, PolicyFileText, PolicyFiles, PolicyQuestion, PolicyReplay, RecordedCall, scope_text,
+};
 
 use crate::{
     catalog::Catalog,

@@ -8,6 +8,7 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, atomic::Ordering},
+    time::Duration,
 };
 
 use futures::future::BoxFuture;
@@ -25,9 +26,9 @@ use super::{
 use crate::{
     catalog::{Catalog, Operation, ResolveError, Tool, View, Visibility},
     model::{EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
-    policy::{self, Caller, Claims, Listing, Policy, ToolFacts},
+    policy::{self, Caller, Claims, FixedWindow, Listing, Policy, ToolFacts, Window},
     sandbox::{CallFailure, ToolCall, ToolHost, WallClock},
-    store::{NewTask, Store, StoreError, TaskChange, Written},
+    store::{CounterWindow, NewTask, Store, StoreError, TaskChange, Written},
 };
 
 /// The role of whoever runs code.
@@ -250,6 +251,15 @@ impl Inner {
         }
         let status = last.then_some(TaskStatus::Running);
         drop(self.parts.store.change_task(TaskChange { status, ..self.change(events) }));
+    }
+}
+
+/// A window of policy, as the store counts it.
+pub fn counter_window(window: Window) -> CounterWindow {
+    match window {
+        Window::Fixed(length) => CounterWindow::Fixed(Duration::from_secs(FixedWindow::seconds(length).into())),
+        Window::Rolling(length) => CounterWindow::Rolling(length),
+        Window::Task => CounterWindow::Whole,
     }
 }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json, value::RawValue};
 use super::{
     desk::Open,
     engine::event,
-    host::{Inner, facts},
+    host::{Inner, counter_window, facts},
     record::{self, Binding},
     refusal::{APPROVAL_DENIED, APPROVAL_EXPIRED, POLICY_DENIED, RATE_LIMITED, Refusal, upstream_failure},
     spending,
@@ -22,12 +22,9 @@ use super::{
 use crate::{
     catalog::{Tool, UpstreamError, UpstreamErrorCode, Visibility},
     model::{Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventKind, JsonObject, NewEvent, RawJson, Timestamp},
-    policy::{
-        AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, FixedWindow, Hold, OnExceed, Policy, RuleRef, Verdict,
-        Window,
-    },
+    policy::{AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, Hold, OnExceed, Policy, RuleRef, Verdict},
     sandbox::{CallFailure, ToolCall},
-    store::{CounterHold, CounterRead, CounterWindow, Decided, HoldToken, Reserved, Settle, StoreError},
+    store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, Settle, StoreError},
 };
 
 /// How often one call is decided at most: once, and again after each wait and each word.
@@ -169,8 +166,10 @@ impl<'a> Passage<'a> {
         let values = match wanted.is_empty() {
             true => CounterValues::none(),
             false => {
-                let reads: Vec<_> =
-                    wanted.iter().map(|read| CounterRead { key: read.key.to_string(), window: window(read.window) }).collect();
+                let reads: Vec<_> = wanted
+                    .iter()
+                    .map(|read| CounterRead { key: read.key.to_string(), window: counter_window(read.window) })
+                    .collect();
                 let values = self.host.parts.store.counters(now, &reads).await.map_err(|error| self.in_doubt(&error))?;
                 let known = wanted.into_iter().zip(values);
                 known.filter_map(|(read, value)| Some((read.key, crate::policy::Amount::from_millionths(value)?))).collect()
@@ -199,7 +198,7 @@ impl<'a> Passage<'a> {
             .iter()
             .map(|hold| CounterHold {
                 key: hold.key.to_string(),
-                window: window(hold.window),
+                window: counter_window(hold.window),
                 max: if self.beyond.contains(&hold.key) { i64::MAX } else { hold.max.millionths() },
                 cost: hold.cost.millionths(),
             })
@@ -512,12 +511,4 @@ fn refused(row: &Approval, status: ApprovalStatus) -> Refusal {
 /// Whether what was counted for a success is given back: everything but what may have worked, or did.
 fn had_no_effect(error: &UpstreamError) -> bool {
     !matches!(error.code, UpstreamErrorCode::Timeout | UpstreamErrorCode::AnswerTooLarge | UpstreamErrorCode::BadAnswer)
-}
-
-fn window(window: Window) -> CounterWindow {
-    match window {
-        Window::Fixed(length) => CounterWindow::Fixed(Duration::from_secs(FixedWindow::seconds(length).into())),
-        Window::Rolling(length) => CounterWindow::Rolling(length),
-        Window::Task => CounterWindow::Whole,
-    }
 }

@@ -1,13 +1,14 @@
 //! What the protocols need from below: the service, as they see it.
 
 use futures::future::BoxFuture;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
     model::{Principal, RawJson},
     service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount, Patience, ProgressSink, ServiceError,
-        TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount, Patience, PolicyQuestion, ProgressSink,
+        ServiceError, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
     },
 };
 
@@ -58,6 +59,9 @@ pub trait Port: Send + Sync + 'static {
 
     /// Takes a person's word. For the owner alone.
     fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer>;
+
+    /// Answers a question about policy. For the owner alone.
+    fn policy(&self, question: PolicyQuestion) -> Asked<'_, Value>;
 
     /// The connected namespaces and how many tools each has that the caller may see, in a stable order.
     fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount>;

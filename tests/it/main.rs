@@ -13,7 +13,10 @@ mod mcp_protocol;
 mod oauth;
 mod openapi;
 #[cfg(feature = "v8")]
+mod policy_cli;
+#[cfg(feature = "v8")]
 mod policy_enforce;
+mod policy_import;
 mod policy_model;
 #[cfg(feature = "v8")]
 mod restart;

@@ -97,7 +97,7 @@ impl Comparison {
                 (Value::Array(items), _) => Ok(items.iter().any(|item| same(item, right))),
                 _ => Err(self.mismatch(value, "a text or a list")),
             },
-            (Right::Exists(expected), _) => Ok(*expected),
+            (Right::Exists(expected), _) => Ok(*expected != value.is_null()),
             _ => Err(NoAnswer::Failed(format!("`{}` cannot be compared", self.path))),
         }
     }

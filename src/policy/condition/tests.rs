@@ -43,7 +43,7 @@ fn every_operator_compares_as_in_intercept() {
         ("regex", json!("^pro?d:"), vec![json!("prod:x"), json!("prd:")], vec![json!("x prod:"), json!(null)]),
         ("contains", json!("ab"), vec![json!("xaby"), json!(["ab"])], vec![json!("xy"), json!(["abc"]), json!(null)]),
         ("contains", json!(1), vec![json!([1.0])], vec![json!([2])]),
-        ("exists", json!(true), vec![json!(1), json!(null)], vec![]),
+        ("exists", json!(true), vec![json!(1), json!(false)], vec![json!(null)]),
     ] {
         for (args, required_is, denied_is) in
             holds.iter().map(|args| (args, YES, NO)).chain(fails.iter().map(|args| (args, NO, YES)))
@@ -75,7 +75,7 @@ fn a_missing_argument_fails_every_operator_but_exists_false() {
         }
     }
     assert_eq!(required("exists", json!(false), json!({})), YES);
-    assert_eq!(required("exists", json!(false), b(json!(null))), NO);
+    assert_eq!(required("exists", json!(false), b(json!(null))), YES);
 }
 
 #[test]

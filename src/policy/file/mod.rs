@@ -16,7 +16,7 @@ mod limit;
 mod read;
 mod rule;
 mod schema;
-mod text;
+pub(in crate::policy) mod text;
 
 pub use condition::{Condition, Op, Requirement, Spoken, Structured, When};
 pub use limit::{Algorithm, Cost, Counting, Exceeded, Limit, RateLimit, Scope, WindowText};

@@ -20,7 +20,7 @@ const ALIASES_MAX: usize = 1000;
 
 /// A tree and where its parts stand.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(in crate::policy) struct Tree {
     pub root: Value,
     pub places: Places,
 }
@@ -52,7 +52,7 @@ pub(crate) fn step(key: &str) -> String {
 
 /// Why a text is no tree.
 #[derive(Debug)]
-pub(super) struct Unreadable {
+pub(in crate::policy) struct Unreadable {
     pub line: usize,
     pub column: usize,
     pub message: String,
@@ -60,7 +60,7 @@ pub(super) struct Unreadable {
 }
 
 /// Reads a text, bounded in size, depth, aliases and values; a key that stands twice is an error.
-pub(super) fn parse(text: &str) -> Result<Tree, Unreadable> {
+pub(in crate::policy) fn parse(text: &str) -> Result<Tree, Unreadable> {
     let nowhere = |message, hint| Unreadable { line: 0, column: 0, message, hint };
     if text.len() > FILE_BYTES_MAX {
         let message = format!("the file has {} bytes, allowed are {FILE_BYTES_MAX}", text.len());

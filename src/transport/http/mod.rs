@@ -10,6 +10,7 @@ mod guard;
 mod health;
 mod metrics;
 mod pages;
+mod policy;
 mod rate;
 mod refusal;
 mod rest;

@@ -291,6 +291,10 @@ impl Port for StandIn {
         async move { self.approval(who, &word.id).await }.boxed()
     }
 
+    fn policy(&self, _: airlock::service::PolicyQuestion) -> Asked<'_, serde_json::Value> {
+        Box::pin(async { Err(ServiceError::new(Kind::Unavailable, "unavailable", "there is no policy here")) })
+    }
+
     fn namespaces(&self, _: &Principal) -> Vec<NamespaceCount> {
         self.inner.namespaces.lock().unwrap().clone()
     }

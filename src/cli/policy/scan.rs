@@ -1,0 +1,96 @@
+//! `airlock policy scan`: a policy file over the tools of an upstream, ready to edit.
+
+use std::{process::ExitCode, sync::Arc};
+
+use clap::Args;
+use serde_json::{Map, Value, json};
+
+use super::text;
+use crate::{
+    cli::{
+        Application, Failure,
+        connection::{Connection, Need},
+        screen::{self, note, print, print_json},
+    },
+    config::Config,
+    policy::import::print::yaml,
+};
+
+/// Characters of a description that stand above its tool.
+const DESCRIPTION_CHARS: usize = 100;
+/// Tools whose first tests are written.
+const TESTED_MAX: usize = 3;
+
+/// The arguments of `policy scan`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct ScanArgs {
+    /// The upstream, by its name in the configuration
+    upstream: String,
+    /// Print the tools and their classes as JSON instead of a file
+    #[arg(long)]
+    json: bool,
+}
+
+/// What a class suggests, until its owner says otherwise: the answer, and calls a minute for each principal.
+fn suggestion(class: &str) -> (&'static str, u32) {
+    match class {
+        "read" => ("allow", 120),
+        "write" => ("ask", 30),
+        "destructive" | "financial" => ("ask", 5),
+        _ => ("ask", 10),
+    }
+}
+
+/// Asks for the tools and writes the file to standard output.
+pub(super) async fn perform(args: ScanArgs, config: &Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
+    let connection = Connection::open(config, application, Need::Tools).await?;
+    let answer = connection.client.policy_tools(Some(&args.upstream)).await;
+    connection.close().await?;
+    let mut answer = answer?;
+    let tools = answer["tools"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    if tools.is_empty() {
+        return Err(Failure::other(format!("the upstream `{}` has no tools", args.upstream))
+            .hint("`airlock doctor` tells how the upstreams are"));
+    }
+    if args.json {
+        print_json(&tools.into_iter().map(|tool| screen::with_id(tool, "path")).collect())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    print(scaffold(&args.upstream, &tools).trim_end())?;
+    note(format!("{} tools; edit the file, name it in `policy.files`, then `airlock policy test FILE`", tools.len()));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file. Entries go by class, the mildest first, and by name.
+pub(super) fn scaffold(upstream: &str, tools: &[Value]) -> String {
+    let rank =
+        |class: &str| ["read", "write", "unknown", "execute", "destructive", "financial"].iter().position(|one| *one == class);
+    let mut sorted: Vec<&Value> = tools.iter().collect();
+    sorted.sort_by_key(|tool| (rank(text(tool, "class")), text(tool, "name")));
+    let (mut entries, mut comments) = (Map::new(), vec![]);
+    let mut class_before = "";
+    for tool in &sorted {
+        let (name, class) = (text(tool, "name"), text(tool, "class"));
+        let (action, max) = suggestion(class);
+        let rule = json!({ "action": action, "limit": { "max": max, "window": "minute", "scope": ["principal", "tool"] } });
+        entries.insert(name.to_owned(), json!({ "class": class, "rules": [rule] }));
+        let mut lines = vec![];
+        if class != class_before {
+            lines.push(format!("-- {class} (known from: {})", text(tool, "classSource")));
+            class_before = class;
+        }
+        let description = screen::line(text(tool, "description"), DESCRIPTION_CHARS);
+        lines.extend((!description.is_empty()).then_some(description));
+        comments.push((format!("/tools/{}", name.replace('~', "~0").replace('/', "~1")), lines));
+    }
+    let tests: Vec<Value> = sorted
+        .iter()
+        .take(TESTED_MAX)
+        .map(|tool| json!({ "tool": text(tool, "name"), "args": tool["sample"], "expect": suggestion(text(tool, "class")).0 }))
+        .collect();
+    let file = json!({ "version": "1", "upstream": upstream, "default": "ask", "tools": entries, "tests": tests });
+    let head = "# Classes are what is known about the tools, or guessed from their names: check them. `default: ask` is for tools that come later.\n";
+    let above =
+        |pointer: &str| comments.iter().find(|(place, _)| place == pointer).map(|(_, lines)| lines.clone()).unwrap_or_default();
+    format!("{head}{}", yaml(&file, &above))
+}
