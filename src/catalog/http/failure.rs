@@ -38,11 +38,6 @@ pub(in crate::catalog) enum ServiceFailure {
 }
 
 impl ServiceFailure {
-    /// Whether the same request may succeed later and certainly had no effect.
-    pub(in crate::catalog) fn retryable(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::CircuitOpen { .. })
-    }
-
     /// What code sees of it.
     pub(in crate::catalog) fn into_upstream_error(self, tool: &Tool) -> UpstreamError {
         use UpstreamErrorCode as Code;
