@@ -223,7 +223,7 @@ async fn an_upstream_that_is_this_server_itself_decides_nothing() {
     let (url, id) = (&policed.server.url, approval["id"].as_str().unwrap());
     // Another server, whose programs may call everything, has the first one as its upstreams, by every address.
     let upstream =
-        |name: &str, path: &str| format!("[upstreams.{name}]\nkind = \"mcp\"\nurl = \"{url}{path}\"\nstart_timeout_ms = 5000\n");
+        |name: &str, path: &str| format!("[upstreams.{name}]\nkind = \"mcp\"\nurl = \"{url}{path}\"\nallow_private = true\nstart_timeout_ms = 5000\n");
     let more = [
         upstream("own", "/mcp"),
         upstream("rest", "/v1/approvals"),
