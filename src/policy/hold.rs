@@ -175,16 +175,14 @@ impl FixedWindow {
 
 /// Over what time a counter adds up.
 ///
-/// A fixed window starts anew at each edge, so twice `max` can pass around an edge. A rolling one is estimated from two fixed ones of
-/// its length, the last counted by the part of it that is still within reach: `last × (1 − elapsed/length) + current`. The estimate is exact
-/// when the calls of the last window were spread evenly; at the worst, when they all came at its end, just under `max` too many pass
-/// within one length (never more than a fixed window lets through).
+/// A fixed window starts anew at each edge, so twice `max` can pass around an edge. A rolling one is counted in slices of a sixteenth of its
+/// length: never more than `max` pass within any length, and what was used is given free up to a sixteenth late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
     /// Aligned to the calendar, in UTC.
     Fixed(FixedWindow),
-    /// The last so many seconds, estimated; at least 1 s, at most 31 days.
+    /// The last so many seconds; at least 1 s, at most 31 days.
     Rolling(Duration),
     /// The whole life of a task.
     Task,

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{LogLevel, TaskError};
 
 /// Raised with every change of a frame; a worker of another version is refused at `Armed`.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Bytes before the body: kind and run.
 pub const HEAD_BYTES: usize = 5;
 /// Calls of one run that may be in flight; an answer gives one back.

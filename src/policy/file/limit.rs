@@ -115,7 +115,7 @@ impl Scope {
 pub enum Algorithm {
     /// Aligned to the calendar.
     Fixed,
-    /// With the time; an estimate.
+    /// With the time.
     Rolling,
 }
 
