@@ -13,7 +13,7 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// How long the server may take to have its upstreams listed again: twice the longest start, and some more.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(1_220);
 /// How long a question about a task waits for its end on the server's side, in milliseconds; then it is asked again.
-const WAIT_MS: u64 = 10_000;
+const WAIT_MS: u64 = 1_000;
 /// A result's JSON is read in pieces of so many bytes, where it is too large for one answer.
 const PAGE_BYTES: u64 = 1024 * 1024;
 /// The largest answer that is read, in bytes: a page of 200 tasks with their whole source and logs.

@@ -20,6 +20,8 @@ const LOG_CHARS_MAX: usize = 4_000;
 const ERROR_CHARS_MAX: usize = 2_000;
 /// Characters of the call and of the reason in an `approval:` line, at most each.
 const APPROVAL_CHARS_MAX: usize = 300;
+/// What [`read_on`] takes, in characters, with what introduces it.
+const READ_ON_CHARS_MAX: usize = 300;
 /// Characters kept back for the fence around a result and the note that it was cut.
 const FENCE_CHARS: usize = 100;
 /// What an answer suggests to read at once, in bytes: fits a text block with its head.
@@ -195,8 +197,9 @@ fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) 
         let _ = write!(text, "\napproval: {}", clip(&one_line(&line), APPROVAL_CHARS_MAX));
         let _ = write!(text, " ({})", clip(&one_line(&approval.reason), APPROVAL_CHARS_MAX));
     }
-    let tail = tail(task);
-    let room = TEXT_CHARS_MAX.saturating_sub(text.chars().count() + tail.chars().count() + FENCE_CHARS);
+    let tail = tail(answer);
+    let room = TEXT_CHARS_MAX.saturating_sub(text.chars().count() + tail.chars().count() + FENCE_CHARS + READ_ON_CHARS_MAX);
+    let mut missing = 0;
     if let Some(page) = &answer.page {
         let end = page.offset + page.text.len() as u64;
         let _ = write!(text, "\nresultPage: bytes {} to {end} of {}", page.offset, page.total_bytes);
@@ -205,14 +208,17 @@ fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) 
         let preview = Preview::of_text(&page.text, room);
         fence(&mut text, preview, page.total_bytes.saturating_sub(page.text.len() as u64));
     } else if let (TaskStatus::Completed, Some(value)) = (task.status, result) {
-        fence(&mut text, Preview::of_value(value, room), 0);
+        missing = fence(&mut text, Preview::of_value(value, room), 0);
+    }
+    if missing > 0 {
+        let _ = write!(text, "\n\nThe whole result is in `structuredContent`. To read it as text: {}", read_on(task, 0));
     }
     text.push_str(&tail);
     text
 }
 
-/// The result in its fence; `unseen` is what follows the preview's source.
-fn fence(text: &mut String, preview: Preview, unseen: u64) {
+/// The result in its fence; `unseen` is what follows the preview's source. How many characters are not shown.
+fn fence(text: &mut String, preview: Preview, unseen: u64) -> u64 {
     text.push_str("\n\n```json\n");
     text.push_str(&preview.kept);
     let missing = preview.dropped_chars as u64 + unseen;
@@ -220,10 +226,12 @@ fn fence(text: &mut String, preview: Preview, unseen: u64) {
         let _ = write!(text, "\n... [result preview truncated {missing} chars]");
     }
     text.push_str("\n```");
+    missing
 }
 
 /// What follows the result: where the error is, console output, warnings, and what to do about a task that goes on.
-fn tail(task: &Task) -> String {
+fn tail(answer: &TaskAnswer) -> String {
+    let task = &answer.task;
     let mut tail = String::new();
     if let Some(error) = &task.error {
         if let Some(frame) = &error.frame {
@@ -243,8 +251,10 @@ fn tail(task: &Task) -> String {
     if !task.status.is_terminal() {
         let _ = write!(tail, "\n\n{}", next(task));
     }
-    if task.result_bytes.is_some_and(|bytes| bytes > super::RESULT_BYTES_MAX) {
-        let _ = write!(tail, "\n\n{}", read_on(task, 0));
+    let is_large = task.result_bytes.is_some_and(|bytes| bytes > super::RESULT_BYTES_MAX);
+    let next = answer.page.as_ref().map_or(is_large.then_some(0), |page| page.next_offset);
+    if let Some(next) = next {
+        let _ = write!(tail, "\n\nThe result is too large for one answer. {}", read_on(task, next));
     }
     tail
 }
@@ -291,7 +301,7 @@ fn next(task: &Task) -> String {
 
 fn read_on(task: &Task, offset: u64) -> String {
     format!(
-        "The result is too large for one answer. Call task_get with {{\"taskId\":\"{}\",\"resultOffset\":{offset},\"resultLimit\":{PAGE_BYTES}}} and go on at resultPage.nextOffset.",
+        "Call task_get with {{\"taskId\":\"{}\",\"resultOffset\":{offset},\"resultLimit\":{PAGE_BYTES}}} and go on at resultPage.nextOffset.",
         task.task_id
     )
 }

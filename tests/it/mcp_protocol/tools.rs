@@ -172,9 +172,9 @@ async fn text_is_capped_and_the_structured_result_is_whole() {
     let result = server.raw().call("execute", json!({"code": "big 100000"})).await;
     let text = text_of(&result);
     assert!(text.chars().count() <= 30_000, "{}", text.chars().count());
-    let note = text.lines().rev().nth(1).unwrap();
-    let missing: usize =
-        note.strip_prefix("... [result preview truncated ").unwrap().strip_suffix(" chars]").unwrap().parse().unwrap();
+    let note = text.lines().find_map(|line| line.strip_prefix("... [result preview truncated ")).unwrap();
+    let missing: usize = note.strip_suffix(" chars]").unwrap().parse().unwrap();
+    assert!(text.contains("whole result is in `structuredContent`") && text.contains("\"resultOffset\":0"), "the way on is told");
     let shown = text.lines().find(|line| line.starts_with('"')).unwrap().chars().count();
     assert_eq!(shown + missing, 100_002);
     assert_eq!(result["structuredContent"]["result"].as_str().unwrap().len(), 100_000);
@@ -197,7 +197,10 @@ async fn a_result_over_one_mebibyte_is_told_and_read_in_pages() {
     let mut offset = json!(0);
     while !offset.is_null() {
         let arguments = json!({"taskId": structured["taskId"], "resultOffset": offset, "resultLimit": 1_000_000});
-        let page = raw.call("task_get", arguments).await["structuredContent"]["resultPage"].clone();
+        let answer = raw.call("task_get", arguments).await;
+        let page = answer["structuredContent"]["resultPage"].clone();
+        let next = format!("\"resultOffset\":{}", page["nextOffset"]);
+        assert_eq!(text_of(&answer).contains(&next), !page["nextOffset"].is_null(), "the text leads on as well");
         whole.push_str(page["text"].as_str().unwrap());
         offset = page["nextOffset"].clone();
     }
