@@ -131,7 +131,14 @@ impl Inner {
             return found;
         }
         let admitted = match self.resolve(&call).await {
-            Ok(tool) => self.check(&tool, call.args.get()).map(|args| (tool, args)),
+            Ok(tool) => match self.check(&tool, call.args.get()) {
+                Ok(args) => Ok((tool, args)),
+                // What is wrong with its arguments would tell that it is there, and what it takes.
+                Err(_) if self.parts.policy.current().hides(&tool.path, &self.task.caller()) => {
+                    Err(self.absent(&call.path, &tool).await)
+                }
+                Err(failure) => Err(failure),
+            },
             Err(failure) => Err(failure),
         };
         match admitted {

@@ -60,7 +60,7 @@ async fn programs_of_several_processes_share_one_limit() {
 const RULES: &str = r#"
 version: "1"
 default: allow
-hide: [demo.crash]
+hide: [demo.crash, demo.notes.add]
 tools:
   demo.add:
     rules:
@@ -139,6 +139,8 @@ async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
             .replace(path.rsplit('.').next().unwrap(), "LEAF")
     };
     assert_eq!(said("demo.crash").await, said("demo.crxsh").await);
+    // Nor by the arguments that it would take.
+    assert_eq!(said("demo.notes.add").await, said("demo.notes.axd").await);
     let uncaught = policed.server.run("await tools.demo.crash({})").await;
     assert_eq!((&uncaught["status"], &uncaught["error"]["name"]), (&json!("failed"), &json!("ToolNotFoundError")), "{uncaught}");
     let listed = policed
