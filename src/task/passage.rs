@@ -510,5 +510,6 @@ fn refused(row: &Approval, status: ApprovalStatus) -> Refusal {
 
 /// Whether what was counted for a success is given back: everything but what may have worked, or did.
 fn had_no_effect(error: &UpstreamError) -> bool {
-    !matches!(error.code, UpstreamErrorCode::Timeout | UpstreamErrorCode::AnswerTooLarge | UpstreamErrorCode::BadAnswer)
+    use UpstreamErrorCode::{AnswerTooLarge, BadAnswer, Lost, Timeout};
+    !matches!(error.code, Timeout | Lost | AnswerTooLarge | BadAnswer)
 }

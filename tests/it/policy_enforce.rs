@@ -176,6 +176,16 @@ async fn what_is_over_a_limit_fails_the_task_and_a_failed_call_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_end_is_not_known_stays_counted() {
+    let policy =
+        "version: \"1\"\ndefault: allow\ntools:\n  demo.crash:\n    limits:\n      - { counter: crashes, window: day, max: 1 }\n";
+    let policed = Policed::start(policy).await;
+    let codes = "const codes = []; for (let n = 0; n < 2; n++) { await tools.demo.crash({}).catch((e) => codes.push(e.code)) } return codes";
+    assert_eq!(policed.server.run(codes).await["result"], json!(["upstream_lost", "rate_limited"]));
+    assert_eq!(policed.hits("crash"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_that_waits_lets_calls_through_one_after_the_other() {
     let policed = Policed::start(RULES).await;
     let code = "return (await Promise.all([0, 1, 2].map(() => tools.demo.wait({ ms: 0 })))).length";
