@@ -193,7 +193,7 @@ impl Inner {
     /// The arguments, once the tool's schema allows them.
     pub(super) fn check(&self, tool: &Tool, args: &str) -> Result<JsonObject, CallFailure> {
         let args = self.parts.catalog.check(tool, args);
-        args.map_err(|error| failure("ToolArgumentError", "invalid_arguments", &tool.path, &error.to_string()))
+        args.map_err(|error| failure(refusal::ARGUMENT_ERROR, "invalid_arguments", &tool.path, &error.to_string()))
     }
 
     /// Remembers a refusal, so that a task that does not handle it ends as what it was.

@@ -202,6 +202,9 @@ async fn every_call_is_recorded_with_its_decision_and_without_its_values() {
         .server
         .run("await tools.discover('add'); await tools.demo.echo({ message: 'my-secret-word' }); await tools.demo.add({ a: -1, b: 0 }).catch(() => 0)")
         .await;
+    let unfit = policed.server.run("await tools.demo.add({ a: 'my-secret-word', b: 1 }).catch(() => 0)").await;
+    let failed = policed.events(&unfit, "tool.call.failed").await;
+    assert!(failed.len() == 1 && !failed[0].to_string().contains("my-secret-word"), "{failed:?}");
     let events = policed.events(&answer, "tool.call.requested").await;
     let decisions: Vec<_> = events.iter().map(|event| &event["data"]["decision"]).collect();
     let outcomes: Vec<_> = decisions.iter().map(|decision| decision["outcome"].as_str().unwrap()).collect();
