@@ -251,8 +251,9 @@ async fn an_upstream_that_is_this_server_itself_decides_nothing() {
     let approval = policed.pending(1).await.remove(0);
     let (url, id) = (&policed.server.url, approval["id"].as_str().unwrap());
     // Another server, whose programs may call everything, has the first one as its upstreams, by every address.
-    let upstream =
-        |name: &str, path: &str| format!("[upstreams.{name}]\nkind = \"mcp\"\nurl = \"{url}{path}\"\nstart_timeout_ms = 5000\n");
+    let upstream = |name: &str, path: &str| {
+        format!("[upstreams.{name}]\nkind = \"mcp\"\nurl = \"{url}{path}\"\nstart_timeout_ms = 5000\nallow_private = true\n")
+    };
     let more = [
         upstream("own", "/mcp"),
         upstream("rest", "/v1/approvals"),
