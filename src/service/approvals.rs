@@ -186,7 +186,7 @@ impl Service {
         let note = word.note.filter(|note| !note.trim().is_empty());
         let (from, at, by) = (ApprovalStatus::Pending, Timestamp::now(), Some(word.by));
         let change = ApprovalChange { id, from, to, at, by, note, why: None };
-        match self.store.decide_approval(&who.workspace_id, change).await.map_err(store_error)? {
+        match self.carry(who, change).await? {
             Decided::Changed(row) => {
                 let by = row.decided_by.as_deref().unwrap_or_default();
                 tracing::info!(approval = %id, tool = %row.tool, by, "{id} for `{}` is {verb}", row.tool);
@@ -194,12 +194,27 @@ impl Service {
             Decided::Refused(row) => return Err(settled(&row, verb)),
             Decided::Absent => return Err(not_found(&word.id)),
         }
-        self.desk.tell(id).await;
         let approval = self.approval_row(who, &word.id).await?;
         match approval.status {
             ApprovalStatus::Cancelled | ApprovalStatus::Void if word.approve => Err(settled(&approval, verb)),
             _ => Ok(ApprovalAnswer { approval, ..answer }),
         }
+    }
+
+    /// Writes the word and tells the call that waits for it. In a task of its own: whoever gave the word may be gone before it is
+    /// written, and a call that is not told would be made hours later, when its time runs out.
+    async fn carry(&self, who: &Principal, change: ApprovalChange) -> Result<Decided, ServiceError> {
+        let (store, desk, workspace) = (self.store.clone(), self.desk.clone(), who.workspace_id.clone());
+        let carried = tokio::spawn(async move {
+            let id = change.id;
+            let decided = store.decide_approval(&workspace, change).await;
+            if matches!(decided, Ok(Decided::Changed(_))) {
+                desk.tell(id).await;
+            }
+            decided
+        });
+        let failed = |error| ServiceError::new(Kind::Internal, "internal", "the word could not be taken").caused_by(error);
+        carried.await.map_err(failed)?.map_err(store_error)
     }
 
     /// What a task waits for.

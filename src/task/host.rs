@@ -131,7 +131,14 @@ impl Inner {
             return found;
         }
         let admitted = match self.resolve(&call).await {
-            Ok(tool) => self.check(&tool, call.args.get()).map(|args| (tool, args)),
+            Ok(tool) => match self.check(&tool, call.args.get()) {
+                Ok(args) => Ok((tool, args)),
+                // What is wrong with its arguments would tell that it is there, and what it takes.
+                Err(_) if self.parts.policy.current().hides(&tool.path, &self.task.caller()) => {
+                    Err(self.absent(&call.path, &tool).await)
+                }
+                Err(failure) => Err(failure),
+            },
             Err(failure) => Err(failure),
         };
         match admitted {
@@ -186,7 +193,7 @@ impl Inner {
     /// The arguments, once the tool's schema allows them.
     pub(super) fn check(&self, tool: &Tool, args: &str) -> Result<JsonObject, CallFailure> {
         let args = self.parts.catalog.check(tool, args);
-        args.map_err(|error| failure("ToolArgumentError", "invalid_arguments", &tool.path, &error.to_string()))
+        args.map_err(|error| failure(refusal::ARGUMENT_ERROR, "invalid_arguments", &tool.path, &error.to_string()))
     }
 
     /// Remembers a refusal, so that a task that does not handle it ends as what it was.

@@ -233,18 +233,22 @@ fn watch(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWatc
         .ok()
 }
 
-/// When each file was changed, its length and its inode; none where it is not there.
-type Fingerprint = Vec<Option<(SystemTime, u64, u64)>>;
+/// When each file was changed, its length, its inode and when that was changed; none where it is not there.
+type Fingerprint = Vec<Option<(SystemTime, u64, u64, (i64, i64))>>;
 
 /// What tells a changed file from an unchanged one without reading it.
 fn fingerprint(files: &[PolicyFile]) -> Fingerprint {
     let of = |file: &PolicyFile| {
         let about = fs::metadata(&file.path).ok()?;
         #[cfg(unix)]
-        let inode = std::os::unix::fs::MetadataExt::ino(&about);
+        // Tools that copy in place may set the time back; that of the inode nobody can set.
+        let (inode, changed) = {
+            use std::os::unix::fs::MetadataExt;
+            (about.ino(), (about.ctime(), about.ctime_nsec()))
+        };
         #[cfg(not(unix))]
-        let inode = 0;
-        Some((about.modified().ok()?, about.len(), inode))
+        let (inode, changed) = (0, (0, 0));
+        Some((about.modified().ok()?, about.len(), inode, changed))
     };
     files.iter().map(of).collect()
 }

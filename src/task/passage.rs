@@ -413,16 +413,10 @@ impl<'a> Passage<'a> {
 
     async fn perform(&mut self, cleared: &Cleared) -> Result<RawJson, CallFailure> {
         let (host, seq, path) = (self.host, self.call.seq, self.tool.path.clone());
-        let began = Instant::now();
         let live = host.live.clone();
         let news = Arc::new(move |text: &str| live.say(Some(text)));
         let call = host.parts.catalog.call_followed(&self.tool, std::mem::take(&mut self.args), news);
-        let answer = match host.spending.time_left(&cleared.budget) {
-            Some(left) => tokio::time::timeout(left, call).await.ok(),
-            None => Some(call.await),
-        };
-        host.spending.took(began);
-        match answer {
+        match host.spending.within(&cleared.budget, call).await {
             None => Err(host.refuse(seq, &path, &spending::out_of_time(&cleared.budget))),
             Some(Err(error)) => {
                 if had_no_effect(&error) {
@@ -510,5 +504,6 @@ fn refused(row: &Approval, status: ApprovalStatus) -> Refusal {
 
 /// Whether what was counted for a success is given back: everything but what may have worked, or did.
 fn had_no_effect(error: &UpstreamError) -> bool {
-    !matches!(error.code, UpstreamErrorCode::Timeout | UpstreamErrorCode::AnswerTooLarge | UpstreamErrorCode::BadAnswer)
+    use UpstreamErrorCode::{AnswerTooLarge, BadAnswer, Lost, Timeout};
+    !matches!(error.code, Timeout | Lost | AnswerTooLarge | BadAnswer)
 }

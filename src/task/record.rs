@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use super::engine::event;
+use super::{engine::event, refusal::ARGUMENT_ERROR};
 use crate::{
     catalog::Tool,
     model::{EventKind, JsonObject, NewEvent, RawJson, TaskId},
@@ -87,7 +87,11 @@ pub(super) fn ended(seq: u32, answer: &Result<RawJson, CallFailure>) -> NewEvent
 /// A call that failed, or was refused.
 pub(super) fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
     let property = |name: &str| failure.properties.get(name).cloned().unwrap_or_default();
-    let message = &failure.message[..failure.message.floor_char_boundary(MESSAGE_BYTES_MAX)];
+    let message = match failure.name.as_str() {
+        // What it says to the code quotes the values.
+        ARGUMENT_ERROR => "the arguments do not fit what the tool takes",
+        _ => &failure.message[..failure.message.floor_char_boundary(MESSAGE_BYTES_MAX)],
+    };
     let mut data = json!({ "seq": seq, "name": failure.name, "code": property("code"), "message": message });
     if failure.name != super::refusal::POLICY_ERROR {
         return event(EventKind::CallFailed, data);

@@ -13,6 +13,8 @@ use crate::{
 
 /// The name of an error that policy or a person caused.
 pub(super) const POLICY_ERROR: &str = "ToolPolicyError";
+/// The name of an error about arguments. Its message may quote them.
+pub(super) const ARGUMENT_ERROR: &str = "ToolArgumentError";
 
 /// The codes of such errors, as the contract has them.
 pub(super) const POLICY_DENIED: &str = "policy_denied";
@@ -101,7 +103,7 @@ pub(super) fn failure(name: &str, code: &str, tool: &str, message: &str) -> Call
 
 pub(super) fn not_found(path: &str, error: FindError) -> CallFailure {
     match error {
-        FindError::Arguments(error) => failure("ToolArgumentError", "invalid_arguments", path, &error.to_string()),
+        FindError::Arguments(error) => failure(ARGUMENT_ERROR, "invalid_arguments", path, &error.to_string()),
         FindError::Unresolved(error) => unresolved(error),
     }
 }
@@ -120,7 +122,7 @@ pub(super) fn unresolved(error: ResolveError) -> CallFailure {
 
 pub(super) fn upstream_failure(error: &UpstreamError) -> CallFailure {
     let is_caller = error.code == UpstreamErrorCode::InvalidArguments;
-    let name = if is_caller { "ToolArgumentError" } else { "ToolCallError" };
+    let name = if is_caller { ARGUMENT_ERROR } else { "ToolCallError" };
     let mut made = failure(name, error.code.as_str(), &error.tool, &error.message);
     made.properties.insert("retryable".into(), json!(error.retryable));
     if let Some(status) = error.status {

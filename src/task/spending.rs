@@ -1,55 +1,99 @@
 //! What one task has used of tools, against what policy lets it use.
 
 use std::{
+    pin::pin,
     sync::Mutex,
     time::{Duration, Instant},
 };
+
+use tokio::sync::watch;
 
 use super::refusal::{RATE_LIMITED, Refusal};
 use crate::policy::Budget;
 
 /// What a task has used. Not kept: a task ends with its server.
 #[derive(Debug, Default)]
-pub(super) struct Spending(Mutex<Used>);
+pub(super) struct Spending {
+    used: Mutex<Used>,
+    /// How many calls are under way: time is used up so many times as fast.
+    under_way: watch::Sender<u32>,
+}
 
 #[derive(Debug, Default)]
 struct Used {
     calls: u64,
     bytes: u64,
+    /// The time of all calls together, up to `since`.
     time: Duration,
+    under_way: u32,
+    since: Option<Instant>,
+}
+
+impl Used {
+    /// The time of all calls together, those under way included, up to now.
+    fn time(&mut self) -> Duration {
+        let now = Instant::now();
+        let passed = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        self.time = self.time.saturating_add(passed.saturating_mul(self.under_way));
+        self.since = Some(now);
+        self.time
+    }
 }
 
 impl Spending {
     /// Counts a call that is about to be made, or says which budget is used up.
     pub(super) fn admit(&self, budget: &Budget) -> Result<(), Refusal> {
-        let mut used = self.0.lock().expect("no code panics while it holds this lock");
+        let mut used = self.used.lock().expect("no code panics while it holds this lock");
         if let Some(max) = budget.calls.filter(|max| used.calls >= *max) {
             return Err(over(format!("this task may make {max} tool calls and has made them")));
         }
         if let Some(max) = budget.bytes_returned.filter(|max| used.bytes >= *max) {
             return Err(over(format!("tools may return {max} bytes to this task and have returned them")));
         }
-        if let Some(max) = budget.wall_time.filter(|max| used.time >= *max) {
+        if let Some(max) = budget.wall_time.filter(|max| used.time() >= *max) {
             return Err(over(format!("tools may take {} ms for this task and have taken them", max.as_millis())));
         }
         used.calls += 1;
         Ok(())
     }
 
-    /// How long the next call may take; none for as long as it likes.
-    pub(super) fn time_left(&self, budget: &Budget) -> Option<Duration> {
-        let used = self.0.lock().expect("no code panics while it holds this lock").time;
-        budget.wall_time.map(|max| max.saturating_sub(used))
+    /// Waits for a call as long as tools may still take time, that of other calls meanwhile included; none where it runs out first.
+    pub(super) async fn within<T>(&self, budget: &Budget, call: impl Future<Output = T>) -> Option<T> {
+        let mut others = self.under_way.subscribe();
+        let _under_way = UnderWay::new(self);
+        let mut call = pin!(call);
+        loop {
+            let Some(left) = budget.wall_time.map(|max| self.time_left(max)) else { return Some(call.await) };
+            if left.is_zero() {
+                return None;
+            }
+            tokio::select! {
+                biased;
+                done = &mut call => return Some(done),
+                () = tokio::time::sleep(left) => {}
+                // With one more or one less there is another time left. The sender lives as long as `self`.
+                _ = others.changed() => {}
+            }
+        }
     }
 
-    /// Counts the time since `began`.
-    pub(super) fn took(&self, began: Instant) {
-        self.0.lock().expect("no code panics while it holds this lock").time += began.elapsed();
+    /// How long it takes the calls that are under way to use up the time.
+    fn time_left(&self, max: Duration) -> Duration {
+        let mut used = self.used.lock().expect("no code panics while it holds this lock");
+        max.saturating_sub(used.time()) / used.under_way.max(1)
+    }
+
+    /// One call more or less is under way.
+    fn change(&self, change: impl FnOnce(u32) -> u32) {
+        let mut used = self.used.lock().expect("no code panics while it holds this lock");
+        used.time();
+        used.under_way = change(used.under_way);
+        self.under_way.send_replace(used.under_way);
     }
 
     /// Counts an answer, or says that it is more than the task may have.
     pub(super) fn receive(&self, budget: &Budget, bytes: usize) -> Result<(), Refusal> {
-        let mut used = self.0.lock().expect("no code panics while it holds this lock");
+        let mut used = self.used.lock().expect("no code panics while it holds this lock");
         let total = used.bytes.saturating_add(bytes as u64);
         match budget.bytes_returned.filter(|max| total > *max) {
             Some(max) => {
@@ -63,6 +107,22 @@ impl Spending {
                 Ok(())
             }
         }
+    }
+}
+
+/// A call whose time counts.
+struct UnderWay<'a>(&'a Spending);
+
+impl<'a> UnderWay<'a> {
+    fn new(spending: &'a Spending) -> Self {
+        spending.change(|calls| calls.saturating_add(1));
+        Self(spending)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.change(|calls| calls.saturating_sub(1));
     }
 }
 

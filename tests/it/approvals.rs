@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
 
 use crate::support::{
     policy::Policed,
@@ -107,6 +108,34 @@ async fn racing_decisions_have_one_effect() {
         assert_eq!(end["status"] == "completed", approved, "{end}");
         assert_eq!(policed.hits("notes.add") - before, usize::from(approved));
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_word_reaches_its_call_also_when_whoever_gave_it_leaves_at_once() {
+    let policed = Policed::start(ASKS).await;
+    let address = policed.server.url.strip_prefix("http://").expect("the address of a server");
+    let task = policed.begin(json!({ "code": "return await tools.demo.notes.add({ text: 'x' })" })).await;
+    let approval = policed.pending(1).await.remove(0);
+    let path = format!("/v1/approvals/{}/approve", approval["id"].as_str().unwrap());
+    let token = &policed.server.token;
+    let request = format!("POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\ncontent-length: 0\r\n\r\n");
+    // While another process writes, the word cannot be written down.
+    let database = sqlx::sqlite::SqliteConnectOptions::new().filename(policed.server.folder.path().join("airlock.db"));
+    let mut other = sqlx::ConnectOptions::connect(&database).await.unwrap();
+    sqlx::query("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let mut leaving = tokio::net::TcpStream::connect(address).await.unwrap();
+    leaving.write_all(request.as_bytes()).await.unwrap();
+    // Nothing tells from outside that the word was read, nor that its giver was missed.
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    drop(leaving);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    sqlx::query("ROLLBACK").execute(&mut other).await.unwrap();
+    // Had it not been read in time, it could be given again.
+    let (status, again) = policed.word(&approval, "approve", json!({})).await;
+    assert!(matches!(status, 200 | 409), "{status}: {again}");
+    let end = policed.end(&task).await;
+    assert_eq!(end["status"], "completed", "{end}");
+    assert_eq!(policed.hits("notes.add"), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -60,7 +60,7 @@ async fn programs_of_several_processes_share_one_limit() {
 const RULES: &str = r#"
 version: "1"
 default: allow
-hide: [demo.crash]
+hide: [demo.crash, demo.notes.add]
 tools:
   demo.add:
     rules:
@@ -139,6 +139,8 @@ async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
             .replace(path.rsplit('.').next().unwrap(), "LEAF")
     };
     assert_eq!(said("demo.crash").await, said("demo.crxsh").await);
+    // Nor by the arguments that it would take.
+    assert_eq!(said("demo.notes.add").await, said("demo.notes.axd").await);
     let uncaught = policed.server.run("await tools.demo.crash({})").await;
     assert_eq!((&uncaught["status"], &uncaught["error"]["name"]), (&json!("failed"), &json!("ToolNotFoundError")), "{uncaught}");
     let listed = policed
@@ -174,6 +176,16 @@ async fn what_is_over_a_limit_fails_the_task_and_a_failed_call_is_given_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_whose_end_is_not_known_stays_counted() {
+    let policy =
+        "version: \"1\"\ndefault: allow\ntools:\n  demo.crash:\n    limits:\n      - { counter: crashes, window: day, max: 1 }\n";
+    let policed = Policed::start(policy).await;
+    let codes = "const codes = []; for (let n = 0; n < 2; n++) { await tools.demo.crash({}).catch((e) => codes.push(e.code)) } return codes";
+    assert_eq!(policed.server.run(codes).await["result"], json!(["upstream_lost", "rate_limited"]));
+    assert_eq!(policed.hits("crash"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_limit_that_waits_lets_calls_through_one_after_the_other() {
     let policed = Policed::start(RULES).await;
     let code = "return (await Promise.all([0, 1, 2].map(() => tools.demo.wait({ ms: 0 })))).length";
@@ -190,6 +202,9 @@ async fn every_call_is_recorded_with_its_decision_and_without_its_values() {
         .server
         .run("await tools.discover('add'); await tools.demo.echo({ message: 'my-secret-word' }); await tools.demo.add({ a: -1, b: 0 }).catch(() => 0)")
         .await;
+    let unfit = policed.server.run("await tools.demo.add({ a: 'my-secret-word', b: 1 }).catch(() => 0)").await;
+    let failed = policed.events(&unfit, "tool.call.failed").await;
+    assert!(failed.len() == 1 && !failed[0].to_string().contains("my-secret-word"), "{failed:?}");
     let events = policed.events(&answer, "tool.call.requested").await;
     let decisions: Vec<_> = events.iter().map(|event| &event["data"]["decision"]).collect();
     let outcomes: Vec<_> = decisions.iter().map(|decision| decision["outcome"].as_str().unwrap()).collect();

@@ -4,7 +4,7 @@
 use std::{
     error::Error,
     fmt, io,
-    net::{IpAddr, SocketAddr},
+    net::{IpAddr, SocketAddr, UdpSocket},
     sync::Arc,
     time::Duration,
 };
@@ -86,7 +86,9 @@ impl Guard {
     }
 
     fn judge(&self, address: IpAddr, port: u16) -> Result<(), String> {
-        let is_own = |own: &SocketAddr| own.port() == port && (own.ip() == address || is_loopback(address));
+        let address = address.to_canonical();
+        let is_here = |own: IpAddr| own == address || is_loopback(address) || own.is_unspecified() && is_of_this_machine(address);
+        let is_own = |own: &SocketAddr| own.port() == port && is_here(own.ip().to_canonical());
         if self.own.iter().any(is_own) {
             return Err("this server itself".to_owned());
         }
@@ -129,6 +131,11 @@ impl Guard {
 
 fn is_loopback(address: IpAddr) -> bool {
     matches!(sort_of(address), Sort::Private("a loopback address"))
+}
+
+/// Whether an address is one of this machine's own: only at those can anything be bound.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Resolves names for connections to one port and gives out only what is allowed.

@@ -259,6 +259,29 @@ async fn this_server_itself_is_never_reached() {
     assert!(server.heard().is_empty());
 }
 
+#[test]
+fn this_server_itself_is_known_by_every_form_of_its_address() {
+    let guard = |own: &str| {
+        let surroundings = Surroundings { own: vec![own.parse().unwrap()], ..Surroundings::default() };
+        Reach { surroundings, ..reach() }.guard()
+    };
+    let check = |own: &str, url: String| guard(own).check(&Url::parse(&url).unwrap());
+    let refused = |own: &str, url: String| check(own, url).is_err_and(|why| why.contains("this server itself"));
+    assert!(refused("10.1.2.3:7411", "http://[::ffff:10.1.2.3]:7411/".into()));
+    assert!(refused("[::ffff:10.1.2.3]:7411", "http://10.1.2.3:7411/".into()));
+    // One that listens everywhere is at each address of its machine, and nowhere else.
+    let probe = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    for own in ["0.0.0.0:7411", "[::]:7411"] {
+        assert!(refused(own, "http://127.0.0.2:7411/".into()), "{own}");
+        assert_eq!(check(own, "http://203.0.114.1:7411/".into()), Ok(()), "{own}");
+        // Sends nothing: only asks which address of this machine would be the sender's.
+        if let Ok(here) = probe.connect("1.1.1.1:53").and_then(|()| probe.local_addr()) {
+            assert!(refused(own, format!("http://{}:7411/", here.ip())), "{own}: {here}");
+            assert!(!refused(own, format!("http://{}:7412/", here.ip())), "{own}: {here}");
+        }
+    }
+}
+
 /// Answers each question with the next of its answers, and the last one for ever.
 struct Turning(Mutex<Vec<Vec<IpAddr>>>);
 

@@ -14,6 +14,11 @@ impl Policy {
         seen.unwrap_or(Listing::Hidden)
     }
 
+    /// Whether the tool does not exist for the caller, whatever its arguments are.
+    pub fn hides(&self, path: &str, caller: &Caller<'_>) -> bool {
+        self.hiding(&self.matched(path), caller, false).is_some()
+    }
+
     fn seen(&self, tool: &ToolFacts<'_>, caller: &Caller<'_>) -> Listing {
         let numbers = self.matched(tool.path);
         if self.hiding(&numbers, caller, false).is_some() {

@@ -1,5 +1,8 @@
 use super::*;
 
+/// What a busy machine may add. Less than what would be waited for if each call had the time to itself.
+const SLACK: Duration = Duration::from_millis(600);
+
 fn budget(calls: Option<u64>, bytes: Option<u64>, seconds: Option<u64>) -> Budget {
     Budget { calls, bytes_returned: bytes, wall_time: seconds.map(Duration::from_secs) }
 }
@@ -24,15 +27,30 @@ fn an_answer_over_the_budget_is_kept_back_and_a_smaller_one_is_not() {
     assert_eq!(spending.admit(&ten).unwrap_err().code, RATE_LIMITED);
 }
 
-#[test]
-fn time_is_summed_over_calls() {
+#[tokio::test]
+async fn time_is_summed_over_calls() {
     let spending = Spending::default();
-    let three = budget(None, None, Some(3));
-    assert_eq!(spending.time_left(&three), Some(Duration::from_secs(3)));
-    let Some(began) = Instant::now().checked_sub(Duration::from_secs(2)) else { return };
-    spending.took(began);
-    assert!(spending.time_left(&three).unwrap() <= Duration::from_secs(1));
-    spending.took(began);
-    assert_eq!(spending.time_left(&three), Some(Duration::ZERO));
-    assert_eq!(spending.admit(&three).unwrap_err().code, RATE_LIMITED);
+    let some = Budget { wall_time: Some(Duration::from_millis(300)), ..budget(None, None, None) };
+    assert_eq!(spending.within(&some, tokio::time::sleep(Duration::from_millis(100))).await, Some(()));
+    let began = Instant::now();
+    assert_eq!(spending.within(&some, std::future::pending::<()>()).await, None);
+    assert!(began.elapsed() <= Duration::from_millis(200) + SLACK, "{:?}", began.elapsed());
+    assert_eq!(spending.admit(&some).unwrap_err().code, RATE_LIMITED);
+    assert_eq!(spending.within(&budget(None, None, None), async { 7 }).await, Some(7), "without a budget there is no bound");
+}
+
+#[tokio::test]
+async fn calls_at_once_share_the_time() {
+    let spending = Spending::default();
+    let second = budget(None, None, Some(1));
+    let began = Instant::now();
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        futures::future::join_all((0..9).map(|_| spending.within(&second, std::future::pending::<()>()))).await
+    };
+    let (first, late) = tokio::join!(spending.within(&second, std::future::pending::<()>()), late);
+    assert!(first.is_none() && late.iter().all(Option::is_none));
+    // 50 ms alone, then ten at once for 95 ms more.
+    assert!(began.elapsed() >= Duration::from_millis(140), "{:?}", began.elapsed());
+    assert!(began.elapsed() <= Duration::from_millis(145) + SLACK, "{:?}", began.elapsed());
 }

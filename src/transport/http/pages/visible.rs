@@ -35,9 +35,9 @@ pub(super) fn is_hidden(c: char) -> bool {
             0xa0 | 0x1680 | 0x2000..=0x200f | 0x202f | 0x205f | 0x3000 | 0xfeff | 0x180e
             // Directions, joiners, separators, and what else formats.
             | 0xad | 0x34f | 0x61c | 0x600..=0x605 | 0x6dd | 0x70f | 0x890..=0x891 | 0x8e2
-            | 0x2028..=0x202e | 0x2060..=0x206f | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f
+            | 0x2028..=0x202e | 0x2060..=0x206f | 0x2800 | 0x115f..=0x1160 | 0x17b4..=0x17b5 | 0x180b..=0x180f
             | 0x3164 | 0xffa0 | 0xfe00..=0xfe0f | 0xfff0..=0xfffb | 0x110bd | 0x110cd | 0x13430..=0x1345f
-            | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff
+            | 0x1bca0..=0x1bca3 | 0x1d159 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff
             // For private use: what they look like is anybody's choice.
             | 0xe000..=0xf8ff | 0xf0000..=0x10ffff)
 }
@@ -54,7 +54,7 @@ fn node(value: &Value, depth: usize) -> Markup {
         Value::Object(entries) if !entries.is_empty() => html! {
             "{\n"
             @for (index, (key, value)) in entries.iter().enumerate() {
-                (inside) span.key { (visible(&Value::from(key.as_str()).to_string(), false)) } ": " (node(value, depth + 1))
+                (inside) bdi.key dir="ltr" { (visible(&Value::from(key.as_str()).to_string(), false)) } ": " (node(value, depth + 1))
                 @if index + 1 < entries.len() { "," } "\n"
             }
             (end) "}"
@@ -74,7 +74,8 @@ fn node(value: &Value, depth: usize) -> Markup {
 fn string(text: &str) -> Markup {
     let count = text.chars().count();
     if count <= SHORT_CHARS {
-        return visible(&Value::from(text).to_string(), false);
+        // Set apart: letters that are written from the right would turn round what stands between two of them, keys and numbers too.
+        return html! { bdi dir="ltr" { (visible(&Value::from(text).to_string(), false)) } };
     }
     html! {
         details.long {

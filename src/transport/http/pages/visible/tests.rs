@@ -6,9 +6,20 @@ fn shown(text: &str) -> String {
 
 #[test]
 fn what_cannot_be_seen_is_written_out() {
-    for hidden in
-        ['\u{202e}', '\u{2066}', '\u{200b}', '\u{feff}', '\u{1b}', '\u{7f}', '\u{85}', '\u{e0041}', '\u{ad}', '\u{a0}', '\r']
-    {
+    for hidden in [
+        '\u{202e}',
+        '\u{2066}',
+        '\u{200b}',
+        '\u{feff}',
+        '\u{1b}',
+        '\u{7f}',
+        '\u{85}',
+        '\u{e0041}',
+        '\u{ad}',
+        '\u{a0}',
+        '\u{2800}',
+        '\r',
+    ] {
         let text = shown(&format!("a{hidden}b"));
         let code = format!("\\u{{{:x}}}", u32::from(hidden));
         assert!(text.contains(&format!(">{code}</span>b")) && !text.contains(hidden), "{hidden:?}: {text}");
@@ -42,6 +53,13 @@ fn the_value_reads_as_the_json_it_is() {
     };
     let back: Value = serde_json::from_str(&plain(&text)).unwrap();
     assert_eq!(back, value);
+}
+
+#[test]
+fn letters_from_the_right_turn_nothing_round_but_themselves() {
+    let text = super::value(&serde_json::json!({ "מאת": "אבג", "amount": [100, "דה"] })).into_string();
+    let alone = |piece: &str| text.contains(&format!(" dir=\"ltr\">&quot;{piece}&quot;</bdi>"));
+    assert!(["מאת", "אבג", "דה"].into_iter().all(alone), "{text}");
 }
 
 #[test]
