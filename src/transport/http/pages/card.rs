@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use serde_json::Value;
 
 use super::{
-    inbox::{ago, left},
+    inbox::{ago, left, told},
     visible::{value, visible},
 };
 use crate::{
@@ -17,25 +17,27 @@ const DIGEST_CHARS: usize = 7 + 16;
 
 pub(super) fn content(answer: &ApprovalAnswer, form: &str) -> Markup {
     let approval = &answer.approval;
+    let earlier: Vec<_> = answer.trail.iter().filter(|step| step.seq < u64::from(approval.seq)).collect();
     html! {
-        h1 { span.tool { (visible(&approval.tool, false)) } " " span.class { (approval.asked.class) } }
-        p.status { span class={ "is-" (approval.status) } { (approval.status) }
+        h1 { span.tool { (visible(&approval.tool, false)) } " " span class={ "class risk-" (approval.asked.class) } { (approval.asked.class) } }
+        p.status { span class={ "is-" (approval.status) } { (told(approval.status)) }
             @if approval.status == ApprovalStatus::Pending { " · " (left(approval.expires_at)) }
         }
         (ended(approval))
         p.reason { (visible(&approval.asked.reason, true)) }
-        (facts(approval))
-        h2 { "Arguments" }
+        h2 { "Would be sent to " (visible(&approval.asked.upstream, false)) ", once" }
         (arguments(answer))
         @if approval.status == ApprovalStatus::Pending { (words(answer, form)) }
+        h2 { "Who asks, and why it is asked" }
+        (facts(approval))
         h2 { "Program" }
         (program(answer))
         h2 { "Earlier calls of this task" }
-        @if answer.trail.is_empty() {
+        @if earlier.is_empty() {
             p.empty { "None." }
         } @else {
             ol.trail {
-                @for step in &answer.trail {
+                @for step in earlier {
                     li value=(step.seq) { (visible(&step.tool, false)) " " span class={ "is-" (step.outcome) } { (step.outcome) } }
                 }
             }
@@ -59,7 +61,6 @@ fn facts(approval: &Approval) -> Markup {
             dt { "Asked by" }
             dd { (visible(&asked.client_id, false)) ", account " (visible(&asked.account_id, false)) ", workspace " (visible(&approval.workspace_id, false))
                 @if let Some(session) = &asked.session_id { ", session " (visible(session, false)) } }
-            dt { "Upstream" } dd { (visible(&asked.upstream, false)) }
             dt { "Rule" }
             dd {
                 @if let Some(rule) = &asked.rule { (visible(&rule.name, false)) " (" (visible(&rule.layer, false)) (visible(&rule.pointer, false)) ")" }
@@ -69,7 +70,6 @@ fn facts(approval: &Approval) -> Markup {
             dt { "Task" } dd { code { (approval.task_id) } ", call " (approval.seq) }
             dt { "Asked" } dd { (ago(approval.created_at)) " (" (approval.created_at) "), open until " (approval.expires_at) }
             dt { "Digest" } dd { code title=(approval.digest) { (digest) "…" } }
-            dt { "To approve allows" } dd { "this one call, once" }
         }
     }
 }

@@ -10,18 +10,20 @@ use crate::{
 
 /// How often the browser asks again.
 pub(super) const AGAIN_SECONDS: u32 = 10;
+/// Characters of a call's arguments in the list.
+const BRIEF_CHARS: usize = 160;
 
 pub(super) fn content(answer: &ApprovalListAnswer, status: ApprovalStatus) -> Markup {
     html! {
         h1 { "Approvals" }
         nav {
             @for one in ApprovalStatus::ALL {
-                @if one == status { strong { (one) } } @else { a href={ "/approvals?status=" (one) } { (one) } }
+                @if one == status { strong { (told(one)) } } @else { a href={ "/approvals?status=" (one) } { (told(one)) } }
                 " "
             }
         }
         @if answer.approvals.is_empty() {
-            p.empty { "Nothing is " (status) "." }
+            p.empty { "Nothing is " (told(status)) "." }
         } @else {
             ul.inbox {
                 @for answer in &answer.approvals {
@@ -29,8 +31,9 @@ pub(super) fn content(answer: &ApprovalListAnswer, status: ApprovalStatus) -> Ma
                     li {
                         a href={ "/approvals/" (approval.id) } {
                             span.tool { (visible(&approval.tool, false)) }
-                            span.class { (approval.asked.class) }
+                            span class={ "class risk-" (approval.asked.class) } { (approval.asked.class) }
                         }
+                        code.brief { (visible(brief(&approval.args), false)) }
                         span.reason { (visible(&approval.asked.reason, false)) }
                         span.about {
                             (visible(&approval.asked.client_id, false)) " · " (ago(approval.created_at))
@@ -43,6 +46,20 @@ pub(super) fn content(answer: &ApprovalListAnswer, status: ApprovalStatus) -> Ma
         @if let Some(cursor) = &answer.next_cursor {
             p { a href={ "/approvals?status=" (status) "&cursor=" (cursor) } { "Earlier ones" } }
         }
+    }
+}
+
+/// The head of a call's arguments, to tell calls of one tool apart.
+fn brief(args: &str) -> &str {
+    args.char_indices().nth(BRIEF_CHARS).map_or(args, |(end, _)| &args[..end])
+}
+
+/// A status in a person's words.
+pub(super) fn told(status: ApprovalStatus) -> &'static str {
+    match status {
+        ApprovalStatus::Consumed => "approved and sent",
+        ApprovalStatus::Approved => "approved, not sent yet",
+        other => other.as_str(),
     }
 }
 
