@@ -35,7 +35,7 @@ pub(crate) async fn finding(scale: Scale, record: &mut Record) -> Outcome {
     // GitHub alone first: what it takes to import it, to start again, and to hold it.
     started(scale, record, "GitHub", &stage, true)?;
     for server in questions::SERVERS {
-        stage.offer(server, &questions::tools(server))?;
+        stage.offer(server, &serde_json::from_str::<Vec<Value>>(&questions::text(server))?)?;
     }
     let catalog = stage.settled().await?;
     quality(&catalog, record);

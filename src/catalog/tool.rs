@@ -111,6 +111,13 @@ pub(super) struct KeptTool {
     pub schema_hash: String,
 }
 
+/// The call of a tool in one line, and the observed result that it tells.
+#[derive(Debug)]
+pub(super) struct Hint {
+    pub observed: Option<Arc<Value>>,
+    pub line: Arc<str>,
+}
+
 /// Names of a tool's arguments, and values that they may have, for finding it.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -193,8 +200,8 @@ pub struct Tool {
     pub(super) observed: Arc<Observed>,
     /// What is found of its arguments.
     pub(super) arguments: ArgumentWords,
-    /// Its call in one line, with the observed result that it tells.
-    pub(super) hint: Mutex<Option<(Option<Arc<Value>>, Arc<str>)>>,
+    /// Its call in one line, once somebody asked.
+    pub(super) hint: Mutex<Option<Hint>>,
     validator: OnceLock<Option<Validator>>,
 }
 
@@ -360,5 +367,13 @@ mod tests {
         for bad in ["", ".", "a..b", "a.", "a\"b", "a\nb", " a", "a*", &"n".repeat(129)] {
             assert!(matches!(admitted(bad, "", "{}"), Err(Unfit::Name(_))), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_schema_that_is_too_large_or_too_deep_is_unfit() {
+        let large = format!(r#"{{"description": "{}"}}"#, "x".repeat(SCHEMA_BYTES_MAX));
+        assert!(matches!(admitted("t", "", &large), Err(Unfit::Schema { bytes, .. }) if bytes > SCHEMA_BYTES_MAX));
+        let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(100), "}".repeat(100));
+        assert_eq!(admitted("t", "", &deep).unwrap_err(), Unfit::Deep("t".to_owned()));
     }
 }

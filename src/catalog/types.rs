@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::{
     paths,
-    tool::{Tool, cut},
+    tool::{Hint, Tool, cut},
 };
 use crate::model::Schema;
 pub(super) use whole::all;
@@ -44,11 +44,11 @@ pub(super) fn hint(tool: &Tool) -> Arc<str> {
     let observed = tool.observed.schema().filter(|_| tool.output_schema.is_none());
     let mut known = tool.hint.lock().unwrap_or_else(PoisonError::into_inner);
     let of = |schema: &Option<Arc<Value>>| schema.as_ref().map(Arc::as_ptr);
-    if let Some((_, line)) = known.as_ref().filter(|(told, _)| of(told) == of(&observed)) {
-        return line.clone();
+    if let Some(hint) = known.as_ref().filter(|hint| of(&hint.observed) == of(&observed)) {
+        return hint.line.clone();
     }
     let line: Arc<str> = line(tool, observed.as_deref()).into();
-    *known = Some((observed, line.clone()));
+    *known = Some(Hint { observed, line: line.clone() });
     line
 }
 

@@ -3,14 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use airlock::catalog::Tool;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// The servers whose tools the questions are about, beside GitHub; each is a file here, as the server lists them.
 pub(crate) const SERVERS: [&str; 5] = ["playwright", "filesystem", "memory", "slack", "everything"];
-/// What GitHub's operations are called, where its description is not at hand: see [`short`].
-pub(crate) const GITHUB: &str = "github";
-
 /// The file with the tools of a service.
 pub(crate) fn file(service: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/finding").join(format!("{service}.json"))
@@ -19,17 +15,6 @@ pub(crate) fn file(service: &str) -> PathBuf {
 /// The file as it is.
 pub(crate) fn text(service: &str) -> String {
     std::fs::read_to_string(file(service)).expect("the file is in the repository")
-}
-
-/// The tools of a service as an MCP server lists them.
-pub(crate) fn tools(service: &str) -> Vec<Value> {
-    serde_json::from_str(&text(service)).expect("it is JSON")
-}
-
-/// What is kept of an imported tool: name, title and the first line of its description.
-pub(crate) fn short(tool: &Tool) -> Value {
-    let head = tool.description.lines().next().unwrap_or_default();
-    json!({"name": tool.name, "title": tool.title, "description": head, "inputSchema": {"type": "object"}})
 }
 
 /// A question and the paths that answer it.
