@@ -1,31 +1,60 @@
 //! Finding tools: how well, how fast, and how soon after a start, with the tools of real services and with ten thousand.
 
 use std::{
-    path::Path,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use airlock::catalog::{Catalog, DiscoverQuery, StdioConfig, UpstreamConfig, UpstreamKind, Visibility};
+use airlock::catalog::{Catalog, DiscoverQuery, Tool, Visibility};
 use serde_json::{Value, json};
 
-use crate::{Outcome, Scale, record::Record, server::AIRLOCK};
+use crate::{
+    Outcome, Scale,
+    fresh::{Stage, Start},
+    record::Record,
+};
 
+#[path = "../../tests/it/support/description.rs"]
+mod description;
 #[path = "../../tests/it/support/questions.rs"]
 mod questions;
 
 /// Tools of the large catalog, and those of each of its upstreams.
 const MANY: usize = 10_000;
 const EACH: usize = 2_500;
-/// Longest wait for a catalog.
-const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Well: recall and rank of both halves. Fast: the same questions, also among ten thousand tools. Soon: start and restart.
 pub(crate) async fn finding(scale: Scale, record: &mut Record) -> Outcome {
+    let Some(file) = description::github() else {
+        record.note("finding", "not measured: npm is needed for the description of GitHub");
+        return Ok(());
+    };
     let folder = tempfile::tempdir()?;
-    let catalog = begin(folder.path(), questions::UPSTREAMS.map(|name| (name.to_owned(), questions::tools(name))).into()).await?;
+    let stage = Stage::new(folder.path());
+    stage.describe(&file)?;
+    // GitHub alone first: what it takes to import it, to start again, and to hold it.
+    started(scale, record, "GitHub", &stage, true)?;
+    for server in questions::SERVERS {
+        stage.offer(server, &serde_json::from_str::<Vec<Value>>(&questions::text(server))?)?;
+    }
+    let catalog = stage.settled().await?;
+    quality(&catalog, record);
+    let tools = catalog.all();
+    record.latency(
+        "finding",
+        format!("discover among the {} tools of GitHub and five servers", tools.len()),
+        timed(&catalog, scale),
+    );
+    catalog.shutdown().await;
+    drop(catalog);
+    many(scale, record, &tools).await
+}
+
+/// How often the right tool comes first, and every question where it does not.
+fn quality(catalog: &Catalog, record: &mut Record) {
     for half in ["heldBack", "tuning"] {
         let asked = questions::questions(half);
-        let answers: Vec<questions::Answer> = asked.iter().map(|question| answer(&catalog, &question.text)).collect();
+        let answers: Vec<questions::Answer> = asked.iter().map(|question| answer(catalog, &question.text)).collect();
         let quality = questions::measure(&asked, &answers);
         let [first, three, five] = quality.recall;
         let [given, right] = quality.best;
@@ -43,93 +72,82 @@ pub(crate) async fn finding(scale: Scale, record: &mut Record) -> Outcome {
         }
         quality.misses.iter().for_each(|miss| record.note("finding", format!("{half}: {miss}")));
     }
-    record.latency("finding", "discover among the tools of six services", timed(&catalog, scale));
-    catalog.shutdown().await;
-    many(scale, record).await
 }
 
-async fn many(scale: Scale, record: &mut Record) -> Outcome {
+async fn many(scale: Scale, record: &mut Record, real: &[Arc<Tool>]) -> Outcome {
     let folder = tempfile::tempdir()?;
+    let stage = Stage::new(folder.path());
     let tools = if scale.quick { MANY / 20 } else { MANY };
-    let before = resident_kib()?;
-    let began = Instant::now();
-    let catalog = begin(folder.path(), multiplied(tools)).await?;
-    record.figure("finding", format!("first start until {tools} tools are found"), began.elapsed().as_secs_f64() * 1e3, "ms");
-    record.latency("finding", format!("discover among {tools} tools"), timed(&catalog, scale));
-    let began = Instant::now();
-    let declared = catalog.types(None, &|_| Visibility::Auto).await?.len();
-    record.figure("finding", format!("declarations of {tools} tools"), began.elapsed().as_secs_f64() * 1e3, "ms");
-    record.figure("finding", format!("declarations of {tools} tools, size"), declared as f64 / 1024.0 / 1024.0, "MiB");
-    catalog.shutdown().await;
-    drop(catalog);
-    let kept: u64 =
-        std::fs::read_dir(folder.path().join("kept"))?.flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
-    record.figure("finding", format!("{tools} tools on disk"), kept as f64 / 1024.0 / 1024.0, "MiB");
-
-    // The upstreams are slow now, so what is found was kept.
-    let mut restarts = Vec::new();
-    for _ in 0..scale.times(5) {
-        let configs = configs(folder.path(), &multiplied(tools), &["--slow-start", "60000"])?;
-        let began = Instant::now();
-        let catalog = Catalog::start_keeping(configs, &std::env::vars().collect(), folder.path().join("kept"));
-        let answered = catalog.find("discover", "\"open a pull request\"", &|_| Visibility::Auto).await;
-        restarts.push(began.elapsed());
-        answered.ok_or("it is a finding function")??;
-        let known: usize = catalog.status().iter().map(|upstream| upstream.tools).sum();
-        if known != tools {
-            return Err(format!("{known} tools are known after the restart, not {tools}").into());
-        }
-        if restarts.len() == 1 {
-            let used = resident_kib()?.saturating_sub(before);
-            record.figure("finding", format!("memory of {tools} tools, index included"), used as f64 / 1024.0, "MiB");
-        }
-        catalog.shutdown().await;
+    for (at, tools) in multiplied(real, tools).chunks(EACH).enumerate() {
+        stage.offer(&format!("service{at}"), tools)?;
     }
-    record.latency("finding", format!("restart until {tools} tools are found"), restarts);
+    let what = format!("{tools} tools");
+    started(scale, record, &what, &stage, false)?;
+    let catalog = stage.settled().await?;
+    record.latency("finding", format!("discover among {what}"), timed(&catalog, scale));
+    let began = Instant::now();
+    let declared = catalog.types(None, &|_| Visibility::Auto).await.map_or(0, |text| text.len());
+    record.figure("finding", format!("declarations of {what}"), began.elapsed().as_secs_f64() * 1e3, "ms");
+    record.figure("finding", format!("declarations of {what}, size"), mib(declared as u64 / 1024), "MiB");
+    catalog.shutdown().await;
     Ok(())
 }
 
-/// The services' tools again and again under further names, as far as `tools` go.
-fn multiplied(tools: usize) -> Vec<(String, Vec<Value>)> {
-    let real: Vec<Value> = questions::UPSTREAMS.iter().flat_map(|name| questions::tools(name)).collect();
-    let all: Vec<Value> = (0..tools)
-        .map(|at| {
-            let mut tool = real[at % real.len()].clone();
-            tool["name"] = format!("area{}.{}", at / real.len(), tool["name"].as_str().unwrap_or_default()).into();
-            tool
-        })
-        .collect();
-    all.chunks(EACH).enumerate().map(|(at, tools)| (format!("service{at}"), tools.to_vec())).collect()
-}
-
-fn configs(
-    folder: &Path,
-    services: &[(String, Vec<Value>)],
-    flags: &[&str],
-) -> Result<Vec<UpstreamConfig>, Box<dyn std::error::Error + Send + Sync>> {
-    let mut configs = Vec::new();
-    for (name, tools) in services {
-        let file = folder.join(format!("{name}.json"));
-        if !file.exists() {
-            std::fs::write(&file, json!(tools).to_string())?;
+/// The first start and further ones, each in a process of its own. Where `settles`, the upstreams come up beside the first answer;
+/// else they are too slow to matter.
+fn started(scale: Scale, record: &mut Record, what: &str, stage: &Stage, settles: bool) -> Outcome {
+    let memory = |record: &mut Record, when: &str, kib: u64| {
+        record.figure("finding", format!("{what}: memory {when}"), mib(kib), "MiB");
+    };
+    let first = stage.start(true)?;
+    record.figure("finding", format!("{what}: first start until found"), first.answered_ms, "ms");
+    memory(record, "of the process before", first.empty_kib);
+    memory(record, "after the first start", first.settled_kib);
+    memory(record, "at most during the first start", first.most_kib);
+    record.figure("finding", format!("{what}: kept on disk"), mib(stage.kept_bytes()? / 1024), "MiB");
+    if !settles {
+        stage.slow(true)?;
+    }
+    let mut again: Vec<Start> = Vec::new();
+    for _ in 0..scale.times(7) {
+        let start = stage.start(settles)?;
+        if start.tools != first.tools {
+            return Err(format!("{} tools are known after the restart, not {}", start.tools, first.tools).into());
         }
-        // The same command with and without the flags, for what is kept is of that command.
-        let flags_file = folder.join("flags");
-        std::fs::write(&flags_file, flags.join(" "))?;
-        let script = format!("exec {AIRLOCK} __demo-upstream --offer {} $(cat {})", file.display(), flags_file.display());
-        let config = StdioConfig { command: "sh".to_owned(), args: vec!["-c".to_owned(), script], ..StdioConfig::default() };
-        configs.push(UpstreamConfig::new(name.parse()?, UpstreamKind::McpStdio(config)));
+        again.push(start);
     }
-    Ok(configs)
+    stage.slow(false)?;
+    if let Some(start) = again.first() {
+        memory(record, "when a restart has answered", start.answered_kib);
+        if settles {
+            memory(record, "when a restart is complete", start.settled_kib);
+        }
+    }
+    let times = again.iter().map(|start| Duration::from_secs_f64(start.answered_ms / 1e3)).collect();
+    record.latency("finding", format!("{what}: restart until found"), times);
+    Ok(())
 }
 
-async fn begin(folder: &Path, services: Vec<(String, Vec<Value>)>) -> Result<Catalog, Box<dyn std::error::Error + Send + Sync>> {
-    let configs = configs(folder, &services, &[])?;
-    let catalog = Catalog::start_keeping(configs, &std::env::vars().collect(), folder.join("kept"));
-    if !catalog.settled(PATIENCE).await {
-        return Err(format!("the upstreams did not settle: {:?}", catalog.status()).into());
-    }
-    Ok(catalog)
+fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+/// The real tools, schemas and all, again and again under further names, as far as `tools` go.
+fn multiplied(real: &[Arc<Tool>], tools: usize) -> Vec<Value> {
+    let listed = |at: usize| {
+        let tool = &real[at % real.len()];
+        let mut listed = json!({
+            "name": format!("area{}.{}", at / real.len(), tool.name),
+            "title": tool.title,
+            "description": tool.description,
+            "inputSchema": *tool.input_schema.value(),
+        });
+        if let Some(output) = &tool.output_schema {
+            listed["outputSchema"] = json!(*output.value());
+        }
+        listed
+    };
+    (0..tools).map(listed).collect()
 }
 
 fn answer(catalog: &Catalog, text: &str) -> questions::Answer {
@@ -153,11 +171,4 @@ fn timed(catalog: &Catalog, scale: Scale) -> Vec<Duration> {
         }
     }
     times
-}
-
-/// What this process holds in memory.
-fn resident_kib() -> Result<u64, Box<dyn std::error::Error + Send + Sync>> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
-    Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
 }

@@ -7,6 +7,7 @@
 
 mod client;
 mod finding;
+mod fresh;
 mod http;
 mod library;
 mod machine;
@@ -95,6 +96,10 @@ fn arguments() -> Result<Arguments, String> {
 }
 
 fn main() -> ExitCode {
+    let mut words = std::env::args().skip(1);
+    if words.next().as_deref() == Some(fresh::COMMAND) {
+        return fresh::main(words);
+    }
     let given = match arguments() {
         Ok(given) => given,
         Err(message) => {

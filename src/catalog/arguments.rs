@@ -106,15 +106,14 @@ fn tell(tool: &Tool, args: &Value, fault: &ValidationError<'_>, forms_left: usiz
 /// One fault as a sentence.
 fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
     let at = field(&fault.instance_path().to_string());
-    let schema = part(&tool.input_schema, args, &fault.instance_path().to_string());
+    let root = &*tool.input_schema.value();
+    let schema = part(root, args, &fault.instance_path().to_string());
     match fault.kind() {
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
-            let wanted = schema
-                .and_then(|schema| step(schema, &tool.input_schema, name, FORMS_MAX))
-                .map(|schema| types::inline(schema, &tool.input_schema));
+            let wanted = schema.and_then(|schema| step(schema, root, name, FORMS_MAX)).map(|schema| types::inline(schema, root));
             let given = fault.instance().as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
-            let known = properties(schema, &tool.input_schema);
+            let known = properties(schema, root);
             // Where unknown fields are faults, the slip is told as one of those.
             let is_told = schema.and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
             let slip = given.iter().find(|given| !is_told && !known.contains(given) && paths::is_slip(given, name));
@@ -126,10 +125,10 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
             )
         }
         ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            unknown_fields(&at, unexpected, &properties(schema, &tool.input_schema))
+            unknown_fields(&at, unexpected, &properties(schema, root))
         }
         ValidationErrorKind::Type { .. } => {
-            let wanted = schema.map_or_else(|| "another type".to_owned(), |schema| types::inline(schema, &tool.input_schema));
+            let wanted = schema.map_or_else(|| "another type".to_owned(), |schema| types::inline(schema, root));
             let given = fault.instance();
             let text = format!("{} must be {wanted}, got {}", named(&at), shown(given));
             let meant = schema.and_then(|schema| sample::meant(schema, given));
@@ -140,8 +139,7 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
             format!("{} must be {}, got {}", named(&at), shown(expected_value), shown(fault.instance()))
         }
         ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
-            let wanted =
-                schema.map_or_else(|| "one of several forms".to_owned(), |schema| types::inline(schema, &tool.input_schema));
+            let wanted = schema.map_or_else(|| "one of several forms".to_owned(), |schema| types::inline(schema, root));
             format!("{} must be {wanted}, got {}", named(&at), shown(fault.instance()))
         }
         ValidationErrorKind::Pattern { pattern } => {
@@ -311,7 +309,8 @@ fn shown(value: &Value) -> String {
 fn example(tool: &Tool, given: &Value) -> String {
     let call = |text: &str| format!("await {}({})", paths::expression(&tool.path), if text == "{}" { "" } else { text });
     let fits = |args: &Value| tool.validator().is_none_or(|validator| validator.is_valid(args));
-    let tries = [Some(given), None].map(|given| sample::arguments(&tool.input_schema, given));
+    let schema = tool.input_schema.value();
+    let tries = [Some(given), None].map(|given| sample::arguments(&schema, given));
     let told = tries.map(|args| (sample::literal(&args), fits(&args)));
     let short = |told: &&(String, bool)| told.0.len() <= EXAMPLE_BYTES_MAX;
     if let Some((text, _)) = told.iter().filter(short).find(|(_, fits)| *fits) {

@@ -6,7 +6,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -16,6 +15,7 @@ use super::{
     tool::{Tool, cut},
     types,
 };
+use crate::model::Schema;
 
 /// What a caller may see of each tool.
 pub type View<'a> = &'a (dyn Fn(&Tool) -> Visibility + Send + Sync);
@@ -131,10 +131,10 @@ pub struct Found {
     pub unavailable: Option<String>,
     /// JSON Schema of the arguments, if asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub input_schema: Option<Value>,
+    pub input_schema: Option<Schema>,
     /// JSON Schema of the result, if asked for and known.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub output_schema: Option<Value>,
+    pub output_schema: Option<Schema>,
 }
 
 /// What `tools.discover` answers.
@@ -197,9 +197,9 @@ pub struct Description {
     /// The declaration of the call, its arguments and its result.
     pub typescript: String,
     /// JSON Schema of the arguments.
-    pub input_schema: Value,
+    pub input_schema: Schema,
     /// JSON Schema of the result; null where the upstream gives none.
-    pub output_schema: Option<Value>,
+    pub output_schema: Option<Schema>,
     /// Whether a call waits for a person.
     pub approval: Approval,
     /// Why a call would fail now, while it would.
@@ -231,7 +231,7 @@ impl Hit<'_> {
         Found {
             path: tool.path.clone(),
             source: tool.upstream.clone(),
-            hint: types::hint(tool),
+            hint: types::hint(tool).to_string(),
             description,
             approval: self.approval,
             score: f64::from((self.score * 100.0).round()) / 100.0,

@@ -26,10 +26,6 @@ use super::{
 const WRITER_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of a description that are indexed; what a tool is for stands at the beginning.
 const BODY_BYTES_MAX: usize = 2_000;
-/// Values of enumerations that are indexed for each tool.
-const VALUES_MAX: usize = 64;
-/// Parameters that are indexed for each tool.
-const PARAMETERS_MAX: usize = 128;
 /// How much the other fields and meanings of one word add to its best.
 const TIE_BREAKER: Score = 0.18;
 /// Fields, and what a match in them is worth. Settled by `tests/finding`, not by taste.
@@ -368,7 +364,6 @@ impl Texts {
         let mut segments: Vec<&str> = tool.path.split('.').collect();
         let name = segments.pop().unwrap_or_default();
         let (head, body) = headline(&tool.description);
-        let properties = tool.input_schema.get("properties").and_then(serde_json::Value::as_object);
         let mut out: [Vec<u32>; FIELDS.len()] = Default::default();
         let mut plural = false;
         let mut take = |field: usize, text: &str| {
@@ -385,16 +380,8 @@ impl Texts {
         take(2, tool.title.as_deref().unwrap_or_default());
         take(2, head);
         take(3, super::tool::cut(body, BODY_BYTES_MAX));
-        let mut values_left = VALUES_MAX;
-        for (name, schema) in properties.into_iter().flatten().take(PARAMETERS_MAX) {
-            take(4, name);
-            let items = schema.get("items").and_then(|items| items.get("enum"));
-            let values = schema.get("enum").or(items).and_then(serde_json::Value::as_array);
-            for value in values.into_iter().flatten().filter_map(serde_json::Value::as_str).take(values_left) {
-                values_left -= 1;
-                take(5, value);
-            }
-        }
+        take(4, &tool.arguments.names);
+        take(5, &tool.arguments.values);
         Self { stems: out, plural }
     }
 

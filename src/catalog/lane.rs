@@ -17,6 +17,7 @@ use super::{
     tool::{Tool, cut},
     upstream::{
         ANSWER_BYTES_MAX, CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode,
+        give_back,
     },
 };
 use crate::model::{JsonObject, RawJson};
@@ -31,6 +32,8 @@ const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::fro
 const STEADY: Duration = Duration::from_secs(20);
 /// Longest reason why an upstream is down that stands beside its tools, in bytes.
 const TROUBLE_BYTES_MAX: usize = 300;
+/// Schemas of a list, in bytes of JSON, after which memory that reading them took is given back at once.
+const LARGE_BYTES_MIN: usize = 1024 * 1024;
 /// Shortest time between two lists, however often the upstream says that its list changed.
 const RELIST_PAUSE: Duration = Duration::from_millis(250);
 
@@ -311,7 +314,14 @@ impl Lane {
     async fn keep(&self, tools: Vec<Arc<Tool>>) {
         let Some(kept) = self.kept.clone() else { return };
         let (name, origin) = (self.name.clone(), self.origin.clone());
-        let written = tokio::task::spawn_blocking(move || kept.save(&name, &origin, &tools)).await;
+        let written = tokio::task::spawn_blocking(move || {
+            let saved = kept.save(&name, &origin, &tools);
+            if tools.iter().map(|tool| tool.schema_bytes).sum::<usize>() > LARGE_BYTES_MIN {
+                give_back();
+            }
+            saved
+        })
+        .await;
         if let Ok(Err(error)) = written {
             tracing::warn!(upstream = %self.name, error = %chain(&error), "the tools of upstream `{}` are not kept for the next start", self.name);
         }

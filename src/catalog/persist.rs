@@ -15,11 +15,11 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::tool::{Annotations, OfferedTool, Operation, Tool};
-use crate::model::JsonObject;
+use super::tool::{Annotations, ArgumentWords, KeptTool, Operation, Tool};
+use crate::model::{RawJson, Schema};
 
 /// First word of a file, with the version of its form.
-const MAGIC: &str = "airlock-tools/1";
+const MAGIC: &str = "airlock-tools/2";
 /// Largest file, in bytes: the largest list that an upstream may give, and what is around it.
 const FILE_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// How a file of ours ends.
@@ -76,9 +76,10 @@ struct WrittenTool<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     title: Option<&'a str>,
     description: &'a str,
-    input: &'a serde_json::Value,
+    input: &'a Schema,
     #[serde(skip_serializing_if = "Option::is_none")]
-    output: Option<&'a serde_json::Value>,
+    output: Option<&'a Schema>,
+    arguments: &'a ArgumentWords,
     annotations: &'a Annotations,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<Operation>,
@@ -100,9 +101,10 @@ struct ReadTool {
     #[serde(default)]
     title: Option<String>,
     description: String,
-    input: JsonObject,
+    input: RawJson,
     #[serde(default)]
-    output: Option<JsonObject>,
+    output: Option<RawJson>,
+    arguments: ArgumentWords,
     annotations: Annotations,
     #[serde(default)]
     operation: Option<Operation>,
@@ -126,10 +128,11 @@ impl KeptTools {
         }
         let tools = read.tools.into_iter().map(|tool| {
             // Every field is named, so that a new one cannot be forgotten here.
-            let ReadTool { name, title, description, input, output, annotations, operation, hash } = tool;
-            let (input_schema, output_schema) = (input, output);
-            let offered = OfferedTool { name, title, description, input_schema, output_schema, annotations, operation };
-            Tool::admit_hashed(upstream, offered, Some(hash)).map_err(|_| foreign("a tool in it is not allowed"))
+            let ReadTool { name, title, description, input, output, arguments, annotations, operation, hash: schema_hash } = tool;
+            let (input_schema, output_schema) = (Schema::of_text(input), output.map(Schema::of_text));
+            #[rustfmt::skip]
+            let kept = KeptTool { name, title, description, input_schema, output_schema, annotations, operation, arguments, schema_hash };
+            Tool::readmit(upstream, kept).map_err(|_| foreign("a tool in it is not allowed"))
         });
         tools.collect::<Result<Vec<Tool>, KeptError>>().map(Some)
     }
@@ -142,6 +145,7 @@ impl KeptTools {
             description: &tool.description,
             input: &tool.input_schema,
             output: tool.output_schema.as_ref(),
+            arguments: &tool.arguments,
             annotations: &tool.annotations,
             operation: tool.operation,
             hash: &tool.schema_hash,

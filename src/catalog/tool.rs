@@ -1,6 +1,6 @@
 //! One tool of an upstream, as the catalog keeps it: bounded, hashed, ready to be checked against.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use jsonschema::{PatternOptions, Validator};
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::observed::Observed;
-use crate::model::JsonObject;
+use crate::model::{JsonObject, Schema};
 
 /// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
 pub(super) const NAME_CHARS_MAX: usize = 128;
@@ -16,6 +16,10 @@ pub(super) const NAME_CHARS_MAX: usize = 128;
 pub(super) const DESCRIPTION_BYTES_MAX: usize = 8 * 1024;
 /// Largest input or output schema, in bytes of JSON; a tool with a larger one is left out of the catalog.
 pub(super) const SCHEMA_BYTES_MAX: usize = 256 * 1024;
+/// Arguments of a tool that it is found by, values of theirs, and the longest name or value, in bytes.
+const ARGUMENTS_MAX: usize = 128;
+const VALUES_MAX: usize = 64;
+const WORD_BYTES_MAX: usize = 200;
 
 /// What a tool says about itself. Claims of the upstream, not facts.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -93,6 +97,59 @@ pub(super) struct OfferedTool {
     pub operation: Option<Operation>,
 }
 
+/// A tool as it comes back from where it was kept: everything that was worked out when it was offered.
+#[derive(Debug)]
+pub(super) struct KeptTool {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: String,
+    pub input_schema: Schema,
+    pub output_schema: Option<Schema>,
+    pub annotations: Annotations,
+    pub operation: Option<Operation>,
+    pub arguments: ArgumentWords,
+    pub schema_hash: String,
+}
+
+/// The call of a tool in one line, and the observed result that it tells.
+#[derive(Debug)]
+pub(super) struct Hint {
+    pub observed: Option<Arc<Value>>,
+    pub line: Arc<str>,
+}
+
+/// Names of a tool's arguments, and values that they may have, for finding it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ArgumentWords {
+    /// Names, with spaces between them.
+    pub names: Box<str>,
+    /// Values of enumerations, with spaces between them.
+    pub values: Box<str>,
+}
+
+impl ArgumentWords {
+    fn of(schema: &Value) -> Self {
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+
+        // The fields of a body are what a caller thinks of, not that there is one.
+        let all = fields(schema).flat_map(|field| std::iter::once(field).chain(fields(field.1)));
+        for (name, schema) in all.take(ARGUMENTS_MAX) {
+            names.push(cut(name, WORD_BYTES_MAX));
+            let items = schema.get("items").and_then(|items| items.get("enum"));
+            let allowed = schema.get("enum").or(items).and_then(Value::as_array);
+            let left = VALUES_MAX - values.len();
+            values
+                .extend(allowed.into_iter().flatten().filter_map(Value::as_str).take(left).map(|value| cut(value, WORD_BYTES_MAX)));
+        }
+        Self { names: names.join(" ").into(), values: values.join(" ").into() }
+    }
+}
+
+fn fields(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
 /// Why an offered tool is left out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unfit {
@@ -107,6 +164,9 @@ pub(super) enum Unfit {
         /// Size of the schema as JSON.
         bytes: usize,
     },
+    /// A schema is nested too deep.
+    #[error("schema of `{0}` is nested too deep")]
+    Deep(String),
 }
 
 /// A tool in the catalog.
@@ -123,9 +183,9 @@ pub struct Tool {
     /// What it does, at most 8 KiB.
     pub description: String,
     /// JSON Schema of the arguments; what calls are checked against.
-    pub input_schema: Value,
+    pub input_schema: Schema,
     /// JSON Schema of the result, where the upstream gives one.
-    pub output_schema: Option<Value>,
+    pub output_schema: Option<Schema>,
     /// Its claims.
     pub annotations: Annotations,
     /// What it does, where the protocol tells: none for MCP.
@@ -138,49 +198,66 @@ pub struct Tool {
     pub(super) schema_bytes: usize,
     /// What its answers look like, where the upstream does not say.
     pub(super) observed: Arc<Observed>,
+    /// What is found of its arguments.
+    pub(super) arguments: ArgumentWords,
+    /// Its call in one line, once somebody asked.
+    pub(super) hint: Mutex<Option<Hint>>,
     validator: OnceLock<Option<Validator>>,
 }
 
 impl Tool {
     /// Takes an offered tool into the catalog, or says why not.
     pub(super) fn admit(upstream: &Arc<str>, offered: OfferedTool) -> Result<Self, Unfit> {
-        Self::admit_hashed(upstream, offered, None)
-    }
-
-    /// The same for a tool whose hash is known already.
-    pub(super) fn admit_hashed(upstream: &Arc<str>, offered: OfferedTool, known_hash: Option<String>) -> Result<Self, Unfit> {
-        if !is_path(&offered.name) {
-            return Err(Unfit::Name(offered.name.chars().take(80).collect()));
-        }
-        let input_schema = Value::Object(offered.input_schema);
-        let output_schema = offered.output_schema.map(Value::Object);
-        let mut schema_bytes = 0;
-        for schema in std::iter::once(&input_schema).chain(&output_schema) {
-            let bytes = json_bytes(schema);
-            schema_bytes += bytes;
-            if bytes > SCHEMA_BYTES_MAX {
-                return Err(Unfit::Schema { name: offered.name, bytes });
-            }
-        }
-        let schema_hash = known_hash.unwrap_or_else(|| {
-            hash(&serde_json::json!({
-                "name": offered.name, "description": offered.description, "input": input_schema, "output": output_schema,
-            }))
-        });
-        Ok(Self {
-            path: format!("{upstream}.{}", offered.name),
-            upstream: upstream.clone(),
-            title: offered.title.map(|title| cut(&title, 200).to_owned()),
-            description: cut(&offered.description, DESCRIPTION_BYTES_MAX).to_owned(),
+        let input = Value::Object(offered.input_schema);
+        let output = offered.output_schema.map(Value::Object);
+        let schema_hash = hash(&serde_json::json!({
+            "name": offered.name, "description": offered.description, "input": input, "output": output,
+        }));
+        let arguments = ArgumentWords::of(&input);
+        let taken = |schema: &Value| Schema::new(schema).ok_or_else(|| Unfit::Deep(offered.name.chars().take(80).collect()));
+        let kept = KeptTool {
+            input_schema: taken(&input)?,
+            output_schema: output.as_ref().map(taken).transpose()?,
             name: offered.name,
-            input_schema,
-            output_schema,
+            title: offered.title,
+            description: offered.description,
             annotations: offered.annotations,
             operation: offered.operation,
-            trusted: false,
+            arguments,
             schema_hash,
+        };
+        Self::readmit(upstream, kept)
+    }
+
+    /// The same for a tool that was admitted before.
+    pub(super) fn readmit(upstream: &Arc<str>, kept: KeptTool) -> Result<Self, Unfit> {
+        if !is_path(&kept.name) {
+            return Err(Unfit::Name(kept.name.chars().take(80).collect()));
+        }
+        let mut schema_bytes = 0;
+        for schema in std::iter::once(&kept.input_schema).chain(&kept.output_schema) {
+            let bytes = schema.text().len();
+            schema_bytes += bytes;
+            if bytes > SCHEMA_BYTES_MAX {
+                return Err(Unfit::Schema { name: kept.name, bytes });
+            }
+        }
+        Ok(Self {
+            path: format!("{upstream}.{}", kept.name),
+            upstream: upstream.clone(),
+            title: kept.title.map(|title| cut(&title, 200).to_owned()),
+            description: cut(&kept.description, DESCRIPTION_BYTES_MAX).to_owned(),
+            name: kept.name,
+            input_schema: kept.input_schema,
+            output_schema: kept.output_schema,
+            annotations: kept.annotations,
+            operation: kept.operation,
+            trusted: false,
+            schema_hash: kept.schema_hash,
             schema_bytes,
             observed: Arc::default(),
+            arguments: kept.arguments,
+            hint: Mutex::default(),
             validator: OnceLock::new(),
         })
     }
@@ -193,7 +270,7 @@ impl Tool {
             name: path.to_owned(),
             title: None,
             description: String::new(),
-            input_schema: schemars::schema_for!(Args).to_value(),
+            input_schema: Schema::new(&schemars::schema_for!(Args).to_value()).expect("a query of ours is flat"),
             output_schema: None,
             annotations: Annotations { read_only: Some(true), ..Annotations::default() },
             operation: None,
@@ -201,6 +278,8 @@ impl Tool {
             schema_hash: String::new(),
             schema_bytes: 0,
             observed: Arc::default(),
+            arguments: ArgumentWords::default(),
+            hint: Mutex::default(),
             validator: OnceLock::new(),
         }
     }
@@ -213,7 +292,7 @@ impl Tool {
                 jsonschema::options()
                     .offline()
                     .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(10_000))
-                    .build(&self.input_schema)
+                    .build(&self.input_schema.value())
                     .inspect_err(|error| {
                         let reason = cut(&error.to_string(), 300).to_owned();
                         tracing::warn!(tool = %self.path, %reason, "input schema of `{}` does not compile, arguments are not checked", self.path);
@@ -288,5 +367,13 @@ mod tests {
         for bad in ["", ".", "a..b", "a.", "a\"b", "a\nb", " a", "a*", &"n".repeat(129)] {
             assert!(matches!(admitted(bad, "", "{}"), Err(Unfit::Name(_))), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_schema_that_is_too_large_or_too_deep_is_unfit() {
+        let large = format!(r#"{{"description": "{}"}}"#, "x".repeat(SCHEMA_BYTES_MAX));
+        assert!(matches!(admitted("t", "", &large), Err(Unfit::Schema { bytes, .. }) if bytes > SCHEMA_BYTES_MAX));
+        let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(100), "}".repeat(100));
+        assert_eq!(admitted("t", "", &deep).unwrap_err(), Unfit::Deep("t".to_owned()));
     }
 }

@@ -7,14 +7,16 @@ mod whole;
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
+    sync::{Arc, PoisonError},
 };
 
 use serde_json::Value;
 
 use super::{
     paths,
-    tool::{Tool, cut},
+    tool::{Hint, Tool, cut},
 };
+use crate::model::Schema;
 pub(super) use whole::all;
 
 /// Longest hint, in bytes; a longer one is told with less depth.
@@ -36,17 +38,31 @@ const LITERAL_DEPTH_MAX: usize = 4;
 /// Longest comment at one place, in bytes.
 const COMMENT_BYTES_MAX: usize = 1_000;
 
-/// The call in one line: `tools.demo.add(args: { a: number; b: number }): Promise<{ sum: number }>`.
-pub(super) fn hint(tool: &Tool) -> String {
+/// The call in one line: `tools.demo.add(args: { a: number; b: number }): Promise<{ sum: number }>`. Made once, and again when more was
+/// observed of the result.
+pub(super) fn hint(tool: &Tool) -> Arc<str> {
+    let observed = tool.observed.schema().filter(|_| tool.output_schema.is_none());
+    let mut known = tool.hint.lock().unwrap_or_else(PoisonError::into_inner);
+    let of = |schema: &Option<Arc<Value>>| schema.as_ref().map(Arc::as_ptr);
+    if let Some(hint) = known.as_ref().filter(|hint| of(&hint.observed) == of(&observed)) {
+        return hint.line.clone();
+    }
+    let line: Arc<str> = line(tool, observed.as_deref()).into();
+    *known = Some(Hint { observed, line: line.clone() });
+    line
+}
+
+fn line(tool: &Tool, observed: Option<&Value>) -> String {
     let call = paths::expression(&tool.path);
     let mut line = String::new();
-    let observed = tool.observed.schema();
+    let input = &*tool.input_schema.value();
+    let output = tool.output_schema.as_ref().map(Schema::value);
     // What a call needs is told before what it gives.
     let depths =
         (0..=HINT_DEPTH_MAX).rev().map(|depth| (HINT_DEPTH_MAX, depth)).chain((0..HINT_DEPTH_MAX).rev().map(|depth| (depth, 0)));
     for (args_depth, depth) in depths {
-        let args = argument_list(&tool.input_schema, || Writer::inline(&tool.input_schema, args_depth).of(&tool.input_schema, 0));
-        let result = match (&tool.output_schema, &observed) {
+        let args = argument_list(input, || Writer::inline(input, args_depth).of(input, 0));
+        let result = match (&output, observed) {
             (Some(schema), _) => Writer::inline(schema, depth).of(schema, 0),
             (None, Some(schema)) => format!("/* observed */ {}", Writer::inline(schema, depth).of(schema, 0)),
             (None, None) => "unknown".to_owned(),
@@ -83,7 +99,7 @@ pub(super) fn declaration(tool: &Tool) -> String {
     }
     let indent = segments.len() + 1;
     out.push_str(&comment(std::slice::from_ref(&tool.description), indent));
-    let list = argument_list(&tool.input_schema, || args.clone());
+    let list = argument_list(&tool.input_schema.value(), || args.clone());
     out.push_str(&format!("{}{}({list}): Promise<{result}>;\n", "  ".repeat(indent), key(leaf)));
     for level in (1..indent).rev() {
         out.push_str(&format!("{}}};\n", "  ".repeat(level)));
@@ -99,11 +115,11 @@ pub(super) fn declaration(tool: &Tool) -> String {
 /// The types that a tool's signature names.
 fn types_of(tool: &Tool, list: &str, args: &str, result: &str, base: &str, taken: &RefCell<HashSet<String>>, out: &mut String) {
     if !list.is_empty() {
-        out.push_str(&Writer::declared(&tool.input_schema, args, base, taken).all());
+        out.push_str(&Writer::declared(&tool.input_schema.value(), args, base, taken).all());
     }
     out.push('\n');
     match (&tool.output_schema, tool.observed.schema()) {
-        (Some(schema), _) => out.push_str(&Writer::declared(schema, result, base, taken).all()),
+        (Some(schema), _) => out.push_str(&Writer::declared(&schema.value(), result, base, taken).all()),
         (None, Some(schema)) => {
             out.push_str("/* observed: learned from answers, not promised by the upstream */\n");
             out.push_str(&Writer::declared(&schema, result, base, taken).all());

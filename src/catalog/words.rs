@@ -16,6 +16,9 @@ const STOP_WORDS: &[&str] = &[
     "who", "whose", "why", "will", "with", "would", "you", "your",
 ];
 
+/// The longest of them.
+const STOP_WORD_BYTES_MAX: usize = 7;
+
 /// Syllables that make one word with what follows them.
 const PREFIXES: [&str; 2] = ["re", "un"];
 
@@ -68,7 +71,8 @@ pub(super) fn split(text: &str, mut each: impl FnMut(&str)) {
 
 /// Whether a word, in lower case, says nothing about a tool.
 pub(super) fn is_stop_word(word: &str) -> bool {
-    STOP_WORDS.binary_search(&word).is_ok()
+    // Asked of every word of every description; most are longer.
+    word.len() <= STOP_WORD_BYTES_MAX && STOP_WORDS.binary_search(&word).is_ok()
 }
 
 /// Whether a word, in lower case, looks like the plural of an English noun.
@@ -250,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_question_keeps_its_telling_words_or_all_of_them() {
-        assert!(STOP_WORDS.is_sorted());
+        assert!(STOP_WORDS.is_sorted() && STOP_WORDS.iter().all(|word| word.len() <= STOP_WORD_BYTES_MAX));
         assert_eq!(question("how do I add the numbers", 8), ["add", "numbers"]);
         assert_eq!(question("to the", 8), ["to", "the"]);
         assert_eq!(question("one two three four", 2), ["two", "three"]);

@@ -6,12 +6,14 @@ mod approval;
 mod event;
 mod id;
 mod principal;
+mod schema;
 mod task;
 
 pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
 pub use event::{Event, EventKind, NewEvent};
 pub use id::{ApprovalId, InvalidApprovalId, InvalidTaskId, TaskId};
 pub use principal::Principal;
+pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
 
 /// A JSON text that is forwarded as it is, never parsed further than needed.

@@ -1,8 +1,8 @@
 //! What policy is asked about: a tool, who calls it, with which arguments, when.
 
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
-use crate::model::Timestamp;
+use crate::model::{Schema, Timestamp};
 
 /// What a tool claims about itself. Claims of the upstream, not facts: unless it is trusted they may only raise a class.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct ToolFacts<'a> {
     /// Its name at the upstream.
     pub name: &'a str,
     /// JSON Schema of its arguments; needed for `validate: {required_args: true}`.
-    pub input_schema: Option<&'a Value>,
+    pub input_schema: Option<&'a Schema>,
     /// What it says about itself.
     pub claims: Claims,
     /// Whether its owner said that the upstream's claims are true.

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json, value::RawValue};
 
 use super::*;
+use crate::model::Schema;
 
 /// A server with people who approve, and the profile `auto`.
 pub(super) const ATTENDED: Options = Options { profile: Profile::Auto, approvals: true };
@@ -91,7 +92,7 @@ fn the_website_files_mean_ten_calls_in_sixty_seconds_with_required_arguments() {
     for (name, path, key) in [("convex", "convex.run", "functionName"), ("trigger", "trigger.cancel_run", "runId")] {
         let upstream = path.split('.').next().unwrap();
         let policy = bound(name, upstream);
-        let schema = json!({"type": "object", "required": [key]});
+        let schema = Schema::new(&json!({"type": "object", "required": [key]})).unwrap();
         let tool = ToolFacts { input_schema: Some(&schema), ..tool(path) };
         let ask = |args: Value| decide_raw(&policy, tool, &args.to_string(), CALLER, &CounterValues::none());
         let allowed = ask(json!({key: "x"}));

@@ -308,7 +308,7 @@ fn unusable(problems: &[Problem]) -> ServiceError {
 
 /// A tool as policy sees it.
 fn told(tool: &Tool, policy: &Policy) -> Value {
-    let sample = lint::sample(&tool.input_schema);
+    let sample = lint::sample(&tool.input_schema.value());
     let args = RawValue::from_string(sample.to_string()).expect("a JSON value is JSON");
     let nobody = PolicyCaller::default();
     let call = Call { tool: facts(tool), args: &args, caller: nobody.facts(), now: Timestamp::now() };

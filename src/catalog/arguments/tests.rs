@@ -68,7 +68,7 @@ fn the_correct_call_in_an_error_is_correct() {
     for wrong in
         [json!({}), json!({"titel": 1}), json!({"title": 7, "assignee": {}, "labels": "x", "priority": -3}), json!({"state": "x"})]
     {
-        let filled = sample::arguments(&issue.input_schema, Some(&wrong));
+        let filled = sample::arguments(&issue.input_schema.value(), Some(&wrong));
         assert!(check(&issue, &filled.to_string()).is_ok(), "{wrong} gave {filled}");
     }
 }

@@ -84,6 +84,20 @@ fn values_of_enumerations_are_found_and_worth_less_than_names() {
 }
 
 #[test]
+fn fields_of_a_body_are_found_like_arguments() {
+    let schema = json!({"type": "object", "properties": {"body": {"type": "object", "properties": {
+        "milestone": {"type": "integer"}, "state": {"enum": ["snoozed"]}, "deep": {"properties": {"unseen": {}}},
+    }}}});
+    let serde_json::Value::Object(input_schema) = schema else { unreachable!() };
+    let offered = OfferedTool { name: "issues.update".to_owned(), input_schema, ..OfferedTool::default() };
+    let tools = [Arc::new(Tool::admit(&Arc::from("up"), offered).unwrap()), tool("other", "", &[])];
+    for word in ["milestone", "snoozed"] {
+        assert_eq!(names(&tools, word), ["issues.update"], "{word}");
+    }
+    assert_eq!(names(&tools, "unseen"), [""; 0]);
+}
+
+#[test]
 fn a_verb_that_contradicts_the_question_comes_later_and_never_fits() {
     let tools =
         [tool("secrets.delete", "Deletes a secret of a repository.", &[]), tool("secrets.create", "Creates a secret.", &[])];

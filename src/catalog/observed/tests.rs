@@ -90,9 +90,9 @@ fn answers_beyond_the_bounds_teach_nothing_more() {
 fn a_hint_and_a_declaration_tell_it_as_a_guess() {
     let offered = OfferedTool { name: "t".to_owned(), ..OfferedTool::default() };
     let tool = Tool::admit(&Arc::from("up"), offered).unwrap();
-    assert_eq!(types::hint(&tool), "tools.up.t(): Promise<unknown>");
+    assert_eq!(&*types::hint(&tool), "tools.up.t(): Promise<unknown>");
     tool.observed.note(r#"{"items": [{"id": "a", "n": 1}]}"#);
-    assert_eq!(types::hint(&tool), "tools.up.t(): Promise</* observed */ { items: { id: string; n: number }[] }>");
+    assert_eq!(&*types::hint(&tool), "tools.up.t(): Promise</* observed */ { items: { id: string; n: number }[] }>");
     let declaration = types::declaration(&tool);
     assert!(declaration.contains("observed") && declaration.contains("n: number"), "{declaration}");
     assert!(!declaration.contains("any"), "{declaration}");

@@ -40,7 +40,7 @@ use super::{
     http::{ServiceClient, ServiceConfig},
     redact::Secrets,
     tool::Tool,
-    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode, give_back},
 };
 use crate::model::{JsonObject, RawJson};
 
@@ -146,15 +146,6 @@ async fn imported(bytes: bytes::Bytes, setting: Setting) -> Result<Imported, Con
     });
     let read = read.await;
     read.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))
-}
-
-/// Gives memory back that reading took: a description is many times what is kept of it, and lies between what is kept.
-fn give_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes no pointers and may be called at any time from any thread.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
 
 /// A service whose description was read.

@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt;
 use serde_json::json;
 
 use super::*;
+use crate::catalog::tool::OfferedTool;
 
 fn tool(name: &str) -> Arc<Tool> {
     let serde_json::Value::Object(input_schema) = json!({"type": "object", "properties": {"a": {"type": "string"}}}) else {

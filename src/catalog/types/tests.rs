@@ -22,7 +22,7 @@ fn tool(name: &str, description: &str, input: Value, output: Option<Value>) -> T
 }
 
 fn hint_of(input: Value) -> String {
-    hint(&tool("t", "", input, None))
+    hint(&tool("t", "", input, None)).to_string()
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_hint_is_the_call_in_one_line() {
         json!({"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}, "required": ["a", "b"]}),
         Some(json!({"type": "object", "properties": {"sum": {"type": "number"}}})),
     );
-    assert_eq!(hint(&sum), r#"tools.up["get-sum"](args: { a: number; b: number }): Promise<{ sum?: number }>"#);
+    assert_eq!(&*hint(&sum), r#"tools.up["get-sum"](args: { a: number; b: number }): Promise<{ sum?: number }>"#);
     for (input, expected) in [
         (json!({"type": "object"}), "()"),
         (json!({}), "()"),

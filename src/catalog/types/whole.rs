@@ -51,7 +51,7 @@ pub(in crate::catalog) fn all<'a>(tools: impl Iterator<Item = &'a Arc<Tool>>, by
     for tool in tools {
         let base = fresh(&pascal(&tool.path), &taken);
         let (args, result) = (format!("{base}Args"), format!("{base}Result"));
-        let list = argument_list(&tool.input_schema, || args.clone());
+        let list = argument_list(&tool.input_schema.value(), || args.clone());
         types.push('\n');
         types_of(tool, &list, &args, &result, &base, &taken, &mut types);
         let step = tool.path.split('.').fold(&mut root, |step, segment| step.further.entry(segment).or_default());

@@ -139,7 +139,8 @@ impl<'p> Deciding<'p, '_> {
             let reason = format!("rule `{}` checks required arguments, but the schema of the tool is not known", rule.rule.name);
             return Err(Refusal { code: DenialCode::PolicyError, reason });
         };
-        let missing = required(schema).find(|key| subject.args.value.get(key).is_none_or(serde_json::Value::is_null));
+        let schema = schema.value();
+        let missing = required(&schema).find(|key| subject.args.value.get(key).is_none_or(serde_json::Value::is_null));
         match missing {
             None => Ok(()),
             Some(key) => {

@@ -25,7 +25,7 @@ pub(super) fn check(policy: &Policy, tools: &[ToolFacts<'_>], report: &mut Repor
 }
 
 fn look_up(rule: &RuleView<'_>, path: &ArgPath, known: &[&ToolFacts<'_>], report: &mut Report) {
-    let said: Vec<_> = known.iter().filter_map(|tool| Some((tool.path, look(tool.input_schema?, &path.path)))).collect();
+    let said: Vec<_> = known.iter().filter_map(|tool| Some((tool.path, look(&tool.input_schema?.value(), &path.path)))).collect();
     let Some((first, _)) = said.first() else { return };
     let place = Place::of(rule);
     let shown = format!("args.{}", path.path.join("."));

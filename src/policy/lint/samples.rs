@@ -27,8 +27,9 @@ pub(super) fn check(policy: &Policy, tools: &[ToolFacts<'_>], report: &mut Repor
     let mut passing: BTreeSet<RuleId> = BTreeSet::new();
     for tool in named.take(TOOLS_MAX) {
         let Some(schema) = tool.input_schema else { continue };
+        let schema = schema.value();
         for everything in [false, true] {
-            for (rule, failure) in looked_at(policy, tool, &sample(schema, everything)) {
+            for (rule, failure) in looked_at(policy, tool, &sample(&schema, everything)) {
                 match failure {
                     Some(what) => drop(failing.entry(rule).or_insert((tool.path.to_owned(), what))),
                     None => drop(passing.insert(rule)),

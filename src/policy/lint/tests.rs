@@ -1,6 +1,7 @@
 use serde_json::{Value, json};
 
 use super::{Code, Finding, lint, schema};
+use crate::model::Schema;
 use crate::policy::{Claims, Layer, LayerScope, Options, Profile, ToolFacts};
 
 fn layer(name: &str, text: &str) -> Layer {
@@ -21,7 +22,7 @@ fn charge() -> Value {
 }
 
 fn found(texts: &[&str], approvals: bool) -> Vec<Finding> {
-    let schema = charge();
+    let schema = Schema::new(&charge()).unwrap();
     let tool = |path: &'static str| ToolFacts {
         path,
         upstream: path.split('.').next().unwrap(),

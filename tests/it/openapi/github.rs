@@ -2,8 +2,6 @@
 
 use std::{
     collections::HashSet,
-    path::{Path, PathBuf},
-    process::Command,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -16,38 +14,10 @@ use super::{
     service::{Asked, Service, answered},
     started, upstream,
 };
-use crate::support::upstream::open;
+use crate::support::{description, upstream::open};
 
 /// Longest import in a build without optimisation, its index included; it takes about a second.
 const IMPORT_MAX: Duration = Duration::from_secs(5);
-
-/// The description, fetched once into the build's own folder, or none, with a message, where npm is missing.
-fn description() -> Option<PathBuf> {
-    const PACKAGE: &str = "@octokit/openapi@23.0.2";
-    const INNER: &str = "package/generated/api.github.com.json";
-    if Command::new("npm").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "npm is needed for the description of GitHub");
-        eprintln!("skipped: npm is needed for the description of GitHub");
-        return None;
-    }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("octokit-openapi-23.0.2");
-    std::fs::create_dir_all(&folder).unwrap();
-    // Tests run in several processes at once; one fetches, the others wait.
-    let lock = std::fs::File::create(folder.join("lock")).unwrap();
-    lock.lock().unwrap();
-    if !folder.join(INNER).exists() {
-        let run = |command: &mut Command| {
-            let output = command.current_dir(&folder).output().unwrap();
-            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
-            String::from_utf8(output.stdout).unwrap()
-        };
-        let archive = run(Command::new("npm").args(["pack", "--silent", PACKAGE]));
-        let archive = archive.trim().lines().last().unwrap().to_owned();
-        run(Command::new("tar").args(["-xzf", &archive, INNER]));
-        std::fs::remove_file(folder.join(archive)).unwrap();
-    }
-    Some(folder.join(INNER))
-}
 
 fn all_paths(catalog: &Catalog) -> Vec<String> {
     let (mut paths, mut cursor) = (Vec::new(), None);
@@ -70,7 +40,7 @@ fn spent() -> Duration {
 
 #[tokio::test]
 async fn every_operation_of_github_has_a_name_of_its_own() {
-    let Some(file) = description() else { return };
+    let Some(file) = description::github() else { return };
     let document: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
     let items = document["paths"].as_object().unwrap().values();
@@ -171,7 +141,7 @@ impl Judge {
 
 #[tokio::test]
 async fn calls_of_github_are_what_its_description_says() {
-    let Some(file) = description() else { return };
+    let Some(file) = description::github() else { return };
     let document = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let judge = Arc::new(Judge { document, faults: Mutex::default() });
     let judging = judge.clone();

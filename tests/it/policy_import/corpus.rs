@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use airlock::policy::import::{Dialect, ImportOptions, Imported, import};
+use airlock::{
+    model::Schema,
+    policy::import::{Dialect, ImportOptions, Imported, import},
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -68,7 +71,7 @@ fn imported(file: &str, text: &str, upstream: &str) -> Imported {
 async fn judge(file: &str, text: &str, expected: &Expected) -> Judge {
     let policy = load(text, None).unwrap_or_else(|problems| panic!("{file}: {problems:#?}\n{text}"));
     let mut judge = Judge::over(policy, &expected.upstream).await;
-    judge.schemas = expected.schemas.clone();
+    judge.schemas = expected.schemas.iter().map(|(tool, schema)| (tool.clone(), Schema::new(schema).unwrap())).collect();
     judge
 }
 

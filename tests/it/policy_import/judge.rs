@@ -3,14 +3,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use airlock::{
-    model::Timestamp,
+    model::{Schema, Timestamp},
     policy::{
         Call, Caller, Claims, Count, CounterValues, Decision, DenialCode, FixedWindow, Hold, Layer, LayerScope, Options, Policy,
         Problem, Profile, ToolFacts, Verdict, Window,
     },
     store::{CounterHold, CounterRead, CounterWindow, Reserved, Settle, SqliteConfig, SqliteStore, Store},
 };
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 /// What a caller hears.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub(super) struct Judge {
     policy: Policy,
     store: SqliteStore,
     upstream: String,
-    pub(super) schemas: BTreeMap<String, Value>,
+    pub(super) schemas: BTreeMap<String, Schema>,
     pub(super) now: Timestamp,
     pub(super) principal: String,
     _folder: tempfile::TempDir,

@@ -1,6 +1,9 @@
 //! The three files that PolicyLayer's website prints, byte for byte.
 
-use airlock::policy::import::{Dialect, ImportOptions, import};
+use airlock::{
+    model::Schema,
+    policy::import::{Dialect, ImportOptions, import},
+};
 use serde_json::json;
 
 use super::judge::{Judge, load};
@@ -29,7 +32,7 @@ async fn ten_calls_in_sixty_seconds_with_required_arguments() {
     for (text, upstream, tool, args, required) in table {
         for mut judge in both(Dialect::Intercept, text, upstream).await {
             let schema = json!({ "type": "object", "properties": { required: { "type": "string" } }, "required": [required] });
-            judge.schemas.insert(tool.into(), schema);
+            judge.schemas.insert(tool.into(), Schema::new(&schema).unwrap());
             let mut without = args.clone();
             without.as_object_mut().unwrap().remove(required);
             assert_eq!(judge.call(tool, &without.to_string(), false).await.what, "deny", "{tool} without {required}");

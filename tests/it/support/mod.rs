@@ -2,6 +2,7 @@
 
 pub(crate) mod authority;
 pub(crate) mod clients;
+pub(crate) mod description;
 pub(crate) mod policy;
 pub(crate) mod questions;
 pub(crate) mod server;

@@ -3,37 +3,18 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-/// The services whose tools the questions are about; each is a file here.
-pub(crate) const UPSTREAMS: [&str; 6] = ["github", "playwright", "filesystem", "memory", "slack", "everything"];
-
-/// This folder.
-pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/finding")
+/// The servers whose tools the questions are about, beside GitHub; each is a file here, as the server lists them.
+pub(crate) const SERVERS: [&str; 5] = ["playwright", "filesystem", "memory", "slack", "everything"];
+/// The file with the tools of a service.
+pub(crate) fn file(service: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/finding").join(format!("{service}.json"))
 }
 
-/// The tools of a service as an MCP server lists them.
-pub(crate) fn tools(upstream: &str) -> Vec<Value> {
-    let text = std::fs::read_to_string(folder().join(format!("{upstream}.json"))).expect("the file is in the repository");
-    let listed: Vec<Value> = serde_json::from_str(&text).expect("it is JSON");
-    listed.into_iter().map(listed_tool).collect()
-}
-
-fn listed_tool(tool: Value) -> Value {
-    let parameter = |values: &Value| match values.as_array() {
-        Some(values) if !values.is_empty() => json!({ "type": "string", "enum": values }),
-        _ => json!({}),
-    };
-    let parameters = tool["parameters"].as_object().into_iter().flatten();
-    let properties: serde_json::Map<String, Value> = parameters.map(|(name, values)| (name.clone(), parameter(values))).collect();
-    let mut listed = json!({
-        "name": tool["name"], "description": tool["description"], "inputSchema": { "type": "object", "properties": properties },
-    });
-    if tool["title"].is_string() {
-        listed["title"] = tool["title"].clone();
-    }
-    listed
+/// The file as it is.
+pub(crate) fn text(service: &str) -> String {
+    std::fs::read_to_string(file(service)).expect("the file is in the repository")
 }
 
 /// A question and the paths that answer it.
@@ -47,8 +28,7 @@ pub(crate) struct Question {
 
 /// The questions of one half: `tuning`, `heldBack`, or of `unclear`, which have no single answer.
 pub(crate) fn questions(half: &str) -> Vec<Question> {
-    let text = std::fs::read_to_string(folder().join("questions.json")).expect("the file is in the repository");
-    let mut all: Value = serde_json::from_str(&text).expect("it is JSON");
+    let mut all: Value = serde_json::from_str(&text("questions")).expect("it is JSON");
     let half: Vec<Vec<String>> = serde_json::from_value(all[half].take()).expect("each is a list of texts");
     let question = |mut words: Vec<String>| Question { text: words.remove(0), right: words };
     half.into_iter().map(question).collect()

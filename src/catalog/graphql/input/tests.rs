@@ -26,7 +26,7 @@ fn arguments_are_told_by_their_types() {
         input Where { and: [Where!]  big: Big!  small: Small = Y  at: JSON  n: Float = 1.5 }
         type Query { find(where: Where, must: Where!, ids: [ID!]! = [], big: Big, flag: Boolean = true, "How many." first: Int! = 10): Int }
     "#;
-    let schema = tool(text, "query.find").input_schema;
+    let schema = tool(text, "query.find").input_schema.value();
     let properties = &schema["properties"];
     assert_eq!(properties["must"], json!({"$ref": "#/$defs/Where"}));
     assert_eq!(properties["where"], json!({"$ref": "#/$defs/WhereOrNull"}));
@@ -74,7 +74,7 @@ fn an_input_of_which_one_field_is_given_says_so() {
 #[test]
 fn types_of_the_same_name_as_a_definition_do_not_meet() {
     let text = "input A { b: AOrNull  a: A } input AOrNull { n: Int! } type Query { f(x: A, y: AOrNull!): Int }";
-    let schema = tool(text, "query.f").input_schema;
+    let schema = tool(text, "query.f").input_schema.value();
     assert_eq!(schema["properties"]["x"], json!({"$ref": "#/$defs/AOrNull_"}));
     assert_eq!(schema["properties"]["y"], json!({"$ref": "#/$defs/AOrNull"}));
     assert_eq!(schema["$defs"]["AOrNull"]["required"], json!(["n"]));
