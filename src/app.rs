@@ -35,8 +35,9 @@ use crate::{
         Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
         Word,
     },
-    store::{SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
+    store::{ArtifactStore, SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
+        artifacts::{ArtifactTerms, Artifacts},
         desk::{ApprovalTerms, Desk},
         engine::{EngineConfig, TaskEngine},
         host::HostParts,
@@ -211,7 +212,7 @@ struct Parts {
     catalog: Arc<Catalog>,
     engine: TaskEngine,
     service: Arc<Service>,
-    /// Ends the following of the policy files.
+    /// Ends the following of the policy files and the sweeping of artifacts.
     following: CancellationToken,
 }
 
@@ -237,13 +238,16 @@ impl Parts {
         if lost > 0 {
             tracing::warn!(tasks = lost, "{lost} tasks had not ended when the last server stopped; they are recorded as failed");
         }
+        store.abandon_artifacts().await.map_err(store_failure)?;
         let runtimes = runtimes(&config).await.map_err(|error| {
             Failure::unavailable(chain(&error)).hint("`airlock doctor` tells more; the log above may hold the worker's own words")
         })?;
         let kept = config.store.path.with_added_extension("catalog");
         let catalog = Arc::new(Catalog::start_keeping(upstreams::configured(&config)?, &ProcessEnvironment.variables(), kept));
         let limits = EngineConfig { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize };
+        let artifacts = Artifacts::new(store.clone(), artifact_terms(&config.artifacts));
         let parts = HostParts {
+            artifacts: artifacts.clone(),
             store: store.clone(),
             catalog: catalog.clone(),
             policy: policy.clone(),
@@ -252,6 +256,7 @@ impl Parts {
         };
         let engine = TaskEngine::new(limits, parts, runtimes);
         let following = CancellationToken::new();
+        tokio::spawn(artifacts.tidy(following.clone()));
         tokio::spawn(policy.follow(following.clone()));
         let limits = ServiceLimits {
             code_bytes_max: config.limits.code_kb as usize * 1024,
@@ -496,6 +501,13 @@ fn approval_terms(approvals: &config::Approvals) -> ApprovalTerms {
         timeout: Duration::from_millis(approvals.timeout_ms),
         calls_max: approvals.calls_max as usize,
         tasks_max: approvals.tasks_max as usize,
+    }
+}
+
+fn artifact_terms(artifacts: &config::Artifacts) -> ArtifactTerms {
+    ArtifactTerms {
+        life: Duration::from_secs(artifacts.ttl_hours * 3600),
+        workspace_bytes_max: artifacts.workspace_mb * 1024 * 1024,
     }
 }
 

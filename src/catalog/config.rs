@@ -12,8 +12,8 @@ use super::{
     openapi::config::OpenApiConfig,
 };
 
-/// First segments of `tools.*` that the finding functions take.
-pub const RESERVED_NAMES: [&str; 3] = ["discover", "catalog", "describe"];
+/// First segments of `tools.*` that the host's own functions take.
+pub const RESERVED_NAMES: [&str; 4] = ["discover", "catalog", "describe", "artifacts"];
 /// Longest name of an upstream, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
 /// Default bound of one call, in milliseconds. Safe range: 1 000 to 900 000.
@@ -42,8 +42,8 @@ pub enum InvalidName {
     /// A character that is not allowed.
     #[error("upstream name `{0}` may hold letters, digits, `_` and `-` only, and begins with a letter or `_`")]
     Characters(String),
-    /// One of the finding functions.
-    #[error("upstream name `{0}` is reserved, as are `discover`, `catalog` and `describe`")]
+    /// One of the host's own functions.
+    #[error("upstream name `{0}` is reserved, as are `discover`, `catalog`, `describe` and `artifacts`")]
     Reserved(String),
 }
 
@@ -240,7 +240,7 @@ mod tests {
         for good in ["a", "_x", "my-up_2", &"n".repeat(64)] {
             assert_eq!(good.parse::<UpstreamName>().unwrap().as_str(), good);
         }
-        for bad in ["", "2nd", "-a", "a.b", "a b", "é", &"n".repeat(65), "discover", "Catalog", "describe"] {
+        for bad in ["", "2nd", "-a", "a.b", "a b", "é", &"n".repeat(65), "discover", "Catalog", "describe", "artifacts"] {
             assert!(bad.parse::<UpstreamName>().is_err(), "{bad:?}");
         }
     }

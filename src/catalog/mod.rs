@@ -8,6 +8,7 @@ mod arguments;
 mod config;
 mod credential;
 mod find;
+mod function;
 mod graphql;
 mod http;
 mod index;
@@ -53,6 +54,7 @@ pub use self::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
         ToolsQuery, View, Visibility,
     },
+    function::HostFunction,
     graphql::config::GraphQlConfig,
     http::{Detected, Names, Surroundings, SystemNames, detect},
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
@@ -229,6 +231,11 @@ impl Catalog {
     /// Nothing has left the process yet. Large arguments take a while: milliseconds per megabyte.
     pub fn check(&self, tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError> {
         arguments::check(tool, args)
+    }
+
+    /// The same for arguments that are an object already.
+    pub fn check_value(&self, tool: &Tool, args: JsonObject) -> Result<JsonObject, ArgumentError> {
+        arguments::check_value(tool, args)
     }
 
     /// Performs one call with arguments that were checked. Waits for an upstream that is being connected. When the future is

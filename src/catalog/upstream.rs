@@ -5,8 +5,8 @@ use futures::future::BoxFuture;
 use super::tool::{OfferedTool, Tool};
 use crate::model::{JsonObject, RawJson};
 
-/// Largest value that a call may return, in bytes of JSON.
-pub(super) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Largest value that a call may ever return, in bytes of JSON; the owner may set less.
+pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Takes what an upstream says of how far a call is: one short line, the latest counts.
 pub type CallNews = std::sync::Arc<dyn Fn(&str) + Send + Sync>;

@@ -8,8 +8,10 @@ use tokio::{
     process::ChildStdout,
 };
 
-/// Longest message of a server, in bytes: an answer of 8 MiB that stands in it twice, as text and structured, with escapes.
-pub(super) const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
+use crate::catalog::upstream::ANSWER_BYTES_MAX;
+
+/// Longest message of a server, in bytes: the largest answer that stands in it twice, as text and structured, with escapes.
+pub(super) const LINE_BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX + 16 * 1024 * 1024;
 /// JSON-RPC error code that stands in for an answer that was too long.
 pub(super) const OVERSIZED: i32 = -32_098;
 /// How much of both ends of an overlong line is looked at for the id of the request it answers.

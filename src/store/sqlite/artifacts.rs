@@ -217,12 +217,7 @@ async fn part(
     row.map(read).transpose().map_err(failed)
 }
 
-async fn list(
-    pool: &SqlitePool,
-    workspace_id: &str,
-    at: Timestamp,
-    filter: ArtifactFilter,
-) -> Result<ArtifactPage, StoreError> {
+async fn list(pool: &SqlitePool, workspace_id: &str, at: Timestamp, filter: ArtifactFilter) -> Result<ArtifactPage, StoreError> {
     let before = filter.cursor.as_deref().map(decode_cursor).transpose()?;
     let limit = filter.limit.clamp(1, ARTIFACTS_LIST_MAX) as usize;
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
