@@ -3,6 +3,7 @@
 //! The order of a start: the store with its lock, then what an earlier server left unfinished is ended, then the engine with its self-test,
 //! then upstreams, which nothing waits for. The order of a stop is the reverse: tasks first, the store last.
 
+mod port;
 mod upstreams;
 
 use std::{
@@ -15,10 +16,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::{
-    net::TcpListener,
-    sync::{oneshot, watch},
-};
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -27,14 +25,10 @@ use crate::{
     catalog::{Catalog, Detected, Login, UpstreamStatus, Vault},
     cli::{Application, Audience, Exit, Failure},
     config::{self, Config, Environment, ProcessEnvironment},
-    model::{Principal, RawJson, Timestamp},
+    model::{Principal, Timestamp},
     policy::{LayerScope, Options, Problem, Profile},
     sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
-    service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount, Patience, PolicyQuestion, ProgressSink,
-        Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
-        Word,
-    },
+    service::{Service, ServiceLimits},
     store::{ArtifactStore, SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
         artifacts::{ArtifactTerms, Artifacts},
@@ -45,7 +39,7 @@ use crate::{
         machine,
     },
     transport::{
-        Asked, Port,
+        Port,
         http::{self, HttpOptions, HttpServer, OwnerToken},
         mcp::{Mcp, McpOptions},
         pipe::{self, JoinError, Left},
@@ -337,78 +331,6 @@ impl Parts {
         self.engine.stop(Duration::ZERO).await;
         self.catalog.shutdown().await;
         self.store.close().await;
-    }
-}
-
-impl Port for Service {
-    fn execute<'a>(
-        &'a self,
-        who: &'a Principal,
-        request: Execute,
-        patience: Patience,
-        progress: ProgressSink,
-    ) -> Asked<'a, TaskAnswer> {
-        Box::pin(Service::execute(self, who, request, patience, progress))
-    }
-
-    fn task_get<'a>(&'a self, who: &'a Principal, request: TaskGet) -> Asked<'a, TaskAnswer> {
-        Box::pin(Service::task_get(self, who, request))
-    }
-
-    fn task_list<'a>(&'a self, who: &'a Principal, request: TaskList) -> Asked<'a, TaskListAnswer> {
-        Box::pin(Service::task_list(self, who, request))
-    }
-
-    fn task_cancel<'a>(&'a self, who: &'a Principal, request: TaskCancel) -> Asked<'a, TaskAnswer> {
-        Box::pin(Service::task_cancel(self, who, request))
-    }
-
-    fn task_events<'a>(&'a self, who: &'a Principal, request: TaskEvents) -> Asked<'a, TaskEventsAnswer> {
-        Box::pin(Service::task_events(self, who, request))
-    }
-
-    fn tools<'a>(&'a self, who: &'a Principal, request: ToolList) -> Asked<'a, RawJson> {
-        Box::pin(Service::tools(self, who, request))
-    }
-
-    fn tool<'a>(&'a self, who: &'a Principal, path: String) -> Asked<'a, RawJson> {
-        Box::pin(async move { Service::tool(self, who, &path).await })
-    }
-
-    fn tool_types<'a>(&'a self, who: &'a Principal, namespace: Option<String>) -> Asked<'a, String> {
-        Box::pin(async move { Service::tool_types(self, who, namespace.as_deref()).await })
-    }
-
-    fn tools_refresh<'a>(&'a self, _: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson> {
-        Box::pin(async move { Service::tools_refresh(self, upstream.as_deref()).await })
-    }
-
-    fn approvals<'a>(&'a self, who: &'a Principal, request: ApprovalList) -> Asked<'a, ApprovalListAnswer> {
-        Box::pin(Service::approvals(self, who, request))
-    }
-
-    fn approval<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer> {
-        Box::pin(Service::approval(self, who, id))
-    }
-
-    fn policy(&self, question: PolicyQuestion) -> Asked<'_, serde_json::Value> {
-        Box::pin(Service::policy(self, question))
-    }
-
-    fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer> {
-        Box::pin(Service::decide_approval(self, who, word))
-    }
-
-    fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount> {
-        Service::namespaces(self, who)
-    }
-
-    fn catalog_changed(&self) -> watch::Receiver<u64> {
-        Service::catalog_changed(self)
-    }
-
-    fn health(&self) -> BoxFuture<'_, Health> {
-        Box::pin(Service::health(self))
     }
 }
 

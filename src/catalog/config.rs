@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
+    answer::AnswerBounds,
     credential::{
         config::{Credential, SecretSource},
         vault::Vault,
@@ -130,6 +131,16 @@ pub enum UpstreamKind {
 }
 
 impl UpstreamKind {
+    /// How large its answers may be.
+    pub(super) fn answers(&self) -> AnswerBounds {
+        match self {
+            Self::McpStdio(config) => config.answers.clone(),
+            Self::McpHttp(config) => config.reach.surroundings.answers.clone(),
+            Self::OpenApi(config) => config.reach.surroundings.answers.clone(),
+            Self::GraphQl(config) => config.reach.surroundings.answers.clone(),
+        }
+    }
+
     /// How its address is reached, where it has one.
     pub(super) fn reach_mut(&mut self) -> Option<&mut Reach> {
         match self {
@@ -165,6 +176,8 @@ pub struct StdioConfig {
     pub vault: Option<Vault>,
     /// Names of further variables that are taken from the server's environment; for their values the same holds.
     pub env_pass: Vec<String>,
+    /// How large its answers may be.
+    pub answers: AnswerBounds,
 }
 
 /// An address and how it is reached.

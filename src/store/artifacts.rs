@@ -16,7 +16,7 @@ pub const SWEEP_PARTS_MAX: u32 = 16;
 pub trait ArtifactStore: Send + Sync + 'static {
     /// Makes room for one that will be written part by part, unless the workspace would then have more than so many bytes. What is not
     /// whole yet counts; what is expired at its `created_at` does not.
-    fn open_artifact(&self, artifact: Artifact, workspace_bytes_max: u64) -> Written<Opened>;
+    fn open_artifact(&self, artifact: Artifact, workspace_bytes_max: u64) -> Written<ArtifactOpened>;
 
     /// Writes one part of one that is open. `Invalid` where it is not.
     fn write_artifact_part(&self, id: ArtifactId, part: ArtifactPart) -> Written;
@@ -62,7 +62,7 @@ pub trait ArtifactStore: Send + Sync + 'static {
 
 /// What became of an opening.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Opened {
+pub enum ArtifactOpened {
     /// It may be written.
     Open,
     /// The workspace has so many bytes already, and no room for it.

@@ -17,7 +17,7 @@ use crate::model::{
 };
 pub use approvals::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided};
 pub use artifacts::{
-    ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactPage, ArtifactPart, ArtifactStore, Opened,
+    ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore,
     SWEEP_PARTS_MAX, Swept,
 };
 pub use counters::{

@@ -21,7 +21,7 @@ use super::{
     spending,
 };
 use crate::{
-    catalog::{Tool, UpstreamError, UpstreamErrorCode, Visibility},
+    catalog::{Answer, Tool, UpstreamError, UpstreamErrorCode, Visibility},
     model::{
         Approval, ApprovalId, ApprovalStatus, Artifact, Asked, AskingRule, EventKind, JsonObject, NewEvent, RawJson, Timestamp,
     },
@@ -452,8 +452,8 @@ impl<'a> Passage<'a> {
             return Err(host.unrecorded(&self.tool.path, &error));
         }
         let answer = match self.perform(&cleared, expanded).await {
-            Ok(answer) if answer.get().len() > ANSWER_BYTES_MAX => self.keep(answer).await,
-            answer => answer.map(|value| (value, None)),
+            Ok(answer) if answer.json.get().len() > ANSWER_BYTES_MAX => self.keep(answer).await,
+            answer => answer.map(|answer| (answer.json, None)),
         };
         unfinished.seq = None;
         let (answer, kept) = answer.map_or_else(|failure| (Err(failure), None), |(value, kept)| (Ok(value), kept));
@@ -462,14 +462,16 @@ impl<'a> Passage<'a> {
     }
 
     /// Keeps an answer that is too large for the program, which gets a handle.
-    async fn keep(&self, answer: RawJson) -> Result<(RawJson, Option<Artifact>), CallFailure> {
+    async fn keep(&self, answer: Answer) -> Result<(RawJson, Option<Artifact>), CallFailure> {
         let task = &self.host.task;
         let origin = keep::Origin { workspace_id: &task.workspace_id, task_id: task.id, tool: &self.tool.path };
-        let artifact = self.host.parts.artifacts.keep(origin, answer).await?;
+        // Its place among the large answers is held until it is written.
+        let (json, _place) = answer.parted();
+        let artifact = self.host.parts.artifacts.keep(origin, json).await?;
         Ok((keep::answer(&artifact), Some(artifact)))
     }
 
-    async fn perform(&self, cleared: &Cleared, expanded: Expanded) -> Result<RawJson, CallFailure> {
+    async fn perform(&self, cleared: &Cleared, expanded: Expanded) -> Result<Answer, CallFailure> {
         let (host, seq, path) = (self.host, self.call.seq, self.tool.path.clone());
         let began = Instant::now();
         let live = host.live.clone();
@@ -488,8 +490,8 @@ impl<'a> Passage<'a> {
                 }
                 Err(upstream_failure(&error))
             }
-            Some(Ok(value)) => match host.spending.receive(&cleared.budget, value.get().len()) {
-                Ok(()) => Ok(value),
+            Some(Ok(answer)) => match host.spending.receive(&cleared.budget, answer.json.get().len()) {
+                Ok(()) => Ok(answer),
                 Err(refusal) => Err(host.refuse(seq, &path, &refusal)),
             },
         }

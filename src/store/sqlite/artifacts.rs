@@ -12,8 +12,8 @@ use super::{
 use crate::{
     model::{Artifact, ArtifactId, ArtifactKind, Timestamp},
     store::{
-        ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactPage, ArtifactPart, ArtifactStore, Opened,
-        SWEEP_PARTS_MAX, StoreError, Swept, Written,
+        ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart,
+        ArtifactStore, SWEEP_PARTS_MAX, StoreError, Swept, Written,
     },
 };
 
@@ -38,7 +38,7 @@ const FORGET: &str = "DELETE FROM artifacts WHERE n = ?1";
 /// A write of artifacts, with whom to tell.
 #[derive(Debug)]
 pub(super) enum ArtifactJob {
-    Open(Box<Artifact>, u64, Answer<Opened>),
+    Open(Box<Artifact>, u64, Answer<ArtifactOpened>),
     Part(ArtifactId, ArtifactPart, Answer<()>),
     Close(ArtifactId, Answer<()>),
     Remove(String, ArtifactId, Timestamp, Answer<bool>),
@@ -66,7 +66,7 @@ pub(super) async fn perform(connection: &mut SqliteConnection, job: ArtifactJob)
     }
 }
 
-async fn open(connection: &mut SqliteConnection, artifact: &Artifact, bytes_max: u64) -> Result<Opened, sqlx::Error> {
+async fn open(connection: &mut SqliteConnection, artifact: &Artifact, bytes_max: u64) -> Result<ArtifactOpened, sqlx::Error> {
     let done = sqlx::query(OPEN)
         .bind(&artifact.workspace_id)
         .bind(nanoseconds(artifact.created_at))
@@ -83,14 +83,14 @@ async fn open(connection: &mut SqliteConnection, artifact: &Artifact, bytes_max:
         .execute(&mut *connection)
         .await?;
     if done.rows_affected() > 0 {
-        return Ok(Opened::Open);
+        return Ok(ArtifactOpened::Open);
     }
     let used = sqlx::query_scalar::<_, i64>(USED)
         .bind(&artifact.workspace_id)
         .bind(nanoseconds(artifact.created_at))
         .fetch_one(connection)
         .await?;
-    Ok(Opened::Full { used: used.unsigned_abs() })
+    Ok(ArtifactOpened::Full { used: used.unsigned_abs() })
 }
 
 async fn write(connection: &mut SqliteConnection, id: ArtifactId, part: ArtifactPart) -> Result<(), StoreError> {
@@ -122,7 +122,7 @@ async fn sweep(connection: &mut SqliteConnection, at: Timestamp) -> Result<Swept
 }
 
 impl ArtifactStore for SqliteStore {
-    fn open_artifact(&self, artifact: Artifact, workspace_bytes_max: u64) -> Written<Opened> {
+    fn open_artifact(&self, artifact: Artifact, workspace_bytes_max: u64) -> Written<ArtifactOpened> {
         self.writer.artifact(|answer| ArtifactJob::Open(Box::new(artifact), workspace_bytes_max, answer))
     }
 

@@ -7,7 +7,7 @@ use super::{Artifacts, Failed, QUOTA};
 use crate::{
     model::{Artifact, ArtifactId, ArtifactKind, RawJson, TaskId, Timestamp},
     sandbox::CallFailure,
-    store::{ARTIFACT_PART_BYTES, ArtifactPart, Opened},
+    store::{ARTIFACT_PART_BYTES, ArtifactOpened, ArtifactPart},
     task::refusal::failure,
 };
 
@@ -33,8 +33,6 @@ impl Artifacts {
     /// Keeps the answer. It is durable and visible once this returns; where this is dropped before, nothing of it stays.
     pub(in crate::task) async fn keep(&self, origin: Origin<'_>, answer: RawJson) -> Result<Artifact, CallFailure> {
         let failed = |error: Failed| error.failure(origin.tool);
-        // The semaphore is never closed.
-        let _place = self.0.whole.acquire().await;
         let looked = tokio::task::spawn_blocking(move || look(answer)).await.map_err(|_| failed(Failed::Unreadable))?;
         let Looked { text, kind, lines, sha256 } = looked;
         let created_at = Timestamp::now();
@@ -57,8 +55,8 @@ impl Artifacts {
         // Before it is asked for: also where this is dropped while the answer is on its way, it is taken back.
         let mut unkept = Unkept { artifacts: self, artifact: &artifact, is_kept: false };
         match store.open_artifact(artifact.clone(), bytes_max).await.map_err(|error| failed(Failed::Store(error)))? {
-            Opened::Open => {}
-            Opened::Full { used } => {
+            ArtifactOpened::Open => {}
+            ArtifactOpened::Full { used } => {
                 unkept.is_kept = true;
                 return Err(full(origin.tool, artifact.bytes, used, bytes_max));
             }

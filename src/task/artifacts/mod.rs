@@ -26,7 +26,8 @@ use crate::{
 
 /// The largest answer that a program gets as it is, in bytes of JSON; a larger one is kept.
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Artifacts whose whole text is in memory at once, of all tasks: while they are kept, passed on, or looked into by a pointer.
+/// Artifacts whose whole text is in memory at once, of all tasks, while they are passed on or looked into by a pointer. Who has such a
+/// place may wait for one that the catalog has for large answers, never the other way round.
 const WHOLE_MAX: usize = 4;
 /// Readings by slices, lines and patterns at once, of all tasks; each holds a part or a slice, at most 1 MiB and a little.
 const READERS_MAX: usize = 8;

@@ -6,6 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Artifacts, Failed};
 use crate::{
+    base::json::values_in,
     model::{ArtifactKind, HANDLE_KEY, JsonObject, RawJson, handle_id},
     sandbox::CallFailure,
 };
@@ -100,7 +101,7 @@ impl Artifacts {
                 *node = match artifact.kind {
                     ArtifactKind::Text => Value::String(text),
                     ArtifactKind::Json => {
-                        values += values_in(&text);
+                        values += values_in(text.as_bytes());
                         if values > VALUES_MAX {
                             return Err(too_large(format!(
                                 "the artifacts in the arguments hold more than {VALUES_MAX} values; pass on a part, as \
@@ -138,19 +139,4 @@ fn gather<'v>(value: &'v mut Value, out: &mut Vec<&'v mut Value>) {
         Value::Object(members) => members.values_mut().for_each(|member| gather(member, out)),
         _ => {}
     }
-}
-
-/// No fewer than the values of a JSON text: each stands first in a list or an object, or behind a comma.
-pub(super) fn values_in(json: &str) -> usize {
-    let (mut count, mut in_text, mut is_escaped) = (1, false, false);
-    for byte in json.bytes() {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if in_text => is_escaped = true,
-            b'"' => in_text = !in_text,
-            b',' | b'[' | b'{' if !in_text => count += 1,
-            _ => {}
-        }
-    }
-    count
 }
