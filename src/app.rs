@@ -3,6 +3,7 @@
 //! The order of a start: the store with its lock, then what an earlier server left unfinished is ended, then the engine with its self-test,
 //! then upstreams, which nothing waits for. The order of a stop is the reverse: tasks first, the store last.
 
+mod port;
 mod upstreams;
 
 use std::{
@@ -15,10 +16,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use futures::future::BoxFuture;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use tokio::{
-    net::TcpListener,
-    sync::{oneshot, watch},
-};
+use tokio::{net::TcpListener, sync::oneshot};
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
@@ -27,16 +25,13 @@ use crate::{
     catalog::{Catalog, Detected, Login, UpstreamStatus, Vault},
     cli::{Application, Audience, Exit, Failure},
     config::{self, Config, Environment, ProcessEnvironment},
-    model::{Principal, RawJson, Timestamp},
+    model::{Principal, Timestamp},
     policy::{LayerScope, Options, Problem, Profile},
     sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
-    service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount, Patience, PolicyQuestion, ProgressSink,
-        Service, ServiceLimits, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
-        Word,
-    },
-    store::{SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
+    service::{Service, ServiceLimits},
+    store::{ArtifactStore, SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
+        artifacts::{ArtifactTerms, Artifacts},
         desk::{ApprovalTerms, Desk},
         engine::{EngineConfig, TaskEngine},
         host::HostParts,
@@ -44,7 +39,7 @@ use crate::{
         machine,
     },
     transport::{
-        Asked, Port,
+        Port,
         http::{self, HttpOptions, HttpServer, OwnerToken},
         mcp::{Mcp, McpOptions},
         pipe::{self, JoinError, Left},
@@ -211,7 +206,7 @@ struct Parts {
     catalog: Arc<Catalog>,
     engine: TaskEngine,
     service: Arc<Service>,
-    /// Ends the following of the policy files.
+    /// Ends the following of the policy files and the sweeping of artifacts.
     following: CancellationToken,
 }
 
@@ -237,13 +232,16 @@ impl Parts {
         if lost > 0 {
             tracing::warn!(tasks = lost, "{lost} tasks had not ended when the last server stopped; they are recorded as failed");
         }
+        store.abandon_artifacts().await.map_err(store_failure)?;
         let runtimes = runtimes(&config).await.map_err(|error| {
             Failure::unavailable(chain(&error)).hint("`airlock doctor` tells more; the log above may hold the worker's own words")
         })?;
         let kept = config.store.path.with_added_extension("catalog");
         let catalog = Arc::new(Catalog::start_keeping(upstreams::configured(&config)?, &ProcessEnvironment.variables(), kept));
         let limits = EngineConfig { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize };
+        let artifacts = Artifacts::new(store.clone(), artifact_terms(&config.artifacts));
         let parts = HostParts {
+            artifacts: artifacts.clone(),
             store: store.clone(),
             catalog: catalog.clone(),
             policy: policy.clone(),
@@ -252,6 +250,7 @@ impl Parts {
         };
         let engine = TaskEngine::new(limits, parts, runtimes);
         let following = CancellationToken::new();
+        tokio::spawn(artifacts.tidy(following.clone()));
         tokio::spawn(policy.follow(following.clone()));
         let limits = ServiceLimits {
             code_bytes_max: config.limits.code_kb as usize * 1024,
@@ -332,78 +331,6 @@ impl Parts {
         self.engine.stop(Duration::ZERO).await;
         self.catalog.shutdown().await;
         self.store.close().await;
-    }
-}
-
-impl Port for Service {
-    fn execute<'a>(
-        &'a self,
-        who: &'a Principal,
-        request: Execute,
-        patience: Patience,
-        progress: ProgressSink,
-    ) -> Asked<'a, TaskAnswer> {
-        Box::pin(Service::execute(self, who, request, patience, progress))
-    }
-
-    fn task_get<'a>(&'a self, who: &'a Principal, request: TaskGet) -> Asked<'a, TaskAnswer> {
-        Box::pin(Service::task_get(self, who, request))
-    }
-
-    fn task_list<'a>(&'a self, who: &'a Principal, request: TaskList) -> Asked<'a, TaskListAnswer> {
-        Box::pin(Service::task_list(self, who, request))
-    }
-
-    fn task_cancel<'a>(&'a self, who: &'a Principal, request: TaskCancel) -> Asked<'a, TaskAnswer> {
-        Box::pin(Service::task_cancel(self, who, request))
-    }
-
-    fn task_events<'a>(&'a self, who: &'a Principal, request: TaskEvents) -> Asked<'a, TaskEventsAnswer> {
-        Box::pin(Service::task_events(self, who, request))
-    }
-
-    fn tools<'a>(&'a self, who: &'a Principal, request: ToolList) -> Asked<'a, RawJson> {
-        Box::pin(Service::tools(self, who, request))
-    }
-
-    fn tool<'a>(&'a self, who: &'a Principal, path: String) -> Asked<'a, RawJson> {
-        Box::pin(async move { Service::tool(self, who, &path).await })
-    }
-
-    fn tool_types<'a>(&'a self, who: &'a Principal, namespace: Option<String>) -> Asked<'a, String> {
-        Box::pin(async move { Service::tool_types(self, who, namespace.as_deref()).await })
-    }
-
-    fn tools_refresh<'a>(&'a self, _: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson> {
-        Box::pin(async move { Service::tools_refresh(self, upstream.as_deref()).await })
-    }
-
-    fn approvals<'a>(&'a self, who: &'a Principal, request: ApprovalList) -> Asked<'a, ApprovalListAnswer> {
-        Box::pin(Service::approvals(self, who, request))
-    }
-
-    fn approval<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer> {
-        Box::pin(Service::approval(self, who, id))
-    }
-
-    fn policy(&self, question: PolicyQuestion) -> Asked<'_, serde_json::Value> {
-        Box::pin(Service::policy(self, question))
-    }
-
-    fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer> {
-        Box::pin(Service::decide_approval(self, who, word))
-    }
-
-    fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount> {
-        Service::namespaces(self, who)
-    }
-
-    fn catalog_changed(&self) -> watch::Receiver<u64> {
-        Service::catalog_changed(self)
-    }
-
-    fn health(&self) -> BoxFuture<'_, Health> {
-        Box::pin(Service::health(self))
     }
 }
 
@@ -496,6 +423,13 @@ fn approval_terms(approvals: &config::Approvals) -> ApprovalTerms {
         timeout: Duration::from_millis(approvals.timeout_ms),
         calls_max: approvals.calls_max as usize,
         tasks_max: approvals.tasks_max as usize,
+    }
+}
+
+fn artifact_terms(artifacts: &config::Artifacts) -> ArtifactTerms {
+    ArtifactTerms {
+        life: Duration::from_secs(artifacts.ttl_hours * 3600),
+        workspace_bytes_max: artifacts.workspace_mb * 1024 * 1024,
     }
 }
 

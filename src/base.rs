@@ -1,3 +1,4 @@
 //! The ground: what every part may use and that is no part's own.
 
 pub mod instance;
+pub mod json;

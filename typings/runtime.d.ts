@@ -104,6 +104,59 @@ interface ToolCatalog {
   ): Promise<{ results: ToolSummary[]; total: number; nextCursor: string | null }>;
 }
 
+/** What a call resolves to whose answer is over 8 MiB: the answer is kept, and later tasks of the same owner may read it too. */
+interface ArtifactHandle {
+  $artifact: string;
+  /** Length of its text, in bytes. */
+  bytes: number;
+  /** `json` as it came, or a `text` (an answer that is a string). */
+  kind: "json" | "text";
+  lines: number;
+  /** SHA-256 of its text, in hex. */
+  sha256: string;
+  /** How it begins, at most 2 KiB. */
+  head: string;
+  /** From when it is not there any more. */
+  expiresAt: string;
+}
+
+/** A line of an artifact, or what a pattern found in one. */
+interface ArtifactLine {
+  /** Its number, from 1. */
+  line: number;
+  /** Where the line begins, or the match, in bytes. */
+  offset: number;
+  text: string;
+  /** There is more of the line than `text` shows. */
+  cut?: true;
+}
+
+/**
+ * Answers that were too large for a program. A handle may stand anywhere in the arguments of a call: the tool gets what it stands for.
+ * @throws {ToolCallError} `artifact_not_found`: expired, removed, or not this owner's.
+ */
+interface Artifacts {
+  /** A slice in whole characters; `length` is from 1 to 1048576 bytes, 65536 if absent. Go on at `nextOffset` until it is null. */
+  read(options: { id: string; offset?: number; length?: number }): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
+  /** Lines from 1 on; `limit` is from 1 to 1000, 100 if absent. A line over 16 KiB is cut. Go on at `nextFrom` until it is null. */
+  lines(options: { id: string; from?: number; limit?: number }): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
+  /**
+   * The lines that a regular expression (no look-around, no back references) matches, with what stands around the match. `limit` is from 1
+   * to 200, 50 if absent. Begins with line `from`, or at byte `offset`; go on with `nextOffset` as `offset` until it is null. A line over
+   * 64 KiB is searched in pieces, with a hit for each.
+   */
+  search(
+    options: { id: string; pattern: string; limit?: number; from?: number; offset?: number },
+  ): Promise<{ matches: ArtifactLine[]; nextOffset: number | null; totalLines: number }>;
+  /** The value at a JSON Pointer such as `/items/0/name`, if it has at most 8 MiB. */
+  json<Value = unknown>(options: { id: string; pointer: string }): Promise<Value>;
+  /** What is kept, the newest first. `limit` is from 1 to 200, 50 if absent. */
+  list(
+    options?: { limit?: number; cursor?: string },
+  ): Promise<{ artifacts: (ArtifactHandle & { tool: string; taskId: string; createdAt: string })[]; nextCursor: string | null }>;
+  remove(options: { id: string }): Promise<{ removed: true }>;
+}
+
 interface Tools {
   /** Finds tools by what they do. Start here. */
   discover(query: string | DiscoverOptions): Promise<DiscoverResult>;
@@ -111,6 +164,8 @@ interface Tools {
   readonly catalog: ToolCatalog;
   /** Tells all about one tool. */
   describe(path: string): Promise<ToolDescription>;
+  /** Reads answers that were too large: a call that got one resolves to an `ArtifactHandle`. */
+  readonly artifacts: Artifacts;
 }
 
 /** Everything outside. Every path that is not listed here is a tool's. */

@@ -6,9 +6,9 @@ use url::Url;
 
 use crate::{
     catalog::{
-        self, Catalog, Credential, Detected, Document, GraphQlConfig, HttpConfig, InvalidName, KeyPlace, Login, OAuthConfig,
-        OpenApiConfig, Reach, SecretSource, StdioConfig, Surroundings, UpstreamConfig, UpstreamKind, UpstreamStatus, Vault,
-        VaultKey,
+        self, AnswerBounds, Catalog, Credential, Detected, Document, GraphQlConfig, HttpConfig, InvalidName, KeyPlace, Login,
+        OAuthConfig, OpenApiConfig, Reach, SecretSource, StdioConfig, Surroundings, UpstreamConfig, UpstreamKind, UpstreamStatus,
+        Vault, VaultKey,
     },
     cli::Failure,
     config::{self, Config, Environment, ProcessEnvironment, Transport},
@@ -69,9 +69,10 @@ pub(super) fn login(config: &Config, name: &str) -> impl Future<Output = Result<
 
 /// What all upstreams share.
 fn surroundings(config: &Config) -> Surroundings {
+    let answers = AnswerBounds::new(config.artifacts.answer_mb as usize * 1024 * 1024);
     // Port 0 takes a free one, which nobody can have named.
     let own = Some(config.server.listen).filter(|listen| listen.port() != 0);
-    Surroundings { vault: Some(vault(config)), own: own.into_iter().collect(), ..Surroundings::default() }
+    Surroundings { vault: Some(vault(config)), own: own.into_iter().collect(), answers, ..Surroundings::default() }
 }
 
 fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<UpstreamConfig, Failure> {
@@ -97,6 +98,7 @@ fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<Upstr
                 .map(|(name, value)| (name.clone(), source(value)))
                 .collect(),
             vault: surroundings.vault.clone(),
+            answers: surroundings.answers.clone(),
             env_pass: env_pass.clone(),
         }),
         Transport::Http { url, reach: how } => {

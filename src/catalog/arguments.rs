@@ -47,6 +47,17 @@ pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError
         }
         Err(fault) => return Err(error(format!("the arguments of `{call}` are not JSON: {fault}"))),
     };
+    judged(tool, value)
+}
+
+/// The same for arguments that are an object already.
+pub(super) fn check_value(tool: &Tool, args: JsonObject) -> Result<JsonObject, ArgumentError> {
+    judged(tool, Value::Object(args))
+}
+
+fn judged(tool: &Tool, value: Value) -> Result<JsonObject, ArgumentError> {
+    let error = |message: String| ArgumentError { tool: tool.path.clone(), message };
+    let call = paths::expression(&tool.path);
     let Some(validator) = tool.validator() else { return into_object(value).map_err(error) };
     // The common case allocates nothing.
     if !validator.is_valid(&value) {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
 
 use super::{
+    answer::AnswerBounds,
     credential::{
         config::{Credential, SecretSource},
         vault::Vault,
@@ -12,8 +13,8 @@ use super::{
     openapi::config::OpenApiConfig,
 };
 
-/// First segments of `tools.*` that the finding functions take.
-pub const RESERVED_NAMES: [&str; 3] = ["discover", "catalog", "describe"];
+/// First segments of `tools.*` that the host's own functions take.
+pub const RESERVED_NAMES: [&str; 4] = ["discover", "catalog", "describe", "artifacts"];
 /// Longest name of an upstream, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
 /// Default bound of one call, in milliseconds. Safe range: 1 000 to 900 000.
@@ -42,8 +43,8 @@ pub enum InvalidName {
     /// A character that is not allowed.
     #[error("upstream name `{0}` may hold letters, digits, `_` and `-` only, and begins with a letter or `_`")]
     Characters(String),
-    /// One of the finding functions.
-    #[error("upstream name `{0}` is reserved, as are `discover`, `catalog` and `describe`")]
+    /// One of the host's own functions.
+    #[error("upstream name `{0}` is reserved, as are `discover`, `catalog`, `describe` and `artifacts`")]
     Reserved(String),
 }
 
@@ -130,6 +131,16 @@ pub enum UpstreamKind {
 }
 
 impl UpstreamKind {
+    /// How large its answers may be.
+    pub(super) fn answers(&self) -> AnswerBounds {
+        match self {
+            Self::McpStdio(config) => config.answers.clone(),
+            Self::McpHttp(config) => config.reach.surroundings.answers.clone(),
+            Self::OpenApi(config) => config.reach.surroundings.answers.clone(),
+            Self::GraphQl(config) => config.reach.surroundings.answers.clone(),
+        }
+    }
+
     /// How its address is reached, where it has one.
     pub(super) fn reach_mut(&mut self) -> Option<&mut Reach> {
         match self {
@@ -165,6 +176,8 @@ pub struct StdioConfig {
     pub vault: Option<Vault>,
     /// Names of further variables that are taken from the server's environment; for their values the same holds.
     pub env_pass: Vec<String>,
+    /// How large its answers may be.
+    pub answers: AnswerBounds,
 }
 
 /// An address and how it is reached.
@@ -240,7 +253,7 @@ mod tests {
         for good in ["a", "_x", "my-up_2", &"n".repeat(64)] {
             assert_eq!(good.parse::<UpstreamName>().unwrap().as_str(), good);
         }
-        for bad in ["", "2nd", "-a", "a.b", "a b", "é", &"n".repeat(65), "discover", "Catalog", "describe"] {
+        for bad in ["", "2nd", "-a", "a.b", "a b", "é", &"n".repeat(65), "discover", "Catalog", "describe", "artifacts"] {
             assert!(bad.parse::<UpstreamName>().is_err(), "{bad:?}");
         }
     }

@@ -11,16 +11,14 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
+    answer::{Answer, AnswerBounds, LARGE_BYTES},
     persist::KeptTools,
     redact::Secrets,
     shelf::Shelf,
     tool::{Tool, cut},
-    upstream::{
-        ANSWER_BYTES_MAX, CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode,
-        give_back,
-    },
+    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode, give_back},
 };
-use crate::model::{JsonObject, RawJson};
+use crate::model::JsonObject;
 
 /// Calls to one upstream that run at once.
 pub const CALLS_MAX: usize = 64;
@@ -75,6 +73,14 @@ enum Link {
     Stopped,
 }
 
+/// What is taken of what an upstream says.
+pub(super) struct Says {
+    /// Whether what it says of its tools is believed.
+    pub(super) trusted: bool,
+    /// How large its answers may be.
+    pub(super) answers: AnswerBounds,
+}
+
 /// The way to one upstream.
 pub(super) struct Lane {
     name: Arc<str>,
@@ -82,8 +88,7 @@ pub(super) struct Lane {
     secrets: Secrets,
     call_timeout: Duration,
     start_timeout: Duration,
-    /// Whether what it says of its tools is believed.
-    trusted: bool,
+    says: Says,
     link: watch::Sender<Link>,
     /// Whether the first answer or failure is in.
     settled: watch::Sender<bool>,
@@ -108,7 +113,7 @@ impl Lane {
         upstream: Box<dyn Upstream>,
         secrets: Secrets,
         (call_timeout, start_timeout, refresh_after): (Duration, Duration, Duration),
-        trusted: bool,
+        says: Says,
         shelf: Arc<Shelf>,
         kept: Option<Arc<KeptTools>>,
     ) -> Arc<Self> {
@@ -119,7 +124,7 @@ impl Lane {
             secrets,
             call_timeout,
             start_timeout,
-            trusted,
+            says,
             link: watch::Sender::new(Link::Connecting),
             settled: watch::Sender::new(false),
             listed: watch::Sender::new(false),
@@ -290,7 +295,7 @@ impl Lane {
             match Tool::admit(&self.name, self.secrets.redact_tool(offered)) {
                 Ok(tool) if !paths.insert(tool.path.clone()) => left_out.push(format!("`{}` is listed twice", tool.name)),
                 Ok(mut tool) => {
-                    tool.trusted = self.trusted;
+                    tool.trusted = self.says.trusted;
                     if let Some(known) = before.get(&tool.path).filter(|known| known.schema_hash == tool.schema_hash) {
                         tool.observed = known.observed.clone();
                     }
@@ -333,7 +338,7 @@ impl Lane {
             Ok(tools) => tools.map(|tools| {
                 let trusted = |mut tool: Tool| {
                     // The owner's configuration says it, never what was kept.
-                    tool.trusted = self.trusted;
+                    tool.trusted = self.says.trusted;
                     Arc::new(tool)
                 };
                 tools.into_iter().map(trusted).collect()
@@ -406,23 +411,27 @@ impl Lane {
     }
 
     /// Performs one call; dropped, the upstream is told to stop. What it says meanwhile goes to `news`, free of secrets.
-    pub(super) async fn call(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<RawJson, UpstreamError> {
+    pub(super) async fn call(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<Answer, UpstreamError> {
         let secrets = self.secrets.clone();
         let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
         match self.call_unredacted(tool, args, news).await {
-            Ok(answer) => {
-                let answer = self.secrets.redact_json(answer).ok_or_else(|| {
+            Ok(Answer { json, mut room }) => {
+                if json.get().len() > LARGE_BYTES && room.is_none() {
+                    room = Some(self.says.answers.room().await);
+                }
+                let answer = self.secrets.redact_json(json).ok_or_else(|| {
                     let message = format!("the answer of `{}` holds a configured secret that cannot be blanked out", tool.path);
                     UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
                 })?;
                 // Checked last: what stands in for a secret may be longer than the secret.
-                if answer.get().len() > ANSWER_BYTES_MAX {
-                    return Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX));
+                let bytes_max = self.says.answers.bytes_max();
+                if answer.get().len() > bytes_max {
+                    return Err(UpstreamError::too_large(tool, bytes_max));
                 }
                 if tool.output_schema.is_none() {
                     tool.observed.note(answer.get());
                 }
-                Ok(answer)
+                Ok(Answer { json: answer, room })
             }
             Err(mut error) => {
                 error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
@@ -431,7 +440,7 @@ impl Lane {
         }
     }
 
-    async fn call_unredacted(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<RawJson, UpstreamError> {
+    async fn call_unredacted(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<Answer, UpstreamError> {
         let Ok(_entry) = self.entries.try_acquire() else {
             let message = format!("{} calls wait for `{}` already, no more are taken", CALLS_MAX + WAITING_MAX, self.name);
             return Err(UpstreamError::new(UpstreamErrorCode::Busy, tool, message).retryable(true));

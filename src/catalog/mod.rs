@@ -4,10 +4,12 @@
 //! nothing of tasks, guests or policy: what a caller may see, it is told through a [`View`]. Whatever an upstream sends is
 //! bounded and taken for hostile; the secrets that an owner configured for it are blanked out of its answers, errors and logs.
 
+mod answer;
 mod arguments;
 mod config;
 mod credential;
 mod find;
+mod function;
 mod graphql;
 mod http;
 mod index;
@@ -39,6 +41,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
+    answer::{Answer, AnswerBounds},
     arguments::ArgumentError,
     config::{
         CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, REFRESH_MINUTES, RESERVED_NAMES, Reach,
@@ -53,6 +56,7 @@ pub use self::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
         ToolsQuery, View, Visibility,
     },
+    function::HostFunction,
     graphql::config::GraphQlConfig,
     http::{Detected, Names, Surroundings, SystemNames, detect},
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
@@ -60,7 +64,14 @@ pub use self::{
     tool::{Annotations, Operation, Tool},
     upstream::{CallNews, UpstreamError, UpstreamErrorCode},
 };
-use self::{find::Outages, lane::Lane, persist::KeptTools, redact::Secrets, shelf::Shelf, upstream::Upstream};
+use self::{
+    find::Outages,
+    lane::{Lane, Says},
+    persist::KeptTools,
+    redact::Secrets,
+    shelf::Shelf,
+    upstream::Upstream,
+};
 use crate::model::{JsonObject, RawJson};
 
 /// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
@@ -146,11 +157,12 @@ impl Catalog {
         for mut config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout, config.refresh_after);
+            let says = Says { trusted: config.trusted, answers: config.kind.answers() };
             if let Some(reach) = config.kind.reach_mut() {
                 reach.call_timeout = config.call_timeout;
             }
             let (upstream, secrets) = upstream_of(&name, config.kind, environment);
-            let lane = Lane::new(name.clone(), upstream, secrets, times, config.trusted, shelf.clone(), kept.clone());
+            let lane = Lane::new(name.clone(), upstream, secrets, times, says, shelf.clone(), kept.clone());
             if lanes.insert(name.clone(), lane).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the later one is used");
             }
@@ -231,14 +243,19 @@ impl Catalog {
         arguments::check(tool, args)
     }
 
+    /// The same for arguments that are an object already.
+    pub fn check_value(&self, tool: &Tool, args: JsonObject) -> Result<JsonObject, ArgumentError> {
+        arguments::check_value(tool, args)
+    }
+
     /// Performs one call with arguments that were checked. Waits for an upstream that is being connected. When the future is
     /// dropped, the upstream is told to stop.
     pub async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
-        self.call_followed(tool, args, Arc::new(|_: &str| {})).await
+        self.call_followed(tool, args, Arc::new(|_: &str| {})).await.map(|answer| answer.json)
     }
 
     /// The same; what the upstream says meanwhile of how far it is goes to `news`.
-    pub async fn call_followed(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<RawJson, UpstreamError> {
+    pub async fn call_followed(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<Answer, UpstreamError> {
         match self.lanes.get(&tool.upstream) {
             Some(lane) => lane.call(tool, args, news).await,
             None => {

@@ -2,11 +2,14 @@
 
 use futures::future::BoxFuture;
 
-use super::tool::{OfferedTool, Tool};
-use crate::model::{JsonObject, RawJson};
+use super::{
+    answer::Answer,
+    tool::{OfferedTool, Tool},
+};
+use crate::model::JsonObject;
 
-/// Largest value that a call may return, in bytes of JSON.
-pub(super) const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// Largest value that a call may ever return, in bytes of JSON; the owner may set less.
+pub(super) const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Takes what an upstream says of how far a call is: one short line, the latest counts.
 pub type CallNews = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
@@ -30,7 +33,7 @@ pub(super) trait Connection: Send + Sync + 'static {
     fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>>;
 
     /// Performs one call. Dropped before its end, the upstream is told to stop.
-    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>>;
+    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<Answer, UpstreamError>>;
 
     /// The same; what the upstream says meanwhile goes to `news`. Most kinds of upstream say nothing.
     fn call_followed<'a>(
@@ -38,7 +41,7 @@ pub(super) trait Connection: Send + Sync + 'static {
         tool: &'a Tool,
         args: JsonObject,
         news: CallNews,
-    ) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         drop(news);
         self.call(tool, args)
     }

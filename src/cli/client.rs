@@ -1,6 +1,6 @@
 //! Speaks to a server's owner interface, `/v1`, over HTTP on this machine.
 
-use std::time::Duration;
+use std::{io::Write, time::Duration};
 
 use serde_json::{Value, json};
 use url::Url;
@@ -12,6 +12,8 @@ use crate::base::instance::Instance;
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
 /// How long the server may take to have its upstreams listed again: twice the longest start, and some more.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(1_220);
+/// How long the whole text of a kept answer may take to come.
+const CONTENT_WITHIN: Duration = Duration::from_secs(600);
 /// How long a question about a task waits for its end on the server's side, in milliseconds; then it is asked again.
 const WAIT_MS: u64 = 1_000;
 /// A result's JSON is read in pieces of so many bytes, where it is too large for one answer.
@@ -104,6 +106,38 @@ impl Client {
     pub(super) async fn decide(&self, id: &str, verb: &str, note: Option<&str>) -> Result<Value, Failure> {
         let body = note.map_or_else(|| json!({}), |note| json!({ "note": note }));
         self.ask(self.http.post(self.url(&["v1", "approvals", id, verb], &[])).json(&body)).await
+    }
+
+    /// One kept answer, its text aside.
+    pub(super) async fn artifact(&self, id: &str) -> Result<Value, Failure> {
+        self.ask(self.http.get(self.url(&["v1", "artifacts", id], &[]))).await
+    }
+
+    /// Takes a kept answer away.
+    pub(super) async fn remove_artifact(&self, id: &str) -> Result<Value, Failure> {
+        self.ask(self.http.delete(self.url(&["v1", "artifacts", id], &[]))).await
+    }
+
+    /// Writes the text of a kept answer as it comes. A reader that has gone away (`| head`) is no failure.
+    pub(super) async fn artifact_content(&self, id: &str, to: &mut (dyn Write + Send)) -> Result<(), Failure> {
+        let request = self.http.get(self.url(&["v1", "artifacts", id, "content"], &[])).bearer_auth(&self.token);
+        let sent = request.timeout(CONTENT_WITHIN).send().await;
+        let mut response = sent.map_err(|error| self.lost(&error))?;
+        if !response.status().is_success() {
+            let (status, body) = (response.status(), response.bytes().await.map_err(|error| self.lost(&error))?);
+            return self.understood(status, &body).map(drop);
+        }
+        while let Some(piece) = response.chunk().await.map_err(|error| self.lost(&error))? {
+            match to.write_all(&piece) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
+                Err(error) => return Err(Failure::other(format!("the text cannot be written: {error}"))),
+            }
+        }
+        to.flush().or_else(|error| match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(Failure::other(format!("the text cannot be written: {error}"))),
+        })
     }
 
     /// A link that signs a browser in, and until when it works.

@@ -5,6 +5,7 @@
 //! database. Standard output carries the answer alone; everything else goes to standard error.
 
 mod approvals;
+mod artifacts;
 mod client;
 mod connection;
 mod doctor;
@@ -108,6 +109,9 @@ enum Command {
     /// List, show, approve or deny the calls that wait for your word
     #[command(subcommand)]
     Approvals(approvals::ApprovalsCommand),
+    /// List, show, get or remove answers that were too large for a program
+    #[command(subcommand)]
+    Artifacts(artifacts::ArtifactsCommand),
     /// Make a link that signs your browser in to the running server's pages
     Open(Output),
     /// List, search, describe or call the tools that code may call
@@ -171,6 +175,7 @@ impl Cli {
             Command::Run(args) => run::perform(args, config, &application).await,
             Command::Tasks(command) => tasks::perform(command, config, &application).await,
             Command::Approvals(command) => approvals::perform(command, config, &application).await,
+            Command::Artifacts(command) => artifacts::perform(command, config, &application).await,
             Command::Open(output) => open::perform(output, &config).await,
             Command::Tools(command) => tools::perform(command, config, &application).await,
             Command::Upstreams(command) => upstreams::perform(command, config, &application).await,

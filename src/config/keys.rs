@@ -1,6 +1,7 @@
 //! Every key of the configuration: its name, meaning, unit, default and range. The checks, the names of the environment
 //! variables and `docs/configuration.md` are all made from here; nothing else names a key.
 
+mod artifacts;
 pub mod auth;
 mod policy;
 
@@ -9,6 +10,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use artifacts::ArtifactsKeys;
 pub use policy::{ApprovalsKeys, Approver, LayerKind, PolicyFileKeys, PolicyFileTable, PolicyKeys, Profile};
 
 use self::auth::{AccountKeys, Auth, SecretSource};
@@ -25,6 +27,8 @@ pub struct Keys {
     pub limits: Limits,
     /// How guests are kept apart, and how many workers stand ready for them.
     pub sandbox: Sandbox,
+    /// Answers of tools that are too large for a program and are kept.
+    pub artifacts: ArtifactsKeys,
     /// The encrypted store of secrets.
     pub secrets: SecretsKeys,
     /// Which calls of tools are allowed, and what is recorded about them.
@@ -33,7 +37,7 @@ pub struct Keys {
     pub approvals: ApprovalsKeys,
     /// The services whose tools guests may call, one table each. The name becomes the first segment of the tools' paths
     /// (`tools.NAME…`): a letter or `_`, then letters, digits, `_` or `-`, at most 64 characters; not `discover`, `catalog`,
-    /// `describe` or `then`.
+    /// `describe`, `artifacts` or `then`.
     pub upstreams: BTreeMap<String, UpstreamKeys>,
 }
 

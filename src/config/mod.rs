@@ -29,7 +29,9 @@ use url::Url;
 
 pub use credential::{Credential, KeyPlace, OAuth, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
-pub use keys::{ApprovalsKeys as Approvals, Approver, Isolation, Limits, Profile, Sandbox, Synchronous};
+pub use keys::{
+    ApprovalsKeys as Approvals, Approver, ArtifactsKeys as Artifacts, Isolation, Limits, Profile, Sandbox, Synchronous,
+};
 pub use policy::{PolicyFile, PolicyScope, PolicySettings};
 pub use reference::reference;
 pub use shape::Shape;
@@ -47,6 +49,8 @@ pub struct Config {
     pub limits: Limits,
     /// How guests are kept apart.
     pub sandbox: Sandbox,
+    /// Answers that are kept.
+    pub artifacts: Artifacts,
     /// The encrypted store of secrets.
     pub secrets: SecretStore,
     /// Which calls are allowed.
@@ -252,7 +256,7 @@ impl Config {
         let settings = show::settings(&keys, &store, &layers);
         let folder = source::user_folder(&variables, "XDG_CONFIG_HOME", ".config");
         let new_file = folder.map(|folder| folder.join("airlock/airlock.toml"));
-        let (limits, sandbox) = (keys.limits, keys.sandbox);
-        Ok(Self { server, store, secrets, limits, sandbox, policy, approvals, upstreams, file, new_file, settings })
+        let (limits, sandbox, artifacts) = (keys.limits, keys.sandbox, keys.artifacts);
+        Ok(Self { server, store, secrets, limits, sandbox, artifacts, policy, approvals, upstreams, file, new_file, settings })
     }
 }

@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Names that mean something else under `tools`.
-const RESERVED_NAMES: [&str; 4] = ["discover", "catalog", "describe", "then"];
+const RESERVED_NAMES: [&str; 5] = ["discover", "catalog", "describe", "artifacts", "then"];
 /// Longest name of an upstream, in characters.
 const NAME_CHARS_MAX: usize = 64;
 

@@ -79,3 +79,11 @@ id!(
     "apr_",
     "an approval id"
 );
+
+id!(
+    /// Names one kept answer: `art_` and a UUID.
+    ArtifactId,
+    InvalidArtifactId,
+    "art_",
+    "an artifact id"
+);

@@ -3,6 +3,7 @@
 //! Nothing here does input or output, knows SQL, a protocol or V8. Serialised names are those of the public contract.
 
 mod approval;
+mod artifact;
 mod event;
 mod id;
 mod principal;
@@ -10,8 +11,9 @@ mod schema;
 mod task;
 
 pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
+pub use artifact::{Artifact, ArtifactKind, HANDLE_KEY, handle_id, has_handle};
 pub use event::{Event, EventKind, NewEvent};
-pub use id::{ApprovalId, InvalidApprovalId, InvalidTaskId, TaskId};
+pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};
 pub use principal::Principal;
 pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};

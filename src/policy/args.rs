@@ -9,6 +9,7 @@ use serde::{
 use serde_json::{Map, Number, Value};
 
 use super::ARGS_BYTES_MAX;
+use crate::model::{handle_id, has_handle};
 
 /// Arguments, with their size.
 #[derive(Debug)]
@@ -17,6 +18,33 @@ pub(super) struct Args {
     pub value: Value,
     /// Bytes of the text.
     pub bytes: usize,
+    /// Whether kept answers stand in them, which nothing here can see into.
+    pub veiled: bool,
+}
+
+impl Args {
+    /// Refuses to read where a kept answer stands: at these keys, on the way to them, or within what is there. `presence` only asks
+    /// whether something is there, which a kept answer always is.
+    pub(super) fn seen<'k>(&self, keys: impl IntoIterator<Item = &'k str>, presence: bool) -> Result<(), String> {
+        if !self.veiled {
+            return Ok(());
+        }
+        let (mut value, mut path) = (&self.value, "args".to_owned());
+        for key in keys {
+            if handle_id(value).is_some() {
+                return Err(format!("`{path}` is an artifact, which policy cannot see into"));
+            }
+            path = format!("{path}.{key}");
+            match value.as_object().and_then(|members| members.get(key)) {
+                Some(inner) => value = inner,
+                None => return Ok(()),
+            }
+        }
+        match !presence && has_handle(value) {
+            true => Err(format!("`{path}` is or holds an artifact, which policy cannot see into")),
+            false => Ok(()),
+        }
+    }
 }
 
 /// Reads arguments: an object or `null`, at most [`ARGS_BYTES_MAX`] bytes, nested at most 127 deep, no key twice, every number finite.
@@ -25,8 +53,8 @@ pub(super) fn parse(text: &str) -> Result<Args, String> {
         return Err(format!("the arguments have {} bytes, policy decides about at most {ARGS_BYTES_MAX}", text.len()));
     }
     match json(text)? {
-        Value::Null => Ok(Args { value: Value::Object(Map::new()), bytes: text.len() }),
-        value @ Value::Object(_) => Ok(Args { value, bytes: text.len() }),
+        Value::Null => Ok(Args { value: Value::Object(Map::new()), bytes: text.len(), veiled: false }),
+        value @ Value::Object(_) => Ok(Args { veiled: has_handle(&value), value, bytes: text.len() }),
         _ => Err("the arguments are no object".into()),
     }
 }

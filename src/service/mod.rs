@@ -1,6 +1,7 @@
 //! What the outside can ask, one function each. No protocol and no SQL here.
 
 mod approvals;
+mod artifacts;
 mod asks;
 mod error;
 mod policy;
@@ -13,6 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use approvals::{ApprovalAnswer, ApprovalList, ApprovalListAnswer, Step, Word};
+pub use artifacts::ArtifactList;
 pub use asks::{Health, NamespaceCount, PendingApproval, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
 pub use error::{Kind, ServiceError};
 pub use policy::{
@@ -23,7 +25,7 @@ use crate::{
     catalog::Catalog,
     model::{JsonObject, RawJson, Task, TaskStatus},
     store::Store,
-    task::{desk::Desk, engine::TaskEngine, live_policy::LivePolicy},
+    task::{artifacts::Artifacts, desk::Desk, engine::TaskEngine, live_policy::LivePolicy},
 };
 
 /// The arguments of `execute`, by the names of the contract. Bounds are checked by the service.
@@ -167,6 +169,7 @@ pub struct Service {
     catalog: Arc<Catalog>,
     policy: Arc<LivePolicy>,
     desk: Arc<Desk>,
+    artifacts: Artifacts,
     limits: ServiceLimits,
     /// Where the pages are, once the server listens.
     url: OnceLock<String>,
@@ -178,7 +181,8 @@ impl Service {
         let parts = engine.parts();
         let (store, catalog) = (parts.store.clone(), parts.catalog.clone());
         let (policy, desk) = (parts.policy.clone(), parts.desk.clone());
-        Self { engine, store, catalog, policy, desk, limits, url: OnceLock::new() }
+        let artifacts = parts.artifacts.clone();
+        Self { engine, store, catalog, policy, desk, artifacts, limits, url: OnceLock::new() }
     }
 
     /// Says where this server's pages are: `http://127.0.0.1:7411`. The first one counts.

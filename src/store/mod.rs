@@ -1,9 +1,10 @@
-//! What lasts: tasks, their results, logs and events; counters of what was used; approvals.
+//! What lasts: tasks, their results, logs and events; counters of what was used; approvals; answers too large for a program.
 //!
 //! Only this module knows SQL. A write is queued in the order of the calls and is durable once its [`Written`] resolves; a later
 //! write is never durable before an earlier one. Reads see every write whose `Written` has resolved.
 
 mod approvals;
+mod artifacts;
 mod counters;
 mod sqlite;
 
@@ -15,6 +16,10 @@ use crate::model::{
     Approval, ApprovalId, Event, JsonObject, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
 };
 pub use approvals::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided};
+pub use artifacts::{
+    ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore,
+    SWEEP_PARTS_MAX, Swept,
+};
 pub use counters::{
     COUNTER_KEY_BYTES_MAX, CounterHold, CounterRead, CounterWindow, HOLDS_MAX, HoldToken, Place, ROLLING_SLICES, Reserved, Settle,
     Slot,
@@ -32,7 +37,7 @@ pub const LIST_MAX: u32 = 200;
 pub const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Keeps the record. Several callers may share one.
-pub trait Store: Send + Sync + 'static {
+pub trait Store: ArtifactStore + Send + Sync + 'static {
     /// Records a task (status `queued`) and its events `task.created` and `task.queued`, unless the same caller used the same
     /// idempotency key within [`IDEMPOTENCY_HOURS`].
     fn create_task(&self, task: NewTask) -> Written<Created>;
@@ -200,7 +205,7 @@ pub struct TaskPage {
     pub next_cursor: Option<String>,
 }
 
-/// A piece of a result.
+/// A piece of a text that is kept: of a result, or of an artifact.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResultPiece {
     /// The piece.
@@ -211,6 +216,36 @@ pub struct ResultPiece {
     pub next_offset: Option<u64>,
     /// Length of the whole text in bytes.
     pub total_bytes: u64,
+}
+
+impl ResultPiece {
+    /// Cuts whole characters out of `bytes`, which begin at `skipped` of the whole text and reach a character beyond both ends of
+    /// what is asked for. At least one character, so that every page gets on.
+    pub fn cut(bytes: &[u8], skipped: u64, offset: u64, limit: u64, total: u64) -> Self {
+        let place = |at: u64| usize::try_from(at.saturating_sub(skipped)).map_or(bytes.len(), |at| at.min(bytes.len()));
+        let is_inside = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
+        let mut start = place(offset);
+        while start > 0 && is_inside(start) {
+            start -= 1;
+        }
+        let mut end = place(offset.saturating_add(limit));
+        while end > start && is_inside(end) {
+            end -= 1;
+        }
+        if end == start && start < bytes.len() {
+            end += 1;
+            while is_inside(end) {
+                end += 1;
+            }
+        }
+        let next = skipped + end as u64;
+        Self {
+            text: String::from_utf8_lossy(&bytes[start..end]).into_owned(),
+            offset: skipped + start as u64,
+            next_offset: (next < total).then_some(next),
+            total_bytes: total,
+        }
+    }
 }
 
 /// Whether every store can take these holds.

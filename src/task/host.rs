@@ -2,7 +2,7 @@
 //! policy and approvals stand.
 //!
 //! The order of a call: tool found → arguments checked → decided → (a person asked) → counted → recorded as asked for and started,
-//! durably → sent → its end recorded. A call that the run's end leaves behind is aborted upstream and recorded as failed. What
+//! durably → sent → its end recorded. Where artifacts stand in the arguments, these are checked last, once the artifacts are in them. A call that the run's end leaves behind is aborted upstream and recorded as failed. What
 //! happens between finding and sending is told in [`passage`](super::passage).
 
 use std::{
@@ -15,10 +15,11 @@ use futures::future::BoxFuture;
 use serde_json::json;
 
 use super::{
+    artifacts::Artifacts,
     desk::Desk,
     engine::{Live, event},
     live_policy::LivePolicy,
-    passage::Passage,
+    passage::{Arguments, Passage},
     record,
     refusal::{self, Refusal, failure},
     spending::Spending,
@@ -49,6 +50,8 @@ pub struct HostParts {
     pub policy: Arc<LivePolicy>,
     /// Where calls wait for a person.
     pub desk: Arc<Desk>,
+    /// Keeps answers that are too large.
+    pub artifacts: Artifacts,
     /// Whether the values of arguments are recorded.
     pub record_values: bool,
 }
@@ -126,12 +129,12 @@ impl TaskFacts {
 }
 
 impl Inner {
-    async fn call(&self, call: ToolCall) -> Result<RawJson, CallFailure> {
+    async fn call(&self, mut call: ToolCall) -> Result<RawJson, CallFailure> {
         if let Some(found) = self.find(&call).await {
             return found;
         }
         let admitted = match self.resolve(&call).await {
-            Ok(tool) => match self.check(&tool, call.args.get()) {
+            Ok(tool) => match self.admit(&tool, &mut call).await {
                 Ok(args) => Ok((tool, args)),
                 // What is wrong with its arguments would tell that it is there, and what it takes.
                 Err(_) if self.parts.policy.current().hides(&tool.path, &self.task.caller()) => {
@@ -150,13 +153,30 @@ impl Inner {
         }
     }
 
-    /// The answer of a finding function, which shows only what policy lets the caller see.
+    /// The arguments as policy decides about them. With artifacts in them, the call from here on holds their true digests.
+    async fn admit(&self, tool: &Tool, call: &mut ToolCall) -> Result<Arguments, CallFailure> {
+        match self.parts.artifacts.stamped(&self.task.workspace_id, &tool.path, call.args.get()).await? {
+            None => self.check(tool, call.args.get()).map(Arguments::Checked),
+            Some(stamped) => {
+                call.args = stamped.args;
+                Arguments::standing(call.args.get(), tool)
+            }
+        }
+    }
+
+    /// The answer of a function of the host itself: finding, which shows only what policy lets the caller see, and kept answers, of
+    /// which there are only the workspace's own.
     async fn find(&self, call: &ToolCall) -> Option<Result<RawJson, CallFailure>> {
         let policy = self.parts.policy.current();
         let view = |tool: &Tool| visibility(&policy, tool, &self.task.caller());
-        let found = self.parts.catalog.find(&call.path, call.args.get(), &view).await?;
-        let found = found.map_err(|error| refusal::not_found(&call.path, error));
-        let decided = Some(record::finding(policy.revision()));
+        let (found, rule) = match self.parts.artifacts.answer(&self.task.workspace_id, &call.path, call.args.get()).await {
+            Some(answer) => (answer, "artifacts"),
+            None => {
+                let found = self.parts.catalog.find(&call.path, call.args.get(), &view).await?;
+                (found.map_err(|error| refusal::not_found(&call.path, error)), "finding")
+            }
+        };
+        let decided = Some(record::built_in(rule, policy.revision()));
         let events = vec![record::requested(call, decided, self.parts.record_values), record::ended(call.seq, &found)];
         Some(self.noted(events, &call.path, found).await)
     }
@@ -194,6 +214,17 @@ impl Inner {
     pub(super) fn check(&self, tool: &Tool, args: &str) -> Result<JsonObject, CallFailure> {
         let args = self.parts.catalog.check(tool, args);
         args.map_err(|error| failure(refusal::ARGUMENT_ERROR, "invalid_arguments", &tool.path, &error.to_string()))
+    }
+
+    /// The same for arguments that artifacts made large.
+    pub(super) async fn check_value(&self, tool: &Arc<Tool>, args: JsonObject) -> Result<JsonObject, CallFailure> {
+        let (catalog, checked) = (self.parts.catalog.clone(), tool.clone());
+        let done = tokio::task::spawn_blocking(move || catalog.check_value(&checked, args)).await;
+        let invalid = |message: &str| failure("ToolArgumentError", "invalid_arguments", &tool.path, message);
+        match done {
+            Ok(args) => args.map_err(|error| invalid(&error.to_string())),
+            Err(_) => Err(invalid("the arguments could not be checked")),
+        }
     }
 
     /// Remembers a refusal, so that a task that does not handle it ends as what it was.

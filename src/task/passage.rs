@@ -12,16 +12,19 @@ use std::{
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
+    artifacts::{ANSWER_BYTES_MAX, keep, pass::Expanded},
     desk::Open,
     engine::event,
     host::{Inner, counter_window, facts},
     record::{self, Binding},
-    refusal::{APPROVAL_DENIED, APPROVAL_EXPIRED, POLICY_DENIED, RATE_LIMITED, Refusal, upstream_failure},
+    refusal::{APPROVAL_DENIED, APPROVAL_EXPIRED, POLICY_DENIED, RATE_LIMITED, Refusal, failure, upstream_failure},
     spending,
 };
 use crate::{
-    catalog::{Tool, UpstreamError, UpstreamErrorCode, Visibility},
-    model::{Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventKind, JsonObject, NewEvent, RawJson, Timestamp},
+    catalog::{Answer, Tool, UpstreamError, UpstreamErrorCode, Visibility},
+    model::{
+        Approval, ApprovalId, ApprovalStatus, Artifact, Asked, AskingRule, EventKind, JsonObject, NewEvent, RawJson, Timestamp,
+    },
     policy::{AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, Hold, OnExceed, Policy, RuleRef, Verdict},
     sandbox::{CallFailure, ToolCall},
     store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, Settle, StoreError},
@@ -34,12 +37,30 @@ const WAIT_MIN: Duration = Duration::from_millis(10);
 /// Characters of a person's note that reach the code.
 const NOTE_CHARS_MAX: usize = 2000;
 
+/// What a call takes along.
+pub(super) enum Arguments {
+    /// What the tool's schema allows.
+    Checked(JsonObject),
+    /// With artifacts that stand for what will be sent: checked once it is there.
+    Standing(JsonObject),
+}
+
+impl Arguments {
+    /// Arguments in which artifacts stand.
+    pub(super) fn standing(args: &str, tool: &Tool) -> Result<Self, CallFailure> {
+        serde_json::from_str(args).map(Self::Standing).map_err(|_| {
+            let message = format!("`{}` takes one object; give the artifact as one of its fields", tool.path);
+            failure("ToolArgumentError", "invalid_arguments", &tool.path, &message)
+        })
+    }
+}
+
 /// One call on its way.
 pub(super) struct Passage<'a> {
     host: &'a Inner,
     call: &'a ToolCall,
     tool: Arc<Tool>,
-    args: JsonObject,
+    args: Arguments,
     /// What is not recorded yet.
     events: Vec<NewEvent>,
     /// The decision by which it left, where that was not the first.
@@ -81,7 +102,7 @@ struct Cleared {
 }
 
 impl<'a> Passage<'a> {
-    pub(super) fn new(host: &'a Inner, call: &'a ToolCall, tool: Arc<Tool>, args: JsonObject) -> Self {
+    pub(super) fn new(host: &'a Inner, call: &'a ToolCall, tool: Arc<Tool>, args: Arguments) -> Self {
         Self {
             host,
             call,
@@ -302,7 +323,11 @@ impl<'a> Passage<'a> {
         if self.binding(&tool).digest(&row.args).as_deref() != Some(row.digest.as_str()) {
             return Err(Refusal::in_doubt("the stored call does not have the digest that was approved").into());
         }
-        self.args = self.host.check(&tool, &row.args).map_err(Stop::Failed)?;
+        let args = match self.args {
+            Arguments::Checked(_) => self.host.check(&tool, &row.args).map(Arguments::Checked),
+            Arguments::Standing(_) => Arguments::standing(&row.args, &tool),
+        };
+        self.args = args.map_err(Stop::Failed)?;
         self.tool = tool;
         Ok(())
     }
@@ -386,9 +411,30 @@ impl<'a> Passage<'a> {
         })
     }
 
-    /// Records the start, sends, and records the end.
+    /// The arguments as they leave. What stood for artifacts is in them now, and only now the schema can be asked.
+    async fn complete(&mut self) -> Result<Expanded, CallFailure> {
+        let (artifacts, task) = (&self.host.parts.artifacts, &self.host.task);
+        match std::mem::replace(&mut self.args, Arguments::Checked(JsonObject::new())) {
+            Arguments::Checked(args) => Ok(Expanded { args, place: None }),
+            Arguments::Standing(args) => {
+                let Expanded { args, place } = artifacts.expanded(&task.workspace_id, &self.tool.path, args).await?;
+                Ok(Expanded { args: self.host.check_value(&self.tool, args).await?, place })
+            }
+        }
+    }
+
+    /// Completes the arguments, records the start, sends, and records the end.
     async fn send(mut self, cleared: Cleared) -> Result<RawJson, CallFailure> {
         let (host, seq) = (self.host, self.call.seq);
+        let expanded = match self.complete().await {
+            Ok(expanded) => expanded,
+            Err(failure) => {
+                self.give_back(&cleared, |_| true);
+                let mut events = std::mem::take(&mut self.events);
+                events.push(record::failed(seq, &failure));
+                return host.noted(events, &self.tool.path, Err(failure)).await;
+            }
+        };
         let mut started = json!({ "seq": seq, "tool": self.tool.path, "upstream": &*self.tool.upstream });
         if let Some(approval) = self.approval {
             started["approvalId"] = approval.to_string().into();
@@ -405,17 +451,31 @@ impl<'a> Passage<'a> {
             self.give_back(&cleared, |_| true);
             return Err(host.unrecorded(&self.tool.path, &error));
         }
-        let answer = self.perform(&cleared).await;
+        let answer = match self.perform(&cleared, expanded).await {
+            Ok(answer) if answer.json.get().len() > ANSWER_BYTES_MAX => self.keep(answer).await,
+            answer => answer.map(|answer| (answer.json, None)),
+        };
         unfinished.seq = None;
-        host.note(vec![record::ended(seq, &answer)]);
+        let (answer, kept) = answer.map_or_else(|failure| (Err(failure), None), |(value, kept)| (Ok(value), kept));
+        host.note(vec![kept.map_or_else(|| record::ended(seq, &answer), |artifact| record::kept(seq, &artifact))]);
         answer
     }
 
-    async fn perform(&mut self, cleared: &Cleared) -> Result<RawJson, CallFailure> {
+    /// Keeps an answer that is too large for the program, which gets a handle.
+    async fn keep(&self, answer: Answer) -> Result<(RawJson, Option<Artifact>), CallFailure> {
+        let task = &self.host.task;
+        let origin = keep::Origin { workspace_id: &task.workspace_id, task_id: task.id, tool: &self.tool.path };
+        // Its place among the large answers is held until it is written.
+        let (json, _place) = answer.parted();
+        let artifact = self.host.parts.artifacts.keep(origin, json).await?;
+        Ok((keep::answer(&artifact), Some(artifact)))
+    }
+
+    async fn perform(&self, cleared: &Cleared, expanded: Expanded) -> Result<Answer, CallFailure> {
         let (host, seq, path) = (self.host, self.call.seq, self.tool.path.clone());
         let live = host.live.clone();
         let news = Arc::new(move |text: &str| live.say(Some(text)));
-        let call = host.parts.catalog.call_followed(&self.tool, std::mem::take(&mut self.args), news);
+        let call = host.parts.catalog.call_followed(&self.tool, expanded.args, news);
         match host.spending.within(&cleared.budget, call).await {
             None => Err(host.refuse(seq, &path, &spending::out_of_time(&cleared.budget))),
             Some(Err(error)) => {
@@ -424,8 +484,8 @@ impl<'a> Passage<'a> {
                 }
                 Err(upstream_failure(&error))
             }
-            Some(Ok(value)) => match host.spending.receive(&cleared.budget, value.get().len()) {
-                Ok(()) => Ok(value),
+            Some(Ok(answer)) => match host.spending.receive(&cleared.budget, answer.json.get().len()) {
+                Ok(()) => Ok(answer),
                 Err(refusal) => Err(host.refuse(seq, &path, &refusal)),
             },
         }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::{engine::event, refusal::ARGUMENT_ERROR};
 use crate::{
     catalog::Tool,
-    model::{EventKind, JsonObject, NewEvent, RawJson, TaskId},
+    model::{Artifact, EventKind, JsonObject, NewEvent, RawJson, TaskId},
     policy::{Decision, RuleRef, Verdict},
     sandbox::{CallFailure, ToolCall},
 };
@@ -66,15 +66,20 @@ pub(super) fn decision(decision: &Decision, revision: &str) -> Value {
     Value::Object(data)
 }
 
-/// The decision about a finding function: allowed always, for it shows only what policy lets the caller see.
-pub(super) fn finding(revision: &str) -> Value {
-    json!({ "outcome": "allow", "rule": "finding", "layer": "built in", "class": "read", "revision": revision, "elapsedUs": 0 })
+/// The decision about a function of the host itself: allowed always, for it shows only what the caller may see.
+pub(super) fn built_in(rule: &str, revision: &str) -> Value {
+    json!({ "outcome": "allow", "rule": rule, "layer": "built in", "class": "read", "revision": revision, "elapsedUs": 0 })
 }
 
 fn insert_rule(data: &mut JsonObject, rule: &RuleRef) {
     data.insert("rule".into(), (*rule.name).into());
     data.insert("pointer".into(), (*rule.pointer).into());
     data.insert("layer".into(), (*rule.layer).into());
+}
+
+/// The end of a call whose answer was kept as this artifact.
+pub(super) fn kept(seq: u32, artifact: &Artifact) -> NewEvent {
+    event(EventKind::CallCompleted, json!({ "seq": seq, "bytes": artifact.bytes, "artifact": artifact.id }))
 }
 
 pub(super) fn ended(seq: u32, answer: &Result<RawJson, CallFailure>) -> NewEvent {

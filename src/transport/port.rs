@@ -5,10 +5,11 @@ use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::{
-    model::{Principal, RawJson},
+    model::{Artifact, Principal, RawJson},
     service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount, Patience, PolicyQuestion, ProgressSink,
-        ServiceError, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, ArtifactList, Execute, Health, NamespaceCount, Patience, PolicyQuestion,
+        ProgressSink, ServiceError, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer,
+        ToolList, Word,
     },
 };
 
@@ -59,6 +60,18 @@ pub trait Port: Send + Sync + 'static {
 
     /// Takes a person's word. For the owner alone.
     fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer>;
+
+    /// Kept answers, the newest first. For the owner alone.
+    fn artifacts<'a>(&'a self, who: &'a Principal, request: ArtifactList) -> Asked<'a, Value>;
+
+    /// One of them, its text aside. For the owner alone.
+    fn artifact<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, Artifact>;
+
+    /// The bytes of its text from this one on, as many as there are at once; none at the end. For the owner alone.
+    fn artifact_bytes<'a>(&'a self, who: &'a Principal, artifact: &'a Artifact, offset: u64) -> Asked<'a, Vec<u8>>;
+
+    /// Takes it away. For the owner alone.
+    fn remove_artifact<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, Value>;
 
     /// Answers a question about policy. For the owner alone.
     fn policy(&self, question: PolicyQuestion) -> Asked<'_, Value>;

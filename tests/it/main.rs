@@ -2,6 +2,8 @@
 
 #[cfg(feature = "v8")]
 mod approvals;
+#[cfg(feature = "v8")]
+mod artifacts;
 mod catalog;
 mod cli;
 mod config;

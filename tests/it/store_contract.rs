@@ -1,5 +1,6 @@
 //! What every store promises, shown on each: one case here is one test per implementation.
 
+mod artifacts;
 mod memory;
 mod policy;
 mod sqlite;

@@ -37,13 +37,14 @@ use self::{
     schema::{Field, ServiceSchema},
 };
 use super::{
+    Answer,
     config::Document,
     http::{ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest, Until},
     redact::Secrets,
     tool::Tool,
     upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
 };
-use crate::model::{JsonObject, RawJson};
+use crate::model::JsonObject;
 
 /// Shortest time between two readings of the schema that a service asks for by refusing what it promised.
 const STALE_PAUSE: Duration = Duration::from_secs(60);
@@ -195,7 +196,7 @@ impl GraphQlConnection {
         }
     }
 
-    async fn perform(&self, tool: &Tool, mut args: JsonObject) -> Result<RawJson, UpstreamError> {
+    async fn perform(&self, tool: &Tool, mut args: JsonObject) -> Result<Answer, UpstreamError> {
         use UpstreamErrorCode as Code;
         if self.schema().is_none() {
             // Known from before: it was never read on this connection.
@@ -221,7 +222,7 @@ impl GraphQlConnection {
 
     /// Asks for the usual fields. They were not the agent's choice, so a query of which only some fail, as where a token may not
     /// see all of them, is asked again without those; a while later they are tried again. A mutation is never repeated.
-    async fn ask_usual(&self, call: &RootCall<'_>, usual: Vec<Selection>) -> Result<RawJson, UpstreamError> {
+    async fn ask_usual(&self, call: &RootCall<'_>, usual: Vec<Selection>) -> Result<Answer, UpstreamError> {
         let known = self.withheld(&call.tool.name);
         let first = default::without(&usual, &known).unwrap_or(usual);
         let failed = match self.ask(call, first.clone()).await {
@@ -248,17 +249,18 @@ impl GraphQlConnection {
         withheld.get(name).map(|(_, fields)| fields.clone()).unwrap_or_default()
     }
 
-    async fn ask(&self, call: &RootCall<'_>, selection: Vec<Selection>) -> Result<RawJson, Failed> {
+    async fn ask(&self, call: &RootCall<'_>, selection: Vec<Selection>) -> Result<Answer, Failed> {
         let query = tools::document(call.operation, call.field, call.args, selection);
         let body = json!({ "query": query, "operationName": call.field.name.as_str(), "variables": call.args });
         let is_query = call.operation == OperationType::Query;
         let answer = self.post(&body, is_query, answer::BODY_BYTES_MAX).await;
-        let answer = answer.map_err(|failure| Failed {
+        let mut answer = answer.map_err(|failure| Failed {
             error: failure.into_upstream_error(call.tool),
             is_stale: false,
             fields: Vec::new(),
         })?;
-        let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query);
+        let room = answer.room.take();
+        let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query).map(|json| Answer { json, room });
         if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
             self.heed_stale();
         }
@@ -333,7 +335,7 @@ impl Connection for GraphQlConnection {
         })
     }
 
-    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         Box::pin(self.perform(tool, args))
     }
 

@@ -14,7 +14,12 @@ use super::{
     redirect::{self, HOPS_MAX, Hop},
     refusal,
 };
-use crate::catalog::{credential::Proof, redact::Secrets, tool::cut};
+use crate::catalog::{
+    answer::{AnswerBounds, LARGE_BYTES},
+    credential::Proof,
+    redact::Secrets,
+    tool::cut,
+};
 
 /// Most bytes that are kept of an answer that is no success.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -30,6 +35,7 @@ pub(super) struct Target<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) proof: Option<&'a Proof>,
     pub(super) secrets: &'a Secrets,
+    pub(super) answers: &'a AnswerBounds,
 }
 
 /// Sends the request and reads the answer.
@@ -48,7 +54,7 @@ pub(super) async fn perform(target: &Target<'_>, request: &ServiceRequest) -> Re
         let outgoing = target.client.request(hop.method.clone(), url).headers(headers);
         let answer = with_body(outgoing, body)?.send().await.map_err(of_send)?;
         match redirect::next(&hop.url, &hop.method, answer.status(), answer.headers(), target.guard)? {
-            None => return read(answer, request, &hop.method, target.secrets).await,
+            None => return read(answer, request, &hop.method, target).await,
             Some(next) => {
                 is_home &= next.url.origin() == hop.url.origin();
                 hop = Hop { with_body: hop.with_body && next.with_body, ..next };
@@ -105,7 +111,7 @@ async fn read(
     mut answer: reqwest::Response,
     request: &ServiceRequest,
     method: &Method,
-    secrets: &Secrets,
+    target: &Target<'_>,
 ) -> Result<ServiceAnswer, ServiceFailure> {
     let status = answer.status();
     let headers = answer.headers().clone();
@@ -118,14 +124,18 @@ async fn read(
     }
     let mut body = BytesMut::new();
     let mut reader = Reader::new(if is_refusal { Until::End } else { request.until });
-    let mut truncated = false;
+    let (mut truncated, mut room) = (false, None);
     loop {
         let chunk = tokio::time::timeout(SILENCE_MAX, answer.chunk()).await;
         let chunk = chunk.map_err(|_| ServiceFailure::Lost(format!("it fell silent for {} s", SILENCE_MAX.as_secs())))?;
         let Some(chunk) = chunk.map_err(of_send)? else { break };
-        let room = bytes_max - body.len();
-        let is_over = chunk.len() > room;
-        body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+        let space = bytes_max - body.len();
+        let is_over = chunk.len() > space;
+        if body.len() + chunk.len() > LARGE_BYTES && room.is_none() {
+            // The service waits meanwhile: what is not read stays with it.
+            room = Some(target.answers.room().await);
+        }
+        body.extend_from_slice(&chunk[..chunk.len().min(space)]);
         if let Some(end) = reader.end(&body) {
             truncated = true;
             body.truncate(end);
@@ -140,9 +150,9 @@ async fn read(
         }
     }
     if truncated {
-        secrets.strip_cut(&mut body);
+        target.secrets.strip_cut(&mut body);
     }
-    Ok(ServiceAnswer { status, headers, body: body.freeze(), truncated })
+    Ok(ServiceAnswer { status, headers, body: body.freeze(), truncated, room })
 }
 
 /// Counts lines or events as they come in; looks at each byte once.

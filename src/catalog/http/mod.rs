@@ -37,6 +37,7 @@ pub(in crate::catalog) use self::{
     guard::{Guard, IDLE_MAX, refusal},
 };
 use super::{
+    answer::{AnswerBounds, Room},
     config::Reach,
     credential::{Identity, vault::Vault},
     redact::Secrets,
@@ -56,11 +57,13 @@ pub struct Surroundings {
     pub own: Vec<SocketAddr>,
     /// How names become addresses.
     pub names: Arc<dyn Names>,
+    /// How large answers may be.
+    pub answers: AnswerBounds,
 }
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { vault: None, own: Vec::new(), names: Arc::new(SystemNames) }
+        Self { vault: None, own: Vec::new(), names: Arc::new(SystemNames), answers: AnswerBounds::default() }
     }
 }
 
@@ -160,6 +163,8 @@ pub(in crate::catalog) struct ServiceAnswer {
     pub(in crate::catalog) body: Bytes,
     /// Whether there was more.
     pub(in crate::catalog) truncated: bool,
+    /// Its place, where it is a large one.
+    pub(in crate::catalog) room: Option<Room>,
 }
 
 /// Reaches one service. Cheap to clone.
@@ -295,7 +300,15 @@ impl ServiceClient {
         until: Deadline,
     ) -> Result<ServiceAnswer, ServiceFailure> {
         let Inner { config, headers, guard, client, secrets, .. } = &*self.inner;
-        let target = Target { client, guard, origin: config.base_url.origin(), headers, proof, secrets };
+        let target = Target {
+            client,
+            guard,
+            origin: config.base_url.origin(),
+            headers,
+            proof,
+            secrets,
+            answers: &config.reach.surroundings.answers,
+        };
         tokio::time::timeout_at(until, exchange::perform(&target, request)).await.unwrap_or(Err(ServiceFailure::Timeout))
     }
 }

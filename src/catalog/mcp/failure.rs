@@ -154,7 +154,13 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
     let upstream = &tool.upstream;
     match error {
         ServiceError::McpError(refusal) if refusal.code.0 == lines::OVERSIZED => {
-            UpstreamError::too_large(tool, lines::LINE_BYTES_MAX)
+            let (bytes, values) = (lines::LINE_BYTES_MAX, lines::VALUES_MAX);
+            let mut error = UpstreamError::too_large(tool, bytes);
+            error.message = format!(
+                "the answer of `{}` is larger than {bytes} bytes, or has more than {values} values; ask for less, page by page where the tool can",
+                tool.path
+            );
+            error
         }
         ServiceError::McpError(refusal) => {
             let code = refusal.code.0;

@@ -2,14 +2,29 @@
 //!
 //! The protocol library drops an overlong line, so that its caller would wait for the timeout; here the caller hears why.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, DuplexStream},
     process::ChildStdout,
+    time::Instant,
 };
 
-/// Longest message of a server, in bytes: an answer of 8 MiB that stands in it twice, as text and structured, with escapes.
-pub(super) const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
+use crate::{
+    base::json::values_in,
+    catalog::{
+        answer::{AnswerBounds, LARGE_BYTES},
+        upstream::ANSWER_BYTES_MAX,
+    },
+};
+
+/// Longest message of a server, in bytes: the largest answer that stands in it twice, as text and structured, with escapes.
+pub(super) const LINE_BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX + 16 * 1024 * 1024;
+/// Values of JSON in a large message: the protocol library makes each into some 100 bytes of memory.
+pub(super) const VALUES_MAX: usize = 2_000_000;
+/// Longest time in which the rest of a large message comes.
+const LARGE_LINE_MAX: Duration = Duration::from_secs(60);
 /// JSON-RPC error code that stands in for an answer that was too long.
 pub(super) const OVERSIZED: i32 = -32_098;
 /// How much of both ends of an overlong line is looked at for the id of the request it answers.
@@ -17,20 +32,33 @@ const ENDS_BYTES: usize = 256;
 const PIPE_BYTES: usize = 64 * 1024;
 
 /// The same lines, none longer than [`LINE_BYTES_MAX`].
-pub(super) fn bounded(stdout: ChildStdout) -> DuplexStream {
+pub(super) fn bounded(stdout: ChildStdout, answers: AnswerBounds) -> DuplexStream {
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
-    tokio::spawn(relay(stdout, writer, LINE_BYTES_MAX));
+    tokio::spawn(relay(stdout, writer, LINE_BYTES_MAX, answers));
     reader
 }
 
 /// Ends with the child's output, or when nobody reads any more.
-pub(super) async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, line_bytes_max: usize) {
+pub(super) async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, line_bytes_max: usize, answers: AnswerBounds) {
     let mut from = BufReader::with_capacity(PIPE_BYTES, from);
     let mut line = Vec::new();
     // While a line is too long: its head, and the last bytes seen.
     let mut overlong: Option<(Vec<u8>, Vec<u8>)> = None;
+    // While a line is a large one: its place, and until when the rest of it must be there.
+    let mut room = None;
     loop {
-        let Ok(chunk) = from.fill_buf().await else { return };
+        let read = match room {
+            None => from.fill_buf().await,
+            Some((_, until)) => match tokio::time::timeout_at(until, from.fill_buf()).await {
+                Ok(read) => read,
+                Err(_) => {
+                    let seconds = LARGE_LINE_MAX.as_secs();
+                    tracing::warn!(seconds, "an upstream did not end a large message within {seconds} s");
+                    return;
+                }
+            },
+        };
+        let Ok(chunk) = read else { return };
         if chunk.is_empty() {
             return;
         }
@@ -49,11 +77,21 @@ pub(super) async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, li
             None => line.extend_from_slice(&chunk[..taken]),
         }
         from.consume(taken);
+        if room.is_none() && line.len() > LARGE_BYTES {
+            room = Some((answers.room().await, Instant::now() + LARGE_LINE_MAX));
+        }
         if newline.is_none() {
             continue;
         }
+        if line.len() > LARGE_BYTES && values_in(&line) > VALUES_MAX {
+            overlong = Some((line[..ENDS_BYTES].to_vec(), line[line.len() - ENDS_BYTES..].to_vec()));
+            line = Vec::new();
+        }
         if let Some((head, tail)) = overlong.take() {
-            tracing::warn!(line_bytes_max, "an upstream sent a message longer than {line_bytes_max} bytes, it was dropped");
+            tracing::warn!(
+                line_bytes_max,
+                "an upstream sent a message longer than {line_bytes_max} bytes or of very many values, it was dropped"
+            );
             let Some(id) = answered_id(&head, &tail) else { continue };
             let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": OVERSIZED, "message": "message too long"}});
             line.extend_from_slice(error.to_string().as_bytes());
@@ -65,6 +103,7 @@ pub(super) async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, li
         line.clear();
         // One large answer must not pin its memory for the life of the connection.
         line.shrink_to(PIPE_BYTES);
+        room = None;
     }
 }
 

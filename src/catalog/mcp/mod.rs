@@ -45,6 +45,7 @@ use self::{
     question::Questions,
 };
 use super::{
+    Answer,
     config::{HttpConfig, StdioConfig},
     credential::{Identity, resolve},
     http::{self, Guard},
@@ -52,7 +53,7 @@ use super::{
     tool::Tool,
     upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError},
 };
-use crate::model::{JsonObject, RawJson};
+use crate::model::JsonObject;
 
 /// Calls to one server that are on their way at once over HTTP; the lane in front admits no more.
 const HTTP_POSTS_MAX: usize = 80;
@@ -135,7 +136,8 @@ impl McpStdio {
         let environment = self.whole_environment().await.map_err(Start::Failed)?;
         let (mut process, stdout, stdin) =
             Process::spawn(&self.name, &self.config, &environment, &self.secrets).map_err(Start::Failed)?;
-        let transport = AsyncRwTransport::new_client(lines::bounded(stdout), stdin).with_max_line_length(lines::LINE_BYTES_MAX + 1);
+        let transport = AsyncRwTransport::new_client(lines::bounded(stdout, self.config.answers.clone()), stdin)
+            .with_max_line_length(lines::LINE_BYTES_MAX + 1);
         let verdict = Verdict::default();
         let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, Some(guard::TAKE_MAX));
         let ears = Ears::default();
@@ -395,7 +397,7 @@ impl Connection for McpConnection {
         Box::pin(listing::all(&self.peer))
     }
 
-    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         self.call_followed(tool, args, Arc::new(|_: &str| {}))
     }
 
@@ -404,11 +406,11 @@ impl Connection for McpConnection {
         tool: &'a Tool,
         args: JsonObject,
         news: CallNews,
-    ) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         Box::pin(async move {
             let during = self.ears.questions.during();
             let outcome = match self.send(tool, args, news).await {
-                Ok(response) => answer::unwrap(tool, response),
+                Ok(response) => answer::unwrap(tool, response).map(Answer::from),
                 Err(error) => {
                     if failure::is_transport(&error) {
                         // Listing again finds out whether the server is gone for good.

@@ -36,13 +36,14 @@ use self::{
     source::{Source, Version},
 };
 use super::{
+    Answer,
     credential::config::{Credential, KeyPlace},
     http::{ServiceClient, ServiceConfig},
     redact::Secrets,
     tool::Tool,
     upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode, give_back},
 };
-use crate::model::{JsonObject, RawJson};
+use crate::model::JsonObject;
 
 /// The argument that carries a request's body.
 const BODY: &str = "body";
@@ -232,7 +233,7 @@ impl Connection for OpenApiConnection {
         })
     }
 
-    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<RawJson, UpstreamError>> {
+    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         Box::pin(async move {
             let refused = |why: String| UpstreamError::new(UpstreamErrorCode::Refused, tool, why);
             let plan = self
@@ -240,8 +241,9 @@ impl Connection for OpenApiConnection {
                 .ok_or_else(|| refused(format!("`{}` is not in the description of `{}` any more", tool.path, tool.upstream)))?;
             let (request, with_response) =
                 request::request(&plan, args).map_err(|why| refused(format!("`{}` was not sent: {why}", tool.path)))?;
-            let answer = self.client.send(request).await.map_err(|failure| failure.into_upstream_error(tool))?;
-            answer::value(tool, &plan, answer, with_response)
+            let mut answer = self.client.send(request).await.map_err(|failure| failure.into_upstream_error(tool))?;
+            let room = answer.room.take();
+            answer::value(tool, &plan, answer, with_response).map(|json| Answer { json, room })
         })
     }
 

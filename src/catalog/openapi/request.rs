@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     catalog::{
+        answer::LARGE_BYTES,
         http::{Part as Field, ServiceBody, ServiceRequest, Until},
         openapi::BODY,
         upstream::ANSWER_BYTES_MAX,
@@ -60,7 +61,9 @@ pub(super) fn request(plan: &Plan, mut args: JsonObject) -> Result<(ServiceReque
         None => Until::End,
     };
     let method = plan.method.clone();
-    let request = ServiceRequest { method, url, headers, body, idempotent, answer_bytes_max: ANSWER_BYTES_MAX, until };
+    // What is cut off anyway is not read for long.
+    let answer_bytes_max = if matches!(until, Until::End) { ANSWER_BYTES_MAX } else { LARGE_BYTES };
+    let request = ServiceRequest { method, url, headers, body, idempotent, answer_bytes_max, until };
     Ok((request, with_response))
 }
 

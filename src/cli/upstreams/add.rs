@@ -209,7 +209,7 @@ fn free_name(made: &str, taken: impl Fn(&str) -> bool) -> String {
     if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         name.insert(0, '_');
     }
-    let is_free = |name: &str| !taken(name) && !matches!(name, "discover" | "catalog" | "describe" | "then");
+    let is_free = |name: &str| !taken(name) && !matches!(name, "discover" | "catalog" | "describe" | "artifacts" | "then");
     if is_free(&name) {
         return name;
     }

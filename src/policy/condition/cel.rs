@@ -100,6 +100,18 @@ pub(in crate::policy) struct Expression {
     tree: IdedExpr,
     counters: Vec<Counter>,
     arg_paths: Vec<ArgPath>,
+    /// Where it looks at the arguments' values, and where only at whether there is one.
+    reads: Vec<Read>,
+    /// Whether it reads the arguments otherwise than at keys that are written in it.
+    reads_all: bool,
+}
+
+/// A place in the arguments that an expression looks at.
+#[derive(Debug)]
+struct Read {
+    path: Vec<String>,
+    /// Whether only to see that something is there, as `has()` does with all but its last key.
+    presence: bool,
 }
 
 /// Finds the counter that `counter("TOOL", "NAME")` names.
@@ -126,13 +138,32 @@ impl Expression {
                 first[..first.floor_char_boundary(200)].trim()
             )
         })?;
-        let mut check = Check { find, counters: vec![], arg_paths: vec![], bound: vec![] };
+        let mut check = Check {
+            find,
+            counters: vec![],
+            arg_paths: vec![],
+            reads: vec![],
+            passing: false,
+            bound: vec![],
+            mentions: 0,
+            keyed: 0,
+        };
         check.node(&mut tree, 1, 0)?;
-        let Check { counters, arg_paths, .. } = check;
-        Ok(Self { source: source.into(), tree, counters, arg_paths })
+        let Check { counters, arg_paths, reads, mentions, keyed, .. } = check;
+        Ok(Self { source: source.into(), tree, counters, arg_paths, reads, reads_all: mentions != keyed })
+    }
+
+    /// Refuses where it would read into a kept answer.
+    fn sees(&self, subject: &Subject<'_>) -> Result<(), String> {
+        if self.reads_all {
+            subject.args.seen([], false)?;
+        }
+        let mut reads = self.reads.iter();
+        reads.try_for_each(|read| subject.args.seen(read.path.iter().map(String::as_str), read.presence))
     }
 
     fn evaluate(&self, subject: &Subject<'_>) -> Result<CelValue, NoAnswer> {
+        self.sees(subject).map_err(NoAnswer::Failed)?;
         let failed = |reason: &str| NoAnswer::Failed(reason.to_owned());
         let bindings = subject.bindings.get_or_init(|| Bindings::new(subject));
         let (steps, _) =
@@ -225,7 +256,13 @@ struct Check<'f> {
     find: &'f FindCounter<'f>,
     counters: Vec<Counter>,
     arg_paths: Vec<ArgPath>,
+    reads: Vec<Read>,
+    /// Whether the node that comes next is what `has()` asks of.
+    passing: bool,
     bound: Vec<String>,
+    /// How often the arguments are named, and how often a key that is written there follows.
+    mentions: usize,
+    keyed: usize,
 }
 
 impl Check<'_> {
@@ -233,26 +270,37 @@ impl Check<'_> {
         if depth > CEL_DEPTH_MAX {
             return Err(format!("the expression is nested deeper than {CEL_DEPTH_MAX}"));
         }
+        let presence = std::mem::take(&mut self.passing);
         if let Some(path) = path(node) {
+            self.reads.push(Read { path: path.clone(), presence });
             self.arg_paths.push(ArgPath { path, must_exist: true });
         }
         match &mut node.expr {
             Node::Unspecified => Err("the expression is empty".into()),
             Node::Literal(_) => Ok(()),
+            // Whatever else the name may stand for in a loop: where it is not followed by a key, it reads everything.
+            Node::Ident(name) if name == "args" => {
+                self.mentions += 1;
+                Ok(())
+            }
             Node::Ident(name) if self.bound.contains(name) || NAMES.contains(&name.as_str()) => Ok(()),
             Node::Ident(name) => Err(format!("`{name}` is not known; there are `args`, `tool` and `caller`")),
             Node::Select(select) => {
-                let before = self.arg_paths.len();
+                self.keyed += usize::from(is_args(&select.operand));
+                let before = (self.arg_paths.len(), self.reads.len());
+                self.passing = select.test;
                 self.node(&mut select.operand, depth + 1, loops)?;
                 if select.test {
                     // `has(args.a.b)` reads `args.a` only, and asks for `b`.
                     if let Some(mut path) = path(&select.operand).or_else(|| is_args(&select.operand).then(Vec::new)) {
                         path.push(select.field.clone());
+                        self.reads.push(Read { path: path.clone(), presence: true });
                         self.arg_paths.push(ArgPath { path, must_exist: false });
                     }
                 } else if is_path(&select.operand) {
                     // The path of the whole says what its beginnings say.
-                    self.arg_paths.truncate(before);
+                    self.arg_paths.truncate(before.0);
+                    self.reads.truncate(before.1);
                 }
                 Ok(())
             }
@@ -278,6 +326,13 @@ impl Check<'_> {
         }
         call.target.iter_mut().try_for_each(|target| self.node(target, depth + 1, loops))?;
         call.args.iter_mut().try_for_each(|arg| self.node(arg, depth + 1, loops))?;
+        if let [operand, key] = &call.args[..]
+            && call.func_name == operators::INDEX
+            && is_args(operand)
+            && literal(key).is_some()
+        {
+            self.keyed += 1;
+        }
         match call.func_name.as_str() {
             "counter" => {
                 let [tool, name] = &call.args[..] else { return Err("`counter` takes a tool and the name of a counter".into()) };

@@ -108,7 +108,11 @@ impl Comparison {
 
     fn find<'a>(&self, subject: &'a Subject<'_>) -> Result<Option<std::borrow::Cow<'a, Value>>, NoAnswer> {
         match &self.left {
-            Left::Args(keys) => Ok(find(&subject.args.value, keys).map(std::borrow::Cow::Borrowed)),
+            Left::Args(keys) => {
+                let presence = matches!(self.right, Right::Exists(_));
+                subject.args.seen(keys.iter().map(|key| &**key), presence).map_err(NoAnswer::Failed)?;
+                Ok(find(&subject.args.value, keys).map(std::borrow::Cow::Borrowed))
+            }
             Left::Counter(counter) => {
                 let value = counter[0].value(subject)?.as_f64();
                 Ok(Number::from_f64(value).map(|number| std::borrow::Cow::Owned(Value::Number(number))))

@@ -269,3 +269,39 @@ tools:
     let held = decide(&policy, "pay.charge", json!({"amount": 5}));
     assert_eq!(held.holds[0].key.as_str(), r#"["spend","pay.charge","day","principal","local","alice","tool","pay.charge"]"#);
 }
+
+#[test]
+fn no_condition_sees_into_an_artifact() {
+    let handle = json!({"$artifact": "art_x", "bytes": 1, "sha256": "y"});
+    let args = json!({"a": {"b": handle, "c": "x"}, "list": [handle], "n": 1});
+    for (expression, expected) in [
+        // What does not look at one is answered.
+        ("args.n == 1", NO),
+        ("args.a.c == 'x'", NO),
+        ("has(args.a.b)", NO),
+        ("has(args.a.d)", YES),
+        ("has(args.list)", NO),
+        // What looks at one, into one, or at everything is not.
+        ("args.a.b == 1", ERROR),
+        ("args.a.b.bytes == 1", ERROR),
+        ("has(args.a.b.bytes)", ERROR),
+        ("args['a']['b']['bytes'] == 1", ERROR),
+        ("args.a == 1", ERROR),
+        ("args.list[0].bytes == 1", ERROR),
+        ("args.list.exists(item, item.bytes == 1)", ERROR),
+        ("size(args) > 0", ERROR),
+        ("args[args.a.c] == 1", ERROR),
+        ("args.all(key, key != 'z')", ERROR),
+        ("'a' in args", ERROR),
+    ] {
+        assert_eq!(cel(expression, args.clone()), expected, "{expression}");
+    }
+    for (op, value) in [("eq", json!("x")), ("neq", json!("x")), ("contains", json!("x")), ("regex", json!("x"))] {
+        assert_eq!(denied(op, value.clone(), b(handle.clone())), ERROR, "{op}");
+        assert_eq!(required(op, value, b(handle.clone())), ERROR, "{op}");
+    }
+    assert_eq!(required("exists", json!(true), b(handle.clone())), YES);
+    assert_eq!(denied("eq", json!(1), json!({"a": handle})), ERROR, "beyond it");
+    // An object that merely has such a key is an ordinary one.
+    assert_eq!(required("eq", json!(5), json!({"a": {"b": 5, "$artifact": 5}})), YES);
+}

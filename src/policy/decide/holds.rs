@@ -21,7 +21,10 @@ pub(super) fn hold(
 ) -> Result<Hold, String> {
     let cost = match &limit.cost {
         CompiledCost::Fixed(amount) => *amount,
-        CompiledCost::Argument(keys) => argument(&subject.args.value, keys)?,
+        CompiledCost::Argument(keys) => {
+            subject.args.seen(keys.iter().map(|key| &**key), false)?;
+            argument(&subject.args.value, keys)?
+        }
         CompiledCost::Expression(expression) => expression.amount(subject).map_err(|error: NoAnswer| error.reason().to_owned())?,
     };
     let on_exceed = match limit.on_exceed {

@@ -117,6 +117,11 @@ impl<'p> Deciding<'p, '_> {
                 }
             }
         }
+        if rule.schema.is_some()
+            && let Err(error) = subject.args.seen([], false)
+        {
+            return Err(self.no_answer(rule, &NoAnswer::Failed(error)));
+        }
         if let Some(schema) = &rule.schema
             && let Err(error) = schema.validate(&subject.args.value)
         {

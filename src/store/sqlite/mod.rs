@@ -3,6 +3,7 @@
 //! One writer connection takes all writes in batches (`writer`); reads have connections of their own and never wait for it.
 
 mod approvals;
+mod artifacts;
 mod batch;
 mod counters;
 mod file;
@@ -252,8 +253,11 @@ fn reading(config: &SqliteConfig) -> SqliteConnectOptions {
 }
 
 async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
-    let migrations =
-        [(1, "tasks", include_str!("migrations/0001_tasks.sql")), (2, "policy", include_str!("migrations/0002_policy.sql"))];
+    let migrations = [
+        (1, "tasks", include_str!("migrations/0001_tasks.sql")),
+        (2, "policy", include_str!("migrations/0002_policy.sql")),
+        (3, "artifacts", include_str!("migrations/0003_artifacts.sql")),
+    ];
     let migrations = migrations
         .into_iter()
         .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false))

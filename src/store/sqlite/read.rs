@@ -69,7 +69,7 @@ pub(super) async fn result(
 
     let (offset, limit) = (offset.min(total), limit.clamp(1, total.max(1)));
     if let Some(short) = found.try_get::<Option<String>, _>(2).map_err(failed)? {
-        return Ok(Some(piece(short.as_bytes(), 0, offset, limit, total)));
+        return Ok(Some(ResultPiece::cut(short.as_bytes(), 0, offset, limit, total)));
     }
     // A little more than was asked for on both sides, to see where characters begin and end.
     let (from, to) = (offset.saturating_sub(CHARACTER_BYTES_MAX), (offset + limit + CHARACTER_BYTES_MAX).min(total));
@@ -83,34 +83,7 @@ pub(super) async fn result(
         .map_err(failed)?;
     let bytes = parts.concat();
     let skipped = from / part * part;
-    Ok(Some(piece(&bytes, skipped, offset, limit, total)))
-}
-
-/// Cuts whole characters out of `bytes`, which begin at `skipped` of the whole text. At least one, so that every page gets on.
-fn piece(bytes: &[u8], skipped: u64, offset: u64, limit: u64, total: u64) -> ResultPiece {
-    let place = |at: u64| usize::try_from(at - skipped).map_or(bytes.len(), |at| at.min(bytes.len()));
-    let is_inside = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    let mut start = place(offset);
-    while start > 0 && is_inside(start) {
-        start -= 1;
-    }
-    let mut end = place(offset + limit);
-    while end > start && is_inside(end) {
-        end -= 1;
-    }
-    if end == start && start < bytes.len() {
-        end += 1;
-        while is_inside(end) {
-            end += 1;
-        }
-    }
-    let next = skipped + end as u64;
-    ResultPiece {
-        text: String::from_utf8_lossy(&bytes[start..end]).into_owned(),
-        offset: skipped + start as u64,
-        next_offset: (next < total).then_some(next),
-        total_bytes: total,
-    }
+    Ok(Some(ResultPiece::cut(&bytes, skipped, offset, limit, total)))
 }
 
 pub(super) async fn tasks(pool: &SqlitePool, workspace_id: &str, filter: TaskFilter) -> Result<TaskPage, StoreError> {
@@ -197,6 +170,6 @@ pub(super) fn decode_cursor(cursor: &str) -> Result<i64, StoreError> {
 }
 
 /// A number for SQL, which has none larger.
-fn signed(number: u64) -> i64 {
+pub(super) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -13,6 +13,7 @@ use tokio::{
 
 use super::{
     SQLITE_CONSTRAINT, SQLITE_TOOBIG, approvals,
+    artifacts::{self, ArtifactJob},
     batch::{self, Change, Outcome},
     counters::{self, Reservation},
     failed,
@@ -38,7 +39,7 @@ const FAIL_UNFINISHED: &str = include_str!("sql/fail_unfinished.sql");
 /// Changes nothing, but goes through the log as any write does.
 const CHECK: &str = "PRAGMA user_version = 1";
 
-type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
+pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// The handle to the connection's task.
 #[derive(Debug)]
@@ -63,6 +64,7 @@ enum Job {
     AskApproval(Box<Approval>, Answer<()>),
     Decide(String, Box<ApprovalChange>, Answer<Decided>),
     VoidApprovals(Timestamp, String, Answer<u64>),
+    Artifact(ArtifactJob),
     Check(Answer<()>),
     Close,
 }
@@ -137,6 +139,10 @@ impl Writer {
 
     pub(super) fn void_approvals(&self, at: Timestamp, why: String) -> Written<u64> {
         self.ask(|answer| Job::VoidApprovals(at, why, answer))
+    }
+
+    pub(super) fn artifact<T: Send + 'static>(&self, job: impl FnOnce(Answer<T>) -> ArtifactJob) -> Written<T> {
+        self.ask(|answer| Job::Artifact(job(answer)))
     }
 
     pub(super) fn check(&self) -> Written {
@@ -241,6 +247,7 @@ impl Thread {
             Job::VoidApprovals(at, why, answer) => {
                 drop(answer.send(approvals::void(&mut self.connection, at, &why).await.map_err(failed)));
             }
+            Job::Artifact(job) => artifacts::perform(&mut self.connection, job).await,
             Job::Check(answer) => {
                 let done = sqlx::query(CHECK).execute(&mut self.connection).await;
                 drop(answer.send(done.map(drop).map_err(failed)));

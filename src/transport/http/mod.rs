@@ -3,6 +3,7 @@
 //! Everything passes the [`guard`] first. One [`serve`] takes its listener and its stop signal as arguments.
 
 mod approvals;
+mod artifacts;
 mod connections;
 mod door;
 mod early;

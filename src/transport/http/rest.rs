@@ -18,7 +18,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::{
-    approvals, policy, refusal,
+    approvals, artifacts, policy, refusal,
     refusal::Failure,
     sign_in::{Shown, SignIn},
 };
@@ -48,6 +48,7 @@ pub(super) fn routes(port: Arc<dyn Port>, gate: Arc<SignIn>, body_max: usize, pi
         .route("/tools/refresh", post(tools_refresh))
         .route("/tools/{*path}", get(tool))
         .merge(approvals::routes())
+        .merge(artifacts::routes())
         .merge(policy::routes())
         .with_state(port)
         .merge(approvals::sign_in(gate.clone()))

@@ -26,6 +26,10 @@ mod policy_contract {
     crate::store_contract::policy::cases! {}
 }
 
+mod artifact_contract {
+    crate::store_contract::artifacts::cases! {}
+}
+
 pub(super) struct Opened {
     store: Arc<SqliteStore>,
     _folder: tempfile::TempDir,

@@ -291,6 +291,22 @@ impl Port for StandIn {
         async move { self.approval(who, &word.id).await }.boxed()
     }
 
+    fn artifacts<'a>(&'a self, _: &'a Principal, _: airlock::service::ArtifactList) -> Asked<'a, serde_json::Value> {
+        async { Ok(json!({ "artifacts": [], "nextCursor": null })) }.boxed()
+    }
+
+    fn artifact<'a>(&'a self, _: &'a Principal, id: &'a str) -> Asked<'a, airlock::model::Artifact> {
+        async move { Err(ServiceError::new(Kind::NotFound, "artifact_not_found", format!("there is no artifact `{id}`"))) }.boxed()
+    }
+
+    fn artifact_bytes<'a>(&'a self, _: &'a Principal, _: &'a airlock::model::Artifact, _: u64) -> Asked<'a, Vec<u8>> {
+        async { Ok(vec![]) }.boxed()
+    }
+
+    fn remove_artifact<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, serde_json::Value> {
+        async move { self.artifact(who, id).await.map(|_| json!({})) }.boxed()
+    }
+
     fn policy(&self, _: airlock::service::PolicyQuestion) -> Asked<'_, serde_json::Value> {
         Box::pin(async { Err(ServiceError::new(Kind::Unavailable, "unavailable", "there is no policy here")) })
     }

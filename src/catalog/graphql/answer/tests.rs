@@ -12,7 +12,7 @@ fn tool() -> Tool {
 
 fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed> {
     let status = StatusCode::from_u16(status).unwrap();
-    let answer = ServiceAnswer { status, headers: HeaderMap::new(), body: body.to_owned().into(), truncated: false };
+    let answer = ServiceAnswer { status, headers: HeaderMap::new(), body: body.to_owned().into(), truncated: false, room: None };
     unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.get().to_owned())
 }
 

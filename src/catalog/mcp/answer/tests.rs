@@ -53,8 +53,8 @@ fn a_failed_tool_is_an_error_with_its_own_words_cut() {
 }
 
 #[test]
-fn an_answer_over_eight_mebibytes_is_refused_with_the_bound() {
+fn an_answer_over_the_largest_is_refused_with_the_bound() {
     let error = unwrapped(text(&"x".repeat(ANSWER_BYTES_MAX))).unwrap_err();
     assert_eq!(error.code, UpstreamErrorCode::AnswerTooLarge);
-    assert!(error.message.contains("8388608"), "{}", error.message);
+    assert!(error.message.contains("67108864"), "{}", error.message);
 }

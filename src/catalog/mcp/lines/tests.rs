@@ -4,7 +4,7 @@ use super::*;
 
 async fn relayed(input: &str, line_bytes_max: usize) -> String {
     let (mut reader, writer) = tokio::io::duplex(1 << 20);
-    relay(input.as_bytes(), writer, line_bytes_max).await;
+    relay(input.as_bytes(), writer, line_bytes_max, AnswerBounds::default()).await;
     let mut out = String::new();
     reader.read_to_string(&mut out).await.unwrap();
     out

@@ -22,7 +22,7 @@ fn answered(
     let tool = Tool::admit(&std::sync::Arc::from("zoo"), offered).unwrap();
     let headers = headers.iter().filter(|(_, value)| !value.is_empty());
     let headers = headers.map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect();
-    let answer = ServiceAnswer { status: StatusCode::from_u16(status).unwrap(), headers, body, truncated };
+    let answer = ServiceAnswer { status: StatusCode::from_u16(status).unwrap(), headers, body, truncated, room: None };
     value(&tool, &zoo.plans[name], answer, with_response).map(|json| serde_json::from_str(json.get()).unwrap())
 }
 

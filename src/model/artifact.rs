@@ -1,0 +1,102 @@
+//! An answer of a tool that is too large for a program, kept, and the handle that stands for it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{ArtifactId, TaskId, Timestamp};
+
+/// The key that makes an object a handle.
+pub const HANDLE_KEY: &str = "$artifact";
+/// How the id in a handle begins. An object whose [`HANDLE_KEY`] is anything else is an ordinary object.
+const ID_PREFIX: &str = "art_";
+
+/// What a kept answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ArtifactKind {
+    /// JSON, as it came.
+    Json,
+    /// A text.
+    Text,
+}
+
+impl ArtifactKind {
+    /// The name in the contract and in the store.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Json => "json",
+            Self::Text => "text",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Json, Self::Text].into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
+/// A kept answer, its text aside. It never changes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Artifact {
+    /// Its name.
+    pub id: ArtifactId,
+    /// The workspace it belongs to.
+    pub workspace_id: String,
+    /// The task whose call it answered.
+    pub task_id: TaskId,
+    /// The tool that answered.
+    pub tool: String,
+    /// What it is.
+    pub kind: ArtifactKind,
+    /// Length of its text, in bytes.
+    pub bytes: u64,
+    /// Lines of its text.
+    pub lines: u64,
+    /// SHA-256 of its text, in hex.
+    pub sha256: String,
+    /// How it begins, at most 2 KiB.
+    pub head: String,
+    /// When it was kept.
+    pub created_at: Timestamp,
+    /// From when it is not there any more.
+    pub expires_at: Timestamp,
+}
+
+impl Artifact {
+    /// What a call resolves to instead of the answer.
+    pub fn handle(&self) -> Value {
+        json!({
+            HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "lines": self.lines, "sha256": self.sha256,
+            "head": self.head, "expiresAt": self.expires_at,
+        })
+    }
+
+    /// What stands for it in arguments: enough to know what will be sent, and nothing that the caller wrote.
+    pub fn stamp(&self) -> Value {
+        json!({ HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "sha256": self.sha256 })
+    }
+
+    /// What lists and the owner see.
+    pub fn told(&self) -> Value {
+        let mut told = self.handle();
+        told["tool"] = self.tool.clone().into();
+        told["taskId"] = self.task_id.to_string().into();
+        told["createdAt"] = self.created_at.to_string().into();
+        told
+    }
+}
+
+/// The id that a handle names, as it is written; none where the value is no handle.
+pub fn handle_id(value: &Value) -> Option<&str> {
+    value.as_object()?.get(HANDLE_KEY)?.as_str().filter(|id| id.starts_with(ID_PREFIX))
+}
+
+/// Whether the value is a handle, or one stands in it. As deep as the parser let it become.
+pub fn has_handle(value: &Value) -> bool {
+    handle_id(value).is_some()
+        || match value {
+            Value::Array(items) => items.iter().any(has_handle),
+            Value::Object(members) => members.values().any(has_handle),
+            _ => false,
+        }
+}

@@ -1,0 +1,215 @@
+//! Goes through a text part by part: its lines as they are, or what in them a pattern finds. Holds a part and a piece of a line.
+
+use regex::bytes::{Regex, RegexBuilder};
+use serde::Serialize;
+
+use crate::store::ArtifactPart;
+
+/// The longest line that is searched in one piece, in bytes. A longer one is searched in pieces of this length.
+pub(super) const PIECE_BYTES: usize = 64 * 1024;
+/// How much of the piece before such a piece begins with, so that a match up to this length is found wherever it lies.
+pub(super) const OVERLAP_BYTES: usize = 1024;
+/// The longest line that `lines` gives whole, in bytes.
+pub(super) const LINE_BYTES_MAX: usize = 16 * 1024;
+/// Bytes of all lines of one answer.
+const LINES_BYTES_MAX: usize = 1024 * 1024;
+/// Bytes of a pattern, and of its compiled form.
+const PATTERN_BYTES_MAX: usize = 1024;
+const PATTERN_SIZE_MAX: usize = 1024 * 1024;
+/// Bytes that a hit shows: before the match, and from it on.
+const BEFORE_BYTES: usize = 128;
+const AFTER_BYTES: usize = 384;
+
+/// A line, or what a pattern found in one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Line {
+    /// Its number, from 1.
+    pub(super) line: u64,
+    /// Where it begins, or where the match does, in bytes of the whole text.
+    pub(super) offset: u64,
+    /// The line, or what stands around the match.
+    pub(super) text: String,
+    /// Whether there is more of the line.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) cut: bool,
+}
+
+/// A pattern in the syntax of the regex crate: its time is that of the text's length.
+pub(super) fn pattern(text: &str) -> Result<Regex, String> {
+    if text.is_empty() || text.len() > PATTERN_BYTES_MAX {
+        return Err(format!("`pattern` has {} bytes, allowed are 1 to {PATTERN_BYTES_MAX}", text.len()));
+    }
+    let built = RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).dfa_size_limit(PATTERN_SIZE_MAX).nest_limit(64).build();
+    built.map_err(|error| match error {
+        regex::Error::CompiledTooBig(_) => format!("`pattern` is too large: compiled it has more than {PATTERN_SIZE_MAX} bytes"),
+        regex::Error::Syntax(told) => {
+            let last = told.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
+            format!("`pattern` does not compile: {last}; it is a regular expression without look-around and back references")
+        }
+        _ => "`pattern` does not compile".to_owned(),
+    })
+}
+
+/// Where in the text something is.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    line: u64,
+    offset: u64,
+}
+
+/// Takes lines out of parts that follow each other.
+pub(super) struct Lines {
+    /// Where the piece of a line that is held begins.
+    place: Place,
+    held: Vec<u8>,
+    /// Whether the line that is read is longer than what is held.
+    is_cut: bool,
+    limit: usize,
+    bytes: usize,
+    pub(super) found: Vec<Line>,
+}
+
+impl Lines {
+    /// `limit` lines from this one on, which begins at this offset.
+    pub(super) fn new(line: u64, offset: u64, limit: usize) -> Self {
+        Self { place: Place { line, offset }, held: Vec::new(), is_cut: false, limit, bytes: 0, found: Vec::new() }
+    }
+
+    /// The number of the line that comes after what was found.
+    pub(super) fn next(&self) -> u64 {
+        self.place.line
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.found.len() >= self.limit || self.bytes >= LINES_BYTES_MAX
+    }
+
+    /// Takes what follows; returns once there is enough.
+    pub(super) fn feed(&mut self, bytes: &[u8], at: u64) {
+        let mut rest = bytes;
+        let mut offset = at;
+        while !rest.is_empty() && !self.is_done() {
+            let end = rest.iter().position(|byte| *byte == b'\n');
+            let taken = end.unwrap_or(rest.len());
+            let room = LINE_BYTES_MAX.saturating_sub(self.held.len()).min(taken);
+            self.held.extend_from_slice(&rest[..room]);
+            self.is_cut |= room < taken;
+            let passed = end.map_or(taken, |end| end + 1);
+            offset += passed as u64;
+            rest = &rest[passed..];
+            if end.is_some() {
+                self.end(offset);
+            }
+        }
+    }
+
+    /// The text is over: what is held is its last line.
+    pub(super) fn finish(&mut self, at: u64) {
+        if !self.held.is_empty() && !self.is_done() {
+            self.end(at);
+        }
+    }
+
+    fn end(&mut self, next: u64) {
+        let text = cleaned(&self.held, self.is_cut);
+        self.bytes += text.len();
+        self.found.push(Line { line: self.place.line, offset: self.place.offset, text, cut: self.is_cut });
+        self.held.clear();
+        self.is_cut = false;
+        self.place = Place { line: self.place.line + 1, offset: next };
+    }
+}
+
+/// Searches parts that follow each other.
+pub(super) struct Search {
+    regex: Regex,
+    /// What was not searched yet, and where it begins.
+    held: Vec<u8>,
+    place: Place,
+    /// Where the last match ended: a piece that overlaps does not find it again.
+    after: u64,
+    limit: usize,
+    pub(super) found: Vec<Line>,
+    /// Where to go on, once there is enough.
+    pub(super) next: Option<u64>,
+}
+
+impl Search {
+    /// For at most `limit` hits from this byte on, which is in this line.
+    pub(super) fn new(regex: Regex, line: u64, offset: u64, limit: usize) -> Self {
+        Self { regex, held: Vec::new(), place: Place { line, offset }, after: offset, limit, found: Vec::new(), next: None }
+    }
+
+    /// Takes what follows.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        self.held.extend_from_slice(bytes);
+        let held = std::mem::take(&mut self.held);
+        let mut rest = held.as_slice();
+        while self.next.is_none() && !rest.is_empty() {
+            let window = &rest[..rest.len().min(PIECE_BYTES)];
+            match window.iter().position(|byte| *byte == b'\n') {
+                Some(end) => {
+                    self.piece(&rest[..end]);
+                    self.place = Place { line: self.place.line + 1, offset: self.place.offset + end as u64 + 1 };
+                    rest = &rest[end + 1..];
+                    self.stop_if_enough(self.place.offset);
+                }
+                None if window.len() == PIECE_BYTES => {
+                    self.piece(window);
+                    let passed = PIECE_BYTES - OVERLAP_BYTES;
+                    self.place.offset += passed as u64;
+                    rest = &rest[passed..];
+                    self.stop_if_enough(self.after.max(self.place.offset));
+                }
+                None => break,
+            }
+        }
+        self.held = rest.to_vec();
+    }
+
+    /// The text is over.
+    pub(super) fn finish(&mut self) {
+        let held = std::mem::take(&mut self.held);
+        if self.next.is_none() && !held.is_empty() {
+            self.piece(&held);
+        }
+    }
+
+    fn stop_if_enough(&mut self, next: u64) {
+        if self.found.len() >= self.limit {
+            self.next = Some(next);
+        }
+    }
+
+    /// One hit for each piece.
+    fn piece(&mut self, piece: &[u8]) {
+        let from = usize::try_from(self.after.saturating_sub(self.place.offset)).unwrap_or(usize::MAX);
+        if from > piece.len() {
+            return;
+        }
+        let Some(hit) = self.regex.find_at(piece, from) else { return };
+        self.after = self.place.offset + hit.end().max(hit.start() + 1) as u64;
+        let (start, end) = (hit.start().saturating_sub(BEFORE_BYTES), (hit.start() + AFTER_BYTES).min(piece.len()));
+        let cut = start > 0 || end < piece.len();
+        let text = cleaned(&piece[start..end], cut);
+        self.found.push(Line { line: self.place.line, offset: self.place.offset + hit.start() as u64, text, cut });
+    }
+}
+
+/// As text; where it was cut, without the pieces of characters at its ends, and without the line break of another system.
+fn cleaned(bytes: &[u8], cut: bool) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let text = if cut { text.trim_matches(char::REPLACEMENT_CHARACTER) } else { text.strip_suffix('\r').unwrap_or(&text) };
+    text.to_owned()
+}
+
+/// How far into a part a line begins; none where it does not begin in it.
+pub(super) fn line_start(part: &ArtifactPart, line: u64) -> Option<usize> {
+    let breaks = (line - 1).checked_sub(part.newlines_before)?;
+    if breaks == 0 {
+        return (part.index == 0).then_some(0);
+    }
+    let breaks = usize::try_from(breaks).ok()?;
+    part.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(breaks - 1).map(|(at, _)| at + 1)
+}
