@@ -129,6 +129,10 @@ impl KeptTools {
         let tools = read.tools.into_iter().map(|tool| {
             // Every field is named, so that a new one cannot be forgotten here.
             let ReadTool { name, title, description, input, output, arguments, annotations, operation, hash: schema_hash } = tool;
+            // Not parsed now: that they are objects is what everything else builds on.
+            if std::iter::once(&input).chain(&output).any(|schema| !schema.get().starts_with('{')) {
+                return Err(foreign("a schema in it is none"));
+            }
             let (input_schema, output_schema) = (Schema::of_text(input), output.map(Schema::of_text));
             #[rustfmt::skip]
             let kept = KeptTool { name, title, description, input_schema, output_schema, annotations, operation, arguments, schema_hash };

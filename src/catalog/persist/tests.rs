@@ -74,10 +74,14 @@ fn a_file_that_is_damaged_cut_of_another_version_or_of_another_upstream_is_not_u
         fs::write(&file, &whole[..length]).unwrap();
         assert!(reason(&kept).contains("is not used"), "{length} bytes");
     }
-    let body =
-        br#"{"upstream":"up","origin":"origin","tools":[{"name":"a..b","description":"","input":{},"annotations":{},"hash":""}]}"#;
-    fs::write(&file, [head(body).as_bytes(), body].concat()).unwrap();
-    assert!(reason(&kept).contains("a tool in it is not allowed"));
+    for (name, input, why) in [("a..b", "{}", "a tool in it is not allowed"), ("a", "7", "a schema in it is none")] {
+        let arguments = r#"{"names":"","values":""}"#;
+        let tool =
+            format!(r#"{{"name":"{name}","description":"","input":{input},"arguments":{arguments},"annotations":{{}},"hash":""}}"#);
+        let body = format!(r#"{{"upstream":"up","origin":"origin","tools":[{tool}]}}"#);
+        fs::write(&file, [head(body.as_bytes()).as_bytes(), body.as_bytes()].concat()).unwrap();
+        assert!(reason(&kept).contains(why), "{}", reason(&kept));
+    }
     fs::write(&file, &whole).unwrap();
     assert!(kept.load(&up(), "origin").unwrap().is_some());
 }
