@@ -10,7 +10,8 @@ mod types;
 use std::{sync::Arc, time::Duration};
 
 use airlock::catalog::{
-    CALLS_MAX, Catalog, ResolveError, StdioConfig, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamState, WAITING_MAX,
+    AnswerBounds, CALLS_MAX, Catalog, ResolveError, StdioConfig, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamKind,
+    UpstreamState, WAITING_MAX,
 };
 use serde_json::{Value, json};
 
@@ -141,12 +142,16 @@ async fn a_tool_that_fails_says_what_it_said() {
 
 #[tokio::test]
 async fn an_answer_beyond_either_bound_is_refused_and_names_it() {
-    let catalog = started(vec![demo("demo", &[])]).await;
-    for (bytes, bound) in [(8 * 1024 * 1024, "8388608"), (33 * 1024 * 1024, "33554432")] {
-        let error = call(&catalog, "demo.big", json!({"bytes": bytes})).await.unwrap_err();
+    let mut config = demo("demo", &[]);
+    let UpstreamKind::McpStdio(child) = &mut config.kind else { panic!("the demo upstream is a child") };
+    child.answers = AnswerBounds::new(9_000_000);
+    let catalog = started(vec![config, demo("wide", &[])]).await;
+    for (tool, bytes, bound) in [("demo.big", 9_000_000, "9000000"), ("wide.big", 64 * 1024 * 1024, "67108864")] {
+        let error = call(&catalog, tool, json!({"bytes": bytes})).await.unwrap_err();
         assert_eq!(error.code, UpstreamErrorCode::AnswerTooLarge);
         assert!(error.message.contains(bound), "{}", error.message);
     }
+    assert!(call(&catalog, "demo.big", json!({"bytes": 8_999_998})).await.is_ok());
     assert_eq!(call(&catalog, "demo.big", json!({"bytes": 3})).await, Ok(json!("xxx")));
     catalog.shutdown().await;
 }

@@ -241,7 +241,7 @@ async fn what_a_service_does_wrong_becomes_a_clear_error_and_it_stays() {
             "later" => (StatusCode::TOO_MANY_REQUESTS, "later").into_response(),
             "garbage" => "{\"data\": {\"garbage\": ".into_response(),
             "empty" => answered(json!({})),
-            _ => answered(json!({"data": {"endless": "x".repeat(9 * 1024 * 1024)}})),
+            _ => answered(json!({"data": {"endless": "x".repeat(65 * 1024 * 1024)}})),
         }
     })
     .await;

@@ -36,3 +36,10 @@ async fn a_number_inside_an_overlong_answer_is_not_taken_for_its_id() {
     let message = format!(r#"{{"result":{{"id":3,"text":"{}","id":4}}}}"#, "x".repeat(2_000));
     assert_eq!(relayed(&format!("{message}\n"), 1_000).await, "");
 }
+
+#[tokio::test]
+async fn a_large_message_of_very_many_values_becomes_an_error() {
+    let message = |value: &str| format!(r#"{{"jsonrpc":"2.0","id":7,"result":[{}1]}}"#, value.repeat(9_000_000 / value.len()));
+    let out = relayed(&format!("{}\nnext\n", message("10,")), LINE_BYTES_MAX).await;
+    assert!(out.contains(&OVERSIZED.to_string()) && out.ends_with("\nnext\n") && out.len() < 200, "{}", &out[..out.len().min(200)]);
+}
