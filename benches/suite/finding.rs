@@ -39,7 +39,7 @@ pub(crate) async fn finding(scale: Scale, record: &mut Record) -> Outcome {
     }
     let catalog = stage.settled().await?;
     quality(&catalog, record);
-    let tools = catalog.all();
+    let tools = catalog.all().await;
     record.latency(
         "finding",
         format!("discover among the {} tools of GitHub and five servers", tools.len()),

@@ -153,13 +153,13 @@ async fn start(stage: Stage, settles: bool) -> Result<Start, Error> {
     let catalog = stage.catalog()?;
     // The first start waits for the upstreams within the question, at most five seconds; then for them alone.
     let mut answered = catalog.find("discover", QUESTION, &|_| Visibility::Auto).await;
-    if catalog.all().is_empty() {
+    if catalog.all().await.is_empty() {
         settle(&catalog).await?;
         answered = catalog.find("discover", QUESTION, &|_| Visibility::Auto).await;
     }
     let answered_ms = began.elapsed().as_secs_f64() * 1e3;
     answered.ok_or("it is a finding function")??;
-    let (tools, answered_kib) = (catalog.all().len(), memory_kib("VmRSS:")?);
+    let (tools, answered_kib) = (catalog.all().await.len(), memory_kib("VmRSS:")?);
     if settles {
         settle(&catalog).await?;
     }

@@ -276,9 +276,7 @@ impl Catalog {
     async fn answer(&self, function: &Tool, args: &str, view: View<'_>) -> Result<RawJson, FindError> {
         let args = serde_json::Value::Object(arguments::check(function, &spelled_out(&function.path, args))?);
         if function.path != "describe" {
-            let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
-            // What is not known by then is not found.
-            let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
+            self.listed().await;
         }
         // The schema that the arguments were checked against is made of the same type.
         let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
@@ -298,8 +296,16 @@ impl Catalog {
         find::discover(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| too_much_found("discover"))
     }
 
-    /// Every tool there is now, sorted by path, whoever may see it: for the owner's questions.
-    pub fn all(&self) -> Vec<Arc<Tool>> {
+    /// Waits until every upstream's tools are known, if only from before, or it failed; what is not known in time is not told.
+    async fn listed(&self) {
+        let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
+        let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
+    }
+
+    /// Every tool there is, sorted by path, whoever may see it: for the owner's questions. Right after the start it waits up to
+    /// five seconds for upstreams that have not answered yet.
+    pub async fn all(&self) -> Vec<Arc<Tool>> {
+        self.listed().await;
         self.shelf.present().tools().to_vec()
     }
 
@@ -327,9 +333,7 @@ impl Catalog {
     /// fault of the arguments. Waits, like finding, for upstreams that have not answered yet. Takes a while: a millisecond for some
     /// tens of tools.
     pub async fn types(&self, namespace: Option<&str>, view: View<'_>) -> Result<String, ArgumentError> {
-        let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
-        // What is not known by then is not told.
-        let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
+        self.listed().await;
         let snapshot = self.shelf.present();
         let inside = |tool: &&Arc<Tool>| namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
         let tools = snapshot.tools().iter().filter(inside).filter(|tool| view(tool) != Visibility::Hidden);

@@ -153,7 +153,7 @@ impl Service {
     pub async fn policy(&self, question: PolicyQuestion) -> Result<Value, ServiceError> {
         match question {
             PolicyQuestion::Standing => Ok(self.policy_standing()),
-            PolicyQuestion::Tools(upstream) => Ok(self.policy_tools(upstream.as_deref())),
+            PolicyQuestion::Tools(upstream) => Ok(self.policy_tools(upstream.as_deref()).await),
             PolicyQuestion::Explain(asked) => self.policy_explain(asked).await,
             PolicyQuestion::Lint(files) => self.policy_lint(files).await,
             PolicyQuestion::Test(files) => self.policy_test(files).await,
@@ -179,9 +179,9 @@ impl Service {
         })
     }
 
-    fn policy_tools(&self, upstream: Option<&str>) -> Value {
+    async fn policy_tools(&self, upstream: Option<&str>) -> Value {
         let policy = self.policy.current();
-        let tools = self.catalog.all();
+        let tools = self.catalog.all().await;
         let asked = tools.iter().filter(|tool| upstream.is_none_or(|name| *tool.upstream == *name)).take(TOOLS_MAX);
         let told: Vec<_> = asked.map(|tool| told(tool, &policy)).collect();
         json!({ "tools": told })
@@ -219,7 +219,7 @@ impl Service {
 
     async fn policy_lint(&self, files: PolicyFiles) -> Result<Value, ServiceError> {
         let layers = layers(files.files)?;
-        let (options, tools) = (self.policy.source().options, self.catalog.all());
+        let (options, tools) = (self.policy.source().options, self.catalog.all().await);
         aside(move || {
             let tools: Vec<_> = tools.iter().map(|tool| facts(tool)).collect();
             let findings = lint::lint(&layers, options, &tools).map_err(|problems| unusable(&problems))?;
@@ -230,7 +230,7 @@ impl Service {
 
     async fn policy_test(&self, files: PolicyFiles) -> Result<Value, ServiceError> {
         let layers = layers(files.files)?;
-        let (options, tools) = (self.policy.source().options, self.catalog.all());
+        let (options, tools) = (self.policy.source().options, self.catalog.all().await);
         aside(move || {
             let policy = Policy::load(layers, options).map_err(|problems| unusable(&problems))?;
             let find = |path: &str| tools.iter().find(|tool| tool.path == path).map(|tool| facts(tool));
@@ -245,7 +245,7 @@ impl Service {
             return Err(ServiceError::invalid("invalid_argument", message));
         }
         let layers = layers(asked.files)?;
-        let (options, tools) = (self.policy.source().options, self.catalog.all());
+        let (options, tools) = (self.policy.source().options, self.catalog.all().await);
         aside(move || replay(layers, options, &tools, &asked.calls)).await
     }
 }

@@ -89,7 +89,7 @@ async fn names_and_titles_alone_are_enough_for_most_questions() {
 async fn the_answers_and_the_kept_list_are_those_of_the_description() {
     let Some(github) = github() else { return };
     let catalog = services(github).await;
-    let all = catalog.all();
+    let all = catalog.all().await;
     for half in ["heldBack", "tuning", "unclear"] {
         for question in questions::questions(half) {
             for right in &question.right {
