@@ -78,6 +78,7 @@ fn surroundings(config: &Config) -> Surroundings {
 fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<UpstreamConfig, Failure> {
     let reach = |how: &config::Reach, server: Option<String>| Reach {
         headers: exposed(&how.headers),
+        secret_headers: how.secret_headers.clone(),
         credential: credential(&how.credential, &upstream.name, server),
         allow_private: how.allow_private,
         surroundings: surroundings.clone(),
@@ -130,10 +131,10 @@ fn exposed(secrets: &BTreeMap<String, config::Secret>) -> BTreeMap<String, Strin
     secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect()
 }
 
-/// A value that the configuration has already.
+/// A value that stands in the configuration.
 fn at_hand(source: &config::SecretSource) -> Option<&str> {
     match source {
-        config::SecretSource::Value(value) => Some(value.expose()),
+        config::SecretSource::Plain(value) => Some(value.expose()),
         _ => None,
     }
 }
@@ -172,7 +173,7 @@ fn credential(credential: &config::Credential, upstream: &str, server: Option<St
 
 fn source(source: &config::SecretSource) -> SecretSource {
     match source {
-        config::SecretSource::Value(value) => SecretSource::Value(value.expose().to_owned()),
+        config::SecretSource::Plain(value) | config::SecretSource::Value(value) => SecretSource::Value(value.expose().to_owned()),
         config::SecretSource::File(path) => SecretSource::File(path.clone()),
         config::SecretSource::Keychain { service, account } => {
             SecretSource::Keychain { service: service.clone(), account: account.clone() }

@@ -1,6 +1,12 @@
 //! What the owner says about one upstream. Plain data: read elsewhere, checked here.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    path::PathBuf,
+    str::FromStr,
+    time::Duration,
+};
 
 use super::{
     answer::AnswerBounds,
@@ -194,6 +200,8 @@ pub struct HttpConfig {
 pub struct Reach {
     /// Headers of every request. Values that look like secrets, by name or by themselves, are blanked out of what it says.
     pub headers: BTreeMap<String, String>,
+    /// Those whose values are secrets whatever they look like.
+    pub secret_headers: BTreeSet<String>,
     /// How Airlock identifies itself; blanked out likewise.
     pub credential: Credential,
     /// Whether it may be on a private or loopback address.
@@ -208,6 +216,7 @@ impl Default for Reach {
     fn default() -> Self {
         Self {
             headers: BTreeMap::new(),
+            secret_headers: BTreeSet::new(),
             credential: Credential::None,
             allow_private: false,
             call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),

@@ -534,7 +534,13 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
 
 /// What is secret about a service behind addresses.
 fn secrets_of<'a>(reach: &'a Reach, urls: impl IntoIterator<Item = &'a str>) -> Secrets {
-    Secrets::among(pairs(&reach.headers).chain(urls.into_iter().map(|url| ("url", url))))
+    let secrets = Secrets::among(pairs(&reach.headers).chain(urls.into_iter().map(|url| ("url", url))));
+    for value in reach.secret_headers.iter().filter_map(|name| reach.headers.get(name)) {
+        secrets.add(value);
+        // Behind a scheme such as `Bearer`.
+        value.split_once(' ').into_iter().for_each(|(_, token)| secrets.add(token.trim()));
+    }
+    secrets
 }
 
 fn pairs(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {

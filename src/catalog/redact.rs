@@ -1,11 +1,14 @@
 //! Keeps the secrets that an owner configured for an upstream out of everything that upstream says.
 
+mod forms;
+
 use std::{
     borrow::Cow,
     sync::{Arc, LazyLock},
 };
 
 use arc_swap::ArcSwap;
+use regex::Regex;
 use serde_json::{Value, value::RawValue};
 
 use super::{tool::OfferedTool, words};
@@ -22,12 +25,40 @@ const REDACTED: &str = "[redacted]";
 
 /// Bytes of the beginning of a secret that are blanked where a text was cut in the middle of one.
 const HEAD_BYTES_MIN: usize = 8;
+/// The same within a text, whose pieces may have been cut before they were put together.
+const PIECE_BYTES_MIN: usize = 16;
 /// Secrets of one upstream in all their forms; of the fetched ones the oldest make room.
 const SECRETS_MAX: usize = 2_000;
 
 /// The secrets of one upstream. Clones share them, so that what is fetched later is blanked everywhere. Never printed.
 #[derive(Clone, Default)]
-pub(super) struct Secrets(Arc<ArcSwap<Vec<String>>>);
+pub(super) struct Secrets(Arc<ArcSwap<Known>>);
+
+/// The secrets in all their forms, the longest first, so that no tail of one is left when a shorter one is part of it.
+#[derive(Default)]
+struct Known {
+    forms: Vec<String>,
+    /// Finds any of them in a text, in one pass.
+    in_text: Option<Regex>,
+    /// The same within JSON that is escaped our way.
+    in_json: Option<Regex>,
+}
+
+impl Known {
+    fn new(forms: Vec<String>) -> Self {
+        let in_json: Vec<String> = forms.iter().map(|form| escaped(form)).collect();
+        Self { in_text: any_of(&forms), in_json: any_of(&in_json), forms }
+    }
+}
+
+/// Finds any of these texts; none where there are none.
+fn any_of(texts: &[String]) -> Option<Regex> {
+    let mut longest_first: Vec<&String> = texts.iter().collect();
+    longest_first.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
+    let pattern = longest_first.iter().map(|text| regex::escape(text)).collect::<Vec<_>>().join("|");
+    let built = regex::RegexBuilder::new(&pattern).size_limit(usize::MAX).build();
+    (!texts.is_empty()).then(|| built.expect("escaped texts are a pattern, and its size has no other limit"))
+}
 
 impl Secrets {
     /// Of these names with their values, the values that are secrets; of `Bearer x` the `x` as well, and of an address its
@@ -47,40 +78,35 @@ impl Secrets {
 
     /// Takes a value that is a secret whatever it looks like: a credential, a token that was fetched.
     pub(super) fn add(&self, value: &str) {
-        if !self.0.load().iter().any(|known| known == value) {
+        if !self.0.load().forms.iter().any(|known| known == value) {
             self.extend(vec![value.to_owned()]);
         }
     }
 
     fn extend(&self, mut fresh: Vec<String>) {
         fresh.retain(|secret| secret.len() >= SECRET_BYTES_MIN);
-        // Quoted in JSON, as a server may log or report it, a secret stands with escapes; in an address with others.
-        let written: Vec<String> = fresh.iter().map(|secret| escaped(secret)).collect();
-        let in_address = fresh.iter().flat_map(|secret| {
-            let encoded: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
-            [encoded.replace('+', "%20"), encoded]
-        });
-        let in_address: Vec<String> = in_address.collect();
-        fresh.extend(written.iter().map(|secret| secret.replace('/', "\\/")));
-        fresh.extend(written);
-        fresh.extend(in_address);
+        let fresh: Vec<String> = fresh.iter().flat_map(|secret| forms::of(secret)).collect();
+        if fresh.is_empty() {
+            return;
+        }
         self.0.rcu(|known| {
             let room = SECRETS_MAX.saturating_sub(fresh.len());
-            let mut all: Vec<String> = known.iter().rev().take(room).chain(&fresh).cloned().collect();
-            // The longest first, so that no tail of it is left when a shorter one is part of it.
+            let mut all: Vec<String> = known.forms.iter().rev().take(room).chain(&fresh).cloned().collect();
             all.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
             all.dedup();
-            all
+            Known::new(all)
         });
     }
 
-    /// The text with every secret replaced by `[redacted]`, and the beginning of one at its end, where it may have been cut.
+    /// The text with every secret replaced by `[redacted]`, and the beginning of one where it may have been cut: any at its end, a
+    /// long one anywhere.
     pub(super) fn redact<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        let secrets = self.0.load();
-        let text = secrets.iter().fold(Cow::Borrowed(text), |text, secret| replaced(text, secret));
+        let known = self.0.load();
+        let text = replaced(Cow::Borrowed(text), known.in_text.as_ref());
+        let text = known.forms.iter().fold(text, |text, secret| without_pieces(text, secret));
         // What a message closes a quoted piece with.
         let end = text.trim_end_matches(['"', '\'', '`', ')', '…', '.']).len();
-        match secrets.iter().filter_map(|secret| head_at_end(&text.as_bytes()[..end], secret)).max() {
+        match known.forms.iter().filter_map(|secret| head_at_end(&text.as_bytes()[..end], secret)).max() {
             Some(length) if text.is_char_boundary(end - length) => {
                 Cow::Owned(format!("{}{REDACTED}{}", &text[..end - length], &text[end..]))
             }
@@ -90,19 +116,18 @@ impl Secrets {
 
     /// Takes away the beginning of a secret at the end of something that was cut there.
     pub(super) fn strip_cut(&self, bytes: &mut bytes::BytesMut) {
-        if let Some(length) = self.0.load().iter().filter_map(|secret| head_at_end(bytes, secret)).max() {
+        if let Some(length) = self.0.load().forms.iter().filter_map(|secret| head_at_end(bytes, secret)).max() {
             bytes.truncate(bytes.len() - length);
         }
     }
 
     /// The value with every secret replaced; none where that leaves no JSON, as with a number.
     pub(super) fn redact_json(&self, json: RawJson) -> Option<RawJson> {
-        let secrets = self.0.load();
-        if secrets.is_empty() {
+        let known = self.0.load();
+        if known.forms.is_empty() {
             return Some(json);
         }
-        let clean = secrets.iter().fold(escaped_our_way(json.get()), |text, secret| replaced(text, &escaped(secret)));
-        match clean {
+        match replaced(escaped_our_way(json.get()), known.in_json.as_ref()) {
             Cow::Borrowed(_) => Some(json),
             Cow::Owned(text) => RawValue::from_string(text).ok(),
         }
@@ -111,7 +136,7 @@ impl Secrets {
     /// The tool with every secret replaced in all that it says of itself. A name that held one is no name any more, so that
     /// such a tool is left out.
     pub(super) fn redact_tool(&self, offered: OfferedTool) -> OfferedTool {
-        if self.0.load().is_empty() {
+        if self.0.load().forms.is_empty() {
             return offered;
         }
         let text = |text: String| self.redact(&text).into_owned();
@@ -137,7 +162,7 @@ impl Secrets {
             Value::Array(items) => items.into_iter().map(|item| self.redact_value(item)).collect(),
             Value::Object(object) => Value::Object(self.redact_object(object)),
             // As in an answer, a number can be one too.
-            Value::Number(number) if self.0.load().contains(&number.to_string()) => Value::from(REDACTED),
+            Value::Number(number) if self.0.load().forms.contains(&number.to_string()) => Value::from(REDACTED),
             other => other,
         }
     }
@@ -236,8 +261,27 @@ fn unescaped(text: &str) -> (Option<char>, usize) {
     }
 }
 
-fn replaced<'a>(text: Cow<'a, str>, secret: &str) -> Cow<'a, str> {
-    if text.contains(secret) { Cow::Owned(text.replace(secret, REDACTED)) } else { text }
+fn replaced<'a>(text: Cow<'a, str>, any: Option<&Regex>) -> Cow<'a, str> {
+    let Some(any) = any.filter(|any| any.is_match(&text)) else { return text };
+    Cow::Owned(any.replace_all(&text, regex::NoExpand(REDACTED)).into_owned())
+}
+
+/// The text without long beginnings of the secret. Addresses begin alike without being secret for it.
+fn without_pieces<'a>(text: Cow<'a, str>, secret: &str) -> Cow<'a, str> {
+    let Some(head) = secret.get(..PIECE_BYTES_MIN).filter(|head| !head.contains("://")) else { return text };
+    if !text.contains(head) {
+        return text;
+    }
+    let mut out = String::new();
+    let mut rest = text.as_ref();
+    while let Some(at) = rest.find(head) {
+        let same = rest[at..].chars().zip(secret.chars()).take_while(|(a, b)| a == b).map(|(a, _)| a.len_utf8()).sum::<usize>();
+        out.push_str(&rest[..at]);
+        out.push_str(REDACTED);
+        rest = &rest[at + same..];
+    }
+    out.push_str(rest);
+    Cow::Owned(out)
 }
 
 fn is_telling(name: &str) -> bool {

@@ -52,6 +52,8 @@ pub enum KeyPlace {
 /// Where a secret value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SecretSource {
+    /// It stands in the file as it is: not everything that a program is told is a secret.
+    Plain(Secret),
     /// It is here already.
     Value(Secret),
     /// The first line of this file; absolute.

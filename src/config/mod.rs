@@ -18,7 +18,7 @@ mod tests;
 mod upstreams;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -170,6 +170,8 @@ pub enum Transport {
 pub struct Reach {
     /// Sent with each request.
     pub headers: BTreeMap<String, Secret>,
+    /// Those whose value does not stand in the file, and so is a secret whatever it looks like.
+    pub secret_headers: BTreeSet<String>,
     /// How Airlock identifies itself.
     pub credential: Credential,
     /// Whether the address may be private.

@@ -25,7 +25,7 @@ Airlock reads its configuration once, whole, before it opens anything. Later sou
 An unknown key, an unknown `AIRLOCK_…` variable or a value out of range stops the start (exit code 78) with the place, the value and
 what is allowed. `airlock config` shows what is in force and where each value comes from; `airlock config check` only checks.
 
-Besides: `AIRLOCK_LOG` sets what is logged (`info`, `debug`, `airlock=debug,rmcp=info`); logs go to standard error.
+Besides: `AIRLOCK_LOG` sets what is logged (`info`, `debug`, `warn,airlock=debug`); logs go to standard error.
 ";
 
 /// The text of the reference page.

@@ -130,7 +130,8 @@ fn secrets_come_from_the_environment_and_are_shown_nowhere() {
     assert_eq!(reach.credential, Credential::Bearer(SecretSource::Value(Secret::new("hunter2".into()))));
     let Transport::Stdio { env, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
     let hunter = SecretSource::Value(Secret::new("hunter2".into()));
-    assert_eq!((&env["KEY"], &env["OTHER"]), (&hunter, &hunter));
+    let plain = SecretSource::Plain(Secret::new("hunter2".into()));
+    assert_eq!((&env["KEY"], &env["OTHER"]), (&plain, &hunter));
     let shown = format!("{:?} {}", config.settings, serde_json::to_string(&config.settings).unwrap());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!format!("{:?}", config.upstreams[0]).contains("hunter2"));

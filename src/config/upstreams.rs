@@ -143,9 +143,8 @@ impl Resolver<'_> {
         self.refuse_used(name, &used, "belongs to an upstream with `url`; a program reaches whatever it wants");
         let env = keys.env.iter().filter_map(|(entry, source)| {
             let at = ["upstreams", name, "env", entry];
-            // Not everything that a program is told is a secret.
             let value = match source {
-                SecretSource::Text(text) => Some(super::SecretSource::Value(Secret::new(text.clone()))),
+                SecretSource::Text(text) => Some(super::SecretSource::Plain(Secret::new(text.clone()))),
                 source => self.reference(&at, source),
             };
             Some((entry.clone(), value?))
@@ -265,8 +264,10 @@ impl Resolver<'_> {
             let message = format!("`{path}` has both `auth` and {article} `{taken}` header; keep one of them");
             self.refuse(&under("auth"), message);
         }
+        let secret_headers = headers.iter().filter(|(_, source)| !matches!(source, SecretSource::Text(_)));
+        let secret_headers = secret_headers.map(|(name, _)| name.clone()).collect();
         let headers = self.secrets(&under("headers"), headers);
-        Some(Reach { headers, credential: credential?, allow_private })
+        Some(Reach { headers, secret_headers, credential: credential?, allow_private })
     }
 
     fn secrets(&mut self, at: &[&str], sources: &BTreeMap<String, SecretSource>) -> BTreeMap<String, Secret> {

@@ -23,6 +23,8 @@ mod policy_model;
 #[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]
+mod secret_canary;
+#[cfg(feature = "v8")]
 mod shared_database;
 #[cfg(feature = "v8")]
 mod statuses;

@@ -121,3 +121,38 @@ fn what_is_fetched_later_is_blanked_by_all_clones_in_all_its_forms() {
     let said = "first-123456 plain words/and+more plain+words%2Fand%2Bmore plain%20words%2Fand%2Bmore plain words\\/and+more short";
     assert_eq!(clone.redact(said), "[redacted] [redacted] [redacted] [redacted] [redacted] short");
 }
+
+#[test]
+fn a_secret_is_found_in_the_encodings_of_bytes_wherever_it_stands() {
+    use base64::{
+        Engine as _,
+        engine::general_purpose::{STANDARD, URL_SAFE},
+    };
+    let secret = "ab/cd+ef?gh~ij>kl";
+    let secrets = Secrets::among([("API_KEY", secret)]);
+    for before in ["", "1", "12", "123"] {
+        for after in ["", "x", "xy"] {
+            let said = format!("{before}{secret}{after}");
+            for text in [STANDARD.encode(&said), URL_SAFE.encode(&said)] {
+                let clean = secrets.redact(&text).into_owned();
+                // What is left holds no more than the bits that are shared with the neighbours.
+                assert!(
+                    clean.contains("[redacted]") && clean.len() <= "[redacted]".len() + 12,
+                    "{before}:{after}: {text} gave {clean}"
+                );
+            }
+        }
+    }
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let said = format!("{hex} {} ab%2fcd%2bef%3fgh%7eij%3ekl ab%2Fcd%2Bef%3Fgh%7Eij%3Ekl", hex.to_uppercase());
+    assert_eq!(secrets.redact(&said), "[redacted] [redacted] [redacted] [redacted]");
+}
+
+#[test]
+fn a_piece_of_a_secret_that_was_cut_within_a_text_is_blanked() {
+    let secrets =
+        Secrets::among([("API_KEY", "sk-live-0123456789abcdef"), ("AUTH_URL", "https://auth.example/realms/9f8e7d6c5b4a")]);
+    assert_eq!(secrets.redact("bad key sk-live-01234567 (retry after 5 s)"), "bad key [redacted] (retry after 5 s)");
+    assert_eq!(secrets.redact("sk-live-0123 is how they begin"), "sk-live-0123 is how they begin");
+    assert_eq!(secrets.redact("see https://auth.example/docs please"), "see https://auth.example/docs please");
+}

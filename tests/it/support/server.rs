@@ -66,11 +66,22 @@ impl TestServer {
 
     /// A server in a folder that may hold the database of an earlier one.
     pub(crate) async fn within(folder: TempDir, more: &str) -> Self {
+        Self::with_environment(folder, more, &[]).await
+    }
+
+    /// The same, with these variables in its environment.
+    pub(crate) async fn with_environment(folder: TempDir, more: &str, environment: &[(&str, &str)]) -> Self {
         let file = folder.path().join("airlock.toml");
         std::fs::write(&file, config(folder.path(), more)).unwrap();
         let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log.txt")).unwrap();
-        let mut child =
-            airlock(&file).arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().expect("the binary starts");
+        let mut child = airlock(&file)
+            .envs(environment.iter().copied())
+            .arg("serve")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("the binary starts");
         let (url, token) = instance(folder.path(), &mut child).await;
         // A provider that is there already does as well.
         rustls::crypto::ring::default_provider().install_default().ok();
