@@ -114,7 +114,10 @@ pub(super) fn unwrap(tool: &Tool, field: &str, answer: &ServiceAnswer, may_repea
     let failed =
         |code, message: String| Failed { error: UpstreamError::new(code, tool, message), is_stale: false, fields: Vec::new() };
     let status = answer.status;
-    let Ok(envelope) = serde_json::from_slice::<Envelope<'_>>(&answer.body) else {
+    let envelope = serde_json::from_slice::<Envelope<'_>>(&answer.body).ok();
+    // Other JSON beside a status that is no success is what something before the service says.
+    let Some(envelope) = envelope.filter(|envelope| status.is_success() || envelope.data.is_some() || envelope.errors.is_some())
+    else {
         let head = String::from_utf8_lossy(&answer.body[..answer.body.len().min(HEAD_BYTES_MAX)]).trim().to_owned();
         let said = if head.is_empty() { String::new() } else { format!(": {head}") };
         if status.is_success() {
@@ -190,7 +193,7 @@ fn failed_fields(errors: &[ToldError]) -> Vec<Way> {
 
 /// Whether a status tells that the same call may succeed later and that a second one does no harm.
 fn is_retryable(status: u16, may_repeat: bool) -> bool {
-    matches!(status, 429 | 503) || (status >= 500 && may_repeat)
+    status == 429 || (status >= 500 && may_repeat)
 }
 
 /// What an answer without data says of the reason, for a question that is no call.

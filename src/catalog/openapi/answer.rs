@@ -25,9 +25,10 @@ use crate::{
 pub(super) const BINARY_BYTES_MAX: usize = 5 * 1024 * 1024;
 /// Most bytes of a refusal's body that are told.
 const SAID_BYTES_MAX: usize = 3_500;
-/// Headers that are told, and the longest of them in bytes.
+/// Headers that are told; together they have no more than 400 KiB.
 const HEADERS_MAX: usize = 100;
-const HEADER_BYTES_MAX: usize = 4_096;
+/// Longest type of an answer that is told, in bytes.
+const TYPE_BYTES_MAX: usize = 200;
 /// Headers that are no business of a caller: they hold or set credentials.
 const HIDDEN_HEADERS: [&str; 5] = ["set-cookie", "set-cookie2", "authorization", "proxy-authenticate", "authentication-info"];
 
@@ -58,7 +59,9 @@ pub(super) fn value(tool: &Tool, plan: &Plan, answer: ServiceAnswer, with_respon
 
 fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, bool), UpstreamError> {
     let has_none = matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
-    if has_none || plan.method == Method::HEAD || answer.body.is_empty() {
+    // A stream that was given up before anything came is not nothing.
+    let is_empty = answer.body.is_empty() && !answer.truncated;
+    if has_none || plan.method == Method::HEAD || is_empty {
         return Ok((raw(tool, &Value::Null)?, false));
     }
     let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
@@ -73,6 +76,7 @@ fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, boo
         Media::Json => Ok((json_of(tool, &answer.body)?, false)),
         Media::Lines => stream(tool, lines(&answer.body), truncated),
         Media::Events => stream(tool, events(&answer.body), truncated),
+        Media::Text if plan.is_json && !truncated => Ok((instead_of_json(tool, &answer.body, &kind)?, false)),
         Media::Text | Media::Form => {
             let text = text_of(&answer.body, &kind);
             let value = if truncated { json!({"text": text, "truncated": true}) } else { Value::String(text) };
@@ -81,8 +85,10 @@ fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, boo
         Media::Binary | Media::Multipart => {
             let kept = &answer.body[..answer.body.len().min(BINARY_BYTES_MAX)];
             let truncated = truncated || kept.len() < answer.body.len();
-            let mut value = json!({"type": if kind.is_empty() { "application/octet-stream" } else { cut(&kind, 200) },
-                "base64": STANDARD.encode(kept), "bytes": kept.len()});
+            // Left out rather than cut: a secret that it holds would be halved.
+            let told = Some(kind.as_str()).filter(|kind| !kind.is_empty() && kind.len() <= TYPE_BYTES_MAX);
+            let mut value =
+                json!({"type": told.unwrap_or("application/octet-stream"), "base64": STANDARD.encode(kept), "bytes": kept.len()});
             if truncated {
                 value["truncated"] = true.into();
             }
@@ -108,6 +114,26 @@ fn json_of(tool: &Tool, body: &[u8]) -> Result<RawJson, UpstreamError> {
         let message = format!("`{}` says that it answers with JSON, and does not: {:?}", tool.path, cut(&head, 300));
         UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
     })
+}
+
+/// A text where the description promises JSON and nothing else: JSON that is called otherwise is taken, and so is a short word; a
+/// page is what a proxy or a login says in the service's stead.
+fn instead_of_json(tool: &Tool, body: &[u8], kind: &str) -> Result<RawJson, UpstreamError> {
+    let text = text_of(body, kind);
+    let json = Some(text.trim()).filter(|text| text.starts_with(['{', '[']));
+    if let Some(Ok(json)) = json.map(|text| RawValue::from_string(text.to_owned())) {
+        return Ok(json);
+    }
+    if !text.trim_start().starts_with('<') {
+        return raw(tool, &text);
+    }
+    let message = format!(
+        "`{}` is described as answering with JSON, and answered with a page (`{}`): {:?}",
+        tool.path,
+        cut(kind, 80),
+        cut(&said(body), 300)
+    );
+    Err(UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message))
 }
 
 fn text_of(body: &[u8], kind: &str) -> String {
@@ -174,13 +200,12 @@ fn told(headers: &HeaderMap) -> Map<String, Value> {
     let mut out: Map<String, Value> = Map::new();
     for (name, value) in headers.iter().filter(|(name, _)| !HIDDEN_HEADERS.contains(&name.as_str())).take(HEADERS_MAX) {
         let value = String::from_utf8_lossy(value.as_bytes());
-        let value = cut(&value, HEADER_BYTES_MAX);
         match out.get_mut(name.as_str()) {
             Some(Value::String(known)) => {
                 known.push_str(", ");
-                known.push_str(value);
+                known.push_str(&value);
             }
-            _ => drop(out.insert(name.as_str().to_owned(), value.into())),
+            _ => drop(out.insert(name.as_str().to_owned(), value.as_ref().into())),
         }
     }
     out
@@ -248,6 +273,11 @@ fn said(body: &[u8]) -> String {
         }
     }
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Whether JSON is all that an operation answers with.
+pub(super) fn is_json(types: &[String]) -> bool {
+    !types.is_empty() && types.iter().all(|kind| Media::of(kind) == Media::Json)
 }
 
 /// What a stream is, of the types that an operation answers with.

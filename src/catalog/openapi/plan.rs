@@ -20,6 +20,8 @@ pub(super) struct Plan {
     pub(super) body: Option<Body>,
     /// The header `Accept`.
     pub(super) accept: String,
+    /// Whether a successful answer is JSON and nothing else, as the description says.
+    pub(super) is_json: bool,
     /// Whether a successful answer may be a stream, and of what.
     pub(super) streams: Option<Stream>,
     /// What the description says of the credential, for a refusal: `a bearer token`.

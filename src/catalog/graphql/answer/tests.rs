@@ -54,7 +54,7 @@ fn what_came_beside_errors_is_told_when_small_and_named_when_not() {
 #[test]
 fn statuses_say_whether_a_second_try_does_no_harm() {
     for (status, may_repeat, retryable) in
-        [(429, false, true), (503, false, true), (500, true, true), (500, false, false), (404, true, false)]
+        [(429, false, true), (503, false, false), (500, true, true), (500, false, false), (404, true, false)]
     {
         for body in ["<html>", r#"{"errors": [{"message": "x"}]}"#, ""] {
             let error = unwrapped(status, body, may_repeat).unwrap_err().error;

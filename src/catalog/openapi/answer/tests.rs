@@ -37,7 +37,7 @@ fn an_answer_is_the_value_it_holds() {
         (204, "application/json", "ignored", Value::Null),
         (304, "", "", Value::Null),
         (200, "text/plain", "1", json!("1")),
-        (200, "text/html", "<p>x", json!("<p>x")),
+        (200, "text/plain", "{\"a\":1}", json!({"a": 1})),
         (200, "", "{\"a\":1}", json!({"a": 1})),
         (200, "", "plain", json!("plain")),
         (200, "image/png", "hi", json!({"type": "image/png", "base64": "aGk=", "bytes": 2})),
@@ -51,6 +51,9 @@ fn an_answer_is_the_value_it_holds() {
     ] {
         assert_eq!(got(LIST, (status, kind, body), false), Ok(expected), "{kind} {body}");
     }
+    let error = got(LIST, (200, "text/html", "<title>Sign in</title><p>here"), false).unwrap_err();
+    assert_eq!(error.code, UpstreamErrorCode::BadAnswer);
+    assert!(error.message.ends_with("answered with a page (`text/html`): \"Sign in here\""), "{}", error.message);
     assert_eq!(got(LIST, (200, "text/plain; charset=ISO-8859-1", vec![0xfc]), false), Ok(json!("ü")));
     let big = serde_json::from_slice::<Value>(&Bytes::from_static(b"12345678901234567890.10")).unwrap();
     assert_eq!(got(LIST, (200, "application/json", "12345678901234567890.10"), false), Ok(big));

@@ -122,6 +122,7 @@ pub(super) fn read<'d>(
         parameters: written.into_iter().map(|written| written.plan).collect(),
         body: body.map(|body| body.plan),
         accept: accept(&answers),
+        is_json: answer::is_json(&answers),
         streams,
         credential: security.wanted(found.operation),
     };
