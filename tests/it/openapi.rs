@@ -124,6 +124,29 @@ async fn a_stream_is_cut_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_stream_that_falls_silent_gives_what_has_come_and_says_that_there_may_be_more() {
+    let service = Service::start(|asked: &Asked| {
+        let (kind, begun) = match asked.target.as_str() {
+            "/v9/watch" => ("text/event-stream", "data: {\"n\":1}\n\ndata: 2\n\ndata: hal"),
+            _ => ("application/x-ndjson", "{\"a\":1}\n{\"a\""),
+        };
+        let begun = futures::stream::iter([Ok::<_, std::io::Error>(begun)]);
+        let body = axum::body::Body::from_stream(futures::StreamExt::chain(begun, futures::stream::pending()));
+        answered(200, kind, body)
+    })
+    .await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut config = upstream("zoo", written(&folder, ZOO), Some(service.url("/v9/")));
+    config.call_timeout = std::time::Duration::from_millis(500);
+    let catalog = started(config).await;
+    let events = call(&catalog, "zoo.watch.watch", json!({})).await;
+    assert_eq!(events, Ok(json!({"items": [{"data": {"n": 1}}, {"data": 2}], "truncated": true})));
+    let lines = call(&catalog, "zoo.search.search", json!({"body": {"q": "x"}})).await;
+    assert_eq!(lines, Ok(json!({"items": [{"a": 1}], "truncated": true})));
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_refusal_is_an_error_and_the_whole_response_can_be_had() {
     let (service, catalog, _folder) = zoo().await;
     let error = call(&catalog, "zoo.animals.getAnimal", json!({"id": "gone"})).await.unwrap_err();

@@ -7,6 +7,7 @@ use http::{
     HeaderMap, Method,
     header::{ACCEPT, CONTENT_TYPE},
 };
+use tokio::time::Instant;
 use url::{Origin, Url};
 
 use super::{
@@ -36,6 +37,8 @@ pub(super) struct Target<'a> {
     pub(super) proof: Option<&'a Proof>,
     pub(super) secrets: &'a Secrets,
     pub(super) answers: &'a AnswerBounds,
+    /// When the call is given up.
+    pub(super) deadline: Instant,
 }
 
 /// Sends the request and reads the answer.
@@ -126,8 +129,18 @@ async fn read(
     let mut reader = Reader::new(if is_refusal { Until::End } else { request.until });
     let (mut truncated, mut room) = (false, None);
     loop {
-        let chunk = tokio::time::timeout(SILENCE_MAX, answer.chunk()).await;
-        let chunk = chunk.map_err(|_| ServiceFailure::Lost(format!("it fell silent for {} s", SILENCE_MAX.as_secs())))?;
+        let silent_at = Instant::now() + SILENCE_MAX;
+        let chunk = match tokio::time::timeout_at(silent_at.min(target.deadline), answer.chunk()).await {
+            Ok(chunk) => chunk,
+            // A stream may go on for ever: what has come is the answer.
+            Err(_) if !is_refusal && request.until != Until::End => {
+                body.truncate(reader.whole);
+                truncated = true;
+                break;
+            }
+            Err(_) if silent_at > target.deadline => return Err(ServiceFailure::Timeout),
+            Err(_) => return Err(ServiceFailure::Lost(format!("it fell silent for {} s", SILENCE_MAX.as_secs()))),
+        };
         let Some(chunk) = chunk.map_err(of_send)? else { break };
         let space = bytes_max - body.len();
         let is_over = chunk.len() > space;
@@ -160,13 +173,15 @@ struct Reader {
     until: Until,
     seen: usize,
     found: usize,
+    /// Where the last line or event that is complete ends.
+    whole: usize,
     /// Whether the line that is being read has anything in it.
     in_line: bool,
 }
 
 impl Reader {
     fn new(until: Until) -> Self {
-        Self { until, seen: 0, found: 0, in_line: false }
+        Self { until, seen: 0, found: 0, whole: 0, in_line: false }
     }
 
     /// Where the part that was asked for ends, once all of it is there.
@@ -186,6 +201,9 @@ impl Reader {
                     let is_end = if by_event { !self.in_line && at > 0 } else { true };
                     self.in_line = false;
                     self.found += usize::from(is_end);
+                    if is_end {
+                        self.whole = at + 1;
+                    }
                     if self.found == wanted {
                         return Some(at + 1);
                     }

@@ -308,6 +308,7 @@ impl ServiceClient {
             proof,
             secrets,
             answers: &config.reach.surroundings.answers,
+            deadline: until,
         };
         tokio::time::timeout_at(until, exchange::perform(&target, request)).await.unwrap_or(Err(ServiceFailure::Timeout))
     }
