@@ -51,20 +51,41 @@ pub(super) async fn perform(target: &Target<'_>, request: &ServiceRequest) -> Re
     let mut hop = Hop { url: request.url.clone(), method: request.method.clone(), with_body: true };
     // Once it has left its origin, nothing of it is trusted with a secret any more, not even back there.
     let mut is_home = true;
-    for _ in 0..=HOPS_MAX {
-        let (url, headers) = dressed(target, request, &hop.url, is_home)?;
-        let body = if hop.with_body { &request.body } else { &ServiceBody::None };
-        let outgoing = target.client.request(hop.method.clone(), url).headers(headers);
-        let answer = with_body(outgoing, body)?.send().await.map_err(of_send)?;
+    // Whether a request to do something was answered with where its result is: it was done.
+    let mut is_done = false;
+    for hops in 0..=HOPS_MAX {
+        let astray = |failure: ServiceFailure| match hops {
+            0 => failure,
+            _ => failure.of_redirect(&hop.url.origin().ascii_serialization()),
+        };
+        let answer = sent(target, request, &hop, is_home).await.map_err(astray)?;
         match redirect::next(&hop.url, &hop.method, answer.status(), answer.headers(), target.guard)? {
+            None if is_done && !answer.status().is_success() => {
+                let (place, status) = (hop.url.origin().ascii_serialization(), answer.status().as_u16());
+                return Err(ServiceFailure::Astray(format!("it redirects to `{place}` for it, which answered HTTP {status}")));
+            }
             None => return read(answer, request, &hop.method, target).await,
             Some(next) => {
                 is_home &= next.url.origin() == hop.url.origin();
+                is_done |= next.method != hop.method;
                 hop = Hop { with_body: hop.with_body && next.with_body, ..next };
             }
         }
     }
-    Err(ServiceFailure::Refused(format!("it redirects more than {HOPS_MAX} times")))
+    Err(ServiceFailure::Astray(format!("it redirects more than {HOPS_MAX} times")))
+}
+
+/// Sends one hop and waits for the head of its answer.
+async fn sent(
+    target: &Target<'_>,
+    request: &ServiceRequest,
+    hop: &Hop,
+    is_home: bool,
+) -> Result<reqwest::Response, ServiceFailure> {
+    let (url, headers) = dressed(target, request, &hop.url, is_home)?;
+    let body = if hop.with_body { &request.body } else { &ServiceBody::None };
+    let outgoing = target.client.request(hop.method.clone(), url).headers(headers);
+    with_body(outgoing, body)?.send().await.map_err(of_send)
 }
 
 /// The address and the headers of one hop. Away from home only what says which form of answer is wanted.

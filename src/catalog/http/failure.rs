@@ -14,6 +14,9 @@ pub(in crate::catalog) enum ServiceFailure {
     /// The address or the origin is not allowed; nothing was sent.
     #[error("{0}")]
     Refused(String),
+    /// It answered with a redirect that leads to no result; what was sent may have had its effect.
+    #[error("{0}")]
+    Astray(String),
     /// No connection; nothing was sent.
     #[error("it could not be reached: {0}")]
     Unreachable(String),
@@ -48,6 +51,7 @@ impl ServiceFailure {
         match &self {
             Self::TooLarge(bytes_max) => UpstreamError::too_large(tool, *bytes_max),
             Self::Refused(why) => error(Code::Refused, format!("a call of `{upstream}` was not sent: {why}")),
+            Self::Astray(why) => error(Code::BadAnswer, format!("`{upstream}` gave no result: {why}; {unknown}")),
             Self::Credential(_) => error(Code::Unavailable, format!("`{upstream}` cannot be called: {self}")),
             Self::Unreachable(_) | Self::CircuitOpen { .. } => {
                 error(Code::Unavailable, format!("`{upstream}` is not available: {self}")).retryable(true)
@@ -57,10 +61,19 @@ impl ServiceFailure {
         }
     }
 
+    /// The same about a request that a redirect led to: the one before it was sent, and answered.
+    pub(super) fn of_redirect(self, place: &str) -> Self {
+        match self {
+            Self::Refused(_) | Self::Unreachable(_) => Self::Astray(format!("it redirects to `{place}`: {self}")),
+            other => other,
+        }
+    }
+
     pub(super) fn redacted(self, secrets: &Secrets) -> Self {
         let clean = |text: String| secrets.redact(&text).into_owned();
         match self {
             Self::Refused(text) => Self::Refused(clean(text)),
+            Self::Astray(text) => Self::Astray(clean(text)),
             Self::Unreachable(text) => Self::Unreachable(clean(text)),
             Self::Lost(text) => Self::Lost(clean(text)),
             Self::Credential(text) => Self::Credential(clean(text)),

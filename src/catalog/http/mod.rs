@@ -272,7 +272,7 @@ impl ServiceClient {
             Ok(answer) => !matches!(answer.status.as_u16(), 502..=504),
             // Not its fault, or a sign of life.
             Err(ServiceFailure::Refused(_) | ServiceFailure::Credential(_)) => return ended,
-            Err(ServiceFailure::TooLarge(_)) => true,
+            Err(ServiceFailure::TooLarge(_) | ServiceFailure::Astray(_)) => true,
             Err(_) => false,
         };
         leave.end(answered, Instant::now());

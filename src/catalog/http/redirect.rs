@@ -8,7 +8,7 @@ use super::{Guard, ServiceFailure};
 /// Redirects that are followed for one request.
 pub(super) const HOPS_MAX: usize = 5;
 
-/// The next request of a redirect.
+/// One request on the way to an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hop {
     /// Where it leads.
@@ -38,7 +38,7 @@ pub(super) fn next(
         _ => return Ok(None),
     };
     let Some(location) = headers.get(LOCATION).and_then(|location| location.to_str().ok()) else { return Ok(None) };
-    let refused = |why: String| ServiceFailure::Refused(format!("it redirects {why}"));
+    let refused = |why: String| ServiceFailure::Astray(format!("it redirects {why}"));
     let mut url = from.join(location).map_err(|_| refused("to something that is no address".to_owned()))?;
     // Whoever writes a redirect has no credentials to give.
     let _ = (url.set_username(""), url.set_password(None));

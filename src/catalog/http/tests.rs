@@ -172,10 +172,27 @@ async fn redirects_end_after_five_and_none_takes_a_body_elsewhere() {
     .await;
     let client = client(&server);
     let endless = body(&client, get(server.url("/"))).await.unwrap_err();
-    assert_eq!(endless, ServiceFailure::Refused("it redirects more than 5 times".to_owned()));
+    assert_eq!(endless, ServiceFailure::Astray("it redirects more than 5 times".to_owned()));
     assert_eq!(server.heard().len(), 6);
     let elsewhere = body(&client, post(server.url("/"))).await.unwrap_err();
-    assert!(matches!(&elsewhere, ServiceFailure::Refused(why) if why.contains("a `POST` to another origin")), "{elsewhere}");
+    assert!(matches!(&elsewhere, ServiceFailure::Astray(why) if why.contains("a `POST` to another origin")), "{elsewhere}");
+}
+
+#[tokio::test]
+async fn what_was_done_before_a_redirect_is_neither_done_again_nor_called_unsent() {
+    let server = Scripted::start(|_, request| match request.split(' ').nth(1).unwrap() {
+        "/lost" => answer("303 See Other", "location: http://127.0.0.1:1/result\r\n", ""),
+        "/expired" => answer("303 See Other", "location: /result\r\n", ""),
+        _ => answer("401 Unauthorized", "", ""),
+    })
+    .await;
+    let client = client(&server);
+    for (path, said) in [("/lost", "it redirects to `http://127.0.0.1:1`: it could not be reached"), ("/expired", "HTTP 401")] {
+        let failed = body(&client, post(server.url(path))).await.unwrap_err();
+        assert!(matches!(&failed, ServiceFailure::Astray(why) if why.contains(said)), "{path}: {failed:?}");
+    }
+    let posts = server.heard().iter().filter(|request| request.starts_with("POST")).count();
+    assert_eq!(posts, 2, "each is sent once");
 }
 
 #[tokio::test]
