@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use airlock::policy::{Call, Caller, Claims, CounterValues, Layer, LayerScope, Options, Policy, Profile, ToolFacts};
+use airlock::{
+    model::Annotations,
+    policy::{Call, Caller, CounterValues, Layer, LayerScope, Options, Policy, Profile, ToolFacts},
+};
 use serde_json::{Value, json, value::RawValue};
 
 use crate::{Outcome, Scale, record::Record};
@@ -68,8 +71,8 @@ fn decisions(policy: &Policy, paths: &[String], times: usize) -> Vec<Duration> {
             // A step that is prime to the number of tools, so that no two neighbours share an upstream.
             let path = &paths[number * 7919 % paths.len()];
             let (upstream, name) = path.split_once('.').unwrap_or((path, path));
-            let claims = Claims::default();
-            let tool = ToolFacts { path, upstream, name, input_schema: None, claims, trusted: false, operation: None };
+            let annotations = Annotations::default();
+            let tool = ToolFacts { path, upstream, name, input_schema: None, annotations, trusted: false, operation: None };
             let call = Call { tool, args: &args, caller, now };
             let began = Instant::now();
             let decision = policy.decide(&call, &counters);

@@ -61,7 +61,7 @@ pub use self::{
     http::{Detected, Names, Surroundings, SystemNames, detect},
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
     openapi::config::OpenApiConfig,
-    tool::{Annotations, Operation, Tool},
+    tool::Tool,
     upstream::{CallNews, UpstreamError, UpstreamErrorCode},
 };
 use self::{

@@ -15,8 +15,8 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::tool::{Annotations, ArgumentWords, KeptTool, Operation, Tool};
-use crate::model::{RawJson, Schema};
+use super::tool::{ArgumentWords, KeptTool, Tool};
+use crate::model::{Annotations, Operation, RawJson, Schema};
 
 /// First word of a file, with the version of its form.
 const MAGIC: &str = "airlock-tools/2";

@@ -8,7 +8,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::observed::Observed;
-use crate::model::{JsonObject, Schema};
+use crate::model::{Annotations, JsonObject, Operation, Schema};
 
 /// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
 pub(super) const NAME_CHARS_MAX: usize = 128;
@@ -20,63 +20,6 @@ pub(super) const SCHEMA_BYTES_MAX: usize = 256 * 1024;
 const ARGUMENTS_MAX: usize = 128;
 const VALUES_MAX: usize = 64;
 const WORD_BYTES_MAX: usize = 200;
-
-/// What a tool says about itself. Claims of the upstream, not facts.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Annotations {
-    /// It changes nothing.
-    pub read_only: Option<bool>,
-    /// It may destroy or overwrite.
-    pub destructive: Option<bool>,
-    /// The same call twice does no more than once.
-    pub idempotent: Option<bool>,
-    /// It reaches an open world, such as the web.
-    pub open_world: Option<bool>,
-}
-
-/// What a tool does at a service that says so by its protocol; not a claim but what is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub enum Operation {
-    /// HTTP GET.
-    Get,
-    /// HTTP HEAD.
-    Head,
-    /// HTTP OPTIONS.
-    Options,
-    /// HTTP POST.
-    Post,
-    /// HTTP PUT.
-    Put,
-    /// HTTP PATCH.
-    Patch,
-    /// HTTP DELETE.
-    Delete,
-    /// HTTP TRACE.
-    Trace,
-    /// A GraphQL query.
-    Query,
-    /// A GraphQL mutation.
-    Mutation,
-}
-
-impl Operation {
-    /// As it is written: `GET`, `query`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Get => "GET",
-            Self::Head => "HEAD",
-            Self::Options => "OPTIONS",
-            Self::Post => "POST",
-            Self::Put => "PUT",
-            Self::Patch => "PATCH",
-            Self::Delete => "DELETE",
-            Self::Trace => "TRACE",
-            Self::Query => "query",
-            Self::Mutation => "mutation",
-        }
-    }
-}
 
 /// A tool as an upstream offers it, before anything is checked.
 #[derive(Debug, Clone, Default)]

@@ -1,4 +1,4 @@
-//! Plain data that every part may speak of: tasks, their events, who asks, what is allowed.
+//! Plain data that every part may speak of: tasks, their events, who asks, what is allowed, what a tool is said to do.
 //!
 //! Nothing here does input or output, knows SQL, a protocol or V8. Serialised names are those of the public contract.
 
@@ -9,6 +9,7 @@ mod id;
 mod principal;
 mod schema;
 mod task;
+mod tool;
 
 pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
 pub use artifact::{Artifact, ArtifactKind, HANDLE_KEY, handle_id, has_handle};
@@ -17,6 +18,7 @@ pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, Inval
 pub use principal::Principal;
 pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
+pub use tool::{Annotations, Operation};
 
 /// A JSON text that is forwarded as it is, never parsed further than needed.
 pub type RawJson = Box<serde_json::value::RawValue>;

@@ -2,45 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use crate::model::{Schema, Timestamp};
-
-/// What a tool claims about itself. Claims of the upstream, not facts: unless it is trusted they may only raise a class.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Claims {
-    /// It changes nothing.
-    pub read_only: Option<bool>,
-    /// It may destroy or overwrite.
-    pub destructive: Option<bool>,
-    /// The same call twice does no more than once.
-    pub idempotent: Option<bool>,
-    /// It reaches an open world, such as the web.
-    pub open_world: Option<bool>,
-}
-
-/// What kind of request stands behind a tool, where its description says so: the verb of HTTP or the kind of GraphQL.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// HTTP `GET`.
-    Get,
-    /// HTTP `HEAD`.
-    Head,
-    /// HTTP `OPTIONS`.
-    Options,
-    /// HTTP `POST`.
-    Post,
-    /// HTTP `PUT`.
-    Put,
-    /// HTTP `PATCH`.
-    Patch,
-    /// HTTP `DELETE`.
-    Delete,
-    /// HTTP `TRACE`.
-    Trace,
-    /// A GraphQL query.
-    Query,
-    /// A GraphQL mutation.
-    Mutation,
-}
+use crate::model::{Annotations, Operation, Schema, Timestamp};
 
 /// A tool, as far as policy looks at it.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +16,7 @@ pub struct ToolFacts<'a> {
     /// JSON Schema of its arguments; needed for `validate: {required_args: true}`.
     pub input_schema: Option<&'a Schema>,
     /// What it says about itself.
-    pub claims: Claims,
+    pub annotations: Annotations,
     /// Whether its owner said that the upstream's claims are true.
     pub trusted: bool,
     /// The request behind it, where that is known from a description of an interface.

@@ -4,10 +4,10 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::{
-    Amount, Call, Caller, Claims, CounterValues, Policy, ToolFacts, Verdict,
+    Amount, Call, Caller, CounterValues, Policy, ToolFacts, Verdict,
     file::{Case, CaseCaller, Expected},
 };
-use crate::model::Timestamp;
+use crate::model::{Annotations, Timestamp};
 
 /// What came of one test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -53,7 +53,7 @@ impl Policy {
             upstream,
             name,
             input_schema: None,
-            claims: Claims::default(),
+            annotations: Annotations::default(),
             trusted: false,
             operation: None,
         });

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Operation, RuleRef, ToolFacts};
+use super::{RuleRef, ToolFacts};
+use crate::model::Operation;
 
 /// How much harm a call can do. The order is that of severity: an untrusted claim may only move a tool to a later one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
@@ -83,10 +84,10 @@ impl std::fmt::Display for ClassSource {
 pub(super) fn classify(tool: &ToolFacts<'_>, entry: Option<&'static catalogue::Entry>) -> (Class, ClassSource) {
     let (mut class, source) = known(tool, entry);
     if !tool.trusted {
-        if tool.claims.read_only == Some(false) {
+        if tool.annotations.read_only == Some(false) {
             class = class.max(Class::Write);
         }
-        if tool.claims.destructive == Some(true) && tool.claims.read_only != Some(true) {
+        if tool.annotations.destructive == Some(true) && tool.annotations.read_only != Some(true) {
             class = class.max(Class::Destructive);
         }
     }
@@ -110,7 +111,7 @@ fn known(tool: &ToolFacts<'_>, entry: Option<&'static catalogue::Entry>) -> (Cla
         (None, _) => {}
     }
     if tool.trusted {
-        match (tool.claims.read_only, tool.claims.destructive) {
+        match (tool.annotations.read_only, tool.annotations.destructive) {
             (Some(true), _) => return (Class::Read, ClassSource::Claims),
             (_, Some(true)) => return (Class::Destructive, ClassSource::Claims),
             (Some(false), _) | (_, Some(false)) => {

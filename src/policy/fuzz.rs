@@ -2,7 +2,8 @@
 
 use serde_json::value::RawValue;
 
-use super::{Call, Caller, Claims, CounterValues, Layer, LayerScope, Options, Policy, Profile, ToolFacts, Verdict};
+use super::{Call, Caller, CounterValues, Layer, LayerScope, Options, Policy, Profile, ToolFacts, Verdict};
+use crate::model::Annotations;
 
 const ATTENDED: Options = Options { profile: Profile::Auto, approvals: true };
 
@@ -16,7 +17,7 @@ fn call<'a>(args: &'a RawValue, now: crate::model::Timestamp) -> Call<'a> {
         upstream: "up",
         name: "tool",
         input_schema: None,
-        claims: Claims::default(),
+        annotations: Annotations::default(),
         trusted: false,
         operation: None,
     };

@@ -30,7 +30,7 @@ mod problem;
 mod profile;
 mod rules;
 
-pub use call::{Call, Caller, Claims, Operation, ToolFacts};
+pub use call::{Call, Caller, ToolFacts};
 pub use cases::CaseReport;
 pub use class::Class;
 pub use compile::{APPROVAL_MAX, LAYERS_MAX, RULES_MAX};

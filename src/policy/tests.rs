@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json, value::RawValue};
 
 use super::*;
-use crate::model::Schema;
+use crate::model::{Annotations, Schema};
 
 /// A server with people who approve, and the profile `auto`.
 pub(super) const ATTENDED: Options = Options { profile: Profile::Auto, approvals: true };
@@ -30,7 +30,7 @@ pub(super) const CALLER: Caller<'static> =
 
 pub(super) fn tool(path: &str) -> ToolFacts<'_> {
     let (upstream, name) = path.split_once('.').unwrap_or((path, path));
-    ToolFacts { path, upstream, name, input_schema: None, claims: Claims::default(), trusted: false, operation: None }
+    ToolFacts { path, upstream, name, input_schema: None, annotations: Annotations::default(), trusted: false, operation: None }
 }
 
 pub(super) fn decide_raw(

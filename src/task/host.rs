@@ -2,8 +2,9 @@
 //! policy and approvals stand.
 //!
 //! The order of a call: tool found → arguments checked → decided → (a person asked) → counted → recorded as asked for and started,
-//! durably → sent → its end recorded. Where artifacts stand in the arguments, these are checked last, once the artifacts are in them. A call that the run's end leaves behind is aborted upstream and recorded as failed. What
-//! happens between finding and sending is told in [`passage`](super::passage).
+//! durably → sent → its end recorded. Where artifacts stand in the arguments, these are checked last, once the artifacts are in them.
+//! A call that the run's end leaves behind is aborted upstream and recorded as failed. What happens between finding and sending is
+//! told in [`passage`](super::passage).
 
 use std::{
     collections::BTreeMap,
@@ -25,9 +26,9 @@ use super::{
     spending::Spending,
 };
 use crate::{
-    catalog::{Catalog, Operation, ResolveError, Tool, View, Visibility},
+    catalog::{Catalog, ResolveError, Tool, View, Visibility},
     model::{EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
-    policy::{self, Caller, Claims, FixedWindow, Listing, Policy, ToolFacts, Window},
+    policy::{Caller, FixedWindow, Listing, Policy, ToolFacts, Window},
     sandbox::{CallFailure, ToolCall, ToolHost, WallClock},
     store::{CounterWindow, NewTask, Store, StoreError, TaskChange, Written},
 };
@@ -303,35 +304,14 @@ pub fn counter_window(window: Window) -> CounterWindow {
 
 /// A tool, as policy looks at it.
 pub fn facts(tool: &Tool) -> ToolFacts<'_> {
-    let claims = &tool.annotations;
     ToolFacts {
         path: &tool.path,
         upstream: &tool.upstream,
         name: &tool.name,
         input_schema: Some(&tool.input_schema),
-        claims: Claims {
-            read_only: claims.read_only,
-            destructive: claims.destructive,
-            idempotent: claims.idempotent,
-            open_world: claims.open_world,
-        },
+        annotations: tool.annotations,
         trusted: tool.trusted,
-        operation: tool.operation.map(operation),
-    }
-}
-
-fn operation(operation: Operation) -> policy::Operation {
-    match operation {
-        Operation::Get => policy::Operation::Get,
-        Operation::Head => policy::Operation::Head,
-        Operation::Options => policy::Operation::Options,
-        Operation::Post => policy::Operation::Post,
-        Operation::Put => policy::Operation::Put,
-        Operation::Patch => policy::Operation::Patch,
-        Operation::Delete => policy::Operation::Delete,
-        Operation::Trace => policy::Operation::Trace,
-        Operation::Query => policy::Operation::Query,
-        Operation::Mutation => policy::Operation::Mutation,
+        operation: tool.operation,
     }
 }
 

@@ -12,9 +12,11 @@ use std::{
     time::Duration,
 };
 
-use airlock::catalog::{
-    Catalog, Document, GraphQlConfig, Operation, Reach, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamKind,
-    UpstreamState,
+use airlock::{
+    catalog::{
+        Catalog, Document, GraphQlConfig, Reach, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamKind, UpstreamState,
+    },
+    model::Operation,
 };
 use axum::{
     Router,

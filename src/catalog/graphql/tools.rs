@@ -15,10 +15,10 @@ use super::{
 };
 use crate::{
     catalog::{
-        tool::{Annotations, OfferedTool, Operation, cut},
+        tool::{OfferedTool, cut},
         upstream::Offer,
     },
-    model::JsonObject,
+    model::{Annotations, JsonObject, Operation},
 };
 
 /// Tools that are taken from one service.

@@ -9,9 +9,12 @@ use rmcp::{
 };
 
 use super::{failure, lines};
-use crate::catalog::{
-    tool::{Annotations, OfferedTool, cut},
-    upstream::{ConnectError, Offer},
+use crate::{
+    catalog::{
+        tool::{OfferedTool, cut},
+        upstream::{ConnectError, Offer},
+    },
+    model::Annotations,
 };
 
 /// Pages that are read of one list.

@@ -1,8 +1,16 @@
 use super::{catalogue::ENTRIES, *};
-use crate::policy::Claims;
+use crate::model::Annotations;
 
 fn tool(name: &str) -> ToolFacts<'_> {
-    ToolFacts { path: name, upstream: "up", name, input_schema: None, claims: Claims::default(), trusted: false, operation: None }
+    ToolFacts {
+        path: name,
+        upstream: "up",
+        name,
+        input_schema: None,
+        annotations: Annotations::default(),
+        trusted: false,
+        operation: None,
+    }
 }
 
 fn class(tool: &ToolFacts<'_>) -> Class {
@@ -55,7 +63,7 @@ fn a_name_never_makes_a_tool_harmless() {
 #[test]
 fn an_untrusted_claim_only_raises() {
     let claiming = |name, read_only, destructive, trusted| {
-        class(&ToolFacts { claims: Claims { read_only, destructive, ..Claims::default() }, trusted, ..tool(name) })
+        class(&ToolFacts { annotations: Annotations { read_only, destructive, ..Annotations::default() }, trusted, ..tool(name) })
     };
     // A lie lowers nothing.
     assert_eq!(claiming("drop_table", Some(true), Some(false), false), Class::Destructive);
@@ -69,7 +77,7 @@ fn an_untrusted_claim_only_raises() {
     assert_eq!(claiming("frobnicate", Some(false), None, true), Class::Write);
     assert_eq!(claiming("frobnicate", None, Some(true), true), Class::Destructive);
     let read = catalogue::named("convex");
-    let confessing = ToolFacts { claims: Claims { read_only: Some(false), ..Claims::default() }, ..tool("tables") };
+    let confessing = ToolFacts { annotations: Annotations { read_only: Some(false), ..Annotations::default() }, ..tool("tables") };
     assert_eq!(classify(&confessing, read).0, Class::Write);
 }
 

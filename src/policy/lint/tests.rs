@@ -1,8 +1,10 @@
 use serde_json::{Value, json};
 
 use super::{Code, Finding, lint, schema};
-use crate::model::Schema;
-use crate::policy::{Claims, Layer, LayerScope, Options, Profile, ToolFacts};
+use crate::{
+    model::{Annotations, Schema},
+    policy::{Layer, LayerScope, Options, Profile, ToolFacts},
+};
 
 fn layer(name: &str, text: &str) -> Layer {
     Layer { scope: LayerScope::Organisation, name: name.into(), upstream: None, text: text.into() }
@@ -28,7 +30,7 @@ fn found(texts: &[&str], approvals: bool) -> Vec<Finding> {
         upstream: path.split('.').next().unwrap(),
         name: path.split_once('.').unwrap().1,
         input_schema: Some(&schema),
-        claims: Claims::default(),
+        annotations: Annotations::default(),
         trusted: false,
         operation: None,
     };

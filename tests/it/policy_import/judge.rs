@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use airlock::{
-    model::{Schema, Timestamp},
+    model::{Annotations, Schema, Timestamp},
     policy::{
-        Call, Caller, Claims, Count, CounterValues, Decision, DenialCode, FixedWindow, Hold, Layer, LayerScope, Options, Policy,
-        Problem, Profile, ToolFacts, Verdict, Window,
+        Call, Caller, Count, CounterValues, Decision, DenialCode, FixedWindow, Hold, Layer, LayerScope, Options, Policy, Problem,
+        Profile, ToolFacts, Verdict, Window,
     },
     store::{CounterHold, CounterRead, CounterWindow, Reserved, Settle, SqliteConfig, SqliteStore, Store},
 };
@@ -113,7 +113,7 @@ impl Judge {
             upstream: &self.upstream,
             name: tool,
             input_schema: self.schemas.get(tool),
-            claims: Claims::default(),
+            annotations: Annotations::default(),
             trusted: false,
             operation: None,
         };

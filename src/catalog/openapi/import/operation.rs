@@ -9,18 +9,21 @@ use http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{Found, body, route};
-use crate::catalog::{
-    openapi::{
-        BODY, RESPONSE, answer,
-        document::{Document, flag, text},
-        media::Media,
-        plan::{Parameter, Part, Place, Plan, Stream, Template},
-        schema::{Builder, Detail, Schemas, TooLarge, Way},
-        security::Security,
-        servers::{self, Servers},
-        style::{Spelling, Style},
+use crate::{
+    catalog::{
+        openapi::{
+            BODY, RESPONSE, answer,
+            document::{Document, flag, text},
+            media::Media,
+            plan::{Parameter, Part, Place, Plan, Stream, Template},
+            schema::{Builder, Detail, Schemas, TooLarge, Way},
+            security::Security,
+            servers::{self, Servers},
+            style::{Spelling, Style},
+        },
+        tool::{OfferedTool, SCHEMA_BYTES_MAX, cut},
     },
-    tool::{Annotations, OfferedTool, Operation, SCHEMA_BYTES_MAX, cut},
+    model::{Annotations, Operation},
 };
 
 /// Parameters of one operation.

@@ -61,7 +61,7 @@ fn a_description_becomes_tools_and_what_is_wrong_is_counted() {
     assert_eq!((get.annotations.read_only, get.annotations.idempotent), (Some(true), Some(true)));
     let create = zoo.tools.iter().find(|tool| tool.name == "animals.create").unwrap();
     assert_eq!((create.annotations.read_only, create.annotations.idempotent), (Some(false), Some(false)));
-    assert_eq!(create.operation, Some(crate::catalog::Operation::Post));
+    assert_eq!(create.operation, Some(crate::model::Operation::Post));
 }
 
 #[test]

@@ -1,0 +1,60 @@
+//! What a tool says about itself, and what its protocol says about it.
+
+use serde::{Deserialize, Serialize};
+
+/// What a tool says about itself. Claims of the upstream, not facts: unless it is trusted they never make policy milder.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Annotations {
+    /// It changes nothing.
+    pub read_only: Option<bool>,
+    /// It may destroy or overwrite.
+    pub destructive: Option<bool>,
+    /// The same call twice does no more than once.
+    pub idempotent: Option<bool>,
+    /// It reaches an open world, such as the web.
+    pub open_world: Option<bool>,
+}
+
+/// What a tool does at a service that says so by its protocol; not a claim but what is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Operation {
+    /// HTTP GET.
+    Get,
+    /// HTTP HEAD.
+    Head,
+    /// HTTP OPTIONS.
+    Options,
+    /// HTTP POST.
+    Post,
+    /// HTTP PUT.
+    Put,
+    /// HTTP PATCH.
+    Patch,
+    /// HTTP DELETE.
+    Delete,
+    /// HTTP TRACE.
+    Trace,
+    /// A GraphQL query.
+    Query,
+    /// A GraphQL mutation.
+    Mutation,
+}
+
+impl Operation {
+    /// As it is written: `GET`, `query`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+            Self::Trace => "TRACE",
+            Self::Query => "query",
+            Self::Mutation => "mutation",
+        }
+    }
+}
