@@ -2,7 +2,7 @@
 
 use std::{process::ExitCode, sync::Arc};
 
-use airlock::{app::App, cli::Cli, demo_upstream, sandbox::worker};
+use airlock::{app::App, base::memory, cli::Cli, demo_upstream, sandbox::worker};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -11,6 +11,9 @@ fn main() -> ExitCode {
         Some(command) if command == worker::WORKER_COMMAND => worker::main(),
         Some(command) if command == worker::SNAPSHOT_COMMAND => worker::snapshot(),
         Some(command) if command == demo_upstream::COMMAND => demo_upstream::main(std::env::args_os().skip(2)),
-        _ => Cli::parse().main(Arc::new(App)),
+        _ => {
+            memory::return_large();
+            Cli::parse().main(Arc::new(App))
+        }
     }
 }

@@ -56,6 +56,13 @@ pub(crate) fn memory_mib(pid: u32) -> Option<f64> {
     line.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kib| kib / 1024.0)
 }
 
+/// The most memory that a process ever held, in MiB, pages that it shares included.
+pub(crate) fn memory_most_mib(pid: u32) -> Option<f64> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse::<f64>().ok().map(|kib| kib / 1024.0)
+}
+
 /// The processes that this one started and that live.
 pub(crate) fn children(pid: u32) -> Vec<u32> {
     let parent = format!("PPid:\t{pid}");

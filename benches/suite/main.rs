@@ -96,6 +96,8 @@ fn arguments() -> Result<Arguments, String> {
 }
 
 fn main() -> ExitCode {
+    // As the server does.
+    airlock::base::memory::return_large();
     let mut words = std::env::args().skip(1);
     if words.next().as_deref() == Some(fresh::COMMAND) {
         return fresh::main(words);

@@ -1,15 +1,18 @@
-//! Memory of the real server: at rest, per worker, per isolate that a program holds.
+//! Memory of the real server: at rest, per worker, per isolate that a program holds, and while large answers come in.
 
 use crate::{
     Outcome, Scale,
     client::{Client, Era},
-    machine::{children, memory_mib},
+    machine::{children, memory_mib, memory_most_mib},
     record::Record,
     server::{AIRLOCK, Server},
 };
 
 /// How many programs wait at once: each in a worker of its own.
 const WAITING: usize = 16;
+/// Size of a large answer, and how many come at once: twice as many as may be in memory.
+const LARGE_MIB: u64 = 30;
+const LARGE_AT_ONCE: usize = 8;
 
 /// Counts proportional memory, so that what workers share counts once.
 pub(crate) async fn memory(scale: Scale, record: &mut Record) -> Outcome {
@@ -48,6 +51,23 @@ pub(crate) async fn memory(scale: Scale, record: &mut Record) -> Outcome {
     }
     let after = memory_mib(server.pid()).ok_or("no memory figures")?;
     record.figure("memory", format!("server after {} more tasks", scale.times(2000)), after, "MiB");
+    large_answers(scale, record, &server, &mut client).await
+}
+
+/// One large answer that is kept as an artifact, and several at once.
+async fn large_answers(scale: Scale, record: &mut Record, server: &Server, client: &mut Client) -> Outcome {
+    let large = if scale.quick { 9 } else { LARGE_MIB };
+    for at_once in [1, LARGE_AT_ONCE] {
+        let code = format!(
+            "const got = await Promise.all(Array.from({{ length: {at_once} }}, () => tools.demo.big({{ bytes: {large} * 1024 * 1024 }})));
+             return got.filter((one) => one.$artifact).length"
+        );
+        client.execute(&code, &at_once.to_string()).await?;
+        let most = memory_most_mib(server.pid()).ok_or("no memory figures")?;
+        record.figure("memory", format!("server at most, {at_once} answers of {large} MiB at once"), most, "MiB");
+    }
+    let after = memory_mib(server.pid()).ok_or("no memory figures")?;
+    record.figure("memory", "server after these answers", after, "MiB");
     Ok(())
 }
 

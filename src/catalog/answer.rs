@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::upstream::ANSWER_BYTES_MAX;
-use crate::model::RawJson;
+use crate::{base::memory, model::RawJson};
 
 /// From so many bytes on an answer is a large one.
 pub(super) const LARGE_BYTES: usize = 8 * 1024 * 1024;
@@ -53,6 +53,15 @@ impl Answer {
 #[derive(Debug)]
 pub struct Room {
     _place: Option<OwnedSemaphorePermit>,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // What reading took many times over is back at once, not when the next answer comes. Takes milliseconds.
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            drop(runtime.spawn_blocking(memory::give_back));
+        }
+    }
 }
 
 /// An answer of a tool, with its place where it is a large one: hold it as long as the answer is in memory.

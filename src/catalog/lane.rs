@@ -16,9 +16,9 @@ use super::{
     redact::Secrets,
     shelf::Shelf,
     tool::{Tool, cut},
-    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode, give_back},
+    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
 };
-use crate::model::JsonObject;
+use crate::{base::memory, model::JsonObject};
 
 /// Calls to one upstream that run at once.
 pub const CALLS_MAX: usize = 64;
@@ -322,7 +322,7 @@ impl Lane {
         let written = tokio::task::spawn_blocking(move || {
             let saved = kept.save(&name, &origin, &tools);
             if tools.iter().map(|tool| tool.schema_bytes).sum::<usize>() > LARGE_BYTES_MIN {
-                give_back();
+                memory::give_back();
             }
             saved
         })

@@ -184,12 +184,3 @@ impl UpstreamError {
         self
     }
 }
-
-/// Gives memory back that reading took: a description or a list is many times what is kept of it, and lies between what is kept.
-pub(super) fn give_back() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes no pointers and may be called at any time from any thread.
-    unsafe {
-        libc::malloc_trim(0);
-    }
-}

@@ -41,9 +41,9 @@ use super::{
     http::{ServiceClient, ServiceConfig},
     redact::Secrets,
     tool::Tool,
-    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode, give_back},
+    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
 };
-use crate::model::JsonObject;
+use crate::{base::memory, model::JsonObject};
 
 /// The argument that carries a request's body.
 const BODY: &str = "body";
@@ -142,7 +142,7 @@ async fn imported(bytes: bytes::Bytes, setting: Setting) -> Result<Imported, Con
         let _turn = turn;
         let imported = import::import(&bytes, &setting);
         drop(bytes);
-        give_back();
+        memory::give_back();
         imported
     });
     let read = read.await;
