@@ -195,7 +195,8 @@ fn words(text: &str) -> Vec<String> {
             out.push(std::mem::take(&mut word));
         }
         if c.is_alphanumeric() {
-            word.extend(c.to_lowercase());
+            // The other case of some letters has an accent of its own, which is no letter.
+            word.extend(c.to_lowercase().filter(|c| c.is_alphanumeric()));
         }
         previous = Some(c);
     }
@@ -210,7 +211,7 @@ fn joined(head: &str, word: &str) -> String {
         return word.to_owned();
     }
     let mut chars = word.chars();
-    let first = chars.next().map(|c| c.to_uppercase().collect::<String>()).unwrap_or_default();
+    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).filter(|c| c.is_alphanumeric()).collect();
     format!("{head}{first}{}", chars.as_str())
 }
 

@@ -38,6 +38,7 @@ fn an_operation_is_called_by_its_tag_and_its_id_or_by_its_route() {
         ("get", "/x", "2fa", "2fa-codes", "_2faCodes._2fa"),
         ("get", "/x", "then", "constructor", "constructor_.then_"),
         ("get", "/x", "größe/ändern", "größe", "größe.ändern"),
+        ("get", "/x", "get/ᾶ/İ", "x", "x.getΑI"),
         ("get", "/x", "...", "///", "x.get"),
         ("get", "/x", "a.b\"c\n*/", "t", "t.aBC"),
     ] {
