@@ -165,8 +165,7 @@ impl Shelf {
 }
 
 fn is_same(known: &[Arc<Tool>], offered: &[Arc<Tool>]) -> bool {
-    let known_of =
-        |tool: &Tool| (tool.schema_hash.clone(), tool.title.clone(), tool.annotations, tool.operation, tool.trusted);
+    let known_of = |tool: &Tool| (tool.schema_hash.clone(), tool.title.clone(), tool.annotations, tool.operation, tool.trusted);
     let same = |(a, b): (&Arc<Tool>, &Arc<Tool>)| known_of(a) == known_of(b);
     known.len() == offered.len() && known.iter().zip(offered).all(same)
 }

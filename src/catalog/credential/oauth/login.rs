@@ -90,9 +90,7 @@ impl Login {
     /// Waits for the browser, at most ten minutes, and keeps what was granted.
     pub async fn finish(self) -> Result<(), String> {
         let Self { oauth, listener, redirect, server, registered, state, verifier, .. } = self;
-        let allowed = tokio::time::timeout(ALLOW_WITHIN, visit(&listener, &state, &server)).await;
-        let (code, mut browser) =
-            allowed.unwrap_or_else(|_| Err(format!("nobody allowed it within {} minutes", ALLOW_WITHIN.as_secs() / 60)))?;
+        let (code, mut browser) = allowed(&listener, &state, &server, ALLOW_WITHIN).await?;
         // One visit is all that it was open for.
         drop(listener);
         let granted = grant::by_code(&oauth.web, &oauth.config, &server, &registered, (code, verifier, &redirect)).await;
@@ -106,7 +104,18 @@ impl Login {
     }
 }
 
-/// Answers visits until one brings what is waited for: the code, and the browser that is told how it ended.
+/// What the person allowed, and the browser that is told how it ended.
+async fn allowed(
+    listener: &TcpListener,
+    state: &CsrfToken,
+    server: &Server,
+    within: Duration,
+) -> Result<(String, TcpStream), String> {
+    let visited = tokio::time::timeout(within, visit(listener, state, server)).await;
+    visited.unwrap_or_else(|_| Err(format!("nobody allowed it within {} s", within.as_secs())))
+}
+
+/// Answers visits until one brings what is waited for.
 async fn visit(listener: &TcpListener, state: &CsrfToken, server: &Server) -> Result<(String, TcpStream), String> {
     for _ in 0..VISITS_MAX {
         let (mut browser, _) = listener.accept().await.map_err(|error| format!("the browser cannot come back: {error}"))?;

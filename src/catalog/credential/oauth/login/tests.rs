@@ -33,3 +33,20 @@ fn a_code_counts_only_from_the_issuer_that_was_asked() {
         assert!(error.contains(word), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_login_that_nobody_allows_is_given_up_whoever_else_comes() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let stranger = async {
+        let mut stranger = TcpStream::connect(address).await.unwrap();
+        stranger.write_all(b"GET /callback?code=c&state=guessed HTTP/1.1\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stranger.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let (state, server) = (CsrfToken::new_random(), server("https://as.example", false));
+    let (given_up, answer) = tokio::join!(allowed(&listener, &state, &server, Duration::from_secs(1)), stranger);
+    assert_eq!(given_up.unwrap_err(), "nobody allowed it within 1 s");
+    assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
+}
