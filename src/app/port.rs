@@ -92,8 +92,8 @@ impl Port for Service {
         Service::namespaces(self, who)
     }
 
-    fn catalog_changed(&self) -> watch::Receiver<u64> {
-        Service::catalog_changed(self)
+    fn tools_changed(&self) -> [watch::Receiver<u64>; 2] {
+        Service::tools_changed(self)
     }
 
     fn health(&self) -> BoxFuture<'_, Health> {

@@ -60,9 +60,9 @@ impl Service {
         found.namespaces.into_iter().map(counted).collect()
     }
 
-    /// Changes whenever the tools do.
-    pub fn catalog_changed(&self) -> watch::Receiver<u64> {
-        self.catalog.changed()
+    /// One of them changes whenever there may be other tools to see: the catalog's, and the policy's.
+    pub fn tools_changed(&self) -> [watch::Receiver<u64>; 2] {
+        [self.catalog.changed(), self.policy.changed()]
     }
 
     /// How the server is. `degraded` where the store or the engine does not work; an upstream that is down is only told.

@@ -15,7 +15,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::policy::{Layer, LayerScope, Options, Policy, Problem, Profile};
@@ -69,6 +69,8 @@ pub struct LivePolicy {
     /// What the files looked like before they were last read: what changes while they are read is read again.
     seen: Mutex<Fingerprint>,
     problems: Mutex<Vec<String>>,
+    /// Counts how often another policy came into force.
+    changes: watch::Sender<u64>,
 }
 
 impl PolicySource {
@@ -119,12 +121,23 @@ impl LivePolicy {
     pub fn open(source: PolicySource) -> Result<Arc<Self>, Vec<Problem>> {
         let seen = Mutex::new(fingerprint(&source.files));
         let policy = source.load()?;
-        Ok(Arc::new(Self { source, current: ArcSwap::from_pointee(policy), seen, problems: Mutex::default() }))
+        Ok(Arc::new(Self {
+            source,
+            current: ArcSwap::from_pointee(policy),
+            seen,
+            problems: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }))
     }
 
     /// The policy in force. A call keeps the one it began with until it decides anew.
     pub fn current(&self) -> Arc<Policy> {
         self.current.load_full()
+    }
+
+    /// Told whenever another policy is in force.
+    pub fn changed(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Where it comes from.
@@ -152,6 +165,7 @@ impl LivePolicy {
                 problems.clear();
                 if changed {
                     self.current.store(Arc::new(policy));
+                    self.changes.send_modify(|count| *count += 1);
                 }
                 changed
             }
@@ -173,7 +187,7 @@ impl LivePolicy {
             return;
         }
         let (tell, mut told) = mpsc::channel(1);
-        let _watcher = watch(&self.source.files, tell);
+        let _watcher = watcher(&self.source.files, tell);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -201,7 +215,7 @@ async fn quiet(told: &mut mpsc::Receiver<()>) {
 }
 
 /// Tells of changes beside the files: editors write a new file and rename it, so folders are watched and not files.
-fn watch(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+fn watcher(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     // A file may be a link; then its target may change too.
     let targets = files.iter().filter_map(|file| file.path.canonicalize().ok());
     let all: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).chain(targets).collect();

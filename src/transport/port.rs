@@ -79,8 +79,8 @@ pub trait Port: Send + Sync + 'static {
     /// The connected namespaces and how many tools each has that the caller may see, in a stable order.
     fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount>;
 
-    /// Changes whenever the catalog did.
-    fn catalog_changed(&self) -> watch::Receiver<u64>;
+    /// One of them changes whenever there may be other tools to see.
+    fn tools_changed(&self) -> [watch::Receiver<u64>; 2];
 
     /// How the server is.
     fn health(&self) -> BoxFuture<'_, Health>;

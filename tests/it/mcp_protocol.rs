@@ -13,7 +13,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::{
-    clients::{self, Raw},
+    clients::{self, Raw, listen_post},
     stand_in::{Inner, StandIn},
 };
 

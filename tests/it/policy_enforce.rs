@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::{
+    clients::{Raw, listen_post},
     policy::Policed,
     server::{PATIENCE, TestServer, airlock, demo, eventually},
 };
@@ -322,4 +323,25 @@ async fn without_a_file_what_is_not_known_to_read_waits_and_the_list_says_so() {
     assert_eq!(server.run(code).await["result"], "it waits");
     let (_, health) = server.owner(reqwest::Method::GET, "/healthz").await;
     assert_eq!(health["policy"]["profile"], "auto", "{health}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_hear_that_a_new_policy_shows_other_tools() {
+    let (all, fewer) = ("version: \"1\"\n", "version: \"1\"\nhide: [demo.echo]\n");
+    let policed = Policed::start(all).await;
+    let raw = Raw::new(policed.server.url.strip_prefix("http://").unwrap().parse().unwrap());
+    let heard = tokio::spawn({
+        let post = listen_post(raw.address);
+        async move { raw.exchange(&post, |read| read.contains("tools/list_changed")).await.1 }
+    });
+    // It listens once the server has read it, which nothing tells from outside: change until it has heard.
+    for policy in [fewer, all].into_iter().cycle() {
+        if heard.is_finished() {
+            break;
+        }
+        let revision = policed.health(|_| true).await["policy"]["revision"].clone();
+        policed.rewrite(policy);
+        policed.health(|health| heard.is_finished() || health["policy"]["revision"] != revision).await;
+    }
+    assert!(heard.await.unwrap().contains("notifications/tools/list_changed"));
 }

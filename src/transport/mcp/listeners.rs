@@ -23,10 +23,10 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Watches the catalog until the port or the last owner is gone. Must be called inside a tokio runtime.
+    /// Watches the tools until the port or the last owner is gone. Must be called inside a tokio runtime.
     pub(super) fn start(port: &Arc<dyn Port>) -> Arc<Self> {
         let listeners = Arc::new(Self { peers: Mutex::default(), changes: watch::channel(0).0 });
-        tokio::spawn(watch_catalog(Arc::downgrade(&listeners), Arc::downgrade(port), port.catalog_changed()));
+        tokio::spawn(watch_tools(Arc::downgrade(&listeners), Arc::downgrade(port), port.tools_changed()));
         listeners
     }
 
@@ -58,13 +58,22 @@ impl Listeners {
     }
 }
 
-async fn watch_catalog(listeners: Weak<Listeners>, port: Weak<dyn Port>, mut changed: watch::Receiver<u64>) {
+async fn watch_tools(listeners: Weak<Listeners>, port: Weak<dyn Port>, changed: [watch::Receiver<u64>; 2]) {
     // Whoever listens is the one user of this server.
     let who = Principal::local("mcp");
+    let [mut catalog, mut policy] = changed;
     let mut known = port.upgrade().map(|port| port.namespaces(&who));
-    while changed.changed().await.is_ok() {
+    loop {
+        let changed = tokio::select! {
+            changed = catalog.changed() => changed,
+            changed = policy.changed() => changed,
+        };
+        if changed.is_err() {
+            return;
+        }
         tokio::time::sleep(SETTLE).await;
-        changed.mark_unchanged();
+        catalog.mark_unchanged();
+        policy.mark_unchanged();
         let (Some(listeners), Some(port)) = (listeners.upgrade(), port.upgrade()) else { return };
         let now = Some(port.namespaces(&who));
         drop(port);

@@ -153,20 +153,12 @@ async fn clients_hear_that_the_namespaces_changed() {
         let raw = raw.clone();
         async move { raw.exchange(get.as_bytes(), |read| read.contains("list_changed")).await.1 }
     });
-    let params = json!({"notifications": {"toolsListChanged": true}, "_meta": {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}});
-    let listen = json!({"jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen", "params": params}).to_string();
-    let post = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
-         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: {}\r\n\r\n{listen}",
-        server.address,
-        listen.len()
-    );
-    let (_open, read) = raw.exchange(post.as_bytes(), |read| read.contains("acknowledged")).await;
+    let post = listen_post(server.address);
+    let (_open, read) = raw.exchange(&post, |read| read.contains("acknowledged")).await;
     assert!(read.contains("acknowledged"), "{read}");
     let modern = tokio::spawn({
         let raw = raw.clone();
-        async move { raw.exchange(post.as_bytes(), |read| read.contains("tools/list_changed")).await.1 }
+        async move { raw.exchange(&post, |read| read.contains("tools/list_changed")).await.1 }
     });
     // Both streams are open once the server has had time to read them: change until both have heard.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);

@@ -104,6 +104,19 @@ impl Raw {
     }
 }
 
+/// The bytes of a request to hear of changed tools, in the current revision, for a raw connection.
+pub(crate) fn listen_post(address: SocketAddr) -> Vec<u8> {
+    let params = json!({"notifications": {"toolsListChanged": true}, "_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}});
+    let listen = json!({"jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen", "params": params}).to_string();
+    let head = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: {}\r\n\r\n",
+        listen.len()
+    );
+    (head + &listen).into_bytes()
+}
+
 /// The bytes of a POST of the current revision, for a raw connection.
 pub(crate) fn modern_post(address: SocketAddr, code: &str) -> Vec<u8> {
     let meta = json!({

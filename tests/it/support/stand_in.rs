@@ -315,8 +315,8 @@ impl Port for StandIn {
         self.inner.namespaces.lock().unwrap().clone()
     }
 
-    fn catalog_changed(&self) -> watch::Receiver<u64> {
-        self.inner.changed.subscribe()
+    fn tools_changed(&self) -> [watch::Receiver<u64>; 2] {
+        [self.inner.changed.subscribe(), self.inner.changed.subscribe()]
     }
 
     fn health(&self) -> BoxFuture<'_, Health> {
