@@ -453,6 +453,7 @@ impl Lane {
             connection.call_followed(tool, args, news).await
         };
         tokio::time::timeout(self.call_timeout, perform).await.unwrap_or_else(|_| {
+            connection.doubt();
             let message = format!(
                 "`{}` did not answer within {limit} ms; the call was cancelled, whether it had an effect is not known",
                 tool.path

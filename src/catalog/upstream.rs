@@ -46,6 +46,9 @@ pub(super) trait Connection: Send + Sync + 'static {
         self.call(tool, args)
     }
 
+    /// A call was not answered in time. Where that may mean that nobody is there any more, it is found out, beside other calls.
+    fn doubt(&self) {}
+
     /// Whether a call can be sent at all.
     fn is_open(&self) -> bool;
 

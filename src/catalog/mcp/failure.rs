@@ -118,7 +118,11 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found: <body>`.
         Http::UnexpectedServerResponse(text) => match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
             Some(status) => HttpFailure::Status(status),
-            None => HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned()),
+            None => {
+                // The library names its own type before it says what is wrong.
+                let what = text.split_once("as ServerJsonRpcMessage: ").map_or(text.as_ref(), |(_, what)| what);
+                HttpFailure::NotUnderstood(cut(what, SAID_BYTES_MAX).to_owned())
+            }
         },
         Http::UnexpectedContentType(kind) => {
             let kind = kind.as_deref().unwrap_or("none");
@@ -195,8 +199,8 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
     }
     match http_failure(error) {
         Some(HttpFailure::Status(status)) => {
-            let was_not_tried = matches!(status, 429 | 503);
-            let retryable = was_not_tried || (status >= 500 && is_repeatable(tool));
+            // Only of the first is it certain that the call was not tried.
+            let retryable = status == 429 || (status >= 500 && is_repeatable(tool));
             let message = format!("`{upstream}` answered HTTP {status}");
             UpstreamError::new(Code::Refused, tool, message).status(Some(status)).retryable(retryable)
         }

@@ -426,6 +426,11 @@ impl Connection for McpConnection {
         })
     }
 
+    fn doubt(&self) {
+        // A server that does not list its tools in time either is started, or reached, anew.
+        self.ears.list_changed.notify_one();
+    }
+
     fn is_open(&self) -> bool {
         !*self.closed.borrow() && !self.peer.is_transport_closed()
     }
