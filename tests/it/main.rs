@@ -32,6 +32,8 @@ mod store_contract;
 mod support;
 mod tidy;
 mod typings;
+#[cfg(feature = "v8")]
+mod upstream_faults;
 mod upstream_net;
 mod web;
 #[cfg(feature = "v8")]
