@@ -150,3 +150,25 @@ fn an_example_that_cannot_be_made_right_does_not_say_that_it_is() {
     }));
     insta::assert_snapshot!(told(&combined, json!({})), @r#"`tools.gh["create-issue"]`: field `a` is missing (string); field `b` is missing (number[]); correct: await tools.gh["create-issue"]({ a: "2026-01-31", b: [3, 3] })"#);
 }
+
+#[test]
+fn a_field_beside_the_body_that_belongs_into_it_is_told_and_moved_there() {
+    let create = tool(json!({
+        "type": "object",
+        "properties": {
+            "owner": {"type": "string"}, "repo": {"type": "string"},
+            "body": {"$ref": "#/$defs/issue"},
+            "$response": {"type": "boolean"},
+        },
+        "required": ["owner", "repo", "body"],
+        "additionalProperties": false,
+        "$defs": {"issue": {
+            "type": "object",
+            "properties": {"title": {"type": "string"}, "body": {"type": "string"}, "state": {"enum": ["open", "closed"]}},
+            "required": ["title"],
+        }},
+    }));
+    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "title": "It breaks"})), @r#"`tools.gh["create-issue"]`: field `body` is missing ({ title: string; body?: string; state?: "open" | "closed" }); field `title` belongs into `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks" } })"#);
+    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "title": "It breaks", "body": "so much"})), @r#"`tools.gh["create-issue"]`: field `body` must be { title: string; body?: string; state?: "open" | "closed" }, got string "so much"; field `title` belongs into `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks", body: "so much" } })"#);
+    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "body": {"title": "x", "state": "shut"}})), @r#"`tools.gh["create-issue"]`: field `body.state` must be one of "open", "closed", got string "shut"; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "x", state: "open" } })"#);
+}
