@@ -21,6 +21,8 @@ mod policy_enforce;
 mod policy_import;
 mod policy_model;
 #[cfg(feature = "v8")]
+mod repair;
+#[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]
 mod secret_canary;
