@@ -85,13 +85,8 @@ fn line(tool: &Tool, observed: Option<&Value>) -> String {
 
 /// The type of one part of a schema, short enough for a sentence.
 pub(super) fn inline(schema: &Value, root: &Value) -> String {
-    for depth in [2, 1] {
-        let text = Writer::inline(root, depth).of(schema, 0);
-        if text.len() <= 200 {
-            return text;
-        }
-    }
-    Writer::inline(root, 0).of(schema, 0)
+    let told = |depth| Writer { tells_integers: true, ..Writer::inline(root, depth) }.of(schema, 0);
+    [2, 1].into_iter().map(told).find(|text| text.len() <= 200).unwrap_or_else(|| told(0))
 }
 
 /// `tools` with this one function in it, and the types that it needs, as a TypeScript declaration.
@@ -172,6 +167,8 @@ struct Writer<'a> {
     wraps: Cell<usize>,
     /// Whether only what is required is told of objects, and how much more there is.
     needed_only: bool,
+    /// Whether integers are told apart from other numbers, which no type of TypeScript does.
+    tells_integers: bool,
     /// Where types are named: what is declared for references, in the order in which it was met.
     names: Option<Names<'a>>,
 }
@@ -191,7 +188,15 @@ struct Names<'a> {
 
 impl<'a> Writer<'a> {
     fn inline(root: &'a Value, depth_max: usize) -> Self {
-        Self { root, depth_max, nodes_left: Cell::new(NODES_MAX), wraps: Cell::new(0), needed_only: false, names: None }
+        Self {
+            root,
+            depth_max,
+            nodes_left: Cell::new(NODES_MAX),
+            wraps: Cell::new(0),
+            needed_only: false,
+            tells_integers: false,
+            names: None,
+        }
     }
 
     fn declared(root: &'a Value, name: &str, prefix: &'a str, taken: &'a RefCell<HashSet<String>>) -> Self {
@@ -203,14 +208,7 @@ impl<'a> Writer<'a> {
             present: RefCell::new(name.to_owned()),
             bare: RefCell::default(),
         };
-        Self {
-            root,
-            depth_max: DEPTH_MAX,
-            nodes_left: Cell::new(NODES_MAX),
-            wraps: Cell::new(0),
-            needed_only: false,
-            names: Some(names),
-        }
+        Self { names: Some(names), ..Self::inline(root, DEPTH_MAX) }
     }
 
     /// The root's declaration, then those of everything it refers to.
@@ -348,6 +346,7 @@ impl<'a> Writer<'a> {
     fn of_type(&self, name: &str, schema: &Value, depth: usize) -> String {
         match name {
             "string" => "string".to_owned(),
+            "integer" if self.tells_integers => "integer".to_owned(),
             "number" | "integer" => "number".to_owned(),
             "boolean" => "boolean".to_owned(),
             "null" => "null".to_owned(),

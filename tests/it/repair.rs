@@ -104,7 +104,7 @@ async fn an_error_alone_is_enough_to_write_the_call_right() {
     }
     insta::assert_snapshot!(told, @r#"
     tools.git.issues.creat({ owner: 'o', repo: 'r', body: { title: 't' } })
-      there is no tool `git.issues.creat`, did you mean `tools.git.issues.create`, `tools.git.issues.list`?; find one with await tools.discover("creat")
+      there is no tool `git.issues.creat`, did you mean `tools.git.issues.create`?; find one with await tools.discover("creat")
     tools.git.createIssue({})
       there is no tool `git.createIssue`, did you mean `tools.git.issues.create`?; find one with await tools.discover("create issue")
     tools.graph.query.isue({ number: 1 })
@@ -114,7 +114,7 @@ async fn an_error_alone_is_enough_to_write_the_call_right() {
     tools.git.issues.create({ owner: 'o', repo: 'r', body: { titel: 't' } })
       `tools.git.issues.create`: field `body.title` is missing (string), did you mean it by `body.titel`?; correct: await tools.git.issues.create({ owner: "o", repo: "r", body: { title: "t" } })
     tools.graph.query.issue({ nummer: 1 })
-      `tools.graph.query.issue`: there is no field `nummer`, did you mean `number`?; field `number` is missing (number); correct: await tools.graph.query.issue({ number: 1 })
+      `tools.graph.query.issue`: there is no field `nummer`, did you mean `number`?; field `number` is missing (integer); correct: await tools.graph.query.issue({ number: 1 })
     tools.graph.mutation.close({ input: { ID: 'x' } })
       `tools.graph.mutation.close`: there is no field `input.ID`, did you mean `input.id`?; field `input.id` is missing (string | number); correct: await tools.graph.mutation.close({ input: { id: "x" } })
     tools.git.issues.list({ owner: 'o' })
@@ -122,7 +122,7 @@ async fn an_error_alone_is_enough_to_write_the_call_right() {
     tools.git.issues.create({ owner: 'o', repo: 'r' })
       `tools.git.issues.create`: field `body` is missing ({ title: string; body?: string; labels?: string[]; state_reason?: "completed" | "not_planned" }); correct: await tools.git.issues.create({ owner: "o", repo: "r", body: { title: "…" } })
     tools.graph.query.issue()
-      `tools.graph.query.issue`: field `number` is missing (number); correct: await tools.graph.query.issue({ number: 1 })
+      `tools.graph.query.issue`: field `number` is missing (integer); correct: await tools.graph.query.issue({ number: 1 })
     tools.graph.mutation.close({ input: {} })
       `tools.graph.mutation.close`: field `input.id` is missing (string | number); correct: await tools.graph.mutation.close({ input: { id: "…" } })
     tools.git.issues.list({ owner: 'o', repo: 'r', state: 'opened' })
