@@ -65,7 +65,7 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
         Some(HttpFailure::Credential(why)) => {
             ConnectError::new(format!("{who} is not asked: its credential cannot be used: {why}"))
         }
-        Some(HttpFailure::Refused(why)) => ConnectError::new(format!("{who} cannot be reached: {why}")),
+        Some(HttpFailure::Refused(why)) => ConnectError::new(format!("{who} cannot be reached: {why}")).lasting(true),
         Some(HttpFailure::TooLarge(bytes_max)) => {
             ConnectError::new(format!("{who} answers the handshake with more than {bytes_max} bytes"))
         }
@@ -152,6 +152,23 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
                 && matches!(http_failure(error), None | Some(NotSent(_) | Broken(_) | Refused(_) | Credential(_)))
         }
         _ => false,
+    }
+}
+
+/// Whether somebody answered a call that failed, as far as that tells of the server: neither a call that was not sent nor a
+/// credential that cannot be had is its fault. As with other services, a gateway that answers in its place is no answer.
+pub(super) fn is_answered(error: &ServiceError) -> Option<bool> {
+    use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status, TooLarge};
+    match error {
+        ServiceError::TransportClosed => Some(false),
+        ServiceError::TransportSend(error) if guard::is_crowded_out(error.error.as_ref()) => None,
+        ServiceError::TransportSend(error) => match http_failure(error) {
+            Some(Refused(_) | Credential(_)) => None,
+            Some(Status(status)) => Some(!matches!(status, 502..=504)),
+            Some(NotUnderstood(_) | TooLarge(_)) => Some(true),
+            Some(NotSent(_) | Broken(_)) | None => Some(false),
+        },
+        _ => Some(true),
     }
 }
 
