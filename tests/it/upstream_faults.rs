@@ -133,6 +133,8 @@ async fn suffered(server: &TestServer, raw: &RawServer, kind: &Kind) -> String {
         writeln!(told, "{fault:?}\n  {}", lines.join("\n  ")).unwrap();
     }
     eventually("every descriptor is given back", async || (descriptors(server) <= before).then_some(())).await;
+    let (_, tasks) = server.owner(reqwest::Method::GET, "/v1/tasks?status=running").await;
+    assert_eq!(tasks["tasks"], json!([]), "no task is left");
     told
 }
 
