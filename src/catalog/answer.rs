@@ -10,7 +10,7 @@ use crate::{base::memory, model::RawJson};
 /// From so many bytes on an answer is a large one.
 pub(super) const LARGE_BYTES: usize = 8 * 1024 * 1024;
 /// Large answers that are read or held at once, of all upstreams; the next ones wait to be read on.
-const LARGE_MAX: usize = 4;
+pub(super) const LARGE_MAX: usize = 4;
 
 /// The bounds of answers. Clones share the places of large ones.
 #[derive(Debug, Clone)]

@@ -136,7 +136,7 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
             )
         }
         ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
-            unknown_fields(&at, unexpected, &properties(schema, root))
+            unknown_fields(&at, unexpected, schema, root)
         }
         ValidationErrorKind::Type { .. } => {
             let wanted = schema.map_or_else(|| "another type".to_owned(), |schema| types::inline(schema, root));
@@ -183,13 +183,21 @@ fn items(fault: &ValidationError<'_>) -> usize {
     fault.instance().as_array().map_or(0, Vec::len)
 }
 
-fn unknown_fields(at: &str, unexpected: &[String], known: &[String]) -> String {
+fn unknown_fields(at: &str, unexpected: &[String], schema: Option<&Value>, root: &Value) -> String {
+    let known = &properties(schema, root);
     let told: Vec<String> = unexpected
         .iter()
         .take(UNKNOWN_MAX)
         .map(|name| {
             let near = known.iter().filter_map(|known| Some((paths::slip(name, known)?, known))).max_by(|a, b| a.0.total_cmp(&b.0));
             let field = joined(at, cut(name, 80));
+            if let Some(inner) = schema.and_then(|schema| belongs(schema, root, name)) {
+                return format!(
+                    "field `{field}` belongs into `{}`: write `{}`",
+                    joined(at, inner),
+                    joined(at, &joined(inner, name))
+                );
+            }
             match near {
                 Some((_, near)) => format!("there is no field `{field}`, did you mean `{}`?", joined(at, near)),
                 None if known.is_empty() => format!("there is no field `{field}`, none are taken here"),
@@ -198,6 +206,36 @@ fn unknown_fields(at: &str, unexpected: &[String], known: &[String]) -> String {
         })
         .collect();
     told.join("; ")
+}
+
+/// The one field that is an object with a field of this name, as the body of a request is beside what stands in its address.
+fn belongs<'a>(schema: &'a Value, root: &Value, name: &str) -> Option<&'a str> {
+    let fields = schema.get("properties")?.as_object()?;
+    let mut inner = fields.iter().take(PROPERTIES_MAX).filter(|(_, field)| {
+        let is_object = types::resolved(field, root).is_some_and(sample::is_object);
+        is_object && properties(Some(field), root).iter().any(|known| known == name)
+    });
+    let (only, None) = (inner.next()?, inner.next()) else { return None };
+    Some(only.0)
+}
+
+/// What was given, with each field that stands beside the object it belongs into moved there.
+fn moved(root: &Value, given: &Value) -> Value {
+    let (Some(schema), Some(fields)) = (types::resolved(root, root), given.as_object()) else { return given.clone() };
+    let known = properties(Some(schema), root);
+    let mut moved = fields.clone();
+    for (name, value) in fields.iter().filter(|(name, _)| !known.contains(name)) {
+        let Some(inner) = belongs(schema, root, name) else { continue };
+        // Laid out flat, an issue's own `body` stands in the place of the request's.
+        let itself = moved.get(inner).filter(|given| !given.is_object() && !given.is_null()).cloned();
+        if let Some(itself) = itself.filter(|_| belongs(schema, root, inner) == Some(inner)) {
+            moved.insert(inner.to_owned(), json!({ inner: itself }));
+        }
+        if let Value::Object(inner) = moved.entry(inner).or_insert_with(|| json!({})) {
+            inner.entry(name).or_insert_with(|| value.clone());
+        }
+    }
+    Value::Object(moved)
 }
 
 fn one_of(at: &str, options: &Value, given: &Value) -> String {
@@ -321,7 +359,8 @@ fn example(tool: &Tool, given: &Value) -> String {
     let call = |text: &str| format!("await {}({})", paths::expression(&tool.path), if text == "{}" { "" } else { text });
     let fits = |args: &Value| tool.validator().is_none_or(|validator| validator.is_valid(args));
     let schema = tool.input_schema.value();
-    let tries = [Some(given), None].map(|given| sample::arguments(&schema, given));
+    let given = moved(&schema, given);
+    let tries = [Some(&given), None].map(|given| sample::arguments(&schema, given));
     let told = tries.map(|args| (sample::literal(&args), fits(&args)));
     let short = |told: &&(String, bool)| told.0.len() <= EXAMPLE_BYTES_MAX;
     if let Some((text, _)) = told.iter().filter(short).find(|(_, fits)| *fits) {

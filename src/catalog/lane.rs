@@ -26,6 +26,9 @@ pub const CALLS_MAX: usize = 64;
 pub const WAITING_MAX: usize = 1_024;
 /// Pause before an upstream is reached again: the first, and the longest. Each is doubled and jittered by a quarter.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Pause before an upstream whose address was refused is tried again: that is a matter of the configuration, and only the address
+/// of a name may change by itself. Asking for a refresh comes before it.
+const LASTING_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// A connection that held this long had no trouble of its own, so the pauses begin anew.
 const STEADY: Duration = Duration::from_secs(20);
 /// Longest reason why an upstream is down that stands beside its tools, in bytes.
@@ -69,8 +72,25 @@ pub enum UpstreamState {
 enum Link {
     Connecting,
     Ready { connection: Arc<dyn Connection>, note: Option<String> },
-    Failed { reason: String },
+    Failed { reason: String, next: Next },
     Stopped,
+}
+
+/// When an upstream that failed is tried again.
+#[derive(Clone, Copy)]
+struct Next {
+    at: Instant,
+    /// Whether no try helps before the configuration is another.
+    lasting: bool,
+}
+
+impl Next {
+    fn told(self) -> String {
+        match self.at.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => "it is being tried again".to_owned(),
+            wait => format!("the next try is made in {} s", wait.as_secs().max(1)),
+        }
+    }
 }
 
 /// What is taken of what an upstream says.
@@ -161,7 +181,7 @@ impl Lane {
                 reached = self.reach() => reached,
                 () = stop.cancelled() => return,
             };
-            match reached {
+            let next = match reached {
                 Ok(connection) => {
                     failures += 1;
                     let why = tokio::select! {
@@ -172,20 +192,25 @@ impl Lane {
                         failures = 1;
                     }
                     tracing::warn!(upstream = %self.name, "upstream `{}` is lost and will be reached again: {why}", self.name);
-                    self.link.send_replace(if failures > 3 { Link::Failed { reason: why } } else { Link::Connecting });
+                    let next = Next { at: Instant::now() + pause(failures), lasting: false };
+                    self.link.send_replace(if failures > 3 { Link::Failed { reason: why, next } } else { Link::Connecting });
                     connection.close().await;
+                    next
                 }
                 Err(error) => {
                     failures += 1;
                     let reason = self.reason(&error);
                     tracing::warn!(upstream = %self.name, "upstream `{}` failed: {reason}", self.name);
-                    self.link.send_replace(Link::Failed { reason });
+                    let pause = if error.lasting { LASTING_PAUSE } else { pause(failures) };
+                    let next = Next { at: Instant::now() + pause, lasting: error.lasting };
+                    self.link.send_replace(Link::Failed { reason, next });
                     self.settle();
                     self.answered.send_replace(asked);
+                    next
                 }
-            }
+            };
             tokio::select! {
-                () = tokio::time::sleep(pause(failures)) => {}
+                () = tokio::time::sleep_until(next.at.into()) => {}
                 // Whoever asks for a refresh does not want to wait for the pause.
                 () = self.refresh_asked() => {}
                 () = stop.cancelled() => return,
@@ -365,7 +390,7 @@ impl Lane {
     /// Why calls fail, while they do.
     pub(super) fn trouble(&self) -> Option<String> {
         match &*self.link.borrow() {
-            Link::Failed { reason } => Some(cut(reason, TROUBLE_BYTES_MAX).to_owned()),
+            Link::Failed { reason, .. } => Some(cut(reason, TROUBLE_BYTES_MAX).to_owned()),
             _ => None,
         }
     }
@@ -387,7 +412,7 @@ impl Lane {
         let (status, message) = match &*self.link.borrow() {
             Link::Connecting => (UpstreamState::Connecting, None),
             Link::Ready { connection, note } => (UpstreamState::Ready, connection.trouble().or_else(|| note.clone())),
-            Link::Failed { reason } => (UpstreamState::Failed, Some(reason.clone())),
+            Link::Failed { reason, .. } => (UpstreamState::Failed, Some(reason.clone())),
             Link::Stopped => (UpstreamState::Failed, Some("the server is stopping".to_owned())),
         };
         UpstreamStatus { name: self.name.to_string(), kind: self.upstream.kind(), status, tools, message }
@@ -405,7 +430,7 @@ impl Lane {
         match &*self.link.borrow() {
             Link::Ready { .. } => None,
             Link::Connecting => Some(format!("upstream `{}` is still being connected", self.name)),
-            Link::Failed { reason } => Some(format!("upstream `{}` is not available: {reason}", self.name)),
+            Link::Failed { reason, next } => Some(format!("upstream `{}` is not available: {reason}; {}", self.name, next.told())),
             Link::Stopped => Some(format!("upstream `{}` is not available: the server is stopping", self.name)),
         }
     }
@@ -446,19 +471,14 @@ impl Lane {
             return Err(UpstreamError::new(UpstreamErrorCode::Busy, tool, message).retryable(true));
         };
         let connection = self.connection(tool).await?;
-        let limit = self.call_timeout.as_millis();
         let perform = async {
             // The semaphore is never closed; were it, the call would go on without a place.
             let _place = self.places.acquire().await;
             connection.call_followed(tool, args, news).await
         };
         tokio::time::timeout(self.call_timeout, perform).await.unwrap_or_else(|_| {
-            let message = format!(
-                "`{}` did not answer within {limit} ms; the call was cancelled, whether it had an effect is not known",
-                tool.path
-            );
-            let harmless = tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
-            Err(UpstreamError::new(UpstreamErrorCode::Timeout, tool, message).retryable(harmless))
+            connection.doubt();
+            Err(UpstreamError::late(tool, self.call_timeout))
         })
     }
 
@@ -476,8 +496,9 @@ impl Lane {
         match decided {
             Ok(Ok(link)) => match &*link {
                 Link::Ready { connection, .. } => Ok(connection.clone()),
-                Link::Failed { reason } => {
-                    Err(unavailable(format!("upstream `{}` is not available and is tried again at intervals: {reason}", self.name)))
+                Link::Failed { reason, next } => {
+                    let message = format!("upstream `{}` is not available: {reason}; {}", self.name, next.told());
+                    Err(unavailable(message).retryable(!next.lasting))
                 }
                 Link::Connecting | Link::Stopped => Err(unavailable(format!("upstream `{}` is being stopped", self.name))),
             },

@@ -9,11 +9,13 @@ const ENDINGS: [&str; 4] = ["api", "tool", "service", "mcp"];
 /// Shortest name that is left when an ending falls, in bytes.
 const NAME_BYTES_MIN: usize = 2;
 /// Names that are suggested at most.
-const NEAREST_MAX: usize = 5;
+const NEAREST_MAX: usize = 3;
 /// Similarity from which one name is taken for a slip of another, 0 to 1.
 const SLIP_MIN: f64 = 0.75;
 /// Similarity below which a name is no suggestion, 0 to 1.
 const NEAREST_MIN: f64 = 0.55;
+/// How much less like it than the likest a name may be and still be suggested, 0 to 1.
+const NEAREST_SPAN: f64 = 0.06;
 
 /// The path without case, `_` and `-`: `getSum`, `get_sum` and `get-sum` are one.
 pub(super) fn fold(path: &str) -> String {
@@ -95,12 +97,18 @@ pub(super) fn nearest<'a>(path: &str, tools: impl Iterator<Item = (&'a Arc<Tool>
         .collect();
     scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
     let best = scored.first().map_or(0.0, |(score, _)| *score);
-    scored.into_iter().take_while(|(score, _)| *score >= best - 0.15).take(NEAREST_MAX).map(|(_, path)| path.to_owned()).collect()
+    scored
+        .into_iter()
+        .take_while(|(score, _)| *score >= best - NEAREST_SPAN)
+        .take(NEAREST_MAX)
+        .map(|(_, path)| path.to_owned())
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::catalog::tool::OfferedTool;
 
     #[test]
     fn a_path_is_written_with_brackets_where_a_dot_will_not_do() {
@@ -123,6 +131,27 @@ mod tests {
         for (one, other) in [("a.api", "a.tool"), ("a.pass", "a.pas"), ("a.s", "a."), ("a.create", "a.delete")] {
             assert_ne!(healed(one), healed(other), "{one}");
         }
+    }
+
+    fn suggested(wrong: &str, known: &[&str]) -> Vec<String> {
+        let tools: Vec<(Arc<Tool>, String)> = known
+            .iter()
+            .map(|path| {
+                let (upstream, name) = path.split_once('.').unwrap();
+                let tool = Tool::admit(&upstream.into(), OfferedTool { name: name.into(), ..OfferedTool::default() }).unwrap();
+                (Arc::new(tool), fold(path))
+            })
+            .collect();
+        nearest(wrong, tools.iter().map(|(tool, folded)| (tool, folded.as_str())))
+    }
+
+    #[test]
+    fn at_most_three_names_are_suggested_and_only_near_ones() {
+        let known = ["git.issues.create", "git.issues.list", "git.repos.get"];
+        assert_eq!(suggested("git.issues.creat", &known), ["git.issues.create"]);
+        assert_eq!(suggested("git.pulls.merge", &["shop.orders.add"]), Vec::<String>::new());
+        let alike = ["up.get_a", "up.get_b", "up.get_c", "up.get_d", "up.get_e"];
+        assert_eq!(suggested("up.get_x", &alike), ["up.get_a", "up.get_b", "up.get_c"]);
     }
 
     #[test]

@@ -31,6 +31,8 @@ const SWEPT_MAX: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct KeptTools {
     folder: PathBuf,
+    /// Largest file, in bytes.
+    bytes_max: u64,
 }
 
 /// Why a list is not kept or not taken.
@@ -54,12 +56,14 @@ pub(super) enum KeptError {
         reason: &'static str,
     },
     /// The list is larger than is kept.
-    #[error("the tools of `{upstream}` take {bytes} bytes, kept are at most {FILE_BYTES_MAX}")]
+    #[error("the tools of `{upstream}` take {bytes} bytes, kept are at most {bytes_max}")]
     TooLarge {
         /// The upstream.
         upstream: String,
         /// Size of its list.
         bytes: usize,
+        /// What is kept at most.
+        bytes_max: u64,
     },
 }
 
@@ -114,13 +118,13 @@ struct ReadTool {
 impl KeptTools {
     /// Nothing is touched yet.
     pub(super) fn new(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, bytes_max: FILE_BYTES_MAX }
     }
 
     /// What was kept of an upstream that is still the same one; none where nothing was. Takes a while: milliseconds per megabyte.
     pub(super) fn load(&self, upstream: &Arc<str>, origin: &str) -> Result<Option<Vec<Tool>>, KeptError> {
         let path = self.path(upstream);
-        let Some(body) = read(&path)? else { return Ok(None) };
+        let Some(body) = read(&path, self.bytes_max)? else { return Ok(None) };
         let foreign = |reason| KeptError::Foreign { path: path.clone(), reason };
         let read: Reading = serde_json::from_slice(&body).map_err(|_| foreign("it is no list of tools"))?;
         if read.upstream != **upstream || read.origin != origin {
@@ -157,8 +161,8 @@ impl KeptTools {
         let body = serde_json::to_vec(&Writing { upstream, origin, tools: tools.collect() })
             .map_err(|error| self.failed(&self.folder, error.into()))?;
         let head = head(&body);
-        if (head.len() + body.len()) as u64 > FILE_BYTES_MAX {
-            return Err(KeptError::TooLarge { upstream: upstream.to_owned(), bytes: body.len() });
+        if (head.len() + body.len()) as u64 > self.bytes_max {
+            return Err(KeptError::TooLarge { upstream: upstream.to_owned(), bytes: body.len(), bytes_max: self.bytes_max });
         }
         let path = self.path(upstream);
         if has_head(&path, &head) {
@@ -226,7 +230,7 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The body of a file that is whole and ours; none where there is no file.
-fn read(path: &Path) -> Result<Option<Vec<u8>>, KeptError> {
+fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, KeptError> {
     let failed = |source| KeptError::Io { path: path.to_owned(), source };
     let foreign = |reason| Err(KeptError::Foreign { path: path.to_owned(), reason });
     let mut file = match open(path) {
@@ -237,11 +241,11 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, KeptError> {
     if !about.is_file() || about.uid() != rustix::process::geteuid().as_raw() || about.mode() & 0o022 != 0 {
         return foreign("others than the owner could have written it");
     }
-    if about.len() > FILE_BYTES_MAX {
+    if about.len() > bytes_max {
         return foreign("it is too large");
     }
     let mut bytes = Vec::with_capacity(about.len() as usize);
-    Read::take(&mut file, FILE_BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+    Read::take(&mut file, bytes_max).read_to_end(&mut bytes).map_err(failed)?;
     let Some(end) = bytes.iter().take(200).position(|byte| *byte == b'\n') else { return foreign("it has no head") };
     let body = bytes.split_off(end + 1);
     if bytes != head(&body).as_bytes() {

@@ -104,6 +104,11 @@ pub(super) fn meant(schema: &Value, given: &Value) -> Option<Value> {
     }
 }
 
+/// Whether a value of it is an object, as far as the schema says.
+pub(super) fn is_object(schema: &Value) -> bool {
+    kind(schema) == Some("object") || (kind(schema).is_none() && schema.get("properties").is_some())
+}
+
 fn kind(schema: &Value) -> Option<&str> {
     match schema.get("type") {
         Some(Value::String(name)) => Some(name),

@@ -23,6 +23,8 @@ pub(super) use whole::all;
 const HINT_BYTES_MAX: usize = 400;
 /// Deepest nesting that a hint tells.
 const HINT_DEPTH_MAX: usize = 4;
+/// Fields that a hint tells of an object that is too large for it and has none that are required.
+const HINT_FIELDS_MIN: usize = 3;
 /// Deepest nesting that a declaration tells.
 const DEPTH_MAX: usize = 24;
 /// Schemas that are looked at for one text, references counted each time.
@@ -58,10 +60,16 @@ fn line(tool: &Tool, observed: Option<&Value>) -> String {
     let input = &*tool.input_schema.value();
     let output = tool.output_schema.as_ref().map(Schema::value);
     // What a call needs is told before what it gives.
-    let depths =
-        (0..=HINT_DEPTH_MAX).rev().map(|depth| (HINT_DEPTH_MAX, depth)).chain((0..HINT_DEPTH_MAX).rev().map(|depth| (depth, 0)));
-    for (args_depth, depth) in depths {
-        let args = argument_list(input, || Writer::inline(input, args_depth).of(input, 0));
+    let whole = (0..=HINT_DEPTH_MAX).rev().map(|depth| (false, HINT_DEPTH_MAX, depth));
+    let shorter = (2..HINT_DEPTH_MAX).rev().map(|depth| (false, depth, 0));
+    // Of a large body, what it must have says more than that there is one.
+    let needed = (1..=HINT_DEPTH_MAX).rev().map(|depth| (true, depth, 0));
+    let least = [(false, 1, 0), (false, 0, 0)];
+    for (needed_only, args_depth, depth) in whole.chain(shorter).chain(needed).chain(least) {
+        let args = argument_list(input, || {
+            let writer = Writer { needed_only, ..Writer::inline(input, args_depth) };
+            writer.of(input, 0)
+        });
         let result = match (&output, observed) {
             (Some(schema), _) => Writer::inline(schema, depth).of(schema, 0),
             (None, Some(schema)) => format!("/* observed */ {}", Writer::inline(schema, depth).of(schema, 0)),
@@ -77,13 +85,8 @@ fn line(tool: &Tool, observed: Option<&Value>) -> String {
 
 /// The type of one part of a schema, short enough for a sentence.
 pub(super) fn inline(schema: &Value, root: &Value) -> String {
-    for depth in [2, 1] {
-        let text = Writer::inline(root, depth).of(schema, 0);
-        if text.len() <= 200 {
-            return text;
-        }
-    }
-    Writer::inline(root, 0).of(schema, 0)
+    let told = |depth| Writer { tells_integers: true, ..Writer::inline(root, depth) }.of(schema, 0);
+    [2, 1].into_iter().map(told).find(|text| text.len() <= 200).unwrap_or_else(|| told(0))
 }
 
 /// `tools` with this one function in it, and the types that it needs, as a TypeScript declaration.
@@ -162,6 +165,10 @@ struct Writer<'a> {
     nodes_left: Cell<usize>,
     /// How many fields and lists stand around the present place: within none, a type may not refer to itself.
     wraps: Cell<usize>,
+    /// Whether only what is required is told of objects, and how much more there is.
+    needed_only: bool,
+    /// Whether integers are told apart from other numbers, which no type of TypeScript does.
+    tells_integers: bool,
     /// Where types are named: what is declared for references, in the order in which it was met.
     names: Option<Names<'a>>,
 }
@@ -181,7 +188,15 @@ struct Names<'a> {
 
 impl<'a> Writer<'a> {
     fn inline(root: &'a Value, depth_max: usize) -> Self {
-        Self { root, depth_max, nodes_left: Cell::new(NODES_MAX), wraps: Cell::new(0), names: None }
+        Self {
+            root,
+            depth_max,
+            nodes_left: Cell::new(NODES_MAX),
+            wraps: Cell::new(0),
+            needed_only: false,
+            tells_integers: false,
+            names: None,
+        }
     }
 
     fn declared(root: &'a Value, name: &str, prefix: &'a str, taken: &'a RefCell<HashSet<String>>) -> Self {
@@ -193,7 +208,7 @@ impl<'a> Writer<'a> {
             present: RefCell::new(name.to_owned()),
             bare: RefCell::default(),
         };
-        Self { root, depth_max: DEPTH_MAX, nodes_left: Cell::new(NODES_MAX), wraps: Cell::new(0), names: Some(names) }
+        Self { names: Some(names), ..Self::inline(root, DEPTH_MAX) }
     }
 
     /// The root's declaration, then those of everything it refers to.
@@ -331,6 +346,7 @@ impl<'a> Writer<'a> {
     fn of_type(&self, name: &str, schema: &Value, depth: usize) -> String {
         match name {
             "string" => "string".to_owned(),
+            "integer" if self.tells_integers => "integer".to_owned(),
             "number" | "integer" => "number".to_owned(),
             "boolean" => "boolean".to_owned(),
             "null" => "null".to_owned(),
@@ -387,11 +403,18 @@ impl<'a> Writer<'a> {
         if depth >= self.depth_max {
             return "object".to_owned();
         }
-        let mut fields: Vec<(String, String)> = properties
-            .into_iter()
-            .flatten()
+        let is_needed = |name: &str| required.contains(&name);
+        let none_needed = required.is_empty();
+        let mut left = 0;
+        let told = properties.into_iter().flatten().enumerate().filter(|(at, (name, _))| {
+            let is_told = !self.needed_only || is_needed(name) || (none_needed && *at < HINT_FIELDS_MIN);
+            left += usize::from(!is_told);
+            is_told
+        });
+        let mut fields: Vec<(String, String)> = told
+            .map(|(_, field)| field)
             .map(|(name, schema)| {
-                let mark = if required.contains(&name.as_str()) { "" } else { "?" };
+                let mark = if is_needed(name) { "" } else { "?" };
                 let remark = if self.names.is_some() { comment(&remarks(schema), depth + 1) } else { String::new() };
                 (remark, format!("{}{mark}: {}", key(name), self.within(schema, depth + 1)))
             })
@@ -402,7 +425,8 @@ impl<'a> Writer<'a> {
             fields.push((String::new(), "[key: string]: unknown".to_owned()));
         }
         if self.names.is_none() {
-            return format!("{{ {} }}", fields.into_iter().map(|(_, field)| field).collect::<Vec<_>>().join("; "));
+            let more = if left > 0 { format!(" /* and {left} more */") } else { String::new() };
+            return format!("{{ {}{more} }}", fields.into_iter().map(|(_, field)| field).collect::<Vec<_>>().join("; "));
         }
         let indent = "  ".repeat(depth + 1);
         let lines: String = fields.into_iter().map(|(remark, field)| format!("{remark}{indent}{field};\n")).collect();

@@ -1,5 +1,7 @@
 //! What every kind of upstream can do, and how it fails. A kind knows nothing of the catalog, of queues or of restarts.
 
+use std::time::Duration;
+
 use futures::future::BoxFuture;
 
 use super::{
@@ -46,6 +48,9 @@ pub(super) trait Connection: Send + Sync + 'static {
         self.call(tool, args)
     }
 
+    /// A call was not answered in time. Where that may mean that nobody is there any more, it is found out, beside other calls.
+    fn doubt(&self) {}
+
     /// Whether a call can be sent at all.
     fn is_open(&self) -> bool;
 
@@ -87,15 +92,22 @@ pub(super) struct ConnectError {
     pub(super) message: String,
     /// The way out.
     pub(super) hint: Option<String>,
+    /// Whether only another configuration heals it, so that trying again soon is of no use.
+    pub(super) lasting: bool,
 }
 
 impl ConnectError {
     pub(super) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hint: None, lasting: false }
     }
 
     pub(super) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
+        self
+    }
+
+    pub(super) fn lasting(mut self, lasting: bool) -> Self {
+        self.lasting = lasting;
         self
     }
 }
@@ -172,6 +184,17 @@ impl UpstreamError {
             tool.path
         );
         Self::new(UpstreamErrorCode::AnswerTooLarge, tool, message)
+    }
+
+    /// No answer within the time of a call.
+    pub(super) fn late(tool: &Tool, limit: Duration) -> Self {
+        let limit = limit.as_millis();
+        let message = format!(
+            "`{}` did not answer within {limit} ms; the call was cancelled, whether it had an effect is not known",
+            tool.path
+        );
+        let harmless = tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
+        Self::new(UpstreamErrorCode::Timeout, tool, message).retryable(harmless)
     }
 
     pub(super) fn retryable(mut self, retryable: bool) -> Self {

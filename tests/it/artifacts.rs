@@ -1,6 +1,9 @@
 //! Answers that are too large for a program: kept by the real server, read by slices, lines and places, passed on, and gone in time.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use axum::{
     Router,
@@ -16,6 +19,8 @@ use crate::support::server::{TestServer, demo, eventually};
 /// An OpenAPI service with large answers, and one operation that says what it got.
 struct Service {
     url: String,
+    /// Requests to the operation that says what it got.
+    stored: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -42,12 +47,15 @@ fn lines() -> String {
 impl Service {
     async fn start() -> Self {
         let (rows, lines) = (Arc::new(rows()), Arc::new(lines()));
+        let stored = Arc::new(AtomicUsize::new(0));
+        let count = stored.clone();
         let app = Router::new()
             .route("/rows", get(move || async move { ([(header::CONTENT_TYPE, "application/json")], rows.to_string()) }))
             .route("/lines", get(move || async move { ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines.to_string()) }))
             .route(
                 "/store",
-                post(async |request: Request| {
+                post(async move |request: Request| {
+                    count.fetch_add(1, Ordering::SeqCst);
                     let body = axum::body::to_bytes(request.into_body(), 100 * MIB).await.unwrap();
                     let body: Value = serde_json::from_slice(&body).unwrap();
                     let rows = body["data"]["rows"].as_array().map(Vec::len);
@@ -57,7 +65,7 @@ impl Service {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, task }
+        Self { url, stored, task }
     }
 
     /// The service as an upstream, its description in this folder.
@@ -166,6 +174,36 @@ async fn large_json_is_searched_looked_into_and_passed_on_whole() {
     assert_eq!(told["nothing"], json!(["ToolArgumentError", "there is nothing at `pointer` \"/rows/x\""]));
     assert!(told["all"].as_str().unwrap().contains("allowed are 8388608"), "{told}");
     assert_eq!(told["passed"], json!({ "rows": 220_001, "bytes": null, "name": "rows" }));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn artifacts_that_are_too_much_for_one_call_are_told_and_nothing_is_sent() {
+    let (service, server) = with_service("").await;
+    let code = "
+        const handle = await tools.big.data.rows();
+        const told = async (data) => {
+          try { return [await tools.big.data.store({ data })] } catch ({ name, code, message }) { return `${name} ${code}: ${message}` }
+        };
+        return [
+          await told({ all: Array(65).fill(handle) }),
+          await told({ a: handle, b: handle, c: handle, d: handle }),
+          await told({ a: handle, b: handle }),
+        ]";
+    let told = returned(&server, code).await;
+    let bytes = 4 * rows().len();
+    assert_eq!(
+        told,
+        json!([
+            "ToolCallError arguments_too_large: the arguments hold 65 artifacts, allowed are 64",
+            format!(
+                "ToolCallError arguments_too_large: the artifacts in the arguments have {bytes} bytes together, allowed are 67108864"
+            ),
+            "ToolCallError arguments_too_large: the artifacts in the arguments hold more than 1000000 values; pass on a part, as \
+             `tools.artifacts.json({ id, pointer })` gives it",
+        ])
+    );
+    assert_eq!(service.stored.load(Ordering::SeqCst), 0);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

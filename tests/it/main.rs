@@ -21,6 +21,8 @@ mod policy_enforce;
 mod policy_import;
 mod policy_model;
 #[cfg(feature = "v8")]
+mod repair;
+#[cfg(feature = "v8")]
 mod restart;
 #[cfg(feature = "v8")]
 mod secret_canary;
@@ -32,6 +34,8 @@ mod store_contract;
 mod support;
 mod tidy;
 mod typings;
+#[cfg(feature = "v8")]
+mod upstream_faults;
 mod upstream_net;
 mod web;
 #[cfg(feature = "v8")]

@@ -102,7 +102,18 @@ fn a_value_of_the_wrong_type_that_can_only_mean_one_thing_is_put_right_in_the_ex
         },
     }));
     let wrong = json!({"page": "5", "all": "true", "labels": "bug", "id": 7, "filter": "{\"a\": 1}"});
-    insta::assert_snapshot!(told(&page, wrong), @r#"`tools.gh["create-issue"]`: field `page` must be number, got string "5", did you mean 5?; field `all` must be boolean, got string "true", did you mean true?; field `labels` must be string[], got string "bug", did you mean ["bug"]?; field `id` must be string, got number 7, did you mean "7"?; field `filter` must be { a?: number }, got string "{\"a\": 1}", did you mean { a: 1 }?; correct: await tools.gh["create-issue"]({ page: 5, all: true, labels: ["bug"], id: "7", filter: { a: 1 } })"#);
+    insta::assert_snapshot!(told(&page, wrong), @r#"`tools.gh["create-issue"]`: field `page` must be integer, got string "5", did you mean 5?; field `all` must be boolean, got string "true", did you mean true?; field `labels` must be string[], got string "bug", did you mean ["bug"]?; field `id` must be string, got number 7, did you mean "7"?; field `filter` must be { a?: number }, got string "{\"a\": 1}", did you mean { a: 1 }?; correct: await tools.gh["create-issue"]({ page: 5, all: true, labels: ["bug"], id: "7", filter: { a: 1 } })"#);
+}
+
+#[test]
+fn an_integer_is_told_from_other_numbers() {
+    let get = tool(json!({
+        "properties": {"id": {"type": "integer"}, "at": {"type": ["integer", "null"]}, "share": {"type": "number"}},
+        "required": ["id"],
+    }));
+    let wrong = json!({"id": 1.5, "at": "now", "share": "all"});
+    insta::assert_snapshot!(told(&get, wrong), @r#"`tools.gh["create-issue"]`: field `id` must be integer, got number 1.5; field `at` must be integer | null, got string "now"; field `share` must be number, got string "all"; correct: await tools.gh["create-issue"]({ id: 1, at: 1, share: 1 })"#);
+    assert_eq!(get.validator().map(|validator| validator.is_valid(&json!({"id": 1.0}))), Some(true));
 }
 
 #[test]
@@ -148,5 +159,27 @@ fn an_example_that_cannot_be_made_right_does_not_say_that_it_is() {
             {"properties": {"b": {"type": "array", "items": {"type": "integer", "minimum": 3}, "minItems": 2}}, "required": ["b"]},
         ],
     }));
-    insta::assert_snapshot!(told(&combined, json!({})), @r#"`tools.gh["create-issue"]`: field `a` is missing (string); field `b` is missing (number[]); correct: await tools.gh["create-issue"]({ a: "2026-01-31", b: [3, 3] })"#);
+    insta::assert_snapshot!(told(&combined, json!({})), @r#"`tools.gh["create-issue"]`: field `a` is missing (string); field `b` is missing (integer[]); correct: await tools.gh["create-issue"]({ a: "2026-01-31", b: [3, 3] })"#);
+}
+
+#[test]
+fn a_field_beside_the_body_that_belongs_into_it_is_told_and_moved_there() {
+    let create = tool(json!({
+        "type": "object",
+        "properties": {
+            "owner": {"type": "string"}, "repo": {"type": "string"},
+            "body": {"$ref": "#/$defs/issue"},
+            "$response": {"type": "boolean"},
+        },
+        "required": ["owner", "repo", "body"],
+        "additionalProperties": false,
+        "$defs": {"issue": {
+            "type": "object",
+            "properties": {"title": {"type": "string"}, "body": {"type": "string"}, "state": {"enum": ["open", "closed"]}},
+            "required": ["title"],
+        }},
+    }));
+    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "title": "It breaks"})), @r#"`tools.gh["create-issue"]`: field `body` is missing ({ title: string; body?: string; state?: "open" | "closed" }); field `title` belongs into `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks" } })"#);
+    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "title": "It breaks", "body": "so much"})), @r#"`tools.gh["create-issue"]`: field `body` must be { title: string; body?: string; state?: "open" | "closed" }, got string "so much"; field `title` belongs into `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks", body: "so much" } })"#);
+    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "body": {"title": "x", "state": "shut"}})), @r#"`tools.gh["create-issue"]`: field `body.state` must be one of "open", "closed", got string "shut"; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "x", state: "open" } })"#);
 }

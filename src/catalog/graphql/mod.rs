@@ -136,7 +136,10 @@ impl GraphQlConnection {
             Some(Document::Address(address)) => {
                 let url = Url::parse(address).map_err(|error| ConnectError::new(format!("`spec` is no address: {error}")))?;
                 let bytes = self.client.fetch(url, introspection::ANSWER_BYTES_MAX).await;
-                let bytes = bytes.map_err(|failure| ConnectError::new(format!("its schema could not be fetched: {failure}")))?;
+                let bytes = bytes.map_err(|failure| {
+                    ConnectError::new(format!("its schema could not be fetched: {failure}"))
+                        .lasting(matches!(failure, ServiceFailure::Refused(_)))
+                })?;
                 Ok(Text::of(bytes.to_vec()))
             }
             None => self.introspected().await,
@@ -152,6 +155,7 @@ impl GraphQlConnection {
             let answer = answer.map_err(|failure| {
                 ConnectError::new(format!("its schema could not be asked for: {failure}"))
                     .hint("check `url` of the upstream, and that the service can be reached from here")
+                    .lasting(matches!(failure, ServiceFailure::Refused(_)))
             })?;
             if matches!(answer.status.as_u16(), 401 | 403) {
                 let message = format!("it answered HTTP {}: it needs authorization", answer.status.as_u16());

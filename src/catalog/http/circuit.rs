@@ -13,7 +13,7 @@ const OPEN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(
 
 /// Whether requests to one service are sent.
 #[derive(Debug, Default)]
-pub(super) struct Circuit(Mutex<State>);
+pub(in crate::catalog) struct Circuit(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -29,7 +29,7 @@ struct State {
 
 /// Leave to send one request. Dropped without a word of how it ended, it tells nothing but that it is over.
 #[derive(Debug)]
-pub(super) struct Leave<'a> {
+pub(in crate::catalog) struct Leave<'a> {
     circuit: &'a Circuit,
     is_probe: bool,
 }
@@ -40,7 +40,7 @@ impl Circuit {
     }
 
     /// Leave to send, or how long to wait.
-    pub(super) fn enter(&self, now: Instant) -> Result<Leave<'_>, Duration> {
+    pub(in crate::catalog) fn enter(&self, now: Instant) -> Result<Leave<'_>, Duration> {
         let mut state = self.state();
         let Some(until) = state.open_until else { return Ok(Leave { circuit: self, is_probe: false }) };
         if now < until {
@@ -53,8 +53,19 @@ impl Circuit {
         Ok(Leave { circuit: self, is_probe: true })
     }
 
+    /// What keeps requests from being sent at present, if anything.
+    pub(in crate::catalog) fn told(&self, now: Instant) -> Option<String> {
+        let (failures, wait) = self.trouble(now)?;
+        Some(match wait.is_zero() {
+            true => format!("it failed {failures} times in a row; the next call finds out whether it answers again"),
+            false => {
+                format!("it failed {failures} times in a row, so no call is sent for another {} s", wait.as_secs().max(1))
+            }
+        })
+    }
+
     /// For how long nothing is sent, and after how many failures.
-    pub(super) fn trouble(&self, now: Instant) -> Option<(u32, Duration)> {
+    fn trouble(&self, now: Instant) -> Option<(u32, Duration)> {
         let state = self.state();
         state.open_until.map(|until| (state.failures, until.saturating_duration_since(now)))
     }
@@ -62,7 +73,7 @@ impl Circuit {
 
 impl Leave<'_> {
     /// The service answered, or failed to.
-    pub(super) fn end(self, answered: bool, now: Instant) {
+    pub(in crate::catalog) fn end(self, answered: bool, now: Instant) {
         let mut state = self.circuit.state();
         if answered {
             *state = State::default();

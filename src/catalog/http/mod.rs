@@ -23,18 +23,18 @@ use jiff::Timestamp;
 use tokio::time::Instant as Deadline;
 use url::Url;
 
-use self::{
+pub(in crate::catalog) use self::{
     circuit::Circuit,
-    exchange::Target,
-    retry::{Ended, pause},
+    failure::ServiceFailure,
+    guard::{Guard, IDLE_MAX, refusal},
 };
 pub use self::{
     detect::{Detected, detect},
     guard::{Names, SystemNames},
 };
-pub(in crate::catalog) use self::{
-    failure::ServiceFailure,
-    guard::{Guard, IDLE_MAX, refusal},
+use self::{
+    exchange::Target,
+    retry::{Ended, pause},
 };
 use super::{
     answer::{AnswerBounds, Room},
@@ -47,6 +47,11 @@ use super::{
 /// What is kept back of the time of a call, so that a service that does not answer in time is told as such here, where the
 /// circuit counts it, before the call itself is given up: a twentieth, at most a second.
 const RESERVE: (u32, Duration) = (20, Duration::from_secs(1));
+
+/// The time of a call without what is kept back of it.
+pub(in crate::catalog) fn within(timeout: Duration) -> Duration {
+    timeout - (timeout / RESERVE.0).min(RESERVE.1)
+}
 
 /// What all upstreams of a server share.
 #[derive(Clone)]
@@ -193,7 +198,7 @@ impl ServiceClient {
     /// Ready to send; nothing is reached yet. Fails on headers that no request may hold, and on an address that is refused.
     pub(in crate::catalog) fn new(config: ServiceConfig, secrets: Secrets) -> Result<Self, ConnectError> {
         let guard = config.reach.guard();
-        guard.check(&config.base_url).map_err(ConnectError::new)?;
+        guard.check(&config.base_url).map_err(|why| ConnectError::new(why).lasting(true))?;
         let headers = headers(&config.reach)?;
         let client = guard.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
         let identity = Identity::new(&config.reach, secrets.clone());
@@ -231,19 +236,12 @@ impl ServiceClient {
 
     /// What keeps calls from being sent at present, if anything.
     pub(in crate::catalog) fn trouble(&self) -> Option<String> {
-        let (failures, wait) = self.inner.circuit.trouble(Instant::now())?;
-        Some(match wait.is_zero() {
-            true => format!("it failed {failures} times in a row; the next call finds out whether it answers again"),
-            false => {
-                format!("it failed {failures} times in a row, so no call is sent for another {} s", wait.as_secs().max(1))
-            }
-        })
+        self.inner.circuit.told(Instant::now())
     }
 
     async fn answer(&self, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
         let inner = &self.inner;
-        let timeout = inner.config.timeout;
-        let until = Deadline::now() + (timeout - (timeout / RESERVE.0).min(RESERVE.1));
+        let until = Deadline::now() + within(inner.config.timeout);
         let is_own = request.url.origin() == inner.config.base_url.origin();
         let mut tries = 0;
         loop {

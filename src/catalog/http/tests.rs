@@ -12,7 +12,10 @@ use tokio::{
 };
 
 use super::*;
-use crate::catalog::credential::config::{Credential, SecretSource};
+use crate::catalog::{
+    answer::{LARGE_BYTES, LARGE_MAX},
+    credential::config::{Credential, SecretSource},
+};
 
 /// Serves one request after the other, each over a connection of its own, and keeps what it was asked.
 struct Scripted {
@@ -219,6 +222,31 @@ async fn a_service_that_asks_for_more_patience_than_there_is_gets_no_second_requ
     assert_eq!(answered.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(answered.headers["retry-after"], "3600");
     assert_eq!(server.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn a_large_answer_is_not_read_to_its_end_before_there_is_a_place_for_it() {
+    let large = ok(&"x".repeat(LARGE_BYTES + 1));
+    let server = Scripted::start(move |_, _| large.clone()).await;
+    let answers = AnswerBounds::default();
+    let mut places = Vec::new();
+    for _ in 0..LARGE_MAX {
+        places.push(answers.room().await);
+    }
+    let surroundings = Surroundings { answers: answers.clone(), ..Surroundings::default() };
+    let whole = || ServiceRequest { answer_bytes_max: 2 * LARGE_BYTES, ..post(server.url("/")) };
+    let client = |limit| {
+        let config = ServiceConfig { timeout: limit, ..ServiceConfig::new(Arc::from("up"), server.url("/"), reach()) };
+        let reach = Reach { surroundings: surroundings.clone(), ..reach() };
+        ServiceClient::new(ServiceConfig { reach, ..config }, Secrets::default()).unwrap()
+    };
+    rustls::crypto::ring::default_provider().install_default().ok();
+    // Nobody gives a place back, so no time is enough; a short one is waited for.
+    let waited = client(Duration::from_millis(500)).send(whole()).await.unwrap_err();
+    assert_eq!(waited, ServiceFailure::Timeout);
+    places.pop();
+    let answer = client(Duration::from_secs(60)).send(whole()).await.unwrap();
+    assert!(answer.body.len() == LARGE_BYTES + 1 && answer.room.is_some());
 }
 
 #[tokio::test]

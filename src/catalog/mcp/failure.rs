@@ -65,8 +65,10 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
         Some(HttpFailure::Credential(why)) => {
             ConnectError::new(format!("{who} is not asked: its credential cannot be used: {why}"))
         }
-        Some(HttpFailure::Refused(why)) => ConnectError::new(format!("{who} cannot be reached: {why}")),
-        Some(HttpFailure::TooLarge) => ConnectError::new(format!("{who} answers the handshake with more than is accepted")),
+        Some(HttpFailure::Refused(why)) => ConnectError::new(format!("{who} cannot be reached: {why}")).lasting(true),
+        Some(HttpFailure::TooLarge(bytes_max)) => {
+            ConnectError::new(format!("{who} answers the handshake with more than {bytes_max} bytes"))
+        }
         Some(HttpFailure::NotSent(cause) | HttpFailure::Broken(cause)) => {
             ConnectError::new(format!("{who} could not be reached: {cause}"))
                 .hint("check `url` of the upstream, and that the server runs and can be reached from here")
@@ -94,8 +96,8 @@ enum HttpFailure {
     Status(u16),
     /// Answered with something else than the protocol allows.
     NotUnderstood(String),
-    /// Answered with more than is accepted.
-    TooLarge,
+    /// Answered with more than so many bytes.
+    TooLarge(usize),
     /// The address is one that is not to be reached: nothing was sent.
     Refused(String),
     /// There is no credential to send it with.
@@ -114,11 +116,16 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         Http::AuthRequired(_) => HttpFailure::Status(401),
         Http::InsufficientScope(_) => HttpFailure::Status(403),
         Http::SessionExpired => HttpFailure::Status(404),
-        Http::ResponseBodyTooLarge { .. } => HttpFailure::TooLarge,
+        // The library takes less as one body than as an event of a stream.
+        Http::ResponseBodyTooLarge { max_size } => HttpFailure::TooLarge(*max_size),
         // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found: <body>`.
         Http::UnexpectedServerResponse(text) => match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
             Some(status) => HttpFailure::Status(status),
-            None => HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned()),
+            None => {
+                // The library names its own type before it says what is wrong.
+                let what = text.split_once("as ServerJsonRpcMessage: ").map_or(text.as_ref(), |(_, what)| what);
+                HttpFailure::NotUnderstood(cut(what, SAID_BYTES_MAX).to_owned())
+            }
         },
         Http::UnexpectedContentType(kind) => {
             let kind = kind.as_deref().unwrap_or("none");
@@ -129,7 +136,7 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         Http::Client(error) if let Some(why) = door::refused_address(error) => HttpFailure::Refused(why),
         Http::Client(error) if error.is_connect() => HttpFailure::NotSent(innermost(error)),
         Http::Client(error) => HttpFailure::Broken(innermost(error)),
-        Http::Sse(error) if error.to_string().contains("size") => HttpFailure::TooLarge,
+        Http::Sse(error) if error.to_string().contains("size") => HttpFailure::TooLarge(lines::LINE_BYTES_MAX),
         other => HttpFailure::Broken(cut(&other.to_string(), SAID_BYTES_MAX).to_owned()),
     })
 }
@@ -145,6 +152,23 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
                 && matches!(http_failure(error), None | Some(NotSent(_) | Broken(_) | Refused(_) | Credential(_)))
         }
         _ => false,
+    }
+}
+
+/// Whether somebody answered a call that failed, as far as that tells of the server: neither a call that was not sent nor a
+/// credential that cannot be had is its fault. As with other services, a gateway that answers in its place is no answer.
+pub(super) fn is_answered(error: &ServiceError) -> Option<bool> {
+    use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status, TooLarge};
+    match error {
+        ServiceError::TransportClosed => Some(false),
+        ServiceError::TransportSend(error) if guard::is_crowded_out(error.error.as_ref()) => None,
+        ServiceError::TransportSend(error) => match http_failure(error) {
+            Some(Refused(_) | Credential(_)) => None,
+            Some(Status(status)) => Some(!matches!(status, 502..=504)),
+            Some(NotUnderstood(_) | TooLarge(_)) => Some(true),
+            Some(NotSent(_) | Broken(_)) | None => Some(false),
+        },
+        _ => Some(true),
     }
 }
 
@@ -195,8 +219,8 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
     }
     match http_failure(error) {
         Some(HttpFailure::Status(status)) => {
-            let was_not_tried = matches!(status, 429 | 503);
-            let retryable = was_not_tried || (status >= 500 && is_repeatable(tool));
+            // Only of the first is it certain that the call was not tried.
+            let retryable = status == 429 || (status >= 500 && is_repeatable(tool));
             let message = format!("`{upstream}` answered HTTP {status}");
             UpstreamError::new(Code::Refused, tool, message).status(Some(status)).retryable(retryable)
         }
@@ -210,7 +234,7 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
             let message = format!("`{upstream}` cannot be called: its credential cannot be used: {why}");
             UpstreamError::new(Code::Unavailable, tool, message)
         }
-        Some(HttpFailure::TooLarge) => UpstreamError::too_large(tool, lines::LINE_BYTES_MAX),
+        Some(HttpFailure::TooLarge(bytes_max)) => UpstreamError::too_large(tool, bytes_max),
         Some(HttpFailure::NotSent(cause)) => {
             UpstreamError::new(Code::Unavailable, tool, format!("`{upstream}` could not be reached: {cause}")).retryable(true)
         }

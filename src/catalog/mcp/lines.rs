@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     base::json::values_in,
     catalog::{
-        answer::{AnswerBounds, LARGE_BYTES},
+        answer::{AnswerBounds, LARGE_BYTES, Room},
         upstream::ANSWER_BYTES_MAX,
     },
 };
@@ -25,6 +25,9 @@ pub(super) const LINE_BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX + 16 * 1024 * 1024
 pub(super) const VALUES_MAX: usize = 2_000_000;
 /// Longest time in which the rest of a large message comes.
 const LARGE_LINE_MAX: Duration = Duration::from_secs(60);
+/// What of one message is read and dropped beyond [`LINE_BYTES_MAX`], in bytes; a server that does not come to its end then has
+/// lost its way, and is not listened to any more.
+const DROPPED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// JSON-RPC error code that stands in for an answer that was too long.
 pub(super) const OVERSIZED: i32 = -32_098;
 /// How much of both ends of an overlong line is looked at for the id of the request it answers.
@@ -34,26 +37,104 @@ const PIPE_BYTES: usize = 64 * 1024;
 /// The same lines, none longer than [`LINE_BYTES_MAX`].
 pub(super) fn bounded(stdout: ChildStdout, answers: AnswerBounds) -> DuplexStream {
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
-    tokio::spawn(relay(stdout, writer, LINE_BYTES_MAX, answers));
+    tokio::spawn(relay(stdout, writer, CHILD, answers));
     reader
 }
 
-/// Ends with the child's output, or when nobody reads any more.
-pub(super) async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, line_bytes_max: usize, answers: AnswerBounds) {
+/// What a child may write.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Of one line.
+    line_bytes_max: usize,
+    /// Of one line that is longer, beyond that.
+    dropped_bytes_max: usize,
+    /// For the rest of a large line.
+    large_line_max: Duration,
+}
+
+const CHILD: Bounds =
+    Bounds { line_bytes_max: LINE_BYTES_MAX, dropped_bytes_max: DROPPED_BYTES_MAX, large_line_max: LARGE_LINE_MAX };
+
+/// What is being read, up to its end.
+#[derive(Default)]
+struct Line {
+    text: Vec<u8>,
+    /// Given once it is too long, with nothing left of its text.
+    overlong: Option<Overlong>,
+    /// The place of a large one, while its text is in memory.
+    place: Option<Room>,
+    /// Until when the rest of a large one must be there.
+    until: Option<Instant>,
+}
+
+/// A line that is too long.
+struct Overlong {
+    /// The request it answers, where its beginning says so: that is answered already.
+    answered: Option<u64>,
+    /// The last bytes seen.
+    tail: Vec<u8>,
+    /// What was dropped since it was too long, in bytes.
+    dropped: usize,
+}
+
+impl Overlong {
+    fn read(&mut self, bytes: &[u8]) {
+        self.dropped = self.dropped.saturating_add(bytes.len());
+        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(ENDS_BYTES)..]);
+        let surplus = self.tail.len().saturating_sub(ENDS_BYTES);
+        self.tail.drain(..surplus);
+    }
+}
+
+impl Line {
+    /// Takes the next piece of it; gives what is to be said in its place, which may never come to its end.
+    fn read(&mut self, bytes: &[u8], line_bytes_max: usize) -> Option<Vec<u8>> {
+        if let Some(overlong) = &mut self.overlong {
+            overlong.read(bytes);
+            return None;
+        }
+        if self.text.len() + bytes.len() <= line_bytes_max {
+            self.text.extend_from_slice(bytes);
+            return None;
+        }
+        tracing::warn!(line_bytes_max, "an upstream sends a message longer than {line_bytes_max} bytes, it is dropped");
+        self.text.extend_from_slice(&bytes[..bytes.len().min(ENDS_BYTES)]);
+        let answered = id_at_begin(&self.text[..self.text.len().min(ENDS_BYTES)]);
+        let mut overlong = Overlong { answered, tail: Vec::new(), dropped: 0 };
+        overlong.read(bytes);
+        self.text = Vec::new();
+        self.place = None;
+        self.overlong = Some(overlong);
+        answered.map(too_long)
+    }
+
+    /// What is passed on now that it has ended, if anything.
+    fn ended(&mut self) -> Option<Vec<u8>> {
+        if let Some(overlong) = &self.overlong {
+            return id_at_end(&overlong.tail).filter(|_| overlong.answered.is_none()).map(too_long);
+        }
+        if self.text.len() > LARGE_BYTES && values_in(&self.text) > VALUES_MAX {
+            tracing::warn!("an upstream sent a message of more than {VALUES_MAX} values, it is dropped");
+            let (head, tail) = (&self.text[..ENDS_BYTES], &self.text[self.text.len() - ENDS_BYTES..]);
+            return id_at_begin(head).or_else(|| id_at_end(tail)).map(too_long);
+        }
+        Some(std::mem::take(&mut self.text))
+    }
+}
+
+/// Ends with the child's output, when nobody reads any more, or when a line has no end.
+async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, bounds: Bounds, answers: AnswerBounds) {
+    let Bounds { line_bytes_max, dropped_bytes_max, large_line_max } = bounds;
     let mut from = BufReader::with_capacity(PIPE_BYTES, from);
-    let mut line = Vec::new();
-    // While a line is too long: its head, and the last bytes seen.
-    let mut overlong: Option<(Vec<u8>, Vec<u8>)> = None;
-    // While a line is a large one: its place, and until when the rest of it must be there.
-    let mut room = None;
+    let mut line = Line::default();
     loop {
-        let read = match room {
+        let read = match line.until {
             None => from.fill_buf().await,
-            Some((_, until)) => match tokio::time::timeout_at(until, from.fill_buf()).await {
+            Some(until) => match tokio::time::timeout_at(until, from.fill_buf()).await {
                 Ok(read) => read,
                 Err(_) => {
-                    let seconds = LARGE_LINE_MAX.as_secs();
-                    tracing::warn!(seconds, "an upstream did not end a large message within {seconds} s");
+                    let limit_ms = large_line_max.as_millis();
+                    tracing::warn!(%limit_ms, "an upstream did not end a large message within {limit_ms} ms");
                     return;
                 }
             },
@@ -64,65 +145,48 @@ pub(super) async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, li
         }
         let newline = chunk.iter().position(|byte| *byte == b'\n');
         let taken = newline.map_or(chunk.len(), |at| at + 1);
-        match &mut overlong {
-            Some((_, tail)) => keep_tail(tail, &chunk[..taken]),
-            None if line.len() + taken > line_bytes_max => {
-                line.extend_from_slice(&chunk[..taken.min(ENDS_BYTES)]);
-                let head = line[..line.len().min(ENDS_BYTES)].to_vec();
-                let mut tail = Vec::new();
-                keep_tail(&mut tail, &chunk[..taken]);
-                line = Vec::new();
-                overlong = Some((head, tail));
-            }
-            None => line.extend_from_slice(&chunk[..taken]),
-        }
+        let mut said = line.read(&chunk[..taken], line_bytes_max);
         from.consume(taken);
-        if room.is_none() && line.len() > LARGE_BYTES {
-            room = Some((answers.room().await, Instant::now() + LARGE_LINE_MAX));
+        if line.until.is_none() && line.text.len() > LARGE_BYTES {
+            line.place = Some(answers.room().await);
+            line.until = Some(Instant::now() + large_line_max);
         }
-        if newline.is_none() {
-            continue;
-        }
-        if line.len() > LARGE_BYTES && values_in(&line) > VALUES_MAX {
-            overlong = Some((line[..ENDS_BYTES].to_vec(), line[line.len() - ENDS_BYTES..].to_vec()));
-            line = Vec::new();
-        }
-        if let Some((head, tail)) = overlong.take() {
-            tracing::warn!(
-                line_bytes_max,
-                "an upstream sent a message longer than {line_bytes_max} bytes or of very many values, it was dropped"
-            );
-            let Some(id) = answered_id(&head, &tail) else { continue };
-            let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": OVERSIZED, "message": "message too long"}});
-            line.extend_from_slice(error.to_string().as_bytes());
-            line.push(b'\n');
-        }
-        if to.write_all(&line).await.is_err() {
+        if newline.is_some() {
+            said = said.or_else(|| line.ended());
+        } else if line.overlong.as_ref().is_some_and(|overlong| overlong.dropped > dropped_bytes_max) {
+            tracing::warn!(dropped_bytes_max, "an upstream's message has no end after {dropped_bytes_max} bytes more");
             return;
         }
-        line.clear();
-        // One large answer must not pin its memory for the life of the connection.
-        line.shrink_to(PIPE_BYTES);
-        room = None;
+        if let Some(said) = said
+            && to.write_all(&said).await.is_err()
+        {
+            return;
+        }
+        if newline.is_some() {
+            // With it go its memory and its place.
+            line = Line::default();
+        }
     }
 }
 
-fn keep_tail(tail: &mut Vec<u8>, bytes: &[u8]) {
-    tail.extend_from_slice(&bytes[bytes.len().saturating_sub(ENDS_BYTES)..]);
-    let surplus = tail.len().saturating_sub(ENDS_BYTES);
-    tail.drain(..surplus);
+/// What stands in for an answer that was too long.
+fn too_long(id: u64) -> Vec<u8> {
+    let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": OVERSIZED, "message": "message too long"}});
+    format!("{error}\n").into_bytes()
 }
 
-/// The id that a message answers, where it stands at the very beginning or the very end of the message, so that it cannot be
-/// a field of the answer.
-fn answered_id(head: &[u8], tail: &[u8]) -> Option<u64> {
+/// The id that a message answers, where it stands at the very beginning of it, so that it cannot be a field of the answer.
+fn id_at_begin(head: &[u8]) -> Option<u64> {
     let head: String = String::from_utf8_lossy(head).split_whitespace().collect();
     let begin = head.strip_prefix('{')?;
     let begin = begin.strip_prefix(r#""jsonrpc":"2.0","#).unwrap_or(begin);
-    if let Some(rest) = begin.strip_prefix(r#""id":"#) {
-        let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
-        return digits.parse().ok();
-    }
+    let rest = begin.strip_prefix(r#""id":"#)?;
+    let digits: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    digits.parse().ok()
+}
+
+/// The same, at the very end.
+fn id_at_end(tail: &[u8]) -> Option<u64> {
     let tail: String = String::from_utf8_lossy(tail).split_whitespace().collect();
     let end = tail.strip_suffix('}')?;
     let end = end.strip_suffix(r#","jsonrpc":"2.0""#).unwrap_or(end);

@@ -6,6 +6,7 @@
 mod answer;
 mod door;
 mod failure;
+mod gate;
 mod guard;
 mod lines;
 mod listing;
@@ -39,6 +40,7 @@ use tokio::sync::{Notify, watch};
 
 use self::{
     door::Door,
+    gate::Gate,
     guard::{Guarded, Verdict},
     process::Process,
     progress::ProgressDesk,
@@ -51,7 +53,7 @@ use super::{
     http::{self, Guard},
     redact::Secrets,
     tool::Tool,
-    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError},
+    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
 };
 use crate::model::JsonObject;
 
@@ -142,7 +144,7 @@ impl McpStdio {
         let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, Some(guard::TAKE_MAX));
         let ears = Ears::default();
         match ears.clone().serve_with_lifecycle(transport, era).await {
-            Ok(running) => Ok(McpConnection::over(running, ears, verdict, Some(process)).await),
+            Ok(running) => Ok(McpConnection::over(running, ears, verdict, Other::Child(process)).await),
             Err(error) => {
                 let refused = matches!(error, ClientInitializeError::JsonRpcError(_));
                 let mut failure = failure::of_child(&self.config.command, &error);
@@ -170,7 +172,7 @@ impl Upstream for McpHttp {
             let shown = failure::shown_url(&self.config.url);
             let unreachable = |why: String| ConnectError::new(format!("`{shown}` cannot be reached: {why}"));
             let url = url::Url::parse(&self.config.url).map_err(|error| unreachable(error.to_string()))?;
-            self.guard.check(&url).map_err(unreachable)?;
+            self.guard.check(&url).map_err(|why| unreachable(why).lasting(true))?;
             // None is kept: one whose answer was not read to its end stalls the next request.
             let client = self.guard.client(&url, door::redirects(), 0)?;
             let headers = http::headers(&self.config.reach)?;
@@ -187,7 +189,8 @@ impl Upstream for McpHttp {
             let ears = Ears::default();
             let running =
                 ears.clone().serve_with_lifecycle(transport, era).await.map_err(|error| failure::of_address(&shown, &error))?;
-            Ok(McpConnection::over(running, ears, verdict, None).await)
+            let gate = Gate::new(self.config.reach.call_timeout);
+            Ok(McpConnection::over(running, ears, verdict, Other::Address(gate)).await)
         })
     }
 }
@@ -265,15 +268,18 @@ struct McpConnection {
     stop: tokio_util::sync::CancellationToken,
     // A plain mutex: the process is only taken out, never awaited under the lock.
     process: Mutex<Option<Process>>,
+    /// Before the calls of a server behind an address.
+    gate: Option<Gate>,
+}
+
+/// Who is at the other end.
+enum Other {
+    Child(Process),
+    Address(Gate),
 }
 
 impl McpConnection {
-    async fn over(
-        running: RunningService<RoleClient, Ears>,
-        ears: Ears,
-        verdict: Verdict,
-        process: Option<Process>,
-    ) -> Box<dyn Connection> {
+    async fn over(running: RunningService<RoleClient, Ears>, ears: Ears, verdict: Verdict, other: Other) -> Box<dyn Connection> {
         let peer = running.peer().clone();
         let mut cache = ClientCacheConfig::default();
         cache.enabled = false;
@@ -298,7 +304,11 @@ impl McpConnection {
         if modern {
             tokio::spawn(listen(peer.clone(), ears.list_changed.clone(), closed.clone(), stop.clone()));
         }
-        Box::new(Self { peer, ears, verdict, closed, stop, process: Mutex::new(process) })
+        let (process, gate) = match other {
+            Other::Child(process) => (Some(process), None),
+            Other::Address(gate) => (None, Some(gate)),
+        };
+        Box::new(Self { peer, ears, verdict, closed, stop, process: Mutex::new(process), gate })
     }
 
     /// Sends one call; dropped before its end, the server is told to stop.
@@ -409,9 +419,20 @@ impl Connection for McpConnection {
     ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         Box::pin(async move {
             let during = self.ears.questions.during();
-            let outcome = match self.send(tool, args, news).await {
-                Ok(response) => answer::unwrap(tool, response).map(Answer::from),
+            let call = self.send(tool, args, news);
+            let sent = match &self.gate {
+                Some(gate) => gate.pass(tool, call).await,
+                None => Ok(call.await),
+            };
+            let outcome = match sent {
+                Ok(Ok(response)) => answer::unwrap(tool, response).map(Answer::from),
                 Err(error) => {
+                    if error.code == UpstreamErrorCode::Timeout {
+                        self.doubt();
+                    }
+                    Err(error)
+                }
+                Ok(Err(error)) => {
                     if failure::is_transport(&error) {
                         // Listing again finds out whether the server is gone for good.
                         self.ears.list_changed.notify_one();
@@ -424,6 +445,15 @@ impl Connection for McpConnection {
                 error
             })
         })
+    }
+
+    fn doubt(&self) {
+        // A server that does not list its tools in time either is started, or reached, anew.
+        self.ears.list_changed.notify_one();
+    }
+
+    fn trouble(&self) -> Option<String> {
+        self.gate.as_ref()?.trouble()
     }
 
     fn is_open(&self) -> bool {

@@ -16,7 +16,7 @@ use super::{config::OpenApiConfig, read::DOCUMENT_BYTES_MAX};
 use crate::catalog::{
     config::{Document, Reach},
     credential::config::Credential,
-    http::{ServiceClient, ServiceConfig},
+    http::{ServiceClient, ServiceConfig, ServiceFailure},
     redact::Secrets,
     upstream::ConnectError,
 };
@@ -76,6 +76,7 @@ impl Source {
                 let bytes = fetched.map_err(|failure| {
                     ConnectError::new(format!("its description at `{shown}` cannot be had: {failure}"))
                         .hint("open the address of `spec` by hand, or give a file")
+                        .lasting(matches!(failure, ServiceFailure::Refused(_)))
                 })?;
                 (bytes, None)
             }

@@ -48,6 +48,21 @@ fn what_is_kept_comes_back_the_same_and_only_the_owner_can_read_it() {
 }
 
 #[test]
+fn a_list_over_the_bound_is_neither_kept_nor_taken() {
+    let (_folder, mut kept, file) = kept();
+    kept.save("up", "origin", &[tool("one")]).unwrap();
+    let bytes = fs::metadata(&file).unwrap().len();
+    kept.bytes_max = bytes;
+    assert!(kept.load(&up(), "origin").unwrap().is_some());
+    let refused = kept.save("up", "origin", &[tool("one"), tool("two")]).unwrap_err().to_string();
+    assert!(refused.starts_with("the tools of `up` take ") && refused.ends_with(&format!("kept are at most {bytes}")), "{refused}");
+    assert_eq!(kept.load(&up(), "origin").unwrap().unwrap().len(), 1, "what was there stays");
+    kept.bytes_max = bytes - 1;
+    assert!(reason(&kept).ends_with("it is too large"), "{}", reason(&kept));
+    assert_eq!(KeptTools::new(PathBuf::new()).bytes_max, 96 * 1024 * 1024);
+}
+
+#[test]
 fn the_same_list_is_not_written_again() {
     let (_folder, kept, file) = kept();
     kept.save("up", "origin", &[tool("one")]).unwrap();

@@ -64,7 +64,10 @@ fn a_hint_is_the_call_in_one_line() {
 #[test]
 fn a_hint_of_a_wide_or_endless_schema_stays_short() {
     let wide: serde_json::Map<String, Value> = (0..200).map(|n| (format!("field{n}"), json!({"type": "string"}))).collect();
-    assert_eq!(hint_of(json!({"properties": wide, "required": ["field1"]})), "tools.up.t(args: object): Promise<unknown>");
+    assert_eq!(
+        hint_of(json!({"properties": wide, "required": ["field1"]})),
+        "tools.up.t(args: { field1: string /* and 199 more */ }): Promise<unknown>"
+    );
     let endless = json!({"properties": {"next": {"$ref": "#"}}});
     let text = hint_of(endless);
     assert!(text.len() <= HINT_BYTES_MAX && text.contains("next?"), "{text}");
@@ -214,4 +217,31 @@ fn a_type_that_is_made_of_itself_alone_is_unknown_and_one_that_holds_itself_is_n
     for line in ["type TOne = string | TTwo;", "type TTwo = unknown;", "type TMap = { [key: string]: TMap };"] {
         assert!(told.contains(line), "{line}: {told}");
     }
+}
+
+#[test]
+fn a_hint_of_a_call_with_a_large_body_tells_what_the_body_must_have_and_leaves_the_result_out_first() {
+    let many = |prefix: &str| -> serde_json::Map<String, Value> {
+        (0..40).map(|n| (format!("{prefix}{n}"), json!({"type": ["string", "null"]}))).collect()
+    };
+    let mut body = many("setting");
+    body.insert("title".to_owned(), json!({"oneOf": [{"type": "string"}, {"type": "integer"}]}));
+    let create = tool(
+        "issues.create",
+        "",
+        json!({
+            "properties": {
+                "owner": {"type": "string"}, "repo": {"type": "string"},
+                "body": {"type": "object", "properties": body, "required": ["title"]},
+                "$response": {"type": "boolean"},
+            },
+            "required": ["owner", "repo", "body"],
+        }),
+        Some(json!({"properties": many("field")})),
+    );
+    let expected = "tools.up.issues.create(args: { owner: string; repo: string; body: { title: string | number /* and 40 more */ } /* and 1 more */ }): Promise<object>";
+    assert_eq!(&*hint(&create), expected);
+    let optional = json!({"properties": {"body": {"type": "object", "properties": many("setting")}}, "required": ["body"]});
+    let expected = "tools.up.t(args: { body: { setting0?: string | null; setting1?: string | null; setting10?: string | null /* and 37 more */ } }): Promise<unknown>";
+    assert_eq!(hint_of(optional), expected.replace("setting10", "setting2"));
 }

@@ -94,7 +94,7 @@ async fn the_errors_of_finding_are_enough_to_ask_right() {
     insta::assert_snapshot!(failed("discover", r#"{"query": "x", "limit": 500}"#).await, @r#"`tools.discover`: field `limit` must be at most 50, got number 500; correct: await tools.discover({ query: "x", limit: 50 })"#);
     insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"field `cursor` must be the `nextCursor` of the page before, asked with the same `query` and `namespace`");
     insta::assert_snapshot!(failed("describe", "{}").await, @r#"`tools.describe`: field `path` is missing (string); correct: await tools.describe({ path: "…" })"#);
-    insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @r#"there is no tool `demo.notes.lst`, did you mean `tools.demo.notes.list`, `tools.demo.notes.add`?; find one with await tools.discover("lst")"#);
+    insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @r#"there is no tool `demo.notes.lst`, did you mean `tools.demo.notes.list`?; find one with await tools.discover("lst")"#);
     catalog.shutdown().await;
 }
 

@@ -5,6 +5,7 @@ pub(crate) mod clients;
 pub(crate) mod description;
 pub(crate) mod policy;
 pub(crate) mod questions;
+pub(crate) mod raw;
 pub(crate) mod server;
 pub(crate) mod stand_in;
 pub(crate) mod upstream;

@@ -1,10 +1,11 @@
 use tokio::io::AsyncReadExt;
 
 use super::*;
+use crate::catalog::answer::LARGE_MAX;
 
 async fn relayed(input: &str, line_bytes_max: usize) -> String {
     let (mut reader, writer) = tokio::io::duplex(1 << 20);
-    relay(input.as_bytes(), writer, line_bytes_max, AnswerBounds::default()).await;
+    relay(input.as_bytes(), writer, Bounds { line_bytes_max, ..CHILD }, AnswerBounds::default()).await;
     let mut out = String::new();
     reader.read_to_string(&mut out).await.unwrap();
     out
@@ -42,4 +43,44 @@ async fn a_large_message_of_very_many_values_becomes_an_error() {
     let message = |value: &str| format!(r#"{{"jsonrpc":"2.0","id":7,"result":[{}1]}}"#, value.repeat(9_000_000 / value.len()));
     let out = relayed(&format!("{}\nnext\n", message("10,")), LINE_BYTES_MAX).await;
     assert!(out.contains(&OVERSIZED.to_string()) && out.ends_with("\nnext\n") && out.len() < 200, "{}", &out[..out.len().min(200)]);
+}
+
+#[tokio::test]
+async fn an_answer_without_end_is_told_at_once_and_ends_the_connection() {
+    let (mut reader, writer) = tokio::io::duplex(1 << 20);
+    // What it is read from never ends either.
+    let endless = AsyncReadExt::chain(&br#"{"jsonrpc":"2.0","id":7,"result":{"text":""#[..], tokio::io::repeat(b'x'));
+    let bounds = Bounds { line_bytes_max: 1_000, dropped_bytes_max: 100_000, ..CHILD };
+    relay(endless, writer, bounds, AnswerBounds::default()).await;
+    let mut out = String::new();
+    reader.read_to_string(&mut out).await.unwrap();
+    let error: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((error["id"].as_u64(), error["error"]["code"].as_i64()), (Some(7), Some(i64::from(OVERSIZED))));
+}
+
+#[tokio::test]
+async fn a_large_message_that_does_not_come_to_its_end_in_time_ends_the_connection() {
+    let (mut child, from) = tokio::io::duplex(PIPE_BYTES);
+    let (_reader, writer) = tokio::io::duplex(PIPE_BYTES);
+    let relayed = tokio::spawn(relay(from, writer, Bounds { large_line_max: Duration::ZERO, ..CHILD }, AnswerBounds::default()));
+    child.write_all(&vec![b'x'; LARGE_BYTES + 1]).await.unwrap();
+    // The child stays, and says nothing more.
+    tokio::time::timeout(Duration::from_secs(20), relayed).await.expect("it is given up").unwrap();
+}
+
+#[tokio::test]
+async fn a_large_message_is_not_read_on_before_there_is_a_place_for_it() {
+    let answers = AnswerBounds::default();
+    let mut places = Vec::new();
+    for _ in 0..LARGE_MAX {
+        places.push(answers.room().await);
+    }
+    let text = format!("{}\n", "x".repeat(2 * LARGE_BYTES));
+    let mut unread = text.as_bytes();
+    let (_reader, writer) = tokio::io::duplex(text.len());
+    let mut relayed = Box::pin(relay(&mut unread, writer, CHILD, answers.clone()));
+    assert!(futures::poll!(&mut relayed).is_pending());
+    places.pop();
+    relayed.await;
+    assert!(unread.is_empty());
 }

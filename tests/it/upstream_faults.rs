@@ -1,0 +1,506 @@
+//! Upstreams that break in the middle of a call, of every kind, through the real binary: the program hears what happened, nothing is left
+//! behind, and the next call works as soon as the upstream does.
+
+use std::{collections::HashSet, fmt::Write as _, path::Path};
+
+use serde_json::{Value, json};
+
+use crate::support::{
+    raw::{Answer, Fault, Heard, RawServer},
+    server::{TestServer, eventually, processes_of},
+};
+
+/// Longest answer to one call, in milliseconds: shorter than what drips takes to come to its end.
+const CALL_TIMEOUT_MS: u64 = 1_000;
+/// The same for an answer that is large before it is refused.
+const PATIENT_MS: u64 = 20_000;
+/// How long a call waits for an upstream to come back, in milliseconds.
+const START_TIMEOUT_MS: u64 = 1_000;
+
+/// What the server holds for each of its workers: the socket for frames and the pipe for what it says beside.
+const WORKER_DESCRIPTORS: usize = 2;
+
+/// A kind of upstream with two tools, one that says that it only reads and one that does not.
+struct Kind {
+    /// How its tools are called: what reads first. A child that breaks is started again after longer and longer pauses, so there is one.
+    calls: &'static [&'static str],
+    /// What they answer.
+    fine: Value,
+    faults: Vec<Fault>,
+    /// Whether the first call after the fault works; else a few may fail, while it is reached again.
+    at_once: bool,
+    /// Connections that stay open at the most, between calls.
+    connections: usize,
+}
+
+const HTTP_FAULTS: &[Fault] = &[
+    Fault::Killed,
+    Fault::HalfOpen,
+    Fault::HalfAnswer,
+    Fault::CutAnswer,
+    Fault::Status500,
+    Fault::Status503,
+    Fault::SlowHeaders,
+    Fault::EndlessHeaders,
+    Fault::EndlessBody,
+    Fault::WrongType,
+    Fault::InvalidJson,
+    Fault::Garbage,
+];
+
+/// What has a counterpart where there is no HTTP.
+const LINE_FAULTS: &[Fault] = &[
+    Fault::Killed,
+    Fault::HalfOpen,
+    Fault::HalfAnswer,
+    Fault::CutAnswer,
+    Fault::Status500,
+    Fault::EndlessBody,
+    Fault::WrongType,
+    Fault::InvalidJson,
+    Fault::Garbage,
+];
+
+/// An MCP server that does the handshake as it should.
+fn mcp(heard: &Heard) -> (Answer, bool) {
+    let id = &heard.body["id"];
+    let result = |result: Value| Answer(200, json!({"jsonrpc": "2.0", "id": id, "result": result}));
+    let tool =
+        |name: &str, reads: bool| json!({"name": name, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": reads}});
+    match heard.body["method"].as_str() {
+        Some("initialize") => {
+            let server = json!({"name": "raw", "version": "1"});
+            (result(json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": server})), false)
+        }
+        Some("tools/list") => (result(json!({"tools": [tool("read", true), tool("write", false)]})), false),
+        Some("tools/call") => (result(json!({"content": [{"type": "text", "text": "fine"}]})), true),
+        Some(method) if !method.starts_with("notifications/") => {
+            let refusal = json!({"code": -32601, "message": "no such method"});
+            (Answer(200, json!({"jsonrpc": "2.0", "id": id, "error": refusal})), false)
+        }
+        _ if matches!(heard.method.as_str(), "GET" | "DELETE") => (Answer(405, Value::Null), false),
+        _ => (Answer(202, Value::Null), false),
+    }
+}
+
+/// Answers each operation alike.
+fn rest(_: &Heard) -> (Answer, bool) {
+    (Answer(200, json!({"all": "fine"})), true)
+}
+
+/// Answers each root field alike.
+fn graphql(_: &Heard) -> (Answer, bool) {
+    (Answer(200, json!({"data": {"read": "fine", "write": "fine"}})), true)
+}
+
+/// The upstream `up`, and `patient`, which is the same with more time for a call.
+fn twice(config: &str) -> String {
+    let one = |name: &str, limit: u64| {
+        format!("[upstreams.{name}]\n{config}\ncall_timeout_ms = {limit}\nstart_timeout_ms = {START_TIMEOUT_MS}\n")
+    };
+    one("up", CALL_TIMEOUT_MS) + &one("patient", PATIENT_MS)
+}
+
+/// Makes both calls under each fault and tells what the program saw.
+async fn suffered(server: &TestServer, raw: &RawServer, kind: &Kind) -> String {
+    for call in kind.calls {
+        recovered(server, raw, kind, call).await;
+        raw.set(Fault::Status500);
+        failed(server, call, Fault::Status500).await;
+        recovered(server, raw, kind, call).await;
+    }
+    let before = descriptors(server);
+    let mut told = String::new();
+    for fault in &kind.faults {
+        let mut lines: Vec<String> = Vec::new();
+        for call in kind.calls {
+            let call = &if matches!(fault, Fault::EndlessBody | Fault::EndlessEvent) {
+                call.replace(".up.", ".patient.")
+            } else {
+                (*call).to_owned()
+            };
+            raw.set(*fault);
+            let called = raw.called();
+            lines.push(failed(server, call, *fault).await.replace(&raw.address().to_string(), "ADDRESS"));
+            assert!(raw.called() > called, "{fault:?}: it was asked");
+            eventually(&format!("{fault:?}: nothing waits at the upstream"), async || {
+                (raw.open() <= kind.connections).then_some(())
+            })
+            .await;
+            recovered(server, raw, kind, call).await;
+        }
+        lines.dedup();
+        writeln!(told, "{fault:?}\n  {}", lines.join("\n  ")).unwrap();
+    }
+    eventually("every descriptor is given back", async || (descriptors(server) <= before).then_some(())).await;
+    let (_, tasks) = server.owner(reqwest::Method::GET, "/v1/tasks?status=running").await;
+    assert_eq!(tasks["tasks"], json!([]), "no task is left");
+    told
+}
+
+/// What the program caught, and that the record says the same: the call has ended, and so has its task.
+async fn failed(server: &TestServer, call: &str, fault: Fault) -> String {
+    let code = format!(
+        "try {{ return [await {call}] }} catch ({{ name, code, status, retryable, message }}) {{ return {{ name, code, status, retryable, message }} }}"
+    );
+    let answer = server.run(&code).await;
+    assert_eq!(answer["status"], "completed", "{fault:?}: {answer}");
+    let error = &answer["result"];
+    if error.is_array() {
+        return format!("answered {error}");
+    }
+    assert_eq!(error["name"], "ToolCallError", "{fault:?}: {answer}");
+    let (_, events) = server.owner(reqwest::Method::GET, &format!("/v1/tasks/{}/events", answer["taskId"].as_str().unwrap())).await;
+    let recorded: Vec<&Value> =
+        events["events"].as_array().unwrap().iter().filter(|event| event["type"] == "tool.call.failed").collect();
+    assert_eq!(recorded.len(), 1, "{fault:?}: {events}");
+    assert_eq!(recorded[0]["data"]["code"], error["code"], "{events}");
+    let status = error["status"].as_u64().map(|status| format!(" {status}")).unwrap_or_default();
+    let retryable = if error["retryable"] == true { ", retryable" } else { "" };
+    format!("{}{status}{retryable}: {}", error["code"].as_str().unwrap(), error["message"].as_str().unwrap())
+}
+
+/// The upstream behaves again, and so do its tools.
+async fn recovered(server: &TestServer, raw: &RawServer, kind: &Kind, call: &str) {
+    raw.set(Fault::None);
+    let again = async || {
+        let answer = server.run(&format!("return await {call}")).await;
+        assert!(!kind.at_once || answer["status"] == "completed", "the next call works at once: {answer}");
+        (answer["result"] == kind.fine).then_some(())
+    };
+    eventually("it works again", again).await;
+}
+
+/// Sockets, pipes and the like that the server holds beside those of its workers, of which there are more or fewer as they are needed, the
+/// files of its database, which come and go by themselves, and the connections of this test's own client.
+fn descriptors(server: &TestServer) -> usize {
+    let asked = inodes_at(server.pid(), reqwest::Url::parse(&server.url).unwrap().port().unwrap());
+    let is_counted = |place: &Path| {
+        let socket = place.to_str().and_then(|place| place.strip_prefix("socket:[")?.strip_suffix(']'));
+        !place.starts_with("/") && !socket.is_some_and(|inode| asked.contains(inode))
+    };
+    let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().flatten();
+    let open = open.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|place| is_counted(&place))).count();
+    let command = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let workers = processes_of(server.pid()).iter().filter(|pid| command(pid).contains("__worker")).count();
+    open.saturating_sub(workers * WORKER_DESCRIPTORS)
+}
+
+/// The sockets at a port of this machine, by their inodes.
+fn inodes_at(pid: u32, port: u16) -> HashSet<String> {
+    let sockets = std::fs::read_to_string(format!("/proc/{pid}/net/tcp")).unwrap();
+    let at = format!(":{port:04X}");
+    let fields = sockets.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    fields.filter(|fields| fields[1].ends_with(&at)).map(|fields| fields[9].to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again() {
+    let raw = RawServer::http("127.0.0.1:0", mcp).await;
+    let config = twice(&format!("url = \"http://{}/mcp\"\nallow_private = true", raw.address()));
+    let server = TestServer::with(&config).await;
+    let kind = Kind {
+        calls: &["tools.up.read()", "tools.up.write()"],
+        fine: json!("fine"),
+        faults: [HTTP_FAULTS, &[Fault::EndlessEvent, Fault::CutEvent]].concat(),
+        at_once: true,
+        connections: 0,
+    };
+    insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
+    Killed
+      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+    HalfOpen
+      upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+    HalfAnswer
+      upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+    CutAnswer
+      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+    Status500
+      upstream_refused 500, retryable: `up` answered HTTP 500
+      upstream_refused 500: `up` answered HTTP 500
+    Status503
+      upstream_refused 503, retryable: `up` answered HTTP 503
+      upstream_refused 503: `up` answered HTTP 503
+    SlowHeaders
+      upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+    EndlessHeaders
+      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+    EndlessBody
+      answer_too_large: the answer of `patient.read` is larger than 16777216 bytes; ask for less, page by page where the tool can
+      answer_too_large: the answer of `patient.write` is larger than 16777216 bytes; ask for less, page by page where the tool can
+    WrongType
+      bad_answer: the answer of `up` was not understood: content type `text/html`
+    InvalidJson
+      bad_answer: the answer of `up` was not understood: EOF while parsing a value at line 1 column 9: {"half": 
+    Garbage
+      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+    EndlessEvent
+      upstream_lost, retryable: the connection to `patient` broke before it answered; whether the call had an effect is not known
+      upstream_lost: the connection to `patient` broke before it answered; whether the call had an effect is not known
+    CutEvent
+      upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
+      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+    "#);
+    raw.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_mcp_server_as_a_child_that_breaks_in_a_call_is_told_and_works_again() {
+    let raw = RawServer::lines(mcp).await;
+    // The child passes everything on to the test; where that hangs up, it leaves.
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{} 4<&0; cat <&4 >&3 & cat <&3; kill $!", raw.address().port());
+    let config = twice(&format!("command = \"bash\"\nargs = [\"-c\", {script:?}]"));
+    let server = TestServer::with(&config).await;
+    let kind =
+        Kind { calls: &["tools.up.write()"], fine: json!("fine"), faults: LINE_FAULTS.to_vec(), at_once: false, connections: 2 };
+    insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
+    Killed
+      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+    HalfOpen
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+    HalfAnswer
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+    CutAnswer
+      upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
+    Status500
+      upstream_refused: `up` refused the call (-32603): at main.c:1 in main()
+    EndlessBody
+      answer_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+    WrongType
+      bad_answer: `up` answered with something that is not the result of a tool
+    InvalidJson
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+    Garbage
+      upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
+    "#);
+    raw.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_service_with_a_description_that_breaks_in_a_call_is_told_and_works_again() {
+    let raw = RawServer::http("127.0.0.1:0", rest).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let spec = folder.path().join("spec.json");
+    let responses = json!({"200": {"description": "ok", "content": {"application/json": {"schema": {"type": "object"}}}}});
+    let operation = |id: &str| json!({"operationId": id, "tags": ["all"], "responses": responses});
+    let description = json!({"openapi": "3.1.0", "paths": {"/all": {"get": operation("read"), "post": operation("write")}}});
+    std::fs::write(&spec, description.to_string()).unwrap();
+    let config = twice(&format!(
+        "kind = \"openapi\"\nspec = {:?}\nbase_url = \"http://{}/\"\nallow_private = true",
+        spec.display().to_string(),
+        raw.address()
+    ));
+    let server = TestServer::with(&config).await;
+    let calls = &["tools.up.all.read()", "tools.up.all.write()"];
+    let kind = Kind { calls, fine: json!({"all": "fine"}), faults: HTTP_FAULTS.to_vec(), at_once: true, connections: 0 };
+    insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
+    Killed
+      upstream_lost, retryable: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
+      upstream_lost: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
+    HalfOpen
+      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+    HalfAnswer
+      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+    CutAnswer
+      upstream_lost, retryable: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
+      upstream_lost: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
+    Status500
+      tool_failed 500, retryable: `up.all.read` answered 500 Internal Server Error: at main.c:1 in main()
+      tool_failed 500: `up.all.write` answered 500 Internal Server Error: at main.c:1 in main()
+    Status503
+      tool_failed 503, retryable: `up.all.read` answered 503 Service Unavailable: {"error":"come back"} (retry after 1 s)
+      tool_failed 503: `up.all.write` answered 503 Service Unavailable: {"error":"come back"} (retry after 1 s)
+    SlowHeaders
+      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+    EndlessHeaders
+      upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
+      upstream_lost: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
+    EndlessBody
+      answer_too_large: the answer of `patient.all.read` is larger than 67108864 bytes; ask for less, page by page where the tool can
+      answer_too_large: the answer of `patient.all.write` is larger than 67108864 bytes; ask for less, page by page where the tool can
+    WrongType
+      bad_answer: `up.all.read` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
+      bad_answer: `up.all.write` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
+    InvalidJson
+      bad_answer: `up.all.read` says that it answers with JSON, and does not: "{\"half\": "
+      bad_answer: `up.all.write` says that it answers with JSON, and does not: "{\"half\": "
+    Garbage
+      upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
+      upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
+    "#);
+    raw.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
+    let raw = RawServer::http("127.0.0.1:0", graphql).await;
+    let folder = tempfile::TempDir::new().unwrap();
+    let spec = folder.path().join("schema.graphql");
+    std::fs::write(&spec, "type Query { read: String }\ntype Mutation { write: String }\n").unwrap();
+    let config = twice(&format!(
+        "kind = \"graphql\"\nurl = \"http://{}/graphql\"\nspec = {:?}\nallow_private = true",
+        raw.address(),
+        spec.display().to_string()
+    ));
+    let server = TestServer::with(&config).await;
+    let calls = &["tools.up.query.read()", "tools.up.mutation.write()"];
+    let kind = Kind { calls, fine: json!("fine"), faults: HTTP_FAULTS.to_vec(), at_once: true, connections: 0 };
+    insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
+    Killed
+      upstream_lost, retryable: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
+      upstream_lost: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
+    HalfOpen
+      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+    HalfAnswer
+      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+    CutAnswer
+      upstream_lost, retryable: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
+      upstream_lost: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
+    Status500
+      upstream_refused 500, retryable: `up` answered HTTP 500: at main.c:1 in main()
+      upstream_refused 500: `up` answered HTTP 500: at main.c:1 in main()
+    Status503
+      upstream_refused 503, retryable: `up` answered HTTP 503: {"error":"come back"}
+      upstream_refused 503: `up` answered HTTP 503: {"error":"come back"}
+    SlowHeaders
+      upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
+      upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
+    EndlessHeaders
+      upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
+      upstream_lost: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
+    EndlessBody
+      answer_too_large: the answer of `patient.query.read` is larger than 67174400 bytes; ask for less, page by page where the tool can
+      answer_too_large: the answer of `patient.mutation.write` is larger than 67174400 bytes; ask for less, page by page where the tool can
+    WrongType
+      bad_answer: `up` answered something that is not GraphQL: <html><title>Sign in</title></html>
+    InvalidJson
+      bad_answer: `up` answered something that is not GraphQL: {"half":
+    Garbage
+      upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
+      upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
+    "#);
+    raw.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upstream_that_is_gone_in_mid_call_is_reached_again_on_its_address() {
+    let raw = RawServer::http("127.0.0.1:0", mcp).await;
+    let address = raw.address().to_string();
+    let config = format!("[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\nstart_timeout_ms = 2000\n");
+    let server = TestServer::with(&config).await;
+    raw.set(Fault::HalfOpen);
+    let (error, ()) = tokio::join!(failed(&server, "tools.up.write()", Fault::Killed), async {
+        eventually("the call is there", async || (raw.called() == 1).then_some(())).await;
+        raw.stop().await;
+    });
+    assert!(error.starts_with("upstream_lost: "), "{error}");
+    let gone = failed(&server, "tools.up.write()", Fault::Killed).await;
+    assert!(gone.starts_with("upstream_unavailable, retryable: "), "{gone}");
+    let raw = RawServer::http(&address, mcp).await;
+    eventually("it is reached again", async || {
+        (server.run("return await tools.up.write()").await["result"] == "fine").then_some(())
+    })
+    .await;
+    raw.stop().await;
+    server.stop().await;
+}
+
+/// The seconds that a message gives until the next try.
+fn next_try(message: &str) -> u64 {
+    let (_, rest) = message.rsplit_once("the next try is made in ").unwrap_or_else(|| panic!("no next try: {message}"));
+    rest.trim_end_matches(" s").parse().unwrap()
+}
+
+/// The one upstream, once it was asked for its tools again.
+async fn refreshed(server: &TestServer) -> Value {
+    let (_, status) = server.owner(reqwest::Method::POST, "/v1/tools/refresh").await;
+    status["results"][0].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_mcp_server_over_http_that_lists_and_never_answers_calls_is_not_called_for_a_while() {
+    let raw = RawServer::http("127.0.0.1:0", mcp).await;
+    let address = raw.address();
+    let config =
+        format!("[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\ncall_timeout_ms = {CALL_TIMEOUT_MS}\n");
+    let server = TestServer::with(&config).await;
+    // However calls fail: no answer, a broken connection, a gateway that answers in its place.
+    for fault in [Fault::HalfOpen, Fault::Killed, Fault::Status503, Fault::Garbage, Fault::CutAnswer] {
+        raw.set(fault);
+        failed(&server, "tools.up.write()", fault).await;
+    }
+    assert_eq!(raw.called(), 5);
+    let open = failed(&server, "tools.up.write()", Fault::Killed).await;
+    assert!(open.starts_with("upstream_unavailable, retryable: `up` is not available: it failed too often, "), "{open}");
+    assert!(next_try(&open) <= 5, "{open}");
+    assert_eq!(raw.called(), 5, "nothing was sent");
+    let status = refreshed(&server).await;
+    assert_eq!(status["status"], "ready", "{status}");
+    assert!(
+        status["message"].as_str().unwrap().starts_with("it failed 5 times in a row, so no call is sent for another "),
+        "{status}"
+    );
+    raw.set(Fault::None);
+    eventually("one call finds out that it answers again", async || {
+        (server.run("return await tools.up.write()").await["result"] == "fine").then_some(())
+    })
+    .await;
+    assert_eq!(refreshed(&server).await["message"], Value::Null);
+    raw.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_child_that_cannot_be_started_is_told_with_the_time_of_the_next_try() {
+    let server = TestServer::with("[upstreams.up]\ncommand = \"false\"\n").await;
+    let message = eventually("it waits for its next try", async || {
+        let answer = server.run("return await tools.up.write()").await;
+        let message = answer["error"]["message"].as_str().unwrap().to_owned();
+        // While it is tried, there is no next try.
+        message.contains("the next try is made in").then_some(message)
+    })
+    .await;
+    assert!(
+        message.starts_with("upstream `up` is not available: command `false` ended before the handshake was done"),
+        "{message}"
+    );
+    assert!((1..=30).contains(&next_try(&message)), "{message}");
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_refused_is_told_once_and_tried_again_only_when_asked() {
+    let raw = RawServer::http("127.0.0.1:0", mcp).await;
+    let config = format!("[upstreams.up]\nurl = \"http://{}/mcp\"\n", raw.address());
+    let server = TestServer::with(&config).await;
+    let tries = || server.log().matches("upstream `up` failed: ").count();
+    eventually("it was tried", async || (tries() > 0).then_some(())).await;
+    let answer = server.run("return await tools.up.write()").await;
+    let message = answer["error"]["message"].as_str().unwrap();
+    assert!(message.contains("is a loopback address; set `allow_private = true` for the upstream"), "{message}");
+    assert!((500..=600).contains(&next_try(message)), "{message}");
+    assert_eq!(tries(), 1);
+    let status = refreshed(&server).await;
+    assert_eq!(status["status"], "failed", "{status}");
+    assert!(status["message"].as_str().unwrap().contains("set `allow_private = true`"), "{status}");
+    assert_eq!(tries(), 2);
+    assert_eq!((raw.open(), raw.called()), (0, 0));
+    raw.stop().await;
+    server.stop().await;
+}
