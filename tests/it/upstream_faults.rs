@@ -232,8 +232,8 @@ async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again()
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
     EndlessBody
-      answer_too_large: the answer of `patient.read` is larger than 16777216 bytes; ask for less, page by page where the tool can
-      answer_too_large: the answer of `patient.write` is larger than 16777216 bytes; ask for less, page by page where the tool can
+      answer_too_large: the answer of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      answer_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     WrongType
       bad_answer: the answer of `up` was not understood: content type `text/html`
     InvalidJson
@@ -242,8 +242,8 @@ async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again()
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
     EndlessEvent
-      upstream_lost, retryable: the connection to `patient` broke before it answered; whether the call had an effect is not known
-      upstream_lost: the connection to `patient` broke before it answered; whether the call had an effect is not known
+      answer_too_large: the answer of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      answer_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     CutEvent
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known

@@ -3,19 +3,27 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use futures::stream::BoxStream;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use reqwest::RequestBuilder;
 use rmcp::{
     model::ClientJsonRpcMessage,
     transport::{
         auth::AuthError,
-        streamable_http_client::{SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse},
+        streamable_http_client::{StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse},
     },
 };
-use sse_stream::Sse;
 use url::Url;
 
+use super::{
+    message::BYTES_MAX,
+    reply::{self, Events, Failure, SESSION},
+};
 use crate::catalog::{
+    answer::AnswerBounds,
     credential::{Identity, Proof},
     http::refusal,
 };
@@ -23,19 +31,34 @@ use crate::catalog::{
 /// Redirects of one request that are followed; same origin and same method only.
 const HOPS_MAX: usize = 5;
 
+const JSON: &str = "application/json";
+const ACCEPTED: &str = "text/event-stream, application/json";
+const LAST_EVENT: &str = "last-event-id";
+/// Headers that the protocol sets, and nobody else.
+const RESERVED: [&str; 3] = ["accept", SESSION, LAST_EVENT];
+
 type Headers = HashMap<HeaderName, HeaderValue>;
-type Failure = StreamableHttpError<reqwest::Error>;
 
 /// Sends the protocol's requests.
 #[derive(Clone)]
 pub(super) struct Door {
     client: reqwest::Client,
     identity: Arc<Identity>,
+    answers: AnswerBounds,
 }
 
 impl Door {
-    pub(super) fn new(client: reqwest::Client, identity: Arc<Identity>) -> Self {
-        Self { client, identity }
+    pub(super) fn new(client: reqwest::Client, identity: Arc<Identity>, answers: AnswerBounds) -> Self {
+        Self { client, identity, answers }
+    }
+
+    /// A request with these headers, the owner's and the library's, and those that are the protocol's alone.
+    fn request(&self, method: Method, uri: &str, headers: Headers, session: Option<&str>) -> Result<RequestBuilder, Failure> {
+        if let Some(reserved) = RESERVED.into_iter().find(|name| headers.contains_key(*name)) {
+            return Err(StreamableHttpError::ReservedHeaderConflict(reserved.to_owned()));
+        }
+        let request = self.client.request(method, uri).headers(headers.into_iter().collect()).header(ACCEPT, ACCEPTED);
+        Ok(session.into_iter().fold(request, |request, session| request.header(SESSION, session)))
     }
 
     /// The address and the headers of a request that is identified by a proof.
@@ -108,22 +131,28 @@ impl StreamableHttpClient for Door {
         auth: Option<String>,
         headers: Headers,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        let bound = super::lines::LINE_BYTES_MAX;
-        self.post_message_with_max_sse_event_size(uri, message, session, auth, headers, bound).await
+        self.post_message_with_max_sse_event_size(uri, message, session, auth, headers, BYTES_MAX).await
     }
 
+    // The bound of events is our own, which heeds more than their size.
     async fn post_message_with_max_sse_event_size(
         &self,
         uri: Arc<str>,
         message: ClientJsonRpcMessage,
         session: Option<Arc<str>>,
-        auth: Option<String>,
+        _auth: Option<String>,
         headers: Headers,
-        event_bytes_max: usize,
+        _event_bytes_max: usize,
     ) -> Result<StreamableHttpPostResponse, Failure> {
+        let body = Bytes::from(serde_json::to_vec(&message)?);
+        let (message, session) = (&message, session.as_deref());
         self.send(uri, headers, |uri, headers| {
-            let (message, session, auth) = (message.clone(), session.clone(), auth.clone());
-            self.client.post_message_with_max_sse_event_size(uri, message, session, auth, headers, event_bytes_max)
+            let request = self.request(Method::POST, &uri, headers, session);
+            let body = body.clone();
+            async move {
+                let response = request?.header(CONTENT_TYPE, JSON).body(body).send().await?;
+                reply::of_post(response, message, session.is_some(), &self.answers).await
+            }
         })
         .await
     }
@@ -145,9 +174,8 @@ impl StreamableHttpClient for Door {
         last_event: Option<String>,
         auth: Option<String>,
         headers: Headers,
-    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
-        let bound = super::lines::LINE_BYTES_MAX;
-        self.get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, bound).await
+    ) -> Result<Events, Failure> {
+        self.get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, BYTES_MAX).await
     }
 
     async fn get_stream_with_max_sse_event_size(
@@ -155,13 +183,17 @@ impl StreamableHttpClient for Door {
         uri: Arc<str>,
         session: Option<Arc<str>>,
         last_event: Option<String>,
-        auth: Option<String>,
+        _auth: Option<String>,
         headers: Headers,
-        event_bytes_max: usize,
-    ) -> Result<BoxStream<'static, Result<Sse, SseError>>, Failure> {
+        _event_bytes_max: usize,
+    ) -> Result<Events, Failure> {
+        let (session, last_event) = (session.as_deref(), last_event.as_deref());
         self.send(uri, headers, |uri, headers| {
-            let (session, last_event, auth) = (session.clone(), last_event.clone(), auth.clone());
-            self.client.get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, event_bytes_max)
+            let request = self.request(Method::GET, &uri, headers, session);
+            async move {
+                let request = last_event.into_iter().fold(request?, |request, last| request.header(LAST_EVENT, last));
+                reply::of_get(request.send().await?, &self.answers)
+            }
         })
         .await
     }

@@ -7,7 +7,7 @@ use rmcp::{
     transport::{DynamicTransportError, auth::AuthError, streamable_http_client::StreamableHttpError},
 };
 
-use super::{door, guard, lines};
+use super::{door, guard, message};
 use crate::catalog::{
     tool::{Tool, cut},
     upstream::{ConnectError, UpstreamError, UpstreamErrorCode},
@@ -66,9 +66,6 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
             ConnectError::new(format!("{who} is not asked: its credential cannot be used: {why}"))
         }
         Some(HttpFailure::Refused(why)) => ConnectError::new(format!("{who} cannot be reached: {why}")).lasting(true),
-        Some(HttpFailure::TooLarge(bytes_max)) => {
-            ConnectError::new(format!("{who} answers the handshake with more than {bytes_max} bytes"))
-        }
         Some(HttpFailure::NotSent(cause) | HttpFailure::Broken(cause)) => {
             ConnectError::new(format!("{who} could not be reached: {cause}"))
                 .hint("check `url` of the upstream, and that the server runs and can be reached from here")
@@ -96,8 +93,6 @@ enum HttpFailure {
     Status(u16),
     /// Answered with something else than the protocol allows.
     NotUnderstood(String),
-    /// Answered with more than so many bytes.
-    TooLarge(usize),
     /// The address is one that is not to be reached: nothing was sent.
     Refused(String),
     /// There is no credential to send it with.
@@ -116,16 +111,10 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         Http::AuthRequired(_) => HttpFailure::Status(401),
         Http::InsufficientScope(_) => HttpFailure::Status(403),
         Http::SessionExpired => HttpFailure::Status(404),
-        // The library takes less as one body than as an event of a stream.
-        Http::ResponseBodyTooLarge { max_size } => HttpFailure::TooLarge(*max_size),
         // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found: <body>`.
         Http::UnexpectedServerResponse(text) => match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
             Some(status) => HttpFailure::Status(status),
-            None => {
-                // The library names its own type before it says what is wrong.
-                let what = text.split_once("as ServerJsonRpcMessage: ").map_or(text.as_ref(), |(_, what)| what);
-                HttpFailure::NotUnderstood(cut(what, SAID_BYTES_MAX).to_owned())
-            }
+            None => HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned()),
         },
         Http::UnexpectedContentType(kind) => {
             let kind = kind.as_deref().unwrap_or("none");
@@ -136,7 +125,6 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         Http::Client(error) if let Some(why) = door::refused_address(error) => HttpFailure::Refused(why),
         Http::Client(error) if error.is_connect() => HttpFailure::NotSent(innermost(error)),
         Http::Client(error) => HttpFailure::Broken(innermost(error)),
-        Http::Sse(error) if error.to_string().contains("size") => HttpFailure::TooLarge(lines::LINE_BYTES_MAX),
         other => HttpFailure::Broken(cut(&other.to_string(), SAID_BYTES_MAX).to_owned()),
     })
 }
@@ -158,14 +146,14 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
 /// Whether somebody answered a call that failed, as far as that tells of the server: neither a call that was not sent nor a
 /// credential that cannot be had is its fault. As with other services, a gateway that answers in its place is no answer.
 pub(super) fn is_answered(error: &ServiceError) -> Option<bool> {
-    use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status, TooLarge};
+    use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status};
     match error {
         ServiceError::TransportClosed => Some(false),
         ServiceError::TransportSend(error) if guard::is_crowded_out(error.error.as_ref()) => None,
         ServiceError::TransportSend(error) => match http_failure(error) {
             Some(Refused(_) | Credential(_)) => None,
             Some(Status(status)) => Some(!matches!(status, 502..=504)),
-            Some(NotUnderstood(_) | TooLarge(_)) => Some(true),
+            Some(NotUnderstood(_)) => Some(true),
             Some(NotSent(_) | Broken(_)) | None => Some(false),
         },
         _ => Some(true),
@@ -177,8 +165,8 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
     use UpstreamErrorCode as Code;
     let upstream = &tool.upstream;
     match error {
-        ServiceError::McpError(refusal) if refusal.code.0 == lines::OVERSIZED => {
-            let (bytes, values) = (lines::LINE_BYTES_MAX, lines::VALUES_MAX);
+        ServiceError::McpError(refusal) if refusal.code.0 == message::OVERSIZED => {
+            let (bytes, values) = (message::BYTES_MAX, message::VALUES_MAX);
             let mut error = UpstreamError::too_large(tool, bytes);
             error.message = format!(
                 "the answer of `{}` is larger than {bytes} bytes, or has more than {values} values; ask for less, page by page where the tool can",
@@ -234,7 +222,6 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
             let message = format!("`{upstream}` cannot be called: its credential cannot be used: {why}");
             UpstreamError::new(Code::Unavailable, tool, message)
         }
-        Some(HttpFailure::TooLarge(bytes_max)) => UpstreamError::too_large(tool, bytes_max),
         Some(HttpFailure::NotSent(cause)) => {
             UpstreamError::new(Code::Unavailable, tool, format!("`{upstream}` could not be reached: {cause}")).retryable(true)
         }

@@ -11,30 +11,17 @@ use tokio::{
     time::Instant,
 };
 
-use crate::{
-    base::json::values_in,
-    catalog::{
-        answer::{AnswerBounds, LARGE_BYTES, Room},
-        upstream::ANSWER_BYTES_MAX,
-    },
-};
+use super::message::{self, OVERSIZED, VALUES_MAX};
+use crate::catalog::answer::{AnswerBounds, LARGE_BYTES, Room};
 
-/// Longest message of a server, in bytes: the largest answer that stands in it twice, as text and structured, with escapes.
-pub(super) const LINE_BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX + 16 * 1024 * 1024;
-/// Values of JSON in a large message: the protocol library makes each into some 100 bytes of memory.
-pub(super) const VALUES_MAX: usize = 2_000_000;
-/// Longest time in which the rest of a large message comes.
-const LARGE_LINE_MAX: Duration = Duration::from_secs(60);
-/// What of one message is read and dropped beyond [`LINE_BYTES_MAX`], in bytes; a server that does not come to its end then has
+/// What of one message is read and dropped beyond [`message::BYTES_MAX`], in bytes; a server that does not come to its end then has
 /// lost its way, and is not listened to any more.
 const DROPPED_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// JSON-RPC error code that stands in for an answer that was too long.
-pub(super) const OVERSIZED: i32 = -32_098;
 /// How much of both ends of an overlong line is looked at for the id of the request it answers.
 const ENDS_BYTES: usize = 256;
 const PIPE_BYTES: usize = 64 * 1024;
 
-/// The same lines, none longer than [`LINE_BYTES_MAX`].
+/// The same lines, none longer than [`message::BYTES_MAX`].
 pub(super) fn bounded(stdout: ChildStdout, answers: AnswerBounds) -> DuplexStream {
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
     tokio::spawn(relay(stdout, writer, CHILD, answers));
@@ -53,7 +40,7 @@ struct Bounds {
 }
 
 const CHILD: Bounds =
-    Bounds { line_bytes_max: LINE_BYTES_MAX, dropped_bytes_max: DROPPED_BYTES_MAX, large_line_max: LARGE_LINE_MAX };
+    Bounds { line_bytes_max: message::BYTES_MAX, dropped_bytes_max: DROPPED_BYTES_MAX, large_line_max: message::LARGE_MAX };
 
 /// What is being read, up to its end.
 #[derive(Default)]
@@ -113,7 +100,7 @@ impl Line {
         if let Some(overlong) = &self.overlong {
             return id_at_end(&overlong.tail).filter(|_| overlong.answered.is_none()).map(too_long);
         }
-        if self.text.len() > LARGE_BYTES && values_in(&self.text) > VALUES_MAX {
+        if message::is_crowded(&self.text) {
             tracing::warn!("an upstream sent a message of more than {VALUES_MAX} values, it is dropped");
             let (head, tail) = (&self.text[..ENDS_BYTES], &self.text[self.text.len() - ENDS_BYTES..]);
             return id_at_begin(head).or_else(|| id_at_end(tail)).map(too_long);

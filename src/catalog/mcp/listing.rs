@@ -8,7 +8,7 @@ use rmcp::{
     service::{Peer, ServiceError},
 };
 
-use super::{failure, lines};
+use super::{failure, message};
 use crate::{
     catalog::{
         tool::{OfferedTool, cut},
@@ -67,8 +67,8 @@ fn of_list(error: &ServiceError) -> ConnectError {
     match error {
         ServiceError::UnexpectedResponse => ConnectError::new("its answer to `tools/list` is not a tool list")
             .hint("ask its makers: every tool needs at least `name` and `inputSchema`"),
-        ServiceError::McpError(error) if error.code.0 == lines::OVERSIZED => {
-            ConnectError::new(format!("a page of its tool list is longer than {} bytes", lines::LINE_BYTES_MAX))
+        ServiceError::McpError(error) if error.code.0 == message::OVERSIZED => {
+            ConnectError::new(format!("a page of its tool list is longer than {} bytes", message::BYTES_MAX))
         }
         other => ConnectError::new(format!("`tools/list` failed: {}", failure::innermost(other))),
     }

@@ -10,9 +10,11 @@ mod gate;
 mod guard;
 mod lines;
 mod listing;
+mod message;
 mod process;
 mod progress;
 mod question;
+mod reply;
 
 use std::{
     collections::BTreeMap,
@@ -139,7 +141,7 @@ impl McpStdio {
         let (mut process, stdout, stdin) =
             Process::spawn(&self.name, &self.config, &environment, &self.secrets).map_err(Start::Failed)?;
         let transport = AsyncRwTransport::new_client(lines::bounded(stdout, self.config.answers.clone()), stdin)
-            .with_max_line_length(lines::LINE_BYTES_MAX + 1);
+            .with_max_line_length(message::BYTES_MAX + 1);
         let verdict = Verdict::default();
         let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, Some(guard::TAKE_MAX));
         let ears = Ears::default();
@@ -180,8 +182,11 @@ impl Upstream for McpHttp {
             let config = StreamableHttpClientTransportConfig::with_uri(self.config.url.as_str())
                 .max_concurrent_requests(HTTP_POSTS_MAX)
                 .custom_headers(headers)
-                .max_sse_event_size(lines::LINE_BYTES_MAX);
-            let transport = StreamableHttpClientTransport::with_client(Door::new(client, self.identity.clone()), config);
+                .max_sse_event_size(message::BYTES_MAX);
+            let transport = StreamableHttpClientTransport::with_client(
+                Door::new(client, self.identity.clone(), self.config.reach.surroundings.answers.clone()),
+                config,
+            );
             let verdict = Verdict::default();
             // A request is taken only once it is answered, so that the time of the call bounds it.
             let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, None);

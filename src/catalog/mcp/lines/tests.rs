@@ -41,7 +41,7 @@ async fn a_number_inside_an_overlong_answer_is_not_taken_for_its_id() {
 #[tokio::test]
 async fn a_large_message_of_very_many_values_becomes_an_error() {
     let message = |value: &str| format!(r#"{{"jsonrpc":"2.0","id":7,"result":[{}1]}}"#, value.repeat(9_000_000 / value.len()));
-    let out = relayed(&format!("{}\nnext\n", message("10,")), LINE_BYTES_MAX).await;
+    let out = relayed(&format!("{}\nnext\n", message("10,")), message::BYTES_MAX).await;
     assert!(out.contains(&OVERSIZED.to_string()) && out.ends_with("\nnext\n") && out.len() < 200, "{}", &out[..out.len().min(200)]);
 }
 

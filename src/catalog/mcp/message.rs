@@ -1,0 +1,19 @@
+//! What one message of a server may be, whichever way it comes.
+
+use std::time::Duration;
+
+use crate::{base::json::values_in, catalog::upstream::ANSWER_BYTES_MAX};
+
+/// Longest message of a server, in bytes: the largest answer that stands in it twice, as text and structured, with escapes.
+pub(super) const BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX + 16 * 1024 * 1024;
+/// Values of JSON in one: the protocol library makes each into some 100 bytes of memory.
+pub(super) const VALUES_MAX: usize = 2_000_000;
+/// Longest time in which the rest of a large one comes.
+pub(super) const LARGE_MAX: Duration = Duration::from_secs(60);
+/// JSON-RPC error code that stands in for one that is too large.
+pub(super) const OVERSIZED: i32 = -32_098;
+
+/// Whether it has more values than it may. Each takes two bytes at least.
+pub(super) fn is_crowded(message: &[u8]) -> bool {
+    message.len() > 2 * VALUES_MAX && values_in(message) > VALUES_MAX
+}
