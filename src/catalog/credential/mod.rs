@@ -14,7 +14,7 @@ use std::{
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use tokio::{io::AsyncReadExt, sync::Mutex};
-use url::Url;
+use url::{Url, form_urlencoded};
 
 use self::{
     config::{Credential, KeyPlace, SecretSource},
@@ -44,9 +44,13 @@ impl Proof {
     pub(in crate::catalog) fn put(&self, headers: &mut HeaderMap, url: &mut Url) -> Result<(), String> {
         let (name, value) = match self.place {
             KeyPlace::Query => {
-                // An argument of the same name would be a second value, of which the service may take either.
-                let others: Vec<(String, String)> = url.query_pairs().into_owned().filter(|(name, _)| *name != self.name).collect();
-                url.query_pairs_mut().clear().extend_pairs(others).append_pair(&self.name, &self.value);
+                // An argument of the same name would be a second value, of which the service may take either. The others stay as they
+                // are written: a service may tell `a,b` from `a%2Cb`.
+                let is_own = |pair: &str| form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(name, _)| name == self.name);
+                let others = url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !is_own(pair));
+                let own = form_urlencoded::Serializer::new(String::new()).append_pair(&self.name, &self.value).finish();
+                let query = others.chain([own.as_str()]).collect::<Vec<_>>().join("&");
+                url.set_query(Some(&query));
                 return Ok(());
             }
             KeyPlace::Header => (self.name.clone(), self.value.clone()),

@@ -43,7 +43,12 @@ async fn each_credential_stands_where_it_belongs_and_over_what_an_argument_put_t
     assert_eq!(headers, header("x-key", "tok 123456"));
     let (url, ..) = sent(key(KeyPlace::Query, "key"), "https://h.example/a?key=mine&q=a+b", &[]).await;
     assert_eq!(url, "https://h.example/a?q=a+b&key=tok+123456");
-    let (_, headers, _) = sent(key(KeyPlace::Cookie, "sid"), &url, &[("cookie", "sid=mine; theme=dark")]).await;
+    let written = "https://h.example/a?ids=1,2&q=a:b/c,d&t=x%20y&flag&%6bey=mine&e=";
+    let (url, ..) = sent(key(KeyPlace::Query, "key"), written, &[]).await;
+    assert_eq!(url, "https://h.example/a?ids=1,2&q=a:b/c,d&t=x%20y&flag&e=&key=tok+123456");
+    let (url, ..) = sent(key(KeyPlace::Query, "key"), "https://h.example/a", &[]).await;
+    assert_eq!(url, "https://h.example/a?key=tok+123456");
+    let (_, headers, _) = sent(key(KeyPlace::Cookie, "sid"), "https://h.example/a", &[("cookie", "sid=mine; theme=dark")]).await;
     assert_eq!(headers, header("cookie", "theme=dark; sid=tok 123456"));
 }
 
