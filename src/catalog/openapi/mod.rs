@@ -82,6 +82,7 @@ impl Upstream for OpenApi {
             let base = imported.base.clone();
             let connection: Box<dyn Connection> = Box::new(OpenApiConnection {
                 name: self.name.clone(),
+                secrets: self.secrets.clone(),
                 client,
                 base,
                 source,
@@ -152,6 +153,7 @@ async fn imported(bytes: bytes::Bytes, setting: Setting) -> Result<Imported, Con
 /// A service whose description was read.
 struct OpenApiConnection {
     name: Arc<str>,
+    secrets: Secrets,
     client: ServiceClient,
     /// What the client was made for; a description that moves elsewhere needs a new connection.
     base: Url,
@@ -208,6 +210,8 @@ impl OpenApiConnection {
     /// Says, here and in the status, why the description of before is still used.
     fn tell(&self, failure: Option<&ConnectError>) {
         let reason = failure.map(|failure| {
+            // The text may repeat what the document says.
+            let failure = self.secrets.redact(&failure.message);
             tracing::warn!(upstream = %self.name, %failure, "the new description of upstream `{}` is not used: {failure}", self.name);
             format!("its new description is not used, the one before is: {failure}")
         });
