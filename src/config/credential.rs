@@ -150,6 +150,9 @@ impl Resolver<'_> {
         if token.is_some() && issuer.is_some() {
             wrong.push("has both `issuer` and `token_url`; keep the one that is right");
         }
+        if keys.client_secret.is_some() && issuer.is_none() && token.is_none() {
+            wrong.push("has a `client_secret`, which would go to whichever authorization server the service names; write its `issuer` or `token_url`");
+        }
         if token.is_some() && keys.client_id.is_none() {
             wrong.push("has a `token_url` and so needs the `client_id` that is registered there");
         }

@@ -283,6 +283,7 @@ fn a_secret_that_is_written_out_and_a_credential_that_is_none_are_refused_with_t
         ("{ bearer = { env = \"X\" } }", "`X`, which is not set"),
         ("{ bearers = { env = \"X\" } }", "allowed: `{ bearer = SECRET }`"),
         ("{ oauth = { grant = \"client_credentials\" } }", "needs `client_id` and `client_secret`"),
+        ("{ oauth = { client_id = \"x\", client_secret = { secret = \"X\" } } }", "write its `issuer` or `token_url`"),
         ("{ oauth = { token_url = \"https://as/t\", client_id = \"x\" } }", "together, or neither"),
         ("{ oauth = { issuer = \"ftp://as/\" } }", "`issuer` in `upstreams.a.auth` is not an address"),
     ] {

@@ -198,6 +198,7 @@ async fn a_client_may_speak_for_itself() {
         client_credentials: true,
         client_id: Some("robot".to_owned()),
         client_secret: Some(SecretSource::Stored("ROBOT".to_owned())),
+        issuer: Some(authority.url().to_owned()),
         ..oauth(&authority)
     };
     let catalog = start(upstream(&authority, &folder, robot.clone())).await;
@@ -206,6 +207,13 @@ async fn a_client_may_speak_for_itself() {
     assert_eq!(call(&catalog).await, Ok(json!("called with Bearer [redacted]")));
     assert_eq!(authority.ledger().times("client_credentials"), 2);
     catalog.shutdown().await;
+
+    // Whom the service names is not who the secret is for.
+    let strayed = start(upstream(&authority, &folder, OAuthConfig { issuer: None, ..robot.clone() })).await;
+    let message = strayed.status().remove(0).message.unwrap();
+    assert!(message.contains("does not name the `issuer`"), "{message}");
+    assert_eq!(authority.ledger().times("client_credentials"), 2);
+    strayed.shutdown().await;
 
     vault(&folder).set("ROBOT", "sec-wrong-1234").unwrap();
     let catalog = start(upstream(&authority, &folder, robot)).await;

@@ -59,6 +59,9 @@ impl Error for AddressRefused {}
 #[derive(Clone)]
 pub(in crate::catalog) struct Guard {
     pub(in crate::catalog) allow_private: bool,
+    /// What allows private addresses, in words.
+    pub(in crate::catalog) private_hint: &'static str,
+    pub(in crate::catalog) allow_public: bool,
     /// Where this server itself listens.
     pub(in crate::catalog) own: Vec<SocketAddr>,
     pub(in crate::catalog) names: Arc<dyn Names>,
@@ -93,9 +96,10 @@ impl Guard {
             return Err("this server itself".to_owned());
         }
         match sort_of(address) {
-            Sort::Public => Ok(()),
+            Sort::Public if self.allow_public => Ok(()),
+            Sort::Public => Err("a public address, and the request is not encrypted".to_owned()),
             Sort::Private(_) if self.allow_private => Ok(()),
-            Sort::Private(what) => Err(format!("{what}; set `allow_private = true` for the upstream if it is meant to be there")),
+            Sort::Private(what) => Err(format!("{what}; {}", self.private_hint)),
             Sort::Never(what) => Err(format!("{what}, which is never reached")),
         }
     }

@@ -76,7 +76,13 @@ impl Reach {
     /// What an upstream reached in this way may reach.
     pub(in crate::catalog) fn guard(&self) -> Guard {
         let Surroundings { own, names, .. } = &self.surroundings;
-        Guard { allow_private: self.allow_private, own: own.clone(), names: names.clone() }
+        Guard {
+            allow_private: self.allow_private,
+            private_hint: "set `allow_private = true` for the upstream if it is meant to be there",
+            allow_public: true,
+            own: own.clone(),
+            names: names.clone(),
+        }
     }
 }
 

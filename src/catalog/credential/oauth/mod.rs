@@ -54,7 +54,7 @@ struct Held {
 
 impl OAuth {
     pub(in crate::catalog) fn new(config: OAuthConfig, vault: Option<Vault>, guard: Guard, secrets: Secrets) -> Self {
-        Self { config, vault, web: Web::new(guard), secrets, held: Mutex::default() }
+        Self { web: Web::new(guard, &config), config, vault, secrets, held: Mutex::default() }
     }
 
     /// An access token. The error is free of tokens and says the way out.
@@ -137,6 +137,10 @@ impl OAuth {
 
     async fn client_secret(&self) -> Result<Option<String>, String> {
         match &self.config.client_secret {
+            // The service would say where the secret goes.
+            Some(_) if self.config.issuer.is_none() && self.config.endpoints.is_none() => {
+                Err("it has a `client_secret`, and `auth` does not name the `issuer` or `token_url` that it is for".to_owned())
+            }
             Some(source) => {
                 let secret = resolve(source, self.vault.as_ref()).await?;
                 self.secrets.add(&secret);

@@ -1,12 +1,13 @@
 //! The requests of OAuth: small, short, through the guard, without redirects.
 
-use std::{error::Error, fmt, time::Duration};
+use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use rmcp::transport::auth::{OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest};
 use url::Url;
 
+use super::OAuthConfig;
 use crate::catalog::{
     http::{Guard, refusal},
     tool::cut,
@@ -21,6 +22,8 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 #[derive(Clone)]
 pub(super) struct Web {
     guard: Guard,
+    /// The hosts that the owner named: only these may be private.
+    named: Arc<[String]>,
 }
 
 /// Why a request came to nothing.
@@ -36,18 +39,34 @@ impl fmt::Display for WebFailure {
 impl Error for WebFailure {}
 
 impl Web {
-    pub(super) fn new(guard: Guard) -> Self {
-        Self { guard }
+    pub(super) fn new(guard: Guard, config: &OAuthConfig) -> Self {
+        let endpoints = config.endpoints.iter().flat_map(|(page, token)| page.iter().chain([token]));
+        let named = config.server.iter().chain(&config.issuer).chain(endpoints);
+        let hosts = named.filter_map(|text| Some(Url::parse(text).ok()?.host_str()?.to_owned()));
+        Self { guard, named: hosts.collect() }
+    }
+
+    /// What a request to this address may reach: what is not named must be public, and what is not encrypted private.
+    fn guard_of(&self, url: &Url) -> Guard {
+        let is_named = url.host_str().is_some_and(|host| self.named.iter().any(|named| named == host));
+        let mut guard = Guard { allow_public: url.scheme() == "https", ..self.guard.clone() };
+        if guard.allow_private && !is_named {
+            guard.allow_private = false;
+            guard.private_hint = "`allow_private` holds for the service and what its `auth` names: write the `issuer`, or \
+                                  `authorization_url` and `token_url`, if it is meant to be there";
+        }
+        guard
     }
 
     /// An address that secrets may be sent to: encrypted, or private where that is allowed.
     pub(super) fn endpoint(&self, text: &str) -> Result<Url, String> {
         let url = Url::parse(text).map_err(|_| format!("`{}` is no address", cut(text, 200)))?;
         let shown = url.origin().ascii_serialization();
-        if url.scheme() != "https" && !(url.scheme() == "http" && self.guard.allow_private) {
+        let guard = self.guard_of(&url);
+        if url.scheme() != "https" && !(url.scheme() == "http" && guard.allow_private) {
             return Err(format!("`{shown}` is not encrypted, so no secret is sent there"));
         }
-        self.guard.check(&url).map_err(|why| format!("`{shown}` is refused: {why}"))?;
+        guard.check(&url).map_err(|why| format!("`{shown}` is refused: {why}"))?;
         Ok(url)
     }
 
@@ -60,7 +79,7 @@ impl Web {
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, String> {
         let (parts, body) = request.into_parts();
         let url = self.endpoint(&parts.uri.to_string())?;
-        let client = self.guard.client(&url, reqwest::redirect::Policy::none(), 0).map_err(|error| error.to_string())?;
+        let client = self.guard_of(&url).client(&url, reqwest::redirect::Policy::none(), 0).map_err(|error| error.to_string())?;
         let place = url.origin().ascii_serialization();
         let failed = |error: reqwest::Error| match refusal(&error) {
             Some(why) => why,
@@ -98,3 +117,6 @@ impl OAuthHttpClient for Web {
         )
     }
 }
+
+#[cfg(test)]
+mod tests;

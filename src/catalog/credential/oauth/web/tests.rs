@@ -1,0 +1,37 @@
+use super::*;
+use crate::catalog::config::Reach;
+
+fn web(allow_private: bool, server: &str, issuer: Option<&str>) -> Web {
+    let config = OAuthConfig {
+        upstream: "up".to_owned(),
+        server: Some(server.to_owned()),
+        client_credentials: false,
+        client_id: None,
+        client_secret: None,
+        scopes: Vec::new(),
+        issuer: issuer.map(str::to_owned),
+        endpoints: None,
+        resource: None,
+        redirect_port: None,
+    };
+    Web::new(Reach { allow_private, ..Reach::default() }.guard(), &config)
+}
+
+#[test]
+fn secrets_go_to_encrypted_addresses_and_to_private_ones_that_the_owner_named() {
+    let public = web(false, "https://mcp.example/", None);
+    assert!(public.endpoint("https://as.example/token").is_ok());
+    assert!(public.endpoint("http://as.example/token").unwrap_err().contains("not encrypted"));
+    assert!(public.endpoint("https://10.0.0.1/token").unwrap_err().contains("set `allow_private = true`"));
+    let private = web(true, "http://10.0.0.1:8080/mcp", Some("http://10.0.0.2/realm"));
+    for named in ["http://10.0.0.1/token", "https://10.0.0.1:9/token", "http://10.0.0.2/token", "https://as.example/token"] {
+        assert!(private.endpoint(named).is_ok(), "{named}");
+    }
+    assert!(private.endpoint("https://10.0.0.3/token").unwrap_err().contains("write the `issuer`"));
+    for clear in ["http://10.0.0.3/token", "http://as.example/token"] {
+        assert!(private.endpoint(clear).unwrap_err().contains("not encrypted"), "{clear}");
+    }
+    // A name is judged where the connection is made: one that is named and public gets nothing in clear.
+    let moved = web(true, "http://1.1.1.1/mcp", None);
+    assert!(moved.endpoint("http://1.1.1.1/token").unwrap_err().contains("the request is not encrypted"));
+}
