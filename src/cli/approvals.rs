@@ -9,8 +9,8 @@ use super::{
     Application, Failure,
     client::Client,
     connection::{Connection, Need},
-    screen::{self, dim, heading, note, print, print_json},
-    tasks::age,
+    list::{List, Page},
+    screen::{self, age, dim, heading, print, print_json},
 };
 use crate::{config::Config, model::ApprovalStatus};
 
@@ -36,15 +36,8 @@ pub(super) struct ListArgs {
     /// Only of this status: pending, approved, consumed, denied, expired, cancelled, void; or `all`
     #[arg(long, default_value = "pending", value_parser = status)]
     status: String,
-    /// How many, 1 to 200
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
-    limit: u32,
-    /// Where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    page: Page,
 }
 
 /// Which approval.
@@ -96,25 +89,10 @@ fn status(text: &str) -> Result<String, String> {
 }
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend((args.status != "all").then_some(("status", args.status.as_str())));
-    query.extend(args.cursor.as_deref().map(|cursor| ("cursor", cursor)));
-    let mut answer = client.list("approvals", &query).await?;
-    let approvals = answer["approvals"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    let next = answer["nextCursor"].as_str();
-    if args.json {
-        print_json(&approvals.into())?;
-    } else if approvals.is_empty() {
-        note("no approvals");
-    } else {
-        print(heading(format!("{:<41} {:<10} {:<11} {:<30} {}", "ID", "STATUS", "ASKED", "TOOL", "WHY")).to_string())?;
-        approvals.iter().try_for_each(|approval| print(row(approval)))?;
-    }
-    if let Some(cursor) = next {
-        note(dim(format!("more: --cursor {cursor}")).for_stderr().to_string());
-    }
-    Ok(())
+    let query = (args.status != "all").then_some(("status", args.status.as_str()));
+    let heading = format!("{:<41} {:<10} {:<11} {:<30} {}", "ID", "STATUS", "ASKED", "TOOL", "WHY");
+    let list = List { what: "approvals", id: "id", heading, empty: "no approvals", row };
+    list.show(client, &args.page, query.into_iter().collect()).await
 }
 
 fn row(approval: &Value) -> String {

@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod doctor;
 mod failure;
+mod list;
 mod log;
 mod mcp_call;
 mod open;

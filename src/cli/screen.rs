@@ -138,6 +138,18 @@ pub(super) fn duration(ms: u64) -> String {
     }
 }
 
+/// How long ago, in its largest unit.
+pub(super) fn age(moment: &str) -> String {
+    let Ok(moment) = moment.parse::<jiff::Timestamp>() else { return String::new() };
+    let seconds = (jiff::Timestamp::now().as_second() - moment.as_second()).max(0);
+    match seconds {
+        0..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..86_400 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} d ago", seconds / 86_400),
+    }
+}
+
 /// Turns on standard error while something is awaited; nothing where that is no terminal.
 pub(super) struct Spinner(ProgressBar);
 
