@@ -91,6 +91,7 @@ async fn follow(client: &Client, request: Value, stop: &CancellationToken) -> Re
             task = client.task(&id, true) => task?,
             () = stop.cancelled(), if !cancelled => {
                 cancelled = true;
+                note("told to stop: the task is cancelled");
                 spinner.say("cancelling");
                 client.cancel(&id).await?
             }
