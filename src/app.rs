@@ -36,7 +36,7 @@ use crate::{
         engine::{EngineConfig, TaskEngine},
         host::HostParts,
         live_policy::{LivePolicy, PolicyFile, PolicySource},
-        machine,
+        machine::{self, Calls},
     },
     transport::{
         Port,
@@ -228,7 +228,10 @@ impl Parts {
         if void > 0 {
             tracing::warn!(approvals = void, "{void} approvals were open when the last server stopped; they are void");
         }
-        let lost = store.fail_unfinished(machine::server_stopped()).await.map_err(store_failure)?;
+        let lost = store
+            .fail_unfinished(machine::server_stopped(Calls::UnderWay), machine::server_stopped(Calls::None))
+            .await
+            .map_err(store_failure)?;
         if lost > 0 {
             tracing::warn!(tasks = lost, "{lost} tasks had not ended when the last server stopped; they are recorded as failed");
         }
