@@ -36,6 +36,9 @@ pub(super) struct ListArgs {
     /// Only of this status: pending, approved, consumed, denied, expired, cancelled, void; or `all`
     #[arg(long, default_value = "pending", value_parser = status)]
     status: String,
+    /// Of every status, those that ended too: `--status all`
+    #[arg(long, conflicts_with = "status")]
+    all: bool,
     #[command(flatten)]
     page: Page,
 }
@@ -89,14 +92,20 @@ fn status(text: &str) -> Result<String, String> {
 }
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
-    let query = (args.status != "all").then_some(("status", args.status.as_str()));
-    let heading = format!("{:<41} {:<10} {:<11} {:<30} {}", "ID", "STATUS", "ASKED", "TOOL", "WHY");
-    let list = List { what: "approvals", id: "id", heading, empty: "no approvals", row };
+    let status = if args.all { "all" } else { args.status.as_str() };
+    let query = (status != "all").then_some(("status", status));
+    let (last, empty) = match status {
+        "pending" => ("WHY", "nothing waits for your word; `airlock approvals list --all` shows what became of earlier ones"),
+        _ => ("WHAT BECAME OF IT", "no approvals"),
+    };
+    let heading = format!("{:<41} {:<10} {:<11} {:<30} {last}", "ID", "STATUS", "ASKED", "TOOL");
+    let list = List { what: "approvals", id: "id", heading, empty, row };
     list.show(client, &args.page, query.into_iter().collect()).await
 }
 
 fn row(approval: &Value) -> String {
     let text = |key: &str| approval[key].as_str().unwrap_or_default();
+    let told = if text("status") == "pending" { text("reason").to_owned() } else { outcome(approval) };
     // A colour code has no width, so the padding comes after it.
     let pad = " ".repeat(10usize.saturating_sub(text("status").len()));
     format!(
@@ -105,8 +114,26 @@ fn row(approval: &Value) -> String {
         screen::status(text("status")),
         age(text("createdAt")),
         screen::line(text("tool"), 30),
-        dim(screen::line(text("reason"), screen::width().saturating_sub(LIST_COLUMNS))),
+        dim(screen::line(&told, screen::width().saturating_sub(LIST_COLUMNS))),
     )
+}
+
+/// What became of it, in words: who said what, or why nobody did.
+fn outcome(approval: &Value) -> String {
+    let text = |key: &str| approval[key].as_str().filter(|text| !text.is_empty());
+    let by = text("decidedBy").map(|by| format!(" by the {by}")).unwrap_or_default();
+    let note = text("note").map(|note| format!(": {note}")).unwrap_or_default();
+    let why = text("why").map(|why| format!(": {why}")).unwrap_or_default();
+    match text("status").and_then(ApprovalStatus::parse) {
+        Some(ApprovalStatus::Pending) => "it waits for your word".into(),
+        Some(ApprovalStatus::Approved) => format!("approved{by}, not sent yet{note}"),
+        Some(ApprovalStatus::Consumed) => format!("approved{by}, and sent{note}"),
+        Some(ApprovalStatus::Denied) => format!("denied{by}, not sent{note}"),
+        Some(ApprovalStatus::Expired) => "nobody answered in time, not sent".into(),
+        Some(ApprovalStatus::Cancelled) => format!("taken back, not sent{why}"),
+        Some(ApprovalStatus::Void) => format!("void, not sent{why}"),
+        None => format!("not known{why}"),
+    }
 }
 
 async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
@@ -124,6 +151,7 @@ async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
         ),
         false => "none: the profile asks".into(),
     };
+    let decided_at = approval["decidedAt"].as_str().map(|at| format!(" ({})", screen::escaped(at))).unwrap_or_default();
     let who = &approval["principal"];
     let lines = [
         ("tool", text(&approval["tool"])),
@@ -135,8 +163,7 @@ async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
         ("task", format!("{}, call {}", text(&approval["taskId"]), approval["seq"])),
         ("asked", format!("{}, open until {}", text(&approval["createdAt"]), text(&approval["expiresAt"]))),
         ("digest", text(&approval["digest"])),
-        ("decided", format!("{} {}", text(&approval["decidedBy"]), text(&approval["why"]))),
-        ("note", text(&approval["note"])),
+        ("became", format!("{}{}", screen::escaped(&outcome(&approval)), decided_at)),
         ("page", text(&approval["url"])),
     ];
     for (name, value) in lines {
