@@ -203,7 +203,9 @@ impl Service {
         let holds = &explanation.decision.holds;
         let counted: Vec<_> = holds.iter().map(|hold| CounterRead { key: hold.key.clone(), window: hold.window }).collect();
         let values = self.counter_values(&counted, call.now).await?;
-        Ok(explained(&explanation, &values, policy.revision()))
+        let mut answer = explained(&explanation, &values, policy.revision());
+        answer["line"] = json!(explanation.decision.rule.as_ref().and_then(|rule| policy.line_of(rule)));
+        Ok(answer)
     }
 
     /// The values of counters now.
