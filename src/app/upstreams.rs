@@ -7,8 +7,8 @@ use url::Url;
 use crate::{
     catalog::{
         self, AnswerBounds, Catalog, Credential, Detected, Document, GraphQlConfig, HttpConfig, InvalidName, KeyPlace, Login,
-        OAuthConfig, OpenApiConfig, Reach, SecretSource, StdioConfig, Surroundings, UpstreamConfig, UpstreamKind, UpstreamStatus,
-        Vault, VaultKey,
+        MissingSecret, OAuthConfig, OpenApiConfig, Reach, SecretSource, StdioConfig, Surroundings, UpstreamConfig, UpstreamKind,
+        UpstreamStatus, Vault, VaultKey,
     },
     cli::Failure,
     config::{self, Config, Environment, ProcessEnvironment, Transport},
@@ -46,6 +46,18 @@ pub(super) async fn reached(config: &Config) -> Result<Vec<UpstreamStatus>, Fail
     let status = catalog.status();
     catalog.shutdown().await;
     Ok(status)
+}
+
+/// What their credentials refer to and is not there.
+pub(super) fn missing_secrets(config: &Config) -> impl Future<Output = Result<Vec<MissingSecret>, Failure>> + Send + use<> {
+    let upstreams = configured(config);
+    async move {
+        let mut missing = vec![];
+        for upstream in &upstreams? {
+            missing.extend(catalog::missing_secrets(upstream).await);
+        }
+        Ok(missing)
+    }
 }
 
 /// What an address speaks.

@@ -49,6 +49,7 @@ pub use self::{
     },
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
+        missing::{MissingSecret, missing_secrets},
         oauth::Login,
         vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
