@@ -196,7 +196,17 @@ async fn a_tool_is_called_by_hand_the_way_a_program_calls_it() {
     assert_eq!(wrong.code, Some(1));
     assert!(wrong.beside.contains("correct: await tools.demo.add("), "{}", wrong.beside);
     let absent = say(&config, &["tools", "call", "demo.ad", "--args", "{}"], "").await;
-    assert!(absent.beside.contains("did you mean `tools.demo.add`"), "{}", absent.beside);
+    assert!(
+        absent.beside.contains("did you mean `demo.add`") && absent.beside.contains("hint: `airlock tools search"),
+        "{}",
+        absent.beside
+    );
+    let described = say(&config, &["tools", "describe", "demo.ad"], "").await;
+    assert!(described.beside.contains("did you mean `demo.add`"), "{}", described.beside);
+    for said in [&absent, &described, &wrong, &say(&config, &["tasks", "get", "task_1"], "").await] {
+        assert!(said.beside.contains("hint: `airlock t"), "{}", said.beside);
+        assert!(!said.beside.contains("discover") && !said.beside.contains("task_list"), "commands, not tools: {}", said.beside);
+    }
     let broken = say(&config, &["tools", "call", "demo.add", "--args", "{a"], "").await;
     assert!(broken.code != Some(0) && broken.beside.contains("`--args` is not JSON"), "{}", broken.beside);
 }
