@@ -1,30 +1,78 @@
 //! Text of strangers, made visible: what a person approves must be what stands there, to the character.
 //!
 //! Control characters, those that turn the direction of writing, and those that nobody sees are written as their code points and
-//! marked; everything else stays.
+//! marked; letters that no script has together with the others of their word are marked; everything else stays.
 
 use maud::{Markup, html};
 use serde_json::Value;
+use unicode_security::mixed_script::AugmentedScriptSet;
+
+/// How a character is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Plain,
+    /// Written as its code point.
+    Hidden,
+    /// It looks like a letter of another script.
+    Strange,
+}
 
 /// Characters of a text that are shown at once; longer ones unfold.
 const SHORT_CHARS: usize = 300;
+/// Entries of a list or an object that are shown at once; further ones unfold.
+const ENTRIES_SHOWN: usize = 20;
 
 /// The text, with everything invisible made visible. Line ends and tabs stay where `lines`.
 pub(super) fn visible(text: &str, lines: bool) -> Markup {
-    let mut pieces: Vec<(bool, String)> = vec![];
-    for c in text.chars() {
-        let hidden = is_hidden(c) && !(lines && matches!(c, '\n' | '\t'));
-        let shown = if hidden { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() };
-        match pieces.last_mut() {
-            Some((same, piece)) if *same == hidden => piece.push_str(&shown),
-            _ => pieces.push((hidden, shown)),
+    let mut pieces: Vec<(Look, String)> = vec![];
+    let mut show = |look: Look, shown: &str| match pieces.last_mut() {
+        Some((same, piece)) if *same == look => piece.push_str(shown),
+        _ => pieces.push((look, shown.to_owned())),
+    };
+    for word in words(text) {
+        let is_mixed = !word.is_ascii() && AugmentedScriptSet::for_str(word).is_empty();
+        for c in word.chars() {
+            let shown = c.encode_utf8(&mut [0; 4]).to_owned();
+            match c {
+                '\n' | '\t' if lines => show(Look::Plain, &shown),
+                c if is_hidden(c) => show(Look::Hidden, &format!("\\u{{{:x}}}", u32::from(c))),
+                c if is_mixed && is_strange(c, word) => show(Look::Strange, &shown),
+                _ => show(Look::Plain, &shown),
+            }
         }
     }
     html! {
-        @for (hidden, piece) in &pieces {
-            @if *hidden { span.hidden title="a character that cannot be seen" { (piece) } } @else { (piece) }
+        @for (look, piece) in &pieces {
+            @match look {
+                Look::Plain => (piece),
+                Look::Hidden => span.hidden title="a character that cannot be seen" { (piece) },
+                Look::Strange => mark.strange title={ "letters of another script than the rest of the word: " (code_points(piece)) } { (piece) },
+            }
         }
     }
+}
+
+/// The text in order, in words and what stands between them.
+fn words(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let is_word = rest.chars().next()?.is_alphanumeric();
+        let end = rest.find(|c: char| c.is_alphanumeric() != is_word).unwrap_or(rest.len());
+        let (word, after) = rest.split_at(end);
+        rest = after;
+        Some(word)
+    })
+}
+
+/// Whether a letter of a word of several scripts is the strange one: in a word with letters of English each that is none, else each.
+fn is_strange(c: char, word: &str) -> bool {
+    c.is_alphabetic()
+        && !c.is_ascii()
+        && (!word.contains(|c: char| c.is_ascii_alphabetic()) || AugmentedScriptSet::for_str(&format!("a{c}")).is_empty())
+}
+
+fn code_points(text: &str) -> String {
+    text.chars().map(|c| format!("U+{:04X}", u32::from(c))).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether a person would not see the character, or it would change how others are seen.
@@ -51,23 +99,32 @@ fn node(value: &Value, depth: usize) -> Markup {
     let inside = "  ".repeat(depth + 1);
     let end = "  ".repeat(depth);
     match value {
-        Value::Object(entries) if !entries.is_empty() => html! {
-            "{\n"
-            @for (index, (key, value)) in entries.iter().enumerate() {
-                (inside) bdi.key dir="ltr" { (visible(&Value::from(key.as_str()).to_string(), false)) } ": " (node(value, depth + 1))
-                @if index + 1 < entries.len() { "," } "\n"
-            }
-            (end) "}"
-        },
-        Value::Array(items) if !items.is_empty() => html! {
-            "[\n"
-            @for (index, item) in items.iter().enumerate() {
-                (inside) (node(item, depth + 1)) @if index + 1 < items.len() { "," } "\n"
-            }
-            (end) "]"
-        },
+        Value::Object(entries) if !entries.is_empty() => {
+            let entry = |(key, value): (&String, &Value)| {
+                html! { bdi.key dir="ltr" { (visible(&Value::from(key.as_str()).to_string(), false)) } ": " (node(value, depth + 1)) }
+            };
+            html! { "{\n" (entries_of(entries.iter().map(entry).collect(), &inside)) (end) "}" }
+        }
+        Value::Array(items) if !items.is_empty() => {
+            let items = items.iter().map(|item| node(item, depth + 1)).collect();
+            html! { "[\n" (entries_of(items, &inside)) (end) "]" }
+        }
         Value::String(text) => string(text),
         other => html! { (other.to_string()) },
+    }
+}
+
+/// Entries, one a line; where there are many the rest unfolds.
+fn entries_of(entries: Vec<Markup>, inside: &str) -> Markup {
+    let count = entries.len();
+    let line = |(index, entry): (usize, &Markup)| html! { (inside) (entry) @if index + 1 < count { "," } "\n" };
+    let mut lines: Vec<Markup> = entries.iter().enumerate().map(line).collect();
+    let more = lines.split_off(count.min(ENTRIES_SHOWN));
+    html! {
+        @for line in &lines { (line) }
+        @if !more.is_empty() {
+            details.more { summary { (inside) "… " (more.len()) " more of " (count) } @for line in &more { (line) } }
+        }
     }
 }
 
