@@ -181,6 +181,11 @@ impl Catalog {
         Self { shelf, lanes, stop, tasks }
     }
 
+    /// Where calls of this tool go, for people: method, host and path, as far as the protocol has them and they are known now.
+    pub fn route(&self, tool: &Tool) -> Option<String> {
+        self.lanes.get(&tool.upstream)?.route(tool)
+    }
+
     /// The tool at a path, also when case, `_` and `-`, the number of a noun or an ending such as `Api` are off and only one visible
     /// tool can be meant. Waits for an
     /// upstream that is still being connected for the first time, at most its start timeout.

@@ -46,6 +46,12 @@ pub(super) trait Connection: Send + Sync + 'static {
         self.call(tool, args)
     }
 
+    /// Where calls of this tool go, for people: `GET https://host/pets/{petId}`. Without values, and without what stands in a query.
+    fn route(&self, tool: &Tool) -> Option<String> {
+        let _ = tool;
+        None
+    }
+
     /// Whether a call can be sent at all.
     fn is_open(&self) -> bool;
 

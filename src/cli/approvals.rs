@@ -169,6 +169,16 @@ async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
     for (name, value) in lines {
         print(format!("{} {value}", heading(format!("{name:<9}"))))?;
     }
+    if let Some(route) = approval["about"]["route"].as_str() {
+        print(format!("{} {}", heading(format!("{:<9}", "goes to")), screen::escaped(route)))?;
+    }
+    if let Some(description) = approval["about"]["description"].as_str() {
+        print(format!(
+            "\n{}\n{}",
+            heading("what its upstream says of the tool (not checked)"),
+            screen::escaped(description.trim())
+        ))?;
+    }
     print(format!("\n{}", heading("arguments")))?;
     match approval["argsComplete"] == true {
         true => print(screen::escaped(&screen::pretty(&approval["args"])))?,
