@@ -16,6 +16,8 @@ use crate::{config::Config, model::ApprovalStatus};
 
 /// Columns that a list keeps for id, status, age and tool.
 const LIST_COLUMNS: usize = 96;
+/// Columns that what became of it has at the least: a line that is wrapped says more than one that is cut.
+const TOLD_COLUMNS_MIN: usize = 72;
 
 /// What to do with approvals.
 #[derive(Debug, Subcommand)]
@@ -114,7 +116,7 @@ fn row(approval: &Value) -> String {
         screen::status(text("status")),
         age(text("createdAt")),
         screen::line(text("tool"), 30),
-        dim(screen::line(&told, screen::width().saturating_sub(LIST_COLUMNS))),
+        dim(screen::line(&told, screen::width().saturating_sub(LIST_COLUMNS).max(TOLD_COLUMNS_MIN))),
     )
 }
 

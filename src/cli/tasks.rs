@@ -140,11 +140,12 @@ fn record(task: &Value) -> Result<(), Failure> {
     let heap = usage["heapPeakBytes"].as_u64().unwrap_or(0) as f64 / (1024.0 * 1024.0);
     let calls = usage["toolCalls"].as_u64().unwrap_or(0);
     let text = format!(
-        "{} (CPU {}, tools {}, queue {}), {calls} tool calls, heap {heap:.1} MiB",
+        "{} (CPU {}, tools {}, queue {}), {calls} tool call{}, heap {heap:.1} MiB",
         ms("wallMs"),
         ms("cpuMs"),
         ms("toolWaitMs"),
         ms("queueMs"),
+        if calls == 1 { "" } else { "s" },
     );
     print(format!("{:<13} {text}", "usage"))
 }

@@ -101,3 +101,11 @@ async fn without_a_server_open_says_how_one_is_started() {
     assert_eq!((said.code, said.out.as_str()), (Some(69), ""));
     assert!(said.beside.contains(&format!("`airlock serve --config {}`", config.display())), "{}", said.beside);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_description_that_is_not_there_is_taken_for_no_program() {
+    let folder = place("");
+    let config = folder.path().join("airlock.toml");
+    let said = say(&config, &["upstreams", "add", "nowhere/api.yaml"], "").await;
+    assert!(said.code == Some(1) && said.beside.contains("there is no file `"), "{}{}", said.out, said.beside);
+}

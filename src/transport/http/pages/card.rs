@@ -30,8 +30,8 @@ pub(super) fn content(answer: &ApprovalAnswer, form: &str) -> Markup {
         h2 { "Would be sent to " (visible(&approval.asked.upstream, false)) ", once" }
         @if let Some(route) = answer.about.as_ref().and_then(|about| about.route.as_ref()) { p.route { code { (visible(route, false)) } } }
         (arguments(answer))
-        (about(answer))
         @if approval.status == ApprovalStatus::Pending { (words(answer, form)) }
+        (about(answer))
         h2 { "Who asks, and why it is asked" }
         (facts(approval))
         h2 { "Program" }
