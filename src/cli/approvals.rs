@@ -9,7 +9,7 @@ use super::{
     Application, Failure,
     client::Client,
     connection::{Connection, Need},
-    list::{List, Page},
+    list::{List, One, Page},
     screen::{self, age, dim, heading, print, print_json},
 };
 use crate::{config::Config, model::ApprovalStatus};
@@ -25,7 +25,7 @@ pub(super) enum ApprovalsCommand {
     /// List approvals, newest first; those that wait unless `--status` says otherwise
     List(ListArgs),
     /// Show one approval with everything that there is to see
-    Show(OneArgs),
+    Show(One),
     /// Let the call be made, once
     Approve(WordArgs),
     /// Refuse the call
@@ -43,16 +43,6 @@ pub(super) struct ListArgs {
     all: bool,
     #[command(flatten)]
     page: Page,
-}
-
-/// Which approval.
-#[derive(Debug, Args)]
-pub(super) struct OneArgs {
-    /// The approval's id
-    id: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 /// Which approval, and what is said to it.
@@ -74,15 +64,14 @@ pub(super) async fn perform(
     config: Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(&config, application, Need::Record).await?;
-    let done = match command {
-        ApprovalsCommand::List(args) => list(&connection.client, args).await,
-        ApprovalsCommand::Show(args) => show(&connection.client, args).await,
-        ApprovalsCommand::Approve(args) => decide(&connection.client, args, "approve").await,
-        ApprovalsCommand::Deny(args) => decide(&connection.client, args, "deny").await,
-    };
-    connection.close().await?;
-    done.map(|()| ExitCode::SUCCESS)
+    Connection::ask(&config, application, Need::Record, async |client| match command {
+        ApprovalsCommand::List(args) => list(client, args).await,
+        ApprovalsCommand::Show(args) => show(client, args).await,
+        ApprovalsCommand::Approve(args) => decide(client, args, "approve").await,
+        ApprovalsCommand::Deny(args) => decide(client, args, "deny").await,
+    })
+    .await
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn status(text: &str) -> Result<String, String> {
@@ -138,7 +127,7 @@ fn outcome(approval: &Value) -> String {
     }
 }
 
-async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
+async fn show(client: &Client, args: One) -> Result<(), Failure> {
     let approval = client.approval(&args.id).await?;
     if args.json {
         return print_json(&approval);

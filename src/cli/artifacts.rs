@@ -9,7 +9,7 @@ use super::{
     Application, Failure,
     client::Client,
     connection::{Connection, Need},
-    list::{List, Page},
+    list::{List, One, Page},
     screen::{self, age, heading, print, print_json, with_id},
 };
 use crate::config::Config;
@@ -23,21 +23,11 @@ pub(super) enum ArtifactsCommand {
     /// List kept answers, newest first
     List(Page),
     /// Show one: what it is, and how it begins
-    Show(OneArgs),
+    Show(One),
     /// Write its whole text to standard output, or to a file
     Get(GetArgs),
     /// Take one away
-    Remove(OneArgs),
-}
-
-/// Which artifact.
-#[derive(Debug, Args)]
-pub(super) struct OneArgs {
-    /// The artifact's id
-    id: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    Remove(One),
 }
 
 /// Which artifact, and where to.
@@ -56,19 +46,18 @@ pub(super) async fn perform(
     config: Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(&config, application, Need::Record).await?;
-    let done = match command {
+    Connection::ask(&config, application, Need::Record, async |client| match command {
         ArtifactsCommand::List(page) => {
             let heading = format!("{:<41} {:<5} {:>11} {:>9} {:<11} {}", "ID", "KIND", "BYTES", "LINES", "KEPT", "TOOL");
             let list = List { what: "artifacts", id: ID, heading, empty: "no artifacts", row };
-            list.show(&connection.client, &page, vec![]).await
+            list.show(client, &page, vec![]).await
         }
-        ArtifactsCommand::Show(args) => show(&connection.client, args).await,
-        ArtifactsCommand::Get(args) => get(&connection.client, args).await,
-        ArtifactsCommand::Remove(args) => remove(&connection.client, args).await,
-    };
-    connection.close().await?;
-    done.map(|()| ExitCode::SUCCESS)
+        ArtifactsCommand::Show(args) => show(client, args).await,
+        ArtifactsCommand::Get(args) => get(client, args).await,
+        ArtifactsCommand::Remove(args) => remove(client, args).await,
+    })
+    .await
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn row(artifact: &Value) -> String {
@@ -84,7 +73,7 @@ fn row(artifact: &Value) -> String {
     )
 }
 
-async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
+async fn show(client: &Client, args: One) -> Result<(), Failure> {
     let artifact = client.artifact(&args.id).await?;
     if args.json {
         return print_json(&with_id(artifact, ID));
@@ -115,7 +104,7 @@ async fn get(client: &Client, args: GetArgs) -> Result<(), Failure> {
     }
 }
 
-async fn remove(client: &Client, args: OneArgs) -> Result<(), Failure> {
+async fn remove(client: &Client, args: One) -> Result<(), Failure> {
     let answer = client.remove_artifact(&args.id).await?;
     if args.json {
         return print_json(&answer);

@@ -23,6 +23,16 @@ pub(super) struct Page {
     json: bool,
 }
 
+/// Which of them, and how to print it.
+#[derive(Debug, Args)]
+pub(super) struct One {
+    /// Its id
+    pub(super) id: String,
+    /// Print JSON
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// What is listed, and how a row of it looks.
 pub(super) struct List<'l> {
     /// Its name in `/v1` and in the answer: `tasks`.

@@ -9,7 +9,7 @@ use super::{
     Application, Failure,
     client::Client,
     connection::{Connection, Need},
-    list::{List, Page},
+    list::{List, One, Page},
     run,
     screen::{self, Side, age, dim, heading, print, print_json, with_id},
 };
@@ -24,9 +24,9 @@ pub(super) enum TasksCommand {
     /// List tasks, newest first
     List(ListArgs),
     /// Show one task: its record, its history, its result
-    Get(OneArgs),
+    Get(One),
     /// End a task; one that has ended stays as it is
-    Cancel(OneArgs),
+    Cancel(One),
 }
 
 /// Which tasks.
@@ -45,30 +45,19 @@ pub(super) struct ListArgs {
     page: Page,
 }
 
-/// Which task.
-#[derive(Debug, Args)]
-pub(super) struct OneArgs {
-    /// The task's id
-    id: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
 /// Does it.
 pub(super) async fn perform(
     command: TasksCommand,
     config: Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(&config, application, Need::Record).await?;
-    let done = match command {
-        TasksCommand::List(args) => list(&connection.client, args).await,
-        TasksCommand::Get(args) => get(&connection.client, args).await,
-        TasksCommand::Cancel(args) => cancel(&connection.client, args).await,
-    };
-    connection.close().await?;
-    done.map(|()| ExitCode::SUCCESS)
+    Connection::ask(&config, application, Need::Record, async |client| match command {
+        TasksCommand::List(args) => list(client, args).await,
+        TasksCommand::Get(args) => get(client, args).await,
+        TasksCommand::Cancel(args) => cancel(client, args).await,
+    })
+    .await
+    .map(|()| ExitCode::SUCCESS)
 }
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
@@ -97,7 +86,7 @@ fn row(task: &Value) -> String {
     )
 }
 
-async fn get(client: &Client, args: OneArgs) -> Result<(), Failure> {
+async fn get(client: &Client, args: One) -> Result<(), Failure> {
     let task = client.task(&args.id, false).await?;
     let mut task = run::whole(client, &args.id, task).await?;
     task["events"] = client.events(&args.id).await?.into();
@@ -167,7 +156,7 @@ fn history(event: &Value) -> String {
     )
 }
 
-async fn cancel(client: &Client, args: OneArgs) -> Result<(), Failure> {
+async fn cancel(client: &Client, args: One) -> Result<(), Failure> {
     let task = client.cancel(&args.id).await?;
     if args.json {
         return print_json(&with_id(task, "taskId"));

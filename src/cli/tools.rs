@@ -118,19 +118,18 @@ pub(super) async fn perform(
         }
         return run::program(request, args.json, by_hand, &config, application).await;
     }
-    let connection = Connection::open(&config, application, Need::Tools).await?;
-    let done = match command {
+    Connection::ask(&config, application, Need::Tools, async |client| match command {
         ToolsCommand::Call(_) => unreachable!("was done above"),
         ToolsCommand::Types(args) => {
-            connection.client.tool_types(args.namespace.as_deref()).await.and_then(|types| print(screen::plain(types.trim_end())))
+            client.tool_types(args.namespace.as_deref()).await.and_then(|types| print(screen::plain(types.trim_end())))
         }
-        ToolsCommand::Refresh(args) => refresh(&connection.client, args).await,
-        ToolsCommand::List(args) => list(&connection.client, args, None).await,
-        ToolsCommand::Search(args) => list(&connection.client, args.list, Some(args.query.join(" "))).await,
-        ToolsCommand::Describe(args) => describe(&connection.client, args).await,
-    };
-    connection.close().await?;
-    done.map(|()| ExitCode::SUCCESS)
+        ToolsCommand::Refresh(args) => refresh(client, args).await,
+        ToolsCommand::List(args) => list(client, args, None).await,
+        ToolsCommand::Search(args) => list(client, args.list, Some(args.query.join(" "))).await,
+        ToolsCommand::Describe(args) => describe(client, args).await,
+    })
+    .await
+    .map(|()| ExitCode::SUCCESS)
 }
 
 async fn list(client: &Client, args: ListArgs, query: Option<String>) -> Result<(), Failure> {

@@ -46,10 +46,8 @@ pub(super) async fn perform(args: ExplainArgs, config: &Config, application: &Ar
         serde_json::from_str(&args.args).map_err(|error| Failure::other(format!("`--args` is not JSON: {error}")))?;
     let caller = args.caller.as_deref().map(caller).transpose()?.unwrap_or_else(|| json!({}));
     let asked = json!({ "tool": args.tool, "args": arguments, "as": caller });
-    let connection = Connection::open(config, application, Need::Tools).await?;
-    let answer = connection.client.policy_question("explain", &asked).await;
-    connection.close().await?;
-    let answer = answer?;
+    let answer =
+        Connection::ask(config, application, Need::Tools, async |client| client.policy_question("explain", &asked).await).await?;
     if args.json {
         print_json(&answer)?;
     } else {
@@ -167,10 +165,7 @@ fn caller(asked: &str) -> Result<Value, Failure> {
 
 /// Shows what is in force.
 pub(super) async fn show(args: &ShowArgs, config: &Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(config, application, Need::Record).await?;
-    let answer = connection.client.policy().await;
-    connection.close().await?;
-    let answer = answer?;
+    let answer = Connection::ask(config, application, Need::Record, async |client| client.policy().await).await?;
     if args.json {
         print_json(&answer)?;
         return Ok(ExitCode::SUCCESS);

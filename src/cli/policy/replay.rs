@@ -70,10 +70,7 @@ pub(super) async fn perform(
     if let Err(problems) = Policy::load(vec![layer.clone()], source.options) {
         return invalid(&problems, args.json);
     }
-    let connection = Connection::open(config, application, Need::Tools).await?;
-    let answer = replay(&connection.client, layer, args.since).await;
-    connection.close().await?;
-    let results = answer?;
+    let results = Connection::ask(config, application, Need::Tools, async |client| replay(client, layer, args.since).await).await?;
     if args.json {
         print_json(&results.into_iter().map(|result| screen::with_id(result, "call")).collect())?;
     } else {
