@@ -65,7 +65,7 @@ fn tell(answer: &Value) -> Result<(), Failure> {
         _ => "warning",
     };
     let full = answer["holds"].as_array().into_iter().flatten().any(|hold| hold["admitted"] == false);
-    let now = if full && status != "deny" { "; but a limit is full: the call would be refused now" } else { "" };
+    let now = if full && status != "deny" { "; but a limit of it is full now" } else { "" };
     let head = format!("{}: {}{now}", text(answer, "tool"), screen::line(&reason(answer), usize::MAX));
     print(format!("{} {}", in_colour_of(colour, &status.to_uppercase()), screen::plain(&head)))?;
     print(screen::plain(&format!("class {} ({})", text(answer, "class"), text(answer, "classSource"))))?;
