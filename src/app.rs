@@ -22,7 +22,7 @@ use url::Url;
 
 use crate::{
     base::instance::{Instance, InstanceNote},
-    catalog::{Catalog, Detected, Login, UpstreamStatus, Vault},
+    catalog::{Catalog, Detected, Login, MissingSecret, UpstreamStatus, Vault},
     cli::{Application, Audience, Exit, Failure},
     config::{self, Config, Environment, ProcessEnvironment},
     model::{Principal, Timestamp},
@@ -36,7 +36,7 @@ use crate::{
         engine::{EngineConfig, TaskEngine},
         host::HostParts,
         live_policy::{LivePolicy, PolicyFile, PolicySource},
-        machine,
+        machine::{self, Calls},
     },
     transport::{
         Port,
@@ -121,6 +121,14 @@ impl Application for App {
 
     fn vault(&self, config: &Config) -> Vault {
         upstreams::vault(config)
+    }
+
+    fn policy(&self, config: &Config) -> PolicySource {
+        policy_source(config)
+    }
+
+    fn missing_secrets(&self, config: &Config) -> BoxFuture<'static, Result<Vec<MissingSecret>, Failure>> {
+        Box::pin(upstreams::missing_secrets(config))
     }
 
     fn reach(&self, config: Config) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>> {
@@ -228,7 +236,10 @@ impl Parts {
         if void > 0 {
             tracing::warn!(approvals = void, "{void} approvals were open when the last server stopped; they are void");
         }
-        let lost = store.fail_unfinished(machine::server_stopped()).await.map_err(store_failure)?;
+        let lost = store
+            .fail_unfinished(machine::server_stopped(Calls::UnderWay), machine::server_stopped(Calls::None))
+            .await
+            .map_err(store_failure)?;
         if lost > 0 {
             tracing::warn!(tasks = lost, "{lost} tasks had not ended when the last server stopped; they are recorded as failed");
         }
@@ -388,10 +399,15 @@ async fn runtimes(config: &Config) -> Result<BTreeMap<String, Sandbox>, SandboxE
 
 /// The policy that the files make now.
 fn policy(config: &Config) -> Result<Arc<LivePolicy>, Failure> {
-    let approvals = config.approvals.by == config::Approver::Owner;
-    if !approvals {
+    let source = policy_source(config);
+    if !source.options.approvals {
         tracing::warn!("nobody can approve (`approvals.by` is \"nobody\"): what policy would ask for is refused");
     }
+    LivePolicy::open(source).map_err(|problems| invalid_policy(&problems))
+}
+
+/// Where policy comes from.
+fn policy_source(config: &Config) -> PolicySource {
     let profile = match config.policy.profile {
         config::Profile::Readonly => Profile::ReadOnly,
         config::Profile::Auto => Profile::Auto,
@@ -407,14 +423,14 @@ fn policy(config: &Config) -> Result<Arc<LivePolicy>, Failure> {
         },
         upstream: file.upstream.clone(),
     };
-    let files = config.policy.files.iter().map(file).collect();
-    LivePolicy::open(PolicySource { files, options: Options { profile, approvals } }).map_err(|problems| invalid_policy(&problems))
+    let options = Options { profile, approvals: config.approvals.by == config::Approver::Owner };
+    PolicySource { files: config.policy.files.iter().map(file).collect(), options }
 }
 
 fn invalid_policy(problems: &[Problem]) -> Failure {
     let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
     let message = format!("the policy cannot be used:{lines}");
-    let hint = Some("`airlock policy validate FILE` checks a file".into());
+    let hint = Some("`airlock policy validate` checks the files of the configuration".into());
     Failure { exit: Exit::Config, message, hint }
 }
 

@@ -3,3 +3,4 @@
 pub mod instance;
 pub mod json;
 pub mod memory;
+pub mod text;

@@ -6,9 +6,8 @@ use url::Url;
 
 use crate::{
     catalog::{
-        self, AnswerBounds, Catalog, Credential, Detected, Document, GraphQlConfig, HttpConfig, InvalidName, KeyPlace, Login,
-        OAuthConfig, OpenApiConfig, Reach, SecretSource, StdioConfig, Surroundings, UpstreamConfig, UpstreamKind, UpstreamStatus,
-        Vault, VaultKey,
+        self, AnswerBounds, Catalog, Detected, Document, GraphQlConfig, HttpConfig, InvalidName, Login, MissingSecret, OAuthConfig,
+        OpenApiConfig, Reach, StdioConfig, Surroundings, UpstreamConfig, UpstreamKind, UpstreamStatus, Vault, VaultKey,
     },
     cli::Failure,
     config::{self, Config, Environment, ProcessEnvironment, Transport},
@@ -48,6 +47,18 @@ pub(super) async fn reached(config: &Config) -> Result<Vec<UpstreamStatus>, Fail
     Ok(status)
 }
 
+/// What their credentials refer to and is not there.
+pub(super) fn missing_secrets(config: &Config) -> impl Future<Output = Result<Vec<MissingSecret>, Failure>> + Send + use<> {
+    let upstreams = configured(config);
+    async move {
+        let mut missing = vec![];
+        for upstream in &upstreams? {
+            missing.extend(catalog::missing_secrets(upstream).await);
+        }
+        Ok(missing)
+    }
+}
+
 /// What an address speaks.
 pub(super) async fn detected(url: &Url, allow_private: bool) -> Result<Detected, String> {
     install_crypto();
@@ -79,7 +90,7 @@ fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<Upstr
     let reach = |how: &config::Reach, server: Option<String>| Reach {
         headers: exposed(&how.headers),
         secret_headers: how.secret_headers.clone(),
-        credential: credential(&how.credential, &upstream.name, server),
+        credential: how.credential.clone().map_oauth(|oauth| oauth_of(*oauth, &upstream.name, server)),
         allow_private: how.allow_private,
         surroundings: surroundings.clone(),
         ..Reach::default()
@@ -89,15 +100,11 @@ fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<Upstr
         config::Document::Address(url) => Document::Address(url.to_string()),
     };
     let kind = match &upstream.transport {
-        Transport::Stdio { command, args, env, env_pass } => UpstreamKind::McpStdio(StdioConfig {
+        Transport::Stdio { command, args, env, env_secret, env_pass } => UpstreamKind::McpStdio(StdioConfig {
             command: command.clone(),
             args: args.clone(),
-            env: env.iter().filter_map(|(name, value)| Some((name.clone(), at_hand(value)?.to_owned()))).collect(),
-            env_secret: env
-                .iter()
-                .filter(|(_, value)| at_hand(value).is_none())
-                .map(|(name, value)| (name.clone(), source(value)))
-                .collect(),
+            env: exposed(env),
+            env_secret: env_secret.clone(),
             vault: surroundings.vault.clone(),
             answers: surroundings.answers.clone(),
             env_pass: env_pass.clone(),
@@ -131,53 +138,18 @@ fn exposed(secrets: &BTreeMap<String, config::Secret>) -> BTreeMap<String, Strin
     secrets.iter().map(|(name, secret)| (name.clone(), secret.expose().to_owned())).collect()
 }
 
-/// A value that stands in the configuration.
-fn at_hand(source: &config::SecretSource) -> Option<&str> {
-    match source {
-        config::SecretSource::Plain(value) => Some(value.expose()),
-        _ => None,
-    }
-}
-
-fn credential(credential: &config::Credential, upstream: &str, server: Option<String>) -> Credential {
-    match credential {
-        config::Credential::None => Credential::None,
-        config::Credential::ApiKey { place, name, value } => Credential::ApiKey {
-            place: match place {
-                config::KeyPlace::Header => KeyPlace::Header,
-                config::KeyPlace::Query => KeyPlace::Query,
-                config::KeyPlace::Cookie => KeyPlace::Cookie,
-            },
-            name: name.clone(),
-            value: source(value),
-        },
-        config::Credential::Bearer(token) => Credential::Bearer(source(token)),
-        config::Credential::Basic { user, password } => Credential::Basic { user: user.clone(), password: source(password) },
-        config::Credential::OAuth(oauth) => Credential::OAuth(OAuthConfig {
-            upstream: upstream.to_owned(),
-            server,
-            client_credentials: oauth.client_credentials,
-            client_id: oauth.client_id.clone(),
-            client_secret: oauth.client_secret.as_ref().map(source),
-            scopes: oauth.scopes.clone(),
-            issuer: oauth.issuer.as_ref().map(ToString::to_string),
-            endpoints: oauth
-                .endpoints
-                .as_ref()
-                .map(|(authorization, token)| (authorization.as_ref().map(ToString::to_string), token.to_string())),
-            resource: oauth.resource.as_ref().map(ToString::to_string),
-            redirect_port: oauth.redirect_port,
-        }),
-    }
-}
-
-fn source(source: &config::SecretSource) -> SecretSource {
-    match source {
-        config::SecretSource::Plain(value) | config::SecretSource::Value(value) => SecretSource::Value(value.expose().to_owned()),
-        config::SecretSource::File(path) => SecretSource::File(path.clone()),
-        config::SecretSource::Keychain { service, account } => {
-            SecretSource::Keychain { service: service.clone(), account: account.clone() }
-        }
-        config::SecretSource::Stored(name) => SecretSource::Stored(name.clone()),
+/// OAuth, with what it belongs to.
+fn oauth_of(oauth: config::OAuth, upstream: &str, server: Option<String>) -> OAuthConfig {
+    OAuthConfig {
+        upstream: upstream.to_owned(),
+        server,
+        client_credentials: oauth.client_credentials,
+        client_id: oauth.client_id,
+        client_secret: oauth.client_secret,
+        scopes: oauth.scopes,
+        issuer: oauth.issuer.map(String::from),
+        endpoints: oauth.endpoints.map(|(authorization, token)| (authorization.map(String::from), token.into())),
+        resource: oauth.resource.map(String::from),
+        redirect_port: oauth.redirect_port,
     }
 }

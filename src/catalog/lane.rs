@@ -482,6 +482,14 @@ impl Lane {
         })
     }
 
+    /// Where calls of this tool go, if that is known now.
+    pub(super) fn route(&self, tool: &Tool) -> Option<String> {
+        match &*self.link.borrow() {
+            Link::Ready { connection, .. } => connection.route(tool),
+            _ => None,
+        }
+    }
+
     /// The connection, waiting for one that is being made.
     async fn connection(&self, tool: &Tool) -> Result<Arc<dyn Connection>, UpstreamError> {
         let unavailable = |message: String| UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message).retryable(true);

@@ -49,6 +49,7 @@ pub use self::{
     },
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
+        missing::{MissingSecret, missing_secrets},
         oauth::Login,
         vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
@@ -178,6 +179,11 @@ impl Catalog {
         });
         tasks.close();
         Self { shelf, lanes, stop, tasks }
+    }
+
+    /// Where calls of this tool go, for people: method, host and path, as far as the protocol has them and they are known now.
+    pub fn route(&self, tool: &Tool) -> Option<String> {
+        self.lanes.get(&tool.upstream)?.route(tool)
     }
 
     /// The tool at a path, also when case, `_` and `-`, the number of a noun or an ending such as `Api` are off and only one visible

@@ -51,6 +51,12 @@ pub(super) trait Connection: Send + Sync + 'static {
     /// A call was not answered in time. Where that may mean that nobody is there any more, it is found out, beside other calls.
     fn doubt(&self) {}
 
+    /// Where calls of this tool go, for people: `GET https://host/pets/{petId}`. Without values, and without what stands in a query.
+    fn route(&self, tool: &Tool) -> Option<String> {
+        let _ = tool;
+        None
+    }
+
     /// Whether a call can be sent at all.
     fn is_open(&self) -> bool;
 

@@ -9,13 +9,15 @@ use super::{
     Application, Failure,
     client::Client,
     connection::{Connection, Need},
-    screen::{self, dim, heading, note, print, print_json},
-    tasks::age,
+    list::{List, One, Page},
+    screen::{self, age, dim, heading, print, print_json},
 };
 use crate::{config::Config, model::ApprovalStatus};
 
 /// Columns that a list keeps for id, status, age and tool.
 const LIST_COLUMNS: usize = 96;
+/// Columns that what became of it has at the least: a line that is wrapped says more than one that is cut.
+const TOLD_COLUMNS_MIN: usize = 72;
 
 /// What to do with approvals.
 #[derive(Debug, Subcommand)]
@@ -23,7 +25,7 @@ pub(super) enum ApprovalsCommand {
     /// List approvals, newest first; those that wait unless `--status` says otherwise
     List(ListArgs),
     /// Show one approval with everything that there is to see
-    Show(OneArgs),
+    Show(One),
     /// Let the call be made, once
     Approve(WordArgs),
     /// Refuse the call
@@ -36,25 +38,11 @@ pub(super) struct ListArgs {
     /// Only of this status: pending, approved, consumed, denied, expired, cancelled, void; or `all`
     #[arg(long, default_value = "pending", value_parser = status)]
     status: String,
-    /// How many, 1 to 200
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
-    limit: u32,
-    /// Where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
-}
-
-/// Which approval.
-#[derive(Debug, Args)]
-pub(super) struct OneArgs {
-    /// The approval's id
-    id: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    /// Of every status, those that ended too: `--status all`
+    #[arg(long, conflicts_with = "status")]
+    all: bool,
+    #[command(flatten)]
+    page: Page,
 }
 
 /// Which approval, and what is said to it.
@@ -76,15 +64,14 @@ pub(super) async fn perform(
     config: Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(&config, application, Need::Record).await?;
-    let done = match command {
-        ApprovalsCommand::List(args) => list(&connection.client, args).await,
-        ApprovalsCommand::Show(args) => show(&connection.client, args).await,
-        ApprovalsCommand::Approve(args) => decide(&connection.client, args, "approve").await,
-        ApprovalsCommand::Deny(args) => decide(&connection.client, args, "deny").await,
-    };
-    connection.close().await?;
-    done.map(|()| ExitCode::SUCCESS)
+    Connection::ask(&config, application, Need::Record, async |client| match command {
+        ApprovalsCommand::List(args) => list(client, args).await,
+        ApprovalsCommand::Show(args) => show(client, args).await,
+        ApprovalsCommand::Approve(args) => decide(client, args, "approve").await,
+        ApprovalsCommand::Deny(args) => decide(client, args, "deny").await,
+    })
+    .await
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn status(text: &str) -> Result<String, String> {
@@ -96,29 +83,20 @@ fn status(text: &str) -> Result<String, String> {
 }
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend((args.status != "all").then_some(("status", args.status.as_str())));
-    query.extend(args.cursor.as_deref().map(|cursor| ("cursor", cursor)));
-    let mut answer = client.list("approvals", &query).await?;
-    let approvals = answer["approvals"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    let next = answer["nextCursor"].as_str();
-    if args.json {
-        print_json(&approvals.into())?;
-    } else if approvals.is_empty() {
-        note("no approvals");
-    } else {
-        print(heading(format!("{:<41} {:<10} {:<11} {:<30} {}", "ID", "STATUS", "ASKED", "TOOL", "WHY")).to_string())?;
-        approvals.iter().try_for_each(|approval| print(row(approval)))?;
-    }
-    if let Some(cursor) = next {
-        note(dim(format!("more: --cursor {cursor}")).for_stderr().to_string());
-    }
-    Ok(())
+    let status = if args.all { "all" } else { args.status.as_str() };
+    let query = (status != "all").then_some(("status", status));
+    let (last, empty) = match status {
+        "pending" => ("WHY", "nothing waits for your word; `airlock approvals list --all` shows what became of earlier ones"),
+        _ => ("WHAT BECAME OF IT", "no approvals"),
+    };
+    let heading = format!("{:<41} {:<10} {:<11} {:<30} {last}", "ID", "STATUS", "ASKED", "TOOL");
+    let list = List { what: "approvals", id: "id", heading, empty, row };
+    list.show(client, &args.page, query.into_iter().collect()).await
 }
 
 fn row(approval: &Value) -> String {
     let text = |key: &str| approval[key].as_str().unwrap_or_default();
+    let told = if text("status") == "pending" { text("reason").to_owned() } else { outcome(approval) };
     // A colour code has no width, so the padding comes after it.
     let pad = " ".repeat(10usize.saturating_sub(text("status").len()));
     format!(
@@ -127,11 +105,29 @@ fn row(approval: &Value) -> String {
         screen::status(text("status")),
         age(text("createdAt")),
         screen::line(text("tool"), 30),
-        dim(screen::line(text("reason"), screen::width().saturating_sub(LIST_COLUMNS))),
+        dim(screen::line(&told, screen::width().saturating_sub(LIST_COLUMNS).max(TOLD_COLUMNS_MIN))),
     )
 }
 
-async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
+/// What became of it, in words: who said what, or why nobody did.
+fn outcome(approval: &Value) -> String {
+    let text = |key: &str| approval[key].as_str().filter(|text| !text.is_empty());
+    let by = text("decidedBy").map(|by| format!(" by the {by}")).unwrap_or_default();
+    let note = text("note").map(|note| format!(": {note}")).unwrap_or_default();
+    let why = text("why").map(|why| format!(": {why}")).unwrap_or_default();
+    match text("status").and_then(ApprovalStatus::parse) {
+        Some(ApprovalStatus::Pending) => "it waits for your word".into(),
+        Some(ApprovalStatus::Approved) => format!("approved{by}, not sent yet{note}"),
+        Some(ApprovalStatus::Consumed) => format!("approved{by}, and sent{note}"),
+        Some(ApprovalStatus::Denied) => format!("denied{by}, not sent{note}"),
+        Some(ApprovalStatus::Expired) => "nobody answered in time, not sent".into(),
+        Some(ApprovalStatus::Cancelled) => format!("taken back, not sent{why}"),
+        Some(ApprovalStatus::Void) => format!("void, not sent{why}"),
+        None => format!("not known{why}"),
+    }
+}
+
+async fn show(client: &Client, args: One) -> Result<(), Failure> {
     let approval = client.approval(&args.id).await?;
     if args.json {
         return print_json(&approval);
@@ -146,6 +142,7 @@ async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
         ),
         false => "none: the profile asks".into(),
     };
+    let decided_at = approval["decidedAt"].as_str().map(|at| format!(" ({})", screen::escaped(at))).unwrap_or_default();
     let who = &approval["principal"];
     let lines = [
         ("tool", text(&approval["tool"])),
@@ -157,12 +154,21 @@ async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
         ("task", format!("{}, call {}", text(&approval["taskId"]), approval["seq"])),
         ("asked", format!("{}, open until {}", text(&approval["createdAt"]), text(&approval["expiresAt"]))),
         ("digest", text(&approval["digest"])),
-        ("decided", format!("{} {}", text(&approval["decidedBy"]), text(&approval["why"]))),
-        ("note", text(&approval["note"])),
+        ("became", format!("{}{}", screen::escaped(&outcome(&approval)), decided_at)),
         ("page", text(&approval["url"])),
     ];
     for (name, value) in lines {
         print(format!("{} {value}", heading(format!("{name:<9}"))))?;
+    }
+    if let Some(route) = approval["about"]["route"].as_str() {
+        print(format!("{} {}", heading(format!("{:<9}", "goes to")), screen::escaped(route)))?;
+    }
+    if let Some(description) = approval["about"]["description"].as_str() {
+        print(format!(
+            "\n{}\n{}",
+            heading("what its upstream says of the tool (not checked)"),
+            screen::escaped(description.trim())
+        ))?;
     }
     print(format!("\n{}", heading("arguments")))?;
     match approval["argsComplete"] == true {

@@ -9,46 +9,25 @@ use super::{
     Application, Failure,
     client::Client,
     connection::{Connection, Need},
-    screen::{self, dim, heading, note, print, print_json},
-    tasks::age,
+    list::{List, One, Page},
+    screen::{self, age, heading, print, print_json, with_id},
 };
 use crate::config::Config;
+
+/// The key of an artifact that names it.
+const ID: &str = "$artifact";
 
 /// What to do with artifacts.
 #[derive(Debug, Subcommand)]
 pub(super) enum ArtifactsCommand {
     /// List kept answers, newest first
-    List(ListArgs),
+    List(Page),
     /// Show one: what it is, and how it begins
-    Show(OneArgs),
+    Show(One),
     /// Write its whole text to standard output, or to a file
     Get(GetArgs),
     /// Take one away
-    Remove(OneArgs),
-}
-
-/// Which artifacts.
-#[derive(Debug, Args)]
-pub(super) struct ListArgs {
-    /// How many, 1 to 200
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
-    limit: u32,
-    /// Where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
-}
-
-/// Which artifact.
-#[derive(Debug, Args)]
-pub(super) struct OneArgs {
-    /// The artifact's id
-    id: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    Remove(One),
 }
 
 /// Which artifact, and where to.
@@ -67,41 +46,18 @@ pub(super) async fn perform(
     config: Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(&config, application, Need::Record).await?;
-    let done = match command {
-        ArtifactsCommand::List(args) => list(&connection.client, args).await,
-        ArtifactsCommand::Show(args) => show(&connection.client, args).await,
-        ArtifactsCommand::Get(args) => get(&connection.client, args).await,
-        ArtifactsCommand::Remove(args) => remove(&connection.client, args).await,
-    };
-    connection.close().await?;
-    done.map(|()| ExitCode::SUCCESS)
-}
-
-async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
-    let mut query = vec![("limit", limit.as_str())];
-    query.extend(args.cursor.as_deref().map(|cursor| ("cursor", cursor)));
-    let mut answer = client.list("artifacts", &query).await?;
-    let artifacts = answer["artifacts"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    if args.json {
-        print_json(&artifacts.into_iter().map(with_id).collect())?;
-    } else if artifacts.is_empty() {
-        note("no artifacts");
-    } else {
-        print(heading(format!("{:<41} {:<5} {:>11} {:>9} {:<11} {}", "ID", "KIND", "BYTES", "LINES", "KEPT", "TOOL")).to_string())?;
-        artifacts.iter().try_for_each(|artifact| print(row(artifact)))?;
-    }
-    if let Some(cursor) = answer["nextCursor"].as_str() {
-        note(dim(format!("more: --cursor {cursor}")).for_stderr().to_string());
-    }
-    Ok(())
-}
-
-/// Lists of all commands have an `id`.
-fn with_id(mut artifact: Value) -> Value {
-    artifact["id"] = artifact["$artifact"].clone();
-    artifact
+    Connection::ask(&config, application, Need::Record, async |client| match command {
+        ArtifactsCommand::List(page) => {
+            let heading = format!("{:<41} {:<5} {:>11} {:>9} {:<11} {}", "ID", "KIND", "BYTES", "LINES", "KEPT", "TOOL");
+            let list = List { what: "artifacts", id: ID, heading, empty: "no artifacts", row };
+            list.show(client, &page, vec![]).await
+        }
+        ArtifactsCommand::Show(args) => show(client, args).await,
+        ArtifactsCommand::Get(args) => get(client, args).await,
+        ArtifactsCommand::Remove(args) => remove(client, args).await,
+    })
+    .await
+    .map(|()| ExitCode::SUCCESS)
 }
 
 fn row(artifact: &Value) -> String {
@@ -117,10 +73,10 @@ fn row(artifact: &Value) -> String {
     )
 }
 
-async fn show(client: &Client, args: OneArgs) -> Result<(), Failure> {
+async fn show(client: &Client, args: One) -> Result<(), Failure> {
     let artifact = client.artifact(&args.id).await?;
     if args.json {
-        return print_json(&with_id(artifact));
+        return print_json(&with_id(artifact, ID));
     }
     let text = |key: &str| screen::escaped(artifact[key].as_str().unwrap_or("–"));
     let lines = [
@@ -148,7 +104,7 @@ async fn get(client: &Client, args: GetArgs) -> Result<(), Failure> {
     }
 }
 
-async fn remove(client: &Client, args: OneArgs) -> Result<(), Failure> {
+async fn remove(client: &Client, args: One) -> Result<(), Failure> {
     let answer = client.remove_artifact(&args.id).await?;
     if args.json {
         return print_json(&answer);

@@ -260,7 +260,13 @@ fn refusal(error: &Value) -> Failure {
         Some("busy" | "unavailable") => Failure::unavailable(message),
         _ => Failure::other(message),
     };
-    match error["hint"].as_str() {
+    // What the server says to whoever asks may name tools of MCP; here there are commands.
+    let hint = match error["code"].as_str() {
+        Some("task_not_found") => Some("`airlock tasks list` shows the tasks there are"),
+        Some("artifact_not_found") => Some("`airlock artifacts list` shows those that are kept"),
+        _ => error["hint"].as_str(),
+    };
+    match hint {
         Some(hint) => failure.hint(hint),
         None => failure,
     }

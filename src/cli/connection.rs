@@ -38,6 +38,19 @@ struct OwnServer {
 }
 
 impl Connection {
+    /// Asks the running server if it answers, else one of our own, which is closed after.
+    pub(super) async fn ask<T>(
+        config: &Config,
+        application: &Arc<dyn Application>,
+        need: Need,
+        question: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let connection = Self::open(config, application, need).await?;
+        let answer = question(&connection.client).await;
+        connection.close().await?;
+        answer
+    }
+
     /// The running server if it answers, else one of our own.
     pub(super) async fn open(config: &Config, application: &Arc<dyn Application>, need: Need) -> Result<Self, Failure> {
         if let Some(running) = Self::running(config).await? {

@@ -52,6 +52,7 @@ pub(super) async fn perform(output: Output, config: Config, application: &Arc<dy
         engine(),
     ];
     checks.extend(commands(&config));
+    checks.extend(secrets(&config, application).await?);
     match ask(&config, application).await {
         Ok(answered) => checks.extend(answered),
         Err(failure) => checks.push(Check::broken("server", &failure)),
@@ -79,6 +80,12 @@ fn engine() -> Check {
         check.hint = Some("build with the default features: `cargo build --release`".into());
         check
     }
+}
+
+/// References to secrets that lead to nothing: the calls that need them will fail.
+async fn secrets(config: &Config, application: &Arc<dyn Application>) -> Result<Vec<Check>, Failure> {
+    let missing = application.missing_secrets(config).await?.into_iter();
+    Ok(missing.map(|one| Check::new(format!("upstreams.{}.{}", one.upstream, one.key), Verdict::Broken, one.message)).collect())
 }
 
 /// The programs of the upstreams: missing ones are no reason not to start, but no tools will come from them.

@@ -1,13 +1,17 @@
 //! Where log lines go: standard error, always, for standard output may carry MCP or an answer.
 
-use std::io::IsTerminal;
+use std::{fmt, io::IsTerminal};
 
 use clap::ValueEnum;
-use tracing::{Level, Metadata};
+use tracing::{
+    Level, Metadata,
+    field::{Field, Visit},
+};
 use tracing_subscriber::{
     EnvFilter, Layer as _,
+    field::RecordFields,
     filter::{FilterExt as _, filter_fn},
-    fmt,
+    fmt::{FormatFields, format::Writer, layer},
     layer::SubscriberExt as _,
     registry,
     util::SubscriberInitExt as _,
@@ -31,6 +35,57 @@ const TELL_ALL: [&str; 6] = ["hyper", "hyper_util", "reqwest", "sse_stream", "sq
 /// Quotes in its errors what a server said. Whoever called it tells what went wrong, without secrets.
 const QUOTES: &str = "rmcp";
 
+/// Fields for people: the message, then what it does not say itself. Programs read the JSON form, which has them all.
+pub(super) struct Spoken;
+
+/// A line's message and its other fields.
+#[derive(Default)]
+struct Heard {
+    message: String,
+    fields: Vec<(&'static str, String)>,
+}
+
+impl<'w> FormatFields<'w> for Spoken {
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut heard = Heard::default();
+        fields.record(&mut heard);
+        let Heard { message, fields } = heard;
+        writer.write_str(&message)?;
+        let mut gap = if message.is_empty() { "" } else { " " };
+        for (name, value) in fields.iter().filter(|(_, value)| !says(&message, value)) {
+            write!(writer, "{gap}{name}={value}")?;
+            gap = " ";
+        }
+        Ok(())
+    }
+}
+
+impl Visit for Heard {
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        let value = format!("{value:?}");
+        // What others said is in there too: no line of theirs may look like one of ours, and none may move the cursor.
+        let value = value.chars().fold(String::with_capacity(value.len()), |mut harmless, c| {
+            match c.is_control() {
+                true => harmless.extend(c.escape_default()),
+                false => harmless.push(c),
+            }
+            harmless
+        });
+        match field.name() {
+            "message" => self.message = value,
+            name => self.fields.push((name, value)),
+        }
+    }
+}
+
+/// Whether the message holds this value as words of its own.
+fn says(message: &str, value: &str) -> bool {
+    let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
+    let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+    let mut places = message.match_indices(value).filter(|(_, found)| !found.is_empty());
+    places.any(|(at, found)| is_apart(message[..at].chars().next_back()) && is_apart(message[at + found.len()..].chars().next()))
+}
+
 /// Whether a line may be logged at all, whatever was chosen.
 fn may_be_told(line: &Metadata<'_>) -> bool {
     let library = line.target().split("::").next().unwrap_or_default();
@@ -44,10 +99,10 @@ pub(super) fn init(format: LogFormat, serves: bool) {
     let chosen = ProcessEnvironment.variables().remove("AIRLOCK_LOG").unwrap_or_else(|| default.to_owned());
     let filter = EnvFilter::try_new(&chosen).unwrap_or_else(|_| EnvFilter::new(default));
     let filter = filter.and(filter_fn(may_be_told));
-    let lines = fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let lines = layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // A second call, in a test, keeps the first.
     match format {
-        LogFormat::Text => registry().with(lines.with_filter(filter)).try_init().ok(),
+        LogFormat::Text => registry().with(lines.fmt_fields(Spoken).with_filter(filter)).try_init().ok(),
         LogFormat::Json => registry().with(lines.json().with_filter(filter)).try_init().ok(),
     };
 }

@@ -10,6 +10,7 @@ mod client;
 mod connection;
 mod doctor;
 mod failure;
+mod list;
 mod log;
 mod mcp_call;
 mod open;
@@ -36,8 +37,9 @@ use url::Url;
 
 use crate::{
     base::instance::Instance,
-    catalog::{Detected, Login, UpstreamStatus, Vault},
+    catalog::{Detected, Login, MissingSecret, UpstreamStatus, Vault},
     config::{Config, Flag, ProcessEnvironment, Sources},
+    task::live_policy::PolicySource,
 };
 pub use failure::{Exit, Failure};
 pub use log::LogFormat;
@@ -69,6 +71,12 @@ pub trait Application: Send + Sync + 'static {
 
     /// The encrypted store of secrets.
     fn vault(&self, config: &Config) -> Vault;
+
+    /// Where policy comes from: the files as the configuration names them, and what they are compiled for.
+    fn policy(&self, config: &Config) -> PolicySource;
+
+    /// What credentials of upstreams refer to and is not there. Reads files, keychain and store; reaches nobody.
+    fn missing_secrets(&self, config: &Config) -> BoxFuture<'static, Result<Vec<MissingSecret>, Failure>>;
 
     /// Reaches the upstreams of the configuration anew, apart from any server, and tells where each stands.
     fn reach(&self, config: Config) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>>;
@@ -182,7 +190,7 @@ impl Cli {
             Command::Secrets(command) => secrets::perform(command, &config, &application),
             Command::Policy(command) => policy::perform(command, config, &application).await,
             Command::Doctor(output) => doctor::perform(output, config, &application).await,
-            Command::Config(args) => settings::perform(&args, &config),
+            Command::Config(args) => settings::perform(&args, &config, &application).await,
             Command::McpCall(_) => unreachable!("was done above, before the configuration"),
         }
     }

@@ -53,13 +53,14 @@ pub(super) async fn perform(args: RunArgs, config: Config, application: &Arc<dyn
     if let Some(session) = &args.session {
         request["sessionId"] = session.as_str().into();
     }
-    program(request, args.json, &config, application).await
+    program(request, args.json, |_| {}, &config, application).await
 }
 
-/// Runs a program, shows what it gave, and exits as it did.
+/// Runs a program, shows what it gave, and exits as it did. `words` puts an answer for people into words of its own.
 pub(super) async fn program(
     request: Value,
     json: bool,
+    words: fn(&mut Value),
     config: &Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
@@ -70,10 +71,11 @@ pub(super) async fn program(
     };
     let answer = follow(&connection.client, request, &stop).await;
     connection.close().await?;
-    let answer = answer?;
+    let mut answer = answer?;
     if json {
         print_json(&answer)?;
     } else {
+        words(&mut answer);
         show(&answer)?;
     }
     let exit = answer["exitCode"].as_u64().and_then(|code| u8::try_from(code).ok());
@@ -91,6 +93,7 @@ async fn follow(client: &Client, request: Value, stop: &CancellationToken) -> Re
             task = client.task(&id, true) => task?,
             () = stop.cancelled(), if !cancelled => {
                 cancelled = true;
+                note("told to stop: the task is cancelled");
                 spinner.say("cancelling");
                 client.cancel(&id).await?
             }

@@ -119,14 +119,10 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
 }
 
-/// Text that a person decides by: whatever could hide or reorder something is written out as its code point.
+/// Text that a person decides by: whatever could hide or reorder something, or is only like the letter it seems to be, is written out
+/// as its code point.
 pub(super) fn escaped(text: &str) -> String {
-    let is_hidden = |c: char| {
-        c.is_control() && c != '\n' && c != '\t'
-            || matches!(u32::from(c), 0xa0 | 0xad | 0x61c | 0x180e | 0x2000..=0x200f | 0x2028..=0x202f | 0x205f..=0x206f | 0x3000
-                | 0xfe00..=0xfe0f | 0xfeff | 0xfff0..=0xfffb | 0xe0000..=0xe0fff | 0xe000..=0xf8ff | 0xf0000..=0x10ffff)
-    };
-    text.chars().map(|c| if is_hidden(c) { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() }).collect()
+    crate::base::text::spelled(text)
 }
 
 /// Milliseconds as a person says them.
@@ -135,6 +131,18 @@ pub(super) fn duration(ms: u64) -> String {
         0..1000 => format!("{ms} ms"),
         1000..60_000 => format!("{:.1} s", ms as f64 / 1000.0),
         _ => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1000),
+    }
+}
+
+/// How long ago, in its largest unit.
+pub(super) fn age(moment: &str) -> String {
+    let Ok(moment) = moment.parse::<jiff::Timestamp>() else { return String::new() };
+    let seconds = (jiff::Timestamp::now().as_second() - moment.as_second()).max(0);
+    match seconds {
+        0..60 => format!("{seconds} s ago"),
+        60..3600 => format!("{} min ago", seconds / 60),
+        3600..86_400 => format!("{} h ago", seconds / 3600),
+        _ => format!("{} d ago", seconds / 86_400),
     }
 }
 

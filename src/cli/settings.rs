@@ -1,15 +1,18 @@
-//! `airlock config`: what is in force, and where each value comes from.
+//! `airlock config`: what is in force, where each value comes from, and whether what it names is there.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, sync::Arc};
 
 use clap::{Args, Subcommand};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
-    Failure,
+    Application, Exit, Failure,
     screen::{dim, heading, print, print_json},
 };
-use crate::config::{self, Config};
+use crate::{
+    catalog::MissingSecret,
+    config::{self, Config},
+};
 
 /// The arguments of `config`.
 #[derive(Debug, Args)]
@@ -26,7 +29,7 @@ pub(super) struct SettingsArgs {
 enum SettingsCommand {
     /// Show every key, its value and where it was written (what `config` alone does)
     Show,
-    /// Only check: exits with 78 and all problems if it cannot be used
+    /// Only check, also the policy files and secrets that it names: exits with 78 and all problems if it cannot be used
     Check,
     /// Print the reference of all keys, in Markdown
     Reference,
@@ -45,9 +48,12 @@ pub(super) fn reference() -> Result<ExitCode, Failure> {
 }
 
 /// Prints what is in force.
-pub(super) fn perform(args: &SettingsArgs, config: &Config) -> Result<ExitCode, Failure> {
+pub(super) async fn perform(args: &SettingsArgs, config: &Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
     let file = config.file.as_ref().map(|file| file.display().to_string());
     let check = matches!(args.command, Some(SettingsCommand::Check));
+    if check {
+        named_is_there(config, application).await?;
+    }
     match (check, args.json) {
         (true, true) => print_json(&json!({ "status": "ok", "file": file }))?,
         (true, false) => print(format!("the configuration is in order ({})", file.as_deref().unwrap_or("no file")))?,
@@ -70,4 +76,55 @@ fn show(config: &Config, file: Option<&str>) -> Result<(), Failure> {
         print(format!("{line:<48} {}", dim(format!("# {}", setting.origin))))?;
     }
     Ok(())
+}
+
+/// Whether the policy files and the secrets that the configuration names can be used. Tells everything at once.
+async fn named_is_there(config: &Config, application: &Arc<dyn Application>) -> Result<(), Failure> {
+    let mut problems = vec![];
+    if let Err(found) = application.policy(config).load() {
+        let written = config.settings.iter().find(|setting| setting.key == "policy.files");
+        let origin = written.map_or("default", |setting| &setting.origin);
+        problems.extend(found.iter().map(|problem| format!("{origin}: of `policy.files`: {problem}")));
+    }
+    problems.extend(application.missing_secrets(config).await?.iter().map(|missing| match holder(config, missing) {
+        Some((key, value, origin)) => format!("{origin}: `{key}` is {value}: {}", missing.message),
+        None => format!("`upstreams.{}.{}`: {}", missing.upstream, missing.key, missing.message),
+    }));
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let count = if problems.len() == 1 { "a problem".to_owned() } else { format!("{} problems", problems.len()) };
+    let message = format!("the configuration has {count}\n  {}", problems.join("\n  "));
+    let hint = Some("every key is explained in docs/configuration.md; `airlock config check` tries again".into());
+    Err(Failure { exit: Exit::Config, message, hint })
+}
+
+/// The key that refers to what is missing, its value, and where it stands. An account of an upstream stands below it.
+fn holder(config: &Config, missing: &MissingSecret) -> Option<(String, Value, String)> {
+    let MissingSecret { upstream, key, .. } = missing;
+    let holds = |at: &str| {
+        let mut parts = at.splitn(6, '.');
+        let (Some("upstreams"), Some(name), Some(part)) = (parts.next(), parts.next(), parts.next()) else { return false };
+        match (part, parts.next(), parts.next()) {
+            ("accounts", Some(account), Some(part)) => format!("{name}-{account}") == *upstream && part == key,
+            ("env", Some(variable), None) => name == upstream && *key == format!("env.{variable}"),
+            _ => name == upstream && part == key,
+        }
+    };
+    let mut references = config.settings.iter().flat_map(|setting| {
+        let mut found = vec![];
+        references(setting.key.clone(), &setting.value, &mut found);
+        found.into_iter().map(|(key, value)| (key, value, setting.origin.clone()))
+    });
+    references.find(|(at, ..)| holds(at))
+}
+
+/// The references in a value of the configuration, with their keys.
+fn references(key: String, value: &Value, found: &mut Vec<(String, Value)>) {
+    let Some(table) = value.as_object() else { return };
+    if table.len() == 1 && table.keys().all(|key| matches!(key.as_str(), "file" | "keychain" | "secret")) {
+        found.push((key, value.clone()));
+        return;
+    }
+    table.iter().for_each(|(name, value)| references(format!("{key}.{name}"), value, found));
 }

@@ -9,8 +9,9 @@ use super::{
     Application, Failure,
     client::Client,
     connection::{Connection, Need},
+    list::{List, One, Page},
     run,
-    screen::{self, Side, dim, heading, note, print, print_json, with_id},
+    screen::{self, Side, age, dim, heading, print, print_json, with_id},
 };
 use crate::{config::Config, model::TaskStatus};
 
@@ -23,9 +24,9 @@ pub(super) enum TasksCommand {
     /// List tasks, newest first
     List(ListArgs),
     /// Show one task: its record, its history, its result
-    Get(OneArgs),
+    Get(One),
     /// End a task; one that has ended stays as it is
-    Cancel(OneArgs),
+    Cancel(One),
 }
 
 /// Which tasks.
@@ -40,25 +41,8 @@ pub(super) struct ListArgs {
     /// Only tasks whose metadata has this key with this value (JSON, else a text); several must all hold
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Vec<(String, Value)>,
-    /// How many, 1 to 200
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
-    limit: u32,
-    /// Where the page before ended
-    #[arg(long)]
-    cursor: Option<String>,
-    /// Print a JSON array
-    #[arg(long)]
-    json: bool,
-}
-
-/// Which task.
-#[derive(Debug, Args)]
-pub(super) struct OneArgs {
-    /// The task's id
-    id: String,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    page: Page,
 }
 
 /// Does it.
@@ -67,39 +51,23 @@ pub(super) async fn perform(
     config: Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(&config, application, Need::Record).await?;
-    let done = match command {
-        TasksCommand::List(args) => list(&connection.client, args).await,
-        TasksCommand::Get(args) => get(&connection.client, args).await,
-        TasksCommand::Cancel(args) => cancel(&connection.client, args).await,
-    };
-    connection.close().await?;
-    done.map(|()| ExitCode::SUCCESS)
+    Connection::ask(&config, application, Need::Record, async |client| match command {
+        TasksCommand::List(args) => list(client, args).await,
+        TasksCommand::Get(args) => get(client, args).await,
+        TasksCommand::Cancel(args) => cancel(client, args).await,
+    })
+    .await
+    .map(|()| ExitCode::SUCCESS)
 }
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
     let metadata = Value::Object(args.metadata.into_iter().collect::<Map<_, _>>()).to_string();
-    let mut query = vec![("limit", limit.as_str())];
+    let mut query = vec![];
     query.extend(args.status.map(|status| ("status", status.as_str())));
     query.extend(args.session.as_deref().map(|session| ("sessionId", session)));
-    query.extend(args.cursor.as_deref().map(|cursor| ("cursor", cursor)));
     query.extend((metadata != "{}").then_some(("metadata", metadata.as_str())));
-    let mut answer = client.list("tasks", &query).await?;
-    let tasks = answer["tasks"].as_array_mut().map(std::mem::take).unwrap_or_default();
-    let next = answer["nextCursor"].as_str();
-    if args.json {
-        print_json(&tasks.into_iter().map(|task| with_id(task, "taskId")).collect())?;
-    } else if tasks.is_empty() {
-        note("no tasks");
-    } else {
-        print(heading(format!("{:<41} {:<17} {:<11} {:<11} {}", "ID", "STATUS", "CREATED", "TOOK", "ERROR")).to_string())?;
-        tasks.iter().try_for_each(|task| print(row(task)))?;
-    }
-    if let Some(cursor) = next {
-        note(dim(format!("more: --cursor {cursor}")).for_stderr().to_string());
-    }
-    Ok(())
+    let heading = format!("{:<41} {:<17} {:<11} {:<11} {}", "ID", "STATUS", "CREATED", "TOOK", "ERROR");
+    List { what: "tasks", id: "taskId", heading, empty: "no tasks", row }.show(client, &args.page, query).await
 }
 
 fn row(task: &Value) -> String {
@@ -118,19 +86,7 @@ fn row(task: &Value) -> String {
     )
 }
 
-/// How long ago, in its largest unit.
-pub(super) fn age(moment: &str) -> String {
-    let Ok(moment) = moment.parse::<jiff::Timestamp>() else { return String::new() };
-    let seconds = (jiff::Timestamp::now().as_second() - moment.as_second()).max(0);
-    match seconds {
-        0..60 => format!("{seconds} s ago"),
-        60..3600 => format!("{} min ago", seconds / 60),
-        3600..86_400 => format!("{} h ago", seconds / 3600),
-        _ => format!("{} d ago", seconds / 86_400),
-    }
-}
-
-async fn get(client: &Client, args: OneArgs) -> Result<(), Failure> {
+async fn get(client: &Client, args: One) -> Result<(), Failure> {
     let task = client.task(&args.id, false).await?;
     let mut task = run::whole(client, &args.id, task).await?;
     task["events"] = client.events(&args.id).await?.into();
@@ -173,11 +129,12 @@ fn record(task: &Value) -> Result<(), Failure> {
     let heap = usage["heapPeakBytes"].as_u64().unwrap_or(0) as f64 / (1024.0 * 1024.0);
     let calls = usage["toolCalls"].as_u64().unwrap_or(0);
     let text = format!(
-        "{} (CPU {}, tools {}, queue {}), {calls} tool calls, heap {heap:.1} MiB",
+        "{} (CPU {}, tools {}, queue {}), {calls} tool call{}, heap {heap:.1} MiB",
         ms("wallMs"),
         ms("cpuMs"),
         ms("toolWaitMs"),
         ms("queueMs"),
+        if calls == 1 { "" } else { "s" },
     );
     print(format!("{:<13} {text}", "usage"))
 }
@@ -199,7 +156,7 @@ fn history(event: &Value) -> String {
     )
 }
 
-async fn cancel(client: &Client, args: OneArgs) -> Result<(), Failure> {
+async fn cancel(client: &Client, args: One) -> Result<(), Failure> {
     let task = client.cancel(&args.id).await?;
     if args.json {
         return print_json(&with_id(task, "taskId"));

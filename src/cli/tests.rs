@@ -66,3 +66,29 @@ fn durations_read_well() {
     let shown = [0, 999, 1000, 61_500].map(screen::duration);
     assert_eq!(shown, ["0 ms", "999 ms", "1.0 s", "1 min 1 s"]);
 }
+
+#[test]
+fn a_log_line_says_nothing_twice_and_nothing_that_looks_like_another_line() {
+    use tracing_subscriber::layer::SubscriberExt as _;
+    #[derive(Clone, Default)]
+    struct Page(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    impl std::io::Write for Page {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let page = Page::default();
+    let writer = page.clone();
+    let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).with_ansi(false).without_time();
+    let subscriber = tracing_subscriber::registry().with(lines.with_target(false).fmt_fields(log::Spoken));
+    tracing::subscriber::with_default(subscriber, || {
+        tracing::info!(task = "task_1", tool = %"demo.add", calls = 2, "task_1 called `demo.add`");
+        tracing::warn!(error = %"no\n WARN forged \u{1b}[2J", calls = 1, "10 calls failed");
+    });
+    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    assert_eq!(text, " INFO task_1 called `demo.add` calls=2\n WARN 10 calls failed error=no\\n WARN forged \\u{1b}[2J calls=1\n");
+}

@@ -116,21 +116,20 @@ pub(super) async fn perform(
         if let Some(ms) = args.timeout_ms {
             request["timeoutMs"] = ms.into();
         }
-        return run::program(request, args.json, &config, application).await;
+        return run::program(request, args.json, by_hand, &config, application).await;
     }
-    let connection = Connection::open(&config, application, Need::Tools).await?;
-    let done = match command {
+    Connection::ask(&config, application, Need::Tools, async |client| match command {
         ToolsCommand::Call(_) => unreachable!("was done above"),
         ToolsCommand::Types(args) => {
-            connection.client.tool_types(args.namespace.as_deref()).await.and_then(|types| print(screen::plain(types.trim_end())))
+            client.tool_types(args.namespace.as_deref()).await.and_then(|types| print(screen::plain(types.trim_end())))
         }
-        ToolsCommand::Refresh(args) => refresh(&connection.client, args).await,
-        ToolsCommand::List(args) => list(&connection.client, args, None).await,
-        ToolsCommand::Search(args) => list(&connection.client, args.list, Some(args.query.join(" "))).await,
-        ToolsCommand::Describe(args) => describe(&connection.client, args).await,
-    };
-    connection.close().await?;
-    done.map(|()| ExitCode::SUCCESS)
+        ToolsCommand::Refresh(args) => refresh(client, args).await,
+        ToolsCommand::List(args) => list(client, args, None).await,
+        ToolsCommand::Search(args) => list(client, args.list, Some(args.query.join(" "))).await,
+        ToolsCommand::Describe(args) => describe(client, args).await,
+    })
+    .await
+    .map(|()| ExitCode::SUCCESS)
 }
 
 async fn list(client: &Client, args: ListArgs, query: Option<String>) -> Result<(), Failure> {
@@ -170,6 +169,23 @@ fn program(path: &str, args: &str) -> Result<String, Failure> {
         return Err(Failure::other(format!("`--args` is not JSON: {error}")).hint(r#"for example: --args '{"id": 7}'"#));
     }
     Ok(format!("return await tools[{}](JSON.parse({}))", Value::from(path), Value::from(args)))
+}
+
+/// Errors of a call by hand, for the person who made it: the program is ours, and what it could do next are commands.
+fn by_hand(answer: &mut Value) {
+    let Some(error) = answer["error"].as_object_mut() else { return };
+    ["line", "column", "frame"].iter().for_each(|key| drop(error.remove(*key)));
+    let message = error["message"].as_str().unwrap_or_default();
+    let hint = match error["name"].as_str() {
+        Some("ToolNotFoundError") => {
+            let message = message.split("; find one with await ").next().unwrap_or_default().replace("`tools.", "`");
+            error["message"] = message.into();
+            "`airlock tools search WORDS` finds tools, `airlock tools list` shows all"
+        }
+        Some("ToolArgumentError") => "`airlock tools describe PATH` shows what the tool takes; give it with `--args JSON`",
+        _ => return,
+    };
+    error.insert("hint".into(), hint.into());
 }
 
 async fn refresh(client: &Client, args: RefreshArgs) -> Result<(), Failure> {

@@ -14,7 +14,7 @@ use super::{
     screen::{self, Spinner, dim, heading, note, print, print_json},
 };
 use crate::{
-    catalog::{UpstreamState, UpstreamStatus},
+    catalog::{MissingSecret, UpstreamState, UpstreamStatus},
     config::{Config, Credential, Document, Reach, Transport, Upstream},
 };
 
@@ -153,33 +153,48 @@ async fn check(args: &CheckArgs, mut config: Config, application: &Arc<dyn Appli
     }
     let names: Vec<_> = config.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
     let spinner = Spinner::start(&format!("reaching {}", names.join(", ")));
+    let missing = application.missing_secrets(&config).await?;
     let found = application.reach(config).await?;
     drop(spinner);
-    let is_whole = found.iter().all(|status| status.status == UpstreamState::Ready);
+    let of = |name: &str| -> Vec<&MissingSecret> { missing.iter().filter(|missing| missing.upstream == name).collect() };
+    let is_whole = missing.is_empty() && found.iter().all(|status| status.status == UpstreamState::Ready);
     if args.output.json {
         let with_id = |status: &UpstreamStatus| {
             let mut row = serde_json::to_value(status).expect("a status is plain data");
             row["id"] = status.name.clone().into();
+            let missing = of(&status.name);
+            if !missing.is_empty() {
+                row["status"] = "failed".into();
+                row["missing"] = json!(missing);
+            }
             row
         };
         print_json(&found.iter().map(with_id).collect())?;
     } else if found.is_empty() {
         note("no upstreams; `airlock upstreams add ADDRESS` adds one");
     } else {
-        found.iter().try_for_each(tell)?;
+        found.iter().try_for_each(|status| tell(status, &of(&status.name)))?;
     }
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn tell(status: &UpstreamStatus) -> Result<(), Failure> {
+fn tell(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Failure> {
     let (word, sign) = match (status.status, &status.message) {
+        // It describes itself to anybody, and would refuse its calls.
+        _ if !missing.is_empty() => ("broken", "✗"),
         (UpstreamState::Ready, None) => ("ok", "✓"),
         (UpstreamState::Ready, Some(_)) => ("warning", "!"),
         (UpstreamState::Connecting | UpstreamState::Failed, _) => ("broken", "✗"),
     };
     let counted = format!("{} {} tools", status.kind, status.tools);
     print(format!("{} {} {counted}", screen::in_colour_of(word, sign), heading(format!("{:<24}", status.name))))?;
-    let message = status.message.as_deref().or((word == "broken").then_some("it did not answer in time"));
+    for MissingSecret { upstream, key, message } in missing {
+        print(format!("  `upstreams.{upstream}.{key}`: {}", screen::plain(message)))?;
+    }
+    let said = |message: &&str| !missing.iter().any(|missing| message.contains(&missing.message));
+    let message = status.message.as_deref().filter(said);
+    let silent = missing.is_empty() && word == "broken" && status.message.is_none();
+    let message = message.or(silent.then_some("it did not answer in time"));
     message.map_or(Ok(()), |message| print(format!("  {}", screen::plain(message))))
 }
 

@@ -1,73 +1,17 @@
 //! Turns the keys of `auth` into a credential, and refuses a secret that is written out in the file. Reads no file, keychain or
 //! store itself: what they hold is read when it is needed, and may change meanwhile.
 
-use std::path::PathBuf;
-
 use url::Url;
 
+pub use crate::model::{KeyPlace, SecretSource};
+
 use super::{
-    Secret,
     keys::auth::{ApiKeyKeys, Auth, Grant, OAuthKeys, SecretSource as Source},
     resolve::Resolver,
 };
 
 /// How Airlock identifies itself to an upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Credential {
-    /// Not at all.
-    None,
-    /// A key in each request.
-    ApiKey {
-        /// Where in the request.
-        place: KeyPlace,
-        /// Name of the header, parameter or cookie.
-        name: String,
-        /// The key.
-        value: SecretSource,
-    },
-    /// A token.
-    Bearer(SecretSource),
-    /// A user and a password.
-    Basic {
-        /// The user.
-        user: String,
-        /// The password.
-        password: SecretSource,
-    },
-    /// OAuth 2.1.
-    OAuth(Box<OAuth>),
-}
-
-/// Where in a request a key stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum KeyPlace {
-    /// A header.
-    Header,
-    /// A parameter of the query.
-    Query,
-    /// A cookie.
-    Cookie,
-}
-
-/// Where a secret value comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SecretSource {
-    /// It stands in the file as it is: not everything that a program is told is a secret.
-    Plain(Secret),
-    /// It is here already.
-    Value(Secret),
-    /// The first line of this file; absolute.
-    File(PathBuf),
-    /// An entry of the keychain.
-    Keychain {
-        /// The service it is kept for.
-        service: String,
-        /// The account it belongs to.
-        account: String,
-    },
-    /// A secret of the encrypted store.
-    Stored(String),
-}
+pub type Credential = crate::model::Credential<Box<OAuth>>;
 
 /// OAuth 2.1, as far as the owner says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,7 +142,7 @@ impl Resolver<'_> {
                 self.refuse(at, message);
                 None
             }
-            Source::Variable(_) => self.secret(at, source).map(SecretSource::Value),
+            Source::Variable(_) => self.secret(at, source).map(|secret| SecretSource::Value(secret.expose().to_owned())),
             Source::File(file) if file.file.trim().is_empty() => {
                 self.refuse(at, format!("`{path}` names a file with an empty path"));
                 None

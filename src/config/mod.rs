@@ -131,8 +131,10 @@ pub enum Transport {
         command: String,
         /// Its arguments.
         args: Vec<String>,
-        /// Variables set for it.
-        env: BTreeMap<String, SecretSource>,
+        /// Variables set for it whose values stand in the configuration: not everything that a program is told is a secret.
+        env: BTreeMap<String, Secret>,
+        /// Variables set for it whose values are secrets.
+        env_secret: BTreeMap<String, SecretSource>,
         /// Variables it gets from the server's environment.
         env_pass: Vec<String>,
     },

@@ -23,7 +23,8 @@ Airlock reads its configuration once, whole, before it opens anything. Later sou
 4. flags.
 
 An unknown key, an unknown `AIRLOCK_…` variable or a value out of range stops the start (exit code 78) with the place, the value and
-what is allowed. `airlock config` shows what is in force and where each value comes from; `airlock config check` only checks.
+what is allowed. `airlock config` shows what is in force and where each value comes from; `airlock config check` only checks, and looks whether
+the policy files and secrets that it names are there.
 
 Besides: `AIRLOCK_LOG` sets what is logged (`info`, `debug`, `warn,airlock=debug`); logs go to standard error.
 ";

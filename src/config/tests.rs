@@ -127,11 +127,10 @@ fn secrets_come_from_the_environment_and_are_shown_nowhere() {
     );
     let config = place.load(&[("LINEAR_TOKEN", "hunter2")], &[]).unwrap();
     let Transport::Http { reach, .. } = &config.upstreams[1].transport else { panic!("an address was given") };
-    assert_eq!(reach.credential, Credential::Bearer(SecretSource::Value(Secret::new("hunter2".into()))));
-    let Transport::Stdio { env, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
-    let hunter = SecretSource::Value(Secret::new("hunter2".into()));
-    let plain = SecretSource::Plain(Secret::new("hunter2".into()));
-    assert_eq!((&env["KEY"], &env["OTHER"]), (&plain, &hunter));
+    assert_eq!(reach.credential, Credential::Bearer(SecretSource::Value("hunter2".into())));
+    let Transport::Stdio { env, env_secret, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
+    let hunter = SecretSource::Value("hunter2".into());
+    assert_eq!((env["KEY"].expose(), &env_secret["OTHER"], env.len()), ("hunter2", &hunter, 1));
     let shown = format!("{:?} {}", config.settings, serde_json::to_string(&config.settings).unwrap());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!format!("{:?}", config.upstreams[0]).contains("hunter2"));
@@ -249,7 +248,7 @@ fn a_credential_is_a_reference_in_each_of_its_forms() {
         other => panic!("{other:?}"),
     };
     let key = |place, name: &str, value| Credential::ApiKey { place, name: name.into(), value };
-    let hunter = SecretSource::Value(Secret::new("hunter2".into()));
+    let hunter = SecretSource::Value("hunter2".into());
     assert_eq!(credential(0), Credential::Bearer(SecretSource::File(place.0.path().join("token"))));
     let entry = SecretSource::Keychain { service: "svc".into(), account: "acc/x".into() };
     assert_eq!(credential(1), Credential::Basic { user: "me".into(), password: entry });
@@ -260,9 +259,9 @@ fn a_credential_is_a_reference_in_each_of_its_forms() {
     assert_eq!(oauth.endpoints.unwrap().1.as_str(), "https://as/token");
     let shown = serde_json::to_string(&config.settings).unwrap();
     assert!(!shown.contains("hunter2") && shown.contains("svc/acc/x") && shown.contains(r#"{"secret":"C"}"#), "{shown}");
-    let Transport::Stdio { env, .. } = &config.upstreams[5].transport else { panic!("a program was given") };
-    assert_eq!(env["A"], SecretSource::Stored("A".into()));
-    assert_eq!(env["B"], SecretSource::File(place.0.path().join("b")));
+    let Transport::Stdio { env_secret, .. } = &config.upstreams[5].transport else { panic!("a program was given") };
+    assert_eq!(env_secret["A"], SecretSource::Stored("A".into()));
+    assert_eq!(env_secret["B"], SecretSource::File(place.0.path().join("b")));
     assert_eq!(config.secrets.file, place.0.path().join("home/.local/share/airlock/airlock.db.secrets"));
     assert_eq!(config.secrets.key, SecretKey::File(place.0.path().join("home/.config/airlock/secrets.key")));
 }

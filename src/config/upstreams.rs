@@ -141,16 +141,18 @@ impl Resolver<'_> {
         }
         let used = [("allow_private", keys.allow_private)];
         self.refuse_used(name, &used, "belongs to an upstream with `url`; a program reaches whatever it wants");
-        let env = keys.env.iter().filter_map(|(entry, source)| {
-            let at = ["upstreams", name, "env", entry];
-            let value = match source {
-                SecretSource::Text(text) => Some(super::SecretSource::Plain(Secret::new(text.clone()))),
-                source => self.reference(&at, source),
-            };
-            Some((entry.clone(), value?))
-        });
-        let env = env.collect();
-        Some(Transport::Stdio { command: command.to_owned(), args: keys.args.clone(), env, env_pass: keys.env_pass.clone() })
+        let (mut env, mut env_secret) = (BTreeMap::new(), BTreeMap::new());
+        for (entry, source) in &keys.env {
+            match source {
+                SecretSource::Text(text) => drop(env.insert(entry.clone(), Secret::new(text.clone()))),
+                source => {
+                    let value = self.reference(&["upstreams", name, "env", entry], source);
+                    env_secret.extend(value.map(|value| (entry.clone(), value)));
+                }
+            }
+        }
+        let (command, args, env_pass) = (command.to_owned(), keys.args.clone(), keys.env_pass.clone());
+        Some(Transport::Stdio { command, args, env, env_secret, env_pass })
     }
 
     fn openapi(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {

@@ -1,9 +1,11 @@
-//! Plain data that every part may speak of: tasks, their events, who asks, what is allowed, what a tool is said to do.
+//! Plain data that every part may speak of: tasks, their events, who asks, what is allowed, what a tool is said to do, how a service
+//! is told who asks.
 //!
 //! Nothing here does input or output, knows SQL, a protocol or V8. Serialised names are those of the public contract.
 
 mod approval;
 mod artifact;
+mod credential;
 mod event;
 mod id;
 mod principal;
@@ -13,6 +15,7 @@ mod tool;
 
 pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
 pub use artifact::{Artifact, ArtifactKind, HANDLE_KEY, handle_id, has_handle};
+pub use credential::{Credential, KeyPlace, SecretSource};
 pub use event::{Event, EventKind, NewEvent};
 pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};
 pub use principal::Principal;

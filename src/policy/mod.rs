@@ -183,6 +183,12 @@ impl Policy {
         self.compiled.entries.iter().map(|entry| entry.view(&self.compiled.layers[entry.layer]))
     }
 
+    /// The line of its file that a rule stands on, from 1; none for what no file says.
+    pub fn line_of(&self, rule: &RuleRef) -> Option<usize> {
+        let layer = self.compiled.layers.iter().find(|layer| layer.name == rule.layer).filter(|_| !rule.pointer.is_empty())?;
+        Some(layer.places.find(&rule.pointer).0)
+    }
+
     /// The numbers of the entries that fit a path: the most specific first, of equals in the order of their files.
     fn matched(&self, path: &str) -> Arc<[u32]> {
         if let Some(known) = self.matched.get(path) {

@@ -59,7 +59,9 @@ impl WorkerCommand {
 
     fn command(&self, argument: &str) -> Command {
         let mut command = Command::new(&self.program);
-        command.arg0("airlock").arg(argument).env_clear().env("TZ", "UTC");
+        // In a group of its own: a Ctrl-C in a terminal, or a supervisor that signals the whole group, means the broker, which ends its
+        // workers in order. A worker that ended first would be taken for one that was lost.
+        command.arg0("airlock").arg(argument).env_clear().env("TZ", "UTC").process_group(0);
         command
     }
 }

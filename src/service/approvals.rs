@@ -2,6 +2,8 @@
 //!
 //! Who gives the word is told by the transport from a token or a session, never from a request's body.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -9,6 +11,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Kind, PendingApproval, Service, ServiceError,
+    policy::EVERYTHING,
     tasks::{store_error, task_id, within},
 };
 use crate::{
@@ -24,6 +27,10 @@ const PENDING_MAX: u32 = 20;
 const NOTE_CHARS_MAX: usize = 2000;
 /// Bytes of arguments that can be shown whole. What cannot be seen whole cannot be approved.
 const SHOWN_BYTES_MAX: usize = 256 * 1024;
+/// Characters of a tool's description that are shown.
+const ABOUT_CHARS_MAX: usize = 1000;
+/// How long the catalog is asked for the tool; its upstream may be connecting.
+const ABOUT_WITHIN: Duration = Duration::from_millis(500);
 /// Earlier calls of the task that are shown, the latest ones, and pages of events that are looked through for them.
 const TRAIL_MAX: usize = 50;
 const TRAIL_PAGES_MAX: usize = 20;
@@ -65,8 +72,21 @@ pub struct ApprovalAnswer {
     pub code: Option<String>,
     /// Earlier calls of the task and what became of them, at most 50; none in lists.
     pub trail: Vec<Step>,
+    /// What is known of its tool; none in lists, and where the tool is gone or another one by now.
+    pub about: Option<About>,
     /// Where it is decided.
     pub url: Option<String>,
+}
+
+/// What a person is told of a tool. The upstream says it, so it is no more than a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct About {
+    /// What it does, its head of at most 1000 characters.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    /// Where the call goes, for tools over HTTP: method, host and path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
 }
 
 /// An earlier call of a task.
@@ -122,6 +142,7 @@ impl ApprovalAnswer {
             put("trail", json!(self.trail));
         }
         let optional = [
+            ("about", json!(self.about)),
             ("url", json!(self.url)),
             ("decidedBy", json!(self.approval.decided_by)),
             ("decidedAt", json!(self.approval.decided_at)),
@@ -146,7 +167,7 @@ impl Service {
         let page = self.store.approvals(&who.workspace_id, filter).await.map_err(store_error)?;
         let answer = |approval: Approval| {
             let url = self.approval_url(approval.id);
-            ApprovalAnswer { approval, code: None, trail: vec![], url }
+            ApprovalAnswer { approval, code: None, trail: vec![], about: None, url }
         };
         Ok(ApprovalListAnswer { approvals: page.approvals.into_iter().map(answer).collect(), next_cursor: page.next_cursor })
     }
@@ -157,7 +178,8 @@ impl Service {
         let code = self.record(who, approval.task_id).await.ok().map(|task| task.code);
         let trail = self.trail(who, &approval).await?;
         let url = self.approval_url(approval.id);
-        Ok(ApprovalAnswer { approval, code, trail, url })
+        let about = self.about(&approval).await;
+        Ok(ApprovalAnswer { approval, code, trail, about, url })
     }
 
     /// Takes a person's word. Of several at once the first counts; one that comes too late, or that policy does not stand by any
@@ -252,6 +274,13 @@ impl Service {
 
     fn approval_url(&self, id: ApprovalId) -> Option<String> {
         self.url.get().map(|url| format!("{url}/approvals/{id}"))
+    }
+
+    /// What is known of the tool as it was when the call was made.
+    async fn about(&self, approval: &Approval) -> Option<About> {
+        let found = tokio::time::timeout(ABOUT_WITHIN, self.catalog.resolve(&approval.tool, EVERYTHING)).await;
+        let tool = found.ok()?.ok().filter(|tool| tool.path == approval.tool && tool.schema_hash == approval.asked.schema_hash)?;
+        Some(About { description: tool.description.chars().take(ABOUT_CHARS_MAX).collect(), route: self.catalog.route(&tool) })
     }
 
     /// The calls that the task made before this one.

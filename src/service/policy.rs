@@ -5,9 +5,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
-use super::{Kind, Service, ServiceError, tools::profile};
+use super::{
+    Kind, Service, ServiceError,
+    tools::{profile, unresolved},
+};
 use crate::{
-    catalog::{ResolveError, Tool, View, Visibility},
+    catalog::{Tool, View, Visibility},
     model::Timestamp,
     policy::{
         Amount, Call, Caller, CounterRead, CounterValues, Decision, Explanation, Layer, LayerScope, Options, Policy, Problem,
@@ -18,7 +21,7 @@ use crate::{
 };
 
 /// Everything, whatever policy says: the owner asks.
-const EVERYTHING: View<'static> = &|_| Visibility::Auto;
+pub(super) const EVERYTHING: View<'static> = &|_| Visibility::Auto;
 /// Policy files in one question.
 const FILES_MAX: usize = 64;
 /// Calls in one question.
@@ -188,10 +191,7 @@ impl Service {
     }
 
     async fn policy_explain(&self, asked: PolicyExplain) -> Result<Value, ServiceError> {
-        let tool = self.catalog.resolve(&asked.tool, EVERYTHING).await.map_err(|error| match error {
-            ResolveError::NotFound(error) => ServiceError::new(Kind::NotFound, "tool_not_found", error.to_string()),
-            ResolveError::Unavailable(error) => ServiceError::new(Kind::Unavailable, "upstream_unavailable", error.message),
-        })?;
+        let tool = self.catalog.resolve(&asked.tool, EVERYTHING).await.map_err(unresolved)?;
         let policy = self.policy.current();
         let empty = RawValue::from_string("{}".into()).expect("it is JSON");
         let args = asked.args.unwrap_or(empty);
@@ -203,7 +203,9 @@ impl Service {
         let holds = &explanation.decision.holds;
         let counted: Vec<_> = holds.iter().map(|hold| CounterRead { key: hold.key.clone(), window: hold.window }).collect();
         let values = self.counter_values(&counted, call.now).await?;
-        Ok(explained(&explanation, &values, policy.revision()))
+        let mut answer = explained(&explanation, &values, policy.revision());
+        answer["line"] = json!(explanation.decision.rule.as_ref().and_then(|rule| policy.line_of(rule)));
+        Ok(answer)
     }
 
     /// The values of counters now.

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::{Health, Kind, NamespaceCount, Service, ServiceError, ToolList};
 use crate::{
-    catalog::{FindError, NamespacesQuery, Tool},
+    catalog::{FindError, NamespacesQuery, NotFound, ResolveError, Tool},
     model::{Principal, RawJson},
     policy::{Caller, Profile},
     task::host::{ROLE, visibility},
@@ -119,7 +119,7 @@ impl Service {
         let found = self.catalog.find(function, args, &view).await.expect("it is one of the finding functions");
         found.map_err(|error| match error {
             FindError::Arguments(error) => ServiceError::invalid("bad_argument", error.to_string()),
-            FindError::Unresolved(error) => ServiceError::new(Kind::NotFound, "tool_not_found", error.to_string()),
+            FindError::Unresolved(error) => unresolved(error),
         })
     }
 }
@@ -127,6 +127,20 @@ impl Service {
 /// Whoever asks from outside of a task sees what code of the same account would.
 fn caller(who: &Principal) -> Caller<'_> {
     Caller { workspace: &who.workspace_id, principal: &who.account_id, role: ROLE, key: None, session: None, task: NO_TASK }
+}
+
+/// Why a path that the owner named leads to no tool, in the owner's words: the catalog's own are for programs.
+pub(super) fn unresolved(error: ResolveError) -> ServiceError {
+    match error {
+        ResolveError::NotFound(NotFound { path, nearest, .. }) => {
+            let names: Vec<_> = nearest.iter().map(|path| format!("`{path}`")).collect();
+            let meant = if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(", ")) };
+            ServiceError::new(Kind::NotFound, "tool_not_found", format!("there is no tool `{path}`{meant}"))
+                .hint("`airlock tools search WORDS` finds tools, `airlock tools list` shows all")
+        }
+        ResolveError::Unavailable(error) => ServiceError::new(Kind::Unavailable, "upstream_unavailable", error.message)
+            .hint("`airlock upstreams check` tells what is wrong with it"),
+    }
 }
 
 /// The name of a profile in the configuration.

@@ -72,9 +72,10 @@ pub trait Store: ArtifactStore + Send + Sync + 'static {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>>;
 
-    /// Ends every task that has not ended with status `failed`, exit code 1 and this error, which the event carries too; for the start of a server, before it takes work.
+    /// Ends every task that has not ended with status `failed`, exit code 1 and an error, which the event carries too; for the start
+    /// of a server, before it takes work. The error is `under_way` where a call has started and its end is not on record, else `idle`.
     /// Returns how many.
-    fn fail_unfinished(&self, error: TaskError) -> Written<u64>;
+    fn fail_unfinished(&self, under_way: TaskError, idle: TaskError) -> Written<u64>;
 
     /// Counts these holds, all of them or none. They are counted when the answer comes, durably; see [`Settle`].
     ///

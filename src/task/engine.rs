@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     host::{Host, HostParts},
-    machine::{self, Circumstances, End, StopCause},
+    machine::{self, Calls, Circumstances, End, StopCause},
 };
 use crate::{
     model::{EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
@@ -482,7 +482,7 @@ impl Live {
 
     fn stopped_before_it_began(&self) -> End {
         match self.cause.get() {
-            Some(StopCause::ServerStops) => End::with_error(TaskStatus::Failed, machine::server_stopped()),
+            Some(StopCause::ServerStops) => End::with_error(TaskStatus::Failed, machine::server_stopped(Calls::None)),
             Some(StopCause::Asked) | None => End::with_error(TaskStatus::Cancelled, machine::cancelled()),
         }
     }

@@ -112,7 +112,7 @@ fn read(path: &Path) -> Result<String, String> {
 
 fn unreadable(path: &Path, message: String) -> Problem {
     let message = format!("the policy file cannot be read: {message}");
-    let hint = Some("`policy.files` names it".to_owned());
+    let hint = Some("write it, or take it out of `policy.files`".to_owned());
     Problem { file: path.display().to_string(), line: 0, column: 0, pointer: String::new(), message, hint }
 }
 

@@ -102,7 +102,7 @@ pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
             End::with_error(TaskStatus::TimedOut, limit("time_limit", message, hint))
         }
         Outcome::Cancelled => match given.stopped {
-            Some(StopCause::ServerStops) => End::with_error(TaskStatus::Failed, server_stopped()),
+            Some(StopCause::ServerStops) => End::with_error(TaskStatus::Failed, server_stopped(Calls::Unknown)),
             Some(StopCause::Asked) | None => End::with_error(TaskStatus::Cancelled, cancelled()),
         },
         Outcome::Lost { detail } => End::with_error(
@@ -111,7 +111,7 @@ pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
                 name: "WorkerLost".into(),
                 message: detail,
                 code: "worker_lost".into(),
-                hint: Some("calls that were under way may have taken effect; look before you run it again".into()),
+                hint: Some(Calls::Unknown.hint().into()),
                 ..TaskError::default()
             },
         ),
@@ -128,13 +128,40 @@ pub fn cancelled() -> TaskError {
     }
 }
 
+/// What is known of a task's calls at its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Calls {
+    /// One or more had left and their end is not on record.
+    UnderWay,
+    /// None had left without an end.
+    None,
+    /// Nobody looked.
+    Unknown,
+}
+
+impl Calls {
+    fn hint(self) -> &'static str {
+        match self {
+            Self::UnderWay => {
+                "calls that were sent and not answered may have taken effect; its events tell which; look before you run it again"
+            }
+            Self::None => {
+                "no call was under way, and one that waited, for an approval or for its turn, was not sent; its events tell which calls were made before"
+            }
+            Self::Unknown => {
+                "calls that were sent and not answered may have taken effect, those that waited for an approval were not sent; its events tell which"
+            }
+        }
+    }
+}
+
 /// The error of a task that was not over when its server stopped.
-pub fn server_stopped() -> TaskError {
+pub fn server_stopped(calls: Calls) -> TaskError {
     TaskError {
         name: "ServerStopped".into(),
         message: "the server stopped while this task ran".into(),
         code: "server_stopped".into(),
-        hint: Some("calls that were under way may have taken effect; look before you run it again".into()),
+        hint: Some(calls.hint().into()),
         ..TaskError::default()
     }
 }

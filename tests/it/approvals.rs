@@ -207,9 +207,18 @@ async fn a_dead_servers_questions_are_void_and_stay() {
     let policed = Policed::within(policed.server.kill().await, ASKS, "").await;
     let row = policed.row(&approval).await;
     assert_eq!((&row["status"], &row["args"], &row["digest"]), (&json!("void"), &approval["args"], &approval["digest"]), "{row}");
-    assert_eq!(policed.end(&task).await["error"]["code"], "server_stopped");
+    let error = &policed.end(&task).await["error"];
+    assert!(error["code"] == "server_stopped" && error["hint"].as_str().unwrap().contains("was not sent"), "{error}");
     assert_eq!(policed.word(&approval, "approve", json!({})).await.0, 409);
     assert_eq!(policed.hits("notes.add"), 0);
+    let listed = async |args: &[&str]| {
+        let output = airlock(&policed.server.config_file()).args(["approvals", "list"]).args(args).output().await.unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (waiting, beside) = listed(&[]).await;
+    assert!(waiting.is_empty() && beside.contains("nothing waits for your word") && beside.contains("--all"), "{waiting}{beside}");
+    let (all, _) = listed(&["--all"]).await;
+    assert!(all.contains(approval["id"].as_str().unwrap()) && all.contains("void, not sent"), "{all}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -357,6 +366,8 @@ async fn the_commands_list_show_and_decide() {
     assert!(code == 0 && said.contains("consumed"), "{said}");
     let (code, _, beside) = say(&["approvals", "deny", id, "--note", "too late"]).await;
     assert!(code == 1 && beside.contains("cannot be denied: it is consumed"), "{beside}");
+    let (_, shown, _) = say(&["approvals", "show", id]).await;
+    assert!(shown.contains("became    approved by the owner (command line), and sent (20"), "{shown}");
     assert_eq!(policed.end(&task).await["status"], "completed");
     let (_, doctor, _) = say(&["doctor"]).await;
     assert!(doctor.contains("policy") && doctor.contains("profile auto") && doctor.contains("revision sha256:"), "{doctor}");

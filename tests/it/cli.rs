@@ -3,7 +3,7 @@
 use std::{path::Path, process::Stdio};
 
 use serde_json::Value;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use crate::support::server::{OPEN, PATIENCE, TestServer, airlock, demo};
 
@@ -196,7 +196,17 @@ async fn a_tool_is_called_by_hand_the_way_a_program_calls_it() {
     assert_eq!(wrong.code, Some(1));
     assert!(wrong.beside.contains("correct: await tools.demo.add("), "{}", wrong.beside);
     let absent = say(&config, &["tools", "call", "demo.ad", "--args", "{}"], "").await;
-    assert!(absent.beside.contains("did you mean `tools.demo.add`"), "{}", absent.beside);
+    assert!(
+        absent.beside.contains("did you mean `demo.add`") && absent.beside.contains("hint: `airlock tools search"),
+        "{}",
+        absent.beside
+    );
+    let described = say(&config, &["tools", "describe", "demo.ad"], "").await;
+    assert!(described.beside.contains("did you mean `demo.add`"), "{}", described.beside);
+    for said in [&absent, &described, &wrong, &say(&config, &["tasks", "get", "task_1"], "").await] {
+        assert!(said.beside.contains("hint: `airlock t"), "{}", said.beside);
+        assert!(!said.beside.contains("discover") && !said.beside.contains("task_list"), "commands, not tools: {}", said.beside);
+    }
     let broken = say(&config, &["tools", "call", "demo.add", "--args", "{a"], "").await;
     assert!(broken.code != Some(0) && broken.beside.contains("`--args` is not JSON"), "{}", broken.beside);
 }
@@ -218,4 +228,31 @@ async fn tools_are_declared_and_refreshed_by_hand() {
     );
     let nobody = say(&config, &["tools", "refresh", "dmo"], "").await;
     assert!(nobody.code != Some(0) && nobody.beside.contains("there is no upstream `dmo`, there are `demo`"), "{}", nobody.beside);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_told_to_stop_cancels_its_task_also_where_the_whole_group_is_told() {
+    let folder = place(&demo(&[]));
+    let config = folder.path().join("airlock.toml");
+    let text = std::fs::read_to_string(&config).unwrap().replace("\"open\"", "\"auto\"");
+    std::fs::write(&config, text).unwrap();
+    let program = folder.path().join("program.ts");
+    std::fs::write(&program, "return await tools.demo.notes.add({ text: 'x' })").unwrap();
+    let mut command = airlock(&config);
+    // As a terminal and `timeout` do it: a group of its own, which is told whole.
+    command.process_group(0).arg("run").arg(&program).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("the binary starts");
+    let mut beside = tokio::io::BufReader::new(child.stderr.take().expect("a pipe was asked for"));
+    let mut told = String::new();
+    while !told.contains("waits for your word") {
+        assert!(beside.read_line(&mut told).await.unwrap() > 0, "it ended: {told}");
+    }
+    let group = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
+    rustix::process::kill_process_group(group, rustix::process::Signal::TERM).unwrap();
+    let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap();
+    beside.read_to_string(&mut told).await.unwrap();
+    assert_eq!(status.code(), Some(130), "{told}");
+    assert!(told.contains("told to stop") && told.contains("Cancelled: the task was cancelled"), "{told}");
+    let listed = say(&config, &["tasks", "list", "--json"], "").await.json();
+    assert_eq!((&listed[0]["status"], &listed[0]["error"]["code"]), (&"cancelled".into(), &"cancelled".into()), "{listed}");
 }

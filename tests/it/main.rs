@@ -15,6 +15,8 @@ mod mcp_protocol;
 mod oauth;
 mod openapi;
 #[cfg(feature = "v8")]
+mod owner;
+#[cfg(feature = "v8")]
 mod policy_cli;
 #[cfg(feature = "v8")]
 mod policy_enforce;

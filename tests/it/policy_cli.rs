@@ -107,6 +107,10 @@ async fn an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restart
         "{}",
         explained.out
     );
+    let first = explained.out.lines().next().unwrap();
+    assert!(first.starts_with("DENY demo.add: rule `") && first.ends_with(": too much"), "the answer and why: {first}");
+    let line = right.lines().position(|line| line.contains("message: too much")).unwrap() + 1;
+    assert!(first.contains(&format!("in policy.yaml:{line}")), "{first}: {right}");
     let allowed = say(&config, &["policy", "explain", "demo.add", "--args", r#"{"a": 1, "b": 1}"#, "--json"]).await.json();
     assert_eq!((&allowed["status"], &allowed["verdict"]["outcome"]), (&json!("allow"), &json!("allow")), "{allowed}");
 
@@ -150,6 +154,8 @@ async fn a_replay_tells_what_a_new_file_would_change_and_what_it_cannot_know() {
         "{}",
         said.beside
     );
+    assert!(said.beside.contains("by this file alone, and by the profile `auto`"), "{}", said.beside);
+    assert!(said.beside.contains("the other file of the configuration, which counts too"), "{}", said.beside);
     let table = say(&config, &["policy", "replay", file.to_str().unwrap(), "--json"]).await.json();
     let statuses: Vec<_> = table.as_array().unwrap().iter().map(|one| one["status"].as_str().unwrap()).collect();
     assert_eq!(statuses.iter().filter(|status| **status == "changed").count(), 2, "{table}");
@@ -236,6 +242,7 @@ async fn an_import_writes_the_policy_and_tells_beside_it_what_became_what() {
         made.beside
     );
     assert!(made.beside.contains("warning: ") && made.beside.contains("`spend`"), "{}", made.beside);
+    assert!(made.beside.contains("warning: the configuration names no upstream `convex`, there are none"), "{}", made.beside);
     let ours = folder.path().join("ours.yaml");
     std::fs::write(&ours, &made.out).unwrap();
     assert_eq!(say(&config, &["policy", "validate", ours.to_str().unwrap()]).await.code, Some(0));

@@ -24,6 +24,7 @@ async fn after_kill_9_every_acknowledged_task_has_ended_and_no_worker_lives() {
         .map(|answer| answer["taskId"].as_str().unwrap_or_else(|| panic!("{answer}")).into())
         .collect();
     assert_eq!(ids.len(), 100);
+    let never_called: HashSet<String> = looping.iter().map(|answer| answer["taskId"].as_str().unwrap().into()).collect();
     let children = processes_of(server.pid());
     assert!(children.len() > 2, "workers and an upstream were running: {children:?}");
 
@@ -36,6 +37,9 @@ async fn after_kill_9_every_acknowledged_task_has_ended_and_no_worker_lives() {
         assert_eq!(task["status"], "failed", "{task}");
         assert_eq!(task["exitCode"], 1);
         assert_eq!(task["error"]["message"], "the server stopped while this task ran");
+        if never_called.contains(&id) {
+            assert!(task["error"]["hint"].as_str().unwrap().contains("no call was under way"), "{task}");
+        }
     }
     let kept = &server.call("task_get", json!({ "taskId": finished["taskId"] })).await["structuredContent"];
     assert_eq!((&kept["status"], &kept["result"]), (&json!("completed"), &json!({ "kept": true })));

@@ -571,8 +571,8 @@ async fn unfinished_tasks_fail_with_the_given_error(store: Shared) {
     store.change_task(TaskChange { status: Some(TaskStatus::Running), ..change(running) }).await.unwrap();
     let error =
         TaskError { name: "Error".into(), message: "the server stopped while this task ran".into(), ..TaskError::default() };
-    assert_eq!(store.fail_unfinished(error.clone()).await.unwrap(), 2);
-    assert_eq!(store.fail_unfinished(error.clone()).await.unwrap(), 0);
+    assert_eq!(store.fail_unfinished(TaskError::default(), error.clone()).await.unwrap(), 2);
+    assert_eq!(store.fail_unfinished(TaskError::default(), error.clone()).await.unwrap(), 0);
     assert_eq!(store.task("local", done).await.unwrap().unwrap().status, TaskStatus::Completed);
     for (workspace, id) in [("local", queued), ("other", running)] {
         let task = store.task(workspace, id).await.unwrap().unwrap();

@@ -3,6 +3,7 @@
 
 pub(in crate::catalog) mod config;
 mod keychain;
+pub(in crate::catalog) mod missing;
 pub(in crate::catalog) mod oauth;
 pub(in crate::catalog) mod vault;
 

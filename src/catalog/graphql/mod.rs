@@ -322,6 +322,11 @@ async fn file(path: &Path) -> Result<Vec<u8>, ConnectError> {
 }
 
 impl Connection for GraphQlConnection {
+    fn route(&self, tool: &Tool) -> Option<String> {
+        let (origin, path) = (self.url.origin().ascii_serialization(), self.url.path());
+        Some(format!("{} at {origin}{path}", tool.operation?.as_str()))
+    }
+
     fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>> {
         Box::pin(async move {
             let text = self.text().await?;

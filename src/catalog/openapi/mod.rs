@@ -220,6 +220,13 @@ impl OpenApiConnection {
 }
 
 impl Connection for OpenApiConnection {
+    fn route(&self, tool: &Tool) -> Option<String> {
+        let plan = self.plan(&tool.name)?;
+        let base = plan.base.as_ref().ok()?;
+        let (origin, path) = (base.origin().ascii_serialization(), base.path().trim_end_matches('/'));
+        Some(format!("{} {origin}{path}{}", plan.method, plan.route))
+    }
+
     fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>> {
         Box::pin(async move {
             if let Some(fresh) = self.take_fresh() {

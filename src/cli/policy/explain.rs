@@ -46,16 +46,106 @@ pub(super) async fn perform(args: ExplainArgs, config: &Config, application: &Ar
         serde_json::from_str(&args.args).map_err(|error| Failure::other(format!("`--args` is not JSON: {error}")))?;
     let caller = args.caller.as_deref().map(caller).transpose()?.unwrap_or_else(|| json!({}));
     let asked = json!({ "tool": args.tool, "args": arguments, "as": caller });
-    let connection = Connection::open(config, application, Need::Tools).await?;
-    let answer = connection.client.policy_question("explain", &asked).await;
-    connection.close().await?;
-    let answer = answer?;
+    let answer =
+        Connection::ask(config, application, Need::Tools, async |client| client.policy_question("explain", &asked).await).await?;
     if args.json {
         print_json(&answer)?;
     } else {
-        print(screen::plain(text(&answer, "text")))?;
+        tell(&answer)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// For reading in seconds: the answer and its reason, then who was asked, then how much is left.
+fn tell(answer: &Value) -> Result<(), Failure> {
+    let status = text(answer, "status");
+    let colour = match status {
+        "allow" => "approved",
+        "deny" => "denied",
+        _ => "warning",
+    };
+    let full = answer["holds"].as_array().into_iter().flatten().any(|hold| hold["admitted"] == false);
+    let now = if full && status != "deny" { "; but a limit of it is full now" } else { "" };
+    let head = format!("{}: {}{now}", text(answer, "tool"), screen::line(&reason(answer), usize::MAX));
+    print(format!("{} {}", in_colour_of(colour, &status.to_uppercase()), screen::plain(&head)))?;
+    print(screen::plain(&format!("class {} ({})", text(answer, "class"), text(answer, "classSource"))))?;
+    let steps = answer["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut layers: Vec<&str> = vec![];
+    layers.extend(steps.iter().map(|step| text(step, "layer")).filter(|layer| !layer.is_empty()));
+    // In the order in which they first spoke.
+    let mut seen = std::collections::BTreeSet::new();
+    layers.retain(|layer| seen.insert(*layer));
+    for layer in layers {
+        print(format!("\n{}", heading(screen::plain(layer))))?;
+        steps.iter().filter(|step| text(step, "layer") == layer).try_for_each(|step| print(row(step)))?;
+    }
+    let dropped = answer["stepsDropped"].as_u64().filter(|dropped| *dropped > 0);
+    dropped.map_or(Ok(()), |dropped| print(format!("and {dropped} steps more")))?;
+    let holds = answer["holds"].as_array().map(Vec::as_slice).unwrap_or_default();
+    if !holds.is_empty() {
+        print(format!("\n{}", heading("limits, as they are now")))?;
+        holds.iter().try_for_each(|hold| print(limit(hold)))?;
+    }
+    for finding in answer["shadow"].as_array().into_iter().flatten() {
+        let rule = text(&finding["rule"], "name");
+        print(screen::plain(&format!(
+            "\nonly recorded: rule `{rule}` would {}: {}",
+            text(finding, "would"),
+            text(finding, "message")
+        )))?;
+    }
+    Ok(())
+}
+
+/// Who gave the answer, where it stands, and what it says.
+fn reason(answer: &Value) -> String {
+    let (rule, verdict) = (&answer["rule"], &answer["verdict"]);
+    let layer = text(rule, "layer");
+    let said = [text(verdict, "message"), text(verdict, "reason")].into_iter().find(|said| !said.is_empty()).unwrap_or_default();
+    let code = Some(text(verdict, "code")).filter(|code| !matches!(*code, "" | "policy_denied"));
+    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
+    let Some(line) = answer["line"].as_u64() else {
+        let does = match text(answer, "status") {
+            "allow" => "allows",
+            "ask" => "asks about",
+            _ => "refuses",
+        };
+        return match layer {
+            "" => format!("{said}{code}"),
+            _ if !code.is_empty() => format!("{layer}{code}: {said}"),
+            _ => format!("no file answers, and the {layer} {does} the class {}", text(answer, "class")),
+        };
+    };
+    let by = match text(rule, "name") {
+        "default" => "`default`".to_owned(),
+        name => format!("rule `{name}`"),
+    };
+    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
+    format!("{by} in {layer}:{line}{code}{said}")
+}
+
+fn row(step: &Value) -> String {
+    let part = |key: &str| screen::line(text(step, key), usize::MAX);
+    let name = if text(step, "rule") == text(step, "place") { String::new() } else { format!(" {}", part("rule")) };
+    let shadow = if step["shadow"] == true { " (only recorded)" } else { "" };
+    let outcome = match text(step, "outcome") {
+        outcome @ ("deny" | "error" | "fails") => in_colour_of("denied", outcome),
+        outcome @ "ask" => in_colour_of("warning", outcome),
+        outcome @ "allow" => in_colour_of("approved", outcome),
+        outcome => dim(outcome.to_owned()),
+    };
+    format!("  {}{name}{shadow}: {} → {outcome}", part("place"), part("what"))
+}
+
+fn limit(hold: &Value) -> String {
+    let number = |key: &str| hold[key].as_f64().unwrap_or_default();
+    let window = match text(hold, "window") {
+        window @ ("minute" | "hour" | "day" | "task") => format!("this {window}"),
+        window => format!("in {window}"),
+    };
+    let full = if hold["admitted"] == false { in_colour_of("denied", "; full") } else { dim(String::new()) };
+    let name = screen::plain(text(&hold["rule"], "name"));
+    format!("  {name}: {} of {} used {window}, this call takes {}{full}", number("used"), number("max"), number("cost"))
 }
 
 /// `ci` is a key; `key:ci,role:agent` says more.
@@ -75,10 +165,7 @@ fn caller(asked: &str) -> Result<Value, Failure> {
 
 /// Shows what is in force.
 pub(super) async fn show(args: &ShowArgs, config: &Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(config, application, Need::Record).await?;
-    let answer = connection.client.policy().await;
-    connection.close().await?;
-    let answer = answer?;
+    let answer = Connection::ask(config, application, Need::Record, async |client| client.policy().await).await?;
     if args.json {
         print_json(&answer)?;
         return Ok(ExitCode::SUCCESS);

@@ -7,8 +7,8 @@ use std::{
 
 use crate::{
     cli::Failure,
-    config::{Config, PolicyFile, PolicyScope},
-    policy::{Layer, LayerScope, Options, Profile, file::FILE_BYTES_MAX},
+    policy::{Layer, LayerScope, file::FILE_BYTES_MAX},
+    task::live_policy::PolicySource,
 };
 
 /// A file's text. Standard input where it is called `-`.
@@ -28,42 +28,16 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
 }
 
 /// A file as a layer: for whom and for which upstream the configuration says, where it names the file, else for everybody.
-pub(super) fn layer(path: &Path, config: &Config) -> Result<Layer, Failure> {
+pub(super) fn layer(path: &Path, source: &PolicySource) -> Result<Layer, Failure> {
     let text = read(path)?;
-    let (scope, upstream) = match named(path, config) {
-        Some(file) => (scope(&file.scope), file.upstream.clone()),
-        None => (LayerScope::Organisation, None),
-    };
+    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
+    let wanted = whole(path);
+    let named = source.files.iter().find(|file| whole(&file.path) == wanted);
+    let (scope, upstream) = named.map_or((LayerScope::Organisation, None), |file| (file.scope.clone(), file.upstream.clone()));
     Ok(Layer { scope, name: path.display().to_string(), upstream, text })
 }
 
 /// All files of the configuration, in its order.
-pub(super) fn configured(config: &Config) -> Result<Vec<Layer>, Failure> {
-    config.policy.files.iter().map(|file| layer(&file.path, config)).collect()
-}
-
-/// What policies are compiled for here.
-pub(super) fn options(config: &Config) -> Options {
-    use crate::config::{Approver, Profile as Keys};
-    let profile = match config.policy.profile {
-        Keys::Readonly => Profile::ReadOnly,
-        Keys::Auto => Profile::Auto,
-        Keys::Open => Profile::Open,
-        Keys::Strict => Profile::Strict,
-    };
-    Options { profile, approvals: config.approvals.by == Approver::Owner }
-}
-
-fn named<'c>(path: &Path, config: &'c Config) -> Option<&'c PolicyFile> {
-    let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
-    let wanted = whole(path);
-    config.policy.files.iter().find(|file| whole(&file.path) == wanted)
-}
-
-fn scope(scope: &PolicyScope) -> LayerScope {
-    match scope {
-        PolicyScope::Organisation => LayerScope::Organisation,
-        PolicyScope::Workspace(name) => LayerScope::Workspace(name.clone()),
-        PolicyScope::Key(name) => LayerScope::Key(name.clone()),
-    }
+pub(super) fn configured(source: &PolicySource) -> Result<Vec<Layer>, Failure> {
+    source.files.iter().map(|file| layer(&file.path, source)).collect()
 }

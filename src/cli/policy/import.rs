@@ -14,6 +14,7 @@ use crate::{
         Failure,
         screen::{self, dim, note, print, print_json},
     },
+    config::Config,
     policy::{
         Layer, LayerScope, Options, Policy, Problem,
         import::{Dialect, ImportOptions, Imported, import},
@@ -68,7 +69,15 @@ impl Kind {
 }
 
 /// Reads, converts, loads what was made, prints.
-pub(super) fn perform(args: &ImportArgs) -> Result<ExitCode, Failure> {
+pub(super) fn perform(args: &ImportArgs, config: &Config) -> Result<ExitCode, Failure> {
+    if let Some(name) = args.upstream.as_ref().filter(|name| !config.upstreams.iter().any(|upstream| upstream.name == **name)) {
+        let known: Vec<_> = config.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
+        let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
+        // It may be added later: the policy is made all the same.
+        note(format!(
+            "warning: the configuration names no upstream `{name}`, {known}; until it does, the policy speaks of no tool"
+        ));
+    }
     let text = files::read(&args.file)?;
     let name = args.file.display().to_string();
     let options = ImportOptions { upstream: args.upstream.as_deref(), compat_warn: args.compat_warn };

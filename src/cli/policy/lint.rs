@@ -18,6 +18,7 @@ use crate::{
         lint::{self, Severity},
     },
     service::scope_text,
+    task::live_policy::PolicySource,
 };
 
 /// The arguments of `policy lint`.
@@ -31,22 +32,22 @@ pub(in crate::cli) struct LintArgs {
 }
 
 /// Exits with 1 where something cannot do what it says.
-pub(super) async fn perform(args: &LintArgs, config: &Config) -> Result<ExitCode, Failure> {
+pub(super) async fn perform(args: &LintArgs, config: &Config, source: &PolicySource) -> Result<ExitCode, Failure> {
     let layers = match &args.file {
-        Some(file) => vec![files::layer(file, config)?],
-        None => files::configured(config)?,
+        Some(file) => vec![files::layer(file, source)?],
+        None => files::configured(source)?,
     };
     if layers.is_empty() {
         return Err(Failure::other("there is no policy file").hint("name one, or name some in `policy.files`"));
     }
-    if let Err(problems) = Policy::load(layers.clone(), files::options(config)) {
+    if let Err(problems) = Policy::load(layers.clone(), source.options) {
         return invalid(&problems, args.json);
     }
     let findings = match Connection::running(config).await? {
         Some(server) => server.client.policy_question("lint", &as_json(&layers)).await?["findings"].take(),
         None => {
             note("no server runs, so its tools are not known: addresses and arguments are not looked up");
-            let found = lint::lint(&layers, files::options(config), &[]);
+            let found = lint::lint(&layers, source.options, &[]);
             json!(
                 found
                     .map_err(|problems| Failure::other(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?

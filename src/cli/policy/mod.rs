@@ -22,7 +22,7 @@ use crate::{config::Config, policy::Problem};
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Check a policy file and tell every problem with its line and column; exits with 1 if there is one
+    /// Check a policy file, or all of the configuration, and tell every problem with its line and column; exits with 1 if there is one
     Validate(validate::ValidateArgs),
     /// Find what is probably not meant: addresses of no tool, arguments of no schema, rules that never speak
     Lint(lint::LintArgs),
@@ -34,7 +34,7 @@ pub(super) enum PolicyCommand {
     Scan(scan::ScanArgs),
     /// Bring a policy over that was written for another system
     Import(import::ImportArgs),
-    /// Tell what a policy file would have changed about the calls on record
+    /// Tell what a policy file alone, with the profile, would have answered to the calls on record
     Replay(replay::ReplayArgs),
     /// Show the policy in force: its revision, its files and how they are
     Show(explain::ShowArgs),
@@ -46,14 +46,15 @@ pub(super) async fn perform(
     config: Config,
     application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
+    let source = application.policy(&config);
     match command {
-        PolicyCommand::Validate(args) => validate::perform(&args, &config),
-        PolicyCommand::Lint(args) => lint::perform(&args, &config).await,
-        PolicyCommand::Test(args) => test::perform(&args, &config).await,
+        PolicyCommand::Validate(args) => validate::perform(&args, &source),
+        PolicyCommand::Lint(args) => lint::perform(&args, &config, &source).await,
+        PolicyCommand::Test(args) => test::perform(&args, &config, &source).await,
         PolicyCommand::Explain(args) => explain::perform(args, &config, application).await,
         PolicyCommand::Scan(args) => scan::perform(args, &config, application).await,
-        PolicyCommand::Import(args) => import::perform(&args),
-        PolicyCommand::Replay(args) => replay::perform(&args, &config, application).await,
+        PolicyCommand::Import(args) => import::perform(&args, &config),
+        PolicyCommand::Replay(args) => replay::perform(&args, &config, &source, application).await,
         PolicyCommand::Show(args) => explain::show(&args, &config, application).await,
     }
 }

@@ -1,5 +1,7 @@
 //! `airlock policy replay`: what a policy file would have changed about the calls on record. Nothing is called.
 //!
+//! The file is judged alone, with the profile: what other files of the configuration answer is not in it.
+//!
 //! Arguments are on record only where `policy.record_values` is on. Without them a call is decided again with the names of its arguments
 //! alone, and where the answer hangs on their values this says that it is not known.
 
@@ -19,6 +21,7 @@ use crate::{
     config::Config,
     model::Timestamp,
     policy::Policy,
+    task::live_policy::PolicySource,
 };
 
 /// Tasks that are looked through.
@@ -57,19 +60,32 @@ fn since(text: &str) -> Result<u64, String> {
 }
 
 /// Reads the record, decides again, and prints what would be different.
-pub(super) async fn perform(args: &ReplayArgs, config: &Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
-    let layer = files::layer(&args.file, config)?;
-    if let Err(problems) = Policy::load(vec![layer.clone()], files::options(config)) {
+pub(super) async fn perform(
+    args: &ReplayArgs,
+    config: &Config,
+    source: &PolicySource,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
+    let layer = files::layer(&args.file, source)?;
+    if let Err(problems) = Policy::load(vec![layer.clone()], source.options) {
         return invalid(&problems, args.json);
     }
-    let connection = Connection::open(config, application, Need::Tools).await?;
-    let answer = replay(&connection.client, layer, args.since).await;
-    connection.close().await?;
-    let results = answer?;
+    let results = Connection::ask(config, application, Need::Tools, async |client| replay(client, layer, args.since).await).await?;
     if args.json {
         print_json(&results.into_iter().map(|result| screen::with_id(result, "call")).collect())?;
     } else {
         tell(&results)?;
+        let wanted = args.file.canonicalize().ok();
+        let others = source.files.iter().filter(|file| file.path.canonicalize().ok() != wanted).count();
+        let profile = source.options.profile.as_str();
+        let rest = match others {
+            0 => String::new(),
+            1 => "; the other file of the configuration, which counts too in service, is left out".into(),
+            many => format!("; the {many} other files of the configuration, which count too in service, are left out"),
+        };
+        note(format!(
+            "judged by this file alone, and by the profile `{profile}` where it says nothing{rest}; limits are not counted"
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

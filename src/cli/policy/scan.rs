@@ -43,10 +43,8 @@ fn suggestion(class: &str) -> (&'static str, u32) {
 
 /// Asks for the tools and writes the file to standard output.
 pub(super) async fn perform(args: ScanArgs, config: &Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
-    let connection = Connection::open(config, application, Need::Tools).await?;
-    let answer = connection.client.policy_tools(Some(&args.upstream)).await;
-    connection.close().await?;
-    let mut answer = answer?;
+    let mut answer =
+        Connection::ask(config, application, Need::Tools, async |client| client.policy_tools(Some(&args.upstream)).await).await?;
     let tools = answer["tools"].as_array_mut().map(std::mem::take).unwrap_or_default();
     if tools.is_empty() {
         return Err(Failure::other(format!("the upstream `{}` has no tools", args.upstream))

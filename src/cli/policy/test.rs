@@ -15,6 +15,7 @@ use crate::{
     config::Config,
     model::Timestamp,
     policy::Policy,
+    task::live_policy::PolicySource,
 };
 
 /// The arguments of `policy test`.
@@ -28,15 +29,15 @@ pub(in crate::cli) struct TestArgs {
 }
 
 /// Exits with 1 where a test fails, or where there is none.
-pub(super) async fn perform(args: &TestArgs, config: &Config) -> Result<ExitCode, Failure> {
+pub(super) async fn perform(args: &TestArgs, config: &Config, source: &PolicySource) -> Result<ExitCode, Failure> {
     let layers = match &args.file {
-        Some(file) => vec![files::layer(file, config)?],
-        None => files::configured(config)?,
+        Some(file) => vec![files::layer(file, source)?],
+        None => files::configured(source)?,
     };
     if layers.is_empty() {
         return Err(Failure::other("there is no policy file").hint("name one, or name some in `policy.files`"));
     }
-    let policy = match Policy::load(layers.clone(), files::options(config)) {
+    let policy = match Policy::load(layers.clone(), source.options) {
         Ok(policy) => policy,
         Err(problems) => return invalid(&problems, args.json),
     };

@@ -170,7 +170,8 @@ fn command(target: &[String]) -> (Table, String, bool) {
 
 fn is_description_file(text: &str) -> bool {
     let ending = Path::new(text).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    matches!(ending.to_ascii_lowercase().as_str(), "json" | "yaml" | "yml") && Path::new(text).is_file()
+    // Also where there is none: no program is called so, and `description` says that the file is missing.
+    matches!(ending.to_ascii_lowercase().as_str(), "json" | "yaml" | "yml")
 }
 
 fn looks_secret(name: &str) -> bool {

@@ -151,6 +151,10 @@ impl<'p> Deciding<'p, '_> {
     pub(super) fn ask(&self, rule: &RuleRef, terms: &Terms, message: Option<Arc<str>>) -> AskTerms {
         let reason = match &message {
             Some(message) => message.to_string(),
+            // What no file says has no place in one.
+            None if rule.pointer.is_empty() => {
+                format!("no file answers about `{}`, and the {} asks about the class {}", self.tool(), rule.layer, self.class)
+            }
             None => format!("rule `{}` asks about `{}`, class {}", rule.name, self.tool(), self.class),
         };
         let remember = if terms.remember.is_empty() { profile::remember(self.class) } else { terms.remember.clone() };

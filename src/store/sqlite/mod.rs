@@ -150,8 +150,8 @@ impl Store for SqliteStore {
         Box::pin(read::events(&self.readers, workspace_id, task, after, limit))
     }
 
-    fn fail_unfinished(&self, error: TaskError) -> Written<u64> {
-        self.writer.fail_unfinished(error)
+    fn fail_unfinished(&self, under_way: TaskError, idle: TaskError) -> Written<u64> {
+        self.writer.fail_unfinished(under_way, idle)
     }
 
     fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {

@@ -58,7 +58,7 @@ struct Load {
 #[derive(Debug)]
 enum Job {
     Write(Write),
-    FailUnfinished(Box<TaskError>, Answer<u64>),
+    FailUnfinished(Box<[TaskError; 2]>, Answer<u64>),
     Reserve(Reservation, Answer<Reserved>),
     GiveBack(HoldToken, Answer<()>),
     AskApproval(Box<Approval>, Answer<()>),
@@ -117,8 +117,8 @@ impl Writer {
         self.write(Change::Change(Box::new(change)), Reply::Changed)
     }
 
-    pub(super) fn fail_unfinished(&self, error: TaskError) -> Written<u64> {
-        self.ask(|answer| Job::FailUnfinished(Box::new(error), answer))
+    pub(super) fn fail_unfinished(&self, under_way: TaskError, idle: TaskError) -> Written<u64> {
+        self.ask(|answer| Job::FailUnfinished(Box::new([under_way, idle]), answer))
     }
 
     pub(super) fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {
@@ -233,7 +233,7 @@ impl Thread {
     /// Does a job that is a transaction of its own. Whoever asked may not wait for the answer.
     async fn single(&mut self, job: Job) {
         match job {
-            Job::FailUnfinished(error, answer) => drop(answer.send(self.fail_unfinished(&error).await)),
+            Job::FailUnfinished(errors, answer) => drop(answer.send(self.fail_unfinished(&errors).await)),
             Job::Reserve(asked, answer) => drop(answer.send(self.reserve(asked).await)),
             Job::GiveBack(token, answer) => {
                 drop(answer.send(counters::give_back(&mut self.connection, &token).await.map_err(failed)));
@@ -319,13 +319,16 @@ impl Thread {
         done
     }
 
-    async fn fail_unfinished(&mut self, error: &TaskError) -> Result<u64, StoreError> {
-        let error = serde_json::to_value(error).expect("plain data with text keys has a JSON form");
-        let data = serde_json::json!({ "error": error });
+    async fn fail_unfinished(&mut self, errors: &[TaskError; 2]) -> Result<u64, StoreError> {
+        let error = |error| serde_json::to_value(error).expect("plain data with text keys has a JSON form");
+        let [under_way, idle] = errors.each_ref().map(error);
+        let data = |error: &serde_json::Value| serde_json::json!({ "error": error }).to_string();
         let count = sqlx::query_scalar::<_, i64>(FAIL_UNFINISHED)
             .bind(nanoseconds(Timestamp::now()))
-            .bind(error.to_string())
-            .bind(data.to_string())
+            .bind(under_way.to_string())
+            .bind(data(&under_way))
+            .bind(idle.to_string())
+            .bind(data(&idle))
             .fetch_all(&mut self.connection)
             .await;
         match count {

@@ -164,5 +164,6 @@ fn router(server: HttpServer, address: std::net::SocketAddr, stopping: Cancellat
         .method_not_allowed_fallback(refusal::no_such_method)
         .layer(CatchPanicLayer::custom(refusal::panicked))
         .layer(middleware::from_fn_with_state(allowed, guard::check))
+        .layer(middleware::from_fn(pages::for_browsers))
         .layer(middleware::from_fn(metrics::count))
 }

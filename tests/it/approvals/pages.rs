@@ -90,6 +90,7 @@ async fn the_page_shows_everything_and_approves_once() {
         "completed",
         "left",
         "Approve once",
+        "demo says of this tool (not checked)",
     ] {
         assert!(card.contains(part), "{part}: {card}");
     }
@@ -183,4 +184,69 @@ async fn no_secret_of_a_sign_in_is_in_the_log() {
     policed.server.stranger().get(&link).send().await.unwrap();
     assert!(secret.len() > 40 && !policed.server.log().contains(secret));
     assert!(!policed.server.log().contains(&policed.server.token));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_browser_is_refused_with_a_page_and_a_program_with_json() {
+    let policed = Policed::start(ASKS).await;
+    let browser = Browser::sign_in(&policed).await;
+    let ask = async |method: &str, path: &str, accept: &str, origin: Option<&str>| {
+        let request = browser.http.request(method.parse().unwrap(), format!("{}{path}", policed.server.url));
+        let request = request.header("accept", accept).header("cookie", &browser.cookie);
+        let request = if let Some(origin) = origin { request.header("origin", origin) } else { request };
+        let answer = request.send().await.unwrap();
+        let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
+        let bare = answer.headers().get("content-security-policy").is_none();
+        (answer.status().as_u16(), kind, bare, answer.text().await.unwrap())
+    };
+    let pages = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    let evil = Some("https://evil.example/<b>");
+    for (method, path, origin, status, expected) in [
+        ("POST", "/approvals/x/approve", evil, 403, "server.allowed_origins"),
+        ("GET", "/nowhere/<b>", None, 404, "there is no `/nowhere/"),
+        ("PUT", "/approvals", None, 405, "does not take PUT"),
+        ("GET", "/approvals?status=odd", None, 400, "odd"),
+        ("GET", "/v1/tasks/task_1", None, 404, "task_1"),
+    ] {
+        let (got, kind, bare, page) = ask(method, path, pages, origin).await;
+        assert_eq!((got, kind.as_str(), bare), (status, "text/html; charset=utf-8", false), "{path}: {page}");
+        assert!(page.contains("That did not work") && page.contains(expected) && !page.contains("<b>"), "{path}: {page}");
+        assert!(page.contains("/assets/airlock.css") && page.contains("href=\"/approvals\""), "{path}: {page}");
+    }
+    for accept in ["*/*", "application/json", "application/json, text/html"] {
+        let (status, kind, _, body) = ask("POST", "/approvals/x/approve", accept, evil).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, kind.as_str(), &body["error"]["code"]), (403, "application/json", &json!("origin_not_allowed")));
+    }
+    let (status, kind, ..) = ask("POST", "/mcp", pages, evil).await;
+    assert_eq!((status, kind.as_str()), (403, "application/json"), "agents' way in has no pages");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_over_http_is_shown_with_where_it_goes() {
+    let folder = tempfile::tempdir().unwrap();
+    let spec = folder.path().join("things.json");
+    let description = json!({
+        "openapi": "3.0.0", "info": { "title": "things", "version": "1" },
+        "paths": { "/things/{id}": { "delete": {
+            "operationId": "dropThing", "description": "Drops p\u{430}ypal\u{202e} things.",
+            "parameters": [{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }],
+            "responses": { "204": { "description": "gone" } },
+        } } },
+    });
+    std::fs::write(&spec, description.to_string()).unwrap();
+    let upstream = format!(
+        "[upstreams.things]\nkind = \"openapi\"\nspec = {spec:?}\nbase_url = \"http://127.0.0.1:9/base?key=hunter2\"\nallow_private = true\n"
+    );
+    let policed = Policed::with("version: \"1\"\n", &upstream).await;
+    let tools = policed.server.owner(reqwest::Method::GET, "/v1/tools?namespace=things").await.1;
+    let tool = tools["results"][0]["path"].as_str().unwrap_or_else(|| panic!("{tools}")).to_owned();
+    policed.begin(json!({ "code": format!("return await tools.{tool}({{ id: 'a/b' }})") })).await;
+    let approval = policed.pending(1).await.remove(0);
+    let row = policed.row(&approval).await;
+    assert_eq!(row["about"]["route"], "DELETE http://127.0.0.1:9/base/things/{id}", "{row}");
+    let browser = Browser::sign_in(&policed).await;
+    let card = browser.get(&format!("/approvals/{}", approval["id"].as_str().unwrap())).await;
+    assert!(card.contains("<code>DELETE http://127.0.0.1:9/base/things/{id}</code>"), "{card}");
+    assert!(card.contains("<mark class=\"strange\"") && card.contains("\\u{202e}") && !card.contains("hunter2"), "{card}");
 }

@@ -2,7 +2,7 @@
 //! model that SQLite is compared with on random histories.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{Arc, Mutex},
 };
 
@@ -78,6 +78,15 @@ struct Row {
 }
 
 impl Row {
+    /// Whether a call has left whose end is not here.
+    fn has_call_under_way(&self) -> bool {
+        use EventKind::*;
+        let all = |of: &[EventKind]| -> HashSet<u64> {
+            self.events.iter().filter(|event| of.contains(&event.kind)).filter_map(|event| event.data["seq"].as_u64()).collect()
+        };
+        !all(&[CallStarted]).is_subset(&all(&[CallCompleted, CallFailed, CallDenied]))
+    }
+
     fn append(&mut self, event: NewEvent) {
         let seq = self.events.len() as u64 + 1;
         self.events.push(Event { task_id: self.task.task_id, seq, at: event.at, kind: event.kind, data: event.data });
@@ -130,11 +139,12 @@ impl Tables {
         Ok(())
     }
 
-    fn fail_unfinished(&mut self, error: &TaskError) -> u64 {
+    fn fail_unfinished(&mut self, under_way: &TaskError, idle: &TaskError) -> u64 {
         let unfinished: Vec<_> = self.rows.iter_mut().filter(|row| row.task.completed_at.is_none()).collect();
         let count = unfinished.len() as u64;
         for row in unfinished {
             let at = Timestamp::now();
+            let error = if row.has_call_under_way() { under_way } else { idle };
             row.append(NewEvent { at, kind: EventKind::TaskFailed, data: json!({"error": error}) });
             (row.task.status, row.task.completed_at) = (TaskStatus::Failed, Some(at));
             (row.task.exit_code, row.task.error) = (Some(1), Some(error.clone()));
@@ -337,8 +347,8 @@ impl Store for MemoryStore {
         })
     }
 
-    fn fail_unfinished(&self, error: TaskError) -> Written<u64> {
-        self.with(|tables| Ok(tables.fail_unfinished(&error)))
+    fn fail_unfinished(&self, under_way: TaskError, idle: TaskError) -> Written<u64> {
+        self.with(|tables| Ok(tables.fail_unfinished(&under_way, &idle)))
     }
 
     fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {

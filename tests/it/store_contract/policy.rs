@@ -1,16 +1,16 @@
-//! What every store promises of counters and approvals.
+//! What every store promises of counters, approvals and calls.
 
 use std::{sync::Arc, time::Duration};
 
 use airlock::{
-    model::{Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, TaskId, Timestamp},
+    model::{Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventKind, TaskError, TaskId, Timestamp},
     store::{
         ApprovalChange, ApprovalFilter, COUNTER_KEY_BYTES_MAX, CounterHold, CounterRead, CounterWindow, Decided, HOLDS_MAX,
-        HoldToken, Reserved, Settle, StoreError,
+        HoldToken, Reserved, Settle, StoreError, TaskChange,
     },
 };
 
-use super::Shared;
+use super::{Shared, change, event, new_task, recorded};
 
 /// Each case, as a test in a module of the implementation.
 macro_rules! contract {
@@ -44,6 +44,7 @@ macro_rules! cases {
             an_approval_of_another_workspace_is_not_there
             approvals_are_listed_newest_first_and_paged
             what_a_dead_server_left_is_void
+            a_call_that_had_left_is_told_from_one_that_had_not
         }
     };
 }
@@ -316,5 +317,32 @@ pub(super) async fn what_a_dead_server_left_is_void(store: Shared) {
         let row = store.approval("local", id).await.unwrap().unwrap();
         assert_eq!((row.status, row.args), (status, pending.args.clone()));
         assert_eq!(row.why.is_some(), status == ApprovalStatus::Void);
+    }
+}
+
+pub(super) async fn a_call_that_had_left_is_told_from_one_that_had_not(store: Shared) {
+    use EventKind::*;
+    let errors = ["under way", "idle"].map(|message| TaskError { message: message.into(), ..TaskError::default() });
+    let table: [(&[(EventKind, u32)], usize); 6] = [
+        (&[], 1),
+        (&[(CallRequested, 1), (ApprovalRequested, 1)], 1),
+        (&[(CallRequested, 1), (CallStarted, 1), (CallCompleted, 1), (CallRequested, 2)], 1),
+        (&[(CallRequested, 1), (CallStarted, 1), (CallFailed, 1), (CallDenied, 2)], 1),
+        (&[(CallRequested, 1), (CallStarted, 1)], 0),
+        (&[(CallStarted, 1), (CallStarted, 2), (CallCompleted, 1), (ApprovalRequested, 3)], 0),
+    ];
+    let mut tasks = vec![];
+    for (events, expected) in table {
+        let id = recorded(&store, new_task()).await;
+        let events = events.iter().map(|(kind, seq)| event(*kind, serde_json::json!({ "seq": seq }))).collect();
+        store.change_task(TaskChange { events, ..change(id) }).await.unwrap();
+        tasks.push((id, expected));
+    }
+    let [under_way, idle] = errors.clone();
+    assert_eq!(store.fail_unfinished(under_way, idle).await.unwrap(), 6);
+    for (id, expected) in tasks {
+        assert_eq!(store.task("local", id).await.unwrap().unwrap().error.as_ref(), Some(&errors[expected]));
+        let events = store.events("local", id, 0, 20).await.unwrap();
+        assert_eq!(events.last().unwrap().data["error"]["message"], errors[expected].message);
     }
 }

@@ -14,6 +14,8 @@ use crate::{
 
 /// Characters of a digest that are enough to compare by eye.
 const DIGEST_CHARS: usize = 7 + 16;
+/// Characters of a tool's description that stand there unfolded.
+const OPEN_CHARS: usize = 400;
 
 pub(super) fn content(answer: &ApprovalAnswer, form: &str) -> Markup {
     let approval = &answer.approval;
@@ -26,8 +28,10 @@ pub(super) fn content(answer: &ApprovalAnswer, form: &str) -> Markup {
         (ended(approval))
         p.reason { (visible(&approval.asked.reason, true)) }
         h2 { "Would be sent to " (visible(&approval.asked.upstream, false)) ", once" }
+        @if let Some(route) = answer.about.as_ref().and_then(|about| about.route.as_ref()) { p.route { code { (visible(route, false)) } } }
         (arguments(answer))
         @if approval.status == ApprovalStatus::Pending { (words(answer, form)) }
+        (about(answer))
         h2 { "Who asks, and why it is asked" }
         (facts(approval))
         h2 { "Program" }
@@ -40,6 +44,19 @@ pub(super) fn content(answer: &ApprovalAnswer, form: &str) -> Markup {
                 @for step in earlier {
                     li value=(step.seq) { (visible(&step.tool, false)) " " span class={ "is-" (step.outcome) } { (step.outcome) } }
                 }
+            }
+        }
+    }
+}
+
+/// What the upstream says of its tool. A claim of a stranger's, and set apart as one.
+fn about(answer: &ApprovalAnswer) -> Markup {
+    let description = answer.about.as_ref().map(|about| about.description.trim()).filter(|text| !text.is_empty());
+    html! {
+        @if let Some(description) = description {
+            details.about-tool open[description.chars().count() <= OPEN_CHARS] {
+                summary { (visible(&answer.approval.asked.upstream, false)) " says of this tool (not checked)" }
+                blockquote { (visible(description, true)) }
             }
         }
     }

@@ -5,6 +5,7 @@
 
 mod card;
 mod inbox;
+mod refused;
 mod visible;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use axum::{
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
+pub(super) use self::refused::for_browsers;
 use super::sign_in::{Shown, SignIn};
 use crate::{
     model::{ApprovalStatus, Principal},

@@ -20,7 +20,7 @@ fn card(args: String) -> String {
         note: None,
         why: None,
     };
-    content(&ApprovalAnswer { approval, code: None, trail: vec![], url: None }, "token").into_string()
+    content(&ApprovalAnswer { approval, code: None, trail: vec![], about: None, url: None }, "token").into_string()
 }
 
 fn approve_button(page: &str) -> &str {

@@ -67,3 +67,31 @@ fn a_long_text_unfolds_and_is_whole() {
     let text = super::value(&Value::from("x".repeat(5000))).into_string();
     assert!(text.contains("<details") && text.contains("a text of 5000 characters") && text.contains(&"x".repeat(5000)));
 }
+
+#[test]
+fn a_letter_that_only_looks_like_one_of_its_word_is_marked() {
+    let text = shown(
+        "pay to p\u{430}yp\u{430}l.com or \u{440}\u{430}y\u{440}al, \u{43c}\u{438}\u{440}, 東京タワーです, caf\u{e9} \u{b5}m",
+    );
+    let marked: Vec<_> = text.split("<mark class=\"strange\" ").skip(1).collect();
+    assert_eq!(marked.len(), 4, "{text}");
+    assert!(
+        marked[0].starts_with("title=\"letters of another script than the rest of the word: U+0430\">\u{430}</mark>yp"),
+        "{text}"
+    );
+    assert!(marked[2].contains("U+0440 U+0430\">\u{440}\u{430}</mark>y"), "{text}");
+    assert!(text.ends_with(", \u{43c}\u{438}\u{440}, 東京タワーです, caf\u{e9} \u{b5}m"), "whole words of one script stay: {text}");
+}
+
+#[test]
+fn of_many_entries_the_first_are_shown_and_the_rest_unfolds() {
+    let list: Vec<u32> = (0..57).collect();
+    let text = super::value(&serde_json::json!({ "list": list, "few": [1, 2] })).into_string();
+    assert_eq!(text.matches("<details").count(), 1, "{text}");
+    let (head, rest) = text.split_once("<details class=\"more\"><summary>").expect("it folds");
+    assert!(head.contains("    19,\n") && !head.contains("    20,"), "{head}");
+    assert!(rest.contains("… 37 more of 57</summary>    20,\n") && rest.contains("    56\n</details>  ]"), "{rest}");
+    let many: serde_json::Map<_, _> = (0..21).map(|n| (format!("k{n:02}"), serde_json::json!(n))).collect();
+    let text = super::value(&Value::Object(many)).into_string();
+    assert!(text.contains("… 1 more of 21") && text.contains("k20"), "{text}");
+}

@@ -1,0 +1,13 @@
+use super::*;
+
+#[test]
+fn what_cannot_be_marked_is_spelled() {
+    assert_eq!(spelled("p\u{430}ypal\u{202e}\r\n\tпривет caf\u{e9}"), "p\\u{430}ypal\\u{202e}\\u{d}\n\tпривет caf\u{e9}");
+    assert_eq!(spelled("שלום 東京タワーです 한국어 µm 🙂"), "שלום 東京タワーです 한국어 µm 🙂");
+}
+
+#[test]
+fn no_character_is_lost() {
+    let text = "a\u{430}b \u{440}\u{430} \n\u{1f600} x";
+    assert_eq!(pieces(text, true).into_iter().map(|(_, piece)| piece).collect::<String>(), text);
+}

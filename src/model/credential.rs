@@ -1,0 +1,83 @@
+//! How a service is told who asks, as the owner says it: references to secrets, and where in a request they go.
+
+use std::{fmt, path::PathBuf};
+
+/// Where a secret value comes from. Never printed with a value.
+#[derive(Clone, PartialEq, Eq)]
+pub enum SecretSource {
+    /// It is here already, from the server's environment.
+    Value(String),
+    /// The first line of this file, absolute, read whenever it is needed.
+    File(PathBuf),
+    /// An entry of the operating system's keychain.
+    Keychain {
+        /// The service it is kept for.
+        service: String,
+        /// The account it belongs to.
+        account: String,
+    },
+    /// A secret of the encrypted store, by name.
+    Stored(String),
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Value(_) => f.write_str("[secret]"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Keychain { service, account } => write!(f, "keychain {service}/{account}"),
+            Self::Stored(name) => write!(f, "secret {name}"),
+        }
+    }
+}
+
+/// How Airlock identifies itself to a service; what there is to say of OAuth differs by who says it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Credential<O> {
+    /// Not at all.
+    None,
+    /// A key in every request.
+    ApiKey {
+        /// Where in the request.
+        place: KeyPlace,
+        /// Name of the header, of the query parameter or of the cookie.
+        name: String,
+        /// The key.
+        value: SecretSource,
+    },
+    /// `Authorization: Bearer …`.
+    Bearer(SecretSource),
+    /// `Authorization: Basic …`.
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        password: SecretSource,
+    },
+    /// OAuth 2.1.
+    OAuth(O),
+}
+
+impl<O> Credential<O> {
+    /// The same with another account of OAuth.
+    pub fn map_oauth<T>(self, map: impl FnOnce(O) -> T) -> Credential<T> {
+        match self {
+            Self::None => Credential::None,
+            Self::ApiKey { place, name, value } => Credential::ApiKey { place, name, value },
+            Self::Bearer(token) => Credential::Bearer(token),
+            Self::Basic { user, password } => Credential::Basic { user, password },
+            Self::OAuth(oauth) => Credential::OAuth(map(oauth)),
+        }
+    }
+}
+
+/// Where in a request a key stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPlace {
+    /// A header of its own.
+    Header,
+    /// A parameter of the query.
+    Query,
+    /// A cookie.
+    Cookie,
+}
