@@ -189,6 +189,26 @@ async fn a_file_that_changes_is_read_again_and_a_broken_one_is_told_and_not_used
 }
 
 #[tokio::test]
+async fn a_name_that_means_something_else_by_now_is_not_called_for_what_it_meant() {
+    let (service, catalog, folder) = zoo().await;
+    let tool = catalog.resolve("zoo.animals.listAnimals", &open).await.unwrap();
+    assert!(catalog.call(&tool, Default::default()).await.is_ok());
+    written(&folder, &ZOO.replace("  /animals:", "  /animals/everything:"));
+    eventually("the name means another path", || {
+        let present = catalog.route(&tool).unwrap_or_default();
+        present.ends_with("/animals/everything")
+    })
+    .await;
+    service.asked();
+    let error = catalog.call(&tool, Default::default()).await.unwrap_err();
+    assert!(error.message.contains("it is another operation since `zoo` changed; call it again"), "{error}");
+    assert_eq!(error.code, UpstreamErrorCode::Refused);
+    assert!(service.asked().is_empty(), "nothing was sent");
+    assert!(call(&catalog, "zoo.animals.listAnimals", json!({})).await.is_ok());
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
 async fn a_description_at_an_address_is_fetched_and_its_server_counts_from_there() {
     let spec = json!({"openapi": "3.0.3", "servers": [{"url": "v1"}], "paths": {"/ping": {"get": {"responses": {"200": {"description": "ok"}}}}}});
     let service = Service::start(move |asked: &Asked| match asked.target.as_str() {

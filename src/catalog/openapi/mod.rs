@@ -250,6 +250,14 @@ impl Connection for OpenApiConnection {
             let plan = self
                 .plan(&tool.name)
                 .ok_or_else(|| refused(format!("`{}` is not in the description of `{}` any more", tool.path, tool.upstream)))?;
+            // A new description may give the name to something else; what was decided, and approved, is what the tool said.
+            if !tool.description.ends_with(&*self.secrets.redact(&plan.told())) {
+                let message = format!(
+                    "`{}` was not sent: it is another operation since `{}` changed; call it again",
+                    tool.path, tool.upstream
+                );
+                return Err(refused(message).retryable(true));
+            }
             let (request, with_response) =
                 request::request(&plan, args).map_err(|why| refused(format!("`{}` was not sent: {why}", tool.path)))?;
             let mut answer = self.client.send(request).await.map_err(|failure| failure.into_upstream_error(tool))?;

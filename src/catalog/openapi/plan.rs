@@ -28,6 +28,13 @@ pub(super) struct Plan {
     pub(super) credential: Option<std::sync::Arc<str>>,
 }
 
+impl Plan {
+    /// How the description of its tool ends.
+    pub(super) fn told(&self) -> String {
+        format!("{} {}", self.method, self.route)
+    }
+}
+
 /// What comes piece by piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {

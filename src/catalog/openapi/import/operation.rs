@@ -119,7 +119,7 @@ pub(super) fn read<'d>(
     let bytes = bytes + description.len() + output_schema.as_ref().map_or(0, |(_, bytes)| *bytes);
     let plan = Plan {
         method,
-        route: cut(found.path, PATH_BYTES_MAX).to_owned(),
+        route: found.path.to_owned(),
         template,
         base,
         parameters: written.into_iter().map(|written| written.plan).collect(),
@@ -183,7 +183,8 @@ fn description(found: &Found<'_>) -> String {
     if !out.is_empty() {
         out.push_str("\n\n");
     }
-    out.push_str(cut(&route(found), PATH_BYTES_MAX));
+    // What the tool stands for; `Plan::told` is the same.
+    out.push_str(&route(found));
     out
 }
 
