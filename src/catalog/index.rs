@@ -41,6 +41,8 @@ const AGREE: Score = 1.15;
 const UNTOLD: Score = 0.92;
 const AT_ODDS: Score = 0.75;
 const CONTRADICT: Score = 0.5;
+/// How well a question must explain a verb to have said it.
+const NAMED: Score = 0.6;
 /// A list was asked for, or one thing; and that is what the tool gives.
 const NUMBER_AGREES: Score = 1.1;
 /// The question is about the caller's own, and so is the tool; or it is not, and the tool is.
@@ -75,6 +77,10 @@ struct Traits {
     summary: Weighed,
     /// What it does; some do two things.
     actions: [Option<Action>; 2],
+    /// It does something, as its protocol says, else as it says itself, else as it is called.
+    changes: bool,
+    /// The first word of its name: the verb, where it has one.
+    verb: Option<u32>,
     /// It gives several.
     lists: bool,
     /// It is about whoever calls.
@@ -135,7 +141,7 @@ impl SearchIndex {
         let marks = Marks::new(&mut memory);
         for tool in tools {
             let texts = Texts::of(tool, &mut memory);
-            traits.push(texts.traits(&marks));
+            traits.push(texts.traits(&marks, tool));
             let mut document = tantivy::TantivyDocument::new();
             for (field, numbers) in fields.iter().zip(&texts.stems) {
                 document.add_text(*field, spelled(numbers));
@@ -246,8 +252,10 @@ impl Filled {
         if traits.own {
             factor *= if question.own { OWN } else { NOT_OWN };
         }
-        // One word alone is a subject, not a question.
-        let fits = question.words.len() > 1 && verbs >= 1.0 && (!looks || !question.plural || traits.lists);
+        // One word alone is a subject, not a question; and whoever asks for nothing to be done gets nothing that does.
+        let is_named = |verb: u32| question.explained[verb as usize] >= NAMED;
+        let asks = question.action.is_some() || !traits.changes || traits.verb.is_some_and(is_named);
+        let fits = asks && question.words.len() > 1 && verbs >= 1.0 && (!looks || !question.plural || traits.lists);
         (factor, fits)
     }
 }
@@ -385,12 +393,15 @@ impl Texts {
         Self { stems: out, plural }
     }
 
-    fn traits(&self, marks: &Marks) -> Traits {
+    fn traits(&self, marks: &Marks, tool: &Tool) -> Traits {
         let [name, group, summary, ..] = &self.stems;
         let action = |stems: &[u32]| stems.iter().find_map(|stem| marks.action(*stem));
         let first = action(name).or_else(|| action(&summary[..summary.len().min(3)]));
         let second = name.iter().filter_map(|stem| marks.action(*stem)).find(|second| Some(*second) != first);
+        let told = tool.operation.map(|operation| !operation.reads()).or(tool.annotations.read_only.map(|reads| !reads));
         Traits {
+            changes: told.unwrap_or_else(|| first.is_some_and(|action| action != Action::Read)),
+            verb: name.first().copied(),
             lists: self.plural || name.iter().chain(summary).any(|stem| marks.several.contains(stem)),
             own: marks.own.iter().any(|stem| name.contains(stem)),
             // The upstream's own name explains nothing.

@@ -62,7 +62,9 @@ impl Question {
         let all: Vec<String> = surfaces.iter().map(|word| stems.of(word)).collect();
         for (at, stem) in all.iter().enumerate() {
             let surface = &surfaces[at];
-            out.action = out.action.or_else(|| synonyms::action(stem));
+            // `Open issues` are things in a state; `open an issue` wants one.
+            let is_state = surface == "open" && surfaces.get(at + 1).is_some_and(|next| words::is_plural(next));
+            out.action = out.action.or_else(|| synonyms::action(stem).filter(|_| !is_state));
             out.plural |= words::is_plural(surface) && synonyms::action(stem).is_none();
             let mut meanings = meanings(surface, stem, vocabulary, &mut stems);
             for neighbour in [at.checked_sub(1), Some(at + 1).filter(|next| *next < surfaces.len())].into_iter().flatten() {

@@ -42,6 +42,11 @@ pub enum Operation {
 }
 
 impl Operation {
+    /// Whether it is there to look and not to change.
+    pub fn reads(self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Options | Self::Query)
+    }
+
     /// As it is written: `GET`, `query`.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -65,7 +65,7 @@ async fn holds(catalog: &Catalog, first_min: f64, five_min: f64, rank_min: f64) 
         let [first, _, five] = quality.recall;
         assert!(first >= first_min && five >= five_min && quality.reciprocal_rank >= rank_min, "{half}: {}", told(&quality));
         let [given, right] = quality.best;
-        assert!(given >= 0.45 && right >= 0.95, "{half}: {}", told(&quality));
+        assert!(given >= 0.42 && right >= 0.95, "{half}: {}", told(&quality));
     }
 }
 
