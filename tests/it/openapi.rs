@@ -158,7 +158,7 @@ async fn a_refusal_is_an_error_and_the_whole_response_can_be_had() {
     service.asked();
     for id in ["..", "../admin", ""] {
         let error = call(&catalog, "zoo.animals.getAnimal", json!({"id": id})).await.unwrap_err();
-        assert_eq!(error.code, UpstreamErrorCode::Refused, "{error:?}");
+        assert_eq!(error.code, UpstreamErrorCode::InvalidArguments, "{error:?}");
     }
     let error = call(&catalog, "zoo.elsewhere.elsewhere", json!({})).await.unwrap_err();
     assert!(error.message.contains("`https://other.example`"), "{error:?}");

@@ -258,8 +258,10 @@ impl Connection for OpenApiConnection {
                 );
                 return Err(refused(message).retryable(true));
             }
-            let (request, with_response) =
-                request::request(&plan, args).map_err(|why| refused(format!("`{}` was not sent: {why}", tool.path)))?;
+            let (request, with_response) = request::request(&plan, args).map_err(|why| {
+                let code = if plan.base.is_ok() { UpstreamErrorCode::InvalidArguments } else { UpstreamErrorCode::Refused };
+                UpstreamError::new(code, tool, format!("`{}` was not sent: {why}", tool.path))
+            })?;
             let mut answer = self.client.send(request).await.map_err(|failure| failure.into_upstream_error(tool))?;
             let room = answer.room.take();
             answer::value(tool, &plan, answer, with_response).map(|json| Answer { json, room })
