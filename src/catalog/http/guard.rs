@@ -59,12 +59,19 @@ impl Error for AddressRefused {}
 #[derive(Clone)]
 pub(in crate::catalog) struct Guard {
     pub(in crate::catalog) allow_private: bool,
+    /// Whether it judges what the owner did not name, as a redirect may: nothing private is reached then, whatever is allowed.
+    pub(in crate::catalog) is_elsewhere: bool,
     /// Where this server itself listens.
     pub(in crate::catalog) own: Vec<SocketAddr>,
     pub(in crate::catalog) names: Arc<dyn Names>,
 }
 
 impl Guard {
+    /// The same for addresses that the owner did not name: what is allowed to be private is what was configured, and no neighbour.
+    pub(super) fn elsewhere(&self) -> Self {
+        Self { is_elsewhere: true, ..self.clone() }
+    }
+
     /// Judges what can be told from the URL alone: its scheme, and its host where that is an address.
     pub(in crate::catalog) fn check(&self, url: &Url) -> Result<(), String> {
         if !matches!(url.scheme(), "http" | "https") {
@@ -94,7 +101,10 @@ impl Guard {
         }
         match sort_of(address) {
             Sort::Public => Ok(()),
-            Sort::Private(_) if self.allow_private => Ok(()),
+            Sort::Private(_) if self.allow_private && !self.is_elsewhere => Ok(()),
+            Sort::Private(what) if self.allow_private => {
+                Err(format!("{what}; `allow_private` of the upstream holds for the origin that is configured, not for others"))
+            }
             Sort::Private(what) => Err(format!("{what}; set `allow_private = true` for the upstream if it is meant to be there")),
             Sort::Never(what) => Err(format!("{what}, which is never reached")),
         }

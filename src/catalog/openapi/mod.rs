@@ -241,7 +241,7 @@ impl Connection for OpenApiConnection {
                 .ok_or_else(|| refused(format!("`{}` is not in the description of `{}` any more", tool.path, tool.upstream)))?;
             let (request, with_response) =
                 request::request(&plan, args).map_err(|why| refused(format!("`{}` was not sent: {why}", tool.path)))?;
-            let mut answer = self.client.send(request).await.map_err(|failure| failure.into_upstream_error(tool))?;
+            let mut answer = self.client.send_of(&tool.name, request).await.map_err(|failure| failure.into_upstream_error(tool))?;
             let room = answer.room.take();
             answer::value(tool, &plan, answer, with_response).map(|json| Answer { json, room })
         })

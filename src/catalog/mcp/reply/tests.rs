@@ -94,10 +94,13 @@ async fn a_large_event_is_not_read_on_before_there_is_a_place_for_it() {
 
 #[tokio::test]
 async fn a_large_answer_that_does_not_come_to_its_end_is_given_up() {
-    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; LARGE_BYTES + 1]))]).chain(stream::pending());
-    let response = http::Response::new(reqwest::Body::wrap_stream(body)).into();
-    let bounds = Bounds { large_max: Duration::from_millis(50), ..SERVER };
-    assert!(matches!(Intake::new(response, AnswerBounds::default(), bounds).whole().await, Err(Broken::Late)));
+    let long = Duration::from_secs(3_600);
+    for (large_max, large_silence_max) in [(Duration::from_millis(50), long), (long, Duration::from_millis(50))] {
+        let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; LARGE_BYTES + 1]))]).chain(stream::pending());
+        let response = http::Response::new(reqwest::Body::wrap_stream(body)).into();
+        let bounds = Bounds { large_max, large_silence_max, ..SERVER };
+        assert!(matches!(Intake::new(response, AnswerBounds::default(), bounds).whole().await, Err(Broken::Late)));
+    }
 }
 
 #[tokio::test]
