@@ -23,6 +23,7 @@ use super::{
     passage::{Arguments, Passage},
     record,
     refusal::{self, Refusal, failure},
+    shares::Turns,
     spending::Spending,
 };
 use crate::{
@@ -51,6 +52,8 @@ pub struct HostParts {
     pub policy: Arc<LivePolicy>,
     /// Where calls wait for a person.
     pub desk: Arc<Desk>,
+    /// Whose call is under way next at an upstream.
+    pub turns: Turns,
     /// Keeps answers that are too large.
     pub artifacts: Artifacts,
     /// Whether the values of arguments are recorded.
