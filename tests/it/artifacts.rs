@@ -91,7 +91,9 @@ impl Service {
                 "/lines": { "get": { "tags": ["data"], "operationId": "lines", "responses": answer("text/plain") } },
                 "/held": { "post": {
                     "tags": ["data"], "operationId": "held",
-                    "requestBody": { "required": true, "content": { "application/json": { "schema": { "type": "object" } } } },
+                    "requestBody": { "required": true, "content": { "application/json": { "schema": {
+                        "type": "object", "required": ["data"], "properties": { "data": { "type": "object" } },
+                    } } } },
                     "responses": answer("application/json"),
                 } },
                 "/store": { "post": {
@@ -407,14 +409,14 @@ async fn an_answer_over_the_owners_bound_is_refused_and_wrong_arguments_are_told
 async fn a_task_whose_calls_with_artifacts_take_long_leaves_places_to_the_others() {
     let (service, server) = with_service("").await;
     let handle = returned(&server, "return await tools.big.data.rows()").await;
-    let held = format!("await Promise.all([1, 2, 3, 4, 5].map(() => tools.big.data.held({{ data: {handle} }})))");
+    let held = format!("await Promise.all([1, 2, 3, 4, 5].map(() => tools.big.data.held({{ body: {{ data: {handle} }} }})))");
     let greedy = server.run(&held);
     tokio::pin!(greedy);
     let others = async {
         eventually("one of them is under way", async || (service.held.load(Ordering::SeqCst) == 1).then_some(())).await;
         let code = format!(
             "const found = await tools.artifacts.json({{ id: {handle}.$artifact, pointer: '/rows/150000/name' }});
-             return [found, (await tools.big.data.store({{ data: {handle} }})).rows];"
+             return [found, (await tools.big.data.store({{ body: {{ data: {handle} }} }})).rows];"
         );
         returned(&server, &code).await
     };
@@ -428,7 +430,7 @@ async fn a_task_whose_calls_with_artifacts_take_long_leaves_places_to_the_others
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_task_never_has_all_places_of_an_upstream() {
     let (service, server) = with_service("").await;
-    let greedy = "await Promise.all(Array.from({ length: 256 }, () => tools.big.data.held({})))";
+    let greedy = "await Promise.all(Array.from({ length: 256 }, () => tools.big.data.held({ body: { data: {} } })))";
     let held = |count: usize| {
         let now = service.held.clone();
         async move || (now.load(Ordering::SeqCst) == count).then_some(())

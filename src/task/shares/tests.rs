@@ -1,8 +1,10 @@
+use tokio::task::unconstrained;
+
 use super::*;
 
 /// As many turns as are to be had at once.
 fn all(turns: &Turns, task: TaskId, workspace: &str, upstream: &str) -> Vec<Turn> {
-    std::iter::from_fn(|| turns.take(task, workspace, upstream).now_or_never()).collect()
+    std::iter::from_fn(|| unconstrained(turns.take(task, workspace, upstream)).now_or_never()).collect()
 }
 
 #[tokio::test]

@@ -313,9 +313,13 @@ async fn a_server_that_closes_its_stream_again_and_again_is_not_asked_without_pa
             times.lock().unwrap().push(std::time::Instant::now());
             let id = if matches!(end, End::Resumed) { "id: 1\n" } else { "" };
             let first = Ok(format!("{id}retry: 0\ndata:\n\n"));
-            let then = matches!(end, End::Broken).then(|| Err(std::io::Error::other("broken")));
-            let pieces = futures::stream::iter([first].into_iter().chain(then));
-            let body = axum::body::Body::from_stream(pieces);
+            let first = futures::stream::iter([first]);
+            let then = futures::stream::once(async move {
+                // What came before is on its way by then.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                if matches!(end, End::Broken) { Err(std::io::Error::other("broken")) } else { Ok(": the end\n\n".to_owned()) }
+            });
+            let body = axum::body::Body::from_stream(futures::StreamExt::chain(first, then));
             std::future::ready(([("content-type", "text/event-stream")], body).into_response())
         };
         let server = Scripted::start_with(stream, one_tool).await;

@@ -63,6 +63,14 @@ async fn an_answer_that_is_too_large_is_an_error_to_the_call_that_waits_for_it()
 }
 
 #[tokio::test]
+async fn a_server_cannot_ask_for_a_pause_of_more_than_a_minute() {
+    let text = "retry: 3\ndata: {}\n\nretry: 18446744073709551615\ndata: {}\n\n";
+    let events = intake("text/event-stream", vec![text.into()], 1_000).events(None);
+    let pauses: Vec<_> = events.map(|event| event.unwrap().retry).collect().await;
+    assert_eq!(pauses, [Some(3), Some(RETRY_MS_MAX)]);
+}
+
+#[tokio::test]
 async fn an_answer_of_very_many_values_is_an_error_too() {
     let crowded = format!(r#"{{"jsonrpc":"2.0","id":7,"result":[{}1]}}"#, "1,".repeat(VALUES_MAX));
     let call = message("tools/call");
