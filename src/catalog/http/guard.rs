@@ -68,7 +68,7 @@ pub(in crate::catalog) struct Guard {
 
 impl Guard {
     /// The same for addresses that the owner did not name: what is allowed to be private is what was configured, and no neighbour.
-    pub(super) fn elsewhere(&self) -> Self {
+    pub(in crate::catalog) fn elsewhere(&self) -> Self {
         Self { is_elsewhere: true, ..self.clone() }
     }
 
