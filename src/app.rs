@@ -31,6 +31,7 @@ use crate::{
     service::{Service, ServiceLimits},
     store::{ArtifactStore, SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
+        Turns,
         artifacts::{ArtifactTerms, Artifacts},
         desk::{ApprovalTerms, Desk},
         engine::{EngineConfig, TaskEngine},
@@ -257,6 +258,7 @@ impl Parts {
             catalog: catalog.clone(),
             policy: policy.clone(),
             desk: Desk::new(approval_terms(&config.approvals)),
+            turns: Turns::default(),
             record_values: config.policy.record_values,
         };
         let engine = TaskEngine::new(limits, parts, runtimes);

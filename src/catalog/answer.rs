@@ -12,28 +12,50 @@ pub(super) const LARGE_BYTES: usize = 8 * 1024 * 1024;
 /// Large answers that are read or held at once, of all upstreams; the next ones wait to be read on.
 pub(super) const LARGE_MAX: usize = 4;
 
+/// Those of them that may be of one upstream, so that no upstream keeps the others from theirs.
+const LARGE_OF_ONE_MAX: usize = LARGE_MAX / 2;
+
 /// The bounds of answers. Clones share the places of large ones.
 #[derive(Debug, Clone)]
 pub struct AnswerBounds {
     bytes_max: usize,
     rooms: Arc<Semaphore>,
+    /// The places that are of one upstream, or all.
+    share: Arc<Semaphore>,
 }
 
 impl AnswerBounds {
     /// For answers of so many bytes, at most 64 MiB.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max: bytes_max.min(ANSWER_BYTES_MAX), rooms: Arc::new(Semaphore::new(LARGE_MAX)) }
+        Self { bytes_max: bytes_max.min(ANSWER_BYTES_MAX), rooms: places(LARGE_MAX), share: places(LARGE_MAX) }
+    }
+
+    /// The same bounds for one upstream, which has a part of the places.
+    pub(super) fn of_one(&self) -> Self {
+        Self { share: places(LARGE_OF_ONE_MAX), ..self.clone() }
     }
 
     pub(super) fn bytes_max(&self) -> usize {
         self.bytes_max
     }
 
+    /// Places that nobody has.
+    #[cfg(test)]
+    pub(super) fn free(&self) -> usize {
+        self.rooms.available_permits()
+    }
+
     /// A place for a large answer, waited for.
     pub(super) async fn room(&self) -> Room {
-        // The semaphore is never closed; were it, answers would go on without a place.
-        Room { _place: self.rooms.clone().acquire_owned().await.ok() }
+        // The semaphores are never closed; were they, answers would go on without a place. The upstream's own comes first: who waits for
+        // the other takes nothing from anybody else.
+        let share = self.share.clone().acquire_owned().await.ok();
+        Room { _places: (self.rooms.clone().acquire_owned().await.ok(), share) }
     }
+}
+
+fn places(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count))
 }
 
 impl Default for AnswerBounds {
@@ -52,7 +74,7 @@ impl Answer {
 /// The place of a large answer, given back when dropped.
 #[derive(Debug)]
 pub struct Room {
-    _place: Option<OwnedSemaphorePermit>,
+    _places: (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>),
 }
 
 impl Drop for Room {
@@ -77,3 +99,6 @@ impl From<RawJson> for Answer {
         Self { json, room: None }
     }
 }
+
+#[cfg(test)]
+mod tests;

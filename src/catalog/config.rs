@@ -138,12 +138,12 @@ pub enum UpstreamKind {
 
 impl UpstreamKind {
     /// How large its answers may be.
-    pub(super) fn answers(&self) -> AnswerBounds {
+    pub(super) fn answers_mut(&mut self) -> &mut AnswerBounds {
         match self {
-            Self::McpStdio(config) => config.answers.clone(),
-            Self::McpHttp(config) => config.reach.surroundings.answers.clone(),
-            Self::OpenApi(config) => config.reach.surroundings.answers.clone(),
-            Self::GraphQl(config) => config.reach.surroundings.answers.clone(),
+            Self::McpStdio(config) => &mut config.answers,
+            Self::McpHttp(config) => &mut config.reach.surroundings.answers,
+            Self::OpenApi(config) => &mut config.reach.surroundings.answers,
+            Self::GraphQl(config) => &mut config.reach.surroundings.answers,
         }
     }
 

@@ -1,5 +1,7 @@
 //! One upstream's life: reached, listed, watched, reached again; and the calls that go its way, bounded in number and time.
 
+mod list;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -10,15 +12,16 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::list::{Keeper, relist_pause};
 use super::{
     answer::{Answer, AnswerBounds, LARGE_BYTES},
     persist::KeptTools,
     redact::Secrets,
     shelf::Shelf,
     tool::{Tool, cut},
-    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Upstream, UpstreamError, UpstreamErrorCode},
 };
-use crate::{base::memory, model::JsonObject};
+use crate::model::JsonObject;
 
 /// Calls to one upstream that run at once.
 pub const CALLS_MAX: usize = 64;
@@ -33,10 +36,6 @@ const LASTING_PAUSE: Duration = Duration::from_secs(10 * 60);
 const STEADY: Duration = Duration::from_secs(20);
 /// Longest reason why an upstream is down that stands beside its tools, in bytes.
 const TROUBLE_BYTES_MAX: usize = 300;
-/// Schemas of a list, in bytes of JSON, after which memory that reading them took is given back at once.
-const LARGE_BYTES_MIN: usize = 1024 * 1024;
-/// Shortest time between two lists, however often the upstream says that its list changed.
-const RELIST_PAUSE: Duration = Duration::from_millis(250);
 
 /// Where an upstream stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -114,9 +113,7 @@ pub(super) struct Lane {
     settled: watch::Sender<bool>,
     /// Whether its tools are known, if only from before, or it failed.
     listed: watch::Sender<bool>,
-    /// Where its tools are kept, and what makes it the same upstream after a restart.
-    kept: Option<Arc<KeptTools>>,
-    origin: String,
+    keeper: Keeper,
     refresh_after: Duration,
     /// Refreshes that were asked for, and up to which of them was answered.
     asked: watch::Sender<u64>,
@@ -138,7 +135,7 @@ impl Lane {
         kept: Option<Arc<KeptTools>>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            origin: origin(upstream.as_ref()),
+            keeper: Keeper::new(kept, origin(upstream.as_ref())),
             name,
             upstream,
             secrets,
@@ -148,7 +145,6 @@ impl Lane {
             link: watch::Sender::new(Link::Connecting),
             settled: watch::Sender::new(false),
             listed: watch::Sender::new(false),
-            kept,
             refresh_after,
             asked: watch::Sender::new(0),
             answered: watch::Sender::new(0),
@@ -166,6 +162,7 @@ impl Lane {
             let last = lane.link.send_replace(Link::Stopped);
             lane.settle();
             lane.answered.send_replace(u64::MAX);
+            lane.keep_now().await;
             if let Link::Ready { connection, .. } = last {
                 connection.close().await;
             }
@@ -256,14 +253,6 @@ impl Lane {
         let _ = asked.wait_for(|asked| *asked > *self.answered.borrow()).await;
     }
 
-    /// Waits until it is time to ask again without being told to; never, where the owner says so.
-    async fn refresh_due(&self) {
-        if self.refresh_after.is_zero() {
-            return std::future::pending().await;
-        }
-        tokio::time::sleep(self.refresh_after).await;
-    }
-
     /// Asks for the tools again, or reaches the upstream again if it is down; waits for the outcome, at most as long as two
     /// starts may take.
     pub(super) async fn refresh(&self) {
@@ -281,16 +270,28 @@ impl Lane {
     async fn watch(&self, connection: &dyn Connection) -> String {
         // KeptTools over a refresh: the end of a connection is told once, and not to one who no longer listens.
         let mut event = connection.event();
+        let (mut listed, mut not_before, mut is_wanted) = (Instant::now(), Instant::now(), false);
         loop {
             tokio::select! {
                 happened = &mut event => match happened {
                     ConnectionEvent::Closed(why) => return why,
-                    ConnectionEvent::ListChanged => event = connection.event(),
+                    ConnectionEvent::ListChanged => {
+                        event = connection.event();
+                        is_wanted = true;
+                        continue;
+                    }
                 },
+                () = tokio::time::sleep_until(not_before.into()), if is_wanted => {}
                 () = self.refresh_asked() => {}
-                () = self.refresh_due() => {}
+                // Asked again without being told to; never, where the owner says so.
+                () = tokio::time::sleep_until((listed + self.refresh_after).into()), if !self.refresh_after.is_zero() => {}
+                () = self.keep_due() => {
+                    self.keep_now().await;
+                    continue;
+                }
             }
-            let asked = *self.asked.borrow();
+            is_wanted = false;
+            let (began, asked) = (Instant::now(), *self.asked.borrow());
             let relisted = tokio::time::timeout(self.start_timeout, connection.tools()).await;
             match relisted {
                 Ok(Ok(offer)) => {
@@ -305,61 +306,14 @@ impl Lane {
                 Ok(Err(error)) => return self.reason(&error),
                 Err(_) => return format!("it did not list its tools within {} ms", self.start_timeout.as_millis()),
             }
-            tokio::time::sleep(RELIST_PAUSE).await;
-        }
-    }
-
-    /// Puts what fits on the shelf; returns what was left out.
-    async fn publish(&self, offer: Offer) -> Option<String> {
-        let mut tools: Vec<Arc<Tool>> = Vec::with_capacity(offer.tools.len());
-        let mut paths = std::collections::HashSet::new();
-        let mut left_out = Vec::new();
-        // What was learned of a tool outlives a new list in which it is the same.
-        let before = self.shelf.present();
-        for offered in offer.tools {
-            match Tool::admit(&self.name, self.secrets.redact_tool(offered)) {
-                Ok(tool) if !paths.insert(tool.path.clone()) => left_out.push(format!("`{}` is listed twice", tool.name)),
-                Ok(mut tool) => {
-                    tool.trusted = self.says.trusted;
-                    if let Some(known) = before.get(&tool.path).filter(|known| known.schema_hash == tool.schema_hash) {
-                        tool.observed = known.observed.clone();
-                    }
-                    tools.push(Arc::new(tool));
-                }
-                Err(unfit) => left_out.push(unfit.to_string()),
-            }
-        }
-        let mut note = offer.note;
-        if let Some(first) = left_out.first() {
-            let text = format!("{} tools are left out, the first because {first}", left_out.len());
-            tracing::warn!(upstream = %self.name, "upstream `{}`: {text}", self.name);
-            note = Some(note.map_or_else(|| text.clone(), |note| format!("{note}; {text}")));
-        }
-        self.shelf.put(&self.name, tools.clone()).await;
-        self.keep(tools).await;
-        note.map(|note| self.secrets.redact(&note).into_owned())
-    }
-
-    /// Writes the tools down for the next start. What cannot be written is merely asked for again then.
-    async fn keep(&self, tools: Vec<Arc<Tool>>) {
-        let Some(kept) = self.kept.clone() else { return };
-        let (name, origin) = (self.name.clone(), self.origin.clone());
-        let written = tokio::task::spawn_blocking(move || {
-            let saved = kept.save(&name, &origin, &tools);
-            if tools.iter().map(|tool| tool.schema_bytes).sum::<usize>() > LARGE_BYTES_MIN {
-                memory::give_back();
-            }
-            saved
-        })
-        .await;
-        if let Ok(Err(error)) = written {
-            tracing::warn!(upstream = %self.name, error = %chain(&error), "the tools of upstream `{}` are not kept for the next start", self.name);
+            listed = Instant::now();
+            not_before = listed + relist_pause(began.elapsed());
         }
     }
 
     /// What was kept of it at the last run. Blocks.
     pub(super) fn recall(&self) -> Option<Vec<Arc<Tool>>> {
-        match self.kept.as_ref()?.load(&self.name, &self.origin) {
+        match self.keeper.kept.as_ref()?.load(&self.name, &self.keeper.origin) {
             Ok(tools) => tools.map(|tools| {
                 let trusted = |mut tool: Tool| {
                     // The owner's configuration says it, never what was kept.

@@ -158,7 +158,9 @@ impl Catalog {
         for mut config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout, config.refresh_after);
-            let says = Says { trusted: config.trusted, answers: config.kind.answers() };
+            let answers = config.kind.answers_mut();
+            *answers = answers.of_one();
+            let says = Says { trusted: config.trusted, answers: answers.clone() };
             if let Some(reach) = config.kind.reach_mut() {
                 reach.call_timeout = config.call_timeout;
             }

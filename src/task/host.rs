@@ -1,7 +1,8 @@
 //! Where the calls of a guest come in. Every `tools.*` call, finding included, passes [`Host::call`]: the one place where
 //! policy and approvals stand.
 //!
-//! The order of a call: tool found → arguments checked → decided → (a person asked) → counted → recorded as asked for and started,
+//! The order of a call: tool found → arguments checked → decided → (a person asked) → its turn at the upstream, decided anew where it had to
+//! wait for it → counted → recorded as asked for and started,
 //! durably → sent → its end recorded. Where artifacts stand in the arguments, these are checked last, once the artifacts are in them.
 //! A call that the run's end leaves behind is aborted upstream and recorded as failed. What happens between finding and sending is
 //! told in [`passage`](super::passage).
@@ -23,6 +24,7 @@ use super::{
     passage::{Arguments, Passage},
     record,
     refusal::{self, Refusal, failure},
+    shares::Turns,
     spending::Spending,
 };
 use crate::{
@@ -51,6 +53,8 @@ pub struct HostParts {
     pub policy: Arc<LivePolicy>,
     /// Where calls wait for a person.
     pub desk: Arc<Desk>,
+    /// Whose call is under way next at an upstream.
+    pub turns: Turns,
     /// Keeps answers that are too large.
     pub artifacts: Artifacts,
     /// Whether the values of arguments are recorded.

@@ -12,4 +12,7 @@ pub mod machine;
 mod passage;
 mod record;
 mod refusal;
+mod shares;
 mod spending;
+
+pub use self::shares::Turns;

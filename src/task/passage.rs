@@ -18,6 +18,7 @@ use super::{
     host::{Inner, counter_window, facts},
     record::{self, Binding},
     refusal::{APPROVAL_DENIED, APPROVAL_EXPIRED, POLICY_DENIED, RATE_LIMITED, Refusal, failure, upstream_failure},
+    shares::Turn,
     spending,
 };
 use crate::{
@@ -76,6 +77,8 @@ pub(super) struct Passage<'a> {
     patience: Option<Instant>,
     /// Whether it is within the task's budget.
     admitted: bool,
+    /// Its turn at the upstream, from before it is counted until it has ended.
+    turn: Option<Turn>,
 }
 
 /// Why a call goes no further.
@@ -116,6 +119,7 @@ impl<'a> Passage<'a> {
             approval: None,
             patience: None,
             admitted: false,
+            turn: None,
         }
     }
 
@@ -167,10 +171,20 @@ impl<'a> Passage<'a> {
                     }
                 }
             }
+            if self.turn.is_none() {
+                let (host, upstream) = (self.host, &self.tool.upstream);
+                let turn = host.parts.turns.take(host.task.id, &host.task.workspace_id, upstream).await;
+                let is_late = turn.is_late;
+                self.turn = Some(turn);
+                if is_late {
+                    continue;
+                }
+            }
             self.use_word().await?;
             match self.reserve(&decision.holds).await? {
                 Reserved::Held(token) => return Ok(Cleared { holds: decision.holds, token, budget }),
                 Reserved::Exceeded { index, retry_after, .. } => {
+                    self.turn = None;
                     let hold = decision.holds.get(index).ok_or_else(|| Refusal::in_doubt("a limit is not known"))?.clone();
                     self.exceeded(hold, retry_after, &decision, &policy).await?;
                 }
@@ -415,10 +429,10 @@ impl<'a> Passage<'a> {
     async fn complete(&mut self) -> Result<Expanded, CallFailure> {
         let (artifacts, task) = (&self.host.parts.artifacts, &self.host.task);
         match std::mem::replace(&mut self.args, Arguments::Checked(JsonObject::new())) {
-            Arguments::Checked(args) => Ok(Expanded { args, place: None }),
+            Arguments::Checked(args) => Ok(Expanded { args, places: None }),
             Arguments::Standing(args) => {
-                let Expanded { args, place } = artifacts.expanded(&task.workspace_id, &self.tool.path, args).await?;
-                Ok(Expanded { args: self.host.check_value(&self.tool, args).await?, place })
+                let Expanded { args, places } = artifacts.expanded(task.id, &task.workspace_id, &self.tool.path, args).await?;
+                Ok(Expanded { args: self.host.check_value(&self.tool, args).await?, places })
             }
         }
     }

@@ -21,6 +21,8 @@ struct Service {
     url: String,
     /// Requests to the operation that says what it got.
     stored: Arc<AtomicUsize>,
+    /// Requests to the one that never answers.
+    held: Arc<AtomicUsize>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -49,7 +51,18 @@ impl Service {
         let (rows, lines) = (Arc::new(rows()), Arc::new(lines()));
         let stored = Arc::new(AtomicUsize::new(0));
         let count = stored.clone();
+        let held: Arc<AtomicUsize> = Arc::default();
+        let holding = held.clone();
         let app = Router::new()
+            .route(
+                "/held",
+                post(async move |request: Request| {
+                    // All of it is taken, and nothing said.
+                    let _taken = axum::body::to_bytes(request.into_body(), 100 * MIB).await.unwrap();
+                    holding.fetch_add(1, Ordering::SeqCst);
+                    std::future::pending::<&str>().await
+                }),
+            )
             .route("/rows", get(move || async move { ([(header::CONTENT_TYPE, "application/json")], rows.to_string()) }))
             .route("/lines", get(move || async move { ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines.to_string()) }))
             .route(
@@ -65,7 +78,7 @@ impl Service {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let task = tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
-        Self { url, stored, task }
+        Self { url, stored, held, task }
     }
 
     /// The service as an upstream, its description in this folder.
@@ -76,6 +89,13 @@ impl Service {
             "paths": {
                 "/rows": { "get": { "tags": ["data"], "operationId": "rows", "responses": answer("application/json") } },
                 "/lines": { "get": { "tags": ["data"], "operationId": "lines", "responses": answer("text/plain") } },
+                "/held": { "post": {
+                    "tags": ["data"], "operationId": "held",
+                    "requestBody": { "required": true, "content": { "application/json": { "schema": {
+                        "type": "object", "required": ["data"], "properties": { "data": { "type": "object" } },
+                    } } } },
+                    "responses": answer("application/json"),
+                } },
                 "/store": { "post": {
                     "tags": ["data"], "operationId": "store",
                     "requestBody": { "required": true, "content": { "application/json": { "schema": {
@@ -383,4 +403,54 @@ async fn an_answer_over_the_owners_bound_is_refused_and_wrong_arguments_are_told
     for (told, expected) in told.as_array().unwrap().iter().zip(expected) {
         assert!(told.as_str().unwrap().starts_with(expected), "{told}, expected {expected}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_task_whose_calls_with_artifacts_take_long_leaves_places_to_the_others() {
+    let (service, server) = with_service("").await;
+    let handle = returned(&server, "return await tools.big.data.rows()").await;
+    let held = format!("await Promise.all([1, 2, 3, 4, 5].map(() => tools.big.data.held({{ body: {{ data: {handle} }} }})))");
+    let greedy = server.run(&held);
+    tokio::pin!(greedy);
+    let others = async {
+        eventually("one of them is under way", async || (service.held.load(Ordering::SeqCst) == 1).then_some(())).await;
+        let code = format!(
+            "const found = await tools.artifacts.json({{ id: {handle}.$artifact, pointer: '/rows/150000/name' }});
+             return [found, (await tools.big.data.store({{ body: {{ data: {handle} }} }})).rows];"
+        );
+        returned(&server, &code).await
+    };
+    tokio::select! {
+        ended = &mut greedy => panic!("they are held: {ended}"),
+        told = others => assert_eq!(told, json!(["needle", 220_001])),
+    }
+    assert_eq!(service.held.load(Ordering::SeqCst), 1, "the others of that task wait");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_task_never_has_all_places_of_an_upstream() {
+    let (service, server) = with_service("").await;
+    let greedy = "await Promise.all(Array.from({ length: 256 }, () => tools.big.data.held({ body: { data: {} } })))";
+    let held = |count: usize| {
+        let now = service.held.clone();
+        async move || (now.load(Ordering::SeqCst) == count).then_some(())
+    };
+    let first = server.run(greedy);
+    tokio::pin!(first);
+    tokio::select! {
+        ended = &mut first => panic!("they are held: {ended}"),
+        () = eventually("it has its share", held(32)) => {}
+    }
+    let both = futures::future::join(first, server.run(greedy));
+    tokio::pin!(both);
+    tokio::select! {
+        ended = &mut both => panic!("they are held: {ended:?}"),
+        () = eventually("its workspace has its share", held(48)) => {}
+    }
+    // Another upstream is another matter.
+    tokio::select! {
+        ended = &mut both => panic!("they are held: {ended:?}"),
+        told = returned(&server, "return (await tools.demo.add({ a: 1, b: 2 })).sum") => assert_eq!(told, 3),
+    }
+    assert_eq!(service.held.load(Ordering::SeqCst), 48, "the rest waits");
 }

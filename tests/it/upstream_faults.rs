@@ -434,14 +434,14 @@ async fn refreshed(server: &TestServer) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_mcp_server_over_http_that_lists_and_never_answers_calls_is_not_called_for_a_while() {
+async fn an_mcp_server_over_http_that_lists_and_breaks_in_calls_is_not_called_for_a_while() {
     let raw = RawServer::http("127.0.0.1:0", mcp).await;
     let address = raw.address();
     let config =
         format!("[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\ncall_timeout_ms = {CALL_TIMEOUT_MS}\n");
     let server = TestServer::with(&config).await;
-    // However calls fail: no answer, a broken connection, a gateway that answers in its place.
-    for fault in [Fault::HalfOpen, Fault::Killed, Fault::Status503, Fault::Garbage, Fault::CutAnswer] {
+    // However calls fail: a broken connection, a gateway that answers in its place.
+    for fault in [Fault::Killed, Fault::Killed, Fault::Status503, Fault::Garbage, Fault::CutAnswer] {
         raw.set(fault);
         failed(&server, "tools.up.write()", fault).await;
     }
@@ -462,6 +462,32 @@ async fn an_mcp_server_over_http_that_lists_and_never_answers_calls_is_not_calle
     })
     .await;
     assert_eq!(refreshed(&server).await["message"], Value::Null);
+    raw.stop().await;
+    server.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tool_that_never_answers_is_not_called_for_a_while_and_the_others_are() {
+    let hanging = |heard: &Heard| match heard.body["params"]["name"].as_str() {
+        Some("read") => (Answer(200, json!({"jsonrpc": "2.0", "id": heard.body["id"], "result": {"content": []}})), false),
+        _ => mcp(heard),
+    };
+    let raw = RawServer::http("127.0.0.1:0", hanging).await;
+    let address = raw.address();
+    let config =
+        format!("[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\ncall_timeout_ms = {CALL_TIMEOUT_MS}\n");
+    let server = TestServer::with(&config).await;
+    raw.set(Fault::HalfOpen);
+    let slow = "return (await Promise.allSettled([1, 2, 3, 4, 5].map(() => tools.up.write()))).map(end => end.reason.code)";
+    assert_eq!(server.run(slow).await["result"], json!(vec!["upstream_timeout"; 5]));
+    assert_eq!(raw.called(), 5);
+    let open = failed(&server, "tools.up.write()", Fault::HalfOpen).await;
+    assert!(open.starts_with("upstream_unavailable, retryable: `up` is not available: it failed too often, "), "{open}");
+    assert_eq!(raw.called(), 5, "nothing was sent");
+    let status = refreshed(&server).await;
+    assert!(status["message"].as_str().unwrap().starts_with("`write` was not answered in time 5 times in a row"), "{status}");
+    assert_eq!(server.run("return await tools.up.read()").await["status"], "completed");
+    assert_eq!(refreshed(&server).await["message"], Value::Null, "it answers");
     raw.stop().await;
     server.stop().await;
 }

@@ -151,7 +151,7 @@ impl GraphQlConnection {
         let mut first_reason = None;
         for asking in ASKINGS {
             let body = json!({ "query": asking.document(), "operationName": "IntrospectionQuery" });
-            let answer = self.post(&body, true, introspection::ANSWER_BYTES_MAX).await;
+            let answer = self.post("introspection", &body, true, introspection::ANSWER_BYTES_MAX).await;
             let answer = answer.map_err(|failure| {
                 ConnectError::new(format!("its schema could not be asked for: {failure}"))
                     .hint("check `url` of the upstream, and that the service can be reached from here")
@@ -171,7 +171,13 @@ impl GraphQlConnection {
             .hint("where introspection is switched off, give the schema as a file in `spec` of the upstream"))
     }
 
-    async fn post(&self, body: &Value, idempotent: bool, answer_bytes_max: usize) -> Result<ServiceAnswer, ServiceFailure> {
+    async fn post(
+        &self,
+        operation: &str,
+        body: &Value,
+        idempotent: bool,
+        answer_bytes_max: usize,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9"));
         let bytes = Bytes::from(body.to_string());
@@ -184,7 +190,7 @@ impl GraphQlConnection {
             answer_bytes_max,
             until: Until::End,
         };
-        self.client.send(request).await
+        self.client.send_of(operation, request).await
     }
 
     fn schema(&self) -> Option<Arc<ServiceSchema>> {
@@ -257,7 +263,7 @@ impl GraphQlConnection {
         let query = tools::document(call.operation, call.field, call.args, selection);
         let body = json!({ "query": query, "operationName": call.field.name.as_str(), "variables": call.args });
         let is_query = call.operation == OperationType::Query;
-        let answer = self.post(&body, is_query, answer::BODY_BYTES_MAX).await;
+        let answer = self.post(&call.tool.name, &body, is_query, answer::BODY_BYTES_MAX).await;
         let mut answer = answer.map_err(|failure| Failed {
             error: failure.into_upstream_error(call.tool),
             is_stale: false,

@@ -1,7 +1,11 @@
 //! Stops asking a service that does not answer: opens after failures in a row, lets one request through after a while, and
 //! closes when that one is answered. Told the time, so that it can be tested without waiting.
+//!
+//! How long an operation takes may be an argument of its caller's, so one that is not answered in time tells nothing of the others,
+//! and nothing at all while the service answers others.
 
 use std::{
+    collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -10,6 +14,21 @@ use std::{
 pub(super) const FAILURES_MAX: u32 = 5;
 /// How long it stays open: the first time, and at the most. Doubled each time the probe fails too.
 const OPEN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// How long the others wait for the request that finds out, which may be of a slow operation; then the next one may.
+const PROBE_MAX: Duration = Duration::from_secs(5);
+/// Operations whose lateness is counted; further ones are called as if they had never been late.
+const OPERATIONS_MAX: usize = 1_000;
+
+/// What the end of a request tells of its service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::catalog) enum Sign {
+    /// It answered.
+    Life,
+    /// This operation was not answered in time.
+    Late,
+    /// It cannot be reached, breaks the connection, or a gateway says so.
+    Failure,
+}
 
 /// Whether requests to one service are sent.
 #[derive(Debug, Default)]
@@ -17,21 +36,65 @@ pub(in crate::catalog) struct Circuit(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// For all operations.
+    whole: Fuse,
+    /// For those that were not answered in time, since anything was.
+    late: HashMap<String, Fuse>,
+    /// When anything was answered last.
+    answered: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Fuse {
     /// In a row.
     failures: u32,
     /// Nothing is sent before this moment.
     open_until: Option<Instant>,
     /// How often it was opened without an answer since.
     opened: u32,
-    /// Whether the one request that finds out is on its way.
-    probing: bool,
+    /// Since when the one request that finds out is on its way.
+    probing: Option<Instant>,
+}
+
+impl Fuse {
+    /// Whether a request that is sent now is a probe, or how long to wait.
+    fn enter(&mut self, now: Instant) -> Result<bool, Duration> {
+        let Some(until) = self.open_until else { return Ok(false) };
+        let until = self.probing.map_or(until, |since| until.max(since + PROBE_MAX));
+        if now < until {
+            return Err(until - now);
+        }
+        self.probing = Some(now);
+        Ok(true)
+    }
+
+    fn fail(&mut self, is_probe: bool, now: Instant) {
+        self.failures = self.failures.saturating_add(1);
+        if is_probe || self.open_until.is_none() && self.failures >= FAILURES_MAX {
+            self.open_until = Some(now + OPEN.0.saturating_mul(1 << self.opened.min(8)).min(OPEN.1));
+            self.opened = self.opened.saturating_add(1);
+        }
+    }
+
+    /// The probe that began then is over.
+    fn probed(&mut self, since: Instant) {
+        self.probing = self.probing.filter(|probing| *probing != since);
+    }
+
+    /// For how long nothing is sent, and after how many failures.
+    fn trouble(&self, now: Instant) -> Option<(u32, Duration)> {
+        self.open_until.map(|until| (self.failures, until.saturating_duration_since(now)))
+    }
 }
 
 /// Leave to send one request. Dropped without a word of how it ended, it tells nothing but that it is over.
 #[derive(Debug)]
 pub(in crate::catalog) struct Leave<'a> {
     circuit: &'a Circuit,
-    is_probe: bool,
+    operation: String,
+    since: Instant,
+    /// Whether it finds out for all operations, and for its own.
+    probes: (bool, bool),
 }
 
 impl Circuit {
@@ -39,58 +102,77 @@ impl Circuit {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Leave to send, or how long to wait.
-    pub(in crate::catalog) fn enter(&self, now: Instant) -> Result<Leave<'_>, Duration> {
+    /// Leave to send a request of this operation, or how long to wait.
+    pub(in crate::catalog) fn enter(&self, operation: &str, now: Instant) -> Result<Leave<'_>, Duration> {
         let mut state = self.state();
-        let Some(until) = state.open_until else { return Ok(Leave { circuit: self, is_probe: false }) };
-        if now < until {
-            return Err(until - now);
+        let of_all = state.whole.enter(now)?;
+        let of_own = state.late.get_mut(operation).map_or(Ok(false), |fuse| fuse.enter(now));
+        if of_own.is_err() && of_all {
+            state.whole.probed(now);
         }
-        if state.probing {
-            return Err(Duration::from_secs(1));
-        }
-        state.probing = true;
-        Ok(Leave { circuit: self, is_probe: true })
+        Ok(Leave { circuit: self, operation: operation.to_owned(), since: now, probes: (of_all, of_own?) })
     }
 
     /// What keeps requests from being sent at present, if anything.
     pub(in crate::catalog) fn told(&self, now: Instant) -> Option<String> {
-        let (failures, wait) = self.trouble(now)?;
+        let state = self.state();
+        let (what, of_it, (failures, wait)) = match state.whole.trouble(now) {
+            Some(trouble) => ("it failed".to_owned(), "", trouble),
+            None => {
+                let late = state.late.iter().filter_map(|(operation, fuse)| Some((operation, fuse.trouble(now)?)));
+                // Always the same one, so that what is told changes only with what happens.
+                let (operation, trouble) = late.min_by_key(|(operation, _)| *operation)?;
+                (format!("`{operation}` was not answered in time"), " of it", trouble)
+            }
+        };
         Some(match wait.is_zero() {
-            true => format!("it failed {failures} times in a row; the next call finds out whether it answers again"),
+            true => format!("{what} {failures} times in a row; the next call finds out whether it answers again"),
             false => {
-                format!("it failed {failures} times in a row, so no call is sent for another {} s", wait.as_secs().max(1))
+                format!("{what} {failures} times in a row, so no call{of_it} is sent for another {} s", wait.as_secs().max(1))
             }
         })
     }
 
-    /// For how long nothing is sent, and after how many failures.
+    #[cfg(test)]
     fn trouble(&self, now: Instant) -> Option<(u32, Duration)> {
-        let state = self.state();
-        state.open_until.map(|until| (state.failures, until.saturating_duration_since(now)))
+        self.state().whole.trouble(now)
     }
 }
 
 impl Leave<'_> {
-    /// The service answered, or failed to.
-    pub(in crate::catalog) fn end(self, answered: bool, now: Instant) {
+    /// The request has ended.
+    pub(in crate::catalog) fn end(mut self, sign: Sign, now: Instant) {
         let mut state = self.circuit.state();
-        if answered {
-            *state = State::default();
-            return;
-        }
-        state.failures = state.failures.saturating_add(1);
-        if self.is_probe || state.open_until.is_none() && state.failures >= FAILURES_MAX {
-            state.open_until = Some(now + OPEN.0.saturating_mul(1 << state.opened.min(8)).min(OPEN.1));
-            state.opened = state.opened.saturating_add(1);
+        match sign {
+            Sign::Life => *state = State { answered: Some(now), ..State::default() },
+            Sign::Failure => state.whole.fail(self.probes.0, now),
+            Sign::Late => {
+                if self.probes.0 {
+                    state.whole.fail(true, now);
+                }
+                let is_silent = state.answered.is_none_or(|answered| answered < self.since);
+                let has_room = state.late.len() < OPERATIONS_MAX || state.late.contains_key(&self.operation);
+                if is_silent && has_room {
+                    let operation = std::mem::take(&mut self.operation);
+                    let fuse = state.late.entry(operation).or_default();
+                    fuse.fail(self.probes.1, now);
+                    fuse.probed(self.since);
+                }
+            }
         }
     }
 }
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
-        if self.is_probe {
-            self.circuit.state().probing = false;
+        let mut state = self.circuit.state();
+        if self.probes.0 {
+            state.whole.probed(self.since);
+        }
+        if self.probes.1
+            && let Some(fuse) = state.late.get_mut(&self.operation)
+        {
+            fuse.probed(self.since);
         }
     }
 }

@@ -26,10 +26,14 @@ use crate::catalog::{
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 /// Longest silence within an answer, once it has begun.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
+/// The same while a large one holds a place that others wait for.
+const LARGE_SILENCE_MAX: Duration = Duration::from_secs(10);
 
 /// Where a request goes, and what it may take along.
 pub(super) struct Target<'a> {
     pub(super) client: &'a reqwest::Client,
+    /// The same for origins that nobody configured.
+    pub(super) elsewhere: &'a reqwest::Client,
     pub(super) guard: &'a Guard,
     /// Whose headers and proof these are: they go nowhere else.
     pub(super) origin: Origin,
@@ -48,6 +52,8 @@ pub(super) async fn perform(target: &Target<'_>, request: &ServiceRequest) -> Re
     if request.url.origin() != target.origin && target.guard.is_own_port(request.url.port_or_known_default()) {
         return Err(ServiceFailure::Refused("the address is on a port of this server itself".to_owned()));
     }
+    // What the owner named: the service, and the document that is asked for.
+    let named = [target.origin.clone(), request.url.origin()];
     let mut hop = Hop { url: request.url.clone(), method: request.method.clone(), with_body: true };
     // Once it has left its origin, nothing of it is trusted with a secret any more, not even back there.
     let mut is_home = true;
@@ -58,8 +64,9 @@ pub(super) async fn perform(target: &Target<'_>, request: &ServiceRequest) -> Re
             0 => failure,
             _ => failure.of_redirect(&hop.url.origin().ascii_serialization()),
         };
-        let answer = sent(target, request, &hop, is_home).await.map_err(astray)?;
-        match redirect::next(&hop.url, &hop.method, answer.status(), answer.headers(), target.guard)? {
+        let client = if named.contains(&hop.url.origin()) { target.client } else { target.elsewhere };
+        let answer = sent(target, client, request, &hop, is_home).await.map_err(astray)?;
+        match redirect::next(&hop.url, &hop.method, answer.status(), answer.headers(), target.guard, &named)? {
             None if is_done && !answer.status().is_success() => {
                 let (place, status) = (hop.url.origin().ascii_serialization(), answer.status().as_u16());
                 return Err(ServiceFailure::Astray(format!("it redirects to `{place}` for it, which answered HTTP {status}")));
@@ -78,13 +85,14 @@ pub(super) async fn perform(target: &Target<'_>, request: &ServiceRequest) -> Re
 /// Sends one hop and waits for the head of its answer.
 async fn sent(
     target: &Target<'_>,
+    client: &reqwest::Client,
     request: &ServiceRequest,
     hop: &Hop,
     is_home: bool,
 ) -> Result<reqwest::Response, ServiceFailure> {
     let (url, headers) = dressed(target, request, &hop.url, is_home)?;
     let body = if hop.with_body { &request.body } else { &ServiceBody::None };
-    let outgoing = target.client.request(hop.method.clone(), url).headers(headers);
+    let outgoing = client.request(hop.method.clone(), url).headers(headers);
     with_body(outgoing, body)?.send().await.map_err(of_send)
 }
 
@@ -150,7 +158,8 @@ async fn read(
     let mut reader = Reader::new(if is_refusal { Until::End } else { request.until });
     let (mut truncated, mut room) = (false, None);
     loop {
-        let silent_at = Instant::now() + SILENCE_MAX;
+        let silence_max = if room.is_some() { LARGE_SILENCE_MAX } else { SILENCE_MAX };
+        let silent_at = Instant::now() + silence_max;
         let chunk = match tokio::time::timeout_at(silent_at.min(target.deadline), answer.chunk()).await {
             Ok(chunk) => chunk,
             // A stream may go on for ever: what has come is the answer.
@@ -160,7 +169,7 @@ async fn read(
                 break;
             }
             Err(_) if silent_at > target.deadline => return Err(ServiceFailure::Timeout),
-            Err(_) => return Err(ServiceFailure::Lost(format!("it fell silent for {} s", SILENCE_MAX.as_secs()))),
+            Err(_) => return Err(ServiceFailure::Silent(silence_max.as_secs())),
         };
         let Some(chunk) = chunk.map_err(of_send)? else { break };
         let space = bytes_max - body.len();

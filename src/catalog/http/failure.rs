@@ -32,6 +32,9 @@ pub(in crate::catalog) enum ServiceFailure {
     /// The connection broke, or what came is not HTTP.
     #[error("the connection broke before it answered: {0}")]
     Lost(String),
+    /// The answer began, and nothing more of it came for so many seconds.
+    #[error("it fell silent for {0} s within its answer")]
+    Silent(u64),
     /// The answer is larger than so many bytes.
     #[error("its answer is larger than {0} bytes")]
     TooLarge(usize),
@@ -57,7 +60,7 @@ impl ServiceFailure {
                 error(Code::Unavailable, format!("`{upstream}` is not available: {self}")).retryable(true)
             }
             Self::Timeout => error(Code::Timeout, format!("`{upstream}`: {self}; {unknown}")).retryable(harmless),
-            Self::Lost(_) => error(Code::Lost, format!("`{upstream}`: {self}; {unknown}")).retryable(harmless),
+            Self::Lost(_) | Self::Silent(_) => error(Code::Lost, format!("`{upstream}`: {self}; {unknown}")).retryable(harmless),
         }
     }
 

@@ -68,6 +68,16 @@ pub(in crate::catalog) struct Guard {
 }
 
 impl Guard {
+    /// The same for addresses that the owner did not name: what is allowed to be private is what was configured, and no neighbour.
+    pub(in crate::catalog) fn elsewhere(&self) -> Self {
+        let mut guard = self.clone();
+        if guard.allow_private {
+            guard.allow_private = false;
+            guard.private_hint = "`allow_private` of the upstream holds for the origin that is configured, not for others";
+        }
+        guard
+    }
+
     /// Judges what can be told from the URL alone: its scheme, and its host where that is an address.
     pub(in crate::catalog) fn check(&self, url: &Url) -> Result<(), String> {
         if !matches!(url.scheme(), "http" | "https") {

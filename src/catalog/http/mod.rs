@@ -24,7 +24,7 @@ use tokio::time::Instant as Deadline;
 use url::Url;
 
 pub(in crate::catalog) use self::{
-    circuit::Circuit,
+    circuit::{Circuit, Sign},
     failure::ServiceFailure,
     guard::{Guard, IDLE_MAX, refusal},
 };
@@ -47,6 +47,9 @@ use super::{
 /// What is kept back of the time of a call, so that a service that does not answer in time is told as such here, where the
 /// circuit counts it, before the call itself is given up: a twentieth, at most a second.
 const RESERVE: (u32, Duration) = (20, Duration::from_secs(1));
+
+/// What requests that are no call of a tool are counted as.
+const WITHOUT_NAME: &str = "its description";
 
 /// The time of a call without what is kept back of it.
 pub(in crate::catalog) fn within(timeout: Duration) -> Duration {
@@ -189,6 +192,8 @@ struct Inner {
     headers: HeaderMap,
     guard: Guard,
     client: reqwest::Client,
+    /// For where redirects lead to; apart, so that no connection that was allowed at home is used elsewhere.
+    elsewhere: reqwest::Client,
     identity: Identity,
     circuit: Circuit,
     secrets: Secrets,
@@ -207,21 +212,31 @@ impl ServiceClient {
         guard.check(&config.base_url).map_err(|why| ConnectError::new(why).lasting(true))?;
         let headers = headers(&config.reach)?;
         let client = guard.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
+        let elsewhere = guard.elsewhere().client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
         let identity = Identity::new(&config.reach, secrets.clone());
         let circuit = Circuit::default();
-        Ok(Self { inner: Arc::new(Inner { config, headers, guard, client, identity, circuit, secrets }) })
+        Ok(Self { inner: Arc::new(Inner { config, headers, guard, client, elsewhere, identity, circuit, secrets }) })
     }
 
     /// Sends one request; an answer of whatever status is an answer. Refused when the URL is not of the base URL's origin.
     pub(in crate::catalog) async fn send(&self, request: ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
+        self.send_of(WITHOUT_NAME, request).await
+    }
+
+    /// The same for an operation of this name, whose time tells nothing of the others.
+    pub(in crate::catalog) async fn send_of(
+        &self,
+        operation: &str,
+        request: ServiceRequest,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
         let origin = self.inner.config.base_url.origin();
         if request.url.origin() != origin {
             return Err(ServiceFailure::Refused(format!("the address is not of `{}`", origin.ascii_serialization())));
         }
-        self.answer(&request).await
+        self.answer(operation, &request).await
     }
 
-    /// Fetches a document. Headers and credential go along only where it is of the base URL's origin; a status other than 200
+    /// Fetches a document that the configuration names. Headers and credential go along only where it is of the base URL's origin; a status other than 200
     /// is [`ServiceFailure::Lost`] with the status in words.
     pub(in crate::catalog) async fn fetch(&self, url: Url, bytes_max: usize) -> Result<Bytes, ServiceFailure> {
         let request = ServiceRequest {
@@ -233,7 +248,7 @@ impl ServiceClient {
             answer_bytes_max: bytes_max,
             until: Until::End,
         };
-        let answer = self.answer(&request).await?;
+        let answer = self.answer(WITHOUT_NAME, &request).await?;
         match answer.status {
             StatusCode::OK => Ok(answer.body),
             status => Err(ServiceFailure::Lost(format!("it answered HTTP {}", status.as_u16()))),
@@ -245,14 +260,14 @@ impl ServiceClient {
         self.inner.circuit.told(Instant::now())
     }
 
-    async fn answer(&self, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
+    async fn answer(&self, operation: &str, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
         let inner = &self.inner;
         let until = Deadline::now() + within(inner.config.timeout);
         let is_own = request.url.origin() == inner.config.base_url.origin();
         let mut tries = 0;
         loop {
             tries += 1;
-            let ended = self.once(request, is_own, until).await;
+            let ended = self.once(is_own.then_some(operation), request, until).await;
             let what = match &ended {
                 Ok(answer) => Ended::Answered(answer.status, &answer.headers),
                 Err(failure) => Ended::Failed(failure),
@@ -266,20 +281,19 @@ impl ServiceClient {
     }
 
     /// One try, which the circuit allows and learns from. Documents elsewhere tell nothing of the service.
-    async fn once(&self, request: &ServiceRequest, is_own: bool, until: Deadline) -> Result<ServiceAnswer, ServiceFailure> {
-        if !is_own {
-            return self.timed(request, None, until).await;
-        }
-        let leave = self.inner.circuit.enter(Instant::now()).map_err(|retry_after| ServiceFailure::CircuitOpen { retry_after })?;
+    async fn once(
+        &self,
+        operation: Option<&str>,
+        request: &ServiceRequest,
+        until: Deadline,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
+        let Some(operation) = operation else { return self.timed(request, None, until).await };
+        let leave = self.inner.circuit.enter(operation, Instant::now());
+        let leave = leave.map_err(|retry_after| ServiceFailure::CircuitOpen { retry_after })?;
         let ended = self.identified(request, until).await;
-        let answered = match &ended {
-            Ok(answer) => !matches!(answer.status.as_u16(), 502..=504),
-            // Not its fault, or a sign of life.
-            Err(ServiceFailure::Refused(_) | ServiceFailure::Credential(_)) => return ended,
-            Err(ServiceFailure::TooLarge(_) | ServiceFailure::Astray(_)) => true,
-            Err(_) => false,
-        };
-        leave.end(answered, Instant::now());
+        if let Some(sign) = sign(&ended) {
+            leave.end(sign, Instant::now());
+        }
         ended
     }
 
@@ -303,9 +317,10 @@ impl ServiceClient {
         proof: Option<&super::credential::Proof>,
         until: Deadline,
     ) -> Result<ServiceAnswer, ServiceFailure> {
-        let Inner { config, headers, guard, client, secrets, .. } = &*self.inner;
+        let Inner { config, headers, guard, client, elsewhere, secrets, .. } = &*self.inner;
         let target = Target {
             client,
+            elsewhere,
             guard,
             origin: config.base_url.origin(),
             headers,
@@ -315,6 +330,27 @@ impl ServiceClient {
             deadline: until,
         };
         tokio::time::timeout_at(until, exchange::perform(&target, request)).await.unwrap_or(Err(ServiceFailure::Timeout))
+    }
+}
+
+/// What the end of a request tells of its service, if anything.
+fn sign(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<Sign> {
+    match ended {
+        Ok(answer) => Some(sign_of(answer.status.as_u16())),
+        Err(ServiceFailure::TooLarge(_) | ServiceFailure::Astray(_)) => Some(Sign::Life),
+        Err(ServiceFailure::Timeout | ServiceFailure::Silent(_)) => Some(Sign::Late),
+        Err(ServiceFailure::Unreachable(_) | ServiceFailure::Lost(_)) => Some(Sign::Failure),
+        // Not its fault.
+        Err(ServiceFailure::Refused(_) | ServiceFailure::Credential(_) | ServiceFailure::CircuitOpen { .. }) => None,
+    }
+}
+
+/// What a status tells. A gateway says with 504 that the operation took too long.
+pub(in crate::catalog) fn sign_of(status: u16) -> Sign {
+    match status {
+        502 | 503 => Sign::Failure,
+        504 => Sign::Late,
+        _ => Sign::Life,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Where a redirect leads and what goes along. Pure.
 
 use http::{HeaderMap, Method, StatusCode, header::LOCATION};
-use url::Url;
+use url::{Origin, Url};
 
 use super::{Guard, ServiceFailure};
 
@@ -22,13 +22,15 @@ pub(super) struct Hop {
 /// The next request, none when the answer is to be taken as it is, or why it is not followed.
 ///
 /// Followed are 301, 302, 307 and 308 of GET and HEAD, 303 of everything as GET, and 307 and 308 of everything else to the same
-/// origin, body included. What would quietly turn one method into another is not followed, nor what would take a body elsewhere.
+/// origin, body included. What would quietly turn one method into another is not followed, nor what would take a body elsewhere, nor
+/// what leads to a private address outside the origins that are `named`.
 pub(super) fn next(
     from: &Url,
     method: &Method,
     status: StatusCode,
     headers: &HeaderMap,
     guard: &Guard,
+    named: &[Origin],
 ) -> Result<Option<Hop>, ServiceFailure> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
     let (next_method, with_body) = match status.as_u16() {
@@ -56,7 +58,8 @@ pub(super) fn next(
             return Err(refused(format!("to `{place}`, a port of this server itself")));
         }
     }
-    guard.check(&url).map_err(|why| refused(format!("to `{place}`: {why}")))?;
+    let judged = if named.contains(&url.origin()) { guard.check(&url) } else { guard.elsewhere().check(&url) };
+    judged.map_err(|why| refused(format!("to `{place}`: {why}")))?;
     Ok(Some(Hop { url, method: next_method, with_body }))
 }
 

@@ -5,7 +5,7 @@ use std::{
     sync::Mutex,
 };
 
-use futures::future::BoxFuture;
+use futures::{StreamExt, future::BoxFuture};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -78,9 +78,16 @@ async fn serve(mut stream: TcpStream, script: Arc<impl Fn(usize, &str) -> String
         heard.len() - 1
     };
     let answer = script(number, &request);
+    let (answer, is_held) = answer.strip_suffix(HELD).map_or((&*answer, false), |answer| (answer, true));
     // The client may have gone, which is what some tests want.
     let _ = stream.write_all(answer.as_bytes()).await;
+    if is_held {
+        let _ = stream.read(&mut piece).await;
+    }
 }
+
+/// At the end of an answer: its connection stays open, and nothing more comes.
+const HELD: &str = "(held)";
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
@@ -144,26 +151,66 @@ async fn a_request_takes_headers_credential_and_body_to_its_origin_alone() {
 
 #[tokio::test]
 async fn a_redirect_keeps_credentials_at_home_and_drops_them_for_good_elsewhere() {
-    let away = Scripted::start(|_, request| {
-        let home = request.lines().next().unwrap().split("home=").nth(1).unwrap().split(' ').next().unwrap().to_owned();
-        answer("302 Found", &format!("location: http://{home}/back\r\n"), "")
-    })
-    .await;
-    let place = away.address;
-    let home = Scripted::start(move |_, request| match request.split(' ').nth(1).unwrap() {
+    let home = Scripted::start(|_, request| match request.split(' ').nth(1).unwrap() {
         "/first" => answer("307 Temporary Redirect", "location: /second\r\n", ""),
-        "/second" => {
-            let host = request.lines().find_map(|line| line.strip_prefix("host: ")).unwrap();
-            answer("302 Found", &format!("location: http://{place}/away?home={host}\r\n"), "")
-        }
         _ => ok("back"),
     })
     .await;
-    assert_eq!(body(&client(&home), get(home.url("/first"))).await, Ok((200, "back".to_owned())));
+    let back = home.url("/back");
+    let away = Scripted::start(move |_, _| answer("302 Found", &format!("location: {back}\r\n"), "")).await;
+    let client = client(&home);
+    assert_eq!(body(&client, get(home.url("/first"))).await, Ok((200, "back".to_owned())));
+    // A document that the owner put elsewhere, and that is back at home.
+    assert_eq!(client.fetch(away.url("/document"), 100).await.unwrap(), "back");
     let is_identified = |request: &String| request.contains("tok-123456") || request.contains("blue-team");
     let (at_home, elsewhere) = (home.heard(), away.heard());
     assert_eq!(at_home.iter().map(is_identified).collect::<Vec<_>>(), [true, true, false], "{at_home:?}");
     assert_eq!(elsewhere.iter().map(is_identified).collect::<Vec<_>>(), [false], "{elsewhere:?}");
+}
+
+#[tokio::test]
+async fn what_is_allowed_to_be_private_does_not_lead_to_its_neighbours() {
+    let neighbour = Scripted::start(|_, _| ok("the neighbour's secrets")).await;
+    let port = neighbour.address.port();
+    let server = Scripted::start(move |_, request| {
+        let host = request.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
+        answer("302 Found", &format!("location: http://{host}:{port}/\r\n"), "")
+    })
+    .await;
+    let at = |path: &str| Url::parse(&format!("http://localhost:{}{path}", server.address.port())).unwrap();
+    let client = client_with(&at("/"), reach());
+    // By number, by the very name that is allowed, and by one that merely leads there.
+    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+        let failed = body(&client, get(at(&format!("/{host}")))).await.unwrap_err();
+        let says = |why: &str| why.contains("loopback address; `allow_private` of the upstream holds for the origin");
+        assert!(matches!(&failed, ServiceFailure::Astray(why) if says(why)), "{host}: {failed:?}");
+        let failed = client.fetch(at(&format!("/{host}")), 100).await.unwrap_err();
+        assert!(matches!(&failed, ServiceFailure::Astray(why) if says(why)), "{host}: {failed:?}");
+    }
+    assert!(neighbour.heard().is_empty());
+    assert!(!server.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_slow_operation_keeps_nobody_from_the_others_of_its_service() {
+    let server = Scripted::start(|_, request| match request.split(' ').nth(1).unwrap() {
+        "/slow" => HELD.to_owned(),
+        _ => ok("fine"),
+    })
+    .await;
+    let limit = Duration::from_millis(300);
+    let client = client_with(&server.url("/"), Reach { call_timeout: limit, ..reach() });
+    let slow = || client.send_of("slow", post(server.url("/slow")));
+    let fast = async || client.send_of("fast", post(server.url("/fast"))).await.map(|answer| answer.status.as_u16());
+    for ended in futures::future::join_all((0..5).map(|_| slow())).await {
+        assert_eq!(ended.unwrap_err(), ServiceFailure::Timeout);
+    }
+    let refused = slow().await.unwrap_err();
+    assert!(matches!(refused, ServiceFailure::CircuitOpen { .. }), "{refused}");
+    assert_eq!(fast().await, Ok(200));
+    // And while the service answers, it is called again.
+    let (ended, answered) = tokio::join!(slow(), fast());
+    assert_eq!((ended.unwrap_err(), answered), (ServiceFailure::Timeout, Ok(200)));
 }
 
 #[tokio::test]
@@ -190,7 +237,9 @@ async fn what_was_done_before_a_redirect_is_neither_done_again_nor_called_unsent
     })
     .await;
     let client = client(&server);
-    for (path, said) in [("/lost", "it redirects to `http://127.0.0.1:1`: it could not be reached"), ("/expired", "HTTP 401")] {
+    for (path, said) in
+        [("/lost", "it redirects to `http://127.0.0.1:1`: `127.0.0.1` is a loopback address"), ("/expired", "HTTP 401")]
+    {
         let failed = body(&client, post(server.url(path))).await.unwrap_err();
         assert!(matches!(&failed, ServiceFailure::Astray(why) if why.contains(said)), "{path}: {failed:?}");
     }
@@ -247,6 +296,36 @@ async fn a_large_answer_is_not_read_to_its_end_before_there_is_a_place_for_it() 
     places.pop();
     let answer = client(Duration::from_secs(60)).send(whole()).await.unwrap();
     assert!(answer.body.len() == LARGE_BYTES + 1 && answer.room.is_some());
+}
+
+#[tokio::test]
+async fn an_upstream_that_stalls_in_large_answers_leaves_places_to_the_others() {
+    let whole = "x".repeat(LARGE_BYTES + 1);
+    let stalled = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{whole}{HELD}", 2 * LARGE_BYTES);
+    let staller = Scripted::start(move |_, _| stalled.clone()).await;
+    let honest = Scripted::start(move |_, _| ok(&whole)).await;
+    let answers = AnswerBounds::default();
+    let client = |server: &Scripted| {
+        let surroundings = Surroundings { answers: answers.of_one(), ..Surroundings::default() };
+        client_with(&server.url("/"), Reach { surroundings, ..reach() })
+    };
+    let large = |server: &Scripted| ServiceRequest { answer_bytes_max: 4 * LARGE_BYTES, ..post(server.url("/")) };
+    let bad = client(&staller);
+    let stall = async || bad.send(large(&staller)).await;
+    let mut stalls: futures::stream::FuturesUnordered<_> = (0..LARGE_MAX).map(|_| stall()).collect();
+    let other = client(&honest);
+    tokio::select! {
+        ended = stalls.next() => panic!("nothing was passed on meanwhile: {ended:?}"),
+        answered = async {
+            // Each place that it may have is taken.
+            while answers.free() > LARGE_MAX / 2 {
+                tokio::task::yield_now().await;
+            }
+            other.send(large(&honest)).await
+        } => assert_eq!(answered.unwrap().body.len(), LARGE_BYTES + 1),
+    }
+    // They are given up long before the time of a call is over.
+    assert_eq!(stalls.next().await.unwrap().unwrap_err(), ServiceFailure::Silent(10));
 }
 
 #[tokio::test]

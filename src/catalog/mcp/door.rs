@@ -16,10 +16,12 @@ use rmcp::{
         streamable_http_client::{StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse},
     },
 };
+use tokio::time::Instant;
 use url::Url;
 
 use super::{
     message::BYTES_MAX,
+    pace::{Pace, RESUME_PAUSE},
     reply::{self, Events, Failure, SESSION},
 };
 use crate::catalog::{
@@ -45,11 +47,12 @@ pub(super) struct Door {
     client: reqwest::Client,
     identity: Arc<Identity>,
     answers: AnswerBounds,
+    pace: Arc<Pace>,
 }
 
 impl Door {
     pub(super) fn new(client: reqwest::Client, identity: Arc<Identity>, answers: AnswerBounds) -> Self {
-        Self { client, identity, answers }
+        Self { client, identity, answers, pace: Arc::default() }
     }
 
     /// A request with these headers, the owner's and the library's, and those that are the protocol's alone.
@@ -187,6 +190,11 @@ impl StreamableHttpClient for Door {
         headers: Headers,
         _event_bytes_max: usize,
     ) -> Result<Events, Failure> {
+        // The library comes back as fast as the server likes, and at once where a stream broke.
+        match last_event {
+            None => tokio::time::sleep_until(self.pace.next(Instant::now())).await,
+            Some(_) => tokio::time::sleep(RESUME_PAUSE).await,
+        }
         let (session, last_event) = (session.as_deref(), last_event.as_deref());
         self.send(uri, headers, |uri, headers| {
             let request = self.request(Method::GET, &uri, headers, session);

@@ -9,6 +9,7 @@ use rmcp::{
 
 use super::{door, guard, message};
 use crate::catalog::{
+    http::{self, Sign},
     tool::{Tool, cut},
     upstream::{ConnectError, UpstreamError, UpstreamErrorCode},
 };
@@ -143,20 +144,20 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
     }
 }
 
-/// Whether somebody answered a call that failed, as far as that tells of the server: neither a call that was not sent nor a
-/// credential that cannot be had is its fault. As with other services, a gateway that answers in its place is no answer.
-pub(super) fn is_answered(error: &ServiceError) -> Option<bool> {
+/// What a call that failed tells of the server: neither a call that was not sent nor a credential that cannot be had is its fault. As
+/// with other services, a gateway that answers in its place is no answer.
+pub(super) fn sign(error: &ServiceError) -> Option<Sign> {
     use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status};
     match error {
-        ServiceError::TransportClosed => Some(false),
+        ServiceError::TransportClosed => Some(Sign::Failure),
         ServiceError::TransportSend(error) if guard::is_crowded_out(error.error.as_ref()) => None,
         ServiceError::TransportSend(error) => match http_failure(error) {
             Some(Refused(_) | Credential(_)) => None,
-            Some(Status(status)) => Some(!matches!(status, 502..=504)),
-            Some(NotUnderstood(_)) => Some(true),
-            Some(NotSent(_) | Broken(_)) | None => Some(false),
+            Some(Status(status)) => Some(http::sign_of(status)),
+            Some(NotUnderstood(_)) => Some(Sign::Life),
+            Some(NotSent(_) | Broken(_)) | None => Some(Sign::Failure),
         },
-        _ => Some(true),
+        _ => Some(Sign::Life),
     }
 }
 

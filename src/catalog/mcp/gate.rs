@@ -7,7 +7,7 @@ use rmcp::service::ServiceError;
 
 use super::failure;
 use crate::catalog::{
-    http::{Circuit, ServiceFailure, within},
+    http::{Circuit, ServiceFailure, Sign, within},
     tool::Tool,
     upstream::UpstreamError,
 };
@@ -31,18 +31,18 @@ impl Gate {
         tool: &Tool,
         call: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<Result<T, ServiceError>, UpstreamError> {
-        let leave = self.circuit.enter(Instant::now());
+        let leave = self.circuit.enter(&tool.name, Instant::now());
         let leave = leave.map_err(|retry_after| ServiceFailure::CircuitOpen { retry_after }.into_upstream_error(tool))?;
         let Ok(ended) = tokio::time::timeout(within(self.call_timeout), call).await else {
-            leave.end(false, Instant::now());
+            leave.end(Sign::Late, Instant::now());
             return Err(UpstreamError::late(tool, self.call_timeout));
         };
-        let answered = match &ended {
-            Ok(_) => Some(true),
-            Err(error) => failure::is_answered(error),
+        let sign = match &ended {
+            Ok(_) => Some(Sign::Life),
+            Err(error) => failure::sign(error),
         };
-        if let Some(answered) = answered {
-            leave.end(answered, Instant::now());
+        if let Some(sign) = sign {
+            leave.end(sign, Instant::now());
         }
         Ok(ended)
     }

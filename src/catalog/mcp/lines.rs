@@ -37,10 +37,16 @@ struct Bounds {
     dropped_bytes_max: usize,
     /// For the rest of a large line.
     large_line_max: Duration,
+    /// Between two pieces of it.
+    large_silence_max: Duration,
 }
 
-const CHILD: Bounds =
-    Bounds { line_bytes_max: message::BYTES_MAX, dropped_bytes_max: DROPPED_BYTES_MAX, large_line_max: message::LARGE_MAX };
+const CHILD: Bounds = Bounds {
+    line_bytes_max: message::BYTES_MAX,
+    dropped_bytes_max: DROPPED_BYTES_MAX,
+    large_line_max: message::LARGE_MAX,
+    large_silence_max: message::LARGE_SILENCE_MAX,
+};
 
 /// What is being read, up to its end.
 #[derive(Default)]
@@ -111,17 +117,19 @@ impl Line {
 
 /// Ends with the child's output, when nobody reads any more, or when a line has no end.
 async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, bounds: Bounds, answers: AnswerBounds) {
-    let Bounds { line_bytes_max, dropped_bytes_max, large_line_max } = bounds;
+    let Bounds { line_bytes_max, dropped_bytes_max, large_line_max, large_silence_max } = bounds;
     let mut from = BufReader::with_capacity(PIPE_BYTES, from);
     let mut line = Line::default();
     loop {
         let read = match line.until {
             None => from.fill_buf().await,
-            Some(until) => match tokio::time::timeout_at(until, from.fill_buf()).await {
+            Some(until) => match tokio::time::timeout_at(until.min(Instant::now() + large_silence_max), from.fill_buf()).await {
                 Ok(read) => read,
                 Err(_) => {
-                    let limit_ms = large_line_max.as_millis();
-                    tracing::warn!(%limit_ms, "an upstream did not end a large message within {limit_ms} ms");
+                    let (limit_ms, silence_ms) = (large_line_max.as_millis(), large_silence_max.as_millis());
+                    tracing::warn!(
+                        "an upstream did not end a large message within {limit_ms} ms, or fell silent in it for {silence_ms} ms"
+                    );
                     return;
                 }
             },

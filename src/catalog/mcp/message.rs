@@ -10,6 +10,8 @@ pub(super) const BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX + 16 * 1024 * 1024;
 pub(super) const VALUES_MAX: usize = 2_000_000;
 /// Longest time in which the rest of a large one comes.
 pub(super) const LARGE_MAX: Duration = Duration::from_secs(60);
+/// Longest silence within a large one, which holds a place that others wait for.
+pub(super) const LARGE_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// JSON-RPC error code that stands in for one that is too large.
 pub(super) const OVERSIZED: i32 = -32_098;
 

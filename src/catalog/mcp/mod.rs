@@ -11,6 +11,7 @@ mod guard;
 mod lines;
 mod listing;
 mod message;
+mod pace;
 mod process;
 mod progress;
 mod question;

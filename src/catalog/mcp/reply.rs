@@ -25,7 +25,8 @@ use rmcp::{
 use sse_stream::{Sse, SseStream};
 use tokio::time::Instant;
 
-use super::message::{BYTES_MAX, LARGE_MAX, OVERSIZED, VALUES_MAX, is_crowded};
+use super::message::{BYTES_MAX, LARGE_MAX, LARGE_SILENCE_MAX, OVERSIZED, VALUES_MAX, is_crowded};
+use super::pace::RETRY_MS_MAX;
 use crate::catalog::{
     answer::{AnswerBounds, LARGE_BYTES, Room},
     tool::cut,
@@ -48,9 +49,11 @@ struct Bounds {
     bytes_max: usize,
     /// For the rest of a large one.
     large_max: Duration,
+    /// Between two pieces of it.
+    large_silence_max: Duration,
 }
 
-const SERVER: Bounds = Bounds { bytes_max: BYTES_MAX, large_max: LARGE_MAX };
+const SERVER: Bounds = Bounds { bytes_max: BYTES_MAX, large_max: LARGE_MAX, large_silence_max: LARGE_SILENCE_MAX };
 
 /// The answer to a posted message.
 pub(super) async fn of_post(
@@ -270,10 +273,13 @@ impl Intake {
         }
         let piece = match self.until {
             None => self.body.next().await,
-            Some(until) => match tokio::time::timeout_at(until, self.body.next()).await {
-                Ok(piece) => piece,
-                Err(_) => return self.broken(Broken::Late),
-            },
+            Some(until) => {
+                let silent_at = Instant::now() + self.bounds.large_silence_max;
+                match tokio::time::timeout_at(until.min(silent_at), self.body.next()).await {
+                    Ok(piece) => piece,
+                    Err(_) => return self.broken(Broken::Late),
+                }
+            }
         };
         let piece = match piece? {
             Ok(piece) => piece,
@@ -321,7 +327,7 @@ impl Intake {
                 Err(_) => false,
             };
             if !is_too_large {
-                return Some(event);
+                return Some(event.map(|event| Sse { retry: event.retry.map(|ms| ms.min(RETRY_MS_MAX)), ..event }));
             }
             tracing::warn!(
                 "an upstream sent an event longer than {BYTES_MAX} bytes or of more than {VALUES_MAX} values, it is dropped"

@@ -262,7 +262,7 @@ impl Connection for OpenApiConnection {
                 let code = if plan.base.is_ok() { UpstreamErrorCode::InvalidArguments } else { UpstreamErrorCode::Refused };
                 UpstreamError::new(code, tool, format!("`{}` was not sent: {why}", tool.path))
             })?;
-            let mut answer = self.client.send(request).await.map_err(|failure| failure.into_upstream_error(tool))?;
+            let mut answer = self.client.send_of(&tool.name, request).await.map_err(|failure| failure.into_upstream_error(tool))?;
             let room = answer.room.take();
             answer::value(tool, &plan, answer, with_response).map(|json| Answer { json, room })
         })

@@ -229,7 +229,7 @@ impl Artifacts {
             return Err(Failed::Arguments(message));
         }
         // The semaphore is never closed.
-        let place = self.0.whole.clone().acquire_owned().await;
+        let place = self.0.looking.clone().acquire_owned().await;
         let text = self.text(&artifact).await?;
         let shown = asked.pointer;
         let found = tokio::task::spawn_blocking(move || {

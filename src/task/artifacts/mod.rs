@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::refusal::failure;
+use super::{refusal::failure, shares::Shares};
 use crate::{
     model::{Artifact, ArtifactId, Timestamp},
     sandbox::CallFailure,
@@ -26,9 +26,14 @@ use crate::{
 
 /// The largest answer that a program gets as it is, in bytes of JSON; a larger one is kept.
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Artifacts whose whole text is in memory at once, of all tasks, while they are passed on or looked into by a pointer. Who has such a
-/// place may wait for one that the catalog has for large answers, never the other way round.
-const WHOLE_MAX: usize = 4;
+/// Calls with artifacts in their arguments that are under way at once: of all tasks, of one workspace and of one task. What is sent is
+/// whole in memory meanwhile, as long as the upstream takes. Who has such a place may wait for one that the catalog has for large
+/// answers, never the other way round.
+const PASSING_MAX: usize = 4;
+const PASSING_WORKSPACE_MAX: usize = 3;
+const PASSING_TASK_MAX: usize = 1;
+/// Artifacts that are looked into by a pointer at once, of all tasks; each is whole in memory for a moment.
+const LOOKING_MAX: usize = 2;
 /// Readings by slices, lines and patterns at once, of all tasks; each holds a part or a slice, at most 1 MiB and a little.
 const READERS_MAX: usize = 8;
 /// How often what is expired is swept out, beside at the start and when one is removed.
@@ -58,15 +63,27 @@ struct Inner {
     terms: ArtifactTerms,
     /// Told when there is something to sweep.
     removed: Notify,
-    whole: Arc<Semaphore>,
+    passing: Arc<Semaphore>,
+    passing_workspace: Shares,
+    passing_task: Shares,
+    looking: Arc<Semaphore>,
     readers: Semaphore,
 }
 
 impl Artifacts {
     /// Those of this store.
     pub fn new(store: Arc<dyn Store>, terms: ArtifactTerms) -> Self {
-        let (whole, readers) = (Arc::new(Semaphore::new(WHOLE_MAX)), Semaphore::new(READERS_MAX));
-        Self(Arc::new(Inner { store, terms, removed: Notify::new(), whole, readers }))
+        let inner = Inner {
+            store,
+            terms,
+            removed: Notify::new(),
+            passing: Arc::new(Semaphore::new(PASSING_MAX)),
+            passing_workspace: Shares::new(PASSING_WORKSPACE_MAX),
+            passing_task: Shares::new(PASSING_TASK_MAX),
+            looking: Arc::new(Semaphore::new(LOOKING_MAX)),
+            readers: Semaphore::new(READERS_MAX),
+        };
+        Self(Arc::new(inner))
     }
 
     /// Sweeps out what is expired, at once, every hour and whenever one was removed, until `stop`.

@@ -2,13 +2,13 @@
 //! call is sent.
 
 use serde_json::{Value, value::RawValue};
-use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Artifacts, Failed};
 use crate::{
     base::json::values_in,
-    model::{ArtifactKind, HANDLE_KEY, JsonObject, RawJson, handle_id},
+    model::{ArtifactKind, HANDLE_KEY, JsonObject, RawJson, TaskId, handle_id},
     sandbox::CallFailure,
+    task::shares::Place,
 };
 
 /// Bytes of all artifacts in the arguments of one call, one that stands there twice counted twice.
@@ -27,8 +27,8 @@ pub(in crate::task) struct Stamped {
 /// Arguments in which nothing stands for anything else any more.
 pub(in crate::task) struct Expanded {
     pub(in crate::task) args: JsonObject,
-    /// Held until they are sent: so many are in memory at once.
-    pub(in crate::task) place: Option<OwnedSemaphorePermit>,
+    /// Held until the call has ended, for as long what is sent may be in memory: so many are at once.
+    pub(in crate::task) places: Option<[Place; 3]>,
 }
 
 /// Whether a handle may stand in the text. A cheap look; escapes are looked at closely by whoever parses.
@@ -80,12 +80,15 @@ impl Artifacts {
     /// The arguments with every handle replaced by what it stands for.
     pub(in crate::task) async fn expanded(
         &self,
+        task: TaskId,
         workspace_id: &str,
         tool: &str,
         args: JsonObject,
     ) -> Result<Expanded, CallFailure> {
-        // The semaphore is never closed.
-        let place = self.0.whole.clone().acquire_owned().await.ok();
+        // The narrowest first: who waits for the next takes nothing from anybody else. None is ever closed.
+        let of_task = self.0.passing_task.place(&task.to_string()).await;
+        let of_workspace = self.0.passing_workspace.place(workspace_id).await;
+        let places = Some([of_task, of_workspace, self.0.passing.clone().acquire_owned().await.ok()]);
         let mut value = Value::Object(args);
         let mut handles = Vec::new();
         gather(&mut value, &mut handles);
@@ -117,7 +120,7 @@ impl Artifacts {
         };
         expanding.await.map_err(|error: Failed| error.failure(tool))?;
         match value {
-            Value::Object(args) => Ok(Expanded { args, place }),
+            Value::Object(args) => Ok(Expanded { args, places }),
             // A handle alone is no object of arguments: its text or list has taken its place.
             _ => Err(Failed::Arguments(format!("`{tool}` takes one object; give the artifact as one of its fields")).failure(tool)),
         }

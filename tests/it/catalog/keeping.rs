@@ -1,12 +1,17 @@
 //! What the catalog knows after a restart, and how it comes to know better.
 
-use std::path::Path;
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 
 use airlock::catalog::{Catalog, ResolveError, UpstreamConfig, UpstreamErrorCode, UpstreamState};
+use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 use super::{call, find, paths, state};
-use crate::support::upstream::{PATIENCE, command, demo, environment, eventually, open};
+use crate::support::upstream::{PATIENCE, Scripted, command, demo, environment, eventually, http, open};
 
 fn keeping(configs: Vec<UpstreamConfig>, folder: &Path) -> Catalog {
     Catalog::start_keeping(configs, &environment(), folder.join("airlock.db.catalog"))
@@ -137,4 +142,44 @@ async fn a_path_that_is_nearly_right_heals_when_one_visible_tool_can_be_meant() 
         assert!(matches!(catalog.resolve(unclear, &open).await, Err(ResolveError::NotFound(_))), "{unclear}");
     }
     catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_list_that_changes_all_the_time_is_read_and_written_seldom() {
+    let folder = tempfile::tempdir().unwrap();
+    let listed: Arc<Mutex<Vec<Instant>>> = Arc::default();
+    let times = listed.clone();
+    let server = Scripted::start(move |request| {
+        let number = {
+            let mut times = times.lock().unwrap();
+            times.push(Instant::now());
+            times.len()
+        };
+        let changed = json!({"jsonrpc": "2.0", "method": "notifications/tools/list_changed"});
+        let tools = json!([{"name": "t", "description": format!("version {number}"), "inputSchema": {"type": "object"}}]);
+        let list = json!({"jsonrpc": "2.0", "id": request["id"], "result": {"tools": tools}});
+        // It takes its time, and says at once that there is another one.
+        let slowly = futures::stream::once(async move {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok::<_, std::io::Error>(format!("data: {changed}\n\ndata: {list}\n\n"))
+        });
+        ([("content-type", "text/event-stream")], axum::body::Body::from_stream(slowly)).into_response()
+    })
+    .await;
+    let catalog = keeping(vec![http("up", &server.url())], folder.path());
+    eventually("the list was read four times", || listed.lock().unwrap().len() >= 4).await;
+    let times = listed.lock().unwrap().clone();
+    for pair in times[1..].windows(2) {
+        assert!(pair[1] - pair[0] >= Duration::from_millis(2_000), "twenty times as long as it took: {times:?}");
+    }
+    let kept = || std::fs::read_to_string(folder.path().join("airlock.db.catalog/up.tools")).unwrap();
+    assert!(kept().contains("version 1"), "written once, in the beginning: {}", kept());
+    // Whoever asks for it does not wait.
+    let before = listed.lock().unwrap().len();
+    catalog.refresh(Some("up")).await.expect("there is such an upstream");
+    assert!(listed.lock().unwrap().len() > before);
+    let last = catalog.resolve("up.t", &open).await.unwrap().description.clone();
+    catalog.shutdown().await;
+    assert!(kept().contains(&last), "and again at the stop: {last}, {}", kept());
+    server.stop().await;
 }

@@ -295,6 +295,47 @@ async fn an_upstream_that_asks_for_a_person_is_refused_and_the_error_says_so() {
     server.stop().await;
 }
 
+/// How a stream ends on which a server speaks unasked.
+#[derive(Clone, Copy)]
+enum End {
+    Closed,
+    Broken,
+    /// After an event with an id, to be taken up there.
+    Resumed,
+}
+
+#[tokio::test]
+async fn a_server_that_closes_its_stream_again_and_again_is_not_asked_without_pause() {
+    for end in [End::Closed, End::Broken, End::Resumed] {
+        let opened: Arc<std::sync::Mutex<Vec<std::time::Instant>>> = Arc::default();
+        let times = opened.clone();
+        let stream = move || {
+            times.lock().unwrap().push(std::time::Instant::now());
+            let id = if matches!(end, End::Resumed) { "id: 1\n" } else { "" };
+            let first = Ok(format!("{id}retry: 0\ndata:\n\n"));
+            let first = futures::stream::iter([first]);
+            let then = futures::stream::once(async move {
+                // What came before is on its way by then.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                if matches!(end, End::Broken) { Err(std::io::Error::other("broken")) } else { Ok(": the end\n\n".to_owned()) }
+            });
+            let body = axum::body::Body::from_stream(futures::StreamExt::chain(first, then));
+            std::future::ready(([("content-type", "text/event-stream")], body).into_response())
+        };
+        let server = Scripted::start_with(stream, one_tool).await;
+        let catalog = started(vec![http("up", &server.url())]).await;
+        eventually("it was opened four times", || opened.lock().unwrap().len() >= 4).await;
+        let opened = opened.lock().unwrap().clone();
+        let distances: Vec<u128> = opened.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+        let doubled = if matches!(end, End::Resumed) { [1, 1, 1] } else { [1, 2, 4] };
+        for (distance, least) in distances.iter().zip(doubled) {
+            assert!(*distance + 50 >= least * 1_000, "{distances:?}");
+        }
+        catalog.shutdown().await;
+        server.stop().await;
+    }
+}
+
 async fn works_with_the_reference_server(catalog: &Catalog) {
     let (status, tools, message) = state(catalog);
     assert_eq!((status, message.as_str()), (UpstreamState::Ready, ""));

@@ -17,6 +17,7 @@ use axum::{
     extract::State,
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
+    routing::MethodRouter,
 };
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -139,7 +140,21 @@ impl Scripted {
             Some("initialize") => error(request, -32601, "no such method"),
             _ => reply(request),
         };
-        Self::serve("127.0.0.1:0".parse().unwrap(), Arc::default(), script).await
+        Self::serve("127.0.0.1:0".parse().unwrap(), Arc::default(), script, MethodRouter::new()).await
+    }
+
+    /// Serves on a free port, in a session whose stream is what `stream` says.
+    pub(crate) async fn start_with<F: Future<Output = Response> + Send + 'static>(
+        stream: impl Fn() -> F + Clone + Send + Sync + 'static,
+        reply: impl Fn(&Value) -> Response + Send + Sync + 'static,
+    ) -> Self {
+        let legacy = legacy(reply);
+        let script = move |request: &Value| {
+            let mut response = legacy(request);
+            response.headers_mut().insert("mcp-session-id", header::HeaderValue::from_static("s"));
+            response
+        };
+        Self::serve("127.0.0.1:0".parse().unwrap(), Arc::default(), script, axum::routing::get(stream)).await
     }
 
     /// Serves on a given port; `answered` is told when the client answers a request of the server's.
@@ -148,27 +163,20 @@ impl Scripted {
         answered: Arc<Notify>,
         reply: impl Fn(&Value) -> Response + Send + Sync + 'static,
     ) -> Self {
-        let script = move |request: &Value| match request["method"].as_str() {
-            Some("server/discover") => error(request, -32601, "no such method"),
-            Some("initialize") => result(
-                request,
-                json!({
-                    "protocolVersion": "2025-11-25",
-                    "capabilities": {"tools": {"listChanged": true}},
-                    "serverInfo": {"name": "scripted", "version": "1"},
-                }),
-            ),
-            _ => reply(request),
-        };
-        Self::serve(address, answered, script).await
+        Self::serve(address, answered, legacy(reply), MethodRouter::new()).await
     }
 
-    async fn serve(address: SocketAddr, answered: Arc<Notify>, reply: impl Fn(&Value) -> Response + Send + Sync + 'static) -> Self {
+    async fn serve(
+        address: SocketAddr,
+        answered: Arc<Notify>,
+        reply: impl Fn(&Value) -> Response + Send + Sync + 'static,
+        more: MethodRouter<(Reply, Arc<Notify>)>,
+    ) -> Self {
         install_crypto();
         let listener = tokio::net::TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let state: (Reply, Arc<Notify>) = (Arc::new(reply), answered);
-        let router = Router::new().route("/mcp", axum::routing::post(answer)).with_state(state);
+        let router = Router::new().route("/mcp", more.post(answer)).with_state(state);
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, server }
     }
@@ -187,6 +195,22 @@ impl Scripted {
     pub(crate) async fn stop(self) {
         self.server.abort();
         let _ = self.server.await;
+    }
+}
+
+/// Does the handshake of the legacy era; the rest is as `reply` says.
+fn legacy(reply: impl Fn(&Value) -> Response + Send + Sync + 'static) -> impl Fn(&Value) -> Response + Send + Sync + 'static {
+    move |request: &Value| match request["method"].as_str() {
+        Some("server/discover") => error(request, -32601, "no such method"),
+        Some("initialize") => result(
+            request,
+            json!({
+                "protocolVersion": "2025-11-25",
+                "capabilities": {"tools": {"listChanged": true}},
+                "serverInfo": {"name": "scripted", "version": "1"},
+            }),
+        ),
+        _ => reply(request),
     }
 }
 

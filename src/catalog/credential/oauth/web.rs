@@ -5,7 +5,7 @@ use std::{error::Error, fmt, sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use rmcp::transport::auth::{OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest};
-use url::Url;
+use url::{Origin, Url};
 
 use super::OAuthConfig;
 use crate::catalog::{
@@ -22,8 +22,8 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 #[derive(Clone)]
 pub(super) struct Web {
     guard: Guard,
-    /// The hosts that the owner named: only these may be private.
-    named: Arc<[String]>,
+    /// The origins that the owner named: only these may be private.
+    named: Arc<[Origin]>,
 }
 
 /// Why a request came to nothing.
@@ -42,13 +42,13 @@ impl Web {
     pub(super) fn new(guard: Guard, config: &OAuthConfig) -> Self {
         let endpoints = config.endpoints.iter().flat_map(|(page, token)| page.iter().chain([token]));
         let named = config.server.iter().chain(&config.issuer).chain(endpoints);
-        let hosts = named.filter_map(|text| Some(Url::parse(text).ok()?.host_str()?.to_owned()));
-        Self { guard, named: hosts.collect() }
+        let origins = named.filter_map(|text| Some(Url::parse(text).ok()?.origin()));
+        Self { guard, named: origins.collect() }
     }
 
     /// What a request to this address may reach: what is not named must be public, and what is not encrypted private.
     fn guard_of(&self, url: &Url) -> Guard {
-        let is_named = url.host_str().is_some_and(|host| self.named.iter().any(|named| named == host));
+        let is_named = self.named.contains(&url.origin());
         let mut guard = Guard { allow_public: url.scheme() == "https", ..self.guard.clone() };
         if guard.allow_private && !is_named {
             guard.allow_private = false;

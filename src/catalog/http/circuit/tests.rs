@@ -1,7 +1,9 @@
 use super::*;
 
+const ANY: &str = "any";
+
 fn fail(circuit: &Circuit, now: Instant) {
-    circuit.enter(now).unwrap().end(false, now);
+    circuit.enter(ANY, now).unwrap().end(Sign::Failure, now);
 }
 
 #[test]
@@ -10,14 +12,14 @@ fn it_opens_after_failures_in_a_row_and_an_answer_between_begins_anew() {
     for _ in 0..FAILURES_MAX - 1 {
         fail(&circuit, now);
     }
-    circuit.enter(now).unwrap().end(true, now);
+    circuit.enter(ANY, now).unwrap().end(Sign::Life, now);
     for _ in 0..FAILURES_MAX - 1 {
         fail(&circuit, now);
     }
     assert_eq!(circuit.trouble(now), None);
     fail(&circuit, now);
     assert_eq!(circuit.trouble(now), Some((FAILURES_MAX, OPEN.0)));
-    assert_eq!(circuit.enter(now + Duration::from_secs(1)).unwrap_err(), Duration::from_secs(4));
+    assert_eq!(circuit.enter("another", now + Duration::from_secs(1)).unwrap_err(), Duration::from_secs(4));
 }
 
 #[test]
@@ -27,16 +29,20 @@ fn one_probe_goes_out_and_decides() {
         fail(&circuit, now);
     }
     now += OPEN.0;
-    let probe = circuit.enter(now).unwrap();
-    assert!(circuit.enter(now).is_err(), "a second one waits");
-    probe.end(false, now);
-    assert_eq!(circuit.enter(now).unwrap_err(), OPEN.0 * 2);
+    let probe = circuit.enter(ANY, now).unwrap();
+    assert_eq!(circuit.enter(ANY, now).unwrap_err(), PROBE_MAX, "a second one waits");
+    probe.end(Sign::Failure, now);
+    assert_eq!(circuit.enter(ANY, now).unwrap_err(), OPEN.0 * 2);
     now += OPEN.0 * 2;
     // A probe that was given up tells nothing, so the next one may try.
-    drop(circuit.enter(now).unwrap());
-    circuit.enter(now).unwrap().end(true, now);
+    drop(circuit.enter(ANY, now).unwrap());
+    // One that takes long keeps nobody for ever.
+    let slow = circuit.enter(ANY, now).unwrap();
+    now += PROBE_MAX;
+    circuit.enter(ANY, now).unwrap().end(Sign::Life, now);
     assert_eq!(circuit.trouble(now), None);
-    assert!(circuit.enter(now).is_ok() && circuit.enter(now).is_ok());
+    drop(slow);
+    assert!(circuit.enter(ANY, now).is_ok() && circuit.enter(ANY, now).is_ok());
 }
 
 #[test]
@@ -52,4 +58,51 @@ fn it_is_never_open_for_longer_than_a_minute() {
         fail(&circuit, now);
     }
     assert_eq!(circuit.trouble(now).unwrap().1, OPEN.1);
+}
+
+#[test]
+fn an_operation_that_is_late_tells_nothing_of_the_others() {
+    let (circuit, now) = (Circuit::default(), Instant::now());
+    let second = Duration::from_secs(1);
+    for _ in 0..FAILURES_MAX {
+        circuit.enter("slow", now).unwrap().end(Sign::Late, now + second);
+    }
+    let later = now + second;
+    assert_eq!(circuit.enter("slow", later).unwrap_err(), OPEN.0);
+    let told = circuit.told(later).unwrap();
+    assert_eq!(told, "`slow` was not answered in time 5 times in a row, so no call of it is sent for another 5 s");
+    circuit.enter("fast", later).unwrap().end(Sign::Life, later);
+    assert_eq!(circuit.told(later), None, "and the service answers");
+    assert!(circuit.enter("slow", later).is_ok());
+}
+
+#[test]
+fn lateness_counts_only_where_the_service_answered_nothing_meanwhile() {
+    let (circuit, mut now) = (Circuit::default(), Instant::now());
+    let second = Duration::from_secs(1);
+    for _ in 0..3 * FAILURES_MAX {
+        let slow = circuit.enter("slow", now).unwrap();
+        now += second;
+        circuit.enter("fast", now).unwrap().end(Sign::Life, now);
+        now += second;
+        slow.end(Sign::Late, now);
+    }
+    assert!(circuit.enter("slow", now).is_ok());
+    assert_eq!(circuit.told(now), None);
+}
+
+#[test]
+fn the_operations_whose_lateness_is_counted_are_bounded() {
+    let (circuit, now) = (Circuit::default(), Instant::now());
+    for n in 0..OPERATIONS_MAX + 10 {
+        circuit.enter(&n.to_string(), now).unwrap().end(Sign::Late, now);
+    }
+    assert_eq!(circuit.state().late.len(), OPERATIONS_MAX);
+    for _ in 0..FAILURES_MAX {
+        circuit.enter("0", now).unwrap().end(Sign::Late, now);
+        if circuit.enter("0", now).is_err() {
+            return;
+        }
+    }
+    panic!("those that are counted still are");
 }

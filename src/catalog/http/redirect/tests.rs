@@ -7,7 +7,11 @@ fn follow(from: &str, method: Method, status: u16, to: &str) -> Result<Option<(S
     let surroundings = Surroundings { own: vec!["127.0.0.1:7411".parse().unwrap()], ..Surroundings::default() };
     let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::try_from(to).unwrap())]);
     let status = StatusCode::from_u16(status).unwrap();
-    let hop = next(&Url::parse(from).unwrap(), &method, status, &headers, &Reach { surroundings, ..Reach::default() }.guard());
+    let from = Url::parse(from).unwrap();
+    // What is private is allowed where the owner named it.
+    let allow_private = from.scheme() == "http";
+    let guard = Reach { surroundings, allow_private, ..Reach::default() }.guard();
+    let hop = next(&from, &method, status, &headers, &guard, &[from.origin()]);
     let hop = hop.map(|hop| hop.map(|hop| (hop.url.to_string(), hop.method.to_string(), hop.with_body)));
     hop.map_err(|failure| failure.to_string())
 }
@@ -49,5 +53,9 @@ fn a_redirect_is_refused_where_it_leads_out_of_bounds() {
     insta::assert_snapshot!(refused(Method::GET, 302, "https://127.0.0.1/"), @"it redirects to `https://127.0.0.1`: `127.0.0.1` is a loopback address; set `allow_private = true` for the upstream if it is meant to be there");
     insta::assert_snapshot!(refused(Method::GET, 302, "https://[::ffff:169.254.169.254]/"), @"it redirects to `https://[::ffff:a9fe:a9fe]`: `::ffff:169.254.169.254` is a link-local address, as metadata of cloud machines has, which is never reached");
     insta::assert_snapshot!(refused(Method::GET, 302, "https://api.example:7411/"), @"it redirects to `https://api.example:7411`, a port of this server itself");
+    let at_home = follow("http://10.0.0.1/", Method::GET, 302, "/c");
+    assert_eq!(at_home, to("http://10.0.0.1/c", "GET", true));
+    let neighbour = follow("http://10.0.0.1/", Method::GET, 302, "http://10.0.0.1:8080/").unwrap_err();
+    insta::assert_snapshot!(neighbour, @"it redirects to `http://10.0.0.1:8080`: `10.0.0.1` is a private address; `allow_private` of the upstream holds for the origin that is configured, not for others");
     insta::assert_snapshot!(follow("http://api.example/", Method::GET, 302, "file:///etc/passwd").unwrap_err(), @"it redirects to `null`: `file` is no scheme that is spoken here");
 }

@@ -60,12 +60,16 @@ async fn an_answer_without_end_is_told_at_once_and_ends_the_connection() {
 
 #[tokio::test]
 async fn a_large_message_that_does_not_come_to_its_end_in_time_ends_the_connection() {
-    let (mut child, from) = tokio::io::duplex(PIPE_BYTES);
-    let (_reader, writer) = tokio::io::duplex(PIPE_BYTES);
-    let relayed = tokio::spawn(relay(from, writer, Bounds { large_line_max: Duration::ZERO, ..CHILD }, AnswerBounds::default()));
-    child.write_all(&vec![b'x'; LARGE_BYTES + 1]).await.unwrap();
-    // The child stays, and says nothing more.
-    tokio::time::timeout(Duration::from_secs(20), relayed).await.expect("it is given up").unwrap();
+    let short = |large_line_max, large_silence_max| Bounds { large_line_max, large_silence_max, ..CHILD };
+    let long = Duration::from_secs(3_600);
+    for bounds in [short(Duration::ZERO, long), short(long, Duration::ZERO)] {
+        let (mut child, from) = tokio::io::duplex(PIPE_BYTES);
+        let (_reader, writer) = tokio::io::duplex(PIPE_BYTES);
+        let relayed = tokio::spawn(relay(from, writer, bounds, AnswerBounds::default()));
+        child.write_all(&vec![b'x'; LARGE_BYTES + 1]).await.unwrap();
+        // The child stays, and says nothing more.
+        tokio::time::timeout(Duration::from_secs(20), relayed).await.expect("it is given up").unwrap();
+    }
 }
 
 #[tokio::test]

@@ -63,6 +63,14 @@ async fn an_answer_that_is_too_large_is_an_error_to_the_call_that_waits_for_it()
 }
 
 #[tokio::test]
+async fn a_server_cannot_ask_for_a_pause_of_more_than_a_minute() {
+    let text = "retry: 3\ndata: {}\n\nretry: 18446744073709551615\ndata: {}\n\n";
+    let events = intake("text/event-stream", vec![text.into()], 1_000).events(None);
+    let pauses: Vec<_> = events.map(|event| event.unwrap().retry).collect().await;
+    assert_eq!(pauses, [Some(3), Some(RETRY_MS_MAX)]);
+}
+
+#[tokio::test]
 async fn an_answer_of_very_many_values_is_an_error_too() {
     let crowded = format!(r#"{{"jsonrpc":"2.0","id":7,"result":[{}1]}}"#, "1,".repeat(VALUES_MAX));
     let call = message("tools/call");
@@ -94,10 +102,13 @@ async fn a_large_event_is_not_read_on_before_there_is_a_place_for_it() {
 
 #[tokio::test]
 async fn a_large_answer_that_does_not_come_to_its_end_is_given_up() {
-    let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; LARGE_BYTES + 1]))]).chain(stream::pending());
-    let response = http::Response::new(reqwest::Body::wrap_stream(body)).into();
-    let bounds = Bounds { large_max: Duration::from_millis(50), ..SERVER };
-    assert!(matches!(Intake::new(response, AnswerBounds::default(), bounds).whole().await, Err(Broken::Late)));
+    let long = Duration::from_secs(3_600);
+    for (large_max, large_silence_max) in [(Duration::from_millis(50), long), (long, Duration::from_millis(50))] {
+        let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; LARGE_BYTES + 1]))]).chain(stream::pending());
+        let response = http::Response::new(reqwest::Body::wrap_stream(body)).into();
+        let bounds = Bounds { large_max, large_silence_max, ..SERVER };
+        assert!(matches!(Intake::new(response, AnswerBounds::default(), bounds).whole().await, Err(Broken::Late)));
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,46 @@
+//! When a stream of a server's may be opened again: servers close their streams as they like and say themselves after what pause the
+//! client is to come back, which may be none. Told the time, so that it can be tested without waiting.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+
+/// Pause between two openings of the stream on which a server speaks unasked: the first, and the longest. Doubled each time it did not
+/// last.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// A stream that was opened this long ago lasted, so the pauses begin anew.
+const STEADY: Duration = Duration::from_secs(20);
+/// Pause before the stream of one call is taken up where it broke off. There are no more of them than there are calls.
+pub(super) const RESUME_PAUSE: Duration = Duration::from_secs(1);
+/// Longest pause that a server may ask for, in milliseconds.
+pub(super) const RETRY_MS_MAX: u64 = 60_000;
+
+/// The openings of one connection.
+#[derive(Debug, Default)]
+pub(super) struct Pace(Mutex<Option<Last>>);
+
+#[derive(Debug)]
+struct Last {
+    opened: Instant,
+    pause: Duration,
+}
+
+impl Pace {
+    /// When the next opening may be, which is taken to be made then.
+    pub(super) fn next(&self, now: Instant) -> Instant {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (opened, pause) = match &*last {
+            None => (now, PAUSE.0),
+            Some(last) if now.saturating_duration_since(last.opened) >= STEADY.max(last.pause) => (now, PAUSE.0),
+            Some(last) => (now.max(last.opened + last.pause), (last.pause * 2).min(PAUSE.1)),
+        };
+        *last = Some(Last { opened, pause });
+        opened
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,89 @@
+//! Places at something that many use, of which each has its share: a task cannot take what is its workspace's, nor a workspace what is
+//! everybody's. Who finds no place waits here, where it is in nobody's way.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
+
+use futures::FutureExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::model::TaskId;
+
+/// Calls of one task that are under way at once at one upstream: half of those that the upstream has places for.
+const TASK_CALLS_MAX: usize = 32;
+/// The same of all tasks of one workspace: three quarters.
+const WORKSPACE_CALLS_MAX: usize = 48;
+
+/// So many places for each of those that have a name. Clones share them.
+#[derive(Clone)]
+pub(super) struct Shares {
+    max: usize,
+    // A plain lock: held for a moment only. There are as many as have a place or wait for one.
+    by_name: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
+}
+
+/// A place, given back when dropped.
+pub(super) type Place = Option<OwnedSemaphorePermit>;
+
+impl Shares {
+    pub(super) fn new(max: usize) -> Self {
+        Self { max, by_name: Arc::default() }
+    }
+
+    /// A place of the one that has this name, waited for.
+    pub(super) async fn place(&self, name: &str) -> Place {
+        // It is never closed; were it, all would go on without a place.
+        self.of(name).acquire_owned().await.ok()
+    }
+
+    fn of(&self, name: &str) -> Arc<Semaphore> {
+        let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = by_name.get(name).and_then(Weak::upgrade) {
+            return known;
+        }
+        by_name.retain(|_, places| places.strong_count() > 0);
+        let new = Arc::new(Semaphore::new(self.max));
+        by_name.insert(name.to_owned(), Arc::downgrade(&new));
+        new
+    }
+}
+
+/// The turns of calls at upstreams. Cheap to clone.
+#[derive(Clone)]
+pub struct Turns {
+    of_tasks: Shares,
+    of_workspaces: Shares,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { of_tasks: Shares::new(TASK_CALLS_MAX), of_workspaces: Shares::new(WORKSPACE_CALLS_MAX) }
+    }
+}
+
+/// A call that may be under way, until this is dropped.
+pub(super) struct Turn {
+    /// Whether it was waited for.
+    pub(super) is_late: bool,
+    _places: (Place, Place),
+}
+
+impl Turns {
+    /// A turn of this task at this upstream.
+    pub(super) async fn take(&self, task: TaskId, workspace_id: &str, upstream: &str) -> Turn {
+        let taking = async || {
+            let of_task = self.of_tasks.place(&format!("{task}\0{upstream}")).await;
+            (of_task, self.of_workspaces.place(&format!("{workspace_id}\0{upstream}")).await)
+        };
+        match taking().now_or_never() {
+            Some(places) => Turn { is_late: false, _places: places },
+            None => Turn { is_late: true, _places: taking().await },
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "shares/tests.rs"]
+mod tests;
