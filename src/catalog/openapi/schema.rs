@@ -11,11 +11,10 @@ use std::{
     collections::HashMap,
 };
 
-use jsonschema::PatternOptions;
 use serde_json::{Map, Value, json};
 
 use super::document::{Dialect, Document, flag};
-use crate::catalog::tool::cut;
+use crate::catalog::tool::{compile, cut};
 
 /// What is referred to is put in its place when it is no more than so many values, all it refers to itself included.
 const INLINE_NODES_MAX: usize = 24;
@@ -23,6 +22,8 @@ const INLINE_NODES_MAX: usize = 24;
 const DEPTH_MAX: usize = 48;
 /// Different patterns of one description that are tried; from then on patterns are dropped.
 const PATTERNS_MAX: usize = 2_000;
+/// Patterns that one schema is expected to have: each may take a share of what they may take together.
+const PATTERNS_TOGETHER: usize = 64;
 /// Longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 1_000;
 /// Longest example or default, in bytes of JSON.
@@ -124,10 +125,8 @@ impl<'d> Schemas<'d> {
         if self.patterns.borrow().len() >= PATTERNS_MAX {
             return false;
         }
-        let built = jsonschema::options()
-            .offline()
-            .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(10_000))
-            .build(&json!({"pattern": pattern}));
+        // As in a schema that has as many patterns as it may: what is taken here is taken there.
+        let built = compile(&json!({"pattern": pattern}), PATTERNS_TOGETHER);
         self.patterns.borrow_mut().insert(pattern, built.is_ok());
         built.is_ok()
     }
