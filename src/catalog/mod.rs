@@ -6,6 +6,7 @@
 
 mod answer;
 mod arguments;
+mod aside;
 mod config;
 mod credential;
 mod find;
