@@ -300,7 +300,9 @@ impl Tool {
 
     /// Whether [`Self::checker`] answers within a millisecond or two.
     pub(super) fn is_ready(&self) -> bool {
-        self.checker.get().is_some() || self.input_schema.text().len() <= READY_BYTES_MAX
+        // A pattern of a few characters can take milliseconds to compile.
+        let is_quick = |text: &str| text.len() <= READY_BYTES_MAX && !text.contains("\"pattern");
+        self.checker.get().is_some() || is_quick(self.input_schema.text())
     }
 
     /// Says, once, that arguments were not checked.

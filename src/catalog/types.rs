@@ -2,6 +2,7 @@
 //!
 //! Never `any`; where nothing is known, `unknown`. Schemas are the upstream's: depth, references and size are bounded.
 
+mod remarks;
 mod whole;
 
 use std::{
@@ -12,9 +13,10 @@ use std::{
 
 use serde_json::Value;
 
+use self::remarks::{comment, remarks};
 use super::{
     paths, sample,
-    tool::{Hint, Tool, cut},
+    tool::{Hint, Tool},
 };
 use crate::model::Schema;
 pub(super) use whole::all;
@@ -44,8 +46,6 @@ const HINT_OPTIONS_MAX: usize = 8;
 const OPTIONS_MAX: usize = 200;
 /// Deepest nesting of a constant that is told as it is; beyond it only that it is an object or a list.
 const LITERAL_DEPTH_MAX: usize = 4;
-/// Longest comment at one place, in bytes.
-const COMMENT_BYTES_MAX: usize = 1_000;
 
 /// The call in one line: `tools.demo.add(args: { a: number; b: number }): Promise<{ sum: number }>`. Made once, and again when more was
 /// observed of the result.
@@ -573,55 +573,6 @@ fn pascal(name: &str) -> String {
         }
     }
     if out.starts_with(|c: char| c.is_ascii_alphabetic()) { out } else { format!("T{out}") }
-}
-
-/// What a schema says beyond its type.
-fn remarks(schema: &Value) -> Vec<String> {
-    let mut out = Vec::new();
-    if let Some(text) = schema.get("description").or_else(|| schema.get("title")).and_then(Value::as_str) {
-        out.push(text.to_owned());
-    }
-    for (keyword, words) in [
-        ("default", "Default"),
-        ("minimum", "At least"),
-        ("exclusiveMinimum", "More than"),
-        ("maximum", "At most"),
-        ("exclusiveMaximum", "Less than"),
-        ("minLength", "Characters at least"),
-        ("maxLength", "Characters at most"),
-        ("minItems", "Items at least"),
-        ("maxItems", "Items at most"),
-        ("pattern", "Pattern"),
-        ("format", "Format"),
-    ] {
-        if let Some(value) = schema.get(keyword) {
-            let text = value.as_str().filter(|_| keyword != "default").map_or_else(|| value.to_string(), str::to_owned);
-            out.push(format!("{words}: {}", cut(&text, 200)));
-        }
-    }
-    if schema.get("type").and_then(Value::as_str) == Some("integer") {
-        out.push("Integer".to_owned());
-    }
-    if schema.get("deprecated") == Some(&Value::Bool(true)) {
-        out.push("@deprecated".to_owned());
-    }
-    out
-}
-
-/// A doc comment of these sentences, or nothing. Whatever the upstream wrote, it ends where it should.
-fn comment(sentences: &[String], level: usize) -> String {
-    let indent = "  ".repeat(level);
-    let text = sentences.join("\n").replace("*/", "*\\/");
-    let text = cut(text.trim(), COMMENT_BYTES_MAX);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty()).collect();
-    match lines.as_slice() {
-        [] => String::new(),
-        [line] => format!("{indent}/** {line} */\n"),
-        lines => {
-            let body: String = lines.iter().map(|line| format!("{indent} * {line}\n")).collect();
-            format!("{indent}/**\n{body}{indent} */\n")
-        }
-    }
 }
 
 #[cfg(test)]

@@ -83,7 +83,8 @@ fn the_owner_chooses_among_the_servers_by_address_or_description() {
         let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let setting = Setting { server: Some(server.to_owned()), variables, ..Setting::default() };
         let paths = document.get("paths").unwrap().as_object().unwrap().clone();
-        let servers = Servers::new(&document, &setting).map_err(|error| format!("{error}; {}", error.hint.clone().unwrap_or_default()))?;
+        let servers =
+            Servers::new(&document, &setting).map_err(|error| format!("{error}; {}", error.hint.clone().unwrap_or_default()))?;
         let targets: Vec<String> = paths
             .values()
             .flat_map(|item| item.as_object().unwrap().values().map(move |operation| (item, operation)))
