@@ -68,10 +68,13 @@ pub(super) struct Schemas<'d> {
     patterns: RefCell<HashMap<&'d str, bool>>,
     /// References that lead nowhere, counted each time they are met.
     lost: Cell<usize>,
-    /// Whether what a reference stands for is alone too large, by the reference, the way, the detail and the references before it. So
-    /// thousands of operations that refer to one large schema do not each find out anew.
-    too_large: RefCell<HashMap<(&'d str, Way, Detail, usize), bool>>,
+    /// Whether what a reference stands for is alone too large. So thousands of operations that refer to one large schema do not each
+    /// find out anew.
+    too_large: RefCell<HashMap<Told<'d>, bool>>,
 }
+
+/// A reference as it is told: which way, in which detail, and after how many references.
+type Told<'d> = (&'d str, Way, Detail, usize);
 
 impl<'d> Schemas<'d> {
     pub(super) fn new(document: &'d Document) -> Self {
