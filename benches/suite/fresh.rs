@@ -79,6 +79,7 @@ impl Stage {
                 Some("description") => UpstreamKind::OpenApi(OpenApiConfig {
                     spec: Document::File(file.clone()),
                     base_url: None,
+                    server: None,
                     server_variables: Default::default(),
                     reach: Reach::default(),
                 }),

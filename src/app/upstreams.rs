@@ -112,9 +112,10 @@ fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<Upstr
         Transport::Http { url, reach: how } => {
             UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), reach: reach(how, Some(url.to_string())) })
         }
-        Transport::OpenApi { spec, base_url, server_variables, reach: how } => UpstreamKind::OpenApi(OpenApiConfig {
+        Transport::OpenApi { spec, base_url, server, server_variables, reach: how } => UpstreamKind::OpenApi(OpenApiConfig {
             spec: document(spec),
             base_url: base_url.as_ref().map(ToString::to_string),
+            server: server.clone(),
             server_variables: server_variables.clone(),
             reach: reach(how, None),
         }),

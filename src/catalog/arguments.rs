@@ -1,11 +1,20 @@
 //! Checks the arguments of a call before anything leaves, and says how to put them right.
+//!
+//! The schema is the upstream's and the arguments are a guest's. What a check may cost is reckoned first: a small one is made at
+//! once, a larger one where it blocks nobody, and one that is larger still is left to the upstream.
+
+mod fields;
+
+use std::sync::Arc;
 
 use jsonschema::{ValidationError, error::ValidationErrorKind};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
+use self::fields::{belongs, moved, part, properties, step};
 use super::{
     paths, sample,
-    tool::{Tool, cut},
+    tool::{Checker, Tool, cut},
     types,
 };
 use crate::model::JsonObject;
@@ -20,6 +29,15 @@ const FORMS_MAX: usize = 4;
 const OPTIONS_MAX: usize = 12;
 /// Names of fields that are looked at, for the one that was meant.
 const PROPERTIES_MAX: usize = 500;
+/// Arguments that are checked on the thread that serves the call, in bytes and in steps: 0.1 ms.
+const QUICK_BYTES_MAX: usize = 16 * 1024;
+const QUICK_STEPS_MAX: u64 = 5_000;
+/// Steps of one check; what may take more is not checked here. Half a second.
+const STEPS_MAX: u64 = 5_000_000;
+/// Steps of a check of which every fault is told: each may keep 2 KB meanwhile.
+const TOLD_STEPS_MAX: u64 = 50_000;
+/// Large checks at once, over all calls.
+static LARGE: Semaphore = Semaphore::const_new(2);
 /// Longest example call, in bytes.
 const EXAMPLE_BYTES_MAX: usize = 1_000;
 
@@ -34,6 +52,47 @@ pub struct ArgumentError {
 }
 
 /// The arguments as an object, when the tool's schema allows them. Nothing, or `null`, is an empty object.
+pub(super) async fn check_aside(tool: &Arc<Tool>, args: &str) -> Result<JsonObject, ArgumentError> {
+    let mut is_quick = false;
+    // The common case: small, and right.
+    if args.len() <= QUICK_BYTES_MAX && tool.is_ready() {
+        let value = if args.trim().is_empty() { Ok(json!({})) } else { serde_json::from_str::<Value>(args) };
+        if let Ok(value @ Value::Object(_)) = value {
+            match tool.checker().map(|checker| checker.allows(&value, QUICK_STEPS_MAX)) {
+                None | Some(Some(true)) => {
+                    return into_object(value).map_err(|message| ArgumentError { tool: tool.path.clone(), message });
+                }
+                Some(allowed) => is_quick = allowed.is_some(),
+            }
+        }
+    }
+    let args = args.to_owned();
+    aside(tool, is_quick, move |tool| check(tool, &args)).await
+}
+
+/// The same for arguments that are an object already.
+pub(super) async fn check_value_aside(tool: &Arc<Tool>, args: JsonObject) -> Result<JsonObject, ArgumentError> {
+    aside(tool, false, move |tool| judged(tool, Value::Object(args))).await
+}
+
+/// Checks where that blocks nobody. What may take long waits for its turn.
+async fn aside(
+    tool: &Arc<Tool>,
+    is_quick: bool,
+    check: impl FnOnce(&Tool) -> Result<JsonObject, ArgumentError> + Send + 'static,
+) -> Result<JsonObject, ArgumentError> {
+    // It is never closed; were it, checks would merely not wait for each other.
+    let turn = if is_quick { None } else { LARGE.acquire().await.ok() };
+    let checked = tool.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        check(&checked)
+    });
+    let lost = || ArgumentError { tool: tool.path.clone(), message: "the arguments could not be checked".to_owned() };
+    done.await.unwrap_or_else(|_| Err(lost()))
+}
+
+/// The same as [`check_aside`], at once.
 pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError> {
     let error = |message: String| ArgumentError { tool: tool.path.clone(), message };
     let call = paths::expression(&tool.path);
@@ -50,29 +109,39 @@ pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError
     judged(tool, value)
 }
 
-/// The same for arguments that are an object already.
-pub(super) fn check_value(tool: &Tool, args: JsonObject) -> Result<JsonObject, ArgumentError> {
-    judged(tool, Value::Object(args))
-}
-
 fn judged(tool: &Tool, value: Value) -> Result<JsonObject, ArgumentError> {
     let error = |message: String| ArgumentError { tool: tool.path.clone(), message };
-    let call = paths::expression(&tool.path);
-    let Some(validator) = tool.validator() else { return into_object(value).map_err(error) };
-    // The common case allocates nothing.
-    if !validator.is_valid(&value) {
-        let mut faults: Vec<String> = Vec::new();
-        for fault in validator.iter_errors(&value).take(FAULTS_MAX + 1) {
-            tell(tool, &value, &fault, FORMS_MAX, &mut faults);
+    let Some(checker) = tool.checker() else { return into_object(value).map_err(error) };
+    match checker.allows(&value, STEPS_MAX) {
+        Some(true) => into_object(value).map_err(error),
+        Some(false) => {
+            Err(error(format!("`{}`: {}; {}", paths::expression(&tool.path), faults(tool, checker, &value), example(tool, &value))))
         }
-        let more = faults.len() > FAULTS_MAX;
-        faults.truncate(FAULTS_MAX);
-        if more {
-            faults.push("and more".to_owned());
+        None => {
+            tool.tell_too_much();
+            into_object(value).map_err(error)
         }
-        return Err(error(format!("`{call}`: {}; {}", faults.join("; "), example(tool, &value))));
     }
-    into_object(value).map_err(error)
+}
+
+/// What is wrong with arguments that are not allowed.
+fn faults(tool: &Tool, checker: &Checker, value: &Value) -> String {
+    if checker.work.on(value, TOLD_STEPS_MAX).is_none() {
+        return match checker.first_fault(value) {
+            Some(fault) => format!("{}, and perhaps more", told(tool, value, &fault)),
+            None => "the arguments do not fit, and to say where would take too long".to_owned(),
+        };
+    }
+    let mut faults: Vec<String> = Vec::new();
+    for fault in checker.validator.iter_errors(value).take(FAULTS_MAX + 1) {
+        tell(tool, value, &fault, FORMS_MAX, &mut faults);
+    }
+    let more = faults.len() > FAULTS_MAX;
+    faults.truncate(FAULTS_MAX);
+    if more {
+        faults.push("and more".to_owned());
+    }
+    faults.join("; ")
 }
 
 fn into_object(value: Value) -> Result<JsonObject, String> {
@@ -123,7 +192,11 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
         ValidationErrorKind::Required { property } => {
             let name = property.as_str().unwrap_or_default();
             let wanted = schema.and_then(|schema| step(schema, root, name, FORMS_MAX)).map(|schema| types::inline(schema, root));
-            let given = fault.instance().as_object().map(|map| map.keys().cloned().collect::<Vec<_>>()).unwrap_or_default();
+            let given = fault
+                .instance()
+                .as_object()
+                .map(|map| map.keys().take(PROPERTIES_MAX).cloned().collect::<Vec<_>>())
+                .unwrap_or_default();
             let known = properties(schema, root);
             // Where unknown fields are faults, the slip is told as one of those.
             let is_told = schema.and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
@@ -143,7 +216,7 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
             let given = fault.instance();
             let text = format!("{} must be {wanted}, got {}", named(&at), shown(given));
             let meant = schema.and_then(|schema| sample::meant(schema, given));
-            meant.map_or(text.clone(), |meant| format!("{text}, did you mean {}?", cut(&sample::literal(&meant), 80)))
+            meant.map_or(text.clone(), |meant| format!("{text}, did you mean {}?", cut(&sample::literal(&meant, 80), 80)))
         }
         ValidationErrorKind::Enum { options } => one_of(&at, options, fault.instance()),
         ValidationErrorKind::Constant { expected_value } => {
@@ -208,40 +281,10 @@ fn unknown_fields(at: &str, unexpected: &[String], schema: Option<&Value>, root:
     told.join("; ")
 }
 
-/// The one field that is an object with a field of this name, as the body of a request is beside what stands in its address.
-fn belongs<'a>(schema: &'a Value, root: &Value, name: &str) -> Option<&'a str> {
-    let fields = schema.get("properties")?.as_object()?;
-    let mut inner = fields.iter().take(PROPERTIES_MAX).filter(|(_, field)| {
-        let is_object = types::resolved(field, root).is_some_and(sample::is_object);
-        is_object && properties(Some(field), root).iter().any(|known| known == name)
-    });
-    let (only, None) = (inner.next()?, inner.next()) else { return None };
-    Some(only.0)
-}
-
-/// What was given, with each field that stands beside the object it belongs into moved there.
-fn moved(root: &Value, given: &Value) -> Value {
-    let (Some(schema), Some(fields)) = (types::resolved(root, root), given.as_object()) else { return given.clone() };
-    let known = properties(Some(schema), root);
-    let mut moved = fields.clone();
-    for (name, value) in fields.iter().filter(|(name, _)| !known.contains(name)) {
-        let Some(inner) = belongs(schema, root, name) else { continue };
-        // Laid out flat, an issue's own `body` stands in the place of the request's.
-        let itself = moved.get(inner).filter(|given| !given.is_object() && !given.is_null()).cloned();
-        if let Some(itself) = itself.filter(|_| belongs(schema, root, inner) == Some(inner)) {
-            moved.insert(inner.to_owned(), json!({ inner: itself }));
-        }
-        if let Value::Object(inner) = moved.entry(inner).or_insert_with(|| json!({})) {
-            inner.entry(name).or_insert_with(|| value.clone());
-        }
-    }
-    Value::Object(moved)
-}
-
 fn one_of(at: &str, options: &Value, given: &Value) -> String {
     let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
     let near = given.as_str().and_then(|given| {
-        let texts = options.iter().filter_map(Value::as_str);
+        let texts = options.iter().take(PROPERTIES_MAX).filter_map(Value::as_str);
         texts
             .filter_map(|option| Some((paths::slip(given, option)?, option)))
             .max_by(|a, b| a.0.total_cmp(&b.0))
@@ -251,70 +294,19 @@ fn one_of(at: &str, options: &Value, given: &Value) -> String {
     format!(
         "{} must be one of {}, got {}{hint}",
         named(at),
-        listed(options.iter().map(|option| cut(&sample::literal(option), 80).to_owned())),
+        listed(options.iter().map(|option| cut(&sample::literal(option, 80), 80).to_owned())),
         shown(given)
     )
 }
 
 fn listed(items: impl Iterator<Item = String>) -> String {
-    let all: Vec<String> = items.collect();
-    let rest = all.len().saturating_sub(OPTIONS_MAX);
-    let mut text = all.into_iter().take(OPTIONS_MAX).collect::<Vec<_>>().join(", ");
+    let mut items = items;
+    let mut text = items.by_ref().take(OPTIONS_MAX).collect::<Vec<_>>().join(", ");
+    let rest = items.count();
     if rest > 0 {
         text.push_str(&format!(" and {rest} more"));
     }
     text
-}
-
-/// The schema at a place in the arguments, as far as properties, items, combined forms and local references lead.
-fn part<'a>(root: &'a Value, args: &Value, pointer: &str) -> Option<&'a Value> {
-    let mut schema = types::resolved(root, root)?;
-    let mut value = args;
-    for segment in pointer.split('/').skip(1) {
-        let segment = segment.replace("~1", "/").replace("~0", "~");
-        value = match value {
-            Value::Array(items) => items.get(segment.parse::<usize>().ok()?)?,
-            Value::Object(map) => map.get(&segment)?,
-            _ => return None,
-        };
-        schema = step(schema, root, &segment, FORMS_MAX)?;
-    }
-    Some(schema)
-}
-
-/// The schema of a field or an item, here or in one of the forms that this one combines.
-fn step<'a>(schema: &'a Value, root: &'a Value, segment: &str, forms_left: usize) -> Option<&'a Value> {
-    let place = segment.parse::<usize>().ok();
-    let named = schema.get("properties").and_then(|properties| properties.get(segment));
-    let listed = || match schema.get("prefixItems").or_else(|| schema.get("items"))? {
-        Value::Array(places) => places.get(place?),
-        items => place.and(Some(items)),
-    };
-    let found = named.or_else(listed).or_else(|| schema.get("additionalProperties").filter(|rest| rest.is_object()));
-    if let Some(found) = found {
-        return types::resolved(found, root);
-    }
-    let forms = ["allOf", "anyOf", "oneOf"].iter().filter_map(|name| schema.get(name)?.as_array()).flatten();
-    forms.filter(|_| forms_left > 0).find_map(|form| step(types::resolved(form, root)?, root, segment, forms_left - 1))
-}
-
-/// The names of the fields, those of all the forms that the schema combines.
-fn properties(schema: Option<&Value>, root: &Value) -> Vec<String> {
-    let mut names = Vec::new();
-    let mut ahead: Vec<(&Value, usize)> = schema.into_iter().map(|schema| (schema, FORMS_MAX)).collect();
-    while let Some((schema, forms_left)) = ahead.pop() {
-        let Some(schema) = types::resolved(schema, root) else { continue };
-        for name in schema.get("properties").and_then(Value::as_object).into_iter().flat_map(JsonObject::keys) {
-            if !names.contains(name) && names.len() < PROPERTIES_MAX {
-                names.push(name.clone());
-            }
-        }
-        if forms_left > 0 && names.len() < PROPERTIES_MAX {
-            let forms = ["oneOf", "anyOf", "allOf"].iter().filter_map(|name| schema.get(name)?.as_array());
-            ahead.extend(forms.flat_map(|forms| forms.iter().take(OPTIONS_MAX)).map(|form| (form, forms_left - 1)));
-        }
-    }
-    names
 }
 
 /// `/a/0/b` as `a[0].b`.
@@ -357,16 +349,16 @@ fn shown(value: &Value) -> String {
 /// more than can be guessed, it is only said to be like a correct one.
 fn example(tool: &Tool, given: &Value) -> String {
     let call = |text: &str| format!("await {}({})", paths::expression(&tool.path), if text == "{}" { "" } else { text });
-    let fits = |args: &Value| tool.validator().is_none_or(|validator| validator.is_valid(args));
+    let fits = |args: &Value| tool.checker().is_none_or(|checker| checker.allows(args, TOLD_STEPS_MAX) == Some(true));
     let schema = tool.input_schema.value();
     let given = moved(&schema, given);
     let tries = [Some(&given), None].map(|given| sample::arguments(&schema, given));
-    let told = tries.map(|args| (sample::literal(&args), fits(&args)));
-    let short = |told: &&(String, bool)| told.0.len() <= EXAMPLE_BYTES_MAX;
-    if let Some((text, _)) = told.iter().filter(short).find(|(_, fits)| *fits) {
+    let told = tries.into_iter().flatten().map(|args| (sample::literal(&args, EXAMPLE_BYTES_MAX + 1), args));
+    let short: Vec<(String, Value)> = told.filter(|(text, _)| text.len() <= EXAMPLE_BYTES_MAX).collect();
+    if let Some((text, _)) = short.iter().find(|(_, args)| fits(args)) {
         return format!("correct: {}", call(text));
     }
-    let text = told.iter().find(short).map_or("{ … }", |(text, _)| text);
+    let text = short.first().map_or("{ … }", |(text, _)| text);
     format!("like: {}", call(text))
 }
 

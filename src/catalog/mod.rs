@@ -6,6 +6,7 @@
 
 mod answer;
 mod arguments;
+mod aside;
 mod config;
 mod credential;
 mod find;
@@ -29,6 +30,7 @@ mod types;
 mod upstream;
 mod vocabulary;
 mod words;
+mod work;
 
 use std::{
     collections::BTreeMap,
@@ -246,14 +248,14 @@ impl Catalog {
     }
 
     /// The arguments as an object when the tool's input schema allows them; an empty text or `null` is an empty object.
-    /// Nothing has left the process yet. Large arguments take a while: milliseconds per megabyte.
-    pub fn check(&self, tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError> {
-        arguments::check(tool, args)
+    /// Nothing has left the process yet. What takes more than a moment is done where that blocks nobody.
+    pub async fn check(&self, tool: &Arc<Tool>, args: &str) -> Result<JsonObject, ArgumentError> {
+        arguments::check_aside(tool, args).await
     }
 
     /// The same for arguments that are an object already.
-    pub fn check_value(&self, tool: &Tool, args: JsonObject) -> Result<JsonObject, ArgumentError> {
-        arguments::check_value(tool, args)
+    pub async fn check_value(&self, tool: &Arc<Tool>, args: JsonObject) -> Result<JsonObject, ArgumentError> {
+        arguments::check_value_aside(tool, args).await
     }
 
     /// Performs one call with arguments that were checked. Waits for an upstream that is being connected. When the future is

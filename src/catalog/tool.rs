@@ -1,13 +1,22 @@
 //! One tool of an upstream, as the catalog keeps it: bounded, hashed, ready to be checked against.
 
-use std::sync::{Arc, Mutex, OnceLock};
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::observed::Observed;
+use super::{
+    observed::Observed,
+    work::{self, Work},
+};
 use crate::model::{Annotations, JsonObject, Operation, Schema};
 
 /// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
@@ -16,6 +25,10 @@ pub(super) const NAME_CHARS_MAX: usize = 128;
 pub(super) const DESCRIPTION_BYTES_MAX: usize = 8 * 1024;
 /// Largest input or output schema, in bytes of JSON; a tool with a larger one is left out of the catalog.
 pub(super) const SCHEMA_BYTES_MAX: usize = 256 * 1024;
+/// Largest schema that is compiled on a thread that serves others, in bytes of JSON.
+const READY_BYTES_MAX: usize = 8 * 1024;
+/// What one pattern of a schema may take once compiled, in bytes.
+const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 /// Arguments of a tool that it is found by, values of theirs, and the longest name or value, in bytes.
 const ARGUMENTS_MAX: usize = 128;
 const VALUES_MAX: usize = 64;
@@ -145,7 +158,48 @@ pub struct Tool {
     pub(super) arguments: ArgumentWords,
     /// Its call in one line, once somebody asked.
     pub(super) hint: Mutex<Option<Hint>>,
-    validator: OnceLock<Option<Validator>>,
+    checker: OnceLock<Option<Checker>>,
+    /// Set once arguments were not checked because that would have taken too long.
+    too_much_told: AtomicBool,
+}
+
+/// What arguments are checked by, and how much work that is.
+pub(super) struct Checker {
+    pub(super) validator: Validator,
+    pub(super) work: Work,
+}
+
+impl fmt::Debug for Checker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Checker").finish_non_exhaustive()
+    }
+}
+
+impl Checker {
+    /// Compiles a schema, which is a stranger's text: it fetches nothing, no pattern can run for long or grow large, and one of which
+    /// the work has no bound is not compiled. Takes milliseconds for each 10 KiB.
+    fn of(schema: &Value) -> Result<Self, String> {
+        let work = Work::of(schema)?;
+        let validator = compile(schema, work.patterns).map_err(|error| error.to_string())?;
+        Ok(Self { validator, work })
+    }
+
+    /// Whether it allows the arguments; none when that would take more than so many steps.
+    pub(super) fn allows(&self, args: &Value, steps_max: u64) -> Option<bool> {
+        self.work.on(args, steps_max).map(|_| self.validator.is_valid(args))
+    }
+
+    /// The first fault of arguments that are not allowed, where nothing else need be kept to find it.
+    pub(super) fn first_fault<'i>(&self, args: &'i Value) -> Option<ValidationError<'i>> {
+        if self.work.has_forms { None } else { self.validator.validate(args).err() }
+    }
+}
+
+/// Compiles a schema with so many patterns, which share what they may take.
+pub(super) fn compile(schema: &Value, patterns: usize) -> Result<Validator, Box<ValidationError<'static>>> {
+    let each = (work::PATTERN_BYTES_MAX / patterns.max(1)).min(PATTERN_BYTES_MAX);
+    let patterns = PatternOptions::fancy_regex().backtrack_limit(10_000).size_limit(each).dfa_size_limit(each);
+    jsonschema::options().offline().with_pattern_options(patterns).build(schema).map_err(Box::new)
 }
 
 impl Tool {
@@ -201,7 +255,8 @@ impl Tool {
             observed: Arc::default(),
             arguments: kept.arguments,
             hint: Mutex::default(),
-            validator: OnceLock::new(),
+            checker: OnceLock::new(),
+            too_much_told: AtomicBool::new(false),
         })
     }
 
@@ -223,26 +278,38 @@ impl Tool {
             observed: Arc::default(),
             arguments: ArgumentWords::default(),
             hint: Mutex::default(),
-            validator: OnceLock::new(),
+            checker: OnceLock::new(),
+            too_much_told: AtomicBool::new(false),
         }
     }
 
-    /// The compiled input schema; none when it does not compile, for then only the upstream can judge the arguments.
-    pub(super) fn validator(&self) -> Option<&Validator> {
-        self.validator
+    /// What the arguments are checked by; none when the schema does not compile or may take for ever, for then only the upstream can
+    /// judge them. Takes long the first time where [`Self::is_ready`] says no.
+    pub(super) fn checker(&self) -> Option<&Checker> {
+        self.checker
             .get_or_init(|| {
-                // The schema is the upstream's text: it fetches nothing, and a pattern cannot run for long.
-                jsonschema::options()
-                    .offline()
-                    .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(10_000))
-                    .build(&self.input_schema.value())
+                Checker::of(&self.input_schema.value())
                     .inspect_err(|error| {
-                        let reason = cut(&error.to_string(), 300).to_owned();
-                        tracing::warn!(tool = %self.path, %reason, "input schema of `{}` does not compile, arguments are not checked", self.path);
+                        let reason = cut(error, 300).to_owned();
+                        tracing::warn!(tool = %self.path, %reason, "input schema of `{}` cannot be used, arguments are not checked", self.path);
                     })
                     .ok()
             })
             .as_ref()
+    }
+
+    /// Whether [`Self::checker`] answers within a millisecond or two.
+    pub(super) fn is_ready(&self) -> bool {
+        // A pattern of a few characters can take milliseconds to compile.
+        let is_quick = |text: &str| text.len() <= READY_BYTES_MAX && !text.contains("\"pattern");
+        self.checker.get().is_some() || is_quick(self.input_schema.text())
+    }
+
+    /// Says, once, that arguments were not checked.
+    pub(super) fn tell_too_much(&self) {
+        if !self.too_much_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(tool = %self.path, "arguments of `{}` were not checked, it would take too long", self.path);
+        }
     }
 }
 

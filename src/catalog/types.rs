@@ -2,6 +2,7 @@
 //!
 //! Never `any`; where nothing is known, `unknown`. Schemas are the upstream's: depth, references and size are bounded.
 
+mod remarks;
 mod whole;
 
 use std::{
@@ -12,9 +13,10 @@ use std::{
 
 use serde_json::Value;
 
+use self::remarks::{comment, remarks};
 use super::{
-    paths,
-    tool::{Hint, Tool, cut},
+    paths, sample,
+    tool::{Hint, Tool},
 };
 use crate::model::Schema;
 pub(super) use whole::all;
@@ -27,8 +29,15 @@ const HINT_DEPTH_MAX: usize = 4;
 const HINT_FIELDS_MIN: usize = 3;
 /// Deepest nesting that a declaration tells.
 const DEPTH_MAX: usize = 24;
-/// Schemas that are looked at for one text, references counted each time.
+/// Schemas that are looked at for one declaration, references counted each time, and for a text within a line.
 const NODES_MAX: usize = 4_000;
+const INLINE_NODES_MAX: usize = 600;
+/// Constants and allowed values that are told in one text, in bytes; beyond it only their types are.
+const LITERAL_BYTES_MAX: usize = 64 * 1024;
+/// Types that a schema allows at once, for a look at each; JSON Schema knows seven.
+const TYPES_MAX: usize = 8;
+/// Types that are gone through to see whether one is made of itself.
+const BARE_MAX: usize = 200;
 /// References that are followed in a row.
 const REFERENCES_MAX: usize = 16;
 /// Values of an enumeration that a hint tells; beyond it only their type.
@@ -37,8 +46,6 @@ const HINT_OPTIONS_MAX: usize = 8;
 const OPTIONS_MAX: usize = 200;
 /// Deepest nesting of a constant that is told as it is; beyond it only that it is an object or a list.
 const LITERAL_DEPTH_MAX: usize = 4;
-/// Longest comment at one place, in bytes.
-const COMMENT_BYTES_MAX: usize = 1_000;
 
 /// The call in one line: `tools.demo.add(args: { a: number; b: number }): Promise<{ sum: number }>`. Made once, and again when more was
 /// observed of the result.
@@ -163,6 +170,7 @@ struct Writer<'a> {
     root: &'a Value,
     depth_max: usize,
     nodes_left: Cell<usize>,
+    literal_bytes_left: Cell<usize>,
     /// How many fields and lists stand around the present place: within none, a type may not refer to itself.
     wraps: Cell<usize>,
     /// Whether only what is required is told of objects, and how much more there is.
@@ -180,6 +188,8 @@ struct Names<'a> {
     taken: &'a RefCell<HashSet<String>>,
     /// References with their names.
     known: RefCell<Vec<(String, String)>>,
+    /// The numbers that names which are wanted again have come to.
+    numbers: RefCell<HashMap<String, usize>>,
     /// The type that is being written.
     present: RefCell<String>,
     /// Types that a type is made of, with no field or list between: a circle of these is no type.
@@ -191,7 +201,8 @@ impl<'a> Writer<'a> {
         Self {
             root,
             depth_max,
-            nodes_left: Cell::new(NODES_MAX),
+            nodes_left: Cell::new(INLINE_NODES_MAX),
+            literal_bytes_left: Cell::new(LITERAL_BYTES_MAX),
             wraps: Cell::new(0),
             needed_only: false,
             tells_integers: false,
@@ -205,10 +216,11 @@ impl<'a> Writer<'a> {
             prefix,
             taken,
             known: RefCell::default(),
+            numbers: RefCell::default(),
             present: RefCell::new(name.to_owned()),
             bare: RefCell::default(),
         };
-        Self { names: Some(names), ..Self::inline(root, DEPTH_MAX) }
+        Self { names: Some(names), nodes_left: Cell::new(NODES_MAX), ..Self::inline(root, DEPTH_MAX) }
     }
 
     /// The root's declaration, then those of everything it refers to.
@@ -310,7 +322,12 @@ impl<'a> Writer<'a> {
     }
 
     fn literal(&self, value: &Value) -> String {
-        literal_type(value, if self.names.is_some() { LITERAL_DEPTH_MAX } else { 1 })
+        let left = sample::left_after(value, self.literal_bytes_left.get());
+        self.literal_bytes_left.set(left.unwrap_or_default());
+        match left {
+            Some(_) => literal_type(value, if self.names.is_some() { LITERAL_DEPTH_MAX } else { 1 }),
+            None => kind_of(value).to_owned(),
+        }
     }
 
     fn of_enum(&self, options: &[Value]) -> String {
@@ -318,22 +335,21 @@ impl<'a> Writer<'a> {
         if options.len() <= max {
             return union(options.iter().map(|option| self.literal(option)));
         }
-        union(options.iter().map(|option| {
-            match option {
-                Value::String(_) => "string",
-                Value::Number(_) => "number",
-                Value::Bool(_) => "boolean",
-                Value::Null => "null",
-                _ => "unknown",
+        // A long one that is referred to from everywhere is gone through only so often.
+        self.nodes_left.set(self.nodes_left.get().saturating_sub(options.len() / OPTIONS_MAX));
+        let mut kinds: Vec<&str> = Vec::new();
+        for kind in options.iter().map(kind_of) {
+            if !kinds.contains(&kind) {
+                kinds.push(kind);
             }
-            .to_owned()
-        }))
+        }
+        union(kinds.into_iter().map(str::to_owned))
     }
 
     fn of_typed(&self, schema: &Value, depth: usize) -> String {
         match schema.get("type") {
             Some(Value::Array(names)) => {
-                union(names.iter().filter_map(Value::as_str).map(|name| self.of_type(name, schema, depth)))
+                union(names.iter().filter_map(Value::as_str).take(TYPES_MAX).map(|name| self.of_type(name, schema, depth)))
             }
             Some(Value::String(name)) => self.of_type(name, schema, depth),
             _ if schema.get("properties").or_else(|| schema.get("patternProperties")).is_some() => {
@@ -392,7 +408,10 @@ impl<'a> Writer<'a> {
         let rest: Vec<&Value> = rest.collect();
         // Needed, and nothing more is said of it.
         let bare = |name: &&str| properties.is_none_or(|properties| !properties.contains_key(*name));
-        let bare: Vec<&str> = if depth < self.depth_max { required.iter().copied().filter(bare).collect() } else { Vec::new() };
+        let left = self.nodes_left.get();
+        let bare: Vec<&str> =
+            if depth < self.depth_max { required.iter().copied().filter(bare).take(left).collect() } else { Vec::new() };
+        self.nodes_left.set(left.saturating_sub(bare.len()));
         if properties.is_none_or(serde_json::Map::is_empty) && bare.is_empty() {
             return match rest.is_empty() || depth >= self.depth_max {
                 false => self.record(union(rest.iter().map(|rest| self.within(rest, depth + 1)))),
@@ -403,7 +422,8 @@ impl<'a> Writer<'a> {
         if depth >= self.depth_max {
             return "object".to_owned();
         }
-        let is_needed = |name: &str| required.contains(&name);
+        let needed: HashSet<&str> = required.iter().copied().collect();
+        let is_needed = |name: &str| needed.contains(name);
         let none_needed = required.is_empty();
         let mut left = 0;
         let told = properties.into_iter().flatten().enumerate().filter(|(at, (name, _))| {
@@ -454,8 +474,14 @@ impl Names<'_> {
         }
         let wanted = format!("{}{}", self.prefix, pascal(reference.rsplit('/').next().unwrap_or_default()));
         let mut taken = self.taken.borrow_mut();
-        let name = (1..).map(|n| if n == 1 { wanted.clone() } else { format!("{wanted}{n}") }).find(|name| !taken.contains(name));
-        let name = name.unwrap_or(wanted);
+        // Where many end alike, each goes on where the one before found a name.
+        let mut numbers = self.numbers.borrow_mut();
+        let number = numbers.entry(wanted.clone()).or_insert(1);
+        let mut name = if *number == 1 { wanted.clone() } else { format!("{wanted}{number}") };
+        while taken.contains(&name) {
+            *number += 1;
+            name = format!("{wanted}{number}");
+        }
         taken.insert(name.clone());
         known.push((reference.to_owned(), name.clone()));
         name
@@ -468,7 +494,7 @@ impl Names<'_> {
         let mut seen = HashSet::new();
         let mut ahead = vec![name.to_owned()];
         while let Some(next) = ahead.pop() {
-            if next == *present {
+            if next == *present || seen.len() >= BARE_MAX {
                 return false;
             }
             if seen.insert(next.clone()) {
@@ -477,6 +503,17 @@ impl Names<'_> {
         }
         bare.entry(present.clone()).or_default().push(name.to_owned());
         true
+    }
+}
+
+/// The type of a value, without what is in it.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::String(_) => "string",
+        Value::Number(_) => "number",
+        Value::Bool(_) => "boolean",
+        Value::Null => "null",
+        _ => "unknown",
     }
 }
 
@@ -536,55 +573,6 @@ fn pascal(name: &str) -> String {
         }
     }
     if out.starts_with(|c: char| c.is_ascii_alphabetic()) { out } else { format!("T{out}") }
-}
-
-/// What a schema says beyond its type.
-fn remarks(schema: &Value) -> Vec<String> {
-    let mut out = Vec::new();
-    if let Some(text) = schema.get("description").or_else(|| schema.get("title")).and_then(Value::as_str) {
-        out.push(text.to_owned());
-    }
-    for (keyword, words) in [
-        ("default", "Default"),
-        ("minimum", "At least"),
-        ("exclusiveMinimum", "More than"),
-        ("maximum", "At most"),
-        ("exclusiveMaximum", "Less than"),
-        ("minLength", "Characters at least"),
-        ("maxLength", "Characters at most"),
-        ("minItems", "Items at least"),
-        ("maxItems", "Items at most"),
-        ("pattern", "Pattern"),
-        ("format", "Format"),
-    ] {
-        if let Some(value) = schema.get(keyword) {
-            let text = value.as_str().filter(|_| keyword != "default").map_or_else(|| value.to_string(), str::to_owned);
-            out.push(format!("{words}: {}", cut(&text, 200)));
-        }
-    }
-    if schema.get("type").and_then(Value::as_str) == Some("integer") {
-        out.push("Integer".to_owned());
-    }
-    if schema.get("deprecated") == Some(&Value::Bool(true)) {
-        out.push("@deprecated".to_owned());
-    }
-    out
-}
-
-/// A doc comment of these sentences, or nothing. Whatever the upstream wrote, it ends where it should.
-fn comment(sentences: &[String], level: usize) -> String {
-    let indent = "  ".repeat(level);
-    let text = sentences.join("\n").replace("*/", "*\\/");
-    let text = cut(text.trim(), COMMENT_BYTES_MAX);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty()).collect();
-    match lines.as_slice() {
-        [] => String::new(),
-        [line] => format!("{indent}/** {line} */\n"),
-        lines => {
-            let body: String = lines.iter().map(|line| format!("{indent} * {line}\n")).collect();
-            format!("{indent}/**\n{body}{indent} */\n")
-        }
-    }
 }
 
 #[cfg(test)]

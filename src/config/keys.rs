@@ -247,6 +247,11 @@ pub struct UpstreamKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub base_url: Option<String>,
+    /// Which of the servers that an OpenAPI description names calls go to: its address as it is written there, or its description.
+    /// Without it, and without `base_url`, the first. One that only some operations name leaves the others out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub server: Option<String>,
     /// Values for the variables of the server address in an OpenAPI description.
     pub server_variables: BTreeMap<String, String>,
     /// Whether an upstream with an address may be on a private or loopback one. Metadata addresses of cloud machines and this
@@ -288,6 +293,7 @@ impl Default for UpstreamKeys {
             url: None,
             spec: None,
             base_url: None,
+            server: None,
             server_variables: BTreeMap::new(),
             allow_private: false,
             trusted: false,

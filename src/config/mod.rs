@@ -151,6 +151,8 @@ pub enum Transport {
         spec: Document,
         /// Where calls go, if not where the description says; without user and password.
         base_url: Option<Url>,
+        /// Which of the description's servers, by its address as it is written there or its description, if not the first.
+        server: Option<String>,
         /// Values for the variables of the description's server address.
         server_variables: BTreeMap<String, String>,
         /// How it is reached.

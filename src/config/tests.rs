@@ -345,6 +345,16 @@ fn each_kind_of_upstream_keeps_to_its_own_keys() {
 }
 
 #[test]
+fn a_server_of_a_description_is_chosen_for_openapi_alone_and_not_beside_an_address() {
+    let file = "[upstreams.a]\nkind = \"openapi\"\nspec = \"x\"\nserver = \"test\"\nbase_url = \"https://h/\"\n\
+                [upstreams.b]\nurl = \"https://h/\"\nserver = \"test\"\n[upstreams.c]\nkind = \"graphql\"\nurl = \"https://h/\"\nserver = \"test\"\n";
+    let error = refusal(file);
+    assert!(error.contains("`upstreams.a` has both `base_url` and `server`; keep one of them"), "{error}");
+    assert!(error.contains("`upstreams.b.server` is not for an upstream of kind \"mcp\""), "{error}");
+    assert!(error.contains("`upstreams.c.server` is not for an upstream of kind \"graphql\""), "{error}");
+}
+
+#[test]
 fn policy_files_say_whom_they_hold_for() {
     let file = "[policy]\nprofile = \"strict\"\nfiles = [\"a.yaml\", { path = \"/b.yaml\", layer = \"workspace\", workspace = \"w\" }, \
                 { path = \"c.yaml\", layer = \"key\", key = \"ci\", upstream = \"stripe\" }]\n[sandbox]\nworkers_max = 10\n";

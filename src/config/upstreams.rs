@@ -49,8 +49,8 @@ impl Resolver<'_> {
             let transport = match transport.clone()? {
                 Transport::Stdio { .. } => return None,
                 Transport::Http { url, .. } => Transport::Http { url, reach },
-                Transport::OpenApi { spec, base_url, server_variables, .. } => {
-                    Transport::OpenApi { spec, base_url, server_variables, reach }
+                Transport::OpenApi { spec, base_url, server, server_variables, .. } => {
+                    Transport::OpenApi { spec, base_url, server, server_variables, reach }
                 }
                 Transport::GraphQl { url, schema, .. } => Transport::GraphQl { url, schema, reach },
             };
@@ -106,6 +106,7 @@ impl Resolver<'_> {
         let described = [
             ("spec", keys.spec.is_some()),
             ("base_url", keys.base_url.is_some()),
+            ("server", keys.server.is_some()),
             ("server_variables", !keys.server_variables.is_empty()),
         ];
         self.refuse_used(name, &described, "is not for an upstream of kind \"mcp\"; take it out, or change `kind`");
@@ -165,6 +166,10 @@ impl Resolver<'_> {
             self.refuse(&["upstreams", name], message);
             return None;
         };
+        if keys.base_url.is_some() && keys.server.is_some() {
+            let message = format!("`upstreams.{name}` has both `base_url` and `server`; keep one of them");
+            self.refuse(&["upstreams", name, "server"], message);
+        }
         let spec = self.document(name, spec);
         let base_url = keys.base_url.as_ref().map(|url| self.address(name, "base_url", url));
         let reach = self.own_reach(name, keys);
@@ -172,12 +177,17 @@ impl Resolver<'_> {
             Some(url) => Some(url?),
             None => None,
         };
-        Some(Transport::OpenApi { spec: spec?, base_url, server_variables: keys.server_variables.clone(), reach: reach? })
+        let (server, server_variables) = (keys.server.clone(), keys.server_variables.clone());
+        Some(Transport::OpenApi { spec: spec?, base_url, server, server_variables, reach: reach? })
     }
 
     fn graphql(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
         self.refuse_process_keys(name, keys);
-        let used = [("base_url", keys.base_url.is_some()), ("server_variables", !keys.server_variables.is_empty())];
+        let used = [
+            ("base_url", keys.base_url.is_some()),
+            ("server", keys.server.is_some()),
+            ("server_variables", !keys.server_variables.is_empty()),
+        ];
         self.refuse_used(name, &used, "is not for an upstream of kind \"graphql\"; its endpoint is `url`");
         let Some(url) = &keys.url else {
             let message = format!("`upstreams.{name}` is of kind \"graphql\" and has no `url`, the address of its endpoint");

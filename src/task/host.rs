@@ -120,6 +120,10 @@ impl ToolHost for Host {
     }
 }
 
+fn invalid(tool: &Tool, message: &str) -> CallFailure {
+    failure(refusal::ARGUMENT_ERROR, "invalid_arguments", &tool.path, message)
+}
+
 impl TaskFacts {
     pub(super) fn caller(&self) -> Caller<'_> {
         Caller {
@@ -159,9 +163,9 @@ impl Inner {
     }
 
     /// The arguments as policy decides about them. With artifacts in them, the call from here on holds their true digests.
-    async fn admit(&self, tool: &Tool, call: &mut ToolCall) -> Result<Arguments, CallFailure> {
+    async fn admit(&self, tool: &Arc<Tool>, call: &mut ToolCall) -> Result<Arguments, CallFailure> {
         match self.parts.artifacts.stamped(&self.task.workspace_id, &tool.path, call.args.get()).await? {
-            None => self.check(tool, call.args.get()).map(Arguments::Checked),
+            None => self.check(tool, call.args.get()).await.map(Arguments::Checked),
             Some(stamped) => {
                 call.args = stamped.args;
                 Arguments::standing(call.args.get(), tool)
@@ -216,20 +220,13 @@ impl Inner {
     }
 
     /// The arguments, once the tool's schema allows them.
-    pub(super) fn check(&self, tool: &Tool, args: &str) -> Result<JsonObject, CallFailure> {
-        let args = self.parts.catalog.check(tool, args);
-        args.map_err(|error| failure(refusal::ARGUMENT_ERROR, "invalid_arguments", &tool.path, &error.to_string()))
+    pub(super) async fn check(&self, tool: &Arc<Tool>, args: &str) -> Result<JsonObject, CallFailure> {
+        self.parts.catalog.check(tool, args).await.map_err(|error| invalid(tool, &error.to_string()))
     }
 
     /// The same for arguments that artifacts made large.
     pub(super) async fn check_value(&self, tool: &Arc<Tool>, args: JsonObject) -> Result<JsonObject, CallFailure> {
-        let (catalog, checked) = (self.parts.catalog.clone(), tool.clone());
-        let done = tokio::task::spawn_blocking(move || catalog.check_value(&checked, args)).await;
-        let invalid = |message: &str| failure("ToolArgumentError", "invalid_arguments", &tool.path, message);
-        match done {
-            Ok(args) => args.map_err(|error| invalid(&error.to_string())),
-            Err(_) => Err(invalid("the arguments could not be checked")),
-        }
+        self.parts.catalog.check_value(tool, args).await.map_err(|error| invalid(tool, &error.to_string()))
     }
 
     /// Remembers a refusal, so that a task that does not handle it ends as what it was.

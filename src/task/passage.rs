@@ -338,7 +338,7 @@ impl<'a> Passage<'a> {
             return Err(Refusal::in_doubt("the stored call does not have the digest that was approved").into());
         }
         let args = match self.args {
-            Arguments::Checked(_) => self.host.check(&tool, &row.args).map(Arguments::Checked),
+            Arguments::Checked(_) => self.host.check(&tool, &row.args).await.map(Arguments::Checked),
             Arguments::Standing(_) => Arguments::standing(&row.args, &tool),
         };
         self.args = args.map_err(Stop::Failed)?;

@@ -30,7 +30,7 @@ async fn started(configs: Vec<UpstreamConfig>) -> Catalog {
 /// One call the way a program's call goes: resolved, checked, performed.
 async fn call(catalog: &Catalog, path: &str, args: Value) -> Result<Value, UpstreamError> {
     let tool = catalog.resolve(path, &open).await.unwrap_or_else(|error| panic!("{error}"));
-    let args = catalog.check(&tool, &args.to_string()).unwrap_or_else(|error| panic!("{error}"));
+    let args = catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
     catalog.call(&tool, args).await.map(|json| serde_json::from_str(json.get()).unwrap())
 }
 
@@ -97,7 +97,8 @@ async fn a_server_of_the_modern_era_alone_is_spoken_with_too() {
 async fn a_queue_that_is_full_says_so_at_once() {
     let catalog = started(vec![demo("demo", &[])]).await;
     let tool = catalog.resolve("demo.wait", &open).await.unwrap();
-    let wait = || catalog.call(&tool, catalog.check(&tool, r#"{"ms": 60000}"#).unwrap());
+    let args = catalog.check(&tool, r#"{"ms": 60000}"#).await.unwrap();
+    let wait = || catalog.call(&tool, args.clone());
     let mut pending: Vec<_> = (0..CALLS_MAX + WAITING_MAX).map(|_| Box::pin(wait())).collect();
     for call in &mut pending {
         assert!(futures::poll!(call).is_pending());
@@ -216,7 +217,7 @@ async fn arguments_that_do_not_fit_never_leave_the_process() {
     let counts = folder.path().join("counts");
     let catalog = started(vec![demo("demo", &["--count-file", counts.to_str().unwrap()])]).await;
     let tool = catalog.resolve("demo.add", &open).await.unwrap();
-    let error = catalog.check(&tool, r#"{"a": 1, "c": 2}"#).unwrap_err();
+    let error = catalog.check(&tool, r#"{"a": 1, "c": 2}"#).await.unwrap_err();
     assert!(error.message.contains("`b`") && error.message.contains("tools.demo.add("), "{}", error.message);
     assert!(!counts.exists());
     catalog.shutdown().await;

@@ -77,7 +77,7 @@ async fn started(config: UpstreamConfig) -> Catalog {
 
 async fn call(catalog: &Catalog, path: &str, args: Value) -> Result<Value, UpstreamError> {
     let tool = catalog.resolve(path, &open).await.unwrap_or_else(|error| panic!("{error}"));
-    let args = catalog.check(&tool, &args.to_string()).unwrap_or_else(|error| panic!("{error}"));
+    let args = catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
     catalog.call(&tool, args).await.map(|json| serde_json::from_str(json.get()).unwrap())
 }
 
@@ -170,7 +170,7 @@ async fn arguments_that_do_not_fit_never_leave() {
     let Some(service) = Reference::start().await else { return };
     let catalog = started(upstream(&format!("{}/graphql", service.url), None)).await;
     let tool = catalog.resolve("git.query.repository", &open).await.unwrap();
-    let error = catalog.check(&tool, r#"{"owner": "mia", "nam": "airlock"}"#).unwrap_err().message;
+    let error = catalog.check(&tool, r#"{"owner": "mia", "nam": "airlock"}"#).await.unwrap_err().message;
     assert!(error.contains("did you mean `name`") && error.contains("correct: await tools.git.query.repository("), "{error}");
     catalog.shutdown().await;
 }
@@ -289,7 +289,7 @@ async fn a_service_that_changed_its_schema_is_asked_again() {
     // Refusals in a row have it asked once, not each time.
     let tool = catalog.resolve("git.query.new", &open).await.unwrap();
     for _ in 0..5 {
-        let args = catalog.check(&tool, "{}").unwrap();
+        let args = catalog.check(&tool, "{}").await.unwrap();
         catalog.call(&tool, args).await.unwrap_err();
     }
     eventually("it was asked twice", || asked.load(Ordering::SeqCst) == 2).await;

@@ -64,7 +64,7 @@ async fn start(config: UpstreamConfig) -> Catalog {
 
 async fn call(catalog: &Catalog) -> Result<Value, airlock::catalog::UpstreamError> {
     let tool = catalog.resolve("notes.t", &open).await.unwrap_or_else(|error| panic!("{error}"));
-    let args = catalog.check(&tool, "{}").unwrap();
+    let args = catalog.check(&tool, "{}").await.unwrap();
     catalog.call(&tool, args).await.map(|json| serde_json::from_str(json.get()).unwrap())
 }
 

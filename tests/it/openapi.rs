@@ -18,7 +18,7 @@ const PETS: &str = include_str!("../openapi/petstore.yaml");
 /// An upstream with this description, at this address.
 fn upstream(name: &str, spec: Document, base_url: Option<String>) -> UpstreamConfig {
     let reach = Reach { allow_private: true, ..Reach::default() };
-    let config = OpenApiConfig { spec, base_url, server_variables: Default::default(), reach };
+    let config = OpenApiConfig { spec, base_url, server: None, server_variables: Default::default(), reach };
     UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::OpenApi(config))
 }
 
@@ -44,7 +44,7 @@ async fn started(config: UpstreamConfig) -> Catalog {
 
 async fn call(catalog: &Catalog, path: &str, args: Value) -> Result<Value, UpstreamError> {
     let tool = catalog.resolve(path, &open).await.unwrap_or_else(|error| panic!("{error}: {:?}", catalog.status()));
-    let args = catalog.check(&tool, &args.to_string()).unwrap_or_else(|error| panic!("{error}"));
+    let args = catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
     catalog.call(&tool, args).await.map(|json| serde_json::from_str(json.get()).unwrap())
 }
 

@@ -100,7 +100,7 @@ async fn a_credential_from_the_store_reaches_an_mcp_server_and_no_answer() {
     ] {
         let catalog = Catalog::start(vec![up(&server.url(), sent(credential))], &environment());
         let tool = catalog.resolve("up.t", &open).await.unwrap();
-        let answer = catalog.call(&tool, catalog.check(&tool, "{}").unwrap()).await.unwrap();
+        let answer = catalog.call(&tool, catalog.check(&tool, "{}").await.unwrap()).await.unwrap();
         assert_eq!(answer.get(), format!("\"{told}\""));
         catalog.shutdown().await;
     }

@@ -3,7 +3,10 @@
 //! Input objects and enumerations stand under `$defs`, each once, so that recursion is named. A schema that would be too large is
 //! told with less: first without descriptions, then less deep; always the same for the same service.
 
-use std::collections::{HashSet, VecDeque};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet, VecDeque},
+};
 
 use apollo_compiler::{Name, ast::Type};
 use serde_json::{Value, json};
@@ -20,13 +23,33 @@ const DESCRIPTION_BYTES_MAX: usize = 400;
 /// How much is told, from much to little: how deep input objects go, and whether descriptions are kept.
 const SHRINKING: [(usize, bool); 7] = [(64, true), (64, false), (4, false), (3, false), (2, false), (1, false), (0, false)];
 
+/// How much of a type can be told within the bytes that a tool may have, so that it is not found out anew for each field that takes it.
+#[derive(Default)]
+pub(super) struct Sizes(RefCell<HashMap<Name, usize>>);
+
+impl Sizes {
+    /// The first of [`SHRINKING`] with which the type alone is not too much already.
+    fn first(&self, service: &ServiceSchema, name: &Name, bytes_max: usize) -> usize {
+        if let Some(first) = self.0.borrow().get(name) {
+            return *first;
+        }
+        let fits = |(depth_max, is_described): &(usize, bool)| {
+            let mut writer = Writer::new(service, *depth_max, *is_described, bytes_max);
+            writer.of_name(name, false, 0);
+            writer.definitions().is_some()
+        };
+        let first = SHRINKING.iter().position(fits).unwrap_or(SHRINKING.len());
+        self.0.borrow_mut().insert(name.clone(), first);
+        first
+    }
+}
+
 /// The schema of a field's arguments, at most so many bytes of JSON; none when even the least is more.
-pub(super) fn schema(service: &ServiceSchema, field: &Field, bytes_max: usize) -> Option<JsonObject> {
-    SHRINKING.into_iter().find_map(|(depth_max, is_described)| {
-        let mut writer =
-            Writer { service, depth_max, is_described, bytes_left: bytes_max, wanted: VecDeque::new(), known: HashSet::new() };
-        writer.whole(&field.args)
-    })
+pub(super) fn schema(service: &ServiceSchema, field: &Field, bytes_max: usize, sizes: &Sizes) -> Option<JsonObject> {
+    let first = field.args.iter().map(|arg| sizes.first(service, arg.ty.inner_named_type(), bytes_max)).max().unwrap_or_default();
+    SHRINKING[first..]
+        .iter()
+        .find_map(|(depth_max, is_described)| Writer::new(service, *depth_max, *is_described, bytes_max).whole(&field.args))
 }
 
 struct Writer<'a> {
@@ -40,18 +63,28 @@ struct Writer<'a> {
     known: HashSet<(Name, bool)>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    fn new(service: &'a ServiceSchema, depth_max: usize, is_described: bool, bytes_left: usize) -> Self {
+        Self { service, depth_max, is_described, bytes_left, wanted: VecDeque::new(), known: HashSet::new() }
+    }
+
     fn whole(&mut self, args: &[InputValue]) -> Option<JsonObject> {
         let mut out = self.object(args, 0)?;
+        let definitions = self.definitions()?;
+        if !definitions.is_empty() {
+            out.insert("$defs".to_owned(), Value::Object(definitions));
+        }
+        Some(out)
+    }
+
+    /// What is referred to, and what that refers to in turn.
+    fn definitions(&mut self) -> Option<JsonObject> {
         let mut definitions = JsonObject::new();
         while let Some((name, nullable, depth)) = self.wanted.pop_front() {
             let definition = self.definition(&name, nullable, depth)?;
             definitions.insert(key(self.service, &name, nullable), definition);
         }
-        if !definitions.is_empty() {
-            out.insert("$defs".to_owned(), Value::Object(definitions));
-        }
-        Some(out)
+        Some(definitions)
     }
 
     /// An object with exactly these properties; none when there is no room for them.

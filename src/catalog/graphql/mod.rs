@@ -37,7 +37,7 @@ use self::{
     schema::{Field, ServiceSchema},
 };
 use super::{
-    Answer,
+    Answer, aside,
     config::Document,
     http::{ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest, Until},
     redact::Secrets,
@@ -337,13 +337,13 @@ impl Connection for GraphQlConnection {
         Box::pin(async move {
             let text = self.text().await?;
             // Large schemas take a second: not on a thread that others wait for.
-            let read = tokio::task::spawn_blocking(move || {
-                let schema = text.read()?;
-                let offer = tools::offer(&schema);
-                Ok::<_, String>((schema, offer))
+            let read = aside::read(move |stop| {
+                let unusable = |reason: String| ConnectError::new(format!("its schema cannot be used: {reason}"));
+                let schema = text.read().map_err(unusable)?;
+                let offer = tools::offer(&schema, stop).map_err(|stopped| unusable(stopped.to_string()))?;
+                Ok((schema, offer))
             });
-            let read = read.await.map_err(|_| ConnectError::new("its schema could not be read"))?;
-            let (schema, offer) = read.map_err(|reason| ConnectError::new(format!("its schema cannot be used: {reason}")))?;
+            let (schema, offer) = read.await?;
             *self.schema.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(schema));
             self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clear();
             Ok(offer)

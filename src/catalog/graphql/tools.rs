@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     catalog::{
+        aside::{Stop, Stopped},
         tool::{OfferedTool, cut},
         upstream::Offer,
     },
@@ -38,8 +39,8 @@ const MEMBERS_MAX: usize = 20;
 /// What roots a tool can belong to, with the first segment of its name.
 const ROOTS: [(OperationType, &str); 2] = [(OperationType::Query, "query"), (OperationType::Mutation, "mutation")];
 
-/// All tools, those of queries first, each in the service's order.
-pub(super) fn offer(schema: &ServiceSchema) -> Offer {
+/// All tools, those of queries first, each in the service's order; none when it is told to stop.
+pub(super) fn offer(schema: &ServiceSchema, stop: &Stop) -> Result<Offer, Stopped> {
     let roots =
         ROOTS.map(|(operation, prefix)| (operation, prefix, schema.root(operation).map_or(&[][..], |root| schema.fields(root))));
     let count: usize = roots.iter().map(|(.., fields)| fields.len()).sum();
@@ -49,15 +50,17 @@ pub(super) fn offer(schema: &ServiceSchema) -> Offer {
     let mut tools = Vec::with_capacity(count.min(TOOLS_MAX));
     let mut back = 0usize;
     let mut large = 0usize;
+    let sizes = input::Sizes::default();
     for (operation, prefix, fields) in roots {
         for field in fields {
+            stop.check()?;
             let is_known = schema.is_leaf(field.ty.inner_named_type()) || schema.is_composite(field.ty.inner_named_type());
             if schema.is_root(field.ty.inner_named_type()) || !is_known {
                 back += 1;
             } else if tools.len() == TOOLS_MAX {
                 large += 1;
             } else {
-                match tool(schema, operation, prefix, field, bytes_max) {
+                match tool(schema, operation, (prefix, field), bytes_max, &sizes) {
                     Some(tool) => tools.push(tool),
                     None => large += 1,
                 }
@@ -74,7 +77,7 @@ pub(super) fn offer(schema: &ServiceSchema) -> Offer {
             notes.push(format!("{count} {why}"));
         }
     }
-    Offer { tools, note: (!notes.is_empty()).then(|| notes.join("; ")) }
+    Ok(Offer { tools, note: (!notes.is_empty()).then(|| notes.join("; ")) })
 }
 
 /// The root field that a tool of this name stands for.
@@ -96,8 +99,14 @@ pub(super) fn default_selection(schema: &ServiceSchema, field: &Field) -> Vec<Se
     if schema.is_composite(named) { default::selection(schema, named, field.ty.is_list()) } else { Vec::new() }
 }
 
-fn tool(schema: &ServiceSchema, operation: OperationType, prefix: &str, field: &Field, bytes_max: usize) -> Option<OfferedTool> {
-    let mut input_schema = input::schema(schema, field, bytes_max)?;
+fn tool(
+    schema: &ServiceSchema,
+    operation: OperationType,
+    (prefix, field): (&str, &Field),
+    bytes_max: usize,
+    sizes: &input::Sizes,
+) -> Option<OfferedTool> {
+    let mut input_schema = input::schema(schema, field, bytes_max, sizes)?;
     let selection = default_selection(schema, field);
     if !selection.is_empty()
         && let Some(properties) = input_schema.get_mut("properties").and_then(|properties| properties.as_object_mut())

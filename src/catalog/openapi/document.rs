@@ -3,7 +3,7 @@
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
-use super::swagger;
+use super::{read, swagger};
 use crate::catalog::tool::cut;
 
 /// References that are followed in a row.
@@ -32,6 +32,9 @@ pub(super) enum NoDescription {
     /// It does not say what it is.
     #[error("it has neither `openapi` nor `swagger`, so it is no OpenAPI description")]
     Unmarked,
+    /// Swagger 2.0 that becomes too much.
+    #[error("written as OpenAPI 3 it holds more than {} values", read::NODES_MAX)]
+    Large,
     /// A version that is not known.
     #[error("it is of version `{0}`, allowed are OpenAPI 3.x and Swagger 2.0")]
     Version(String),
@@ -50,7 +53,8 @@ impl Document {
             (Some(version), _) if version == "3" || version.starts_with("3.0") => Ok(Self { root, dialect: Dialect::V30 }),
             (Some(version), _) if version.starts_with("3.") => Ok(Self { root, dialect: Dialect::V31 }),
             (_, Some(version)) if version == "2" || version.starts_with("2.") => {
-                Ok(Self { root: swagger::converted(root), dialect: Dialect::V30 })
+                let root = swagger::converted(root).filter(read::is_bounded).ok_or(NoDescription::Large)?;
+                Ok(Self { root, dialect: Dialect::V30 })
             }
             (Some(version), _) | (None, Some(version)) => Err(NoDescription::Version(version)),
             (None, None) => Err(NoDescription::Unmarked),

@@ -21,9 +21,10 @@ use super::{
     read,
     schema::Schemas,
     security,
-    servers::Servers,
+    servers::{Servers, Target},
 };
 use crate::catalog::{
+    aside::Stop,
     tool::{OfferedTool, cut},
     upstream::ConnectError,
 };
@@ -33,6 +34,9 @@ pub(super) const OPERATIONS_MAX: usize = 10_000;
 /// Bytes of schemas and descriptions that are taken from one description.
 pub(super) const OFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
+/// Servers of operations at another origin that are told.
+const SERVERS_TOLD_MAX: usize = 3;
+
 /// What the owner says about where calls go.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Setting {
@@ -40,6 +44,8 @@ pub(super) struct Setting {
     pub(super) base: Option<Url>,
     /// The description's own address.
     pub(super) spec: Option<Url>,
+    /// `server`.
+    pub(super) server: Option<String>,
     /// `server_variables`.
     pub(super) variables: BTreeMap<String, String>,
     /// Places and names of parameters that the owner fills in: they are not a caller's.
@@ -77,6 +83,37 @@ impl LeftOut {
     }
 }
 
+/// Operations that are not called by this upstream.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    /// At another origin.
+    count: usize,
+    /// The servers of these, the first few.
+    servers: Vec<String>,
+    more: bool,
+    /// At another server than the owner chose.
+    not_chosen: usize,
+}
+
+impl Elsewhere {
+    fn note(&mut self, target: &Target) {
+        match target {
+            Target::Below(_) => {}
+            Target::NotChosen => self.not_chosen += 1,
+            Target::Elsewhere { server, .. } => {
+                self.count += 1;
+                let server = format!("`{}`", cut(server, 200));
+                let is_new = !self.servers.contains(&server);
+                if is_new && self.servers.len() < SERVERS_TOLD_MAX {
+                    self.servers.push(server);
+                } else {
+                    self.more |= is_new;
+                }
+            }
+        }
+    }
+}
+
 /// An operation and where it stands.
 struct Found<'d> {
     method: &'static str,
@@ -85,15 +122,15 @@ struct Found<'d> {
     operation: &'d Map<String, Value>,
 }
 
-/// Reads a description. Call it where that blocks nobody.
-pub(super) fn import(bytes: &[u8], setting: &Setting) -> Result<Imported, ConnectError> {
+/// Reads a description, unless it is told to stop. Call it where that blocks nobody.
+pub(super) fn import(bytes: &[u8], setting: &Setting, stop: &Stop) -> Result<Imported, ConnectError> {
     let wrong = |reason: &dyn std::fmt::Display| {
         ConnectError::new(format!("its description cannot be read: {reason}"))
             .hint("`spec` must lead to an OpenAPI 3.x or Swagger 2.0 document, in JSON or YAML")
     };
-    let root = read::parse(bytes).map_err(|error| wrong(&error))?;
+    let root = read::parse(bytes, stop).map_err(|error| wrong(&error))?;
     let document = Document::new(root).map_err(|error| wrong(&error))?;
-    let servers = Servers::new(&document, setting.base.as_ref(), setting.spec.as_ref(), &setting.variables)?;
+    let servers = Servers::new(&document, setting)?;
     let mut left_out = LeftOut::default();
     let found = operations(&document, &mut left_out);
     let ids: Vec<Named<'_>> = found.iter().map(named).collect();
@@ -104,12 +141,19 @@ pub(super) fn import(bytes: &[u8], setting: &Setting) -> Result<Imported, Connec
     let mut plans = HashMap::with_capacity(found.len());
     let mut bytes_left = OFFER_BYTES_MAX;
     let mut is_full = false;
+    let mut elsewhere = Elsewhere::default();
     for (found, name) in found.iter().zip(names) {
+        stop.check().map_err(|error| wrong(&error))?;
+        let target = servers.of(found.item, found.operation);
+        elsewhere.note(&target);
+        if matches!(target, Target::NotChosen) {
+            continue;
+        }
         if is_full {
             left_out.count += 1;
             continue;
         }
-        match operation::read(found, &name, &schemas, &servers, &security) {
+        match operation::read(found, &name, &schemas, target, &security) {
             Ok(read) if read.bytes > bytes_left => {
                 is_full = true;
                 left_out.add(
@@ -126,7 +170,7 @@ pub(super) fn import(bytes: &[u8], setting: &Setting) -> Result<Imported, Connec
         }
     }
     let needed = security.needed().filter(|_| !setting.has_credential);
-    let note = note(&left_out, schemas.lost(), needed);
+    let note = note(&left_out, &elsewhere, schemas.lost(), needed);
     Ok(Imported { tools, plans, base: servers.base.clone(), note })
 }
 
@@ -134,13 +178,25 @@ fn route(found: &Found<'_>) -> String {
     format!("{} {}", found.method.to_uppercase(), found.path)
 }
 
-fn note(left_out: &LeftOut, lost: usize, needed: Option<&str>) -> Option<String> {
+fn note(left_out: &LeftOut, elsewhere: &Elsewhere, lost: usize, needed: Option<&str>) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(needed) = needed {
         parts.push(format!("its description wants {}, and no credential is configured", cut(needed, 300)));
     }
     if left_out.count > 0 {
         parts.push(format!("{} operations are left out, the first {}", left_out.count, left_out.first));
+    }
+    if elsewhere.not_chosen > 0 {
+        parts.push(format!("{} operations are not at the configured `server` and are left out", elsewhere.not_chosen));
+    }
+    if elsewhere.count > 0 {
+        let more = if elsewhere.more { " and others" } else { "" };
+        parts.push(format!(
+            "{} operations are at another origin ({}{more}) and cannot be called here: for each of these, add an upstream with the same \
+             `spec` and this address as its `server`",
+            elsewhere.count,
+            elsewhere.servers.join(", ")
+        ));
     }
     if lost > 0 {
         parts.push(format!(

@@ -26,7 +26,7 @@ use std::{
 };
 
 use futures::future::BoxFuture;
-use tokio::sync::{Mutex as AsyncMutex, Semaphore};
+use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
 use self::{
@@ -36,7 +36,7 @@ use self::{
     source::{Source, Version},
 };
 use super::{
-    Answer,
+    Answer, aside,
     credential::config::{Credential, KeyPlace},
     http::{ServiceClient, ServiceConfig},
     redact::Secrets,
@@ -49,9 +49,6 @@ use crate::{base::memory, model::JsonObject};
 const BODY: &str = "body";
 /// The argument that asks for status and headers with the answer; no description uses such a name.
 const RESPONSE: &str = "$response";
-
-/// Descriptions that are read at once, over all upstreams: each may take a gigabyte for a moment.
-static IMPORTS: Semaphore = Semaphore::const_new(2);
 
 /// A service with an OpenAPI description.
 pub(super) struct OpenApi {
@@ -66,8 +63,8 @@ impl Upstream for OpenApi {
     }
 
     fn origin(&self) -> String {
-        let OpenApiConfig { spec, base_url, server_variables, reach: _ } = &self.config;
-        format!("{spec:?}\0{base_url:?}\0{server_variables:?}")
+        let OpenApiConfig { spec, base_url, server, server_variables, reach: _ } = &self.config;
+        format!("{spec:?}\0{base_url:?}\0{server:?}\0{server_variables:?}")
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
@@ -116,7 +113,8 @@ impl OpenApi {
             owned.push((place.to_owned(), name.clone()));
         }
         let has_credential = self.has_credential();
-        Ok(Setting { base, spec, variables: self.config.server_variables.clone(), owned, has_credential })
+        let (server, variables) = (self.config.server.clone(), self.config.server_variables.clone());
+        Ok(Setting { base, spec, server, variables, owned, has_credential })
     }
 
     fn has_credential(&self) -> bool {
@@ -125,7 +123,11 @@ impl OpenApi {
 
     /// A description from elsewhere may not decide where a credential is sent.
     fn check_origin(&self, base: &Url, setting: &Setting) -> Result<(), ConnectError> {
-        let is_elsewhere = setting.base.is_none() && setting.spec.as_ref().is_some_and(|spec| spec.origin() != base.origin());
+        // The owner wrote the origin itself, or chose among what the description says.
+        let is_written =
+            setting.server.as_deref().and_then(|server| Url::parse(server).ok()).is_some_and(|url| url.origin() == base.origin());
+        let is_elsewhere =
+            setting.base.is_none() && !is_written && setting.spec.as_ref().is_some_and(|spec| spec.origin() != base.origin());
         if self.has_credential() && is_elsewhere {
             let origin = base.origin().ascii_serialization();
             let message = format!("its description, which is from another address, sends calls and their credential to `{origin}`");
@@ -137,17 +139,13 @@ impl OpenApi {
 
 /// Reads a description where that blocks nobody.
 async fn imported(bytes: bytes::Bytes, setting: Setting) -> Result<Imported, ConnectError> {
-    // It is never closed; were it, reading would merely not be bounded.
-    let turn = IMPORTS.acquire().await;
-    let read = tokio::task::spawn_blocking(move || {
-        let _turn = turn;
-        let imported = import::import(&bytes, &setting);
+    aside::read(move |stop| {
+        let imported = import::import(&bytes, &setting, stop);
         drop(bytes);
         memory::give_back();
         imported
-    });
-    let read = read.await;
-    read.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))
+    })
+    .await
 }
 
 /// A service whose description was read.

@@ -5,12 +5,25 @@ use std::{cell::Cell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::catalog::tool::cut;
+use crate::catalog::{aside::Stop, tool::cut};
 
 /// Largest description, in bytes.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Values of all kinds that one description may hold; the largest public ones have about a million.
 pub(super) const NODES_MAX: usize = 3_000_000;
+/// Whether a value holds no more values than a description may.
+pub(super) fn is_bounded(value: &Value) -> bool {
+    fn count(value: &Value, left: &mut usize) -> Option<()> {
+        *left = left.checked_sub(1)?;
+        match value {
+            Value::Array(items) => items.iter().try_for_each(|item| count(item, left)),
+            Value::Object(map) => map.values().try_for_each(|item| count(item, left)),
+            _ => Some(()),
+        }
+    }
+    count(value, &mut { NODES_MAX }).is_some()
+}
+
 /// Deepest nesting of a description.
 pub(super) const DEPTH_MAX: usize = 100;
 /// Anchors and their uses in YAML; a description repeats itself by `$ref`.
@@ -39,14 +52,14 @@ pub(super) enum Unreadable {
 }
 
 /// The description as an object. Takes up to seconds for tens of megabytes; call it where that blocks nobody.
-pub(super) fn parse(bytes: &[u8]) -> Result<Value, Unreadable> {
+pub(super) fn parse(bytes: &[u8], stop: &Stop) -> Result<Value, Unreadable> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
         return Err(Unreadable::Size(bytes.len()));
     }
     let text = std::str::from_utf8(bytes).map_err(|_| Unreadable::Encoding)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let nodes_left = Cell::new(NODES_MAX);
-    let node = Node { nodes_left: &nodes_left, depth: 0 };
+    let node = Node { nodes_left: &nodes_left, depth: 0, stop };
     // YAML that begins like JSON is flow style, which hardly anybody writes a description in.
     let value = if text.trim_start().starts_with('{') { json(text, node) } else { yaml(text, node) }?;
     match value {
@@ -93,6 +106,7 @@ fn syntax(format: &'static str, error: &dyn fmt::Display) -> Unreadable {
 struct Node<'a> {
     nodes_left: &'a Cell<usize>,
     depth: usize,
+    stop: &'a Stop,
 }
 
 impl Node<'_> {
@@ -105,6 +119,9 @@ impl Node<'_> {
             return Err(E::custom(format_args!("it is nested more than {DEPTH_MAX} deep")));
         }
         let left = self.nodes_left.get().checked_sub(1);
+        if left.is_some_and(|left| left.is_multiple_of(4_096)) {
+            self.stop.check().map_err(E::custom)?;
+        }
         self.nodes_left.set(left.ok_or_else(|| E::custom(format_args!("it holds more than {NODES_MAX} values")))?);
         Ok(())
     }

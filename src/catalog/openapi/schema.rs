@@ -11,11 +11,10 @@ use std::{
     collections::HashMap,
 };
 
-use jsonschema::PatternOptions;
 use serde_json::{Map, Value, json};
 
 use super::document::{Dialect, Document, flag};
-use crate::catalog::tool::cut;
+use crate::catalog::tool::{compile, cut};
 
 /// What is referred to is put in its place when it is no more than so many values, all it refers to itself included.
 const INLINE_NODES_MAX: usize = 24;
@@ -23,15 +22,19 @@ const INLINE_NODES_MAX: usize = 24;
 const DEPTH_MAX: usize = 48;
 /// Different patterns of one description that are tried; from then on patterns are dropped.
 const PATTERNS_MAX: usize = 2_000;
+/// Patterns that one schema is expected to have: each may take a share of what they may take together.
+const PATTERNS_TOGETHER: usize = 64;
 /// Longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 1_000;
+/// References of one schema that is too large which are looked at for whether they are so alone.
+const BLAMED_MAX: usize = 8;
 /// Longest example or default, in bytes of JSON.
 const EXAMPLE_BYTES_MAX: usize = 300;
 /// Values of an enumeration; a longer one says only what type they have.
 const OPTIONS_MAX: usize = 1_000;
 
 /// Which way a value goes: in requests read-only properties do not stand, in answers write-only ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     /// To the service.
     Request,
@@ -40,7 +43,7 @@ pub(super) enum Way {
 }
 
 /// How much a schema says.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Detail {
     /// Longest description at one place, in bytes; 0 leaves them out.
     pub(super) words: usize,
@@ -65,11 +68,23 @@ pub(super) struct Schemas<'d> {
     patterns: RefCell<HashMap<&'d str, bool>>,
     /// References that lead nowhere, counted each time they are met.
     lost: Cell<usize>,
+    /// Whether what a reference stands for is alone too large. So thousands of operations that refer to one large schema do not each
+    /// find out anew.
+    too_large: RefCell<HashMap<Told<'d>, bool>>,
 }
+
+/// A reference as it is told: which way, in which detail, and after how many references.
+type Told<'d> = (&'d str, Way, Detail, usize);
 
 impl<'d> Schemas<'d> {
     pub(super) fn new(document: &'d Document) -> Self {
-        Self { document, weights: RefCell::default(), patterns: RefCell::default(), lost: Cell::new(0) }
+        Self {
+            document,
+            weights: RefCell::default(),
+            patterns: RefCell::default(),
+            lost: Cell::new(0),
+            too_large: RefCell::default(),
+        }
     }
 
     /// References that lead nowhere or out of the document, so far.
@@ -124,10 +139,8 @@ impl<'d> Schemas<'d> {
         if self.patterns.borrow().len() >= PATTERNS_MAX {
             return false;
         }
-        let built = jsonschema::options()
-            .offline()
-            .with_pattern_options(PatternOptions::fancy_regex().backtrack_limit(10_000))
-            .build(&json!({"pattern": pattern}));
+        // As in a schema that has as many patterns as it may: what is taken here is taken there.
+        let built = compile(&json!({"pattern": pattern}), PATTERNS_TOGETHER);
         self.patterns.borrow_mut().insert(pattern, built.is_ok());
         built.is_ok()
     }
@@ -143,11 +156,39 @@ pub(super) struct Builder<'s, 'd> {
     kept: Vec<(&'d str, String, usize)>,
     names: HashMap<&'d str, usize>,
     taken: HashMap<String, usize>,
+    /// The first references that were met, with the number of those before them.
+    met: Vec<(&'d str, usize)>,
 }
 
 impl<'s, 'd> Builder<'s, 'd> {
     pub(super) fn new(schemas: &'s Schemas<'d>, way: Way, detail: Detail) -> Self {
-        Self { schemas, way, detail, bytes_left: detail.bytes_max, kept: Vec::new(), names: HashMap::new(), taken: HashMap::new() }
+        let (names, taken) = (HashMap::new(), HashMap::new());
+        Self { schemas, way, detail, bytes_left: detail.bytes_max, kept: Vec::new(), names, taken, met: Vec::new() }
+    }
+
+    /// An error where what the reference stands for is known to be too large alone.
+    fn heed(&mut self, reference: &'d str, references: usize) -> Result<(), TooLarge> {
+        if self.schemas.too_large.borrow().get(&(reference, self.way, self.detail, references)) == Some(&true) {
+            return Err(TooLarge);
+        }
+        if self.met.len() < BLAMED_MAX {
+            self.met.push((reference, references));
+        }
+        Ok(())
+    }
+
+    /// After it was too large: finds out which of the references that it met are so alone, each once for the whole description.
+    pub(super) fn blame(self) {
+        for (reference, references) in self.met {
+            let key = (reference, self.way, self.detail, references);
+            if self.schemas.too_large.borrow().contains_key(&key) {
+                continue;
+            }
+            let mut alone = Builder::new(self.schemas, self.way, self.detail);
+            let target = self.schemas.document.pointed(reference).unwrap_or(&Value::Bool(true));
+            let made = alone.schema(target, 1, references).and_then(|_| alone.definitions());
+            self.schemas.too_large.borrow_mut().insert(key, made.is_err());
+        }
     }
 
     /// Takes so many bytes of what the schema may have.
@@ -159,7 +200,10 @@ impl<'s, 'd> Builder<'s, 'd> {
     /// A schema at the top, or of one parameter: what it refers to is always put in its place.
     pub(super) fn top(&mut self, schema: &'d Value) -> Result<Value, TooLarge> {
         match schema.get("$ref").and_then(Value::as_str) {
-            Some(reference) if self.schemas.document.pointed(reference).is_some() => self.placed(reference, schema, 0, 0),
+            Some(reference) if self.schemas.document.pointed(reference).is_some() => {
+                self.heed(reference, 0)?;
+                self.placed(reference, schema, 0, 0)
+            }
             _ => self.schema(schema, 0, 0),
         }
     }
@@ -202,6 +246,9 @@ impl<'s, 'd> Builder<'s, 'd> {
         }
         if self.schemas.weight(reference, 0) <= INLINE_NODES_MAX {
             return self.placed(reference, holder, depth, references);
+        }
+        if references == 0 {
+            self.heed(reference, 1)?;
         }
         let name = self.name_of(reference, references + 1);
         let mut out = Map::new();

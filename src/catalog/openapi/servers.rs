@@ -1,15 +1,21 @@
-//! Where calls go: what the owner configured, else the first server of the description, and never what a caller says.
+//! Where calls go: what the owner configured, else the server of the description that the owner chose, else its first, and never what a
+//! caller says.
 
-use std::collections::BTreeMap;
+use std::{cell::RefCell, collections::BTreeMap};
 
 use serde_json::{Map, Value};
 use url::Url;
 
-use super::document::{Document, text};
+use super::{
+    document::{Document, METHODS, text},
+    import::Setting,
+};
 use crate::catalog::{tool::cut, upstream::ConnectError};
 
 /// Longest address of a server, in bytes.
 const ADDRESS_BYTES_MAX: usize = 2_000;
+/// Servers that are told where the one that was chosen is not there.
+const SERVERS_TOLD_MAX: usize = 12;
 /// Variables of one address.
 const VARIABLES_MAX: usize = 20;
 
@@ -23,6 +29,10 @@ pub(super) struct Servers<'a> {
     declared: Option<Url>,
     spec: Option<&'a Url>,
     variables: &'a BTreeMap<String, String>,
+    /// The server that the owner chose.
+    chosen: Option<&'a str>,
+    /// Whether that is one of operations and not of the whole description: only those are offered.
+    is_of_operations: bool,
 }
 
 /// Where one operation's calls go.
@@ -31,25 +41,39 @@ pub(super) enum Target {
     /// Below this address, which is of the base's origin.
     Below(Url),
     /// At an origin that is not the upstream's, so nowhere.
-    Elsewhere(String),
+    Elsewhere {
+        /// That origin.
+        origin: String,
+        /// The server as it is written.
+        server: String,
+    },
+    /// At another server than the owner chose, so it is not offered.
+    NotChosen,
 }
 
 impl<'a> Servers<'a> {
-    /// `spec` is the address of the description, where it has one; relative servers count from it.
-    pub(super) fn new(
-        document: &Document,
-        given: Option<&Url>,
-        spec: Option<&'a Url>,
-        variables: &'a BTreeMap<String, String>,
-    ) -> Result<Self, ConnectError> {
-        let first = document.get("servers").and_then(|servers| servers.as_array()?.first()?.as_object());
+    /// `setting.spec` is the address of the description, where it has one; relative servers count from it.
+    pub(super) fn new(document: &Document, setting: &'a Setting) -> Result<Self, ConnectError> {
+        let Setting { variables, .. } = setting;
+        let (given, spec, chosen) = (setting.base.as_ref(), setting.spec.as_ref(), setting.server.as_deref());
+        let listed = document.get("servers");
+        let of_all = picked(listed, chosen);
+        let is_of_operations = chosen.is_some() && of_all.is_none();
+        let first = match chosen.filter(|_| is_of_operations) {
+            Some(chosen) => {
+                Some(of_operations(document, |servers| picked(servers, Some(chosen))).ok_or_else(|| unknown(document, chosen))?)
+            }
+            None => of_all,
+        };
         let declared = match first {
             Some(server) => address(server, spec, variables),
             // The specification's default.
             None => relative("/", spec),
         };
+        let servers =
+            |base: Url, declared| Self { base, is_given: given.is_some(), declared, spec, variables, chosen, is_of_operations };
         match (given, declared) {
-            (Some(given), declared) => Ok(Self { base: given.clone(), is_given: true, declared: declared.ok(), spec, variables }),
+            (Some(given), declared) => Ok(servers(given.clone(), declared.ok())),
             (None, Ok(base)) => {
                 let known = first.and_then(|server| server.get("variables")?.as_object());
                 if let Some(unknown) = variables.keys().find(|name| known.is_none_or(|known| !known.contains_key(*name))) {
@@ -58,7 +82,7 @@ impl<'a> Servers<'a> {
                     let message = format!("`server_variables` has `{unknown}`, which its server address does not have");
                     return Err(ConnectError::new(message).hint(format!("it has {}", cut(&names, 300))));
                 }
-                Ok(Self { declared: Some(base.clone()), base, is_given: false, spec, variables })
+                Ok(servers(base.clone(), Some(base)))
             }
             (None, Err(reason)) => Err(ConnectError::new(format!("its description does not say where it is: {reason}"))
                 .hint("say so with `base_url` in its configuration")),
@@ -67,8 +91,13 @@ impl<'a> Servers<'a> {
 
     /// Where the calls of an operation go, whose own servers or those of its path go before the description's.
     pub(super) fn of(&self, item: &Map<String, Value>, operation: &Map<String, Value>) -> Target {
-        let own = [operation, item].into_iter().find_map(|holder| holder.get("servers")?.as_array()?.first()?.as_object());
-        let Some(own) = own else { return Target::Below(self.base.clone()) };
+        let listed = [operation, item].into_iter().find_map(|holder| holder.get("servers").filter(|servers| has_any(servers)));
+        let own = picked(listed, self.chosen);
+        if self.is_of_operations && own.is_none() {
+            return Target::NotChosen;
+        }
+        let Some(own) = own.or_else(|| picked(listed, None)) else { return Target::Below(self.base.clone()) };
+        let written = text(own, "url").unwrap_or("/");
         let anchor = self.spec.or(self.declared.as_ref()).or(Some(&self.base));
         let Ok(own) = address(own, anchor, self.variables) else { return Target::Below(self.base.clone()) };
         if own.origin() == self.base.origin() {
@@ -80,8 +109,54 @@ impl<'a> Servers<'a> {
             moved.set_path(own.path());
             return Target::Below(moved);
         }
-        Target::Elsewhere(own.origin().ascii_serialization())
+        Target::Elsewhere { origin: own.origin().ascii_serialization(), server: written.to_owned() }
     }
+}
+
+fn has_any(servers: &Value) -> bool {
+    servers.as_array().is_some_and(|servers| servers.first().is_some_and(Value::is_object))
+}
+
+/// The first of a list of servers, or the one that was chosen: by its address as it is written, or by its description.
+fn picked<'d>(servers: Option<&'d Value>, chosen: Option<&str>) -> Option<&'d Map<String, Value>> {
+    let is_it = |server: &&Map<String, Value>| {
+        let address = |text: &str| text.trim_end_matches('/').to_owned();
+        let chosen = chosen.unwrap_or_default();
+        text(server, "url").is_some_and(|url| address(url) == address(chosen)) || text(server, "description") == Some(chosen)
+    };
+    let mut servers = servers?.as_array()?.iter().filter_map(Value::as_object);
+    if chosen.is_some() { servers.find(is_it) } else { servers.next() }
+}
+
+/// What is first found in the servers of a path or of an operation.
+fn of_operations<'d, T>(document: &'d Document, find: impl Fn(Option<&'d Value>) -> Option<T>) -> Option<T> {
+    let items = document.get("paths").and_then(Value::as_object).into_iter().flat_map(Map::values);
+    let mut holders = items.filter_map(|item| document.resolved(item)).flat_map(|item| {
+        let operations = METHODS.iter().filter_map(|method| item.get(*method)?.as_object());
+        std::iter::once(item).chain(operations)
+    });
+    holders.find_map(|holder| find(holder.get("servers")))
+}
+
+/// There is no such server; tells which there are.
+fn unknown(document: &Document, chosen: &str) -> ConnectError {
+    let known = RefCell::new(Vec::new());
+    let note = |servers: Option<&Value>| -> Option<()> {
+        for server in servers.and_then(Value::as_array).into_iter().flatten() {
+            let shown = format!("`{}`", cut(server.get("url").and_then(Value::as_str).unwrap_or("/"), 200));
+            let mut known = known.borrow_mut();
+            if known.len() < SERVERS_TOLD_MAX && !known.contains(&shown) {
+                known.push(shown);
+            }
+        }
+        None
+    };
+    note(document.get("servers"));
+    of_operations(document, note);
+    let known = known.into_inner();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    ConnectError::new(format!("its description has no server `{}`", cut(chosen, 200)))
+        .hint(format!("it names {known}; `server` is one of these addresses as it is written there, or its description"))
 }
 
 /// The address of a server with its variables filled in.

@@ -1,8 +1,11 @@
 //! Swagger 2.0 written as OpenAPI 3.0. Only what is read afterwards is carried over.
 
+use std::{cell::Cell, cell::RefCell, collections::HashMap};
+
 use serde_json::{Map, Value, json};
 
-use super::document::METHODS;
+use super::{document::METHODS, read::NODES_MAX};
+use crate::catalog::tool::cut;
 
 /// Keywords of a parameter or header that are part of its schema.
 const SCHEMA_KEYWORDS: [&str; 19] = [
@@ -26,21 +29,25 @@ const SCHEMA_KEYWORDS: [&str; 19] = [
     "properties",
     "additionalProperties",
 ];
-/// Media types of one operation; each repeats the schema.
+/// Media types of one operation; each refers to the schema.
 const MEDIA_MAX: usize = 8;
+/// Longest description that is repeated for each of several operations, in bytes.
+const WORDS_MAX: usize = 1_000;
 /// Deepest nesting in which references are rewritten; the reader admits no more.
 const DEPTH_MAX: usize = 110;
 
-/// The same description in OpenAPI 3.0. What is shared stays shared, so that it does not grow.
-pub(super) fn converted(mut root: Value) -> Value {
+/// The same description in OpenAPI 3.0; none where that would hold more values than a description may. What several operations or
+/// media types have in common stands once, under `components`, and is referred to.
+pub(super) fn converted(mut root: Value) -> Option<Value> {
     rewrite(&mut root, 0);
-    let Value::Object(mut old) = root else { return root };
+    let Value::Object(mut old) = root else { return Some(root) };
     let definitions = old.shift_remove("definitions");
     let old = old;
     let consumes = strings(old.get("consumes"));
     let produces = strings(old.get("produces"));
     let empty = Map::new();
     let shared = old.get("parameters").and_then(Value::as_object).unwrap_or(&empty);
+    let pool = Pool::default();
     let mut paths = Map::new();
     for (path, item) in old.get("paths").and_then(Value::as_object).into_iter().flatten() {
         let Some(item) = item.as_object() else { continue };
@@ -56,12 +63,22 @@ pub(super) fn converted(mut root: Value) -> Value {
                 own if own.is_empty() => default.to_vec(),
                 own => own,
             };
-            let new_operation = converted_operation(operation, &all, &media("consumes", &consumes), &media("produces", &produces));
-            new.insert(method.to_owned(), new_operation);
+            let media = (&media("consumes", &consumes)[..], &media("produces", &produces)[..]);
+            new.insert(method.to_owned(), converted_operation(operation, &all, media, &pool));
+            if pool.is_full() {
+                return None;
+            }
         }
         paths.insert(path.clone(), Value::Object(new));
     }
-    let mut components = components(&old, shared, &consumes, &produces);
+    let mut components = components(&old, shared, (&consumes, &produces), &pool);
+    if pool.is_full() {
+        return None;
+    }
+    let pooled = pool.schemas.into_inner();
+    if let Some(schemas) = components.get_mut("schemas").and_then(Value::as_object_mut) {
+        schemas.extend(pooled);
+    }
     if let Some(Value::Object(definitions)) = definitions {
         match components.get_mut("schemas").and_then(Value::as_object_mut) {
             Some(schemas) => schemas.extend(definitions),
@@ -74,27 +91,67 @@ pub(super) fn converted(mut root: Value) -> Value {
             new[key] = value.clone();
         }
     }
-    new
+    Some(new)
+}
+
+/// Schemas that stand within an operation, each kept once however many refer to it, and how much may still be written.
+#[derive(Default)]
+struct Pool<'a> {
+    schemas: RefCell<Map<String, Value>>,
+    /// By where they stand.
+    names: RefCell<HashMap<*const Value, String>>,
+    written: Cell<usize>,
+    lifetime: std::marker::PhantomData<&'a Value>,
+}
+
+impl<'a> Pool<'a> {
+    fn is_full(&self) -> bool {
+        self.written.get() > NODES_MAX
+    }
+
+    fn spend(&self, values: usize) {
+        self.written.set(self.written.get().saturating_add(values));
+    }
+
+    /// A reference to what `make` makes of what stands here. What is a reference or plain is no longer than one.
+    fn shared(&self, here: &'a Value, make: impl FnOnce(&Value) -> Value) -> Value {
+        self.spend(2);
+        let is_small =
+            |map: &Map<String, Value>| map.len() <= 4 && map.values().all(|value| !value.is_array() && !value.is_object());
+        let is_short = |map: &Map<String, Value>| map.values().all(|value| value.as_str().is_none_or(|text| text.len() <= 100));
+        if here.as_object().is_none_or(|map| is_small(map) && is_short(map)) {
+            self.spend(4);
+            return make(here);
+        }
+        let mut names = self.names.borrow_mut();
+        let next = names.len();
+        let name = names.entry(std::ptr::from_ref(here)).or_insert_with(|| {
+            let name = format!("inline:{next}");
+            self.schemas.borrow_mut().insert(name.clone(), make(here));
+            name
+        });
+        json!({"$ref": format!("#/components/schemas/{name}")})
+    }
 }
 
 /// What operations share by reference.
-fn components(
-    old: &Map<String, Value>,
-    shared: &Map<String, Value>,
-    consumes: &[String],
-    produces: &[String],
+fn components<'a>(
+    old: &'a Map<String, Value>,
+    shared: &'a Map<String, Value>,
+    (consumes, produces): (&[String], &[String]),
+    pool: &Pool<'a>,
 ) -> Map<String, Value> {
     let (mut schemas, mut parameters, mut bodies) = (Map::new(), Map::new(), Map::new());
     for (name, parameter) in shared {
         match place(parameter) {
-            "body" => drop(bodies.insert(name.clone(), converted_body(parameter, consumes))),
+            "body" => drop(bodies.insert(name.clone(), converted_body(parameter, consumes, pool))),
             "formData" => drop(schemas.insert(field_name(name), schema_of(parameter))),
-            _ => drop(parameters.insert(name.clone(), converted_parameter(parameter))),
+            _ => drop(parameters.insert(name.clone(), converted_parameter(parameter, pool))),
         }
     }
     let responses = old.get("responses").and_then(Value::as_object).into_iter().flatten();
     let responses: Map<String, Value> =
-        responses.map(|(name, response)| (name.clone(), converted_response(response, produces))).collect();
+        responses.map(|(name, response)| (name.clone(), converted_response(response, produces, pool))).collect();
     let parts = [
         ("schemas", schemas),
         ("parameters", parameters),
@@ -181,7 +238,12 @@ fn is_same(one: &Value, other: &Value) -> bool {
     place_of_one == place_of_other && (place_of_one == "body" || one.get("name") == other.get("name"))
 }
 
-fn converted_operation(old: &Map<String, Value>, parameters: &[Parameter<'_>], consumes: &[String], produces: &[String]) -> Value {
+fn converted_operation<'a>(
+    old: &'a Map<String, Value>,
+    parameters: &[Parameter<'a>],
+    (consumes, produces): (&[String], &[String]),
+    pool: &Pool<'a>,
+) -> Value {
     let mut new: Map<String, Value> = ["operationId", "tags", "summary", "description", "deprecated", "security"]
         .into_iter()
         .filter_map(|key| Some((key.to_owned(), old.get(key)?.clone())))
@@ -189,7 +251,7 @@ fn converted_operation(old: &Map<String, Value>, parameters: &[Parameter<'_>], c
     let plain = parameters.iter().filter(|parameter| !matches!(place(parameter.written), "body" | "formData"));
     let plain = plain.map(|parameter| match parameter.shared_as {
         Some(name) => json!({"$ref": format!("#/components/parameters/{name}")}),
-        None => converted_parameter(parameter.written),
+        None => converted_parameter(parameter.written, pool),
     });
     new.insert("parameters".to_owned(), plain.collect());
     let fields: Vec<Parameter<'_>> =
@@ -197,31 +259,38 @@ fn converted_operation(old: &Map<String, Value>, parameters: &[Parameter<'_>], c
     if let Some(body) = parameters.iter().find(|parameter| place(parameter.written) == "body") {
         let body = match body.shared_as {
             Some(name) => json!({"$ref": format!("#/components/requestBodies/{name}")}),
-            None => converted_body(body.written, consumes),
+            None => converted_body(body.written, consumes, pool),
         };
         new.insert("requestBody".to_owned(), body);
     } else if !fields.is_empty() {
-        new.insert("requestBody".to_owned(), form(&fields, consumes));
+        new.insert("requestBody".to_owned(), form(&fields, consumes, pool));
     }
     let responses = old.get("responses").and_then(Value::as_object).into_iter().flatten();
     let responses: Map<String, Value> =
-        responses.map(|(status, response)| (status.clone(), converted_response(response, produces))).collect();
+        responses.map(|(status, response)| (status.clone(), converted_response(response, produces, pool))).collect();
     new.insert("responses".to_owned(), Value::Object(responses));
     Value::Object(new)
 }
 
-fn converted_body(old: &Value, consumes: &[String]) -> Value {
-    let schema = old.get("schema").cloned().unwrap_or_else(|| json!({}));
-    let mut body = json!({"content": content(&schema, consumes), "required": old.get("required") == Some(&Value::Bool(true))});
-    if let Some(description) = old.get("description") {
-        body["description"] = description.clone();
+fn converted_body<'a>(old: &'a Value, consumes: &[String], pool: &Pool<'a>) -> Value {
+    let schema = old.get("schema").map_or_else(|| json!({}), |schema| pool.shared(schema, Value::clone));
+    let is_required = old.get("required") == Some(&Value::Bool(true));
+    let mut body = json!({"content": content(&schema, consumes, pool), "required": is_required});
+    if let Some(description) = words(old) {
+        body["description"] = description;
     }
     body
 }
 
+/// The description of something that several operations may have in common.
+fn words(old: &Value) -> Option<Value> {
+    old.get("description").and_then(Value::as_str).map(|words| cut(words, WORDS_MAX).into())
+}
+
 /// The schema under each media type; JSON where none is named.
-fn content(schema: &Value, types: &[String]) -> Map<String, Value> {
+fn content(schema: &Value, types: &[String], pool: &Pool<'_>) -> Map<String, Value> {
     let types = if types.is_empty() { &["application/json".to_owned()][..] } else { types };
+    pool.spend(types.len() * 4 + 3);
     types.iter().map(|kind| (kind.clone(), json!({"schema": schema}))).collect()
 }
 
@@ -251,22 +320,26 @@ fn style_of(old: &Value, place: &str) -> Map<String, Value> {
     [("style".to_owned(), style.into()), ("explode".to_owned(), explode.into())].into_iter().collect()
 }
 
-fn converted_parameter(old: &Value) -> Value {
+fn converted_parameter<'a>(old: &'a Value, pool: &Pool<'a>) -> Value {
     if old.get("$ref").is_some() {
         return old.clone();
     }
     let place = old.get("in").and_then(Value::as_str).unwrap_or_default();
     let mut new = style_of(old, place);
-    for key in ["name", "in", "required", "description", "deprecated"] {
+    pool.spend(8);
+    for key in ["name", "in", "required", "deprecated"] {
         if let Some(value) = old.get(key) {
             new.insert(key.to_owned(), value.clone());
         }
     }
-    new.insert("schema".to_owned(), schema_of(old));
+    if let Some(description) = words(old) {
+        new.insert("description".to_owned(), description);
+    }
+    new.insert("schema".to_owned(), pool.shared(old, schema_of));
     Value::Object(new)
 }
 
-fn form(fields: &[Parameter<'_>], consumes: &[String]) -> Value {
+fn form<'a>(fields: &[Parameter<'a>], consumes: &[String], pool: &Pool<'a>) -> Value {
     let has_file = fields.iter().any(|field| field.written.get("type").is_some_and(|kind| kind == "file"));
     let is_multipart = has_file || consumes.iter().any(|kind| kind.starts_with("multipart/"));
     let kind = if is_multipart { "multipart/form-data" } else { "application/x-www-form-urlencoded" };
@@ -275,10 +348,11 @@ fn form(fields: &[Parameter<'_>], consumes: &[String]) -> Value {
         let Some(name) = written.get("name").and_then(Value::as_str) else { continue };
         let mut schema = match shared_as {
             Some(shared) => json!({"$ref": format!("#/components/schemas/{}", field_name(shared))}),
-            None => schema_of(written),
+            None => pool.shared(written, schema_of),
         };
-        if let Some(description) = written.get("description") {
-            schema["description"] = description.clone();
+        pool.spend(6);
+        if let Some(description) = words(written) {
+            schema["description"] = description;
         }
         if written.get("required") == Some(&Value::Bool(true)) {
             required.push(Value::from(name));
@@ -291,7 +365,7 @@ fn form(fields: &[Parameter<'_>], consumes: &[String]) -> Value {
     json!({"required": is_required, "content": {kind: {"schema": schema, "encoding": encoding}}})
 }
 
-fn converted_response(old: &Value, produces: &[String]) -> Value {
+fn converted_response<'a>(old: &'a Value, produces: &[String], pool: &Pool<'a>) -> Value {
     if old.get("$ref").is_some() {
         return old.clone();
     }
@@ -301,8 +375,8 @@ fn converted_response(old: &Value, produces: &[String]) -> Value {
     }
     if let Some(schema) = old.get("schema") {
         let is_file = schema.get("type").is_some_and(|kind| kind == "file");
-        let file = json!({"type": "string", "format": "binary"});
-        new.insert("content".to_owned(), Value::Object(content(if is_file { &file } else { schema }, produces)));
+        let schema = if is_file { json!({"type": "string", "format": "binary"}) } else { pool.shared(schema, Value::clone) };
+        new.insert("content".to_owned(), Value::Object(content(&schema, produces, pool)));
     }
     Value::Object(new)
 }

@@ -245,3 +245,26 @@ fn a_hint_of_a_call_with_a_large_body_tells_what_the_body_must_have_and_leaves_t
     let expected = "tools.up.t(args: { body: { setting0?: string | null; setting1?: string | null; setting10?: string | null /* and 37 more */ } }): Promise<unknown>";
     assert_eq!(hint_of(optional), expected.replace("setting10", "setting2"));
 }
+
+#[test]
+fn declarations_of_schemas_that_refer_to_themselves_everywhere_are_bounded() {
+    let many = |n: usize, of: &dyn Fn(usize) -> Value| -> serde_json::Map<String, Value> {
+        (0..n).map(|at| (format!("f{at}"), of(at))).collect()
+    };
+    let names: Vec<String> = (0..5_000).map(|at| format!("f{at}")).collect();
+    let began = std::time::Instant::now();
+    for schema in [
+        json!({"type": "object", "properties": many(5_000, &|_| json!({"$ref": "#"})), "required": names}),
+        json!({"properties": many(3_000, &|_| json!({"$ref": "#/$defs/c"})), "$defs": {"c": {"const": "x".repeat(100_000)}}}),
+        json!({"properties": many(3_000, &|_| json!({"$ref": "#/$defs/e"})), "$defs": {"e": {"enum": names}}}),
+        json!({"$ref": "#/$defs/f0", "$defs": many(3_000, &|at| json!({"allOf": [{"$ref": format!("#/$defs/f{}", at + 1)}]}))}),
+        json!({"properties": many(3_000, &|at| json!({"$ref": format!("#/$defs/{}", "-".repeat(at % 50) + "a")})),
+            "$defs": (0..50).map(|at| ("-".repeat(at) + "a", json!({"type": vec!["object"; 9]}))).collect::<serde_json::Map<_, _>>()}),
+    ] {
+        let hostile = tool("t", "", schema.clone(), Some(schema));
+        let declared = declaration(&hostile);
+        assert!(declared.len() < 2_000_000, "{} bytes", declared.len());
+        assert!(hint(&hostile).len() < 2_000, "{} bytes", hint(&hostile).len());
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+}

@@ -1,6 +1,10 @@
 //! One declaration for all tools: what an editor needs to complete and check programs.
 
-use std::{cell::RefCell, collections::BTreeMap, collections::HashSet, sync::Arc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use super::{argument_list, comment, key, pascal, types_of};
 use crate::catalog::tool::Tool;
@@ -48,8 +52,9 @@ pub(in crate::catalog) fn all<'a>(tools: impl Iterator<Item = &'a Arc<Tool>>, by
     let taken = RefCell::new(TAKEN.iter().map(|name| (*name).to_owned()).collect::<HashSet<String>>());
     let mut root = Step::default();
     let mut types = String::new();
+    let mut numbers = HashMap::new();
     for tool in tools {
-        let base = fresh(&pascal(&tool.path), &taken);
+        let base = fresh(&pascal(&tool.path), &taken, &mut numbers);
         let (args, result) = (format!("{base}Args"), format!("{base}Result"));
         let list = argument_list(&tool.input_schema.value(), || args.clone());
         types.push('\n');
@@ -69,13 +74,14 @@ pub(in crate::catalog) fn all<'a>(tools: impl Iterator<Item = &'a Arc<Tool>>, by
     Some(out).filter(|out| out.len() <= bytes_max)
 }
 
-/// A name of which neither the arguments' type nor the result's is taken; takes both.
-fn fresh(wanted: &str, taken: &RefCell<HashSet<String>>) -> String {
+/// A name of which neither the arguments' type nor the result's is taken; takes both. Where many want one name, each goes on with the
+/// number that the one before came to.
+fn fresh(wanted: &str, taken: &RefCell<HashSet<String>>, numbers: &mut HashMap<String, usize>) -> String {
     let mut taken = taken.borrow_mut();
-    let mut base = wanted.to_owned();
-    let mut number = 1;
+    let number = numbers.entry(wanted.to_owned()).or_insert(1);
+    let mut base = if *number == 1 { wanted.to_owned() } else { format!("{wanted}{number}") };
     while ["Args", "Result"].iter().any(|end| taken.contains(&format!("{base}{end}"))) {
-        number += 1;
+        *number += 1;
         base = format!("{wanted}{number}");
     }
     taken.extend(["Args", "Result"].map(|end| format!("{base}{end}")));

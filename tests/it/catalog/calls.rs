@@ -27,7 +27,7 @@ async fn what_a_server_says_of_a_call_reaches_the_one_who_made_it() {
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();
         let ears = heard.clone();
         let news = Arc::new(move |text: &str| ears.lock().unwrap().push(text.to_owned()));
-        let args = catalog.check(&tool, r#"{"ms": 60000}"#).unwrap();
+        let args = catalog.check(&tool, r#"{"ms": 60000}"#).await.unwrap();
         {
             let mut pending = std::pin::pin!(catalog.call_followed(&tool, args, news));
             tokio::select! {

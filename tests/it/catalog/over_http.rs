@@ -126,7 +126,7 @@ async fn a_configured_secret_is_in_no_list_of_tools_however_it_is_written() {
         assert!(told.contains("[redacted]") && !told.contains("tok/123456"), "{told}");
     }
     let tool = catalog.resolve("up.t", &open).await.unwrap();
-    let answer = catalog.call(&tool, catalog.check(&tool, "{}").unwrap()).await.unwrap();
+    let answer = catalog.call(&tool, catalog.check(&tool, "{}").await.unwrap()).await.unwrap();
     assert_eq!(answer.get(), r#"{"token": "[redacted]", "again": "[redacted]", "exact": 12345678901234567.10}"#);
     catalog.shutdown().await;
     server.stop().await;

@@ -23,7 +23,8 @@ fn short(tool: &Tool) -> Value {
 fn github() -> Option<UpstreamConfig> {
     install_crypto();
     let spec = Document::File(description::github()?);
-    let config = OpenApiConfig { spec, base_url: None, server_variables: Default::default(), reach: Reach::default() };
+    let config =
+        OpenApiConfig { spec, base_url: None, server: None, server_variables: Default::default(), reach: Reach::default() };
     Some(UpstreamConfig::new("github".parse().unwrap(), UpstreamKind::OpenApi(config)))
 }
 

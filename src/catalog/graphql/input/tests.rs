@@ -11,7 +11,8 @@ use crate::catalog::{
 };
 
 fn tool(text: &str, name: &str) -> Tool {
-    let offer = tools::offer(&sdl::read(text).unwrap());
+    let offer =
+        tools::offer(&sdl::read(text).unwrap(), &crate::catalog::aside::Stop::after(std::time::Duration::from_secs(60))).unwrap();
     let offered = offer.tools.into_iter().find(|tool| tool.name == name).unwrap();
     Tool::admit(&Arc::from("git"), offered).unwrap()
 }
@@ -94,14 +95,14 @@ fn a_schema_that_is_too_large_is_told_with_less_and_always_the_same() {
     let field = schema.field("Query", "find").unwrap();
     let mut last = usize::MAX;
     for bytes_max in [1 << 20, 64 * 1024, 8 * 1024, 1024] {
-        let told = super::schema(&schema, field, bytes_max).unwrap();
+        let told = super::schema(&schema, field, bytes_max, &Sizes::default()).unwrap();
         let bytes = serde_json::to_string(&told).unwrap().len();
         assert!(bytes <= bytes_max && bytes <= last, "{bytes} of {bytes_max}");
         last = bytes;
-        assert_eq!(Some(&told), super::schema(&schema, field, bytes_max).as_ref());
+        assert_eq!(Some(&told), super::schema(&schema, field, bytes_max, &Sizes::default()).as_ref());
         assert!(jsonschema::validator_for(&Value::Object(told)).is_ok());
     }
-    assert_eq!(super::schema(&schema, field, 100), None);
+    assert_eq!(super::schema(&schema, field, 100, &Sizes::default()), None);
 }
 
 #[test]

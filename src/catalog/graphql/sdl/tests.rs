@@ -2,6 +2,7 @@ use apollo_compiler::ast::OperationType;
 use proptest::prelude::*;
 
 use super::*;
+use crate::catalog::aside::Stop;
 use crate::catalog::graphql::{select, tools};
 
 #[test]
@@ -29,7 +30,7 @@ fn a_thing_that_is_defined_twice_is_taken_once_and_noted() {
     let schema = read("type Query {\n a: Int\n a: Int\n b: B } type B { c: Int } type B { d: Int }").unwrap();
     assert_eq!(schema.fields("Query").len(), 2);
     assert!(schema.field("B", "c").is_some());
-    let note = tools::offer(&schema).note.unwrap();
+    let note = tools::offer(&schema, &Stop::after(std::time::Duration::from_secs(60))).unwrap().note.unwrap();
     assert!(note.contains("a fault at line 3, column 2: duplicate definitions for the `a` field"), "{note}");
 }
 
@@ -100,7 +101,7 @@ proptest! {
     #[test]
     fn no_text_makes_reading_panic(words in prop::collection::vec(word(), 0..60)) {
         if let Ok(schema) = read(&words.join(" ")) {
-            tools::offer(&schema);
+            tools::offer(&schema, &Stop::after(std::time::Duration::from_secs(60))).unwrap();
         }
     }
 
@@ -123,7 +124,7 @@ proptest! {
         }).collect();
         let text = format!("type Query {{ q: T0 u: U back: Query }} union U = T0 {text} input I{count} {{ a: Int }}");
         let schema = read(&text).unwrap();
-        let offer = tools::offer(&schema);
+        let offer = tools::offer(&schema, &Stop::after(std::time::Duration::from_secs(60))).unwrap();
         prop_assert_eq!(offer.tools.len(), 2);
         for tool in offer.tools {
             let value = serde_json::Value::Object(tool.input_schema);

@@ -3,6 +3,10 @@ use serde_json::json;
 use super::*;
 use crate::catalog::graphql::{sdl, select};
 
+fn offer(schema: &ServiceSchema) -> Offer {
+    super::offer(schema, &Stop::after(std::time::Duration::from_secs(60))).unwrap()
+}
+
 fn schema() -> ServiceSchema {
     sdl::read(select::tests::SDL).unwrap()
 }

@@ -18,7 +18,7 @@ use crate::{
             plan::{Parameter, Part, Place, Plan, Stream, Template},
             schema::{Builder, Detail, Schemas, TooLarge, Way},
             security::Security,
-            servers::{self, Servers},
+            servers::Target,
             style::{Spelling, Style},
         },
         tool::{OfferedTool, SCHEMA_BYTES_MAX, cut},
@@ -35,11 +35,12 @@ const DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
 /// Longest path, in bytes.
 const PATH_BYTES_MAX: usize = 2_000;
 /// How the arguments are told: at length, in short, without words, and at last only roughly.
-const REQUEST_DETAILS: [Detail; 4] = [
+const REQUEST_DETAILS: [Detail; 5] = [
     Detail { words: 1_000, limits: true, references: 64, bytes_max: 48 * 1024 },
     Detail { words: 120, limits: true, references: 64, bytes_max: 64 * 1024 },
     Detail { words: 0, limits: false, references: 64, bytes_max: 128 * 1024 },
     Detail { words: 0, limits: false, references: 2, bytes_max: SCHEMA_BYTES_MAX / 2 },
+    Detail { words: 0, limits: false, references: 0, bytes_max: SCHEMA_BYTES_MAX / 2 },
 ];
 /// How the result is told. Shorter than the arguments, for there are many and all are kept.
 const ANSWER_DETAILS: [Detail; 5] = [
@@ -100,7 +101,7 @@ pub(super) fn read<'d>(
     found: &Found<'d>,
     name: &str,
     schemas: &Schemas<'d>,
-    servers: &Servers<'_>,
+    target: Target,
     security: &Security,
 ) -> Result<Read, String> {
     let document = schemas.document;
@@ -111,9 +112,10 @@ pub(super) fn read<'d>(
     let (output_schema, answers, streams) = answers(schemas, found.operation);
     let (input_schema, bytes) = input_schema(schemas, &written, body.as_ref())?;
     let (method, operation) = method(found.method);
-    let base = match servers.of(found.item, found.operation) {
-        servers::Target::Below(url) => Ok(url),
-        servers::Target::Elsewhere(origin) => Err(origin),
+    let base = match target {
+        Target::Below(url) => Ok(url),
+        Target::Elsewhere { origin, .. } => Err(origin),
+        Target::NotChosen => return Err("it is at another server".to_owned()),
     };
     let description = description(found);
     let bytes = bytes + description.len() + output_schema.as_ref().map_or(0, |(_, bytes)| *bytes);
@@ -351,11 +353,13 @@ fn input_schema<'d>(
 ) -> Result<(Map<String, Value>, usize), String> {
     for detail in REQUEST_DETAILS {
         let mut builder = Builder::new(schemas, Way::Request, detail);
-        if let Ok(schema) = arguments(&mut builder, detail, written, body) {
-            let bytes = serde_json::to_vec(&schema).map_or(usize::MAX, |text| text.len());
-            if bytes <= SCHEMA_BYTES_MAX {
-                return Ok((schema, bytes));
-            }
+        let Ok(schema) = arguments(&mut builder, detail, written, body) else {
+            builder.blame();
+            continue;
+        };
+        let bytes = serde_json::to_vec(&schema).map_or(usize::MAX, |text| text.len());
+        if bytes <= SCHEMA_BYTES_MAX {
+            return Ok((schema, bytes));
         }
     }
     Err(format!("the schema of its arguments has more than {SCHEMA_BYTES_MAX} bytes even without any words"))
@@ -461,7 +465,10 @@ fn output_schema<'d>(schemas: &Schemas<'d>, schema: &'d Value) -> Option<(Map<St
     for detail in ANSWER_DETAILS {
         let mut builder = Builder::new(schemas, Way::Answer, detail);
         let built = builder.top(schema).and_then(|top| Ok((top, builder.definitions()?)));
-        let Ok((Value::Object(mut top), definitions)) = built else { continue };
+        let Ok((Value::Object(mut top), definitions)) = built else {
+            builder.blame();
+            continue;
+        };
         if top.is_empty() {
             return None;
         }

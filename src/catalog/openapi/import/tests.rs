@@ -7,6 +7,10 @@ use crate::catalog::tool::Tool;
 const ZOO: &str = include_str!("../../../../tests/openapi/zoo.yaml");
 const PETS: &str = include_str!("../../../../tests/openapi/petstore.yaml");
 
+fn import(bytes: &[u8], setting: &Setting) -> Result<Imported, ConnectError> {
+    super::import(bytes, setting, &Stop::after(std::time::Duration::from_secs(60)))
+}
+
 pub(in crate::catalog::openapi) fn zoo() -> Imported {
     import(ZOO.as_bytes(), &Setting::default()).unwrap()
 }
@@ -306,4 +310,47 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn thousands_of_operations_that_refer_to_one_large_schema_do_not_each_find_out_that_it_is() {
+    let fields: Map<String, Value> =
+        (0..20_000).map(|at| (format!("field{at}"), json!({"type": "string", "description": "x".repeat(60)}))).collect();
+    let wrapped = json!({"type": "object", "properties": {"one": {"$ref": "#/components/schemas/Large"}}});
+    let paths: Map<String, Value> = (0..10_000)
+        .map(|at| {
+            let schema = if at % 2 == 0 { json!({"$ref": "#/components/schemas/Large"}) } else { wrapped.clone() };
+            let content = json!({"application/json": {"schema": schema}});
+            (format!("/p{at}"), json!({"post": {"requestBody": {"content": content}, "responses": {"200": {"content": content}}}}))
+        })
+        .collect();
+    let document = json!({"openapi": "3.0.0", "servers": [{"url": "https://h/"}], "paths": paths,
+        "components": {"schemas": {"Large": {"type": "object", "properties": fields}}}});
+    let began = std::time::Instant::now();
+    let imported = read(&document);
+    assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
+    // What it is wrapped in is told, as far as it goes; alone it is left out.
+    assert_eq!(imported.tools.len(), 5_000);
+    assert!(imported.note.unwrap().contains("5000 operations are left out"));
+}
+
+#[test]
+fn an_import_that_is_told_to_stop_stops() {
+    let stopped = super::import(ZOO.as_bytes(), &Setting::default(), &Stop::after(std::time::Duration::ZERO)).unwrap_err();
+    assert_eq!(stopped.message, "its description cannot be read: reading it takes longer than 60 seconds");
+}
+
+#[test]
+fn operations_at_another_origin_are_told_with_the_way_to_reach_them() {
+    let document = json!({"openapi": "3.0.0", "servers": [{"url": "https://api.example"}], "paths": {
+        "/a": {"get": {}}, "/up": {"servers": [{"url": "https://uploads.example"}], "post": {}},
+    }});
+    let note = read(&document).note.unwrap();
+    let expected = "1 operations are at another origin (`https://uploads.example`) and cannot be called here: for each of these, add an \
+        upstream with the same `spec` and this address as its `server`";
+    assert_eq!(note, expected);
+    let setting = Setting { server: Some("https://uploads.example".to_owned()), ..Setting::default() };
+    let uploads = import(document.to_string().as_bytes(), &setting).unwrap();
+    assert_eq!((names_of(&uploads), uploads.base.as_str()), (vec!["up.post"], "https://uploads.example/"));
+    assert_eq!(uploads.note.unwrap(), "1 operations are not at the configured `server` and are left out");
 }

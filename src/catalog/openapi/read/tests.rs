@@ -2,6 +2,10 @@ use serde_json::json;
 
 use super::*;
 
+fn parse(bytes: &[u8]) -> Result<Value, Unreadable> {
+    super::parse(bytes, &Stop::after(std::time::Duration::from_secs(60)))
+}
+
 #[test]
 fn json_and_yaml_give_the_same_value() {
     let expected = json!({"openapi": "3.1.0", "responses": {"200": {"enum": ["no", "on", true]}}, "version": "1.10", "at": "2024-01-01",
@@ -41,4 +45,11 @@ fn every_bound_holds_while_it_is_read() {
         bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", ")));
     }
     assert!(parse(bomb.as_bytes()).is_err());
+}
+
+#[test]
+fn a_long_text_is_not_read_on_when_the_time_is_up() {
+    let long = format!("{{\"a\": [{}0]}}", "0,".repeat(10_000));
+    let stopped = super::parse(long.as_bytes(), &Stop::after(std::time::Duration::ZERO));
+    assert!(stopped.unwrap_err().to_string().contains("reading it takes longer than 60 seconds"));
 }

@@ -6,8 +6,8 @@ fn base(servers: Value, given: Option<&str>, spec: Option<&str>, variables: &[(&
     let document = Document::new(json!({"openapi": "3.0.0", "servers": servers})).unwrap();
     let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let (given, spec) = (given.map(|url| Url::parse(url).unwrap()), spec.map(|url| Url::parse(url).unwrap()));
-    let servers = Servers::new(&document, given.as_ref(), spec.as_ref(), &variables);
-    servers
+    let setting = Setting { base: given, spec, variables, ..Setting::default() };
+    Servers::new(&document, &setting)
         .map(|servers| servers.base.to_string())
         .map_err(|error| format!("{error}; {}", error.hint.as_deref().unwrap_or_default()))
 }
@@ -50,14 +50,14 @@ fn a_variable_takes_its_default_or_an_allowed_value_of_the_owner() {
 #[test]
 fn an_operation_with_a_server_of_its_own_never_leaves_the_origin() {
     let document = Document::new(json!({"openapi": "3.0.0", "servers": [{"url": "https://a.example/v1"}]})).unwrap();
-    let none = BTreeMap::new();
     let own = |given: Option<&str>, url: &str| {
-        let given = given.map(|url| Url::parse(url).unwrap());
+        let setting = Setting { base: given.map(|url| Url::parse(url).unwrap()), ..Setting::default() };
         let operation = json!({"servers": [{"url": url}]});
-        let servers = Servers::new(&document, given.as_ref(), None, &none).unwrap();
+        let servers = Servers::new(&document, &setting).unwrap();
         match servers.of(&Map::new(), operation.as_object().unwrap()) {
             Target::Below(url) => url.to_string(),
-            Target::Elsewhere(origin) => format!("refused {origin}"),
+            Target::Elsewhere { origin, .. } => format!("refused {origin}"),
+            Target::NotChosen => unreachable!("nothing was chosen"),
         }
     };
     assert_eq!(own(None, "https://a.example/v2"), "https://a.example/v2");
@@ -66,4 +66,43 @@ fn an_operation_with_a_server_of_its_own_never_leaves_the_origin() {
     assert_eq!(own(Some("http://127.0.0.1:9/"), "https://a.example/v2"), "http://127.0.0.1:9/v2");
     assert_eq!(own(Some("http://127.0.0.1:9/"), "https://uploads.example/"), "refused https://uploads.example");
     assert_eq!(own(Some("https://uploads.example"), "https://uploads.example/x"), "https://uploads.example/x");
+}
+
+#[test]
+fn the_owner_chooses_among_the_servers_by_address_or_description() {
+    let document = Document::new(json!({
+        "openapi": "3.0.0",
+        "servers": [
+            {"url": "https://a.example/v1", "description": "production"},
+            {"url": "https://{region}.test.example", "description": "test", "variables": {"region": {"default": "eu", "enum": ["eu", "us"]}}},
+        ],
+        "paths": {"/up": {"post": {"servers": [{"url": "https://uploads.example/"}]}}, "/x": {"get": {}}},
+    }))
+    .unwrap();
+    let chosen = |server: &str, variables: &[(&str, &str)]| {
+        let variables = variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let setting = Setting { server: Some(server.to_owned()), variables, ..Setting::default() };
+        let paths = document.get("paths").unwrap().as_object().unwrap().clone();
+        let servers =
+            Servers::new(&document, &setting).map_err(|error| format!("{error}; {}", error.hint.clone().unwrap_or_default()))?;
+        let targets: Vec<String> = paths
+            .values()
+            .flat_map(|item| item.as_object().unwrap().values().map(move |operation| (item, operation)))
+            .map(|(item, operation)| match servers.of(item.as_object().unwrap(), operation.as_object().unwrap()) {
+                Target::Below(url) => url.to_string(),
+                Target::Elsewhere { server, .. } => format!("elsewhere {server}"),
+                Target::NotChosen => "left out".to_owned(),
+            })
+            .collect();
+        Ok::<_, String>(targets)
+    };
+    assert_eq!(chosen("https://a.example/v1/", &[]).unwrap(), ["elsewhere https://uploads.example/", "https://a.example/v1"]);
+    assert_eq!(chosen("test", &[]).unwrap()[1], "https://eu.test.example/");
+    assert_eq!(chosen("https://{region}.test.example", &[("region", "us")]).unwrap()[1], "https://us.test.example/");
+    assert!(chosen("test", &[("region", "evil.example/")]).unwrap_err().contains("allowed: `eu`, `us`"));
+    // One of operations alone: the others are not of this upstream.
+    assert_eq!(chosen("https://uploads.example", &[]).unwrap(), ["https://uploads.example/", "left out"]);
+    let error = chosen("https://evil.example", &[]).unwrap_err();
+    let known = "it names `https://a.example/v1`, `https://{region}.test.example`, `https://uploads.example/`";
+    assert!(error.starts_with(&format!("its description has no server `https://evil.example`; {known}")), "{error}");
 }
