@@ -288,7 +288,7 @@ impl Catalog {
         let snapshot = self.shelf.present();
         let inside = |tool: &&Arc<Tool>| namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
         let tools = snapshot.tools().iter().filter(inside).filter(|tool| sight::of(view, tool) != Visibility::Hidden);
-        types::all(tools, TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
+        types::all(tools, view.workspace(), TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
             tool: "types".to_owned(),
             message: format!("the declarations are larger than {TYPES_BYTES_MAX} bytes; ask for one `namespace` at a time"),
         })

@@ -212,13 +212,13 @@ struct Hit<'a> {
 }
 
 impl Hit<'_> {
-    fn told(&self, outages: &Outages, compact: bool, include_schemas: bool) -> Found {
+    fn told(&self, workspace: &str, outages: &Outages, compact: bool, include_schemas: bool) -> Found {
         let tool = self.tool;
         let description = if compact { first_line(&tool.description) } else { tool.description.clone() };
         Found {
             path: tool.path.clone(),
             source: tool.upstream.clone(),
-            hint: types::hint(tool).to_string(),
+            hint: types::hint(tool, workspace).to_string(),
             description,
             approval: self.approval,
             score: f64::from((self.score * 100.0).round()) / 100.0,
@@ -274,7 +274,7 @@ pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, outages: &Outages, q
     if schemas && schema_bytes > FOUND_BYTES_MAX {
         return None;
     }
-    let results = shown.iter().map(|hit| hit.told(outages, compact, schemas)).collect();
+    let results = shown.iter().map(|hit| hit.told(view.workspace(), outages, compact, schemas)).collect();
     Some(Discovered { best_path, results, total })
 }
 
@@ -345,7 +345,7 @@ pub(super) fn tools(snapshot: &Snapshot, view: View<'_>, outages: &Outages, quer
     let end = start.saturating_add(page.len());
     let next_cursor = page.last().filter(|_| end < hits.len()).map(|last| format!("{asked}:{end}:{}", last.tool.path));
     Some(ToolsPage {
-        results: page.into_iter().map(|hit| hit.told(outages, true, false)).collect(),
+        results: page.into_iter().map(|hit| hit.told(view.workspace(), outages, true, false)).collect(),
         total: hits.len(),
         next_cursor,
     })
@@ -361,7 +361,7 @@ pub(super) fn describe(tool: &Tool, view: View<'_>, outages: &Outages) -> Option
     Some(Description {
         path: tool.path.clone(),
         description: tool.description.clone(),
-        typescript: types::declaration(tool),
+        typescript: types::declaration(tool, view.workspace()),
         input_schema: tool.input_schema.clone(),
         output_schema: tool.output_schema.clone(),
         approval: approval(sight::of(view, tool))?,

@@ -149,7 +149,17 @@ impl Catalog {
     /// Performs one call with arguments that were checked. Waits for an upstream that is being connected. When the future is
     /// dropped, the upstream is told to stop.
     pub async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
-        self.call_followed(tool, args, Arc::new(|_: &str| {})).await.map(|answer| answer.json)
+        let answer = self.call_followed(tool, args, Arc::new(|_: &str| {})).await?;
+        self.learn(tool, "", &answer.json);
+        Ok(answer.json)
+    }
+
+    /// Learns the type of a tool's result from an answer to a workspace, where the upstream does not tell it; that workspace alone is
+    /// told.
+    pub fn learn(&self, tool: &Tool, workspace: &str, answer: &RawJson) {
+        if tool.output_schema.is_none() {
+            tool.observed.note(workspace, answer.get());
+        }
     }
 
     /// The same; what the upstream says meanwhile of how far it is goes to `news`.

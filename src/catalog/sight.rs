@@ -20,6 +20,11 @@ pub trait Look: Send + Sync {
     fn without(&self) -> Option<&str> {
         None
     }
+
+    /// The workspace that looks: it is told what was learned from the answers to it.
+    fn workspace(&self) -> &str {
+        ""
+    }
 }
 
 impl<F: Fn(&Tool) -> Visibility + Send + Sync> Look for F {

@@ -120,6 +120,10 @@ impl Look for PolicyView {
     fn without(&self) -> Option<&str> {
         self.without.as_deref()
     }
+
+    fn workspace(&self) -> &str {
+        &self.workspace
+    }
 }
 
 /// Whose run it is.

@@ -485,7 +485,10 @@ impl<'a> Passage<'a> {
                 Err(upstream_failure(&error))
             }
             Some(Ok(answer)) => match host.spending.receive(&cleared.budget, answer.json.get().len()) {
-                Ok(()) => Ok(answer),
+                Ok(()) => {
+                    host.parts.catalog.learn(&self.tool, &host.task.workspace_id, &answer.json);
+                    Ok(answer)
+                }
                 Err(refusal) => Err(host.refuse(seq, &path, &refusal)),
             },
         }
