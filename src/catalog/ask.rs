@@ -28,6 +28,8 @@ use crate::model::RawJson;
 const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Largest declaration of all tools, in bytes.
 const TYPES_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Largest arguments of a finding function, in bytes of JSON; a question has a thirtieth of it.
+const ARGS_BYTES_MAX: usize = 64 * 1024;
 /// Questions of one asker, such as a task, that are answered at once; the others wait.
 pub const ASKED_MAX: usize = 2;
 
@@ -215,6 +217,11 @@ impl Catalog {
 
     /// The arguments, once they fit and what is asked about is known, as far as waiting for it helps.
     async fn heard(&self, function: &Tool, args: &str, view: View<'_>) -> Result<Value, FindError> {
+        if args.len() > ARGS_BYTES_MAX {
+            let message =
+                format!("the arguments of `tools.{}` have {} bytes, allowed are {ARGS_BYTES_MAX}", function.path, args.len());
+            return Err(ArgumentError { tool: function.path.clone(), message }.into());
+        }
         let args = Value::Object(arguments::check(function, &spelled_out(&function.path, args))?);
         match (function.path.as_str(), args.get("path").and_then(Value::as_str)) {
             ("describe", path) => drop(self.seek(path.unwrap_or_default(), view).await.map_err(ResolveError::from)?),

@@ -121,3 +121,15 @@ async fn a_question_that_nobody_waits_for_keeps_its_place_until_it_is_answered()
     catalog.find_aside(&asker, "discover", r#""only""#, view).await.unwrap().unwrap();
     assert_eq!(gate.came(), ["left", "next"]);
 }
+
+#[tokio::test]
+async fn arguments_of_a_question_that_are_too_large_are_refused() {
+    let catalog = catalog(1).await;
+    let ask = async |bytes: usize| {
+        let args = format!("{{\"query\":\"only\"{}}}", " ".repeat(bytes - 16));
+        catalog.find_aside(&Asker::default(), "discover", &args, |_: &Tool| Visibility::Auto).await.unwrap()
+    };
+    assert!(ask(ARGS_BYTES_MAX).await.is_ok());
+    let told = ask(ARGS_BYTES_MAX + 1).await.unwrap_err().to_string();
+    assert_eq!(told, "the arguments of `tools.discover` have 65537 bytes, allowed are 65536");
+}
