@@ -109,11 +109,14 @@ impl Sight {
     }
 }
 
+/// A view's key, and what it sees, once that is worked out.
+type Remembered = (Box<str>, Arc<OnceLock<Arc<Sight>>>);
+
 /// What was seen lately.
 #[derive(Default)]
 pub(super) struct Sights {
     // A plain mutex: held while a short list is looked through. The latest is the last.
-    known: Mutex<Vec<(Box<str>, Arc<OnceLock<Arc<Sight>>>)>>,
+    known: Mutex<Vec<Remembered>>,
 }
 
 impl Sights {
