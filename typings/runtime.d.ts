@@ -142,8 +142,8 @@ interface Artifacts {
   lines(options: { id: string; from?: number; limit?: number }): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
   /**
    * The lines that a regular expression (no look-around, no back references) matches, with what stands around the match. `limit` is from 1
-   * to 200, 50 if absent. Begins with line `from`, or at byte `offset`; go on with `nextOffset` as `offset` until it is null. A line over
-   * 64 KiB is searched in pieces, with a hit for each.
+   * to 200, 50 if absent. Begins with line `from`, or at byte `offset`; go on with `nextOffset` as `offset` until it is null. In a line
+   * over 64 KiB every match is a hit.
    */
   search(
     options: { id: string; pattern: string; limit?: number; from?: number; offset?: number },

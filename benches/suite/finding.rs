@@ -5,12 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use airlock::catalog::{Catalog, DiscoverQuery, Tool, Visibility};
+use airlock::{
+    catalog::{Asker, Catalog, DiscoverQuery, Tool, Visibility},
+    policy::Caller,
+    task::host::{PolicyView, ROLE},
+};
 use serde_json::{Value, json};
 
 use crate::{
     Outcome, Scale,
     fresh::{Stage, Start},
+    policy,
     record::Record,
 };
 
@@ -85,8 +90,10 @@ async fn many(scale: Scale, record: &mut Record, real: &[Arc<Tool>]) -> Outcome 
     started(scale, record, &what, &stage, false)?;
     let catalog = stage.settled().await?;
     record.latency("finding", format!("discover among {what}"), timed(&catalog, scale));
+    let catalog = Arc::new(catalog);
+    as_asked(&catalog, &what, scale, record).await?;
     let began = Instant::now();
-    let declared = catalog.types(None, &|_| Visibility::Auto).await.map_or(0, |text| text.len());
+    let declared = catalog.types(None, &|_: &Tool| Visibility::Auto).await.map_or(0, |text| text.len());
     record.figure("finding", format!("declarations of {what}"), began.elapsed().as_secs_f64() * 1e3, "ms");
     record.figure("finding", format!("declarations of {what}, size"), mib(declared as u64 / 1024), "MiB");
     catalog.shutdown().await;
@@ -152,11 +159,43 @@ fn multiplied(real: &[Arc<Tool>], tools: usize) -> Vec<Value> {
 
 fn answer(catalog: &Catalog, text: &str) -> questions::Answer {
     let query = DiscoverQuery { query: text.to_owned(), limit: Some(20), ..DiscoverQuery::default() };
-    let found = catalog.discover(&query, &|_| Visibility::Auto);
+    let found = catalog.discover(&query, &|_: &Tool| Visibility::Auto);
     found.map_or_else(
         |_| questions::Answer::default(),
         |found| questions::Answer { best: found.best_path, paths: found.results.into_iter().map(|found| found.path).collect() },
     )
+}
+
+/// What programs wait for: through a policy of a thousand rules, in turn, as JSON with hints.
+async fn as_asked(catalog: &Arc<Catalog>, what: &str, scale: Scale, record: &mut Record) -> Outcome {
+    let policy = Arc::new(policy::thousand_rules()?);
+    let caller = Caller { workspace: "local", principal: "local", role: ROLE, key: None, session: None, task: "" };
+    let asker = Asker::default();
+    let ask = async |function: &str, args: String| {
+        let began = Instant::now();
+        let view = PolicyView::new(policy.clone(), &caller);
+        let found = catalog.find_aside(&asker, function, &args, view).await;
+        found.ok_or("it is a finding function")?.map_err(|error| error.to_string())?;
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(began.elapsed())
+    };
+    let first = ask("catalog.namespaces", "{}".to_owned()).await?;
+    record.figure("finding", format!("the first look through a policy at {what}"), first.as_secs_f64() * 1e3, "ms");
+    let (mut discovered, mut listed, mut absent) = (Vec::new(), Vec::new(), Vec::new());
+    for half in ["heldBack", "tuning"] {
+        for question in questions::questions(half).iter().cycle().take(scale.times(500)) {
+            discovered.push(ask("discover", json!({ "query": question.text }).to_string()).await?);
+            listed.push(ask("catalog.namespaces", "{}".to_owned()).await?);
+            let began = Instant::now();
+            let view = PolicyView::new(policy.clone(), &caller);
+            let path = format!("service0.{}", question.text.replace(' ', "_"));
+            drop(catalog.absent_aside(&asker, &path, view).await);
+            absent.push(began.elapsed());
+        }
+    }
+    record.latency("finding", format!("`tools.discover` among {what}, through a policy of 1000 rules"), discovered);
+    record.latency("finding", format!("`tools.catalog.namespaces` among {what}"), listed);
+    record.latency("finding", format!("what is like a wrong path among {what}"), absent);
+    Ok(())
 }
 
 fn timed(catalog: &Catalog, scale: Scale) -> Vec<Duration> {
@@ -165,7 +204,7 @@ fn timed(catalog: &Catalog, scale: Scale) -> Vec<Duration> {
         for question in questions::questions(half).iter().cycle().take(scale.times(500)) {
             let query = DiscoverQuery { query: question.text.clone(), ..DiscoverQuery::default() };
             let began = Instant::now();
-            let found = catalog.discover(&query, &|_| Visibility::Auto);
+            let found = catalog.discover(&query, &|_: &Tool| Visibility::Auto);
             times.push(began.elapsed());
             drop(found);
         }

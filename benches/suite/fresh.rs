@@ -153,10 +153,10 @@ async fn start(stage: Stage, settles: bool) -> Result<Start, Error> {
     let began = Instant::now();
     let catalog = stage.catalog()?;
     // The first start waits for the upstreams within the question, at most five seconds; then for them alone.
-    let mut answered = catalog.find("discover", QUESTION, &|_| Visibility::Auto).await;
+    let mut answered = catalog.find("discover", QUESTION, &|_: &airlock::catalog::Tool| Visibility::Auto).await;
     if catalog.all().await.is_empty() {
         settle(&catalog).await?;
-        answered = catalog.find("discover", QUESTION, &|_| Visibility::Auto).await;
+        answered = catalog.find("discover", QUESTION, &|_: &airlock::catalog::Tool| Visibility::Auto).await;
     }
     let answered_ms = began.elapsed().as_secs_f64() * 1e3;
     answered.ok_or("it is a finding function")??;

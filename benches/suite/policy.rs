@@ -32,6 +32,11 @@ pub(crate) async fn policy(scale: Scale, record: &mut Record) -> Outcome {
     Ok(())
 }
 
+/// A policy of the size that is measured here.
+pub(crate) fn thousand_rules() -> Result<Policy, String> {
+    load(&file(false).to_string())
+}
+
 fn load(text: &str) -> Result<Policy, String> {
     let layer = Layer { scope: LayerScope::Organisation, name: "bench.json".into(), upstream: None, text: text.to_owned() };
     let options = Options { profile: Profile::Auto, approvals: true };

@@ -2,7 +2,7 @@
 //!
 //! Every one looks through a [`View`], so that a hidden tool cannot be told from one that does not exist.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,24 +12,11 @@ use super::{
     index::Match,
     paths,
     shelf::Snapshot,
+    sight::{self, SeenNamespace, Sight, View, Visibility},
     tool::{Tool, cut},
     types,
 };
 use crate::model::Schema;
-
-/// What a caller may see of each tool.
-pub type View<'a> = &'a (dyn Fn(&Tool) -> Visibility + Send + Sync);
-
-/// What a caller may see of a tool.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Visibility {
-    /// Nothing: it does not exist for this caller.
-    Hidden,
-    /// It is found, and a call needs nobody.
-    Auto,
-    /// It is found, and a call waits for a person.
-    Required,
-}
 
 /// Upstreams that are down, and why.
 pub(super) type Outages = BTreeMap<Arc<str>, String>;
@@ -52,8 +39,6 @@ const COMPACT_BYTES_MAX: usize = 200;
 pub(super) const QUERY_BYTES_MAX: usize = 2_000;
 /// Results that are looked at for one whose name is the question itself; such a one is always near the top.
 const NAMED_MAX: usize = 200;
-/// Paths shown per namespace.
-const SAMPLES: usize = 3;
 /// How far the first result must be ahead of the second to be the best path, as a ratio of their scores.
 const CLEAR_LEAD: f32 = 1.25;
 /// How much of the question the first result must cover to be the best path, 0 to 1; rare words weigh more.
@@ -207,8 +192,8 @@ pub struct Description {
     pub unavailable: Option<String>,
 }
 
-fn approval(view: View<'_>, tool: &Tool) -> Option<Approval> {
-    match view(tool) {
+fn approval(seen: Visibility) -> Option<Approval> {
+    match seen {
         Visibility::Hidden => None,
         Visibility::Auto => Some(Approval::Auto),
         Visibility::Required => Some(Approval::Required),
@@ -217,6 +202,8 @@ fn approval(view: View<'_>, tool: &Tool) -> Option<Approval> {
 
 /// A tool that matches, not yet written out.
 struct Hit<'a> {
+    /// Its position, which is that of its path among all.
+    at: usize,
     tool: &'a Arc<Tool>,
     approval: Approval,
     score: f32,
@@ -225,13 +212,13 @@ struct Hit<'a> {
 }
 
 impl Hit<'_> {
-    fn told(&self, outages: &Outages, compact: bool, include_schemas: bool) -> Found {
+    fn told(&self, workspace: &str, outages: &Outages, compact: bool, include_schemas: bool) -> Found {
         let tool = self.tool;
         let description = if compact { first_line(&tool.description) } else { tool.description.clone() };
         Found {
             path: tool.path.clone(),
             source: tool.upstream.clone(),
-            hint: types::hint(tool).to_string(),
+            hint: types::hint(tool, workspace).to_string(),
             description,
             approval: self.approval,
             score: f64::from((self.score * 100.0).round()) / 100.0,
@@ -248,27 +235,35 @@ fn first_line(text: &str) -> String {
     if head.len() < line.len() { format!("{head}…") } else { head.to_owned() }
 }
 
-/// Visible matches, the best first; without words everything, by path.
-fn hits<'a>(snapshot: &'a Snapshot, view: View<'_>, query: &str, namespace: Option<&str>) -> Vec<Hit<'a>> {
-    let namespace = namespace.map(str::trim).filter(|namespace| !namespace.is_empty());
-    let keep = |tool: &'a Arc<Tool>, score: f32, sure: bool| {
-        let inside = namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
-        let approval = inside.then(|| approval(view, tool)).flatten()?;
-        Some(Hit { tool, approval, score, sure })
+/// Visible matches, in no order; without words everything, by path.
+fn hits<'a>(snapshot: &'a Snapshot, sight: &Sight, query: &str, namespace: Option<&str>) -> Vec<Hit<'a>> {
+    let namespace = namespace.map(str::trim).filter(|namespace| !namespace.is_empty()).map(paths::fold);
+    let keep = |at: usize, score: f32, sure: bool| {
+        let approval = approval(sight.at(at))?;
+        let inside = namespace.as_ref().is_none_or(|namespace| paths::is_folded_within(snapshot.folded(at), namespace));
+        inside.then(|| Hit { at, tool: &snapshot.tools()[at], approval, score, sure })
     };
     if query.trim().is_empty() {
-        return snapshot.tools().iter().filter_map(|tool| keep(tool, 0.0, false)).collect();
+        return (0..snapshot.tools().len()).filter_map(|at| keep(at, 0.0, false)).collect();
     }
     let matches = snapshot.search(cut(query, QUERY_BYTES_MAX));
     let sure = |found: &Match| found.coverage >= COVERED && found.fits;
-    let mut hits: Vec<Hit<'_>> = matches.iter().filter_map(|(found, tool)| keep(tool, found.score, sure(found))).collect();
-    hits.sort_unstable_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.tool.path.cmp(&b.tool.path)));
-    hits
+    matches.iter().filter_map(|found| keep(found.at, found.score, sure(found))).collect()
+}
+
+fn best_first(a: &Hit<'_>, b: &Hit<'_>) -> Ordering {
+    b.score.total_cmp(&a.score).then(a.at.cmp(&b.at))
 }
 
 /// The matches; none when their schemas alone are more than an answer may hold.
 pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, outages: &Outages, query: &DiscoverQuery) -> Option<Discovered> {
-    let mut hits = hits(snapshot, view, &query.query, query.namespace.as_deref());
+    let mut hits = hits(snapshot, &snapshot.sight(view), &query.query, query.namespace.as_deref());
+    let total = hits.len();
+    if total > NAMED_MAX {
+        hits.select_nth_unstable_by(NAMED_MAX, best_first);
+        hits.truncate(NAMED_MAX);
+    }
+    hits.sort_unstable_by(best_first);
     let named = raise_the_named(&mut hits, &query.query);
     let limit = query.limit.unwrap_or(8).clamp(1, 50) as usize;
     let best_path = best(&hits, named).map(|tool| tool.path.clone());
@@ -279,17 +274,17 @@ pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, outages: &Outages, q
     if schemas && schema_bytes > FOUND_BYTES_MAX {
         return None;
     }
-    Some(Discovered {
-        best_path,
-        results: shown.iter().map(|hit| hit.told(outages, compact, schemas)).collect(),
-        total: hits.len(),
-    })
+    let results = shown.iter().map(|hit| hit.told(view.workspace(), outages, compact, schemas)).collect();
+    Some(Discovered { best_path, results, total })
 }
 
 /// Puts the tool first whose path or own name is the question itself; says whether there is just one.
 fn raise_the_named(hits: &mut Vec<Hit<'_>>, query: &str) -> bool {
-    let wanted = query.trim().trim_start_matches("tools.");
-    let is_named = |hit: &Hit<'_>| is_same_name(wanted, &hit.tool.path) || is_same_name(wanted, &hit.tool.name);
+    let given = query.trim().trim_start_matches("tools.");
+    let wanted = letters(given);
+    // Names that are the same differ little in length.
+    let is_same = |name: &str| given.len().abs_diff(name.len()) <= 16 && letters(name) == wanted;
+    let is_named = |hit: &Hit<'_>| is_same(&hit.tool.path) || is_same(&hit.tool.name);
     let mut named = (0..hits.len().min(NAMED_MAX)).filter(|at| is_named(&hits[*at]));
     let (Some(first), None) = (named.next(), named.next()) else { return false };
     let hit = hits.remove(first);
@@ -297,10 +292,9 @@ fn raise_the_named(hits: &mut Vec<Hit<'_>>, query: &str) -> bool {
     true
 }
 
-/// Whether two names differ in case and punctuation only.
-fn is_same_name(one: &str, other: &str) -> bool {
-    let letters = |name: &'_ str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
-    one.len().abs_diff(other.len()) <= 16 && letters(one) == letters(other)
+/// A name without case and punctuation.
+fn letters(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 /// The first result, when it is named outright, or covers the question and is far ahead of the second.
@@ -311,29 +305,23 @@ fn best<'a>(hits: &[Hit<'a>], named: bool) -> Option<&'a Arc<Tool>> {
 }
 
 pub(super) fn namespaces(snapshot: &Snapshot, view: View<'_>, outages: &Outages, query: &NamespacesQuery) -> Namespaces {
-    let mut all: BTreeMap<&str, Namespace> = BTreeMap::new();
-    for tool in snapshot.tools().iter().filter(|tool| view(tool) != Visibility::Hidden) {
-        let name = &*tool.upstream;
-        let entry = all.entry(name).or_insert_with(|| Namespace {
-            namespace: name.to_owned(),
-            tool_count: 0,
-            sample_paths: Vec::new(),
-            unavailable: outages.get(name).cloned(),
-        });
-        entry.tool_count += 1;
-        if entry.sample_paths.len() < SAMPLES {
-            entry.sample_paths.push(tool.path.clone());
-        }
-    }
-    let total = all.len();
+    let sight = snapshot.sight(view);
     let limit = query.limit.unwrap_or(200).clamp(1, 200) as usize;
-    Namespaces { namespaces: all.into_values().take(limit).collect(), total }
+    let told = |seen: &SeenNamespace| Namespace {
+        namespace: seen.name.to_string(),
+        tool_count: seen.tools,
+        sample_paths: seen.samples.iter().map(|at| snapshot.tools()[*at].path.clone()).collect(),
+        unavailable: outages.get(&seen.name).cloned(),
+    };
+    Namespaces { namespaces: sight.namespaces.iter().take(limit).map(told).collect(), total: sight.namespaces.len() }
 }
 
 /// A page after the cursor; none when the cursor is not one of ours, or was given for another question.
 pub(super) fn tools(snapshot: &Snapshot, view: View<'_>, outages: &Outages, query: &ToolsQuery) -> Option<ToolsPage> {
     let words = query.query.as_deref().map(str::trim).unwrap_or_default();
-    let hits = hits(snapshot, view, words, query.namespace.as_deref());
+    let mut hits = hits(snapshot, &snapshot.sight(view), words, query.namespace.as_deref());
+    // Without words all are as good, and stay by path.
+    hits.sort_unstable_by(best_first);
     let asked = question_mark(words, query.namespace.as_deref().unwrap_or_default());
     // A cursor is the last path shown, so that a change of the list neither repeats nor skips. Where words decide the order and
     // that tool is gone, its position serves.
@@ -357,7 +345,7 @@ pub(super) fn tools(snapshot: &Snapshot, view: View<'_>, outages: &Outages, quer
     let end = start.saturating_add(page.len());
     let next_cursor = page.last().filter(|_| end < hits.len()).map(|last| format!("{asked}:{end}:{}", last.tool.path));
     Some(ToolsPage {
-        results: page.into_iter().map(|hit| hit.told(outages, true, false)).collect(),
+        results: page.into_iter().map(|hit| hit.told(view.workspace(), outages, true, false)).collect(),
         total: hits.len(),
         next_cursor,
     })
@@ -373,10 +361,10 @@ pub(super) fn describe(tool: &Tool, view: View<'_>, outages: &Outages) -> Option
     Some(Description {
         path: tool.path.clone(),
         description: tool.description.clone(),
-        typescript: types::declaration(tool),
+        typescript: types::declaration(tool, view.workspace()),
         input_schema: tool.input_schema.clone(),
         output_schema: tool.output_schema.clone(),
-        approval: approval(view, tool)?,
+        approval: approval(sight::of(view, tool))?,
         unavailable: outages.get(&tool.upstream).cloned(),
     })
 }

@@ -407,9 +407,6 @@ impl Lane {
                 if answer.get().len() > bytes_max {
                     return Err(UpstreamError::too_large(tool, bytes_max));
                 }
-                if tool.output_schema.is_none() {
-                    tool.observed.note(answer.get());
-                }
                 Ok(Answer { json: answer, room })
             }
             Err(mut error) => {

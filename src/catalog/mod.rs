@@ -7,6 +7,7 @@
 mod answer;
 mod arguments;
 mod aside;
+mod ask;
 mod config;
 mod credential;
 mod find;
@@ -16,6 +17,7 @@ mod http;
 mod index;
 mod lane;
 mod mcp;
+mod nearest;
 mod observed;
 mod openapi;
 mod paths;
@@ -24,6 +26,7 @@ mod question;
 mod redact;
 mod sample;
 mod shelf;
+mod sight;
 mod synonyms;
 mod tool;
 mod types;
@@ -32,19 +35,15 @@ mod vocabulary;
 mod words;
 mod work;
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
     answer::{Answer, AnswerBounds},
     arguments::ArgumentError,
+    ask::{ASKED_MAX, Asker, FindError, NotFound, ResolveError},
     config::{
         CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, REFRESH_MINUTES, RESERVED_NAMES, Reach,
         START_TIMEOUT_MS, StdioConfig, UpstreamConfig, UpstreamKind, UpstreamName,
@@ -57,13 +56,14 @@ pub use self::{
     },
     find::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
-        ToolsQuery, View, Visibility,
+        ToolsQuery,
     },
     function::HostFunction,
     graphql::config::GraphQlConfig,
     http::{Detected, Names, Surroundings, SystemNames, detect},
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
     openapi::config::OpenApiConfig,
+    sight::{Look, View, Visibility},
     tool::Tool,
     upstream::{CallNews, UpstreamError, UpstreamErrorCode},
 };
@@ -80,11 +80,6 @@ use crate::model::{JsonObject, RawJson};
 /// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
 /// at all, and none that tends to hold a secret (proxy addresses do).
 const ENVIRONMENT_NAMES: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ"];
-/// How long the finding functions wait for upstreams that have never answered yet: a first question right after the start
-/// should not find an empty catalog, and one slow upstream should not hold up the others for long.
-const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
-/// Largest declaration of all tools, in bytes.
-const TYPES_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Longest time in which upstreams may be ended at shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(8);
 
@@ -94,48 +89,8 @@ pub struct Catalog {
     lanes: BTreeMap<Arc<str>, Arc<Lane>>,
     stop: CancellationToken,
     tasks: TaskTracker,
-}
-
-/// There is no such tool, or it is hidden. The message alone is enough to find the right one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no tool `{path}`{}; find one with await {discover}", did_you_mean(nearest))]
-pub struct NotFound {
-    /// What was asked for.
-    pub path: String,
-    /// Paths of the visible tools that are most like it, at most 5.
-    pub nearest: Vec<String>,
-    /// A call that finds the right one: `tools.discover("get sum")`.
-    pub discover: String,
-}
-
-fn did_you_mean(nearest: &[String]) -> String {
-    if nearest.is_empty() {
-        return String::new();
-    }
-    let names: Vec<String> = nearest.iter().map(|path| format!("`{}`", paths::expression(path))).collect();
-    format!(", did you mean {}?", names.join(", "))
-}
-
-/// Why a path leads to no tool.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// There is none.
-    #[error(transparent)]
-    NotFound(#[from] NotFound),
-    /// Its upstream has not yet said what it offers.
-    #[error(transparent)]
-    Unavailable(#[from] UpstreamError),
-}
-
-/// Why a finding function gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FindError {
-    /// Its arguments do not fit.
-    #[error(transparent)]
-    Arguments(#[from] ArgumentError),
-    /// `describe` of a path that leads to no tool.
-    #[error(transparent)]
-    Unresolved(#[from] ResolveError),
+    /// Questions that are answered at once, whoever asks.
+    finders: Arc<Semaphore>,
 }
 
 impl Catalog {
@@ -182,69 +137,12 @@ impl Catalog {
             }
         });
         tasks.close();
-        Self { shelf, lanes, stop, tasks }
+        Self { shelf, lanes, stop, tasks, finders: ask::finders() }
     }
 
     /// Where calls of this tool go, for people: method, host and path, as far as the protocol has them and they are known now.
     pub fn route(&self, tool: &Tool) -> Option<String> {
         self.lanes.get(&tool.upstream)?.route(tool)
-    }
-
-    /// The tool at a path, also when case, `_` and `-`, the number of a noun or an ending such as `Api` are off and only one visible
-    /// tool can be meant. Waits for an
-    /// upstream that is still being connected for the first time, at most its start timeout.
-    pub async fn resolve(&self, path: &str, view: View<'_>) -> Result<Arc<Tool>, ResolveError> {
-        if let Some(tool) = self.look_up(path, view) {
-            return Ok(tool);
-        }
-        if let Some(lane) = self.lane_of(path) {
-            lane.settled().await;
-            if let Some(tool) = self.look_up(path, view) {
-                return Ok(tool);
-            }
-            let is_known = self.shelf.present().tools().iter().any(|tool| *tool.upstream == *lane.name());
-            if let Some(message) = lane.outage().filter(|_| !is_known) {
-                let tool = tool::cut(path, 200).to_owned();
-                let code = UpstreamErrorCode::Unavailable;
-                return Err(UpstreamError { code, tool, status: None, retryable: true, message }.into());
-            }
-        }
-        Err(self.not_found(path, view).into())
-    }
-
-    fn look_up(&self, path: &str, view: View<'_>) -> Option<Arc<Tool>> {
-        let snapshot = self.shelf.present();
-        let path = path.strip_prefix("tools.").unwrap_or(path);
-        let is_visible = |tool: &&Arc<Tool>| view(tool) != Visibility::Hidden;
-        if let Some(tool) = snapshot.get(path).filter(is_visible) {
-            return Some(tool.clone());
-        }
-        let mut alike = snapshot.alike(path).filter(is_visible);
-        match (alike.next(), alike.next()) {
-            (Some(only), None) => return Some(only.clone()),
-            (Some(_), Some(_)) => return None,
-            (None, _) => {}
-        }
-        let mut healed = snapshot.healed(path).filter(is_visible);
-        match (healed.next(), healed.next()) {
-            (Some(only), None) => Some(only.clone()),
-            _ => None,
-        }
-    }
-
-    fn lane_of(&self, path: &str) -> Option<&Lane> {
-        let path = path.strip_prefix("tools.").unwrap_or(path);
-        let first = paths::healed(path.split('.').next().unwrap_or_default());
-        self.lanes.values().find(|lane| paths::healed(lane.name()) == first).map(Arc::as_ref)
-    }
-
-    fn not_found(&self, path: &str, view: View<'_>) -> NotFound {
-        let snapshot = self.shelf.present();
-        let path = tool::cut(path, 200);
-        let visible = snapshot.folded().filter(|(tool, _)| view(tool) != Visibility::Hidden);
-        let leaf = path.rsplit('.').next().unwrap_or(path);
-        let question = serde_json::Value::from(words_of(leaf));
-        NotFound { path: path.to_owned(), nearest: paths::nearest(path, visible), discover: format!("tools.discover({question})") }
     }
 
     /// The arguments as an object when the tool's input schema allows them; an empty text or `null` is an empty object.
@@ -261,7 +159,17 @@ impl Catalog {
     /// Performs one call with arguments that were checked. Waits for an upstream that is being connected. When the future is
     /// dropped, the upstream is told to stop.
     pub async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
-        self.call_followed(tool, args, Arc::new(|_: &str| {})).await.map(|answer| answer.json)
+        let answer = self.call_followed(tool, args, Arc::new(|_: &str| {})).await?;
+        self.learn(tool, "", &answer.json);
+        Ok(answer.json)
+    }
+
+    /// Learns the type of a tool's result from an answer to a workspace, where the upstream does not tell it; that workspace alone is
+    /// told.
+    pub fn learn(&self, tool: &Tool, workspace: &str, answer: &RawJson) {
+        if tool.output_schema.is_none() {
+            tool.observed.note(workspace, answer.get());
+        }
     }
 
     /// The same; what the upstream says meanwhile of how far it is goes to `news`.
@@ -273,84 +181,6 @@ impl Catalog {
                 Err(UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message))
             }
         }
-    }
-
-    /// Answers a finding function: `discover`, `catalog.namespaces`, `catalog.tools` or `describe`, with or without a text
-    /// for its one argument. None when the path is not one of these. Right after the start it waits up to five seconds for
-    /// upstreams that have not answered yet. An answer is at most 4 MiB of JSON, a larger one is a fault of the arguments.
-    pub async fn find(&self, path: &str, args: &str, view: View<'_>) -> Option<Result<RawJson, FindError>> {
-        let function = FUNCTIONS.iter().find(|function| function.path == path)?;
-        Some(self.answer(function, args, view).await)
-    }
-
-    async fn answer(&self, function: &Tool, args: &str, view: View<'_>) -> Result<RawJson, FindError> {
-        let args = serde_json::Value::Object(arguments::check(function, &spelled_out(&function.path, args))?);
-        if function.path != "describe" {
-            self.listed().await;
-        }
-        // The schema that the arguments were checked against is made of the same type.
-        let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
-        match function.path.as_str() {
-            "discover" => raw(function, &self.discover(&serde_json::from_value(args).map_err(unfit)?, view)?),
-            "catalog.namespaces" => raw(function, &self.namespaces(&serde_json::from_value(args).map_err(unfit)?, view)),
-            "catalog.tools" => raw(function, &self.tools(&serde_json::from_value(args).map_err(unfit)?, view)?),
-            _ => {
-                let query: DescribeQuery = serde_json::from_value(args).map_err(unfit)?;
-                raw(function, &self.describe(&query.path, view).await?)
-            }
-        }
-    }
-
-    /// The tools that match a question. Fails when their schemas were asked for and are more than 4 MiB.
-    pub fn discover(&self, query: &DiscoverQuery, view: View<'_>) -> Result<Discovered, ArgumentError> {
-        find::discover(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| too_much_found("discover"))
-    }
-
-    /// Waits until every upstream's tools are known, if only from before, or it failed; what is not known in time is not told.
-    async fn listed(&self) {
-        let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
-        let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
-    }
-
-    /// Every tool there is, sorted by path, whoever may see it: for the owner's questions. Right after the start it waits up to
-    /// five seconds for upstreams that have not answered yet.
-    pub async fn all(&self) -> Vec<Arc<Tool>> {
-        self.listed().await;
-        self.shelf.present().tools().to_vec()
-    }
-
-    /// The namespaces with a visible tool.
-    pub fn namespaces(&self, query: &NamespacesQuery, view: View<'_>) -> Namespaces {
-        find::namespaces(&self.shelf.present(), view, &self.outages(), query)
-    }
-
-    /// A page of tools. Fails on a cursor that is not one of ours.
-    pub fn tools(&self, query: &ToolsQuery, view: View<'_>) -> Result<ToolsPage, ArgumentError> {
-        find::tools(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| ArgumentError {
-            tool: "catalog.tools".to_owned(),
-            message: "field `cursor` must be the `nextCursor` of the page before, asked with the same `query` and `namespace`"
-                .to_owned(),
-        })
-    }
-
-    /// Everything about one tool, its TypeScript declaration included.
-    pub async fn describe(&self, path: &str, view: View<'_>) -> Result<Description, ResolveError> {
-        let tool = self.resolve(path, view).await?;
-        find::describe(&tool, view, &self.outages()).ok_or_else(|| self.not_found(path, view).into())
-    }
-
-    /// TypeScript declarations of all tools, or of those of a namespace; they extend the runtime's own. At most 64 MiB, more is a
-    /// fault of the arguments. Waits, like finding, for upstreams that have not answered yet. Takes a while: a millisecond for some
-    /// tens of tools.
-    pub async fn types(&self, namespace: Option<&str>, view: View<'_>) -> Result<String, ArgumentError> {
-        self.listed().await;
-        let snapshot = self.shelf.present();
-        let inside = |tool: &&Arc<Tool>| namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
-        let tools = snapshot.tools().iter().filter(inside).filter(|tool| view(tool) != Visibility::Hidden);
-        types::all(tools, TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
-            tool: "types".to_owned(),
-            message: format!("the declarations are larger than {TYPES_BYTES_MAX} bytes; ask for one `namespace` at a time"),
-        })
     }
 
     /// Asks an upstream, or all of them, for their tools again, and reaches those that are down; returns how they stand then, within
@@ -428,77 +258,6 @@ async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<KeptTools>>, shelf: &Shelf
     shelf.shown(shelf.lay(offers)).await;
     lanes.iter().for_each(|lane| lane.recalled());
     drop(tokio::task::spawn_blocking(move || kept.sweep(&names)));
-}
-
-/// The finding functions, as tools that are checked like any other.
-static FUNCTIONS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
-    vec![
-        Tool::own::<DiscoverQuery>("discover"),
-        Tool::own::<NamespacesQuery>("catalog.namespaces"),
-        Tool::own::<ToolsQuery>("catalog.tools"),
-        Tool::own::<DescribeQuery>("describe"),
-    ]
-});
-
-/// A text alone stands for the field that matters: `discover("x")` is `discover({ query: "x" })`.
-fn spelled_out(function: &str, args: &str) -> String {
-    let field = match function {
-        "discover" => "query",
-        "describe" => "path",
-        _ => return args.to_owned(),
-    };
-    match serde_json::from_str::<String>(args) {
-        Ok(text) => serde_json::json!({ field: text }).to_string(),
-        Err(_) => args.to_owned(),
-    }
-}
-
-/// The answer as JSON, within its bound.
-fn raw<T: serde::Serialize>(function: &Tool, answer: &T) -> Result<RawJson, FindError> {
-    let mut text = Bounded(Vec::new());
-    // Answers are structs with string keys, which always serialise; only the bound can stop it.
-    serde_json::to_writer(&mut text, answer).map_err(|_| too_much_found(&function.path))?;
-    let text = String::from_utf8(text.0).expect("JSON is UTF-8");
-    Ok(serde_json::value::RawValue::from_string(text).expect("it was serialised a moment ago"))
-}
-
-/// A text of at most [`find::FOUND_BYTES_MAX`] bytes.
-struct Bounded(Vec<u8>);
-
-impl std::io::Write for Bounded {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        if self.0.len() + bytes.len() > find::FOUND_BYTES_MAX {
-            return Err(std::io::ErrorKind::FileTooLarge.into());
-        }
-        self.0.extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-fn too_much_found(function: &str) -> ArgumentError {
-    let message = format!(
-        "the answer of `tools.{function}` is larger than {} bytes; ask for fewer results with `limit`, or without schemas",
-        find::FOUND_BYTES_MAX
-    );
-    ArgumentError { tool: function.to_owned(), message }
-}
-
-/// A name as a question: `getSum` as `get sum`.
-fn words_of(name: &str) -> String {
-    let mut out = String::new();
-    let mut was_lower = false;
-    for c in name.chars() {
-        if c.is_uppercase() && was_lower {
-            out.push(' ');
-        }
-        was_lower = c.is_lowercase() || c.is_numeric();
-        out.extend(if c.is_alphanumeric() { c.to_lowercase().collect::<Vec<_>>() } else { vec![' '] });
-    }
-    out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<String, String>) -> (Box<dyn Upstream>, Secrets) {

@@ -10,7 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     index::{Match, SearchIndex},
+    nearest::{self, Letters},
     paths,
+    sight::{Sight, Sights, View},
     tool::Tool,
 };
 
@@ -22,11 +24,15 @@ pub(super) struct Snapshot {
     by_path: HashMap<String, usize>,
     /// Folded paths, in the order of the tools.
     folds: Vec<String>,
+    /// Of the folded paths, in the order of the tools.
+    letters: Vec<Letters>,
     /// Positions by folded path, for healing.
     by_fold: HashMap<String, Vec<usize>>,
     /// Positions by healed path, for more healing.
     by_healed: HashMap<String, Vec<usize>>,
     index: SearchIndex,
+    /// What callers see of it.
+    sights: Sights,
 }
 
 impl Snapshot {
@@ -42,7 +48,8 @@ impl Snapshot {
             by_fold.entry(fold.clone()).or_default().push(at);
             by_healed.entry(paths::healed(fold)).or_default().push(at);
         }
-        Ok(Self { tools, by_path, folds, by_fold, by_healed, index })
+        let letters = folds.iter().map(|folded| Letters::of(folded)).collect();
+        Ok(Self { tools, by_path, folds, letters, by_fold, by_healed, index, sights: Sights::default() })
     }
 
     /// Sorted by path.
@@ -65,14 +72,33 @@ impl Snapshot {
         self.by_healed.get(&paths::healed(path)).into_iter().flatten().map(|at| &self.tools[*at])
     }
 
-    /// Every tool with its folded path.
-    pub(super) fn folded(&self) -> impl Iterator<Item = (&Arc<Tool>, &str)> {
-        self.tools.iter().zip(self.folds.iter().map(String::as_str))
+    /// Whether this upstream offers anything.
+    pub(super) fn offers(&self, upstream: &str) -> bool {
+        // Sorted by path, its tools stand behind its name.
+        let first = format!("{upstream}.");
+        let at = self.tools.partition_point(|tool| tool.path < first);
+        self.tools.get(at).is_some_and(|tool| *tool.upstream == *upstream)
+    }
+
+    /// The folded path of the tool at this position.
+    pub(super) fn folded(&self, at: usize) -> &str {
+        &self.folds[at]
+    }
+
+    /// What this view sees.
+    pub(super) fn sight(&self, view: View<'_>) -> Arc<Sight> {
+        self.sights.of(&self.tools, view)
+    }
+
+    /// Paths most like a wrong one, the likest first, of those that are seen.
+    pub(super) fn nearest(&self, path: &str, sight: &Sight) -> Vec<String> {
+        let nearest = nearest::nearest(path, &self.folds, &self.letters, |at| sight.is_seen(at));
+        nearest.into_iter().map(|at| self.tools[at].path.clone()).collect()
     }
 
     /// Tools that match, in no order.
-    pub(super) fn search(&self, query: &str) -> Vec<(Match, &Arc<Tool>)> {
-        self.index.search(query).into_iter().filter_map(|found| self.tools.get(found.at).map(|tool| (found, tool))).collect()
+    pub(super) fn search(&self, query: &str) -> Vec<Match> {
+        self.index.search(query)
     }
 }
 

@@ -48,9 +48,9 @@ const OPTIONS_MAX: usize = 200;
 const LITERAL_DEPTH_MAX: usize = 4;
 
 /// The call in one line: `tools.demo.add(args: { a: number; b: number }): Promise<{ sum: number }>`. Made once, and again when more was
-/// observed of the result.
-pub(super) fn hint(tool: &Tool) -> Arc<str> {
-    let observed = tool.observed.schema().filter(|_| tool.output_schema.is_none());
+/// observed of the result: what this workspace was answered.
+pub(super) fn hint(tool: &Tool, workspace: &str) -> Arc<str> {
+    let observed = tool.observed.schema(workspace).filter(|_| tool.output_schema.is_none());
     let mut known = tool.hint.lock().unwrap_or_else(PoisonError::into_inner);
     let of = |schema: &Option<Arc<Value>>| schema.as_ref().map(Arc::as_ptr);
     if let Some(hint) = known.as_ref().filter(|hint| of(&hint.observed) == of(&observed)) {
@@ -97,7 +97,7 @@ pub(super) fn inline(schema: &Value, root: &Value) -> String {
 }
 
 /// `tools` with this one function in it, and the types that it needs, as a TypeScript declaration.
-pub(super) fn declaration(tool: &Tool) -> String {
+pub(super) fn declaration(tool: &Tool, workspace: &str) -> String {
     let base = pascal(&tool.name);
     let (args, result) = (format!("{base}Args"), format!("{base}Result"));
     let taken = RefCell::new(HashSet::from([args.clone(), result.clone(), "tools".to_owned()]));
@@ -118,17 +118,18 @@ pub(super) fn declaration(tool: &Tool) -> String {
     if !list.is_empty() {
         out.push('\n');
     }
-    types_of(tool, &list, &args, &result, &base, &taken, &mut out);
+    types_of(tool, workspace, &list, &base, &taken, &mut out);
     out
 }
 
 /// The types that a tool's signature names.
-fn types_of(tool: &Tool, list: &str, args: &str, result: &str, base: &str, taken: &RefCell<HashSet<String>>, out: &mut String) {
+fn types_of(tool: &Tool, workspace: &str, list: &str, base: &str, taken: &RefCell<HashSet<String>>, out: &mut String) {
+    let (args, result) = (&*format!("{base}Args"), &*format!("{base}Result"));
     if !list.is_empty() {
         out.push_str(&Writer::declared(&tool.input_schema.value(), args, base, taken).all());
     }
     out.push('\n');
-    match (&tool.output_schema, tool.observed.schema()) {
+    match (&tool.output_schema, tool.observed.schema(workspace)) {
         (Some(schema), _) => out.push_str(&Writer::declared(&schema.value(), result, base, taken).all()),
         (None, Some(schema)) => {
             out.push_str("/* observed: learned from answers, not promised by the upstream */\n");

@@ -3,7 +3,7 @@
 //! Pure: text in, a compiled [`Policy`] out; a [`Call`] in, a [`Decision`] out. Nothing here opens a file, reads a clock, counts, asks a person
 //! or calls a tool. *Guards add up; permission goes to the most specific; deny always wins.* Whatever goes wrong while deciding is a denial.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use dashmap::DashMap;
 use sha2::{Digest, Sha256};
@@ -105,8 +105,18 @@ pub struct Policy {
     index: Index,
     /// Whether any file says a class: most do not, and then nobody looks.
     has_classes: bool,
+    /// Workspaces, roles and keys for which a file or a rule speaks.
+    named: BTreeSet<(NamedKind, String)>,
     /// What fits each path, most specific first; at most [`MATCHED_MAX`] paths.
     matched: DashMap<Box<str>, Arc<[u32]>>,
+}
+
+/// What of a caller a file or a rule may name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum NamedKind {
+    Workspace,
+    Role,
+    Key,
 }
 
 /// Most paths whose entries are remembered; for others they are found anew.
@@ -122,8 +132,9 @@ impl Policy {
             index.add(&entry.pattern, number);
         }
         let has_classes = compiled.entries.iter().any(|entry| entry.class.is_some());
+        let named = named(&compiled);
         let profile_name = format!("profile {}", options.profile.as_str()).into();
-        Ok(Self { revision, options, profile_name, compiled, index, has_classes, matched: DashMap::new() })
+        Ok(Self { revision, options, profile_name, compiled, index, has_classes, named, matched: DashMap::new() })
     }
 
     /// What it was compiled from: `sha256:…` over all layers and options.
@@ -207,6 +218,20 @@ impl Policy {
     fn profile_rule(&self) -> RuleRef {
         RuleRef { name: "class default".into(), pointer: "".into(), layer: self.profile_name.clone() }
     }
+}
+
+fn named(compiled: &Compiled) -> BTreeSet<(NamedKind, String)> {
+    let layers = compiled.layers.iter().filter_map(|layer| match &layer.scope {
+        LayerScope::Organisation => None,
+        LayerScope::Workspace(workspace) => Some((NamedKind::Workspace, workspace.clone())),
+        LayerScope::Key(key) => Some((NamedKind::Key, key.clone())),
+    });
+    let rules = compiled.entries.iter().flat_map(|entry| &entry.rules).flat_map(|rule| {
+        let all = |kind, names: &[String]| names.iter().map(move |name| (kind, name.clone())).collect::<Vec<_>>();
+        let applies = &rule.applies;
+        [all(NamedKind::Workspace, &applies.workspaces), all(NamedKind::Role, &applies.roles), all(NamedKind::Key, &applies.keys)]
+    });
+    layers.chain(rules.flatten()).collect()
 }
 
 fn revision(layers: &[Layer], options: Options) -> String {

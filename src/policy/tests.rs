@@ -254,6 +254,37 @@ tools:
 }
 
 #[test]
+fn callers_of_one_view_key_see_the_same_and_most_share_one() {
+    let rules = r#"
+default: deny
+tools:
+  a.role: {rules: [{action: allow, applies_to: {role: admin}}]}
+  a.key: {rules: [{action: ask, applies_to: {key: ci}}]}
+  a.workspace: {rules: [{action: allow, applies_to: {workspace: w1}}]}
+  a.all: {}
+"#;
+    let narrow = |scope, tool: &str| Layer { scope, ..layer(&format!("hide: [\"{tool}\"]")) };
+    let layers =
+        vec![layer(rules), narrow(LayerScope::Workspace("w2".into()), "a.all"), narrow(LayerScope::Key("deploy".into()), "a.all")];
+    let policy = Policy::load(layers, ATTENDED).unwrap();
+    let mut seen = std::collections::BTreeMap::new();
+    for workspace in ["w1", "w2", "w3", "w4", "None", "Some(\"w1\")"] {
+        for role in ["admin", "agent", "other"] {
+            for key in [None, Some("ci"), Some("deploy"), Some("w1"), Some("admin")] {
+                for (principal, session, task) in [("alice", None, "t1"), ("bob", Some("s"), "t2")] {
+                    let caller = Caller { workspace, role, key, principal, session, task };
+                    let sees = ["a.role", "a.key", "a.workspace", "a.all", "a.b"].map(|path| policy.view(&tool(path), &caller));
+                    let first = *seen.entry(policy.view_key(&caller)).or_insert(sees);
+                    assert_eq!(first, sees, "{caller:?}");
+                }
+            }
+        }
+    }
+    assert_eq!(seen.len(), 3 * 2 * 3, "workspaces, roles and keys that are named, and all others: {seen:?}");
+    assert_ne!(policy.view_key(&CALLER), load(rules).view_key(&CALLER), "another policy is another key");
+}
+
+#[test]
 fn a_rule_speaks_only_to_whom_it_applies() {
     let policy = load("default: deny\ntools: {a.b: {rules: [{action: allow, applies_to: {role: [admin, owner], key: ci}}]}}");
     assert_eq!(verdict(&policy, "a.b", json!({})), "policy_denied by default");

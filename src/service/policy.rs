@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// Everything, whatever policy says: the owner asks.
-pub(super) const EVERYTHING: View<'static> = &|_| Visibility::Auto;
+pub(super) const EVERYTHING: View<'static> = &|_: &Tool| Visibility::Auto;
 /// Policy files in one question.
 const FILES_MAX: usize = 64;
 /// Calls in one question.

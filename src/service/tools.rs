@@ -5,10 +5,10 @@ use tokio::sync::watch;
 
 use super::{Health, Kind, NamespaceCount, Service, ServiceError, ToolList};
 use crate::{
-    catalog::{FindError, NamespacesQuery, NotFound, ResolveError, Tool},
+    catalog::{Asker, FindError, NamespacesQuery, NotFound, ResolveError},
     model::{Principal, RawJson},
     policy::{Caller, Profile},
-    task::host::{ROLE, visibility},
+    task::host::{PolicyView, ROLE},
 };
 
 /// The task in whose name lists are shown outside of one.
@@ -30,8 +30,7 @@ impl Service {
 
     /// TypeScript declarations of all tools that the caller may see, or of those of one namespace.
     pub async fn tool_types(&self, who: &Principal, namespace: Option<&str>) -> Result<String, ServiceError> {
-        let policy = self.policy.current();
-        let view = |tool: &Tool| visibility(&policy, tool, &caller(who));
+        let view = PolicyView::new(self.policy.current(), &caller(who));
         let declared = self.catalog.types(namespace, &view).await;
         declared.map_err(|error| ServiceError::invalid("bad_argument", error.to_string()))
     }
@@ -49,8 +48,7 @@ impl Service {
 
     /// The namespaces and how many tools each has that the caller may see, in a stable order.
     pub fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount> {
-        let policy = self.policy.current();
-        let view = |tool: &Tool| visibility(&policy, tool, &caller(who));
+        let view = PolicyView::new(self.policy.current(), &caller(who));
         let found = self.catalog.namespaces(&NamespacesQuery { limit: Some(NAMESPACES_MAX) }, &view);
         let counted = |namespace: crate::catalog::Namespace| NamespaceCount {
             is_down: namespace.unavailable.is_some(),
@@ -114,9 +112,9 @@ impl Service {
 
     /// As code of this caller would be answered.
     async fn find(&self, who: &Principal, function: &str, args: &str) -> Result<RawJson, ServiceError> {
-        let policy = self.policy.current();
-        let view = |tool: &Tool| visibility(&policy, tool, &caller(who));
-        let found = self.catalog.find(function, args, &view).await.expect("it is one of the finding functions");
+        let view = PolicyView::new(self.policy.current(), &caller(who));
+        let found =
+            self.catalog.find_aside(&Asker::default(), function, args, view).await.expect("it is one of the finding functions");
         found.map_err(|error| match error {
             FindError::Arguments(error) => ServiceError::invalid("bad_argument", error.to_string()),
             FindError::Unresolved(error) => unresolved(error),

@@ -28,7 +28,7 @@ use super::{
     spending::Spending,
 };
 use crate::{
-    catalog::{Catalog, ResolveError, Tool, View, Visibility},
+    catalog::{Asker, Catalog, Look, ResolveError, Tool, Visibility},
     model::{EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
     policy::{Caller, FixedWindow, Listing, Policy, ToolFacts, Window},
     sandbox::{CallFailure, ToolCall, ToolHost, WallClock},
@@ -39,8 +39,6 @@ use crate::{
 pub const ROLE: &str = "agent";
 /// Refusals of one run that are remembered, the latest ones: a task that goes on after so many handles them.
 const REFUSED_MAX: usize = 65_536;
-/// Every tool, for the question whether one is refused rather than absent.
-const EVERYTHING: View<'static> = &|_| Visibility::Auto;
 
 /// What the hosts of all tasks share.
 #[derive(Clone)]
@@ -74,6 +72,62 @@ pub(super) struct Inner {
     refused: Mutex<BTreeMap<u32, &'static str>>,
     /// Calls that wait for a person.
     parked: Mutex<usize>,
+    /// Its questions about tools, which wait for each other.
+    asker: Asker,
+}
+
+/// What policy lets a caller see of the tools.
+pub struct PolicyView {
+    policy: Arc<Policy>,
+    workspace: String,
+    principal: String,
+    key: Option<String>,
+    /// Of all who see the same.
+    seen_as: String,
+    without: Option<String>,
+}
+
+impl PolicyView {
+    /// What this policy lets this caller see. Neither its session nor its task makes a difference.
+    pub fn new(policy: Arc<Policy>, caller: &Caller<'_>) -> Self {
+        Self {
+            workspace: caller.workspace.to_owned(),
+            principal: caller.principal.to_owned(),
+            key: caller.key.map(ToOwned::to_owned),
+            seen_as: policy.view_key(&Caller { role: ROLE, ..*caller }),
+            without: None,
+            policy,
+        }
+    }
+
+    /// The same without the tool of this path.
+    fn without(self, path: &str) -> Self {
+        Self { without: Some(path.to_owned()), ..self }
+    }
+}
+
+impl Look for PolicyView {
+    fn see(&self, tool: &Tool) -> Visibility {
+        let (workspace, principal) = (self.workspace.as_str(), self.principal.as_str());
+        let caller = Caller { workspace, principal, role: ROLE, key: self.key.as_deref(), session: None, task: "" };
+        match self.policy.view(&facts(tool), &caller) {
+            Listing::Hidden => Visibility::Hidden,
+            Listing::Auto => Visibility::Auto,
+            Listing::Required => Visibility::Required,
+        }
+    }
+
+    fn key(&self) -> Option<&str> {
+        Some(&self.seen_as)
+    }
+
+    fn without(&self) -> Option<&str> {
+        self.without.as_deref()
+    }
+
+    fn workspace(&self) -> &str {
+        &self.workspace
+    }
 }
 
 /// Whose run it is.
@@ -98,7 +152,7 @@ impl Host {
             session_id: task.session_id.clone(),
         };
         let (spending, refused, parked) = (Spending::default(), Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { parts, task, clock, live, spending, refused, parked }))
+        Self(Arc::new(Inner { parts, task, clock, live, spending, refused, parked, asker: Asker::default() }))
     }
 
     /// How the call of that number was refused, if it was. Guests cannot influence it.
@@ -177,11 +231,11 @@ impl Inner {
     /// which there are only the workspace's own.
     async fn find(&self, call: &ToolCall) -> Option<Result<RawJson, CallFailure>> {
         let policy = self.parts.policy.current();
-        let view = |tool: &Tool| visibility(&policy, tool, &self.task.caller());
         let (found, rule) = match self.parts.artifacts.answer(&self.task.workspace_id, &call.path, call.args.get()).await {
             Some(answer) => (answer, "artifacts"),
             None => {
-                let found = self.parts.catalog.find(&call.path, call.args.get(), &view).await?;
+                let view = PolicyView::new(policy.clone(), &self.task.caller());
+                let found = self.parts.catalog.find_aside(&self.asker, &call.path, call.args.get(), view).await?;
                 (found.map_err(|error| refusal::not_found(&call.path, error)), "finding")
             }
         };
@@ -192,31 +246,34 @@ impl Inner {
 
     /// The tool that is called. One that lists do not show, because every call of it is refused, is found by its exact path.
     async fn resolve(&self, call: &ToolCall) -> Result<Arc<Tool>, CallFailure> {
-        let policy = self.parts.policy.current();
-        let view = |tool: &Tool| visibility(&policy, tool, &self.task.caller());
-        match self.parts.catalog.resolve(&call.path, &view).await {
-            Ok(tool) => Ok(tool),
-            Err(error @ ResolveError::NotFound(_)) => {
-                let path = call.path.strip_prefix("tools.").unwrap_or(&call.path);
-                let exact = self.parts.catalog.resolve(path, EVERYTHING).await;
-                exact.ok().filter(|tool| tool.path == path).ok_or_else(|| refusal::unresolved(error))
-            }
-            Err(error) => Err(refusal::unresolved(error)),
+        let (catalog, view) = (&self.parts.catalog, self.view());
+        match catalog.seek(&call.path, &view).await {
+            Ok(Some(tool)) => Ok(tool),
+            Ok(None) => match catalog.exact(call.path.strip_prefix("tools.").unwrap_or(&call.path)) {
+                Some(tool) => Ok(tool),
+                None => Err(self.not_found(&call.path, view).await),
+            },
+            Err(error) => Err(refusal::unresolved(error.into())),
         }
     }
 
     /// What a call of a tool that does not exist is answered, for one that must not be known to exist.
     pub(super) async fn absent(&self, path: &str, hidden: &Tool) -> CallFailure {
-        let policy = self.parts.policy.current();
-        let view = |tool: &Tool| match tool.path == hidden.path {
-            true => Visibility::Hidden,
-            false => visibility(&policy, tool, &self.task.caller()),
-        };
-        match self.parts.catalog.resolve(path, &view).await {
-            Err(error) => refusal::unresolved(error),
+        let view = self.view().without(&hidden.path);
+        match self.parts.catalog.seek(path, &view).await {
+            Ok(None) => self.not_found(path, view).await,
+            Err(error) => refusal::unresolved(error.into()),
             // The path leads to another tool when this one is left out: also then it is not this one.
-            Ok(_) => failure("ToolNotFoundError", "tool_not_found", path, &format!("there is no tool `{path}`")),
+            Ok(Some(_)) => failure("ToolNotFoundError", "tool_not_found", path, &format!("there is no tool `{path}`")),
         }
+    }
+
+    async fn not_found(&self, path: &str, view: PolicyView) -> CallFailure {
+        refusal::unresolved(ResolveError::NotFound(self.parts.catalog.absent_aside(&self.asker, path, view).await))
+    }
+
+    fn view(&self) -> PolicyView {
+        PolicyView::new(self.parts.policy.current(), &self.task.caller())
     }
 
     /// The arguments, once the tool's schema allows them.
@@ -313,14 +370,5 @@ pub fn facts(tool: &Tool) -> ToolFacts<'_> {
         annotations: tool.annotations,
         trusted: tool.trusted,
         operation: tool.operation,
-    }
-}
-
-/// What a caller may see of a tool.
-pub fn visibility(policy: &Policy, tool: &Tool, caller: &Caller<'_>) -> Visibility {
-    match policy.view(&facts(tool), caller) {
-        Listing::Hidden => Visibility::Hidden,
-        Listing::Auto => Visibility::Auto,
-        Listing::Required => Visibility::Required,
     }
 }

@@ -329,8 +329,8 @@ impl<'a> Passage<'a> {
 
     /// Takes the call from the row: what was shown is what is sent, if it still means the same.
     async fn release(&mut self, row: &Approval) -> Result<(), Stop> {
-        let tool = self.host.parts.catalog.resolve(&row.tool, &|_| Visibility::Auto).await;
-        let tool = tool.ok().filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash);
+        let tool = self.host.parts.catalog.seek(&row.tool, &|_: &Tool| Visibility::Auto).await;
+        let tool = tool.ok().flatten().filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash);
         let Some(tool) = tool else {
             return Err(Refusal::new(POLICY_DENIED, "the tool is another one than when it was asked for: ask again").into());
         };
@@ -499,7 +499,10 @@ impl<'a> Passage<'a> {
                 Err(upstream_failure(&error))
             }
             Some(Ok(answer)) => match host.spending.receive(&cleared.budget, answer.json.get().len()) {
-                Ok(()) => Ok(answer),
+                Ok(()) => {
+                    host.parts.catalog.learn(&self.tool, &host.task.workspace_id, &answer.json);
+                    Ok(answer)
+                }
                 Err(refusal) => Err(host.refuse(seq, &path, &refusal)),
             },
         }

@@ -197,6 +197,29 @@ async fn large_json_is_searched_looked_into_and_passed_on_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_search_in_json_of_one_line_gives_every_match_page_by_page() {
+    let (_service, server) = with_service("").await;
+    let told = returned(
+        &server,
+        "const handle = await tools.big.data.rows();
+         const ids = [];
+         let offset = 0;
+         for (let page = 0; page < 3; page++) {
+           const found = await tools.artifacts.search({ id: handle.$artifact, pattern: '\"id\":[0-9]+,', limit: 200, offset });
+           for (const match of found.matches) {
+             const { text } = await tools.artifacts.read({ id: handle.$artifact, offset: match.offset, length: 16 });
+             ids.push(parseInt(text.slice(5)));
+           }
+           offset = found.nextOffset;
+         }
+         return { ids, more: offset !== null };",
+    )
+    .await;
+    assert_eq!(told["ids"], json!((0..600).collect::<Vec<_>>()));
+    assert_eq!(told["more"], true);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn artifacts_that_are_too_much_for_one_call_are_told_and_nothing_is_sent() {
     let (service, server) = with_service("").await;
     let code = "

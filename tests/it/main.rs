@@ -7,6 +7,7 @@ mod artifacts;
 mod catalog;
 mod cli;
 mod config;
+mod finding_turns;
 mod graphql;
 #[cfg(feature = "v8")]
 mod guests;

@@ -11,8 +11,8 @@ use crate::catalog::{
 
 fn learned(answers: &[Value]) -> Value {
     let observed = Observed::default();
-    answers.iter().for_each(|answer| observed.note(&answer.to_string()));
-    (*observed.schema().unwrap()).clone()
+    answers.iter().for_each(|answer| observed.note("w", &answer.to_string()));
+    (*observed.schema("w").unwrap()).clone()
 }
 
 #[test]
@@ -59,6 +59,64 @@ fn keys_that_look_like_values_become_a_record() {
 }
 
 #[test]
+fn names_that_are_data_stay_out_and_fields_of_records_stay_in() {
+    let record = |value: Value| json!({"type": "object", "additionalProperties": value});
+    let counts = json!({"alice_smith": 3, "bob_jones": 5, "payroll_2026_acme": 7});
+    assert_eq!(learned(std::slice::from_ref(&counts)), record(json!({"type": "integer"})));
+    for other in [
+        json!({"carol": 1.5, "dave": null}),
+        json!({"alice_smith": 3, "erin": 2}),
+        json!({}),
+        json!({"alice_smith": 4, "bob_jones": 5, "frank": 1, "grace": 2}),
+    ] {
+        let schema = learned(&[counts.clone(), other.clone()]);
+        assert!(!schema.to_string().contains("alice") && schema.get("properties").is_none(), "{other}: {schema}");
+    }
+    for [one, other] in [[json!({"alice": "x"}), json!({"bob": "y"})], [json!({"a": [{"alice": 1}, {"bob": 2}]}), json!({"a": []})]]
+    {
+        assert!(!learned(&[one, other.clone()]).to_string().contains("bob"), "{other}");
+    }
+    // Once two had it, it is the name of a field; a name that only one of many had is none.
+    let usage = json!({"total": 1, "used": 2, "free": 3});
+    let schema = learned(&[usage.clone(), usage.clone()]);
+    assert_eq!(schema["required"], json!(["free", "total", "used"]));
+    let schema = learned(&[usage.clone(), usage, json!({"total": 1, "used": 2, "free": 3, "acme": 4})]);
+    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["free", "total", "used"]);
+    // Rows of one answer are as good as two answers.
+    let row = json!({"name": "a", "email": "b", "login": "c"});
+    assert_eq!(learned(&[json!([row, row])])["items"]["required"], json!(["email", "login", "name"]));
+    // A record of several types is told at once, as are one or two fields.
+    let issue =
+        json!({"id": 1, "title": "t", "locked": false, "user": {"id": 2, "login": "u"}, "labels": [{"id": 3, "name": "n"}]});
+    let schema = learned(&[issue]);
+    assert_eq!(schema["required"], json!(["id", "labels", "locked", "title", "user"]));
+    assert_eq!(schema["properties"]["user"]["required"], json!(["id", "login"]));
+    assert_eq!(learned(&[json!({"x": 1, "y": 2})])["required"], json!(["x", "y"]));
+}
+
+#[test]
+fn what_is_learned_from_one_workspace_is_told_to_no_other() {
+    let offered = OfferedTool { name: "echo".to_owned(), ..OfferedTool::default() };
+    let tool = Tool::admit(&Arc::from("up"), offered).unwrap();
+    tool.observed.note("one", r#"{"planted_by_one": 1, "text": "x"}"#);
+    assert!(types::hint(&tool, "one").contains("planted_by_one"));
+    for told in [types::hint(&tool, "two").to_string(), types::declaration(&tool, "two")] {
+        assert!(!told.contains("planted") && told.contains("unknown"), "{told}");
+    }
+    tool.observed.note("two", r#"{"text": "x"}"#);
+    assert_eq!(&*types::hint(&tool, "two"), "tools.up.echo(): Promise</* observed */ { text: string }>");
+    assert!(types::hint(&tool, "one").contains("planted_by_one"));
+}
+
+#[test]
+fn the_latest_sixteen_workspaces_are_learned_from() {
+    let observed = Observed::default();
+    (0..=WORKSPACES_MAX).for_each(|n| observed.note(&n.to_string(), "1"));
+    assert_eq!(observed.learned().len(), WORKSPACES_MAX);
+    assert!(observed.schema("0").is_none() && observed.schema("1").is_some());
+}
+
+#[test]
 fn no_value_is_ever_in_what_was_learned() {
     let secret = "sk-live-very-secret-value";
     let schema = learned(&[json!({"token": secret, "list": [secret], "map": {secret: secret}})]);
@@ -69,14 +127,14 @@ fn no_value_is_ever_in_what_was_learned() {
 fn answers_beyond_the_bounds_teach_nothing_more() {
     let observed = Observed::default();
     for n in 0..SAMPLES_MAX {
-        observed.note(&json!({ "a": n }).to_string());
+        observed.note("w", &json!({ "a": n }).to_string());
     }
-    observed.note(r#"{"late": 1}"#);
-    observed.note("not json");
-    assert!(!observed.schema().unwrap().to_string().contains("late"));
+    observed.note("w", r#"{"late": 1}"#);
+    observed.note("w", "not json");
+    assert!(!observed.schema("w").unwrap().to_string().contains("late"));
     let large = Observed::default();
-    large.note(&json!("x".repeat(ANSWER_BYTES_MAX)).to_string());
-    assert!(large.schema().is_none());
+    large.note("w", &json!("x".repeat(ANSWER_BYTES_MAX)).to_string());
+    assert!(large.schema("w").is_none());
     let wide: Value = (0..2_000)
         .map(|n| (format!("k{}", char::from(b'a' + (n % 26) as u8).to_string().repeat(n / 26 % 40 + 1)), json!(n)))
         .collect::<serde_json::Map<_, _>>()
@@ -90,10 +148,10 @@ fn answers_beyond_the_bounds_teach_nothing_more() {
 fn a_hint_and_a_declaration_tell_it_as_a_guess() {
     let offered = OfferedTool { name: "t".to_owned(), ..OfferedTool::default() };
     let tool = Tool::admit(&Arc::from("up"), offered).unwrap();
-    assert_eq!(&*types::hint(&tool), "tools.up.t(): Promise<unknown>");
-    tool.observed.note(r#"{"items": [{"id": "a", "n": 1}]}"#);
-    assert_eq!(&*types::hint(&tool), "tools.up.t(): Promise</* observed */ { items: { id: string; n: number }[] }>");
-    let declaration = types::declaration(&tool);
+    assert_eq!(&*types::hint(&tool, "w"), "tools.up.t(): Promise<unknown>");
+    tool.observed.note("w", r#"{"items": [{"id": "a", "n": 1}]}"#);
+    assert_eq!(&*types::hint(&tool, "w"), "tools.up.t(): Promise</* observed */ { items: { id: string; n: number }[] }>");
+    let declaration = types::declaration(&tool, "w");
     assert!(declaration.contains("observed") && declaration.contains("n: number"), "{declaration}");
     assert!(!declaration.contains("any"), "{declaration}");
 }

@@ -22,7 +22,7 @@ fn tool(name: &str, description: &str, input: Value, output: Option<Value>) -> T
 }
 
 fn hint_of(input: Value) -> String {
-    hint(&tool("t", "", input, None)).to_string()
+    hint(&tool("t", "", input, None), "").to_string()
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn a_hint_is_the_call_in_one_line() {
         json!({"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}, "required": ["a", "b"]}),
         Some(json!({"type": "object", "properties": {"sum": {"type": "number"}}})),
     );
-    assert_eq!(&*hint(&sum), r#"tools.up["get-sum"](args: { a: number; b: number }): Promise<{ sum?: number }>"#);
+    assert_eq!(&*hint(&sum, ""), r#"tools.up["get-sum"](args: { a: number; b: number }): Promise<{ sum?: number }>"#);
     for (input, expected) in [
         (json!({"type": "object"}), "()"),
         (json!({}), "()"),
@@ -83,8 +83,8 @@ fn a_schema_that_doubles_at_every_step_is_told_within_the_bound() {
     definitions.insert("d60".to_owned(), json!({"type": "string"}));
     let tool = tool("t", "", json!({"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}), None);
     let began = std::time::Instant::now();
-    hint(&tool);
-    declaration(&tool);
+    hint(&tool, "");
+    declaration(&tool, "");
     assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
 }
 
@@ -112,7 +112,7 @@ fn a_declaration_tells_everything_and_names_what_recurs() {
         }),
         Some(json!({"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}, "required": ["id"]})),
     );
-    insta::assert_snapshot!(declaration(&tree), @r###"
+    insta::assert_snapshot!(declaration(&tree, ""), @r###"
 declare const tools: {
   up: {
     trees: {
@@ -152,7 +152,7 @@ type TreesPutTreeResult = {
 
 #[test]
 fn nothing_known_is_unknown_and_never_any() {
-    let bare = declaration(&tool("t", "", json!({}), None));
+    let bare = declaration(&tool("t", "", json!({}), None), "");
     insta::assert_snapshot!(bare, @r###"
 declare const tools: {
   up: {
@@ -171,7 +171,7 @@ fn all_tools_extend_the_tools_of_the_runtime_and_are_bounded() {
         Arc::new(tool("notes", "Reads one.", json!({"properties": {"id": {"type": "integer"}}, "required": ["id"]}), None)),
         Arc::new(tool("notes.list", "", json!({}), Some(json!({"type": "array", "items": {"type": "string"}})))),
     ];
-    insta::assert_snapshot!(all(tools.iter(), 10_000).unwrap(), @r#"
+    insta::assert_snapshot!(all(tools.iter(), "", 10_000).unwrap(), @r#"
     // The tools that code may call, beside `typings/runtime.d.ts`. Written by `airlock tools types`.
 
     interface Tools {
@@ -195,7 +195,7 @@ fn all_tools_extend_the_tools_of_the_runtime_and_are_bounded() {
 
     type UpNotesListResult = string[];
     "#);
-    assert_eq!(all(tools.iter(), 100), None);
+    assert_eq!(all(tools.iter(), "", 100), None);
 }
 
 #[test]
@@ -213,7 +213,7 @@ fn a_type_that_is_made_of_itself_alone_is_unknown_and_one_that_holds_itself_is_n
         }),
         None,
     );
-    let told = declaration(&circles);
+    let told = declaration(&circles, "");
     for line in ["type TOne = string | TTwo;", "type TTwo = unknown;", "type TMap = { [key: string]: TMap };"] {
         assert!(told.contains(line), "{line}: {told}");
     }
@@ -240,7 +240,7 @@ fn a_hint_of_a_call_with_a_large_body_tells_what_the_body_must_have_and_leaves_t
         Some(json!({"properties": many("field")})),
     );
     let expected = "tools.up.issues.create(args: { owner: string; repo: string; body: { title: string | number /* and 40 more */ } /* and 1 more */ }): Promise<object>";
-    assert_eq!(&*hint(&create), expected);
+    assert_eq!(&*hint(&create, ""), expected);
     let optional = json!({"properties": {"body": {"type": "object", "properties": many("setting")}}, "required": ["body"]});
     let expected = "tools.up.t(args: { body: { setting0?: string | null; setting1?: string | null; setting10?: string | null /* and 37 more */ } }): Promise<unknown>";
     assert_eq!(hint_of(optional), expected.replace("setting10", "setting2"));
@@ -262,9 +262,9 @@ fn declarations_of_schemas_that_refer_to_themselves_everywhere_are_bounded() {
             "$defs": (0..50).map(|at| ("-".repeat(at) + "a", json!({"type": vec!["object"; 9]}))).collect::<serde_json::Map<_, _>>()}),
     ] {
         let hostile = tool("t", "", schema.clone(), Some(schema));
-        let declared = declaration(&hostile);
+        let declared = declaration(&hostile, "");
         assert!(declared.len() < 2_000_000, "{} bytes", declared.len());
-        assert!(hint(&hostile).len() < 2_000, "{} bytes", hint(&hostile).len());
+        assert!(hint(&hostile, "").len() < 2_000, "{} bytes", hint(&hostile, "").len());
     }
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
 }

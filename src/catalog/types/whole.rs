@@ -47,8 +47,9 @@ struct Signature<'a> {
     result: String,
 }
 
-/// All tools as declarations that extend the runtime's `Tools`; none when they would be more than `bytes_max`.
-pub(in crate::catalog) fn all<'a>(tools: impl Iterator<Item = &'a Arc<Tool>>, bytes_max: usize) -> Option<String> {
+/// All tools as declarations that extend the runtime's `Tools`, as far as this workspace knows them; none when they would be more than
+/// `bytes_max`.
+pub(in crate::catalog) fn all<'a>(tools: impl Iterator<Item = &'a Arc<Tool>>, workspace: &str, bytes_max: usize) -> Option<String> {
     let taken = RefCell::new(TAKEN.iter().map(|name| (*name).to_owned()).collect::<HashSet<String>>());
     let mut root = Step::default();
     let mut types = String::new();
@@ -58,7 +59,7 @@ pub(in crate::catalog) fn all<'a>(tools: impl Iterator<Item = &'a Arc<Tool>>, by
         let (args, result) = (format!("{base}Args"), format!("{base}Result"));
         let list = argument_list(&tool.input_schema.value(), || args.clone());
         types.push('\n');
-        types_of(tool, &list, &args, &result, &base, &taken, &mut types);
+        types_of(tool, workspace, &list, &base, &taken, &mut types);
         let step = tool.path.split('.').fold(&mut root, |step, segment| step.further.entry(segment).or_default());
         step.tool = Some(Signature { tool, list, result });
         if types.len() > bytes_max {

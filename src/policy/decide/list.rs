@@ -1,7 +1,7 @@
 //! What lists show: the same rules, with arguments unknown.
 
 use crate::policy::{
-    Caller, Listing, Policy, Profile, ToolFacts,
+    Caller, Listing, NamedKind, Policy, Profile, ToolFacts,
     file::{Action, Default as DefaultAnswer},
     profile::{self, Answer},
     rules::{CompiledEntry, CompiledLayer, CompiledRule},
@@ -12,6 +12,16 @@ impl Policy {
     pub fn view(&self, tool: &ToolFacts<'_>, caller: &Caller<'_>) -> Listing {
         let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.seen(tool, caller)));
         seen.unwrap_or(Listing::Hidden)
+    }
+
+    /// The same for all callers who see the same of every tool: the revision, and of workspace, role and key those that a file names.
+    pub fn view_key(&self, caller: &Caller<'_>) -> String {
+        let named = |kind: NamedKind, name: &str| self.named.contains(&(kind, name.to_owned())).then(|| name.to_owned());
+        let workspace = named(NamedKind::Workspace, caller.workspace);
+        let role = named(NamedKind::Role, caller.role);
+        let key = caller.key.and_then(|key| named(NamedKind::Key, key));
+        // Quoted, so that no two read the same.
+        format!("{} {workspace:?} {role:?} {key:?}", self.revision)
     }
 
     /// Whether the tool does not exist for the caller, whatever its arguments are.

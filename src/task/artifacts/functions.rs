@@ -188,7 +188,15 @@ impl Artifacts {
             }
         };
         let begin = part.offset() + start as u64;
-        let mut search = Search::new(regex, line, begin, asked.limit.unwrap_or(HITS) as usize);
+        let limit = asked.limit.unwrap_or(HITS) as usize;
+        let mut search = match part.bytes.get(..start) {
+            // Whether a line begins here, the part before says.
+            Some([]) if begin > 0 => {
+                let before = self.present(&artifact, ArtifactAt::Byte(begin - 1)).await?;
+                Search::new(regex, line, begin, limit, &before.bytes)
+            }
+            before => Search::new(regex, line, begin, limit, before.unwrap_or_default()),
+        };
         let mut skipped = start;
         loop {
             let end = part.offset() + part.bytes.len() as u64;

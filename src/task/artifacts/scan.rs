@@ -5,9 +5,11 @@ use serde::Serialize;
 
 use crate::store::ArtifactPart;
 
-/// The longest line that is searched in one piece, in bytes. A longer one is searched in pieces of this length.
+/// The longest line that is searched as a whole, in bytes, and has one hit. A longer one is searched in pieces that end at multiples of
+/// this in the whole text, so that it does not matter where a search began; in it every match is a hit. Parts of artifacts begin at
+/// such multiples too.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;
-/// How much of the piece before such a piece begins with, so that a match up to this length is found wherever it lies.
+/// How much of the piece after it such a piece is searched with, so that a match up to this length is found wherever it lies.
 pub(super) const OVERLAP_BYTES: usize = 1024;
 /// The longest line that `lines` gives whole, in bytes.
 pub(super) const LINE_BYTES_MAX: usize = 16 * 1024;
@@ -127,7 +129,9 @@ pub(super) struct Search {
     /// What was not searched yet, and where it begins.
     held: Vec<u8>,
     place: Place,
-    /// Where the last match ended: a piece that overlaps does not find it again.
+    /// Whether that is within a line, one that is searched in pieces.
+    within: bool,
+    /// Where the last match ended: nothing before is looked for.
     after: u64,
     limit: usize,
     pub(super) found: Vec<Line>,
@@ -136,64 +140,104 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// For at most `limit` hits from this byte on, which is in this line.
-    pub(super) fn new(regex: Regex, line: u64, offset: u64, limit: usize) -> Self {
-        Self { regex, held: Vec::new(), place: Place { line, offset }, after: offset, limit, found: Vec::new(), next: None }
+    /// For at most `limit` hits from this byte on, which is in this line. `before` is what stands before it: at least one byte, if there
+    /// is any, and all since the last multiple of [`PIECE_BYTES`].
+    pub(super) fn new(regex: Regex, line: u64, offset: u64, limit: usize, before: &[u8]) -> Self {
+        let within = before.last().is_some_and(|byte| *byte != b'\n');
+        // What the search saw that found what comes before: a match depends on what stands next to it.
+        let seen = if within { (offset % PIECE_BYTES as u64) as usize } else { 0 };
+        let seen = &before[before.len().saturating_sub(seen)..];
+        let held = seen.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
+        let place = Place { line, offset: offset - held.len() as u64 };
+        Self { regex, held, place, within, after: offset, limit, found: Vec::new(), next: None }
     }
 
     /// Takes what follows.
     pub(super) fn feed(&mut self, bytes: &[u8]) {
         self.held.extend_from_slice(bytes);
-        let held = std::mem::take(&mut self.held);
-        let mut rest = held.as_slice();
-        while self.next.is_none() && !rest.is_empty() {
-            let window = &rest[..rest.len().min(PIECE_BYTES)];
-            match window.iter().position(|byte| *byte == b'\n') {
-                Some(end) => {
-                    self.piece(&rest[..end]);
-                    self.place = Place { line: self.place.line + 1, offset: self.place.offset + end as u64 + 1 };
-                    rest = &rest[end + 1..];
-                    self.stop_if_enough(self.place.offset);
-                }
-                None if window.len() == PIECE_BYTES => {
-                    self.piece(window);
-                    let passed = PIECE_BYTES - OVERLAP_BYTES;
-                    self.place.offset += passed as u64;
-                    rest = &rest[passed..];
-                    self.stop_if_enough(self.after.max(self.place.offset));
-                }
-                None => break,
-            }
-        }
-        self.held = rest.to_vec();
+        self.search(false);
     }
 
     /// The text is over.
     pub(super) fn finish(&mut self) {
+        self.search(true);
+    }
+
+    fn search(&mut self, is_over: bool) {
         let held = std::mem::take(&mut self.held);
-        if self.next.is_none() && !held.is_empty() {
-            self.piece(&held);
+        let mut rest = held.as_slice();
+        while self.next.is_none()
+            && !rest.is_empty()
+            && let Some(passed) = if self.within { self.piece(rest, is_over) } else { self.line(rest, is_over) }
+        {
+            rest = &rest[passed..];
         }
+        self.held = rest.to_vec();
     }
 
-    fn stop_if_enough(&mut self, next: u64) {
+    /// Searches the line that begins here: one hit. Gives how far that went; nothing where more of it is needed.
+    fn line(&mut self, rest: &[u8], is_over: bool) -> Option<usize> {
+        let window = &rest[..rest.len().min(PIECE_BYTES)];
+        let end = match window.iter().position(|byte| *byte == b'\n') {
+            None if window.len() == PIECE_BYTES => {
+                self.within = true;
+                return Some(0);
+            }
+            None => is_over.then_some(window.len())?,
+            Some(end) => end,
+        };
+        if let Some(hit) = self.regex.find(&window[..end]) {
+            self.tell(&window[..end], &hit);
+        }
+        self.end_line(end + 1);
         if self.found.len() >= self.limit {
-            self.next = Some(next);
+            self.next = Some(self.place.offset);
         }
+        Some((end + 1).min(rest.len()))
     }
 
-    /// One hit for each piece.
-    fn piece(&mut self, piece: &[u8]) {
-        let from = usize::try_from(self.after.saturating_sub(self.place.offset)).unwrap_or(usize::MAX);
-        if from > piece.len() {
-            return;
+    /// Searches the piece of a long line that begins here: every match that begins in it. The same.
+    fn piece(&mut self, rest: &[u8], is_over: bool) -> Option<usize> {
+        let own = PIECE_BYTES - (self.place.offset % PIECE_BYTES as u64) as usize;
+        let window = &rest[..rest.len().min(own + OVERLAP_BYTES)];
+        let end = match window.iter().position(|byte| *byte == b'\n') {
+            None if window.len() < own + OVERLAP_BYTES && !is_over => return None,
+            end => end.unwrap_or(window.len()),
+        };
+        let seen = &window[..end];
+        let begins_before = own.min(end);
+        loop {
+            let from = usize::try_from(self.after.saturating_sub(self.place.offset)).unwrap_or(usize::MAX);
+            if from >= begins_before {
+                break;
+            }
+            let Some(hit) = self.regex.find_at(seen, from).filter(|hit| hit.start() < begins_before) else { break };
+            self.tell(seen, &hit);
+            if self.found.len() >= self.limit {
+                self.next = Some(self.after);
+                break;
+            }
         }
-        let Some(hit) = self.regex.find_at(piece, from) else { return };
-        self.after = self.place.offset + hit.end().max(hit.start() + 1) as u64;
+        if end < own {
+            self.end_line(end + 1);
+            return Some((end + 1).min(rest.len()));
+        }
+        self.place.offset += own as u64;
+        Some(own)
+    }
+
+    fn end_line(&mut self, passed: usize) {
+        self.place = Place { line: self.place.line + 1, offset: self.place.offset + passed as u64 };
+        self.within = false;
+    }
+
+    fn tell(&mut self, piece: &[u8], hit: &regex::bytes::Match<'_>) {
+        let offset = self.place.offset + hit.start() as u64;
+        self.after = offset + hit.len().max(1) as u64;
         let (start, end) = (hit.start().saturating_sub(BEFORE_BYTES), (hit.start() + AFTER_BYTES).min(piece.len()));
-        let cut = start > 0 || end < piece.len();
+        let cut = self.within || start > 0 || end < piece.len();
         let text = cleaned(&piece[start..end], cut);
-        self.found.push(Line { line: self.place.line, offset: self.place.offset + hit.start() as u64, text, cut });
+        self.found.push(Line { line: self.place.line, offset, text, cut });
     }
 }
 

@@ -54,7 +54,7 @@ fn hits(text: &str, chunk: usize, regex: &str, limit: usize) -> Vec<(u64, u64)> 
     let (mut from, mut out) = (0, Vec::new());
     loop {
         let line = text.as_bytes()[..from].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-        let mut search = Search::new(pattern(regex).unwrap(), line, from as u64, limit);
+        let mut search = Search::new(pattern(regex).unwrap(), line, from as u64, limit, &text.as_bytes()[..from]);
         for bytes in text.as_bytes()[from..].chunks(chunk) {
             search.feed(bytes);
         }
@@ -90,10 +90,65 @@ fn a_match_in_a_very_long_line_is_found_wherever_it_lies() {
     }
 }
 
+/// All hits of a search that is asked for page by page, and how many pages there were.
+fn paged(text: &[u8], regex: &str, limit: usize) -> (Vec<u64>, usize) {
+    let (mut from, mut out, regex) = (0, Vec::new(), pattern(regex).unwrap());
+    for pages in 1.. {
+        let line = 1 + text[..from].iter().filter(|byte| **byte == b'\n').count() as u64;
+        // No more than the part in which it begins, and what is needed of it.
+        let known = (from / PIECE_BYTES * PIECE_BYTES).min(from.saturating_sub(1));
+        let mut search = Search::new(regex.clone(), line, from as u64, limit, &text[known..from]);
+        for bytes in text[from..].chunks(4 * PIECE_BYTES) {
+            search.feed(bytes);
+            if search.next.is_some() {
+                break;
+            }
+        }
+        search.finish();
+        out.extend(search.found.iter().map(|hit| hit.offset));
+        match search.next {
+            Some(next) if (next as usize) < text.len() => from = next as usize,
+            _ => return (out, pages),
+        }
+    }
+    unreachable!("a search ends")
+}
+
+#[test]
+fn every_match_in_a_long_line_is_told_exactly_once_whatever_the_size_of_the_pages() {
+    let rows = |count: usize| {
+        (0..count).map(|n| format!("{{\"id\":{n},\"name\":\"NEEDLE\",\"note\":\"{}\"}},", "-".repeat(n % 999))).collect::<String>()
+    };
+    // A short line, a line of several pieces, a short one, a long one whose last byte ends a piece, one without an end.
+    let mut text = format!("NEEDLE NEEDLE\n{}\nNEEDLE NEEDLE\n", rows(500));
+    text.push_str(&rows(150));
+    text.push_str(&"NEEDLE".repeat(200));
+    text.truncate(text.len() / PIECE_BYTES * PIECE_BYTES);
+    text.push('\n');
+    text.push_str(&rows(300));
+    for regex in ["NEEDLE", r"\bNEEDLE", "NEEDLE?(?:NEEDLE)*", "[0-9]+", "\"name\"[^é]{0,90}"] {
+        let (all, _) = paged(text.as_bytes(), regex, usize::MAX);
+        assert!(all.len() > 300 && all.is_sorted_by(|one, next| one < next), "{regex}: {}", all.len());
+        for limit in [1, 2, 3, 7, 50, 199, 200, 1_000] {
+            let (found, pages) = paged(text.as_bytes(), regex, limit);
+            let first = found.iter().zip(&all).position(|(one, other)| one != other);
+            assert_eq!((found.len(), first), (all.len(), None), "`{regex}`, {limit} at once");
+            assert!(pages <= found.len() / limit + 1, "`{regex}`, {limit} at once: {pages} pages");
+        }
+    }
+}
+
+#[test]
+fn compact_json_in_one_line_has_as_many_hits_as_matches() {
+    let text = format!("[{}]", vec!["\"NEEDLE\",{\"a\":[1,2,3]}"; 20_000].join(","));
+    assert_eq!(paged(text.as_bytes(), "NEEDLE", 200), (paged(text.as_bytes(), "NEEDLE", 20_001).0, 101));
+    assert_eq!(paged(text.as_bytes(), "NEEDLE", 20_001).0.len(), 20_000);
+}
+
 #[test]
 fn a_hit_shows_what_is_around_it_within_a_bound() {
     let text = format!("{}needle{}", "ä".repeat(1000), "ö".repeat(1000));
-    let mut search = Search::new(pattern("needle").unwrap(), 1, 0, 10);
+    let mut search = Search::new(pattern("needle").unwrap(), 1, 0, 10, b"");
     search.feed(text.as_bytes());
     search.finish();
     let hit = &search.found[0];

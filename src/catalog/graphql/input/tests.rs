@@ -108,9 +108,9 @@ fn a_schema_that_is_too_large_is_told_with_less_and_always_the_same() {
 #[test]
 fn a_tool_is_told_in_typescript() {
     let tool = tool(select::tests::SDL, "query.repository");
-    let hint = types::hint(&tool);
+    let hint = types::hint(&tool, "");
     assert!(hint.starts_with("tools.git.query.repository(args: { owner: string; name: string; select?: string })"), "{hint}");
-    let declaration = types::declaration(&tool);
+    let declaration = types::declaration(&tool, "");
     for line in ["createdAt: unknown;", "login: string;", "select?: string;"] {
         assert!(declaration.contains(line), "{line}: {declaration}");
     }

@@ -1,0 +1,97 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::catalog::tool::OfferedTool;
+
+/// Sees everything, and counts how often it is asked.
+struct Counting {
+    key: String,
+    asked: AtomicUsize,
+    without: Option<String>,
+}
+
+impl Counting {
+    fn new(key: &str) -> Self {
+        Self { key: key.to_owned(), asked: AtomicUsize::new(0), without: None }
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl Look for Counting {
+    fn see(&self, _: &Tool) -> Visibility {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Visibility::Auto
+    }
+
+    fn key(&self) -> Option<&str> {
+        Some(&self.key)
+    }
+
+    fn without(&self) -> Option<&str> {
+        self.without.as_deref()
+    }
+}
+
+fn tools(paths: &[&str]) -> Vec<Arc<Tool>> {
+    let tool = |path: &&str| {
+        let (upstream, name) = path.split_once('.').unwrap();
+        Arc::new(Tool::admit(&upstream.into(), OfferedTool { name: name.into(), ..OfferedTool::default() }).unwrap())
+    };
+    paths.iter().map(tool).collect()
+}
+
+#[test]
+fn who_sees_the_same_is_asked_about_each_tool_once() {
+    let (sights, tools) = (Sights::default(), tools(&["a.x", "a.y", "b.z"]));
+    let view = Counting::new("k");
+    for _ in 0..100 {
+        assert_eq!(sights.of(&tools, &view).namespaces.len(), 2);
+    }
+    assert_eq!(view.asked(), 3);
+    let other = Counting::new("other");
+    sights.of(&tools, &other);
+    assert_eq!(other.asked(), 3);
+    // One who asks without a key sees for itself.
+    let asked = AtomicUsize::new(0);
+    let open = |_: &Tool| {
+        asked.fetch_add(1, Ordering::Relaxed);
+        Visibility::Auto
+    };
+    sights.of(&tools, &open);
+    sights.of(&tools, &open);
+    assert_eq!(asked.load(Ordering::Relaxed), 6);
+}
+
+#[test]
+fn the_latest_sixty_four_views_are_remembered() {
+    let (sights, tools) = (Sights::default(), tools(&["a.x"]));
+    let views: Vec<Counting> = (0..=SIGHTS_MAX).map(|n| Counting::new(&n.to_string())).collect();
+    for view in &views {
+        sights.of(&tools, view);
+        // Used again and again, it stays.
+        sights.of(&tools, &views[0]);
+    }
+    assert_eq!(sights.known.lock().unwrap().len(), SIGHTS_MAX);
+    assert_eq!(views[0].asked(), 1);
+    sights.of(&tools, &views[1]);
+    sights.of(&tools, &views[SIGHTS_MAX]);
+    assert_eq!((views[1].asked(), views[SIGHTS_MAX].asked()), (2, 1));
+}
+
+#[test]
+fn a_tool_that_is_left_out_is_hidden_from_this_view_alone() {
+    let (sights, tools) = (Sights::default(), tools(&["a.x", "a.y", "b.z"]));
+    let whole = Counting::new("k");
+    let part = Counting { without: Some("b.z".to_owned()), ..Counting::new("k") };
+    let told = |view: &Counting| {
+        let sight = sights.of(&tools, view);
+        (sight.is_seen(2), sight.namespaces.iter().map(|seen| (seen.name.to_string(), seen.tools)).collect::<Vec<_>>())
+    };
+    assert_eq!(told(&part), (false, vec![("a".to_owned(), 2)]));
+    assert_eq!(told(&whole), (true, vec![("a".to_owned(), 2), ("b".to_owned(), 1)]));
+    assert_eq!((whole.asked(), part.asked()), (0, 3));
+    assert_eq!((of(&part, &tools[2]), of(&part, &tools[0])), (Visibility::Hidden, Visibility::Auto));
+}
