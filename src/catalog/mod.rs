@@ -4,6 +4,7 @@
 //! nothing of tasks, guests or policy: what a caller may see, it is told through a [`View`]. Whatever an upstream sends is
 //! bounded and taken for hostile; the secrets that an owner configured for it are blanked out of its answers, errors and logs.
 
+mod absent;
 mod answer;
 mod arguments;
 mod config;
@@ -41,6 +42,7 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
+    absent::NotFound,
     answer::{Answer, AnswerBounds},
     arguments::ArgumentError,
     config::{
@@ -57,7 +59,7 @@ pub use self::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
         ToolsQuery, View, Visibility,
     },
-    function::HostFunction,
+    function::{HostFunction, HostFunctions},
     graphql::config::GraphQlConfig,
     http::{Detected, Names, Surroundings, SystemNames, detect},
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
@@ -92,26 +94,6 @@ pub struct Catalog {
     lanes: BTreeMap<Arc<str>, Arc<Lane>>,
     stop: CancellationToken,
     tasks: TaskTracker,
-}
-
-/// There is no such tool, or it is hidden. The message alone is enough to find the right one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no tool `{path}`{}; find one with await {discover}", did_you_mean(nearest))]
-pub struct NotFound {
-    /// What was asked for.
-    pub path: String,
-    /// Paths of the visible tools that are most like it, at most 5.
-    pub nearest: Vec<String>,
-    /// A call that finds the right one: `tools.discover("get sum")`.
-    pub discover: String,
-}
-
-fn did_you_mean(nearest: &[String]) -> String {
-    if nearest.is_empty() {
-        return String::new();
-    }
-    let names: Vec<String> = nearest.iter().map(|path| format!("`{}`", paths::expression(path))).collect();
-    format!(", did you mean {}?", names.join(", "))
 }
 
 /// Why a path leads to no tool.
@@ -186,7 +168,7 @@ impl Catalog {
         self.lanes.get(&tool.upstream)?.route(tool)
     }
 
-    /// The tool at a path, also when case, `_` and `-`, the number of a noun or an ending such as `Api` are off and only one visible
+    /// The tool at a path, also one written as code, when case, `_` and `-`, the number of a noun or an ending such as `Api` are off and only one visible
     /// tool can be meant. Waits for an
     /// upstream that is still being connected for the first time, at most its start timeout.
     pub async fn resolve(&self, path: &str, view: View<'_>) -> Result<Arc<Tool>, ResolveError> {
@@ -210,7 +192,7 @@ impl Catalog {
 
     fn look_up(&self, path: &str, view: View<'_>) -> Option<Arc<Tool>> {
         let snapshot = self.shelf.present();
-        let path = path.strip_prefix("tools.").unwrap_or(path);
+        let path = &*paths::plain(path);
         let is_visible = |tool: &&Arc<Tool>| view(tool) != Visibility::Hidden;
         if let Some(tool) = snapshot.get(path).filter(is_visible) {
             return Some(tool.clone());
@@ -229,18 +211,8 @@ impl Catalog {
     }
 
     fn lane_of(&self, path: &str) -> Option<&Lane> {
-        let path = path.strip_prefix("tools.").unwrap_or(path);
-        let first = paths::healed(path.split('.').next().unwrap_or_default());
+        let first = paths::healed(paths::plain(path).split('.').next().unwrap_or_default());
         self.lanes.values().find(|lane| paths::healed(lane.name()) == first).map(Arc::as_ref)
-    }
-
-    fn not_found(&self, path: &str, view: View<'_>) -> NotFound {
-        let snapshot = self.shelf.present();
-        let path = tool::cut(path, 200);
-        let visible = snapshot.folded().filter(|(tool, _)| view(tool) != Visibility::Hidden);
-        let leaf = path.rsplit('.').next().unwrap_or(path);
-        let question = serde_json::Value::from(words_of(leaf));
-        NotFound { path: path.to_owned(), nearest: paths::nearest(path, visible), discover: format!("tools.discover({question})") }
     }
 
     /// The arguments as an object when the tool's input schema allows them; an empty text or `null` is an empty object.
@@ -287,9 +259,17 @@ impl Catalog {
         // The schema that the arguments were checked against is made of the same type.
         let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
         match function.path.as_str() {
-            "discover" => raw(function, &self.discover(&serde_json::from_value(args).map_err(unfit)?, view)?),
+            "discover" => {
+                let mut query: DiscoverQuery = serde_json::from_value(args).map_err(unfit)?;
+                query.namespace = self.namespace(&function.path, query.namespace.as_deref(), view)?;
+                raw(function, &self.discover(&query, view)?)
+            }
             "catalog.namespaces" => raw(function, &self.namespaces(&serde_json::from_value(args).map_err(unfit)?, view)),
-            "catalog.tools" => raw(function, &self.tools(&serde_json::from_value(args).map_err(unfit)?, view)?),
+            "catalog.tools" => {
+                let mut query: ToolsQuery = serde_json::from_value(args).map_err(unfit)?;
+                query.namespace = self.namespace(&function.path, query.namespace.as_deref(), view)?;
+                raw(function, &self.tools(&query, view)?)
+            }
             _ => {
                 let query: DescribeQuery = serde_json::from_value(args).map_err(unfit)?;
                 raw(function, &self.describe(&query.path, view).await?)
@@ -340,6 +320,8 @@ impl Catalog {
     /// tens of tools.
     pub async fn types(&self, namespace: Option<&str>, view: View<'_>) -> Result<String, ArgumentError> {
         self.listed().await;
+        let namespace = self.namespace("types", namespace, view)?;
+        let namespace = namespace.as_deref();
         let snapshot = self.shelf.present();
         let inside = |tool: &&Arc<Tool>| namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
         let tools = snapshot.tools().iter().filter(inside).filter(|tool| view(tool) != Visibility::Hidden);
@@ -481,20 +463,6 @@ fn too_much_found(function: &str) -> ArgumentError {
         find::FOUND_BYTES_MAX
     );
     ArgumentError { tool: function.to_owned(), message }
-}
-
-/// A name as a question: `getSum` as `get sum`.
-fn words_of(name: &str) -> String {
-    let mut out = String::new();
-    let mut was_lower = false;
-    for c in name.chars() {
-        if c.is_uppercase() && was_lower {
-            out.push(' ');
-        }
-        was_lower = c.is_lowercase() || c.is_numeric();
-        out.extend(if c.is_alphanumeric() { c.to_lowercase().collect::<Vec<_>>() } else { vec![' '] });
-    }
-    out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<String, String>) -> (Box<dyn Upstream>, Secrets) {
