@@ -87,7 +87,8 @@ impl Catalog {
             }
         }
         there.extend(silent.iter().map(|name| (Cow::Borrowed(*name), paths::fold(name))));
-        let nearest = paths::nearest(cut(&namespace, GIVEN_BYTES_MAX), there.iter().map(|(name, folded)| (&**name, folded.as_str())));
+        let nearest =
+            paths::nearest(cut(&namespace, GIVEN_BYTES_MAX), there.iter().map(|(name, folded)| (&**name, folded.as_str())));
         let quoted = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let tops: Vec<&str> = there.keys().map(|name| &**name).filter(|name| !name.contains('.')).collect();
         let way = match (nearest.is_empty(), tops.len()) {

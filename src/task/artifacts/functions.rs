@@ -136,7 +136,9 @@ static FUNCTIONS: LazyLock<HostFunctions> = LazyLock::new(|| {
                 .told("Gives the value at a JSON Pointer of a kept answer; `id` is the handle or its id.", &json!({})),
             HostFunction::new::<List>("artifacts.list").told(
                 "Lists the kept answers of this workspace, the newest first.",
-                &object(json!({ "artifacts": { "type": "array", "items": { "type": "object" } }, "nextCursor": or_null("string") })),
+                &object(
+                    json!({ "artifacts": { "type": "array", "items": { "type": "object" } }, "nextCursor": or_null("string") }),
+                ),
             ),
             HostFunction::new::<Remove>("artifacts.remove").told(
                 "Removes a kept answer before its time; `id` is the handle or its id.",
