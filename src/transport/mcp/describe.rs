@@ -39,14 +39,14 @@ Write the body of an async function: `return` gives the value, `await` works at 
 `console.log` output comes back as `logs`. No imports, no fetch, no files, no process: the outside is `tools.*` only. Do not shadow `tools`.
 
 Work like this:
-1. Find: `const found = await tools.discover(\"open issues\"); return found;` gives paths, each with a `hint`, the call's TypeScript signature; \
-more with `{ limit, namespace }` after the text. Also `tools.describe(path)`, `tools.catalog.namespaces()`, `tools.catalog.tools({ namespace })`.
-2. Call what the hint says: `await tools.<upstream>.<group>.<operation>({ … })`, or `tools[path](args)`. None or one object as argument.
+1. Find: `return await tools.discover(\"open issues\", { limit: 5 });` gives paths, each with a `hint`, the call's TypeScript signature. \
+Also `tools.describe(path)`, `tools.catalog.namespaces()`, `tools.catalog.tools({ namespace })`.
+2. Call by the hint: `await tools.<upstream>.<group>.<operation>({ … })`, or `tools[path](args)`. None or one object as argument.
 3. Do loops, filters and joins in code, run independent calls with `Promise.all`, and return only what you need. \
-An answer over 8 MiB is a handle with `$artifact`: `tools.artifacts.read(handle)`.
+An answer over 8 MiB is a handle for `tools.artifacts.read`.
 
 A refused call rejects with `ToolPolicyError`, a failed one with `ToolCallError`; both can be caught. Errors name the line of your source.
-Limits: `timeoutMs` up to 600000; results over 1 MiB are read in pages with task_get. \
+Results over 1 MiB are read in pages with task_get. \
 A long task answers `running`: call task_get with its taskId and waitMs.";
 
 /// What a model reads about `execute`, with the connected namespaces as far as they fit.
@@ -63,7 +63,7 @@ fn with_namespaces(text: &str, namespaces: &[NamespaceCount]) -> String {
     let mut text = text.to_owned();
     text.push_str("\n\n");
     if namespaces.is_empty() {
-        text.push_str("No tools are connected: no upstream is configured, or nothing of it is allowed.");
+        text.push_str("No tools are connected.");
         return text;
     }
     let (unknown, known): (Vec<_>, Vec<_>) = namespaces.iter().partition(|namespace| namespace.tools == 0);
@@ -145,7 +145,7 @@ mod tests {
             &[count("github", 42, false), files, shop],
             "Connected: github (42 tools). Connecting (`tools.discover` waits for them): files. Down now: shop.",
         );
-        ends(&[], "No tools are connected: no upstream is configured, or nothing of it is allowed.");
+        ends(&[], "No tools are connected.");
     }
 
     #[test]
