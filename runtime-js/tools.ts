@@ -6,6 +6,7 @@ import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
 const {
   ArrayIsArray,
   ArrayPrototypeJoin,
+  JSONStringify,
   ObjectFreeze,
   ObjectSetPrototypeOf,
   PromiseReject,
@@ -33,8 +34,32 @@ const ABSENT = {
   valueOf: true,
 };
 
-// Where a plain string is the obvious argument.
-const STRING_ARGUMENT = { __proto__: null, discover: "query", describe: "path" };
+// Where a plain value is the obvious argument; more of them may follow in an object.
+const PLAIN_ARGUMENT = {
+  __proto__: null,
+  discover: "query",
+  describe: "path",
+  "artifacts.read": "id",
+  "artifacts.lines": "id",
+  "artifacts.search": "id",
+  "artifacts.json": "id",
+  "artifacts.remove": "id",
+};
+
+// The call as it is right, for the functions of the host: of everything else nobody here knows whether it exists.
+const FORM = {
+  __proto__: null,
+  discover: '{ query: "x", limit: 5 }',
+  describe: '{ path: "namespace.tool" }',
+  "catalog.namespaces": "{ limit: 20 }",
+  "catalog.tools": '{ namespace: "x", limit: 20 }',
+  "artifacts.read": "{ id: handle, offset: 0 }",
+  "artifacts.lines": "{ id: handle, from: 1 }",
+  "artifacts.search": '{ id: handle, pattern: "x" }',
+  "artifacts.json": '{ id: handle, pointer: "/x" }',
+  "artifacts.list": "{ limit: 20 }",
+  "artifacts.remove": "{ id: handle }",
+};
 
 // A function, so that `apply` works; an arrow, so that it cannot be constructed; bare and frozen, so that every trap below
 // may answer freely.
@@ -43,21 +68,38 @@ delete (target as any).name;
 delete (target as any).length;
 ObjectFreeze(ObjectSetPrototypeOf(target, null));
 
+function isObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !ArrayIsArray(value);
+}
+
 function named(value: unknown): string {
-  return value === null ? "null" : ArrayIsArray(value) ? "an array" : `a ${typeof value}`;
+  if (value === null || value === undefined) return `${value}`;
+  if (ArrayIsArray(value)) return "an array";
+  return typeof value === "object" ? "an object" : `a ${typeof value}`;
+}
+
+function unfit(path: string, got: string): TypeError {
+  const form = FORM[path];
+  return new TypeError(
+    form === undefined
+      ? `tools.${path} was called with ${got}: a tool takes no argument or one object, \`({ name: value })\`; \`await tools.describe(${JSONStringify(path)})\` tells what it takes, if it exists`
+      : `tools.${path} was called with ${got}: it takes one object, \`await tools.${path}(${form})\``,
+  );
 }
 
 function argumentOf(path: string, args: unknown[]): unknown {
-  if (args.length === 0 || (args.length === 1 && args[0] === undefined)) return { __proto__: null };
   const only = args[0];
-  if (args.length === 1) {
-    const key = STRING_ARGUMENT[path];
-    if (key !== undefined && typeof only === "string") return { __proto__: null, [key]: only };
-    if (typeof only === "object" && only !== null && !ArrayIsArray(only)) return only;
+  const more = args[1];
+  if (args.length === 0 || (args.length === 1 && only === undefined)) return { __proto__: null };
+  const key = PLAIN_ARGUMENT[path];
+  const isPlain = key !== undefined && (typeof only === "string" || (key === "id" && args.length === 2 && isObject(only)));
+  if (isPlain && (args.length === 1 || (args.length === 2 && (more === undefined || isObject(more))))) {
+    return { __proto__: null, ...(more as object), [key]: only };
   }
+  if (args.length === 1 && isObject(only)) return only;
   const got = [];
   for (let i = 0; i < args.length && i < 5; i++) got[i] = named(args[i]);
-  throw new TypeError(`tools.${path} takes no argument or one object: \`await tools.${path}({ ... })\`, not (${ArrayPrototypeJoin(got, ", ")})`);
+  throw unfit(path, `(${ArrayPrototypeJoin(got, ", ")})`);
 }
 
 function call(path: string, args: unknown[]): Promise<unknown> {
@@ -74,7 +116,7 @@ function call(path: string, args: unknown[]): Promise<unknown> {
     throw error;
   }
   if (StringPrototypeCharCodeAt(json, 0) !== OPEN_BRACE) {
-    throw new TypeError(`tools.${path} takes no argument or one object: \`await tools.${path}({ ... })\`, not something that becomes ${json.length > 40 ? "other JSON" : json}`);
+    throw unfit(path, `something that becomes ${json.length > 40 ? "other JSON" : json}`);
   }
   const promise = op_call(path, json);
   if (typeof promise === "string") throw new RangeError(promise);
@@ -147,3 +189,5 @@ export const tools = node("");
 // Compiled in the snapshot, as in `encode.ts`: everything of a call but its last step, which needs a guest.
 (tools as any).a.b(0, 0).catch(() => {});
 argumentOf("a", [{}]);
+argumentOf("discover", ["a", {}]);
+unfit("a", named(1));

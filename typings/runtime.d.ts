@@ -118,7 +118,12 @@ interface ArtifactHandle {
   head: string;
   /** From when it is not there any more. */
   expiresAt: string;
+  /** How it is read; absent in lists. */
+  read?: string;
 }
+
+/** An artifact, named by its handle or by the handle's id. */
+type ArtifactId = string | ArtifactHandle;
 
 /** A line of an artifact, or what a pattern found in one. */
 interface ArtifactLine {
@@ -136,34 +141,42 @@ interface ArtifactLine {
  * @throws {ToolCallError} `artifact_not_found`: expired, removed, or not this owner's.
  */
 interface Artifacts {
+  read(id: ArtifactId, options: { offset?: number; length?: number }): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
+  lines(id: ArtifactId, options: { from?: number; limit?: number }): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
+  search(
+    id: ArtifactId,
+    options: { pattern: string; limit?: number; from?: number; offset?: number },
+  ): Promise<{ matches: ArtifactLine[]; nextOffset: number | null; totalLines: number }>;
+  json<Value = unknown>(id: ArtifactId, options: { pointer: string }): Promise<Value>;
   /** A slice in whole characters; `length` is from 1 to 1048576 bytes, 65536 if absent. Go on at `nextOffset` until it is null. */
-  read(options: { id: string; offset?: number; length?: number }): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
+  read(options: { id: ArtifactId; offset?: number; length?: number } | ArtifactId): Promise<{ text: string; offset: number; nextOffset: number | null; totalBytes: number }>;
   /** Lines from 1 on; `limit` is from 1 to 1000, 100 if absent. A line over 16 KiB is cut. Go on at `nextFrom` until it is null. */
-  lines(options: { id: string; from?: number; limit?: number }): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
+  lines(options: { id: ArtifactId; from?: number; limit?: number } | ArtifactId): Promise<{ lines: ArtifactLine[]; nextFrom: number | null; totalLines: number }>;
   /**
    * The lines that a regular expression (no look-around, no back references) matches, with what stands around the match. `limit` is from 1
    * to 200, 50 if absent. Begins with line `from`, or at byte `offset`; go on with `nextOffset` as `offset` until it is null. In a line
    * over 64 KiB every match is a hit.
    */
   search(
-    options: { id: string; pattern: string; limit?: number; from?: number; offset?: number },
+    options: { id: ArtifactId; pattern: string; limit?: number; from?: number; offset?: number },
   ): Promise<{ matches: ArtifactLine[]; nextOffset: number | null; totalLines: number }>;
   /** The value at a JSON Pointer such as `/items/0/name`, if it has at most 8 MiB. */
-  json<Value = unknown>(options: { id: string; pointer: string }): Promise<Value>;
+  json<Value = unknown>(options: { id: ArtifactId; pointer: string }): Promise<Value>;
   /** What is kept, the newest first. `limit` is from 1 to 200, 50 if absent. */
   list(
     options?: { limit?: number; cursor?: string },
   ): Promise<{ artifacts: (ArtifactHandle & { tool: string; taskId: string; createdAt: string })[]; nextCursor: string | null }>;
-  remove(options: { id: string }): Promise<{ removed: true }>;
+  remove(options: { id: ArtifactId } | ArtifactId): Promise<{ removed: true }>;
 }
 
 interface Tools {
   /** Finds tools by what they do. Start here. */
   discover(query: string | DiscoverOptions): Promise<DiscoverResult>;
+  discover(query: string, options?: Omit<DiscoverOptions, "query">): Promise<DiscoverResult>;
   /** Lists what there is. */
   readonly catalog: ToolCatalog;
   /** Tells all about one tool. */
-  describe(path: string): Promise<ToolDescription>;
+  describe(path: string | { path: string }): Promise<ToolDescription>;
   /** Reads answers that were too large: a call that got one resolves to an `ArtifactHandle`. */
   readonly artifacts: Artifacts;
 }

@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::{
-    ArgumentError, Catalog, arguments,
+    ArgumentError, Catalog, NotFound, arguments,
     find::{self, DescribeQuery, Description, DiscoverQuery, Discovered, Namespaces, NamespacesQuery, ToolsPage, ToolsQuery},
     lane::Lane,
     paths,
@@ -49,26 +49,6 @@ pub(super) fn finders() -> Arc<Semaphore> {
     Arc::new(Semaphore::new((processors / 2).max(1)))
 }
 
-/// There is no such tool, or it is hidden. The message alone is enough to find the right one.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("there is no tool `{path}`{}; find one with await {discover}", did_you_mean(nearest))]
-pub struct NotFound {
-    /// What was asked for.
-    pub path: String,
-    /// Paths of the visible tools that are most like it, at most 5.
-    pub nearest: Vec<String>,
-    /// A call that finds the right one: `tools.discover("get sum")`.
-    pub discover: String,
-}
-
-fn did_you_mean(nearest: &[String]) -> String {
-    if nearest.is_empty() {
-        return String::new();
-    }
-    let names: Vec<String> = nearest.iter().map(|path| format!("`{}`", paths::expression(path))).collect();
-    format!(", did you mean {}?", names.join(", "))
-}
-
 /// Why a path leads to no tool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
@@ -92,9 +72,9 @@ pub enum FindError {
 }
 
 impl Catalog {
-    /// The tool at a path, also when case, `_` and `-`, the number of a noun or an ending such as `Api` are off and only one visible
-    /// tool can be meant. Waits for an
-    /// upstream that is still being connected for the first time, at most its start timeout.
+    /// The tool at a path, also at one that is written as code; and when case, `_` and `-`, the number of a noun or an ending such as
+    /// `Api` are off and only one visible tool can be meant. Waits for an upstream that is still being connected for the first time, at
+    /// most its start timeout.
     pub async fn resolve(&self, path: &str, view: View<'_>) -> Result<Arc<Tool>, ResolveError> {
         self.seek(path, view).await?.ok_or_else(|| self.not_found(path, view).into())
     }
@@ -126,7 +106,7 @@ impl Catalog {
 
     fn look_up(&self, path: &str, view: View<'_>) -> Option<Arc<Tool>> {
         let snapshot = self.shelf.present();
-        let path = path.strip_prefix("tools.").unwrap_or(path);
+        let path = &*paths::plain(path);
         let is_visible = |tool: &&Arc<Tool>| sight::of(view, tool) != Visibility::Hidden;
         if let Some(tool) = snapshot.get(path).filter(is_visible) {
             return Some(tool.clone());
@@ -145,21 +125,8 @@ impl Catalog {
     }
 
     fn lane_of(&self, path: &str) -> Option<&Lane> {
-        let path = path.strip_prefix("tools.").unwrap_or(path);
-        let first = paths::healed(path.split('.').next().unwrap_or_default());
+        let first = paths::healed(paths::plain(path).split('.').next().unwrap_or_default());
         self.lanes.values().find(|lane| paths::healed(lane.name()) == first).map(Arc::as_ref)
-    }
-
-    fn not_found(&self, path: &str, view: View<'_>) -> NotFound {
-        let snapshot = self.shelf.present();
-        let path = tool::cut(path, 200);
-        let leaf = path.rsplit('.').next().unwrap_or(path);
-        let question = serde_json::Value::from(words_of(leaf));
-        NotFound {
-            path: path.to_owned(),
-            nearest: snapshot.nearest(path, &snapshot.sight(view)),
-            discover: format!("tools.discover({question})"),
-        }
     }
 
     /// What there is no tool at a path means for who asked for it: as [`Catalog::find_aside`].
@@ -170,6 +137,7 @@ impl Catalog {
             path: tool::cut(path, 200).to_owned(),
             nearest: Vec::new(),
             discover: "tools.discover(\"…\")".to_owned(),
+            is_namespace: false,
         })
     }
 
@@ -234,9 +202,17 @@ impl Catalog {
         // The schema that the arguments were checked against is made of the same type.
         let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
         match function.path.as_str() {
-            "discover" => raw(function, &self.discover(&serde_json::from_value(args).map_err(unfit)?, view)?),
+            "discover" => {
+                let mut query: DiscoverQuery = serde_json::from_value(args).map_err(unfit)?;
+                query.namespace = self.namespace(&function.path, query.namespace.as_deref(), view)?;
+                raw(function, &self.discover(&query, view)?)
+            }
             "catalog.namespaces" => raw(function, &self.namespaces(&serde_json::from_value(args).map_err(unfit)?, view)),
-            "catalog.tools" => raw(function, &self.tools(&serde_json::from_value(args).map_err(unfit)?, view)?),
+            "catalog.tools" => {
+                let mut query: ToolsQuery = serde_json::from_value(args).map_err(unfit)?;
+                query.namespace = self.namespace(&function.path, query.namespace.as_deref(), view)?;
+                raw(function, &self.tools(&query, view)?)
+            }
             _ => {
                 let query: DescribeQuery = serde_json::from_value(args).map_err(unfit)?;
                 raw(function, &self.described(&query.path, view).map_err(ResolveError::from)?)
@@ -292,6 +268,8 @@ impl Catalog {
     /// tens of tools.
     pub async fn types(&self, namespace: Option<&str>, view: View<'_>) -> Result<String, ArgumentError> {
         self.listed().await;
+        let namespace = self.namespace("types", namespace, view)?;
+        let namespace = namespace.as_deref();
         let snapshot = self.shelf.present();
         let inside = |tool: &&Arc<Tool>| namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
         let tools = snapshot.tools().iter().filter(inside).filter(|tool| sight::of(view, tool) != Visibility::Hidden);
@@ -303,7 +281,7 @@ impl Catalog {
 }
 
 /// The finding functions, as tools that are checked like any other.
-static FUNCTIONS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
+pub(super) static FUNCTIONS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
     vec![
         Tool::own::<DiscoverQuery>("discover"),
         Tool::own::<NamespacesQuery>("catalog.namespaces"),
@@ -313,7 +291,7 @@ static FUNCTIONS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
 });
 
 /// A text alone stands for the field that matters: `discover("x")` is `discover({ query: "x" })`.
-fn spelled_out(function: &str, args: &str) -> String {
+pub(super) fn spelled_out(function: &str, args: &str) -> String {
     let field = match function {
         "discover" => "query",
         "describe" => "path",
@@ -326,7 +304,7 @@ fn spelled_out(function: &str, args: &str) -> String {
 }
 
 /// The answer as JSON, within its bound.
-fn raw<T: serde::Serialize>(function: &Tool, answer: &T) -> Result<RawJson, FindError> {
+pub(super) fn raw<T: serde::Serialize>(function: &Tool, answer: &T) -> Result<RawJson, FindError> {
     let mut text = Bounded(Vec::new());
     // Answers are structs with string keys, which always serialise; only the bound can stop it.
     serde_json::to_writer(&mut text, answer).map_err(|_| too_much_found(&function.path))?;
@@ -357,20 +335,6 @@ fn too_much_found(function: &str) -> ArgumentError {
         find::FOUND_BYTES_MAX
     );
     ArgumentError { tool: function.to_owned(), message }
-}
-
-/// A name as a question: `getSum` as `get sum`.
-fn words_of(name: &str) -> String {
-    let mut out = String::new();
-    let mut was_lower = false;
-    for c in name.chars() {
-        if c.is_uppercase() && was_lower {
-            out.push(' ');
-        }
-        was_lower = c.is_lowercase() || c.is_numeric();
-        out.extend(if c.is_alphanumeric() { c.to_lowercase().collect::<Vec<_>>() } else { vec![' '] });
-    }
-    out.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! nothing of tasks, guests or policy: what a caller may see, it is told through a [`View`]. Whatever an upstream sends is
 //! bounded and taken for hostile; the secrets that an owner configured for it are blanked out of its answers, errors and logs.
 
+mod absent;
 mod answer;
 mod arguments;
 mod aside;
@@ -41,9 +42,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::{
+    absent::NotFound,
     answer::{Answer, AnswerBounds},
     arguments::ArgumentError,
-    ask::{ASKED_MAX, Asker, FindError, NotFound, ResolveError},
+    ask::{ASKED_MAX, Asker, FindError, ResolveError},
     config::{
         CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, REFRESH_MINUTES, RESERVED_NAMES, Reach,
         START_TIMEOUT_MS, StdioConfig, UpstreamConfig, UpstreamKind, UpstreamName,
@@ -58,7 +60,7 @@ pub use self::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
         ToolsQuery,
     },
-    function::HostFunction,
+    function::{HostFunction, HostFunctions},
     graphql::config::GraphQlConfig,
     http::{Detected, Names, Surroundings, SystemNames, detect},
     lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},

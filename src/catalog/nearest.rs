@@ -104,5 +104,12 @@ pub(super) fn nearest(path: &str, folds: &[String], letters: &[Letters], is_seen
     scored.into_iter().take_while(|(score, _)| *score >= best - NEAREST_SPAN).take(NEAREST_MAX).map(|(_, at)| at).collect()
 }
 
+/// The names most like a wrong one, the likest first, of a few.
+pub(super) fn among<'a>(wrong: &str, names: &[&'a str]) -> Vec<&'a str> {
+    let folds: Vec<String> = names.iter().map(|name| fold(name)).collect();
+    let letters: Vec<Letters> = folds.iter().map(|folded| Letters::of(folded)).collect();
+    nearest(wrong, &folds, &letters, |_| true).into_iter().map(|at| names[at]).collect()
+}
+
 #[cfg(test)]
 mod tests;

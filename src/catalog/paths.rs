@@ -1,5 +1,7 @@
 //! Paths of tools: told apart, written as code, healed when they are nearly right.
 
+use std::borrow::Cow;
+
 /// Endings that say of a name only what every name here is.
 const ENDINGS: [&str; 4] = ["api", "tool", "service", "mcp"];
 /// Shortest name that is left when an ending falls, in bytes.
@@ -31,6 +33,52 @@ pub(super) fn healed(path: &str) -> String {
         }
     }
     out
+}
+
+/// The path that a piece of code writes: `tools.everything["get-sum"]`, also copied with what a hint has around it, is
+/// `everything.get-sum`. What is no such code stays as it is.
+pub(super) fn plain(path: &str) -> Cow<'_, str> {
+    let path = path.trim();
+    let code = path.strip_prefix("await ").map_or(path, str::trim_start);
+    let code = match code.strip_prefix("tools") {
+        Some(rest) if rest.starts_with(['.', '[']) => {
+            let rest = rest.strip_prefix('.').unwrap_or(rest);
+            // A hint goes on with the arguments.
+            rest.split_once('(').map_or(rest, |(path, _)| path)
+        }
+        _ => path,
+    };
+    match code.contains('[') {
+        true => members(code).map_or(Cow::Borrowed(code), Cow::Owned),
+        false => Cow::Borrowed(code),
+    }
+}
+
+/// Members behind dots and in brackets, joined by dots; none where it is not these alone.
+fn members(mut code: &str) -> Option<String> {
+    let mut out = String::with_capacity(code.len());
+    loop {
+        let (member, rest) = match code.strip_prefix('[') {
+            Some(inner) => {
+                let quote = inner.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+                let (member, rest) = inner[1..].split_once(quote)?;
+                (member, rest.strip_prefix(']')?)
+            }
+            None => code.split_at(code.find(['[', '.']).unwrap_or(code.len())),
+        };
+        // An escape could mean any letter.
+        if member.is_empty() || member.contains('\\') {
+            return None;
+        }
+        out.push_str(member);
+        code = match rest.strip_prefix('.') {
+            Some(next) if !next.starts_with('[') => next,
+            None if rest.is_empty() => return Some(out),
+            None if rest.starts_with('[') => rest,
+            _ => return None,
+        };
+        out.push('.');
+    }
 }
 
 /// Whether the path is in the namespace: the upstream's name, or the path's first segments.
@@ -85,6 +133,26 @@ mod tests {
         assert_eq!(expression("everything.get-sum"), r#"tools.everything["get-sum"]"#);
         assert_eq!(expression("my-up.notes.add"), r#"tools["my-up"].notes.add"#);
         assert_eq!(expression("a.2nd"), r#"tools.a["2nd"]"#);
+    }
+
+    #[test]
+    fn a_path_that_is_written_as_code_is_understood() {
+        for (code, path) in [
+            (r#"tools.everything["get-sum"]"#, "everything.get-sum"),
+            (r#"everything["get-sum"]"#, "everything.get-sum"),
+            ("tools['my-up'].notes['2nd']", "my-up.notes.2nd"),
+            ("tools[`a.b`].c", "a.b.c"),
+            ("tools.demo.add(args: { a: number }): Promise<number>", "demo.add"),
+            ("await tools.demo.add", "demo.add"),
+            (" tools.demo.add ", "demo.add"),
+            ("toolsmith.add", "toolsmith.add"),
+            ("demo.add", "demo.add"),
+        ] {
+            assert_eq!(plain(code), path, "{code}");
+        }
+        for no_code in ["a[b]", "a[\"b\"", "a[\"b\"]c", "a.[\"b\"]", "a[\"\\u0062\"]", "a[\"\"]", "a..b[\"c\"]", "a[\"b\"]."] {
+            assert_eq!(plain(no_code), no_code);
+        }
     }
 
     #[test]

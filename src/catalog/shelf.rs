@@ -90,6 +90,11 @@ impl Snapshot {
         self.sights.of(&self.tools, view)
     }
 
+    /// Whether any tool that is seen has such a folded path.
+    pub(super) fn any_seen(&self, sight: &Sight, is_such: impl Fn(&str) -> bool) -> bool {
+        self.folds.iter().enumerate().any(|(at, folded)| sight.is_seen(at) && is_such(folded))
+    }
+
     /// Paths most like a wrong one, the likest first, of those that are seen.
     pub(super) fn nearest(&self, path: &str, sight: &Sight) -> Vec<String> {
         let nearest = nearest::nearest(path, &self.folds, &self.letters, |at| sight.is_seen(at));

@@ -7,6 +7,12 @@ use super::{ArtifactId, TaskId, Timestamp};
 
 /// The key that makes an object a handle.
 pub const HANDLE_KEY: &str = "$artifact";
+/// What a handle says about its use.
+const HANDLE_READ: &str = "tools.artifacts.read(handle, { offset }) · lines(handle, { from }) · search(handle, { pattern }) · \
+                           json(handle, { pointer }), or pass this handle on as an argument of a call: the tool gets the whole answer";
+/// The fields of a handle, also of one out of a list, besides its key.
+pub const HANDLE_FIELDS: [&str; 10] =
+    ["bytes", "kind", "lines", "sha256", "head", "expiresAt", "read", "tool", "taskId", "createdAt"];
 /// How the id in a handle begins. An object whose [`HANDLE_KEY`] is anything else is an ordinary object.
 const ID_PREFIX: &str = "art_";
 
@@ -67,7 +73,7 @@ impl Artifact {
     pub fn handle(&self) -> Value {
         json!({
             HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "lines": self.lines, "sha256": self.sha256,
-            "head": self.head, "expiresAt": self.expires_at,
+            "head": self.head, "expiresAt": self.expires_at, "read": HANDLE_READ,
         })
     }
 
@@ -79,6 +85,7 @@ impl Artifact {
     /// What lists and the owner see.
     pub fn told(&self) -> Value {
         let mut told = self.handle();
+        told.as_object_mut().map(|told| told.remove("read"));
         told["tool"] = self.tool.clone().into();
         told["taskId"] = self.task_id.to_string().into();
         told["createdAt"] = self.created_at.to_string().into();

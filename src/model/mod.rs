@@ -14,7 +14,7 @@ mod task;
 mod tool;
 
 pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
-pub use artifact::{Artifact, ArtifactKind, HANDLE_KEY, handle_id, has_handle};
+pub use artifact::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, handle_id, has_handle};
 pub use credential::{Credential, KeyPlace, SecretSource};
 pub use event::{Event, EventKind, NewEvent};
 pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};

@@ -71,7 +71,7 @@ pub struct ToolList {
 pub struct NamespaceCount {
     /// Its name.
     pub namespace: String,
-    /// Its tools, as last known.
+    /// Its tools, as last known; none where its upstream has not said yet what it offers.
     pub tools: usize,
     /// Calls of them fail at present.
     pub is_down: bool,

@@ -5,10 +5,13 @@ use tokio::sync::watch;
 
 use super::{Health, Kind, NamespaceCount, Service, ServiceError, ToolList};
 use crate::{
-    catalog::{Asker, FindError, NamespacesQuery, NotFound, ResolveError},
+    catalog::{Asker, FindError, NamespacesQuery, NotFound, ResolveError, UpstreamState},
     model::{Principal, RawJson},
     policy::{Caller, Profile},
-    task::host::{PolicyView, ROLE},
+    task::{
+        artifacts::Artifacts,
+        host::{PolicyView, ROLE},
+    },
 };
 
 /// The task in whose name lists are shown outside of one.
@@ -46,7 +49,8 @@ impl Service {
         Ok(serde_json::value::to_raw_value(&json!({ "results": status })).expect("texts and numbers only"))
     }
 
-    /// The namespaces and how many tools each has that the caller may see, in a stable order.
+    /// The namespaces and how many tools each has that the caller may see, in a stable order; then the upstreams of which nothing is
+    /// known yet.
     pub fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
         let found = self.catalog.namespaces(&NamespacesQuery { limit: Some(NAMESPACES_MAX) }, &view);
@@ -55,7 +59,14 @@ impl Service {
             namespace: namespace.namespace,
             tools: namespace.tool_count,
         };
-        found.namespaces.into_iter().map(counted).collect()
+        let mut all: Vec<NamespaceCount> = found.namespaces.into_iter().map(counted).collect();
+        // Of these nothing is known yet: they are told by name, so that nobody takes them for missing.
+        let unknown = self.catalog.status().into_iter().filter(|upstream| upstream.tools == 0);
+        all.extend(unknown.filter_map(|upstream| match upstream.status {
+            UpstreamState::Ready => None,
+            status => Some(NamespaceCount { namespace: upstream.name, tools: 0, is_down: status == UpstreamState::Failed }),
+        }));
+        all
     }
 
     /// One of them changes whenever there may be other tools to see: the catalog's, and the policy's.
@@ -113,8 +124,11 @@ impl Service {
     /// As code of this caller would be answered.
     async fn find(&self, who: &Principal, function: &str, args: &str) -> Result<RawJson, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
-        let found =
-            self.catalog.find_aside(&Asker::default(), function, args, view).await.expect("it is one of the finding functions");
+        let asker = Asker::default();
+        let found = match Artifacts::about(function, args) {
+            Some(found) => found,
+            None => self.catalog.find_aside(&asker, function, args, view).await.expect("it is one of the finding functions"),
+        };
         found.map_err(|error| match error {
             FindError::Arguments(error) => ServiceError::invalid("bad_argument", error.to_string()),
             FindError::Unresolved(error) => unresolved(error),
@@ -130,6 +144,10 @@ fn caller(who: &Principal) -> Caller<'_> {
 /// Why a path that the owner named leads to no tool, in the owner's words: the catalog's own are for programs.
 pub(super) fn unresolved(error: ResolveError) -> ServiceError {
     match error {
+        ResolveError::NotFound(NotFound { path, is_namespace: true, .. }) => {
+            ServiceError::new(Kind::NotFound, "tool_not_found", format!("there is no tool `{path}`, it is a namespace"))
+                .hint("`airlock tools list --namespace NAME` shows what is in it")
+        }
         ResolveError::NotFound(NotFound { path, nearest, .. }) => {
             let names: Vec<_> = nearest.iter().map(|path| format!("`{path}`")).collect();
             let meant = if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(", ")) };

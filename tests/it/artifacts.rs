@@ -174,6 +174,68 @@ async fn a_large_text_is_a_handle_whose_slices_and_lines_add_up_to_the_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handle_says_how_it_is_read_and_stands_where_an_id_does() {
+    let (_service, server) = with_service("").await;
+    let code = "
+        const handle = await tools.big.data.lines();
+        const a = tools.artifacts, id = handle.$artifact;
+        const same = [a.read(handle), a.read({ id: handle }), a.read({ ...handle }), a.read(id), a.read({ id })];
+        const cut = [a.read({ id: handle, offset: 2, length: 4 }), a.read({ ...handle, offset: 2, length: 4 }), a.read(handle, { offset: 2, length: 4 }),
+                     a.read(id, { offset: 2, length: 4 })];
+        const [first] = await a.list().then(page => page.artifacts);
+        const wrong = await a.read({ ...handle, ofset: 1 }).catch(error => error.message);
+        const line = await a.lines(handle, { from: 7, limit: 1 });
+        const hits = await a.search(handle, { pattern: '^7 ERROR' });
+        return { read: handle.read, same: (await Promise.all(same)).map(piece => piece.text.slice(0, 6)),
+                 cut: (await Promise.all(cut)).map(piece => piece.text), listed: (await a.read(first)).text.slice(0, 6), wrong,
+                 line: line.lines[0].text.slice(0, 7), hits: hits.matches.length, removed: await a.remove(handle) }";
+    let told = returned(&server, code).await;
+    let read = told["read"].as_str().unwrap();
+    for how in ["tools.artifacts.read(handle", "lines(", "search(", "json(", "as an argument"] {
+        assert!(read.contains(how), "{read}");
+    }
+    assert_eq!((&told["same"], &told["listed"]), (&json!(vec!["1 fine"; 5]), &json!("1 fine")));
+    assert_eq!(told["cut"], json!(vec!["fine"; 4]));
+    assert_eq!((&told["line"], &told["hits"], &told["removed"]), (&json!("7 ERROR"), &json!(1), &json!({ "removed": true })));
+    assert!(told["wrong"].as_str().unwrap().contains("there is no field `ofset`, did you mean `offset`?"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_functions_of_artifacts_are_found_like_tools() {
+    let server = TestServer::start().await;
+    let code = "
+        const told = (promise) => promise.then(value => value, error => `${error.name} ${error.code}: ${error.message}`);
+        return {
+          all: await told(tools.catalog.tools({ namespace: 'artifacts' })).then(page => [page.total, page.nextCursor, page.results.map(found => found.hint)]),
+          page: await told(tools.catalog.tools({ namespace: 'tools.artifacts', limit: 2, cursor: '4' })).then(page => [page.nextCursor, page.results.map(found => found.path)]),
+          found: await told(tools.discover('regular expression', { namespace: 'artifacts' })).then(found => found.bestPath),
+          read: await told(tools.describe('artifacts.read')).then(read => [read.path, read.typescript]),
+          namespace: await told(tools.describe('artifacts')),
+          absent: await told(tools.describe('tools.artifacts.raed')),
+          call: await told(tools.artifacts()),
+          slip: await told(tools.artifacts.serch({ id: 'x' })),
+          far: await told(tools.artifacts.download({ id: 'x' })),
+        }";
+    let told = returned(&server, code).await;
+    assert_eq!((&told["all"][0], &told["all"][1]), (&json!(6), &Value::Null));
+    let hint = "tools.artifacts.search(args: { id: string; pattern: string; ";
+    assert!(told["all"][2][2].as_str().unwrap().starts_with(hint), "{told}");
+    assert_eq!(told["page"], json!([null, ["artifacts.list", "artifacts.remove"]]));
+    assert_eq!(told["found"], "artifacts.search");
+    assert_eq!(told["read"][0], "artifacts.read");
+    assert!(told["read"][1].as_str().unwrap().contains("nextOffset"), "{told}");
+    let every = ["read", "lines", "search", "json", "list", "remove"].map(|name| format!("`tools.artifacts.{name}`")).join(", ");
+    let find = "find one with await tools.catalog.tools({ namespace: \"artifacts\" })";
+    let absent =
+        |path: &str, what: &str| json!(format!("ToolNotFoundError tool_not_found: there is no tool `{path}`, {what}; {find}"));
+    assert_eq!(told["namespace"], absent("artifacts", &format!("it is a namespace with {every}")));
+    assert_eq!(told["call"], told["namespace"]);
+    assert_eq!(told["absent"], absent("tools.artifacts.raed", "did you mean `tools.artifacts.read`?"));
+    assert_eq!(told["slip"], absent("artifacts.serch", "did you mean `tools.artifacts.search`?"));
+    assert_eq!(told["far"], absent("artifacts.download", &format!("did you mean {every}?")));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_json_is_searched_looked_into_and_passed_on_whole() {
     let (_service, server) = with_service("").await;
     let told = returned(

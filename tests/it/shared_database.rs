@@ -9,7 +9,7 @@ use tokio::{
     time::timeout,
 };
 
-use crate::support::server::{PATIENCE, TestServer, airlock};
+use crate::support::server::{PATIENCE, TestServer, airlock, demo};
 
 /// One client's `airlock mcp`.
 struct Pipe {
@@ -56,13 +56,15 @@ impl Pipe {
     }
 
     /// Begins as a client of 2025-11-25.
-    async fn greet(&mut self) {
+    async fn greet(&mut self) -> Value {
         let client = json!({ "name": "airlock-tests", "version": "0" });
         let params = json!({ "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client });
         self.say(&json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": params })).await;
-        assert_eq!(self.answer().await["result"]["protocolVersion"], "2025-11-25");
+        let greeting = self.answer().await["result"].clone();
+        assert_eq!(greeting["protocolVersion"], "2025-11-25");
         self.say(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).await;
         self.greeted = true;
+        greeting
     }
 
     async fn say(&mut self, message: &Value) {
@@ -81,6 +83,24 @@ impl Pipe {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
         assert!(status.success(), "{status}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_comes_before_its_upstreams_is_told_which_are_being_reached() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("airlock.toml");
+    let database = folder.path().join("airlock.db");
+    let slow = demo(&["--slow-start", "60000"]);
+    let more = slow.replace("upstreams.demo", "upstreams.files");
+    std::fs::write(&file, format!("[store]\nurl = \"sqlite://{}\"\n{slow}{more}", database.display())).unwrap();
+    let mut client = Pipe::start(&file);
+    let greeting = client.greet().await;
+    client.say(&json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {} })).await;
+    let listed = client.answer().await;
+    for text in [&greeting["instructions"], &listed["result"]["tools"][0]["description"]] {
+        assert!(text.as_str().unwrap().ends_with("\n\nConnecting (`tools.discover` waits for them): demo, files."), "{text}");
+    }
+    client.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -35,10 +35,36 @@ fn arguments_are_one_object_or_none() {
     let told = ran.value().as_array().expect("an array");
     for wrong in &told[..7] {
         let wrong = wrong.as_str().expect("an error");
-        assert!(wrong.starts_with("TypeError: tools.a.b takes no argument or one object: `await tools.a.b({ ... })`"), "{wrong}");
+        assert!(wrong.starts_with("TypeError: tools.a.b was called with "), "{wrong}");
+        let right = "a tool takes no argument or one object, `({ name: value })`; `await tools.describe(\"a.b\")` tells what it takes, if it exists";
+        assert!(wrong.ends_with(right), "{wrong}");
     }
     assert_eq!(told[7], json!({ "at": "1970-01-01T00:00:00.000Z", "big": "5" }));
     assert_eq!(told[8], json!({}));
+}
+
+#[test]
+fn a_text_of_the_functions_that_find_may_be_followed_by_options() {
+    let mut worker = worker();
+    let code = "const out = []; for (const args of [['x'], ['x', { limit: 5 }], ['x', undefined], [{ query: 'x' }], ['x', 5], ['x', null], ['x', { limit: 5 }, 1], [42], [null], [{}, { limit: 5 }], ['x', []]]) {
+        try { out.push((await tools.discover(...args)).args) } catch (error) { out.push(`${error.name}: ${error.message}`) } }
+        out.push((await tools.describe('a.b', { x: 1 })).args, (await tools.artifacts.read({ $artifact: 'art_1' }, { offset: 1 })).args);
+        out.push(await tools.catalog.tools('x').catch(error => error.message));
+        return out";
+    let ran = worker.run(code);
+    let refused = |got: &str| {
+        json!(format!(
+            "TypeError: tools.discover was called with ({got}): it takes one object, `await tools.discover({{ query: \"x\", limit: 5 }})`"
+        ))
+    };
+    let expected = json!([
+        { "query": "x" }, { "limit": 5, "query": "x" }, { "query": "x" }, { "query": "x" },
+        refused("a string, a number"), refused("a string, null"), refused("a string, an object, a number"), refused("a number"), refused("null"),
+        refused("an object, an object"), refused("a string, an array"),
+        { "x": 1, "path": "a.b" }, { "offset": 1, "id": { "$artifact": "art_1" } },
+        "tools.catalog.tools was called with (a string): it takes one object, `await tools.catalog.tools({ namespace: \"x\", limit: 20 })`",
+    ]);
+    assert_eq!(ran.value(), &expected);
 }
 
 #[test]

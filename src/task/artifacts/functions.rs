@@ -1,6 +1,6 @@
 //! What a program asks of kept answers: `tools.artifacts.read`, `lines`, `search`, `json`, `list` and `remove`.
 
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,10 +11,11 @@ use super::{
     scan::{Line, Lines, Search, line_start, pattern},
 };
 use crate::{
-    catalog::HostFunction,
-    model::{Artifact, ArtifactKind, RawJson},
+    catalog::{FindError, HostFunction, HostFunctions},
+    model::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, RawJson, handle_id},
     sandbox::CallFailure,
     store::{ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, StoreError},
+    task::refusal,
 };
 
 /// Bytes of a slice, if not said and at the most.
@@ -99,23 +100,72 @@ struct Remove {
     id: String,
 }
 
-static FUNCTIONS: LazyLock<[HostFunction; 6]> = LazyLock::new(|| {
-    [
-        HostFunction::new::<Read>("artifacts.read"),
-        HostFunction::new::<LinesOf>("artifacts.lines"),
-        HostFunction::new::<SearchIn>("artifacts.search"),
-        HostFunction::new::<JsonAt>("artifacts.json"),
-        HostFunction::new::<List>("artifacts.list"),
-        HostFunction::new::<Remove>("artifacts.remove"),
-    ]
+/// The first segment of these functions' paths. No upstream can be called so.
+const NAMESPACE: &str = "artifacts";
+
+static FUNCTIONS: LazyLock<HostFunctions> = LazyLock::new(|| {
+    let number = || json!({ "type": "integer" });
+    let or_null = |kind: &str| json!({ "type": [kind, "null"] });
+    let object = |properties: Value| {
+        let required: Vec<String> = properties.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        json!({ "type": "object", "properties": properties, "required": required })
+    };
+    let line = json!({
+        "type": "object", "required": ["line", "offset", "text"],
+        "properties": { "line": number(), "offset": number(), "text": { "type": "string" }, "cut": { "type": "boolean" } },
+    });
+    let lines = || json!({ "type": "array", "items": line });
+    HostFunctions::new(
+        NAMESPACE,
+        vec![
+            HostFunction::new::<Read>("artifacts.read").told(
+                "Reads a slice of a kept answer, in bytes; `id` is the handle or its id.",
+                &object(json!({
+                    "text": { "type": "string" }, "offset": number(), "nextOffset": or_null("integer"), "totalBytes": number(),
+                })),
+            ),
+            HostFunction::new::<LinesOf>("artifacts.lines").told(
+                "Reads lines of a kept answer, from 1; `id` is the handle or its id.",
+                &object(json!({ "lines": lines(), "nextFrom": or_null("integer"), "totalLines": number() })),
+            ),
+            HostFunction::new::<SearchIn>("artifacts.search").told(
+                "Searches a kept answer for a regular expression, line by line; `id` is the handle or its id.",
+                &object(json!({ "matches": lines(), "nextOffset": or_null("integer"), "totalLines": number() })),
+            ),
+            HostFunction::new::<JsonAt>("artifacts.json")
+                .told("Gives the value at a JSON Pointer of a kept answer; `id` is the handle or its id.", &json!({})),
+            HostFunction::new::<List>("artifacts.list").told(
+                "Lists the kept answers of this workspace, the newest first.",
+                &object(
+                    json!({ "artifacts": { "type": "array", "items": { "type": "object" } }, "nextCursor": or_null("string") }),
+                ),
+            ),
+            HostFunction::new::<Remove>("artifacts.remove").told(
+                "Removes a kept answer before its time; `id` is the handle or its id.",
+                &object(json!({ "removed": { "type": "boolean" } })),
+            ),
+        ],
+    )
 });
 
 impl Artifacts {
-    /// Answers one of these functions; none where the path is not one. Dropped, it stops.
+    /// Answers one of these functions, and what is asked about them; none where the path is not theirs. Dropped, it stops.
     pub(in crate::task) async fn answer(&self, workspace_id: &str, path: &str, args: &str) -> Option<Result<RawJson, CallFailure>> {
-        let path = path.strip_prefix("tools.").unwrap_or(path);
-        let function = FUNCTIONS.iter().find(|function| function.path() == path)?;
-        Some(self.perform(workspace_id, function, args).await.map_err(|error| error.failure(path)))
+        if let Some(found) = Self::about(path, args) {
+            return Some(found.map_err(|error| refusal::not_found(path, error)));
+        }
+        match FUNCTIONS.get(path) {
+            Ok(None) => None,
+            Ok(Some(function)) => {
+                Some(self.perform(workspace_id, function, args).await.map_err(|error| error.failure(function.path())))
+            }
+            Err(absent) => Some(Err(refusal::unresolved(absent.into()))),
+        }
+    }
+
+    /// What a finding function answers about these functions; none where it was asked about something else.
+    pub fn about(function: &str, args: &str) -> Option<Result<RawJson, FindError>> {
+        FUNCTIONS.find(function, args)
     }
 
     async fn perform(&self, workspace_id: &str, function: &HostFunction, args: &str) -> Result<RawJson, Failed> {
@@ -281,7 +331,25 @@ impl Artifacts {
 }
 
 fn given<Args: serde::de::DeserializeOwned>(function: &HostFunction, args: &str) -> Result<Args, Failed> {
-    function.arguments(args).map_err(|error| Failed::Arguments(error.to_string()))
+    function.arguments(&with_id(args)).map_err(|error| Failed::Arguments(error.to_string()))
+}
+
+/// The arguments with the id of the handle that stands where an id is asked for: as `id`, or as the arguments themselves, with what
+/// else is asked among its fields.
+fn with_id(args: &str) -> Cow<'_, str> {
+    if !args.contains(HANDLE_KEY) {
+        return args.into();
+    }
+    let Ok(Value::Object(mut asked)) = serde_json::from_str(args) else { return args.into() };
+    let id = match asked.get("id") {
+        Some(given) => handle_id(given).map(str::to_owned),
+        None => asked.get(HANDLE_KEY).and_then(Value::as_str).map(str::to_owned),
+    };
+    let Some(id) = id else { return args.into() };
+    if asked.insert("id".to_owned(), id.into()).is_none() {
+        asked.retain(|name, _| name != HANDLE_KEY && !HANDLE_FIELDS.contains(&name.as_str()));
+    }
+    Value::Object(asked).to_string().into()
 }
 
 fn within_lines(artifact: &Artifact, from: Option<u64>) -> Result<u64, Failed> {

@@ -39,13 +39,14 @@ Write the body of an async function: `return` gives the value, `await` works at 
 `console.log` output comes back as `logs`. No imports, no fetch, no files, no process: the outside is `tools.*` only. Do not shadow `tools`.
 
 Work like this:
-1. Find: `const found = await tools.discover(\"open issues\"); return found;` gives paths, each with a `hint` that is the call's TypeScript signature. \
-Also `tools.catalog.namespaces()`, `tools.catalog.tools({ namespace })`, `tools.describe(path)`.
-2. Call: `await tools.github.issues.list({ repo: \"a/b\" })`, or `tools[path](args)`. None or one object as argument.
-3. Do loops, filters and joins in code, run independent calls with `Promise.all`, and return only what you need.
+1. Find: `return await tools.discover(\"open issues\", { limit: 5 });` gives paths, each with a `hint`, the call's TypeScript signature. \
+Also `tools.describe(path)`, `tools.catalog.namespaces()`, `tools.catalog.tools({ namespace })`.
+2. Call by the hint: `await tools.<upstream>.<group>.<operation>({ … })`, or `tools[path](args)`. None or one object as argument.
+3. Do loops, filters and joins in code, run independent calls with `Promise.all`, and return only what you need. \
+An answer over 8 MiB is a handle for `tools.artifacts.read`.
 
 A refused call rejects with `ToolPolicyError`, a failed one with `ToolCallError`; both can be caught. Errors name the line of your source.
-Limits: `timeoutMs` up to 600000; results over 1 MiB are read in pages with task_get. \
+Results over 1 MiB are read in pages with task_get. \
 A long task answers `running`: call task_get with its taskId and waitMs.";
 
 /// What a model reads about `execute`, with the connected namespaces as far as they fit.
@@ -60,22 +61,38 @@ pub(super) fn instructions(namespaces: &[NamespaceCount]) -> String {
 
 fn with_namespaces(text: &str, namespaces: &[NamespaceCount]) -> String {
     let mut text = text.to_owned();
+    text.push_str("\n\n");
     if namespaces.is_empty() {
-        text.push_str("\n\nNo tools are connected now.");
+        text.push_str("No tools are connected.");
         return text;
     }
-    text.push_str("\n\nConnected: ");
-    let mut left = namespaces.len();
-    for (index, namespace) in namespaces.iter().enumerate() {
-        let name: String = namespace.namespace.chars().take(NAMESPACE_CHARS_MAX).collect();
+    let (unknown, known): (Vec<_>, Vec<_>) = namespaces.iter().partition(|namespace| namespace.tools == 0);
+    let (failed, awaited): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|namespace| namespace.is_down);
+    let counted = |namespace: &NamespaceCount| {
         let down = if namespace.is_down { ", down now" } else { "" };
-        let entry = format!("{}{name} ({} tools{down})", if index == 0 { "" } else { ", " }, namespace.tools);
-        // Leaves room for the note that there are more.
-        if text.len() + entry.len() > TEXT_BYTES_MAX - 64 {
-            break;
+        format!("{} ({} tools{down})", shown(namespace), namespace.tools)
+    };
+    let parts: [(&str, Vec<String>); 3] = [
+        ("Connected: ", known.into_iter().map(counted).collect()),
+        ("Connecting (`tools.discover` waits for them): ", awaited.into_iter().map(shown).collect()),
+        ("Down now: ", failed.into_iter().map(shown).collect()),
+    ];
+    let mut left = namespaces.len();
+    let mut separator = "";
+    'parts: for (title, names) in &parts {
+        let mut begin = *title;
+        for name in names {
+            // Leaves room for the note that there are more.
+            if text.len() + separator.len() + begin.len() + name.len() > TEXT_BYTES_MAX - 64 {
+                break 'parts;
+            }
+            let _ = write!(text, "{separator}{begin}{name}");
+            (separator, begin) = (", ", "");
+            left -= 1;
         }
-        text.push_str(&entry);
-        left -= 1;
+        if !names.is_empty() {
+            separator = ". ";
+        }
     }
     if left > 0 {
         let _ = write!(text, " and {left} more: see tools.catalog.namespaces()");
@@ -84,13 +101,17 @@ fn with_namespaces(text: &str, namespaces: &[NamespaceCount]) -> String {
     text
 }
 
+fn shown(namespace: &NamespaceCount) -> String {
+    namespace.namespace.chars().take(NAMESPACE_CHARS_MAX).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn many() -> Vec<NamespaceCount> {
         let namespace = |n: usize| NamespaceCount { namespace: format!("namespace_number_{n}"), tools: n, is_down: n % 2 == 1 };
-        (0..200).map(namespace).collect()
+        (1..=200).map(namespace).collect()
     }
 
     #[test]
@@ -108,6 +129,23 @@ mod tests {
         for text in [execute(&[github.clone(), linear.clone()]), instructions(&[github, linear])] {
             assert!(text.ends_with("Connected: github (42 tools), linear (7 tools, down now)."), "{text}");
         }
+    }
+
+    #[test]
+    fn upstreams_of_which_nothing_is_known_yet_are_named() {
+        let count = |name: &str, tools, is_down| NamespaceCount { namespace: name.to_owned(), tools, is_down };
+        let (files, shop) = (count("files", 0, false), count("shop", 0, true));
+        let ends = |namespaces: &[NamespaceCount], end: &str| {
+            for text in [execute(namespaces), instructions(namespaces)] {
+                assert!(text.ends_with(&format!("\n\n{end}")), "{text}");
+            }
+        };
+        ends(&[files.clone(), count("notes", 0, false)], "Connecting (`tools.discover` waits for them): files, notes.");
+        ends(
+            &[count("github", 42, false), files, shop],
+            "Connected: github (42 tools). Connecting (`tools.discover` waits for them): files. Down now: shop.",
+        );
+        ends(&[], "No tools are connected.");
     }
 
     #[test]

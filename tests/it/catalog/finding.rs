@@ -99,6 +99,57 @@ async fn the_errors_of_finding_are_enough_to_ask_right() {
 }
 
 #[tokio::test]
+async fn a_namespace_that_is_not_there_is_a_fault_that_names_the_one_that_was_meant() {
+    let mut absent = demo("absent", &["--slow-start", "60000"]);
+    absent.start_timeout = std::time::Duration::from_millis(200);
+    let catalog = started(vec![demo("github", &[]), demo("shop", &[]), absent]).await;
+    let failed = async |function: &str, args: Value| {
+        let found = catalog.find(function, &args.to_string(), &open).await.unwrap();
+        found.map_or_else(|error| error.to_string(), |found| panic!("{found}"))
+    };
+    insta::assert_snapshot!(failed("discover", json!({"query": "add", "namespace": "gihub"})).await, @"there is no namespace `gihub`, did you mean `github`?");
+    insta::assert_snapshot!(failed("catalog.tools", json!({"namespace": "github.note"})).await, @"there is no namespace `github.note`, did you mean `github.notes`?");
+    insta::assert_snapshot!(failed("catalog.tools", json!({"namespace": "xyz"})).await, @"there is no namespace `xyz`, there are `absent`, `github`, `shop`");
+    insta::assert_snapshot!(failed("describe", json!("github.notes")).await, @r#"there is no tool `github.notes`, it is a namespace; find one with await tools.catalog.tools({ namespace: "github.notes" })"#);
+    insta::assert_snapshot!(failed("describe", json!("tools.shop")).await, @r#"there is no tool `tools.shop`, it is a namespace; find one with await tools.catalog.tools({ namespace: "shop" })"#);
+    // Of an upstream that has never answered nobody knows what is in it.
+    for namespace in ["absent", "absent.notes", "Absent", ""] {
+        find(&catalog, "discover", json!({"query": "add", "namespace": namespace})).await;
+    }
+    let of = async |namespace: &str| find(&catalog, "catalog.tools", json!({"namespace": namespace})).await["total"].clone();
+    for (namespace, total) in
+        [("tools.github", 8), ("GitHub.notes", 2), (r#"tools["github"]["notes"]"#, 2), ("github.notes.add", 1)]
+    {
+        assert_eq!(of(namespace).await, total, "{namespace}");
+    }
+    assert!(catalog.types(Some("gihub"), &open).await.unwrap_err().message.contains("did you mean `github`?"));
+
+    // What the caller may not see is no more there than what never was.
+    let view = |tool: &Tool| if &*tool.upstream == "shop" { Visibility::Hidden } else { Visibility::Auto };
+    let hidden = catalog.find("catalog.tools", r#"{"namespace": "shop"}"#, &view).await.unwrap().unwrap_err().to_string();
+    insta::assert_snapshot!(hidden, @"there is no namespace `shop`, there are `absent`, `github`");
+    let hidden = catalog.find("describe", r#""shop.notes""#, &view).await.unwrap().unwrap_err().to_string();
+    assert!(!hidden.contains("namespace"), "{hidden}");
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_path_that_is_written_as_code_leads_to_its_tool() {
+    let catalog = started(vec![demo("demo-up", &[])]).await;
+    let hint = find(&catalog, "discover", json!("add a note")).await["results"][0]["hint"].clone();
+    assert_eq!(hint, r#"tools["demo-up"].notes.add(args: { text: string }): Promise<{ id: number }>"#);
+    for path in
+        [hint.as_str().unwrap(), r#"tools["demo-up"].notes.add"#, "tools['demo-up']['notes'].add", "tools.demo-up.notes.add"]
+    {
+        assert_eq!(find(&catalog, "describe", json!(path)).await["path"], "demo-up.notes.add", "{path}");
+        assert_eq!(call(&catalog, path, json!({"text": "x"})).await.map(|note| note["id"].is_u64()), Ok(true), "{path}");
+    }
+    let wrong = catalog.find("describe", r#"{"path": "tools[\"demo-up\"].notes.ad"}"#, &open).await.unwrap().unwrap_err();
+    insta::assert_snapshot!(wrong, @r#"there is no tool `tools["demo-up"].notes.ad`, did you mean `tools["demo-up"].notes.add`?; find one with await tools.discover("ad")"#);
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
 async fn an_answer_of_finding_beyond_four_mebibytes_is_refused_with_the_way_out() {
     let server = Scripted::start(|request| {
         let heavy = |number: usize| {
