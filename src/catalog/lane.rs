@@ -33,6 +33,8 @@ const LASTING_PAUSE: Duration = Duration::from_secs(10 * 60);
 const STEADY: Duration = Duration::from_secs(20);
 /// Longest reason why an upstream is down that stands beside its tools, in bytes.
 const TROUBLE_BYTES_MAX: usize = 300;
+/// Longest warning that comes with an answer, in bytes.
+const WARNING_BYTES_MAX: usize = 2 * 1024;
 /// Schemas of a list, in bytes of JSON, after which memory that reading them took is given back at once.
 const LARGE_BYTES_MIN: usize = 1024 * 1024;
 /// Shortest time between two lists, however often the upstream says that its list changed.
@@ -323,6 +325,8 @@ impl Lane {
                     tool.trusted = self.says.trusted;
                     if let Some(known) = before.get(&tool.path).filter(|known| known.schema_hash == tool.schema_hash) {
                         tool.observed = known.observed.clone();
+                        // What was refused may be allowed by now.
+                        known.left_out.clear();
                     }
                     tools.push(Arc::new(tool));
                 }
@@ -440,7 +444,7 @@ impl Lane {
         let secrets = self.secrets.clone();
         let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
         match self.call_unredacted(tool, args, news).await {
-            Ok(Answer { json, mut room }) => {
+            Ok(Answer { json, mut room, warning }) => {
                 if json.get().len() > LARGE_BYTES && room.is_none() {
                     room = Some(self.says.answers.room().await);
                 }
@@ -456,7 +460,8 @@ impl Lane {
                 if tool.output_schema.is_none() {
                     tool.observed.note(answer.get());
                 }
-                Ok(Answer { json: answer, room })
+                let warning = warning.map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
+                Ok(Answer { json: answer, room, warning })
             }
             Err(mut error) => {
                 error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();

@@ -14,6 +14,7 @@ mod graphql;
 mod http;
 mod index;
 mod lane;
+mod left_out;
 mod mcp;
 mod observed;
 mod openapi;

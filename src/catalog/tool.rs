@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::observed::Observed;
+use super::{left_out::LeftOut, observed::Observed};
 use crate::model::{Annotations, JsonObject, Operation, Schema};
 
 /// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
@@ -141,6 +141,8 @@ pub struct Tool {
     pub(super) schema_bytes: usize,
     /// What its answers look like, where the upstream does not say.
     pub(super) observed: Arc<Observed>,
+    /// Fields that its answers are without, since its service refuses them.
+    pub(super) left_out: LeftOut,
     /// What is found of its arguments.
     pub(super) arguments: ArgumentWords,
     /// Its call in one line, once somebody asked.
@@ -199,6 +201,7 @@ impl Tool {
             schema_hash: kept.schema_hash,
             schema_bytes,
             observed: Arc::default(),
+            left_out: LeftOut::default(),
             arguments: kept.arguments,
             hint: Mutex::default(),
             validator: OnceLock::new(),
@@ -221,10 +224,16 @@ impl Tool {
             schema_hash: String::new(),
             schema_bytes: 0,
             observed: Arc::default(),
+            left_out: LeftOut::default(),
             arguments: ArgumentWords::default(),
             hint: Mutex::default(),
             validator: OnceLock::new(),
         }
+    }
+
+    /// The schema of the result as it is at present: without the fields that are left out.
+    pub(super) fn output(&self) -> Option<Schema> {
+        self.left_out.output().or_else(|| self.output_schema.clone())
     }
 
     /// The compiled input schema; none when it does not compile, for then only the upstream can judge the arguments.

@@ -37,6 +37,8 @@ use crate::{
 pub const ROLE: &str = "agent";
 /// Refusals of one run that are remembered, the latest ones: a task that goes on after so many handles them.
 const REFUSED_MAX: usize = 65_536;
+/// Warnings of calls that are kept for the end of a task; more are counted.
+const WARNINGS_MAX: usize = 20;
 /// Every tool, for the question whether one is refused rather than absent.
 const EVERYTHING: View<'static> = &|_| Visibility::Auto;
 
@@ -70,6 +72,8 @@ pub(super) struct Inner {
     refused: Mutex<BTreeMap<u32, &'static str>>,
     /// Calls that wait for a person.
     parked: Mutex<usize>,
+    /// What calls that succeeded were warned of, each once, and how much more there was.
+    warnings: Mutex<(Vec<String>, usize)>,
 }
 
 /// Whose run it is.
@@ -93,13 +97,22 @@ impl Host {
             client_id: task.client_id.clone(),
             session_id: task.session_id.clone(),
         };
-        let (spending, refused, parked) = (Spending::default(), Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { parts, task, clock, live, spending, refused, parked }))
+        let (spending, refused, parked, warnings) = (Spending::default(), Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { parts, task, clock, live, spending, refused, parked, warnings }))
     }
 
     /// How the call of that number was refused, if it was. Guests cannot influence it.
     pub fn refused(&self, call: u32) -> Option<&'static str> {
         self.0.refused.lock().expect("no code panics while it holds this lock").get(&call).copied()
+    }
+
+    /// What the caller should know of calls that succeeded.
+    pub fn take_warnings(&self) -> Vec<String> {
+        let (mut warnings, more) = std::mem::take(&mut *self.0.warnings.lock().expect("no code panics while it holds this lock"));
+        if more > 0 {
+            warnings.push(format!("and {more} more warnings of calls"));
+        }
+        warnings
     }
 }
 
@@ -259,6 +272,15 @@ impl Inner {
 
     pub(super) fn change(&self, events: Vec<NewEvent>) -> TaskChange {
         TaskChange { task_id: self.task.id, status: None, started_at: None, end: None, events }
+    }
+
+    /// Keeps a warning for the end of the task.
+    pub(super) fn warn(&self, text: String) {
+        let mut warnings = self.warnings.lock().expect("no code panics while it holds this lock");
+        if warnings.0.contains(&text) {
+            return;
+        }
+        if warnings.0.len() < WARNINGS_MAX { warnings.0.push(text) } else { warnings.1 += 1 }
     }
 
     /// Records without waiting: the task's end, which is waited for, comes after.

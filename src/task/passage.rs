@@ -484,8 +484,13 @@ impl<'a> Passage<'a> {
                 }
                 Err(upstream_failure(&error))
             }
-            Some(Ok(answer)) => match host.spending.receive(&cleared.budget, answer.json.get().len()) {
-                Ok(()) => Ok(answer),
+            Some(Ok(mut answer)) => match host.spending.receive(&cleared.budget, answer.json.get().len()) {
+                Ok(()) => {
+                    if let Some(warning) = answer.warning.take() {
+                        host.warn(warning);
+                    }
+                    Ok(answer)
+                }
                 Err(refusal) => Err(host.refuse(seq, &path, &refusal)),
             },
         }

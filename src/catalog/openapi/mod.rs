@@ -262,7 +262,7 @@ impl Connection for OpenApiConnection {
                 request::request(&plan, args).map_err(|why| refused(format!("`{}` was not sent: {why}", tool.path)))?;
             let mut answer = self.client.send(request).await.map_err(|failure| failure.into_upstream_error(tool))?;
             let room = answer.room.take();
-            answer::value(tool, &plan, answer, with_response).map(|json| Answer { json, room })
+            answer::value(tool, &plan, answer, with_response).map(|json| Answer { json, room, warning: None })
         })
     }
 
