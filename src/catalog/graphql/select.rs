@@ -90,9 +90,7 @@ fn fault(text: &str, lines_above: usize, errors: &DiagnosticList) -> String {
 fn dotted(text: &str) -> Option<String> {
     let is_start = |c: char| c.is_ascii_alphabetic() || c == '_';
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    for (index, line) in text.lines().enumerate() {
-        // What stands in a string or a comment is no field.
-        let code = line.split(['"', '#']).next().unwrap_or_default();
+    for (index, code) in without_texts(text).lines().enumerate() {
         let mut behind = 0;
         for piece in code.split_inclusive(|c| !is_part(c) && c != '.') {
             let (at, way) = (behind, piece.trim_end_matches(|c| !is_part(c) && c != '.'));
@@ -112,6 +110,22 @@ fn dotted(text: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// The same text, as many characters and lines, with spaces for what stands in strings and comments.
+fn without_texts(text: &str) -> String {
+    let (mut is_string, mut is_comment, mut is_escaped) = (false, false, false);
+    let blanked = text.chars().map(|c| {
+        let is_text = is_string || is_comment;
+        match c {
+            '\n' => (is_comment, is_escaped) = (false, false),
+            '"' if !is_comment && !is_escaped => is_string = !is_string,
+            '#' if !is_string => is_comment = true,
+            _ => is_escaped = is_string && c == '\\' && !is_escaped,
+        }
+        if is_text && c != '\n' { ' ' } else { c }
+    });
+    blanked.collect()
 }
 
 struct Rebuild<'a> {

@@ -130,14 +130,19 @@ fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
         ("", "it is empty"),
         ("id name {", "it is no selection set"),
         ("id, owner.login", "line 1, column 5: a way is written with braces: instead of `owner.login` write `owner { login }`"),
-        ("id\n  issues(filter: \"a.b\") { nodes.author.login }", "line 2, column 3: unexpected"),
+        (
+            "id\n  issues(filter: \"a.b\") { nodes.author.login }",
+            "line 2, column 27: a way is written with braces: instead of `nodes.author.login`",
+        ),
+        ("id # a.b\n  name(filter: \"a.b \\\" c.d\" }", "line 2, column "),
         (
             "{ id\n  parent.owner.login }",
             "line 2, column 3: a way is written with braces: instead of `parent.owner.login` write `parent { owner { login } }`",
         ),
-        ("\n\n  id name(", "line 3"),
+        ("\n\n  id name(", ": at its end: "),
+        ("\n\n  id name(: 1)", "line 3, column 11: "),
         ("id ..", "line 1, column 4: "),
-        ("id name }", "line 1, column 9"),
+        ("id name }", "it "),
         ("__typename(x: 1)", "takes neither"),
         ("__schema { types { name } }", "has no field `__schema`"),
     ] {
