@@ -24,6 +24,7 @@ use super::{
     record,
     refusal::{self, Refusal, failure},
     spending::Spending,
+    warnings::Warnings,
 };
 use crate::{
     catalog::{Catalog, ResolveError, Tool, View, Visibility},
@@ -37,8 +38,6 @@ use crate::{
 pub const ROLE: &str = "agent";
 /// Refusals of one run that are remembered, the latest ones: a task that goes on after so many handles them.
 const REFUSED_MAX: usize = 65_536;
-/// Warnings of calls that are kept for the end of a task; more are counted.
-const WARNINGS_MAX: usize = 20;
 /// Every tool, for the question whether one is refused rather than absent.
 const EVERYTHING: View<'static> = &|_| Visibility::Auto;
 
@@ -72,8 +71,8 @@ pub(super) struct Inner {
     refused: Mutex<BTreeMap<u32, &'static str>>,
     /// Calls that wait for a person.
     parked: Mutex<usize>,
-    /// What calls that succeeded were warned of, each once, and how much more there was.
-    warnings: Mutex<(Vec<String>, usize)>,
+    /// What calls that succeeded were warned of.
+    warnings: Mutex<Warnings>,
 }
 
 /// Whose run it is.
@@ -108,11 +107,7 @@ impl Host {
 
     /// What the caller should know of calls that succeeded.
     pub fn take_warnings(&self) -> Vec<String> {
-        let (mut warnings, more) = std::mem::take(&mut *self.0.warnings.lock().expect("no code panics while it holds this lock"));
-        if more > 0 {
-            warnings.push(format!("and {more} more warnings of calls"));
-        }
-        warnings
+        std::mem::take(&mut *self.0.warnings.lock().expect("no code panics while it holds this lock")).told()
     }
 }
 
@@ -276,11 +271,7 @@ impl Inner {
 
     /// Keeps a warning for the end of the task.
     pub(super) fn warn(&self, text: String) {
-        let mut warnings = self.warnings.lock().expect("no code panics while it holds this lock");
-        if warnings.0.contains(&text) {
-            return;
-        }
-        if warnings.0.len() < WARNINGS_MAX { warnings.0.push(text) } else { warnings.1 += 1 }
+        self.warnings.lock().expect("no code panics while it holds this lock").add(text);
     }
 
     /// Records without waiting: the task's end, which is waited for, comes after.

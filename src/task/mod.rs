@@ -13,3 +13,4 @@ mod passage;
 mod record;
 mod refusal;
 mod spending;
+mod warnings;
