@@ -33,6 +33,8 @@ struct Kept {
     ways: Arc<[Way]>,
     /// The schema of the result without them, where there is one.
     output: Option<Schema>,
+    /// That they are, in a sentence.
+    told: String,
 }
 
 impl LeftOut {
@@ -44,6 +46,11 @@ impl LeftOut {
     /// The schema of the result without them; none where nothing is left out.
     pub(super) fn output(&self) -> Option<Schema> {
         self.of(|kept| kept.output.clone()).flatten()
+    }
+
+    /// That fields are left out, in a sentence; none where nothing is.
+    pub(super) fn told(&self) -> Option<String> {
+        self.of(|kept| kept.told.clone())
     }
 
     fn of<T>(&self, look: impl FnOnce(&Kept) -> T) -> Option<T> {
@@ -60,8 +67,9 @@ impl LeftOut {
         all.sort();
         all.dedup();
         all.truncate(FIELDS_MAX);
-        let output = whole.and_then(|whole| pruned(whole, &all, select));
-        let kept = Kept { since: Instant::now(), ways: all.into(), output };
+        let told = format!("Left out at present, since the service refused it: {}; `{select}` asks for it by name.", named(&all));
+        let output = whole.and_then(|whole| pruned(whole, &all, &told));
+        let kept = Kept { since: Instant::now(), ways: all.into(), output, told };
         *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
     }
 
@@ -80,13 +88,12 @@ pub(super) fn named(ways: &[Way]) -> String {
     super::tool::cut(&names.join(", "), NOTE_BYTES_MAX).to_owned()
 }
 
-fn pruned(whole: &Schema, ways: &[Way], select: &str) -> Option<Schema> {
+fn pruned(whole: &Schema, ways: &[Way], told: &str) -> Option<Schema> {
     let mut schema = (*whole.value()).clone();
     let ways_here: Vec<&[String]> = ways.iter().map(Vec::as_slice).collect();
     prune(&mut schema, &ways_here);
-    let told = schema.get("description").and_then(Value::as_str).unwrap_or_default();
-    let text =
-        format!("{told} Left out at present, since the service refused it: {}; `{select}` asks for it by name.", named(ways));
+    let before = schema.get("description").and_then(Value::as_str).unwrap_or_default();
+    let text = format!("{before} {told}");
     schema["description"] = json!(text.trim_start());
     Schema::new(&schema)
 }

@@ -124,6 +124,7 @@ fn types_of(tool: &Tool, list: &str, args: &str, result: &str, base: &str, taken
         out.push_str(&Writer::declared(&tool.input_schema.value(), args, base, taken).all());
     }
     out.push('\n');
+    out.push_str(&comment(tool.left_out.told().as_slice(), 0));
     match (tool.output(), tool.observed.schema()) {
         (Some(schema), _) => out.push_str(&Writer::declared(&schema.value(), result, base, taken).all()),
         (None, Some(schema)) => {
