@@ -65,6 +65,11 @@ impl Default for AnswerBounds {
 }
 
 impl Answer {
+    /// The same with a warning, if there is one.
+    pub(super) fn warned(self, warning: Option<String>) -> Self {
+        Self { warning, ..self }
+    }
+
     /// The answer and its place, which is given back when dropped.
     pub fn parted(self) -> (RawJson, Option<Room>) {
         (self.json, self.room)
@@ -92,11 +97,13 @@ pub struct Answer {
     /// The answer.
     pub json: RawJson,
     pub(super) room: Option<Room>,
+    /// What the caller should know although the call did not fail on it, at most 2 KiB.
+    pub warning: Option<String>,
 }
 
 impl From<RawJson> for Answer {
     fn from(json: RawJson) -> Self {
-        Self { json, room: None }
+        Self { json, room: None, warning: None }
     }
 }
 

@@ -224,7 +224,7 @@ impl Hit<'_> {
             score: f64::from((self.score * 100.0).round()) / 100.0,
             unavailable: outages.get(&tool.upstream).cloned(),
             input_schema: include_schemas.then(|| tool.input_schema.clone()),
-            output_schema: tool.output_schema.clone().filter(|_| include_schemas),
+            output_schema: tool.output().filter(|_| include_schemas),
         }
     }
 }
@@ -363,7 +363,7 @@ pub(super) fn describe(tool: &Tool, view: View<'_>, outages: &Outages) -> Option
         description: tool.description.clone(),
         typescript: types::declaration(tool, view.workspace()),
         input_schema: tool.input_schema.clone(),
-        output_schema: tool.output_schema.clone(),
+        output_schema: tool.output(),
         approval: approval(sight::of(view, tool))?,
         unavailable: outages.get(&tool.upstream).cloned(),
     })

@@ -36,6 +36,8 @@ const LASTING_PAUSE: Duration = Duration::from_secs(10 * 60);
 const STEADY: Duration = Duration::from_secs(20);
 /// Longest reason why an upstream is down that stands beside its tools, in bytes.
 const TROUBLE_BYTES_MAX: usize = 300;
+/// Longest warning that comes with an answer, in bytes.
+const WARNING_BYTES_MAX: usize = 2 * 1024;
 
 /// Where an upstream stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -394,7 +396,7 @@ impl Lane {
         let secrets = self.secrets.clone();
         let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
         match self.call_unredacted(tool, args, news).await {
-            Ok(Answer { json, mut room }) => {
+            Ok(Answer { json, mut room, warning }) => {
                 if json.get().len() > LARGE_BYTES && room.is_none() {
                     room = Some(self.says.answers.room().await);
                 }
@@ -407,7 +409,8 @@ impl Lane {
                 if answer.get().len() > bytes_max {
                     return Err(UpstreamError::too_large(tool, bytes_max));
                 }
-                Ok(Answer { json: answer, room })
+                let warning = warning.map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
+                Ok(Answer { json: answer, room, warning })
             }
             Err(mut error) => {
                 error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();

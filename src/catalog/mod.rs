@@ -17,6 +17,7 @@ mod graphql;
 mod http;
 mod index;
 mod lane;
+mod left_out;
 mod mcp;
 mod nearest;
 mod observed;

@@ -14,6 +14,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{
+    left_out::LeftOut,
     observed::Observed,
     work::{self, Work},
 };
@@ -154,6 +155,8 @@ pub struct Tool {
     pub(super) schema_bytes: usize,
     /// What its answers look like, where the upstream does not say.
     pub(super) observed: Arc<Observed>,
+    /// Fields that its answers are without, since its service refuses them.
+    pub(super) left_out: LeftOut,
     /// What is found of its arguments.
     pub(super) arguments: ArgumentWords,
     /// Its call in one line, once somebody asked.
@@ -253,6 +256,7 @@ impl Tool {
             schema_hash: kept.schema_hash,
             schema_bytes,
             observed: Arc::default(),
+            left_out: LeftOut::default(),
             arguments: kept.arguments,
             hint: Mutex::default(),
             checker: OnceLock::new(),
@@ -276,11 +280,17 @@ impl Tool {
             schema_hash: String::new(),
             schema_bytes: 0,
             observed: Arc::default(),
+            left_out: LeftOut::default(),
             arguments: ArgumentWords::default(),
             hint: Mutex::default(),
             checker: OnceLock::new(),
             too_much_told: AtomicBool::new(false),
         }
+    }
+
+    /// The schema of the result as it is at present: without the fields that are left out.
+    pub(super) fn output(&self) -> Option<Schema> {
+        self.left_out.output().or_else(|| self.output_schema.clone())
     }
 
     /// What the arguments are checked by; none when the schema does not compile or may take for ever, for then only the upstream can

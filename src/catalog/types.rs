@@ -50,22 +50,25 @@ const LITERAL_DEPTH_MAX: usize = 4;
 /// The call in one line: `tools.demo.add(args: { a: number; b: number }): Promise<{ sum: number }>`. Made once, and again when more was
 /// observed of the result: what this workspace was answered.
 pub(super) fn hint(tool: &Tool, workspace: &str) -> Arc<str> {
+    if let Some(output) = tool.left_out.output() {
+        return line(tool, Some(&output), None).into();
+    }
     let observed = tool.observed.schema(workspace).filter(|_| tool.output_schema.is_none());
     let mut known = tool.hint.lock().unwrap_or_else(PoisonError::into_inner);
     let of = |schema: &Option<Arc<Value>>| schema.as_ref().map(Arc::as_ptr);
     if let Some(hint) = known.as_ref().filter(|hint| of(&hint.observed) == of(&observed)) {
         return hint.line.clone();
     }
-    let line: Arc<str> = line(tool, observed.as_deref()).into();
+    let line: Arc<str> = line(tool, tool.output_schema.as_ref(), observed.as_deref()).into();
     *known = Some(Hint { observed, line: line.clone() });
     line
 }
 
-fn line(tool: &Tool, observed: Option<&Value>) -> String {
+fn line(tool: &Tool, output: Option<&Schema>, observed: Option<&Value>) -> String {
     let call = paths::expression(&tool.path);
     let mut line = String::new();
     let input = &*tool.input_schema.value();
-    let output = tool.output_schema.as_ref().map(Schema::value);
+    let output = output.map(Schema::value);
     // What a call needs is told before what it gives.
     let whole = (0..=HINT_DEPTH_MAX).rev().map(|depth| (false, HINT_DEPTH_MAX, depth));
     let shorter = (2..HINT_DEPTH_MAX).rev().map(|depth| (false, depth, 0));
@@ -129,7 +132,8 @@ fn types_of(tool: &Tool, workspace: &str, list: &str, base: &str, taken: &RefCel
         out.push_str(&Writer::declared(&tool.input_schema.value(), args, base, taken).all());
     }
     out.push('\n');
-    match (&tool.output_schema, tool.observed.schema(workspace)) {
+    out.push_str(&comment(tool.left_out.told().as_slice(), 0));
+    match (tool.output(), tool.observed.schema(workspace)) {
         (Some(schema), _) => out.push_str(&Writer::declared(&schema.value(), result, base, taken).all()),
         (None, Some(schema)) => {
             out.push_str("/* observed: learned from answers, not promised by the upstream */\n");

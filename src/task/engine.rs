@@ -294,7 +294,8 @@ impl TaskEngine {
         let run = Run { code: new.code.clone(), wall_ms_max: new.timeout_ms, cpu_ms_max: self.0.config.cpu_ms_max };
         let mut report = lease.run(run, host.clone(), &clock, &live.cancel).await;
         report.usage.queue_ms = queue_ms;
-        let RunReport { outcome, usage, logs, warnings } = report;
+        let RunReport { outcome, usage, logs, mut warnings } = report;
+        warnings.extend(host.take_warnings());
         let end = machine::conclude(
             outcome,
             Circumstances {

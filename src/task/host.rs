@@ -26,6 +26,7 @@ use super::{
     refusal::{self, Refusal, failure},
     shares::Turns,
     spending::Spending,
+    warnings::Warnings,
 };
 use crate::{
     catalog::{Asker, Catalog, Look, ResolveError, Tool, Visibility},
@@ -74,6 +75,8 @@ pub(super) struct Inner {
     parked: Mutex<usize>,
     /// Its questions about tools, which wait for each other.
     asker: Asker,
+    /// What calls that succeeded were warned of.
+    warnings: Mutex<Warnings>,
 }
 
 /// What policy lets a caller see of the tools.
@@ -151,13 +154,18 @@ impl Host {
             client_id: task.client_id.clone(),
             session_id: task.session_id.clone(),
         };
-        let (spending, refused, parked) = (Spending::default(), Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { parts, task, clock, live, spending, refused, parked, asker: Asker::default() }))
+        let (spending, refused, parked, warnings) = (Spending::default(), Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner { parts, task, clock, live, spending, refused, parked, warnings, asker: Asker::default() }))
     }
 
     /// How the call of that number was refused, if it was. Guests cannot influence it.
     pub fn refused(&self, call: u32) -> Option<&'static str> {
         self.0.refused.lock().expect("no code panics while it holds this lock").get(&call).copied()
+    }
+
+    /// What the caller should know of calls that succeeded.
+    pub fn take_warnings(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.warnings.lock().expect("no code panics while it holds this lock")).told()
     }
 }
 
@@ -317,6 +325,11 @@ impl Inner {
 
     pub(super) fn change(&self, events: Vec<NewEvent>) -> TaskChange {
         TaskChange { task_id: self.task.id, status: None, started_at: None, end: None, events }
+    }
+
+    /// Keeps a warning for the end of the task.
+    pub(super) fn warn(&self, text: String) {
+        self.warnings.lock().expect("no code panics while it holds this lock").add(text);
     }
 
     /// Records without waiting: the task's end, which is waited for, comes after.

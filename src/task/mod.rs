@@ -14,5 +14,6 @@ mod record;
 mod refusal;
 mod shares;
 mod spending;
+mod warnings;
 
 pub use self::shares::Turns;

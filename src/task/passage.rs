@@ -498,9 +498,12 @@ impl<'a> Passage<'a> {
                 }
                 Err(upstream_failure(&error))
             }
-            Some(Ok(answer)) => match host.spending.receive(&cleared.budget, answer.json.get().len()) {
+            Some(Ok(mut answer)) => match host.spending.receive(&cleared.budget, answer.json.get().len()) {
                 Ok(()) => {
                     host.parts.catalog.learn(&self.tool, &host.task.workspace_id, &answer.json);
+                    if let Some(warning) = answer.warning.take() {
+                        host.warn(warning);
+                    }
                     Ok(answer)
                 }
                 Err(refusal) => Err(host.refuse(seq, &path, &refusal)),

@@ -34,6 +34,9 @@ const schema = buildSchema(`
   union Hit = Repository | Issue
   input IssueFilter { title: String states: [State!] not: IssueFilter }
   input CreateIssue { repositoryId: ID! title: String! state: State = OPEN labels: [String!] }
+  union Merged = MergeDone | MergeBlocked
+  type MergeDone { issue: Issue! }
+  type MergeBlocked { reason: String! }
   type CreateIssuePayload { issue: Issue query: Query }
   type Query {
     "One repository, by its owner and its name."
@@ -51,6 +54,7 @@ const schema = buildSchema(`
     createIssue(input: CreateIssue!): CreateIssuePayload
     rename(id: ID!): Repository
     reset: Boolean
+    merge(id: ID!): Merged
   }
   type Subscription { changed: Issue }
 `);
@@ -90,6 +94,7 @@ const root = {
     throw new GraphQLError("it is out of order", { extensions: { code: "OUT_OF_ORDER" } });
   },
   rename: () => repository,
+  merge: () => ({ __typename: "MergeDone", issue: issues[0] }),
   createIssue({ input }) {
     const issue = { __typename: "Issue", id: `I${issues.length + 1}`, number: issues.length + 1, author: user, labels: [], ...input };
     issues.push(issue);

@@ -14,7 +14,8 @@ use std::{
 
 use airlock::{
     catalog::{
-        Catalog, Document, GraphQlConfig, Reach, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamKind, UpstreamState,
+        Catalog, DiscoverQuery, Document, GraphQlConfig, Reach, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamKind,
+        UpstreamState,
     },
     model::Operation,
 };
@@ -92,7 +93,7 @@ async fn a_service_is_asked_for_its_schema_and_every_root_field_is_a_tool() {
     for path in ["graphql", "old"] {
         let catalog = started(upstream(&format!("{}/{path}", service.url), None)).await;
         let (status, tools, note) = state(&catalog);
-        assert_eq!((status, tools), (UpstreamState::Ready, 10), "{path}: {note}");
+        assert_eq!((status, tools), (UpstreamState::Ready, 11), "{path}: {note}");
         assert!(note.contains("subscriptions are not offered") && note.contains("lead back"), "{note}");
         let tool = catalog.resolve("git.mutation.createIssue", &open).await.unwrap();
         assert_eq!((tool.operation, tool.description.as_str()), (Some(Operation::Mutation), "Opens an issue."));
@@ -126,14 +127,68 @@ async fn a_call_sends_typed_variables_and_the_usual_fields() {
         "mutation createIssue($input: CreateIssue!) { createIssue(input: $input) { issue { id number title state labels } } }"
     );
     assert_eq!((&sent["variables"], &sent["operationName"]), (&issue, &json!("createIssue")));
-    // A mutation is sent once, whatever of its answer fails.
-    let error = call(&catalog, "git.mutation.rename", json!({"id": "R1"})).await.unwrap_err();
-    assert!(error.message.contains("at `rename.secret`; the rest of the answer: "), "{}", error.message);
-    assert!(error.message.contains("the mutation was begun"), "{}", error.message);
-    assert_eq!(service.seen().await.len(), 1);
+    // What a mutation made can be found again, also where it stands in an object of a union's member.
+    let merged = call(&catalog, "git.mutation.merge", json!({"id": "I1"})).await.unwrap();
+    let issue = json!({"id": "I1", "number": 1, "title": "First", "state": "OPEN", "labels": ["bug"]});
+    assert_eq!(merged, json!({"__typename": "MergeDone", "issue": issue}));
+    service.seen().await;
     assert_eq!(call(&catalog, "git.query.version", json!({})).await, Ok(json!("1")));
     let hits = call(&catalog, "git.query.search", json!({"text": "first"})).await.unwrap();
     assert_eq!(hits, json!([{"__typename": "Issue", "id": "I1", "title": "First", "number": 1, "state": "OPEN"}]));
+    catalog.shutdown().await;
+}
+
+/// The answer, and what it warns of.
+async fn warned(catalog: &Catalog, path: &str, args: Value) -> (Value, Option<String>) {
+    let tool = catalog.resolve(path, &open).await.unwrap_or_else(|error| panic!("{error}"));
+    let args = catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
+    let answer = catalog.call_followed(&tool, args, Arc::new(|_: &str| {})).await.unwrap_or_else(|error| panic!("{error}"));
+    (serde_json::from_str(answer.json.get()).unwrap(), answer.warning)
+}
+
+#[tokio::test]
+async fn a_mutation_of_whose_answer_a_field_is_refused_was_done_and_says_so() {
+    let Some(service) = Reference::start().await else { return };
+    let catalog = started(upstream(&format!("{}/graphql", service.url), None)).await;
+    let told = async || {
+        let described = catalog.describe("git.mutation.rename", &open).await.unwrap();
+        let query: DiscoverQuery = serde_json::from_value(json!({"query": "git.mutation.rename"})).unwrap();
+        let found = catalog.discover(&query, &open).unwrap();
+        let hint = found.results.into_iter().find(|hit| hit.path == "git.mutation.rename").unwrap().hint;
+        (described.typescript, described.output_schema.unwrap().text().to_owned(), hint)
+    };
+    let (typescript, schema, hint) = told().await;
+    assert!([&typescript, &schema, &hint].iter().all(|text| text.contains("secret")), "{typescript}{schema}{hint}");
+    let (renamed, warning) = warned(&catalog, "git.mutation.rename", json!({"id": "R1"})).await;
+    assert_eq!((&renamed["id"], &renamed["secret"]), (&json!("R1"), &json!(null)));
+    let warning = warning.unwrap();
+    assert!(warning.starts_with("`git.mutation.rename` was performed;"), "{warning}");
+    assert!(
+        warning.contains("you may not see this (FORBIDDEN) at `rename.secret`; for a while `secret` is asked for only"),
+        "{warning}"
+    );
+    // The next one is not even asked for it, and what is told of the tool says so.
+    let (renamed, warning) = warned(&catalog, "git.mutation.rename", json!({"id": "R1"})).await;
+    assert_eq!((&renamed["id"], renamed.get("secret")), (&json!("R1"), None));
+    assert!(warning.unwrap().contains("is answered without `secret`, which `git` refused; `select` asks for it by name"));
+    let sent = service.seen().await;
+    assert_eq!(sent.len(), 2, "each was sent once: {sent:?}");
+    let (typescript, schema, hint) = told().await;
+    assert!(!hint.contains("secret"), "{hint}");
+    assert!(typescript.contains("Left out at present, since the service refused it: `secret`"), "{typescript}");
+    assert!(!typescript.contains("secret:") && !schema.contains("\"secret\""), "{typescript}{schema}");
+    // Whoever names it is answered too, and told.
+    let named = json!({"id": "R1", "select": "id secret"});
+    let (renamed, warning) = warned(&catalog, "git.mutation.rename", named).await;
+    assert_eq!(renamed, json!({"id": "R1", "secret": null}));
+    assert!(warning.unwrap().contains("at `rename.secret`"));
+    // A query says it too.
+    let (_, warning) = warned(&catalog, "git.query.repository", json!({"owner": "mia", "name": "airlock"})).await;
+    assert!(warning.unwrap().contains("is answered without `secret`"));
+    // Once its tools are asked for again, so is the field.
+    catalog.refresh(None).await;
+    let (_, _, hint) = told().await;
+    assert!(hint.contains("secret"), "{hint}");
     catalog.shutdown().await;
 }
 

@@ -8,6 +8,7 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     catalog::{
         http::ServiceAnswer,
+        left_out::Way,
         tool::{Tool, cut},
         upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
     },
@@ -30,8 +31,22 @@ const HEAD_BYTES_MAX: usize = 300;
 /// Codes by which services say that nothing was done because too much was asked for.
 const THROTTLED: [&str; 5] = ["THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"];
 
-/// The way to a field: names from below the root field on.
-pub(super) type Way = Vec<String>;
+/// The value of the root field.
+#[derive(Debug)]
+pub(super) struct Unwrapped {
+    pub(super) json: RawJson,
+    /// What of it failed, where the rest is an answer all the same.
+    pub(super) partial: Option<Partial>,
+}
+
+/// What of a mutation's answer failed.
+#[derive(Debug)]
+pub(super) struct Partial {
+    /// In the service's words.
+    pub(super) told: String,
+    /// The ways to the fields that failed.
+    pub(super) fields: Vec<Way>,
+}
 
 /// A call that failed.
 #[derive(Debug)]
@@ -108,8 +123,9 @@ fn place(path: &[Value]) -> String {
     cut(&whole, 200).to_owned()
 }
 
-/// The value under the root field, or why there is none. `may_repeat` says whether a second call does no harm.
-pub(super) fn unwrap(tool: &Tool, field: &str, answer: &ServiceAnswer, may_repeat: bool) -> Result<RawJson, Failed> {
+/// The value under the root field, or why there is none. `may_repeat` says whether a second call does no harm: of one that does,
+/// what came is the answer although some of it failed, or what was done would look as if it were not.
+pub(super) fn unwrap(tool: &Tool, field: &str, answer: &ServiceAnswer, may_repeat: bool) -> Result<Unwrapped, Failed> {
     use UpstreamErrorCode as Code;
     let failed =
         |code, message: String| Failed { error: UpstreamError::new(code, tool, message), is_stale: false, fields: Vec::new() };
@@ -131,10 +147,15 @@ pub(super) fn unwrap(tool: &Tool, field: &str, answer: &ServiceAnswer, may_repea
     let data: HashMap<String, &RawValue> = envelope.data.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
     let value = data.get(field).copied();
     let errors = envelope.errors.unwrap_or_default();
+    let mut partial = None;
     if !errors.is_empty() || !status.is_success() {
+        partial = value.filter(|_| !may_repeat && status.is_success()).and_then(|value| partly(value, &errors));
+    }
+    if partial.is_none() && (!errors.is_empty() || !status.is_success()) {
         let mut failed = refused(tool, status, &errors, value.filter(|value| value.get() != "null"), may_repeat);
         // Errors before the execution, such as those of validation, come without data.
-        if !may_repeat && !data.is_empty() {
+        let is_begun = !data.is_empty() || errors.iter().any(|error| error.path.as_ref().is_some_and(|path| !path.is_empty()));
+        if !may_repeat && is_begun {
             failed.error.message.push_str("; the mutation was begun: look at its effect before repeating it");
         }
         return Err(failed);
@@ -144,11 +165,29 @@ pub(super) fn unwrap(tool: &Tool, field: &str, answer: &ServiceAnswer, may_repea
         Some(value) if value.get().len() > ANSWER_BYTES_MAX => {
             Err(Failed { error: UpstreamError::too_large(tool, ANSWER_BYTES_MAX), is_stale: false, fields: Vec::new() })
         }
-        Some(value) => Ok(value.to_owned()),
+        Some(value) => Ok(Unwrapped { json: value.to_owned(), partial }),
     }
 }
 
-fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial: Option<&RawValue>, may_repeat: bool) -> Failed {
+/// What failed below a value that holds something all the same; none where the failure may be that of the whole.
+fn partly(value: &RawValue, errors: &[ToldError]) -> Option<Partial> {
+    let fields = failed_fields(errors);
+    let holds = !fields.is_empty() && serde_json::from_str::<Value>(value.get()).is_ok_and(|value| holds_something(&value));
+    holds.then(|| Partial { told: told(errors), fields })
+}
+
+/// Whether anything in a value tells something: not null, and not merely of which type it is.
+fn holds_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(items) => items.iter().any(holds_something),
+        Value::Object(fields) => fields.iter().any(|(name, value)| name != "__typename" && holds_something(value)),
+        _ => true,
+    }
+}
+
+/// The first errors, in the service's words.
+fn told(errors: &[ToldError]) -> String {
     let mut told: Vec<String> = errors.iter().take(ERRORS_MAX).map(ToldError::told).collect();
     if errors.len() > ERRORS_MAX {
         told.push(format!("and {} more errors", errors.len() - ERRORS_MAX));
@@ -156,7 +195,12 @@ fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial:
     if told.is_empty() {
         told.push("it does not say why".to_owned());
     }
-    let mut message = format!("`{}` failed: {}", tool.path, told.join("; "));
+    told.join("; ")
+}
+
+fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial: Option<&RawValue>, may_repeat: bool) -> Failed {
+    let fields = failed_fields(errors);
+    let mut message = format!("`{}` failed: {}", tool.path, told(errors));
     match partial.map(RawValue::get) {
         Some(json) if json.len() <= PARTIAL_BYTES_MAX => message.push_str(&format!("; the rest of the answer: {json}")),
         Some(json) => {
@@ -165,6 +209,9 @@ fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial:
                 "; the rest of the answer, {bytes} bytes, is dropped: leave the fields that fail out with `select`"
             ));
         }
+        // One field made the whole null.
+        None if fields.len() == 1 => message.push_str("; leave it out with `select`"),
+        None if !fields.is_empty() => message.push_str("; leave them out with `select`"),
         None => {}
     }
     let code = if status.is_success() { UpstreamErrorCode::ToolFailed } else { UpstreamErrorCode::Refused };
@@ -173,7 +220,7 @@ fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial:
     if !status.is_success() {
         error = error.status(Some(status.as_u16())).retryable(is_throttled || is_retryable(status.as_u16(), may_repeat));
     }
-    Failed { error, is_stale: errors.iter().any(ToldError::is_stale), fields: failed_fields(errors) }
+    Failed { error, is_stale: errors.iter().any(ToldError::is_stale), fields }
 }
 
 fn failed_fields(errors: &[ToldError]) -> Vec<Way> {

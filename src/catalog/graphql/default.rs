@@ -12,10 +12,10 @@ use apollo_compiler::{
 };
 
 use super::{
-    answer::Way,
     schema::{Field, ServiceSchema, TypeKind},
     select::bare,
 };
+use crate::catalog::left_out::Way;
 
 /// Fields of one whole selection.
 pub(super) const FIELDS_MAX: usize = 100;
@@ -54,14 +54,30 @@ const TELLING: [&str; 16] = [
 /// The fields of a value of this type.
 pub(super) fn selection(schema: &ServiceSchema, parent: &Name, is_list: bool) -> Vec<Selection> {
     let mut choice = Choice { schema, fields_left: FIELDS_MAX, bytes_left: BYTES_MAX, above: Vec::new() };
-    choice.of(parent, LEAVES_MAX, !is_list)
+    choice.of(parent, LEAVES_MAX, if is_list { Below::IfBare } else { Below::Objects })
 }
 
 /// The leaves of a value of this type, at most so many.
 pub(super) fn leaves_only(schema: &ServiceSchema, parent: &Name, fields_max: usize) -> Vec<Selection> {
     let fields_left = fields_max.min(LEAVES_MAX);
     let mut choice = Choice { schema, fields_left, bytes_left: BYTES_MAX, above: Vec::new() };
-    choice.of(parent, LEAVES_MAX, false)
+    choice.of(parent, LEAVES_MAX, Below::IfBare)
+}
+
+/// Whether a selection asks for a leaf at this way.
+pub(super) fn is_leaf_at(selection: &[Selection], way: &[String]) -> bool {
+    let Some((first, rest)) = way.split_first() else { return false };
+    selection.iter().any(|part| match part {
+        Selection::Field(field) if field.name.as_str() == first => {
+            if rest.is_empty() {
+                field.selection_set.is_empty()
+            } else {
+                is_leaf_at(&field.selection_set, rest)
+            }
+        }
+        Selection::InlineFragment(fragment) => is_leaf_at(&fragment.selection_set, way),
+        _ => false,
+    })
 }
 
 /// The same selection without what stands at these ways; none when nothing of it would be left, or nothing is taken out.
@@ -94,6 +110,17 @@ fn pruned(part: &Selection, ways: &[Way], depth: usize) -> Option<Selection> {
     }
 }
 
+/// Which objects below a value come with it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Below {
+    /// Its own, with their leaves.
+    Objects,
+    /// Its own where it has no leaf, for then it would tell nothing.
+    IfBare,
+    /// None.
+    Nothing,
+}
+
 struct Choice<'a> {
     schema: &'a ServiceSchema,
     fields_left: usize,
@@ -102,8 +129,8 @@ struct Choice<'a> {
     above: Vec<Name>,
 }
 
-impl Choice<'_> {
-    fn of(&mut self, parent: &Name, leaves_max: usize, is_nested_too: bool) -> Vec<Selection> {
+impl<'a> Choice<'a> {
+    fn of(&mut self, parent: &Name, leaves_max: usize, nested: Below) -> Vec<Selection> {
         let schema = self.schema;
         let mut out = Vec::new();
         let kind = schema.kind(parent);
@@ -111,7 +138,7 @@ impl Choice<'_> {
             self.push(&mut out, name!("__typename"), Vec::new());
         }
         if matches!(kind, Some(TypeKind::Union)) {
-            self.members(&mut out, parent);
+            self.members(&mut out, parent, nested);
         }
         let fields = schema.fields(parent);
         let chosen = self.leaves(fields, leaves_max);
@@ -119,15 +146,21 @@ impl Choice<'_> {
             self.push(&mut out, name.clone(), Vec::new());
         }
         self.above.push(parent.clone());
+        let before = out.len();
         self.page(&mut out, fields, leaves_max);
-        if is_nested_too {
-            let leaves_max = if chosen.len() <= WRAPPING_LEAVES_MAX { LEAVES_MAX } else { NESTED_LEAVES_MAX };
+        let is_bare = chosen.is_empty() && out.len() == before;
+        let (nested_max, further) = match nested {
+            Below::Objects if chosen.len() <= WRAPPING_LEAVES_MAX => (LEAVES_MAX, Below::IfBare),
+            Below::Objects => (NESTED_LEAVES_MAX, Below::IfBare),
+            _ => (leaves_max, Below::Nothing),
+        };
+        if nested == Below::Objects || (nested == Below::IfBare && is_bare) {
             for field in fields {
-                if !self.is_cheap(field) {
-                    continue;
+                // What is full takes nothing more, however wide the types below are.
+                if self.fields_left > 0 && self.is_cheap(field) {
+                    let below = self.of(field.ty.inner_named_type(), nested_max, further);
+                    self.push(&mut out, field.name.clone(), below);
                 }
-                let below = self.of(field.ty.inner_named_type(), leaves_max, false);
-                self.push(&mut out, field.name.clone(), below);
             }
         }
         self.above.pop();
@@ -173,7 +206,7 @@ impl Choice<'_> {
             }
         }
         if let Some(nodes) = by_name("nodes") {
-            let below = self.of(nodes.ty.inner_named_type(), leaves_max, false);
+            let below = self.of(nodes.ty.inner_named_type(), leaves_max, Below::IfBare);
             self.push(out, nodes.name.clone(), below);
             return;
         }
@@ -181,7 +214,7 @@ impl Choice<'_> {
         let node = schema.field(edges.ty.inner_named_type(), "node").filter(|node| is_usual(node));
         let is_object = |name: &Name| schema.is_composite(name) && is_new(&above, name);
         if let Some(node) = node.filter(|node| is_object(node.ty.inner_named_type())) {
-            let below = self.of(node.ty.inner_named_type(), leaves_max, false);
+            let below = self.of(node.ty.inner_named_type(), leaves_max, Below::IfBare);
             let mut edge = Vec::new();
             self.push(&mut edge, node.name.clone(), below);
             if !edge.is_empty() {
@@ -190,11 +223,12 @@ impl Choice<'_> {
         }
     }
 
-    /// The members of a union, each with the few fields that tell what it is.
-    fn members(&mut self, out: &mut Vec<Selection>, union: &Name) {
+    /// The members of a union, each with the few fields that tell what it is: leaves, or where it has none that does, objects with
+    /// theirs.
+    fn members(&mut self, out: &mut Vec<Selection>, union: &Name, nested: Below) {
         let schema = self.schema;
         // The same name in two members must be of one type, or the service refuses the whole.
-        let mut types: HashMap<&str, &Type> = HashMap::new();
+        let mut types: HashMap<&'a str, &'a Type> = HashMap::new();
         for member in schema.possible(union).iter().filter(|name| !schema.is_root(name)).take(MEMBERS.0) {
             let mut below = Vec::new();
             for wanted in TELLING {
@@ -205,6 +239,14 @@ impl Choice<'_> {
                     self.push(&mut below, field.name.clone(), Vec::new());
                 }
             }
+            if below.is_empty() {
+                self.other_leaves(&mut below, member, &mut types);
+            }
+            // Without an `id` it may be that of an object that tells which one it was: an order that was placed.
+            let is_known = below.iter().any(|part| part.as_field().is_some_and(|field| field.name.as_str() == "id"));
+            if (below.is_empty() && nested != Below::Nothing) || (!is_known && nested == Below::Objects) {
+                self.member_objects(&mut below, (union, member), &mut types);
+            }
             if !below.is_empty() {
                 let fragment = InlineFragment {
                     type_condition: Some(member.clone()),
@@ -214,6 +256,39 @@ impl Choice<'_> {
                 out.push(Selection::InlineFragment(Node::new(fragment)));
             }
         }
+    }
+
+    /// Leaves of a member that has none of the telling ones.
+    fn other_leaves(&mut self, below: &mut Vec<Selection>, member: &Name, types: &mut HashMap<&'a str, &'a Type>) {
+        for name in self.leaves(self.schema.fields(member), MEMBERS.1) {
+            let Some(field) = self.schema.field(member, &name) else { continue };
+            if **types.entry(field.name.as_str()).or_insert(&field.ty) == field.ty {
+                self.push(below, name, Vec::new());
+            }
+        }
+    }
+
+    /// Objects of a member that has no leaf to be known by, with their leaves.
+    fn member_objects(
+        &mut self,
+        below: &mut Vec<Selection>,
+        (union, member): (&Name, &Name),
+        types: &mut HashMap<&'a str, &'a Type>,
+    ) {
+        let schema = self.schema;
+        self.above.extend([union.clone(), member.clone()]);
+        let mut left = MEMBERS.1;
+        for field in schema.fields(member) {
+            if left == 0 || self.fields_left == 0 || !self.is_cheap(field) {
+                continue;
+            }
+            if **types.entry(field.name.as_str()).or_insert(&field.ty) == field.ty {
+                let inner = self.of(field.ty.inner_named_type(), NESTED_LEAVES_MAX, Below::Nothing);
+                self.push(below, field.name.clone(), inner);
+                left -= 1;
+            }
+        }
+        self.above.truncate(self.above.len() - 2);
     }
 
     /// Whether an object within the answer comes without being asked for: it takes no arguments, is no page of a longer list,

@@ -16,7 +16,6 @@ mod select;
 mod tools;
 
 use std::{
-    collections::HashMap,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -31,7 +30,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use self::{
-    answer::{Failed, Way},
+    answer::{Failed, Partial},
     config::GraphQlConfig,
     introspection::ASKINGS,
     schema::{Field, ServiceSchema},
@@ -40,6 +39,7 @@ use super::{
     Answer, aside,
     config::Document,
     http::{ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest, Until},
+    left_out::{self, Way},
     redact::Secrets,
     tool::Tool,
     upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
@@ -48,9 +48,6 @@ use crate::model::JsonObject;
 
 /// Shortest time between two readings of the schema that a service asks for by refusing what it promised.
 const STALE_PAUSE: Duration = Duration::from_secs(60);
-
-/// How long a usual field that failed is not asked for unless it is named.
-const WITHHELD_MAX: Duration = Duration::from_secs(600);
 
 /// A GraphQL service.
 pub(super) struct GraphQl {
@@ -80,7 +77,6 @@ impl Upstream for GraphQl {
                 schema: Mutex::default(),
                 stale: Notify::new(),
                 heeded: Mutex::default(),
-                withheld: Mutex::default(),
             });
             Ok(connection)
         })
@@ -98,8 +94,6 @@ struct GraphQlConnection {
     stale: Notify,
     /// When that was heeded last.
     heeded: Mutex<Option<Instant>>,
-    /// Usual fields that failed, by name of the tool, with the time; as many as there are tools, each with few fields.
-    withheld: Mutex<HashMap<String, (Instant, Vec<Way>)>>,
 }
 
 /// A schema as text.
@@ -227,39 +221,50 @@ impl GraphQlConnection {
         }
         let call = RootCall { tool, operation, field, args: &args };
         let Some(chosen) = chosen else { return self.ask_usual(&call, tools::default_selection(schema, field)).await };
-        self.ask(&call, chosen).await.map_err(|failed| failed.error)
+        match self.ask(&call, chosen).await {
+            Ok((answer, partial)) => Ok(answer.warned(partial.map(|partial| performed(tool, &partial)))),
+            Err(failed) => Err(failed.error),
+        }
     }
 
     /// Asks for the usual fields. They were not the agent's choice, so a query of which only some fail, as where a token may not
     /// see all of them, is asked again without those; a while later they are tried again. A mutation is never repeated.
     async fn ask_usual(&self, call: &RootCall<'_>, usual: Vec<Selection>) -> Result<Answer, UpstreamError> {
-        let known = self.withheld(&call.tool.name);
-        let first = default::without(&usual, &known).unwrap_or(usual);
+        let (tool, select) = (call.tool, tools::select_key(call.field));
+        let known = tool.left_out.ways();
+        let less = default::without(&usual, &known);
+        let known = if less.is_some() { known } else { Arc::default() };
+        let first = less.unwrap_or(usual);
         let failed = match self.ask(call, first.clone()).await {
-            Ok(answer) => return Ok(answer),
+            Ok((answer, None)) => return Ok(answer.warned((!known.is_empty()).then(|| still_without(tool, &known, select)))),
+            Ok((answer, Some(partial))) => {
+                // Not a whole object: that it failed may say more of what was done than of who may see it.
+                let fields: Vec<Way> = partial.fields.iter().filter(|way| default::is_leaf_at(&first, way)).cloned().collect();
+                let mut text = performed(tool, &partial);
+                if default::without(&first, &fields).is_some() {
+                    tool.left_out.add(&fields, tool.output_schema.as_ref(), select);
+                    text.push_str(&format!(
+                        "; for a while {} is asked for only where `{select}` names it",
+                        left_out::named(&fields)
+                    ));
+                }
+                return Ok(answer.warned(Some(text)));
+            }
             Err(failed) => failed,
         };
-        let less = default::without(&first, &failed.fields).filter(|_| call.operation == OperationType::Query);
+        // What a service says that nobody asked for is not kept.
+        let fields: Vec<Way> =
+            failed.fields.into_iter().filter(|way| default::without(&first, std::slice::from_ref(way)).is_some()).collect();
+        let less = default::without(&first, &fields).filter(|_| call.operation == OperationType::Query);
         let Some(less) = less else { return Err(failed.error) };
-        let answer = self.ask(call, less).await.map_err(|failed| failed.error)?;
-        let (name, count) = (&call.tool.path, failed.fields.len());
-        tracing::info!(tool = %name, "`{name}` is answered without {count} of its usual fields, which failed");
-        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
-        let fields = known.into_iter().chain(failed.fields).collect();
-        withheld.insert(call.tool.name.clone(), (Instant::now(), fields));
-        Ok(answer)
+        let (answer, _) = self.ask(call, less).await.map_err(|failed| failed.error)?;
+        tool.left_out.add(&fields, tool.output_schema.as_ref(), select);
+        let path = &tool.path;
+        tracing::info!(tool = %path, "`{path}` is answered without {} of its usual fields, which failed", fields.len());
+        Ok(answer.warned(Some(still_without(tool, &tool.left_out.ways(), select))))
     }
 
-    /// The usual fields of a tool that failed a short while ago.
-    fn withheld(&self, name: &str) -> Vec<Way> {
-        let mut withheld = self.withheld.lock().unwrap_or_else(PoisonError::into_inner);
-        if withheld.get(name).is_some_and(|(since, _)| since.elapsed() > WITHHELD_MAX) {
-            withheld.remove(name);
-        }
-        withheld.get(name).map(|(_, fields)| fields.clone()).unwrap_or_default()
-    }
-
-    async fn ask(&self, call: &RootCall<'_>, selection: Vec<Selection>) -> Result<Answer, Failed> {
+    async fn ask(&self, call: &RootCall<'_>, selection: Vec<Selection>) -> Result<(Answer, Option<Partial>), Failed> {
         let query = tools::document(call.operation, call.field, call.args, selection);
         let body = json!({ "query": query, "operationName": call.field.name.as_str(), "variables": call.args });
         let is_query = call.operation == OperationType::Query;
@@ -270,7 +275,8 @@ impl GraphQlConnection {
             fields: Vec::new(),
         })?;
         let room = answer.room.take();
-        let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query).map(|json| Answer { json, room });
+        let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query)
+            .map(|value| (Answer { json: value.json, room, warning: None }, value.partial));
         if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
             self.heed_stale();
         }
@@ -284,6 +290,19 @@ struct RootCall<'a> {
     operation: OperationType,
     field: &'a Field,
     args: &'a JsonObject,
+}
+
+/// What the caller is told of a mutation that was performed although some of its answer failed.
+fn performed(tool: &Tool, partial: &Partial) -> String {
+    let path = &tool.path;
+    tracing::info!(tool = %path, "`{path}` was performed, {} fields of its answer failed", partial.fields.len());
+    format!("`{path}` was performed; of its answer these failed and are null: {}", partial.told)
+}
+
+/// What the caller is told of an answer without some of the usual fields.
+fn still_without(tool: &Tool, ways: &[Way], select: &str) -> String {
+    let (path, upstream, fields) = (&tool.path, &tool.upstream, left_out::named(ways));
+    format!("`{path}` is answered without {fields}, which `{upstream}` refused; `{select}` asks for it by name")
 }
 
 /// The selection that the agent chose, if it did, taken out of its arguments.
@@ -345,7 +364,6 @@ impl Connection for GraphQlConnection {
             });
             let (schema, offer) = read.await?;
             *self.schema.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(schema));
-            self.withheld.lock().unwrap_or_else(PoisonError::into_inner).clear();
             Ok(offer)
         })
     }

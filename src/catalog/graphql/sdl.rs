@@ -52,12 +52,17 @@ pub(super) fn read(text: &str) -> Result<ServiceSchema, String> {
 
 /// The first thing that is wrong with a text, with its place.
 pub(super) fn first_fault(errors: &apollo_compiler::validation::DiagnosticList) -> String {
-    let Some(first) = errors.iter().next() else { return "it is not understood".to_owned() };
-    let message = cut(&first.to_json().message, 300).to_owned();
-    match first.line_column_range() {
-        Some(place) => format!("line {}, column {}: {message}", place.start.line, place.start.column),
-        None => message,
+    match fault(errors) {
+        (Some((line, column)), message) => format!("line {line}, column {column}: {message}"),
+        (None, message) => message,
     }
+}
+
+/// The same, with the place as line and column, from 1.
+pub(super) fn fault(errors: &apollo_compiler::validation::DiagnosticList) -> (Option<(usize, usize)>, String) {
+    let Some(first) = errors.iter().next() else { return (None, "it is not understood".to_owned()) };
+    let place = first.line_column_range().map(|place| (place.start.line, place.start.column));
+    (place, cut(&first.to_json().message, 300).to_owned())
 }
 
 fn note_possible(out: &mut ServiceSchema, name: &Name, def: &ExtendedType) {

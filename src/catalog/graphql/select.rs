@@ -10,6 +10,7 @@ use apollo_compiler::{
     Name, Node,
     ast::{self, Argument, Definition, InlineFragment, OperationType, Selection},
     parser::Parser,
+    validation::DiagnosticList,
 };
 
 use super::{
@@ -31,6 +32,8 @@ const FRAGMENTS_MAX: usize = 100;
 const NESTING_MAX: usize = 48;
 /// Words and signs that the parser reads.
 const TOKENS_MAX: usize = TEXT_BYTES_MAX;
+/// Longest way with dots that an error tells, in bytes.
+const WAY_BYTES_MAX: usize = 120;
 /// Names that an error lists.
 const NAMES_MAX: usize = 40;
 
@@ -48,18 +51,19 @@ pub(super) fn rebuilt(schema: &ServiceSchema, parent: &Name, text: &str) -> Resu
 
 /// The one selection set that a text holds, with or without braces around it.
 fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
-    let text = text.trim();
-    if text.is_empty() {
+    if text.trim().is_empty() {
         return Err(SelectError("it is empty; leave it out for the usual fields, or name some: `id name`".to_owned()));
     }
     if text.len() > TEXT_BYTES_MAX {
         return Err(SelectError(format!("it has {} bytes, allowed are {TEXT_BYTES_MAX}", text.len())));
     }
     // On lines of their own, so that a comment cannot swallow a brace.
-    let source = if text.starts_with('{') { format!("{text}\n") } else { format!("{{\n{text}\n}}") };
+    let is_bare = !text.trim_start().starts_with('{');
+    let source = if is_bare { format!("{{\n{text}\n}}") } else { format!("{text}\n") };
     let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(TOKENS_MAX);
     let document = parser.parse_ast(source, "select").map_err(|faulty| {
-        SelectError(format!("it is no selection set such as `id name owner {{ login }}`: {}", sdl::first_fault(&faulty.errors)))
+        let fault = dotted(text).unwrap_or_else(|| fault(text, usize::from(is_bare), &faulty.errors));
+        SelectError(format!("it is no selection set such as `id name owner {{ login }}`: {fault}"))
     })?;
     let several = || SelectError("it must be one selection set such as `id name owner { login }`, nothing beside it".to_owned());
     let [Definition::OperationDefinition(operation)] = document.definitions.as_slice() else { return Err(several()) };
@@ -68,6 +72,60 @@ fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
         && operation.variables.is_empty()
         && operation.directives.is_empty();
     if is_bare { Ok(operation.selection_set.clone()) } else { Err(several()) }
+}
+
+/// What the parser says is wrong, with its place in the agent's own text, above which so many lines were put.
+fn fault(text: &str, lines_above: usize, errors: &DiagnosticList) -> String {
+    match sdl::fault(errors) {
+        (Some((line, column)), message) => match line.checked_sub(lines_above) {
+            Some(line) if (1..=text.lines().count()).contains(&line) => format!("line {line}, column {column}: {message}"),
+            // The brace that was put there is reached too late or too early.
+            _ => format!("at its end: {message}"),
+        },
+        (None, message) => message,
+    }
+}
+
+/// Says how a way with dots in it, `price.amount`, is written; none where a text has no such thing.
+fn dotted(text: &str) -> Option<String> {
+    let is_start = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    for (index, code) in without_texts(text).lines().enumerate() {
+        let mut behind = 0;
+        for piece in code.split_inclusive(|c| !is_part(c) && c != '.') {
+            let (at, way) = (behind, piece.trim_end_matches(|c| !is_part(c) && c != '.'));
+            behind += piece.len();
+            let names: Vec<&str> = way.split('.').collect();
+            if names.len() < 2 || !names.iter().all(|name| name.starts_with(is_start)) {
+                continue;
+            }
+            let (line, column) = (index + 1, code[..at].chars().count() + 1);
+            if names.len() > DEPTH_MAX || way.len() > WAY_BYTES_MAX {
+                return Some(format!("line {line}, column {column}: a way is written with braces, not with dots"));
+            }
+            let (open, close) = (names.join(" { "), " }".repeat(names.len() - 1));
+            return Some(format!(
+                "line {line}, column {column}: a way is written with braces: instead of `{way}` write `{open}{close}`"
+            ));
+        }
+    }
+    None
+}
+
+/// The same text, as many characters and lines, with spaces for what stands in strings and comments.
+fn without_texts(text: &str) -> String {
+    let (mut is_string, mut is_comment, mut is_escaped) = (false, false, false);
+    let blanked = text.chars().map(|c| {
+        let is_text = is_string || is_comment;
+        match c {
+            '\n' => (is_comment, is_escaped) = (false, false),
+            '"' if !is_comment && !is_escaped => is_string = !is_string,
+            '#' if !is_string => is_comment = true,
+            _ => is_escaped = is_string && c == '\\' && !is_escaped,
+        }
+        if is_text && c != '\n' { ' ' } else { c }
+    });
+    blanked.collect()
 }
 
 struct Rebuild<'a> {
@@ -198,15 +256,42 @@ impl Rebuild<'_> {
 
     fn unknown(&self, parent: &Name, name: &Name, at: &str) -> SelectError {
         let place = if at.is_empty() { format!("`{parent}`") } else { format!("`{at}`, a `{parent}`,") };
-        let fields = self.schema.fields(parent).iter().map(|field| field.name.as_str());
         let hint = match self.schema.kind(parent) {
-            Some(TypeKind::Union) => {
-                let members: Vec<&str> = self.schema.possible(parent).iter().take(NAMES_MAX).map(Name::as_str).collect();
-                format!("; it is one of {}: write `... on {} {{ fields }}`", members.join(", "), members.first().unwrap_or(&"Type"))
+            Some(TypeKind::Union) => self.of_members(parent, name),
+            Some(TypeKind::Interface(own)) if !own.iter().any(|field| paths::is_slip(name, &field.name)) => {
+                self.of_members(parent, name)
             }
-            _ => did_you_mean(name, fields),
+            _ => None,
         };
+        let hint = hint.unwrap_or_else(|| did_you_mean(name, self.schema.fields(parent).iter().map(|field| field.name.as_str())));
         SelectError(format!("{place} has no field `{}`{hint}", cut(name, 80)))
+    }
+
+    /// Which of its members a field belongs to that a union or an interface does not have itself; of a union, what else there is.
+    fn of_members(&self, parent: &Name, name: &Name) -> Option<String> {
+        let members: Vec<&Name> = self.schema.possible(parent).iter().filter(|member| !self.schema.is_root(member)).collect();
+        let listed = |names: &[&Name]| {
+            let more = names.len().saturating_sub(NAMES_MAX);
+            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
+            format!("{}{rest}", names.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+        };
+        let having: Vec<&Name> = members.iter().copied().filter(|member| self.schema.field(member, name).is_some()).collect();
+        if let Some(first) = having.first() {
+            let has = if having.len() == 1 { "has" } else { "have" };
+            return Some(format!("; {} {has} it: write `... on {first} {{ {name} }}`", listed(&having)));
+        }
+        let fields =
+            members.iter().flat_map(|member| self.schema.fields(member).iter().map(move |field| (*member, field.name.as_str())));
+        let near = fields.filter_map(|(member, field)| Some((paths::slip(name, field)?, member, field)));
+        match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
+            Some((_, member, field)) => Some(format!(", did you mean `... on {member} {{ {field} }}`?")),
+            // An interface has fields of its own to tell.
+            None if !self.schema.fields(parent).is_empty() => None,
+            None => {
+                let first = members.first().map_or("Type", |name| name.as_str());
+                Some(format!(", nor has any of {}: write `... on {first} {{ fields }}`", listed(&members)))
+            }
+        }
     }
 }
 

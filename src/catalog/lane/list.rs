@@ -143,6 +143,8 @@ fn admitted(
                 // What was learned of a tool outlives a new list in which it is the same.
                 if let Some(known) = before.get(&tool.path).filter(|known| known.schema_hash == tool.schema_hash) {
                     tool.observed = known.observed.clone();
+                    // What was refused may be allowed by now.
+                    known.left_out.clear();
                 }
                 tools.push(Arc::new(tool));
             }

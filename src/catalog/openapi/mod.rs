@@ -262,7 +262,7 @@ impl Connection for OpenApiConnection {
             })?;
             let mut answer = self.client.send_of(&tool.name, request).await.map_err(|failure| failure.into_upstream_error(tool))?;
             let room = answer.room.take();
-            answer::value(tool, &plan, answer, with_response).map(|json| Answer { json, room })
+            answer::value(tool, &plan, answer, with_response).map(|json| Answer { json, room, warning: None })
         })
     }
 

@@ -33,5 +33,9 @@ async fn a_program_calls_a_graphql_tool_with_and_without_a_selection() {
     assert_eq!(result["made"]["issue"], json!({"number": 3}));
     assert_eq!((&result["refused"][0], &result["refused"][1]), (&json!("ToolArgumentError"), &json!("invalid_arguments")));
     assert!(result["refused"][2].as_str().unwrap().contains("nothing was sent"), "{result}");
+    // What was refused of an answer is told beside the result.
+    let answer = server.run(r#"const { id, secret } = await tools.git.mutation.rename({ id: "R1" }); return [id, secret];"#).await;
+    assert_eq!((&answer["status"], &answer["result"]), (&json!("completed"), &json!(["R1", null])), "{answer}");
+    assert!(answer["warnings"][0].as_str().unwrap().contains("at `rename.secret`"), "{answer}");
     server.stop().await;
 }

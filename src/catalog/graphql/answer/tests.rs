@@ -13,7 +13,45 @@ fn tool() -> Tool {
 fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed> {
     let status = StatusCode::from_u16(status).unwrap();
     let answer = ServiceAnswer { status, headers: HeaderMap::new(), body: body.to_owned().into(), truncated: false, room: None };
-    unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.get().to_owned())
+    unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.json.get().to_owned())
+}
+
+/// What of a mutation's answer failed, or the error.
+fn mutated(value: Value, errors: Value) -> Result<(String, Vec<Way>), String> {
+    let body = json!({"data": {"order": value}, "errors": errors}).to_string();
+    let answer =
+        ServiceAnswer { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into(), truncated: false, room: None };
+    let value = unwrap(&tool(), "order", &answer, false).map_err(|failed| failed.error.message)?;
+    let partial = value.partial.unwrap();
+    Ok((partial.told, partial.fields))
+}
+
+#[test]
+fn a_mutation_of_whose_answer_only_fields_failed_is_answered() {
+    let margin = || json!([{"message": "no right", "path": ["order", "supplier", "margin"]}]);
+    let (told, fields) = mutated(json!({"id": 7, "supplier": {"margin": null}}), margin()).unwrap();
+    assert_eq!(told, "no right at `order.supplier.margin`");
+    assert_eq!(fields, [["supplier".to_owned(), "margin".to_owned()]]);
+    for (value, errors) in [
+        (json!({"id": 7}), json!([{"message": "no right"}])),
+        (json!({"id": 7}), json!([{"message": "no right", "path": ["order"]}])),
+        (json!({"id": 7}), json!([{"message": "no right", "path": ["order", "margin"]}, {"message": "?"}])),
+        // Nothing says that it was done.
+        (json!({"__typename": "Payload", "order": null, "lines": [null]}), json!([{"message": "x", "path": ["order", "order"]}])),
+        (json!(null), margin()),
+    ] {
+        let error = mutated(value.clone(), errors).unwrap_err();
+        assert!(error.contains("the mutation was begun"), "{value}: {error}");
+    }
+    let error = mutated(json!(null), margin()).unwrap_err();
+    assert!(error.contains("at `order.supplier.margin`; leave it out with `select`; the mutation was begun"), "{error}");
+    // A null that reached the top, of a field that may not be null.
+    let body = json!({"data": null, "errors": margin()}).to_string();
+    let error = unwrapped(200, &body, false).unwrap_err().error.message;
+    assert!(error.contains("leave it out with `select`; the mutation was begun"), "{error}");
+    // A query can be asked again.
+    let body = json!({"data": {"order": {"id": 7}}, "errors": margin()}).to_string();
+    assert_eq!(unwrapped(200, &body, true).unwrap_err().fields.len(), 1);
 }
 
 #[test]

@@ -37,6 +37,33 @@ fn a_union_and_an_interface_say_what_they_are() {
 }
 
 #[test]
+fn what_has_no_leaf_is_told_by_the_leaves_of_its_objects() {
+    let sdl = "type Query { p: Placed s: Sheet } union Placed = OrderPlaced | Refused | Late | Odd
+        type OrderPlaced { order: Order! by(x: Int): Order } type Order { id: ID! total: Float placed: Placed buyer: Buyer }
+        type Refused { order: Buyer reason: Reason } type Reason { code: Int } type Buyer { email: String }
+        type Late { status: String order: Order! } type Odd { weight: Int }
+        type Sheet { inner: Inner } type Inner { holds: Order deep: Sheet }";
+    let late = "... on Late { status order { id total } }";
+    // `order` of the second member is of another type, which the service would refuse.
+    let placed = |late: &str| {
+        format!(
+            "__typename ... on OrderPlaced {{ order {{ id total }} }} ... on Refused {{ reason {{ code }} }} {late} ... on Odd {{ weight }}"
+        )
+    };
+    let sorted = |text: String| {
+        let mut parts: Vec<String> = text.split(" ... ").map(str::to_owned).collect();
+        parts.sort();
+        parts
+    };
+    assert_eq!(sorted(chosen(sdl, "Placed", false)), sorted(placed(late)));
+    // In a list the leaf is enough.
+    assert_eq!(sorted(chosen(sdl, "Placed", true)), sorted(placed("... on Late { status }")));
+    assert_eq!(chosen(sdl, "Sheet", false), "inner { holds { id total } }");
+    assert_eq!(chosen(sdl, "Sheet", true), "inner { __typename }");
+    assert_eq!(chosen(sdl, "OrderPlaced", true), "order { id total }");
+}
+
+#[test]
 fn an_object_without_anything_to_tell_is_told_by_its_type() {
     assert_eq!(chosen("type Query { a: A } type A { b(x: Int!): Int }", "A", false), "__typename");
 }
@@ -54,6 +81,19 @@ fn large_types_and_types_in_circles_stay_within_the_bounds() {
     assert!(told.split_whitespace().filter(|word| !matches!(*word, "{" | "}")).count() <= FIELDS_MAX, "{told}");
     let circle = "type Query { a: A } type A { totalCount: Int nodes: [B] } type B { totalCount: Int nodes: [A] }";
     assert_eq!(chosen(circle, "A", false), "totalCount nodes { totalCount }");
+    let bare: String = (0..300)
+        .map(|n| {
+            let fields: String = (0..300).map(|m| format!("o{m}: B{} ", (n + m + 1) % 300)).collect();
+            format!("type B{n} {{ {fields} }} type M{n} {{ {fields} }} ")
+        })
+        .collect();
+    let members = (0..300).map(|n| format!("M{n}")).collect::<Vec<_>>().join(" | ");
+    let bare = format!("type Query {{ b: B0 u: U }} union U = {members} {bare}");
+    for (ty, is_list) in [("B0", false), ("B0", true), ("U", false), ("U", true)] {
+        let told = chosen(&bare, ty, is_list);
+        let fields = told.split_whitespace().filter(|word| word.starts_with('o') && *word != "on").count();
+        assert!(fields <= FIELDS_MAX && told.len() < 4 * BYTES_MAX, "{ty}: {fields} fields, {} bytes", told.len());
+    }
     let chain: String = (0..300).map(|n| format!("type C{n} {{ totalCount: Int nodes: [C{}] }} ", n + 1)).collect();
     assert!(chosen(&format!("type Query {{ a: C0 }} {chain} type C300 {{ id: ID }}"), "C0", false).len() < 200);
 }

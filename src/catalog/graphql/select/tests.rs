@@ -129,14 +129,42 @@ fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
         ("a: name a: id", "`a` is asked for twice and differently"),
         ("", "it is empty"),
         ("id name {", "it is no selection set"),
+        ("id, owner.login", "line 1, column 5: a way is written with braces: instead of `owner.login` write `owner { login }`"),
+        (
+            "id\n  issues(filter: \"a.b\") { nodes.author.login }",
+            "line 2, column 27: a way is written with braces: instead of `nodes.author.login`",
+        ),
+        ("id # a.b\n  name(filter: \"a.b \\\" c.d\" }", "line 2, column "),
+        (
+            "{ id\n  parent.owner.login }",
+            "line 2, column 3: a way is written with braces: instead of `parent.owner.login` write `parent { owner { login } }`",
+        ),
+        ("\n\n  id name(", ": at its end: "),
+        ("\n\n  id name(: 1)", "line 3, column 11: "),
+        ("id ..", "line 1, column 4: "),
+        ("id name }", "it "),
         ("__typename(x: 1)", "takes neither"),
         ("__schema { types { name } }", "has no field `__schema`"),
     ] {
         let error = of("Repository", given).unwrap_err();
         assert!(error.contains(words), "{given}: {error}");
     }
-    let error = of("Hit", "id").unwrap_err();
-    assert!(error.contains("... on") && error.contains("Issue"), "{error}");
+}
+
+#[test]
+fn a_field_that_only_some_members_have_is_told_with_them() {
+    for (parent, given, words) in [
+        ("Hit", "title", "`Hit` has no field `title`; `Issue` has it: write `... on Issue { title }`"),
+        ("Hit", "id", "`Hit` has no field `id`; `Issue`, `Repository` have it: write `... on Issue { id }`"),
+        ("Hit", "titel", "`Hit` has no field `titel`, did you mean `... on Issue { title }`?"),
+        ("Hit", "zzz", "nor has any of `Issue`, `Repository`: write `... on Issue { fields }`"),
+        ("Node", "login", "`Node` has no field `login`; `User` has it: write `... on User { login }`"),
+        ("Node", "idd", "`Node` has no field `idd`, did you mean `id`?"),
+        ("Node", "zzz", "`Node` has no field `zzz`, only `id`"),
+    ] {
+        let error = of(parent, given).unwrap_err();
+        assert!(error.contains(words), "{given}: {error}");
+    }
 }
 
 #[test]
