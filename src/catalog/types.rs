@@ -139,7 +139,11 @@ fn types_of(tool: &Tool, workspace: &str, list: &str, base: &str, taken: &RefCel
             out.push_str("/* observed: learned from answers, not promised by the upstream */\n");
             out.push_str(&Writer::declared(&schema, result, base, taken).all());
         }
-        (None, None) => out.push_str(&format!("/** The upstream does not describe its result. */\ntype {result} = unknown;\n")),
+        (None, None) => {
+            // Only MCP has texts that may be JSON.
+            let text = if tool.operation.is_none() { " A text that is JSON comes as its value." } else { "" };
+            out.push_str(&format!("/** The upstream does not describe its result.{text} */\ntype {result} = unknown;\n"));
+        }
     }
 }
 

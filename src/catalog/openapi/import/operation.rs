@@ -443,6 +443,7 @@ fn answers<'d>(schemas: &Schemas<'d>, operation: &'d Map<String, Value>) -> Answ
     if fine.is_empty() {
         fine.extend(responses.and_then(|responses| Some(("default", responses.get("default")?))));
     }
+    let statuses: Vec<&str> = fine.iter().map(|(status, _)| *status).collect();
     let (mut types, mut schema): (Vec<String>, Option<&'d Value>) = (Vec::new(), None);
     for (_, response) in fine.into_iter().take(20) {
         let content = schemas.document.resolved(response).and_then(|response| response.get("content")?.as_object());
@@ -457,8 +458,37 @@ fn answers<'d>(schemas: &Schemas<'d>, operation: &'d Map<String, Value>) -> Answ
     }
     let streams = answer::stream_of(&types);
     // What comes in one form or another has no one schema.
-    let schema = schema.filter(|_| streams.is_none()).and_then(|schema| output_schema(schemas, schema));
+    let schema = match made(&types, &statuses, streams) {
+        Some(Value::Object(made)) => {
+            let bytes = serde_json::to_vec(&made).map_or(0, |text| text.len());
+            Some((made, bytes))
+        }
+        _ => schema.and_then(|schema| output_schema(schemas, schema)),
+    };
     (schema, types, streams)
+}
+
+/// The schema of what is made of an answer that is not JSON, whatever the service says of it; see `answer::value`.
+fn made(types: &[String], statuses: &[&str], streams: Option<Stream>) -> Option<Value> {
+    if streams.is_some() {
+        return Some(json!({
+            "type": "object", "required": ["items", "truncated"],
+            "properties": { "items": { "type": "array" }, "truncated": { "type": "boolean" } },
+        }));
+    }
+    if types.is_empty() {
+        let is_empty = !statuses.is_empty() && statuses.iter().all(|status| matches!(*status, "204" | "205"));
+        return is_empty.then(|| json!({ "type": "null" }));
+    }
+    types.iter().all(|kind| kind != "*/*" && Media::of(kind) == Media::Binary).then(|| {
+        json!({
+            "type": "object", "required": ["type", "base64", "bytes"],
+            "properties": {
+                "type": { "type": "string" }, "base64": { "type": "string" }, "bytes": { "type": "integer" },
+                "truncated": { "type": "boolean" },
+            },
+        })
+    })
 }
 
 fn output_schema<'d>(schemas: &Schemas<'d>, schema: &'d Value) -> Option<(Map<String, Value>, usize)> {

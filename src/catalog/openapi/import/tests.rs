@@ -354,3 +354,27 @@ fn operations_at_another_origin_are_told_with_the_way_to_reach_them() {
     assert_eq!((names_of(&uploads), uploads.base.as_str()), (vec!["up.post"], "https://uploads.example/"));
     assert_eq!(uploads.note.unwrap(), "1 operations are not at the configured `server` and are left out");
 }
+
+#[test]
+fn what_is_made_of_an_answer_that_is_no_json_is_told() {
+    let answer = |status: &str, kind: &str| match kind {
+        "" => json!({"responses": {status: {"description": "it"}}}),
+        kind => json!({"responses": {status: {"description": "it", "content": {kind: {}}}}}),
+    };
+    let imported = read(&json!({
+        "openapi": "3.0.3", "servers": [{"url": "https://h.example"}],
+        "paths": {
+            "/none": {"delete": answer("204", "")}, "/unsaid": {"get": answer("200", "")}, "/file": {"get": answer("200", "application/pdf")},
+            "/lines": {"get": answer("200", "application/x-ndjson")}, "/text": {"get": answer("200", "text/plain")},
+        },
+    }));
+    assert_eq!(output(&imported, "none.delete"), Some(json!({"type": "null"})));
+    assert_eq!((output(&imported, "unsaid.get"), output(&imported, "text.get")), (None, None));
+    let file = output(&imported, "file.get").unwrap();
+    assert!(
+        accepts(&file, &json!({"type": "application/pdf", "base64": "AA==", "bytes": 1})) && !accepts(&file, &json!("AA==")),
+        "{file}"
+    );
+    let lines = output(&imported, "lines.get").unwrap();
+    assert!(accepts(&lines, &json!({"items": [1, "a"], "truncated": false})) && !accepts(&lines, &json!([])), "{lines}");
+}
