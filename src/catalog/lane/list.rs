@@ -80,7 +80,7 @@ impl Lane {
         };
         let mut note = note;
         if let Some(first) = left_out.first() {
-            let text = format!("{} tools are left out, the first because {first}", left_out.len());
+            let text = format!("tools left out: {}, the first because {first}", left_out.len());
             tracing::warn!(upstream = %self.name, "upstream `{}`: {text}", self.name);
             note = Some(note.map_or_else(|| text.clone(), |note| format!("{note}; {text}")));
         }

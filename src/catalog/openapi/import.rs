@@ -184,15 +184,15 @@ fn note(left_out: &LeftOut, elsewhere: &Elsewhere, lost: usize, needed: Option<&
         parts.push(format!("its description wants {}, and no credential is configured", cut(needed, 300)));
     }
     if left_out.count > 0 {
-        parts.push(format!("{} operations are left out, the first {}", left_out.count, left_out.first));
+        parts.push(format!("operations left out: {}, the first {}", left_out.count, left_out.first));
     }
     if elsewhere.not_chosen > 0 {
-        parts.push(format!("{} operations are not at the configured `server` and are left out", elsewhere.not_chosen));
+        parts.push(format!("operations left out because they are not at the configured `server`: {}", elsewhere.not_chosen));
     }
     if elsewhere.count > 0 {
         let more = if elsewhere.more { " and others" } else { "" };
         parts.push(format!(
-            "{} operations are at another origin ({}{more}) and cannot be called here: for each of these, add an upstream with the same \
+            "operations that cannot be called here because they are at another origin: {} ({}{more}); for each of these, add an upstream with the same \
              `spec` and this address as its `server`",
             elsewhere.count,
             elsewhere.servers.join(", ")

@@ -118,7 +118,7 @@ async fn a_configured_secret_is_in_no_list_of_tools_however_it_is_written() {
     let catalog = started(vec![http_with("up", &server.url(), "Bearer tok/123456")]).await;
     let (status, tools, message) = state(&catalog);
     assert_eq!((status, tools), (UpstreamState::Ready, 1));
-    assert!(message.contains("1 tools are left out"), "{message}");
+    assert!(message.contains("tools left out: 1"), "{message}");
     let described = find(&catalog, "describe", json!("up.t")).await;
     let found = find(&catalog, "discover", json!({"query": "t", "includeSchemas": true, "compact": false})).await;
     for told in [message, described.to_string(), found.to_string(), format!("{:?}", catalog.resolve("up.t", &open).await.unwrap())]
@@ -227,7 +227,7 @@ async fn giant_and_unfit_tools_are_cut_or_left_out_with_a_note() {
     let catalog = started(vec![http("up", &server.url())]).await;
     let (status, tools, message) = state(&catalog);
     assert_eq!((status, tools), (UpstreamState::Ready, 1));
-    assert!(message.contains("4 tools are left out"), "{message}");
+    assert!(message.contains("tools left out: 4"), "{message}");
     assert_eq!(catalog.resolve("up.good", &open).await.unwrap().description.len(), 8 * 1024);
     catalog.shutdown().await;
     server.stop().await;

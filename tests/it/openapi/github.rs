@@ -52,7 +52,7 @@ async fn every_operation_of_github_has_a_name_of_its_own() {
     eprintln!("{operations} operations in {took:?}");
     let status = catalog.status().remove(0);
     // One is at another origin, and how to reach it is told.
-    let told = "1 operations are at another origin (`https://uploads.github.com`) and cannot be called here: for each of these, add an \
+    let told = "operations that cannot be called here because they are at another origin: 1 (`https://uploads.github.com`); for each of these, add an \
         upstream with the same `spec` and this address as its `server`";
     assert_eq!((status.tools, status.message.as_deref()), (operations, Some(told)));
     assert!(operations > 1_000 && took < IMPORT_MAX, "{operations} operations in {took:?}");

@@ -56,7 +56,7 @@ fn a_description_becomes_tools_and_what_is_wrong_is_counted() {
     );
     assert_eq!(zoo.base.as_str(), "https://eu.zoo.example/v1");
     let note = zoo.note.as_deref().unwrap();
-    let expected = "its description wants an API key in query `api_key`, and no credential is configured; 1 operations are left out, \
+    let expected = "its description wants an API key in query `api_key`, and no credential is configured; operations left out: 1, \
         the first `/lost`: its `$ref` leads nowhere or out of the document; ";
     assert!(note.starts_with(expected), "{note}");
     assert!(note.contains("references lead nowhere or out of the document and stand for anything"), "{note}");
@@ -196,10 +196,7 @@ fn a_schema_that_is_too_large_says_less_before_its_tool_is_left_out() {
     assert_eq!(schema["properties"]["body"]["properties"]["p2999"], json!({"type": "string"}));
     assert!(output(&imported, "large.post").is_none());
     let note = imported.note.unwrap();
-    assert!(
-        note.contains("1 operations are left out, the first `POST /huge`: the schema of its arguments has more than"),
-        "{note}"
-    );
+    assert!(note.contains("operations left out: 1, the first `POST /huge`: the schema of its arguments has more than"), "{note}");
 }
 
 #[test]
@@ -331,7 +328,7 @@ fn thousands_of_operations_that_refer_to_one_large_schema_do_not_each_find_out_t
     assert!(began.elapsed() < std::time::Duration::from_secs(30), "{:?}", began.elapsed());
     // What it is wrapped in is told, as far as it goes; alone it is left out.
     assert_eq!(imported.tools.len(), 5_000);
-    assert!(imported.note.unwrap().contains("5000 operations are left out"));
+    assert!(imported.note.unwrap().contains("operations left out: 5000"));
 }
 
 #[test]
@@ -346,13 +343,13 @@ fn operations_at_another_origin_are_told_with_the_way_to_reach_them() {
         "/a": {"get": {}}, "/up": {"servers": [{"url": "https://uploads.example"}], "post": {}},
     }});
     let note = read(&document).note.unwrap();
-    let expected = "1 operations are at another origin (`https://uploads.example`) and cannot be called here: for each of these, add an \
+    let expected = "operations that cannot be called here because they are at another origin: 1 (`https://uploads.example`); for each of these, add an \
         upstream with the same `spec` and this address as its `server`";
     assert_eq!(note, expected);
     let setting = Setting { server: Some("https://uploads.example".to_owned()), ..Setting::default() };
     let uploads = import(document.to_string().as_bytes(), &setting).unwrap();
     assert_eq!((names_of(&uploads), uploads.base.as_str()), (vec!["up.post"], "https://uploads.example/"));
-    assert_eq!(uploads.note.unwrap(), "1 operations are not at the configured `server` and are left out");
+    assert_eq!(uploads.note.unwrap(), "operations left out because they are not at the configured `server`: 1");
 }
 
 #[test]
