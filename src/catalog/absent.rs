@@ -17,7 +17,7 @@ const NAMESPACES_MAX: usize = 5;
 pub struct NotFound {
     /// What was asked for.
     pub path: String,
-    /// Paths of the visible tools that are most like it, at most 10.
+    /// Paths of the visible tools that are most like it, at most 3; of functions of the host all, where none is like it.
     pub nearest: Vec<String>,
     /// A call that finds the right one: `tools.discover("get sum")`.
     pub discover: String,

@@ -1,6 +1,6 @@
 use super::*;
 
-/// What a busy machine may add. Less than what would be waited for if each call had the time to itself.
+/// Time itself is what is tried here. What a busy machine may add to it. Less than what would be waited for if each call had the time to itself.
 const SLACK: Duration = Duration::from_millis(600);
 
 fn budget(calls: Option<u64>, bytes: Option<u64>, seconds: Option<u64>) -> Budget {
