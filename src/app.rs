@@ -23,7 +23,7 @@ use url::Url;
 use crate::{
     base::instance::{Instance, InstanceNote},
     catalog::{Catalog, Detected, Login, MissingSecret, UpstreamStatus, Vault},
-    cli::{Application, Audience, Exit, Failure},
+    cli::{Application, Audience, Exit, Failure, Tell},
     config::{self, Config, Environment, ProcessEnvironment},
     model::{Principal, Timestamp},
     policy::{LayerScope, Options, Problem, Profile},
@@ -132,8 +132,8 @@ impl Application for App {
         Box::pin(upstreams::missing_secrets(config))
     }
 
-    fn reach(&self, config: Config) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>> {
-        Box::pin(async move { upstreams::reached(&config).await })
+    fn reach(&self, config: Config, tell: Tell) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>> {
+        Box::pin(async move { upstreams::reached(&config, tell).await })
     }
 
     fn detect<'a>(&'a self, url: &'a Url, allow_private: bool) -> BoxFuture<'a, Result<Detected, String>> {

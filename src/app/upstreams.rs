@@ -36,12 +36,20 @@ pub(super) fn install_crypto() {
     rustls::crypto::ring::default_provider().install_default().ok();
 }
 
-/// Reaches them apart from any server, and tells where each stands.
-pub(super) async fn reached(config: &Config) -> Result<Vec<UpstreamStatus>, Failure> {
+/// How often it is told how far reading descriptions is.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+
+/// Reaches them apart from any server, and tells where each stands; meanwhile, how far all descriptions are read.
+pub(super) async fn reached(config: &Config, tell: impl Fn(usize, usize)) -> Result<Vec<UpstreamStatus>, Failure> {
     install_crypto();
     let longest = config.upstreams.iter().map(|upstream| upstream.start_timeout_ms).max().unwrap_or_default();
     let catalog = Catalog::start(configured(config)?, &ProcessEnvironment.variables());
-    catalog.settled(Duration::from_millis(longest)).await;
+    let mut settled = std::pin::pin!(catalog.settled(Duration::from_millis(longest)));
+    while tokio::time::timeout(TELL_EVERY, &mut settled).await.is_err() {
+        let progress = catalog.status().into_iter().map(|status| status.progress);
+        let (done, all) = progress.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        tell(done, all);
+    }
     let status = catalog.status();
     catalog.shutdown().await;
     Ok(status)

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -17,11 +17,35 @@ const READ_MAX: Duration = Duration::from_secs(60);
 /// Descriptions that are read at once, over all upstreams: each may take a gigabyte for a moment.
 static READERS: Semaphore = Semaphore::const_new(2);
 
+/// How far reading a description is. Clones tell the same.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Progress(Arc<(AtomicUsize, AtomicUsize)>);
+
+impl Progress {
+    /// Of so many pieces none is read yet.
+    pub(super) fn begin(&self, all: usize) {
+        self.0.0.store(0, Ordering::Relaxed);
+        self.0.1.store(all, Ordering::Relaxed);
+    }
+
+    /// One more is read.
+    pub(super) fn advance(&self) {
+        self.0.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Pieces that are read, and all of them.
+    pub(super) fn told(&self) -> (usize, usize) {
+        (self.0.0.load(Ordering::Relaxed), self.0.1.load(Ordering::Relaxed))
+    }
+}
+
 /// Tells a reader when to stop: when its time is up, or nobody waits for what it reads any more.
 #[derive(Debug, Clone)]
 pub(super) struct Stop {
     given_up: Arc<AtomicBool>,
     until: Instant,
+    /// Where the reader says how far it is.
+    pub(super) progress: Progress,
 }
 
 /// A reader was stopped.
@@ -32,7 +56,7 @@ pub(super) struct Stopped;
 impl Stop {
     /// Stops after so long, or when told so.
     pub(super) fn after(time: Duration) -> Self {
-        Self { given_up: Arc::default(), until: Instant::now() + time }
+        Self { given_up: Arc::default(), until: Instant::now() + time, progress: Progress::default() }
     }
 
     /// An error once it is time to stop. Cheap, but for thousands of times and not for millions.
@@ -51,13 +75,14 @@ impl Drop for GivenUp {
     }
 }
 
-/// Reads in its turn, on a thread of its own. When the future is dropped, the reader is told to stop.
+/// Reads in its turn, on a thread of its own. When the future is dropped, the reader is told to stop. It says to `progress` how far it is.
 pub(super) async fn read<T: Send + 'static>(
+    progress: Progress,
     read: impl FnOnce(&Stop) -> Result<T, ConnectError> + Send + 'static,
 ) -> Result<T, ConnectError> {
     // It is never closed; were it, reading would merely not be bounded.
     let turn = READERS.acquire().await;
-    let stop = Stop::after(READ_MAX);
+    let stop = Stop { progress, ..Stop::after(READ_MAX) };
     let _given_up = GivenUp(stop.given_up.clone());
     let done = tokio::task::spawn_blocking(move || {
         let _turn = turn;

@@ -54,6 +54,9 @@ pub struct UpstreamStatus {
     /// What is wrong, or what was left out, and the way out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Operations of its description that are read, and all of them, once their number is known.
+    #[serde(skip)]
+    pub progress: (usize, usize),
 }
 
 /// Whether an upstream can be called.
@@ -371,7 +374,8 @@ impl Lane {
             Link::Failed { reason, .. } => (UpstreamState::Failed, Some(reason.clone())),
             Link::Stopped => (UpstreamState::Failed, Some("the server is stopping".to_owned())),
         };
-        UpstreamStatus { name: self.name.to_string(), kind: self.upstream.kind(), status, tools, message }
+        let progress = self.upstream.progress();
+        UpstreamStatus { name: self.name.to_string(), kind: self.upstream.kind(), status, tools, message, progress }
     }
 
     /// Waits for the first answer or failure, at most as long as a start may take.

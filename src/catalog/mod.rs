@@ -291,7 +291,15 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
                 Document::File(_) => "",
             };
             let secrets = secrets_of(&config.reach, [spec, config.base_url.as_deref().unwrap_or_default()]);
-            (Box::new(openapi::OpenApi { name: name.clone(), config, secrets: secrets.clone() }), secrets)
+            (
+                Box::new(openapi::OpenApi {
+                    name: name.clone(),
+                    config,
+                    secrets: secrets.clone(),
+                    progress: aside::Progress::default(),
+                }),
+                secrets,
+            )
         }
         UpstreamKind::GraphQl(config) => {
             let schema = match &config.schema {

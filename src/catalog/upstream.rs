@@ -25,6 +25,11 @@ pub(super) trait Upstream: Send + Sync + 'static {
     /// Never shown; it may hold what is secret.
     fn origin(&self) -> String;
 
+    /// How far its description is read: pieces that are, and all of them. None of none where that takes no time.
+    fn progress(&self) -> (usize, usize) {
+        (0, 0)
+    }
+
     /// Reaches it. Bounded by the caller; dropped, it leaves nothing behind.
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>>;
 }

@@ -53,6 +53,9 @@ pub enum Audience {
     Owner,
 }
 
+/// Told how much of something is done, and how much there is.
+pub type Tell = Box<dyn Fn(usize, usize) + Send + Sync>;
+
 /// What the command line needs of the application, which stands beside it: [`crate::app`] provides it.
 pub trait Application: Send + Sync + 'static {
     /// Opens everything, serves HTTP on the listener, tells `ready` once it answers, and on `stop` drains and closes. Leaves an
@@ -78,8 +81,9 @@ pub trait Application: Send + Sync + 'static {
     /// What credentials of upstreams refer to and is not there. Reads files, keychain and store; reaches nobody.
     fn missing_secrets(&self, config: &Config) -> BoxFuture<'static, Result<Vec<MissingSecret>, Failure>>;
 
-    /// Reaches the upstreams of the configuration anew, apart from any server, and tells where each stands.
-    fn reach(&self, config: Config) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>>;
+    /// Reaches the upstreams of the configuration anew, apart from any server, and tells where each stands; meanwhile, how far their
+    /// descriptions are read.
+    fn reach(&self, config: Config, tell: Tell) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>>;
 
     /// Finds out what an address speaks. The error says why that is not known; it names `allow_private` where that is missing.
     fn detect<'a>(&'a self, url: &'a Url, allow_private: bool) -> BoxFuture<'a, Result<Detected, String>>;

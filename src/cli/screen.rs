@@ -1,6 +1,6 @@
 //! What a person sees: colours where the terminal has them, a spinner while waiting, tables that fit.
 
-use std::{fmt, io::Write, time::Duration};
+use std::{fmt, io::Write, sync::Arc, time::Duration};
 
 use console::{Style, StyledObject, Term, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -146,8 +146,12 @@ pub(super) fn age(moment: &str) -> String {
     }
 }
 
-/// Turns on standard error while something is awaited; nothing where that is no terminal.
-pub(super) struct Spinner(ProgressBar);
+/// Turns on standard error while something is awaited, and is a bar once it is known how much there is of it; nothing where that is no
+/// terminal.
+#[derive(Clone)]
+pub(super) struct Spinner(Arc<Shown>);
+
+struct Shown(ProgressBar);
 
 impl Spinner {
     /// Begins to turn.
@@ -158,16 +162,29 @@ impl Spinner {
         bar.set_style(form);
         bar.set_message(text.to_owned());
         bar.enable_steady_tick(TICK);
-        Self(bar)
+        Self(Arc::new(Shown(bar)))
     }
 
     /// Says what is awaited.
     pub(super) fn say(&self, text: &str) {
-        self.0.set_message(text.to_owned());
+        self.0.0.set_message(text.to_owned());
+    }
+
+    /// Says how much of what is awaited is done; nothing where there is nothing to count.
+    pub(super) fn count(&self, done: usize, all: usize) {
+        let bar = &self.0.0;
+        if all > 0 && bar.length().is_none() {
+            let form = "{spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {elapsed:.dim}";
+            bar.set_style(ProgressStyle::with_template(form).expect("the template is a fixed, valid text"));
+        }
+        if all > 0 {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        }
     }
 }
 
-impl Drop for Spinner {
+impl Drop for Shown {
     fn drop(&mut self) {
         self.0.finish_and_clear();
     }

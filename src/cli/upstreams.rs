@@ -154,7 +154,8 @@ async fn check(args: &CheckArgs, mut config: Config, application: &Arc<dyn Appli
     let names: Vec<_> = config.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
     let spinner = Spinner::start(&format!("reaching {}", names.join(", ")));
     let missing = application.missing_secrets(&config).await?;
-    let found = application.reach(config).await?;
+    let shown = spinner.clone();
+    let found = application.reach(config, Box::new(move |done, all| shown.count(done, all))).await?;
     drop(spinner);
     let of = |name: &str| -> Vec<&MissingSecret> { missing.iter().filter(|missing| missing.upstream == name).collect() };
     let is_whole = missing.is_empty() && found.iter().all(|status| status.status == UpstreamState::Ready);

@@ -356,7 +356,7 @@ impl Connection for GraphQlConnection {
         Box::pin(async move {
             let text = self.text().await?;
             // Large schemas take a second: not on a thread that others wait for.
-            let read = aside::read(move |stop| {
+            let read = aside::read(aside::Progress::default(), move |stop| {
                 let unusable = |reason: String| ConnectError::new(format!("its schema cannot be used: {reason}"));
                 let schema = text.read().map_err(unusable)?;
                 let offer = tools::offer(&schema, stop).map_err(|stopped| unusable(stopped.to_string()))?;

@@ -142,7 +142,9 @@ pub(super) fn import(bytes: &[u8], setting: &Setting, stop: &Stop) -> Result<Imp
     let mut bytes_left = OFFER_BYTES_MAX;
     let mut is_full = false;
     let mut elsewhere = Elsewhere::default();
+    stop.progress.begin(found.len());
     for (found, name) in found.iter().zip(names) {
+        stop.progress.advance();
         stop.check().map_err(|error| wrong(&error))?;
         let target = servers.of(found.item, found.operation);
         elsewhere.note(&target);

@@ -36,7 +36,8 @@ use self::{
     source::{Source, Version},
 };
 use super::{
-    Answer, aside,
+    Answer,
+    aside::{self, Progress},
     credential::config::{Credential, KeyPlace},
     http::{ServiceClient, ServiceConfig},
     redact::Secrets,
@@ -55,11 +56,17 @@ pub(super) struct OpenApi {
     pub(super) name: Arc<str>,
     pub(super) config: OpenApiConfig,
     pub(super) secrets: Secrets,
+    /// How far its description is read.
+    pub(super) progress: Progress,
 }
 
 impl Upstream for OpenApi {
     fn kind(&self) -> &'static str {
         "openapi"
+    }
+
+    fn progress(&self) -> (usize, usize) {
+        self.progress.told()
     }
 
     fn origin(&self) -> String {
@@ -72,7 +79,7 @@ impl Upstream for OpenApi {
             let source = Source::new(&self.name, &self.config, &self.secrets)?;
             let (bytes, version) = source.read().await?;
             let setting = self.setting()?;
-            let imported = imported(bytes, setting.clone()).await?;
+            let imported = imported(bytes, setting.clone(), self.progress.clone()).await?;
             self.check_origin(&imported.base, &setting)?;
             let config = ServiceConfig::new(self.name.clone(), imported.base.clone(), self.config.reach.clone());
             let client = ServiceClient::new(config, self.secrets.clone())?;
@@ -138,8 +145,8 @@ impl OpenApi {
 }
 
 /// Reads a description where that blocks nobody.
-async fn imported(bytes: bytes::Bytes, setting: Setting) -> Result<Imported, ConnectError> {
-    aside::read(move |stop| {
+async fn imported(bytes: bytes::Bytes, setting: Setting, progress: Progress) -> Result<Imported, ConnectError> {
+    aside::read(progress, move |stop| {
         let imported = import::import(&bytes, &setting, stop);
         drop(bytes);
         memory::give_back();
@@ -186,7 +193,7 @@ impl OpenApiConnection {
         let mut version = self.version.lock().await;
         loop {
             let (bytes, newer) = self.source.newer(&mut version, |failure| self.tell(failure)).await;
-            match imported(bytes, self.setting.clone()).await {
+            match imported(bytes, self.setting.clone(), Progress::default()).await {
                 Ok(imported) if imported.base != self.base => {
                     return ConnectionEvent::Closed("its description names another address now".to_owned());
                 }
@@ -231,7 +238,7 @@ impl Connection for OpenApiConnection {
                 return Ok(self.offer(fresh));
             }
             let (bytes, version) = self.source.read().await?;
-            let imported = imported(bytes, self.setting.clone()).await?;
+            let imported = imported(bytes, self.setting.clone(), Progress::default()).await?;
             if imported.base != self.base {
                 return Err(ConnectError::new("its description names another address now"));
             }
