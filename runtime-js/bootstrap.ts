@@ -1,49 +1,12 @@
-// The last module of the snapshot: what the guest finds on globalThis, and the few functions that the engine calls.
+// The last module of the snapshot: hands the engine its hooks, and empties everything of deno_core that only the set-up needed.
 // The engine takes `__airlock` away, together with everything of deno_core, before any guest runs.
 import { core, internals, primordials } from "ext:core/mod.js";
 import { op_get_ext_import_meta_proto, op_set_captured_bootstrap } from "ext:core/ops";
-import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
-import { explain, failure, toolErrors } from "ext:airlock/errors.ts";
-import { fire, globals } from "ext:airlock/timers.ts";
-import { tools } from "ext:airlock/tools.ts";
-import { web } from "ext:airlock/web/install.ts";
+import { hooks } from "ext:airlock/install.ts";
 
-const {
-  Error,
-  ObjectDefineProperty,
-  ObjectKeys,
-  RangeError,
-  ReferenceError,
-  ReflectDeleteProperty,
-  ReflectOwnKeys,
-  SyntaxError,
-  TypeError,
-} = primordials;
+const { Error, ObjectDefineProperty, RangeError, ReferenceError, ReflectDeleteProperty, ReflectOwnKeys, SyntaxError, TypeError } = primordials;
 
-function install(name: string, value: unknown, writable: boolean) {
-  ObjectDefineProperty(globalThis, name, { __proto__: null, value, writable, enumerable: false, configurable: writable });
-}
-
-for (const name of ObjectKeys(globals)) install(name, globals[name], true);
-for (const name of ObjectKeys(web)) install(name, web[name], true);
-for (const name of ObjectKeys(toolErrors)) install(name, toolErrors[name], true);
-install("tools", tools, false);
-
-install("__airlock", {
-  __proto__: null,
-  explain,
-  failure,
-  fire,
-  /** The result as JSON text, or null when it would be over the limit. */
-  result(value: unknown): string | null {
-    try {
-      return encode(value, false);
-    } catch (error) {
-      if (error === OVER_LIMIT) return null;
-      throw error;
-    }
-  },
-}, true);
+ObjectDefineProperty(globalThis, "__airlock", { __proto__: null, value: hooks, configurable: true });
 
 function empty(object: object) {
   const keys = ReflectOwnKeys(object);

@@ -5,7 +5,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 for script in x .ci/run scripts/*.sh tests/clients/setup.sh typings/check.sh; do
   bash -n "$script"
 done
-for script in x scripts/setup.sh scripts/demo.sh scripts/build-v8.sh scripts/check.sh; do
-  [ -x "$script" ] || { echo "$script cannot be run: chmod +x $script" >&2; exit 1; }
+for script in x scripts/*.sh; do
+  [ "$script" = scripts/lib.sh ] || [ -x "$script" ] || { echo "$script cannot be run: chmod +x $script" >&2; exit 1; }
+done
+for script in packaging/debian/p*; do
+  sh -n "$script"
 done
 ./x help >/dev/null

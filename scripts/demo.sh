@@ -19,9 +19,10 @@ finish() {
 trap finish EXIT
 
 scripts/setup.sh
-note "the first build takes some 15 minutes on 2 cores, later ones seconds"
-step "build" cargo build --locked --release
-airlock=$CARGO_TARGET_DIR/release/airlock
+choose_features
+note "the first build takes some minutes on 2 cores, later ones seconds"
+step "build" cargo build --locked "${FEATURES[@]}"
+airlock=$CARGO_TARGET_DIR/debug/airlock
 
 configure() {
   local command=$airlock args='"__demo-upstream"'
@@ -74,6 +75,7 @@ start() {
   await "the upstream" has_tools
   url=$(sed -n 's/.*"url": *"\([^"]*\)".*/\1/p' "$place/airlock.db.instance.json")
   note "Airlock answers at $url (process $server)"
+  grep -o 'programs run on `local-deno`.*' "$place/log" | sed 's/^/    /' || true
 }
 
 show() {

@@ -45,3 +45,12 @@ locked() { sed -n "/^name = \"$1\"\$/{n;s/^version = \"\(.*\)\"\$/\1/p;q}" Cargo
 v8_file() { echo "librusty_v8_simdutf_release_$(rustc -vV | sed -n 's/^host: //p').a.gz"; }
 v8_url() { echo "https://github.com/denoland/rusty_v8/releases/download/v$(locked v8)/$(v8_file)"; }
 v8_place() { echo "$CARGO_HOME_DIR/.rusty_v8/$(v8_url | sed 's/[^A-Za-z0-9]/_/g')"; }
+
+# Whether V8 can be linked here. What it is answered decides how everything is built: FEATURES are cargo's arguments for that.
+has_v8() { [ -s "$(v8_place)" ] || [ -s "${RUSTY_V8_ARCHIVE:-}" ]; }
+choose_features() { if has_v8; then FEATURES=(); else FEATURES=(--no-default-features --features intake); fi; }
+
+# The second engine, from npm or PyPI, where the product looks for it.
+DENO_HOME=$CACHE/deno
+deno_version() { sed -n 's/^pub const VERSION: &str = "\(.*\)";$/\1/p' src/sandbox/deno.rs; }
+has_deno() { [ "$(cat "$DENO_HOME/version" 2>/dev/null)" = "$(deno_version)" ]; }

@@ -29,8 +29,9 @@ rust() {
   note "Rust: $have"
 }
 
-# In this order: in place already, RUSTY_V8_ARCHIVE, shared/v8 beside the checkout, upstream's release, a build from source.
-v8_library() {
+# The JavaScript engine. V8 is linked where its library can be had: in place already, RUSTY_V8_ARCHIVE, upstream's release. Elsewhere
+# programs run on Deno, which the package registries carry.
+engine() {
   local place version
   place=$(v8_place) version=$(locked v8)
   if [ -s "$place" ]; then
@@ -38,24 +39,66 @@ v8_library() {
   elif [ -n "${RUSTY_V8_ARCHIVE:-}" ]; then
     [ -s "$RUSTY_V8_ARCHIVE" ] || die "RUSTY_V8_ARCHIVE names \`$RUSTY_V8_ARCHIVE\`, which is not there"
     note "V8 $version: RUSTY_V8_ARCHIVE ($RUSTY_V8_ARCHIVE)"
-  elif [ -s "../shared/v8/$(v8_file)" ] && bash ../shared/v8/install.sh && [ -s "$place" ]; then
-    note "V8 $version: from shared/v8 beside the checkout"
-  elif curl -fsIL --connect-timeout 5 --max-time 15 "$(v8_url)" >/dev/null 2>&1; then
-    note "V8 $version: cargo will download upstream's release"
-  elif [ -t 0 ] && [ -t 1 ] && ask "V8 $version is not here and upstream's release cannot be reached. Compile it now? About 75 minutes on 2 cores."; then
-    scripts/build-v8.sh
+  elif fetch_v8 "$place"; then
+    note "V8 $version: upstream's release ($place)"
   else
-    die "the V8 library $version is not here, and upstream's release cannot be reached" \
-      "Any of these will do, then run this again:" \
-      "  - copy $(v8_file) of $(v8_url) here by other means and set RUSTY_V8_ARCHIVE to its path" \
-      "  - compile it from the crate's source, about 75 minutes on 2 cores: ./x v8 build"
+    note "V8 $version: not here, and upstream's release cannot be reached; the build goes without it"
+    deno || die "neither V8 $version nor Deno $(deno_version) can be had" \
+      "One of these is needed, then run this again:" \
+      "  - npm or pip, with a registry that can be reached: gives Deno" \
+      "  - the file $(v8_file) of $(v8_url), brought here by other means, and its path in RUSTY_V8_ARCHIVE" \
+      "  - the library compiled from the crate's source: ./x v8 build"
+    return
   fi
+  # What the tests try beside V8.
+  [ "${1:-}" != --tests ] || deno || note "Deno $(deno_version) cannot be had: what runs on it is not tried"
 }
 
-ask() {
-  local answer
-  read -r -p "$1 [y/N] " answer
-  [[ $answer = [yY]* ]]
+fetch_v8() { # PLACE
+  mkdir -p "$(dirname "$1")"
+  curl -fsSL --connect-timeout 5 --retry 2 -o "$1.tmp" "$(v8_url)" 2>/dev/null && mv "$1.tmp" "$1"
+}
+
+# Deno as a package: an executable, without a script that would run at its installation.
+deno() {
+  local version
+  version=$(deno_version)
+  if has_deno; then
+    note "Deno $version: in place ($DENO_HOME)"
+    return
+  fi
+  rm -rf "$DENO_HOME"
+  mkdir -p "$DENO_HOME"
+  has npm || python3 -m pip --version >/dev/null 2>&1 || packages python3-pip
+  note "fetching Deno $version"
+  if has npm && npm install --prefix "$DENO_HOME" --ignore-scripts --no-audit --no-fund --loglevel=error "deno@$version" >/dev/null; then
+    note "Deno $version: from npm"
+  elif deno_from_pip "$version"; then
+    note "Deno $version: from PyPI"
+  else
+    return 1
+  fi
+  echo "$version" >"$DENO_HOME/version"
+}
+
+# A wheel is an archive; of this one only the executable is wanted, so no environment is made for it.
+deno_from_pip() { # VERSION
+  python3 -m pip --version >/dev/null 2>&1 || return 1
+  python3 -m pip download --quiet --no-deps --only-binary=:all: --dest "$DENO_HOME" "deno==$1" || return 1
+  python3 - "$DENO_HOME" <<'PYTHON'
+import glob, os, sys, zipfile
+
+home = sys.argv[1]
+[wheel] = glob.glob(os.path.join(home, "*.whl"))
+with zipfile.ZipFile(wheel) as archive:
+    [name] = [name for name in archive.namelist() if name.endswith(".data/scripts/deno")]
+    os.makedirs(os.path.join(home, "bin"), exist_ok=True)
+    executable = os.path.join(home, "bin", "deno")
+    with open(executable, "wb") as file:
+        file.write(archive.read(name))
+    os.chmod(executable, 0o755)
+os.remove(wheel)
+PYTHON
 }
 
 # The public server that the demonstration and some tests call; they do without where Node is missing.
@@ -79,5 +122,5 @@ everything() {
 say "set-up"
 system "${1:-}"
 rust
-v8_library
+engine "${1:-}"
 everything

@@ -4,10 +4,10 @@
 //! then upstreams, which nothing waits for. The order of a stop is the reverse: tasks first, the store last.
 
 mod port;
+mod runtimes;
 mod upstreams;
 
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     sync::Arc,
     time::{Duration, Instant as Moment},
@@ -23,11 +23,10 @@ use url::Url;
 use crate::{
     base::instance::{Instance, InstanceNote},
     catalog::{Catalog, Detected, Login, MissingSecret, UpstreamStatus, Vault},
-    cli::{Application, Audience, Exit, Failure, Tell},
+    cli::{Application, Audience, Exit, Failure, RuntimeStanding, Tell},
     config::{self, Config, Environment, ProcessEnvironment},
     model::{Principal, Timestamp},
     policy::{LayerScope, Options, Problem, Profile},
-    sandbox::{self, Sandbox, SandboxConfig, SandboxError, WorkerCommand, protocol},
     service::{Service, ServiceLimits},
     store::{ArtifactStore, SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
@@ -48,8 +47,6 @@ use crate::{
     },
 };
 
-/// The id of the runtime that is built in.
-const LOCAL_V8: &str = "local-v8";
 /// How long tasks may go on once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
 /// How long an `airlock mcp` that finds its database in use looks for the server that has it, and how often.
@@ -126,6 +123,10 @@ impl Application for App {
 
     fn policy(&self, config: &Config) -> PolicySource {
         policy_source(config)
+    }
+
+    fn runtimes(&self, config: &Config) -> Vec<RuntimeStanding> {
+        runtimes::standings(config)
     }
 
     fn missing_secrets(&self, config: &Config) -> BoxFuture<'static, Result<Vec<MissingSecret>, Failure>> {
@@ -245,7 +246,7 @@ impl Parts {
             tracing::warn!(tasks = lost, "{lost} tasks had not ended when the last server stopped; they are recorded as failed");
         }
         store.abandon_artifacts().await.map_err(store_failure)?;
-        let runtimes = runtimes(&config).await.map_err(|error| {
+        let runtimes = runtimes::start(&config).await.map_err(|error| {
             Failure::unavailable(chain(&error)).hint("`airlock doctor` tells more; the log above may hold the worker's own words")
         })?;
         let kept = config.store.path.with_added_extension("catalog");
@@ -269,7 +270,7 @@ impl Parts {
             code_bytes_max: config.limits.code_kb as usize * 1024,
             timeout_ms: config.limits.timeout_ms,
             hold_ms: config.limits.hold_ms,
-            runtime_id: LOCAL_V8.into(),
+            runtime_id: runtimes::default_id(&config).into(),
         };
         let service = Arc::new(Service::new(engine.clone(), limits));
         Ok(Self { config, store, catalog, engine, service, following })
@@ -362,43 +363,6 @@ fn announce(address: SocketAddr, audience: Audience, config: &Config) -> Result<
     Ok((note, owner))
 }
 
-/// The runtimes of this build, by their ids.
-async fn runtimes(config: &Config) -> Result<BTreeMap<String, Sandbox>, SandboxError> {
-    if !cfg!(feature = "v8") {
-        tracing::warn!("this build has no engine: no code can be run");
-        return Ok(BTreeMap::new());
-    }
-    let (limits, sandbox) = (&config.limits, &config.sandbox);
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let (kib, mib) = (1024, 1024 * 1024);
-    let config = SandboxConfig {
-        command: WorkerCommand::this(),
-        isolation: match sandbox.isolation {
-            config::Isolation::Tenant => sandbox::Isolation::Tenant,
-            config::Isolation::Task => sandbox::Isolation::Task,
-        },
-        running_max: cores * 2,
-        workers_max: sandbox.workers_max as usize,
-        workers_spare: sandbox.workers_spare as usize,
-        queue_max: limits.queue as usize,
-        tasks_per_worker: sandbox.tasks_per_worker as u32,
-        worker_age_max: Duration::from_secs(sandbox.worker_minutes * 60),
-        setup: protocol::Setup {
-            version: protocol::VERSION,
-            heap_bytes_max: limits.heap_mb * mib,
-            buffer_bytes_max: limits.buffers_mb * mib,
-            result_bytes_max: limits.result_mb * mib,
-            args_bytes_max: limits.tool_args_kb * kib,
-            log_bytes_max: limits.log_kb * kib,
-            log_lines_max: limits.log_lines,
-            calls_queued_max: limits.calls_queued,
-            timers_max: limits.timers,
-            optimize: sandbox.optimize,
-        },
-    };
-    Ok(BTreeMap::from([(LOCAL_V8.to_owned(), Sandbox::start(config).await?)]))
-}
-
 /// The policy that the files make now.
 fn policy(config: &Config) -> Result<Arc<LivePolicy>, Failure> {
     let source = policy_source(config);
@@ -455,7 +419,7 @@ fn mcp_options(config: &Config) -> McpOptions {
     McpOptions {
         code_bytes_max: config.limits.code_kb as usize * 1024,
         timeout_ms: config.limits.timeout_ms,
-        runtime_id: LOCAL_V8.into(),
+        runtime_id: runtimes::default_id(config).into(),
         ..McpOptions::default()
     }
 }

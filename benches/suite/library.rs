@@ -8,7 +8,8 @@ use std::{
 use airlock::{
     model::{EventKind, LogLine, Logs, NewEvent, RawJson, TaskId, TaskStatus, Timestamp, Usage},
     sandbox::{
-        CallFailure, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall, ToolHost, WallClock, WorkerCommand,
+        CallFailure, Engine, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall, ToolHost, WallClock,
+        WorkerCommand,
         protocol::{self, Setup},
     },
     store::{NewTask, SqliteConfig, SqliteStore, Store, TaskChange, TaskEnd},
@@ -90,14 +91,19 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
     store.change_task(change).await
 }
 
+/// V8 in workers of the measured binary.
+pub(crate) fn v8() -> Engine {
+    Engine::V8(WorkerCommand::this().of(AIRLOCK))
+}
+
 fn raw(text: &str) -> RawJson {
     RawValue::from_string(text.into()).expect("it is JSON")
 }
 
-fn config(spare: usize, isolation: Isolation) -> SandboxConfig {
+pub(crate) fn config(engine: Engine, spare: usize, isolation: Isolation) -> SandboxConfig {
     const MIB: u64 = 1024 * 1024;
     SandboxConfig {
-        command: WorkerCommand::of(AIRLOCK),
+        engine,
         isolation,
         running_max: 4,
         workers_max: 64,
@@ -131,7 +137,7 @@ impl ToolHost for Echo {
     fn log(&self, _: &LogLine) {}
 }
 
-async fn returned(sandbox: &Sandbox, tenant: &str, code: &str, expected: &str) -> Outcome {
+pub(crate) async fn returned(sandbox: &Sandbox, tenant: &str, code: &str, expected: &str) -> Outcome {
     let lease = sandbox.admit(tenant).await?;
     let run = Run { code: code.into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
     let report = lease.run(run, Arc::new(Echo), &WallClock::new(), &CancellationToken::new()).await;
@@ -144,7 +150,7 @@ async fn returned(sandbox: &Sandbox, tenant: &str, code: &str, expected: &str) -
 /// From nothing to a worker that has run its first program: with no spare ones every task starts a process.
 pub(crate) async fn worker_start(scale: Scale, record: &mut Record) -> Outcome {
     let began = Instant::now();
-    let sandbox = Sandbox::start(config(0, Isolation::Task)).await?;
+    let sandbox = Sandbox::start(config(v8(), 0, Isolation::Task)).await?;
     record.figure(
         "worker_start",
         "start of the sandbox: snapshot, first worker, self-test",
@@ -169,7 +175,7 @@ pub(crate) async fn worker_start(scale: Scale, record: &mut Record) -> Outcome {
 
 /// Warm runs without the rest of the server: no record, no protocol.
 pub(crate) async fn sandbox(scale: Scale, record: &mut Record) -> Outcome {
-    let sandbox = Sandbox::start(config(2, Isolation::Tenant)).await?;
+    let sandbox = Sandbox::start(config(v8(), 2, Isolation::Tenant)).await?;
     let hundred = "let n = 0; for (let i = 0; i < 100; i++) n += (await tools.demo.echo({ n: 1 })).n; return n";
     let parallel = "const all = await Promise.all(Array.from({ length: 100 }, () => tools.demo.echo({ n: 1 }))); return all.length";
     for (what, code, expected, times) in [

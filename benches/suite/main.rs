@@ -16,6 +16,7 @@ mod plot;
 mod policy;
 mod record;
 mod report;
+mod runtimes;
 mod server;
 mod stdio;
 
@@ -56,6 +57,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "store", run: |scale, record| Box::pin(library::store(scale, record)) },
     Bench { name: "worker_start", run: |scale, record| Box::pin(library::worker_start(scale, record)) },
     Bench { name: "sandbox", run: |scale, record| Box::pin(library::sandbox(scale, record)) },
+    Bench { name: "runtimes", run: |scale, record| Box::pin(runtimes::runtimes(scale, record)) },
     Bench { name: "finding", run: |scale, record| Box::pin(finding::finding(scale, record)) },
     Bench { name: "stdio", run: |scale, record| Box::pin(stdio::latency(scale, record)) },
     Bench { name: "http", run: |scale, record| Box::pin(http::latency(scale, record)) },

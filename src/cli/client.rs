@@ -237,11 +237,12 @@ impl Client {
     }
 }
 
-/// A client that goes straight to this machine, whatever proxies the environment names.
+/// A client that goes straight to this machine, whatever proxies the environment names. It speaks no TLS, so it needs none of the system's
+/// certificates, which minimal systems do not have.
 pub(super) fn http_client() -> Result<reqwest::Client, Failure> {
     // A provider that is there already does as well.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let built = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+    let built = reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none()).build();
     built.map_err(|error| Failure::other(format!("the HTTP client cannot be made: {error}")))
 }
 

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Application, Command, Failure, Output,
+    Application, Command, Failure, Output, RuntimeStanding,
     connection::{Connection, Need},
     screen::{self, dim, heading, print, print_json},
 };
@@ -46,11 +46,9 @@ impl Check {
 
 /// Looks at everything; exits with 1 if something is broken.
 pub(super) async fn perform(output: Output, config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
-    let mut checks = vec![
-        Check::new("version", Verdict::Ok, format!("airlock {}", env!("CARGO_PKG_VERSION"))),
-        configuration(&config),
-        engine(),
-    ];
+    let mut checks =
+        vec![Check::new("version", Verdict::Ok, format!("airlock {}", env!("CARGO_PKG_VERSION"))), configuration(&config)];
+    checks.extend(runtimes(&config, application));
     checks.extend(commands(&config));
     checks.extend(secrets(&config, application).await?);
     match ask(&config, application).await {
@@ -72,14 +70,23 @@ fn configuration(config: &Config) -> Check {
     Check::new("configuration", Verdict::Ok, format!("{file}; {count} upstream{}", if count == 1 { "" } else { "s" }))
 }
 
-fn engine() -> Check {
-    if cfg!(feature = "v8") {
-        Check::new("engine", Verdict::Ok, "V8 is built in")
-    } else {
-        let mut check = Check::new("engine", Verdict::Broken, "this build has no JavaScript engine: `execute` cannot run code");
-        check.hint = Some("build with the default features: `cargo build --release`".into());
-        check
-    }
+/// One check for each runtime that is here, and one for the default where it is not.
+fn runtimes(config: &Config, application: &Arc<dyn Application>) -> Vec<Check> {
+    let standings = application.runtimes(config);
+    let is_any_here = standings.iter().any(|standing| standing.is_here);
+    let check = |standing: RuntimeStanding| {
+        let id = format!("runtime.{}", standing.id);
+        match (standing.is_here, standing.is_default) {
+            (true, true) => Check::new(id, Verdict::Ok, format!("{}; programs run on it", standing.message)),
+            (true, false) => Check::new(id, Verdict::Ok, format!("{}; for tasks that ask for it", standing.message)),
+            (false, true) => {
+                let message = "it is not here, so `execute` cannot run code";
+                Check { hint: Some(standing.message), ..Check::new(id, Verdict::Broken, message) }
+            }
+            (false, false) => Check::new(id, Verdict::Ok, format!("not here, and not needed. {}", standing.message)),
+        }
+    };
+    standings.into_iter().filter(|standing| standing.is_here || standing.is_default || is_any_here).map(check).collect()
 }
 
 /// References to secrets that lead to nothing: the calls that need them will fail.

@@ -78,6 +78,9 @@ pub trait Application: Send + Sync + 'static {
     /// Where policy comes from: the files as the configuration names them, and what they are compiled for.
     fn policy(&self, config: &Config) -> PolicySource;
 
+    /// How each runtime stands on this machine. Starts nothing.
+    fn runtimes(&self, config: &Config) -> Vec<RuntimeStanding>;
+
     /// What credentials of upstreams refer to and is not there. Reads files, keychain and store; reaches nobody.
     fn missing_secrets(&self, config: &Config) -> BoxFuture<'static, Result<Vec<MissingSecret>, Failure>>;
 
@@ -90,6 +93,19 @@ pub trait Application: Send + Sync + 'static {
 
     /// Begins to ask a person to allow an upstream.
     fn login(&self, config: &Config, name: &str) -> BoxFuture<'static, Result<Login, Failure>>;
+}
+
+/// How a runtime stands on this machine.
+#[derive(Debug, Clone)]
+pub struct RuntimeStanding {
+    /// Its id.
+    pub id: &'static str,
+    /// Whether a task that names none runs on it.
+    pub is_default: bool,
+    /// Whether it is there.
+    pub is_here: bool,
+    /// What it is, or how it is got.
+    pub message: String,
 }
 
 /// Runs the TypeScript of AI agents against their tools, in an isolated V8, and keeps a durable record.

@@ -5,7 +5,7 @@ mod artifacts;
 pub mod auth;
 mod policy;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -191,6 +191,29 @@ pub struct Sandbox {
     pub worker_minutes: u64,
     /// Whether V8 may use its optimising compilers: faster loops, more of the engine exposed to hostile code.
     pub optimize: bool,
+    /// The runtime of a task that names none: `local-v8` (V8 in the worker itself) or `local-deno` (Deno as a jailed child of it). Without
+    /// it `local-v8`, and `local-deno` in a build without V8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RuntimeId")]
+    pub runtime: Option<RuntimeId>,
+    /// The executable of Deno. Without it, it is looked for beside `airlock`, in the cache of `./x`, and on `PATH`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub deno: Option<PathBuf>,
+    /// The SHA-256 of an executable of Deno that may be used beside the releases that Airlock knows: 64 hexadecimal digits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub deno_sha256: Option<String>,
+}
+
+/// What runs tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum RuntimeId {
+    /// V8 in the worker itself.
+    LocalV8,
+    /// Deno as a jailed child of the worker.
+    LocalDeno,
 }
 
 impl Default for Sandbox {
@@ -202,6 +225,9 @@ impl Default for Sandbox {
             tasks_per_worker: 200,
             worker_minutes: 30,
             optimize: true,
+            runtime: None,
+            deno: None,
+            deno_sha256: None,
         }
     }
 }

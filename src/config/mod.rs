@@ -30,7 +30,7 @@ use url::Url;
 pub use credential::{Credential, KeyPlace, OAuth, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::{
-    ApprovalsKeys as Approvals, Approver, ArtifactsKeys as Artifacts, Isolation, Limits, Profile, Sandbox, Synchronous,
+    ApprovalsKeys as Approvals, Approver, ArtifactsKeys as Artifacts, Isolation, Limits, Profile, RuntimeId, Sandbox, Synchronous,
 };
 pub use policy::{PolicyFile, PolicyScope, PolicySettings};
 pub use reference::reference;
@@ -256,13 +256,14 @@ impl Config {
         let upstreams = resolver.upstreams(&keys.upstreams);
         let policy = resolver.policy(&keys.policy);
         let approvals = resolver.approvals(&keys.approvals, keys.sandbox.workers_max);
+        let sandbox = resolver.sandbox(keys.sandbox.clone());
         if !resolver.problems.is_empty() {
             return Err(ConfigError::new(resolver.problems));
         }
         let settings = show::settings(&keys, &store, &layers);
         let folder = source::user_folder(&variables, "XDG_CONFIG_HOME", ".config");
         let new_file = folder.map(|folder| folder.join("airlock/airlock.toml"));
-        let (limits, sandbox, artifacts) = (keys.limits, keys.sandbox, keys.artifacts);
+        let (limits, artifacts) = (keys.limits, keys.artifacts);
         Ok(Self { server, store, secrets, limits, sandbox, artifacts, policy, approvals, upstreams, file, new_file, settings })
     }
 }

@@ -12,7 +12,7 @@ use url::Url;
 use super::{
     Secret, SecretKey, SecretStore, Server, Store,
     error::{Origin, Problem},
-    keys::{SecretsKeys, ServerKeys, StoreKeys},
+    keys::{Sandbox, SecretsKeys, ServerKeys, StoreKeys},
     source::{Layers, user_folder},
 };
 
@@ -71,6 +71,18 @@ impl Resolver<'_> {
             }
         };
         Store { path: path.unwrap_or_default(), synchronous: keys.synchronous }
+    }
+
+    pub(super) fn sandbox(&mut self, keys: Sandbox) -> Sandbox {
+        let deno = keys.deno.as_ref().map(|path| self.absolute(&["sandbox", "deno"], &path.to_string_lossy()));
+        let deno_sha256 = keys.deno_sha256.as_ref().map(|digest| digest.to_ascii_lowercase());
+        if let Some(digest) = &deno_sha256
+            && (digest.len() != 64 || !digest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+        {
+            let message = format!("`sandbox.deno_sha256` is \"{digest}\"; allowed: a SHA-256 as 64 hexadecimal digits");
+            self.refuse(&["sandbox", "deno_sha256"], message);
+        }
+        Sandbox { deno, deno_sha256, ..keys }
     }
 
     /// The store of secrets lies beside the database; its key does not, so that a copy of the one is not a copy of both.

@@ -6,6 +6,9 @@
 
 mod clock;
 mod connection;
+pub mod deno;
+#[cfg(feature = "intake")]
+mod lockdown;
 mod pool;
 mod process;
 pub mod protocol;
@@ -13,13 +16,20 @@ mod run;
 mod schedule;
 pub mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard},
+    time::{Duration, Instant},
+};
 
 use futures::future::BoxFuture;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::model::{LogLine, Logs, RawJson, TaskError, Usage};
 pub use clock::{Hold, WallClock};
+#[cfg(feature = "intake")]
+pub use lockdown::{LockdownError, jail::Jail};
 use pool::Pool;
 pub use process::WorkerCommand;
 use process::{Snapshot, Spawner};
@@ -115,11 +125,27 @@ pub enum Isolation {
     Task,
 }
 
+/// What runs guests.
+#[derive(Debug, Clone)]
+pub enum Engine {
+    /// V8 in the worker itself, an isolate for each task.
+    V8(WorkerCommand),
+    /// Deno as a jailed child of the worker, a realm for each task.
+    Deno {
+        /// How workers are started, but for what concerns Deno.
+        command: WorkerCommand,
+        /// Its executable; looked into at the start.
+        path: PathBuf,
+        /// The SHA-256 of one that may be used beside those that are known, in lower-case hexadecimal digits.
+        allowed_sha256: Option<String>,
+    },
+}
+
 /// Bounds of the sandbox.
 #[derive(Debug, Clone)]
 pub struct SandboxConfig {
-    /// How workers are started.
-    pub command: WorkerCommand,
+    /// What runs guests.
+    pub engine: Engine,
     /// How far tasks are kept apart.
     pub isolation: Isolation,
     /// Guests that run at once; ones that wait do not count.
@@ -138,14 +164,31 @@ pub struct SandboxConfig {
     pub setup: protocol::Setup,
 }
 
+/// How long a start that failed is not tried again: it costs as much as a good one, and guests can ask for it.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+
 /// Runs guests. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Sandbox {
     config: Arc<SandboxConfig>,
     schedule: Schedule,
+    state: Arc<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    started: OnceCell<Started>,
+    /// When and why the last start failed.
+    failed: Mutex<Option<(Instant, String)>>,
+    closed: CancellationToken,
+}
+
+/// What there is once the engine works.
+#[derive(Debug)]
+struct Started {
     pool: Pool,
-    engine: Arc<str>,
-    locks: Arc<str>,
+    engine: String,
+    locks: String,
 }
 
 /// Why a guest could not begin.
@@ -156,6 +199,19 @@ pub enum SandboxError {
     Busy {
         /// The bound.
         queue_max: usize,
+    },
+    /// Deno is there and may not be used.
+    #[error("Deno cannot be used")]
+    Deno {
+        /// Why.
+        #[source]
+        source: deno::DenoError,
+    },
+    /// A start failed a moment ago and is not tried again yet.
+    #[error("the runtime could not be started, and is tried again in {} s: {detail}", RETRY_AFTER.as_secs())]
+    Failed {
+        /// What failed then.
+        detail: String,
     },
     /// The snapshot could not be made.
     #[error("the engine's snapshot could not be made")]
@@ -183,36 +239,76 @@ pub enum SandboxError {
 }
 
 impl Sandbox {
-    /// Bakes the snapshot, starts the spare workers and runs one guest as a self-test.
+    /// Starts one whose engine works: looks into it, bakes what workers start from, starts the spare workers and runs one guest as a
+    /// self-test.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
-        let command = config.command.clone();
-        let snapshot = tokio::task::spawn_blocking(move || Snapshot::bake(&command))
-            .await
-            .expect("baking does not panic")
-            .map_err(|source| SandboxError::Snapshot { source })?;
-        let spawner = Spawner::start(config.command.clone(), snapshot).map_err(|source| SandboxError::WorkerStart { source })?;
-        let schedule = Schedule::new(config.running_max, config.workers_max, config.queue_max);
-        let pool = Pool::start(spawner, config.clone());
-        let mut sandbox = Self { config: Arc::new(config), schedule, pool, engine: "".into(), locks: "".into() };
-        sandbox.self_test().await?;
+        let sandbox = Self::at_first_use(config);
+        sandbox.started().await?;
         Ok(sandbox)
+    }
+
+    /// One that does all that when its first guest comes.
+    pub fn at_first_use(config: SandboxConfig) -> Self {
+        let schedule = Schedule::new(config.running_max, config.workers_max, config.queue_max);
+        Self { config: Arc::new(config), schedule, state: Arc::default() }
     }
 
     /// Waits for a turn and a worker. Dropping the future gives the turn up.
     pub async fn admit(&self, tenant: &str) -> Result<Lease, SandboxError> {
+        // Before the turn: the self-test needs one of its own.
+        let started = self.started().await?;
+        self.lease(&started.pool, tenant).await
+    }
+
+    async fn lease(&self, pool: &Pool, tenant: &str) -> Result<Lease, SandboxError> {
         let (place, permit) = self.schedule.admit(tenant).await.map_err(|Full { queue_max }| SandboxError::Busy { queue_max })?;
-        let worker = self.pool.take(tenant).await?;
-        Ok(Lease { sandbox: self.clone(), worker, place, permit })
+        let worker = pool.take(tenant).await?;
+        Ok(Lease { sandbox: self.clone(), pool: pool.clone(), worker, place, permit })
     }
 
-    /// Name and version of the engine.
-    pub fn engine(&self) -> &str {
-        &self.engine
+    async fn started(&self) -> Result<&Started, SandboxError> {
+        self.state.started.get_or_try_init(|| self.bring_up()).await
     }
 
-    /// The operating system's locks on the workers.
-    pub fn locks(&self) -> &str {
-        &self.locks
+    async fn bring_up(&self) -> Result<Started, SandboxError> {
+        if self.state.closed.is_cancelled() {
+            return Err(SandboxError::Closed);
+        }
+        if let Some((_, detail)) = self.failed().as_ref().filter(|(at, _)| at.elapsed() < RETRY_AFTER) {
+            return Err(SandboxError::Failed { detail: detail.clone() });
+        }
+        let brought_up = self.try_bring_up().await;
+        if let Err(error) = &brought_up {
+            let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+            let detail = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+            tracing::error!("a runtime could not be started: {detail}");
+            *self.failed() = Some((Instant::now(), detail));
+        }
+        brought_up
+    }
+
+    async fn try_bring_up(&self) -> Result<Started, SandboxError> {
+        let engine = self.config.engine.clone();
+        let (command, snapshot) = tokio::task::spawn_blocking(move || {
+            let command = engine.command()?;
+            let snapshot = Snapshot::bake(&command).map_err(|source| SandboxError::Snapshot { source })?;
+            Ok::<_, SandboxError>((command, snapshot))
+        })
+        .await
+        .expect("looking into an engine does not panic")?;
+        let spawner = Spawner::start(command, snapshot).map_err(|source| SandboxError::WorkerStart { source })?;
+        let pool = Pool::start(spawner, (*self.config).clone());
+        let (engine, locks) = self.self_test(&pool).await.inspect_err(|_| pool.close())?;
+        Ok(Started { pool, engine, locks })
+    }
+
+    fn failed(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
+        self.state.failed.lock().expect("no code panics while it holds this lock")
+    }
+
+    /// Name and version of the engine, and the operating system's locks on the workers; none before the first use.
+    pub fn engine_and_locks(&self) -> Option<(&str, &str)> {
+        self.state.started.get().map(|started| (started.engine.as_str(), started.locks.as_str()))
     }
 
     /// Guests that wait to begin.
@@ -222,15 +318,19 @@ impl Sandbox {
 
     /// Living worker processes.
     pub fn workers(&self) -> usize {
-        self.pool.alive()
+        self.state.started.get().map_or(0, |started| started.pool.alive())
     }
 
     /// Ends idle workers and refuses new guests; those that run are not touched.
     pub fn close(&self) {
-        self.pool.close();
+        self.state.closed.cancel();
+        if let Some(started) = self.state.started.get() {
+            started.pool.close();
+        }
     }
 
-    async fn self_test(&mut self) -> Result<(), SandboxError> {
+    /// Runs one guest; what its worker said of itself.
+    async fn self_test(&self, pool: &Pool) -> Result<(String, String), SandboxError> {
         struct NoTools;
         impl ToolHost for NoTools {
             fn call(&self, call: ToolCall) -> BoxFuture<'static, Result<RawJson, CallFailure>> {
@@ -242,15 +342,26 @@ impl Sandbox {
             fn log(&self, _: &LogLine) {}
         }
         // A tenant of its own: no caller's workspace has an empty name.
-        let lease = self.admit("").await?;
-        (self.engine, self.locks) = (lease.worker.armed.engine.as_str().into(), lease.worker.armed.sandbox.as_str().into());
+        let mut lease = self.lease(pool, "").await?;
+        let told = (lease.worker.armed.engine.clone(), lease.worker.armed.sandbox.clone());
         let run = Run { code: "return 1 + 1".into(), wall_ms_max: 10_000, cpu_ms_max: 10_000 };
-        let mut lease = lease;
         lease.worker.retire();
         let report = lease.run(run, Arc::new(NoTools), &WallClock::new(), &CancellationToken::new()).await;
         match report.outcome {
-            Outcome::Returned { value } if value.get() == "2" => Ok(()),
+            Outcome::Returned { value } if value.get() == "2" => Ok(told),
             other => Err(SandboxError::SelfTest { detail: format!("{other:?}") }),
+        }
+    }
+}
+
+impl Engine {
+    /// How workers with it are started. Blocking: an executable is looked into.
+    fn command(self) -> Result<WorkerCommand, SandboxError> {
+        match self {
+            Self::V8(command) => Ok(command),
+            Self::Deno { command, path, allowed_sha256 } => deno::check(&path, allowed_sha256.as_deref())
+                .map(|deno| command.with_deno(&deno))
+                .map_err(|source| SandboxError::Deno { source }),
         }
     }
 }

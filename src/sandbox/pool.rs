@@ -249,6 +249,9 @@ impl Pool {
             }
         };
         let armed = timeout(ARM_MAX, armed).await.map_err(|_| failed(format!("not armed after {ARM_MAX:?}")))??;
+        if let Some(pid) = armed.engine_pid {
+            process.take_engine(pid).map_err(|source| SandboxError::WorkerStart { source })?;
+        }
         let now = Instant::now();
         Ok(Worker { connection, process, runs: 0, spent: false, armed, tenant: None, born: now, idle_since: now, _alive: alive })
     }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{LogLevel, TaskError};
 
 /// Raised with every change of a frame; a worker of another version is refused at `Armed`.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Bytes before the body: kind and run.
 pub const HEAD_BYTES: usize = 5;
 /// Calls of one run that may be in flight; an answer gives one back.
@@ -126,6 +126,10 @@ pub struct Armed {
     pub engine: String,
     /// The operating system's locks in force, for people.
     pub sandbox: String,
+    /// The process that runs guests, where that is not the worker itself but a child of it. The broker counts its CPU time and kills it,
+    /// once it has seen whose child it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine_pid: Option<u32>,
 }
 
 /// Why the broker ends a run.

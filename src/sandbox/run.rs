@@ -21,7 +21,7 @@ use super::{
     CallFailure, Outcome, Run, RunReport, Sandbox, ToolCall, ToolHost,
     clock::{Doing, Stopwatch, WallClock},
     connection::Event,
-    pool::Worker,
+    pool::{Pool, Worker},
     protocol::{self, CALLS_IN_FLIGHT_MAX, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup, StopReason},
     schedule::{Permit, Place},
 };
@@ -50,6 +50,7 @@ const WARNINGS_MAX: usize = 20;
 #[derive(Debug)]
 pub struct Lease {
     pub(super) sandbox: Sandbox,
+    pub(super) pool: Pool,
     pub(super) worker: Worker,
     pub(super) place: Place,
     pub(super) permit: Permit,
@@ -60,12 +61,12 @@ type Answer = (u32, Result<RawJson, CallFailure>);
 impl Lease {
     /// Runs one guest to its end. `stop` ends it early as cancelled; dropping the future kills the worker.
     pub async fn run(self, run: Run, host: Arc<dyn ToolHost>, clock: &WallClock, stop: &CancellationToken) -> RunReport {
-        let Self { sandbox, worker, place, permit } = self;
+        let Self { sandbox, pool, worker, place, permit } = self;
         let mut drive = Drive::new(worker, permit, &sandbox, &run, host, clock);
         let outcome = drive.until_end(&run, stop).await;
         let (worker, report) = drive.finish(outcome);
         if let Some(worker) = worker {
-            sandbox.pool.give_back(worker);
+            pool.give_back(worker);
         }
         drop(place);
         report

@@ -81,10 +81,11 @@ impl Service {
             .engine
             .runtimes()
             .map(|(id, sandbox)| {
+                let (engine, locks) = sandbox.engine_and_locks().unwrap_or(("not used yet", ""));
                 json!({
                     "runtimeId": id,
-                    "engine": sandbox.engine(),
-                    "tier": sandbox.locks(),
+                    "engine": engine,
+                    "tier": locks,
                     "workers": sandbox.workers(),
                     "queued": sandbox.queued(),
                 })

@@ -1,6 +1,5 @@
 //! GraphQL services as upstreams, against the reference implementation of GraphQL in Node and against one that misbehaves.
 
-#[cfg(feature = "v8")]
 mod program;
 
 use std::{

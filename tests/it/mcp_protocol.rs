@@ -19,7 +19,6 @@ use crate::support::{
 
 mod door;
 mod eras;
-#[cfg(feature = "v8")]
 mod public_clients;
 mod rest;
 mod tools;

@@ -266,7 +266,6 @@ async fn a_description_that_cannot_be_had_says_which_and_why() {
     }
 }
 
-#[cfg(feature = "v8")]
 #[tokio::test]
 async fn a_program_calls_operations_by_name_and_reads_what_went_wrong() {
     let service = Service::start(|asked: &Asked| match asked.target.as_str() {

@@ -2,14 +2,18 @@
 
 use serde_json::{Value, json};
 
-use crate::support::server::{TestServer, demo, eventually};
+use crate::support::{
+    runtime,
+    server::{TestServer, demo, eventually},
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_answer_to_one_plus_one_is_the_contracts_byte_for_byte() {
     let server = TestServer::with("").await;
     let answer = server.call("execute", json!({ "code": "return 1 + 1" })).await;
     let id = answer["structuredContent"]["taskId"].as_str().unwrap();
-    let text = format!("taskId: {id}\nstatus: completed\nruntimeId: local-v8\nexitCode: 0\n\n```json\n2\n```");
+    let text =
+        format!("taskId: {id}\nstatus: completed\nruntimeId: {runtime}\nexitCode: 0\n\n```json\n2\n```", runtime = runtime::id());
     assert_eq!(answer["content"], json!([{ "type": "text", "text": text }]));
     assert_eq!(answer["isError"], json!(false));
     let structured = &answer["structuredContent"];
@@ -134,7 +138,7 @@ async fn bad_arguments_are_refused_by_name_value_and_bound() {
         (json!({ "code": "return 1", "timeoutMs": 0 }), ["`timeoutMs`", "1 to 600000"]),
         (json!({ "code": "return 1", "timeoutMs": 600_001 }), ["`timeoutMs`", "1 to 600000"]),
         (json!({ "code": "return 1", "resultTimeoutMs": 99 }), ["`resultTimeoutMs`", "100 to 900000"]),
-        (json!({ "code": "return 1", "runtimeId": "bun" }), ["`bun`", "`local-v8`"]),
+        (json!({ "code": "return 1", "runtimeId": "bun" }), ["`bun`", runtime::id()]),
         (json!({ "code": "return 1", "sessionId": "s".repeat(129) }), ["`sessionId`", "128"]),
         (json!({ "code": "return 1", "metadata": { "k": "v".repeat(17_000) } }), ["`metadata`", "16384"]),
         (json!({ "code": "return 1", "timeout": 5 }), ["timeout", "timeoutMs"]),

@@ -3,7 +3,10 @@
 use airlock::sandbox::protocol::{DoneOutcome, Kind, Setup, StopReason};
 use serde_json::{Value, json};
 
-use crate::support::worker::{Issued, Worker, limits};
+use crate::support::{
+    runtime,
+    worker::{Issued, Worker, limits},
+};
 
 fn worker() -> Worker {
     Worker::start(&limits())
@@ -18,7 +21,7 @@ fn worker_with(change: impl FnOnce(&mut Setup)) -> Worker {
 #[test]
 fn a_program_returns_its_value() {
     let mut worker = worker();
-    assert!(worker.armed.engine.starts_with("V8 "));
+    assert!(worker.armed.engine.starts_with(if runtime::is_deno() { "Deno " } else { "V8 " }), "{}", worker.armed.engine);
     let ran = worker.run("return 1 + 1");
     assert_eq!(*ran.value(), json!(2));
     assert!(!ran.head.spent);

@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use airlock::{
     model::{LogLine, RawJson},
-    sandbox::{CallFailure, Isolation, Outcome, Run, Sandbox, SandboxConfig, ToolCall, ToolHost, WallClock, WorkerCommand},
+    sandbox::{CallFailure, Engine, Isolation, Outcome, Run, Sandbox, SandboxConfig, ToolCall, ToolHost, WallClock, WorkerCommand},
 };
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ async fn processes_for_six_runs(change: impl FnOnce(&mut SandboxConfig)) -> usiz
         .or_else(|_| std::fs::copy(env!("CARGO_BIN_EXE_airlock"), &file).map(drop))
         .unwrap();
     let mut config = SandboxConfig {
-        command: WorkerCommand::of(&file),
+        engine: Engine::V8(WorkerCommand::this().of(&file)),
         isolation: Isolation::Tenant,
         running_max: 1,
         workers_max: 1,

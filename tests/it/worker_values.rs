@@ -5,7 +5,10 @@ use std::time::Duration;
 use airlock::sandbox::protocol::{CallFailure, DoneOutcome, Setup};
 use serde_json::{Value, json};
 
-use crate::support::worker::{Worker, limits};
+use crate::support::{
+    runtime,
+    worker::{Worker, limits},
+};
 
 fn worker() -> Worker {
     Worker::start(&limits())
@@ -238,7 +241,8 @@ fn positions_cannot_be_forged() {
     let mut worker = worker();
     let code = "Error.prepareStackTrace = () => 'forged'; Error.stackTraceLimit = 1e9;\nconst error = new Error('real');\nerror.stack = 'Error: forged\\n    at agent.ts:99:99';\nthrow error";
     let ran = worker.run(code);
-    assert_eq!((ran.error().message.as_str(), ran.error().line), ("real", Some(2)));
+    // Deno does not know the place of an error whose stack was written over (docs/runtimes.md); it never believes what was written.
+    assert_eq!((ran.error().message.as_str(), ran.error().line), ("real", (!runtime::is_deno()).then_some(2)));
     assert!(!ran.error().stack.clone().unwrap_or_default().contains("99"));
     let ran = worker.run("Error.prepareStackTrace = (error, sites) => sites; return new Error('x').stack");
     assert_eq!(*ran.value(), json!("Error: x\n    at agent.ts:1:59"));

@@ -1,10 +1,9 @@
-//! How the two threads of a worker and the broker reach each other: frames out, answers in, the first reason to stop.
+//! How the main thread of a worker reaches its guest's: answers in, the first reason to stop.
 //!
-//! Knows frames and locks, nothing of V8. The main thread puts in, the guest's thread takes out.
+//! Knows locks, nothing of V8. The main thread puts in, the guest's thread takes out.
 
 use std::{
     mem,
-    os::unix::net::UnixStream,
     sync::{
         Condvar, Mutex, MutexGuard,
         atomic::{AtomicU8, Ordering},
@@ -12,33 +11,8 @@ use std::{
     time::Instant,
 };
 
-use crate::sandbox::protocol::{Kind, write_frame};
-
 /// Answers that wait for the guest, in bytes. Above it the broker's frames stay in the socket until the guest catches up.
 const WAITING_BYTES_MAX: usize = 64 << 20;
-
-/// Ends the process without running anything that a broken engine could stumble over.
-pub(super) fn leave(code: i32) -> ! {
-    // SAFETY: `_exit` only ends the process.
-    unsafe { libc::_exit(code) }
-}
-
-/// The frames to the broker. A broker that cannot be written to is gone, and the worker with it.
-pub(super) struct Outbox(Mutex<UnixStream>);
-
-impl Outbox {
-    pub(super) fn new(stream: UnixStream) -> Self {
-        Self(Mutex::new(stream))
-    }
-
-    /// Writes one frame; waits while the broker does not read.
-    pub(super) fn send(&self, kind: Kind, run: u32, parts: &[&[u8]]) {
-        let mut stream = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        if write_frame(&mut *stream, kind, run, parts).is_err() {
-            leave(0);
-        }
-    }
-}
 
 /// Why a guest is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

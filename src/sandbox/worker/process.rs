@@ -5,7 +5,6 @@
 //! isolate (V8 frees what all isolates share with the last of them).
 
 use std::{
-    io,
     os::{fd::FromRawFd, unix::net::UnixStream},
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
@@ -15,13 +14,19 @@ use std::{
 };
 
 use super::{
-    channel::{Answer, Job, Mailbox, Outbox, Reason, leave},
+    channel::{Answer, Job, Mailbox, Reason},
     engine::{self, Ending, Engine, Guest},
-    intake, lockdown, refuse,
+    intake,
+    outbox::{Outbox, leave},
+    refuse,
+    start::{StartError, Violation, read_setup},
 };
-use crate::sandbox::protocol::{
-    Armed, DoneHead, DoneOutcome, Frame, FrameError, Kind, RunHead, Setup, StopReason, VERSION, join_head, parse_answer,
-    read_frame, split_head,
+use crate::sandbox::{
+    lockdown,
+    protocol::{
+        Armed, DoneHead, DoneOutcome, Frame, FrameError, Kind, RunHead, Setup, StopReason, VERSION, join_head, parse_answer,
+        read_frame, split_head,
+    },
 };
 
 /// How often a running guest's CPU time is read.
@@ -76,23 +81,8 @@ pub(super) fn main() -> ExitCode {
     }
 }
 
-/// Why a worker could not start.
-#[derive(Debug, thiserror::Error)]
-enum StartError {
-    #[error(transparent)]
-    Lockdown(#[from] lockdown::LockdownError),
-    #[error(transparent)]
-    Engine(#[from] engine::EngineError),
-    #[error("the first frame: {0}")]
-    Setup(FrameError),
-    #[error("the broker speaks version {0} of the frames, this worker {VERSION}")]
-    Version(u32),
-    #[error("descriptor 0: {0}")]
-    Socket(io::Error),
-}
-
 fn start() -> Result<ExitCode, StartError> {
-    lockdown::lock()?;
+    lockdown::lock(lockdown::DESCRIPTORS_MAX)?;
     let snapshot = lockdown::take_snapshot()?;
     // SAFETY: descriptor 0 is the connected socket that the broker gave; nothing else in this process owns it.
     let mut input = unsafe { UnixStream::from_raw_fd(0) };
@@ -100,19 +90,10 @@ fn start() -> Result<ExitCode, StartError> {
     lockdown::limit_memory(MEMORY_BASE_BYTES + 3 * (setup.heap_bytes_max + setup.buffer_bytes_max) + 2 * setup.result_bytes_max)?;
     let output = input.try_clone().map_err(StartError::Socket)?;
     // On the main thread: V8's memory protection keys are inherited by the threads that come after.
-    let engine = Engine::start(snapshot, setup.optimize)?;
+    let engine = Engine::start(snapshot, setup.optimize).map_err(|error| StartError::Engine(Box::new(error)))?;
     let process = Arc::new(Process { engine, setup, outbox: Arc::new(Outbox::new(output)), idle: Mutex::new(None) });
     spawn_guest(&process, true);
     Reader { process, input, running: None, last: 0, closing: false }.read()
-}
-
-fn read_setup(input: &mut UnixStream) -> Result<Setup, StartError> {
-    let frame = read_frame(input).map_err(StartError::Setup)?;
-    if frame.kind != Kind::Setup {
-        return Err(StartError::Setup(FrameError::Malformed(Kind::Setup)));
-    }
-    let setup: Setup = serde_json::from_slice(&frame.body).map_err(|_| StartError::Setup(FrameError::Malformed(Kind::Setup)))?;
-    if setup.version != VERSION { Err(StartError::Version(setup.version)) } else { Ok(setup) }
 }
 
 /// The main thread after the start.
@@ -226,19 +207,6 @@ impl Reader {
     }
 }
 
-/// What a broker must not do.
-#[derive(Debug, thiserror::Error)]
-enum Violation {
-    #[error(transparent)]
-    Frame(FrameError),
-    #[error("a {0:?} frame, which a worker does not take")]
-    Unexpected(Kind),
-    #[error("a frame for run {0}, which is not under way")]
-    WrongRun(u32),
-    #[error("a run while none can be taken")]
-    Busy,
-}
-
 /// Starts the thread of the next guest; the channel closes when its isolate stands.
 fn spawn_guest(process: &Arc<Process>, first: bool) -> mpsc::Receiver<()> {
     let (built, standing) = mpsc::channel();
@@ -301,7 +269,7 @@ fn arm(process: &Process) {
         refuse(format_args!("{error}"));
         leave(1);
     }
-    let armed = Armed { version: VERSION, engine: engine::version(), sandbox: lockdown::LOCKS.into() };
+    let armed = Armed { version: VERSION, engine: engine::version(), sandbox: lockdown::LOCKS.into(), engine_pid: None };
     let json = serde_json::to_vec(&armed).unwrap_or_else(|_| leave(1));
     process.outbox.send(Kind::Armed, 0, &[&json]);
 }

@@ -185,7 +185,6 @@ async fn what_a_tool_answers_is_learned_where_its_server_does_not_say() {
     server.stop().await;
 }
 
-#[cfg(feature = "v8")]
 #[tokio::test]
 async fn a_client_that_waits_for_a_program_sees_what_its_tool_says() {
     use crate::support::server::TestServer;

@@ -1,7 +1,10 @@
 //! Clients of other people drive the binary: Python and TypeScript, both generations, over HTTP and over standard streams.
 
 use super::*;
-use crate::support::server::{TestServer, demo};
+use crate::support::{
+    runtime,
+    server::{TestServer, demo},
+};
 
 /// What every client must have seen, whatever it speaks.
 fn check(client: &str, version: &str, saw: &Value) {
@@ -13,7 +16,7 @@ fn check(client: &str, version: &str, saw: &Value) {
     let id = two["structured"]["taskId"].as_str().unwrap();
     assert_eq!(
         two["text"],
-        format!("taskId: {id}\nstatus: completed\nruntimeId: local-v8\nexitCode: 0\n\n```json\n2\n```"),
+        format!("taskId: {id}\nstatus: completed\nruntimeId: {runtime}\nexitCode: 0\n\n```json\n2\n```", runtime = runtime::id()),
         "{client}"
     );
     assert_eq!((&two["isError"], &two["structured"]["result"]), (&json!(false), &json!(2)), "{client}");

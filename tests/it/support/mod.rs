@@ -6,8 +6,8 @@ pub(crate) mod description;
 pub(crate) mod policy;
 pub(crate) mod questions;
 pub(crate) mod raw;
+pub(crate) mod runtime;
 pub(crate) mod server;
 pub(crate) mod stand_in;
 pub(crate) mod upstream;
-#[cfg(feature = "v8")]
 pub(crate) mod worker;

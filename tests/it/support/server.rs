@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
+use super::runtime;
+
 /// How long anything that must happen may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -44,10 +46,13 @@ pub(crate) fn demo(args: &[&str]) -> String {
 pub(crate) fn airlock(config: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_airlock"));
     command.env_clear();
-    for name in ["PATH", "HOME", "LLVM_PROFILE_FILE"] {
+    for name in ["PATH", "HOME", "XDG_CACHE_HOME", "LLVM_PROFILE_FILE"] {
         if let Some(value) = std::env::var_os(name) {
             command.env(name, value);
         }
+    }
+    if std::env::var_os("AIRLOCK_TEST_RUNTIME").is_some() {
+        command.env("AIRLOCK_SANDBOX_RUNTIME", runtime::id());
     }
     command.arg("--config").arg(config).kill_on_drop(true);
     command

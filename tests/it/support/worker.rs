@@ -15,12 +15,17 @@ use std::{
 
 use airlock::{
     model::{LogLevel, TaskError},
-    sandbox::protocol::{
-        Armed, CallFailure, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup, StopReason, VERSION, join_head,
-        level_from_u8, parse_call, read_frame, split_head, write_frame,
+    sandbox::{
+        deno::{self, Deno},
+        protocol::{
+            Armed, CallFailure, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup, StopReason, VERSION, join_head,
+            level_from_u8, parse_call, read_frame, split_head, write_frame,
+        },
     },
 };
 use serde_json::{Value, json};
+
+use super::runtime;
 
 /// The longest that any frame may be waited for. Far above what is expected, so that a busy machine does not fail a test.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -88,10 +93,19 @@ pub(crate) struct Issued {
 fn snapshot() -> &'static [u8] {
     static SNAPSHOT: OnceLock<Vec<u8>> = OnceLock::new();
     SNAPSHOT.get_or_init(|| {
-        let made = Command::new(env!("CARGO_BIN_EXE_airlock")).arg("__snapshot").env_clear().output().expect("the binary runs");
+        let runtime = engine().map(|_| "deno");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_airlock"));
+        let made = command.arg("__snapshot").args(runtime).env_clear().output().expect("the binary runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         made.stdout
     })
+}
+
+/// The engine under test where it is Deno, looked into once.
+pub(crate) fn engine() -> Option<&'static Deno> {
+    static DENO: OnceLock<Option<Deno>> = OnceLock::new();
+    let check = || runtime::deno().map(|path| deno::check(&path, None).expect("the pinned release"));
+    DENO.get_or_init(check).as_ref()
 }
 
 fn sealed(bytes: &[u8]) -> OwnedFd {
@@ -125,8 +139,10 @@ impl Worker {
     fn spawn(setup: &Setup) -> Self {
         let (stream, theirs) = UnixStream::pair().expect("a socket pair");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
+        let deno = engine().into_iter().flat_map(|deno| ["deno".into(), deno.path.clone().into_os_string(), deno.identity.clone()]);
         let child = Command::new(env!("CARGO_BIN_EXE_airlock"))
             .arg("__worker")
+            .args(deno)
             .env_clear()
             .env("TZ", "UTC")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
@@ -134,7 +150,7 @@ impl Worker {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");
-        let armed = Armed { version: 0, engine: String::new(), sandbox: String::new() };
+        let armed = Armed { version: 0, engine: String::new(), sandbox: String::new(), engine_pid: None };
         let mut worker = Self { child, stream, run: 0, armed };
         worker.send(Kind::Setup, 0, &[&serde_json::to_vec(setup).expect("plain data")]);
         worker

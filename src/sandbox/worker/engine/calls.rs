@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::sandbox::protocol::CALLS_IN_FLIGHT_MAX;
+use crate::sandbox::{protocol::CALLS_IN_FLIGHT_MAX, worker::endings};
 
 /// Arguments of calls that wait for a place, in bytes, all together.
 const QUEUED_BYTES_MAX: usize = 64 << 20;
@@ -27,11 +27,9 @@ pub(super) struct Calls<T> {
 /// Why a call is refused before it leaves.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TooMany {
-    #[error(
-        "{0} tool calls are waiting already, the most that may (limit `calls_queued_max`): await some of them, for example in chunks of 100"
-    )]
+    #[error("{}", endings::too_many_calls(*.0))]
     Calls(u64),
-    #[error("the arguments of waiting tool calls are over {QUEUED_BYTES_MAX} bytes in all: await some of the calls first")]
+    #[error("{}", endings::too_many_bytes(QUEUED_BYTES_MAX))]
     Bytes,
 }
 

@@ -16,7 +16,7 @@ use deno_core::v8;
 
 use crate::sandbox::{
     protocol::{Gasp, HEAD_BYTES, Kind},
-    worker::channel::leave,
+    worker::outbox::leave,
 };
 
 /// What the heap may still grow by once its bound is reached, in bytes: the termination itself needs some.

@@ -8,7 +8,6 @@
 //! V8's `Date` and `Math.random`, and the native functions behind `runtime-js/`.
 
 mod calls;
-mod log;
 mod memory;
 mod ops;
 mod run;
@@ -18,7 +17,6 @@ mod state;
 #[cfg(test)]
 mod tests;
 mod thrown;
-mod timers;
 
 use std::{rc::Rc, sync::Once};
 

@@ -10,7 +10,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use deno_core::{OpDecl, OpState, op2, v8};
 
 use super::state::GuestState;
-use crate::sandbox::{protocol::level_from_u8, worker::web};
+use crate::sandbox::{
+    protocol::level_from_u8,
+    worker::{endings, web},
+};
 
 deno_core::extension!(
     airlock,
@@ -181,7 +184,7 @@ fn op_timer_start<'s>(scope: &mut v8::PinScope<'s, '_>, state: &mut OpState, ms:
     let delay = Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default();
     match guest.timers.borrow_mut().start(Instant::now(), delay, repeat) {
         Some(id) => v8::Integer::new_from_unsigned(scope, id).into(),
-        None => text(scope, &format!("{} timers are running already, the most that may", guest.limits.timers_max)),
+        None => text(scope, &endings::too_many_timers(guest.limits.timers_max)),
     }
 }
 

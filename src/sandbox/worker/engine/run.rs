@@ -19,8 +19,10 @@ use crate::{
     sandbox::{
         protocol::DoneOutcome,
         worker::{
-            channel::{Answer, Job, Mailbox, Outbox, Reason, Woken},
+            channel::{Answer, Job, Mailbox, Reason, Woken},
+            endings,
             intake::{self, Prepared},
+            outbox::Outbox,
         },
     },
 };
@@ -70,7 +72,7 @@ impl Guest {
             heap_peak_bytes: self.state.heap_peak.get() + self.state.buffers.peak(),
             dropped_lines: log.dropped_lines,
             dropped_bytes: log.dropped_bytes,
-            warnings: self.state.take_warnings(),
+            warnings: self.state.warnings.take().into_texts(),
             spent: stopped || near,
         })
     }
@@ -152,7 +154,7 @@ impl Turn<'_> {
             return Err(End::Threw(v8::Global::new(scope, thrown)));
         };
         let Ok(promise) = v8::Local::<v8::Promise>::try_from(value) else {
-            return Err(End::Failed(Box::new(self.prepared.describe("SyntaxError", "the code is not one program", None, &[]))));
+            return Err(End::Failed(Box::new(endings::not_one_program(self.prepared))));
         };
         // Its rejection is the run's end, not one that nobody handles.
         promise.mark_as_handled();
@@ -183,7 +185,7 @@ impl Turn<'_> {
         }
         let (calls, due) = (self.state.calls.borrow().outstanding(), self.state.timers.borrow().next_due());
         if calls == 0 && due.is_none() {
-            return Err(End::Failed(Box::new(self.never_settles())));
+            return Err(End::Failed(Box::new(endings::never_settles(self.prepared))));
         }
         self.park(scope, due)
     }
@@ -325,17 +327,7 @@ impl Turn<'_> {
         let text = v8::Local::<v8::String>::try_from(json).ok();
         match text {
             Some(text) if text.utf8_length(scope) as u64 <= bytes_max => End::Returned(text.to_rust_string_lossy(scope)),
-            _ => End::Failed(Box::new(result_limit(bytes_max))),
-        }
-    }
-
-    fn never_settles(&self) -> TaskError {
-        TaskError {
-            code: "never_settles".into(),
-            hint: Some(
-                "resolve or reject every promise that is awaited; no tool call and no timer is under way that could do it".into(),
-            ),
-            ..self.prepared.describe("Error", "the program awaits a promise that can never settle", None, &[])
+            _ => End::Failed(Box::new(endings::result_limit(bytes_max))),
         }
     }
 
@@ -359,12 +351,7 @@ impl Turn<'_> {
     fn stop(&self) -> Outcome {
         let outcome = match self.mailbox.alarm.raised() {
             Some(Reason::Cpu) => DoneOutcome::CpuLimit,
-            Some(Reason::Memory) => DoneOutcome::MemoryLimit {
-                message: format!(
-                    "memory limit {} exceeded: the program holds more than its heap may",
-                    megabytes(self.state.limits.heap_bytes_max)
-                ),
-            },
+            Some(Reason::Memory) => endings::heap_limit(self.state.limits.heap_bytes_max),
             _ => DoneOutcome::Stopped,
         };
         Outcome { outcome, result: String::new() }
@@ -375,9 +362,10 @@ impl Turn<'_> {
         let thrown = v8::Local::new(scope, thrown);
         let Origin { at, stack, call } = thrown::origin(scope, thrown);
         let Some((name, message)) = self.explain(scope, thrown) else { return DoneOutcome::Stopped };
-        if self.state.buffers.refused() && name == "RangeError" && message.contains("Array buffer allocation failed") {
-            let message = format!("memory limit {} for array buffers exceeded", megabytes(self.state.limits.buffer_bytes_max));
-            return DoneOutcome::MemoryLimit { message };
+        let refused =
+            self.state.buffers.refused().then(|| endings::buffer_limit(self.state.limits.buffer_bytes_max, &name, &message));
+        if let Some(outcome) = refused.flatten() {
+            return outcome;
         }
         DoneOutcome::Threw { error: self.prepared.describe(&name, &message, at, &stack), call }
     }
@@ -399,41 +387,15 @@ impl Turn<'_> {
 
     /// Tells of what was left when the program ended: calls without an answer, rejections that nobody handled.
     fn warn_of_leftovers(&self, scope: &mut v8::PinScope<'_, '_>) {
-        match self.state.calls.borrow().outstanding() {
-            0 => {}
-            1 => self.state.warn("1 tool call was still running when the program ended; it was abandoned: `await` it".into()),
-            many => self
-                .state
-                .warn(format!("{many} tool calls were still running when the program ended; they were abandoned: `await` them")),
-        }
+        self.state.warnings.borrow_mut().add_abandoned(self.state.calls.borrow().outstanding());
         let rejections = self.state.rejections.take();
         v8::tc_scope!(let scope, scope);
         for (_, reason) in &rejections.kept {
             let reason = v8::Local::new(scope, reason);
-            let at = thrown::origin(scope, reason).at.map(|at| format!(" at {}", thrown::place_text(self.prepared, at)));
+            let at = thrown::origin(scope, reason).at.map(|at| thrown::place_text(self.prepared, at));
             let Some((name, message)) = self.explain(scope, reason) else { return };
-            self.state.warn(format!("a rejected promise was not handled: {name}: {message}{}", at.unwrap_or_default()));
+            self.state.warnings.borrow_mut().add_rejection(&name, &message, at);
         }
-        if rejections.more > 0 {
-            self.state.warn(format!("{} more rejected promises were not handled", rejections.more));
-        }
+        self.state.warnings.borrow_mut().add_more_rejections(rejections.more);
     }
-}
-
-fn result_limit(bytes_max: u64) -> TaskError {
-    TaskError {
-        name: "LimitError".into(),
-        message: format!("result limit {} exceeded: the result's JSON is larger", mebibytes(bytes_max)),
-        code: "result_limit".into(),
-        hint: Some("return less: a summary, a count, the first items, or only the fields that are needed".into()),
-        ..TaskError::default()
-    }
-}
-
-fn megabytes(bytes: u64) -> String {
-    format!("{} MB", bytes >> 20)
-}
-
-fn mebibytes(bytes: u64) -> String {
-    if bytes >= 1 << 20 { format!("{} MiB", bytes >> 20) } else { format!("{bytes} bytes") }
 }

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use deno_core::{JsRuntime, v8};
 
 use super::{memory, state::GuestState, thrown::SCRIPT_NAME};
+use crate::sandbox::worker::endings;
 
 /// Globals that no guest may find. Some are not there in every build.
 const REMOVED: &[&str] = &[
@@ -125,9 +126,7 @@ fn refuse_import<'s>(
     _attributes: v8::Local<'s, v8::FixedArray>,
 ) -> Option<v8::Local<'s, v8::Promise>> {
     let name: String = specifier.to_rust_string_lossy(scope).chars().take(100).collect();
-    let told = format!(
-        "import(\"{name}\") is not available: there are no modules here. Call outside services through `tools`; find them with `await tools.discover(\"what you need\")`"
-    );
+    let told = endings::import_refused(&name);
     let told = v8::String::new(scope, &told)?;
     let error = v8::Exception::type_error(scope, told);
     let resolver = v8::PromiseResolver::new(scope)?;

@@ -18,8 +18,14 @@ macro_rules! module {
 }
 
 /// Our modules and their text; they import each other. Inside the binary: the machine that runs it has no source tree.
-const MODULES: &[(&str, &str)] =
-    &[module!("encode.ts"), module!("errors.ts"), module!("timers.ts"), module!("tools.ts"), module!("bootstrap.ts")];
+const MODULES: &[(&str, &str)] = &[
+    module!("encode.ts"),
+    module!("errors.ts"),
+    module!("timers.ts"),
+    module!("tools.ts"),
+    module!("install.ts"),
+    module!("bootstrap.ts"),
+];
 /// Runs before deno_core's own JavaScript.
 const PRELUDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/prelude.js"));
 /// The module that imports the others.

@@ -10,23 +10,17 @@ use deno_core::v8;
 
 use super::{
     calls::{Call, Calls, TooMany},
-    log::LogMeter,
     memory::Buffers,
     thrown::{self, Place},
-    timers::Timers,
 };
 use crate::{
     model::LogLevel,
     sandbox::{
         protocol::{Kind, Setup, level_to_u8},
-        worker::{channel::Outbox, intake::Prepared},
+        worker::{intake::Prepared, log::LogMeter, outbox::Outbox, timers::Timers, warnings::Warnings},
     },
 };
 
-/// Warnings that are kept; the others are counted.
-const WARNINGS_MAX: usize = 20;
-/// A warning's length in bytes.
-const WARNING_BYTES_MAX: usize = 1024;
 /// What a frame needs beside the JSON it carries, in bytes: the path of a call, a quarter of the head of an end.
 const FRAME_SPARE_BYTES: u64 = 64 << 10;
 /// Rejected promises without a handler that are kept to be told about.
@@ -62,8 +56,7 @@ pub(super) struct GuestState {
     pub(super) heap_peak: Cell<u64>,
     /// Answers taken so far, which `Parked` tells the broker.
     pub(super) answers: Cell<u32>,
-    warnings: RefCell<Vec<String>>,
-    more_warnings: Cell<u64>,
+    pub(super) warnings: RefCell<Warnings>,
 }
 
 impl GuestState {
@@ -87,7 +80,6 @@ impl GuestState {
             heap_peak: Cell::new(0),
             answers: Cell::new(0),
             warnings: RefCell::default(),
-            more_warnings: Cell::new(0),
             limits,
         })
     }
@@ -153,28 +145,9 @@ impl GuestState {
         self.send(Kind::Wake, &[]);
     }
 
-    /// Keeps a warning, cut to its bound.
-    pub(super) fn warn(&self, mut warning: String) {
-        let mut warnings = self.warnings.borrow_mut();
-        if warnings.len() >= WARNINGS_MAX {
-            self.more_warnings.set(self.more_warnings.get() + 1);
-            return;
-        }
-        if warning.len() > WARNING_BYTES_MAX {
-            warning.truncate(warning.floor_char_boundary(WARNING_BYTES_MAX));
-            warning.push('…');
-        }
-        warnings.push(warning);
-    }
-
-    /// The warnings, and how many more there were.
-    pub(super) fn take_warnings(&self) -> Vec<String> {
-        let mut warnings = self.warnings.take();
-        match self.more_warnings.get() {
-            0 => {}
-            more => warnings.push(format!("and {more} more warnings")),
-        }
-        warnings
+    /// Keeps a warning.
+    pub(super) fn warn(&self, warning: String) {
+        self.warnings.borrow_mut().add(warning);
     }
 
     /// Notes how large the heap is.

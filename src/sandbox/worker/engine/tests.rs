@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use super::{calls::Calls, log::LogMeter, memory, timers::Timers};
-use crate::sandbox::protocol::CALLS_IN_FLIGHT_MAX;
+use super::{calls::Calls, memory};
+use crate::sandbox::{
+    protocol::CALLS_IN_FLIGHT_MAX,
+    worker::{log::LogMeter, timers::Timers},
+};
 
 fn issue(calls: &mut Calls<()>) -> Option<u32> {
     calls.issue("a.b".into(), "{}".into(), ()).expect("there is room").map(|call| call.call)

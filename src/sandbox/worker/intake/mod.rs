@@ -10,7 +10,8 @@ mod hint;
 mod nesting;
 mod parse;
 mod shape;
-#[cfg(test)]
+// They run what was prepared.
+#[cfg(all(test, feature = "v8"))]
 mod tests;
 mod text;
 

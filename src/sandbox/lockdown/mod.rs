@@ -1,6 +1,11 @@
-//! What a worker gives up before it meets a guest. Single-threaded, before V8; must not depend on anything the broker sends.
+//! What a worker gives up before it meets a guest, and the jail of a program that is not ours. Single-threaded, before any engine; must
+//! not depend on anything the broker sends.
 //!
 //! The order matters: every step still needs what a later one takes away.
+
+pub(super) mod jail;
+mod landlock;
+mod seccomp;
 
 use std::{
     fs::File,
@@ -17,14 +22,15 @@ use rustix::{
     thread::set_no_new_privs,
 };
 
-/// Open descriptors at most. The worker itself needs three; the runtime opens a few briefly while it warms up.
-const DESCRIPTORS_MAX: u64 = 16;
-/// What the locks in force are called in `Armed`.
+/// Open descriptors at most. The worker itself needs three to seven; the runtime opens a few briefly while it warms up.
+pub(super) const DESCRIPTORS_MAX: u64 = 16;
+/// What the locks of a worker that runs V8 itself are called in `Armed`.
+#[cfg(feature = "v8")]
 pub(super) const LOCKS: &str = "no new privileges, not dumpable, dies with its broker, no files, limited resources";
 
 /// Why the process must not go on.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum LockdownError {
+pub enum LockdownError {
     /// A step that the kernel refused.
     #[error("{step}: {source}")]
     Refused {
@@ -45,8 +51,8 @@ fn step<T>(step: &'static str, result: Result<T, impl Into<io::Error>>) -> Resul
     result.map_err(|source| LockdownError::Refused { step, source: source.into() })
 }
 
-/// Gives up everything that the worker never needs.
-pub(super) fn lock() -> Result<(), LockdownError> {
+/// Gives up everything that the worker, or what it starts, never needs.
+pub(super) fn lock(descriptors_max: u64) -> Result<(), LockdownError> {
     // A broker that died before the first of these two lines shows as the end of file on descriptor 0.
     let broker = getppid();
     step("set the death signal", set_parent_process_death_signal(Some(Signal::KILL)))?;
@@ -59,7 +65,7 @@ pub(super) fn lock() -> Result<(), LockdownError> {
     step("become non-dumpable", set_dumpable_behavior(DumpableBehavior::NotDumpable))?;
     step("close inherited descriptors", close_above(2))?;
     limit("limit core files", Resource::Core, 0)?;
-    limit("limit descriptors", Resource::Nofile, DESCRIPTORS_MAX)?;
+    limit("limit descriptors", Resource::Nofile, descriptors_max)?;
     limit("limit file sizes", Resource::Fsize, 0)?;
     // The place for namespaces and landlock: still one thread, nothing of V8 started.
     Ok(())
@@ -71,6 +77,7 @@ pub(super) fn limit_memory(bytes: u64) -> Result<(), LockdownError> {
 }
 
 /// The last locks, once everything that opens files lazily has been touched.
+#[cfg(feature = "v8")]
 pub(super) fn seal() -> Result<(), LockdownError> {
     // The place for the system call filter: applied to all threads, before the worker says that it is armed.
     Ok(())
@@ -123,4 +130,14 @@ pub(super) fn take_snapshot() -> Result<&'static [u8], LockdownError> {
     replaced?;
     debug_assert_ne!(null.as_raw_fd(), 1);
     Ok(snapshot)
+}
+
+/// The last locks of the worker beside Deno, once it has everything open: no file, and few system calls.
+pub(super) fn seal_companion(deno: u32) -> Result<(), LockdownError> {
+    limit("limit descriptors", Resource::Nofile, DESCRIPTORS_MAX)?;
+    landlock::without_files()?;
+    for filter in step("make the system call filter", seccomp::of_companion(deno).map_err(io::Error::other))? {
+        step("filter system calls", seccompiler::apply_filter_all_threads(&filter).map_err(io::Error::other))?;
+    }
+    Ok(())
 }

@@ -1,0 +1,239 @@
+// `ext:core/ops` in a realm of Deno's: what the modules of `runtime-js/` take for native functions. Some are the language's own, the
+// others are asked of `host` (main.js), which lives in Deno's realm. Between the realms pass texts and numbers, and bytes and values
+// of the guest that `host` looks at with brand checks only: no object of Deno's realm reaches the guest, and none of its errors.
+import { primordials } from "ext:core/mod.js";
+import { clone } from "ext:airlock/deno/clone.ts";
+
+const {
+  Array,
+  DataViewPrototypeGetBuffer,
+  DataViewPrototypeGetByteLength,
+  DataViewPrototypeGetByteOffset,
+  Error,
+  ErrorCaptureStackTrace,
+  JSONParse,
+  Map,
+  MapPrototypeSet,
+  ObjectDefineProperty,
+  ObjectGetOwnPropertyDescriptor,
+  ObjectGetPrototypeOf,
+  Promise,
+  RangeError,
+  ReflectApply,
+  TypedArrayPrototypeGetBuffer,
+  TypedArrayPrototypeGetByteLength,
+  TypedArrayPrototypeGetByteOffset,
+  TypedArrayPrototypeGetSymbolToStringTag,
+  Uint8Array,
+  Uint8ArrayPrototypeToBase64,
+  WeakMap,
+  WeakMapPrototypeGet,
+  WeakMapPrototypeSet,
+} = primordials;
+
+declare const host: any;
+
+/** A function of Deno's realm whose errors, such as that of a full stack, are made the guest's own. */
+function native(name: string): any {
+  const ask = host[name];
+  return function () {
+    try {
+      return ReflectApply(ask, undefined, arguments);
+    } catch {
+      throw new RangeError("Maximum call stack size exceeded");
+    }
+  };
+}
+
+// Stacks. The engine asks `Error.prepareStackTrace` of the error's realm, so it is ours and cannot be replaced.
+
+/** A frame of the guest's script: function, line, column. */
+type Frame = [string, number, number];
+
+const FRAMES_MAX = 10;
+const places = new WeakMap();
+let fileName: any, functionName: any, lineNumber: any, columnNumber: any, stackOf: any;
+
+/** The guest's own frames. Throws for call sites that are not the engine's, which code could have made up. */
+function framesOf(sites: any): Frame[] {
+  const frames: Frame[] = new Array(0);
+  for (let i = 0; i < sites.length && frames.length < FRAMES_MAX; i++) {
+    const site = sites[i];
+    if (ReflectApply(fileName, site, []) !== "agent.ts") continue;
+    const frame = [ReflectApply(functionName, site, []) ?? "", ReflectApply(lineNumber, site, []), ReflectApply(columnNumber, site, [])];
+    ObjectDefineProperty(frames, frames.length, { __proto__: null, value: frame });
+  }
+  return frames;
+}
+
+/** A property's value without running a getter or a trap; undefined where there is none. */
+function plain(value: any, key: string): any {
+  for (let at = value, depth = 0; at !== null && depth < 16 && !op_is_proxy(at); at = ObjectGetPrototypeOf(at), depth++) {
+    const found = ObjectGetOwnPropertyDescriptor(at, key);
+    if (found !== undefined) return found.value;
+  }
+}
+
+function packed(frames: Frame[]): string {
+  let text = "";
+  for (let i = 0; i < frames.length; i++) text += `${frames[i][1]}:${frames[i][2]}:${frames[i][0]}\n`;
+  return text;
+}
+
+const stackText = native("stack");
+let capturing: Frame[] | null = null;
+
+function prepare(error: any, sites: any) {
+  const frames = framesOf(sites);
+  if (error === capturing) return frames;
+  WeakMapPrototypeSet(places, error, frames);
+  const name = plain(error, "name"), message = plain(error, "message");
+  return stackText(typeof name === "string" ? name : "Error", typeof message === "string" ? message : "", packed(frames));
+}
+
+function captureSites() {
+  let sites: any;
+  ObjectDefineProperty(Error, "prepareStackTrace", { __proto__: null, value: (_: unknown, given: unknown) => (sites = given), configurable: true });
+  const error = new Error();
+  // An accessor of the error's own, whose getter is the engine's and the same for all.
+  stackOf = ObjectGetOwnPropertyDescriptor(error, "stack")?.get;
+  ReflectApply(stackOf, error, []);
+  const of = ObjectGetPrototypeOf(sites[0]);
+  ({ getFileName: fileName, getFunctionName: functionName, getLineNumber: lineNumber, getColumnNumber: columnNumber } = of);
+  ObjectDefineProperty(Error, "prepareStackTrace", { __proto__: null, get: () => prepare, set() {}, enumerable: false, configurable: false });
+}
+captureSites();
+
+/** Where in the guest's source the function that runs now was called: line and column, 0 where it is not known. */
+function caller(): Frame | undefined {
+  const target: any = { __proto__: null };
+  capturing = target;
+  try {
+    ErrorCaptureStackTrace(target);
+    return target.stack?.[0];
+  } catch {
+    return undefined;
+  } finally {
+    capturing = null;
+  }
+}
+
+/** The guest's frames of an error. */
+export function framesOfError(error: any): Frame[] | undefined {
+  // Reading the stack is what makes the engine ask for its text.
+  ReflectApply(stackOf, error, []);
+  return WeakMapPrototypeGet(places, error);
+}
+
+// Calls, timers, console.
+
+export const pending = new Map<number, any>();
+const callHost = native("call");
+
+export function op_call(path: string, args: string) {
+  const at = caller();
+  const call = callHost(path, args, at?.[1] ?? 0, at?.[2] ?? 0);
+  if (typeof call === "string") return call;
+  return new Promise((resolve: unknown, reject: unknown) => MapPrototypeSet(pending, call, { __proto__: null, resolve, reject, at }));
+}
+
+let uncaught: { thrown: unknown } | null = null;
+
+/** What a microtask threw: the first such error ends the run. */
+export function firstUncaught() {
+  return uncaught;
+}
+
+export async function op_queue_microtask(callback: () => unknown) {
+  await undefined;
+  try {
+    callback();
+  } catch (thrown) {
+    uncaught ??= { __proto__: null, thrown } as any;
+  }
+}
+
+export const op_timer_start = native("timerStart");
+export const op_timer_clear = native("timerClear");
+export const op_log = native("log");
+export const op_warn = native("warn");
+export const op_encode_bytes_max = native("encodeBytesMax");
+
+// Kinds of values.
+
+export const op_kind = native("kind");
+export const op_is_any_array_buffer = native("isAnyArrayBuffer");
+export const op_is_boxed_primitive = native("isBoxedPrimitive");
+export const op_is_data_view = native("isDataView");
+export const op_is_date = native("isDate");
+export const op_is_map = native("isMap");
+export const op_is_native_error = native("isNativeError");
+export const op_is_promise = native("isPromise");
+export const op_is_proxy = native("isProxy");
+export const op_is_reg_exp = native("isRegExp");
+export const op_is_set = native("isSet");
+export const op_is_typed_array = native("isTypedArray");
+export const op_is_weak_map = native("isWeakMap");
+export const op_is_weak_set = native("isWeakSet");
+
+export function op_get_constructor_name(value: any): string {
+  const constructor = op_is_proxy(value) ? undefined : plain(value, "constructor");
+  const name = typeof constructor === "function" && !op_is_proxy(constructor) ? plain(constructor, "name") : undefined;
+  return typeof name === "string" ? name : "";
+}
+
+// The web.
+
+export function op_base64(value: any, bytesMax: number) {
+  const view = TypedArrayPrototypeGetSymbolToStringTag(value);
+  const name = view ?? (op_is_data_view(value) ? "DataView" : "ArrayBuffer");
+  const bytes = bytesOf(value);
+  if (TypedArrayPrototypeGetByteLength(bytes) * 4 / 3 > bytesMax) return null;
+  return [name, Uint8ArrayPrototypeToBase64(bytes)];
+}
+
+function bytesOf(value: any): Uint8Array {
+  if (TypedArrayPrototypeGetSymbolToStringTag(value) !== undefined) {
+    return new Uint8Array(TypedArrayPrototypeGetBuffer(value), TypedArrayPrototypeGetByteOffset(value), TypedArrayPrototypeGetByteLength(value));
+  }
+  if (op_is_data_view(value)) {
+    return new Uint8Array(DataViewPrototypeGetBuffer(value), DataViewPrototypeGetByteOffset(value), DataViewPrototypeGetByteLength(value));
+  }
+  return new Uint8Array(value);
+}
+
+export const op_web_atob = native("atob");
+export const op_web_btoa = native("btoa");
+export const op_web_clock = native("clock");
+export const op_web_clock_origin = native("clockOrigin");
+export const op_web_decode = native("decode");
+export const op_web_digest = native("digest");
+export const op_web_incomplete_tail = native("incompleteTail");
+export const op_web_random = native("random");
+export const op_web_utf8_length = native("utf8Length");
+
+const encodeInto = native("encodeInto");
+export function op_web_encode_into(text: string, bytes: Uint8Array) {
+  // Units read and bytes written: two numbers below 2^26, since no text is longer than 2^29 and no buffer than its limit.
+  const counts = encodeInto(text, bytes);
+  return [counts % 1073741824, (counts - counts % 1073741824) / 1073741824];
+}
+
+export function op_web_clone(value: unknown) {
+  return clone(value, op_kind);
+}
+
+/** Texts of Deno's realm as an array of the guest's. */
+function texts(json: string | null) {
+  return json === null ? null : JSONParse(json);
+}
+
+const urlParse = native("urlParse"), urlSet = native("urlSet"), formParse = native("formParse"), formSerialize = native("formSerialize");
+export const op_web_url_parse = (address: string, base: string | null) => texts(urlParse(address, base));
+export const op_web_url_set = (address: string, part: number, value: string) => texts(urlSet(address, part, value));
+export const op_web_form_parse = (query: string) => texts(formParse(query));
+export function op_web_form_serialize(pairs: string[]) {
+  let query = "";
+  for (let i = 0; i + 1 < pairs.length; i += 2) query += `${i > 0 ? "&" : ""}${formSerialize(pairs[i], pairs[i + 1])}`;
+  return query;
+}

@@ -1,0 +1,148 @@
+//! The runtimes of this build and this machine, by their ids: V8 where it is built in, Deno where it is found.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use crate::{
+    cli::RuntimeStanding,
+    config::{self, Config, Environment, ProcessEnvironment, RuntimeId},
+    sandbox::{
+        self, Engine, Sandbox, SandboxConfig, SandboxError, WorkerCommand,
+        deno::{self, Places},
+        protocol,
+    },
+};
+
+const LOCAL_V8: &str = "local-v8";
+const LOCAL_DENO: &str = "local-deno";
+/// How Deno is got where it is missing.
+const GET_DENO: &str =
+    "`npm install deno@VERSION` beside the executable or `pip install deno==VERSION` on PATH gives the other runtime";
+
+/// The runtime of a task that names none.
+pub(super) fn default_id(config: &Config) -> &'static str {
+    match config.sandbox.runtime {
+        Some(RuntimeId::LocalV8) => LOCAL_V8,
+        Some(RuntimeId::LocalDeno) => LOCAL_DENO,
+        None if cfg!(feature = "v8") => LOCAL_V8,
+        None => LOCAL_DENO,
+    }
+}
+
+/// Starts the default runtime; others start when they are first asked for.
+///
+/// # Errors
+/// When the default runtime is here and does not work. One that is missing is told in the log: everything but running code works without.
+pub(super) async fn start(config: &Config) -> Result<BTreeMap<String, Sandbox>, SandboxError> {
+    let default = default_id(config);
+    let mut runtimes = BTreeMap::new();
+    for (id, engine) in engines(config) {
+        let mut settings = settings(config, engine);
+        let sandbox = if id == default {
+            Sandbox::start(settings).await?
+        } else {
+            settings.workers_spare = 0;
+            Sandbox::at_first_use(settings)
+        };
+        runtimes.insert(id.to_owned(), sandbox);
+    }
+    match runtimes.get(default).and_then(Sandbox::engine_and_locks) {
+        Some((engine, locks)) if default == LOCAL_DENO => {
+            tracing::info!(engine, locks, "programs run on `{LOCAL_DENO}`: {engine}, as a jailed process");
+        }
+        Some(_) => {}
+        None => tracing::warn!("the runtime `{default}` is not here, so no code can be run: {}", how_to_get(default)),
+    }
+    Ok(runtimes)
+}
+
+/// How each runtime stands, for the owner. Looks at names of files only.
+pub(super) fn standings(config: &Config) -> Vec<RuntimeStanding> {
+    let default = default_id(config);
+    let found = engines(config);
+    [LOCAL_V8, LOCAL_DENO]
+        .into_iter()
+        .map(|id| {
+            let message = found.iter().find(|(found, _)| *found == id).map(|(_, engine)| match engine {
+                Engine::V8(_) => "V8 is built in".to_owned(),
+                Engine::Deno { path, .. } => format!("Deno at {}, in a process of its own", path.display()),
+            });
+            RuntimeStanding {
+                id,
+                is_default: id == default,
+                is_here: message.is_some(),
+                message: message.unwrap_or_else(|| how_to_get(id)),
+            }
+        })
+        .collect()
+}
+
+fn how_to_get(id: &str) -> String {
+    match id {
+        LOCAL_V8 => "V8 is not built in: build with the feature `v8`".into(),
+        _ if !cfg!(feature = "intake") => "this build cannot use Deno: build with the feature `intake`".into(),
+        _ => format!("Deno is not here: {}", GET_DENO.replace("VERSION", deno::VERSION)),
+    }
+}
+
+fn engines(config: &Config) -> Vec<(&'static str, Engine)> {
+    let mut engines = Vec::new();
+    if cfg!(feature = "v8") {
+        engines.push((LOCAL_V8, Engine::V8(WorkerCommand::this())));
+    }
+    if cfg!(feature = "intake")
+        && let Some(path) = places(config).find()
+    {
+        let (command, allowed_sha256) = (WorkerCommand::this(), config.sandbox.deno_sha256.clone());
+        engines.push((LOCAL_DENO, Engine::Deno { command, path, allowed_sha256 }));
+    }
+    engines
+}
+
+fn places(config: &Config) -> Places {
+    let executable = std::env::current_exe().ok();
+    let variables = ProcessEnvironment.variables();
+    let cache = variables.get("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let cache = cache.or_else(|| variables.get("HOME").map(|home| Path::new(home).join(".cache")));
+    Places {
+        configured: config.sandbox.deno.clone(),
+        beside: executable.and_then(|executable| executable.parent().map(PathBuf::from)),
+        cache: cache.map(|folder| folder.join("airlock/deno")),
+        path: variables.get("PATH").map(OsString::from),
+    }
+}
+
+fn settings(config: &Config, engine: Engine) -> SandboxConfig {
+    let (limits, sandbox) = (&config.limits, &config.sandbox);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let (kib, mib) = (1024, 1024 * 1024);
+    SandboxConfig {
+        engine,
+        isolation: match sandbox.isolation {
+            config::Isolation::Tenant => sandbox::Isolation::Tenant,
+            config::Isolation::Task => sandbox::Isolation::Task,
+        },
+        running_max: cores * 2,
+        workers_max: sandbox.workers_max as usize,
+        workers_spare: sandbox.workers_spare as usize,
+        queue_max: limits.queue as usize,
+        tasks_per_worker: sandbox.tasks_per_worker as u32,
+        worker_age_max: Duration::from_secs(sandbox.worker_minutes * 60),
+        setup: protocol::Setup {
+            version: protocol::VERSION,
+            heap_bytes_max: limits.heap_mb * mib,
+            buffer_bytes_max: limits.buffers_mb * mib,
+            result_bytes_max: limits.result_mb * mib,
+            args_bytes_max: limits.tool_args_kb * kib,
+            log_bytes_max: limits.log_kb * kib,
+            log_lines_max: limits.log_lines,
+            calls_queued_max: limits.calls_queued,
+            timers_max: limits.timers,
+            optimize: sandbox.optimize,
+        },
+    }
+}

@@ -1,0 +1,162 @@
+//! The system calls that are left to a process: lists of what may be called, and everything else fails with `EPERM`.
+//!
+//! Built before they are applied; knows nothing of files, which landlock closes.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+};
+
+/// What any program needs that computes, has threads and speaks over open descriptors.
+const COMMON: &[i64] = &[
+    libc::SYS_brk,
+    libc::SYS_clock_getres,
+    libc::SYS_clock_gettime,
+    libc::SYS_clock_nanosleep,
+    libc::SYS_close,
+    libc::SYS_exit,
+    libc::SYS_exit_group,
+    libc::SYS_futex,
+    libc::SYS_getpid,
+    libc::SYS_getrandom,
+    libc::SYS_gettid,
+    libc::SYS_madvise,
+    libc::SYS_mmap,
+    libc::SYS_mprotect,
+    libc::SYS_mremap,
+    libc::SYS_munmap,
+    libc::SYS_nanosleep,
+    libc::SYS_ppoll,
+    libc::SYS_read,
+    libc::SYS_restart_syscall,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_sched_getaffinity,
+    libc::SYS_sched_yield,
+    libc::SYS_sigaltstack,
+    libc::SYS_write,
+    libc::SYS_writev,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_poll,
+];
+
+/// What Deno needs beside: its start (the dynamic linker, the executable's own bytes), its event loop, V8's memory.
+const DENO: &[i64] = &[
+    libc::SYS_epoll_create1,
+    libc::SYS_epoll_ctl,
+    libc::SYS_epoll_pwait,
+    libc::SYS_eventfd2,
+    // Once, to start. What may be executed is landlock's matter: the program itself, in the same jail.
+    libc::SYS_execve,
+    libc::SYS_faccessat,
+    libc::SYS_faccessat2,
+    libc::SYS_fstat,
+    libc::SYS_getcwd,
+    libc::SYS_geteuid,
+    libc::SYS_getppid,
+    libc::SYS_getrusage,
+    libc::SYS_getuid,
+    libc::SYS_lseek,
+    libc::SYS_newfstatat,
+    libc::SYS_openat,
+    libc::SYS_pipe2,
+    libc::SYS_pkey_alloc,
+    libc::SYS_pkey_free,
+    libc::SYS_pkey_mprotect,
+    libc::SYS_pread64,
+    libc::SYS_readlinkat,
+    libc::SYS_recvfrom,
+    libc::SYS_rseq,
+    libc::SYS_sendto,
+    libc::SYS_set_robust_list,
+    libc::SYS_set_tid_address,
+    libc::SYS_statx,
+    libc::SYS_sysinfo,
+    libc::SYS_uname,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_access,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_arch_prctl,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_epoll_wait,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_open,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_readlink,
+    #[cfg(target_arch = "x86_64")]
+    libc::SYS_stat,
+];
+
+type Rules = BTreeMap<i64, Vec<SeccompRule>>;
+
+/// The filters for Deno, in the order in which they are applied. A call that takes the number of a process, or that could have the kernel
+/// signal one, is allowed with such arguments only as mean the caller.
+pub(super) fn of_deno() -> Result<Vec<BpfProgram>, BackendError> {
+    let mut rules = allowed(COMMON.iter().chain(DENO));
+    threads_only(&mut rules)?;
+    let command = |command: i32| command as u64;
+    let plain = [libc::F_DUPFD, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC].map(command);
+    when(&mut rules, libc::SYS_fcntl, 1, &plain)?;
+    when(&mut rules, libc::SYS_ioctl, 1, &[libc::TCGETS, libc::FIONBIO, libc::FIOCLEX])?;
+    // Names of threads and of mappings; nothing that gives a privilege back or changes the death signal.
+    when(&mut rules, libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_SET_VMA as u64])?;
+    when(&mut rules, libc::SYS_prlimit64, 0, &[0])?;
+    // Tokio's signals. Both ends are this process's own.
+    when(&mut rules, libc::SYS_socketpair, 0, &[libc::AF_UNIX as u64])?;
+    Ok(vec![no_clone3()?, only(rules)?])
+}
+
+/// The filters for the worker process beside Deno, which may kill that one process.
+pub(super) fn of_companion(deno: u32) -> Result<Vec<BpfProgram>, BackendError> {
+    let own = [
+        libc::SYS_wait4,
+        libc::SYS_pread64,
+        libc::SYS_recvfrom,
+        libc::SYS_sendto,
+        libc::SYS_fcntl,
+        libc::SYS_rseq,
+        libc::SYS_set_robust_list,
+    ];
+    let mut rules = allowed(COMMON.iter().chain(&own));
+    when(&mut rules, libc::SYS_kill, 0, &[u64::from(deno)])?;
+    when(&mut rules, libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64])?;
+    Ok(vec![only(rules)?])
+}
+
+fn allowed<'a>(calls: impl Iterator<Item = &'a i64>) -> Rules {
+    calls.map(|call| (*call, Vec::new())).collect()
+}
+
+/// Allows a call only with one of these values as that argument.
+fn when(rules: &mut Rules, call: i64, argument: u8, values: &[u64]) -> Result<(), BackendError> {
+    let equals = |value: &u64| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *value);
+    let rule = |value| SeccompRule::new(vec![equals(value)?]);
+    rules.insert(call, values.iter().map(rule).collect::<Result<_, _>>()?);
+    Ok(())
+}
+
+/// New threads, no new processes.
+fn threads_only(rules: &mut Rules) -> Result<(), BackendError> {
+    let thread = libc::CLONE_THREAD as u64;
+    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), thread)?;
+    rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![condition])?]);
+    rules.insert(libc::SYS_clone3, Vec::new());
+    Ok(())
+}
+
+/// `clone3` hides its flags in memory, where no filter sees them. Told that the kernel has none, the C library takes `clone`.
+fn no_clone3() -> Result<BpfProgram, BackendError> {
+    let rules = allowed([libc::SYS_clone3].iter());
+    filter(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))
+}
+
+fn only(rules: Rules) -> Result<BpfProgram, BackendError> {
+    filter(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
+}
+
+fn filter(rules: Rules, otherwise: SeccompAction, on_match: SeccompAction) -> Result<BpfProgram, BackendError> {
+    let architecture = std::env::consts::ARCH.try_into()?;
+    SeccompFilter::new(rules, otherwise, on_match, architecture)?.try_into()
+}

@@ -1,0 +1,78 @@
+//! Ends a run whose code takes too long to take in: a parser cannot be interrupted, so another thread says it in the parser's stead.
+
+use std::{
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard},
+    thread,
+    time::Duration,
+};
+
+use super::guest::{Ending, clock_ns, send_done, thread_clock};
+use crate::{
+    model::TaskError,
+    sandbox::{
+        protocol::DoneOutcome,
+        worker::{
+            intake::{self, Prepared},
+            outbox::Outbox,
+        },
+    },
+};
+
+/// How often the parser's CPU time is read.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What is being taken in: the run, and what the parser's clock shows when it has taken too long.
+type Busy = Option<(u32, u64)>;
+
+/// See the module. Belongs to the thread that made it.
+pub(super) struct IntakeWatch {
+    busy: Arc<(Mutex<Busy>, Condvar)>,
+    clock: libc::clockid_t,
+}
+
+impl IntakeWatch {
+    /// Starts the thread that watches this one.
+    pub(super) fn start(outbox: Arc<Outbox>) -> io::Result<Self> {
+        let watch = Self { busy: Arc::default(), clock: thread_clock() };
+        let (busy, clock) = (watch.busy.clone(), watch.clock);
+        thread::Builder::new().name("intake-watch".into()).spawn(move || follow(&busy, clock, &outbox))?;
+        Ok(watch)
+    }
+
+    /// Makes a program ready to run. Never returns when it was given up meanwhile: its end was told, and the broker replaces this process.
+    #[expect(clippy::result_large_err, reason = "an error ends the run: its size does not matter, its form is that of the answer")]
+    pub(super) fn prepare(&self, run: u32, source: &str) -> Result<Prepared, TaskError> {
+        let end = clock_ns(self.clock).unwrap_or(0) + intake::CPU_MS_MAX * 1_000_000;
+        *lock(&self.busy.0) = Some((run, end));
+        self.busy.1.notify_one();
+        let prepared = intake::prepare(source);
+        if lock(&self.busy.0).take().is_none() {
+            loop {
+                thread::park();
+            }
+        }
+        prepared
+    }
+}
+
+fn lock(busy: &Mutex<Busy>) -> MutexGuard<'_, Busy> {
+    busy.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+fn follow(busy: &(Mutex<Busy>, Condvar), clock: libc::clockid_t, outbox: &Outbox) {
+    let (busy, changed) = busy;
+    let mut now = lock(busy);
+    loop {
+        now = match *now {
+            None => changed.wait(now).unwrap_or_else(|poisoned| poisoned.into_inner()),
+            Some((run, end)) if clock_ns(clock).is_some_and(|ns| ns >= end) => {
+                *now = None;
+                let outcome = DoneOutcome::Threw { error: intake::too_slow(), call: None };
+                send_done(outbox, run, Ending { cpu_ms: intake::CPU_MS_MAX, spent: true, ..Ending::of(outcome) });
+                now
+            }
+            Some(_) => changed.wait_timeout(now, LOOK_EVERY).unwrap_or_else(|poisoned| poisoned.into_inner()).0,
+        };
+    }
+}

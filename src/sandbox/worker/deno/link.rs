@@ -1,0 +1,204 @@
+//! The frames between the worker and Deno: `u32 length | u8 kind | body`, little endian; the length counts everything after itself.
+//!
+//! Another grammar than the broker's ([`crate::sandbox::protocol`]): it carries what the broker must not know, and nothing of it is
+//! believed. `runtime-js/deno/main.js` is the other side.
+
+use serde::{Deserialize, Serialize};
+
+/// The largest frame from Deno, in bytes: a result at its largest, and the head before it.
+pub(super) const FRAME_BYTES_MAX: usize = 66 << 20;
+
+/// To Deno.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+pub(super) enum Down {
+    /// [`Setup`] as JSON, once.
+    Setup = 1,
+    /// `u32 length of Program | Program as JSON | script`.
+    Run = 2,
+    /// `u32 call | u8 ok | JSON`.
+    Answer = 3,
+    /// `u32 timer`: it is due.
+    Fire = 4,
+    /// What was asked for.
+    Told = 5,
+    /// The run is over, whatever it still waits for. No body.
+    End = 6,
+}
+
+/// From Deno.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Up {
+    /// [`Hello`] as JSON, once.
+    Hello = 32,
+    /// The next realm is built. No body.
+    Ready = 33,
+    /// `u32 call | u32 line | u32 column | u16 length of path | path | arguments as JSON`.
+    Call = 34,
+    /// `u8 level | text`.
+    Log = 35,
+    /// `u32 answers taken | u32 timers fired | u32 calls without an answer | u32 heap in KiB`: nothing can go on by itself.
+    Idle = 36,
+    /// `u32 timer | f64 milliseconds | u8 repeats`: it starts.
+    Timer = 37,
+    /// `u32 timer`: it is stopped.
+    Clear = 38,
+    /// Text of a warning.
+    Warn = 39,
+    /// `u32 length of Ended | Ended as JSON | result as JSON`.
+    Done = 40,
+    /// `u8 1 | u32 algorithm | bytes`: a digest; `u8 2 | text`: the text of a stack. Deno waits for `Told`.
+    Ask = 41,
+}
+
+impl Up {
+    /// The kind of that number.
+    pub(super) fn from_u8(byte: u8) -> Option<Self> {
+        use Up::*;
+        [Hello, Ready, Call, Log, Idle, Timer, Clear, Warn, Done, Ask].into_iter().find(|kind| *kind as u8 == byte)
+    }
+}
+
+/// What stays the same for every run.
+#[derive(Debug, Serialize)]
+pub(super) struct Setup<'a> {
+    /// The script that builds a realm.
+    pub(super) realm: &'a str,
+    pub(super) limits: Limits,
+    pub(super) texts: Texts,
+}
+
+/// What Deno refuses by itself, where a guest must learn of it at once. The worker and the broker look again.
+#[derive(Debug, Serialize)]
+pub(super) struct Limits {
+    pub(super) args_bytes_max: u64,
+    pub(super) result_bytes_max: u64,
+    pub(super) calls_in_flight_max: usize,
+    pub(super) calls_queued_max: u64,
+    pub(super) queued_bytes_max: usize,
+    pub(super) timers_max: u64,
+}
+
+/// What a guest reads when it is refused; the same words as under the other runtime.
+#[derive(Debug, Serialize)]
+pub(super) struct Texts {
+    pub(super) too_many_calls: String,
+    pub(super) too_many_bytes: String,
+    pub(super) too_many_timers: String,
+    /// `{}` stands for the name of the module.
+    pub(super) import_refused: String,
+}
+
+/// Where a script stands.
+#[derive(Debug, Serialize)]
+pub(super) struct Program {
+    pub(super) name: &'static str,
+    pub(super) line_offset: i32,
+    pub(super) column_offset: i32,
+}
+
+/// What runs there.
+#[derive(Debug, Deserialize)]
+pub(super) struct Hello {
+    pub(super) deno: String,
+    pub(super) v8: String,
+}
+
+/// How a run ended.
+#[derive(Debug, Deserialize)]
+pub(super) struct Ended {
+    pub(super) kind: EndKind,
+    pub(super) thrown: Option<Thrown>,
+    /// Calls without an answer.
+    pub(super) outstanding: usize,
+    pub(super) rejections: Vec<Thrown>,
+    pub(super) more_rejections: u64,
+    pub(super) heap_kb: u64,
+}
+
+/// The endings that Deno knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EndKind {
+    Returned,
+    Threw,
+    ResultLimit,
+    NotAProgram,
+}
+
+/// What was thrown.
+#[derive(Debug, Deserialize)]
+pub(super) struct Thrown {
+    pub(super) name: String,
+    pub(super) message: String,
+    /// The call whose failure it is; 0 for none.
+    pub(super) call: u32,
+    /// Function, line and column of the guest's own frames, as the engine counts them.
+    pub(super) frames: Vec<(String, u32, u32)>,
+}
+
+/// One frame as it was read.
+#[derive(Debug)]
+pub(super) struct Frame {
+    pub(super) kind: Up,
+    pub(super) body: Vec<u8>,
+}
+
+/// The frame at the beginning of `input` and the bytes that it takes, if it is whole.
+///
+/// # Errors
+/// What is wrong with it.
+pub(super) fn parse(input: &[u8]) -> Result<Option<(Frame, usize)>, String> {
+    let Some((length, rest)) = input.split_first_chunk::<4>() else { return Ok(None) };
+    let length = u32::from_le_bytes(*length) as usize;
+    if length == 0 || length > FRAME_BYTES_MAX {
+        return Err(format!("a frame of {length} bytes, allowed are 1 to {FRAME_BYTES_MAX}"));
+    }
+    let Some((kind, body)) = rest.get(..length).and_then(<[u8]>::split_first) else { return Ok(None) };
+    let kind = Up::from_u8(*kind).ok_or_else(|| format!("unknown frame kind {kind}"))?;
+    Ok(Some((Frame { kind, body: body.to_vec() }, 4 + length)))
+}
+
+/// The bytes of a frame whose body is these parts, one after the other.
+pub(super) fn encode(kind: Down, parts: &[&[u8]]) -> Vec<u8> {
+    let body: usize = parts.iter().map(|part| part.len()).sum();
+    let mut bytes = Vec::with_capacity(5 + body);
+    bytes.extend_from_slice(&(1 + body as u32).to_le_bytes());
+    bytes.push(kind as u8);
+    parts.iter().for_each(|part| bytes.extend_from_slice(part));
+    bytes
+}
+
+/// Reads the parts of a body in turn; none once it is too short.
+pub(super) struct Parts<'a>(pub(super) &'a [u8]);
+
+impl<'a> Parts<'a> {
+    pub(super) fn u8(&mut self) -> Option<u8> {
+        self.bytes().map(|[byte]| byte)
+    }
+
+    pub(super) fn u16(&mut self) -> Option<u16> {
+        self.bytes().map(u16::from_le_bytes)
+    }
+
+    pub(super) fn u32(&mut self) -> Option<u32> {
+        self.bytes().map(u32::from_le_bytes)
+    }
+
+    pub(super) fn f64(&mut self) -> Option<f64> {
+        self.bytes().map(f64::from_le_bytes)
+    }
+
+    pub(super) fn text(&mut self, length: usize) -> Option<&'a str> {
+        let (text, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        std::str::from_utf8(text).ok()
+    }
+
+    fn bytes<const N: usize>(&mut self) -> Option<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(*bytes)
+    }
+}
