@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""What a package must know of the binary, read from the file itself and never from the machine it was built on.
+
+Usage: binary.py FILE. Prints shell assignments: MACHINE, DEB_ARCH, NPM_ARCH, GLIBC, DEPENDS, ENGINE. Needs readelf (binutils).
+"""
+
+import mmap
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+# What readelf calls the machine: its name in target triples and wheel tags, Debian's, Node's.
+MACHINES = {
+    "Advanced Micro Devices X86-64": ("x86_64", "amd64", "x64"),
+    "AArch64": ("aarch64", "arm64", "arm64"),
+}
+# Libraries that every glibc system has, and the Debian package each comes from. All of them are also allowed in a manylinux wheel.
+LIBRARIES = {
+    "libc.so.6": "libc6", "libm.so.6": "libc6", "libdl.so.2": "libc6", "libpthread.so.0": "libc6", "librt.so.1": "libc6",
+    "ld-linux-x86-64.so.2": "libc6", "ld-linux-aarch64.so.1": "libc6", "libgcc_s.so.1": "libgcc-s1",
+}
+# A message that V8 cannot be built without: it is in the binary exactly if the engine is.
+V8_MARK = b"Fatal JavaScript invalid size error"
+
+
+def readelf(*arguments):
+    environment = {**os.environ, "LC_ALL": "C"}
+    return subprocess.run(["readelf", "-W", *arguments], check=True, capture_output=True, text=True, env=environment).stdout
+
+
+def glibc(path):
+    """The oldest glibc that has every symbol version the file asks for, as (major, minor)."""
+    versions = readelf("--version-info", path)
+    found = [tuple(map(int, number.split(".")))[:2] for number in re.findall(r"\bGLIBC_(\d+\.\d+(?:\.\d+)?)\b", versions)]
+    # Packed relocations are asked for by a name without a number.
+    found += [(2, 36)] if "GLIBC_ABI_DT_RELR" in versions else []
+    if not found:
+        sys.exit(f"error: `{path}` asks for no version of glibc: only binaries linked to glibc are packaged")
+    return max(found)
+
+
+def main():
+    path = sys.argv[1]
+    header = re.search(r"Machine:\s*(.*)", readelf("--file-header", path)).group(1)
+    if header not in MACHINES:
+        sys.exit(f"error: `{path}` is for {header}; packages are made for {' and '.join(MACHINES)}")
+    machine, deb, npm = MACHINES[header]
+    needed = re.findall(r"\(NEEDED\).*\[(.*)\]", readelf("--dynamic", path))
+    foreign = [library for library in needed if library not in LIBRARIES]
+    if foreign:
+        sys.exit(f"error: `{path}` needs {', '.join(foreign)}, which not every system has")
+    major, minor = glibc(path)
+    depends = sorted({LIBRARIES[library] for library in needed})
+    depends = [f"libc6 (>= {major}.{minor})" if package == "libc6" else package for package in depends]
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        engine = "v8" if text.find(V8_MARK) >= 0 else "deno"
+    values = {
+        "MACHINE": machine, "DEB_ARCH": deb, "NPM_ARCH": npm, "GLIBC": f"{major}.{minor}",
+        "DEPENDS": ", ".join(depends), "ENGINE": engine,
+    }
+    for name, value in values.items():
+        print(f"{name}={shlex.quote(value)}")
+
+
+main()

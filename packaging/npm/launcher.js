@@ -1,0 +1,63 @@
+#!/usr/bin/env node
+// Starts the binary that npm chose for this platform and stands in for it: it gets this process's descriptors untouched, its
+// signals are passed on, and this process ends as it did. Installs nothing and reaches for no network.
+"use strict";
+
+const { spawn } = require("node:child_process");
+const { readFileSync } = require("node:fs");
+const { constants } = require("node:os");
+const { name, version, optionalDependencies } = require("../package.json");
+
+function find() {
+  const platform = `${process.platform}-${process.arch}`;
+  const names = Object.keys(optionalDependencies);
+  const wanted = names.find((one) => one.endsWith(`/${platform}`));
+  if (!wanted) {
+    const known = names.map((one) => one.split("/")[1]).join(", ");
+    fail(`there is no build for ${platform}; there are builds for ${known}`);
+  }
+  try {
+    return require.resolve(`${wanted}/bin/airlock`);
+  } catch {
+    fail(
+      `the package ${wanted}, which holds the program, is not installed beside ${name}.\n` +
+        `  npm leaves it out when optional packages are switched off (--omit=optional), when the lock file was made on another\n` +
+        `  platform, and where the C library is not glibc (Alpine Linux).\n` +
+        `  Remove node_modules and package-lock.json and install again, or: npm install ${wanted}@${version}`,
+    );
+  }
+}
+
+function fail(message) {
+  console.error(`airlock: ${message}`);
+  process.exit(1);
+}
+
+// Whether this process is in the foreground of a terminal. Ctrl-C then reaches the child without our help.
+function inForeground() {
+  try {
+    const stat = readFileSync("/proc/self/stat", "latin1");
+    // After the name, which is in brackets and may hold anything: state, parent, group, session, terminal, its foreground group.
+    const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return group === foreground;
+  } catch {
+    return false;
+  }
+}
+
+let child;
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+  // A second SIGINT ends Airlock at once, so the one that the terminal has sent to both is not repeated: SIGTERM asks for the same
+  // thing and may come more than once.
+  process.on(signal, () => child.kill(signal === "SIGINT" && inForeground() ? "SIGTERM" : signal));
+}
+
+child = spawn(find(), process.argv.slice(2), { stdio: "inherit" });
+child.on("error", (error) => fail(`${child.spawnfile} cannot be started: ${error.message}`));
+child.on("exit", (code, signal) => {
+  if (signal === null) process.exit(code);
+  process.removeAllListeners(signal);
+  process.kill(process.pid, signal);
+  // Reached only with a signal that Node ignores: what a shell would say.
+  process.exit(128 + constants.signals[signal]);
+});
