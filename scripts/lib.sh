@@ -35,7 +35,8 @@ packages() {
 }
 
 apt_install() {
-  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  local wait=-oDPkg::Lock::Timeout=300
+  apt-get "$wait" update -qq && DEBIAN_FRONTEND=noninteractive apt-get "$wait" install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 # locked CRATE: the version of a crate in Cargo.lock.
