@@ -90,7 +90,7 @@ export function explain(value: unknown): [string, string] {
     if (typeof value === "string") return ["Error", clip(value, 8192)];
     if (!isError(value)) {
       const message = typeof value === "object" && value !== null ? plain(value, "message") : undefined;
-      if (typeof message === "string") return [text(plain(value as object, "name"), "Error"), clip(message, 8192)];
+      if (typeof message === "string") return [clip(text(plain(value as object, "name"), "Error"), 128), clip(message, 8192)];
       return ["Error", `threw a value that is not an Error: ${clip(brief(value), 8000)}`];
     }
     let message = text(plain(value, "message"), "");

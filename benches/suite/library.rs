@@ -147,6 +147,26 @@ pub(crate) async fn returned(sandbox: &Sandbox, tenant: &str, code: &str, expect
     }
 }
 
+/// How long a program takes, once it has run some times.
+pub(crate) async fn warm(
+    sandbox: &Sandbox,
+    scale: Scale,
+    code: &str,
+    expected: &str,
+    times: usize,
+) -> Result<Vec<Duration>, Box<dyn std::error::Error + Send + Sync>> {
+    for _ in 0..scale.times(50) {
+        returned(sandbox, "bench", code, expected).await?;
+    }
+    let mut samples = Vec::new();
+    for _ in 0..scale.times(times) {
+        let began = Instant::now();
+        returned(sandbox, "bench", code, expected).await?;
+        samples.push(began.elapsed());
+    }
+    Ok(samples)
+}
+
 /// From nothing to a worker that has run its first program: with no spare ones every task starts a process.
 pub(crate) async fn worker_start(scale: Scale, record: &mut Record) -> Outcome {
     let began = Instant::now();
@@ -184,15 +204,7 @@ pub(crate) async fn sandbox(scale: Scale, record: &mut Record) -> Outcome {
         ("100 tool calls, one after the other", hundred, "100", 200),
         ("100 tool calls at once", parallel, "100", 200),
     ] {
-        for _ in 0..scale.times(50) {
-            returned(&sandbox, "bench", code, expected).await?;
-        }
-        let mut samples = Vec::new();
-        for _ in 0..scale.times(times) {
-            let began = Instant::now();
-            returned(&sandbox, "bench", code, expected).await?;
-            samples.push(began.elapsed());
-        }
+        let samples = warm(&sandbox, scale, code, expected, times).await?;
         record.latency("sandbox", what, samples);
     }
     sandbox.close();

@@ -10,7 +10,7 @@ use futures::{StreamExt, stream};
 
 use crate::{
     Outcome, Scale,
-    library::{config, returned, v8},
+    library::{self, config, returned, v8},
     machine::{children, memory_mib},
     record::Record,
     server::AIRLOCK,
@@ -67,15 +67,7 @@ async fn warm(scale: Scale, record: &mut Record, id: &str, engine: Engine) -> Ou
         ("one tool call", "return (await tools.demo.echo({ n: 1 })).n", "1", 1000),
         ("a loop of 3 million steps", looped, "0", 100),
     ] {
-        for _ in 0..scale.times(50) {
-            returned(&sandbox, "bench", code, expected).await?;
-        }
-        let mut samples = Vec::new();
-        for _ in 0..scale.times(times) {
-            let began = Instant::now();
-            returned(&sandbox, "bench", code, expected).await?;
-            samples.push(began.elapsed());
-        }
+        let samples = library::warm(&sandbox, scale, code, expected, times).await?;
         record.latency("runtimes", format!("{id}: {what}"), samples);
     }
     let (began, count) = (Instant::now(), scale.times(2000));

@@ -3,9 +3,21 @@
 // The realm keeps a guest from the next one by manners only: what holds is the jail around this process, and a process has one tenant.
 //
 // There is no event loop: a frame is read, what it allows is run until no microtask is left, and the next frame is read.
+// Objects that stand here for a while have no prototype, and Deno's own prototypes are frozen: a guest that got hold of one could wait there
+// for the next.
 import vm from "node:vm";
 
 const core = Deno[Deno.internal].core;
+for (
+  const frozen of [
+    Object, Function, Array, String, Number, Boolean, Map, Set, WeakMap, Promise, RegExp, Error, TypeError, RangeError, SyntaxError, ArrayBuffer, DataView, Uint8Array,
+    Object.getPrototypeOf(Uint8Array), TextEncoder, TextDecoder, URL, URLSearchParams, vm.Script,
+  ]
+) {
+  Object.freeze(frozen);
+  Object.freeze(frozen.prototype);
+}
+for (const iterator of [[].values(), new Map().values(), "".matchAll(/./g), new URLSearchParams().entries()]) Object.freeze(Object.getPrototypeOf(iterator));
 const { stdin, stdout } = Deno;
 const encoder = new TextEncoder(), decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
@@ -23,7 +35,12 @@ function flush(bytes) {
   for (let at = 0; at < bytes.length;) at += stdout.writeSync(at === 0 ? bytes : bytes.subarray(at));
 }
 
+// A guest may run out of stack in the middle of what is said here. What was begun and not ended would be taken for something else.
+let writing = false, asking = false;
+
 function open(kind) {
+  if (writing) Deno.exit(1);
+  writing = true;
   scratch[4] = kind;
   end = HEAD;
 }
@@ -38,6 +55,7 @@ function closeWith(bytes) {
   scratchView.setUint32(0, end - 4 + bytes.length, true);
   flush(scratch.subarray(0, end));
   flush(bytes);
+  writing = false;
 }
 
 /** Writes the frame that was begun, with `text` as its last part. */
@@ -46,7 +64,9 @@ function close(text = "") {
   scratchView.setUint32(0, end - 4 + length, true);
   if (end + length <= scratch.length) {
     if (length > 0) end += encoder.encodeInto(text, scratch.subarray(end)).written;
-    return flush(scratch.subarray(0, end));
+    flush(scratch.subarray(0, end));
+    writing = false;
+    return;
   }
   flush(scratch.subarray(0, end));
   for (let at = 0; at < text.length;) {
@@ -54,6 +74,7 @@ function close(text = "") {
     at += read;
     flush(scratch.subarray(0, written));
   }
+  writing = false;
 }
 
 // Frames in.
@@ -82,7 +103,7 @@ function read() {
   fill(HEAD);
   const length = new DataView(input.buffer, from, 4).getUint32(0, true);
   fill(4 + length);
-  const frame = { kind: input[from + 4], body: input.slice(from + HEAD, from + 4 + length) };
+  const frame = { __proto__: null, kind: input[from + 4], body: input.slice(from + HEAD, from + 4 + length) };
   from += 4 + length;
   if (from === filled) {
     from = filled = 0;
@@ -97,6 +118,8 @@ function number(body, at = 0) {
 
 /** Begins a question to the worker. */
 function question(what) {
+  if (asking) Deno.exit(1);
+  asking = true;
   open(ASK);
   scratch[end++] = what;
 }
@@ -105,7 +128,10 @@ function question(what) {
 function told() {
   for (;;) {
     const frame = read();
-    if (frame.kind === TOLD) return frame.body;
+    if (frame.kind === TOLD) {
+      asking = false;
+      return frame.body;
+    }
     backlog.push(frame);
   }
 }
@@ -125,7 +151,7 @@ function hostOf(of) {
       if (!live()) return "the program has ended";
       const bytes = core.byteLength(args);
       if (bytes > limits.args_bytes_max) return `the arguments of tools.${path} are ${bytes} bytes of JSON, allowed are ${limits.args_bytes_max}`;
-      const call = { id: of.calls + 1, path, args, bytes, line, column };
+      const call = { __proto__: null, id: of.calls + 1, path, args, bytes, line, column };
       if (of.inFlight >= limits.calls_in_flight_max) {
         if (of.queue.length >= limits.calls_queued_max) return texts.too_many_calls;
         if (of.queuedBytes + bytes > limits.queued_bytes_max) return texts.too_many_bytes;
@@ -168,10 +194,10 @@ function hostOf(of) {
     },
     encodeBytesMax: (isArguments) => isArguments ? limits.args_bytes_max : limits.result_bytes_max,
     thrown(name, message, call) {
-      of.told = { name, message, call, frames: [] };
+      of.told = { __proto__: null, name, message, call, frames: [] };
     },
     frame(name, line, column) {
-      of.told.frames.push([name.slice(0, 256), line, column]);
+      of.told.frames.push([name, line, column]);
     },
     stack(name, message, frames) {
       if (!live()) return `${name}: ${message}`;
@@ -300,8 +326,8 @@ const empty = new vm.Script("0");
 let script;
 
 function build() {
-  const of = { calls: 0, inFlight: 0, outstanding: 0, queue: [], queuedBytes: 0, timers: new Map(), timer: 0, answers: 0, fires: 0, over: false, imports: false, began: 0, told: null };
-  of.context = vm.createContext(vm.constants.DONT_CONTEXTIFY, { microtaskMode: "afterEvaluate", codeGeneration: { strings: false, wasm: false } });
+  const of = { __proto__: null, calls: 0, inFlight: 0, outstanding: 0, queue: [], queuedBytes: 0, timers: new Map(), timer: 0, answers: 0, fires: 0, over: false, imports: false, began: 0, told: null };
+  of.context = vm.createContext(vm.constants.DONT_CONTEXTIFY, { __proto__: null, microtaskMode: "afterEvaluate", codeGeneration: { __proto__: null, strings: false, wasm: false } });
   script.runInContext(of.context)(hostOf(of));
   return of;
 }
@@ -327,7 +353,7 @@ function begin(body) {
   run.began = performance.now();
   try {
     const source = decoder.decode(body.subarray(4 + length));
-    run.program = new vm.Script(source, { filename, lineOffset, columnOffset, importModuleDynamically: refuseImport }).runInContext(run.context);
+    run.program = new vm.Script(source, { __proto__: null, filename, lineOffset, columnOffset, importModuleDynamically: refuseImport }).runInContext(run.context);
   } catch (error) {
     fail(error);
   }
@@ -337,7 +363,7 @@ function begin(body) {
 function fail(error) {
   if (!(error instanceof SyntaxError)) return run.tell(error);
   const stack = String(error.stack), line = /^[^\n]*:(\d+)\n/.exec(stack), column = /\n( *)\^/.exec(stack);
-  run.told = { name: error.name, message: error.message, call: 0, frames: line === null ? [] : [["", Number(line[1]), (column?.[1].length ?? 0) + 1]] };
+  run.told = { __proto__: null, name: error.name, message: error.message, call: 0, frames: line === null ? [] : [["", Number(line[1]), (column?.[1].length ?? 0) + 1]] };
 }
 
 /** After each step: is the program over, or does it wait? */
@@ -350,7 +376,9 @@ async function look() {
     if (state === 1) {
       try {
         const json = run.result(value);
-        return finish(json === null ? "result_limit" : "returned", json ?? "");
+        // Counted in bytes of UTF-8 here; before, only that it may fit.
+        const fits = json !== null && core.byteLength(json) <= limits.result_bytes_max;
+        return finish(fits ? "returned" : "result_limit", fits ? json : "");
       } catch (error) {
         run.tell(error);
       }
@@ -408,9 +436,9 @@ async function finish(kind, result = "") {
       // Its explanation failed; there is nothing to tell but that it was.
     }
     const { name, message, frames } = run.told ?? { name: "Error", message: "threw a value that cannot be described", frames: [] };
-    return { name, message: message.slice(0, 1024), call: 0, frames: frames.slice(0, 1) };
+    return { __proto__: null, name, message: message.slice(0, 1024), call: 0, frames: frames.slice(0, 1) };
   });
-  const head = JSON.stringify({ kind, thrown: kind === "threw" ? told : null, outstanding, rejections: lost, more_rejections: more, heap_kb: heap() });
+  const head = JSON.stringify({ __proto__: null, kind, thrown: kind === "threw" ? told : null, outstanding, rejections: lost, more_rejections: more, heap_kb: heap() });
   run.over = true;
   rejections = [];
   more = 0;
@@ -481,6 +509,7 @@ function answerWaits() {
 
 async function serve() {
   for (;;) {
+    if (writing || asking) Deno.exit(1);
     const frame = backlog.shift() ?? read();
     await take(frame);
     // All answers that have come are settled before what waited for them runs; a timer's work is done before the next one's.
@@ -499,4 +528,5 @@ script = new vm.Script(setup.realm, { filename: "airlock:realm" });
 open(HELLO);
 close(JSON.stringify({ deno: Deno.version.deno, v8: Deno.version.v8 }));
 next();
-await serve();
+// Whatever goes wrong here ends the process, which the worker notices; nobody would notice a loop that stopped.
+await serve().catch(() => Deno.exit(1));

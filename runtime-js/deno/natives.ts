@@ -20,6 +20,7 @@ const {
   Promise,
   RangeError,
   ReflectApply,
+  StringPrototypeSlice,
   TypedArrayPrototypeGetBuffer,
   TypedArrayPrototypeGetByteLength,
   TypedArrayPrototypeGetByteOffset,
@@ -45,25 +46,37 @@ function native(name: string): any {
   };
 }
 
-// Stacks. The engine asks `Error.prepareStackTrace` of the error's realm, so it is ours and cannot be replaced.
+// Stacks. Deno asks `globalThis.Error.prepareStackTrace` of the error's realm, and hands it call sites of its own realm: so that property is
+// ours, and neither it nor the global `Error` itself can be replaced.
 
 /** A frame of the guest's script: function, line, column. */
 type Frame = [string, number, number];
 
 const FRAMES_MAX = 10;
+// As long as the worker keeps them; whatever is longer would only be cut there.
+const MESSAGE_MAX = 8192, NAME_MAX = 256;
 const places = new WeakMap();
 let fileName: any, functionName: any, lineNumber: any, columnNumber: any, stackOf: any;
 
-/** The guest's own frames. Throws for call sites that are not the engine's, which code could have made up. */
+/** The guest's own frames; none of call sites that are not the engine's, which code could have made up. */
 function framesOf(sites: any): Frame[] {
   const frames: Frame[] = new Array(0);
-  for (let i = 0; i < sites.length && frames.length < FRAMES_MAX; i++) {
-    const site = sites[i];
-    if (ReflectApply(fileName, site, []) !== "agent.ts") continue;
-    const frame = [ReflectApply(functionName, site, []) ?? "", ReflectApply(lineNumber, site, []), ReflectApply(columnNumber, site, [])];
-    ObjectDefineProperty(frames, frames.length, { __proto__: null, value: frame });
+  try {
+    for (let i = 0; i < sites.length && frames.length < FRAMES_MAX; i++) {
+      const site = sites[i];
+      if (ReflectApply(fileName, site, []) !== "agent.ts") continue;
+      const name = clip(ReflectApply(functionName, site, []) ?? "", NAME_MAX);
+      const frame = [name, ReflectApply(lineNumber, site, []), ReflectApply(columnNumber, site, [])];
+      ObjectDefineProperty(frames, frames.length, { __proto__: null, value: frame });
+    }
+  } catch {
+    // Its error is one of Deno's realm.
   }
   return frames;
+}
+
+function clip(text: string, max: number): string {
+  return text.length <= max ? text : `${StringPrototypeSlice(text, 0, max)}\u2026`;
 }
 
 /** A property's value without running a getter or a trap; undefined where there is none. */
@@ -88,7 +101,7 @@ function prepare(error: any, sites: any) {
   if (error === capturing) return frames;
   WeakMapPrototypeSet(places, error, frames);
   const name = plain(error, "name"), message = plain(error, "message");
-  return stackText(typeof name === "string" ? name : "Error", typeof message === "string" ? message : "", packed(frames));
+  return stackText(clip(typeof name === "string" ? name : "Error", NAME_MAX), clip(typeof message === "string" ? message : "", MESSAGE_MAX), packed(frames));
 }
 
 function captureSites() {
@@ -101,6 +114,8 @@ function captureSites() {
   const of = ObjectGetPrototypeOf(sites[0]);
   ({ getFileName: fileName, getFunctionName: functionName, getLineNumber: lineNumber, getColumnNumber: columnNumber } = of);
   ObjectDefineProperty(Error, "prepareStackTrace", { __proto__: null, get: () => prepare, set() {}, enumerable: false, configurable: false });
+  // What is assigned is ignored, as for a global that is read only, and unlike one does not end a strict program.
+  ObjectDefineProperty(globalThis, "Error", { __proto__: null, get: () => Error, set() {}, enumerable: false, configurable: false });
 }
 captureSites();
 

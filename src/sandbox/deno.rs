@@ -109,7 +109,10 @@ fn behind_shim(deno: &Path) -> Option<PathBuf> {
 /// Whether a file can be executed by the kernel itself: a script for it would need a program that the jail does not have.
 fn is_executable(path: &Path) -> bool {
     let mut magic = [0; 4];
-    File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok() && magic == *b"\x7fELF"
+    // Anything else, such as a pipe, may never answer.
+    fs::metadata(path).is_ok_and(|file| file.is_file())
+        && File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
+        && magic == *b"\x7fELF"
 }
 
 /// Looks into an executable: reads all of it, some 96 MB. Blocking.
@@ -138,5 +141,6 @@ pub fn check(path: &Path, allowed_sha256: Option<&str>) -> Result<Deno, DenoErro
 /// Which file it is, and in which state: another file under the same name, or the same file written to, has another.
 pub(super) fn identity_of(file: &Metadata) -> OsString {
     let (device, inode, bytes) = (file.dev(), file.ino(), file.len());
-    format!("{device}:{inode}:{bytes}:{}.{:09}", file.mtime(), file.mtime_nsec()).into()
+    // The time of change cannot be set, unlike that of writing.
+    format!("{device}:{inode}:{bytes}:{}.{:09}", file.ctime(), file.ctime_nsec()).into()
 }

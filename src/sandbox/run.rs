@@ -331,9 +331,12 @@ impl<'a> Drive<'a> {
         let Ok(taken) = <[u8; 4]>::try_from(body) else { return self.violation("a malformed park") };
         match u32::from_le_bytes(taken) {
             taken if taken == self.answers_sent => {
+                // Said again, it changes nothing: what was computed since it was first said counts.
+                if !self.parked {
+                    self.cpu_at_park = self.worker.process.cpu().unwrap_or_default().saturating_sub(self.cpu_before);
+                }
                 self.parked = true;
                 self.permit = None;
-                self.cpu_at_park = self.worker.process.cpu().unwrap_or_default().saturating_sub(self.cpu_before);
             }
             taken if taken > self.answers_sent => return self.violation("more answers taken than were sent"),
             // Answers are on their way: it goes on by itself.

@@ -40,7 +40,7 @@ impl Drop for Victim {
 }
 
 /// Runs `attack.js` with all permissions; what it reached.
-fn attack(deno: &Path, jail: Option<Jail>) -> Value {
+fn attack(deno: &Path, is_jailed: bool) -> Value {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let folder = tempfile::tempdir().unwrap();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o777)).unwrap();
@@ -51,20 +51,27 @@ fn attack(deno: &Path, jail: Option<Jail>) -> Value {
         "data:text/javascript;base64,{}",
         base64::Engine::encode(&base64::engine::general_purpose::STANDARD, include_str!("deno/attack.js"))
     );
-    let mut command = Command::new(deno);
-    command.args(["run", "-A", "--quiet", "--no-prompt", "--no-config", "--no-lock", &main]);
-    command.arg(listener.local_addr().unwrap().port().to_string()).arg(victim.0.id().to_string()).arg(&file).arg(folder.path());
-    command.env_clear().env("DENO_DIR", "/nonexistent").env("NO_COLOR", "1").stdin(Stdio::null()).stdout(Stdio::piped());
-    if let Some(jail) = jail {
-        command.arg("jailed");
-        jail.confine(&mut command);
-    }
+    let port = listener.local_addr().unwrap().port().to_string();
+    let (file_name, folder_name) = (file.to_str().unwrap().to_owned(), folder.path().to_str().unwrap().to_owned());
+    let mut arguments = ["run", "-A", "--quiet", "--no-prompt", "--no-config", "--no-lock", &main].map(str::to_owned).to_vec();
+    arguments.extend([port, victim.0.id().to_string(), file_name, folder_name]);
+    let environment = [("DENO_DIR", "/nonexistent"), ("NO_COLOR", "1")];
+    let program = File::open(deno).unwrap();
+    let mut command = if is_jailed {
+        arguments.push("jailed".into());
+        Jail::for_deno(&program, 1 << 30).unwrap().command(&arguments, &environment).unwrap()
+    } else {
+        let mut command = Command::new(deno);
+        command.args(&arguments).env_clear().envs(environment);
+        command
+    };
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let output = command.output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     let words = String::from_utf8_lossy(&output.stderr);
     let reached: Value =
         serde_json::from_str(told.trim()).unwrap_or_else(|error| panic!("{error}: {told}\n{words}\n{:?}", output.status));
-    if command.get_args().any(|argument| argument == "jailed") {
+    if is_jailed {
         assert!(victim.is_alive());
         assert_eq!(fs::read_to_string(&file).unwrap(), "canary in a file");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
@@ -83,13 +90,12 @@ fn cached() -> Option<PathBuf> {
 #[test]
 fn deno_with_all_permissions_reaches_nothing_from_its_jail() {
     let Some(deno) = cached() else { return };
-    let jail = Jail::for_deno(&File::open(&deno).unwrap(), 1 << 30).unwrap();
-    let jailed = attack(&deno, Some(jail));
+    let jailed = attack(&deno, true);
     assert_eq!(jailed["reached"], json!([]));
     assert_eq!(jailed["libc"], true, "the C library could not be called, so nothing was tried with it");
     assert!(jailed["tried"].as_u64().is_some_and(|tried| tried >= 80), "{jailed}");
     // The same attacks succeed where there is no jail: they are real ones.
-    let free = attack(&deno, None);
+    let free = attack(&deno, false);
     let reached = free["reached"].to_string();
     for one in [
         "read /etc/passwd",
@@ -102,6 +108,51 @@ fn deno_with_all_permissions_reaches_nothing_from_its_jail() {
     ] {
         assert!(reached.contains(one), "{one}: {reached}");
     }
+}
+
+/// Programs that found a way out of their realm, or that made the worker or its process stand still or die.
+const TROUBLE: &[(&str, &str)] = &[
+    (
+        "replaces `Error` to get call sites of Deno's realm",
+        "const Real = Error; let sites; globalThis.Error = Object.assign(function () {}, { prepareStackTrace(_, given) { sites = given; return '' } });
+         new Real('x').stack; try { delete globalThis.Error } catch {} return sites === undefined && Error === Real",
+    ),
+    ("calls the formatter of stacks itself", "return typeof Error.prepareStackTrace(new Error('x'), [{}]) === 'string'"),
+    (
+        "no error of the host is one of another realm",
+        "const foreign = []; const dive = () => { try { dive() } catch (error) { if (!(error instanceof Error)) foreign.push(1) }
+         for (const risky of [() => new URL('x'), () => tools.a.b({}), () => btoa('a'), () => console.log('a')]) try { risky() } catch (error) { if (!(error instanceof Error)) foreign.push(2) } };
+         dive(); return foreign.length === 0",
+    ),
+    ("a name as long as a book", "try { throw { name: 'N'.repeat(300000), message: 'x' } } catch {} Promise.reject({ name: 'N'.repeat(300000), message: 'x' }); await 1; return true"),
+    ("a stack as long as a library", "const error = new Error('x'.repeat(7e6)); return error.stack.length < 20000"),
+];
+
+#[test]
+fn known_ways_out_of_a_realm_and_known_stumbles_lead_nowhere() {
+    let mut worker = Worker::start(&limits());
+    for (what, code) in TROUBLE {
+        let ran = worker.run(code);
+        assert_eq!(*ran.value(), json!(true), "{what}");
+        assert!(!ran.head.spent, "{what}");
+    }
+    // What is too large is told as such, and the process goes on.
+    for (code, told) in [
+        ("return '\\u00e9'.repeat(40e6)", "result_limit"),
+        ("throw { name: 'N'.repeat(300000), message: 'x' }", "guest_threw"),
+        ("throw new Error('x'.repeat(3e6))", "guest_threw"),
+    ] {
+        let ran = worker.run(code);
+        if let airlock::sandbox::protocol::DoneOutcome::MemoryLimit { .. } = ran.head.outcome {
+            worker = Worker::start(&limits());
+            continue;
+        }
+        assert_eq!(ran.error().code, told, "{code}");
+        assert_eq!(*worker.run("return 1").value(), json!(1), "{code}");
+    }
+    // A program's own words are no limit of ours.
+    let ran = worker.run("throw new RangeError('Array buffer allocation failed')");
+    assert_eq!(ran.error().message, "Array buffer allocation failed");
 }
 
 #[test]

@@ -132,6 +132,23 @@ pub(super) fn take_snapshot() -> Result<&'static [u8], LockdownError> {
     Ok(snapshot)
 }
 
+/// Gives up every capability that root has, for this thread and those that it starts. Others have none.
+pub(super) fn drop_capabilities() -> Result<(), LockdownError> {
+    const VERSION: u32 = 0x2008_0522;
+    const LAST: i32 = 63;
+    for capability in 0..=LAST {
+        // Refused to those who have none, and for numbers that this kernel does not know.
+        // SAFETY: these options take numbers only.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability) };
+    }
+    // SAFETY: as above.
+    unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) };
+    let (header, nothing) = ([VERSION, 0], [0_u32; 6]);
+    // SAFETY: the kernel reads a header of that version and two triples of words.
+    let dropped = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), nothing.as_ptr()) };
+    step("drop capabilities", if dropped == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })
+}
+
 /// The last locks of the worker beside Deno, once it has everything open: no file, and few system calls.
 pub(super) fn seal_companion(deno: u32) -> Result<(), LockdownError> {
     limit("limit descriptors", Resource::Nofile, DESCRIPTORS_MAX)?;

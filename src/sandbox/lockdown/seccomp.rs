@@ -21,8 +21,6 @@ const COMMON: &[i64] = &[
     libc::SYS_getpid,
     libc::SYS_getrandom,
     libc::SYS_gettid,
-    libc::SYS_madvise,
-    libc::SYS_mmap,
     libc::SYS_mprotect,
     libc::SYS_mremap,
     libc::SYS_munmap,
@@ -48,8 +46,6 @@ const DENO: &[i64] = &[
     libc::SYS_epoll_ctl,
     libc::SYS_epoll_pwait,
     libc::SYS_eventfd2,
-    // Once, to start. What may be executed is landlock's matter: the program itself, in the same jail.
-    libc::SYS_execve,
     libc::SYS_faccessat,
     libc::SYS_faccessat2,
     libc::SYS_fstat,
@@ -69,7 +65,6 @@ const DENO: &[i64] = &[
     libc::SYS_readlinkat,
     libc::SYS_recvfrom,
     libc::SYS_rseq,
-    libc::SYS_sendto,
     libc::SYS_set_robust_list,
     libc::SYS_set_tid_address,
     libc::SYS_statx,
@@ -92,34 +87,36 @@ const DENO: &[i64] = &[
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
 /// The filters for Deno, in the order in which they are applied. A call that takes the number of a process, or that could have the kernel
-/// signal one, is allowed with such arguments only as mean the caller.
-pub(super) fn of_deno() -> Result<Vec<BpfProgram>, BackendError> {
+/// signal one, is allowed with such arguments only as mean the caller. It is executed by the name at this address, where the next program
+/// has nothing: a thread that executed another would shake off the death signal.
+pub(super) fn of_deno(name: usize) -> Result<Vec<BpfProgram>, BackendError> {
     let mut rules = allowed(COMMON.iter().chain(DENO));
+    memory(&mut rules)?;
     threads_only(&mut rules)?;
+    let at = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, name as u64)?;
+    rules.insert(libc::SYS_execve, vec![SeccompRule::new(vec![at])?]);
     let command = |command: i32| command as u64;
     let plain = [libc::F_DUPFD, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC].map(command);
     when(&mut rules, libc::SYS_fcntl, 1, &plain)?;
     when(&mut rules, libc::SYS_ioctl, 1, &[libc::TCGETS, libc::FIONBIO, libc::FIOCLEX])?;
     // Names of threads and of mappings; nothing that gives a privilege back or changes the death signal.
     when(&mut rules, libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_SET_VMA as u64])?;
-    when(&mut rules, libc::SYS_prlimit64, 0, &[0])?;
-    // Tokio's signals. Both ends are this process's own.
-    when(&mut rules, libc::SYS_socketpair, 0, &[libc::AF_UNIX as u64])?;
+    // Limits are read, its own ones only.
+    rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![zero(0)?, zero(2)?])?]);
+    // Tokio's signals: a stream whose ends are both this process's own. A datagram socket could send to any name.
+    let family = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?;
+    let stream = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_STREAM as u64)?;
+    rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![family, stream])?]);
+    connected_only(&mut rules)?;
     Ok(vec![no_clone3()?, only(rules)?])
 }
 
 /// The filters for the worker process beside Deno, which may kill that one process.
 pub(super) fn of_companion(deno: u32) -> Result<Vec<BpfProgram>, BackendError> {
-    let own = [
-        libc::SYS_wait4,
-        libc::SYS_pread64,
-        libc::SYS_recvfrom,
-        libc::SYS_sendto,
-        libc::SYS_fcntl,
-        libc::SYS_rseq,
-        libc::SYS_set_robust_list,
-    ];
+    let own = [libc::SYS_wait4, libc::SYS_pread64, libc::SYS_recvfrom, libc::SYS_fcntl, libc::SYS_rseq, libc::SYS_set_robust_list];
     let mut rules = allowed(COMMON.iter().chain(&own));
+    memory(&mut rules)?;
+    connected_only(&mut rules)?;
     when(&mut rules, libc::SYS_kill, 0, &[u64::from(deno)])?;
     when(&mut rules, libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64])?;
     Ok(vec![only(rules)?])
@@ -134,6 +131,38 @@ fn when(rules: &mut Rules, call: i64, argument: u8, values: &[u64]) -> Result<()
     let equals = |value: &u64| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *value);
     let rule = |value| SeccompRule::new(vec![equals(value)?]);
     rules.insert(call, values.iter().map(rule).collect::<Result<_, _>>()?);
+    Ok(())
+}
+
+/// The argument is nothing.
+fn zero(argument: u8) -> Result<SeccompCondition, BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)
+}
+
+/// Memory that the limits count: private, and not of the kind that grows by itself. Advice about it, but none that takes a page from others.
+fn memory(rules: &mut Rules) -> Result<(), BackendError> {
+    let kind = (libc::MAP_TYPE | libc::MAP_GROWSDOWN) as u64;
+    let private = SeccompCondition::new(3, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(kind), libc::MAP_PRIVATE as u64)?;
+    rules.insert(libc::SYS_mmap, vec![SeccompRule::new(vec![private])?]);
+    let advice = [
+        libc::MADV_NORMAL,
+        libc::MADV_RANDOM,
+        libc::MADV_SEQUENTIAL,
+        libc::MADV_WILLNEED,
+        libc::MADV_DONTNEED,
+        libc::MADV_FREE,
+        libc::MADV_DONTFORK,
+        libc::MADV_HUGEPAGE,
+        libc::MADV_NOHUGEPAGE,
+        libc::MADV_DONTDUMP,
+        libc::MADV_DODUMP,
+    ];
+    when(rules, libc::SYS_madvise, 2, &advice.map(|advice| advice as u64))
+}
+
+/// What is sent goes to the other end of a socket, never to a name.
+fn connected_only(rules: &mut Rules) -> Result<(), BackendError> {
+    rules.insert(libc::SYS_sendto, vec![SeccompRule::new(vec![zero(4)?])?]);
     Ok(())
 }
 

@@ -7,7 +7,11 @@
 #[cfg(feature = "v8")]
 mod channel;
 #[cfg(feature = "intake")]
+mod cpu_clock;
+#[cfg(feature = "intake")]
 mod deno;
+#[cfg(feature = "intake")]
+mod ending;
 #[cfg(feature = "intake")]
 mod endings;
 #[cfg(feature = "v8")]

@@ -15,7 +15,9 @@ use std::{
 
 use super::{
     channel::{Answer, Job, Mailbox, Reason},
-    engine::{self, Ending, Engine, Guest},
+    cpu_clock,
+    ending::Ending,
+    engine::{self, Engine, Guest},
     intake,
     outbox::{Outbox, leave},
     refuse,
@@ -23,10 +25,7 @@ use super::{
 };
 use crate::sandbox::{
     lockdown,
-    protocol::{
-        Armed, DoneHead, DoneOutcome, Frame, FrameError, Kind, RunHead, Setup, StopReason, VERSION, join_head, parse_answer,
-        read_frame, split_head,
-    },
+    protocol::{Armed, Frame, FrameError, Kind, RunHead, Setup, StopReason, VERSION, parse_answer, read_frame, split_head},
 };
 
 /// How often a running guest's CPU time is read.
@@ -46,7 +45,7 @@ struct Seat {
 impl Seat {
     /// CPU time of the guest's thread in nanoseconds; none when the thread is gone.
     fn cpu_ns(&self) -> Option<u64> {
-        engine::clock_ns(self.clock)
+        cpu_clock::read_ns(self.clock)
     }
 
     fn stop(&self, reason: Reason) {
@@ -87,6 +86,7 @@ fn start() -> Result<ExitCode, StartError> {
     // SAFETY: descriptor 0 is the connected socket that the broker gave; nothing else in this process owns it.
     let mut input = unsafe { UnixStream::from_raw_fd(0) };
     let setup = read_setup(&mut input)?;
+    lockdown::drop_capabilities()?;
     lockdown::limit_memory(MEMORY_BASE_BYTES + 3 * (setup.heap_bytes_max + setup.buffer_bytes_max) + 2 * setup.result_bytes_max)?;
     let output = input.try_clone().map_err(StartError::Socket)?;
     // On the main thread: V8's memory protection keys are inherited by the threads that come after.
@@ -147,7 +147,7 @@ impl Reader {
         } else if cpu_ns >= running.intake_ns_end && seat.mailbox.give_up_intake() {
             // Its thread cannot be stopped and says nothing any more; the broker replaces this process.
             seat.mailbox.finish();
-            send_done(&self.process.outbox, running.run, Ending::of_intake(intake::too_slow()));
+            Ending::of_slow_intake().send(&self.process.outbox, running.run);
         }
     }
 
@@ -237,7 +237,7 @@ fn seat_guest(process: &Arc<Process>, first: bool, built: mpsc::Sender<()>) {
         guest.warm_up();
         arm(process);
     }
-    let seat = Arc::new(Seat { mailbox: Mailbox::default(), isolate: guest.handle(), clock: engine::thread_clock() });
+    let seat = Arc::new(Seat { mailbox: Mailbox::default(), isolate: guest.handle(), clock: cpu_clock::of_this_thread() });
     *process.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(seat.clone());
     drop(built);
     process.outbox.send(Kind::Ready, 0, &[]);
@@ -248,7 +248,7 @@ fn seat_guest(process: &Arc<Process>, first: bool, built: mpsc::Sender<()>) {
     let spent = ending.spent;
     // Before `Done`: what the broker sends once it has that must find the run over.
     seat.mailbox.finish();
-    send_done(&process.outbox, run, ending);
+    ending.send(&process.outbox, run);
     if spent {
         rest();
     }
@@ -272,18 +272,4 @@ fn arm(process: &Process) {
     let armed = Armed { version: VERSION, engine: engine::version(), sandbox: lockdown::LOCKS.into(), engine_pid: None };
     let json = serde_json::to_vec(&armed).unwrap_or_else(|_| leave(1));
     process.outbox.send(Kind::Armed, 0, &[&json]);
-}
-
-fn send_done(outbox: &Outbox, run: u32, ending: Ending) {
-    let result = if matches!(ending.outcome, DoneOutcome::Returned) { ending.result } else { String::new() };
-    let head = DoneHead {
-        outcome: ending.outcome,
-        cpu_ms: ending.cpu_ms,
-        heap_peak_bytes: ending.heap_peak_bytes,
-        dropped_lines: ending.dropped_lines,
-        dropped_bytes: ending.dropped_bytes,
-        warnings: ending.warnings,
-        spent: ending.spent,
-    };
-    outbox.send(Kind::Done, run, &[&join_head(&head), result.as_bytes()]);
 }

@@ -5,6 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// The longest delay, as the web has it.
+const DELAY_MAX: Duration = Duration::from_millis(2_147_483_647);
+
 /// Timers of one guest, by the moment at which they are due and then by the order in which they were started.
 pub(super) struct Timers {
     max: u64,
@@ -29,6 +32,7 @@ impl Timers {
         if self.live.len() as u64 >= self.max {
             return None;
         }
+        let delay = delay.min(DELAY_MAX);
         self.next = self.next.checked_add(1)?;
         let id = self.next;
         // An interval of nothing would never let anything else run.

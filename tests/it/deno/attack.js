@@ -110,6 +110,16 @@ const direct = {
   "setns": () => call(number(308, 268), 0, 0),
   "sendmsg": () => call(number(46, 211), 1, 0, 0),
   "recvmsg": () => call(number(47, 212), 0, 0, 0),
+  "a datagram to a name": () => {
+    const pair = new Int32Array(2);
+    if (Number(call(number(53, 199), 1, 2, 0, Deno.UnsafePointer.value(Deno.UnsafePointer.of(pair)))) < 0) return -1;
+    return libc.syscall(number(44, 206), BigInt(pair[0]), 0n, 0n, 0n, Deno.UnsafePointer.value(Deno.UnsafePointer.of(text("\x01\0/dev/log"))), 11n);
+  },
+  "shared memory": () => Number(call(number(9, 222), 0, 1 << 20, 3, 0x21, -1, 0)) === -1 ? -1 : 1,
+  "memory that grows": () => Number(call(number(9, 222), 0, 1 << 20, 3, 0x122, -1, 0)) === -1 ? -1 : 1,
+  "poisoning a page": () => call(number(28, 233), 0, 4096, 100),
+  "raising a limit": () => libc.prlimit(0, 7, new BigUint64Array([4096n, 4096n]), 0n),
+  "execve of Deno again": () => libc.execv(text(Deno.execPath()), new BigUint64Array(1)),
   "kcmp": () => call(number(312, 272), pid, pid, 0, 0, 0),
   "get_robust_list": () => call(number(274, 100), pid, 0, 0),
   "migrate_pages": () => call(number(256, 238), pid, 0, 0, 0),
@@ -117,7 +127,7 @@ const direct = {
 const isJailed = Deno.args[4] === "jailed";
 for (const [name, attempt] of Object.entries(direct)) {
   // Outside of the jail these would take this process along, or leave a copy of it.
-  if (!isJailed && ["fork", "vfork", "execv /bin/sh", "clone3", "kill the parent", "setuid", "execveat", "chroot", "unshare", "mount"].includes(name)) continue;
+  if (!isJailed && ["fork", "vfork", "execv /bin/sh", "execve of Deno again", "poisoning a page", "clone3", "kill the parent", "setuid", "execveat", "chroot", "unshare", "mount"].includes(name)) continue;
   await attack(`libc ${name}`, () => {
     const got = Number(attempt());
     return got >= 0 ? got : false;

@@ -7,24 +7,21 @@ use std::{
     io::{self, Read, Write},
     os::{
         fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd},
-        unix::{fs::FileExt, net::UnixStream, process::CommandExt, process::ExitStatusExt},
+        unix::{fs::FileExt, net::UnixStream, process::ExitStatusExt},
     },
     path::Path,
-    process::{self, Command, ExitStatus, Stdio},
+    process::{self, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-use super::{
-    guest::clock_ns,
-    link::{self, Down, Frame, Hello, Limits, Texts, Up},
-};
+use super::link::{self, Down, Frame, Hello, Limits, Texts, Up};
 use crate::sandbox::{
     deno::identity_of,
     lockdown::{LockdownError, jail::Jail},
     protocol::{self, CALLS_IN_FLIGHT_MAX, Kind},
-    worker::endings,
+    worker::{cpu_clock, endings},
 };
 
 /// Deno's side. Inside the binary: the machine that runs it has no source tree, and the jail no files.
@@ -42,6 +39,8 @@ const HEAP_ABOVE_BYTES: u64 = 128 << 20;
 const READ_BYTES: usize = 64 * 1024;
 /// Bytes that wait for Deno to take them. Above it nothing more is read from the broker.
 const WAITING_BYTES_MAX: usize = 64 << 20;
+/// Answers to Deno's questions that wait for it to take them; it asks one at a time.
+const TOLD_MAX: usize = 16;
 /// Bytes of Deno's last words that are kept.
 const COMPLAINT_BYTES_MAX: usize = 4096;
 /// Arguments of calls that wait in Deno for a place, in bytes, all together.
@@ -62,13 +61,26 @@ pub(super) enum ChildError {
     Greeting(String),
 }
 
+/// What Deno holds at one moment.
+pub(super) struct Look {
+    pub(super) threads: u64,
+    /// More memory than a guest within its limits can make it hold.
+    pub(super) is_too_large: bool,
+}
+
 /// A running Deno. Killed at drop.
 pub(super) struct Child {
     process: process::Child,
     socket: UnixStream,
     stderr: process::ChildStderr,
-    memory: File,
+    stat: File,
     clock: libc::clockid_t,
+    /// CPU time when it was last looked at: a process that is gone has no clock.
+    cpu_ns: u64,
+    /// Answers to Deno's questions that may not be written yet.
+    told: usize,
+    /// The largest frame that it may send, in bytes: a result or an array buffer at its largest, and a head.
+    frame_bytes_max: usize,
     input: Vec<u8>,
     taken: usize,
     output: VecDeque<Vec<u8>>,
@@ -91,18 +103,14 @@ impl Child {
             return Err(ChildError::Changed(path.display().to_string()));
         }
         let guest = setup.heap_bytes_max + setup.buffer_bytes_max;
-        let jail = Jail::for_deno(&program, CLAIMED_BYTES + 2 * guest)?;
         let (socket, theirs) = UnixStream::pair()?;
         let theirs = OwnedFd::from(theirs);
-        // By its descriptor: the very file that was looked at.
-        let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
-        command.arg0("deno").args(arguments(setup)).env_clear().envs(ENVIRONMENT.iter().copied());
+        let mut command = Jail::for_deno(&program, CLAIMED_BYTES + 2 * guest)?.command(&arguments(setup), ENVIRONMENT)?;
         command.stdin(Stdio::from(theirs.try_clone()?)).stdout(Stdio::from(theirs)).stderr(Stdio::piped());
-        jail.confine(&mut command);
         let mut process = command.spawn()?;
         drop(command);
         let stderr = process.stderr.take().ok_or_else(|| io::Error::other("no pipe"))?;
-        let memory = File::open(format!("/proc/{}/statm", process.id()))?;
+        let stat = File::open(format!("/proc/{}/stat", process.id()))?;
         let clock = clock_of(process.id())?;
         socket.set_nonblocking(true)?;
         rustix::fs::fcntl_setfl(&stderr, rustix::fs::OFlags::NONBLOCK).map_err(io::Error::from)?;
@@ -110,8 +118,11 @@ impl Child {
             process,
             socket,
             stderr,
-            memory,
+            stat,
             clock,
+            cpu_ns: 0,
+            told: 0,
+            frame_bytes_max: FRAME_SPARE_BYTES as usize * 16 + setup.result_bytes_max.max(setup.buffer_bytes_max) as usize,
             input: Vec::new(),
             taken: 0,
             output: VecDeque::new(),
@@ -125,7 +136,7 @@ impl Child {
             hello: Hello { deno: String::new(), v8: String::new() },
         };
         child.greet(setup, realm)?;
-        child.resident_at_start = child.resident();
+        child.resident_at_start = child.threads_and_resident().1;
         child.resident_max = child.resident_at_start + guest + RESIDENT_SLACK_BYTES;
         Ok(child)
     }
@@ -186,6 +197,13 @@ impl Child {
         self.flush();
     }
 
+    /// Answers a question; false where Deno asks on without taking the answers, which no guest can make it do.
+    pub(super) fn tell(&mut self, answer: &[u8]) -> bool {
+        self.told = if self.output.is_empty() { 1 } else { self.told + 1 };
+        self.send(Down::Told, &[answer]);
+        self.told <= TOLD_MAX
+    }
+
     /// Whether so much waits for Deno that nothing more should be taken for it.
     pub(super) fn is_full(&self) -> bool {
         self.waiting_bytes > WAITING_BYTES_MAX
@@ -236,20 +254,22 @@ impl Child {
     /// # Errors
     /// What breaks the grammar.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, String> {
-        let Some((frame, bytes)) = link::parse(&self.input[self.taken..])? else { return Ok(None) };
+        let Some((frame, bytes)) = link::parse(&self.input[self.taken..], self.frame_bytes_max)? else { return Ok(None) };
         self.taken += bytes;
         Ok(Some(frame))
     }
 
     /// CPU time of all its threads so far.
-    pub(super) fn cpu_ns(&self) -> u64 {
-        clock_ns(self.clock).unwrap_or(0)
+    pub(super) fn cpu_ns(&mut self) -> u64 {
+        self.cpu_ns = cpu_clock::read_ns(self.clock).unwrap_or(0).max(self.cpu_ns);
+        self.cpu_ns
     }
 
-    /// Whether it holds more memory than a guest within its limits can make it.
-    pub(super) fn is_too_large(&mut self) -> bool {
-        self.resident_peak = self.resident_peak.max(self.resident());
-        self.resident_peak > self.resident_max
+    /// What it holds now.
+    pub(super) fn look(&mut self) -> Look {
+        let (threads, resident) = self.threads_and_resident();
+        self.resident_peak = self.resident_peak.max(resident);
+        Look { threads, is_too_large: resident > self.resident_max }
     }
 
     /// The most memory that guests were seen to hold, in bytes.
@@ -257,19 +277,24 @@ impl Child {
         self.resident_peak.saturating_sub(self.resident_at_start)
     }
 
-    /// Resident memory in bytes; 0 once it has ended.
-    fn resident(&self) -> u64 {
-        let mut text = [0; 128];
-        let Ok(length) = self.memory.read_at(&mut text, 0) else { return 0 };
+    /// Its threads, and its resident memory in bytes; nothing of either once it has ended.
+    fn threads_and_resident(&self) -> (u64, u64) {
+        let mut text = [0; 512];
+        let length = self.stat.read_at(&mut text, 0).unwrap_or(0);
         let text = std::str::from_utf8(&text[..length]).unwrap_or_default();
-        let pages = text.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0);
-        pages * self.page_bytes
+        // After the name, which may hold anything: the third field of the line and what follows; these are the 20th and the 24th.
+        let mut fields = text.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
+        let mut field = |skipped| fields.nth(skipped).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+        let (threads, pages) = (field(17), field(3));
+        (threads, pages * self.page_bytes)
     }
 
     /// Takes in what Deno complains of, as far as the bound goes.
     pub(super) fn listen(&mut self) {
         let mut piece = [0; 1024];
-        while let Ok(bytes @ 1..) = self.stderr.read(&mut piece) {
+        // As much at once as a pipe holds: who writes without end must not keep the worker here.
+        for _ in 0..64 {
+            let Ok(bytes @ 1..) = self.stderr.read(&mut piece) else { return };
             let room = COMPLAINT_BYTES_MAX.saturating_sub(self.complaint.len());
             self.complaint.extend_from_slice(&piece[..bytes.min(room)]);
         }

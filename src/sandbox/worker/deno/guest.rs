@@ -19,12 +19,14 @@ use super::{
 use crate::sandbox::{
     lockdown::jail::LOCKS,
     protocol::{
-        self, Armed, DoneHead, DoneOutcome, FrameError, Kind, RunHead, Setup, StopReason, VERSION, join_head, level_from_u8,
-        level_to_u8, parse_answer, read_frame, split_head,
+        self, Armed, DoneOutcome, FrameError, Kind, RunHead, Setup, StopReason, VERSION, join_head, level_from_u8, level_to_u8,
+        parse_answer, read_frame, split_head,
     },
     worker::{
+        cpu_clock,
+        ending::Ending,
         endings,
-        intake::Prepared,
+        intake::{Prepared, STACK_FRAMES_MAX},
         log::LogMeter,
         outbox::{Outbox, leave},
         refuse,
@@ -34,66 +36,15 @@ use crate::sandbox::{
     },
 };
 
-/// How often a running guest's CPU time and memory are looked at.
+/// How often a running guest's CPU time and memory are looked at, and those of Deno while it only waits.
 const WATCH_EVERY: Duration = Duration::from_millis(5);
-
-/// How a run ended.
-pub(super) struct Ending {
-    pub(super) outcome: DoneOutcome,
-    /// The result as JSON, when it returned.
-    pub(super) result: Vec<u8>,
-    pub(super) cpu_ms: u64,
-    pub(super) heap_peak_bytes: u64,
-    pub(super) dropped_lines: u64,
-    pub(super) dropped_bytes: u64,
-    pub(super) warnings: Vec<String>,
-    pub(super) spent: bool,
-}
-
-impl Ending {
-    /// An end of which nothing more is known.
-    pub(super) fn of(outcome: DoneOutcome) -> Self {
-        Self {
-            outcome,
-            result: Vec::new(),
-            cpu_ms: 0,
-            heap_peak_bytes: 0,
-            dropped_lines: 0,
-            dropped_bytes: 0,
-            warnings: Vec::new(),
-            spent: false,
-        }
-    }
-}
-
-/// Tells the broker how a run ended.
-pub(super) fn send_done(outbox: &Outbox, run: u32, ending: Ending) {
-    let head = DoneHead {
-        outcome: ending.outcome,
-        cpu_ms: ending.cpu_ms,
-        heap_peak_bytes: ending.heap_peak_bytes,
-        dropped_lines: ending.dropped_lines,
-        dropped_bytes: ending.dropped_bytes,
-        warnings: ending.warnings,
-        spent: ending.spent,
-    };
-    outbox.send(Kind::Done, run, &[&join_head(&head), &ending.result]);
-}
-
-/// The clock of this thread's CPU time, readable from other threads.
-pub(super) fn thread_clock() -> libc::clockid_t {
-    let mut clock = 0;
-    // SAFETY: the thread is this one and the out pointer is valid; it cannot fail for a thread that lives.
-    unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) };
-    clock
-}
-
-/// What a clock shows in nanoseconds; none when its thread or process is gone.
-pub(super) fn clock_ns(clock: libc::clockid_t) -> Option<u64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the out pointer is valid; an unknown clock only makes the call fail.
-    (unsafe { libc::clock_gettime(clock, &mut time) } == 0).then(|| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
-}
+const REST_WATCH_EVERY: Duration = Duration::from_secs(1);
+/// CPU time that Deno may use while it has no run, once its next realm stands.
+const REST_CPU_NS_MAX: u64 = 200_000_000;
+/// Threads of Deno at the most; it has five.
+const THREADS_MAX: u64 = 32;
+/// The longest text that Deno's side sends for a line, a warning or a stack, in bytes, all of them cut there to 8192 characters.
+const TEXT_BYTES_MAX: usize = 64 * 1024;
 
 /// Whether the guest has something to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,8 +84,8 @@ pub(super) struct Worker {
     watch: IntakeWatch,
     clock: libc::clockid_t,
     running: Option<Running>,
-    /// CPU time of Deno so far, when it was last looked at.
-    cpu_ns: u64,
+    /// CPU time of Deno when its present realm stood.
+    cpu_ns_at_rest: u64,
     /// Whether Deno has a realm for the next run.
     ready: bool,
     /// The run that ended last: frames for it may still be under way.
@@ -151,9 +102,9 @@ impl Worker {
             outbox,
             child,
             watch,
-            clock: thread_clock(),
+            clock: cpu_clock::of_this_thread(),
             running: None,
-            cpu_ns: 0,
+            cpu_ns_at_rest: 0,
             ready: true,
             last: 0,
             closing: false,
@@ -162,6 +113,7 @@ impl Worker {
 
     /// Serves until the broker is gone.
     pub(super) fn serve(mut self) -> ! {
+        self.cpu_ns_at_rest = self.child.cpu_ns();
         self.arm();
         loop {
             if self.closing && self.running.is_none() {
@@ -213,17 +165,15 @@ impl Worker {
         [broker, deno, complaints && poll[2].revents & libc::POLLIN != 0]
     }
 
-    /// Milliseconds until something must be looked at; -1 for never.
+    /// Milliseconds until something must be looked at.
     fn patience(&self) -> i32 {
-        let Some(running) = &self.running else { return -1 };
-        match running.state {
-            State::Running => WATCH_EVERY.as_millis() as i32,
-            State::Woken => -1,
-            State::Parked => running.timers.next_due().map_or(-1, |due| {
-                let left = due.saturating_duration_since(Instant::now());
-                left.as_nanos().div_ceil(1_000_000).min(i32::MAX as u128) as i32
-            }),
-        }
+        let running = self.running.as_ref();
+        let due = running.filter(|running| running.state == State::Parked).and_then(|running| running.timers.next_due());
+        let wait = match running {
+            Some(running) if running.state == State::Running => WATCH_EVERY,
+            _ => due.map_or(REST_WATCH_EVERY, |due| due.saturating_duration_since(Instant::now()).min(REST_WATCH_EVERY)),
+        };
+        wait.as_nanos().div_ceil(1_000_000) as i32
     }
 
     // Frames of the broker.
@@ -268,15 +218,14 @@ impl Worker {
         }
         let (head, source) = split_head::<RunHead>(Kind::Run, &frame.body).map_err(Violation::Frame)?;
         let source = std::str::from_utf8(source).map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?;
-        let began = clock_ns(self.clock).unwrap_or(0);
+        let began = cpu_clock::read_ns(self.clock).unwrap_or(0);
         let prepared = self.watch.prepare(frame.run, source);
-        let intake_ns = clock_ns(self.clock).unwrap_or(began) - began;
+        let intake_ns = cpu_clock::read_ns(self.clock).unwrap_or(began) - began;
         let prepared = match prepared {
             Ok(prepared) => prepared,
             Err(error) => {
                 self.last = frame.run;
-                let outcome = DoneOutcome::Threw { error, call: None };
-                send_done(&self.outbox, frame.run, Ending { cpu_ms: intake_ns / 1_000_000, ..Ending::of(outcome) });
+                Ending::of_intake(error, intake_ns / 1_000_000).send(&self.outbox, frame.run);
                 self.outbox.send(Kind::Ready, 0, &[]);
                 return Ok(());
             }
@@ -305,21 +254,28 @@ impl Worker {
 
     // The clocks.
 
-    /// Ends a guest that is over a limit; asks the broker where a timer is due.
+    /// Ends a guest that is over a limit, and Deno where it does more than it may; asks the broker where a timer is due.
     fn look(&mut self) {
-        let Some(running) = &mut self.running else { return };
+        let (now, cpu_ns) = (self.child.look(), self.child.cpu_ns());
+        if now.threads > THREADS_MAX {
+            fail(format_args!("Deno has {} threads, allowed are {THREADS_MAX}", now.threads));
+        }
+        let Some(running) = &mut self.running else {
+            // Nobody's program runs, so nothing may be computed or held that was not before.
+            if self.ready && (now.is_too_large || cpu_ns > self.cpu_ns_at_rest + REST_CPU_NS_MAX) {
+                fail(format_args!("Deno works while it has no program"));
+            }
+            return;
+        };
+        if now.is_too_large {
+            return self.kill(endings::heap_limit(self.setup.heap_bytes_max));
+        }
+        if cpu_ns >= running.cpu_ns_end {
+            return self.kill(DoneOutcome::CpuLimit);
+        }
         if running.state == State::Parked && running.timers.next_due().is_some_and(|due| due <= Instant::now()) {
             running.state = State::Woken;
             self.outbox.send(Kind::Wake, running.run, &[]);
-        } else if running.state == State::Running {
-            if self.child.is_too_large() {
-                self.kill(endings::heap_limit(self.setup.heap_bytes_max));
-                return;
-            }
-            self.cpu_ns = self.child.cpu_ns();
-            if self.cpu_ns >= running.cpu_ns_end {
-                self.kill(DoneOutcome::CpuLimit);
-            }
         }
     }
 
@@ -367,6 +323,7 @@ impl Worker {
         let mut parts = Parts(&frame.body);
         if frame.kind == Up::Ready {
             self.ready = true;
+            self.cpu_ns_at_rest = self.child.cpu_ns();
             self.outbox.send(Kind::Ready, 0, &[]);
             return self.running.is_none().then_some(());
         }
@@ -384,6 +341,7 @@ impl Worker {
                 let (call, line, length) = (call.to_le_bytes(), line.to_le_bytes(), length.to_le_bytes());
                 self.outbox.send(Kind::Call, running.run, &[&call, &line, &length, path.as_bytes(), parts.0]);
             }
+            Up::Log | Up::Warn if parts.0.len() > TEXT_BYTES_MAX => return None,
             Up::Log => {
                 let level = level_from_u8(parts.u8()?)?;
                 let line = running.log.admit(String::from_utf8_lossy(parts.0).into_owned());
@@ -409,7 +367,7 @@ impl Worker {
             }
             Up::Ask => {
                 let told = self.told(parts)?;
-                self.child.send(Down::Told, &[&told]);
+                return self.child.tell(&told).then_some(());
             }
             Up::Done => return self.done(&frame.body),
             Up::Hello | Up::Ready => return None,
@@ -441,7 +399,7 @@ impl Worker {
                 512 => sha2::Sha512::digest(parts.0).to_vec(),
                 _ => return None,
             }),
-            2 => Some(self.stack_text(std::str::from_utf8(parts.0).ok()?).into_bytes()),
+            2 if parts.0.len() <= TEXT_BYTES_MAX => Some(self.stack_text(std::str::from_utf8(parts.0).ok()?).into_bytes()),
             _ => None,
         }
     }
@@ -454,7 +412,12 @@ impl Worker {
             let mut parts = line.splitn(3, ':');
             Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.to_owned()))
         };
-        let frames: Vec<_> = frames.lines().filter_map(frame).map(|(line, column, function)| (function, line, column)).collect();
+        let frames: Vec<_> = frames
+            .lines()
+            .take(STACK_FRAMES_MAX)
+            .filter_map(frame)
+            .map(|(line, column, function)| (function, line, column))
+            .collect();
         let told = self.running.as_ref().and_then(|running| running.prepared.describe(name, message, None, &frames).stack);
         told.unwrap_or_else(|| if message.is_empty() { name.to_owned() } else { format!("{name}: {message}") })
     }
@@ -483,21 +446,16 @@ impl Worker {
             EndKind::NotAProgram => threw(endings::not_one_program(prepared)),
             EndKind::Threw => {
                 let Thrown { name, message, call, frames } = head.thrown?;
-                endings::buffer_limit(setup.buffer_bytes_max, &name, &message).unwrap_or_else(|| {
-                    let at = frames.first().map(|(_, line, column)| (*line, *column));
-                    DoneOutcome::Threw { error: prepared.describe(&name, &message, at, &frames), call: (call > 0).then_some(call) }
-                })
+                let at = frames.first().map(|(_, line, column)| (*line, *column));
+                DoneOutcome::Threw { error: prepared.describe(&name, &message, at, &frames), call: (call > 0).then_some(call) }
             }
         };
-        let result = if matches!(outcome, DoneOutcome::Returned) { result.to_vec() } else { Vec::new() };
-        self.end(outcome, result, false);
+        self.end(outcome, result.to_vec(), false);
         Some(())
     }
 
     /// Ends the guest with its process; the broker replaces this one.
     fn kill(&mut self, outcome: DoneOutcome) {
-        // A process that is gone has no clock.
-        self.cpu_ns = self.child.cpu_ns();
         if let Err(error) = self.child.end() {
             fail(format_args!("Deno could not be ended: {error}"));
         }
@@ -507,7 +465,7 @@ impl Worker {
     fn end(&mut self, outcome: DoneOutcome, result: Vec<u8>, spent: bool) {
         let Some(running) = self.running.take() else { return };
         self.last = running.run;
-        let cpu_ns = self.cpu_ns.max(self.child.cpu_ns()).saturating_sub(running.cpu_ns_began) + running.intake_ns;
+        let cpu_ns = self.child.cpu_ns().saturating_sub(running.cpu_ns_began) + running.intake_ns;
         let ending = Ending {
             outcome,
             result,
@@ -518,7 +476,7 @@ impl Worker {
             warnings: running.warnings.into_texts(),
             spent,
         };
-        send_done(&self.outbox, running.run, ending);
+        ending.send(&self.outbox, running.run);
         if spent {
             // Nothing more is run here; the broker ends this process, or is gone.
             while read_frame(&mut self.input).is_ok() {}

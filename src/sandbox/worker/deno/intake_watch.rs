@@ -7,15 +7,13 @@ use std::{
     time::Duration,
 };
 
-use super::guest::{Ending, clock_ns, send_done, thread_clock};
 use crate::{
     model::TaskError,
-    sandbox::{
-        protocol::DoneOutcome,
-        worker::{
-            intake::{self, Prepared},
-            outbox::Outbox,
-        },
+    sandbox::worker::{
+        cpu_clock,
+        ending::Ending,
+        intake::{self, Prepared},
+        outbox::Outbox,
     },
 };
 
@@ -34,7 +32,7 @@ pub(super) struct IntakeWatch {
 impl IntakeWatch {
     /// Starts the thread that watches this one.
     pub(super) fn start(outbox: Arc<Outbox>) -> io::Result<Self> {
-        let watch = Self { busy: Arc::default(), clock: thread_clock() };
+        let watch = Self { busy: Arc::default(), clock: cpu_clock::of_this_thread() };
         let (busy, clock) = (watch.busy.clone(), watch.clock);
         thread::Builder::new().name("intake-watch".into()).spawn(move || follow(&busy, clock, &outbox))?;
         Ok(watch)
@@ -43,7 +41,7 @@ impl IntakeWatch {
     /// Makes a program ready to run. Never returns when it was given up meanwhile: its end was told, and the broker replaces this process.
     #[expect(clippy::result_large_err, reason = "an error ends the run: its size does not matter, its form is that of the answer")]
     pub(super) fn prepare(&self, run: u32, source: &str) -> Result<Prepared, TaskError> {
-        let end = clock_ns(self.clock).unwrap_or(0) + intake::CPU_MS_MAX * 1_000_000;
+        let end = cpu_clock::read_ns(self.clock).unwrap_or(0) + intake::CPU_MS_MAX * 1_000_000;
         *lock(&self.busy.0) = Some((run, end));
         self.busy.1.notify_one();
         let prepared = intake::prepare(source);
@@ -66,10 +64,9 @@ fn follow(busy: &(Mutex<Busy>, Condvar), clock: libc::clockid_t, outbox: &Outbox
     loop {
         now = match *now {
             None => changed.wait(now).unwrap_or_else(|poisoned| poisoned.into_inner()),
-            Some((run, end)) if clock_ns(clock).is_some_and(|ns| ns >= end) => {
+            Some((run, end)) if cpu_clock::read_ns(clock).is_some_and(|ns| ns >= end) => {
                 *now = None;
-                let outcome = DoneOutcome::Threw { error: intake::too_slow(), call: None };
-                send_done(outbox, run, Ending { cpu_ms: intake::CPU_MS_MAX, spent: true, ..Ending::of(outcome) });
+                Ending::of_slow_intake().send(outbox, run);
                 now
             }
             Some(_) => changed.wait_timeout(now, LOOK_EVERY).unwrap_or_else(|poisoned| poisoned.into_inner()).0,

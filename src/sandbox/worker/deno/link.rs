@@ -5,9 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The largest frame from Deno, in bytes: a result at its largest, and the head before it.
-pub(super) const FRAME_BYTES_MAX: usize = 66 << 20;
-
 /// To Deno.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
@@ -149,11 +146,11 @@ pub(super) struct Frame {
 ///
 /// # Errors
 /// What is wrong with it.
-pub(super) fn parse(input: &[u8]) -> Result<Option<(Frame, usize)>, String> {
+pub(super) fn parse(input: &[u8], bytes_max: usize) -> Result<Option<(Frame, usize)>, String> {
     let Some((length, rest)) = input.split_first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_le_bytes(*length) as usize;
-    if length == 0 || length > FRAME_BYTES_MAX {
-        return Err(format!("a frame of {length} bytes, allowed are 1 to {FRAME_BYTES_MAX}"));
+    if length == 0 || length > bytes_max {
+        return Err(format!("a frame of {length} bytes, allowed are 1 to {bytes_max}"));
     }
     let Some((kind, body)) = rest.get(..length).and_then(<[u8]>::split_first) else { return Ok(None) };
     let kind = Up::from_u8(*kind).ok_or_else(|| format!("unknown frame kind {kind}"))?;

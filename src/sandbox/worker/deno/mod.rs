@@ -48,6 +48,7 @@ fn start(path: &Path, identity: &OsStr) -> Result<ExitCode, StartError> {
     let child = child::Child::start(path, identity, &setup, realm).map_err(|error| StartError::Engine(Box::new(error)))?;
     // After the child, whose own bound is another one and could not be above this.
     lockdown::limit_memory(MEMORY_BYTES + 2 * setup.result_bytes_max)?;
+    lockdown::drop_capabilities()?;
     let watch = intake_watch::IntakeWatch::start(outbox.clone()).map_err(|error| StartError::Engine(Box::new(error)))?;
     lockdown::seal_companion(child.pid())?;
     guest::Worker::new(setup, input, outbox, child, watch).serve()

@@ -23,14 +23,8 @@ use std::{rc::Rc, sync::Once};
 use deno_core::{JsRuntime, RuntimeOptions, v8};
 
 use self::{seal::Hooks, state::GuestState};
-use super::{
-    channel::{Alarm, Mailbox, Reason},
-    intake,
-};
-use crate::{
-    model::TaskError,
-    sandbox::protocol::{DoneOutcome, Setup},
-};
+use super::channel::{Alarm, Mailbox, Reason};
+use crate::sandbox::protocol::Setup;
 
 /// Why the engine cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,35 +38,6 @@ pub(super) enum EngineError {
     /// An isolate could not be made.
     #[error("a new isolate: {0}")]
     Isolate(String),
-}
-
-/// How a run ended.
-pub(super) struct Ending {
-    pub(super) outcome: DoneOutcome,
-    /// The result as JSON, when it returned.
-    pub(super) result: String,
-    pub(super) cpu_ms: u64,
-    pub(super) heap_peak_bytes: u64,
-    pub(super) dropped_lines: u64,
-    pub(super) dropped_bytes: u64,
-    pub(super) warnings: Vec<String>,
-    pub(super) spent: bool,
-}
-
-impl Ending {
-    /// The end of a run whose code could not be taken in.
-    pub(super) fn of_intake(error: TaskError) -> Self {
-        Self {
-            outcome: DoneOutcome::Threw { error, call: None },
-            result: String::new(),
-            cpu_ms: intake::CPU_MS_MAX,
-            heap_peak_bytes: 0,
-            dropped_lines: 0,
-            dropped_bytes: 0,
-            warnings: Vec::new(),
-            spent: true,
-        }
-    }
 }
 
 /// Flags for every process that touches V8, the one that bakes the snapshot included.
@@ -201,19 +166,4 @@ impl Guest {
             memory::after_hit(hits, bound)
         });
     }
-}
-
-/// The clock of this thread's CPU time, readable from other threads.
-pub(super) fn thread_clock() -> libc::clockid_t {
-    let mut clock = 0;
-    // SAFETY: the thread is this one and the out pointer is valid; it cannot fail for a thread that lives.
-    unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &mut clock) };
-    clock
-}
-
-/// What a clock shows in nanoseconds; none when its thread is gone.
-pub(super) fn clock_ns(clock: libc::clockid_t) -> Option<u64> {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the out pointer is valid; an unknown clock only makes the call fail.
-    (unsafe { libc::clock_gettime(clock, &mut time) } == 0).then(|| time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
 }

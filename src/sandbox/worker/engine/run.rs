@@ -8,10 +8,9 @@ use std::{rc::Rc, sync::Arc, time::Instant};
 use deno_core::v8;
 
 use super::{
-    Ending, Guest, clock_ns, memory,
+    Guest, memory,
     seal::Hooks,
     state::{GuestState, Link},
-    thread_clock,
     thrown::{self, Origin},
 };
 use crate::{
@@ -20,6 +19,8 @@ use crate::{
         protocol::DoneOutcome,
         worker::{
             channel::{Answer, Job, Mailbox, Reason, Woken},
+            cpu_clock,
+            ending::Ending,
             endings,
             intake::{self, Prepared},
             outbox::Outbox,
@@ -42,8 +43,8 @@ enum End {
 impl Guest {
     /// Runs one program to its end; none when its intake was given up meanwhile, and its end told.
     pub(in crate::sandbox::worker) fn run(&mut self, job: Job, mailbox: &Mailbox, outbox: &Arc<Outbox>) -> Option<Ending> {
-        let clock = thread_clock();
-        let began = clock_ns(clock).unwrap_or(0);
+        let clock = cpu_clock::of_this_thread();
+        let began = cpu_clock::read_ns(clock).unwrap_or(0);
         memory::name_run(job.run);
         *self.state.link.borrow_mut() = Some(Link { run: job.run, outbox: outbox.clone() });
         self.guard_heap(mailbox);
@@ -67,8 +68,8 @@ impl Guest {
         let near = self.state.heap_hits.get() > 0;
         Some(Ending {
             outcome: outcome.outcome,
-            result: outcome.result,
-            cpu_ms: clock_ns(clock).unwrap_or(began).saturating_sub(began) / 1_000_000,
+            result: outcome.result.into_bytes(),
+            cpu_ms: cpu_clock::read_ns(clock).unwrap_or(began).saturating_sub(began) / 1_000_000,
             heap_peak_bytes: self.state.heap_peak.get() + self.state.buffers.peak(),
             dropped_lines: log.dropped_lines,
             dropped_bytes: log.dropped_bytes,
