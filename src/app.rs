@@ -230,7 +230,8 @@ impl Parts {
             },
             ..SqliteConfig::new(&config.store.path)
         };
-        // Before anything is opened: a policy that cannot be read stops the start.
+        // Before anything is opened: a runtime that cannot be, or a policy that cannot be read, stops the start.
+        runtimes::check(&config)?;
         let policy = policy(&config)?;
         let store = Arc::new(SqliteStore::open(store).await.map_err(store_failure)?);
         let void = store.void_approvals(Timestamp::now(), "the server stopped, and the program that waited with it").await;

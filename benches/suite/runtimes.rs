@@ -26,9 +26,10 @@ fn engines() -> Vec<(&'static str, Engine)> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
     let places =
         Places { cache: cache.map(|cache| cache.join("airlock/deno")), path: std::env::var_os("PATH"), ..Places::default() };
-    let deno = places.find().map(|path| {
+    let candidates = places.find();
+    let deno = (!candidates.is_empty()).then(|| {
         let command = WorkerCommand::this().of(AIRLOCK);
-        ("local-deno", Engine::Deno { command, path, allowed_sha256: None })
+        ("local-deno", Engine::Deno { command, candidates, allowed_sha256: None })
     });
     cfg!(feature = "v8").then(|| ("local-v8", v8())).into_iter().chain(deno).collect()
 }

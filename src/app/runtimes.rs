@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    cli::RuntimeStanding,
+    cli::{Exit, Failure, RuntimeStanding},
     config::{self, Config, Environment, ProcessEnvironment, RuntimeId},
     sandbox::{
         self, Engine, Sandbox, SandboxConfig, SandboxError, WorkerCommand,
@@ -19,10 +19,6 @@ use crate::{
 
 const LOCAL_V8: &str = "local-v8";
 const LOCAL_DENO: &str = "local-deno";
-/// How Deno is got where it is missing.
-const GET_DENO: &str =
-    "`npm install deno@VERSION` beside the executable or `pip install deno==VERSION` on PATH gives the other runtime";
-
 /// The runtime of a task that names none.
 pub(super) fn default_id(config: &Config) -> &'static str {
     match config.sandbox.runtime {
@@ -33,17 +29,42 @@ pub(super) fn default_id(config: &Config) -> &'static str {
     }
 }
 
+/// Refuses a default runtime that this build can never have.
+pub(super) fn check(config: &Config) -> Result<(), Failure> {
+    let built_in = |id| id != LOCAL_V8 && cfg!(feature = "intake") || cfg!(feature = "v8");
+    match config.sandbox.runtime {
+        Some(_) if !built_in(default_id(config)) => {
+            let message = format!(
+                "`sandbox.runtime` is \"{}\", which this build does not have: {}",
+                default_id(config),
+                how_to_get(default_id(config))
+            );
+            Err(Failure {
+                exit: Exit::Config,
+                message,
+                hint: Some("leave `sandbox.runtime` out, or name a runtime of this build".into()),
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Starts the default runtime; others start when they are first asked for.
 ///
 /// # Errors
-/// When the default runtime is here and does not work. One that is missing is told in the log: everything but running code works without.
+/// When the default runtime is here and does not work. One that is missing is told in the log: everything but running code works without. So is
+/// a Deno that may not be used, unless the owner named it.
 pub(super) async fn start(config: &Config) -> Result<BTreeMap<String, Sandbox>, SandboxError> {
     let default = default_id(config);
     let mut runtimes = BTreeMap::new();
     for (id, engine) in engines(config) {
         let mut settings = settings(config, engine);
         let sandbox = if id == default {
-            Sandbox::start(settings).await?
+            match Sandbox::start(settings).await {
+                Ok(sandbox) => sandbox,
+                Err(SandboxError::Deno { .. }) if config.sandbox.deno.is_none() => continue,
+                Err(error) => return Err(error),
+            }
         } else {
             settings.workers_spare = 0;
             Sandbox::at_first_use(settings)
@@ -52,40 +73,48 @@ pub(super) async fn start(config: &Config) -> Result<BTreeMap<String, Sandbox>, 
     }
     match runtimes.get(default).and_then(Sandbox::engine_and_locks) {
         Some((engine, locks)) if default == LOCAL_DENO => {
-            tracing::info!(engine, locks, "programs run on `{LOCAL_DENO}`: {engine}, as a jailed process");
+            tracing::info!(locks, "programs run on `{LOCAL_DENO}`: {engine}, as a jailed process");
         }
         Some(_) => {}
-        None => tracing::warn!("the runtime `{default}` is not here, so no code can be run: {}", how_to_get(default)),
+        None => tracing::warn!("no code can be run, for the runtime `{default}` is not here: {}", how_to_get(default)),
     }
     Ok(runtimes)
 }
 
-/// How each runtime stands, for the owner. Looks at names of files only.
+/// How each runtime stands, for the owner. Looks into executables: some tenths of a second.
 pub(super) fn standings(config: &Config) -> Vec<RuntimeStanding> {
     let default = default_id(config);
     let found = engines(config);
     [LOCAL_V8, LOCAL_DENO]
         .into_iter()
         .map(|id| {
-            let message = found.iter().find(|(found, _)| *found == id).map(|(_, engine)| match engine {
-                Engine::V8(_) => "V8 is built in".to_owned(),
-                Engine::Deno { path, .. } => format!("Deno at {}, in a process of its own", path.display()),
+            let standing = found.iter().find(|(found, _)| *found == id).map(|(_, engine)| match engine {
+                Engine::V8(_) => Ok("V8 is built in".to_owned()),
+                Engine::Deno { candidates, allowed_sha256, .. } => deno::choose(candidates, allowed_sha256.as_deref())
+                    .map(|deno| format!("Deno at {}, in a process of its own", deno.path.display()))
+                    .map_err(|error| format!("{error}. {}", how_to_get(id))),
             });
+            let standing = standing.unwrap_or_else(|| Err(how_to_get(id)));
             RuntimeStanding {
                 id,
                 is_default: id == default,
-                is_here: message.is_some(),
-                message: message.unwrap_or_else(|| how_to_get(id)),
+                is_here: standing.is_ok(),
+                message: standing.unwrap_or_else(|reason| reason),
             }
         })
         .collect()
 }
 
 fn how_to_get(id: &str) -> String {
+    let version = deno::VERSION;
+    let folder = std::env::current_exe().ok().and_then(|executable| Some(executable.parent()?.display().to_string()));
     match id {
-        LOCAL_V8 => "V8 is not built in: build with the feature `v8`".into(),
-        _ if !cfg!(feature = "intake") => "this build cannot use Deno: build with the feature `intake`".into(),
-        _ => format!("Deno is not here: {}", GET_DENO.replace("VERSION", deno::VERSION)),
+        LOCAL_V8 => "V8 is not built in; `cargo build --release`, with the default features, builds it in".into(),
+        _ if !cfg!(feature = "intake") => "this build cannot use Deno; `cargo build --release` makes one that can".into(),
+        _ => format!(
+            "`npm install --prefix {} deno@{version}` or `pip install deno=={version}` gets Deno, 95 MB; then restart the server",
+            folder.as_deref().unwrap_or(".")
+        ),
     }
 }
 
@@ -94,11 +123,10 @@ fn engines(config: &Config) -> Vec<(&'static str, Engine)> {
     if cfg!(feature = "v8") {
         engines.push((LOCAL_V8, Engine::V8(WorkerCommand::this())));
     }
-    if cfg!(feature = "intake")
-        && let Some(path) = places(config).find()
-    {
+    let candidates = places(config).find();
+    if cfg!(feature = "intake") && !candidates.is_empty() {
         let (command, allowed_sha256) = (WorkerCommand::this(), config.sandbox.deno_sha256.clone());
-        engines.push((LOCAL_DENO, Engine::Deno { command, path, allowed_sha256 }));
+        engines.push((LOCAL_DENO, Engine::Deno { command, candidates, allowed_sha256 }));
     }
     engines
 }

@@ -73,20 +73,19 @@ fn configuration(config: &Config) -> Check {
 /// One check for each runtime that is here, and one for the default where it is not.
 fn runtimes(config: &Config, application: &Arc<dyn Application>) -> Vec<Check> {
     let standings = application.runtimes(config);
-    let is_any_here = standings.iter().any(|standing| standing.is_here);
     let check = |standing: RuntimeStanding| {
         let id = format!("runtime.{}", standing.id);
         match (standing.is_here, standing.is_default) {
             (true, true) => Check::new(id, Verdict::Ok, format!("{}; programs run on it", standing.message)),
             (true, false) => Check::new(id, Verdict::Ok, format!("{}; for tasks that ask for it", standing.message)),
             (false, true) => {
-                let message = "it is not here, so `execute` cannot run code";
+                let message = "it is not here, so code cannot be run that does not ask for another";
                 Check { hint: Some(standing.message), ..Check::new(id, Verdict::Broken, message) }
             }
             (false, false) => Check::new(id, Verdict::Ok, format!("not here, and not needed. {}", standing.message)),
         }
     };
-    standings.into_iter().filter(|standing| standing.is_here || standing.is_default || is_any_here).map(check).collect()
+    standings.into_iter().map(check).collect()
 }
 
 /// References to secrets that lead to nothing: the calls that need them will fail.

@@ -29,6 +29,8 @@ const PACKAGE: &str = "@deno/linux-x64-glibc";
 const PACKAGE: &str = "@deno/linux-arm64-glibc";
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const PACKAGE: &str = "@deno/none";
+/// Executables that are looked into: each costs a tenth of a second.
+const CANDIDATES_MAX: usize = 8;
 /// Read at once while the digest is made, in bytes.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -68,7 +70,7 @@ pub enum DenoError {
     },
     /// It is not one that was tried.
     #[error(
-        "`{}` is not Deno {VERSION} as npm and PyPI have it, and `sandbox.deno_sha256` does not name it: its SHA-256 is {found}",
+        "`{}` is not Deno {VERSION} as npm and PyPI have it; its SHA-256 is {found}, which `sandbox.deno_sha256` does not name",
         path.display()
     )]
     Unknown {
@@ -80,10 +82,10 @@ pub enum DenoError {
 }
 
 impl Places {
-    /// The first executable that is there, not yet looked into; none where there is no Deno.
-    pub fn find(&self) -> Option<PathBuf> {
+    /// The executables that are there, not yet looked into, in the order in which they are to be taken.
+    pub fn find(&self) -> Vec<PathBuf> {
         if let Some(configured) = &self.configured {
-            return Some(configured.clone());
+            return vec![configured.clone()];
         }
         let package = |folder: &Path| folder.join("node_modules/").join(PACKAGE).join("deno");
         let beside = self.beside.iter().flat_map(|folder| {
@@ -96,7 +98,14 @@ impl Places {
         let cached = self.cache.iter().flat_map(|folder| [package(folder), folder.join("bin").join("deno")]);
         let path = self.path.as_ref().into_iter().flat_map(std::env::split_paths).filter(|folder| folder.is_absolute());
         let path = path.map(|folder| folder.join("deno")).flat_map(|deno| behind_shim(&deno).into_iter().chain([deno]));
-        beside.chain(cached).chain(path).find(|candidate| is_executable(candidate))
+        let mut found: Vec<PathBuf> = Vec::new();
+        for candidate in beside.chain(cached).chain(path) {
+            if !found.contains(&candidate) && is_executable(&candidate) {
+                found.push(candidate);
+            }
+        }
+        found.truncate(CANDIDATES_MAX);
+        found
     }
 }
 
@@ -113,6 +122,24 @@ fn is_executable(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file())
         && File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
         && magic == *b"\x7fELF"
+}
+
+/// The first of some executables that may be used. Blocking.
+///
+/// # Errors
+/// Why the first may not, where none may.
+pub fn choose(candidates: &[PathBuf], allowed_sha256: Option<&str>) -> Result<Deno, DenoError> {
+    let mut first = None;
+    for candidate in candidates {
+        match check(candidate, allowed_sha256) {
+            Ok(deno) => return Ok(deno),
+            Err(error) => {
+                tracing::warn!("{error}");
+                first.get_or_insert(error);
+            }
+        }
+    }
+    Err(first.unwrap_or_else(|| DenoError::Unreadable { path: PathBuf::new(), source: io::ErrorKind::NotFound.into() }))
 }
 
 /// Looks into an executable: reads all of it, some 96 MB. Blocking.

@@ -134,8 +134,8 @@ pub enum Engine {
     Deno {
         /// How workers are started, but for what concerns Deno.
         command: WorkerCommand,
-        /// Its executable; looked into at the start.
-        path: PathBuf,
+        /// Its executables that were found; at the start the first that may be used is taken.
+        candidates: Vec<PathBuf>,
         /// The SHA-256 of one that may be used beside those that are known, in lower-case hexadecimal digits.
         allowed_sha256: Option<String>,
     },
@@ -359,7 +359,7 @@ impl Engine {
     fn command(self) -> Result<WorkerCommand, SandboxError> {
         match self {
             Self::V8(command) => Ok(command),
-            Self::Deno { command, path, allowed_sha256 } => deno::check(&path, allowed_sha256.as_deref())
+            Self::Deno { command, candidates, allowed_sha256 } => deno::choose(&candidates, allowed_sha256.as_deref())
                 .map(|deno| command.with_deno(&deno))
                 .map_err(|source| SandboxError::Deno { source }),
         }

@@ -37,7 +37,7 @@ pub struct Execute {
     /// How long the code may run, in milliseconds, 1 to 600000; 300000 unless the server says otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Which runtime runs it; `local-v8` unless the server says otherwise.
+    /// Which runtime runs it; leave it out for the one that the server takes by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_id: Option<String>,
     /// Stored on the task, filterable in lists; at most 16 KiB as JSON.

@@ -258,7 +258,12 @@ fn short(name: &str, value: Option<&str>, min: usize) -> Result<(), ServiceError
 fn submit_error(error: SubmitError) -> ServiceError {
     let message = error.to_string();
     match error {
-        SubmitError::UnknownRuntime { .. } => ServiceError::invalid("unknown_runtime", message),
+        SubmitError::UnknownRuntime { known, .. } if known.is_empty() => {
+            ServiceError::new(Kind::Unavailable, "unknown_runtime", message)
+                .hint("`airlock doctor`, on the server's machine, says how one is got; then restart the server")
+        }
+        SubmitError::UnknownRuntime { .. } => ServiceError::invalid("unknown_runtime", message)
+            .hint("leave `runtimeId` out; `airlock doctor`, on the server's machine, says how others are got"),
         SubmitError::Busy { .. } => {
             ServiceError { retry_after_ms: Some(1000), ..ServiceError::new(Kind::LimitHit, "busy", message) }
                 .hint("try again in a second")

@@ -88,7 +88,7 @@ pub enum Ended {
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
     /// No such runtime.
-    #[error("runtime `{id}` is not one of {}", known.join(", "))]
+    #[error("{}", no_such_runtime(id, known))]
     UnknownRuntime {
         /// What was asked for.
         id: String,
@@ -486,6 +486,13 @@ impl Live {
             Some(StopCause::ServerStops) => End::with_error(TaskStatus::Failed, machine::server_stopped(Calls::None)),
             Some(StopCause::Asked) | None => End::with_error(TaskStatus::Cancelled, machine::cancelled()),
         }
+    }
+}
+
+fn no_such_runtime(id: &str, known: &[String]) -> String {
+    match known {
+        [] => "no code can be run here: this server has no runtime".into(),
+        known => format!("there is no runtime `{id}` here; there is {}", known.join(", ")),
     }
 }
 

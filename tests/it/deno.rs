@@ -165,9 +165,14 @@ fn a_deno_is_taken_only_if_it_is_a_known_one_or_named_by_its_digest() {
     fs::write(&file, b"\x7fELF but not Deno").unwrap();
     let refused = deno::check(&file, None).unwrap_err().to_string();
     assert!(refused.contains("is not Deno 2.9.6"), "{refused}");
-    let found = refused.rsplit(' ').next().unwrap();
+    let found = refused.split("SHA-256 is ").nth(1).unwrap().split(',').next().unwrap();
     assert_eq!(found.len(), 64, "{refused}");
     assert!(deno::check(&file, Some(found)).is_ok());
+    // One that is unfit is passed over; where all are, the first is told.
+    let other = folder.path().join("other");
+    fs::write(&other, b"\x7fELF and not Deno either").unwrap();
+    assert_eq!(deno::choose(&[other.clone(), file.clone()], Some(found)).unwrap().path, file);
+    assert!(deno::choose(&[other.clone(), file.clone()], None).unwrap_err().to_string().contains(&*other.to_string_lossy()));
     assert!(deno::check(&folder.path().join("none"), None).unwrap_err().to_string().contains("cannot be read"));
 }
 
@@ -183,17 +188,17 @@ fn deno_is_found_where_packages_put_it() {
     let package = if cfg!(target_arch = "x86_64") { "@deno/linux-x64-glibc" } else { "@deno/linux-arm64-glibc" };
     let npm = place(&format!("npm/node_modules/{package}/deno"));
     let beside = Places { beside: Some(folder.path().join("npm/node_modules/@airlock-mcp/linux-x64/bin")), ..Places::default() };
-    assert_eq!(beside.find(), Some(npm.clone()));
-    assert_eq!(Places { beside: Some(folder.path().join("npm")), ..Places::default() }.find(), Some(npm));
+    assert_eq!(beside.find(), [npm.clone()]);
+    assert_eq!(Places { beside: Some(folder.path().join("npm")), ..Places::default() }.find(), [npm.clone()]);
     // Another version beside it is passed over for the one that npm put into the package itself.
     let nested = place(&format!("npm/node_modules/@airlock-mcp/linux-x64/node_modules/{package}/deno"));
-    assert_eq!(beside.find(), Some(nested));
+    assert_eq!(beside.find(), [nested, npm]);
     let pip = place("venv/bin/deno");
-    assert_eq!(Places { beside: Some(folder.path().join("venv/bin")), ..Places::default() }.find(), Some(pip.clone()));
+    assert_eq!(Places { beside: Some(folder.path().join("venv/bin")), ..Places::default() }.find(), [pip.clone()]);
     let path = Some(std::env::join_paths([folder.path().join("empty"), folder.path().join("venv/bin")]).unwrap());
-    assert_eq!(Places { path: path.clone(), ..Places::default() }.find(), Some(pip));
+    assert_eq!(Places { path: path.clone(), ..Places::default() }.find(), [pip.clone()]);
     let cached = place("cache/bin/deno");
-    assert_eq!(Places { cache: Some(folder.path().join("cache")), path, ..Places::default() }.find(), Some(cached));
+    assert_eq!(Places { cache: Some(folder.path().join("cache")), path, ..Places::default() }.find(), [cached, pip]);
     // npm's own command is a script beside the package with the executable.
     let executable = place(&format!("global/lib/node_modules/{package}/deno"));
     let script = place("global/lib/node_modules/deno/bin.cjs");
@@ -201,10 +206,10 @@ fn deno_is_found_where_packages_put_it() {
     fs::create_dir_all(folder.path().join("global/bin")).unwrap();
     std::os::unix::fs::symlink(&script, folder.path().join("global/bin/deno")).unwrap();
     let global = Places { path: Some(folder.path().join("global/bin").into()), ..Places::default() };
-    assert_eq!(global.find(), Some(executable));
-    assert_eq!(Places::default().find(), None);
+    assert_eq!(global.find(), [executable]);
+    assert_eq!(Places::default().find(), Vec::<PathBuf>::new());
     let chosen = Places { configured: Some("/opt/deno".into()), beside: Some(folder.path().join("npm")), ..Places::default() };
-    assert_eq!(chosen.find(), Some("/opt/deno".into()), "the owner's choice is not passed over, even if it is not there");
+    assert_eq!(chosen.find(), [PathBuf::from("/opt/deno")], "the owner's choice is not passed over, even if it is not there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -223,6 +228,36 @@ async fn a_deno_that_may_not_be_used_stops_a_server_that_runs_on_it() {
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
     assert!(words.contains("is not Deno 2.9.6") && words.contains("sandbox.deno_sha256"), "{words}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_without_a_runtime_serves_and_says_how_one_is_got() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().to_str().unwrap().to_owned();
+    // A Deno that may not be used, in the place that is looked at first: as good as none.
+    let unfit = home.path().join("airlock/deno/bin/deno");
+    fs::create_dir_all(unfit.parent().unwrap()).unwrap();
+    fs::write(&unfit, b"\x7fELF but not Deno").unwrap();
+    let environment = [
+        ("HOME", folder.as_str()),
+        ("XDG_CACHE_HOME", folder.as_str()),
+        ("PATH", "/nonexistent"),
+        ("AIRLOCK_SANDBOX_RUNTIME", "local-deno"),
+    ];
+    let server = TestServer::with_environment(tempfile::tempdir().unwrap(), "", &environment).await;
+    let answer = server.call("execute", json!({ "code": "return 1" })).await;
+    let text = answer["content"][0]["text"].as_str().unwrap();
+    let is_alone = !cfg!(feature = "v8");
+    assert!(
+        text.contains(if is_alone {
+            "no code can be run here"
+        } else {
+            "there is no runtime `local-deno` here; there is `local-v8`"
+        }),
+        "{text}"
+    );
+    assert!(text.contains("airlock doctor"), "{text}");
+    assert!(server.log().contains("deno@2.9.6"), "{}", server.log());
 }
 
 /// The child of a worker that runs Deno.

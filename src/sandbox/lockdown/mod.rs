@@ -149,10 +149,15 @@ pub(super) fn drop_capabilities() -> Result<(), LockdownError> {
     step("drop capabilities", if dropped == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })
 }
 
-/// The last locks of the worker beside Deno, once it has everything open: no file, and few system calls.
-pub(super) fn seal_companion(deno: u32) -> Result<(), LockdownError> {
+/// Closes all files to a worker that has everything open that it needs. Before it has a second thread: landlock holds for the thread that
+/// asks and for those that it starts.
+pub(super) fn close_files() -> Result<(), LockdownError> {
     limit("limit descriptors", Resource::Nofile, DESCRIPTORS_MAX)?;
-    landlock::without_files()?;
+    landlock::without_files()
+}
+
+/// The last lock of the worker beside Deno, once it has all its threads: few system calls.
+pub(super) fn filter_calls(deno: u32) -> Result<(), LockdownError> {
     for filter in step("make the system call filter", seccomp::of_companion(deno).map_err(io::Error::other))? {
         step("filter system calls", seccompiler::apply_filter_all_threads(&filter).map_err(io::Error::other))?;
     }

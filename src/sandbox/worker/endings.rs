@@ -37,6 +37,7 @@ pub(super) fn heap_limit(bytes_max: u64) -> DoneOutcome {
 }
 
 /// The end of a program that was refused an array buffer and threw what it got; none for every other error.
+#[cfg(feature = "v8")]
 pub(super) fn buffer_limit(bytes_max: u64, name: &str, message: &str) -> Option<DoneOutcome> {
     (name == "RangeError" && message.contains("Array buffer allocation failed"))
         .then(|| DoneOutcome::MemoryLimit { message: format!("memory limit {} for array buffers exceeded", megabytes(bytes_max)) })

@@ -28,5 +28,8 @@ pub(crate) fn deno() -> Option<PathBuf> {
 /// The executable of Deno that the set-up fetched, or that is on the PATH.
 pub(crate) fn find_deno() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    Places { cache: cache.map(|cache| cache.join("airlock/deno")), path: std::env::var_os("PATH"), ..Places::default() }.find()
+    Places { cache: cache.map(|cache| cache.join("airlock/deno")), path: std::env::var_os("PATH"), ..Places::default() }
+        .find()
+        .into_iter()
+        .next()
 }

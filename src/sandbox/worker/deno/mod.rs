@@ -49,7 +49,8 @@ fn start(path: &Path, identity: &OsStr) -> Result<ExitCode, StartError> {
     // After the child, whose own bound is another one and could not be above this.
     lockdown::limit_memory(MEMORY_BYTES + 2 * setup.result_bytes_max)?;
     lockdown::drop_capabilities()?;
+    lockdown::close_files()?;
     let watch = intake_watch::IntakeWatch::start(outbox.clone()).map_err(|error| StartError::Engine(Box::new(error)))?;
-    lockdown::seal_companion(child.pid())?;
+    lockdown::filter_calls(child.pid())?;
     guest::Worker::new(setup, input, outbox, child, watch).serve()
 }
