@@ -188,15 +188,15 @@ fn deno_is_found_where_packages_put_it() {
     let package = if cfg!(target_arch = "x86_64") { "@deno/linux-x64-glibc" } else { "@deno/linux-arm64-glibc" };
     let npm = place(&format!("npm/node_modules/{package}/deno"));
     let beside = Places { beside: Some(folder.path().join("npm/node_modules/@airlock-mcp/linux-x64/bin")), ..Places::default() };
-    assert_eq!(beside.find(), [npm.clone()]);
-    assert_eq!(Places { beside: Some(folder.path().join("npm")), ..Places::default() }.find(), [npm.clone()]);
+    assert_eq!(beside.find(), std::slice::from_ref(&npm));
+    assert_eq!(Places { beside: Some(folder.path().join("npm")), ..Places::default() }.find(), std::slice::from_ref(&npm));
     // Another version beside it is passed over for the one that npm put into the package itself.
     let nested = place(&format!("npm/node_modules/@airlock-mcp/linux-x64/node_modules/{package}/deno"));
     assert_eq!(beside.find(), [nested, npm]);
     let pip = place("venv/bin/deno");
-    assert_eq!(Places { beside: Some(folder.path().join("venv/bin")), ..Places::default() }.find(), [pip.clone()]);
+    assert_eq!(Places { beside: Some(folder.path().join("venv/bin")), ..Places::default() }.find(), std::slice::from_ref(&pip));
     let path = Some(std::env::join_paths([folder.path().join("empty"), folder.path().join("venv/bin")]).unwrap());
-    assert_eq!(Places { path: path.clone(), ..Places::default() }.find(), [pip.clone()]);
+    assert_eq!(Places { path: path.clone(), ..Places::default() }.find(), std::slice::from_ref(&pip));
     let cached = place("cache/bin/deno");
     assert_eq!(Places { cache: Some(folder.path().join("cache")), path, ..Places::default() }.find(), [cached, pip]);
     // npm's own command is a script beside the package with the executable.
