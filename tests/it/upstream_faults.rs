@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use crate::support::{
     raw::{Answer, Fault, Heard, RawServer},
-    runtime,
     server::{TestServer, eventually, processes_of},
 };
 
@@ -178,14 +177,15 @@ fn descriptors(server: &TestServer) -> usize {
     let asked = inodes_at(server.pid(), reqwest::Url::parse(&server.url).unwrap().port().unwrap());
     let is_counted = |place: &Path| {
         let socket = place.to_str().and_then(|place| place.strip_prefix("socket:[")?.strip_suffix(']'));
-        !place.starts_with("/") && !socket.is_some_and(|inode| asked.contains(inode))
+        // Processes are held too, those of Deno from when their worker has named them.
+        let is_process = place == Path::new("anon_inode:[pidfd]");
+        !is_process && !place.starts_with("/") && !socket.is_some_and(|inode| asked.contains(inode))
     };
     let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().flatten();
     let open = open.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|place| is_counted(&place))).count();
     let command = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let workers = processes_of(server.pid()).iter().filter(|pid| command(pid).contains("__worker")).count();
-    // One of Deno is held by a descriptor of its own.
-    open.saturating_sub(workers * (WORKER_DESCRIPTORS + usize::from(runtime::is_deno())))
+    open.saturating_sub(workers * WORKER_DESCRIPTORS)
 }
 
 /// The sockets at a port of this machine, by their inodes.
