@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     runtime,
-    worker::{Issued, Worker, limits},
+    worker::{Issued, Worker, engine, limits},
 };
 
 fn worker() -> Worker {
@@ -244,8 +244,12 @@ fn a_worker_has_given_up_what_it_does_not_need() {
 
 #[test]
 fn a_worker_refuses_a_snapshot_that_could_change() {
-    let started =
-        std::process::Command::new(env!("CARGO_BIN_EXE_airlock")).arg("__worker").env_clear().output().expect("the binary runs");
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_airlock"));
+    command.arg("__worker").env_clear();
+    if let Some(deno) = engine() {
+        command.arg("deno").arg(&deno.path).arg(&deno.identity);
+    }
+    let started = command.output().expect("the binary runs");
     assert!(!started.status.success());
     assert!(String::from_utf8_lossy(&started.stderr).contains("descriptor 1 is not a sealed memory file"), "{started:?}");
 }

@@ -9,7 +9,7 @@ use airlock::{
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{server::eventually, worker::limits};
+use crate::support::{runtime, server::eventually, worker::limits};
 
 /// No program here calls anything.
 struct Nobody;
@@ -36,7 +36,10 @@ async fn processes_for_six_runs(change: impl FnOnce(&mut SandboxConfig)) -> usiz
         .or_else(|_| std::fs::copy(env!("CARGO_BIN_EXE_airlock"), &file).map(drop))
         .unwrap();
     let mut config = SandboxConfig {
-        engine: Engine::V8(WorkerCommand::this().of(&file)),
+        engine: match runtime::deno() {
+            None => Engine::V8(WorkerCommand::this().of(&file)),
+            Some(deno) => Engine::Deno { command: WorkerCommand::this().of(&file), candidates: vec![deno], allowed_sha256: None },
+        },
         isolation: Isolation::Tenant,
         running_max: 1,
         workers_max: 1,
