@@ -8,13 +8,10 @@ cargo build --locked --no-default-features --features intake --bin airlock
 place=$(mktemp -d)
 trap 'rm -rf "$place"' EXIT
 echo 'const { n }: { n: number } = { n: 41 }; console.log("ran"); return n + 1' >"$place/program.ts"
-ran() { XDG_DATA_HOME=$place "$CARGO_TARGET_DIR/debug/airlock" run "$place/program.ts" --json; }
 if has_deno; then
-  answer=$(ran)
+  answer=$(XDG_DATA_HOME=$place "$CARGO_TARGET_DIR/debug/airlock" run "$place/program.ts" --json)
   [[ $answer == *'"runtimeId": "local-deno"'* && $answer == *'"result": 42'* ]] || die "it did not run as it should" "$answer"
   note "a program ran on local-deno"
 else
-  # Absent is no error of the start, but of the run, which says so.
-  ! answer=$(ran 2>&1) || die "without an engine it ran a program" "$answer"
-  note "built; Deno is not here to try it with"
+  note "built; set-up could not get Deno, so nothing was run with it"
 fi
