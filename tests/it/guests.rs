@@ -4,7 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::support::server::{TestServer, demo};
+use crate::support::{
+    runtime,
+    server::{TestServer, demo},
+};
 
 /// From a limit to the answer.
 const ANSWER_AFTER_LIMIT: Duration = Duration::from_millis(500);
@@ -19,6 +22,13 @@ struct Hostile {
     statuses: &'static [&'static str],
     /// One of these must stand in the message.
     message: &'static [&'static str],
+}
+
+impl Hostile {
+    /// Deno takes longer to fill its memory, at the lowest priority; where that is the end, it gets more time.
+    fn timeout_ms(&self) -> u64 {
+        self.timeout_ms * if runtime::is_deno() && self.timeout_ms == 20_000 { 6 } else { 1 }
+    }
 }
 
 const HOSTILE: &[Hostile] = &[
@@ -41,7 +51,7 @@ const HOSTILE: &[Hostile] = &[
     Hostile {
         name: "heap bomb",
         code: "const a = []; for (;;) a.push(new Array(1000).fill(Math.random()))",
-        timeout_ms: 120_000,
+        timeout_ms: 20_000,
         limit_ms: None,
         statuses: &["failed"],
         message: &["memory limit 64 MB"],
@@ -49,7 +59,7 @@ const HOSTILE: &[Hostile] = &[
     Hostile {
         name: "string bomb",
         code: "let s = 'x'; const a = []; for (;;) { s += s + Math.random(); a.push(s.split('')) }",
-        timeout_ms: 120_000,
+        timeout_ms: 20_000,
         limit_ms: None,
         statuses: &["failed"],
         message: &["memory limit 64 MB", "Invalid string length"],
@@ -57,7 +67,7 @@ const HOSTILE: &[Hostile] = &[
     Hostile {
         name: "array buffer bomb",
         code: "const a = []; for (;;) a.push(new Uint8Array(8 << 20).fill(1))",
-        timeout_ms: 120_000,
+        timeout_ms: 20_000,
         limit_ms: None,
         statuses: &["failed"],
         message: &["64 MB"],
@@ -65,7 +75,7 @@ const HOSTILE: &[Hostile] = &[
     Hostile {
         name: "a million pending promises",
         code: "const a = []; for (let i = 0; i < 1e6; i++) a.push(new Promise(() => {})); await Promise.all(a)",
-        timeout_ms: 120_000,
+        timeout_ms: 20_000,
         limit_ms: None,
         statuses: &["failed"],
         message: &["never settle", "memory limit 64 MB"],
@@ -89,7 +99,7 @@ const HOSTILE: &[Hostile] = &[
     Hostile {
         name: "64 MB JSON.parse",
         code: "return JSON.parse('[' + '1,'.repeat(32 << 20) + '1]').length",
-        timeout_ms: 120_000,
+        timeout_ms: 20_000,
         limit_ms: None,
         statuses: &["failed"],
         message: &["memory limit 64 MB"],
@@ -97,7 +107,7 @@ const HOSTILE: &[Hostile] = &[
     Hostile {
         name: "100 MB of console output",
         code: "const line = 'x'.repeat(1 << 20); for (let i = 0; i < 100; i++) console.log(line); return 'done'",
-        timeout_ms: 120_000,
+        timeout_ms: 20_000,
         limit_ms: None,
         statuses: &["completed"],
         message: &[],
@@ -105,7 +115,7 @@ const HOSTILE: &[Hostile] = &[
     Hostile {
         name: "a result of 1 GB",
         code: "const s = 'x'.repeat(1 << 20); return Array.from({ length: 1024 }, () => s)",
-        timeout_ms: 120_000,
+        timeout_ms: 20_000,
         limit_ms: None,
         statuses: &["failed"],
         message: &["result limit 64 M", "memory limit 64 MB"],
@@ -148,7 +158,7 @@ async fn a_hostile_program_ends_at_its_limit_and_harms_no_neighbour() {
         let over = std::cell::Cell::new(false);
         let hostile = async {
             let began = Instant::now();
-            let answer = server.execute(json!({ "code": case.code, "timeoutMs": case.timeout_ms })).await;
+            let answer = server.execute(json!({ "code": case.code, "timeoutMs": case.timeout_ms() })).await;
             over.set(true);
             (answer, began.elapsed())
         };
@@ -158,7 +168,7 @@ async fn a_hostile_program_ends_at_its_limit_and_harms_no_neighbour() {
         assert!(statuses.contains(&status), "{name}: {answer}");
         let said = answer["error"]["message"].as_str().unwrap_or_default();
         assert!(message.is_empty() || message.iter().any(|part| said.contains(part)), "{name}: {answer}");
-        let deadline = Duration::from_millis(case.limit_ms.unwrap_or(case.timeout_ms)) + ANSWER_AFTER_LIMIT;
+        let deadline = Duration::from_millis(case.limit_ms.unwrap_or(case.timeout_ms())) + ANSWER_AFTER_LIMIT;
         assert!(took < deadline, "{name} took {took:?}");
         assert_eq!(broken, 0, "{name} broke a neighbour's task");
         let busy = median(times);
@@ -224,7 +234,8 @@ async fn fifty_calls_of_one_task_are_under_way_at_once() {
     let answer = server.run(code).await;
     let took = answer["result"].as_u64().unwrap_or_else(|| panic!("{answer}"));
     // One after the other they take 5 s.
-    assert!((100..2_500).contains(&took), "fifty calls took {took} ms");
+    let bound = if runtime::is_deno() { 2_500 } else { 300 };
+    assert!((100..bound).contains(&took), "fifty calls took {took} ms");
     assert_eq!(answer["usage"]["toolCalls"], 50);
 }
 
