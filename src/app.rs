@@ -288,7 +288,7 @@ impl Parts {
         let listener = listener.map_err(|error| Failure::unavailable(format!("no loopback port can be had: {error}")))?;
         let ended = CancellationToken::new();
         let http = self.serve(listener, Audience::Owner, oneshot::channel().0, ended.clone());
-        let mcp = Mcp::over_stdio(self.port(), mcp_options(&self.config), Principal::local("stdio"), stop.clone());
+        let mcp = Mcp::over_stdio(self.port(), mcp_options(&self.config, &self.engine), Principal::local("stdio"), stop.clone());
         let served = async {
             let served = match client {
                 None => stdio::serve(mcp, stop.clone()).await,
@@ -319,7 +319,7 @@ impl Parts {
             let server = HttpServer {
                 port: service,
                 agents: audience == Audience::Agents,
-                mcp: mcp_options(&config),
+                mcp: mcp_options(&config, &engine),
                 options: HttpOptions {
                     allowed_hosts: config.server.allowed_hosts.clone(),
                     allowed_origins: config.server.allowed_origins.clone(),
@@ -416,11 +416,12 @@ fn artifact_terms(artifacts: &config::Artifacts) -> ArtifactTerms {
     }
 }
 
-fn mcp_options(config: &Config) -> McpOptions {
+fn mcp_options(config: &Config, engine: &TaskEngine) -> McpOptions {
     McpOptions {
         code_bytes_max: config.limits.code_kb as usize * 1024,
         timeout_ms: config.limits.timeout_ms,
         runtime_id: runtimes::default_id(config).into(),
+        runtimes: engine.runtimes().map(|(id, _)| id.to_owned()).collect(),
         ..McpOptions::default()
     }
 }

@@ -19,6 +19,7 @@ use crate::{
 
 const LOCAL_V8: &str = "local-v8";
 const LOCAL_DENO: &str = "local-deno";
+
 /// The runtime of a task that names none.
 pub(super) fn default_id(config: &Config) -> &'static str {
     match config.sandbox.runtime {
@@ -99,6 +100,11 @@ pub(super) fn standings(config: &Config) -> Vec<RuntimeStanding> {
                 id,
                 is_default: id == default,
                 is_here: standing.is_ok(),
+                named_by: match id {
+                    LOCAL_DENO if config.sandbox.deno.is_some() => Some("sandbox.deno"),
+                    _ if id == default && config.sandbox.runtime.is_some() => Some("sandbox.runtime"),
+                    _ => None,
+                },
                 message: standing.unwrap_or_else(|reason| reason),
             }
         })

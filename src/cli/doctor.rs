@@ -1,6 +1,6 @@
 //! `airlock doctor`: is the set-up whole, and if not, what to do.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{fmt::Write, path::Path, process::ExitCode, sync::Arc};
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -48,10 +48,11 @@ impl Check {
 pub(super) async fn perform(output: Output, config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
     let mut checks =
         vec![Check::new("version", Verdict::Ok, format!("airlock {}", env!("CARGO_PKG_VERSION"))), configuration(&config)];
-    checks.extend(runtimes(&config, application));
+    let standings = application.runtimes(&config);
+    checks.extend(standings.iter().map(runtime));
     checks.extend(commands(&config));
     checks.extend(secrets(&config, application).await?);
-    match ask(&config, application).await {
+    match ask(&config, &standings, application).await {
         Ok(answered) => checks.extend(answered),
         Err(failure) => checks.push(Check::broken("server", &failure)),
     }
@@ -70,22 +71,50 @@ fn configuration(config: &Config) -> Check {
     Check::new("configuration", Verdict::Ok, format!("{file}; {count} upstream{}", if count == 1 { "" } else { "s" }))
 }
 
-/// One check for each runtime that is here, and one for the default where it is not.
-fn runtimes(config: &Config, application: &Arc<dyn Application>) -> Vec<Check> {
-    let standings = application.runtimes(config);
-    let check = |standing: RuntimeStanding| {
-        let id = format!("runtime.{}", standing.id);
-        match (standing.is_here, standing.is_default) {
-            (true, true) => Check::new(id, Verdict::Ok, format!("{}; programs run on it", standing.message)),
-            (true, false) => Check::new(id, Verdict::Ok, format!("{}; for tasks that ask for it", standing.message)),
-            (false, true) => {
-                let message = "it is not here, so code cannot be run that does not ask for another";
-                Check { hint: Some(standing.message), ..Check::new(id, Verdict::Broken, message) }
-            }
-            (false, false) => Check::new(id, Verdict::Ok, format!("not here, and not needed. {}", standing.message)),
+/// How a runtime is on this machine.
+fn runtime(standing: &RuntimeStanding) -> Check {
+    let id = format!("runtime.{}", standing.id);
+    match (standing.is_here, standing.is_default) {
+        (true, true) => Check::new(id, Verdict::Ok, format!("{}; programs run on it", standing.message)),
+        (true, false) => Check::new(id, Verdict::Ok, format!("{}; for tasks that ask for it", standing.message)),
+        (false, true) => {
+            let message = "it is not here, so code cannot be run that does not ask for another";
+            Check { hint: Some(standing.message.clone()), ..Check::new(id, Verdict::Broken, message) }
         }
-    };
-    standings.into_iter().map(check).collect()
+        (false, false) => Check::new(id, Verdict::Ok, format!("not here, and not needed. {}", standing.message)),
+    }
+}
+
+/// How the server uses its runtimes, and which it has not found because they came after it.
+fn sandbox(health: &Value, standings: &[RuntimeStanding]) -> Vec<Check> {
+    let used: Vec<_> = health["runtimes"].as_array().into_iter().flatten().collect();
+    let mut checks: Vec<_> = used
+        .iter()
+        .map(|runtime| {
+            let count = |key: &str| runtime[key].as_u64().unwrap_or(0);
+            let (workers, engine) = (count("workers"), runtime["engine"].as_str().unwrap_or("?"));
+            let mut message = format!("{engine}; {workers} worker{}", if workers == 1 { "" } else { "s" });
+            match count("queued") {
+                0 => {}
+                1 => message.push_str(", 1 task waits for one"),
+                tasks => write!(message, ", {tasks} tasks wait for one").expect("a String takes everything"),
+            }
+            if let Some(locks) = runtime["tier"].as_str().filter(|locks| !locks.is_empty()) {
+                write!(message, "; locks: {locks}").expect("a String takes everything");
+            }
+            Check::new(format!("sandbox.{}", runtime["runtimeId"].as_str().unwrap_or("?")), Verdict::Ok, message)
+        })
+        .collect();
+    let unknown = |standing: &&RuntimeStanding| standing.is_here && used.iter().all(|runtime| runtime["runtimeId"] != standing.id);
+    checks.extend(standings.iter().filter(unknown).map(|standing| {
+        let verdict = if standing.is_default { Verdict::Broken } else { Verdict::Warning };
+        let message = "the server does not have it, for it came after the server's start";
+        Check { hint: Some("restart the server".into()), ..Check::new(format!("sandbox.{}", standing.id), verdict, message) }
+    }));
+    if checks.is_empty() {
+        checks.push(Check::new("sandbox", Verdict::Broken, "the server has no runtime, so no code can be run"));
+    }
+    checks
 }
 
 /// References to secrets that lead to nothing: the calls that need them will fail.
@@ -115,7 +144,7 @@ fn commands(config: &Config) -> Vec<Check> {
 }
 
 /// What the server says: the one that runs, else one started for the purpose.
-async fn ask(config: &Config, application: &Arc<dyn Application>) -> Result<Vec<Check>, Failure> {
+async fn ask(config: &Config, standings: &[RuntimeStanding], application: &Arc<dyn Application>) -> Result<Vec<Check>, Failure> {
     let connection = Connection::open(config, application, Need::Tools).await?;
     let health = connection.client.health().await;
     let instance = match connection.is_own() {
@@ -127,12 +156,9 @@ async fn ask(config: &Config, application: &Arc<dyn Application>) -> Result<Vec<
     };
     connection.close().await?;
     let health = health?;
-    let mut checks = vec![
-        Check::new("server", Verdict::Ok, instance),
-        part("sandbox", &health["sandbox"]),
-        part("store", &health["store"]),
-        part("policy", &health["policy"]),
-    ];
+    let mut checks = vec![Check::new("server", Verdict::Ok, instance)];
+    checks.extend(sandbox(&health["sandbox"], standings));
+    checks.extend(["store", "policy"].map(|id| part(id, &health[id])));
     checks.extend(health["upstreams"].as_array().into_iter().flatten().map(|upstream| {
         let name = upstream["name"].as_str().unwrap_or("?");
         part(&format!("upstreams.{name}"), upstream)

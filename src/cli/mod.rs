@@ -104,6 +104,8 @@ pub struct RuntimeStanding {
     pub is_default: bool,
     /// Whether it is there.
     pub is_here: bool,
+    /// The key of the configuration that asks for it, where one does.
+    pub named_by: Option<&'static str>,
     /// What it is, or how it is got.
     pub message: String,
 }

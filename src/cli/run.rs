@@ -38,6 +38,9 @@ pub(super) struct RunArgs {
     /// How long the code may run, in milliseconds, 1 to 600000
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
+    /// The runtime, `local-v8` or `local-deno` [default: `sandbox.runtime`]
+    #[arg(long, value_name = "ID")]
+    runtime: Option<String>,
     /// Groups tasks, for `tasks list --session`
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
@@ -52,6 +55,9 @@ pub(super) async fn perform(args: RunArgs, config: Config, application: &Arc<dyn
     }
     if let Some(session) = &args.session {
         request["sessionId"] = session.as_str().into();
+    }
+    if let Some(runtime) = &args.runtime {
+        request["runtimeId"] = runtime.as_str().into();
     }
     program(request, args.json, |_| {}, &config, application).await
 }

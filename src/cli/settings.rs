@@ -29,7 +29,7 @@ pub(super) struct SettingsArgs {
 enum SettingsCommand {
     /// Show every key, its value and where it was written (what `config` alone does)
     Show,
-    /// Only check, also the policy files and secrets that it names: exits with 78 and all problems if it cannot be used
+    /// Only check, also the policy files, secrets and runtimes that it names: exits with 78 and all problems if it cannot be used
     Check,
     /// Print the reference of all keys, in Markdown
     Reference,
@@ -78,18 +78,23 @@ fn show(config: &Config, file: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the policy files and the secrets that the configuration names can be used. Tells everything at once.
+/// Whether the policy files, the secrets and the runtimes that the configuration names can be used. Tells everything at once.
 async fn named_is_there(config: &Config, application: &Arc<dyn Application>) -> Result<(), Failure> {
     let mut problems = vec![];
     if let Err(found) = application.policy(config).load() {
-        let written = config.settings.iter().find(|setting| setting.key == "policy.files");
-        let origin = written.map_or("default", |setting| &setting.origin);
+        let origin = origin_of(config, "policy.files");
         problems.extend(found.iter().map(|problem| format!("{origin}: of `policy.files`: {problem}")));
     }
     problems.extend(application.missing_secrets(config).await?.iter().map(|missing| match holder(config, missing) {
         Some((key, value, origin)) => format!("{origin}: `{key}` is {value}: {}", missing.message),
         None => format!("`upstreams.{}.{}`: {}", missing.upstream, missing.key, missing.message),
     }));
+    for runtime in application.runtimes(config).iter().filter(|runtime| !runtime.is_here) {
+        // A runtime that nothing names may be missing, also the default: all but running code works without.
+        if let Some(key) = runtime.named_by {
+            problems.push(format!("{}: of `{key}`: `{}` is not here: {}", origin_of(config, key), runtime.id, runtime.message));
+        }
+    }
     if problems.is_empty() {
         return Ok(());
     }
@@ -97,6 +102,11 @@ async fn named_is_there(config: &Config, application: &Arc<dyn Application>) -> 
     let message = format!("the configuration has {count}\n  {}", problems.join("\n  "));
     let hint = Some("every key is explained in docs/configuration.md; `airlock config check` tries again".into());
     Err(Failure { exit: Exit::Config, message, hint })
+}
+
+/// Where a key was written.
+fn origin_of<'a>(config: &'a Config, key: &str) -> &'a str {
+    config.settings.iter().find(|setting| setting.key == key).map_or("default", |setting| &setting.origin)
 }
 
 /// The key that refers to what is missing, its value, and where it stands. An account of an upstream stands below it.

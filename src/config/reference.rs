@@ -19,12 +19,13 @@ Airlock reads its configuration once, whole, before it opens anything. Later sou
 2. one file: `--config FILE`, else `AIRLOCK_CONFIG`, else `airlock.toml` in the current folder (`airlock mcp`, which other programs
    start in folders of their choosing, leaves that one out), else `~/.config/airlock/airlock.toml`; with no file at all Airlock
    listens on loopback, keeps its record in the user's data folder and has no upstreams;
-3. environment variables, as named below; a list is written `a,b` or as in TOML, a table as in TOML;
+3. environment variables, as named below; a list is written `a,b` or as in TOML, a table as in TOML. An empty variable is as one that is not
+   set, and for a list the empty list;
 4. flags.
 
 An unknown key, an unknown `AIRLOCK_…` variable or a value out of range stops the start (exit code 78) with the place, the value and
 what is allowed. `airlock config` shows what is in force and where each value comes from; `airlock config check` only checks, and looks whether
-the policy files and secrets that it names are there.
+the policy files, secrets and runtimes that it names are there.
 
 Besides: `AIRLOCK_LOG` sets what is logged (`info`, `debug`, `warn,airlock=debug`); logs go to standard error.
 ";

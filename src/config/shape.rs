@@ -90,6 +90,11 @@ impl Shape {
             .collect()
     }
 
+    /// Whether an empty text can be a value of the key: that of a list.
+    pub(super) fn may_be_empty(&self, path: &[String]) -> bool {
+        self.at(path).is_some_and(|shape| shape.schema["type"] == "array")
+    }
+
     /// Makes a value of the key's type from a text. What does not fit stays a text, for the check to refuse.
     pub(super) fn parse(&self, path: &[String], text: &str) -> Value {
         let toml = || text.parse::<toml_edit::Value>().ok().map(|value| super::source::value_to_json(&value));

@@ -139,7 +139,8 @@ impl Layers {
         }
     }
 
-    /// Takes the `AIRLOCK_…` variables over what is there. Names that are no key come back as problems.
+    /// Takes the `AIRLOCK_…` variables over what is there, but for those that hold nothing: where they come from a file of variables, that is
+    /// how one writes that a key is not set. Names that are no key come back as problems.
     pub(super) fn add_environment(&mut self, variables: &BTreeMap<String, String>, shape: &Shape) -> Vec<Problem> {
         let known = shape.variables();
         let mut problems = vec![];
@@ -147,6 +148,7 @@ impl Layers {
             let origin = Origin::Variable(name.clone());
             let path = known.get(name).cloned().or_else(|| self.upstream_key(name, shape));
             match path {
+                Some(path) if text.is_empty() && !shape.may_be_empty(&path) => {}
                 Some(path) => self.set(&path, shape.parse(&path, text), origin),
                 None => {
                     let near = super::check::nearest(name, known.keys().map(String::as_str));
@@ -193,7 +195,8 @@ fn is_foreign(name: &str) -> bool {
 /// The file to read: the one that was asked for, else the first that exists of `./airlock.toml` (unless `here` is false) and
 /// `airlock/airlock.toml` in the user's configuration folder.
 pub(super) fn find_file(asked: Option<&Path>, here: Option<&Path>, variables: &BTreeMap<String, String>) -> Option<PathBuf> {
-    let asked = asked.map(Path::to_path_buf).or_else(|| variables.get("AIRLOCK_CONFIG").map(PathBuf::from));
+    let asked =
+        asked.map(Path::to_path_buf).or_else(|| variables.get("AIRLOCK_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from));
     asked.or_else(|| {
         let here = here.map(|folder| folder.join("airlock.toml"));
         let user = user_folder(variables, "XDG_CONFIG_HOME", ".config").map(|folder| folder.join("airlock/airlock.toml"));

@@ -168,6 +168,19 @@ fn an_upstream_can_be_set_from_the_environment() {
 }
 
 #[test]
+fn an_empty_variable_is_as_one_that_is_not_set() {
+    let place = Place::with("[sandbox]\ndeno = \"/opt/deno\"\n[limits]\nheap_mb = 16\n[server]\nallowed_hosts = [\"a\"]\n");
+    let names = ["SANDBOX_DENO", "SANDBOX_RUNTIME", "SANDBOX_OPTIMIZE", "LIMITS_HEAP_MB", "STORE_URL", "SERVER_ALLOWED_HOSTS"];
+    let names: Vec<_> = names.iter().map(|name| format!("AIRLOCK_{name}")).collect();
+    let config = place.load(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>(), &[]).unwrap();
+    assert_eq!((config.sandbox.deno, config.limits.heap_mb), (Some("/opt/deno".into()), 16));
+    assert_eq!(config.sandbox.runtime, None);
+    assert!(config.server.allowed_hosts.is_empty(), "an empty list");
+    let error = place.load(&[("AIRLOCK_LIMITS_HEAP", "")], &[]).unwrap_err();
+    assert!(error.contains("AIRLOCK_LIMITS_HEAP"), "{error}");
+}
+
+#[test]
 fn variables_that_kubernetes_sets_for_a_service_of_our_name_are_left_alone() {
     let place = Place::with("");
     let variables = [("AIRLOCK_PORT", "tcp://10.0.0.1:80"), ("AIRLOCK_SERVICE_HOST", "10.0.0.1"), ("AIRLOCK_PORT_80_TCP", "x")];

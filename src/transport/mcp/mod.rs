@@ -25,6 +25,8 @@ pub struct McpOptions {
     pub timeout_ms: u64,
     /// The runtime where the call does not say.
     pub runtime_id: String,
+    /// The runtimes that a call may name.
+    pub runtimes: Vec<String>,
     /// How often a waiting client that wants progress hears of it, 10 to 15 s: clients drop a call that is silent for longer.
     pub progress_every: Duration,
 }
@@ -35,6 +37,7 @@ impl Default for McpOptions {
             code_bytes_max: 256 * 1024,
             timeout_ms: 300_000,
             runtime_id: "local-v8".to_owned(),
+            runtimes: vec![],
             progress_every: Duration::from_secs(10),
         }
     }

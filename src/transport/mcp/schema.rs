@@ -84,12 +84,20 @@ fn execute_bounds(options: &McpOptions) -> [(&'static str, Value); 7] {
     [
         ("code", json!({"minLength": 1, "maxLength": options.code_bytes_max})),
         ("timeoutMs", json!({"minimum": 1, "maximum": 600_000, "default": options.timeout_ms})),
-        ("runtimeId", json!({"default": options.runtime_id})),
+        ("runtimeId", runtimes(options)),
         ("sessionId", json!({"minLength": 1, "maxLength": 128})),
         ("waitForResult", json!({"default": true})),
         ("resultTimeoutMs", json!({"minimum": 100, "maximum": 900_000})),
         ("idempotencyKey", json!({"minLength": 1, "maxLength": 128})),
     ]
+}
+
+/// Where no runtime is there the call is told so; an empty list of choices would be a schema that nothing fits.
+fn runtimes(options: &McpOptions) -> Value {
+    match options.runtimes.contains(&options.runtime_id) {
+        true => json!({"enum": options.runtimes, "default": options.runtime_id}),
+        false => json!({"default": options.runtime_id}),
+    }
 }
 
 /// The schema of a request type: flat, without null for what may be left out, with `bounds` laid over its properties.

@@ -51,6 +51,8 @@ pub(crate) struct Worker {
     child: Child,
     stream: UnixStream,
     run: u32,
+    /// Whether it was told to end with its run.
+    closing: bool,
     /// What the worker said when it was armed.
     pub(crate) armed: Armed,
 }
@@ -151,13 +153,14 @@ impl Worker {
             .spawn()
             .expect("the binary runs");
         let armed = Armed { version: 0, engine: String::new(), sandbox: String::new(), engine_pid: None };
-        let mut worker = Self { child, stream, run: 0, armed };
+        let mut worker = Self { child, stream, run: 0, closing: false, armed };
         worker.send(Kind::Setup, 0, &[&serde_json::to_vec(setup).expect("plain data")]);
         worker
     }
 
     /// Writes one frame.
     pub(crate) fn send(&mut self, kind: Kind, run: u32, parts: &[&[u8]]) {
+        self.closing |= kind == Kind::Shutdown;
         write_frame(&mut self.stream, kind, run, parts).expect("the worker reads");
     }
 
@@ -236,6 +239,11 @@ impl Worker {
 
     #[track_caller]
     fn follow(&mut self, began: Instant, tool: &mut dyn FnMut(&Issued) -> Result<Value, CallFailure>) -> Ran {
+        self.follow_or_gasp(began, tool).unwrap_or_else(|gasp| panic!("{gasp:?}; the worker said: {}", self.last_words()))
+    }
+
+    #[track_caller]
+    fn follow_or_gasp(&mut self, began: Instant, tool: &mut dyn FnMut(&Issued) -> Result<Value, CallFailure>) -> Result<Ran, Gasp> {
         let mut lines = Vec::new();
         loop {
             let frame = self.read();
@@ -258,27 +266,21 @@ impl Worker {
                     let took = began.elapsed();
                     let (head, result) = split_head::<DoneHead>(Kind::Done, &frame.body).expect("the grammar");
                     let result = if result.is_empty() { Value::Null } else { serde_json::from_slice(result).expect("JSON") };
-                    if !head.spent {
+                    if !head.spent && !self.closing {
                         self.expect(Kind::Ready);
                     }
-                    return Ran { head, result, lines, took };
+                    return Ok(Ran { head, result, lines, took });
                 }
+                Kind::Gasp => return Err(Gasp::from_u8(frame.body[0]).expect("a reason")),
                 kind => panic!("unexpected {kind:?}: {:?}; the worker said: {}", frame.body, self.last_words()),
             }
         }
     }
 
-    /// Reads until the process gasps or ends the run: the gasp, or the run's end.
+    /// Follows the run under way to its end, or until the process ran out of memory.
     #[track_caller]
-    pub(crate) fn finish_or_gasp(&mut self) -> Result<DoneHead, Gasp> {
-        loop {
-            let frame = self.read();
-            match frame.kind {
-                Kind::Gasp => return Err(Gasp::from_u8(frame.body[0]).expect("a reason")),
-                Kind::Done => return Ok(split_head::<DoneHead>(Kind::Done, &frame.body).expect("the grammar").0),
-                _ => {}
-            }
-        }
+    pub(crate) fn finish_or_gasp(&mut self) -> Result<Ran, Gasp> {
+        self.follow_or_gasp(Instant::now(), &mut |call| Ok(call.args.clone()))
     }
 
     /// Whether the process ends by itself, within the patience.

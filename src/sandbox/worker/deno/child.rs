@@ -74,6 +74,7 @@ pub(super) struct Child {
     socket: UnixStream,
     stderr: process::ChildStderr,
     stat: File,
+    statm: File,
     clock: libc::clockid_t,
     /// CPU time when it was last looked at: a process that is gone has no clock.
     cpu_ns: u64,
@@ -92,6 +93,8 @@ pub(super) struct Child {
     resident_at_start: u64,
     resident_peak: u64,
     resident_max: u64,
+    /// Claimed memory above which another guest would not find what it may use, in bytes.
+    worn_bytes: u64,
     pub(super) hello: Hello,
 }
 
@@ -105,12 +108,14 @@ impl Child {
         let guest = setup.heap_bytes_max + setup.buffer_bytes_max;
         let (socket, theirs) = UnixStream::pair()?;
         let theirs = OwnedFd::from(theirs);
-        let mut command = Jail::for_deno(&program, CLAIMED_BYTES + 2 * guest)?.command(&arguments(setup), ENVIRONMENT)?;
+        let claim_bytes_max = CLAIMED_BYTES + 2 * guest;
+        let mut command = Jail::for_deno(&program, claim_bytes_max)?.command(&arguments(setup), ENVIRONMENT)?;
         command.stdin(Stdio::from(theirs.try_clone()?)).stdout(Stdio::from(theirs)).stderr(Stdio::piped());
         let mut process = command.spawn()?;
         drop(command);
         let stderr = process.stderr.take().ok_or_else(|| io::Error::other("no pipe"))?;
         let stat = File::open(format!("/proc/{}/stat", process.id()))?;
+        let statm = File::open(format!("/proc/{}/statm", process.id()))?;
         let clock = clock_of(process.id())?;
         socket.set_nonblocking(true)?;
         rustix::fs::fcntl_setfl(&stderr, rustix::fs::OFlags::NONBLOCK).map_err(io::Error::from)?;
@@ -119,6 +124,7 @@ impl Child {
             socket,
             stderr,
             stat,
+            statm,
             clock,
             cpu_ns: 0,
             told: 0,
@@ -133,6 +139,7 @@ impl Child {
             resident_at_start: 0,
             resident_peak: 0,
             resident_max: u64::MAX,
+            worn_bytes: claim_bytes_max - guest,
             hello: Hello { deno: String::new(), v8: String::new() },
         };
         child.greet(setup, realm)?;
@@ -270,6 +277,15 @@ impl Child {
         let (threads, resident) = self.threads_and_resident();
         self.resident_peak = self.resident_peak.max(resident);
         Look { threads, is_too_large: resident > self.resident_max }
+    }
+
+    /// Whether a guest left so much memory claimed that the next one would not find what it may use, and the making of its realm may fail.
+    pub(super) fn is_worn(&self) -> bool {
+        let mut text = [0; 128];
+        let length = self.statm.read_at(&mut text, 0).unwrap_or(0);
+        // Pages, the sixth is what `RLIMIT_DATA` bounds: private, writable, used or not. Nothing once it has ended.
+        let field = std::str::from_utf8(&text[..length]).ok().and_then(|text| text.split(' ').nth(5)?.parse::<u64>().ok());
+        field.is_none_or(|pages| pages * self.page_bytes > self.worn_bytes)
     }
 
     /// The most memory that guests were seen to hold, in bytes.

@@ -384,7 +384,7 @@ impl Worker {
         if outstanding == 0 && running.timers.next_due().is_none() {
             let outcome = DoneOutcome::Threw { error: endings::never_settles(&running.prepared), call: None };
             self.child.send(Down::End, &[]);
-            return self.end(outcome, Vec::new(), false);
+            return self.end_alive(outcome, Vec::new());
         }
         running.state = State::Parked;
         self.outbox.send(Kind::Parked, running.run, &[&running.answers.to_le_bytes()]);
@@ -450,16 +450,29 @@ impl Worker {
                 DoneOutcome::Threw { error: prepared.describe(&name, &message, at, &frames), call: (call > 0).then_some(call) }
             }
         };
-        self.end(outcome, result.to_vec(), false);
+        self.end_alive(outcome, result.to_vec());
         Some(())
     }
 
-    /// Ends the guest with its process; the broker replaces this one.
+    /// Ends the guest; its process stays, if it is fit for another one.
+    fn end_alive(&mut self, outcome: DoneOutcome, result: Vec<u8>) {
+        if self.child.is_worn() {
+            self.end_with_process(outcome, result);
+        } else {
+            self.end(outcome, result, false);
+        }
+    }
+
     fn kill(&mut self, outcome: DoneOutcome) {
+        self.end_with_process(outcome, Vec::new());
+    }
+
+    /// Ends the guest with its process; the broker replaces this one.
+    fn end_with_process(&mut self, outcome: DoneOutcome, result: Vec<u8>) {
         if let Err(error) = self.child.end() {
             fail(format_args!("Deno could not be ended: {error}"));
         }
-        self.end(outcome, Vec::new(), true);
+        self.end(outcome, result, true);
     }
 
     fn end(&mut self, outcome: DoneOutcome, result: Vec<u8>, spent: bool) {

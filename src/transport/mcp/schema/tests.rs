@@ -1,3 +1,5 @@
+use serde_json::json;
+
 use super::*;
 
 #[test]
@@ -24,10 +26,19 @@ fn arguments_are_plain_and_no_more_than_the_requests_have() {
 
 #[test]
 fn the_configured_bounds_are_stated() {
-    let options = McpOptions { code_bytes_max: 99, timeout_ms: 7, runtime_id: "other".to_owned(), ..McpOptions::default() };
+    let options = McpOptions {
+        code_bytes_max: 99,
+        timeout_ms: 7,
+        runtime_id: "other".to_owned(),
+        runtimes: vec!["one".to_owned(), "other".to_owned()],
+        ..McpOptions::default()
+    };
     let tools = tools(&options, &[]);
     let properties = &tools[0].input_schema["properties"];
     assert_eq!(properties["code"]["maxLength"], 99);
     assert_eq!(properties["timeoutMs"]["default"], 7);
-    assert_eq!(properties["runtimeId"]["default"], "other");
+    assert_eq!(
+        (&properties["runtimeId"]["default"], &properties["runtimeId"]["enum"]),
+        (&json!("other"), &json!(["one", "other"]))
+    );
 }
