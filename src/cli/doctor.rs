@@ -177,11 +177,16 @@ fn part(id: &str, health: &Value) -> Check {
     let shown = |key: &str, value: &Value| !matches!(key, "status" | "name" | "message" | "hint") && !value.is_null();
     let details = health.as_object().into_iter().flatten().filter(|(key, value)| shown(key, value));
     let mut words = vec![status.to_owned()];
-    words.extend(details.map(|(key, value)| format!("{key} {}", said(value))));
+    words.extend(details.map(|(key, value)| format!("{}: {}", key_in_words(key), said(value))));
     words.extend(health["message"].as_str().map(str::to_owned));
     let mut check = Check::new(id, verdict, words.join(", "));
     check.hint = health["hint"].as_str().map(str::to_owned);
     check
+}
+
+/// `parkedTasks` as `parked tasks`.
+fn key_in_words(key: &str) -> String {
+    key.chars().flat_map(|c| c.is_uppercase().then_some(' ').into_iter().chain(c.to_lowercase())).collect()
 }
 
 /// A value in words: texts without quotes, lists and tables without brackets.

@@ -9,20 +9,25 @@ use super::Failure;
 /// The exit code of a process that was interrupted.
 pub(super) const INTERRUPTED: u8 = 130;
 
-/// A token that is cancelled by SIGINT or SIGTERM. A SIGINT after that ends the process at once.
+/// A token that is cancelled by SIGINT or SIGTERM. A second SIGINT ends the process at once.
 pub(super) fn on_signal() -> Result<CancellationToken, Failure> {
     let mut interrupt = listen(SignalKind::interrupt())?;
     let mut terminate = listen(SignalKind::terminate())?;
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        token.cancel();
-        if interrupt.recv().await.is_some() {
-            std::process::exit(INTERRUPTED.into());
+        // Interrupts are counted alone: a supervisor may ask for the end of what a terminal has interrupted, and both may be there at once.
+        let mut interrupted = false;
+        loop {
+            tokio::select! {
+                Some(()) = interrupt.recv() => match interrupted {
+                    true => std::process::exit(INTERRUPTED.into()),
+                    false => interrupted = true,
+                },
+                Some(()) = terminate.recv() => {}
+                else => return,
+            }
+            token.cancel();
         }
     });
     Ok(stop)

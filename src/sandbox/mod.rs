@@ -4,6 +4,7 @@
 //! ([`worker`]) is the same executable, re-executed. Neither knows any tool, policy or store: what a guest may reach is
 //! what the [`ToolHost`] it is given answers.
 
+mod buffers;
 mod clock;
 mod connection;
 pub mod deno;

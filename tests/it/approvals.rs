@@ -370,5 +370,5 @@ async fn the_commands_list_show_and_decide() {
     assert!(shown.contains("became    approved by the owner (command line), and sent (20"), "{shown}");
     assert_eq!(policed.end(&task).await["status"], "completed");
     let (_, doctor, _) = say(&["doctor"]).await;
-    assert!(doctor.contains("policy") && doctor.contains("profile auto") && doctor.contains("revision sha256:"), "{doctor}");
+    assert!(doctor.contains("policy") && doctor.contains("profile: auto") && doctor.contains("revision: sha256:"), "{doctor}");
 }

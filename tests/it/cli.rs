@@ -2,10 +2,14 @@
 
 use std::{path::Path, process::Stdio};
 
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
-use crate::support::server::{OPEN, PATIENCE, TestServer, airlock, demo};
+use crate::support::{
+    runtime,
+    server::{OPEN, PATIENCE, TestServer, airlock, demo},
+};
 
 /// What a command said.
 pub(crate) struct Said {
@@ -141,6 +145,32 @@ async fn the_doctor_names_what_is_broken_and_exits_with_1() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_runtime_is_chosen_and_a_missing_one_is_told_where_one_looks() {
+    let folder = place("[sandbox]\ndeno = \"/nonexistent/deno\"\n");
+    let config = folder.path().join("airlock.toml");
+    let said = say(&config, &["config", "check"], "").await;
+    assert_eq!(said.code, Some(78), "{}", said.out);
+    assert!(said.beside.contains("airlock.toml:6: of `sandbox.deno`: `local-deno` is not here"), "{}", said.beside);
+    let whole = place("");
+    let config = whole.path().join("airlock.toml");
+    let said = say(&config, &["run", "-", "--runtime", "local-nothing"], "return 1").await;
+    assert!(said.code != Some(0) && said.beside.contains("there is no runtime `local-nothing`"), "{}", said.beside);
+    let said = say(&config, &["run", "-", "--json", "--runtime", runtime::id()], "return 1").await;
+    assert_eq!(said.json()["runtimeId"], runtime::id());
+
+    // A server that started when Deno was not there.
+    let Some(deno) = runtime::find_deno() else { return };
+    let home = tempfile::tempdir().unwrap();
+    let nothing = home.path().to_str().unwrap();
+    let environment = [("HOME", nothing), ("XDG_CACHE_HOME", nothing), ("PATH", "/nonexistent")];
+    let server = TestServer::with_environment(tempfile::tempdir().unwrap(), "", &environment).await;
+    let mut doctor = airlock(&server.config_file());
+    let said = doctor.arg("doctor").env("AIRLOCK_SANDBOX_DENO", deno).output().await.unwrap();
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.contains("sandbox.local-deno") && said.contains("came after the server's start"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_cannot_be_used_stops_every_command_with_78() {
     let folder = place("[limits]\nheap = 1\n");
     for args in [&["serve"][..], &["mcp"], &["run", "-"], &["tasks", "list"], &["config", "check"]] {
@@ -228,6 +258,18 @@ async fn tools_are_declared_and_refreshed_by_hand() {
     );
     let nobody = say(&config, &["tools", "refresh", "dmo"], "").await;
     assert!(nobody.code != Some(0) && nobody.beside.contains("there is no upstream `dmo`, there are `demo`"), "{}", nobody.beside);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_terminal_and_a_supervisor_that_ask_for_the_end_at_once_ask_for_one_end() {
+    for _ in 0..4 {
+        let folder = tempfile::tempdir().unwrap();
+        let server = TestServer::within(folder, "").await;
+        let signal = |signal| rustix::process::kill_process(Pid::from_raw(server.pid().cast_signed()).unwrap(), signal).unwrap();
+        // Both are there when the server next looks.
+        [Signal::STOP, Signal::TERM, Signal::INT, Signal::CONT].into_iter().for_each(signal);
+        server.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,5 +1,7 @@
 //! The runtime `local-deno`: the jail around Deno, how Deno is found and judged, and what the broker does with its process.
 
+mod impostor;
+
 use std::{
     fs::{self, File},
     os::unix::fs::PermissionsExt,

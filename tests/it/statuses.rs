@@ -138,7 +138,7 @@ async fn bad_arguments_are_refused_by_name_value_and_bound() {
         (json!({ "code": "return 1", "timeoutMs": 0 }), ["`timeoutMs`", "1 to 600000"]),
         (json!({ "code": "return 1", "timeoutMs": 600_001 }), ["`timeoutMs`", "1 to 600000"]),
         (json!({ "code": "return 1", "resultTimeoutMs": 99 }), ["`resultTimeoutMs`", "100 to 900000"]),
-        (json!({ "code": "return 1", "runtimeId": "bun" }), ["`bun`", runtime::id()]),
+        (json!({ "code": "return 1", "runtimeId": "bun" }), ["`runtimeId`", runtime::id()]),
         (json!({ "code": "return 1", "sessionId": "s".repeat(129) }), ["`sessionId`", "128"]),
         (json!({ "code": "return 1", "metadata": { "k": "v".repeat(17_000) } }), ["`metadata`", "16384"]),
         (json!({ "code": "return 1", "timeout": 5 }), ["timeout", "timeoutMs"]),

@@ -92,10 +92,10 @@ pub(crate) struct Issued {
     pub(crate) args: Value,
 }
 
-fn snapshot() -> &'static [u8] {
-    static SNAPSHOT: OnceLock<Vec<u8>> = OnceLock::new();
-    SNAPSHOT.get_or_init(|| {
-        let runtime = engine().map(|_| "deno");
+fn snapshot(is_for_deno: bool) -> &'static [u8] {
+    static SNAPSHOTS: [OnceLock<Vec<u8>>; 2] = [const { OnceLock::new() }; 2];
+    SNAPSHOTS[usize::from(is_for_deno)].get_or_init(|| {
+        let runtime = is_for_deno.then_some("deno");
         let mut command = Command::new(env!("CARGO_BIN_EXE_airlock"));
         let made = command.arg("__snapshot").args(runtime).env_clear().output().expect("the binary runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
@@ -124,7 +124,12 @@ fn sealed(bytes: &[u8]) -> OwnedFd {
 impl Worker {
     /// Starts one and waits until it is ready.
     pub(crate) fn start(setup: &Setup) -> Self {
-        let mut worker = Self::spawn(setup);
+        Self::start_on(setup, engine())
+    }
+
+    /// Starts one of which this executable is the engine, and waits until it is ready.
+    pub(crate) fn start_on(setup: &Setup, deno: Option<&Deno>) -> Self {
+        let mut worker = Self::spawn(setup, deno);
         let armed = worker.expect(Kind::Armed);
         worker.armed = serde_json::from_slice(&armed.body).expect("the grammar");
         worker.expect(Kind::Ready);
@@ -133,22 +138,23 @@ impl Worker {
 
     /// Starts one that must refuse to work: what it said.
     pub(crate) fn refusal(setup: &Setup) -> String {
-        let mut worker = Self::spawn(setup);
+        let mut worker = Self::spawn(setup, engine());
         assert!(worker.ends());
         worker.last_words()
     }
 
-    fn spawn(setup: &Setup) -> Self {
+    fn spawn(setup: &Setup, deno: Option<&Deno>) -> Self {
         let (stream, theirs) = UnixStream::pair().expect("a socket pair");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-        let deno = engine().into_iter().flat_map(|deno| ["deno".into(), deno.path.clone().into_os_string(), deno.identity.clone()]);
+        let snapshot = snapshot(deno.is_some());
+        let deno = deno.into_iter().flat_map(|deno| ["deno".into(), deno.path.clone().into_os_string(), deno.identity.clone()]);
         let child = Command::new(env!("CARGO_BIN_EXE_airlock"))
             .arg("__worker")
             .args(deno)
             .env_clear()
             .env("TZ", "UTC")
             .stdin(Stdio::from(OwnedFd::from(theirs)))
-            .stdout(Stdio::from(sealed(snapshot())))
+            .stdout(Stdio::from(sealed(snapshot)))
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");
@@ -310,7 +316,8 @@ impl Worker {
         self.child.id()
     }
 
-    fn last_words(&mut self) -> String {
+    /// Ends it, if it has not ended, and gives what it complained of.
+    pub(crate) fn last_words(&mut self) -> String {
         let _ = self.child.kill();
         let mut words = String::new();
         if let Some(stderr) = &mut self.child.stderr {

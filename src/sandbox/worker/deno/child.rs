@@ -1,7 +1,6 @@
 //! Deno as a child: its jail, its start, bytes to and from it without ever waiting for it, what it uses, and why it ended.
 
 use std::{
-    collections::VecDeque,
     ffi::OsStr,
     fs::File,
     io::{self, Read, Write},
@@ -18,6 +17,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 use super::link::{self, Down, Frame, Hello, Limits, Texts, Up};
 use crate::sandbox::{
+    buffers::Buffers,
     deno::identity_of,
     lockdown::{LockdownError, jail::Jail},
     protocol::{self, CALLS_IN_FLIGHT_MAX, Kind},
@@ -35,8 +35,6 @@ const RESIDENT_SLACK_BYTES: u64 = 32 << 20;
 /// How far V8's own bound on the heap lies above what a guest may hold, in bytes. V8 collects garbage for many seconds before it gives up
 /// at its bound; so it is never reached, and the resident memory, which is looked at from outside, decides.
 const HEAP_ABOVE_BYTES: u64 = 128 << 20;
-/// How much is read from Deno at once, in bytes.
-const READ_BYTES: usize = 64 * 1024;
 /// Bytes that wait for Deno to take them. Above it nothing more is read from the broker.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 /// Answers to Deno's questions that wait for it to take them; it asks one at a time.
@@ -82,11 +80,7 @@ pub(super) struct Child {
     told: usize,
     /// The largest frame that it may send, in bytes: a result or an array buffer at its largest, and a head.
     frame_bytes_max: usize,
-    input: Vec<u8>,
-    taken: usize,
-    output: VecDeque<Vec<u8>>,
-    written: usize,
-    waiting_bytes: usize,
+    buffers: Buffers,
     complaint: Vec<u8>,
     page_bytes: u64,
     /// Resident memory before any guest, the most that was seen, and the most that may be, in bytes.
@@ -129,11 +123,7 @@ impl Child {
             cpu_ns: 0,
             told: 0,
             frame_bytes_max: FRAME_SPARE_BYTES as usize * 16 + setup.result_bytes_max.max(setup.buffer_bytes_max) as usize,
-            input: Vec::new(),
-            taken: 0,
-            output: VecDeque::new(),
-            written: 0,
-            waiting_bytes: 0,
+            buffers: Buffers::default(),
             complaint: Vec::new(),
             page_bytes: page_bytes(),
             resident_at_start: 0,
@@ -187,7 +177,7 @@ impl Child {
     }
 
     pub(super) fn pollfd(&self) -> libc::pollfd {
-        let events = if self.output.is_empty() { libc::POLLIN } else { libc::POLLIN | libc::POLLOUT };
+        let events = if self.buffers.queued_bytes() == 0 { libc::POLLIN } else { libc::POLLIN | libc::POLLOUT };
         libc::pollfd { fd: self.socket.as_raw_fd(), events, revents: 0 }
     }
 
@@ -198,61 +188,32 @@ impl Child {
 
     /// Queues a frame and writes what Deno takes at once.
     pub(super) fn send(&mut self, kind: Down, parts: &[&[u8]]) {
-        let bytes = link::encode(kind, parts);
-        self.waiting_bytes += bytes.len();
-        self.output.push_back(bytes);
+        self.buffers.queue(link::encode(kind, parts));
         self.flush();
     }
 
     /// Answers a question; false where Deno asks on without taking the answers, which no guest can make it do.
     pub(super) fn tell(&mut self, answer: &[u8]) -> bool {
-        self.told = if self.output.is_empty() { 1 } else { self.told + 1 };
+        self.told = if self.buffers.queued_bytes() == 0 { 1 } else { self.told + 1 };
         self.send(Down::Told, &[answer]);
         self.told <= TOLD_MAX
     }
 
     /// Whether so much waits for Deno that nothing more should be taken for it.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting_bytes > WAITING_BYTES_MAX
+        self.buffers.queued_bytes() > WAITING_BYTES_MAX
     }
 
     /// Writes what Deno takes. That it is gone shows when it is read from.
     pub(super) fn flush(&mut self) {
-        while let Some(first) = self.output.front() {
-            match self.socket.write(&first[self.written..]) {
-                Ok(bytes) => {
-                    self.written += bytes;
-                    self.waiting_bytes -= bytes;
-                    if self.written == first.len() {
-                        self.output.pop_front();
-                        self.written = 0;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => {
-                    self.output.clear();
-                    (self.written, self.waiting_bytes) = (0, 0);
-                }
-            }
-        }
+        self.buffers.flush(|bytes| (&self.socket).write(bytes)).ok();
     }
 
     /// Reads what is there; false once Deno has closed its end.
     pub(super) fn fill(&mut self) -> io::Result<bool> {
-        self.input.drain(..std::mem::take(&mut self.taken));
-        if self.input.is_empty() {
-            self.input.shrink_to(2 * READ_BYTES);
-        }
-        let start = self.input.len();
-        self.input.resize(start + READ_BYTES, 0);
-        let read = self.socket.read(&mut self.input[start..]);
-        self.input.truncate(start + *read.as_ref().unwrap_or(&0));
-        match read {
-            Ok(bytes) => Ok(bytes > 0),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(true),
+        match self.buffers.fill(|place| (&self.socket).read(place)) {
             Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(false),
-            Err(error) => Err(error),
+            read => Ok(read? != Some(0)),
         }
     }
 
@@ -261,8 +222,8 @@ impl Child {
     /// # Errors
     /// What breaks the grammar.
     pub(super) fn next(&mut self) -> Result<Option<Frame>, String> {
-        let Some((frame, bytes)) = link::parse(&self.input[self.taken..], self.frame_bytes_max)? else { return Ok(None) };
-        self.taken += bytes;
+        let Some((frame, bytes)) = link::parse(self.buffers.input(), self.frame_bytes_max)? else { return Ok(None) };
+        self.buffers.take(bytes);
         Ok(Some(frame))
     }
 
