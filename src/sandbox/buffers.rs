@@ -10,8 +10,10 @@ const READ_BYTES: usize = 64 * 1024;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
+    /// Where input is read to. Longer than what was read, so that memory is cleared once and not for each read.
     input: Vec<u8>,
-    /// How much of `input` has been taken.
+    /// How much of `input` was read, and how much of that has been taken.
+    filled: usize,
     taken: usize,
     output: VecDeque<Vec<u8>>,
     /// How much of the first piece of `output` is written.
@@ -22,7 +24,7 @@ pub(super) struct Buffers {
 impl Buffers {
     /// What was read and not yet taken.
     pub(super) fn input(&self) -> &[u8] {
-        &self.input[self.taken..]
+        &self.input[self.taken..self.filled]
     }
 
     /// Takes so many bytes from the front of the input.
@@ -32,18 +34,25 @@ impl Buffers {
 
     /// Reads once; none where nothing is there, 0 at the end of what comes.
     pub(super) fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<Option<usize>> {
-        self.input.drain(..mem::take(&mut self.taken));
-        if self.input.is_empty() {
+        if self.taken > 0 {
+            self.input.copy_within(self.taken..self.filled, 0);
+            self.filled -= mem::take(&mut self.taken);
+        }
+        if self.filled == 0 {
             // A large frame must not hold its memory for as long as the socket lives.
+            self.input.truncate(2 * READ_BYTES);
             self.input.shrink_to(2 * READ_BYTES);
         }
-        let start = self.input.len();
-        self.input.resize(start + READ_BYTES, 0);
-        let read = read(&mut self.input[start..]);
-        self.input.truncate(start + *read.as_ref().unwrap_or(&0));
-        match read {
+        if self.input.len() < self.filled + READ_BYTES {
+            self.input.resize(self.filled + READ_BYTES, 0);
+        }
+        match read(&mut self.input[self.filled..]) {
+            Ok(bytes) => {
+                self.filled += bytes;
+                Ok(Some(bytes))
+            }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
-            read => read.map(Some),
+            Err(error) => Err(error),
         }
     }
 

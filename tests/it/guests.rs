@@ -215,15 +215,21 @@ check(first);"#;
 async fn two_hundred_tasks_that_wait_for_a_tool_run_side_by_side() {
     let server = TestServer::with(&demo(&[])).await;
     warm(&server).await;
+    let one = || server.run("return await tools.demo.wait({ ms: 100 })");
     let began = Instant::now();
-    let answers = futures::future::join_all((0..200).map(|_| server.run("return await tools.demo.wait({ ms: 100 })"))).await;
+    for _ in 0..10 {
+        assert_eq!(one().await["status"], "completed");
+    }
+    let one_after_the_other = began.elapsed() * 20;
+    let began = Instant::now();
+    let answers = futures::future::join_all((0..200).map(|_| one())).await;
     let took = began.elapsed();
     for answer in &answers {
         assert_eq!(answer["status"], "completed", "{answer}");
     }
-    eprintln!("200 tasks: {took:?}");
-    // One after the other they take 20 s.
-    assert!(took < Duration::from_secs(10), "200 tasks took {took:?}");
+    // How fast the machine is stands on both sides.
+    let times = if runtime::is_deno() { 2 } else { 5 };
+    assert!(took * times < one_after_the_other, "200 tasks took {took:?}, one after the other {one_after_the_other:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
