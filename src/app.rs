@@ -21,7 +21,10 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::{
-    base::instance::{Instance, InstanceNote},
+    base::{
+        error::chain,
+        instance::{Instance, InstanceNote},
+    },
     catalog::{Catalog, Detected, Login, MissingSecret, UpstreamStatus, Vault},
     cli::{Application, Audience, Exit, Failure, RuntimeStanding, Tell},
     config::{self, Config, Environment, ProcessEnvironment},
@@ -431,9 +434,4 @@ fn store_failure(error: StoreError) -> OpenError {
         StoreError::InUse { .. } => OpenError::InUse,
         other => Failure::unavailable(chain(&other)).hint("choose another `store.url`, or make its folder writable").into(),
     }
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }

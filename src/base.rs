@@ -1,6 +1,12 @@
 //! The ground: what every part may use and that is no part's own.
 
+pub mod backoff;
+pub mod confusables;
+pub mod digest;
+pub mod error;
 pub mod instance;
 pub mod json;
 pub mod memory;
+pub mod offload;
+pub mod suggest;
 pub mod text;

@@ -8,13 +8,14 @@ use std::{
     path::PathBuf,
     process::ExitCode,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use clap::Parser;
+use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
@@ -335,7 +336,7 @@ impl State {
             "crash" => std::process::exit(3),
             "notes.add" => self.add_note(text("text")),
             "notes.list" => {
-                let notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+                let notes = self.notes.lock();
                 let all: Vec<Value> = notes.iter().zip(1..).map(|(text, id)| json!({"id": id, "text": text})).collect();
                 CallToolResult::structured(json!({"notes": all}))
             }
@@ -348,7 +349,7 @@ impl State {
     }
 
     fn add_note(&self, text: &str) -> CallToolResult {
-        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut notes = self.notes.lock();
         if notes.len() == NOTES_MAX {
             return CallToolResult::error(vec![ContentBlock::text(format!("there are {NOTES_MAX} notes already"))]);
         }

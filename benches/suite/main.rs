@@ -4,6 +4,7 @@
 //! (as `cargo test` starts it) every bench runs once on tiny input, so that none of them rots. See `benches/README.md`.
 
 #![allow(clippy::print_stdout, reason = "its report is what this program is for")]
+#![allow(clippy::disallowed_methods, reason = "benches have an environment of their own")]
 
 mod client;
 mod finding;

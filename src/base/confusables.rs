@@ -1,4 +1,4 @@
-//! Text of strangers, looked at for a person who decides by it: what cannot be seen, and what looks like something else.
+//! Untrusted text prepared for a person who decides by it: invisible characters and letters that look like others (UTS 39).
 
 use unicode_security::mixed_script::AugmentedScriptSet;
 
@@ -85,5 +85,5 @@ fn is_hidden(c: char) -> bool {
 }
 
 #[cfg(test)]
-#[path = "text/tests.rs"]
+#[path = "confusables/tests.rs"]
 mod tests;

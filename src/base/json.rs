@@ -1,4 +1,8 @@
-//! JSON texts, looked at without making anything of them.
+//! JSON measured without making anything of it: texts that were not parsed, values that were not written.
+
+use std::io;
+
+use serde::Serialize;
 
 /// No fewer than the values of a JSON text: each stands first in a list or an object, or behind a comma.
 pub fn values_in(json: &[u8]) -> usize {
@@ -13,4 +17,21 @@ pub fn values_in(json: &[u8]) -> usize {
         }
     }
     count
+}
+
+/// The size of a value as JSON, in bytes, without writing it anywhere.
+pub fn encoded_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Counting cannot fail, and a `Value` always serialises; were it otherwise, nothing is larger.
+    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
 }

@@ -4,7 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{ArgumentError, Catalog, View, nearest, paths, tool::cut};
+use super::{ArgumentError, Catalog, View, nearest, paths};
+use crate::base::{suggest, text::cut};
 
 /// How much of a name that was given an error repeats, in bytes.
 const GIVEN_BYTES_MAX: usize = 200;
@@ -48,7 +49,7 @@ impl Catalog {
         let path = paths::plain(given);
         let path = cut(&path, GIVEN_BYTES_MAX);
         let given = cut(given, GIVEN_BYTES_MAX).to_owned();
-        let wanted = paths::fold(path);
+        let wanted = suggest::fold(path);
         if snapshot.any_seen(&sight, |folded| is_below(folded, &wanted)) {
             return NotFound { path: given, nearest: Vec::new(), discover: listing(path), is_namespace: true };
         }
@@ -62,7 +63,7 @@ impl Catalog {
     pub(super) fn namespace(&self, function: &str, given: Option<&str>, view: View<'_>) -> Result<Option<String>, ArgumentError> {
         let Some(given) = given.map(str::trim).filter(|given| !given.is_empty()) else { return Ok(None) };
         let namespace = paths::plain(given);
-        let wanted = paths::fold(&namespace);
+        let wanted = suggest::fold(&namespace);
         let snapshot = self.shelf.present();
         let sight = snapshot.sight(view);
         let is_inside = |folded: &str| folded == wanted || is_below(folded, &wanted);
@@ -72,7 +73,7 @@ impl Catalog {
         // Nobody knows what these have, so that nothing is hidden there.
         let silent = self.lanes.values().map(|lane| (lane.name(), lane.outage().is_some()));
         let silent: Vec<&str> = silent.filter(|(name, out)| *out && !snapshot.offers(name)).map(|(name, _)| name).collect();
-        if silent.iter().any(|name| paths::fold(name) == wanted.split('.').next().unwrap_or_default()) {
+        if silent.iter().any(|name| suggest::fold(name) == wanted.split('.').next().unwrap_or_default()) {
             return Ok(Some(namespace.into_owned()));
         }
         let seen = snapshot.tools().iter().enumerate().filter(|(at, _)| sight.is_seen(*at));

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::upstream::ANSWER_BYTES_MAX;
-use crate::{base::memory, model::RawJson};
+use crate::{
+    base::{memory, offload::offload_if_possible},
+    model::RawJson,
+};
 
 /// From so many bytes on an answer is a large one.
 pub(super) const LARGE_BYTES: usize = 8 * 1024 * 1024;
@@ -85,9 +88,7 @@ pub struct Room {
 impl Drop for Room {
     fn drop(&mut self) {
         // What reading took many times over is back at once, not when the next answer comes. Takes milliseconds.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            drop(runtime.spawn_blocking(memory::give_back));
-        }
+        offload_if_possible(memory::give_back);
     }
 }
 

@@ -14,10 +14,13 @@ use tokio::sync::Semaphore;
 use self::fields::{belongs, moved, part, properties, step};
 use super::{
     paths, sample,
-    tool::{Checker, Tool, cut},
+    tool::{Checker, Tool},
     types,
 };
-use crate::model::JsonObject;
+use crate::{
+    base::{offload::offload, suggest, text::cut},
+    model::JsonObject,
+};
 
 /// Faults that are told at once; of the others only that there are more.
 const FAULTS_MAX: usize = 12;
@@ -84,7 +87,7 @@ async fn aside(
     // It is never closed; were it, checks would merely not wait for each other.
     let turn = if is_quick { None } else { LARGE.acquire().await.ok() };
     let checked = tool.clone();
-    let done = tokio::task::spawn_blocking(move || {
+    let done = offload(move || {
         let _turn = turn;
         check(&checked)
     });
@@ -200,7 +203,7 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
             let known = properties(schema, root);
             // Where unknown fields are faults, the slip is told as one of those.
             let is_told = schema.and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
-            let slip = given.iter().find(|given| !is_told && !known.contains(given) && paths::is_slip(given, name));
+            let slip = given.iter().find(|given| !is_told && !known.contains(given) && suggest::is_typo(given, name));
             let field = joined(&at, name);
             let kind = wanted.map(|kind| format!(" ({kind})")).unwrap_or_default();
             slip.map_or_else(
@@ -262,7 +265,7 @@ fn unknown_fields(at: &str, unexpected: &[String], schema: Option<&Value>, root:
         .iter()
         .take(UNKNOWN_MAX)
         .map(|name| {
-            let near = known.iter().filter_map(|known| Some((paths::slip(name, known)?, known))).max_by(|a, b| a.0.total_cmp(&b.0));
+            let near = suggest::nearest(name, known.iter().map(String::as_str));
             let field = joined(at, cut(name, 80));
             if let Some(inner) = schema.and_then(|schema| belongs(schema, root, name)) {
                 return format!(
@@ -272,7 +275,7 @@ fn unknown_fields(at: &str, unexpected: &[String], schema: Option<&Value>, root:
                 );
             }
             match near {
-                Some((_, near)) => format!("there is no field `{field}`, did you mean `{}`?", joined(at, near)),
+                Some(near) => format!("there is no field `{field}`, did you mean `{}`?", joined(at, near)),
                 None if known.is_empty() => format!("there is no field `{field}`, none are taken here"),
                 None => format!("there is no field `{field}`, only {}", listed(known.iter().map(|name| format!("`{name}`")))),
             }
@@ -285,10 +288,7 @@ fn one_of(at: &str, options: &Value, given: &Value) -> String {
     let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
     let near = given.as_str().and_then(|given| {
         let texts = options.iter().take(PROPERTIES_MAX).filter_map(Value::as_str);
-        texts
-            .filter_map(|option| Some((paths::slip(given, option)?, option)))
-            .max_by(|a, b| a.0.total_cmp(&b.0))
-            .map(|(_, option)| option)
+        suggest::nearest(given, texts)
     });
     let hint = near.map(|near| format!(", did you mean {}?", Value::from(near))).unwrap_or_default();
     format!(

@@ -11,6 +11,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::upstream::ConnectError;
+use crate::base::offload::offload;
 
 /// Longest time for reading one description, whoever waits; the largest public ones take seconds.
 const READ_MAX: Duration = Duration::from_secs(60);
@@ -84,7 +85,7 @@ pub(super) async fn read<T: Send + 'static>(
     let turn = READERS.acquire().await;
     let stop = Stop { progress, ..Stop::after(READ_MAX) };
     let _given_up = GivenUp(stop.given_up.clone());
-    let done = tokio::task::spawn_blocking(move || {
+    let done = offload(move || {
         let _turn = turn;
         read(&stop)
     });

@@ -17,11 +17,14 @@ use super::{
     lane::Lane,
     paths,
     sight::{self, Look, View, Visibility},
-    tool::{self, Tool},
+    tool::Tool,
     types,
     upstream::{UpstreamError, UpstreamErrorCode},
 };
-use crate::model::RawJson;
+use crate::{
+    base::{offload::offload, text::cut},
+    model::RawJson,
+};
 
 /// How long the finding functions wait for upstreams that have never answered yet: a first question right after the start
 /// should not find an empty catalog, and one slow upstream should not hold up the others for long.
@@ -92,7 +95,7 @@ impl Catalog {
         match lane.outage().filter(|_| !self.shelf.present().offers(lane.name())) {
             None => Ok(None),
             Some(message) => {
-                let tool = tool::cut(path, 200).to_owned();
+                let tool = cut(path, 200).to_owned();
                 let code = UpstreamErrorCode::Unavailable;
                 Err(UpstreamError { code, tool, status: None, retryable: true, message })
             }
@@ -134,7 +137,7 @@ impl Catalog {
         let (catalog, wanted) = (self.clone(), path.to_owned());
         let told = self.aside(asker, move || catalog.not_found(&wanted, &view)).await;
         told.unwrap_or_else(|| NotFound {
-            path: tool::cut(path, 200).to_owned(),
+            path: cut(path, 200).to_owned(),
             nearest: Vec::new(),
             discover: "tools.discover(\"…\")".to_owned(),
             is_namespace: false,
@@ -176,7 +179,7 @@ impl Catalog {
         // The semaphores are never closed. Both places are held until the work is done, also when nobody waits for it any more.
         let own = asker.0.clone().acquire_owned().await.ok()?;
         let place = self.finders.clone().acquire_owned().await.ok()?;
-        let done = tokio::task::spawn_blocking(move || {
+        let done = offload(move || {
             let _places = (own, place);
             work()
         });

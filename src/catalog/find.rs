@@ -6,17 +6,19 @@ use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::{
     index::Match,
     paths,
     shelf::Snapshot,
     sight::{self, SeenNamespace, Sight, View, Visibility},
-    tool::{Tool, cut},
+    tool::Tool,
     types,
 };
-use crate::model::Schema;
+use crate::{
+    base::{digest::sha256, suggest, text::cut},
+    model::Schema,
+};
 
 /// Upstreams that are down, and why.
 pub(super) type Outages = BTreeMap<Arc<str>, String>;
@@ -237,7 +239,7 @@ fn first_line(text: &str) -> String {
 
 /// Visible matches, in no order; without words everything, by path.
 fn hits<'a>(snapshot: &'a Snapshot, sight: &Sight, query: &str, namespace: Option<&str>) -> Vec<Hit<'a>> {
-    let namespace = namespace.map(str::trim).filter(|namespace| !namespace.is_empty()).map(paths::fold);
+    let namespace = namespace.map(str::trim).filter(|namespace| !namespace.is_empty()).map(suggest::fold);
     let keep = |at: usize, score: f32, sure: bool| {
         let approval = approval(sight.at(at))?;
         let inside = namespace.as_ref().is_none_or(|namespace| paths::is_folded_within(snapshot.folded(at), namespace));
@@ -353,8 +355,7 @@ pub(super) fn tools(snapshot: &Snapshot, view: View<'_>, outages: &Outages, quer
 
 /// Tells one question from another, briefly: a cursor of one is none of the other.
 fn question_mark(words: &str, namespace: &str) -> String {
-    let digest = Sha256::digest(format!("{words}\0{}", paths::fold(namespace)));
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    cut(&sha256(format!("{words}\0{}", suggest::fold(namespace))), 8).to_owned()
 }
 
 pub(super) fn describe(tool: &Tool, view: View<'_>, outages: &Outages) -> Option<Description> {

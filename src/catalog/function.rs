@@ -8,10 +8,13 @@ use super::{
     ask::{FUNCTIONS, FindError, raw, spelled_out},
     find::{Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, ToolsPage, ToolsQuery},
     nearest, paths,
-    tool::{Tool, cut},
+    tool::Tool,
     types,
 };
-use crate::model::{RawJson, Schema};
+use crate::{
+    base::{suggest, text::cut},
+    model::{RawJson, Schema},
+};
 
 /// Who answers these functions, as results of finding name it.
 const SOURCE: &str = "airlock";
@@ -93,8 +96,8 @@ impl HostFunctions {
         if !paths::is_within(&path, self.namespace) {
             return Ok(None);
         }
-        let wanted = paths::fold(&path);
-        match self.all.iter().find(|function| paths::fold(function.path()) == wanted) {
+        let wanted = suggest::fold(&path);
+        match self.all.iter().find(|function| suggest::fold(function.path()) == wanted) {
             Some(function) => Ok(Some(function)),
             None => Err(self.not_found(given, &wanted)),
         }
@@ -104,7 +107,7 @@ impl HostFunctions {
         let every = || self.all.iter().map(HostFunction::path);
         let is_namespace = wanted == self.namespace;
         // The namespace is right: only what follows it tells which one was meant.
-        let slips: Vec<&str> = every().filter(|path| paths::is_slip(last(wanted), last(&paths::fold(path)))).collect();
+        let slips: Vec<&str> = every().filter(|path| suggest::is_typo(last(wanted), last(&suggest::fold(path)))).collect();
         let meant = if is_namespace { Vec::new() } else { nearest::among(cut(wanted, GIVEN_BYTES_MAX), &slips) };
         // They are few enough to name all.
         let nearest = if meant.is_empty() { every().collect() } else { meant };

@@ -21,6 +21,7 @@ use super::{
     vocabulary::Vocabulary,
     words::{self, Memory},
 };
+use crate::base::text::cut;
 
 /// Memory of the writer while it builds, in bytes.
 const WRITER_BYTES: usize = 64 * 1024 * 1024;
@@ -387,7 +388,7 @@ impl Texts {
         segments.iter().for_each(|segment| take(1, segment));
         take(2, tool.title.as_deref().unwrap_or_default());
         take(2, head);
-        take(3, super::tool::cut(body, BODY_BYTES_MAX));
+        take(3, cut(body, BODY_BYTES_MAX));
         take(4, &tool.arguments.names);
         take(5, &tool.arguments.values);
         Self { stems: out, plural }

@@ -18,17 +18,24 @@ use super::{
     persist::KeptTools,
     redact::Secrets,
     shelf::Shelf,
-    tool::{Tool, cut},
+    tool::Tool,
     upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Upstream, UpstreamError, UpstreamErrorCode},
 };
-use crate::model::JsonObject;
+use crate::{
+    base::{
+        backoff::{Backoff, chance},
+        error::chain,
+        text::cut,
+    },
+    model::JsonObject,
+};
 
 /// Calls to one upstream that run at once.
 pub const CALLS_MAX: usize = 64;
 /// Calls to one upstream that wait for one of those places.
 pub const WAITING_MAX: usize = 1_024;
-/// Pause before an upstream is reached again: the first, and the longest. Each is doubled and jittered by a quarter.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Pause before an upstream is connected to again, so that upstreams that failed together do not march in step.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30)).with_jitter(0.25);
 /// Pause before an upstream whose address was refused is tried again: that is a matter of the configuration, and only the address
 /// of a name may change by itself. Asking for a refresh comes before it.
 const LASTING_PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -194,7 +201,7 @@ impl Lane {
                         failures = 1;
                     }
                     tracing::warn!(upstream = %self.name, "upstream `{}` is lost and will be reached again: {why}", self.name);
-                    let next = Next { at: Instant::now() + pause(failures), lasting: false };
+                    let next = Next { at: Instant::now() + BACKOFF.after_with(failures, chance()), lasting: false };
                     self.link.send_replace(if failures > 3 { Link::Failed { reason: why, next } } else { Link::Connecting });
                     connection.close().await;
                     next
@@ -203,7 +210,7 @@ impl Lane {
                     failures += 1;
                     let reason = self.reason(&error);
                     tracing::warn!(upstream = %self.name, "upstream `{}` failed: {reason}", self.name);
-                    let pause = if error.lasting { LASTING_PAUSE } else { pause(failures) };
+                    let pause = if error.lasting { LASTING_PAUSE } else { BACKOFF.after_with(failures, chance()) };
                     let next = Next { at: Instant::now() + pause, lasting: error.lasting };
                     self.link.send_replace(Link::Failed { reason, next });
                     self.settle();
@@ -483,33 +490,5 @@ fn origin(upstream: &dyn Upstream) -> String {
     digest.update(upstream.kind());
     digest.update([0]);
     digest.update(upstream.origin());
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
-
-/// Pause after so many failures in a row: doubled up to the bound, with a quarter of jitter so that upstreams do not march in step.
-fn pause(failures: u32) -> Duration {
-    let doubled = BACKOFF.0.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(BACKOFF.1);
-    let mut random = [0u8; 1];
-    // Without randomness the pause is merely regular.
-    let _ = getrandom::fill(&mut random);
-    doubled.mul_f64(0.75 + f64::from(random[0]) / 255.0 * 0.25)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_from_half_a_second_and_never_exceed_thirty() {
-        for failures in 0..200 {
-            let pause = pause(failures);
-            assert!(pause >= BACKOFF.0.mul_f64(0.75) && pause <= BACKOFF.1, "{failures}: {pause:?}");
-        }
-        assert!(pause(20) > pause(3));
-    }
+    hex::encode(digest.finalize())
 }

@@ -1,13 +1,14 @@
 //! Fields that a service refuses at present: a call that names no fields is sent without them, and what is told of the tool says so.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use crate::model::Schema;
+use crate::{base::text::cut, model::Schema};
 
 /// How long a field that was refused is not asked for unless it is named.
 const KEPT_MAX: Duration = Duration::from_secs(600);
@@ -54,7 +55,7 @@ impl LeftOut {
     }
 
     fn of<T>(&self, look: impl FnOnce(&Kept) -> T) -> Option<T> {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut kept = self.kept.lock();
         if kept.as_ref().is_some_and(|kept| kept.since.elapsed() > KEPT_MAX) {
             *kept = None;
         }
@@ -70,12 +71,12 @@ impl LeftOut {
         let told = format!("Left out at present, since the service refused it: {}; `{select}` asks for it by name.", named(&all));
         let output = whole.and_then(|whole| pruned(whole, &all, &told));
         let kept = Kept { since: Instant::now(), ways: all.into(), output, told };
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(kept);
+        *self.kept.lock() = Some(kept);
     }
 
     /// All are asked for again.
     pub(super) fn clear(&self) {
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.kept.lock() = None;
     }
 }
 
@@ -85,7 +86,7 @@ pub(super) fn named(ways: &[Way]) -> String {
     if let Some(more) = ways.len().checked_sub(TOLD_MAX + 1) {
         names.push(format!("{} more", more + 1));
     }
-    super::tool::cut(&names.join(", "), NOTE_BYTES_MAX).to_owned()
+    cut(&names.join(", "), NOTE_BYTES_MAX).to_owned()
 }
 
 fn pruned(whole: &Schema, ways: &[Way], told: &str) -> Option<Schema> {

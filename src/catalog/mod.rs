@@ -42,6 +42,19 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::{
+    find::Outages,
+    lane::{Lane, Says},
+    persist::KeptTools,
+    redact::Secrets,
+    shelf::Shelf,
+    upstream::Upstream,
+};
+use crate::{
+    base::offload::offload,
+    model::{JsonObject, RawJson},
+};
+
 pub use self::{
     absent::NotFound,
     answer::{Answer, AnswerBounds},
@@ -70,15 +83,6 @@ pub use self::{
     tool::Tool,
     upstream::{CallNews, UpstreamError, UpstreamErrorCode},
 };
-use self::{
-    find::Outages,
-    lane::{Lane, Says},
-    persist::KeptTools,
-    redact::Secrets,
-    shelf::Shelf,
-    upstream::Upstream,
-};
-use crate::model::{JsonObject, RawJson};
 
 /// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
 /// at all, and none that tends to hold a secret (proxy addresses do).
@@ -253,14 +257,14 @@ pub async fn login(upstream: UpstreamConfig) -> Result<Login, String> {
 async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<KeptTools>>, shelf: &Shelf) {
     let Some(kept) = kept else { return };
     let names: Vec<Arc<str>> = lanes.iter().map(|lane| Arc::from(lane.name())).collect();
-    let read = lanes.iter().cloned().map(|lane| tokio::task::spawn_blocking(move || (lane.recall(), lane)));
+    let read = lanes.iter().cloned().map(|lane| offload(move || (lane.recall(), lane)));
     let read = futures::future::join_all(read).await;
     // A list that cannot be read is asked for anyway.
     let known = read.into_iter().flatten().filter_map(|(tools, lane)| Some((tools?, lane)));
     let (offers, lanes): (Vec<_>, Vec<_>) = known.map(|(tools, lane)| ((Arc::from(lane.name()), tools), lane)).unzip();
     shelf.shown(shelf.lay(offers)).await;
     lanes.iter().for_each(|lane| lane.recalled());
-    drop(tokio::task::spawn_blocking(move || kept.sweep(&names)));
+    drop(offload(move || kept.sweep(&names)));
 }
 
 fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<String, String>) -> (Box<dyn Upstream>, Secrets) {

@@ -1,7 +1,7 @@
 //! The paths most like a wrong one. How often each letter stands in a path bounds how much it can be like another; only the most
 //! promising are compared letter by letter, so that a wrong path costs little also among many tools.
 
-use super::paths::fold;
+use crate::base::suggest::{fold, similarity};
 
 /// Names that are suggested at most.
 const NEAREST_MAX: usize = 3;
@@ -94,7 +94,7 @@ pub(super) fn nearest(path: &str, folds: &[String], letters: &[Letters], is_seen
         }
         let right = folds[at].as_str();
         // A right name in a wrong place is as good as a nearly right path.
-        let score = strsim::jaro_winkler(&wrong, right).max(strsim::jaro_winkler(leaf(&wrong), leaf(right)) * LEAF_WORTH);
+        let score = similarity(&wrong, right).max(similarity(leaf(&wrong), leaf(right)) * LEAF_WORTH);
         if score >= NEAREST_MIN {
             best = score.max(best);
             scored.push((score, at));

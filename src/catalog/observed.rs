@@ -4,12 +4,9 @@
 //! workspace alone. Everything about it is bounded: how much of an answer is looked at, how many answers, how deep, how many keys, for
 //! how many workspaces. What was learned is a guess, and is told as one.
 
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
@@ -127,7 +124,7 @@ impl Observed {
     }
 
     fn learned(&self) -> MutexGuard<'_, Vec<Learned>> {
-        self.learned.lock().unwrap_or_else(PoisonError::into_inner)
+        self.learned.lock()
     }
 }
 

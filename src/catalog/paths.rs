@@ -2,17 +2,12 @@
 
 use std::borrow::Cow;
 
+use crate::base::suggest::fold;
+
 /// Endings that say of a name only what every name here is.
 const ENDINGS: [&str; 4] = ["api", "tool", "service", "mcp"];
 /// Shortest name that is left when an ending falls, in bytes.
 const NAME_BYTES_MIN: usize = 2;
-/// Similarity from which one name is taken for a slip of another, 0 to 1.
-const SLIP_MIN: f64 = 0.75;
-/// The path without case, `_` and `-`: `getSum`, `get_sum` and `get-sum` are one.
-pub(super) fn fold(path: &str) -> String {
-    path.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
-}
-
 /// The path without what callers get wrong in names: also without the number of nouns and endings such as `Api`. What is left may
 /// stand for several paths, and then means none of them.
 pub(super) fn healed(path: &str) -> String {
@@ -112,16 +107,6 @@ pub(super) fn expression(path: &str) -> String {
         }
     }
     out
-}
-
-/// How much two names are alike, 0 to 1, if so much that one is taken for a slip of the other.
-pub(super) fn slip(given: &str, wanted: &str) -> Option<f64> {
-    Some(strsim::jaro_winkler(&fold(given), &fold(wanted))).filter(|likeness| *likeness >= SLIP_MIN)
-}
-
-/// Whether one name is taken for a slip of the other.
-pub(super) fn is_slip(given: &str, wanted: &str) -> bool {
-    slip(given, wanted).is_some()
 }
 
 #[cfg(test)]

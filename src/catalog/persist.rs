@@ -13,10 +13,12 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::tool::{ArgumentWords, KeptTool, Tool};
-use crate::model::{Annotations, Operation, RawJson, Schema};
+use crate::{
+    base::digest::sha256,
+    model::{Annotations, Operation, RawJson, Schema},
+};
 
 /// First word of a file, with the version of its form.
 const MAGIC: &str = "airlock-tools/2";
@@ -215,8 +217,7 @@ impl KeptTools {
 
 /// What stands before the body: the version, its length, its digest.
 fn head(body: &[u8]) -> String {
-    let digest: String = Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("{MAGIC} {:>10} {digest}\n", body.len())
+    format!("{MAGIC} {:>10} {}\n", body.len(), sha256(body))
 }
 
 fn has_head(path: &Path, head: &str) -> bool {

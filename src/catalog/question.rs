@@ -5,6 +5,7 @@ use super::{
     vocabulary::Vocabulary,
     words::{self, Stems},
 };
+use crate::base::text::cut;
 
 /// Words of a question that count; the rest is dropped.
 const WORDS_MAX: usize = 16;
@@ -54,7 +55,7 @@ impl Question {
         let mut out = Self { words: Vec::new(), action: None, plural: false, own: false, explained: vec![0.0; vocabulary.len()] };
         let mut looks = false;
         let mut first = true;
-        words::split(super::tool::cut(text, 200), |word| {
+        words::split(cut(text, 200), |word| {
             out.own |= OWN.contains(&word);
             looks |= std::mem::take(&mut first) && LOOKING.contains(&word);
             out.plural |= ["all", "every", "each"].contains(&word);

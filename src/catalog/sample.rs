@@ -4,7 +4,8 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::{paths, tool::cut, types};
+use super::{paths, types};
+use crate::base::{suggest, text::cut};
 
 /// Items that are filled in where a list must have some.
 const ITEMS_MAX: u64 = 8;
@@ -103,7 +104,7 @@ impl<'a> Sample<'a> {
         let among = &options[..given.map_or(0, |_| self.compared(options.len()))];
         let nearest = || {
             let given = given?.as_str()?;
-            let scored = among.iter().filter_map(|option| Some((paths::slip(given, option.as_str()?)?, option)));
+            let scored = among.iter().filter_map(|option| Some((suggest::typo_similarity(given, option.as_str()?)?, option)));
             scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, option)| option)
         };
         let chosen = given.filter(|given| among.contains(given)).or_else(nearest).or(options.first());
@@ -152,7 +153,7 @@ impl<'a> Sample<'a> {
                 Some(mine) => Some(mine),
                 None => {
                     let among = &unknown[..self.compared(unknown.len())];
-                    among.iter().find(|(given, _)| paths::is_slip(given, name)).map(|(_, value)| *value)
+                    among.iter().find(|(given, _)| suggest::is_typo(given, name)).map(|(_, value)| *value)
                 }
             };
             if mine.is_some() || required.contains(name.as_str()) {

@@ -2,9 +2,10 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::Arc,
 };
 
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,7 @@ use super::{
     sight::{Sight, Sights, View},
     tool::Tool,
 };
+use crate::base::{offload::offload, suggest};
 
 /// All tools at one moment. Never changed; replaced.
 #[derive(Default)]
@@ -41,7 +43,7 @@ impl Snapshot {
         tools.sort_by(|a, b| a.path.cmp(&b.path));
         let index = SearchIndex::build(&tools)?;
         let by_path = tools.iter().enumerate().map(|(at, tool)| (tool.path.clone(), at)).collect();
-        let folds: Vec<String> = tools.iter().map(|tool| paths::fold(&tool.path)).collect();
+        let folds: Vec<String> = tools.iter().map(|tool| suggest::fold(&tool.path)).collect();
         let mut by_fold: HashMap<String, Vec<usize>> = HashMap::new();
         let mut by_healed: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, fold) in folds.iter().enumerate() {
@@ -64,7 +66,7 @@ impl Snapshot {
 
     /// Tools whose paths differ from it in case, `_` and `-` only.
     pub(super) fn alike(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
-        self.by_fold.get(&paths::fold(path)).into_iter().flatten().map(|at| &self.tools[*at])
+        self.by_fold.get(&suggest::fold(path)).into_iter().flatten().map(|at| &self.tools[*at])
     }
 
     /// Tools whose paths are the same once they are healed.
@@ -135,7 +137,7 @@ impl Shelf {
 
     /// The present snapshot.
     pub(super) fn present(&self) -> Arc<Snapshot> {
-        self.present.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.present.read().clone()
     }
 
     /// Told whenever there is another snapshot.
@@ -151,7 +153,7 @@ impl Shelf {
 
     /// Replaces what several upstreams offer, and makes the snapshot of all of them at once; gives its number.
     pub(super) fn lay(&self, offers: impl IntoIterator<Item = (Arc<str>, Vec<Arc<Tool>>)>) -> u64 {
-        let mut lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lists = self.lists.lock();
         let mut changed = false;
         for (upstream, tools) in offers {
             if lists.by_upstream.get(&upstream).is_none_or(|known| !is_same(known, &tools)) {
@@ -180,11 +182,11 @@ impl Shelf {
                 () = stop.cancelled() => break,
             }
             let (tools, revision) = {
-                let lists = self.lists.lock().unwrap_or_else(PoisonError::into_inner);
+                let lists = self.lists.lock();
                 (lists.by_upstream.values().flatten().cloned().collect::<Vec<_>>(), lists.revision)
             };
-            match tokio::task::spawn_blocking(move || Snapshot::build(tools)).await {
-                Ok(Ok(snapshot)) => *self.present.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot),
+            match offload(move || Snapshot::build(tools)).await {
+                Ok(Ok(snapshot)) => *self.present.write() = Arc::new(snapshot),
                 Ok(Err(error)) => tracing::error!(%error, "the tools could not be indexed, the catalog stays as it was"),
                 Err(error) => tracing::error!(%error, "indexing the tools panicked, the catalog stays as it was"),
             }

@@ -1,7 +1,9 @@
 //! What callers see of the tools of one snapshot: every tool is asked about once, and what came out is remembered for those who see
 //! the same.
 
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
 
 use super::tool::Tool;
 
@@ -138,7 +140,7 @@ impl Sights {
     }
 
     fn place(&self, key: &str) -> Arc<OnceLock<Arc<Sight>>> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         let found = match known.iter().position(|(known, _)| **known == *key) {
             Some(at) => known.remove(at),
             None => {

@@ -3,22 +3,25 @@
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicBool, Ordering},
     },
 };
 
 use jsonschema::{PatternOptions, ValidationError, Validator};
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use super::{
     left_out::LeftOut,
     observed::Observed,
     work::{self, Work},
 };
-use crate::model::{Annotations, JsonObject, Operation, Schema};
+use crate::{
+    base::{digest::sha256_of_json, text::cut},
+    model::{Annotations, JsonObject, Operation, Schema},
+};
 
 /// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
 pub(super) const NAME_CHARS_MAX: usize = 128;
@@ -210,7 +213,7 @@ impl Tool {
     pub(super) fn admit(upstream: &Arc<str>, offered: OfferedTool) -> Result<Self, Unfit> {
         let input = Value::Object(offered.input_schema);
         let output = offered.output_schema.map(Value::Object);
-        let schema_hash = hash(&serde_json::json!({
+        let schema_hash = sha256_of_json(&serde_json::json!({
             "name": offered.name, "description": offered.description, "input": input, "output": output,
         }));
         let arguments = ArgumentWords::of(&input);
@@ -323,39 +326,12 @@ impl Tool {
     }
 }
 
-/// The head of a text, at most `bytes_max` long, cut between characters.
-pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
-}
-
 /// Whether a tool's own name can stand in a path: dots split it into segments, none may be empty.
 fn is_path(name: &str) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '@' | '$' | '+' | ' ');
     name.chars().count() <= NAME_CHARS_MAX
         && name.chars().all(allowed)
         && name.split('.').all(|segment| !segment.is_empty() && segment.trim() == segment)
-}
-
-/// The size of a value as JSON, without writing it anywhere.
-pub(super) fn json_bytes<T: serde::Serialize + ?Sized>(value: &T) -> usize {
-    struct Count(usize);
-    impl std::io::Write for Count {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0 += bytes.len();
-            Ok(bytes.len())
-        }
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-    let mut count = Count(0);
-    // Counting cannot fail, and a `Value` always serialises; were it otherwise the tool is refused as too large.
-    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
-}
-
-fn hash(value: &Value) -> String {
-    let canonical = serde_json_canonicalizer::to_vec(value).expect("a JSON value with string keys is canonicalisable");
-    Sha256::digest(&canonical).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

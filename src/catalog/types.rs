@@ -8,7 +8,7 @@ mod whole;
 use std::{
     cell::{Cell, RefCell},
     collections::{HashMap, HashSet},
-    sync::{Arc, PoisonError},
+    sync::Arc,
 };
 
 use serde_json::Value;
@@ -54,7 +54,7 @@ pub(super) fn hint(tool: &Tool, workspace: &str) -> Arc<str> {
         return line(tool, Some(&output), None).into();
     }
     let observed = tool.observed.schema(workspace).filter(|_| tool.output_schema.is_none());
-    let mut known = tool.hint.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut known = tool.hint.lock();
     let of = |schema: &Option<Arc<Value>>| schema.as_ref().map(Arc::as_ptr);
     if let Some(hint) = known.as_ref().filter(|hint| of(&hint.observed) == of(&observed)) {
         return hint.line.clone();

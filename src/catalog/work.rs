@@ -8,6 +8,8 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
+use crate::base::text::cut;
+
 /// Schemas that may apply to one place of a value one within the other, in a row. Each takes stack.
 const HEIGHT_MAX: usize = 128;
 /// The same over all places on the way to the deepest value.
@@ -352,7 +354,7 @@ impl<'a> Reader<'a> {
             return Ok(None);
         }
         let pointer = reference.strip_prefix('#').filter(|pointer| pointer.is_empty() || pointer.starts_with('/'));
-        let pointer = pointer.ok_or_else(|| format!("`{}` leads out of it or to a name", super::tool::cut(reference, 100)))?;
+        let pointer = pointer.ok_or_else(|| format!("`{}` leads out of it or to a name", cut(reference, 100)))?;
         let pointer = percent_decode_str(pointer).decode_utf8_lossy();
         let target = self.root.pointer(&pointer);
         Ok(target.map(|target| self.id(target)))

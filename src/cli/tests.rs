@@ -71,10 +71,10 @@ fn durations_read_well() {
 fn a_log_line_says_nothing_twice_and_nothing_that_looks_like_another_line() {
     use tracing_subscriber::layer::SubscriberExt as _;
     #[derive(Clone, Default)]
-    struct Page(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+    struct Page(std::sync::Arc<parking_lot::Mutex<Vec<u8>>>);
     impl std::io::Write for Page {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().unwrap().extend_from_slice(bytes);
+            self.0.lock().extend_from_slice(bytes);
             Ok(bytes.len())
         }
         fn flush(&mut self) -> std::io::Result<()> {
@@ -89,6 +89,6 @@ fn a_log_line_says_nothing_twice_and_nothing_that_looks_like_another_line() {
         tracing::info!(task = "task_1", tool = %"demo.add", calls = 2, "task_1 called `demo.add`");
         tracing::warn!(error = %"no\n WARN forged \u{1b}[2J", calls = 1, "10 calls failed");
     });
-    let text = String::from_utf8(page.0.lock().unwrap().clone()).unwrap();
+    let text = String::from_utf8(page.0.lock().clone()).unwrap();
     assert_eq!(text, " INFO task_1 called `demo.add` calls=2\n WARN 10 calls failed error=no\\n WARN forged \\u{1b}[2J calls=1\n");
 }

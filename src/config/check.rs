@@ -4,6 +4,7 @@ use jsonschema::{ValidationError, error::ValidationErrorKind, paths::LocationSeg
 use serde_json::Value;
 
 use super::{error::Problem, shape::Shape, source::Layers};
+use crate::base::suggest::nearest;
 
 /// Characters of a refused value that a message repeats.
 const SHOWN_CHARS: usize = 80;
@@ -77,14 +78,4 @@ fn shown(value: &Value) -> String {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text,
     }
-}
-
-/// The name that was probably meant, if one is near enough: few letters apart, or the beginning of it.
-pub(super) fn nearest<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let given = given.to_lowercase().replace('-', "_");
-    known
-        .map(|name| (strsim::normalized_damerau_levenshtein(&given, &name.to_lowercase()), name))
-        .filter(|(likeness, name)| *likeness >= 0.6 || given.len() > 2 && name.to_lowercase().starts_with(&given))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .map(|(_, name)| name)
 }

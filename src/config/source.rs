@@ -12,6 +12,7 @@ use super::{
     error::{Origin, Problem},
     shape::Shape,
 };
+use crate::base::suggest::nearest;
 
 /// Longest configuration file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -27,6 +28,7 @@ pub trait Environment {
 pub struct ProcessEnvironment;
 
 impl Environment for ProcessEnvironment {
+    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
     fn variables(&self) -> BTreeMap<String, String> {
         std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))).collect()
     }
@@ -151,7 +153,7 @@ impl Layers {
                 Some(path) if text.is_empty() && !shape.may_be_empty(&path) => {}
                 Some(path) => self.set(&path, shape.parse(&path, text), origin),
                 None => {
-                    let near = super::check::nearest(name, known.keys().map(String::as_str));
+                    let near = nearest(name, known.keys().map(String::as_str));
                     let hint = near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                     problems.push(Problem { origin, message: format!("names no key of the configuration{hint}") });
                 }

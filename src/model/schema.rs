@@ -2,9 +2,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
+use parking_lot::Mutex;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, value::RawValue};
 
@@ -45,14 +46,14 @@ impl Schema {
 
     /// The schema itself. A text that turns out to be none permits everything: the schema of nothing in particular.
     pub fn value(&self) -> Arc<Value> {
-        let mut parsed = self.0.parsed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parsed = self.0.parsed.lock();
         if let Some(value) = parsed.upgrade() {
             return value;
         }
         let value: Arc<Value> =
             Arc::new(serde_json::from_str(self.text()).unwrap_or_else(|_| Value::Object(serde_json::Map::new())));
         *parsed = Arc::downgrade(&value);
-        RECENT.lock().unwrap_or_else(PoisonError::into_inner).add(self.text().len(), value.clone());
+        RECENT.lock().add(self.text().len(), value.clone());
         value
     }
 }

@@ -5,6 +5,7 @@ use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{AskTerms, Denial, DenialCode, RuleRef};
+use crate::base::digest::sha256;
 
 /// Longest text of a key, in bytes; what would be longer is hashed.
 pub const COUNTER_KEY_BYTES_MAX: usize = 512;
@@ -17,13 +18,11 @@ pub struct CounterKey(Arc<str>);
 impl CounterKey {
     /// From parts that are kept apart whatever they hold.
     pub(super) fn new(parts: &[&str]) -> Self {
-        use sha2::{Digest, Sha256};
         let text = serde_json::to_string(parts).expect("a list of strings is JSON");
         if text.len() <= COUNTER_KEY_BYTES_MAX {
             return Self(text.into());
         }
-        let hex: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("sha256:{hex}").into())
+        Self(format!("sha256:{}", sha256(text)).into())
     }
 
     /// The key as text, at most [`COUNTER_KEY_BYTES_MAX`] bytes.

@@ -259,8 +259,7 @@ fn revision(layers: &[Layer], options: Options) -> String {
         add(layer.upstream.as_deref().unwrap_or_default());
         add(&layer.text);
     }
-    let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", hex::encode(hash.finalize()))
 }
 
 #[cfg(test)]

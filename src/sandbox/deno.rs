@@ -158,7 +158,7 @@ pub fn check(path: &Path, allowed_sha256: Option<&str>) -> Result<Deno, DenoErro
             bytes => digest.update(&piece[..bytes]),
         }
     }
-    let found: String = digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let found = hex::encode(digest.finalize());
     if !KNOWN.contains(&found.as_str()) && allowed_sha256 != Some(found.as_str()) {
         return Err(DenoError::Unknown { path: path.to_owned(), found });
     }

@@ -19,24 +19,29 @@ pub mod worker;
 
 use std::{
     path::PathBuf,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use crate::model::{LogLine, Logs, RawJson, TaskError, Usage};
+use crate::{
+    base::offload::offload,
+    model::{LogLine, Logs, RawJson, TaskError, Usage},
+};
+use pool::Pool;
+use process::{Snapshot, Spawner};
+use schedule::{Full, Schedule};
+
 pub use clock::{Hold, WallClock};
 #[cfg(feature = "intake")]
 pub use lockdown::{LockdownError, jail::Jail};
-use pool::Pool;
 pub use process::WorkerCommand;
-use process::{Snapshot, Spawner};
 pub use protocol::CallFailure;
 pub use run::Lease;
-use schedule::{Full, Schedule};
 
 /// Answers the calls of guests. The one way out of a sandbox, so the place where policy stands.
 pub trait ToolHost: Send + Sync + 'static {
@@ -290,7 +295,7 @@ impl Sandbox {
 
     async fn try_bring_up(&self) -> Result<Started, SandboxError> {
         let engine = self.config.engine.clone();
-        let (command, snapshot) = tokio::task::spawn_blocking(move || {
+        let (command, snapshot) = offload(move || {
             let command = engine.command()?;
             let snapshot = Snapshot::bake(&command).map_err(|source| SandboxError::Snapshot { source })?;
             Ok::<_, SandboxError>((command, snapshot))
@@ -304,7 +309,7 @@ impl Sandbox {
     }
 
     fn failed(&self) -> MutexGuard<'_, Option<(Instant, String)>> {
-        self.state.failed.lock().expect("no code panics while it holds this lock")
+        self.state.failed.lock()
     }
 
     /// Name and version of the engine, and the operating system's locks on the workers; none before the first use.

@@ -25,7 +25,10 @@ use super::{
     protocol::{self, CALLS_IN_FLIGHT_MAX, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup, StopReason},
     schedule::{Permit, Place},
 };
-use crate::model::{LogLine, Logs, RawJson, TaskError, Usage};
+use crate::{
+    base::text::ellipsized,
+    model::{LogLine, Logs, RawJson, TaskError, Usage},
+};
 
 /// From the order to stop to the end of the process.
 const STOP_GRACE: Duration = Duration::from_millis(100);
@@ -436,7 +439,8 @@ impl<'a> Drive<'a> {
             report.usage.heap_peak_bytes = done.heap_peak_bytes;
             report.logs.dropped_lines += done.dropped_lines;
             report.logs.dropped_bytes += done.dropped_bytes;
-            report.warnings = done.warnings.into_iter().take(WARNINGS_MAX).map(|text| cut(text, MESSAGE_BYTES_MAX)).collect();
+            report.warnings =
+                done.warnings.into_iter().take(WARNINGS_MAX).map(|text| ellipsized(text, MESSAGE_BYTES_MAX)).collect();
         }
         (Some(self.worker).filter(|_| !self.kill), report)
     }
@@ -465,23 +469,15 @@ fn stopped(reason: StopReason) -> Outcome {
 
 /// A guest's error within its bounds: the worker that sent it may have been taken over.
 fn trimmed(error: TaskError) -> TaskError {
-    let cut = |text: String| cut(text, MESSAGE_BYTES_MAX);
+    let cut = |text: String| ellipsized(text, MESSAGE_BYTES_MAX);
     TaskError {
-        name: self::cut(error.name, 200),
+        name: ellipsized(error.name, 200),
         message: cut(error.message),
-        code: self::cut(error.code, 64),
+        code: ellipsized(error.code, 64),
         line: error.line,
         column: error.column,
         frame: error.frame.map(cut),
         stack: error.stack.map(cut),
         hint: error.hint.map(cut),
     }
-}
-
-fn cut(mut text: String, bytes_max: usize) -> String {
-    if text.len() > bytes_max {
-        text.truncate(text.floor_char_boundary(bytes_max));
-        text.push('…');
-    }
-    text
 }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{
     Kind, PendingApproval, Service, ServiceError,
@@ -15,6 +14,7 @@ use super::{
     tasks::{store_error, task_id, within},
 };
 use crate::{
+    base::digest,
     model::{Approval, ApprovalId, ApprovalStatus, EventKind, Principal, Task, Timestamp},
     store::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, Decided},
 };
@@ -136,7 +136,7 @@ impl ApprovalAnswer {
         });
         let mut put = |key: &str, value: Value| drop(object.as_object_mut().map(|all| all.insert(key.to_owned(), value)));
         if let Some(code) = &self.code {
-            let sha256: String = Sha256::digest(code).iter().map(|byte| format!("{byte:02x}")).collect();
+            let sha256 = digest::sha256(code);
             let snippet = asked.line.and_then(|line| code.lines().nth(line.checked_sub(1)? as usize));
             put("code", json!({ "sha256": sha256, "line": asked.line, "snippet": snippet, "text": code }));
             put("trail", json!(self.trail));

@@ -10,6 +10,7 @@ use super::{
     tools::{profile, unresolved},
 };
 use crate::{
+    base::offload::offload,
     catalog::{Tool, View, Visibility},
     model::Timestamp,
     policy::{
@@ -254,7 +255,7 @@ impl Service {
 
 /// Does what takes the processor for longer than a request may.
 async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static) -> Result<T, ServiceError> {
-    let done = tokio::task::spawn_blocking(work).await;
+    let done = offload(work).await;
     done.unwrap_or_else(|error| {
         Err(ServiceError::new(Kind::Internal, "internal", "the question could not be answered").caused_by(error))
     })

@@ -2,13 +2,10 @@
 //!
 //! The rows of the store say what was decided; this only wakes whom it concerns. Nothing here decides.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use dashmap::DashMap;
+use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::refusal::{RATE_LIMITED, Refusal};
@@ -70,7 +67,7 @@ impl Desk {
 
     /// Tasks that wait for a word.
     pub fn parked_tasks(&self) -> usize {
-        self.tasks.lock().expect("no code panics while it holds this lock").len()
+        self.tasks.lock().len()
     }
 
     /// Whether somebody waits for this word.
@@ -94,7 +91,7 @@ impl Desk {
 
     /// A place for one more call of this task, if there is one.
     pub(super) fn place(self: &Arc<Self>, task: TaskId) -> Result<Place, Refusal> {
-        let mut tasks = self.tasks.lock().expect("no code panics while it holds this lock");
+        let mut tasks = self.tasks.lock();
         let calls = tasks.get(&task).copied().unwrap_or(0);
         let (calls_max, tasks_max) = (self.terms.calls_max, self.terms.tasks_max);
         if calls >= calls_max {
@@ -119,7 +116,7 @@ impl Desk {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut tasks = self.desk.tasks.lock().expect("no code panics while it holds this lock");
+        let mut tasks = self.desk.tasks.lock();
         if let Some(calls) = tasks.get_mut(&self.task) {
             *calls -= 1;
             if *calls == 0 {

@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -15,6 +15,7 @@ use std::{
 
 use dashmap::DashMap;
 use futures::FutureExt;
+use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +24,7 @@ use super::{
     machine::{self, Calls, Circumstances, End, StopCause},
 };
 use crate::{
+    base::backoff::Backoff,
     model::{EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
     sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
     store::{Created, NewTask, StoreError, TaskChange, TaskEnd, Written},
@@ -32,8 +34,7 @@ use crate::{
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// How often the writing of an end is tried again, and the pauses between: about half a minute in all.
 const END_RETRIES_MAX: u32 = 12;
-const END_RETRY_FIRST: Duration = Duration::from_millis(50);
-const END_RETRY_MAX: Duration = Duration::from_secs(5);
+const END_RETRY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
 
 /// Told once what became of a task's creation.
 type Creation = oneshot::Sender<Result<Created, StoreError>>;
@@ -362,14 +363,12 @@ impl TaskEngine {
     /// Writes an end, again and again where the store is busy or full for a moment: a task must not be taken for running when it is
     /// not.
     async fn insist(&self, change: TaskChange) -> Result<(), StoreError> {
-        let mut pause = END_RETRY_FIRST;
-        for _ in 0..END_RETRIES_MAX {
+        for tries in 1..=END_RETRIES_MAX {
             match self.0.parts.store.change_task(change.clone()).await {
                 Err(StoreError::Busy(_) | StoreError::Full | StoreError::Database(_)) => {}
                 done => return done,
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(END_RETRY_MAX);
+            tokio::time::sleep(END_RETRY.after(tries)).await;
         }
         self.0.parts.store.change_task(change).await
     }
@@ -426,11 +425,11 @@ impl Live {
 
     /// What the tool that spoke last says of how far it is, in a short line of its upstream's own.
     pub fn said(&self) -> Option<Arc<str>> {
-        self.said.lock().expect("no code panics while it holds this lock").clone()
+        self.said.lock().clone()
     }
 
     pub(super) fn say(&self, said: Option<&str>) {
-        let mut present = self.said.lock().expect("no code panics while it holds this lock");
+        let mut present = self.said.lock();
         if present.as_deref() != said {
             *present = said.map(Arc::from);
             drop(present);

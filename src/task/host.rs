@@ -9,11 +9,12 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::{
@@ -29,6 +30,7 @@ use super::{
     warnings::Warnings,
 };
 use crate::{
+    base::text::cut,
     catalog::{Asker, Catalog, Look, ResolveError, Tool, Visibility},
     model::{EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
     policy::{Caller, FixedWindow, Listing, Policy, ToolFacts, Window},
@@ -160,12 +162,12 @@ impl Host {
 
     /// How the call of that number was refused, if it was. Guests cannot influence it.
     pub fn refused(&self, call: u32) -> Option<&'static str> {
-        self.0.refused.lock().expect("no code panics while it holds this lock").get(&call).copied()
+        self.0.refused.lock().get(&call).copied()
     }
 
     /// What the caller should know of calls that succeeded.
     pub fn take_warnings(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.warnings.lock().expect("no code panics while it holds this lock")).told()
+        std::mem::take(&mut *self.0.warnings.lock()).told()
     }
 }
 
@@ -296,7 +298,7 @@ impl Inner {
 
     /// Remembers a refusal, so that a task that does not handle it ends as what it was.
     pub(super) fn refuse(&self, seq: u32, tool: &str, refused: &Refusal) -> CallFailure {
-        let mut all = self.refused.lock().expect("no code panics while it holds this lock");
+        let mut all = self.refused.lock();
         all.insert(seq, refused.code);
         if all.len() > REFUSED_MAX {
             all.pop_first();
@@ -320,7 +322,12 @@ impl Inner {
 
     pub(super) fn unrecorded(&self, tool: &str, error: &StoreError) -> CallFailure {
         tracing::error!(task = %self.task.id, %error, "a call could not be recorded and is not made");
-        failure("ToolCallError", "not_recorded", record::cut(tool), "the call could not be recorded, so it was not made")
+        failure(
+            "ToolCallError",
+            "not_recorded",
+            cut(tool, record::NAME_BYTES_MAX),
+            "the call could not be recorded, so it was not made",
+        )
     }
 
     pub(super) fn change(&self, events: Vec<NewEvent>) -> TaskChange {
@@ -329,7 +336,7 @@ impl Inner {
 
     /// Keeps a warning for the end of the task.
     pub(super) fn warn(&self, text: String) {
-        self.warnings.lock().expect("no code panics while it holds this lock").add(text);
+        self.warnings.lock().add(text);
     }
 
     /// Records without waiting: the task's end, which is waited for, comes after.
@@ -339,7 +346,7 @@ impl Inner {
 
     /// One more call waits for a person: with the first the task does. The statuses are written in the order in which they came.
     pub(super) fn park(&self, mut events: Vec<NewEvent>) -> Written {
-        let mut parked = self.parked.lock().expect("no code panics while it holds this lock");
+        let mut parked = self.parked.lock();
         *parked += 1;
         let first = *parked == 1;
         if first {
@@ -352,7 +359,7 @@ impl Inner {
 
     /// One call less waits for a person: with the last the task goes on.
     pub(super) fn unpark(&self, mut events: Vec<NewEvent>) {
-        let mut parked = self.parked.lock().expect("no code panics while it holds this lock");
+        let mut parked = self.parked.lock();
         *parked -= 1;
         let last = *parked == 0;
         if last {

@@ -9,16 +9,20 @@ use std::{
     fs,
     io::Read,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, SystemTime},
 };
 
 use arc_swap::ArcSwap;
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::policy::{Layer, LayerScope, Options, Policy, Problem, Profile};
+use crate::{
+    base::offload::offload,
+    policy::{Layer, LayerScope, Options, Policy, Problem, Profile},
+};
 
 /// Longest policy file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -148,14 +152,14 @@ impl LivePolicy {
     /// How it stands.
     pub fn standing(&self) -> Standing {
         let revision = self.current.load().revision().to_owned();
-        let problems = self.problems.lock().expect("no code panics while it holds this lock").clone();
+        let problems = self.problems.lock().clone();
         Standing { profile: self.source.options.profile, revision, problems }
     }
 
     /// Takes the files as they are now, if all of them are valid. Says whether the policy in force is another one.
     pub fn reload(&self) -> bool {
         let loaded = self.source.load();
-        let mut problems = self.problems.lock().expect("no code panics while it holds this lock");
+        let mut problems = self.problems.lock();
         match loaded {
             Ok(policy) => {
                 let changed = policy.revision() != self.current.load().revision();
@@ -195,12 +199,12 @@ impl LivePolicy {
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
             let now = fingerprint(&self.source.files);
-            if std::mem::replace(&mut *self.seen.lock().expect("no code panics while it holds this lock"), now.clone()) == now {
+            if std::mem::replace(&mut *self.seen.lock(), now.clone()) == now {
                 continue;
             }
             let live = self.clone();
             // Reading and compiling blocks; a panic in it is a bug that must not end the following.
-            if let Err(error) = tokio::task::spawn_blocking(move || live.reload()).await {
+            if let Err(error) = offload(move || live.reload()).await {
                 tracing::error!(%error, "the policy files could not be taken");
             }
         }

@@ -1,10 +1,10 @@
 //! What the record says of calls: their decision, the keys of their arguments, their digests. Values only where the owner wants them.
 
 use serde_json::{Map, Value, json};
-use sha2::{Digest, Sha256};
 
 use super::{engine::event, refusal::ARGUMENT_ERROR};
 use crate::{
+    base::{digest::sha256_of_json, text::cut},
     catalog::Tool,
     model::{Artifact, EventKind, JsonObject, NewEvent, RawJson, TaskId},
     policy::{Decision, RuleRef, Verdict},
@@ -13,7 +13,7 @@ use crate::{
 
 /// Keys of a call's arguments that its event names, and the bytes of each, and of a path.
 const KEYS_MAX: usize = 32;
-const NAME_BYTES_MAX: usize = 128;
+pub(super) const NAME_BYTES_MAX: usize = 128;
 /// Bytes of a failure's message in its event.
 const MESSAGE_BYTES_MAX: usize = 1024;
 /// Bytes of arguments whose values are recorded, where that is asked for; larger ones are left out.
@@ -26,10 +26,10 @@ const DIGEST_VERSION: u32 = 1;
 /// A call as it was asked for, with the decision about it.
 pub(super) fn requested(call: &ToolCall, decided: Option<Value>, values: bool) -> NewEvent {
     let args: Value = serde_json::from_str(call.args.get()).unwrap_or_default();
-    let keys: Vec<&str> = args.as_object().into_iter().flat_map(JsonObject::keys).take(KEYS_MAX).map(|key| cut(key)).collect();
+    let keys: Vec<&str> =
+        args.as_object().into_iter().flat_map(JsonObject::keys).take(KEYS_MAX).map(|key| cut(key, NAME_BYTES_MAX)).collect();
     let bytes = call.args.get().len();
-    let mut data =
-        json!({ "seq": call.seq, "tool": cut(&call.path), "argumentKeys": keys, "argumentBytes": bytes, "digest": digest(&args) });
+    let mut data = json!({ "seq": call.seq, "tool": cut(&call.path, NAME_BYTES_MAX), "argumentKeys": keys, "argumentBytes": bytes, "digest": digest(&args) });
     if let Some(decided) = decided {
         data["decision"] = decided;
     }
@@ -110,16 +110,9 @@ pub(super) fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
     event(EventKind::CallDenied, data)
 }
 
-/// The head of a name that a guest chose.
-pub(super) fn cut(name: &str) -> &str {
-    &name[..name.floor_char_boundary(NAME_BYTES_MAX)]
-}
-
 /// SHA-256 over the canonical form of RFC 8785, so that the same arguments have the same digest however they were written.
 pub(super) fn digest(value: &Value) -> String {
-    let canonical = serde_json_canonicalizer::to_vec(value).expect("a JSON value with string keys has a canonical form");
-    let hex: String = Sha256::digest(canonical).iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{hex}")
+    format!("sha256:{}", sha256_of_json(value))
 }
 
 /// The very call that a person agrees to: whose, which, and with what.

@@ -3,10 +3,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::TaskId;
@@ -39,7 +40,7 @@ impl Shares {
     }
 
     fn of(&self, name: &str) -> Arc<Semaphore> {
-        let mut by_name = self.by_name.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_name = self.by_name.lock();
         if let Some(known) = by_name.get(name).and_then(Weak::upgrade) {
             return known;
         }

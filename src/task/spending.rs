@@ -2,10 +2,10 @@
 
 use std::{
     pin::pin,
-    sync::Mutex,
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::refusal::{RATE_LIMITED, Refusal};
@@ -43,7 +43,7 @@ impl Used {
 impl Spending {
     /// Counts a call that is about to be made, or says which budget is used up.
     pub(super) fn admit(&self, budget: &Budget) -> Result<(), Refusal> {
-        let mut used = self.used.lock().expect("no code panics while it holds this lock");
+        let mut used = self.used.lock();
         if let Some(max) = budget.calls.filter(|max| used.calls >= *max) {
             return Err(over(format!("this task may make {max} tool calls and has made them")));
         }
@@ -79,13 +79,13 @@ impl Spending {
 
     /// How long it takes the calls that are under way to use up the time.
     fn time_left(&self, max: Duration) -> Duration {
-        let mut used = self.used.lock().expect("no code panics while it holds this lock");
+        let mut used = self.used.lock();
         max.saturating_sub(used.time()) / used.under_way.max(1)
     }
 
     /// One call more or less is under way.
     fn change(&self, change: impl FnOnce(u32) -> u32) {
-        let mut used = self.used.lock().expect("no code panics while it holds this lock");
+        let mut used = self.used.lock();
         used.time();
         used.under_way = change(used.under_way);
         self.under_way.send_replace(used.under_way);
@@ -93,7 +93,7 @@ impl Spending {
 
     /// Counts an answer, or says that it is more than the task may have.
     pub(super) fn receive(&self, budget: &Budget, bytes: usize) -> Result<(), Refusal> {
-        let mut used = self.used.lock().expect("no code panics while it holds this lock");
+        let mut used = self.used.lock();
         let total = used.bytes.saturating_add(bytes as u64);
         match budget.bytes_returned.filter(|max| total > *max) {
             Some(max) => {

@@ -10,8 +10,3 @@ mod port;
 pub mod stdio;
 
 pub use port::{Asked, Port};
-
-/// An error and its causes in one line, for the log.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}

@@ -15,12 +15,13 @@ use axum::{
 use hyper_util::rt::TokioIo;
 use tokio_util::sync::CancellationToken;
 
-pub use self::client::{Client, Left};
 use super::{
-    chain,
     mcp::Mcp,
     stdio::{self, StdioError},
 };
+use crate::base::error::chain;
+
+pub use self::client::{Client, Left};
 
 /// Where the far side waits, below the server's address.
 pub(super) const PATH: &str = "/mcp";

@@ -1,5 +1,7 @@
 //! Every integration test, in one binary: what a user sees, at a real boundary.
 
+#![allow(clippy::disallowed_methods, reason = "tests have an environment of their own")]
+
 mod approvals;
 mod artifacts;
 mod catalog;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::base::offload::offload;
 
 #[tokio::test]
 async fn a_reader_that_nobody_waits_for_stops_and_gives_its_turn_back() {
@@ -14,7 +15,7 @@ async fn a_reader_that_nobody_waits_for_stops_and_gives_its_turn_back() {
             Ok(())
         });
         let reading = tokio::spawn(reading);
-        tokio::task::spawn_blocking(move || has_begun.recv_timeout(Duration::from_secs(20))).await.unwrap().unwrap();
+        offload(move || has_begun.recv_timeout(Duration::from_secs(20))).await.unwrap().unwrap();
         reading.abort();
         tokio::time::timeout(Duration::from_secs(20), has_ended).await.unwrap().unwrap();
     }

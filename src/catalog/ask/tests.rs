@@ -1,12 +1,10 @@
 use std::{
     collections::BTreeMap,
-    sync::{
-        Condvar, Mutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use futures::future::join_all;
+use parking_lot::{Condvar, Mutex};
 
 use super::*;
 use crate::catalog::tool::OfferedTool;
@@ -21,22 +19,22 @@ struct Gate {
 
 impl Gate {
     fn pass(&self, name: &str, waits: bool) {
-        let mut came = self.came.lock().unwrap();
+        let mut came = self.came.lock();
         came.push(name.to_owned());
         self.changed.notify_all();
         while waits && !self.open.load(Ordering::SeqCst) {
-            came = self.changed.wait(came).unwrap();
+            self.changed.wait(&mut came);
         }
     }
 
     fn open(&self) {
-        let _came = self.came.lock().unwrap();
+        let _came = self.came.lock();
         self.open.store(true, Ordering::SeqCst);
         self.changed.notify_all();
     }
 
     fn came(&self) -> Vec<String> {
-        self.came.lock().unwrap().clone()
+        self.came.lock().clone()
     }
 }
 

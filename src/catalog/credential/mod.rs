@@ -23,6 +23,7 @@ use self::{
     vault::{VALUE_BYTES_MAX, Vault, VaultError},
 };
 use super::{config::Reach, redact::Secrets};
+use crate::base::offload::offload;
 
 /// How long a value from a file, the keychain or the store is used before it is read again. One that the service refuses is
 /// read again at once.
@@ -155,7 +156,7 @@ pub(in crate::catalog) async fn resolve(source: &SecretSource, vault: Option<&Va
         SecretSource::Stored(name) => {
             let vault = vault.ok_or("there is no store of secrets here")?.clone();
             let name = name.clone();
-            let opened = tokio::task::spawn_blocking(move || vault.get(&name)).await;
+            let opened = offload(move || vault.get(&name)).await;
             opened.map_err(|_| "the store of secrets could not be read")?.map_err(|error| error.to_string())
         }
     }

@@ -6,10 +6,11 @@ use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
 use crate::{
+    base::text::cut,
     catalog::{
         http::ServiceAnswer,
         left_out::Way,
-        tool::{Tool, cut},
+        tool::Tool,
         upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
     },
     model::RawJson,

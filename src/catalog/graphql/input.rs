@@ -12,7 +12,7 @@ use apollo_compiler::{Name, ast::Type};
 use serde_json::{Value, json};
 
 use super::schema::{Field, InputValue, ServiceSchema, TypeKind};
-use crate::{catalog::tool::cut, model::JsonObject};
+use crate::{base::text::cut, model::JsonObject};
 
 /// Values of an enumeration that are told where it is used; a longer one stands under `$defs`.
 const INLINE_VALUES_MAX: usize = 12;

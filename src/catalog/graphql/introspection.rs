@@ -6,7 +6,7 @@ use apollo_compiler::{Name, ast::Type};
 use serde::Deserialize;
 
 use super::schema::{self, Field, InputValue, ServiceSchema, TypeDef, TypeKind};
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// Largest answer, in bytes.
 pub(super) const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -9,6 +9,7 @@ use super::{
     schema::{InputValue, ServiceSchema, TypeKind, is_built_in},
     select::{SelectError, did_you_mean},
 };
+use crate::base::text::cut;
 
 /// The value as it may be sent, or what does not fit and what would. `at` names the place, such as `issues(states:)`.
 pub(super) fn checked(schema: &ServiceSchema, ty: &Type, value: &Value, at: &str) -> Result<Node<Value>, SelectError> {
@@ -107,5 +108,5 @@ fn variable(name: &Name, at: &str) -> SelectError {
 /// A value, short.
 fn shown(value: &Value) -> String {
     let text = value.serialize().no_indent().to_string();
-    if text.len() > 60 { format!("{}…", crate::catalog::tool::cut(&text, 60)) } else { text }
+    if text.len() > 60 { format!("{}…", cut(&text, 60)) } else { text }
 }

@@ -17,7 +17,7 @@ mod tools;
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -25,6 +25,7 @@ use apollo_compiler::ast::{OperationType, Selection};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use http::{HeaderMap, HeaderValue, Method, header::ACCEPT};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 use url::Url;
@@ -188,12 +189,12 @@ impl GraphQlConnection {
     }
 
     fn schema(&self) -> Option<Arc<ServiceSchema>> {
-        self.schema.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.schema.lock().clone()
     }
 
     /// Has the schema read again, unless that was done a moment ago.
     fn heed_stale(&self) {
-        let mut heeded = self.heeded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut heeded = self.heeded.lock();
         if heeded.is_none_or(|last| last.elapsed() > STALE_PAUSE) {
             *heeded = Some(Instant::now());
             self.stale.notify_one();
@@ -363,7 +364,7 @@ impl Connection for GraphQlConnection {
                 Ok((schema, offer))
             });
             let (schema, offer) = read.await?;
-            *self.schema.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(schema));
+            *self.schema.lock() = Some(Arc::new(schema));
             Ok(offer)
         })
     }

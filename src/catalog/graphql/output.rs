@@ -7,7 +7,7 @@ use apollo_compiler::{
 use serde_json::{Value, json};
 
 use super::schema::{ServiceSchema, TypeKind};
-use crate::{catalog::tool::cut, model::JsonObject};
+use crate::{base::text::cut, model::JsonObject};
 
 /// Values of an enumeration that are told; of a longer one only that it is a text.
 const VALUES_MAX: usize = 50;

@@ -10,7 +10,7 @@ use apollo_compiler::{
     ast::{OperationType, Type},
 };
 
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// Longest description that is kept of one thing, in bytes.
 pub(super) const DESCRIPTION_BYTES_MAX: usize = 2 * 1024;

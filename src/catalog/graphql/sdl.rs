@@ -8,7 +8,7 @@ use apollo_compiler::{
 };
 
 use super::schema::{self, Field, InputValue, ServiceSchema, TypeDef, TypeKind};
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// Largest document, in bytes: GitHub's is 1.5 MB; one in memory takes about thirty times its size while it is read.
 pub(super) const SDL_BYTES_MAX: usize = 8 * 1024 * 1024;

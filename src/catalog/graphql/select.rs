@@ -18,7 +18,7 @@ use super::{
     schema::{Field, ServiceSchema, TypeKind},
     sdl,
 };
-use crate::catalog::{paths, tool::cut};
+use crate::base::{suggest, text::cut};
 
 /// Longest selection, in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 16 * 1024;
@@ -258,7 +258,7 @@ impl Rebuild<'_> {
         let place = if at.is_empty() { format!("`{parent}`") } else { format!("`{at}`, a `{parent}`,") };
         let hint = match self.schema.kind(parent) {
             Some(TypeKind::Union) => self.of_members(parent, name),
-            Some(TypeKind::Interface(own)) if !own.iter().any(|field| paths::is_slip(name, &field.name)) => {
+            Some(TypeKind::Interface(own)) if !own.iter().any(|field| suggest::is_typo(name, &field.name)) => {
                 self.of_members(parent, name)
             }
             _ => None,
@@ -282,7 +282,7 @@ impl Rebuild<'_> {
         }
         let fields =
             members.iter().flat_map(|member| self.schema.fields(member).iter().map(move |field| (*member, field.name.as_str())));
-        let near = fields.filter_map(|(member, field)| Some((paths::slip(name, field)?, member, field)));
+        let near = fields.filter_map(|(member, field)| Some((suggest::typo_similarity(name, field)?, member, field)));
         match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
             Some((_, member, field)) => Some(format!(", did you mean `... on {member} {{ {field} }}`?")),
             // An interface has fields of its own to tell.
@@ -313,9 +313,8 @@ fn no_directives(directives: &ast::DirectiveList, at: &str) -> Result<(), Select
 /// What may have been meant: the likest name, else all there are.
 pub(super) fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
-    let near = known.iter().filter_map(|name| Some((paths::slip(given, name)?, name))).max_by(|a, b| a.0.total_cmp(&b.0));
-    match near {
-        Some((_, near)) => format!(", did you mean `{near}`?"),
+    match suggest::nearest(given, known.iter().copied()) {
+        Some(near) => format!(", did you mean `{near}`?"),
         None if known.is_empty() => String::new(),
         None => {
             let more = known.len().saturating_sub(NAMES_MAX);

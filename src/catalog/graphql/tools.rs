@@ -14,9 +14,10 @@ use super::{
     schema::{Field, ServiceSchema, TypeKind},
 };
 use crate::{
+    base::text::cut,
     catalog::{
         aside::{Stop, Stopped},
-        tool::{OfferedTool, cut},
+        tool::OfferedTool,
         upstream::Offer,
     },
     model::{Annotations, JsonObject, Operation},

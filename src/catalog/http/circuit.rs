@@ -6,14 +6,17 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::base::backoff::Backoff;
+
 /// Failures in a row after which nothing is sent for a while.
 pub(super) const FAILURES_MAX: u32 = 5;
-/// How long it stays open: the first time, and at the most. Doubled each time the probe fails too.
-const OPEN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(60));
+/// How long it stays open; doubled each time the probe fails too.
+const OPEN: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
 /// How long the others wait for the request that finds out, which may be of a slow operation; then the next one may.
 const PROBE_MAX: Duration = Duration::from_secs(5);
 /// Operations whose lateness is counted; further ones are called as if they had never been late.
@@ -71,8 +74,8 @@ impl Fuse {
     fn fail(&mut self, is_probe: bool, now: Instant) {
         self.failures = self.failures.saturating_add(1);
         if is_probe || self.open_until.is_none() && self.failures >= FAILURES_MAX {
-            self.open_until = Some(now + OPEN.0.saturating_mul(1 << self.opened.min(8)).min(OPEN.1));
             self.opened = self.opened.saturating_add(1);
+            self.open_until = Some(now + OPEN.after(self.opened));
         }
     }
 
@@ -99,7 +102,7 @@ pub(in crate::catalog) struct Leave<'a> {
 
 impl Circuit {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Leave to send a request of this operation, or how long to wait.

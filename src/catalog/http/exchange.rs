@@ -15,11 +15,13 @@ use super::{
     redirect::{self, HOPS_MAX, Hop},
     refusal,
 };
-use crate::catalog::{
-    answer::{AnswerBounds, LARGE_BYTES},
-    credential::Proof,
-    redact::Secrets,
-    tool::cut,
+use crate::{
+    base::text::cut,
+    catalog::{
+        answer::{AnswerBounds, LARGE_BYTES},
+        credential::Proof,
+        redact::Secrets,
+    },
 };
 
 /// Most bytes that are kept of an answer that is no success.

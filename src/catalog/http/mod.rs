@@ -23,15 +23,6 @@ use jiff::Timestamp;
 use tokio::time::Instant as Deadline;
 use url::Url;
 
-pub(in crate::catalog) use self::{
-    circuit::{Circuit, Sign},
-    failure::ServiceFailure,
-    guard::{Guard, IDLE_MAX, refusal},
-};
-pub use self::{
-    detect::{Detected, detect},
-    guard::{Names, SystemNames},
-};
 use self::{
     exchange::Target,
     retry::{Ended, pause},
@@ -42,6 +33,17 @@ use super::{
     credential::{Identity, vault::Vault},
     redact::Secrets,
     upstream::ConnectError,
+};
+use crate::base::backoff::chance;
+
+pub(in crate::catalog) use self::{
+    circuit::{Circuit, Sign},
+    failure::ServiceFailure,
+    guard::{Guard, IDLE_MAX, refusal},
+};
+pub use self::{
+    detect::{Detected, detect},
+    guard::{Names, SystemNames},
 };
 
 /// What is kept back of the time of a call, so that a service that does not answer in time is told as such here, where the
@@ -352,13 +354,6 @@ pub(in crate::catalog) fn sign_of(status: u16) -> Sign {
         504 => Sign::Late,
         _ => Sign::Life,
     }
-}
-
-/// From 0 to 1. Without randomness the pauses are merely regular.
-fn chance() -> f64 {
-    let mut random = [0u8; 1];
-    let _ = getrandom::fill(&mut random);
-    f64::from(random[0]) / 255.0
 }
 
 /// The configured headers, ready to be sent.

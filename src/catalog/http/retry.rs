@@ -6,11 +6,12 @@ use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use jiff::Timestamp;
 
 use super::ServiceFailure;
+use crate::base::backoff::Backoff;
 
 /// How often one request is sent at the most.
 pub(super) const TRIES_MAX: u32 = 3;
-/// Pause before the second try; doubled before the third. Half of it is left to chance.
-const PAUSE: Duration = Duration::from_millis(250);
+/// Pause before the second try, and before the third.
+const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_millis(500)).with_jitter(0.5);
 
 /// How one try ended.
 pub(super) enum Ended<'a> {
@@ -23,7 +24,7 @@ pub(super) enum Ended<'a> {
 /// The pause before the next try, or none when there is to be no other: `tries` were made, `left` is what is left of the time
 /// of the call, `chance` is from 0 to 1.
 pub(super) fn pause(ended: &Ended<'_>, tries: u32, left: Duration, chance: f64, now: Timestamp) -> Option<Duration> {
-    let own = PAUSE.saturating_mul(1 << tries.saturating_sub(1).min(8)).mul_f64(0.5 + chance.clamp(0.0, 1.0) * 0.5);
+    let own = BACKOFF.after_with(tries, chance);
     let pause = match ended {
         Ended::Answered(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, headers) => {
             retry_after(headers, now).map_or(own, |asked| asked.max(own))

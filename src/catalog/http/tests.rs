@@ -1,11 +1,9 @@
 //! The client against a server that says whatever a test wants, over real connections.
 
-use std::{
-    net::{IpAddr, Ipv6Addr},
-    sync::Mutex,
-};
+use std::net::{IpAddr, Ipv6Addr};
 
 use futures::{StreamExt, future::BoxFuture};
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -51,7 +49,7 @@ impl Scripted {
     }
 
     fn heard(&self) -> Vec<String> {
-        self.heard.lock().unwrap().clone()
+        self.heard.lock().clone()
     }
 }
 
@@ -73,7 +71,7 @@ async fn serve(mut stream: TcpStream, script: Arc<impl Fn(usize, &str) -> String
     }
     let request = String::from_utf8_lossy(&request).into_owned();
     let number = {
-        let mut heard = heard.lock().unwrap();
+        let mut heard = heard.lock();
         heard.push(request.clone());
         heard.len() - 1
     };
@@ -411,7 +409,7 @@ struct Turning(Mutex<Vec<Vec<IpAddr>>>);
 
 impl Names for Turning {
     fn resolve(&self, _: String) -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
-        let mut answers = self.0.lock().unwrap();
+        let mut answers = self.0.lock();
         let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
         Box::pin(std::future::ready(Ok(answer)))
     }

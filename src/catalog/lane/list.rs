@@ -3,13 +3,15 @@
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use super::{Lane, chain};
+use parking_lot::Mutex;
+
+use super::Lane;
 use crate::{
-    base::memory,
+    base::{error::chain, memory, offload::offload},
     catalog::{
         persist::KeptTools,
         redact::Secrets,
@@ -55,7 +57,7 @@ impl Keeper {
     }
 
     fn unwritten<T>(&self, look: impl FnOnce(&mut Unwritten) -> T) -> T {
-        look(&mut self.unwritten.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&mut self.unwritten.lock())
     }
 
     /// When what is unwritten may be written, if there is anything.
@@ -73,7 +75,7 @@ impl Lane {
         let Offer { tools, note } = offer;
         let (name, secrets, trusted) = (self.name.clone(), self.secrets.clone(), self.says.trusted);
         let before = self.shelf.present();
-        let taken = tokio::task::spawn_blocking(move || admitted(&name, &secrets, trusted, &before, tools)).await;
+        let taken = offload(move || admitted(&name, &secrets, trusted, &before, tools)).await;
         let Ok((tools, left_out)) = taken else {
             tracing::error!(upstream = %self.name, "taking in the tools of upstream `{}` panicked; they stay as they were", self.name);
             return Some("its tools could not be taken in; they are as they were".to_owned());
@@ -110,7 +112,7 @@ impl Lane {
         });
         let (Some(tools), Some(kept)) = (unwritten, self.keeper.kept.clone()) else { return };
         let (name, origin) = (self.name.clone(), self.keeper.origin.clone());
-        let written = tokio::task::spawn_blocking(move || {
+        let written = offload(move || {
             let saved = kept.save(&name, &origin, &tools);
             if tools.iter().map(|tool| tool.schema_bytes).sum::<usize>() > LARGE_BYTES_MIN {
                 memory::give_back();

@@ -6,8 +6,9 @@ use serde_json::value::RawValue;
 
 use super::{failure::SAID_BYTES_MAX, question};
 use crate::{
+    base::text::cut,
     catalog::{
-        tool::{Tool, cut},
+        tool::Tool,
         upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
     },
     model::RawJson,

@@ -8,10 +8,13 @@ use rmcp::{
 };
 
 use super::{door, guard, message};
-use crate::catalog::{
-    http::{self, Sign},
-    tool::{Tool, cut},
-    upstream::{ConnectError, UpstreamError, UpstreamErrorCode},
+use crate::{
+    base::text::cut,
+    catalog::{
+        http::{self, Sign},
+        tool::Tool,
+        upstream::{ConnectError, UpstreamError, UpstreamErrorCode},
+    },
 };
 
 /// Longest piece of an upstream's own words in an error, in bytes. The lane cuts further, once secrets are blanked: cut here, one

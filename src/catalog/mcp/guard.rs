@@ -20,7 +20,7 @@ use rmcp::{
 };
 use tokio::sync::watch;
 
-use crate::catalog::tool::cut;
+use crate::base::{json::encoded_bytes, text::cut};
 
 /// Requests of a server without an answer, and messages to it that are not written yet, together. The lane in front has at
 /// most 64 calls on their way, so an honest server that reads stays far below.
@@ -150,7 +150,7 @@ pub(super) fn is_crowded_out(error: &(dyn std::error::Error + 'static)) -> bool 
 /// The size of a message as it is written. Only the arguments of a call can be large.
 fn weight(message: &TxJsonRpcMessage<RoleClient>) -> usize {
     match message {
-        JsonRpcMessage::Request(_) => crate::catalog::tool::json_bytes(message),
+        JsonRpcMessage::Request(_) => encoded_bytes(message),
         JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) | JsonRpcMessage::Notification(_) => 0,
     }
 }

@@ -10,8 +10,9 @@ use rmcp::{
 
 use super::{failure, message};
 use crate::{
+    base::text::cut,
     catalog::{
-        tool::{OfferedTool, cut},
+        tool::OfferedTool,
         upstream::{ConnectError, Offer},
     },
     model::Annotations,

@@ -17,13 +17,10 @@ mod progress;
 mod question;
 mod reply;
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use rmcp::{
     ClientHandler, RoleClient,
     model::{
@@ -58,14 +55,14 @@ use super::{
     tool::Tool,
     upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
 };
-use crate::model::JsonObject;
+use crate::{base::backoff::Backoff, model::JsonObject};
 
 /// Calls to one server that are on their way at once over HTTP; the lane in front admits no more.
 const HTTP_POSTS_MAX: usize = 80;
 /// Longest wait for the protocol to wind down before the process is ended by force.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
-/// Pause before a broken subscription of the modern era is opened again, doubled up to the second figure.
-const LISTEN_PAUSE: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// Pause before a broken subscription of the modern era is opened again.
+const LISTEN_PAUSE: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 
 /// An MCP server that is our child.
 pub(super) struct McpStdio {
@@ -342,7 +339,7 @@ impl McpConnection {
     }
 
     fn take_process(&self) -> Option<Process> {
-        self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+        self.process.lock().take()
     }
 }
 
@@ -379,7 +376,7 @@ async fn listen(
     mut closed: watch::Receiver<bool>,
     stop: tokio_util::sync::CancellationToken,
 ) {
-    let mut pause = LISTEN_PAUSE.0;
+    let mut failures = 0;
     let hear = async {
         loop {
             let filter = SubscriptionFilter::builder().tools_list_changed().build();
@@ -387,7 +384,7 @@ async fn listen(
                 Ok(subscription) if subscription.acknowledged().tools_list_changed != Some(true) => return,
                 Ok(mut subscription) => {
                     while let Ok(Some(_)) = subscription.next().await {
-                        pause = LISTEN_PAUSE.0;
+                        failures = 0;
                         changed.notify_one();
                     }
                 }
@@ -395,8 +392,8 @@ async fn listen(
                 Err(ServiceError::McpError(_)) => return,
                 Err(_) => {}
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LISTEN_PAUSE.1);
+            failures += 1;
+            tokio::time::sleep(LISTEN_PAUSE.after(failures)).await;
             // What changed meanwhile was not heard.
             changed.notify_one();
         }

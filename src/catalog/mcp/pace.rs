@@ -1,16 +1,15 @@
 //! When a stream of a server's may be opened again: servers close their streams as they like and say themselves after what pause the
 //! client is to come back, which may be none. Told the time, so that it can be tested without waiting.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
-/// Pause between two openings of the stream on which a server speaks unasked: the first, and the longest. Doubled each time it did not
-/// last.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+use crate::base::backoff::Backoff;
+
+/// Pause between two openings of the stream on which a server speaks unasked; doubled each time it did not last.
+const PAUSE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// A stream that was opened this long ago lasted, so the pauses begin anew.
 const STEADY: Duration = Duration::from_secs(20);
 /// Pause before the stream of one call is taken up where it broke off. There are no more of them than there are calls.
@@ -25,19 +24,20 @@ pub(super) struct Pace(Mutex<Option<Last>>);
 #[derive(Debug)]
 struct Last {
     opened: Instant,
-    pause: Duration,
+    /// How often in a row it was opened, this time included, since it last lasted.
+    tries: u32,
 }
 
 impl Pace {
     /// When the next opening may be, which is taken to be made then.
     pub(super) fn next(&self, now: Instant) -> Instant {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (opened, pause) = match &*last {
-            None => (now, PAUSE.0),
-            Some(last) if now.saturating_duration_since(last.opened) >= STEADY.max(last.pause) => (now, PAUSE.0),
-            Some(last) => (now.max(last.opened + last.pause), (last.pause * 2).min(PAUSE.1)),
+        let mut last = self.0.lock();
+        let (opened, tries) = match &*last {
+            None => (now, 1),
+            Some(last) if now.saturating_duration_since(last.opened) >= STEADY.max(PAUSE.after(last.tries)) => (now, 1),
+            Some(last) => (now.max(last.opened + PAUSE.after(last.tries)), last.tries.saturating_add(1)),
         };
-        *last = Some(Last { opened, pause });
+        *last = Some(Last { opened, tries });
         opened
     }
 }

@@ -4,17 +4,21 @@ use std::{
     collections::{BTreeMap, VecDeque},
     io::ErrorKind,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, BufReader},
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
 };
 
-use crate::catalog::{config::StdioConfig, redact::Secrets, tool::cut, upstream::ConnectError};
+use crate::{
+    base::text::cut,
+    catalog::{config::StdioConfig, redact::Secrets, upstream::ConnectError},
+};
 
 /// How long a child may take to leave by itself once its standard input is closed, and again once it was asked to.
 const LEAVE_WAIT: Duration = Duration::from_secs(1);
@@ -97,7 +101,7 @@ impl Process {
 
     /// The end of what it complained about, free of secrets.
     pub(super) fn last_words(&self) -> Option<String> {
-        let lines = self.last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let lines = self.last_lines.lock();
         (!lines.is_empty()).then(|| lines.iter().map(|line| cut(line, 300)).collect::<Vec<_>>().join(" | "))
     }
 
@@ -162,7 +166,7 @@ async fn drain(name: Arc<str>, stderr: ChildStderr, secrets: Secrets, last_lines
         } else if logged == LOG_LINES_MAX + 1 {
             tracing::info!(upstream = %name, "upstream `{name}` says more than {LOG_LINES_MAX} lines, the rest is dropped");
         }
-        let mut last = last_lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = last_lines.lock();
         if last.len() == LAST_LINES {
             last.pop_front();
         }

@@ -1,13 +1,11 @@
 //! Passes what a server says of how far a call is on to whoever made that call.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, PoisonError},
-};
+use std::collections::HashMap;
 
+use parking_lot::Mutex;
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 
-use crate::catalog::{tool::cut, upstream::CallNews};
+use crate::{base::text::cut, catalog::upstream::CallNews};
 
 /// Longest notice, in bytes.
 const NOTICE_BYTES_MAX: usize = 200;
@@ -19,13 +17,13 @@ pub(super) struct ProgressDesk(Mutex<HashMap<ProgressToken, CallNews>>);
 impl ProgressDesk {
     /// Notices with this token go to `news` until what is returned is dropped.
     pub(super) fn follow(&self, token: ProgressToken, news: CallNews) -> Followed<'_> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), news);
+        self.0.lock().insert(token.clone(), news);
         Followed { desk: self, token }
     }
 
     /// A server told how far a call is. One that nobody follows is dropped.
     pub(super) fn hear(&self, notice: &ProgressNotificationParam) {
-        let news = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&notice.progress_token).cloned();
+        let news = self.0.lock().get(&notice.progress_token).cloned();
         if let Some(news) = news {
             news(&told(notice));
         }
@@ -40,7 +38,7 @@ pub(super) struct Followed<'a> {
 
 impl Drop for Followed<'_> {
     fn drop(&mut self) {
-        self.desk.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.token);
+        self.desk.0.lock().remove(&self.token);
     }
 }
 

@@ -1,14 +1,12 @@
 //! What a server asks of people or models while a call runs, told in a sentence. Nobody can answer yet, so all of it is refused;
 //! bridging a question to a person belongs here, as a decision about what this module describes.
 
-use std::sync::{
-    Mutex, PoisonError,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
-};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// Longest piece of a server's own words in it, in bytes.
 const WORDS_BYTES_MAX: usize = 300;
@@ -31,7 +29,7 @@ impl Questions {
     /// Notes that this was asked and refused.
     pub(super) fn refuse(&self, question: String) {
         let alone = self.calls.load(Ordering::Relaxed) == 1;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = alone.then_some(question);
+        *self.last.lock() = alone.then_some(question);
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -54,7 +52,7 @@ impl During<'_> {
         if self.questions.refused.load(Ordering::Relaxed) == self.before {
             return None;
         }
-        let last = self.questions.last.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let last = self.questions.last.lock().clone();
         let what = last.unwrap_or_else(|| "it asked for a person's or a model's input".to_owned());
         Some(format!(" (while it ran {what}, which is refused: nobody can be asked during a program)"))
     }

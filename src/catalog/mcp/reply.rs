@@ -25,11 +25,13 @@ use rmcp::{
 use sse_stream::{Sse, SseStream};
 use tokio::time::Instant;
 
-use super::message::{BYTES_MAX, LARGE_MAX, LARGE_SILENCE_MAX, OVERSIZED, VALUES_MAX, is_crowded};
-use super::pace::RETRY_MS_MAX;
-use crate::catalog::{
-    answer::{AnswerBounds, LARGE_BYTES, Room},
-    tool::cut,
+use super::{
+    message::{BYTES_MAX, LARGE_MAX, LARGE_SILENCE_MAX, OVERSIZED, VALUES_MAX, is_crowded},
+    pace::RETRY_MS_MAX,
+};
+use crate::{
+    base::text::cut,
+    catalog::answer::{AnswerBounds, LARGE_BYTES, Room},
 };
 
 /// Most bytes that are read of an answer that is no success.

@@ -13,9 +13,10 @@ use super::{
     request::STREAM_ITEMS_MAX,
 };
 use crate::{
+    base::text::cut,
     catalog::{
         http::ServiceAnswer,
-        tool::{Tool, cut},
+        tool::Tool,
         upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
     },
     model::RawJson,

@@ -4,7 +4,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
 use super::{read, swagger};
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// References that are followed in a row.
 const REFERENCES_MAX: usize = 16;

@@ -23,10 +23,9 @@ use super::{
     security,
     servers::{Servers, Target},
 };
-use crate::catalog::{
-    aside::Stop,
-    tool::{OfferedTool, cut},
-    upstream::ConnectError,
+use crate::{
+    base::text::cut,
+    catalog::{aside::Stop, tool::OfferedTool, upstream::ConnectError},
 };
 
 /// Operations that are taken from one description.

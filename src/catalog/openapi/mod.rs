@@ -20,12 +20,10 @@ mod source;
 mod style;
 mod swagger;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::sync::Mutex as AsyncMutex;
 use url::Url;
 
@@ -176,15 +174,15 @@ struct OpenApiConnection {
 
 impl OpenApiConnection {
     fn take_fresh(&self) -> Option<Imported> {
-        self.fresh.lock().unwrap_or_else(PoisonError::into_inner).take()
+        self.fresh.lock().take()
     }
 
     fn plan(&self, name: &str) -> Option<Arc<Plan>> {
-        self.plans.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+        self.plans.lock().get(name).cloned()
     }
 
     fn offer(&self, imported: Imported) -> Offer {
-        *self.plans.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(imported.plans);
+        *self.plans.lock() = Arc::new(imported.plans);
         Offer { tools: imported.tools, note: imported.note }
     }
 
@@ -200,7 +198,7 @@ impl OpenApiConnection {
                 Ok(imported) => {
                     *version = newer;
                     self.tell(None);
-                    *self.fresh.lock().unwrap_or_else(PoisonError::into_inner) = Some(imported);
+                    *self.fresh.lock() = Some(imported);
                     return ConnectionEvent::ListChanged;
                 }
                 Err(error) => {
@@ -220,7 +218,7 @@ impl OpenApiConnection {
             tracing::warn!(upstream = %self.name, %failure, "the new description of upstream `{}` is not used: {failure}", self.name);
             format!("its new description is not used, the one before is: {failure}")
         });
-        *self.stale.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+        *self.stale.lock() = reason;
     }
 }
 
@@ -282,7 +280,7 @@ impl Connection for OpenApiConnection {
     }
 
     fn trouble(&self) -> Option<String> {
-        self.client.trouble().or_else(|| self.stale.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        self.client.trouble().or_else(|| self.stale.lock().clone())
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use sha2::{Digest, Sha256};
+use crate::base::{digest::sha256, text::cut};
 
 /// Longest group, in characters.
 const GROUP_CHARS_MAX: usize = 40;
@@ -77,8 +77,7 @@ fn alike(names: &[String]) -> Vec<Vec<usize>> {
 
 /// Eight digits that tell an operation from any other of the description.
 fn digest(named: &Named<'_>) -> String {
-    let digest = Sha256::digest(format!("{} {}", named.method, named.path));
-    digest.iter().take(4).map(|byte| format!("{byte:02x}")).collect()
+    cut(&sha256(format!("{} {}", named.method, named.path)), 8).to_owned()
 }
 
 fn group(named: &Named<'_>) -> String {

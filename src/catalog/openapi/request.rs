@@ -16,6 +16,7 @@ use super::{
     style::{Spelling, Style, encoded, text},
 };
 use crate::{
+    base::text::cut,
     catalog::{
         answer::LARGE_BYTES,
         http::{Part as Field, ServiceBody, ServiceRequest, Until},
@@ -253,7 +254,7 @@ impl File {
         // `Uint8Array` says how code held the bytes, not what they are.
         let kind = kind.filter(|kind| kind.contains('/'));
         if let Some(kind) = kind.as_ref().filter(|kind| !is_concrete(kind)) {
-            let shown = crate::catalog::tool::cut(kind, 80);
+            let shown = cut(kind, 80);
             return Err(format!("field `{field}.type` is {shown:?}, which is no media type such as `image/png`"));
         }
         Ok(Self { bytes, name, kind })

@@ -14,7 +14,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::document::{Dialect, Document, flag};
-use crate::catalog::tool::{compile, cut};
+use crate::{base::text::cut, catalog::tool::compile};
 
 /// What is referred to is put in its place when it is no more than so many values, all it refers to itself included.
 const INLINE_NODES_MAX: usize = 24;

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Map, Value};
 
 use super::document::{Document, text};
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// Schemes that are read.
 const SCHEMES_MAX: usize = 50;

@@ -10,7 +10,7 @@ use super::{
     document::{Document, METHODS, text},
     import::Setting,
 };
-use crate::catalog::{tool::cut, upstream::ConnectError};
+use crate::{base::text::cut, catalog::upstream::ConnectError};
 
 /// Longest address of a server, in bytes.
 const ADDRESS_BYTES_MAX: usize = 2_000;

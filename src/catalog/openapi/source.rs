@@ -13,12 +13,15 @@ use sha2::{Digest, Sha256};
 use url::Url;
 
 use super::{config::OpenApiConfig, read::DOCUMENT_BYTES_MAX};
-use crate::catalog::{
-    config::{Document, Reach},
-    credential::config::Credential,
-    http::{ServiceClient, ServiceConfig, ServiceFailure},
-    redact::Secrets,
-    upstream::ConnectError,
+use crate::{
+    base::offload::offload,
+    catalog::{
+        config::{Document, Reach},
+        credential::config::Credential,
+        http::{ServiceClient, ServiceConfig, ServiceFailure},
+        redact::Secrets,
+        upstream::ConnectError,
+    },
 };
 
 /// How often a file is looked at.
@@ -67,7 +70,7 @@ impl Source {
         let (bytes, stamp) = match self {
             Self::File(path) => {
                 let path = path.clone();
-                let read = tokio::task::spawn_blocking(move || read_file(&path)).await;
+                let read = offload(move || read_file(&path)).await;
                 read.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))?
             }
             Self::Address { url, client } => {

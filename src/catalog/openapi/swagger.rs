@@ -1,11 +1,14 @@
 //! Swagger 2.0 written as OpenAPI 3.0. Only what is read afterwards is carried over.
 
-use std::{cell::Cell, cell::RefCell, collections::HashMap};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+};
 
 use serde_json::{Map, Value, json};
 
 use super::{document::METHODS, read::NODES_MAX};
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// Keywords of a parameter or header that are part of its schema.
 const SCHEMA_KEYWORDS: [&str; 19] = [

@@ -24,7 +24,7 @@ pub(super) fn of(secret: &str) -> Vec<String> {
         forms.extend(in_address(text));
         if text.len() >= ENCODED_BYTES_MIN {
             forms.extend(in_base64(text));
-            let hex: String = text.bytes().map(|byte| format!("{byte:02x}")).collect();
+            let hex = hex::encode(text);
             forms.extend([hex.to_uppercase(), hex]);
         }
     }

@@ -143,7 +143,7 @@ fn a_secret_is_found_in_the_encodings_of_bytes_wherever_it_stands() {
             }
         }
     }
-    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex::encode(secret);
     let said = format!("{hex} {} ab%2fcd%2bef%3fgh%7eij%3ekl ab%2Fcd%2Bef%3Fgh%7Eij%3Ekl", hex.to_uppercase());
     assert_eq!(secrets.redact(&said), "[redacted] [redacted] [redacted] [redacted]");
 }

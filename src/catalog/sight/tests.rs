@@ -74,7 +74,7 @@ fn the_latest_sixty_four_views_are_remembered() {
         // Used again and again, it stays.
         sights.of(&tools, &views[0]);
     }
-    assert_eq!(sights.known.lock().unwrap().len(), SIGHTS_MAX);
+    assert_eq!(sights.known.lock().len(), SIGHTS_MAX);
     assert_eq!(views[0].asked(), 1);
     sights.of(&tools, &views[1]);
     sights.of(&tools, &views[SIGHTS_MAX]);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// Longest comment at one place, in bytes.
 const COMMENT_BYTES_MAX: usize = 1_000;

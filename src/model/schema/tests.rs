@@ -20,12 +20,12 @@ fn what_stays_parsed_is_bounded() {
     for (number, schema) in schemas.iter().enumerate() {
         assert_eq!(schema.value()["n"], number);
     }
-    let recent = RECENT.lock().unwrap();
+    let recent = RECENT.lock();
     assert!(recent.bytes <= RECENT_BYTES_MAX);
     assert_eq!(recent.bytes, recent.parsed.iter().map(|(bytes, _)| bytes).sum::<usize>());
     drop(recent);
     // The first ones are gone, unless somebody holds them.
-    assert!(schemas[0].0.parsed.lock().unwrap().upgrade().is_none());
+    assert!(schemas[0].0.parsed.lock().upgrade().is_none());
     assert_eq!(schemas[0].value()["n"], 0);
 }
 

@@ -1,12 +1,15 @@
 //! One rule, asked about one call.
 
 use super::{Deciding, answer::Given, holds};
-use crate::policy::{
-    Denial, DenialCode,
-    args::required,
-    condition::{Expr, NoAnswer, Subject},
-    file::Action,
-    rules::{CompiledEntry, CompiledLayer, CompiledRule},
+use crate::{
+    base::text::cut,
+    policy::{
+        Denial, DenialCode,
+        args::required,
+        condition::{Expr, NoAnswer, Subject},
+        file::Action,
+        rules::{CompiledEntry, CompiledLayer, CompiledRule},
+    },
 };
 
 /// Why a rule refuses.
@@ -213,8 +216,4 @@ impl<'p> Deciding<'p, '_> {
         };
         self.told(layer, entry, rule, what, outcome);
     }
-}
-
-fn cut(text: &str, bytes_max: usize) -> &str {
-    &text[..text.floor_char_boundary(bytes_max)]
 }

@@ -6,12 +6,17 @@ use super::{
     DurationText,
     text::{self, Places, step},
 };
-use crate::policy::{PROBLEMS_MAX, Problem};
+use crate::{
+    base::{suggest::nearest, text::cut},
+    policy::{PROBLEMS_MAX, Problem},
+};
 
 /// Longest text of a name, a pattern or a message, in bytes.
 pub(super) const TEXT_BYTES_MAX: usize = 4096;
 /// Most items of one list of the file.
 pub(super) const ITEMS_MAX: usize = 1000;
+/// Of a wrong name that a message repeats, so many bytes.
+const NAMED_BYTES_MAX: usize = 80;
 
 /// A value and where it stands.
 #[derive(Debug, Clone)]
@@ -82,7 +87,7 @@ impl<'a> Reader<'a> {
         for key in map.keys() {
             if !keys.iter().any(|known| known.split('=').any(|name| name == key)) {
                 let pointer = format!("{}/{}", at.pointer, step(key));
-                self.problem(&pointer, format!("unknown key `{}`", cut(key)), Some(unknown_hint(key, keys)));
+                self.problem(&pointer, format!("unknown key `{}`", cut(key, NAMED_BYTES_MAX)), Some(unknown_hint(key, keys)));
             }
         }
         Some(Members { at: at.clone(), map })
@@ -186,8 +191,8 @@ impl<'a> Reader<'a> {
         let found = words.iter().find(|(word, _)| word.split('=').any(|name| name == text));
         if found.is_none() {
             let names: Vec<&str> = words.iter().filter_map(|(word, _)| word.split('=').next()).collect();
-            let hint = nearest(&text, &names).map(|near| format!("did you mean `{near}`?"));
-            self.problem(&at.pointer, format!("`{}` is none of {}", cut(&text), list(&names)), hint);
+            let hint = nearest(&text, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            self.problem(&at.pointer, format!("`{}` is none of {}", cut(&text, NAMED_BYTES_MAX), list(&names)), hint);
         }
         found.map(|(_, value)| *value)
     }
@@ -217,24 +222,14 @@ fn unknown_hint(key: &str, keys: &[&str]) -> String {
         return (*reason).to_owned();
     }
     let names: Vec<&str> = keys.iter().flat_map(|key| key.split('=')).collect();
-    match nearest(key, &names) {
+    match nearest(key, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("known here are {}", list(&names)),
     }
 }
 
-fn nearest<'n>(word: &str, names: &[&'n str]) -> Option<&'n str> {
-    let word = cut(word);
-    let scored = names.iter().map(|name| (strsim::jaro_winkler(word, name), *name));
-    scored.filter(|(score, _)| *score > 0.8).max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
-}
-
 fn list(names: &[&str]) -> String {
     names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-}
-
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(80)]
 }
 
 /// What a value is, for messages.

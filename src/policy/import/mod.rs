@@ -18,7 +18,6 @@ use serde_json::Value;
 
 use super::{Pattern, Problem};
 use scribe::Scribe;
-pub(super) use scribe::nearest;
 pub use tree::At;
 
 /// Whose form a text has.

@@ -6,12 +6,10 @@ use super::{
     At, Carried, ImportOptions, Imported, ImportedLayer,
     tree::{Content, Entry, Node},
 };
-use crate::policy::Problem;
+use crate::{base::suggest::nearest, policy::Problem};
 
 /// Problems that are listed; what comes after is counted.
 const PROBLEMS_MAX: usize = 200;
-/// How alike a misspelt word must be to be named, from 0 to 1.
-const LIKENESS_MIN: f64 = 0.75;
 /// Characters of a foreign text that a message repeats.
 const SHOWN_MAX: usize = 60;
 
@@ -163,13 +161,6 @@ impl<'a> Scribe<'a> {
 /// The pointer of a key below another.
 pub(super) fn below(pointer: &str, key: &str) -> String {
     format!("{pointer}/{}", key.replace('~', "~0").replace('/', "~1"))
-}
-
-/// The word that is most like it.
-pub(in crate::policy) fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let scored = words.map(|other| (strsim::jaro_winkler(&word.to_ascii_lowercase(), &other.to_ascii_lowercase()), other));
-    let best = scored.max_by(|(a, _), (b, _)| a.total_cmp(b));
-    best.filter(|(score, _)| *score >= LIKENESS_MIN).map(|(_, word)| word)
 }
 
 /// A foreign text as a message may repeat it: bounded, on one line.

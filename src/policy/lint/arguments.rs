@@ -4,7 +4,10 @@ use super::{
     Code, Place, Report, Severity,
     schema::{Said, look},
 };
-use crate::policy::{ArgPath, Policy, RuleView, ToolFacts, import::nearest};
+use crate::{
+    base::suggest::nearest,
+    policy::{ArgPath, Policy, RuleView, ToolFacts},
+};
 
 /// Tools of one address that are looked at.
 const TOOLS_MAX: usize = 100;

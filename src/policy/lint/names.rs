@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Code, Place, Report, Severity};
-use crate::policy::{Pattern, Policy, ToolFacts, import::nearest};
+use crate::{
+    base::suggest::nearest,
+    policy::{Pattern, Policy, ToolFacts},
+};
 
 /// Looks at every address of every file.
 pub(super) fn check(policy: &Policy, tools: &[ToolFacts<'_>], report: &mut Report) {

@@ -4,12 +4,11 @@
 
 use std::{
     mem,
-    sync::{
-        Condvar, Mutex, MutexGuard,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::atomic::{AtomicU8, Ordering},
     time::Instant,
 };
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 /// Answers that wait for the guest, in bytes. Above it the broker's frames stay in the socket until the guest catches up.
 const WAITING_BYTES_MAX: usize = 64 << 20;
@@ -98,7 +97,7 @@ pub(super) enum Woken {
 
 impl Mailbox {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.waiting.lock()
     }
 
     /// Hands over the run.
@@ -114,7 +113,7 @@ impl Mailbox {
             if let Some(job) = waiting.job.take() {
                 return job;
             }
-            waiting = self.changed.wait(waiting).unwrap_or_else(|poisoned| poisoned.into_inner());
+            self.changed.wait(&mut waiting);
         }
     }
 
@@ -202,16 +201,11 @@ impl Mailbox {
             if mem::take(&mut waiting.go) {
                 return Woken::Go;
             }
-            waiting = match until {
-                None => self.changed.wait(waiting).unwrap_or_else(|poisoned| poisoned.into_inner()),
-                Some(moment) => {
-                    let left = moment.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Woken::Due;
-                    }
-                    self.changed.wait_timeout(waiting, left).unwrap_or_else(|poisoned| poisoned.into_inner()).0
-                }
-            };
+            match until {
+                None => self.changed.wait(&mut waiting),
+                Some(moment) if moment <= Instant::now() => return Woken::Due,
+                Some(moment) => drop(self.changed.wait_until(&mut waiting, moment)),
+            }
         }
     }
 

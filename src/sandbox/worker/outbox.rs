@@ -1,6 +1,8 @@
 //! The way from a worker to its broker: whole frames, from whichever thread.
 
-use std::{os::unix::net::UnixStream, sync::Mutex};
+use std::os::unix::net::UnixStream;
+
+use parking_lot::Mutex;
 
 use crate::sandbox::protocol::{Kind, write_frame};
 
@@ -20,7 +22,7 @@ impl Outbox {
 
     /// Writes one frame; waits while the broker does not read.
     pub(super) fn send(&self, kind: Kind, run: u32, parts: &[&[u8]]) {
-        let mut stream = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut stream = self.0.lock();
         if write_frame(&mut *stream, kind, run, parts).is_err() {
             leave(0);
         }

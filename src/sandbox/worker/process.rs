@@ -8,10 +8,12 @@ use std::{
     os::{fd::FromRawFd, unix::net::UnixStream},
     panic::{self, AssertUnwindSafe},
     process::ExitCode,
-    sync::{Arc, Mutex, mpsc},
+    sync::{Arc, mpsc},
     thread,
     time::Duration,
 };
+
+use parking_lot::Mutex;
 
 use super::{
     channel::{Answer, Job, Mailbox, Reason},
@@ -195,7 +197,7 @@ impl Reader {
 
     fn begin(&mut self, frame: Frame) -> Result<(), Violation> {
         self.watch();
-        let seat = self.process.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take();
+        let seat = self.process.idle.lock().take();
         let (Some(seat), None) = (seat, &self.running) else { return Err(Violation::Busy) };
         let (head, source) = split_head::<RunHead>(Kind::Run, &frame.body).map_err(Violation::Frame)?;
         let source = std::str::from_utf8(source).map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?.to_owned();
@@ -238,7 +240,7 @@ fn seat_guest(process: &Arc<Process>, first: bool, built: mpsc::Sender<()>) {
         arm(process);
     }
     let seat = Arc::new(Seat { mailbox: Mailbox::default(), isolate: guest.handle(), clock: cpu_clock::of_this_thread() });
-    *process.idle.lock().unwrap_or_else(|poisoned| poisoned.into_inner()) = Some(seat.clone());
+    *process.idle.lock() = Some(seat.clone());
     drop(built);
     process.outbox.send(Kind::Ready, 0, &[]);
 

@@ -1,9 +1,11 @@
 //! V8 for unit tests: one thread for all of them, because V8 wants its isolates on the thread that initialised it or below.
 
 use std::sync::{
-    Mutex, OnceLock,
+    OnceLock,
     mpsc::{Sender, channel},
 };
+
+use parking_lot::Mutex;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -24,6 +26,6 @@ pub(crate) fn on_v8<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
     let job = move || {
         let _ = answer.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
     };
-    jobs.lock().unwrap().send(Box::new(job)).unwrap();
+    jobs.lock().send(Box::new(job)).unwrap();
     result.recv().unwrap().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }

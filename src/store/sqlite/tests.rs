@@ -78,6 +78,7 @@ fn hold() -> crate::store::CounterHold {
 }
 
 #[tokio::test]
+#[expect(clippy::disallowed_methods, reason = "how the test tells its own child what it is")]
 async fn a_racer() {
     let Some(path) = std::env::var_os(RACER) else { return };
     let mut connection = sqlx::ConnectOptions::connect(&writing(&SqliteConfig::new(path))).await.unwrap();

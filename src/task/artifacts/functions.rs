@@ -11,6 +11,7 @@ use super::{
     scan::{Line, Lines, Search, line_start, pattern},
 };
 use crate::{
+    base::offload::offload,
     catalog::{FindError, HostFunction, HostFunctions},
     model::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, RawJson, handle_id},
     sandbox::CallFailure,
@@ -252,7 +253,7 @@ impl Artifacts {
             let end = part.offset() + part.bytes.len() as u64;
             let is_last = end >= artifact.bytes;
             // A pattern may take a while over a part: never on a thread that serves others.
-            search = tokio::task::spawn_blocking(move || {
+            search = offload(move || {
                 search.feed(part.bytes.get(skipped..).unwrap_or_default());
                 if is_last {
                     search.finish();
@@ -290,7 +291,7 @@ impl Artifacts {
         let place = self.0.looking.clone().acquire_owned().await;
         let text = self.text(&artifact).await?;
         let shown = asked.pointer;
-        let found = tokio::task::spawn_blocking(move || {
+        let found = offload(move || {
             let _place = place;
             let value = pointer::find(&text, &steps).map_err(|_| Failed::Unreadable)?;
             match value {

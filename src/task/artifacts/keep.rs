@@ -1,10 +1,10 @@
 //! Keeps one answer: digested, counted, written part by part, and only then visible.
 
 use serde_json::{json, value::RawValue};
-use sha2::{Digest, Sha256};
 
 use super::{Artifacts, Failed, QUOTA};
 use crate::{
+    base::{digest, offload::offload},
     model::{Artifact, ArtifactId, ArtifactKind, RawJson, TaskId, Timestamp},
     sandbox::CallFailure,
     store::{ARTIFACT_PART_BYTES, ArtifactOpened, ArtifactPart},
@@ -33,7 +33,7 @@ impl Artifacts {
     /// Keeps the answer. It is durable and visible once this returns; where this is dropped before, nothing of it stays.
     pub(in crate::task) async fn keep(&self, origin: Origin<'_>, answer: RawJson) -> Result<Artifact, CallFailure> {
         let failed = |error: Failed| error.failure(origin.tool);
-        let looked = tokio::task::spawn_blocking(move || look(answer)).await.map_err(|_| failed(Failed::Unreadable))?;
+        let looked = offload(move || look(answer)).await.map_err(|_| failed(Failed::Unreadable))?;
         let Looked { text, kind, lines, sha256 } = looked;
         let created_at = Timestamp::now();
         let life = jiff::SignedDuration::try_from(self.0.terms.life).unwrap_or(jiff::SignedDuration::MAX);
@@ -115,7 +115,7 @@ fn look(answer: RawJson) -> Looked {
         Ok(text) => (text, ArtifactKind::Text),
         Err(_) => (String::from(Box::<str>::from(answer)), ArtifactKind::Json),
     };
-    let sha256 = Sha256::digest(&text).iter().map(|byte| format!("{byte:02x}")).collect();
+    let sha256 = digest::sha256(&text);
     // The end of the text ends a line too, unless that is over already.
     let lines = newlines(text.as_bytes()) + u64::from(!text.ends_with('\n'));
     Looked { text, kind, lines, sha256 }

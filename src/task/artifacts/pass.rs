@@ -5,7 +5,7 @@ use serde_json::{Value, value::RawValue};
 
 use super::{Artifacts, Failed};
 use crate::{
-    base::json::values_in,
+    base::{json::values_in, offload::offload},
     model::{ArtifactKind, HANDLE_KEY, JsonObject, RawJson, TaskId, handle_id},
     sandbox::CallFailure,
     task::shares::Place,
@@ -111,7 +111,7 @@ impl Artifacts {
                                  `tools.artifacts.json({{ id, pointer }})` gives it"
                             )));
                         }
-                        let parsed = tokio::task::spawn_blocking(move || serde_json::from_str(&text)).await;
+                        let parsed = offload(move || serde_json::from_str(&text)).await;
                         parsed.ok().and_then(Result::ok).ok_or(Failed::Unreadable)?
                     }
                 };

@@ -13,8 +13,8 @@ use http_body_util::Full;
 use serde_json::{Value, json};
 
 use crate::{
+    base::error::chain,
     service::{Kind, ServiceError},
-    transport::chain,
 };
 
 /// JSON-RPC: the text is not JSON.

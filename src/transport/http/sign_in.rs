@@ -7,7 +7,6 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
-    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -16,6 +15,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -81,7 +81,7 @@ impl SignIn {
     /// A secret that signs a browser in, once. None where the system gives no random numbers.
     pub(super) fn link(&self) -> Option<String> {
         let secret = secret()?;
-        let mut links = self.links.lock().expect("no code panics while it holds this lock");
+        let mut links = self.links.lock();
         let now = Instant::now();
         links.retain(|link| link.until > now);
         if links.len() >= LINKS_MAX {
@@ -96,12 +96,12 @@ impl SignIn {
         let given = digest(secret);
         let now = Instant::now();
         {
-            let mut links = self.links.lock().expect("no code panics while it holds this lock");
+            let mut links = self.links.lock();
             let found = links.iter().position(|link| bool::from(link.digest.ct_eq(&given)))?;
             links.remove(found).filter(|link| link.until > now)?;
         }
         let (session, form) = (self::secret()?, self::secret()?);
-        let mut sessions = self.sessions.lock().expect("no code panics while it holds this lock");
+        let mut sessions = self.sessions.lock();
         sessions.retain(|session| session.until > now);
         if sessions.len() >= SESSIONS_MAX {
             sessions.pop_front();
@@ -115,7 +115,7 @@ impl SignIn {
     /// Ends the session of this request.
     pub(super) fn leave(&self, headers: &HeaderMap) {
         let Some(session) = self.session(headers) else { return };
-        self.sessions.lock().expect("no code panics while it holds this lock").retain(|other| other.digest != session.digest);
+        self.sessions.lock().retain(|other| other.digest != session.digest);
     }
 
     /// The form token of the session that this request belongs to.
@@ -149,7 +149,7 @@ impl SignIn {
         let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
         let given = digest(pairs.find(|(name, _)| *name == self.cookie)?.1);
         let now = Instant::now();
-        let sessions = self.sessions.lock().expect("no code panics while it holds this lock");
+        let sessions = self.sessions.lock();
         sessions.iter().find(|session| bool::from(session.digest.ct_eq(&given)) && session.until > now).cloned()
     }
 }

@@ -5,7 +5,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{model::JsonObject, service::ServiceError};
+use crate::{base::suggest::nearest, model::JsonObject, service::ServiceError};
 
 /// Characters of a value that an error repeats, at most.
 const SHOWN_CHARS: usize = 60;
@@ -63,12 +63,8 @@ fn check(tool: &str, name: &str, value: &Value, property: &Value) -> Result<(), 
 
 fn unknown(tool: &str, name: &str, properties: &JsonObject) -> ServiceError {
     let shown_name: String = name.chars().take(SHOWN_CHARS).collect();
-    let nearest = properties
-        .keys()
-        .map(|known| (strsim::jaro_winkler(&name.to_lowercase(), &known.to_lowercase()), known))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.75);
-    let guess = nearest.map(|(_, known)| format!("; did you mean `{known}`?")).unwrap_or_default();
+    let nearest = nearest(name, properties.keys().map(String::as_str));
+    let guess = nearest.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
     invalid(tool, format!("`{tool}` has no argument `{shown_name}`{guess}"), properties)
 }
 

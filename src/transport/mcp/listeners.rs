@@ -1,10 +1,11 @@
 //! Tells clients that the list of tools reads differently: legacy sessions through their peer, modern ones through `listen`.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use rmcp::{RoleServer, service::Peer};
 use tokio::sync::watch;
 
@@ -32,7 +33,7 @@ impl Listeners {
 
     /// Adds a legacy session.
     pub(super) fn add(&self, peer: Peer<RoleServer>) {
-        let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut peers = self.peers.lock();
         peers.retain(|peer| !peer.is_transport_closed());
         peers.push(peer);
     }
@@ -45,7 +46,7 @@ impl Listeners {
     async fn tell(&self) {
         self.changes.send_modify(|count| *count += 1);
         let peers = {
-            let mut peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut peers = self.peers.lock();
             peers.retain(|peer| !peer.is_transport_closed());
             peers.clone()
         };

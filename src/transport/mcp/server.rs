@@ -322,7 +322,7 @@ impl Reporter {
 
 fn refuse(error: &ServiceError) -> CallToolResult {
     if error.kind == Kind::Internal {
-        tracing::error!(error = %crate::transport::chain(error), "a call failed");
+        tracing::error!(error = %crate::base::error::chain(error), "a call failed");
     }
     answer::refusal(error)
 }

@@ -4,12 +4,9 @@
 //! Reads of each message its kind and its id, and nothing more. A request that a server took with it is answered with an error,
 //! never sent a second time: what it did is not known.
 
-use std::{
-    collections::HashSet,
-    io, mem,
-    sync::{Mutex, MutexGuard},
-};
+use std::{collections::HashSet, io, mem};
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
@@ -99,7 +96,7 @@ impl Client {
 }
 
 fn lock(conversation: &Mutex<Conversation>) -> MutexGuard<'_, Conversation> {
-    conversation.lock().expect("no code panics while it holds this lock")
+    conversation.lock()
 }
 
 /// What the next server must know, and what the client waits for.

@@ -1,7 +1,7 @@
 //! Calls on their way: what a server says meanwhile, what it asks, how it hears that nobody waits any more, and what is learned
 //! of its answers. In both eras of the protocol.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use airlock::catalog::{Catalog, UpstreamErrorCode};
 use axum::{
@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{call, find, started};
@@ -26,16 +27,16 @@ async fn what_a_server_says_of_a_call_reaches_the_one_who_made_it() {
         let tool = catalog.resolve("demo.wait", &open).await.unwrap();
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();
         let ears = heard.clone();
-        let news = Arc::new(move |text: &str| ears.lock().unwrap().push(text.to_owned()));
+        let news = Arc::new(move |text: &str| ears.lock().push(text.to_owned()));
         let args = catalog.check(&tool, r#"{"ms": 60000}"#).await.unwrap();
         {
             let mut pending = std::pin::pin!(catalog.call_followed(&tool, args, news));
             tokio::select! {
                 outcome = &mut pending => panic!("{outcome:?}"),
-                () = eventually("a notice came", || !heard.lock().unwrap().is_empty()) => {}
+                () = eventually("a notice came", || !heard.lock().is_empty()) => {}
             }
         }
-        assert_eq!(*heard.lock().unwrap(), ["0 of 60000, waiting"], "{era:?}");
+        assert_eq!(*heard.lock(), ["0 of 60000, waiting"], "{era:?}");
         catalog.shutdown().await;
     }
 }
@@ -76,7 +77,7 @@ struct Stream(Arc<Noticed>);
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        *self.0.closed.lock().unwrap() = true;
+        *self.0.closed.lock() = true;
     }
 }
 
@@ -95,7 +96,7 @@ async fn never(State((noticed, modern)): State<(Arc<Noticed>, bool)>, body: Stri
         ),
         "tools/list" => one_tool(&request),
         "tools/call" => {
-            *noticed.called.lock().unwrap() = Some(request["id"].clone());
+            *noticed.called.lock() = Some(request["id"].clone());
             let held = Stream(noticed.clone());
             let first = futures::stream::iter([Ok::<_, std::io::Error>(": here\n\n")]);
             let rest = futures::stream::once(async move {
@@ -106,7 +107,7 @@ async fn never(State((noticed, modern)): State<(Arc<Noticed>, bool)>, body: Stri
             ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
         }
         "notifications/cancelled" => {
-            *noticed.cancelled.lock().unwrap() = Some(request["params"]["requestId"].clone());
+            *noticed.cancelled.lock() = Some(request["params"]["requestId"].clone());
             StatusCode::ACCEPTED.into_response()
         }
         method if method.starts_with("notifications/") => StatusCode::ACCEPTED.into_response(),
@@ -127,13 +128,13 @@ async fn an_address_of_either_era_learns_that_nobody_waits() {
         let router = Router::new().route("/mcp", post(never)).with_state((noticed.clone(), modern));
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let catalog = started(vec![http("up", &url)]).await;
-        dropped_once(&catalog, "up.t", json!({}), || noticed.called.lock().unwrap().is_some()).await;
+        dropped_once(&catalog, "up.t", json!({}), || noticed.called.lock().is_some()).await;
         // The legacy era is told by a message that names the request, the modern one by its stream, which closes.
         if modern {
-            eventually("its stream was closed", || *noticed.closed.lock().unwrap()).await;
+            eventually("its stream was closed", || *noticed.closed.lock()).await;
         } else {
-            eventually("it was told", || noticed.cancelled.lock().unwrap().is_some()).await;
-            assert_eq!(*noticed.cancelled.lock().unwrap(), *noticed.called.lock().unwrap());
+            eventually("it was told", || noticed.cancelled.lock().is_some()).await;
+            assert_eq!(*noticed.cancelled.lock(), *noticed.called.lock());
         }
         catalog.shutdown().await;
         server.abort();

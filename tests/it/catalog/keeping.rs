@@ -2,12 +2,13 @@
 
 use std::{
     path::Path,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use airlock::catalog::{Catalog, ResolveError, UpstreamConfig, UpstreamErrorCode, UpstreamState};
 use axum::response::IntoResponse;
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{call, find, paths, state};
@@ -151,7 +152,7 @@ async fn a_list_that_changes_all_the_time_is_read_and_written_seldom() {
     let times = listed.clone();
     let server = Scripted::start(move |request| {
         let number = {
-            let mut times = times.lock().unwrap();
+            let mut times = times.lock();
             times.push(Instant::now());
             times.len()
         };
@@ -167,17 +168,17 @@ async fn a_list_that_changes_all_the_time_is_read_and_written_seldom() {
     })
     .await;
     let catalog = keeping(vec![http("up", &server.url())], folder.path());
-    eventually("the list was read four times", || listed.lock().unwrap().len() >= 4).await;
-    let times = listed.lock().unwrap().clone();
+    eventually("the list was read four times", || listed.lock().len() >= 4).await;
+    let times = listed.lock().clone();
     for pair in times[1..].windows(2) {
         assert!(pair[1] - pair[0] >= Duration::from_millis(2_000), "twenty times as long as it took: {times:?}");
     }
     let kept = || std::fs::read_to_string(folder.path().join("airlock.db.catalog/up.tools")).unwrap();
     assert!(kept().contains("version 1"), "written once, in the beginning: {}", kept());
     // Whoever asks for it does not wait.
-    let before = listed.lock().unwrap().len();
+    let before = listed.lock().len();
     catalog.refresh(Some("up")).await.expect("there is such an upstream");
-    assert!(listed.lock().unwrap().len() > before);
+    assert!(listed.lock().len() > before);
     let last = catalog.resolve("up.t", &open).await.unwrap().description.clone();
     catalog.shutdown().await;
     assert!(kept().contains(&last), "and again at the stop: {last}, {}", kept());

@@ -307,10 +307,10 @@ enum End {
 #[tokio::test]
 async fn a_server_that_closes_its_stream_again_and_again_is_not_asked_without_pause() {
     for end in [End::Closed, End::Broken, End::Resumed] {
-        let opened: Arc<std::sync::Mutex<Vec<std::time::Instant>>> = Arc::default();
+        let opened: Arc<parking_lot::Mutex<Vec<std::time::Instant>>> = Arc::default();
         let times = opened.clone();
         let stream = move || {
-            times.lock().unwrap().push(std::time::Instant::now());
+            times.lock().push(std::time::Instant::now());
             let id = if matches!(end, End::Resumed) { "id: 1\n" } else { "" };
             let first = Ok(format!("{id}retry: 0\ndata:\n\n"));
             let first = futures::stream::iter([first]);
@@ -324,8 +324,8 @@ async fn a_server_that_closes_its_stream_again_and_again_is_not_asked_without_pa
         };
         let server = Scripted::start_with(stream, one_tool).await;
         let catalog = started(vec![http("up", &server.url())]).await;
-        eventually("it was opened four times", || opened.lock().unwrap().len() >= 4).await;
-        let opened = opened.lock().unwrap().clone();
+        eventually("it was opened four times", || opened.lock().len() >= 4).await;
+        let opened = opened.lock().clone();
         let distances: Vec<u128> = opened.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
         let doubled = if matches!(end, End::Resumed) { [1, 1, 1] } else { [1, 2, 4] };
         for (distance, least) in distances.iter().zip(doubled) {

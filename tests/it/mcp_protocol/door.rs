@@ -239,12 +239,12 @@ async fn closing_the_stream_of_a_modern_call_cancels_its_task() {
     // Once before the first byte and once after it.
     let post = modern_post(server.address, "sleep 60000");
     let (early, _) = raw.exchange(&post, |_| true).await;
-    until("the first task is recorded", || server.service.callers.lock().unwrap().len() == 1).await;
+    until("the first task is recorded", || server.service.callers.lock().len() == 1).await;
     drop(early);
-    until("the first is cancelled", || server.service.cancelled.lock().unwrap().len() == 1).await;
+    until("the first is cancelled", || server.service.cancelled.lock().len() == 1).await;
     let (late, _) = raw.exchange(&post, |read| read.contains(": waiting")).await;
     drop(late);
-    until("the second is cancelled", || server.service.cancelled.lock().unwrap().len() == 2).await;
+    until("the second is cancelled", || server.service.cancelled.lock().len() == 2).await;
 }
 
 #[tokio::test]
@@ -255,7 +255,7 @@ async fn a_stopping_server_answers_what_is_under_way_and_takes_nothing_new() {
         let raw = raw.clone();
         async move { raw.call("execute", json!({"code": "sleep 300"})).await }
     });
-    until("the task is recorded", || server.service.callers.lock().unwrap().len() == 1).await;
+    until("the task is recorded", || server.service.callers.lock().len() == 1).await;
     server.shutdown.cancel();
     assert_eq!(under_way.await.unwrap()["structuredContent"]["result"], "slept");
     until("the server has ended", || server.serving.is_finished()).await;
@@ -272,7 +272,7 @@ async fn a_stopping_server_cuts_off_what_takes_too_long_without_cancelling_it() 
     assert_eq!((&mut server.serving).await.unwrap().unwrap(), Drained::Forced);
     let mut rest = Vec::new();
     let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.expect("the stream ends");
-    assert!(server.service.cancelled.lock().unwrap().is_empty(), "nobody asked for a cancellation");
+    assert!(server.service.cancelled.lock().is_empty(), "nobody asked for a cancellation");
 }
 
 #[tokio::test]

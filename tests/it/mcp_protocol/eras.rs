@@ -54,7 +54,7 @@ async fn legacy_sessions_of_both_revisions_are_served() {
         let gone = raw.send("POST", "/mcp", &headers, call.to_string()).await;
         assert_eq!((gone.status, &gone.json()["id"]), (404, &json!(1)));
     }
-    let callers = server.service.callers.lock().unwrap();
+    let callers = server.service.callers.lock();
     assert!(callers.iter().all(|who| who.workspace_id == "local" && who.client_id == "oldclient"), "{callers:?}");
 }
 
@@ -92,7 +92,7 @@ async fn headers_that_contradict_the_body_are_refused() {
         let reply = raw.send("POST", "/mcp", &headers, body.to_string()).await;
         assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32020)), "{method} {name} {version}");
     }
-    assert!(server.service.callers.lock().unwrap().is_empty(), "nothing ran");
+    assert!(server.service.callers.lock().is_empty(), "nothing ran");
 }
 
 #[tokio::test]
@@ -106,15 +106,15 @@ async fn a_legacy_client_that_disconnects_does_not_cancel_and_its_notification_d
     let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let post = format!("POST /mcp HTTP/1.1\r\nHost: {}\r\n{lines}Content-Length: {}\r\n\r\n{call}", server.address, call.len());
     let (stream, _) = raw.exchange(post.as_bytes(), |read| read.contains("\r\n\r\n")).await;
-    until("the task is recorded", || server.service.callers.lock().unwrap().len() == 1).await;
+    until("the task is recorded", || server.service.callers.lock().len() == 1).await;
     drop(stream);
     // The session still answers, and the task was left alone.
     let ping = json!({"jsonrpc": "2.0", "id": 6, "method": "ping"}).to_string();
     assert_eq!(raw.send("POST", "/mcp", &headers, ping).await.status, 200);
-    assert!(server.service.cancelled.lock().unwrap().is_empty());
+    assert!(server.service.cancelled.lock().is_empty());
     let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}}).to_string();
     assert_eq!(raw.send("POST", "/mcp", &headers, cancel).await.status, 202);
-    until("the task is cancelled", || server.service.cancelled.lock().unwrap().len() == 1).await;
+    until("the task is cancelled", || server.service.cancelled.lock().len() == 1).await;
 }
 
 #[tokio::test]
@@ -133,7 +133,7 @@ async fn a_stopping_server_answers_a_legacy_call_under_way_and_ends_idle_streams
         let raw = raw.clone();
         async move { raw.exchange(post.as_bytes(), |read| read.contains("slept")).await.1 }
     });
-    until("the task is recorded", || server.service.callers.lock().unwrap().len() == 1).await;
+    until("the task is recorded", || server.service.callers.lock().len() == 1).await;
     server.shutdown.cancel();
     assert!(answered.await.unwrap().contains("slept"));
     let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.serving).await.expect("sooner than the time to drain");
@@ -163,7 +163,7 @@ async fn clients_hear_that_the_namespaces_changed() {
     // Both streams are open once the server has had time to read them: change until both have heard.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     while !(legacy.is_finished() && modern.is_finished()) && tokio::time::Instant::now() < deadline {
-        server.service.namespaces.lock().unwrap()[0].tools += 1;
+        server.service.namespaces.lock()[0].tools += 1;
         server.service.changed.send_modify(|count| *count += 1);
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
@@ -232,9 +232,9 @@ async fn a_cancelled_call_over_a_pipe_cancels_its_task() {
     pipe.say(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute","arguments":{"code":"sleep 60000"}}}"#)
         .await;
     let service = pipe.service.clone();
-    until("the task is recorded", || service.callers.lock().unwrap().len() == 1).await;
+    until("the task is recorded", || service.callers.lock().len() == 1).await;
     pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#).await;
-    until("it is cancelled", || service.cancelled.lock().unwrap().len() == 1).await;
+    until("it is cancelled", || service.cancelled.lock().len() == 1).await;
 }
 
 #[tokio::test]

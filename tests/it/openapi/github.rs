@@ -1,12 +1,9 @@
 //! The real description of GitHub's REST interface: read whole, and called against a server that holds requests to it.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use airlock::catalog::{Catalog, Document, ToolsQuery};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{
@@ -157,7 +154,7 @@ async fn calls_of_github_are_what_its_description_says() {
     let service = Service::start(move |asked: &Asked| match judging.judge(asked) {
         Ok(id) => answered(200, "application/json", json!({"operation": id}).to_string()),
         Err(fault) => {
-            judging.faults.lock().unwrap().push(fault.clone());
+            judging.faults.lock().push(fault.clone());
             answered(400, "text/plain", fault)
         }
     })
@@ -185,7 +182,7 @@ async fn calls_of_github_are_what_its_description_says() {
             "gists/create",
         ),
     ] {
-        assert_eq!(call(&catalog, path, args).await, Ok(json!({"operation": id})), "{path}: {:?}", judge.faults.lock().unwrap());
+        assert_eq!(call(&catalog, path, args).await, Ok(json!({"operation": id})), "{path}: {:?}", judge.faults.lock());
     }
     // What the description forbids never gets there.
     service.asked();

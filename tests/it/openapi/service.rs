@@ -1,9 +1,6 @@
 //! A service over HTTP that records what it is asked and answers as a test says.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -11,6 +8,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
+use parking_lot::Mutex;
 
 /// A request as it came in.
 #[derive(Debug, Clone)]
@@ -64,7 +62,7 @@ impl Service {
 
     /// Everything it was asked so far, which it forgets.
     pub(crate) fn asked(&self) -> Vec<Asked> {
-        std::mem::take(&mut self.asked.lock().unwrap())
+        std::mem::take(&mut self.asked.lock())
     }
 }
 
@@ -79,7 +77,7 @@ async fn answer(State((reply, asked)): State<(Reply, Arc<Mutex<Vec<Asked>>>)>, r
     let body = axum::body::to_bytes(body, 64 * 1024 * 1024).await.unwrap();
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let one = Asked { method: parts.method.to_string(), target, headers: parts.headers, body };
-    asked.lock().unwrap().push(one.clone());
+    asked.lock().push(one.clone());
     reply(&one)
 }
 

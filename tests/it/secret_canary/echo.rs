@@ -1,9 +1,6 @@
 //! A server of every kind that says back whatever it got, in whatever place it is asked to.
 
-use std::{
-    net::SocketAddr,
-    sync::{Arc, Mutex},
-};
+use std::{net::SocketAddr, sync::Arc};
 
 use axum::{
     Router,
@@ -15,6 +12,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE},
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
@@ -68,7 +66,7 @@ impl Echo {
 
     /// Whether it was sent this.
     pub(super) fn heard(&self, text: &str) -> bool {
-        self.heard.lock().unwrap().contains(text)
+        self.heard.lock().contains(text)
     }
 }
 
@@ -161,7 +159,7 @@ async fn child(stream: TcpStream, heard: Heard) {
     let (from, mut to) = stream.into_split();
     let mut lines = BufReader::new(from).lines();
     let Ok(Some(got)) = lines.next_line().await else { return };
-    heard.lock().unwrap().push_str(&format!("{got}\n"));
+    heard.lock().push_str(&format!("{got}\n"));
     while let Ok(Some(line)) = lines.next_line().await {
         for message in protocol(&serde_json::from_str(&line).unwrap(), &got) {
             if to.write_all(format!("{message}\n").as_bytes()).await.is_err() {
@@ -189,7 +187,7 @@ async fn answered(State(heard): State<Heard>, request: Request) -> Response {
         }
     }
     got.push_str(&asked("key").map(|key| format!(" {key}")).unwrap_or_default());
-    heard.lock().unwrap().push_str(&format!("{got}\n"));
+    heard.lock().push_str(&format!("{got}\n"));
     match parts.uri.path() {
         "/mcp" if parts.method != "POST" => reply(405, "text/plain", got),
         "/mcp" => mcp(&body, &got),

@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    sync::{Arc, Mutex},
+    sync::Arc,
 };
 
 use airlock::{
@@ -19,6 +19,7 @@ use airlock::{
     },
 };
 use futures::future::{BoxFuture, FutureExt, ready};
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::Shared;
@@ -301,7 +302,7 @@ impl MemoryStore {
         &self,
         act: impl FnOnce(&mut Tables) -> Result<T, StoreError>,
     ) -> BoxFuture<'static, Result<T, StoreError>> {
-        ready(self.0.lock().unwrap().as_mut().ok_or(StoreError::Closed).and_then(act)).boxed()
+        ready(self.0.lock().as_mut().ok_or(StoreError::Closed).and_then(act)).boxed()
     }
 }
 
@@ -404,7 +405,7 @@ impl Store for MemoryStore {
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
-        self.0.lock().unwrap().take();
+        self.0.lock().take();
         ready(()).boxed()
     }
 }

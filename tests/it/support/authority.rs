@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     net::SocketAddr,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
 };
 
 use axum::{
@@ -16,6 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -113,7 +114,7 @@ impl Authority {
 
     /// What happened.
     pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.office.ledger.lock().unwrap()
+        self.office.ledger.lock()
     }
 }
 
@@ -122,7 +123,7 @@ async fn resource(State(office): State<Office>) -> Json<Value> {
 }
 
 async fn metadata(State(office): State<Office>) -> Json<Value> {
-    let ledger = office.ledger.lock().unwrap();
+    let ledger = office.ledger.lock();
     let url = &office.url;
     let mut metadata = json!({
         "issuer": ledger.issuer.as_ref().unwrap_or(url),
@@ -140,7 +141,7 @@ async fn metadata(State(office): State<Office>) -> Json<Value> {
 }
 
 async fn register(State(office): State<Office>, Json(client): Json<Value>) -> Response {
-    let mut ledger = office.ledger.lock().unwrap();
+    let mut ledger = office.ledger.lock();
     let redirects = client["redirect_uris"].clone();
     ledger.registered.push(client);
     (StatusCode::CREATED, Json(json!({"client_id": "client-1", "client_secret": "sec-client-1234", "redirect_uris": redirects})))
@@ -148,7 +149,7 @@ async fn register(State(office): State<Office>, Json(client): Json<Value>) -> Re
 }
 
 async fn authorize(State(office): State<Office>, Query(fields): Query<Fields>) -> Response {
-    let mut ledger = office.ledger.lock().unwrap();
+    let mut ledger = office.ledger.lock();
     if fields["response_type"] != "code" || fields["code_challenge_method"] != "S256" {
         return StatusCode::BAD_REQUEST.into_response();
     }
@@ -162,7 +163,7 @@ async fn authorize(State(office): State<Office>, Query(fields): Query<Fields>) -
 
 async fn token(State(office): State<Office>, body: String) -> Response {
     let fields: Fields = url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-    let mut ledger = office.ledger.lock().unwrap();
+    let mut ledger = office.ledger.lock();
     ledger.asked.push(fields.clone());
     let is_right = match fields["grant_type"].as_str() {
         "authorization_code" => ledger.codes.remove(&fields["code"]).is_some_and(|asked| {
@@ -198,7 +199,7 @@ async fn challenge(State(office): State<Office>) -> Response {
 async fn mcp(State(office): State<Office>, headers: HeaderMap, body: String) -> Response {
     let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let is_known = {
-        let ledger = office.ledger.lock().unwrap();
+        let ledger = office.ledger.lock();
         shown.strip_prefix("Bearer ").is_some_and(|token| ledger.access.contains(token)) && !ledger.refuses_all
     };
     if !is_known {

@@ -3,12 +3,13 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -120,7 +121,7 @@ impl RawServer {
     }
 
     pub(crate) fn set(&self, fault: Fault) {
-        *self.fault.lock().unwrap() = fault;
+        *self.fault.lock() = fault;
     }
 
     pub(crate) fn open(&self) -> usize {
@@ -155,7 +156,7 @@ async fn connection(mut stream: TcpStream, shared: Shared) {
     // However it breaks, it is over.
     while let Ok(Some(heard)) = heard(&mut stream, &mut ahead, shared.lines).await {
         let (answer, is_call) = (shared.script)(&heard);
-        let fault = if is_call { *shared.fault.lock().unwrap() } else { Fault::None };
+        let fault = if is_call { *shared.fault.lock() } else { Fault::None };
         if is_call {
             shared.called.fetch_add(1, Ordering::SeqCst);
         }

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -19,6 +19,7 @@ use airlock::{
     transport::{Asked, Port},
 };
 use futures::{FutureExt, future::BoxFuture};
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -65,7 +66,7 @@ impl StandIn {
 
     fn find(&self, id: &str) -> Result<watch::Receiver<Kept>, ServiceError> {
         let id: TaskId = id.parse().map_err(|error| ServiceError::invalid("bad_task_id", format!("{error}")))?;
-        let tasks = self.inner.tasks.lock().unwrap();
+        let tasks = self.inner.tasks.lock();
         let kept = tasks.get(&id).map(watch::Sender::subscribe);
         kept.ok_or_else(|| ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{id}`")))
     }
@@ -160,7 +161,7 @@ impl Port for StandIn {
         progress: ProgressSink,
     ) -> Asked<'a, TaskAnswer> {
         async move {
-            self.inner.callers.lock().unwrap().push(who.clone());
+            self.inner.callers.lock().push(who.clone());
             match request.code.as_str() {
                 "panic" => panic!("asked for"),
                 "internal" => {
@@ -181,7 +182,7 @@ impl Port for StandIn {
             };
             let id = task.task_id;
             let (record, mut kept) = watch::channel(Kept { task, result: None });
-            self.inner.tasks.lock().unwrap().insert(id, record.clone());
+            self.inner.tasks.lock().insert(id, record.clone());
             let said = Some("7 of 9, packing".into());
             progress.send_replace(Some(Progress { task_id: id, status: TaskStatus::Running, tool_calls: 3, said }));
             tokio::spawn(run(request.code, record));
@@ -224,7 +225,7 @@ impl Port for StandIn {
 
     fn task_list<'a>(&'a self, _: &'a Principal, request: TaskList) -> Asked<'a, TaskListAnswer> {
         async move {
-            let all = self.inner.tasks.lock().unwrap();
+            let all = self.inner.tasks.lock();
             let mut tasks: Vec<_> = all.values().map(|kept| kept.borrow().task.clone()).collect();
             tasks.retain(|task| request.status.is_none_or(|status| task.status == status));
             tasks.sort_by_key(|task| std::cmp::Reverse(task.task_id));
@@ -237,9 +238,9 @@ impl Port for StandIn {
     fn task_cancel<'a>(&'a self, _: &'a Principal, request: TaskCancel) -> Asked<'a, TaskAnswer> {
         async move {
             let kept = self.find(&request.task_id)?;
-            self.inner.cancelled.lock().unwrap().push(request.task_id);
+            self.inner.cancelled.lock().push(request.task_id);
             let id = kept.borrow().task.task_id;
-            self.inner.tasks.lock().unwrap()[&id].send_modify(|kept| end(kept, TaskStatus::Cancelled, 130, None));
+            self.inner.tasks.lock()[&id].send_modify(|kept| end(kept, TaskStatus::Cancelled, 130, None));
             let answer = seen(&kept.borrow());
             Ok(answer)
         }
@@ -312,7 +313,7 @@ impl Port for StandIn {
     }
 
     fn namespaces(&self, _: &Principal) -> Vec<NamespaceCount> {
-        self.inner.namespaces.lock().unwrap().clone()
+        self.inner.namespaces.lock().clone()
     }
 
     fn tools_changed(&self) -> [watch::Receiver<u64>; 2] {

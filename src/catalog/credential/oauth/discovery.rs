@@ -5,7 +5,7 @@ use rmcp::transport::auth::{AuthError, AuthorizationManager, AuthorizationMetada
 use url::Url;
 
 use super::{OAuthConfig, Web};
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// What Airlock calls itself where it registers.
 const CLIENT_NAME: &str = "Airlock";

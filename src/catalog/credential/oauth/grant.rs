@@ -16,7 +16,7 @@ use super::{
     moment,
     web::WebFailure,
 };
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// Longest token that is taken, in bytes: it must fit into a header.
 const TOKEN_BYTES_MAX: usize = 32 * 1024;

@@ -16,7 +16,7 @@ use super::{
     discovery::{self, Registered},
     grant,
 };
-use crate::catalog::tool::cut;
+use crate::base::text::cut;
 
 /// How long the person may take.
 const ALLOW_WITHIN: Duration = Duration::from_secs(10 * 60);

@@ -17,15 +17,19 @@ use std::{
 use jiff::Timestamp;
 use tokio::sync::Mutex;
 
-pub use self::login::Login;
-pub(in crate::catalog) use self::login::begin;
 use self::{
     discovery::Server,
     grant::{Granted, TokenFailure},
     web::Web,
 };
 use super::{Vault, VaultError, config::OAuthConfig, resolve};
-use crate::catalog::{http::Guard, redact::Secrets};
+use crate::{
+    base::offload::offload,
+    catalog::{http::Guard, redact::Secrets},
+};
+
+pub use self::login::Login;
+pub(in crate::catalog) use self::login::begin;
 
 /// A token that ends within this time is renewed before it is used.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
@@ -159,7 +163,7 @@ impl OAuth {
     async fn stored(&self) -> Result<Option<Granted>, String> {
         let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
         let name = entry(&self.config.upstream);
-        let opened = tokio::task::spawn_blocking(move || vault.get(&name)).await;
+        let opened = offload(move || vault.get(&name)).await;
         let text = match opened.map_err(|_| "the store of secrets could not be read".to_owned())? {
             Err(VaultError::Absent(_)) => return Ok(None),
             opened => opened.map_err(|error| error.to_string())?,
@@ -177,7 +181,7 @@ impl OAuth {
         let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
         let text = serde_json::to_string(granted).expect("a grant is plain data");
         let name = entry(&self.config.upstream);
-        let kept = tokio::task::spawn_blocking(move || vault.set(&name, &text)).await;
+        let kept = offload(move || vault.set(&name, &text)).await;
         kept.map_err(|_| "the store of secrets could not be written".to_owned())?.map_err(|error| error.to_string())
     }
 

@@ -8,9 +8,9 @@ use rmcp::transport::auth::{OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpReq
 use url::{Origin, Url};
 
 use super::OAuthConfig;
-use crate::catalog::{
-    http::{Guard, refusal},
-    tool::cut,
+use crate::{
+    base::text::cut,
+    catalog::http::{Guard, refusal},
 };
 
 /// Longest wait for one answer.

@@ -18,7 +18,7 @@ fn it_opens_after_failures_in_a_row_and_an_answer_between_begins_anew() {
     }
     assert_eq!(circuit.trouble(now), None);
     fail(&circuit, now);
-    assert_eq!(circuit.trouble(now), Some((FAILURES_MAX, OPEN.0)));
+    assert_eq!(circuit.trouble(now), Some((FAILURES_MAX, OPEN.after(1))));
     assert_eq!(circuit.enter("another", now + Duration::from_secs(1)).unwrap_err(), Duration::from_secs(4));
 }
 
@@ -28,12 +28,12 @@ fn one_probe_goes_out_and_decides() {
     for _ in 0..FAILURES_MAX {
         fail(&circuit, now);
     }
-    now += OPEN.0;
+    now += OPEN.after(1);
     let probe = circuit.enter(ANY, now).unwrap();
     assert_eq!(circuit.enter(ANY, now).unwrap_err(), PROBE_MAX, "a second one waits");
     probe.end(Sign::Failure, now);
-    assert_eq!(circuit.enter(ANY, now).unwrap_err(), OPEN.0 * 2);
-    now += OPEN.0 * 2;
+    assert_eq!(circuit.enter(ANY, now).unwrap_err(), OPEN.after(1) * 2);
+    now += OPEN.after(1) * 2;
     // A probe that was given up tells nothing, so the next one may try.
     drop(circuit.enter(ANY, now).unwrap());
     // One that takes long keeps nobody for ever.
@@ -53,11 +53,11 @@ fn it_is_never_open_for_longer_than_a_minute() {
     }
     for _ in 0..40 {
         let wait = circuit.trouble(now).unwrap().1;
-        assert!(wait <= OPEN.1);
+        assert!(wait <= OPEN.after(u32::MAX));
         now += wait;
         fail(&circuit, now);
     }
-    assert_eq!(circuit.trouble(now).unwrap().1, OPEN.1);
+    assert_eq!(circuit.trouble(now).unwrap().1, OPEN.after(u32::MAX));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn an_operation_that_is_late_tells_nothing_of_the_others() {
         circuit.enter("slow", now).unwrap().end(Sign::Late, now + second);
     }
     let later = now + second;
-    assert_eq!(circuit.enter("slow", later).unwrap_err(), OPEN.0);
+    assert_eq!(circuit.enter("slow", later).unwrap_err(), OPEN.after(1));
     let told = circuit.told(later).unwrap();
     assert_eq!(told, "`slow` was not answered in time 5 times in a row, so no call of it is sent for another 5 s");
     circuit.enter("fast", later).unwrap().end(Sign::Life, later);

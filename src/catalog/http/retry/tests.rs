@@ -2,6 +2,7 @@ use http::HeaderValue;
 
 use super::*;
 
+const PAUSE: Duration = Duration::from_millis(250);
 const LONG: Duration = Duration::from_secs(60);
 
 fn after(status: u16, wait: Option<&'static str>, tries: u32, left: Duration) -> Option<Duration> {

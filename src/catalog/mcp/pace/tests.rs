@@ -12,14 +12,14 @@ fn a_stream_that_never_lasts_is_opened_less_and_less_often_and_one_that_lasted_a
         now = next;
     }
     assert_eq!(distances, [0, 1, 2, 4, 8, 16, 32, 60, 60, 60]);
-    now += PAUSE.1;
+    now += PAUSE.after(u32::MAX);
     assert_eq!(pace.next(now), now);
     // From here on it lasts.
     for _ in 0..3 {
         now += STEADY;
         assert_eq!(pace.next(now), now);
     }
-    assert_eq!(pace.next(now), now + PAUSE.0);
+    assert_eq!(pace.next(now), now + PAUSE.after(1));
 }
 
 #[test]

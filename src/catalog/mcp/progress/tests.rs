@@ -1,5 +1,6 @@
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::*;
@@ -16,13 +17,13 @@ fn a_notice_reaches_its_own_call_as_long_as_that_is_on_its_way() {
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let ears = heard.clone();
     let token = notice(7, json!({})).progress_token;
-    let followed = desk.follow(token, Arc::new(move |text: &str| ears.lock().unwrap().push(text.to_owned())));
+    let followed = desk.follow(token, Arc::new(move |text: &str| ears.lock().push(text.to_owned())));
     desk.hear(&notice(8, json!({"message": "of another call"})));
     desk.hear(&notice(7, json!({"total": 10, "message": " indexing\u{1b}[2J "})));
     desk.hear(&notice(7, json!({})));
     drop(followed);
     desk.hear(&notice(7, json!({"message": "late"})));
-    assert_eq!(*heard.lock().unwrap(), ["3 of 10, indexing [2J", "3"]);
+    assert_eq!(*heard.lock(), ["3 of 10, indexing [2J", "3"]);
 }
 
 #[test]

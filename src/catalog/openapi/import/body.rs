@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use crate::catalog::{
-    openapi::{
+use crate::{
+    base::text::cut,
+    catalog::openapi::{
         document::{Document, flag, text},
         media::{Media, essence, is_concrete},
         plan::{self, Form},
         schema::{Builder, Detail, TooLarge},
         style::{Spelling, Style},
     },
-    tool::cut,
 };
 
 /// The name of the schema of a file.

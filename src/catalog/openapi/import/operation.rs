@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Found, body, route};
 use crate::{
+    base::text::cut,
     catalog::{
         openapi::{
             BODY, RESPONSE, answer,
@@ -21,7 +22,7 @@ use crate::{
             servers::Target,
             style::{Spelling, Style},
         },
-        tool::{OfferedTool, SCHEMA_BYTES_MAX, cut},
+        tool::{OfferedTool, SCHEMA_BYTES_MAX},
     },
     model::{Annotations, Operation},
 };

@@ -3,9 +3,9 @@
 use serde_json::{Map, Value, json};
 
 use super::{Builder, DEPTH_MAX, EXAMPLE_BYTES_MAX, OPTIONS_MAX, TooLarge, Way, nullable};
-use crate::catalog::{
-    openapi::document::{Dialect, flag},
-    tool::cut,
+use crate::{
+    base::text::cut,
+    catalog::openapi::document::{Dialect, flag},
 };
 
 /// The types of JSON Schema.

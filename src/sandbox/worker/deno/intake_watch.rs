@@ -1,11 +1,8 @@
 //! Ends a run whose code takes too long to take in: a parser cannot be interrupted, so another thread says it in the parser's stead.
 
-use std::{
-    io,
-    sync::{Arc, Condvar, Mutex, MutexGuard},
-    thread,
-    time::Duration,
-};
+use std::{io, sync::Arc, thread, time::Duration};
+
+use parking_lot::{Condvar, Mutex};
 
 use crate::{
     model::TaskError,
@@ -42,10 +39,10 @@ impl IntakeWatch {
     #[expect(clippy::result_large_err, reason = "an error ends the run: its size does not matter, its form is that of the answer")]
     pub(super) fn prepare(&self, run: u32, source: &str) -> Result<Prepared, TaskError> {
         let end = cpu_clock::read_ns(self.clock).unwrap_or(0) + intake::CPU_MS_MAX * 1_000_000;
-        *lock(&self.busy.0) = Some((run, end));
+        *self.busy.0.lock() = Some((run, end));
         self.busy.1.notify_one();
         let prepared = intake::prepare(source);
-        if lock(&self.busy.0).take().is_none() {
+        if self.busy.0.lock().take().is_none() {
             loop {
                 thread::park();
             }
@@ -54,22 +51,17 @@ impl IntakeWatch {
     }
 }
 
-fn lock(busy: &Mutex<Busy>) -> MutexGuard<'_, Busy> {
-    busy.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
-}
-
 fn follow(busy: &(Mutex<Busy>, Condvar), clock: libc::clockid_t, outbox: &Outbox) {
     let (busy, changed) = busy;
-    let mut now = lock(busy);
+    let mut now = busy.lock();
     loop {
-        now = match *now {
-            None => changed.wait(now).unwrap_or_else(|poisoned| poisoned.into_inner()),
+        match *now {
+            None => changed.wait(&mut now),
             Some((run, end)) if cpu_clock::read_ns(clock).is_some_and(|ns| ns >= end) => {
                 *now = None;
                 Ending::of_slow_intake().send(outbox, run);
-                now
             }
-            Some(_) => changed.wait_timeout(now, LOOK_EVERY).unwrap_or_else(|poisoned| poisoned.into_inner()).0,
-        };
+            Some(_) => drop(changed.wait_for(&mut now, LOOK_EVERY)),
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! Types off: in place where the form allows it, so that every position stays; otherwise by a transformation with a source map.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use swc_common::{
     GLOBALS, Globals, SourceMap,
     errors::{DiagnosticBuilder, Emitter, Handler},
@@ -56,14 +57,14 @@ struct First(Arc<Mutex<Option<Refused>>>);
 
 impl First {
     fn take(&self) -> Option<Refused> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).take()
+        self.0.lock().take()
     }
 }
 
 impl Emitter for First {
     fn emit(&mut self, diagnostic: &mut DiagnosticBuilder<'_>) {
         let at = diagnostic.span.primary_span().map_or(0, |span| parse::place(span.lo));
-        let mut first = self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let mut first = self.0.lock();
         first.get_or_insert(Refused { message: diagnostic.message(), at });
     }
 }

@@ -85,7 +85,7 @@ fn padding(c: char) -> impl Iterator<Item = char> {
 }
 
 fn head(text: &str) -> String {
-    cut(text.chars().collect(), 0)
+    clipped(text.chars().collect(), 0)
 }
 
 /// The part of a line that holds the column, and how many characters of it stand before the column.
@@ -101,10 +101,10 @@ fn window(text: &str, column: u32) -> (String, usize) {
         .count();
     let start = if before < LINE_CHARS_MAX { 0 } else { before - LINE_CHARS_MAX / 2 };
     let lead = if start == 0 { 0 } else { 1 };
-    (cut(text.chars().collect(), start), before - start + lead)
+    (clipped(text.chars().collect(), start), before - start + lead)
 }
 
-fn cut(chars: Vec<char>, start: usize) -> String {
+fn clipped(chars: Vec<char>, start: usize) -> String {
     let end = (start + LINE_CHARS_MAX).min(chars.len());
     let (left, right) = (if start > 0 { "…" } else { "" }, if end < chars.len() { "…" } else { "" });
     format!("{left}{}{right}", chars[start..end].iter().collect::<String>())

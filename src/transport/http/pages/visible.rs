@@ -6,7 +6,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::base::text::{Look, pieces};
+use crate::base::confusables::{Look, pieces};
 
 /// Characters of a text that are shown at once; longer ones unfold.
 const SHORT_CHARS: usize = 300;
