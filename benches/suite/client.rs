@@ -1,5 +1,5 @@
-//! A small MCP client over HTTP/1.1 keep-alive. It checks every answer and does little else, because it shares the machine with the
-//! server that it measures.
+//! A small MCP client over HTTP/1.1 keep-alive. It checks every answer and does little else,
+//! because it shares the machine with the server that it measures.
 
 use bytes::Bytes;
 use http::{Request, header};
@@ -68,7 +68,12 @@ impl Client {
     }
 
     /// The id of the session, where the answer gives one, and the JSON-RPC message.
-    async fn post(&mut self, method: &str, name: Option<&str>, body: String) -> Result<(Option<String>, String), Error> {
+    async fn post(
+        &mut self,
+        method: &str,
+        name: Option<&str>,
+        body: String,
+    ) -> Result<(Option<String>, String), Error> {
         let version = if self.era == Era::Modern { MODERN } else { LEGACY };
         let mut request = Request::post("/mcp")
             .header(header::HOST, &self.address)
@@ -77,7 +82,8 @@ impl Client {
             .header("mcp-protocol-version", version);
         if self.era == Era::Modern {
             request = request.header("mcp-method", method);
-            request = name.into_iter().fold(request, |request, name| request.header("mcp-name", name));
+            request =
+                name.into_iter().fold(request, |request, name| request.header("mcp-name", name));
         }
         if let Some(session) = &self.session {
             request = request.header("mcp-session-id", session);
@@ -85,9 +91,12 @@ impl Client {
         self.sender.ready().await?;
         let response = self.sender.send_request(request.body(Full::new(body.into()))?).await?;
         let status = response.status();
-        let header = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let header = |name: &str| {
+            response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
+        };
         let session = header("mcp-session-id");
-        let is_stream = header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
+        let is_stream =
+            header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream"));
         let body = String::from_utf8(response.into_body().collect().await?.to_bytes().to_vec())?;
         if !status.is_success() {
             return Err(format!("{method}: {status}: {body}").into());
@@ -110,7 +119,8 @@ fn last_event(stream: &str) -> String {
 
 pub(crate) fn initialize() -> serde_json::Value {
     json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
-        "protocolVersion": LEGACY, "capabilities": {}, "clientInfo": {"name": "bench", "version": "1"},
+        "protocolVersion": LEGACY, "capabilities": {},
+        "clientInfo": {"name": "bench", "version": "1"},
     }})
 }
 
@@ -148,11 +158,13 @@ pub(crate) fn check(answer: &str, id: u64, expected: &str) -> Result<(), Error> 
         result: &'a RawValue,
     }
     match serde_json::from_str::<Answer<'_>>(answer) {
-        Ok(Answer { id: of, result: Ended { structured_content: Content { status: "completed", result } } })
-            if of == id && result.get() == expected =>
-        {
-            Ok(())
+        Ok(Answer {
+            id: of,
+            result: Ended { structured_content: Content { status: "completed", result } },
+        }) if of == id && result.get() == expected => Ok(()),
+        _ => {
+            Err(format!("request {id} should have returned {expected}, but the answer is {answer}")
+                .into())
         }
-        _ => Err(format!("request {id} should have returned {expected}, but the answer is {answer}").into()),
     }
 }

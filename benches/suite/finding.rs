@@ -1,4 +1,5 @@
-//! Finding tools: how well, how fast, and how soon after a start, with the tools of real services and with ten thousand.
+//! Finding tools: how well, how fast, and how soon after a start, with the tools of real services
+//! and with ten thousand.
 
 use std::{
     sync::Arc,
@@ -28,7 +29,8 @@ mod questions;
 const MANY: usize = 10_000;
 const EACH: usize = 2_500;
 
-/// Well: recall and rank of both halves. Fast: the same questions, also among ten thousand tools. Soon: start and restart.
+/// Well: recall and rank of both halves. Fast: the same questions, also among ten thousand tools.
+/// Soon: start and restart.
 pub(crate) async fn finding(scale: Scale, record: &mut Record) -> Outcome {
     let Some(file) = description::github() else {
         record.note("finding", "not measured: npm is needed for the description of GitHub");
@@ -59,7 +61,8 @@ pub(crate) async fn finding(scale: Scale, record: &mut Record) -> Outcome {
 fn quality(catalog: &Catalog, record: &mut Record) {
     for half in ["heldBack", "tuning"] {
         let asked = questions::questions(half);
-        let answers: Vec<questions::Answer> = asked.iter().map(|question| answer(catalog, &question.text)).collect();
+        let answers: Vec<questions::Answer> =
+            asked.iter().map(|question| answer(catalog, &question.text)).collect();
         let quality = questions::measure(&asked, &answers);
         let [first, three, five] = quality.recall;
         let [given, right] = quality.best;
@@ -93,15 +96,26 @@ async fn many(scale: Scale, record: &mut Record, real: &[Arc<Tool>]) -> Outcome 
     let catalog = Arc::new(catalog);
     as_asked(&catalog, &what, scale, record).await?;
     let began = Instant::now();
-    let declared = catalog.types(None, &|_: &Tool| Visibility::Auto).await.map_or(0, |text| text.len());
-    record.figure("finding", format!("declarations of {what}"), began.elapsed().as_secs_f64() * 1e3, "ms");
-    record.figure("finding", format!("declarations of {what}, size"), mib(declared as u64 / 1024), "MiB");
+    let declared =
+        catalog.types(None, &|_: &Tool| Visibility::Auto).await.map_or(0, |text| text.len());
+    record.figure(
+        "finding",
+        format!("declarations of {what}"),
+        began.elapsed().as_secs_f64() * 1e3,
+        "ms",
+    );
+    record.figure(
+        "finding",
+        format!("declarations of {what}, size"),
+        mib(declared as u64 / 1024),
+        "MiB",
+    );
     catalog.shutdown().await;
     Ok(())
 }
 
-/// The first start and further ones, each in a process of its own. Where `settles`, the upstreams come up beside the first answer;
-/// else they are too slow to matter.
+/// The first start and further ones, each in a process of its own. Where `settles`, the upstreams
+/// come up beside the first answer; else they are too slow to matter.
 fn started(scale: Scale, record: &mut Record, what: &str, stage: &Stage, settles: bool) -> Outcome {
     let memory = |record: &mut Record, when: &str, kib: u64| {
         record.figure("finding", format!("{what}: memory {when}"), mib(kib), "MiB");
@@ -111,7 +125,12 @@ fn started(scale: Scale, record: &mut Record, what: &str, stage: &Stage, settles
     memory(record, "of the process before", first.empty_kib);
     memory(record, "after the first start", first.settled_kib);
     memory(record, "at most during the first start", first.most_kib);
-    record.figure("finding", format!("{what}: kept on disk"), mib(stage.kept_bytes()? / 1024), "MiB");
+    record.figure(
+        "finding",
+        format!("{what}: kept on disk"),
+        mib(stage.kept_bytes()? / 1024),
+        "MiB",
+    );
     if !settles {
         stage.slow(true)?;
     }
@@ -119,7 +138,11 @@ fn started(scale: Scale, record: &mut Record, what: &str, stage: &Stage, settles
     for _ in 0..scale.times(7) {
         let start = stage.start(settles)?;
         if start.tools != first.tools {
-            return Err(format!("{} tools are known after the restart, not {}", start.tools, first.tools).into());
+            return Err(format!(
+                "{} tools are known after the restart, not {}",
+                start.tools, first.tools
+            )
+            .into());
         }
         again.push(start);
     }
@@ -130,7 +153,8 @@ fn started(scale: Scale, record: &mut Record, what: &str, stage: &Stage, settles
             memory(record, "when a restart is complete", start.settled_kib);
         }
     }
-    let times = again.iter().map(|start| Duration::from_secs_f64(start.answered_ms / 1e3)).collect();
+    let times =
+        again.iter().map(|start| Duration::from_secs_f64(start.answered_ms / 1e3)).collect();
     record.latency("finding", format!("{what}: restart until found"), times);
     Ok(())
 }
@@ -158,18 +182,34 @@ fn multiplied(real: &[Arc<Tool>], tools: usize) -> Vec<Value> {
 }
 
 fn answer(catalog: &Catalog, text: &str) -> questions::Answer {
-    let query = DiscoverQuery { query: text.to_owned(), limit: Some(20), ..DiscoverQuery::default() };
+    let query =
+        DiscoverQuery { query: text.to_owned(), limit: Some(20), ..DiscoverQuery::default() };
     let found = catalog.discover(&query, &|_: &Tool| Visibility::Auto);
     found.map_or_else(
         |_| questions::Answer::default(),
-        |found| questions::Answer { best: found.best_path, paths: found.results.into_iter().map(|found| found.path).collect() },
+        |found| questions::Answer {
+            best: found.best_path,
+            paths: found.results.into_iter().map(|found| found.path).collect(),
+        },
     )
 }
 
 /// What programs wait for: through a policy of a thousand rules, in turn, as JSON with hints.
-async fn as_asked(catalog: &Arc<Catalog>, what: &str, scale: Scale, record: &mut Record) -> Outcome {
+async fn as_asked(
+    catalog: &Arc<Catalog>,
+    what: &str,
+    scale: Scale,
+    record: &mut Record,
+) -> Outcome {
     let policy = Arc::new(policy::thousand_rules()?);
-    let caller = Caller { workspace: "local", principal: "local", role: ROLE, key: None, session: None, task: "" };
+    let caller = Caller {
+        workspace: "local",
+        principal: "local",
+        role: ROLE,
+        key: None,
+        session: None,
+        task: "",
+    };
     let asker = Asker::default();
     let ask = async |function: &str, args: String| {
         let began = Instant::now();
@@ -179,7 +219,12 @@ async fn as_asked(catalog: &Arc<Catalog>, what: &str, scale: Scale, record: &mut
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(began.elapsed())
     };
     let first = ask("catalog.namespaces", "{}".to_owned()).await?;
-    record.figure("finding", format!("the first look through a policy at {what}"), first.as_secs_f64() * 1e3, "ms");
+    record.figure(
+        "finding",
+        format!("the first look through a policy at {what}"),
+        first.as_secs_f64() * 1e3,
+        "ms",
+    );
     let (mut discovered, mut listed, mut absent) = (Vec::new(), Vec::new(), Vec::new());
     for half in ["heldBack", "tuning"] {
         for question in questions::questions(half).iter().cycle().take(scale.times(500)) {
@@ -192,7 +237,11 @@ async fn as_asked(catalog: &Arc<Catalog>, what: &str, scale: Scale, record: &mut
             absent.push(began.elapsed());
         }
     }
-    record.latency("finding", format!("`tools.discover` among {what}, through a policy of 1000 rules"), discovered);
+    record.latency(
+        "finding",
+        format!("`tools.discover` among {what}, through a policy of 1000 rules"),
+        discovered,
+    );
     record.latency("finding", format!("`tools.catalog.namespaces` among {what}"), listed);
     record.latency("finding", format!("what is like a wrong path among {what}"), absent);
     Ok(())

@@ -1,6 +1,8 @@
-//! A catalog in a process of its own, as after a start of the server: how soon it answers, and what it holds in memory.
+//! A catalog in a process of its own, as after a start of the server: how soon it answers, and what
+//! it holds in memory.
 //!
-//! What it consists of lies in a folder: lists of tools, each offered by a server of its own, and the description of GitHub.
+//! What it consists of lies in a folder: lists of tools, each offered by a server of its own, and
+//! the description of GitHub.
 
 use std::{
     path::{Path, PathBuf},
@@ -9,7 +11,8 @@ use std::{
 };
 
 use airlock::catalog::{
-    Catalog, Document, OpenApiConfig, Reach, StdioConfig, UpstreamConfig, UpstreamKind, UpstreamState, Visibility,
+    Catalog, Document, OpenApiConfig, Reach, StdioConfig, UpstreamConfig, UpstreamKind,
+    UpstreamState, Visibility,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -32,7 +35,8 @@ pub(crate) struct Start {
     pub(crate) answered_ms: f64,
     /// Tools that were known then.
     pub(crate) tools: usize,
-    /// Resident memory of the process, in KiB: before, when it had answered, and when all upstreams had.
+    /// Resident memory of the process, in KiB: before, when it had answered, and when all upstreams
+    /// had.
     pub(crate) empty_kib: u64,
     pub(crate) answered_kib: u64,
     pub(crate) settled_kib: u64,
@@ -70,11 +74,21 @@ impl Stage {
             let name = file.file_stem().and_then(|name| name.to_str()).unwrap_or_default();
             let kind = match file.extension().and_then(|ending| ending.to_str()) {
                 Some("json") => {
-                    // The same command with and without the flags, for what is kept is of that command.
+                    // The same command with and without the flags, for what is kept is of that
+                    // command.
                     let flags = self.0.join("flags");
-                    let offer = format!("--pages 8 --offer {} $(cat {} 2>/dev/null)", file.display(), flags.display());
-                    let args = vec!["-c".to_owned(), format!("exec {AIRLOCK} __demo-upstream {offer}")];
-                    UpstreamKind::McpStdio(StdioConfig { command: "sh".to_owned(), args, ..StdioConfig::default() })
+                    let offer = format!(
+                        "--pages 8 --offer {} $(cat {} 2>/dev/null)",
+                        file.display(),
+                        flags.display()
+                    );
+                    let args =
+                        vec!["-c".to_owned(), format!("exec {AIRLOCK} __demo-upstream {offer}")];
+                    UpstreamKind::McpStdio(StdioConfig {
+                        command: "sh".to_owned(),
+                        args,
+                        ..StdioConfig::default()
+                    })
                 }
                 Some("description") => UpstreamKind::OpenApi(OpenApiConfig {
                     spec: Document::File(file.clone()),
@@ -97,7 +111,10 @@ impl Stage {
 
     /// Bytes of what is kept.
     pub(crate) fn kept_bytes(&self) -> std::io::Result<u64> {
-        Ok(std::fs::read_dir(self.kept())?.flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum())
+        Ok(std::fs::read_dir(self.kept())?
+            .flatten()
+            .filter_map(|file| Some(file.metadata().ok()?.len()))
+            .sum())
     }
 
     /// The catalog, in this process, once every upstream has answered.
@@ -108,14 +125,19 @@ impl Stage {
     }
 
     fn catalog(&self) -> Result<Catalog, Error> {
-        // HTTPS, and so every service behind an address, needs one; a second installation changes nothing.
+        // HTTPS, and so every service behind an address, needs one; a second installation changes
+        // nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
         Ok(Catalog::start_keeping(self.configs()?, &std::env::vars().collect(), self.kept()))
     }
 
     /// Starts it in a process of its own; `settle` waits for the upstreams after the first answer.
     pub(crate) fn start(&self, settle: bool) -> Result<Start, Error> {
-        let output = Command::new(std::env::current_exe()?).arg(COMMAND).arg(&self.0).args(settle.then_some("settle")).output()?;
+        let output = Command::new(std::env::current_exe()?)
+            .arg(COMMAND)
+            .arg(&self.0)
+            .args(settle.then_some("settle"))
+            .output()?;
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
         }
@@ -135,7 +157,10 @@ async fn settle(catalog: &Catalog) -> Result<(), Error> {
 /// The process. `args` are those after the command: the folder, and `settle`.
 pub(crate) fn main(mut args: impl Iterator<Item = String>) -> ExitCode {
     let folder = args.next().unwrap_or_default();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be built");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be built");
     match runtime.block_on(start(Stage(folder.into()), args.next().is_some())) {
         Ok(start) => {
             println!("{}", serde_json::to_string(&start).expect("it is numbers"));
@@ -152,11 +177,15 @@ async fn start(stage: Stage, settles: bool) -> Result<Start, Error> {
     let empty_kib = memory_kib("VmRSS:")?;
     let began = Instant::now();
     let catalog = stage.catalog()?;
-    // The first start waits for the upstreams within the question, at most five seconds; then for them alone.
-    let mut answered = catalog.find("discover", QUESTION, &|_: &airlock::catalog::Tool| Visibility::Auto).await;
+    // The first start waits for the upstreams within the question, at most five seconds; then for
+    // them alone.
+    let mut answered =
+        catalog.find("discover", QUESTION, &|_: &airlock::catalog::Tool| Visibility::Auto).await;
     if catalog.all().await.is_empty() {
         settle(&catalog).await?;
-        answered = catalog.find("discover", QUESTION, &|_: &airlock::catalog::Tool| Visibility::Auto).await;
+        answered = catalog
+            .find("discover", QUESTION, &|_: &airlock::catalog::Tool| Visibility::Auto)
+            .await;
     }
     let answered_ms = began.elapsed().as_secs_f64() * 1e3;
     answered.ok_or("it is a finding function")??;
@@ -164,8 +193,14 @@ async fn start(stage: Stage, settles: bool) -> Result<Start, Error> {
     if settles {
         settle(&catalog).await?;
     }
-    let start =
-        Start { answered_ms, tools, empty_kib, answered_kib, settled_kib: memory_kib("VmRSS:")?, most_kib: memory_kib("VmHWM:")? };
+    let start = Start {
+        answered_ms,
+        tools,
+        empty_kib,
+        answered_kib,
+        settled_kib: memory_kib("VmRSS:")?,
+        most_kib: memory_kib("VmHWM:")?,
+    };
     catalog.shutdown().await;
     Ok(start)
 }
@@ -173,6 +208,7 @@ async fn start(stage: Stage, settles: bool) -> Result<Start, Error> {
 /// What this process holds in memory.
 fn memory_kib(what: &str) -> Result<u64, Error> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(what)).ok_or("no memory figures")?;
+    let line =
+        status.lines().find_map(|line| line.strip_prefix(what)).ok_or("no memory figures")?;
     Ok(line.trim().trim_end_matches(" kB").trim().parse()?)
 }

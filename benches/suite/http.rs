@@ -36,9 +36,10 @@ pub(crate) async fn latency(scale: Scale, record: &mut Record) -> Outcome {
 }
 
 const ONE_CALL: &str = "await tools.demo.add({ a: 0, b: 1 }); return 1";
-const HUNDRED_CALLS: &str = "let n = 0; for (let i = 0; i < 100; i++) { await tools.demo.add({ a: n, b: 1 }); n++ } return n";
-const HUNDRED_AT_ONCE: &str =
-    "const all = await Promise.all(Array.from({ length: 100 }, (_, i) => tools.demo.add({ a: i, b: 1 }))); return all.length";
+const HUNDRED_CALLS: &str = "let n = 0; for (let i = 0; i < 100; i++) { await tools.demo.add({ a: \
+    n, b: 1 }); n++ } return n";
+const HUNDRED_AT_ONCE: &str = "const all = await Promise.all(Array.from({ length: 100 }, (_, i) \
+    => tools.demo.add({ a: i, b: 1 }))); return all.length";
 const LOOP: &str = "let sum = 0; for (let i = 0; i < 3_000_000; i++) sum += i; return sum";
 
 /// As many tasks as the clients can get done.
@@ -51,7 +52,12 @@ pub(crate) async fn throughput(scale: Scale, record: &mut Record) -> Outcome {
         let times = load(&server.address, clients, scale.watch()).await?;
         let tasks_per_second = times.len() as f64 / began.elapsed().as_secs_f64();
         let microseconds = Samples::of(times);
-        record.throughputs.push(Throughput { what: "`return 1 + 1` over HTTP", clients, tasks_per_second, microseconds });
+        record.throughputs.push(Throughput {
+            what: "`return 1 + 1` over HTTP",
+            clients,
+            tasks_per_second,
+            microseconds,
+        });
     }
     Ok(())
 }

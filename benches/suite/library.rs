@@ -1,6 +1,7 @@
 //! What the parts cost on their own: the store, a worker's start, a run in the sandbox.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -8,8 +9,9 @@ use std::{
 use airlock::{
     model::{EventKind, LogLine, Logs, NewEvent, RawJson, TaskId, TaskStatus, Timestamp, Usage},
     sandbox::{
-        CallFailure, Engine, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall, ToolHost, WallClock,
-        WorkerCommand,
+        CallFailure, Engine, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall,
+        ToolHost, WallClock, WorkerCommand,
+        deno::Places,
         protocol::{self, Setup},
     },
     store::{NewTask, SqliteConfig, SqliteStore, Store, TaskChange, TaskEnd},
@@ -24,7 +26,8 @@ use crate::{Outcome, Scale, machine::cpu_time, record::Record, server::AIRLOCK};
 pub(crate) async fn store(scale: Scale, record: &mut Record) -> Outcome {
     for writers in [1, 16, 64] {
         let folder = tempfile::tempdir()?;
-        let store = Arc::new(SqliteStore::open(SqliteConfig::new(folder.path().join("airlock.db"))).await?);
+        let store =
+            Arc::new(SqliteStore::open(SqliteConfig::new(folder.path().join("airlock.db"))).await?);
         let each = scale.times(6400 / writers);
         let (cpu, began) = (cpu_time(), Instant::now());
         let work = (0..writers).map(|_| {
@@ -46,9 +49,24 @@ pub(crate) async fn store(scale: Scale, record: &mut Record) -> Outcome {
         let (tasks, wall) = (times.len() as f64, began.elapsed());
         let cpu = cpu_time() - cpu;
         record.latency("store", format!("record and end a task, {writers} at once"), times);
-        record.figure("store", format!("tasks a second, {writers} at once"), tasks / wall.as_secs_f64(), "1/s");
-        record.figure("store", format!("CPU of one task, {writers} at once"), cpu.as_secs_f64() * 1e6 / tasks, "µs");
-        record.figure("store", format!("writes in a batch, {writers} at once"), 2.0 * tasks / store.batches() as f64, "");
+        record.figure(
+            "store",
+            format!("tasks a second, {writers} at once"),
+            tasks / wall.as_secs_f64(),
+            "1/s",
+        );
+        record.figure(
+            "store",
+            format!("CPU of one task, {writers} at once"),
+            cpu.as_secs_f64() * 1e6 / tasks,
+            "µs",
+        );
+        record.figure(
+            "store",
+            format!("writes in a batch, {writers} at once"),
+            2.0 * tasks / store.batches() as f64,
+            "",
+        );
         store.close().await;
     }
     Ok(())
@@ -91,9 +109,29 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
     store.change_task(change).await
 }
 
-/// V8 in workers of the measured binary.
-pub(crate) fn v8() -> Engine {
-    Engine::V8(WorkerCommand::this().of(AIRLOCK))
+/// The engines that are here, by their runtimes' ids; the first is what this build takes by itself.
+pub(crate) fn engines() -> Vec<(&'static str, Engine)> {
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    let places = Places {
+        cache: cache.map(|cache| cache.join("airlock/deno")),
+        path: std::env::var_os("PATH"),
+        ..Places::default()
+    };
+    let candidates = places.find();
+    let deno = (!candidates.is_empty()).then(|| {
+        let command = WorkerCommand::this().of(AIRLOCK);
+        ("local-deno", Engine::Deno { command, candidates, allowed_sha256: None })
+    });
+    let v8 = || ("local-v8", Engine::V8(WorkerCommand::this().of(AIRLOCK)));
+    cfg!(feature = "v8").then(v8).into_iter().chain(deno).collect()
+}
+
+/// The engine that this build takes by itself.
+fn engine() -> Result<Engine, String> {
+    let first = engines().into_iter().next();
+    first.map(|(_, engine)| engine).ok_or_else(|| "there is no engine to measure".to_owned())
 }
 
 fn raw(text: &str) -> RawJson {
@@ -137,7 +175,12 @@ impl ToolHost for Echo {
     fn log(&self, _: &LogLine) {}
 }
 
-pub(crate) async fn returned(sandbox: &Sandbox, tenant: &str, code: &str, expected: &str) -> Outcome {
+pub(crate) async fn returned(
+    sandbox: &Sandbox,
+    tenant: &str,
+    code: &str,
+    expected: &str,
+) -> Outcome {
     let lease = sandbox.admit(tenant).await?;
     let run = Run { code: code.into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
     let report = lease.run(run, Arc::new(Echo), &WallClock::new(), &CancellationToken::new()).await;
@@ -167,10 +210,11 @@ pub(crate) async fn warm(
     Ok(samples)
 }
 
-/// From nothing to a worker that has run its first program: with no spare ones every task starts a process.
+/// From nothing to a worker that has run its first program: with no spare ones every task starts a
+/// process.
 pub(crate) async fn worker_start(scale: Scale, record: &mut Record) -> Outcome {
     let began = Instant::now();
-    let sandbox = Sandbox::start(config(v8(), 0, Isolation::Task)).await?;
+    let sandbox = Sandbox::start(config(engine()?, 0, Isolation::Task)).await?;
     record.figure(
         "worker_start",
         "start of the sandbox: snapshot, first worker, self-test",
@@ -183,8 +227,11 @@ pub(crate) async fn worker_start(scale: Scale, record: &mut Record) -> Outcome {
         let lease = sandbox.admit("bench").await?;
         starts.push(began.elapsed());
         let run = Run { code: "return 1 + 1".into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
-        let report = lease.run(run, Arc::new(Echo), &WallClock::new(), &CancellationToken::new()).await;
-        let Ended::Returned { .. } = report.outcome else { return Err(format!("{:?}", report.outcome).into()) };
+        let report =
+            lease.run(run, Arc::new(Echo), &WallClock::new(), &CancellationToken::new()).await;
+        let Ended::Returned { .. } = report.outcome else {
+            return Err(format!("{:?}", report.outcome).into());
+        };
         whole.push(began.elapsed());
     }
     record.latency("worker_start", "a worker process, until it is armed", starts);
@@ -195,9 +242,11 @@ pub(crate) async fn worker_start(scale: Scale, record: &mut Record) -> Outcome {
 
 /// Warm runs without the rest of the server: no record, no protocol.
 pub(crate) async fn sandbox(scale: Scale, record: &mut Record) -> Outcome {
-    let sandbox = Sandbox::start(config(v8(), 2, Isolation::Tenant)).await?;
-    let hundred = "let n = 0; for (let i = 0; i < 100; i++) n += (await tools.demo.echo({ n: 1 })).n; return n";
-    let parallel = "const all = await Promise.all(Array.from({ length: 100 }, () => tools.demo.echo({ n: 1 }))); return all.length";
+    let sandbox = Sandbox::start(config(engine()?, 2, Isolation::Tenant)).await?;
+    let hundred = "let n = 0; for (let i = 0; i < 100; i++) n += (await tools.demo.echo({ n: 1 \
+        })).n; return n";
+    let parallel = "const all = await Promise.all(Array.from({ length: 100 }, () => \
+        tools.demo.echo({ n: 1 }))); return all.length";
     for (what, code, expected, times) in [
         ("`return 1 + 1`", "return 1 + 1", "2", 2000),
         ("one tool call", "return (await tools.demo.echo({ n: 1 })).n", "1", 1000),

@@ -1,7 +1,9 @@
-//! How fast, how many at once, how much memory: measured on the real binary and, where that tells more, on the library.
+//! How fast, how many at once, how much memory: measured on the real binary and, where that tells
+//! more, on the library.
 //!
-//! `cargo bench` measures everything and writes a dated report; `cargo bench -- NAME…` measures some and prints them. Without `--bench`
-//! (as `cargo test` starts it) every bench runs once on tiny input, so that none of them rots. See `benches/README.md`.
+//! `cargo bench` measures everything and writes a dated report; `cargo bench -- NAME…` measures
+//! some and prints them. Without `--bench` (as `cargo test` starts it) every bench runs once on
+//! tiny input, so that none of them rots. See `benches/README.md`.
 
 #![allow(clippy::print_stdout, reason = "its report is what this program is for")]
 #![allow(clippy::disallowed_methods, reason = "benches have an environment of their own")]
@@ -56,7 +58,10 @@ struct Bench {
 const BENCHES: &[Bench] = &[
     Bench { name: "policy", run: |scale, record| Box::pin(policy::policy(scale, record)) },
     Bench { name: "store", run: |scale, record| Box::pin(library::store(scale, record)) },
-    Bench { name: "worker_start", run: |scale, record| Box::pin(library::worker_start(scale, record)) },
+    Bench {
+        name: "worker_start",
+        run: |scale, record| Box::pin(library::worker_start(scale, record)),
+    },
     Bench { name: "sandbox", run: |scale, record| Box::pin(library::sandbox(scale, record)) },
     Bench { name: "runtimes", run: |scale, record| Box::pin(runtimes::runtimes(scale, record)) },
     Bench { name: "finding", run: |scale, record| Box::pin(finding::finding(scale, record)) },
@@ -85,15 +90,17 @@ fn arguments() -> Result<Arguments, String> {
             "--list" => given.list = true,
             "--out" => given.out = Some(words.next().ok_or("`--out` needs a folder")?.into()),
             // What a test runner adds.
-            "--exact" | "--nocapture" | "--ignored" | "--format" | "terse" | "--test-threads=1" => {}
+            "--exact" | "--nocapture" | "--ignored" | "--format" | "terse" | "--test-threads=1" => {
+            }
             word if word.starts_with('-') => return Err(format!("unknown option `{word}`")),
             name => given.names.push(name.to_owned()),
         }
     }
     match given.names.iter().find(|name| !BENCHES.iter().any(|bench| bench.name == **name)) {
-        Some(name) => {
-            Err(format!("no bench `{name}`; there are {}", BENCHES.iter().map(|bench| bench.name).collect::<Vec<_>>().join(", ")))
-        }
+        Some(name) => Err(format!(
+            "no bench `{name}`; there are {}",
+            BENCHES.iter().map(|bench| bench.name).collect::<Vec<_>>().join(", ")
+        )),
         None => Ok(given),
     }
 }
@@ -118,7 +125,10 @@ fn main() -> ExitCode {
         BENCHES.iter().filter(|_| !ignored).for_each(|bench| println!("{}: test", bench.name));
         return ExitCode::SUCCESS;
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be built");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be built");
     match runtime.block_on(measure(&given)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -136,10 +146,16 @@ async fn measure(given: &Arguments) -> Outcome {
             continue;
         }
         eprintln!("{} …", bench.name);
-        (bench.run)(scale, &mut record).await.map_err(|error| format!("{}: {error}", bench.name))?;
+        (bench.run)(scale, &mut record)
+            .await
+            .map_err(|error| format!("{}: {error}", bench.name))?;
     }
     println!("{}", report::markdown(&record));
-    if let Some(folder) = given.out.clone().or_else(|| (!scale.quick && given.names.is_empty()).then(|| report::folder(&record))) {
+    if let Some(folder) = given
+        .out
+        .clone()
+        .or_else(|| (!scale.quick && given.names.is_empty()).then(|| report::folder(&record)))
+    {
         report::write(&record, &folder)?;
         eprintln!("written to {}", folder.display());
     }

@@ -1,4 +1,5 @@
-//! Memory of the real server: at rest, per worker, per isolate that a program holds, and while large answers come in.
+//! Memory of the real server: at rest, per worker, per isolate that a program holds, and while
+//! large answers come in.
 
 use crate::{
     Outcome, Scale,
@@ -18,13 +19,22 @@ const LARGE_AT_ONCE: usize = 8;
 pub(crate) async fn memory(scale: Scale, record: &mut Record) -> Outcome {
     let server = Server::start().await?;
     let mut client = Client::connect(&server.address, Era::Modern).await?;
-    let answer: serde_json::Value = serde_json::from_str(&client.execute("return 1 + 1", "2").await?)?;
-    let heap = answer["result"]["structuredContent"]["usage"]["heapPeakBytes"].as_f64().ok_or("no usage in the answer")?;
-    let (broker, idle) = (memory_mib(server.pid()).ok_or("no memory figures")?, workers(server.pid()));
+    let answer: serde_json::Value =
+        serde_json::from_str(&client.execute("return 1 + 1", "2").await?)?;
+    let heap = answer["result"]["structuredContent"]["usage"]["heapPeakBytes"]
+        .as_f64()
+        .ok_or("no usage in the answer")?;
+    let (broker, idle) =
+        (memory_mib(server.pid()).ok_or("no memory figures")?, workers(server.pid()));
     record.figure("memory", "server at rest, without its workers", broker, "MiB");
     record.figure("memory", "workers at rest", idle.len() as f64, "");
     record.figure("memory", "one worker at rest", mean(&idle), "MiB");
-    record.figure("memory", "heap of one isolate after `return 1 + 1`", heap / 1024.0 / 1024.0, "MiB");
+    record.figure(
+        "memory",
+        "heap of one isolate after `return 1 + 1`",
+        heap / 1024.0 / 1024.0,
+        "MiB",
+    );
 
     let waiting = if scale.quick { 2 } else { WAITING };
     let code = "await new Promise((done) => setTimeout(done, 3000)); return 1";
@@ -55,16 +65,27 @@ pub(crate) async fn memory(scale: Scale, record: &mut Record) -> Outcome {
 }
 
 /// One large answer that is kept as an artifact, and several at once.
-async fn large_answers(scale: Scale, record: &mut Record, server: &Server, client: &mut Client) -> Outcome {
+async fn large_answers(
+    scale: Scale,
+    record: &mut Record,
+    server: &Server,
+    client: &mut Client,
+) -> Outcome {
     let large = if scale.quick { 9 } else { LARGE_MIB };
     for at_once in [1, LARGE_AT_ONCE] {
         let code = format!(
-            "const got = await Promise.all(Array.from({{ length: {at_once} }}, () => tools.demo.big({{ bytes: {large} * 1024 * 1024 }})));
+            "const got = await Promise.all(Array.from({{ length: {at_once} }}, () => \
+            tools.demo.big({{ bytes: {large} * 1024 * 1024 }})));
              return got.filter((one) => one.$artifact).length"
         );
         client.execute(&code, &at_once.to_string()).await?;
         let most = memory_most_mib(server.pid()).ok_or("no memory figures")?;
-        record.figure("memory", format!("server at most, {at_once} answers of {large} MiB at once"), most, "MiB");
+        record.figure(
+            "memory",
+            format!("server at most, {at_once} answers of {large} MiB at once"),
+            most,
+            "MiB",
+        );
     }
     let after = memory_mib(server.pid()).ok_or("no memory figures")?;
     record.figure("memory", "server after these answers", after, "MiB");

@@ -53,18 +53,40 @@ pub(crate) struct Note {
 
 impl Record {
     pub(crate) fn new(machine: Machine, quick: bool) -> Self {
-        Self { machine, quick, latencies: vec![], throughputs: vec![], figures: vec![], notes: vec![] }
+        Self {
+            machine,
+            quick,
+            latencies: vec![],
+            throughputs: vec![],
+            figures: vec![],
+            notes: vec![],
+        }
     }
 
-    pub(crate) fn latency(&mut self, bench: &'static str, what: impl Into<String>, samples: Vec<Duration>) {
-        self.latencies.push(Latency { bench, what: what.into(), microseconds: Samples::of(samples) });
+    pub(crate) fn latency(
+        &mut self,
+        bench: &'static str,
+        what: impl Into<String>,
+        samples: Vec<Duration>,
+    ) {
+        self.latencies.push(Latency {
+            bench,
+            what: what.into(),
+            microseconds: Samples::of(samples),
+        });
     }
 
     pub(crate) fn note(&mut self, bench: &'static str, text: impl Into<String>) {
         self.notes.push(Note { bench, text: text.into() });
     }
 
-    pub(crate) fn figure(&mut self, bench: &'static str, what: impl Into<String>, value: f64, unit: &'static str) {
+    pub(crate) fn figure(
+        &mut self,
+        bench: &'static str,
+        what: impl Into<String>,
+        value: f64,
+        unit: &'static str,
+    ) {
         self.figures.push(Figure { bench, what: what.into(), value, unit });
     }
 }
@@ -76,7 +98,10 @@ pub(crate) struct Samples(Vec<u32>);
 
 impl Samples {
     pub(crate) fn of(times: Vec<Duration>) -> Self {
-        let mut all: Vec<u32> = times.into_iter().map(|time| u32::try_from(time.as_micros()).unwrap_or(u32::MAX)).collect();
+        let mut all: Vec<u32> = times
+            .into_iter()
+            .map(|time| u32::try_from(time.as_micros()).unwrap_or(u32::MAX))
+            .collect();
         all.sort_unstable();
         Self(all)
     }
@@ -85,9 +110,12 @@ impl Samples {
         self.0.len()
     }
 
-    /// The smallest time that is not exceeded by `share` of them, in milliseconds: the nearest rank, nothing interpolated.
+    /// The smallest time that is not exceeded by `share` of them, in milliseconds: the nearest
+    /// rank, nothing interpolated.
     pub(crate) fn quantile(&self, share: f64) -> f64 {
         let rank = (share * self.0.len() as f64).ceil() as usize;
-        self.0.get(rank.clamp(1, self.0.len().max(1)) - 1).map_or(f64::NAN, |time| f64::from(*time) / 1000.0)
+        self.0
+            .get(rank.clamp(1, self.0.len().max(1)) - 1)
+            .map_or(f64::NAN, |time| f64::from(*time) / 1000.0)
     }
 }

@@ -39,27 +39,46 @@ fn tables(record: &Record, text: &mut String) -> std::fmt::Result {
     let machine = &record.machine;
     writeln!(text, "# Benches, {}, {} cores\n", machine.date, machine.cpus)?;
     writeln!(text, "- Commit `{}`, {} build", machine.commit, machine.build)?;
-    writeln!(text, "- {}, {} cores, {} GiB, Linux {}", machine.cpu, machine.cpus, machine.memory_gib, machine.kernel)?;
+    writeln!(
+        text,
+        "- {}, {} cores, {} GiB, Linux {}",
+        machine.cpu, machine.cpus, machine.memory_gib, machine.kernel
+    )?;
     writeln!(text, "- Load at the start: {}. Client and server share the machine.", machine.load)?;
     if record.quick {
         writeln!(text, "- **Tiny input: shows that the benches work, not how fast anything is.**")?;
     }
     if !record.latencies.is_empty() {
-        writeln!(text, "\n## Latency in milliseconds\n\n| bench | what | runs | p50 | p95 | p99 |\n|---|---|--:|--:|--:|--:|")?;
+        writeln!(
+            text,
+            "\n## Latency in milliseconds\n\n| bench | what | runs | p50 | p95 | p99 \
+            |\n|---|---|--:|--:|--:|--:|"
+        )?;
         for row in &record.latencies {
             let times = &row.microseconds;
             let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| times.quantile(share));
-            writeln!(text, "| {} | {} | {} | {p50:.2} | {p95:.2} | {p99:.2} |", row.bench, row.what, times.len())?;
+            writeln!(
+                text,
+                "| {} | {} | {} | {p50:.2} | {p95:.2} | {p99:.2} |",
+                row.bench,
+                row.what,
+                times.len()
+            )?;
         }
     }
     if !record.throughputs.is_empty() {
         writeln!(
             text,
-            "\n## Throughput\n\n| what | clients | tasks a second | p50 ms | p95 ms | p99 ms |\n|---|--:|--:|--:|--:|--:|"
+            "\n## Throughput\n\n| what | clients | tasks a second | p50 ms | p95 ms | p99 ms \
+            |\n|---|--:|--:|--:|--:|--:|"
         )?;
         for row in &record.throughputs {
             let [p50, p95, p99] = [0.5, 0.95, 0.99].map(|share| row.microseconds.quantile(share));
-            writeln!(text, "| {} | {} | {:.0} | {p50:.2} | {p95:.2} | {p99:.2} |", row.what, row.clients, row.tasks_per_second)?;
+            writeln!(
+                text,
+                "| {} | {} | {:.0} | {p50:.2} | {p95:.2} | {p99:.2} |",
+                row.what, row.clients, row.tasks_per_second
+            )?;
         }
     }
     if !record.figures.is_empty() {

@@ -1,38 +1,22 @@
-//! Both engines side by side, without record and protocol: what an owner gives up where V8 cannot be linked.
+//! Both engines side by side, without record and protocol: what an owner gives up where V8 cannot
+//! be linked.
 
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
-use airlock::sandbox::{Engine, Isolation, Sandbox, WorkerCommand, deno::Places};
+use airlock::sandbox::{Engine, Isolation, Sandbox};
 use futures::{StreamExt, stream};
 
 use crate::{
     Outcome, Scale,
-    library::{self, config, returned, v8},
+    library::{self, config, engines, returned},
     machine::{children, memory_mib},
     record::Record,
-    server::AIRLOCK,
 };
 
 /// Programs at once where throughput is measured.
 const AT_ONCE: usize = 8;
 /// How long processes are given to come to rest before their memory is read.
 const REST: Duration = Duration::from_secs(1);
-
-/// The engines that are here, by their runtimes' ids.
-fn engines() -> Vec<(&'static str, Engine)> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    let places =
-        Places { cache: cache.map(|cache| cache.join("airlock/deno")), path: std::env::var_os("PATH"), ..Places::default() };
-    let candidates = places.find();
-    let deno = (!candidates.is_empty()).then(|| {
-        let command = WorkerCommand::this().of(AIRLOCK);
-        ("local-deno", Engine::Deno { command, candidates, allowed_sha256: None })
-    });
-    cfg!(feature = "v8").then(|| ("local-v8", v8())).into_iter().chain(deno).collect()
-}
 
 /// Measures each engine in the same way.
 pub(crate) async fn runtimes(scale: Scale, record: &mut Record) -> Outcome {
@@ -47,7 +31,12 @@ pub(crate) async fn runtimes(scale: Scale, record: &mut Record) -> Outcome {
 async fn start(scale: Scale, record: &mut Record, id: &str, engine: Engine) -> Outcome {
     let began = Instant::now();
     let sandbox = Sandbox::start(config(engine, 0, Isolation::Task)).await?;
-    record.figure("runtimes", format!("{id}: start of the sandbox, with its self-test"), began.elapsed().as_secs_f64() * 1e3, "ms");
+    record.figure(
+        "runtimes",
+        format!("{id}: start of the sandbox, with its self-test"),
+        began.elapsed().as_secs_f64() * 1e3,
+        "ms",
+    );
     let mut samples = Vec::new();
     for _ in 0..scale.times(100) {
         let began = Instant::now();
@@ -72,7 +61,8 @@ async fn warm(scale: Scale, record: &mut Record, id: &str, engine: Engine) -> Ou
         record.latency("runtimes", format!("{id}: {what}"), samples);
     }
     let (began, count) = (Instant::now(), scale.times(2000));
-    let runs = stream::iter((0..count).map(|_| returned(&sandbox, "bench", "return 1 + 1", "2"))).buffer_unordered(AT_ONCE);
+    let runs = stream::iter((0..count).map(|_| returned(&sandbox, "bench", "return 1 + 1", "2")))
+        .buffer_unordered(AT_ONCE);
     for done in runs.collect::<Vec<_>>().await {
         done?;
     }
@@ -80,7 +70,12 @@ async fn warm(scale: Scale, record: &mut Record, id: &str, engine: Engine) -> Ou
     record.figure("runtimes", format!("{id}: programs a second, {AT_ONCE} at once"), rate, "1/s");
     tokio::time::sleep(REST).await;
     let (processes, memory) = memory_of_workers();
-    record.figure("runtimes", format!("{id}: memory of an idle worker, with its child"), memory / processes.max(1) as f64, "MiB");
+    record.figure(
+        "runtimes",
+        format!("{id}: memory of an idle worker, with its child"),
+        memory / processes.max(1) as f64,
+        "MiB",
+    );
     sandbox.close();
     Ok(())
 }

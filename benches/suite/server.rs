@@ -28,7 +28,9 @@ pub(crate) struct Server {
 pub(crate) fn configuration(folder: &Path) -> Result<std::path::PathBuf, Error> {
     let database = folder.join("airlock.db");
     let text = format!(
-        "[store]\nurl = \"sqlite://{}\"\n[limits]\nrequests_per_minute = 0\n[policy]\nprofile = \"open\"\n[upstreams.demo]\nkind = \"mcp\"\ncommand = {:?}\nargs = [\"__demo-upstream\"]\n",
+        "[store]\nurl = \"sqlite://{}\"\n[limits]\nrequests_per_minute = 0\n[policy]\nprofile \
+        = \"open\"\n[upstreams.demo]\nkind = \"mcp\"\ncommand = {:?}\nargs = \
+        [\"__demo-upstream\"]\n",
         database.display(),
         AIRLOCK
     );

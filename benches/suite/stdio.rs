@@ -22,7 +22,9 @@ struct Client {
 }
 
 impl Client {
-    async fn start(config: &std::path::Path) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    async fn start(
+        config: &std::path::Path,
+    ) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let mut process = Command::new(AIRLOCK)
             .args(["mcp", "--config"])
             .arg(config)
@@ -31,11 +33,18 @@ impl Client {
             .stderr(Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
-        let (input, output) = (process.stdin.take().ok_or("no stdin")?, process.stdout.take().ok_or("no stdout")?);
-        let mut client = Self { input, output: BufReader::new(output).lines(), next: 1, _process: process };
+        let (input, output) =
+            (process.stdin.take().ok_or("no stdin")?, process.stdout.take().ok_or("no stdout")?);
+        let mut client =
+            Self { input, output: BufReader::new(output).lines(), next: 1, _process: process };
         client.send(initialize().to_string()).await?;
         client.answer(0).await?;
-        client.send(serde_json::json!({"jsonrpc": "2.0", "method": "notifications/initialized"}).to_string()).await?;
+        client
+            .send(
+                serde_json::json!({"jsonrpc": "2.0", "method": "notifications/initialized"})
+                    .to_string(),
+            )
+            .await?;
         Ok(client)
     }
 
@@ -53,7 +62,10 @@ impl Client {
     }
 
     /// The next line that answers the request; notifications are passed over.
-    async fn answer(&mut self, id: u64) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    async fn answer(
+        &mut self,
+        id: u64,
+    ) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
         let mark = format!("\"id\":{id}");
         loop {
             let line = self.output.next_line().await?.ok_or("the server closed its output")?;
@@ -71,7 +83,12 @@ pub(crate) async fn latency(scale: Scale, record: &mut Record) -> Outcome {
     let began = Instant::now();
     let mut client = Client::start(&config).await?;
     client.execute("return 1 + 1", "2").await?;
-    record.figure("stdio", "start of `airlock mcp` to its first result", began.elapsed().as_secs_f64() * 1e3, "ms");
+    record.figure(
+        "stdio",
+        "start of `airlock mcp` to its first result",
+        began.elapsed().as_secs_f64() * 1e3,
+        "ms",
+    );
     for _ in 0..scale.times(100) {
         client.execute("return 1 + 1", "2").await?;
     }
