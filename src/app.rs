@@ -1,7 +1,8 @@
 //! Names every concrete part and joins them; decides nothing.
 //!
-//! The order of a start: the store with its lock, then what an earlier server left unfinished is ended, then the engine with its self-test,
-//! then upstreams, which nothing waits for. The order of a stop is the reverse: tasks first, the store last.
+//! The order of a start: the store with its lock, then what an earlier server left unfinished is
+//! ended, then the engine with its self-test, then upstreams, which nothing waits for. The order of
+//! a stop is the reverse: tasks first, the store last.
 
 mod port;
 mod runtimes;
@@ -52,7 +53,8 @@ use crate::{
 
 /// How long tasks may go on once the server is told to stop.
 const GRACE: Duration = Duration::from_secs(10);
-/// How long an `airlock mcp` that finds its database in use looks for the server that has it, and how often.
+/// How long an `airlock mcp` that finds its database in use looks for the server that has it, and
+/// how often.
 const FIND_MAX: Duration = Duration::from_secs(10);
 const FIND_EVERY: Duration = Duration::from_millis(50);
 /// How long it waits for a server that was started to stay, and ended, to come back.
@@ -81,7 +83,11 @@ impl Application for App {
         })
     }
 
-    fn stdio(&self, config: Config, stop: CancellationToken) -> BoxFuture<'static, Result<(), Failure>> {
+    fn stdio(
+        &self,
+        config: Config,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), Failure>> {
         Box::pin(async move {
             let config = Arc::new(config);
             let mut client = None;
@@ -93,23 +99,31 @@ impl Application for App {
                 };
                 let client = match &mut client {
                     Some(client) => client,
-                    None => client.insert(pipe::Client::take().map_err(|error| Failure::other(error.to_string()))?),
+                    None => client.insert(
+                        pipe::Client::take().map_err(|error| Failure::other(error.to_string()))?,
+                    ),
                 };
                 let Instance { pid, url, .. } = &instance;
-                tracing::info!(pid, %url, "this database is served by process {pid} at {url}: the client is handed to it");
+                tracing::info!(pid, %url, "this database is served by process {pid} at {url}: the \
+                    client is handed to it");
                 match pipe::join(client, url, &instance.token, &stop).await {
                     Ok(Left::Client) => return Ok(()),
                     Ok(Left::Server) => {
-                        client.apologise().await.map_err(|error| Failure::other(format!("the client is gone: {error}")))?;
+                        client.apologise().await.map_err(|error| {
+                            Failure::other(format!("the client is gone: {error}"))
+                        })?;
                         give_up = Moment::now() + FIND_MAX;
                     }
                     // The note of one that is about to end; another may be taking its place.
-                    Err(JoinError::Refused { .. }) if Moment::now() < give_up && !stop.is_cancelled() => {
+                    Err(JoinError::Refused { .. })
+                        if Moment::now() < give_up && !stop.is_cancelled() =>
+                    {
                         tokio::time::sleep(FIND_EVERY).await;
                         continue;
                     }
                     Err(error) => {
-                        return Err(Failure::unavailable(chain(&error)).hint("restart the client's connection"));
+                        return Err(Failure::unavailable(chain(&error))
+                            .hint("restart the client's connection"));
                     }
                 }
                 if instance.lasting {
@@ -132,15 +146,26 @@ impl Application for App {
         runtimes::standings(config)
     }
 
-    fn missing_secrets(&self, config: &Config) -> BoxFuture<'static, Result<Vec<MissingSecret>, Failure>> {
+    fn missing_secrets(
+        &self,
+        config: &Config,
+    ) -> BoxFuture<'static, Result<Vec<MissingSecret>, Failure>> {
         Box::pin(upstreams::missing_secrets(config))
     }
 
-    fn reach(&self, config: Config, tell: Tell) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>> {
+    fn reach(
+        &self,
+        config: Config,
+        tell: Tell,
+    ) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>> {
         Box::pin(async move { upstreams::reached(&config, tell).await })
     }
 
-    fn detect<'a>(&'a self, url: &'a Url, allow_private: bool) -> BoxFuture<'a, Result<Detected, String>> {
+    fn detect<'a>(
+        &'a self,
+        url: &'a Url,
+        allow_private: bool,
+    ) -> BoxFuture<'a, Result<Detected, String>> {
         Box::pin(upstreams::detected(url, allow_private))
     }
 
@@ -151,7 +176,11 @@ impl Application for App {
 }
 
 /// Waits for a server that was started to stay, and ended, to be there again.
-async fn come_back(config: &Config, ended: &Instance, stop: &CancellationToken) -> Result<(), Failure> {
+async fn come_back(
+    config: &Config,
+    ended: &Instance,
+    stop: &CancellationToken,
+) -> Result<(), Failure> {
     let Instance { pid, url, .. } = ended;
     tracing::info!(pid, %url, "the server at {url} ended; waiting up to {} s for it to come back", RETURN_MAX.as_secs());
     let give_up = Moment::now() + RETURN_MAX;
@@ -163,8 +192,12 @@ async fn come_back(config: &Config, ended: &Instance, stop: &CancellationToken) 
         }
         tokio::time::sleep(FIND_EVERY).await;
     }
-    let message = format!("the server at {url} ended and did not come back within {} s", RETURN_MAX.as_secs());
-    Err(Failure::unavailable(message).hint("start it again with `airlock serve`, then restart the client's connection"))
+    let message = format!(
+        "the server at {url} ended and did not come back within {} s",
+        RETURN_MAX.as_secs()
+    );
+    Err(Failure::unavailable(message)
+        .hint("start it again with `airlock serve`, then restart the client's connection"))
 }
 
 /// Who serves a database.
@@ -173,7 +206,8 @@ enum Found {
     Other(Instance),
 }
 
-/// Opens everything, or finds the server that has the database. Of several that start at once, one opens and the others find it.
+/// Opens everything, or finds the server that has the database. Of several that start at once, one
+/// opens and the others find it.
 async fn own_or_find(config: Arc<Config>, stop: &CancellationToken) -> Result<Found, Failure> {
     let give_up = Moment::now() + FIND_MAX;
     loop {
@@ -233,29 +267,26 @@ impl Parts {
             },
             ..SqliteConfig::new(&config.store.path)
         };
-        // Before anything is opened: a runtime that cannot be, or a policy that cannot be read, stops the start.
+        // Before anything is opened: a runtime that cannot be, or a policy that cannot be read,
+        // stops the start.
         runtimes::check(&config)?;
         let policy = policy(&config)?;
         let store = Arc::new(SqliteStore::open(store).await.map_err(store_failure)?);
-        let void = store.void_approvals(Timestamp::now(), "the server stopped, and the program that waited with it").await;
-        let void = void.map_err(store_failure)?;
-        if void > 0 {
-            tracing::warn!(approvals = void, "{void} approvals were open when the last server stopped; they are void");
-        }
-        let lost = store
-            .fail_unfinished(machine::server_stopped(Calls::UnderWay), machine::server_stopped(Calls::None))
-            .await
-            .map_err(store_failure)?;
-        if lost > 0 {
-            tracing::warn!(tasks = lost, "{lost} tasks had not ended when the last server stopped; they are recorded as failed");
-        }
-        store.abandon_artifacts().await.map_err(store_failure)?;
+        recover(&store).await.map_err(store_failure)?;
         let runtimes = runtimes::start(&config).await.map_err(|error| {
-            Failure::unavailable(chain(&error)).hint("`airlock doctor` tells more; the log above may hold the worker's own words")
+            Failure::unavailable(chain(&error))
+                .hint("`airlock doctor` tells more; the log above may hold the worker's own words")
         })?;
         let kept = config.store.path.with_added_extension("catalog");
-        let catalog = Arc::new(Catalog::start_keeping(upstreams::configured(&config)?, &ProcessEnvironment.variables(), kept));
-        let limits = EngineConfig { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize };
+        let catalog = Arc::new(Catalog::start_keeping(
+            upstreams::configured(&config)?,
+            &ProcessEnvironment.variables(),
+            kept,
+        ));
+        let limits = EngineConfig {
+            cpu_ms_max: config.limits.cpu_ms,
+            queue_max: config.limits.queue as usize,
+        };
         let artifacts = Artifacts::new(store.clone(), artifact_terms(&config.artifacts));
         let parts = HostParts {
             artifacts: artifacts.clone(),
@@ -284,14 +315,26 @@ impl Parts {
         self.service.clone()
     }
 
-    /// Serves the client of this process, on its standard streams or where an earlier server left it, until it leaves or `stop`.
-    async fn serve_client(self, client: Option<pipe::Client>, stop: CancellationToken) -> Result<(), Failure> {
+    /// Serves the client of this process, on its standard streams or where an earlier server left
+    /// it, until it leaves or `stop`.
+    async fn serve_client(
+        self,
+        client: Option<pipe::Client>,
+        stop: CancellationToken,
+    ) -> Result<(), Failure> {
         // The owner's commands reach this server as they reach any other, on a port of its own.
         let listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], 0))).await;
-        let listener = listener.map_err(|error| Failure::unavailable(format!("no loopback port can be had: {error}")))?;
+        let listener = listener.map_err(|error| {
+            Failure::unavailable(format!("no loopback port can be had: {error}"))
+        })?;
         let ended = CancellationToken::new();
         let http = self.serve(listener, Audience::Owner, oneshot::channel().0, ended.clone());
-        let mcp = Mcp::over_stdio(self.port(), mcp_options(&self.config, &self.engine), Principal::local("stdio"), stop.clone());
+        let mcp = Mcp::over_stdio(
+            self.port(),
+            mcp_options(&self.config, &self.engine),
+            Principal::local("stdio"),
+            stop.clone(),
+        );
         let served = async {
             let served = match client {
                 None => stdio::serve(mcp, stop.clone()).await,
@@ -313,10 +356,12 @@ impl Parts {
         ready: oneshot::Sender<Instance>,
         stop: CancellationToken,
     ) -> BoxFuture<'static, Result<(), Failure>> {
-        let (config, service, engine) = (self.config.clone(), self.service.clone(), self.engine.clone());
+        let (config, service, engine) =
+            (self.config.clone(), self.service.clone(), self.engine.clone());
         Box::pin(async move {
-            let address =
-                listener.local_addr().map_err(|error| Failure::unavailable(format!("the listener has no address: {error}")))?;
+            let address = listener.local_addr().map_err(|error| {
+                Failure::unavailable(format!("the listener has no address: {error}"))
+            })?;
             let (note, owner) = announce(address, audience, &config)?;
             service.answers_at(&note.instance().url);
             let server = HttpServer {
@@ -330,7 +375,9 @@ impl Parts {
                     ..HttpOptions::default()
                 },
                 owner,
-                metrics: PrometheusBuilder::new().install_recorder().map_err(|error| Failure::other(chain(&error)))?,
+                metrics: PrometheusBuilder::new()
+                    .install_recorder()
+                    .map_err(|error| Failure::other(chain(&error)))?,
             };
             http::describe_metrics();
             // Nobody may wait for it.
@@ -353,16 +400,30 @@ impl Parts {
 }
 
 /// Leaves the note by which the owner's commands find this server, with a fresh token.
-fn announce(address: SocketAddr, audience: Audience, config: &Config) -> Result<(InstanceNote, OwnerToken), Failure> {
+fn announce(
+    address: SocketAddr,
+    audience: Audience,
+    config: &Config,
+) -> Result<(InstanceNote, OwnerToken), Failure> {
     let mut secret = [0; TOKEN_BYTES];
-    getrandom::fill(&mut secret).map_err(|error| Failure::other(format!("the system gives no random numbers: {error}")))?;
+    getrandom::fill(&mut secret)
+        .map_err(|error| Failure::other(format!("the system gives no random numbers: {error}")))?;
     let token = URL_SAFE_NO_PAD.encode(secret);
     let owner = OwnerToken::new(&token);
     let url = format!("http://{address}");
     let lasting = audience == Audience::Agents;
-    let instance = Instance { pid: std::process::id(), url, token, version: env!("CARGO_PKG_VERSION").into(), lasting };
+    let instance = Instance {
+        pid: std::process::id(),
+        url,
+        token,
+        version: env!("CARGO_PKG_VERSION").into(),
+        lasting,
+    };
     let note = instance.announce(&config.store.path).map_err(|error| {
-        Failure::unavailable(format!("the note `{}` cannot be written: {error}", Instance::path(&config.store.path).display()))
+        Failure::unavailable(format!(
+            "the note `{}` cannot be written: {error}",
+            Instance::path(&config.store.path).display()
+        ))
     })?;
     Ok((note, owner))
 }
@@ -371,7 +432,10 @@ fn announce(address: SocketAddr, audience: Audience, config: &Config) -> Result<
 fn policy(config: &Config) -> Result<Arc<LivePolicy>, Failure> {
     let source = policy_source(config);
     if !source.options.approvals {
-        tracing::warn!("nobody can approve (`approvals.by` is \"nobody\"): what policy would ask for is refused");
+        tracing::warn!(
+            "nobody can approve (`approvals.by` is \"nobody\"): what policy would ask for is \
+            refused"
+        );
     }
     LivePolicy::open(source).map_err(|problems| invalid_policy(&problems))
 }
@@ -429,9 +493,33 @@ fn mcp_options(config: &Config, engine: &TaskEngine) -> McpOptions {
     }
 }
 
+/// Ends in the record what the last server left unfinished.
+async fn recover(store: &SqliteStore) -> Result<(), StoreError> {
+    let reason = "the server stopped, and the program that waited with it";
+    let void = store.void_approvals(Timestamp::now(), reason).await?;
+    if void > 0 {
+        tracing::warn!(
+            approvals = void,
+            "{void} approvals were open when the last server stopped; they are void"
+        );
+    }
+    let (under_way, none) =
+        (machine::server_stopped(Calls::UnderWay), machine::server_stopped(Calls::None));
+    let lost = store.fail_unfinished(under_way, none).await?;
+    if lost > 0 {
+        tracing::warn!(
+            tasks = lost,
+            "{lost} tasks had not ended when the last server stopped; they are recorded as failed"
+        );
+    }
+    store.abandon_artifacts().await.map(drop)
+}
+
 fn store_failure(error: StoreError) -> OpenError {
     match error {
         StoreError::InUse { .. } => OpenError::InUse,
-        other => Failure::unavailable(chain(&other)).hint("choose another `store.url`, or make its folder writable").into(),
+        other => Failure::unavailable(chain(&other))
+            .hint("choose another `store.url`, or make its folder writable")
+            .into(),
     }
 }

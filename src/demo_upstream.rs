@@ -1,6 +1,8 @@
-//! A small MCP server over stdio, for demonstrations without Node and for tests that need a server that misbehaves on demand.
+//! A small MCP server over stdio, for demonstrations without Node and for tests that need a server
+//! that misbehaves on demand.
 //!
-//! Run as a child of the catalog like any other server; it shares nothing with the rest of the program.
+//! Run as a child of the catalog like any other server; it shares nothing with the rest of the
+//! program.
 
 use std::{
     ffi::OsString,
@@ -19,9 +21,10 @@ use parking_lot::Mutex;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler, ServiceExt,
     model::{
-        CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation,
-        InitializeRequestParams, InitializeResult, InitializeResultMethod, ListToolsResult, PaginatedRequestParams,
-        ProgressNotificationParam, ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
+        CallToolRequestMethod, CallToolRequestParams, CallToolResponse, CallToolResult,
+        ContentBlock, Implementation, InitializeRequestParams, InitializeResult,
+        InitializeResultMethod, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam,
+        ServerCapabilities, ServerConfig, SubscriptionFilter, Tool, ToolAnnotations,
     },
     service::{RequestContext, SubscriptionContext},
 };
@@ -39,7 +42,10 @@ const NOTES_MAX: usize = 1_000;
 
 /// How the server behaves.
 #[derive(Debug, Clone, Parser)]
-#[command(name = "airlock __demo-upstream", about = "A small MCP server over stdio, for demonstrations and tests")]
+#[command(
+    name = "airlock __demo-upstream",
+    about = "A small MCP server over stdio, for demonstrations and tests"
+)]
 struct Options {
     /// Splits the tool list into this many pages.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
@@ -47,7 +53,8 @@ struct Options {
     /// Offers this many further tools, `item_1` and so on, each of which returns its own number.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20_000))]
     tools: u32,
-    /// Offers the tools of this file, a JSON array as `tools/list` has it, instead of its own; read anew for every list.
+    /// Offers the tools of this file, a JSON array as `tools/list` has it, instead of its own; read
+    /// anew for every list.
     #[arg(long)]
     offer: Option<PathBuf>,
     /// Waits this many milliseconds before the first answer.
@@ -78,7 +85,8 @@ pub enum DemoError {
 /// The first argument that makes the binary this server.
 pub const COMMAND: &str = "__demo-upstream";
 
-/// Serves as a process of its own; complaints go to standard error. `args` are those after the command's name.
+/// Serves as a process of its own; complaints go to standard error. `args` are those after the
+/// command's name.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let served = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -95,13 +103,21 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
-/// Serves on standard input and output until the input ends. `args` are those after the command's name.
+/// Serves on standard input and output until the input ends. `args` are those after the command's
+/// name.
 pub async fn serve(args: impl IntoIterator<Item = OsString>) -> Result<(), DemoError> {
     let options = Options::try_parse_from(std::iter::once(OsString::from("demo")).chain(args))?;
     tokio::time::sleep(Duration::from_millis(options.slow_start)).await;
-    let server =
-        DemoUpstream(Arc::new(State { options, notes: Mutex::default(), grown: AtomicBool::new(false), growth: Notify::new() }));
-    let running = server.serve(rmcp::transport::stdio()).await.map_err(|error| DemoError::Handshake(Box::new(error)))?;
+    let server = DemoUpstream(Arc::new(State {
+        options,
+        notes: Mutex::default(),
+        grown: AtomicBool::new(false),
+        growth: Notify::new(),
+    }));
+    let running = server
+        .serve(rmcp::transport::stdio())
+        .await
+        .map_err(|error| DemoError::Handshake(Box::new(error)))?;
     // Whatever ends it, it is over.
     let _ = running.waiting().await;
     Ok(())
@@ -117,7 +133,12 @@ struct State {
     growth: Notify,
 }
 
-fn tool(name: &'static str, description: &'static str, properties: Value, required: &[&str]) -> Tool {
+fn tool(
+    name: &'static str,
+    description: &'static str,
+    properties: Value,
+    required: &[&str],
+) -> Tool {
     let schema = json!({"type": "object", "properties": properties, "required": required, "additionalProperties": false});
     let Value::Object(schema) = schema else { return Tool::default() };
     Tool::new(name, description, schema)
@@ -171,7 +192,9 @@ fn offered(grown: bool) -> Vec<Tool> {
     ];
     tools.extend(notes_tools());
     if grown {
-        tools.push(tool("grown", "Was not there at the start.", json!({}), &[]).with_annotations(reads()));
+        tools.push(
+            tool("grown", "Was not there at the start.", json!({}), &[]).with_annotations(reads()),
+        );
     }
     tools
 }
@@ -190,7 +213,8 @@ fn notes_tools() -> [Tool; 2] {
             json!({"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]}),
         ),
         with_output(
-            tool("notes.list", "Lists all notes, the oldest first.", json!({}), &[]).with_annotations(reads),
+            tool("notes.list", "Lists all notes, the oldest first.", json!({}), &[])
+                .with_annotations(reads),
             json!({
                 "type": "object",
                 "properties": {
@@ -210,22 +234,28 @@ fn notes_tools() -> [Tool; 2] {
 }
 
 fn read_offer(file: &std::path::Path) -> Result<Vec<Tool>, ErrorData> {
-    let failed = |error: String| ErrorData::internal_error(format!("`{}` cannot be offered: {error}", file.display()), None);
+    let failed = |error: String| {
+        ErrorData::internal_error(format!("`{}` cannot be offered: {error}", file.display()), None)
+    };
     let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
     serde_json::from_str(&text).map_err(|error| failed(error.to_string()))
 }
 
 fn item_tool(number: u32) -> Tool {
-    let mut tool = tool("item", "Reads one item of the collection.", json!({"id": {"type": "string"}}), &[]);
+    let mut tool =
+        tool("item", "Reads one item of the collection.", json!({"id": {"type": "string"}}), &[]);
     tool.name = format!("item_{number}").into();
     tool
 }
 
 impl ServerHandler for DemoUpstream {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
-        ServerConfig::new(capabilities)
-            .with_server_info(Implementation::new("airlock-demo", env!("CARGO_PKG_VERSION")).with_title("Airlock demo upstream"))
+        let capabilities =
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build();
+        ServerConfig::new(capabilities).with_server_info(
+            Implementation::new("airlock-demo", env!("CARGO_PKG_VERSION"))
+                .with_title("Airlock demo upstream"),
+        )
     }
 
     async fn initialize(
@@ -280,7 +310,10 @@ impl ServerHandler for DemoUpstream {
         Ok(result.into())
     }
 
-    fn accepted_subscription_filter(&self, requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+    fn accepted_subscription_filter(
+        &self,
+        requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
         Some(requested.intersection(&SubscriptionFilter::builder().tools_list_changed().build()))
     }
 
@@ -303,12 +336,18 @@ impl State {
         let Some(path) = &self.options.count_file else { return };
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
         // One write, so that lines of several servers do not mix.
-        if let Err(error) = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes())) {
+        if let Err(error) = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
+        {
             tracing::warn!(%error, "the call could not be counted");
         }
     }
 
-    async fn perform(&self, name: &str, args: &Value, context: &RequestContext<RoleServer>) -> Result<CallToolResult, ErrorData> {
+    async fn perform(
+        &self,
+        name: &str,
+        args: &Value,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<CallToolResult, ErrorData> {
         let text = |name: &str| args.get(name).and_then(Value::as_str).unwrap_or_default();
         let number = |name: &str| args.get(name).and_then(Value::as_f64).unwrap_or_default();
         let said = |text: String| CallToolResult::success(vec![ContentBlock::text(text)]);
@@ -317,8 +356,11 @@ impl State {
             "add" => CallToolResult::structured(json!({"sum": number("a") + number("b")})),
             "wait" => {
                 let ms = args.get("ms").and_then(Value::as_u64).unwrap_or(100).min(WAIT_MS_MAX);
-                if let Some(token) = context.meta.get_progress_token().filter(|_| ms >= TOLD_MS_MIN) {
-                    let notice = ProgressNotificationParam::new(token, 0.0).with_total(ms as f64).with_message("waiting");
+                if let Some(token) = context.meta.get_progress_token().filter(|_| ms >= TOLD_MS_MIN)
+                {
+                    let notice = ProgressNotificationParam::new(token, 0.0)
+                        .with_total(ms as f64)
+                        .with_message("waiting");
                     // Who does not listen misses nothing.
                     let _ = context.peer.notify_progress(notice).await;
                 }
@@ -330,14 +372,22 @@ impl State {
             }
             "fail" => CallToolResult::error(vec![ContentBlock::text(text("message"))]),
             "big" => {
-                let bytes = args.get("bytes").and_then(Value::as_u64).unwrap_or_default().min(BIG_BYTES_MAX);
+                let bytes = args
+                    .get("bytes")
+                    .and_then(Value::as_u64)
+                    .unwrap_or_default()
+                    .min(BIG_BYTES_MAX);
                 said("x".repeat(usize::try_from(bytes).unwrap_or_default()))
             }
             "crash" => std::process::exit(3),
             "notes.add" => self.add_note(text("text")),
             "notes.list" => {
                 let notes = self.notes.lock();
-                let all: Vec<Value> = notes.iter().zip(1..).map(|(text, id)| json!({"id": id, "text": text})).collect();
+                let all: Vec<Value> = notes
+                    .iter()
+                    .zip(1..)
+                    .map(|(text, id)| json!({"id": id, "text": text}))
+                    .collect();
                 CallToolResult::structured(json!({"notes": all}))
             }
             "grown" if self.grown.load(Ordering::Relaxed) => said("here I am".to_owned()),
@@ -351,7 +401,9 @@ impl State {
     fn add_note(&self, text: &str) -> CallToolResult {
         let mut notes = self.notes.lock();
         if notes.len() == NOTES_MAX {
-            return CallToolResult::error(vec![ContentBlock::text(format!("there are {NOTES_MAX} notes already"))]);
+            return CallToolResult::error(vec![ContentBlock::text(format!(
+                "there are {NOTES_MAX} notes already"
+            ))]);
         }
         notes.push(text.to_owned());
         CallToolResult::structured(json!({"id": notes.len()}))

@@ -1,8 +1,10 @@
-//! Airlock: runs the TypeScript of AI agents against their tools, in an isolated V8, and keeps a durable record.
+//! Airlock: runs the TypeScript of AI agents against their tools, in an isolated V8, and keeps a
+//! durable record.
 //!
-//! The library exists for the binary, the tests and the benches; only the command line, the protocols and the configuration
-//! are promised to the outside. Dependencies point down only: `main → app → transport → service → task →` the islands
-//! `sandbox`, `policy`, `catalog`, `store`, none of which knows another `→ model`, `base`.
+//! The library exists for the binary, the tests and the benches; only the command line, the
+//! protocols and the configuration are promised to the outside. Dependencies point down only: `main
+//! → app → transport → service → task →` the islands `sandbox`, `policy`, `catalog`, `store`, none
+//! of which knows another `→ model`, `base`.
 
 pub mod app;
 pub mod base;

@@ -8,9 +8,15 @@ use clap::Parser;
 fn main() -> ExitCode {
     // Before anything else: a worker must not read configuration, start a runtime or open a file.
     match std::env::args_os().nth(1) {
-        Some(command) if command == worker::WORKER_COMMAND => worker::main(std::env::args_os().skip(2)),
-        Some(command) if command == worker::SNAPSHOT_COMMAND => worker::snapshot(std::env::args_os().skip(2)),
-        Some(command) if command == demo_upstream::COMMAND => demo_upstream::main(std::env::args_os().skip(2)),
+        Some(command) if command == worker::WORKER_COMMAND => {
+            worker::main(std::env::args_os().skip(2))
+        }
+        Some(command) if command == worker::SNAPSHOT_COMMAND => {
+            worker::snapshot(std::env::args_os().skip(2))
+        }
+        Some(command) if command == demo_upstream::COMMAND => {
+            demo_upstream::main(std::env::args_os().skip(2))
+        }
         _ => {
             memory::return_large();
             Cli::parse().main(Arc::new(App))

@@ -6,9 +6,9 @@ use tokio::sync::watch;
 use crate::{
     model::{Artifact, Principal, RawJson},
     service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, ArtifactList, Execute, Health, NamespaceCount, Patience, PolicyQuestion,
-        ProgressSink, Service, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
-        Word,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, ArtifactList, Execute, Health,
+        NamespaceCount, Patience, PolicyQuestion, ProgressSink, Service, TaskAnswer, TaskCancel,
+        TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
     },
     transport::{Asked, Port},
 };
@@ -36,7 +36,11 @@ impl Port for Service {
         Box::pin(Service::task_cancel(self, who, request))
     }
 
-    fn task_events<'a>(&'a self, who: &'a Principal, request: TaskEvents) -> Asked<'a, TaskEventsAnswer> {
+    fn task_events<'a>(
+        &'a self,
+        who: &'a Principal,
+        request: TaskEvents,
+    ) -> Asked<'a, TaskEventsAnswer> {
         Box::pin(Service::task_events(self, who, request))
     }
 
@@ -48,15 +52,27 @@ impl Port for Service {
         Box::pin(async move { Service::tool(self, who, &path).await })
     }
 
-    fn tool_types<'a>(&'a self, who: &'a Principal, namespace: Option<String>) -> Asked<'a, String> {
+    fn tool_types<'a>(
+        &'a self,
+        who: &'a Principal,
+        namespace: Option<String>,
+    ) -> Asked<'a, String> {
         Box::pin(async move { Service::tool_types(self, who, namespace.as_deref()).await })
     }
 
-    fn tools_refresh<'a>(&'a self, _: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson> {
+    fn tools_refresh<'a>(
+        &'a self,
+        _: &'a Principal,
+        upstream: Option<String>,
+    ) -> Asked<'a, RawJson> {
         Box::pin(async move { Service::tools_refresh(self, upstream.as_deref()).await })
     }
 
-    fn approvals<'a>(&'a self, who: &'a Principal, request: ApprovalList) -> Asked<'a, ApprovalListAnswer> {
+    fn approvals<'a>(
+        &'a self,
+        who: &'a Principal,
+        request: ApprovalList,
+    ) -> Asked<'a, ApprovalListAnswer> {
         Box::pin(Service::approvals(self, who, request))
     }
 
@@ -64,7 +80,11 @@ impl Port for Service {
         Box::pin(Service::approval(self, who, id))
     }
 
-    fn artifacts<'a>(&'a self, who: &'a Principal, request: ArtifactList) -> Asked<'a, serde_json::Value> {
+    fn artifacts<'a>(
+        &'a self,
+        who: &'a Principal,
+        request: ArtifactList,
+    ) -> Asked<'a, serde_json::Value> {
         Box::pin(Service::artifacts(self, who, request))
     }
 
@@ -72,11 +92,20 @@ impl Port for Service {
         Box::pin(Service::artifact(self, who, id))
     }
 
-    fn artifact_bytes<'a>(&'a self, who: &'a Principal, artifact: &'a Artifact, offset: u64) -> Asked<'a, Vec<u8>> {
+    fn artifact_bytes<'a>(
+        &'a self,
+        who: &'a Principal,
+        artifact: &'a Artifact,
+        offset: u64,
+    ) -> Asked<'a, Vec<u8>> {
         Box::pin(Service::artifact_bytes(self, who, artifact, offset))
     }
 
-    fn remove_artifact<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, serde_json::Value> {
+    fn remove_artifact<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: &'a str,
+    ) -> Asked<'a, serde_json::Value> {
         Box::pin(Service::remove_artifact(self, who, id))
     }
 

@@ -1,4 +1,5 @@
-//! The runtimes of this build and this machine, by their ids: V8 where it is built in, Deno where it is found.
+//! The runtimes of this build and this machine, by their ids: V8 where it is built in, Deno where
+//! it is found.
 
 use std::{
     collections::BTreeMap,
@@ -53,8 +54,9 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
 /// Starts the default runtime; others start when they are first asked for.
 ///
 /// # Errors
-/// When the default runtime is here and does not work. One that is missing is told in the log: everything but running code works without. So is
-/// a Deno that may not be used, unless the owner named it.
+/// When the default runtime is here and does not work. One that is missing is told in the log:
+/// everything but running code works without. So is a Deno that may not be used, unless the owner
+/// named it.
 pub(super) async fn start(config: &Config) -> Result<BTreeMap<String, Sandbox>, SandboxError> {
     let default = default_id(config);
     let mut runtimes = BTreeMap::new();
@@ -77,7 +79,10 @@ pub(super) async fn start(config: &Config) -> Result<BTreeMap<String, Sandbox>, 
             tracing::info!(locks, "programs run on `{LOCAL_DENO}`: {engine}, as a jailed process");
         }
         Some(_) => {}
-        None => tracing::warn!("no code can be run, for the runtime `{default}` is not here: {}", how_to_get(default)),
+        None => tracing::warn!(
+            "no code can be run, for the runtime `{default}` is not here: {}",
+            how_to_get(default)
+        ),
     }
     Ok(runtimes)
 }
@@ -89,12 +94,17 @@ pub(super) fn standings(config: &Config) -> Vec<RuntimeStanding> {
     [LOCAL_V8, LOCAL_DENO]
         .into_iter()
         .map(|id| {
-            let standing = found.iter().find(|(found, _)| *found == id).map(|(_, engine)| match engine {
-                Engine::V8(_) => Ok("V8 is built in".to_owned()),
-                Engine::Deno { candidates, allowed_sha256, .. } => deno::choose(candidates, allowed_sha256.as_deref())
-                    .map(|deno| format!("Deno at {}, in a process of its own", deno.path.display()))
-                    .map_err(|error| format!("{error}. {}", how_to_get(id))),
-            });
+            let standing =
+                found.iter().find(|(found, _)| *found == id).map(|(_, engine)| match engine {
+                    Engine::V8(_) => Ok("V8 is built in".to_owned()),
+                    Engine::Deno { candidates, allowed_sha256, .. } => {
+                        deno::choose(candidates, allowed_sha256.as_deref())
+                            .map(|deno| {
+                                format!("Deno at {}, in a process of its own", deno.path.display())
+                            })
+                            .map_err(|error| format!("{error}. {}", how_to_get(id)))
+                    }
+                });
             let standing = standing.unwrap_or_else(|| Err(how_to_get(id)));
             RuntimeStanding {
                 id,
@@ -102,7 +112,9 @@ pub(super) fn standings(config: &Config) -> Vec<RuntimeStanding> {
                 is_here: standing.is_ok(),
                 named_by: match id {
                     LOCAL_DENO if config.sandbox.deno.is_some() => Some("sandbox.deno"),
-                    _ if id == default && config.sandbox.runtime.is_some() => Some("sandbox.runtime"),
+                    _ if id == default && config.sandbox.runtime.is_some() => {
+                        Some("sandbox.runtime")
+                    }
                     _ => None,
                 },
                 message: standing.unwrap_or_else(|reason| reason),
@@ -113,12 +125,20 @@ pub(super) fn standings(config: &Config) -> Vec<RuntimeStanding> {
 
 fn how_to_get(id: &str) -> String {
     let version = deno::VERSION;
-    let folder = std::env::current_exe().ok().and_then(|executable| Some(executable.parent()?.display().to_string()));
+    let folder = std::env::current_exe()
+        .ok()
+        .and_then(|executable| Some(executable.parent()?.display().to_string()));
     match id {
-        LOCAL_V8 => "V8 is not built in; `cargo build --release`, with the default features, builds it in".into(),
-        _ if !cfg!(feature = "intake") => "this build cannot use Deno; `cargo build --release` makes one that can".into(),
+        LOCAL_V8 => {
+            "V8 is not built in; `cargo build --release`, with the default features, builds it in"
+                .into()
+        }
+        _ if !cfg!(feature = "intake") => {
+            "this build cannot use Deno; `cargo build --release` makes one that can".into()
+        }
         _ => format!(
-            "`npm install --prefix {} deno@{version}` or `pip install deno=={version}` gets Deno, 95 MB; then restart the server",
+            "`npm install --prefix {} deno@{version}` or `pip install deno=={version}` gets Deno, \
+            95 MB; then restart the server",
             folder.as_deref().unwrap_or(".")
         ),
     }
@@ -140,7 +160,8 @@ fn engines(config: &Config) -> Vec<(&'static str, Engine)> {
 fn places(config: &Config) -> Places {
     let executable = std::env::current_exe().ok();
     let variables = ProcessEnvironment.variables();
-    let cache = variables.get("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
+    let cache =
+        variables.get("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
     let cache = cache.or_else(|| variables.get("HOME").map(|home| Path::new(home).join(".cache")));
     Places {
         configured: config.sandbox.deno.clone(),

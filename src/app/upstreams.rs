@@ -6,8 +6,9 @@ use url::Url;
 
 use crate::{
     catalog::{
-        self, AnswerBounds, Catalog, Detected, Document, GraphQlConfig, HttpConfig, InvalidName, Login, MissingSecret, OAuthConfig,
-        OpenApiConfig, Reach, StdioConfig, Surroundings, UpstreamConfig, UpstreamKind, UpstreamStatus, Vault, VaultKey,
+        self, AnswerBounds, Catalog, Detected, Document, GraphQlConfig, HttpConfig, InvalidName,
+        Login, MissingSecret, OAuthConfig, OpenApiConfig, Reach, StdioConfig, Surroundings,
+        UpstreamConfig, UpstreamKind, UpstreamStatus, Vault, VaultKey,
     },
     cli::Failure,
     config::{self, Config, Environment, ProcessEnvironment, Transport},
@@ -39,10 +40,15 @@ pub(super) fn install_crypto() {
 /// How often it is told how far reading descriptions is.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
-/// Reaches them apart from any server, and tells where each stands; meanwhile, how far all descriptions are read.
-pub(super) async fn reached(config: &Config, tell: impl Fn(usize, usize)) -> Result<Vec<UpstreamStatus>, Failure> {
+/// Reaches them apart from any server, and tells where each stands; meanwhile, how far all
+/// descriptions are read.
+pub(super) async fn reached(
+    config: &Config,
+    tell: impl Fn(usize, usize),
+) -> Result<Vec<UpstreamStatus>, Failure> {
     install_crypto();
-    let longest = config.upstreams.iter().map(|upstream| upstream.start_timeout_ms).max().unwrap_or_default();
+    let longest =
+        config.upstreams.iter().map(|upstream| upstream.start_timeout_ms).max().unwrap_or_default();
     let catalog = Catalog::start(configured(config)?, &ProcessEnvironment.variables());
     let mut settled = std::pin::pin!(catalog.settled(Duration::from_millis(longest)));
     while tokio::time::timeout(TELL_EVERY, &mut settled).await.is_err() {
@@ -56,7 +62,9 @@ pub(super) async fn reached(config: &Config, tell: impl Fn(usize, usize)) -> Res
 }
 
 /// What their credentials refer to and is not there.
-pub(super) fn missing_secrets(config: &Config) -> impl Future<Output = Result<Vec<MissingSecret>, Failure>> + Send + use<> {
+pub(super) fn missing_secrets(
+    config: &Config,
+) -> impl Future<Output = Result<Vec<MissingSecret>, Failure>> + Send + use<> {
     let upstreams = configured(config);
     async move {
         let mut missing = vec![];
@@ -74,13 +82,17 @@ pub(super) async fn detected(url: &Url, allow_private: bool) -> Result<Detected,
 }
 
 /// Begins to ask a person to allow an upstream.
-pub(super) fn login(config: &Config, name: &str) -> impl Future<Output = Result<Login, Failure>> + Send + use<> {
+pub(super) fn login(
+    config: &Config,
+    name: &str,
+) -> impl Future<Output = Result<Login, Failure>> + Send + use<> {
     install_crypto();
     let upstreams = configured(config);
     let name = name.to_owned();
     async move {
         let upstream = upstreams?.into_iter().find(|upstream| upstream.name.as_str() == name);
-        let upstream = upstream.ok_or_else(|| Failure::other(format!("there is no upstream `{name}`")))?;
+        let upstream =
+            upstream.ok_or_else(|| Failure::other(format!("there is no upstream `{name}`")))?;
         let begun = catalog::login(upstream).await;
         begun.map_err(|why| Failure::unavailable(format!("nobody can log in to `{name}`: {why}")))
     }
@@ -91,14 +103,25 @@ fn surroundings(config: &Config) -> Surroundings {
     let answers = AnswerBounds::new(config.artifacts.answer_mb as usize * 1024 * 1024);
     // Port 0 takes a free one, which nobody can have named.
     let own = Some(config.server.listen).filter(|listen| listen.port() != 0);
-    Surroundings { vault: Some(vault(config)), own: own.into_iter().collect(), answers, ..Surroundings::default() }
+    Surroundings {
+        vault: Some(vault(config)),
+        own: own.into_iter().collect(),
+        answers,
+        ..Surroundings::default()
+    }
 }
 
-fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<UpstreamConfig, Failure> {
+fn one(
+    upstream: &config::Upstream,
+    surroundings: &Surroundings,
+) -> Result<UpstreamConfig, Failure> {
     let reach = |how: &config::Reach, server: Option<String>| Reach {
         headers: exposed(&how.headers),
         secret_headers: how.secret_headers.clone(),
-        credential: how.credential.clone().map_oauth(|oauth| oauth_of(*oauth, &upstream.name, server)),
+        credential: how
+            .credential
+            .clone()
+            .map_oauth(|oauth| oauth_of(*oauth, &upstream.name, server)),
         allow_private: how.allow_private,
         surroundings: surroundings.clone(),
         ..Reach::default()
@@ -108,25 +131,30 @@ fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<Upstr
         config::Document::Address(url) => Document::Address(url.to_string()),
     };
     let kind = match &upstream.transport {
-        Transport::Stdio { command, args, env, env_secret, env_pass } => UpstreamKind::McpStdio(StdioConfig {
-            command: command.clone(),
-            args: args.clone(),
-            env: exposed(env),
-            env_secret: env_secret.clone(),
-            vault: surroundings.vault.clone(),
-            answers: surroundings.answers.clone(),
-            env_pass: env_pass.clone(),
-        }),
-        Transport::Http { url, reach: how } => {
-            UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), reach: reach(how, Some(url.to_string())) })
+        Transport::Stdio { command, args, env, env_secret, env_pass } => {
+            UpstreamKind::McpStdio(StdioConfig {
+                command: command.clone(),
+                args: args.clone(),
+                env: exposed(env),
+                env_secret: env_secret.clone(),
+                vault: surroundings.vault.clone(),
+                answers: surroundings.answers.clone(),
+                env_pass: env_pass.clone(),
+            })
         }
-        Transport::OpenApi { spec, base_url, server, server_variables, reach: how } => UpstreamKind::OpenApi(OpenApiConfig {
-            spec: document(spec),
-            base_url: base_url.as_ref().map(ToString::to_string),
-            server: server.clone(),
-            server_variables: server_variables.clone(),
-            reach: reach(how, None),
+        Transport::Http { url, reach: how } => UpstreamKind::McpHttp(HttpConfig {
+            url: url.to_string(),
+            reach: reach(how, Some(url.to_string())),
         }),
+        Transport::OpenApi { spec, base_url, server, server_variables, reach: how } => {
+            UpstreamKind::OpenApi(OpenApiConfig {
+                spec: document(spec),
+                base_url: base_url.as_ref().map(ToString::to_string),
+                server: server.clone(),
+                server_variables: server_variables.clone(),
+                reach: reach(how, None),
+            })
+        }
         Transport::GraphQl { url, schema, reach: how } => UpstreamKind::GraphQl(GraphQlConfig {
             url: url.to_string(),
             schema: schema.as_ref().map(document),
@@ -134,7 +162,10 @@ fn one(upstream: &config::Upstream, surroundings: &Surroundings) -> Result<Upstr
         }),
     };
     Ok(UpstreamConfig {
-        name: upstream.name.parse().map_err(|error: InvalidName| Failure::other(error.to_string()))?,
+        name: upstream
+            .name
+            .parse()
+            .map_err(|error: InvalidName| Failure::other(error.to_string()))?,
         kind,
         refresh_after: Duration::from_secs(upstream.refresh_minutes * 60),
         call_timeout: Duration::from_millis(upstream.call_timeout_ms),
@@ -157,7 +188,9 @@ fn oauth_of(oauth: config::OAuth, upstream: &str, server: Option<String>) -> OAu
         client_secret: oauth.client_secret,
         scopes: oauth.scopes,
         issuer: oauth.issuer.map(String::from),
-        endpoints: oauth.endpoints.map(|(authorization, token)| (authorization.map(String::from), token.into())),
+        endpoints: oauth
+            .endpoints
+            .map(|(authorization, token)| (authorization.map(String::from), token.into())),
         resource: oauth.resource.map(String::from),
         redirect_port: oauth.redirect_port,
     }

@@ -1,4 +1,5 @@
-//! Pauses that grow with each failure in a row. Pure: told how many failures there were, and chance.
+//! Pauses that grow with each failure in a row. Pure: told how many failures there were, and
+//! chance.
 
 use std::time::Duration;
 
@@ -19,23 +20,29 @@ impl Backoff {
         Self { first, longest, jitter: 0.0 }
     }
 
-    /// Leaves this share of each pause, 0 to 1, to chance, so that those who failed together do not come back together.
+    /// Leaves this share of each pause, 0 to 1, to chance, so that those who failed together do not
+    /// come back together.
     pub const fn with_jitter(self, share: f64) -> Self {
         Self { jitter: share, ..self }
     }
 
-    /// The pause after so many failures in a row; 0 counts as 1. Without chance: the longest that it may be.
+    /// The pause after so many failures in a row; 0 counts as 1. Without chance: the longest that
+    /// it may be.
     pub fn after(&self, failures: u32) -> Duration {
-        self.first.saturating_mul(1 << failures.saturating_sub(1).min(DOUBLINGS_MAX)).min(self.longest)
+        self.first
+            .saturating_mul(1 << failures.saturating_sub(1).min(DOUBLINGS_MAX))
+            .min(self.longest)
     }
 
-    /// The same with `chance`, 0 to 1: at 1 the whole pause, at 0 the pause without the share that is left to chance.
+    /// The same with `chance`, 0 to 1: at 1 the whole pause, at 0 the pause without the share that
+    /// is left to chance.
     pub fn after_with(&self, failures: u32, chance: f64) -> Duration {
         self.after(failures).mul_f64(1.0 - self.jitter + chance.clamp(0.0, 1.0) * self.jitter)
     }
 }
 
-/// A number from 0 to 1 at random; 1 where the system gives none, which makes pauses merely regular.
+/// A number from 0 to 1 at random; 1 where the system gives none, which makes pauses merely
+/// regular.
 pub fn chance() -> f64 {
     let mut random = [0; 4];
     match getrandom::fill(&mut random) {
@@ -52,7 +59,8 @@ mod tests {
     fn pauses_double_up_to_the_longest_and_chance_takes_no_more_than_its_share() {
         let (first, longest) = (Duration::from_millis(500), Duration::from_secs(30));
         let backoff = Backoff::new(first, longest);
-        let pauses: Vec<_> = [0, 1, 2, 3, 7, 8, u32::MAX].map(|failures| backoff.after(failures).as_millis()).into();
+        let pauses: Vec<_> =
+            [0, 1, 2, 3, 7, 8, u32::MAX].map(|failures| backoff.after(failures).as_millis()).into();
         assert_eq!(pauses, [500, 500, 1000, 2000, 30_000, 30_000, 30_000]);
         let jittered = backoff.with_jitter(0.25);
         assert_eq!(jittered.after_with(2, 1.0), Duration::from_secs(1));

@@ -1,4 +1,5 @@
-//! Untrusted text prepared for a person who decides by it: invisible characters and letters that look like others (UTS 39).
+//! Untrusted text prepared for a person who decides by it: invisible characters and letters that
+//! look like others (UTS 39).
 
 use unicode_security::mixed_script::AugmentedScriptSet;
 
@@ -7,7 +8,8 @@ use unicode_security::mixed_script::AugmentedScriptSet;
 pub enum Look {
     /// As it is.
     Plain,
-    /// Nobody would see it, or it would change how others are seen: written as its code point already.
+    /// Nobody would see it, or it would change how others are seen: written as its code point
+    /// already.
     Hidden,
     /// Letters of another script than the rest of their word, which may be taken for its own.
     Strange,
@@ -27,7 +29,9 @@ pub fn pieces(text: &str, lines: bool) -> Vec<(Look, String)> {
             match c {
                 '\n' | '\t' if lines => show(Look::Plain, c.encode_utf8(&mut bytes)),
                 c if is_hidden(c) => show(Look::Hidden, &code(c)),
-                c if is_mixed && is_strange(c, word) => show(Look::Strange, c.encode_utf8(&mut bytes)),
+                c if is_mixed && is_strange(c, word) => {
+                    show(Look::Strange, c.encode_utf8(&mut bytes))
+                }
                 c => show(Look::Plain, c.encode_utf8(&mut bytes)),
             }
         }
@@ -35,8 +39,8 @@ pub fn pieces(text: &str, lines: bool) -> Vec<(Look, String)> {
     pieces
 }
 
-/// The text with what cannot be seen, and letters that only look like others of their word, written as code points: for where nothing
-/// can be marked.
+/// The text with what cannot be seen, and letters that only look like others of their word, written
+/// as code points: for where nothing can be marked.
 pub fn spelled(text: &str) -> String {
     let told = |(look, piece): (Look, String)| match look {
         Look::Strange => piece.chars().map(code).collect(),
@@ -62,11 +66,13 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// Whether a letter of a word of several scripts is the strange one: in a word with letters of English each that is none, else each.
+/// Whether a letter of a word of several scripts is the strange one: in a word with letters of
+/// English each that is none, else each.
 fn is_strange(c: char, word: &str) -> bool {
     c.is_alphabetic()
         && !c.is_ascii()
-        && (!word.contains(|c: char| c.is_ascii_alphabetic()) || AugmentedScriptSet::for_str(&format!("a{c}")).is_empty())
+        && (!word.contains(|c: char| c.is_ascii_alphabetic())
+            || AugmentedScriptSet::for_str(&format!("a{c}")).is_empty())
 }
 
 /// Whether a person would not see the character, or it would change how others are seen.

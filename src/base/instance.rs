@@ -1,4 +1,5 @@
-//! The note that a running server leaves beside its database, so that its owner's commands find it and their right to use it.
+//! The note that a running server leaves beside its database, so that its owner's commands find it
+//! and their right to use it.
 
 use std::{
     fmt,
@@ -35,7 +36,11 @@ pub struct Instance {
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pid, url, version, .. } = self;
-        f.debug_struct("Instance").field("pid", pid).field("url", url).field("version", version).finish_non_exhaustive()
+        f.debug_struct("Instance")
+            .field("pid", pid)
+            .field("url", url)
+            .field("version", version)
+            .finish_non_exhaustive()
     }
 }
 
@@ -54,7 +59,8 @@ impl Instance {
         name.into()
     }
 
-    /// Leaves the note, readable for the owner alone, whole or not at all. Call it once the server holds the database and answers.
+    /// Leaves the note, readable for the owner alone, whole or not at all. Call it once the server
+    /// holds the database and answers.
     pub fn announce(self, database: &Path) -> io::Result<InstanceNote> {
         let path = Self::path(database);
         let fresh = path.with_extension(format!("{}.tmp", self.pid));
@@ -69,11 +75,15 @@ impl Instance {
         Ok(InstanceNote { path, instance: self })
     }
 
-    /// The server of a database, if it left a note and its process lives. A note that others could have written or read is
-    /// refused, for its token would go to whoever it names.
+    /// The server of a database, if it left a note and its process lives. A note that others could
+    /// have written or read is refused, for its token would go to whoever it names.
     pub fn find(database: &Path) -> io::Result<Option<Self>> {
         let path = Self::path(database);
-        let file = match OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK).open(&path) {
+        let file = match OpenOptions::new()
+            .read(true)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(&path)
+        {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
@@ -92,7 +102,8 @@ fn read(file: File, path: &Path) -> io::Result<Instance> {
     let about = file.metadata()?;
     let owner = rustix::process::geteuid().as_raw();
     if !about.is_file() || about.uid() != owner || about.mode() & 0o077 != 0 {
-        let reason = format!("`{}` must be a file that only its owner can read and write", path.display());
+        let reason =
+            format!("`{}` must be a file that only its owner can read and write", path.display());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
     }
     let mut text = String::new();

@@ -1,9 +1,11 @@
-//! "Did you mean": how similar two names are, and the most similar of some. The only measure of likeness for names that people or programs
-//! mistype: Jaro-Winkler over names without case, `_` and `-`.
+//! "Did you mean": how similar two names are, and the most similar of some. The only measure of
+//! likeness for names that people or programs mistype: Jaro-Winkler over names without case, `_`
+//! and `-`.
 
 /// Similarity from which one name is taken for a typo of another, 0 to 1.
 pub const TYPO_MIN: f64 = 0.75;
-/// Of a mistyped name so many bytes are compared; comparing takes time with the square of the length.
+/// Of a mistyped name so many bytes are compared; comparing takes time with the square of the
+/// length.
 const COMPARED_BYTES_MAX: usize = 128;
 
 /// The name without case, `_` and `-`: `getSum`, `get_sum` and `get-sum` are one.
@@ -13,7 +15,10 @@ pub fn fold(name: &str) -> String {
 
 /// How similar two folded names are, 0 to 1.
 pub fn similarity(one: &str, other: &str) -> f64 {
-    strsim::jaro_winkler(super::text::cut(one, COMPARED_BYTES_MAX), super::text::cut(other, COMPARED_BYTES_MAX))
+    strsim::jaro_winkler(
+        super::text::cut(one, COMPARED_BYTES_MAX),
+        super::text::cut(other, COMPARED_BYTES_MAX),
+    )
 }
 
 /// How similar two names are, if so much that one is taken for a typo of the other.
@@ -52,6 +57,9 @@ mod tests {
         }
         assert_eq!(nearest("a", []), None);
         // However long it is, it is compared in no time.
-        assert_eq!(nearest(&"queue".repeat(1_000_000), known), nearest(&"queue".repeat(100), known));
+        assert_eq!(
+            nearest(&"queue".repeat(1_000_000), known),
+            nearest(&"queue".repeat(100), known)
+        );
     }
 }

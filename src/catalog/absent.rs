@@ -1,6 +1,7 @@
 //! What does not exist: tools and namespaces that a caller names, and which it may have meant.
 //!
-//! Only what the caller may see is named. A hidden tool, and a namespace of hidden tools, are as absent as what never was.
+//! Only what the caller may see is named. A hidden tool, and a namespace of hidden tools, are as
+//! absent as what never was.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +19,8 @@ const NAMESPACES_MAX: usize = 5;
 pub struct NotFound {
     /// What was asked for.
     pub path: String,
-    /// Paths of the visible tools that are most like it, at most 3; of functions of the host all, where none is like it.
+    /// Paths of the visible tools that are most like it, at most 3; of functions of the host all,
+    /// where none is like it.
     pub nearest: Vec<String>,
     /// A call that finds the right one: `tools.discover("get sum")`.
     pub discover: String,
@@ -28,7 +30,8 @@ pub struct NotFound {
 
 fn meant(nearest: &[String], is_namespace: bool) -> String {
     let what = if is_namespace { ", it is a namespace" } else { "" };
-    let names: Vec<String> = nearest.iter().map(|path| format!("`{}`", paths::expression(path))).collect();
+    let names: Vec<String> =
+        nearest.iter().map(|path| format!("`{}`", paths::expression(path))).collect();
     match (names.as_slice(), is_namespace) {
         ([], _) => what.to_owned(),
         (names, true) => format!("{what} with {}", names.join(", ")),
@@ -51,17 +54,35 @@ impl Catalog {
         let given = cut(given, GIVEN_BYTES_MAX).to_owned();
         let wanted = suggest::fold(path);
         if snapshot.any_seen(&sight, |folded| is_below(folded, &wanted)) {
-            return NotFound { path: given, nearest: Vec::new(), discover: listing(path), is_namespace: true };
+            return NotFound {
+                path: given,
+                nearest: Vec::new(),
+                discover: listing(path),
+                is_namespace: true,
+            };
         }
         let question = serde_json::Value::from(words_of(path.rsplit('.').next().unwrap_or(path)));
         let nearest = snapshot.nearest(path, &sight);
-        NotFound { path: given, nearest, discover: format!("tools.discover({question})"), is_namespace: false }
+        NotFound {
+            path: given,
+            nearest,
+            discover: format!("tools.discover({question})"),
+            is_namespace: false,
+        }
     }
 
-    /// The namespace that an argument names, as paths have it; none where none is given. One in which the caller sees no tool is a
-    /// fault of the arguments, unless its upstream has not said yet what it offers.
-    pub(super) fn namespace(&self, function: &str, given: Option<&str>, view: View<'_>) -> Result<Option<String>, ArgumentError> {
-        let Some(given) = given.map(str::trim).filter(|given| !given.is_empty()) else { return Ok(None) };
+    /// The namespace that an argument names, as paths have it; none where none is given. One in
+    /// which the caller sees no tool is a fault of the arguments, unless its upstream has not said
+    /// yet what it offers.
+    pub(super) fn namespace(
+        &self,
+        function: &str,
+        given: Option<&str>,
+        view: View<'_>,
+    ) -> Result<Option<String>, ArgumentError> {
+        let Some(given) = given.map(str::trim).filter(|given| !given.is_empty()) else {
+            return Ok(None);
+        };
         let namespace = paths::plain(given);
         let wanted = suggest::fold(&namespace);
         let snapshot = self.shelf.present();
@@ -72,15 +93,25 @@ impl Catalog {
         }
         // Nobody knows what these have, so that nothing is hidden there.
         let silent = self.lanes.values().map(|lane| (lane.name(), lane.outage().is_some()));
-        let silent: Vec<&str> = silent.filter(|(name, out)| *out && !snapshot.offers(name)).map(|(name, _)| name).collect();
-        if silent.iter().any(|name| suggest::fold(name) == wanted.split('.').next().unwrap_or_default()) {
+        let silent: Vec<&str> = silent
+            .filter(|(name, out)| *out && !snapshot.offers(name))
+            .map(|(name, _)| name)
+            .collect();
+        if silent
+            .iter()
+            .any(|name| suggest::fold(name) == wanted.split('.').next().unwrap_or_default())
+        {
             return Ok(Some(namespace.into_owned()));
         }
         let seen = snapshot.tools().iter().enumerate().filter(|(at, _)| sight.is_seen(*at));
-        let named = seen.flat_map(|(_, tool)| tool.path.match_indices('.').map(|(at, _)| &tool.path[..at]));
-        let there: Vec<&str> = named.chain(silent).collect::<BTreeSet<&str>>().into_iter().collect();
+        let named =
+            seen.flat_map(|(_, tool)| tool.path.match_indices('.').map(|(at, _)| &tool.path[..at]));
+        let there: Vec<&str> =
+            named.chain(silent).collect::<BTreeSet<&str>>().into_iter().collect();
         let nearest = nearest::among(cut(&namespace, GIVEN_BYTES_MAX), &there);
-        let quoted = |names: Vec<&str>| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let quoted = |names: Vec<&str>| {
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+        };
         let tops: Vec<&str> = there.iter().copied().filter(|name| !name.contains('.')).collect();
         let way = match (nearest.is_empty(), tops.len()) {
             (false, _) => format!("did you mean {}?", quoted(nearest)),
@@ -107,7 +138,11 @@ fn words_of(name: &str) -> String {
             out.push(' ');
         }
         was_lower = c.is_lowercase() || c.is_numeric();
-        out.extend(if c.is_alphanumeric() { c.to_lowercase().collect::<Vec<_>>() } else { vec![' '] });
+        out.extend(if c.is_alphanumeric() {
+            c.to_lowercase().collect::<Vec<_>>()
+        } else {
+            vec![' ']
+        });
     }
     out.split_whitespace().collect::<Vec<_>>().join(" ")
 }

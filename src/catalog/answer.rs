@@ -30,7 +30,11 @@ pub struct AnswerBounds {
 impl AnswerBounds {
     /// For answers of so many bytes, at most 64 MiB.
     pub fn new(bytes_max: usize) -> Self {
-        Self { bytes_max: bytes_max.min(ANSWER_BYTES_MAX), rooms: places(LARGE_MAX), share: places(LARGE_MAX) }
+        Self {
+            bytes_max: bytes_max.min(ANSWER_BYTES_MAX),
+            rooms: places(LARGE_MAX),
+            share: places(LARGE_MAX),
+        }
     }
 
     /// The same bounds for one upstream, which has a part of the places.
@@ -50,8 +54,8 @@ impl AnswerBounds {
 
     /// A place for a large answer, waited for.
     pub(super) async fn room(&self) -> Room {
-        // The semaphores are never closed; were they, answers would go on without a place. The upstream's own comes first: who waits for
-        // the other takes nothing from anybody else.
+        // The semaphores are never closed; were they, answers would go on without a place. The
+        // upstream's own comes first: who waits for the other takes nothing from anybody else.
         let share = self.share.clone().acquire_owned().await.ok();
         Room { _places: (self.rooms.clone().acquire_owned().await.ok(), share) }
     }
@@ -87,12 +91,14 @@ pub struct Room {
 
 impl Drop for Room {
     fn drop(&mut self) {
-        // What reading took many times over is back at once, not when the next answer comes. Takes milliseconds.
+        // What reading took many times over is back at once, not when the next answer comes. Takes
+        // milliseconds.
         offload_if_possible(memory::give_back);
     }
 }
 
-/// An answer of a tool, with its place where it is a large one: hold it as long as the answer is in memory.
+/// An answer of a tool, with its place where it is a large one: hold it as long as the answer is in
+/// memory.
 #[derive(Debug)]
 pub struct Answer {
     /// The answer.

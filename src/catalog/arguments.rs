@@ -1,7 +1,8 @@
 //! Checks the arguments of a call before anything leaves, and says how to put them right.
 //!
-//! The schema is the upstream's and the arguments are a guest's. What a check may cost is reckoned first: a small one is made at
-//! once, a larger one where it blocks nobody, and one that is larger still is left to the upstream.
+//! The schema is the upstream's and the arguments are a guest's. What a check may cost is reckoned
+//! first: a small one is made at once, a larger one where it blocks nobody, and one that is larger
+//! still is left to the upstream.
 
 mod fields;
 
@@ -54,16 +55,22 @@ pub struct ArgumentError {
     pub message: String,
 }
 
-/// The arguments as an object, when the tool's schema allows them. Nothing, or `null`, is an empty object.
+/// The arguments as an object, when the tool's schema allows them. Nothing, or `null`, is an empty
+/// object.
 pub(super) async fn check_aside(tool: &Arc<Tool>, args: &str) -> Result<JsonObject, ArgumentError> {
     let mut is_quick = false;
     // The common case: small, and right.
     if args.len() <= QUICK_BYTES_MAX && tool.is_ready() {
-        let value = if args.trim().is_empty() { Ok(json!({})) } else { serde_json::from_str::<Value>(args) };
+        let value = if args.trim().is_empty() {
+            Ok(json!({}))
+        } else {
+            serde_json::from_str::<Value>(args)
+        };
         if let Ok(value @ Value::Object(_)) = value {
             match tool.checker().map(|checker| checker.allows(&value, QUICK_STEPS_MAX)) {
                 None | Some(Some(true)) => {
-                    return into_object(value).map_err(|message| ArgumentError { tool: tool.path.clone(), message });
+                    return into_object(value)
+                        .map_err(|message| ArgumentError { tool: tool.path.clone(), message });
                 }
                 Some(allowed) => is_quick = allowed.is_some(),
             }
@@ -74,7 +81,10 @@ pub(super) async fn check_aside(tool: &Arc<Tool>, args: &str) -> Result<JsonObje
 }
 
 /// The same for arguments that are an object already.
-pub(super) async fn check_value_aside(tool: &Arc<Tool>, args: JsonObject) -> Result<JsonObject, ArgumentError> {
+pub(super) async fn check_value_aside(
+    tool: &Arc<Tool>,
+    args: JsonObject,
+) -> Result<JsonObject, ArgumentError> {
     aside(tool, false, move |tool| judged(tool, Value::Object(args))).await
 }
 
@@ -91,7 +101,10 @@ async fn aside(
         let _turn = turn;
         check(&checked)
     });
-    let lost = || ArgumentError { tool: tool.path.clone(), message: "the arguments could not be checked".to_owned() };
+    let lost = || ArgumentError {
+        tool: tool.path.clone(),
+        message: "the arguments could not be checked".to_owned(),
+    };
     done.await.unwrap_or_else(|_| Err(lost()))
 }
 
@@ -99,7 +112,8 @@ async fn aside(
 pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError> {
     let error = |message: String| ArgumentError { tool: tool.path.clone(), message };
     let call = paths::expression(&tool.path);
-    let given = if args.trim().is_empty() { Ok(Value::Null) } else { serde_json::from_str::<Value>(args) };
+    let given =
+        if args.trim().is_empty() { Ok(Value::Null) } else { serde_json::from_str::<Value>(args) };
     let value = match given {
         Ok(Value::Null) => json!({}),
         Ok(object @ Value::Object(_)) => object,
@@ -107,7 +121,9 @@ pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError
             let message = format!("`{call}` takes one object, got {}", shown(&other));
             return Err(error(format!("{message}; {}", example(tool, &json!({})))));
         }
-        Err(fault) => return Err(error(format!("the arguments of `{call}` are not JSON: {fault}"))),
+        Err(fault) => {
+            return Err(error(format!("the arguments of `{call}` are not JSON: {fault}")));
+        }
     };
     judged(tool, value)
 }
@@ -117,9 +133,12 @@ fn judged(tool: &Tool, value: Value) -> Result<JsonObject, ArgumentError> {
     let Some(checker) = tool.checker() else { return into_object(value).map_err(error) };
     match checker.allows(&value, STEPS_MAX) {
         Some(true) => into_object(value).map_err(error),
-        Some(false) => {
-            Err(error(format!("`{}`: {}; {}", paths::expression(&tool.path), faults(tool, checker, &value), example(tool, &value))))
-        }
+        Some(false) => Err(error(format!(
+            "`{}`: {}; {}",
+            paths::expression(&tool.path),
+            faults(tool, checker, &value),
+            example(tool, &value)
+        ))),
         None => {
             tool.tell_too_much();
             into_object(value).map_err(error)
@@ -155,9 +174,19 @@ fn into_object(value: Value) -> Result<JsonObject, String> {
 }
 
 /// One fault, or those of the form that was most likely meant, each once.
-fn tell(tool: &Tool, args: &Value, fault: &ValidationError<'_>, forms_left: usize, out: &mut Vec<String>) {
+fn tell(
+    tool: &Tool,
+    args: &Value,
+    fault: &ValidationError<'_>,
+    forms_left: usize,
+    out: &mut Vec<String>,
+) {
     let forms = match fault.kind() {
-        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context } if forms_left > 0 => context,
+        ValidationErrorKind::AnyOf { context } | ValidationErrorKind::OneOfNotValid { context }
+            if forms_left > 0 =>
+        {
+            context
+        }
         _ => {
             let text = told(tool, args, fault);
             if out.len() <= FAULTS_MAX && !out.contains(&text) {
@@ -166,17 +195,24 @@ fn tell(tool: &Tool, args: &Value, fault: &ValidationError<'_>, forms_left: usiz
             return;
         }
     };
-    // A form that is of another type altogether, or says with a constant that it is another one, was not meant.
+    // A form that is of another type altogether, or says with a constant that it is another one,
+    // was not meant.
     let place = fault.instance_path().to_string();
     let is_other = |fault: &&ValidationError<'_>| match fault.kind() {
         ValidationErrorKind::Type { .. } => fault.instance_path().to_string() == place,
         ValidationErrorKind::Constant { .. } => true,
-        ValidationErrorKind::Enum { options } => options.as_array().is_some_and(|options| options.len() == 1),
+        ValidationErrorKind::Enum { options } => {
+            options.as_array().is_some_and(|options| options.len() == 1)
+        }
         _ => false,
     };
-    let mut meant = forms.iter().filter(|form| !form.is_empty() && !form.iter().any(|fault| is_other(&fault)));
+    let mut meant =
+        forms.iter().filter(|form| !form.is_empty() && !form.iter().any(|fault| is_other(&fault)));
     match (meant.next(), meant.next()) {
-        (Some(form), None) => form.iter().take(FAULTS_MAX).for_each(|fault| tell(tool, args, fault, forms_left - 1, out)),
+        (Some(form), None) => form
+            .iter()
+            .take(FAULTS_MAX)
+            .for_each(|fault| tell(tool, args, fault, forms_left - 1, out)),
         _ => {
             let text = told(tool, args, fault);
             if out.len() <= FAULTS_MAX && !out.contains(&text) {
@@ -193,65 +229,108 @@ fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
     let schema = part(root, args, &fault.instance_path().to_string());
     match fault.kind() {
         ValidationErrorKind::Required { property } => {
-            let name = property.as_str().unwrap_or_default();
-            let wanted = schema.and_then(|schema| step(schema, root, name, FORMS_MAX)).map(|schema| types::inline(schema, root));
-            let given = fault
-                .instance()
-                .as_object()
-                .map(|map| map.keys().take(PROPERTIES_MAX).cloned().collect::<Vec<_>>())
-                .unwrap_or_default();
-            let known = properties(schema, root);
-            // Where unknown fields are faults, the slip is told as one of those.
-            let is_told = schema.and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
-            let slip = given.iter().find(|given| !is_told && !known.contains(given) && suggest::is_typo(given, name));
-            let field = joined(&at, name);
-            let kind = wanted.map(|kind| format!(" ({kind})")).unwrap_or_default();
-            slip.map_or_else(
-                || format!("field `{field}` is missing{kind}"),
-                |slip| format!("field `{field}` is missing{kind}, did you mean it by `{}`?", joined(&at, slip)),
-            )
+            missing(&at, property.as_str().unwrap_or_default(), fault.instance(), schema, root)
         }
-        ValidationErrorKind::AdditionalProperties { unexpected } | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
+        ValidationErrorKind::AdditionalProperties { unexpected }
+        | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
             unknown_fields(&at, unexpected, schema, root)
         }
-        ValidationErrorKind::Type { .. } => {
-            let wanted = schema.map_or_else(|| "another type".to_owned(), |schema| types::inline(schema, root));
-            let given = fault.instance();
-            let text = format!("{} must be {wanted}, got {}", named(&at), shown(given));
-            let meant = schema.and_then(|schema| sample::meant(schema, given));
-            meant.map_or(text.clone(), |meant| format!("{text}, did you mean {}?", cut(&sample::literal(&meant, 80), 80)))
-        }
+        ValidationErrorKind::Type { .. } => of_another_type(&at, fault.instance(), schema, root),
         ValidationErrorKind::Enum { options } => one_of(&at, options, fault.instance()),
         ValidationErrorKind::Constant { expected_value } => {
-            format!("{} must be {}, got {}", named(&at), shown(expected_value), shown(fault.instance()))
+            format!(
+                "{} must be {}, got {}",
+                named(&at),
+                shown(expected_value),
+                shown(fault.instance())
+            )
         }
         ValidationErrorKind::AnyOf { .. } | ValidationErrorKind::OneOfNotValid { .. } => {
-            let wanted = schema.map_or_else(|| "one of several forms".to_owned(), |schema| types::inline(schema, root));
+            let wanted = schema.map_or_else(
+                || "one of several forms".to_owned(),
+                |schema| types::inline(schema, root),
+            );
             format!("{} must be {wanted}, got {}", named(&at), shown(fault.instance()))
         }
         ValidationErrorKind::Pattern { pattern } => {
-            format!("{} must match the pattern `{}`, got {}", named(&at), cut(pattern, 200), shown(fault.instance()))
+            format!(
+                "{} must match the pattern `{}`, got {}",
+                named(&at),
+                cut(pattern, 200),
+                shown(fault.instance())
+            )
         }
         ValidationErrorKind::OneOfMultipleValid { .. } => {
-            format!("{} fits several forms of which it may fit one only, got {}", named(&at), shown(fault.instance()))
+            format!(
+                "{} fits several forms of which it may fit one only, got {}",
+                named(&at),
+                shown(fault.instance())
+            )
         }
-        ValidationErrorKind::MinLength { limit } => format!("{} must have at least {limit} characters", named(&at)),
-        ValidationErrorKind::MaxLength { limit } => {
-            let given = fault.instance().as_str().map_or(0, |text| text.chars().count());
-            format!("{} must have at most {limit} characters, got {given}", named(&at))
-        }
-        ValidationErrorKind::MinItems { limit } => format!("{} must have at least {limit} items, got {}", named(&at), items(fault)),
-        ValidationErrorKind::MaxItems { limit } => format!("{} must have at most {limit} items, got {}", named(&at), items(fault)),
         ValidationErrorKind::Format { format } => {
-            format!("{} must be in the format `{}`, got {}", named(&at), cut(format, 80), shown(fault.instance()))
+            format!(
+                "{} must be in the format `{}`, got {}",
+                named(&at),
+                cut(format, 80),
+                shown(fault.instance())
+            )
+        }
+        _ => out_of_bounds(&at, fault),
+    }
+}
+
+/// A required field is not there.
+fn missing(at: &str, name: &str, given: &Value, schema: Option<&Value>, root: &Value) -> String {
+    let wanted = schema
+        .and_then(|schema| step(schema, root, name, FORMS_MAX))
+        .map(|schema| types::inline(schema, root));
+    let given: Vec<_> =
+        given.as_object().into_iter().flat_map(|map| map.keys().take(PROPERTIES_MAX)).collect();
+    let known = properties(schema, root);
+    // Where unknown fields are faults, the typo is told as one of those.
+    let is_told =
+        schema.and_then(|schema| schema.get("additionalProperties")) == Some(&Value::Bool(false));
+    let typo = given
+        .iter()
+        .find(|given| !is_told && !known.contains(given) && suggest::is_typo(given, name));
+    let field = joined(at, name);
+    let kind = wanted.map(|kind| format!(" ({kind})")).unwrap_or_default();
+    let meant = typo.map(|typo| format!(", did you mean it by `{}`?", joined(at, typo)));
+    format!("field `{field}` is missing{kind}{}", meant.unwrap_or_default())
+}
+
+fn of_another_type(at: &str, given: &Value, schema: Option<&Value>, root: &Value) -> String {
+    let wanted =
+        schema.map_or_else(|| "another type".to_owned(), |schema| types::inline(schema, root));
+    let meant = schema
+        .and_then(|schema| sample::meant(schema, given))
+        .map(|meant| format!(", did you mean {}?", cut(&sample::literal(&meant, 80), 80)));
+    format!("{} must be {wanted}, got {}{}", named(at), shown(given), meant.unwrap_or_default())
+}
+
+fn out_of_bounds(at: &str, fault: &ValidationError<'_>) -> String {
+    let (field, given) = (named(at), fault.instance());
+    match fault.kind() {
+        ValidationErrorKind::MinLength { limit } => {
+            format!("{field} must have at least {limit} characters")
+        }
+        ValidationErrorKind::MaxLength { limit } => {
+            let length = given.as_str().map_or(0, |text| text.chars().count());
+            format!("{field} must have at most {limit} characters, got {length}")
+        }
+        ValidationErrorKind::MinItems { limit } => {
+            format!("{field} must have at least {limit} items, got {}", items(fault))
+        }
+        ValidationErrorKind::MaxItems { limit } => {
+            format!("{field} must have at most {limit} items, got {}", items(fault))
         }
         ValidationErrorKind::Minimum { limit } => {
-            format!("{} must be at least {limit}, got {}", named(&at), shown(fault.instance()))
+            format!("{field} must be at least {limit}, got {}", shown(given))
         }
         ValidationErrorKind::Maximum { limit } => {
-            format!("{} must be at most {limit}, got {}", named(&at), shown(fault.instance()))
+            format!("{field} must be at most {limit}, got {}", shown(given))
         }
-        _ => format!("{}: {}", named(&at), cut(&fault.masked_with("the value").to_string(), 300)),
+        _ => format!("{field}: {}", cut(&fault.masked_with("the value").to_string(), 300)),
     }
 }
 
@@ -275,9 +354,16 @@ fn unknown_fields(at: &str, unexpected: &[String], schema: Option<&Value>, root:
                 );
             }
             match near {
-                Some(near) => format!("there is no field `{field}`, did you mean `{}`?", joined(at, near)),
-                None if known.is_empty() => format!("there is no field `{field}`, none are taken here"),
-                None => format!("there is no field `{field}`, only {}", listed(known.iter().map(|name| format!("`{name}`")))),
+                Some(near) => {
+                    format!("there is no field `{field}`, did you mean `{}`?", joined(at, near))
+                }
+                None if known.is_empty() => {
+                    format!("there is no field `{field}`, none are taken here")
+                }
+                None => format!(
+                    "there is no field `{field}`, only {}",
+                    listed(known.iter().map(|name| format!("`{name}`")))
+                ),
             }
         })
         .collect();
@@ -290,7 +376,8 @@ fn one_of(at: &str, options: &Value, given: &Value) -> String {
         let texts = options.iter().take(PROPERTIES_MAX).filter_map(Value::as_str);
         suggest::nearest(given, texts)
     });
-    let hint = near.map(|near| format!(", did you mean {}?", Value::from(near))).unwrap_or_default();
+    let hint =
+        near.map(|near| format!(", did you mean {}?", Value::from(near))).unwrap_or_default();
     format!(
         "{} must be one of {}, got {}{hint}",
         named(at),
@@ -345,16 +432,25 @@ fn shown(value: &Value) -> String {
     format!("{kind}{text}")
 }
 
-/// A call that the schema allows: what was given and fits is kept, what is required and missing is filled in. Where the schema wants
-/// more than can be guessed, it is only said to be like a correct one.
+/// A call that the schema allows: what was given and fits is kept, what is required and missing is
+/// filled in. Where the schema wants more than can be guessed, it is only said to be like a correct
+/// one.
 fn example(tool: &Tool, given: &Value) -> String {
-    let call = |text: &str| format!("await {}({})", paths::expression(&tool.path), if text == "{}" { "" } else { text });
-    let fits = |args: &Value| tool.checker().is_none_or(|checker| checker.allows(args, TOLD_STEPS_MAX) == Some(true));
+    let call = |text: &str| {
+        format!("await {}({})", paths::expression(&tool.path), if text == "{}" { "" } else { text })
+    };
+    let fits = |args: &Value| {
+        tool.checker().is_none_or(|checker| checker.allows(args, TOLD_STEPS_MAX) == Some(true))
+    };
     let schema = tool.input_schema.value();
     let given = moved(&schema, given);
     let tries = [Some(&given), None].map(|given| sample::arguments(&schema, given));
-    let told = tries.into_iter().flatten().map(|args| (sample::literal(&args, EXAMPLE_BYTES_MAX + 1), args));
-    let short: Vec<(String, Value)> = told.filter(|(text, _)| text.len() <= EXAMPLE_BYTES_MAX).collect();
+    let told = tries
+        .into_iter()
+        .flatten()
+        .map(|args| (sample::literal(&args, EXAMPLE_BYTES_MAX + 1), args));
+    let short: Vec<(String, Value)> =
+        told.filter(|(text, _)| text.len() <= EXAMPLE_BYTES_MAX).collect();
     if let Some((text, _)) = short.iter().find(|(_, args)| fits(args)) {
         return format!("correct: {}", call(text));
     }

@@ -1,4 +1,5 @@
-//! Reading a service's description where that blocks nobody, for no longer than somebody waits for it.
+//! Reading a service's description where that blocks nobody, for no longer than somebody waits for
+//! it.
 
 use std::{
     sync::{
@@ -57,7 +58,11 @@ pub(super) struct Stopped;
 impl Stop {
     /// Stops after so long, or when told so.
     pub(super) fn after(time: Duration) -> Self {
-        Self { given_up: Arc::default(), until: Instant::now() + time, progress: Progress::default() }
+        Self {
+            given_up: Arc::default(),
+            until: Instant::now() + time,
+            progress: Progress::default(),
+        }
     }
 
     /// An error once it is time to stop. Cheap, but for thousands of times and not for millions.
@@ -76,7 +81,8 @@ impl Drop for GivenUp {
     }
 }
 
-/// Reads in its turn, on a thread of its own. When the future is dropped, the reader is told to stop. It says to `progress` how far it is.
+/// Reads in its turn, on a thread of its own. When the future is dropped, the reader is told to
+/// stop. It says to `progress` how far it is.
 pub(super) async fn read<T: Send + 'static>(
     progress: Progress,
     read: impl FnOnce(&Stop) -> Result<T, ConnectError> + Send + 'static,

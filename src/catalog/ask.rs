@@ -1,7 +1,7 @@
 //! What the catalog is asked: the tool at a path, the tools that a question means.
 //!
-//! Answering costs the server's time and not the guest's. So whatever may take long is done beside the runtime's threads, a few at once,
-//! and those who ask take turns.
+//! Answering costs the server's time and not the guest's. So whatever may take long is done beside
+//! the runtime's threads, a few at once, and those who ask take turns.
 
 use std::{
     sync::{Arc, LazyLock},
@@ -13,7 +13,10 @@ use tokio::sync::Semaphore;
 
 use super::{
     ArgumentError, Catalog, NotFound, arguments,
-    find::{self, DescribeQuery, Description, DiscoverQuery, Discovered, Namespaces, NamespacesQuery, ToolsPage, ToolsQuery},
+    find::{
+        self, DescribeQuery, Description, DiscoverQuery, Discovered, Namespaces, NamespacesQuery,
+        ToolsPage, ToolsQuery,
+    },
     lane::Lane,
     paths,
     sight::{self, Look, View, Visibility},
@@ -26,8 +29,9 @@ use crate::{
     model::RawJson,
 };
 
-/// How long the finding functions wait for upstreams that have never answered yet: a first question right after the start
-/// should not find an empty catalog, and one slow upstream should not hold up the others for long.
+/// How long the finding functions wait for upstreams that have never answered yet: a first question
+/// right after the start should not find an empty catalog, and one slow upstream should not hold up
+/// the others for long.
 const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
 /// Largest declaration of all tools, in bytes.
 const TYPES_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -46,7 +50,8 @@ impl Default for Asker {
     }
 }
 
-/// Places for questions that are answered at once, of all askers: half of the processors, at least one.
+/// Places for questions that are answered at once, of all askers: half of the processors, at least
+/// one.
 pub(super) fn finders() -> Arc<Semaphore> {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Arc::new(Semaphore::new((processors / 2).max(1)))
@@ -75,15 +80,21 @@ pub enum FindError {
 }
 
 impl Catalog {
-    /// The tool at a path, also at one that is written as code; and when case, `_` and `-`, the number of a noun or an ending such as
-    /// `Api` are off and only one visible tool can be meant. Waits for an upstream that is still being connected for the first time, at
-    /// most its start timeout.
+    /// The tool at a path, also at one that is written as code; and when case, `_` and `-`, the
+    /// number of a noun or an ending such as `Api` are off and only one visible tool can be meant.
+    /// Waits for an upstream that is still being connected for the first time, at most its start
+    /// timeout.
     pub async fn resolve(&self, path: &str, view: View<'_>) -> Result<Arc<Tool>, ResolveError> {
         self.seek(path, view).await?.ok_or_else(|| self.not_found(path, view).into())
     }
 
-    /// The same; none where there is no such tool, without the work of finding those that are like it.
-    pub async fn seek(&self, path: &str, view: View<'_>) -> Result<Option<Arc<Tool>>, UpstreamError> {
+    /// The same; none where there is no such tool, without the work of finding those that are like
+    /// it.
+    pub async fn seek(
+        &self,
+        path: &str,
+        view: View<'_>,
+    ) -> Result<Option<Arc<Tool>>, UpstreamError> {
         if let Some(tool) = self.look_up(path, view) {
             return Ok(Some(tool));
         }
@@ -133,7 +144,12 @@ impl Catalog {
     }
 
     /// What there is no tool at a path means for who asked for it: as [`Catalog::find_aside`].
-    pub async fn absent_aside(self: &Arc<Self>, asker: &Asker, path: &str, view: impl Look + 'static) -> NotFound {
+    pub async fn absent_aside(
+        self: &Arc<Self>,
+        asker: &Asker,
+        path: &str,
+        view: impl Look + 'static,
+    ) -> NotFound {
         let (catalog, wanted) = (self.clone(), path.to_owned());
         let told = self.aside(asker, move || catalog.not_found(&wanted, &view)).await;
         told.unwrap_or_else(|| NotFound {
@@ -144,10 +160,16 @@ impl Catalog {
         })
     }
 
-    /// Answers a finding function: `discover`, `catalog.namespaces`, `catalog.tools` or `describe`, with or without a text
-    /// for its one argument. None when the path is not one of these. Right after the start it waits up to five seconds for
-    /// upstreams that have not answered yet. An answer is at most 4 MiB of JSON, a larger one is a fault of the arguments.
-    pub async fn find(&self, path: &str, args: &str, view: View<'_>) -> Option<Result<RawJson, FindError>> {
+    /// Answers a finding function: `discover`, `catalog.namespaces`, `catalog.tools` or `describe`,
+    /// with or without a text for its one argument. None when the path is not one of these. Right
+    /// after the start it waits up to five seconds for upstreams that have not answered yet. An
+    /// answer is at most 4 MiB of JSON, a larger one is a fault of the arguments.
+    pub async fn find(
+        &self,
+        path: &str,
+        args: &str,
+        view: View<'_>,
+    ) -> Option<Result<RawJson, FindError>> {
         let function = FUNCTIONS.iter().find(|function| function.path == path)?;
         Some(match self.heard(function, args, view).await {
             Ok(args) => self.answer(function, args, view),
@@ -155,8 +177,8 @@ impl Catalog {
         })
     }
 
-    /// The same beside the runtime's threads: an asker's calls wait for each other, [`ASKED_MAX`] at once, and all askers' for a place
-    /// among as many as half of the processors, in turn.
+    /// The same beside the runtime's threads: an asker's calls wait for each other, [`ASKED_MAX`]
+    /// at once, and all askers' for a place among as many as half of the processors, in turn.
     pub async fn find_aside(
         self: &Arc<Self>,
         asker: &Asker,
@@ -170,32 +192,52 @@ impl Catalog {
             Err(error) => return Some(Err(error)),
         };
         let catalog = self.clone();
-        let failed = || ArgumentError { tool: path.to_owned(), message: "the question could not be answered".to_owned() };
-        Some(self.aside(asker, move || catalog.answer(function, args, &view)).await.unwrap_or_else(|| Err(failed().into())))
+        let failed = || ArgumentError {
+            tool: path.to_owned(),
+            message: "the question could not be answered".to_owned(),
+        };
+        Some(
+            self.aside(asker, move || catalog.answer(function, args, &view))
+                .await
+                .unwrap_or_else(|| Err(failed().into())),
+        )
     }
 
     /// Does work of the catalog's own when it is the asker's turn. None where it failed.
-    async fn aside<T: Send + 'static>(&self, asker: &Asker, work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
-        // The semaphores are never closed. Both places are held until the work is done, also when nobody waits for it any more.
+    async fn aside<T: Send + 'static>(
+        &self,
+        asker: &Asker,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        // The semaphores are never closed. Both places are held until the work is done, also when
+        // nobody waits for it any more.
         let own = asker.0.clone().acquire_owned().await.ok()?;
         let place = self.finders.clone().acquire_owned().await.ok()?;
         let done = offload(move || {
             let _places = (own, place);
             work()
         });
-        done.await.inspect_err(|error| tracing::error!(%error, "a question about tools was not answered")).ok()
+        done.await
+            .inspect_err(|error| tracing::error!(%error, "a question about tools was not answered"))
+            .ok()
     }
 
-    /// The arguments, once they fit and what is asked about is known, as far as waiting for it helps.
+    /// The arguments, once they fit and what is asked about is known, as far as waiting for it
+    /// helps.
     async fn heard(&self, function: &Tool, args: &str, view: View<'_>) -> Result<Value, FindError> {
         if args.len() > ARGS_BYTES_MAX {
-            let message =
-                format!("the arguments of `tools.{}` have {} bytes, allowed are {ARGS_BYTES_MAX}", function.path, args.len());
+            let message = format!(
+                "the arguments of `tools.{}` have {} bytes, allowed are {ARGS_BYTES_MAX}",
+                function.path,
+                args.len()
+            );
             return Err(ArgumentError { tool: function.path.clone(), message }.into());
         }
         let args = Value::Object(arguments::check(function, &spelled_out(&function.path, args))?);
         match (function.path.as_str(), args.get("path").and_then(Value::as_str)) {
-            ("describe", path) => drop(self.seek(path.unwrap_or_default(), view).await.map_err(ResolveError::from)?),
+            ("describe", path) => {
+                drop(self.seek(path.unwrap_or_default(), view).await.map_err(ResolveError::from)?)
+            }
             _ => self.listed().await,
         }
         Ok(args)
@@ -203,17 +245,24 @@ impl Catalog {
 
     fn answer(&self, function: &Tool, args: Value, view: View<'_>) -> Result<RawJson, FindError> {
         // The schema that the arguments were checked against is made of the same type.
-        let unfit = |error: serde_json::Error| ArgumentError { tool: function.path.clone(), message: error.to_string() };
+        let unfit = |error: serde_json::Error| ArgumentError {
+            tool: function.path.clone(),
+            message: error.to_string(),
+        };
         match function.path.as_str() {
             "discover" => {
                 let mut query: DiscoverQuery = serde_json::from_value(args).map_err(unfit)?;
-                query.namespace = self.namespace(&function.path, query.namespace.as_deref(), view)?;
+                query.namespace =
+                    self.namespace(&function.path, query.namespace.as_deref(), view)?;
                 raw(function, &self.discover(&query, view)?)
             }
-            "catalog.namespaces" => raw(function, &self.namespaces(&serde_json::from_value(args).map_err(unfit)?, view)),
+            "catalog.namespaces" => {
+                raw(function, &self.namespaces(&serde_json::from_value(args).map_err(unfit)?, view))
+            }
             "catalog.tools" => {
                 let mut query: ToolsQuery = serde_json::from_value(args).map_err(unfit)?;
-                query.namespace = self.namespace(&function.path, query.namespace.as_deref(), view)?;
+                query.namespace =
+                    self.namespace(&function.path, query.namespace.as_deref(), view)?;
                 raw(function, &self.tools(&query, view)?)
             }
             _ => {
@@ -223,19 +272,26 @@ impl Catalog {
         }
     }
 
-    /// The tools that match a question. Fails when their schemas were asked for and are more than 4 MiB.
-    pub fn discover(&self, query: &DiscoverQuery, view: View<'_>) -> Result<Discovered, ArgumentError> {
-        find::discover(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| too_much_found("discover"))
+    /// The tools that match a question. Fails when their schemas were asked for and are more than 4
+    /// MiB.
+    pub fn discover(
+        &self,
+        query: &DiscoverQuery,
+        view: View<'_>,
+    ) -> Result<Discovered, ArgumentError> {
+        find::discover(&self.shelf.present(), view, &self.outages(), query)
+            .ok_or_else(|| too_much_found("discover"))
     }
 
-    /// Waits until every upstream's tools are known, if only from before, or it failed; what is not known in time is not told.
+    /// Waits until every upstream's tools are known, if only from before, or it failed; what is not
+    /// known in time is not told.
     async fn listed(&self) {
         let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
         let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
     }
 
-    /// Every tool there is, sorted by path, whoever may see it: for the owner's questions. Right after the start it waits up to
-    /// five seconds for upstreams that have not answered yet.
+    /// Every tool there is, sorted by path, whoever may see it: for the owner's questions. Right
+    /// after the start it waits up to five seconds for upstreams that have not answered yet.
     pub async fn all(&self) -> Vec<Arc<Tool>> {
         self.listed().await;
         self.shelf.present().tools().to_vec()
@@ -248,10 +304,14 @@ impl Catalog {
 
     /// A page of tools. Fails on a cursor that is not one of ours.
     pub fn tools(&self, query: &ToolsQuery, view: View<'_>) -> Result<ToolsPage, ArgumentError> {
-        find::tools(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| ArgumentError {
-            tool: "catalog.tools".to_owned(),
-            message: "field `cursor` must be the `nextCursor` of the page before, asked with the same `query` and `namespace`"
-                .to_owned(),
+        find::tools(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| {
+            ArgumentError {
+                tool: "catalog.tools".to_owned(),
+                message:
+                    "field `cursor` must be the `nextCursor` of the page before, asked with the \
+                same `query` and `namespace`"
+                        .to_owned(),
+            }
         })
     }
 
@@ -262,23 +322,37 @@ impl Catalog {
     }
 
     fn described(&self, path: &str, view: View<'_>) -> Result<Description, NotFound> {
-        let found = self.look_up(path, view).and_then(|tool| find::describe(&tool, view, &self.outages()));
+        let found =
+            self.look_up(path, view).and_then(|tool| find::describe(&tool, view, &self.outages()));
         found.ok_or_else(|| self.not_found(path, view))
     }
 
-    /// TypeScript declarations of all tools, or of those of a namespace; they extend the runtime's own. At most 64 MiB, more is a
-    /// fault of the arguments. Waits, like finding, for upstreams that have not answered yet. Takes a while: a millisecond for some
-    /// tens of tools.
-    pub async fn types(&self, namespace: Option<&str>, view: View<'_>) -> Result<String, ArgumentError> {
+    /// TypeScript declarations of all tools, or of those of a namespace; they extend the runtime's
+    /// own. At most 64 MiB, more is a fault of the arguments. Waits, like finding, for upstreams
+    /// that have not answered yet. Takes a while: a millisecond for some tens of tools.
+    pub async fn types(
+        &self,
+        namespace: Option<&str>,
+        view: View<'_>,
+    ) -> Result<String, ArgumentError> {
         self.listed().await;
         let namespace = self.namespace("types", namespace, view)?;
         let namespace = namespace.as_deref();
         let snapshot = self.shelf.present();
-        let inside = |tool: &&Arc<Tool>| namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace));
-        let tools = snapshot.tools().iter().filter(inside).filter(|tool| sight::of(view, tool) != Visibility::Hidden);
+        let inside = |tool: &&Arc<Tool>| {
+            namespace.is_none_or(|namespace| paths::is_within(&tool.path, namespace))
+        };
+        let tools = snapshot
+            .tools()
+            .iter()
+            .filter(inside)
+            .filter(|tool| sight::of(view, tool) != Visibility::Hidden);
         types::all(tools, view.workspace(), TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
             tool: "types".to_owned(),
-            message: format!("the declarations are larger than {TYPES_BYTES_MAX} bytes; ask for one `namespace` at a time"),
+            message: format!(
+                "the declarations are larger than {TYPES_BYTES_MAX} bytes; ask for \
+                one `namespace` at a time"
+            ),
         })
     }
 }
@@ -334,7 +408,8 @@ impl std::io::Write for Bounded {
 
 fn too_much_found(function: &str) -> ArgumentError {
     let message = format!(
-        "the answer of `tools.{function}` is larger than {} bytes; ask for fewer results with `limit`, or without schemas",
+        "the answer of `tools.{function}` is larger than {} bytes; ask for fewer results with \
+        `limit`, or without schemas",
         find::FOUND_BYTES_MAX
     );
     ArgumentError { tool: function.to_owned(), message }

@@ -25,13 +25,16 @@ pub const RESERVED_NAMES: [&str; 4] = ["discover", "catalog", "describe", "artif
 pub const NAME_CHARS_MAX: usize = 64;
 /// Default bound of one call, in milliseconds. Safe range: 1 000 to 900 000.
 pub const CALL_TIMEOUT_MS: u64 = 60_000;
-/// Default bound of one start, from the spawn to the whole tool list, in milliseconds. Long because `npx` may download first.
+/// Default bound of one start, from the spawn to the whole tool list, in milliseconds. Long because
+/// `npx` may download first.
 pub const START_TIMEOUT_MS: u64 = 60_000;
 
-/// Default time after which the tools of an upstream are asked for again, in minutes. Safe range: 0 (never) to 10 080 (a week).
+/// Default time after which the tools of an upstream are asked for again, in minutes. Safe range: 0
+/// (never) to 10 080 (a week).
 pub const REFRESH_MINUTES: u64 = 60;
 
-/// The name of an upstream, the first segment of its tools' paths: `[A-Za-z_][A-Za-z0-9_-]*`, at most 64 characters, not reserved.
+/// The name of an upstream, the first segment of its tools' paths: `[A-Za-z_][A-Za-z0-9_-]*`, at
+/// most 64 characters, not reserved.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UpstreamName(String);
 
@@ -47,10 +50,15 @@ pub enum InvalidName {
         length: usize,
     },
     /// A character that is not allowed.
-    #[error("upstream name `{0}` may hold letters, digits, `_` and `-` only, and begins with a letter or `_`")]
+    #[error(
+        "upstream name `{0}` may hold letters, digits, `_` and `-` only, and begins with a letter \
+        or `_`"
+    )]
     Characters(String),
     /// One of the host's own functions.
-    #[error("upstream name `{0}` is reserved, as are `discover`, `catalog`, `describe` and `artifacts`")]
+    #[error(
+        "upstream name `{0}` is reserved, as are `discover`, `catalog`, `describe` and `artifacts`"
+    )]
     Reserved(String),
 }
 
@@ -70,7 +78,8 @@ impl FromStr for UpstreamName {
             return Err(InvalidName::Length { name: text.chars().take(80).collect(), length });
         }
         let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        if !begins_well || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-') {
+        if !begins_well || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        {
             return Err(InvalidName::Characters(text.to_owned()));
         }
         if RESERVED_NAMES.contains(&text.to_ascii_lowercase().as_str()) {
@@ -101,11 +110,13 @@ pub struct UpstreamConfig {
     pub kind: UpstreamKind,
     /// Longest time of one call, waiting for a free place included.
     pub call_timeout: Duration,
-    /// Longest time of one start, from the spawn to the whole tool list; also how long a call waits for a start.
+    /// Longest time of one start, from the spawn to the whole tool list; also how long a call waits
+    /// for a start.
     pub start_timeout: Duration,
     /// Whether what it says of its tools (that they change nothing, that they destroy) is believed.
     pub trusted: bool,
-    /// After this long its tools are asked for again, also when it does not say that they changed; zero is never.
+    /// After this long its tools are asked for again, also when it does not say that they changed;
+    /// zero is never.
     pub refresh_after: Duration,
 }
 
@@ -167,20 +178,24 @@ pub enum Document {
     Address(String),
 }
 
-/// A command to run. It sees nothing of the server's environment but a short list of harmless names and those in `env_pass`.
+/// A command to run. It sees nothing of the server's environment but a short list of harmless names
+/// and those in `env_pass`.
 #[derive(Clone, Default)]
 pub struct StdioConfig {
     /// The program: a path, or a name that is looked up in `PATH`.
     pub command: String,
-    /// Its arguments. Values that a flag such as `--token` tells, or that look random, are blanked out of what it says.
+    /// Its arguments. Values that a flag such as `--token` tells, or that look random, are blanked
+    /// out of what it says.
     pub args: Vec<String>,
-    /// Variables with their values. Values that look like secrets, by name or by themselves, are blanked out of what it says.
+    /// Variables with their values. Values that look like secrets, by name or by themselves, are
+    /// blanked out of what it says.
     pub env: BTreeMap<String, String>,
     /// Variables whose values are secrets kept elsewhere, read at each start of the program.
     pub env_secret: BTreeMap<String, SecretSource>,
     /// The store that some of them are in.
     pub vault: Option<Vault>,
-    /// Names of further variables that are taken from the server's environment; for their values the same holds.
+    /// Names of further variables that are taken from the server's environment; for their values
+    /// the same holds.
     pub env_pass: Vec<String>,
     /// How large its answers may be.
     pub answers: AnswerBounds,
@@ -189,7 +204,8 @@ pub struct StdioConfig {
 /// An address and how it is reached.
 #[derive(Clone, Default)]
 pub struct HttpConfig {
-    /// `http://…` or `https://…`, the endpoint itself. A password, and what looks secret in its path and query, is blanked out.
+    /// `http://…` or `https://…`, the endpoint itself. A password, and what looks secret in its
+    /// path and query, is blanked out.
     pub url: String,
     /// How it is reached.
     pub reach: Reach,
@@ -198,7 +214,8 @@ pub struct HttpConfig {
 /// How a service behind an address is reached, whatever it speaks.
 #[derive(Clone)]
 pub struct Reach {
-    /// Headers of every request. Values that look like secrets, by name or by themselves, are blanked out of what it says.
+    /// Headers of every request. Values that look like secrets, by name or by themselves, are
+    /// blanked out of what it says.
     pub headers: BTreeMap<String, String>,
     /// Those whose values are secrets whatever they look like.
     pub secret_headers: BTreeSet<String>,
@@ -262,18 +279,38 @@ mod tests {
         for good in ["a", "_x", "my-up_2", &"n".repeat(64)] {
             assert_eq!(good.parse::<UpstreamName>().unwrap().as_str(), good);
         }
-        for bad in ["", "2nd", "-a", "a.b", "a b", "é", &"n".repeat(65), "discover", "Catalog", "describe", "artifacts"] {
+        for bad in [
+            "",
+            "2nd",
+            "-a",
+            "a.b",
+            "a b",
+            "é",
+            &"n".repeat(65),
+            "discover",
+            "Catalog",
+            "describe",
+            "artifacts",
+        ] {
             assert!(bad.parse::<UpstreamName>().is_err(), "{bad:?}");
         }
     }
 
     #[test]
     fn a_configuration_is_printed_without_its_values() {
-        let stdio = StdioConfig { env: [("TOKEN".to_owned(), "tok-123456".to_owned())].into(), ..StdioConfig::default() };
+        let stdio = StdioConfig {
+            env: [("TOKEN".to_owned(), "tok-123456".to_owned())].into(),
+            ..StdioConfig::default()
+        };
         let url = "https://host.example/mcp?key=tok-654321".to_owned();
         let headers = [("Authorization".to_owned(), "tok-123456".to_owned())].into();
         let http = HttpConfig { url, reach: Reach { headers, ..Reach::default() } };
         let printed = format!("{stdio:?} {http:?}");
-        assert!(printed.contains("TOKEN") && printed.contains("Authorization") && !printed.contains("tok-"), "{printed}");
+        assert!(
+            printed.contains("TOKEN")
+                && printed.contains("Authorization")
+                && !printed.contains("tok-"),
+            "{printed}"
+        );
     }
 }

@@ -1,6 +1,8 @@
-//! The functions by which code finds tools: `discover`, `catalog.namespaces`, `catalog.tools`, `describe`.
+//! The functions by which code finds tools: `discover`, `catalog.namespaces`, `catalog.tools`,
+//! `describe`.
 //!
-//! Every one looks through a [`View`], so that a hidden tool cannot be told from one that does not exist.
+//! Every one looks through a [`View`], so that a hidden tool cannot be told from one that does not
+//! exist.
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
@@ -39,11 +41,14 @@ pub(super) const FOUND_BYTES_MAX: usize = 4 * 1024 * 1024;
 const COMPACT_BYTES_MAX: usize = 200;
 /// Longest question, in bytes.
 pub(super) const QUERY_BYTES_MAX: usize = 2_000;
-/// Results that are looked at for one whose name is the question itself; such a one is always near the top.
+/// Results that are looked at for one whose name is the question itself; such a one is always near
+/// the top.
 const NAMED_MAX: usize = 200;
-/// How far the first result must be ahead of the second to be the best path, as a ratio of their scores.
+/// How far the first result must be ahead of the second to be the best path, as a ratio of their
+/// scores.
 const CLEAR_LEAD: f32 = 1.25;
-/// How much of the question the first result must cover to be the best path, 0 to 1; rare words weigh more.
+/// How much of the question the first result must cover to be the best path, 0 to 1; rare words
+/// weigh more.
 const COVERED: f32 = 0.6;
 
 /// The arguments of `tools.discover`.
@@ -214,9 +219,16 @@ struct Hit<'a> {
 }
 
 impl Hit<'_> {
-    fn told(&self, workspace: &str, outages: &Outages, compact: bool, include_schemas: bool) -> Found {
+    fn told(
+        &self,
+        workspace: &str,
+        outages: &Outages,
+        compact: bool,
+        include_schemas: bool,
+    ) -> Found {
         let tool = self.tool;
-        let description = if compact { first_line(&tool.description) } else { tool.description.clone() };
+        let description =
+            if compact { first_line(&tool.description) } else { tool.description.clone() };
         Found {
             path: tool.path.clone(),
             source: tool.upstream.clone(),
@@ -238,11 +250,19 @@ fn first_line(text: &str) -> String {
 }
 
 /// Visible matches, in no order; without words everything, by path.
-fn hits<'a>(snapshot: &'a Snapshot, sight: &Sight, query: &str, namespace: Option<&str>) -> Vec<Hit<'a>> {
-    let namespace = namespace.map(str::trim).filter(|namespace| !namespace.is_empty()).map(suggest::fold);
+fn hits<'a>(
+    snapshot: &'a Snapshot,
+    sight: &Sight,
+    query: &str,
+    namespace: Option<&str>,
+) -> Vec<Hit<'a>> {
+    let namespace =
+        namespace.map(str::trim).filter(|namespace| !namespace.is_empty()).map(suggest::fold);
     let keep = |at: usize, score: f32, sure: bool| {
         let approval = approval(sight.at(at))?;
-        let inside = namespace.as_ref().is_none_or(|namespace| paths::is_folded_within(snapshot.folded(at), namespace));
+        let inside = namespace
+            .as_ref()
+            .is_none_or(|namespace| paths::is_folded_within(snapshot.folded(at), namespace));
         inside.then(|| Hit { at, tool: &snapshot.tools()[at], approval, score, sure })
     };
     if query.trim().is_empty() {
@@ -258,7 +278,12 @@ fn best_first(a: &Hit<'_>, b: &Hit<'_>) -> Ordering {
 }
 
 /// The matches; none when their schemas alone are more than an answer may hold.
-pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, outages: &Outages, query: &DiscoverQuery) -> Option<Discovered> {
+pub(super) fn discover(
+    snapshot: &Snapshot,
+    view: View<'_>,
+    outages: &Outages,
+    query: &DiscoverQuery,
+) -> Option<Discovered> {
     let mut hits = hits(snapshot, &snapshot.sight(view), &query.query, query.namespace.as_deref());
     let total = hits.len();
     if total > NAMED_MAX {
@@ -269,18 +294,21 @@ pub(super) fn discover(snapshot: &Snapshot, view: View<'_>, outages: &Outages, q
     let named = raise_the_named(&mut hits, &query.query);
     let limit = query.limit.unwrap_or(8).clamp(1, 50) as usize;
     let best_path = best(&hits, named).map(|tool| tool.path.clone());
-    let (compact, schemas) = (query.compact.unwrap_or(true), query.include_schemas.unwrap_or(false));
+    let (compact, schemas) =
+        (query.compact.unwrap_or(true), query.include_schemas.unwrap_or(false));
     let shown = &hits[..limit.min(hits.len())];
     // Looked at before anything is copied.
     let schema_bytes: usize = shown.iter().map(|hit| hit.tool.schema_bytes).sum();
     if schemas && schema_bytes > FOUND_BYTES_MAX {
         return None;
     }
-    let results = shown.iter().map(|hit| hit.told(view.workspace(), outages, compact, schemas)).collect();
+    let results =
+        shown.iter().map(|hit| hit.told(view.workspace(), outages, compact, schemas)).collect();
     Some(Discovered { best_path, results, total })
 }
 
-/// Puts the tool first whose path or own name is the question itself; says whether there is just one.
+/// Puts the tool first whose path or own name is the question itself; says whether there is just
+/// one.
 fn raise_the_named(hits: &mut Vec<Hit<'_>>, query: &str) -> bool {
     let given = query.trim().trim_start_matches("tools.");
     let wanted = letters(given);
@@ -299,14 +327,21 @@ fn letters(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The first result, when it is named outright, or covers the question and is far ahead of the second.
+/// The first result, when it is named outright, or covers the question and is far ahead of the
+/// second.
 fn best<'a>(hits: &[Hit<'a>], named: bool) -> Option<&'a Arc<Tool>> {
     let first = hits.first()?;
-    let clear = || first.sure && hits.get(1).is_none_or(|second| first.score >= second.score * CLEAR_LEAD);
+    let clear =
+        || first.sure && hits.get(1).is_none_or(|second| first.score >= second.score * CLEAR_LEAD);
     (named || clear()).then_some(first.tool)
 }
 
-pub(super) fn namespaces(snapshot: &Snapshot, view: View<'_>, outages: &Outages, query: &NamespacesQuery) -> Namespaces {
+pub(super) fn namespaces(
+    snapshot: &Snapshot,
+    view: View<'_>,
+    outages: &Outages,
+    query: &NamespacesQuery,
+) -> Namespaces {
     let sight = snapshot.sight(view);
     let limit = query.limit.unwrap_or(200).clamp(1, 200) as usize;
     let told = |seen: &SeenNamespace| Namespace {
@@ -315,23 +350,33 @@ pub(super) fn namespaces(snapshot: &Snapshot, view: View<'_>, outages: &Outages,
         sample_paths: seen.samples.iter().map(|at| snapshot.tools()[*at].path.clone()).collect(),
         unavailable: outages.get(&seen.name).cloned(),
     };
-    Namespaces { namespaces: sight.namespaces.iter().take(limit).map(told).collect(), total: sight.namespaces.len() }
+    Namespaces {
+        namespaces: sight.namespaces.iter().take(limit).map(told).collect(),
+        total: sight.namespaces.len(),
+    }
 }
 
-/// A page after the cursor; none when the cursor is not one of ours, or was given for another question.
-pub(super) fn tools(snapshot: &Snapshot, view: View<'_>, outages: &Outages, query: &ToolsQuery) -> Option<ToolsPage> {
+/// A page after the cursor; none when the cursor is not one of ours, or was given for another
+/// question.
+pub(super) fn tools(
+    snapshot: &Snapshot,
+    view: View<'_>,
+    outages: &Outages,
+    query: &ToolsQuery,
+) -> Option<ToolsPage> {
     let words = query.query.as_deref().map(str::trim).unwrap_or_default();
     let mut hits = hits(snapshot, &snapshot.sight(view), words, query.namespace.as_deref());
     // Without words all are as good, and stay by path.
     hits.sort_unstable_by(best_first);
     let asked = question_mark(words, query.namespace.as_deref().unwrap_or_default());
-    // A cursor is the last path shown, so that a change of the list neither repeats nor skips. Where words decide the order and
-    // that tool is gone, its position serves.
+    // A cursor is the last path shown, so that a change of the list neither repeats nor skips.
+    // Where words decide the order and that tool is gone, its position serves.
     let start = match query.cursor.as_deref() {
         None => 0,
         Some(cursor) => {
             let mut parts = cursor.splitn(3, ':');
-            let (mark, position, last) = (parts.next()?, parts.next()?.parse::<usize>().ok()?, parts.next()?);
+            let (mark, position, last) =
+                (parts.next()?, parts.next()?.parse::<usize>().ok()?, parts.next()?);
             if mark != asked {
                 return None;
             }
@@ -345,9 +390,15 @@ pub(super) fn tools(snapshot: &Snapshot, view: View<'_>, outages: &Outages, quer
     let limit = query.limit.unwrap_or(50).clamp(1, 200) as usize;
     let page: Vec<&Hit<'_>> = hits.iter().skip(start).take(limit).collect();
     let end = start.saturating_add(page.len());
-    let next_cursor = page.last().filter(|_| end < hits.len()).map(|last| format!("{asked}:{end}:{}", last.tool.path));
+    let next_cursor = page
+        .last()
+        .filter(|_| end < hits.len())
+        .map(|last| format!("{asked}:{end}:{}", last.tool.path));
     Some(ToolsPage {
-        results: page.into_iter().map(|hit| hit.told(view.workspace(), outages, true, false)).collect(),
+        results: page
+            .into_iter()
+            .map(|hit| hit.told(view.workspace(), outages, true, false))
+            .collect(),
         total: hits.len(),
         next_cursor,
     })

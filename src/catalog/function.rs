@@ -1,4 +1,5 @@
-//! Functions under `tools` that the host answers itself: their arguments are checked like any tool's, and they are found like tools.
+//! Functions under `tools` that the host answers itself: their arguments are checked like any
+//! tool's, and they are found like tools.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -6,7 +7,10 @@ use serde_json::Value;
 use super::{
     ArgumentError, NotFound, absent, arguments,
     ask::{FUNCTIONS, FindError, raw, spelled_out},
-    find::{Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, ToolsPage, ToolsQuery},
+    find::{
+        Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, ToolsPage,
+        ToolsQuery,
+    },
     nearest, paths,
     tool::Tool,
     types,
@@ -47,7 +51,10 @@ impl HostFunction {
     pub fn arguments<Args: DeserializeOwned>(&self, args: &str) -> Result<Args, ArgumentError> {
         let args = Value::Object(arguments::check(&self.0, args)?);
         // The schema that they were checked against is made of the same type.
-        serde_json::from_value(args).map_err(|error| ArgumentError { tool: self.0.path.clone(), message: error.to_string() })
+        serde_json::from_value(args).map_err(|error| ArgumentError {
+            tool: self.0.path.clone(),
+            message: error.to_string(),
+        })
     }
 
     fn found(&self) -> Found {
@@ -90,7 +97,8 @@ impl HostFunctions {
         Self { namespace, all }
     }
 
-    /// The function at a path, however it is written; none where the path is not in the namespace at all.
+    /// The function at a path, however it is written; none where the path is not in the namespace
+    /// at all.
     pub fn get(&self, given: &str) -> Result<Option<&HostFunction>, NotFound> {
         let path = paths::plain(given);
         if !paths::is_within(&path, self.namespace) {
@@ -107,15 +115,27 @@ impl HostFunctions {
         let every = || self.all.iter().map(HostFunction::path);
         let is_namespace = wanted == self.namespace;
         // The namespace is right: only what follows it tells which one was meant.
-        let slips: Vec<&str> = every().filter(|path| suggest::is_typo(last(wanted), last(&suggest::fold(path)))).collect();
-        let meant = if is_namespace { Vec::new() } else { nearest::among(cut(wanted, GIVEN_BYTES_MAX), &slips) };
+        let slips: Vec<&str> = every()
+            .filter(|path| suggest::is_typo(last(wanted), last(&suggest::fold(path))))
+            .collect();
+        let meant = if is_namespace {
+            Vec::new()
+        } else {
+            nearest::among(cut(wanted, GIVEN_BYTES_MAX), &slips)
+        };
         // They are few enough to name all.
         let nearest = if meant.is_empty() { every().collect() } else { meant };
         let nearest = nearest.into_iter().map(str::to_owned).collect();
-        NotFound { path: cut(given, GIVEN_BYTES_MAX).to_owned(), nearest, discover: absent::listing(self.namespace), is_namespace }
+        NotFound {
+            path: cut(given, GIVEN_BYTES_MAX).to_owned(),
+            nearest,
+            discover: absent::listing(self.namespace),
+            is_namespace,
+        }
     }
 
-    /// What a finding function answers about them; none where it was asked about something else, or cannot be read.
+    /// What a finding function answers about them; none where it was asked about something else, or
+    /// cannot be read.
     pub fn find(&self, function: &str, args: &str) -> Option<Result<RawJson, FindError>> {
         let function = FUNCTIONS.iter().find(|known| known.path == function)?;
         let args = spelled_out(&function.path, args);
@@ -136,21 +156,30 @@ impl HostFunctions {
         let args = Value::Object(arguments::check(function, args)?);
         let unfit = |message: String| ArgumentError { tool: function.path.clone(), message };
         if function.path == "discover" {
-            let query: DiscoverQuery = serde_json::from_value(args).map_err(|error| unfit(error.to_string()))?;
+            let query: DiscoverQuery =
+                serde_json::from_value(args).map_err(|error| unfit(error.to_string()))?;
             let mut results = self.matching(query.namespace.as_deref(), &query.query);
             let (total, best) = (results.len(), results.first().filter(|_| results.len() == 1));
             let best_path = best.map(|found| found.path.clone());
             results.truncate(query.limit.unwrap_or(8) as usize);
             return raw(function, &Discovered { best_path, results, total });
         }
-        let query: ToolsQuery = serde_json::from_value(args).map_err(|error| unfit(error.to_string()))?;
-        let all = self.matching(query.namespace.as_deref(), query.query.as_deref().unwrap_or_default());
+        let query: ToolsQuery =
+            serde_json::from_value(args).map_err(|error| unfit(error.to_string()))?;
+        let all =
+            self.matching(query.namespace.as_deref(), query.query.as_deref().unwrap_or_default());
         let begin = query.cursor.as_deref().map_or(Ok(0), str::parse::<usize>);
-        let begin = begin.map_err(|_| unfit("field `cursor` must be the `nextCursor` of the page before".to_owned()))?;
+        let begin = begin.map_err(|_| {
+            unfit("field `cursor` must be the `nextCursor` of the page before".to_owned())
+        })?;
         let total = all.len();
-        let results: Vec<Found> = all.into_iter().skip(begin).take(query.limit.unwrap_or(50) as usize).collect();
+        let results: Vec<Found> =
+            all.into_iter().skip(begin).take(query.limit.unwrap_or(50) as usize).collect();
         let end = begin.saturating_add(results.len());
-        raw(function, &ToolsPage { results, total, next_cursor: (end < total).then(|| end.to_string()) })
+        raw(
+            function,
+            &ToolsPage { results, total, next_cursor: (end < total).then(|| end.to_string()) },
+        )
     }
 
     /// Those in the namespace whose path or description has one of the words; without words all.

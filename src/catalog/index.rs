@@ -1,8 +1,10 @@
-//! Finds tools by words: one index in memory over paths, titles, descriptions, parameter names and their values.
+//! Finds tools by words: one index in memory over paths, titles, descriptions, parameter names and
+//! their values.
 //!
-//! The library keeps the postings and weighs one word in one field; here the words of a question are made to meet those of tools
-//! (stems, synonyms, beginnings, slips) and weighed together. Knows nothing of upstreams, policy or answers. A question is only ever
-//! a list of words, never a query in some syntax.
+//! The library keeps the postings and weighs one word in one field; here the words of a question
+//! are made to meet those of tools (stems, synonyms, beginnings, slips) and weighed together. Knows
+//! nothing of upstreams, policy or answers. A question is only ever a list of words, never a query
+//! in some syntax.
 
 use std::sync::Arc;
 
@@ -30,12 +32,19 @@ const BODY_BYTES_MAX: usize = 2_000;
 /// How much the other fields and meanings of one word add to its best.
 const TIE_BREAKER: Score = 0.18;
 /// Fields, and what a match in them is worth. Settled by `tests/finding`, not by taste.
-const FIELDS: [(&str, Score); 6] =
-    [("name", 3.0), ("group", 1.9), ("summary", 1.7), ("body", 0.7), ("parameters", 0.7), ("values", 0.35)];
+const FIELDS: [(&str, Score); 6] = [
+    ("name", 3.0),
+    ("group", 1.9),
+    ("summary", 1.7),
+    ("body", 0.7),
+    ("parameters", 0.7),
+    ("values", 0.35),
+];
 /// What it is worth that the question explains the tool's name, and its summary.
 const NAME_WORTH: Score = 1.1;
 const SUMMARY_WORTH: Score = 0.5;
-/// What a question counts for of which the tool covers nothing, where one that is covered whole counts 1.
+/// What a question counts for of which the tool covers nothing, where one that is covered whole
+/// counts 1.
 const UNCOVERED: Score = 0.45;
 /// What the verbs do: they agree, they are at odds, they contradict each other.
 const AGREE: Score = 1.15;
@@ -117,7 +126,8 @@ pub(super) struct Match {
     pub(super) score: Score,
     /// How much of the question it covers, 0 to 1; words that no tool has count too.
     pub(super) coverage: Score,
-    /// Whether it does what the question's verb asks for, to as many as it asks for, as far as both tell.
+    /// Whether it does what the question's verb asks for, to as many as it asks for, as far as both
+    /// tell.
     pub(super) fits: bool,
 }
 
@@ -129,13 +139,16 @@ impl SearchIndex {
         }
         let mut schema = Schema::builder();
         // The texts come as numbers of stems; the index only cuts at spaces.
-        let indexing = TextFieldIndexing::default().set_tokenizer("whitespace").set_index_option(IndexRecordOption::WithFreqs);
+        let indexing = TextFieldIndexing::default()
+            .set_tokenizer("whitespace")
+            .set_index_option(IndexRecordOption::WithFreqs);
         let options = TextOptions::default().set_indexing_options(indexing);
         let fields = FIELDS.map(|(name, _)| schema.add_text_field(name, options.clone()));
         // One segment, written at once: a document's number is its tool's position.
-        let mut writer = Index::builder()
-            .schema(schema.build())
-            .single_segment_index_writer(tantivy::directory::RamDirectory::create(), WRITER_BYTES)?;
+        let mut writer = Index::builder().schema(schema.build()).single_segment_index_writer(
+            tantivy::directory::RamDirectory::create(),
+            WRITER_BYTES,
+        )?;
         let mut memory = Memory::new();
         let mut counted = Counts::default();
         let mut traits = Vec::with_capacity(tools.len());
@@ -159,7 +172,11 @@ impl SearchIndex {
                 field,
                 worth,
                 lengths: segment.get_fieldnorms_reader(field)?,
-                weight: Bm25Weight::for_one_term_without_explain(1, tools.len() as u64, average.max(1.0)),
+                weight: Bm25Weight::for_one_term_without_explain(
+                    1,
+                    tools.len() as u64,
+                    average.max(1.0),
+                ),
                 postings,
             })
         };
@@ -204,7 +221,8 @@ impl Filled {
         }
         let needed = known.div_ceil(2);
         let asked: Score = question.words.iter().map(|word| word.worth).sum();
-        let matches = tally.tools.iter().enumerate().filter(|(_, sum)| usize::from(sum.words) >= needed);
+        let matches =
+            tally.tools.iter().enumerate().filter(|(_, sum)| usize::from(sum.words) >= needed);
         Ok(matches
             .map(|(at, sum)| {
                 let covered = (sum.covered / asked).min(1.0);
@@ -217,16 +235,24 @@ impl Filled {
             .collect())
     }
 
-    /// Adds what one word is worth to every tool that has it, in whatever field and meaning: the best whole, the others in part.
+    /// Adds what one word is worth to every tool that has it, in whatever field and meaning: the
+    /// best whole, the others in part.
     fn weigh(&self, word: &Word, tally: &mut Tally) -> std::io::Result<()> {
         for meaning in &word.meanings {
             for indexed in &self.fields {
                 let term = Term::from_field_text(indexed.field, &spelled(&[meaning.stem]));
-                let Some(mut postings) = indexed.postings.read_postings(&term, IndexRecordOption::WithFreqs)? else { continue };
-                let worth = indexed.worth * meaning.worth * word.worth / self.vocabulary.worth_max();
+                let Some(mut postings) =
+                    indexed.postings.read_postings(&term, IndexRecordOption::WithFreqs)?
+                else {
+                    continue;
+                };
+                let worth =
+                    indexed.worth * meaning.worth * word.worth / self.vocabulary.worth_max();
                 let mut tool = postings.doc();
                 while tool != TERMINATED {
-                    let weight = indexed.weight.score(indexed.lengths.fieldnorm_id(tool), postings.term_freq());
+                    let weight = indexed
+                        .weight
+                        .score(indexed.lengths.fieldnorm_id(tool), postings.term_freq());
                     tally.add(tool, worth * weight, meaning.worth);
                     tool = postings.advance();
                 }
@@ -239,11 +265,15 @@ impl Filled {
     /// What the tool as a whole makes of its words' sum, and whether it does what is asked for.
     fn factor(&self, traits: &Traits, question: &Question) -> (Score, bool) {
         let explained = |stems: &Weighed| {
-            let sum: Score =
-                stems.stems.iter().map(|stem| question.explained[*stem as usize] * self.vocabulary.telling(*stem)).sum();
+            let sum: Score = stems
+                .stems
+                .iter()
+                .map(|stem| question.explained[*stem as usize] * self.vocabulary.telling(*stem))
+                .sum();
             if stems.worth > 0.0 { sum / stems.worth } else { 0.0 }
         };
-        let mut factor = 1.0 + NAME_WORTH * explained(&traits.name) + SUMMARY_WORTH * explained(&traits.summary);
+        let mut factor =
+            1.0 + NAME_WORTH * explained(&traits.name) + SUMMARY_WORTH * explained(&traits.summary);
         let verbs = agreement(question.action, traits.actions);
         factor *= verbs;
         let looks = question.action.is_none_or(|action| action == Action::Read);
@@ -253,10 +283,15 @@ impl Filled {
         if traits.own {
             factor *= if question.own { OWN } else { NOT_OWN };
         }
-        // One word alone is a subject, not a question; and whoever asks for nothing to be done gets nothing that does.
+        // One word alone is a subject, not a question; and whoever asks for nothing to be done gets
+        // nothing that does.
         let is_named = |verb: u32| question.explained[verb as usize] >= NAMED;
-        let asks = question.action.is_some() || !traits.changes || traits.verb.is_some_and(is_named);
-        let fits = asks && question.words.len() > 1 && verbs >= 1.0 && (!looks || !question.plural || traits.lists);
+        let asks =
+            question.action.is_some() || !traits.changes || traits.verb.is_some_and(is_named);
+        let fits = asks
+            && question.words.len() > 1
+            && verbs >= 1.0
+            && (!looks || !question.plural || traits.lists);
         (factor, fits)
     }
 }
@@ -348,7 +383,8 @@ struct Marks {
 
 impl Marks {
     fn new(memory: &mut Memory) -> Self {
-        let actions = synonyms::verbs().map(|(verb, action)| (memory.number(verb), action)).collect();
+        let actions =
+            synonyms::verbs().map(|(verb, action)| (memory.number(verb), action)).collect();
         Self {
             actions,
             several: ["list", "all"].map(|word| memory.number(word)),
@@ -398,12 +434,19 @@ impl Texts {
         let [name, group, summary, ..] = &self.stems;
         let action = |stems: &[u32]| stems.iter().find_map(|stem| marks.action(*stem));
         let first = action(name).or_else(|| action(&summary[..summary.len().min(3)]));
-        let second = name.iter().filter_map(|stem| marks.action(*stem)).find(|second| Some(*second) != first);
-        let told = tool.operation.map(|operation| !operation.reads()).or(tool.annotations.read_only.map(|reads| !reads));
+        let second = name
+            .iter()
+            .filter_map(|stem| marks.action(*stem))
+            .find(|second| Some(*second) != first);
+        let told = tool
+            .operation
+            .map(|operation| !operation.reads())
+            .or(tool.annotations.read_only.map(|reads| !reads));
         Traits {
             changes: told.unwrap_or_else(|| first.is_some_and(|action| action != Action::Read)),
             verb: name.first().copied(),
-            lists: self.plural || name.iter().chain(summary).any(|stem| marks.several.contains(stem)),
+            lists: self.plural
+                || name.iter().chain(summary).any(|stem| marks.several.contains(stem)),
             own: marks.own.iter().any(|stem| name.contains(stem)),
             // The upstream's own name explains nothing.
             name: Weighed::of(group.iter().skip(1).chain(name).copied()),

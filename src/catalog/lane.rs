@@ -1,4 +1,5 @@
-//! One upstream's life: reached, listed, watched, reached again; and the calls that go its way, bounded in number and time.
+//! One upstream's life: reached, listed, watched, reached again; and the calls that go its way,
+//! bounded in number and time.
 
 mod list;
 
@@ -19,7 +20,10 @@ use super::{
     redact::Secrets,
     shelf::Shelf,
     tool::Tool,
-    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Upstream, UpstreamError, UpstreamErrorCode},
+    upstream::{
+        CallNews, ConnectError, Connection, ConnectionEvent, Upstream, UpstreamError,
+        UpstreamErrorCode,
+    },
 };
 use crate::{
     base::{
@@ -34,10 +38,13 @@ use crate::{
 pub const CALLS_MAX: usize = 64;
 /// Calls to one upstream that wait for one of those places.
 pub const WAITING_MAX: usize = 1_024;
-/// Pause before an upstream is connected to again, so that upstreams that failed together do not march in step.
-const BACKOFF: Backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(30)).with_jitter(0.25);
-/// Pause before an upstream whose address was refused is tried again: that is a matter of the configuration, and only the address
-/// of a name may change by itself. Asking for a refresh comes before it.
+/// Pause before an upstream is connected to again, so that upstreams that failed together do not
+/// march in step.
+const BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(500), Duration::from_secs(30)).with_jitter(0.25);
+/// Pause before an upstream whose address was refused is tried again: that is a matter of the
+/// configuration, and only the address of a name may change by itself. Asking for a refresh comes
+/// before it.
 const LASTING_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// A connection that held this long had no trouble of its own, so the pauses begin anew.
 const STEADY: Duration = Duration::from_secs(20);
@@ -200,9 +207,17 @@ impl Lane {
                     if began.elapsed() > STEADY {
                         failures = 1;
                     }
-                    tracing::warn!(upstream = %self.name, "upstream `{}` is lost and will be reached again: {why}", self.name);
-                    let next = Next { at: Instant::now() + BACKOFF.after_with(failures, chance()), lasting: false };
-                    self.link.send_replace(if failures > 3 { Link::Failed { reason: why, next } } else { Link::Connecting });
+                    tracing::warn!(upstream = %self.name, "upstream `{}` is lost and will be \
+                        reached again: {why}", self.name);
+                    let next = Next {
+                        at: Instant::now() + BACKOFF.after_with(failures, chance()),
+                        lasting: false,
+                    };
+                    self.link.send_replace(if failures > 3 {
+                        Link::Failed { reason: why, next }
+                    } else {
+                        Link::Connecting
+                    });
                     connection.close().await;
                     next
                 }
@@ -210,7 +225,11 @@ impl Lane {
                     failures += 1;
                     let reason = self.reason(&error);
                     tracing::warn!(upstream = %self.name, "upstream `{}` failed: {reason}", self.name);
-                    let pause = if error.lasting { LASTING_PAUSE } else { BACKOFF.after_with(failures, chance()) };
+                    let pause = if error.lasting {
+                        LASTING_PAUSE
+                    } else {
+                        BACKOFF.after_with(failures, chance())
+                    };
                     let next = Next { at: Instant::now() + pause, lasting: error.lasting };
                     self.link.send_replace(Link::Failed { reason, next });
                     self.settle();
@@ -241,11 +260,14 @@ impl Lane {
             };
             Ok((connection, offer))
         };
-        let (connection, offer) = tokio::time::timeout(self.start_timeout, start).await.unwrap_or_else(|_| {
-            let limit = self.start_timeout.as_millis();
-            Err(ConnectError::new(format!("it did not finish its handshake and tool list within {limit} ms"))
+        let (connection, offer) =
+            tokio::time::timeout(self.start_timeout, start).await.unwrap_or_else(|_| {
+                let limit = self.start_timeout.as_millis();
+                Err(ConnectError::new(format!(
+                    "it did not finish its handshake and tool list within {limit} ms"
+                ))
                 .hint("raise `start_timeout_ms` of the upstream if it is merely slow"))
-        })?;
+            })?;
         let note = self.publish(offer).await;
         self.link.send_replace(Link::Ready { connection: connection.clone(), note });
         self.settle();
@@ -265,8 +287,8 @@ impl Lane {
         let _ = asked.wait_for(|asked| *asked > *self.answered.borrow()).await;
     }
 
-    /// Asks for the tools again, or reaches the upstream again if it is down; waits for the outcome, at most as long as two
-    /// starts may take.
+    /// Asks for the tools again, or reaches the upstream again if it is down; waits for the
+    /// outcome, at most as long as two starts may take.
     pub(super) async fn refresh(&self) {
         let mut mine = 0;
         self.asked.send_modify(|asked| {
@@ -275,12 +297,18 @@ impl Lane {
         });
         let mut answered = self.answered.subscribe();
         // Running out of time is an outcome too: the status tells how it stands.
-        let _ = tokio::time::timeout(self.start_timeout * 2, answered.wait_for(|answered| *answered >= mine)).await;
+        let _ = tokio::time::timeout(
+            self.start_timeout * 2,
+            answered.wait_for(|answered| *answered >= mine),
+        )
+        .await;
     }
 
-    /// Refreshes the list as often as the upstream asks, within reason; returns why the connection is of no more use.
+    /// Refreshes the list as often as the upstream asks, within reason; returns why the connection
+    /// is of no more use.
     async fn watch(&self, connection: &dyn Connection) -> String {
-        // KeptTools over a refresh: the end of a connection is told once, and not to one who no longer listens.
+        // KeptTools over a refresh: the end of a connection is told once, and not to one who no
+        // longer listens.
         let mut event = connection.event();
         let (mut listed, mut not_before, mut is_wanted) = (Instant::now(), Instant::now(), false);
         loop {
@@ -316,7 +344,12 @@ impl Lane {
                     self.answered.send_replace(asked);
                 }
                 Ok(Err(error)) => return self.reason(&error),
-                Err(_) => return format!("it did not list its tools within {} ms", self.start_timeout.as_millis()),
+                Err(_) => {
+                    return format!(
+                        "it did not list its tools within {} ms",
+                        self.start_timeout.as_millis()
+                    );
+                }
             }
             listed = Instant::now();
             not_before = listed + relist_pause(began.elapsed());
@@ -335,7 +368,8 @@ impl Lane {
                 tools.into_iter().map(trusted).collect()
             }),
             Err(error) => {
-                tracing::info!(upstream = %self.name, error = %chain(&error), "what was kept of upstream `{}` is not used", self.name);
+                tracing::info!(upstream = %self.name, error = %chain(&error), "what was kept of \
+                    upstream `{}` is not used", self.name);
                 None
             }
         }
@@ -377,19 +411,29 @@ impl Lane {
     pub(super) fn status(&self, tools: usize) -> UpstreamStatus {
         let (status, message) = match &*self.link.borrow() {
             Link::Connecting => (UpstreamState::Connecting, None),
-            Link::Ready { connection, note } => (UpstreamState::Ready, connection.trouble().or_else(|| note.clone())),
+            Link::Ready { connection, note } => {
+                (UpstreamState::Ready, connection.trouble().or_else(|| note.clone()))
+            }
             Link::Failed { reason, .. } => (UpstreamState::Failed, Some(reason.clone())),
             Link::Stopped => (UpstreamState::Failed, Some("the server is stopping".to_owned())),
         };
         let progress = self.upstream.progress();
-        UpstreamStatus { name: self.name.to_string(), kind: self.upstream.kind(), status, tools, message, progress }
+        UpstreamStatus {
+            name: self.name.to_string(),
+            kind: self.upstream.kind(),
+            status,
+            tools,
+            message,
+            progress,
+        }
     }
 
     /// Waits for the first answer or failure, at most as long as a start may take.
     pub(super) async fn settled(&self) {
         let mut settled = self.settled.subscribe();
         // Running out of time is an outcome too: the caller looks at what there is.
-        let _ = tokio::time::timeout(self.start_timeout, settled.wait_for(|settled| *settled)).await;
+        let _ =
+            tokio::time::timeout(self.start_timeout, settled.wait_for(|settled| *settled)).await;
     }
 
     /// Why nothing is known of it, for a path that begins with its name.
@@ -397,13 +441,25 @@ impl Lane {
         match &*self.link.borrow() {
             Link::Ready { .. } => None,
             Link::Connecting => Some(format!("upstream `{}` is still being connected", self.name)),
-            Link::Failed { reason, next } => Some(format!("upstream `{}` is not available: {reason}; {}", self.name, next.told())),
-            Link::Stopped => Some(format!("upstream `{}` is not available: the server is stopping", self.name)),
+            Link::Failed { reason, next } => Some(format!(
+                "upstream `{}` is not available: {reason}; {}",
+                self.name,
+                next.told()
+            )),
+            Link::Stopped => {
+                Some(format!("upstream `{}` is not available: the server is stopping", self.name))
+            }
         }
     }
 
-    /// Performs one call; dropped, the upstream is told to stop. What it says meanwhile goes to `news`, free of secrets.
-    pub(super) async fn call(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<Answer, UpstreamError> {
+    /// Performs one call; dropped, the upstream is told to stop. What it says meanwhile goes to
+    /// `news`, free of secrets.
+    pub(super) async fn call(
+        &self,
+        tool: &Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> Result<Answer, UpstreamError> {
         let secrets = self.secrets.clone();
         let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
         match self.call_unredacted(tool, args, news).await {
@@ -412,7 +468,10 @@ impl Lane {
                     room = Some(self.says.answers.room().await);
                 }
                 let answer = self.secrets.redact_json(json).ok_or_else(|| {
-                    let message = format!("the answer of `{}` holds a configured secret that cannot be blanked out", tool.path);
+                    let message = format!(
+                        "the answer of `{}` holds a configured secret that cannot be blanked out",
+                        tool.path
+                    );
                     UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
                 })?;
                 // Checked last: what stands in for a secret may be longer than the secret.
@@ -420,7 +479,8 @@ impl Lane {
                 if answer.get().len() > bytes_max {
                     return Err(UpstreamError::too_large(tool, bytes_max));
                 }
-                let warning = warning.map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
+                let warning = warning
+                    .map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
                 Ok(Answer { json: answer, room, warning })
             }
             Err(mut error) => {
@@ -430,9 +490,18 @@ impl Lane {
         }
     }
 
-    async fn call_unredacted(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<Answer, UpstreamError> {
+    async fn call_unredacted(
+        &self,
+        tool: &Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> Result<Answer, UpstreamError> {
         let Ok(_entry) = self.entries.try_acquire() else {
-            let message = format!("{} calls wait for `{}` already, no more are taken", CALLS_MAX + WAITING_MAX, self.name);
+            let message = format!(
+                "{} calls wait for `{}` already, no more are taken",
+                CALLS_MAX + WAITING_MAX,
+                self.name
+            );
             return Err(UpstreamError::new(UpstreamErrorCode::Busy, tool, message).retryable(true));
         };
         let connection = self.connection(tool).await?;
@@ -457,9 +526,12 @@ impl Lane {
 
     /// The connection, waiting for one that is being made.
     async fn connection(&self, tool: &Tool) -> Result<Arc<dyn Connection>, UpstreamError> {
-        let unavailable = |message: String| UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message).retryable(true);
+        let unavailable = |message: String| {
+            UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message).retryable(true)
+        };
         let mut link = self.link.subscribe();
-        // A connection that broke a moment ago may still be shown; the next thing shown is a better one, or why there is none.
+        // A connection that broke a moment ago may still be shown; the next thing shown is a better
+        // one, or why there is none.
         let is_decided = |link: &Link| match link {
             Link::Connecting => false,
             Link::Ready { connection, .. } => connection.is_open(),
@@ -470,15 +542,24 @@ impl Lane {
             Ok(Ok(link)) => match &*link {
                 Link::Ready { connection, .. } => Ok(connection.clone()),
                 Link::Failed { reason, next } => {
-                    let message = format!("upstream `{}` is not available: {reason}; {}", self.name, next.told());
+                    let message = format!(
+                        "upstream `{}` is not available: {reason}; {}",
+                        self.name,
+                        next.told()
+                    );
                     Err(unavailable(message).retryable(!next.lasting))
                 }
-                Link::Connecting | Link::Stopped => Err(unavailable(format!("upstream `{}` is being stopped", self.name))),
+                Link::Connecting | Link::Stopped => {
+                    Err(unavailable(format!("upstream `{}` is being stopped", self.name)))
+                }
             },
             Ok(Err(_)) => Err(unavailable(format!("upstream `{}` is being stopped", self.name))),
             Err(_) => {
                 let waited = self.start_timeout.as_millis();
-                Err(unavailable(format!("upstream `{}` is still connecting after {waited} ms; try again later", self.name)))
+                Err(unavailable(format!(
+                    "upstream `{}` is still connecting after {waited} ms; try again later",
+                    self.name
+                )))
             }
         }
     }

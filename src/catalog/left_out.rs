@@ -1,4 +1,5 @@
-//! Fields that a service refuses at present: a call that names no fields is sent without them, and what is told of the tool says so.
+//! Fields that a service refuses at present: a call that names no fields is sent without them, and
+//! what is told of the tool says so.
 
 use std::{
     sync::Arc,
@@ -21,7 +22,8 @@ const NOTE_BYTES_MAX: usize = 500;
 /// The way to a field: the names from the answer itself on, without the places in lists.
 pub(super) type Way = Vec<String>;
 
-/// What is left out of one tool's answers. Names of the service's own schema, nothing that it answered.
+/// What is left out of one tool's answers. Names of the service's own schema, nothing that it
+/// answered.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
     // A plain mutex: held for a copy, and while a schema is pruned.
@@ -62,13 +64,18 @@ impl LeftOut {
         kept.as_ref().map(look)
     }
 
-    /// These are left out too from now on; `whole` is the schema of the result with all fields, `select` the argument that names some.
+    /// These are left out too from now on; `whole` is the schema of the result with all fields,
+    /// `select` the argument that names some.
     pub(super) fn add(&self, ways: &[Way], whole: Option<&Schema>, select: &str) {
         let mut all: Vec<Way> = self.ways().iter().chain(ways).cloned().collect();
         all.sort();
         all.dedup();
         all.truncate(FIELDS_MAX);
-        let told = format!("Left out at present, since the service refused it: {}; `{select}` asks for it by name.", named(&all));
+        let told = format!(
+            "Left out at present, since the service refused it: {}; `{select}` asks for it by \
+            name.",
+            named(&all)
+        );
         let output = whole.and_then(|whole| pruned(whole, &all, &told));
         let kept = Kept { since: Instant::now(), ways: all.into(), output, told };
         *self.kept.lock() = Some(kept);
@@ -82,7 +89,8 @@ impl LeftOut {
 
 /// The first few of these fields, as an agent writes them.
 pub(super) fn named(ways: &[Way]) -> String {
-    let mut names: Vec<String> = ways.iter().take(TOLD_MAX).map(|way| format!("`{}`", way.join("."))).collect();
+    let mut names: Vec<String> =
+        ways.iter().take(TOLD_MAX).map(|way| format!("`{}`", way.join("."))).collect();
     if let Some(more) = ways.len().checked_sub(TOLD_MAX + 1) {
         names.push(format!("{} more", more + 1));
     }
@@ -99,14 +107,18 @@ fn pruned(whole: &Schema, ways: &[Way], told: &str) -> Option<Schema> {
     Schema::new(&schema)
 }
 
-/// Takes what stands at these ways out of a schema of objects and lists. As deep as the schema, which is bounded.
+/// Takes what stands at these ways out of a schema of objects and lists. As deep as the schema,
+/// which is bounded.
 fn prune(schema: &mut Value, ways: &[&[String]]) {
     if let Some(items) = schema.get_mut("items") {
         prune(items, ways);
     }
     let mut gone: Vec<&str> = Vec::new();
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
-        for (name, ends) in ways.iter().filter_map(|way| way.split_first().map(|(name, rest)| (name, rest.is_empty()))) {
+        for (name, ends) in ways
+            .iter()
+            .filter_map(|way| way.split_first().map(|(name, rest)| (name, rest.is_empty())))
+        {
             let Some(property) = properties.get_mut(name) else { continue };
             if !ends {
                 let below: Vec<&[String]> = ways

@@ -1,8 +1,9 @@
 //! The catalog: every tool of every upstream, found by words, checked, and called.
 //!
-//! An upstream is reached in the background and again whenever it is lost; starting never waits for one. The catalog knows
-//! nothing of tasks, guests or policy: what a caller may see, it is told through a [`View`]. Whatever an upstream sends is
-//! bounded and taken for hostile; the secrets that an owner configured for it are blanked out of its answers, errors and logs.
+//! An upstream is reached in the background and again whenever it is lost; starting never waits for
+//! one. The catalog knows nothing of tasks, guests or policy: what a caller may see, it is told
+//! through a [`View`]. Whatever an upstream sends is bounded and taken for hostile; the secrets
+//! that an owner configured for it are blanked out of its answers, errors and logs.
 
 mod absent;
 mod answer;
@@ -61,8 +62,9 @@ pub use self::{
     arguments::ArgumentError,
     ask::{ASKED_MAX, Asker, FindError, ResolveError},
     config::{
-        CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, REFRESH_MINUTES, RESERVED_NAMES, Reach,
-        START_TIMEOUT_MS, StdioConfig, UpstreamConfig, UpstreamKind, UpstreamName,
+        CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, REFRESH_MINUTES,
+        RESERVED_NAMES, Reach, START_TIMEOUT_MS, StdioConfig, UpstreamConfig, UpstreamKind,
+        UpstreamName,
     },
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
@@ -71,8 +73,8 @@ pub use self::{
         vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
     find::{
-        Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace, Namespaces, NamespacesQuery, ToolsPage,
-        ToolsQuery,
+        Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace,
+        Namespaces, NamespacesQuery, ToolsPage, ToolsQuery,
     },
     function::{HostFunction, HostFunctions},
     graphql::config::GraphQlConfig,
@@ -84,9 +86,10 @@ pub use self::{
     upstream::{CallNews, UpstreamError, UpstreamErrorCode},
 };
 
-/// Variables of the server's environment that every child sees, beside all that begin with `LC_`: what programs need to run
-/// at all, and none that tends to hold a secret (proxy addresses do).
-const ENVIRONMENT_NAMES: [&str; 8] = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ"];
+/// Variables of the server's environment that every child sees, beside all that begin with `LC_`:
+/// what programs need to run at all, and none that tends to hold a secret (proxy addresses do).
+const ENVIRONMENT_NAMES: [&str; 8] =
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ"];
 /// Longest time in which upstreams may be ended at shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(8);
 
@@ -101,19 +104,29 @@ pub struct Catalog {
 }
 
 impl Catalog {
-    /// Begins to reach every upstream and returns at once. `environment` is the server's own; a child sees a part of it.
-    /// Must be called within a tokio runtime; HTTPS needs the process-wide crypto provider of rustls to be installed before.
+    /// Begins to reach every upstream and returns at once. `environment` is the server's own; a
+    /// child sees a part of it. Must be called within a tokio runtime; HTTPS needs the process-wide
+    /// crypto provider of rustls to be installed before.
     pub fn start(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>) -> Self {
         Self::begin(configs, environment, None)
     }
 
-    /// The same, and keeps in `folder` what the upstreams offer, so that the next start knows their tools before it has reached
-    /// them. The folder is made when there is something to keep; no other process may keep its tools there at the same time.
-    pub fn start_keeping(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>, folder: PathBuf) -> Self {
+    /// The same, and keeps in `folder` what the upstreams offer, so that the next start knows their
+    /// tools before it has reached them. The folder is made when there is something to keep; no
+    /// other process may keep its tools there at the same time.
+    pub fn start_keeping(
+        configs: Vec<UpstreamConfig>,
+        environment: &BTreeMap<String, String>,
+        folder: PathBuf,
+    ) -> Self {
         Self::begin(configs, environment, Some(Arc::new(KeptTools::new(folder))))
     }
 
-    fn begin(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>, kept: Option<Arc<KeptTools>>) -> Self {
+    fn begin(
+        configs: Vec<UpstreamConfig>,
+        environment: &BTreeMap<String, String>,
+        kept: Option<Arc<KeptTools>>,
+    ) -> Self {
         let shelf = Shelf::new();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
@@ -129,9 +142,18 @@ impl Catalog {
                 reach.call_timeout = config.call_timeout;
             }
             let (upstream, secrets) = upstream_of(&name, config.kind, environment);
-            let lane = Lane::new(name.clone(), upstream, secrets, times, says, shelf.clone(), kept.clone());
+            let lane = Lane::new(
+                name.clone(),
+                upstream,
+                secrets,
+                times,
+                says,
+                shelf.clone(),
+                kept.clone(),
+            );
             if lanes.insert(name.clone(), lane).is_some() {
-                tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the later one is used");
+                tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the \
+                    later one is used");
             }
         }
         let all: Vec<Arc<Lane>> = lanes.values().cloned().collect();
@@ -147,32 +169,38 @@ impl Catalog {
         Self { shelf, lanes, stop, tasks, finders: ask::finders() }
     }
 
-    /// Where calls of this tool go, for people: method, host and path, as far as the protocol has them and they are known now.
+    /// Where calls of this tool go, for people: method, host and path, as far as the protocol has
+    /// them and they are known now.
     pub fn route(&self, tool: &Tool) -> Option<String> {
         self.lanes.get(&tool.upstream)?.route(tool)
     }
 
-    /// The arguments as an object when the tool's input schema allows them; an empty text or `null` is an empty object.
-    /// Nothing has left the process yet. What takes more than a moment is done where that blocks nobody.
+    /// The arguments as an object when the tool's input schema allows them; an empty text or `null`
+    /// is an empty object. Nothing has left the process yet. What takes more than a moment is done
+    /// where that blocks nobody.
     pub async fn check(&self, tool: &Arc<Tool>, args: &str) -> Result<JsonObject, ArgumentError> {
         arguments::check_aside(tool, args).await
     }
 
     /// The same for arguments that are an object already.
-    pub async fn check_value(&self, tool: &Arc<Tool>, args: JsonObject) -> Result<JsonObject, ArgumentError> {
+    pub async fn check_value(
+        &self,
+        tool: &Arc<Tool>,
+        args: JsonObject,
+    ) -> Result<JsonObject, ArgumentError> {
         arguments::check_value_aside(tool, args).await
     }
 
-    /// Performs one call with arguments that were checked. Waits for an upstream that is being connected. When the future is
-    /// dropped, the upstream is told to stop.
+    /// Performs one call with arguments that were checked. Waits for an upstream that is being
+    /// connected. When the future is dropped, the upstream is told to stop.
     pub async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
         let answer = self.call_followed(tool, args, Arc::new(|_: &str| {})).await?;
         self.learn(tool, "", &answer.json);
         Ok(answer.json)
     }
 
-    /// Learns the type of a tool's result from an answer to a workspace, where the upstream does not tell it; that workspace alone is
-    /// told.
+    /// Learns the type of a tool's result from an answer to a workspace, where the upstream does
+    /// not tell it; that workspace alone is told.
     pub fn learn(&self, tool: &Tool, workspace: &str, answer: &RawJson) {
         if tool.output_schema.is_none() {
             tool.observed.note(workspace, answer.get());
@@ -180,7 +208,12 @@ impl Catalog {
     }
 
     /// The same; what the upstream says meanwhile of how far it is goes to `news`.
-    pub async fn call_followed(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<Answer, UpstreamError> {
+    pub async fn call_followed(
+        &self,
+        tool: &Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> Result<Answer, UpstreamError> {
         match self.lanes.get(&tool.upstream) {
             Some(lane) => lane.call(tool, args, news).await,
             None => {
@@ -190,20 +223,30 @@ impl Catalog {
         }
     }
 
-    /// Asks an upstream, or all of them, for their tools again, and reaches those that are down; returns how they stand then, within
-    /// two start timeouts. None where there is no upstream of that name.
+    /// Asks an upstream, or all of them, for their tools again, and reaches those that are down;
+    /// returns how they stand then, within two start timeouts. None where there is no upstream of
+    /// that name.
     pub async fn refresh(&self, upstream: Option<&str>) -> Option<Vec<UpstreamStatus>> {
-        let chosen: Vec<&Arc<Lane>> =
-            self.lanes.values().filter(|lane| upstream.is_none_or(|upstream| upstream == lane.name())).collect();
+        let chosen: Vec<&Arc<Lane>> = self
+            .lanes
+            .values()
+            .filter(|lane| upstream.is_none_or(|upstream| upstream == lane.name()))
+            .collect();
         if chosen.is_empty() && upstream.is_some() {
             return None;
         }
         futures::future::join_all(chosen.iter().map(|lane| lane.refresh())).await;
         let status = self.status();
-        Some(status.into_iter().filter(|status| upstream.is_none_or(|upstream| upstream == status.name)).collect())
+        Some(
+            status
+                .into_iter()
+                .filter(|status| upstream.is_none_or(|upstream| upstream == status.name))
+                .collect(),
+        )
     }
 
-    /// Upstreams that are down, and why: their tools are listed as they were last known, and calls of them fail.
+    /// Upstreams that are down, and why: their tools are listed as they were last known, and calls
+    /// of them fail.
     fn outages(&self) -> Outages {
         self.lanes.iter().filter_map(|(name, lane)| Some((name.clone(), lane.trouble()?))).collect()
     }
@@ -218,10 +261,14 @@ impl Catalog {
         let snapshot = self.shelf.present();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         snapshot.tools().iter().for_each(|tool| *counts.entry(&tool.upstream).or_default() += 1);
-        self.lanes.values().map(|lane| lane.status(counts.get(lane.name()).copied().unwrap_or_default())).collect()
+        self.lanes
+            .values()
+            .map(|lane| lane.status(counts.get(lane.name()).copied().unwrap_or_default()))
+            .collect()
     }
 
-    /// Waits until every upstream has given its first answer or failed; false when the time ran out before.
+    /// Waits until every upstream has given its first answer or failed; false when the time ran out
+    /// before.
     pub async fn settled(&self, wait_max: Duration) -> bool {
         let all = futures::future::join_all(self.lanes.values().map(|lane| lane.settled()));
         tokio::time::timeout(wait_max, all).await.is_ok()
@@ -231,7 +278,10 @@ impl Catalog {
     pub async fn shutdown(&self) {
         self.stop.cancel();
         if tokio::time::timeout(SHUTDOWN_MAX, self.tasks.wait()).await.is_err() {
-            tracing::warn!("upstreams did not end within {} s, what is left of them is killed", SHUTDOWN_MAX.as_secs());
+            tracing::warn!(
+                "upstreams did not end within {} s, what is left of them is killed",
+                SHUTDOWN_MAX.as_secs()
+            );
         }
     }
 }
@@ -242,15 +292,23 @@ impl Drop for Catalog {
     }
 }
 
-/// Begins to ask a person to allow an upstream whose credential is OAuth. The error says the way out.
+/// Begins to ask a person to allow an upstream whose credential is OAuth. The error says the way
+/// out.
 pub async fn login(upstream: UpstreamConfig) -> Result<Login, String> {
     let mut kind = upstream.kind;
-    let reach = kind.reach_mut().ok_or("it is a program; what it needs to log in, it says itself")?;
+    let reach =
+        kind.reach_mut().ok_or("it is a program; what it needs to log in, it says itself")?;
     let Credential::OAuth(config) = &reach.credential else {
         return Err("it has no `auth = { oauth = {} }`".to_owned());
     };
     let vault = reach.surroundings.vault.clone();
-    credential::oauth::begin(credential::oauth::OAuth::new(config.clone(), vault, reach.guard(), Secrets::default())).await
+    credential::oauth::begin(credential::oauth::OAuth::new(
+        config.clone(),
+        vault,
+        reach.guard(),
+        Secrets::default(),
+    ))
+    .await
 }
 
 /// Puts on the shelf what was kept of upstreams at the last run; returns once it can be found.
@@ -261,29 +319,46 @@ async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<KeptTools>>, shelf: &Shelf
     let read = futures::future::join_all(read).await;
     // A list that cannot be read is asked for anyway.
     let known = read.into_iter().flatten().filter_map(|(tools, lane)| Some((tools?, lane)));
-    let (offers, lanes): (Vec<_>, Vec<_>) = known.map(|(tools, lane)| ((Arc::from(lane.name()), tools), lane)).unzip();
+    let (offers, lanes): (Vec<_>, Vec<_>) =
+        known.map(|(tools, lane)| ((Arc::from(lane.name()), tools), lane)).unzip();
     shelf.shown(shelf.lay(offers)).await;
     lanes.iter().for_each(|lane| lane.recalled());
     drop(offload(move || kept.sweep(&names)));
 }
 
-fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<String, String>) -> (Box<dyn Upstream>, Secrets) {
+fn upstream_of(
+    name: &Arc<str>,
+    kind: UpstreamKind,
+    environment: &BTreeMap<String, String>,
+) -> (Box<dyn Upstream>, Secrets) {
     match kind {
         UpstreamKind::McpStdio(config) => {
             for absent in config.env_pass.iter().filter(|name| !environment.contains_key(*name)) {
-                tracing::warn!(upstream = %name, "upstream `{name}` is to be passed `{absent}`, which is not set");
+                tracing::warn!(upstream = %name, "upstream `{name}` is to be passed `{absent}`, \
+                    which is not set");
             }
-            let passed = config.env_pass.iter().filter_map(|name| environment.get(name).map(|value| (name.clone(), value.clone())));
+            let passed = config.env_pass.iter().filter_map(|name| {
+                environment.get(name).map(|value| (name.clone(), value.clone()))
+            });
             let own: BTreeMap<String, String> = passed.chain(config.env.clone()).collect();
             let secrets = Secrets::among(pairs(&own).chain(redact::named_arguments(&config.args)));
-            let is_allowed = |name: &str| ENVIRONMENT_NAMES.contains(&name) || name.starts_with("LC_");
+            let is_allowed =
+                |name: &str| ENVIRONMENT_NAMES.contains(&name) || name.starts_with("LC_");
             let mut seen: BTreeMap<String, String> = environment
                 .iter()
                 .filter(|(name, _)| is_allowed(name))
                 .map(|(name, value)| (name.clone(), value.clone()))
                 .collect();
             seen.extend(own);
-            (Box::new(mcp::McpStdio { name: name.clone(), config, environment: seen, secrets: secrets.clone() }), secrets)
+            (
+                Box::new(mcp::McpStdio {
+                    name: name.clone(),
+                    config,
+                    environment: seen,
+                    secrets: secrets.clone(),
+                }),
+                secrets,
+            )
         }
         UpstreamKind::McpHttp(config) => {
             let secrets = secrets_of(&config.reach, [config.url.as_str()]);
@@ -294,7 +369,8 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
                 Document::Address(url) => url.as_str(),
                 Document::File(_) => "",
             };
-            let secrets = secrets_of(&config.reach, [spec, config.base_url.as_deref().unwrap_or_default()]);
+            let secrets =
+                secrets_of(&config.reach, [spec, config.base_url.as_deref().unwrap_or_default()]);
             (
                 Box::new(openapi::OpenApi {
                     name: name.clone(),
@@ -311,14 +387,18 @@ fn upstream_of(name: &Arc<str>, kind: UpstreamKind, environment: &BTreeMap<Strin
                 Some(Document::File(_)) | None => "",
             };
             let secrets = secrets_of(&config.reach, [config.url.as_str(), schema]);
-            (Box::new(graphql::GraphQl { name: name.clone(), config, secrets: secrets.clone() }), secrets)
+            (
+                Box::new(graphql::GraphQl { name: name.clone(), config, secrets: secrets.clone() }),
+                secrets,
+            )
         }
     }
 }
 
 /// What is secret about a service behind addresses.
 fn secrets_of<'a>(reach: &'a Reach, urls: impl IntoIterator<Item = &'a str>) -> Secrets {
-    let secrets = Secrets::among(pairs(&reach.headers).chain(urls.into_iter().map(|url| ("url", url))));
+    let secrets =
+        Secrets::among(pairs(&reach.headers).chain(urls.into_iter().map(|url| ("url", url))));
     for value in reach.secret_headers.iter().filter_map(|name| reach.headers.get(name)) {
         secrets.add(value);
         // Behind a scheme such as `Bearer`.

@@ -1,5 +1,6 @@
-//! The paths most like a wrong one. How often each letter stands in a path bounds how much it can be like another; only the most
-//! promising are compared letter by letter, so that a wrong path costs little also among many tools.
+//! The paths most like a wrong one. How often each letter stands in a path bounds how much it can
+//! be like another; only the most promising are compared letter by letter, so that a wrong path
+//! costs little also among many tools.
 
 use crate::base::suggest::{fold, similarity};
 
@@ -13,7 +14,8 @@ const NEAREST_SPAN: f64 = 0.06;
 const LEAF_WORTH: f64 = 0.95;
 /// Paths that are compared letter by letter; some microseconds each.
 pub(super) const COMPARED_MAX: usize = 256;
-/// What common first letters add to a likeness at most, and how many of them count: as Winkler has it.
+/// What common first letters add to a likeness at most, and how many of them count: as Winkler has
+/// it.
 const HEAD_WORTH: f64 = 0.1;
 const HEAD_LETTERS: usize = 4;
 /// Letters are told apart by so many of their last bits.
@@ -51,7 +53,12 @@ impl Counted {
 
     /// The most that two texts with these letters can be alike, 0 to 1.
     fn likeness_max(&self, other: &Self, same_head: usize) -> f64 {
-        let common: u32 = self.letters.iter().zip(&other.letters).map(|(one, other)| u32::from(*one.min(other))).sum();
+        let common: u32 = self
+            .letters
+            .iter()
+            .zip(&other.letters)
+            .map(|(one, other)| u32::from(*one.min(other)))
+            .sum();
         if common == 0 {
             return 0.0;
         }
@@ -67,20 +74,34 @@ fn leaf(folded: &str) -> &str {
 
 /// How many of the first letters are the same, at least.
 fn same_head(one: &str, other: &str) -> usize {
-    one.bytes().zip(other.bytes()).take(HEAD_LETTERS).take_while(|(one, other)| one == other).count()
+    one.bytes()
+        .zip(other.bytes())
+        .take(HEAD_LETTERS)
+        .take_while(|(one, other)| one == other)
+        .count()
 }
 
 /// Positions of the folded paths most like a wrong one, the likest first, of those that are seen.
-pub(super) fn nearest(path: &str, folds: &[String], letters: &[Letters], is_seen: impl Fn(usize) -> bool) -> Vec<usize> {
+pub(super) fn nearest(
+    path: &str,
+    folds: &[String],
+    letters: &[Letters],
+    is_seen: impl Fn(usize) -> bool,
+) -> Vec<usize> {
     let wrong = fold(path);
     let counted = Letters::of(&wrong);
     let likeness_max = |at: usize| {
         let (right, of) = (folds[at].as_str(), &letters[at]);
         let whole = counted.path.likeness_max(&of.path, same_head(&wrong, right));
-        whole.max(counted.leaf.likeness_max(&of.leaf, same_head(leaf(&wrong), leaf(right))) * LEAF_WORTH)
+        whole.max(
+            counted.leaf.likeness_max(&of.leaf, same_head(leaf(&wrong), leaf(right))) * LEAF_WORTH,
+        )
     };
-    let all = (0..folds.len().min(letters.len())).filter(|at| is_seen(*at)).map(|at| (likeness_max(at), at));
-    let mut promising: Vec<(f64, usize)> = all.filter(|(likeness, _)| *likeness >= NEAREST_MIN).collect();
+    let all = (0..folds.len().min(letters.len()))
+        .filter(|at| is_seen(*at))
+        .map(|at| (likeness_max(at), at));
+    let mut promising: Vec<(f64, usize)> =
+        all.filter(|(likeness, _)| *likeness >= NEAREST_MIN).collect();
     let likest_first = |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
     if promising.len() > COMPARED_MAX {
         promising.select_nth_unstable_by(COMPARED_MAX, likest_first);
@@ -94,14 +115,20 @@ pub(super) fn nearest(path: &str, folds: &[String], letters: &[Letters], is_seen
         }
         let right = folds[at].as_str();
         // A right name in a wrong place is as good as a nearly right path.
-        let score = similarity(&wrong, right).max(similarity(leaf(&wrong), leaf(right)) * LEAF_WORTH);
+        let score =
+            similarity(&wrong, right).max(similarity(leaf(&wrong), leaf(right)) * LEAF_WORTH);
         if score >= NEAREST_MIN {
             best = score.max(best);
             scored.push((score, at));
         }
     }
     scored.sort_unstable_by(likest_first);
-    scored.into_iter().take_while(|(score, _)| *score >= best - NEAREST_SPAN).take(NEAREST_MAX).map(|(_, at)| at).collect()
+    scored
+        .into_iter()
+        .take_while(|(score, _)| *score >= best - NEAREST_SPAN)
+        .take(NEAREST_MAX)
+        .map(|(_, at)| at)
+        .collect()
 }
 
 /// The names most like a wrong one, the likest first, of a few.

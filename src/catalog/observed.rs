@@ -1,8 +1,10 @@
-//! The shape of what a tool answers, learned from its answers where its upstream does not describe them.
+//! The shape of what a tool answers, learned from its answers where its upstream does not describe
+//! them.
 //!
-//! Shapes only: no value is kept, and no key that looks like a value. What was learned from the answers to one workspace is told to that
-//! workspace alone. Everything about it is bounded: how much of an answer is looked at, how many answers, how deep, how many keys, for
-//! how many workspaces. What was learned is a guess, and is told as one.
+//! Shapes only: no value is kept, and no key that looks like a value. What was learned from the
+//! answers to one workspace is told to that workspace alone. Everything about it is bounded: how
+//! much of an answer is looked at, how many answers, how deep, how many keys, for how many
+//! workspaces. What was learned is a guess, and is told as one.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -28,12 +30,14 @@ const ALL_KEYS_MAX: usize = 400;
 const KEY_BYTES_MAX: usize = 48;
 /// Words with hyphens between them in such a key.
 const KEY_WORDS_MAX: usize = 4;
-/// Objects with at least so many keys, all of whose values are objects of one shape, are taken for a map.
+/// Objects with at least so many keys, all of whose values are objects of one shape, are taken for
+/// a map.
 const ALIKE_MIN: usize = 3;
-/// Objects with at least so many keys, all of whose values are plain and of one type, may be counts by name as well as records: their keys
-/// are told once two objects had them.
+/// Objects with at least so many keys, all of whose values are plain and of one type, may be counts
+/// by name as well as records: their keys are told once two objects had them.
 const PLAIN_MIN: usize = 3;
-/// Workspaces whose answers are learned from, for each tool; then the one that was learned from first is forgotten.
+/// Workspaces whose answers are learned from, for each tool; then the one that was learned from
+/// first is forgotten.
 const WORKSPACES_MAX: usize = 16;
 
 /// What was seen at one place.
@@ -80,7 +84,9 @@ struct Learned {
 
 impl fmt::Debug for Observed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observed").field("workspaces", &self.learned().len()).finish_non_exhaustive()
+        f.debug_struct("Observed")
+            .field("workspaces", &self.learned().len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -93,10 +99,15 @@ impl Observed {
         let mut keys_left = ALL_KEYS_MAX;
         let mut reader = serde_json::Deserializer::from_str(answer);
         // An answer that no reader follows to its end teaches nothing.
-        let Ok(seen) = (Seen { depth: 0, keys_left: &mut keys_left }).deserialize(&mut reader) else { return };
+        let Ok(seen) = (Seen { depth: 0, keys_left: &mut keys_left }).deserialize(&mut reader)
+        else {
+            return;
+        };
         let mut all = self.learned();
         // Forgotten meanwhile, it begins anew with the next answer.
-        let Some(known) = all.iter_mut().find(|known| *known.workspace == *workspace) else { return };
+        let Some(known) = all.iter_mut().find(|known| *known.workspace == *workspace) else {
+            return;
+        };
         let merged = match known.shape.take() {
             Some(shape) => shape.merged(seen),
             None => seen,
@@ -118,7 +129,8 @@ impl Observed {
         true
     }
 
-    /// What was learned from the answers to this workspace, as a JSON Schema; none before the first answer.
+    /// What was learned from the answers to this workspace, as a JSON Schema; none before the first
+    /// answer.
     pub(super) fn schema(&self, workspace: &str) -> Option<Arc<Value>> {
         self.learned().iter().find(|known| *known.workspace == *workspace)?.schema.clone()
     }
@@ -143,7 +155,9 @@ impl Shape {
 
     /// Whether it has the same types and keys at the same places.
     fn is_like(&self, other: &Self) -> bool {
-        let flags = |shape: &Self| [shape.null, shape.boolean, shape.integer, shape.number, shape.string, shape.other];
+        let flags = |shape: &Self| {
+            [shape.null, shape.boolean, shape.integer, shape.number, shape.string, shape.other]
+        };
         flags(self) == flags(other)
             && alike(self.list.as_deref(), other.list.as_deref(), Self::is_like)
             && alike(self.object.as_deref(), other.object.as_deref(), ObjectShape::is_like)
@@ -176,7 +190,12 @@ impl Shape {
             options.push(json!({ "type": "array", "items": item.schema() }));
         }
         let number = if self.number { Some("number") } else { self.integer.then_some("integer") };
-        let plain = [self.string.then_some("string"), number, self.boolean.then_some("boolean"), self.null.then_some("null")];
+        let plain = [
+            self.string.then_some("string"),
+            number,
+            self.boolean.then_some("boolean"),
+            self.null.then_some("null"),
+        ];
         options.extend(plain.into_iter().flatten().map(|name| json!({ "type": name })));
         match options.len() {
             // Only empty lists were seen here, or nothing.
@@ -204,7 +223,11 @@ fn alike<T>(one: Option<&T>, other: Option<&T>, is_like: impl FnOnce(&T, &T) -> 
     }
 }
 
-fn both<T>(one: Option<Box<T>>, other: Option<Box<T>>, merge: impl FnOnce(T, T) -> T) -> Option<Box<T>> {
+fn both<T>(
+    one: Option<Box<T>>,
+    other: Option<Box<T>>,
+    merge: impl FnOnce(T, T) -> T,
+) -> Option<Box<T>> {
     match (one, other) {
         (Some(one), Some(other)) => Some(Box::new(merge(*one, *other))),
         (one, other) => one.or(other),
@@ -226,7 +249,9 @@ impl ObjectShape {
 
     /// All that stands under any key of either, together.
     fn into_map(self, other: Self) -> Self {
-        let under = |object: Self| object.map.into_iter().chain(object.fields.into_values().map(|(shape, _)| shape));
+        let under = |object: Self| {
+            object.map.into_iter().chain(object.fields.into_values().map(|(shape, _)| shape))
+        };
         let all = under(self).chain(under(other)).reduce(Shape::merged);
         Self { map: Some(all.unwrap_or_default()), ..Self::default() }
     }
@@ -234,12 +259,22 @@ impl ObjectShape {
     /// A map, where the keys look like values rather than names.
     fn settled(self) -> Self {
         let is_named = self.fields.keys().all(|key| is_name(key));
-        let composite =
-            |shape: &Shape| shape.object.as_ref().is_some_and(|object| !object.fields.is_empty() || object.map.is_some());
+        let composite = |shape: &Shape| {
+            shape
+                .object
+                .as_ref()
+                .is_some_and(|object| !object.fields.is_empty() || object.map.is_some())
+        };
         let mut shapes = self.fields.values().map(|(shape, _)| shape);
         let first = shapes.next().filter(|first| composite(first));
-        let are_alike = self.fields.len() >= ALIKE_MIN && first.is_some_and(|first| shapes.all(|shape| shape.is_like(first)));
-        if self.map.is_none() && is_named && !are_alike && !self.is_table() && self.fields.len() <= KEYS_MAX {
+        let are_alike = self.fields.len() >= ALIKE_MIN
+            && first.is_some_and(|first| shapes.all(|shape| shape.is_like(first)));
+        if self.map.is_none()
+            && is_named
+            && !are_alike
+            && !self.is_table()
+            && self.fields.len() <= KEYS_MAX
+        {
             return self;
         }
         self.into_map(Self::default())
@@ -249,14 +284,21 @@ impl ObjectShape {
         if let Some(map) = &self.map {
             return json!({ "type": "object", "additionalProperties": map.schema() });
         }
-        // So many plain values of one type may be counts by name: what only one object had is not told.
+        // So many plain values of one type may be counts by name: what only one object had is not
+        // told.
         let told_from = if self.fields.len() >= PLAIN_MIN && self.is_plain() { 2 } else { 1 };
         if self.seen < told_from {
-            let all = self.fields.values().map(|(shape, _)| shape.clone()).reduce(Shape::merged).unwrap_or_default();
+            let all = self
+                .fields
+                .values()
+                .map(|(shape, _)| shape.clone())
+                .reduce(Shape::merged)
+                .unwrap_or_default();
             return json!({ "type": "object", "additionalProperties": all.schema() });
         }
         let told = self.fields.iter().filter(|(_, (_, count))| *count >= told_from);
-        let properties: serde_json::Map<String, Value> = told.map(|(key, (shape, _))| (key.clone(), shape.schema())).collect();
+        let properties: serde_json::Map<String, Value> =
+            told.map(|(key, (shape, _))| (key.clone(), shape.schema())).collect();
         let required: Vec<&String> = self.always().map(|(key, _)| key).collect();
         json!({ "type": "object", "properties": properties, "required": required })
     }
@@ -273,7 +315,8 @@ impl ObjectShape {
         kinds().all(|kind| kind.is_some_and(|kind| kind == Plain::Null || Some(kind) == first))
     }
 
-    /// Whether the keys are values: what stands under them is alike, and from one object to the next they are other ones.
+    /// Whether the keys are values: what stands under them is alike, and from one object to the
+    /// next they are other ones.
     fn is_table(&self) -> bool {
         let (all, always) = (self.fields.len(), self.always().count());
         let differ = all >= 2 && always == 0 || all >= PLAIN_MIN && always * 3 < all * 2;
@@ -283,17 +326,19 @@ impl ObjectShape {
     fn is_like(&self, other: &Self) -> bool {
         let fields = || self.fields.iter().zip(&other.fields);
         self.fields.len() == other.fields.len()
-            && fields().all(|((key, (shape, _)), (known, (like, _)))| key == known && shape.is_like(like))
+            && fields()
+                .all(|((key, (shape, _)), (known, (like, _)))| key == known && shape.is_like(like))
             && alike(self.map.as_ref(), other.map.as_ref(), Shape::is_like)
     }
 }
 
-/// Whether a key is the name of a field, as far as one can tell: a short identifier of few words that is neither a number, nor
-/// random, nor an address.
+/// Whether a key is the name of a field, as far as one can tell: a short identifier of few words
+/// that is neither a number, nor random, nor an address.
 fn is_name(key: &str) -> bool {
     let letters = key.chars().filter(|c| c.is_ascii_alphabetic()).count();
     let digits = key.chars().filter(char::is_ascii_digit).count();
-    let is_hex = key.len() >= 12 && key.chars().all(|c| c.is_ascii_hexdigit() || c == '-' || c == '_');
+    let is_hex =
+        key.len() >= 12 && key.chars().all(|c| c.is_ascii_hexdigit() || c == '-' || c == '_');
     let spelled = key.replace('-', "_");
     let words = key.split(['-', ' ']).count();
     words <= KEY_WORDS_MAX
@@ -354,7 +399,11 @@ impl<'de> Visitor<'de> for Seen<'_> {
         let mut all = Shape::default();
         if self.depth < DEPTH_MAX {
             for _ in 0..ITEMS_MAX {
-                let Some(item) = items.next_element_seed(Seen { depth: self.depth + 1, keys_left: self.keys_left })? else { break };
+                let Some(item) = items
+                    .next_element_seed(Seen { depth: self.depth + 1, keys_left: self.keys_left })?
+                else {
+                    break;
+                };
                 all = all.merged(item);
             }
         } else {
@@ -378,7 +427,8 @@ impl<'de> Visitor<'de> for Seen<'_> {
                 continue;
             }
             *self.keys_left -= 1;
-            let value = entries.next_value_seed(Seen { depth: self.depth + 1, keys_left: self.keys_left })?;
+            let value = entries
+                .next_value_seed(Seen { depth: self.depth + 1, keys_left: self.keys_left })?;
             object.fields.insert(key, (value, 1));
         }
         Ok(Shape { object: Some(Box::new(object.settled())), ..Shape::default() })

@@ -8,15 +8,18 @@ use crate::base::suggest::fold;
 const ENDINGS: [&str; 4] = ["api", "tool", "service", "mcp"];
 /// Shortest name that is left when an ending falls, in bytes.
 const NAME_BYTES_MIN: usize = 2;
-/// The path without what callers get wrong in names: also without the number of nouns and endings such as `Api`. What is left may
-/// stand for several paths, and then means none of them.
+/// The path without what callers get wrong in names: also without the number of nouns and endings
+/// such as `Api`. What is left may stand for several paths, and then means none of them.
 pub(super) fn healed(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for (at, segment) in fold(path).split('.').enumerate() {
         if at > 0 {
             out.push('.');
         }
-        let whole = ENDINGS.iter().find_map(|ending| segment.strip_suffix(ending)).filter(|rest| rest.len() >= NAME_BYTES_MIN);
+        let whole = ENDINGS
+            .iter()
+            .find_map(|ending| segment.strip_suffix(ending))
+            .filter(|rest| rest.len() >= NAME_BYTES_MIN);
         let whole = whole.unwrap_or(segment);
         match whole {
             _ if whole.len() < NAME_BYTES_MIN + 1 || whole.ends_with("ss") => out.push_str(whole),
@@ -30,8 +33,8 @@ pub(super) fn healed(path: &str) -> String {
     out
 }
 
-/// The path that a piece of code writes: `tools.everything["get-sum"]`, also copied with what a hint has around it, is
-/// `everything.get-sum`. What is no such code stays as it is.
+/// The path that a piece of code writes: `tools.everything["get-sum"]`, also copied with what a
+/// hint has around it, is `everything.get-sum`. What is no such code stays as it is.
 pub(super) fn plain(path: &str) -> Cow<'_, str> {
     let path = path.trim();
     let code = path.strip_prefix("await ").map_or(path, str::trim_start);
@@ -135,7 +138,16 @@ mod tests {
         ] {
             assert_eq!(plain(code), path, "{code}");
         }
-        for no_code in ["a[b]", "a[\"b\"", "a[\"b\"]c", "a.[\"b\"]", "a[\"\\u0062\"]", "a[\"\"]", "a..b[\"c\"]", "a[\"b\"]."] {
+        for no_code in [
+            "a[b]",
+            "a[\"b\"",
+            "a[\"b\"]c",
+            "a.[\"b\"]",
+            "a[\"\\u0062\"]",
+            "a[\"\"]",
+            "a..b[\"c\"]",
+            "a[\"b\"].",
+        ] {
             assert_eq!(plain(no_code), no_code);
         }
     }
@@ -151,7 +163,9 @@ mod tests {
         ] {
             assert_eq!(healed(given), healed(right), "{given}");
         }
-        for (one, other) in [("a.api", "a.tool"), ("a.pass", "a.pas"), ("a.s", "a."), ("a.create", "a.delete")] {
+        for (one, other) in
+            [("a.api", "a.tool"), ("a.pass", "a.pas"), ("a.s", "a."), ("a.create", "a.delete")]
+        {
             assert_ne!(healed(one), healed(other), "{one}");
         }
     }

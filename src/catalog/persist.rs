@@ -1,8 +1,10 @@
-//! Keeps the tools of upstreams on disk, so that a server that starts knows at once what it knew before.
+//! Keeps the tools of upstreams on disk, so that a server that starts knows at once what it knew
+//! before.
 //!
-//! One file for each upstream, readable by the owner alone, written whole or not at all. A file that is damaged, of another version,
-//! of another upstream or writable by others is as good as none: the upstream is asked anyway. Only lists that secrets were blanked
-//! out of come here. The files may be deleted at any time.
+//! One file for each upstream, readable by the owner alone, written whole or not at all. A file
+//! that is damaged, of another version, of another upstream or writable by others is as good as
+//! none: the upstream is asked anyway. Only lists that secrets were blanked out of come here. The
+//! files may be deleted at any time.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -123,12 +125,18 @@ impl KeptTools {
         Self { folder, bytes_max: FILE_BYTES_MAX }
     }
 
-    /// What was kept of an upstream that is still the same one; none where nothing was. Takes a while: milliseconds per megabyte.
-    pub(super) fn load(&self, upstream: &Arc<str>, origin: &str) -> Result<Option<Vec<Tool>>, KeptError> {
+    /// What was kept of an upstream that is still the same one; none where nothing was. Takes a
+    /// while: milliseconds per megabyte.
+    pub(super) fn load(
+        &self,
+        upstream: &Arc<str>,
+        origin: &str,
+    ) -> Result<Option<Vec<Tool>>, KeptError> {
         let path = self.path(upstream);
         let Some(body) = read(&path, self.bytes_max)? else { return Ok(None) };
         let foreign = |reason| KeptError::Foreign { path: path.clone(), reason };
-        let read: Reading = serde_json::from_slice(&body).map_err(|_| foreign("it is no list of tools"))?;
+        let read: Reading =
+            serde_json::from_slice(&body).map_err(|_| foreign("it is no list of tools"))?;
         if read.upstream != **upstream || read.origin != origin {
             return Err(foreign("it is of an upstream that was configured otherwise"));
         }
@@ -148,7 +156,12 @@ impl KeptTools {
     }
 
     /// Writes what an upstream offers, unless the file says the same already. Takes a while, too.
-    pub(super) fn save(&self, upstream: &str, origin: &str, tools: &[Arc<Tool>]) -> Result<(), KeptError> {
+    pub(super) fn save(
+        &self,
+        upstream: &str,
+        origin: &str,
+        tools: &[Arc<Tool>],
+    ) -> Result<(), KeptError> {
         let tools = tools.iter().map(|tool| WrittenTool {
             name: &tool.name,
             title: tool.title.as_deref(),
@@ -164,7 +177,11 @@ impl KeptTools {
             .map_err(|error| self.failed(&self.folder, error.into()))?;
         let head = head(&body);
         if (head.len() + body.len()) as u64 > self.bytes_max {
-            return Err(KeptError::TooLarge { upstream: upstream.to_owned(), bytes: body.len(), bytes_max: self.bytes_max });
+            return Err(KeptError::TooLarge {
+                upstream: upstream.to_owned(),
+                bytes: body.len(),
+                bytes_max: self.bytes_max,
+            });
         }
         let path = self.path(upstream);
         if has_head(&path, &head) {
@@ -179,7 +196,9 @@ impl KeptTools {
         for entry in entries.flatten().take(SWEPT_MAX) {
             let name = entry.file_name();
             let Some(name) = name.to_str() else { continue };
-            let is_known = name.strip_suffix(ENDING).is_some_and(|name| upstreams.iter().any(|known| **known == *name));
+            let is_known = name
+                .strip_suffix(ENDING)
+                .is_some_and(|name| upstreams.iter().any(|known| **known == *name));
             if !is_known && (name.ends_with(ENDING) || name.ends_with(".new")) {
                 // What cannot be removed is looked at again at the next start.
                 let _ = fs::remove_file(entry.path());
@@ -201,7 +220,10 @@ impl KeptTools {
             _ => {}
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        let written = file.write_all(head.as_bytes()).and_then(|()| file.write_all(body)).and_then(|()| file.sync_all());
+        let written = file
+            .write_all(head.as_bytes())
+            .and_then(|()| file.write_all(body))
+            .and_then(|()| file.sync_all());
         let renamed = written.and_then(|()| fs::rename(&new, path));
         if renamed.is_err() {
             // The failure is what is told.
@@ -239,7 +261,10 @@ fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, KeptError> {
         opened => opened.map_err(failed)?,
     };
     let about = file.metadata().map_err(failed)?;
-    if !about.is_file() || about.uid() != rustix::process::geteuid().as_raw() || about.mode() & 0o022 != 0 {
+    if !about.is_file()
+        || about.uid() != rustix::process::geteuid().as_raw()
+        || about.mode() & 0o022 != 0
+    {
         return foreign("others than the owner could have written it");
     }
     if about.len() > bytes_max {
@@ -247,7 +272,9 @@ fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, KeptError> {
     }
     let mut bytes = Vec::with_capacity(about.len() as usize);
     Read::take(&mut file, bytes_max).read_to_end(&mut bytes).map_err(failed)?;
-    let Some(end) = bytes.iter().take(200).position(|byte| *byte == b'\n') else { return foreign("it has no head") };
+    let Some(end) = bytes.iter().take(200).position(|byte| *byte == b'\n') else {
+        return foreign("it has no head");
+    };
     let body = bytes.split_off(end + 1);
     if bytes != head(&body).as_bytes() {
         return foreign("it is damaged, or of another version");

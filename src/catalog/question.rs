@@ -1,4 +1,5 @@
-//! A question about tools: its words, what each may mean among the words that tools use, and what it wants done.
+//! A question about tools: its words, what each may mean among the words that tools use, and what
+//! it wants done.
 
 use super::{
     synonyms::{self, Action},
@@ -16,7 +17,8 @@ const JOINED: f32 = 0.85;
 /// Words by which callers speak of what is theirs.
 const OWN: [&str; 5] = ["i", "me", "mine", "my", "myself"];
 /// Words by which a question asks to look, without a verb that says so.
-const LOOKING: [&str; 10] = ["what", "which", "who", "how", "where", "whose", "is", "are", "has", "does"];
+const LOOKING: [&str; 10] =
+    ["what", "which", "who", "how", "where", "whose", "is", "are", "has", "does"];
 
 /// A question, as the tools of one catalog understand it.
 pub(super) struct Question {
@@ -52,7 +54,13 @@ impl Question {
     pub(super) fn new(text: &str, vocabulary: &Vocabulary) -> Self {
         let mut stems = Stems::new();
         let surfaces = words::question(text, WORDS_MAX);
-        let mut out = Self { words: Vec::new(), action: None, plural: false, own: false, explained: vec![0.0; vocabulary.len()] };
+        let mut out = Self {
+            words: Vec::new(),
+            action: None,
+            plural: false,
+            own: false,
+            explained: vec![0.0; vocabulary.len()],
+        };
         let mut looks = false;
         let mut first = true;
         words::split(cut(text, 200), |word| {
@@ -64,12 +72,17 @@ impl Question {
         for (at, stem) in all.iter().enumerate() {
             let surface = &surfaces[at];
             // `Open issues` are things in a state; `open an issue` wants one.
-            let is_state = surface == "open" && surfaces.get(at + 1).is_some_and(|next| words::is_plural(next));
+            let is_state = surface == "open"
+                && surfaces.get(at + 1).is_some_and(|next| words::is_plural(next));
             out.action = out.action.or_else(|| synonyms::action(stem).filter(|_| !is_state));
             out.plural |= words::is_plural(surface) && synonyms::action(stem).is_none();
             let mut meanings = meanings(surface, stem, vocabulary, &mut stems);
-            for neighbour in [at.checked_sub(1), Some(at + 1).filter(|next| *next < surfaces.len())].into_iter().flatten() {
-                let joined = format!("{}{}", surfaces[at.min(neighbour)], surfaces[at.max(neighbour)]);
+            for neighbour in [at.checked_sub(1), Some(at + 1).filter(|next| *next < surfaces.len())]
+                .into_iter()
+                .flatten()
+            {
+                let joined =
+                    format!("{}{}", surfaces[at.min(neighbour)], surfaces[at.max(neighbour)]);
                 if let Some(stem) = vocabulary.stem(&stems.of(&joined)) {
                     add(&mut meanings, stem, JOINED);
                 }
@@ -94,7 +107,8 @@ impl Question {
     }
 }
 
-/// What a word may mean: itself, what is alike, and where no tool knows it, what it begins or is a slip of.
+/// What a word may mean: itself, what is alike, and where no tool knows it, what it begins or is a
+/// slip of.
 fn meanings(surface: &str, stem: &str, vocabulary: &Vocabulary, stems: &mut Stems) -> Vec<Meaning> {
     let mut out = Vec::new();
     if let Some(stem) = vocabulary.stem(stem) {
@@ -133,7 +147,8 @@ fn add(meanings: &mut Vec<Meaning>, stem: u32, worth: f32) {
     }
 }
 
-/// How telling a word is: as rare as its commonest meaning, so that a rare synonym of a common word does not outweigh it.
+/// How telling a word is: as rare as its commonest meaning, so that a rare synonym of a common word
+/// does not outweigh it.
 fn worth(meanings: &[Meaning], vocabulary: &Vocabulary) -> f32 {
     let likely = meanings.iter().filter(|meaning| meaning.worth >= 0.6);
     let worth = likely.map(|meaning| vocabulary.worth(meaning.stem)).fold(f32::INFINITY, f32::min);

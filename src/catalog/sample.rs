@@ -16,17 +16,23 @@ const DEPTH_MAX: usize = 5;
 
 /// Values that one example is made of; from then on there are none but `null`.
 const NODES_MAX: usize = 500;
-/// Bytes that are copied into one example, of what was given or stands in the schema; with more there is no example.
+/// Bytes that are copied into one example, of what was given or stands in the schema; with more
+/// there is no example.
 const BYTES_MAX: usize = 8 * 1024;
 /// Comparisons of what was given with what may have been meant, for one example.
 const COMPARISONS_MAX: usize = 10_000;
 /// Forms, or fields of what was given, that are compared at one place.
 const COMPARED_MAX: usize = 64;
 
-/// An object that the schema allows as far as can be told: what was given and fits is kept, what is required is filled in. None where
-/// it would be long.
+/// An object that the schema allows as far as can be told: what was given and fits is kept, what is
+/// required is filled in. None where it would be long.
 pub(super) fn arguments(schema: &Value, given: Option<&Value>) -> Option<Value> {
-    let mut sample = Sample { root: schema, nodes_left: NODES_MAX, bytes_left: BYTES_MAX, comparisons_left: COMPARISONS_MAX };
+    let mut sample = Sample {
+        root: schema,
+        nodes_left: NODES_MAX,
+        bytes_left: BYTES_MAX,
+        comparisons_left: COMPARISONS_MAX,
+    };
     let made = sample.value(schema, given, DEPTH_MAX);
     (sample.bytes_left > 0).then_some(made)
 }
@@ -61,7 +67,11 @@ impl<'a> Sample<'a> {
     }
 
     fn value(&mut self, schema: &'a Value, given: Option<&Value>, depth: usize) -> Value {
-        let Some(schema) = types::resolved(schema, self.root).filter(|_| depth > 0 && self.spend(1)) else { return Value::Null };
+        let Some(schema) =
+            types::resolved(schema, self.root).filter(|_| depth > 0 && self.spend(1))
+        else {
+            return Value::Null;
+        };
         if let Some(constant) = schema.get("const") {
             return self.copied(constant);
         }
@@ -73,9 +83,14 @@ impl<'a> Sample<'a> {
         let parts = schema.get("allOf").and_then(Value::as_array);
         match (kind(schema), form) {
             (Some("object"), _) | (None, None) if parts.is_some() || kind(schema).is_some() => {
-                let read = given.filter(|given| !given.is_object()).and_then(|given| meant(schema, given));
+                let read =
+                    given.filter(|given| !given.is_object()).and_then(|given| meant(schema, given));
                 let given = read.as_ref().or(given).filter(|given| given.is_object());
-                let mut whole = if kind(schema).is_some() { self.object(schema, given, depth) } else { Value::Object(Map::new()) };
+                let mut whole = if kind(schema).is_some() {
+                    self.object(schema, given, depth)
+                } else {
+                    Value::Object(Map::new())
+                };
                 // An object that must also be of one of several forms, or of several at once.
                 for part in parts.into_iter().flatten().chain(form) {
                     if self.nodes_left == 0 {
@@ -104,10 +119,13 @@ impl<'a> Sample<'a> {
         let among = &options[..given.map_or(0, |_| self.compared(options.len()))];
         let nearest = || {
             let given = given?.as_str()?;
-            let scored = among.iter().filter_map(|option| Some((suggest::typo_similarity(given, option.as_str()?)?, option)));
+            let scored = among.iter().filter_map(|option| {
+                Some((suggest::typo_similarity(given, option.as_str()?)?, option))
+            });
             scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, option)| option)
         };
-        let chosen = given.filter(|given| among.contains(given)).or_else(nearest).or(options.first());
+        let chosen =
+            given.filter(|given| among.contains(given)).or_else(nearest).or(options.first());
         chosen.map_or(Value::Null, |chosen| self.copied(chosen))
     }
 
@@ -118,9 +136,14 @@ impl<'a> Sample<'a> {
         let root = self.root;
         let likeness = |form: &Value| {
             let Some(form) = types::resolved(form, root) else { return 0 };
-            let Some(fields) = given.as_object() else { return i32::from(kind(form).is_some_and(|kind| is_of(given, kind))) * 2 };
+            let Some(fields) = given.as_object() else {
+                return i32::from(kind(form).is_some_and(|kind| is_of(given, kind))) * 2;
+            };
             let properties = form.get("properties").and_then(Value::as_object);
-            let known = fields.iter().take(COMPARED_MAX).filter_map(|(name, value)| Some((properties?.get(name)?, value)));
+            let known = fields
+                .iter()
+                .take(COMPARED_MAX)
+                .filter_map(|(name, value)| Some((properties?.get(name)?, value)));
             known
                 .map(|(schema, value)| match schema.get("const") {
                     Some(constant) if constant == value => 10,
@@ -139,11 +162,21 @@ impl<'a> Sample<'a> {
         let properties = schema.get("properties").and_then(Value::as_object);
         // One that has thousands of fields is not gone through as often as there may be values.
         self.spend(properties.map_or(0, Map::len) / COMPARED_MAX);
-        let required: HashSet<&str> =
-            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-        let is_known = |name: &str| properties.is_some_and(|properties| properties.contains_key(name));
-        let unknown: Vec<(&String, &Value)> =
-            given.into_iter().flatten().filter(|(name, _)| !is_known(name)).take(COMPARED_MAX).collect();
+        let required: HashSet<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let is_known =
+            |name: &str| properties.is_some_and(|properties| properties.contains_key(name));
+        let unknown: Vec<(&String, &Value)> = given
+            .into_iter()
+            .flatten()
+            .filter(|(name, _)| !is_known(name))
+            .take(COMPARED_MAX)
+            .collect();
         for (name, schema) in properties.into_iter().flatten() {
             if self.nodes_left == 0 {
                 break;
@@ -153,7 +186,10 @@ impl<'a> Sample<'a> {
                 Some(mine) => Some(mine),
                 None => {
                     let among = &unknown[..self.compared(unknown.len())];
-                    among.iter().find(|(given, _)| suggest::is_typo(given, name)).map(|(_, value)| *value)
+                    among
+                        .iter()
+                        .find(|(given, _)| suggest::is_typo(given, name))
+                        .map(|(_, value)| *value)
                 }
             };
             if mine.is_some() || required.contains(name.as_str()) {
@@ -163,15 +199,26 @@ impl<'a> Sample<'a> {
         Value::Object(out)
     }
 
-    fn plain(&mut self, kind: &str, schema: &'a Value, given: Option<&Value>, depth: usize) -> Value {
-        let wrong = given.filter(|given| !is_of(given, kind)).and_then(|given| meant(schema, given));
+    fn plain(
+        &mut self,
+        kind: &str,
+        schema: &'a Value,
+        given: Option<&Value>,
+        depth: usize,
+    ) -> Value {
+        let wrong =
+            given.filter(|given| !is_of(given, kind)).and_then(|given| meant(schema, given));
         let fits = given.filter(|given| is_of(given, kind)).or(wrong.as_ref());
         match fits {
             Some(Value::Array(items)) => {
                 let Some(schema) = schema.get("items").filter(|items| items.is_object()) else {
                     return fits.map_or(Value::Null, |items| self.copied(items));
                 };
-                return items.iter().take(self.nodes_left).map(|item| self.value(schema, Some(item), depth - 1)).collect();
+                return items
+                    .iter()
+                    .take(self.nodes_left)
+                    .map(|item| self.value(schema, Some(item), depth - 1))
+                    .collect();
             }
             Some(number @ Value::Number(_)) => return in_range(number, schema).clone(),
             Some(Value::String(text)) if !is_long_enough(text, schema) => {}
@@ -184,16 +231,24 @@ impl<'a> Sample<'a> {
         }
         match kind {
             "string" => Value::from(text(schema)),
-            "number" | "integer" => {
-                schema.get("minimum").filter(|minimum| minimum.is_number()).cloned().unwrap_or_else(|| Value::from(1))
-            }
+            "number" | "integer" => schema
+                .get("minimum")
+                .filter(|minimum| minimum.is_number())
+                .cloned()
+                .unwrap_or_else(|| Value::from(1)),
             "boolean" => Value::from(true),
             "array" => match schema.get("prefixItems").or_else(|| schema.get("items")) {
-                Some(Value::Array(places)) => {
-                    places.iter().take(self.nodes_left).map(|place| self.value(place, None, depth - 1)).collect()
-                }
+                Some(Value::Array(places)) => places
+                    .iter()
+                    .take(self.nodes_left)
+                    .map(|place| self.value(place, None, depth - 1))
+                    .collect(),
                 Some(items) => {
-                    let least = schema.get("minItems").and_then(Value::as_u64).unwrap_or(1).clamp(1, ITEMS_MAX);
+                    let least = schema
+                        .get("minItems")
+                        .and_then(Value::as_u64)
+                        .unwrap_or(1)
+                        .clamp(1, ITEMS_MAX);
                     (0..least).map(|_| self.value(items, None, depth - 1)).collect()
                 }
                 None => Value::Array(Vec::new()),
@@ -209,7 +264,9 @@ pub(super) fn left_after(value: &Value, bytes_left: usize) -> Option<usize> {
     match value {
         Value::String(text) => left.checked_sub(text.len()),
         Value::Array(items) => items.iter().try_fold(left, |left, item| left_after(item, left)),
-        Value::Object(map) => map.iter().try_fold(left, |left, (key, item)| left_after(item, left.checked_sub(key.len())?)),
+        Value::Object(map) => map
+            .iter()
+            .try_fold(left, |left, (key, item)| left_after(item, left.checked_sub(key.len())?)),
         _ => Some(left),
     }
 }
@@ -227,7 +284,8 @@ fn is_of(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// What a value of the wrong type was most likely meant to be. Only ever suggested, never taken for it.
+/// What a value of the wrong type was most likely meant to be. Only ever suggested, never taken for
+/// it.
 pub(super) fn meant(schema: &Value, given: &Value) -> Option<Value> {
     let kind = kind(schema)?;
     let read = || given.as_str().and_then(|text| serde_json::from_str::<Value>(text.trim()).ok());
@@ -236,7 +294,10 @@ pub(super) fn meant(schema: &Value, given: &Value) -> Option<Value> {
         "number" | "integer" | "boolean" | "object" => read().filter(|read| is_of(read, kind)),
         "array" => {
             let item = schema.get("items").and_then(self::kind);
-            let single = || item.is_some_and(|item| is_of(given, item)).then(|| Value::Array(vec![given.clone()]));
+            let single = || {
+                item.is_some_and(|item| is_of(given, item))
+                    .then(|| Value::Array(vec![given.clone()]))
+            };
             read().filter(Value::is_array).or_else(single)
         }
         _ => None,
@@ -251,14 +312,19 @@ pub(super) fn is_object(schema: &Value) -> bool {
 fn kind(schema: &Value) -> Option<&str> {
     match schema.get("type") {
         Some(Value::String(name)) => Some(name),
-        Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).find(|name| *name != "null"),
+        Some(Value::Array(names)) => {
+            names.iter().filter_map(Value::as_str).find(|name| *name != "null")
+        }
         _ if schema.get("properties").is_some() => Some("object"),
         _ => None,
     }
 }
 
 fn is_long_enough(text: &str, schema: &Value) -> bool {
-    schema.get("minLength").and_then(Value::as_u64).is_none_or(|least| text.chars().count() as u64 >= least)
+    schema
+        .get("minLength")
+        .and_then(Value::as_u64)
+        .is_none_or(|least| text.chars().count() as u64 >= least)
 }
 
 /// A text in the format that is asked for, where that is a common one.
@@ -274,7 +340,9 @@ fn text(schema: &Value) -> String {
         "hostname" => "example.com",
         _ => "…",
     };
-    let least = schema.get("minLength").and_then(Value::as_u64).unwrap_or_default().min(TEXT_CHARS_MAX) as usize;
+    let least =
+        schema.get("minLength").and_then(Value::as_u64).unwrap_or_default().min(TEXT_CHARS_MAX)
+            as usize;
     let missing = least.saturating_sub(known.chars().count());
     format!("{known}{}", "…".repeat(missing))
 }
@@ -282,14 +350,18 @@ fn text(schema: &Value) -> String {
 /// The number, or the bound that it oversteps.
 fn in_range<'a>(number: &'a Value, schema: &'a Value) -> &'a Value {
     let beyond = |name: &str, is_beyond: fn(&f64, &f64) -> bool| {
-        schema
-            .get(name)
-            .filter(|bound| bound.as_f64().zip(number.as_f64()).is_some_and(|(bound, number)| is_beyond(&number, &bound)))
+        schema.get(name).filter(|bound| {
+            bound
+                .as_f64()
+                .zip(number.as_f64())
+                .is_some_and(|(bound, number)| is_beyond(&number, &bound))
+        })
     };
     beyond("minimum", f64::lt).or_else(|| beyond("maximum", f64::gt)).unwrap_or(number)
 }
 
-/// A value as JavaScript writes it: whole where that takes fewer bytes than `bytes_max`, else so many or some more.
+/// A value as JavaScript writes it: whole where that takes fewer bytes than `bytes_max`, else so
+/// many or some more.
 pub(super) fn literal(value: &Value, bytes_max: usize) -> String {
     let mut out = String::new();
     write(value, bytes_max, &mut out);

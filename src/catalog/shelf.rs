@@ -1,4 +1,5 @@
-//! What all upstreams offer at one moment, with the index over it; rebuilt aside and swapped as a whole.
+//! What all upstreams offer at one moment, with the index over it; rebuilt aside and swapped as a
+//! whole.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -51,7 +52,16 @@ impl Snapshot {
             by_healed.entry(paths::healed(fold)).or_default().push(at);
         }
         let letters = folds.iter().map(|folded| Letters::of(folded)).collect();
-        Ok(Self { tools, by_path, folds, letters, by_fold, by_healed, index, sights: Sights::default() })
+        Ok(Self {
+            tools,
+            by_path,
+            folds,
+            letters,
+            by_fold,
+            by_healed,
+            index,
+            sights: Sights::default(),
+        })
     }
 
     /// Sorted by path.
@@ -145,13 +155,15 @@ impl Shelf {
         self.revision.subscribe()
     }
 
-    /// Replaces what one upstream offers; returns once it can be found. A list that says the same changes nothing.
+    /// Replaces what one upstream offers; returns once it can be found. A list that says the same
+    /// changes nothing.
     pub(super) async fn put(&self, upstream: &Arc<str>, tools: Vec<Arc<Tool>>) {
         let mine = self.lay([(upstream.clone(), tools)]);
         self.shown(mine).await;
     }
 
-    /// Replaces what several upstreams offer, and makes the snapshot of all of them at once; gives its number.
+    /// Replaces what several upstreams offer, and makes the snapshot of all of them at once; gives
+    /// its number.
     pub(super) fn lay(&self, offers: impl IntoIterator<Item = (Arc<str>, Vec<Arc<Tool>>)>) -> u64 {
         let mut lists = self.lists.lock();
         let mut changed = false;
@@ -174,7 +186,8 @@ impl Shelf {
         let _ = self.revision.subscribe().wait_for(|revision| *revision >= mine).await;
     }
 
-    /// Makes snapshots as long as lists come in, one at a time, each of everything that came in meanwhile.
+    /// Makes snapshots as long as lists come in, one at a time, each of everything that came in
+    /// meanwhile.
     pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -187,8 +200,14 @@ impl Shelf {
             };
             match offload(move || Snapshot::build(tools)).await {
                 Ok(Ok(snapshot)) => *self.present.write() = Arc::new(snapshot),
-                Ok(Err(error)) => tracing::error!(%error, "the tools could not be indexed, the catalog stays as it was"),
-                Err(error) => tracing::error!(%error, "indexing the tools panicked, the catalog stays as it was"),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the tools could not be indexed, the catalog stays as \
+                        it was")
+                }
+                Err(error) => {
+                    tracing::error!(%error, "indexing the tools panicked, the catalog stays as it \
+                        was")
+                }
             }
             self.revision.send_replace(revision);
         }
@@ -198,7 +217,15 @@ impl Shelf {
 }
 
 fn is_same(known: &[Arc<Tool>], offered: &[Arc<Tool>]) -> bool {
-    let known_of = |tool: &Tool| (tool.schema_hash.clone(), tool.title.clone(), tool.annotations, tool.operation, tool.trusted);
+    let known_of = |tool: &Tool| {
+        (
+            tool.schema_hash.clone(),
+            tool.title.clone(),
+            tool.annotations,
+            tool.operation,
+            tool.trusted,
+        )
+    };
     let same = |(a, b): (&Arc<Tool>, &Arc<Tool>)| known_of(a) == known_of(b);
     known.len() == offered.len() && known.iter().zip(offered).all(same)
 }

@@ -1,5 +1,5 @@
-//! What callers see of the tools of one snapshot: every tool is asked about once, and what came out is remembered for those who see
-//! the same.
+//! What callers see of the tools of one snapshot: every tool is asked about once, and what came out
+//! is remembered for those who see the same.
 
 use std::sync::{Arc, OnceLock};
 
@@ -12,8 +12,9 @@ pub trait Look: Send + Sync {
     /// Of one tool.
     fn see(&self, tool: &Tool) -> Visibility;
 
-    /// What all have in common who see the same of every tool: asked about once, it is remembered while the catalog stays as it is, for
-    /// the latest 64. None where it is not known: then every question asks about every tool.
+    /// What all have in common who see the same of every tool: asked about once, it is remembered
+    /// while the catalog stays as it is, for the latest 64. None where it is not known: then every
+    /// question asks about every tool.
     fn key(&self) -> Option<&str> {
         None
     }
@@ -81,7 +82,8 @@ impl Sight {
     /// `tools` are sorted by path.
     fn new(tools: &[Arc<Tool>], seen: Box<[Visibility]>) -> Self {
         let mut namespaces: Vec<SeenNamespace> = Vec::new();
-        for (at, tool) in tools.iter().enumerate().filter(|(at, _)| seen[*at] != Visibility::Hidden) {
+        for (at, tool) in tools.iter().enumerate().filter(|(at, _)| seen[*at] != Visibility::Hidden)
+        {
             // One upstream's tools follow each other.
             match namespaces.last_mut() {
                 Some(last) if last.name == tool.upstream => {
@@ -90,7 +92,11 @@ impl Sight {
                         last.samples.push(at);
                     }
                 }
-                _ => namespaces.push(SeenNamespace { name: tool.upstream.clone(), tools: 1, samples: vec![at] }),
+                _ => namespaces.push(SeenNamespace {
+                    name: tool.upstream.clone(),
+                    tools: 1,
+                    samples: vec![at],
+                }),
             }
         }
         namespaces.sort_by(|a, b| a.name.cmp(&b.name));
@@ -122,13 +128,19 @@ pub(super) struct Sights {
 }
 
 impl Sights {
-    /// What this view sees of these tools, always the same ones. Of several who ask for the same at once one works it out.
+    /// What this view sees of these tools, always the same ones. Of several who ask for the same at
+    /// once one works it out.
     pub(super) fn of(&self, tools: &[Arc<Tool>], view: View<'_>) -> Arc<Sight> {
         let sight = match view.key() {
             Some(key) => self.place(key).get_or_init(|| Arc::new(Sight::ask(tools, view))).clone(),
             None => Arc::new(Sight::ask(tools, view)),
         };
-        let hidden = |path: &str| tools.binary_search_by(|tool| tool.path.as_str().cmp(path)).ok().filter(|at| sight.is_seen(*at));
+        let hidden = |path: &str| {
+            tools
+                .binary_search_by(|tool| tool.path.as_str().cmp(path))
+                .ok()
+                .filter(|at| sight.is_seen(*at))
+        };
         match view.without().and_then(hidden) {
             None => sight,
             Some(at) => {

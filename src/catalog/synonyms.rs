@@ -52,7 +52,19 @@ const SHORT: &[&[&str]] = &[
 
 /// Words that stand for one another.
 const GROUPS: &[&[&str]] = &[
-    &["list", "get", "fetch", "read", "show", "view", "display", "retrieve", "see", "enumerate", "browse"],
+    &[
+        "list",
+        "get",
+        "fetch",
+        "read",
+        "show",
+        "view",
+        "display",
+        "retrieve",
+        "see",
+        "enumerate",
+        "browse",
+    ],
     &["create", "add", "new", "make", "insert"],
     &["delete", "remove", "destroy", "erase", "clear", "drop"],
     &["update", "edit", "change", "modify", "set", "alter", "replace"],
@@ -190,9 +202,24 @@ const ACTIONS: &[(Action, &[&str])] = &[
             "export",
         ],
     ),
-    (Action::Create, &["create", "add", "new", "make", "insert", "post", "open", "upload", "register", "generate", "invite"]),
-    (Action::Update, &["update", "edit", "change", "modify", "set", "alter", "replace", "rename", "put", "patch", "mark"]),
-    (Action::Delete, &["delete", "remove", "destroy", "erase", "clear", "drop", "forget", "revoke", "uninstall"]),
+    (
+        Action::Create,
+        &[
+            "create", "add", "new", "make", "insert", "post", "open", "upload", "register",
+            "generate", "invite",
+        ],
+    ),
+    (
+        Action::Update,
+        &[
+            "update", "edit", "change", "modify", "set", "alter", "replace", "rename", "put",
+            "patch", "mark",
+        ],
+    ),
+    (
+        Action::Delete,
+        &["delete", "remove", "destroy", "erase", "clear", "drop", "forget", "revoke", "uninstall"],
+    ),
 ];
 
 static RELATED: LazyLock<HashMap<String, Vec<(String, f32)>>> = LazyLock::new(|| {
@@ -202,7 +229,9 @@ static RELATED: LazyLock<HashMap<String, Vec<(String, f32)>>> = LazyLock::new(||
         groups.iter().flat_map(move |group| group.iter().map(move |word| (*word, *group, worth)))
     };
     let groups = groups(SHORT, SAME).chain(groups(GROUPS, ALIKE));
-    for (word, others, worth) in groups.chain(MEANINGS.iter().map(|(word, others)| (*word, *others, NEAR))) {
+    for (word, others, worth) in
+        groups.chain(MEANINGS.iter().map(|(word, others)| (*word, *others, NEAR)))
+    {
         let stem = stems.of(word);
         for other in others.iter().map(|other| stems.of(other)).filter(|other| *other != stem) {
             let known = related.entry(stem.clone()).or_default();
@@ -241,11 +270,18 @@ mod tests {
     #[test]
     fn verbs_of_one_meaning_lead_to_one_another() {
         let mut stems = Stems::new();
-        for (one, other) in
-            [("removing", "delete"), ("fetched", "list"), ("new", "create"), ("edits", "update"), ("repos", "repository")]
-        {
+        for (one, other) in [
+            ("removing", "delete"),
+            ("fetched", "list"),
+            ("new", "create"),
+            ("edits", "update"),
+            ("repos", "repository"),
+        ] {
             let (one, other) = (stems.of(one), stems.of(other));
-            assert!(related(&one).iter().any(|(known, worth)| *known == other && *worth < 1.0), "{one} {other}");
+            assert!(
+                related(&one).iter().any(|(known, worth)| *known == other && *worth < 1.0),
+                "{one} {other}"
+            );
         }
         assert_eq!(related("zebra"), []);
     }

@@ -19,7 +19,7 @@ use super::{
     work::{self, Work},
 };
 use crate::{
-    base::{digest::sha256_of_json, text::cut},
+    base::{digest::sha256_of_json, json::unwrap_descriptions, text::cut},
     model::{Annotations, JsonObject, Operation, Schema},
 };
 
@@ -27,13 +27,15 @@ use crate::{
 pub(super) const NAME_CHARS_MAX: usize = 128;
 /// Longest description that is kept, in bytes; the rest is cut.
 pub(super) const DESCRIPTION_BYTES_MAX: usize = 8 * 1024;
-/// Largest input or output schema, in bytes of JSON; a tool with a larger one is left out of the catalog.
+/// Largest input or output schema, in bytes of JSON; a tool with a larger one is left out of the
+/// catalog.
 pub(super) const SCHEMA_BYTES_MAX: usize = 256 * 1024;
 /// Largest schema that is compiled on a thread that serves others, in bytes of JSON.
 const READY_BYTES_MAX: usize = 8 * 1024;
 /// What one pattern of a schema may take once compiled, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
-/// Arguments of a tool that it is found by, values of theirs, and the longest name or value, in bytes.
+/// Arguments of a tool that it is found by, values of theirs, and the longest name or value, in
+/// bytes.
 const ARGUMENTS_MAX: usize = 128;
 const VALUES_MAX: usize = 64;
 const WORD_BYTES_MAX: usize = 200;
@@ -57,7 +59,8 @@ pub(super) struct OfferedTool {
     pub operation: Option<Operation>,
 }
 
-/// A tool as it comes back from where it was kept: everything that was worked out when it was offered.
+/// A tool as it comes back from where it was kept: everything that was worked out when it was
+/// offered.
 #[derive(Debug)]
 pub(super) struct KeptTool {
     pub name: String,
@@ -99,8 +102,14 @@ impl ArgumentWords {
             let items = schema.get("items").and_then(|items| items.get("enum"));
             let allowed = schema.get("enum").or(items).and_then(Value::as_array);
             let left = VALUES_MAX - values.len();
-            values
-                .extend(allowed.into_iter().flatten().filter_map(Value::as_str).take(left).map(|value| cut(value, WORD_BYTES_MAX)));
+            values.extend(
+                allowed
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .take(left)
+                    .map(|value| cut(value, WORD_BYTES_MAX)),
+            );
         }
         Self { names: names.join(" ").into(), values: values.join(" ").into() }
     }
@@ -114,7 +123,10 @@ fn fields(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unfit {
     /// Its name cannot be a path.
-    #[error("tool name {0:?} is empty, longer than {NAME_CHARS_MAX} characters or holds characters that no path can hold")]
+    #[error(
+        "tool name {0:?} is empty, longer than {NAME_CHARS_MAX} characters or holds characters \
+        that no path can hold"
+    )]
     Name(String),
     /// A schema is too large.
     #[error("schema of `{name}` has {bytes} bytes, allowed are {SCHEMA_BYTES_MAX}")]
@@ -182,8 +194,9 @@ impl fmt::Debug for Checker {
 }
 
 impl Checker {
-    /// Compiles a schema, which is a stranger's text: it fetches nothing, no pattern can run for long or grow large, and one of which
-    /// the work has no bound is not compiled. Takes milliseconds for each 10 KiB.
+    /// Compiles a schema, which is a stranger's text: it fetches nothing, no pattern can run for
+    /// long or grow large, and one of which the work has no bound is not compiled. Takes
+    /// milliseconds for each 10 KiB.
     fn of(schema: &Value) -> Result<Self, String> {
         let work = Work::of(schema)?;
         let validator = compile(schema, work.patterns).map_err(|error| error.to_string())?;
@@ -195,16 +208,21 @@ impl Checker {
         self.work.on(args, steps_max).map(|_| self.validator.is_valid(args))
     }
 
-    /// The first fault of arguments that are not allowed, where nothing else need be kept to find it.
+    /// The first fault of arguments that are not allowed, where nothing else need be kept to find
+    /// it.
     pub(super) fn first_fault<'i>(&self, args: &'i Value) -> Option<ValidationError<'i>> {
         if self.work.has_forms { None } else { self.validator.validate(args).err() }
     }
 }
 
 /// Compiles a schema with so many patterns, which share what they may take.
-pub(super) fn compile(schema: &Value, patterns: usize) -> Result<Validator, Box<ValidationError<'static>>> {
+pub(super) fn compile(
+    schema: &Value,
+    patterns: usize,
+) -> Result<Validator, Box<ValidationError<'static>>> {
     let each = (work::PATTERN_BYTES_MAX / patterns.max(1)).min(PATTERN_BYTES_MAX);
-    let patterns = PatternOptions::fancy_regex().backtrack_limit(10_000).size_limit(each).dfa_size_limit(each);
+    let patterns =
+        PatternOptions::fancy_regex().backtrack_limit(10_000).size_limit(each).dfa_size_limit(each);
     jsonschema::options().offline().with_pattern_options(patterns).build(schema).map_err(Box::new)
 }
 
@@ -214,10 +232,13 @@ impl Tool {
         let input = Value::Object(offered.input_schema);
         let output = offered.output_schema.map(Value::Object);
         let schema_hash = sha256_of_json(&serde_json::json!({
-            "name": offered.name, "description": offered.description, "input": input, "output": output,
+            "name": offered.name, "description": offered.description, "input": input,
+            "output": output,
         }));
         let arguments = ArgumentWords::of(&input);
-        let taken = |schema: &Value| Schema::new(schema).ok_or_else(|| Unfit::Deep(offered.name.chars().take(80).collect()));
+        let taken = |schema: &Value| {
+            Schema::new(schema).ok_or_else(|| Unfit::Deep(offered.name.chars().take(80).collect()))
+        };
         let kept = KeptTool {
             input_schema: taken(&input)?,
             output_schema: output.as_ref().map(taken).transpose()?,
@@ -269,13 +290,15 @@ impl Tool {
 
     /// A function of the catalog itself, so that its arguments are checked like any tool's.
     pub(super) fn own<Args: schemars::JsonSchema>(path: &str) -> Self {
+        let mut schema = schemars::schema_for!(Args).to_value();
+        unwrap_descriptions(&mut schema);
         Self {
             path: path.to_owned(),
             upstream: Arc::from("catalog"),
             name: path.to_owned(),
             title: None,
             description: String::new(),
-            input_schema: Schema::new(&schemars::schema_for!(Args).to_value()).expect("a query of ours is flat"),
+            input_schema: Schema::new(&schema).expect("a query of ours is flat"),
             output_schema: None,
             annotations: Annotations { read_only: Some(true), ..Annotations::default() },
             operation: None,
@@ -296,15 +319,17 @@ impl Tool {
         self.left_out.output().or_else(|| self.output_schema.clone())
     }
 
-    /// What the arguments are checked by; none when the schema does not compile or may take for ever, for then only the upstream can
-    /// judge them. Takes long the first time where [`Self::is_ready`] says no.
+    /// What the arguments are checked by; none when the schema does not compile or may take for
+    /// ever, for then only the upstream can judge them. Takes long the first time where
+    /// [`Self::is_ready`] says no.
     pub(super) fn checker(&self) -> Option<&Checker> {
         self.checker
             .get_or_init(|| {
                 Checker::of(&self.input_schema.value())
                     .inspect_err(|error| {
                         let reason = cut(error, 300).to_owned();
-                        tracing::warn!(tool = %self.path, %reason, "input schema of `{}` cannot be used, arguments are not checked", self.path);
+                        tracing::warn!(tool = %self.path, %reason, "input schema of `{}` cannot \
+                            be used, arguments are not checked", self.path);
                     })
                     .ok()
             })
@@ -321,14 +346,17 @@ impl Tool {
     /// Says, once, that arguments were not checked.
     pub(super) fn tell_too_much(&self) {
         if !self.too_much_told.swap(true, Ordering::Relaxed) {
-            tracing::warn!(tool = %self.path, "arguments of `{}` were not checked, it would take too long", self.path);
+            tracing::warn!(tool = %self.path, "arguments of `{}` were not checked, it would take \
+                too long", self.path);
         }
     }
 }
 
 /// Whether a tool's own name can stand in a path: dots split it into segments, none may be empty.
 fn is_path(name: &str) -> bool {
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '@' | '$' | '+' | ' ');
+    let allowed = |c: char| {
+        c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '@' | '$' | '+' | ' ')
+    };
     name.chars().count() <= NAME_CHARS_MAX
         && name.chars().all(allowed)
         && name.split('.').all(|segment| !segment.is_empty() && segment.trim() == segment)
@@ -340,8 +368,12 @@ mod tests {
 
     fn admitted(name: &str, description: &str, schema: &str) -> Result<Tool, Unfit> {
         let input_schema = serde_json::from_str(schema).unwrap();
-        let offered =
-            OfferedTool { name: name.to_owned(), description: description.to_owned(), input_schema, ..OfferedTool::default() };
+        let offered = OfferedTool {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            input_schema,
+            ..OfferedTool::default()
+        };
         Tool::admit(&Arc::from("up"), offered)
     }
 
@@ -368,7 +400,9 @@ mod tests {
     #[test]
     fn a_schema_that_is_too_large_or_too_deep_is_unfit() {
         let large = format!(r#"{{"description": "{}"}}"#, "x".repeat(SCHEMA_BYTES_MAX));
-        assert!(matches!(admitted("t", "", &large), Err(Unfit::Schema { bytes, .. }) if bytes > SCHEMA_BYTES_MAX));
+        assert!(
+            matches!(admitted("t", "", &large), Err(Unfit::Schema { bytes, .. }) if bytes > SCHEMA_BYTES_MAX)
+        );
         let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(100), "}".repeat(100));
         assert_eq!(admitted("t", "", &deep).unwrap_err(), Unfit::Deep("t".to_owned()));
     }

@@ -1,6 +1,7 @@
 //! TypeScript from JSON Schema: one line for a hint, a whole declaration for a description.
 //!
-//! Never `any`; where nothing is known, `unknown`. Schemas are the upstream's: depth, references and size are bounded.
+//! Never `any`; where nothing is known, `unknown`. Schemas are the upstream's: depth, references
+//! and size are bounded.
 
 mod remarks;
 mod whole;
@@ -29,10 +30,12 @@ const HINT_DEPTH_MAX: usize = 4;
 const HINT_FIELDS_MIN: usize = 3;
 /// Deepest nesting that a declaration tells.
 const DEPTH_MAX: usize = 24;
-/// Schemas that are looked at for one declaration, references counted each time, and for a text within a line.
+/// Schemas that are looked at for one declaration, references counted each time, and for a text
+/// within a line.
 const NODES_MAX: usize = 4_000;
 const INLINE_NODES_MAX: usize = 600;
-/// Constants and allowed values that are told in one text, in bytes; beyond it only their types are.
+/// Constants and allowed values that are told in one text, in bytes; beyond it only their types
+/// are.
 const LITERAL_BYTES_MAX: usize = 64 * 1024;
 /// Types that a schema allows at once, for a look at each; JSON Schema knows seven.
 const TYPES_MAX: usize = 8;
@@ -44,11 +47,13 @@ const REFERENCES_MAX: usize = 16;
 const HINT_OPTIONS_MAX: usize = 8;
 /// Values of an enumeration that a declaration tells.
 const OPTIONS_MAX: usize = 200;
-/// Deepest nesting of a constant that is told as it is; beyond it only that it is an object or a list.
+/// Deepest nesting of a constant that is told as it is; beyond it only that it is an object or a
+/// list.
 const LITERAL_DEPTH_MAX: usize = 4;
 
-/// The call in one line: `tools.demo.add(args: { a: number; b: number }): Promise<{ sum: number }>`. Made once, and again when more was
-/// observed of the result: what this workspace was answered.
+/// The call in one line: `tools.demo.add(args: { a: number; b: number }): Promise<{ sum: number
+/// }>`. Made once, and again when more was observed of the result: what this workspace was
+/// answered.
 pub(super) fn hint(tool: &Tool, workspace: &str) -> Arc<str> {
     if let Some(output) = tool.left_out.output() {
         return line(tool, Some(&output), None).into();
@@ -82,7 +87,9 @@ fn line(tool: &Tool, output: Option<&Schema>, observed: Option<&Value>) -> Strin
         });
         let result = match (&output, observed) {
             (Some(schema), _) => Writer::inline(schema, depth).of(schema, 0),
-            (None, Some(schema)) => format!("/* observed */ {}", Writer::inline(schema, depth).of(schema, 0)),
+            (None, Some(schema)) => {
+                format!("/* observed */ {}", Writer::inline(schema, depth).of(schema, 0))
+            }
             (None, None) => "unknown".to_owned(),
         };
         line = format!("{call}({args}): Promise<{result}>");
@@ -126,7 +133,14 @@ pub(super) fn declaration(tool: &Tool, workspace: &str) -> String {
 }
 
 /// The types that a tool's signature names.
-fn types_of(tool: &Tool, workspace: &str, list: &str, base: &str, taken: &RefCell<HashSet<String>>, out: &mut String) {
+fn types_of(
+    tool: &Tool,
+    workspace: &str,
+    list: &str,
+    base: &str,
+    taken: &RefCell<HashSet<String>>,
+    out: &mut String,
+) {
     let (args, result) = (&*format!("{base}Args"), &*format!("{base}Result"));
     if !list.is_empty() {
         out.push_str(&Writer::declared(&tool.input_schema.value(), args, base, taken).all());
@@ -134,25 +148,40 @@ fn types_of(tool: &Tool, workspace: &str, list: &str, base: &str, taken: &RefCel
     out.push('\n');
     out.push_str(&comment(tool.left_out.told().as_slice(), 0));
     match (tool.output(), tool.observed.schema(workspace)) {
-        (Some(schema), _) => out.push_str(&Writer::declared(&schema.value(), result, base, taken).all()),
+        (Some(schema), _) => {
+            out.push_str(&Writer::declared(&schema.value(), result, base, taken).all())
+        }
         (None, Some(schema)) => {
             out.push_str("/* observed: learned from answers, not promised by the upstream */\n");
             out.push_str(&Writer::declared(&schema, result, base, taken).all());
         }
         (None, None) => {
             // Only MCP has texts that may be JSON.
-            let text = if tool.operation.is_none() { " A text that is JSON comes as its value." } else { "" };
-            out.push_str(&format!("/** The upstream does not describe its result.{text} */\ntype {result} = unknown;\n"));
+            let text = if tool.operation.is_none() {
+                " A text that is JSON comes as its value."
+            } else {
+                ""
+            };
+            out.push_str(&format!(
+                "/** The upstream does not describe its result.{text} */\ntype \
+                {result} = unknown;\n"
+            ));
         }
     }
 }
 
 fn argument_list(schema: &Value, text: impl FnOnce() -> String) -> String {
     let schema = resolved(schema, schema).unwrap_or(schema);
-    let some = |name: &str| schema.get(name).and_then(Value::as_object).is_some_and(|map| !map.is_empty());
-    let combined = ["anyOf", "oneOf", "allOf", "patternProperties"].iter().any(|name| schema.get(name).is_some());
-    let open = schema.get("additionalProperties").is_some_and(|rest| *rest == Value::Bool(true) || rest.is_object());
-    let required = schema.get("required").and_then(Value::as_array).is_some_and(|names| !names.is_empty());
+    let some =
+        |name: &str| schema.get(name).and_then(Value::as_object).is_some_and(|map| !map.is_empty());
+    let combined = ["anyOf", "oneOf", "allOf", "patternProperties"]
+        .iter()
+        .any(|name| schema.get(name).is_some());
+    let open = schema
+        .get("additionalProperties")
+        .is_some_and(|rest| *rest == Value::Bool(true) || rest.is_object());
+    let required =
+        schema.get("required").and_then(Value::as_array).is_some_and(|names| !names.is_empty());
     if !some("properties") && !combined && !open && !required {
         return String::new();
     }
@@ -164,7 +193,9 @@ fn argument_list(schema: &Value, text: impl FnOnce() -> String) -> String {
 pub(super) fn resolved<'a>(schema: &'a Value, root: &'a Value) -> Option<&'a Value> {
     let mut schema = schema;
     for _ in 0..REFERENCES_MAX {
-        let Some(reference) = schema.get("$ref").and_then(Value::as_str) else { return Some(schema) };
+        let Some(reference) = schema.get("$ref").and_then(Value::as_str) else {
+            return Some(schema);
+        };
         schema = pointed(reference, root)?;
     }
     None
@@ -180,7 +211,8 @@ struct Writer<'a> {
     depth_max: usize,
     nodes_left: Cell<usize>,
     literal_bytes_left: Cell<usize>,
-    /// How many fields and lists stand around the present place: within none, a type may not refer to itself.
+    /// How many fields and lists stand around the present place: within none, a type may not refer
+    /// to itself.
     wraps: Cell<usize>,
     /// Whether only what is required is told of objects, and how much more there is.
     needed_only: bool,
@@ -219,7 +251,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    fn declared(root: &'a Value, name: &str, prefix: &'a str, taken: &'a RefCell<HashSet<String>>) -> Self {
+    fn declared(
+        root: &'a Value,
+        name: &str,
+        prefix: &'a str,
+        taken: &'a RefCell<HashSet<String>>,
+    ) -> Self {
         let names = Names {
             root: name.to_owned(),
             prefix,
@@ -229,7 +266,11 @@ impl<'a> Writer<'a> {
             present: RefCell::new(name.to_owned()),
             bare: RefCell::default(),
         };
-        Self { names: Some(names), nodes_left: Cell::new(NODES_MAX), ..Self::inline(root, DEPTH_MAX) }
+        Self {
+            names: Some(names),
+            nodes_left: Cell::new(NODES_MAX),
+            ..Self::inline(root, DEPTH_MAX)
+        }
     }
 
     /// The root's declaration, then those of everything it refers to.
@@ -239,7 +280,9 @@ impl<'a> Writer<'a> {
         let mut next = 0;
         loop {
             // Writing one declaration may meet further references.
-            let Some((reference, name)) = names.known.borrow().get(next).cloned() else { return out };
+            let Some((reference, name)) = names.known.borrow().get(next).cloned() else {
+                return out;
+            };
             next += 1;
             let target = pointed(&reference, self.root).unwrap_or(&Value::Null);
             *names.present.borrow_mut() = name.clone();
@@ -280,7 +323,10 @@ impl<'a> Writer<'a> {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             parts.push(self.of_reference(reference, depth));
         }
-        if ["type", "properties", "items", "prefixItems", "patternProperties"].iter().any(|name| schema.get(name).is_some()) {
+        if ["type", "properties", "items", "prefixItems", "patternProperties"]
+            .iter()
+            .any(|name| schema.get(name).is_some())
+        {
             parts.push(self.of_typed(schema, depth));
         } else if schema.get("additionalProperties").is_some_and(Value::is_object) {
             parts.push(self.object(schema, depth));
@@ -290,7 +336,9 @@ impl<'a> Writer<'a> {
         }
         for name in ["anyOf", "oneOf"] {
             // Alternatives that only say which fields are needed tell nothing that a type can.
-            let says = |option: &&Value| option.as_object().is_none_or(|option| option.keys().any(|key| key != "required"));
+            let says = |option: &&Value| {
+                option.as_object().is_none_or(|option| option.keys().any(|key| key != "required"))
+            };
             if let Some(options) = schema.get(name).and_then(Value::as_array)
                 && options.iter().any(|option| says(&option))
             {
@@ -317,7 +365,11 @@ impl<'a> Writer<'a> {
             None => self.of(target, depth + 1),
             Some(names) => {
                 let name = if reference == "#" { names.root.clone() } else { names.of(reference) };
-                if self.wraps.get() == 0 && !names.may_stand_bare(&name) { "unknown".to_owned() } else { name }
+                if self.wraps.get() == 0 && !names.may_stand_bare(&name) {
+                    "unknown".to_owned()
+                } else {
+                    name
+                }
             }
         }
     }
@@ -334,7 +386,9 @@ impl<'a> Writer<'a> {
         let left = sample::left_after(value, self.literal_bytes_left.get());
         self.literal_bytes_left.set(left.unwrap_or_default());
         match left {
-            Some(_) => literal_type(value, if self.names.is_some() { LITERAL_DEPTH_MAX } else { 1 }),
+            Some(_) => {
+                literal_type(value, if self.names.is_some() { LITERAL_DEPTH_MAX } else { 1 })
+            }
             None => kind_of(value).to_owned(),
         }
     }
@@ -357,9 +411,13 @@ impl<'a> Writer<'a> {
 
     fn of_typed(&self, schema: &Value, depth: usize) -> String {
         match schema.get("type") {
-            Some(Value::Array(names)) => {
-                union(names.iter().filter_map(Value::as_str).take(TYPES_MAX).map(|name| self.of_type(name, schema, depth)))
-            }
+            Some(Value::Array(names)) => union(
+                names
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .take(TYPES_MAX)
+                    .map(|name| self.of_type(name, schema, depth)),
+            ),
             Some(Value::String(name)) => self.of_type(name, schema, depth),
             _ if schema.get("properties").or_else(|| schema.get("patternProperties")).is_some() => {
                 self.of_type("object", schema, depth)
@@ -388,7 +446,8 @@ impl<'a> Writer<'a> {
             return "unknown[]".to_owned();
         }
         let Some(places) = tuple else {
-            let item = items.map_or_else(|| "unknown".to_owned(), |items| self.within(items, depth + 1));
+            let item =
+                items.map_or_else(|| "unknown".to_owned(), |items| self.within(items, depth + 1));
             return format!("{}[]", grouped(&item));
         };
         let needed = schema.get("minItems").and_then(Value::as_u64).unwrap_or(places.len() as u64);
@@ -399,8 +458,10 @@ impl<'a> Writer<'a> {
                 if at < needed { place } else { format!("{}?", grouped(&place)) }
             })
             .collect();
-        // What may follow the places: nothing is said in the old form by `additionalItems`, in the new one by `items`.
-        let rest = if schema.get("prefixItems").is_some() { items } else { schema.get("additionalItems") };
+        // What may follow the places: nothing is said in the old form by `additionalItems`, in the
+        // new one by `items`.
+        let rest =
+            if schema.get("prefixItems").is_some() { items } else { schema.get("additionalItems") };
         if let Some(rest) = rest.filter(|rest| rest.is_object()) {
             told.push(format!("...{}[]", grouped(&self.within(rest, depth + 1))));
         }
@@ -409,45 +470,49 @@ impl<'a> Writer<'a> {
 
     fn object(&self, schema: &Value, depth: usize) -> String {
         let properties = schema.get("properties").and_then(Value::as_object);
-        let required: Vec<&str> =
-            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-        let patterns =
-            schema.get("patternProperties").and_then(Value::as_object).into_iter().flat_map(|patterns| patterns.values());
-        let rest = schema.get("additionalProperties").filter(|rest| **rest != Value::Bool(false)).into_iter().chain(patterns);
+        let required: Vec<&str> = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let patterns = schema
+            .get("patternProperties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(|patterns| patterns.values());
+        let rest = schema
+            .get("additionalProperties")
+            .filter(|rest| **rest != Value::Bool(false))
+            .into_iter()
+            .chain(patterns);
         let rest: Vec<&Value> = rest.collect();
         // Needed, and nothing more is said of it.
-        let bare = |name: &&str| properties.is_none_or(|properties| !properties.contains_key(*name));
+        let bare =
+            |name: &&str| properties.is_none_or(|properties| !properties.contains_key(*name));
         let left = self.nodes_left.get();
-        let bare: Vec<&str> =
-            if depth < self.depth_max { required.iter().copied().filter(bare).take(left).collect() } else { Vec::new() };
+        let bare: Vec<&str> = if depth < self.depth_max {
+            required.iter().copied().filter(bare).take(left).collect()
+        } else {
+            Vec::new()
+        };
         self.nodes_left.set(left.saturating_sub(bare.len()));
         if properties.is_none_or(serde_json::Map::is_empty) && bare.is_empty() {
             return match rest.is_empty() || depth >= self.depth_max {
                 false => self.record(union(rest.iter().map(|rest| self.within(rest, depth + 1)))),
-                true if schema.get("additionalProperties") == Some(&Value::Bool(false)) && rest.is_empty() => NO_FIELDS.to_owned(),
+                true if schema.get("additionalProperties") == Some(&Value::Bool(false))
+                    && rest.is_empty() =>
+                {
+                    NO_FIELDS.to_owned()
+                }
                 true => EMPTY_OBJECT.to_owned(),
             };
         }
         if depth >= self.depth_max {
             return "object".to_owned();
         }
-        let needed: HashSet<&str> = required.iter().copied().collect();
-        let is_needed = |name: &str| needed.contains(name);
-        let none_needed = required.is_empty();
-        let mut left = 0;
-        let told = properties.into_iter().flatten().enumerate().filter(|(at, (name, _))| {
-            let is_told = !self.needed_only || is_needed(name) || (none_needed && *at < HINT_FIELDS_MIN);
-            left += usize::from(!is_told);
-            is_told
-        });
-        let mut fields: Vec<(String, String)> = told
-            .map(|(_, field)| field)
-            .map(|(name, schema)| {
-                let mark = if is_needed(name) { "" } else { "?" };
-                let remark = if self.names.is_some() { comment(&remarks(schema), depth + 1) } else { String::new() };
-                (remark, format!("{}{mark}: {}", key(name), self.within(schema, depth + 1)))
-            })
-            .collect();
+        let (mut fields, left) = self.fields(properties, &required, depth);
         fields.extend(bare.iter().map(|name| (String::new(), format!("{}: unknown", key(name)))));
         if !rest.is_empty() {
             // Any narrower type would contradict the fields above it.
@@ -455,14 +520,49 @@ impl<'a> Writer<'a> {
         }
         if self.names.is_none() {
             let more = if left > 0 { format!(" /* and {left} more */") } else { String::new() };
-            return format!("{{ {}{more} }}", fields.into_iter().map(|(_, field)| field).collect::<Vec<_>>().join("; "));
+            return format!(
+                "{{ {}{more} }}",
+                fields.into_iter().map(|(_, field)| field).collect::<Vec<_>>().join("; ")
+            );
         }
         let indent = "  ".repeat(depth + 1);
-        let lines: String = fields.into_iter().map(|(remark, field)| format!("{remark}{indent}{field};\n")).collect();
+        let lines: String = fields
+            .into_iter()
+            .map(|(remark, field)| format!("{remark}{indent}{field};\n"))
+            .collect();
         format!("{{\n{lines}{}}}", "  ".repeat(depth))
     }
 
-    /// An object of any fields. Where types are named it is written out, for only then may it hold itself.
+    /// The fields that are told, each with its remark, and how many are not.
+    fn fields(
+        &self,
+        properties: Option<&serde_json::Map<String, Value>>,
+        required: &[&str],
+        depth: usize,
+    ) -> (Vec<(String, String)>, usize) {
+        let needed: HashSet<&str> = required.iter().copied().collect();
+        let mut left = 0;
+        let mut fields = Vec::new();
+        for (at, (name, schema)) in properties.into_iter().flatten().enumerate() {
+            let is_needed = needed.contains(name.as_str());
+            let is_among_first = needed.is_empty() && at < HINT_FIELDS_MIN;
+            if self.needed_only && !is_needed && !is_among_first {
+                left += 1;
+                continue;
+            }
+            let mark = if is_needed { "" } else { "?" };
+            let remark = match self.names {
+                Some(_) => comment(&remarks(schema), depth + 1),
+                None => String::new(),
+            };
+            let field = format!("{}{mark}: {}", key(name), self.within(schema, depth + 1));
+            fields.push((remark, field));
+        }
+        (fields, left)
+    }
+
+    /// An object of any fields. Where types are named it is written out, for only then may it hold
+    /// itself.
     fn record(&self, value: String) -> String {
         if self.names.is_some() && value != "unknown" {
             format!("{{ [key: string]: {value} }}")
@@ -481,7 +581,8 @@ impl Names<'_> {
         if let Some((_, name)) = known.iter().find(|(known, _)| known == reference) {
             return name.clone();
         }
-        let wanted = format!("{}{}", self.prefix, pascal(reference.rsplit('/').next().unwrap_or_default()));
+        let wanted =
+            format!("{}{}", self.prefix, pascal(reference.rsplit('/').next().unwrap_or_default()));
         let mut taken = self.taken.borrow_mut();
         // Where many end alike, each goes on where the one before found a name.
         let mut numbers = self.numbers.borrow_mut();
@@ -496,7 +597,8 @@ impl Names<'_> {
         name
     }
 
-    /// Whether the present type may be made of `name` with nothing between them; if so it is remembered.
+    /// Whether the present type may be made of `name` with nothing between them; if so it is
+    /// remembered.
     fn may_stand_bare(&self, name: &str) -> bool {
         let present = self.present.borrow();
         let mut bare = self.bare.borrow_mut();
@@ -532,12 +634,21 @@ fn literal_type(value: &Value, depth: usize) -> String {
         Value::Array(_) if depth == 0 => "unknown[]".to_owned(),
         Value::Object(map) if map.is_empty() => NO_FIELDS.to_owned(),
         Value::Object(map) => {
-            let fields: Vec<String> =
-                map.iter().map(|(name, value)| format!("{}: {}", key(name), literal_type(value, depth - 1))).collect();
+            let fields: Vec<String> = map
+                .iter()
+                .map(|(name, value)| format!("{}: {}", key(name), literal_type(value, depth - 1)))
+                .collect();
             format!("{{ {} }}", fields.join("; "))
         }
         Value::Array(items) => {
-            format!("[{}]", items.iter().map(|item| literal_type(item, depth - 1)).collect::<Vec<_>>().join(", "))
+            format!(
+                "[{}]",
+                items
+                    .iter()
+                    .map(|item| literal_type(item, depth - 1))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
         plain => plain.to_string(),
     }
@@ -560,8 +671,15 @@ fn dedup(parts: &mut Vec<String>) {
 
 /// In parentheses where an operator follows or precedes.
 fn grouped(text: &str) -> String {
-    let bare = text.starts_with('{') && text.ends_with('}') && !text.contains("} & {") && !text.contains("} | {");
-    if !bare && (text.contains(" | ") || text.contains(" & ")) { format!("({text})") } else { text.to_owned() }
+    let bare = text.starts_with('{')
+        && text.ends_with('}')
+        && !text.contains("} & {")
+        && !text.contains("} | {");
+    if !bare && (text.contains(" | ") || text.contains(" & ")) {
+        format!("({text})")
+    } else {
+        text.to_owned()
+    }
 }
 
 fn key(name: &str) -> String {

@@ -1,4 +1,5 @@
-//! What every kind of upstream can do, and how it fails. A kind knows nothing of the catalog, of queues or of restarts.
+//! What every kind of upstream can do, and how it fails. A kind knows nothing of the catalog, of
+//! queues or of restarts.
 
 use std::time::Duration;
 
@@ -21,11 +22,12 @@ pub(super) trait Upstream: Send + Sync + 'static {
     /// `mcp`, as in the configuration.
     fn kind(&self) -> &'static str;
 
-    /// What makes it this service and no other: its address or its command. Tools that were kept are only taken for the same one.
-    /// Never shown; it may hold what is secret.
+    /// What makes it this service and no other: its address or its command. Tools that were kept
+    /// are only taken for the same one. Never shown; it may hold what is secret.
     fn origin(&self) -> String;
 
-    /// How far its description is read: pieces that are, and all of them. None of none where that takes no time.
+    /// How far its description is read: pieces that are, and all of them. None of none where that
+    /// takes no time.
     fn progress(&self) -> (usize, usize) {
         (0, 0)
     }
@@ -40,9 +42,14 @@ pub(super) trait Connection: Send + Sync + 'static {
     fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>>;
 
     /// Performs one call. Dropped before its end, the upstream is told to stop.
-    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<Answer, UpstreamError>>;
+    fn call<'a>(
+        &'a self,
+        tool: &'a Tool,
+        args: JsonObject,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>>;
 
-    /// The same; what the upstream says meanwhile goes to `news`. Most kinds of upstream say nothing.
+    /// The same; what the upstream says meanwhile goes to `news`. Most kinds of upstream say
+    /// nothing.
     fn call_followed<'a>(
         &'a self,
         tool: &'a Tool,
@@ -53,10 +60,12 @@ pub(super) trait Connection: Send + Sync + 'static {
         self.call(tool, args)
     }
 
-    /// A call was not answered in time. Where that may mean that nobody is there any more, it is found out, beside other calls.
+    /// A call was not answered in time. Where that may mean that nobody is there any more, it is
+    /// found out, beside other calls.
     fn doubt(&self) {}
 
-    /// Where calls of this tool go, for people: `GET https://host/pets/{petId}`. Without values, and without what stands in a query.
+    /// Where calls of this tool go, for people: `GET https://host/pets/{petId}`. Without values,
+    /// and without what stands in a query.
     fn route(&self, tool: &Tool) -> Option<String> {
         let _ = tool;
         None
@@ -68,7 +77,8 @@ pub(super) trait Connection: Send + Sync + 'static {
     /// Waits for the next thing that changes what the catalog knows.
     fn event(&self) -> BoxFuture<'_, ConnectionEvent>;
 
-    /// What keeps calls from being sent at present although it is open, if anything; shown in its status.
+    /// What keeps calls from being sent at present although it is open, if anything; shown in its
+    /// status.
     fn trouble(&self) -> Option<String> {
         None
     }
@@ -185,13 +195,20 @@ impl UpstreamErrorCode {
 impl UpstreamError {
     /// A failure that a retry does not heal.
     pub(super) fn new(code: UpstreamErrorCode, tool: &Tool, message: impl Into<String>) -> Self {
-        Self { code, tool: tool.path.clone(), status: None, retryable: false, message: message.into() }
+        Self {
+            code,
+            tool: tool.path.clone(),
+            status: None,
+            retryable: false,
+            message: message.into(),
+        }
     }
 
     /// An answer that is larger than is accepted.
     pub(super) fn too_large(tool: &Tool, bytes_max: usize) -> Self {
         let message = format!(
-            "the answer of `{}` is larger than {bytes_max} bytes; ask for less, page by page where the tool can",
+            "the answer of `{}` is larger than {bytes_max} bytes; ask for less, page by page \
+            where the tool can",
             tool.path
         );
         Self::new(UpstreamErrorCode::AnswerTooLarge, tool, message)
@@ -201,10 +218,12 @@ impl UpstreamError {
     pub(super) fn late(tool: &Tool, limit: Duration) -> Self {
         let limit = limit.as_millis();
         let message = format!(
-            "`{}` did not answer within {limit} ms; the call was cancelled, whether it had an effect is not known",
+            "`{}` did not answer within {limit} ms; the call was cancelled, whether it had an \
+            effect is not known",
             tool.path
         );
-        let harmless = tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
+        let harmless =
+            tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
         Self::new(UpstreamErrorCode::Timeout, tool, message).retryable(harmless)
     }
 

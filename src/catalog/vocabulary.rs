@@ -6,7 +6,8 @@ use super::words::{Memory, Numbered};
 const PREFIX_CHARS_MIN: usize = 3;
 /// Words that one beginning may mean.
 const PREFIXED_MAX: usize = 12;
-/// Shortest word that may hold a slip, in characters; below it, too many words are one letter apart.
+/// Shortest word that may hold a slip, in characters; below it, too many words are one letter
+/// apart.
 const SLIP_CHARS_MIN: usize = 4;
 /// Shortest word that may hold two slips, in characters.
 const TWO_SLIPS_CHARS_MIN: usize = 8;
@@ -34,7 +35,8 @@ impl Vocabulary {
         let stems = (0u32..).zip(stems).map(|(number, stem)| (stem, number)).collect();
         let worths: Vec<f32> = counts.iter().map(|count| rarity(*count as usize, tools)).collect();
         let words = words.into_iter().filter(|(_, number)| counts[*number as usize] > 0).collect();
-        // Rare words tell more of a name than common ones, but not as much more as they tell of a question.
+        // Rare words tell more of a name than common ones, but not as much more as they tell of a
+        // question.
         let tellings = worths.iter().map(|worth| worth.sqrt()).collect();
         Self { words, stems, worths, tellings, worth_max: rarity(1, tools) }
     }
@@ -70,7 +72,10 @@ impl Vocabulary {
             return Vec::new();
         }
         let start = self.words.partition_point(|(word, _)| **word < *prefix);
-        let with = self.words[start..].iter().take_while(|(word, _)| word.starts_with(prefix)).take(PREFIXED_MAX);
+        let with = self.words[start..]
+            .iter()
+            .take_while(|(word, _)| word.starts_with(prefix))
+            .take(PREFIXED_MAX);
         distinct(with.map(|(_, number)| *number))
     }
 
@@ -82,7 +87,9 @@ impl Vocabulary {
         }
         let slips_max = if length < TWO_SLIPS_CHARS_MIN { 1 } else { 2 };
         let mut found: Vec<(usize, u32)> = Vec::new();
-        for (word, number) in self.words.iter().filter(|(word, _)| word.len().abs_diff(wrong.len()) <= slips_max) {
+        for (word, number) in
+            self.words.iter().filter(|(word, _)| word.len().abs_diff(wrong.len()) <= slips_max)
+        {
             // Few mistake the first letter, and most words are told apart by it.
             if !shares_head(word, wrong) {
                 continue;
@@ -94,7 +101,9 @@ impl Vocabulary {
         }
         found.sort_unstable();
         let fewest = found.first().map_or(0, |(slips, _)| *slips);
-        let mut stems = distinct(found.into_iter().take_while(|(slips, _)| *slips == fewest).map(|(_, number)| number));
+        let mut stems = distinct(
+            found.into_iter().take_while(|(slips, _)| *slips == fewest).map(|(_, number)| number),
+        );
         stems.truncate(SLIPPED_MAX);
         stems
     }
@@ -105,8 +114,10 @@ impl Vocabulary {
             let at = self.words.binary_search_by(|(known, _)| (**known).cmp(part)).ok()?;
             Some(self.words[at].1)
         };
-        let cuts =
-            word.char_indices().map(|(at, _)| at).filter(|at| *at >= PREFIX_CHARS_MIN && word.len() - at >= PREFIX_CHARS_MIN);
+        let cuts = word
+            .char_indices()
+            .map(|(at, _)| at)
+            .filter(|at| *at >= PREFIX_CHARS_MIN && word.len() - at >= PREFIX_CHARS_MIN);
         cuts.rev().find_map(|at| Some((find(&word[..at])?, find(&word[at..])?)))
     }
 }

@@ -8,12 +8,14 @@ use tantivy::tokenizer::{AsciiFoldingFilter, Language, RawTokenizer, Stemmer, Te
 const WORD_CHARS_MAX: usize = 40;
 /// Words that say nothing about a tool: in questions, and in names.
 const STOP_WORDS: &[&str] = &[
-    "a", "all", "already", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been", "being", "but", "by", "can", "could",
-    "do", "does", "each", "every", "for", "from", "had", "has", "have", "he", "how", "i", "if", "in", "into", "is", "it", "its",
-    "just", "let", "many", "may", "me", "mine", "much", "must", "my", "need", "of", "on", "one", "only", "or", "our", "please",
-    "she", "should", "so", "some", "such", "than", "that", "the", "their", "them", "then", "there", "these", "they", "this",
-    "those", "to", "too", "tool", "tools", "use", "using", "via", "want", "was", "we", "were", "what", "when", "where", "which",
-    "who", "whose", "why", "will", "with", "would", "you", "your",
+    "a", "all", "already", "also", "am", "an", "and", "any", "are", "as", "at", "be", "been",
+    "being", "but", "by", "can", "could", "do", "does", "each", "every", "for", "from", "had",
+    "has", "have", "he", "how", "i", "if", "in", "into", "is", "it", "its", "just", "let", "many",
+    "may", "me", "mine", "much", "must", "my", "need", "of", "on", "one", "only", "or", "our",
+    "please", "she", "should", "so", "some", "such", "than", "that", "the", "their", "them",
+    "then", "there", "these", "they", "this", "those", "to", "too", "tool", "tools", "use",
+    "using", "via", "want", "was", "we", "were", "what", "when", "where", "which", "who", "whose",
+    "why", "will", "with", "would", "you", "your",
 ];
 
 /// The longest of them.
@@ -22,7 +24,8 @@ const STOP_WORD_BYTES_MAX: usize = 7;
 /// Syllables that make one word with what follows them.
 const PREFIXES: [&str; 2] = ["re", "un"];
 
-/// Calls `each` with every word in lower case, in order: `getPullRequests` gives `get`, `pull`, `requests`.
+/// Calls `each` with every word in lower case, in order: `getPullRequests` gives `get`, `pull`,
+/// `requests`.
 pub(super) fn split(text: &str, mut each: impl FnMut(&str)) {
     let mut word = String::new();
     let mut length = 0;
@@ -36,12 +39,17 @@ pub(super) fn split(text: &str, mut each: impl FnMut(&str)) {
         *length = 0;
     };
     while let Some(c) = chars.next() {
-        // An apostrophe joins: `user's` and `don't` are one word each, and the stem drops the ending.
-        if c == '\'' && previous.is_some() && chars.peek().is_some_and(|next| next.is_alphabetic()) {
+        // An apostrophe joins: `user's` and `don't` are one word each, and the stem drops the
+        // ending.
+        if c == '\'' && previous.is_some() && chars.peek().is_some_and(|next| next.is_alphabetic())
+        {
             continue;
         }
         // `re-run`, `reRun` and `rerun` are one word.
-        if c == '-' && PREFIXES.contains(&word.as_str()) && chars.peek().is_some_and(|next| next.is_alphabetic()) {
+        if c == '-'
+            && PREFIXES.contains(&word.as_str())
+            && chars.peek().is_some_and(|next| next.is_alphabetic())
+        {
             continue;
         }
         if !c.is_alphanumeric() {
@@ -52,9 +60,11 @@ pub(super) fn split(text: &str, mut each: impl FnMut(&str)) {
         let mut ahead = chars.clone();
         let next_is_lower = ahead.next().is_some_and(char::is_lowercase);
         // `PRs` and `URLs` are one word: the plural of letters.
-        let is_plural = chars.peek() == Some(&'s') && !ahead.next().is_some_and(char::is_alphanumeric);
+        let is_plural =
+            chars.peek() == Some(&'s') && !ahead.next().is_some_and(char::is_alphanumeric);
         let hump = previous.is_some_and(|p| {
-            (p.is_lowercase() && c.is_uppercase()) || (p.is_uppercase() && c.is_uppercase() && next_is_lower && !is_plural)
+            (p.is_lowercase() && c.is_uppercase())
+                || (p.is_uppercase() && c.is_uppercase() && next_is_lower && !is_plural)
         });
         let joins = PREFIXES.contains(&word.as_str());
         if (hump && !joins) || previous.is_some_and(|p| p.is_numeric() != c.is_numeric()) {
@@ -77,10 +87,13 @@ pub(super) fn is_stop_word(word: &str) -> bool {
 
 /// Whether a word, in lower case, looks like the plural of an English noun.
 pub(super) fn is_plural(word: &str) -> bool {
-    word.len() > 3 && word.ends_with('s') && !["ss", "us", "is", "access", "status"].iter().any(|ending| word.ends_with(ending))
+    word.len() > 3
+        && word.ends_with('s')
+        && !["ss", "us", "is", "access", "status"].iter().any(|ending| word.ends_with(ending))
 }
 
-/// The words of a question: each once, without those that say nothing, unless there are no others; at most so many.
+/// The words of a question: each once, without those that say nothing, unless there are no others;
+/// at most so many.
 pub(super) fn question(text: &str, words_max: usize) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut telling = 0;
@@ -110,20 +123,25 @@ impl Stems {
     /// The stem of one word in lower case.
     pub(super) fn of(&mut self, word: &str) -> String {
         let mut stream = self.0.token_stream(word);
-        if stream.advance() { std::mem::take(&mut stream.token_mut().text) } else { word.to_owned() }
+        if stream.advance() {
+            std::mem::take(&mut stream.token_mut().text)
+        } else {
+            word.to_owned()
+        }
     }
 }
 
-/// The words of a name, without the commonest endings of number and tense and nothing more: for what must not be mistaken for
-/// another word, as `author` may be for `authorization` by its stem.
+/// The words of a name, without the commonest endings of number and tense and nothing more: for
+/// what must not be mistaken for another word, as `author` may be for `authorization` by its stem.
 pub(super) fn words(text: &str) -> Vec<String> {
     let mut out = Vec::new();
     split(text, |word| out.push(trimmed(word.to_owned())));
     out
 }
 
-/// Strips the endings of number and tense that English words take, so that `issues`, `listing` and `created` are found by
-/// `issue`, `list` and `create`. Light on purpose: a false match costs more than a missed ending.
+/// Strips the endings of number and tense that English words take, so that `issues`, `listing` and
+/// `created` are found by `issue`, `list` and `create`. Light on purpose: a false match costs more
+/// than a missed ending.
 fn trimmed(mut word: String) -> String {
     if !word.is_ascii() || word.len() < 4 {
         return word;
@@ -135,7 +153,8 @@ fn trimmed(mut word: String) -> String {
     }
     if ["ches", "shes", "sses", "xes", "zes"].iter().any(|ending| word.ends_with(ending)) {
         word.truncate(word.len() - 2);
-    } else if word.ends_with('s') && !["ss", "us", "is"].iter().any(|ending| word.ends_with(ending)) {
+    } else if word.ends_with('s') && !["ss", "us", "is"].iter().any(|ending| word.ends_with(ending))
+    {
         word.truncate(word.len() - 1);
     }
     for (ending, rest_min) in [("ing", 3), ("ed", 3)] {
@@ -144,7 +163,8 @@ fn trimmed(mut word: String) -> String {
             && rest.contains(['a', 'e', 'i', 'o', 'u', 'y'])
         {
             let mut rest = rest.to_owned();
-            let doubled = rest.len() > 3 && rest.as_bytes()[rest.len() - 1] == rest.as_bytes()[rest.len() - 2];
+            let doubled = rest.len() > 3
+                && rest.as_bytes()[rest.len() - 1] == rest.as_bytes()[rest.len() - 2];
             if doubled && !rest.ends_with(['l', 's', 'z']) {
                 rest.pop();
             }
@@ -181,7 +201,8 @@ impl Memory {
         if let Some(number) = self.known.get(word) {
             return *number;
         }
-        let next = u32::try_from(self.numbers.len()).expect("there are fewer words than the bytes of all tools");
+        let next = u32::try_from(self.numbers.len())
+            .expect("there are fewer words than the bytes of all tools");
         let number = *self.numbers.entry(self.stems.of(word)).or_insert(next);
         self.known.insert(word.to_owned(), number);
         number
@@ -189,10 +210,14 @@ impl Memory {
 
     /// Every word with the number of its stem, sorted by word; and the stems by number.
     pub(super) fn into_parts(self) -> (Vec<Numbered>, Vec<Box<str>>) {
-        let mut words: Vec<Numbered> = self.known.into_iter().map(|(word, number)| (word.into_boxed_str(), number)).collect();
+        let mut words: Vec<Numbered> =
+            self.known.into_iter().map(|(word, number)| (word.into_boxed_str(), number)).collect();
         words.sort_unstable();
-        let mut stems: Vec<(u32, Box<str>)> =
-            self.numbers.into_iter().map(|(stem, number)| (number, stem.into_boxed_str())).collect();
+        let mut stems: Vec<(u32, Box<str>)> = self
+            .numbers
+            .into_iter()
+            .map(|(stem, number)| (number, stem.into_boxed_str()))
+            .collect();
         stems.sort_unstable();
         (words, stems.into_iter().map(|(_, stem)| stem).collect())
     }
@@ -212,7 +237,13 @@ mod tests {
     #[test]
     fn names_in_every_style_give_the_same_words() {
         let expected = ["get", "pull", "request"];
-        for name in ["getPullRequests", "get_pull_request", "get-pull-requests", "GetPullRequest", "GET PULL REQUEST"] {
+        for name in [
+            "getPullRequests",
+            "get_pull_request",
+            "get-pull-requests",
+            "GetPullRequest",
+            "GET PULL REQUEST",
+        ] {
             assert_eq!(stems(name), expected, "{name}");
         }
         let mut split_up = Vec::new();
@@ -254,7 +285,10 @@ mod tests {
 
     #[test]
     fn a_question_keeps_its_telling_words_or_all_of_them() {
-        assert!(STOP_WORDS.is_sorted() && STOP_WORDS.iter().all(|word| word.len() <= STOP_WORD_BYTES_MAX));
+        assert!(
+            STOP_WORDS.is_sorted()
+                && STOP_WORDS.iter().all(|word| word.len() <= STOP_WORD_BYTES_MAX)
+        );
         assert_eq!(question("how do I add the numbers", 8), ["add", "numbers"]);
         assert_eq!(question("to the", 8), ["to", "the"]);
         assert_eq!(question("one two three four", 2), ["two", "three"]);

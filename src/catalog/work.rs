@@ -1,7 +1,8 @@
 //! How much work it is to check a value against a schema, reckoned before it is done.
 //!
-//! A schema is a stranger's text, and one of a few lines can ask for more steps than there is time: forms that refer to forms
-//! twice over, lists of forms, patterns that go back and forth. What is reckoned is the most that a check could do.
+//! A schema is a stranger's text, and one of a few lines can ask for more steps than there is time:
+//! forms that refer to forms twice over, lists of forms, patterns that go back and forth. What is
+//! reckoned is the most that a check could do.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -14,25 +15,29 @@ use crate::base::text::cut;
 const HEIGHT_MAX: usize = 128;
 /// The same over all places on the way to the deepest value.
 const STACK_MAX: usize = 1_500;
-/// What keywords that ask what others left over may multiply to while a schema is compiled: they are worked out for every way there is.
+/// What keywords that ask what others left over may multiply to while a schema is compiled: they
+/// are worked out for every way there is.
 const LEFT_OVER_MAX: u64 = 20_000;
 /// Patterns of one schema, and what all of them together may take once compiled, in bytes.
 const PATTERNS_MAX: usize = 512;
 pub(super) const PATTERN_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// What a pattern that may go back and forth costs, in steps, for each 64 bytes that it is tried on.
+/// What a pattern that may go back and forth costs, in steps, for each 64 bytes that it is tried
+/// on.
 const HARD_PATTERN: u64 = 2_000;
 
 /// Why the work cannot be reckoned, or has no end.
 pub(super) type Unbounded = String;
 
-/// A schema as far as the work of checking it depends on it. One in whose place others stand comes before those.
+/// A schema as far as the work of checking it depends on it. One in whose place others stand comes
+/// before those.
 pub(super) struct Work {
     nodes: Box<[Node]>,
     root: u32,
     height: usize,
     /// Different places where it has a pattern.
     pub(super) patterns: usize,
-    /// Whether a value may have one of several forms, of each of which the faults are found before any is told.
+    /// Whether a value may have one of several forms, of each of which the faults are found before
+    /// any is told.
     pub(super) has_forms: bool,
 }
 
@@ -70,15 +75,20 @@ impl Pattern {
 
     fn on(self, bytes: usize) -> u64 {
         let bytes = bytes as u64;
-        self.easy.saturating_mul(2 + bytes / 16).saturating_add(self.hard.saturating_mul(HARD_PATTERN * (1 + bytes / 64)))
+        self.easy
+            .saturating_mul(2 + bytes / 16)
+            .saturating_add(self.hard.saturating_mul(HARD_PATTERN * (1 + bytes / 64)))
     }
 }
 
 /// Whether a pattern may take long for its length: it looks around or back, or counts far.
 fn is_hard(pattern: &str) -> bool {
     let looks = ["(?=", "(?!", "(?<", "(?>", "(?(", "*+", "++", "?+", "\\k", "\\G", "\\K"];
-    let refers = pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && pair[1].is_ascii_digit());
-    let digits = |part: &str| part.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').count();
+    let refers =
+        pattern.as_bytes().windows(2).any(|pair| pair[0] == b'\\' && pair[1].is_ascii_digit());
+    let digits = |part: &str| {
+        part.chars().take_while(|c| c.is_ascii_digit() || *c == ',').filter(|c| *c != ',').count()
+    };
     let counts_far = pattern.split('{').skip(1).any(|part| digits(part) > 2);
     pattern.len() > 200 || refers || counts_far || looks.iter().any(|look| pattern.contains(look))
 }
@@ -86,12 +96,25 @@ fn is_hard(pattern: &str) -> bool {
 impl Work {
     /// Reads a schema; says why where the work may have no end, or cannot be told.
     pub(super) fn of(schema: &Value) -> Result<Self, Unbounded> {
-        let is_old = schema.get("$schema").and_then(Value::as_str).is_some_and(|draft| draft.contains("draft-04"));
-        if has_reference(schema) && has_inner_address(schema, if is_old { "id" } else { "$id" }, true) {
-            return Err("it has `$id` within and references, so where they lead is not told".to_owned());
+        let is_old = schema
+            .get("$schema")
+            .and_then(Value::as_str)
+            .is_some_and(|draft| draft.contains("draft-04"));
+        if has_reference(schema)
+            && has_inner_address(schema, if is_old { "id" } else { "$id" }, true)
+        {
+            return Err(
+                "it has `$id` within and references, so where they lead is not told".to_owned()
+            );
         }
-        let mut reader =
-            Reader { root: schema, ids: HashMap::new(), nodes: Vec::new(), ahead: VecDeque::new(), patterns: 0, has_forms: false };
+        let mut reader = Reader {
+            root: schema,
+            ids: HashMap::new(),
+            nodes: Vec::new(),
+            ahead: VecDeque::new(),
+            patterns: 0,
+            has_forms: false,
+        };
         let root = reader.id(schema);
         while let Some((id, schema)) = reader.ahead.pop_front() {
             let node = reader.node(schema)?;
@@ -101,7 +124,8 @@ impl Work {
             return Err(format!("it has {} patterns, allowed are {PATTERNS_MAX}", reader.patterns));
         }
         let (patterns, has_forms) = (reader.patterns, reader.has_forms);
-        let (nodes, root) = ordered(reader.nodes, root).ok_or("it refers to itself with no value between")?;
+        let (nodes, root) =
+            ordered(reader.nodes, root).ok_or("it refers to itself with no value between")?;
         let mut ways = vec![1_u64; nodes.len()];
         let mut heights = vec![1_usize; nodes.len()];
         let mut left_over = 0_u64;
@@ -116,22 +140,29 @@ impl Work {
         }
         let height = heights.iter().copied().max().unwrap_or_default();
         if height > HEIGHT_MAX {
-            return Err(format!("{height} of its schemas apply to one value in a row, allowed are {HEIGHT_MAX}"));
+            return Err(format!(
+                "{height} of its schemas apply to one value in a row, allowed are {HEIGHT_MAX}"
+            ));
         }
         if left_over > LEFT_OVER_MAX {
-            return Err(format!("what `unevaluatedProperties` or `unevaluatedItems` ask for has more than {LEFT_OVER_MAX} ways"));
+            return Err(format!(
+                "what `unevaluatedProperties` or `unevaluatedItems` ask for has more than \
+                {LEFT_OVER_MAX} ways"
+            ));
         }
         Ok(Self { nodes: nodes.into(), root, height, patterns, has_forms })
     }
 
-    /// The steps that a check of the value takes at most; none when they are more than `steps_max`, or go too deep.
+    /// The steps that a check of the value takes at most; none when they are more than `steps_max`,
+    /// or go too deep.
     pub(super) fn on(&self, value: &Value, steps_max: u64) -> Option<u64> {
         let mut left = steps_max;
         let deepest = self.visit(value, &[(self.root, 1)], &mut left)?;
         (deepest * self.height <= STACK_MAX).then(|| steps_max - left)
     }
 
-    /// Takes off what the value and all in it cost, each schema as many times as it is asked. How deep the value goes.
+    /// Takes off what the value and all in it cost, each schema as many times as it is asked. How
+    /// deep the value goes.
     fn visit(&self, value: &Value, active: &[(u32, u64)], left: &mut u64) -> Option<usize> {
         let mut asked: Vec<(u32, u64)> = Vec::with_capacity(active.len());
         // In order, so that each is met when all that ask for it have been.
@@ -152,14 +183,17 @@ impl Work {
         match value {
             Value::Array(items) => {
                 let every = self.gathered(&asked, |node| &node.each_item);
-                let has_places = asked.iter().any(|(id, _)| !self.nodes[*id as usize].places.is_empty());
+                let has_places =
+                    asked.iter().any(|(id, _)| !self.nodes[*id as usize].places.is_empty());
                 if every.is_empty() && !has_places {
                     return Some(1);
                 }
                 for (at, item) in items.iter().enumerate() {
                     let mut inner = every.clone();
                     if has_places {
-                        inner.extend(asked.iter().filter_map(|(id, n)| Some((*self.nodes[*id as usize].places.get(at)?, *n))));
+                        inner.extend(asked.iter().filter_map(|(id, n)| {
+                            Some((*self.nodes[*id as usize].places.get(at)?, *n))
+                        }));
                     }
                     deepest = deepest.max(self.visit_item(item, &inner, left)?);
                 }
@@ -172,8 +206,9 @@ impl Work {
                         self.visit(&Value::from(key.as_str()), &names, left)?;
                     }
                     let mut inner = every.clone();
-                    inner
-                        .extend(asked.iter().filter_map(|(id, n)| Some((*self.nodes[*id as usize].fields.get(key.as_str())?, *n))));
+                    inner.extend(asked.iter().filter_map(|(id, n)| {
+                        Some((*self.nodes[*id as usize].fields.get(key.as_str())?, *n))
+                    }));
                     deepest = deepest.max(self.visit_item(item, &inner, left)?);
                 }
             }
@@ -188,7 +223,8 @@ impl Work {
         match active {
             [] => Some(0),
             [(id, count)] if is_plain && self.nodes[*id as usize].in_place.is_empty() => {
-                *left = left.checked_sub(count.saturating_mul(self.nodes[*id as usize].cost(item)))?;
+                *left =
+                    left.checked_sub(count.saturating_mul(self.nodes[*id as usize].cost(item)))?;
                 Some(1)
             }
             _ => self.visit(item, active, left),
@@ -196,7 +232,12 @@ impl Work {
     }
 
     fn gathered(&self, asked: &[(u32, u64)], of: impl Fn(&Node) -> &Vec<u32>) -> Vec<(u32, u64)> {
-        asked.iter().flat_map(|(id, count)| of(&self.nodes[*id as usize]).iter().map(|inner| (*inner, *count))).collect()
+        asked
+            .iter()
+            .flat_map(|(id, count)| {
+                of(&self.nodes[*id as usize]).iter().map(|inner| (*inner, *count))
+            })
+            .collect()
     }
 }
 
@@ -228,7 +269,8 @@ fn entries(value: &Value) -> u64 {
     }
 }
 
-/// The nodes, each before those in its place; none when some stand in each other's place in a circle.
+/// The nodes, each before those in its place; none when some stand in each other's place in a
+/// circle.
 fn ordered(nodes: Vec<Node>, root: u32) -> Option<(Vec<Node>, u32)> {
     let mut waits_for = vec![0_usize; nodes.len()];
     for inner in nodes.iter().flat_map(|node| &node.in_place) {
@@ -257,7 +299,13 @@ fn ordered(nodes: Vec<Node>, root: u32) -> Option<(Vec<Node>, u32)> {
     let mut out = Vec::with_capacity(order.len());
     for old in order {
         let mut node = nodes[old].take()?;
-        let lists = [&mut node.in_place, &mut node.each_field, &mut node.names, &mut node.places, &mut node.each_item];
+        let lists = [
+            &mut node.in_place,
+            &mut node.each_field,
+            &mut node.names,
+            &mut node.places,
+            &mut node.each_item,
+        ];
         for id in lists.into_iter().flatten().chain(node.fields.values_mut()) {
             *id = places[*id as usize];
         }
@@ -295,22 +343,31 @@ impl<'a> Reader<'a> {
             node.steps += 1;
             match (key.as_str(), value) {
                 ("$ref", Value::String(reference)) => node.in_place.extend(self.target(reference)?),
-                ("$dynamicRef" | "$recursiveRef", _) => return Err(format!("it has `{key}`, which leads where it is used")),
+                ("$dynamicRef" | "$recursiveRef", _) => {
+                    return Err(format!("it has `{key}`, which leads where it is used"));
+                }
                 ("allOf" | "anyOf" | "oneOf", Value::Array(forms)) => {
                     self.has_forms |= key != "allOf";
                     node.in_place.extend(forms.iter().map(|form| self.id(form)));
                 }
                 ("not" | "if" | "then" | "else", form) => node.in_place.push(self.id(form)),
                 ("dependentSchemas" | "dependencies", Value::Object(forms)) => {
-                    node.in_place.extend(forms.values().filter(|form| !form.is_array()).map(|form| self.id(form)));
+                    node.in_place.extend(
+                        forms.values().filter(|form| !form.is_array()).map(|form| self.id(form)),
+                    );
                     node.steps += forms.values().map(size).sum::<u64>();
                 }
                 ("properties", Value::Object(fields)) => {
-                    node.fields = fields.iter().map(|(name, field)| (name.as_str().into(), self.id(field))).collect();
+                    node.fields = fields
+                        .iter()
+                        .map(|(name, field)| (name.as_str().into(), self.id(field)))
+                        .collect();
                     // Where names are compared with those of the object, each is looked up.
                     node.steps += fields.len() as u64 / 4;
                 }
-                ("patternProperties", Value::Object(fields)) => self.pattern_properties(fields, &mut node),
+                ("patternProperties", Value::Object(fields)) => {
+                    self.pattern_properties(fields, &mut node)
+                }
                 ("propertyNames", names) => node.names.push(self.id(names)),
                 ("additionalProperties", rest) => node.each_field.push(self.id(rest)),
                 ("unevaluatedProperties", rest) => {
@@ -324,16 +381,22 @@ impl<'a> Reader<'a> {
                 ("items" | "prefixItems", Value::Array(places)) => {
                     node.places = places.iter().map(|place| self.id(place)).collect()
                 }
-                ("items" | "additionalItems" | "contains", items) => node.each_item.push(self.id(items)),
+                ("items" | "additionalItems" | "contains", items) => {
+                    node.each_item.push(self.id(items))
+                }
                 ("pattern", Value::String(pattern)) => {
                     self.patterns += 1;
                     node.pattern.add(pattern);
                 }
                 // Some formats are patterns as well; this one is compiled, whatever the text is.
-                ("format", Value::String(format)) if format.contains("regex") => node.pattern.hard += 1,
+                ("format", Value::String(format)) if format.contains("regex") => {
+                    node.pattern.hard += 1
+                }
                 ("format" | "contentEncoding" | "contentMediaType", _) => node.pattern.easy += 2,
                 ("uniqueItems", _) => node.unique = true,
-                ("enum" | "const" | "required" | "dependentRequired", value) => node.steps += size(value) / 4,
+                ("enum" | "const" | "required" | "dependentRequired", value) => {
+                    node.steps += size(value) / 4
+                }
                 _ => {}
             }
         }
@@ -348,13 +411,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Where a reference leads within the document. One to nowhere leaves it to the compiler to say so.
+    /// Where a reference leads within the document. One to nowhere leaves it to the compiler to say
+    /// so.
     fn target(&mut self, reference: &str) -> Result<Option<u32>, Unbounded> {
         if reference.is_empty() {
             return Ok(None);
         }
-        let pointer = reference.strip_prefix('#').filter(|pointer| pointer.is_empty() || pointer.starts_with('/'));
-        let pointer = pointer.ok_or_else(|| format!("`{}` leads out of it or to a name", cut(reference, 100)))?;
+        let pointer = reference
+            .strip_prefix('#')
+            .filter(|pointer| pointer.is_empty() || pointer.starts_with('/'));
+        let pointer = pointer
+            .ok_or_else(|| format!("`{}` leads out of it or to a name", cut(reference, 100)))?;
         let pointer = percent_decode_str(pointer).decode_utf8_lossy();
         let target = self.root.pointer(&pointer);
         Ok(target.map(|target| self.id(target)))
@@ -374,7 +441,9 @@ fn size(value: &Value) -> u64 {
 fn has_reference(schema: &Value) -> bool {
     match schema {
         Value::Array(items) => items.iter().any(has_reference),
-        Value::Object(map) => map.get("$ref").is_some_and(Value::is_string) || map.values().any(has_reference),
+        Value::Object(map) => {
+            map.get("$ref").is_some_and(Value::is_string) || map.values().any(has_reference)
+        }
         _ => false,
     }
 }

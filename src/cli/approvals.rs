@@ -16,7 +16,8 @@ use crate::{config::Config, model::ApprovalStatus};
 
 /// Columns that a list keeps for id, status, age and tool.
 const LIST_COLUMNS: usize = 96;
-/// Columns that what became of it has at the least: a line that is wrapped says more than one that is cut.
+/// Columns that what became of it has at the least: a line that is wrapped says more than one that
+/// is cut.
 const TOLD_COLUMNS_MIN: usize = 72;
 
 /// What to do with approvals.
@@ -86,7 +87,11 @@ async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
     let status = if args.all { "all" } else { args.status.as_str() };
     let query = (status != "all").then_some(("status", status));
     let (last, empty) = match status {
-        "pending" => ("WHY", "nothing waits for your word; `airlock approvals list --all` shows what became of earlier ones"),
+        "pending" => (
+            "WHY",
+            "nothing waits for your word; `airlock approvals list --all` shows what became of \
+            earlier ones",
+        ),
         _ => ("WHAT BECAME OF IT", "no approvals"),
     };
     let heading = format!("{:<41} {:<10} {:<11} {:<30} {last}", "ID", "STATUS", "ASKED", "TOOL");
@@ -96,7 +101,8 @@ async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
 
 fn row(approval: &Value) -> String {
     let text = |key: &str| approval[key].as_str().unwrap_or_default();
-    let told = if text("status") == "pending" { text("reason").to_owned() } else { outcome(approval) };
+    let told =
+        if text("status") == "pending" { text("reason").to_owned() } else { outcome(approval) };
     // A colour code has no width, so the padding comes after it.
     let pad = " ".repeat(10usize.saturating_sub(text("status").len()));
     format!(
@@ -105,7 +111,10 @@ fn row(approval: &Value) -> String {
         screen::status(text("status")),
         age(text("createdAt")),
         screen::line(text("tool"), 30),
-        dim(screen::line(&told, screen::width().saturating_sub(LIST_COLUMNS).max(TOLD_COLUMNS_MIN))),
+        dim(screen::line(
+            &told,
+            screen::width().saturating_sub(LIST_COLUMNS).max(TOLD_COLUMNS_MIN)
+        )),
     )
 }
 
@@ -142,7 +151,10 @@ async fn show(client: &Client, args: One) -> Result<(), Failure> {
         ),
         false => "none: the profile asks".into(),
     };
-    let decided_at = approval["decidedAt"].as_str().map(|at| format!(" ({})", screen::escaped(at))).unwrap_or_default();
+    let decided_at = approval["decidedAt"]
+        .as_str()
+        .map(|at| format!(" ({})", screen::escaped(at)))
+        .unwrap_or_default();
     let who = &approval["principal"];
     let lines = [
         ("tool", text(&approval["tool"])),
@@ -152,7 +164,14 @@ async fn show(client: &Client, args: One) -> Result<(), Failure> {
         ("rule", rule),
         ("asked by", format!("{}, account {}", text(&who["clientId"]), text(&who["accountId"]))),
         ("task", format!("{}, call {}", text(&approval["taskId"]), approval["seq"])),
-        ("asked", format!("{}, open until {}", text(&approval["createdAt"]), text(&approval["expiresAt"]))),
+        (
+            "asked",
+            format!(
+                "{}, open until {}",
+                text(&approval["createdAt"]),
+                text(&approval["expiresAt"])
+            ),
+        ),
         ("digest", text(&approval["digest"])),
         ("became", format!("{}{}", screen::escaped(&outcome(&approval)), decided_at)),
         ("page", text(&approval["url"])),
@@ -170,6 +189,12 @@ async fn show(client: &Client, args: One) -> Result<(), Failure> {
             screen::escaped(description.trim())
         ))?;
     }
+    show_call(&approval)
+}
+
+/// What would be called, by which program, and what that has called before.
+fn show_call(approval: &Value) -> Result<(), Failure> {
+    let text = |value: &Value| screen::escaped(value.as_str().unwrap_or("–"));
     print(format!("\n{}", heading("arguments")))?;
     match approval["argsComplete"] == true {
         true => print(screen::escaped(&screen::pretty(&approval["args"])))?,
@@ -199,5 +224,9 @@ async fn decide(client: &Client, args: WordArgs, verb: &str) -> Result<(), Failu
         return print_json(&approval);
     }
     let tool = screen::escaped(approval["tool"].as_str().unwrap_or_default());
-    print(format!("{} {} {tool}", args.id, screen::status(approval["status"].as_str().unwrap_or("unknown"))))
+    print(format!(
+        "{} {} {tool}",
+        args.id,
+        screen::status(approval["status"].as_str().unwrap_or("unknown"))
+    ))
 }

@@ -48,7 +48,10 @@ pub(super) async fn perform(
 ) -> Result<ExitCode, Failure> {
     Connection::ask(&config, application, Need::Record, async |client| match command {
         ArtifactsCommand::List(page) => {
-            let heading = format!("{:<41} {:<5} {:>11} {:>9} {:<11} {}", "ID", "KIND", "BYTES", "LINES", "KEPT", "TOOL");
+            let heading = format!(
+                "{:<41} {:<5} {:>11} {:>9} {:<11} {}",
+                "ID", "KIND", "BYTES", "LINES", "KEPT", "TOOL"
+            );
             let list = List { what: "artifacts", id: ID, heading, empty: "no artifacts", row };
             list.show(client, &page, vec![]).await
         }
@@ -82,7 +85,10 @@ async fn show(client: &Client, args: One) -> Result<(), Failure> {
     let lines = [
         ("tool", text("tool")),
         ("task", text("taskId")),
-        ("kind", format!("{}, {} bytes, {} lines", text("kind"), artifact["bytes"], artifact["lines"])),
+        (
+            "kind",
+            format!("{}, {} bytes, {} lines", text("kind"), artifact["bytes"], artifact["lines"]),
+        ),
         ("sha256", text("sha256")),
         ("kept", format!("{}, until {}", text("createdAt"), text("expiresAt"))),
     ];
@@ -96,7 +102,9 @@ async fn get(client: &Client, args: GetArgs) -> Result<(), Failure> {
     match args.output {
         None => client.artifact_content(&args.id, &mut std::io::stdout()).await,
         Some(path) => {
-            let failed = |error: std::io::Error| Failure::other(format!("`{}` cannot be written: {error}", path.display()));
+            let failed = |error: std::io::Error| {
+                Failure::other(format!("`{}` cannot be written: {error}", path.display()))
+            };
             let mut file = std::fs::File::create(&path).map_err(failed)?;
             client.artifact_content(&args.id, &mut file).await?;
             file.flush().map_err(failed)

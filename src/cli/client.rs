@@ -10,11 +10,13 @@ use crate::base::instance::Instance;
 
 /// How long the server may take to answer a question that waits for nothing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-/// How long the server may take to have its upstreams listed again: twice the longest start, and some more.
+/// How long the server may take to have its upstreams listed again: twice the longest start, and
+/// some more.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(1_220);
 /// How long the whole text of a kept answer may take to come.
 const CONTENT_WITHIN: Duration = Duration::from_secs(600);
-/// How long a question about a task waits for its end on the server's side, in milliseconds; then it is asked again.
+/// How long a question about a task waits for its end on the server's side, in milliseconds; then
+/// it is asked again.
 const WAIT_MS: u64 = 1_000;
 /// A result's JSON is read in pieces of so many bytes, where it is too large for one answer.
 const PAGE_BYTES: u64 = 1024 * 1024;
@@ -29,10 +31,13 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Does not connect yet. Only a loopback address is taken: the token must not leave this machine.
+    /// Does not connect yet. Only a loopback address is taken: the token must not leave this
+    /// machine.
     pub(super) fn new(instance: &Instance) -> Result<Self, Failure> {
         let base = Url::parse(&instance.url).ok().filter(is_loopback);
-        let base = base.ok_or_else(|| Failure::other(format!("`{}` is not an address on this machine", instance.url)))?;
+        let base = base.ok_or_else(|| {
+            Failure::other(format!("`{}` is not an address on this machine", instance.url))
+        })?;
         let http = http_client()?;
         Ok(Self { http, base, token: instance.token.clone() })
     }
@@ -45,7 +50,8 @@ impl Client {
     /// Records a task and gives its id; does not wait.
     pub(super) async fn submit(&self, mut request: Value) -> Result<String, Failure> {
         request["waitForResult"] = false.into();
-        let answer = self.ask(self.http.post(self.url(&["v1", "tasks"], &[])).json(&request)).await?;
+        let answer =
+            self.ask(self.http.post(self.url(&["v1", "tasks"], &[])).json(&request)).await?;
         let id = answer["taskId"].as_str();
         id.map(str::to_owned).ok_or_else(|| Failure::other("the server answered without a task id"))
     }
@@ -62,7 +68,8 @@ impl Client {
         let mut text = String::new();
         let mut offset = 0;
         loop {
-            let query = [("resultOffset", offset.to_string()), ("resultLimit", PAGE_BYTES.to_string())];
+            let query =
+                [("resultOffset", offset.to_string()), ("resultLimit", PAGE_BYTES.to_string())];
             let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
             let answer = self.ask(self.http.get(self.url(&["v1", "tasks", id], &query))).await?;
             let page = &answer["resultPage"];
@@ -72,7 +79,8 @@ impl Client {
                 _ => break,
             }
         }
-        serde_json::from_str(&text).map_err(|error| Failure::other(format!("the result of `{id}` is not JSON: {error}")))
+        serde_json::from_str(&text)
+            .map_err(|error| Failure::other(format!("the result of `{id}` is not JSON: {error}")))
     }
 
     /// A task's history, whole.
@@ -81,7 +89,8 @@ impl Client {
         let mut after = 0;
         loop {
             let query = [("after", &*after.to_string()), ("limit", "1000")];
-            let mut answer = self.ask(self.http.get(self.url(&["v1", "tasks", id, "events"], &query))).await?;
+            let mut answer =
+                self.ask(self.http.get(self.url(&["v1", "tasks", id, "events"], &query))).await?;
             let page = answer["events"].as_array_mut().map(std::mem::take).unwrap_or_default();
             let last = page.last().and_then(|event| event["seq"].as_u64()).unwrap_or(after);
             events.extend(page);
@@ -94,7 +103,8 @@ impl Client {
 
     /// Ends a task.
     pub(super) async fn cancel(&self, id: &str) -> Result<Value, Failure> {
-        self.ask(self.http.post(self.url(&["v1", "tasks", id, "cancel"], &[])).json(&json!({}))).await
+        self.ask(self.http.post(self.url(&["v1", "tasks", id, "cancel"], &[])).json(&json!({})))
+            .await
     }
 
     /// One approval.
@@ -103,7 +113,12 @@ impl Client {
     }
 
     /// The owner's word: `approve` or `deny`.
-    pub(super) async fn decide(&self, id: &str, verb: &str, note: Option<&str>) -> Result<Value, Failure> {
+    pub(super) async fn decide(
+        &self,
+        id: &str,
+        verb: &str,
+        note: Option<&str>,
+    ) -> Result<Value, Failure> {
         let body = note.map_or_else(|| json!({}), |note| json!({ "note": note }));
         self.ask(self.http.post(self.url(&["v1", "approvals", id, verb], &[])).json(&body)).await
     }
@@ -118,20 +133,31 @@ impl Client {
         self.ask(self.http.delete(self.url(&["v1", "artifacts", id], &[]))).await
     }
 
-    /// Writes the text of a kept answer as it comes. A reader that has gone away (`| head`) is no failure.
-    pub(super) async fn artifact_content(&self, id: &str, to: &mut (dyn Write + Send)) -> Result<(), Failure> {
-        let request = self.http.get(self.url(&["v1", "artifacts", id, "content"], &[])).bearer_auth(&self.token);
+    /// Writes the text of a kept answer as it comes. A reader that has gone away (`| head`) is no
+    /// failure.
+    pub(super) async fn artifact_content(
+        &self,
+        id: &str,
+        to: &mut (dyn Write + Send),
+    ) -> Result<(), Failure> {
+        let request = self
+            .http
+            .get(self.url(&["v1", "artifacts", id, "content"], &[]))
+            .bearer_auth(&self.token);
         let sent = request.timeout(CONTENT_WITHIN).send().await;
         let mut response = sent.map_err(|error| self.lost(&error))?;
         if !response.status().is_success() {
-            let (status, body) = (response.status(), response.bytes().await.map_err(|error| self.lost(&error))?);
+            let (status, body) =
+                (response.status(), response.bytes().await.map_err(|error| self.lost(&error))?);
             return self.understood(status, &body).map(drop);
         }
         while let Some(piece) = response.chunk().await.map_err(|error| self.lost(&error))? {
             match to.write_all(&piece) {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
-                Err(error) => return Err(Failure::other(format!("the text cannot be written: {error}"))),
+                Err(error) => {
+                    return Err(Failure::other(format!("the text cannot be written: {error}")));
+                }
             }
         }
         to.flush().or_else(|error| match error.kind() {
@@ -145,7 +171,8 @@ impl Client {
         let answer = self.ask(self.http.post(self.url(&["v1", "sign-in"], &[]))).await?;
         let text = |key: &str| answer[key].as_str().map(str::to_owned);
         let link = text("path").and_then(|path| self.base.join(&path).ok()).zip(text("expiresAt"));
-        link.map(|(url, until)| (url.into(), until)).ok_or_else(|| Failure::other("the server answered without a link"))
+        link.map(|(url, until)| (url.into(), until))
+            .ok_or_else(|| Failure::other("the server answered without a link"))
     }
 
     /// A list: `tasks`, `tools` or `approvals`, with its filters.
@@ -160,17 +187,22 @@ impl Client {
 
     /// TypeScript declarations of all tools, or of those of a namespace.
     pub(super) async fn tool_types(&self, namespace: Option<&str>) -> Result<String, Failure> {
-        let query: Vec<(&str, &str)> = namespace.map(|namespace| ("namespace", namespace)).into_iter().collect();
-        let (status, body) = self.fetch(self.http.get(self.url(&["v1", "tools", "types"], &query)), ANSWER_WITHIN).await?;
+        let query: Vec<(&str, &str)> =
+            namespace.map(|namespace| ("namespace", namespace)).into_iter().collect();
+        let (status, body) = self
+            .fetch(self.http.get(self.url(&["v1", "tools", "types"], &query)), ANSWER_WITHIN)
+            .await?;
         if status.is_success() {
-            return String::from_utf8(body).map_err(|_| Failure::other("the server answered with something that is no text"));
+            return String::from_utf8(body)
+                .map_err(|_| Failure::other("the server answered with something that is no text"));
         }
         self.understood(status, &body).map(|_| String::new())
     }
 
     /// Has an upstream, or all of them, asked for their tools again.
     pub(super) async fn refresh(&self, upstream: Option<&str>) -> Result<Value, Failure> {
-        let query: Vec<(&str, &str)> = upstream.map(|upstream| ("upstream", upstream)).into_iter().collect();
+        let query: Vec<(&str, &str)> =
+            upstream.map(|upstream| ("upstream", upstream)).into_iter().collect();
         let request = self.http.post(self.url(&["v1", "tools", "refresh"], &query));
         let (status, body) = self.fetch(request, REFRESHED_WITHIN).await?;
         self.understood(status, &body)
@@ -188,13 +220,20 @@ impl Client {
     }
 
     /// A question about policy: `explain`, `lint`, `test` or `replay`.
-    pub(super) async fn policy_question(&self, what: &str, question: &Value) -> Result<Value, Failure> {
+    pub(super) async fn policy_question(
+        &self,
+        what: &str,
+        question: &Value,
+    ) -> Result<Value, Failure> {
         self.ask(self.http.post(self.url(&["v1", "policy", what], &[])).json(question)).await
     }
 
     fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
         let mut url = self.base.clone();
-        url.path_segments_mut().expect("an http address has a path").pop_if_empty().extend(segments);
+        url.path_segments_mut()
+            .expect("an http address has a path")
+            .pop_if_empty()
+            .extend(segments);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
@@ -202,11 +241,16 @@ impl Client {
     }
 
     async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
-        let (status, body) = self.fetch(request, ANSWER_WITHIN + Duration::from_millis(WAIT_MS)).await?;
+        let (status, body) =
+            self.fetch(request, ANSWER_WITHIN + Duration::from_millis(WAIT_MS)).await?;
         self.understood(status, &body)
     }
 
-    async fn fetch(&self, request: reqwest::RequestBuilder, patience: Duration) -> Result<(reqwest::StatusCode, Vec<u8>), Failure> {
+    async fn fetch(
+        &self,
+        request: reqwest::RequestBuilder,
+        patience: Duration,
+    ) -> Result<(reqwest::StatusCode, Vec<u8>), Failure> {
         let sent = request.bearer_auth(&self.token).timeout(patience).send().await;
         let mut response = sent.map_err(|error| self.lost(&error))?;
         let mut body = vec![];
@@ -222,9 +266,11 @@ impl Client {
     }
 
     fn understood(&self, status: reqwest::StatusCode, body: &[u8]) -> Result<Value, Failure> {
-        let answer: Value = serde_json::from_slice(body)
-            .map_err(|_| Failure::other(format!("the server at {} answered {status} without JSON", self.base)))?;
-        // `/healthz` answers 503 with a whole body where something is broken; that is an answer too.
+        let answer: Value = serde_json::from_slice(body).map_err(|_| {
+            Failure::other(format!("the server at {} answered {status} without JSON", self.base))
+        })?;
+        // `/healthz` answers 503 with a whole body where something is broken; that is an answer
+        // too.
         if status.is_success() || answer.get("error").is_none() {
             return Ok(answer);
         }
@@ -233,16 +279,21 @@ impl Client {
 
     fn lost(&self, error: &reqwest::Error) -> Failure {
         let what = if error.is_timeout() { "did not answer in time" } else { "does not answer" };
-        Failure::unavailable(format!("the server at {} {what}", self.base)).hint("`airlock doctor` tells more")
+        Failure::unavailable(format!("the server at {} {what}", self.base))
+            .hint("`airlock doctor` tells more")
     }
 }
 
-/// A client that goes straight to this machine, whatever proxies the environment names. It speaks no TLS, so it needs none of the system's
-/// certificates, which minimal systems do not have.
+/// A client that goes straight to this machine, whatever proxies the environment names. It speaks
+/// no TLS, so it needs none of the system's certificates, which minimal systems do not have.
 pub(super) fn http_client() -> Result<reqwest::Client, Failure> {
     // A provider that is there already does as well.
     rustls::crypto::ring::default_provider().install_default().ok();
-    let built = reqwest::Client::builder().no_proxy().tls_certs_only([]).redirect(reqwest::redirect::Policy::none()).build();
+    let built = reqwest::Client::builder()
+        .no_proxy()
+        .tls_certs_only([])
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
     built.map_err(|error| Failure::other(format!("the HTTP client cannot be made: {error}")))
 }
 

@@ -52,7 +52,11 @@ impl Connection {
     }
 
     /// The running server if it answers, else one of our own.
-    pub(super) async fn open(config: &Config, application: &Arc<dyn Application>, need: Need) -> Result<Self, Failure> {
+    pub(super) async fn open(
+        config: &Config,
+        application: &Arc<dyn Application>,
+        need: Need,
+    ) -> Result<Self, Failure> {
         if let Some(running) = Self::running(config).await? {
             return Ok(running);
         }
@@ -68,24 +72,35 @@ impl Connection {
     /// The server that runs on this database, if it answers.
     pub(super) async fn running(config: &Config) -> Result<Option<Self>, Failure> {
         let path = Instance::path(&config.store.path);
-        let found = Instance::find(&config.store.path)
-            .map_err(|error| Failure::other(format!("`{}` cannot be used: {error}", path.display())).hint("remove it"))?;
+        let found = Instance::find(&config.store.path).map_err(|error| {
+            Failure::other(format!("`{}` cannot be used: {error}", path.display()))
+                .hint("remove it")
+        })?;
         let Some(instance) = found else { return Ok(None) };
         let client = Client::new(&instance)?;
         Ok(client.health().await.is_ok().then_some(Self { client, own: None }))
     }
 
     /// A server in this process, on a free port.
-    pub(super) async fn start(config: &Config, application: &Arc<dyn Application>) -> Result<Self, Failure> {
+    pub(super) async fn start(
+        config: &Config,
+        application: &Arc<dyn Application>,
+    ) -> Result<Self, Failure> {
         let mut config = config.clone();
         config.server.listen = ([127, 0, 0, 1], 0).into();
         let listener = listen(&config).await?;
         let (ready, is_ready) = oneshot::channel();
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(application.serve(config, listener, Audience::Owner, ready, stop.clone()));
+        let serving =
+            tokio::spawn(application.serve(config, listener, Audience::Owner, ready, stop.clone()));
         match is_ready.await {
-            Ok(instance) => Ok(Self { client: Client::new(&instance)?, own: Some(OwnServer { stop, serving }) }),
-            Err(_) => Err(ended(serving).await.err().unwrap_or_else(|| Failure::other("the server stopped before it answered"))),
+            Ok(instance) => {
+                Ok(Self { client: Client::new(&instance)?, own: Some(OwnServer { stop, serving }) })
+            }
+            Err(_) => Err(ended(serving)
+                .await
+                .err()
+                .unwrap_or_else(|| Failure::other("the server stopped before it answered"))),
         }
     }
 
@@ -117,13 +132,17 @@ impl Connection {
 }
 
 async fn ended(serving: JoinHandle<Result<(), Failure>>) -> Result<(), Failure> {
-    serving.await.unwrap_or_else(|_| Err(Failure::other("the server stopped on an internal error; its log says more")))
+    serving.await.unwrap_or_else(|_| {
+        Err(Failure::other("the server stopped on an internal error; its log says more"))
+    })
 }
 
 /// Takes the address of the configuration.
 pub(super) async fn listen(config: &Config) -> Result<TcpListener, Failure> {
     let address = config.server.listen;
-    TcpListener::bind(address).await.map_err(|error| Failure::listen(address, &error, &config.store.path))
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::listen(address, &error, &config.store.path))
 }
 
 /// The flag of `serve`.

@@ -40,14 +40,25 @@ impl Check {
     }
 
     fn broken(id: impl Into<String>, failure: &Failure) -> Self {
-        Self { id: id.into(), status: Verdict::Broken, message: failure.message.clone(), hint: failure.hint.clone() }
+        Self {
+            id: id.into(),
+            status: Verdict::Broken,
+            message: failure.message.clone(),
+            hint: failure.hint.clone(),
+        }
     }
 }
 
 /// Looks at everything; exits with 1 if something is broken.
-pub(super) async fn perform(output: Output, config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
-    let mut checks =
-        vec![Check::new("version", Verdict::Ok, format!("airlock {}", env!("CARGO_PKG_VERSION"))), configuration(&config)];
+pub(super) async fn perform(
+    output: Output,
+    config: Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
+    let mut checks = vec![
+        Check::new("version", Verdict::Ok, format!("airlock {}", env!("CARGO_PKG_VERSION"))),
+        configuration(&config),
+    ];
     let standings = application.runtimes(&config);
     checks.extend(standings.iter().map(runtime));
     checks.extend(commands(&config));
@@ -60,28 +71,47 @@ pub(super) async fn perform(output: Output, config: Config, application: &Arc<dy
 }
 
 /// The report where there is no configuration to look further with.
-pub(super) fn broken_configuration(command: &Command, failure: &Failure) -> Result<ExitCode, Failure> {
+pub(super) fn broken_configuration(
+    command: &Command,
+    failure: &Failure,
+) -> Result<ExitCode, Failure> {
     let Command::Doctor(output) = command else { return Err(failure.clone()) };
     report(*output, &[Check::broken("configuration", failure)])
 }
 
 fn configuration(config: &Config) -> Check {
-    let file = config.file.as_ref().map_or_else(|| "no file, built-in values".into(), |file| file.display().to_string());
+    let file = config
+        .file
+        .as_ref()
+        .map_or_else(|| "no file, built-in values".into(), |file| file.display().to_string());
     let count = config.upstreams.len();
-    Check::new("configuration", Verdict::Ok, format!("{file}; {count} upstream{}", if count == 1 { "" } else { "s" }))
+    Check::new(
+        "configuration",
+        Verdict::Ok,
+        format!("{file}; {count} upstream{}", if count == 1 { "" } else { "s" }),
+    )
 }
 
 /// How a runtime is on this machine.
 fn runtime(standing: &RuntimeStanding) -> Check {
     let id = format!("runtime.{}", standing.id);
     match (standing.is_here, standing.is_default) {
-        (true, true) => Check::new(id, Verdict::Ok, format!("{}; programs run on it", standing.message)),
-        (true, false) => Check::new(id, Verdict::Ok, format!("{}; for tasks that ask for it", standing.message)),
+        (true, true) => {
+            Check::new(id, Verdict::Ok, format!("{}; programs run on it", standing.message))
+        }
+        (true, false) => {
+            Check::new(id, Verdict::Ok, format!("{}; for tasks that ask for it", standing.message))
+        }
         (false, true) => {
             let message = "it is not here, so code cannot be run that does not ask for another";
-            Check { hint: Some(standing.message.clone()), ..Check::new(id, Verdict::Broken, message) }
+            Check {
+                hint: Some(standing.message.clone()),
+                ..Check::new(id, Verdict::Broken, message)
+            }
         }
-        (false, false) => Check::new(id, Verdict::Ok, format!("not here, and not needed. {}", standing.message)),
+        (false, false) => {
+            Check::new(id, Verdict::Ok, format!("not here, and not needed. {}", standing.message))
+        }
     }
 }
 
@@ -93,37 +123,64 @@ fn sandbox(health: &Value, standings: &[RuntimeStanding]) -> Vec<Check> {
         .map(|runtime| {
             let count = |key: &str| runtime[key].as_u64().unwrap_or(0);
             let (workers, engine) = (count("workers"), runtime["engine"].as_str().unwrap_or("?"));
-            let mut message = format!("{engine}; {workers} worker{}", if workers == 1 { "" } else { "s" });
+            let mut message =
+                format!("{engine}; {workers} worker{}", if workers == 1 { "" } else { "s" });
             match count("queued") {
                 0 => {}
                 1 => message.push_str(", 1 task waits for one"),
-                tasks => write!(message, ", {tasks} tasks wait for one").expect("a String takes everything"),
+                tasks => write!(message, ", {tasks} tasks wait for one")
+                    .expect("a String takes everything"),
             }
             if let Some(locks) = runtime["tier"].as_str().filter(|locks| !locks.is_empty()) {
                 write!(message, "; locks: {locks}").expect("a String takes everything");
             }
-            Check::new(format!("sandbox.{}", runtime["runtimeId"].as_str().unwrap_or("?")), Verdict::Ok, message)
+            Check::new(
+                format!("sandbox.{}", runtime["runtimeId"].as_str().unwrap_or("?")),
+                Verdict::Ok,
+                message,
+            )
         })
         .collect();
-    let unknown = |standing: &&RuntimeStanding| standing.is_here && used.iter().all(|runtime| runtime["runtimeId"] != standing.id);
+    let unknown = |standing: &&RuntimeStanding| {
+        standing.is_here && used.iter().all(|runtime| runtime["runtimeId"] != standing.id)
+    };
     checks.extend(standings.iter().filter(unknown).map(|standing| {
         let verdict = if standing.is_default { Verdict::Broken } else { Verdict::Warning };
         let message = "the server does not have it, for it came after the server's start";
-        Check { hint: Some("restart the server".into()), ..Check::new(format!("sandbox.{}", standing.id), verdict, message) }
+        Check {
+            hint: Some("restart the server".into()),
+            ..Check::new(format!("sandbox.{}", standing.id), verdict, message)
+        }
     }));
     if checks.is_empty() {
-        checks.push(Check::new("sandbox", Verdict::Broken, "the server has no runtime, so no code can be run"));
+        checks.push(Check::new(
+            "sandbox",
+            Verdict::Broken,
+            "the server has no runtime, so no code can be run",
+        ));
     }
     checks
 }
 
 /// References to secrets that lead to nothing: the calls that need them will fail.
-async fn secrets(config: &Config, application: &Arc<dyn Application>) -> Result<Vec<Check>, Failure> {
+async fn secrets(
+    config: &Config,
+    application: &Arc<dyn Application>,
+) -> Result<Vec<Check>, Failure> {
     let missing = application.missing_secrets(config).await?.into_iter();
-    Ok(missing.map(|one| Check::new(format!("upstreams.{}.{}", one.upstream, one.key), Verdict::Broken, one.message)).collect())
+    Ok(missing
+        .map(|one| {
+            Check::new(
+                format!("upstreams.{}.{}", one.upstream, one.key),
+                Verdict::Broken,
+                one.message,
+            )
+        })
+        .collect())
 }
 
-/// The programs of the upstreams: missing ones are no reason not to start, but no tools will come from them.
+/// The programs of the upstreams: missing ones are no reason not to start, but no tools will come
+/// from them.
 fn commands(config: &Config) -> Vec<Check> {
     let path = ProcessEnvironment.variables().remove("PATH").unwrap_or_default();
     let missing = config.upstreams.iter().filter_map(|upstream| {
@@ -144,13 +201,19 @@ fn commands(config: &Config) -> Vec<Check> {
 }
 
 /// What the server says: the one that runs, else one started for the purpose.
-async fn ask(config: &Config, standings: &[RuntimeStanding], application: &Arc<dyn Application>) -> Result<Vec<Check>, Failure> {
+async fn ask(
+    config: &Config,
+    standings: &[RuntimeStanding],
+    application: &Arc<dyn Application>,
+) -> Result<Vec<Check>, Failure> {
     let connection = Connection::open(config, application, Need::Tools).await?;
     let health = connection.client.health().await;
     let instance = match connection.is_own() {
         true => "no server runs on this database; one was started to look".into(),
         false => match Instance::find(&config.store.path) {
-            Ok(Some(Instance { pid, url, version, .. })) => format!("airlock {version} runs at {url} (process {pid})"),
+            Ok(Some(Instance { pid, url, version, .. })) => {
+                format!("airlock {version} runs at {url} (process {pid})")
+            }
             _ => "a server runs".into(),
         },
     };
@@ -166,7 +229,8 @@ async fn ask(config: &Config, standings: &[RuntimeStanding], application: &Arc<d
     Ok(checks)
 }
 
-/// A part of the server's health: `status`, what else it says, and `message` where something is wrong.
+/// A part of the server's health: `status`, what else it says, and `message` where something is
+/// wrong.
 fn part(id: &str, health: &Value) -> Check {
     let status = health["status"].as_str().or(health.as_str()).unwrap_or("unknown");
     let verdict = match status {
@@ -174,7 +238,9 @@ fn part(id: &str, health: &Value) -> Check {
         "connecting" | "degraded" | "starting" => Verdict::Warning,
         _ => Verdict::Broken,
     };
-    let shown = |key: &str, value: &Value| !matches!(key, "status" | "name" | "message" | "hint") && !value.is_null();
+    let shown = |key: &str, value: &Value| {
+        !matches!(key, "status" | "name" | "message" | "hint") && !value.is_null()
+    };
     let details = health.as_object().into_iter().flatten().filter(|(key, value)| shown(key, value));
     let mut words = vec![status.to_owned()];
     words.extend(details.map(|(key, value)| format!("{}: {}", key_in_words(key), said(value))));
@@ -186,7 +252,9 @@ fn part(id: &str, health: &Value) -> Check {
 
 /// `parkedTasks` as `parked tasks`.
 fn key_in_words(key: &str) -> String {
-    key.chars().flat_map(|c| c.is_uppercase().then_some(' ').into_iter().chain(c.to_lowercase())).collect()
+    key.chars()
+        .flat_map(|c| c.is_uppercase().then_some(' ').into_iter().chain(c.to_lowercase()))
+        .collect()
 }
 
 /// A value in words: texts without quotes, lists and tables without brackets.
@@ -194,16 +262,24 @@ fn said(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
         Value::Array(items) => items.iter().map(said).collect::<Vec<_>>().join("; "),
-        Value::Object(table) => table.iter().map(|(key, value)| format!("{key} {}", said(value))).collect::<Vec<_>>().join(", "),
+        Value::Object(table) => table
+            .iter()
+            .map(|(key, value)| format!("{key} {}", said(value)))
+            .collect::<Vec<_>>()
+            .join(", "),
         other => other.to_string(),
     }
 }
 
 fn report(output: Output, checks: &[Check]) -> Result<ExitCode, Failure> {
-    let worst = [Verdict::Broken, Verdict::Warning].into_iter().find(|verdict| checks.iter().any(|check| check.status == *verdict));
+    let worst = [Verdict::Broken, Verdict::Warning]
+        .into_iter()
+        .find(|verdict| checks.iter().any(|check| check.status == *verdict));
     let worst = worst.unwrap_or(Verdict::Ok);
     if output.json {
-        print_json(&json!({ "status": worst, "version": env!("CARGO_PKG_VERSION"), "checks": checks }))?;
+        print_json(
+            &json!({ "status": worst, "version": env!("CARGO_PKG_VERSION"), "checks": checks }),
+        )?;
     } else {
         for check in checks {
             let (sign, word) = match check.status {

@@ -1,4 +1,5 @@
-//! Why a command could not be carried out, for the person who gave it: what is wrong, the way out, and the exit code.
+//! Why a command could not be carried out, for the person who gave it: what is wrong, the way out,
+//! and the exit code.
 
 use std::{io::Write, net::SocketAddr, path::Path, process::ExitCode};
 
@@ -51,27 +52,42 @@ impl Failure {
         let (who, stop) = match Instance::find(database) {
             Ok(Some(instance)) => {
                 let Instance { pid, url, .. } = instance;
-                (format!("another airlock (process {pid}, {url})"), format!("connect to that one, or stop it (`kill {pid}`)"))
+                (
+                    format!("another airlock (process {pid}, {url})"),
+                    format!("connect to that one, or stop it (`kill {pid}`)"),
+                )
             }
             _ => ("another airlock".into(), "stop that one".into()),
         };
-        Self::unavailable(format!("the database `{}` is in use by {who}", database.display()))
-            .hint(format!("{stop}, or give this one a database of its own: AIRLOCK_STORE_URL=sqlite://PATH"))
+        Self::unavailable(format!("the database `{}` is in use by {who}", database.display())).hint(
+            format!(
+                "{stop}, or give this one a database of its own: AIRLOCK_STORE_URL=sqlite://PATH"
+            ),
+        )
     }
 
     /// The address to listen on cannot be had.
     pub fn listen(address: SocketAddr, error: &std::io::Error, database: &Path) -> Self {
         let port = address.port();
         if error.kind() != std::io::ErrorKind::AddrInUse {
-            return Self::unavailable(format!("cannot listen on `{address}`: {error}")).hint("choose another `server.listen`");
+            return Self::unavailable(format!("cannot listen on `{address}`: {error}"))
+                .hint("choose another `server.listen`");
         }
-        let running = Instance::find(database).ok().flatten().filter(|instance| instance.url.ends_with(&format!(":{port}")));
+        let running = Instance::find(database)
+            .ok()
+            .flatten()
+            .filter(|instance| instance.url.ends_with(&format!(":{port}")));
         let who = match running {
-            Some(instance) => format!("by another airlock (process {}); connect to that one or stop it", instance.pid),
+            Some(instance) => format!(
+                "by another airlock (process {}); connect to that one or stop it",
+                instance.pid
+            ),
             None => format!("by another program; `ss -ltnp 'sport = :{port}'` tells which"),
         };
-        Self::unavailable(format!("port {port} on {} is in use {who}", address.ip()))
-            .hint("choose another port: `--listen 127.0.0.1:PORT` or `server.listen`; port 0 takes a free one")
+        Self::unavailable(format!("port {port} on {} is in use {who}", address.ip())).hint(
+            "choose another port: `--listen 127.0.0.1:PORT` or `server.listen`; port 0 \
+                takes a free one",
+        )
     }
 
     /// Tells it on standard error and gives the exit code.
@@ -91,7 +107,11 @@ impl From<ConfigError> for Failure {
         Self {
             exit: Exit::Config,
             message: error.to_string(),
-            hint: Some("every key is explained in docs/configuration.md; `airlock config check` tries again".into()),
+            hint: Some(
+                "every key is explained in docs/configuration.md; `airlock config check` \
+                tries again"
+                    .into(),
+            ),
         }
     }
 }

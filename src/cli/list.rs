@@ -49,7 +49,12 @@ pub(super) struct List<'l> {
 
 impl List<'_> {
     /// Asks for the page of what `query` selects, and prints it.
-    pub(super) async fn show(&self, client: &Client, page: &Page, mut query: Vec<(&str, &str)>) -> Result<(), Failure> {
+    pub(super) async fn show(
+        &self,
+        client: &Client,
+        page: &Page,
+        mut query: Vec<(&str, &str)>,
+    ) -> Result<(), Failure> {
         let limit = page.limit.to_string();
         query.push(("limit", &limit));
         query.extend(page.cursor.as_deref().map(|cursor| ("cursor", cursor)));

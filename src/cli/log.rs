@@ -29,13 +29,15 @@ pub enum LogFormat {
     Json,
 }
 
-/// Libraries that would tell bodies and headers below warnings, and credentials with them; or, as the last, each line that was logged
-/// beside a file that is watched, and so without end.
+/// Libraries that would tell bodies and headers below warnings, and credentials with them; or, as
+/// the last, each line that was logged beside a file that is watched, and so without end.
 const TELL_ALL: [&str; 6] = ["hyper", "hyper_util", "reqwest", "sse_stream", "sqlx", "notify"];
-/// Quotes in its errors what a server said. Whoever called it tells what went wrong, without secrets.
+/// Quotes in its errors what a server said. Whoever called it tells what went wrong, without
+/// secrets.
 const QUOTES: &str = "rmcp";
 
-/// Fields for people: the message, then what it does not say itself. Programs read the JSON form, which has them all.
+/// Fields for people: the message, then what it does not say itself. Programs read the JSON form,
+/// which has them all.
 pub(super) struct Spoken;
 
 /// A line's message and its other fields.
@@ -63,7 +65,8 @@ impl<'w> FormatFields<'w> for Spoken {
 impl Visit for Heard {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let value = format!("{value:?}");
-        // What others said is in there too: no line of theirs may look like one of ours, and none may move the cursor.
+        // What others said is in there too: no line of theirs may look like one of ours, and none
+        // may move the cursor.
         let value = value.chars().fold(String::with_capacity(value.len()), |mut harmless, c| {
             match c.is_control() {
                 true => harmless.extend(c.escape_default()),
@@ -83,7 +86,10 @@ fn says(message: &str, value: &str) -> bool {
     let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value);
     let is_apart = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
     let mut places = message.match_indices(value).filter(|(_, found)| !found.is_empty());
-    places.any(|(at, found)| is_apart(message[..at].chars().next_back()) && is_apart(message[at + found.len()..].chars().next()))
+    places.any(|(at, found)| {
+        is_apart(message[..at].chars().next_back())
+            && is_apart(message[at + found.len()..].chars().next())
+    })
 }
 
 /// Whether a line may be logged at all, whatever was chosen.
@@ -92,17 +98,21 @@ fn may_be_told(line: &Metadata<'_>) -> bool {
     library != QUOTES && (*line.level() <= Level::WARN || !TELL_ALL.contains(&library))
 }
 
-/// Begins to log. `AIRLOCK_LOG` chooses what; without it a server tells what it does, other commands only what goes wrong.
+/// Begins to log. `AIRLOCK_LOG` chooses what; without it a server tells what it does, other
+/// commands only what goes wrong.
 pub(super) fn init(format: LogFormat, serves: bool) {
     // Libraries speak of every request and frame at `info`, and of bodies below it.
     let default = if serves { "warn,airlock=info" } else { "error" };
-    let chosen = ProcessEnvironment.variables().remove("AIRLOCK_LOG").unwrap_or_else(|| default.to_owned());
+    let chosen =
+        ProcessEnvironment.variables().remove("AIRLOCK_LOG").unwrap_or_else(|| default.to_owned());
     let filter = EnvFilter::try_new(&chosen).unwrap_or_else(|_| EnvFilter::new(default));
     let filter = filter.and(filter_fn(may_be_told));
     let lines = layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // A second call, in a test, keeps the first.
     match format {
-        LogFormat::Text => registry().with(lines.fmt_fields(Spoken).with_filter(filter)).try_init().ok(),
+        LogFormat::Text => {
+            registry().with(lines.fmt_fields(Spoken).with_filter(filter)).try_init().ok()
+        }
         LogFormat::Json => registry().with(lines.json().with_filter(filter)).try_init().ok(),
     };
 }

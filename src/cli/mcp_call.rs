@@ -1,4 +1,5 @@
-//! `airlock __mcp-call`: one tool call through a real MCP client, for demonstrations and checks on machines that have no other.
+//! `airlock __mcp-call`: one tool call through a real MCP client, for demonstrations and checks on
+//! machines that have no other.
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
@@ -6,7 +7,9 @@ use clap::Args;
 use rmcp::{
     ServiceExt,
     model::{CallToolRequestParams, CallToolResult},
-    transport::{StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig},
+    transport::{
+        StreamableHttpClientTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+    },
 };
 use serde_json::{Value, json};
 
@@ -38,19 +41,25 @@ pub(super) struct McpCallArgs {
 
 /// Connects, calls, prints. Exits with 1 where the tool says that it failed.
 pub(super) async fn perform(args: &McpCallArgs) -> Result<ExitCode, Failure> {
-    let parsed: Value =
-        serde_json::from_str(&args.args).map_err(|error| Failure::other(format!("`--args` is not JSON: {error}")))?;
-    let Value::Object(mut arguments) = parsed else { return Err(Failure::other("`--args` must be a JSON object")) };
+    let parsed: Value = serde_json::from_str(&args.args)
+        .map_err(|error| Failure::other(format!("`--args` is not JSON: {error}")))?;
+    let Value::Object(mut arguments) = parsed else {
+        return Err(Failure::other("`--args` must be a JSON object"));
+    };
     if let Some(file) = &args.code_file {
         let code = std::fs::read_to_string(file);
-        let code = code.map_err(|error| Failure::other(format!("`{}` cannot be read: {error}", file.display())))?;
+        let code = code.map_err(|error| {
+            Failure::other(format!("`{}` cannot be read: {error}", file.display()))
+        })?;
         arguments.insert("code".into(), code.into());
     }
     let spinner = Spinner::start("calling");
     let request = CallToolRequestParams::new(args.tool.clone()).with_arguments(arguments);
     let called = tokio::time::timeout(CALL_WITHIN, call(&args.url, request)).await;
     drop(spinner);
-    let answer = called.map_err(|_| Failure::unavailable(format!("no answer within {} s", CALL_WITHIN.as_secs())))??;
+    let answer = called.map_err(|_| {
+        Failure::unavailable(format!("no answer within {} s", CALL_WITHIN.as_secs()))
+    })??;
     if args.json {
         print_json(&json!(answer))?;
     } else {
@@ -64,8 +73,13 @@ async fn call(url: &str, request: CallToolRequestParams) -> Result<CallToolResul
     let config = StreamableHttpClientTransportConfig::with_uri(url);
     let transport = StreamableHttpClientTransport::with_client(client::http_client()?, config);
     let connected = ().serve(transport).await;
-    let client = connected.map_err(|error| Failure::unavailable(format!("`{url}` does not answer as an MCP server: {error}")))?;
-    let answer = client.call_tool(request).await.map_err(|error| Failure::other(format!("the call failed: {error}")));
+    let client = connected.map_err(|error| {
+        Failure::unavailable(format!("`{url}` does not answer as an MCP server: {error}"))
+    })?;
+    let answer = client
+        .call_tool(request)
+        .await
+        .map_err(|error| Failure::other(format!("the call failed: {error}")));
     // The answer is here; a connection that closes badly takes nothing from it.
     client.cancel().await.ok();
     answer

@@ -1,8 +1,9 @@
 //! The command line: what a person or a script asks of Airlock from a shell.
 //!
-//! Every command that asks for tasks or tools speaks to a server over its owner's interface: the one that runs on this
-//! database, else one started for the moment in this process. So there is one way through, and no command touches the
-//! database. Standard output carries the answer alone; everything else goes to standard error.
+//! Every command that asks for tasks or tools speaks to a server over its owner's interface: the
+//! one that runs on this database, else one started for the moment in this process. So there is one
+//! way through, and no command touches the database. Standard output carries the answer alone;
+//! everything else goes to standard error.
 
 mod approvals;
 mod artifacts;
@@ -56,10 +57,11 @@ pub enum Audience {
 /// Told how much of something is done, and how much there is.
 pub type Tell = Box<dyn Fn(usize, usize) + Send + Sync>;
 
-/// What the command line needs of the application, which stands beside it: [`crate::app`] provides it.
+/// What the command line needs of the application, which stands beside it: [`crate::app`] provides
+/// it.
 pub trait Application: Send + Sync + 'static {
-    /// Opens everything, serves HTTP on the listener, tells `ready` once it answers, and on `stop` drains and closes. Leaves an
-    /// [`Instance`] note for as long as it serves.
+    /// Opens everything, serves HTTP on the listener, tells `ready` once it answers, and on `stop`
+    /// drains and closes. Leaves an [`Instance`] note for as long as it serves.
     fn serve(
         &self,
         config: Config,
@@ -70,26 +72,44 @@ pub trait Application: Send + Sync + 'static {
     ) -> BoxFuture<'static, Result<(), Failure>>;
 
     /// Opens everything and serves MCP on standard input and output until the input ends or `stop`.
-    fn stdio(&self, config: Config, stop: CancellationToken) -> BoxFuture<'static, Result<(), Failure>>;
+    fn stdio(
+        &self,
+        config: Config,
+        stop: CancellationToken,
+    ) -> BoxFuture<'static, Result<(), Failure>>;
 
     /// The encrypted store of secrets.
     fn vault(&self, config: &Config) -> Vault;
 
-    /// Where policy comes from: the files as the configuration names them, and what they are compiled for.
+    /// Where policy comes from: the files as the configuration names them, and what they are
+    /// compiled for.
     fn policy(&self, config: &Config) -> PolicySource;
 
     /// How each runtime stands on this machine. Starts nothing.
     fn runtimes(&self, config: &Config) -> Vec<RuntimeStanding>;
 
-    /// What credentials of upstreams refer to and is not there. Reads files, keychain and store; reaches nobody.
-    fn missing_secrets(&self, config: &Config) -> BoxFuture<'static, Result<Vec<MissingSecret>, Failure>>;
+    /// What credentials of upstreams refer to and is not there. Reads files, keychain and store;
+    /// reaches nobody.
+    fn missing_secrets(
+        &self,
+        config: &Config,
+    ) -> BoxFuture<'static, Result<Vec<MissingSecret>, Failure>>;
 
-    /// Reaches the upstreams of the configuration anew, apart from any server, and tells where each stands; meanwhile, how far their
-    /// descriptions are read.
-    fn reach(&self, config: Config, tell: Tell) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>>;
+    /// Reaches the upstreams of the configuration anew, apart from any server, and tells where each
+    /// stands; meanwhile, how far their descriptions are read.
+    fn reach(
+        &self,
+        config: Config,
+        tell: Tell,
+    ) -> BoxFuture<'static, Result<Vec<UpstreamStatus>, Failure>>;
 
-    /// Finds out what an address speaks. The error says why that is not known; it names `allow_private` where that is missing.
-    fn detect<'a>(&'a self, url: &'a Url, allow_private: bool) -> BoxFuture<'a, Result<Detected, String>>;
+    /// Finds out what an address speaks. The error says why that is not known; it names
+    /// `allow_private` where that is missing.
+    fn detect<'a>(
+        &'a self,
+        url: &'a Url,
+        allow_private: bool,
+    ) -> BoxFuture<'a, Result<Detected, String>>;
 
     /// Begins to ask a person to allow an upstream.
     fn login(&self, config: &Config, name: &str) -> BoxFuture<'static, Result<Login, Failure>>;
@@ -110,11 +130,13 @@ pub struct RuntimeStanding {
     pub message: String,
 }
 
-/// Runs the TypeScript of AI agents against their tools, in an isolated V8, and keeps a durable record.
+/// Runs the TypeScript of AI agents against their tools, in an isolated V8, and keeps a durable
+/// record.
 #[derive(Debug, Parser)]
 #[command(name = "airlock", version, max_term_width = 120)]
 pub struct Cli {
-    /// The configuration file [default: ./airlock.toml or ~/.config/airlock/airlock.toml, if there is one]
+    /// The configuration file [default: ./airlock.toml or ~/.config/airlock/airlock.toml, if there
+    /// is one]
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// How log lines are written to standard error; AIRLOCK_LOG says which
@@ -179,7 +201,10 @@ impl Cli {
         log::init(self.log, matches!(self.command, Command::Serve(_) | Command::Mcp));
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return Failure::other(format!("the process cannot start its threads: {error}")).report(),
+            Err(error) => {
+                return Failure::other(format!("the process cannot start its threads: {error}"))
+                    .report();
+            }
         };
         let outcome = runtime.block_on(self.perform(application));
         // A blocking read of standard input must not hold the exit up.
@@ -218,15 +243,21 @@ impl Cli {
     }
 
     fn load(&self) -> Result<Config, Failure> {
-        let folder =
-            std::env::current_dir().map_err(|error| Failure::other(format!("the current folder cannot be read: {error}")))?;
+        let folder = std::env::current_dir().map_err(|error| {
+            Failure::other(format!("the current folder cannot be read: {error}"))
+        })?;
         let flags: Vec<Flag> = match &self.command {
             Command::Serve(args) => args.flags(),
             _ => vec![],
         };
         let here = !matches!(self.command, Command::Mcp);
-        let sources =
-            Sources { file: self.config.as_deref(), flags: &flags, environment: &ProcessEnvironment, folder: &folder, here };
+        let sources = Sources {
+            file: self.config.as_deref(),
+            flags: &flags,
+            environment: &ProcessEnvironment,
+            folder: &folder,
+            here,
+        };
         Config::load(&sources).map_err(Failure::from)
     }
 }

@@ -1,4 +1,5 @@
-//! `airlock run`: one program from the shell. Its result goes to standard output, its console and its end to standard error.
+//! `airlock run`: one program from the shell. Its result goes to standard output, its console and
+//! its end to standard error.
 
 use std::{
     collections::BTreeSet,
@@ -47,7 +48,11 @@ pub(super) struct RunArgs {
 }
 
 /// Runs the program and exits as it did.
-pub(super) async fn perform(args: RunArgs, config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
+pub(super) async fn perform(
+    args: RunArgs,
+    config: Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
     let code = read(&args.file, config.limits.code_kb)?;
     let mut request = json!({ "code": code });
     if let Some(ms) = args.timeout_ms {
@@ -62,7 +67,8 @@ pub(super) async fn perform(args: RunArgs, config: Config, application: &Arc<dyn
     program(request, args.json, |_| {}, &config, application).await
 }
 
-/// Runs a program, shows what it gave, and exits as it did. `words` puts an answer for people into words of its own.
+/// Runs a program, shows what it gave, and exits as it did. `words` puts an answer for people into
+/// words of its own.
 pub(super) async fn program(
     request: Value,
     json: bool,
@@ -88,8 +94,13 @@ pub(super) async fn program(
     Ok(ExitCode::from(exit.unwrap_or(1)))
 }
 
-/// Submits, waits for the end, and fetches a result that is too large for the record. A wish to stop cancels the task.
-async fn follow(client: &Client, request: Value, stop: &CancellationToken) -> Result<Value, Failure> {
+/// Submits, waits for the end, and fetches a result that is too large for the record. A wish to
+/// stop cancels the task.
+async fn follow(
+    client: &Client,
+    request: Value,
+    stop: &CancellationToken,
+) -> Result<Value, Failure> {
     let spinner = Spinner::start("running");
     let id = client.submit(request).await?;
     let mut cancelled = false;
@@ -120,15 +131,22 @@ async fn follow(client: &Client, request: Value, stop: &CancellationToken) -> Re
 /// Says once for each approval how it is given.
 fn asked(task: &Value, told: &mut BTreeSet<String>) {
     for approval in task["approvals"].as_array().into_iter().flatten() {
-        let Some(id) = approval["approvalId"].as_str().filter(|id| told.insert((*id).to_owned())) else { continue };
+        let Some(id) = approval["approvalId"].as_str().filter(|id| told.insert((*id).to_owned()))
+        else {
+            continue;
+        };
         let tool = screen::plain(approval["tool"].as_str().unwrap_or_default());
-        note(format!("`{tool}` waits for your word: airlock approvals show {id}, then approve or deny"));
+        note(format!(
+            "`{tool}` waits for your word: airlock approvals show {id}, then approve or deny"
+        ));
     }
 }
 
 /// The task with its result, however large that is.
 pub(super) async fn whole(client: &Client, id: &str, mut task: Value) -> Result<Value, Failure> {
-    if task["status"] == "completed" && task.get("truncated").is_some_and(|truncated| !truncated.is_null()) {
+    if task["status"] == "completed"
+        && task.get("truncated").is_some_and(|truncated| !truncated.is_null())
+    {
         task["result"] = client.result(id).await?;
         if let Some(record) = task.as_object_mut() {
             record.remove("truncated");
@@ -138,7 +156,9 @@ pub(super) async fn whole(client: &Client, id: &str, mut task: Value) -> Result<
 }
 
 fn read(file: &Path, code_kb: u64) -> Result<String, Failure> {
-    let cannot = |error: std::io::Error| Failure::other(format!("`{}` cannot be read: {error}", file.display()));
+    let cannot = |error: std::io::Error| {
+        Failure::other(format!("`{}` cannot be read: {error}", file.display()))
+    };
     let limit = code_kb * 1024;
     let mut code = String::new();
     let read = if file == Path::new("-") {
@@ -148,7 +168,8 @@ fn read(file: &Path, code_kb: u64) -> Result<String, Failure> {
     };
     read.map_err(cannot)?;
     if code.len() as u64 > limit {
-        let message = format!("`{}` has more than {code_kb} KiB, the limit for a program", file.display());
+        let message =
+            format!("`{}` has more than {code_kb} KiB, the limit for a program", file.display());
         return Err(Failure::other(message).hint("raise `limits.code_kb` (at most 256)"));
     }
     Ok(code)
@@ -160,7 +181,11 @@ fn show(task: &Value) -> Result<(), Failure> {
         print(screen::pretty(&task["result"]))?;
     }
     for warning in task["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        note(format!("{} {}", Side::Beside.paint(Style::new().yellow(), "warning:"), screen::plain(warning)));
+        note(format!(
+            "{} {}",
+            Side::Beside.paint(Style::new().yellow(), "warning:"),
+            screen::plain(warning)
+        ));
     }
     error(task, Side::Beside)?;
     note(end(task));
@@ -179,9 +204,10 @@ pub(super) fn logs(task: &Value, side: Side) -> Result<(), Failure> {
     }
     let dropped = task["logs"]["droppedLines"].as_u64().unwrap_or(0);
     if dropped > 0 {
-        side.tell(
-            side.paint(Style::new().dim(), format!("… {dropped} more lines were dropped (`limits.log_kb`, `limits.log_lines`)")),
-        )?;
+        side.tell(side.paint(
+            Style::new().dim(),
+            format!("… {dropped} more lines were dropped (`limits.log_kb`, `limits.log_lines`)"),
+        ))?;
     }
     Ok(())
 }
@@ -190,9 +216,14 @@ pub(super) fn logs(task: &Value, side: Side) -> Result<(), Failure> {
 pub(super) fn error(task: &Value, side: Side) -> Result<(), Failure> {
     let error = &task["error"];
     let Some(message) = error["message"].as_str() else { return Ok(()) };
-    let name = side.paint(Style::new().red().bold(), format!("{}:", screen::plain(error["name"].as_str().unwrap_or("Error"))));
+    let name = side.paint(
+        Style::new().red().bold(),
+        format!("{}:", screen::plain(error["name"].as_str().unwrap_or("Error"))),
+    );
     let place = match (error["line"].as_u64(), error["column"].as_u64()) {
-        (Some(line), Some(column)) => side.paint(Style::new().dim(), format!(" at {line}:{column}")),
+        (Some(line), Some(column)) => {
+            side.paint(Style::new().dim(), format!(" at {line}:{column}"))
+        }
         _ => String::new(),
     };
     side.tell(format!("{name} {}{place}", screen::plain(message)))?;

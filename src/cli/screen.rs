@@ -1,4 +1,5 @@
-//! What a person sees: colours where the terminal has them, a spinner while waiting, tables that fit.
+//! What a person sees: colours where the terminal has them, a spinner while waiting, tables that
+//! fit.
 
 use std::{fmt, io::Write, sync::Arc, time::Duration};
 
@@ -13,7 +14,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// Width of a page that is not a terminal, in columns.
 const WIDTH: usize = 120;
 
-/// Writes text to standard output, with a line end. A reader that has gone away (`| head`) is no failure.
+/// Writes text to standard output, with a line end. A reader that has gone away (`| head`) is no
+/// failure.
 pub(super) fn print(text: impl AsRef<str>) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match writeln!(out, "{}", text.as_ref()).and_then(|()| out.flush()) {
@@ -69,7 +71,8 @@ pub(super) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).expect("a JSON value can be written as JSON")
 }
 
-/// The object with an `id` before everything else, taken from one of its own keys: every object that is printed has one.
+/// The object with an `id` before everything else, taken from one of its own keys: every object
+/// that is printed has one.
 pub(super) fn with_id(object: Value, key: &str) -> Value {
     let id = object[key].clone();
     match object {
@@ -109,18 +112,26 @@ pub(super) fn width() -> usize {
     Term::stdout().size_checked().map_or(WIDTH, |(_, columns)| columns.into())
 }
 
-/// Text on one line, at most so many columns, with control characters made harmless: tools and tasks name themselves.
+/// Text on one line, at most so many columns, with control characters made harmless: tools and
+/// tasks name themselves.
 pub(super) fn line(text: &str, columns: usize) -> String {
-    console::truncate_str(&plain(text).split_whitespace().collect::<Vec<_>>().join(" "), columns.max(8), "…").into_owned()
+    console::truncate_str(
+        &plain(text).split_whitespace().collect::<Vec<_>>().join(" "),
+        columns.max(8),
+        "…",
+    )
+    .into_owned()
 }
 
 /// Text whose control characters cannot move the cursor or colour the screen.
 pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() && c != '\n' && c != '\t' { '\u{fffd}' } else { c })
+        .collect()
 }
 
-/// Text that a person decides by: whatever could hide or reorder something, or is only like the letter it seems to be, is written out
-/// as its code point.
+/// Text that a person decides by: whatever could hide or reorder something, or is only like the
+/// letter it seems to be, is written out as its code point.
 pub(super) fn escaped(text: &str) -> String {
     crate::base::confusables::spelled(text)
 }
@@ -146,8 +157,8 @@ pub(super) fn age(moment: &str) -> String {
     }
 }
 
-/// Turns on standard error while something is awaited, and is a bar once it is known how much there is of it; nothing where that is no
-/// terminal.
+/// Turns on standard error while something is awaited, and is a bar once it is known how much there
+/// is of it; nothing where that is no terminal.
 #[derive(Clone)]
 pub(super) struct Spinner(Arc<Shown>);
 
@@ -157,8 +168,8 @@ impl Spinner {
     /// Begins to turn.
     pub(super) fn start(text: &str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let form =
-            ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}").expect("the template is a fixed, valid text");
+        let form = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}")
+            .expect("the template is a fixed, valid text");
         bar.set_style(form);
         bar.set_message(text.to_owned());
         bar.enable_steady_tick(TICK);
@@ -175,7 +186,9 @@ impl Spinner {
         let bar = &self.0.0;
         if all > 0 && bar.length().is_none() {
             let form = "{spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {elapsed:.dim}";
-            bar.set_style(ProgressStyle::with_template(form).expect("the template is a fixed, valid text"));
+            bar.set_style(
+                ProgressStyle::with_template(form).expect("the template is a fixed, valid text"),
+            );
         }
         if all > 0 {
             bar.set_length(all as u64);

@@ -23,7 +23,10 @@ impl ServeArgs {
 }
 
 /// Serves until a signal.
-pub(super) async fn http(config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
+pub(super) async fn http(
+    config: Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
     let stop = stop::on_signal()?;
     greet(&config);
     let listener = connection::listen(&config).await?;
@@ -32,7 +35,8 @@ pub(super) async fn http(config: Config, application: &Arc<dyn Application>) -> 
     let tell = async {
         if let Ok(instance) = is_ready.await {
             let url = &instance.url;
-            tracing::info!(%url, pid = instance.pid, "ready: MCP clients connect to {url}/mcp; `airlock open` signs you in to {url}/approvals");
+            tracing::info!(%url, pid = instance.pid, "ready: MCP clients connect to {url}/mcp; \
+                `airlock open` signs you in to {url}/approvals");
         }
     };
     let (served, ()) = tokio::join!(serving, tell);
@@ -43,14 +47,18 @@ pub(super) async fn http(config: Config, application: &Arc<dyn Application>) -> 
 }
 
 /// Serves one client until it closes the input, or until a signal.
-pub(super) async fn stdio(config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
+pub(super) async fn stdio(
+    config: Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
     let stop = stop::on_signal()?;
     greet(&config);
     application.stdio(config, stop).await.map(|()| ExitCode::SUCCESS)
 }
 
 fn greet(config: &Config) {
-    let file = config.file.as_ref().map_or_else(|| "none".into(), |file| file.display().to_string());
+    let file =
+        config.file.as_ref().map_or_else(|| "none".into(), |file| file.display().to_string());
     let database = config.store.path.display();
     let upstreams = config.upstreams.len();
     tracing::info!(

@@ -1,4 +1,5 @@
-//! `airlock config`: what is in force, where each value comes from, and whether what it names is there.
+//! `airlock config`: what is in force, where each value comes from, and whether what it names is
+//! there.
 
 use std::{process::ExitCode, sync::Arc};
 
@@ -29,7 +30,8 @@ pub(super) struct SettingsArgs {
 enum SettingsCommand {
     /// Show every key, its value and where it was written (what `config` alone does)
     Show,
-    /// Only check, also the policy files, secrets and runtimes that it names: exits with 78 and all problems if it cannot be used
+    /// Only check, also the policy files, secrets and runtimes that it names: exits with 78 and all
+    /// problems if it cannot be used
     Check,
     /// Print the reference of all keys, in Markdown
     Reference,
@@ -48,7 +50,11 @@ pub(super) fn reference() -> Result<ExitCode, Failure> {
 }
 
 /// Prints what is in force.
-pub(super) async fn perform(args: &SettingsArgs, config: &Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
+pub(super) async fn perform(
+    args: &SettingsArgs,
+    config: &Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
     let file = config.file.as_ref().map(|file| file.display().to_string());
     let check = matches!(args.command, Some(SettingsCommand::Check));
     if check {
@@ -56,7 +62,10 @@ pub(super) async fn perform(args: &SettingsArgs, config: &Config, application: &
     }
     match (check, args.json) {
         (true, true) => print_json(&json!({ "status": "ok", "file": file }))?,
-        (true, false) => print(format!("the configuration is in order ({})", file.as_deref().unwrap_or("no file")))?,
+        (true, false) => print(format!(
+            "the configuration is in order ({})",
+            file.as_deref().unwrap_or("no file")
+        ))?,
         (false, true) => print_json(&json!({ "file": file, "settings": config.settings }))?,
         (false, false) => show(config, file.as_deref())?,
     }
@@ -78,45 +87,76 @@ fn show(config: &Config, file: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the policy files, the secrets and the runtimes that the configuration names can be used. Tells everything at once.
-async fn named_is_there(config: &Config, application: &Arc<dyn Application>) -> Result<(), Failure> {
+/// Whether the policy files, the secrets and the runtimes that the configuration names can be used.
+/// Tells everything at once.
+async fn named_is_there(
+    config: &Config,
+    application: &Arc<dyn Application>,
+) -> Result<(), Failure> {
     let mut problems = vec![];
     if let Err(found) = application.policy(config).load() {
         let origin = origin_of(config, "policy.files");
-        problems.extend(found.iter().map(|problem| format!("{origin}: of `policy.files`: {problem}")));
+        problems
+            .extend(found.iter().map(|problem| format!("{origin}: of `policy.files`: {problem}")));
     }
-    problems.extend(application.missing_secrets(config).await?.iter().map(|missing| match holder(config, missing) {
+    problems.extend(application.missing_secrets(config).await?.iter().map(|missing| match holder(
+        config, missing,
+    ) {
         Some((key, value, origin)) => format!("{origin}: `{key}` is {value}: {}", missing.message),
         None => format!("`upstreams.{}.{}`: {}", missing.upstream, missing.key, missing.message),
     }));
     for runtime in application.runtimes(config).iter().filter(|runtime| !runtime.is_here) {
-        // A runtime that nothing names may be missing, also the default: all but running code works without.
+        // A runtime that nothing names may be missing, also the default: all but running code works
+        // without.
         if let Some(key) = runtime.named_by {
-            problems.push(format!("{}: of `{key}`: `{}` is not here: {}", origin_of(config, key), runtime.id, runtime.message));
+            problems.push(format!(
+                "{}: of `{key}`: `{}` is not here: {}",
+                origin_of(config, key),
+                runtime.id,
+                runtime.message
+            ));
         }
     }
     if problems.is_empty() {
         return Ok(());
     }
-    let count = if problems.len() == 1 { "a problem".to_owned() } else { format!("{} problems", problems.len()) };
+    let count = if problems.len() == 1 {
+        "a problem".to_owned()
+    } else {
+        format!("{} problems", problems.len())
+    };
     let message = format!("the configuration has {count}\n  {}", problems.join("\n  "));
-    let hint = Some("every key is explained in docs/configuration.md; `airlock config check` tries again".into());
+    let hint = Some(
+        "every key is explained in docs/configuration.md; `airlock config check` tries again"
+            .into(),
+    );
     Err(Failure { exit: Exit::Config, message, hint })
 }
 
 /// Where a key was written.
 fn origin_of<'a>(config: &'a Config, key: &str) -> &'a str {
-    config.settings.iter().find(|setting| setting.key == key).map_or("default", |setting| &setting.origin)
+    config
+        .settings
+        .iter()
+        .find(|setting| setting.key == key)
+        .map_or("default", |setting| &setting.origin)
 }
 
-/// The key that refers to what is missing, its value, and where it stands. An account of an upstream stands below it.
+/// The key that refers to what is missing, its value, and where it stands. An account of an
+/// upstream stands below it.
 fn holder(config: &Config, missing: &MissingSecret) -> Option<(String, Value, String)> {
     let MissingSecret { upstream, key, .. } = missing;
     let holds = |at: &str| {
         let mut parts = at.splitn(6, '.');
-        let (Some("upstreams"), Some(name), Some(part)) = (parts.next(), parts.next(), parts.next()) else { return false };
+        let (Some("upstreams"), Some(name), Some(part)) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return false;
+        };
         match (part, parts.next(), parts.next()) {
-            ("accounts", Some(account), Some(part)) => format!("{name}-{account}") == *upstream && part == key,
+            ("accounts", Some(account), Some(part)) => {
+                format!("{name}-{account}") == *upstream && part == key
+            }
             ("env", Some(variable), None) => name == upstream && *key == format!("env.{variable}"),
             _ => name == upstream && part == key,
         }
@@ -132,7 +172,9 @@ fn holder(config: &Config, missing: &MissingSecret) -> Option<(String, Value, St
 /// The references in a value of the configuration, with their keys.
 fn references(key: String, value: &Value, found: &mut Vec<(String, Value)>) {
     let Some(table) = value.as_object() else { return };
-    if table.len() == 1 && table.keys().all(|key| matches!(key.as_str(), "file" | "keychain" | "secret")) {
+    if table.len() == 1
+        && table.keys().all(|key| matches!(key.as_str(), "file" | "keychain" | "secret"))
+    {
         found.push((key, value.clone()));
         return;
     }

@@ -1,5 +1,5 @@
-//! The wish to stop: the first Ctrl-C or SIGTERM asks, a second Ctrl-C does not ask any more. Supervisors may send SIGTERM more than
-//! once and mean the same.
+//! The wish to stop: the first Ctrl-C or SIGTERM asks, a second Ctrl-C does not ask any more.
+//! Supervisors may send SIGTERM more than once and mean the same.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,8 @@ pub(super) fn on_signal() -> Result<CancellationToken, Failure> {
     let stop = CancellationToken::new();
     let token = stop.clone();
     tokio::spawn(async move {
-        // Interrupts are counted alone: a supervisor may ask for the end of what a terminal has interrupted, and both may be there at once.
+        // Interrupts are counted alone: a supervisor may ask for the end of what a terminal has
+        // interrupted, and both may be there at once.
         let mut interrupted = false;
         loop {
             tokio::select! {

@@ -32,13 +32,15 @@ pub(super) enum TasksCommand {
 /// Which tasks.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
-    /// Only tasks of this status: queued, running, awaiting_approval, completed, failed, timed_out, denied, cancelled
+    /// Only tasks of this status: queued, running, awaiting_approval, completed, failed, timed_out,
+    /// denied, cancelled
     #[arg(long, value_parser = status)]
     status: Option<TaskStatus>,
     /// Only tasks of this session
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
-    /// Only tasks whose metadata has this key with this value (JSON, else a text); several must all hold
+    /// Only tasks whose metadata has this key with this value (JSON, else a text); several must all
+    /// hold
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Vec<(String, Value)>,
     #[command(flatten)]
@@ -66,13 +68,19 @@ async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
     query.extend(args.status.map(|status| ("status", status.as_str())));
     query.extend(args.session.as_deref().map(|session| ("sessionId", session)));
     query.extend((metadata != "{}").then_some(("metadata", metadata.as_str())));
-    let heading = format!("{:<41} {:<17} {:<11} {:<11} {}", "ID", "STATUS", "CREATED", "TOOK", "ERROR");
-    List { what: "tasks", id: "taskId", heading, empty: "no tasks", row }.show(client, &args.page, query).await
+    let heading =
+        format!("{:<41} {:<17} {:<11} {:<11} {}", "ID", "STATUS", "CREATED", "TOOK", "ERROR");
+    List { what: "tasks", id: "taskId", heading, empty: "no tasks", row }
+        .show(client, &args.page, query)
+        .await
 }
 
 fn row(task: &Value) -> String {
     let text = |key: &str| task[key].as_str().unwrap_or_default();
-    let took = task["usage"]["wallMs"].as_u64().filter(|_| !task["completedAt"].is_null()).map(screen::duration);
+    let took = task["usage"]["wallMs"]
+        .as_u64()
+        .filter(|_| !task["completedAt"].is_null())
+        .map(screen::duration);
     let error = task["error"]["message"].as_str().unwrap_or_default();
     // A colour code has no width, so the padding comes after it.
     let pad = " ".repeat(17usize.saturating_sub(text("status").len()));
@@ -98,7 +106,11 @@ async fn get(client: &Client, args: One) -> Result<(), Failure> {
     for event in task["events"].as_array().into_iter().flatten() {
         print(history(event))?;
     }
-    print(format!("\n{}\n{}", heading("code"), screen::plain(task["code"].as_str().unwrap_or_default().trim_end())))?;
+    print(format!(
+        "\n{}\n{}",
+        heading("code"),
+        screen::plain(task["code"].as_str().unwrap_or_default().trim_end())
+    ))?;
     if task["logs"]["lines"].as_array().is_some_and(|lines| !lines.is_empty()) {
         print(format!("\n{}", heading("console")))?;
         run::logs(&task, Side::Answer)?;
@@ -115,8 +127,21 @@ async fn get(client: &Client, args: One) -> Result<(), Failure> {
 
 fn record(task: &Value) -> Result<(), Failure> {
     let status = task["status"].as_str().unwrap_or("unknown");
-    print(format!("{} {}", heading(task["taskId"].as_str().unwrap_or_default()), screen::status(status)))?;
-    let plain = ["exitCode", "runtimeId", "createdAt", "startedAt", "completedAt", "sessionId", "clientId", "metadata"];
+    print(format!(
+        "{} {}",
+        heading(task["taskId"].as_str().unwrap_or_default()),
+        screen::status(status)
+    ))?;
+    let plain = [
+        "exitCode",
+        "runtimeId",
+        "createdAt",
+        "startedAt",
+        "completedAt",
+        "sessionId",
+        "clientId",
+        "metadata",
+    ];
     for key in plain {
         match &task[key] {
             Value::Null => {}

@@ -34,30 +34,54 @@ fn the_fixed_forms_are_understood() {
 
 #[test]
 fn a_status_that_does_not_exist_is_refused_with_those_that_do() {
-    let error = Cli::try_parse_from(["airlock", "tasks", "list", "--status", "done"]).unwrap_err().to_string();
+    let error = Cli::try_parse_from(["airlock", "tasks", "list", "--status", "done"])
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("allowed: queued, running, awaiting_approval, completed"), "{error}");
 }
 
 #[test]
 fn a_port_in_use_is_named_with_the_way_out() {
     let error = std::io::Error::from(std::io::ErrorKind::AddrInUse);
-    let failure = Failure::listen(([127, 0, 0, 1], 7411).into(), &error, std::path::Path::new("/nowhere/a.db"));
+    let failure = Failure::listen(
+        ([127, 0, 0, 1], 7411).into(),
+        &error,
+        std::path::Path::new("/nowhere/a.db"),
+    );
     assert_eq!(failure.exit, Exit::Unavailable);
-    assert!(failure.message.starts_with("port 7411 on 127.0.0.1 is in use by another program"), "{failure}");
+    assert!(
+        failure.message.starts_with("port 7411 on 127.0.0.1 is in use by another program"),
+        "{failure}"
+    );
     assert!(failure.hint.unwrap().contains("--listen 127.0.0.1:PORT"));
 }
 
 #[test]
 fn a_token_goes_nowhere_but_to_this_machine() {
-    for url in ["http://example.com:7411", "https://127.0.0.1:7411", "http://localhost:7411", "ftp://127.0.0.1", "nonsense"] {
-        let instance = Instance { pid: 1, url: url.into(), token: "t".into(), version: "1".into(), lasting: true };
+    for url in [
+        "http://example.com:7411",
+        "https://127.0.0.1:7411",
+        "http://localhost:7411",
+        "ftp://127.0.0.1",
+        "nonsense",
+    ] {
+        let instance = Instance {
+            pid: 1,
+            url: url.into(),
+            token: "t".into(),
+            version: "1".into(),
+            lasting: true,
+        };
         assert!(client::Client::new(&instance).is_err(), "{url}");
     }
 }
 
 #[test]
 fn text_from_outside_cannot_move_the_cursor() {
-    assert_eq!(screen::plain("a\u{1b}[2Jb\r\nc\u{7f}\u{9b}"), "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}\u{fffd}");
+    assert_eq!(
+        screen::plain("a\u{1b}[2Jb\r\nc\u{7f}\u{9b}"),
+        "a\u{fffd}[2Jb\u{fffd}\nc\u{fffd}\u{fffd}"
+    );
     assert_eq!(screen::line("one\n\u{1b}two   three", 80), "one \u{fffd}two three");
 }
 
@@ -83,12 +107,20 @@ fn a_log_line_says_nothing_twice_and_nothing_that_looks_like_another_line() {
     }
     let page = Page::default();
     let writer = page.clone();
-    let lines = tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).with_ansi(false).without_time();
-    let subscriber = tracing_subscriber::registry().with(lines.with_target(false).fmt_fields(log::Spoken));
+    let lines = tracing_subscriber::fmt::layer()
+        .with_writer(move || writer.clone())
+        .with_ansi(false)
+        .without_time();
+    let subscriber =
+        tracing_subscriber::registry().with(lines.with_target(false).fmt_fields(log::Spoken));
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!(task = "task_1", tool = %"demo.add", calls = 2, "task_1 called `demo.add`");
         tracing::warn!(error = %"no\n WARN forged \u{1b}[2J", calls = 1, "10 calls failed");
     });
     let text = String::from_utf8(page.0.lock().clone()).unwrap();
-    assert_eq!(text, " INFO task_1 called `demo.add` calls=2\n WARN 10 calls failed error=no\\n WARN forged \\u{1b}[2J calls=1\n");
+    assert_eq!(
+        text,
+        " INFO task_1 called `demo.add` calls=2\n WARN 10 calls failed error=no\\n WARN \
+        forged \\u{1b}[2J calls=1\n"
+    );
 }

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::config::Config;
 
-/// Largest arguments of a call by hand, in bytes; they are part of a program, which has a bound of its own.
+/// Largest arguments of a call by hand, in bytes; they are part of a program, which has a bound of
+/// its own.
 const ARGS_BYTES_MAX: u64 = 200 * 1024;
 
 /// What to do with tools.
@@ -26,9 +27,11 @@ pub(super) enum ToolsCommand {
     Search(SearchArgs),
     /// Show one tool: its TypeScript and its schemas
     Describe(DescribeArgs),
-    /// Call one tool, the way a program does: rules and record apply; exits with the task's exit code
+    /// Call one tool, the way a program does: rules and record apply; exits with the task's exit
+    /// code
     Call(CallArgs),
-    /// Print TypeScript declarations of all tools, for an editor: `airlock tools types > tools.d.ts`
+    /// Print TypeScript declarations of all tools, for an editor: `airlock tools types >
+    /// tools.d.ts`
     Types(TypesArgs),
     /// Ask one upstream, or all, for their tools again
     Refresh(RefreshArgs),
@@ -120,9 +123,10 @@ pub(super) async fn perform(
     }
     Connection::ask(&config, application, Need::Tools, async |client| match command {
         ToolsCommand::Call(_) => unreachable!("was done above"),
-        ToolsCommand::Types(args) => {
-            client.tool_types(args.namespace.as_deref()).await.and_then(|types| print(screen::plain(types.trim_end())))
-        }
+        ToolsCommand::Types(args) => client
+            .tool_types(args.namespace.as_deref())
+            .await
+            .and_then(|types| print(screen::plain(types.trim_end()))),
         ToolsCommand::Refresh(args) => refresh(client, args).await,
         ToolsCommand::List(args) => list(client, args, None).await,
         ToolsCommand::Search(args) => list(client, args.list, Some(args.query.join(" "))).await,
@@ -148,7 +152,11 @@ async fn list(client: &Client, args: ListArgs, query: Option<String>) -> Result<
         tools.iter().try_for_each(|tool| print(row(tool)))?;
     }
     if let Some(cursor) = answer["nextCursor"].as_str() {
-        note(dim(format!("more ({} in all): --cursor {cursor}", answer["total"])).for_stderr().to_string());
+        note(
+            dim(format!("more ({} in all): --cursor {cursor}", answer["total"]))
+                .for_stderr()
+                .to_string(),
+        );
     }
     Ok(())
 }
@@ -166,23 +174,31 @@ fn program(path: &str, args: &str) -> Result<String, Failure> {
             .hint("write a program for `airlock run`"));
     }
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(args) {
-        return Err(Failure::other(format!("`--args` is not JSON: {error}")).hint(r#"for example: --args '{"id": 7}'"#));
+        return Err(Failure::other(format!("`--args` is not JSON: {error}"))
+            .hint(r#"for example: --args '{"id": 7}'"#));
     }
     Ok(format!("return await tools[{}](JSON.parse({}))", Value::from(path), Value::from(args)))
 }
 
-/// Errors of a call by hand, for the person who made it: the program is ours, and what it could do next are commands.
+/// Errors of a call by hand, for the person who made it: the program is ours, and what it could do
+/// next are commands.
 fn by_hand(answer: &mut Value) {
     let Some(error) = answer["error"].as_object_mut() else { return };
     ["line", "column", "frame"].iter().for_each(|key| drop(error.remove(*key)));
     let message = error["message"].as_str().unwrap_or_default();
     let hint = match error["name"].as_str() {
         Some("ToolNotFoundError") => {
-            let message = message.split("; find one with await ").next().unwrap_or_default().replace("`tools.", "`");
+            let message = message
+                .split("; find one with await ")
+                .next()
+                .unwrap_or_default()
+                .replace("`tools.", "`");
             error["message"] = message.into();
             "`airlock tools search WORDS` finds tools, `airlock tools list` shows all"
         }
-        Some("ToolArgumentError") => "`airlock tools describe PATH` shows what the tool takes; give it with `--args JSON`",
+        Some("ToolArgumentError") => {
+            "`airlock tools describe PATH` shows what the tool takes; give it with `--args JSON`"
+        }
         _ => return,
     };
     error.insert("hint".into(), hint.into());
@@ -192,7 +208,9 @@ async fn refresh(client: &Client, args: RefreshArgs) -> Result<(), Failure> {
     let mut answer = client.refresh(args.upstream.as_deref()).await?;
     let upstreams = answer["results"].as_array_mut().map(std::mem::take).unwrap_or_default();
     if args.json {
-        return print_json(&upstreams.into_iter().map(|upstream| with_id(upstream, "name")).collect());
+        return print_json(
+            &upstreams.into_iter().map(|upstream| with_id(upstream, "name")).collect(),
+        );
     }
     if upstreams.is_empty() {
         note("no upstreams are configured");
@@ -201,7 +219,12 @@ async fn refresh(client: &Client, args: RefreshArgs) -> Result<(), Failure> {
         let text = |key: &str| screen::plain(upstream[key].as_str().unwrap_or_default());
         let message = Some(text("message")).filter(|message| !message.is_empty());
         let message = message.map(|message| format!("  {}", dim(message))).unwrap_or_default();
-        print(format!("{}  {}  {} tools{message}", heading(text("name")), screen::status(&text("status")), upstream["tools"]))
+        print(format!(
+            "{}  {}  {} tools{message}",
+            heading(text("name")),
+            screen::status(&text("status")),
+            upstream["tools"]
+        ))
     })
 }
 
@@ -210,7 +233,9 @@ fn row(tool: &Value) -> String {
     let columns = screen::width().saturating_sub(4);
     let hint = screen::line(text("hint"), columns);
     let description = screen::line(text("description"), columns);
-    let down = tool["unavailable"].as_str().map(|why| format!("\n    {} {}", screen::status("failed"), screen::line(why, columns)));
+    let down = tool["unavailable"]
+        .as_str()
+        .map(|why| format!("\n    {} {}", screen::status("failed"), screen::line(why, columns)));
     let path = heading(screen::line(text("path"), columns));
     format!("{path}\n    {hint}\n    {}{}", dim(description), down.unwrap_or_default())
 }

@@ -21,13 +21,15 @@ use crate::{
 /// What to do with upstreams.
 #[derive(Debug, Subcommand)]
 pub(super) enum UpstreamsCommand {
-    /// Add a service to the configuration: its address, its description's file, or the command of an MCP server
+    /// Add a service to the configuration: its address, its description's file, or the command of
+    /// an MCP server
     Add(add::AddArgs),
     /// List the configured upstreams
     List(Output),
     /// Remove an upstream from the configuration
     Remove(OneArgs),
-    /// Reach upstreams, count their tools, and say what is wrong; exits with 1 if one cannot be used
+    /// Reach upstreams, count their tools, and say what is wrong; exits with 1 if one cannot be
+    /// used
     Check(CheckArgs),
     /// Allow Airlock to use a service that speaks OAuth, in a browser
     Login(OneArgs),
@@ -69,8 +71,13 @@ pub(super) async fn perform(
 
 fn named<'a>(config: &'a Config, name: &str) -> Result<&'a Upstream, Failure> {
     config.upstreams.iter().find(|upstream| upstream.name == name).ok_or_else(|| {
-        let names: Vec<_> = config.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
-        let hint = if names.is_empty() { "there are none; add one with `airlock upstreams add`".into() } else { names.join(", ") };
+        let names: Vec<_> =
+            config.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
+        let hint = if names.is_empty() {
+            "there are none; add one with `airlock upstreams add`".into()
+        } else {
+            names.join(", ")
+        };
         Failure::other(format!("there is no upstream `{name}`")).hint(hint)
     })
 }
@@ -83,9 +90,12 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
     };
     let status = |name: &str| {
         let all = health["upstreams"].as_array().into_iter().flatten();
-        all.filter(|upstream| upstream["name"] == name).find_map(|upstream| upstream["status"].as_str()).unwrap_or("configured")
+        all.filter(|upstream| upstream["name"] == name)
+            .find_map(|upstream| upstream["status"].as_str())
+            .unwrap_or("configured")
     };
-    let rows: Vec<_> = config.upstreams.iter().map(|upstream| row(upstream, status(&upstream.name))).collect();
+    let rows: Vec<_> =
+        config.upstreams.iter().map(|upstream| row(upstream, status(&upstream.name))).collect();
     if output.json {
         return print_json(&rows.into());
     }
@@ -96,13 +106,21 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
         let text = |key: &str| row[key].as_str().unwrap_or_default();
         let state = screen::in_colour_of(text("status"), &format!("{:<10}", text("status")));
         let place = screen::line(text("place"), screen::width().saturating_sub(56));
-        print(format!("{} {state} {:<8} {:<10} {}", heading(format!("{:<24}", text("id"))), text("kind"), text("auth"), dim(place)))
+        print(format!(
+            "{} {state} {:<8} {:<10} {}",
+            heading(format!("{:<24}", text("id"))),
+            text("kind"),
+            text("auth"),
+            dim(place)
+        ))
     })
 }
 
 fn row(upstream: &Upstream, status: &str) -> Value {
     let (kind, place, reach) = match &upstream.transport {
-        Transport::Stdio { command, args, .. } => ("mcp", [std::slice::from_ref(command), args].concat().join(" "), None),
+        Transport::Stdio { command, args, .. } => {
+            ("mcp", [std::slice::from_ref(command), args].concat().join(" "), None)
+        }
         Transport::Http { url, reach } => ("mcp", shown(url), Some(reach)),
         Transport::OpenApi { spec, base_url, reach, .. } => {
             let spec = match spec {
@@ -139,14 +157,20 @@ fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
     let change = file::Change::begin(config)?.without(&args.name)?;
     change.write()?;
     if args.output.json {
-        return print_json(&json!({ "id": args.name, "status": "removed", "file": change.path().display().to_string() }));
+        return print_json(
+            &json!({ "id": args.name, "status": "removed", "file": change.path().display().to_string() }),
+        );
     }
     change.show()?;
     note("a running server keeps it until it is started again");
     Ok(())
 }
 
-async fn check(args: &CheckArgs, mut config: Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
+async fn check(
+    args: &CheckArgs,
+    mut config: Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
     if let Some(name) = &args.name {
         let one = named(&config, name)?.clone();
         config.upstreams = vec![one];
@@ -155,10 +179,14 @@ async fn check(args: &CheckArgs, mut config: Config, application: &Arc<dyn Appli
     let spinner = Spinner::start(&format!("reaching {}", names.join(", ")));
     let missing = application.missing_secrets(&config).await?;
     let shown = spinner.clone();
-    let found = application.reach(config, Box::new(move |done, all| shown.count(done, all))).await?;
+    let found =
+        application.reach(config, Box::new(move |done, all| shown.count(done, all))).await?;
     drop(spinner);
-    let of = |name: &str| -> Vec<&MissingSecret> { missing.iter().filter(|missing| missing.upstream == name).collect() };
-    let is_whole = missing.is_empty() && found.iter().all(|status| status.status == UpstreamState::Ready);
+    let of = |name: &str| -> Vec<&MissingSecret> {
+        missing.iter().filter(|missing| missing.upstream == name).collect()
+    };
+    let is_whole =
+        missing.is_empty() && found.iter().all(|status| status.status == UpstreamState::Ready);
     if args.output.json {
         let with_id = |status: &UpstreamStatus| {
             let mut row = serde_json::to_value(status).expect("a status is plain data");
@@ -188,7 +216,11 @@ fn tell(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Failu
         (UpstreamState::Connecting | UpstreamState::Failed, _) => ("broken", "✗"),
     };
     let counted = format!("{} {} tools", status.kind, status.tools);
-    print(format!("{} {} {counted}", screen::in_colour_of(word, sign), heading(format!("{:<24}", status.name))))?;
+    print(format!(
+        "{} {} {counted}",
+        screen::in_colour_of(word, sign),
+        heading(format!("{:<24}", status.name))
+    ))?;
     for MissingSecret { upstream, key, message } in missing {
         print(format!("  `upstreams.{upstream}.{key}`: {}", screen::plain(message)))?;
     }
@@ -199,9 +231,14 @@ fn tell(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Failu
     message.map_or(Ok(()), |message| print(format!("  {}", screen::plain(message))))
 }
 
-async fn login(args: &OneArgs, config: &Config, application: &Arc<dyn Application>) -> Result<(), Failure> {
+async fn login(
+    args: &OneArgs,
+    config: &Config,
+    application: &Arc<dyn Application>,
+) -> Result<(), Failure> {
     let upstream = named(config, &args.name)?;
-    let refused = |why: String| Failure::unavailable(format!("nobody can log in to `{}`: {why}", args.name));
+    let refused =
+        |why: String| Failure::unavailable(format!("nobody can log in to `{}`: {why}", args.name));
     let spinner = Spinner::start("asking for its authorization server");
     let login = application.login(config, &upstream.name).await?;
     drop(spinner);

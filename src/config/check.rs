@@ -1,4 +1,5 @@
-//! Compares what was written with the [`Shape`] and says, for each thing that does not fit, what would.
+//! Compares what was written with the [`Shape`] and says, for each thing that does not fit, what
+//! would.
 
 use jsonschema::{ValidationError, error::ValidationErrorKind, paths::LocationSegment};
 use serde_json::Value;
@@ -12,7 +13,8 @@ const SHOWN_CHARS: usize = 80;
 /// Finds what does not fit and takes it out of the layers, so that the rest can be judged further.
 pub(super) fn check(layers: &mut Layers, shape: &Shape) -> Vec<Problem> {
     let mut problems = vec![];
-    let validator = jsonschema::validator_for(shape.schema()).expect("the schema is made from our own types and is valid");
+    let validator = jsonschema::validator_for(shape.schema())
+        .expect("the schema is made from our own types and is valid");
     let written = Value::Object(layers.tree.clone());
     let mut refused = vec![];
     for error in validator.iter_errors(&written) {
@@ -40,7 +42,8 @@ fn explain(error: &ValidationError<'_>, shape: &Shape) -> Vec<(Vec<String>, Stri
         let keys = shape.at(&path).map(|shape| shape.keys()).unwrap_or_default();
         return unexpected.iter().map(|key| unknown(&path, key, &keys)).collect();
     }
-    // A secret's own parts are not told apart: `upstreams.x.env.TOKEN` is the key, whatever is inside it.
+    // A secret's own parts are not told apart: `upstreams.x.env.TOKEN` is the key, whatever is
+    // inside it.
     let secret = holds_secret(&path);
     let is_auth = path.get(2).is_some_and(|key| key == "auth");
     path.truncate(match (secret, is_auth) {
@@ -49,7 +52,8 @@ fn explain(error: &ValidationError<'_>, shape: &Shape) -> Vec<(Vec<String>, Stri
         (false, _) => path.len(),
     });
     let allowed = shape.at(&path).map_or_else(String::new, |shape| shape.allowed());
-    let shown = if secret { "does not fit".into() } else { format!("is {}", shown(error.instance())) };
+    let shown =
+        if secret { "does not fit".into() } else { format!("is {}", shown(error.instance())) };
     let message = format!("`{}` {shown}; allowed: {allowed}", path.join("."));
     vec![(path, message)]
 }
@@ -59,7 +63,10 @@ fn unknown(path: &[String], key: &str, keys: &[String]) -> (Vec<String>, String)
     let prefix = if path.is_empty() { String::new() } else { format!("{}.", path.join(".")) };
     let hint = match nearest(key, keys.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{prefix}{near}`?"),
-        None => format!("known here: {}", keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")),
+        None => format!(
+            "known here: {}",
+            keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
+        ),
     };
     (full.clone(), format!("unknown key `{}`; {hint}", full.join(".")))
 }
@@ -68,7 +75,10 @@ fn unknown(path: &[String], key: &str, keys: &[String]) -> (Vec<String>, String)
 pub(super) fn holds_secret(path: &[String]) -> bool {
     path.first().is_some_and(|section| section == "upstreams")
         && path.get(2).is_some_and(|key| {
-            matches!(key.as_str(), "env" | "headers" | "auth" | "accounts" | "url" | "base_url" | "spec" | "args")
+            matches!(
+                key.as_str(),
+                "env" | "headers" | "auth" | "accounts" | "url" | "base_url" | "spec" | "args"
+            )
         })
 }
 

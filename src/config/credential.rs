@@ -1,5 +1,6 @@
-//! Turns the keys of `auth` into a credential, and refuses a secret that is written out in the file. Reads no file, keychain or
-//! store itself: what they hold is read when it is needed, and may change meanwhile.
+//! Turns the keys of `auth` into a credential, and refuses a secret that is written out in the
+//! file. Reads no file, keychain or store itself: what they hold is read when it is needed, and may
+//! change meanwhile.
 
 use url::Url;
 
@@ -42,10 +43,16 @@ impl Resolver<'_> {
             Some(Auth::Bearer(source)) => Credential::Bearer(self.reference(at, source)?),
             Some(Auth::Basic(keys)) => {
                 if keys.user.contains(':') {
-                    self.refuse(at, format!("the user in `{}` holds a `:`, which ends it", at.join(".")));
+                    self.refuse(
+                        at,
+                        format!("the user in `{}` holds a `:`, which ends it", at.join(".")),
+                    );
                     return None;
                 }
-                Credential::Basic { user: keys.user.clone(), password: self.reference(at, &keys.password)? }
+                Credential::Basic {
+                    user: keys.user.clone(),
+                    password: self.reference(at, &keys.password)?,
+                }
             }
             Some(Auth::ApiKey(keys)) => self.api_key(at, keys)?,
             Some(Auth::OAuth(keys)) => Credential::OAuth(Box::new(self.oauth(at, keys)?)),
@@ -53,49 +60,78 @@ impl Resolver<'_> {
     }
 
     fn api_key(&mut self, at: &[&str], keys: &ApiKeyKeys) -> Option<Credential> {
-        let places = [(KeyPlace::Header, &keys.header), (KeyPlace::Query, &keys.query), (KeyPlace::Cookie, &keys.cookie)];
-        let named: Vec<_> = places.into_iter().filter_map(|(place, name)| Some((place, name.as_ref()?))).collect();
+        let places = [
+            (KeyPlace::Header, &keys.header),
+            (KeyPlace::Query, &keys.query),
+            (KeyPlace::Cookie, &keys.cookie),
+        ];
+        let named: Vec<_> =
+            places.into_iter().filter_map(|(place, name)| Some((place, name.as_ref()?))).collect();
         let [(place, name)] = named.as_slice() else {
-            let message = format!("the key in `{}` needs exactly one of `header`, `query` and `cookie`, each a name", at.join("."));
+            let message = format!(
+                "the key in `{}` needs exactly one of `header`, `query` and `cookie`, each a name",
+                at.join(".")
+            );
             self.refuse(at, message);
             return None;
         };
         let fits = match place {
             KeyPlace::Header => http::HeaderName::from_bytes(name.as_bytes()).is_ok(),
             KeyPlace::Cookie => {
-                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
+                !name.is_empty()
+                    && name
+                        .chars()
+                        .all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c))
             }
             KeyPlace::Query => !name.is_empty(),
         };
         if !fits {
-            self.refuse(at, format!("`{name}` in `{}` cannot name a header, a parameter or a cookie", at.join(".")));
+            self.refuse(
+                at,
+                format!(
+                    "`{name}` in `{}` cannot name a header, a parameter or a cookie",
+                    at.join(".")
+                ),
+            );
             return None;
         }
-        Some(Credential::ApiKey { place: *place, name: (*name).clone(), value: self.reference(at, &keys.value)? })
+        Some(Credential::ApiKey {
+            place: *place,
+            name: (*name).clone(),
+            value: self.reference(at, &keys.value)?,
+        })
     }
 
     fn oauth(&mut self, at: &[&str], keys: &OAuthKeys) -> Option<OAuth> {
         let before = self.problems.len();
         let issuer = self.oauth_address(at, "issuer", keys.issuer.as_ref());
-        let authorization = self.oauth_address(at, "authorization_url", keys.authorization_url.as_ref());
+        let authorization =
+            self.oauth_address(at, "authorization_url", keys.authorization_url.as_ref());
         let token = self.oauth_address(at, "token_url", keys.token_url.as_ref());
         let resource = self.oauth_address(at, "resource", keys.resource.as_ref());
         let client_credentials = keys.grant == Grant::ClientCredentials;
         let mut wrong = vec![];
         if client_credentials && (keys.client_id.is_none() || keys.client_secret.is_none()) {
-            wrong.push("has the grant \"client_credentials\", which needs `client_id` and `client_secret`");
+            wrong.push(
+                "has the grant \"client_credentials\", which needs `client_id` and `client_secret`",
+            );
         }
         if keys.client_secret.is_some() && keys.client_id.is_none() {
             wrong.push("has a `client_secret` without a `client_id`");
         }
-        if authorization.is_some() && token.is_none() || token.is_some() && authorization.is_none() && !client_credentials {
+        if authorization.is_some() && token.is_none()
+            || token.is_some() && authorization.is_none() && !client_credentials
+        {
             wrong.push("needs `authorization_url` and `token_url` together, or neither");
         }
         if token.is_some() && issuer.is_some() {
             wrong.push("has both `issuer` and `token_url`; keep the one that is right");
         }
         if keys.client_secret.is_some() && issuer.is_none() && token.is_none() {
-            wrong.push("has a `client_secret`, which would go to whichever authorization server the service names; write its `issuer` or `token_url`");
+            wrong.push(
+                "has a `client_secret`, which would go to whichever authorization server \
+                the service names; write its `issuer` or `token_url`",
+            );
         }
         if token.is_some() && keys.client_id.is_none() {
             wrong.push("has a `token_url` and so needs the `client_id` that is registered there");
@@ -121,11 +157,21 @@ impl Resolver<'_> {
 
     fn oauth_address(&mut self, at: &[&str], key: &str, text: Option<&String>) -> Option<Url> {
         let text = text?;
-        let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-        let plain = url.filter(|url| url.username().is_empty() && url.password().is_none() && url.fragment().is_none());
+        let url = Url::parse(text)
+            .ok()
+            .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+        let plain = url.filter(|url| {
+            url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+        });
         if plain.is_none() {
             let at_key = format!("`{key}` in `{}`", at.join("."));
-            self.refuse(at, format!("{at_key} is not an address; allowed: \"https://HOST/PATH\", without user or password"));
+            self.refuse(
+                at,
+                format!(
+                    "{at_key} is not an address; allowed: \"https://HOST/PATH\", \
+                without user or password"
+                ),
+            );
         }
         plain
     }
@@ -136,13 +182,17 @@ impl Resolver<'_> {
         match source {
             Source::Text(_) => {
                 let message = format!(
-                    "`{path}` holds a secret itself, which does not belong into this file; keep it with `airlock secrets set NAME` and \
-                     write `{{ secret = \"NAME\" }}`; or write `{{ env = \"NAME\" }}`, `{{ file = \"PATH\" }}` or `{{ keychain = \"SERVICE/ACCOUNT\" }}`"
+                    "`{path}` holds a secret itself, which does not belong into this file; keep \
+                    it with `airlock secrets set NAME` and \
+                     write `{{ secret = \"NAME\" }}`; or write `{{ env = \"NAME\" }}`, `{{ file \
+                    = \"PATH\" }}` or `{{ keychain = \"SERVICE/ACCOUNT\" }}`"
                 );
                 self.refuse(at, message);
                 None
             }
-            Source::Variable(_) => self.secret(at, source).map(|secret| SecretSource::Value(secret.expose().to_owned())),
+            Source::Variable(_) => self
+                .secret(at, source)
+                .map(|secret| SecretSource::Value(secret.expose().to_owned())),
             Source::File(file) if file.file.trim().is_empty() => {
                 self.refuse(at, format!("`{path}` names a file with an empty path"));
                 None
@@ -150,10 +200,19 @@ impl Resolver<'_> {
             Source::File(file) => Some(SecretSource::File(self.absolute(at, &file.file))),
             Source::Keychain(entry) => match entry.keychain.split_once('/') {
                 Some((service, account)) if !service.is_empty() && !account.is_empty() => {
-                    Some(SecretSource::Keychain { service: service.to_owned(), account: account.to_owned() })
+                    Some(SecretSource::Keychain {
+                        service: service.to_owned(),
+                        account: account.to_owned(),
+                    })
                 }
                 _ => {
-                    self.refuse(at, format!("`{path}` names no entry of the keychain; allowed: \"SERVICE/ACCOUNT\""));
+                    self.refuse(
+                        at,
+                        format!(
+                            "`{path}` names no entry of the keychain; \
+                            allowed: \"SERVICE/ACCOUNT\""
+                        ),
+                    );
                     None
                 }
             },

@@ -32,7 +32,8 @@ pub enum Origin {
 }
 
 impl Origin {
-    /// Orders problems as a person goes through them: the file from its top, then variables, then flags.
+    /// Orders problems as a person goes through them: the file from its top, then variables, then
+    /// flags.
     fn rank(&self) -> (u8, usize, &str) {
         match self {
             Self::File(_, line) => (0, *line, ""),
@@ -68,7 +69,9 @@ impl fmt::Display for ConfigError {
             1 => f.write_str("the configuration has a problem")?,
             many => write!(f, "the configuration has {many} problems")?,
         }
-        self.problems.iter().try_for_each(|problem| write!(f, "\n  {}: {}", problem.origin, problem.message))
+        self.problems
+            .iter()
+            .try_for_each(|problem| write!(f, "\n  {}: {}", problem.origin, problem.message))
     }
 }
 

@@ -1,5 +1,6 @@
-//! Every key of the configuration: its name, meaning, unit, default and range. The checks, the names of the environment
-//! variables and `docs/configuration.md` are all made from here; nothing else names a key.
+//! Every key of the configuration: its name, meaning, unit, default and range. The checks, the
+//! names of the environment variables and `docs/configuration.md` are all made from here; nothing
+//! else names a key.
 
 mod artifacts;
 pub mod auth;
@@ -11,7 +12,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use artifacts::ArtifactsKeys;
-pub use policy::{ApprovalsKeys, Approver, LayerKind, PolicyFileKeys, PolicyFileTable, PolicyKeys, Profile};
+pub use policy::{
+    ApprovalsKeys, Approver, LayerKind, PolicyFileKeys, PolicyFileTable, PolicyKeys, Profile,
+};
 
 use self::auth::{AccountKeys, Auth, SecretSource};
 
@@ -23,7 +26,8 @@ pub struct Keys {
     pub server: ServerKeys,
     /// Where the record of tasks is kept.
     pub store: StoreKeys,
-    /// What one task, one workspace and the whole server may use. Every queue and every loop has its number here.
+    /// What one task, one workspace and the whole server may use. Every queue and every loop has
+    /// its number here.
     pub limits: Limits,
     /// How guests are kept apart, and how many workers stand ready for them.
     pub sandbox: Sandbox,
@@ -35,9 +39,9 @@ pub struct Keys {
     pub policy: PolicyKeys,
     /// Who answers where policy asks for a person's word, and for how long a call waits for it.
     pub approvals: ApprovalsKeys,
-    /// The services whose tools guests may call, one table each. The name becomes the first segment of the tools' paths
-    /// (`tools.NAME…`): a letter or `_`, then letters, digits, `_` or `-`, at most 64 characters; not `discover`, `catalog`,
-    /// `describe`, `artifacts` or `then`.
+    /// The services whose tools guests may call, one table each. The name becomes the first segment
+    /// of the tools' paths (`tools.NAME…`): a letter or `_`, then letters, digits, `_` or `-`, at
+    /// most 64 characters; not `discover`, `catalog`, `describe`, `artifacts` or `then`.
     pub upstreams: BTreeMap<String, UpstreamKeys>,
 }
 
@@ -45,13 +49,14 @@ pub struct Keys {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerKeys {
-    /// Address and port of `/mcp`, `/v1`, `/healthz` and `/metrics`. Port 0 takes a free one. Only loopback addresses: anything
-    /// further needs authentication, which this version does not have.
+    /// Address and port of `/mcp`, `/v1`, `/healthz` and `/metrics`. Port 0 takes a free one. Only
+    /// loopback addresses: anything further needs authentication, which this version does not have.
     pub listen: String,
-    /// Further names under which a client may address the server in `Host`, beside the loopback names.
+    /// Further names under which a client may address the server in `Host`, beside the loopback
+    /// names.
     pub allowed_hosts: Vec<String>,
-    /// Origins of web pages that may speak to the server, as `https://name:port`. None unless listed; clients that send no
-    /// `Origin` are not concerned.
+    /// Origins of web pages that may speak to the server, as `https://name:port`. None unless
+    /// listed; clients that send no `Origin` are not concerned.
     pub allowed_origins: Vec<String>,
 }
 
@@ -65,13 +70,13 @@ impl Default for ServerKeys {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreKeys {
-    /// The database: `sqlite://PATH`. A relative path counts from the folder of the file that names it. Without this key:
-    /// `airlock/airlock.db` in the user's data folder.
+    /// The database: `sqlite://PATH`. A relative path counts from the folder of the file that names
+    /// it. Without this key: `airlock/airlock.db` in the user's data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub url: Option<String>,
-    /// What an acknowledged write survives: `normal` the death of the process, `full` also a loss of power, at the price of a
-    /// flush of the disk for each batch of writes.
+    /// What an acknowledged write survives: `normal` the death of the process, `full` also a loss
+    /// of power, at the price of a flush of the disk for each batch of writes.
     pub synchronous: Synchronous,
 }
 
@@ -86,12 +91,14 @@ pub enum Synchronous {
     Full,
 }
 
-/// The encrypted store of secrets: a file beside the database that `airlock secrets` and OAuth keep values in.
+/// The encrypted store of secrets: a file beside the database that `airlock secrets` and OAuth keep
+/// values in.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecretsKeys {
-    /// The file of its key. It is made when the first secret is set, readable by its owner alone. Without this key:
-    /// `airlock/secrets.key` in the user's configuration folder. A relative path counts from the folder of the file that names it.
+    /// The file of its key. It is made when the first secret is set, readable by its owner alone.
+    /// Without this key: `airlock/secrets.key` in the user's configuration folder. A relative path
+    /// counts from the folder of the file that names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub key_file: Option<String>,
@@ -105,7 +112,8 @@ pub struct SecretsKeys {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// How long a task's code may run when the caller does not say, in milliseconds. Time parked on an approval is not counted.
+    /// How long a task's code may run when the caller does not say, in milliseconds. Time parked on
+    /// an approval is not counted.
     #[schemars(range(min = 1, max = 600_000))]
     pub timeout_ms: u64,
     /// CPU time of one task, in milliseconds. It stands still while the code awaits.
@@ -141,8 +149,8 @@ pub struct Limits {
     /// Tasks that may wait for a worker. More are refused with "busy, retry after".
     #[schemars(range(min = 1, max = 100_000))]
     pub queue: u64,
-    /// How long an `execute` is held when its client shows no progress and names no `resultTimeoutMs`, in milliseconds; the task
-    /// goes on. 0 switches the cap off.
+    /// How long an `execute` is held when its client shows no progress and names no
+    /// `resultTimeoutMs`, in milliseconds; the task goes on. 0 switches the cap off.
     #[schemars(range(min = 0, max = 900_000))]
     pub hold_ms: u64,
     /// Requests to `/mcp` per workspace and minute; 0 switches the limit off.
@@ -175,7 +183,8 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
-    /// `tenant`: a worker process serves one tenant, each task in a fresh isolate. `task`: a fresh process for each task.
+    /// `tenant`: a worker process serves one tenant, each task in a fresh isolate. `task`: a fresh
+    /// process for each task.
     pub isolation: Isolation,
     /// Worker processes at the most; each runs one task at a time.
     #[schemars(range(min = 1, max = 1024))]
@@ -189,18 +198,22 @@ pub struct Sandbox {
     /// Minutes after which a worker is replaced.
     #[schemars(range(min = 1, max = 1440))]
     pub worker_minutes: u64,
-    /// Whether V8 may use its optimising compilers: faster loops, more of the engine exposed to hostile code.
+    /// Whether V8 may use its optimising compilers: faster loops, more of the engine exposed to
+    /// hostile code.
     pub optimize: bool,
-    /// The runtime of a task that names none: `local-v8` (V8 in the worker itself) or `local-deno` (Deno as a jailed child of it). Without
-    /// it `local-v8`, and `local-deno` in a build without V8.
+    /// The runtime of a task that names none: `local-v8` (V8 in the worker itself) or `local-deno`
+    /// (Deno as a jailed child of it). Without it `local-v8`, and `local-deno` in a build without
+    /// V8.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RuntimeId")]
     pub runtime: Option<RuntimeId>,
-    /// The executable of Deno. Without it, it is looked for beside `airlock`, in the cache of `./x`, and on `PATH`.
+    /// The executable of Deno. Without it, it is looked for beside `airlock`, in the cache of
+    /// `./x`, and on `PATH`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub deno: Option<PathBuf>,
-    /// The SHA-256 of an executable of Deno that may be used beside the releases that Airlock knows: 64 hexadecimal digits.
+    /// The SHA-256 of an executable of Deno that may be used beside the releases that Airlock
+    /// knows: 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub deno_sha256: Option<String>,
@@ -247,8 +260,8 @@ pub enum Isolation {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamKeys {
-    /// What it speaks. `mcp` needs `command` (a child process, over its standard input and output) or `url` (streamable HTTP),
-    /// `openapi` needs `spec`, `graphql` needs `url`.
+    /// What it speaks. `mcp` needs `command` (a child process, over its standard input and output)
+    /// or `url` (streamable HTTP), `openapi` needs `spec`, `graphql` needs `url`.
     pub kind: UpstreamKind,
     /// The program to start, a name on `PATH` or a path. It is started without a shell.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,14 +271,17 @@ pub struct UpstreamKeys {
     pub args: Vec<String>,
     /// Environment variables for it: a text, or a SECRET as in `auth`.
     pub env: BTreeMap<String, SecretSource>,
-    /// Names of variables that it gets from the server's environment as they are, where they are set.
+    /// Names of variables that it gets from the server's environment as they are, where they are
+    /// set.
     pub env_pass: Vec<String>,
-    /// The address of its MCP or GraphQL endpoint, `https://…` or `http://…`, without a user or password in it.
+    /// The address of its MCP or GraphQL endpoint, `https://…` or `http://…`, without a user or
+    /// password in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub url: Option<String>,
-    /// Its description: an OpenAPI document in JSON or YAML, or for `graphql` a schema in SDL (without it the endpoint is asked).
-    /// A file, or an address `https://…`. A relative path counts from the folder of the file that names it.
+    /// Its description: an OpenAPI document in JSON or YAML, or for `graphql` a schema in SDL
+    /// (without it the endpoint is asked). A file, or an address `https://…`. A relative path
+    /// counts from the folder of the file that names it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub spec: Option<String>,
@@ -273,37 +289,42 @@ pub struct UpstreamKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub base_url: Option<String>,
-    /// Which of the servers that an OpenAPI description names calls go to: its address as it is written there, or its description.
-    /// Without it, and without `base_url`, the first. One that only some operations name leaves the others out.
+    /// Which of the servers that an OpenAPI description names calls go to: its address as it is
+    /// written there, or its description. Without it, and without `base_url`, the first. One that
+    /// only some operations name leaves the others out.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub server: Option<String>,
     /// Values for the variables of the server address in an OpenAPI description.
     pub server_variables: BTreeMap<String, String>,
-    /// Whether an upstream with an address may be on a private or loopback one. Metadata addresses of cloud machines and this
-    /// server itself are refused even then.
+    /// Whether an upstream with an address may be on a private or loopback one. Metadata addresses
+    /// of cloud machines and this server itself are refused even then.
     pub allow_private: bool,
-    /// Whether rules may believe what it says of its own tools: that one only reads, or destroys nothing.
+    /// Whether rules may believe what it says of its own tools: that one only reads, or destroys
+    /// nothing.
     pub trusted: bool,
     /// HTTP headers sent with each request: a text, or `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
-    /// How Airlock identifies itself to it: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET } }`,
-    /// `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or `cookie`), `{ oauth = {} }`. A SECRET is
-    /// `{ env = "NAME" }`, `{ file = "PATH" }`, `{ keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as kept by
-    /// `airlock secrets set`. docs/upstreams.md tells more.
+    /// How Airlock identifies itself to it: `{ bearer = SECRET }`, `{ basic = { user = "NAME",
+    /// password = SECRET } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or
+    /// `cookie`), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
+    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as kept by `airlock secrets set`.
+    /// docs/upstreams.md tells more.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
-    /// Further accounts at the same service, one table each with `auth` and `headers`. Each is an upstream of its own beside this
-    /// one, `NAME-ACCOUNT`, with the same tools and limits.
+    /// Further accounts at the same service, one table each with `auth` and `headers`. Each is an
+    /// upstream of its own beside this one, `NAME-ACCOUNT`, with the same tools and limits.
     pub accounts: BTreeMap<String, AccountKeys>,
-    /// After how many minutes its tools are asked for again, also when it does not say that they changed; 0 is never.
+    /// After how many minutes its tools are asked for again, also when it does not say that they
+    /// changed; 0 is never.
     #[schemars(range(min = 0, max = 10_080))]
     pub refresh_minutes: u64,
     /// How long it may take to answer one call, in milliseconds.
     #[schemars(range(min = 1, max = 600_000))]
     pub call_timeout_ms: u64,
-    /// How long it may take to start and to list its tools, in milliseconds; also how long a call waits for that.
+    /// How long it may take to start and to list its tools, in milliseconds; also how long a call
+    /// waits for that.
     #[schemars(range(min = 100, max = 600_000))]
     pub start_timeout_ms: u64,
 }

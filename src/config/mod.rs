@@ -1,7 +1,8 @@
 //! The configuration: read once, whole, before anything is opened.
 //!
-//! Built-in values, then the file, then `AIRLOCK_…` variables, then flags. Strict: an unknown key or a bad value stops the start, and
-//! all problems are told at once. Nothing else in the program reads the environment or the file. Opens no socket and no database.
+//! Built-in values, then the file, then `AIRLOCK_…` variables, then flags. Strict: an unknown key
+//! or a bad value stops the start, and all problems are told at once. Nothing else in the program
+//! reads the environment or the file. Opens no socket and no database.
 
 mod check;
 mod credential;
@@ -30,7 +31,8 @@ use url::Url;
 pub use credential::{Credential, KeyPlace, OAuth, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::{
-    ApprovalsKeys as Approvals, Approver, ArtifactsKeys as Artifacts, Isolation, Limits, Profile, RuntimeId, Sandbox, Synchronous,
+    ApprovalsKeys as Approvals, Approver, ArtifactsKeys as Artifacts, Isolation, Limits, Profile,
+    RuntimeId, Sandbox, Synchronous,
 };
 pub use policy::{PolicyFile, PolicyScope, PolicySettings};
 pub use reference::reference;
@@ -131,7 +133,8 @@ pub enum Transport {
         command: String,
         /// Its arguments.
         args: Vec<String>,
-        /// Variables set for it whose values stand in the configuration: not everything that a program is told is a secret.
+        /// Variables set for it whose values stand in the configuration: not everything that a
+        /// program is told is a secret.
         env: BTreeMap<String, Secret>,
         /// Variables set for it whose values are secrets.
         env_secret: BTreeMap<String, SecretSource>,
@@ -151,7 +154,8 @@ pub enum Transport {
         spec: Document,
         /// Where calls go, if not where the description says; without user and password.
         base_url: Option<Url>,
-        /// Which of the description's servers, by its address as it is written there or its description, if not the first.
+        /// Which of the description's servers, by its address as it is written there or its
+        /// description, if not the first.
         server: Option<String>,
         /// Values for the variables of the description's server address.
         server_variables: BTreeMap<String, String>,
@@ -223,8 +227,8 @@ pub struct Sources<'a> {
     pub environment: &'a dyn Environment,
     /// The current folder: relative paths outside of a file count from it.
     pub folder: &'a Path,
-    /// Whether `airlock.toml` in the current folder counts. Not where another program chose the folder: it may be a
-    /// checkout of somebody else's, and the file names programs to start.
+    /// Whether `airlock.toml` in the current folder counts. Not where another program chose the
+    /// folder: it may be a checkout of somebody else's, and the file names programs to start.
     pub here: bool,
 }
 
@@ -234,7 +238,8 @@ impl Config {
         let shape = Shape::new();
         let variables = sources.environment.variables();
         let mut layers = source::Layers::default();
-        let file = source::find_file(sources.file, sources.here.then_some(sources.folder), &variables);
+        let file =
+            source::find_file(sources.file, sources.here.then_some(sources.folder), &variables);
         if let Some(file) = &file {
             layers.add_file(file).map_err(|problem| ConfigError::new(vec![problem]))?;
         }
@@ -249,7 +254,12 @@ impl Config {
                 return Err(ConfigError::new(problems));
             }
         };
-        let mut resolver = resolve::Resolver { layers: &layers, variables: &variables, folder: sources.folder, problems };
+        let mut resolver = resolve::Resolver {
+            layers: &layers,
+            variables: &variables,
+            folder: sources.folder,
+            problems,
+        };
         let server = resolver.server(&keys.server);
         let store = resolver.store(&keys.store);
         let secrets = resolver.secret_store(&keys.secrets, &store);
@@ -264,6 +274,19 @@ impl Config {
         let folder = source::user_folder(&variables, "XDG_CONFIG_HOME", ".config");
         let new_file = folder.map(|folder| folder.join("airlock/airlock.toml"));
         let (limits, artifacts) = (keys.limits, keys.artifacts);
-        Ok(Self { server, store, secrets, limits, sandbox, artifacts, policy, approvals, upstreams, file, new_file, settings })
+        Ok(Self {
+            server,
+            store,
+            secrets,
+            limits,
+            sandbox,
+            artifacts,
+            policy,
+            approvals,
+            upstreams,
+            file,
+            new_file,
+            settings,
+        })
     }
 }

@@ -1,4 +1,5 @@
-//! `[policy]` and `[approvals]`, resolved. Reads no policy file: that is done by whoever opens things.
+//! `[policy]` and `[approvals]`, resolved. Reads no policy file: that is done by whoever opens
+//! things.
 
 use std::path::PathBuf;
 
@@ -47,10 +48,14 @@ pub enum PolicyScope {
 impl Resolver<'_> {
     pub(super) fn policy(&mut self, keys: &PolicyKeys) -> PolicySettings {
         if keys.files.len() > FILES_MAX {
-            let message = format!("`policy.files` names {} files; allowed: at most {FILES_MAX}", keys.files.len());
+            let message = format!(
+                "`policy.files` names {} files; allowed: at most {FILES_MAX}",
+                keys.files.len()
+            );
             self.refuse(&["policy", "files"], message);
         }
-        let files = keys.files.iter().take(FILES_MAX).filter_map(|file| self.policy_file(file)).collect();
+        let files =
+            keys.files.iter().take(FILES_MAX).filter_map(|file| self.policy_file(file)).collect();
         PolicySettings { profile: keys.profile, files, record_values: keys.record_values }
     }
 
@@ -63,7 +68,13 @@ impl Resolver<'_> {
         let table = match keys {
             PolicyFileKeys::Path(path) => {
                 let (workspace, key, upstream) = (None, None, None);
-                PolicyFileTable { path: path.clone(), layer: LayerKind::Organisation, workspace, key, upstream }
+                PolicyFileTable {
+                    path: path.clone(),
+                    layer: LayerKind::Organisation,
+                    workspace,
+                    key,
+                    upstream,
+                }
             }
             PolicyFileKeys::Table(table) => table.clone(),
         };
@@ -79,21 +90,30 @@ impl Resolver<'_> {
             (LayerKind::Key, None, Some(name)) => Some(PolicyScope::Key(name.clone())),
             (LayerKind::Organisation, ..) => {
                 refuse(format!(
-                    "`{shown}` in `policy.files` is of the organisation's layer, which takes no `workspace` and no `key`"
+                    "`{shown}` in `policy.files` is of the organisation's layer, which takes no \
+                    `workspace` and no `key`"
                 ));
                 None
             }
             (LayerKind::Workspace, ..) => {
-                refuse(format!("`{shown}` in `policy.files` is of a workspace's layer: name it in `workspace`, and no `key`"));
+                refuse(format!(
+                    "`{shown}` in `policy.files` is of a workspace's layer: name it in \
+                    `workspace`, and no `key`"
+                ));
                 None
             }
             (LayerKind::Key, ..) => {
-                refuse(format!("`{shown}` in `policy.files` is of a key's layer: name it in `key`, and no `workspace`"));
+                refuse(format!(
+                    "`{shown}` in `policy.files` is of a key's layer: name it in `key`, and no \
+                    `workspace`"
+                ));
                 None
             }
         };
         let base = match self.layers.origin(&["policy".into(), "files".into()]) {
-            Origin::File(file, _) => file.parent().map(|folder| self.folder.join(folder)).unwrap_or_default(),
+            Origin::File(file, _) => {
+                file.parent().map(|folder| self.folder.join(folder)).unwrap_or_default()
+            }
             _ => self.folder.to_path_buf(),
         };
         let scope = scope.filter(|_| self.problems.len() == before)?;

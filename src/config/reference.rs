@@ -33,18 +33,24 @@ Besides: `AIRLOCK_LOG` sets what is logged (`info`, `debug`, `warn,airlock=debug
 /// The text of the reference page.
 pub fn reference() -> String {
     let shape = Shape::new();
-    let defaults = serde_json::to_value(Keys::default()).expect("the keys are plain data with text keys");
+    let defaults =
+        serde_json::to_value(Keys::default()).expect("the keys are plain data with text keys");
     let mut page = HEAD.to_owned();
     for section in shape.keys() {
         let path = vec![section.clone()];
         let table = shape.at(&path).expect("was just listed");
         if section == "upstreams" {
-            write!(page, "\n## `[upstreams.NAME]`\n\n{}\n\n", table.description()).expect("a String takes everything");
-            let entry = shape.at(&["upstreams".into(), "NAME".into()]).expect("upstreams are a table of tables");
-            let defaults = serde_json::to_value(UpstreamKeys::default()).expect("the keys are plain data with text keys");
+            write!(page, "\n## `[upstreams.NAME]`\n\n{}\n\n", table.description())
+                .expect("a String takes everything");
+            let entry = shape
+                .at(&["upstreams".into(), "NAME".into()])
+                .expect("upstreams are a table of tables");
+            let defaults = serde_json::to_value(UpstreamKeys::default())
+                .expect("the keys are plain data with text keys");
             rows(&mut page, &entry, &["upstreams".into(), "NAME".into()], &defaults);
         } else {
-            write!(page, "\n## `[{section}]`\n\n{}\n\n", table.description()).expect("a String takes everything");
+            write!(page, "\n## `[{section}]`\n\n{}\n\n", table.description())
+                .expect("a String takes everything");
             rows(&mut page, &table, &path, &defaults[&section]);
         }
     }
@@ -62,7 +68,11 @@ fn rows(page: &mut String, table: &Shape, path: &[String], defaults: &Value) {
         };
         let name = variable(&[path, std::slice::from_ref(&key)].concat());
         let allowed = shape.allowed().replace('|', "\\|");
-        writeln!(page, "| `{key}`<br>`{name}` | {allowed} | {default} | {} |", shape.description().replace('|', "\\|"))
-            .expect("a String takes everything");
+        writeln!(
+            page,
+            "| `{key}`<br>`{name}` | {allowed} | {default} | {} |",
+            shape.description().replace('|', "\\|")
+        )
+        .expect("a String takes everything");
     }
 }

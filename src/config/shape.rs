@@ -1,5 +1,5 @@
-//! The form a configuration must have, as a JSON Schema made from [`super::keys`], and what can be told from it: names,
-//! variables, what a key allows, how a text becomes its value.
+//! The form a configuration must have, as a JSON Schema made from [`super::keys`], and what can be
+//! told from it: names, variables, what a key allows, how a text becomes its value.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,8 @@ pub struct Shape {
 impl Shape {
     /// The shape of [`Keys`].
     pub fn new() -> Self {
-        let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+        let settings =
+            SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         Self { schema: settings.into_generator().into_root_schema_for::<Keys>().to_value() }
     }
 
@@ -38,14 +39,26 @@ impl Shape {
         Some(Self { schema: node.clone() })
     }
 
-    /// The names of its keys, in the order they are declared; none where it is not a table of fixed keys.
+    /// The names of its keys, in the order they are declared; none where it is not a table of fixed
+    /// keys.
     pub(super) fn keys(&self) -> Vec<String> {
-        self.schema.get("properties").and_then(Value::as_object).into_iter().flat_map(|keys| keys.keys().cloned()).collect()
+        self.schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(|keys| keys.keys().cloned())
+            .collect()
     }
 
     /// What the key is for.
     pub(super) fn description(&self) -> String {
-        self.schema["description"].as_str().unwrap_or_default().lines().map(str::trim).collect::<Vec<_>>().join(" ")
+        self.schema["description"]
+            .as_str()
+            .unwrap_or_default()
+            .lines()
+            .map(str::trim)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     /// What the key allows, in words: `an integer from 1 to 600000`.
@@ -53,7 +66,11 @@ impl Shape {
         let node = &self.schema;
         let choices = choices(node);
         if !choices.is_empty() {
-            return choices.iter().map(|choice| format!("\"{choice}\"")).collect::<Vec<_>>().join(" or ");
+            return choices
+                .iter()
+                .map(|choice| format!("\"{choice}\""))
+                .collect::<Vec<_>>()
+                .join(" or ");
         }
         match node["type"].as_str() {
             Some("integer") => match (node["minimum"].as_u64(), node["maximum"].as_u64()) {
@@ -68,9 +85,13 @@ impl Shape {
                 format!("a table with {}", keys.join(", "))
             }
             Some("object") => "a table".into(),
-            _ if node.get("anyOf").is_some() => "a text, or `{ env = \"NAME\" }`; in `auth` and `env` also `{ file = \"PATH\" }`, `{ keychain = \"SERVICE/ACCOUNT\" }` or `{ secret = \"NAME\" }`".into(),
+            _ if node.get("anyOf").is_some() => "a text, or `{ env = \"NAME\" }`; in `auth` and \
+                `env` also `{ file = \"PATH\" }`, `{ keychain = \"SERVICE/ACCOUNT\" }` or `{ \
+                secret = \"NAME\" }`"
+                .into(),
             _ if node.get("oneOf").is_some() => {
-                "`{ bearer = SECRET }`, `{ basic = { user = \"NAME\", password = SECRET } }`, `{ api_key = { header = \"NAME\", value = SECRET } }` \
+                "`{ bearer = SECRET }`, `{ basic = { user = \"NAME\", password = SECRET } }`, `{ \
+                api_key = { header = \"NAME\", value = SECRET } }` \
                  or `{ oauth = {} }`, where SECRET is such as `{ env = \"NAME\" }`"
                     .into()
             }
@@ -95,9 +116,12 @@ impl Shape {
         self.at(path).is_some_and(|shape| shape.schema["type"] == "array")
     }
 
-    /// Makes a value of the key's type from a text. What does not fit stays a text, for the check to refuse.
+    /// Makes a value of the key's type from a text. What does not fit stays a text, for the check
+    /// to refuse.
     pub(super) fn parse(&self, path: &[String], text: &str) -> Value {
-        let toml = || text.parse::<toml_edit::Value>().ok().map(|value| super::source::value_to_json(&value));
+        let toml = || {
+            text.parse::<toml_edit::Value>().ok().map(|value| super::source::value_to_json(&value))
+        };
         let kind = self.at(path).and_then(|shape| shape.schema["type"].as_str().map(str::to_owned));
         match kind.as_deref() {
             Some("integer") => text.trim().parse::<i64>().map(Value::from).ok(),
@@ -107,7 +131,9 @@ impl Shape {
                 _ => None,
             },
             Some("array") if text.trim_start().starts_with('[') => toml(),
-            Some("array") => Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect()),
+            Some("array") => {
+                Some(text.split(',').map(str::trim).filter(|item| !item.is_empty()).collect())
+            }
             Some("string") => None,
             _ => toml(),
         }
@@ -128,6 +154,7 @@ pub(super) fn variable(path: &[String]) -> String {
 
 fn choices(node: &Value) -> Vec<String> {
     let listed = node["enum"].as_array().into_iter().flatten();
-    let described = node["oneOf"].as_array().into_iter().flatten().filter_map(|choice| choice.get("const"));
+    let described =
+        node["oneOf"].as_array().into_iter().flatten().filter_map(|choice| choice.get("const"));
     listed.chain(described).filter_map(Value::as_str).map(str::to_owned).collect()
 }

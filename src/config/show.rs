@@ -1,4 +1,5 @@
-//! The configuration in force, for a person: each key, its value, where it was written. Secrets do not leave.
+//! The configuration in force, for a person: each key, its value, where it was written. Secrets do
+//! not leave.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -25,7 +26,9 @@ pub(super) fn settings(keys: &Keys, store: &Store, layers: &Layers) -> Vec<Setti
 }
 
 fn walk(node: &Value, path: &mut Vec<String>, layers: &Layers, settings: &mut Vec<Setting>) {
-    let inner = node.as_object().filter(|table| !(table.is_empty() || holds_secret(path) && path.len() > 3));
+    let inner = node
+        .as_object()
+        .filter(|table| !(table.is_empty() || holds_secret(path) && path.len() > 3));
     if let Some(table) = inner {
         for (key, value) in table {
             path.push(key.clone());
@@ -34,17 +37,21 @@ fn walk(node: &Value, path: &mut Vec<String>, layers: &Layers, settings: &mut Ve
         }
         return;
     }
-    let empty = node.as_object().is_some_and(serde_json::Map::is_empty) || node.as_array().is_some_and(Vec::is_empty);
+    let empty = node.as_object().is_some_and(serde_json::Map::is_empty)
+        || node.as_array().is_some_and(Vec::is_empty);
     let value = if holds_secret(path) && !empty { masked(node, path) } else { node.clone() };
     let written = layers.is_written(path);
     let origin = if written { layers.origin(path) } else { Origin::Default };
     settings.push(Setting { key: path.join("."), value, origin: origin.to_string() });
 }
 
-/// Addresses are shown without their query, a reference to a secret as it is; everything else is hidden.
+/// Addresses are shown without their query, a reference to a secret as it is; everything else is
+/// hidden.
 fn masked(value: &Value, path: &[String]) -> Value {
     match (value, path.get(2).map(String::as_str)) {
-        (Value::String(url), Some("url" | "base_url" | "spec")) => url.split(['?', '#']).next().unwrap_or_default().into(),
+        (Value::String(url), Some("url" | "base_url" | "spec")) => {
+            url.split(['?', '#']).next().unwrap_or_default().into()
+        }
         (Value::Array(_), Some("args")) => value.clone(),
         _ => without_secrets(value),
     }
@@ -69,12 +76,15 @@ const OPEN_KEYS: [&str; 13] = [
 
 fn without_secrets(value: &Value) -> Value {
     let Value::Object(table) = value else { return "[secret]".into() };
-    let is_reference = |key: &String| matches!(key.as_str(), "env" | "file" | "keychain" | "secret");
+    let is_reference =
+        |key: &String| matches!(key.as_str(), "env" | "file" | "keychain" | "secret");
     if table.len() == 1 && table.keys().all(is_reference) {
         return value.clone();
     }
-    let shown = |key: &String, value: &Value| OPEN_KEYS.contains(&key.as_str()) && !value.is_object();
-    let each =
-        table.iter().map(|(key, value)| (key.clone(), if shown(key, value) { value.clone() } else { without_secrets(value) }));
+    let shown =
+        |key: &String, value: &Value| OPEN_KEYS.contains(&key.as_str()) && !value.is_object();
+    let each = table.iter().map(|(key, value)| {
+        (key.clone(), if shown(key, value) { value.clone() } else { without_secrets(value) })
+    });
     each.collect()
 }

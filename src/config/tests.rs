@@ -16,10 +16,20 @@ impl Place {
     fn load(&self, variables: &[(&str, &str)], flags: &[Flag]) -> Result<Config, String> {
         let mut environment: BTreeMap<String, String> =
             variables.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
-        environment.entry("HOME".into()).or_insert_with(|| self.0.path().join("home").display().to_string());
-        let sources = Sources { file: None, flags, environment: &environment, folder: self.0.path(), here: true };
+        environment
+            .entry("HOME".into())
+            .or_insert_with(|| self.0.path().join("home").display().to_string());
+        let sources = Sources {
+            file: None,
+            flags,
+            environment: &environment,
+            folder: self.0.path(),
+            here: true,
+        };
         // The folder differs from run to run; the messages under test do not.
-        Config::load(&sources).map_err(|error| error.to_string().replace(&format!("{}/", self.0.path().display()), ""))
+        Config::load(&sources).map_err(|error| {
+            error.to_string().replace(&format!("{}/", self.0.path().display()), "")
+        })
     }
 }
 
@@ -35,20 +45,29 @@ fn without_a_file_it_listens_on_loopback_and_keeps_its_record_in_the_users_data_
     assert_eq!(config.store.path, Path::new("/home/me/.local/share/airlock/airlock.db"));
     assert_eq!(config.file, None);
     assert!(config.upstreams.is_empty());
-    assert_eq!((config.limits.timeout_ms, config.limits.heap_mb, config.limits.requests_per_minute), (300_000, 64, 100));
+    assert_eq!(
+        (config.limits.timeout_ms, config.limits.heap_mb, config.limits.requests_per_minute),
+        (300_000, 64, 100)
+    );
     let config = place.load(&[("HOME", "/home/me"), ("XDG_DATA_HOME", "/data")], &[]).unwrap();
     assert_eq!(config.store.path, Path::new("/data/airlock/airlock.db"));
 }
 
 #[test]
 fn the_file_yields_to_the_environment_and_that_to_a_flag() {
-    let place = Place::with("[server]\nlisten = \"127.0.0.1:1\"\n[limits]\nheap_mb = 32\ntimeout_ms = 5\n");
+    let place =
+        Place::with("[server]\nlisten = \"127.0.0.1:1\"\n[limits]\nheap_mb = 32\ntimeout_ms = 5\n");
     let flag = Flag { name: "--listen", key: "server.listen", value: "127.0.0.1:3".into() };
     let variables = [("AIRLOCK_SERVER_LISTEN", "127.0.0.1:2"), ("AIRLOCK_LIMITS_HEAP_MB", "16")];
     let config = place.load(&variables, &[flag]).unwrap();
     assert_eq!(config.server.listen.port(), 3);
-    assert_eq!((config.limits.heap_mb, config.limits.timeout_ms, config.limits.cpu_ms), (16, 5, 30_000));
-    let origin = |key: &str| config.settings.iter().find(|setting| setting.key == key).unwrap().origin.clone();
+    assert_eq!(
+        (config.limits.heap_mb, config.limits.timeout_ms, config.limits.cpu_ms),
+        (16, 5, 30_000)
+    );
+    let origin = |key: &str| {
+        config.settings.iter().find(|setting| setting.key == key).unwrap().origin.clone()
+    };
     assert_eq!(origin("server.listen"), "flag --listen");
     assert_eq!(origin("limits.heap_mb"), "environment variable AIRLOCK_LIMITS_HEAP_MB");
     assert!(origin("limits.timeout_ms").ends_with("airlock.toml:5"));
@@ -57,8 +76,11 @@ fn the_file_yields_to_the_environment_and_that_to_a_flag() {
 
 #[test]
 fn every_problem_is_told_at_once_with_its_place_and_what_is_allowed() {
-    let file = "[server]\nlisten = \"0.0.0.0:80\"\nport = 3\n[limits]\nheap_mbs = 64\ntimeout_ms = 0\ncpu_ms = \"long\"\n\n[sandboxes]\nx = 1\n[sandbox]\nisolation = \"vm\"\n";
-    let error = Place::with(file).load(&[("AIRLOCK_LIMITS_QUEUE", "many"), ("AIRLOCK_LIMITS_QUEUES", "3")], &[]).unwrap_err();
+    let file = "[server]\nlisten = \"0.0.0.0:80\"\nport = 3\n[limits]\nheap_mbs = 64\ntimeout_ms \
+        = 0\ncpu_ms = \"long\"\n\n[sandboxes]\nx = 1\n[sandbox]\nisolation = \"vm\"\n";
+    let error = Place::with(file)
+        .load(&[("AIRLOCK_LIMITS_QUEUE", "many"), ("AIRLOCK_LIMITS_QUEUES", "3")], &[])
+        .unwrap_err();
     insta::assert_snapshot!(error, @r#"
     the configuration has 9 problems
       airlock.toml:2: `server.listen` is "0.0.0.0:80", beyond loopback, which needs authentication that this version does not have; allowed: an address of 127.0.0.0/8 or [::1]; to reach it from elsewhere, put an SSH tunnel in front
@@ -83,7 +105,8 @@ fn a_file_that_is_not_toml_is_refused_with_the_line() {
 
 #[test]
 fn an_address_is_numeric_or_localhost() {
-    insta::assert_snapshot!(refusal("[server]\nlisten = \"7411\"\nallowed_origins = [\"example.com\"]\n"), @r#"
+    insta::assert_snapshot!(refusal("[server]\nlisten = \"7411\"\nallowed_origins = \
+        [\"example.com\"]\n"), @r#"
     the configuration has 2 problems
       airlock.toml:2: `server.listen` is "7411"; allowed: ADDRESS:PORT, such as "127.0.0.1:7411"
       airlock.toml:3: `server.allowed_origins` holds "example.com"; allowed: origins such as "https://name:port"
@@ -103,9 +126,12 @@ fn what_comes_with_a_later_version_is_named_as_such() {
 
 #[test]
 fn an_upstream_is_a_program_or_an_address_and_keeps_to_the_keys_of_its_sort() {
-    let file = "[upstreams.a]\n[upstreams.b]\ncommand = \"x\"\nurl = \"http://h/\"\n[upstreams.describe]\ncommand = \"x\"\n\
-                [upstreams.\"c d\"]\ncommand = \"x\"\n[upstreams.e]\nurl = \"ftp://h/\"\n[upstreams.f]\nurl = \"https://me:pw@h/\"\n\
-                [upstreams.g]\nurl = \"https://h/\"\nargs = [\"x\"]\n[upstreams.i]\ncommand = \"x\"\nauth = { bearer = \"t\" }\n";
+    let file = "[upstreams.a]\n[upstreams.b]\ncommand = \"x\"\nurl \
+        = \"http://h/\"\n[upstreams.describe]\ncommand = \"x\"\n\
+                [upstreams.\"c d\"]\ncommand = \"x\"\n[upstreams.e]\nurl \
+        = \"ftp://h/\"\n[upstreams.f]\nurl = \"https://me:pw@h/\"\n\
+                [upstreams.g]\nurl = \"https://h/\"\nargs = [\"x\"]\n[upstreams.i]\ncommand \
+        = \"x\"\nauth = { bearer = \"t\" }\n";
     insta::assert_snapshot!(refusal(file), @r#"
     the configuration has 8 problems
       airlock.toml:1: `upstreams.a` has neither `command` (a program to start) nor `url` (a server to connect to)
@@ -122,16 +148,23 @@ fn an_upstream_is_a_program_or_an_address_and_keeps_to_the_keys_of_its_sort() {
 #[test]
 fn secrets_come_from_the_environment_and_are_shown_nowhere() {
     let place = Place::with(
-        "[upstreams.linear]\nurl = \"https://mcp.linear.app/mcp?key=hunter2\"\nauth = { bearer = { env = \"LINEAR_TOKEN\" } }\nheaders = { X-Team = \"hunter2\" }\n\
-         [upstreams.files]\ncommand = \"files\"\nenv = { KEY = \"hunter2\", OTHER = { env = \"LINEAR_TOKEN\" } }\n",
+        "[upstreams.linear]\nurl = \"https://mcp.linear.app/mcp?key=hunter2\"\nauth = { bearer = \
+        { env = \"LINEAR_TOKEN\" } }\nheaders = { X-Team = \"hunter2\" }\n\
+         [upstreams.files]\ncommand = \"files\"\nenv = { KEY = \"hunter2\", OTHER = { env \
+        = \"LINEAR_TOKEN\" } }\n",
     );
     let config = place.load(&[("LINEAR_TOKEN", "hunter2")], &[]).unwrap();
-    let Transport::Http { reach, .. } = &config.upstreams[1].transport else { panic!("an address was given") };
+    let Transport::Http { reach, .. } = &config.upstreams[1].transport else {
+        panic!("an address was given")
+    };
     assert_eq!(reach.credential, Credential::Bearer(SecretSource::Value("hunter2".into())));
-    let Transport::Stdio { env, env_secret, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
+    let Transport::Stdio { env, env_secret, .. } = &config.upstreams[0].transport else {
+        panic!("a program was given")
+    };
     let hunter = SecretSource::Value("hunter2".into());
     assert_eq!((env["KEY"].expose(), &env_secret["OTHER"], env.len()), ("hunter2", &hunter, 1));
-    let shown = format!("{:?} {}", config.settings, serde_json::to_string(&config.settings).unwrap());
+    let shown =
+        format!("{:?} {}", config.settings, serde_json::to_string(&config.settings).unwrap());
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!format!("{:?}", config.upstreams[0]).contains("hunter2"));
 
@@ -145,7 +178,10 @@ fn secrets_come_from_the_environment_and_are_shown_nowhere() {
 
 #[test]
 fn a_refused_secret_is_not_repeated() {
-    let error = refusal("[upstreams.a]\ncommand = \"x\"\nenv = { KEY = { envv = \"hunter2\" } }\nheaders = [\"hunter2\"]\n");
+    let error = refusal(
+        "[upstreams.a]\ncommand = \"x\"\nenv = { KEY = { envv = \"hunter2\" } }\nheaders = \
+        [\"hunter2\"]\n",
+    );
     assert!(!error.contains("hunter2"), "{error}");
     assert!(error.contains("`upstreams.a.env.KEY`") && error.contains("airlock.toml:3"), "{error}");
 }
@@ -161,18 +197,38 @@ fn an_upstream_can_be_set_from_the_environment() {
         ("AIRLOCK_UPSTREAMS_OTHER_HEADERS", "{ X-Team = \"a\" }"),
     ];
     let config = place.load(&variables, &[]).unwrap();
-    let names: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.name.as_str(), upstream.call_timeout_ms)).collect();
+    let names: Vec<_> = config
+        .upstreams
+        .iter()
+        .map(|upstream| (upstream.name.as_str(), upstream.call_timeout_ms))
+        .collect();
     assert_eq!(names, [("my-files", 60_000), ("other", 7)]);
-    let Transport::Stdio { command, args, .. } = &config.upstreams[0].transport else { panic!("a program was given") };
-    assert_eq!((command.as_str(), args.as_slice()), ("new", ["a".to_string(), "b".to_string()].as_slice()));
+    let Transport::Stdio { command, args, .. } = &config.upstreams[0].transport else {
+        panic!("a program was given")
+    };
+    assert_eq!(
+        (command.as_str(), args.as_slice()),
+        ("new", ["a".to_string(), "b".to_string()].as_slice())
+    );
 }
 
 #[test]
 fn an_empty_variable_is_as_one_that_is_not_set() {
-    let place = Place::with("[sandbox]\ndeno = \"/opt/deno\"\n[limits]\nheap_mb = 16\n[server]\nallowed_hosts = [\"a\"]\n");
-    let names = ["SANDBOX_DENO", "SANDBOX_RUNTIME", "SANDBOX_OPTIMIZE", "LIMITS_HEAP_MB", "STORE_URL", "SERVER_ALLOWED_HOSTS"];
+    let place = Place::with(
+        "[sandbox]\ndeno = \"/opt/deno\"\n[limits]\nheap_mb = 16\n[server]\nallowed_hosts = \
+        [\"a\"]\n",
+    );
+    let names = [
+        "SANDBOX_DENO",
+        "SANDBOX_RUNTIME",
+        "SANDBOX_OPTIMIZE",
+        "LIMITS_HEAP_MB",
+        "STORE_URL",
+        "SERVER_ALLOWED_HOSTS",
+    ];
     let names: Vec<_> = names.iter().map(|name| format!("AIRLOCK_{name}")).collect();
-    let config = place.load(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>(), &[]).unwrap();
+    let config =
+        place.load(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>(), &[]).unwrap();
     assert_eq!((config.sandbox.deno, config.limits.heap_mb), (Some("/opt/deno".into()), 16));
     assert_eq!(config.sandbox.runtime, None);
     assert!(config.server.allowed_hosts.is_empty(), "an empty list");
@@ -183,7 +239,11 @@ fn an_empty_variable_is_as_one_that_is_not_set() {
 #[test]
 fn variables_that_kubernetes_sets_for_a_service_of_our_name_are_left_alone() {
     let place = Place::with("");
-    let variables = [("AIRLOCK_PORT", "tcp://10.0.0.1:80"), ("AIRLOCK_SERVICE_HOST", "10.0.0.1"), ("AIRLOCK_PORT_80_TCP", "x")];
+    let variables = [
+        ("AIRLOCK_PORT", "tcp://10.0.0.1:80"),
+        ("AIRLOCK_SERVICE_HOST", "10.0.0.1"),
+        ("AIRLOCK_PORT_80_TCP", "x"),
+    ];
     place.load(&variables, &[]).unwrap();
 }
 
@@ -194,9 +254,16 @@ fn a_relative_database_counts_from_the_folder_of_its_file() {
     let file = place.0.path().join("etc/airlock.toml");
     fs::write(&file, "[store]\nurl = \"sqlite://data/a.db\"\n").unwrap();
     let environment = BTreeMap::new();
-    let mut sources = Sources { file: Some(&file), flags: &[], environment: &environment, folder: place.0.path(), here: true };
+    let mut sources = Sources {
+        file: Some(&file),
+        flags: &[],
+        environment: &environment,
+        folder: place.0.path(),
+        here: true,
+    };
     assert_eq!(Config::load(&sources).unwrap().store.path, place.0.path().join("etc/data/a.db"));
-    let environment = BTreeMap::from([("AIRLOCK_STORE_URL".to_string(), "sqlite://b.db".to_string())]);
+    let environment =
+        BTreeMap::from([("AIRLOCK_STORE_URL".to_string(), "sqlite://b.db".to_string())]);
     sources.environment = &environment;
     assert_eq!(Config::load(&sources).unwrap().store.path, place.0.path().join("b.db"));
 }
@@ -206,8 +273,16 @@ fn a_file_that_was_asked_for_must_exist_and_a_foreign_folder_is_not_searched() {
     let place = Place::with("[limits]\nheap_mb = 32\n");
     let environment = BTreeMap::from([("HOME".to_string(), "/nowhere".to_string())]);
     let missing = place.0.path().join("missing.toml");
-    let mut sources = Sources { file: Some(&missing), flags: &[], environment: &environment, folder: place.0.path(), here: true };
-    assert!(Config::load(&sources).unwrap_err().to_string().contains("missing.toml: cannot be read"));
+    let mut sources = Sources {
+        file: Some(&missing),
+        flags: &[],
+        environment: &environment,
+        folder: place.0.path(),
+        here: true,
+    };
+    assert!(
+        Config::load(&sources).unwrap_err().to_string().contains("missing.toml: cannot be read")
+    );
     sources.file = None;
     assert_eq!(Config::load(&sources).unwrap().limits.heap_mb, 32);
     sources.here = false;
@@ -220,14 +295,20 @@ fn every_range_holds_at_both_ends() {
     for section in ["limits", "sandbox"] {
         let keys = shape.schema()["properties"][section]["properties"].as_object().unwrap();
         for (key, schema) in keys {
-            let (Some(least), Some(most)) = (schema["minimum"].as_i64(), schema["maximum"].as_i64()) else {
+            let (Some(least), Some(most)) =
+                (schema["minimum"].as_i64(), schema["maximum"].as_i64())
+            else {
                 assert!(schema["type"] != "integer", "{section}.{key} has no range");
                 continue;
             };
-            let load = |value: i64| Place::with(&format!("[{section}]\n{key} = {value}\n")).load(&[], &[]);
+            let load =
+                |value: i64| Place::with(&format!("[{section}]\n{key} = {value}\n")).load(&[], &[]);
             assert!(load(least).is_ok() && load(most).is_ok(), "{section}.{key}");
             let error = format!("{}{}", load(least - 1).unwrap_err(), load(most + 1).unwrap_err());
-            assert!(error.contains(&format!("allowed: an integer from {least} to {most}")), "{section}.{key}: {error}");
+            assert!(
+                error.contains(&format!("allowed: an integer from {least} to {most}")),
+                "{section}.{key}: {error}"
+            );
         }
     }
 }
@@ -236,7 +317,10 @@ fn every_range_holds_at_both_ends() {
 fn every_key_says_what_it_is_for() {
     fn walk(node: &Value, path: &str) {
         for (key, inner) in node["properties"].as_object().into_iter().flatten() {
-            assert!(inner["description"].as_str().is_some_and(|text| text.len() > 8), "{path}.{key} has no description");
+            assert!(
+                inner["description"].as_str().is_some_and(|text| text.len() > 8),
+                "{path}.{key} has no description"
+            );
             walk(inner, &format!("{path}.{key}"));
             walk(&inner["additionalProperties"], &format!("{path}.{key}.*"));
         }
@@ -249,10 +333,14 @@ fn a_credential_is_a_reference_in_each_of_its_forms() {
     let place = Place::with(
         "[upstreams.z]\ncommand = \"x\"\nenv = { A = { secret = \"A\" }, B = { file = \"b\" } }\n\
          [upstreams.a]\nurl = \"https://h/\"\nauth = { bearer = { file = \"token\" } }\n\
-         [upstreams.b]\nurl = \"https://h/\"\nauth = { basic = { user = \"me\", password = { keychain = \"svc/acc/x\" } } }\n\
-         [upstreams.c]\nurl = \"https://h/\"\nauth = { api_key = { query = \"key\", value = { secret = \"C\" } } }\n\
-         [upstreams.d]\nurl = \"https://h/\"\nauth = { api_key = { cookie = \"sid\", value = { env = \"D\" } } }\n\
-         [upstreams.e]\nurl = \"https://h/\"\n[upstreams.e.auth.oauth]\ngrant = \"client_credentials\"\nclient_id = \"me\"\n\
+         [upstreams.b]\nurl = \"https://h/\"\nauth = { basic = { user = \"me\", password = { \
+        keychain = \"svc/acc/x\" } } }\n\
+         [upstreams.c]\nurl = \"https://h/\"\nauth = { api_key = { query = \"key\", value = { \
+        secret = \"C\" } } }\n\
+         [upstreams.d]\nurl = \"https://h/\"\nauth = { api_key = { cookie = \"sid\", value = { \
+        env = \"D\" } } }\n\
+         [upstreams.e]\nurl = \"https://h/\"\n[upstreams.e.auth.oauth]\ngrant \
+        = \"client_credentials\"\nclient_id = \"me\"\n\
          client_secret = { env = \"D\" }\ntoken_url = \"https://as/token\"\nscopes = [\"x\"]\n",
     );
     let config = place.load(&[("D", "hunter2")], &[]).unwrap();
@@ -271,33 +359,59 @@ fn a_credential_is_a_reference_in_each_of_its_forms() {
     assert!(oauth.client_credentials && oauth.client_secret == Some(hunter));
     assert_eq!(oauth.endpoints.unwrap().1.as_str(), "https://as/token");
     let shown = serde_json::to_string(&config.settings).unwrap();
-    assert!(!shown.contains("hunter2") && shown.contains("svc/acc/x") && shown.contains(r#"{"secret":"C"}"#), "{shown}");
-    let Transport::Stdio { env_secret, .. } = &config.upstreams[5].transport else { panic!("a program was given") };
+    assert!(
+        !shown.contains("hunter2")
+            && shown.contains("svc/acc/x")
+            && shown.contains(r#"{"secret":"C"}"#),
+        "{shown}"
+    );
+    let Transport::Stdio { env_secret, .. } = &config.upstreams[5].transport else {
+        panic!("a program was given")
+    };
     assert_eq!(env_secret["A"], SecretSource::Stored("A".into()));
     assert_eq!(env_secret["B"], SecretSource::File(place.0.path().join("b")));
-    assert_eq!(config.secrets.file, place.0.path().join("home/.local/share/airlock/airlock.db.secrets"));
-    assert_eq!(config.secrets.key, SecretKey::File(place.0.path().join("home/.config/airlock/secrets.key")));
+    assert_eq!(
+        config.secrets.file,
+        place.0.path().join("home/.local/share/airlock/airlock.db.secrets")
+    );
+    assert_eq!(
+        config.secrets.key,
+        SecretKey::File(place.0.path().join("home/.config/airlock/secrets.key"))
+    );
 }
 
 #[test]
 fn a_secret_that_is_written_out_and_a_credential_that_is_none_are_refused_with_the_way_out() {
-    let upstream = |auth: &str| refusal(&format!("[upstreams.a]\nurl = \"https://h/\"\nauth = {auth}\n"));
+    let upstream =
+        |auth: &str| refusal(&format!("[upstreams.a]\nurl = \"https://h/\"\nauth = {auth}\n"));
     insta::assert_snapshot!(upstream("{ bearer = \"hunter2\" }"), @r#"
     the configuration has a problem
       airlock.toml:3: `upstreams.a.auth` holds a secret itself, which does not belong into this file; keep it with `airlock secrets set NAME` and write `{ secret = "NAME" }`; or write `{ env = "NAME" }`, `{ file = "PATH" }` or `{ keychain = "SERVICE/ACCOUNT" }`
     "#);
     for (auth, word) in [
         ("{ basic = { user = \"me\", password = \"hunter2\" } }", "holds a secret itself"),
-        ("{ api_key = { value = { env = \"X\" } } }", "exactly one of `header`, `query` and `cookie`"),
-        ("{ api_key = { header = \"a\", query = \"b\", value = { secret = \"X\" } } }", "exactly one of"),
+        (
+            "{ api_key = { value = { env = \"X\" } } }",
+            "exactly one of `header`, `query` and `cookie`",
+        ),
+        (
+            "{ api_key = { header = \"a\", query = \"b\", value = { secret = \"X\" } } }",
+            "exactly one of",
+        ),
         ("{ api_key = { header = \"a b\", value = { secret = \"X\" } } }", "cannot name a header"),
         ("{ bearer = { keychain = \"alone\" } }", "SERVICE/ACCOUNT"),
         ("{ bearer = { env = \"X\" } }", "`X`, which is not set"),
         ("{ bearers = { env = \"X\" } }", "allowed: `{ bearer = SECRET }`"),
         ("{ oauth = { grant = \"client_credentials\" } }", "needs `client_id` and `client_secret`"),
-        ("{ oauth = { client_id = \"x\", client_secret = { secret = \"X\" } } }", "write its `issuer` or `token_url`"),
+        (
+            "{ oauth = { client_id = \"x\", client_secret = { secret = \"X\" } } }",
+            "write its `issuer` or `token_url`",
+        ),
         ("{ oauth = { token_url = \"https://as/t\", client_id = \"x\" } }", "together, or neither"),
-        ("{ oauth = { issuer = \"ftp://as/\" } }", "`issuer` in `upstreams.a.auth` is not an address"),
+        (
+            "{ oauth = { issuer = \"ftp://as/\" } }",
+            "`issuer` in `upstreams.a.auth` is not an address",
+        ),
     ] {
         let error = upstream(auth);
         assert!(error.contains(word) && !error.contains("hunter2"), "{auth}: {error}");
@@ -309,29 +423,44 @@ fn a_secret_that_is_written_out_and_a_credential_that_is_none_are_refused_with_t
 #[test]
 fn an_account_is_an_upstream_of_its_own_with_the_same_service() {
     let place = Place::with(
-        "[upstreams.github]\nkind = \"openapi\"\nspec = \"github.json\"\nheaders = { X-Team = \"a\", Accept = \"x\" }\ntrusted = true\n\
-         [upstreams.github.accounts.work]\nauth = { bearer = { secret = \"WORK\" } }\nheaders = { x-team = \"b\" }\n",
+        "[upstreams.github]\nkind = \"openapi\"\nspec = \"github.json\"\nheaders = { X-Team \
+        = \"a\", Accept = \"x\" }\ntrusted = true\n\
+         [upstreams.github.accounts.work]\nauth = { bearer = { secret = \"WORK\" } }\nheaders = { \
+        x-team = \"b\" }\n",
     );
     let config = place.load(&[], &[]).unwrap();
-    let names: Vec<_> = config.upstreams.iter().map(|upstream| (upstream.name.as_str(), upstream.trusted)).collect();
+    let names: Vec<_> = config
+        .upstreams
+        .iter()
+        .map(|upstream| (upstream.name.as_str(), upstream.trusted))
+        .collect();
     assert_eq!(names, [("github", true), ("github-work", true)]);
-    let Transport::OpenApi { spec, reach, .. } = &config.upstreams[1].transport else { panic!("it is of the same kind") };
+    let Transport::OpenApi { spec, reach, .. } = &config.upstreams[1].transport else {
+        panic!("it is of the same kind")
+    };
     assert!(matches!(spec, Document::File(path) if *path == place.0.path().join("github.json")));
     assert_eq!(reach.credential, Credential::Bearer(SecretSource::Stored("WORK".into())));
-    let headers: Vec<_> = reach.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+    let headers: Vec<_> =
+        reach.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(headers, [("Accept", "x"), ("x-team", "b")]);
     for (file, word) in [
         (
-            "[upstreams.a]\ncommand = \"x\"\n[upstreams.a.accounts.b]\nauth = { bearer = { secret = \"X\" } }\n",
+            "[upstreams.a]\ncommand = \"x\"\n[upstreams.a.accounts.b]\nauth = { bearer = { secret \
+            = \"X\" } }\n",
             "give a program its account in `env`",
         ),
-        ("[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.b]\n", "so it is no other account"),
         (
-            "[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.\"b c\"]\nauth = { bearer = { secret = \"X\" } }\n",
+            "[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.b]\n",
+            "so it is no other account",
+        ),
+        (
+            "[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.\"b c\"]\nauth = { bearer \
+            = { secret = \"X\" } }\n",
             "cannot name an account",
         ),
         (
-            "[upstreams.a-b]\ncommand = \"x\"\n[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.b]\nauth = { bearer = { secret = \"X\" } }\n",
+            "[upstreams.a-b]\ncommand = \"x\"\n[upstreams.a]\nurl \
+            = \"https://h/\"\n[upstreams.a.accounts.b]\nauth = { bearer = { secret = \"X\" } }\n",
             "rename one of them",
         ),
     ] {
@@ -342,9 +471,13 @@ fn an_account_is_an_upstream_of_its_own_with_the_same_service() {
 
 #[test]
 fn each_kind_of_upstream_keeps_to_its_own_keys() {
-    let file = "[upstreams.a]\nkind = \"openapi\"\nurl = \"https://h/\"\n[upstreams.b]\nkind = \"graphql\"\nspec = \"s.graphql\"\n\
-                [upstreams.c]\nkind = \"mcp\"\nurl = \"https://h/\"\nspec = \"x\"\n[upstreams.d]\nkind = \"graphql\"\nurl = \"https://h/\"\nbase_url = \"https://h/\"\n\
-                [upstreams.e]\nkind = \"openapi\"\nspec = \"x\"\ncommand = \"x\"\n[upstreams.f]\ncommand = \"x\"\nallow_private = true\n";
+    let file = "[upstreams.a]\nkind = \"openapi\"\nurl = \"https://h/\"\n[upstreams.b]\nkind \
+        = \"graphql\"\nspec = \"s.graphql\"\n\
+                [upstreams.c]\nkind = \"mcp\"\nurl = \"https://h/\"\nspec \
+        = \"x\"\n[upstreams.d]\nkind = \"graphql\"\nurl = \"https://h/\"\nbase_url \
+        = \"https://h/\"\n\
+                [upstreams.e]\nkind = \"openapi\"\nspec = \"x\"\ncommand \
+        = \"x\"\n[upstreams.f]\ncommand = \"x\"\nallow_private = true\n";
     insta::assert_snapshot!(refusal(file), @r#"
     the configuration has 7 problems
       airlock.toml:1: `upstreams.a` is of kind "openapi" and has no `spec`, the file or address of its description
@@ -359,28 +492,58 @@ fn each_kind_of_upstream_keeps_to_its_own_keys() {
 
 #[test]
 fn a_server_of_a_description_is_chosen_for_openapi_alone_and_not_beside_an_address() {
-    let file = "[upstreams.a]\nkind = \"openapi\"\nspec = \"x\"\nserver = \"test\"\nbase_url = \"https://h/\"\n\
-                [upstreams.b]\nurl = \"https://h/\"\nserver = \"test\"\n[upstreams.c]\nkind = \"graphql\"\nurl = \"https://h/\"\nserver = \"test\"\n";
+    let file = "[upstreams.a]\nkind = \"openapi\"\nspec = \"x\"\nserver = \"test\"\nbase_url \
+        = \"https://h/\"\n\
+                [upstreams.b]\nurl = \"https://h/\"\nserver = \"test\"\n[upstreams.c]\nkind \
+        = \"graphql\"\nurl = \"https://h/\"\nserver = \"test\"\n";
     let error = refusal(file);
-    assert!(error.contains("`upstreams.a` has both `base_url` and `server`; keep one of them"), "{error}");
-    assert!(error.contains("`upstreams.b.server` is not for an upstream of kind \"mcp\""), "{error}");
-    assert!(error.contains("`upstreams.c.server` is not for an upstream of kind \"graphql\""), "{error}");
+    assert!(
+        error.contains("`upstreams.a` has both `base_url` and `server`; keep one of them"),
+        "{error}"
+    );
+    assert!(
+        error.contains("`upstreams.b.server` is not for an upstream of kind \"mcp\""),
+        "{error}"
+    );
+    assert!(
+        error.contains("`upstreams.c.server` is not for an upstream of kind \"graphql\""),
+        "{error}"
+    );
 }
 
 #[test]
 fn policy_files_say_whom_they_hold_for() {
-    let file = "[policy]\nprofile = \"strict\"\nfiles = [\"a.yaml\", { path = \"/b.yaml\", layer = \"workspace\", workspace = \"w\" }, \
-                { path = \"c.yaml\", layer = \"key\", key = \"ci\", upstream = \"stripe\" }]\n[sandbox]\nworkers_max = 10\n";
+    let file = "[policy]\nprofile = \"strict\"\nfiles = [\"a.yaml\", { path = \"/b.yaml\", layer \
+        = \"workspace\", workspace = \"w\" }, \
+                { path = \"c.yaml\", layer = \"key\", key = \"ci\", upstream = \"stripe\" \
+        }]\n[sandbox]\nworkers_max = 10\n";
     let place = Place::with(file);
     let config = place.load(&[], &[]).unwrap();
     let files = &config.policy.files;
-    assert_eq!(files[0], PolicyFile { path: place.0.path().join("a.yaml"), scope: PolicyScope::Organisation, upstream: None });
-    assert_eq!((files[1].path.as_path(), &files[1].scope), (Path::new("/b.yaml"), &PolicyScope::Workspace("w".into())));
-    assert_eq!((&files[2].scope, files[2].upstream.as_deref()), (&PolicyScope::Key("ci".into()), Some("stripe")));
+    assert_eq!(
+        files[0],
+        PolicyFile {
+            path: place.0.path().join("a.yaml"),
+            scope: PolicyScope::Organisation,
+            upstream: None
+        }
+    );
+    assert_eq!(
+        (files[1].path.as_path(), &files[1].scope),
+        (Path::new("/b.yaml"), &PolicyScope::Workspace("w".into()))
+    );
+    assert_eq!(
+        (&files[2].scope, files[2].upstream.as_deref()),
+        (&PolicyScope::Key("ci".into()), Some("stripe"))
+    );
     assert_eq!((config.policy.profile, config.policy.record_values), (Profile::Strict, false));
-    assert_eq!((config.approvals.timeout_ms, config.approvals.tasks_max), (1_800_000, 5), "half of the workers stay free");
-    let wrong =
-        "[policy]\nprofile = \"yolo\"\nfiles = [{ path = \"a\", layer = \"key\" }, { path = \"b\", workspace = \"w\" }, \"\"]\n";
+    assert_eq!(
+        (config.approvals.timeout_ms, config.approvals.tasks_max),
+        (1_800_000, 5),
+        "half of the workers stay free"
+    );
+    let wrong = "[policy]\nprofile = \"yolo\"\nfiles = [{ path = \"a\", layer = \"key\" }, { path \
+        = \"b\", workspace = \"w\" }, \"\"]\n";
     insta::assert_snapshot!(refusal(wrong), @r#"
     the configuration has 4 problems
       airlock.toml:2: `policy.profile` is "yolo"; allowed: "readonly" or "auto" or "open" or "strict"

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{ApprovalId, TaskId, Timestamp};
 
-/// `pending → approved → consumed | denied | expired | cancelled | void`. Changed by compare-and-set only.
+/// `pending → approved → consumed | denied | expired | cancelled | void`. Changed by
+/// compare-and-set only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalStatus {
@@ -26,8 +27,15 @@ pub enum ApprovalStatus {
 
 impl ApprovalStatus {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Pending, Self::Approved, Self::Consumed, Self::Denied, Self::Expired, Self::Cancelled, Self::Void];
+    pub const ALL: [Self; 7] = [
+        Self::Pending,
+        Self::Approved,
+        Self::Consumed,
+        Self::Denied,
+        Self::Expired,
+        Self::Cancelled,
+        Self::Void,
+    ];
 
     /// The name in the contract and in the store.
     pub fn as_str(self) -> &'static str {
@@ -82,7 +90,8 @@ pub struct Approval {
     pub expires_at: Timestamp,
     /// When it left `pending`.
     pub decided_at: Option<Timestamp>,
-    /// Who decided it, from the session or token and never from the request's body; none where nobody did.
+    /// Who decided it, from the session or token and never from the request's body; none where
+    /// nobody did.
     pub decided_by: Option<String>,
     /// What the person who decided says, at most 2000 characters. A denial's reaches the code.
     pub note: Option<String>,
@@ -114,7 +123,8 @@ pub struct Asked {
     /// The caller's own grouping.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub session_id: Option<String>,
-    /// The line of the program that makes the call, where it is known. The worker says so: a help, not a fact.
+    /// The line of the program that makes the call, where it is known. The worker says so: a help,
+    /// not a fact.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub line: Option<u32>,
 }

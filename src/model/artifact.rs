@@ -8,12 +8,25 @@ use super::{ArtifactId, TaskId, Timestamp};
 /// The key that makes an object a handle.
 pub const HANDLE_KEY: &str = "$artifact";
 /// What a handle says about its use.
-const HANDLE_READ: &str = "tools.artifacts.read(handle, { offset }) · lines(handle, { from }) · search(handle, { pattern }) · \
-                           json(handle, { pointer }), or pass this handle on as an argument of a call: the tool gets the whole answer";
+const HANDLE_READ: &str = "tools.artifacts.read(handle, { offset }) · lines(handle, { from }) · \
+    search(handle, { pattern }) · \
+                           json(handle, { pointer }), or pass this handle on as an argument of a \
+    call: the tool gets the whole answer";
 /// The fields of a handle, also of one out of a list, besides its key.
-pub const HANDLE_FIELDS: [&str; 10] =
-    ["bytes", "kind", "lines", "sha256", "head", "expiresAt", "read", "tool", "taskId", "createdAt"];
-/// How the id in a handle begins. An object whose [`HANDLE_KEY`] is anything else is an ordinary object.
+pub const HANDLE_FIELDS: [&str; 10] = [
+    "bytes",
+    "kind",
+    "lines",
+    "sha256",
+    "head",
+    "expiresAt",
+    "read",
+    "tool",
+    "taskId",
+    "createdAt",
+];
+/// How the id in a handle begins. An object whose [`HANDLE_KEY`] is anything else is an ordinary
+/// object.
 const ID_PREFIX: &str = "art_";
 
 /// What a kept answer is.
@@ -77,7 +90,8 @@ impl Artifact {
         })
     }
 
-    /// What stands for it in arguments: enough to know what will be sent, and nothing that the caller wrote.
+    /// What stands for it in arguments: enough to know what will be sent, and nothing that the
+    /// caller wrote.
     pub fn stamp(&self) -> Value {
         json!({ HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "sha256": self.sha256 })
     }

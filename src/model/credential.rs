@@ -1,4 +1,5 @@
-//! How a service is told who asks, as the owner says it: references to secrets, and where in a request they go.
+//! How a service is told who asks, as the owner says it: references to secrets, and where in a
+//! request they go.
 
 use std::{fmt, path::PathBuf};
 
@@ -31,7 +32,8 @@ impl fmt::Debug for SecretSource {
     }
 }
 
-/// How Airlock identifies itself to a service; what there is to say of OAuth differs by who says it.
+/// How Airlock identifies itself to a service; what there is to say of OAuth differs by who says
+/// it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Credential<O> {
     /// Not at all.

@@ -1,7 +1,8 @@
-//! Plain data that every part may speak of: tasks, their events, who asks, what is allowed, what a tool is said to do, how a service
-//! is told who asks.
+//! Plain data that every part may speak of: tasks, their events, who asks, what is allowed, what a
+//! tool is said to do, how a service is told who asks.
 //!
-//! Nothing here does input or output, knows SQL, a protocol or V8. Serialised names are those of the public contract.
+//! Nothing here does input or output, knows SQL, a protocol or V8. Serialised names are those of
+//! the public contract.
 
 mod approval;
 mod artifact;

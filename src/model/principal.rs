@@ -10,13 +10,18 @@ pub struct Principal {
     pub workspace_id: String,
     /// The account within the workspace; `local` where there are no keys.
     pub account_id: String,
-    /// The program that speaks for the account, by the name it gives itself: `claude-code`, `cli`. Never a boundary.
+    /// The program that speaks for the account, by the name it gives itself: `claude-code`, `cli`.
+    /// Never a boundary.
     pub client_id: String,
 }
 
 impl Principal {
     /// The single user of a server on loopback without keys.
     pub fn local(client_id: impl Into<String>) -> Self {
-        Self { workspace_id: "local".into(), account_id: "local".into(), client_id: client_id.into() }
+        Self {
+            workspace_id: "local".into(),
+            account_id: "local".into(),
+            client_id: client_id.into(),
+        }
     }
 }

@@ -11,12 +11,14 @@ use serde_json::{Value, value::RawValue};
 
 use super::RawJson;
 
-/// Text of schemas that stay parsed after they were looked at, in bytes; parsed, they take 10 to 15 times as much.
+/// Text of schemas that stay parsed after they were looked at, in bytes; parsed, they take 10 to 15
+/// times as much.
 const RECENT_BYTES_MAX: usize = 1024 * 1024;
 /// Deepest nesting of a schema: well within what a parser takes.
 const DEPTH_MAX: usize = 100;
 
-/// A JSON Schema: its text, parsed when it is looked at and for as long as it is among those that were looked at last. Copies are cheap.
+/// A JSON Schema: its text, parsed when it is looked at and for as long as it is among those that
+/// were looked at last. Copies are cheap.
 #[derive(Debug, Clone)]
 pub struct Schema(Arc<Kept>);
 
@@ -44,14 +46,17 @@ impl Schema {
         self.0.text.get()
     }
 
-    /// The schema itself. A text that turns out to be none permits everything: the schema of nothing in particular.
+    /// The schema itself. A text that turns out to be none permits everything: the schema of
+    /// nothing in particular.
     pub fn value(&self) -> Arc<Value> {
         let mut parsed = self.0.parsed.lock();
         if let Some(value) = parsed.upgrade() {
             return value;
         }
-        let value: Arc<Value> =
-            Arc::new(serde_json::from_str(self.text()).unwrap_or_else(|_| Value::Object(serde_json::Map::new())));
+        let value: Arc<Value> = Arc::new(
+            serde_json::from_str(self.text())
+                .unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+        );
         *parsed = Arc::downgrade(&value);
         RECENT.lock().add(self.text().len(), value.clone());
         value

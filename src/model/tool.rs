@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What a tool says about itself. Claims of the upstream, not facts: unless it is trusted they never make policy milder.
+/// What a tool says about itself. Claims of the upstream, not facts: unless it is trusted they
+/// never make policy milder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Annotations {

@@ -1,4 +1,5 @@
-//! The arguments of a call, read so strictly that policy and upstream cannot understand them differently.
+//! The arguments of a call, read so strictly that policy and upstream cannot understand them
+//! differently.
 
 use std::fmt;
 
@@ -23,9 +24,14 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Refuses to read where a kept answer stands: at these keys, on the way to them, or within what is there. `presence` only asks
-    /// whether something is there, which a kept answer always is.
-    pub(super) fn seen<'k>(&self, keys: impl IntoIterator<Item = &'k str>, presence: bool) -> Result<(), String> {
+    /// Refuses to read where a kept answer stands: at these keys, on the way to them, or within
+    /// what is there. `presence` only asks whether something is there, which a kept answer always
+    /// is.
+    pub(super) fn seen<'k>(
+        &self,
+        keys: impl IntoIterator<Item = &'k str>,
+        presence: bool,
+    ) -> Result<(), String> {
         if !self.veiled {
             return Ok(());
         }
@@ -47,14 +53,22 @@ impl Args {
     }
 }
 
-/// Reads arguments: an object or `null`, at most [`ARGS_BYTES_MAX`] bytes, nested at most 127 deep, no key twice, every number finite.
+/// Reads arguments: an object or `null`, at most [`ARGS_BYTES_MAX`] bytes, nested at most 127 deep,
+/// no key twice, every number finite.
 pub(super) fn parse(text: &str) -> Result<Args, String> {
     if text.len() > ARGS_BYTES_MAX {
-        return Err(format!("the arguments have {} bytes, policy decides about at most {ARGS_BYTES_MAX}", text.len()));
+        return Err(format!(
+            "the arguments have {} bytes, policy decides about at most {ARGS_BYTES_MAX}",
+            text.len()
+        ));
     }
     match json(text)? {
-        Value::Null => Ok(Args { value: Value::Object(Map::new()), bytes: text.len(), veiled: false }),
-        value @ Value::Object(_) => Ok(Args { veiled: has_handle(&value), value, bytes: text.len() }),
+        Value::Null => {
+            Ok(Args { value: Value::Object(Map::new()), bytes: text.len(), veiled: false })
+        }
+        value @ Value::Object(_) => {
+            Ok(Args { veiled: has_handle(&value), value, bytes: text.len() })
+        }
         _ => Err("the arguments are no object".into()),
     }
 }

@@ -45,7 +45,8 @@ pub struct Caller<'a> {
 pub struct Call<'a> {
     /// What is called.
     pub tool: ToolFacts<'a>,
-    /// The arguments as JSON text: an object, or `null` for none. Parsed here, strictly; at most [`super::ARGS_BYTES_MAX`] bytes.
+    /// The arguments as JSON text: an object, or `null` for none. Parsed here, strictly; at most
+    /// [`super::ARGS_BYTES_MAX`] bytes.
     pub args: &'a RawValue,
     /// Who calls.
     pub caller: Caller<'a>,

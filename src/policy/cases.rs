@@ -31,21 +31,35 @@ pub struct CaseReport {
 }
 
 impl Policy {
-    /// Runs the tests of all files against the whole policy, each as if at `now`; `known` tells what is known of a tool by its address.
-    /// Counters stand at zero.
-    pub fn run_cases<'t>(&self, now: Timestamp, known: &dyn Fn(&str) -> Option<ToolFacts<'t>>) -> Vec<CaseReport> {
+    /// Runs the tests of all files against the whole policy, each as if at `now`; `known` tells
+    /// what is known of a tool by its address. Counters stand at zero.
+    pub fn run_cases<'t>(
+        &self,
+        now: Timestamp,
+        known: &dyn Fn(&str) -> Option<ToolFacts<'t>>,
+    ) -> Vec<CaseReport> {
         let mut reports = Vec::new();
         for layer in &self.compiled.layers {
             for (index, case) in layer.cases.iter().enumerate() {
                 let (line, _) = layer.places.find(&format!("/tests/{index}"));
                 let name = case.name.clone().unwrap_or_else(|| format!("tests[{index}]"));
-                reports.push(CaseReport { file: layer.name.to_string(), line, name, ..self.run_case(case, now, known) });
+                reports.push(CaseReport {
+                    file: layer.name.to_string(),
+                    line,
+                    name,
+                    ..self.run_case(case, now, known)
+                });
             }
         }
         reports
     }
 
-    fn run_case<'t>(&self, case: &Case, now: Timestamp, known: &dyn Fn(&str) -> Option<ToolFacts<'t>>) -> CaseReport {
+    fn run_case<'t>(
+        &self,
+        case: &Case,
+        now: Timestamp,
+        known: &dyn Fn(&str) -> Option<ToolFacts<'t>>,
+    ) -> CaseReport {
         let facts = known(&case.tool);
         let (upstream, name) = case.tool.split_once('.').unwrap_or((&case.tool, &case.tool));
         let tool = facts.unwrap_or(ToolFacts {
@@ -61,23 +75,49 @@ impl Policy {
         let args = RawValue::from_string(args).expect("a value of JSON is JSON");
         let nobody = CaseCaller::default();
         let who = case.caller.as_ref().unwrap_or(&nobody);
-        let or = |text: &Option<String>, otherwise: &'static str| text.clone().unwrap_or_else(|| otherwise.to_owned());
-        let (workspace, principal, role) = (or(&who.workspace, "local"), or(&who.principal, "local"), or(&who.role, "agent"));
+        let or = |text: &Option<String>, otherwise: &'static str| {
+            text.clone().unwrap_or_else(|| otherwise.to_owned())
+        };
+        let (workspace, principal, role) =
+            (or(&who.workspace, "local"), or(&who.principal, "local"), or(&who.role, "agent"));
         let (key, session) = (who.key.as_deref(), who.session.as_deref());
-        let caller = Caller { workspace: &workspace, principal: &principal, role: &role, key, session, task: "task_test" };
+        let caller = Caller {
+            workspace: &workspace,
+            principal: &principal,
+            role: &role,
+            key,
+            session,
+            task: "task_test",
+        };
         let call = Call { tool, args: &args, caller, now };
-        let counters = self.counters_read(&call).into_iter().map(|read| (read.key, Amount::ZERO)).collect();
+        let counters =
+            self.counters_read(&call).into_iter().map(|read| (read.key, Amount::ZERO)).collect();
         let (got, rule, line) = self.answered(&call, &counters, case);
-        let passed = got == case.expect && case.rule.as_ref().is_none_or(|expected| Some(expected) == rule.as_ref());
+        let passed = got == case.expect
+            && case.rule.as_ref().is_none_or(|expected| Some(expected) == rule.as_ref());
         let expected = match (&case.expect, &case.rule) {
             (expect, Some(rule)) => format!("{} by {rule}", word(*expect)),
             (expect, None) => word(*expect).to_owned(),
         };
         let (file, line_of_case, name, tool) = (String::new(), 0, String::new(), case.tool.clone());
-        CaseReport { file, line: line_of_case, name, tool, known: facts.is_some(), passed, expected, got: line }
+        CaseReport {
+            file,
+            line: line_of_case,
+            name,
+            tool,
+            known: facts.is_some(),
+            passed,
+            expected,
+            got: line,
+        }
     }
 
-    fn answered(&self, call: &Call<'_>, counters: &CounterValues, case: &Case) -> (Expected, Option<String>, String) {
+    fn answered(
+        &self,
+        call: &Call<'_>,
+        counters: &CounterValues,
+        case: &Case,
+    ) -> (Expected, Option<String>, String) {
         let explanation = self.explain_as(call, counters, case.class);
         let got = match &explanation.decision.verdict {
             Verdict::Allow => Expected::Allow,

@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 use super::{RuleRef, ToolFacts};
 use crate::model::Operation;
 
-/// How much harm a call can do. The order is that of severity: an untrusted claim may only move a tool to a later one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+/// How much harm a call can do. The order is that of severity: an untrusted claim may only move a
+/// tool to a later one.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Class {
     /// Changes nothing.
@@ -26,7 +29,8 @@ pub enum Class {
 
 impl Class {
     /// All, the mildest first.
-    pub const ALL: [Self; 6] = [Self::Read, Self::Write, Self::Unknown, Self::Execute, Self::Destructive, Self::Financial];
+    pub const ALL: [Self; 6] =
+        [Self::Read, Self::Write, Self::Unknown, Self::Execute, Self::Destructive, Self::Financial];
 
     /// Its name in files and records.
     pub fn as_str(self) -> &'static str {
@@ -77,11 +81,16 @@ impl std::fmt::Display for ClassSource {
     }
 }
 
-/// The class of a tool that its owner says nothing about. `entry` is the entry of the catalogue that its upstream is taken for.
+/// The class of a tool that its owner says nothing about. `entry` is the entry of the catalogue
+/// that its upstream is taken for.
 ///
-/// An untrusted claim only raises what the other sources say. So do words of the name beside a request that writes: the verb `POST`
-/// says nothing about money, `refund` does. A name never makes a tool harmless: it is the upstream's own.
-pub(super) fn classify(tool: &ToolFacts<'_>, entry: Option<&'static catalogue::Entry>) -> (Class, ClassSource) {
+/// An untrusted claim only raises what the other sources say. So do words of the name beside a
+/// request that writes: the verb `POST` says nothing about money, `refund` does. A name never makes
+/// a tool harmless: it is the upstream's own.
+pub(super) fn classify(
+    tool: &ToolFacts<'_>,
+    entry: Option<&'static catalogue::Entry>,
+) -> (Class, ClassSource) {
     let (mut class, source) = known(tool, entry);
     if !tool.trusted {
         if tool.annotations.read_only == Some(false) {
@@ -95,7 +104,9 @@ pub(super) fn classify(tool: &ToolFacts<'_>, entry: Option<&'static catalogue::E
 }
 
 fn known(tool: &ToolFacts<'_>, entry: Option<&'static catalogue::Entry>) -> (Class, ClassSource) {
-    if let Some((entry, class)) = entry.and_then(|entry| Some((entry, *entry.tools.get(tool.name)?))) {
+    if let Some((entry, class)) =
+        entry.and_then(|entry| Some((entry, *entry.tools.get(tool.name)?)))
+    {
         return (class, ClassSource::Catalogue(&entry.id));
     }
     let word = words::word(tool.name);
@@ -106,7 +117,9 @@ fn known(tool: &ToolFacts<'_>, entry: Option<&'static catalogue::Entry>) -> (Cla
         Operation::Trace => Class::Unknown,
     });
     match (by_operation, word) {
-        (Some(Class::Write), Some((class, word))) if class >= Class::Destructive => return (class, ClassSource::Name(word)),
+        (Some(Class::Write), Some((class, word))) if class >= Class::Destructive => {
+            return (class, ClassSource::Name(word));
+        }
         (Some(class), _) => return (class, ClassSource::Operation),
         (None, _) => {}
     }
@@ -115,14 +128,18 @@ fn known(tool: &ToolFacts<'_>, entry: Option<&'static catalogue::Entry>) -> (Cla
             (Some(true), _) => return (Class::Read, ClassSource::Claims),
             (_, Some(true)) => return (Class::Destructive, ClassSource::Claims),
             (Some(false), _) | (_, Some(false)) => {
-                let (class, source) =
-                    word.map_or((Class::Write, ClassSource::Claims), |(class, word)| (class, ClassSource::Name(word)));
+                let (class, source) = word
+                    .map_or((Class::Write, ClassSource::Claims), |(class, word)| {
+                        (class, ClassSource::Name(word))
+                    });
                 return (class.max(Class::Write), source);
             }
             (None, None) => {}
         }
     }
-    word.map_or((Class::Unknown, ClassSource::Nothing), |(class, word)| (class, ClassSource::Name(word)))
+    word.map_or((Class::Unknown, ClassSource::Nothing), |(class, word)| {
+        (class, ClassSource::Name(word))
+    })
 }
 
 pub(super) mod catalogue;

@@ -1,4 +1,5 @@
-//! From files to rules: everything that can be wrong is found here, so that deciding meets nothing unexpected.
+//! From files to rules: everything that can be wrong is found here, so that deciding meets nothing
+//! unexpected.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -38,7 +39,11 @@ pub(super) fn compile(layers: Vec<Layer>, _options: Options) -> Result<Compiled,
         Problem { file, line: 0, column: 0, pointer: String::new(), message, hint }
     };
     if layers.len() > LAYERS_MAX {
-        return Err(vec![everywhere("policy", format!("{} files, allowed are {LAYERS_MAX}", layers.len()), "put files together")]);
+        return Err(vec![everywhere(
+            "policy",
+            format!("{} files, allowed are {LAYERS_MAX}", layers.len()),
+            "put files together",
+        )]);
     }
     for layer in layers {
         let name = layer.name.clone();
@@ -47,14 +52,19 @@ pub(super) fn compile(layers: Vec<Layer>, _options: Options) -> Result<Compiled,
             Ok((document, found)) => {
                 let before = problems.len();
                 problems.extend(found);
-                // What could not be read is missing here, so rules that depend on it are told once, above.
+                // What could not be read is missing here, so rules that depend on it are told once,
+                // above.
                 let reported = problems.len() > before;
                 problems.extend(compile_layer(layer, document, reported, &mut compiled));
             }
         }
         let rules: usize = compiled.entries.iter().map(|entry| entry.rules.len()).sum();
         if rules > RULES_MAX {
-            problems.push(everywhere(&name, format!("there are more than {RULES_MAX} rules"), "put rules together with patterns"));
+            problems.push(everywhere(
+                &name,
+                format!("there are more than {RULES_MAX} rules"),
+                "put rules together with patterns",
+            ));
             break;
         }
     }
@@ -74,7 +84,12 @@ struct LayerCompiler<'a> {
     declared: HashMap<String, String>,
 }
 
-fn compile_layer(layer: Layer, document: Document, reported: bool, compiled: &mut Compiled) -> Vec<Problem> {
+fn compile_layer(
+    layer: Layer,
+    document: Document,
+    reported: bool,
+    compiled: &mut Compiled,
+) -> Vec<Problem> {
     let Document { file, places } = document;
     let mut compiler = LayerCompiler {
         reader: Reader::new(&layer.name, &places),
@@ -100,12 +115,21 @@ fn compile_layer(layer: Layer, document: Document, reported: bool, compiled: &mu
         // Counters that could not be read must not be told as unknown.
         return vec![];
     }
-    let cases = file.tests.into_iter().map(|case| Case { tool: compiler.address(&case.tool), ..case }).collect();
+    let cases = file
+        .tests
+        .into_iter()
+        .map(|case| Case { tool: compiler.address(&case.tool), ..case })
+        .collect();
     let problems = compiler.reader.finish();
     let Some(reach) = reach else { return problems };
-    let default_rule = RuleRef { name: "default".into(), pointer: "/default".into(), layer: layer.name.as_str().into() };
+    let default_rule = RuleRef {
+        name: "default".into(),
+        pointer: "/default".into(),
+        layer: layer.name.as_str().into(),
+    };
     // As in Intercept: a file about one upstream allows what it does not list.
-    let default = file.default.or(compiler.upstream.is_some().then_some(super::file::Default::Allow));
+    let default =
+        file.default.or(compiler.upstream.is_some().then_some(super::file::Default::Allow));
     compiled.entries.extend(entries);
     compiled.layers.push(CompiledLayer {
         scope: layer.scope,
@@ -128,7 +152,8 @@ impl LayerCompiler<'_> {
     fn bind(&mut self, layer: &Layer, file: &PolicyFile) -> Option<String> {
         let bound = match (&layer.upstream, &file.upstream) {
             (Some(by_layer), Some(by_file)) if by_layer != by_file => {
-                let message = format!("the file is bound to `{by_file}`, and configured for `{by_layer}`");
+                let message =
+                    format!("the file is bound to `{by_file}`, and configured for `{by_layer}`");
                 self.reader.problem("/upstream", message, Some("keep one of them".into()));
                 return None;
             }
@@ -147,7 +172,11 @@ impl LayerCompiler<'_> {
 
     fn pattern(&mut self, address: &str, pointer: &str) -> Option<Pattern> {
         let parsed = Pattern::parse(address);
-        parsed.map_err(|error| self.reader.problem(pointer, format!("`{address}` is no address: {error}"), None)).ok()
+        parsed
+            .map_err(|error| {
+                self.reader.problem(pointer, format!("`{address}` is no address: {error}"), None)
+            })
+            .ok()
     }
 
     /// The address of a name of this file.
@@ -159,14 +188,24 @@ impl LayerCompiler<'_> {
     }
 
     fn addressed<'f>(&mut self, file: &'f PolicyFile) -> Vec<Addressed<'f>> {
-        let tools = file.tools.iter().map(|(name, entry)| (self.address(name), format!("/tools/{}", step(name)), entry));
-        let all = file.all_tools.iter().map(|entry| (self.address("*"), "/all_tools".to_owned(), entry));
+        let tools = file
+            .tools
+            .iter()
+            .map(|(name, entry)| (self.address(name), format!("/tools/{}", step(name)), entry));
+        let all =
+            file.all_tools.iter().map(|entry| (self.address("*"), "/all_tools".to_owned(), entry));
         let addressed: Vec<Addressed<'f>> = tools.chain(all).collect();
         for (address, pointer, _) in &addressed {
             let exact = !address.contains('*');
             if self.upstream.is_none() && exact && !address.contains('.') {
-                let hint = format!("write `UPSTREAM.{address}`, or bind the file to its upstream: `upstream: NAME`");
-                self.reader.problem(pointer, format!("`{address}` names a tool without its upstream"), Some(hint));
+                let hint = format!(
+                    "write `UPSTREAM.{address}`, or bind the file to its upstream: `upstream: NAME`"
+                );
+                self.reader.problem(
+                    pointer,
+                    format!("`{address}` names a tool without its upstream"),
+                    Some(hint),
+                );
             }
         }
         addressed
@@ -179,17 +218,33 @@ impl LayerCompiler<'_> {
             let Some(pattern) = self.pattern(&self.address(name), &pointer) else { continue };
             let hide = Some(self.rule_ref("hide", &pointer));
             let terms = Terms::default();
-            hidden.push(CompiledEntry { layer, pattern, pointer, hide, class: None, terms, rules: vec![], lists: false });
+            hidden.push(CompiledEntry {
+                layer,
+                pattern,
+                pointer,
+                hide,
+                class: None,
+                terms,
+                rules: vec![],
+                lists: false,
+            });
         }
         hidden
     }
 
-    fn entry(&mut self, layer: usize, address: &str, pointer: &str, entry: &Entry) -> Option<CompiledEntry> {
+    fn entry(
+        &mut self,
+        layer: usize,
+        address: &str,
+        pointer: &str,
+        entry: &Entry,
+    ) -> Option<CompiledEntry> {
         let pattern = self.pattern(address, pointer);
         let terms = self.terms(entry.approval.as_ref(), &format!("{pointer}/approval"));
         let rules: Vec<CompiledRule> = self.rules(address, pointer, entry);
-        let answers =
-            entry.rules.iter().any(|rule| matches!(rule.action, Some(super::file::Action::Allow | super::file::Action::Ask)));
+        let answers = entry.rules.iter().any(|rule| {
+            matches!(rule.action, Some(super::file::Action::Allow | super::file::Action::Ask))
+        });
         let watches_only = !rules.is_empty() && rules.iter().all(|rule| rule.shadow);
         let catch_all = address == self.address("*");
         Some(CompiledEntry {
@@ -197,7 +252,9 @@ impl LayerCompiler<'_> {
             pattern: pattern?,
             pointer: pointer.to_owned(),
             hide: entry.hide.then(|| self.rule_ref("hide", &format!("{pointer}/hide"))),
-            class: entry.class.map(|class| (class, self.rule_ref("class", &format!("{pointer}/class")))),
+            class: entry
+                .class
+                .map(|class| (class, self.rule_ref("class", &format!("{pointer}/class")))),
             terms,
             rules,
             lists: !answers && !watches_only && !catch_all,
@@ -206,7 +263,10 @@ impl LayerCompiler<'_> {
 
     fn budget(&mut self, file: &PolicyFile) -> Budget {
         let Some(budgets) = &file.budgets else { return Budget::default() };
-        let wall_time = budgets.wall_time.as_ref().and_then(|text| self.duration(text, "/budgets/wall_time", Duration::MAX));
+        let wall_time = budgets
+            .wall_time
+            .as_ref()
+            .and_then(|text| self.duration(text, "/budgets/wall_time", Duration::MAX));
         Budget { calls: budgets.calls, bytes_returned: budgets.bytes_returned, wall_time }
     }
 
@@ -214,7 +274,11 @@ impl LayerCompiler<'_> {
         match duration(text) {
             Some(duration) if duration > Duration::ZERO && duration <= max => Some(duration),
             Some(duration) => {
-                let message = format!("{} s is out of range, allowed are 1 to {}", duration.as_secs(), max.as_secs());
+                let message = format!(
+                    "{} s is out of range, allowed are 1 to {}",
+                    duration.as_secs(),
+                    max.as_secs()
+                );
                 self.reader.problem(pointer, message, None);
                 None
             }
@@ -232,14 +296,19 @@ impl LayerCompiler<'_> {
     fn catalogue(&mut self, scope: &LayerScope, file: &PolicyFile, known: &mut Catalogue) {
         if !file.catalogue.is_empty() && *scope != LayerScope::Organisation {
             let hint = "the class of a tool is the same for everybody".to_owned();
-            self.reader.problem("/catalogue", "`catalogue` stands in a file for one workspace or key", Some(hint));
+            self.reader.problem(
+                "/catalogue",
+                "`catalogue` stands in a file for one workspace or key",
+                Some(hint),
+            );
             return;
         }
         for (upstream, id) in &file.catalogue {
             let pointer = format!("/catalogue/{}", step(upstream));
             let entry = catalogue::entry(id);
             if entry.is_none() && id != "none" {
-                let ids: Vec<String> = catalogue::ENTRIES.iter().map(|entry| format!("`{}`", entry.id)).collect();
+                let ids: Vec<String> =
+                    catalogue::ENTRIES.iter().map(|entry| format!("`{}`", entry.id)).collect();
                 self.reader.problem(
                     &pointer,
                     format!("the catalogue has no entry `{id}`"),
@@ -247,9 +316,15 @@ impl LayerCompiler<'_> {
                 );
                 continue;
             }
-            let same = known.get(upstream).is_none_or(|other| other.map(|entry| &entry.id) == entry.map(|entry| &entry.id));
+            let same = known
+                .get(upstream)
+                .is_none_or(|other| other.map(|entry| &entry.id) == entry.map(|entry| &entry.id));
             if !same {
-                self.reader.problem(&pointer, format!("another file takes `{upstream}` for another entry"), None);
+                self.reader.problem(
+                    &pointer,
+                    format!("another file takes `{upstream}` for another entry"),
+                    None,
+                );
             }
             known.insert(upstream.clone(), entry);
         }

@@ -1,8 +1,9 @@
 //! Deciding about one call.
 //!
-//! In this order: what is hidden does not exist; the arguments are read; every rule of every entry that fits is asked, and the first refusal counts; each
-//! layer answers, and the most restrictive answer counts; limits that apply become holds. Nothing ends the walk early, so `explain` sees what
-//! `decide` does: they are one function.
+//! In this order: what is hidden does not exist; the arguments are read; every rule of every entry
+//! that fits is asked, and the first refusal counts; each layer answers, and the most restrictive
+//! answer counts; limits that apply become holds. Nothing ends the walk early, so `explain` sees
+//! what `decide` does: they are one function.
 
 use std::{
     cell::OnceCell,
@@ -12,8 +13,8 @@ use std::{
 };
 
 use super::{
-    Call, Class, CounterValues, Decision, Denial, DenialCode, Explanation, Hold, Policy, RuleRef, STEPS_MAX, ShadowFinding, Step,
-    Verdict,
+    Call, Class, CounterValues, Decision, Denial, DenialCode, Explanation, Hold, Policy, RuleRef,
+    STEPS_MAX, ShadowFinding, Step, Verdict,
     args::{self, Args},
     class::ClassSource,
     condition::Subject,
@@ -64,13 +65,30 @@ impl Policy {
     }
 
     /// As [`Self::explain`], with the tool taken for a class.
-    pub(super) fn explain_as(&self, call: &Call<'_>, counters: &CounterValues, class: Option<Class>) -> Explanation {
+    pub(super) fn explain_as(
+        &self,
+        call: &Call<'_>,
+        counters: &CounterValues,
+        class: Option<Class>,
+    ) -> Explanation {
         let (decision, source, trace) = self.run(call, counters, class, true);
         let Trace { steps, dropped } = trace;
-        Explanation { tool: call.tool.path.to_owned(), class_source: source, steps, steps_dropped: dropped, decision }
+        Explanation {
+            tool: call.tool.path.to_owned(),
+            class_source: source,
+            steps,
+            steps_dropped: dropped,
+            decision,
+        }
     }
 
-    fn run(&self, call: &Call<'_>, counters: &CounterValues, taken_for: Option<Class>, traced: bool) -> (Decision, String, Trace) {
+    fn run(
+        &self,
+        call: &Call<'_>,
+        counters: &CounterValues,
+        taken_for: Option<Class>,
+        traced: bool,
+    ) -> (Decision, String, Trace) {
         let began = Instant::now();
         let decided = catch_unwind(AssertUnwindSafe(|| {
             let (class, source, rule) = self.classify(&call.tool, &call.caller);
@@ -78,9 +96,26 @@ impl Policy {
             let trace = traced.then(Trace::default);
             let entries = self.matched(call.tool.path);
             let (shadow, holds, given) = (vec![], vec![], vec![]);
-            let mut deciding = Deciding { policy: self, call, class, entries, denial: None, shadow, holds, given, trace };
+            let mut deciding = Deciding {
+                policy: self,
+                call,
+                class,
+                entries,
+                denial: None,
+                shadow,
+                holds,
+                given,
+                trace,
+            };
             if let (true, Some(rule)) = (traced, &rule) {
-                deciding.step(rule.layer.as_ref(), "class", rule, || format!("the class is {class}"), "says", false);
+                deciding.step(
+                    rule.layer.as_ref(),
+                    "class",
+                    rule,
+                    || format!("the class is {class}"),
+                    "says",
+                    false,
+                );
             }
             let decision = deciding.decide(counters);
             let source = if traced { source.to_string() } else { String::new() };
@@ -94,7 +129,14 @@ impl Policy {
                 retry_after: None,
             };
             let (verdict, rule) = (Verdict::Deny(denial), None);
-            let failed = Decision { verdict, class: Class::Unknown, rule, holds: vec![], shadow: vec![], elapsed: Duration::ZERO };
+            let failed = Decision {
+                verdict,
+                class: Class::Unknown,
+                rule,
+                holds: vec![],
+                shadow: vec![],
+                elapsed: Duration::ZERO,
+            };
             (failed, String::new(), Trace::default())
         });
         decision.elapsed = began.elapsed();
@@ -104,8 +146,17 @@ impl Policy {
 
 impl<'p> Deciding<'p, '_> {
     fn decide(&mut self, counters: &CounterValues) -> Decision {
-        if let Some((layer, entry, rule)) = self.policy.hiding(&self.entries, &self.call.caller, false) {
-            self.step(&layer.name, entry.pattern.as_str(), rule, || "the tool is hidden".into(), "deny", false);
+        if let Some((layer, entry, rule)) =
+            self.policy.hiding(&self.entries, &self.call.caller, false)
+        {
+            self.step(
+                &layer.name,
+                entry.pattern.as_str(),
+                rule,
+                || "the tool is hidden".into(),
+                "deny",
+                false,
+            );
             let denial = Denial {
                 code: DenialCode::PolicyDenied,
                 message: format!("there is no tool `{}`", self.tool()),
@@ -118,9 +169,28 @@ impl<'p> Deciding<'p, '_> {
         let args = match args::parse(self.call.args.get()) {
             Ok(args) => args,
             Err(reason) => {
-                let rule = RuleRef { name: "arguments".into(), pointer: "".into(), layer: self.policy.profile_name.clone() };
-                self.step(&rule.layer.clone(), "arguments", &rule, || reason.clone(), "deny", false);
-                self.refuse(Denial { code: DenialCode::PolicyError, message: reason, hidden: false, retry_after: None }, rule);
+                let rule = RuleRef {
+                    name: "arguments".into(),
+                    pointer: "".into(),
+                    layer: self.policy.profile_name.clone(),
+                };
+                self.step(
+                    &rule.layer.clone(),
+                    "arguments",
+                    &rule,
+                    || reason.clone(),
+                    "deny",
+                    false,
+                );
+                self.refuse(
+                    Denial {
+                        code: DenialCode::PolicyError,
+                        message: reason,
+                        hidden: false,
+                        retry_after: None,
+                    },
+                    rule,
+                );
                 return self.decision();
             }
         };
@@ -131,10 +201,23 @@ impl<'p> Deciding<'p, '_> {
     fn walk(&mut self, args: &Args, counters: &CounterValues) {
         let policy = self.policy;
         if let Some((layer, entry, rule)) = policy.hiding(&self.entries, &self.call.caller, true) {
-            self.step(&layer.name, entry.pattern.as_str(), rule, || "the tool is hidden".into(), "deny", true);
+            self.step(
+                &layer.name,
+                entry.pattern.as_str(),
+                rule,
+                || "the tool is hidden".into(),
+                "deny",
+                true,
+            );
             self.watch(rule.clone(), "deny", "the tool would be hidden".into());
         }
-        let subject = Subject { args, call: self.call, class: self.class, counters, bindings: OnceCell::new() };
+        let subject = Subject {
+            args,
+            call: self.call,
+            class: self.class,
+            counters,
+            bindings: OnceCell::new(),
+        };
         for number in self.entries.clone().iter() {
             let entry = &policy.compiled.entries[*number as usize];
             let layer = &policy.compiled.layers[entry.layer];
@@ -146,7 +229,8 @@ impl<'p> Deciding<'p, '_> {
 
     fn entry(&mut self, layer: &'p CompiledLayer, entry: &'p CompiledEntry, subject: &Subject<'_>) {
         let mut lists = entry.lists && !layer.shadow;
-        lists &= entry.rules.is_empty() || entry.rules.iter().any(|rule| !rule.shadow && rule.applies.to(&self.call.caller));
+        lists &= entry.rules.is_empty()
+            || entry.rules.iter().any(|rule| !rule.shadow && rule.applies.to(&self.call.caller));
         if lists {
             self.given.push(Given::Lists { layer: entry.layer, pattern: &entry.pattern });
         }
@@ -161,13 +245,25 @@ impl<'p> Deciding<'p, '_> {
             Some((denial, rule)) => (Verdict::Deny(denial), rule),
             None => self.answer(),
         };
-        let holds = if matches!(verdict, Verdict::Deny(_)) { vec![] } else { holds::merged(std::mem::take(&mut self.holds)) };
+        let holds = if matches!(verdict, Verdict::Deny(_)) {
+            vec![]
+        } else {
+            holds::merged(std::mem::take(&mut self.holds))
+        };
         // What would have changed nothing is not worth telling.
-        let rank = |verdict: &str| ["allow", "ask", "deny"].iter().position(|known| *known == verdict);
+        let rank =
+            |verdict: &str| ["allow", "ask", "deny"].iter().position(|known| *known == verdict);
         let own = rank(verdict.as_str());
         self.shadow.retain(|finding| rank(finding.would) > own);
         let shadow = std::mem::take(&mut self.shadow);
-        Decision { verdict, class: self.class, rule: Some(rule), holds, shadow, elapsed: Duration::ZERO }
+        Decision {
+            verdict,
+            class: self.class,
+            rule: Some(rule),
+            holds,
+            shadow,
+            elapsed: Duration::ZERO,
+        }
     }
 
     fn refuse(&mut self, mut denial: Denial, rule: RuleRef) {
@@ -186,7 +282,15 @@ impl<'p> Deciding<'p, '_> {
         &path[..path.floor_char_boundary(256)]
     }
 
-    fn step(&mut self, layer: &str, place: &str, rule: &RuleRef, what: impl FnOnce() -> String, outcome: &str, shadow: bool) {
+    fn step(
+        &mut self,
+        layer: &str,
+        place: &str,
+        rule: &RuleRef,
+        what: impl FnOnce() -> String,
+        outcome: &str,
+        shadow: bool,
+    ) {
         let Some(trace) = &mut self.trace else { return };
         if trace.steps.len() >= STEPS_MAX {
             trace.dropped += 1;
@@ -206,7 +310,11 @@ impl<'p> Deciding<'p, '_> {
 
 impl Policy {
     /// The class of a tool, where it comes from, and the owner's rule if there is one.
-    fn classify(&self, tool: &super::ToolFacts<'_>, caller: &super::Caller<'_>) -> (Class, ClassSource, Option<RuleRef>) {
+    fn classify(
+        &self,
+        tool: &super::ToolFacts<'_>,
+        caller: &super::Caller<'_>,
+    ) -> (Class, ClassSource, Option<RuleRef>) {
         if self.has_classes
             && let Some((class, rule)) = self.owner_class(tool, caller)
         {
@@ -221,7 +329,11 @@ impl Policy {
     }
 
     /// What files say: in each the most specific address, of several the most severe class.
-    fn owner_class(&self, tool: &super::ToolFacts<'_>, caller: &super::Caller<'_>) -> Option<(Class, &RuleRef)> {
+    fn owner_class(
+        &self,
+        tool: &super::ToolFacts<'_>,
+        caller: &super::Caller<'_>,
+    ) -> Option<(Class, &RuleRef)> {
         let mut best: Vec<(usize, &CompiledEntry, Class, &RuleRef)> = Vec::new();
         for number in self.matched(tool.path).iter() {
             let entry = &self.compiled.entries[*number as usize];
@@ -253,7 +365,8 @@ impl Policy {
         entries.iter().find_map(|number| {
             let entry = &self.compiled.entries[*number as usize];
             let layer = &self.compiled.layers[entry.layer];
-            let hides = entry.hide.as_ref().filter(|_| layer.shadow == shadow && layer.applies(caller))?;
+            let hides =
+                entry.hide.as_ref().filter(|_| layer.shadow == shadow && layer.applies(caller))?;
             Some((layer, entry, hides))
         })
     }

@@ -24,7 +24,19 @@ impl std::fmt::Display for RuleRef {
 }
 
 /// What is offered to remember when a call is approved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Remember {
     /// Nothing: this call only.
@@ -78,9 +90,11 @@ impl DenialCode {
 pub struct Denial {
     /// Why, for programs.
     pub code: DenialCode,
-    /// Why, for people: never the arguments of others, never the text of the policy beyond the rule's own message. At most 2 KiB.
+    /// Why, for people: never the arguments of others, never the text of the policy beyond the
+    /// rule's own message. At most 2 KiB.
     pub message: String,
-    /// The tool is hidden from the caller: the answer must be the one for a tool that does not exist.
+    /// The tool is hidden from the caller: the answer must be the one for a tool that does not
+    /// exist.
     pub hidden: bool,
     /// When trying again can help.
     pub retry_after: Option<Duration>,

@@ -28,7 +28,8 @@ pub struct Step {
     pub shadow: bool,
 }
 
-/// Why a call is answered as it is: every layer, pattern and rule that was looked at, and the decision itself.
+/// Why a call is answered as it is: every layer, pattern and rule that was looked at, and the
+/// decision itself.
 #[derive(Debug, Clone)]
 pub struct Explanation {
     /// The address of the tool.
@@ -50,7 +51,9 @@ impl Explanation {
         match &self.decision.verdict {
             Verdict::Allow => format!("allow{rule}"),
             Verdict::Ask(terms) => format!("ask{rule}: {}", terms.reason),
-            Verdict::Deny(denial) => format!("deny{rule}: {}: {}", denial.code.as_str(), denial.message),
+            Verdict::Deny(denial) => {
+                format!("deny{rule}: {}: {}", denial.code.as_str(), denial.message)
+            }
         }
     }
 }
@@ -65,13 +68,21 @@ impl fmt::Display for Explanation {
                 layer = &step.layer;
             }
             let shadow = if step.shadow { " [shadow]" } else { "" };
-            writeln!(f, "    {} {}{shadow}: {} → {}", step.place, step.rule, step.what, step.outcome)?;
+            writeln!(
+                f,
+                "    {} {}{shadow}: {} → {}",
+                step.place, step.rule, step.what, step.outcome
+            )?;
         }
         if self.steps_dropped > 0 {
             writeln!(f, "  and {} steps more", self.steps_dropped)?;
         }
         for hold in &self.decision.holds {
-            writeln!(f, "  counts {} of {} per {} in {} ({})", hold.cost, hold.max, hold.window, hold.key, hold.rule)?;
+            writeln!(
+                f,
+                "  counts {} of {} per {} in {} ({})",
+                hold.cost, hold.max, hold.window, hold.key, hold.rule
+            )?;
         }
         for finding in &self.decision.shadow {
             writeln!(f, "  shadow: {} would {}: {}", finding.rule, finding.would, finding.message)?;

@@ -1,4 +1,5 @@
-//! Counters, as policy speaks of them: which ones a call must be admitted to, at what cost. Counting itself is the store's.
+//! Counters, as policy speaks of them: which ones a call must be admitted to, at what cost.
+//! Counting itself is the store's.
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
@@ -10,8 +11,8 @@ use crate::base::digest::sha256;
 /// Longest text of a key, in bytes; what would be longer is hashed.
 pub const COUNTER_KEY_BYTES_MAX: usize = 512;
 
-/// Which counter: its name, its window and the values of its scope. Says nothing of the file it stands in, so a counter survives
-/// reload, renaming of files and restart.
+/// Which counter: its name, its window and the values of its scope. Says nothing of the file it
+/// stands in, so a counter survives reload, renaming of files and restart.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 pub struct CounterKey(Arc<str>);
 
@@ -76,10 +77,15 @@ impl Amount {
 
     /// A whole number.
     pub fn whole(value: u64) -> Result<Self, NoAmount> {
-        i64::try_from(value).ok().and_then(|value| value.checked_mul(Self::UNIT)).map(Self).ok_or(NoAmount::TooLarge)
+        i64::try_from(value)
+            .ok()
+            .and_then(|value| value.checked_mul(Self::UNIT))
+            .map(Self)
+            .ok_or(NoAmount::TooLarge)
     }
 
-    /// From a number of JSON. Its shortest decimal form counts, so 0.1 is a tenth; what is finer than a millionth is rounded up.
+    /// From a number of JSON. Its shortest decimal form counts, so 0.1 is a tenth; what is finer
+    /// than a millionth is rounded up.
     pub fn from_number(number: &serde_json::Number) -> Result<Self, NoAmount> {
         if let Some(value) = number.as_u64() {
             return Self::whole(value);
@@ -104,7 +110,8 @@ impl Amount {
         if value >= (i64::MAX / Self::UNIT) as f64 {
             return Err(NoAmount::TooLarge);
         }
-        // `Display` of a float never uses an exponent, and gives the shortest digits that mean this float.
+        // `Display` of a float never uses an exponent, and gives the shortest digits that mean this
+        // float.
         let text = value.to_string();
         let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
         let whole: i64 = whole.parse().map_err(|_| NoAmount::TooLarge)?;
@@ -174,8 +181,9 @@ impl FixedWindow {
 
 /// Over what time a counter adds up.
 ///
-/// A fixed window starts anew at each edge, so twice `max` can pass around an edge. A rolling one is counted in slices of a sixteenth of its
-/// length: never more than `max` pass within any length, and what was used is given free up to a sixteenth late.
+/// A fixed window starts anew at each edge, so twice `max` can pass around an edge. A rolling one
+/// is counted in slices of a sixteenth of its length: never more than `max` pass within any length,
+/// and what was used is given free up to a sixteenth late.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
@@ -225,7 +233,8 @@ pub enum OnExceed {
     Ask(AskTerms),
 }
 
-/// One counter that a call must be admitted to before it leaves. All holds of a call are reserved together, or none.
+/// One counter that a call must be admitted to before it leaves. All holds of a call are reserved
+/// together, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Hold {
     /// Which counter. No two holds of one decision have the same.
@@ -255,7 +264,9 @@ impl Hold {
         };
         let message = match &self.message {
             Some(message) => message.to_string(),
-            None => format!("limit of {} per {window} reached (rule `{}`)", self.max, self.rule.name),
+            None => {
+                format!("limit of {} per {window} reached (rule `{}`)", self.max, self.rule.name)
+            }
         };
         Denial { code: DenialCode::RateLimited, message, hidden: false, retry_after }
     }
@@ -270,8 +281,9 @@ pub struct CounterRead {
     pub window: Window,
 }
 
-/// Values of counters as the store last had them. One that is missing makes the condition that reads it fail, and the call is denied;
-/// a counter that never counted has the value [`Amount::ZERO`], and whoever fetches says so.
+/// Values of counters as the store last had them. One that is missing makes the condition that
+/// reads it fail, and the call is denied; a counter that never counted has the value
+/// [`Amount::ZERO`], and whoever fetches says so.
 #[derive(Debug, Clone, Default)]
 pub struct CounterValues(HashMap<CounterKey, Amount>);
 

@@ -1,7 +1,9 @@
-//! Who may call what, with which arguments, how often: one decision, made in microseconds from files that a person can read.
+//! Who may call what, with which arguments, how often: one decision, made in microseconds from
+//! files that a person can read.
 //!
-//! Pure: text in, a compiled [`Policy`] out; a [`Call`] in, a [`Decision`] out. Nothing here opens a file, reads a clock, counts, asks a person
-//! or calls a tool. *Guards add up; permission goes to the most specific; deny always wins.* Whatever goes wrong while deciding is a denial.
+//! Pure: text in, a compiled [`Policy`] out; a [`Call`] in, a [`Decision`] out. Nothing here opens
+//! a file, reads a clock, counts, asks a person or calls a tool. *Guards add up; permission goes to
+//! the most specific; deny always wins.* Whatever goes wrong while deciding is a denial.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -35,10 +37,14 @@ pub use cases::CaseReport;
 pub use class::Class;
 pub use compile::{APPROVAL_MAX, LAYERS_MAX, RULES_MAX};
 pub use condition::ArgPath;
-pub use decision::{AskTerms, Budget, Decision, Denial, DenialCode, Listing, Remember, RuleRef, ShadowFinding, Verdict};
+pub use decision::{
+    AskTerms, Budget, Decision, Denial, DenialCode, Listing, Remember, RuleRef, ShadowFinding,
+    Verdict,
+};
 pub use explain::{Explanation, STEPS_MAX, Step};
 pub use hold::{
-    Amount, COUNTER_KEY_BYTES_MAX, Count, CounterKey, CounterRead, CounterValues, FixedWindow, Hold, NoAmount, OnExceed, Window,
+    Amount, COUNTER_KEY_BYTES_MAX, Count, CounterKey, CounterRead, CounterValues, FixedWindow,
+    Hold, NoAmount, OnExceed, Window,
 };
 pub use pattern::{NoPattern, PATTERN_BYTES_MAX, Pattern, SEGMENTS_MAX};
 pub use problem::{PROBLEMS_MAX, Problem};
@@ -65,8 +71,9 @@ pub struct Layer {
     pub scope: LayerScope,
     /// Its name in records and problems: that of the file.
     pub name: String,
-    /// Binds it to one upstream: every name of a tool in it is a name at that upstream, as in files of Intercept and PolicyLayer, and
-    /// without a `default` it allows what it does not list, as those do.
+    /// Binds it to one upstream: every name of a tool in it is a name at that upstream, as in files
+    /// of Intercept and PolicyLayer, and without a `default` it allows what it does not list, as
+    /// those do.
     pub upstream: Option<String>,
     /// Its text: YAML or JSON, at most 1 MiB.
     pub text: String,
@@ -134,7 +141,16 @@ impl Policy {
         let has_classes = compiled.entries.iter().any(|entry| entry.class.is_some());
         let named = named(&compiled);
         let profile_name = format!("profile {}", options.profile.as_str()).into();
-        Ok(Self { revision, options, profile_name, compiled, index, has_classes, named, matched: DashMap::new() })
+        Ok(Self {
+            revision,
+            options,
+            profile_name,
+            compiled,
+            index,
+            has_classes,
+            named,
+            matched: DashMap::new(),
+        })
     }
 
     /// What it was compiled from: `sha256:…` over all layers and options.
@@ -147,7 +163,8 @@ impl Policy {
         self.options
     }
 
-    /// The counters whose values conditions about this call read; whoever asks for a decision fetches them first. Usually none.
+    /// The counters whose values conditions about this call read; whoever asks for a decision
+    /// fetches them first. Usually none.
     pub fn counters_read(&self, call: &Call<'_>) -> Vec<CounterRead> {
         let mut read: Vec<CounterRead> = Vec::new();
         for number in self.matched(call.tool.path).iter() {
@@ -165,7 +182,8 @@ impl Policy {
         read
     }
 
-    /// What a task of this caller may use of tools altogether: the least that any layer says. Layers in shadow say nothing.
+    /// What a task of this caller may use of tools altogether: the least that any layer says.
+    /// Layers in shadow say nothing.
     pub fn budget(&self, caller: &Caller<'_>) -> Budget {
         fn least<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
             match (one, other) {
@@ -173,7 +191,8 @@ impl Policy {
                 (one, other) => one.or(other),
             }
         }
-        let layers = self.compiled.layers.iter().filter(|layer| !layer.shadow && layer.applies(caller));
+        let layers =
+            self.compiled.layers.iter().filter(|layer| !layer.shadow && layer.applies(caller));
         layers.fold(Budget::default(), |least_yet, layer| Budget {
             calls: least(least_yet.calls, layer.budget.calls),
             bytes_returned: least(least_yet.bytes_returned, layer.budget.bytes_returned),
@@ -196,11 +215,17 @@ impl Policy {
 
     /// The line of its file that a rule stands on, from 1; none for what no file says.
     pub fn line_of(&self, rule: &RuleRef) -> Option<usize> {
-        let layer = self.compiled.layers.iter().find(|layer| layer.name == rule.layer).filter(|_| !rule.pointer.is_empty())?;
+        let layer = self
+            .compiled
+            .layers
+            .iter()
+            .find(|layer| layer.name == rule.layer)
+            .filter(|_| !rule.pointer.is_empty())?;
         Some(layer.places.find(&rule.pointer).0)
     }
 
-    /// The numbers of the entries that fit a path: the most specific first, of equals in the order of their files.
+    /// The numbers of the entries that fit a path: the most specific first, of equals in the order
+    /// of their files.
     fn matched(&self, path: &str) -> Arc<[u32]> {
         if let Some(known) = self.matched.get(path) {
             return known.clone();
@@ -216,7 +241,11 @@ impl Policy {
     }
 
     fn profile_rule(&self) -> RuleRef {
-        RuleRef { name: "class default".into(), pointer: "".into(), layer: self.profile_name.clone() }
+        RuleRef {
+            name: "class default".into(),
+            pointer: "".into(),
+            layer: self.profile_name.clone(),
+        }
     }
 }
 
@@ -227,9 +256,15 @@ fn named(compiled: &Compiled) -> BTreeSet<(NamedKind, String)> {
         LayerScope::Key(key) => Some((NamedKind::Key, key.clone())),
     });
     let rules = compiled.entries.iter().flat_map(|entry| &entry.rules).flat_map(|rule| {
-        let all = |kind, names: &[String]| names.iter().map(move |name| (kind, name.clone())).collect::<Vec<_>>();
+        let all = |kind, names: &[String]| {
+            names.iter().map(move |name| (kind, name.clone())).collect::<Vec<_>>()
+        };
         let applies = &rule.applies;
-        [all(NamedKind::Workspace, &applies.workspaces), all(NamedKind::Role, &applies.roles), all(NamedKind::Key, &applies.keys)]
+        [
+            all(NamedKind::Workspace, &applies.workspaces),
+            all(NamedKind::Role, &applies.roles),
+            all(NamedKind::Key, &applies.keys),
+        ]
     });
     layers.chain(rules.flatten()).collect()
 }

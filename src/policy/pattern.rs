@@ -7,7 +7,8 @@ pub const PATTERN_BYTES_MAX: usize = 512;
 /// Most segments of an address.
 pub const SEGMENTS_MAX: usize = 32;
 
-/// An address: segments between dots, `*` for one whole segment, and at the end for everything below. `*` alone is every tool.
+/// An address: segments between dots, `*` for one whole segment, and at the end for everything
+/// below. `*` alone is every tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pattern {
     text: Box<str>,
@@ -87,8 +88,8 @@ impl Pattern {
         parts.next().is_some() == self.subtree
     }
 
-    /// Which of two addresses that fit the same path is more specific: exact before stars, then the longer literal beginning, then more
-    /// literal segments.
+    /// Which of two addresses that fit the same path is more specific: exact before stars, then the
+    /// longer literal beginning, then more literal segments.
     pub fn more_specific(&self, other: &Self) -> Ordering {
         self.rank().cmp(&other.rank())
     }
@@ -98,7 +99,8 @@ impl Pattern {
         (self.is_exact(), leading, self.segments.iter().flatten().count())
     }
 
-    /// Whether every path that `other` fits is fitted by this one too. May say no where the answer is yes only by several patterns together.
+    /// Whether every path that `other` fits is fitted by this one too. May say no where the answer
+    /// is yes only by several patterns together.
     pub fn covers(&self, other: &Self) -> bool {
         let shorter = other.segments.len() + usize::from(other.subtree);
         if !self.subtree && (other.subtree || self.segments.len() != other.segments.len()) {
@@ -107,10 +109,12 @@ impl Pattern {
         if self.subtree && shorter <= self.segments.len() {
             return false;
         }
-        self.segments.iter().enumerate().all(|(index, own)| match (own, other.segments.get(index)) {
-            (None, _) => true,
-            (Some(own), Some(Some(theirs))) => own == theirs,
-            (Some(_), _) => false,
+        self.segments.iter().enumerate().all(|(index, own)| {
+            match (own, other.segments.get(index)) {
+                (None, _) => true,
+                (Some(own), Some(Some(theirs))) => own == theirs,
+                (Some(_), _) => false,
+            }
         })
     }
 }
@@ -162,7 +166,8 @@ impl Index {
         let next = self.0.len();
         self.0.push(Branch::default());
         // At most one branch for each segment of each pattern: 10,000 × 32.
-        let number = u32::try_from(next).expect("fewer branches than segments that patterns may have");
+        let number =
+            u32::try_from(next).expect("fewer branches than segments that patterns may have");
         match segment {
             Some(literal) => drop(self.0[at].literal.insert(literal.into(), number)),
             None => self.0[at].star = Some(number),

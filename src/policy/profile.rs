@@ -12,9 +12,10 @@ pub(super) enum Answer {
 
 /// The answer of a profile about a class, and how many such calls a minute each principal has.
 ///
-/// The limits belong to this answer alone: a tool that a file allows is free of them. Reading has 1200 a minute and not less because a
-/// program that pages through a few hundred records is what this server is for. A call that is asked about is counted once it is allowed; how
-/// often a person is asked is bounded by the desk.
+/// The limits belong to this answer alone: a tool that a file allows is free of them. Reading has
+/// 1200 a minute and not less because a program that pages through a few hundred records is what
+/// this server is for. A call that is asked about is counted once it is allowed; how often a person
+/// is asked is bounded by the desk.
 pub(super) fn by_class(profile: Profile, class: Class) -> (Answer, Option<Amount>) {
     let answer = match (profile, class) {
         (Profile::Strict, _) => Answer::Deny,
@@ -59,8 +60,12 @@ pub(super) fn remember(class: Class) -> Vec<Remember> {
 
 impl Profile {
     /// All, as they are written.
-    pub const ALL: [(&'static str, Self); 4] =
-        [("readonly", Self::ReadOnly), ("auto", Self::Auto), ("open", Self::Open), ("strict", Self::Strict)];
+    pub const ALL: [(&'static str, Self); 4] = [
+        ("readonly", Self::ReadOnly),
+        ("auto", Self::Auto),
+        ("open", Self::Open),
+        ("strict", Self::Strict),
+    ];
 
     /// As it is written.
     pub fn as_str(self) -> &'static str {

@@ -1,4 +1,5 @@
-//! The rules, compiled: what deciding walks over. Made by [`super::compile`], read by deciding, explaining and lint.
+//! The rules, compiled: what deciding walks over. Made by [`super::compile`], read by deciding,
+//! explaining and lint.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -48,7 +49,8 @@ pub(super) struct CompiledEntry {
     /// Terms of approvals where no rule says other ones.
     pub(super) terms: Terms,
     pub(super) rules: Vec<CompiledRule>,
-    /// It may stand for an allow under `default: deny`: it is no catch-all, answers nothing itself, and does more than watch.
+    /// It may stand for an allow under `default: deny`: it is no catch-all, answers nothing itself,
+    /// and does more than watch.
     pub(super) lists: bool,
 }
 
@@ -74,7 +76,9 @@ impl Applies {
         let fits = |list: &[String], value: Option<&str>| {
             list.is_empty() || value.is_some_and(|value| list.iter().any(|item| item == value))
         };
-        fits(&self.roles, Some(caller.role)) && fits(&self.keys, caller.key) && fits(&self.workspaces, Some(caller.workspace))
+        fits(&self.roles, Some(caller.role))
+            && fits(&self.keys, caller.key)
+            && fits(&self.workspaces, Some(caller.workspace))
     }
 }
 
@@ -102,7 +106,10 @@ pub(super) struct CompiledRule {
 
 impl fmt::Debug for CompiledRule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CompiledRule").field("rule", &self.rule).field("action", &self.action).finish_non_exhaustive()
+        f.debug_struct("CompiledRule")
+            .field("rule", &self.rule)
+            .field("action", &self.action)
+            .finish_non_exhaustive()
     }
 }
 
@@ -195,14 +202,22 @@ impl CompiledRule {
         self.when.iter().chain(required).flat_map(|condition| condition.counters())
     }
 
-    pub(super) fn view<'p>(&'p self, layer: &'p CompiledLayer, entry: &'p CompiledEntry) -> RuleView<'p> {
+    pub(super) fn view<'p>(
+        &'p self,
+        layer: &'p CompiledLayer,
+        entry: &'p CompiledEntry,
+    ) -> RuleView<'p> {
         let required = self.require.iter().flat_map(|requirement| &requirement.conditions);
-        let mut arg_paths: Vec<ArgPath> = self.when.iter().chain(required).flat_map(|condition| condition.arg_paths()).collect();
+        let mut arg_paths: Vec<ArgPath> =
+            self.when.iter().chain(required).flat_map(|condition| condition.arg_paths()).collect();
         for limit in &self.limits {
             match &limit.cost {
                 CompiledCost::Fixed(_) => {}
                 CompiledCost::Argument(keys) => {
-                    arg_paths.push(ArgPath { path: keys.iter().map(|key| key.to_string()).collect(), must_exist: true });
+                    arg_paths.push(ArgPath {
+                        path: keys.iter().map(|key| key.to_string()).collect(),
+                        must_exist: true,
+                    });
                 }
                 CompiledCost::Expression(expression) => arg_paths.extend(expression.arg_paths()),
             }
@@ -217,7 +232,10 @@ impl CompiledRule {
             conditional: !self.when.is_empty(),
             restricted: self.applies.restricted,
             shadow: self.shadow,
-            answers_only: self.require.is_empty() && self.limits.is_empty() && self.schema.is_none() && !self.required_args,
+            answers_only: self.require.is_empty()
+                && self.limits.is_empty()
+                && self.schema.is_none()
+                && !self.required_args,
             looks_at_args: !arg_paths.is_empty()
                 || !self.when.is_empty()
                 || !self.require.is_empty()

@@ -9,7 +9,12 @@ use crate::model::{Annotations, Schema};
 pub(super) const ATTENDED: Options = Options { profile: Profile::Auto, approvals: true };
 
 pub(super) fn layer(text: &str) -> Layer {
-    Layer { scope: LayerScope::Organisation, name: "policy.yaml".into(), upstream: None, text: text.into() }
+    Layer {
+        scope: LayerScope::Organisation,
+        name: "policy.yaml".into(),
+        upstream: None,
+        text: text.into(),
+    }
 }
 
 pub(super) fn load(text: &str) -> Policy {
@@ -21,16 +26,34 @@ pub(super) fn with(text: &str, options: Options) -> Policy {
 }
 
 pub(super) fn problems(text: &str) -> Vec<String> {
-    Policy::load(vec![layer(text)], ATTENDED).expect_err("there are problems").iter().map(ToString::to_string).collect()
+    Policy::load(vec![layer(text)], ATTENDED)
+        .expect_err("there are problems")
+        .iter()
+        .map(ToString::to_string)
+        .collect()
 }
 
 /// The one that calls unless a test says otherwise.
-pub(super) const CALLER: Caller<'static> =
-    Caller { workspace: "local", principal: "alice", role: "agent", key: Some("ci"), session: None, task: "task_1" };
+pub(super) const CALLER: Caller<'static> = Caller {
+    workspace: "local",
+    principal: "alice",
+    role: "agent",
+    key: Some("ci"),
+    session: None,
+    task: "task_1",
+};
 
 pub(super) fn tool(path: &str) -> ToolFacts<'_> {
     let (upstream, name) = path.split_once('.').unwrap_or((path, path));
-    ToolFacts { path, upstream, name, input_schema: None, annotations: Annotations::default(), trusted: false, operation: None }
+    ToolFacts {
+        path,
+        upstream,
+        name,
+        input_schema: None,
+        annotations: Annotations::default(),
+        trusted: false,
+        operation: None,
+    }
 }
 
 pub(super) fn decide_raw(
@@ -89,19 +112,24 @@ fn limits(decision: &Decision) -> Vec<(String, String, String)> {
 
 #[test]
 fn the_website_files_mean_ten_calls_in_sixty_seconds_with_required_arguments() {
-    for (name, path, key) in [("convex", "convex.run", "functionName"), ("trigger", "trigger.cancel_run", "runId")] {
+    for (name, path, key) in
+        [("convex", "convex.run", "functionName"), ("trigger", "trigger.cancel_run", "runId")]
+    {
         let upstream = path.split('.').next().unwrap();
         let policy = bound(name, upstream);
         let schema = Schema::new(&json!({"type": "object", "required": [key]})).unwrap();
         let tool = ToolFacts { input_schema: Some(&schema), ..tool(path) };
-        let ask = |args: Value| decide_raw(&policy, tool, &args.to_string(), CALLER, &CounterValues::none());
+        let ask = |args: Value| {
+            decide_raw(&policy, tool, &args.to_string(), CALLER, &CounterValues::none())
+        };
         let allowed = ask(json!({key: "x"}));
         assert_eq!(told(&allowed), "allow by rules[0]");
         let scope = format!(r#"["rate","{path}","60 s","workspace","local","tool","{path}"]"#);
         assert_eq!(limits(&allowed), [("10".into(), "60 s".into(), scope)]);
         assert_eq!(told(&ask(json!({}))), "policy_denied by rules[0]");
         assert_eq!(told(&ask(json!({key: null}))), "policy_denied by rules[0]");
-        // As in Intercept, whose default is to allow, the other tools of the server may be called; other servers are not its business.
+        // As in Intercept, whose default is to allow, the other tools of the server may be called;
+        // other servers are not its business.
         assert_eq!(verdict(&policy, &format!("{upstream}.other"), json!({})), "allow by default");
         assert_eq!(verdict(&policy, "elsewhere.other", json!({})), "ask by class default");
     }
@@ -112,7 +140,8 @@ fn the_json_file_denies_by_default_and_limits_each_grant() {
     let policy = bound("graph", "mcpgraph");
     let allowed = decide(&policy, "mcpgraph.runGraphTool", json!({}));
     assert_eq!(told(&allowed), "allow by listed");
-    let scope = r#"["rungraphtool_rate","mcpgraph.runGraphTool","minute","principal","local","alice"]"#;
+    let scope =
+        r#"["rungraphtool_rate","mcpgraph.runGraphTool","minute","principal","local","alice"]"#;
     assert_eq!(limits(&allowed), [("10".into(), "minute".into(), scope.into())]);
     assert_eq!(verdict(&policy, "mcpgraph.addGraphTool", json!({})), "policy_denied by default");
 }
@@ -122,7 +151,10 @@ fn a_bare_name_needs_an_upstream() {
     let told = problems(&file("convex"));
     assert_eq!(told.len(), 1, "{told:?}");
     assert!(
-        told[0].starts_with("policy.yaml:2:3: `run` names a tool without its upstream (at /tools/run); write `UPSTREAM.run`"),
+        told[0].starts_with(
+            "policy.yaml:2:3: `run` names a tool without its upstream (at \
+            /tools/run); write `UPSTREAM.run`"
+        ),
         "{told:?}"
     );
 }
@@ -146,7 +178,11 @@ tools:
     assert_eq!(verdict(&policy, "github.list_issues", json!({})), "allow by fine");
     assert_eq!(verdict(&policy, "github.both", json!({})), "ask by tie");
     assert_eq!(verdict(&policy, "stripe.charge", json!({})), "allow by listed");
-    assert_eq!(verdict(&policy, "stripe.other", json!({})), "policy_denied by default", "`*` rescues nothing");
+    assert_eq!(
+        verdict(&policy, "stripe.other", json!({})),
+        "policy_denied by default",
+        "`*` rescues nothing"
+    );
     assert_eq!(verdict(&policy, "pages.read.deep", json!({})), "allow by listed", "a prefix does");
     let denied = decide(&policy, "github.list_issues", json!({"repo": "secret"}));
     assert_eq!(told(&denied), "policy_denied by deny_if[0]");
@@ -157,7 +193,12 @@ tools:
 
 #[test]
 fn of_several_layers_the_most_restrictive_answer_counts() {
-    let layer = |scope, name: &str, text: &str| Layer { scope, name: name.into(), upstream: None, text: text.into() };
+    let layer = |scope, name: &str, text: &str| Layer {
+        scope,
+        name: name.into(),
+        upstream: None,
+        text: text.into(),
+    };
     let policy = Policy::load(
         vec![
             layer(
@@ -166,17 +207,41 @@ fn of_several_layers_the_most_restrictive_answer_counts() {
                 "tools: {\"a.*\": {rules: [{action: allow}]}, a.c: {rules: [{action: ask}]}}",
             ),
             layer(LayerScope::Workspace("other".into()), "other.yaml", "default: deny"),
-            layer(LayerScope::Key("ci".into()), "ci.yaml", "default: deny\ntools: {a.b: {}, a.c: {rules: [{action: allow}]}}"),
+            layer(
+                LayerScope::Key("ci".into()),
+                "ci.yaml",
+                "default: deny\ntools: {a.b: {}, a.c: {rules: [{action: allow}]}}",
+            ),
         ],
         ATTENDED,
     )
     .unwrap();
     assert_eq!(verdict(&policy, "a.b", json!({})), "allow by rules[0]");
-    assert_eq!(verdict(&policy, "a.c", json!({})), "ask by rules[0]", "a key cannot free from what the organisation asks about");
-    assert_eq!(verdict(&policy, "a.d", json!({})), "policy_denied by default", "a default that denies is an answer too");
-    let without_key = decide_raw(&policy, tool("a.d"), "{}", Caller { key: None, ..CALLER }, &CounterValues::none());
+    assert_eq!(
+        verdict(&policy, "a.c", json!({})),
+        "ask by rules[0]",
+        "a key cannot free from what the organisation asks about"
+    );
+    assert_eq!(
+        verdict(&policy, "a.d", json!({})),
+        "policy_denied by default",
+        "a default that denies is an answer too"
+    );
+    let without_key = decide_raw(
+        &policy,
+        tool("a.d"),
+        "{}",
+        Caller { key: None, ..CALLER },
+        &CounterValues::none(),
+    );
     assert_eq!(told(&without_key), "allow by rules[0]");
-    let other = decide_raw(&policy, tool("a.d"), "{}", Caller { key: None, workspace: "other", ..CALLER }, &CounterValues::none());
+    let other = decide_raw(
+        &policy,
+        tool("a.d"),
+        "{}",
+        Caller { key: None, workspace: "other", ..CALLER },
+        &CounterValues::none(),
+    );
     assert_eq!(told(&other), "policy_denied by default");
 }
 
@@ -190,8 +255,15 @@ fn profiles_answer_by_class_where_no_file_does() {
     ];
     for (profile, expected) in table {
         let policy = with("", Options { profile, approvals: true });
-        for (path, expected) in ["convex.tables", "convex.envSet", "convex.run", "convex.envRemove"].iter().zip(expected) {
-            assert_eq!(verdict(&policy, path, json!({})), format!("{expected} by class default"), "{profile:?} {path}");
+        for (path, expected) in ["convex.tables", "convex.envSet", "convex.run", "convex.envRemove"]
+            .iter()
+            .zip(expected)
+        {
+            assert_eq!(
+                verdict(&policy, path, json!({})),
+                format!("{expected} by class default"),
+                "{profile:?} {path}"
+            );
         }
     }
 }
@@ -200,20 +272,34 @@ fn profiles_answer_by_class_where_no_file_does() {
 fn limits_of_a_class_belong_to_its_default_only() {
     let policy = load("tools: {convex.tables: {rules: [{action: allow}]}}");
     assert_eq!(limits(&decide(&policy, "convex.tables", json!({}))), []);
-    for (path, max) in
-        [("convex.data", "1200"), ("convex.envSet", "30"), ("convex.run", "10"), ("convex.envRemove", "5"), ("x.unheard", "10")]
-    {
+    for (path, max) in [
+        ("convex.data", "1200"),
+        ("convex.envSet", "30"),
+        ("convex.run", "10"),
+        ("convex.envRemove", "5"),
+        ("x.unheard", "10"),
+    ] {
         let holds = limits(&decide(&policy, path, json!({})));
-        assert_eq!((holds.len(), holds[0].0.as_str(), holds[0].1.as_str()), (1, max, "minute"), "{path}");
+        assert_eq!(
+            (holds.len(), holds[0].0.as_str(), holds[0].1.as_str()),
+            (1, max, "minute"),
+            "{path}"
+        );
         assert!(holds[0].2.contains(r#""principal","local","alice""#), "{holds:?}");
     }
 }
 
 #[test]
 fn where_nobody_can_approve_asking_is_denying() {
-    let policy = with("tools: {a.b: {rules: [{action: ask}]}}", Options { profile: Profile::Auto, approvals: false });
+    let policy = with(
+        "tools: {a.b: {rules: [{action: ask}]}}",
+        Options { profile: Profile::Auto, approvals: false },
+    );
     let Verdict::Deny(denial) = decide(&policy, "a.b", json!({})).verdict else { panic!("denied") };
-    assert_eq!(denial.message, "call of `a.b`: it needs an approval, and nobody can approve on this server");
+    assert_eq!(
+        denial.message,
+        "call of `a.b`: it needs an approval, and nobody can approve on this server"
+    );
     assert_eq!(policy.view(&tool("a.b"), &CALLER), Listing::Hidden);
 }
 
@@ -264,38 +350,63 @@ tools:
   a.all: {}
 "#;
     let narrow = |scope, tool: &str| Layer { scope, ..layer(&format!("hide: [\"{tool}\"]")) };
-    let layers =
-        vec![layer(rules), narrow(LayerScope::Workspace("w2".into()), "a.all"), narrow(LayerScope::Key("deploy".into()), "a.all")];
+    let layers = vec![
+        layer(rules),
+        narrow(LayerScope::Workspace("w2".into()), "a.all"),
+        narrow(LayerScope::Key("deploy".into()), "a.all"),
+    ];
     let policy = Policy::load(layers, ATTENDED).unwrap();
     let mut seen = std::collections::BTreeMap::new();
     for workspace in ["w1", "w2", "w3", "w4", "None", "Some(\"w1\")"] {
         for role in ["admin", "agent", "other"] {
             for key in [None, Some("ci"), Some("deploy"), Some("w1"), Some("admin")] {
-                for (principal, session, task) in [("alice", None, "t1"), ("bob", Some("s"), "t2")] {
+                for (principal, session, task) in [("alice", None, "t1"), ("bob", Some("s"), "t2")]
+                {
                     let caller = Caller { workspace, role, key, principal, session, task };
-                    let sees = ["a.role", "a.key", "a.workspace", "a.all", "a.b"].map(|path| policy.view(&tool(path), &caller));
+                    let sees = ["a.role", "a.key", "a.workspace", "a.all", "a.b"]
+                        .map(|path| policy.view(&tool(path), &caller));
                     let first = *seen.entry(policy.view_key(&caller)).or_insert(sees);
                     assert_eq!(first, sees, "{caller:?}");
                 }
             }
         }
     }
-    assert_eq!(seen.len(), 3 * 2 * 3, "workspaces, roles and keys that are named, and all others: {seen:?}");
-    assert_ne!(policy.view_key(&CALLER), load(rules).view_key(&CALLER), "another policy is another key");
+    assert_eq!(
+        seen.len(),
+        3 * 2 * 3,
+        "workspaces, roles and keys that are named, and all others: {seen:?}"
+    );
+    assert_ne!(
+        policy.view_key(&CALLER),
+        load(rules).view_key(&CALLER),
+        "another policy is another key"
+    );
 }
 
 #[test]
 fn a_rule_speaks_only_to_whom_it_applies() {
-    let policy = load("default: deny\ntools: {a.b: {rules: [{action: allow, applies_to: {role: [admin, owner], key: ci}}]}}");
+    let policy = load(
+        "default: deny\ntools: {a.b: {rules: [{action: allow, applies_to: {role: [admin, owner], \
+        key: ci}}]}}",
+    );
     assert_eq!(verdict(&policy, "a.b", json!({})), "policy_denied by default");
-    for (role, key, expected) in
-        [("admin", Some("ci"), "allow"), ("owner", Some("x"), "policy_denied"), ("owner", None, "policy_denied")]
-    {
-        let decision = decide_raw(&policy, tool("a.b"), "{}", Caller { role, key, ..CALLER }, &CounterValues::none());
+    for (role, key, expected) in [
+        ("admin", Some("ci"), "allow"),
+        ("owner", Some("x"), "policy_denied"),
+        ("owner", None, "policy_denied"),
+    ] {
+        let decision = decide_raw(
+            &policy,
+            tool("a.b"),
+            "{}",
+            Caller { role, key, ..CALLER },
+            &CounterValues::none(),
+        );
         assert!(told(&decision).starts_with(expected), "{role} {key:?}");
     }
     // Under `default: deny` guards for others do not let in.
-    let guards = load("default: deny\ntools: {a.b: {rules: [{limit: 5/hour, applies_to: {role: admin}}]}}");
+    let guards =
+        load("default: deny\ntools: {a.b: {rules: [{limit: 5/hour, applies_to: {role: admin}}]}}");
     assert_eq!(verdict(&guards, "a.b", json!({})), "policy_denied by default");
 }
 
@@ -310,17 +421,26 @@ tools:
     );
     let decision = decide(&policy, "a.b", json!({}));
     assert_eq!(told(&decision), "allow by default");
-    let found: Vec<(&str, &str)> = decision.shadow.iter().map(|finding| (&*finding.rule.name, finding.would)).collect();
+    let found: Vec<(&str, &str)> =
+        decision.shadow.iter().map(|finding| (&*finding.rule.name, finding.would)).collect();
     assert_eq!(found, [("no", "deny"), ("maybe", "ask"), ("bad", "deny")]);
-    let whole = load("mode: shadow\ndefault: deny\nhide: [a.c]\ntools: {a.b: {limits: [{window: hour, max: 1}]}}");
+    let whole = load(
+        "mode: shadow\ndefault: deny\nhide: [a.c]\ntools: {a.b: {limits: [{window: hour, max: \
+        1}]}}",
+    );
     let decision = decide(&whole, "convex.tables", json!({}));
     assert_eq!(told(&decision), "allow by class default");
     assert_eq!(decision.shadow.iter().map(|finding| finding.would).collect::<Vec<_>>(), ["deny"]);
-    assert_eq!(decide(&whole, "a.b", json!({})).holds.len(), 1, "the limit in shadow is not counted, that of the class is");
+    assert_eq!(
+        decide(&whole, "a.b", json!({})).holds.len(),
+        1,
+        "the limit in shadow is not counted, that of the class is"
+    );
     assert_eq!(told(&decide(&whole, "a.c", json!({}))), "ask by class default");
     // A rule in shadow does not let in what the default denies.
     let shadowed = load(
-        "default: deny\ntools: {a.b: {rules: [{action: allow, mode: shadow}]}, a.c: {rules: [{limit: 5/hour, mode: shadow}]}}",
+        "default: deny\ntools: {a.b: {rules: [{action: allow, mode: shadow}]}, a.c: {rules: \
+        [{limit: 5/hour, mode: shadow}]}}",
     );
     assert_eq!(verdict(&shadowed, "a.b", json!({})), "policy_denied by default");
     assert_eq!(verdict(&shadowed, "a.c", json!({})), "policy_denied by default");
@@ -328,8 +448,10 @@ tools:
 
 #[test]
 fn the_class_an_owner_says_counts() {
-    let policy =
-        load("tools: {convex.run: {class: read}, \"convex.*\": {class: destructive}}\ncatalogue: {mine: convex, trigger: none}");
+    let policy = load(
+        "tools: {convex.run: {class: read}, \"convex.*\": {class: destructive}}\ncatalogue: \
+        {mine: convex, trigger: none}",
+    );
     assert_eq!(decide(&policy, "convex.run", json!({})).class, Class::Read);
     assert_eq!(decide(&policy, "convex.tables", json!({})).class, Class::Destructive);
     assert_eq!(decide(&policy, "mine.tables", json!({})).class, Class::Read);
@@ -339,13 +461,20 @@ fn the_class_an_owner_says_counts() {
 
 #[test]
 fn budgets_are_the_least_that_any_layer_says() {
-    let text =
-        ["budgets: {calls: 100, wall_time: 5m}", "budgets: {calls: 50, bytes_returned: 1000}", "mode: shadow\nbudgets: {calls: 1}"];
+    let text = [
+        "budgets: {calls: 100, wall_time: 5m}",
+        "budgets: {calls: 50, bytes_returned: 1000}",
+        "mode: shadow\nbudgets: {calls: 1}",
+    ];
     let policy = Policy::load(text.iter().map(|text| layer(text)).collect(), ATTENDED).unwrap();
     let budget = policy.budget(&CALLER);
     assert_eq!(
         budget,
-        Budget { calls: Some(50), bytes_returned: Some(1000), wall_time: Some(std::time::Duration::from_secs(300)) }
+        Budget {
+            calls: Some(50),
+            bytes_returned: Some(1000),
+            wall_time: Some(std::time::Duration::from_secs(300))
+        }
     );
 }
 
@@ -380,7 +509,12 @@ fn arguments_that_could_be_understood_in_two_ways_are_denied() {
         (&large, "policy_error by arguments"),
     ] {
         let args: Box<RawValue> = RawValue::from_string(args.to_owned()).unwrap();
-        let call = Call { tool: tool("a.b"), args: &args, caller: CALLER, now: "2026-11-21T10:00:00Z".parse().unwrap() };
+        let call = Call {
+            tool: tool("a.b"),
+            args: &args,
+            caller: CALLER,
+            now: "2026-11-21T10:00:00Z".parse().unwrap(),
+        };
         let shown = &args.get()[..args.get().len().min(40)];
         assert_eq!(told(&policy.decide(&call, &CounterValues::none())), expected, "{shown}");
     }
@@ -397,14 +531,23 @@ tools:
 "#,
     );
     assert_eq!(verdict(&policy, "a.b", json!({"env": "dev"})), "allow by default");
-    let Verdict::Deny(denial) = decide(&policy, "a.b", json!({"env": "hunter2"})).verdict else { panic!("denied") };
-    assert_eq!(denial.message, "call of `a.b`: rule `args` does not permit these arguments: `/env` fails `enum`");
+    let Verdict::Deny(denial) = decide(&policy, "a.b", json!({"env": "hunter2"})).verdict else {
+        panic!("denied")
+    };
+    assert_eq!(
+        denial.message,
+        "call of `a.b`: rule `args` does not permit these arguments: `/env` fails `enum`"
+    );
     let Verdict::Deny(denial) = decide(&policy, "a.c", json!({})).verdict else { panic!("denied") };
     assert_eq!(denial.message, "Give an id");
     // A pattern of a schema takes linear time, so that no text of a caller can stall it.
-    let policy = load("default: allow\ntools: {a.b: {args: {properties: {x: {pattern: \"^(a+)+$\"}}}}}");
+    let policy =
+        load("default: allow\ntools: {a.b: {args: {properties: {x: {pattern: \"^(a+)+$\"}}}}}");
     let began = std::time::Instant::now();
-    assert!(verdict(&policy, "a.b", json!({"x": "a".repeat(50_000) + "b"})).starts_with("policy_denied"));
+    assert!(
+        verdict(&policy, "a.b", json!({"x": "a".repeat(50_000) + "b"}))
+            .starts_with("policy_denied")
+    );
     assert!(began.elapsed() < std::time::Duration::from_secs(5));
 }
 
@@ -422,7 +565,12 @@ tools:
 "#,
     );
     let args = RawValue::from_string(r#"{"amount": 60}"#.into()).unwrap();
-    let call = Call { tool: tool("pay.charge"), args: &args, caller: CALLER, now: "2026-11-21T10:00:00Z".parse().unwrap() };
+    let call = Call {
+        tool: tool("pay.charge"),
+        args: &args,
+        caller: CALLER,
+        now: "2026-11-21T10:00:00Z".parse().unwrap(),
+    };
     let told = policy.explain(&call, &CounterValues::none()).to_string();
     let lines: Vec<&str> = told.lines().collect();
     assert_eq!(
@@ -455,15 +603,36 @@ tools:
 "#,
     );
     let rules: Vec<RuleView<'_>> = policy.rules().collect();
-    let paths = |rule: &RuleView<'_>| rule.arg_paths.iter().map(|read| (read.path.join("."), read.must_exist)).collect::<Vec<_>>();
-    assert_eq!((rules[0].limit_scopes[0], paths(&rules[0])), (&[file::Scope::Session][..], vec![("n".to_owned(), true)]));
+    let paths = |rule: &RuleView<'_>| {
+        rule.arg_paths.iter().map(|read| (read.path.join("."), read.must_exist)).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (rules[0].limit_scopes[0], paths(&rules[0])),
+        (&[file::Scope::Session][..], vec![("n".to_owned(), true)])
+    );
     assert_eq!(
         paths(&rules[1]),
-        [("p".to_owned(), true), ("p.q".to_owned(), false), ("p.r".to_owned(), true), ("s".to_owned(), true)]
+        [
+            ("p".to_owned(), true),
+            ("p.q".to_owned(), false),
+            ("p.r".to_owned(), true),
+            ("s".to_owned(), true)
+        ]
     );
-    assert!(rules[1].conditional && !rules[1].restricted && rules[2].restricted && rules[2].answers_only);
-    assert_eq!((rules[1].place, rules[1].pattern.as_str(), &*rules[1].rule.pointer), ((7, 9), "a.*", "/tools/a.*/rules/0"));
+    assert!(
+        rules[1].conditional
+            && !rules[1].restricted
+            && rules[2].restricted
+            && rules[2].answers_only
+    );
+    assert_eq!(
+        (rules[1].place, rules[1].pattern.as_str(), &*rules[1].rule.pointer),
+        ((7, 9), "a.*", "/tools/a.*/rules/0")
+    );
     let entries: Vec<(String, bool, (usize, usize))> =
         policy.entries().map(|entry| (entry.pointer.clone(), entry.hidden, entry.place)).collect();
-    assert_eq!(entries, [("/hide/0".to_owned(), true, (2, 8)), ("/tools/a.*".to_owned(), false, (4, 3))]);
+    assert_eq!(
+        entries,
+        [("/hide/0".to_owned(), true, (2, 8)), ("/tools/a.*".to_owned(), false, (4, 3))]
+    );
 }

@@ -1,6 +1,8 @@
-//! Bytes on their way through a socket that is never waited for: read and not yet taken, queued and not yet written.
+//! Bytes on their way through a socket that is never waited for: read and not yet taken, queued and
+//! not yet written.
 //!
-//! Knows neither frames nor sockets. How much may be queued is for the owner to bound, who can stop taking on more.
+//! Knows neither frames nor sockets. How much may be queued is for the owner to bound, who can stop
+//! taking on more.
 
 use std::{collections::VecDeque, io, mem};
 
@@ -10,7 +12,8 @@ const READ_BYTES: usize = 64 * 1024;
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
-    /// Where input is read to. Longer than what was read, so that memory is cleared once and not for each read.
+    /// Where input is read to. Longer than what was read, so that memory is cleared once and not
+    /// for each read.
     input: Vec<u8>,
     /// How much of `input` was read, and how much of that has been taken.
     filled: usize,
@@ -33,7 +36,10 @@ impl Buffers {
     }
 
     /// Reads once; none where nothing is there, 0 at the end of what comes.
-    pub(super) fn fill(&mut self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<Option<usize>> {
+    pub(super) fn fill(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<Option<usize>> {
         if self.taken > 0 {
             self.input.copy_within(self.taken..self.filled, 0);
             self.filled -= mem::take(&mut self.taken);
@@ -51,7 +57,14 @@ impl Buffers {
                 self.filled += bytes;
                 Ok(Some(bytes))
             }
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => Ok(None),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -71,7 +84,10 @@ impl Buffers {
     ///
     /// # Errors
     /// When the other side takes nothing any more; then nothing is queued any more either.
-    pub(super) fn flush(&mut self, mut write: impl FnMut(&[u8]) -> io::Result<usize>) -> io::Result<()> {
+    pub(super) fn flush(
+        &mut self,
+        mut write: impl FnMut(&[u8]) -> io::Result<usize>,
+    ) -> io::Result<()> {
         while let Some(first) = self.output.front() {
             match write(&first[self.written..]) {
                 Ok(bytes) => {

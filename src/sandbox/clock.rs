@@ -7,7 +7,8 @@ use std::{
 
 use tokio::sync::watch;
 
-/// Shared by a run and its host. While at least one [`Hold`] lives and the guest only waits, no time passes.
+/// Shared by a run and its host. While at least one [`Hold`] lives and the guest only waits, no
+/// time passes.
 #[derive(Debug, Clone)]
 pub struct WallClock {
     holds: Arc<watch::Sender<usize>>,
@@ -76,7 +77,8 @@ impl Stopwatch {
         }
     }
 
-    /// Books the time since the last call to what the guest was doing, and notes what it does from now on.
+    /// Books the time since the last call to what the guest was doing, and notes what it does from
+    /// now on.
     pub(super) fn turn(&mut self, doing: Doing) {
         let now = Instant::now();
         let passed = now - self.since;
@@ -92,7 +94,8 @@ impl Stopwatch {
         self.doing = doing;
     }
 
-    /// When `limit` will be reached if the guest goes on with what it is doing; never while it waits for a person.
+    /// When `limit` will be reached if the guest goes on with what it is doing; never while it
+    /// waits for a person.
     pub(super) fn deadline(&self, limit: Duration) -> Option<Instant> {
         (self.doing != Doing::Person).then(|| self.since + limit.saturating_sub(self.counted))
     }

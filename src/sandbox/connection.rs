@@ -1,6 +1,8 @@
-//! The broker's end of the socket to one worker: frames in, frames out, neither ever blocking the other.
+//! The broker's end of the socket to one worker: frames in, frames out, neither ever blocking the
+//! other.
 //!
-//! A worker may stop reading at any moment; so output is queued here, with a bound, and flushed while waiting for input.
+//! A worker may stop reading at any moment; so output is queued here, with a bound, and flushed
+//! while waiting for input.
 
 use std::{
     io,
@@ -15,7 +17,8 @@ use super::{
     protocol::{self, Frame, FrameError, HEAD_BYTES, Kind},
 };
 
-/// Above so many queued bytes [`Connection::congested`] is true and the owner should take on no further answers.
+/// Above so many queued bytes [`Connection::congested`] is true and the owner should take on no
+/// further answers.
 const CONGESTED_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug)]
@@ -45,7 +48,8 @@ impl Connection {
         Ok(Self { stream, buffers: Buffers::default(), held_back: false, deaf: false })
     }
 
-    /// Queues one frame and writes what the socket takes at once. That a worker is gone shows when it is read from.
+    /// Queues one frame and writes what the socket takes at once. That a worker is gone shows when
+    /// it is read from.
     pub(super) fn send(&mut self, kind: Kind, run: u32, parts: &[&[u8]]) {
         if self.deaf {
             return;
@@ -54,7 +58,8 @@ impl Connection {
         self.flush();
     }
 
-    /// Whether the worker takes its input too slowly. If so, [`Event::Room`] tells when it has caught up.
+    /// Whether the worker takes its input too slowly. If so, [`Event::Room`] tells when it has
+    /// caught up.
     pub(super) fn congested(&mut self) -> bool {
         let congested = self.buffers.queued_bytes() > CONGESTED_BYTES;
         self.held_back |= congested;
@@ -72,7 +77,11 @@ impl Connection {
                 return Ok(Event::Room);
             }
             let all_is_written = self.buffers.queued_bytes() == 0;
-            let interest = if all_is_written { Interest::READABLE } else { Interest::READABLE | Interest::WRITABLE };
+            let interest = if all_is_written {
+                Interest::READABLE
+            } else {
+                Interest::READABLE | Interest::WRITABLE
+            };
             let ready = self.stream.ready(interest).await.map_err(FrameError::Io)?;
             if ready.is_writable() {
                 self.flush();
@@ -95,7 +104,8 @@ impl Connection {
     /// Whether the worker has closed its end, or sent something, while nobody asked it to.
     pub(super) fn silent(&self) -> bool {
         let mut byte = [0_u8; 1];
-        let peeked = recv(self.stream.as_fd(), &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        let peeked =
+            recv(self.stream.as_fd(), &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
         self.buffers.input().is_empty() && matches!(peeked, Err(rustix::io::Errno::AGAIN))
     }
 

@@ -1,7 +1,7 @@
 //! Deno for the runtime `local-deno`: where it is, and whether it is one that may be used.
 //!
-//! The runtime leans on what is inside Deno and on how its V8 behaves, so only releases that were tried are taken, known by the digest
-//! of their executable. Finds and looks; starts nothing.
+//! The runtime leans on what is inside Deno and on how its V8 behaves, so only releases that were
+//! tried are taken, known by the digest of their executable. Finds and looks; starts nothing.
 
 use std::{
     ffi::OsString,
@@ -13,7 +13,8 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-/// The release that is used, and its packages' names: `npm install deno@2.9.6`, `pip install deno==2.9.6`.
+/// The release that is used, and its packages' names: `npm install deno@2.9.6`, `pip install
+/// deno==2.9.6`.
 pub const VERSION: &str = "2.9.6";
 /// The SHA-256 of its executables for Linux, the same in both registries.
 const KNOWN: &[&str] = &[
@@ -70,7 +71,8 @@ pub enum DenoError {
     },
     /// It is not one that was tried.
     #[error(
-        "`{}` is not Deno {VERSION} as npm and PyPI have it; its SHA-256 is {found}, which `sandbox.deno_sha256` does not name",
+        "`{}` is not Deno {VERSION} as npm and PyPI have it; its SHA-256 is {found}, which \
+        `sandbox.deno_sha256` does not name",
         path.display()
     )]
     Unknown {
@@ -82,22 +84,33 @@ pub enum DenoError {
 }
 
 impl Places {
-    /// The executables that are there, not yet looked into, in the order in which they are to be taken.
+    /// The executables that are there, not yet looked into, in the order in which they are to be
+    /// taken.
     pub fn find(&self) -> Vec<PathBuf> {
         if let Some(configured) = &self.configured {
             return vec![configured.clone()];
         }
         let package = |folder: &Path| folder.join("node_modules/").join(PACKAGE).join("deno");
         let beside = self.beside.iter().flat_map(|folder| {
-            // npm puts packages side by side, or, where another version stands there, into the package that needs them; this executable is in
-            // `bin` of its own package. pip puts all executables into one folder.
+            // npm puts packages side by side, or, where another version stands there, into the
+            // package that needs them; this executable is in `bin` of its own package. pip puts all
+            // executables into one folder.
             let nested = folder.parent().map(package);
-            let siblings = folder.ancestors().skip(1).take(3).map(|parent| parent.join(PACKAGE).join("deno"));
+            let siblings =
+                folder.ancestors().skip(1).take(3).map(|parent| parent.join(PACKAGE).join("deno"));
             [package(folder)].into_iter().chain(nested).chain(siblings).chain([folder.join("deno")])
         });
-        let cached = self.cache.iter().flat_map(|folder| [package(folder), folder.join("bin").join("deno")]);
-        let path = self.path.as_ref().into_iter().flat_map(std::env::split_paths).filter(|folder| folder.is_absolute());
-        let path = path.map(|folder| folder.join("deno")).flat_map(|deno| behind_shim(&deno).into_iter().chain([deno]));
+        let cached =
+            self.cache.iter().flat_map(|folder| [package(folder), folder.join("bin").join("deno")]);
+        let path = self
+            .path
+            .as_ref()
+            .into_iter()
+            .flat_map(std::env::split_paths)
+            .filter(|folder| folder.is_absolute());
+        let path = path
+            .map(|folder| folder.join("deno"))
+            .flat_map(|deno| behind_shim(&deno).into_iter().chain([deno]));
         let mut found: Vec<PathBuf> = Vec::new();
         for candidate in beside.chain(cached).chain(path) {
             if !found.contains(&candidate) && is_executable(&candidate) {
@@ -109,13 +122,15 @@ impl Places {
     }
 }
 
-/// npm's `deno` on the PATH is a script; the executable stands in a package beside that of the script.
+/// npm's `deno` on the PATH is a script; the executable stands in a package beside that of the
+/// script.
 fn behind_shim(deno: &Path) -> Option<PathBuf> {
     let script = fs::canonicalize(deno).ok()?;
     Some(script.parent()?.parent()?.join(PACKAGE).join("deno"))
 }
 
-/// Whether a file can be executed by the kernel itself: a script for it would need a program that the jail does not have.
+/// Whether a file can be executed by the kernel itself: a script for it would need a program that
+/// the jail does not have.
 fn is_executable(path: &Path) -> bool {
     let mut magic = [0; 4];
     // Anything else, such as a pipe, may never answer.
@@ -139,13 +154,17 @@ pub fn choose(candidates: &[PathBuf], allowed_sha256: Option<&str>) -> Result<De
             }
         }
     }
-    Err(first.unwrap_or_else(|| DenoError::Unreadable { path: PathBuf::new(), source: io::ErrorKind::NotFound.into() }))
+    Err(first.unwrap_or_else(|| DenoError::Unreadable {
+        path: PathBuf::new(),
+        source: io::ErrorKind::NotFound.into(),
+    }))
 }
 
 /// Looks into an executable: reads all of it, some 96 MB. Blocking.
 ///
 /// # Errors
-/// When it cannot be read, or is neither a known release nor the one whose digest the owner gave, in lower-case hexadecimal digits.
+/// When it cannot be read, or is neither a known release nor the one whose digest the owner gave,
+/// in lower-case hexadecimal digits.
 pub fn check(path: &Path, allowed_sha256: Option<&str>) -> Result<Deno, DenoError> {
     let unreadable = |source| DenoError::Unreadable { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(unreadable)?;
@@ -165,7 +184,8 @@ pub fn check(path: &Path, allowed_sha256: Option<&str>) -> Result<Deno, DenoErro
     Ok(Deno { path: path.to_owned(), identity })
 }
 
-/// Which file it is, and in which state: another file under the same name, or the same file written to, has another.
+/// Which file it is, and in which state: another file under the same name, or the same file written
+/// to, has another.
 pub(super) fn identity_of(file: &Metadata) -> OsString {
     let (device, inode, bytes) = (file.dev(), file.ino(), file.len());
     // The time of change cannot be set, unlike that of writing.

@@ -1,8 +1,8 @@
 //! Where guests run: worker processes, their pool, and the frames to them.
 //!
-//! The broker's side ([`Sandbox`]) never initialises the engine and takes every worker for hostile. The worker's side
-//! ([`worker`]) is the same executable, re-executed. Neither knows any tool, policy or store: what a guest may reach is
-//! what the [`ToolHost`] it is given answers.
+//! The broker's side ([`Sandbox`]) never initialises the engine and takes every worker for hostile.
+//! The worker's side ([`worker`]) is the same executable, re-executed. Neither knows any tool,
+//! policy or store: what a guest may reach is what the [`ToolHost`] it is given answers.
 
 mod buffers;
 mod clock;
@@ -45,7 +45,8 @@ pub use run::Lease;
 
 /// Answers the calls of guests. The one way out of a sandbox, so the place where policy stands.
 pub trait ToolHost: Send + Sync + 'static {
-    /// Performs one call. Dropped when the run ends before it does; then the call must be aborted upstream.
+    /// Performs one call. Dropped when the run ends before it does; then the call must be aborted
+    /// upstream.
     fn call(&self, call: ToolCall) -> BoxFuture<'static, Result<RawJson, CallFailure>>;
 
     /// Takes one line of console output, as it is written.
@@ -57,7 +58,8 @@ pub trait ToolHost: Send + Sync + 'static {
 pub struct ToolCall {
     /// Its number in the run, from 1, in the order in which the guest issued calls.
     pub seq: u32,
-    /// The line of the guest's source that issued it, from 1, where the worker says so: a help for people, never a fact.
+    /// The line of the guest's source that issued it, from 1, where the worker says so: a help for
+    /// people, never a fact.
     pub line: Option<u32>,
     /// The tool's path, dots between the segments: `github.issues.create`. Not yet known to exist.
     pub path: String,
@@ -88,7 +90,8 @@ pub enum Outcome {
     Threw {
         /// What it threw.
         error: TaskError,
-        /// Said by the worker: the call whose failure, unhandled, ended the run. To be believed only for a call that was refused.
+        /// Said by the worker: the call whose failure, unhandled, ended the run. To be believed
+        /// only for a call that was refused.
         call: Option<u32>,
     },
     /// Heap or array buffers reached their bound.
@@ -142,7 +145,8 @@ pub enum Engine {
         command: WorkerCommand,
         /// Its executables that were found; at the start the first that may be used is taken.
         candidates: Vec<PathBuf>,
-        /// The SHA-256 of one that may be used beside those that are known, in lower-case hexadecimal digits.
+        /// The SHA-256 of one that may be used beside those that are known, in lower-case
+        /// hexadecimal digits.
         allowed_sha256: Option<String>,
     },
 }
@@ -170,7 +174,8 @@ pub struct SandboxConfig {
     pub setup: protocol::Setup,
 }
 
-/// How long a start that failed is not tried again: it costs as much as a good one, and guests can ask for it.
+/// How long a start that failed is not tried again: it costs as much as a good one, and guests can
+/// ask for it.
 const RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Runs guests. Cheap to clone.
@@ -245,8 +250,8 @@ pub enum SandboxError {
 }
 
 impl Sandbox {
-    /// Starts one whose engine works: looks into it, bakes what workers start from, starts the spare workers and runs one guest as a
-    /// self-test.
+    /// Starts one whose engine works: looks into it, bakes what workers start from, starts the
+    /// spare workers and runs one guest as a self-test.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
         let sandbox = Self::at_first_use(config);
         sandbox.started().await?;
@@ -267,7 +272,11 @@ impl Sandbox {
     }
 
     async fn lease(&self, pool: &Pool, tenant: &str) -> Result<Lease, SandboxError> {
-        let (place, permit) = self.schedule.admit(tenant).await.map_err(|Full { queue_max }| SandboxError::Busy { queue_max })?;
+        let (place, permit) = self
+            .schedule
+            .admit(tenant)
+            .await
+            .map_err(|Full { queue_max }| SandboxError::Busy { queue_max })?;
         let worker = pool.take(tenant).await?;
         Ok(Lease { sandbox: self.clone(), pool: pool.clone(), worker, place, permit })
     }
@@ -280,12 +289,16 @@ impl Sandbox {
         if self.state.closed.is_cancelled() {
             return Err(SandboxError::Closed);
         }
-        if let Some((_, detail)) = self.failed().as_ref().filter(|(at, _)| at.elapsed() < RETRY_AFTER) {
+        if let Some((_, detail)) =
+            self.failed().as_ref().filter(|(at, _)| at.elapsed() < RETRY_AFTER)
+        {
             return Err(SandboxError::Failed { detail: detail.clone() });
         }
         let brought_up = self.try_bring_up().await;
         if let Err(error) = &brought_up {
-            let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+            let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| {
+                error.source()
+            });
             let detail = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
             tracing::error!("a runtime could not be started: {detail}");
             *self.failed() = Some((Instant::now(), detail));
@@ -297,12 +310,14 @@ impl Sandbox {
         let engine = self.config.engine.clone();
         let (command, snapshot) = offload(move || {
             let command = engine.command()?;
-            let snapshot = Snapshot::bake(&command).map_err(|source| SandboxError::Snapshot { source })?;
+            let snapshot =
+                Snapshot::bake(&command).map_err(|source| SandboxError::Snapshot { source })?;
             Ok::<_, SandboxError>((command, snapshot))
         })
         .await
         .expect("looking into an engine does not panic")?;
-        let spawner = Spawner::start(command, snapshot).map_err(|source| SandboxError::WorkerStart { source })?;
+        let spawner = Spawner::start(command, snapshot)
+            .map_err(|source| SandboxError::WorkerStart { source })?;
         let pool = Pool::start(spawner, (*self.config).clone());
         let (engine, locks) = self.self_test(&pool).await.inspect_err(|_| pool.close())?;
         Ok(Started { pool, engine, locks })
@@ -312,7 +327,8 @@ impl Sandbox {
         self.state.failed.lock()
     }
 
-    /// Name and version of the engine, and the operating system's locks on the workers; none before the first use.
+    /// Name and version of the engine, and the operating system's locks on the workers; none before
+    /// the first use.
     pub fn engine_and_locks(&self) -> Option<(&str, &str)> {
         self.state.started.get().map(|started| (started.engine.as_str(), started.locks.as_str()))
     }
@@ -342,7 +358,11 @@ impl Sandbox {
             fn call(&self, call: ToolCall) -> BoxFuture<'static, Result<RawJson, CallFailure>> {
                 let message = format!("the self-test called `{}`", call.path);
                 Box::pin(async {
-                    Err(CallFailure { name: "ToolNotFoundError".into(), message, properties: crate::model::JsonObject::new() })
+                    Err(CallFailure {
+                        name: "ToolNotFoundError".into(),
+                        message,
+                        properties: crate::model::JsonObject::new(),
+                    })
                 })
             }
             fn log(&self, _: &LogLine) {}
@@ -352,7 +372,8 @@ impl Sandbox {
         let told = (lease.worker.armed.engine.clone(), lease.worker.armed.sandbox.clone());
         let run = Run { code: "return 1 + 1".into(), wall_ms_max: 10_000, cpu_ms_max: 10_000 };
         lease.worker.retire();
-        let report = lease.run(run, Arc::new(NoTools), &WallClock::new(), &CancellationToken::new()).await;
+        let report =
+            lease.run(run, Arc::new(NoTools), &WallClock::new(), &CancellationToken::new()).await;
         match report.outcome {
             Outcome::Returned { value } if value.get() == "2" => Ok(told),
             other => Err(SandboxError::SelfTest { detail: format!("{other:?}") }),
@@ -365,9 +386,11 @@ impl Engine {
     fn command(self) -> Result<WorkerCommand, SandboxError> {
         match self {
             Self::V8(command) => Ok(command),
-            Self::Deno { command, candidates, allowed_sha256 } => deno::choose(&candidates, allowed_sha256.as_deref())
-                .map(|deno| command.with_deno(&deno))
-                .map_err(|source| SandboxError::Deno { source }),
+            Self::Deno { command, candidates, allowed_sha256 } => {
+                deno::choose(&candidates, allowed_sha256.as_deref())
+                    .map(|deno| command.with_deno(&deno))
+                    .map_err(|source| SandboxError::Deno { source })
+            }
         }
     }
 }

@@ -1,7 +1,9 @@
-//! The worker processes at hand: armed ones that no tenant has used yet, and idle ones that belong to one.
+//! The worker processes at hand: armed ones that no tenant has used yet, and idle ones that belong
+//! to one.
 //!
-//! Spawning → Armed → leased to a tenant ⇄ idle → dead, never back to armed: what has run one tenant's guest never runs another's.
-//! A worker runs one guest at a time, so that killing it never takes a second guest along.
+//! Spawning → Armed → leased to a tenant ⇄ idle → dead, never back to armed: what has run one
+//! tenant's guest never runs another's. A worker runs one guest at a time, so that killing it never
+//! takes a second guest along.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -95,7 +97,12 @@ struct Waiting {
 impl Pool {
     /// Starts the spare workers in the background.
     pub(super) fn start(spawner: Spawner, config: SandboxConfig) -> Self {
-        let pool = Self(Arc::new(Inner { spawner, config, alive: Arc::default(), state: Mutex::default() }));
+        let pool = Self(Arc::new(Inner {
+            spawner,
+            config,
+            alive: Arc::default(),
+            state: Mutex::default(),
+        }));
         pool.balance();
         let weak = Arc::downgrade(&pool.0);
         tokio::spawn(async move {
@@ -149,7 +156,10 @@ impl Pool {
             match ready {
                 Ok(Ok(frame)) if frame.kind == Kind::Ready => pool.offer(worker),
                 other => {
-                    tracing::warn!(pid = worker.process.pid(), "a worker did not become ready again: {other:?}");
+                    tracing::warn!(
+                        pid = worker.process.pid(),
+                        "a worker did not become ready again: {other:?}"
+                    );
                     drop(worker);
                     pool.balance();
                 }
@@ -166,7 +176,11 @@ impl Pool {
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
-        let ended = (std::mem::take(&mut state.armed), std::mem::take(&mut state.idle), std::mem::take(&mut state.waiting));
+        let ended = (
+            std::mem::take(&mut state.armed),
+            std::mem::take(&mut state.idle),
+            std::mem::take(&mut state.waiting),
+        );
         drop(state);
         drop(ended);
     }
@@ -191,7 +205,8 @@ impl Pool {
         self.balance();
     }
 
-    /// Starts as many workers as are wanted and allowed, making room where idle ones of other tenants take it.
+    /// Starts as many workers as are wanted and allowed, making room where idle ones of other
+    /// tenants take it.
     fn balance(&self) {
         let mut evicted = Vec::new();
         let mut state = self.lock();
@@ -219,42 +234,67 @@ impl Pool {
         drop(state);
     }
 
-    /// A start failed: tells one who waits. Nothing is started again before somebody asks or a sweep comes.
+    /// A start failed: tells one who waits. Nothing is started again before somebody asks or a
+    /// sweep comes.
     fn report(&self, error: SandboxError) {
-        tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "a worker could not be started");
+        tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "a worker \
+            could not be started");
         if let Some(waiting) = self.lock().waiting.pop_front() {
             drop(waiting.grant.send(Err(error)));
         }
     }
 
     async fn arm(&self) -> Result<Worker, SandboxError> {
-        let failed = |what: String| SandboxError::WorkerStart { source: std::io::Error::other(what) };
+        let failed =
+            |what: String| SandboxError::WorkerStart { source: std::io::Error::other(what) };
         let alive = Alive::new(&self.0.alive);
-        let mut process = self.0.spawner.spawn().await.map_err(|source| SandboxError::WorkerStart { source })?;
+        let mut process =
+            self.0.spawner.spawn().await.map_err(|source| SandboxError::WorkerStart { source })?;
         let socket = process.socket.take().expect("a fresh process has its socket");
-        let mut connection = Connection::new(socket).map_err(|source| SandboxError::WorkerStart { source })?;
+        let mut connection =
+            Connection::new(socket).map_err(|source| SandboxError::WorkerStart { source })?;
         let setup = serde_json::to_vec(&self.0.config.setup).expect("numbers and booleans only");
         connection.send(Kind::Setup, 0, &[&setup]);
         let armed = async {
-            let frame = connection.next_frame().await.map_err(|error| failed(format!("while arming: {error}")))?;
+            let frame = connection
+                .next_frame()
+                .await
+                .map_err(|error| failed(format!("while arming: {error}")))?;
             let armed = match frame.kind {
-                Kind::Armed => serde_json::from_slice::<Armed>(&frame.body).map_err(|error| failed(error.to_string()))?,
+                Kind::Armed => serde_json::from_slice::<Armed>(&frame.body)
+                    .map_err(|error| failed(error.to_string()))?,
                 kind => return Err(failed(format!("`{kind:?}` instead of `Armed`"))),
             };
             if armed.version != protocol::VERSION {
-                return Err(failed(format!("it speaks frames of version {}, not {}", armed.version, protocol::VERSION)));
+                return Err(failed(format!(
+                    "it speaks frames of version {}, not {}",
+                    armed.version,
+                    protocol::VERSION
+                )));
             }
             match connection.next_frame().await {
                 Ok(frame) if frame.kind == Kind::Ready => Ok(armed),
                 other => Err(failed(format!("not ready: {other:?}"))),
             }
         };
-        let armed = timeout(ARM_MAX, armed).await.map_err(|_| failed(format!("not armed after {ARM_MAX:?}")))??;
+        let armed = timeout(ARM_MAX, armed)
+            .await
+            .map_err(|_| failed(format!("not armed after {ARM_MAX:?}")))??;
         if let Some(pid) = armed.engine_pid {
             process.take_engine(pid).map_err(|source| SandboxError::WorkerStart { source })?;
         }
         let now = Instant::now();
-        Ok(Worker { connection, process, runs: 0, spent: false, armed, tenant: None, born: now, idle_since: now, _alive: alive })
+        Ok(Worker {
+            connection,
+            process,
+            runs: 0,
+            spent: false,
+            armed,
+            tenant: None,
+            born: now,
+            idle_since: now,
+            _alive: alive,
+        })
     }
 
     fn sweep(&self) {
@@ -262,7 +302,9 @@ impl Pool {
         {
             let mut state = self.lock();
             for workers in state.idle.values_mut() {
-                old.extend(workers.extract_if(.., |worker| worker.idle_since.elapsed() >= IDLE_MAX));
+                old.extend(
+                    workers.extract_if(.., |worker| worker.idle_since.elapsed() >= IDLE_MAX),
+                );
             }
             state.idle.retain(|_, workers| !workers.is_empty());
             old.extend(state.armed.extract_if(.., |worker| !worker.connection.silent()));
@@ -277,20 +319,25 @@ impl Pool {
 }
 
 impl State {
-    /// An idle worker of the tenant, else an armed one. One that died or spoke unasked meanwhile is passed over and buried.
+    /// An idle worker of the tenant, else an armed one. One that died or spoke unasked meanwhile is
+    /// passed over and buried.
     fn ready_worker(&mut self, tenant: &str) -> Option<Worker> {
         let idle = self.idle.get_mut(tenant).map(std::mem::take).unwrap_or_default();
-        let mut fit: Vec<_> = idle.into_iter().filter(|worker| worker.connection.silent()).collect();
+        let mut fit: Vec<_> =
+            idle.into_iter().filter(|worker| worker.connection.silent()).collect();
         let worker = fit.pop();
         if fit.is_empty() {
             self.idle.remove(tenant);
         } else {
             self.idle.insert(tenant.to_owned(), fit);
         }
-        worker.or_else(|| std::iter::from_fn(|| self.armed.pop()).find(|worker| worker.connection.silent()))
+        worker.or_else(|| {
+            std::iter::from_fn(|| self.armed.pop()).find(|worker| worker.connection.silent())
+        })
     }
 
-    /// Gives the worker to the first who waits and may have it; gives it back where there is nobody.
+    /// Gives the worker to the first who waits and may have it; gives it back where there is
+    /// nobody.
     fn grant(&mut self, mut worker: Worker) -> Option<Worker> {
         let mut at = 0;
         while at < self.waiting.len() {
@@ -313,7 +360,12 @@ impl State {
         for waiting in &self.waiting {
             *per_tenant.entry(&waiting.tenant).or_default() += 1;
         }
-        per_tenant.iter().map(|(tenant, count)| count.saturating_sub(self.returning.get(*tenant).copied().unwrap_or(0))).sum()
+        per_tenant
+            .iter()
+            .map(|(tenant, count)| {
+                count.saturating_sub(self.returning.get(*tenant).copied().unwrap_or(0))
+            })
+            .sum()
     }
 
     fn no_longer_returning(&mut self, tenant: &str) {
@@ -329,7 +381,9 @@ impl State {
         let tenant = self
             .idle
             .iter()
-            .filter_map(|(tenant, workers)| Some((workers.iter().map(|worker| worker.idle_since).min()?, tenant)))
+            .filter_map(|(tenant, workers)| {
+                Some((workers.iter().map(|worker| worker.idle_since).min()?, tenant))
+            })
             .min()?
             .1
             .clone();
@@ -350,7 +404,8 @@ impl Worker {
         self
     }
 
-    /// Gives the process the lowest priority. It cannot be raised again, so the worker serves no further run.
+    /// Gives the process the lowest priority. It cannot be raised again, so the worker serves no
+    /// further run.
     pub(super) fn demote(&mut self) {
         self.spent = true;
         self.process.lower_priority();

@@ -1,8 +1,11 @@
-//! Worker processes: starting them, locking the snapshot they start from, and making sure that none outlives its use.
+//! Worker processes: starting them, locking the snapshot they start from, and making sure that none
+//! outlives its use.
 //!
-//! Workers are this executable, re-executed with an empty environment and three descriptors: the socket, the snapshot (or what a runtime
-//! has in its place), a pipe for complaints. A worker may have a child that runs its guests: it is counted and killed here as well. They are started by one thread that lives as long as the process, because the death signal that a worker asks
-//! for is sent when the *thread* that started it ends.
+//! Workers are this executable, re-executed with an empty environment and three descriptors: the
+//! socket, the snapshot (or what a runtime has in its place), a pipe for complaints. A worker may
+//! have a child that runs its guests: it is counted and killed here as well. They are started by
+//! one thread that lives as long as the process, because the death signal that a worker asks for is
+//! sent when the *thread* that started it ends.
 
 use std::{
     ffi::OsString,
@@ -50,9 +53,14 @@ pub struct WorkerCommand {
 }
 
 impl WorkerCommand {
-    /// This very executable, as the kernel holds it: also after the file was replaced by an upgrade. With V8 in the worker.
+    /// This very executable, as the kernel holds it: also after the file was replaced by an
+    /// upgrade. With V8 in the worker.
     pub fn this() -> Self {
-        Self { program: "/proc/self/exe".into(), worker: vec![WORKER_COMMAND.into()], snapshot: vec![SNAPSHOT_COMMAND.into()] }
+        Self {
+            program: "/proc/self/exe".into(),
+            worker: vec![WORKER_COMMAND.into()],
+            snapshot: vec![SNAPSHOT_COMMAND.into()],
+        }
     }
 
     /// The same, with Deno as the worker's child.
@@ -69,8 +77,9 @@ impl WorkerCommand {
 
     fn command(&self, arguments: &[OsString]) -> Command {
         let mut command = Command::new(&self.program);
-        // In a group of its own: a Ctrl-C in a terminal, or a supervisor that signals the whole group, means the broker, which ends its
-        // workers in order. A worker that ended first would be taken for one that was lost.
+        // In a group of its own: a Ctrl-C in a terminal, or a supervisor that signals the whole
+        // group, means the broker, which ends its workers in order. A worker that ended first would
+        // be taken for one that was lost.
         command.arg0("airlock").args(arguments).env_clear().env("TZ", "UTC").process_group(0);
         command
     }
@@ -83,7 +92,10 @@ pub(super) struct Snapshot(OwnedFd);
 impl Snapshot {
     /// Bakes one in a process of its own. Blocking, some tens of milliseconds.
     pub(super) fn bake(command: &WorkerCommand) -> io::Result<Self> {
-        let memory = rustix::fs::memfd_create("airlock-snapshot", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+        let memory = rustix::fs::memfd_create(
+            "airlock-snapshot",
+            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
+        )?;
         let mut child = command
             .command(&command.snapshot)
             .stdin(Stdio::null())
@@ -98,9 +110,14 @@ impl Snapshot {
         let bytes = rustix::fs::fstat(&memory)?.st_size as u64;
         if !status.success() || bytes == 0 || bytes > SNAPSHOT_BYTES_MAX {
             let complaint = complaint.trim();
-            return Err(io::Error::other(format!("the snapshot process ended with {status} after {bytes} bytes: {complaint}")));
+            return Err(io::Error::other(format!(
+                "the snapshot process ended with {status} after {bytes} bytes: {complaint}"
+            )));
         }
-        rustix::fs::fcntl_add_seals(&memory, SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL)?;
+        rustix::fs::fcntl_add_seals(
+            &memory,
+            SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
+        )?;
         Ok(Self(memory))
     }
 }
@@ -145,8 +162,12 @@ impl Spawner {
     /// Must be awaited within a tokio runtime.
     pub(super) async fn spawn(&self) -> io::Result<Process> {
         let (request, answer) = oneshot::channel();
-        self.births.send(request).map_err(|_| io::Error::other("the thread that starts workers has ended"))?;
-        let mut process = answer.await.map_err(|_| io::Error::other("the thread that starts workers has ended"))??;
+        self.births
+            .send(request)
+            .map_err(|_| io::Error::other("the thread that starts workers has ended"))?;
+        let mut process = answer
+            .await
+            .map_err(|_| io::Error::other("the thread that starts workers has ended"))??;
         if let Some(stderr) = process.child.as_mut().and_then(|child| child.stderr.take()) {
             let pid = process.pid();
             tokio::spawn(complain(pid, pipe::Receiver::from_owned_fd(stderr.into())?));
@@ -155,7 +176,11 @@ impl Spawner {
     }
 }
 
-fn spawn(command: &WorkerCommand, snapshot: &Snapshot, deaths: mpsc::Sender<Child>) -> io::Result<Process> {
+fn spawn(
+    command: &WorkerCommand,
+    snapshot: &Snapshot,
+    deaths: mpsc::Sender<Child>,
+) -> io::Result<Process> {
     let (ours, theirs) = UnixStream::pair()?;
     let child = command
         .command(&command.worker)
@@ -174,7 +199,8 @@ impl Process {
     /// Takes charge of the process that the worker says runs its guests.
     ///
     /// # Errors
-    /// When it is not the worker's child: a worker that was taken over must not have other processes counted or killed.
+    /// When it is not the worker's child: a worker that was taken over must not have other
+    /// processes counted or killed.
     pub(super) fn take_engine(&mut self, pid: u32) -> io::Result<()> {
         self.engine = Some(EngineProcess::of(pid, self.pid())?);
         Ok(())
@@ -187,7 +213,8 @@ impl Process {
         own.map(|own| own + engine.unwrap_or_default())
     }
 
-    /// Gives all threads that it has now the lowest priority, but for the worker's first, which takes the broker's orders.
+    /// Gives all threads that it has now the lowest priority, but for the worker's first, which
+    /// takes the broker's orders.
     pub(super) fn lower_priority(&self) {
         let first = self.pid().cast_signed();
         lower_threads(self.pid(), |thread| thread != first);
@@ -202,7 +229,11 @@ fn lower_threads(pid: u32, which: impl Fn(i32) -> bool) {
     let threads = threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     for thread in threads.filter(|thread| which(*thread)) {
         // Fails only where the thread has ended.
-        rustix::process::setpriority_process(rustix::process::Pid::from_raw(thread), LOWEST_PRIORITY).ok();
+        rustix::process::setpriority_process(
+            rustix::process::Pid::from_raw(thread),
+            LOWEST_PRIORITY,
+        )
+        .ok();
     }
 }
 
@@ -210,14 +241,18 @@ fn lower_threads(pid: u32, which: impl Fn(i32) -> bool) {
 fn cpu_of(pid: u32) -> Option<Duration> {
     let mut clock = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both calls only write to the places they are given, which live on this stack frame. A process that is no child of the caller
-    // is known by its number only; see the callers for why that is the right one.
-    let read =
-        unsafe { libc::clock_getcpuclockid(pid.cast_signed(), &mut clock) == 0 && libc::clock_gettime(clock, &mut time) == 0 };
+    // SAFETY: both calls only write to the places they are given, which live on this stack frame. A
+    // process that is no child of the caller is known by its number only; see the callers for why
+    // that is the right one.
+    let read = unsafe {
+        libc::clock_getcpuclockid(pid.cast_signed(), &mut clock) == 0
+            && libc::clock_gettime(clock, &mut time) == 0
+    };
     read.then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-/// A child of a worker, held by a descriptor, since its number may be given to another process once it has ended.
+/// A child of a worker, held by a descriptor, since its number may be given to another process once
+/// it has ended.
 #[derive(Debug)]
 struct EngineProcess {
     pid: u32,
@@ -226,33 +261,41 @@ struct EngineProcess {
 
 impl EngineProcess {
     fn of(pid: u32, worker: u32) -> io::Result<Self> {
-        let number = rustix::process::Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::InvalidInput)?;
+        let number =
+            rustix::process::Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::InvalidInput)?;
         let handle = rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty())?;
         let engine = Self { pid, handle };
         // After the descriptor was opened, so that the answer is about the process that it holds.
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-        let parent =
-            status.lines().find_map(|line| line.strip_prefix("PPid:")).and_then(|parent| parent.trim().parse::<u32>().ok());
+        let parent = status
+            .lines()
+            .find_map(|line| line.strip_prefix("PPid:"))
+            .and_then(|parent| parent.trim().parse::<u32>().ok());
         match parent {
             Some(parent) if parent == worker && engine.lives() => Ok(engine),
-            parent => Err(io::Error::other(format!("process {pid} is the child of {parent:?} and not of the worker {worker}"))),
+            parent => Err(io::Error::other(format!(
+                "process {pid} is the child of {parent:?} and not of the worker {worker}"
+            ))),
         }
     }
 
     fn lives(&self) -> bool {
         let mut poll = [rustix::event::PollFd::new(&self.handle, rustix::event::PollFlags::IN)];
-        rustix::event::poll(&mut poll, Some(&rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok_and(|ended| ended == 0)
+        rustix::event::poll(&mut poll, Some(&rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 }))
+            .is_ok_and(|ended| ended == 0)
     }
 
     fn cpu(&self) -> Option<Duration> {
-        // In this order: a process that lives after its clock was read had its number while it was read.
+        // In this order: a process that lives after its clock was read had its number while it was
+        // read.
         cpu_of(self.pid).filter(|_| self.lives())
     }
 }
 
 impl Drop for EngineProcess {
     fn drop(&mut self) {
-        // It dies with the worker; this makes sure of it where that one was taken over. Fails only where it has ended already.
+        // It dies with the worker; this makes sure of it where that one was taken over. Fails only
+        // where it has ended already.
         rustix::process::pidfd_send_signal(&self.handle, rustix::process::Signal::KILL).ok();
     }
 }
@@ -269,13 +312,17 @@ impl Drop for Process {
     }
 }
 
-/// Passes a worker's complaints on, as far as the bounds go, and reads the rest away so that it never blocks.
+/// Passes a worker's complaints on, as far as the bounds go, and reads the rest away so that it
+/// never blocks.
 async fn complain(pid: u32, pipe: pipe::Receiver) {
     let mut lines = 0;
     let mut pipe = BufReader::new(pipe);
     loop {
         let mut line = Vec::new();
-        match tokio::io::AsyncReadExt::take(&mut pipe, STDERR_LINE_BYTES).read_until(b'\n', &mut line).await {
+        match tokio::io::AsyncReadExt::take(&mut pipe, STDERR_LINE_BYTES)
+            .read_until(b'\n', &mut line)
+            .await
+        {
             Ok(0) | Err(_) => return,
             Ok(_) if lines < STDERR_LINES_MAX => {
                 lines += 1;

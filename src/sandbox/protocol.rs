@@ -1,10 +1,11 @@
 //! The frames between the broker and one worker process, over a stream socket.
 //!
-//! `u32 length | u8 kind | u32 run | body`, little endian; the length counts everything after itself. A worker runs one
-//! guest at a time, so `run` is a lease: a frame that names another run than the one under way is a violation.
-//! Engine-neutral: nothing here knows V8, and any process that speaks these frames can stand behind a `runtimeId`.
-//! JSON from guests and tools passes through as bytes. Both sides read with [`read_frame`], which refuses an unknown kind
-//! or a length over the kind's cap before it allocates.
+//! `u32 length | u8 kind | u32 run | body`, little endian; the length counts everything after
+//! itself. A worker runs one guest at a time, so `run` is a lease: a frame that names another run
+//! than the one under way is a violation. Engine-neutral: nothing here knows V8, and any process
+//! that speaks these frames can stand behind a `runtimeId`. JSON from guests and tools passes
+//! through as bytes. Both sides read with [`read_frame`], which refuses an unknown kind or a length
+//! over the kind's cap before it allocates.
 
 use std::io::{self, Read, Write};
 
@@ -30,7 +31,8 @@ pub enum Kind {
     Setup = 1,
     /// `u32 length of RunHead | RunHead as JSON | source`; only when idle.
     Run = 2,
-    /// `u32 call | u8 ok | JSON`: a value, or a [`CallFailure`]. Also the permission to go on after `Parked`.
+    /// `u32 call | u8 ok | JSON`: a value, or a [`CallFailure`]. Also the permission to go on after
+    /// `Parked`.
     Answer = 3,
     /// Permission to go on after `Wake`. No body.
     Go = 4,
@@ -43,18 +45,21 @@ pub enum Kind {
     Armed = 32,
     /// The next isolate is built; a `Run` now starts at once. No body.
     Ready = 33,
-    /// `u32 call | u32 line | u16 length of path | path | arguments as JSON`. `call` counts from 1 in the order the guest issues calls.
+    /// `u32 call | u32 line | u16 length of path | path | arguments as JSON`. `call` counts from 1
+    /// in the order the guest issues calls.
     Call = 34,
     /// `u8 level | text`: one line of console output, already within the caps.
     Log = 35,
-    /// `u32 answers`: the guest only waits; its permit may go to another. `answers` counts the `Answer` frames of this run that the worker
-    /// has taken: fewer than the broker sent means that it will go on by itself.
+    /// `u32 answers`: the guest only waits; its permit may go to another. `answers` counts the
+    /// `Answer` frames of this run that the worker has taken: fewer than the broker sent means that
+    /// it will go on by itself.
     Parked = 36,
     /// A timer fired while parked; the guest waits for `Go`. No body.
     Wake = 37,
     /// `u32 length of DoneHead | DoneHead as JSON | result as JSON`. The run is over.
     Done = 38,
-    /// [`Gasp`] as one byte: the last frame of a process that is about to die. No other frame follows.
+    /// [`Gasp`] as one byte: the last frame of a process that is about to die. No other frame
+    /// follows.
     Gasp = 39,
 }
 
@@ -126,8 +131,8 @@ pub struct Armed {
     pub engine: String,
     /// The operating system's locks in force, for people.
     pub sandbox: String,
-    /// The process that runs guests, where that is not the worker itself but a child of it. The broker counts its CPU time and kills it,
-    /// once it has seen whose child it is.
+    /// The process that runs guests, where that is not the worker itself but a child of it. The
+    /// broker counts its CPU time and kills it, once it has seen whose child it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_pid: Option<u32>,
 }
@@ -174,7 +179,8 @@ pub struct CallFailure {
     pub name: String,
     /// What went wrong and, where there is one, the way out.
     pub message: String,
-    /// Further properties: `code`, `tool`, `status`, `retryable`, `rule`, `retryAfterMs`, `approvalId`.
+    /// Further properties: `code`, `tool`, `status`, `retryable`, `rule`, `retryAfterMs`,
+    /// `approvalId`.
     #[serde(flatten)]
     pub properties: crate::model::JsonObject,
 }
@@ -194,7 +200,8 @@ pub struct DoneHead {
     pub dropped_bytes: u64,
     /// What the caller should know: calls not awaited, unhandled rejections.
     pub warnings: Vec<String>,
-    /// Whether the process is unfit for another run (it was stopped by force or came near its memory limit).
+    /// Whether the process is unfit for another run (it was stopped by force or came near its
+    /// memory limit).
     pub spent: bool,
 }
 
@@ -208,8 +215,8 @@ pub enum DoneOutcome {
     Threw {
         /// What it threw.
         error: TaskError,
-        /// The number of the failed call whose error ended the run, if it is that very error object. The broker believes it only
-        /// where it refused this call itself.
+        /// The number of the failed call whose error ended the run, if it is that very error
+        /// object. The broker believes it only where it refused this call itself.
         call: Option<u32>,
     },
     /// Heap or array buffers reached their bound.
@@ -291,7 +298,12 @@ pub fn encode(kind: Kind, run: u32, parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// Blocking: writes one frame.
-pub fn write_frame(to: &mut impl Write, kind: Kind, run: u32, parts: &[&[u8]]) -> Result<(), FrameError> {
+pub fn write_frame(
+    to: &mut impl Write,
+    kind: Kind,
+    run: u32,
+    parts: &[&[u8]],
+) -> Result<(), FrameError> {
     to.write_all(&encode(kind, run, parts)).map_err(FrameError::Io)
 }
 
@@ -310,10 +322,14 @@ pub fn read_frame(from: &mut impl Read) -> Result<Frame, FrameError> {
 }
 
 /// A body that is a JSON head with its length before it, and what follows it.
-pub fn split_head<'a, T: Deserialize<'a>>(kind: Kind, body: &'a [u8]) -> Result<(T, &'a [u8]), FrameError> {
+pub fn split_head<'a, T: Deserialize<'a>>(
+    kind: Kind,
+    body: &'a [u8],
+) -> Result<(T, &'a [u8]), FrameError> {
     let malformed = || FrameError::Malformed(kind);
     let (length, rest) = body.split_first_chunk::<4>().ok_or_else(malformed)?;
-    let (head, rest) = rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(malformed)?;
+    let (head, rest) =
+        rest.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(malformed)?;
     Ok((serde_json::from_slice(head).map_err(|_| malformed())?, rest))
 }
 
@@ -342,7 +358,8 @@ pub fn parse_call(body: &[u8]) -> Result<CallBody<'_>, FrameError> {
     let (call, rest) = body.split_first_chunk::<4>().ok_or_else(malformed)?;
     let (line, rest) = rest.split_first_chunk::<4>().ok_or_else(malformed)?;
     let (length, rest) = rest.split_first_chunk::<2>().ok_or_else(malformed)?;
-    let (path, args) = rest.split_at_checked(u16::from_le_bytes(*length) as usize).ok_or_else(malformed)?;
+    let (path, args) =
+        rest.split_at_checked(u16::from_le_bytes(*length) as usize).ok_or_else(malformed)?;
     let path = std::str::from_utf8(path).map_err(|_| malformed())?;
     Ok(CallBody { call: u32::from_le_bytes(*call), line: u32::from_le_bytes(*line), path, args })
 }
@@ -370,5 +387,7 @@ pub fn level_to_u8(level: LogLevel) -> u8 {
 
 /// The log level of a byte in a `Log` frame.
 pub fn level_from_u8(byte: u8) -> Option<LogLevel> {
-    [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error].into_iter().find(|level| level_to_u8(*level) == byte)
+    [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error]
+        .into_iter()
+        .find(|level| level_to_u8(*level) == byte)
 }

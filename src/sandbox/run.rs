@@ -1,7 +1,8 @@
 //! One run of a guest: its frames, its clocks, its end.
 //!
-//! The worker is hostile. Every frame is checked against what may come now; the first that may not ends the worker. Whatever the
-//! worker does or leaves undone, a run is over at most [`STOP_GRACE`] after a limit.
+//! The worker is hostile. Every frame is checked against what may come now; the first that may not
+//! ends the worker. Whatever the worker does or leaves undone, a run is over at most [`STOP_GRACE`]
+//! after a limit.
 
 use std::{
     collections::VecDeque,
@@ -22,7 +23,10 @@ use super::{
     clock::{Doing, Stopwatch, WallClock},
     connection::Event,
     pool::{Pool, Worker},
-    protocol::{self, CALLS_IN_FLIGHT_MAX, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup, StopReason},
+    protocol::{
+        self, CALLS_IN_FLIGHT_MAX, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup,
+        StopReason,
+    },
     schedule::{Permit, Place},
 };
 use crate::{
@@ -32,17 +36,20 @@ use crate::{
 
 /// From the order to stop to the end of the process.
 const STOP_GRACE: Duration = Duration::from_millis(100);
-/// How often a running worker's CPU time is looked at, and how far beyond the budget, which the worker itself holds, it may be:
-/// helper threads count here and not there.
+/// How often a running worker's CPU time is looked at, and how far beyond the budget, which the
+/// worker itself holds, it may be: helper threads count here and not there.
 const CPU_CHECK_EVERY: Duration = Duration::from_millis(50);
 const CPU_SLACK: Duration = Duration::from_millis(200);
-/// How often a worker that says it waits is looked at, and how much CPU time it may use all the same.
+/// How often a worker that says it waits is looked at, and how much CPU time it may use all the
+/// same.
 const PARKED_CHECK_EVERY: Duration = Duration::from_secs(1);
 const PARKED_CPU_MAX: Duration = Duration::from_millis(200);
-/// Answers of one run that wait in the broker, in bytes; above it no further answer is taken from the host.
+/// Answers of one run that wait in the broker, in bytes; above it no further answer is taken from
+/// the host.
 const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// A guest that has run so long without waiting goes to the background: its permit goes to the next guest, and its process gets
-/// the lowest priority. So a program that computes, or loops, never keeps short ones from running.
+/// A guest that has run so long without waiting goes to the background: its permit goes to the next
+/// guest, and its process gets the lowest priority. So a program that computes, or loops, never
+/// keeps short ones from running.
 const FOREGROUND_MAX: Duration = Duration::from_millis(100);
 /// The longest text of an error that is kept, in bytes.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
@@ -62,8 +69,15 @@ pub struct Lease {
 type Answer = (u32, Result<RawJson, CallFailure>);
 
 impl Lease {
-    /// Runs one guest to its end. `stop` ends it early as cancelled; dropping the future kills the worker.
-    pub async fn run(self, run: Run, host: Arc<dyn ToolHost>, clock: &WallClock, stop: &CancellationToken) -> RunReport {
+    /// Runs one guest to its end. `stop` ends it early as cancelled; dropping the future kills the
+    /// worker.
+    pub async fn run(
+        self,
+        run: Run,
+        host: Arc<dyn ToolHost>,
+        clock: &WallClock,
+        stop: &CancellationToken,
+    ) -> RunReport {
         let Self { sandbox, pool, worker, place, permit } = self;
         let mut drive = Drive::new(worker, permit, &sandbox, &run, host, clock);
         let outcome = drive.until_end(&run, stop).await;
@@ -129,7 +143,11 @@ impl<'a> Drive<'a> {
     ) -> Self {
         worker.runs += 1;
         let head = RunHead { cpu_ms_max: run.cpu_ms_max, wall_ms_max: run.wall_ms_max };
-        worker.connection.send(Kind::Run, worker.runs, &[&protocol::join_head(&head), run.code.as_bytes()]);
+        worker.connection.send(
+            Kind::Run,
+            worker.runs,
+            &[&protocol::join_head(&head), run.code.as_bytes()],
+        );
         Self {
             run: worker.runs,
             cpu_before: worker.process.cpu().unwrap_or_default(),
@@ -246,12 +264,17 @@ impl<'a> Drive<'a> {
             self.kill = true;
             return Turn::End(match (self.stopping, Gasp::from_u8(frame.body[0])) {
                 (Some((reason, _)), _) => stopped(reason),
-                (None, Some(Gasp::OutOfMemory)) => Outcome::MemoryLimit { message: self.memory_message() },
+                (None, Some(Gasp::OutOfMemory)) => {
+                    Outcome::MemoryLimit { message: self.memory_message() }
+                }
                 (None, _) => Outcome::Lost { detail: "the engine in the worker failed".into() },
             });
         }
         if frame.run != self.run {
-            return self.violation(&format!("a {:?} frame of run {} in run {}", frame.kind, frame.run, self.run));
+            return self.violation(&format!(
+                "a {:?} frame of run {} in run {}",
+                frame.kind, frame.run, self.run
+            ));
         }
         match frame.kind {
             Kind::Call => self.call(&frame.body),
@@ -264,15 +287,25 @@ impl<'a> Drive<'a> {
     }
 
     fn call(&mut self, body: &[u8]) -> Turn {
-        let Ok(call) = protocol::parse_call(body) else { return self.violation("a malformed call") };
-        if call.call != self.calls_seen + 1 || self.calls.len() + self.held.len() >= CALLS_IN_FLIGHT_MAX {
+        let Ok(call) = protocol::parse_call(body) else {
+            return self.violation("a malformed call");
+        };
+        if call.call != self.calls_seen + 1
+            || self.calls.len() + self.held.len() >= CALLS_IN_FLIGHT_MAX
+        {
             return self.violation("a call out of order or over the bound");
         }
         self.calls_seen = call.call;
         let seq = call.call;
-        let Ok(args) = serde_json::from_slice::<RawJson>(call.args) else { return self.violation("arguments that are no JSON") };
-        let answer =
-            self.host.call(ToolCall { seq, line: Some(call.line).filter(|line| *line > 0), path: call.path.to_owned(), args });
+        let Ok(args) = serde_json::from_slice::<RawJson>(call.args) else {
+            return self.violation("arguments that are no JSON");
+        };
+        let answer = self.host.call(ToolCall {
+            seq,
+            line: Some(call.line).filter(|line| *line > 0),
+            path: call.path.to_owned(),
+            args,
+        });
         self.calls.push(answer.map(move |answer| (seq, answer)).boxed());
         Turn::On
     }
@@ -304,7 +337,11 @@ impl<'a> Drive<'a> {
             match &answer {
                 Ok(value) => {
                     self.held_bytes -= value.get().len();
-                    self.worker.connection.send(Kind::Answer, self.run, &[&call, &[1], value.get().as_bytes()]);
+                    self.worker.connection.send(
+                        Kind::Answer,
+                        self.run,
+                        &[&call, &[1], value.get().as_bytes()],
+                    );
                 }
                 Err(failure) => {
                     let json = serde_json::to_vec(failure).expect("a failure holds only JSON");
@@ -331,17 +368,26 @@ impl<'a> Drive<'a> {
     }
 
     fn park(&mut self, body: &[u8]) -> Turn {
-        let Ok(taken) = <[u8; 4]>::try_from(body) else { return self.violation("a malformed park") };
+        let Ok(taken) = <[u8; 4]>::try_from(body) else {
+            return self.violation("a malformed park");
+        };
         match u32::from_le_bytes(taken) {
             taken if taken == self.answers_sent => {
                 // Said again, it changes nothing: what was computed since it was first said counts.
                 if !self.parked {
-                    self.cpu_at_park = self.worker.process.cpu().unwrap_or_default().saturating_sub(self.cpu_before);
+                    self.cpu_at_park = self
+                        .worker
+                        .process
+                        .cpu()
+                        .unwrap_or_default()
+                        .saturating_sub(self.cpu_before);
                 }
                 self.parked = true;
                 self.permit = None;
             }
-            taken if taken > self.answers_sent => return self.violation("more answers taken than were sent"),
+            taken if taken > self.answers_sent => {
+                return self.violation("more answers taken than were sent");
+            }
             // Answers are on their way: it goes on by itself.
             _ => {}
         }
@@ -359,11 +405,16 @@ impl<'a> Drive<'a> {
 
     fn log(&mut self, body: &[u8]) -> Turn {
         let line = body.split_first().and_then(|(level, text)| {
-            Some(LogLine { level: protocol::level_from_u8(*level)?, text: std::str::from_utf8(text).ok()?.to_owned() })
+            Some(LogLine {
+                level: protocol::level_from_u8(*level)?,
+                text: std::str::from_utf8(text).ok()?.to_owned(),
+            })
         });
         let Some(line) = line else { return self.violation("a malformed line of console output") };
         let bytes = self.log_bytes + line.text.len() as u64;
-        if bytes > self.setup.log_bytes_max || self.logs.lines.len() as u64 >= self.setup.log_lines_max {
+        if bytes > self.setup.log_bytes_max
+            || self.logs.lines.len() as u64 >= self.setup.log_lines_max
+        {
             self.logs.dropped_lines += 1;
             self.logs.dropped_bytes += line.text.len() as u64;
         } else {
@@ -388,8 +439,12 @@ impl<'a> Drive<'a> {
                 Ok(value) => Outcome::Returned { value },
                 Err(_) => return self.violation("a result that is no JSON"),
             },
-            (None, DoneOutcome::Threw { error, call }) => Outcome::Threw { error: trimmed(error.clone()), call: *call },
-            (None, DoneOutcome::MemoryLimit { .. }) => Outcome::MemoryLimit { message: self.memory_message() },
+            (None, DoneOutcome::Threw { error, call }) => {
+                Outcome::Threw { error: trimmed(error.clone()), call: *call }
+            }
+            (None, DoneOutcome::MemoryLimit { .. }) => {
+                Outcome::MemoryLimit { message: self.memory_message() }
+            }
             (None, DoneOutcome::CpuLimit) => Outcome::CpuLimit,
             (None, DoneOutcome::Stopped) => return self.violation("a stop that nobody ordered"),
         };
@@ -404,7 +459,10 @@ impl<'a> Drive<'a> {
     }
 
     fn violation(&mut self, what: &str) -> Turn {
-        tracing::error!(pid = self.worker.process.pid(), "worker broke the frame protocol and is killed: {what}");
+        tracing::error!(
+            pid = self.worker.process.pid(),
+            "worker broke the frame protocol and is killed: {what}"
+        );
         self.lost("the worker broke the frame protocol".into())
     }
 
@@ -439,8 +497,12 @@ impl<'a> Drive<'a> {
             report.usage.heap_peak_bytes = done.heap_peak_bytes;
             report.logs.dropped_lines += done.dropped_lines;
             report.logs.dropped_bytes += done.dropped_bytes;
-            report.warnings =
-                done.warnings.into_iter().take(WARNINGS_MAX).map(|text| ellipsized(text, MESSAGE_BYTES_MAX)).collect();
+            report.warnings = done
+                .warnings
+                .into_iter()
+                .take(WARNINGS_MAX)
+                .map(|text| ellipsized(text, MESSAGE_BYTES_MAX))
+                .collect();
         }
         (Some(self.worker).filter(|_| !self.kill), report)
     }
@@ -452,7 +514,10 @@ const ANSWER_BYTES_MAX: usize = 9 * 1024 * 1024 - 5;
 fn too_large(bytes: usize) -> CallFailure {
     CallFailure {
         name: "ToolCallError".into(),
-        message: format!("the answer has {bytes} bytes as JSON, allowed are {ANSWER_BYTES_MAX}: ask for less at once"),
+        message: format!(
+            "the answer has {bytes} bytes as JSON, allowed are {ANSWER_BYTES_MAX}: ask for less \
+            at once"
+        ),
         properties: crate::model::JsonObject::from_iter([
             ("code".into(), "answer_too_large".into()),
             ("retryable".into(), false.into()),

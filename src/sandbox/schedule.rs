@@ -1,9 +1,10 @@
 //! Who runs next. Pure bookkeeping behind one lock; nothing here knows processes.
 //!
-//! Two bounds: guests that *run* (hold a permit) and guests that *exist* (hold a place, which becomes a worker). A guest that waits
-//! for a tool gives its permit back and keeps its place; when it can go on it is served before any new guest, so running
-//! programs finish before others begin. New guests wait per tenant and are served in turn; while there is
-//! more than one tenant, none gets more than three quarters of the places, so that guests which never end leave room.
+//! Two bounds: guests that *run* (hold a permit) and guests that *exist* (hold a place, which
+//! becomes a worker). A guest that waits for a tool gives its permit back and keeps its place; when
+//! it can go on it is served before any new guest, so running programs finish before others begin.
+//! New guests wait per tenant and are served in turn; while there is more than one tenant, none
+//! gets more than three quarters of the places, so that guests which never end leave room.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -28,7 +29,8 @@ struct State {
     queue_max: usize,
     queued: usize,
     resuming: VecDeque<oneshot::Sender<Permit>>,
-    /// Per tenant, and the tenants in the order of their turns. A tenant is in `turns` exactly while its queue is not empty.
+    /// Per tenant, and the tenants in the order of their turns. A tenant is in `turns` exactly
+    /// while its queue is not empty.
     queues: HashMap<String, VecDeque<oneshot::Sender<(Place, Permit)>>>,
     turns: VecDeque<String>,
 }
@@ -101,8 +103,8 @@ impl Schedule {
         self.lock().queued
     }
 
-    /// Grants what can be granted. A grant whose receiver is gone comes back and is given to the next; it is taken apart only after
-    /// the lock is released, since its drop takes the lock.
+    /// Grants what can be granted. A grant whose receiver is gone comes back and is given to the
+    /// next; it is taken apart only after the lock is released, since its drop takes the lock.
     fn serve(&self) {
         let mut refused = Vec::new();
         let mut state = self.lock();
@@ -124,7 +126,8 @@ impl Schedule {
                 }
                 state.permits -= 1;
                 state.take_place(&tenant);
-                if let Err((place, permit)) = grant.send((Place(Some((self.clone(), tenant.clone()))), Permit(Some(self.clone()))))
+                if let Err((place, permit)) = grant
+                    .send((Place(Some((self.clone(), tenant.clone()))), Permit(Some(self.clone()))))
                 {
                     state.permits += 1;
                     state.return_place(&tenant);
@@ -151,8 +154,11 @@ impl Schedule {
 impl State {
     /// The next tenant in turn that may hold another place, and the one of it who waited longest.
     fn next_in_turn(&mut self) -> Option<(String, oneshot::Sender<(Place, Permit)>)> {
-        let alone = self.queues.len() == 1 && self.held.keys().all(|tenant| self.queues.contains_key(tenant));
-        let may = |tenant: &String| alone || self.held.get(tenant).is_none_or(|held| *held < self.share_max);
+        let alone = self.queues.len() == 1
+            && self.held.keys().all(|tenant| self.queues.contains_key(tenant));
+        let may = |tenant: &String| {
+            alone || self.held.get(tenant).is_none_or(|held| *held < self.share_max)
+        };
         let tenant = self.turns.remove(self.turns.iter().position(may)?)?;
         let queue = self.queues.get_mut(&tenant).expect("a tenant with a turn has a queue");
         let grant = queue.pop_front().expect("a tenant with a turn waits");

@@ -1,6 +1,8 @@
-//! Approvals: what waits for a person's word, everything that the person must see, and the word itself.
+//! Approvals: what waits for a person's word, everything that the person must see, and the word
+//! itself.
 //!
-//! Who gives the word is told by the transport from a token or a session, never from a request's body.
+//! Who gives the word is told by the transport from a token or a session, never from a request's
+//! body.
 
 use std::time::Duration;
 
@@ -31,7 +33,8 @@ const SHOWN_BYTES_MAX: usize = 256 * 1024;
 const ABOUT_CHARS_MAX: usize = 1000;
 /// How long the catalog is asked for the tool; its upstream may be connecting.
 const ABOUT_WITHIN: Duration = Duration::from_millis(500);
-/// Earlier calls of the task that are shown, the latest ones, and pages of events that are looked through for them.
+/// Earlier calls of the task that are shown, the latest ones, and pages of events that are looked
+/// through for them.
 const TRAIL_MAX: usize = 50;
 const TRAIL_PAGES_MAX: usize = 20;
 const TRAIL_PAGE: u32 = 1000;
@@ -123,22 +126,43 @@ impl ApprovalAnswer {
 
     /// The object of the contract.
     pub fn object(&self) -> Value {
-        let Approval { id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at, expires_at, .. } =
-            &self.approval;
+        let Approval {
+            id,
+            status,
+            workspace_id,
+            task_id,
+            seq,
+            tool,
+            args,
+            digest,
+            asked,
+            created_at,
+            expires_at,
+            ..
+        } = &self.approval;
         let is_showable = self.is_showable();
         let mut object = json!({
-            "id": id, "status": status, "createdAt": created_at, "expiresAt": expires_at, "workspaceId": workspace_id,
-            "taskId": task_id, "seq": seq, "tool": tool, "upstream": asked.upstream, "class": asked.class,
+            "id": id, "status": status, "createdAt": created_at, "expiresAt": expires_at,
+            "workspaceId": workspace_id,
+            "taskId": task_id, "seq": seq, "tool": tool, "upstream": asked.upstream,
+            "class": asked.class,
             "principal": { "accountId": asked.account_id, "clientId": asked.client_id, "sessionId": asked.session_id, "role": "agent" },
             "rule": asked.rule, "policyRevision": asked.revision, "reason": asked.reason,
             "args": if is_showable { serde_json::from_str(args).unwrap_or_default() } else { Value::Null },
-            "argsComplete": is_showable, "argsBytes": args.len(), "digest": digest, "options": ["once"],
+            "argsComplete": is_showable, "argsBytes": args.len(), "digest": digest,
+            "options": ["once"],
         });
-        let mut put = |key: &str, value: Value| drop(object.as_object_mut().map(|all| all.insert(key.to_owned(), value)));
+        let mut put = |key: &str, value: Value| {
+            drop(object.as_object_mut().map(|all| all.insert(key.to_owned(), value)))
+        };
         if let Some(code) = &self.code {
             let sha256 = digest::sha256(code);
-            let snippet = asked.line.and_then(|line| code.lines().nth(line.checked_sub(1)? as usize));
-            put("code", json!({ "sha256": sha256, "line": asked.line, "snippet": snippet, "text": code }));
+            let snippet =
+                asked.line.and_then(|line| code.lines().nth(line.checked_sub(1)? as usize));
+            put(
+                "code",
+                json!({ "sha256": sha256, "line": asked.line, "snippet": snippet, "text": code }),
+            );
             put("trail", json!(self.trail));
         }
         let optional = [
@@ -149,15 +173,23 @@ impl ApprovalAnswer {
             ("note", json!(self.approval.note)),
             ("why", json!(self.approval.why)),
         ];
-        optional.into_iter().filter(|(_, value)| !value.is_null()).for_each(|(key, value)| put(key, value));
+        optional
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .for_each(|(key, value)| put(key, value));
         object
     }
 }
 
 impl Service {
     /// Approvals of the workspace, the newest first.
-    pub async fn approvals(&self, who: &Principal, request: ApprovalList) -> Result<ApprovalListAnswer, ServiceError> {
-        let limit = within("limit", request.limit.map(u64::from), 1, u64::from(APPROVALS_LIST_MAX))?;
+    pub async fn approvals(
+        &self,
+        who: &Principal,
+        request: ApprovalList,
+    ) -> Result<ApprovalListAnswer, ServiceError> {
+        let limit =
+            within("limit", request.limit.map(u64::from), 1, u64::from(APPROVALS_LIST_MAX))?;
         let filter = ApprovalFilter {
             status: request.status,
             task_id: request.task_id.as_deref().map(task_id).transpose()?,
@@ -169,11 +201,18 @@ impl Service {
             let url = self.approval_url(approval.id);
             ApprovalAnswer { approval, code: None, trail: vec![], about: None, url }
         };
-        Ok(ApprovalListAnswer { approvals: page.approvals.into_iter().map(answer).collect(), next_cursor: page.next_cursor })
+        Ok(ApprovalListAnswer {
+            approvals: page.approvals.into_iter().map(answer).collect(),
+            next_cursor: page.next_cursor,
+        })
     }
 
     /// One approval, with everything that a person must see to decide.
-    pub async fn approval(&self, who: &Principal, id: &str) -> Result<ApprovalAnswer, ServiceError> {
+    pub async fn approval(
+        &self,
+        who: &Principal,
+        id: &str,
+    ) -> Result<ApprovalAnswer, ServiceError> {
         let approval = self.approval_row(who, id).await?;
         let code = self.record(who, approval.task_id).await.ok().map(|task| task.code);
         let trail = self.trail(who, &approval).await?;
@@ -182,12 +221,17 @@ impl Service {
         Ok(ApprovalAnswer { approval, code, trail, about, url })
     }
 
-    /// Takes a person's word. Of several at once the first counts; one that comes too late, or that policy does not stand by any
-    /// more, is refused with the reason.
-    pub async fn decide_approval(&self, who: &Principal, word: Word) -> Result<ApprovalAnswer, ServiceError> {
+    /// Takes a person's word. Of several at once the first counts; one that comes too late, or that
+    /// policy does not stand by any more, is refused with the reason.
+    pub async fn decide_approval(
+        &self,
+        who: &Principal,
+        word: Word,
+    ) -> Result<ApprovalAnswer, ServiceError> {
         let characters = word.note.as_ref().map_or(0, |note| note.chars().count());
         if characters > NOTE_CHARS_MAX {
-            let message = format!("`note` has {characters} characters, allowed are {NOTE_CHARS_MAX}");
+            let message =
+                format!("`note` has {characters} characters, allowed are {NOTE_CHARS_MAX}");
             return Err(ServiceError::invalid("bad_argument", message));
         }
         let answer = self.approval(who, &word.id).await?;
@@ -196,9 +240,13 @@ impl Service {
             return Err(settled(&answer.approval, verb));
         }
         if word.approve && !answer.is_showable() {
-            let message =
-                format!("`{id}` cannot be approved: its arguments cannot be shown whole, at most {SHOWN_BYTES_MAX} bytes");
-            return Err(ServiceError::new(Kind::Conflict, "approval_not_showable", message).hint("deny it"));
+            let message = format!(
+                "`{id}` cannot be approved: its arguments cannot be shown whole, at most \
+                {SHOWN_BYTES_MAX} bytes"
+            );
+            return Err(
+                ServiceError::new(Kind::Conflict, "approval_not_showable", message).hint("deny it")
+            );
         }
         if !self.desk.awaits(id) {
             self.forsaken(who, id).await?;
@@ -218,15 +266,23 @@ impl Service {
         }
         let approval = self.approval_row(who, &word.id).await?;
         match approval.status {
-            ApprovalStatus::Cancelled | ApprovalStatus::Void if word.approve => Err(settled(&approval, verb)),
+            ApprovalStatus::Cancelled | ApprovalStatus::Void if word.approve => {
+                Err(settled(&approval, verb))
+            }
             _ => Ok(ApprovalAnswer { approval, ..answer }),
         }
     }
 
-    /// Writes the word and tells the call that waits for it. In a task of its own: whoever gave the word may be gone before it is
-    /// written, and a call that is not told would be made hours later, when its time runs out.
-    async fn carry(&self, who: &Principal, change: ApprovalChange) -> Result<Decided, ServiceError> {
-        let (store, desk, workspace) = (self.store.clone(), self.desk.clone(), who.workspace_id.clone());
+    /// Writes the word and tells the call that waits for it. In a task of its own: whoever gave the
+    /// word may be gone before it is written, and a call that is not told would be made hours
+    /// later, when its time runs out.
+    async fn carry(
+        &self,
+        who: &Principal,
+        change: ApprovalChange,
+    ) -> Result<Decided, ServiceError> {
+        let (store, desk, workspace) =
+            (self.store.clone(), self.desk.clone(), who.workspace_id.clone());
         let carried = tokio::spawn(async move {
             let id = change.id;
             let decided = store.decide_approval(&workspace, change).await;
@@ -235,7 +291,10 @@ impl Service {
             }
             decided
         });
-        let failed = |error| ServiceError::new(Kind::Internal, "internal", "the word could not be taken").caused_by(error);
+        let failed = |error| {
+            ServiceError::new(Kind::Internal, "internal", "the word could not be taken")
+                .caused_by(error)
+        };
         carried.await.map_err(failed)?.map_err(store_error)
     }
 
@@ -245,7 +304,12 @@ impl Service {
             return Ok(vec![]);
         }
         let status = Some(ApprovalStatus::Pending);
-        let filter = ApprovalFilter { status, task_id: Some(task.task_id), limit: PENDING_MAX, cursor: None };
+        let filter = ApprovalFilter {
+            status,
+            task_id: Some(task.task_id),
+            limit: PENDING_MAX,
+            cursor: None,
+        };
         let page = self.store.approvals(&task.workspace_id, filter).await.map_err(store_error)?;
         let told = page.approvals.into_iter().map(|approval| PendingApproval {
             approval_id: approval.id.to_string(),
@@ -268,7 +332,8 @@ impl Service {
     async fn forsaken(&self, who: &Principal, id: ApprovalId) -> Result<(), ServiceError> {
         let why = Some("no program waits for it".to_owned());
         let (from, to) = (ApprovalStatus::Pending, ApprovalStatus::Void);
-        let change = ApprovalChange { id, from, to, at: Timestamp::now(), by: None, note: None, why };
+        let change =
+            ApprovalChange { id, from, to, at: Timestamp::now(), by: None, note: None, why };
         self.store.decide_approval(&who.workspace_id, change).await.map(drop).map_err(store_error)
     }
 
@@ -278,9 +343,16 @@ impl Service {
 
     /// What is known of the tool as it was when the call was made.
     async fn about(&self, approval: &Approval) -> Option<About> {
-        let found = tokio::time::timeout(ABOUT_WITHIN, self.catalog.resolve(&approval.tool, EVERYTHING)).await;
-        let tool = found.ok()?.ok().filter(|tool| tool.path == approval.tool && tool.schema_hash == approval.asked.schema_hash)?;
-        Some(About { description: tool.description.chars().take(ABOUT_CHARS_MAX).collect(), route: self.catalog.route(&tool) })
+        let found =
+            tokio::time::timeout(ABOUT_WITHIN, self.catalog.resolve(&approval.tool, EVERYTHING))
+                .await;
+        let tool = found.ok()?.ok().filter(|tool| {
+            tool.path == approval.tool && tool.schema_hash == approval.asked.schema_hash
+        })?;
+        Some(About {
+            description: tool.description.chars().take(ABOUT_CHARS_MAX).collect(),
+            route: self.catalog.route(&tool),
+        })
     }
 
     /// The calls that the task made before this one.
@@ -288,11 +360,19 @@ impl Service {
         let mut steps: Vec<Step> = vec![];
         let mut after = 0;
         for _ in 0..TRAIL_PAGES_MAX {
-            let page = self.store.events(&who.workspace_id, approval.task_id, after, TRAIL_PAGE).await.map_err(store_error)?;
+            let page = self
+                .store
+                .events(&who.workspace_id, approval.task_id, after, TRAIL_PAGE)
+                .await
+                .map_err(store_error)?;
             let Some(last) = page.last().map(|event| event.seq) else { break };
             after = last;
             for event in page {
-                let Some(seq) = event.data["seq"].as_u64().filter(|seq| *seq != u64::from(approval.seq)) else { continue };
+                let Some(seq) =
+                    event.data["seq"].as_u64().filter(|seq| *seq != u64::from(approval.seq))
+                else {
+                    continue;
+                };
                 if event.kind == EventKind::CallRequested {
                     let tool = event.data["tool"].as_str().unwrap_or_default().to_owned();
                     steps.push(Step { seq, tool, outcome: "requested".into() });
@@ -322,15 +402,21 @@ fn outcome(kind: EventKind) -> Option<&'static str> {
 
 fn not_found(id: &str) -> ServiceError {
     let shown: String = id.chars().take(80).collect();
-    ServiceError::new(Kind::NotFound, "approval_not_found", format!("there is no approval `{shown}`"))
-        .hint("`airlock approvals list` shows those that wait")
+    ServiceError::new(
+        Kind::NotFound,
+        "approval_not_found",
+        format!("there is no approval `{shown}`"),
+    )
+    .hint("`airlock approvals list` shows those that wait")
 }
 
 /// Why a word does not count any more.
 fn settled(row: &Approval, verb: &str) -> ServiceError {
     let id = row.id;
     let message = match row.status {
-        ApprovalStatus::Pending => format!("`{id}` cannot be {verb}: its time was over at {}", row.expires_at),
+        ApprovalStatus::Pending => {
+            format!("`{id}` cannot be {verb}: its time was over at {}", row.expires_at)
+        }
         status => {
             let when = row.decided_at.map_or_else(String::new, |at| format!(" since {at}"));
             let why = row.why.as_ref().map_or_else(String::new, |why| format!(": {why}"));

@@ -30,8 +30,13 @@ pub struct ArtifactList {
 
 impl Service {
     /// Artifacts of the workspace, the newest first.
-    pub async fn artifacts(&self, who: &Principal, request: ArtifactList) -> Result<Value, ServiceError> {
-        let limit = within("limit", request.limit.map(u64::from), 1, u64::from(ARTIFACTS_LIST_MAX))?;
+    pub async fn artifacts(
+        &self,
+        who: &Principal,
+        request: ArtifactList,
+    ) -> Result<Value, ServiceError> {
+        let limit =
+            within("limit", request.limit.map(u64::from), 1, u64::from(ARTIFACTS_LIST_MAX))?;
         let limit = limit.map_or(LIST_LIMIT, |limit| limit as u32);
         self.artifacts.page(&who.workspace_id, limit, request.cursor).await.map_err(store_error)
     }
@@ -45,11 +50,20 @@ impl Service {
     }
 
     /// The bytes of its text from this one on, at most 256 KiB; none of them beyond the end.
-    pub async fn artifact_bytes(&self, who: &Principal, artifact: &Artifact, offset: u64) -> Result<Vec<u8>, ServiceError> {
+    pub async fn artifact_bytes(
+        &self,
+        who: &Principal,
+        artifact: &Artifact,
+        offset: u64,
+    ) -> Result<Vec<u8>, ServiceError> {
         if offset >= artifact.bytes {
             return Ok(Vec::new());
         }
-        let part = self.artifacts.part(&who.workspace_id, artifact.id, ArtifactAt::Byte(offset)).await.map_err(store_error)?;
+        let part = self
+            .artifacts
+            .part(&who.workspace_id, artifact.id, ArtifactAt::Byte(offset))
+            .await
+            .map_err(store_error)?;
         let part = part.ok_or_else(|| not_found(&artifact.id.to_string()))?;
         let skipped = usize::try_from(offset - part.offset()).unwrap_or(usize::MAX);
         Ok(part.bytes.get(skipped..).unwrap_or_default().to_vec())

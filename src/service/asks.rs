@@ -1,4 +1,5 @@
-//! What the outside asks beside the four tools: how a task gets on, its history, the catalog, and how the server is.
+//! What the outside asks beside the four tools: how a task gets on, its history, the catalog, and
+//! how the server is.
 
 use std::sync::Arc;
 

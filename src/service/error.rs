@@ -1,4 +1,5 @@
-//! The one error the outside sees. Every module's own error is turned into it here, and nowhere else.
+//! The one error the outside sees. Every module's own error is turned into it here, and nowhere
+//! else.
 
 use std::error::Error;
 
@@ -28,12 +29,18 @@ impl Kind {
     pub fn retryable(self) -> bool {
         match self {
             Self::LimitHit | Self::Unavailable => true,
-            Self::InvalidInput | Self::NotFound | Self::Denied | Self::Conflict | Self::Cancelled | Self::Internal => false,
+            Self::InvalidInput
+            | Self::NotFound
+            | Self::Denied
+            | Self::Conflict
+            | Self::Cancelled
+            | Self::Internal => false,
         }
     }
 }
 
-/// A failure for two readers: `message` and `hint` for the caller, the chain of sources for the log.
+/// A failure for two readers: `message` and `hint` for the caller, the chain of sources for the
+/// log.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ServiceError {

@@ -15,10 +15,14 @@ use serde::{Deserialize, Serialize};
 
 pub use approvals::{ApprovalAnswer, ApprovalList, ApprovalListAnswer, Step, Word};
 pub use artifacts::ArtifactList;
-pub use asks::{Health, NamespaceCount, PendingApproval, Progress, ProgressSink, TaskEvents, TaskEventsAnswer, ToolList};
+pub use asks::{
+    Health, NamespaceCount, PendingApproval, Progress, ProgressSink, TaskEvents, TaskEventsAnswer,
+    ToolList,
+};
 pub use error::{Kind, ServiceError};
 pub use policy::{
-    PolicyCaller, PolicyExplain, PolicyFileText, PolicyFiles, PolicyQuestion, PolicyReplay, RecordedCall, scope_text,
+    PolicyCaller, PolicyExplain, PolicyFileText, PolicyFiles, PolicyQuestion, PolicyReplay,
+    RecordedCall, scope_text,
 };
 
 use crate::{
@@ -32,9 +36,11 @@ use crate::{
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Execute {
-    /// TypeScript or JavaScript. `return` gives the value, `await` works at the top level. 1 byte to 256 KiB.
+    /// TypeScript or JavaScript. `return` gives the value, `await` works at the top level. 1 byte
+    /// to 256 KiB.
     pub code: String,
-    /// How long the code may run, in milliseconds, 1 to 600000; 300000 unless the server says otherwise.
+    /// How long the code may run, in milliseconds, 1 to 600000; 300000 unless the server says
+    /// otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
     /// Which runtime runs it; leave it out for the one that the server takes by itself.
@@ -49,7 +55,8 @@ pub struct Execute {
     /// False: answer at once with the task id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_for_result: Option<bool>,
-    /// How long to hold the answer, in milliseconds, 100 to 900000. When it runs out the task goes on.
+    /// How long to hold the answer, in milliseconds, 100 to 900000. When it runs out the task goes
+    /// on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_timeout_ms: Option<u64>,
     /// The same key within 24 h returns the same task instead of a new one; at most 128 characters.
@@ -108,7 +115,8 @@ pub struct TaskCancel {
 pub enum Patience {
     /// The client shows progress, or is our own: the full default.
     Long,
-    /// The client may drop a silent call after a minute: at most `limits.hold_ms` unless it asked for longer itself.
+    /// The client may drop a silent call after a minute: at most `limits.hold_ms` unless it asked
+    /// for longer itself.
     Short,
 }
 
@@ -156,7 +164,8 @@ pub struct ServiceLimits {
     pub code_bytes_max: usize,
     /// `timeoutMs` where the caller names none.
     pub timeout_ms: u64,
-    /// The cap on an answer that is held for a client with [`Patience::Short`], in milliseconds; 0 for none.
+    /// The cap on an answer that is held for a client with [`Patience::Short`], in milliseconds; 0
+    /// for none.
     pub hold_ms: u64,
     /// `runtimeId` where the caller names none.
     pub runtime_id: String,

@@ -1,5 +1,5 @@
-//! What the owner asks about policy: what is in force, why it answers as it does, and what other files would. Nothing is called, counted
-//! or changed here.
+//! What the owner asks about policy: what is in force, why it answers as it does, and what other
+//! files would. Nothing is called, counted or changed here.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -14,8 +14,8 @@ use crate::{
     catalog::{Tool, View, Visibility},
     model::Timestamp,
     policy::{
-        Amount, Call, Caller, CounterRead, CounterValues, Decision, Explanation, Layer, LayerScope, Options, Policy, Problem,
-        Verdict, lint,
+        Amount, Call, Caller, CounterRead, CounterValues, Decision, Explanation, Layer, LayerScope,
+        Options, Policy, Problem, Verdict, lint,
     },
     store::CounterRead as StoreRead,
     task::host::{ROLE, counter_window, facts},
@@ -65,7 +65,8 @@ pub struct PolicyExplain {
     pub caller: PolicyCaller,
 }
 
-/// Who calls. What is not given: the workspace and the principal `local`, the role of agents, no key and no session.
+/// Who calls. What is not given: the workspace and the principal `local`, the role of agents, no
+/// key and no session.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicyCaller {
@@ -186,7 +187,10 @@ impl Service {
     async fn policy_tools(&self, upstream: Option<&str>) -> Value {
         let policy = self.policy.current();
         let tools = self.catalog.all().await;
-        let asked = tools.iter().filter(|tool| upstream.is_none_or(|name| *tool.upstream == *name)).take(TOOLS_MAX);
+        let asked = tools
+            .iter()
+            .filter(|tool| upstream.is_none_or(|name| *tool.upstream == *name))
+            .take(TOOLS_MAX);
         let told: Vec<_> = asked.map(|tool| told(tool, &policy)).collect();
         json!({ "tools": told })
     }
@@ -196,28 +200,50 @@ impl Service {
         let policy = self.policy.current();
         let empty = RawValue::from_string("{}".into()).expect("it is JSON");
         let args = asked.args.unwrap_or(empty);
-        let call = Call { tool: facts(&tool), args: &args, caller: asked.caller.facts(), now: Timestamp::now() };
+        let call = Call {
+            tool: facts(&tool),
+            args: &args,
+            caller: asked.caller.facts(),
+            now: Timestamp::now(),
+        };
         let reads = policy.counters_read(&call);
         let values = self.counter_values(&reads, call.now).await?;
-        let known: CounterValues = reads.into_iter().zip(values).map(|(read, value)| (read.key, value)).collect();
+        let known: CounterValues =
+            reads.into_iter().zip(values).map(|(read, value)| (read.key, value)).collect();
         let explanation = policy.explain(&call, &known);
         let holds = &explanation.decision.holds;
-        let counted: Vec<_> = holds.iter().map(|hold| CounterRead { key: hold.key.clone(), window: hold.window }).collect();
+        let counted: Vec<_> = holds
+            .iter()
+            .map(|hold| CounterRead { key: hold.key.clone(), window: hold.window })
+            .collect();
         let values = self.counter_values(&counted, call.now).await?;
         let mut answer = explained(&explanation, &values, policy.revision());
-        answer["line"] = json!(explanation.decision.rule.as_ref().and_then(|rule| policy.line_of(rule)));
+        answer["line"] =
+            json!(explanation.decision.rule.as_ref().and_then(|rule| policy.line_of(rule)));
         Ok(answer)
     }
 
     /// The values of counters now.
-    async fn counter_values(&self, reads: &[CounterRead], at: Timestamp) -> Result<Vec<Amount>, ServiceError> {
+    async fn counter_values(
+        &self,
+        reads: &[CounterRead],
+        at: Timestamp,
+    ) -> Result<Vec<Amount>, ServiceError> {
         if reads.is_empty() {
             return Ok(vec![]);
         }
-        let asked: Vec<_> =
-            reads.iter().map(|read| StoreRead { key: read.key.to_string(), window: counter_window(read.window) }).collect();
+        let asked: Vec<_> = reads
+            .iter()
+            .map(|read| StoreRead {
+                key: read.key.to_string(),
+                window: counter_window(read.window),
+            })
+            .collect();
         let values = self.store.counters(at, &asked).await.map_err(super::tasks::store_error)?;
-        Ok(values.into_iter().map(|value| Amount::from_millionths(value).unwrap_or(Amount::MAX)).collect())
+        Ok(values
+            .into_iter()
+            .map(|value| Amount::from_millionths(value).unwrap_or(Amount::MAX))
+            .collect())
     }
 
     async fn policy_lint(&self, files: PolicyFiles) -> Result<Value, ServiceError> {
@@ -225,7 +251,8 @@ impl Service {
         let (options, tools) = (self.policy.source().options, self.catalog.all().await);
         aside(move || {
             let tools: Vec<_> = tools.iter().map(|tool| facts(tool)).collect();
-            let findings = lint::lint(&layers, options, &tools).map_err(|problems| unusable(&problems))?;
+            let findings =
+                lint::lint(&layers, options, &tools).map_err(|problems| unusable(&problems))?;
             Ok(json!({ "findings": findings }))
         })
         .await
@@ -236,7 +263,8 @@ impl Service {
         let (options, tools) = (self.policy.source().options, self.catalog.all().await);
         aside(move || {
             let policy = Policy::load(layers, options).map_err(|problems| unusable(&problems))?;
-            let find = |path: &str| tools.iter().find(|tool| tool.path == path).map(|tool| facts(tool));
+            let find =
+                |path: &str| tools.iter().find(|tool| tool.path == path).map(|tool| facts(tool));
             Ok(json!({ "results": policy.run_cases(Timestamp::now(), &find) }))
         })
         .await
@@ -244,7 +272,8 @@ impl Service {
 
     async fn policy_replay(&self, asked: PolicyReplay) -> Result<Value, ServiceError> {
         if asked.calls.len() > CALLS_MAX {
-            let message = format!("`calls` has {} calls; at most {CALLS_MAX} are allowed", asked.calls.len());
+            let message =
+                format!("`calls` has {} calls; at most {CALLS_MAX} are allowed", asked.calls.len());
             return Err(ServiceError::invalid("invalid_argument", message));
         }
         let layers = layers(asked.files)?;
@@ -254,10 +283,13 @@ impl Service {
 }
 
 /// Does what takes the processor for longer than a request may.
-async fn aside<T: Send + 'static>(work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static) -> Result<T, ServiceError> {
+async fn aside<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ServiceError> + Send + 'static,
+) -> Result<T, ServiceError> {
     let done = offload(work).await;
     done.unwrap_or_else(|error| {
-        Err(ServiceError::new(Kind::Internal, "internal", "the question could not be answered").caused_by(error))
+        Err(ServiceError::new(Kind::Internal, "internal", "the question could not be answered")
+            .caused_by(error))
     })
 }
 
@@ -280,15 +312,19 @@ fn layers(files: Vec<PolicyFileText>) -> Result<Vec<Layer>, ServiceError> {
         return Err(ServiceError::invalid("invalid_argument", message));
     }
     let layer = |file: PolicyFileText| {
-        let scope = match file.scope.as_deref().map(|scope| scope.split_once(':').unwrap_or((scope, ""))) {
-            None | Some(("organisation", "")) => LayerScope::Organisation,
-            Some(("workspace", name)) if !name.is_empty() => LayerScope::Workspace(name.into()),
-            Some(("key", label)) if !label.is_empty() => LayerScope::Key(label.into()),
-            Some(_) => {
-                let message = format!("`scope` of `{}` is none of `organisation`, `workspace:NAME`, `key:LABEL`", file.name);
-                return Err(ServiceError::invalid("invalid_argument", message));
-            }
-        };
+        let scope =
+            match file.scope.as_deref().map(|scope| scope.split_once(':').unwrap_or((scope, ""))) {
+                None | Some(("organisation", "")) => LayerScope::Organisation,
+                Some(("workspace", name)) if !name.is_empty() => LayerScope::Workspace(name.into()),
+                Some(("key", label)) if !label.is_empty() => LayerScope::Key(label.into()),
+                Some(_) => {
+                    let message = format!(
+                        "`scope` of `{}` is none of `organisation`, `workspace:NAME`, `key:LABEL`",
+                        file.name
+                    );
+                    return Err(ServiceError::invalid("invalid_argument", message));
+                }
+            };
         Ok(Layer { scope, name: file.name, upstream: file.upstream, text: file.text })
     };
     files.into_iter().map(layer).collect()
@@ -305,8 +341,11 @@ pub fn scope_text(scope: &LayerScope) -> String {
 
 fn unusable(problems: &[Problem]) -> ServiceError {
     let first = problems.first().map(ToString::to_string).unwrap_or_default();
-    ServiceError::invalid("invalid_argument", format!("the policy files have {} problems: {first}", problems.len()))
-        .hint("`airlock policy validate FILE` tells them all")
+    ServiceError::invalid(
+        "invalid_argument",
+        format!("the policy files have {} problems: {first}", problems.len()),
+    )
+    .hint("`airlock policy validate FILE` tells them all")
 }
 
 /// A tool as policy sees it.
@@ -314,7 +353,8 @@ fn told(tool: &Tool, policy: &Policy) -> Value {
     let sample = lint::sample(&tool.input_schema.value());
     let args = RawValue::from_string(sample.to_string()).expect("a JSON value is JSON");
     let nobody = PolicyCaller::default();
-    let call = Call { tool: facts(tool), args: &args, caller: nobody.facts(), now: Timestamp::now() };
+    let call =
+        Call { tool: facts(tool), args: &args, caller: nobody.facts(), now: Timestamp::now() };
     // What is asked for is the class; counters do not matter to it.
     let explanation = policy.explain(&call, &CounterValues::none());
     json!({
@@ -349,7 +389,10 @@ fn explained(explanation: &Explanation, values: &[Amount], revision: &str) -> Va
     for (hold, value) in decision.holds.iter().zip(values) {
         let full = value.checked_add(hold.cost).is_none_or(|sum| sum > hold.max);
         let told = if full { ": full, the call would be rate limited now" } else { "" };
-        text.push_str(&format!("\n{} of {} per {} used now (rule `{}`){told}", value, hold.max, hold.window, hold.rule.name));
+        text.push_str(&format!(
+            "\n{} of {} per {} used now (rule `{}`){told}",
+            value, hold.max, hold.window, hold.rule.name
+        ));
     }
     json!({
         "id": explanation.tool,
@@ -372,7 +415,9 @@ fn explained(explanation: &Explanation, values: &[Amount], revision: &str) -> Va
 fn verdict(decision: &Decision) -> Value {
     match &decision.verdict {
         Verdict::Allow => json!({ "outcome": "allow" }),
-        Verdict::Ask(terms) => json!({ "outcome": "ask", "reason": terms.reason, "message": terms.message }),
+        Verdict::Ask(terms) => {
+            json!({ "outcome": "ask", "reason": terms.reason, "message": terms.message })
+        }
         Verdict::Deny(denial) => {
             json!({ "outcome": "deny", "code": denial.code.as_str(), "message": denial.message, "hidden": denial.hidden })
         }
@@ -414,7 +459,12 @@ fn replay(
 }
 
 /// The answer now; none where it hangs on arguments that are not on record.
-fn decide_again(policy: &Policy, reliance: &lint::Reliance<'_>, tool: &Tool, call: &RecordedCall) -> Option<Decision> {
+fn decide_again(
+    policy: &Policy,
+    reliance: &lint::Reliance<'_>,
+    tool: &Tool,
+    call: &RecordedCall,
+) -> Option<Decision> {
     let args = match &call.arguments {
         Some(args) => args.clone(),
         None if call.argument_keys.is_empty() => json!({}),
@@ -429,6 +479,7 @@ fn decide_again(policy: &Policy, reliance: &lint::Reliance<'_>, tool: &Tool, cal
         ..PolicyCaller::default()
     };
     let asked = Call { tool: facts(tool), args: &args, caller: caller.facts(), now: call.at };
-    let zero = policy.counters_read(&asked).into_iter().map(|read| (read.key, Amount::ZERO)).collect();
+    let zero =
+        policy.counters_read(&asked).into_iter().map(|read| (read.key, Amount::ZERO)).collect();
     Some(policy.decide(&asked, &zero))
 }

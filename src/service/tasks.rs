@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{
-    Execute, Kind, Patience, Progress, ProgressSink, ResultPage, Service, ServiceError, TaskAnswer, TaskCancel, TaskEvents,
-    TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer,
+    Execute, Kind, Patience, Progress, ProgressSink, ResultPage, Service, ServiceError, TaskAnswer,
+    TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer,
 };
 use crate::{
     model::{Principal, Task, TaskId, Timestamp},
@@ -35,8 +35,9 @@ pub(super) const LIST_LIMIT: (u32, u32) = (50, crate::store::LIST_MAX);
 pub(super) const EVENTS_LIMIT: (u32, u32) = (200, 1000);
 
 impl Service {
-    /// Records a task, runs it, and waits for its end as long as the request and `patience` allow. Tells `progress` the task's id as
-    /// soon as it is recorded, and what changes after. Dropping the future ends the waiting, not the task.
+    /// Records a task, runs it, and waits for its end as long as the request and `patience` allow.
+    /// Tells `progress` the task's id as soon as it is recorded, and what changes after. Dropping
+    /// the future ends the waiting, not the task.
     pub async fn execute(
         &self,
         who: &Principal,
@@ -46,7 +47,8 @@ impl Service {
     ) -> Result<TaskAnswer, ServiceError> {
         let hold = self.hold(&request, patience)?;
         let new = self.new_task(who, request)?;
-        // Whoever learns the id at once must find it after a crash; at any other time the record is read from the store first.
+        // Whoever learns the id at once must find it after a crash; at any other time the record is
+        // read from the store first.
         let live = match self.engine.submit(new, hold.is_zero()).await.map_err(submit_error)? {
             Submitted::Live(live) => live,
             Submitted::Earlier(task) => return self.recorded(who, task).await,
@@ -62,12 +64,17 @@ impl Service {
     }
 
     /// The record, waiting for its end if asked to; or a piece of its result.
-    pub async fn task_get(&self, who: &Principal, request: TaskGet) -> Result<TaskAnswer, ServiceError> {
+    pub async fn task_get(
+        &self,
+        who: &Principal,
+        request: TaskGet,
+    ) -> Result<TaskAnswer, ServiceError> {
         let task = task_id(&request.task_id)?;
         let wait_ms = within("waitMs", request.wait_ms, 0, WAIT_MS_MAX)?.unwrap_or(0);
         let limit = within("resultLimit", request.result_limit, 1, RESULT_BYTES_INLINE)?;
         if wait_ms > 0
-            && let Some(live) = self.engine.live(task).filter(|live| live.workspace_id() == who.workspace_id)
+            && let Some(live) =
+                self.engine.live(task).filter(|live| live.workspace_id() == who.workspace_id)
         {
             // Whatever comes first is told by the record.
             drop(timeout(Duration::from_millis(wait_ms), live.ended()).await);
@@ -75,14 +82,19 @@ impl Service {
         let mut answer = self.recorded(who, task).await?;
         if request.result_offset.is_some() || limit.is_some() {
             let offset = request.result_offset.unwrap_or(0);
-            answer.page = self.page(who, &answer.task, offset, limit.unwrap_or(RESULT_BYTES_INLINE)).await?;
+            answer.page =
+                self.page(who, &answer.task, offset, limit.unwrap_or(RESULT_BYTES_INLINE)).await?;
             answer.result = None;
         }
         Ok(answer)
     }
 
     /// Tasks of the workspace, newest first.
-    pub async fn task_list(&self, who: &Principal, request: TaskList) -> Result<TaskListAnswer, ServiceError> {
+    pub async fn task_list(
+        &self,
+        who: &Principal,
+        request: TaskList,
+    ) -> Result<TaskListAnswer, ServiceError> {
         let limit = within("limit", request.limit.map(u64::from), 1, u64::from(LIST_LIMIT.1))?;
         let filter = TaskFilter {
             status: request.status,
@@ -96,7 +108,11 @@ impl Service {
     }
 
     /// Ends a task and waits until its end is recorded; one that has ended stays as it is.
-    pub async fn task_cancel(&self, who: &Principal, request: TaskCancel) -> Result<TaskAnswer, ServiceError> {
+    pub async fn task_cancel(
+        &self,
+        who: &Principal,
+        request: TaskCancel,
+    ) -> Result<TaskAnswer, ServiceError> {
         let task = task_id(&request.task_id)?;
         match self.engine.live(task).filter(|live| live.workspace_id() == who.workspace_id) {
             Some(live) => {
@@ -108,18 +124,30 @@ impl Service {
     }
 
     /// A task's history.
-    pub async fn task_events(&self, who: &Principal, request: TaskEvents) -> Result<TaskEventsAnswer, ServiceError> {
+    pub async fn task_events(
+        &self,
+        who: &Principal,
+        request: TaskEvents,
+    ) -> Result<TaskEventsAnswer, ServiceError> {
         let task = task_id(&request.task_id)?;
         let limit = within("limit", request.limit.map(u64::from), 1, u64::from(EVENTS_LIMIT.1))?;
         let limit = limit.map_or(EVENTS_LIMIT.0, |limit| limit as u32);
         self.record(who, task).await?;
-        let events = self.store.events(&who.workspace_id, task, request.after, limit).await.map_err(store_error)?;
+        let events = self
+            .store
+            .events(&who.workspace_id, task, request.after, limit)
+            .await
+            .map_err(store_error)?;
         let next_after = events.last().map_or(request.after, |event| event.seq);
         Ok(TaskEventsAnswer { events, next_after })
     }
 
     pub(super) async fn record(&self, who: &Principal, task: TaskId) -> Result<Task, ServiceError> {
-        self.store.task(&who.workspace_id, task).await.map_err(store_error)?.ok_or_else(|| not_found(&task.to_string()))
+        self.store
+            .task(&who.workspace_id, task)
+            .await
+            .map_err(store_error)?
+            .ok_or_else(|| not_found(&task.to_string()))
     }
 
     /// The record with its result, as the store has it.
@@ -128,22 +156,40 @@ impl Service {
         let mut result = None;
         if task.result_bytes.is_some_and(|bytes| bytes <= RESULT_BYTES_INLINE) {
             let page = self.page(who, &task, 0, RESULT_BYTES_INLINE).await?;
-            result = page.map(|page| serde_json::value::RawValue::from_string(page.text)).transpose().map_err(|error| {
-                ServiceError::new(Kind::Internal, "internal", format!("the result of `{}` is damaged", task.task_id))
+            result = page
+                .map(|page| serde_json::value::RawValue::from_string(page.text))
+                .transpose()
+                .map_err(|error| {
+                    ServiceError::new(
+                        Kind::Internal,
+                        "internal",
+                        format!("the result of `{}` is damaged", task.task_id),
+                    )
                     .caused_by(error)
-            })?;
+                })?;
         }
         let approvals = self.pending(&task).await?;
         Ok(TaskAnswer { task, result, page: None, approvals })
     }
 
-    async fn page(&self, who: &Principal, task: &Task, offset: u64, limit: u64) -> Result<Option<ResultPage>, ServiceError> {
+    async fn page(
+        &self,
+        who: &Principal,
+        task: &Task,
+        offset: u64,
+        limit: u64,
+    ) -> Result<Option<ResultPage>, ServiceError> {
         let total = task.result_bytes.unwrap_or(0);
         if offset > total {
-            let message = format!("`resultOffset` {offset} is beyond the result, which has {total} bytes");
+            let message =
+                format!("`resultOffset` {offset} is beyond the result, which has {total} bytes");
             return Err(ServiceError::invalid("bad_argument", message));
         }
-        let piece = self.store.result(&who.workspace_id, task.task_id, offset, limit).await.map_err(store_error)?;
+        let piece = self
+            .store
+            .result(&who.workspace_id, task.task_id, offset, limit)
+            .await
+            .map_err(store_error)?;
         Ok(piece.map(|piece| ResultPage {
             text: piece.text,
             offset: piece.offset,
@@ -155,14 +201,20 @@ impl Service {
     fn new_task(&self, who: &Principal, request: Execute) -> Result<NewTask, ServiceError> {
         let bytes = request.code.len();
         if bytes == 0 || bytes > self.limits.code_bytes_max {
-            let message = format!("`code` has {bytes} bytes, allowed are 1 to {}", self.limits.code_bytes_max);
+            let message = format!(
+                "`code` has {bytes} bytes, allowed are 1 to {}",
+                self.limits.code_bytes_max
+            );
             return Err(ServiceError::invalid("bad_argument", message));
         }
-        let timeout_ms = within("timeoutMs", request.timeout_ms, 1, TIMEOUT_MS_MAX)?.unwrap_or(self.limits.timeout_ms);
+        let timeout_ms = within("timeoutMs", request.timeout_ms, 1, TIMEOUT_MS_MAX)?
+            .unwrap_or(self.limits.timeout_ms);
         if let Some(metadata) = &request.metadata {
             let bytes = serde_json::to_vec(metadata).map_or(usize::MAX, |json| json.len());
             if bytes > METADATA_BYTES_MAX {
-                let message = format!("`metadata` has {bytes} bytes as JSON, allowed are {METADATA_BYTES_MAX}");
+                let message = format!(
+                    "`metadata` has {bytes} bytes as JSON, allowed are {METADATA_BYTES_MAX}"
+                );
                 return Err(ServiceError::invalid("bad_argument", message));
             }
         }
@@ -185,7 +237,12 @@ impl Service {
 
     /// How long to hold the answer.
     fn hold(&self, request: &Execute, patience: Patience) -> Result<Duration, ServiceError> {
-        let asked = within("resultTimeoutMs", request.result_timeout_ms, RESULT_TIMEOUT_MS.0, RESULT_TIMEOUT_MS.1)?;
+        let asked = within(
+            "resultTimeoutMs",
+            request.result_timeout_ms,
+            RESULT_TIMEOUT_MS.0,
+            RESULT_TIMEOUT_MS.1,
+        )?;
         if request.wait_for_result == Some(false) {
             return Ok(Duration::ZERO);
         }
@@ -204,7 +261,12 @@ impl Service {
 async fn report(live: &Arc<Live>, progress: &ProgressSink) {
     let mut news = live.news();
     loop {
-        let now = Progress { task_id: live.task_id(), status: live.status(), tool_calls: live.tool_calls(), said: live.said() };
+        let now = Progress {
+            task_id: live.task_id(),
+            status: live.status(),
+            tool_calls: live.tool_calls(),
+            said: live.said(),
+        };
         progress.send_replace(Some(now));
         if news.changed().await.is_err() {
             return std::future::pending().await;
@@ -215,7 +277,9 @@ async fn report(live: &Arc<Live>, progress: &ProgressSink) {
 fn whole(ended: Ended) -> Result<TaskAnswer, ServiceError> {
     match ended {
         Ended::Recorded(task, result) => {
-            let result = result.filter(|result| result.get().len() as u64 <= RESULT_BYTES_INLINE).map(|result| (*result).clone());
+            let result = result
+                .filter(|result| result.get().len() as u64 <= RESULT_BYTES_INLINE)
+                .map(|result| (*result).clone());
             Ok(TaskAnswer { task: (*task).clone(), result, page: None, approvals: vec![] })
         }
         Ended::Unrecorded(error) => {
@@ -236,11 +300,17 @@ fn not_found(task: &str) -> ServiceError {
         .hint("`task_list` shows the tasks there are")
 }
 
-pub(super) fn within(name: &str, value: Option<u64>, min: u64, max: u64) -> Result<Option<u64>, ServiceError> {
+pub(super) fn within(
+    name: &str,
+    value: Option<u64>,
+    min: u64,
+    max: u64,
+) -> Result<Option<u64>, ServiceError> {
     match value {
-        Some(value) if !(min..=max).contains(&value) => {
-            Err(ServiceError::invalid("bad_argument", format!("`{name}` is {value}, allowed are {min} to {max}")))
-        }
+        Some(value) if !(min..=max).contains(&value) => Err(ServiceError::invalid(
+            "bad_argument",
+            format!("`{name}` is {value}, allowed are {min} to {max}"),
+        )),
         value => Ok(value),
     }
 }
@@ -259,15 +329,21 @@ fn submit_error(error: SubmitError) -> ServiceError {
     let message = error.to_string();
     match error {
         SubmitError::UnknownRuntime { known, .. } if known.is_empty() => {
-            ServiceError::new(Kind::Unavailable, "unknown_runtime", message)
-                .hint("`airlock doctor`, on the server's machine, says how one is got; then restart the server")
+            ServiceError::new(Kind::Unavailable, "unknown_runtime", message).hint(
+                "`airlock doctor`, on the server's machine, says how one is got; then \
+                    restart the server",
+            )
         }
         SubmitError::UnknownRuntime { .. } => ServiceError::invalid("unknown_runtime", message)
-            .hint("leave `runtimeId` out; `airlock doctor`, on the server's machine, says how others are got"),
-        SubmitError::Busy { .. } => {
-            ServiceError { retry_after_ms: Some(1000), ..ServiceError::new(Kind::LimitHit, "busy", message) }
-                .hint("try again in a second")
+            .hint(
+                "leave `runtimeId` out; `airlock doctor`, on the server's machine, says how \
+                others are got",
+            ),
+        SubmitError::Busy { .. } => ServiceError {
+            retry_after_ms: Some(1000),
+            ..ServiceError::new(Kind::LimitHit, "busy", message)
         }
+        .hint("try again in a second"),
         SubmitError::Stopping => ServiceError::new(Kind::Unavailable, "stopping", message),
         SubmitError::Store(error) => store_error(error),
     }
@@ -275,12 +351,13 @@ fn submit_error(error: SubmitError) -> ServiceError {
 
 pub(super) fn store_error(error: StoreError) -> ServiceError {
     match error {
-        StoreError::BadCursor(_) => {
-            ServiceError::invalid("bad_cursor", error.to_string()).hint("take `nextCursor` of the page before")
-        }
-        StoreError::Busy(_) => {
-            ServiceError { retry_after_ms: Some(1000), ..ServiceError::new(Kind::LimitHit, "busy", error.to_string()) }
-        }
-        other => ServiceError::new(Kind::Unavailable, "store_failed", "the store does not answer").caused_by(other),
+        StoreError::BadCursor(_) => ServiceError::invalid("bad_cursor", error.to_string())
+            .hint("take `nextCursor` of the page before"),
+        StoreError::Busy(_) => ServiceError {
+            retry_after_ms: Some(1000),
+            ..ServiceError::new(Kind::LimitHit, "busy", error.to_string())
+        },
+        other => ServiceError::new(Kind::Unavailable, "store_failed", "the store does not answer")
+            .caused_by(other),
     }
 }

@@ -32,7 +32,11 @@ impl Service {
     }
 
     /// TypeScript declarations of all tools that the caller may see, or of those of one namespace.
-    pub async fn tool_types(&self, who: &Principal, namespace: Option<&str>) -> Result<String, ServiceError> {
+    pub async fn tool_types(
+        &self,
+        who: &Principal,
+        namespace: Option<&str>,
+    ) -> Result<String, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
         let declared = self.catalog.types(namespace, &view).await;
         declared.map_err(|error| ServiceError::invalid("bad_argument", error.to_string()))
@@ -41,40 +45,59 @@ impl Service {
     /// Asks one upstream, or all, for their tools again; answers how they stand then.
     pub async fn tools_refresh(&self, upstream: Option<&str>) -> Result<RawJson, ServiceError> {
         let Some(status) = self.catalog.refresh(upstream).await else {
-            let names: Vec<String> = self.catalog.status().into_iter().map(|status| format!("`{}`", status.name)).collect();
-            let known = if names.is_empty() { "none is configured".to_owned() } else { format!("there are {}", names.join(", ")) };
-            let message = format!("there is no upstream `{}`, {known}", upstream.unwrap_or_default());
+            let names: Vec<String> = self
+                .catalog
+                .status()
+                .into_iter()
+                .map(|status| format!("`{}`", status.name))
+                .collect();
+            let known = if names.is_empty() {
+                "none is configured".to_owned()
+            } else {
+                format!("there are {}", names.join(", "))
+            };
+            let message =
+                format!("there is no upstream `{}`, {known}", upstream.unwrap_or_default());
             return Err(ServiceError::invalid("bad_argument", message));
         };
-        Ok(serde_json::value::to_raw_value(&json!({ "results": status })).expect("texts and numbers only"))
+        Ok(serde_json::value::to_raw_value(&json!({ "results": status }))
+            .expect("texts and numbers only"))
     }
 
-    /// The namespaces and how many tools each has that the caller may see, in a stable order; then the upstreams of which nothing is
-    /// known yet.
+    /// The namespaces and how many tools each has that the caller may see, in a stable order; then
+    /// the upstreams of which nothing is known yet.
     pub fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
-        let found = self.catalog.namespaces(&NamespacesQuery { limit: Some(NAMESPACES_MAX) }, &view);
+        let found =
+            self.catalog.namespaces(&NamespacesQuery { limit: Some(NAMESPACES_MAX) }, &view);
         let counted = |namespace: crate::catalog::Namespace| NamespaceCount {
             is_down: namespace.unavailable.is_some(),
             namespace: namespace.namespace,
             tools: namespace.tool_count,
         };
         let mut all: Vec<NamespaceCount> = found.namespaces.into_iter().map(counted).collect();
-        // Of these nothing is known yet: they are told by name, so that nobody takes them for missing.
+        // Of these nothing is known yet: they are told by name, so that nobody takes them for
+        // missing.
         let unknown = self.catalog.status().into_iter().filter(|upstream| upstream.tools == 0);
         all.extend(unknown.filter_map(|upstream| match upstream.status {
             UpstreamState::Ready => None,
-            status => Some(NamespaceCount { namespace: upstream.name, tools: 0, is_down: status == UpstreamState::Failed }),
+            status => Some(NamespaceCount {
+                namespace: upstream.name,
+                tools: 0,
+                is_down: status == UpstreamState::Failed,
+            }),
         }));
         all
     }
 
-    /// One of them changes whenever there may be other tools to see: the catalog's, and the policy's.
+    /// One of them changes whenever there may be other tools to see: the catalog's, and the
+    /// policy's.
     pub fn tools_changed(&self) -> [watch::Receiver<u64>; 2] {
         [self.catalog.changed(), self.policy.changed()]
     }
 
-    /// How the server is. `degraded` where the store or the engine does not work; an upstream that is down is only told.
+    /// How the server is. `degraded` where the store or the engine does not work; an upstream that
+    /// is down is only told.
     pub async fn health(&self) -> Health {
         let store = self.store.check().await;
         let runtimes: Vec<_> = self
@@ -113,7 +136,9 @@ impl Service {
                     "parkedTasks": self.desk.parked_tasks(),
                 });
                 if !policy.problems.is_empty() {
-                    told["message"] = format!("the policy before is in force: {}", policy.problems.join("; ")).into();
+                    told["message"] =
+                        format!("the policy before is in force: {}", policy.problems.join("; "))
+                            .into();
                     told["hint"] = "correct the file: it is taken as soon as it is valid".into();
                 }
                 told
@@ -123,12 +148,21 @@ impl Service {
     }
 
     /// As code of this caller would be answered.
-    async fn find(&self, who: &Principal, function: &str, args: &str) -> Result<RawJson, ServiceError> {
+    async fn find(
+        &self,
+        who: &Principal,
+        function: &str,
+        args: &str,
+    ) -> Result<RawJson, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
         let asker = Asker::default();
         let found = match Artifacts::about(function, args) {
             Some(found) => found,
-            None => self.catalog.find_aside(&asker, function, args, view).await.expect("it is one of the finding functions"),
+            None => self
+                .catalog
+                .find_aside(&asker, function, args, view)
+                .await
+                .expect("it is one of the finding functions"),
         };
         found.map_err(|error| match error {
             FindError::Arguments(error) => ServiceError::invalid("bad_argument", error.to_string()),
@@ -139,24 +173,44 @@ impl Service {
 
 /// Whoever asks from outside of a task sees what code of the same account would.
 fn caller(who: &Principal) -> Caller<'_> {
-    Caller { workspace: &who.workspace_id, principal: &who.account_id, role: ROLE, key: None, session: None, task: NO_TASK }
+    Caller {
+        workspace: &who.workspace_id,
+        principal: &who.account_id,
+        role: ROLE,
+        key: None,
+        session: None,
+        task: NO_TASK,
+    }
 }
 
-/// Why a path that the owner named leads to no tool, in the owner's words: the catalog's own are for programs.
+/// Why a path that the owner named leads to no tool, in the owner's words: the catalog's own are
+/// for programs.
 pub(super) fn unresolved(error: ResolveError) -> ServiceError {
     match error {
-        ResolveError::NotFound(NotFound { path, is_namespace: true, .. }) => {
-            ServiceError::new(Kind::NotFound, "tool_not_found", format!("there is no tool `{path}`, it is a namespace"))
-                .hint("`airlock tools list --namespace NAME` shows what is in it")
-        }
+        ResolveError::NotFound(NotFound { path, is_namespace: true, .. }) => ServiceError::new(
+            Kind::NotFound,
+            "tool_not_found",
+            format!("there is no tool `{path}`, it is a namespace"),
+        )
+        .hint("`airlock tools list --namespace NAME` shows what is in it"),
         ResolveError::NotFound(NotFound { path, nearest, .. }) => {
             let names: Vec<_> = nearest.iter().map(|path| format!("`{path}`")).collect();
-            let meant = if names.is_empty() { String::new() } else { format!("; did you mean {}?", names.join(", ")) };
-            ServiceError::new(Kind::NotFound, "tool_not_found", format!("there is no tool `{path}`{meant}"))
-                .hint("`airlock tools search WORDS` finds tools, `airlock tools list` shows all")
+            let meant = if names.is_empty() {
+                String::new()
+            } else {
+                format!("; did you mean {}?", names.join(", "))
+            };
+            ServiceError::new(
+                Kind::NotFound,
+                "tool_not_found",
+                format!("there is no tool `{path}`{meant}"),
+            )
+            .hint("`airlock tools search WORDS` finds tools, `airlock tools list` shows all")
         }
-        ResolveError::Unavailable(error) => ServiceError::new(Kind::Unavailable, "upstream_unavailable", error.message)
-            .hint("`airlock upstreams check` tells what is wrong with it"),
+        ResolveError::Unavailable(error) => {
+            ServiceError::new(Kind::Unavailable, "upstream_unavailable", error.message)
+                .hint("`airlock upstreams check` tells what is wrong with it")
+        }
     }
 }
 

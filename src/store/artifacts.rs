@@ -1,4 +1,5 @@
-//! Answers that are too large for a program: rows and their text in parts, so that a slice is read without the rest.
+//! Answers that are too large for a program: rows and their text in parts, so that a slice is read
+//! without the rest.
 
 use futures::future::BoxFuture;
 
@@ -9,19 +10,26 @@ use crate::model::{Artifact, ArtifactId, Timestamp};
 pub const ARTIFACT_PART_BYTES: usize = 256 * 1024;
 /// Artifacts in one page at the most.
 pub const ARTIFACTS_LIST_MAX: u32 = 200;
-/// Parts that one step of the sweep removes at the most: 4 MiB, a few milliseconds of the one writer.
+/// Parts that one step of the sweep removes at the most: 4 MiB, a few milliseconds of the one
+/// writer.
 pub const SWEEP_PARTS_MAX: u32 = 16;
 
 /// Keeps artifacts. What is not whole yet, is expired or belongs to another workspace is not there.
 pub trait ArtifactStore: Send + Sync + 'static {
-    /// Makes room for one that will be written part by part, unless the workspace would then have more than so many bytes. What is not
-    /// whole yet counts; what is expired at its `created_at` does not.
-    fn open_artifact(&self, artifact: Artifact, workspace_bytes_max: u64) -> Written<ArtifactOpened>;
+    /// Makes room for one that will be written part by part, unless the workspace would then have
+    /// more than so many bytes. What is not whole yet counts; what is expired at its `created_at`
+    /// does not.
+    fn open_artifact(
+        &self,
+        artifact: Artifact,
+        workspace_bytes_max: u64,
+    ) -> Written<ArtifactOpened>;
 
     /// Writes one part of one that is open. `Invalid` where it is not.
     fn write_artifact_part(&self, id: ArtifactId, part: ArtifactPart) -> Written;
 
-    /// Makes it visible. `Invalid` where its parts are not exactly its bytes; then it stays as it is.
+    /// Makes it visible. `Invalid` where its parts are not exactly its bytes; then it stays as it
+    /// is.
     fn close_artifact(&self, id: ArtifactId) -> Written;
 
     /// The artifact, if the workspace has it at that moment.
@@ -32,8 +40,8 @@ pub trait ArtifactStore: Send + Sync + 'static {
         at: Timestamp,
     ) -> BoxFuture<'a, Result<Option<Artifact>, StoreError>>;
 
-    /// The part in which a byte is, or in which a line begins or the line break before it stands. None beyond the end, or where the
-    /// workspace does not have it at that moment.
+    /// The part in which a byte is, or in which a line begins or the line break before it stands.
+    /// None beyond the end, or where the workspace does not have it at that moment.
     fn artifact_part<'a>(
         &'a self,
         workspace_id: &'a str,
@@ -50,13 +58,15 @@ pub trait ArtifactStore: Send + Sync + 'static {
         filter: ArtifactFilter,
     ) -> BoxFuture<'a, Result<ArtifactPage, StoreError>>;
 
-    /// Takes it away at once, whole or not; the sweep gives its space back. False where the workspace does not have it.
+    /// Takes it away at once, whole or not; the sweep gives its space back. False where the
+    /// workspace does not have it.
     fn remove_artifact(&self, workspace_id: &str, id: ArtifactId, at: Timestamp) -> Written<bool>;
 
     /// Takes away what is not whole; for the start of a server. Returns how many.
     fn abandon_artifacts(&self) -> Written<u64>;
 
-    /// Gives back the space of what is expired at that moment, at most [`SWEEP_PARTS_MAX`] parts at once.
+    /// Gives back the space of what is expired at that moment, at most [`SWEEP_PARTS_MAX`] parts at
+    /// once.
     fn sweep_artifacts(&self, at: Timestamp) -> Written<Swept>;
 }
 

@@ -1,8 +1,10 @@
-//! Counters: how much of something was used within a window, exact under concurrency and across restarts.
+//! Counters: how much of something was used within a window, exact under concurrency and across
+//! restarts.
 //!
-//! A reservation compares and adds in one immediate transaction, all of its holds or none, so that no two callers, processes
-//! included, can both take the last of a limit. What is reserved counts at once. Giving it back is a write of its own; a process that
-//! dies between the two leaves it counted, so that a crash can only make a limit stricter, until its window is over.
+//! A reservation compares and adds in one immediate transaction, all of its holds or none, so that
+//! no two callers, processes included, can both take the last of a limit. What is reserved counts
+//! at once. Giving it back is a write of its own; a process that dies between the two leaves it
+//! counted, so that a crash can only make a limit stricter, until its window is over.
 
 use std::time::Duration;
 
@@ -12,16 +14,19 @@ use crate::model::Timestamp;
 pub const HOLDS_MAX: usize = 64;
 /// Length of a counter's key, in bytes, at most.
 pub const COUNTER_KEY_BYTES_MAX: usize = 1024;
-/// A rolling window is counted in so many slices, and one more, so that nothing that is still within it is left out: it never lets
-/// more through than its limit, and forgets a call at most a sixteenth of the window late.
+/// A rolling window is counted in so many slices, and one more, so that nothing that is still
+/// within it is left out: it never lets more through than its limit, and forgets a call at most a
+/// sixteenth of the window late.
 pub const ROLLING_SLICES: i64 = 16;
-/// How long a counter without a window of its own is kept after its last use: longer than a task and its approvals last.
+/// How long a counter without a window of its own is kept after its last use: longer than a task
+/// and its approvals last.
 const WHOLE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What a counter is compared over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CounterWindow {
-    /// Since the last whole multiple of this length after 1970 in UTC: 60 s is the minute, 86 400 s the day of the calendar.
+    /// Since the last whole multiple of this length after 1970 in UTC: 60 s is the minute, 86 400 s
+    /// the day of the calendar.
     Fixed(Duration),
     /// The time that just passed.
     Rolling(Duration),
@@ -109,7 +114,8 @@ pub struct Slot {
     pub index: usize,
     /// The counter's name.
     pub key: String,
-    /// Length of a slice; 0 for all time. Part of the counter's identity: a minute and an hour of one name are two counters.
+    /// Length of a slice; 0 for all time. Part of the counter's identity: a minute and an hour of
+    /// one name are two counters.
     pub width: i64,
     /// Where the slice begins that this use is counted in.
     pub bucket: i64,
@@ -124,12 +130,14 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Where all of a call's holds are counted. Two on one counter are one use of it: the larger cost under the smaller bound.
+    /// Where all of a call's holds are counted. Two on one counter are one use of it: the larger
+    /// cost under the smaller bound.
     pub fn all(holds: &[CounterHold], at: Timestamp) -> Vec<Self> {
         let mut slots: Vec<Self> = Vec::with_capacity(holds.len());
         for (index, hold) in holds.iter().enumerate() {
             let slot = Self::of(index, hold, at);
-            match slots.iter_mut().find(|other| other.key == slot.key && other.width == slot.width) {
+            match slots.iter_mut().find(|other| other.key == slot.key && other.width == slot.width)
+            {
                 Some(same) => {
                     if slot.max < same.max {
                         (same.index, same.max) = (slot.index, slot.max);
@@ -144,12 +152,26 @@ impl Slot {
 
     /// The window this slice is the present one of.
     pub fn place(&self) -> Place {
-        Place { width: self.width, bucket: self.bucket, first: self.first, expires_at: self.expires_at }
+        Place {
+            width: self.width,
+            bucket: self.bucket,
+            first: self.first,
+            expires_at: self.expires_at,
+        }
     }
 
     fn of(index: usize, hold: &CounterHold, at: Timestamp) -> Self {
         let Place { width, bucket, first, expires_at } = Place::of(hold.window, at);
-        Self { index, key: hold.key.clone(), width, bucket, first, expires_at, cost: hold.cost, max: hold.max }
+        Self {
+            index,
+            key: hold.key.clone(),
+            width,
+            bucket,
+            first,
+            expires_at,
+            cost: hold.cost,
+            max: hold.max,
+        }
     }
 }
 
@@ -182,14 +204,21 @@ impl Place {
                 let bucket = now - now.rem_euclid(width);
                 let first = bucket.saturating_sub(width.saturating_mul(ROLLING_SLICES));
                 let expires_at = bucket.saturating_add(width.saturating_mul(ROLLING_SLICES + 1));
-                // A rolling window's slices are told from those of a fixed window of the same width by their sign.
+                // A rolling window's slices are told from those of a fixed window of the same width
+                // by their sign.
                 Self { width: -width, bucket, first, expires_at }
             }
-            CounterWindow::Whole => Self { width: 0, bucket: 0, first: 0, expires_at: now.saturating_add(ns(WHOLE_KEPT)) },
+            CounterWindow::Whole => Self {
+                width: 0,
+                bucket: 0,
+                first: 0,
+                expires_at: now.saturating_add(ns(WHOLE_KEPT)),
+            },
         }
     }
 
-    /// How long until the window of a counter whose oldest slice in use is `oldest` has room again; none where it never has.
+    /// How long until the window of a counter whose oldest slice in use is `oldest` has room again;
+    /// none where it never has.
     pub fn retry_after(&self, oldest: i64, at: Timestamp) -> Option<Duration> {
         let now = i64::try_from(at.as_nanosecond()).unwrap_or(i64::MAX);
         let end = match self.width {

@@ -1,7 +1,9 @@
-//! What lasts: tasks, their results, logs and events; counters of what was used; approvals; answers too large for a program.
+//! What lasts: tasks, their results, logs and events; counters of what was used; approvals; answers
+//! too large for a program.
 //!
-//! Only this module knows SQL. A write is queued in the order of the calls and is durable once its [`Written`] resolves; a later
-//! write is never durable before an earlier one. Reads see every write whose `Written` has resolved.
+//! Only this module knows SQL. A write is queued in the order of the calls and is durable once its
+//! [`Written`] resolves; a later write is never durable before an earlier one. Reads see every
+//! write whose `Written` has resolved.
 
 mod approvals;
 mod artifacts;
@@ -13,20 +15,22 @@ use std::{path::PathBuf, sync::Arc};
 use futures::future::BoxFuture;
 
 use crate::model::{
-    Approval, ApprovalId, Event, JsonObject, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+    Approval, ApprovalId, Event, JsonObject, Logs, NewEvent, RawJson, Task, TaskError, TaskId,
+    TaskStatus, Timestamp, Usage,
 };
 pub use approvals::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided};
 pub use artifacts::{
-    ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore,
-    SWEEP_PARTS_MAX, Swept,
+    ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened,
+    ArtifactPage, ArtifactPart, ArtifactStore, SWEEP_PARTS_MAX, Swept,
 };
 pub use counters::{
-    COUNTER_KEY_BYTES_MAX, CounterHold, CounterRead, CounterWindow, HOLDS_MAX, HoldToken, Place, ROLLING_SLICES, Reserved, Settle,
-    Slot,
+    COUNTER_KEY_BYTES_MAX, CounterHold, CounterRead, CounterWindow, HOLDS_MAX, HoldToken, Place,
+    ROLLING_SLICES, Reserved, Settle, Slot,
 };
 pub use sqlite::{SqliteConfig, SqliteStore, Synchronous};
 
-/// Resolves when the write is durable, or says why it never will be. Dropping it does not take the write back.
+/// Resolves when the write is durable, or says why it never will be. Dropping it does not take the
+/// write back.
 pub type Written<T = ()> = BoxFuture<'static, Result<T, StoreError>>;
 
 /// How long an idempotency key holds.
@@ -38,19 +42,25 @@ pub const LIST_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Keeps the record. Several callers may share one.
 pub trait Store: ArtifactStore + Send + Sync + 'static {
-    /// Records a task (status `queued`) and its events `task.created` and `task.queued`, unless the same caller used the same
-    /// idempotency key within [`IDEMPOTENCY_HOURS`].
+    /// Records a task (status `queued`) and its events `task.created` and `task.queued`, unless the
+    /// same caller used the same idempotency key within [`IDEMPOTENCY_HOURS`].
     fn create_task(&self, task: NewTask) -> Written<Created>;
 
-    /// Records a change of a task and its events, all or nothing. A task that has ended keeps its status, result and history: then
-    /// the write resolves to `Conflict` and nothing of it is kept. `Invalid` where `end` and a terminal status do not come together.
+    /// Records a change of a task and its events, all or nothing. A task that has ended keeps its
+    /// status, result and history: then the write resolves to `Conflict` and nothing of it is kept.
+    /// `Invalid` where `end` and a terminal status do not come together.
     fn change_task(&self, change: TaskChange) -> Written;
 
     /// The task, if the workspace has it.
-    fn task<'a>(&'a self, workspace_id: &'a str, task: TaskId) -> BoxFuture<'a, Result<Option<Task>, StoreError>>;
+    fn task<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        task: TaskId,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>>;
 
-    /// A piece of the result's JSON text. `offset` and `limit` count bytes; the piece begins with the character that `offset` is in
-    /// and is cut to whole characters, at least one. None where there is no such task in the workspace or it has no result.
+    /// A piece of the result's JSON text. `offset` and `limit` count bytes; the piece begins with
+    /// the character that `offset` is in and is cut to whole characters, at least one. None where
+    /// there is no such task in the workspace or it has no result.
     fn result<'a>(
         &'a self,
         workspace_id: &'a str,
@@ -59,9 +69,14 @@ pub trait Store: ArtifactStore + Send + Sync + 'static {
         limit: u64,
     ) -> BoxFuture<'a, Result<Option<ResultPiece>, StoreError>>;
 
-    /// Tasks of a workspace, in the reverse order of their recording. A page may be shorter than asked for and still have a next one:
-    /// at [`LIST_BYTES_MAX`], and after very many tasks that the filter on metadata passed over.
-    fn tasks<'a>(&'a self, workspace_id: &'a str, filter: TaskFilter) -> BoxFuture<'a, Result<TaskPage, StoreError>>;
+    /// Tasks of a workspace, in the reverse order of their recording. A page may be shorter than
+    /// asked for and still have a next one: at [`LIST_BYTES_MAX`], and after very many tasks that
+    /// the filter on metadata passed over.
+    fn tasks<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        filter: TaskFilter,
+    ) -> BoxFuture<'a, Result<TaskPage, StoreError>>;
 
     /// A task's events with a number above `after`, oldest first, at most `limit`.
     fn events<'a>(
@@ -72,22 +87,28 @@ pub trait Store: ArtifactStore + Send + Sync + 'static {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>>;
 
-    /// Ends every task that has not ended with status `failed`, exit code 1 and an error, which the event carries too; for the start
-    /// of a server, before it takes work. The error is `under_way` where a call has started and its end is not on record, else `idle`.
-    /// Returns how many.
+    /// Ends every task that has not ended with status `failed`, exit code 1 and an error, which the
+    /// event carries too; for the start of a server, before it takes work. The error is `under_way`
+    /// where a call has started and its end is not on record, else `idle`. Returns how many.
     fn fail_unfinished(&self, under_way: TaskError, idle: TaskError) -> Written<u64>;
 
-    /// Counts these holds, all of them or none. They are counted when the answer comes, durably; see [`Settle`].
+    /// Counts these holds, all of them or none. They are counted when the answer comes, durably;
+    /// see [`Settle`].
     ///
-    /// `Invalid` where there are more than [`HOLDS_MAX`], a key is longer than [`COUNTER_KEY_BYTES_MAX`], or a bound or a cost is
-    /// below zero.
+    /// `Invalid` where there are more than [`HOLDS_MAX`], a key is longer than
+    /// [`COUNTER_KEY_BYTES_MAX`], or a bound or a cost is below zero.
     fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved>;
 
     /// Ends a reservation.
     fn settle(&self, token: HoldToken, how: Settle) -> Written;
 
-    /// The values of counters within their windows, in millionths and in the order of `reads`. What is reserved is in them.
-    fn counters<'a>(&'a self, at: Timestamp, reads: &'a [CounterRead]) -> BoxFuture<'a, Result<Vec<i64>, StoreError>>;
+    /// The values of counters within their windows, in millionths and in the order of `reads`. What
+    /// is reserved is in them.
+    fn counters<'a>(
+        &'a self,
+        at: Timestamp,
+        reads: &'a [CounterRead],
+    ) -> BoxFuture<'a, Result<Vec<i64>, StoreError>>;
 
     /// Records an approval that is asked for.
     fn ask_approval(&self, approval: Approval) -> Written;
@@ -96,19 +117,29 @@ pub trait Store: ArtifactStore + Send + Sync + 'static {
     fn decide_approval(&self, workspace_id: &str, change: ApprovalChange) -> Written<Decided>;
 
     /// The approval, if the workspace has it.
-    fn approval<'a>(&'a self, workspace_id: &'a str, id: ApprovalId) -> BoxFuture<'a, Result<Option<Approval>, StoreError>>;
+    fn approval<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        id: ApprovalId,
+    ) -> BoxFuture<'a, Result<Option<Approval>, StoreError>>;
 
-    /// Approvals of a workspace, the newest first. A page may be shorter than asked for and still have a next one: at
-    /// [`LIST_BYTES_MAX`] of arguments.
-    fn approvals<'a>(&'a self, workspace_id: &'a str, filter: ApprovalFilter) -> BoxFuture<'a, Result<ApprovalPage, StoreError>>;
+    /// Approvals of a workspace, the newest first. A page may be shorter than asked for and still
+    /// have a next one: at [`LIST_BYTES_MAX`] of arguments.
+    fn approvals<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        filter: ApprovalFilter,
+    ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>>;
 
-    /// Makes every approval void that is pending, or approved and not let go; for the start of a server. Returns how many.
+    /// Makes every approval void that is pending, or approved and not let go; for the start of a
+    /// server. Returns how many.
     fn void_approvals(&self, at: Timestamp, why: &str) -> Written<u64>;
 
     /// Whether reads and writes work now.
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// Waits until everything queued is durable and closes. Later writes and reads resolve to `Closed`.
+    /// Waits until everything queued is durable and closes. Later writes and reads resolve to
+    /// `Closed`.
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -220,10 +251,14 @@ pub struct ResultPiece {
 }
 
 impl ResultPiece {
-    /// Cuts whole characters out of `bytes`, which begin at `skipped` of the whole text and reach a character beyond both ends of
-    /// what is asked for. At least one character, so that every page gets on.
+    /// Cuts whole characters out of `bytes`, which begin at `skipped` of the whole text and reach a
+    /// character beyond both ends of what is asked for. At least one character, so that every page
+    /// gets on.
     pub fn cut(bytes: &[u8], skipped: u64, offset: u64, limit: u64, total: u64) -> Self {
-        let place = |at: u64| usize::try_from(at.saturating_sub(skipped)).map_or(bytes.len(), |at| at.min(bytes.len()));
+        let place = |at: u64| {
+            usize::try_from(at.saturating_sub(skipped))
+                .map_or(bytes.len(), |at| at.min(bytes.len()))
+        };
         let is_inside = |at: usize| bytes.get(at).is_some_and(|byte| byte & 0xc0 == 0x80);
         let mut start = place(offset);
         while start > 0 && is_inside(start) {
@@ -267,7 +302,8 @@ pub fn counters_fit(holds: &[CounterHold]) -> Result<(), StoreError> {
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     /// Another server has the database open.
-    #[error("the database `{path}` is in use by another airlock server{}", process.map(|id| format!(", process {id}")).unwrap_or_default())]
+    #[error("the database `{path}` is in use by another airlock server{}", process.map(|id| format!(", process \
+        {id}")).unwrap_or_default())]
     InUse {
         /// The database's file.
         path: PathBuf,
@@ -276,7 +312,8 @@ pub enum StoreError {
     },
     /// A later version of airlock made the database.
     #[error(
-        "the database `{path}` was made by a later version of airlock: it has schema {version}, which this version does not know"
+        "the database `{path}` was made by a later version of airlock: it has schema {version}, \
+        which this version does not know"
     )]
     Newer {
         /// The database's file.
@@ -293,7 +330,8 @@ pub enum StoreError {
         #[source]
         source: Source,
     },
-    /// The change came too late, or the task was never recorded; for a new task: it is recorded already.
+    /// The change came too late, or the task was never recorded; for a new task: it is recorded
+    /// already.
     #[error("task `{0}` does not take this write: it has ended, or was never recorded")]
     Conflict(TaskId),
     /// The write contradicts itself.

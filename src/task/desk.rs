@@ -1,6 +1,7 @@
 //! Where parked calls wait for a person's word: who waits, for how long, how many at most.
 //!
-//! The rows of the store say what was decided; this only wakes whom it concerns. Nothing here decides.
+//! The rows of the store say what was decided; this only wakes whom it concerns. Nothing here
+//! decides.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -49,7 +50,8 @@ pub(super) struct Place {
     task: TaskId,
 }
 
-/// An approval that is asked for and neither let go nor refused. Dropping it, as the end of a run does, cancels it.
+/// An approval that is asked for and neither let go nor refused. Dropping it, as the end of a run
+/// does, cancels it.
 pub(super) struct Open {
     pub(super) id: ApprovalId,
     workspace_id: String,
@@ -75,7 +77,8 @@ impl Desk {
         self.waiting.contains_key(&id)
     }
 
-    /// Wakes who waits for this word, once the store has it, and waits until it is known what came of it.
+    /// Wakes who waits for this word, once the store has it, and waits until it is known what came
+    /// of it.
     pub async fn tell(&self, id: ApprovalId) {
         let Some(waiter) = self.waiting.get(&id).map(|entry| entry.value().clone()) else { return };
         waiter.decided.notify_one();
@@ -95,7 +98,9 @@ impl Desk {
         let calls = tasks.get(&task).copied().unwrap_or(0);
         let (calls_max, tasks_max) = (self.terms.calls_max, self.terms.tasks_max);
         if calls >= calls_max {
-            let message = format!("{calls_max} calls of this task wait for approval already, the most that may");
+            let message = format!(
+                "{calls_max} calls of this task wait for approval already, the most that may"
+            );
             return Err(Refusal::new(RATE_LIMITED, message));
         }
         if calls == 0 && tasks.len() >= tasks_max {
@@ -106,11 +111,25 @@ impl Desk {
         Ok(Place { desk: self.clone(), task })
     }
 
-    /// Takes a place in line for the word on this approval. Before its row exists, so that no word is missed.
-    pub(super) fn open(self: &Arc<Self>, id: ApprovalId, workspace_id: &str, store: Arc<dyn Store>) -> Open {
-        let waiter = Arc::new(Waiter { decided: Notify::new(), settled: watch::Sender::new(false) });
+    /// Takes a place in line for the word on this approval. Before its row exists, so that no word
+    /// is missed.
+    pub(super) fn open(
+        self: &Arc<Self>,
+        id: ApprovalId,
+        workspace_id: &str,
+        store: Arc<dyn Store>,
+    ) -> Open {
+        let waiter =
+            Arc::new(Waiter { decided: Notify::new(), settled: watch::Sender::new(false) });
         self.waiting.insert(id, waiter.clone());
-        Open { id, workspace_id: workspace_id.to_owned(), store, desk: self.clone(), waiter, is_settled: false }
+        Open {
+            id,
+            workspace_id: workspace_id.to_owned(),
+            store,
+            desk: self.clone(),
+            waiter,
+            is_settled: false,
+        }
     }
 }
 
@@ -138,7 +157,12 @@ impl Open {
     }
 
     /// Its change from one status to another, by nobody's word.
-    pub(super) fn change(&self, from: ApprovalStatus, to: ApprovalStatus, why: Option<&str>) -> ApprovalChange {
+    pub(super) fn change(
+        &self,
+        from: ApprovalStatus,
+        to: ApprovalStatus,
+        why: Option<&str>,
+    ) -> ApprovalChange {
         let why = why.map(str::to_owned);
         ApprovalChange { id: self.id, from, to, at: Timestamp::now(), by: None, note: None, why }
     }
@@ -150,7 +174,8 @@ impl Drop for Open {
         if !self.is_settled {
             // Writes keep their order: the task's end, which is waited for, comes after these.
             for from in [ApprovalStatus::Pending, ApprovalStatus::Approved] {
-                let change = self.change(from, ApprovalStatus::Cancelled, Some("its task ended first"));
+                let change =
+                    self.change(from, ApprovalStatus::Cancelled, Some("its task ended first"));
                 drop(self.store.decide_approval(&self.workspace_id, change));
             }
         }

@@ -1,7 +1,8 @@
 //! Runs tasks: records them, leases a worker, runs the guest, records the end.
 //!
-//! Invariants: a task is durable before its id is given out; its end is durable before it is reported; a call to an upstream is
-//! recorded as started before it leaves. Nothing here speaks a protocol.
+//! Invariants: a task is durable before its id is given out; its end is durable before it is
+//! reported; a call to an upstream is recorded as started before it leaves. Nothing here speaks a
+//! protocol.
 
 use std::{
     collections::BTreeMap,
@@ -25,14 +26,17 @@ use super::{
 };
 use crate::{
     base::backoff::Backoff,
-    model::{EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
+    model::{
+        EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+    },
     sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
     store::{Created, NewTask, StoreError, TaskChange, TaskEnd, Written},
 };
 
 /// How long the end of tasks that were told to stop may take.
 const STOP_MAX: Duration = Duration::from_secs(5);
-/// How often the writing of an end is tried again, and the pauses between: about half a minute in all.
+/// How often the writing of an end is tried again, and the pauses between: about half a minute in
+/// all.
 const END_RETRIES_MAX: u32 = 12;
 const END_RETRY: Backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(5));
 
@@ -81,7 +85,8 @@ pub struct Live {
 pub enum Ended {
     /// The record and the result are durable.
     Recorded(Arc<Task>, Option<Arc<RawJson>>),
-    /// The store failed, and why; the next start of the server will end the task as failed, if it knows it at all.
+    /// The store failed, and why; the next start of the server will end the task as failed, if it
+    /// knows it at all.
     Unrecorded(String),
 }
 
@@ -120,11 +125,22 @@ pub enum Submitted {
 
 impl TaskEngine {
     /// An engine over these runtimes, by their ids.
-    pub fn new(config: EngineConfig, parts: HostParts, runtimes: BTreeMap<String, Sandbox>) -> Self {
-        Self(Arc::new(Inner { config, parts, runtimes, live: DashMap::new(), stopping: CancellationToken::new() }))
+    pub fn new(
+        config: EngineConfig,
+        parts: HostParts,
+        runtimes: BTreeMap<String, Sandbox>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            config,
+            parts,
+            runtimes,
+            live: DashMap::new(),
+            stopping: CancellationToken::new(),
+        }))
     }
 
-    /// What its hosts share: the record, the catalog, the policy in force and the desk where calls wait for a person.
+    /// What its hosts share: the record, the catalog, the policy in force and the desk where calls
+    /// wait for a person.
     pub fn parts(&self) -> &HostParts {
         &self.0.parts
     }
@@ -134,15 +150,18 @@ impl TaskEngine {
         self.0.runtimes.iter().map(|(id, sandbox)| (id.as_str(), sandbox))
     }
 
-    /// Records a task and starts it. `durable` waits until its creation is durable: needed where the id is given out at once.
+    /// Records a task and starts it. `durable` waits until its creation is durable: needed where
+    /// the id is given out at once.
     pub async fn submit(&self, new: NewTask, durable: bool) -> Result<Submitted, SubmitError> {
         let inner = &self.0;
         if inner.stopping.is_cancelled() {
             return Err(SubmitError::Stopping);
         }
-        let sandbox = inner.runtimes.get(&new.runtime_id).cloned().ok_or_else(|| SubmitError::UnknownRuntime {
-            id: new.runtime_id.clone(),
-            known: inner.runtimes.keys().map(|id| format!("`{id}`")).collect(),
+        let sandbox = inner.runtimes.get(&new.runtime_id).cloned().ok_or_else(|| {
+            SubmitError::UnknownRuntime {
+                id: new.runtime_id.clone(),
+                known: inner.runtimes.keys().map(|id| format!("`{id}`")).collect(),
+            }
         })?;
         if sandbox.queued() >= inner.config.queue_max {
             return Err(SubmitError::Busy { queue_max: inner.config.queue_max });
@@ -159,7 +178,9 @@ impl TaskEngine {
         }
         match told.await {
             Ok(Ok(Created::New)) => Ok(Submitted::Live(live)),
-            Ok(Ok(Created::Existing(earlier))) => Ok(self.live(earlier).map_or(Submitted::Earlier(earlier), Submitted::Live)),
+            Ok(Ok(Created::Existing(earlier))) => {
+                Ok(self.live(earlier).map_or(Submitted::Earlier(earlier), Submitted::Live))
+            }
             Ok(Err(error)) => Err(SubmitError::Store(error)),
             Err(_) => Err(SubmitError::Stopping),
         }
@@ -188,7 +209,9 @@ impl TaskEngine {
             let live = self.all_live();
             live.iter().for_each(|live| live.stop(StopCause::ServerStops));
             if tokio::time::timeout(STOP_MAX, ended(live)).await.is_err() {
-                tracing::error!("not every task could be ended in order; the next start records those as failed");
+                tracing::error!(
+                    "not every task could be ended in order; the next start records those as failed"
+                );
             }
         }
         for sandbox in self.0.runtimes.values() {
@@ -200,7 +223,14 @@ impl TaskEngine {
         self.0.live.iter().map(|entry| entry.value().clone()).collect()
     }
 
-    fn spawn(&self, sandbox: Sandbox, new: NewTask, live: Arc<Live>, written: Written<Created>, tell: Creation) {
+    fn spawn(
+        &self,
+        sandbox: Sandbox,
+        new: NewTask,
+        live: Arc<Live>,
+        written: Written<Created>,
+        tell: Creation,
+    ) {
         let engine = self.clone();
         tokio::spawn(async move {
             let ended = engine.live_through(&sandbox, &new, &live, written, tell).await;
@@ -210,7 +240,8 @@ impl TaskEngine {
         });
     }
 
-    /// The whole life of a task, which is short where its key names another. Tells what became of its creation.
+    /// The whole life of a task, which is short where its key names another. Tells what became of
+    /// its creation.
     async fn live_through(
         &self,
         sandbox: &Sandbox,
@@ -233,7 +264,8 @@ impl TaskEngine {
             let (end, ran) = self.perform_guarded(sandbox, new, live).await;
             return self.record_end(new, end, ran).await;
         }
-        // Writes keep their order, so whatever is recorded of the run is durable after the creation.
+        // Writes keep their order, so whatever is recorded of the run is durable after the
+        // creation.
         let perform = self.perform_guarded(sandbox, new, live);
         tokio::pin!(perform);
         let (end, ran) = tokio::select! {
@@ -260,12 +292,24 @@ impl TaskEngine {
     }
 
     /// A panic of ours ends the task and not the server.
-    async fn perform_guarded(&self, sandbox: &Sandbox, new: &NewTask, live: &Arc<Live>) -> (End, Ran) {
-        AssertUnwindSafe(self.perform(sandbox, new, live)).catch_unwind().await.unwrap_or_else(|_| {
-            let message = "the server failed while this task ran; its log says more".into();
-            let error = TaskError { name: "InternalError".into(), message, code: "internal".into(), ..TaskError::default() };
-            (End::with_error(TaskStatus::Failed, error), Ran::never())
-        })
+    async fn perform_guarded(
+        &self,
+        sandbox: &Sandbox,
+        new: &NewTask,
+        live: &Arc<Live>,
+    ) -> (End, Ran) {
+        AssertUnwindSafe(self.perform(sandbox, new, live)).catch_unwind().await.unwrap_or_else(
+            |_| {
+                let message = "the server failed while this task ran; its log says more".into();
+                let error = TaskError {
+                    name: "InternalError".into(),
+                    message,
+                    code: "internal".into(),
+                    ..TaskError::default()
+                };
+                (End::with_error(TaskStatus::Failed, error), Ran::never())
+            },
+        )
     }
 
     /// From the queue to the end of the run.
@@ -292,7 +336,11 @@ impl TaskEngine {
         }));
         let clock = WallClock::new();
         let host = Arc::new(Host::new(self.0.parts.clone(), new, live.clone(), clock.clone()));
-        let run = Run { code: new.code.clone(), wall_ms_max: new.timeout_ms, cpu_ms_max: self.0.config.cpu_ms_max };
+        let run = Run {
+            code: new.code.clone(),
+            wall_ms_max: new.timeout_ms,
+            cpu_ms_max: self.0.config.cpu_ms_max,
+        };
         let mut report = lease.run(run, host.clone(), &clock, &live.cancel).await;
         report.usage.queue_ms = queue_ms;
         let RunReport { outcome, usage, logs, mut warnings } = report;
@@ -354,14 +402,15 @@ impl TaskEngine {
         match self.insist(change).await {
             Ok(()) => Ended::Recorded(Arc::new(task), end.result.map(Arc::new)),
             Err(error) => {
-                tracing::error!(task = %new.task_id, %error, "the end of {} could not be recorded", new.task_id);
+                tracing::error!(task = %new.task_id, %error, "the end of {} could not be \
+                    recorded", new.task_id);
                 Ended::Unrecorded(error.to_string())
             }
         }
     }
 
-    /// Writes an end, again and again where the store is busy or full for a moment: a task must not be taken for running when it is
-    /// not.
+    /// Writes an end, again and again where the store is busy or full for a moment: a task must not
+    /// be taken for running when it is not.
     async fn insist(&self, change: TaskChange) -> Result<(), StoreError> {
         for tries in 1..=END_RETRIES_MAX {
             match self.0.parts.store.change_task(change.clone()).await {
@@ -384,7 +433,12 @@ struct Ran {
 
 impl Ran {
     fn never() -> Self {
-        Self { started_at: None, usage: Usage::default(), logs: Logs::default(), warnings: Vec::new() }
+        Self {
+            started_at: None,
+            usage: Usage::default(),
+            logs: Logs::default(),
+            warnings: Vec::new(),
+        }
     }
 }
 
@@ -445,7 +499,8 @@ impl Live {
     /// Waits for its end to be recorded.
     pub async fn ended(&self) -> Ended {
         let mut end = self.end.subscribe();
-        let ended = end.wait_for(Option::is_some).await.expect("the sender lives as long as `self`");
+        let ended =
+            end.wait_for(Option::is_some).await.expect("the sender lives as long as `self`");
         ended.clone().expect("it was waited for")
     }
 
@@ -482,8 +537,12 @@ impl Live {
 
     fn stopped_before_it_began(&self) -> End {
         match self.cause.get() {
-            Some(StopCause::ServerStops) => End::with_error(TaskStatus::Failed, machine::server_stopped(Calls::None)),
-            Some(StopCause::Asked) | None => End::with_error(TaskStatus::Cancelled, machine::cancelled()),
+            Some(StopCause::ServerStops) => {
+                End::with_error(TaskStatus::Failed, machine::server_stopped(Calls::None))
+            }
+            Some(StopCause::Asked) | None => {
+                End::with_error(TaskStatus::Cancelled, machine::cancelled())
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
-//! Where the calls of a guest come in. Every `tools.*` call, finding included, passes [`Host::call`]: the one place where
-//! policy and approvals stand.
+//! Where the calls of a guest come in. Every `tools.*` call, finding included, passes
+//! [`Host::call`]: the one place where policy and approvals stand.
 //!
-//! The order of a call: tool found → arguments checked → decided → (a person asked) → its turn at the upstream, decided anew where it had to
-//! wait for it → counted → recorded as asked for and started,
-//! durably → sent → its end recorded. Where artifacts stand in the arguments, these are checked last, once the artifacts are in them.
-//! A call that the run's end leaves behind is aborted upstream and recorded as failed. What happens between finding and sending is
-//! told in [`passage`](super::passage).
+//! The order of a call: tool found → arguments checked → decided → (a person asked) → its turn at
+//! the upstream, decided anew where it had to wait for it → counted → recorded as asked for and
+//! started, durably → sent → its end recorded. Where artifacts stand in the arguments, these are
+//! checked last, once the artifacts are in them. A call that the run's end leaves behind is aborted
+//! upstream and recorded as failed. What happens between finding and sending is told in
+//! [`passage`](super::passage).
 
 use std::{
     collections::BTreeMap,
@@ -40,7 +41,8 @@ use crate::{
 
 /// The role of whoever runs code.
 pub const ROLE: &str = "agent";
-/// Refusals of one run that are remembered, the latest ones: a task that goes on after so many handles them.
+/// Refusals of one run that are remembered, the latest ones: a task that goes on after so many
+/// handles them.
 const REFUSED_MAX: usize = 65_536;
 
 /// What the hosts of all tasks share.
@@ -114,7 +116,14 @@ impl PolicyView {
 impl Look for PolicyView {
     fn see(&self, tool: &Tool) -> Visibility {
         let (workspace, principal) = (self.workspace.as_str(), self.principal.as_str());
-        let caller = Caller { workspace, principal, role: ROLE, key: self.key.as_deref(), session: None, task: "" };
+        let caller = Caller {
+            workspace,
+            principal,
+            role: ROLE,
+            key: self.key.as_deref(),
+            session: None,
+            task: "",
+        };
         match self.policy.view(&facts(tool), &caller) {
             Listing::Hidden => Visibility::Hidden,
             Listing::Auto => Visibility::Auto,
@@ -156,8 +165,19 @@ impl Host {
             client_id: task.client_id.clone(),
             session_id: task.session_id.clone(),
         };
-        let (spending, refused, parked, warnings) = (Spending::default(), Mutex::default(), Mutex::default(), Mutex::default());
-        Self(Arc::new(Inner { parts, task, clock, live, spending, refused, parked, warnings, asker: Asker::default() }))
+        let (spending, refused, parked, warnings) =
+            (Spending::default(), Mutex::default(), Mutex::default(), Mutex::default());
+        Self(Arc::new(Inner {
+            parts,
+            task,
+            clock,
+            live,
+            spending,
+            refused,
+            parked,
+            warnings,
+            asker: Asker::default(),
+        }))
     }
 
     /// How the call of that number was refused, if it was. Guests cannot influence it.
@@ -220,15 +240,24 @@ impl Inner {
         match admitted {
             Ok((tool, args)) => Passage::new(self, &call, tool, args).go().await,
             Err(failure) => {
-                let events = vec![record::requested(&call, None, self.parts.record_values), record::failed(call.seq, &failure)];
+                let events = vec![
+                    record::requested(&call, None, self.parts.record_values),
+                    record::failed(call.seq, &failure),
+                ];
                 self.noted(events, &call.path, Err(failure)).await
             }
         }
     }
 
-    /// The arguments as policy decides about them. With artifacts in them, the call from here on holds their true digests.
+    /// The arguments as policy decides about them. With artifacts in them, the call from here on
+    /// holds their true digests.
     async fn admit(&self, tool: &Arc<Tool>, call: &mut ToolCall) -> Result<Arguments, CallFailure> {
-        match self.parts.artifacts.stamped(&self.task.workspace_id, &tool.path, call.args.get()).await? {
+        match self
+            .parts
+            .artifacts
+            .stamped(&self.task.workspace_id, &tool.path, call.args.get())
+            .await?
+        {
             None => self.check(tool, call.args.get()).await.map(Arguments::Checked),
             Some(stamped) => {
                 call.args = stamped.args;
@@ -237,29 +266,43 @@ impl Inner {
         }
     }
 
-    /// The answer of a function of the host itself: finding, which shows only what policy lets the caller see, and kept answers, of
-    /// which there are only the workspace's own.
+    /// The answer of a function of the host itself: finding, which shows only what policy lets the
+    /// caller see, and kept answers, of which there are only the workspace's own.
     async fn find(&self, call: &ToolCall) -> Option<Result<RawJson, CallFailure>> {
         let policy = self.parts.policy.current();
-        let (found, rule) = match self.parts.artifacts.answer(&self.task.workspace_id, &call.path, call.args.get()).await {
+        let (found, rule) = match self
+            .parts
+            .artifacts
+            .answer(&self.task.workspace_id, &call.path, call.args.get())
+            .await
+        {
             Some(answer) => (answer, "artifacts"),
             None => {
                 let view = PolicyView::new(policy.clone(), &self.task.caller());
-                let found = self.parts.catalog.find_aside(&self.asker, &call.path, call.args.get(), view).await?;
+                let found = self
+                    .parts
+                    .catalog
+                    .find_aside(&self.asker, &call.path, call.args.get(), view)
+                    .await?;
                 (found.map_err(|error| refusal::not_found(&call.path, error)), "finding")
             }
         };
         let decided = Some(record::built_in(rule, policy.revision()));
-        let events = vec![record::requested(call, decided, self.parts.record_values), record::ended(call.seq, &found)];
+        let events = vec![
+            record::requested(call, decided, self.parts.record_values),
+            record::ended(call.seq, &found),
+        ];
         Some(self.noted(events, &call.path, found).await)
     }
 
-    /// The tool that is called. One that lists do not show, because every call of it is refused, is found by its exact path.
+    /// The tool that is called. One that lists do not show, because every call of it is refused, is
+    /// found by its exact path.
     async fn resolve(&self, call: &ToolCall) -> Result<Arc<Tool>, CallFailure> {
         let (catalog, view) = (&self.parts.catalog, self.view());
         match catalog.seek(&call.path, &view).await {
             Ok(Some(tool)) => Ok(tool),
-            Ok(None) => match catalog.exact(call.path.strip_prefix("tools.").unwrap_or(&call.path)) {
+            Ok(None) => match catalog.exact(call.path.strip_prefix("tools.").unwrap_or(&call.path))
+            {
                 Some(tool) => Ok(tool),
                 None => Err(self.not_found(&call.path, view).await),
             },
@@ -267,19 +310,28 @@ impl Inner {
         }
     }
 
-    /// What a call of a tool that does not exist is answered, for one that must not be known to exist.
+    /// What a call of a tool that does not exist is answered, for one that must not be known to
+    /// exist.
     pub(super) async fn absent(&self, path: &str, hidden: &Tool) -> CallFailure {
         let view = self.view().without(&hidden.path);
         match self.parts.catalog.seek(path, &view).await {
             Ok(None) => self.not_found(path, view).await,
             Err(error) => refusal::unresolved(error.into()),
-            // The path leads to another tool when this one is left out: also then it is not this one.
-            Ok(Some(_)) => failure("ToolNotFoundError", "tool_not_found", path, &format!("there is no tool `{path}`")),
+            // The path leads to another tool when this one is left out: also then it is not this
+            // one.
+            Ok(Some(_)) => failure(
+                "ToolNotFoundError",
+                "tool_not_found",
+                path,
+                &format!("there is no tool `{path}`"),
+            ),
         }
     }
 
     async fn not_found(&self, path: &str, view: PolicyView) -> CallFailure {
-        refusal::unresolved(ResolveError::NotFound(self.parts.catalog.absent_aside(&self.asker, path, view).await))
+        refusal::unresolved(ResolveError::NotFound(
+            self.parts.catalog.absent_aside(&self.asker, path, view).await,
+        ))
     }
 
     fn view(&self) -> PolicyView {
@@ -287,13 +339,29 @@ impl Inner {
     }
 
     /// The arguments, once the tool's schema allows them.
-    pub(super) async fn check(&self, tool: &Arc<Tool>, args: &str) -> Result<JsonObject, CallFailure> {
-        self.parts.catalog.check(tool, args).await.map_err(|error| invalid(tool, &error.to_string()))
+    pub(super) async fn check(
+        &self,
+        tool: &Arc<Tool>,
+        args: &str,
+    ) -> Result<JsonObject, CallFailure> {
+        self.parts
+            .catalog
+            .check(tool, args)
+            .await
+            .map_err(|error| invalid(tool, &error.to_string()))
     }
 
     /// The same for arguments that artifacts made large.
-    pub(super) async fn check_value(&self, tool: &Arc<Tool>, args: JsonObject) -> Result<JsonObject, CallFailure> {
-        self.parts.catalog.check_value(tool, args).await.map_err(|error| invalid(tool, &error.to_string()))
+    pub(super) async fn check_value(
+        &self,
+        tool: &Arc<Tool>,
+        args: JsonObject,
+    ) -> Result<JsonObject, CallFailure> {
+        self.parts
+            .catalog
+            .check_value(tool, args)
+            .await
+            .map_err(|error| invalid(tool, &error.to_string()))
     }
 
     /// Remembers a refusal, so that a task that does not handle it ends as what it was.
@@ -307,7 +375,8 @@ impl Inner {
         refused.failure(tool)
     }
 
-    /// The answer, once its events are durable: a guest is answered no faster than its calls are recorded.
+    /// The answer, once its events are durable: a guest is answered no faster than its calls are
+    /// recorded.
     pub(super) async fn noted(
         &self,
         events: Vec<NewEvent>,
@@ -321,7 +390,8 @@ impl Inner {
     }
 
     pub(super) fn unrecorded(&self, tool: &str, error: &StoreError) -> CallFailure {
-        tracing::error!(task = %self.task.id, %error, "a call could not be recorded and is not made");
+        tracing::error!(task = %self.task.id, %error, "a call could not be recorded and is not \
+            made");
         failure(
             "ToolCallError",
             "not_recorded",
@@ -344,7 +414,8 @@ impl Inner {
         drop(self.parts.store.change_task(self.change(events)));
     }
 
-    /// One more call waits for a person: with the first the task does. The statuses are written in the order in which they came.
+    /// One more call waits for a person: with the first the task does. The statuses are written in
+    /// the order in which they came.
     pub(super) fn park(&self, mut events: Vec<NewEvent>) -> Written {
         let mut parked = self.parked.lock();
         *parked += 1;
@@ -374,7 +445,9 @@ impl Inner {
 /// A window of policy, as the store counts it.
 pub fn counter_window(window: Window) -> CounterWindow {
     match window {
-        Window::Fixed(length) => CounterWindow::Fixed(Duration::from_secs(FixedWindow::seconds(length).into())),
+        Window::Fixed(length) => {
+            CounterWindow::Fixed(Duration::from_secs(FixedWindow::seconds(length).into()))
+        }
         Window::Rolling(length) => CounterWindow::Rolling(length),
         Window::Task => CounterWindow::Whole,
     }

@@ -1,7 +1,8 @@
-//! The policy in force: read from its files at the start, swapped whole when they change, never half.
+//! The policy in force: read from its files at the start, swapped whole when they change, never
+//! half.
 //!
-//! A file that is not valid stops the start; later it changes nothing, and [`Standing`] says so until it is valid again. Counters are
-//! the store's, so they outlive any change.
+//! A file that is not valid stops the start; later it changes nothing, and [`Standing`] says so
+//! until it is valid again. Counters are the store's, so they outlive any change.
 
 use std::{
     collections::BTreeSet,
@@ -70,7 +71,8 @@ pub struct Standing {
 pub struct LivePolicy {
     source: PolicySource,
     current: ArcSwap<Policy>,
-    /// What the files looked like before they were last read: what changes while they are read is read again.
+    /// What the files looked like before they were last read: what changes while they are read is
+    /// read again.
     seen: Mutex<Fingerprint>,
     problems: Mutex<Vec<String>>,
     /// Counts how often another policy came into force.
@@ -99,7 +101,8 @@ impl PolicySource {
 impl PolicyFile {
     /// The layer that this file makes with that text.
     pub fn layer(&self, text: String) -> Layer {
-        let name = self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
+        let name =
+            self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
         Layer { scope: self.scope.clone(), name, upstream: self.upstream.clone(), text }
     }
 }
@@ -117,7 +120,14 @@ fn read(path: &Path) -> Result<String, String> {
 fn unreadable(path: &Path, message: String) -> Problem {
     let message = format!("the policy file cannot be read: {message}");
     let hint = Some("write it, or take it out of `policy.files`".to_owned());
-    Problem { file: path.display().to_string(), line: 0, column: 0, pointer: String::new(), message, hint }
+    Problem {
+        file: path.display().to_string(),
+        line: 0,
+        column: 0,
+        pointer: String::new(),
+        message,
+        hint,
+    }
 }
 
 impl LivePolicy {
@@ -156,7 +166,8 @@ impl LivePolicy {
         Standing { profile: self.source.options.profile, revision, problems }
     }
 
-    /// Takes the files as they are now, if all of them are valid. Says whether the policy in force is another one.
+    /// Takes the files as they are now, if all of them are valid. Says whether the policy in force
+    /// is another one.
     pub fn reload(&self) -> bool {
         let loaded = self.source.load();
         let mut problems = self.problems.lock();
@@ -164,7 +175,11 @@ impl LivePolicy {
             Ok(policy) => {
                 let changed = policy.revision() != self.current.load().revision();
                 if changed || !problems.is_empty() {
-                    tracing::info!(revision = policy.revision(), "policy {} is in force", policy.revision());
+                    tracing::info!(
+                        revision = policy.revision(),
+                        "policy {} is in force",
+                        policy.revision()
+                    );
                 }
                 problems.clear();
                 if changed {
@@ -213,21 +228,27 @@ impl LivePolicy {
 
 /// Waits until nothing is told for a moment.
 async fn quiet(told: &mut mpsc::Receiver<()>) {
-    let rest = async { while tokio::time::timeout(QUIET, told.recv()).await.is_ok_and(|told| told.is_some()) {} };
+    let rest = async {
+        while tokio::time::timeout(QUIET, told.recv()).await.is_ok_and(|told| told.is_some()) {}
+    };
     // A file that never rests is read as it is.
     drop(tokio::time::timeout(QUIET_WITHIN, rest).await);
 }
 
-/// Tells of changes beside the files: editors write a new file and rename it, so folders are watched and not files.
+/// Tells of changes beside the files: editors write a new file and rename it, so folders are
+/// watched and not files.
 fn watcher(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     // A file may be a link; then its target may change too.
     let targets = files.iter().filter_map(|file| file.path.canonicalize().ok());
     let all: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).chain(targets).collect();
-    let names: BTreeSet<OsString> = all.iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
-    let folders: BTreeSet<PathBuf> = all.iter().filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
+    let names: BTreeSet<OsString> =
+        all.iter().filter_map(|file| file.file_name().map(ToOwned::to_owned)).collect();
+    let folders: BTreeSet<PathBuf> =
+        all.iter().filter_map(|file| file.parent().map(Path::to_path_buf)).collect();
     let is_ours = move |path: &PathBuf| {
         // Mounted configuration is switched by links whose names begin with two dots.
-        path.file_name().is_some_and(|name| names.contains(name) || name.to_string_lossy().starts_with(".."))
+        path.file_name()
+            .is_some_and(|name| names.contains(name) || name.to_string_lossy().starts_with(".."))
     };
     let told = move |event: notify::Result<notify::Event>| {
         let concerns_us = match &event {
@@ -241,17 +262,22 @@ fn watcher(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWa
         }
     };
     let watched = notify::recommended_watcher(told).and_then(|mut watcher| {
-        folders.iter().try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive)).map(|()| watcher)
+        folders
+            .iter()
+            .try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))
+            .map(|()| watcher)
     });
     watched
         .inspect_err(|error| {
             let seconds = LOOK_EVERY.as_secs();
-            tracing::warn!(%error, "changes of policy files are not told of here: they are looked at every {seconds} s");
+            tracing::warn!(%error, "changes of policy files are not told of here: they are looked \
+                at every {seconds} s");
         })
         .ok()
 }
 
-/// When each file was changed, its length, its inode and when that was changed; none where it is not there.
+/// When each file was changed, its length, its inode and when that was changed; none where it is
+/// not there.
 type Fingerprint = Vec<Option<(SystemTime, u64, u64, (i64, i64))>>;
 
 /// What tells a changed file from an unchanged one without reading it.

@@ -1,4 +1,5 @@
-//! What a task may become, and what the end of a run makes of it. Pure: no clock, no store, no process.
+//! What a task may become, and what the end of a run makes of it. Pure: no clock, no store, no
+//! process.
 
 use crate::{
     model::{RawJson, TaskError, TaskStatus},
@@ -52,8 +53,8 @@ pub struct Circumstances<'a> {
     pub cpu_ms_max: u64,
     /// Why the run was stopped, if the host stopped it.
     pub stopped: Option<StopCause>,
-    /// How the host refused the call of that number, by policy, a limit or a person's word; the code of its error. Guests cannot
-    /// influence it.
+    /// How the host refused the call of that number, by policy, a limit or a person's word; the
+    /// code of its error. Guests cannot influence it.
     pub refused: &'a dyn Fn(u32) -> Option<&'static str>,
 }
 
@@ -80,20 +81,31 @@ impl End {
 /// What a run's outcome makes of its task.
 pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
     match outcome {
-        Outcome::Returned { value } => End { status: TaskStatus::Completed, exit_code: 0, result: Some(value), error: None },
+        Outcome::Returned { value } => {
+            End { status: TaskStatus::Completed, exit_code: 0, result: Some(value), error: None }
+        }
         Outcome::Threw { error, call } => match call.and_then(given.refused) {
             // Nobody said no: the call was one too many.
-            Some(code @ RATE_LIMITED) => End::with_error(TaskStatus::Failed, TaskError { code: code.into(), ..error }),
-            Some(code) => End::with_error(TaskStatus::Denied, TaskError { code: code.into(), ..error }),
+            Some(code @ RATE_LIMITED) => {
+                End::with_error(TaskStatus::Failed, TaskError { code: code.into(), ..error })
+            }
+            Some(code) => {
+                End::with_error(TaskStatus::Denied, TaskError { code: code.into(), ..error })
+            }
             None => End::with_error(TaskStatus::Failed, error),
         },
         Outcome::MemoryLimit { message } => {
-            let error = limit("memory_limit", message, "keep less in memory at once, or raise `limits.heap_mb`");
+            let error = limit(
+                "memory_limit",
+                message,
+                "keep less in memory at once, or raise `limits.heap_mb`",
+            );
             End { exit_code: EXIT_OUT_OF_MEMORY, ..End::with_error(TaskStatus::Failed, error) }
         }
         Outcome::CpuLimit => {
             let message = format!("cpu limit {} ms exceeded", given.cpu_ms_max);
-            let hint = "compute less: let tools filter and page their answers, or raise `limits.cpu_ms`";
+            let hint =
+                "compute less: let tools filter and page their answers, or raise `limits.cpu_ms`";
             End::with_error(TaskStatus::TimedOut, limit("cpu_limit", message, hint))
         }
         Outcome::WallLimit => {
@@ -102,7 +114,9 @@ pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
             End::with_error(TaskStatus::TimedOut, limit("time_limit", message, hint))
         }
         Outcome::Cancelled => match given.stopped {
-            Some(StopCause::ServerStops) => End::with_error(TaskStatus::Failed, server_stopped(Calls::Unknown)),
+            Some(StopCause::ServerStops) => {
+                End::with_error(TaskStatus::Failed, server_stopped(Calls::Unknown))
+            }
             Some(StopCause::Asked) | None => End::with_error(TaskStatus::Cancelled, cancelled()),
         },
         Outcome::Lost { detail } => End::with_error(
@@ -143,13 +157,16 @@ impl Calls {
     fn hint(self) -> &'static str {
         match self {
             Self::UnderWay => {
-                "calls that were sent and not answered may have taken effect; its events tell which; look before you run it again"
+                "calls that were sent and not answered may have taken effect; its events tell \
+                which; look before you run it again"
             }
             Self::None => {
-                "no call was under way, and one that waited, for an approval or for its turn, was not sent; its events tell which calls were made before"
+                "no call was under way, and one that waited, for an approval or for its turn, was \
+                not sent; its events tell which calls were made before"
             }
             Self::Unknown => {
-                "calls that were sent and not answered may have taken effect, those that waited for an approval were not sent; its events tell which"
+                "calls that were sent and not answered may have taken effect, those that waited \
+                for an approval were not sent; its events tell which"
             }
         }
     }
@@ -167,7 +184,13 @@ pub fn server_stopped(calls: Calls) -> TaskError {
 }
 
 fn limit(code: &str, message: String, hint: &str) -> TaskError {
-    TaskError { name: "LimitError".into(), message, code: code.into(), hint: Some(hint.into()), ..TaskError::default() }
+    TaskError {
+        name: "LimitError".into(),
+        message,
+        code: code.into(),
+        hint: Some(hint.into()),
+        ..TaskError::default()
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,10 @@
-//! Tasks: what they may become ([`machine`]) and the engine that runs them and writes down what happened ([`engine`]).
+//! Tasks: what they may become ([`machine`]) and the engine that runs them and writes down what
+//! happened ([`engine`]).
 //!
-//! The one place that knows sandbox, policy, catalog and store together. Calls of guests come in through [`host`], where the policy in
-//! force ([`live_policy`]) decides about each, wait at the [`desk`] where it asks for a person, and leave answers that are too large among the [`artifacts`].
+//! The one place that knows sandbox, policy, catalog and store together. Calls of guests come in
+//! through [`host`], where the policy in force ([`live_policy`]) decides about each, wait at the
+//! [`desk`] where it asks for a person, and leave answers that are too large among the
+//! [`artifacts`].
 
 pub mod artifacts;
 pub mod desk;

@@ -1,7 +1,7 @@
 //! One call on its way from the guest to the upstream: decided, asked for, counted, recorded, sent.
 //!
-//! Whatever is in doubt ends in a refusal. After every wait the call is decided anew, by the policy then in force: a denial always
-//! wins, a person's word only answers the question that policy asks.
+//! Whatever is in doubt ends in a refusal. After every wait the call is decided anew, by the policy
+//! then in force: a denial always wins, a person's word only answers the question that policy asks.
 
 use std::{
     collections::HashSet,
@@ -17,16 +17,23 @@ use super::{
     engine::event,
     host::{Inner, counter_window, facts},
     record::{self, Binding},
-    refusal::{APPROVAL_DENIED, APPROVAL_EXPIRED, POLICY_DENIED, RATE_LIMITED, Refusal, failure, upstream_failure},
+    refusal::{
+        APPROVAL_DENIED, APPROVAL_EXPIRED, POLICY_DENIED, RATE_LIMITED, Refusal, failure,
+        upstream_failure,
+    },
     shares::Turn,
     spending,
 };
 use crate::{
     catalog::{Answer, Tool, UpstreamError, UpstreamErrorCode, Visibility},
     model::{
-        Approval, ApprovalId, ApprovalStatus, Artifact, Asked, AskingRule, EventKind, JsonObject, NewEvent, RawJson, Timestamp,
+        Approval, ApprovalId, ApprovalStatus, Artifact, Asked, AskingRule, EventKind, JsonObject,
+        NewEvent, RawJson, Timestamp,
     },
-    policy::{AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, Hold, OnExceed, Policy, RuleRef, Verdict},
+    policy::{
+        AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, Hold, OnExceed, Policy,
+        RuleRef, Verdict,
+    },
     sandbox::{CallFailure, ToolCall},
     store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, Settle, StoreError},
 };
@@ -50,7 +57,8 @@ impl Arguments {
     /// Arguments in which artifacts stand.
     pub(super) fn standing(args: &str, tool: &Tool) -> Result<Self, CallFailure> {
         serde_json::from_str(args).map(Self::Standing).map_err(|_| {
-            let message = format!("`{}` takes one object; give the artifact as one of its fields", tool.path);
+            let message =
+                format!("`{}` takes one object; give the artifact as one of its fields", tool.path);
             failure("ToolArgumentError", "invalid_arguments", &tool.path, &message)
         })
     }
@@ -105,7 +113,12 @@ struct Cleared {
 }
 
 impl<'a> Passage<'a> {
-    pub(super) fn new(host: &'a Inner, call: &'a ToolCall, tool: Arc<Tool>, args: Arguments) -> Self {
+    pub(super) fn new(
+        host: &'a Inner,
+        call: &'a ToolCall,
+        tool: Arc<Tool>,
+        args: Arguments,
+    ) -> Self {
         Self {
             host,
             call,
@@ -149,7 +162,11 @@ impl<'a> Passage<'a> {
             let decision = self.decide(&policy).await?;
             let decided = record::decision(&decision, policy.revision());
             if round == 0 {
-                self.events.push(record::requested(self.call, Some(decided), self.host.parts.record_values));
+                self.events.push(record::requested(
+                    self.call,
+                    Some(decided),
+                    self.host.parts.record_values,
+                ));
             } else {
                 self.decided_anew = Some(decided);
             }
@@ -157,7 +174,8 @@ impl<'a> Passage<'a> {
             match decision.verdict.clone() {
                 Verdict::Deny(denial) if denial.hidden => return Err(Stop::Hidden),
                 Verdict::Deny(denial) => {
-                    let refusal = Refusal::new(denial.code.as_str(), denial.message).rule(decision.rule.as_ref());
+                    let refusal = Refusal::new(denial.code.as_str(), denial.message)
+                        .rule(decision.rule.as_ref());
                     return Err(refusal.retry_after(denial.retry_after).into());
                 }
                 verdict => {
@@ -173,7 +191,8 @@ impl<'a> Passage<'a> {
             }
             if self.turn.is_none() {
                 let (host, upstream) = (self.host, &self.tool.upstream);
-                let turn = host.parts.turns.take(host.task.id, &host.task.workspace_id, upstream).await;
+                let turn =
+                    host.parts.turns.take(host.task.id, &host.task.workspace_id, upstream).await;
                 let is_late = turn.is_late;
                 self.turn = Some(turn);
                 if is_late {
@@ -182,10 +201,16 @@ impl<'a> Passage<'a> {
             }
             self.use_word().await?;
             match self.reserve(&decision.holds).await? {
-                Reserved::Held(token) => return Ok(Cleared { holds: decision.holds, token, budget }),
+                Reserved::Held(token) => {
+                    return Ok(Cleared { holds: decision.holds, token, budget });
+                }
                 Reserved::Exceeded { index, retry_after, .. } => {
                     self.turn = None;
-                    let hold = decision.holds.get(index).ok_or_else(|| Refusal::in_doubt("a limit is not known"))?.clone();
+                    let hold = decision
+                        .holds
+                        .get(index)
+                        .ok_or_else(|| Refusal::in_doubt("a limit is not known"))?
+                        .clone();
                     self.exceeded(hold, retry_after, &decision, &policy).await?;
                 }
             }
@@ -194,7 +219,8 @@ impl<'a> Passage<'a> {
     }
 
     async fn decide(&self, policy: &Arc<Policy>) -> Result<Decision, Stop> {
-        let args = if self.call.args.get().trim().is_empty() { RawValue::NULL } else { &self.call.args };
+        let args =
+            if self.call.args.get().trim().is_empty() { RawValue::NULL } else { &self.call.args };
         let now = Timestamp::now();
         let call = Call { tool: facts(&self.tool), args, caller: self.host.task.caller(), now };
         let wanted = policy.counters_read(&call);
@@ -203,19 +229,35 @@ impl<'a> Passage<'a> {
             false => {
                 let reads: Vec<_> = wanted
                     .iter()
-                    .map(|read| CounterRead { key: read.key.to_string(), window: counter_window(read.window) })
+                    .map(|read| CounterRead {
+                        key: read.key.to_string(),
+                        window: counter_window(read.window),
+                    })
                     .collect();
-                let values = self.host.parts.store.counters(now, &reads).await.map_err(|error| self.in_doubt(&error))?;
+                let values = self
+                    .host
+                    .parts
+                    .store
+                    .counters(now, &reads)
+                    .await
+                    .map_err(|error| self.in_doubt(&error))?;
                 let known = wanted.into_iter().zip(values);
-                known.filter_map(|(read, value)| Some((read.key, crate::policy::Amount::from_millionths(value)?))).collect()
+                known
+                    .filter_map(|(read, value)| {
+                        Some((read.key, crate::policy::Amount::from_millionths(value)?))
+                    })
+                    .collect()
             }
         };
         Ok(policy.decide(&call, &values))
     }
 
     fn in_doubt(&self, error: &StoreError) -> Refusal {
-        tracing::error!(task = %self.host.task.id, tool = %self.tool.path, %error, "a call is refused because the store fails");
-        Refusal::in_doubt("the record does not answer, and without it no limit and no approval can be kept")
+        tracing::error!(task = %self.host.task.id, tool = %self.tool.path, %error, "a call is \
+            refused because the store fails");
+        Refusal::in_doubt(
+            "the record does not answer, and without it no limit and no approval can be kept",
+        )
     }
 
     /// Counts the call against the task's budget, once.
@@ -227,7 +269,8 @@ impl<'a> Passage<'a> {
         Ok(())
     }
 
-    /// Counts all holds, or none. Those that a person let it go beyond are counted without their bound.
+    /// Counts all holds, or none. Those that a person let it go beyond are counted without their
+    /// bound.
     async fn reserve(&self, holds: &[Hold]) -> Result<Reserved, Stop> {
         let holds: Vec<_> = holds
             .iter()
@@ -245,7 +288,8 @@ impl<'a> Passage<'a> {
         reserved.map_err(|error| self.in_doubt(&error).into())
     }
 
-    /// What a counter without room means: refused, or waited for, or a person asked. Then it is decided again.
+    /// What a counter without room means: refused, or waited for, or a person asked. Then it is
+    /// decided again.
     async fn exceeded(
         &mut self,
         hold: Hold,
@@ -255,7 +299,11 @@ impl<'a> Passage<'a> {
     ) -> Result<(), Stop> {
         let refusal = || {
             let denial = hold.denial(retry_after);
-            Stop::from(Refusal::new(RATE_LIMITED, denial.message).rule(Some(&hold.rule)).retry_after(retry_after))
+            Stop::from(
+                Refusal::new(RATE_LIMITED, denial.message)
+                    .rule(Some(&hold.rule))
+                    .retry_after(retry_after),
+            )
         };
         match &hold.on_exceed {
             OnExceed::Deny => Err(refusal()),
@@ -281,17 +329,25 @@ impl<'a> Passage<'a> {
     }
 
     /// Asks a person and waits for the word. The task's clock stands still meanwhile.
-    async fn ask(&mut self, decision: &Decision, rule: Option<&RuleRef>, terms: &AskTerms, policy: &Policy) -> Result<(), Stop> {
+    async fn ask(
+        &mut self,
+        decision: &Decision,
+        rule: Option<&RuleRef>,
+        terms: &AskTerms,
+        policy: &Policy,
+    ) -> Result<(), Stop> {
         let host = self.host;
         let _place = host.parts.desk.place(host.task.id)?;
         let timeout = host.parts.desk.timeout(terms.timeout);
         let approval = self.approval(decision, rule, terms, policy.revision(), timeout)?;
-        let open = host.parts.desk.open(approval.id, &host.task.workspace_id, host.parts.store.clone());
+        let open =
+            host.parts.desk.open(approval.id, &host.task.workspace_id, host.parts.store.clone());
         let mut events = std::mem::take(&mut self.events);
         events.push(event(EventKind::ApprovalRequested, told(&approval)));
         // Writes keep their order: whoever finds the row finds the task waiting.
         let parked = Parked { host, approval: &approval, outcome: ApprovalStatus::Cancelled };
-        let (recorded, asked) = (host.park(events), host.parts.store.ask_approval(approval.clone()));
+        let (recorded, asked) =
+            (host.park(events), host.parts.store.ask_approval(approval.clone()));
         recorded.await.map_err(|error| Stop::Failed(host.unrecorded(&self.tool.path, &error)))?;
         asked.await.map_err(|error| self.in_doubt(&error))?;
         let held = host.clock.hold();
@@ -315,30 +371,52 @@ impl<'a> Passage<'a> {
     async fn outcome(&self, open: &Open, decided: bool) -> Result<Approval, Stop> {
         let (store, workspace) = (&self.host.parts.store, &self.host.task.workspace_id);
         if !decided {
-            let change = open.change(ApprovalStatus::Pending, ApprovalStatus::Expired, Some("nobody answered in time"));
-            let decided = store.decide_approval(workspace, change).await.map_err(|error| self.in_doubt(&error))?;
+            let change = open.change(
+                ApprovalStatus::Pending,
+                ApprovalStatus::Expired,
+                Some("nobody answered in time"),
+            );
+            let decided = store
+                .decide_approval(workspace, change)
+                .await
+                .map_err(|error| self.in_doubt(&error))?;
             return match decided {
                 // The word that came at the last moment counts.
                 Decided::Changed(row) | Decided::Refused(row) => Ok(*row),
-                Decided::Absent => Err(Refusal::in_doubt("the approval is not in the record any more").into()),
+                Decided::Absent => {
+                    Err(Refusal::in_doubt("the approval is not in the record any more").into())
+                }
             };
         }
-        let row = store.approval(workspace, open.id).await.map_err(|error| self.in_doubt(&error))?;
+        let row =
+            store.approval(workspace, open.id).await.map_err(|error| self.in_doubt(&error))?;
         row.ok_or_else(|| Refusal::in_doubt("the approval is not in the record any more").into())
     }
 
     /// Takes the call from the row: what was shown is what is sent, if it still means the same.
     async fn release(&mut self, row: &Approval) -> Result<(), Stop> {
         let tool = self.host.parts.catalog.seek(&row.tool, &|_: &Tool| Visibility::Auto).await;
-        let tool = tool.ok().flatten().filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash);
+        let tool = tool
+            .ok()
+            .flatten()
+            .filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash);
         let Some(tool) = tool else {
-            return Err(Refusal::new(POLICY_DENIED, "the tool is another one than when it was asked for: ask again").into());
+            return Err(Refusal::new(
+                POLICY_DENIED,
+                "the tool is another one than when it was asked for: ask again",
+            )
+            .into());
         };
         if self.binding(&tool).digest(&row.args).as_deref() != Some(row.digest.as_str()) {
-            return Err(Refusal::in_doubt("the stored call does not have the digest that was approved").into());
+            return Err(Refusal::in_doubt(
+                "the stored call does not have the digest that was approved",
+            )
+            .into());
         }
         let args = match self.args {
-            Arguments::Checked(_) => self.host.check(&tool, &row.args).await.map(Arguments::Checked),
+            Arguments::Checked(_) => {
+                self.host.check(&tool, &row.args).await.map(Arguments::Checked)
+            }
             Arguments::Standing(_) => Arguments::standing(&row.args, &tool),
         };
         self.args = args.map_err(Stop::Failed)?;
@@ -351,14 +429,22 @@ impl<'a> Passage<'a> {
         let Some(open) = &self.approved else { return Ok(()) };
         let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Consumed, None);
         let workspace = &self.host.task.workspace_id;
-        let decided = self.host.parts.store.decide_approval(workspace, change).await.map_err(|error| self.in_doubt(&error))?;
+        let decided = self
+            .host
+            .parts
+            .store
+            .decide_approval(workspace, change)
+            .await
+            .map_err(|error| self.in_doubt(&error))?;
         match decided {
             Decided::Changed(_) => {
                 self.approval = Some(open.id);
                 self.approved.take().into_iter().for_each(Open::settle);
                 Ok(())
             }
-            Decided::Refused(_) | Decided::Absent => Err(Refusal::in_doubt("the approval was used already, or taken back").into()),
+            Decided::Refused(_) | Decided::Absent => {
+                Err(Refusal::in_doubt("the approval was used already, or taken back").into())
+            }
         }
     }
 
@@ -371,16 +457,26 @@ impl<'a> Passage<'a> {
             Stop::Failed(failure) => failure.message.clone(),
         };
         let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Cancelled, Some(&why));
-        // Where the store fails the row stays approved; nothing waits for it, so it has no effect, and the next start makes it void.
-        if let Err(error) = self.host.parts.store.decide_approval(&self.host.task.workspace_id, change).await {
-            tracing::error!(approval = %open.id, %error, "an approval could not be taken back; its call is not made");
+        // Where the store fails the row stays approved; nothing waits for it, so it has no effect,
+        // and the next start makes it void.
+        if let Err(error) =
+            self.host.parts.store.decide_approval(&self.host.task.workspace_id, change).await
+        {
+            tracing::error!(approval = %open.id, %error, "an approval could not be taken back; \
+                its call is not made");
         }
         open.settle();
     }
 
     fn binding<'b>(&'b self, tool: &'b Tool) -> Binding<'b> {
         let task = &self.host.task;
-        Binding { workspace_id: &task.workspace_id, task_id: task.id, seq: self.call.seq, account_id: &task.account_id, tool }
+        Binding {
+            workspace_id: &task.workspace_id,
+            task_id: task.id,
+            seq: self.call.seq,
+            account_id: &task.account_id,
+            tool,
+        }
     }
 
     fn approval(
@@ -393,8 +489,13 @@ impl<'a> Passage<'a> {
     ) -> Result<Approval, Stop> {
         let (task, now) = (&self.host.task, Timestamp::now());
         let args = self.call.args.get().to_owned();
-        let digest = self.binding(&self.tool).digest(&args).ok_or_else(|| Refusal::in_doubt("the arguments are no JSON"))?;
-        let expires_at = jiff::SignedDuration::try_from(timeout).ok().and_then(|timeout| now.checked_add(timeout).ok());
+        let digest = self
+            .binding(&self.tool)
+            .digest(&args)
+            .ok_or_else(|| Refusal::in_doubt("the arguments are no JSON"))?;
+        let expires_at = jiff::SignedDuration::try_from(timeout)
+            .ok()
+            .and_then(|timeout| now.checked_add(timeout).ok());
         Ok(Approval {
             id: ApprovalId::new(),
             status: ApprovalStatus::Pending,
@@ -417,7 +518,8 @@ impl<'a> Passage<'a> {
                 line: self.call.line,
             },
             created_at: now,
-            expires_at: expires_at.ok_or_else(|| Refusal::in_doubt("the time to wait has no end"))?,
+            expires_at: expires_at
+                .ok_or_else(|| Refusal::in_doubt("the time to wait has no end"))?,
             decided_at: None,
             decided_by: None,
             note: None,
@@ -425,13 +527,15 @@ impl<'a> Passage<'a> {
         })
     }
 
-    /// The arguments as they leave. What stood for artifacts is in them now, and only now the schema can be asked.
+    /// The arguments as they leave. What stood for artifacts is in them now, and only now the
+    /// schema can be asked.
     async fn complete(&mut self) -> Result<Expanded, CallFailure> {
         let (artifacts, task) = (&self.host.parts.artifacts, &self.host.task);
         match std::mem::replace(&mut self.args, Arguments::Checked(JsonObject::new())) {
             Arguments::Checked(args) => Ok(Expanded { args, places: None }),
             Arguments::Standing(args) => {
-                let Expanded { args, places } = artifacts.expanded(task.id, &task.workspace_id, &self.tool.path, args).await?;
+                let Expanded { args, places } =
+                    artifacts.expanded(task.id, &task.workspace_id, &self.tool.path, args).await?;
                 Ok(Expanded { args: self.host.check_value(&self.tool, args).await?, places })
             }
         }
@@ -449,7 +553,8 @@ impl<'a> Passage<'a> {
                 return host.noted(events, &self.tool.path, Err(failure)).await;
             }
         };
-        let mut started = json!({ "seq": seq, "tool": self.tool.path, "upstream": &*self.tool.upstream });
+        let mut started =
+            json!({ "seq": seq, "tool": self.tool.path, "upstream": &*self.tool.upstream });
         if let Some(approval) = self.approval {
             started["approvalId"] = approval.to_string().into();
         }
@@ -470,15 +575,25 @@ impl<'a> Passage<'a> {
             answer => answer.map(|answer| (answer.json, None)),
         };
         unfinished.seq = None;
-        let (answer, kept) = answer.map_or_else(|failure| (Err(failure), None), |(value, kept)| (Ok(value), kept));
-        host.note(vec![kept.map_or_else(|| record::ended(seq, &answer), |artifact| record::kept(seq, &artifact))]);
+        let (answer, kept) =
+            answer.map_or_else(|failure| (Err(failure), None), |(value, kept)| (Ok(value), kept));
+        host.note(vec![
+            kept.map_or_else(
+                || record::ended(seq, &answer),
+                |artifact| record::kept(seq, &artifact),
+            ),
+        ]);
         answer
     }
 
     /// Keeps an answer that is too large for the program, which gets a handle.
     async fn keep(&self, answer: Answer) -> Result<(RawJson, Option<Artifact>), CallFailure> {
         let task = &self.host.task;
-        let origin = keep::Origin { workspace_id: &task.workspace_id, task_id: task.id, tool: &self.tool.path };
+        let origin = keep::Origin {
+            workspace_id: &task.workspace_id,
+            task_id: task.id,
+            tool: &self.tool.path,
+        };
         // Its place among the large answers is held until it is written.
         let (json, _place) = answer.parted();
         let artifact = self.host.parts.artifacts.keep(origin, json).await?;
@@ -498,16 +613,18 @@ impl<'a> Passage<'a> {
                 }
                 Err(upstream_failure(&error))
             }
-            Some(Ok(mut answer)) => match host.spending.receive(&cleared.budget, answer.json.get().len()) {
-                Ok(()) => {
-                    host.parts.catalog.learn(&self.tool, &host.task.workspace_id, &answer.json);
-                    if let Some(warning) = answer.warning.take() {
-                        host.warn(warning);
+            Some(Ok(mut answer)) => {
+                match host.spending.receive(&cleared.budget, answer.json.get().len()) {
+                    Ok(()) => {
+                        host.parts.catalog.learn(&self.tool, &host.task.workspace_id, &answer.json);
+                        if let Some(warning) = answer.warning.take() {
+                            host.warn(warning);
+                        }
+                        Ok(answer)
                     }
-                    Ok(answer)
+                    Err(refusal) => Err(host.refuse(seq, &path, &refusal)),
                 }
-                Err(refusal) => Err(host.refuse(seq, &path, &refusal)),
-            },
+            }
         }
     }
 
@@ -519,7 +636,11 @@ impl<'a> Passage<'a> {
 }
 
 fn asking(rule: &RuleRef) -> AskingRule {
-    AskingRule { name: rule.name.to_string(), pointer: rule.pointer.to_string(), layer: rule.layer.to_string() }
+    AskingRule {
+        name: rule.name.to_string(),
+        pointer: rule.pointer.to_string(),
+        layer: rule.layer.to_string(),
+    }
 }
 
 /// A call that waits for a person, so that the task's status follows also where the run ends first.
@@ -551,7 +672,8 @@ struct Unfinished<'a> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(seq) = self.seq {
-            let data = json!({ "seq": seq, "code": "abandoned", "message": "the task ended first" });
+            let data =
+                json!({ "seq": seq, "code": "abandoned", "message": "the task ended first" });
             self.host.note(vec![event(EventKind::CallFailed, data)]);
         }
     }
@@ -560,8 +682,10 @@ impl Drop for Unfinished<'_> {
 /// What the record says of an approval that is asked for; the row has the rest.
 fn told(approval: &Approval) -> Value {
     json!({
-        "seq": approval.seq, "approvalId": approval.id, "tool": approval.tool, "digest": approval.digest,
-        "rule": approval.asked.rule.as_ref().map(|rule| &rule.name), "reason": approval.asked.reason,
+        "seq": approval.seq, "approvalId": approval.id, "tool": approval.tool,
+        "digest": approval.digest,
+        "rule": approval.asked.rule.as_ref().map(|rule| &rule.name),
+        "reason": approval.asked.reason,
         "expiresAt": approval.expires_at,
     })
 }
@@ -570,11 +694,14 @@ fn told(approval: &Approval) -> Value {
 fn refused(row: &Approval, status: ApprovalStatus) -> Refusal {
     match status {
         ApprovalStatus::Denied => {
-            let note: String = row.note.iter().flat_map(|note| note.chars()).take(NOTE_CHARS_MAX).collect();
+            let note: String =
+                row.note.iter().flat_map(|note| note.chars()).take(NOTE_CHARS_MAX).collect();
             let message = if note.is_empty() { "no reason was given".to_owned() } else { note };
             Refusal::by(row, APPROVAL_DENIED, message)
         }
-        ApprovalStatus::Expired => Refusal::by(row, APPROVAL_EXPIRED, format!("nobody answered until {}", row.expires_at)),
+        ApprovalStatus::Expired => {
+            Refusal::by(row, APPROVAL_EXPIRED, format!("nobody answered until {}", row.expires_at))
+        }
         other => {
             let why = row.why.clone().unwrap_or_else(|| format!("the approval is {other}"));
             Refusal::by(row, APPROVAL_DENIED, why)
@@ -582,7 +709,8 @@ fn refused(row: &Approval, status: ApprovalStatus) -> Refusal {
     }
 }
 
-/// Whether what was counted for a success is given back: everything but what may have worked, or did.
+/// Whether what was counted for a success is given back: everything but what may have worked, or
+/// did.
 fn had_no_effect(error: &UpstreamError) -> bool {
     use UpstreamErrorCode::{AnswerTooLarge, BadAnswer, Lost, Timeout};
     !matches!(error.code, Timeout | Lost | AnswerTooLarge | BadAnswer)

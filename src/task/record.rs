@@ -1,4 +1,5 @@
-//! What the record says of calls: their decision, the keys of their arguments, their digests. Values only where the owner wants them.
+//! What the record says of calls: their decision, the keys of their arguments, their digests.
+//! Values only where the owner wants them.
 
 use serde_json::{Map, Value, json};
 
@@ -26,8 +27,13 @@ const DIGEST_VERSION: u32 = 1;
 /// A call as it was asked for, with the decision about it.
 pub(super) fn requested(call: &ToolCall, decided: Option<Value>, values: bool) -> NewEvent {
     let args: Value = serde_json::from_str(call.args.get()).unwrap_or_default();
-    let keys: Vec<&str> =
-        args.as_object().into_iter().flat_map(JsonObject::keys).take(KEYS_MAX).map(|key| cut(key, NAME_BYTES_MAX)).collect();
+    let keys: Vec<&str> = args
+        .as_object()
+        .into_iter()
+        .flat_map(JsonObject::keys)
+        .take(KEYS_MAX)
+        .map(|key| cut(key, NAME_BYTES_MAX))
+        .collect();
     let bytes = call.args.get().len();
     let mut data = json!({ "seq": call.seq, "tool": cut(&call.path, NAME_BYTES_MAX), "argumentKeys": keys, "argumentBytes": bytes, "digest": digest(&args) });
     if let Some(decided) = decided {
@@ -57,7 +63,8 @@ pub(super) fn decision(decision: &Decision, revision: &str) -> Value {
     data.insert("elapsedUs".into(), (decision.elapsed.as_micros() as u64).into());
     if !decision.shadow.is_empty() {
         let told = decision.shadow.iter().take(SHADOW_MAX).map(|finding| {
-            let mut told = JsonObject::from_iter([("would".to_owned(), Value::from(finding.would))]);
+            let mut told =
+                JsonObject::from_iter([("would".to_owned(), Value::from(finding.would))]);
             insert_rule(&mut told, &finding.rule);
             Value::Object(told)
         });
@@ -66,7 +73,8 @@ pub(super) fn decision(decision: &Decision, revision: &str) -> Value {
     Value::Object(data)
 }
 
-/// The decision about a function of the host itself: allowed always, for it shows only what the caller may see.
+/// The decision about a function of the host itself: allowed always, for it shows only what the
+/// caller may see.
 pub(super) fn built_in(rule: &str, revision: &str) -> Value {
     json!({ "outcome": "allow", "rule": rule, "layer": "built in", "class": "read", "revision": revision, "elapsedUs": 0 })
 }
@@ -79,12 +87,17 @@ fn insert_rule(data: &mut JsonObject, rule: &RuleRef) {
 
 /// The end of a call whose answer was kept as this artifact.
 pub(super) fn kept(seq: u32, artifact: &Artifact) -> NewEvent {
-    event(EventKind::CallCompleted, json!({ "seq": seq, "bytes": artifact.bytes, "artifact": artifact.id }))
+    event(
+        EventKind::CallCompleted,
+        json!({ "seq": seq, "bytes": artifact.bytes, "artifact": artifact.id }),
+    )
 }
 
 pub(super) fn ended(seq: u32, answer: &Result<RawJson, CallFailure>) -> NewEvent {
     match answer {
-        Ok(value) => event(EventKind::CallCompleted, json!({ "seq": seq, "bytes": value.get().len() })),
+        Ok(value) => {
+            event(EventKind::CallCompleted, json!({ "seq": seq, "bytes": value.get().len() }))
+        }
         Err(failure) => failed(seq, failure),
     }
 }
@@ -97,7 +110,8 @@ pub(super) fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
         ARGUMENT_ERROR => "the arguments do not fit what the tool takes",
         _ => &failure.message[..failure.message.floor_char_boundary(MESSAGE_BYTES_MAX)],
     };
-    let mut data = json!({ "seq": seq, "name": failure.name, "code": property("code"), "message": message });
+    let mut data =
+        json!({ "seq": seq, "name": failure.name, "code": property("code"), "message": message });
     if failure.name != super::refusal::POLICY_ERROR {
         return event(EventKind::CallFailed, data);
     }
@@ -110,7 +124,8 @@ pub(super) fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
     event(EventKind::CallDenied, data)
 }
 
-/// SHA-256 over the canonical form of RFC 8785, so that the same arguments have the same digest however they were written.
+/// SHA-256 over the canonical form of RFC 8785, so that the same arguments have the same digest
+/// however they were written.
 pub(super) fn digest(value: &Value) -> String {
     format!("sha256:{}", sha256_of_json(value))
 }

@@ -97,13 +97,16 @@ fn millis(wait: Duration) -> u64 {
 }
 
 pub(super) fn failure(name: &str, code: &str, tool: &str, message: &str) -> CallFailure {
-    let properties = JsonObject::from_iter([("code".into(), json!(code)), ("tool".into(), json!(tool))]);
+    let properties =
+        JsonObject::from_iter([("code".into(), json!(code)), ("tool".into(), json!(tool))]);
     CallFailure { name: name.into(), message: message.into(), properties }
 }
 
 pub(super) fn not_found(path: &str, error: FindError) -> CallFailure {
     match error {
-        FindError::Arguments(error) => failure(ARGUMENT_ERROR, "invalid_arguments", path, &error.to_string()),
+        FindError::Arguments(error) => {
+            failure(ARGUMENT_ERROR, "invalid_arguments", path, &error.to_string())
+        }
         FindError::Unresolved(error) => unresolved(error),
     }
 }
@@ -111,9 +114,11 @@ pub(super) fn not_found(path: &str, error: FindError) -> CallFailure {
 pub(super) fn unresolved(error: ResolveError) -> CallFailure {
     match error {
         ResolveError::NotFound(error) => {
-            let mut made = failure("ToolNotFoundError", "tool_not_found", &error.path, &error.to_string());
+            let mut made =
+                failure("ToolNotFoundError", "tool_not_found", &error.path, &error.to_string());
             let NotFound { nearest, discover, .. } = error;
-            made.properties.extend([("nearest".into(), json!(nearest)), ("discover".into(), json!(discover))]);
+            made.properties
+                .extend([("nearest".into(), json!(nearest)), ("discover".into(), json!(discover))]);
             made
         }
         ResolveError::Unavailable(error) => upstream_failure(&error),

@@ -1,5 +1,6 @@
-//! Places at something that many use, of which each has its share: a task cannot take what is its workspace's, nor a workspace what is
-//! everybody's. Who finds no place waits here, where it is in nobody's way.
+//! Places at something that many use, of which each has its share: a task cannot take what is its
+//! workspace's, nor a workspace what is everybody's. Who finds no place waits here, where it is in
+//! nobody's way.
 
 use std::{
     collections::HashMap,
@@ -12,7 +13,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::model::TaskId;
 
-/// Calls of one task that are under way at once at one upstream: half of those that the upstream has places for.
+/// Calls of one task that are under way at once at one upstream: half of those that the upstream
+/// has places for.
 const TASK_CALLS_MAX: usize = 32;
 /// The same of all tasks of one workspace: three quarters.
 const WORKSPACE_CALLS_MAX: usize = 48;
@@ -60,7 +62,10 @@ pub struct Turns {
 
 impl Default for Turns {
     fn default() -> Self {
-        Self { of_tasks: Shares::new(TASK_CALLS_MAX), of_workspaces: Shares::new(WORKSPACE_CALLS_MAX) }
+        Self {
+            of_tasks: Shares::new(TASK_CALLS_MAX),
+            of_workspaces: Shares::new(WORKSPACE_CALLS_MAX),
+        }
     }
 }
 

@@ -33,7 +33,8 @@ impl Used {
     /// The time of all calls together, those under way included, up to now.
     fn time(&mut self) -> Duration {
         let now = Instant::now();
-        let passed = self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
+        let passed =
+            self.since.map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         self.time = self.time.saturating_add(passed.saturating_mul(self.under_way));
         self.since = Some(now);
         self.time
@@ -48,22 +49,34 @@ impl Spending {
             return Err(over(format!("this task may make {max} tool calls and has made them")));
         }
         if let Some(max) = budget.bytes_returned.filter(|max| used.bytes >= *max) {
-            return Err(over(format!("tools may return {max} bytes to this task and have returned them")));
+            return Err(over(format!(
+                "tools may return {max} bytes to this task and have returned them"
+            )));
         }
         if let Some(max) = budget.wall_time.filter(|max| used.time() >= *max) {
-            return Err(over(format!("tools may take {} ms for this task and have taken them", max.as_millis())));
+            return Err(over(format!(
+                "tools may take {} ms for this task and have taken them",
+                max.as_millis()
+            )));
         }
         used.calls += 1;
         Ok(())
     }
 
-    /// Waits for a call as long as tools may still take time, that of other calls meanwhile included; none where it runs out first.
-    pub(super) async fn within<T>(&self, budget: &Budget, call: impl Future<Output = T>) -> Option<T> {
+    /// Waits for a call as long as tools may still take time, that of other calls meanwhile
+    /// included; none where it runs out first.
+    pub(super) async fn within<T>(
+        &self,
+        budget: &Budget,
+        call: impl Future<Output = T>,
+    ) -> Option<T> {
         let mut others = self.under_way.subscribe();
         let _under_way = UnderWay::new(self);
         let mut call = pin!(call);
         loop {
-            let Some(left) = budget.wall_time.map(|max| self.time_left(max)) else { return Some(call.await) };
+            let Some(left) = budget.wall_time.map(|max| self.time_left(max)) else {
+                return Some(call.await);
+            };
             if left.is_zero() {
                 return None;
             }
@@ -71,7 +84,8 @@ impl Spending {
                 biased;
                 done = &mut call => return Some(done),
                 () = tokio::time::sleep(left) => {}
-                // With one more or one less there is another time left. The sender lives as long as `self`.
+                // With one more or one less there is another time left. The sender lives as long as
+                // `self`.
                 _ = others.changed() => {}
             }
         }
@@ -99,7 +113,8 @@ impl Spending {
             Some(max) => {
                 let left = max.saturating_sub(used.bytes);
                 Err(over(format!(
-                    "the call was made, but its answer of {bytes} bytes is kept back: of {max} bytes {left} are left"
+                    "the call was made, but its answer of {bytes} bytes is kept back: of {max} \
+                    bytes {left} are left"
                 )))
             }
             None => {

@@ -1,7 +1,8 @@
-//! The protocols: MCP over stdio and streamable HTTP, and the REST interface of the owner's own tools.
+//! The protocols: MCP over stdio and streamable HTTP, and the REST interface of the owner's own
+//! tools.
 //!
-//! Speaks protocols and nothing else: no rules, no SQL, no state of tasks. Everything is asked through [`Port`], with the
-//! [`Principal`](crate::model::Principal) who asks.
+//! Speaks protocols and nothing else: no rules, no SQL, no state of tasks. Everything is asked
+//! through [`Port`], with the [`Principal`](crate::model::Principal) who asks.
 
 pub mod http;
 pub mod mcp;

@@ -1,7 +1,9 @@
-//! MCP over an upgraded connection: how an `airlock mcp` that finds its database in use hands its client to the server that has it.
+//! MCP over an upgraded connection: how an `airlock mcp` that finds its database in use hands its
+//! client to the server that has it.
 //!
-//! The near side passes messages on, and remembers as much of them as the next server must know should this one end; the far side
-//! serves them as it serves standard input and output. Only the owner of both, who can read the running server's note, gets through.
+//! The near side passes messages on, and remembers as much of them as the next server must know
+//! should this one end; the far side serves them as it serves standard input and output. Only the
+//! owner of both, who can read the running server's note, gets through.
 
 mod client;
 
@@ -71,11 +73,17 @@ pub(super) async fn serve(mcp: Mcp, stopping: CancellationToken, mut request: Re
     response
 }
 
-/// The near side: passes the client to the server at `url`, with its owner's token, until the client closes its end, the server does,
-/// or `shutdown`, which counts as the client's end.
-pub async fn join(client: &mut Client, url: &str, token: &str, shutdown: &CancellationToken) -> Result<Left, JoinError> {
+/// The near side: passes the client to the server at `url`, with its owner's token, until the
+/// client closes its end, the server does, or `shutdown`, which counts as the client's end.
+pub async fn join(
+    client: &mut Client,
+    url: &str,
+    token: &str,
+    shutdown: &CancellationToken,
+) -> Result<Left, JoinError> {
     let refused = |source| JoinError::Refused { url: url.to_owned(), source };
-    let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+    let http =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
     let request = http
         .map_err(|error| refused(Some(error)))?
         .get(format!("{url}/v1{PATH}"))
@@ -94,9 +102,14 @@ pub async fn join(client: &mut Client, url: &str, token: &str, shutdown: &Cancel
 }
 
 /// Serves a client that an earlier server left, in this process.
-pub async fn adopt(mcp: Mcp, client: &mut Client, shutdown: CancellationToken) -> Result<(), StdioError> {
+pub async fn adopt(
+    mcp: Mcp,
+    client: &mut Client,
+    shutdown: CancellationToken,
+) -> Result<(), StdioError> {
     let (near, far) = tokio::io::duplex(DUPLEX_BYTES);
     let (input, output) = tokio::io::split(far);
-    let (served, passed) = tokio::join!(stdio::serve_on(mcp, input, output, shutdown), client.pass(near));
+    let (served, passed) =
+        tokio::join!(stdio::serve_on(mcp, input, output, shutdown), client.pass(near));
     served.and(passed.map(drop).map_err(StdioError::Streams))
 }

@@ -7,19 +7,22 @@ use tokio::sync::watch;
 use crate::{
     model::{Artifact, Principal, RawJson},
     service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, ArtifactList, Execute, Health, NamespaceCount, Patience, PolicyQuestion,
-        ProgressSink, ServiceError, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer,
-        ToolList, Word,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, ArtifactList, Execute, Health,
+        NamespaceCount, Patience, PolicyQuestion, ProgressSink, ServiceError, TaskAnswer,
+        TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList,
+        Word,
     },
 };
 
 /// An answer that is on its way.
 pub type Asked<'a, T> = BoxFuture<'a, Result<T, ServiceError>>;
 
-/// Everything a protocol may ask. What belongs to another workspace is answered as if it did not exist.
+/// Everything a protocol may ask. What belongs to another workspace is answered as if it did not
+/// exist.
 pub trait Port: Send + Sync + 'static {
-    /// Records a task, runs it, and waits for its end as long as the request and `patience` allow. Tells `progress` the task's id
-    /// as soon as it is recorded, and what changes after. Dropping the future ends the waiting, not the task.
+    /// Records a task, runs it, and waits for its end as long as the request and `patience` allow.
+    /// Tells `progress` the task's id as soon as it is recorded, and what changes after. Dropping
+    /// the future ends the waiting, not the task.
     fn execute<'a>(
         &'a self,
         who: &'a Principal,
@@ -38,7 +41,11 @@ pub trait Port: Send + Sync + 'static {
     fn task_cancel<'a>(&'a self, who: &'a Principal, request: TaskCancel) -> Asked<'a, TaskAnswer>;
 
     /// A task's history.
-    fn task_events<'a>(&'a self, who: &'a Principal, request: TaskEvents) -> Asked<'a, TaskEventsAnswer>;
+    fn task_events<'a>(
+        &'a self,
+        who: &'a Principal,
+        request: TaskEvents,
+    ) -> Asked<'a, TaskEventsAnswer>;
 
     /// The tools the caller may find, as `tools.catalog.tools` answers.
     fn tools<'a>(&'a self, who: &'a Principal, request: ToolList) -> Asked<'a, RawJson>;
@@ -47,13 +54,22 @@ pub trait Port: Send + Sync + 'static {
     fn tool<'a>(&'a self, who: &'a Principal, path: String) -> Asked<'a, RawJson>;
 
     /// TypeScript declarations of all tools, or of those of a namespace.
-    fn tool_types<'a>(&'a self, who: &'a Principal, namespace: Option<String>) -> Asked<'a, String>;
+    fn tool_types<'a>(&'a self, who: &'a Principal, namespace: Option<String>)
+    -> Asked<'a, String>;
 
     /// Has one upstream, or all, asked for their tools again; how they stand then.
-    fn tools_refresh<'a>(&'a self, who: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson>;
+    fn tools_refresh<'a>(
+        &'a self,
+        who: &'a Principal,
+        upstream: Option<String>,
+    ) -> Asked<'a, RawJson>;
 
     /// Approvals, the newest first. For the owner alone.
-    fn approvals<'a>(&'a self, who: &'a Principal, request: ApprovalList) -> Asked<'a, ApprovalListAnswer>;
+    fn approvals<'a>(
+        &'a self,
+        who: &'a Principal,
+        request: ApprovalList,
+    ) -> Asked<'a, ApprovalListAnswer>;
 
     /// One approval with everything that a person must see. For the owner alone.
     fn approval<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer>;
@@ -67,8 +83,14 @@ pub trait Port: Send + Sync + 'static {
     /// One of them, its text aside. For the owner alone.
     fn artifact<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, Artifact>;
 
-    /// The bytes of its text from this one on, as many as there are at once; none at the end. For the owner alone.
-    fn artifact_bytes<'a>(&'a self, who: &'a Principal, artifact: &'a Artifact, offset: u64) -> Asked<'a, Vec<u8>>;
+    /// The bytes of its text from this one on, as many as there are at once; none at the end. For
+    /// the owner alone.
+    fn artifact_bytes<'a>(
+        &'a self,
+        who: &'a Principal,
+        artifact: &'a Artifact,
+        offset: u64,
+    ) -> Asked<'a, Vec<u8>>;
 
     /// Takes it away. For the owner alone.
     fn remove_artifact<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, Value>;
@@ -76,7 +98,8 @@ pub trait Port: Send + Sync + 'static {
     /// Answers a question about policy. For the owner alone.
     fn policy(&self, question: PolicyQuestion) -> Asked<'_, Value>;
 
-    /// The connected namespaces and how many tools each has that the caller may see, in a stable order.
+    /// The connected namespaces and how many tools each has that the caller may see, in a stable
+    /// order.
     fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount>;
 
     /// One of them changes whenever there may be other tools to see.

@@ -1,7 +1,7 @@
 //! MCP over standard input and output, for the one user who started the process.
 //!
-//! Standard output belongs to the protocol: it is taken away from the rest of the process before the first message, so that a stray
-//! print ends on standard error and not in the client's parser.
+//! Standard output belongs to the protocol: it is taken away from the rest of the process before
+//! the first message, so that a stray print ends on standard error and not in the client's parser.
 
 mod overlong;
 
@@ -14,8 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::mcp::Mcp;
 
-/// Bytes of one line, at most. Far more than the largest valid `execute`, so that code over its cap is refused by name; a longer
-/// line is dropped and answered with an error, under its id where that is found at the line's beginning or end.
+/// Bytes of one line, at most. Far more than the largest valid `execute`, so that code over its cap
+/// is refused by name; a longer line is dropped and answered with an error, under its id where that
+/// is found at the line's beginning or end.
 pub const LINE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// The server could not go on.
@@ -32,7 +33,8 @@ pub enum StdioError {
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Serves the process's own standard streams until the client closes its end or `shutdown`. Takes standard output for itself.
+/// Serves the process's own standard streams until the client closes its end or `shutdown`. Takes
+/// standard output for itself.
 pub async fn serve(mcp: Mcp, shutdown: CancellationToken) -> Result<(), StdioError> {
     let (input, output) = streams::take().map_err(StdioError::Streams)?;
     serve_on(mcp, input, output, shutdown).await
@@ -50,7 +52,10 @@ pub async fn serve_on(
     let running = match mcp.serve_with_ct(transport, shutdown.child_token()).await {
         Ok(running) => running,
         // A client that looks and leaves, or a server that stops before one has come.
-        Err(rmcp::service::ServerInitializeError::ConnectionClosed(_) | rmcp::service::ServerInitializeError::Cancelled) => {
+        Err(
+            rmcp::service::ServerInitializeError::ConnectionClosed(_)
+            | rmcp::service::ServerInitializeError::Cancelled,
+        ) => {
             return Ok(());
         }
         Err(error) => return Err(StdioError::Handshake(Box::new(error))),
@@ -63,7 +68,8 @@ pub async fn serve_on(
 
 #[cfg(unix)]
 pub(super) mod streams {
-    //! The standard streams as what they are: pipes and sockets without a thread per read, anything else through the blocking pool.
+    //! The standard streams as what they are: pipes and sockets without a thread per read, anything
+    //! else through the blocking pool.
 
     use std::{
         fs::File,
@@ -83,7 +89,8 @@ pub(super) mod streams {
     type Input = Box<dyn AsyncRead + Send + Unpin>;
     type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
-    /// Duplicates both streams, then points standard output at standard error and standard input at nothing.
+    /// Duplicates both streams, then points standard output at standard error and standard input at
+    /// nothing.
     pub(in crate::transport) fn take() -> io::Result<(Input, Output)> {
         let input = rustix::io::fcntl_dupfd_cloexec(std::io::stdin().as_fd(), 3)?;
         let output = rustix::io::fcntl_dupfd_cloexec(std::io::stdout().as_fd(), 3)?;
@@ -128,7 +135,8 @@ pub(super) mod streams {
         Ok(Box::new(tokio::fs::File::from_std(file)))
     }
 
-    /// The pipe once more, with a description of its own: that it does not block must not be seen by whoever shares the other.
+    /// The pipe once more, with a description of its own: that it does not block must not be seen
+    /// by whoever shares the other.
     fn reopen(stream: BorrowedFd<'_>, access: OFlags) -> Option<OwnedFd> {
         let path = format!("/proc/self/fd/{}", stream.as_raw_fd());
         rustix::fs::open(path, access | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty()).ok()

@@ -1,4 +1,5 @@
-//! Answers that are too large for a program: kept by the real server, read by slices, lines and places, passed on, and gone in time.
+//! Answers that are too large for a program: kept by the real server, read by slices, lines and
+//! places, passed on, and gone in time.
 
 use std::sync::{
     Arc,
@@ -33,7 +34,10 @@ fn rows() -> String {
     let mut out = String::from("{\"rows\":[");
     for n in 0..220_000 {
         let name = if n == 150_000 { "needle" } else { "hay" };
-        out.push_str(&format!("{{\"id\":{n},\"name\":\"{name}\",\"note\":\"{}\"}},", "ü".repeat(30)));
+        out.push_str(&format!(
+            "{{\"id\":{n},\"name\":\"{name}\",\"note\":\"{}\"}},",
+            "ü".repeat(30)
+        ));
     }
     out.push_str("null]}");
     assert!(out.len() > 20 * MIB, "{}", out.len());
@@ -42,7 +46,9 @@ fn rows() -> String {
 
 /// A text of more than 20 MB in lines.
 fn lines() -> String {
-    let line = |n: usize| format!("{n} {} {}\n", if n % 50_000 == 7 { "ERROR here" } else { "fine" }, "ö".repeat(40));
+    let line = |n: usize| {
+        format!("{n} {} {}\n", if n % 50_000 == 7 { "ERROR here" } else { "fine" }, "ö".repeat(40))
+    };
     (1..=240_000).map(line).collect()
 }
 
@@ -64,7 +70,8 @@ impl Service {
                 }),
             )
             .route("/rows", get(move || async move { ([(header::CONTENT_TYPE, "application/json")], rows.to_string()) }))
-            .route("/lines", get(move || async move { ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], lines.to_string()) }))
+            .route("/lines", get(move || async move { ([(header::CONTENT_TYPE, "text/plain; \
+                charset=utf-8")], lines.to_string()) }))
             .route(
                 "/store",
                 post(async move |request: Request| {
@@ -83,16 +90,19 @@ impl Service {
 
     /// The service as an upstream, its description in this folder.
     fn upstream(&self, folder: &TempDir) -> String {
-        let answer = |kind: &str| json!({ "200": { "description": "it", "content": { kind: {} } } });
+        let answer =
+            |kind: &str| json!({ "200": { "description": "it", "content": { kind: {} } } });
         let spec = json!({
-            "openapi": "3.0.3", "info": { "title": "big", "version": "1" }, "servers": [{ "url": self.url }],
+            "openapi": "3.0.3", "info": { "title": "big", "version": "1" },
+            "servers": [{ "url": self.url }],
             "paths": {
                 "/rows": { "get": { "tags": ["data"], "operationId": "rows", "responses": answer("application/json") } },
                 "/lines": { "get": { "tags": ["data"], "operationId": "lines", "responses": answer("text/plain") } },
                 "/held": { "post": {
                     "tags": ["data"], "operationId": "held",
                     "requestBody": { "required": true, "content": { "application/json": { "schema": {
-                        "type": "object", "required": ["data"], "properties": { "data": { "type": "object" } },
+                        "type": "object", "required": ["data"],
+                        "properties": { "data": { "type": "object" } },
                     } } } },
                     "responses": answer("application/json"),
                 } },
@@ -108,7 +118,10 @@ impl Service {
         });
         let file = folder.path().join("big.json");
         std::fs::write(&file, spec.to_string()).unwrap();
-        format!("[upstreams.big]\nkind = \"openapi\"\nspec = {:?}\nallow_private = true\n", file.display().to_string())
+        format!(
+            "[upstreams.big]\nkind = \"openapi\"\nspec = {:?}\nallow_private = true\n",
+            file.display().to_string()
+        )
     }
 }
 
@@ -137,7 +150,10 @@ async fn a_large_text_is_a_handle_whose_slices_and_lines_add_up_to_the_whole() {
     let handle = returned(&server, "return await tools.big.data.lines()").await;
     let whole = lines();
     assert!(handle["$artifact"].as_str().unwrap().starts_with("art_"), "{handle}");
-    assert_eq!((&handle["bytes"], &handle["kind"], &handle["lines"]), (&json!(whole.len()), &json!("text"), &json!(240_000)));
+    assert_eq!(
+        (&handle["bytes"], &handle["kind"], &handle["lines"]),
+        (&json!(whole.len()), &json!("text"), &json!(240_000))
+    );
     let head = handle["head"].as_str().unwrap();
     assert!(whole.starts_with(head) && (2000..=2048).contains(&head.len()));
     // A later task of the same owner, with what an earlier one returned.
@@ -167,9 +183,15 @@ async fn a_large_text_is_a_handle_whose_slices_and_lines_add_up_to_the_whole() {
     .await;
     assert_eq!(digest["bytes"], whole.len());
     assert_eq!(digest["errors"], 5, "{digest}");
-    assert_eq!(digest["page"], json!([[199_999, "199999 fine "], [200_000, "200000 fine "], [200_001, "200001 fine "]]));
+    assert_eq!(
+        digest["page"],
+        json!([[199_999, "199999 fine "], [200_000, "200000 fine "], [200_001, "200001 fine "]])
+    );
     assert_eq!((&digest["next"], &digest["end"]), (&json!(200_002), &json!([1, null, 240_000])));
-    assert_eq!((&digest["found"], &digest["more"]), (&json!([7, 50_007, 100_007]), &json!([150_007, 200_007])));
+    assert_eq!(
+        (&digest["found"], &digest["more"]),
+        (&json!([7, 50_007, 100_007]), &json!([150_007, 200_007]))
+    );
     assert_eq!(digest["over"], Value::Null);
 }
 
@@ -196,8 +218,17 @@ async fn a_handle_says_how_it_is_read_and_stands_where_an_id_does() {
     }
     assert_eq!((&told["same"], &told["listed"]), (&json!(vec!["1 fine"; 5]), &json!("1 fine")));
     assert_eq!(told["cut"], json!(vec!["fine"; 4]));
-    assert_eq!((&told["line"], &told["hits"], &told["removed"]), (&json!("7 ERROR"), &json!(1), &json!({ "removed": true })));
-    assert!(told["wrong"].as_str().unwrap().contains("there is no field `ofset`, did you mean `offset`?"), "{told}");
+    assert_eq!(
+        (&told["line"], &told["hits"], &told["removed"]),
+        (&json!("7 ERROR"), &json!(1), &json!({ "removed": true }))
+    );
+    assert!(
+        told["wrong"]
+            .as_str()
+            .unwrap()
+            .contains("there is no field `ofset`, did you mean `offset`?"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -224,13 +255,21 @@ async fn the_functions_of_artifacts_are_found_like_tools() {
     assert_eq!(told["found"], "artifacts.search");
     assert_eq!(told["read"][0], "artifacts.read");
     assert!(told["read"][1].as_str().unwrap().contains("nextOffset"), "{told}");
-    let every = ["read", "lines", "search", "json", "list", "remove"].map(|name| format!("`tools.artifacts.{name}`")).join(", ");
+    let every = ["read", "lines", "search", "json", "list", "remove"]
+        .map(|name| format!("`tools.artifacts.{name}`"))
+        .join(", ");
     let find = "find one with await tools.catalog.tools({ namespace: \"artifacts\" })";
-    let absent =
-        |path: &str, what: &str| json!(format!("ToolNotFoundError tool_not_found: there is no tool `{path}`, {what}; {find}"));
+    let absent = |path: &str, what: &str| {
+        json!(format!(
+            "ToolNotFoundError tool_not_found: there is no tool `{path}`, {what}; {find}"
+        ))
+    };
     assert_eq!(told["namespace"], absent("artifacts", &format!("it is a namespace with {every}")));
     assert_eq!(told["call"], told["namespace"]);
-    assert_eq!(told["absent"], absent("tools.artifacts.raed", "did you mean `tools.artifacts.read`?"));
+    assert_eq!(
+        told["absent"],
+        absent("tools.artifacts.raed", "did you mean `tools.artifacts.read`?")
+    );
     assert_eq!(told["slip"], absent("artifacts.serch", "did you mean `tools.artifacts.search`?"));
     assert_eq!(told["far"], absent("artifacts.download", &format!("did you mean {every}?")));
 }
@@ -250,10 +289,16 @@ async fn large_json_is_searched_looked_into_and_passed_on_whole() {
          return { kind: handle.kind, lines: handle.lines, hits: matches.length, around: matches[0].text, row, nothing, all, passed };",
     )
     .await;
-    assert_eq!((&told["kind"], &told["lines"], &told["hits"]), (&json!("json"), &json!(1), &json!(1)));
+    assert_eq!(
+        (&told["kind"], &told["lines"], &told["hits"]),
+        (&json!("json"), &json!(1), &json!(1))
+    );
     assert!(told["around"].as_str().unwrap().contains("\"id\":150000,"), "{told}");
     assert_eq!((&told["row"]["id"], &told["row"]["name"]), (&json!(150_000), &json!("needle")));
-    assert_eq!(told["nothing"], json!(["ToolArgumentError", "there is nothing at `pointer` \"/rows/x\""]));
+    assert_eq!(
+        told["nothing"],
+        json!(["ToolArgumentError", "there is nothing at `pointer` \"/rows/x\""])
+    );
     assert!(told["all"].as_str().unwrap().contains("allowed are 8388608"), "{told}");
     assert_eq!(told["passed"], json!({ "rows": 220_001, "bytes": null, "name": "rows" }));
 }
@@ -301,9 +346,11 @@ async fn artifacts_that_are_too_much_for_one_call_are_told_and_nothing_is_sent()
         json!([
             "ToolCallError arguments_too_large: the arguments hold 65 artifacts, allowed are 64",
             format!(
-                "ToolCallError arguments_too_large: the artifacts in the arguments have {bytes} bytes together, allowed are 67108864"
+                "ToolCallError arguments_too_large: the artifacts in the arguments have {bytes} \
+                bytes together, allowed are 67108864"
             ),
-            "ToolCallError arguments_too_large: the artifacts in the arguments hold more than 1000000 values; pass on a part, as \
+            "ToolCallError arguments_too_large: the artifacts in the arguments hold more than \
+            1000000 values; pass on a part, as \
              `tools.artifacts.json({ id, pointer })` gives it",
         ])
     );
@@ -355,27 +402,40 @@ async fn a_full_workspace_is_told_with_the_way_out_and_removing_makes_room() {
     for part in ["20000000 of 26214400 bytes", "tools.artifacts.remove", "artifacts.workspace_mb"] {
         assert!(message.contains(part), "{message}");
     }
-    assert_eq!((&told["listed"], &told["again"]), (&json!([[true, "demo.big"]]), &json!("artifact_not_found")));
+    assert_eq!(
+        (&told["listed"], &told["again"]),
+        (&json!([[true, "demo.big"]]), &json!("artifact_not_found"))
+    );
     assert_eq!(told["second"], 20_000_000);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_half_is_left_by_a_server_that_is_killed_while_it_keeps_an_answer() {
     let server = TestServer::start().await;
-    let whole = returned(&server, "return (await tools.demo.big({ bytes: 9_000_000 })).$artifact").await;
+    let whole =
+        returned(&server, "return (await tools.demo.big({ bytes: 9_000_000 })).$artifact").await;
     let code = "await Promise.all([1, 2, 3, 4].map(() => tools.demo.big({ bytes: 60_000_000 })))";
     server.execute(json!({ "code": code, "waitForResult": false })).await;
     let database = server.folder.path().join("airlock.db-wal");
     let grown = |bytes: u64| std::fs::metadata(&database).is_ok_and(|file| file.len() > bytes);
     let begun = std::fs::metadata(&database).map_or(0, |file| file.len());
-    eventually("parts are being written", async || grown(begun.max(9_000_000) + 3_000_000).then_some(())).await;
+    eventually("parts are being written", async || {
+        grown(begun.max(9_000_000) + 3_000_000).then_some(())
+    })
+    .await;
     let folder = server.kill().await;
     let server = TestServer::within(folder, &demo(&[])).await;
-    let listed = returned(&server, "return (await tools.artifacts.list({})).artifacts.map(a => [a.$artifact, a.bytes])").await;
-    let bytes: Vec<u64> = listed.as_array().unwrap().iter().filter_map(|entry| entry[1].as_u64()).collect();
+    let listed = returned(
+        &server,
+        "return (await tools.artifacts.list({})).artifacts.map(a => [a.$artifact, a.bytes])",
+    )
+    .await;
+    let bytes: Vec<u64> =
+        listed.as_array().unwrap().iter().filter_map(|entry| entry[1].as_u64()).collect();
     assert_eq!(listed.as_array().unwrap().last().unwrap()[0], whole, "{listed}");
     assert!(bytes.iter().all(|bytes| [9_000_000, 60_000_000].contains(bytes)), "{listed}");
-    let read = format!("return (await tools.artifacts.read({{ id: {whole}, offset: 8_999_990 }})).text");
+    let read =
+        format!("return (await tools.artifacts.read({{ id: {whole}, offset: 8_999_990 }})).text");
     assert_eq!(returned(&server, &read).await, "xxxxxxxxxx");
 }
 
@@ -414,10 +474,14 @@ tools:
     assert_eq!(told["looked"][0], "policy_error", "{told}");
     let handle = &told["handle"];
     let code = format!(
-        "return await tools.big.data.store({{ body: {{ data: {{ $artifact: {}, sha256: 'forged' }}, ask: 1 }} }})",
+        "return await tools.big.data.store({{ body: {{ data: {{ $artifact: {}, sha256: 'forged' \
+        }}, ask: 1 }} }})",
         handle["$artifact"]
     );
-    let task = server.execute(json!({ "code": code, "waitForResult": false })).await["taskId"].as_str().unwrap().to_owned();
+    let task = server.execute(json!({ "code": code, "waitForResult": false })).await["taskId"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let asked = eventually("a person is asked", async || {
         let (_, answer) = server.owner(reqwest::Method::GET, "/v1/approvals?status=pending").await;
         answer["approvals"].get(0).cloned()
@@ -425,10 +489,13 @@ tools:
     .await;
     let stamp = json!({ "$artifact": handle["$artifact"], "bytes": 9_000_000, "kind": "text", "sha256": handle["sha256"] });
     assert_eq!(asked["args"]["body"]["data"], stamp, "{asked}");
-    let (status, _) = server.owner_post(&format!("/v1/approvals/{}/approve", asked["id"].as_str().unwrap()), json!({})).await;
+    let (status, _) = server
+        .owner_post(&format!("/v1/approvals/{}/approve", asked["id"].as_str().unwrap()), json!({}))
+        .await;
     assert_eq!(status, 200);
     let done = eventually("the task ends", async || {
-        let (_, task) = server.owner(reqwest::Method::GET, &format!("/v1/tasks/{task}?waitMs=1000")).await;
+        let (_, task) =
+            server.owner(reqwest::Method::GET, &format!("/v1/tasks/{task}?waitMs=1000")).await;
         (task["status"] == "completed").then_some(task)
     })
     .await;
@@ -443,12 +510,19 @@ async fn the_owner_lists_reads_and_removes_what_was_kept() {
     let handle = returned(&server, "return await tools.demo.big({ bytes: 9_000_000 })").await;
     let id = handle["$artifact"].as_str().unwrap();
     let command = async |args: &[&str]| {
-        let out = crate::support::server::airlock(&server.config_file()).args(args).output().await.unwrap();
+        let out = crate::support::server::airlock(&server.config_file())
+            .args(args)
+            .output()
+            .await
+            .unwrap();
         (out.status.success(), out.stdout, String::from_utf8_lossy(&out.stderr).into_owned())
     };
     let (_, listed, _) = command(&["artifacts", "list", "--json"]).await;
     let listed: Value = serde_json::from_slice(&listed).unwrap();
-    assert_eq!((&listed[0]["id"], &listed[0]["tool"], &listed[0]["bytes"]), (&json!(id), &json!("demo.big"), &json!(9_000_000)));
+    assert_eq!(
+        (&listed[0]["id"], &listed[0]["tool"], &listed[0]["bytes"]),
+        (&json!(id), &json!("demo.big"), &json!(9_000_000))
+    );
     let (_, shown, _) = command(&["artifacts", "show", id]).await;
     assert!(String::from_utf8(shown).unwrap().contains("text, 9000000 bytes, 1 lines"));
     let (fine, text, _) = command(&["artifacts", "get", id]).await;
@@ -456,7 +530,8 @@ async fn the_owner_lists_reads_and_removes_what_was_kept() {
     assert!(command(&["artifacts", "remove", id]).await.0);
     let (fine, _, told) = command(&["artifacts", "get", id]).await;
     assert!(!fine && told.contains(&format!("there is no artifact `{id}`")), "{told}");
-    let (status, answer) = server.owner(reqwest::Method::DELETE, &format!("/v1/artifacts/{id}")).await;
+    let (status, answer) =
+        server.owner(reqwest::Method::DELETE, &format!("/v1/artifacts/{id}")).await;
     assert_eq!((status, &answer["error"]["code"]), (404, &json!("artifact_not_found")));
 }
 
@@ -465,7 +540,8 @@ async fn an_answer_over_the_owners_bound_is_refused_and_wrong_arguments_are_told
     let server = TestServer::with(&format!("{}[artifacts]\nanswer_mb = 10\n", demo(&[]))).await;
     let told = returned(
         &server,
-        "const failed = promise => promise.then(() => 'no error', error => `${error.name} ${error.code}: ${error.message}`);
+        "const failed = promise => promise.then(() => 'no error', error => `${error.name} \
+        ${error.code}: ${error.message}`);
          const { $artifact: id } = await tools.demo.big({ bytes: 9_000_000 });
          return [await failed(tools.demo.big({ bytes: 11_000_000 })), await failed(tools.artifacts.read({ id, length: 2_000_000 })),
                  await failed(tools.artifacts.read({ id, offset: 9_000_001 })), await failed(tools.artifacts.lines({ id, from: 2 })),
@@ -494,13 +570,20 @@ async fn an_answer_over_the_owners_bound_is_refused_and_wrong_arguments_are_told
 async fn a_task_whose_calls_with_artifacts_take_long_leaves_places_to_the_others() {
     let (service, server) = with_service("").await;
     let handle = returned(&server, "return await tools.big.data.rows()").await;
-    let held = format!("await Promise.all([1, 2, 3, 4, 5].map(() => tools.big.data.held({{ body: {{ data: {handle} }} }})))");
+    let held = format!(
+        "await Promise.all([1, 2, 3, 4, 5].map(() => tools.big.data.held({{ body: {{ data: \
+        {handle} }} }})))"
+    );
     let greedy = server.run(&held);
     tokio::pin!(greedy);
     let others = async {
-        eventually("one of them is under way", async || (service.held.load(Ordering::SeqCst) == 1).then_some(())).await;
+        eventually("one of them is under way", async || {
+            (service.held.load(Ordering::SeqCst) == 1).then_some(())
+        })
+        .await;
         let code = format!(
-            "const found = await tools.artifacts.json({{ id: {handle}.$artifact, pointer: '/rows/150000/name' }});
+            "const found = await tools.artifacts.json({{ id: {handle}.$artifact, pointer: \
+            '/rows/150000/name' }});
              return [found, (await tools.big.data.store({{ body: {{ data: {handle} }} }})).rows];"
         );
         returned(&server, &code).await
@@ -515,7 +598,8 @@ async fn a_task_whose_calls_with_artifacts_take_long_leaves_places_to_the_others
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_task_never_has_all_places_of_an_upstream() {
     let (service, server) = with_service("").await;
-    let greedy = "await Promise.all(Array.from({ length: 256 }, () => tools.big.data.held({ body: { data: {} } })))";
+    let greedy = "await Promise.all(Array.from({ length: 256 }, () => tools.big.data.held({ body: \
+        { data: {} } })))";
     let held = |count: usize| {
         let now = service.held.clone();
         async move || (now.load(Ordering::SeqCst) == count).then_some(())

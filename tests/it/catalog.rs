@@ -10,12 +10,14 @@ mod types;
 use std::{sync::Arc, time::Duration};
 
 use airlock::catalog::{
-    AnswerBounds, CALLS_MAX, Catalog, ResolveError, StdioConfig, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamKind,
-    UpstreamState, WAITING_MAX,
+    AnswerBounds, CALLS_MAX, Catalog, ResolveError, StdioConfig, UpstreamConfig, UpstreamError,
+    UpstreamErrorCode, UpstreamKind, UpstreamState, WAITING_MAX,
 };
 use serde_json::{Value, json};
 
-use crate::support::upstream::{PATIENCE, command, demo, environment, eventually, is_alive, open, stdio};
+use crate::support::upstream::{
+    PATIENCE, command, demo, environment, eventually, is_alive, open, stdio,
+};
 
 fn start(configs: Vec<UpstreamConfig>) -> Catalog {
     Catalog::start(configs, &environment())
@@ -30,17 +32,24 @@ async fn started(configs: Vec<UpstreamConfig>) -> Catalog {
 /// One call the way a program's call goes: resolved, checked, performed.
 async fn call(catalog: &Catalog, path: &str, args: Value) -> Result<Value, UpstreamError> {
     let tool = catalog.resolve(path, &open).await.unwrap_or_else(|error| panic!("{error}"));
-    let args = catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
+    let args =
+        catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
     catalog.call(&tool, args).await.map(|json| serde_json::from_str(json.get()).unwrap())
 }
 
 async fn find(catalog: &Catalog, function: &str, args: Value) -> Value {
-    let answer = catalog.find(function, &args.to_string(), &open).await.expect("is a finding function");
+    let answer =
+        catalog.find(function, &args.to_string(), &open).await.expect("is a finding function");
     serde_json::from_str(answer.unwrap_or_else(|error| panic!("{error}")).get()).unwrap()
 }
 
 fn paths(answer: &Value) -> Vec<&str> {
-    answer["results"].as_array().unwrap().iter().map(|found| found["path"].as_str().unwrap()).collect()
+    answer["results"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| found["path"].as_str().unwrap())
+        .collect()
 }
 
 fn state(catalog: &Catalog) -> (UpstreamState, usize, String) {
@@ -52,10 +61,22 @@ fn state(catalog: &Catalog) -> (UpstreamState, usize, String) {
 async fn a_child_is_listed_page_by_page_found_and_called() {
     let catalog = started(vec![demo("demo", &["--pages", "3"])]).await;
     assert_eq!(state(&catalog), (UpstreamState::Ready, 8, String::new()));
-    assert_eq!(call(&catalog, "demo.add", json!({"a": 2, "b": 40})).await, Ok(json!({"sum": 42.0})));
-    assert_eq!(call(&catalog, "demo.notes.add", json!({"text": "milk"})).await, Ok(json!({"id": 1})));
-    assert_eq!(call(&catalog, "demo.notes.list", json!({})).await, Ok(json!({"notes": [{"id": 1, "text": "milk"}]})));
-    assert_eq!(call(&catalog, "Demo.NOTES.List", Value::Null).await.unwrap()["notes"][0]["text"], "milk");
+    assert_eq!(
+        call(&catalog, "demo.add", json!({"a": 2, "b": 40})).await,
+        Ok(json!({"sum": 42.0}))
+    );
+    assert_eq!(
+        call(&catalog, "demo.notes.add", json!({"text": "milk"})).await,
+        Ok(json!({"id": 1}))
+    );
+    assert_eq!(
+        call(&catalog, "demo.notes.list", json!({})).await,
+        Ok(json!({"notes": [{"id": 1, "text": "milk"}]}))
+    );
+    assert_eq!(
+        call(&catalog, "Demo.NOTES.List", Value::Null).await.unwrap()["notes"][0]["text"],
+        "milk"
+    );
     catalog.shutdown().await;
 }
 
@@ -107,7 +128,10 @@ async fn a_queue_that_is_full_says_so_at_once() {
     assert_eq!((error.code, error.retryable), (UpstreamErrorCode::Busy, true));
     assert!(error.message.contains("1088 calls"), "{}", error.message);
     drop(pending);
-    assert_eq!(call(&catalog, "demo.echo", json!({"message": "free again"})).await, Ok(json!("free again")));
+    assert_eq!(
+        call(&catalog, "demo.echo", json!({"message": "free again"})).await,
+        Ok(json!("free again"))
+    );
     catalog.shutdown().await;
 }
 
@@ -118,7 +142,10 @@ async fn a_list_that_changes_is_read_again_and_told_downstream() {
     let before = *changed.borrow_and_update();
     assert!(matches!(catalog.resolve("demo.grown", &open).await, Err(ResolveError::NotFound(_))));
     call(&catalog, "demo.echo", json!({"message": "hi"})).await.unwrap();
-    tokio::time::timeout(PATIENCE, changed.wait_for(|now| *now > before)).await.expect("told in time").unwrap();
+    tokio::time::timeout(PATIENCE, changed.wait_for(|now| *now > before))
+        .await
+        .expect("told in time")
+        .unwrap();
     assert_eq!(call(&catalog, "demo.grown", json!({})).await, Ok(json!("here I am")));
     catalog.shutdown().await;
 }
@@ -127,7 +154,10 @@ async fn a_list_that_changes_is_read_again_and_told_downstream() {
 async fn a_crash_fails_the_call_keeps_the_tools_and_the_upstream_comes_back() {
     let catalog = started(vec![demo("demo", &[])]).await;
     let error = call(&catalog, "demo.crash", json!({})).await.unwrap_err();
-    assert_eq!((error.code, error.retryable, error.tool.as_str()), (UpstreamErrorCode::Lost, false, "demo.crash"));
+    assert_eq!(
+        (error.code, error.retryable, error.tool.as_str()),
+        (UpstreamErrorCode::Lost, false, "demo.crash")
+    );
     assert_eq!(state(&catalog).1, 8, "the tools stay listed");
     assert_eq!(call(&catalog, "demo.echo", json!({"message": "again"})).await, Ok(json!("again")));
     catalog.shutdown().await;
@@ -137,17 +167,24 @@ async fn a_crash_fails_the_call_keeps_the_tools_and_the_upstream_comes_back() {
 async fn a_tool_that_fails_says_what_it_said() {
     let catalog = started(vec![demo("demo", &[])]).await;
     let error = call(&catalog, "demo.fail", json!({"message": "no such file"})).await.unwrap_err();
-    assert_eq!((error.code, error.message.as_str(), error.retryable), (UpstreamErrorCode::ToolFailed, "no such file", false));
+    assert_eq!(
+        (error.code, error.message.as_str(), error.retryable),
+        (UpstreamErrorCode::ToolFailed, "no such file", false)
+    );
     catalog.shutdown().await;
 }
 
 #[tokio::test]
 async fn an_answer_beyond_either_bound_is_refused_and_names_it() {
     let mut config = demo("demo", &[]);
-    let UpstreamKind::McpStdio(child) = &mut config.kind else { panic!("the demo upstream is a child") };
+    let UpstreamKind::McpStdio(child) = &mut config.kind else {
+        panic!("the demo upstream is a child")
+    };
     child.answers = AnswerBounds::new(9_000_000);
     let catalog = started(vec![config, demo("wide", &[])]).await;
-    for (tool, bytes, bound) in [("demo.big", 9_000_000, "9000000"), ("wide.big", 64 * 1024 * 1024, "67108864")] {
+    for (tool, bytes, bound) in
+        [("demo.big", 9_000_000, "9000000"), ("wide.big", 64 * 1024 * 1024, "67108864")]
+    {
         let error = call(&catalog, tool, json!({"bytes": bytes})).await.unwrap_err();
         assert_eq!(error.code, UpstreamErrorCode::AnswerTooLarge);
         assert!(error.message.contains(bound), "{}", error.message);
@@ -167,7 +204,10 @@ async fn a_call_that_takes_too_long_is_cancelled_upstream() {
     let error = call(&catalog, "demo.wait", json!({"ms": 60000})).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (UpstreamErrorCode::Timeout, true));
     assert!(error.message.contains("200 ms"), "{}", error.message);
-    eventually("the upstream heard it", || std::fs::read_to_string(&counts).unwrap_or_default() == "wait\nwait cancelled\n").await;
+    eventually("the upstream heard it", || {
+        std::fs::read_to_string(&counts).unwrap_or_default() == "wait\nwait cancelled\n"
+    })
+    .await;
     catalog.shutdown().await;
 }
 
@@ -204,9 +244,14 @@ async fn fifty_calls_to_one_upstream_run_side_by_side() {
     for outcome in calls {
         assert_eq!(outcome.await.unwrap(), Ok(json!("waited 200 ms")));
     }
-    assert!(began.elapsed() < Duration::from_secs(5), "one after another would take ten seconds, took {:?}", began.elapsed());
+    assert!(
+        began.elapsed() < Duration::from_secs(5),
+        "one after another would take ten seconds, took {:?}",
+        began.elapsed()
+    );
     let asking = catalog.clone();
-    let found = tokio::spawn(async move { find(&asking, "discover", json!("wait")).await }).await.unwrap();
+    let found =
+        tokio::spawn(async move { find(&asking, "discover", json!("wait")).await }).await.unwrap();
     assert_eq!(found["bestPath"], "demo.wait");
     catalog.shutdown().await;
 }
@@ -218,7 +263,11 @@ async fn arguments_that_do_not_fit_never_leave_the_process() {
     let catalog = started(vec![demo("demo", &["--count-file", counts.to_str().unwrap()])]).await;
     let tool = catalog.resolve("demo.add", &open).await.unwrap();
     let error = catalog.check(&tool, r#"{"a": 1, "c": 2}"#).await.unwrap_err();
-    assert!(error.message.contains("`b`") && error.message.contains("tools.demo.add("), "{}", error.message);
+    assert!(
+        error.message.contains("`b`") && error.message.contains("tools.demo.add("),
+        "{}",
+        error.message
+    );
     assert!(!counts.exists());
     catalog.shutdown().await;
 }
@@ -229,7 +278,8 @@ async fn shutdown_ends_the_child_and_what_it_started() {
     let pids = folder.path().join("pids");
     // A grandchild that heeds nothing but the kill, as a child of npx might.
     let script = format!(
-        "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >> {0}; while :; do sleep 1; done' & echo $$ >> {0}; {1} __demo-upstream",
+        "trap '' TERM; sh -c 'trap \"\" TERM; echo $$ >> {0}; while :; do sleep 1; done' & echo \
+        $$ >> {0}; {1} __demo-upstream",
         pids.display(),
         env!("CARGO_BIN_EXE_airlock")
     );
@@ -247,7 +297,11 @@ async fn shutdown_ends_the_child_and_what_it_started() {
 async fn dropping_the_catalog_ends_the_children_too() {
     let folder = tempfile::tempdir().unwrap();
     let pid = folder.path().join("pid");
-    let script = format!("echo $$ > {}; exec {} __demo-upstream", pid.display(), env!("CARGO_BIN_EXE_airlock"));
+    let script = format!(
+        "echo $$ > {}; exec {} __demo-upstream",
+        pid.display(),
+        env!("CARGO_BIN_EXE_airlock")
+    );
     let catalog = started(vec![command("demo", "sh", &["-c", &script])]).await;
     let child: i32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
     assert!(is_alive(child));
@@ -259,7 +313,8 @@ async fn dropping_the_catalog_ends_the_children_too() {
 async fn a_child_sees_only_what_is_allowed_of_the_environment() {
     let folder = tempfile::tempdir().unwrap();
     let seen = folder.path().join("seen");
-    let script = format!("env > {}; exec {} __demo-upstream", seen.display(), env!("CARGO_BIN_EXE_airlock"));
+    let script =
+        format!("env > {}; exec {} __demo-upstream", seen.display(), env!("CARGO_BIN_EXE_airlock"));
     let config = StdioConfig {
         command: "sh".to_owned(),
         args: vec!["-c".to_owned(), script],
@@ -268,8 +323,12 @@ async fn a_child_sees_only_what_is_allowed_of_the_environment() {
         ..StdioConfig::default()
     };
     let mut server = environment();
-    for (name, value) in [("PASSED", "on"), ("AWS_SECRET_ACCESS_KEY", "hush"), ("HTTPS_PROXY", "http://u:p@proxy"), ("LC_ALL", "C")]
-    {
+    for (name, value) in [
+        ("PASSED", "on"),
+        ("AWS_SECRET_ACCESS_KEY", "hush"),
+        ("HTTPS_PROXY", "http://u:p@proxy"),
+        ("LC_ALL", "C"),
+    ] {
         server.insert(name.to_owned(), value.to_owned());
     }
     let catalog = Catalog::start(vec![stdio("demo", config)], &server);
@@ -278,9 +337,18 @@ async fn a_child_sees_only_what_is_allowed_of_the_environment() {
     // What the shell sets by itself says nothing of the server.
     let mut names: Vec<&str> = seen.lines().filter_map(|line| line.split('=').next()).collect();
     names.retain(|name| !["PWD", "OLDPWD", "SHLVL", "_"].contains(name));
-    let allowed = ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ", "LC_ALL", "OWN", "PASSED"];
-    assert!(names.iter().all(|name| allowed.contains(name) || name.starts_with("LC_")), "{names:?}");
-    assert!(["PATH", "LC_ALL", "OWN", "PASSED"].iter().all(|name| names.contains(name)), "{names:?}");
+    let allowed = [
+        "PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ", "LC_ALL", "OWN",
+        "PASSED",
+    ];
+    assert!(
+        names.iter().all(|name| allowed.contains(name) || name.starts_with("LC_")),
+        "{names:?}"
+    );
+    assert!(
+        ["PATH", "LC_ALL", "OWN", "PASSED"].iter().all(|name| names.contains(name)),
+        "{names:?}"
+    );
     catalog.shutdown().await;
 }
 
@@ -295,19 +363,30 @@ async fn a_configured_value_is_in_no_error_and_no_status() {
     let catalog = started(vec![stdio("up", config)]).await;
     let (status, _, message) = state(&catalog);
     assert_eq!(status, UpstreamState::Failed);
-    assert!(message.contains("cannot log in with [redacted]") && !message.contains("tok-123456"), "{message}");
+    assert!(
+        message.contains("cannot log in with [redacted]") && !message.contains("tok-123456"),
+        "{message}"
+    );
     catalog.shutdown().await;
 }
 
 #[tokio::test]
 async fn a_secret_argument_is_in_no_error_and_no_status() {
     let script = "echo \"invalid --token $2 for $3\" >&2; exit 1";
-    let catalog = started(vec![command("up", "sh", &["-c", script, "sh", "--token", "tok-123456", "--key=tok-654321"])]).await;
+    let catalog = started(vec![command(
+        "up",
+        "sh",
+        &["-c", script, "sh", "--token", "tok-123456", "--key=tok-654321"],
+    )])
+    .await;
     let (status, _, message) = state(&catalog);
     assert_eq!(status, UpstreamState::Failed);
     assert!(message.contains("invalid --token [redacted] for --key=[redacted]"), "{message}");
     let error = catalog.resolve("up.anything", &open).await.unwrap_err().to_string();
-    assert!(error.contains("[redacted]") && !format!("{message}{error}").contains("tok-"), "{message} {error}");
+    assert!(
+        error.contains("[redacted]") && !format!("{message}{error}").contains("tok-"),
+        "{message} {error}"
+    );
     catalog.shutdown().await;
 }
 
@@ -341,7 +420,10 @@ async fn a_missing_command_is_named_with_the_way_out() {
     let catalog = started(vec![command("up", "no-such-command", &[])]).await;
     let (status, tools, message) = state(&catalog);
     assert_eq!((status, tools), (UpstreamState::Failed, 0));
-    assert!(message.contains("`no-such-command` is not in PATH") && message.contains("install"), "{message}");
+    assert!(
+        message.contains("`no-such-command` is not in PATH") && message.contains("install"),
+        "{message}"
+    );
     let error = catalog.resolve("up.anything", &open).await.unwrap_err().to_string();
     assert!(error.contains("no-such-command"), "{error}");
     catalog.shutdown().await;

@@ -1,4 +1,5 @@
-//! The command line, as a shell uses it: what goes to standard output, what beside it, and the exit code.
+//! The command line, as a shell uses it: what goes to standard output, what beside it, and the exit
+//! code.
 
 use std::{path::Path, process::Stdio};
 
@@ -21,7 +22,8 @@ pub(crate) struct Said {
 impl Said {
     /// What it said, as JSON.
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.beside))
+        serde_json::from_str(&self.out)
+            .unwrap_or_else(|error| panic!("{error}: {}{}", self.out, self.beside))
     }
 }
 
@@ -34,7 +36,10 @@ pub(crate) async fn say(config: &Path, args: &[&str], input: &str) -> Said {
     // A command that does not read its input may have closed it.
     pipe.write_all(input.as_bytes()).await.ok();
     drop(pipe);
-    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("the command ends").unwrap();
+    let ended = tokio::time::timeout(PATIENCE, child.wait_with_output())
+        .await
+        .expect("the command ends")
+        .unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("output is text");
     Said { code: ended.status.code(), out: text(ended.stdout), beside: text(ended.stderr) }
 }
@@ -43,8 +48,11 @@ pub(crate) async fn say(config: &Path, args: &[&str], input: &str) -> Said {
 pub(crate) fn place(more: &str) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let database = folder.path().join("airlock.db");
-    std::fs::write(folder.path().join("airlock.toml"), format!("[store]\nurl = \"sqlite://{}\"\n{OPEN}{more}", database.display()))
-        .unwrap();
+    std::fs::write(
+        folder.path().join("airlock.toml"),
+        format!("[store]\nurl = \"sqlite://{}\"\n{OPEN}{more}", database.display()),
+    )
+    .unwrap();
     folder
 }
 
@@ -53,16 +61,27 @@ async fn without_a_server_a_program_runs_all_the_same_and_leaves_its_record() {
     let folder = place(&demo(&[]));
     let config = folder.path().join("airlock.toml");
     let program = folder.path().join("program.ts");
-    std::fs::write(&program, "const sum: number = await tools.demo.add({ a: 19, b: 23 });\nreturn { sum };\n").unwrap();
+    std::fs::write(
+        &program,
+        "const sum: number = await tools.demo.add({ a: 19, b: 23 });\nreturn { sum };\n",
+    )
+    .unwrap();
     let said = say(&config, &["run", program.to_str().unwrap()], "").await;
     assert_eq!(said.code, Some(0), "{}", said.beside);
     assert!(said.json()["sum"].to_string().contains("42"), "{}", said.out);
-    assert!(said.beside.contains("completed") && said.beside.contains("1 tool call"), "{}", said.beside);
+    assert!(
+        said.beside.contains("completed") && said.beside.contains("1 tool call"),
+        "{}",
+        said.beside
+    );
 
     let listed = say(&config, &["tasks", "list", "--json"], "").await.json();
     let task = &listed.as_array().expect("a list is an array")[0];
     assert_eq!((task["status"].as_str(), task["id"] == task["taskId"]), (Some("completed"), true));
-    assert!(!folder.path().join("airlock.db.instance.json").exists(), "the server for the moment has left");
+    assert!(
+        !folder.path().join("airlock.db.instance.json").exists(),
+        "the server for the moment has left"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,10 +99,18 @@ async fn run_exits_with_the_tasks_exit_code_and_keeps_standard_output_for_the_re
         let said = say(&config, &["run", "-", "--timeout-ms", "1000"], code).await;
         assert_eq!((said.code, said.out.as_str()), (Some(exit), out), "{code}: {}", said.beside);
     }
-    let said = say(&config, &["run", "-"], "console.log('beside');\nthrow new TypeError('no')").await;
-    assert!(said.beside.contains("beside\n") && said.beside.contains("TypeError: no at 2:"), "{}", said.beside);
+    let said =
+        say(&config, &["run", "-"], "console.log('beside');\nthrow new TypeError('no')").await;
+    assert!(
+        said.beside.contains("beside\n") && said.beside.contains("TypeError: no at 2:"),
+        "{}",
+        said.beside
+    );
     let answer = say(&config, &["run", "-", "--json"], "throw new TypeError('no')").await.json();
-    assert_eq!((&answer["status"], &answer["error"]["name"]), (&"failed".into(), &"TypeError".into()));
+    assert_eq!(
+        (&answer["status"], &answer["error"]["name"]),
+        (&"failed".into(), &"TypeError".into())
+    );
     server.stop().await;
 }
 
@@ -95,22 +122,36 @@ async fn commands_speak_to_the_server_that_runs() {
     let id = done["taskId"].as_str().unwrap();
     let one = say(&config, &["tasks", "get", id, "--json"], "").await.json();
     assert_eq!((&one["id"], &one["result"]), (&done["taskId"], &serde_json::json!([1, 2, 3])));
-    let kinds: Vec<_> = one["events"].as_array().unwrap().iter().map(|event| event["type"].as_str().unwrap()).collect();
+    let kinds: Vec<_> = one["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|event| event["type"].as_str().unwrap())
+        .collect();
     assert_eq!((kinds.first(), kinds.last()), (Some(&"task.created"), Some(&"task.completed")));
     let shown = say(&config, &["tasks", "get", id], "").await.out;
     assert!(shown.contains("return [1, 2, 3]") && shown.contains("task.completed"), "{shown}");
 
     let waiting = server
-        .execute(serde_json::json!({ "code": "await new Promise((done) => setTimeout(done, 60000))", "waitForResult": false }))
+        .execute(serde_json::json!({ "code": "await new Promise((done) => setTimeout(done, \
+            60000))", "waitForResult": false }))
         .await;
     let id = waiting["taskId"].as_str().unwrap();
     let cancelled = say(&config, &["tasks", "cancel", id, "--json"], "").await.json();
-    assert_eq!((cancelled["id"].as_str(), cancelled["status"].as_str()), (Some(id), Some("cancelled")));
-    let listed = say(&config, &["tasks", "list", "--status", "cancelled", "--json"], "").await.json();
+    assert_eq!(
+        (cancelled["id"].as_str(), cancelled["status"].as_str()),
+        (Some(id), Some("cancelled"))
+    );
+    let listed =
+        say(&config, &["tasks", "list", "--status", "cancelled", "--json"], "").await.json();
     assert_eq!(listed.as_array().map(Vec::len), Some(1));
     let nobody = say(&config, &["tasks", "get", "task_1"], "").await;
     assert_eq!((nobody.code, nobody.out.as_str()), (Some(1), ""));
-    assert!(nobody.beside.contains("error: ") && nobody.beside.contains("task_1"), "{}", nobody.beside);
+    assert!(
+        nobody.beside.contains("error: ") && nobody.beside.contains("task_1"),
+        "{}",
+        nobody.beside
+    );
     server.stop().await;
 }
 
@@ -119,12 +160,18 @@ async fn tools_are_listed_found_and_described() {
     let folder = place(&demo(&[]));
     let config = folder.path().join("airlock.toml");
     let listed = say(&config, &["tools", "list", "--json"], "").await.json();
-    let ids: Vec<_> = listed.as_array().unwrap().iter().map(|tool| tool["id"].as_str().unwrap()).collect();
+    let ids: Vec<_> =
+        listed.as_array().unwrap().iter().map(|tool| tool["id"].as_str().unwrap()).collect();
     assert!(ids.contains(&"demo.add") && ids.contains(&"demo.echo"), "{ids:?}");
-    let found = say(&config, &["tools", "search", "add", "two", "numbers", "--json"], "").await.json();
+    let found =
+        say(&config, &["tools", "search", "add", "two", "numbers", "--json"], "").await.json();
     assert_eq!(found[0]["id"], "demo.add");
     let described = say(&config, &["tools", "describe", "demo.add"], "").await;
-    assert!(described.out.contains("demo.add") && described.out.contains("arguments"), "{}", described.out);
+    assert!(
+        described.out.contains("demo.add") && described.out.contains("arguments"),
+        "{}",
+        described.out
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -136,7 +183,12 @@ async fn the_doctor_names_what_is_broken_and_exits_with_1() {
     let broken = place("[upstreams.lost]\nkind = \"mcp\"\ncommand = \"no-such-program\"\n");
     let said = say(&broken.path().join("airlock.toml"), &["doctor"], "").await;
     assert_eq!(said.code, Some(1), "{}", said.out);
-    assert!(said.out.contains("✗ upstreams.lost") && said.out.contains("`no-such-program` was not found"), "{}", said.out);
+    assert!(
+        said.out.contains("✗ upstreams.lost")
+            && said.out.contains("`no-such-program` was not found"),
+        "{}",
+        said.out
+    );
 
     let unusable = place("[limits]\nheap = 1\n");
     let said = say(&unusable.path().join("airlock.toml"), &["doctor"], "").await;
@@ -150,11 +202,19 @@ async fn a_runtime_is_chosen_and_a_missing_one_is_told_where_one_looks() {
     let config = folder.path().join("airlock.toml");
     let said = say(&config, &["config", "check"], "").await;
     assert_eq!(said.code, Some(78), "{}", said.out);
-    assert!(said.beside.contains("airlock.toml:6: of `sandbox.deno`: `local-deno` is not here"), "{}", said.beside);
+    assert!(
+        said.beside.contains("airlock.toml:6: of `sandbox.deno`: `local-deno` is not here"),
+        "{}",
+        said.beside
+    );
     let whole = place("");
     let config = whole.path().join("airlock.toml");
     let said = say(&config, &["run", "-", "--runtime", "local-nothing"], "return 1").await;
-    assert!(said.code != Some(0) && said.beside.contains("there is no runtime `local-nothing`"), "{}", said.beside);
+    assert!(
+        said.code != Some(0) && said.beside.contains("there is no runtime `local-nothing`"),
+        "{}",
+        said.beside
+    );
     let said = say(&config, &["run", "-", "--json", "--runtime", runtime::id()], "return 1").await;
     assert_eq!(said.json()["runtimeId"], runtime::id());
 
@@ -167,16 +227,24 @@ async fn a_runtime_is_chosen_and_a_missing_one_is_told_where_one_looks() {
     let mut doctor = airlock(&server.config_file());
     let said = doctor.arg("doctor").env("AIRLOCK_SANDBOX_DENO", deno).output().await.unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
-    assert!(said.contains("sandbox.local-deno") && said.contains("came after the server's start"), "{said}");
+    assert!(
+        said.contains("sandbox.local-deno") && said.contains("came after the server's start"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_configuration_that_cannot_be_used_stops_every_command_with_78() {
     let folder = place("[limits]\nheap = 1\n");
-    for args in [&["serve"][..], &["mcp"], &["run", "-"], &["tasks", "list"], &["config", "check"]] {
+    for args in [&["serve"][..], &["mcp"], &["run", "-"], &["tasks", "list"], &["config", "check"]]
+    {
         let said = say(&folder.path().join("airlock.toml"), args, "").await;
         assert_eq!((said.code, said.out.as_str()), (Some(78), ""), "{args:?}");
-        assert!(said.beside.contains("unknown key `limits.heap`; did you mean `limits.heap_mb`?"), "{args:?}: {}", said.beside);
+        assert!(
+            said.beside.contains("unknown key `limits.heap`; did you mean `limits.heap_mb`?"),
+            "{args:?}: {}",
+            said.beside
+        );
         assert!(!folder.path().join("airlock.db").exists(), "nothing was opened");
     }
 }
@@ -185,7 +253,12 @@ async fn a_configuration_that_cannot_be_used_stops_every_command_with_78() {
 async fn what_is_in_force_is_shown_with_where_it_was_written() {
     let folder = place("[limits]\nheap_mb = 32\n");
     let said = say(&folder.path().join("airlock.toml"), &["config", "--json"], "").await.json();
-    let setting = said["settings"].as_array().unwrap().iter().find(|setting| setting["key"] == "limits.heap_mb").unwrap();
+    let setting = said["settings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|setting| setting["key"] == "limits.heap_mb")
+        .unwrap();
     assert_eq!(setting["value"], 32);
     assert!(setting["origin"].as_str().unwrap().ends_with("airlock.toml:6"), "{setting}");
 }
@@ -199,7 +272,12 @@ async fn a_real_client_calls_a_tool_from_the_shell() {
     let args = ["__mcp-call", &endpoint, "execute", "--code-file", program.to_str().unwrap()];
     let said = say(&server.config_file(), &args, "").await;
     assert_eq!(said.code, Some(0), "{}", said.beside);
-    assert!(said.out.starts_with("taskId: task_") && said.out.ends_with("exitCode: 0\n\n```json\n2\n```\n"), "{}", said.out);
+    assert!(
+        said.out.starts_with("taskId: task_")
+            && said.out.ends_with("exitCode: 0\n\n```json\n2\n```\n"),
+        "{}",
+        said.out
+    );
     let args = ["__mcp-call", &endpoint, "execute", "--args", "{\"code\":\"throw 1\"}"];
     assert_eq!(say(&server.config_file(), &args, "").await.code, Some(1));
     server.stop().await;
@@ -209,11 +287,21 @@ async fn a_real_client_calls_a_tool_from_the_shell() {
 async fn a_tool_is_called_by_hand_the_way_a_program_calls_it() {
     let server = TestServer::start().await;
     let config = server.config_file();
-    let said = say(&config, &["tools", "call", "demo.add", "--args", r#"{"a": 40, "b": 2}"#], "").await;
-    assert_eq!((said.code, said.json()), (Some(0), serde_json::json!({"sum": 42})), "{}", said.beside);
-    let whole = say(&config, &["tools", "call", "demo.echo", "--args", "-", "--json"], r#"{"message": "\"); return 'in'; //"}"#)
-        .await
-        .json();
+    let said =
+        say(&config, &["tools", "call", "demo.add", "--args", r#"{"a": 40, "b": 2}"#], "").await;
+    assert_eq!(
+        (said.code, said.json()),
+        (Some(0), serde_json::json!({"sum": 42})),
+        "{}",
+        said.beside
+    );
+    let whole = say(
+        &config,
+        &["tools", "call", "demo.echo", "--args", "-", "--json"],
+        r#"{"message": "\"); return 'in'; //"}"#,
+    )
+    .await
+    .json();
     assert_eq!(
         (whole["result"].as_str(), whole["usage"]["toolCalls"].as_u64()),
         (Some("\"); return 'in'; //"), Some(1)),
@@ -222,23 +310,34 @@ async fn a_tool_is_called_by_hand_the_way_a_program_calls_it() {
     let task = say(&config, &["tasks", "list", "--json"], "").await.json();
     assert_eq!(task.as_array().map(Vec::len), Some(2), "both calls are on record: {task}");
 
-    let wrong = say(&config, &["tools", "call", "demo.add", "--args", r#"{"a": 40, "c": 2}"#], "").await;
+    let wrong =
+        say(&config, &["tools", "call", "demo.add", "--args", r#"{"a": 40, "c": 2}"#], "").await;
     assert_eq!(wrong.code, Some(1));
     assert!(wrong.beside.contains("correct: await tools.demo.add("), "{}", wrong.beside);
     let absent = say(&config, &["tools", "call", "demo.ad", "--args", "{}"], "").await;
     assert!(
-        absent.beside.contains("did you mean `demo.add`") && absent.beside.contains("hint: `airlock tools search"),
+        absent.beside.contains("did you mean `demo.add`")
+            && absent.beside.contains("hint: `airlock tools search"),
         "{}",
         absent.beside
     );
     let described = say(&config, &["tools", "describe", "demo.ad"], "").await;
     assert!(described.beside.contains("did you mean `demo.add`"), "{}", described.beside);
-    for said in [&absent, &described, &wrong, &say(&config, &["tasks", "get", "task_1"], "").await] {
+    for said in [&absent, &described, &wrong, &say(&config, &["tasks", "get", "task_1"], "").await]
+    {
         assert!(said.beside.contains("hint: `airlock t"), "{}", said.beside);
-        assert!(!said.beside.contains("discover") && !said.beside.contains("task_list"), "commands, not tools: {}", said.beside);
+        assert!(
+            !said.beside.contains("discover") && !said.beside.contains("task_list"),
+            "commands, not tools: {}",
+            said.beside
+        );
     }
     let broken = say(&config, &["tools", "call", "demo.add", "--args", "{a"], "").await;
-    assert!(broken.code != Some(0) && broken.beside.contains("`--args` is not JSON"), "{}", broken.beside);
+    assert!(
+        broken.code != Some(0) && broken.beside.contains("`--args` is not JSON"),
+        "{}",
+        broken.beside
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,7 +347,8 @@ async fn tools_are_declared_and_refreshed_by_hand() {
     let types = say(&config, &["tools", "types", "--namespace", "demo.notes"], "").await;
     assert_eq!(types.code, Some(0), "{}", types.beside);
     assert!(
-        types.out.contains("interface Tools {") && types.out.contains("add(args: DemoNotesAddArgs): Promise<DemoNotesAddResult>;")
+        types.out.contains("interface Tools {")
+            && types.out.contains("add(args: DemoNotesAddArgs): Promise<DemoNotesAddResult>;")
     );
     assert!(!types.out.contains("echo("), "{}", types.out);
     let refreshed = say(&config, &["tools", "refresh", "demo", "--json"], "").await.json();
@@ -257,7 +357,12 @@ async fn tools_are_declared_and_refreshed_by_hand() {
         (&"demo".into(), &"ready".into(), &8.into())
     );
     let nobody = say(&config, &["tools", "refresh", "dmo"], "").await;
-    assert!(nobody.code != Some(0) && nobody.beside.contains("there is no upstream `dmo`, there are `demo`"), "{}", nobody.beside);
+    assert!(
+        nobody.code != Some(0)
+            && nobody.beside.contains("there is no upstream `dmo`, there are `demo`"),
+        "{}",
+        nobody.beside
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -265,7 +370,13 @@ async fn a_terminal_and_a_supervisor_that_ask_for_the_end_at_once_ask_for_one_en
     for _ in 0..4 {
         let folder = tempfile::tempdir().unwrap();
         let server = TestServer::within(folder, "").await;
-        let signal = |signal| rustix::process::kill_process(Pid::from_raw(server.pid().cast_signed()).unwrap(), signal).unwrap();
+        let signal = |signal| {
+            rustix::process::kill_process(
+                Pid::from_raw(server.pid().cast_signed()).unwrap(),
+                signal,
+            )
+            .unwrap()
+        };
         // Both are there when the server next looks.
         [Signal::STOP, Signal::TERM, Signal::INT, Signal::CONT].into_iter().for_each(signal);
         server.stop().await;
@@ -282,7 +393,13 @@ async fn a_run_that_is_told_to_stop_cancels_its_task_also_where_the_whole_group_
     std::fs::write(&program, "return await tools.demo.notes.add({ text: 'x' })").unwrap();
     let mut command = airlock(&config);
     // As a terminal and `timeout` do it: a group of its own, which is told whole.
-    command.process_group(0).arg("run").arg(&program).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .process_group(0)
+        .arg("run")
+        .arg(&program)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().expect("the binary starts");
     let mut beside = tokio::io::BufReader::new(child.stderr.take().expect("a pipe was asked for"));
     let mut told = String::new();
@@ -294,7 +411,14 @@ async fn a_run_that_is_told_to_stop_cancels_its_task_also_where_the_whole_group_
     let status = tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap();
     beside.read_to_string(&mut told).await.unwrap();
     assert_eq!(status.code(), Some(130), "{told}");
-    assert!(told.contains("told to stop") && told.contains("Cancelled: the task was cancelled"), "{told}");
+    assert!(
+        told.contains("told to stop") && told.contains("Cancelled: the task was cancelled"),
+        "{told}"
+    );
     let listed = say(&config, &["tasks", "list", "--json"], "").await.json();
-    assert_eq!((&listed[0]["status"], &listed[0]["error"]["code"]), (&"cancelled".into(), &"cancelled".into()), "{listed}");
+    assert_eq!(
+        (&listed[0]["status"], &listed[0]["error"]["code"]),
+        (&"cancelled".into(), &"cancelled".into()),
+        "{listed}"
+    );
 }

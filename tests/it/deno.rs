@@ -1,4 +1,5 @@
-//! The runtime `local-deno`: the jail around Deno, how Deno is found and judged, and what the broker does with its process.
+//! The runtime `local-deno`: the jail around Deno, how Deno is found and judged, and what the
+//! broker does with its process.
 
 mod impostor;
 
@@ -26,7 +27,9 @@ struct Victim(Child);
 
 impl Victim {
     fn start() -> Self {
-        Self(Command::new("sleep").arg("600").env("SECRET", "canary-of-the-victim").spawn().unwrap())
+        Self(
+            Command::new("sleep").arg("600").env("SECRET", "canary-of-the-victim").spawn().unwrap(),
+        )
     }
 
     fn is_alive(&mut self) -> bool {
@@ -51,11 +54,17 @@ fn attack(deno: &Path, is_jailed: bool) -> Value {
     let mut victim = Victim::start();
     let main = format!(
         "data:text/javascript;base64,{}",
-        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, include_str!("deno/attack.js"))
+        base64::Engine::encode(
+            &base64::engine::general_purpose::STANDARD,
+            include_str!("deno/attack.js")
+        )
     );
     let port = listener.local_addr().unwrap().port().to_string();
-    let (file_name, folder_name) = (file.to_str().unwrap().to_owned(), folder.path().to_str().unwrap().to_owned());
-    let mut arguments = ["run", "-A", "--quiet", "--no-prompt", "--no-config", "--no-lock", &main].map(str::to_owned).to_vec();
+    let (file_name, folder_name) =
+        (file.to_str().unwrap().to_owned(), folder.path().to_str().unwrap().to_owned());
+    let mut arguments = ["run", "-A", "--quiet", "--no-prompt", "--no-config", "--no-lock", &main]
+        .map(str::to_owned)
+        .to_vec();
     arguments.extend([port, victim.0.id().to_string(), file_name, folder_name]);
     let environment = [("DENO_DIR", "/nonexistent"), ("NO_COLOR", "1")];
     let program = File::open(deno).unwrap();
@@ -71,8 +80,8 @@ fn attack(deno: &Path, is_jailed: bool) -> Value {
     let output = command.output().unwrap();
     let told = String::from_utf8_lossy(&output.stdout);
     let words = String::from_utf8_lossy(&output.stderr);
-    let reached: Value =
-        serde_json::from_str(told.trim()).unwrap_or_else(|error| panic!("{error}: {told}\n{words}\n{:?}", output.status));
+    let reached: Value = serde_json::from_str(told.trim())
+        .unwrap_or_else(|error| panic!("{error}: {told}\n{words}\n{:?}", output.status));
     if is_jailed {
         assert!(victim.is_alive());
         assert_eq!(fs::read_to_string(&file).unwrap(), "canary in a file");
@@ -83,7 +92,10 @@ fn attack(deno: &Path, is_jailed: bool) -> Value {
 
 fn cached() -> Option<PathBuf> {
     runtime::find_deno().or_else(|| {
-        assert!(std::env::var_os("CI").is_none(), "Deno is not here: `./x setup --tests` fetches it");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "Deno is not here: `./x setup --tests` fetches it"
+        );
         eprintln!("skipped: Deno is not here (./x setup --tests)");
         None
     })
@@ -94,7 +106,10 @@ fn deno_with_all_permissions_reaches_nothing_from_its_jail() {
     let Some(deno) = cached() else { return };
     let jailed = attack(&deno, true);
     assert_eq!(jailed["reached"], json!([]));
-    assert_eq!(jailed["libc"], true, "the C library could not be called, so nothing was tried with it");
+    assert_eq!(
+        jailed["libc"], true,
+        "the C library could not be called, so nothing was tried with it"
+    );
     assert!(jailed["tried"].as_u64().is_some_and(|tried| tried >= 80), "{jailed}");
     // The same attacks succeed where there is no jail: they are real ones.
     let free = attack(&deno, false);
@@ -112,22 +127,28 @@ fn deno_with_all_permissions_reaches_nothing_from_its_jail() {
     }
 }
 
-/// Programs that found a way out of their realm, or that made the worker or its process stand still or die.
+/// Programs that found a way out of their realm, or that made the worker or its process stand still
+/// or die.
 const TROUBLE: &[(&str, &str)] = &[
     (
         "replaces `Error` to get call sites of Deno's realm",
-        "const Real = Error; let sites; globalThis.Error = Object.assign(function () {}, { prepareStackTrace(_, given) { sites = given; return '' } });
+        "const Real = Error; let sites; globalThis.Error = Object.assign(function () {}, { \
+        prepareStackTrace(_, given) { sites = given; return '' } });
          new Real('x').stack; try { delete globalThis.Error } catch {} return sites === undefined && Error === Real",
     ),
-    ("calls the formatter of stacks itself", "return typeof Error.prepareStackTrace(new Error('x'), [{}]) === 'string'"),
+    ("calls the formatter of stacks itself", "return typeof Error.prepareStackTrace(new \
+        Error('x'), [{}]) === 'string'"),
     (
         "no error of the host is one of another realm",
-        "const foreign = []; const dive = () => { try { dive() } catch (error) { if (!(error instanceof Error)) foreign.push(1) }
+        "const foreign = []; const dive = () => { try { dive() } catch (error) { if (!(error \
+        instanceof Error)) foreign.push(1) }
          for (const risky of [() => new URL('x'), () => tools.a.b({}), () => btoa('a'), () => console.log('a')]) try { risky() } catch (error) { if (!(error instanceof Error)) foreign.push(2) } };
          dive(); return foreign.length === 0",
     ),
-    ("a name as long as a book", "try { throw { name: 'N'.repeat(300000), message: 'x' } } catch {} Promise.reject({ name: 'N'.repeat(300000), message: 'x' }); await 1; return true"),
-    ("a stack as long as a library", "const error = new Error('x'.repeat(7e6)); return error.stack.length < 20000"),
+    ("a name as long as a book", "try { throw { name: 'N'.repeat(300000), message: 'x' } } catch \
+        {} Promise.reject({ name: 'N'.repeat(300000), message: 'x' }); await 1; return true"),
+    ("a stack as long as a library", "const error = new Error('x'.repeat(7e6)); return \
+        error.stack.length < 20000"),
 ];
 
 #[test]
@@ -174,8 +195,18 @@ fn a_deno_is_taken_only_if_it_is_a_known_one_or_named_by_its_digest() {
     let other = folder.path().join("other");
     fs::write(&other, b"\x7fELF and not Deno either").unwrap();
     assert_eq!(deno::choose(&[other.clone(), file.clone()], Some(found)).unwrap().path, file);
-    assert!(deno::choose(&[other.clone(), file.clone()], None).unwrap_err().to_string().contains(&*other.to_string_lossy()));
-    assert!(deno::check(&folder.path().join("none"), None).unwrap_err().to_string().contains("cannot be read"));
+    assert!(
+        deno::choose(&[other.clone(), file.clone()], None)
+            .unwrap_err()
+            .to_string()
+            .contains(&*other.to_string_lossy())
+    );
+    assert!(
+        deno::check(&folder.path().join("none"), None)
+            .unwrap_err()
+            .to_string()
+            .contains("cannot be read")
+    );
 }
 
 #[test]
@@ -187,31 +218,63 @@ fn deno_is_found_where_packages_put_it() {
         fs::write(&path, b"\x7fELF").unwrap();
         path
     };
-    let package = if cfg!(target_arch = "x86_64") { "@deno/linux-x64-glibc" } else { "@deno/linux-arm64-glibc" };
+    let package = if cfg!(target_arch = "x86_64") {
+        "@deno/linux-x64-glibc"
+    } else {
+        "@deno/linux-arm64-glibc"
+    };
     let npm = place(&format!("npm/node_modules/{package}/deno"));
-    let beside = Places { beside: Some(folder.path().join("npm/node_modules/@airlock-mcp/linux-x64/bin")), ..Places::default() };
+    let beside = Places {
+        beside: Some(folder.path().join("npm/node_modules/@airlock-mcp/linux-x64/bin")),
+        ..Places::default()
+    };
     assert_eq!(beside.find(), std::slice::from_ref(&npm));
-    assert_eq!(Places { beside: Some(folder.path().join("npm")), ..Places::default() }.find(), std::slice::from_ref(&npm));
+    assert_eq!(
+        Places { beside: Some(folder.path().join("npm")), ..Places::default() }.find(),
+        std::slice::from_ref(&npm)
+    );
     // Another version beside it is passed over for the one that npm put into the package itself.
-    let nested = place(&format!("npm/node_modules/@airlock-mcp/linux-x64/node_modules/{package}/deno"));
+    let nested =
+        place(&format!("npm/node_modules/@airlock-mcp/linux-x64/node_modules/{package}/deno"));
     assert_eq!(beside.find(), [nested, npm]);
     let pip = place("venv/bin/deno");
-    assert_eq!(Places { beside: Some(folder.path().join("venv/bin")), ..Places::default() }.find(), std::slice::from_ref(&pip));
-    let path = Some(std::env::join_paths([folder.path().join("empty"), folder.path().join("venv/bin")]).unwrap());
-    assert_eq!(Places { path: path.clone(), ..Places::default() }.find(), std::slice::from_ref(&pip));
+    assert_eq!(
+        Places { beside: Some(folder.path().join("venv/bin")), ..Places::default() }.find(),
+        std::slice::from_ref(&pip)
+    );
+    let path = Some(
+        std::env::join_paths([folder.path().join("empty"), folder.path().join("venv/bin")])
+            .unwrap(),
+    );
+    assert_eq!(
+        Places { path: path.clone(), ..Places::default() }.find(),
+        std::slice::from_ref(&pip)
+    );
     let cached = place("cache/bin/deno");
-    assert_eq!(Places { cache: Some(folder.path().join("cache")), path, ..Places::default() }.find(), [cached, pip]);
+    assert_eq!(
+        Places { cache: Some(folder.path().join("cache")), path, ..Places::default() }.find(),
+        [cached, pip]
+    );
     // npm's own command is a script beside the package with the executable.
     let executable = place(&format!("global/lib/node_modules/{package}/deno"));
     let script = place("global/lib/node_modules/deno/bin.cjs");
     fs::write(&script, "#!/usr/bin/env node\n").unwrap();
     fs::create_dir_all(folder.path().join("global/bin")).unwrap();
     std::os::unix::fs::symlink(&script, folder.path().join("global/bin/deno")).unwrap();
-    let global = Places { path: Some(folder.path().join("global/bin").into()), ..Places::default() };
+    let global =
+        Places { path: Some(folder.path().join("global/bin").into()), ..Places::default() };
     assert_eq!(global.find(), [executable]);
     assert_eq!(Places::default().find(), Vec::<PathBuf>::new());
-    let chosen = Places { configured: Some("/opt/deno".into()), beside: Some(folder.path().join("npm")), ..Places::default() };
-    assert_eq!(chosen.find(), [PathBuf::from("/opt/deno")], "the owner's choice is not passed over, even if it is not there");
+    let chosen = Places {
+        configured: Some("/opt/deno".into()),
+        beside: Some(folder.path().join("npm")),
+        ..Places::default()
+    };
+    assert_eq!(
+        chosen.find(),
+        [PathBuf::from("/opt/deno")],
+        "the owner's choice is not passed over, even if it is not there"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -222,14 +285,18 @@ async fn a_deno_that_may_not_be_used_stops_a_server_that_runs_on_it() {
     let file = folder.path().join("airlock.toml");
     let database = folder.path().join("airlock.db");
     let config = format!(
-        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n[sandbox]\nruntime = \"local-deno\"\ndeno = {deno:?}\n",
+        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n[sandbox]\nruntime \
+        = \"local-deno\"\ndeno = {deno:?}\n",
         database.display()
     );
     fs::write(&file, config).unwrap();
     let output = airlock(&file).arg("serve").stdin(Stdio::null()).output().await.unwrap();
     let words = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success());
-    assert!(words.contains("is not Deno 2.9.6") && words.contains("sandbox.deno_sha256"), "{words}");
+    assert!(
+        words.contains("is not Deno 2.9.6") && words.contains("sandbox.deno_sha256"),
+        "{words}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -281,7 +348,10 @@ async fn deno_dies_with_its_worker_whatever_it_is_doing() {
     assert_eq!(unsafe { libc::kill(worker.pid().cast_signed(), libc::SIGKILL) }, 0);
     eventually("Deno is gone", async || (!lives(deno)).then_some(())).await;
     // One that is stopped is gone before its end is told.
-    for (code, cpu_ms_max) in [("while (true) {}", 100), ("const all = []; for (;;) all.push(new Array(1e4).fill(1))", 60_000)] {
+    for (code, cpu_ms_max) in [
+        ("while (true) {}", 100),
+        ("const all = []; for (;;) all.push(new Array(1e4).fill(1))", 60_000),
+    ] {
         let mut worker = Worker::start(&limits());
         let deno = child_of(&worker);
         let head = worker.run_with(code, cpu_ms_max, |_| Ok(json!(null))).head;
@@ -295,13 +365,15 @@ async fn a_server_counts_and_ends_the_processes_of_deno() {
         return;
     }
     let server = TestServer::with("").await;
-    let answer = server.run("let n = 0; for (let i = 0; i < 3e8; i++) n += i % 7; return n > 0").await;
+    let answer =
+        server.run("let n = 0; for (let i = 0; i < 3e8; i++) n += i % 7; return n > 0").await;
     assert_eq!(answer["result"], true);
     assert!(answer["usage"]["cpuMs"].as_u64().is_some_and(|ms| ms >= 100), "{}", answer["usage"]);
     let pids = descendants(server.pid());
     assert!(pids.len() >= 2, "{pids:?}");
     server.kill().await;
-    eventually("no process is left", async || pids.iter().all(|pid| !lives(*pid)).then_some(())).await;
+    eventually("no process is left", async || pids.iter().all(|pid| !lives(*pid)).then_some(()))
+        .await;
 }
 
 /// All processes below one.

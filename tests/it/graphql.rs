@@ -1,4 +1,5 @@
-//! GraphQL services as upstreams, against the reference implementation of GraphQL in Node and against one that misbehaves.
+//! GraphQL services as upstreams, against the reference implementation of GraphQL in Node and
+//! against one that misbehaves.
 
 mod program;
 
@@ -13,8 +14,8 @@ use std::{
 
 use airlock::{
     catalog::{
-        Catalog, DiscoverQuery, Document, GraphQlConfig, Reach, UpstreamConfig, UpstreamError, UpstreamErrorCode, UpstreamKind,
-        UpstreamState,
+        Catalog, DiscoverQuery, Document, GraphQlConfig, Reach, UpstreamConfig, UpstreamError,
+        UpstreamErrorCode, UpstreamKind, UpstreamState,
     },
     model::Operation,
 };
@@ -43,15 +44,26 @@ impl Reference {
     async fn start() -> Option<Self> {
         install_crypto();
         if !clients::folder().join("node_modules/graphql").exists() {
-            assert!(std::env::var_os("CI").is_none(), "graphql is not installed: run tests/clients/setup.sh");
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "graphql is not installed: run tests/clients/setup.sh"
+            );
             eprintln!("skipped: graphql is not installed (tests/clients/setup.sh)");
             return None;
         }
         let mut command = tokio::process::Command::new("node");
-        command.arg(clients::folder().join("graphql_server.mjs")).stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
+        command
+            .arg(clients::folder().join("graphql_server.mjs"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true);
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let url = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("it begins").unwrap().expect("its address");
+        let url = tokio::time::timeout(PATIENCE, lines.next_line())
+            .await
+            .expect("it begins")
+            .unwrap()
+            .expect("its address");
         Some(Self { url, _process: process })
     }
 
@@ -77,7 +89,8 @@ async fn started(config: UpstreamConfig) -> Catalog {
 
 async fn call(catalog: &Catalog, path: &str, args: Value) -> Result<Value, UpstreamError> {
     let tool = catalog.resolve(path, &open).await.unwrap_or_else(|error| panic!("{error}"));
-    let args = catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
+    let args =
+        catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
     catalog.call(&tool, args).await.map(|json| serde_json::from_str(json.get()).unwrap())
 }
 
@@ -93,9 +106,15 @@ async fn a_service_is_asked_for_its_schema_and_every_root_field_is_a_tool() {
         let catalog = started(upstream(&format!("{}/{path}", service.url), None)).await;
         let (status, tools, note) = state(&catalog);
         assert_eq!((status, tools), (UpstreamState::Ready, 11), "{path}: {note}");
-        assert!(note.contains("subscriptions are not offered") && note.contains("lead back"), "{note}");
+        assert!(
+            note.contains("subscriptions are not offered") && note.contains("lead back"),
+            "{note}"
+        );
         let tool = catalog.resolve("git.mutation.createIssue", &open).await.unwrap();
-        assert_eq!((tool.operation, tool.description.as_str()), (Some(Operation::Mutation), "Opens an issue."));
+        assert_eq!(
+            (tool.operation, tool.description.as_str()),
+            (Some(Operation::Mutation), "Opens an issue.")
+        );
         catalog.shutdown().await;
     }
 }
@@ -104,7 +123,8 @@ async fn a_service_is_asked_for_its_schema_and_every_root_field_is_a_tool() {
 async fn a_call_sends_typed_variables_and_the_usual_fields() {
     let Some(service) = Reference::start().await else { return };
     let catalog = started(upstream(&format!("{}/graphql", service.url), None)).await;
-    // One of the usual fields, `secret`, fails: it is left out, now and the next time, unless it is asked for by name.
+    // One of the usual fields, `secret`, fails: it is left out, now and the next time, unless it is
+    // asked for by name.
     let whole = json!({"id": "R1", "name": "airlock", "stars": 7, "createdAt": "2026-11-21T10:00:00Z", "owner": {"id": "U1", "login": "mia"}});
     let named = json!({"owner": "mia", "name": "airlock"});
     for asked in [2, 1] {
@@ -114,34 +134,55 @@ async fn a_call_sends_typed_variables_and_the_usual_fields() {
     let named = json!({"owner": "mia", "name": "airlock", "select": "id secret"});
     let error = call(&catalog, "git.query.repository", named).await.unwrap_err();
     assert_eq!(error.code, UpstreamErrorCode::ToolFailed);
-    assert!(error.message.contains("you may not see this (FORBIDDEN) at `repository.secret`"), "{}", error.message);
-    assert!(error.message.contains(r#"the rest of the answer: {"id":"R1","secret":null}"#), "{}", error.message);
+    assert!(
+        error.message.contains("you may not see this (FORBIDDEN) at `repository.secret`"),
+        "{}",
+        error.message
+    );
+    assert!(
+        error.message.contains(r#"the rest of the answer: {"id":"R1","secret":null}"#),
+        "{}",
+        error.message
+    );
     service.seen().await;
     let issue = json!({"input": {"repositoryId": "R1", "title": "\") { version } #"}});
     let created = call(&catalog, "git.mutation.createIssue", issue.clone()).await.unwrap();
-    assert_eq!(created, json!({"issue": {"id": "I3", "number": 3, "title": "\") { version } #", "state": "OPEN", "labels": []}}));
+    assert_eq!(
+        created,
+        json!({"issue": {"id": "I3", "number": 3, "title": "\") { version } #", "state": "OPEN", "labels": []}})
+    );
     let sent = service.seen().await.remove(0);
     assert_eq!(
         sent["query"],
-        "mutation createIssue($input: CreateIssue!) { createIssue(input: $input) { issue { id number title state labels } } }"
+        "mutation createIssue($input: CreateIssue!) { createIssue(input: $input) { issue { id \
+        number title state labels } } }"
     );
     assert_eq!((&sent["variables"], &sent["operationName"]), (&issue, &json!("createIssue")));
-    // What a mutation made can be found again, also where it stands in an object of a union's member.
+    // What a mutation made can be found again, also where it stands in an object of a union's
+    // member.
     let merged = call(&catalog, "git.mutation.merge", json!({"id": "I1"})).await.unwrap();
-    let issue = json!({"id": "I1", "number": 1, "title": "First", "state": "OPEN", "labels": ["bug"]});
+    let issue =
+        json!({"id": "I1", "number": 1, "title": "First", "state": "OPEN", "labels": ["bug"]});
     assert_eq!(merged, json!({"__typename": "MergeDone", "issue": issue}));
     service.seen().await;
     assert_eq!(call(&catalog, "git.query.version", json!({})).await, Ok(json!("1")));
     let hits = call(&catalog, "git.query.search", json!({"text": "first"})).await.unwrap();
-    assert_eq!(hits, json!([{"__typename": "Issue", "id": "I1", "title": "First", "number": 1, "state": "OPEN"}]));
+    assert_eq!(
+        hits,
+        json!([{"__typename": "Issue", "id": "I1", "title": "First", "number": 1, "state": "OPEN"}])
+    );
     catalog.shutdown().await;
 }
 
 /// The answer, and what it warns of.
 async fn warned(catalog: &Catalog, path: &str, args: Value) -> (Value, Option<String>) {
     let tool = catalog.resolve(path, &open).await.unwrap_or_else(|error| panic!("{error}"));
-    let args = catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
-    let answer = catalog.call_followed(&tool, args, Arc::new(|_: &str| {})).await.unwrap_or_else(|error| panic!("{error}"));
+    let args =
+        catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
+    let answer = catalog
+        .call_followed(&tool, args, Arc::new(|_: &str| {}))
+        .await
+        .unwrap_or_else(|error| panic!("{error}"));
     (serde_json::from_str(answer.json.get()).unwrap(), answer.warning)
 }
 
@@ -151,38 +192,55 @@ async fn a_mutation_of_whose_answer_a_field_is_refused_was_done_and_says_so() {
     let catalog = started(upstream(&format!("{}/graphql", service.url), None)).await;
     let told = async || {
         let described = catalog.describe("git.mutation.rename", &open).await.unwrap();
-        let query: DiscoverQuery = serde_json::from_value(json!({"query": "git.mutation.rename"})).unwrap();
+        let query: DiscoverQuery =
+            serde_json::from_value(json!({"query": "git.mutation.rename"})).unwrap();
         let found = catalog.discover(&query, &open).unwrap();
-        let hint = found.results.into_iter().find(|hit| hit.path == "git.mutation.rename").unwrap().hint;
+        let hint =
+            found.results.into_iter().find(|hit| hit.path == "git.mutation.rename").unwrap().hint;
         (described.typescript, described.output_schema.unwrap().text().to_owned(), hint)
     };
     let (typescript, schema, hint) = told().await;
-    assert!([&typescript, &schema, &hint].iter().all(|text| text.contains("secret")), "{typescript}{schema}{hint}");
+    assert!(
+        [&typescript, &schema, &hint].iter().all(|text| text.contains("secret")),
+        "{typescript}{schema}{hint}"
+    );
     let (renamed, warning) = warned(&catalog, "git.mutation.rename", json!({"id": "R1"})).await;
     assert_eq!((&renamed["id"], &renamed["secret"]), (&json!("R1"), &json!(null)));
     let warning = warning.unwrap();
     assert!(warning.starts_with("`git.mutation.rename` was performed;"), "{warning}");
     assert!(
-        warning.contains("you may not see this (FORBIDDEN) at `rename.secret`; for a while `secret` is asked for only"),
+        warning.contains(
+            "you may not see this (FORBIDDEN) at `rename.secret`; for a while \
+            `secret` is asked for only"
+        ),
         "{warning}"
     );
     // The next one is not even asked for it, and what is told of the tool says so.
     let (renamed, warning) = warned(&catalog, "git.mutation.rename", json!({"id": "R1"})).await;
     assert_eq!((&renamed["id"], renamed.get("secret")), (&json!("R1"), None));
-    assert!(warning.unwrap().contains("is answered without `secret`, which `git` refused; `select` asks for it by name"));
+    assert!(warning.unwrap().contains(
+        "is answered without `secret`, which `git` refused; `select` asks for it by name"
+    ));
     let sent = service.seen().await;
     assert_eq!(sent.len(), 2, "each was sent once: {sent:?}");
     let (typescript, schema, hint) = told().await;
     assert!(!hint.contains("secret"), "{hint}");
-    assert!(typescript.contains("Left out at present, since the service refused it: `secret`"), "{typescript}");
-    assert!(!typescript.contains("secret:") && !schema.contains("\"secret\""), "{typescript}{schema}");
+    assert!(
+        typescript.contains("Left out at present, since the service refused it: `secret`"),
+        "{typescript}"
+    );
+    assert!(
+        !typescript.contains("secret:") && !schema.contains("\"secret\""),
+        "{typescript}{schema}"
+    );
     // Whoever names it is answered too, and told.
     let named = json!({"id": "R1", "select": "id secret"});
     let (renamed, warning) = warned(&catalog, "git.mutation.rename", named).await;
     assert_eq!(renamed, json!({"id": "R1", "secret": null}));
     assert!(warning.unwrap().contains("at `rename.secret`"));
     // A query says it too.
-    let (_, warning) = warned(&catalog, "git.query.repository", json!({"owner": "mia", "name": "airlock"})).await;
+    let (_, warning) =
+        warned(&catalog, "git.query.repository", json!({"owner": "mia", "name": "airlock"})).await;
     assert!(warning.unwrap().contains("is answered without `secret`"));
     // Once its tools are asked for again, so is the field.
     catalog.refresh(None).await;
@@ -196,12 +254,25 @@ async fn a_selection_chooses_the_fields_and_never_another_root_field() {
     let Some(service) = Reference::start().await else { return };
     let catalog = started(upstream(&format!("{}/graphql", service.url), None)).await;
     let ask = async |select: &str| {
-        call(&catalog, "git.query.repository", json!({"owner": "mia", "name": "airlock", "select": select})).await
+        call(
+            &catalog,
+            "git.query.repository",
+            json!({"owner": "mia", "name": "airlock", "select": select}),
+        )
+        .await
     };
-    assert_eq!(ask("name owner { login }").await, Ok(json!({"name": "airlock", "owner": {"login": "mia"}})));
     assert_eq!(
-        ask("open: issues(first: 1, states: [OPEN]) { totalCount nodes { title author { login } } }").await,
-        Ok(json!({"open": {"totalCount": 1, "nodes": [{"title": "First", "author": {"login": "mia"}}]}}))
+        ask("name owner { login }").await,
+        Ok(json!({"name": "airlock", "owner": {"login": "mia"}}))
+    );
+    assert_eq!(
+        ask(
+            "open: issues(first: 1, states: [OPEN]) { totalCount nodes { title author { login } } }"
+        )
+        .await,
+        Ok(
+            json!({"open": {"totalCount": 1, "nodes": [{"title": "First", "author": {"login": "mia"}}]}})
+        )
     );
     service.seen().await;
     for escape in [
@@ -212,8 +283,16 @@ async fn a_selection_chooses_the_fields_and_never_another_root_field() {
         "version",
     ] {
         let error = ask(escape).await.unwrap_err();
-        assert_eq!((error.code, error.retryable), (UpstreamErrorCode::InvalidArguments, false), "{escape}");
-        assert!(error.message.contains("field `select`") && error.message.contains("nothing was sent"), "{}", error.message);
+        assert_eq!(
+            (error.code, error.retryable),
+            (UpstreamErrorCode::InvalidArguments, false),
+            "{escape}"
+        );
+        assert!(
+            error.message.contains("field `select`") && error.message.contains("nothing was sent"),
+            "{}",
+            error.message
+        );
     }
     assert_eq!(service.seen().await, Vec::<Value>::new(), "nothing was sent");
     catalog.shutdown().await;
@@ -224,8 +303,13 @@ async fn arguments_that_do_not_fit_never_leave() {
     let Some(service) = Reference::start().await else { return };
     let catalog = started(upstream(&format!("{}/graphql", service.url), None)).await;
     let tool = catalog.resolve("git.query.repository", &open).await.unwrap();
-    let error = catalog.check(&tool, r#"{"owner": "mia", "nam": "airlock"}"#).await.unwrap_err().message;
-    assert!(error.contains("did you mean `name`") && error.contains("correct: await tools.git.query.repository("), "{error}");
+    let error =
+        catalog.check(&tool, r#"{"owner": "mia", "nam": "airlock"}"#).await.unwrap_err().message;
+    assert!(
+        error.contains("did you mean `name`")
+            && error.contains("correct: await tools.git.query.repository("),
+        "{error}"
+    );
     catalog.shutdown().await;
 }
 
@@ -236,18 +320,23 @@ async fn a_service_that_keeps_its_schema_to_itself_is_read_from_a_file() {
     let catalog = started(upstream(&url, None)).await;
     let (status, _, message) = state(&catalog);
     assert_eq!(status, UpstreamState::Failed);
-    assert!(message.contains("does not tell its schema") && message.contains("`spec`"), "{message}");
+    assert!(
+        message.contains("does not tell its schema") && message.contains("`spec`"),
+        "{message}"
+    );
     catalog.shutdown().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("schema.graphql");
     std::fs::write(
         &file,
-        "type Query { version: String! repository(owner: String!, name: String!): R } type R { id: ID! name: String }",
+        "type Query { version: String! repository(owner: String!, name: String!): R } type R { \
+        id: ID! name: String }",
     )
     .unwrap();
     let catalog = started(upstream(&url, Some(Document::File(file.clone())))).await;
     assert_eq!(call(&catalog, "git.query.version", json!({})).await, Ok(json!("1")));
-    let found = call(&catalog, "git.query.repository", json!({"owner": "mia", "name": "airlock"})).await;
+    let found =
+        call(&catalog, "git.query.repository", json!({"owner": "mia", "name": "airlock"})).await;
     assert_eq!(found, Ok(json!({"id": "R1", "name": "airlock"})));
     catalog.shutdown().await;
     for (text, words) in [("type Query { a Int }", "line 1, column"), ("", "cannot be used")] {
@@ -268,7 +357,9 @@ async fn scripted(reply: impl Fn(&Value) -> Response + Clone + Send + Sync + 'st
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { axum::serve(listener, Router::new().route("/graphql", post(answer))).await.unwrap() });
+    tokio::spawn(async move {
+        axum::serve(listener, Router::new().route("/graphql", post(answer))).await.unwrap()
+    });
     format!("http://{address}/graphql")
 }
 
@@ -279,9 +370,11 @@ fn is_introspection(request: &Value) -> bool {
 /// An introspection with one query of these names.
 fn schema_of(fields: &[&str]) -> Response {
     let string = json!({"kind": "SCALAR", "name": "String"});
-    let fields: Vec<Value> = fields.iter().map(|name| json!({"name": name, "args": [], "type": string})).collect();
+    let fields: Vec<Value> =
+        fields.iter().map(|name| json!({"name": name, "args": [], "type": string})).collect();
     let types = json!([{"kind": "OBJECT", "name": "Query", "fields": fields}]);
-    axum::Json(json!({"data": {"__schema": {"queryType": {"name": "Query"}, "types": types}}})).into_response()
+    axum::Json(json!({"data": {"__schema": {"queryType": {"name": "Query"}, "types": types}}}))
+        .into_response()
 }
 
 #[tokio::test]

@@ -1,4 +1,5 @@
-//! Ordinary and hostile programs against the real server: each ends with the right status, in time, and harms nobody else.
+//! Ordinary and hostile programs against the real server: each ends with the right status, in time,
+//! and harms nobody else.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +26,8 @@ struct Hostile {
 }
 
 impl Hostile {
-    /// Deno takes longer to fill its memory, at the lowest priority; where that is the end, it gets more time.
+    /// Deno takes longer to fill its memory, at the lowest priority; where that is the end, it gets
+    /// more time.
     fn timeout_ms(&self) -> u64 {
         self.timeout_ms * if runtime::is_deno() && self.timeout_ms == 20_000 { 6 } else { 1 }
     }
@@ -74,7 +76,8 @@ const HOSTILE: &[Hostile] = &[
     },
     Hostile {
         name: "a million pending promises",
-        code: "const a = []; for (let i = 0; i < 1e6; i++) a.push(new Promise(() => {})); await Promise.all(a)",
+        code: "const a = []; for (let i = 0; i < 1e6; i++) a.push(new Promise(() => {})); await \
+            Promise.all(a)",
         timeout_ms: 20_000,
         limit_ms: None,
         statuses: &["failed"],
@@ -106,7 +109,8 @@ const HOSTILE: &[Hostile] = &[
     },
     Hostile {
         name: "100 MB of console output",
-        code: "const line = 'x'.repeat(1 << 20); for (let i = 0; i < 100; i++) console.log(line); return 'done'",
+        code: "const line = 'x'.repeat(1 << 20); for (let i = 0; i < 100; i++) console.log(line); \
+            return 'done'",
         timeout_ms: 20_000,
         limit_ms: None,
         statuses: &["completed"],
@@ -158,17 +162,23 @@ async fn a_hostile_program_ends_at_its_limit_and_harms_no_neighbour() {
         let over = std::cell::Cell::new(false);
         let hostile = async {
             let began = Instant::now();
-            let answer = server.execute(json!({ "code": case.code, "timeoutMs": case.timeout_ms() })).await;
+            let answer =
+                server.execute(json!({ "code": case.code, "timeoutMs": case.timeout_ms() })).await;
             over.set(true);
             (answer, began.elapsed())
         };
-        let ((answer, took), (times, broken)) = tokio::join!(hostile, neighbour(&server, |done| !over.get() || done < 40));
+        let ((answer, took), (times, broken)) =
+            tokio::join!(hostile, neighbour(&server, |done| !over.get() || done < 40));
         let Hostile { name, statuses, message, .. } = case;
         let status = answer["status"].as_str().unwrap_or_default();
         assert!(statuses.contains(&status), "{name}: {answer}");
         let said = answer["error"]["message"].as_str().unwrap_or_default();
-        assert!(message.is_empty() || message.iter().any(|part| said.contains(part)), "{name}: {answer}");
-        let deadline = Duration::from_millis(case.limit_ms.unwrap_or(case.timeout_ms())) + ANSWER_AFTER_LIMIT;
+        assert!(
+            message.is_empty() || message.iter().any(|part| said.contains(part)),
+            "{name}: {answer}"
+        );
+        let deadline =
+            Duration::from_millis(case.limit_ms.unwrap_or(case.timeout_ms())) + ANSWER_AFTER_LIMIT;
         assert!(took < deadline, "{name} took {took:?}");
         assert_eq!(broken, 0, "{name} broke a neighbour's task");
         let busy = median(times);
@@ -184,7 +194,8 @@ async fn a_hostile_program_ends_at_its_limit_and_harms_no_neighbour() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn console_output_is_kept_within_its_bound_and_the_rest_is_counted() {
     let server = TestServer::with("").await;
-    let answer = server.run("for (let i = 0; i < 1500; i++) console.log('line ' + i); return 1").await;
+    let answer =
+        server.run("for (let i = 0; i < 1500; i++) console.log('line ' + i); return 1").await;
     let lines = answer["logs"]["lines"].as_array().unwrap();
     assert_eq!(lines.len(), 1000);
     assert_eq!(lines[0], json!({ "level": "info", "text": "line 0" }));
@@ -229,14 +240,18 @@ async fn two_hundred_tasks_that_wait_for_a_tool_run_side_by_side() {
     }
     // How fast the machine is stands on both sides.
     let times = if runtime::is_deno() { 2 } else { 5 };
-    assert!(took * times < one_after_the_other, "200 tasks took {took:?}, one after the other {one_after_the_other:?}");
+    assert!(
+        took * times < one_after_the_other,
+        "200 tasks took {took:?}, one after the other {one_after_the_other:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fifty_calls_of_one_task_are_under_way_at_once() {
     let server = TestServer::with(&demo(&[])).await;
     warm(&server).await;
-    let code = "const began = Date.now(); await Promise.all(Array.from({ length: 50 }, () => tools.demo.wait({ ms: 100 }))); return Date.now() - began";
+    let code = "const began = Date.now(); await Promise.all(Array.from({ length: 50 }, () => \
+        tools.demo.wait({ ms: 100 }))); return Date.now() - began";
     let answer = server.run(code).await;
     let took = answer["result"].as_u64().unwrap_or_else(|| panic!("{answer}"));
     // One after the other they take 5 s.

@@ -21,10 +21,14 @@ if (Kind.B === 2)
 
 #[test]
 fn a_throw_on_line_7_column_9_is_reported_there() {
-    let without_enum = PROGRAM.replace("enum Kind { A = 1, B }", "const Kind = { A: 1, B: 2 } as const;");
+    let without_enum =
+        PROGRAM.replace("enum Kind { A = 1, B }", "const Kind = { A: 1, B: 2 } as const;");
     for code in [PROGRAM, &without_enum] {
         let error = error(code);
-        assert_eq!((error.name.as_str(), error.message.as_str(), error.code.as_str()), ("RangeError", "item-1", "guest_threw"));
+        assert_eq!(
+            (error.name.as_str(), error.message.as_str(), error.code.as_str()),
+            ("RangeError", "item-1", "guest_threw")
+        );
         assert_eq!((error.line, error.column), (Some(7), Some(9)), "{error:?}");
         let frame = error.frame.expect("a frame");
         assert!(frame.contains("> 7 |   throw new RangeError(name);\n    |         ^"), "{frame}");
@@ -72,7 +76,16 @@ fn what_other_runtimes_have_comes_with_a_way_out() {
 
 #[test]
 fn a_program_may_ask_whether_something_exists() {
-    let names = ["fetch", "process", "require", "Deno", "Buffer", "window", "WebAssembly", "SharedArrayBuffer"];
+    let names = [
+        "fetch",
+        "process",
+        "require",
+        "Deno",
+        "Buffer",
+        "window",
+        "WebAssembly",
+        "SharedArrayBuffer",
+    ];
     let code = format!("return [{}]", names.map(|name| format!("typeof {name}")).join(", "));
     assert_eq!(*Worker::start(&limits()).run(&code).value(), json!(vec!["undefined"; names.len()]));
 }

@@ -1,5 +1,5 @@
-//! The protocols at their boundary: real clients, and what no client would send. Behind them stands a service that does what the
-//! "code" says, so that a test chooses how a task goes.
+//! The protocols at their boundary: real clients, and what no client would send. Behind them stands
+//! a service that does what the "code" says, so that a test chooses how a task goes.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -35,7 +35,11 @@ struct Server {
 
 impl Server {
     async fn start() -> Self {
-        Self::with(HttpOptions { requests_per_minute: 0, ..HttpOptions::default() }, Duration::from_secs(50)).await
+        Self::with(
+            HttpOptions { requests_per_minute: 0, ..HttpOptions::default() },
+            Duration::from_secs(50),
+        )
+        .await
     }
 
     async fn with(options: HttpOptions, hold: Duration) -> Self {
@@ -43,7 +47,14 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let (port, service) = StandIn::new(hold);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let server = HttpServer { port, agents: true, mcp: McpOptions::default(), options, owner: OwnerToken::new(OWNER), metrics };
+        let server = HttpServer {
+            port,
+            agents: true,
+            mcp: McpOptions::default(),
+            options,
+            owner: OwnerToken::new(OWNER),
+            metrics,
+        };
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, server, shutdown.clone()));
         Self { address, service, shutdown, serving }

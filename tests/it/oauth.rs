@@ -1,10 +1,11 @@
-//! OAuth against an authorization server: allowed once in a browser, renewed without a word, told when it is withdrawn.
+//! OAuth against an authorization server: allowed once in a browser, renewed without a word, told
+//! when it is withdrawn.
 
 use std::{process::Stdio, time::Duration};
 
 use airlock::catalog::{
-    self, Catalog, Credential, HttpConfig, OAuthConfig, Reach, SecretSource, Surroundings, UpstreamConfig, UpstreamErrorCode,
-    UpstreamKind, UpstreamState, Vault, VaultKey,
+    self, Catalog, Credential, HttpConfig, OAuthConfig, Reach, SecretSource, Surroundings,
+    UpstreamConfig, UpstreamErrorCode, UpstreamKind, UpstreamState, Vault, VaultKey,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -20,7 +21,10 @@ use crate::{
 };
 
 fn vault(folder: &TempDir) -> Vault {
-    Vault::new(folder.path().join("airlock.db.secrets"), VaultKey::File(folder.path().join("secrets.key")))
+    Vault::new(
+        folder.path().join("airlock.db.secrets"),
+        VaultKey::File(folder.path().join("secrets.key")),
+    )
 }
 
 fn oauth(authority: &Authority) -> OAuthConfig {
@@ -40,13 +44,24 @@ fn oauth(authority: &Authority) -> OAuthConfig {
 
 fn upstream(authority: &Authority, folder: &TempDir, oauth: OAuthConfig) -> UpstreamConfig {
     let surroundings = Surroundings { vault: Some(vault(folder)), ..Surroundings::default() };
-    let reach = Reach { credential: Credential::OAuth(oauth), allow_private: true, surroundings, ..Reach::default() };
-    UpstreamConfig::new("notes".parse().unwrap(), UpstreamKind::McpHttp(HttpConfig { url: authority.mcp(), reach }))
+    let reach = Reach {
+        credential: Credential::OAuth(oauth),
+        allow_private: true,
+        surroundings,
+        ..Reach::default()
+    };
+    UpstreamConfig::new(
+        "notes".parse().unwrap(),
+        UpstreamKind::McpHttp(HttpConfig { url: authority.mcp(), reach }),
+    )
 }
 
 /// A browser whose owner allows everything: follows the page to where it leads.
 async fn allow(page: &str) -> reqwest::Response {
-    tokio::time::timeout(PATIENCE, reqwest::get(page)).await.expect("the browser is answered").unwrap()
+    tokio::time::timeout(PATIENCE, reqwest::get(page))
+        .await
+        .expect("the browser is answered")
+        .unwrap()
 }
 
 async fn log_in(authority: &Authority, folder: &TempDir) -> Result<(), String> {
@@ -72,37 +87,58 @@ async fn call(catalog: &Catalog) -> Result<Value, airlock::catalog::UpstreamErro
 async fn a_person_allows_it_once_in_a_browser_and_no_token_is_ever_shown() {
     let authority = Authority::start(Ledger::default()).await;
     let folder = place(&format!(
-        "[secrets]\nkey_file = \"secrets.key\"\n[upstreams.notes]\nurl = \"{}\"\nallow_private = true\nauth = {{ oauth = {{}} }}\n",
+        "[secrets]\nkey_file = \"secrets.key\"\n[upstreams.notes]\nurl = \"{}\"\nallow_private = \
+        true\nauth = {{ oauth = {{}} }}\n",
         authority.mcp()
     ));
     let config = folder.path().join("airlock.toml");
     let before = say(&config, &["upstreams", "check", "--json"], "").await;
     assert_eq!(before.code, Some(1), "{}{}", before.out, before.beside);
     let message = before.json()[0]["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("nobody has allowed it yet; run `airlock upstreams login notes`"), "{message}");
+    assert!(
+        message.contains("nobody has allowed it yet; run `airlock upstreams login notes`"),
+        "{message}"
+    );
 
-    let mut child =
-        airlock(&config).args(["upstreams", "login", "notes"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = airlock(&config)
+        .args(["upstreams", "login", "notes"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut told = String::new();
     let page = loop {
-        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the page is told").unwrap().expect("a page");
+        let line = tokio::time::timeout(PATIENCE, lines.next_line())
+            .await
+            .expect("the page is told")
+            .unwrap()
+            .expect("a page");
         told.push_str(&line);
         if line.trim().starts_with("http") {
             break line.trim().to_owned();
         }
     };
-    for part in ["code_challenge_method=S256", "response_type=code", "client_id=client-1", "scope=notes", "&resource="] {
+    for part in [
+        "code_challenge_method=S256",
+        "response_type=code",
+        "client_id=client-1",
+        "scope=notes",
+        "&resource=",
+    ] {
         assert!(page.contains(part), "{page}");
     }
     // Whoever knocks without knowing the state does not end the login.
     let redirect = url::Url::parse(&page).unwrap();
-    let redirect = redirect.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap().1.into_owned();
+    let redirect =
+        redirect.query_pairs().find(|(name, _)| name == "redirect_uri").unwrap().1.into_owned();
     assert_eq!(allow(&format!("{redirect}?code=stolen&state=guessed")).await.status(), 404);
     let shown = allow(&page).await;
     assert_eq!(shown.status(), 200);
     assert!(shown.text().await.unwrap().contains("You can close this page"));
-    assert!(tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().success());
+    assert!(
+        tokio::time::timeout(PATIENCE, child.wait()).await.expect("it ends").unwrap().success()
+    );
     {
         let ledger = authority.ledger();
         assert_eq!(ledger.registered[0]["redirect_uris"], json!([redirect]));
@@ -113,7 +149,10 @@ async fn a_person_allows_it_once_in_a_browser_and_no_token_is_ever_shown() {
     assert!(after.out.contains("mcp 1 tools"), "{}", after.out);
     let kept = std::fs::read_to_string(folder.path().join("airlock.db.secrets")).unwrap();
     for text in [&told, &after.out, &after.beside, &kept] {
-        assert!(!text.contains("at-0000") && !text.contains("rt-0000") && !text.contains("sec-client"), "{text}");
+        assert!(
+            !text.contains("at-0000") && !text.contains("rt-0000") && !text.contains("sec-client"),
+            "{text}"
+        );
     }
 }
 
@@ -130,7 +169,8 @@ async fn a_token_that_is_refused_is_renewed_once_for_many_calls_and_blanked_in_a
         assert_eq!(answer, Ok(json!("called with Bearer [redacted]")));
     }
     assert_eq!(authority.ledger().times("refresh_token"), 1);
-    let resources: Vec<_> = authority.ledger().asked.iter().map(|fields| fields["resource"].clone()).collect();
+    let resources: Vec<_> =
+        authority.ledger().asked.iter().map(|fields| fields["resource"].clone()).collect();
     assert_eq!(resources, [authority.mcp(), authority.mcp()]);
     catalog.shutdown().await;
     // What was renewed is kept: the next server goes on with it.
@@ -162,7 +202,11 @@ async fn access_that_was_withdrawn_is_told_with_the_way_out_and_works_again_afte
     authority.ledger().withdraw_all();
     let error = call(&catalog).await.unwrap_err();
     assert_eq!(error.code, UpstreamErrorCode::Unavailable, "{error:?}");
-    assert!(error.message.contains("is withdrawn") && error.message.contains("airlock upstreams login notes"), "{error:?}");
+    assert!(
+        error.message.contains("is withdrawn")
+            && error.message.contains("airlock upstreams login notes"),
+        "{error:?}"
+    );
     assert!(!error.message.contains("rt-"), "{error:?}");
     log_in(&authority, &folder).await.unwrap();
     let began = std::time::Instant::now();
@@ -209,7 +253,8 @@ async fn a_client_may_speak_for_itself() {
     catalog.shutdown().await;
 
     // Whom the service names is not who the secret is for.
-    let strayed = start(upstream(&authority, &folder, OAuthConfig { issuer: None, ..robot.clone() })).await;
+    let strayed =
+        start(upstream(&authority, &folder, OAuthConfig { issuer: None, ..robot.clone() })).await;
     let message = strayed.status().remove(0).message.unwrap();
     assert!(message.contains("does not name the `issuer`"), "{message}");
     assert_eq!(authority.ledger().times("client_credentials"), 2);
@@ -220,15 +265,24 @@ async fn a_client_may_speak_for_itself() {
     let status = catalog.status().remove(0);
     assert_eq!(status.status, UpstreamState::Failed);
     let message = status.message.unwrap();
-    assert!(message.contains("refuses: invalid_grant: not any more") && !message.contains("sec-"), "{message}");
+    assert!(
+        message.contains("refuses: invalid_grant: not any more") && !message.contains("sec-"),
+        "{message}"
+    );
     catalog.shutdown().await;
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_who_it_says_or_checks_no_proof_gets_no_code() {
     for (ledger, word) in [
-        (Ledger { issuer: Some("https://other.example".to_owned()), ..Ledger::default() }, "issuer mismatch"),
-        (Ledger { answers_as: Some("https://evil.example".to_owned()), ..Ledger::default() }, "https://evil.example"),
+        (
+            Ledger { issuer: Some("https://other.example".to_owned()), ..Ledger::default() },
+            "issuer mismatch",
+        ),
+        (
+            Ledger { answers_as: Some("https://evil.example".to_owned()), ..Ledger::default() },
+            "https://evil.example",
+        ),
         (Ledger { without_pkce: true, ..Ledger::default() }, "PKCE"),
     ] {
         let authority = Authority::start(ledger).await;
@@ -241,7 +295,8 @@ async fn a_server_that_is_not_who_it_says_or_checks_no_proof_gets_no_code() {
 
 #[tokio::test]
 async fn a_token_for_one_service_is_not_shown_to_another_of_the_same_name() {
-    let (first, second) = (Authority::start(Ledger::default()).await, Authority::start(Ledger::default()).await);
+    let (first, second) =
+        (Authority::start(Ledger::default()).await, Authority::start(Ledger::default()).await);
     let folder = tempfile::tempdir().unwrap();
     log_in(&first, &folder).await.unwrap();
     let catalog = start(upstream(&second, &folder, oauth(&second))).await;
@@ -254,8 +309,13 @@ async fn a_token_for_one_service_is_not_shown_to_another_of_the_same_name() {
 async fn an_authorization_server_on_a_private_address_is_not_asked_unless_that_is_allowed() {
     let authority = Authority::start(Ledger::default()).await;
     let folder = tempfile::tempdir().unwrap();
-    let endpoints = (Some(format!("{}/authorize", authority.url())), format!("{}/token", authority.url()));
-    let named = OAuthConfig { client_id: Some("me".to_owned()), endpoints: Some(endpoints), ..oauth(&authority) };
+    let endpoints =
+        (Some(format!("{}/authorize", authority.url())), format!("{}/token", authority.url()));
+    let named = OAuthConfig {
+        client_id: Some("me".to_owned()),
+        endpoints: Some(endpoints),
+        ..oauth(&authority)
+    };
     let mut config = upstream(&authority, &folder, named);
     let UpstreamKind::McpHttp(http) = &mut config.kind else { unreachable!("made above") };
     http.reach.allow_private = false;

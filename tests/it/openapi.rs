@@ -4,8 +4,8 @@ mod github;
 mod service;
 
 use airlock::catalog::{
-    Catalog, Credential, Document, OpenApiConfig, Reach, SecretSource, UpstreamConfig, UpstreamError, UpstreamErrorCode,
-    UpstreamKind, UpstreamState,
+    Catalog, Credential, Document, OpenApiConfig, Reach, SecretSource, UpstreamConfig,
+    UpstreamError, UpstreamErrorCode, UpstreamKind, UpstreamState,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,8 @@ const PETS: &str = include_str!("../openapi/petstore.yaml");
 /// An upstream with this description, at this address.
 fn upstream(name: &str, spec: Document, base_url: Option<String>) -> UpstreamConfig {
     let reach = Reach { allow_private: true, ..Reach::default() };
-    let config = OpenApiConfig { spec, base_url, server: None, server_variables: Default::default(), reach };
+    let config =
+        OpenApiConfig { spec, base_url, server: None, server_variables: Default::default(), reach };
     UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::OpenApi(config))
 }
 
@@ -43,20 +44,32 @@ async fn started(config: UpstreamConfig) -> Catalog {
 }
 
 async fn call(catalog: &Catalog, path: &str, args: Value) -> Result<Value, UpstreamError> {
-    let tool = catalog.resolve(path, &open).await.unwrap_or_else(|error| panic!("{error}: {:?}", catalog.status()));
-    let args = catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
+    let tool = catalog
+        .resolve(path, &open)
+        .await
+        .unwrap_or_else(|error| panic!("{error}: {:?}", catalog.status()));
+    let args =
+        catalog.check(&tool, &args.to_string()).await.unwrap_or_else(|error| panic!("{error}"));
     catalog.call(&tool, args).await.map(|json| serde_json::from_str(json.get()).unwrap())
 }
 
 /// The zoo, each of whose operations answers with what its path asks for.
 async fn zoo() -> (Service, Catalog, tempfile::TempDir) {
     let service = Service::start(|asked: &Asked| match asked.target.split('?').next().unwrap() {
-        "/v9/animals" if asked.method == "POST" => answered(201, "application/json", asked.body.clone()),
+        "/v9/animals" if asked.method == "POST" => {
+            answered(201, "application/json", asked.body.clone())
+        }
         "/v9/animals" => answered(200, "application/json; charset=utf-8", r#"[{"id":1}]"#),
-        "/v9/animals/gone" => answered(404, "application/problem+json", r#"{"title": "no such animal"}"#),
+        "/v9/animals/gone" => {
+            answered(404, "application/problem+json", r#"{"title": "no such animal"}"#)
+        }
         "/v9/upload" => answered(200, "image/png", asked.body.clone()),
         "/v9/search" => answered(200, "application/x-ndjson", "{\"a\":1}\n{\"a\":2}\n"),
-        "/v9/watch" => answered(200, "text/event-stream", "data: {\"n\":1}\n\nevent: bye\ndata: x\n\n".repeat(900)),
+        "/v9/watch" => answered(
+            200,
+            "text/event-stream",
+            "data: {\"n\":1}\n\nevent: bye\ndata: x\n\n".repeat(900),
+        ),
         _ => answered(204, "application/json", ""),
     })
     .await;
@@ -68,7 +81,8 @@ async fn zoo() -> (Service, Catalog, tempfile::TempDir) {
 #[tokio::test]
 async fn operations_are_called_as_their_description_says() {
     let (service, catalog, _folder) = zoo().await;
-    let args = json!({"filter": {"kind": "cat"}, "tags": ["a b"], "session": "s 1", "X-Trace": "me"});
+    let args =
+        json!({"filter": {"kind": "cat"}, "tags": ["a b"], "session": "s 1", "X-Trace": "me"});
     assert_eq!(call(&catalog, "zoo.animals.listAnimals", args).await, Ok(json!([{"id": 1}])));
     let asked = service.asked().remove(0);
     assert_eq!(asked.line(), "GET /v9/animals?filter%5Bkind%5D=cat&tags=a%20b");
@@ -77,15 +91,27 @@ async fn operations_are_called_as_their_description_says() {
         ("session=s%201", "me", "application/json, */*;q=0.1")
     );
     let animal = json!({"kind": "dog", "name": "Rex"});
-    assert_eq!(call(&catalog, "zoo.animals.create", json!({"body": animal})).await, Ok(animal.clone()));
+    assert_eq!(
+        call(&catalog, "zoo.animals.create", json!({"body": animal})).await,
+        Ok(animal.clone())
+    );
     let asked = service.asked().remove(0);
-    assert_eq!((asked.header("content-type"), asked.text()), ("application/json", animal.to_string()));
+    assert_eq!(
+        (asked.header("content-type"), asked.text()),
+        ("application/json", animal.to_string())
+    );
     let form = json!({"body": {"q": "x y", "sort": ["a", "b"]}});
     let items = json!({"items": [{"a": 1}, {"a": 2}], "truncated": false});
     assert_eq!(call(&catalog, "zoo.search.search", form).await, Ok(items));
     let asked = service.asked().remove(0);
-    assert_eq!((asked.header("content-type"), asked.text().as_str()), ("application/x-www-form-urlencoded", "q=x%20y&sort=a,b"));
-    assert_eq!(call(&catalog, "zoo.animals.putNode", json!({"id": "a/b", "body": {"children": []}})).await, Ok(Value::Null));
+    assert_eq!(
+        (asked.header("content-type"), asked.text().as_str()),
+        ("application/x-www-form-urlencoded", "q=x%20y&sort=a,b")
+    );
+    assert_eq!(
+        call(&catalog, "zoo.animals.putNode", json!({"id": "a/b", "body": {"children": []}})).await,
+        Ok(Value::Null)
+    );
     assert_eq!(service.asked().remove(0).line(), "PUT /v9/animals/a%2Fb");
     catalog.shutdown().await;
 }
@@ -97,7 +123,10 @@ async fn files_go_both_ways() {
     let args = json!({"id": "1", ";size": "small", "body": {"caption": "Tom", "photos": photos, "facts": {"born": null}}});
     call(&catalog, "zoo.animals.addPhotos", args).await.unwrap();
     let asked = service.asked().remove(0);
-    assert!(asked.header("content-type").starts_with("multipart/form-data; boundary="), "{asked:?}");
+    assert!(
+        asked.header("content-type").starts_with("multipart/form-data; boundary="),
+        "{asked:?}"
+    );
     let text = asked.text();
     for part in [
         "name=\"caption\"\r\n\r\nTom\r\n",
@@ -106,9 +135,18 @@ async fn files_go_both_ways() {
     ] {
         assert!(text.to_lowercase().contains(&part.to_lowercase()), "{part:?} is not in {text:?}");
     }
-    assert!(asked.body.windows(8).any(|bytes| bytes == b"\x89PNG\r\n\x1a\n"), "the file arrives byte for byte");
+    assert!(
+        asked.body.windows(8).any(|bytes| bytes == b"\x89PNG\r\n\x1a\n"),
+        "the file arrives byte for byte"
+    );
     // What was answered can be sent as it is.
-    let file = call(&catalog, "zoo.upload.upload", json!({"body": {"base64": "iVBORw0KGgo=", "type": "image/png"}})).await.unwrap();
+    let file = call(
+        &catalog,
+        "zoo.upload.upload",
+        json!({"body": {"base64": "iVBORw0KGgo=", "type": "image/png"}}),
+    )
+    .await
+    .unwrap();
     assert_eq!(file, json!({"type": "image/png", "base64": "iVBORw0KGgo=", "bytes": 8}));
     assert_eq!(call(&catalog, "zoo.upload.upload", json!({"body": file})).await.unwrap(), file);
     catalog.shutdown().await;
@@ -118,8 +156,14 @@ async fn files_go_both_ways() {
 async fn a_stream_is_cut_and_says_so() {
     let (_service, catalog, _folder) = zoo().await;
     let events = call(&catalog, "zoo.watch.watch", json!({})).await.unwrap();
-    assert_eq!((events["items"].as_array().unwrap().len(), &events["truncated"]), (1_000, &json!(true)));
-    assert_eq!((&events["items"][0], &events["items"][1]), (&json!({"data": {"n": 1}}), &json!({"event": "bye", "data": "x"})));
+    assert_eq!(
+        (events["items"].as_array().unwrap().len(), &events["truncated"]),
+        (1_000, &json!(true))
+    );
+    assert_eq!(
+        (&events["items"][0], &events["items"][1]),
+        (&json!({"data": {"n": 1}}), &json!({"event": "bye", "data": "x"}))
+    );
     catalog.shutdown().await;
 }
 
@@ -131,7 +175,10 @@ async fn a_stream_that_falls_silent_gives_what_has_come_and_says_that_there_may_
             _ => ("application/x-ndjson", "{\"a\":1}\n{\"a\""),
         };
         let begun = futures::stream::iter([Ok::<_, std::io::Error>(begun)]);
-        let body = axum::body::Body::from_stream(futures::StreamExt::chain(begun, futures::stream::pending()));
+        let body = axum::body::Body::from_stream(futures::StreamExt::chain(
+            begun,
+            futures::stream::pending(),
+        ));
         answered(200, kind, body)
     })
     .await;
@@ -150,9 +197,16 @@ async fn a_stream_that_falls_silent_gives_what_has_come_and_says_that_there_may_
 async fn a_refusal_is_an_error_and_the_whole_response_can_be_had() {
     let (service, catalog, _folder) = zoo().await;
     let error = call(&catalog, "zoo.animals.getAnimal", json!({"id": "gone"})).await.unwrap_err();
-    assert_eq!((error.code, error.status, error.retryable), (UpstreamErrorCode::ToolFailed, Some(404), false));
-    assert_eq!(error.message, r#"`zoo.animals.getAnimal` answered 404 Not Found: {"title":"no such animal"}"#);
-    let whole = call(&catalog, "zoo.animals.listAnimals", json!({"$response": true})).await.unwrap();
+    assert_eq!(
+        (error.code, error.status, error.retryable),
+        (UpstreamErrorCode::ToolFailed, Some(404), false)
+    );
+    assert_eq!(
+        error.message,
+        r#"`zoo.animals.getAnimal` answered 404 Not Found: {"title":"no such animal"}"#
+    );
+    let whole =
+        call(&catalog, "zoo.animals.listAnimals", json!({"$response": true})).await.unwrap();
     assert_eq!((&whole["status"], &whole["body"]), (&json!(200), &json!([{"id": 1}])));
     assert_eq!(whole["headers"]["content-type"], "application/json; charset=utf-8");
     service.asked();
@@ -172,14 +226,23 @@ async fn a_file_that_changes_is_read_again_and_a_broken_one_is_told_and_not_used
     let list = |text: &str| written(&folder, text);
     let swagger = PETS.replace("host: pets.example", "").replace("basePath: /api", "basePath: /v9");
     list("openapi: [");
-    let wants = "its description wants user and password (HTTP basic), and no credential is configured";
+    let wants =
+        "its description wants user and password (HTTP basic), and no credential is configured";
     let message = || catalog.status()[0].message.clone().unwrap_or_default();
-    eventually("the broken one is told", || message().contains("its new description is not used, the one before is")).await;
+    eventually("the broken one is told", || {
+        message().contains("its new description is not used, the one before is")
+    })
+    .await;
     assert_eq!(call(&catalog, "zoo.animals.listAnimals", json!({})).await, Ok(json!([{"id": 1}])));
     list(&swagger);
     eventually("the new tools are there", || catalog.status()[0].tools == 4).await;
-    call(&catalog, "zoo.pets.listPets", json!({"status": ["new", "sold"], "ids": [1, 2]})).await.unwrap();
-    assert_eq!(service.asked().pop().unwrap().line(), "GET /v9/pets?status=new&status=sold&ids=1,2");
+    call(&catalog, "zoo.pets.listPets", json!({"status": ["new", "sold"], "ids": [1, 2]}))
+        .await
+        .unwrap();
+    assert_eq!(
+        service.asked().pop().unwrap().line(),
+        "GET /v9/pets?status=new&status=sold&ids=1,2"
+    );
     assert_eq!((catalog.status()[0].status, message()), (UpstreamState::Ready, wants.to_owned()));
     std::fs::remove_file(folder.path().join("spec.yaml")).unwrap();
     eventually("the lost one is told", || message().contains("cannot be read: No such file")).await;
@@ -201,7 +264,10 @@ async fn a_name_that_means_something_else_by_now_is_not_called_for_what_it_meant
     .await;
     service.asked();
     let error = catalog.call(&tool, Default::default()).await.unwrap_err();
-    assert!(error.message.contains("it is another operation since `zoo` changed; call it again"), "{error}");
+    assert!(
+        error.message.contains("it is another operation since `zoo` changed; call it again"),
+        "{error}"
+    );
     assert_eq!(error.code, UpstreamErrorCode::Refused);
     assert!(service.asked().is_empty(), "nothing was sent");
     assert!(catalog.refresh(Some("zoo")).await.is_some());
@@ -219,11 +285,15 @@ async fn a_description_at_an_address_is_fetched_and_its_server_counts_from_there
     })
     .await;
     let mut config = upstream("up", Document::Address(service.url("/docs/api.json")), None);
-    reach(&mut config).credential = Credential::Bearer(SecretSource::Value("tok-123456".to_owned()));
+    reach(&mut config).credential =
+        Credential::Bearer(SecretSource::Value("tok-123456".to_owned()));
     let catalog = started(config).await;
     assert_eq!(call(&catalog, "up.ping.get", json!({})).await, Ok(json!("pong")));
-    let asked: Vec<(String, String)> =
-        service.asked().iter().map(|asked| (asked.line(), asked.header("authorization").to_owned())).collect();
+    let asked: Vec<(String, String)> = service
+        .asked()
+        .iter()
+        .map(|asked| (asked.line(), asked.header("authorization").to_owned()))
+        .collect();
     // The credential is for the service; whoever serves its description need not be the same.
     let expected = [("GET /docs/api.json", ""), ("GET /docs/v1/ping", "Bearer tok-123456")];
     assert_eq!(asked, expected.map(|(line, credential)| (line.to_owned(), credential.to_owned())));
@@ -245,7 +315,10 @@ async fn a_description_has_no_say_in_where_a_credential_goes() {
     let status = catalog.status().remove(0);
     assert_eq!(status.status, UpstreamState::Failed);
     let message = status.message.unwrap();
-    assert!(message.contains("sends calls and their credential to") && message.contains("`base_url`"), "{message}");
+    assert!(
+        message.contains("sends calls and their credential to") && message.contains("`base_url`"),
+        "{message}"
+    );
     assert!(elsewhere.asked().is_empty());
     catalog.shutdown().await;
 }
@@ -255,13 +328,21 @@ async fn a_description_that_cannot_be_had_says_which_and_why() {
     let service = Service::start(|_: &Asked| answered(404, "text/plain", "no")).await;
     for (spec, part) in [
         (Document::Address(service.url("/x.json?key=tok-123456")), "/x.json` cannot be had: "),
-        (Document::File("/nowhere/spec.yaml".into()), "its description `/nowhere/spec.yaml` cannot be read: No such file"),
+        (
+            Document::File("/nowhere/spec.yaml".into()),
+            "its description `/nowhere/spec.yaml` cannot be read: No such file",
+        ),
         (Document::File("/".into()), "its description `/` is not a file"),
     ] {
         let catalog = started(upstream("up", spec, Some(service.url("/")))).await;
         let status = catalog.status().remove(0);
         let message = status.message.unwrap();
-        assert!(status.status == UpstreamState::Failed && message.contains(part) && !message.contains("tok-"), "{message}");
+        assert!(
+            status.status == UpstreamState::Failed
+                && message.contains(part)
+                && !message.contains("tok-"),
+            "{message}"
+        );
         catalog.shutdown().await;
     }
 }
@@ -276,7 +357,8 @@ async fn a_program_calls_operations_by_name_and_reads_what_went_wrong() {
     let folder = tempfile::TempDir::new().unwrap();
     let Document::File(spec) = written(&folder, ZOO) else { panic!("it is a file") };
     let config = format!(
-        "[upstreams.zoo]\nkind = \"openapi\"\nspec = {:?}\nbase_url = {:?}\nallow_private = true\nauth = {{ bearer = {{ file = {:?} }} }}\n",
+        "[upstreams.zoo]\nkind = \"openapi\"\nspec = {:?}\nbase_url = {:?}\nallow_private = \
+        true\nauth = {{ bearer = {{ file = {:?} }} }}\n",
         spec.display().to_string(),
         service.url("/"),
         folder.path().join("token").display().to_string()
@@ -299,7 +381,11 @@ async fn a_program_calls_operations_by_name_and_reads_what_went_wrong() {
     let answer = server.run(code).await;
     assert_eq!(answer["status"], "completed", "{answer}");
     let result = &answer["result"];
-    assert_eq!((&result["path"], &result["made"]["name"]), (&json!("zoo.animals.create"), &json!("Tom")), "{result}");
+    assert_eq!(
+        (&result["path"], &result["made"]["name"]),
+        (&json!("zoo.animals.create"), &json!("Tom")),
+        "{result}"
+    );
     let errors = &result["errors"];
     let message = |at: usize| errors[at]["message"].as_str().unwrap_or_default().to_owned();
     assert!(message(0).contains("field `body` is missing"), "{errors}");

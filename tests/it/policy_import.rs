@@ -1,4 +1,5 @@
-//! What was written for other systems, brought over: the imported file loads, and decides as the original would.
+//! What was written for other systems, brought over: the imported file loads, and decides as the
+//! original would.
 
 mod corpus;
 mod faults;

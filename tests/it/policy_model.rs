@@ -1,4 +1,5 @@
-//! The pages about policy say what is: every example loads, and the published schema is the one of the types.
+//! The pages about policy say what is: every example loads, and the published schema is the one of
+//! the types.
 
 use std::{fs, path::Path};
 
@@ -21,11 +22,20 @@ fn every_example_of_the_guide_loads_and_passes_its_tests() {
     let examples = examples();
     assert!(examples.len() >= 4, "the guide has examples");
     for text in examples {
-        let layer = Layer { scope: LayerScope::Organisation, name: "docs/policy.md".into(), upstream: None, text: text.clone() };
+        let layer = Layer {
+            scope: LayerScope::Organisation,
+            name: "docs/policy.md".into(),
+            upstream: None,
+            text: text.clone(),
+        };
         let options = Options { profile: Profile::Auto, approvals: true };
-        let policy = Policy::load(vec![layer], options).unwrap_or_else(|problems| panic!("{text}\n{problems:#?}"));
-        let failed: Vec<_> =
-            policy.run_cases("2026-11-21T10:00:00Z".parse().unwrap(), &|_| None).into_iter().filter(|case| !case.passed).collect();
+        let policy = Policy::load(vec![layer], options)
+            .unwrap_or_else(|problems| panic!("{text}\n{problems:#?}"));
+        let failed: Vec<_> = policy
+            .run_cases("2026-11-21T10:00:00Z".parse().unwrap(), &|_| None)
+            .into_iter()
+            .filter(|case| !case.passed)
+            .collect();
         assert!(failed.is_empty(), "{failed:#?}");
     }
 }
@@ -35,24 +45,40 @@ fn every_example_of_the_guide_loads_and_passes_its_tests() {
 fn the_published_schema_is_the_one_of_the_types() {
     let made = json_schema();
     if std::env::var_os("UPDATE").is_some() {
-        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.schema.json"), &made).unwrap();
+        fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.schema.json"), &made)
+            .unwrap();
     }
-    assert_eq!(made, page("docs/policy.schema.json"), "docs/policy.schema.json is stale: run this test with UPDATE=1");
+    assert_eq!(
+        made,
+        page("docs/policy.schema.json"),
+        "docs/policy.schema.json is stale: run this test with UPDATE=1"
+    );
 }
 
 #[test]
 fn what_loads_satisfies_the_published_schema() {
     let schema: Value = serde_json::from_str(&page("docs/policy.schema.json")).unwrap();
     let validator = jsonschema::validator_for(&schema).unwrap();
-    let fixtures = ["website-convex-run.yaml", "website-trigger-cancel_run.yaml", "policylayer-runGraphTool.json"];
+    let fixtures = [
+        "website-convex-run.yaml",
+        "website-trigger-cancel_run.yaml",
+        "policylayer-runGraphTool.json",
+    ];
     let fixtures = fixtures.iter().map(|name| page(&format!("src/policy/fixtures/{name}")));
     for text in examples().into_iter().chain(fixtures) {
         let value: Value = serde_saphyr::from_str(&text).unwrap();
-        let wrong: Vec<String> =
-            validator.iter_errors(&value).map(|error| format!("{} at {}", error, error.instance_path())).collect();
+        let wrong: Vec<String> = validator
+            .iter_errors(&value)
+            .map(|error| format!("{} at {}", error, error.instance_path()))
+            .collect();
         assert!(wrong.is_empty(), "{text}\n{wrong:#?}");
     }
-    for wrong in ["tools: {a.b: {rulez: []}}", "default: no", "tools: {a.b: {limits: [{window: minute}]}}", "version: \"2\""] {
+    for wrong in [
+        "tools: {a.b: {rulez: []}}",
+        "default: no",
+        "tools: {a.b: {limits: [{window: minute}]}}",
+        "version: \"2\"",
+    ] {
         let value: Value = serde_saphyr::from_str(wrong).unwrap();
         assert!(!validator.is_valid(&value), "{wrong}");
     }

@@ -1,4 +1,5 @@
-//! Calls that are written wrong: the error alone is enough to write them right, which is shown by making the call that it gives.
+//! Calls that are written wrong: the error alone is enough to write them right, which is shown by
+//! making the call that it gives.
 
 use std::{fmt::Write as _, net::SocketAddr, path::Path};
 
@@ -23,12 +24,14 @@ fn telling(heard: &Heard) -> (Answer, bool) {
 fn description() -> Value {
     let text = json!({"type": "string"});
     let path = |name: &str| json!({"name": name, "in": "path", "required": true, "schema": text});
-    let state = json!({"name": "state", "in": "query", "schema": {"enum": ["open", "closed", "all"]}});
+    let state =
+        json!({"name": "state", "in": "query", "schema": {"enum": ["open", "closed", "all"]}});
     let issue = json!({
         "type": "object", "required": ["title"],
         "properties": {"title": text, "body": text, "labels": {"type": "array", "items": text}, "state_reason": {"enum": ["completed", "not_planned"]}},
     });
-    let fine = json!({"200": {"description": "ok", "content": {"application/json": {"schema": {}}}}});
+    let fine =
+        json!({"200": {"description": "ok", "content": {"application/json": {"schema": {}}}}});
     json!({"openapi": "3.1.0", "paths": {"/repos/{owner}/{repo}/issues": {
         "parameters": [path("owner"), path("repo")],
         "get": {"operationId": "issues/list", "tags": ["issues"], "parameters": [state], "responses": fine},
@@ -62,7 +65,8 @@ const WRONG: [&str; 18] = [
     "tools.graph.mutation.close({ input: {} })",
     // A value that is not allowed.
     "tools.git.issues.list({ owner: 'o', repo: 'r', state: 'opened' })",
-    "tools.git.issues.create({ owner: 'o', repo: 'r', body: { title: 't', state_reason: 'done' } })",
+    "tools.git.issues.create({ owner: 'o', repo: 'r', body: { title: 't', state_reason: 'done' } \
+    })",
     "tools.graph.query.issue({ number: 1, state: 'open' })",
     "tools.graph.mutation.close({ input: { id: 'x', reason: 'NOT_PLANED' } })",
     // In the wrong place.
@@ -74,8 +78,10 @@ const WRONG: [&str; 18] = [
 fn configuration(at: SocketAddr, spec: &Path, schema: &Path) -> String {
     let (spec, schema) = (spec.display().to_string(), schema.display().to_string());
     format!(
-        "[upstreams.git]\nkind = \"openapi\"\nspec = {spec:?}\nbase_url = \"http://{at}/\"\nallow_private = true\n\
-         [upstreams.graph]\nkind = \"graphql\"\nurl = \"http://{at}/\"\nspec = {schema:?}\nallow_private = true\n"
+        "[upstreams.git]\nkind = \"openapi\"\nspec = {spec:?}\nbase_url \
+        = \"http://{at}/\"\nallow_private = true\n\
+         [upstreams.graph]\nkind = \"graphql\"\nurl = \"http://{at}/\"\nspec = \
+        {schema:?}\nallow_private = true\n"
     )
 }
 

@@ -11,12 +11,16 @@ async fn after_kill_9_every_acknowledged_task_has_ended_and_no_worker_lives() {
     let upstream = demo(&[]);
     let server = TestServer::with(&upstream).await;
     eventually("the demo upstream answers", async || {
-        (server.run("return await tools.demo.wait({ ms: 0 })").await["status"] == "completed").then_some(())
+        (server.run("return await tools.demo.wait({ ms: 0 })").await["status"] == "completed")
+            .then_some(())
     })
     .await;
     let finished = server.run("return { kept: true }").await;
-    let submit = |code: &'static str| server.execute(json!({ "code": code, "waitForResult": false }));
-    let waiting = futures::future::join_all((0..70).map(|_| submit("await tools.demo.wait({ ms: 60000 })"))).await;
+    let submit =
+        |code: &'static str| server.execute(json!({ "code": code, "waitForResult": false }));
+    let waiting =
+        futures::future::join_all((0..70).map(|_| submit("await tools.demo.wait({ ms: 60000 })")))
+            .await;
     let looping = futures::future::join_all((0..30).map(|_| submit("while (true) {}"))).await;
     let ids: HashSet<String> = waiting
         .iter()
@@ -24,12 +28,16 @@ async fn after_kill_9_every_acknowledged_task_has_ended_and_no_worker_lives() {
         .map(|answer| answer["taskId"].as_str().unwrap_or_else(|| panic!("{answer}")).into())
         .collect();
     assert_eq!(ids.len(), 100);
-    let never_called: HashSet<String> = looping.iter().map(|answer| answer["taskId"].as_str().unwrap().into()).collect();
+    let never_called: HashSet<String> =
+        looping.iter().map(|answer| answer["taskId"].as_str().unwrap().into()).collect();
     let children = processes_of(server.pid());
     assert!(children.len() > 2, "workers and an upstream were running: {children:?}");
 
     let folder = server.kill().await;
-    eventually("no process of the killed server lives", async || (!children.iter().any(|pid| lives(*pid))).then_some(())).await;
+    eventually("no process of the killed server lives", async || {
+        (!children.iter().any(|pid| lives(*pid))).then_some(())
+    })
+    .await;
 
     let server = TestServer::within(folder, &upstream).await;
     for id in ids {
@@ -38,7 +46,10 @@ async fn after_kill_9_every_acknowledged_task_has_ended_and_no_worker_lives() {
         assert_eq!(task["exitCode"], 1);
         assert_eq!(task["error"]["message"], "the server stopped while this task ran");
         if never_called.contains(&id) {
-            assert!(task["error"]["hint"].as_str().unwrap().contains("no call was under way"), "{task}");
+            assert!(
+                task["error"]["hint"].as_str().unwrap().contains("no call was under way"),
+                "{task}"
+            );
         }
     }
     let kept = &server.call("task_get", json!({ "taskId": finished["taskId"] })).await["structuredContent"];
@@ -49,13 +60,20 @@ async fn after_kill_9_every_acknowledged_task_has_ended_and_no_worker_lives() {
 async fn an_orderly_stop_waits_for_tasks_and_leaves_nothing_behind() {
     let server = TestServer::with(&demo(&[])).await;
     let answer = server
-        .execute(json!({ "code": "await new Promise((done) => setTimeout(done, 300)); return 'done'", "waitForResult": false }))
+        .execute(json!({ "code": "await new Promise((done) => setTimeout(done, 300)); return \
+            'done'", "waitForResult": false }))
         .await;
     let id = answer["taskId"].clone();
     let children = processes_of(server.pid());
     let folder = server.stop().await;
-    assert!(!folder.path().join("airlock.db.instance.json").exists(), "the instance file is removed");
-    eventually("no process of the stopped server lives", async || (!children.iter().any(|pid| lives(*pid))).then_some(())).await;
+    assert!(
+        !folder.path().join("airlock.db.instance.json").exists(),
+        "the instance file is removed"
+    );
+    eventually("no process of the stopped server lives", async || {
+        (!children.iter().any(|pid| lives(*pid))).then_some(())
+    })
+    .await;
     let server = TestServer::within(folder, "").await;
     let task = &server.call("task_get", json!({ "taskId": id })).await["structuredContent"];
     assert_eq!((&task["status"], &task["result"]), (&json!("completed"), &json!("done")));
@@ -64,7 +82,8 @@ async fn an_orderly_stop_waits_for_tasks_and_leaves_nothing_behind() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_server_on_the_same_database_says_so_and_what_to_do() {
     let server = TestServer::with("").await;
-    let output = airlock(&server.config_file()).arg("serve").stdin(Stdio::null()).output().await.unwrap();
+    let output =
+        airlock(&server.config_file()).arg("serve").stdin(Stdio::null()).output().await.unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     assert!(said.contains("is in use by another airlock"), "{said}");
@@ -80,7 +99,10 @@ async fn a_port_in_use_is_told_with_the_way_out() {
     let file = folder.path().join("airlock.toml");
     std::fs::write(
         &file,
-        format!("[server]\nlisten = \"{address}\"\n[store]\nurl = \"sqlite://{}/other.db\"\n", folder.path().display()),
+        format!(
+            "[server]\nlisten = \"{address}\"\n[store]\nurl = \"sqlite://{}/other.db\"\n",
+            folder.path().display()
+        ),
     )
     .unwrap();
     let output = airlock(&file).arg("serve").stdin(Stdio::null()).output().await.unwrap();
@@ -98,7 +120,8 @@ async fn upstreams_that_cannot_be_reached_are_named_and_stop_nothing() {
     let server = TestServer::with(upstreams).await;
     assert_eq!(server.run("return 1 + 1").await["result"], 2);
     let health = eventually("both upstreams have failed", async || {
-        let health: Value = reqwest::get(format!("{}/healthz", server.url)).await.unwrap().json().await.unwrap();
+        let health: Value =
+            reqwest::get(format!("{}/healthz", server.url)).await.unwrap().json().await.unwrap();
         let upstreams = health["upstreams"].as_array().unwrap();
         upstreams.iter().all(|upstream| upstream["status"] == "failed").then_some(health)
     })
@@ -107,5 +130,7 @@ async fn upstreams_that_cannot_be_reached_are_named_and_stop_nothing() {
     assert!(text.contains("no-such-program-here") && text.contains("127.0.0.1:9"), "{text}");
     let answer = server.run("return await tools.gone.anything({})").await;
     assert_eq!(answer["status"], "failed");
-    tokio::time::timeout(Duration::from_secs(20), server.stop()).await.expect("it still stops in order");
+    tokio::time::timeout(Duration::from_secs(20), server.stop())
+        .await
+        .expect("it still stops in order");
 }

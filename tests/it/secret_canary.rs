@@ -1,5 +1,6 @@
-//! Credentials of every kind of upstream, whose servers say back whatever they got in every place that there is, and programs that want
-//! them: searched for in everything that a run leaves and shows, and in the memory of the process that ran it.
+//! Credentials of every kind of upstream, whose servers say back whatever they got in every place
+//! that there is, and programs that want them: searched for in everything that a run leaves and
+//! shows, and in the memory of the process that ran it.
 
 mod echo;
 
@@ -17,7 +18,8 @@ use crate::{
     support::server::{TestServer, airlock, eventually, processes_of},
 };
 
-/// Characters of a beginning that count as found: what an upstream is left to say of a secret that it cut must be less.
+/// Characters of a beginning that count as found: what an upstream is left to say of a secret that
+/// it cut must be less.
 const PIECE: usize = 24;
 /// What the programs hold, so that a search that finds nothing is known to have looked.
 const MARKER: &str = "marker-5f1c9be2d7";
@@ -45,7 +47,11 @@ impl Canaries {
     /// What a text may hold of them: whole or the beginning, as it is and in usual encodings.
     fn forms(&self) -> Vec<(String, String)> {
         let basic = STANDARD.encode(format!("me:{}", self.of("BASIC")));
-        let all = self.0.iter().map(|(name, value)| (*name, value.clone())).chain([("BASIC, sent", basic)]);
+        let all = self
+            .0
+            .iter()
+            .map(|(name, value)| (*name, value.clone()))
+            .chain([("BASIC, sent", basic)]);
         let forms = all.flat_map(|(name, value)| {
             let head = &value[..PIECE];
             let mut in_base64 = Vec::new();
@@ -53,7 +59,8 @@ impl Canaries {
                 let bytes = [&[0u8; 2][..before], value.as_bytes()].concat();
                 // From the first character that holds nothing of what stands before.
                 in_base64.extend(
-                    [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)].map(|text| text[4..4 + PIECE].to_owned()),
+                    [STANDARD_NO_PAD.encode(&bytes), URL_SAFE_NO_PAD.encode(&bytes)]
+                        .map(|text| text[4..4 + PIECE].to_owned()),
                 );
             }
             let url: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
@@ -66,7 +73,10 @@ impl Canaries {
 }
 
 fn random(bytes: usize) -> String {
-    let random: Vec<u8> = (0..bytes.div_ceil(16)).flat_map(|_| uuid::Uuid::new_v4().into_bytes()).take(bytes).collect();
+    let random: Vec<u8> = (0..bytes.div_ceil(16))
+        .flat_map(|_| uuid::Uuid::new_v4().into_bytes())
+        .take(bytes)
+        .collect();
     STANDARD.encode(random)
 }
 
@@ -79,8 +89,13 @@ struct Search {
 impl Search {
     fn new(canaries: &Canaries) -> Self {
         let forms = canaries.forms();
-        let pattern = forms.iter().map(|(_, form)| regex::escape(form)).collect::<Vec<_>>().join("|");
-        let any = regex::bytes::RegexBuilder::new(&pattern).case_insensitive(true).unicode(false).build().unwrap();
+        let pattern =
+            forms.iter().map(|(_, form)| regex::escape(form)).collect::<Vec<_>>().join("|");
+        let any = regex::bytes::RegexBuilder::new(&pattern)
+            .case_insensitive(true)
+            .unicode(false)
+            .build()
+            .unwrap();
         Self { any, forms }
     }
 
@@ -88,9 +103,17 @@ impl Search {
     fn clean(&self, place: &str, bytes: &[u8]) {
         let Some(found) = self.any.find(bytes) else { return };
         let form = String::from_utf8_lossy(found.as_bytes()).into_owned();
-        let name = self.forms.iter().find(|(_, known)| known.eq_ignore_ascii_case(&form)).map_or("", |(name, _)| name);
-        let around = &bytes[found.start().saturating_sub(200)..(found.end() + 100).min(bytes.len())];
-        panic!("the credential {name} is in {place} as {form:?}: … {} …", String::from_utf8_lossy(around));
+        let name = self
+            .forms
+            .iter()
+            .find(|(_, known)| known.eq_ignore_ascii_case(&form))
+            .map_or("", |(name, _)| name);
+        let around =
+            &bytes[found.start().saturating_sub(200)..(found.end() + 100).min(bytes.len())];
+        panic!(
+            "the credential {name} is in {place} as {form:?}: … {} …",
+            String::from_utf8_lossy(around)
+        );
     }
 }
 
@@ -98,27 +121,36 @@ impl Search {
 fn config(echo: &Echo, folder: &Path, file: &Path) -> String {
     let at = echo.address();
     let child = format!(
-        "echo \"I was given $CANARY\" >&2; exec 3<>/dev/tcp/127.0.0.1/{} 4<&0; echo \"$CANARY\" >&3; cat <&4 >&3 & cat <&3; kill $!",
+        "echo \"I was given $CANARY\" >&2; exec 3<>/dev/tcp/127.0.0.1/{} 4<&0; echo \"$CANARY\" \
+        >&3; cat <&4 >&3 & cat <&3; kill $!",
         echo.lines().port()
     );
     let openapi = |name: &str, auth: &str| {
         format!(
-            "[upstreams.{name}]\nkind = \"openapi\"\nspec = \"http://{at}/{name}/spec.json\"\nbase_url = \"http://{at}/{name}\"\nallow_private = true\nauth = {auth}\n"
+            "[upstreams.{name}]\nkind = \"openapi\"\nspec \
+            = \"http://{at}/{name}/spec.json\"\nbase_url = \"http://{at}/{name}\"\nallow_private \
+            = true\nauth = {auth}\n"
         )
     };
     let parts = [
         format!("[secrets]\nkey_file = {:?}\n", folder.join("secrets.key").display().to_string()),
         "[policy]\nprofile = \"open\"\nfiles = [\"policy.yaml\"]\n".to_owned(),
-        format!("[upstreams.child]\ncommand = \"bash\"\nargs = [\"-c\", {child:?}]\nenv = {{ CANARY = {{ env = \"CHILD\" }} }}\n"),
         format!(
-            "[upstreams.web]\nurl = \"http://{at}/mcp\"\nallow_private = true\nauth = {{ bearer = {{ secret = \"STORED\" }} }}\n"
+            "[upstreams.child]\ncommand = \"bash\"\nargs = [\"-c\", {child:?}]\nenv = {{ CANARY = \
+            {{ env = \"CHILD\" }} }}\n"
+        ),
+        format!(
+            "[upstreams.web]\nurl = \"http://{at}/mcp\"\nallow_private = true\nauth = {{ bearer = \
+            {{ secret = \"STORED\" }} }}\n"
         ),
         openapi("filed", &format!("{{ bearer = {{ file = {:?} }} }}", file.display().to_string())),
         openapi("queried", "{ api_key = { query = \"key\", value = { env = \"QUERIED\" } } }"),
         openapi("basic", "{ basic = { user = \"me\", password = { env = \"BASIC\" } } }"),
         format!(
-            "[upstreams.graph]\nkind = \"graphql\"\nurl = \"http://{at}/graphql\"\nspec = \"http://{at}/schema.graphql\"\nallow_private = true\n\
-             auth = {{ api_key = {{ header = \"X-Key\", value = {{ env = \"KEYED\" }} }} }}\nheaders = {{ X-More = {{ env = \"HEADER\" }} }}\n"
+            "[upstreams.graph]\nkind = \"graphql\"\nurl = \"http://{at}/graphql\"\nspec \
+            = \"http://{at}/schema.graphql\"\nallow_private = true\n\
+             auth = {{ api_key = {{ header = \"X-Key\", value = {{ env = \"KEYED\" }} }} \
+            }}\nheaders = {{ X-More = {{ env = \"HEADER\" }} }}\n"
         ),
     ];
     parts.concat()
@@ -168,10 +200,19 @@ async fn told(server: &TestServer, task: &str) -> Vec<(String, String)> {
     ] {
         told.push((path.clone(), server.owner(reqwest::Method::GET, &path).await.1.to_string()));
     }
-    told.push(("task_get".to_owned(), server.call("task_get", json!({ "taskId": task })).await.to_string()));
+    told.push((
+        "task_get".to_owned(),
+        server.call("task_get", json!({ "taskId": task })).await.to_string(),
+    ));
     told.push(("task_list".to_owned(), server.call("task_list", json!({})).await.to_string()));
     told.push(("tools/list".to_owned(), server.request("tools/list", json!({})).await.to_string()));
-    let metrics = server.stranger().get(format!("{}/metrics", server.url)).bearer_auth(&server.token).send().await.unwrap();
+    let metrics = server
+        .stranger()
+        .get(format!("{}/metrics", server.url))
+        .bearer_auth(&server.token)
+        .send()
+        .await
+        .unwrap();
     told.push(("/metrics".to_owned(), metrics.text().await.unwrap()));
     told
 }
@@ -183,7 +224,9 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
         let path = entry.path();
         match path.is_dir() {
             true => found.extend(files(&path)),
-            false => found.push((path.display().to_string(), std::fs::read(&path).unwrap_or_default())),
+            false => {
+                found.push((path.display().to_string(), std::fs::read(&path).unwrap_or_default()))
+            }
         }
     }
     found
@@ -191,14 +234,21 @@ fn files(folder: &Path) -> Vec<(String, Vec<u8>)> {
 
 /// What the workers of the server have in their memory; none where they may not be looked into.
 fn memory(server: &TestServer) -> Option<Vec<u8>> {
-    let command = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let command =
+        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let mut bytes = Vec::new();
-    for pid in processes_of(server.pid()).into_iter().filter(|pid| command(pid).contains("__worker")) {
+    for pid in
+        processes_of(server.pid()).into_iter().filter(|pid| command(pid).contains("__worker"))
+    {
         let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).ok()?;
         let memory = std::fs::File::open(format!("/proc/{pid}/mem")).ok()?;
-        for line in maps.lines().filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw"))) {
+        for line in maps
+            .lines()
+            .filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.starts_with("rw")))
+        {
             let (from, to) = line.split(' ').next()?.split_once('-')?;
-            let (from, to) = (u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?);
+            let (from, to) =
+                (u64::from_str_radix(from, 16).ok()?, u64::from_str_radix(to, 16).ok()?);
             let mut at = from;
             let mut piece = vec![0; 1 << 20];
             while at < to {
@@ -213,7 +263,12 @@ fn memory(server: &TestServer) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-async fn started(canaries: &Canaries, echo: &Echo, folder: tempfile::TempDir, keys: &Path) -> TestServer {
+async fn started(
+    canaries: &Canaries,
+    echo: &Echo,
+    folder: tempfile::TempDir,
+    keys: &Path,
+) -> TestServer {
     let file = keys.join("token");
     std::fs::write(&file, format!("{}\n", canaries.of("FILED"))).unwrap();
     std::fs::write(folder.path().join("policy.yaml"), POLICY).unwrap();
@@ -223,10 +278,15 @@ async fn started(canaries: &Canaries, echo: &Echo, folder: tempfile::TempDir, ke
     let before = keys.join("airlock.toml");
     std::fs::write(
         &before,
-        format!("[store]\nurl = \"sqlite://{}\"\n[secrets]\nkey_file = {:?}\n", database.display(), keys.join("secrets.key")),
+        format!(
+            "[store]\nurl = \"sqlite://{}\"\n[secrets]\nkey_file = {:?}\n",
+            database.display(),
+            keys.join("secrets.key")
+        ),
     )
     .unwrap();
-    let set = say(&before, &["secrets", "set", "STORED"], &format!("{}\n", canaries.of("STORED"))).await;
+    let set =
+        say(&before, &["secrets", "set", "STORED"], &format!("{}\n", canaries.of("STORED"))).await;
     assert_eq!(set.code, Some(0), "{}", set.beside);
     let mut environment = canaries.environment();
     environment.extend([("AIRLOCK_LOG", "trace"), ("RUST_LOG", "trace")]);
@@ -244,7 +304,12 @@ async fn a_credential_is_nowhere_but_where_it_belongs_whatever_its_upstream_says
     assert_eq!(returned["status"], "completed", "{returned}");
     let shown = serde_json::to_string(&returned).unwrap();
     for (name, value) in &canaries.0 {
-        assert!(echo.heard(value), "{name} was sent to its upstream: {}\n{}", returned, server.log());
+        assert!(
+            echo.heard(value),
+            "{name} was sent to its upstream: {}\n{}",
+            returned,
+            server.log()
+        );
     }
     assert!(shown.matches("[redacted]").count() > 60, "it was said back: {shown}");
     search.clean("a result", shown.as_bytes());
@@ -254,17 +319,26 @@ async fn a_credential_is_nowhere_but_where_it_belongs_whatever_its_upstream_says
 
     asked(&server, &canaries, &search).await;
     let task = returned["taskId"].as_str().unwrap();
-    for (place, text) in told(&server, task).await.into_iter().chain(told(&server, thrown["taskId"].as_str().unwrap()).await) {
+    for (place, text) in told(&server, task)
+        .await
+        .into_iter()
+        .chain(told(&server, thrown["taskId"].as_str().unwrap()).await)
+    {
         search.clean(&place, text.as_bytes());
     }
     remembered(&server, &search).await;
     let folder = server.stop().await;
     let files = files(folder.path());
     let has = |name: &str, text: &str| {
-        files.iter().any(|(path, bytes)| path.contains(name) && String::from_utf8_lossy(bytes).contains(text))
+        files.iter().any(|(path, bytes)| {
+            path.contains(name) && String::from_utf8_lossy(bytes).contains(text)
+        })
     };
     assert!(has("airlock.db", MARKER), "the record is searched");
-    assert!(has("log.txt", "TRACE") && has("log.txt", "I was given [redacted]"), "the log tells all it can");
+    assert!(
+        has("log.txt", "TRACE") && has("log.txt", "I was given [redacted]"),
+        "the log tells all it can"
+    );
     for (path, bytes) in &files {
         search.clean(path, bytes);
     }
@@ -275,7 +349,9 @@ async fn asked(server: &TestServer, canaries: &Canaries, search: &Search) {
     let code = "return await tools.web.asked({ how: 'plain' })";
     let task = server.execute(json!({ "code": code, "waitForResult": false })).await;
     let row = eventually("it waits", async || {
-        server.owner(reqwest::Method::GET, "/v1/approvals?status=pending").await.1["approvals"].get(0).cloned()
+        server.owner(reqwest::Method::GET, "/v1/approvals?status=pending").await.1["approvals"]
+            .get(0)
+            .cloned()
     })
     .await;
     let id = row["id"].as_str().unwrap();
@@ -286,9 +362,15 @@ async fn asked(server: &TestServer, canaries: &Canaries, search: &Search) {
     let link = open.output().await.unwrap();
     let browser = server.stranger();
     let entered = browser.get(String::from_utf8(link.stdout).unwrap().trim()).send().await.unwrap();
-    let cookie = entered.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
+    let cookie =
+        entered.headers()["set-cookie"].to_str().unwrap().split(';').next().unwrap().to_owned();
     for path in ["/approvals".to_owned(), format!("/approvals/{id}")] {
-        let page = browser.get(format!("{}{path}", server.url)).header("cookie", &cookie).send().await.unwrap();
+        let page = browser
+            .get(format!("{}{path}", server.url))
+            .header("cookie", &cookie)
+            .send()
+            .await
+            .unwrap();
         let text = page.text().await.unwrap();
         assert!(text.contains("web.asked"), "{text}");
         search.clean(&path, text.as_bytes());
@@ -302,18 +384,32 @@ async fn asked(server: &TestServer, canaries: &Canaries, search: &Search) {
 
 /// While a program holds all that it could get, its process does not hold a credential.
 async fn remembered(server: &TestServer, search: &Search) {
-    let code = program("console.log('all seen'); globalThis.kept = seen; await new Promise((done) => setTimeout(done, 120000));");
-    let task = server.execute(json!({ "code": code, "waitForResult": false })).await["taskId"].clone();
+    let code = program(
+        "console.log('all seen'); globalThis.kept = seen; await new Promise((done) => \
+        setTimeout(done, 120000));",
+    );
+    let task =
+        server.execute(json!({ "code": code, "waitForResult": false })).await["taskId"].clone();
     let path = format!("/v1/tasks/{}/events?limit=1000", task.as_str().unwrap());
     eventually("it holds everything", async || {
         let (_, events) = server.owner(reqwest::Method::GET, &path).await;
-        let calls = |kind: &str| events["events"].as_array().unwrap().iter().filter(|event| event["type"] == kind).count();
+        let calls = |kind: &str| {
+            events["events"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|event| event["type"] == kind)
+                .count()
+        };
         let ended = calls("tool.call.completed") + calls("tool.call.failed");
         (ended >= 6 * echo::WAYS.len() + 12).then_some(())
     })
     .await;
     match memory(server) {
-        None => eprintln!("skipped: the memory of workers cannot be read here, which takes root and no sandbox around the tests"),
+        None => eprintln!(
+            "skipped: the memory of workers cannot be read here, which takes root and no sandbox \
+            around the tests"
+        ),
         Some(bytes) => {
             eprintln!("{} MiB of memory are searched", bytes.len() >> 20);
             assert!(String::from_utf8_lossy(&bytes).contains(MARKER), "it is that of the program");

@@ -8,7 +8,10 @@ mod sqlite;
 use std::sync::Arc;
 
 use airlock::{
-    model::{EventKind, JsonObject, LogLevel, LogLine, Logs, NewEvent, TaskError, TaskId, TaskStatus, Timestamp, Usage},
+    model::{
+        EventKind, JsonObject, LogLevel, LogLine, Logs, NewEvent, TaskError, TaskId, TaskStatus,
+        Timestamp, Usage,
+    },
     store::{Created, LIST_BYTES_MAX, NewTask, Store, StoreError, TaskChange, TaskEnd, TaskFilter},
 };
 use serde_json::{json, value::RawValue};
@@ -26,7 +29,8 @@ macro_rules! contract {
     };
 }
 
-/// The list of cases; a case that is missing here is an unused function, which the compiler reports.
+/// The list of cases; a case that is missing here is an unused function, which the compiler
+/// reports.
 macro_rules! cases {
     () => {
         $crate::store_contract::contract! {
@@ -137,50 +141,97 @@ fn with_metadata(metadata: serde_json::Value) -> TaskFilter {
 }
 
 async fn kinds(store: &Shared, id: TaskId) -> Vec<(u64, EventKind)> {
-    store.events("local", id, 0, 10_000).await.unwrap().into_iter().map(|event| (event.seq, event.kind)).collect()
+    store
+        .events("local", id, 0, 10_000)
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|event| (event.seq, event.kind))
+        .collect()
 }
 
 async fn a_task_comes_back_as_it_was_recorded(store: Shared) {
     let task = NewTask {
         code: "const a: number = 1;\nreturn a".into(),
         timeout_ms: 600_000,
-        metadata: Some(object(json!({"b": 1, "a": [1.5, null, {"z": 12345678901234567890u64, "y": "ä"}]}))),
+        metadata: Some(object(
+            json!({"b": 1, "a": [1.5, null, {"z": 12345678901234567890u64, "y": "ä"}]}),
+        )),
         session_id: Some("s".into()),
         ..new_task()
     };
     recorded(&store, task.clone()).await;
     let read = store.task("local", task.task_id).await.unwrap().expect("it is there");
     assert_eq!((read.task_id, read.status), (task.task_id, TaskStatus::Queued));
-    assert_eq!((read.code, read.runtime_id, read.timeout_ms), (task.code, task.runtime_id, task.timeout_ms));
-    assert_eq!(serde_json::to_string(&read.metadata).unwrap(), serde_json::to_string(&task.metadata).unwrap());
+    assert_eq!(
+        (read.code, read.runtime_id, read.timeout_ms),
+        (task.code, task.runtime_id, task.timeout_ms)
+    );
+    assert_eq!(
+        serde_json::to_string(&read.metadata).unwrap(),
+        serde_json::to_string(&task.metadata).unwrap()
+    );
     assert_eq!((read.workspace_id, read.account_id), (task.workspace_id, task.account_id));
     assert_eq!((read.session_id, read.client_id), (task.session_id, task.client_id));
     assert_eq!(read.created_at, task.created_at);
-    assert_eq!((read.started_at, read.completed_at, read.exit_code, read.result_bytes), (None, None, None, None));
-    assert_eq!((read.error, read.logs, read.warnings.len(), read.usage), (None, Logs::default(), 0, Usage::default()));
+    assert_eq!(
+        (read.started_at, read.completed_at, read.exit_code, read.result_bytes),
+        (None, None, None, None)
+    );
+    assert_eq!(
+        (read.error, read.logs, read.warnings.len(), read.usage),
+        (None, Logs::default(), 0, Usage::default())
+    );
 }
 
 async fn an_end_comes_back_as_it_was_recorded(store: Shared) {
     let id = recorded(&store, new_task()).await;
     let started_at = Timestamp::now();
-    let running = TaskChange { status: Some(TaskStatus::Running), started_at: Some(started_at), ..change(id) };
+    let running = TaskChange {
+        status: Some(TaskStatus::Running),
+        started_at: Some(started_at),
+        ..change(id)
+    };
     store.change_task(running).await.unwrap();
     assert_eq!(store.task("local", id).await.unwrap().unwrap().status, TaskStatus::Running);
-    let error = TaskError { name: "TypeError".into(), message: "x \"is\" not".into(), line: Some(7), ..TaskError::default() };
-    let logs =
-        Logs { lines: vec![LogLine { level: LogLevel::Warn, text: "a\nb\u{0}c".into() }], dropped_lines: 2, dropped_bytes: 9 };
+    let error = TaskError {
+        name: "TypeError".into(),
+        message: "x \"is\" not".into(),
+        line: Some(7),
+        ..TaskError::default()
+    };
+    let logs = Logs {
+        lines: vec![LogLine { level: LogLevel::Warn, text: "a\nb\u{0}c".into() }],
+        dropped_lines: 2,
+        dropped_bytes: 9,
+    };
     let usage = Usage { wall_ms: 5, heap_peak_bytes: u64::MAX, ..Usage::default() };
-    let end = TaskEnd { exit_code: 1, error: Some(error), logs, warnings: vec!["slow".into()], usage, ..ending(None) };
-    let last = TaskChange { status: Some(TaskStatus::Failed), end: Some(end.clone()), ..change(id) };
+    let end = TaskEnd {
+        exit_code: 1,
+        error: Some(error),
+        logs,
+        warnings: vec!["slow".into()],
+        usage,
+        ..ending(None)
+    };
+    let last =
+        TaskChange { status: Some(TaskStatus::Failed), end: Some(end.clone()), ..change(id) };
     store.change_task(last).await.unwrap();
     let read = store.task("local", id).await.unwrap().unwrap();
-    assert_eq!((read.status, read.exit_code, read.result_bytes), (TaskStatus::Failed, Some(1), None));
+    assert_eq!(
+        (read.status, read.exit_code, read.result_bytes),
+        (TaskStatus::Failed, Some(1), None)
+    );
     assert_eq!((read.started_at, read.completed_at), (Some(started_at), Some(end.completed_at)));
-    assert_eq!((read.error, read.logs, read.warnings, read.usage), (end.error, end.logs, end.warnings, end.usage));
+    assert_eq!(
+        (read.error, read.logs, read.warnings, read.usage),
+        (end.error, end.logs, end.warnings, end.usage)
+    );
 }
 
 async fn hostile_text_comes_back_to_the_character(store: Shared) {
-    let nasty = "\u{0}'\"\\); DROP TABLE tasks;-- \u{202e}\u{fffd}\u{10ffff}\r\n\t{\"a\":[]} $.a \u{1}end";
+    let nasty =
+        "\u{0}'\"\\); DROP TABLE tasks;-- \u{202e}\u{fffd}\u{10ffff}\r\n\t{\"a\":[]} $.a \u{1}end";
     let task = NewTask {
         code: nasty.into(),
         session_id: Some(nasty.into()),
@@ -193,17 +244,28 @@ async fn hostile_text_comes_back_to_the_character(store: Shared) {
     let id = recorded(&store, task).await;
     let result = serde_json::to_string(nasty).unwrap();
     let data = json!({"text": nasty, "deep": {"1.0": 1.0, "e": 1e300}});
-    let last =
-        TaskChange { events: vec![event(EventKind::Log, data.clone())], ..end(id, TaskStatus::Completed, Some(result.clone())) };
+    let last = TaskChange {
+        events: vec![event(EventKind::Log, data.clone())],
+        ..end(id, TaskStatus::Completed, Some(result.clone()))
+    };
     store.change_task(last).await.unwrap();
     let read = store.task("local", id).await.unwrap().unwrap();
-    assert_eq!((read.code.as_str(), read.client_id.as_str(), read.account_id.as_str()), (nasty, nasty, nasty));
+    assert_eq!(
+        (read.code.as_str(), read.client_id.as_str(), read.account_id.as_str()),
+        (nasty, nasty, nasty)
+    );
     assert_eq!(read.session_id.as_deref(), Some(nasty));
     assert_eq!(read.metadata, Some(object(json!({nasty: nasty}))));
     assert_eq!(store.events("local", id, 2, 10).await.unwrap()[0].data, data);
     assert_eq!(store.result("local", id, 0, 10_000).await.unwrap().unwrap().text, result);
-    assert_eq!(listed(&store, TaskFilter { session_id: Some(nasty.into()), ..limit(10) }).await, [id]);
-    assert_eq!(listed(&store, TaskFilter { session_id: Some(String::new()), ..limit(10) }).await, []);
+    assert_eq!(
+        listed(&store, TaskFilter { session_id: Some(nasty.into()), ..limit(10) }).await,
+        [id]
+    );
+    assert_eq!(
+        listed(&store, TaskFilter { session_id: Some(String::new()), ..limit(10) }).await,
+        []
+    );
 }
 
 async fn a_task_of_another_workspace_is_not_there(store: Shared) {
@@ -221,16 +283,29 @@ async fn events_are_numbered_without_gaps(store: Shared) {
     store.change_task(TaskChange { events, ..change(id) }).await.unwrap();
     store.change_task(end(id, TaskStatus::Completed, None)).await.unwrap();
     use EventKind::{CallRequested, TaskCompleted, TaskCreated, TaskQueued};
-    let all = [(1, TaskCreated), (2, TaskQueued), (3, CallRequested), (4, CallRequested), (5, CallRequested), (6, TaskCompleted)];
+    let all = [
+        (1, TaskCreated),
+        (2, TaskQueued),
+        (3, CallRequested),
+        (4, CallRequested),
+        (5, CallRequested),
+        (6, TaskCompleted),
+    ];
     assert_eq!(kinds(&store, id).await, all);
     let some = store.events("local", id, 3, 2).await.unwrap();
-    assert_eq!(some.iter().map(|event| (event.seq, event.data["n"].as_u64())).collect::<Vec<_>>(), [(4, Some(1)), (5, Some(2))]);
+    assert_eq!(
+        some.iter().map(|event| (event.seq, event.data["n"].as_u64())).collect::<Vec<_>>(),
+        [(4, Some(1)), (5, Some(2))]
+    );
 }
 
 async fn concurrent_events_of_one_task_have_no_gaps(store: Shared) {
     let id = recorded(&store, new_task()).await;
     let writes = (0..300).map(|n| {
-        let events = vec![event(EventKind::CallStarted, json!({"n": n})), event(EventKind::CallCompleted, json!({"n": n}))];
+        let events = vec![
+            event(EventKind::CallStarted, json!({"n": n})),
+            event(EventKind::CallCompleted, json!({"n": n})),
+        ];
         store.change_task(TaskChange { events, ..change(id) })
     });
     for written in futures::future::join_all(writes).await {
@@ -239,16 +314,24 @@ async fn concurrent_events_of_one_task_have_no_gaps(store: Shared) {
     let events = store.events("local", id, 2, 1000).await.unwrap();
     assert_eq!(events.len(), 600);
     for (place, event) in events.iter().enumerate() {
-        assert_eq!((event.seq, event.data["n"].as_u64()), (place as u64 + 3, Some(place as u64 / 2)));
+        assert_eq!(
+            (event.seq, event.data["n"].as_u64()),
+            (place as u64 + 3, Some(place as u64 / 2))
+        );
     }
 }
 
 async fn an_ended_task_never_changes(store: Shared) {
     let id = completed(&store, "\"first\"").await;
     let running = TaskChange { status: Some(TaskStatus::Running), ..change(id) };
-    let event_only = TaskChange { events: vec![event(EventKind::CallCompleted, json!({}))], ..change(id) };
-    for late in [end(id, TaskStatus::Cancelled, Some("\"second\"".into())), running, event_only, change(id)] {
-        assert!(matches!(store.change_task(late).await, Err(StoreError::Conflict(task)) if task == id));
+    let event_only =
+        TaskChange { events: vec![event(EventKind::CallCompleted, json!({}))], ..change(id) };
+    for late in
+        [end(id, TaskStatus::Cancelled, Some("\"second\"".into())), running, event_only, change(id)]
+    {
+        assert!(
+            matches!(store.change_task(late).await, Err(StoreError::Conflict(task)) if task == id)
+        );
     }
     assert_eq!(store.task("local", id).await.unwrap().unwrap().status, TaskStatus::Completed);
     assert_eq!(store.result("local", id, 0, 100).await.unwrap().unwrap().text, "\"first\"");
@@ -257,7 +340,9 @@ async fn an_ended_task_never_changes(store: Shared) {
 
 async fn a_change_of_no_task_is_a_conflict(store: Shared) {
     let id = TaskId::new();
-    assert!(matches!(store.change_task(end(id, TaskStatus::Failed, None)).await, Err(StoreError::Conflict(task)) if task == id));
+    assert!(
+        matches!(store.change_task(end(id, TaskStatus::Failed, None)).await, Err(StoreError::Conflict(task)) if task == id)
+    );
     assert!(store.task("local", id).await.unwrap().is_none());
 }
 
@@ -266,14 +351,18 @@ async fn a_conflict_leaves_its_neighbours_alone(store: Shared) {
     let ended = completed(&store, "1").await;
     let others: Vec<_> = (0..20).map(|_| new_task()).collect();
     // Queued together, so that they are in one batch.
-    let mut creates: Vec<_> = others[..10].iter().cloned().map(|task| store.create_task(task)).collect();
+    let mut creates: Vec<_> =
+        others[..10].iter().cloned().map(|task| store.create_task(task)).collect();
     creates.push(store.create_task(twice.clone()));
     let again = store.create_task(twice.clone());
     let late = store.change_task(end(ended, TaskStatus::Failed, None));
     creates.extend(others[10..].iter().cloned().map(|task| store.create_task(task)));
-    let ends: Vec<_> =
-        others.iter().map(|task| store.change_task(end(task.task_id, TaskStatus::Completed, Some("3".into())))).collect();
-    let (first, second) = (others[0].task_id, store.change_task(end(others[0].task_id, TaskStatus::Cancelled, None)));
+    let ends: Vec<_> = others
+        .iter()
+        .map(|task| store.change_task(end(task.task_id, TaskStatus::Completed, Some("3".into()))))
+        .collect();
+    let (first, second) =
+        (others[0].task_id, store.change_task(end(others[0].task_id, TaskStatus::Cancelled, None)));
     for created in futures::future::join_all(creates).await {
         assert_eq!(created.unwrap(), Created::New);
     }
@@ -284,7 +373,10 @@ async fn a_conflict_leaves_its_neighbours_alone(store: Shared) {
         ended.unwrap();
     }
     for task in &others {
-        assert_eq!(store.task("local", task.task_id).await.unwrap().unwrap().status, TaskStatus::Completed);
+        assert_eq!(
+            store.task("local", task.task_id).await.unwrap().unwrap().status,
+            TaskStatus::Completed
+        );
         assert_eq!(kinds(&store, task.task_id).await.len(), 3);
     }
     assert_eq!(kinds(&store, twice.task_id).await.len(), 2);
@@ -306,7 +398,10 @@ async fn writes_happen_in_the_order_of_the_calls(store: Shared) {
     let mut writes = Vec::new();
     for task in &tasks {
         drop(store.create_task(task.clone()));
-        let running = TaskChange { events: vec![event(EventKind::TaskRunning, json!({}))], ..change(task.task_id) };
+        let running = TaskChange {
+            events: vec![event(EventKind::TaskRunning, json!({}))],
+            ..change(task.task_id)
+        };
         let running = store.change_task(running);
         writes.push((running, store.change_task(end(task.task_id, TaskStatus::Completed, None))));
     }
@@ -338,7 +433,8 @@ async fn the_same_key_names_the_same_task(store: Shared) {
     let tasks: Vec<_> = (0..10).map(|_| keyed("k")).collect();
     let first = tasks[0].task_id;
     let writes: Vec<_> = tasks.iter().cloned().map(|task| store.create_task(task)).collect();
-    let created: Vec<_> = futures::future::join_all(writes).await.into_iter().map(Result::unwrap).collect();
+    let created: Vec<_> =
+        futures::future::join_all(writes).await.into_iter().map(Result::unwrap).collect();
     assert_eq!(created[0], Created::New);
     assert!(created[1..].iter().all(|created| *created == Created::Existing(first)));
     assert_eq!(store.create_task(keyed("k")).await.unwrap(), Created::Existing(first));
@@ -372,7 +468,10 @@ async fn a_result_is_paged_at_characters(store: Shared) {
         loop {
             let piece = store.result("local", id, offset, page).await.unwrap().unwrap();
             assert_eq!((piece.offset, piece.total_bytes), (offset, text.len() as u64));
-            assert!(!piece.text.is_empty() && (piece.text.len() as u64 <= page || piece.text.chars().count() == 1));
+            assert!(
+                !piece.text.is_empty()
+                    && (piece.text.len() as u64 <= page || piece.text.chars().count() == 1)
+            );
             whole.push_str(&piece.text);
             match piece.next_offset {
                 Some(next) => offset = next,
@@ -383,9 +482,15 @@ async fn a_result_is_paged_at_characters(store: Shared) {
     }
     // From the middle of a character: from its beginning.
     let piece = store.result("local", id, 3, 100).await.unwrap().unwrap();
-    assert_eq!((piece.offset, piece.text.as_str(), piece.next_offset), (2, "\u{e4}\u{20ac}\u{1f600}z\"", None));
+    assert_eq!(
+        (piece.offset, piece.text.as_str(), piece.next_offset),
+        (2, "\u{e4}\u{20ac}\u{1f600}z\"", None)
+    );
     let beyond = store.result("local", id, u64::MAX, u64::MAX).await.unwrap().unwrap();
-    assert_eq!((beyond.offset, beyond.text.as_str(), beyond.next_offset), (text.len() as u64, "", None));
+    assert_eq!(
+        (beyond.offset, beyond.text.as_str(), beyond.next_offset),
+        (text.len() as u64, "", None)
+    );
     assert_eq!(store.result("local", id, 0, 0).await.unwrap().unwrap().text, "\"");
 }
 
@@ -400,10 +505,16 @@ async fn a_large_result_is_whole(store: Shared) {
     let created_other = store.create_task(other.clone());
     let ended = store.change_task(end(id, TaskStatus::Completed, Some(text.clone())));
     let late = store.change_task(end(id, TaskStatus::Completed, Some(text.clone())));
-    assert_eq!((created.await.unwrap(), created_other.await.unwrap()), (Created::New, Created::New));
+    assert_eq!(
+        (created.await.unwrap(), created_other.await.unwrap()),
+        (Created::New, Created::New)
+    );
     ended.await.unwrap();
     assert!(late.await.is_err());
-    assert_eq!(store.task("local", id).await.unwrap().unwrap().result_bytes, Some(text.len() as u64));
+    assert_eq!(
+        store.task("local", id).await.unwrap().unwrap().result_bytes,
+        Some(text.len() as u64)
+    );
     let whole = store.result("local", id, 0, u64::MAX).await.unwrap().unwrap();
     assert!(whole.text == text && whole.next_offset.is_none());
     let (mut paged, mut offset) = (String::new(), Some(0));
@@ -420,7 +531,10 @@ async fn a_result_of_any_length_is_whole(store: Shared) {
         let text = format!("\"{}\"", "x".repeat(bytes - 2));
         let id = completed(&store, &text).await;
         let piece = store.result("local", id, 0, u64::MAX).await.unwrap().unwrap();
-        assert!(piece.text == text && piece.next_offset.is_none() && piece.total_bytes == bytes as u64, "{bytes}");
+        assert!(
+            piece.text == text && piece.next_offset.is_none() && piece.total_bytes == bytes as u64,
+            "{bytes}"
+        );
         let last = store.result("local", id, bytes as u64 - 1, 10).await.unwrap().unwrap();
         assert_eq!((last.text.as_str(), last.next_offset), ("\"", None), "{bytes}");
     }
@@ -479,7 +593,10 @@ async fn lists_filter_by_status_and_session(store: Shared) {
     assert_eq!(listed(&store, status(TaskStatus::Completed)).await, [plain]);
     assert_eq!(listed(&store, status(TaskStatus::TimedOut)).await, []);
     assert_eq!(listed(&store, session()).await, [ended, in_session]);
-    assert_eq!(listed(&store, TaskFilter { status: Some(TaskStatus::Denied), ..session() }).await, [ended]);
+    assert_eq!(
+        listed(&store, TaskFilter { status: Some(TaskStatus::Denied), ..session() }).await,
+        [ended]
+    );
 }
 
 async fn lists_filter_by_metadata_as_values(store: Shared) {
@@ -493,14 +610,28 @@ async fn lists_filter_by_metadata_as_values(store: Shared) {
     recorded(&store, NewTask { metadata: Some(object(json!({"other": 1}))), ..new_task() }).await;
     for (value, id) in values.as_array().unwrap().iter().zip(&ids) {
         assert_eq!(listed(&store, with_metadata(json!({"key": value}))).await, [*id], "{value}");
-        assert_eq!(listed(&store, with_metadata(json!({"also": "x", "key": value}))).await, [*id], "{value}");
-        assert_eq!(listed(&store, with_metadata(json!({"also": "y", "key": value}))).await, [], "{value}");
+        assert_eq!(
+            listed(&store, with_metadata(json!({"also": "x", "key": value}))).await,
+            [*id],
+            "{value}"
+        );
+        assert_eq!(
+            listed(&store, with_metadata(json!({"also": "y", "key": value}))).await,
+            [],
+            "{value}"
+        );
     }
     // The order of an object's keys says nothing; that of a list does.
-    assert_eq!(listed(&store, with_metadata(json!({"key": {"b": {"c": []}, "a": 1}}))).await, [ids[6]]);
+    assert_eq!(
+        listed(&store, with_metadata(json!({"key": {"b": {"c": []}, "a": 1}}))).await,
+        [ids[6]]
+    );
     assert_eq!(listed(&store, with_metadata(json!({"key": [2, 1]}))).await, []);
     assert_eq!(listed(&store, with_metadata(json!({}))).await.len(), ids.len() + 2);
-    let all = store.tasks("local", TaskFilter { limit: 3, ..with_metadata(json!({"also": "x"})) }).await.unwrap();
+    let all = store
+        .tasks("local", TaskFilter { limit: 3, ..with_metadata(json!({"also": "x"})) })
+        .await
+        .unwrap();
     let rest = TaskFilter { cursor: all.next_cursor, ..with_metadata(json!({"also": "x"})) };
     assert_eq!(listed(&store, rest).await.len(), ids.len() - 3);
 }
@@ -529,7 +660,11 @@ async fn hostile_metadata_keys_are_only_keys(store: Shared) {
         let metadata = object(json!({key: "found"}));
         ids.push(recorded(&store, NewTask { metadata: Some(metadata), ..new_task() }).await);
     }
-    recorded(&store, NewTask { metadata: Some(object(json!({"a": {"b": "found"}}))), ..new_task() }).await;
+    recorded(
+        &store,
+        NewTask { metadata: Some(object(json!({"a": {"b": "found"}}))), ..new_task() },
+    )
+    .await;
     for (key, id) in keys.iter().zip(&ids) {
         assert_eq!(listed(&store, with_metadata(json!({*key: "found"}))).await, [*id], "{key:?}");
         assert_eq!(listed(&store, with_metadata(json!({*key: "not"}))).await, [], "{key:?}");
@@ -544,9 +679,15 @@ async fn hostile_metadata_keys_are_only_keys(store: Shared) {
 
 async fn a_foreign_cursor_is_refused(store: Shared) {
     recorded(&store, new_task()).await;
-    for cursor in ["", "x", "AAAA", "AAAAAAAAAAA", "_________38A", "__________8", "!!!", &"A".repeat(10_000)] {
-        let refused = store.tasks("local", TaskFilter { cursor: Some(cursor.into()), ..limit(10) }).await;
-        assert!(matches!(&refused, Err(StoreError::BadCursor(shown)) if shown.len() <= 80), "{cursor}: {refused:?}");
+    for cursor in
+        ["", "x", "AAAA", "AAAAAAAAAAA", "_________38A", "__________8", "!!!", &"A".repeat(10_000)]
+    {
+        let refused =
+            store.tasks("local", TaskFilter { cursor: Some(cursor.into()), ..limit(10) }).await;
+        assert!(
+            matches!(&refused, Err(StoreError::BadCursor(shown)) if shown.len() <= 80),
+            "{cursor}: {refused:?}"
+        );
     }
 }
 
@@ -559,7 +700,8 @@ async fn a_page_is_bounded_in_bytes(store: Shared) {
     let page = store.tasks("local", limit(200)).await.unwrap();
     let bytes: usize = page.tasks.iter().map(|task| task.code.len()).sum();
     assert!(bytes >= LIST_BYTES_MAX && bytes < LIST_BYTES_MAX + 2 * code.len(), "{bytes}");
-    let rest = store.tasks("local", TaskFilter { cursor: page.next_cursor, ..limit(200) }).await.unwrap();
+    let rest =
+        store.tasks("local", TaskFilter { cursor: page.next_cursor, ..limit(200) }).await.unwrap();
     assert_eq!(page.tasks.len() + rest.tasks.len(), 41);
     assert_eq!(rest.next_cursor, None);
 }
@@ -568,15 +710,24 @@ async fn unfinished_tasks_fail_with_the_given_error(store: Shared) {
     let done = completed(&store, "1").await;
     let queued = recorded(&store, new_task()).await;
     let running = recorded(&store, NewTask { workspace_id: "other".into(), ..new_task() }).await;
-    store.change_task(TaskChange { status: Some(TaskStatus::Running), ..change(running) }).await.unwrap();
-    let error =
-        TaskError { name: "Error".into(), message: "the server stopped while this task ran".into(), ..TaskError::default() };
+    store
+        .change_task(TaskChange { status: Some(TaskStatus::Running), ..change(running) })
+        .await
+        .unwrap();
+    let error = TaskError {
+        name: "Error".into(),
+        message: "the server stopped while this task ran".into(),
+        ..TaskError::default()
+    };
     assert_eq!(store.fail_unfinished(TaskError::default(), error.clone()).await.unwrap(), 2);
     assert_eq!(store.fail_unfinished(TaskError::default(), error.clone()).await.unwrap(), 0);
     assert_eq!(store.task("local", done).await.unwrap().unwrap().status, TaskStatus::Completed);
     for (workspace, id) in [("local", queued), ("other", running)] {
         let task = store.task(workspace, id).await.unwrap().unwrap();
-        assert_eq!((task.status, task.exit_code, task.error), (TaskStatus::Failed, Some(1), Some(error.clone())));
+        assert_eq!(
+            (task.status, task.exit_code, task.error),
+            (TaskStatus::Failed, Some(1), Some(error.clone()))
+        );
         assert!(task.completed_at.is_some());
         let events = store.events(workspace, id, 0, 10).await.unwrap();
         let last = events.last().unwrap();

@@ -1,5 +1,6 @@
-//! Upstreams that break in the middle of a call, of every kind, through the real binary: the program hears what happened, nothing is left
-//! behind, and the next call works as soon as the upstream does.
+//! Upstreams that break in the middle of a call, of every kind, through the real binary: the
+//! program hears what happened, nothing is left behind, and the next call works as soon as the
+//! upstream does.
 
 use std::{collections::HashSet, fmt::Write as _, path::Path};
 
@@ -17,17 +18,20 @@ const PATIENT_MS: u64 = 20_000;
 /// How long a call waits for an upstream to come back, in milliseconds.
 const START_TIMEOUT_MS: u64 = 1_000;
 
-/// What the server holds for each of its workers: the socket for frames and the pipe for what it says beside.
+/// What the server holds for each of its workers: the socket for frames and the pipe for what it
+/// says beside.
 const WORKER_DESCRIPTORS: usize = 2;
 
 /// A kind of upstream with two tools, one that says that it only reads and one that does not.
 struct Kind {
-    /// How its tools are called: what reads first. A child that breaks is started again after longer and longer pauses, so there is one.
+    /// How its tools are called: what reads first. A child that breaks is started again after
+    /// longer and longer pauses, so there is one.
     calls: &'static [&'static str],
     /// What they answer.
     fine: Value,
     faults: Vec<Fault>,
-    /// Whether the first call after the fault works; else a few may fail, while it is reached again.
+    /// Whether the first call after the fault works; else a few may fail, while it is reached
+    /// again.
     at_once: bool,
     /// Connections that stay open at the most, between calls.
     connections: usize,
@@ -65,15 +69,23 @@ const LINE_FAULTS: &[Fault] = &[
 fn mcp(heard: &Heard) -> (Answer, bool) {
     let id = &heard.body["id"];
     let result = |result: Value| Answer(200, json!({"jsonrpc": "2.0", "id": id, "result": result}));
-    let tool =
-        |name: &str, reads: bool| json!({"name": name, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": reads}});
+    let tool = |name: &str, reads: bool| json!({"name": name, "inputSchema": {"type": "object"}, "annotations": {"readOnlyHint": reads}});
     match heard.body["method"].as_str() {
         Some("initialize") => {
             let server = json!({"name": "raw", "version": "1"});
-            (result(json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": server})), false)
+            (
+                result(
+                    json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": server}),
+                ),
+                false,
+            )
         }
-        Some("tools/list") => (result(json!({"tools": [tool("read", true), tool("write", false)]})), false),
-        Some("tools/call") => (result(json!({"content": [{"type": "text", "text": "fine"}]})), true),
+        Some("tools/list") => {
+            (result(json!({"tools": [tool("read", true), tool("write", false)]})), false)
+        }
+        Some("tools/call") => {
+            (result(json!({"content": [{"type": "text", "text": "fine"}]})), true)
+        }
         Some(method) if !method.starts_with("notifications/") => {
             let refusal = json!({"code": -32601, "message": "no such method"});
             (Answer(200, json!({"jsonrpc": "2.0", "id": id, "error": refusal})), false)
@@ -96,7 +108,10 @@ fn graphql(_: &Heard) -> (Answer, bool) {
 /// The upstream `up`, and `patient`, which is the same with more time for a call.
 fn twice(config: &str) -> String {
     let one = |name: &str, limit: u64| {
-        format!("[upstreams.{name}]\n{config}\ncall_timeout_ms = {limit}\nstart_timeout_ms = {START_TIMEOUT_MS}\n")
+        format!(
+            "[upstreams.{name}]\n{config}\ncall_timeout_ms = {limit}\nstart_timeout_ms = \
+            {START_TIMEOUT_MS}\n"
+        )
     };
     one("up", CALL_TIMEOUT_MS) + &one("patient", PATIENT_MS)
 }
@@ -121,7 +136,9 @@ async fn suffered(server: &TestServer, raw: &RawServer, kind: &Kind) -> String {
             };
             raw.set(*fault);
             let called = raw.called();
-            lines.push(failed(server, call, *fault).await.replace(&raw.address().to_string(), "ADDRESS"));
+            lines.push(
+                failed(server, call, *fault).await.replace(&raw.address().to_string(), "ADDRESS"),
+            );
             assert!(raw.called() > called, "{fault:?}: it was asked");
             eventually(&format!("{fault:?}: nothing waits at the upstream"), async || {
                 (raw.open() <= kind.connections).then_some(())
@@ -132,16 +149,21 @@ async fn suffered(server: &TestServer, raw: &RawServer, kind: &Kind) -> String {
         lines.dedup();
         writeln!(told, "{fault:?}\n  {}", lines.join("\n  ")).unwrap();
     }
-    eventually("every descriptor is given back", async || (descriptors(server) <= before).then_some(())).await;
+    eventually("every descriptor is given back", async || {
+        (descriptors(server) <= before).then_some(())
+    })
+    .await;
     let (_, tasks) = server.owner(reqwest::Method::GET, "/v1/tasks?status=running").await;
     assert_eq!(tasks["tasks"], json!([]), "no task is left");
     told
 }
 
-/// What the program caught, and that the record says the same: the call has ended, and so has its task.
+/// What the program caught, and that the record says the same: the call has ended, and so has its
+/// task.
 async fn failed(server: &TestServer, call: &str, fault: Fault) -> String {
     let code = format!(
-        "try {{ return [await {call}] }} catch ({{ name, code, status, retryable, message }}) {{ return {{ name, code, status, retryable, message }} }}"
+        "try {{ return [await {call}] }} catch ({{ name, code, status, retryable, message }}) {{ \
+        return {{ name, code, status, retryable, message }} }}"
     );
     let answer = server.run(&code).await;
     assert_eq!(answer["status"], "completed", "{fault:?}: {answer}");
@@ -150,14 +172,27 @@ async fn failed(server: &TestServer, call: &str, fault: Fault) -> String {
         return format!("answered {error}");
     }
     assert_eq!(error["name"], "ToolCallError", "{fault:?}: {answer}");
-    let (_, events) = server.owner(reqwest::Method::GET, &format!("/v1/tasks/{}/events", answer["taskId"].as_str().unwrap())).await;
-    let recorded: Vec<&Value> =
-        events["events"].as_array().unwrap().iter().filter(|event| event["type"] == "tool.call.failed").collect();
+    let (_, events) = server
+        .owner(
+            reqwest::Method::GET,
+            &format!("/v1/tasks/{}/events", answer["taskId"].as_str().unwrap()),
+        )
+        .await;
+    let recorded: Vec<&Value> = events["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|event| event["type"] == "tool.call.failed")
+        .collect();
     assert_eq!(recorded.len(), 1, "{fault:?}: {events}");
     assert_eq!(recorded[0]["data"]["code"], error["code"], "{events}");
     let status = error["status"].as_u64().map(|status| format!(" {status}")).unwrap_or_default();
     let retryable = if error["retryable"] == true { ", retryable" } else { "" };
-    format!("{}{status}{retryable}: {}", error["code"].as_str().unwrap(), error["message"].as_str().unwrap())
+    format!(
+        "{}{status}{retryable}: {}",
+        error["code"].as_str().unwrap(),
+        error["message"].as_str().unwrap()
+    )
 }
 
 /// The upstream behaves again, and so do its tools.
@@ -165,26 +200,35 @@ async fn recovered(server: &TestServer, raw: &RawServer, kind: &Kind, call: &str
     raw.set(Fault::None);
     let again = async || {
         let answer = server.run(&format!("return await {call}")).await;
-        assert!(!kind.at_once || answer["status"] == "completed", "the next call works at once: {answer}");
+        assert!(
+            !kind.at_once || answer["status"] == "completed",
+            "the next call works at once: {answer}"
+        );
         (answer["result"] == kind.fine).then_some(())
     };
     eventually("it works again", again).await;
 }
 
-/// Sockets, pipes and the like that the server holds beside those of its workers, of which there are more or fewer as they are needed, the
-/// files of its database, which come and go by themselves, and the connections of this test's own client.
+/// Sockets, pipes and the like that the server holds beside those of its workers, of which there
+/// are more or fewer as they are needed, the files of its database, which come and go by
+/// themselves, and the connections of this test's own client.
 fn descriptors(server: &TestServer) -> usize {
     let asked = inodes_at(server.pid(), reqwest::Url::parse(&server.url).unwrap().port().unwrap());
     let is_counted = |place: &Path| {
-        let socket = place.to_str().and_then(|place| place.strip_prefix("socket:[")?.strip_suffix(']'));
+        let socket =
+            place.to_str().and_then(|place| place.strip_prefix("socket:[")?.strip_suffix(']'));
         // Processes are held too, those of Deno from when their worker has named them.
         let is_process = place == Path::new("anon_inode:[pidfd]");
         !is_process && !place.starts_with("/") && !socket.is_some_and(|inode| asked.contains(inode))
     };
     let open = std::fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap().flatten();
-    let open = open.filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|place| is_counted(&place))).count();
-    let command = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-    let workers = processes_of(server.pid()).iter().filter(|pid| command(pid).contains("__worker")).count();
+    let open = open
+        .filter(|entry| std::fs::read_link(entry.path()).is_ok_and(|place| is_counted(&place)))
+        .count();
+    let command =
+        |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    let workers =
+        processes_of(server.pid()).iter().filter(|pid| command(pid).contains("__worker")).count();
     open.saturating_sub(workers * WORKER_DESCRIPTORS)
 }
 
@@ -258,11 +302,19 @@ async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again()
 async fn an_mcp_server_as_a_child_that_breaks_in_a_call_is_told_and_works_again() {
     let raw = RawServer::lines(mcp).await;
     // The child passes everything on to the test; where that hangs up, it leaves.
-    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{} 4<&0; cat <&4 >&3 & cat <&3; kill $!", raw.address().port());
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{} 4<&0; cat <&4 >&3 & cat <&3; kill $!",
+        raw.address().port()
+    );
     let config = twice(&format!("command = \"bash\"\nargs = [\"-c\", {script:?}]"));
     let server = TestServer::with(&config).await;
-    let kind =
-        Kind { calls: &["tools.up.write()"], fine: json!("fine"), faults: LINE_FAULTS.to_vec(), at_once: false, connections: 2 };
+    let kind = Kind {
+        calls: &["tools.up.write()"],
+        fine: json!("fine"),
+        faults: LINE_FAULTS.to_vec(),
+        at_once: false,
+        connections: 2,
+    };
     insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
     Killed
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
@@ -303,7 +355,13 @@ async fn a_service_with_a_description_that_breaks_in_a_call_is_told_and_works_ag
     ));
     let server = TestServer::with(&config).await;
     let calls = &["tools.up.all.read()", "tools.up.all.write()"];
-    let kind = Kind { calls, fine: json!({"all": "fine"}), faults: HTTP_FAULTS.to_vec(), at_once: true, connections: 0 };
+    let kind = Kind {
+        calls,
+        fine: json!({"all": "fine"}),
+        faults: HTTP_FAULTS.to_vec(),
+        at_once: true,
+        connections: 0,
+    };
     insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
     Killed
       upstream_lost, retryable: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
@@ -351,7 +409,8 @@ async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
     let raw = RawServer::http("127.0.0.1:0", graphql).await;
     let folder = tempfile::TempDir::new().unwrap();
     let spec = folder.path().join("schema.graphql");
-    std::fs::write(&spec, "type Query { read: String }\ntype Mutation { write: String }\n").unwrap();
+    std::fs::write(&spec, "type Query { read: String }\ntype Mutation { write: String }\n")
+        .unwrap();
     let config = twice(&format!(
         "kind = \"graphql\"\nurl = \"http://{}/graphql\"\nspec = {:?}\nallow_private = true",
         raw.address(),
@@ -359,7 +418,13 @@ async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
     ));
     let server = TestServer::with(&config).await;
     let calls = &["tools.up.query.read()", "tools.up.mutation.write()"];
-    let kind = Kind { calls, fine: json!("fine"), faults: HTTP_FAULTS.to_vec(), at_once: true, connections: 0 };
+    let kind = Kind {
+        calls,
+        fine: json!("fine"),
+        faults: HTTP_FAULTS.to_vec(),
+        at_once: true,
+        connections: 0,
+    };
     insta::assert_snapshot!(suffered(&server, &raw, &kind).await, @r#"
     Killed
       upstream_lost, retryable: `up`: the connection broke before it answered: connection closed before message completed; whether the call had an effect is not known
@@ -404,7 +469,10 @@ async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
 async fn an_upstream_that_is_gone_in_mid_call_is_reached_again_on_its_address() {
     let raw = RawServer::http("127.0.0.1:0", mcp).await;
     let address = raw.address().to_string();
-    let config = format!("[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\nstart_timeout_ms = 2000\n");
+    let config = format!(
+        "[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\nstart_timeout_ms = \
+        2000\n"
+    );
     let server = TestServer::with(&config).await;
     raw.set(Fault::HalfOpen);
     let (error, ()) = tokio::join!(failed(&server, "tools.up.write()", Fault::Killed), async {
@@ -425,7 +493,9 @@ async fn an_upstream_that_is_gone_in_mid_call_is_reached_again_on_its_address() 
 
 /// The seconds that a message gives until the next try.
 fn next_try(message: &str) -> u64 {
-    let (_, rest) = message.rsplit_once("the next try is made in ").unwrap_or_else(|| panic!("no next try: {message}"));
+    let (_, rest) = message
+        .rsplit_once("the next try is made in ")
+        .unwrap_or_else(|| panic!("no next try: {message}"));
     rest.trim_end_matches(" s").parse().unwrap()
 }
 
@@ -439,23 +509,34 @@ async fn refreshed(server: &TestServer) -> Value {
 async fn an_mcp_server_over_http_that_lists_and_breaks_in_calls_is_not_called_for_a_while() {
     let raw = RawServer::http("127.0.0.1:0", mcp).await;
     let address = raw.address();
-    let config =
-        format!("[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\ncall_timeout_ms = {CALL_TIMEOUT_MS}\n");
+    let config = format!(
+        "[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\ncall_timeout_ms = \
+        {CALL_TIMEOUT_MS}\n"
+    );
     let server = TestServer::with(&config).await;
     // However calls fail: a broken connection, a gateway that answers in its place.
-    for fault in [Fault::Killed, Fault::Killed, Fault::Status503, Fault::Garbage, Fault::CutAnswer] {
+    for fault in [Fault::Killed, Fault::Killed, Fault::Status503, Fault::Garbage, Fault::CutAnswer]
+    {
         raw.set(fault);
         failed(&server, "tools.up.write()", fault).await;
     }
     assert_eq!(raw.called(), 5);
     let open = failed(&server, "tools.up.write()", Fault::Killed).await;
-    assert!(open.starts_with("upstream_unavailable, retryable: `up` is not available: it failed too often, "), "{open}");
+    assert!(
+        open.starts_with(
+            "upstream_unavailable, retryable: `up` is not available: it failed too often, "
+        ),
+        "{open}"
+    );
     assert!(next_try(&open) <= 5, "{open}");
     assert_eq!(raw.called(), 5, "nothing was sent");
     let status = refreshed(&server).await;
     assert_eq!(status["status"], "ready", "{status}");
     assert!(
-        status["message"].as_str().unwrap().starts_with("it failed 5 times in a row, so no call is sent for another "),
+        status["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("it failed 5 times in a row, so no call is sent for another "),
         "{status}"
     );
     raw.set(Fault::None);
@@ -471,23 +552,43 @@ async fn an_mcp_server_over_http_that_lists_and_breaks_in_calls_is_not_called_fo
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_tool_that_never_answers_is_not_called_for_a_while_and_the_others_are() {
     let hanging = |heard: &Heard| match heard.body["params"]["name"].as_str() {
-        Some("read") => (Answer(200, json!({"jsonrpc": "2.0", "id": heard.body["id"], "result": {"content": []}})), false),
+        Some("read") => (
+            Answer(
+                200,
+                json!({"jsonrpc": "2.0", "id": heard.body["id"], "result": {"content": []}}),
+            ),
+            false,
+        ),
         _ => mcp(heard),
     };
     let raw = RawServer::http("127.0.0.1:0", hanging).await;
     let address = raw.address();
-    let config =
-        format!("[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\ncall_timeout_ms = {CALL_TIMEOUT_MS}\n");
+    let config = format!(
+        "[upstreams.up]\nurl = \"http://{address}/mcp\"\nallow_private = true\ncall_timeout_ms = \
+        {CALL_TIMEOUT_MS}\n"
+    );
     let server = TestServer::with(&config).await;
     raw.set(Fault::HalfOpen);
-    let slow = "return (await Promise.allSettled([1, 2, 3, 4, 5].map(() => tools.up.write()))).map(end => end.reason.code)";
+    let slow = "return (await Promise.allSettled([1, 2, 3, 4, 5].map(() => \
+        tools.up.write()))).map(end => end.reason.code)";
     assert_eq!(server.run(slow).await["result"], json!(vec!["upstream_timeout"; 5]));
     assert_eq!(raw.called(), 5);
     let open = failed(&server, "tools.up.write()", Fault::HalfOpen).await;
-    assert!(open.starts_with("upstream_unavailable, retryable: `up` is not available: it failed too often, "), "{open}");
+    assert!(
+        open.starts_with(
+            "upstream_unavailable, retryable: `up` is not available: it failed too often, "
+        ),
+        "{open}"
+    );
     assert_eq!(raw.called(), 5, "nothing was sent");
     let status = refreshed(&server).await;
-    assert!(status["message"].as_str().unwrap().starts_with("`write` was not answered in time 5 times in a row"), "{status}");
+    assert!(
+        status["message"]
+            .as_str()
+            .unwrap()
+            .starts_with("`write` was not answered in time 5 times in a row"),
+        "{status}"
+    );
     assert_eq!(server.run("return await tools.up.read()").await["status"], "completed");
     assert_eq!(refreshed(&server).await["message"], Value::Null, "it answers");
     raw.stop().await;
@@ -505,7 +606,9 @@ async fn a_child_that_cannot_be_started_is_told_with_the_time_of_the_next_try() 
     })
     .await;
     assert!(
-        message.starts_with("upstream `up` is not available: command `false` ended before the handshake was done"),
+        message.starts_with(
+            "upstream `up` is not available: command `false` ended before the handshake was done"
+        ),
         "{message}"
     );
     assert!((1..=30).contains(&next_try(&message)), "{message}");
@@ -521,7 +624,10 @@ async fn an_address_that_is_refused_is_told_once_and_tried_again_only_when_asked
     eventually("it was tried", async || (tries() > 0).then_some(())).await;
     let answer = server.run("return await tools.up.write()").await;
     let message = answer["error"]["message"].as_str().unwrap();
-    assert!(message.contains("is a loopback address; set `allow_private = true` for the upstream"), "{message}");
+    assert!(
+        message.contains("is a loopback address; set `allow_private = true` for the upstream"),
+        "{message}"
+    );
     assert!((500..=600).contains(&next_try(message)), "{message}");
     assert_eq!(tries(), 1);
     let status = refreshed(&server).await;

@@ -21,7 +21,11 @@ fn worker_with(change: impl FnOnce(&mut Setup)) -> Worker {
 #[test]
 fn a_program_returns_its_value() {
     let mut worker = worker();
-    assert!(worker.armed.engine.starts_with(if runtime::is_deno() { "Deno " } else { "V8 " }), "{}", worker.armed.engine);
+    assert!(
+        worker.armed.engine.starts_with(if runtime::is_deno() { "Deno " } else { "V8 " }),
+        "{}",
+        worker.armed.engine
+    );
     let ran = worker.run("return 1 + 1");
     assert_eq!(*ran.value(), json!(2));
     assert!(!ran.head.spent);
@@ -33,7 +37,8 @@ fn every_run_has_globals_of_its_own() {
     let mut worker = worker();
     for _ in 0..3 {
         let ran = worker.run(
-            "const seen = globalThis.mark; globalThis.mark = 1; Array.prototype.mark = 2; return [seen ?? null, 'mark' in []]",
+            "const seen = globalThis.mark; globalThis.mark = 1; Array.prototype.mark = 2; return \
+            [seen ?? null, 'mark' in []]",
         );
         assert_eq!(*ran.value(), json!([null, true]));
     }
@@ -42,7 +47,10 @@ fn every_run_has_globals_of_its_own() {
 #[test]
 fn a_call_goes_out_and_its_answer_comes_back() {
     let mut worker = worker();
-    let ran = worker.run("const a = await tools.github.issues.create({ title: 'x' }); return [a, await tools['a.b.c']()]");
+    let ran = worker.run(
+        "const a = await tools.github.issues.create({ title: 'x' }); return [a, \
+        await tools['a.b.c']()]",
+    );
     assert_eq!(
         *ran.value(),
         json!([{ "path": "github.issues.create", "args": { "title": "x" } }, { "path": "a.b.c", "args": {} }])
@@ -52,8 +60,10 @@ fn a_call_goes_out_and_its_answer_comes_back() {
 #[test]
 fn finding_tools_takes_a_plain_string() {
     let mut worker = worker();
-    let ran = worker
-        .run("return [await tools.discover('mail'), await tools.describe('a.b'), await tools.catalog.namespaces({ limit: 3 })]");
+    let ran = worker.run(
+        "return [await tools.discover('mail'), await tools.describe('a.b'), await \
+            tools.catalog.namespaces({ limit: 3 })]",
+    );
     assert_eq!(
         *ran.value(),
         json!([
@@ -69,7 +79,8 @@ fn calls_are_numbered_in_the_order_in_which_they_are_issued() {
     let mut worker = worker();
     let mut seen = Vec::new();
     let ran = worker.run_with(
-        "return (await Promise.all(Array.from({ length: 50 }, (_, n) => tools.n({ n })))).map((a) => a.n)",
+        "return (await Promise.all(Array.from({ length: 50 }, (_, n) => tools.n({ n })))).map((a) \
+        => a.n)",
         5000,
         |call| {
             seen.push(call.call);
@@ -84,7 +95,8 @@ fn calls_are_numbered_in_the_order_in_which_they_are_issued() {
 fn answers_in_any_order_settle_their_own_call() {
     let mut worker = worker();
     worker.begin(
-        "const order = []; await Promise.all([1, 2, 3].map((n) => tools.n({ n }).then((a) => order.push([n, a])))); return order",
+        "const order = []; await Promise.all([1, 2, 3].map((n) => tools.n({ n }).then((a) => \
+        order.push([n, a])))); return order",
         5000,
     );
     let calls: Vec<Issued> = (0..3).map(|_| worker.call()).collect();
@@ -98,7 +110,8 @@ fn answers_in_any_order_settle_their_own_call() {
 #[test]
 fn tools_is_harmless_to_look_at() {
     let mut worker = worker();
-    let code = "const out = {}; out.awaited = typeof (await tools); out.node = typeof (await tools.a.b); out.text = `${tools.a.b}`; out.json = JSON.stringify({ tools });
+    let code = "const out = {}; out.awaited = typeof (await tools); out.node = typeof (await \
+        tools.a.b); out.text = `${tools.a.b}`; out.json = JSON.stringify({ tools });
         out.tag = Object.prototype.toString.call(tools); out.symbol = tools[Symbol.iterator] ?? null; out.then = tools.a.then ?? null;
         const attempt = (f) => { try { return f() } catch (error) { return error.message } };
         out.keys = attempt(() => Object.keys(tools)); out.spread = attempt(() => ({ ...tools })); out.has = attempt(() => 'github' in tools);
@@ -114,19 +127,40 @@ fn tools_is_harmless_to_look_at() {
     assert_eq!(out["symbol"], Value::Null);
     assert_eq!(out["then"], Value::Null);
     for listed in ["keys", "spread", "has"] {
-        assert!(out[listed].as_str().is_some_and(|told| told.contains("tools.discover(")), "{listed}: {}", out[listed]);
+        assert!(
+            out[listed].as_str().is_some_and(|told| told.contains("tools.discover(")),
+            "{listed}: {}",
+            out[listed]
+        );
     }
     assert_eq!(out["set"], "tools cannot be changed");
-    assert!(out["global"].as_str().is_some_and(|told| told.contains("read only")), "{}", out["global"]);
-    assert!(out["remove"].as_str().is_some_and(|told| told.contains("Cannot delete")), "{}", out["remove"]);
-    assert!(out["called"].as_str().is_some_and(|told| told.starts_with("tools is not a tool")), "{}", out["called"]);
-    assert!(out["made"].as_str().is_some_and(|told| told.contains("not a constructor")), "{}", out["made"]);
+    assert!(
+        out["global"].as_str().is_some_and(|told| told.contains("read only")),
+        "{}",
+        out["global"]
+    );
+    assert!(
+        out["remove"].as_str().is_some_and(|told| told.contains("Cannot delete")),
+        "{}",
+        out["remove"]
+    );
+    assert!(
+        out["called"].as_str().is_some_and(|told| told.starts_with("tools is not a tool")),
+        "{}",
+        out["called"]
+    );
+    assert!(
+        out["made"].as_str().is_some_and(|told| told.contains("not a constructor")),
+        "{}",
+        out["made"]
+    );
 }
 
 #[test]
 fn a_guest_that_waits_is_parked_and_an_answer_lets_it_go_on() {
     let mut worker = worker();
-    let run = worker.begin("const a = await tools.a(); const b = await tools.b(); return [a, b]", 5000);
+    let run =
+        worker.begin("const a = await tools.a(); const b = await tools.b(); return [a, b]", 5000);
     assert_eq!(worker.call().path, "a");
     assert_eq!(worker.expect(Kind::Parked).run, run);
     worker.answer(1, &json!(1));
@@ -139,7 +173,10 @@ fn a_guest_that_waits_is_parked_and_an_answer_lets_it_go_on() {
 #[test]
 fn a_timer_that_fires_while_parked_waits_for_permission() {
     let mut worker = worker();
-    let run = worker.begin("await new Promise((go) => setTimeout(go, 400)); tools.after(); return await tools.b()", 5000);
+    let run = worker.begin(
+        "await new Promise((go) => setTimeout(go, 400)); tools.after(); return await tools.b()",
+        5000,
+    );
     worker.expect(Kind::Parked);
     worker.expect(Kind::Wake);
     worker.send(Kind::Go, run, &[]);
@@ -149,13 +186,20 @@ fn a_timer_that_fires_while_parked_waits_for_permission() {
     worker.answer(2, &json!("b"));
     let ran = worker.finish();
     assert_eq!(*ran.value(), json!("b"));
-    assert_eq!(ran.head.warnings, ["1 tool call was still running when the program ended; it was abandoned: `await` it"]);
+    assert_eq!(
+        ran.head.warnings,
+        ["1 tool call was still running when the program ended; it was abandoned: `await` it"]
+    );
 }
 
 #[test]
 fn an_answer_also_is_permission_for_a_timer_that_is_due() {
     let mut worker = worker();
-    worker.begin("const order = []; setTimeout(() => order.push('timer'), 400); order.push(await tools.a()); await new Promise((go) => setTimeout(go, 20)); return order", 5000);
+    worker.begin(
+        "const order = []; setTimeout(() => order.push('timer'), 400); order.push(await \
+        tools.a()); await new Promise((go) => setTimeout(go, 20)); return order",
+        5000,
+    );
     worker.call();
     worker.expect(Kind::Parked);
     worker.expect(Kind::Wake);
@@ -166,18 +210,28 @@ fn an_answer_also_is_permission_for_a_timer_that_is_due() {
 #[test]
 fn timers_fire_in_order_and_can_be_cleared() {
     let mut worker = worker();
-    let code = "const order = []; setTimeout((a, b) => order.push(a + b), 20, 'a', 'b'); setTimeout(() => order.push('first'), 1); clearTimeout(setTimeout(() => order.push('never'), 2));
+    let code = "const order = []; setTimeout((a, b) => order.push(a + b), 20, 'a', 'b'); \
+        setTimeout(() => order.push('first'), 1); clearTimeout(setTimeout(() => \
+        order.push('never'), 2));
         let n = 0; await new Promise((done) => { const id = setInterval(() => { order.push(n); if (++n === 3) { clearInterval(id); setTimeout(done, 40) } }, 1) }); return order";
     let ran = worker.run(code);
     let order = ran.value().as_array().expect("an array").clone();
     assert_eq!(order.len(), 5, "{order:?}");
-    assert!(order.contains(&json!("first")) && order.contains(&json!("ab")) && order.contains(&json!(2)), "{order:?}");
+    assert!(
+        order.contains(&json!("first"))
+            && order.contains(&json!("ab"))
+            && order.contains(&json!(2)),
+        "{order:?}"
+    );
 }
 
 #[test]
 fn a_worker_without_optimising_compilers_runs_the_same_snapshot() {
     let mut worker = worker_with(|setup| setup.optimize = false);
-    let ran = worker.run("let sum = 0; for (let i = 0; i < 1e6; i++) sum += i; return [sum, await tools.a({ x: 1 })]");
+    let ran = worker.run(
+        "let sum = 0; for (let i = 0; i < 1e6; i++) sum += i; return [sum, await \
+        tools.a({ x: 1 })]",
+    );
     assert_eq!(*ran.value(), json!([499_999_500_000_u64, { "path": "a", "args": { "x": 1 } }]));
 }
 
@@ -229,9 +283,11 @@ fn frames_for_a_run_that_is_over_are_late_and_harmless() {
 #[test]
 fn a_worker_has_given_up_what_it_does_not_need() {
     let worker = worker();
-    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid())).expect("the process lives");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", worker.pid()))
+        .expect("the process lives");
     assert!(status.contains("NoNewPrivs:\t1"), "{status}");
-    let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker.pid())).expect("the process lives");
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", worker.pid()))
+        .expect("the process lives");
     let limit = |name: &str| {
         let line = limits.lines().find(|line| line.starts_with(name)).expect("a known limit");
         line[name.len()..].split_whitespace().next().expect("a value").to_owned()
@@ -250,7 +306,11 @@ fn a_worker_refuses_a_snapshot_that_could_change() {
     }
     let started = command.output().expect("the binary runs");
     assert!(!started.status.success());
-    assert!(String::from_utf8_lossy(&started.stderr).contains("descriptor 1 is not a sealed memory file"), "{started:?}");
+    assert!(
+        String::from_utf8_lossy(&started.stderr)
+            .contains("descriptor 1 is not a sealed memory file"),
+        "{started:?}"
+    );
 }
 
 #[test]
@@ -259,5 +319,8 @@ fn a_worker_refuses_a_broker_of_another_version() {
     setup.version = 99;
     let said = Worker::refusal(&setup);
     let own = airlock::sandbox::protocol::VERSION;
-    assert!(said.contains(&format!("speaks version 99 of the frames, this worker {own}")), "{said}");
+    assert!(
+        said.contains(&format!("speaks version 99 of the frames, this worker {own}")),
+        "{said}"
+    );
 }

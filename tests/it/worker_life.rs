@@ -4,7 +4,10 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 
 use airlock::{
     model::{LogLine, RawJson},
-    sandbox::{CallFailure, Engine, Isolation, Outcome, Run, Sandbox, SandboxConfig, ToolCall, ToolHost, WallClock, WorkerCommand},
+    sandbox::{
+        CallFailure, Engine, Isolation, Outcome, Run, Sandbox, SandboxConfig, ToolCall, ToolHost,
+        WallClock, WorkerCommand,
+    },
 };
 use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +27,14 @@ impl ToolHost for Nobody {
 
 /// Pids of the processes that run this very file.
 fn processes_of_file(file: &Path) -> HashSet<u32> {
-    let pids = std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter(|pid: &u32| std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == file)).collect()
+    let pids = std::fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &u32| {
+        std::fs::read_link(format!("/proc/{pid}/exe")).is_ok_and(|exe| exe == file)
+    })
+    .collect()
 }
 
 /// Runs six programs one after the other in a pool of one process; how many processes served them.
@@ -38,7 +47,11 @@ async fn processes_for_six_runs(change: impl FnOnce(&mut SandboxConfig)) -> usiz
     let mut config = SandboxConfig {
         engine: match runtime::deno() {
             None => Engine::V8(WorkerCommand::this().of(&file)),
-            Some(deno) => Engine::Deno { command: WorkerCommand::this().of(&file), candidates: vec![deno], allowed_sha256: None },
+            Some(deno) => Engine::Deno {
+                command: WorkerCommand::this().of(&file),
+                candidates: vec![deno],
+                allowed_sha256: None,
+            },
         },
         isolation: Isolation::Tenant,
         running_max: 1,
@@ -55,14 +68,24 @@ async fn processes_for_six_runs(change: impl FnOnce(&mut SandboxConfig)) -> usiz
     for _ in 0..6 {
         let lease = sandbox.admit("tenant").await.unwrap();
         // One process at the most, so this is the one that the lease holds.
-        served
-            .extend(eventually("a worker is there", async || Some(processes_of_file(&file)).filter(|pids| pids.len() == 1)).await);
+        served.extend(
+            eventually("a worker is there", async || {
+                Some(processes_of_file(&file)).filter(|pids| pids.len() == 1)
+            })
+            .await,
+        );
         let run = Run { code: "return 1 + 1".into(), wall_ms_max: 60_000, cpu_ms_max: 60_000 };
-        let report = lease.run(run, Arc::new(Nobody), &WallClock::new(), &CancellationToken::new()).await;
-        assert!(matches!(&report.outcome, Outcome::Returned { value } if value.get() == "2"), "{:?}", report.outcome);
+        let report =
+            lease.run(run, Arc::new(Nobody), &WallClock::new(), &CancellationToken::new()).await;
+        assert!(
+            matches!(&report.outcome, Outcome::Returned { value } if value.get() == "2"),
+            "{:?}",
+            report.outcome
+        );
     }
     sandbox.close();
-    eventually("no worker is left", async || processes_of_file(&file).is_empty().then_some(())).await;
+    eventually("no worker is left", async || processes_of_file(&file).is_empty().then_some(()))
+        .await;
     served.len()
 }
 

@@ -5,9 +5,10 @@ use serde_json::json;
 
 use crate::support::worker::{Worker, limits};
 
-/// Walks everything reachable from the global object without running a getter: properties by name and symbol, prototypes, the
-/// functions of accessors, what the iterators and the async machinery hand out. Answers every path whose last name or function
-/// name looks like an inside of the engine, and how many objects were seen.
+/// Walks everything reachable from the global object without running a getter: properties by name
+/// and symbol, prototypes, the functions of accessors, what the iterators and the async machinery
+/// hand out. Answers every path whose last name or function name looks like an inside of the
+/// engine, and how many objects were seen.
 const WALK: &str = r#"
     const seen = new Set(), found = [], queue = [];
     const look = (value, path) => {
@@ -157,10 +158,21 @@ fn nothing_of_the_engine_is_reachable() {
 fn the_global_object_holds_the_language_and_the_contract_only() {
     let mut worker = Worker::start(&limits());
     let ran = worker.run("return Reflect.ownKeys(globalThis).map(String)");
-    let names: Vec<&str> = ran.value().as_array().expect("an array").iter().filter_map(|name| name.as_str()).collect();
-    let stray: Vec<_> = names.iter().filter(|name| !LANGUAGE.contains(name) && !OURS.contains(name)).collect();
+    let names: Vec<&str> =
+        ran.value().as_array().expect("an array").iter().filter_map(|name| name.as_str()).collect();
+    let stray: Vec<_> =
+        names.iter().filter(|name| !LANGUAGE.contains(name) && !OURS.contains(name)).collect();
     assert!(stray.is_empty(), "{stray:?}");
-    for gone in ["eval", "WebAssembly", "SharedArrayBuffer", "Atomics", "Deno", "process", "require", "fetch"] {
+    for gone in [
+        "eval",
+        "WebAssembly",
+        "SharedArrayBuffer",
+        "Atomics",
+        "Deno",
+        "process",
+        "require",
+        "fetch",
+    ] {
         assert!(!names.contains(&gone), "{gone}");
     }
 }
@@ -187,18 +199,25 @@ fn no_code_is_made_from_text() {
         "return new (Object.getPrototypeOf(Uint8Array)).constructor('return 1')()",
     ] {
         let ran = worker.run(code);
-        assert!(matches!(ran.head.outcome, DoneOutcome::Threw { .. }), "{code}: {:?} {}", ran.head.outcome, ran.result);
+        assert!(
+            matches!(ran.head.outcome, DoneOutcome::Threw { .. }),
+            "{code}: {:?} {}",
+            ran.head.outcome,
+            ran.result
+        );
     }
 }
 
 #[test]
 fn call_sites_and_hooks_reach_no_inner_function() {
     let mut worker = Worker::start(&limits());
-    let code = "let sites; Error.prepareStackTrace = (_, given) => { sites = given; return 'x' }; const stack = new Error('a').stack;
+    let code = "let sites; Error.prepareStackTrace = (_, given) => { sites = given; return 'x' }; \
+        const stack = new Error('a').stack;
         const target = {}; Error.captureStackTrace(target); const own = target.stack; return [sites ?? null, typeof stack, String(own).includes('ext:'), stack.includes('ext:')]";
     let ran = worker.run(code);
     assert_eq!(*ran.value(), json!([null, "string", false, false]));
-    let code = "const out = []; const get = Function.prototype.call; Function.prototype.call = function (...a) { out.push(String(this)); return Reflect.apply(this, a[0], a.slice(1)) };
+    let code = "const out = []; const get = Function.prototype.call; Function.prototype.call = \
+        function (...a) { out.push(String(this)); return Reflect.apply(this, a[0], a.slice(1)) };
         const has = Promise.prototype.then; Promise.prototype.then = function (...a) { out.push('then'); return Reflect.apply(has, this, a) };
         Object.defineProperty(Object.prototype, 'then', { get() { out.push(typeof this); return undefined }, configurable: true });
         for (const trap of ['get', 'apply', 'getPrototypeOf', 'construct']) Object.prototype[trap] = (...a) => { out.push(trap, a.length) };
@@ -210,7 +229,9 @@ fn call_sites_and_hooks_reach_no_inner_function() {
 #[test]
 fn patched_built_ins_break_nothing_but_the_guest() {
     let mut worker = Worker::start(&limits());
-    let code = "const map = new Map([['k', 1n]]); JSON.stringify = JSON.parse = () => { throw 1 }; Array.prototype.join = Array.prototype.push = () => { throw 2 }; Map.prototype.get = Map.prototype.set = () => { throw 3 };
+    let code = "const map = new Map([['k', 1n]]); JSON.stringify = JSON.parse = () => { throw 1 \
+        }; Array.prototype.join = Array.prototype.push = () => { throw 2 }; Map.prototype.get = \
+        Map.prototype.set = () => { throw 3 };
         Object.keys = Object.defineProperty = () => { throw 4 }; Promise.reject = Promise.resolve = () => { throw 5 }; globalThis.Error = globalThis.TypeError = null; Symbol.prototype.toString = null;
         const answer = await tools.a.b({ x: [1, new Date(0)] }); await new Promise((go) => setTimeout(go, 1)); return { answer, map }";
     let ran = worker.run(code);

@@ -32,14 +32,16 @@ fn refused(name: &str, code: &str) -> CallFailure {
 #[test]
 fn arguments_are_one_object_or_none() {
     let mut worker = worker();
-    let code = "const out = []; for (const args of [[1], ['x'], [[1]], [null], [{}, {}], [() => 1], [new Date(0)], [{ at: new Date(0), big: 5n, none: undefined }], [undefined]]) {
+    let code = "const out = []; for (const args of [[1], ['x'], [[1]], [null], [{}, {}], [() => \
+        1], [new Date(0)], [{ at: new Date(0), big: 5n, none: undefined }], [undefined]]) {
         try { out.push((await tools.a.b(...args)).args) } catch (error) { out.push(`${error.name}: ${error.message}`) } } return out";
     let ran = worker.run(code);
     let told = ran.value().as_array().expect("an array");
     for wrong in &told[..7] {
         let wrong = wrong.as_str().expect("an error");
         assert!(wrong.starts_with("TypeError: tools.a.b was called with "), "{wrong}");
-        let right = "a tool takes no argument or one object, `({ name: value })`; `await tools.describe(\"a.b\")` tells what it takes, if it exists";
+        let right = "a tool takes no argument or one object, `({ name: value })`; `await \
+            tools.describe(\"a.b\")` tells what it takes, if it exists";
         assert!(wrong.ends_with(right), "{wrong}");
     }
     assert_eq!(told[7], json!({ "at": "1970-01-01T00:00:00.000Z", "big": "5" }));
@@ -49,7 +51,9 @@ fn arguments_are_one_object_or_none() {
 #[test]
 fn a_text_of_the_functions_that_find_may_be_followed_by_options() {
     let mut worker = worker();
-    let code = "const out = []; for (const args of [['x'], ['x', { limit: 5 }], ['x', undefined], [{ query: 'x' }], ['x', 5], ['x', null], ['x', { limit: 5 }, 1], [42], [null], [{}, { limit: 5 }], ['x', []]]) {
+    let code = "const out = []; for (const args of [['x'], ['x', { limit: 5 }], ['x', undefined], \
+        [{ query: 'x' }], ['x', 5], ['x', null], ['x', { limit: 5 }, 1], [42], [null], [{}, { \
+        limit: 5 }], ['x', []]]) {
         try { out.push((await tools.discover(...args)).args) } catch (error) { out.push(`${error.name}: ${error.message}`) } }
         out.push((await tools.describe('a.b', { x: 1 })).args, (await tools.artifacts.read({ $artifact: 'art_1' }, { offset: 1 })).args);
         out.push(await tools.catalog.tools('x').catch(error => error.message));
@@ -57,15 +61,18 @@ fn a_text_of_the_functions_that_find_may_be_followed_by_options() {
     let ran = worker.run(code);
     let refused = |got: &str| {
         json!(format!(
-            "TypeError: tools.discover was called with ({got}): it takes one object, `await tools.discover({{ query: \"x\", limit: 5 }})`"
+            "TypeError: tools.discover was called with ({got}): it takes one object, `await \
+            tools.discover({{ query: \"x\", limit: 5 }})`"
         ))
     };
     let expected = json!([
         { "query": "x" }, { "limit": 5, "query": "x" }, { "query": "x" }, { "query": "x" },
-        refused("a string, a number"), refused("a string, null"), refused("a string, an object, a number"), refused("a number"), refused("null"),
+        refused("a string, a number"), refused("a string, null"), refused("a string, an object, a \
+            number"), refused("a number"), refused("null"),
         refused("an object, an object"), refused("a string, an array"),
         { "x": 1, "path": "a.b" }, { "offset": 1, "id": { "$artifact": "art_1" } },
-        "tools.catalog.tools was called with (a string): it takes one object, `await tools.catalog.tools({ namespace: \"x\", limit: 20 })`",
+        "tools.catalog.tools was called with (a string): it takes one object, `await \
+        tools.catalog.tools({ namespace: \"x\", limit: 20 })`",
     ]);
     assert_eq!(ran.value(), &expected);
 }
@@ -73,10 +80,12 @@ fn a_text_of_the_functions_that_find_may_be_followed_by_options() {
 #[test]
 fn arguments_that_json_cannot_hold_are_refused() {
     let mut worker = worker_with(|setup| setup.args_bytes_max = 1000);
-    let code = "const me = {}; me.me = me; const out = []; for (const args of [me, { n: NaN }, { p: Promise.resolve() }, { s: 'x'.repeat(2000) }, { s: '\\u00e9'.repeat(600) }]) {
+    let code = "const me = {}; me.me = me; const out = []; for (const args of [me, { n: NaN }, { \
+        p: Promise.resolve() }, { s: 'x'.repeat(2000) }, { s: '\\u00e9'.repeat(600) }]) {
         try { await tools.a(args) } catch (error) { out.push(`${error.name}: ${error.message}`) } } return out";
     let ran = worker.run(code);
-    let told: Vec<&str> = ran.value().as_array().expect("an array").iter().filter_map(Value::as_str).collect();
+    let told: Vec<&str> =
+        ran.value().as_array().expect("an array").iter().filter_map(Value::as_str).collect();
     assert_eq!(told.len(), 5);
     assert!(told[0].starts_with("TypeError: a structure that contains itself"), "{}", told[0]);
     assert!(told[1].starts_with("TypeError: NaN is not a JSON number"), "{}", told[1]);
@@ -116,8 +125,14 @@ fn the_error_of_a_failed_call_that_ends_the_run_names_the_call() {
     ] {
         let mut worker = worker();
         let ran = worker.run_with(code, 5000, |_| Err(refused("ToolPolicyError", "policy_denied")));
-        let DoneOutcome::Threw { error, call } = &ran.head.outcome else { panic!("{:?}", ran.head) };
-        assert_eq!((error.name.as_str(), error.message.as_str()), ("ToolPolicyError", "refused by policy"), "{code}");
+        let DoneOutcome::Threw { error, call } = &ran.head.outcome else {
+            panic!("{:?}", ran.head)
+        };
+        assert_eq!(
+            (error.name.as_str(), error.message.as_str()),
+            ("ToolPolicyError", "refused by policy"),
+            "{code}"
+        );
         assert_eq!(error.line, Some(3), "{code}");
         assert_eq!(*call, Some(1), "{code}");
     }
@@ -127,9 +142,12 @@ fn the_error_of_a_failed_call_that_ends_the_run_names_the_call() {
 fn no_code_can_pass_another_error_off_as_that_of_a_failed_call() {
     for code in [
         "try { await tools.a.b() } catch (error) { throw new ToolPolicyError(error.message) }",
-        "try { await tools.a.b() } catch (error) { throw Object.assign(Object.create(Object.getPrototypeOf(error), Object.getOwnPropertyDescriptors(error))) }",
+        "try { await tools.a.b() } catch (error) { throw \
+        Object.assign(Object.create(Object.getPrototypeOf(error), \
+        Object.getOwnPropertyDescriptors(error))) }",
         "try { await tools.a.b() } catch (error) { throw new Proxy(error, {}) }",
-        "try { await tools.a.b() } catch (error) { throw Object.setPrototypeOf(new Error('x'), error) }",
+        "try { await tools.a.b() } catch (error) { throw Object.setPrototypeOf(new Error('x'), \
+        error) }",
         "try { await tools.a.b() } catch (error) { throw new Error('wrapped', { cause: error }) }",
         "try { await tools.a.b() } catch (error) { throw { ...error, name: error.name } }",
     ] {
@@ -143,14 +161,16 @@ fn no_code_can_pass_another_error_off_as_that_of_a_failed_call() {
 #[test]
 fn an_error_in_a_timer_ends_the_run() {
     let mut worker = worker();
-    let ran = worker.run("setTimeout(() => { throw new Error('late') }, 1); await new Promise(() => {})");
+    let ran =
+        worker.run("setTimeout(() => { throw new Error('late') }, 1); await new Promise(() => {})");
     assert_eq!(ran.error().message, "late");
 }
 
 #[test]
 fn an_error_in_a_microtask_ends_the_run() {
     let mut worker = worker();
-    let ran = worker.run("queueMicrotask(() => { throw new TypeError('micro') }); await new Promise(() => {})");
+    let ran = worker
+        .run("queueMicrotask(() => { throw new TypeError('micro') }); await new Promise(() => {})");
     assert_eq!((ran.error().name.as_str(), ran.error().message.as_str()), ("TypeError", "micro"));
 }
 
@@ -178,10 +198,19 @@ fn results_follow_the_contract() {
         ("return new Map([['a', 1], ['b', new Set([1, 2])]])", json!({ "a": 1, "b": [1, 2] })),
         ("return new Map([[1, 'a']])", json!([[1, "a"]])),
         ("return new TypeError('no')", json!({ "name": "TypeError", "message": "no" })),
-        ("return Object.assign(new Error('no'), { code: 7 })", json!({ "name": "Error", "message": "no", "code": 7 })),
+        (
+            "return Object.assign(new Error('no'), { code: 7 })",
+            json!({ "name": "Error", "message": "no", "code": 7 }),
+        ),
         ("return new Uint8Array([1, 2, 3])", json!({ "type": "Uint8Array", "base64": "AQID" })),
-        ("return new Uint8Array([0, 1, 2, 3, 4]).subarray(1, 4)", json!({ "type": "Uint8Array", "base64": "AQID" })),
-        ("return new Uint8Array([1, 2, 3]).buffer", json!({ "type": "ArrayBuffer", "base64": "AQID" })),
+        (
+            "return new Uint8Array([0, 1, 2, 3, 4]).subarray(1, 4)",
+            json!({ "type": "Uint8Array", "base64": "AQID" }),
+        ),
+        (
+            "return new Uint8Array([1, 2, 3]).buffer",
+            json!({ "type": "ArrayBuffer", "base64": "AQID" }),
+        ),
         (
             "const me = { n: 1 }; me.me = me; me.list = [me]; return me",
             json!({ "n": 1, "me": "[Circular]", "list": ["[Circular]"] }),
@@ -224,27 +253,43 @@ fn what_json_cannot_hold_is_told() {
 #[test]
 fn errors_are_told_with_their_own_place() {
     let mut worker = worker();
-    let code = "type Row = { n: number };\nconst rows: Row[] = [{ n: 1 }] satisfies Row[];\nenum Color { Red }\nasync function work<T>(value: T): Promise<T> {\n  await null;\n  if (rows.length > Color.Red) {\n        throw new TypeError('boom');\n  }\n  return value;\n}\nawait work(1)";
+    let code = "type Row = { n: number };\nconst rows: Row[] = [{ n: 1 }] satisfies Row[];\nenum \
+        Color { Red }\nasync function work<T>(value: T): Promise<T> {\n  await null;\n  if \
+        (rows.length > Color.Red) {\n        throw new TypeError('boom');\n  }\n  return \
+        value;\n}\nawait work(1)";
     let ran = worker.run(code);
     let error = ran.error();
-    assert_eq!((error.name.as_str(), error.message.as_str(), error.code.as_str()), ("TypeError", "boom", "guest_threw"));
+    assert_eq!(
+        (error.name.as_str(), error.message.as_str(), error.code.as_str()),
+        ("TypeError", "boom", "guest_threw")
+    );
     assert_eq!((error.line, error.column), (Some(7), Some(15)));
     let code = "const a = 1;\nnull.x";
     let ran = worker.run(code);
     assert_eq!((ran.error().line, ran.error().column), (Some(2), Some(6)), "{:?}", ran.error());
     let ran = worker.run("undefinedName");
-    assert_eq!((ran.error().name.as_str(), ran.error().line, ran.error().column), ("ReferenceError", Some(1), Some(1)));
+    assert_eq!(
+        (ran.error().name.as_str(), ran.error().line, ran.error().column),
+        ("ReferenceError", Some(1), Some(1))
+    );
 }
 
 #[test]
 fn positions_cannot_be_forged() {
     let mut worker = worker();
-    let code = "Error.prepareStackTrace = () => 'forged'; Error.stackTraceLimit = 1e9;\nconst error = new Error('real');\nerror.stack = 'Error: forged\\n    at agent.ts:99:99';\nthrow error";
+    let code = "Error.prepareStackTrace = () => 'forged'; Error.stackTraceLimit = 1e9;\nconst \
+        error = new Error('real');\nerror.stack = 'Error: forged\\n    at agent.ts:99:99';\nthrow \
+        error";
     let ran = worker.run(code);
-    // Deno does not know the place of an error whose stack was written over (docs/runtimes.md); it never believes what was written.
-    assert_eq!((ran.error().message.as_str(), ran.error().line), ("real", (!runtime::is_deno()).then_some(2)));
+    // Deno does not know the place of an error whose stack was written over (docs/runtimes.md); it
+    // never believes what was written.
+    assert_eq!(
+        (ran.error().message.as_str(), ran.error().line),
+        ("real", (!runtime::is_deno()).then_some(2))
+    );
     assert!(!ran.error().stack.clone().unwrap_or_default().contains("99"));
-    let ran = worker.run("Error.prepareStackTrace = (error, sites) => sites; return new Error('x').stack");
+    let ran = worker
+        .run("Error.prepareStackTrace = (error, sites) => sites; return new Error('x').stack");
     assert_eq!(*ran.value(), json!("Error: x\n    at agent.ts:1:59"));
 }
 
@@ -256,17 +301,34 @@ fn anything_thrown_is_told() {
         ("throw undefined", "Error", "threw a value that is not an Error: null"),
         ("throw { code: 5 }", "Error", "threw a value that is not an Error: {\"code\":5}"),
         ("throw { name: 'Mine', message: 'm' }", "Mine", "m"),
-        ("throw new Error('outer', { cause: new TypeError('inner') })", "Error", "outer\ncaused by TypeError: inner"),
+        (
+            "throw new Error('outer', { cause: new TypeError('inner') })",
+            "Error",
+            "outer\ncaused by TypeError: inner",
+        ),
         (
             "await Promise.any([Promise.reject(new Error('a')), Promise.reject(new Error('b'))])",
             "AggregateError",
             "All promises were rejected\n- Error: a\n- Error: b",
         ),
-        ("class Odd extends Error { get name() { throw 1 } get message() { throw 2 } } throw new Odd()", "Error", ""),
-        ("throw new Proxy({}, { getOwnPropertyDescriptor() { throw 1 } })", "Error", "threw a value that cannot be described"),
+        (
+            "class Odd extends Error { get name() { throw 1 } get message() { throw 2 } } throw \
+            new Odd()",
+            "Error",
+            "",
+        ),
+        (
+            "throw new Proxy({}, { getOwnPropertyDescriptor() { throw 1 } })",
+            "Error",
+            "threw a value that cannot be described",
+        ),
     ] {
         let ran = worker.run(code);
-        assert_eq!((ran.error().name.as_str(), ran.error().message.as_str()), (name, message), "{code}");
+        assert_eq!(
+            (ran.error().name.as_str(), ran.error().message.as_str()),
+            (name, message),
+            "{code}"
+        );
     }
     let ran = worker.run("throw new Error('x'.repeat(1e6))");
     assert!(ran.error().message.len() <= 8 * 1024 + 16, "{}", ran.error().message.len());
@@ -275,17 +337,24 @@ fn anything_thrown_is_told() {
 #[test]
 fn rejections_that_nobody_handles_are_warnings() {
     let mut worker = worker();
-    let ran =
-        worker.run("Promise.reject(new Error('lost')); const late = Promise.reject(1); await null; late.catch(() => {}); return 1");
+    let ran = worker.run(
+        "Promise.reject(new Error('lost')); const late = Promise.reject(1); await \
+            null; late.catch(() => {}); return 1",
+    );
     assert_eq!(*ran.value(), json!(1));
     assert_eq!(ran.head.warnings.len(), 1, "{:?}", ran.head.warnings);
     assert!(
-        ran.head.warnings[0].starts_with("a rejected promise was not handled: Error: lost at agent.ts:1:"),
+        ran.head.warnings[0]
+            .starts_with("a rejected promise was not handled: Error: lost at agent.ts:1:"),
         "{:?}",
         ran.head.warnings
     );
     let ran = worker.run("for (let i = 0; i < 1e5; i++) Promise.reject(i); return 1");
-    assert!(ran.head.warnings.iter().any(|warning| warning.contains("99992 more rejected promises")), "{:?}", ran.head.warnings);
+    assert!(
+        ran.head.warnings.iter().any(|warning| warning.contains("99992 more rejected promises")),
+        "{:?}",
+        ran.head.warnings
+    );
 }
 
 #[test]
@@ -301,17 +370,30 @@ fn half_of_a_surrogate_pair_is_replaced_in_results_and_refused_in_arguments() {
     let mut worker = worker();
     let half = "const half = '\\ud83d\\ude00'[0];";
     let ran = worker.run(&format!(
-        "{half} return {{ half, whole: '\\ud83d\\ude00', [half]: new Map([['m' + half, [half]]]), error: new Error(half) }}"
+        "{half} return {{ half, whole: '\\ud83d\\ude00', [half]: new Map([['m' + half, [half]]]), \
+        error: new Error(half) }}"
     ));
     let expected = json!({
         "half": "\u{fffd}", "whole": "\u{1f600}", "\u{fffd}": { "m\u{fffd}": ["\u{fffd}"] },
         "error": { "name": "Error", "message": "\u{fffd}" },
     });
     assert_eq!(*ran.value(), expected);
-    assert!(ran.head.warnings.iter().any(|told| told.contains("surrogate pair in 5 text(s)")), "{:?}", ran.head.warnings);
+    assert!(
+        ran.head.warnings.iter().any(|told| told.contains("surrogate pair in 5 text(s)")),
+        "{:?}",
+        ran.head.warnings
+    );
     // A guest that patches its own methods changes nothing.
-    let ran = worker.run(&format!("{half} String.prototype.toWellFormed = function () {{ return this }}; return half"));
+    let ran = worker.run(&format!(
+        "{half} String.prototype.toWellFormed = function () {{ return this }}; return half"
+    ));
     assert_eq!(*ran.value(), json!("\u{fffd}"));
-    let ran = worker.run(&format!("{half} try {{ await tools.a({{ half }}) }} catch (error) {{ return `${{error}}` }}"));
-    assert!(ran.value().as_str().is_some_and(|told| told.contains("toWellFormed()")), "{:?}", ran.value());
+    let ran = worker.run(&format!(
+        "{half} try {{ await tools.a({{ half }}) }} catch (error) {{ return `${{error}}` }}"
+    ));
+    assert!(
+        ran.value().as_str().is_some_and(|told| told.contains("toWellFormed()")),
+        "{:?}",
+        ran.value()
+    );
 }

@@ -2,7 +2,10 @@ use super::*;
 
 #[test]
 fn what_cannot_be_marked_is_spelled() {
-    assert_eq!(spelled("p\u{430}ypal\u{202e}\r\n\tпривет caf\u{e9}"), "p\\u{430}ypal\\u{202e}\\u{d}\n\tпривет caf\u{e9}");
+    assert_eq!(
+        spelled("p\u{430}ypal\u{202e}\r\n\tпривет caf\u{e9}"),
+        "p\\u{430}ypal\\u{202e}\\u{d}\n\tпривет caf\u{e9}"
+    );
     assert_eq!(spelled("שלום 東京タワーです 한국어 µm 🙂"), "שלום 東京タワーです 한국어 µm 🙂");
 }
 

@@ -5,7 +5,13 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 
 fn instance(pid: u32) -> Instance {
-    Instance { pid, url: "http://127.0.0.1:7411".into(), token: "hunter2".into(), version: "1.2.3".into(), lasting: true }
+    Instance {
+        pid,
+        url: "http://127.0.0.1:7411".into(),
+        token: "hunter2".into(),
+        version: "1.2.3".into(),
+        lasting: true,
+    }
 }
 
 #[test]

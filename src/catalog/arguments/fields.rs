@@ -1,4 +1,5 @@
-//! Finds the schema of a field that is meant, and the fields beside it. Schemas are the upstream's: so many are looked at, no more.
+//! Finds the schema of a field that is meant, and the fields beside it. Schemas are the upstream's:
+//! so many are looked at, no more.
 
 use std::collections::HashSet;
 
@@ -12,25 +13,35 @@ const SCHEMAS_MAX: usize = 60;
 /// Objects that are looked into for a field that stands beside them.
 const INNER_MAX: usize = 64;
 
-/// The one field that is an object with a field of this name, as the body of a request is beside what stands in its address.
+/// The one field that is an object with a field of this name, as the body of a request is beside
+/// what stands in its address.
 pub(super) fn belongs<'a>(schema: &'a Value, root: &Value, name: &str) -> Option<&'a str> {
     let fields = schema.get("properties")?.as_object()?;
-    let objects =
-        fields.iter().take(PROPERTIES_MAX).filter(|(_, field)| types::resolved(field, root).is_some_and(sample::is_object));
-    let mut inner = objects.take(INNER_MAX).filter(|(_, field)| properties(Some(field), root).iter().any(|known| known == name));
+    let objects = fields
+        .iter()
+        .take(PROPERTIES_MAX)
+        .filter(|(_, field)| types::resolved(field, root).is_some_and(sample::is_object));
+    let mut inner = objects
+        .take(INNER_MAX)
+        .filter(|(_, field)| properties(Some(field), root).iter().any(|known| known == name));
     let (only, None) = (inner.next()?, inner.next()) else { return None };
     Some(only.0)
 }
 
 /// What was given, with the first fields that stand beside the object they belong into moved there.
 pub(super) fn moved(root: &Value, given: &Value) -> Value {
-    let (Some(schema), Some(fields)) = (types::resolved(root, root), given.as_object()) else { return given.clone() };
+    let (Some(schema), Some(fields)) = (types::resolved(root, root), given.as_object()) else {
+        return given.clone();
+    };
     let known: HashSet<String> = properties(Some(schema), root).into_iter().collect();
     let mut moved = fields.clone();
-    for (name, value) in fields.iter().filter(|(name, _)| !known.contains(*name)).take(UNKNOWN_MAX * 2) {
+    for (name, value) in
+        fields.iter().filter(|(name, _)| !known.contains(*name)).take(UNKNOWN_MAX * 2)
+    {
         let Some(inner) = belongs(schema, root, name) else { continue };
         // Laid out flat, an issue's own `body` stands in the place of the request's.
-        let itself = moved.get(inner).filter(|given| !given.is_object() && !given.is_null()).cloned();
+        let itself =
+            moved.get(inner).filter(|given| !given.is_object() && !given.is_null()).cloned();
         if let Some(itself) = itself.filter(|_| belongs(schema, root, inner) == Some(inner)) {
             moved.insert(inner.to_owned(), json!({ inner: itself }));
         }
@@ -41,7 +52,8 @@ pub(super) fn moved(root: &Value, given: &Value) -> Value {
     Value::Object(moved)
 }
 
-/// The schema at a place in the arguments, as far as properties, items, combined forms and local references lead.
+/// The schema at a place in the arguments, as far as properties, items, combined forms and local
+/// references lead.
 pub(super) fn part<'a>(root: &'a Value, args: &Value, pointer: &str) -> Option<&'a Value> {
     let mut schema = types::resolved(root, root)?;
     let mut value = args;
@@ -58,7 +70,12 @@ pub(super) fn part<'a>(root: &'a Value, args: &Value, pointer: &str) -> Option<&
 }
 
 /// The schema of a field or an item, here or in one of the forms that this one combines.
-pub(super) fn step<'a>(schema: &'a Value, root: &'a Value, segment: &str, forms_left: usize) -> Option<&'a Value> {
+pub(super) fn step<'a>(
+    schema: &'a Value,
+    root: &'a Value,
+    segment: &str,
+    forms_left: usize,
+) -> Option<&'a Value> {
     let place = segment.parse::<usize>().ok();
     let mut ahead = vec![(schema, forms_left)];
     for _ in 0..SCHEMAS_MAX {
@@ -68,15 +85,20 @@ pub(super) fn step<'a>(schema: &'a Value, root: &'a Value, segment: &str, forms_
             Value::Array(places) => places.get(place?),
             items => place.and(Some(items)),
         };
-        let found = named.or_else(listed).or_else(|| schema.get("additionalProperties").filter(|rest| rest.is_object()));
+        let found = named
+            .or_else(listed)
+            .or_else(|| schema.get("additionalProperties").filter(|rest| rest.is_object()));
         if let Some(found) = found {
             return types::resolved(found, root);
         }
         if forms_left > 0 {
             // The first form is looked at first, and what it combines before the second.
-            let forms = ["oneOf", "anyOf", "allOf"].iter().filter_map(|name| schema.get(name)?.as_array());
+            let forms =
+                ["oneOf", "anyOf", "allOf"].iter().filter_map(|name| schema.get(name)?.as_array());
             let forms = forms.flat_map(|forms| forms[..forms.len().min(SCHEMAS_MAX)].iter().rev());
-            ahead.extend(forms.filter_map(|form| Some((types::resolved(form, root)?, forms_left - 1))));
+            ahead.extend(
+                forms.filter_map(|form| Some((types::resolved(form, root)?, forms_left - 1))),
+            );
         }
     }
     None
@@ -87,11 +109,16 @@ pub(super) fn properties(schema: Option<&Value>, root: &Value) -> Vec<String> {
     let mut names = Vec::new();
     let mut seen: HashSet<&str> = HashSet::new();
     let mut looks_left = PROPERTIES_MAX * 2;
-    let mut ahead: Vec<(&Value, usize)> = schema.into_iter().map(|schema| (schema, FORMS_MAX)).collect();
+    let mut ahead: Vec<(&Value, usize)> =
+        schema.into_iter().map(|schema| (schema, FORMS_MAX)).collect();
     for _ in 0..SCHEMAS_MAX {
         let Some((schema, forms_left)) = ahead.pop() else { break };
         let Some(schema) = types::resolved(schema, root) else { continue };
-        let fields = schema.get("properties").and_then(Value::as_object).into_iter().flat_map(JsonObject::keys);
+        let fields = schema
+            .get("properties")
+            .and_then(Value::as_object)
+            .into_iter()
+            .flat_map(JsonObject::keys);
         for name in fields.take(looks_left) {
             looks_left -= 1;
             if names.len() < PROPERTIES_MAX && seen.insert(name) {
@@ -99,8 +126,13 @@ pub(super) fn properties(schema: Option<&Value>, root: &Value) -> Vec<String> {
             }
         }
         if forms_left > 0 && names.len() < PROPERTIES_MAX {
-            let forms = ["oneOf", "anyOf", "allOf"].iter().filter_map(|name| schema.get(name)?.as_array());
-            ahead.extend(forms.flat_map(|forms| forms.iter().take(OPTIONS_MAX)).map(|form| (form, forms_left - 1)));
+            let forms =
+                ["oneOf", "anyOf", "allOf"].iter().filter_map(|name| schema.get(name)?.as_array());
+            ahead.extend(
+                forms
+                    .flat_map(|forms| forms.iter().take(OPTIONS_MAX))
+                    .map(|form| (form, forms_left - 1)),
+            );
         }
     }
     names

@@ -5,7 +5,8 @@ use crate::catalog::tool::OfferedTool;
 
 fn tool(schema: Value) -> Tool {
     let Value::Object(input_schema) = schema else { panic!("a schema is an object") };
-    let offered = OfferedTool { name: "create-issue".to_owned(), input_schema, ..OfferedTool::default() };
+    let offered =
+        OfferedTool { name: "create-issue".to_owned(), input_schema, ..OfferedTool::default() };
     Tool::admit(&Arc::from("gh"), offered).unwrap()
 }
 
@@ -39,7 +40,10 @@ fn told(tool: &Tool, args: Value) -> String {
 #[test]
 fn fitting_arguments_come_back_as_an_object_and_nothing_is_an_empty_one() {
     let args = r#"{"title": "x", "labels": ["a"]}"#;
-    assert_eq!(Value::Object(check(&issue(), args).unwrap()), json!({"title": "x", "labels": ["a"]}));
+    assert_eq!(
+        Value::Object(check(&issue(), args).unwrap()),
+        json!({"title": "x", "labels": ["a"]})
+    );
     let anything = tool(json!({"type": "object"}));
     for nothing in ["", "  ", "null", "{}"] {
         assert_eq!(check(&anything, nothing), Ok(JsonObject::new()), "{nothing:?}");
@@ -58,16 +62,21 @@ fn every_fault_is_told_with_the_way_to_put_it_right() {
     insta::assert_snapshot!(told(&issue, json!({"title": "x", "assignee": {"logn": "me"}})), @r#"`tools.gh["create-issue"]`: there is no field `assignee.logn`, did you mean `assignee.login`?; field `assignee.login` is missing (string); correct: await tools.gh["create-issue"]({ title: "x", assignee: { login: "me" } })"#);
     insta::assert_snapshot!(told(&issue, json!({"title": "x", "priority": 9})), @r#"`tools.gh["create-issue"]`: field `priority` must be at most 5, got number 9; correct: await tools.gh["create-issue"]({ title: "x", priority: 5 })"#);
     insta::assert_snapshot!(told(&issue, json!(["x"])), @r#"`tools.gh["create-issue"]` takes one object, got an array; correct: await tools.gh["create-issue"]({ title: "…" })"#);
-    let open = tool(json!({"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}));
+    let open = tool(
+        json!({"type": "object", "properties": {"message": {"type": "string"}}, "required": ["message"]}),
+    );
     insta::assert_snapshot!(told(&open, json!({"mesage": "hi"})), @r#"`tools.gh["create-issue"]`: field `message` is missing (string), did you mean it by `mesage`?; correct: await tools.gh["create-issue"]({ message: "hi" })"#);
 }
 
 #[test]
 fn the_correct_call_in_an_error_is_correct() {
     let issue = issue();
-    for wrong in
-        [json!({}), json!({"titel": 1}), json!({"title": 7, "assignee": {}, "labels": "x", "priority": -3}), json!({"state": "x"})]
-    {
+    for wrong in [
+        json!({}),
+        json!({"titel": 1}),
+        json!({"title": 7, "assignee": {}, "labels": "x", "priority": -3}),
+        json!({"state": "x"}),
+    ] {
         let filled = sample::arguments(&issue.input_schema.value(), Some(&wrong)).unwrap();
         assert!(check(&issue, &filled.to_string()).is_ok(), "{wrong} gave {filled}");
     }
@@ -80,28 +89,36 @@ fn what_is_not_json_is_said_to_be_so() {
 
 #[test]
 fn a_reference_to_elsewhere_is_not_followed_and_leaves_the_arguments_to_the_upstream() {
-    let remote = tool(json!({"type": "object", "properties": {"a": {"$ref": "https://example.com/schema.json"}}}));
+    let remote = tool(
+        json!({"type": "object", "properties": {"a": {"$ref": "https://example.com/schema.json"}}}),
+    );
     assert_eq!(check(&remote, r#"{"a": 1}"#).map(Value::Object), Ok(json!({"a": 1})));
 }
 
 #[test]
 fn a_pattern_that_never_ends_is_cut_short() {
-    let evil = tool(json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a|a)*\\1$"}}}));
+    let evil = tool(
+        json!({"type": "object", "properties": {"a": {"type": "string", "pattern": "^(a|a)*\\1$"}}}),
+    );
     let began = std::time::Instant::now();
     let _ = check(&evil, &json!({"a": "a".repeat(60)}).to_string());
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[test]
-fn a_value_of_the_wrong_type_that_can_only_mean_one_thing_is_put_right_in_the_example_and_never_taken() {
+fn a_value_of_the_wrong_type_that_can_only_mean_one_thing_is_put_right_in_the_example_and_never_taken()
+ {
     let page = tool(json!({
         "type": "object",
         "properties": {
-            "page": {"type": "integer"}, "all": {"type": "boolean"}, "labels": {"type": "array", "items": {"type": "string"}},
-            "id": {"type": "string"}, "filter": {"type": "object", "properties": {"a": {"type": "number"}}},
+            "page": {"type": "integer"}, "all": {"type": "boolean"},
+            "labels": {"type": "array", "items": {"type": "string"}},
+            "id": {"type": "string"},
+            "filter": {"type": "object", "properties": {"a": {"type": "number"}}},
         },
     }));
-    let wrong = json!({"page": "5", "all": "true", "labels": "bug", "id": 7, "filter": "{\"a\": 1}"});
+    let wrong =
+        json!({"page": "5", "all": "true", "labels": "bug", "id": 7, "filter": "{\"a\": 1}"});
     insta::assert_snapshot!(told(&page, wrong), @r#"`tools.gh["create-issue"]`: field `page` must be integer, got string "5", did you mean 5?; field `all` must be boolean, got string "true", did you mean true?; field `labels` must be string[], got string "bug", did you mean ["bug"]?; field `id` must be string, got number 7, did you mean "7"?; field `filter` must be { a?: number }, got string "{\"a\": 1}", did you mean { a: 1 }?; correct: await tools.gh["create-issue"]({ page: 5, all: true, labels: ["bug"], id: "7", filter: { a: 1 } })"#);
 }
 
@@ -113,7 +130,10 @@ fn an_integer_is_told_from_other_numbers() {
     }));
     let wrong = json!({"id": 1.5, "at": "now", "share": "all"});
     insta::assert_snapshot!(told(&get, wrong), @r#"`tools.gh["create-issue"]`: field `id` must be integer, got number 1.5; field `at` must be integer | null, got string "now"; field `share` must be number, got string "all"; correct: await tools.gh["create-issue"]({ id: 1, at: 1, share: 1 })"#);
-    assert_eq!(get.checker().and_then(|checker| checker.allows(&json!({"id": 1.0}), 1_000)), Some(true));
+    assert_eq!(
+        get.checker().and_then(|checker| checker.allows(&json!({"id": 1.0}), 1_000)),
+        Some(true)
+    );
 }
 
 #[test]
@@ -137,9 +157,11 @@ fn of_several_forms_the_one_that_was_meant_is_told() {
 
 #[test]
 fn all_faults_are_told_at_once_and_no_more_than_fit() {
-    let properties: serde_json::Map<String, Value> = (0..40).map(|n| (format!("f{n}"), json!({"type": "string"}))).collect();
+    let properties: serde_json::Map<String, Value> =
+        (0..40).map(|n| (format!("f{n}"), json!({"type": "string"}))).collect();
     let wide = tool(json!({"type": "object", "properties": properties}));
-    let wrong: serde_json::Map<String, Value> = (0..40).map(|n| (format!("f{n}"), json!([]))).collect();
+    let wrong: serde_json::Map<String, Value> =
+        (0..40).map(|n| (format!("f{n}"), json!([]))).collect();
     let message = told(&wide, Value::Object(wrong));
     assert_eq!(message.matches("must be string").count(), FAULTS_MAX, "{message}");
     assert!(message.contains("; and more; "), "{message}");
@@ -179,14 +201,17 @@ fn a_field_beside_the_body_that_belongs_into_it_is_told_and_moved_there() {
             "required": ["title"],
         }},
     }));
-    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "title": "It breaks"})), @r#"`tools.gh["create-issue"]`: field `body` is missing ({ title: string; body?: string; state?: "open" | "closed" }); field `title` belongs into `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks" } })"#);
-    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "title": "It breaks", "body": "so much"})), @r#"`tools.gh["create-issue"]`: field `body` must be { title: string; body?: string; state?: "open" | "closed" }, got string "so much"; field `title` belongs into `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks", body: "so much" } })"#);
+    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "title": "It \
+        breaks"})), @r#"`tools.gh["create-issue"]`: field `body` is missing ({ title: string; body?: string; state?: "open" | "closed" }); field `title` belongs into `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks" } })"#);
+    insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "title": "It \
+        breaks", "body": "so much"})), @r#"`tools.gh["create-issue"]`: field `body` must be { title: string; body?: string; state?: "open" | "closed" }, got string "so much"; field `title` belongs into `body`: write `body.title`; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "It breaks", body: "so much" } })"#);
     insta::assert_snapshot!(told(&create, json!({"owner": "octo", "repo": "hello", "body": {"title": "x", "state": "shut"}})), @r#"`tools.gh["create-issue"]`: field `body.state` must be one of "open", "closed", got string "shut"; correct: await tools.gh["create-issue"]({ owner: "octo", repo: "hello", body: { title: "x", state: "open" } })"#);
 }
 
 /// Each of `n` schemas leads to the next twice.
 fn fan(n: usize, keyword: &str) -> Tool {
-    let link = |at: usize| json!({ keyword: vec![json!({"$ref": format!("#/$defs/a{}", at + 1)}); 2] });
+    let link =
+        |at: usize| json!({ keyword: vec![json!({"$ref": format!("#/$defs/a{}", at + 1)}); 2] });
     let mut all: JsonObject = (0..n).map(|at| (format!("a{at}"), link(at))).collect();
     all.insert(format!("a{n}"), json!({"type": "string"}));
     tool(json!({"properties": {"x": {"$ref": "#/$defs/a0"}}, "required": ["x"], "$defs": all}))
@@ -201,7 +226,11 @@ fn a_schema_that_would_take_for_ever_leaves_the_arguments_to_the_upstream() {
         let message = told(&fan(40, keyword), json!({}));
         assert!(message.contains("field `x` is missing"), "{message}");
         let message = told(&fan(18, keyword), json!({"x": 1}));
-        let expected = if keyword == "allOf" { "field `x` must be" } else { "to say where would take too long" };
+        let expected = if keyword == "allOf" {
+            "field `x` must be"
+        } else {
+            "to say where would take too long"
+        };
         assert!(message.contains(expected), "{message}");
     }
     assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
@@ -221,8 +250,15 @@ fn many_arguments_are_checked_and_not_every_fault_of_them_is_told() {
     let lists = tool(json!({"properties": {"x": {"type": "array", "items": {"type": "string"}}}}));
     assert!(check(&lists, &json!({"x": vec!["a"; 500_000]}).to_string()).is_ok());
     let message = told(&lists, json!({"x": vec![1; 500_000]}));
-    assert!(message.contains("field `x[0]` must be string, got number 1, did you mean \"1\"?, and perhaps more"), "{message}");
-    let forms = tool(json!({"properties": {"x": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}}));
+    assert!(
+        message.contains(
+            "field `x[0]` must be string, got number 1, did you mean \"1\"?, and perhaps more"
+        ),
+        "{message}"
+    );
+    let forms = tool(
+        json!({"properties": {"x": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "null"}]}}}}),
+    );
     assert!(check(&forms, &json!({"x": vec!["a"; 500_000]}).to_string()).is_ok());
     let message = told(&forms, json!({"x": vec![1; 500_000]}));
     assert!(message.contains("to say where would take too long"), "{message}");
@@ -230,7 +266,8 @@ fn many_arguments_are_checked_and_not_every_fault_of_them_is_told() {
 
 #[test]
 fn patterns_that_grow_are_not_compiled() {
-    let grown: Vec<Value> = (0..200).map(|at| json!({"pattern": format!("^{at}\\p{{L}}{{200}}$")})).collect();
+    let grown: Vec<Value> =
+        (0..200).map(|at| json!({"pattern": format!("^{at}\\p{{L}}{{200}}$")})).collect();
     let began = std::time::Instant::now();
     assert!(check(&tool(json!({"properties": {"x": {"anyOf": grown}}})), r#"{"x": 1}"#).is_ok());
     assert!(began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
@@ -238,14 +275,25 @@ fn patterns_that_grow_are_not_compiled() {
 
 #[test]
 fn an_example_has_a_bound_whatever_refers_to_what() {
-    let properties: JsonObject = (0..2_000).map(|at| (format!("f{at}"), json!({"$ref": "#"}))).collect();
+    let properties: JsonObject =
+        (0..2_000).map(|at| (format!("f{at}"), json!({"$ref": "#"}))).collect();
     let names: Vec<String> = properties.keys().cloned().collect();
     let itself = tool(json!({"type": "object", "properties": properties, "required": names}));
     let began = std::time::Instant::now();
     let message = told(&itself, json!({"x": 1}));
-    assert!(message.ends_with("like: await tools.gh[\"create-issue\"]({ … })"), "{}", cut(&message, 500));
-    assert!(message.len() < 100_000 && began.elapsed() < std::time::Duration::from_secs(5), "{:?}", began.elapsed());
-    let long = tool(json!({"properties": {"x": {"const": "x".repeat(100_000)}, "y": {"type": "string"}}, "required": ["x", "y"]}));
+    assert!(
+        message.ends_with("like: await tools.gh[\"create-issue\"]({ … })"),
+        "{}",
+        cut(&message, 500)
+    );
+    assert!(
+        message.len() < 100_000 && began.elapsed() < std::time::Duration::from_secs(5),
+        "{:?}",
+        began.elapsed()
+    );
+    let long = tool(
+        json!({"properties": {"x": {"const": "x".repeat(100_000)}, "y": {"type": "string"}}, "required": ["x", "y"]}),
+    );
     assert!(told(&long, json!({})).ends_with("({ … })"));
 }
 
@@ -257,6 +305,10 @@ async fn what_takes_a_moment_is_checked_elsewhere_and_says_the_same() {
     let large = json!({"title": "x", "labels": vec!["a"; 100_000]}).to_string();
     assert_eq!(check_aside(&issue, &large).await, check(&issue, &large));
     for wrong in ["", "[]", "{nope", r#"{"titel": 1}"#, r#"{"title": 7, "labels": [1]}"#] {
-        assert_eq!(check_aside(&issue, wrong).await.unwrap_err(), check(&issue, wrong).unwrap_err(), "{wrong}");
+        assert_eq!(
+            check_aside(&issue, wrong).await.unwrap_err(),
+            check(&issue, wrong).unwrap_err(),
+            "{wrong}"
+        );
     }
 }

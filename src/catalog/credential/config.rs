@@ -10,7 +10,8 @@ pub type Credential = crate::model::Credential<OAuthConfig>;
 pub struct OAuthConfig {
     /// Name of the upstream, under which the store of secrets keeps what was granted.
     pub upstream: String,
-    /// The address of an MCP server, which says whom it trusts; none for other services, which say nothing.
+    /// The address of an MCP server, which says whom it trusts; none for other services, which say
+    /// nothing.
     pub server: Option<String>,
     /// Whether the client speaks for itself, rather than for a person who allowed it.
     pub client_credentials: bool,

@@ -1,5 +1,6 @@
-//! The keychain of the operating system, through the program that comes with it: `secret-tool` (freedesktop's secret service) on
-//! Linux, `security` on macOS. A program rather than a library, so that no bus client becomes part of this process.
+//! The keychain of the operating system, through the program that comes with it: `secret-tool`
+//! (freedesktop's secret service) on Linux, `security` on macOS. A program rather than a library,
+//! so that no bus client becomes part of this process.
 
 use std::{process::Stdio, time::Duration};
 
@@ -25,12 +26,19 @@ fn question(service: &str, account: &str) -> (&'static str, Vec<String>) {
 /// The value that the keychain has for an account of a service.
 pub(super) async fn look_up(service: &str, account: &str) -> Result<String, String> {
     let (program, args) = question(service, account);
-    ask(program, &args).await.map_err(|why| format!("the keychain gives nothing for `{service}/{account}`: {why}"))
+    ask(program, &args)
+        .await
+        .map_err(|why| format!("the keychain gives nothing for `{service}/{account}`: {why}"))
 }
 
 async fn ask(program: &str, args: &[String]) -> Result<String, String> {
     let mut command = Command::new(program);
-    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
+    command
+        .args(args)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true);
     let mut child = command.spawn().map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => format!("the program `{program}` is not installed"),
         _ => format!("the program `{program}` cannot be started: {error}"),
@@ -39,7 +47,10 @@ async fn ask(program: &str, args: &[String]) -> Result<String, String> {
         let mut text = String::new();
         if let Some(stdout) = child.stdout.take() {
             let mut stdout = stdout.take(VALUE_BYTES_MAX as u64);
-            stdout.read_to_string(&mut text).await.map_err(|_| format!("what `{program}` says is no text"))?;
+            stdout
+                .read_to_string(&mut text)
+                .await
+                .map_err(|_| format!("what `{program}` says is no text"))?;
         }
         let status = child.wait().await.map_err(|error| format!("`{program}` is lost: {error}"))?;
         let text = text.trim_end_matches(['\r', '\n']).to_owned();
@@ -49,7 +60,9 @@ async fn ask(program: &str, args: &[String]) -> Result<String, String> {
         }
     };
     let answered = tokio::time::timeout(ANSWER_MAX, answer).await;
-    answered.unwrap_or_else(|_| Err(format!("`{program}` did not answer within {} s", ANSWER_MAX.as_secs())))
+    answered.unwrap_or_else(|_| {
+        Err(format!("`{program}` did not answer within {} s", ANSWER_MAX.as_secs()))
+    })
 }
 
 #[cfg(test)]

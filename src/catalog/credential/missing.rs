@@ -1,4 +1,5 @@
-//! Finds what the credentials of an upstream refer to and is not there. Reaches nobody, and tells no value.
+//! Finds what the credentials of an upstream refer to and is not there. Reaches nobody, and tells
+//! no value.
 
 use serde::Serialize;
 
@@ -22,14 +23,20 @@ pub struct MissingSecret {
 /// The references of an upstream that lead to nothing. One whose value is empty is missing too.
 pub async fn missing_secrets(upstream: &UpstreamConfig) -> Vec<MissingSecret> {
     let (reach, mut references) = match &upstream.kind {
-        UpstreamKind::McpStdio(stdio) => {
-            (None, stdio.env_secret.iter().map(|(name, source)| (format!("env.{name}"), source, stdio.vault.as_ref())).collect())
-        }
+        UpstreamKind::McpStdio(stdio) => (
+            None,
+            stdio
+                .env_secret
+                .iter()
+                .map(|(name, source)| (format!("env.{name}"), source, stdio.vault.as_ref()))
+                .collect(),
+        ),
         UpstreamKind::McpHttp(http) => (Some(&http.reach), vec![]),
         UpstreamKind::OpenApi(openapi) => (Some(&openapi.reach), vec![]),
         UpstreamKind::GraphQl(graphql) => (Some(&graphql.reach), vec![]),
     };
-    let credential = reach.and_then(|reach| Some((reference(&reach.credential)?, reach.surroundings.vault.as_ref())));
+    let credential = reach
+        .and_then(|reach| Some((reference(&reach.credential)?, reach.surroundings.vault.as_ref())));
     references.extend(credential.map(|(source, vault)| ("auth".to_owned(), source, vault)));
     let mut missing = vec![];
     for (key, source, vault) in references {

@@ -1,5 +1,6 @@
-//! How Airlock identifies itself to a service. Values are references until the moment they are sent; each that is read joins the
-//! secrets that are blanked out of whatever the service says. Sends nothing but what fetching a token needs.
+//! How Airlock identifies itself to a service. Values are references until the moment they are
+//! sent; each that is read joins the secrets that are blanked out of whatever the service says.
+//! Sends nothing but what fetching a token needs.
 
 pub(in crate::catalog) mod config;
 mod keychain;
@@ -25,8 +26,8 @@ use self::{
 use super::{config::Reach, redact::Secrets};
 use crate::base::offload::offload;
 
-/// How long a value from a file, the keychain or the store is used before it is read again. One that the service refuses is
-/// read again at once.
+/// How long a value from a file, the keychain or the store is used before it is read again. One
+/// that the service refuses is read again at once.
 const FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// What identifies Airlock in one request.
@@ -43,14 +44,29 @@ impl Proof {
     }
 
     /// Puts it into a request. Fails on characters that cannot stand there.
-    pub(in crate::catalog) fn put(&self, headers: &mut HeaderMap, url: &mut Url) -> Result<(), String> {
+    pub(in crate::catalog) fn put(
+        &self,
+        headers: &mut HeaderMap,
+        url: &mut Url,
+    ) -> Result<(), String> {
         let (name, value) = match self.place {
             KeyPlace::Query => {
-                // An argument of the same name would be a second value, of which the service may take either. The others stay as they
-                // are written: a service may tell `a,b` from `a%2Cb`.
-                let is_own = |pair: &str| form_urlencoded::parse(pair.as_bytes()).next().is_some_and(|(name, _)| name == self.name);
-                let others = url.query().unwrap_or_default().split('&').filter(|pair| !pair.is_empty() && !is_own(pair));
-                let own = form_urlencoded::Serializer::new(String::new()).append_pair(&self.name, &self.value).finish();
+                // An argument of the same name would be a second value, of which the service may
+                // take either. The others stay as they are written: a service may tell `a,b` from
+                // `a%2Cb`.
+                let is_own = |pair: &str| {
+                    form_urlencoded::parse(pair.as_bytes())
+                        .next()
+                        .is_some_and(|(name, _)| name == self.name)
+                };
+                let others = url
+                    .query()
+                    .unwrap_or_default()
+                    .split('&')
+                    .filter(|pair| !pair.is_empty() && !is_own(pair));
+                let own = form_urlencoded::Serializer::new(String::new())
+                    .append_pair(&self.name, &self.value)
+                    .finish();
                 let query = others.chain([own.as_str()]).collect::<Vec<_>>().join("&");
                 url.set_query(Some(&query));
                 return Ok(());
@@ -58,16 +74,28 @@ impl Proof {
             KeyPlace::Header => (self.name.clone(), self.value.clone()),
             KeyPlace::Cookie => {
                 let own = format!("{}={}", self.name, self.value);
-                let others = headers.get(header::COOKIE).and_then(|cookies| cookies.to_str().ok()).into_iter();
-                let others = others
-                    .flat_map(|cookies| cookies.split(';').map(str::trim))
-                    .filter(|cookie| !cookie.is_empty() && cookie.split_once('=').is_none_or(|(name, _)| name.trim() != self.name));
-                ("cookie".to_owned(), others.map(str::to_owned).chain([own]).collect::<Vec<_>>().join("; "))
+                let others = headers
+                    .get(header::COOKIE)
+                    .and_then(|cookies| cookies.to_str().ok())
+                    .into_iter();
+                let others =
+                    others.flat_map(|cookies| cookies.split(';').map(str::trim)).filter(|cookie| {
+                        !cookie.is_empty()
+                            && cookie
+                                .split_once('=')
+                                .is_none_or(|(name, _)| name.trim() != self.name)
+                    });
+                (
+                    "cookie".to_owned(),
+                    others.map(str::to_owned).chain([own]).collect::<Vec<_>>().join("; "),
+                )
             }
         };
-        let name = HeaderName::try_from(name.as_str()).map_err(|_| format!("`{name}` is not the name of a header"))?;
-        let mut value = HeaderValue::try_from(value)
-            .map_err(|_| format!("the value for `{}` holds characters that no header may hold", self.name))?;
+        let name = HeaderName::try_from(name.as_str())
+            .map_err(|_| format!("`{name}` is not the name of a header"))?;
+        let mut value = HeaderValue::try_from(value).map_err(|_| {
+            format!("the value for `{}` holds characters that no header may hold", self.name)
+        })?;
         value.set_sensitive(true);
         headers.insert(name, value);
         Ok(())
@@ -89,7 +117,9 @@ impl Identity {
     pub(in crate::catalog) fn new(reach: &Reach, secrets: Secrets) -> Self {
         let (credential, vault) = (reach.credential.clone(), reach.surroundings.vault.clone());
         let oauth = match &credential {
-            Credential::OAuth(config) => Some(OAuth::new(config.clone(), vault.clone(), reach.guard(), secrets.clone())),
+            Credential::OAuth(config) => {
+                Some(OAuth::new(config.clone(), vault.clone(), reach.guard(), secrets.clone()))
+            }
             _ => None,
         };
         Self { credential, vault, secrets, oauth, read: Mutex::new(None) }
@@ -118,7 +148,10 @@ impl Identity {
     }
 
     /// Another proof after the service refused this one, if there is one by now.
-    pub(in crate::catalog) async fn renewed(&self, refused: &Proof) -> Result<Option<Proof>, String> {
+    pub(in crate::catalog) async fn renewed(
+        &self,
+        refused: &Proof,
+    ) -> Result<Option<Proof>, String> {
         if let Some(oauth) = &self.oauth {
             let refused = refused.value.strip_prefix("Bearer ").unwrap_or_default();
             return Ok(oauth.renewed(refused).await?.map(|token| bearer(&token)));
@@ -148,7 +181,10 @@ fn bearer(token: &str) -> Proof {
 }
 
 /// The value that a reference leads to. The error is free of values.
-pub(in crate::catalog) async fn resolve(source: &SecretSource, vault: Option<&Vault>) -> Result<String, String> {
+pub(in crate::catalog) async fn resolve(
+    source: &SecretSource,
+    vault: Option<&Vault>,
+) -> Result<String, String> {
     match source {
         SecretSource::Value(value) => Ok(value.clone()),
         SecretSource::File(path) => read_file(path).await,
@@ -157,19 +193,26 @@ pub(in crate::catalog) async fn resolve(source: &SecretSource, vault: Option<&Va
             let vault = vault.ok_or("there is no store of secrets here")?.clone();
             let name = name.clone();
             let opened = offload(move || vault.get(&name)).await;
-            opened.map_err(|_| "the store of secrets could not be read")?.map_err(|error| error.to_string())
+            opened
+                .map_err(|_| "the store of secrets could not be read")?
+                .map_err(|error| error.to_string())
         }
     }
 }
 
 /// The first line of a file.
 async fn read_file(path: &Path) -> Result<String, String> {
-    let failed = |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
+    let failed =
+        |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
     let mut text = String::new();
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     file.take(VALUE_BYTES_MAX as u64).read_to_string(&mut text).await.map_err(failed)?;
     let line = text.lines().next().unwrap_or_default().trim();
-    if line.is_empty() { Err(format!("the first line of the file `{}` is empty", path.display())) } else { Ok(line.to_owned()) }
+    if line.is_empty() {
+        Err(format!("the first line of the file `{}` is empty", path.display()))
+    } else {
+        Ok(line.to_owned())
+    }
 }
 
 #[cfg(test)]

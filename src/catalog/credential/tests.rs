@@ -7,13 +7,18 @@ async fn sent(
 ) -> (String, Vec<(String, String)>, Secrets) {
     let secrets = Secrets::default();
     let identity = Identity::new(&Reach { credential, ..Reach::default() }, secrets.clone());
-    let mut map: HeaderMap =
-        headers.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value))).collect();
+    let mut map: HeaderMap = headers
+        .iter()
+        .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
+        .collect();
     let mut url = Url::parse(url).unwrap();
     if let Some(proof) = identity.proof().await.unwrap() {
         proof.put(&mut map, &mut url).unwrap();
     }
-    let map = map.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    let map = map
+        .iter()
+        .map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned()))
+        .collect();
     (url.to_string(), map, secrets)
 }
 
@@ -33,7 +38,8 @@ fn header(name: &str, value: &str) -> Vec<(String, String)> {
 async fn each_credential_stands_where_it_belongs_and_over_what_an_argument_put_there() {
     let url = "https://h.example/a";
     assert_eq!(sent(Credential::None, url, &[]).await.1, []);
-    let (_, headers, _) = sent(Credential::Bearer(value("tok-123456")), url, &[("authorization", "mine")]).await;
+    let (_, headers, _) =
+        sent(Credential::Bearer(value("tok-123456")), url, &[("authorization", "mine")]).await;
     assert_eq!(headers, header("authorization", "Bearer tok-123456"));
     let basic = Credential::Basic { user: "me".to_owned(), password: value("tok-123456") };
     let (_, headers, secrets) = sent(basic, url, &[]).await;
@@ -41,14 +47,20 @@ async fn each_credential_stands_where_it_belongs_and_over_what_an_argument_put_t
     assert_eq!(secrets.redact("bWU6dG9rLTEyMzQ1Ng== tok-123456"), "[redacted] [redacted]");
     let (_, headers, _) = sent(key(KeyPlace::Header, "X-Key"), url, &[("x-key", "mine")]).await;
     assert_eq!(headers, header("x-key", "tok 123456"));
-    let (url, ..) = sent(key(KeyPlace::Query, "key"), "https://h.example/a?key=mine&q=a+b", &[]).await;
+    let (url, ..) =
+        sent(key(KeyPlace::Query, "key"), "https://h.example/a?key=mine&q=a+b", &[]).await;
     assert_eq!(url, "https://h.example/a?q=a+b&key=tok+123456");
     let written = "https://h.example/a?ids=1,2&q=a:b/c,d&t=x%20y&flag&%6bey=mine&e=";
     let (url, ..) = sent(key(KeyPlace::Query, "key"), written, &[]).await;
     assert_eq!(url, "https://h.example/a?ids=1,2&q=a:b/c,d&t=x%20y&flag&e=&key=tok+123456");
     let (url, ..) = sent(key(KeyPlace::Query, "key"), "https://h.example/a", &[]).await;
     assert_eq!(url, "https://h.example/a?key=tok+123456");
-    let (_, headers, _) = sent(key(KeyPlace::Cookie, "sid"), "https://h.example/a", &[("cookie", "sid=mine; theme=dark")]).await;
+    let (_, headers, _) = sent(
+        key(KeyPlace::Cookie, "sid"),
+        "https://h.example/a",
+        &[("cookie", "sid=mine; theme=dark")],
+    )
+    .await;
     assert_eq!(headers, header("cookie", "theme=dark; sid=tok 123456"));
 }
 

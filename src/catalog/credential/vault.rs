@@ -1,5 +1,6 @@
-//! The encrypted store of secrets: one file beside the database, each value sealed with XChaCha20-Poly1305 and bound to its name.
-//! Whoever has the file without the key learns the names and nothing else.
+//! The encrypted store of secrets: one file beside the database, each value sealed with
+//! XChaCha20-Poly1305 and bound to its name. Whoever has the file without the key learns the names
+//! and nothing else.
 
 use std::{
     collections::BTreeMap,
@@ -89,7 +90,10 @@ pub enum VaultError {
     #[error("there is no secret `{0}`; set it with `airlock secrets set {0}`")]
     Absent(String),
     /// A name that is not allowed.
-    #[error("`{0}` cannot name a secret; allowed: letters, digits, `_`, `-`, `.`, at most {NAME_CHARS_MAX}")]
+    #[error(
+        "`{0}` cannot name a secret; allowed: letters, digits, `_`, `-`, `.`, at most \
+        {NAME_CHARS_MAX}"
+    )]
     Name(String),
     /// A value that is not allowed.
     #[error("the value has {0} bytes; allowed are 1 to {VALUE_BYTES_MAX}")]
@@ -102,7 +106,8 @@ pub enum VaultError {
     NoRandomness,
 }
 
-/// The encrypted store. Cheap to clone; each use reads the file anew, so that what a command sets counts at once.
+/// The encrypted store. Cheap to clone; each use reads the file anew, so that what a command sets
+/// counts at once.
 #[derive(Debug, Clone)]
 pub struct Vault(Arc<Place>);
 
@@ -146,12 +151,16 @@ impl Vault {
         let sheet = self.read()?;
         let entry = sheet.secrets.get(name).ok_or_else(|| VaultError::Absent(name.to_owned()))?;
         let damaged = || VaultError::Sealed(name.to_owned());
-        let nonce: [u8; NONCE_BYTES] =
-            STANDARD.decode(&entry.nonce).ok().and_then(|bytes| bytes.try_into().ok()).ok_or_else(damaged)?;
+        let nonce: [u8; NONCE_BYTES] = STANDARD
+            .decode(&entry.nonce)
+            .ok()
+            .and_then(|bytes| bytes.try_into().ok())
+            .ok_or_else(damaged)?;
         let sealed = STANDARD.decode(&entry.sealed).map_err(|_| damaged())?;
         let context = context(name);
         let payload = Payload { msg: &sealed, aad: context.as_bytes() };
-        let opened = self.cipher(false)?.decrypt(&XNonce::from(nonce), payload).map_err(|_| damaged())?;
+        let opened =
+            self.cipher(false)?.decrypt(&XNonce::from(nonce), payload).map_err(|_| damaged())?;
         String::from_utf8(opened).map_err(|_| damaged())
     }
 
@@ -172,8 +181,14 @@ impl Vault {
             let context = context(name);
             let payload = Payload { msg: value.as_bytes(), aad: context.as_bytes() };
             let cipher = self.cipher(sheet.secrets.is_empty())?;
-            let sealed = cipher.encrypt(&XNonce::from(nonce), payload).map_err(|_| VaultError::Value(value.len()))?;
-            let entry = Sealed { nonce: STANDARD.encode(nonce), sealed: STANDARD.encode(sealed), changed: Timestamp::now() };
+            let sealed = cipher
+                .encrypt(&XNonce::from(nonce), payload)
+                .map_err(|_| VaultError::Value(value.len()))?;
+            let entry = Sealed {
+                nonce: STANDARD.encode(nonce),
+                sealed: STANDARD.encode(sealed),
+                changed: Timestamp::now(),
+            };
             sheet.secrets.insert(name.to_owned(), entry);
             Ok(())
         })
@@ -204,18 +219,24 @@ impl Vault {
             Err(error) => return Err(failed(error)),
             Ok(file) => file.take(FILE_BYTES_MAX).read_to_string(&mut text).map_err(failed)?,
         };
-        let sheet = serde_json::from_str::<Sheet>(&text).ok().filter(|sheet| sheet.version == VERSION);
+        let sheet =
+            serde_json::from_str::<Sheet>(&text).ok().filter(|sheet| sheet.version == VERSION);
         sheet.ok_or_else(|| VaultError::Malformed(path.clone()))
     }
 
-    /// Reads, changes and writes under a lock, so that neither a server nor a command undoes what the other did.
-    fn change(&self, change: impl FnOnce(&mut Sheet) -> Result<(), VaultError>) -> Result<(), VaultError> {
+    /// Reads, changes and writes under a lock, so that neither a server nor a command undoes what
+    /// the other did.
+    fn change(
+        &self,
+        change: impl FnOnce(&mut Sheet) -> Result<(), VaultError>,
+    ) -> Result<(), VaultError> {
         let path = &self.0.file;
         let failed = |source| VaultError::File { path: path.clone(), done: "written", source };
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(failed)?;
         }
-        let lock = private().create(true).truncate(false).open(beside(path, "lock")).map_err(failed)?;
+        let lock =
+            private().create(true).truncate(false).open(beside(path, "lock")).map_err(failed)?;
         lock.lock().map_err(failed)?;
         let mut sheet = self.read()?;
         change(&mut sheet)?;
@@ -226,7 +247,9 @@ impl Vault {
     fn cipher(&self, may_make_key: bool) -> Result<XChaCha20Poly1305, VaultError> {
         let (text, place) = match &self.0.key {
             VaultKey::Given { variable, value } => (value.clone(), format!("`{variable}`")),
-            VaultKey::File(path) => (read_or_make_key(path, may_make_key)?, format!("`{}`", path.display())),
+            VaultKey::File(path) => {
+                (read_or_make_key(path, may_make_key)?, format!("`{}`", path.display()))
+            }
         };
         let key = STANDARD.decode(text.trim()).ok().filter(|key| key.len() == KEY_BYTES);
         let key = key.ok_or_else(|| VaultError::BadKey(place.clone()))?;
@@ -265,10 +288,14 @@ fn read_or_make_key(path: &Path, may_make: bool) -> Result<String, VaultError> {
                 fs::create_dir_all(folder).map_err(failed("written"))?;
             }
             let mut file = private().create_new(true).open(path).map_err(failed("written"))?;
-            file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("written"))?;
+            file.write_all(text.as_bytes())
+                .and_then(|()| file.sync_all())
+                .map_err(failed("written"))?;
             Ok(text)
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(VaultError::KeyIsMissing(path.to_path_buf())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(VaultError::KeyIsMissing(path.to_path_buf()))
+        }
         Err(error) => Err(failed("read")(error)),
     }
 }

@@ -1,4 +1,5 @@
-//! Unwraps what a service answered into the one value that code works with, or into an error in the service's own words.
+//! Unwraps what a service answered into the one value that code works with, or into an error in the
+//! service's own words.
 
 use std::collections::HashMap;
 
@@ -30,7 +31,8 @@ const PARTIAL_BYTES_MAX: usize = 1_500;
 /// Longest head of a body that is no GraphQL, in bytes.
 const HEAD_BYTES_MAX: usize = 300;
 /// Codes by which services say that nothing was done because too much was asked for.
-const THROTTLED: [&str; 5] = ["THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"];
+const THROTTLED: [&str; 5] =
+    ["THROTTLED", "RATE_LIMITED", "RATELIMITED", "TOO_MANY_REQUESTS", "RATE_LIMIT_EXCEEDED"];
 
 /// The value of the root field.
 #[derive(Debug)]
@@ -55,8 +57,8 @@ pub(super) struct Failed {
     pub(super) error: UpstreamError,
     /// The service does not know what its schema promised, so it has another one by now.
     pub(super) is_stale: bool,
-    /// The ways to the fields that failed, below the root field and without the places in lists; none when something else
-    /// failed too.
+    /// The ways to the fields that failed, below the root field and without the places in lists;
+    /// none when something else failed too.
     pub(super) fields: Vec<Way>,
 }
 
@@ -83,12 +85,19 @@ struct ToldError {
 
 impl ToldError {
     fn code(&self) -> Option<&str> {
-        let extension = self.extensions.as_ref().and_then(|extensions| extensions.get("code")).and_then(Value::as_str);
+        let extension = self
+            .extensions
+            .as_ref()
+            .and_then(|extensions| extensions.get("code"))
+            .and_then(Value::as_str);
         extension.or_else(|| self.kind.as_ref().and_then(Value::as_str)).map(|code| cut(code, 60))
     }
 
     fn message(&self) -> &str {
-        cut(self.message.as_ref().and_then(Value::as_str).unwrap_or("it does not say why"), MESSAGE_BYTES_MAX)
+        cut(
+            self.message.as_ref().and_then(Value::as_str).unwrap_or("it does not say why"),
+            MESSAGE_BYTES_MAX,
+        )
     }
 
     fn told(&self) -> String {
@@ -124,56 +133,93 @@ fn place(path: &[Value]) -> String {
     cut(&whole, 200).to_owned()
 }
 
-/// The value under the root field, or why there is none. `may_repeat` says whether a second call does no harm: of one that does,
-/// what came is the answer although some of it failed, or what was done would look as if it were not.
-pub(super) fn unwrap(tool: &Tool, field: &str, answer: &ServiceAnswer, may_repeat: bool) -> Result<Unwrapped, Failed> {
+/// Something before the service answered, or the service speaks another language.
+fn not_graphql(tool: &Tool, answer: &ServiceAnswer, may_repeat: bool) -> Failed {
     use UpstreamErrorCode as Code;
-    let failed =
-        |code, message: String| Failed { error: UpstreamError::new(code, tool, message), is_stale: false, fields: Vec::new() };
+    let status = answer.status;
+    let head = &answer.body[..answer.body.len().min(HEAD_BYTES_MAX)];
+    let head = String::from_utf8_lossy(head).trim().to_owned();
+    let said = if head.is_empty() { String::new() } else { format!(": {head}") };
+    let error = if status.is_success() {
+        let message = format!("`{}` answered something that is not GraphQL{said}", tool.upstream);
+        UpstreamError::new(Code::BadAnswer, tool, message)
+    } else {
+        let message = format!("`{}` answered HTTP {}{said}", tool.upstream, status.as_u16());
+        UpstreamError::new(Code::Refused, tool, message)
+            .status(Some(status.as_u16()))
+            .retryable(is_retryable(status.as_u16(), may_repeat))
+    };
+    Failed { error, is_stale: false, fields: Vec::new() }
+}
+
+/// The value under the root field, or why there is none. `may_repeat` says whether a second call
+/// does no harm: of one that does, what came is the answer although some of it failed, or what was
+/// done would look as if it were not.
+pub(super) fn unwrap(
+    tool: &Tool,
+    field: &str,
+    answer: &ServiceAnswer,
+    may_repeat: bool,
+) -> Result<Unwrapped, Failed> {
+    use UpstreamErrorCode as Code;
+    let failed = |code, message: String| Failed {
+        error: UpstreamError::new(code, tool, message),
+        is_stale: false,
+        fields: Vec::new(),
+    };
     let status = answer.status;
     let envelope = serde_json::from_slice::<Envelope<'_>>(&answer.body).ok();
     // Other JSON beside a status that is no success is what something before the service says.
-    let Some(envelope) = envelope.filter(|envelope| status.is_success() || envelope.data.is_some() || envelope.errors.is_some())
-    else {
-        let head = String::from_utf8_lossy(&answer.body[..answer.body.len().min(HEAD_BYTES_MAX)]).trim().to_owned();
-        let said = if head.is_empty() { String::new() } else { format!(": {head}") };
-        if status.is_success() {
-            return Err(failed(Code::BadAnswer, format!("`{}` answered something that is not GraphQL{said}", tool.upstream)));
-        }
-        let mut failed = failed(Code::Refused, format!("`{}` answered HTTP {}{said}", tool.upstream, status.as_u16()));
-        failed.error = failed.error.status(Some(status.as_u16())).retryable(is_retryable(status.as_u16(), may_repeat));
-        return Err(failed);
+    let Some(envelope) = envelope.filter(|envelope| {
+        status.is_success() || envelope.data.is_some() || envelope.errors.is_some()
+    }) else {
+        return Err(not_graphql(tool, answer, may_repeat));
     };
     // What is there of the value, whatever else went wrong.
-    let data: HashMap<String, &RawValue> = envelope.data.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
+    let data: HashMap<String, &RawValue> =
+        envelope.data.and_then(|data| serde_json::from_str(data.get()).ok()).unwrap_or_default();
     let value = data.get(field).copied();
     let errors = envelope.errors.unwrap_or_default();
     let mut partial = None;
     if !errors.is_empty() || !status.is_success() {
-        partial = value.filter(|_| !may_repeat && status.is_success()).and_then(|value| partly(value, &errors));
+        partial = value
+            .filter(|_| !may_repeat && status.is_success())
+            .and_then(|value| partly(value, &errors));
     }
     if partial.is_none() && (!errors.is_empty() || !status.is_success()) {
-        let mut failed = refused(tool, status, &errors, value.filter(|value| value.get() != "null"), may_repeat);
+        let mut failed =
+            refused(tool, status, &errors, value.filter(|value| value.get() != "null"), may_repeat);
         // Errors before the execution, such as those of validation, come without data.
-        let is_begun = !data.is_empty() || errors.iter().any(|error| error.path.as_ref().is_some_and(|path| !path.is_empty()));
+        let is_begun = !data.is_empty()
+            || errors.iter().any(|error| error.path.as_ref().is_some_and(|path| !path.is_empty()));
         if !may_repeat && is_begun {
-            failed.error.message.push_str("; the mutation was begun: look at its effect before repeating it");
+            failed
+                .error
+                .message
+                .push_str("; the mutation was begun: look at its effect before repeating it");
         }
         return Err(failed);
     }
     match value {
-        None => Err(failed(Code::BadAnswer, format!("the answer of `{}` holds no `{field}`", tool.path))),
-        Some(value) if value.get().len() > ANSWER_BYTES_MAX => {
-            Err(Failed { error: UpstreamError::too_large(tool, ANSWER_BYTES_MAX), is_stale: false, fields: Vec::new() })
-        }
+        None => Err(failed(
+            Code::BadAnswer,
+            format!("the answer of `{}` holds no `{field}`", tool.path),
+        )),
+        Some(value) if value.get().len() > ANSWER_BYTES_MAX => Err(Failed {
+            error: UpstreamError::too_large(tool, ANSWER_BYTES_MAX),
+            is_stale: false,
+            fields: Vec::new(),
+        }),
         Some(value) => Ok(Unwrapped { json: value.to_owned(), partial }),
     }
 }
 
-/// What failed below a value that holds something all the same; none where the failure may be that of the whole.
+/// What failed below a value that holds something all the same; none where the failure may be that
+/// of the whole.
 fn partly(value: &RawValue, errors: &[ToldError]) -> Option<Partial> {
     let fields = failed_fields(errors);
-    let holds = !fields.is_empty() && serde_json::from_str::<Value>(value.get()).is_ok_and(|value| holds_something(&value));
+    let holds = !fields.is_empty()
+        && serde_json::from_str::<Value>(value.get()).is_ok_and(|value| holds_something(&value));
     holds.then(|| Partial { told: told(errors), fields })
 }
 
@@ -182,7 +228,9 @@ fn holds_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
         Value::Array(items) => items.iter().any(holds_something),
-        Value::Object(fields) => fields.iter().any(|(name, value)| name != "__typename" && holds_something(value)),
+        Value::Object(fields) => {
+            fields.iter().any(|(name, value)| name != "__typename" && holds_something(value))
+        }
         _ => true,
     }
 }
@@ -199,15 +247,24 @@ fn told(errors: &[ToldError]) -> String {
     told.join("; ")
 }
 
-fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial: Option<&RawValue>, may_repeat: bool) -> Failed {
+fn refused(
+    tool: &Tool,
+    status: http::StatusCode,
+    errors: &[ToldError],
+    partial: Option<&RawValue>,
+    may_repeat: bool,
+) -> Failed {
     let fields = failed_fields(errors);
     let mut message = format!("`{}` failed: {}", tool.path, told(errors));
     match partial.map(RawValue::get) {
-        Some(json) if json.len() <= PARTIAL_BYTES_MAX => message.push_str(&format!("; the rest of the answer: {json}")),
+        Some(json) if json.len() <= PARTIAL_BYTES_MAX => {
+            message.push_str(&format!("; the rest of the answer: {json}"))
+        }
         Some(json) => {
             let bytes = json.len();
             message.push_str(&format!(
-                "; the rest of the answer, {bytes} bytes, is dropped: leave the fields that fail out with `select`"
+                "; the rest of the answer, {bytes} bytes, is dropped: leave the fields that fail \
+                out with `select`"
             ));
         }
         // One field made the whole null.
@@ -215,11 +272,18 @@ fn refused(tool: &Tool, status: http::StatusCode, errors: &[ToldError], partial:
         None if !fields.is_empty() => message.push_str("; leave them out with `select`"),
         None => {}
     }
-    let code = if status.is_success() { UpstreamErrorCode::ToolFailed } else { UpstreamErrorCode::Refused };
-    let is_throttled = partial.is_none() && errors.iter().filter_map(ToldError::code).any(|code| THROTTLED.contains(&code));
+    let code = if status.is_success() {
+        UpstreamErrorCode::ToolFailed
+    } else {
+        UpstreamErrorCode::Refused
+    };
+    let is_throttled = partial.is_none()
+        && errors.iter().filter_map(ToldError::code).any(|code| THROTTLED.contains(&code));
     let mut error = UpstreamError::new(code, tool, message).retryable(is_throttled);
     if !status.is_success() {
-        error = error.status(Some(status.as_u16())).retryable(is_throttled || is_retryable(status.as_u16(), may_repeat));
+        error = error
+            .status(Some(status.as_u16()))
+            .retryable(is_throttled || is_retryable(status.as_u16(), may_repeat));
     }
     Failed { error, is_stale: errors.iter().any(ToldError::is_stale), fields }
 }
@@ -246,7 +310,9 @@ fn is_retryable(status: u16, may_repeat: bool) -> bool {
 
 /// What an answer without data says of the reason, for a question that is no call.
 pub(super) fn reason(answer: &ServiceAnswer) -> String {
-    let errors = serde_json::from_slice::<Envelope<'_>>(&answer.body).ok().and_then(|envelope| envelope.errors);
+    let errors = serde_json::from_slice::<Envelope<'_>>(&answer.body)
+        .ok()
+        .and_then(|envelope| envelope.errors);
     let said = errors.and_then(|errors| errors.first().map(ToldError::told));
     match said {
         Some(said) => said,

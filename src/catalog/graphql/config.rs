@@ -7,7 +7,8 @@ use crate::catalog::config::{Document, Reach};
 pub struct GraphQlConfig {
     /// Its endpoint, `http://…` or `https://…`.
     pub url: String,
-    /// Its schema in the schema definition language; without one the endpoint is asked by introspection.
+    /// Its schema in the schema definition language; without one the endpoint is asked by
+    /// introspection.
     pub schema: Option<Document>,
     /// How it is reached.
     pub reach: Reach,

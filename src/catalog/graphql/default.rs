@@ -1,7 +1,8 @@
-//! The fields that are asked for when an agent names none: the leaves of the answer, and one level below where that is cheap.
+//! The fields that are asked for when an agent names none: the leaves of the answer, and one level
+//! below where that is cheap.
 //!
-//! Chosen so that a service answers it willingly: nothing that needs arguments, no lists within lists, no deprecated field,
-//! nothing that leads back to a root type, and a bound on the whole.
+//! Chosen so that a service answers it willingly: nothing that needs arguments, no lists within
+//! lists, no deprecated field, nothing that leads back to a root type, and a bound on the whole.
 
 use std::collections::HashMap;
 
@@ -25,7 +26,8 @@ const BYTES_MAX: usize = 4 * 1024;
 const LEAVES_MAX: usize = 40;
 /// Leaves of an object within the answer.
 const NESTED_LEAVES_MAX: usize = 6;
-/// An object with no more leaves than this is a wrapping, so that what it holds is told as if it were the answer itself.
+/// An object with no more leaves than this is a wrapping, so that what it holds is told as if it
+/// were the answer itself.
 const WRAPPING_LEAVES_MAX: usize = 3;
 /// Members of a union that are told apart, and fields of each.
 const MEMBERS: (usize, usize) = (12, 4);
@@ -53,12 +55,17 @@ const TELLING: [&str; 16] = [
 
 /// The fields of a value of this type.
 pub(super) fn selection(schema: &ServiceSchema, parent: &Name, is_list: bool) -> Vec<Selection> {
-    let mut choice = Choice { schema, fields_left: FIELDS_MAX, bytes_left: BYTES_MAX, above: Vec::new() };
+    let mut choice =
+        Choice { schema, fields_left: FIELDS_MAX, bytes_left: BYTES_MAX, above: Vec::new() };
     choice.of(parent, LEAVES_MAX, if is_list { Below::IfBare } else { Below::Objects })
 }
 
 /// The leaves of a value of this type, at most so many.
-pub(super) fn leaves_only(schema: &ServiceSchema, parent: &Name, fields_max: usize) -> Vec<Selection> {
+pub(super) fn leaves_only(
+    schema: &ServiceSchema,
+    parent: &Name,
+    fields_max: usize,
+) -> Vec<Selection> {
     let fields_left = fields_max.min(LEAVES_MAX);
     let mut choice = Choice { schema, fields_left, bytes_left: BYTES_MAX, above: Vec::new() };
     choice.of(parent, LEAVES_MAX, Below::IfBare)
@@ -80,7 +87,8 @@ pub(super) fn is_leaf_at(selection: &[Selection], way: &[String]) -> bool {
     })
 }
 
-/// The same selection without what stands at these ways; none when nothing of it would be left, or nothing is taken out.
+/// The same selection without what stands at these ways; none when nothing of it would be left, or
+/// nothing is taken out.
 pub(super) fn without(selection: &[Selection], ways: &[Way]) -> Option<Vec<Selection>> {
     let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, ways, 0)).collect();
     (!left.is_empty() && left != selection).then_some(left)
@@ -90,18 +98,29 @@ pub(super) fn without(selection: &[Selection], ways: &[Way]) -> Option<Vec<Selec
 fn pruned(part: &Selection, ways: &[Way], depth: usize) -> Option<Selection> {
     match part {
         Selection::Field(field) => {
-            let here: Vec<Way> =
-                ways.iter().filter(|way| way.get(depth).is_some_and(|name| *name == field.name.as_str())).cloned().collect();
+            let here: Vec<Way> = ways
+                .iter()
+                .filter(|way| way.get(depth).is_some_and(|name| *name == field.name.as_str()))
+                .cloned()
+                .collect();
             if here.iter().any(|way| way.len() == depth + 1) {
                 return None;
             }
-            let below: Vec<Selection> = field.selection_set.iter().filter_map(|part| pruned(part, &here, depth + 1)).collect();
+            let below: Vec<Selection> = field
+                .selection_set
+                .iter()
+                .filter_map(|part| pruned(part, &here, depth + 1))
+                .collect();
             let is_hollow = below.is_empty() && !field.selection_set.is_empty();
             let field = ast::Field { selection_set: below, ..(**field).clone() };
             (!is_hollow).then(|| Selection::Field(Node::new(field)))
         }
         Selection::InlineFragment(fragment) => {
-            let below: Vec<Selection> = fragment.selection_set.iter().filter_map(|part| pruned(part, ways, depth)).collect();
+            let below: Vec<Selection> = fragment
+                .selection_set
+                .iter()
+                .filter_map(|part| pruned(part, ways, depth))
+                .collect();
             let is_hollow = below.is_empty();
             let fragment = InlineFragment { selection_set: below, ..(**fragment).clone() };
             (!is_hollow).then(|| Selection::InlineFragment(Node::new(fragment)))
@@ -171,14 +190,24 @@ impl<'a> Choice<'a> {
         out
     }
 
-    /// Leaves without arguments that must be given, the telling ones first when there are too many; in the service's order.
+    /// Leaves without arguments that must be given, the telling ones first when there are too many;
+    /// in the service's order.
     fn leaves(&self, fields: &[Field], leaves_max: usize) -> Vec<Name> {
         let schema = self.schema;
-        let mut chosen: Vec<(usize, &Field)> =
-            fields.iter().enumerate().filter(|(_, field)| schema.is_leaf(field.ty.inner_named_type()) && is_usual(field)).collect();
+        let mut chosen: Vec<(usize, &Field)> = fields
+            .iter()
+            .enumerate()
+            .filter(|(_, field)| schema.is_leaf(field.ty.inner_named_type()) && is_usual(field))
+            .collect();
         if chosen.len() > leaves_max {
             chosen.sort_by_key(|(at, field)| {
-                (TELLING.iter().position(|name| *name == field.name.as_str()).unwrap_or(TELLING.len()), *at)
+                (
+                    TELLING
+                        .iter()
+                        .position(|name| *name == field.name.as_str())
+                        .unwrap_or(TELLING.len()),
+                    *at,
+                )
             });
             chosen.truncate(leaves_max);
             chosen.sort_by_key(|(at, _)| *at);
@@ -192,15 +221,23 @@ impl<'a> Choice<'a> {
         if !is_connection(schema, fields) || self.above.len() > WITHIN_MAX {
             return;
         }
-        let (above, is_new) = (self.above.clone(), |above: &[Name], name: &Name| !above.contains(name) && !schema.is_root(name));
+        let (above, is_new) = (self.above.clone(), |above: &[Name], name: &Name| {
+            !above.contains(name) && !schema.is_root(name)
+        });
         let by_name = |name: &str| {
             let field = fields.iter().find(|field| field.name.as_str() == name && is_usual(field));
             field.filter(|field| is_new(&above, field.ty.inner_named_type()))
         };
-        if let Some(info) = by_name("pageInfo").filter(|info| schema.is_composite(info.ty.inner_named_type())) {
+        if let Some(info) =
+            by_name("pageInfo").filter(|info| schema.is_composite(info.ty.inner_named_type()))
+        {
             let known = schema.fields(info.ty.inner_named_type()).iter();
-            let wanted = known.filter(|field| matches!(field.name.as_str(), "hasNextPage" | "endCursor") && is_usual(field));
-            let below: Vec<Selection> = wanted.map(|field| Selection::Field(Node::new(bare(None, field.name.clone())))).collect();
+            let wanted = known.filter(|field| {
+                matches!(field.name.as_str(), "hasNextPage" | "endCursor") && is_usual(field)
+            });
+            let below: Vec<Selection> = wanted
+                .map(|field| Selection::Field(Node::new(bare(None, field.name.clone()))))
+                .collect();
             if !below.is_empty() {
                 self.push(out, info.name.clone(), below);
             }
@@ -223,17 +260,20 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// The members of a union, each with the few fields that tell what it is: leaves, or where it has none that does, objects with
-    /// theirs.
+    /// The members of a union, each with the few fields that tell what it is: leaves, or where it
+    /// has none that does, objects with theirs.
     fn members(&mut self, out: &mut Vec<Selection>, union: &Name, nested: Below) {
         let schema = self.schema;
         // The same name in two members must be of one type, or the service refuses the whole.
         let mut types: HashMap<&'a str, &'a Type> = HashMap::new();
-        for member in schema.possible(union).iter().filter(|name| !schema.is_root(name)).take(MEMBERS.0) {
+        for member in
+            schema.possible(union).iter().filter(|name| !schema.is_root(name)).take(MEMBERS.0)
+        {
             let mut below = Vec::new();
             for wanted in TELLING {
-                let field =
-                    schema.field(member, wanted).filter(|field| schema.is_leaf(field.ty.inner_named_type()) && is_usual(field));
+                let field = schema
+                    .field(member, wanted)
+                    .filter(|field| schema.is_leaf(field.ty.inner_named_type()) && is_usual(field));
                 let Some(field) = field.filter(|_| below.len() < MEMBERS.1) else { continue };
                 if **types.entry(field.name.as_str()).or_insert(&field.ty) == field.ty {
                     self.push(&mut below, field.name.clone(), Vec::new());
@@ -242,9 +282,14 @@ impl<'a> Choice<'a> {
             if below.is_empty() {
                 self.other_leaves(&mut below, member, &mut types);
             }
-            // Without an `id` it may be that of an object that tells which one it was: an order that was placed.
-            let is_known = below.iter().any(|part| part.as_field().is_some_and(|field| field.name.as_str() == "id"));
-            if (below.is_empty() && nested != Below::Nothing) || (!is_known && nested == Below::Objects) {
+            // Without an `id` it may be that of an object that tells which one it was: an order
+            // that was placed.
+            let is_known = below
+                .iter()
+                .any(|part| part.as_field().is_some_and(|field| field.name.as_str() == "id"));
+            if (below.is_empty() && nested != Below::Nothing)
+                || (!is_known && nested == Below::Objects)
+            {
                 self.member_objects(&mut below, (union, member), &mut types);
             }
             if !below.is_empty() {
@@ -259,7 +304,12 @@ impl<'a> Choice<'a> {
     }
 
     /// Leaves of a member that has none of the telling ones.
-    fn other_leaves(&mut self, below: &mut Vec<Selection>, member: &Name, types: &mut HashMap<&'a str, &'a Type>) {
+    fn other_leaves(
+        &mut self,
+        below: &mut Vec<Selection>,
+        member: &Name,
+        types: &mut HashMap<&'a str, &'a Type>,
+    ) {
         for name in self.leaves(self.schema.fields(member), MEMBERS.1) {
             let Some(field) = self.schema.field(member, &name) else { continue };
             if **types.entry(field.name.as_str()).or_insert(&field.ty) == field.ty {
@@ -291,8 +341,8 @@ impl<'a> Choice<'a> {
         self.above.truncate(self.above.len() - 2);
     }
 
-    /// Whether an object within the answer comes without being asked for: it takes no arguments, is no page of a longer list,
-    /// and does not lead back to where we are.
+    /// Whether an object within the answer comes without being asked for: it takes no arguments, is
+    /// no page of a longer list, and does not lead back to where we are.
     fn is_cheap(&self, field: &Field) -> bool {
         let named = field.ty.inner_named_type();
         let schema = self.schema;
@@ -306,11 +356,16 @@ impl<'a> Choice<'a> {
     }
 
     fn push(&mut self, out: &mut Vec<Selection>, name: Name, below: Vec<Selection>) {
-        let (Some(fields), Some(bytes)) = (self.fields_left.checked_sub(1), self.bytes_left.checked_sub(name.len() + 1)) else {
+        let (Some(fields), Some(bytes)) =
+            (self.fields_left.checked_sub(1), self.bytes_left.checked_sub(name.len() + 1))
+        else {
             return;
         };
         (self.fields_left, self.bytes_left) = (fields, bytes);
-        out.push(Selection::Field(Node::new(ast::Field { selection_set: below, ..bare(None, name) })));
+        out.push(Selection::Field(Node::new(ast::Field {
+            selection_set: below,
+            ..bare(None, name)
+        })));
     }
 }
 
@@ -321,9 +376,14 @@ fn is_usual(field: &Field) -> bool {
 
 /// Whether these are the fields of one page of a longer list.
 fn is_connection(schema: &ServiceSchema, fields: &[Field]) -> bool {
-    let is_list_of_objects = |field: &Field| field.ty.is_list() && schema.is_composite(field.ty.inner_named_type());
-    let has = |name: &str| fields.iter().any(|field| field.name.as_str() == name && is_list_of_objects(field));
-    has("edges") || (has("nodes") && fields.iter().any(|field| matches!(field.name.as_str(), "pageInfo" | "totalCount")))
+    let is_list_of_objects =
+        |field: &Field| field.ty.is_list() && schema.is_composite(field.ty.inner_named_type());
+    let has = |name: &str| {
+        fields.iter().any(|field| field.name.as_str() == name && is_list_of_objects(field))
+    };
+    has("edges")
+        || (has("nodes")
+            && fields.iter().any(|field| matches!(field.name.as_str(), "pageInfo" | "totalCount")))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Turns the arguments of a field into the JSON Schema that calls are checked against.
 //!
-//! Input objects and enumerations stand under `$defs`, each once, so that recursion is named. A schema that would be too large is
-//! told with less: first without descriptions, then less deep; always the same for the same service.
+//! Input objects and enumerations stand under `$defs`, each once, so that recursion is named. A
+//! schema that would be too large is told with less: first without descriptions, then less deep;
+//! always the same for the same service.
 
 use std::{
     cell::RefCell,
@@ -20,10 +21,13 @@ const INLINE_VALUES_MAX: usize = 12;
 const VALUES_MAX: usize = 2_000;
 /// Longest description of one thing, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 400;
-/// How much is told, from much to little: how deep input objects go, and whether descriptions are kept.
-const SHRINKING: [(usize, bool); 7] = [(64, true), (64, false), (4, false), (3, false), (2, false), (1, false), (0, false)];
+/// How much is told, from much to little: how deep input objects go, and whether descriptions are
+/// kept.
+const SHRINKING: [(usize, bool); 7] =
+    [(64, true), (64, false), (4, false), (3, false), (2, false), (1, false), (0, false)];
 
-/// How much of a type can be told within the bytes that a tool may have, so that it is not found out anew for each field that takes it.
+/// How much of a type can be told within the bytes that a tool may have, so that it is not found
+/// out anew for each field that takes it.
 #[derive(Default)]
 pub(super) struct Sizes(RefCell<HashMap<Name, usize>>);
 
@@ -44,12 +48,23 @@ impl Sizes {
     }
 }
 
-/// The schema of a field's arguments, at most so many bytes of JSON; none when even the least is more.
-pub(super) fn schema(service: &ServiceSchema, field: &Field, bytes_max: usize, sizes: &Sizes) -> Option<JsonObject> {
-    let first = field.args.iter().map(|arg| sizes.first(service, arg.ty.inner_named_type(), bytes_max)).max().unwrap_or_default();
-    SHRINKING[first..]
+/// The schema of a field's arguments, at most so many bytes of JSON; none when even the least is
+/// more.
+pub(super) fn schema(
+    service: &ServiceSchema,
+    field: &Field,
+    bytes_max: usize,
+    sizes: &Sizes,
+) -> Option<JsonObject> {
+    let first = field
+        .args
         .iter()
-        .find_map(|(depth_max, is_described)| Writer::new(service, *depth_max, *is_described, bytes_max).whole(&field.args))
+        .map(|arg| sizes.first(service, arg.ty.inner_named_type(), bytes_max))
+        .max()
+        .unwrap_or_default();
+    SHRINKING[first..].iter().find_map(|(depth_max, is_described)| {
+        Writer::new(service, *depth_max, *is_described, bytes_max).whole(&field.args)
+    })
 }
 
 struct Writer<'a> {
@@ -58,14 +73,27 @@ struct Writer<'a> {
     is_described: bool,
     /// What may still be written.
     bytes_left: usize,
-    /// Definitions that are still to be written: the type, whether null is allowed, and how deep it stands.
+    /// Definitions that are still to be written: the type, whether null is allowed, and how deep it
+    /// stands.
     wanted: VecDeque<(Name, bool, usize)>,
     known: HashSet<(Name, bool)>,
 }
 
 impl<'a> Writer<'a> {
-    fn new(service: &'a ServiceSchema, depth_max: usize, is_described: bool, bytes_left: usize) -> Self {
-        Self { service, depth_max, is_described, bytes_left, wanted: VecDeque::new(), known: HashSet::new() }
+    fn new(
+        service: &'a ServiceSchema,
+        depth_max: usize,
+        is_described: bool,
+        bytes_left: usize,
+    ) -> Self {
+        Self {
+            service,
+            depth_max,
+            is_described,
+            bytes_left,
+            wanted: VecDeque::new(),
+            known: HashSet::new(),
+        }
     }
 
     fn whole(&mut self, args: &[InputValue]) -> Option<JsonObject> {
@@ -168,15 +196,21 @@ impl<'a> Writer<'a> {
             _ => {}
         }
         match self.service.kind(name) {
-            Some(TypeKind::Enum(values)) if values.len() <= INLINE_VALUES_MAX => enumeration(values, nullable),
+            Some(TypeKind::Enum(values)) if values.len() <= INLINE_VALUES_MAX => {
+                enumeration(values, nullable)
+            }
             Some(TypeKind::Enum(_)) => self.reference(name, nullable, depth),
-            Some(TypeKind::Input { .. }) if depth < self.depth_max => self.reference(name, nullable, depth),
+            Some(TypeKind::Input { .. }) if depth < self.depth_max => {
+                self.reference(name, nullable, depth)
+            }
             Some(TypeKind::Input { .. }) => {
-                json!({ "type": kinds(&["object"], nullable), "description": format!("input object `{name}`, not told for its size") })
+                json!({ "type": kinds(&["object"], nullable), "description": format!("input \
+                    object `{name}`, not told for its size") })
             }
             // What a scalar of the service's own may hold, it alone knows.
             Some(TypeKind::Scalar { specified_by }) => {
-                let by = specified_by.as_ref().map(|url| format!(", see {url}")).unwrap_or_default();
+                let by =
+                    specified_by.as_ref().map(|url| format!(", see {url}")).unwrap_or_default();
                 json!({ "description": format!("scalar `{name}`{by}") })
             }
             _ => json!({ "description": format!("`{name}`") }),
@@ -214,7 +248,8 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// The name of a definition. One type has two where null is allowed in some places and not in others.
+/// The name of a definition. One type has two where null is allowed in some places and not in
+/// others.
 fn key(service: &ServiceSchema, name: &Name, nullable: bool) -> String {
     let mut key = name.to_string();
     if nullable {
@@ -236,7 +271,8 @@ fn kinds(names: &[&str], nullable: bool) -> Value {
 
 fn enumeration(values: &[Name], nullable: bool) -> Value {
     if values.len() > VALUES_MAX {
-        return json!({ "type": kinds(&["string"], nullable), "description": format!("one of {} values, not told for their number", values.len()) });
+        return json!({ "type": kinds(&["string"], nullable), "description": format!("one of {} \
+            values, not told for their number", values.len()) });
     }
     let null = nullable.then_some(Value::Null);
     Value::Object(JsonObject::from_iter([(

@@ -1,4 +1,5 @@
-//! Asks a service for its schema and reads its answer. Knows nothing of tools; what comes is the service's and taken for hostile.
+//! Asks a service for its schema and reads its answer. Knows nothing of tools; what comes is the
+//! service's and taken for hostile.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +14,8 @@ pub(super) const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Types that are read of one service.
 pub(super) const TYPES_MAX: usize = 50_000;
 
-/// How much is asked for. Services refuse a question as a whole when it holds one word that they do not know, or when it is
-/// nested deeper than they allow, so less is asked for after each refusal.
+/// How much is asked for. Services refuse a question as a whole when it holds one word that they do
+/// not know, or when it is nested deeper than they allow, so less is asked for after each refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asking {
     /// What the specification of 2025 has.
@@ -28,7 +29,8 @@ pub(super) enum Asking {
 }
 
 /// From much to little.
-pub(super) const ASKINGS: [Asking; 4] = [Asking::Newest, Asking::Whole, Asking::Older, Asking::Least];
+pub(super) const ASKINGS: [Asking; 4] =
+    [Asking::Newest, Asking::Whole, Asking::Older, Asking::Least];
 
 impl Asking {
     /// The question, as a GraphQL document.
@@ -41,17 +43,31 @@ impl Asking {
                 "args(includeDeprecated: true)",
                 if self == Self::Newest { "specifiedByURL isOneOf" } else { "specifiedByURL" },
             ),
-            Self::Older => ("fields(includeDeprecated: true)", "isDeprecated deprecationReason", "inputFields", "args", ""),
+            Self::Older => (
+                "fields(includeDeprecated: true)",
+                "isDeprecated deprecationReason",
+                "inputFields",
+                "args",
+                "",
+            ),
             Self::Least => ("fields", "", "inputFields", "args", ""),
         };
-        let input_deprecated = if matches!(self, Self::Newest | Self::Whole) { "isDeprecated" } else { "" };
+        let input_deprecated =
+            if matches!(self, Self::Newest | Self::Whole) { "isDeprecated" } else { "" };
         let nested = (0..if self == Self::Least { 5 } else { 9 })
-            .fold(String::new(), |inner, _| format!("ofType {{ kind name {inner} }}").replace("  ", " "));
-        let value = format!("name description defaultValue {input_deprecated} type {{ kind name {nested} }}");
+            .fold(String::new(), |inner, _| {
+                format!("ofType {{ kind name {inner} }}").replace("  ", " ")
+            });
+        let value = format!(
+            "name description defaultValue {input_deprecated} type {{ kind name {nested} }}"
+        );
         format!(
-            "query IntrospectionQuery {{ __schema {{ queryType {{ name }} mutationType {{ name }} subscriptionType {{ name }} \
-             types {{ kind name description {scalar} enumValues {{ name }} possibleTypes {{ name }} \
-             {fields} {{ name description {deprecated} {args} {{ {value} }} type {{ kind name {nested} }} }} \
+            "query IntrospectionQuery {{ __schema {{ queryType {{ name }} mutationType {{ name }} \
+            subscriptionType {{ name }} \
+             types {{ kind name description {scalar} enumValues {{ name }} possibleTypes {{ name \
+            }} \
+             {fields} {{ name description {deprecated} {args} {{ {value} }} type {{ kind name \
+            {nested} }} }} \
              {inputs} {{ {value} }} }} }} }}"
         )
     }
@@ -143,13 +159,20 @@ pub(super) fn is_told(answer: &[u8]) -> bool {
         #[serde(rename = "__schema")]
         schema: Option<serde::de::IgnoredAny>,
     }
-    serde_json::from_slice::<Glance>(answer).is_ok_and(|glance| glance.data.is_some_and(|data| data.schema.is_some()))
+    serde_json::from_slice::<Glance>(answer)
+        .is_ok_and(|glance| glance.data.is_some_and(|data| data.schema.is_some()))
 }
 
-/// The types that an answer tells; `Err` says what it is instead. What has no usable name or type is left out.
+/// The types that an answer tells; `Err` says what it is instead. What has no usable name or type
+/// is left out.
 pub(super) fn read(answer: &[u8]) -> Result<ServiceSchema, String> {
-    let answer: Answer = serde_json::from_slice(answer).map_err(|error| format!("its answer is not a schema: {error}"))?;
-    let told = answer.data.and_then(|data| data.schema).or(answer.schema).ok_or("its answer holds no schema")?;
+    let answer: Answer = serde_json::from_slice(answer)
+        .map_err(|error| format!("its answer is not a schema: {error}"))?;
+    let told = answer
+        .data
+        .and_then(|data| data.schema)
+        .or(answer.schema)
+        .ok_or("its answer holds no schema")?;
     if told.types.len() > TYPES_MAX {
         return Err(format!("its schema has {} types, allowed are {TYPES_MAX}", told.types.len()));
     }
@@ -182,9 +205,12 @@ pub(super) fn read(answer: &[u8]) -> Result<ServiceSchema, String> {
 }
 
 fn kind(told: ToldType) -> Option<TypeKind> {
-    let fields = |fields: Option<Vec<ToldField>>| fields.into_iter().flatten().filter_map(field).collect();
+    let fields =
+        |fields: Option<Vec<ToldField>>| fields.into_iter().flatten().filter_map(field).collect();
     Some(match told.kind.as_str() {
-        "SCALAR" => TypeKind::Scalar { specified_by: told.specified_by_url.map(|url| cut(&url, 300).into()) },
+        "SCALAR" => TypeKind::Scalar {
+            specified_by: told.specified_by_url.map(|url| cut(&url, 300).into()),
+        },
         "ENUM" => TypeKind::Enum(names(told.enum_values.as_deref())),
         "INPUT_OBJECT" => TypeKind::Input {
             fields: told.input_fields.into_iter().flatten().filter_map(input_value).collect(),
@@ -204,7 +230,9 @@ fn field(told: ToldField) -> Option<Field> {
         description: schema::described(told.description.as_deref()),
         ty: ty(&told.ty, 0)?,
         args: told.args.into_iter().filter_map(input_value).collect(),
-        deprecated: is_deprecated.then(|| cut(told.deprecation_reason.as_deref().unwrap_or("no longer supported"), 300).into()),
+        deprecated: is_deprecated.then(|| {
+            cut(told.deprecation_reason.as_deref().unwrap_or("no longer supported"), 300).into()
+        }),
     })
 }
 
@@ -222,7 +250,10 @@ fn ty(told: &Reference, lists: usize) -> Option<Type> {
     let inner = || told.of_type.as_deref();
     Some(match told.kind.as_str() {
         // Twice in a row it is not GraphQL, and would not end.
-        "NON_NULL" => match inner().filter(|inner| inner.kind != "NON_NULL").and_then(|inner| ty(inner, lists))? {
+        "NON_NULL" => match inner()
+            .filter(|inner| inner.kind != "NON_NULL")
+            .and_then(|inner| ty(inner, lists))?
+        {
             Type::Named(name) => Type::NonNullNamed(name),
             Type::List(inner) => Type::NonNullList(inner),
             other => other,

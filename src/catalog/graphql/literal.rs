@@ -1,4 +1,5 @@
-//! Checks a value that is written in a selection against the type that the service gives its place. Knows nothing of fields.
+//! Checks a value that is written in a selection against the type that the service gives its place.
+//! Knows nothing of fields.
 
 use apollo_compiler::{
     Name, Node,
@@ -11,15 +12,22 @@ use super::{
 };
 use crate::base::text::cut;
 
-/// The value as it may be sent, or what does not fit and what would. `at` names the place, such as `issues(states:)`.
-pub(super) fn checked(schema: &ServiceSchema, ty: &Type, value: &Value, at: &str) -> Result<Node<Value>, SelectError> {
+/// The value as it may be sent, or what does not fit and what would. `at` names the place, such as
+/// `issues(states:)`.
+pub(super) fn checked(
+    schema: &ServiceSchema,
+    ty: &Type,
+    value: &Value,
+    at: &str,
+) -> Result<Node<Value>, SelectError> {
     let unfit = || Err(SelectError(format!("`{at}` must be `{ty}`, got `{}`", shown(value))));
     match (ty, value) {
         (_, Value::Variable(name)) => Err(variable(name, at)),
         (Type::NonNullNamed(_) | Type::NonNullList(_), Value::Null) => unfit(),
         (_, Value::Null) => Ok(Node::new(Value::Null)),
         (Type::List(item) | Type::NonNullList(item), Value::List(values)) => {
-            let items: Result<Vec<_>, _> = values.iter().map(|value| checked(schema, item, value, at)).collect();
+            let items: Result<Vec<_>, _> =
+                values.iter().map(|value| checked(schema, item, value, at)).collect();
             Ok(Node::new(Value::List(items?)))
         }
         // One value stands for a list of one.
@@ -30,9 +38,13 @@ pub(super) fn checked(schema: &ServiceSchema, ty: &Type, value: &Value, at: &str
             }
             match schema.kind(name) {
                 Some(TypeKind::Enum(values)) => one_of(values, value, at),
-                Some(TypeKind::Input { fields, one_of }) => object(schema, name, fields, *one_of, value, at),
+                Some(TypeKind::Input { fields, one_of }) => {
+                    object(schema, name, fields, *one_of, value, at)
+                }
                 // Only the service knows what a scalar of its own may hold.
-                Some(TypeKind::Scalar { .. }) => without_variables(value, at).map(|()| Node::new(value.clone())),
+                Some(TypeKind::Scalar { .. }) => {
+                    without_variables(value, at).map(|()| Node::new(value.clone()))
+                }
                 _ => unfit(),
             }
         }
@@ -45,7 +57,9 @@ fn fits(scalar: &str, value: &Value) -> bool {
         ("Int", Value::Int(number)) => number.try_to_i32().is_ok(),
         ("Float", Value::Int(number)) => number.try_to_f64().is_ok(),
         ("Float", Value::Float(number)) => number.try_to_f64().is_ok(),
-        ("String" | "ID", Value::String(_)) | ("ID", Value::Int(_)) | ("Boolean", Value::Boolean(_)) => true,
+        ("String" | "ID", Value::String(_))
+        | ("ID", Value::Int(_))
+        | ("Boolean", Value::Boolean(_)) => true,
         _ => false,
     }
 }
@@ -70,7 +84,10 @@ fn object(
     at: &str,
 ) -> Result<Node<Value>, SelectError> {
     let Value::Object(entries) = given else {
-        return Err(SelectError(format!("`{at}` must be an object of type `{name}`, got `{}`", shown(given))));
+        return Err(SelectError(format!(
+            "`{at}` must be an object of type `{name}`, got `{}`",
+            shown(given)
+        )));
     };
     let mut out: Vec<(Name, Node<Value>)> = Vec::with_capacity(entries.len());
     for (key, value) in entries {
@@ -83,11 +100,20 @@ fn object(
         }
         out.push((field.name.clone(), checked(schema, &field.ty, value, &format!("{at}.{key}"))?));
     }
-    if let Some(missing) = fields.iter().find(|field| field.is_required() && !out.iter().any(|(key, _)| *key == field.name)) {
-        return Err(SelectError(format!("`{at}` lacks `{}`, which is `{}`", missing.name, missing.ty)));
+    if let Some(missing) = fields
+        .iter()
+        .find(|field| field.is_required() && !out.iter().any(|(key, _)| *key == field.name))
+    {
+        return Err(SelectError(format!(
+            "`{at}` lacks `{}`, which is `{}`",
+            missing.name, missing.ty
+        )));
     }
     if one_of && (out.len() != 1 || out[0].1.is_null()) {
-        return Err(SelectError(format!("`{at}` takes exactly one of the fields of `{name}`, got {}", out.len())));
+        return Err(SelectError(format!(
+            "`{at}` takes exactly one of the fields of `{name}`, got {}",
+            out.len()
+        )));
     }
     Ok(Node::new(Value::Object(out)))
 }
@@ -96,7 +122,9 @@ fn without_variables(value: &Value, at: &str) -> Result<(), SelectError> {
     match value {
         Value::Variable(name) => Err(variable(name, at)),
         Value::List(values) => values.iter().try_for_each(|value| without_variables(value, at)),
-        Value::Object(entries) => entries.iter().try_for_each(|(_, value)| without_variables(value, at)),
+        Value::Object(entries) => {
+            entries.iter().try_for_each(|(_, value)| without_variables(value, at))
+        }
         _ => Ok(()),
     }
 }

@@ -1,7 +1,8 @@
 //! Services that speak GraphQL: one tool for every field of their root types.
 //!
-//! What is sent is built here from the schema: one operation with one root field, its arguments as typed variables, its
-//! selection rebuilt from a syntax tree. No text of an agent ever reaches a service as it is. Subscriptions are not offered.
+//! What is sent is built here from the schema: one operation with one root field, its arguments as
+//! typed variables, its selection rebuilt from a syntax tree. No text of an agent ever reaches a
+//! service as it is. Subscriptions are not offered.
 
 mod answer;
 pub(in crate::catalog) mod config;
@@ -39,15 +40,22 @@ use self::{
 use super::{
     Answer, aside,
     config::Document,
-    http::{ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest, Until},
+    http::{
+        ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest,
+        Until,
+    },
     left_out::{self, Way},
     redact::Secrets,
     tool::Tool,
-    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+    upstream::{
+        ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError,
+        UpstreamErrorCode,
+    },
 };
 use crate::model::JsonObject;
 
-/// Shortest time between two readings of the schema that a service asks for by refusing what it promised.
+/// Shortest time between two readings of the schema that a service asks for by refusing what it
+/// promised.
 const STALE_PAUSE: Duration = Duration::from_secs(60);
 
 /// A GraphQL service.
@@ -68,8 +76,10 @@ impl Upstream for GraphQl {
 
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
-            let url = Url::parse(&self.config.url).map_err(|error| ConnectError::new(format!("`url` is no address: {error}")))?;
-            let config = ServiceConfig::new(self.name.clone(), url.clone(), self.config.reach.clone());
+            let url = Url::parse(&self.config.url)
+                .map_err(|error| ConnectError::new(format!("`url` is no address: {error}")))?;
+            let config =
+                ServiceConfig::new(self.name.clone(), url.clone(), self.config.reach.clone());
             let client = ServiceClient::new(config, self.secrets.clone())?;
             let connection: Box<dyn Connection> = Box::new(GraphQlConnection {
                 url,
@@ -129,7 +139,8 @@ impl GraphQlConnection {
         match &self.document {
             Some(Document::File(path)) => file(path).await.map(Text::of),
             Some(Document::Address(address)) => {
-                let url = Url::parse(address).map_err(|error| ConnectError::new(format!("`spec` is no address: {error}")))?;
+                let url = Url::parse(address)
+                    .map_err(|error| ConnectError::new(format!("`spec` is no address: {error}")))?;
                 let bytes = self.client.fetch(url, introspection::ANSWER_BYTES_MAX).await;
                 let bytes = bytes.map_err(|failure| {
                     ConnectError::new(format!("its schema could not be fetched: {failure}"))
@@ -146,15 +157,22 @@ impl GraphQlConnection {
         let mut first_reason = None;
         for asking in ASKINGS {
             let body = json!({ "query": asking.document(), "operationName": "IntrospectionQuery" });
-            let answer = self.post("introspection", &body, true, introspection::ANSWER_BYTES_MAX).await;
+            let answer =
+                self.post("introspection", &body, true, introspection::ANSWER_BYTES_MAX).await;
             let answer = answer.map_err(|failure| {
                 ConnectError::new(format!("its schema could not be asked for: {failure}"))
-                    .hint("check `url` of the upstream, and that the service can be reached from here")
+                    .hint(
+                        "check `url` of the upstream, and that the service can be reached from \
+                        here",
+                    )
                     .lasting(matches!(failure, ServiceFailure::Refused(_)))
             })?;
             if matches!(answer.status.as_u16(), 401 | 403) {
-                let message = format!("it answered HTTP {}: it needs authorization", answer.status.as_u16());
-                return Err(ConnectError::new(message).hint("set `auth` or `headers` of the upstream"));
+                let message =
+                    format!("it answered HTTP {}: it needs authorization", answer.status.as_u16());
+                return Err(
+                    ConnectError::new(message).hint("set `auth` or `headers` of the upstream")
+                );
             }
             if answer.status.is_success() && introspection::is_told(&answer.body) {
                 return Ok(Text::Introspection(answer.body.to_vec()));
@@ -162,8 +180,10 @@ impl GraphQlConnection {
             first_reason.get_or_insert_with(|| answer::reason(&answer));
         }
         let reason = first_reason.unwrap_or_default();
-        Err(ConnectError::new(format!("it does not tell its schema: {reason}"))
-            .hint("where introspection is switched off, give the schema as a file in `spec` of the upstream"))
+        Err(ConnectError::new(format!("it does not tell its schema: {reason}")).hint(
+            "where introspection is switched off, give the schema as a file in `spec` of \
+                the upstream",
+        ))
     }
 
     async fn post(
@@ -174,7 +194,10 @@ impl GraphQlConnection {
         answer_bytes_max: usize,
     ) -> Result<ServiceAnswer, ServiceFailure> {
         let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9"));
+        headers.insert(
+            ACCEPT,
+            HeaderValue::from_static("application/graphql-response+json, application/json;q=0.9"),
+        );
         let bytes = Bytes::from(body.to_string());
         let request = ServiceRequest {
             method: Method::POST,
@@ -205,42 +228,67 @@ impl GraphQlConnection {
         use UpstreamErrorCode as Code;
         if self.schema().is_none() {
             // Known from before: it was never read on this connection.
-            self.tools().await.map_err(|error| UpstreamError::new(Code::Unavailable, tool, error.message).retryable(true))?;
+            self.tools().await.map_err(|error| {
+                UpstreamError::new(Code::Unavailable, tool, error.message).retryable(true)
+            })?;
         }
         let schema = self.schema();
         let gone = || {
-            let message = format!("`{}` has no such field any more; nothing was sent", tool.upstream);
+            let message =
+                format!("`{}` has no such field any more; nothing was sent", tool.upstream);
             UpstreamError::new(Code::Refused, tool, message)
         };
         let schema = schema.as_deref().ok_or_else(gone)?;
         let (operation, field) = tools::field_of(schema, &tool.name).ok_or_else(gone)?;
         let chosen = chosen(schema, tool, field, &mut args)?;
-        let unknown = args.keys().find(|name| !field.args.iter().any(|arg| arg.name.as_str() == name.as_str()));
+        let unknown = args
+            .keys()
+            .find(|name| !field.args.iter().any(|arg| arg.name.as_str() == name.as_str()));
         if let Some(unknown) = unknown {
-            let message = format!("`{}` takes no argument `{unknown}`; nothing was sent", tool.path);
+            let message =
+                format!("`{}` takes no argument `{unknown}`; nothing was sent", tool.path);
             return Err(UpstreamError::new(Code::InvalidArguments, tool, message));
         }
         let call = RootCall { tool, operation, field, args: &args };
-        let Some(chosen) = chosen else { return self.ask_usual(&call, tools::default_selection(schema, field)).await };
+        let Some(chosen) = chosen else {
+            return self.ask_usual(&call, tools::default_selection(schema, field)).await;
+        };
         match self.ask(&call, chosen).await {
-            Ok((answer, partial)) => Ok(answer.warned(partial.map(|partial| performed(tool, &partial)))),
+            Ok((answer, partial)) => {
+                Ok(answer.warned(partial.map(|partial| performed(tool, &partial))))
+            }
             Err(failed) => Err(failed.error),
         }
     }
 
-    /// Asks for the usual fields. They were not the agent's choice, so a query of which only some fail, as where a token may not
-    /// see all of them, is asked again without those; a while later they are tried again. A mutation is never repeated.
-    async fn ask_usual(&self, call: &RootCall<'_>, usual: Vec<Selection>) -> Result<Answer, UpstreamError> {
+    /// Asks for the usual fields. They were not the agent's choice, so a query of which only some
+    /// fail, as where a token may not see all of them, is asked again without those; a while later
+    /// they are tried again. A mutation is never repeated.
+    async fn ask_usual(
+        &self,
+        call: &RootCall<'_>,
+        usual: Vec<Selection>,
+    ) -> Result<Answer, UpstreamError> {
         let (tool, select) = (call.tool, tools::select_key(call.field));
         let known = tool.left_out.ways();
         let less = default::without(&usual, &known);
         let known = if less.is_some() { known } else { Arc::default() };
         let first = less.unwrap_or(usual);
         let failed = match self.ask(call, first.clone()).await {
-            Ok((answer, None)) => return Ok(answer.warned((!known.is_empty()).then(|| still_without(tool, &known, select)))),
+            Ok((answer, None)) => {
+                return Ok(
+                    answer.warned((!known.is_empty()).then(|| still_without(tool, &known, select)))
+                );
+            }
             Ok((answer, Some(partial))) => {
-                // Not a whole object: that it failed may say more of what was done than of who may see it.
-                let fields: Vec<Way> = partial.fields.iter().filter(|way| default::is_leaf_at(&first, way)).cloned().collect();
+                // Not a whole object: that it failed may say more of what was done than of who may
+                // see it.
+                let fields: Vec<Way> = partial
+                    .fields
+                    .iter()
+                    .filter(|way| default::is_leaf_at(&first, way))
+                    .cloned()
+                    .collect();
                 let mut text = performed(tool, &partial);
                 if default::without(&first, &fields).is_some() {
                     tool.left_out.add(&fields, tool.output_schema.as_ref(), select);
@@ -254,18 +302,27 @@ impl GraphQlConnection {
             Err(failed) => failed,
         };
         // What a service says that nobody asked for is not kept.
-        let fields: Vec<Way> =
-            failed.fields.into_iter().filter(|way| default::without(&first, std::slice::from_ref(way)).is_some()).collect();
-        let less = default::without(&first, &fields).filter(|_| call.operation == OperationType::Query);
+        let fields: Vec<Way> = failed
+            .fields
+            .into_iter()
+            .filter(|way| default::without(&first, std::slice::from_ref(way)).is_some())
+            .collect();
+        let less =
+            default::without(&first, &fields).filter(|_| call.operation == OperationType::Query);
         let Some(less) = less else { return Err(failed.error) };
         let (answer, _) = self.ask(call, less).await.map_err(|failed| failed.error)?;
         tool.left_out.add(&fields, tool.output_schema.as_ref(), select);
         let path = &tool.path;
-        tracing::info!(tool = %path, "`{path}` is answered without {} of its usual fields, which failed", fields.len());
+        tracing::info!(tool = %path, "`{path}` is answered without {} of its usual fields, which \
+            failed", fields.len());
         Ok(answer.warned(Some(still_without(tool, &tool.left_out.ways(), select))))
     }
 
-    async fn ask(&self, call: &RootCall<'_>, selection: Vec<Selection>) -> Result<(Answer, Option<Partial>), Failed> {
+    async fn ask(
+        &self,
+        call: &RootCall<'_>,
+        selection: Vec<Selection>,
+    ) -> Result<(Answer, Option<Partial>), Failed> {
         let query = tools::document(call.operation, call.field, call.args, selection);
         let body = json!({ "query": query, "operationName": call.field.name.as_str(), "variables": call.args });
         let is_query = call.operation == OperationType::Query;
@@ -303,7 +360,10 @@ fn performed(tool: &Tool, partial: &Partial) -> String {
 /// What the caller is told of an answer without some of the usual fields.
 fn still_without(tool: &Tool, ways: &[Way], select: &str) -> String {
     let (path, upstream, fields) = (&tool.path, &tool.upstream, left_out::named(ways));
-    format!("`{path}` is answered without {fields}, which `{upstream}` refused; `{select}` asks for it by name")
+    format!(
+        "`{path}` is answered without {fields}, which `{upstream}` refused; `{select}` asks for \
+        it by name"
+    )
 }
 
 /// The selection that the agent chose, if it did, taken out of its arguments.
@@ -323,7 +383,8 @@ fn chosen(
         Some(Value::String(text)) => Ok(text),
         Some(_) => Err("it must be a string such as \"id name\"".to_owned()),
     };
-    let rebuilt = text.and_then(|text| select::rebuilt(schema, named, &text).map_err(|error| error.0));
+    let rebuilt =
+        text.and_then(|text| select::rebuilt(schema, named, &text).map_err(|error| error.0));
     rebuilt.map(Some).map_err(|reason| {
         let message = format!("`{}`: field `{key}`: {reason}; nothing was sent", tool.path);
         UpstreamError::new(UpstreamErrorCode::InvalidArguments, tool, message)
@@ -339,7 +400,11 @@ async fn file(path: &Path) -> Result<Vec<u8>, ConnectError> {
     };
     let opened = tokio::fs::File::open(path).await.map_err(failed)?;
     let mut bytes = Vec::new();
-    opened.take(introspection::ANSWER_BYTES_MAX as u64 + 1).read_to_end(&mut bytes).await.map_err(failed)?;
+    opened
+        .take(introspection::ANSWER_BYTES_MAX as u64 + 1)
+        .read_to_end(&mut bytes)
+        .await
+        .map_err(failed)?;
     if bytes.len() > introspection::ANSWER_BYTES_MAX {
         let (path, max) = (path.display(), introspection::ANSWER_BYTES_MAX);
         return Err(ConnectError::new(format!("its schema `{path}` is larger than {max} bytes")));
@@ -358,9 +423,12 @@ impl Connection for GraphQlConnection {
             let text = self.text().await?;
             // Large schemas take a second: not on a thread that others wait for.
             let read = aside::read(aside::Progress::default(), move |stop| {
-                let unusable = |reason: String| ConnectError::new(format!("its schema cannot be used: {reason}"));
+                let unusable = |reason: String| {
+                    ConnectError::new(format!("its schema cannot be used: {reason}"))
+                };
                 let schema = text.read().map_err(unusable)?;
-                let offer = tools::offer(&schema, stop).map_err(|stopped| unusable(stopped.to_string()))?;
+                let offer =
+                    tools::offer(&schema, stop).map_err(|stopped| unusable(stopped.to_string()))?;
                 Ok((schema, offer))
             });
             let (schema, offer) = read.await?;
@@ -369,7 +437,11 @@ impl Connection for GraphQlConnection {
         })
     }
 
-    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+    fn call<'a>(
+        &'a self,
+        tool: &'a Tool,
+        args: JsonObject,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         Box::pin(self.perform(tool, args))
     }
 

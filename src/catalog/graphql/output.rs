@@ -1,4 +1,5 @@
-//! The JSON Schema of what a selection answers, told from the selection and the types of the service.
+//! The JSON Schema of what a selection answers, told from the selection and the types of the
+//! service.
 
 use apollo_compiler::{
     Name,
@@ -14,8 +15,14 @@ const VALUES_MAX: usize = 50;
 /// Longest description of a field, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 120;
 
-/// The schema of values of `ty` with these fields, at most so many bytes of JSON; none when it would be more.
-pub(super) fn schema(service: &ServiceSchema, ty: &Type, selection: &[Selection], bytes_max: usize) -> Option<JsonObject> {
+/// The schema of values of `ty` with these fields, at most so many bytes of JSON; none when it
+/// would be more.
+pub(super) fn schema(
+    service: &ServiceSchema,
+    ty: &Type,
+    selection: &[Selection],
+    bytes_max: usize,
+) -> Option<JsonObject> {
     [true, false].into_iter().find_map(|is_described| {
         let schema = Writer { service, is_described }.of_type(ty, selection);
         let bytes = serde_json::to_string(&schema).map_or(usize::MAX, |text| text.len());
@@ -56,7 +63,9 @@ impl Writer<'_> {
                 json!({ "enum": values.iter().map(|value| json!(value.as_str())).chain(null).collect::<Vec<_>>() })
             }
             Some(TypeKind::Enum(_)) => json!({ "type": kind("string", nullable) }),
-            Some(TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union) => self.object(name, nullable, selection),
+            Some(TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union) => {
+                self.object(name, nullable, selection)
+            }
             _ => json!({ "description": format!("scalar `{name}`") }),
         }
     }
@@ -88,7 +97,8 @@ impl Writer<'_> {
                         Some(known) => {
                             let mut schema = self.of_type(&known.ty, &field.selection_set);
                             if self.is_described && !known.description.is_empty() {
-                                schema["description"] = json!(cut(&known.description, DESCRIPTION_BYTES_MAX));
+                                schema["description"] =
+                                    json!(cut(&known.description, DESCRIPTION_BYTES_MAX));
                             }
                             schema
                         }

@@ -1,7 +1,8 @@
-//! What a service says of its types, small enough to keep: names, types, arguments and descriptions, and nothing else.
+//! What a service says of its types, small enough to keep: names, types, arguments and
+//! descriptions, and nothing else.
 //!
-//! Made from introspection or from the schema definition language; knows neither. Every name in it is a name of GraphQL, so
-//! that it may stand in a document as it is.
+//! Made from introspection or from the schema definition language; knows neither. Every name in it
+//! is a name of GraphQL, so that it may stand in a document as it is.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -26,7 +27,8 @@ pub(super) struct ServiceSchema {
     pub(super) query: Option<Name>,
     pub(super) mutation: Option<Name>,
     pub(super) subscription: Option<Name>,
-    /// Object types that a union or an interface can stand for, by name of the union or interface; sorted.
+    /// Object types that a union or an interface can stand for, by name of the union or interface;
+    /// sorted.
     pub(super) possible: BTreeMap<Name, Vec<Name>>,
     /// The first thing in it that makes no sense, if anything.
     pub(super) fault: Option<String>,
@@ -116,7 +118,10 @@ impl ServiceSchema {
 
     /// Whether a type is one from which operations begin.
     pub(super) fn is_root(&self, name: &str) -> bool {
-        [&self.query, &self.mutation, &self.subscription].into_iter().flatten().any(|root| root.as_str() == name)
+        [&self.query, &self.mutation, &self.subscription]
+            .into_iter()
+            .flatten()
+            .any(|root| root.as_str() == name)
     }
 
     pub(super) fn kind(&self, name: &str) -> Option<&TypeKind> {
@@ -134,12 +139,17 @@ impl ServiceSchema {
 
     /// Whether values of the type have fields to choose from.
     pub(super) fn is_composite(&self, name: &str) -> bool {
-        matches!(self.kind(name), Some(TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union))
+        matches!(
+            self.kind(name),
+            Some(TypeKind::Object(_) | TypeKind::Interface(_) | TypeKind::Union)
+        )
     }
 
-    /// Whether values of the type are taken as they are. A type that the service does not describe is neither.
+    /// Whether values of the type are taken as they are. A type that the service does not describe
+    /// is neither.
     pub(super) fn is_leaf(&self, name: &str) -> bool {
-        is_built_in(name) || matches!(self.kind(name), Some(TypeKind::Scalar { .. } | TypeKind::Enum(_)))
+        is_built_in(name)
+            || matches!(self.kind(name), Some(TypeKind::Scalar { .. } | TypeKind::Enum(_)))
     }
 
     /// The object types that a composite type can turn out to be.

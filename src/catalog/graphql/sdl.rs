@@ -1,4 +1,5 @@
-//! Reads a schema that is written in the schema definition language. Knows nothing of networks or tools.
+//! Reads a schema that is written in the schema definition language. Knows nothing of networks or
+//! tools.
 
 use apollo_compiler::{
     Name, Node, Schema,
@@ -10,12 +11,14 @@ use apollo_compiler::{
 use super::schema::{self, Field, InputValue, ServiceSchema, TypeDef, TypeKind};
 use crate::base::text::cut;
 
-/// Largest document, in bytes: GitHub's is 1.5 MB; one in memory takes about thirty times its size while it is read.
+/// Largest document, in bytes: GitHub's is 1.5 MB; one in memory takes about thirty times its size
+/// while it is read.
 pub(super) const SDL_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// Deepest nesting of anything in it; keeps the reader's stack small.
 const NESTING_MAX: usize = 64;
 
-/// The types of a document, or what is wrong with its words and where; a fault of its sense is noted. Takes about a second per megabyte at the worst.
+/// The types of a document, or what is wrong with its words and where; a fault of its sense is
+/// noted. Takes about a second per megabyte at the worst.
 pub(super) fn read(text: &str) -> Result<ServiceSchema, String> {
     if text.len() > SDL_BYTES_MAX {
         return Err(format!("it has {} bytes, allowed are {SDL_BYTES_MAX}", text.len()));
@@ -23,7 +26,8 @@ pub(super) fn read(text: &str) -> Result<ServiceSchema, String> {
     let document = Parser::new().recursion_limit(NESTING_MAX).parse_ast(text, "schema");
     let document = document.map_err(|faulty| first_fault(&faulty.errors))?;
     let builder = Schema::builder().adopt_orphan_extensions().ignore_builtin_redefinitions();
-    // Even schemas that well-known services publish define a thing twice: the first definition holds, and the owner is told.
+    // Even schemas that well-known services publish define a thing twice: the first definition
+    // holds, and the owner is told.
     let (read, fault) = match builder.add_ast(&document).build() {
         Ok(read) => (read, None),
         Err(faulty) => {
@@ -59,8 +63,12 @@ pub(super) fn first_fault(errors: &apollo_compiler::validation::DiagnosticList) 
 }
 
 /// The same, with the place as line and column, from 1.
-pub(super) fn fault(errors: &apollo_compiler::validation::DiagnosticList) -> (Option<(usize, usize)>, String) {
-    let Some(first) = errors.iter().next() else { return (None, "it is not understood".to_owned()) };
+pub(super) fn fault(
+    errors: &apollo_compiler::validation::DiagnosticList,
+) -> (Option<(usize, usize)>, String) {
+    let Some(first) = errors.iter().next() else {
+        return (None, "it is not understood".to_owned());
+    };
     let place = first.line_column_range().map(|place| (place.start.line, place.start.column));
     (place, cut(&first.to_json().message, 300).to_owned())
 }
@@ -83,8 +91,13 @@ fn note_possible(out: &mut ServiceSchema, name: &Name, def: &ExtendedType) {
 fn kind(def: &ExtendedType) -> TypeKind {
     match def {
         ExtendedType::Scalar(scalar) => {
-            let by = scalar.directives.get("specifiedBy").and_then(|directive| directive.specified_argument_by_name("url"));
-            TypeKind::Scalar { specified_by: by.and_then(|url| url.as_str()).map(|url| cut(url, 300).into()) }
+            let by = scalar
+                .directives
+                .get("specifiedBy")
+                .and_then(|directive| directive.specified_argument_by_name("url"));
+            TypeKind::Scalar {
+                specified_by: by.and_then(|url| url.as_str()).map(|url| cut(url, 300).into()),
+            }
         }
         ExtendedType::Enum(def) => TypeKind::Enum(def.values.keys().cloned().collect()),
         ExtendedType::InputObject(def) => TypeKind::Input {
@@ -114,7 +127,10 @@ fn input_value(given: &Node<ast::InputValueDefinition>) -> Option<InputValue> {
         name: given.name.clone(),
         description: schema::described(given.description.as_deref()),
         ty: (*given.ty).clone(),
-        default: given.default_value.as_ref().map(|value| schema::default_text(&value.serialize().no_indent().to_string())),
+        default: given
+            .default_value
+            .as_ref()
+            .map(|value| schema::default_text(&value.serialize().no_indent().to_string())),
         deprecated: given.directives.has("deprecated"),
     })
 }

@@ -1,8 +1,10 @@
-//! Reads the selection that an agent wrote and builds another one from its syntax tree, field by field against the schema.
+//! Reads the selection that an agent wrote and builds another one from its syntax tree, field by
+//! field against the schema.
 //!
-//! The agent's text itself is never sent. What comes out holds fields, arguments and inline fragments that the schema knows, no
-//! directive, no variable, no named fragment, and nothing that leads back to a root type: so a selection can never reach a
-//! field that policy knows as another tool.
+//! The agent's text itself is never sent. What comes out holds fields, arguments and inline
+//! fragments that the schema knows, no directive, no variable, no named fragment, and nothing that
+//! leads back to a root type: so a selection can never reach a field that policy knows as another
+//! tool.
 
 use std::collections::HashMap;
 
@@ -43,7 +45,11 @@ const NAMES_MAX: usize = 40;
 pub(super) struct SelectError(pub(super) String);
 
 /// The selection on values of `parent` that a text asks for, ready to be sent.
-pub(super) fn rebuilt(schema: &ServiceSchema, parent: &Name, text: &str) -> Result<Vec<Selection>, SelectError> {
+pub(super) fn rebuilt(
+    schema: &ServiceSchema,
+    parent: &Name,
+    text: &str,
+) -> Result<Vec<Selection>, SelectError> {
     let given = parsed(text)?;
     let mut rebuild = Rebuild { schema, fields_left: FIELDS_MAX, fragments_left: FRAGMENTS_MAX };
     rebuild.set(parent, &given, 1, "")
@@ -52,21 +58,34 @@ pub(super) fn rebuilt(schema: &ServiceSchema, parent: &Name, text: &str) -> Resu
 /// The one selection set that a text holds, with or without braces around it.
 fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
     if text.trim().is_empty() {
-        return Err(SelectError("it is empty; leave it out for the usual fields, or name some: `id name`".to_owned()));
+        return Err(SelectError(
+            "it is empty; leave it out for the usual fields, or name some: `id name`".to_owned(),
+        ));
     }
     if text.len() > TEXT_BYTES_MAX {
-        return Err(SelectError(format!("it has {} bytes, allowed are {TEXT_BYTES_MAX}", text.len())));
+        return Err(SelectError(format!(
+            "it has {} bytes, allowed are {TEXT_BYTES_MAX}",
+            text.len()
+        )));
     }
     // On lines of their own, so that a comment cannot swallow a brace.
     let is_bare = !text.trim_start().starts_with('{');
     let source = if is_bare { format!("{{\n{text}\n}}") } else { format!("{text}\n") };
     let mut parser = Parser::new().recursion_limit(NESTING_MAX).token_limit(TOKENS_MAX);
     let document = parser.parse_ast(source, "select").map_err(|faulty| {
-        let fault = dotted(text).unwrap_or_else(|| fault(text, usize::from(is_bare), &faulty.errors));
+        let fault =
+            dotted(text).unwrap_or_else(|| fault(text, usize::from(is_bare), &faulty.errors));
         SelectError(format!("it is no selection set such as `id name owner {{ login }}`: {fault}"))
     })?;
-    let several = || SelectError("it must be one selection set such as `id name owner { login }`, nothing beside it".to_owned());
-    let [Definition::OperationDefinition(operation)] = document.definitions.as_slice() else { return Err(several()) };
+    let several = || {
+        SelectError(
+            "it must be one selection set such as `id name owner { login }`, nothing beside it"
+                .to_owned(),
+        )
+    };
+    let [Definition::OperationDefinition(operation)] = document.definitions.as_slice() else {
+        return Err(several());
+    };
     let is_bare = operation.operation_type == OperationType::Query
         && operation.name.is_none()
         && operation.variables.is_empty()
@@ -74,11 +93,14 @@ fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
     if is_bare { Ok(operation.selection_set.clone()) } else { Err(several()) }
 }
 
-/// What the parser says is wrong, with its place in the agent's own text, above which so many lines were put.
+/// What the parser says is wrong, with its place in the agent's own text, above which so many lines
+/// were put.
 fn fault(text: &str, lines_above: usize, errors: &DiagnosticList) -> String {
     match sdl::fault(errors) {
         (Some((line, column)), message) => match line.checked_sub(lines_above) {
-            Some(line) if (1..=text.lines().count()).contains(&line) => format!("line {line}, column {column}: {message}"),
+            Some(line) if (1..=text.lines().count()).contains(&line) => {
+                format!("line {line}, column {column}: {message}")
+            }
             // The brace that was put there is reached too late or too early.
             _ => format!("at its end: {message}"),
         },
@@ -101,18 +123,22 @@ fn dotted(text: &str) -> Option<String> {
             }
             let (line, column) = (index + 1, code[..at].chars().count() + 1);
             if names.len() > DEPTH_MAX || way.len() > WAY_BYTES_MAX {
-                return Some(format!("line {line}, column {column}: a way is written with braces, not with dots"));
+                return Some(format!(
+                    "line {line}, column {column}: a way is written with braces, not with dots"
+                ));
             }
             let (open, close) = (names.join(" { "), " }".repeat(names.len() - 1));
             return Some(format!(
-                "line {line}, column {column}: a way is written with braces: instead of `{way}` write `{open}{close}`"
+                "line {line}, column {column}: a way is written with braces: instead of `{way}` \
+                write `{open}{close}`"
             ));
         }
     }
     None
 }
 
-/// The same text, as many characters and lines, with spaces for what stands in strings and comments.
+/// The same text, as many characters and lines, with spaces for what stands in strings and
+/// comments.
 fn without_texts(text: &str) -> String {
     let (mut is_string, mut is_comment, mut is_escaped) = (false, false, false);
     let blanked = text.chars().map(|c| {
@@ -136,9 +162,17 @@ struct Rebuild<'a> {
 
 impl Rebuild<'_> {
     /// The same set with everything in it checked; `at` is the way to it, empty at the top.
-    fn set(&mut self, parent: &Name, given: &[Selection], depth: usize, at: &str) -> Result<Vec<Selection>, SelectError> {
+    fn set(
+        &mut self,
+        parent: &Name,
+        given: &[Selection],
+        depth: usize,
+        at: &str,
+    ) -> Result<Vec<Selection>, SelectError> {
         if depth > DEPTH_MAX {
-            return Err(SelectError(format!("`{at}` is nested deeper than {DEPTH_MAX} levels; ask for it in a call of its own")));
+            return Err(SelectError(format!(
+                "`{at}` is nested deeper than {DEPTH_MAX} levels; ask for it in a call of its own"
+            )));
         }
         let mut out: Vec<Selection> = Vec::with_capacity(given.len());
         // What stands under each name of the answer.
@@ -151,7 +185,9 @@ impl Rebuild<'_> {
                     let same = (field.name.clone(), field.arguments.clone());
                     if *asked.entry(key.clone()).or_insert_with(|| same.clone()) != same {
                         let key = joined(at, &key);
-                        return Err(SelectError(format!("`{key}` is asked for twice and differently; give one an alias")));
+                        return Err(SelectError(format!(
+                            "`{key}` is asked for twice and differently; give one an alias"
+                        )));
                     }
                     out.push(Selection::Field(Node::new(field)));
                 }
@@ -162,7 +198,8 @@ impl Rebuild<'_> {
                 Selection::FragmentSpread(spread) => {
                     let name = &spread.fragment_name;
                     return Err(SelectError(format!(
-                        "`...{name}` is a named fragment, which cannot be defined here; write `... on Type {{ fields }}`"
+                        "`...{name}` is a named fragment, which cannot be defined here; write \
+                        `... on Type {{ fields }}`"
                     )));
                 }
             }
@@ -170,11 +207,18 @@ impl Rebuild<'_> {
         Ok(out)
     }
 
-    fn field(&mut self, parent: &Name, given: &ast::Field, depth: usize, at: &str) -> Result<ast::Field, SelectError> {
-        self.fields_left = self
-            .fields_left
-            .checked_sub(1)
-            .ok_or_else(|| SelectError(format!("it has more than {FIELDS_MAX} fields; ask for fewer, or in several calls")))?;
+    fn field(
+        &mut self,
+        parent: &Name,
+        given: &ast::Field,
+        depth: usize,
+        at: &str,
+    ) -> Result<ast::Field, SelectError> {
+        self.fields_left = self.fields_left.checked_sub(1).ok_or_else(|| {
+            SelectError(format!(
+                "it has more than {FIELDS_MAX} fields; ask for fewer, or in several calls"
+            ))
+        })?;
         let here = joined(at, &given.name);
         no_directives(&given.directives, &here)?;
         if given.name.as_str() == "__typename" {
@@ -183,11 +227,15 @@ impl Rebuild<'_> {
             }
             return Ok(bare(given.alias.clone(), given.name.clone()));
         }
-        let field = self.schema.field(parent, &given.name).ok_or_else(|| self.unknown(parent, &given.name, at))?;
+        let field = self
+            .schema
+            .field(parent, &given.name)
+            .ok_or_else(|| self.unknown(parent, &given.name, at))?;
         let named = field.ty.inner_named_type();
         if self.schema.is_root(named) {
             return Err(SelectError(format!(
-                "`{here}` leads back to the root of the service, where every field is a tool of its own; call that tool instead"
+                "`{here}` leads back to the root of the service, where every field is a tool of \
+                its own; call that tool instead"
             )));
         }
         let arguments = self.arguments(field, &given.arguments, &here)?;
@@ -199,10 +247,19 @@ impl Rebuild<'_> {
         } else if given.selection_set.is_empty() {
             Vec::new()
         } else {
-            return Err(SelectError(format!("`{here}` is a `{}`, which has no fields to choose from", field.ty)));
+            return Err(SelectError(format!(
+                "`{here}` is a `{}`, which has no fields to choose from",
+                field.ty
+            )));
         };
         let name = field.name.clone();
-        Ok(ast::Field { alias: given.alias.clone(), name, arguments, directives: ast::DirectiveList::new(), selection_set })
+        Ok(ast::Field {
+            alias: given.alias.clone(),
+            name,
+            arguments,
+            directives: ast::DirectiveList::new(),
+            selection_set,
+        })
     }
 
     /// What an object is asked for when the agent named the object alone.
@@ -212,7 +269,12 @@ impl Rebuild<'_> {
         leaves
     }
 
-    fn arguments(&self, field: &Field, given: &[Node<Argument>], here: &str) -> Result<Vec<Node<Argument>>, SelectError> {
+    fn arguments(
+        &self,
+        field: &Field,
+        given: &[Node<Argument>],
+        here: &str,
+    ) -> Result<Vec<Node<Argument>>, SelectError> {
         let mut out: Vec<Node<Argument>> = Vec::with_capacity(given.len());
         for argument in given {
             let name = &argument.name;
@@ -223,73 +285,134 @@ impl Rebuild<'_> {
             if out.iter().any(|taken| taken.name == *name) {
                 return Err(SelectError(format!("`{here}` gives the argument `{name}` twice")));
             }
-            let value = literal::checked(self.schema, &known.ty, &argument.value, &format!("{here}({name}:)"))?;
+            let value = literal::checked(
+                self.schema,
+                &known.ty,
+                &argument.value,
+                &format!("{here}({name}:)"),
+            )?;
             out.push(Node::new(Argument { name: known.name.clone(), value }));
         }
         let is_given = |name: &Name| out.iter().any(|taken| taken.name == *name);
         match field.args.iter().find(|known| known.is_required() && !is_given(&known.name)) {
-            Some(missing) => Err(SelectError(format!("`{here}` needs the argument `{}: {}`", missing.name, missing.ty))),
+            Some(missing) => Err(SelectError(format!(
+                "`{here}` needs the argument `{}: {}`",
+                missing.name, missing.ty
+            ))),
             None => Ok(out),
         }
     }
 
-    fn fragment(&mut self, parent: &Name, given: &InlineFragment, depth: usize, at: &str) -> Result<InlineFragment, SelectError> {
-        self.fragments_left = self
-            .fragments_left
-            .checked_sub(1)
-            .ok_or_else(|| SelectError(format!("it has more than {FRAGMENTS_MAX} inline fragments")))?;
+    fn fragment(
+        &mut self,
+        parent: &Name,
+        given: &InlineFragment,
+        depth: usize,
+        at: &str,
+    ) -> Result<InlineFragment, SelectError> {
+        self.fragments_left = self.fragments_left.checked_sub(1).ok_or_else(|| {
+            SelectError(format!("it has more than {FRAGMENTS_MAX} inline fragments"))
+        })?;
         no_directives(&given.directives, "...")?;
         let Some(condition) = &given.type_condition else {
             let selection_set = self.set(parent, &given.selection_set, depth + 1, at)?;
-            return Ok(InlineFragment { type_condition: None, directives: ast::DirectiveList::new(), selection_set });
+            return Ok(InlineFragment {
+                type_condition: None,
+                directives: ast::DirectiveList::new(),
+                selection_set,
+            });
         };
         let possible = self.schema.possible(parent);
-        let can_be = |name: &Name| self.schema.possible(name).iter().any(|object| possible.contains(object));
-        if self.schema.is_root(condition) || !self.schema.is_composite(condition) || !can_be(condition) {
+        let can_be =
+            |name: &Name| self.schema.possible(name).iter().any(|object| possible.contains(object));
+        if self.schema.is_root(condition)
+            || !self.schema.is_composite(condition)
+            || !can_be(condition)
+        {
             let known = possible.iter().filter(|name| !self.schema.is_root(name)).map(Name::as_str);
             let hint = did_you_mean(condition, known);
-            return Err(SelectError(format!("`... on {condition}`: a `{parent}` is never a `{condition}`{hint}")));
+            return Err(SelectError(format!(
+                "`... on {condition}`: a `{parent}` is never a `{condition}`{hint}"
+            )));
         }
         let selection_set = self.set(condition, &given.selection_set, depth + 1, at)?;
-        Ok(InlineFragment { type_condition: Some(condition.clone()), directives: ast::DirectiveList::new(), selection_set })
+        Ok(InlineFragment {
+            type_condition: Some(condition.clone()),
+            directives: ast::DirectiveList::new(),
+            selection_set,
+        })
     }
 
     fn unknown(&self, parent: &Name, name: &Name, at: &str) -> SelectError {
-        let place = if at.is_empty() { format!("`{parent}`") } else { format!("`{at}`, a `{parent}`,") };
+        let place =
+            if at.is_empty() { format!("`{parent}`") } else { format!("`{at}`, a `{parent}`,") };
         let hint = match self.schema.kind(parent) {
             Some(TypeKind::Union) => self.of_members(parent, name),
-            Some(TypeKind::Interface(own)) if !own.iter().any(|field| suggest::is_typo(name, &field.name)) => {
+            Some(TypeKind::Interface(own))
+                if !own.iter().any(|field| suggest::is_typo(name, &field.name)) =>
+            {
                 self.of_members(parent, name)
             }
             _ => None,
         };
-        let hint = hint.unwrap_or_else(|| did_you_mean(name, self.schema.fields(parent).iter().map(|field| field.name.as_str())));
+        let hint = hint.unwrap_or_else(|| {
+            did_you_mean(name, self.schema.fields(parent).iter().map(|field| field.name.as_str()))
+        });
         SelectError(format!("{place} has no field `{}`{hint}", cut(name, 80)))
     }
 
-    /// Which of its members a field belongs to that a union or an interface does not have itself; of a union, what else there is.
+    /// Which of its members a field belongs to that a union or an interface does not have itself;
+    /// of a union, what else there is.
     fn of_members(&self, parent: &Name, name: &Name) -> Option<String> {
-        let members: Vec<&Name> = self.schema.possible(parent).iter().filter(|member| !self.schema.is_root(member)).collect();
+        let members: Vec<&Name> = self
+            .schema
+            .possible(parent)
+            .iter()
+            .filter(|member| !self.schema.is_root(member))
+            .collect();
         let listed = |names: &[&Name]| {
             let more = names.len().saturating_sub(NAMES_MAX);
             let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!("{}{rest}", names.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+            format!(
+                "{}{rest}",
+                names
+                    .iter()
+                    .take(NAMES_MAX)
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         };
-        let having: Vec<&Name> = members.iter().copied().filter(|member| self.schema.field(member, name).is_some()).collect();
+        let having: Vec<&Name> = members
+            .iter()
+            .copied()
+            .filter(|member| self.schema.field(member, name).is_some())
+            .collect();
         if let Some(first) = having.first() {
             let has = if having.len() == 1 { "has" } else { "have" };
-            return Some(format!("; {} {has} it: write `... on {first} {{ {name} }}`", listed(&having)));
+            return Some(format!(
+                "; {} {has} it: write `... on {first} {{ {name} }}`",
+                listed(&having)
+            ));
         }
-        let fields =
-            members.iter().flat_map(|member| self.schema.fields(member).iter().map(move |field| (*member, field.name.as_str())));
-        let near = fields.filter_map(|(member, field)| Some((suggest::typo_similarity(name, field)?, member, field)));
+        let fields = members.iter().flat_map(|member| {
+            self.schema.fields(member).iter().map(move |field| (*member, field.name.as_str()))
+        });
+        let near = fields.filter_map(|(member, field)| {
+            Some((suggest::typo_similarity(name, field)?, member, field))
+        });
         match near.max_by(|a, b| a.0.total_cmp(&b.0)) {
-            Some((_, member, field)) => Some(format!(", did you mean `... on {member} {{ {field} }}`?")),
+            Some((_, member, field)) => {
+                Some(format!(", did you mean `... on {member} {{ {field} }}`?"))
+            }
             // An interface has fields of its own to tell.
             None if !self.schema.fields(parent).is_empty() => None,
             None => {
                 let first = members.first().map_or("Type", |name| name.as_str());
-                Some(format!(", nor has any of {}: write `... on {first} {{ fields }}`", listed(&members)))
+                Some(format!(
+                    ", nor has any of {}: write `... on {first} {{ fields }}`",
+                    listed(&members)
+                ))
             }
         }
     }
@@ -297,7 +420,13 @@ impl Rebuild<'_> {
 
 /// A field with nothing to it but its name.
 pub(super) fn bare(alias: Option<Name>, name: Name) -> ast::Field {
-    ast::Field { alias, name, arguments: Vec::new(), directives: ast::DirectiveList::new(), selection_set: Vec::new() }
+    ast::Field {
+        alias,
+        name,
+        arguments: Vec::new(),
+        directives: ast::DirectiveList::new(),
+        selection_set: Vec::new(),
+    }
 }
 
 fn no_directives(directives: &ast::DirectiveList, at: &str) -> Result<(), SelectError> {
@@ -319,7 +448,15 @@ pub(super) fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>
         None => {
             let more = known.len().saturating_sub(NAMES_MAX);
             let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!(", only {}{rest}", known.iter().take(NAMES_MAX).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "))
+            format!(
+                ", only {}{rest}",
+                known
+                    .iter()
+                    .take(NAMES_MAX)
+                    .map(|name| format!("`{name}`"))
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            )
         }
     }
 }

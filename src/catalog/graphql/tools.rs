@@ -1,7 +1,7 @@
 //! Makes a tool of every field of the root types: `query.<field>` and `mutation.<field>`.
 //!
-//! A root field that leads back to a root type is left out, since its fields are tools of their own. Subscriptions are left out
-//! too: a call has one answer.
+//! A root field that leads back to a root type is left out, since its fields are tools of their
+//! own. Subscriptions are left out too: a call has one answer.
 
 use apollo_compiler::{
     Name, Node,
@@ -38,16 +38,20 @@ const DEFAULT_BYTES_MAX: usize = 160;
 /// Types that it names for a union or an interface.
 const MEMBERS_MAX: usize = 20;
 /// What roots a tool can belong to, with the first segment of its name.
-const ROOTS: [(OperationType, &str); 2] = [(OperationType::Query, "query"), (OperationType::Mutation, "mutation")];
+const ROOTS: [(OperationType, &str); 2] =
+    [(OperationType::Query, "query"), (OperationType::Mutation, "mutation")];
 
 /// All tools, those of queries first, each in the service's order; none when it is told to stop.
 pub(super) fn offer(schema: &ServiceSchema, stop: &Stop) -> Result<Offer, Stopped> {
-    let roots =
-        ROOTS.map(|(operation, prefix)| (operation, prefix, schema.root(operation).map_or(&[][..], |root| schema.fields(root))));
+    let roots = ROOTS.map(|(operation, prefix)| {
+        (operation, prefix, schema.root(operation).map_or(&[][..], |root| schema.fields(root)))
+    });
     let count: usize = roots.iter().map(|(.., fields)| fields.len()).sum();
-    // The same share for each, so that it does not depend on their order which of them is told whole.
+    // The same share for each, so that it does not depend on their order which of them is told
+    // whole.
     let bytes_max = (SCHEMAS_BYTES_MAX / count.clamp(1, TOOLS_MAX)).min(INPUT_BYTES_MAX);
-    let mut notes: Vec<String> = schema.fault.iter().map(|fault| format!("its schema has a fault at {fault}")).collect();
+    let mut notes: Vec<String> =
+        schema.fault.iter().map(|fault| format!("its schema has a fault at {fault}")).collect();
     let mut tools = Vec::with_capacity(count.min(TOOLS_MAX));
     let mut back = 0usize;
     let mut large = 0usize;
@@ -55,7 +59,8 @@ pub(super) fn offer(schema: &ServiceSchema, stop: &Stop) -> Result<Offer, Stoppe
     for (operation, prefix, fields) in roots {
         for field in fields {
             stop.check()?;
-            let is_known = schema.is_leaf(field.ty.inner_named_type()) || schema.is_composite(field.ty.inner_named_type());
+            let is_known = schema.is_leaf(field.ty.inner_named_type())
+                || schema.is_composite(field.ty.inner_named_type());
             if schema.is_root(field.ty.inner_named_type()) || !is_known {
                 back += 1;
             } else if tools.len() == TOOLS_MAX {
@@ -68,10 +73,14 @@ pub(super) fn offer(schema: &ServiceSchema, stop: &Stop) -> Result<Offer, Stoppe
             }
         }
     }
-    let subscriptions = schema.root(OperationType::Subscription).map_or(0, |root| schema.fields(root).len());
+    let subscriptions =
+        schema.root(OperationType::Subscription).map_or(0, |root| schema.fields(root).len());
     for (count, why) in [
         (subscriptions, "subscriptions are not offered: a call has one answer"),
-        (back, "fields are left out: they lead back to a root type or to a type that is not described"),
+        (
+            back,
+            "fields are left out: they lead back to a root type or to a type that is not described",
+        ),
         (large, "fields are left out: there are too many, or their arguments are too large"),
     ] {
         if count > 0 {
@@ -82,14 +91,17 @@ pub(super) fn offer(schema: &ServiceSchema, stop: &Stop) -> Result<Offer, Stoppe
 }
 
 /// The root field that a tool of this name stands for.
-pub(super) fn field_of<'a>(schema: &'a ServiceSchema, name: &str) -> Option<(OperationType, &'a Field)> {
+pub(super) fn field_of<'a>(
+    schema: &'a ServiceSchema,
+    name: &str,
+) -> Option<(OperationType, &'a Field)> {
     let (prefix, field) = name.split_once('.')?;
     let (operation, _) = ROOTS.into_iter().find(|(_, known)| *known == prefix)?;
     Some((operation, schema.field(schema.root(operation)?, field)?))
 }
 
-/// The name of the argument that holds a selection: `select`, unless the field has such an argument itself. No argument of a
-/// service begins with two underscores.
+/// The name of the argument that holds a selection: `select`, unless the field has such an argument
+/// itself. No argument of a service begins with two underscores.
 pub(super) fn select_key(field: &Field) -> &'static str {
     if field.args.iter().any(|arg| arg.name.as_str() == "select") { "__select" } else { "select" }
 }
@@ -97,7 +109,11 @@ pub(super) fn select_key(field: &Field) -> &'static str {
 /// The selection for a field when the agent chose none; empty where there is nothing to choose.
 pub(super) fn default_selection(schema: &ServiceSchema, field: &Field) -> Vec<Selection> {
     let named = field.ty.inner_named_type();
-    if schema.is_composite(named) { default::selection(schema, named, field.ty.is_list()) } else { Vec::new() }
+    if schema.is_composite(named) {
+        default::selection(schema, named, field.ty.is_list())
+    } else {
+        Vec::new()
+    }
 }
 
 fn tool(
@@ -110,12 +126,17 @@ fn tool(
     let mut input_schema = input::schema(schema, field, bytes_max, sizes)?;
     let selection = default_selection(schema, field);
     if !selection.is_empty()
-        && let Some(properties) = input_schema.get_mut("properties").and_then(|properties| properties.as_object_mut())
+        && let Some(properties) =
+            input_schema.get_mut("properties").and_then(|properties| properties.as_object_mut())
     {
         let description = select_description(schema, field.ty.inner_named_type(), &selection);
-        properties.insert(select_key(field).to_owned(), json!({ "type": "string", "description": description }));
+        properties.insert(
+            select_key(field).to_owned(),
+            json!({ "type": "string", "description": description }),
+        );
     }
-    let mut output_schema = output::schema(schema, &field.ty, &selection, OUTPUT_BYTES_MAX.min(bytes_max));
+    let mut output_schema =
+        output::schema(schema, &field.ty, &selection, OUTPUT_BYTES_MAX.min(bytes_max));
     if let Some(output) = output_schema.as_mut().filter(|_| !selection.is_empty()) {
         let text = format!("Without `{}`; with it, the fields that it names.", select_key(field));
         output.insert("description".to_owned(), json!(text));
@@ -147,21 +168,32 @@ fn description(prefix: &str, field: &Field) -> String {
     text
 }
 
-/// What an agent must know to write a selection: the form, what it gets without one, and what else there is.
+/// What an agent must know to write a selection: the form, what it gets without one, and what else
+/// there is.
 fn select_description(schema: &ServiceSchema, named: &Name, default: &[Selection]) -> String {
-    let usual = |name: &Name| default.iter().any(|part| part.as_field().is_some_and(|field| field.name == *name));
+    let usual = |name: &Name| {
+        default.iter().any(|part| part.as_field().is_some_and(|field| field.name == *name))
+    };
     let mut further = String::new();
-    for field in schema.fields(named).iter().filter(|field| !usual(&field.name) && !schema.is_root(field.ty.inner_named_type())) {
+    for field in schema
+        .fields(named)
+        .iter()
+        .filter(|field| !usual(&field.name) && !schema.is_root(field.ty.inner_named_type()))
+    {
         let args = if field.args.is_empty() { "" } else { "(…)" };
         let below = if schema.is_composite(field.ty.inner_named_type()) { " {…}" } else { "" };
-        let one = format!("{}{}{args}{below}", if further.is_empty() { "" } else { ", " }, field.name);
+        let one =
+            format!("{}{}{args}{below}", if further.is_empty() { "" } else { ", " }, field.name);
         if further.len() + one.len() > FIELDS_BYTES_MAX {
             further.push_str(", …");
             break;
         }
         further.push_str(&one);
     }
-    let mut out = format!("Which fields of `{named}` to answer, a GraphQL selection set such as `id name owner {{ login }}`.");
+    let mut out = format!(
+        "Which fields of `{named}` to answer, a GraphQL selection set such as `id name owner {{ \
+        login }}`."
+    );
     let default = text(default);
     let dots = if default.len() > DEFAULT_BYTES_MAX { "…" } else { "" };
     out.push_str(&format!(" Without it: `{}{dots}`.", cut(&default, DEFAULT_BYTES_MAX)));
@@ -169,7 +201,8 @@ fn select_description(schema: &ServiceSchema, named: &Name, default: &[Selection
         out.push_str(&format!(" Further fields: {further}."));
     }
     if !matches!(schema.kind(named), Some(TypeKind::Object(_))) {
-        let members: Vec<&str> = schema.possible(named).iter().take(MEMBERS_MAX).map(Name::as_str).collect();
+        let members: Vec<&str> =
+            schema.possible(named).iter().take(MEMBERS_MAX).map(Name::as_str).collect();
         out.push_str(&format!(" `... on TYPE {{ … }}` for: {}.", members.join(", ")));
     }
     out
@@ -177,16 +210,31 @@ fn select_description(schema: &ServiceSchema, named: &Name, default: &[Selection
 
 /// A selection as it is written, without its outer braces.
 pub(super) fn text(selection: &[Selection]) -> String {
-    selection.iter().map(|part| part.serialize().no_indent().to_string()).collect::<Vec<_>>().join(" ")
+    selection
+        .iter()
+        .map(|part| part.serialize().no_indent().to_string())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
-/// The document of one call: one operation with one root field. Arguments are variables, typed by the service; those that are
-/// not given are not named, so that the service's defaults hold.
-pub(super) fn document(operation: OperationType, field: &Field, args: &JsonObject, selection: Vec<Selection>) -> String {
-    let given: Vec<_> = field.args.iter().filter(|arg| args.contains_key(arg.name.as_str())).collect();
+/// The document of one call: one operation with one root field. Arguments are variables, typed by
+/// the service; those that are not given are not named, so that the service's defaults hold.
+pub(super) fn document(
+    operation: OperationType,
+    field: &Field,
+    args: &JsonObject,
+    selection: Vec<Selection>,
+) -> String {
+    let given: Vec<_> =
+        field.args.iter().filter(|arg| args.contains_key(arg.name.as_str())).collect();
     let variables = given.iter().map(|arg| {
         let (name, ty) = (arg.name.clone(), Node::new(arg.ty.clone()));
-        Node::new(VariableDefinition { name, ty, default_value: None, directives: ast::DirectiveList::new() })
+        Node::new(VariableDefinition {
+            name,
+            ty,
+            default_value: None,
+            directives: ast::DirectiveList::new(),
+        })
     });
     let arguments = given.iter().map(|arg| {
         let value = Node::new(Value::Variable(arg.name.clone()));

@@ -1,4 +1,5 @@
-//! Which addresses of the internet protocols a request may go to. Pure: judges numbers, looks nothing up.
+//! Which addresses of the internet protocols a request may go to. Pure: judges numbers, looks
+//! nothing up.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -9,13 +10,17 @@ pub(super) enum Sort {
     Public,
     /// Of this machine or of a network that is not public; allowed where the owner says so.
     Private(&'static str),
-    /// Never a service of the owner's: metadata of cloud machines, link-local, multicast, unspecified, reserved.
+    /// Never a service of the owner's: metadata of cloud machines, link-local, multicast,
+    /// unspecified, reserved.
     Never(&'static str),
 }
 
 /// Addresses at which clouds hand credentials to their machines, outside of the link-local ranges.
-const METADATA_V4: [Ipv4Addr; 3] =
-    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
+const METADATA_V4: [Ipv4Addr; 3] = [
+    Ipv4Addr::new(100, 100, 100, 200),
+    Ipv4Addr::new(168, 63, 129, 16),
+    Ipv4Addr::new(192, 0, 0, 192),
+];
 /// The same for version 6, by their prefix of 64 bits: `fd00:ec2::` and `fd20:ce::`.
 const METADATA_V6: [[u16; 4]; 2] = [[0xfd00, 0x0ec2, 0, 0], [0xfd20, 0x00ce, 0, 0]];
 
@@ -38,7 +43,9 @@ fn of_v4(address: Ipv4Addr) -> Sort {
         (127, ..) => Sort::Private("a loopback address"),
         (100, 64..=127, _) => Sort::Private("an address of carrier-grade NAT"),
         (169, 254, _) => Sort::Never("a link-local address, as metadata of cloud machines has"),
-        (192, 0, 0) | (192, 0, 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113) => Sort::Never("a reserved address"),
+        (192, 0, 0) | (192, 0, 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113) => {
+            Sort::Never("a reserved address")
+        }
         (198, 18..=19, _) => Sort::Private("an address for benchmarks"),
         (224..=239, ..) => Sort::Never("a multicast address"),
         (240.., ..) => Sort::Never("a reserved address"),
@@ -70,7 +77,9 @@ fn of_v6(address: Ipv6Addr) -> Sort {
         (0xfc00..=0xfdff, _) | (0xfec0..=0xfeff, _) => Sort::Private("a private address"),
         (0xff00.., _) => Sort::Never("a multicast address"),
         // Teredo hides the other side's address, the others lead nowhere.
-        (0x2001, 0x0000..=0x01ff | 0x0db8) | (0x3fff, 0x0000..=0x0fff) => Sort::Never("a reserved address"),
+        (0x2001, 0x0000..=0x01ff | 0x0db8) | (0x3fff, 0x0000..=0x0fff) => {
+            Sort::Never("a reserved address")
+        }
         (0x2000..=0x3fff, _) => Sort::Public,
         _ => Sort::Never("a reserved address"),
     }
@@ -79,7 +88,9 @@ fn of_v6(address: Ipv6Addr) -> Sort {
 /// The address of version 4 in one of version 6: mapped, compatible, NAT64 or 6to4.
 fn wrapped(address: Ipv6Addr) -> Option<Ipv4Addr> {
     match address.segments() {
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => Some(v4(high, low)),
+        [0, 0, 0, 0, 0, 0xffff, high, low] | [0, 0, 0, 0, 0xffff, 0, high, low] => {
+            Some(v4(high, low))
+        }
         [0, 0, 0, 0, 0, 0, high, low] if high != 0 => Some(v4(high, low)),
         [0x0064, 0xff9b, 0, 0, 0, 0, high, low] => Some(v4(high, low)),
         [0x2002, high, low, ..] => Some(v4(high, low)),

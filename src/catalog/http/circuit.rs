@@ -1,8 +1,9 @@
-//! Stops asking a service that does not answer: opens after failures in a row, lets one request through after a while, and
-//! closes when that one is answered. Told the time, so that it can be tested without waiting.
+//! Stops asking a service that does not answer: opens after failures in a row, lets one request
+//! through after a while, and closes when that one is answered. Told the time, so that it can be
+//! tested without waiting.
 //!
-//! How long an operation takes may be an argument of its caller's, so one that is not answered in time tells nothing of the others,
-//! and nothing at all while the service answers others.
+//! How long an operation takes may be an argument of its caller's, so one that is not answered in
+//! time tells nothing of the others, and nothing at all while the service answers others.
 
 use std::{
     collections::HashMap,
@@ -17,7 +18,8 @@ use crate::base::backoff::Backoff;
 pub(super) const FAILURES_MAX: u32 = 5;
 /// How long it stays open; doubled each time the probe fails too.
 const OPEN: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
-/// How long the others wait for the request that finds out, which may be of a slow operation; then the next one may.
+/// How long the others wait for the request that finds out, which may be of a slow operation; then
+/// the next one may.
 const PROBE_MAX: Duration = Duration::from_secs(5);
 /// Operations whose lateness is counted; further ones are called as if they had never been late.
 const OPERATIONS_MAX: usize = 1_000;
@@ -90,7 +92,8 @@ impl Fuse {
     }
 }
 
-/// Leave to send one request. Dropped without a word of how it ended, it tells nothing but that it is over.
+/// Leave to send one request. Dropped without a word of how it ended, it tells nothing but that it
+/// is over.
 #[derive(Debug)]
 pub(in crate::catalog) struct Leave<'a> {
     circuit: &'a Circuit,
@@ -106,14 +109,23 @@ impl Circuit {
     }
 
     /// Leave to send a request of this operation, or how long to wait.
-    pub(in crate::catalog) fn enter(&self, operation: &str, now: Instant) -> Result<Leave<'_>, Duration> {
+    pub(in crate::catalog) fn enter(
+        &self,
+        operation: &str,
+        now: Instant,
+    ) -> Result<Leave<'_>, Duration> {
         let mut state = self.state();
         let of_all = state.whole.enter(now)?;
         let of_own = state.late.get_mut(operation).map_or(Ok(false), |fuse| fuse.enter(now));
         if of_own.is_err() && of_all {
             state.whole.probed(now);
         }
-        Ok(Leave { circuit: self, operation: operation.to_owned(), since: now, probes: (of_all, of_own?) })
+        Ok(Leave {
+            circuit: self,
+            operation: operation.to_owned(),
+            since: now,
+            probes: (of_all, of_own?),
+        })
     }
 
     /// What keeps requests from being sent at present, if anything.
@@ -122,16 +134,24 @@ impl Circuit {
         let (what, of_it, (failures, wait)) = match state.whole.trouble(now) {
             Some(trouble) => ("it failed".to_owned(), "", trouble),
             None => {
-                let late = state.late.iter().filter_map(|(operation, fuse)| Some((operation, fuse.trouble(now)?)));
+                let late = state
+                    .late
+                    .iter()
+                    .filter_map(|(operation, fuse)| Some((operation, fuse.trouble(now)?)));
                 // Always the same one, so that what is told changes only with what happens.
                 let (operation, trouble) = late.min_by_key(|(operation, _)| *operation)?;
                 (format!("`{operation}` was not answered in time"), " of it", trouble)
             }
         };
         Some(match wait.is_zero() {
-            true => format!("{what} {failures} times in a row; the next call finds out whether it answers again"),
+            true => format!(
+                "{what} {failures} times in a row; the next call finds out whether it answers again"
+            ),
             false => {
-                format!("{what} {failures} times in a row, so no call{of_it} is sent for another {} s", wait.as_secs().max(1))
+                format!(
+                    "{what} {failures} times in a row, so no call{of_it} is sent for another {} s",
+                    wait.as_secs().max(1)
+                )
             }
         })
     }
@@ -154,7 +174,8 @@ impl Leave<'_> {
                     state.whole.fail(true, now);
                 }
                 let is_silent = state.answered.is_none_or(|answered| answered < self.since);
-                let has_room = state.late.len() < OPERATIONS_MAX || state.late.contains_key(&self.operation);
+                let has_room =
+                    state.late.len() < OPERATIONS_MAX || state.late.contains_key(&self.operation);
                 if is_silent && has_room {
                     let operation = std::mem::take(&mut self.operation);
                     let fuse = state.late.entry(operation).or_default();

@@ -1,4 +1,5 @@
-//! Finds out what a service at an address speaks, by asking as each kind would. Nothing that is asked changes anything there.
+//! Finds out what a service at an address speaks, by asking as each kind would. Nothing that is
+//! asked changes anything there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,7 +8,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::{ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest, Until};
+use super::{
+    ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest, Until,
+};
 use crate::catalog::{config::Reach, redact::Secrets};
 
 /// Longest time of one question.
@@ -33,15 +36,20 @@ pub enum Detected {
 pub async fn detect(url: &Url, reach: &Reach) -> Result<Detected, String> {
     let reach = Reach { call_timeout: ANSWER_MAX, ..reach.clone() };
     let secrets = Secrets::among([("url", url.as_str())]);
-    let client = ServiceClient::new(ServiceConfig::new(Arc::from("detect"), url.clone(), reach), secrets);
+    let client =
+        ServiceClient::new(ServiceConfig::new(Arc::from("detect"), url.clone(), reach), secrets);
     let client = client.map_err(|error| error.message)?;
-    let head = client.send(request(url, Method::GET, None)).await.map_err(|failure| failure.to_string())?;
+    let head = client
+        .send(request(url, Method::GET, None))
+        .await
+        .map_err(|failure| failure.to_string())?;
     if head.status.is_success() && is_description(&String::from_utf8_lossy(&head.body)) {
         return Ok(Detected::OpenApi);
     }
     let graphql = json!({ "query": "query { __typename }" });
     let initialize = json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "airlock", "version": env!("CARGO_PKG_VERSION")}}});
+        "protocolVersion": "2025-11-25", "capabilities": {},
+        "clientInfo": {"name": "airlock", "version": env!("CARGO_PKG_VERSION")}}});
     let mcp = client.send(request(url, Method::POST, Some(&initialize))).await;
     if let Some(found) = mcp.as_ref().ok().and_then(is_mcp) {
         return Ok(found);
@@ -54,7 +62,9 @@ pub async fn detect(url: &Url, reach: &Reach) -> Result<Detected, String> {
 }
 
 fn request(url: &Url, method: Method, body: Option<&Value>) -> ServiceRequest {
-    let accept = HeaderValue::from_static("application/json, text/event-stream, application/yaml;q=0.9, */*;q=0.1");
+    let accept = HeaderValue::from_static(
+        "application/json, text/event-stream, application/yaml;q=0.9, */*;q=0.1",
+    );
     let mcp_accept = HeaderValue::from_static("application/json, text/event-stream");
     let body = body.map_or(ServiceBody::None, |body| ServiceBody::Bytes {
         content_type: "application/json".to_owned(),
@@ -75,9 +85,12 @@ fn request(url: &Url, method: Method, body: Option<&Value>) -> ServiceRequest {
 /// Whether a text begins as OpenAPI or Swagger does, in JSON or YAML.
 fn is_description(head: &str) -> bool {
     let squeezed: String = head.chars().filter(|c| !c.is_whitespace()).take(HEAD_BYTES).collect();
-    let as_json = squeezed.starts_with('{') && ["\"openapi\":\"3", "\"swagger\":\"2"].iter().any(|mark| squeezed.contains(mark));
+    let as_json = squeezed.starts_with('{')
+        && ["\"openapi\":\"3", "\"swagger\":\"2"].iter().any(|mark| squeezed.contains(mark));
     let mark = |line: &str| {
-        let value = |key| line.strip_prefix(key).map(|value: &str| value.trim_start_matches([' ', '"', '\'']));
+        let value = |key| {
+            line.strip_prefix(key).map(|value: &str| value.trim_start_matches([' ', '"', '\'']))
+        };
         value("openapi:").is_some_and(|value| value.starts_with('3'))
             || value("swagger:").is_some_and(|value| value.starts_with('2'))
     };
@@ -85,28 +98,43 @@ fn is_description(head: &str) -> bool {
 }
 
 fn is_mcp(answer: &ServiceAnswer) -> Option<Detected> {
-    let challenge = answer.headers.get(header::WWW_AUTHENTICATE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let challenge = answer
+        .headers
+        .get(header::WWW_AUTHENTICATE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     if answer.status == StatusCode::UNAUTHORIZED && challenge.contains("resource_metadata") {
         return Some(Detected::Mcp { wants_oauth: true });
     }
     let text = String::from_utf8_lossy(&answer.body);
-    let mut messages = text.lines().map(|line| line.strip_prefix("data:").unwrap_or(line)).chain([&*text]);
-    let speaks = |text: &str| serde_json::from_str::<Value>(text.trim()).is_ok_and(|message| message["jsonrpc"] == "2.0");
+    let mut messages =
+        text.lines().map(|line| line.strip_prefix("data:").unwrap_or(line)).chain([&*text]);
+    let speaks = |text: &str| {
+        serde_json::from_str::<Value>(text.trim()).is_ok_and(|message| message["jsonrpc"] == "2.0")
+    };
     messages.any(speaks).then_some(Detected::Mcp { wants_oauth: false })
 }
 
 fn is_graphql(answer: &ServiceAnswer) -> bool {
     let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else { return false };
-    let has_error = body["errors"].as_array().and_then(|errors| errors.first()).is_some_and(|error| error["message"].is_string());
+    let has_error = body["errors"]
+        .as_array()
+        .and_then(|errors| errors.first())
+        .is_some_and(|error| error["message"].is_string());
     body["data"]["__typename"].is_string() || has_error
 }
 
 fn nothing(head: &ServiceAnswer, failure: Option<&ServiceFailure>) -> String {
     match (head.status.as_u16(), failure) {
-        (status @ (401 | 403), _) => format!("it answers HTTP {status}, so it does not say what it is"),
+        (status @ (401 | 403), _) => {
+            format!("it answers HTTP {status}, so it does not say what it is")
+        }
         (_, Some(failure)) => format!("it is no OpenAPI description, and {failure}"),
         (status, None) => {
-            format!("it is neither an OpenAPI description nor a GraphQL or MCP endpoint (HTTP {status} to a plain request)")
+            format!(
+                "it is neither an OpenAPI description nor a GraphQL or MCP endpoint (HTTP \
+                {status} to a plain request)"
+            )
         }
     }
 }

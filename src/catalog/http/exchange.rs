@@ -48,16 +48,24 @@ pub(super) struct Target<'a> {
 }
 
 /// Sends the request and reads the answer.
-pub(super) async fn perform(target: &Target<'_>, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
+pub(super) async fn perform(
+    target: &Target<'_>,
+    request: &ServiceRequest,
+) -> Result<ServiceAnswer, ServiceFailure> {
     target.guard.check(&request.url).map_err(ServiceFailure::Refused)?;
     // Names are judged for the port of the service itself when they are resolved.
-    if request.url.origin() != target.origin && target.guard.is_own_port(request.url.port_or_known_default()) {
-        return Err(ServiceFailure::Refused("the address is on a port of this server itself".to_owned()));
+    if request.url.origin() != target.origin
+        && target.guard.is_own_port(request.url.port_or_known_default())
+    {
+        return Err(ServiceFailure::Refused(
+            "the address is on a port of this server itself".to_owned(),
+        ));
     }
     // What the owner named: the service, and the document that is asked for.
     let named = [target.origin.clone(), request.url.origin()];
     let mut hop = Hop { url: request.url.clone(), method: request.method.clone(), with_body: true };
-    // Once it has left its origin, nothing of it is trusted with a secret any more, not even back there.
+    // Once it has left its origin, nothing of it is trusted with a secret any more, not even back
+    // there.
     let mut is_home = true;
     // Whether a request to do something was answered with where its result is: it was done.
     let mut is_done = false;
@@ -66,12 +74,23 @@ pub(super) async fn perform(target: &Target<'_>, request: &ServiceRequest) -> Re
             0 => failure,
             _ => failure.of_redirect(&hop.url.origin().ascii_serialization()),
         };
-        let client = if named.contains(&hop.url.origin()) { target.client } else { target.elsewhere };
+        let client =
+            if named.contains(&hop.url.origin()) { target.client } else { target.elsewhere };
         let answer = sent(target, client, request, &hop, is_home).await.map_err(astray)?;
-        match redirect::next(&hop.url, &hop.method, answer.status(), answer.headers(), target.guard, &named)? {
+        match redirect::next(
+            &hop.url,
+            &hop.method,
+            answer.status(),
+            answer.headers(),
+            target.guard,
+            &named,
+        )? {
             None if is_done && !answer.status().is_success() => {
-                let (place, status) = (hop.url.origin().ascii_serialization(), answer.status().as_u16());
-                return Err(ServiceFailure::Astray(format!("it redirects to `{place}` for it, which answered HTTP {status}")));
+                let (place, status) =
+                    (hop.url.origin().ascii_serialization(), answer.status().as_u16());
+                return Err(ServiceFailure::Astray(format!(
+                    "it redirects to `{place}` for it, which answered HTTP {status}"
+                )));
             }
             None => return read(answer, request, &hop.method, target).await,
             Some(next) => {
@@ -98,8 +117,14 @@ async fn sent(
     with_body(outgoing, body)?.send().await.map_err(of_send)
 }
 
-/// The address and the headers of one hop. Away from home only what says which form of answer is wanted.
-fn dressed(target: &Target<'_>, request: &ServiceRequest, url: &Url, is_home: bool) -> Result<(Url, HeaderMap), ServiceFailure> {
+/// The address and the headers of one hop. Away from home only what says which form of answer is
+/// wanted.
+fn dressed(
+    target: &Target<'_>,
+    request: &ServiceRequest,
+    url: &Url,
+    is_home: bool,
+) -> Result<(Url, HeaderMap), ServiceFailure> {
     let mut url = url.clone();
     if !is_home {
         let accept = request.headers.get(ACCEPT).map(|accept| (ACCEPT, accept.clone()));
@@ -118,21 +143,32 @@ fn dressed(target: &Target<'_>, request: &ServiceRequest, url: &Url, is_home: bo
 }
 
 /// The request with its body.
-fn with_body(request: reqwest::RequestBuilder, body: &ServiceBody) -> Result<reqwest::RequestBuilder, ServiceFailure> {
+fn with_body(
+    request: reqwest::RequestBuilder,
+    body: &ServiceBody,
+) -> Result<reqwest::RequestBuilder, ServiceFailure> {
     Ok(match body {
         ServiceBody::None => request,
-        ServiceBody::Bytes { content_type, bytes } => request.header(CONTENT_TYPE, content_type).body(bytes.clone()),
+        ServiceBody::Bytes { content_type, bytes } => {
+            request.header(CONTENT_TYPE, content_type).body(bytes.clone())
+        }
         ServiceBody::Multipart(parts) => {
             let mut form = reqwest::multipart::Form::new();
             for part in parts {
-                let mut field = reqwest::multipart::Part::stream_with_length(part.bytes.clone(), part.bytes.len() as u64);
+                let mut field = reqwest::multipart::Part::stream_with_length(
+                    part.bytes.clone(),
+                    part.bytes.len() as u64,
+                );
                 if let Some(name) = &part.file_name {
                     field = field.file_name(name.clone());
                 }
                 if let Some(kind) = &part.content_type {
-                    field = field
-                        .mime_str(kind)
-                        .map_err(|_| ServiceFailure::Refused(format!("`{kind}` is not a media type for field `{}`", part.name)))?;
+                    field = field.mime_str(kind).map_err(|_| {
+                        ServiceFailure::Refused(format!(
+                            "`{kind}` is not a media type for field `{}`",
+                            part.name
+                        ))
+                    })?;
                 }
                 form = form.part(part.name.clone(), field);
             }
@@ -150,7 +186,11 @@ async fn read(
     let status = answer.status();
     let headers = answer.headers().clone();
     let is_refusal = !status.is_success();
-    let bytes_max = if is_refusal { request.answer_bytes_max.min(REFUSAL_BYTES_MAX) } else { request.answer_bytes_max };
+    let bytes_max = if is_refusal {
+        request.answer_bytes_max.min(REFUSAL_BYTES_MAX)
+    } else {
+        request.answer_bytes_max
+    };
     let is_whole = !is_refusal && request.until == Until::End;
     let announced = answer.content_length().filter(|_| *method != Method::HEAD);
     if is_whole && announced.is_some_and(|announced| announced > bytes_max as u64) {
@@ -162,17 +202,18 @@ async fn read(
     loop {
         let silence_max = if room.is_some() { LARGE_SILENCE_MAX } else { SILENCE_MAX };
         let silent_at = Instant::now() + silence_max;
-        let chunk = match tokio::time::timeout_at(silent_at.min(target.deadline), answer.chunk()).await {
-            Ok(chunk) => chunk,
-            // A stream may go on for ever: what has come is the answer.
-            Err(_) if !is_refusal && request.until != Until::End => {
-                body.truncate(reader.whole);
-                truncated = true;
-                break;
-            }
-            Err(_) if silent_at > target.deadline => return Err(ServiceFailure::Timeout),
-            Err(_) => return Err(ServiceFailure::Silent(silence_max.as_secs())),
-        };
+        let chunk =
+            match tokio::time::timeout_at(silent_at.min(target.deadline), answer.chunk()).await {
+                Ok(chunk) => chunk,
+                // A stream may go on for ever: what has come is the answer.
+                Err(_) if !is_refusal && request.until != Until::End => {
+                    body.truncate(reader.whole);
+                    truncated = true;
+                    break;
+                }
+                Err(_) if silent_at > target.deadline => return Err(ServiceFailure::Timeout),
+                Err(_) => return Err(ServiceFailure::Silent(silence_max.as_secs())),
+            };
         let Some(chunk) = chunk.map_err(of_send)? else { break };
         let space = bytes_max - body.len();
         let is_over = chunk.len() > space;
@@ -256,7 +297,9 @@ fn of_send(error: reqwest::Error) -> ServiceFailure {
     let cause = innermost(&error);
     match error {
         error if error.is_connect() => ServiceFailure::Unreachable(cause),
-        error if error.is_builder() => ServiceFailure::Refused(format!("the request cannot be made: {cause}")),
+        error if error.is_builder() => {
+            ServiceFailure::Refused(format!("the request cannot be made: {cause}"))
+        }
         _ => ServiceFailure::Lost(cause),
     }
 }

@@ -48,26 +48,40 @@ impl ServiceFailure {
     pub(in crate::catalog) fn into_upstream_error(self, tool: &Tool) -> UpstreamError {
         use UpstreamErrorCode as Code;
         let upstream = &tool.upstream;
-        let harmless = tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
+        let harmless =
+            tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
         let error = |code, message: String| UpstreamError::new(code, tool, message);
         let unknown = "whether the call had an effect is not known";
         match &self {
             Self::TooLarge(bytes_max) => UpstreamError::too_large(tool, *bytes_max),
-            Self::Refused(why) => error(Code::Refused, format!("a call of `{upstream}` was not sent: {why}")),
-            Self::Astray(why) => error(Code::BadAnswer, format!("`{upstream}` gave no result: {why}; {unknown}")),
-            Self::Credential(_) => error(Code::Unavailable, format!("`{upstream}` cannot be called: {self}")),
-            Self::Unreachable(_) | Self::CircuitOpen { .. } => {
-                error(Code::Unavailable, format!("`{upstream}` is not available: {self}")).retryable(true)
+            Self::Refused(why) => {
+                error(Code::Refused, format!("a call of `{upstream}` was not sent: {why}"))
             }
-            Self::Timeout => error(Code::Timeout, format!("`{upstream}`: {self}; {unknown}")).retryable(harmless),
-            Self::Lost(_) | Self::Silent(_) => error(Code::Lost, format!("`{upstream}`: {self}; {unknown}")).retryable(harmless),
+            Self::Astray(why) => {
+                error(Code::BadAnswer, format!("`{upstream}` gave no result: {why}; {unknown}"))
+            }
+            Self::Credential(_) => {
+                error(Code::Unavailable, format!("`{upstream}` cannot be called: {self}"))
+            }
+            Self::Unreachable(_) | Self::CircuitOpen { .. } => {
+                error(Code::Unavailable, format!("`{upstream}` is not available: {self}"))
+                    .retryable(true)
+            }
+            Self::Timeout => {
+                error(Code::Timeout, format!("`{upstream}`: {self}; {unknown}")).retryable(harmless)
+            }
+            Self::Lost(_) | Self::Silent(_) => {
+                error(Code::Lost, format!("`{upstream}`: {self}; {unknown}")).retryable(harmless)
+            }
         }
     }
 
     /// The same about a request that a redirect led to: the one before it was sent, and answered.
     pub(super) fn of_redirect(self, place: &str) -> Self {
         match self {
-            Self::Refused(_) | Self::Unreachable(_) => Self::Astray(format!("it redirects to `{place}`: {self}")),
+            Self::Refused(_) | Self::Unreachable(_) => {
+                Self::Astray(format!("it redirects to `{place}`: {self}"))
+            }
             other => other,
         }
     }

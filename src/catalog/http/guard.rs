@@ -1,5 +1,6 @@
-//! Keeps requests from addresses that are not the owner's to be reached. A name is judged by what it resolves to, in the very
-//! resolution that the connection is made from, so that no second answer can lead elsewhere.
+//! Keeps requests from addresses that are not the owner's to be reached. A name is judged by what
+//! it resolves to, in the very resolution that the connection is made from, so that no second
+//! answer can lead elsewhere.
 
 use std::{
     error::Error,
@@ -22,7 +23,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 pub(in crate::catalog) const IDLE_MAX: usize = 8;
 /// How long they are kept.
 const IDLE_FOR: Duration = Duration::from_secs(30);
-/// Headers of an answer at the most; together they may be 400 KiB, which is the HTTP library's own bound.
+/// Headers of an answer at the most; together they may be 400 KiB, which is the HTTP library's own
+/// bound.
 const HEADERS_MAX: usize = 100;
 /// Addresses of one name that are looked at.
 const ADDRESSES_MAX: usize = 32;
@@ -39,7 +41,9 @@ pub struct SystemNames;
 
 impl Names for SystemNames {
     fn resolve(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
-        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) })
+        Box::pin(async move {
+            Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
+        })
     }
 }
 
@@ -68,17 +72,20 @@ pub(in crate::catalog) struct Guard {
 }
 
 impl Guard {
-    /// The same for addresses that the owner did not name: what is allowed to be private is what was configured, and no neighbour.
+    /// The same for addresses that the owner did not name: what is allowed to be private is what
+    /// was configured, and no neighbour.
     pub(in crate::catalog) fn elsewhere(&self) -> Self {
         let mut guard = self.clone();
         if guard.allow_private {
             guard.allow_private = false;
-            guard.private_hint = "`allow_private` of the upstream holds for the origin that is configured, not for others";
+            guard.private_hint = "`allow_private` of the upstream holds for the origin that is \
+                configured, not for others";
         }
         guard
     }
 
-    /// Judges what can be told from the URL alone: its scheme, and its host where that is an address.
+    /// Judges what can be told from the URL alone: its scheme, and its host where that is an
+    /// address.
     pub(in crate::catalog) fn check(&self, url: &Url) -> Result<(), String> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("`{}` is no scheme that is spoken here", url.scheme()));
@@ -100,7 +107,11 @@ impl Guard {
 
     fn judge(&self, address: IpAddr, port: u16) -> Result<(), String> {
         let address = address.to_canonical();
-        let is_here = |own: IpAddr| own == address || is_loopback(address) || own.is_unspecified() && is_of_this_machine(address);
+        let is_here = |own: IpAddr| {
+            own == address
+                || is_loopback(address)
+                || own.is_unspecified() && is_of_this_machine(address)
+        };
         let is_own = |own: &SocketAddr| own.port() == port && is_here(own.ip().to_canonical());
         if self.own.iter().any(is_own) {
             return Err("this server itself".to_owned());
@@ -114,8 +125,8 @@ impl Guard {
         }
     }
 
-    /// A client that connects only to what the guard allows on the port of the URL, keeps so many unused connections and asks
-    /// no proxy.
+    /// A client that connects only to what the guard allows on the port of the URL, keeps so many
+    /// unused connections and asks no proxy.
     pub(in crate::catalog) fn client(
         &self,
         url: &Url,
@@ -124,7 +135,9 @@ impl Guard {
     ) -> Result<reqwest::Client, ConnectError> {
         // Without one the HTTP client panics.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            return Err(ConnectError::new("no address can be reached: no crypto provider is installed in this process"));
+            return Err(ConnectError::new(
+                "no address can be reached: no crypto provider is installed in this process",
+            ));
         }
         let port = url.port_or_known_default().unwrap_or_default();
         reqwest::Client::builder()
@@ -139,7 +152,11 @@ impl Guard {
             .user_agent(concat!("airlock/", env!("CARGO_PKG_VERSION")))
             .referer(false)
             .build()
-            .map_err(|_| ConnectError::new("the HTTP client cannot be made: the system's certificates cannot be read"))
+            .map_err(|_| {
+                ConnectError::new(
+                    "the HTTP client cannot be made: the system's certificates cannot be read",
+                )
+            })
     }
 }
 
@@ -168,11 +185,15 @@ impl Resolve for GuardedNames {
             for address in found.into_iter().take(ADDRESSES_MAX) {
                 match guard.judge(address, port) {
                     Ok(()) => allowed.push(SocketAddr::new(address, 0)),
-                    Err(why) => refusal = Some(AddressRefused(format!("`{name}` is at {address}, {why}"))),
+                    Err(why) => {
+                        refusal = Some(AddressRefused(format!("`{name}` is at {address}, {why}")))
+                    }
                 }
             }
             match refusal {
-                Some(refusal) if allowed.is_empty() => Err(Box::new(refusal) as Box<dyn Error + Send + Sync>),
+                Some(refusal) if allowed.is_empty() => {
+                    Err(Box::new(refusal) as Box<dyn Error + Send + Sync>)
+                }
                 _ => Ok(Box::new(allowed.into_iter()) as Addrs),
             }
         })

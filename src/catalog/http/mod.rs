@@ -1,5 +1,6 @@
-//! The only way by which an upstream that is no child process is reached: origin, address guard, credentials, limits, retries
-//! and circuit in one place. Knows nothing of tools, descriptions or protocols above HTTP.
+//! The only way by which an upstream that is no child process is reached: origin, address guard,
+//! credentials, limits, retries and circuit in one place. Knows nothing of tools, descriptions or
+//! protocols above HTTP.
 
 mod address;
 mod circuit;
@@ -46,8 +47,9 @@ pub use self::{
     guard::{Names, SystemNames},
 };
 
-/// What is kept back of the time of a call, so that a service that does not answer in time is told as such here, where the
-/// circuit counts it, before the call itself is given up: a twentieth, at most a second.
+/// What is kept back of the time of a call, so that a service that does not answer in time is told
+/// as such here, where the circuit counts it, before the call itself is given up: a twentieth, at
+/// most a second.
 const RESERVE: (u32, Duration) = (20, Duration::from_secs(1));
 
 /// What requests that are no call of a tool are counted as.
@@ -73,7 +75,12 @@ pub struct Surroundings {
 
 impl Default for Surroundings {
     fn default() -> Self {
-        Self { vault: None, own: Vec::new(), names: Arc::new(SystemNames), answers: AnswerBounds::default() }
+        Self {
+            vault: None,
+            own: Vec::new(),
+            names: Arc::new(SystemNames),
+            answers: AnswerBounds::default(),
+        }
     }
 }
 
@@ -99,7 +106,8 @@ pub(in crate::catalog) struct ServiceConfig {
     pub(in crate::catalog) base_url: Url,
     /// Headers, credential and which addresses are allowed.
     pub(in crate::catalog) reach: Reach,
-    /// Longest time of one call, retries included; a twentieth of it, at most a second, is kept back.
+    /// Longest time of one call, retries included; a twentieth of it, at most a second, is kept
+    /// back.
     pub(in crate::catalog) timeout: Duration,
 }
 
@@ -194,7 +202,8 @@ struct Inner {
     headers: HeaderMap,
     guard: Guard,
     client: reqwest::Client,
-    /// For where redirects lead to; apart, so that no connection that was allowed at home is used elsewhere.
+    /// For where redirects lead to; apart, so that no connection that was allowed at home is used
+    /// elsewhere.
     elsewhere: reqwest::Client,
     identity: Identity,
     circuit: Circuit,
@@ -203,25 +212,50 @@ struct Inner {
 
 impl fmt::Debug for ServiceClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceClient").field("upstream", &self.inner.config.upstream).finish_non_exhaustive()
+        f.debug_struct("ServiceClient")
+            .field("upstream", &self.inner.config.upstream)
+            .finish_non_exhaustive()
     }
 }
 
 impl ServiceClient {
-    /// Ready to send; nothing is reached yet. Fails on headers that no request may hold, and on an address that is refused.
-    pub(in crate::catalog) fn new(config: ServiceConfig, secrets: Secrets) -> Result<Self, ConnectError> {
+    /// Ready to send; nothing is reached yet. Fails on headers that no request may hold, and on an
+    /// address that is refused.
+    pub(in crate::catalog) fn new(
+        config: ServiceConfig,
+        secrets: Secrets,
+    ) -> Result<Self, ConnectError> {
         let guard = config.reach.guard();
         guard.check(&config.base_url).map_err(|why| ConnectError::new(why).lasting(true))?;
         let headers = headers(&config.reach)?;
         let client = guard.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
-        let elsewhere = guard.elsewhere().client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
+        let elsewhere = guard.elsewhere().client(
+            &config.base_url,
+            reqwest::redirect::Policy::none(),
+            IDLE_MAX,
+        )?;
         let identity = Identity::new(&config.reach, secrets.clone());
         let circuit = Circuit::default();
-        Ok(Self { inner: Arc::new(Inner { config, headers, guard, client, elsewhere, identity, circuit, secrets }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                headers,
+                guard,
+                client,
+                elsewhere,
+                identity,
+                circuit,
+                secrets,
+            }),
+        })
     }
 
-    /// Sends one request; an answer of whatever status is an answer. Refused when the URL is not of the base URL's origin.
-    pub(in crate::catalog) async fn send(&self, request: ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
+    /// Sends one request; an answer of whatever status is an answer. Refused when the URL is not of
+    /// the base URL's origin.
+    pub(in crate::catalog) async fn send(
+        &self,
+        request: ServiceRequest,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
         self.send_of(WITHOUT_NAME, request).await
     }
 
@@ -233,14 +267,22 @@ impl ServiceClient {
     ) -> Result<ServiceAnswer, ServiceFailure> {
         let origin = self.inner.config.base_url.origin();
         if request.url.origin() != origin {
-            return Err(ServiceFailure::Refused(format!("the address is not of `{}`", origin.ascii_serialization())));
+            return Err(ServiceFailure::Refused(format!(
+                "the address is not of `{}`",
+                origin.ascii_serialization()
+            )));
         }
         self.answer(operation, &request).await
     }
 
-    /// Fetches a document that the configuration names. Headers and credential go along only where it is of the base URL's origin; a status other than 200
-    /// is [`ServiceFailure::Lost`] with the status in words.
-    pub(in crate::catalog) async fn fetch(&self, url: Url, bytes_max: usize) -> Result<Bytes, ServiceFailure> {
+    /// Fetches a document that the configuration names. Headers and credential go along only where
+    /// it is of the base URL's origin; a status other than 200 is [`ServiceFailure::Lost`] with the
+    /// status in words.
+    pub(in crate::catalog) async fn fetch(
+        &self,
+        url: Url,
+        bytes_max: usize,
+    ) -> Result<Bytes, ServiceFailure> {
         let request = ServiceRequest {
             method: Method::GET,
             url,
@@ -262,7 +304,11 @@ impl ServiceClient {
         self.inner.circuit.told(Instant::now())
     }
 
-    async fn answer(&self, operation: &str, request: &ServiceRequest) -> Result<ServiceAnswer, ServiceFailure> {
+    async fn answer(
+        &self,
+        operation: &str,
+        request: &ServiceRequest,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
         let inner = &self.inner;
         let until = Deadline::now() + within(inner.config.timeout);
         let is_own = request.url.origin() == inner.config.base_url.origin();
@@ -275,14 +321,17 @@ impl ServiceClient {
                 Err(failure) => Ended::Failed(failure),
             };
             let left = until.saturating_duration_since(Deadline::now());
-            match pause(&what, tries, left, chance(), Timestamp::now()).filter(|_| request.idempotent) {
+            match pause(&what, tries, left, chance(), Timestamp::now())
+                .filter(|_| request.idempotent)
+            {
                 Some(pause) => tokio::time::sleep(pause).await,
                 None => return ended.map_err(|failure| failure.redacted(&inner.secrets)),
             }
         }
     }
 
-    /// One try, which the circuit allows and learns from. Documents elsewhere tell nothing of the service.
+    /// One try, which the circuit allows and learns from. Documents elsewhere tell nothing of the
+    /// service.
     async fn once(
         &self,
         operation: Option<&str>,
@@ -299,13 +348,23 @@ impl ServiceClient {
         ended
     }
 
-    /// With the credential; and once more with a fresh one, when it was refused: a request that is not authorized has no effect.
-    async fn identified(&self, request: &ServiceRequest, until: Deadline) -> Result<ServiceAnswer, ServiceFailure> {
+    /// With the credential; and once more with a fresh one, when it was refused: a request that is
+    /// not authorized has no effect.
+    async fn identified(
+        &self,
+        request: &ServiceRequest,
+        until: Deadline,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
         let identity = &self.inner.identity;
         let late = |_| ServiceFailure::Timeout;
-        let proof = tokio::time::timeout_at(until, identity.proof()).await.map_err(late)?.map_err(ServiceFailure::Credential)?;
+        let proof = tokio::time::timeout_at(until, identity.proof())
+            .await
+            .map_err(late)?
+            .map_err(ServiceFailure::Credential)?;
         let answer = self.timed(request, proof.as_ref(), until).await?;
-        let Some(refused) = proof.filter(|_| answer.status == StatusCode::UNAUTHORIZED) else { return Ok(answer) };
+        let Some(refused) = proof.filter(|_| answer.status == StatusCode::UNAUTHORIZED) else {
+            return Ok(answer);
+        };
         match tokio::time::timeout_at(until, identity.renewed(&refused)).await {
             Ok(Ok(Some(fresh))) => self.timed(request, Some(&fresh), until).await,
             Ok(Ok(None)) | Err(_) => Ok(answer),
@@ -331,7 +390,9 @@ impl ServiceClient {
             answers: &config.reach.surroundings.answers,
             deadline: until,
         };
-        tokio::time::timeout_at(until, exchange::perform(&target, request)).await.unwrap_or(Err(ServiceFailure::Timeout))
+        tokio::time::timeout_at(until, exchange::perform(&target, request))
+            .await
+            .unwrap_or(Err(ServiceFailure::Timeout))
     }
 }
 
@@ -343,7 +404,11 @@ fn sign(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<Sign> {
         Err(ServiceFailure::Timeout | ServiceFailure::Silent(_)) => Some(Sign::Late),
         Err(ServiceFailure::Unreachable(_) | ServiceFailure::Lost(_)) => Some(Sign::Failure),
         // Not its fault.
-        Err(ServiceFailure::Refused(_) | ServiceFailure::Credential(_) | ServiceFailure::CircuitOpen { .. }) => None,
+        Err(
+            ServiceFailure::Refused(_)
+            | ServiceFailure::Credential(_)
+            | ServiceFailure::CircuitOpen { .. },
+        ) => None,
     }
 }
 
@@ -360,10 +425,13 @@ pub(in crate::catalog) fn sign_of(status: u16) -> Sign {
 pub(in crate::catalog) fn headers(reach: &Reach) -> Result<HeaderMap, ConnectError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &reach.headers {
-        let name =
-            HeaderName::try_from(name.as_str()).map_err(|_| ConnectError::new(format!("`{name}` is not the name of a header")))?;
-        let mut value = HeaderValue::try_from(value.as_str())
-            .map_err(|_| ConnectError::new(format!("the value of header `{name}` holds characters that no header may hold")))?;
+        let name = HeaderName::try_from(name.as_str())
+            .map_err(|_| ConnectError::new(format!("`{name}` is not the name of a header")))?;
+        let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| {
+            ConnectError::new(format!(
+                "the value of header `{name}` holds characters that no header may hold"
+            ))
+        })?;
         value.set_sensitive(true);
         headers.insert(name, value);
     }

@@ -21,9 +21,10 @@ pub(super) struct Hop {
 
 /// The next request, none when the answer is to be taken as it is, or why it is not followed.
 ///
-/// Followed are 301, 302, 307 and 308 of GET and HEAD, 303 of everything as GET, and 307 and 308 of everything else to the same
-/// origin, body included. What would quietly turn one method into another is not followed, nor what would take a body elsewhere, nor
-/// what leads to a private address outside the origins that are `named`.
+/// Followed are 301, 302, 307 and 308 of GET and HEAD, 303 of everything as GET, and 307 and 308 of
+/// everything else to the same origin, body included. What would quietly turn one method into
+/// another is not followed, nor what would take a body elsewhere, nor what leads to a private
+/// address outside the origins that are `named`.
 pub(super) fn next(
     from: &Url,
     method: &Method,
@@ -39,9 +40,12 @@ pub(super) fn next(
         307 | 308 => (method.clone(), true),
         _ => return Ok(None),
     };
-    let Some(location) = headers.get(LOCATION).and_then(|location| location.to_str().ok()) else { return Ok(None) };
+    let Some(location) = headers.get(LOCATION).and_then(|location| location.to_str().ok()) else {
+        return Ok(None);
+    };
     let refused = |why: String| ServiceFailure::Astray(format!("it redirects {why}"));
-    let mut url = from.join(location).map_err(|_| refused("to something that is no address".to_owned()))?;
+    let mut url =
+        from.join(location).map_err(|_| refused("to something that is no address".to_owned()))?;
     // Whoever writes a redirect has no credentials to give.
     let _ = (url.set_username(""), url.set_password(None));
     url.set_fragment(None);
@@ -58,7 +62,11 @@ pub(super) fn next(
             return Err(refused(format!("to `{place}`, a port of this server itself")));
         }
     }
-    let judged = if named.contains(&url.origin()) { guard.check(&url) } else { guard.elsewhere().check(&url) };
+    let judged = if named.contains(&url.origin()) {
+        guard.check(&url)
+    } else {
+        guard.elsewhere().check(&url)
+    };
     judged.map_err(|why| refused(format!("to `{place}`: {why}")))?;
     Ok(Some(Hop { url, method: next_method, with_body }))
 }

@@ -1,4 +1,5 @@
-//! Whether and when a request is sent again. Pure: told what happened, the time that is left, and chance.
+//! Whether and when a request is sent again. Pure: told what happened, the time that is left, and
+//! chance.
 
 use std::time::Duration;
 
@@ -11,7 +12,8 @@ use crate::base::backoff::Backoff;
 /// How often one request is sent at the most.
 pub(super) const TRIES_MAX: u32 = 3;
 /// Pause before the second try, and before the third.
-const BACKOFF: Backoff = Backoff::new(Duration::from_millis(250), Duration::from_millis(500)).with_jitter(0.5);
+const BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(250), Duration::from_millis(500)).with_jitter(0.5);
 
 /// How one try ended.
 pub(super) enum Ended<'a> {
@@ -21,14 +23,21 @@ pub(super) enum Ended<'a> {
     Failed(&'a ServiceFailure),
 }
 
-/// The pause before the next try, or none when there is to be no other: `tries` were made, `left` is what is left of the time
-/// of the call, `chance` is from 0 to 1.
-pub(super) fn pause(ended: &Ended<'_>, tries: u32, left: Duration, chance: f64, now: Timestamp) -> Option<Duration> {
+/// The pause before the next try, or none when there is to be no other: `tries` were made, `left`
+/// is what is left of the time of the call, `chance` is from 0 to 1.
+pub(super) fn pause(
+    ended: &Ended<'_>,
+    tries: u32,
+    left: Duration,
+    chance: f64,
+    now: Timestamp,
+) -> Option<Duration> {
     let own = BACKOFF.after_with(tries, chance);
     let pause = match ended {
-        Ended::Answered(StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, headers) => {
-            retry_after(headers, now).map_or(own, |asked| asked.max(own))
-        }
+        Ended::Answered(
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE,
+            headers,
+        ) => retry_after(headers, now).map_or(own, |asked| asked.max(own)),
         Ended::Answered(StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT, _) => own,
         Ended::Failed(ServiceFailure::Unreachable(_) | ServiceFailure::Lost(_)) => own,
         Ended::Answered(..) | Ended::Failed(_) => return None,

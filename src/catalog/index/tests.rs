@@ -4,10 +4,19 @@ use super::*;
 use crate::catalog::tool::OfferedTool;
 
 fn tool(name: &str, description: &str, parameters: &[&str]) -> Arc<Tool> {
-    let properties: serde_json::Map<_, _> = parameters.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
-    let serde_json::Value::Object(input_schema) = json!({"type": "object", "properties": properties}) else { unreachable!() };
-    let offered =
-        OfferedTool { name: name.to_owned(), description: description.to_owned(), input_schema, ..OfferedTool::default() };
+    let properties: serde_json::Map<_, _> =
+        parameters.iter().map(|name| ((*name).to_owned(), json!({"type": "string"}))).collect();
+    let serde_json::Value::Object(input_schema) =
+        json!({"type": "object", "properties": properties})
+    else {
+        unreachable!()
+    };
+    let offered = OfferedTool {
+        name: name.to_owned(),
+        description: description.to_owned(),
+        input_schema,
+        ..OfferedTool::default()
+    };
     Arc::new(Tool::admit(&Arc::from("up"), offered).unwrap())
 }
 
@@ -37,7 +46,14 @@ fn the_name_counts_more_than_the_text_and_stems_meet() {
 #[test]
 fn a_question_is_words_never_syntax() {
     let tools = [tool("a", "alpha beta", &[])];
-    for question in ["alpha AND (", "path:alpha", "\"alpha", "alpha^ ~[ TO ] /(/", "-alpha +alpha", "alpha\0*?\\"] {
+    for question in [
+        "alpha AND (",
+        "path:alpha",
+        "\"alpha",
+        "alpha^ ~[ TO ] /(/",
+        "-alpha +alpha",
+        "alpha\0*?\\",
+    ] {
         assert_eq!(names(&tools, question), ["a"], "{question}");
     }
     assert_eq!(names(&tools, &"alpha ".repeat(100_000)), ["a"]);
@@ -47,7 +63,9 @@ fn a_question_is_words_never_syntax() {
 
 #[test]
 fn two_thousand_tools_are_all_found_in_the_order_of_their_worth() {
-    let tools: Vec<_> = (0..2_000).map(|n| tool(&format!("item{n}.get"), "Reads one item of the shop.", &["id"])).collect();
+    let tools: Vec<_> = (0..2_000)
+        .map(|n| tool(&format!("item{n}.get"), "Reads one item of the shop.", &["id"]))
+        .collect();
     let index = SearchIndex::build(&tools).unwrap();
     assert_eq!(index.search("read item").len(), 2_000);
     assert_eq!(tools[sorted(&index, "get item 1234")[0]].name, "item1234.get");
@@ -86,10 +104,12 @@ fn values_of_enumerations_are_found_and_worth_less_than_names() {
 #[test]
 fn fields_of_a_body_are_found_like_arguments() {
     let schema = json!({"type": "object", "properties": {"body": {"type": "object", "properties": {
-        "milestone": {"type": "integer"}, "state": {"enum": ["snoozed"]}, "deep": {"properties": {"unseen": {}}},
+        "milestone": {"type": "integer"}, "state": {"enum": ["snoozed"]},
+        "deep": {"properties": {"unseen": {}}},
     }}}});
     let serde_json::Value::Object(input_schema) = schema else { unreachable!() };
-    let offered = OfferedTool { name: "issues.update".to_owned(), input_schema, ..OfferedTool::default() };
+    let offered =
+        OfferedTool { name: "issues.update".to_owned(), input_schema, ..OfferedTool::default() };
     let tools = [Arc::new(Tool::admit(&Arc::from("up"), offered).unwrap()), tool("other", "", &[])];
     for word in ["milestone", "snoozed"] {
         assert_eq!(names(&tools, word), ["issues.update"], "{word}");
@@ -99,11 +119,16 @@ fn fields_of_a_body_are_found_like_arguments() {
 
 #[test]
 fn a_verb_that_contradicts_the_question_comes_later_and_never_fits() {
-    let tools =
-        [tool("secrets.delete", "Deletes a secret of a repository.", &[]), tool("secrets.create", "Creates a secret.", &[])];
+    let tools = [
+        tool("secrets.delete", "Deletes a secret of a repository.", &[]),
+        tool("secrets.create", "Creates a secret.", &[]),
+    ];
     let index = SearchIndex::build(&tools).unwrap();
     let at = sorted(&index, "create a secret for the repository");
     assert_eq!(tools[at[0]].name, "secrets.create");
     let found = index.search("create a secret for the repository");
-    assert!(found.iter().all(|found| found.fits == (tools[found.at].name == "secrets.create")), "{found:?}");
+    assert!(
+        found.iter().all(|found| found.fits == (tools[found.at].name == "secrets.create")),
+        "{found:?}"
+    );
 }

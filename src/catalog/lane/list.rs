@@ -1,5 +1,6 @@
-//! What an upstream offers, on its way to the shelf and to the disk: taken in where that blocks nobody, and no more often than is worth
-//! its cost, however often the upstream says that its list changed.
+//! What an upstream offers, on its way to the shelf and to the disk: taken in where that blocks
+//! nobody, and no more often than is worth its cost, however often the upstream says that its list
+//! changed.
 
 use std::{
     collections::HashSet,
@@ -21,13 +22,16 @@ use crate::{
     },
 };
 
-/// Schemas of a list, in bytes of JSON, after which memory that reading them took is given back at once.
+/// Schemas of a list, in bytes of JSON, after which memory that reading them took is given back at
+/// once.
 const LARGE_BYTES_MIN: usize = 1024 * 1024;
 /// Shortest pause between two lists that an upstream wants to be read, and the longest.
 const RELIST_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
-/// How many times as long as the last reading took such a pause is: one who changes its list all the time costs a twentieth of a core.
+/// How many times as long as the last reading took such a pause is: one who changes its list all
+/// the time costs a twentieth of a core.
 const RELIST_TIMES: u32 = 20;
-/// Shortest time between two writings of one upstream's tools; what came meanwhile is written then, or at the stop.
+/// Shortest time between two writings of one upstream's tools; what came meanwhile is written then,
+/// or at the stop.
 const KEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// The pause after a reading that took so long.
@@ -77,7 +81,8 @@ impl Lane {
         let before = self.shelf.present();
         let taken = offload(move || admitted(&name, &secrets, trusted, &before, tools)).await;
         let Ok((tools, left_out)) = taken else {
-            tracing::error!(upstream = %self.name, "taking in the tools of upstream `{}` panicked; they stay as they were", self.name);
+            tracing::error!(upstream = %self.name, "taking in the tools of upstream `{}` \
+                panicked; they stay as they were", self.name);
             return Some("its tools could not be taken in; they are as they were".to_owned());
         };
         let mut note = note;
@@ -104,7 +109,8 @@ impl Lane {
         }
     }
 
-    /// Writes down what is unwritten, for the next start. What cannot be written is merely asked for again then.
+    /// Writes down what is unwritten, for the next start. What cannot be written is merely asked
+    /// for again then.
     pub(super) async fn keep_now(&self) {
         let unwritten = self.keeper.unwritten(|unwritten| {
             unwritten.written_at = Some(Instant::now());
@@ -121,7 +127,8 @@ impl Lane {
         })
         .await;
         if let Ok(Err(error)) = written {
-            tracing::warn!(upstream = %self.name, error = %chain(&error), "the tools of upstream `{}` are not kept for the next start", self.name);
+            tracing::warn!(upstream = %self.name, error = %chain(&error), "the tools of upstream \
+                `{}` are not kept for the next start", self.name);
         }
     }
 }
@@ -139,11 +146,15 @@ fn admitted(
     let mut left_out = Vec::new();
     for offered in offered {
         match Tool::admit(upstream, secrets.redact_tool(offered)) {
-            Ok(tool) if !paths.insert(tool.path.clone()) => left_out.push(format!("`{}` is listed twice", tool.name)),
+            Ok(tool) if !paths.insert(tool.path.clone()) => {
+                left_out.push(format!("`{}` is listed twice", tool.name))
+            }
             Ok(mut tool) => {
                 tool.trusted = trusted;
                 // What was learned of a tool outlives a new list in which it is the same.
-                if let Some(known) = before.get(&tool.path).filter(|known| known.schema_hash == tool.schema_hash) {
+                if let Some(known) =
+                    before.get(&tool.path).filter(|known| known.schema_hash == tool.schema_hash)
+                {
                     tool.observed = known.observed.clone();
                     // What was refused may be allowed by now.
                     known.left_out.clear();

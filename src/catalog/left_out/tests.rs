@@ -23,12 +23,17 @@ fn what_is_left_out_is_not_in_the_schema_which_says_so() {
     left_out.add(&[way("lines.cost")], Some(&whole()), "select");
     left_out.add(&[way("supplier.margin"), way("gone"), way("id.x")], Some(&whole()), "select");
     let output = left_out.output().unwrap().value();
-    let line = json!({"type": "object", "properties": {"sku": {"type": "string"}}, "required": ["sku"]});
-    assert_eq!(output["properties"], json!({"id": {"type": "string"}, "lines": {"type": "array", "items": line}}));
+    let line =
+        json!({"type": "object", "properties": {"sku": {"type": "string"}}, "required": ["sku"]});
+    assert_eq!(
+        output["properties"],
+        json!({"id": {"type": "string"}, "lines": {"type": "array", "items": line}})
+    );
     assert_eq!(output["required"], json!(["id", "lines"]));
     let description = output["description"].as_str().unwrap();
     assert!(
-        description.starts_with("Without `select`. Left out at present") && description.contains("`supplier.margin`"),
+        description.starts_with("Without `select`. Left out at present")
+            && description.contains("`supplier.margin`"),
         "{description}"
     );
     left_out.clear();

@@ -17,14 +17,16 @@ use crate::{
 /// Beyond it a JavaScript number is not exact, so the text stays a text.
 const SAFE_INTEGER_MAX: f64 = 9_007_199_254_740_991.0;
 
-/// Structured content first; else a single text, as JSON where it is JSON; else the content blocks as they are.
+/// Structured content first; else a single text, as JSON where it is JSON; else the content blocks
+/// as they are.
 pub(super) fn unwrap(tool: &Tool, response: CallToolResponse) -> Result<RawJson, UpstreamError> {
     let result = match response {
         CallToolResponse::Complete(result) => result,
         CallToolResponse::InputRequired(wanted) => {
             let requests = serde_json::to_value(&wanted.input_requests).unwrap_or_default();
             let message = format!(
-                "`{}` wants input before it goes on, which is refused: {}; nobody can be asked during a program, so give it as \
+                "`{}` wants input before it goes on, which is refused: {}; nobody can be asked \
+                during a program, so give it as \
                  arguments where the tool takes them",
                 tool.path,
                 question::told(&requests)
@@ -32,7 +34,8 @@ pub(super) fn unwrap(tool: &Tool, response: CallToolResponse) -> Result<RawJson,
             return Err(UpstreamError::new(UpstreamErrorCode::InputRequired, tool, message));
         }
         _ => {
-            let message = format!("`{}` answered with a task of its own, which was not asked for", tool.path);
+            let message =
+                format!("`{}` answered with a task of its own, which was not asked for", tool.path);
             return Err(UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message));
         }
     };
@@ -44,7 +47,9 @@ pub(super) fn unwrap(tool: &Tool, response: CallToolResponse) -> Result<RawJson,
     }
     match result.content.as_slice() {
         [ContentBlock::Text(block)] => match parsed(&block.text) {
-            Some(json) if json.get().len() > ANSWER_BYTES_MAX => Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)),
+            Some(json) if json.get().len() > ANSWER_BYTES_MAX => {
+                Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX))
+            }
             Some(json) => Ok(json),
             None => bounded(tool, &block.text),
         },
@@ -64,9 +69,17 @@ fn parsed(text: &str) -> Option<RawJson> {
 
 fn bounded<T: Serialize + ?Sized>(tool: &Tool, value: &T) -> Result<RawJson, UpstreamError> {
     let json = serde_json::value::to_raw_value(value).map_err(|_| {
-        UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, format!("the answer of `{}` is not JSON", tool.path))
+        UpstreamError::new(
+            UpstreamErrorCode::BadAnswer,
+            tool,
+            format!("the answer of `{}` is not JSON", tool.path),
+        )
     })?;
-    if json.get().len() > ANSWER_BYTES_MAX { Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)) } else { Ok(json) }
+    if json.get().len() > ANSWER_BYTES_MAX {
+        Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX))
+    } else {
+        Ok(json)
+    }
 }
 
 /// What a failed tool says, in its own words.

@@ -1,5 +1,5 @@
-//! The HTTP client of an MCP server behind an address: the guarded one, with the upstream's credential in each request, and a
-//! fresh one where the server refuses the first.
+//! The HTTP client of an MCP server behind an address: the guarded one, with the upstream's
+//! credential in each request, and a fresh one where the server refuses the first.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -13,7 +13,9 @@ use rmcp::{
     model::ClientJsonRpcMessage,
     transport::{
         auth::AuthError,
-        streamable_http_client::{StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse},
+        streamable_http_client::{
+            StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
+        },
     },
 };
 use tokio::time::Instant;
@@ -51,31 +53,57 @@ pub(super) struct Door {
 }
 
 impl Door {
-    pub(super) fn new(client: reqwest::Client, identity: Arc<Identity>, answers: AnswerBounds) -> Self {
+    pub(super) fn new(
+        client: reqwest::Client,
+        identity: Arc<Identity>,
+        answers: AnswerBounds,
+    ) -> Self {
         Self { client, identity, answers, pace: Arc::default() }
     }
 
-    /// A request with these headers, the owner's and the library's, and those that are the protocol's alone.
-    fn request(&self, method: Method, uri: &str, headers: Headers, session: Option<&str>) -> Result<RequestBuilder, Failure> {
+    /// A request with these headers, the owner's and the library's, and those that are the
+    /// protocol's alone.
+    fn request(
+        &self,
+        method: Method,
+        uri: &str,
+        headers: Headers,
+        session: Option<&str>,
+    ) -> Result<RequestBuilder, Failure> {
         if let Some(reserved) = RESERVED.into_iter().find(|name| headers.contains_key(*name)) {
             return Err(StreamableHttpError::ReservedHeaderConflict(reserved.to_owned()));
         }
-        let request = self.client.request(method, uri).headers(headers.into_iter().collect()).header(ACCEPT, ACCEPTED);
+        let request = self
+            .client
+            .request(method, uri)
+            .headers(headers.into_iter().collect())
+            .header(ACCEPT, ACCEPTED);
         Ok(session.into_iter().fold(request, |request, session| request.header(SESSION, session)))
     }
 
     /// The address and the headers of a request that is identified by a proof.
-    fn identified(proof: Option<&Proof>, uri: &Arc<str>, headers: &Headers) -> Result<(Arc<str>, Headers), Failure> {
+    fn identified(
+        proof: Option<&Proof>,
+        uri: &Arc<str>,
+        headers: &Headers,
+    ) -> Result<(Arc<str>, Headers), Failure> {
         let Some(proof) = proof else { return Ok((uri.clone(), headers.clone())) };
         let mut url = Url::parse(uri).map_err(|error| unusable(error.to_string()))?;
-        let mut map: HeaderMap = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let mut map: HeaderMap =
+            headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         proof.put(&mut map, &mut url).map_err(unusable)?;
         let map = map.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         Ok((Arc::from(url.as_str()), map))
     }
 
-    /// Sends, and once more with a fresh proof when the first was refused: such a request had no effect.
-    async fn send<T, F>(&self, uri: Arc<str>, headers: Headers, request: impl Fn(Arc<str>, Headers) -> F) -> Result<T, Failure>
+    /// Sends, and once more with a fresh proof when the first was refused: such a request had no
+    /// effect.
+    async fn send<T, F>(
+        &self,
+        uri: Arc<str>,
+        headers: Headers,
+        request: impl Fn(Arc<str>, Headers) -> F,
+    ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, Failure>>,
     {
@@ -114,7 +142,11 @@ pub(super) fn redirects() -> reqwest::redirect::Policy {
         let keeps_body = matches!(attempt.status().as_u16(), 307 | 308);
         let first = attempt.previous().first();
         let keeps_origin = first.is_some_and(|first| first.origin() == attempt.url().origin());
-        if keeps_body && keeps_origin && attempt.previous().len() <= HOPS_MAX { attempt.follow() } else { attempt.stop() }
+        if keeps_body && keeps_origin && attempt.previous().len() <= HOPS_MAX {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
     })
 }
 
@@ -134,7 +166,8 @@ impl StreamableHttpClient for Door {
         auth: Option<String>,
         headers: Headers,
     ) -> Result<StreamableHttpPostResponse, Failure> {
-        self.post_message_with_max_sse_event_size(uri, message, session, auth, headers, BYTES_MAX).await
+        self.post_message_with_max_sse_event_size(uri, message, session, auth, headers, BYTES_MAX)
+            .await
     }
 
     // The bound of events is our own, which heeds more than their size.
@@ -167,7 +200,10 @@ impl StreamableHttpClient for Door {
         auth: Option<String>,
         headers: Headers,
     ) -> Result<(), Failure> {
-        self.send(uri, headers, |uri, headers| self.client.delete_session(uri, session.clone(), auth.clone(), headers)).await
+        self.send(uri, headers, |uri, headers| {
+            self.client.delete_session(uri, session.clone(), auth.clone(), headers)
+        })
+        .await
     }
 
     async fn get_stream(
@@ -178,7 +214,8 @@ impl StreamableHttpClient for Door {
         auth: Option<String>,
         headers: Headers,
     ) -> Result<Events, Failure> {
-        self.get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, BYTES_MAX).await
+        self.get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, BYTES_MAX)
+            .await
     }
 
     async fn get_stream_with_max_sse_event_size(
@@ -199,7 +236,9 @@ impl StreamableHttpClient for Door {
         self.send(uri, headers, |uri, headers| {
             let request = self.request(Method::GET, &uri, headers, session);
             async move {
-                let request = last_event.into_iter().fold(request?, |request, last| request.header(LAST_EVENT, last));
+                let request = last_event
+                    .into_iter()
+                    .fold(request?, |request, last| request.header(LAST_EVENT, last));
                 reply::of_get(request.send().await?, &self.answers)
             }
         })

@@ -4,7 +4,9 @@ use std::error::Error;
 
 use rmcp::{
     service::{ClientInitializeError, ServiceError},
-    transport::{DynamicTransportError, auth::AuthError, streamable_http_client::StreamableHttpError},
+    transport::{
+        DynamicTransportError, auth::AuthError, streamable_http_client::StreamableHttpError,
+    },
 };
 
 use super::{door, guard, message};
@@ -17,8 +19,8 @@ use crate::{
     },
 };
 
-/// Longest piece of an upstream's own words in an error, in bytes. The lane cuts further, once secrets are blanked: cut here, one
-/// could be halved and go unnoticed.
+/// Longest piece of an upstream's own words in an error, in bytes. The lane cuts further, once
+/// secrets are blanked: cut here, one could be halved and go unnoticed.
 pub(super) const SAID_BYTES_MAX: usize = 16 * 1024;
 
 /// The address without what may be secret in it: user, password, query.
@@ -39,9 +41,13 @@ pub(super) fn shown_url(url: &str) -> String {
 /// Why the handshake with a child failed.
 pub(super) fn of_child(command: &str, error: &ClientInitializeError) -> ConnectError {
     match error {
-        ClientInitializeError::ConnectionClosed(_) | ClientInitializeError::TransportError { .. } => {
+        ClientInitializeError::ConnectionClosed(_)
+        | ClientInitializeError::TransportError { .. } => {
             ConnectError::new(format!("command `{command}` ended before the handshake was done"))
-                .hint("run the command by hand to see what it says; an MCP server stays and waits on its standard input")
+                .hint(
+                    "run the command by hand to see what it says; an MCP server stays and waits \
+                    on its standard input",
+                )
         }
         other => of_handshake(&format!("command `{command}`"), other),
     }
@@ -54,14 +60,21 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
         ClientInitializeError::LegacyFallbackFailed { fallback, .. } => fallback.as_ref(),
         other => other,
     };
-    let ClientInitializeError::TransportError { error: transport, .. } = error else { return of_handshake(&who, error) };
+    let ClientInitializeError::TransportError { error: transport, .. } = error else {
+        return of_handshake(&who, error);
+    };
     match http_failure(transport) {
-        Some(HttpFailure::Status(status @ (401 | 403))) => ConnectError::new(format!(
-            "{who} answered HTTP {status}: it needs authorization"
+        Some(HttpFailure::Status(status @ (401 | 403))) => {
+            ConnectError::new(format!("{who} answered HTTP {status}: it needs authorization")).hint(
+                "set `auth` of the upstream, such as `{ bearer = { secret = \"NAME\" } }` or `{ \
+            oauth = {} }`, or its `headers`",
+            )
+        }
+        Some(HttpFailure::Status(status)) => ConnectError::new(format!(
+            "{who} answered HTTP \
+            {status}"
         ))
-        .hint("set `auth` of the upstream, such as `{ bearer = { secret = \"NAME\" } }` or `{ oauth = {} }`, or its `headers`"),
-        Some(HttpFailure::Status(status)) => ConnectError::new(format!("{who} answered HTTP {status}"))
-            .hint("check that `url` of the upstream is the MCP endpoint itself"),
+        .hint("check that `url` of the upstream is the MCP endpoint itself"),
         Some(HttpFailure::NotUnderstood(cause)) => {
             ConnectError::new(format!("{who} does not answer as an MCP server does: {cause}"))
                 .hint("check that `url` of the upstream is the MCP endpoint itself")
@@ -69,10 +82,16 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
         Some(HttpFailure::Credential(why)) => {
             ConnectError::new(format!("{who} is not asked: its credential cannot be used: {why}"))
         }
-        Some(HttpFailure::Refused(why)) => ConnectError::new(format!("{who} cannot be reached: {why}")).lasting(true),
+        Some(HttpFailure::Refused(why)) => ConnectError::new(format!(
+            "{who} cannot be reached: \
+            {why}"
+        ))
+        .lasting(true),
         Some(HttpFailure::NotSent(cause) | HttpFailure::Broken(cause)) => {
-            ConnectError::new(format!("{who} could not be reached: {cause}"))
-                .hint("check `url` of the upstream, and that the server runs and can be reached from here")
+            ConnectError::new(format!("{who} could not be reached: {cause}")).hint(
+                "check `url` of the upstream, and that the server runs and can be reached \
+                    from here",
+            )
         }
         None => ConnectError::new(format!("{who} could not be reached")),
     }
@@ -80,12 +99,20 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
 
 fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
     match error {
-        ClientInitializeError::JsonRpcError(refusal) => {
-            ConnectError::new(format!("{who} refused the handshake: {}", cut(&refusal.message, SAID_BYTES_MAX)))
-        }
+        ClientInitializeError::JsonRpcError(refusal) => ConnectError::new(format!(
+            "{who} refused the handshake: {}",
+            cut(&refusal.message, SAID_BYTES_MAX)
+        )),
         ClientInitializeError::NoCompatibleProtocolVersion { server_supported, .. } => {
-            let offered = server_supported.iter().take(10).map(|version| cut(version.as_str(), 20)).collect::<Vec<_>>().join(", ");
-            ConnectError::new(format!("{who} speaks protocol versions `{offered}` only, none of which is spoken here"))
+            let offered = server_supported
+                .iter()
+                .take(10)
+                .map(|version| cut(version.as_str(), 20))
+                .collect::<Vec<_>>()
+                .join(", ");
+            ConnectError::new(format!(
+                "{who} speaks protocol versions `{offered}` only, none of which is spoken here"
+            ))
         }
         _ => ConnectError::new(format!("{who} does not answer as an MCP server does")),
     }
@@ -115,18 +142,23 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         Http::AuthRequired(_) => HttpFailure::Status(401),
         Http::InsufficientScope(_) => HttpFailure::Status(403),
         Http::SessionExpired => HttpFailure::Status(404),
-        // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found: <body>`.
-        Http::UnexpectedServerResponse(text) => match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
-            Some(status) => HttpFailure::Status(status),
-            None => HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned()),
-        },
+        // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found:
+        // <body>`.
+        Http::UnexpectedServerResponse(text) => {
+            match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
+                Some(status) => HttpFailure::Status(status),
+                None => HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned()),
+            }
+        }
         Http::UnexpectedContentType(kind) => {
             let kind = kind.as_deref().unwrap_or("none");
             HttpFailure::NotUnderstood(format!("content type `{}`", cut(kind, SAID_BYTES_MAX)))
         }
         Http::Deserialize(error) => HttpFailure::NotUnderstood(error.to_string()),
         Http::Auth(AuthError::CredentialStoreError(why)) => HttpFailure::Credential(why.clone()),
-        Http::Client(error) if let Some(why) = door::refused_address(error) => HttpFailure::Refused(why),
+        Http::Client(error) if let Some(why) = door::refused_address(error) => {
+            HttpFailure::Refused(why)
+        }
         Http::Client(error) if error.is_connect() => HttpFailure::NotSent(innermost(error)),
         Http::Client(error) => HttpFailure::Broken(innermost(error)),
         other => HttpFailure::Broken(cut(&other.to_string(), SAID_BYTES_MAX).to_owned()),
@@ -141,14 +173,18 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
         ServiceError::TransportSend(error) => {
             use HttpFailure::{Broken, Credential, NotSent, Refused};
             !guard::is_crowded_out(error.error.as_ref())
-                && matches!(http_failure(error), None | Some(NotSent(_) | Broken(_) | Refused(_) | Credential(_)))
+                && matches!(
+                    http_failure(error),
+                    None | Some(NotSent(_) | Broken(_) | Refused(_) | Credential(_))
+                )
         }
         _ => false,
     }
 }
 
-/// What a call that failed tells of the server: neither a call that was not sent nor a credential that cannot be had is its fault. As
-/// with other services, a gateway that answers in its place is no answer.
+/// What a call that failed tells of the server: neither a call that was not sent nor a credential
+/// that cannot be had is its fault. As with other services, a gateway that answers in its place is
+/// no answer.
 pub(super) fn sign(error: &ServiceError) -> Option<Sign> {
     use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status};
     match error {
@@ -173,7 +209,8 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
             let (bytes, values) = (message::BYTES_MAX, message::VALUES_MAX);
             let mut error = UpstreamError::too_large(tool, bytes);
             error.message = format!(
-                "the answer of `{}` is larger than {bytes} bytes, or has more than {values} values; ask for less, page by page where the tool can",
+                "the answer of `{}` is larger than {bytes} bytes, or has more than {values} \
+                values; ask for less, page by page where the tool can",
                 tool.path
             );
             error
@@ -183,13 +220,17 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
             UpstreamError::new(
                 Code::Refused,
                 tool,
-                format!("`{upstream}` refused the call ({code}): {}", cut(&refusal.message, SAID_BYTES_MAX)),
+                format!(
+                    "`{upstream}` refused the call ({code}): {}",
+                    cut(&refusal.message, SAID_BYTES_MAX)
+                ),
             )
         }
         ServiceError::TransportClosed => lost(tool),
         ServiceError::TransportSend(error) => of_send(tool, error),
         ServiceError::Cancelled { .. } => {
-            UpstreamError::new(Code::Lost, tool, format!("`{upstream}` cancelled the call")).retryable(is_repeatable(tool))
+            UpstreamError::new(Code::Lost, tool, format!("`{upstream}` cancelled the call"))
+                .retryable(is_repeatable(tool))
         }
         _ => UpstreamError::new(
             Code::BadAnswer,
@@ -214,28 +255,41 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
             // Only of the first is it certain that the call was not tried.
             let retryable = status == 429 || (status >= 500 && is_repeatable(tool));
             let message = format!("`{upstream}` answered HTTP {status}");
-            UpstreamError::new(Code::Refused, tool, message).status(Some(status)).retryable(retryable)
+            UpstreamError::new(Code::Refused, tool, message)
+                .status(Some(status))
+                .retryable(retryable)
         }
-        Some(HttpFailure::NotUnderstood(cause)) => {
-            UpstreamError::new(Code::BadAnswer, tool, format!("the answer of `{upstream}` was not understood: {cause}"))
-        }
-        Some(HttpFailure::Refused(why)) => {
-            UpstreamError::new(Code::Refused, tool, format!("a call of `{upstream}` was not sent: {why}"))
-        }
+        Some(HttpFailure::NotUnderstood(cause)) => UpstreamError::new(
+            Code::BadAnswer,
+            tool,
+            format!("the answer of `{upstream}` was not understood: {cause}"),
+        ),
+        Some(HttpFailure::Refused(why)) => UpstreamError::new(
+            Code::Refused,
+            tool,
+            format!("a call of `{upstream}` was not sent: {why}"),
+        ),
         Some(HttpFailure::Credential(why)) => {
-            let message = format!("`{upstream}` cannot be called: its credential cannot be used: {why}");
+            let message =
+                format!("`{upstream}` cannot be called: its credential cannot be used: {why}");
             UpstreamError::new(Code::Unavailable, tool, message)
         }
-        Some(HttpFailure::NotSent(cause)) => {
-            UpstreamError::new(Code::Unavailable, tool, format!("`{upstream}` could not be reached: {cause}")).retryable(true)
-        }
+        Some(HttpFailure::NotSent(cause)) => UpstreamError::new(
+            Code::Unavailable,
+            tool,
+            format!("`{upstream}` could not be reached: {cause}"),
+        )
+        .retryable(true),
         Some(HttpFailure::Broken(_)) | None => lost(tool),
     }
 }
 
 fn lost(tool: &Tool) -> UpstreamError {
-    let message =
-        format!("the connection to `{}` broke before it answered; whether the call had an effect is not known", tool.upstream);
+    let message = format!(
+        "the connection to `{}` broke before it answered; whether the call had an effect is not \
+        known",
+        tool.upstream
+    );
     UpstreamError::new(UpstreamErrorCode::Lost, tool, message).retryable(is_repeatable(tool))
 }
 
@@ -259,7 +313,10 @@ mod tests {
 
     #[test]
     fn an_address_is_shown_without_user_password_and_query() {
-        assert_eq!(shown_url("https://me:pw@host.example:8443/mcp?token=abc#x"), "https://host.example:8443/mcp");
+        assert_eq!(
+            shown_url("https://me:pw@host.example:8443/mcp?token=abc#x"),
+            "https://host.example:8443/mcp"
+        );
         assert_eq!(shown_url("no address"), "(not an address)");
     }
 }

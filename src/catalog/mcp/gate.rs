@@ -1,5 +1,6 @@
-//! Stops calling a server behind an address that does not answer its calls, although it may still list its tools. A child needs
-//! none: one that hangs is started anew, after longer and longer pauses.
+//! Stops calling a server behind an address that does not answer its calls, although it may still
+//! list its tools. A child needs none: one that hangs is started anew, after longer and longer
+//! pauses.
 
 use std::time::{Duration, Instant};
 
@@ -24,15 +25,17 @@ impl Gate {
         Self { circuit: Circuit::default(), call_timeout }
     }
 
-    /// Performs a call where the circuit allows it, and learns from its end. One that is not answered in time is given up here,
-    /// a little before its caller does, so that it counts.
+    /// Performs a call where the circuit allows it, and learns from its end. One that is not
+    /// answered in time is given up here, a little before its caller does, so that it counts.
     pub(super) async fn pass<T>(
         &self,
         tool: &Tool,
         call: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<Result<T, ServiceError>, UpstreamError> {
         let leave = self.circuit.enter(&tool.name, Instant::now());
-        let leave = leave.map_err(|retry_after| ServiceFailure::CircuitOpen { retry_after }.into_upstream_error(tool))?;
+        let leave = leave.map_err(|retry_after| {
+            ServiceFailure::CircuitOpen { retry_after }.into_upstream_error(tool)
+        })?;
         let Ok(ended) = tokio::time::timeout(within(self.call_timeout), call).await else {
             leave.end(Sign::Late, Instant::now());
             return Err(UpstreamError::late(tool, self.call_timeout));

@@ -1,7 +1,9 @@
-//! Bounds what a server can make us owe it: its requests that wait for their answers, and the messages it does not take.
+//! Bounds what a server can make us owe it: its requests that wait for their answers, and the
+//! messages it does not take.
 //!
-//! The protocol library starts a task for every request of a server and keeps every message until it is written, so a server
-//! that asks without end and never reads would grow this process. Here its connection ends instead.
+//! The protocol library starts a task for every request of a server and keeps every message until
+//! it is written, so a server that asks without end and never reads would grow this process. Here
+//! its connection ends instead.
 
 use std::{
     collections::HashSet,
@@ -22,14 +24,16 @@ use tokio::sync::watch;
 
 use crate::base::{json::encoded_bytes, text::cut};
 
-/// Requests of a server without an answer, and messages to it that are not written yet, together. The lane in front has at
-/// most 64 calls on their way, so an honest server that reads stays far below.
+/// Requests of a server without an answer, and messages to it that are not written yet, together.
+/// The lane in front has at most 64 calls on their way, so an honest server that reads stays far
+/// below.
 pub(super) const OWED_MAX: usize = 512;
-/// Longest time in which a child takes a message, in seconds; as long as a call may take by default, since a child that works
-/// on one thread does not read meanwhile.
+/// Longest time in which a child takes a message, in seconds; as long as a call may take by
+/// default, since a child that works on one thread does not read meanwhile.
 pub(super) const TAKE_MAX: Duration = Duration::from_secs(60);
-/// Bytes of messages to a server that are not written yet. One that is larger than [`SMALL_BYTES`] and finds no room is not
-/// sent, and the connection stays: it is the callers that sent much, not the server that did wrong.
+/// Bytes of messages to a server that are not written yet. One that is larger than [`SMALL_BYTES`]
+/// and finds no room is not sent, and the connection stays: it is the callers that sent much, not
+/// the server that did wrong.
 pub(super) const LEAVING_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Messages up to this size always leave; their number bounds them.
 const SMALL_BYTES: usize = 64 * 1024;
@@ -85,23 +89,40 @@ struct Outgoing {
 }
 
 impl<T> Guarded<T> {
-    /// `take_max` bounds the time in which a message is taken; none where that is as long as the call itself.
-    pub(super) fn new(inner: T, verdict: Verdict, owed_max: usize, take_max: Option<Duration>) -> Self {
+    /// `take_max` bounds the time in which a message is taken; none where that is as long as the
+    /// call itself.
+    pub(super) fn new(
+        inner: T,
+        verdict: Verdict,
+        owed_max: usize,
+        take_max: Option<Duration>,
+    ) -> Self {
         let leaving_bytes_max = LEAVING_BYTES_MAX;
-        Self { inner, verdict, owed_max, take_max, asked: HashSet::new(), leaving_bytes_max, leaving: Arc::default() }
+        Self {
+            inner,
+            verdict,
+            owed_max,
+            take_max,
+            asked: HashSet::new(),
+            leaving_bytes_max,
+            leaving: Arc::default(),
+        }
     }
 
     fn heard(&mut self, message: &RxJsonRpcMessage<RoleClient>) {
         match message {
             JsonRpcMessage::Request(request) => {
                 if matches!(&request.id, RequestId::String(id) if id.len() > ID_BYTES_MAX) {
-                    self.verdict.end(format!("it sent a request whose id is longer than {ID_BYTES_MAX} bytes"));
+                    self.verdict.end(format!(
+                        "it sent a request whose id is longer than {ID_BYTES_MAX} bytes"
+                    ));
                 }
                 self.asked.insert(request.id.clone());
             }
             // Such a request gets no answer.
             JsonRpcMessage::Notification(notification) => {
-                if let ServerNotification::CancelledNotification(cancelled) = &notification.notification
+                if let ServerNotification::CancelledNotification(cancelled) =
+                    &notification.notification
                     && let Some(id) = &cancelled.params.request_id
                 {
                     self.asked.remove(id);
@@ -116,7 +137,8 @@ impl<T> Guarded<T> {
         let owed = self.asked.len() + self.leaving.messages.load(Ordering::Relaxed);
         if owed > self.owed_max {
             self.verdict.end(format!(
-                "it left {owed} messages unread or unanswered, allowed are {}: it asks without end or does not read",
+                "it left {owed} messages unread or unanswered, allowed are {}: it asks without \
+                end or does not read",
                 self.owed_max
             ));
         }
@@ -143,15 +165,20 @@ impl Drop for Leaving {
 
 /// Whether a message was not sent for want of room.
 pub(super) fn is_crowded_out(error: &(dyn std::error::Error + 'static)) -> bool {
-    let kind = |error: &(dyn std::error::Error + 'static)| error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
-    std::iter::successors(Some(error), |error| error.source()).any(|error| kind(error) == Some(std::io::ErrorKind::QuotaExceeded))
+    let kind = |error: &(dyn std::error::Error + 'static)| {
+        error.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
+    };
+    std::iter::successors(Some(error), |error| error.source())
+        .any(|error| kind(error) == Some(std::io::ErrorKind::QuotaExceeded))
 }
 
 /// The size of a message as it is written. Only the arguments of a call can be large.
 fn weight(message: &TxJsonRpcMessage<RoleClient>) -> usize {
     match message {
         JsonRpcMessage::Request(_) => encoded_bytes(message),
-        JsonRpcMessage::Response(_) | JsonRpcMessage::Error(_) | JsonRpcMessage::Notification(_) => 0,
+        JsonRpcMessage::Response(_)
+        | JsonRpcMessage::Error(_)
+        | JsonRpcMessage::Notification(_) => 0,
     }
 }
 
@@ -175,18 +202,21 @@ where
                     self.asked.remove(id);
                 }
                 if refusal.error.message.len() > ERROR_BYTES_MAX {
-                    refusal.error.message = cut(&refusal.error.message, ERROR_BYTES_MAX).to_owned().into();
+                    refusal.error.message =
+                        cut(&refusal.error.message, ERROR_BYTES_MAX).to_owned().into();
                 }
             }
             JsonRpcMessage::Request(_) | JsonRpcMessage::Notification(_) => {}
         }
         let bytes = weight(&message);
-        let is_crowded = bytes > SMALL_BYTES && self.leaving.bytes.load(Ordering::Relaxed) + bytes > self.leaving_bytes_max;
+        let is_crowded = bytes > SMALL_BYTES
+            && self.leaving.bytes.load(Ordering::Relaxed) + bytes > self.leaving_bytes_max;
         // A message that is not sent weighs nothing.
         let leaving = Leaving::new(&self.leaving, if is_crowded { 0 } else { bytes });
         self.weigh();
         let send = (!is_crowded).then(|| self.inner.send(message));
-        let (verdict, take_max, bytes_max) = (self.verdict.clone(), self.take_max, self.leaving_bytes_max);
+        let (verdict, take_max, bytes_max) =
+            (self.verdict.clone(), self.take_max, self.leaving_bytes_max);
         async move {
             let _leaving = leaving;
             let Some(send) = send else {
@@ -197,7 +227,10 @@ where
                 match take_max {
                     Some(limit) => {
                         tokio::time::sleep(limit).await;
-                        verdict.end(format!("it did not take a message within {} ms", limit.as_millis()));
+                        verdict.end(format!(
+                            "it did not take a message within {} ms",
+                            limit.as_millis()
+                        ));
                     }
                     None => std::future::pending().await,
                 }
@@ -209,7 +242,11 @@ where
                 sent = send => return sent,
                 () = late => {}
             }
-            Err(std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "the connection was ended from this side").into())
+            Err(std::io::Error::new(
+                std::io::ErrorKind::ConnectionAborted,
+                "the connection was ended from this side",
+            )
+            .into())
         }
     }
 

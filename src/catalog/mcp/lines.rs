@@ -1,6 +1,7 @@
 //! Bounds the lines that a child may write, and answers in its name when one is too long.
 //!
-//! The protocol library drops an overlong line, so that its caller would wait for the timeout; here the caller hears why.
+//! The protocol library drops an overlong line, so that its caller would wait for the timeout; here
+//! the caller hears why.
 
 use std::time::Duration;
 
@@ -14,8 +15,8 @@ use tokio::{
 use super::message::{self, OVERSIZED, VALUES_MAX};
 use crate::catalog::answer::{AnswerBounds, LARGE_BYTES, Room};
 
-/// What of one message is read and dropped beyond [`message::BYTES_MAX`], in bytes; a server that does not come to its end then has
-/// lost its way, and is not listened to any more.
+/// What of one message is read and dropped beyond [`message::BYTES_MAX`], in bytes; a server that
+/// does not come to its end then has lost its way, and is not listened to any more.
 const DROPPED_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// How much of both ends of an overlong line is looked at for the id of the request it answers.
 const ENDS_BYTES: usize = 256;
@@ -80,7 +81,8 @@ impl Overlong {
 }
 
 impl Line {
-    /// Takes the next piece of it; gives what is to be said in its place, which may never come to its end.
+    /// Takes the next piece of it; gives what is to be said in its place, which may never come to
+    /// its end.
     fn read(&mut self, bytes: &[u8], line_bytes_max: usize) -> Option<Vec<u8>> {
         if let Some(overlong) = &mut self.overlong {
             overlong.read(bytes);
@@ -90,7 +92,10 @@ impl Line {
             self.text.extend_from_slice(bytes);
             return None;
         }
-        tracing::warn!(line_bytes_max, "an upstream sends a message longer than {line_bytes_max} bytes, it is dropped");
+        tracing::warn!(
+            line_bytes_max,
+            "an upstream sends a message longer than {line_bytes_max} bytes, it is dropped"
+        );
         self.text.extend_from_slice(&bytes[..bytes.len().min(ENDS_BYTES)]);
         let answered = id_at_begin(&self.text[..self.text.len().min(ENDS_BYTES)]);
         let mut overlong = Overlong { answered, tail: Vec::new(), dropped: 0 };
@@ -107,8 +112,11 @@ impl Line {
             return id_at_end(&overlong.tail).filter(|_| overlong.answered.is_none()).map(too_long);
         }
         if message::is_crowded(&self.text) {
-            tracing::warn!("an upstream sent a message of more than {VALUES_MAX} values, it is dropped");
-            let (head, tail) = (&self.text[..ENDS_BYTES], &self.text[self.text.len() - ENDS_BYTES..]);
+            tracing::warn!(
+                "an upstream sent a message of more than {VALUES_MAX} values, it is dropped"
+            );
+            let (head, tail) =
+                (&self.text[..ENDS_BYTES], &self.text[self.text.len() - ENDS_BYTES..]);
             return id_at_begin(head).or_else(|| id_at_end(tail)).map(too_long);
         }
         Some(std::mem::take(&mut self.text))
@@ -116,19 +124,31 @@ impl Line {
 }
 
 /// Ends with the child's output, when nobody reads any more, or when a line has no end.
-async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, bounds: Bounds, answers: AnswerBounds) {
+async fn relay(
+    from: impl AsyncRead + Unpin,
+    mut to: DuplexStream,
+    bounds: Bounds,
+    answers: AnswerBounds,
+) {
     let Bounds { line_bytes_max, dropped_bytes_max, large_line_max, large_silence_max } = bounds;
     let mut from = BufReader::with_capacity(PIPE_BYTES, from);
     let mut line = Line::default();
     loop {
         let read = match line.until {
             None => from.fill_buf().await,
-            Some(until) => match tokio::time::timeout_at(until.min(Instant::now() + large_silence_max), from.fill_buf()).await {
+            Some(until) => match tokio::time::timeout_at(
+                until.min(Instant::now() + large_silence_max),
+                from.fill_buf(),
+            )
+            .await
+            {
                 Ok(read) => read,
                 Err(_) => {
-                    let (limit_ms, silence_ms) = (large_line_max.as_millis(), large_silence_max.as_millis());
+                    let (limit_ms, silence_ms) =
+                        (large_line_max.as_millis(), large_silence_max.as_millis());
                     tracing::warn!(
-                        "an upstream did not end a large message within {limit_ms} ms, or fell silent in it for {silence_ms} ms"
+                        "an upstream did not end a large message within {limit_ms} ms, or fell \
+                        silent in it for {silence_ms} ms"
                     );
                     return;
                 }
@@ -148,8 +168,15 @@ async fn relay(from: impl AsyncRead + Unpin, mut to: DuplexStream, bounds: Bound
         }
         if newline.is_some() {
             said = said.or_else(|| line.ended());
-        } else if line.overlong.as_ref().is_some_and(|overlong| overlong.dropped > dropped_bytes_max) {
-            tracing::warn!(dropped_bytes_max, "an upstream's message has no end after {dropped_bytes_max} bytes more");
+        } else if line
+            .overlong
+            .as_ref()
+            .is_some_and(|overlong| overlong.dropped > dropped_bytes_max)
+        {
+            tracing::warn!(
+                dropped_bytes_max,
+                "an upstream's message has no end after {dropped_bytes_max} bytes more"
+            );
             return;
         }
         if let Some(said) = said
@@ -170,7 +197,8 @@ fn too_long(id: u64) -> Vec<u8> {
     format!("{error}\n").into_bytes()
 }
 
-/// The id that a message answers, where it stands at the very beginning of it, so that it cannot be a field of the answer.
+/// The id that a message answers, where it stands at the very beginning of it, so that it cannot be
+/// a field of the answer.
 fn id_at_begin(head: &[u8]) -> Option<u64> {
     let head: String = String::from_utf8_lossy(head).split_whitespace().collect();
     let begin = head.strip_prefix('{')?;

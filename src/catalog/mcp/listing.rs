@@ -35,16 +35,20 @@ pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> 
     let mut bytes = 0usize;
     let mut cursor: Option<String> = None;
     for _ in 0..PAGES_MAX {
-        let params = cursor.take().map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
+        let params =
+            cursor.take().map(|cursor| PaginatedRequestParams::default().with_cursor(Some(cursor)));
         let page = peer.list_tools(params).await.map_err(|error| of_list(&error))?;
         for tool in page.tools {
             bytes = bytes.saturating_add(weight(&tool));
             if offer.tools.len() == TOOLS_MAX {
-                offer.note = Some(format!("it lists more than {TOOLS_MAX} tools, the rest is left out"));
+                offer.note =
+                    Some(format!("it lists more than {TOOLS_MAX} tools, the rest is left out"));
                 return Ok(offer);
             }
             if bytes > LIST_BYTES_MAX {
-                offer.note = Some(format!("its tool list is larger than {LIST_BYTES_MAX} bytes, the rest is left out"));
+                offer.note = Some(format!(
+                    "its tool list is larger than {LIST_BYTES_MAX} bytes, the rest is left out"
+                ));
                 return Ok(offer);
             }
             offer.tools.push(offered(tool));
@@ -53,31 +57,39 @@ pub(super) async fn all(peer: &Peer<RoleClient>) -> Result<Offer, ConnectError> 
             None => return Ok(offer),
             Some(next) => {
                 if !seen_cursors.insert(next.clone()) {
-                    offer.note = Some(format!("its tool list goes in circles at cursor {:?}", cut(&next, 60)));
+                    offer.note = Some(format!(
+                        "its tool list goes in circles at cursor {:?}",
+                        cut(&next, 60)
+                    ));
                     return Ok(offer);
                 }
                 cursor = Some(next);
             }
         }
     }
-    offer.note = Some(format!("its tool list has more than {PAGES_MAX} pages, the rest is left out"));
+    offer.note =
+        Some(format!("its tool list has more than {PAGES_MAX} pages, the rest is left out"));
     Ok(offer)
 }
 
 fn of_list(error: &ServiceError) -> ConnectError {
     match error {
-        ServiceError::UnexpectedResponse => ConnectError::new("its answer to `tools/list` is not a tool list")
-            .hint("ask its makers: every tool needs at least `name` and `inputSchema`"),
-        ServiceError::McpError(error) if error.code.0 == message::OVERSIZED => {
-            ConnectError::new(format!("a page of its tool list is longer than {} bytes", message::BYTES_MAX))
+        ServiceError::UnexpectedResponse => {
+            ConnectError::new("its answer to `tools/list` is not a tool list")
+                .hint("ask its makers: every tool needs at least `name` and `inputSchema`")
         }
+        ServiceError::McpError(error) if error.code.0 == message::OVERSIZED => ConnectError::new(
+            format!("a page of its tool list is longer than {} bytes", message::BYTES_MAX),
+        ),
         other => ConnectError::new(format!("`tools/list` failed: {}", failure::innermost(other))),
     }
 }
 
 /// Roughly what a tool costs to keep; schemas are counted by their text.
 fn weight(tool: &rmcp::model::Tool) -> usize {
-    let schema = |schema: &rmcp::model::JsonObject| serde_json::to_string(schema).map_or(0, |text| text.len());
+    let schema = |schema: &rmcp::model::JsonObject| {
+        serde_json::to_string(schema).map_or(0, |text| text.len())
+    };
     tool.name.len()
         + tool.description.as_deref().map_or(0, str::len)
         + schema(&tool.input_schema)
@@ -86,7 +98,8 @@ fn weight(tool: &rmcp::model::Tool) -> usize {
 
 fn offered(tool: rmcp::model::Tool) -> OfferedTool {
     let annotations = tool.annotations.unwrap_or_default();
-    let owned = |schema: std::sync::Arc<rmcp::model::JsonObject>| std::sync::Arc::unwrap_or_clone(schema);
+    let owned =
+        |schema: std::sync::Arc<rmcp::model::JsonObject>| std::sync::Arc::unwrap_or_clone(schema);
     OfferedTool {
         name: tool.name.into_owned(),
         title: tool.title.or(annotations.title),

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::{base::json::values_in, catalog::upstream::ANSWER_BYTES_MAX};
 
-/// Longest message of a server, in bytes: the largest answer that stands in it twice, as text and structured, with escapes.
+/// Longest message of a server, in bytes: the largest answer that stands in it twice, as text and
+/// structured, with escapes.
 pub(super) const BYTES_MAX: usize = 2 * ANSWER_BYTES_MAX + 16 * 1024 * 1024;
 /// Values of JSON in one: the protocol library makes each into some 100 bytes of memory.
 pub(super) const VALUES_MAX: usize = 2_000_000;

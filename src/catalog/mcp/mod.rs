@@ -1,7 +1,8 @@
-//! Upstreams that speak the Model Context Protocol, as a child process or over streamable HTTP, in both eras of the protocol.
+//! Upstreams that speak the Model Context Protocol, as a child process or over streamable HTTP, in
+//! both eras of the protocol.
 //!
-//! A server is a stranger: what it lists, sends or asks for is bounded here. It is offered neither elicitation nor sampling,
-//! and asking for them anyway is refused.
+//! A server is a stranger: what it lists, sends or asks for is bounded here. It is offered neither
+//! elicitation nor sampling, and asking for them anyway is refused.
 
 mod answer;
 mod door;
@@ -24,16 +25,19 @@ use parking_lot::Mutex;
 use rmcp::{
     ClientHandler, RoleClient,
     model::{
-        CallToolRequest, CallToolRequestParams, CallToolResponse, CancelledNotificationParam, ClientCapabilities, ClientConfig,
-        ClientRequest, CustomRequest, CustomResult, ElicitRequestParams, ElicitResult, ErrorCode, ErrorData, Implementation,
+        CallToolRequest, CallToolRequestParams, CallToolResponse, CancelledNotificationParam,
+        ClientCapabilities, ClientConfig, ClientRequest, CustomRequest, CustomResult,
+        ElicitRequestParams, ElicitResult, ErrorCode, ErrorData, Implementation,
         ProgressNotificationParam, ProtocolVersion, RequestId, ServerResult, SubscriptionFilter,
     },
     service::{
-        ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer,
-        PeerRequestOptions, RequestContext, RunningService, ServiceError,
+        ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, ClientServiceExt,
+        NotificationContext, Peer, PeerRequestOptions, RequestContext, RunningService,
+        ServiceError,
     },
     transport::{
-        StreamableHttpClientTransport, async_rw::AsyncRwTransport, streamable_http_client::StreamableHttpClientTransportConfig,
+        StreamableHttpClientTransport, async_rw::AsyncRwTransport,
+        streamable_http_client::StreamableHttpClientTransportConfig,
     },
 };
 use tokio::sync::{Notify, watch};
@@ -53,7 +57,10 @@ use super::{
     http::{self, Guard},
     redact::Secrets,
     tool::Tool,
-    upstream::{CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+    upstream::{
+        CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError,
+        UpstreamErrorCode,
+    },
 };
 use crate::{base::backoff::Backoff, model::JsonObject};
 
@@ -94,12 +101,17 @@ impl Upstream for McpStdio {
     }
 
     fn origin(&self) -> String {
-        std::iter::once(&self.config.command).chain(&self.config.args).cloned().collect::<Vec<_>>().join("\0")
+        std::iter::once(&self.config.command)
+            .chain(&self.config.args)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join("\0")
     }
 
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
-            // The legacy handshake comes first: servers of both eras answer it, and old ones may ignore, or die of, anything else.
+            // The legacy handshake comes first: servers of both eras answer it, and old ones may
+            // ignore, or die of, anything else.
             match self.start(ClientLifecycleMode::Initialize).await {
                 Ok(connection) => Ok(connection),
                 Err(Start::Refused(refusal)) => match self.start(modern()).await {
@@ -127,7 +139,9 @@ impl McpStdio {
         let mut environment = self.environment.clone();
         for (name, source) in &self.config.env_secret {
             let value = resolve(source, self.config.vault.as_ref()).await;
-            let value = value.map_err(|why| ConnectError::new(format!("its variable `{name}` cannot be set: {why}")))?;
+            let value = value.map_err(|why| {
+                ConnectError::new(format!("its variable `{name}` cannot be set: {why}"))
+            })?;
             self.secrets.add(&value);
             environment.insert(name.clone(), value);
         }
@@ -137,14 +151,21 @@ impl McpStdio {
     async fn start(&self, era: ClientLifecycleMode) -> Result<Box<dyn Connection>, Start> {
         let environment = self.whole_environment().await.map_err(Start::Failed)?;
         let (mut process, stdout, stdin) =
-            Process::spawn(&self.name, &self.config, &environment, &self.secrets).map_err(Start::Failed)?;
-        let transport = AsyncRwTransport::new_client(lines::bounded(stdout, self.config.answers.clone()), stdin)
-            .with_max_line_length(message::BYTES_MAX + 1);
+            Process::spawn(&self.name, &self.config, &environment, &self.secrets)
+                .map_err(Start::Failed)?;
+        let transport = AsyncRwTransport::new_client(
+            lines::bounded(stdout, self.config.answers.clone()),
+            stdin,
+        )
+        .with_max_line_length(message::BYTES_MAX + 1);
         let verdict = Verdict::default();
-        let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, Some(guard::TAKE_MAX));
+        let transport =
+            Guarded::new(transport, verdict.clone(), guard::OWED_MAX, Some(guard::TAKE_MAX));
         let ears = Ears::default();
         match ears.clone().serve_with_lifecycle(transport, era).await {
-            Ok(running) => Ok(McpConnection::over(running, ears, verdict, Other::Child(process)).await),
+            Ok(running) => {
+                Ok(McpConnection::over(running, ears, verdict, Other::Child(process)).await)
+            }
             Err(error) => {
                 let refused = matches!(error, ClientInitializeError::JsonRpcError(_));
                 let mut failure = failure::of_child(&self.config.command, &error);
@@ -170,28 +191,41 @@ impl Upstream for McpHttp {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
             let shown = failure::shown_url(&self.config.url);
-            let unreachable = |why: String| ConnectError::new(format!("`{shown}` cannot be reached: {why}"));
-            let url = url::Url::parse(&self.config.url).map_err(|error| unreachable(error.to_string()))?;
+            let unreachable =
+                |why: String| ConnectError::new(format!("`{shown}` cannot be reached: {why}"));
+            let url = url::Url::parse(&self.config.url)
+                .map_err(|error| unreachable(error.to_string()))?;
             self.guard.check(&url).map_err(|why| unreachable(why).lasting(true))?;
             // None is kept: one whose answer was not read to its end stalls the next request.
             let client = self.guard.client(&url, door::redirects(), 0)?;
             let headers = http::headers(&self.config.reach)?;
-            let headers = headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            let headers =
+                headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             let config = StreamableHttpClientTransportConfig::with_uri(self.config.url.as_str())
                 .max_concurrent_requests(HTTP_POSTS_MAX)
                 .custom_headers(headers)
                 .max_sse_event_size(message::BYTES_MAX);
             let transport = StreamableHttpClientTransport::with_client(
-                Door::new(client, self.identity.clone(), self.config.reach.surroundings.answers.clone()),
+                Door::new(
+                    client,
+                    self.identity.clone(),
+                    self.config.reach.surroundings.answers.clone(),
+                ),
                 config,
             );
             let verdict = Verdict::default();
             // A request is taken only once it is answered, so that the time of the call bounds it.
             let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, None);
-            let era = ClientLifecycleMode::Auto { preferred_versions: vec![ProtocolVersion::V_2026_07_28], legacy_version: None };
+            let era = ClientLifecycleMode::Auto {
+                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+                legacy_version: None,
+            };
             let ears = Ears::default();
-            let running =
-                ears.clone().serve_with_lifecycle(transport, era).await.map_err(|error| failure::of_address(&shown, &error))?;
+            let running = ears
+                .clone()
+                .serve_with_lifecycle(transport, era)
+                .await
+                .map_err(|error| failure::of_address(&shown, &error))?;
             let gate = Gate::new(self.config.reach.call_timeout);
             Ok(McpConnection::over(running, ears, verdict, Other::Address(gate)).await)
         })
@@ -214,7 +248,11 @@ impl Ears {
     fn refuse(&self, method: &str, params: &impl serde::Serialize) -> ErrorData {
         let params = serde_json::to_value(params).unwrap_or_default();
         self.questions.refuse(question::asked(method, &params));
-        ErrorData::new(ErrorCode::METHOD_NOT_FOUND, format!("{method} is not offered: nobody can answer during a program"), None)
+        ErrorData::new(
+            ErrorCode::METHOD_NOT_FOUND,
+            format!("{method} is not offered: nobody can answer during a program"),
+            None,
+        )
     }
 }
 
@@ -230,7 +268,11 @@ impl ClientHandler for Ears {
         self.list_changed.notify_one();
     }
 
-    async fn on_progress(&self, notice: ProgressNotificationParam, _context: NotificationContext<RoleClient>) {
+    async fn on_progress(
+        &self,
+        notice: ProgressNotificationParam,
+        _context: NotificationContext<RoleClient>,
+    ) {
         self.progress.hear(&notice);
     }
 
@@ -242,7 +284,8 @@ impl ClientHandler for Ears {
         Err(self.refuse("elicitation/create", &request))
     }
 
-    // The library would repeat the method, which is as long as the server likes, in its refusal and its log.
+    // The library would repeat the method, which is as long as the server likes, in its refusal and
+    // its log.
     async fn on_custom_request(
         &self,
         _request: CustomRequest,
@@ -282,7 +325,12 @@ enum Other {
 }
 
 impl McpConnection {
-    async fn over(running: RunningService<RoleClient, Ears>, ears: Ears, verdict: Verdict, other: Other) -> Box<dyn Connection> {
+    async fn over(
+        running: RunningService<RoleClient, Ears>,
+        ears: Ears,
+        verdict: Verdict,
+        other: Other,
+    ) -> Box<dyn Connection> {
         let peer = running.peer().clone();
         let mut cache = ClientCacheConfig::default();
         cache.enabled = false;
@@ -305,7 +353,12 @@ impl McpConnection {
         });
         let modern = peer.peer_info().is_some_and(|info| !info.protocol_version.has_initialize());
         if modern {
-            tokio::spawn(listen(peer.clone(), ears.list_changed.clone(), closed.clone(), stop.clone()));
+            tokio::spawn(listen(
+                peer.clone(),
+                ears.list_changed.clone(),
+                closed.clone(),
+                stop.clone(),
+            ));
         }
         let (process, gate) = match other {
             Other::Child(process) => (Some(process), None),
@@ -315,18 +368,26 @@ impl McpConnection {
     }
 
     /// Sends one call; dropped before its end, the server is told to stop.
-    async fn send(&self, tool: &Tool, args: JsonObject, news: CallNews) -> Result<CallToolResponse, ServiceError> {
+    async fn send(
+        &self,
+        tool: &Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> Result<CallToolResponse, ServiceError> {
         let params = CallToolRequestParams::new(tool.name.clone()).with_arguments(args);
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         // The library's own way of calling keeps the token to itself.
-        let handle = self.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
+        let handle =
+            self.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
         let _followed = self.ears.progress.follow(handle.progress_token.clone(), news);
         let mut unfinished = Unfinished { peer: &self.peer, id: Some(handle.id.clone()) };
         let result = handle.await_response().await;
         unfinished.id = None;
         match result? {
             ServerResult::CallToolResult(result) => Ok(CallToolResponse::Complete(result)),
-            ServerResult::InputRequiredResult(result) => Ok(CallToolResponse::InputRequired(result)),
+            ServerResult::InputRequiredResult(result) => {
+                Ok(CallToolResponse::InputRequired(result))
+            }
             ServerResult::CreateTaskResult(result) => Ok(CallToolResponse::Task(result)),
             _ => Err(ServiceError::UnexpectedResponse),
         }
@@ -354,7 +415,8 @@ impl Drop for Unfinished<'_> {
         // Outside of a runtime there is no connection left either.
         if let (Some(id), Ok(runtime)) = (self.id.take(), tokio::runtime::Handle::try_current()) {
             let peer = self.peer.clone();
-            let cancelled = CancelledNotificationParam::new(Some(id), Some("nobody waits for it".to_owned()));
+            let cancelled =
+                CancelledNotificationParam::new(Some(id), Some("nobody waits for it".to_owned()));
             runtime.spawn(async move {
                 // Where it cannot be told, it has gone.
                 let _ = peer.notify_cancelled(cancelled).await;
@@ -369,7 +431,8 @@ impl Drop for McpConnection {
     }
 }
 
-/// Keeps a subscription to list changes open, as the modern era wants it, until the connection ends or the server has none.
+/// Keeps a subscription to list changes open, as the modern era wants it, until the connection ends
+/// or the server has none.
 async fn listen(
     peer: Peer<RoleClient>,
     changed: Arc<Notify>,
@@ -381,7 +444,11 @@ async fn listen(
         loop {
             let filter = SubscriptionFilter::builder().tools_list_changed().build();
             match peer.listen(filter).await {
-                Ok(subscription) if subscription.acknowledged().tools_list_changed != Some(true) => return,
+                Ok(subscription)
+                    if subscription.acknowledged().tools_list_changed != Some(true) =>
+                {
+                    return;
+                }
                 Ok(mut subscription) => {
                     while let Ok(Some(_)) = subscription.next().await {
                         failures = 0;
@@ -410,7 +477,11 @@ impl Connection for McpConnection {
         Box::pin(listing::all(&self.peer))
     }
 
-    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+    fn call<'a>(
+        &'a self,
+        tool: &'a Tool,
+        args: JsonObject,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         self.call_followed(tool, args, Arc::new(|_: &str| {}))
     }
 
@@ -485,7 +556,8 @@ impl Connection for McpConnection {
         Box::pin(async move {
             self.stop.cancel();
             let process = self.take_process();
-            // Winding down closes the child's standard input, after which a good child leaves by itself.
+            // Winding down closes the child's standard input, after which a good child leaves by
+            // itself.
             let _ = tokio::time::timeout(CLOSE_WAIT, self.ended()).await;
             if let Some(mut process) = process {
                 process.end().await;

@@ -1,5 +1,6 @@
-//! When a stream of a server's may be opened again: servers close their streams as they like and say themselves after what pause the
-//! client is to come back, which may be none. Told the time, so that it can be tested without waiting.
+//! When a stream of a server's may be opened again: servers close their streams as they like and
+//! say themselves after what pause the client is to come back, which may be none. Told the time, so
+//! that it can be tested without waiting.
 
 use std::time::Duration;
 
@@ -8,11 +9,13 @@ use tokio::time::Instant;
 
 use crate::base::backoff::Backoff;
 
-/// Pause between two openings of the stream on which a server speaks unasked; doubled each time it did not last.
+/// Pause between two openings of the stream on which a server speaks unasked; doubled each time it
+/// did not last.
 const PAUSE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
 /// A stream that was opened this long ago lasted, so the pauses begin anew.
 const STEADY: Duration = Duration::from_secs(20);
-/// Pause before the stream of one call is taken up where it broke off. There are no more of them than there are calls.
+/// Pause before the stream of one call is taken up where it broke off. There are no more of them
+/// than there are calls.
 pub(super) const RESUME_PAUSE: Duration = Duration::from_secs(1);
 /// Longest pause that a server may ask for, in milliseconds.
 pub(super) const RETRY_MS_MAX: u64 = 60_000;
@@ -34,8 +37,15 @@ impl Pace {
         let mut last = self.0.lock();
         let (opened, tries) = match &*last {
             None => (now, 1),
-            Some(last) if now.saturating_duration_since(last.opened) >= STEADY.max(PAUSE.after(last.tries)) => (now, 1),
-            Some(last) => (now.max(last.opened + PAUSE.after(last.tries)), last.tries.saturating_add(1)),
+            Some(last)
+                if now.saturating_duration_since(last.opened)
+                    >= STEADY.max(PAUSE.after(last.tries)) =>
+            {
+                (now, 1)
+            }
+            Some(last) => {
+                (now.max(last.opened + PAUSE.after(last.tries)), last.tries.saturating_add(1))
+            }
         };
         *last = Some(Last { opened, tries });
         opened

@@ -1,4 +1,5 @@
-//! A server that is our child: its own process group, an environment from a list, its complaints kept, its end certain.
+//! A server that is our child: its own process group, an environment from a list, its complaints
+//! kept, its end certain.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -20,7 +21,8 @@ use crate::{
     catalog::{config::StdioConfig, redact::Secrets, upstream::ConnectError},
 };
 
-/// How long a child may take to leave by itself once its standard input is closed, and again once it was asked to.
+/// How long a child may take to leave by itself once its standard input is closed, and again once
+/// it was asked to.
 const LEAVE_WAIT: Duration = Duration::from_secs(1);
 /// Lines of complaints that are logged per start; the rest is read and dropped.
 const LOG_LINES_MAX: usize = 200;
@@ -57,9 +59,15 @@ impl Process {
             .stderr(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
-        let mut child = command.spawn().map_err(|error| of_spawn(&config.command, environment, &error))?;
-        let (Some(stdin), Some(stdout), Some(stderr)) = (child.stdin.take(), child.stdout.take(), child.stderr.take()) else {
-            return Err(ConnectError::new(format!("command `{}` was started without pipes", config.command)));
+        let mut child =
+            command.spawn().map_err(|error| of_spawn(&config.command, environment, &error))?;
+        let (Some(stdin), Some(stdout), Some(stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(ConnectError::new(format!(
+                "command `{}` was started without pipes",
+                config.command
+            )));
         };
         let group = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
         let last_lines = Arc::new(Mutex::new(VecDeque::new()));
@@ -67,7 +75,8 @@ impl Process {
         Ok((Self { child, group, exit: None, drain, last_lines }, stdout, stdin))
     }
 
-    /// Ends the whole group: waits for the child to leave, asks, then kills. Takes at most about four seconds.
+    /// Ends the whole group: waits for the child to leave, asks, then kills. Takes at most about
+    /// four seconds.
     pub(super) async fn end(&mut self) {
         if self.group.is_none() {
             return;
@@ -76,7 +85,8 @@ impl Process {
             self.signal(Signal::TERM);
             self.left_within(LEAVE_WAIT).await;
         }
-        // Also when the child left: what it started may still be there, and nobody else will ever end it.
+        // Also when the child left: what it started may still be there, and nobody else will ever
+        // end it.
         self.signal(Signal::KILL);
         if self.left_within(LEAVE_WAIT).await {
             self.group = None;
@@ -87,7 +97,8 @@ impl Process {
 
     async fn left_within(&mut self, wait: Duration) -> bool {
         if self.exit.is_none() {
-            self.exit = tokio::time::timeout(wait, self.child.wait()).await.ok().and_then(Result::ok);
+            self.exit =
+                tokio::time::timeout(wait, self.child.wait()).await.ok().and_then(Result::ok);
         }
         self.exit.is_some()
     }
@@ -102,12 +113,16 @@ impl Process {
     /// The end of what it complained about, free of secrets.
     pub(super) fn last_words(&self) -> Option<String> {
         let lines = self.last_lines.lock();
-        (!lines.is_empty()).then(|| lines.iter().map(|line| cut(line, 300)).collect::<Vec<_>>().join(" | "))
+        (!lines.is_empty())
+            .then(|| lines.iter().map(|line| cut(line, 300)).collect::<Vec<_>>().join(" | "))
     }
 
     /// How it ended.
     pub(super) fn epitaph(&self) -> String {
-        let how = self.exit.map_or_else(|| "its output ended".to_owned(), |status| format!("its process ended ({status})"));
+        let how = self.exit.map_or_else(
+            || "its output ended".to_owned(),
+            |status| format!("its process ended ({status})"),
+        );
         self.last_words().map_or_else(|| how.clone(), |said| format!("{how}; it said: {said}"))
     }
 }
@@ -119,24 +134,38 @@ impl Drop for Process {
     }
 }
 
-fn of_spawn(command: &str, environment: &BTreeMap<String, String>, error: &std::io::Error) -> ConnectError {
+fn of_spawn(
+    command: &str,
+    environment: &BTreeMap<String, String>,
+    error: &std::io::Error,
+) -> ConnectError {
     match error.kind() {
         ErrorKind::NotFound if command.contains('/') => {
-            ConnectError::new(format!("command `{command}` does not exist")).hint("check the path in `command` of the upstream")
+            ConnectError::new(format!("command `{command}` does not exist"))
+                .hint("check the path in `command` of the upstream")
         }
         ErrorKind::NotFound => {
             let path = environment.get("PATH").map_or("", String::as_str);
             ConnectError::new(format!("command `{command}` is not in PATH (`{}`)", cut(path, 500)))
-                .hint(format!("install `{command}`, or give its full path in `command` of the upstream"))
+                .hint(format!(
+                    "install `{command}`, or give its full path in `command` of the upstream"
+                ))
         }
-        ErrorKind::PermissionDenied => ConnectError::new(format!("command `{command}` may not be executed"))
-            .hint("make the file executable, or check `command` of the upstream"),
+        ErrorKind::PermissionDenied => {
+            ConnectError::new(format!("command `{command}` may not be executed"))
+                .hint("make the file executable, or check `command` of the upstream")
+        }
         _ => ConnectError::new(format!("command `{command}` could not be started: {error}")),
     }
 }
 
 /// Reads what a child complains about until it ends, so that it never blocks on it.
-async fn drain(name: Arc<str>, stderr: ChildStderr, secrets: Secrets, last_lines: Arc<Mutex<VecDeque<String>>>) {
+async fn drain(
+    name: Arc<str>,
+    stderr: ChildStderr,
+    secrets: Secrets,
+    last_lines: Arc<Mutex<VecDeque<String>>>,
+) {
     let mut stderr = BufReader::new(stderr);
     let mut logged = 0usize;
     let mut line = Vec::new();
@@ -164,7 +193,8 @@ async fn drain(name: Arc<str>, stderr: ChildStderr, secrets: Secrets, last_lines
         if logged <= LOG_LINES_MAX {
             tracing::info!(upstream = %name, "upstream `{name}` says: {text}");
         } else if logged == LOG_LINES_MAX + 1 {
-            tracing::info!(upstream = %name, "upstream `{name}` says more than {LOG_LINES_MAX} lines, the rest is dropped");
+            tracing::info!(upstream = %name, "upstream `{name}` says more than {LOG_LINES_MAX} \
+                lines, the rest is dropped");
         }
         let mut last = last_lines.lock();
         if last.len() == LAST_LINES {

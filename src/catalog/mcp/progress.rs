@@ -49,7 +49,9 @@ fn told(notice: &ProgressNotificationParam) -> String {
     if let Some(total) = notice.total {
         text = format!("{text} of {}", number(total));
     }
-    if let Some(message) = notice.message.as_deref().map(str::trim).filter(|message| !message.is_empty()) {
+    if let Some(message) =
+        notice.message.as_deref().map(str::trim).filter(|message| !message.is_empty())
+    {
         text = format!("{text}, {}", cut(message, NOTICE_BYTES_MAX).replace(char::is_control, " "));
     }
     cut(&text, NOTICE_BYTES_MAX).to_owned()

@@ -1,5 +1,6 @@
-//! What a server asks of people or models while a call runs, told in a sentence. Nobody can answer yet, so all of it is refused;
-//! bridging a question to a person belongs here, as a decision about what this module describes.
+//! What a server asks of people or models while a call runs, told in a sentence. Nobody can answer
+//! yet, so all of it is refused; bridging a question to a person belongs here, as a decision about
+//! what this module describes.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -20,8 +21,8 @@ const QUESTIONS_MAX: usize = 3;
 pub(super) struct Questions {
     refused: AtomicU64,
     calls: AtomicUsize,
-    /// What was asked last, while only one call was on its way: only then it is certain that it concerns that call, and may
-    /// be told to whoever made it.
+    /// What was asked last, while only one call was on its way: only then it is certain that it
+    /// concerns that call, and may be told to whoever made it.
     last: Mutex<Option<String>>,
 }
 
@@ -54,7 +55,9 @@ impl During<'_> {
         }
         let last = self.questions.last.lock().clone();
         let what = last.unwrap_or_else(|| "it asked for a person's or a model's input".to_owned());
-        Some(format!(" (while it ran {what}, which is refused: nobody can be asked during a program)"))
+        Some(format!(
+            " (while it ran {what}, which is refused: nobody can be asked during a program)"
+        ))
     }
 }
 
@@ -64,12 +67,14 @@ impl Drop for During<'_> {
     }
 }
 
-/// Questions that came in place of an answer, as a sentence; `requests` holds them by name, each with `method` and `params`.
+/// Questions that came in place of an answer, as a sentence; `requests` holds them by name, each
+/// with `method` and `params`.
 pub(super) fn told(requests: &Value) -> String {
     let Some(requests) = requests.as_object().filter(|requests| !requests.is_empty()) else {
         return "it does not say what it asks for".to_owned();
     };
-    let one = |request: &Value| asked(request["method"].as_str().unwrap_or_default(), &request["params"]);
+    let one =
+        |request: &Value| asked(request["method"].as_str().unwrap_or_default(), &request["params"]);
     let mut all: Vec<String> = requests.values().take(QUESTIONS_MAX).map(one).collect();
     if requests.len() > QUESTIONS_MAX {
         all.push(format!("{} more questions", requests.len() - QUESTIONS_MAX));
@@ -79,18 +84,32 @@ pub(super) fn told(requests: &Value) -> String {
 
 /// One question as part of a sentence.
 pub(super) fn asked(method: &str, params: &Value) -> String {
-    let words = |key: &str| params[key].as_str().map(|text| cut(text, WORDS_BYTES_MAX).replace(char::is_control, " "));
+    let words = |key: &str| {
+        params[key].as_str().map(|text| cut(text, WORDS_BYTES_MAX).replace(char::is_control, " "))
+    };
     let message = words("message").unwrap_or_default();
     match method {
         "elicitation/create" if params["url"].is_string() => {
-            let host = words("url").and_then(|url| Some(url::Url::parse(&url).ok()?.host_str()?.to_owned()));
-            format!("it asked a person to open a page of `{}`: {message:?}", host.unwrap_or_default())
+            let host = words("url")
+                .and_then(|url| Some(url::Url::parse(&url).ok()?.host_str()?.to_owned()));
+            format!(
+                "it asked a person to open a page of `{}`: {message:?}",
+                host.unwrap_or_default()
+            )
         }
         "elicitation/create" => {
             let fields = params["requestedSchema"]["properties"].as_object();
-            let names: Vec<String> =
-                fields.into_iter().flatten().take(FIELDS_MAX).map(|(name, _)| format!("`{}`", cut(name, 80))).collect();
-            let fields = if names.is_empty() { String::new() } else { format!(" (fields {})", names.join(", ")) };
+            let names: Vec<String> = fields
+                .into_iter()
+                .flatten()
+                .take(FIELDS_MAX)
+                .map(|(name, _)| format!("`{}`", cut(name, 80)))
+                .collect();
+            let fields = if names.is_empty() {
+                String::new()
+            } else {
+                format!(" (fields {})", names.join(", "))
+            };
             format!("it asked a person: {message:?}{fields}")
         }
         "sampling/createMessage" => "it asked a model for a message".to_owned(),

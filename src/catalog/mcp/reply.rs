@@ -1,8 +1,8 @@
 //! Reads what a server behind an address answers to one request, within the bounds of a message.
 //!
-//! The protocol library holds whole answers, parses them whole, and takes as many at once as there are calls; here a large one waits for
-//! a place before it is read on, and one that is too large, or of very many values, is answered in the server's name, so that its
-//! caller hears why.
+//! The protocol library holds whole answers, parses them whole, and takes as many at once as there
+//! are calls; here a large one waits for a place before it is read on, and one that is too large,
+//! or of very many values, is answered in the server's name, so that its caller hears why.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -17,9 +17,13 @@ use http::{
 };
 use reqwest::Response;
 use rmcp::{
-    model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage},
+    model::{
+        ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, JsonRpcMessage, RequestId,
+        ServerJsonRpcMessage,
+    },
     transport::streamable_http_client::{
-        AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpError, StreamableHttpPostResponse,
+        AuthRequiredError, HttpStatusError, InsufficientScopeError, SseError, StreamableHttpError,
+        StreamableHttpPostResponse,
     },
 };
 use sse_stream::{Sse, SseStream};
@@ -55,7 +59,8 @@ struct Bounds {
     large_silence_max: Duration,
 }
 
-const SERVER: Bounds = Bounds { bytes_max: BYTES_MAX, large_max: LARGE_MAX, large_silence_max: LARGE_SILENCE_MAX };
+const SERVER: Bounds =
+    Bounds { bytes_max: BYTES_MAX, large_max: LARGE_MAX, large_silence_max: LARGE_SILENCE_MAX };
 
 /// The answer to a posted message.
 pub(super) async fn of_post(
@@ -77,7 +82,8 @@ pub(super) async fn of_post(
     if !status.is_success() {
         return refusal(response, message, in_session).await;
     }
-    let session = response.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let session =
+        response.headers().get(SESSION).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let id = asked(message);
     match content_type(response.headers()).as_deref() {
         Some(kind) if kind.starts_with("text/event-stream") => {
@@ -85,7 +91,8 @@ pub(super) async fn of_post(
             Ok(StreamableHttpPostResponse::Sse(intake.events(id), session))
         }
         Some(kind) if kind.starts_with("application/json") => {
-            let (body, _place) = match Intake::new(response, answers.clone(), SERVER).whole().await {
+            let (body, _place) = match Intake::new(response, answers.clone(), SERVER).whole().await
+            {
                 Ok(read) => read,
                 Err(Broken::TooLong) => return Ok(instead(id, session)),
                 Err(Broken::Connection(error)) => return Err(StreamableHttpError::Client(error)),
@@ -100,13 +107,18 @@ pub(super) async fn of_post(
                 Err(_) if id.is_none() => Ok(StreamableHttpPostResponse::Accepted),
                 Err(error) => {
                     let body = String::from_utf8_lossy(&body);
-                    let shown = if body.is_empty() { "<empty>" } else { cut(&body, SHOWN_BYTES_MAX) };
-                    Err(StreamableHttpError::UnexpectedServerResponse(format!("{error}: {shown}").into()))
+                    let shown =
+                        if body.is_empty() { "<empty>" } else { cut(&body, SHOWN_BYTES_MAX) };
+                    Err(StreamableHttpError::UnexpectedServerResponse(
+                        format!("{error}: {shown}").into(),
+                    ))
                 }
             }
         }
         // Some servers answer what needs no answer with an empty success.
-        _ if id.is_none() && response.content_length() == Some(0) => Ok(StreamableHttpPostResponse::Accepted),
+        _ if id.is_none() && response.content_length() == Some(0) => {
+            Ok(StreamableHttpPostResponse::Accepted)
+        }
         kind => Err(StreamableHttpError::UnexpectedContentType(kind.map(str::to_owned))),
     }
 }
@@ -124,7 +136,9 @@ pub(super) fn of_get(response: Response, answers: &AnswerBounds) -> Result<Event
     }
     let response = response.error_for_status()?;
     match content_type(response.headers()) {
-        Some(kind) if kind.starts_with("text/event-stream") => Ok(Intake::new(response, answers.clone(), SERVER).events(None)),
+        Some(kind) if kind.starts_with("text/event-stream") => {
+            Ok(Intake::new(response, answers.clone(), SERVER).events(None))
+        }
         kind => Err(StreamableHttpError::UnexpectedContentType(kind.map(Cow::into_owned))),
     }
 }
@@ -143,10 +157,15 @@ fn content_type(headers: &HeaderMap) -> Option<Cow<'_, str>> {
 
 /// That a credential is wanted, or another one.
 fn challenge(response: &Response) -> Option<Failure> {
-    let challenge = String::from_utf8_lossy(response.headers().get(WWW_AUTHENTICATE)?.as_bytes()).into_owned();
+    let challenge =
+        String::from_utf8_lossy(response.headers().get(WWW_AUTHENTICATE)?.as_bytes()).into_owned();
     match response.status() {
-        StatusCode::UNAUTHORIZED => Some(StreamableHttpError::AuthRequired(AuthRequiredError::new(challenge))),
-        StatusCode::FORBIDDEN => Some(StreamableHttpError::InsufficientScope(InsufficientScopeError::new(challenge, None))),
+        StatusCode::UNAUTHORIZED => {
+            Some(StreamableHttpError::AuthRequired(AuthRequiredError::new(challenge)))
+        }
+        StatusCode::FORBIDDEN => Some(StreamableHttpError::InsufficientScope(
+            InsufficientScopeError::new(challenge, None),
+        )),
         _ => None,
     }
 }
@@ -154,21 +173,27 @@ fn challenge(response: &Response) -> Option<Failure> {
 /// That it is the server's trouble and not the request's.
 fn in_trouble(response: &Response) -> Option<HttpStatusError> {
     let status = response.status();
-    let retry_after = || response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let retry_after = || {
+        response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    };
     (status == StatusCode::TOO_MANY_REQUESTS || status.is_server_error())
         .then(|| HttpStatusError::new(status.as_u16(), retry_after()))
 }
 
-/// What an answer means that is no success: an error of the protocol where it holds one, else its status.
+/// What an answer means that is no success: an error of the protocol where it holds one, else its
+/// status.
 async fn refusal(
     response: Response,
     message: &ClientJsonRpcMessage,
     in_session: bool,
 ) -> Result<StreamableHttpPostResponse, Failure> {
     let status = response.status();
-    let is_json = content_type(response.headers()).is_some_and(|kind| kind.starts_with("application/json"));
+    let is_json =
+        content_type(response.headers()).is_some_and(|kind| kind.starts_with("application/json"));
     let trouble = match in_trouble(&response) {
-        Some(trouble) if !is_json || status == StatusCode::TOO_MANY_REQUESTS => return Err(trouble.into()),
+        Some(trouble) if !is_json || status == StatusCode::TOO_MANY_REQUESTS => {
+            return Err(trouble.into());
+        }
         trouble => trouble,
     };
     let body = head(response).await;
@@ -184,22 +209,33 @@ async fn refusal(
         && !in_session
         && !is_denied
     {
-        // A server of the era before does not know this request, and says so in some way, often without its id.
+        // A server of the era before does not know this request, and says so in some way, often
+        // without its id.
         let error = said.map_or_else(
             || {
                 ErrorData::invalid_request(
-                    format!("server/discover rejected with HTTP {status}: {}", cut(&text, SHOWN_BYTES_MAX)),
+                    format!(
+                        "server/discover rejected with HTTP {status}: {}",
+                        cut(&text, SHOWN_BYTES_MAX)
+                    ),
                     None,
                 )
             },
             |said| said.error,
         );
-        return Ok(StreamableHttpPostResponse::Json(ServerJsonRpcMessage::error(error, Some(request.id.clone())), None));
+        return Ok(StreamableHttpPostResponse::Json(
+            ServerJsonRpcMessage::error(error, Some(request.id.clone())),
+            None,
+        ));
     }
     match (said.filter(|_| is_json), trouble) {
-        (Some(error), _) => Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), None)),
+        (Some(error), _) => {
+            Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), None))
+        }
         (None, Some(trouble)) => Err(trouble.into()),
-        (None, None) => Err(StreamableHttpError::UnexpectedServerResponse(format!("HTTP {status}: {text}").into())),
+        (None, None) => Err(StreamableHttpError::UnexpectedServerResponse(
+            format!("HTTP {status}: {text}").into(),
+        )),
     }
 }
 
@@ -217,7 +253,10 @@ async fn head(mut response: Response) -> Vec<u8> {
 
 /// What stands in for an answer that was too large.
 fn instead(id: Option<RequestId>, session: Option<String>) -> StreamableHttpPostResponse {
-    tracing::warn!("an upstream sent a message longer than {BYTES_MAX} bytes or of more than {VALUES_MAX} values, it is dropped");
+    tracing::warn!(
+        "an upstream sent a message longer than {BYTES_MAX} bytes or of more than {VALUES_MAX} \
+        values, it is dropped"
+    );
     match id {
         Some(_) => StreamableHttpPostResponse::Json(too_long(id), session),
         None => StreamableHttpPostResponse::Accepted,
@@ -313,7 +352,8 @@ impl Intake {
         Ok((body, self.place))
     }
 
-    /// The events of a body; each is one message. `id` is the request that waits for an answer among them.
+    /// The events of a body; each is one message. `id` is the request that waits for an answer
+    /// among them.
     fn events(self, id: Option<RequestId>) -> Events {
         let pieces = stream::unfold(self, async |mut intake| {
             let piece = intake.piece().await?;
@@ -329,18 +369,25 @@ impl Intake {
                 Err(_) => false,
             };
             if !is_too_large {
-                return Some(event.map(|event| Sse { retry: event.retry.map(|ms| ms.min(RETRY_MS_MAX)), ..event }));
+                return Some(event.map(|event| Sse {
+                    retry: event.retry.map(|ms| ms.min(RETRY_MS_MAX)),
+                    ..event
+                }));
             }
             tracing::warn!(
-                "an upstream sent an event longer than {BYTES_MAX} bytes or of more than {VALUES_MAX} values, it is dropped"
+                "an upstream sent an event longer than {BYTES_MAX} bytes or of more than \
+                {VALUES_MAX} values, it is dropped"
             );
             let error = serde_json::to_string(&too_long(Some(id.clone()?))).ok()?;
             Some(Ok(Sse::default().data(error)))
         };
-        SseStream::from_bytes_stream(pieces.boxed()).filter_map(move |event| std::future::ready(told(event))).boxed()
+        SseStream::from_bytes_stream(pieces.boxed())
+            .filter_map(move |event| std::future::ready(told(event)))
+            .boxed()
     }
 
-    /// Looks for the ends of events, which are empty lines: what follows the last one is a message of its own.
+    /// Looks for the ends of events, which are empty lines: what follows the last one is a message
+    /// of its own.
     fn look(&mut self, piece: &[u8]) {
         for (at, byte) in piece.iter().enumerate() {
             match byte {

@@ -17,7 +17,15 @@ fn at_most_three_names_are_suggested_and_only_near_ones() {
 
 #[test]
 fn no_path_is_more_like_another_than_its_letters_allow() {
-    let known = ["git.issues.create", "shop.orders.add", "größe.äöü.ß", "a", "up.aaaaaaaa", "x.é", "日本.語"];
+    let known = [
+        "git.issues.create",
+        "shop.orders.add",
+        "größe.äöü.ß",
+        "a",
+        "up.aaaaaaaa",
+        "x.é",
+        "日本.語",
+    ];
     for one in known {
         for other in known {
             let most = Counted::of(one).likeness_max(&Counted::of(other), same_head(one, other));
@@ -33,21 +41,35 @@ fn a_slip_is_found_among_ten_thousand_paths_of_which_few_are_compared() {
     let verbs = ["create", "list", "delete", "update", "get", "merge", "close", "search"];
     let folds: Vec<String> = (0..10_000)
         .map(|n| {
-            format!("service{}.{}.{}{}", n % 4, areas[n / 4 % 8], verbs[n / 32 % 8], ["", "all", "one", "for"][n / 256 % 4])
-                + &"x".repeat(n / 1024)
+            format!(
+                "service{}.{}.{}{}",
+                n % 4,
+                areas[n / 4 % 8],
+                verbs[n / 32 % 8],
+                ["", "all", "one", "for"][n / 256 % 4]
+            ) + &"x".repeat(n / 1024)
         })
         .collect();
     let letters: Vec<Letters> = folds.iter().map(|folded| Letters::of(folded)).collect();
     for right in folds.iter().step_by(97) {
         let last = right.len() - 1;
-        for wrong in [right[..last].to_owned(), format!("{right}e"), right.replacen('i', "j", 1), right.replacen("se", "es", 1)] {
+        for wrong in [
+            right[..last].to_owned(),
+            format!("{right}e"),
+            right.replacen('i', "j", 1),
+            right.replacen("se", "es", 1),
+        ] {
             let found = nearest(&wrong, &folds, &letters, |_| true);
-            let likeness =
-                |path: &str| strsim::jaro_winkler(&wrong, path).max(strsim::jaro_winkler(leaf(&wrong), leaf(path)) * LEAF_WORTH);
+            let likeness = |path: &str| {
+                strsim::jaro_winkler(&wrong, path)
+                    .max(strsim::jaro_winkler(leaf(&wrong), leaf(path)) * LEAF_WORTH)
+            };
             let likest = folds.iter().map(|path| likeness(path)).fold(0.0, f64::max);
             assert_eq!(found.first().map(|at| likeness(&folds[*at])), Some(likest), "{wrong}");
         }
     }
     let hidden = |at: usize| folds[at] != "service0.issues.create";
-    assert!(!nearest("service0.issues.create", &folds, &letters, hidden).iter().any(|at| !hidden(*at)));
+    assert!(
+        !nearest("service0.issues.create", &folds, &letters, hidden).iter().any(|at| !hidden(*at))
+    );
 }

@@ -17,7 +17,10 @@ fn learned(answers: &[Value]) -> Value {
 
 #[test]
 fn what_two_answers_have_in_common_is_required_and_the_rest_is_not() {
-    let schema = learned(&[json!({"id": 1, "name": "a", "note": null}), json!({"id": 2.5, "name": "b", "more": [true]})]);
+    let schema = learned(&[
+        json!({"id": 1, "name": "a", "note": null}),
+        json!({"id": 2.5, "name": "b", "more": [true]}),
+    ]);
     assert_eq!(
         schema,
         json!({"type": "object", "required": ["id", "name"], "properties": {
@@ -32,7 +35,10 @@ fn items_of_a_list_are_merged_and_an_empty_list_tells_nothing_of_its_items() {
     let schema = learned(&[json!([{"a": 1}, {"a": "x", "b": null}])]);
     let item = &schema["items"];
     assert_eq!(item["required"], json!(["a"]));
-    assert_eq!(item["properties"]["a"], json!({"anyOf": [{"type": "string"}, {"type": "integer"}]}));
+    assert_eq!(
+        item["properties"]["a"],
+        json!({"anyOf": [{"type": "string"}, {"type": "integer"}]})
+    );
     assert_eq!(learned(&[json!([])]), json!({"type": "array", "items": {}}));
 }
 
@@ -47,9 +53,17 @@ fn keys_that_look_like_values_become_a_record() {
         vec!["two words"],
         vec!["user12345"],
     ] {
-        let answer: Value = keys.iter().map(|key| ((*key).to_owned(), json!(1))).collect::<serde_json::Map<_, _>>().into();
+        let answer: Value = keys
+            .iter()
+            .map(|key| ((*key).to_owned(), json!(1)))
+            .collect::<serde_json::Map<_, _>>()
+            .into();
         let schema = learned(&[answer]);
-        assert_eq!(schema, json!({"type": "object", "additionalProperties": {"type": "integer"}}), "{keys:?}");
+        assert_eq!(
+            schema,
+            json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+            "{keys:?}"
+        );
     }
     // Names of people are no names of fields: everything under them is alike.
     let person = |age: u32| json!({"age": age});
@@ -70,24 +84,35 @@ fn names_that_are_data_stay_out_and_fields_of_records_stay_in() {
         json!({"alice_smith": 4, "bob_jones": 5, "frank": 1, "grace": 2}),
     ] {
         let schema = learned(&[counts.clone(), other.clone()]);
-        assert!(!schema.to_string().contains("alice") && schema.get("properties").is_none(), "{other}: {schema}");
+        assert!(
+            !schema.to_string().contains("alice") && schema.get("properties").is_none(),
+            "{other}: {schema}"
+        );
     }
-    for [one, other] in [[json!({"alice": "x"}), json!({"bob": "y"})], [json!({"a": [{"alice": 1}, {"bob": 2}]}), json!({"a": []})]]
-    {
+    for [one, other] in [
+        [json!({"alice": "x"}), json!({"bob": "y"})],
+        [json!({"a": [{"alice": 1}, {"bob": 2}]}), json!({"a": []})],
+    ] {
         assert!(!learned(&[one, other.clone()]).to_string().contains("bob"), "{other}");
     }
     // Once two had it, it is the name of a field; a name that only one of many had is none.
     let usage = json!({"total": 1, "used": 2, "free": 3});
     let schema = learned(&[usage.clone(), usage.clone()]);
     assert_eq!(schema["required"], json!(["free", "total", "used"]));
-    let schema = learned(&[usage.clone(), usage, json!({"total": 1, "used": 2, "free": 3, "acme": 4})]);
-    assert_eq!(schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(), ["free", "total", "used"]);
+    let schema =
+        learned(&[usage.clone(), usage, json!({"total": 1, "used": 2, "free": 3, "acme": 4})]);
+    assert_eq!(
+        schema["properties"].as_object().unwrap().keys().collect::<Vec<_>>(),
+        ["free", "total", "used"]
+    );
     // Rows of one answer are as good as two answers.
     let row = json!({"name": "a", "email": "b", "login": "c"});
-    assert_eq!(learned(&[json!([row, row])])["items"]["required"], json!(["email", "login", "name"]));
+    assert_eq!(
+        learned(&[json!([row, row])])["items"]["required"],
+        json!(["email", "login", "name"])
+    );
     // A record of several types is told at once, as are one or two fields.
-    let issue =
-        json!({"id": 1, "title": "t", "locked": false, "user": {"id": 2, "login": "u"}, "labels": [{"id": 3, "name": "n"}]});
+    let issue = json!({"id": 1, "title": "t", "locked": false, "user": {"id": 2, "login": "u"}, "labels": [{"id": 3, "name": "n"}]});
     let schema = learned(&[issue]);
     assert_eq!(schema["required"], json!(["id", "labels", "locked", "title", "user"]));
     assert_eq!(schema["properties"]["user"]["required"], json!(["id", "login"]));
@@ -104,7 +129,10 @@ fn what_is_learned_from_one_workspace_is_told_to_no_other() {
         assert!(!told.contains("planted") && told.contains("unknown"), "{told}");
     }
     tool.observed.note("two", r#"{"text": "x"}"#);
-    assert_eq!(&*types::hint(&tool, "two"), "tools.up.echo(): Promise</* observed */ { text: string }>");
+    assert_eq!(
+        &*types::hint(&tool, "two"),
+        "tools.up.echo(): Promise</* observed */ { text: string }>"
+    );
     assert!(types::hint(&tool, "one").contains("planted_by_one"));
 }
 
@@ -136,7 +164,15 @@ fn answers_beyond_the_bounds_teach_nothing_more() {
     large.note("w", &json!("x".repeat(ANSWER_BYTES_MAX)).to_string());
     assert!(large.schema("w").is_none());
     let wide: Value = (0..2_000)
-        .map(|n| (format!("k{}", char::from(b'a' + (n % 26) as u8).to_string().repeat(n / 26 % 40 + 1)), json!(n)))
+        .map(|n| {
+            (
+                format!(
+                    "k{}",
+                    char::from(b'a' + (n % 26) as u8).to_string().repeat(n / 26 % 40 + 1)
+                ),
+                json!(n),
+            )
+        })
         .collect::<serde_json::Map<_, _>>()
         .into();
     assert_eq!(learned(&[wide]), json!({"type": "object", "additionalProperties": {}}));
@@ -150,7 +186,10 @@ fn a_hint_and_a_declaration_tell_it_as_a_guess() {
     let tool = Tool::admit(&Arc::from("up"), offered).unwrap();
     assert_eq!(&*types::hint(&tool, "w"), "tools.up.t(): Promise<unknown>");
     tool.observed.note("w", r#"{"items": [{"id": "a", "n": 1}]}"#);
-    assert_eq!(&*types::hint(&tool, "w"), "tools.up.t(): Promise</* observed */ { items: { id: string; n: number }[] }>");
+    assert_eq!(
+        &*types::hint(&tool, "w"),
+        "tools.up.t(): Promise</* observed */ { items: { id: string; n: number }[] }>"
+    );
     let declaration = types::declaration(&tool, "w");
     assert!(declaration.contains("observed") && declaration.contains("n: number"), "{declaration}");
     assert!(!declaration.contains("any"), "{declaration}");

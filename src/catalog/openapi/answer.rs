@@ -31,10 +31,17 @@ const HEADERS_MAX: usize = 100;
 /// Longest type of an answer that is told, in bytes.
 const TYPE_BYTES_MAX: usize = 200;
 /// Headers that are no business of a caller: they hold or set credentials.
-const HIDDEN_HEADERS: [&str; 5] = ["set-cookie", "set-cookie2", "authorization", "proxy-authenticate", "authentication-info"];
+const HIDDEN_HEADERS: [&str; 5] =
+    ["set-cookie", "set-cookie2", "authorization", "proxy-authenticate", "authentication-info"];
 
-/// The value of a successful answer, with status and headers where that was asked for; else the error.
-pub(super) fn value(tool: &Tool, plan: &Plan, answer: ServiceAnswer, with_response: bool) -> Result<RawJson, UpstreamError> {
+/// The value of a successful answer, with status and headers where that was asked for; else the
+/// error.
+pub(super) fn value(
+    tool: &Tool,
+    plan: &Plan,
+    answer: ServiceAnswer,
+    with_response: bool,
+) -> Result<RawJson, UpstreamError> {
     let status = answer.status;
     let is_fine = status.is_success() || status == StatusCode::NOT_MODIFIED;
     if !is_fine {
@@ -59,13 +66,21 @@ pub(super) fn value(tool: &Tool, plan: &Plan, answer: ServiceAnswer, with_respon
 }
 
 fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, bool), UpstreamError> {
-    let has_none = matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED);
+    let has_none = matches!(
+        answer.status,
+        StatusCode::NO_CONTENT | StatusCode::RESET_CONTENT | StatusCode::NOT_MODIFIED
+    );
     // A stream that was given up before anything came is not nothing.
     let is_empty = answer.body.is_empty() && !answer.truncated;
     if has_none || plan.method == Method::HEAD || is_empty {
         return Ok((raw(tool, &Value::Null)?, false));
     }
-    let kind = answer.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default().to_owned();
+    let kind = answer
+        .headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|kind| kind.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
     let media = match Media::of(&kind) {
         // A service that does not say what it sends mostly sends JSON.
         Media::Binary if kind.is_empty() => guessed(&answer.body),
@@ -77,19 +92,25 @@ fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, boo
         Media::Json => Ok((json_of(tool, &answer.body)?, false)),
         Media::Lines => stream(tool, lines(&answer.body), truncated),
         Media::Events => stream(tool, events(&answer.body), truncated),
-        Media::Text if plan.is_json && !truncated => Ok((instead_of_json(tool, &answer.body, &kind)?, false)),
+        Media::Text if plan.is_json && !truncated => {
+            Ok((instead_of_json(tool, &answer.body, &kind)?, false))
+        }
         Media::Text | Media::Form => {
             let text = text_of(&answer.body, &kind);
-            let value = if truncated { json!({"text": text, "truncated": true}) } else { Value::String(text) };
+            let value = if truncated {
+                json!({"text": text, "truncated": true})
+            } else {
+                Value::String(text)
+            };
             Ok((raw(tool, &value)?, truncated))
         }
         Media::Binary | Media::Multipart => {
             let kept = &answer.body[..answer.body.len().min(BINARY_BYTES_MAX)];
             let truncated = truncated || kept.len() < answer.body.len();
             // Left out rather than cut: a secret that it holds would be halved.
-            let told = Some(kind.as_str()).filter(|kind| !kind.is_empty() && kind.len() <= TYPE_BYTES_MAX);
-            let mut value =
-                json!({"type": told.unwrap_or("application/octet-stream"), "base64": STANDARD.encode(kept), "bytes": kept.len()});
+            let told =
+                Some(kind.as_str()).filter(|kind| !kind.is_empty() && kind.len() <= TYPE_BYTES_MAX);
+            let mut value = json!({"type": told.unwrap_or("application/octet-stream"), "base64": STANDARD.encode(kept), "bytes": kept.len()});
             if truncated {
                 value["truncated"] = true.into();
             }
@@ -108,17 +129,22 @@ fn guessed(body: &[u8]) -> Media {
 
 /// The JSON as it came.
 fn json_of(tool: &Tool, body: &[u8]) -> Result<RawJson, UpstreamError> {
-    let text = std::str::from_utf8(body).ok().map(|text| text.trim_start_matches('\u{feff}').trim());
+    let text =
+        std::str::from_utf8(body).ok().map(|text| text.trim_start_matches('\u{feff}').trim());
     let json = text.and_then(|text| RawValue::from_string(text.to_owned()).ok());
     json.ok_or_else(|| {
         let head = String::from_utf8_lossy(&body[..body.len().min(300)]).into_owned();
-        let message = format!("`{}` says that it answers with JSON, and does not: {:?}", tool.path, cut(&head, 300));
+        let message = format!(
+            "`{}` says that it answers with JSON, and does not: {:?}",
+            tool.path,
+            cut(&head, 300)
+        );
         UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
     })
 }
 
-/// A text where the description promises JSON and nothing else: JSON that is called otherwise is taken, and so is a short word; a
-/// page is what a proxy or a login says in the service's stead.
+/// A text where the description promises JSON and nothing else: JSON that is called otherwise is
+/// taken, and so is a short word; a page is what a proxy or a login says in the service's stead.
 fn instead_of_json(tool: &Tool, body: &[u8], kind: &str) -> Result<RawJson, UpstreamError> {
     let text = text_of(body, kind);
     let json = Some(text.trim()).filter(|text| text.starts_with(['{', '[']));
@@ -139,7 +165,9 @@ fn instead_of_json(tool: &Tool, body: &[u8], kind: &str) -> Result<RawJson, Upst
 
 fn text_of(body: &[u8], kind: &str) -> String {
     let kind = kind.to_ascii_lowercase();
-    let is_latin = ["iso-8859-1", "latin1", "windows-1252"].iter().any(|charset| kind.contains(&format!("charset={charset}")));
+    let is_latin = ["iso-8859-1", "latin1", "windows-1252"]
+        .iter()
+        .any(|charset| kind.contains(&format!("charset={charset}")));
     match std::str::from_utf8(body) {
         Ok(text) => text.trim_start_matches('\u{feff}').to_owned(),
         Err(_) if is_latin => body.iter().map(|byte| char::from(*byte)).collect(),
@@ -148,7 +176,11 @@ fn text_of(body: &[u8], kind: &str) -> String {
 }
 
 /// `{items, truncated}`: a stream may end anywhere, so that is always said.
-fn stream(tool: &Tool, (items, cut_off): (Vec<Value>, bool), truncated: bool) -> Result<(RawJson, bool), UpstreamError> {
+fn stream(
+    tool: &Tool,
+    (items, cut_off): (Vec<Value>, bool),
+    truncated: bool,
+) -> Result<(RawJson, bool), UpstreamError> {
     let truncated = truncated || cut_off;
     Ok((raw(tool, &json!({"items": items, "truncated": truncated}))?, truncated))
 }
@@ -156,12 +188,16 @@ fn stream(tool: &Tool, (items, cut_off): (Vec<Value>, bool), truncated: bool) ->
 /// One value for each line; a line that is no JSON is a text.
 fn lines(body: &[u8]) -> (Vec<Value>, bool) {
     let text = String::from_utf8_lossy(body);
-    let mut lines = text.lines().map(|line| line.trim_matches(['\u{1e}', ' ', '\r'])).filter(|line| !line.is_empty());
+    let mut lines = text
+        .lines()
+        .map(|line| line.trim_matches(['\u{1e}', ' ', '\r']))
+        .filter(|line| !line.is_empty());
     let items = lines.by_ref().take(STREAM_ITEMS_MAX).map(json_or_text).collect();
     (items, lines.next().is_some())
 }
 
-/// One object for each event: `data` as JSON where it is JSON, and `event` and `id` where they are given.
+/// One object for each event: `data` as JSON where it is JSON, and `event` and `id` where they are
+/// given.
 fn events(body: &[u8]) -> (Vec<Value>, bool) {
     let text = String::from_utf8_lossy(body);
     let text = text.trim_start_matches('\u{feff}').replace("\r\n", "\n").replace('\r', "\n");
@@ -199,7 +235,11 @@ fn json_or_text(text: &str) -> Value {
 
 fn told(headers: &HeaderMap) -> Map<String, Value> {
     let mut out: Map<String, Value> = Map::new();
-    for (name, value) in headers.iter().filter(|(name, _)| !HIDDEN_HEADERS.contains(&name.as_str())).take(HEADERS_MAX) {
+    for (name, value) in headers
+        .iter()
+        .filter(|(name, _)| !HIDDEN_HEADERS.contains(&name.as_str()))
+        .take(HEADERS_MAX)
+    {
         let value = String::from_utf8_lossy(value.as_bytes());
         match out.get_mut(name.as_str()) {
             Some(Value::String(known)) => {
@@ -214,15 +254,25 @@ fn told(headers: &HeaderMap) -> Map<String, Value> {
 
 fn raw<T: Serialize>(tool: &Tool, value: &T) -> Result<RawJson, UpstreamError> {
     let json = serde_json::value::to_raw_value(value).map_err(|_| {
-        UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, format!("the answer of `{}` is not JSON", tool.path))
+        UpstreamError::new(
+            UpstreamErrorCode::BadAnswer,
+            tool,
+            format!("the answer of `{}` is not JSON", tool.path),
+        )
     })?;
-    if json.get().len() > ANSWER_BYTES_MAX { Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX)) } else { Ok(json) }
+    if json.get().len() > ANSWER_BYTES_MAX {
+        Err(UpstreamError::too_large(tool, ANSWER_BYTES_MAX))
+    } else {
+        Ok(json)
+    }
 }
 
-/// The error of a status that is no success: the status, what the body says, and whether and when to try again.
+/// The error of a status that is no success: the status, what the body says, and whether and when
+/// to try again.
 fn refusal(tool: &Tool, plan: &Plan, answer: &ServiceAnswer) -> UpstreamError {
     let status = answer.status;
-    let harmless = tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
+    let harmless =
+        tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
     let retryable = match status.as_u16() {
         // It says that it did nothing.
         425 | 429 => true,
@@ -237,7 +287,9 @@ fn refusal(tool: &Tool, plan: &Plan, answer: &ServiceAnswer) -> UpstreamError {
     if !said.is_empty() {
         let _ = write!(message, ": {}", cut(&said, SAID_BYTES_MAX));
     }
-    let header = |name: header::HeaderName| answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let header = |name: header::HeaderName| {
+        answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
+    };
     if let Some(after) = header(header::RETRY_AFTER).filter(|after| !after.is_empty()) {
         let unit = if after.bytes().all(|byte| byte.is_ascii_digit()) { " s" } else { "" };
         let _ = write!(message, " (retry after {}{unit})", cut(after, 60));
@@ -245,15 +297,20 @@ fn refusal(tool: &Tool, plan: &Plan, answer: &ServiceAnswer) -> UpstreamError {
     match status {
         StatusCode::UNAUTHORIZED => {
             let credential = plan.credential.as_deref().unwrap_or("a credential");
-            let _ =
-                write!(message, " (it wants {credential}; that is for the owner to configure: `upstreams.{}.auth`)", tool.upstream);
+            let _ = write!(
+                message,
+                " (it wants {credential}; that is for the owner to configure: `upstreams.{}.auth`)",
+                tool.upstream
+            );
         }
         _ if status.is_redirection() => {
             let _ = write!(message, " (it points elsewhere, and is not followed)");
         }
         _ => {}
     }
-    UpstreamError::new(UpstreamErrorCode::ToolFailed, tool, message).status(Some(status.as_u16())).retryable(retryable)
+    UpstreamError::new(UpstreamErrorCode::ToolFailed, tool, message)
+        .status(Some(status.as_u16()))
+        .retryable(retryable)
 }
 
 /// What a refusal says: compact JSON, or the text without the markup of a page.

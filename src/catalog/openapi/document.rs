@@ -9,7 +9,8 @@ use crate::base::text::cut;
 /// References that are followed in a row.
 const REFERENCES_MAX: usize = 16;
 /// Keys of a path item that are operations.
-pub(super) const METHODS: [&str; 8] = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+pub(super) const METHODS: [&str; 8] =
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// How schemas are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,10 +51,16 @@ impl Document {
             _ => None,
         };
         match (version("openapi"), version("swagger")) {
-            (Some(version), _) if version == "3" || version.starts_with("3.0") => Ok(Self { root, dialect: Dialect::V30 }),
-            (Some(version), _) if version.starts_with("3.") => Ok(Self { root, dialect: Dialect::V31 }),
+            (Some(version), _) if version == "3" || version.starts_with("3.0") => {
+                Ok(Self { root, dialect: Dialect::V30 })
+            }
+            (Some(version), _) if version.starts_with("3.") => {
+                Ok(Self { root, dialect: Dialect::V31 })
+            }
             (_, Some(version)) if version == "2" || version.starts_with("2.") => {
-                let root = swagger::converted(root).filter(read::is_bounded).ok_or(NoDescription::Large)?;
+                let root = swagger::converted(root)
+                    .filter(read::is_bounded)
+                    .ok_or(NoDescription::Large)?;
                 Ok(Self { root, dialect: Dialect::V30 })
             }
             (Some(version), _) | (None, Some(version)) => Err(NoDescription::Version(version)),
@@ -74,7 +81,8 @@ impl Document {
         }
     }
 
-    /// The object itself, or what its `$ref` leads to; none when that leads nowhere, outside, or round in circles.
+    /// The object itself, or what its `$ref` leads to; none when that leads nowhere, outside, or
+    /// round in circles.
     pub(super) fn resolved<'a>(&'a self, value: &'a Value) -> Option<&'a Map<String, Value>> {
         let mut value = value;
         for _ in 0..REFERENCES_MAX {

@@ -1,7 +1,8 @@
-//! From a description to tools and what is done when they are called. Pure; takes up to seconds for the largest.
+//! From a description to tools and what is done when they are called. Pure; takes up to seconds for
+//! the largest.
 //!
-//! A description is the work of strangers and often wrong in places: what can be read is offered, what cannot is left out and
-//! counted, and nothing grows beyond its bound.
+//! A description is the work of strangers and often wrong in places: what can be read is offered,
+//! what cannot is left out and counted, and nothing grows beyond its bound.
 
 mod body;
 mod operation;
@@ -122,7 +123,11 @@ struct Found<'d> {
 }
 
 /// Reads a description, unless it is told to stop. Call it where that blocks nobody.
-pub(super) fn import(bytes: &[u8], setting: &Setting, stop: &Stop) -> Result<Imported, ConnectError> {
+pub(super) fn import(
+    bytes: &[u8],
+    setting: &Setting,
+    stop: &Stop,
+) -> Result<Imported, ConnectError> {
     let wrong = |reason: &dyn std::fmt::Display| {
         ConnectError::new(format!("its description cannot be read: {reason}"))
             .hint("`spec` must lead to an OpenAPI 3.x or Swagger 2.0 document, in JSON or YAML")
@@ -159,7 +164,10 @@ pub(super) fn import(bytes: &[u8], setting: &Setting, stop: &Stop) -> Result<Imp
                 is_full = true;
                 left_out.add(
                     &route(found),
-                    &format!("what is kept of all before it has nearly {OFFER_BYTES_MAX} bytes, which is the most"),
+                    &format!(
+                        "what is kept of all before it has nearly {OFFER_BYTES_MAX} bytes, \
+                        which is the most"
+                    ),
                 );
             }
             Ok(read) => {
@@ -179,21 +187,34 @@ fn route(found: &Found<'_>) -> String {
     format!("{} {}", found.method.to_uppercase(), found.path)
 }
 
-fn note(left_out: &LeftOut, elsewhere: &Elsewhere, lost: usize, needed: Option<&str>) -> Option<String> {
+fn note(
+    left_out: &LeftOut,
+    elsewhere: &Elsewhere,
+    lost: usize,
+    needed: Option<&str>,
+) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(needed) = needed {
-        parts.push(format!("its description wants {}, and no credential is configured", cut(needed, 300)));
+        parts.push(format!(
+            "its description wants {}, and no credential is configured",
+            cut(needed, 300)
+        ));
     }
     if left_out.count > 0 {
-        parts.push(format!("operations left out: {}, the first {}", left_out.count, left_out.first));
+        parts
+            .push(format!("operations left out: {}, the first {}", left_out.count, left_out.first));
     }
     if elsewhere.not_chosen > 0 {
-        parts.push(format!("operations left out because they are not at the configured `server`: {}", elsewhere.not_chosen));
+        parts.push(format!(
+            "operations left out because they are not at the configured `server`: {}",
+            elsewhere.not_chosen
+        ));
     }
     if elsewhere.count > 0 {
         let more = if elsewhere.more { " and others" } else { "" };
         parts.push(format!(
-            "operations that cannot be called here because they are at another origin: {} ({}{more}); for each of these, add an upstream with the same \
+            "operations that cannot be called here because they are at another origin: {} \
+            ({}{more}); for each of these, add an upstream with the same \
              `spec` and this address as its `server`",
             elsewhere.count,
             elsewhere.servers.join(", ")
@@ -201,7 +222,8 @@ fn note(left_out: &LeftOut, elsewhere: &Elsewhere, lost: usize, needed: Option<&
     }
     if lost > 0 {
         parts.push(format!(
-            "{lost} references lead nowhere or out of the document and stand for anything; bundle the description into one file"
+            "{lost} references lead nowhere or out of the document and stand for anything; bundle \
+            the description into one file"
         ));
     }
     (!parts.is_empty()).then(|| parts.join("; "))
@@ -233,7 +255,12 @@ fn operations<'d>(document: &'d Document, left_out: &mut LeftOut) -> Vec<Found<'
 
 fn named<'d>(found: &Found<'d>) -> Named<'d> {
     let tag = found.operation.get("tags").and_then(|tags| tags.as_array()?.first()?.as_str());
-    Named { method: found.method, path: found.path, operation_id: text(found.operation, "operationId"), tag }
+    Named {
+        method: found.method,
+        path: found.path,
+        operation_id: text(found.operation, "operationId"),
+        tag,
+    }
 }
 
 #[cfg(test)]

@@ -20,7 +20,8 @@ pub(super) enum Media {
 }
 
 impl Media {
-    /// Of a media type with or without parameters. A wildcard is what its beginning says, else bytes.
+    /// Of a media type with or without parameters. A wildcard is what its beginning says, else
+    /// bytes.
     pub(super) fn of(kind: &str) -> Self {
         let kind = essence(kind);
         let (top, sub) = kind.split_once('/').unwrap_or((&kind, ""));
@@ -28,15 +29,18 @@ impl Media {
             (_, "json" | "x-json" | "problem+json") => Self::Json,
             (
                 _,
-                "json-seq" | "x-ndjson" | "ndjson" | "jsonl" | "x-jsonl" | "jsonlines" | "json-lines" | "x-jsonlines"
-                | "stream+json",
+                "json-seq" | "x-ndjson" | "ndjson" | "jsonl" | "x-jsonl" | "jsonlines"
+                | "json-lines" | "x-jsonlines" | "stream+json",
             ) => Self::Lines,
             (_, sub) if sub.ends_with("+json") => Self::Json,
             ("application", "x-www-form-urlencoded") => Self::Form,
             ("multipart", "form-data") => Self::Multipart,
             ("text", "event-stream") => Self::Events,
             ("text", _) => Self::Text,
-            ("application", "xml" | "yaml" | "x-yaml" | "javascript" | "graphql" | "sql" | "toml" | "xhtml+xml") => Self::Text,
+            (
+                "application",
+                "xml" | "yaml" | "x-yaml" | "javascript" | "graphql" | "sql" | "toml" | "xhtml+xml",
+            ) => Self::Text,
             (_, sub) if sub.ends_with("+xml") || sub.ends_with("+yaml") => Self::Text,
             _ => Self::Binary,
         }
@@ -57,9 +61,10 @@ pub(super) fn is_concrete(kind: &str) -> bool {
         && parts.split_once('/').is_some_and(|(top, sub)| {
             let is_token = |text: &str| {
                 !text.is_empty()
-                    && text
-                        .chars()
-                        .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '+' | '-' | '_' | '!' | '#' | '$' | '&' | '^'))
+                    && text.chars().all(|c| {
+                        c.is_ascii_alphanumeric()
+                            || matches!(c, '.' | '+' | '-' | '_' | '!' | '#' | '$' | '&' | '^')
+                    })
             };
             is_token(top) && is_token(sub)
         })

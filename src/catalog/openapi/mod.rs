@@ -1,8 +1,9 @@
 //! Services that describe themselves by OpenAPI 3.x or Swagger 2.0: each operation is a tool.
 //!
-//! The description is a stranger's text: bounded, read off the threads that serve others, and without a say in where
-//! credentials go. Arguments become a request of exactly the operation that was described. Requests are sent by
-//! [`super::http`], which alone knows credentials and addresses.
+//! The description is a stranger's text: bounded, read off the threads that serve others, and
+//! without a say in where credentials go. Arguments become a request of exactly the operation that
+//! was described. Requests are sent by [`super::http`], which alone knows credentials and
+//! addresses.
 
 mod answer;
 pub(in crate::catalog) mod config;
@@ -40,7 +41,10 @@ use super::{
     http::{ServiceClient, ServiceConfig},
     redact::Secrets,
     tool::Tool,
-    upstream::{ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError, UpstreamErrorCode},
+    upstream::{
+        ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError,
+        UpstreamErrorCode,
+    },
 };
 use crate::{base::memory, model::JsonObject};
 
@@ -79,7 +83,11 @@ impl Upstream for OpenApi {
             let setting = self.setting()?;
             let imported = imported(bytes, setting.clone(), self.progress.clone()).await?;
             self.check_origin(&imported.base, &setting)?;
-            let config = ServiceConfig::new(self.name.clone(), imported.base.clone(), self.config.reach.clone());
+            let config = ServiceConfig::new(
+                self.name.clone(),
+                imported.base.clone(),
+                self.config.reach.clone(),
+            );
             let client = ServiceClient::new(config, self.secrets.clone())?;
             let base = imported.base.clone();
             let connection: Box<dyn Connection> = Box::new(OpenApiConnection {
@@ -101,14 +109,18 @@ impl Upstream for OpenApi {
 
 impl OpenApi {
     fn setting(&self) -> Result<Setting, ConnectError> {
-        let parsed = |text: &str| Url::parse(text).map_err(|_| ConnectError::new("`base_url` or `spec` is not an address"));
+        let parsed = |text: &str| {
+            Url::parse(text)
+                .map_err(|_| ConnectError::new("`base_url` or `spec` is not an address"))
+        };
         let base = self.config.base_url.as_deref().map(parsed).transpose()?;
         let spec = match &self.config.spec {
             super::config::Document::Address(url) => Some(parsed(url)?),
             super::config::Document::File(_) => None,
         };
         let reach = &self.config.reach;
-        let mut owned: Vec<(String, String)> = reach.headers.keys().map(|name| ("header".to_owned(), name.clone())).collect();
+        let mut owned: Vec<(String, String)> =
+            reach.headers.keys().map(|name| ("header".to_owned(), name.clone())).collect();
         if let Credential::ApiKey { place, name, .. } = &reach.credential {
             let place = match place {
                 KeyPlace::Header => "header",
@@ -118,7 +130,8 @@ impl OpenApi {
             owned.push((place.to_owned(), name.clone()));
         }
         let has_credential = self.has_credential();
-        let (server, variables) = (self.config.server.clone(), self.config.server_variables.clone());
+        let (server, variables) =
+            (self.config.server.clone(), self.config.server_variables.clone());
         Ok(Setting { base, spec, server, variables, owned, has_credential })
     }
 
@@ -129,21 +142,33 @@ impl OpenApi {
     /// A description from elsewhere may not decide where a credential is sent.
     fn check_origin(&self, base: &Url, setting: &Setting) -> Result<(), ConnectError> {
         // The owner wrote the origin itself, or chose among what the description says.
-        let is_written =
-            setting.server.as_deref().and_then(|server| Url::parse(server).ok()).is_some_and(|url| url.origin() == base.origin());
-        let is_elsewhere =
-            setting.base.is_none() && !is_written && setting.spec.as_ref().is_some_and(|spec| spec.origin() != base.origin());
+        let is_written = setting
+            .server
+            .as_deref()
+            .and_then(|server| Url::parse(server).ok())
+            .is_some_and(|url| url.origin() == base.origin());
+        let is_elsewhere = setting.base.is_none()
+            && !is_written
+            && setting.spec.as_ref().is_some_and(|spec| spec.origin() != base.origin());
         if self.has_credential() && is_elsewhere {
             let origin = base.origin().ascii_serialization();
-            let message = format!("its description, which is from another address, sends calls and their credential to `{origin}`");
-            return Err(ConnectError::new(message).hint("if that is right, say so with `base_url` in its configuration"));
+            let message = format!(
+                "its description, which is from another address, sends calls and their credential \
+                to `{origin}`"
+            );
+            return Err(ConnectError::new(message)
+                .hint("if that is right, say so with `base_url` in its configuration"));
         }
         Ok(())
     }
 }
 
 /// Reads a description where that blocks nobody.
-async fn imported(bytes: bytes::Bytes, setting: Setting, progress: Progress) -> Result<Imported, ConnectError> {
+async fn imported(
+    bytes: bytes::Bytes,
+    setting: Setting,
+    progress: Progress,
+) -> Result<Imported, ConnectError> {
     aside::read(progress, move |stop| {
         let imported = import::import(&bytes, &setting, stop);
         drop(bytes);
@@ -186,14 +211,18 @@ impl OpenApiConnection {
         Offer { tools: imported.tools, note: imported.note }
     }
 
-    /// Waits until the description is another one and can be read; meanwhile what was read before holds.
+    /// Waits until the description is another one and can be read; meanwhile what was read before
+    /// holds.
     async fn changed(&self) -> ConnectionEvent {
         let mut version = self.version.lock().await;
         loop {
-            let (bytes, newer) = self.source.newer(&mut version, |failure| self.tell(failure)).await;
+            let (bytes, newer) =
+                self.source.newer(&mut version, |failure| self.tell(failure)).await;
             match imported(bytes, self.setting.clone(), Progress::default()).await {
                 Ok(imported) if imported.base != self.base => {
-                    return ConnectionEvent::Closed("its description names another address now".to_owned());
+                    return ConnectionEvent::Closed(
+                        "its description names another address now".to_owned(),
+                    );
                 }
                 Ok(imported) => {
                     *version = newer;
@@ -215,7 +244,8 @@ impl OpenApiConnection {
         let reason = failure.map(|failure| {
             // The text may repeat what the document says.
             let failure = self.secrets.redact(&failure.message);
-            tracing::warn!(upstream = %self.name, %failure, "the new description of upstream `{}` is not used: {failure}", self.name);
+            tracing::warn!(upstream = %self.name, %failure, "the new description of upstream `{}` \
+                is not used: {failure}", self.name);
             format!("its new description is not used, the one before is: {failure}")
         });
         *self.stale.lock() = reason;
@@ -226,7 +256,8 @@ impl Connection for OpenApiConnection {
     fn route(&self, tool: &Tool) -> Option<String> {
         let plan = self.plan(&tool.name)?;
         let base = plan.base.as_ref().ok()?;
-        let (origin, path) = (base.origin().ascii_serialization(), base.path().trim_end_matches('/'));
+        let (origin, path) =
+            (base.origin().ascii_serialization(), base.path().trim_end_matches('/'));
         Some(format!("{} {origin}{path}{}", plan.method, plan.route))
     }
 
@@ -247,13 +278,21 @@ impl Connection for OpenApiConnection {
         })
     }
 
-    fn call<'a>(&'a self, tool: &'a Tool, args: JsonObject) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+    fn call<'a>(
+        &'a self,
+        tool: &'a Tool,
+        args: JsonObject,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
         Box::pin(async move {
             let refused = |why: String| UpstreamError::new(UpstreamErrorCode::Refused, tool, why);
-            let plan = self
-                .plan(&tool.name)
-                .ok_or_else(|| refused(format!("`{}` is not in the description of `{}` any more", tool.path, tool.upstream)))?;
-            // A new description may give the name to something else; what was decided, and approved, is what the tool said.
+            let plan = self.plan(&tool.name).ok_or_else(|| {
+                refused(format!(
+                    "`{}` is not in the description of `{}` any more",
+                    tool.path, tool.upstream
+                ))
+            })?;
+            // A new description may give the name to something else; what was decided, and
+            // approved, is what the tool said.
             if !tool.description.ends_with(&*self.secrets.redact(&plan.told())) {
                 let message = format!(
                     "`{}` was not sent: it is another operation since `{}` changed; call it again",
@@ -262,12 +301,24 @@ impl Connection for OpenApiConnection {
                 return Err(refused(message).retryable(true));
             }
             let (request, with_response) = request::request(&plan, args).map_err(|why| {
-                let code = if plan.base.is_ok() { UpstreamErrorCode::InvalidArguments } else { UpstreamErrorCode::Refused };
+                let code = if plan.base.is_ok() {
+                    UpstreamErrorCode::InvalidArguments
+                } else {
+                    UpstreamErrorCode::Refused
+                };
                 UpstreamError::new(code, tool, format!("`{}` was not sent: {why}", tool.path))
             })?;
-            let mut answer = self.client.send_of(&tool.name, request).await.map_err(|failure| failure.into_upstream_error(tool))?;
+            let mut answer = self
+                .client
+                .send_of(&tool.name, request)
+                .await
+                .map_err(|failure| failure.into_upstream_error(tool))?;
             let room = answer.room.take();
-            answer::value(tool, &plan, answer, with_response).map(|json| Answer { json, room, warning: None })
+            answer::value(tool, &plan, answer, with_response).map(|json| Answer {
+                json,
+                room,
+                warning: None,
+            })
         })
     }
 

@@ -1,7 +1,7 @@
 //! Names of tools: `group.operation` in camel case, from what a description calls its operations.
 //!
-//! The same description gives the same names in whatever order it lists its operations; where several want one name all of
-//! them get a longer one, so that none depends on which came first.
+//! The same description gives the same names in whatever order it lists its operations; where
+//! several want one name all of them get a longer one, so that none depends on which came first.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,12 +9,14 @@ use crate::base::{digest::sha256, text::cut};
 
 /// Longest group, in characters.
 const GROUP_CHARS_MAX: usize = 40;
-/// Longest name of an operation within its group, in characters; together they stay well below what a path may have.
+/// Longest name of an operation within its group, in characters; together they stay well below what
+/// a path may have.
 const OPERATION_CHARS_MAX: usize = 64;
 /// Longest version that tells names apart, in characters.
 const VERSION_CHARS_MAX: usize = 12;
 /// Names that code cannot reach behind a dot, see `runtime-js/tools.ts`.
-const ABSENT: [&str; 8] = ["then", "catch", "finally", "toJSON", "constructor", "prototype", "valueOf", "toString"];
+const ABSENT: [&str; 8] =
+    ["then", "catch", "finally", "toJSON", "constructor", "prototype", "valueOf", "toString"];
 /// First segments of a path that say nothing of what is behind it.
 const SILENT_SEGMENTS: [&str; 3] = ["api", "apis", "rest"];
 
@@ -32,17 +34,22 @@ pub(super) struct Named<'a> {
 
 /// A name for each operation, in their order; no two are alike.
 pub(super) fn names(operations: &[Named<'_>]) -> Vec<String> {
-    let plain: Vec<(String, String)> = operations.iter().map(|named| (group(named), operation(named))).collect();
-    let mut names: Vec<String> = plain.iter().map(|(group, operation)| format!("{group}.{operation}")).collect();
+    let plain: Vec<(String, String)> =
+        operations.iter().map(|named| (group(named), operation(named))).collect();
+    let mut names: Vec<String> =
+        plain.iter().map(|(group, operation)| format!("{group}.{operation}")).collect();
     // Each way of telling them apart makes longer names, which may in turn be taken.
     let ways: [fn(&Named<'_>, &str) -> String; 3] = [
         |named, operation| joined(operation, &version(named.path).unwrap_or_default()),
         |named, operation| joined(operation, named.method),
-        |named, _| segment(&[words(named.method), path_words(named.path)].concat(), OPERATION_CHARS_MAX),
+        |named, _| {
+            segment(&[words(named.method), path_words(named.path)].concat(), OPERATION_CHARS_MAX)
+        },
     ];
     for way in ways {
         for same in alike(&names) {
-            let longer: Vec<String> = same.iter().map(|at| way(&operations[*at], &plain[*at].1)).collect();
+            let longer: Vec<String> =
+                same.iter().map(|at| way(&operations[*at], &plain[*at].1)).collect();
             if longer.iter().collect::<HashSet<_>>().len() < same.len() {
                 continue;
             }
@@ -66,7 +73,8 @@ pub(super) fn names(operations: &[Named<'_>]) -> Vec<String> {
     names
 }
 
-/// Positions that have the same name, for each name that several have; by name, and sorted by what they name.
+/// Positions that have the same name, for each name that several have; by name, and sorted by what
+/// they name.
 fn alike(names: &[String]) -> Vec<Vec<usize>> {
     let mut by_name: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (at, name) in names.iter().enumerate() {
@@ -85,7 +93,9 @@ fn group(named: &Named<'_>) -> String {
 }
 
 fn group_words(named: &Named<'_>) -> Vec<String> {
-    let from_path = || telling_segments(named.path).into_iter().find(|segment| !is_variable(segment)).map(words);
+    let from_path = || {
+        telling_segments(named.path).into_iter().find(|segment| !is_variable(segment)).map(words)
+    };
     let telling = tag_words(named).or_else(from_path).filter(|words| !words.is_empty());
     telling.unwrap_or_else(|| vec!["root".to_owned()])
 }
@@ -111,24 +121,36 @@ fn operation(named: &Named<'_>) -> String {
         }
         [words(named.method), rest].concat()
     };
-    segment(&from_id.filter(|words| !words.is_empty()).unwrap_or_else(from_route), OPERATION_CHARS_MAX)
+    segment(
+        &from_id.filter(|words| !words.is_empty()).unwrap_or_else(from_route),
+        OPERATION_CHARS_MAX,
+    )
 }
 
-/// Some frameworks write `name_path_method`, others `PetsController_name`; what only says again where it is is taken off.
+/// Some frameworks write `name_path_method`, others `PetsController_name`; what only says again
+/// where it is is taken off.
 fn without_route<'a>(id: &'a str, named: &Named<'_>) -> &'a str {
-    let route: String = named.path.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
-    let id = id.strip_suffix(&format!("{route}_{}", named.method)).filter(|rest| !rest.is_empty()).unwrap_or(id);
+    let route: String =
+        named.path.chars().map(|c| if c.is_alphanumeric() { c } else { '_' }).collect();
+    let id = id
+        .strip_suffix(&format!("{route}_{}", named.method))
+        .filter(|rest| !rest.is_empty())
+        .unwrap_or(id);
     id.split_once("Controller_").map(|(_, rest)| rest).filter(|rest| !rest.is_empty()).unwrap_or(id)
 }
 
 /// Without a version at the beginning, and `api` before it.
 fn without_version(words: Vec<String>) -> Vec<String> {
-    let silent = words.iter().take_while(|word| is_version(word) || SILENT_SEGMENTS.contains(&word.as_str())).count();
+    let silent = words
+        .iter()
+        .take_while(|word| is_version(word) || SILENT_SEGMENTS.contains(&word.as_str()))
+        .count();
     let has_version = words[..silent].iter().any(|word| is_version(word));
     if has_version && silent < words.len() { words[silent..].to_vec() } else { words }
 }
 
-/// The words without those of the group at their beginning, be it one or many; all of them where nothing else is left.
+/// The words without those of the group at their beginning, be it one or many; all of them where
+/// nothing else is left.
 fn without_group(words: Vec<String>, group: &[String]) -> Vec<String> {
     let singular = |word: &str| word.strip_suffix('s').unwrap_or(word).to_owned();
     let begins = !group.is_empty()
@@ -140,7 +162,8 @@ fn without_group(words: Vec<String>, group: &[String]) -> Vec<String> {
 /// `v2`, `v1beta1`, or a year with a month.
 fn is_version(word: &str) -> bool {
     let digits = |text: &str| text.starts_with(|c: char| c.is_ascii_digit());
-    word.strip_prefix('v').is_some_and(digits) || (word.len() >= 6 && word.chars().all(|c| c.is_ascii_digit()))
+    word.strip_prefix('v').is_some_and(digits)
+        || (word.len() >= 6 && word.chars().all(|c| c.is_ascii_digit()))
 }
 
 fn is_variable(segment: &str) -> bool {
@@ -148,7 +171,11 @@ fn is_variable(segment: &str) -> bool {
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
-    path.split(['?', '#']).next().unwrap_or_default().split('/').filter(|segment| !segment.is_empty())
+    path.split(['?', '#'])
+        .next()
+        .unwrap_or_default()
+        .split('/')
+        .filter(|segment| !segment.is_empty())
 }
 
 /// Without `api` and versions at the beginning, as long as something else is left.
@@ -159,13 +186,21 @@ fn telling_segments(path: &str) -> Vec<&str> {
         SILENT_SEGMENTS.contains(&lower.as_str()) || is_version(&lower)
     };
     let silent = all.iter().take_while(is_silent).count();
-    if all[silent..].iter().any(|segment| !is_variable(segment)) { all[silent..].to_vec() } else { all }
+    if all[silent..].iter().any(|segment| !is_variable(segment)) {
+        all[silent..].to_vec()
+    } else {
+        all
+    }
 }
 
 /// `/pets/{petId}/toys/{toyId}` as `pets toys by toy id`.
 fn path_words(path: &str) -> Vec<String> {
     let telling = telling_segments(path);
-    let mut out: Vec<String> = telling.iter().filter(|segment| !is_variable(segment)).flat_map(|segment| words(segment)).collect();
+    let mut out: Vec<String> = telling
+        .iter()
+        .filter(|segment| !is_variable(segment))
+        .flat_map(|segment| words(segment))
+        .collect();
     if let Some(last) = telling.last().filter(|segment| is_variable(segment)) {
         out.push("by".to_owned());
         out.extend(words(last));
@@ -188,7 +223,9 @@ fn words(text: &str) -> Vec<String> {
         let next_is_lower = chars.peek().is_some_and(|next| next.is_lowercase());
         let hump = c.is_uppercase()
             && previous.is_some_and(|previous| {
-                previous.is_lowercase() || previous.is_numeric() || (previous.is_uppercase() && next_is_lower)
+                previous.is_lowercase()
+                    || previous.is_numeric()
+                    || (previous.is_uppercase() && next_is_lower)
             });
         if (hump || !c.is_alphanumeric()) && !word.is_empty() {
             out.push(std::mem::take(&mut word));
@@ -210,7 +247,12 @@ fn joined(head: &str, word: &str) -> String {
         return word.to_owned();
     }
     let mut chars = word.chars();
-    let first: String = chars.next().into_iter().flat_map(char::to_uppercase).filter(|c| c.is_alphanumeric()).collect();
+    let first: String = chars
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .filter(|c| c.is_alphanumeric())
+        .collect();
     format!("{head}{first}{}", chars.as_str())
 }
 

@@ -1,4 +1,5 @@
-//! What is done when a tool is called: an operation of a description, read once, in as few words as a call needs.
+//! What is done when a tool is called: an operation of a description, read once, in as few words as
+//! a call needs.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -14,7 +15,8 @@ pub(super) struct Plan {
     /// `/pets/{petId}`, for messages.
     pub(super) route: String,
     pub(super) template: Template,
-    /// What the path counts from; none where the operation is not at the upstream's origin, with that other origin.
+    /// What the path counts from; none where the operation is not at the upstream's origin, with
+    /// that other origin.
     pub(super) base: Result<Url, String>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) body: Option<Body>,

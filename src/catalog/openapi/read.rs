@@ -1,4 +1,5 @@
-//! A description's text, JSON or YAML, as a value: bounded in bytes, nodes and depth while it is read, not afterwards.
+//! A description's text, JSON or YAML, as a value: bounded in bytes, nodes and depth while it is
+//! read, not afterwards.
 
 use std::{cell::Cell, fmt};
 
@@ -51,7 +52,8 @@ pub(super) enum Unreadable {
     Kind(&'static str),
 }
 
-/// The description as an object. Takes up to seconds for tens of megabytes; call it where that blocks nobody.
+/// The description as an object. Takes up to seconds for tens of megabytes; call it where that
+/// blocks nobody.
 pub(super) fn parse(bytes: &[u8], stop: &Stop) -> Result<Value, Unreadable> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
         return Err(Unreadable::Size(bytes.len()));
@@ -61,7 +63,8 @@ pub(super) fn parse(bytes: &[u8], stop: &Stop) -> Result<Value, Unreadable> {
     let nodes_left = Cell::new(NODES_MAX);
     let node = Node { nodes_left: &nodes_left, depth: 0, stop };
     // YAML that begins like JSON is flow style, which hardly anybody writes a description in.
-    let value = if text.trim_start().starts_with('{') { json(text, node) } else { yaml(text, node) }?;
+    let value =
+        if text.trim_start().starts_with('{') { json(text, node) } else { yaml(text, node) }?;
     match value {
         Value::Object(_) => Ok(value),
         Value::Null => Err(Unreadable::Kind("empty")),
@@ -72,7 +75,8 @@ pub(super) fn parse(bytes: &[u8], stop: &Stop) -> Result<Value, Unreadable> {
 
 fn json(text: &str, node: Node<'_>) -> Result<Value, Unreadable> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let read = node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
+    let read =
+        node.deserialize(&mut deserializer).and_then(|value| deserializer.end().map(|()| value));
     read.map_err(|error| syntax("JSON", &error))
 }
 
@@ -92,13 +96,18 @@ fn yaml(text: &str, node: Node<'_>) -> Result<Value, Unreadable> {
         strict_booleans: true,
         with_snippet: false,
     };
-    serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| node.deserialize(deserializer))
-        .map_err(|error| syntax("YAML", &error))
+    serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+        node.deserialize(deserializer)
+    })
+    .map_err(|error| syntax("YAML", &error))
 }
 
 fn syntax(format: &'static str, error: &dyn fmt::Display) -> Unreadable {
     let reason = error.to_string();
-    Unreadable::Syntax { format, reason: cut(reason.lines().next().unwrap_or_default(), 300).to_owned() }
+    Unreadable::Syntax {
+        format,
+        reason: cut(reason.lines().next().unwrap_or_default(), 300).to_owned(),
+    }
 }
 
 /// Reads one value and what is in it, as long as there are nodes left.
@@ -122,7 +131,9 @@ impl Node<'_> {
         if left.is_some_and(|left| left.is_multiple_of(4_096)) {
             self.stop.check().map_err(E::custom)?;
         }
-        self.nodes_left.set(left.ok_or_else(|| E::custom(format_args!("it holds more than {NODES_MAX} values")))?);
+        self.nodes_left.set(
+            left.ok_or_else(|| E::custom(format_args!("it holds more than {NODES_MAX} values")))?,
+        );
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
-//! From arguments to a request: the path filled in, the query written, the body encoded. Nothing that a caller gives can
-//! change the host, leave the path's template or set a header that is not the description's.
+//! From arguments to a request: the path filled in, the query written, the body encoded. Nothing
+//! that a caller gives can change the host, leave the path's template or set a header that is not
+//! the description's.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -35,11 +36,13 @@ pub(super) const STREAM_ITEMS_MAX: usize = 1_000;
 /// Fields of a form.
 const FIELDS_MAX: usize = 1_000;
 
-/// The request, and whether the answer is wanted with status and headers. Fails with what is wrong with the arguments.
+/// The request, and whether the answer is wanted with status and headers. Fails with what is wrong
+/// with the arguments.
 pub(super) fn request(plan: &Plan, mut args: JsonObject) -> Result<(ServiceRequest, bool), String> {
     let base = plan.base.as_ref().map_err(|elsewhere| {
         format!(
-            "`{} {}` is at `{elsewhere}`, not at the address of this upstream; configure another upstream with that `base_url`",
+            "`{} {}` is at `{elsewhere}`, not at the address of this upstream; configure another \
+            upstream with that `base_url`",
             plan.method, plan.route
         )
     })?;
@@ -51,11 +54,15 @@ pub(super) fn request(plan: &Plan, mut args: JsonObject) -> Result<(ServiceReque
         headers.insert(header::ACCEPT, accept);
     }
     let body = match (&plan.body, body) {
-        (Some(how), Some(value)) if !value.is_null() || matches!(how.form, Form::Json) => written(how, value)?,
+        (Some(how), Some(value)) if !value.is_null() || matches!(how.form, Form::Json) => {
+            written(how, value)?
+        }
         _ => ServiceBody::None,
     };
-    let idempotent =
-        matches!(plan.method, Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE);
+    let idempotent = matches!(
+        plan.method,
+        Method::GET | Method::HEAD | Method::OPTIONS | Method::PUT | Method::DELETE | Method::TRACE
+    );
     let until = match plan.streams {
         Some(Stream::Lines) => Until::Lines(STREAM_ITEMS_MAX),
         Some(Stream::Events) => Until::Events(STREAM_ITEMS_MAX),
@@ -64,11 +71,16 @@ pub(super) fn request(plan: &Plan, mut args: JsonObject) -> Result<(ServiceReque
     let method = plan.method.clone();
     // What is cut off anyway is not read for long.
     let answer_bytes_max = if matches!(until, Until::End) { ANSWER_BYTES_MAX } else { LARGE_BYTES };
-    let request = ServiceRequest { method, url, headers, body, idempotent, answer_bytes_max, until };
+    let request =
+        ServiceRequest { method, url, headers, body, idempotent, answer_bytes_max, until };
     Ok((request, with_response))
 }
 
-fn given<'a>(plan: &'a Plan, args: &'a JsonObject, place: Place) -> impl Iterator<Item = (&'a Parameter, &'a Value)> {
+fn given<'a>(
+    plan: &'a Plan,
+    args: &'a JsonObject,
+    place: Place,
+) -> impl Iterator<Item = (&'a Parameter, &'a Value)> {
     let of_place = plan.parameters.iter().filter(move |parameter| parameter.place == place);
     of_place.filter_map(|parameter| Some((parameter, args.get(&parameter.argument)?)))
 }
@@ -84,14 +96,16 @@ fn address(plan: &Plan, base: &Url, args: &JsonObject) -> Result<Url, String> {
     if path.is_empty() {
         path.push('/');
     }
-    let mut query: Vec<String> = base.query().into_iter().chain(plan.template.query.as_deref()).map(str::to_owned).collect();
+    let mut query: Vec<String> =
+        base.query().into_iter().chain(plan.template.query.as_deref()).map(str::to_owned).collect();
     for (parameter, value) in given(plan, args, Place::Query) {
         query.extend(pairs(parameter, value));
     }
     let query = query.join("&");
     if path.len() + query.len() > URL_BYTES_MAX {
         return Err(format!(
-            "the address would have {} bytes, allowed are {URL_BYTES_MAX}; give less in path and query",
+            "the address would have {} bytes, allowed are {URL_BYTES_MAX}; give less in path and \
+            query",
             path.len() + query.len()
         ));
     }
@@ -110,54 +124,79 @@ fn address(plan: &Plan, base: &Url, args: &JsonObject) -> Result<Url, String> {
 fn variable(parameter: &Parameter, args: &JsonObject) -> Result<String, String> {
     let name = &parameter.argument;
     let value = args.get(name).filter(|value| !value.is_null());
-    let value = value.ok_or_else(|| format!("field `{name}` is missing; it is part of the path"))?;
-    let plain = if parameter.json { value.to_string() } else { parameter.spelling.in_header(value) };
+    let value =
+        value.ok_or_else(|| format!("field `{name}` is missing; it is part of the path"))?;
+    let plain =
+        if parameter.json { value.to_string() } else { parameter.spelling.in_header(value) };
     if plain.is_empty() {
         return Err(format!("field `{name}` is empty; it is part of the path"));
     }
     // Some servers decode before they split.
     if plain.split(['/', '\\']).any(|segment| matches!(segment, "." | "..")) {
-        return Err(format!("field `{name}` holds a segment `.` or `..`, which may not stand in a path"));
+        return Err(format!(
+            "field `{name}` holds a segment `.` or `..`, which may not stand in a path"
+        ));
     }
-    Ok(if parameter.json { encoded(&plain) } else { parameter.spelling.in_path(&parameter.name, value) })
+    Ok(if parameter.json {
+        encoded(&plain)
+    } else {
+        parameter.spelling.in_path(&parameter.name, value)
+    })
 }
 
 /// `name=value`, as query and cookies have it.
 fn pairs(parameter: &Parameter, value: &Value) -> Vec<String> {
     match value {
         Value::Null => Vec::new(),
-        value if parameter.json => parameter.spelling.pairs(&parameter.name, &Value::String(value.to_string())),
+        value if parameter.json => {
+            parameter.spelling.pairs(&parameter.name, &Value::String(value.to_string()))
+        }
         value => parameter.spelling.pairs(&parameter.name, value),
     }
 }
 
 fn headers(plan: &Plan, args: &JsonObject) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
-    let unfit = |parameter: &Parameter| format!("field `{}` holds characters that no header may hold", parameter.argument);
-    for (parameter, value) in given(plan, args, Place::Header).filter(|(_, value)| !value.is_null()) {
+    let unfit = |parameter: &Parameter| {
+        format!("field `{}` holds characters that no header may hold", parameter.argument)
+    };
+    for (parameter, value) in given(plan, args, Place::Header).filter(|(_, value)| !value.is_null())
+    {
         let name = HeaderName::try_from(parameter.name.as_str()).map_err(|_| unfit(parameter))?;
-        let text = if parameter.json { value.to_string() } else { parameter.spelling.in_header(value) };
+        let text =
+            if parameter.json { value.to_string() } else { parameter.spelling.in_header(value) };
         headers.insert(name, HeaderValue::try_from(text).map_err(|_| unfit(parameter))?);
     }
-    let cookies: Vec<String> = given(plan, args, Place::Cookie).flat_map(|(parameter, value)| pairs(parameter, value)).collect();
+    let cookies: Vec<String> = given(plan, args, Place::Cookie)
+        .flat_map(|(parameter, value)| pairs(parameter, value))
+        .collect();
     if !cookies.is_empty() {
-        let value = HeaderValue::try_from(cookies.join("; ")).map_err(|_| "a cookie holds characters that no header may hold")?;
+        let value = HeaderValue::try_from(cookies.join("; "))
+            .map_err(|_| "a cookie holds characters that no header may hold")?;
         headers.insert(header::COOKIE, value);
     }
     Ok(headers)
 }
 
 fn written(how: &Body, value: Value) -> Result<ServiceBody, String> {
-    let bytes = |kind: &str, bytes: Vec<u8>| ServiceBody::Bytes { content_type: kind.to_owned(), bytes: bytes.into() };
+    let bytes = |kind: &str, bytes: Vec<u8>| ServiceBody::Bytes {
+        content_type: kind.to_owned(),
+        bytes: bytes.into(),
+    };
     let kind = how.content_type.as_deref();
     let body = match &how.form {
         Form::Json => bytes(kind.unwrap_or("application/json"), value.to_string().into_bytes()),
-        Form::Urlencoded(spellings) => bytes("application/x-www-form-urlencoded", urlencoded(&value, spellings)?.into_bytes()),
+        Form::Urlencoded(spellings) => {
+            bytes("application/x-www-form-urlencoded", urlencoded(&value, spellings)?.into_bytes())
+        }
         Form::Multipart { files, types } => ServiceBody::Multipart(multipart(value, files, types)?),
         Form::Text => bytes(kind.unwrap_or("text/plain; charset=utf-8"), text(&value).into_bytes()),
         Form::Binary => {
             let file = File::of(value, BODY)?;
-            let kind = kind.map(str::to_owned).or(file.kind).unwrap_or_else(|| "application/octet-stream".to_owned());
+            let kind = kind
+                .map(str::to_owned)
+                .or(file.kind)
+                .unwrap_or_else(|| "application/octet-stream".to_owned());
             ServiceBody::Bytes { content_type: kind, bytes: file.bytes }
         }
     };
@@ -175,7 +214,9 @@ fn written(how: &Body, value: Value) -> Result<ServiceBody, String> {
 fn fields(value: Value) -> Result<JsonObject, String> {
     match value {
         Value::Object(fields) if fields.len() <= FIELDS_MAX => Ok(fields),
-        Value::Object(fields) => Err(format!("field `{BODY}` has {} fields, allowed are {FIELDS_MAX}", fields.len())),
+        Value::Object(fields) => {
+            Err(format!("field `{BODY}` has {} fields, allowed are {FIELDS_MAX}", fields.len()))
+        }
         _ => Err(format!("field `{BODY}` must be an object: its fields are those of a form")),
     }
 }
@@ -192,7 +233,11 @@ fn urlencoded(value: &Value, spellings: &BTreeMap<String, Spelling>) -> Result<S
     Ok(pairs.collect::<Vec<_>>().join("&"))
 }
 
-fn multipart(value: Value, files: &HashSet<String>, types: &BTreeMap<String, String>) -> Result<Vec<Field>, String> {
+fn multipart(
+    value: Value,
+    files: &HashSet<String>,
+    types: &BTreeMap<String, String>,
+) -> Result<Vec<Field>, String> {
     let mut parts = Vec::new();
     for (name, value) in fields(value)? {
         // A list is several parts of one name.
@@ -209,19 +254,26 @@ fn multipart(value: Value, files: &HashSet<String>, types: &BTreeMap<String, Str
                 let file = File::of(item, &format!("{BODY}.{name}"))?;
                 // Without a name a server takes it for a plain field.
                 let file_name = Some(file.name.unwrap_or_else(|| name.clone()));
-                let kind = file.kind.or(declared).unwrap_or_else(|| "application/octet-stream".to_owned());
+                let kind =
+                    file.kind.or(declared).unwrap_or_else(|| "application/octet-stream".to_owned());
                 Field { name: name.clone(), file_name, content_type: Some(kind), bytes: file.bytes }
             } else {
                 let json = item.is_object() || item.is_array();
                 let kind = declared.or_else(|| json.then(|| "application/json".to_owned()));
-                Field { name: name.clone(), file_name: None, content_type: kind, bytes: text(&item).into() }
+                Field {
+                    name: name.clone(),
+                    file_name: None,
+                    content_type: kind,
+                    bytes: text(&item).into(),
+                }
             });
         }
     }
     Ok(parts)
 }
 
-/// A file as code gives it: `{base64 | text, name?, type?}`, which is also how an answer gives one, or only its text.
+/// A file as code gives it: `{base64 | text, name?, type?}`, which is also how an answer gives one,
+/// or only its text.
 struct File {
     bytes: Bytes,
     name: Option<String>,
@@ -233,10 +285,18 @@ impl File {
         let mut file = match value {
             Value::String(text) => return Ok(Self { bytes: text.into(), name: None, kind: None }),
             Value::Object(file) => file,
-            _ => return Err(format!("field `{field}` must be a file: {{ base64, name, type }} or {{ text, name, type }}")),
+            _ => {
+                return Err(format!(
+                    "field `{field}` must be a file: {{ base64, name, type }} or {{ text, name, \
+                    type }}"
+                ));
+            }
         };
         if file.get("truncated") == Some(&Value::Bool(true)) {
-            return Err(format!("field `{field}` is the head of a larger answer (`truncated`), which is not the file"));
+            return Err(format!(
+                "field `{field}` is the head of a larger answer (`truncated`), which is not the \
+                file"
+            ));
         }
         let mut taken = |key: &str| match file.remove(key) {
             Some(Value::String(text)) => Some(text),
@@ -244,18 +304,25 @@ impl File {
         };
         let (name, kind) = (taken("name"), taken("type"));
         let bytes: Bytes = match (taken("base64"), taken("text")) {
-            (Some(base64), None) => decoded(&base64).ok_or_else(|| format!("field `{field}.base64` is not base64"))?.into(),
+            (Some(base64), None) => decoded(&base64)
+                .ok_or_else(|| format!("field `{field}.base64` is not base64"))?
+                .into(),
             (None, Some(text)) => text.into(),
             _ => return Err(format!("field `{field}` must have either `base64` or `text`")),
         };
-        if name.as_ref().is_some_and(|name| name.len() > 255 || name.chars().any(char::is_control)) {
-            return Err(format!("field `{field}.name` is longer than 255 bytes or holds control characters"));
+        if name.as_ref().is_some_and(|name| name.len() > 255 || name.chars().any(char::is_control))
+        {
+            return Err(format!(
+                "field `{field}.name` is longer than 255 bytes or holds control characters"
+            ));
         }
         // `Uint8Array` says how code held the bytes, not what they are.
         let kind = kind.filter(|kind| kind.contains('/'));
         if let Some(kind) = kind.as_ref().filter(|kind| !is_concrete(kind)) {
             let shown = cut(kind, 80);
-            return Err(format!("field `{field}.type` is {shown:?}, which is no media type such as `image/png`"));
+            return Err(format!(
+                "field `{field}.type` is {shown:?}, which is no media type such as `image/png`"
+            ));
         }
         Ok(Self { bytes, name, kind })
     }

@@ -1,8 +1,9 @@
-//! Schemas of a description as JSON Schema 2020-12 that stands alone: references inlined where they are small, kept under
-//! `$defs` where they are large or go in circles, and never more than was asked for.
+//! Schemas of a description as JSON Schema 2020-12 that stands alone: references inlined where they
+//! are small, kept under `$defs` where they are large or go in circles, and never more than was
+//! asked for.
 //!
-//! Only keywords that are known, of the kind that they should be, are kept: one wrong keyword would make the whole schema
-//! useless for checking.
+//! Only keywords that are known, of the kind that they should be, are kept: one wrong keyword would
+//! make the whole schema useless for checking.
 
 mod keywords;
 
@@ -16,13 +17,16 @@ use serde_json::{Map, Value, json};
 use super::document::{Dialect, Document, flag};
 use crate::{base::text::cut, catalog::tool::compile};
 
-/// What is referred to is put in its place when it is no more than so many values, all it refers to itself included.
+/// What is referred to is put in its place when it is no more than so many values, all it refers to
+/// itself included.
 const INLINE_NODES_MAX: usize = 24;
-/// Deepest nesting of a schema, references that were put in place included; beyond it anything goes.
+/// Deepest nesting of a schema, references that were put in place included; beyond it anything
+/// goes.
 const DEPTH_MAX: usize = 48;
 /// Different patterns of one description that are tried; from then on patterns are dropped.
 const PATTERNS_MAX: usize = 2_000;
-/// Patterns that one schema is expected to have: each may take a share of what they may take together.
+/// Patterns that one schema is expected to have: each may take a share of what they may take
+/// together.
 const PATTERNS_TOGETHER: usize = 64;
 /// Longest pattern, in bytes.
 const PATTERN_BYTES_MAX: usize = 1_000;
@@ -33,7 +37,8 @@ const EXAMPLE_BYTES_MAX: usize = 300;
 /// Values of an enumeration; a longer one says only what type they have.
 const OPTIONS_MAX: usize = 1_000;
 
-/// Which way a value goes: in requests read-only properties do not stand, in answers write-only ones.
+/// Which way a value goes: in requests read-only properties do not stand, in answers write-only
+/// ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Way {
     /// To the service.
@@ -68,8 +73,8 @@ pub(super) struct Schemas<'d> {
     patterns: RefCell<HashMap<&'d str, bool>>,
     /// References that lead nowhere, counted each time they are met.
     lost: Cell<usize>,
-    /// Whether what a reference stands for is alone too large. So thousands of operations that refer to one large schema do not each
-    /// find out anew.
+    /// Whether what a reference stands for is alone too large. So thousands of operations that
+    /// refer to one large schema do not each find out anew.
     too_large: RefCell<HashMap<Told<'d>, bool>>,
 }
 
@@ -92,7 +97,8 @@ impl<'d> Schemas<'d> {
         self.lost.get()
     }
 
-    /// How many values the reference stands for. Circles weigh too much to be inlined, as does what is referred to in a long row.
+    /// How many values the reference stands for. Circles weigh too much to be inlined, as does what
+    /// is referred to in a long row.
     fn weight(&self, reference: &'d str, depth: usize) -> usize {
         if let Some(weight) = self.weights.borrow().get(reference) {
             return *weight;
@@ -100,10 +106,9 @@ impl<'d> Schemas<'d> {
         // Who comes here again meanwhile goes in a circle.
         self.weights.borrow_mut().insert(reference, INLINE_NODES_MAX + 1);
         let mut left = INLINE_NODES_MAX;
-        let fits = self
-            .document
-            .pointed(reference)
-            .is_some_and(|target| depth <= DEPTH_MAX && self.weigh(target, &mut left, depth).is_some());
+        let fits = self.document.pointed(reference).is_some_and(|target| {
+            depth <= DEPTH_MAX && self.weigh(target, &mut left, depth).is_some()
+        });
         let weight = if fits { INLINE_NODES_MAX - left } else { INLINE_NODES_MAX + 1 };
         self.weights.borrow_mut().insert(reference, weight);
         weight
@@ -115,15 +120,22 @@ impl<'d> Schemas<'d> {
             return None;
         }
         match schema {
-            Value::Array(items) => items.iter().try_for_each(|item| self.weigh(item, left, depth + 1)),
-            Value::Object(map) => map.iter().try_for_each(|(key, value)| match (key.as_str(), value) {
-                ("$ref", Value::String(reference)) => {
-                    *left = left.checked_sub(self.weight(reference, depth + 1))?;
-                    Some(())
-                }
-                ("description" | "title" | "example" | "examples" | "externalDocs" | "xml", _) => Some(()),
-                _ => self.weigh(value, left, depth + 1),
-            }),
+            Value::Array(items) => {
+                items.iter().try_for_each(|item| self.weigh(item, left, depth + 1))
+            }
+            Value::Object(map) => {
+                map.iter().try_for_each(|(key, value)| match (key.as_str(), value) {
+                    ("$ref", Value::String(reference)) => {
+                        *left = left.checked_sub(self.weight(reference, depth + 1))?;
+                        Some(())
+                    }
+                    (
+                        "description" | "title" | "example" | "examples" | "externalDocs" | "xml",
+                        _,
+                    ) => Some(()),
+                    _ => self.weigh(value, left, depth + 1),
+                })
+            }
             _ => Some(()),
         }
     }
@@ -163,12 +175,23 @@ pub(super) struct Builder<'s, 'd> {
 impl<'s, 'd> Builder<'s, 'd> {
     pub(super) fn new(schemas: &'s Schemas<'d>, way: Way, detail: Detail) -> Self {
         let (names, taken) = (HashMap::new(), HashMap::new());
-        Self { schemas, way, detail, bytes_left: detail.bytes_max, kept: Vec::new(), names, taken, met: Vec::new() }
+        Self {
+            schemas,
+            way,
+            detail,
+            bytes_left: detail.bytes_max,
+            kept: Vec::new(),
+            names,
+            taken,
+            met: Vec::new(),
+        }
     }
 
     /// An error where what the reference stands for is known to be too large alone.
     fn heed(&mut self, reference: &'d str, references: usize) -> Result<(), TooLarge> {
-        if self.schemas.too_large.borrow().get(&(reference, self.way, self.detail, references)) == Some(&true) {
+        if self.schemas.too_large.borrow().get(&(reference, self.way, self.detail, references))
+            == Some(&true)
+        {
             return Err(TooLarge);
         }
         if self.met.len() < BLAMED_MAX {
@@ -177,7 +200,8 @@ impl<'s, 'd> Builder<'s, 'd> {
         Ok(())
     }
 
-    /// After it was too large: finds out which of the references that it met are so alone, each once for the whole description.
+    /// After it was too large: finds out which of the references that it met are so alone, each
+    /// once for the whole description.
     pub(super) fn blame(self) {
         for (reference, references) in self.met {
             let key = (reference, self.way, self.detail, references);
@@ -223,7 +247,12 @@ impl<'s, 'd> Builder<'s, 'd> {
         Ok(out)
     }
 
-    pub(super) fn schema(&mut self, schema: &'d Value, depth: usize, references: usize) -> Result<Value, TooLarge> {
+    pub(super) fn schema(
+        &mut self,
+        schema: &'d Value,
+        depth: usize,
+        references: usize,
+    ) -> Result<Value, TooLarge> {
         self.spend(4)?;
         let map = match schema {
             Value::Bool(_) => return Ok(schema.clone()),
@@ -236,7 +265,13 @@ impl<'s, 'd> Builder<'s, 'd> {
         }
     }
 
-    fn reference(&mut self, reference: &'d str, holder: &'d Value, depth: usize, references: usize) -> Result<Value, TooLarge> {
+    fn reference(
+        &mut self,
+        reference: &'d str,
+        holder: &'d Value,
+        depth: usize,
+        references: usize,
+    ) -> Result<Value, TooLarge> {
         if self.schemas.document.pointed(reference).is_none() {
             self.schemas.lost.set(self.schemas.lost.get() + 1);
             return Ok(Value::Object(Map::new()));
@@ -258,7 +293,13 @@ impl<'s, 'd> Builder<'s, 'd> {
     }
 
     /// What the reference names, in its place.
-    fn placed(&mut self, reference: &'d str, holder: &'d Value, depth: usize, references: usize) -> Result<Value, TooLarge> {
+    fn placed(
+        &mut self,
+        reference: &'d str,
+        holder: &'d Value,
+        depth: usize,
+        references: usize,
+    ) -> Result<Value, TooLarge> {
         let target = self.schemas.document.pointed(reference).unwrap_or(&Value::Bool(true));
         match self.schema(target, depth + 1, references)? {
             Value::Object(out) => self.beside(holder, out, depth, references),
@@ -266,7 +307,8 @@ impl<'s, 'd> Builder<'s, 'd> {
         }
     }
 
-    /// What stands beside a reference: in 3.1 it counts, in 3.0 only its words do, as tools read it.
+    /// What stands beside a reference: in 3.1 it counts, in 3.0 only its words do, as tools read
+    /// it.
     fn beside(
         &mut self,
         holder: &'d Value,
@@ -274,14 +316,24 @@ impl<'s, 'd> Builder<'s, 'd> {
         depth: usize,
         references: usize,
     ) -> Result<Value, TooLarge> {
-        let Some(holder) = holder.as_object().filter(|holder| holder.len() > 1) else { return Ok(Value::Object(out)) };
-        let is_word = |key: &str| matches!(key, "description" | "title" | "deprecated" | "readOnly" | "writeOnly" | "default");
-        if let Some(Value::String(words)) = holder.get("description").filter(|_| self.detail.words > 0) {
+        let Some(holder) = holder.as_object().filter(|holder| holder.len() > 1) else {
+            return Ok(Value::Object(out));
+        };
+        let is_word = |key: &str| {
+            matches!(
+                key,
+                "description" | "title" | "deprecated" | "readOnly" | "writeOnly" | "default"
+            )
+        };
+        if let Some(Value::String(words)) =
+            holder.get("description").filter(|_| self.detail.words > 0)
+        {
             self.spend(words.len().min(self.detail.words))?;
             out.insert("description".to_owned(), cut(words, self.detail.words).into());
         }
-        let says_more =
-            holder.keys().any(|key| !is_word(key) && !matches!(key.as_str(), "$ref" | "nullable") && !key.starts_with("x-"));
+        let says_more = holder.keys().any(|key| {
+            !is_word(key) && !matches!(key.as_str(), "$ref" | "nullable") && !key.starts_with("x-")
+        });
         let mut value = Value::Object(out);
         if says_more && self.schemas.document.dialect == Dialect::V31 {
             let rest = self.keywords(holder, depth + 1, references)?;
@@ -301,12 +353,19 @@ impl<'s, 'd> Builder<'s, 'd> {
             return self.kept[*at].1.clone();
         }
         let last = reference.rsplit('/').next().unwrap_or_default();
-        let clean: String = last.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-')).take(60).collect();
+        let clean: String = last
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+            .take(60)
+            .collect();
         let clean = if clean.is_empty() { "Schema".to_owned() } else { clean };
         let name = match self.taken.get(&clean).copied() {
             None => clean.clone(),
             // A dash keeps it apart from names that end with a number of their own.
-            Some(n) => (n..).map(|n| format!("{clean}-{n}")).find(|name| !self.taken.contains_key(name)).unwrap_or_default(),
+            Some(n) => (n..)
+                .map(|n| format!("{clean}-{n}"))
+                .find(|name| !self.taken.contains_key(name))
+                .unwrap_or_default(),
         };
         *self.taken.entry(clean).or_insert(1) += 1;
         self.taken.entry(name.clone()).or_insert(2);
@@ -323,7 +382,9 @@ fn nullable(schema: Value) -> Value {
         return Value::Object(map);
     }
     let null = || Value::from("null");
-    let plain = !["$ref", "allOf", "anyOf", "oneOf", "const", "not"].iter().any(|key| map.contains_key(*key));
+    let plain = !["$ref", "allOf", "anyOf", "oneOf", "const", "not"]
+        .iter()
+        .any(|key| map.contains_key(*key));
     if plain && (map.contains_key("type") || map.contains_key("enum")) {
         match map.get_mut("type") {
             Some(Value::Array(kinds)) if !kinds.contains(&null()) => kinds.push(null()),

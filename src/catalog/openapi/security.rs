@@ -1,4 +1,5 @@
-//! What credential a description says that it wants: in words, and which parameters hold it. Those are not a caller's.
+//! What credential a description says that it wants: in words, and which parameters hold it. Those
+//! are not a caller's.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -28,7 +29,9 @@ pub(super) struct Security {
 impl Security {
     /// `owned` are places and names of parameters that the owner fills in.
     pub(super) fn of(document: &Document, owned: &[(String, String)]) -> Self {
-        let schemes = document.get("components").and_then(|components| components.get("securitySchemes")?.as_object());
+        let schemes = document
+            .get("components")
+            .and_then(|components| components.get("securitySchemes")?.as_object());
         let mut words = Vec::new();
         let mut holders: HashSet<(String, String)> =
             owned.iter().map(|(place, name)| (place.clone(), name.to_lowercase())).collect();
@@ -42,8 +45,12 @@ impl Security {
                     holders.insert((place, key.to_lowercase()));
                     told
                 }
-                "http" if get("scheme").eq_ignore_ascii_case("bearer") => "a bearer token".to_owned(),
-                "http" if get("scheme").eq_ignore_ascii_case("basic") => "user and password (HTTP basic)".to_owned(),
+                "http" if get("scheme").eq_ignore_ascii_case("bearer") => {
+                    "a bearer token".to_owned()
+                }
+                "http" if get("scheme").eq_ignore_ascii_case("basic") => {
+                    "user and password (HTTP basic)".to_owned()
+                }
                 "http" => format!("HTTP authentication `{}`", get("scheme")),
                 "oauth2" => "an OAuth 2 token".to_owned(),
                 "openIdConnect" => "an OpenID Connect token".to_owned(),
@@ -56,7 +63,8 @@ impl Security {
         let required = document.get("security");
         security.usual = security.told(required);
         let is_empty = |one: &Value| one.as_object().is_some_and(Map::is_empty);
-        security.is_optional = required.and_then(Value::as_array).is_some_and(|all| all.iter().any(is_empty));
+        security.is_optional =
+            required.and_then(Value::as_array).is_some_and(|all| all.iter().any(is_empty));
         security
     }
 
@@ -79,9 +87,19 @@ impl Security {
     }
 
     fn told(&self, requirements: Option<&Value>) -> Option<Arc<str>> {
-        let names: BTreeSet<&String> =
-            requirements?.as_array()?.iter().take(SCHEMES_MAX).filter_map(Value::as_object).flat_map(Map::keys).collect();
-        let told: Vec<&str> = self.words.iter().filter(|(name, _)| names.contains(name)).map(|(_, words)| words.as_str()).collect();
+        let names: BTreeSet<&String> = requirements?
+            .as_array()?
+            .iter()
+            .take(SCHEMES_MAX)
+            .filter_map(Value::as_object)
+            .flat_map(Map::keys)
+            .collect();
+        let told: Vec<&str> = self
+            .words
+            .iter()
+            .filter(|(name, _)| names.contains(name))
+            .map(|(_, words)| words.as_str())
+            .collect();
         (!told.is_empty()).then(|| Arc::from(told.join(", or ")))
     }
 }

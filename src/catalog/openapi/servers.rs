@@ -1,5 +1,5 @@
-//! Where calls go: what the owner configured, else the server of the description that the owner chose, else its first, and never what a
-//! caller says.
+//! Where calls go: what the owner configured, else the server of the description that the owner
+//! chose, else its first, and never what a caller says.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -52,17 +52,20 @@ pub(super) enum Target {
 }
 
 impl<'a> Servers<'a> {
-    /// `setting.spec` is the address of the description, where it has one; relative servers count from it.
+    /// `setting.spec` is the address of the description, where it has one; relative servers count
+    /// from it.
     pub(super) fn new(document: &Document, setting: &'a Setting) -> Result<Self, ConnectError> {
         let Setting { variables, .. } = setting;
-        let (given, spec, chosen) = (setting.base.as_ref(), setting.spec.as_ref(), setting.server.as_deref());
+        let (given, spec, chosen) =
+            (setting.base.as_ref(), setting.spec.as_ref(), setting.server.as_deref());
         let listed = document.get("servers");
         let of_all = picked(listed, chosen);
         let is_of_operations = chosen.is_some() && of_all.is_none();
         let first = match chosen.filter(|_| is_of_operations) {
-            Some(chosen) => {
-                Some(of_operations(document, |servers| picked(servers, Some(chosen))).ok_or_else(|| unknown(document, chosen))?)
-            }
+            Some(chosen) => Some(
+                of_operations(document, |servers| picked(servers, Some(chosen)))
+                    .ok_or_else(|| unknown(document, chosen))?,
+            ),
             None => of_all,
         };
         let declared = match first {
@@ -70,41 +73,71 @@ impl<'a> Servers<'a> {
             // The specification's default.
             None => relative("/", spec),
         };
-        let servers =
-            |base: Url, declared| Self { base, is_given: given.is_some(), declared, spec, variables, chosen, is_of_operations };
+        let servers = |base: Url, declared| Self {
+            base,
+            is_given: given.is_some(),
+            declared,
+            spec,
+            variables,
+            chosen,
+            is_of_operations,
+        };
         match (given, declared) {
             (Some(given), declared) => Ok(servers(given.clone(), declared.ok())),
             (None, Ok(base)) => {
                 let known = first.and_then(|server| server.get("variables")?.as_object());
-                if let Some(unknown) = variables.keys().find(|name| known.is_none_or(|known| !known.contains_key(*name))) {
-                    let names = known.map(|known| known.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "));
-                    let names = names.filter(|names| !names.is_empty()).unwrap_or_else(|| "none".to_owned());
-                    let message = format!("`server_variables` has `{unknown}`, which its server address does not have");
-                    return Err(ConnectError::new(message).hint(format!("it has {}", cut(&names, 300))));
+                if let Some(unknown) = variables
+                    .keys()
+                    .find(|name| known.is_none_or(|known| !known.contains_key(*name)))
+                {
+                    let names = known.map(|known| {
+                        known.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+                    });
+                    let names = names
+                        .filter(|names| !names.is_empty())
+                        .unwrap_or_else(|| "none".to_owned());
+                    let message = format!(
+                        "`server_variables` has `{unknown}`, which its server address does not have"
+                    );
+                    return Err(
+                        ConnectError::new(message).hint(format!("it has {}", cut(&names, 300)))
+                    );
                 }
                 Ok(servers(base.clone(), Some(base)))
             }
-            (None, Err(reason)) => Err(ConnectError::new(format!("its description does not say where it is: {reason}"))
-                .hint("say so with `base_url` in its configuration")),
+            (None, Err(reason)) => Err(ConnectError::new(format!(
+                "its description does not say where it is: {reason}"
+            ))
+            .hint("say so with `base_url` in its configuration")),
         }
     }
 
-    /// Where the calls of an operation go, whose own servers or those of its path go before the description's.
+    /// Where the calls of an operation go, whose own servers or those of its path go before the
+    /// description's.
     pub(super) fn of(&self, item: &Map<String, Value>, operation: &Map<String, Value>) -> Target {
-        let listed = [operation, item].into_iter().find_map(|holder| holder.get("servers").filter(|servers| has_any(servers)));
+        let listed = [operation, item]
+            .into_iter()
+            .find_map(|holder| holder.get("servers").filter(|servers| has_any(servers)));
         let own = picked(listed, self.chosen);
         if self.is_of_operations && own.is_none() {
             return Target::NotChosen;
         }
-        let Some(own) = own.or_else(|| picked(listed, None)) else { return Target::Below(self.base.clone()) };
+        let Some(own) = own.or_else(|| picked(listed, None)) else {
+            return Target::Below(self.base.clone());
+        };
         let written = text(own, "url").unwrap_or("/");
         let anchor = self.spec.or(self.declared.as_ref()).or(Some(&self.base));
-        let Ok(own) = address(own, anchor, self.variables) else { return Target::Below(self.base.clone()) };
+        let Ok(own) = address(own, anchor, self.variables) else {
+            return Target::Below(self.base.clone());
+        };
         if own.origin() == self.base.origin() {
             return Target::Below(own);
         }
-        // The owner moved the service as a whole, so that what stands beside it in the description moves along.
-        if self.is_given && self.declared.as_ref().is_some_and(|declared| declared.origin() == own.origin()) {
+        // The owner moved the service as a whole, so that what stands beside it in the description
+        // moves along.
+        if self.is_given
+            && self.declared.as_ref().is_some_and(|declared| declared.origin() == own.origin())
+        {
             let mut moved = self.base.clone();
             moved.set_path(own.path());
             return Target::Below(moved);
@@ -117,19 +150,24 @@ fn has_any(servers: &Value) -> bool {
     servers.as_array().is_some_and(|servers| servers.first().is_some_and(Value::is_object))
 }
 
-/// The first of a list of servers, or the one that was chosen: by its address as it is written, or by its description.
+/// The first of a list of servers, or the one that was chosen: by its address as it is written, or
+/// by its description.
 fn picked<'d>(servers: Option<&'d Value>, chosen: Option<&str>) -> Option<&'d Map<String, Value>> {
     let is_it = |server: &&Map<String, Value>| {
         let address = |text: &str| text.trim_end_matches('/').to_owned();
         let chosen = chosen.unwrap_or_default();
-        text(server, "url").is_some_and(|url| address(url) == address(chosen)) || text(server, "description") == Some(chosen)
+        text(server, "url").is_some_and(|url| address(url) == address(chosen))
+            || text(server, "description") == Some(chosen)
     };
     let mut servers = servers?.as_array()?.iter().filter_map(Value::as_object);
     if chosen.is_some() { servers.find(is_it) } else { servers.next() }
 }
 
 /// What is first found in the servers of a path or of an operation.
-fn of_operations<'d, T>(document: &'d Document, find: impl Fn(Option<&'d Value>) -> Option<T>) -> Option<T> {
+fn of_operations<'d, T>(
+    document: &'d Document,
+    find: impl Fn(Option<&'d Value>) -> Option<T>,
+) -> Option<T> {
     let items = document.get("paths").and_then(Value::as_object).into_iter().flat_map(Map::values);
     let mut holders = items.filter_map(|item| document.resolved(item)).flat_map(|item| {
         let operations = METHODS.iter().filter_map(|method| item.get(*method)?.as_object());
@@ -143,7 +181,8 @@ fn unknown(document: &Document, chosen: &str) -> ConnectError {
     let known = RefCell::new(Vec::new());
     let note = |servers: Option<&Value>| -> Option<()> {
         for server in servers.and_then(Value::as_array).into_iter().flatten() {
-            let shown = format!("`{}`", cut(server.get("url").and_then(Value::as_str).unwrap_or("/"), 200));
+            let shown =
+                format!("`{}`", cut(server.get("url").and_then(Value::as_str).unwrap_or("/"), 200));
             let mut known = known.borrow_mut();
             if known.len() < SERVERS_TOLD_MAX && !known.contains(&shown) {
                 known.push(shown);
@@ -155,12 +194,20 @@ fn unknown(document: &Document, chosen: &str) -> ConnectError {
     of_operations(document, note);
     let known = known.into_inner();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    ConnectError::new(format!("its description has no server `{}`", cut(chosen, 200)))
-        .hint(format!("it names {known}; `server` is one of these addresses as it is written there, or its description"))
+    ConnectError::new(format!("its description has no server `{}`", cut(chosen, 200))).hint(
+        format!(
+            "it names {known}; `server` is one of these addresses as it is written \
+            there, or its description"
+        ),
+    )
 }
 
 /// The address of a server with its variables filled in.
-fn address(server: &Map<String, Value>, spec: Option<&Url>, given: &BTreeMap<String, String>) -> Result<Url, String> {
+fn address(
+    server: &Map<String, Value>,
+    spec: Option<&Url>,
+    given: &BTreeMap<String, String>,
+) -> Result<Url, String> {
     let template = text(server, "url").unwrap_or("/");
     let variables = server.get("variables").and_then(Value::as_object);
     let mut rest = template;
@@ -168,7 +215,11 @@ fn address(server: &Map<String, Value>, spec: Option<&Url>, given: &BTreeMap<Str
     for _ in 0..=VARIABLES_MAX {
         let Some((before, name, after)) = next_variable(rest) else { break };
         filled.push_str(before);
-        filled.push_str(&value_of(name, variables.and_then(|variables| variables.get(name)), given)?);
+        filled.push_str(&value_of(
+            name,
+            variables.and_then(|variables| variables.get(name)),
+            given,
+        )?);
         rest = after;
     }
     filled.push_str(rest);
@@ -185,7 +236,11 @@ fn next_variable(text: &str) -> Option<(&str, &str, &str)> {
 }
 
 /// The configured value, else the default; either only if the description allows it.
-fn value_of(name: &str, variable: Option<&Value>, given: &BTreeMap<String, String>) -> Result<String, String> {
+fn value_of(
+    name: &str,
+    variable: Option<&Value>,
+    given: &BTreeMap<String, String>,
+) -> Result<String, String> {
     let default = variable.and_then(|variable| match variable.get("default")? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
@@ -193,13 +248,28 @@ fn value_of(name: &str, variable: Option<&Value>, given: &BTreeMap<String, Strin
     });
     let name = cut(name, 60);
     let value = given.get(name).cloned().or(default);
-    let value =
-        value.ok_or_else(|| format!("variable `{name}` of its server address has no value; give one in `server_variables`"))?;
-    let allowed: Vec<&str> =
-        variable.and_then(|variable| variable.get("enum")?.as_array()).into_iter().flatten().filter_map(Value::as_str).collect();
+    let value = value.ok_or_else(|| {
+        format!(
+            "variable `{name}` of its server address has no value; give one in `server_variables`"
+        )
+    })?;
+    let allowed: Vec<&str> = variable
+        .and_then(|variable| variable.get("enum")?.as_array())
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     if !allowed.is_empty() && !allowed.contains(&value.as_str()) {
-        let allowed = allowed.iter().take(12).map(|value| format!("`{}`", cut(value, 60))).collect::<Vec<_>>().join(", ");
-        return Err(format!("variable `{name}` of its server address is `{}`; allowed: {allowed}", cut(&value, 60)));
+        let allowed = allowed
+            .iter()
+            .take(12)
+            .map(|value| format!("`{}`", cut(value, 60)))
+            .collect::<Vec<_>>()
+            .join(", ");
+        return Err(format!(
+            "variable `{name}` of its server address is `{}`; allowed: {allowed}",
+            cut(&value, 60)
+        ));
     }
     Ok(value)
 }
@@ -210,7 +280,10 @@ fn relative(address: &str, spec: Option<&Url>) -> Result<Url, String> {
         None => Url::parse(address),
     };
     let usable = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
-    let mut url = parsed.ok().filter(usable).ok_or_else(|| format!("its server address {:?} names no host", cut(address, 200)))?;
+    let mut url = parsed
+        .ok()
+        .filter(usable)
+        .ok_or_else(|| format!("its server address {:?} names no host", cut(address, 200)))?;
     url.set_fragment(None);
     // Whoever wrote the description has no say in the credential.
     let cleared = url.set_username("").and_then(|()| url.set_password(None));

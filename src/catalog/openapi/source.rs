@@ -46,17 +46,28 @@ pub(super) struct Version {
 }
 
 impl Source {
-    pub(super) fn new(name: &Arc<str>, config: &OpenApiConfig, secrets: &Secrets) -> Result<Self, ConnectError> {
+    pub(super) fn new(
+        name: &Arc<str>,
+        config: &OpenApiConfig,
+        secrets: &Secrets,
+    ) -> Result<Self, ConnectError> {
         let url = match &config.spec {
             Document::File(path) => return Ok(Self::File(path.clone())),
-            Document::Address(url) => Url::parse(url).map_err(|_| ConnectError::new("`spec` is not an address"))?,
+            Document::Address(url) => {
+                Url::parse(url).map_err(|_| ConnectError::new("`spec` is not an address"))?
+            }
         };
         let base = config.base_url.as_deref().and_then(|base| Url::parse(base).ok());
-        // Without a base the description's own address is all that is known, and it gets no credential: it may be anybody's.
+        // Without a base the description's own address is all that is known, and it gets no
+        // credential: it may be anybody's.
         let (base_url, reach) = match base {
             Some(base) => (base, config.reach.clone()),
             None => {
-                let reach = Reach { headers: BTreeMap::new(), credential: Credential::None, ..config.reach.clone() };
+                let reach = Reach {
+                    headers: BTreeMap::new(),
+                    credential: Credential::None,
+                    ..config.reach.clone()
+                };
                 (url.clone(), reach)
             }
         };
@@ -77,9 +88,11 @@ impl Source {
                 let fetched = client.fetch(url.clone(), DOCUMENT_BYTES_MAX).await;
                 let shown = shown(url);
                 let bytes = fetched.map_err(|failure| {
-                    ConnectError::new(format!("its description at `{shown}` cannot be had: {failure}"))
-                        .hint("open the address of `spec` by hand, or give a file")
-                        .lasting(matches!(failure, ServiceFailure::Refused(_)))
+                    ConnectError::new(format!(
+                        "its description at `{shown}` cannot be had: {failure}"
+                    ))
+                    .hint("open the address of `spec` by hand, or give a file")
+                    .lasting(matches!(failure, ServiceFailure::Refused(_)))
                 })?;
                 (bytes, None)
             }
@@ -88,8 +101,13 @@ impl Source {
         Ok((bytes, Version { digest, stamp }))
     }
 
-    /// Waits for a description that differs from `known`. While there is none to be had, `told` is told why, and that it is over.
-    pub(super) async fn newer(&self, known: &mut Version, told: impl Fn(Option<&ConnectError>)) -> (Bytes, Version) {
+    /// Waits for a description that differs from `known`. While there is none to be had, `told` is
+    /// told why, and that it is over.
+    pub(super) async fn newer(
+        &self,
+        known: &mut Version,
+        told: impl Fn(Option<&ConnectError>),
+    ) -> (Bytes, Version) {
         let mut failed = false;
         loop {
             tokio::time::sleep(self.pause()).await;
@@ -138,7 +156,10 @@ fn read_file(path: &Path) -> Result<(Bytes, Option<(SystemTime, u64)>), ConnectE
     // Before it is opened: whoever opens a pipe waits.
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
-        return Err(ConnectError::new(format!("its description `{}` is not a file", path.display())));
+        return Err(ConnectError::new(format!(
+            "its description `{}` is not a file",
+            path.display()
+        )));
     }
     let file = std::fs::File::open(path).map_err(failed)?;
     let mut bytes = Vec::new();

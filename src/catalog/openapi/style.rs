@@ -1,14 +1,15 @@
 //! How parameters are written: the styles of OpenAPI, which are those of RFC 6570 and three more.
 //!
-//! Whatever a value holds, it is encoded so that it stays within its own place: it can begin no other parameter, segment or
-//! fragment.
+//! Whatever a value holds, it is encoded so that it stays within its own place: it can begin no
+//! other parameter, segment or fragment.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 
 /// All but the unreserved characters of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// With `allowReserved`, reserved characters stay, save those that would end the value: `#`, `&`, `+` and `%`.
+/// With `allowReserved`, reserved characters stay, save those that would end the value: `#`, `&`,
+/// `+` and `%`.
 const ENCODED_BUT_RESERVED: &AsciiSet = &ENCODED
     .remove(b':')
     .remove(b'/')
@@ -108,7 +109,9 @@ impl Spelling {
         };
         match value {
             Value::Null => Vec::new(),
-            Value::Array(items) if self.explode => told(items).map(|item| pair(self.value(item))).collect(),
+            Value::Array(items) if self.explode => {
+                told(items).map(|item| pair(self.value(item))).collect()
+            }
             Value::Object(map) if self.explode => {
                 let some = map.iter().filter(|(_, value)| !value.is_null());
                 some.map(|(key, value)| format!("{}={}", encoded(key), self.value(value))).collect()
@@ -124,9 +127,12 @@ impl Spelling {
         match value {
             Value::Null => {}
             Value::Object(map) if depth < DEEP_MAX => {
-                map.iter().for_each(|(inner, value)| self.deep(&format!("{key}%5B{}%5D", encoded(inner)), value, depth + 1, pairs));
+                map.iter().for_each(|(inner, value)| {
+                    self.deep(&format!("{key}%5B{}%5D", encoded(inner)), value, depth + 1, pairs)
+                });
             }
-            // Lists of plain values are told by `[]`, which every reader of this style takes; lists of objects need their places.
+            // Lists of plain values are told by `[]`, which every reader of this style takes; lists
+            // of objects need their places.
             Value::Array(items) if depth < DEEP_MAX => {
                 let plain = items.iter().all(|item| !item.is_object() && !item.is_array());
                 items.iter().enumerate().for_each(|(at, item)| {
@@ -145,8 +151,12 @@ impl Spelling {
         match self.style {
             Style::Label if exploded => parts.iter().map(|part| format!(".{part}")).collect(),
             Style::Label => format!(".{}", parts.join(",")),
-            Style::Matrix if exploded && value.is_object() => parts.iter().map(|part| format!(";{part}")).collect(),
-            Style::Matrix if exploded => parts.iter().map(|part| format!(";{}={part}", encoded(name))).collect(),
+            Style::Matrix if exploded && value.is_object() => {
+                parts.iter().map(|part| format!(";{part}")).collect()
+            }
+            Style::Matrix if exploded => {
+                parts.iter().map(|part| format!(";{}={part}", encoded(name))).collect()
+            }
             Style::Matrix => format!(";{}={}", encoded(name), parts.join(",")),
             _ => parts.join(","),
         }
@@ -159,7 +169,9 @@ impl Spelling {
             Value::Object(map) => {
                 let between = if self.explode { "=" } else { "," };
                 let some = map.iter().filter(|(_, value)| !value.is_null());
-                some.map(|(key, value)| format!("{key}{between}{}", text(value))).collect::<Vec<_>>().join(",")
+                some.map(|(key, value)| format!("{key}{between}{}", text(value)))
+                    .collect::<Vec<_>>()
+                    .join(",")
             }
             other => text(other),
         }
@@ -172,7 +184,8 @@ impl Spelling {
             Value::Object(map) => {
                 let some = map.iter().filter(|(_, value)| !value.is_null());
                 if self.explode {
-                    some.map(|(key, value)| format!("{}={}", encoded(key), self.value(value))).collect()
+                    some.map(|(key, value)| format!("{}={}", encoded(key), self.value(value)))
+                        .collect()
                 } else {
                     some.flat_map(|(key, value)| [encoded(key), self.value(value)]).collect()
                 }

@@ -39,8 +39,9 @@ const WORDS_MAX: usize = 1_000;
 /// Deepest nesting in which references are rewritten; the reader admits no more.
 const DEPTH_MAX: usize = 110;
 
-/// The same description in OpenAPI 3.0; none where that would hold more values than a description may. What several operations or
-/// media types have in common stands once, under `components`, and is referred to.
+/// The same description in OpenAPI 3.0; none where that would hold more values than a description
+/// may. What several operations or media types have in common stands once, under `components`, and
+/// is referred to.
 pub(super) fn converted(mut root: Value) -> Option<Value> {
     rewrite(&mut root, 0);
     let Value::Object(mut old) = root else { return Some(root) };
@@ -59,8 +60,11 @@ pub(super) fn converted(mut root: Value) -> Option<Value> {
         for method in METHODS {
             let Some(operation) = item.get(method).and_then(Value::as_object) else { continue };
             let own = parameters(operation, shared);
-            // What an operation says of a parameter of the same name and place goes before what its path says.
-            let inherited = common.iter().filter(|one| !own.iter().any(|other| is_same(one.written, other.written)));
+            // What an operation says of a parameter of the same name and place goes before what its
+            // path says.
+            let inherited = common
+                .iter()
+                .filter(|one| !own.iter().any(|other| is_same(one.written, other.written)));
             let all: Vec<Parameter<'_>> = own.iter().chain(inherited).copied().collect();
             let media = |key: &str, default: &[String]| match strings(operation.get(key)) {
                 own if own.is_empty() => default.to_vec(),
@@ -97,7 +101,8 @@ pub(super) fn converted(mut root: Value) -> Option<Value> {
     Some(new)
 }
 
-/// Schemas that stand within an operation, each kept once however many refer to it, and how much may still be written.
+/// Schemas that stand within an operation, each kept once however many refer to it, and how much
+/// may still be written.
 #[derive(Default)]
 struct Pool<'a> {
     schemas: RefCell<Map<String, Value>>,
@@ -116,12 +121,16 @@ impl<'a> Pool<'a> {
         self.written.set(self.written.get().saturating_add(values));
     }
 
-    /// A reference to what `make` makes of what stands here. What is a reference or plain is no longer than one.
+    /// A reference to what `make` makes of what stands here. What is a reference or plain is no
+    /// longer than one.
     fn shared(&self, here: &'a Value, make: impl FnOnce(&Value) -> Value) -> Value {
         self.spend(2);
-        let is_small =
-            |map: &Map<String, Value>| map.len() <= 4 && map.values().all(|value| !value.is_array() && !value.is_object());
-        let is_short = |map: &Map<String, Value>| map.values().all(|value| value.as_str().is_none_or(|text| text.len() <= 100));
+        let is_small = |map: &Map<String, Value>| {
+            map.len() <= 4 && map.values().all(|value| !value.is_array() && !value.is_object())
+        };
+        let is_short = |map: &Map<String, Value>| {
+            map.values().all(|value| value.as_str().is_none_or(|text| text.len() <= 100))
+        };
         if here.as_object().is_none_or(|map| is_small(map) && is_short(map)) {
             self.spend(4);
             return make(here);
@@ -153,8 +162,9 @@ fn components<'a>(
         }
     }
     let responses = old.get("responses").and_then(Value::as_object).into_iter().flatten();
-    let responses: Map<String, Value> =
-        responses.map(|(name, response)| (name.clone(), converted_response(response, produces, pool))).collect();
+    let responses: Map<String, Value> = responses
+        .map(|(name, response)| (name.clone(), converted_response(response, produces, pool)))
+        .collect();
     let parts = [
         ("schemas", schemas),
         ("parameters", parameters),
@@ -175,7 +185,14 @@ fn place(parameter: &Value) -> &str {
 }
 
 fn strings(value: Option<&Value>) -> Vec<String> {
-    value.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).take(MEDIA_MAX).map(str::to_owned).collect()
+    value
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .take(MEDIA_MAX)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// References lead to where things are in 3.0, and keywords have the names they have there.
@@ -187,7 +204,10 @@ fn rewrite(value: &mut Value, depth: usize) {
         Value::Array(items) => items.iter_mut().for_each(|item| rewrite(item, depth + 1)),
         Value::Object(map) => {
             if let Some(Value::String(reference)) = map.get_mut("$ref") {
-                for (old, new) in [("#/definitions/", "#/components/schemas/"), ("#/responses/", "#/components/responses/")] {
+                for (old, new) in [
+                    ("#/definitions/", "#/components/schemas/"),
+                    ("#/responses/", "#/components/responses/"),
+                ] {
                     if let Some(rest) = reference.strip_prefix(old) {
                         *reference = format!("{new}{rest}");
                     }
@@ -208,9 +228,12 @@ fn rewrite(value: &mut Value, depth: usize) {
 
 fn servers(old: &Map<String, Value>) -> Vec<Value> {
     let base = old.get("basePath").and_then(Value::as_str).unwrap_or("/");
-    let Some(host) = old.get("host").and_then(Value::as_str) else { return vec![json!({"url": base})] };
+    let Some(host) = old.get("host").and_then(Value::as_str) else {
+        return vec![json!({"url": base})];
+    };
     let schemes = strings(old.get("schemes"));
-    let scheme = ["https", "http"].into_iter().find(|scheme| schemes.iter().any(|own| own == scheme));
+    let scheme =
+        ["https", "http"].into_iter().find(|scheme| schemes.iter().any(|own| own == scheme));
     // Without a scheme it is that of the description's own address.
     let scheme = scheme.map_or_else(String::new, |scheme| format!("{scheme}:"));
     vec![json!({"url": format!("{scheme}//{host}{base}")})]
@@ -223,10 +246,16 @@ struct Parameter<'a> {
     shared_as: Option<&'a str>,
 }
 
-fn parameters<'a>(holder: &'a Map<String, Value>, shared: &'a Map<String, Value>) -> Vec<Parameter<'a>> {
+fn parameters<'a>(
+    holder: &'a Map<String, Value>,
+    shared: &'a Map<String, Value>,
+) -> Vec<Parameter<'a>> {
     let listed = holder.get("parameters").and_then(Value::as_array).into_iter().flatten();
     let resolved = |written: &'a Value| {
-        let name = written.get("$ref").and_then(Value::as_str).and_then(|reference| reference.strip_prefix("#/parameters/"));
+        let name = written
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|reference| reference.strip_prefix("#/parameters/"));
         let found = name.and_then(|name| Some((name, shared.get(name)?)));
         match found {
             Some((name, written)) => Parameter { written, shared_as: Some(name) },
@@ -238,7 +267,8 @@ fn parameters<'a>(holder: &'a Map<String, Value>, shared: &'a Map<String, Value>
 
 fn is_same(one: &Value, other: &Value) -> bool {
     let (place_of_one, place_of_other) = (place(one), place(other));
-    place_of_one == place_of_other && (place_of_one == "body" || one.get("name") == other.get("name"))
+    place_of_one == place_of_other
+        && (place_of_one == "body" || one.get("name") == other.get("name"))
 }
 
 fn converted_operation<'a>(
@@ -247,18 +277,24 @@ fn converted_operation<'a>(
     (consumes, produces): (&[String], &[String]),
     pool: &Pool<'a>,
 ) -> Value {
-    let mut new: Map<String, Value> = ["operationId", "tags", "summary", "description", "deprecated", "security"]
-        .into_iter()
-        .filter_map(|key| Some((key.to_owned(), old.get(key)?.clone())))
-        .collect();
-    let plain = parameters.iter().filter(|parameter| !matches!(place(parameter.written), "body" | "formData"));
+    let mut new: Map<String, Value> =
+        ["operationId", "tags", "summary", "description", "deprecated", "security"]
+            .into_iter()
+            .filter_map(|key| Some((key.to_owned(), old.get(key)?.clone())))
+            .collect();
+    let plain = parameters
+        .iter()
+        .filter(|parameter| !matches!(place(parameter.written), "body" | "formData"));
     let plain = plain.map(|parameter| match parameter.shared_as {
         Some(name) => json!({"$ref": format!("#/components/parameters/{name}")}),
         None => converted_parameter(parameter.written, pool),
     });
     new.insert("parameters".to_owned(), plain.collect());
-    let fields: Vec<Parameter<'_>> =
-        parameters.iter().filter(|parameter| place(parameter.written) == "formData").copied().collect();
+    let fields: Vec<Parameter<'_>> = parameters
+        .iter()
+        .filter(|parameter| place(parameter.written) == "formData")
+        .copied()
+        .collect();
     if let Some(body) = parameters.iter().find(|parameter| place(parameter.written) == "body") {
         let body = match body.shared_as {
             Some(name) => json!({"$ref": format!("#/components/requestBodies/{name}")}),
@@ -269,14 +305,16 @@ fn converted_operation<'a>(
         new.insert("requestBody".to_owned(), form(&fields, consumes, pool));
     }
     let responses = old.get("responses").and_then(Value::as_object).into_iter().flatten();
-    let responses: Map<String, Value> =
-        responses.map(|(status, response)| (status.clone(), converted_response(response, produces, pool))).collect();
+    let responses: Map<String, Value> = responses
+        .map(|(status, response)| (status.clone(), converted_response(response, produces, pool)))
+        .collect();
     new.insert("responses".to_owned(), Value::Object(responses));
     Value::Object(new)
 }
 
 fn converted_body<'a>(old: &'a Value, consumes: &[String], pool: &Pool<'a>) -> Value {
-    let schema = old.get("schema").map_or_else(|| json!({}), |schema| pool.shared(schema, Value::clone));
+    let schema =
+        old.get("schema").map_or_else(|| json!({}), |schema| pool.shared(schema, Value::clone));
     let is_required = old.get("required") == Some(&Value::Bool(true));
     let mut body = json!({"content": content(&schema, consumes, pool), "required": is_required});
     if let Some(description) = words(old) {
@@ -298,8 +336,10 @@ fn content(schema: &Value, types: &[String], pool: &Pool<'_>) -> Map<String, Val
 }
 
 fn schema_of(old: &Value) -> Value {
-    let mut schema: Map<String, Value> =
-        SCHEMA_KEYWORDS.iter().filter_map(|key| Some(((*key).to_owned(), old.get(key)?.clone()))).collect();
+    let mut schema: Map<String, Value> = SCHEMA_KEYWORDS
+        .iter()
+        .filter_map(|key| Some(((*key).to_owned(), old.get(key)?.clone())))
+        .collect();
     if schema.get("type").is_some_and(|kind| kind == "file") {
         schema.insert("type".to_owned(), "string".into());
         schema.insert("format".to_owned(), "binary".into());
@@ -320,7 +360,9 @@ fn style_of(old: &Value, place: &str) -> Map<String, Value> {
         (_, "pipes") => ("pipeDelimited", false),
         _ => ("form", false),
     };
-    [("style".to_owned(), style.into()), ("explode".to_owned(), explode.into())].into_iter().collect()
+    [("style".to_owned(), style.into()), ("explode".to_owned(), explode.into())]
+        .into_iter()
+        .collect()
 }
 
 fn converted_parameter<'a>(old: &'a Value, pool: &Pool<'a>) -> Value {
@@ -343,9 +385,11 @@ fn converted_parameter<'a>(old: &'a Value, pool: &Pool<'a>) -> Value {
 }
 
 fn form<'a>(fields: &[Parameter<'a>], consumes: &[String], pool: &Pool<'a>) -> Value {
-    let has_file = fields.iter().any(|field| field.written.get("type").is_some_and(|kind| kind == "file"));
+    let has_file =
+        fields.iter().any(|field| field.written.get("type").is_some_and(|kind| kind == "file"));
     let is_multipart = has_file || consumes.iter().any(|kind| kind.starts_with("multipart/"));
-    let kind = if is_multipart { "multipart/form-data" } else { "application/x-www-form-urlencoded" };
+    let kind =
+        if is_multipart { "multipart/form-data" } else { "application/x-www-form-urlencoded" };
     let (mut properties, mut encoding, mut required) = (Map::new(), Map::new(), Vec::new());
     for Parameter { written, shared_as } in fields {
         let Some(name) = written.get("name").and_then(Value::as_str) else { continue };
@@ -378,7 +422,11 @@ fn converted_response<'a>(old: &'a Value, produces: &[String], pool: &Pool<'a>) 
     }
     if let Some(schema) = old.get("schema") {
         let is_file = schema.get("type").is_some_and(|kind| kind == "file");
-        let schema = if is_file { json!({"type": "string", "format": "binary"}) } else { pool.shared(schema, Value::clone) };
+        let schema = if is_file {
+            json!({"type": "string", "format": "binary"})
+        } else {
+            pool.shared(schema, Value::clone)
+        };
         new.insert("content".to_owned(), Value::Object(content(&schema, produces, pool)));
     }
     Value::Object(new)

@@ -6,7 +6,9 @@ use super::*;
 use crate::catalog::tool::OfferedTool;
 
 fn tool(name: &str) -> Arc<Tool> {
-    let serde_json::Value::Object(input_schema) = json!({"type": "object", "properties": {"a": {"type": "string"}}}) else {
+    let serde_json::Value::Object(input_schema) =
+        json!({"type": "object", "properties": {"a": {"type": "string"}}})
+    else {
         unreachable!()
     };
     let offered = OfferedTool {
@@ -55,7 +57,11 @@ fn a_list_over_the_bound_is_neither_kept_nor_taken() {
     kept.bytes_max = bytes;
     assert!(kept.load(&up(), "origin").unwrap().is_some());
     let refused = kept.save("up", "origin", &[tool("one"), tool("two")]).unwrap_err().to_string();
-    assert!(refused.starts_with("the tools of `up` take ") && refused.ends_with(&format!("kept are at most {bytes}")), "{refused}");
+    assert!(
+        refused.starts_with("the tools of `up` take ")
+            && refused.ends_with(&format!("kept are at most {bytes}")),
+        "{refused}"
+    );
     assert_eq!(kept.load(&up(), "origin").unwrap().unwrap().len(), 1, "what was there stays");
     kept.bytes_max = bytes - 1;
     assert!(reason(&kept).ends_with("it is too large"), "{}", reason(&kept));
@@ -77,7 +83,12 @@ fn the_same_list_is_not_written_again() {
 fn a_file_that_is_damaged_cut_of_another_version_or_of_another_upstream_is_not_used() {
     let (_folder, kept, file) = kept();
     kept.save("up", "origin", &[tool("one")]).unwrap();
-    assert!(kept.load(&up(), "another address").unwrap_err().to_string().contains("configured otherwise"));
+    assert!(
+        kept.load(&up(), "another address")
+            .unwrap_err()
+            .to_string()
+            .contains("configured otherwise")
+    );
     let whole = fs::read(&file).unwrap();
     for at in [0, 20, 60, 100, whole.len() - 1] {
         let mut damaged = whole.clone();
@@ -89,10 +100,13 @@ fn a_file_that_is_damaged_cut_of_another_version_or_of_another_upstream_is_not_u
         fs::write(&file, &whole[..length]).unwrap();
         assert!(reason(&kept).contains("is not used"), "{length} bytes");
     }
-    for (name, input, why) in [("a..b", "{}", "a tool in it is not allowed"), ("a", "7", "a schema in it is none")] {
+    for (name, input, why) in
+        [("a..b", "{}", "a tool in it is not allowed"), ("a", "7", "a schema in it is none")]
+    {
         let arguments = r#"{"names":"","values":""}"#;
-        let tool =
-            format!(r#"{{"name":"{name}","description":"","input":{input},"arguments":{arguments},"annotations":{{}},"hash":""}}"#);
+        let tool = format!(
+            r#"{{"name":"{name}","description":"","input":{input},"arguments":{arguments},"annotations":{{}},"hash":""}}"#
+        );
         let body = format!(r#"{{"upstream":"up","origin":"origin","tools":[{tool}]}}"#);
         fs::write(&file, [head(body.as_bytes()).as_bytes(), body.as_bytes()].concat()).unwrap();
         assert!(reason(&kept).contains(why), "{}", reason(&kept));
@@ -123,8 +137,10 @@ fn leftovers_are_swept_and_what_is_not_ours_stays() {
     fs::write(folder.join("up.new"), "").unwrap();
     fs::write(folder.join("notes.txt"), "").unwrap();
     kept.sweep(&[up()]);
-    let mut left: Vec<String> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let mut left: Vec<String> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     left.sort();
     assert_eq!(left, ["notes.txt", "up.tools"]);
 }

@@ -1,5 +1,6 @@
-//! The forms in which a secret may stand in what an upstream says: as it is, escaped, and in the encodings that services use for headers,
-//! addresses and bytes. Not those that somebody makes up to get it out: no list of forms could be complete.
+//! The forms in which a secret may stand in what an upstream says: as it is, escaped, and in the
+//! encodings that services use for headers, addresses and bytes. Not those that somebody makes up
+//! to get it out: no list of forms could be complete.
 
 use base64::{
     Engine as _,
@@ -8,11 +9,12 @@ use base64::{
 
 use super::escaped;
 
-/// Shorter secrets are not looked for in encodings of bytes, whose pieces would be too short to mean them.
+/// Shorter secrets are not looked for in encodings of bytes, whose pieces would be too short to
+/// mean them.
 const ENCODED_BYTES_MIN: usize = 12;
 
-/// Every form of one secret, itself among them. What stands in an address is also looked for as it is written there, for services quote
-/// addresses within others.
+/// Every form of one secret, itself among them. What stands in an address is also looked for as it
+/// is written there, for services quote addresses within others.
 pub(super) fn of(secret: &str) -> Vec<String> {
     let mut written = in_address(secret);
     written.push(secret.to_owned());
@@ -53,7 +55,8 @@ fn lower_escapes(encoded: &str) -> String {
     encoded.chars().map(lower).collect()
 }
 
-/// What is the same of it in base64 whatever stands before and after: it depends on how many bytes do before, of each three.
+/// What is the same of it in base64 whatever stands before and after: it depends on how many bytes
+/// do before, of each three.
 fn in_base64(secret: &str) -> Vec<String> {
     let mut forms = Vec::new();
     for before in 0..3 {

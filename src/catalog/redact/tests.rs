@@ -31,7 +31,10 @@ fn an_answer_stays_json_or_is_not_given() {
         let json = serde_json::value::RawValue::from_string(text.to_owned()).unwrap();
         secrets().redact_json(json).map(|json| json.get().to_owned())
     };
-    assert_eq!(redacted(r#"{"a": "tok-123456-and \"more"}"#).as_deref(), Some(r#"{"a": "[redacted]"}"#));
+    assert_eq!(
+        redacted(r#"{"a": "tok-123456-and \"more"}"#).as_deref(),
+        Some(r#"{"a": "[redacted]"}"#)
+    );
     assert_eq!(redacted("[1, 2]").as_deref(), Some("[1, 2]"));
     assert_eq!(redacted("998877"), None);
 }
@@ -50,13 +53,20 @@ fn a_secret_is_found_however_the_upstream_escapes_it() {
         r#"ab\u002fcd\u00e9\ud83d\udd11\"\u0078"#,
     ] {
         let json = format!(r#"{{"{form}": [12345678901234567890.10, "\ud83d \n{form}\ud83d"]}}"#);
-        assert_eq!(redacted(&json), r#"{"[redacted]": [12345678901234567890.10, "\ud83d \n[redacted]\ud83d"]}"#, "{form}");
+        assert_eq!(
+            redacted(&json),
+            r#"{"[redacted]": [12345678901234567890.10, "\ud83d \n[redacted]\ud83d"]}"#,
+            "{form}"
+        );
     }
     // As JSON within a text, and within JSON.
     let nested = serde_json::json!({"error": "bad ab/cd\u{e9}\u{1f511}\"x"}).to_string();
     for text in [nested.clone(), nested.replace('/', "\\/")] {
         assert_eq!(secrets.redact(&text), r#"{"error":"bad [redacted]"}"#);
-        assert_eq!(redacted(&Value::from(text.as_str()).to_string()), r#""{\"error\":\"bad [redacted]\"}""#);
+        assert_eq!(
+            redacted(&Value::from(text.as_str()).to_string()),
+            r#""{\"error\":\"bad [redacted]\"}""#
+        );
     }
 }
 
@@ -82,7 +92,8 @@ fn the_secrets_of_a_command_line_are_those_that_a_name_tells_or_that_look_random
     let secrets = Secrets::among(named_arguments(&args));
     let said = "tok-111111 tok-222222 tok-333333== tok-444444 k3f9a8b7c6d5e4f3a2b1c0 tok-555555";
     assert_eq!(secrets.redact(said), ["[redacted]"; 6].join(" "));
-    let plain = "server.js --token --api-key --verbose --log-level-of-stage-2=debug db.example sales visible";
+    let plain = "server.js --token --api-key --verbose --log-level-of-stage-2=debug db.example \
+        sales visible";
     assert_eq!(secrets.redact(plain), plain);
 }
 
@@ -118,7 +129,8 @@ fn what_is_fetched_later_is_blanked_by_all_clones_in_all_its_forms() {
     let clone = secrets.clone();
     secrets.add("short");
     secrets.add("plain words/and+more");
-    let said = "first-123456 plain words/and+more plain+words%2Fand%2Bmore plain%20words%2Fand%2Bmore plain words\\/and+more short";
+    let said = "first-123456 plain words/and+more plain+words%2Fand%2Bmore \
+        plain%20words%2Fand%2Bmore plain words\\/and+more short";
     assert_eq!(clone.redact(said), "[redacted] [redacted] [redacted] [redacted] [redacted] short");
 }
 
@@ -144,15 +156,26 @@ fn a_secret_is_found_in_the_encodings_of_bytes_wherever_it_stands() {
         }
     }
     let hex = hex::encode(secret);
-    let said = format!("{hex} {} ab%2fcd%2bef%3fgh%7eij%3ekl ab%2Fcd%2Bef%3Fgh%7Eij%3Ekl", hex.to_uppercase());
+    let said = format!(
+        "{hex} {} ab%2fcd%2bef%3fgh%7eij%3ekl ab%2Fcd%2Bef%3Fgh%7Eij%3Ekl",
+        hex.to_uppercase()
+    );
     assert_eq!(secrets.redact(&said), "[redacted] [redacted] [redacted] [redacted]");
 }
 
 #[test]
 fn a_piece_of_a_secret_that_was_cut_within_a_text_is_blanked() {
-    let secrets =
-        Secrets::among([("API_KEY", "sk-live-0123456789abcdef"), ("AUTH_URL", "https://auth.example/realms/9f8e7d6c5b4a")]);
-    assert_eq!(secrets.redact("bad key sk-live-01234567 (retry after 5 s)"), "bad key [redacted] (retry after 5 s)");
+    let secrets = Secrets::among([
+        ("API_KEY", "sk-live-0123456789abcdef"),
+        ("AUTH_URL", "https://auth.example/realms/9f8e7d6c5b4a"),
+    ]);
+    assert_eq!(
+        secrets.redact("bad key sk-live-01234567 (retry after 5 s)"),
+        "bad key [redacted] (retry after 5 s)"
+    );
     assert_eq!(secrets.redact("sk-live-0123 is how they begin"), "sk-live-0123 is how they begin");
-    assert_eq!(secrets.redact("see https://auth.example/docs please"), "see https://auth.example/docs please");
+    assert_eq!(
+        secrets.redact("see https://auth.example/docs please"),
+        "see https://auth.example/docs please"
+    );
 }

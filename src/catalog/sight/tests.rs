@@ -38,7 +38,13 @@ impl Look for Counting {
 fn tools(paths: &[&str]) -> Vec<Arc<Tool>> {
     let tool = |path: &&str| {
         let (upstream, name) = path.split_once('.').unwrap();
-        Arc::new(Tool::admit(&upstream.into(), OfferedTool { name: name.into(), ..OfferedTool::default() }).unwrap())
+        Arc::new(
+            Tool::admit(
+                &upstream.into(),
+                OfferedTool { name: name.into(), ..OfferedTool::default() },
+            )
+            .unwrap(),
+        )
     };
     paths.iter().map(tool).collect()
 }
@@ -88,10 +94,20 @@ fn a_tool_that_is_left_out_is_hidden_from_this_view_alone() {
     let part = Counting { without: Some("b.z".to_owned()), ..Counting::new("k") };
     let told = |view: &Counting| {
         let sight = sights.of(&tools, view);
-        (sight.is_seen(2), sight.namespaces.iter().map(|seen| (seen.name.to_string(), seen.tools)).collect::<Vec<_>>())
+        (
+            sight.is_seen(2),
+            sight
+                .namespaces
+                .iter()
+                .map(|seen| (seen.name.to_string(), seen.tools))
+                .collect::<Vec<_>>(),
+        )
     };
     assert_eq!(told(&part), (false, vec![("a".to_owned(), 2)]));
     assert_eq!(told(&whole), (true, vec![("a".to_owned(), 2), ("b".to_owned(), 1)]));
     assert_eq!((whole.asked(), part.asked()), (0, 3));
-    assert_eq!((of(&part, &tools[2]), of(&part, &tools[0])), (Visibility::Hidden, Visibility::Auto));
+    assert_eq!(
+        (of(&part, &tools[2]), of(&part, &tools[0])),
+        (Visibility::Hidden, Visibility::Auto)
+    );
 }

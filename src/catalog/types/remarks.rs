@@ -10,7 +10,9 @@ const COMMENT_BYTES_MAX: usize = 1_000;
 /// What a schema says beyond its type.
 pub(super) fn remarks(schema: &Value) -> Vec<String> {
     let mut out = Vec::new();
-    if let Some(text) = schema.get("description").or_else(|| schema.get("title")).and_then(Value::as_str) {
+    if let Some(text) =
+        schema.get("description").or_else(|| schema.get("title")).and_then(Value::as_str)
+    {
         out.push(text.to_owned());
     }
     for (keyword, words) in [
@@ -27,7 +29,10 @@ pub(super) fn remarks(schema: &Value) -> Vec<String> {
         ("format", "Format"),
     ] {
         if let Some(value) = schema.get(keyword) {
-            let text = value.as_str().filter(|_| keyword != "default").map_or_else(|| value.to_string(), str::to_owned);
+            let text = value
+                .as_str()
+                .filter(|_| keyword != "default")
+                .map_or_else(|| value.to_string(), str::to_owned);
             out.push(format!("{words}: {}", cut(&text, 200)));
         }
     }
@@ -40,12 +45,14 @@ pub(super) fn remarks(schema: &Value) -> Vec<String> {
     out
 }
 
-/// A doc comment of these sentences, or nothing. Whatever the upstream wrote, it ends where it should.
+/// A doc comment of these sentences, or nothing. Whatever the upstream wrote, it ends where it
+/// should.
 pub(super) fn comment(sentences: &[String], level: usize) -> String {
     let indent = "  ".repeat(level);
     let text = sentences.join("\n").replace("*/", "*\\/");
     let text = cut(text.trim(), COMMENT_BYTES_MAX);
-    let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty()).collect();
+    let lines: Vec<&str> =
+        text.lines().map(str::trim_end).filter(|line| !line.trim().is_empty()).collect();
     match lines.as_slice() {
         [] => String::new(),
         [line] => format!("{indent}/** {line} */\n"),

@@ -33,14 +33,29 @@ fn a_hint_is_the_call_in_one_line() {
         json!({"type": "object", "properties": {"a": {"type": "number"}, "b": {"type": "number"}}, "required": ["a", "b"]}),
         Some(json!({"type": "object", "properties": {"sum": {"type": "number"}}})),
     );
-    assert_eq!(&*hint(&sum, ""), r#"tools.up["get-sum"](args: { a: number; b: number }): Promise<{ sum?: number }>"#);
+    assert_eq!(
+        &*hint(&sum, ""),
+        r#"tools.up["get-sum"](args: { a: number; b: number }): Promise<{ sum?: number }>"#
+    );
     for (input, expected) in [
         (json!({"type": "object"}), "()"),
         (json!({}), "()"),
-        (json!({"type": "object", "properties": {"a": {"type": "string"}}}), "(args?: { a?: string })"),
-        (json!({"type": "object", "additionalProperties": {"type": "integer"}}), "(args?: Record<string, number>)"),
-        (json!({"properties": {"a": {"enum": ["x", 1, null]}}, "required": ["a"]}), r#"(args: { a: "x" | 1 | null })"#),
-        (json!({"properties": {"a": {"type": ["string", "null"]}}}), "(args?: { a?: string | null })"),
+        (
+            json!({"type": "object", "properties": {"a": {"type": "string"}}}),
+            "(args?: { a?: string })",
+        ),
+        (
+            json!({"type": "object", "additionalProperties": {"type": "integer"}}),
+            "(args?: Record<string, number>)",
+        ),
+        (
+            json!({"properties": {"a": {"enum": ["x", 1, null]}}, "required": ["a"]}),
+            r#"(args: { a: "x" | 1 | null })"#,
+        ),
+        (
+            json!({"properties": {"a": {"type": ["string", "null"]}}}),
+            "(args?: { a?: string | null })",
+        ),
         (
             json!({"properties": {"a": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}]}}}}),
             "(args?: { a?: (string | number)[] })",
@@ -49,21 +64,32 @@ fn a_hint_is_the_call_in_one_line() {
             json!({"properties": {"a": {"prefixItems": [{"type": "string"}, {}], "type": "array"}}}),
             "(args?: { a?: [string, unknown] })",
         ),
-        (json!({"properties": {"a-b": true, "c": {"const": "k"}}}), r#"(args?: { "a-b"?: unknown; c?: "k" })"#),
+        (
+            json!({"properties": {"a-b": true, "c": {"const": "k"}}}),
+            r#"(args?: { "a-b"?: unknown; c?: "k" })"#,
+        ),
         (
             json!({"properties": {"a": {"allOf": [{"properties": {"x": {"type": "string"}}}, {"properties": {"y": {"type": "string"}}}]}}}),
             "(args?: { a?: { x?: string } & { y?: string } })",
         ),
-        (json!({"properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "integer"}}}), "(args?: { a?: number })"),
+        (
+            json!({"properties": {"a": {"$ref": "#/$defs/n"}}, "$defs": {"n": {"type": "integer"}}}),
+            "(args?: { a?: number })",
+        ),
         (json!({"properties": {"a": {"$ref": "https://x.example/s"}}}), "(args?: { a?: unknown })"),
     ] {
-        assert_eq!(hint_of(input.clone()), format!("tools.up.t{expected}: Promise<unknown>"), "{input}");
+        assert_eq!(
+            hint_of(input.clone()),
+            format!("tools.up.t{expected}: Promise<unknown>"),
+            "{input}"
+        );
     }
 }
 
 #[test]
 fn a_hint_of_a_wide_or_endless_schema_stays_short() {
-    let wide: serde_json::Map<String, Value> = (0..200).map(|n| (format!("field{n}"), json!({"type": "string"}))).collect();
+    let wide: serde_json::Map<String, Value> =
+        (0..200).map(|n| (format!("field{n}"), json!({"type": "string"}))).collect();
     assert_eq!(
         hint_of(json!({"properties": wide, "required": ["field1"]})),
         "tools.up.t(args: { field1: string /* and 199 more */ }): Promise<unknown>"
@@ -81,7 +107,12 @@ fn a_schema_that_doubles_at_every_step_is_told_within_the_bound() {
         definitions.insert(format!("d{n}"), json!({"properties": {"a": next, "b": next}}));
     }
     definitions.insert("d60".to_owned(), json!({"type": "string"}));
-    let tool = tool("t", "", json!({"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}), None);
+    let tool = tool(
+        "t",
+        "",
+        json!({"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": definitions}),
+        None,
+    );
     let began = std::time::Instant::now();
     hint(&tool, "");
     declaration(&tool, "");
@@ -110,7 +141,9 @@ fn a_declaration_tells_everything_and_names_what_recurs() {
                 },
             },
         }),
-        Some(json!({"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}, "required": ["id"]})),
+        Some(
+            json!({"type": "object", "properties": {"id": {"type": "string", "format": "uuid"}}, "required": ["id"]}),
+        ),
     );
     insta::assert_snapshot!(declaration(&tree, ""), @r###"
 declare const tools: {
@@ -168,8 +201,18 @@ type TResult = unknown;
 #[test]
 fn all_tools_extend_the_tools_of_the_runtime_and_are_bounded() {
     let tools = [
-        Arc::new(tool("notes", "Reads one.", json!({"properties": {"id": {"type": "integer"}}, "required": ["id"]}), None)),
-        Arc::new(tool("notes.list", "", json!({}), Some(json!({"type": "array", "items": {"type": "string"}})))),
+        Arc::new(tool(
+            "notes",
+            "Reads one.",
+            json!({"properties": {"id": {"type": "integer"}}, "required": ["id"]}),
+            None,
+        )),
+        Arc::new(tool(
+            "notes.list",
+            "",
+            json!({}),
+            Some(json!({"type": "array", "items": {"type": "string"}})),
+        )),
     ];
     insta::assert_snapshot!(all(tools.iter(), "", 10_000).unwrap(), @r#"
     // The tools that code may call, beside `typings/runtime.d.ts`. Written by `airlock tools types`.
@@ -214,13 +257,18 @@ fn a_type_that_is_made_of_itself_alone_is_unknown_and_one_that_holds_itself_is_n
         None,
     );
     let told = declaration(&circles, "");
-    for line in ["type TOne = string | TTwo;", "type TTwo = unknown;", "type TMap = { [key: string]: TMap };"] {
+    for line in [
+        "type TOne = string | TTwo;",
+        "type TTwo = unknown;",
+        "type TMap = { [key: string]: TMap };",
+    ] {
         assert!(told.contains(line), "{line}: {told}");
     }
 }
 
 #[test]
-fn a_hint_of_a_call_with_a_large_body_tells_what_the_body_must_have_and_leaves_the_result_out_first() {
+fn a_hint_of_a_call_with_a_large_body_tells_what_the_body_must_have_and_leaves_the_result_out_first()
+ {
     let many = |prefix: &str| -> serde_json::Map<String, Value> {
         (0..40).map(|n| (format!("{prefix}{n}"), json!({"type": ["string", "null"]}))).collect()
     };
@@ -239,10 +287,12 @@ fn a_hint_of_a_call_with_a_large_body_tells_what_the_body_must_have_and_leaves_t
         }),
         Some(json!({"properties": many("field")})),
     );
-    let expected = "tools.up.issues.create(args: { owner: string; repo: string; body: { title: string | number /* and 40 more */ } /* and 1 more */ }): Promise<object>";
+    let expected = "tools.up.issues.create(args: { owner: string; repo: string; body: { title: \
+        string | number /* and 40 more */ } /* and 1 more */ }): Promise<object>";
     assert_eq!(&*hint(&create, ""), expected);
     let optional = json!({"properties": {"body": {"type": "object", "properties": many("setting")}}, "required": ["body"]});
-    let expected = "tools.up.t(args: { body: { setting0?: string | null; setting1?: string | null; setting10?: string | null /* and 37 more */ } }): Promise<unknown>";
+    let expected = "tools.up.t(args: { body: { setting0?: string | null; setting1?: string | \
+        null; setting10?: string | null /* and 37 more */ } }): Promise<unknown>";
     assert_eq!(hint_of(optional), expected.replace("setting10", "setting2"));
 }
 
@@ -259,7 +309,8 @@ fn declarations_of_schemas_that_refer_to_themselves_everywhere_are_bounded() {
         json!({"properties": many(3_000, &|_| json!({"$ref": "#/$defs/e"})), "$defs": {"e": {"enum": names}}}),
         json!({"$ref": "#/$defs/f0", "$defs": many(3_000, &|at| json!({"allOf": [{"$ref": format!("#/$defs/f{}", at + 1)}]}))}),
         json!({"properties": many(3_000, &|at| json!({"$ref": format!("#/$defs/{}", "-".repeat(at % 50) + "a")})),
-            "$defs": (0..50).map(|at| ("-".repeat(at) + "a", json!({"type": vec!["object"; 9]}))).collect::<serde_json::Map<_, _>>()}),
+            "$defs": (0..50).map(|at| ("-".repeat(at) + "a", json!({"type": vec!["object"; 9]}))).collect::<serde_json::Map<_,
+            _>>()}),
     ] {
         let hostile = tool("t", "", schema.clone(), Some(schema));
         let declared = declaration(&hostile, "");

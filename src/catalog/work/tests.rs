@@ -2,7 +2,8 @@ use serde_json::json;
 
 use super::*;
 
-/// What a check of the value costs at most; none where that is more than a million steps, or has no bound.
+/// What a check of the value costs at most; none where that is more than a million steps, or has no
+/// bound.
 fn steps(schema: Value, value: Value) -> Option<u64> {
     Work::of(&schema).ok()?.on(&value, 1_000_000)
 }
@@ -45,25 +46,30 @@ fn recursion_counts_by_the_depth_of_the_value() {
     let nested = |depth: usize| (0..depth).fold(json!({}), |inner, _| json!({"x": inner}));
     assert!(steps(twice.clone(), nested(5)).is_some());
     assert_eq!(steps(twice, nested(40)), None);
-    let once = json!({"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"x": {"$ref": "#/$defs/a"}}}}});
+    let once =
+        json!({"$ref": "#/$defs/a", "$defs": {"a": {"properties": {"x": {"$ref": "#/$defs/a"}}}}});
     assert!(steps(once, nested(100)).unwrap() < 2_000);
 }
 
 #[test]
 fn what_has_no_bound_or_cannot_be_told_is_said_to_be_so() {
     let refused = |schema: Value| Work::of(&schema).err().unwrap();
-    let circle =
-        json!({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}}});
+    let circle = json!({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}}});
     assert_eq!(refused(circle), "it refers to itself with no value between");
     assert!(refused(fan(HEIGHT_MAX, "allOf", 1)).contains("apply to one value in a row"));
     assert!(refused(json!({"items": {"$dynamicRef": "#a"}})).contains("`$dynamicRef`"));
     assert!(refused(json!({"items": {"$ref": "https://h/s"}})).contains("leads out of it"));
-    assert!(refused(json!({"items": {"$id": "https://h/", "$ref": "#/x"}})).contains("`$id` within"));
+    assert!(
+        refused(json!({"items": {"$id": "https://h/", "$ref": "#/x"}})).contains("`$id` within")
+    );
     let mut left_over = fan(16, "anyOf", 2);
     left_over["unevaluatedProperties"] = json!(false);
     assert!(refused(left_over).contains("`unevaluatedProperties`"));
-    let patterns: Map<String, Value> = (0..=PATTERNS_MAX).map(|at| (format!("^{at}$"), json!({}))).collect();
-    assert!(refused(json!({"patternProperties": patterns})).contains("513 patterns, allowed are 512"));
+    let patterns: Map<String, Value> =
+        (0..=PATTERNS_MAX).map(|at| (format!("^{at}$"), json!({}))).collect();
+    assert!(
+        refused(json!({"patternProperties": patterns})).contains("513 patterns, allowed are 512")
+    );
 }
 
 #[test]

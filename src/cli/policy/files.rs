@@ -13,7 +13,9 @@ use crate::{
 
 /// A file's text. Standard input where it is called `-`.
 pub(super) fn read(path: &Path) -> Result<String, Failure> {
-    let unreadable = |error: std::io::Error| Failure::other(format!("`{}` cannot be read: {error}", path.display()));
+    let unreadable = |error: std::io::Error| {
+        Failure::other(format!("`{}` cannot be read: {error}", path.display()))
+    };
     let mut text = String::new();
     let source: Box<dyn Read> = match path == Path::new("-") {
         true => Box::new(std::io::stdin().lock()),
@@ -22,18 +24,24 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     // One byte more tells a file that is too long from one that just fits.
     source.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
     if text.len() > FILE_BYTES_MAX {
-        return Err(Failure::other(format!("`{}` has more than {FILE_BYTES_MAX} bytes", path.display())));
+        return Err(Failure::other(format!(
+            "`{}` has more than {FILE_BYTES_MAX} bytes",
+            path.display()
+        )));
     }
     Ok(text)
 }
 
-/// A file as a layer: for whom and for which upstream the configuration says, where it names the file, else for everybody.
+/// A file as a layer: for whom and for which upstream the configuration says, where it names the
+/// file, else for everybody.
 pub(super) fn layer(path: &Path, source: &PolicySource) -> Result<Layer, Failure> {
     let text = read(path)?;
     let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
     let wanted = whole(path);
     let named = source.files.iter().find(|file| whole(&file.path) == wanted);
-    let (scope, upstream) = named.map_or((LayerScope::Organisation, None), |file| (file.scope.clone(), file.upstream.clone()));
+    let (scope, upstream) = named.map_or((LayerScope::Organisation, None), |file| {
+        (file.scope.clone(), file.upstream.clone())
+    });
     Ok(Layer { scope, name: path.display().to_string(), upstream, text })
 }
 

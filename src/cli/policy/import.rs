@@ -1,4 +1,5 @@
-//! `airlock policy import`: a file of another system as one of ours, on standard output; what became what, beside it.
+//! `airlock policy import`: a file of another system as one of ours, on standard output; what
+//! became what, beside it.
 
 use std::{
     path::{Path, PathBuf},
@@ -70,24 +71,39 @@ impl Kind {
 
 /// Reads, converts, loads what was made, prints.
 pub(super) fn perform(args: &ImportArgs, config: &Config) -> Result<ExitCode, Failure> {
-    if let Some(name) = args.upstream.as_ref().filter(|name| !config.upstreams.iter().any(|upstream| upstream.name == **name)) {
-        let known: Vec<_> = config.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
-        let known = if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
+    if let Some(name) = args
+        .upstream
+        .as_ref()
+        .filter(|name| !config.upstreams.iter().any(|upstream| upstream.name == **name))
+    {
+        let known: Vec<_> =
+            config.upstreams.iter().map(|upstream| format!("`{}`", upstream.name)).collect();
+        let known = if known.is_empty() {
+            "there are none".to_owned()
+        } else {
+            format!("there are {}", known.join(", "))
+        };
         // It may be added later: the policy is made all the same.
         note(format!(
-            "warning: the configuration names no upstream `{name}`, {known}; until it does, the policy speaks of no tool"
+            "warning: the configuration names no upstream `{name}`, {known}; until it does, the \
+            policy speaks of no tool"
         ));
     }
     let text = files::read(&args.file)?;
     let name = args.file.display().to_string();
-    let options = ImportOptions { upstream: args.upstream.as_deref(), compat_warn: args.compat_warn };
-    let imported = import(args.kind.dialect(), &name, &text, options).and_then(|imported| loads(&imported).map(|()| imported));
+    let options =
+        ImportOptions { upstream: args.upstream.as_deref(), compat_warn: args.compat_warn };
+    let imported = import(args.kind.dialect(), &name, &text, options)
+        .and_then(|imported| loads(&imported).map(|()| imported));
     let imported = match imported {
         Ok(imported) => imported,
         Err(problems) => return refuse(&problems, args.json),
     };
     tell(&imported, &name);
-    let stem = args.file.file_stem().map_or_else(|| "policy".into(), |stem| stem.to_string_lossy().into_owned());
+    let stem = args
+        .file
+        .file_stem()
+        .map_or_else(|| "policy".into(), |stem| stem.to_string_lossy().into_owned());
     match (&args.output, imported.layers.as_slice()) {
         (Some(folder), layers) => {
             for layer in layers {
@@ -102,14 +118,18 @@ pub(super) fn perform(args: &ImportArgs, config: &Config) -> Result<ExitCode, Fa
         (None, [layer]) => print(layer.text.trim_end())?,
         (None, layers) => {
             let owners: Vec<_> = layers.iter().map(|layer| layer.owner.as_str()).collect();
-            return Err(Failure::other(format!("`{name}` becomes several files: {}", owners.join(", ")))
-                .hint("say where to write them: `--output FOLDER`"));
+            return Err(Failure::other(format!(
+                "`{name}` becomes several files: {}",
+                owners.join(", ")
+            ))
+            .hint("say where to write them: `--output FOLDER`"));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was made must be a policy; were it not, the fault would be ours, and nobody is to find out in service.
+/// What was made must be a policy; were it not, the fault would be ours, and nobody is to find out
+/// in service.
 fn loads(imported: &Imported) -> Result<(), Vec<Problem>> {
     let layers = imported.layers.iter().map(|layer| Layer {
         scope: LayerScope::Organisation,
@@ -127,8 +147,11 @@ fn refuse(problems: &[Problem], json: bool) -> Result<ExitCode, Failure> {
     }
     // Standard output holds a policy or nothing.
     problems.iter().for_each(|problem| note(screen::plain(&problem.to_string())));
-    Err(Failure::other(format!("{} of the file cannot be carried over as it is; nothing was written", count(problems.len())))
-        .hint("mend the file, or leave these out and have them listed: `--compat-warn`"))
+    Err(Failure::other(format!(
+        "{} of the file cannot be carried over as it is; nothing was written",
+        count(problems.len())
+    ))
+    .hint("mend the file, or leave these out and have them listed: `--compat-warn`"))
 }
 
 fn count(problems: usize) -> String {
@@ -137,7 +160,8 @@ fn count(problems: usize) -> String {
 
 fn tell(imported: &Imported, name: &str) {
     for one in &imported.map {
-        let line = format!("{name}:{}:{}: {} → {}", one.at.line, one.at.column, one.theirs, one.ours);
+        let line =
+            format!("{name}:{}:{}: {} → {}", one.at.line, one.at.column, one.theirs, one.ours);
         note(dim(screen::plain(&line)).for_stderr().to_string());
     }
     for warning in &imported.warnings {
@@ -146,7 +170,11 @@ fn tell(imported: &Imported, name: &str) {
 }
 
 fn as_json(imported: &Imported) -> Value {
-    let layers: Vec<_> = imported.layers.iter().map(|layer| json!({ "id": layer.owner, "text": layer.text })).collect();
+    let layers: Vec<_> = imported
+        .layers
+        .iter()
+        .map(|layer| json!({ "id": layer.owner, "text": layer.text }))
+        .collect();
     let carried = imported.map.iter();
     let map: Vec<_> = carried
         .map(|one| json!({ "line": one.at.line, "column": one.at.column, "theirs": one.theirs, "ours": one.ours }))
@@ -158,7 +186,11 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let unwritable = |error: std::io::Error| {
         let taken = error.kind() == std::io::ErrorKind::AlreadyExists;
         let failure = Failure::other(format!("`{}` cannot be written: {error}", path.display()));
-        if taken { failure.hint("what is there is not overwritten; name another folder") } else { failure }
+        if taken {
+            failure.hint("what is there is not overwritten; name another folder")
+        } else {
+            failure
+        }
     };
     let mut file = std::fs::File::create_new(path).map_err(unwritable)?;
     std::io::Write::write_all(&mut file, text.as_bytes()).map_err(unwritable)?;

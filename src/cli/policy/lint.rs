@@ -32,26 +32,35 @@ pub(in crate::cli) struct LintArgs {
 }
 
 /// Exits with 1 where something cannot do what it says.
-pub(super) async fn perform(args: &LintArgs, config: &Config, source: &PolicySource) -> Result<ExitCode, Failure> {
+pub(super) async fn perform(
+    args: &LintArgs,
+    config: &Config,
+    source: &PolicySource,
+) -> Result<ExitCode, Failure> {
     let layers = match &args.file {
         Some(file) => vec![files::layer(file, source)?],
         None => files::configured(source)?,
     };
     if layers.is_empty() {
-        return Err(Failure::other("there is no policy file").hint("name one, or name some in `policy.files`"));
+        return Err(Failure::other("there is no policy file")
+            .hint("name one, or name some in `policy.files`"));
     }
     if let Err(problems) = Policy::load(layers.clone(), source.options) {
         return invalid(&problems, args.json);
     }
     let findings = match Connection::running(config).await? {
-        Some(server) => server.client.policy_question("lint", &as_json(&layers)).await?["findings"].take(),
+        Some(server) => {
+            server.client.policy_question("lint", &as_json(&layers)).await?["findings"].take()
+        }
         None => {
-            note("no server runs, so its tools are not known: addresses and arguments are not looked up");
+            note(
+                "no server runs, so its tools are not known: addresses and arguments are not \
+                looked up",
+            );
             let found = lint::lint(&layers, source.options, &[]);
-            json!(
-                found
-                    .map_err(|problems| Failure::other(problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")))?
-            )
+            json!(found.map_err(|problems| Failure::other(
+                problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+            ))?)
         }
     };
     let findings = findings.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -85,5 +94,10 @@ fn with_ids(mut finding: Value) -> Value {
 fn row(finding: &Value) -> String {
     let place = format!("{}:{}:{}", text(finding, "file"), finding["line"], finding["column"]);
     let hint = finding["hint"].as_str().map(|hint| format!("; {hint}")).unwrap_or_default();
-    format!("{place}: {} [{}] {}{hint}", text(finding, "severity"), text(finding, "code"), text(finding, "message"))
+    format!(
+        "{place}: {} [{}] {}{hint}",
+        text(finding, "severity"),
+        text(finding, "code"),
+        text(finding, "message")
+    )
 }

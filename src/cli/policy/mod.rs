@@ -1,6 +1,7 @@
 //! `airlock policy`: writing policy files, and knowing what they do before they do it.
 //!
-//! What needs no tools works on a file alone; everything else asks a server, which knows its tools and its policy in force.
+//! What needs no tools works on a file alone; everything else asks a server, which knows its tools
+//! and its policy in force.
 
 mod explain;
 mod files;
@@ -22,9 +23,11 @@ use crate::{config::Config, policy::Problem};
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
 pub(super) enum PolicyCommand {
-    /// Check a policy file, or all of the configuration, and tell every problem with its line and column; exits with 1 if there is one
+    /// Check a policy file, or all of the configuration, and tell every problem with its line and
+    /// column; exits with 1 if there is one
     Validate(validate::ValidateArgs),
-    /// Find what is probably not meant: addresses of no tool, arguments of no schema, rules that never speak
+    /// Find what is probably not meant: addresses of no tool, arguments of no schema, rules that
+    /// never speak
     Lint(lint::LintArgs),
     /// Run the tests that stand in a policy file
     Test(test::TestArgs),

@@ -1,9 +1,12 @@
-//! `airlock policy replay`: what a policy file would have changed about the calls on record. Nothing is called.
+//! `airlock policy replay`: what a policy file would have changed about the calls on record.
+//! Nothing is called.
 //!
-//! The file is judged alone, with the profile: what other files of the configuration answer is not in it.
+//! The file is judged alone, with the profile: what other files of the configuration answer is not
+//! in it.
 //!
-//! Arguments are on record only where `policy.record_values` is on. Without them a call is decided again with the names of its arguments
-//! alone, and where the answer hangs on their values this says that it is not known.
+//! Arguments are on record only where `policy.record_values` is on. Without them a call is decided
+//! again with the names of its arguments alone, and where the answer hangs on their values this
+//! says that it is not known.
 
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
 
@@ -55,8 +58,12 @@ fn since(text: &str) -> Result<u64, String> {
         "d" => 24 * 3600,
         _ => return Err("write a number with `s`, `m`, `h` or `d`".into()),
     };
-    let number: u64 = number.parse().map_err(|_| "write a number with `s`, `m`, `h` or `d`".to_owned())?;
-    number.checked_mul(seconds).filter(|all| (1..=SINCE_MAX_SECONDS).contains(all)).ok_or_else(|| "1 s to 366 d are allowed".into())
+    let number: u64 =
+        number.parse().map_err(|_| "write a number with `s`, `m`, `h` or `d`".to_owned())?;
+    number
+        .checked_mul(seconds)
+        .filter(|all| (1..=SINCE_MAX_SECONDS).contains(all))
+        .ok_or_else(|| "1 s to 366 d are allowed".into())
 }
 
 /// Reads the record, decides again, and prints what would be different.
@@ -70,27 +77,40 @@ pub(super) async fn perform(
     if let Err(problems) = Policy::load(vec![layer.clone()], source.options) {
         return invalid(&problems, args.json);
     }
-    let results = Connection::ask(config, application, Need::Tools, async |client| replay(client, layer, args.since).await).await?;
+    let results = Connection::ask(config, application, Need::Tools, async |client| {
+        replay(client, layer, args.since).await
+    })
+    .await?;
     if args.json {
         print_json(&results.into_iter().map(|result| screen::with_id(result, "call")).collect())?;
     } else {
         tell(&results)?;
         let wanted = args.file.canonicalize().ok();
-        let others = source.files.iter().filter(|file| file.path.canonicalize().ok() != wanted).count();
+        let others =
+            source.files.iter().filter(|file| file.path.canonicalize().ok() != wanted).count();
         let profile = source.options.profile.as_str();
         let rest = match others {
             0 => String::new(),
-            1 => "; the other file of the configuration, which counts too in service, is left out".into(),
-            many => format!("; the {many} other files of the configuration, which count too in service, are left out"),
+            1 => "; the other file of the configuration, which counts too in service, is left out"
+                .into(),
+            many => format!(
+                "; the {many} other files of the configuration, which count too in service, are \
+                left out"
+            ),
         };
         note(format!(
-            "judged by this file alone, and by the profile `{profile}` where it says nothing{rest}; limits are not counted"
+            "judged by this file alone, and by the profile `{profile}` where it says \
+            nothing{rest}; limits are not counted"
         ));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn replay(client: &Client, layer: crate::policy::Layer, since: u64) -> Result<Vec<Value>, Failure> {
+async fn replay(
+    client: &Client,
+    layer: crate::policy::Layer,
+    since: u64,
+) -> Result<Vec<Value>, Failure> {
     let from = Timestamp::now().as_second().saturating_sub_unsigned(since);
     let calls = recorded(client, from).await?;
     let mut results = vec![];
@@ -112,13 +132,18 @@ async fn recorded(client: &Client, from: i64) -> Result<Vec<Value>, Failure> {
         query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
         let page = client.list("tasks", &query).await?;
         for task in page["tasks"].as_array().into_iter().flatten() {
-            let created = text(task, "createdAt").parse::<Timestamp>().map_or(i64::MAX, |at| at.as_second());
+            let created =
+                text(task, "createdAt").parse::<Timestamp>().map_or(i64::MAX, |at| at.as_second());
             tasks_seen += 1;
             if created < from {
                 return Ok(calls);
             }
             if tasks_seen > TASKS_MAX || calls.len() >= CALLS_MAX {
-                note(format!("only the newest {} tasks with {} calls are looked at", tasks_seen - 1, calls.len()));
+                note(format!(
+                    "only the newest {} tasks with {} calls are looked at",
+                    tasks_seen - 1,
+                    calls.len()
+                ));
                 return Ok(calls);
             }
             calls.extend(calls_of(client, task).await?);
@@ -134,7 +159,9 @@ async fn recorded(client: &Client, from: i64) -> Result<Vec<Value>, Failure> {
 async fn calls_of(client: &Client, task: &Value) -> Result<Vec<Value>, Failure> {
     let id = text(task, "taskId");
     let events = client.events(id).await?;
-    let decided = events.iter().filter(|event| event["type"] == "tool.call.requested" && event["data"]["decision"].is_object());
+    let decided = events.iter().filter(|event| {
+        event["type"] == "tool.call.requested" && event["data"]["decision"].is_object()
+    });
     let call = |event: &Value| {
         let data = &event["data"];
         json!({
@@ -162,7 +189,9 @@ fn tell(results: &[Value]) -> Result<(), Failure> {
             "unknown" => unknown += 1,
             _ => {
                 let part = |key| text(result, key).to_owned();
-                *changes.entry((part("tool"), part("was"), part("now"), part("rule"))).or_default() += 1;
+                *changes
+                    .entry((part("tool"), part("was"), part("now"), part("rule")))
+                    .or_default() += 1;
             }
         }
     }
@@ -171,9 +200,15 @@ fn tell(results: &[Value]) -> Result<(), Failure> {
         print(screen::plain(&format!("{tool}: {was} → {now}{by} ({count}×)")))?;
     }
     let changed: usize = changes.values().sum();
-    note(format!("{} calls: {changed} would change, {same} would not, {unknown} not known", results.len()));
+    note(format!(
+        "{} calls: {changed} would change, {same} would not, {unknown} not known",
+        results.len()
+    ));
     if unknown > 0 {
-        note("what is not known hangs on values of arguments, which are on record only with `policy.record_values = true`");
+        note(
+            "what is not known hangs on values of arguments, which are on record only with \
+            `policy.record_values = true`",
+        );
     }
     Ok(())
 }

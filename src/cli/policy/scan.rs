@@ -31,7 +31,8 @@ pub(in crate::cli) struct ScanArgs {
     json: bool,
 }
 
-/// What a class suggests, until its owner says otherwise: the answer, and calls a minute for each principal.
+/// What a class suggests, until its owner says otherwise: the answer, and calls a minute for each
+/// principal.
 fn suggestion(class: &str) -> (&'static str, u32) {
     match class {
         "read" => ("allow", 120),
@@ -42,9 +43,15 @@ fn suggestion(class: &str) -> (&'static str, u32) {
 }
 
 /// Asks for the tools and writes the file to standard output.
-pub(super) async fn perform(args: ScanArgs, config: &Config, application: &Arc<dyn Application>) -> Result<ExitCode, Failure> {
-    let mut answer =
-        Connection::ask(config, application, Need::Tools, async |client| client.policy_tools(Some(&args.upstream)).await).await?;
+pub(super) async fn perform(
+    args: ScanArgs,
+    config: &Config,
+    application: &Arc<dyn Application>,
+) -> Result<ExitCode, Failure> {
+    let mut answer = Connection::ask(config, application, Need::Tools, async |client| {
+        client.policy_tools(Some(&args.upstream)).await
+    })
+    .await?;
     let tools = answer["tools"].as_array_mut().map(std::mem::take).unwrap_or_default();
     if tools.is_empty() {
         return Err(Failure::other(format!("the upstream `{}` has no tools", args.upstream))
@@ -55,14 +62,20 @@ pub(super) async fn perform(args: ScanArgs, config: &Config, application: &Arc<d
         return Ok(ExitCode::SUCCESS);
     }
     print(scaffold(&args.upstream, &tools).trim_end())?;
-    note(format!("{} tools; edit the file, name it in `policy.files`, then `airlock policy test FILE`", tools.len()));
+    note(format!(
+        "{} tools; edit the file, name it in `policy.files`, then `airlock policy test FILE`",
+        tools.len()
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
 /// The file. Entries go by class, the mildest first, and by name.
 pub(super) fn scaffold(upstream: &str, tools: &[Value]) -> String {
-    let rank =
-        |class: &str| ["read", "write", "unknown", "execute", "destructive", "financial"].iter().position(|one| *one == class);
+    let rank = |class: &str| {
+        ["read", "write", "unknown", "execute", "destructive", "financial"]
+            .iter()
+            .position(|one| *one == class)
+    };
     let mut sorted: Vec<&Value> = tools.iter().collect();
     sorted.sort_by_key(|tool| (rank(text(tool, "class")), text(tool, "name")));
     let (mut entries, mut comments) = (Map::new(), vec![]);
@@ -87,8 +100,14 @@ pub(super) fn scaffold(upstream: &str, tools: &[Value]) -> String {
         .map(|tool| json!({ "tool": text(tool, "name"), "args": tool["sample"], "expect": suggestion(text(tool, "class")).0 }))
         .collect();
     let file = json!({ "version": "1", "upstream": upstream, "default": "ask", "tools": entries, "tests": tests });
-    let head = "# Classes are what is known about the tools, or guessed from their names: check them. `default: ask` is for tools that come later.\n";
-    let above =
-        |pointer: &str| comments.iter().find(|(place, _)| place == pointer).map(|(_, lines)| lines.clone()).unwrap_or_default();
+    let head = "# Classes are what is known about the tools, or guessed from their names: check \
+        them. `default: ask` is for tools that come later.\n";
+    let above = |pointer: &str| {
+        comments
+            .iter()
+            .find(|(place, _)| place == pointer)
+            .map(|(_, lines)| lines.clone())
+            .unwrap_or_default()
+    };
     format!("{head}{}", yaml(&file, &above))
 }

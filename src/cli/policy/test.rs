@@ -1,4 +1,5 @@
-//! `airlock policy test`: the tests that stand in a policy file. Needs no server; where one runs, its tools are known.
+//! `airlock policy test`: the tests that stand in a policy file. Needs no server; where one runs,
+//! its tools are known.
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -29,25 +30,33 @@ pub(in crate::cli) struct TestArgs {
 }
 
 /// Exits with 1 where a test fails, or where there is none.
-pub(super) async fn perform(args: &TestArgs, config: &Config, source: &PolicySource) -> Result<ExitCode, Failure> {
+pub(super) async fn perform(
+    args: &TestArgs,
+    config: &Config,
+    source: &PolicySource,
+) -> Result<ExitCode, Failure> {
     let layers = match &args.file {
         Some(file) => vec![files::layer(file, source)?],
         None => files::configured(source)?,
     };
     if layers.is_empty() {
-        return Err(Failure::other("there is no policy file").hint("name one, or name some in `policy.files`"));
+        return Err(Failure::other("there is no policy file")
+            .hint("name one, or name some in `policy.files`"));
     }
     let policy = match Policy::load(layers.clone(), source.options) {
         Ok(policy) => policy,
         Err(problems) => return invalid(&problems, args.json),
     };
     let mut results = match Connection::running(config).await? {
-        Some(server) => server.client.policy_question("test", &as_json(&layers)).await?["results"].take(),
+        Some(server) => {
+            server.client.policy_question("test", &as_json(&layers)).await?["results"].take()
+        }
         None => json!(policy.run_cases(Timestamp::now(), &|_| None)),
     };
     let results = results.as_array_mut().map(std::mem::take).unwrap_or_default();
     if results.is_empty() {
-        return Err(Failure::other("the file has no tests").hint("write some under `tests`: {tool, args, expect}"));
+        return Err(Failure::other("the file has no tests")
+            .hint("write some under `tests`: {tool, args, expect}"));
     }
     let failed = results.iter().filter(|result| result["passed"] != true).count();
     if args.json {
@@ -67,8 +76,22 @@ fn with_ids(mut result: Value) -> Value {
 fn row(result: &Value) -> String {
     let passed = result["passed"] == true;
     let mark = if passed { in_colour_of("ok", "✓") } else { in_colour_of("failed", "✗") };
-    let unknown = if result["known"] == true { "" } else { " (the tool is not known here: its name alone speaks)" };
+    let unknown = if result["known"] == true {
+        ""
+    } else {
+        " (the tool is not known here: its name alone speaks)"
+    };
     let part = |key: &str| screen::plain(text(result, key));
-    let head = format!("{mark} {}:{} {} {}{unknown}", part("file"), result["line"], part("name"), part("tool"));
-    if passed { head } else { format!("{head}\n    expected: {}\n    got:      {}", part("expected"), part("got")) }
+    let head = format!(
+        "{mark} {}:{} {} {}{unknown}",
+        part("file"),
+        result["line"],
+        part("name"),
+        part("tool")
+    );
+    if passed {
+        head
+    } else {
+        format!("{head}\n    expected: {}\n    got:      {}", part("expected"), part("got"))
+    }
 }

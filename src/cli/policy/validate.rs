@@ -1,4 +1,5 @@
-//! `airlock policy validate`: whether a file, or all that the configuration names, can be used. Needs no server.
+//! `airlock policy validate`: whether a file, or all that the configuration names, can be used.
+//! Needs no server.
 
 use std::{
     path::{Path, PathBuf},
@@ -21,9 +22,11 @@ use crate::{
 /// The arguments of `policy validate`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ValidateArgs {
-    /// The file, YAML or JSON; `-` for standard input; without it all files of the configuration together, as a server loads them
+    /// The file, YAML or JSON; `-` for standard input; without it all files of the configuration
+    /// together, as a server loads them
     file: Option<PathBuf>,
-    /// The upstream whose tools the file names without saying so, as files of Intercept and PolicyLayer do
+    /// The upstream whose tools the file names without saying so, as files of Intercept and
+    /// PolicyLayer do
     #[arg(long, value_name = "NAME", requires = "file")]
     upstream: Option<String>,
     /// Print JSON
@@ -56,7 +59,8 @@ fn configured(json: bool, source: &PolicySource) -> Result<ExitCode, Failure> {
     match files.len() {
         0 => print(format!("`policy.files` names no file: the profile `{profile}` alone answers"))?,
         count => note(format!(
-            "checked what `policy.files` names, together, as a server loads it: {count} of {count}, profile `{profile}`"
+            "checked what `policy.files` names, together, as a server loads it: {count} of \
+            {count}, profile `{profile}`"
         )),
     }
     Ok(ExitCode::SUCCESS)
@@ -70,7 +74,9 @@ fn one(file: &Path, args: &ValidateArgs, source: &PolicySource) -> Result<ExitCo
         Ok(policy) => {
             let revision = policy.revision();
             if args.json {
-                print_json(&json!({ "status": "valid", "file": name, "revision": revision, "problems": [] }))?;
+                print_json(
+                    &json!({ "status": "valid", "file": name, "revision": revision, "problems": [] }),
+                )?;
             } else {
                 print(format!("{name}: valid"))?;
             }

@@ -1,4 +1,5 @@
-//! `airlock upstreams add`: finds out what an address speaks, and writes what the configuration needs of it. Never a secret.
+//! `airlock upstreams add`: finds out what an address speaks, and writes what the configuration
+//! needs of it. Never a secret.
 
 use std::{path::Path, sync::Arc};
 
@@ -65,15 +66,25 @@ struct Found {
 }
 
 /// Does it.
-pub(super) async fn perform(args: AddArgs, config: &Config, application: &Arc<dyn Application>) -> Result<(), Failure> {
+pub(super) async fn perform(
+    args: AddArgs,
+    config: &Config,
+    application: &Arc<dyn Application>,
+) -> Result<(), Failure> {
     let taken = |name: &str| config.upstreams.iter().any(|upstream| upstream.name == name);
     let target: Vec<String> = args.target.iter().chain(&args.command).cloned().collect();
     let (table, made, wants_oauth) = match (target.as_slice(), args.kind) {
         ([one], _) if one.contains("://") => address(one, args.kind, application).await?,
-        ([one], kind) if kind == Some(Kind::Openapi) || is_description_file(one) => description(one)?,
+        ([one], kind) if kind == Some(Kind::Openapi) || is_description_file(one) => {
+            description(one)?
+        }
         (_, None | Some(Kind::Mcp)) => command(&target),
         (_, Some(kind)) => {
-            let message = format!("`{}` is no address, as an upstream of kind \"{}\" has", target[0], kind.as_str());
+            let message = format!(
+                "`{}` is no address, as an upstream of kind \"{}\" has",
+                target[0],
+                kind.as_str()
+            );
             return Err(Failure::other(message).hint("give its address, https://…"));
         }
     };
@@ -82,7 +93,9 @@ pub(super) async fn perform(args: AddArgs, config: &Config, application: &Arc<dy
     change.write()?;
     if args.output.json {
         let kind = change.kind_of(&name);
-        return print_json(&json!({ "id": name, "status": "added", "kind": kind, "file": change.path().display().to_string() }));
+        return print_json(
+            &json!({ "id": name, "status": "added", "kind": kind, "file": change.path().display().to_string() }),
+        );
     }
     change.show()?;
     if wants_oauth {
@@ -94,18 +107,35 @@ pub(super) async fn perform(args: AddArgs, config: &Config, application: &Arc<dy
     Ok(())
 }
 
-async fn address(text: &str, kind: Option<Kind>, application: &Arc<dyn Application>) -> Result<(Table, String, bool), Failure> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let url =
-        url.ok_or_else(|| Failure::other(format!("`{text}` is no address; allowed: https://HOST/PATH or http://HOST/PATH")))?;
+async fn address(
+    text: &str,
+    kind: Option<Kind>,
+    application: &Arc<dyn Application>,
+) -> Result<(Table, String, bool), Failure> {
+    let url = Url::parse(text)
+        .ok()
+        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = url.ok_or_else(|| {
+        Failure::other(format!(
+            "`{text}` is no address; allowed: https://HOST/PATH or http://HOST/PATH"
+        ))
+    })?;
     if !url.username().is_empty() || url.password().is_some() {
-        return Err(Failure::other("the address holds a user or a password, which do not belong into the configuration")
-            .hint("keep it with `airlock secrets set NAME` and refer to it in `auth`"));
+        return Err(Failure::other(
+            "the address holds a user or a password, which do not belong into the configuration",
+        )
+        .hint("keep it with `airlock secrets set NAME` and refer to it in `auth`"));
     }
     let secretive = url.query_pairs().find(|(name, _)| looks_secret(name));
     if let Some((name, _)) = secretive {
-        return Err(Failure::other(format!("the address holds `{name}`, which looks like a secret; it was not written"))
-            .hint("leave it out, and give it in `auth = { api_key = { query = \"NAME\", value = { secret = \"NAME\" } } }`"));
+        return Err(Failure::other(format!(
+            "the address holds `{name}`, which looks like a secret; \
+            it was not written"
+        ))
+        .hint(
+            "leave it out, and give it in `auth = { api_key = { query = \"NAME\", value = { \
+                secret = \"NAME\" } } }`",
+        ));
     }
     let found = found(&url, kind, application).await?;
     let mut table = Table::new();
@@ -125,8 +155,13 @@ async fn address(text: &str, kind: Option<Kind>, application: &Arc<dyn Applicati
 }
 
 /// Asks the address what it speaks. One that is private is asked too: its owner named it.
-async fn found(url: &Url, kind: Option<Kind>, application: &Arc<dyn Application>) -> Result<Found, Failure> {
-    let spinner = Spinner::start(&format!("asking {} what it speaks", url.origin().ascii_serialization()));
+async fn found(
+    url: &Url,
+    kind: Option<Kind>,
+    application: &Arc<dyn Application>,
+) -> Result<Found, Failure> {
+    let spinner =
+        Spinner::start(&format!("asking {} what it speaks", url.origin().ascii_serialization()));
     let mut is_private = false;
     let mut detected = application.detect(url, false).await;
     if detected.as_ref().is_err_and(|why| why.contains("allow_private")) {
@@ -136,18 +171,26 @@ async fn found(url: &Url, kind: Option<Kind>, application: &Arc<dyn Application>
     drop(spinner);
     let found = |kind, wants_oauth| Found { kind, wants_oauth, is_private };
     match (detected, kind) {
-        (Ok(Detected::Mcp { wants_oauth }), None | Some(Kind::Mcp)) => Ok(found(Kind::Mcp, wants_oauth)),
+        (Ok(Detected::Mcp { wants_oauth }), None | Some(Kind::Mcp)) => {
+            Ok(found(Kind::Mcp, wants_oauth))
+        }
         (Ok(Detected::OpenApi), None | Some(Kind::Openapi)) => Ok(found(Kind::Openapi, false)),
         (Ok(Detected::GraphQl), None | Some(Kind::Graphql)) => Ok(found(Kind::Graphql, false)),
         // The owner knows better, also where nobody answers.
         (_, Some(kind)) => Ok(found(kind, false)),
-        (Err(why), None) => Err(Failure::unavailable(format!("it is not known what `{}` speaks: {why}", super::shown(url)))
-            .hint("check the address, or say it with `--kind mcp`, `--kind openapi` or `--kind graphql`")),
+        (Err(why), None) => Err(Failure::unavailable(format!(
+            "it is not known what `{}` speaks: {why}",
+            super::shown(url)
+        ))
+        .hint(
+            "check the address, or say it with `--kind mcp`, `--kind openapi` or `--kind graphql`",
+        )),
     }
 }
 
 fn description(text: &str) -> Result<(Table, String, bool), Failure> {
-    let path = std::path::absolute(text).map_err(|error| Failure::other(format!("`{text}` is no path: {error}")))?;
+    let path = std::path::absolute(text)
+        .map_err(|error| Failure::other(format!("`{text}` is no path: {error}")))?;
     if !path.is_file() {
         return Err(Failure::other(format!("there is no file `{}`", path.display())));
     }
@@ -170,7 +213,8 @@ fn command(target: &[String]) -> (Table, String, bool) {
 
 fn is_description_file(text: &str) -> bool {
     let ending = Path::new(text).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    // Also where there is none: no program is called so, and `description` says that the file is missing.
+    // Also where there is none: no program is called so, and `description` says that the file is
+    // missing.
     matches!(ending.to_ascii_lowercase().as_str(), "json" | "yaml" | "yml")
 }
 
@@ -182,7 +226,10 @@ fn looks_secret(name: &str) -> bool {
 /// `https://mcp.linear.app/mcp`: `linear`.
 fn name_of_host(url: &Url) -> String {
     let Some(url::Host::Domain(host)) = url.host() else { return "local".to_owned() };
-    let labels: Vec<_> = host.split('.').filter(|label| !matches!(*label, "api" | "mcp" | "www" | "graphql" | "app")).collect();
+    let labels: Vec<_> = host
+        .split('.')
+        .filter(|label| !matches!(*label, "api" | "mcp" | "www" | "graphql" | "app"))
+        .collect();
     match labels.as_slice() {
         // The last one is the top level, unless it is all there is.
         [.., name, _] => (*name).to_owned(),
@@ -193,29 +240,50 @@ fn name_of_host(url: &Url) -> String {
 
 /// `npx -y @modelcontextprotocol/server-everything@1`: `everything`.
 fn name_of_command(target: &[String]) -> String {
-    let runner = matches!(target[0].as_str(), "npx" | "uvx" | "bunx" | "pnpx" | "node" | "python" | "python3" | "deno" | "docker");
+    let runner = matches!(
+        target[0].as_str(),
+        "npx" | "uvx" | "bunx" | "pnpx" | "node" | "python" | "python3" | "deno" | "docker"
+    );
     let words = target.iter().skip(usize::from(runner && target.len() > 1));
-    let word = words.filter(|word| !word.starts_with('-')).find(|word| !matches!(word.as_str(), "run" | "exec" | "dlx"));
+    let word = words
+        .filter(|word| !word.starts_with('-'))
+        .find(|word| !matches!(word.as_str(), "run" | "exec" | "dlx"));
     let word = word.unwrap_or(&target[0]).trim_end_matches('/');
     let last = word.rsplit('/').next().unwrap_or(word);
     let bare = last.split(['@', ':']).find(|part| !part.is_empty()).unwrap_or(last);
-    let bare = bare.trim_end_matches(".js").trim_end_matches(".mjs").trim_end_matches(".py").trim_end_matches(".ts");
-    let parts: Vec<_> = bare.split(['-', '_', '.']).filter(|part| !matches!(*part, "mcp" | "server" | "")).collect();
+    let bare = bare
+        .trim_end_matches(".js")
+        .trim_end_matches(".mjs")
+        .trim_end_matches(".py")
+        .trim_end_matches(".ts");
+    let parts: Vec<_> = bare
+        .split(['-', '_', '.'])
+        .filter(|part| !matches!(*part, "mcp" | "server" | ""))
+        .collect();
     if parts.is_empty() { bare.to_owned() } else { parts.join("-") }
 }
 
 /// The name as the configuration allows it, and one that is free.
 fn free_name(made: &str, taken: impl Fn(&str) -> bool) -> String {
-    let mut name: String = made.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' }).take(48).collect();
+    let mut name: String = made
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' })
+        .take(48)
+        .collect();
     if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         name.insert(0, '_');
     }
-    let is_free = |name: &str| !taken(name) && !matches!(name, "discover" | "catalog" | "describe" | "artifacts" | "then");
+    let is_free = |name: &str| {
+        !taken(name) && !matches!(name, "discover" | "catalog" | "describe" | "artifacts" | "then")
+    };
     if is_free(&name) {
         return name;
     }
     // There are fewer upstreams than numbers.
-    (2..10_000u32).map(|number| format!("{name}-{number}")).find(|name| is_free(name)).unwrap_or(name)
+    (2..10_000u32)
+        .map(|number| format!("{name}-{number}"))
+        .find(|name| is_free(name))
+        .unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
-//! Changes the configuration file as a person would: comments, order and everything else stay. A change that does not load is
-//! not written.
+//! Changes the configuration file as a person would: comments, order and everything else stay. A
+//! change that does not load is not written.
 
 use std::{
     fs,
@@ -25,23 +25,31 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// The file in force; where there is none, the one in the user's configuration folder is to be made.
+    /// The file in force; where there is none, the one in the user's configuration folder is to be
+    /// made.
     pub(super) fn begin(config: &Config) -> Result<Self, Failure> {
         let path = match &config.file {
             Some(path) => path.clone(),
             None => config.new_file.clone().ok_or_else(|| {
-                Failure::other("there is no configuration file, and HOME does not say where to make one")
-                    .hint("name one with `--config`")
+                Failure::other(
+                    "there is no configuration file, and HOME does not say where to make one",
+                )
+                .hint("name one with `--config`")
             })?,
         };
         let before = match fs::read_to_string(&path) {
             Ok(text) => text,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Failure::other(format!("`{}` cannot be read: {error}", path.display()))),
+            Err(error) => {
+                return Err(Failure::other(format!(
+                    "`{}` cannot be read: {error}",
+                    path.display()
+                )));
+            }
         };
-        let document = before
-            .parse::<DocumentMut>()
-            .map_err(|error| Failure::other(format!("`{}` is not TOML: {}", path.display(), error.message())))?;
+        let document = before.parse::<DocumentMut>().map_err(|error| {
+            Failure::other(format!("`{}` is not TOML: {}", path.display(), error.message()))
+        })?;
         Ok(Self { path, before, document })
     }
 
@@ -63,10 +71,14 @@ impl Change {
             Item::Table(table)
         });
         let Some(upstreams) = upstreams.as_table_like_mut() else {
-            return Err(Failure::other(format!("`upstreams` in `{}` is no table", self.path.display())));
+            return Err(Failure::other(format!(
+                "`upstreams` in `{}` is no table",
+                self.path.display()
+            )));
         };
         if upstreams.contains_key(name) {
-            return Err(Failure::other(format!("there is an upstream `{name}` already")).hint("choose another name with `--name`"));
+            return Err(Failure::other(format!("there is an upstream `{name}` already"))
+                .hint("choose another name with `--name`"));
         }
         upstreams.insert(name, Item::Table(table));
         Ok(self)
@@ -77,14 +89,22 @@ impl Change {
         let upstreams = self.document.get_mut("upstreams").and_then(Item::as_table_like_mut);
         match upstreams.and_then(|upstreams| upstreams.remove(name)) {
             Some(_) => Ok(self),
-            None => Err(Failure::other(format!("`{}` has no upstream `{name}`", self.path.display()))
-                .hint("`airlock upstreams list` tells which there are; an account is removed with its table `accounts.NAME`")),
+            None => Err(Failure::other(format!(
+                "`{}` has no upstream `{name}`",
+                self.path.display()
+            ))
+            .hint(
+                "`airlock upstreams list` tells which there are; an account is removed with \
+                    its table `accounts.NAME`",
+            )),
         }
     }
 
     /// Writes it whole or not at all, once it is known to load.
     pub(super) fn write(&self) -> Result<(), Failure> {
-        let failed = |error: std::io::Error| Failure::other(format!("`{}` cannot be written: {error}", self.path.display()));
+        let failed = |error: std::io::Error| {
+            Failure::other(format!("`{}` cannot be written: {error}", self.path.display()))
+        };
         // Over a link, the file it leads to is the one to change.
         let path = fs::canonicalize(&self.path).unwrap_or_else(|_| self.path.clone());
         let folder = path.parent().unwrap_or(Path::new(".")).to_path_buf();
@@ -105,14 +125,25 @@ impl Change {
         folder: &Path,
         failed: impl Fn(std::io::Error) -> Failure,
     ) -> Result<(), Failure> {
-        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(fresh).map_err(&failed)?;
-        file.write_all(self.document.to_string().as_bytes()).and_then(|()| file.sync_all()).map_err(&failed)?;
+        let mut file =
+            fs::OpenOptions::new().write(true).create_new(true).open(fresh).map_err(&failed)?;
+        file.write_all(self.document.to_string().as_bytes())
+            .and_then(|()| file.sync_all())
+            .map_err(&failed)?;
         if let Ok(before) = fs::metadata(path) {
             file.set_permissions(before.permissions()).map_err(&failed)?;
         }
-        let sources = Sources { file: Some(fresh), flags: &[], environment: &ProcessEnvironment, folder, here: false };
+        let sources = Sources {
+            file: Some(fresh),
+            flags: &[],
+            environment: &ProcessEnvironment,
+            folder,
+            here: false,
+        };
         Config::load(&sources).map_err(|error| {
-            let shown = error.to_string().replace(&fresh.display().to_string(), &path.display().to_string());
+            let shown = error
+                .to_string()
+                .replace(&fresh.display().to_string(), &path.display().to_string());
             Failure::other(format!("the change was not written, for {shown}"))
         })?;
         fs::rename(fresh, path).map_err(&failed)
@@ -133,6 +164,7 @@ pub(super) fn differing<'a>(before: &'a str, after: &'a str) -> (Vec<&'a str>, V
     let (before, after): (Vec<_>, Vec<_>) = (before.lines().collect(), after.lines().collect());
     let head = before.iter().zip(&after).take_while(|(a, b)| a == b).count();
     let rest = before.len().min(after.len()) - head;
-    let tail = before.iter().rev().zip(after.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
+    let tail =
+        before.iter().rev().zip(after.iter().rev()).take(rest).take_while(|(a, b)| a == b).count();
     (before[head..before.len() - tail].to_vec(), after[head..after.len() - tail].to_vec())
 }

@@ -1,4 +1,5 @@
-//! The keys of `auth`: how Airlock identifies itself to an upstream, and where secret values come from.
+//! The keys of `auth`: how Airlock identifies itself to an upstream, and where secret values come
+//! from.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -50,14 +51,16 @@ pub struct ApiKeyKeys {
     pub value: SecretSource,
 }
 
-/// OAuth 2.1. All may be left out for an MCP server that says where its authorization server is and lets clients register.
+/// OAuth 2.1. All may be left out for an MCP server that says where its authorization server is and
+/// lets clients register.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OAuthKeys {
-    /// `authorization_code`: a person allows it once, with `airlock upstreams login NAME`. `client_credentials`: nobody is asked.
+    /// `authorization_code`: a person allows it once, with `airlock upstreams login NAME`.
+    /// `client_credentials`: nobody is asked.
     pub grant: Grant,
-    /// The client that Airlock is registered as; also the `https://…` address of a client metadata document. Without it Airlock
-    /// registers itself where the authorization server allows that.
+    /// The client that Airlock is registered as; also the `https://…` address of a client metadata
+    /// document. Without it Airlock registers itself where the authorization server allows that.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub client_id: Option<String>,
@@ -71,7 +74,8 @@ pub struct OAuthKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub issuer: Option<String>,
-    /// Where a person allows it, for an authorization server without metadata; together with `token_url`.
+    /// Where a person allows it, for an authorization server without metadata; together with
+    /// `token_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub authorization_url: Option<String>,
@@ -83,7 +87,8 @@ pub struct OAuthKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub resource: Option<String>,
-    /// The loopback port that the browser comes back to, where the registration names one; else a free one.
+    /// The loopback port that the browser comes back to, where the registration names one; else a
+    /// free one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u16", range(min = 1, max = 65_535))]
     pub redirect_port: Option<u16>,

@@ -7,15 +7,18 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyKeys {
-    /// What holds where no rule speaks. `readonly`: what reads is allowed, the rest refused. `auto`: what reads is allowed, the rest
-    /// waits for a person. `open`: everything but what destroys or spends is allowed. `strict`: nothing is.
+    /// What holds where no rule speaks. `readonly`: what reads is allowed, the rest refused.
+    /// `auto`: what reads is allowed, the rest waits for a person. `open`: everything but what
+    /// destroys or spends is allowed. `strict`: nothing is.
     pub profile: Profile,
-    /// The policy files, YAML or JSON; every one of them guards. A path, or `{ path, layer, workspace, key, upstream }`: `layer` is
-    /// `organisation`, `workspace` or `key`, the latter two with the name they hold for; `upstream` is what the bare names of tools
-    /// in the file belong to. Relative paths count from the folder of the file that names them. A changed file is taken at once; one
-    /// that is not valid is not, and `/healthz` says so.
+    /// The policy files, YAML or JSON; every one of them guards. A path, or `{ path, layer,
+    /// workspace, key, upstream }`: `layer` is `organisation`, `workspace` or `key`, the latter two
+    /// with the name they hold for; `upstream` is what the bare names of tools in the file belong
+    /// to. Relative paths count from the folder of the file that names them. A changed file is
+    /// taken at once; one that is not valid is not, and `/healthz` says so.
     pub files: Vec<PolicyFileKeys>,
-    /// Whether the record of a call holds the values of its arguments. Without it: their names, size and digest.
+    /// Whether the record of a call holds the values of its arguments. Without it: their names,
+    /// size and digest.
     pub record_values: bool,
 }
 
@@ -81,15 +84,18 @@ pub enum LayerKind {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApprovalsKeys {
-    /// `owner`: the server's owner, on the command line or signed in to its pages. `nobody`: what policy would ask for is refused.
+    /// `owner`: the server's owner, on the command line or signed in to its pages. `nobody`: what
+    /// policy would ask for is refused.
     pub by: Approver,
-    /// How long a call waits for an answer, in milliseconds, where its rule does not say; then it is refused.
+    /// How long a call waits for an answer, in milliseconds, where its rule does not say; then it
+    /// is refused.
     #[schemars(range(min = 1_000, max = 86_400_000))]
     pub timeout_ms: u64,
     /// Calls of one task that may wait for an answer at once. Further ones are refused.
     #[schemars(range(min = 1, max = 256))]
     pub calls_max: u64,
-    /// Tasks that may wait for an answer at once; each holds a worker. Never more than half of `sandbox.workers_max`.
+    /// Tasks that may wait for an answer at once; each holds a worker. Never more than half of
+    /// `sandbox.workers_max`.
     #[schemars(range(min = 1, max = 512))]
     pub tasks_max: u64,
 }

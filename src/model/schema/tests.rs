@@ -16,7 +16,9 @@ fn a_schema_is_its_text_and_parsed_once_while_it_is_looked_at() {
 #[test]
 fn what_stays_parsed_is_bounded() {
     let text = "x".repeat(RECENT_BYTES_MAX / 4);
-    let schemas: Vec<Schema> = (0..8).map(|number| Schema::new(&json!({ "description": text, "n": number })).unwrap()).collect();
+    let schemas: Vec<Schema> = (0..8)
+        .map(|number| Schema::new(&json!({ "description": text, "n": number })).unwrap())
+        .collect();
     for (number, schema) in schemas.iter().enumerate() {
         assert_eq!(schema.value()["n"], number);
     }

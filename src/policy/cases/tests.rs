@@ -24,17 +24,32 @@ tests:
   - {name: wrong rule, tool: a.key, expect: deny, rule: other}
 "#,
     );
-    let reports = policy.run_cases(crate::model::Timestamp::UNIX_EPOCH, &|path| (path == "a.key").then(|| tool("a.key")));
+    let reports = policy.run_cases(crate::model::Timestamp::UNIX_EPOCH, &|path| {
+        (path == "a.key").then(|| tool("a.key"))
+    });
     let failed: Vec<&CaseReport> = reports.iter().filter(|report| !report.passed).collect();
-    assert_eq!(failed.iter().map(|report| report.name.as_str()).collect::<Vec<_>>(), ["wrong", "wrong rule"]);
+    assert_eq!(
+        failed.iter().map(|report| report.name.as_str()).collect::<Vec<_>>(),
+        ["wrong", "wrong rule"]
+    );
     assert_eq!((failed[0].line, failed[0].expected.as_str()), (15, "allow"));
-    assert_eq!(failed[0].got, "deny by default (policy.yaml/default): policy_denied: call of `a.key`: not permitted by policy");
-    assert_eq!((reports[2].name.as_str(), reports[2].known, reports[0].known), ("for ci", true, false));
+    assert_eq!(
+        failed[0].got,
+        "deny by default (policy.yaml/default): policy_denied: call of `a.key`: not permitted by \
+        policy"
+    );
+    assert_eq!(
+        (reports[2].name.as_str(), reports[2].known, reports[0].known),
+        ("for ci", true, false)
+    );
 }
 
 #[test]
 fn a_test_can_say_the_class() {
-    let policy = load("tests: [{tool: x.y, class: read, expect: allow}, {tool: x.y, class: financial, expect: ask}]");
+    let policy = load(
+        "tests: [{tool: x.y, class: read, expect: allow}, {tool: x.y, class: financial, expect: \
+        ask}]",
+    );
     let reports = policy.run_cases(crate::model::Timestamp::UNIX_EPOCH, &|_| None);
     assert!(reports.iter().all(|report| report.passed), "{reports:?}");
     // And outside of tests nothing is taken for another class.
@@ -44,8 +59,12 @@ fn a_test_can_say_the_class() {
 #[test]
 fn a_file_about_one_upstream_tests_names_of_it() {
     let policy = load(
-        "upstream: convex\ntools: {run: {rules: [{action: deny}]}}\ntests: [{tool: run, expect: deny}, {tool: other, expect: allow}]",
+        "upstream: convex\ntools: {run: {rules: [{action: deny}]}}\ntests: [{tool: run, expect: \
+        deny}, {tool: other, expect: allow}]",
     );
     let reports = policy.run_cases(crate::model::Timestamp::UNIX_EPOCH, &|_| None);
-    assert!(reports.iter().all(|report| report.passed && report.tool.starts_with("convex.")), "{reports:?}");
+    assert!(
+        reports.iter().all(|report| report.passed && report.tool.starts_with("convex.")),
+        "{reports:?}"
+    );
 }

@@ -1,7 +1,8 @@
 //! The shipped catalogue: the classes of the tools of well-known servers, curated by hand.
 //!
-//! An upstream is taken for an entry when its owner named it like one, or says so with `catalogue:` in a file. Nothing that an
-//! upstream says of itself is looked at, so a server cannot choose its entry.
+//! An upstream is taken for an entry when its owner named it like one, or says so with `catalogue:`
+//! in a file. Nothing that an upstream says of itself is looked at, so a server cannot choose its
+//! entry.
 
 use std::{collections::BTreeMap, sync::LazyLock};
 

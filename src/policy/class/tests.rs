@@ -34,7 +34,8 @@ fn the_catalogue_holds_the_tools_of_its_servers() {
 
 #[test]
 fn names_of_entries_are_taken_once() {
-    let mut names: Vec<&str> = ENTRIES.iter().flat_map(|entry| entry.names.iter().map(String::as_str)).collect();
+    let mut names: Vec<&str> =
+        ENTRIES.iter().flat_map(|entry| entry.names.iter().map(String::as_str)).collect();
     let all = names.len();
     names.sort_unstable();
     names.dedup();
@@ -63,7 +64,11 @@ fn a_name_never_makes_a_tool_harmless() {
 #[test]
 fn an_untrusted_claim_only_raises() {
     let claiming = |name, read_only, destructive, trusted| {
-        class(&ToolFacts { annotations: Annotations { read_only, destructive, ..Annotations::default() }, trusted, ..tool(name) })
+        class(&ToolFacts {
+            annotations: Annotations { read_only, destructive, ..Annotations::default() },
+            trusted,
+            ..tool(name)
+        })
     };
     // A lie lowers nothing.
     assert_eq!(claiming("drop_table", Some(true), Some(false), false), Class::Destructive);
@@ -77,7 +82,10 @@ fn an_untrusted_claim_only_raises() {
     assert_eq!(claiming("frobnicate", Some(false), None, true), Class::Write);
     assert_eq!(claiming("frobnicate", None, Some(true), true), Class::Destructive);
     let read = catalogue::named("convex");
-    let confessing = ToolFacts { annotations: Annotations { read_only: Some(false), ..Annotations::default() }, ..tool("tables") };
+    let confessing = ToolFacts {
+        annotations: Annotations { read_only: Some(false), ..Annotations::default() },
+        ..tool("tables")
+    };
     assert_eq!(classify(&confessing, read).0, Class::Write);
 }
 

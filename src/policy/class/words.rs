@@ -1,9 +1,12 @@
-//! What the words of a tool's name tell. Only what makes it worse than unknown, or tells that it writes: never that it is harmless.
+//! What the words of a tool's name tell. Only what makes it worse than unknown, or tells that it
+//! writes: never that it is harmless.
 
 use super::Class;
 
-const READING: &[&str] =
-    &["get", "list", "read", "search", "find", "fetch", "show", "describe", "retrieve", "count", "query", "lookup", "view"];
+const READING: &[&str] = &[
+    "get", "list", "read", "search", "find", "fetch", "show", "describe", "retrieve", "count",
+    "query", "lookup", "view",
+];
 const JOINING: &[&str] = &["and", "or", "then"];
 
 /// The worst first: a name with several words is as bad as its worst.
@@ -52,29 +55,34 @@ const WORDS: &[(Class, &[&str])] = &[
     (
         Class::Execute,
         &[
-            "run", "exec", "execute", "cancel", "deploy", "trigger", "invoke", "eval", "evaluate", "start", "stop", "restart",
-            "launch", "spawn", "shell", "command", "call", "rerun", "abort", "kill", "pause", "resume", "schedule", "dispatch",
-            "merge", "publish", "release", "rollback", "install", "script",
+            "run", "exec", "execute", "cancel", "deploy", "trigger", "invoke", "eval", "evaluate",
+            "start", "stop", "restart", "launch", "spawn", "shell", "command", "call", "rerun",
+            "abort", "kill", "pause", "resume", "schedule", "dispatch", "merge", "publish",
+            "release", "rollback", "install", "script",
         ],
     ),
     (
         Class::Write,
         &[
-            "create", "update", "set", "add", "put", "insert", "write", "send", "post", "edit", "patch", "save", "upload",
-            "append", "rename", "move", "copy", "assign", "comment", "upsert", "modify", "change", "import", "fork", "push",
-            "commit", "invite",
+            "create", "update", "set", "add", "put", "insert", "write", "send", "post", "edit",
+            "patch", "save", "upload", "append", "rename", "move", "copy", "assign", "comment",
+            "upsert", "modify", "change", "import", "fork", "push", "commit", "invite",
         ],
     ),
 ];
 
-/// The worst word of a name, and what it makes of the tool. A name that begins with a word of reading tells nothing of its other words
-/// (`get_payment`), unless they are joined (`get_and_delete`).
+/// The worst word of a name, and what it makes of the tool. A name that begins with a word of
+/// reading tells nothing of its other words (`get_payment`), unless they are joined
+/// (`get_and_delete`).
 pub(super) fn word(name: &str) -> Option<(Class, &'static str)> {
     let words = split(name);
     let reads = words.first().is_some_and(|first| READING.contains(&first.as_str()));
     let telling = match reads {
         false => &words[..],
-        true => words.iter().position(|word| JOINING.contains(&word.as_str())).map_or(&[][..], |at| &words[at..]),
+        true => words
+            .iter()
+            .position(|word| JOINING.contains(&word.as_str()))
+            .map_or(&[][..], |at| &words[at..]),
     };
     WORDS.iter().find_map(|(class, known)| {
         let found = known.iter().find(|known| telling.iter().any(|word| word == *known))?;

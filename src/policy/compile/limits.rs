@@ -6,7 +6,10 @@ use super::{Addressed, LayerCompiler};
 use crate::policy::{
     Amount, Count, FixedWindow, Window,
     condition::{Counter, cel::Expression},
-    file::{Algorithm, Condition, Cost, Counting, DurationText, Exceeded, Limit, Op, RateLimit, Rule, Scope, State, WindowText},
+    file::{
+        Algorithm, Condition, Cost, Counting, DurationText, Exceeded, Limit, Op, RateLimit, Rule,
+        Scope, State, WindowText,
+    },
     rules::{CompiledCost, CompiledExceed, CompiledLimit},
 };
 
@@ -19,7 +22,11 @@ const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 const NAME_BYTES_MAX: usize = 128;
 
 /// The bound that a condition sets for the counter of its own rule: `lt` or `lte` of it.
-pub(super) fn bound_of(state: &State, condition: &Condition, (tool, global): (String, bool)) -> Option<Amount> {
+pub(super) fn bound_of(
+    state: &State,
+    condition: &Condition,
+    (tool, global): (String, bool),
+) -> Option<Amount> {
     let Condition::Structured(comparison) = condition else { return None };
     let (path_tool, counter) = comparison.path.strip_prefix("state.")?.rsplit_once('.')?;
     if counter != state.counter || !(path_tool == tool || global && path_tool == "_global") {
@@ -28,7 +35,8 @@ pub(super) fn bound_of(state: &State, condition: &Condition, (tool, global): (St
     let value = Amount::from_number(comparison.value.as_ref()?.as_number()?).ok()?;
     match comparison.op {
         Op::Lte => Some(value),
-        // The finest step of a counter is a millionth, so this is the same for whole numbers and keeps decimals.
+        // The finest step of a counter is a millionth, so this is the same for whole numbers and
+        // keeps decimals.
         Op::Lt => value.just_below(),
         _ => None,
     }
@@ -50,7 +58,10 @@ impl LayerCompiler<'_> {
             }));
             for state in entry.rules.iter().filter_map(|rule| rule.state.as_ref()) {
                 let limit = state_limit(state, Amount::MAX);
-                named.extend(self.counter(address, &limit, &state.counter).map(|counter| (state.counter.clone(), counter)));
+                named.extend(
+                    self.counter(address, &limit, &state.counter)
+                        .map(|counter| (state.counter.clone(), counter)),
+                );
             }
             for (name, counter) in named {
                 self.counters.insert((own.clone(), name), counter);
@@ -86,45 +97,80 @@ impl LayerCompiler<'_> {
         if name.is_empty() || name.len() > NAME_BYTES_MAX {
             self.reader.problem(
                 pointer,
-                format!("the name of a counter has 1 to {NAME_BYTES_MAX} bytes, this has {}", name.len()),
+                format!(
+                    "the name of a counter has 1 to {NAME_BYTES_MAX} bytes, this has {}",
+                    name.len()
+                ),
                 None,
             );
             return None;
         }
         let Some(counter) = self.counter(address, limit, name) else {
-            let hint = "write `minute`, `hour`, `day`, `task`, seconds, or text such as `90s`, from 1 s to 31 days";
-            self.reader.problem(&format!("{pointer}/window"), "this is no window", Some(hint.into()));
+            let hint = "write `minute`, `hour`, `day`, `task`, seconds, or text such as `90s`, \
+                from 1 s to 31 days";
+            self.reader.problem(
+                &format!("{pointer}/window"),
+                "this is no window",
+                Some(hint.into()),
+            );
             return None;
         };
-        let max = Amount::from_number(&limit.max);
-        let max = max.map_err(|error| self.reader.problem(&format!("{pointer}/max"), format!("`max` {error}"), None)).ok()?;
-        let identity = format!("{counter:?}");
-        match self.declared.get(&identity) {
-            Some(other) => {
-                let message = format!("`{other}` counts the same: the counter `{name}` for `{address}` in the same window");
-                self.reader.problem(pointer, message, Some("give each limit its own `counter`".into()));
-            }
-            None => drop(self.declared.insert(identity, pointer.to_owned())),
-        }
+        let max = Amount::from_number(&limit.max)
+            .map_err(|error| {
+                self.reader.problem(&format!("{pointer}/max"), format!("`max` {error}"), None)
+            })
+            .ok()?;
+        self.declare(address, name, &counter, pointer);
         let cost = self.cost(limit.cost.as_ref(), &format!("{pointer}/cost"))?;
-        let on_exceed = match (limit.on_exceed, &limit.wait) {
+        let on_exceed = self.on_exceed(limit, pointer)?;
+        if counter.window == Window::Task && matches!(on_exceed, CompiledExceed::Wait(_)) {
+            self.reader.problem(
+                pointer,
+                "a limit over a whole task never admits again, so waiting for it is in vain",
+                None,
+            );
+        }
+        let count =
+            if limit.count == Some(Counting::Attempt) { Count::Attempt } else { Count::Success };
+        let message = limit.message.as_deref().map(Into::into);
+        Some(CompiledLimit {
+            rule: self.rule_ref(rule, pointer),
+            counter,
+            max,
+            cost,
+            count,
+            on_exceed,
+            message,
+        })
+    }
+
+    /// Two limits that count the same would count each call twice.
+    fn declare(&mut self, address: &str, name: &str, counter: &Counter, pointer: &str) {
+        let identity = format!("{counter:?}");
+        let Some(other) = self.declared.get(&identity) else {
+            self.declared.insert(identity, pointer.to_owned());
+            return;
+        };
+        let message = format!(
+            "`{other}` counts the same: the counter `{name}` for `{address}` in the same window"
+        );
+        self.reader.problem(pointer, message, Some("give each limit its own `counter`".into()));
+    }
+
+    fn on_exceed(&mut self, limit: &Limit, pointer: &str) -> Option<CompiledExceed> {
+        let wait = format!("{pointer}/wait");
+        Some(match (limit.on_exceed, &limit.wait) {
             (Some(Exceeded::Wait), Some(text)) => {
-                CompiledExceed::Wait(self.duration(text, &format!("{pointer}/wait"), WAIT_MAX)?)
+                CompiledExceed::Wait(self.duration(text, &wait, WAIT_MAX)?)
             }
             (Some(Exceeded::Wait), None) => CompiledExceed::Wait(WAIT_DEFAULT),
             (_, Some(_)) => {
-                self.reader.problem(&format!("{pointer}/wait"), "`wait` needs `on_exceed: wait`", None);
+                self.reader.problem(&wait, "`wait` needs `on_exceed: wait`", None);
                 return None;
             }
             (Some(Exceeded::Ask), None) => CompiledExceed::Ask,
             (Some(Exceeded::Deny) | None, None) => CompiledExceed::Deny,
-        };
-        if counter.window == Window::Task && on_exceed != CompiledExceed::Deny && matches!(on_exceed, CompiledExceed::Wait(_)) {
-            self.reader.problem(pointer, "a limit over a whole task never admits again, so waiting for it is in vain", None);
-        }
-        let count = if limit.count == Some(Counting::Attempt) { Count::Attempt } else { Count::Success };
-        let message = limit.message.as_deref().map(Into::into);
-        Some(CompiledLimit { rule: self.rule_ref(rule, pointer), counter, max, cost, count, on_exceed, message })
+        })
     }
 
     fn cost(&mut self, cost: Option<&Cost>, pointer: &str) -> Option<CompiledCost> {
@@ -132,19 +178,31 @@ impl LayerCompiler<'_> {
             None => Some(CompiledCost::Fixed(Amount::ONE)),
             Some(Cost::Fixed(number)) => {
                 let amount = Amount::from_number(number);
-                amount.map(CompiledCost::Fixed).map_err(|error| self.reader.problem(pointer, format!("`cost` {error}"), None)).ok()
+                amount
+                    .map(CompiledCost::Fixed)
+                    .map_err(|error| self.reader.problem(pointer, format!("`cost` {error}"), None))
+                    .ok()
             }
             Some(Cost::Of(text)) => {
-                let keys: Vec<&str> = text.strip_prefix("args.").unwrap_or_default().split('.').collect();
-                let plain = |key: &&str| !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_');
+                let keys: Vec<&str> =
+                    text.strip_prefix("args.").unwrap_or_default().split('.').collect();
+                let plain = |key: &&str| {
+                    !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_')
+                };
                 if keys.iter().all(plain) {
-                    return Some(CompiledCost::Argument(keys.into_iter().map(Into::into).collect()));
+                    return Some(CompiledCost::Argument(
+                        keys.into_iter().map(Into::into).collect(),
+                    ));
                 }
                 let compiled = Expression::compile(text, &|_, _| None);
                 compiled
                     .map(|expression| CompiledCost::Expression(Box::new(expression)))
                     .map_err(|error| {
-                        self.reader.problem(pointer, error, Some("write an argument, `args.amount`, or an expression".into()))
+                        self.reader.problem(
+                            pointer,
+                            error,
+                            Some("write an argument, `args.amount`, or an expression".into()),
+                        )
                     })
                     .ok()
             }
@@ -165,9 +223,13 @@ impl LayerCompiler<'_> {
         match limit {
             RateLimit::Full(limit) => self.limit(address, limit, fallback, rule, &place),
             RateLimit::Short(text) => {
-                let parts = text.split_once('/').map(|(max, window)| (max.trim().parse::<u64>(), window.trim()));
+                let parts = text
+                    .split_once('/')
+                    .map(|(max, window)| (max.trim().parse::<u64>(), window.trim()));
                 let Some((Ok(max), "minute" | "hour" | "day")) = parts else {
-                    let hint = Some("write a number and a window: `5/minute`, `5/hour` or `5/day`".to_owned());
+                    let hint = Some(
+                        "write a number and a window: `5/minute`, `5/hour` or `5/day`".to_owned(),
+                    );
                     self.reader.problem(&place, format!("`{text}` is no rate"), hint);
                     return None;
                 };
@@ -178,10 +240,18 @@ impl LayerCompiler<'_> {
     }
 
     /// `state` of a rule, bounded by the rule's own conditions.
-    pub(super) fn state(&mut self, address: &str, state: &State, rule: &Rule, name: &str, pointer: &str) -> Option<CompiledLimit> {
+    pub(super) fn state(
+        &mut self,
+        address: &str,
+        state: &State,
+        rule: &Rule,
+        name: &str,
+        pointer: &str,
+    ) -> Option<CompiledLimit> {
         let names = self.own_names(address);
         let conditions = rule.conditions.iter().flat_map(|when| when.conditions());
-        let bounds: Vec<Amount> = conditions.filter_map(|condition| bound_of(state, condition, names.clone())).collect();
+        let bounds: Vec<Amount> =
+            conditions.filter_map(|condition| bound_of(state, condition, names.clone())).collect();
         // Without a bound it only counts, for conditions elsewhere.
         let max = bounds.into_iter().min().unwrap_or(Amount::MAX);
         let mut limit = state_limit(state, max);
@@ -189,10 +259,15 @@ impl LayerCompiler<'_> {
             && !path.starts_with("args.")
         {
             let hint = Some("write the path of an argument: `args.amount`".to_owned());
-            self.reader.problem(&format!("{pointer}/state/increment_from"), format!("`{path}` is no argument"), hint);
+            self.reader.problem(
+                &format!("{pointer}/state/increment_from"),
+                format!("`{path}` is no argument"),
+                hint,
+            );
             limit.cost = None;
         }
-        let mut compiled = self.limit(address, &limit, &state.counter, name, &format!("{pointer}/state"))?;
+        let mut compiled =
+            self.limit(address, &limit, &state.counter, name, &format!("{pointer}/state"))?;
         compiled.max = max;
         Some(compiled)
     }

@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::{APPROVAL_MAX, LayerCompiler};
 use crate::policy::{
     condition::{Comparison, Counter, Expr, cel::Expression},
-    file::{Action, Approval, Condition, DurationText, Entry, Mode, OneOrMany, Requirement, Rule, When},
+    file::{
+        Action, Approval, Condition, DurationText, Entry, Mode, OneOrMany, Requirement, Rule, When,
+    },
     rules::{Applies, CompiledLimit, CompiledRequirement, CompiledRule, Terms},
 };
 
@@ -31,7 +33,12 @@ pub(in crate::policy) fn duration(text: &DurationText) -> Option<Duration> {
 
 impl LayerCompiler<'_> {
     /// All rules of an entry; what stands beside `rules` becomes rules too.
-    pub(super) fn rules(&mut self, address: &str, pointer: &str, entry: &Entry) -> Vec<CompiledRule> {
+    pub(super) fn rules(
+        &mut self,
+        address: &str,
+        pointer: &str,
+        entry: &Entry,
+    ) -> Vec<CompiledRule> {
         let mut rules = Vec::new();
         if let Some(schema) = &entry.args {
             let pointer = format!("{pointer}/args");
@@ -41,12 +48,21 @@ impl LayerCompiler<'_> {
         for (index, item) in entry.require.iter().enumerate() {
             let pointer = format!("{pointer}/require/{index}");
             let require = vec![self.requirement(address, item, &pointer)];
-            rules.push(CompiledRule { require, ..self.guard(format!("require[{index}]"), &pointer) });
+            rules.push(CompiledRule {
+                require,
+                ..self.guard(format!("require[{index}]"), &pointer)
+            });
         }
         for (index, item) in entry.deny_if.iter().enumerate() {
             let pointer = format!("{pointer}/deny_if/{index}");
-            let CompiledRequirement { conditions: when, message } = self.requirement(address, item, &pointer);
-            rules.push(CompiledRule { when, message, action: Action::Deny, ..self.guard(format!("deny_if[{index}]"), &pointer) });
+            let CompiledRequirement { conditions: when, message } =
+                self.requirement(address, item, &pointer);
+            rules.push(CompiledRule {
+                when,
+                message,
+                action: Action::Deny,
+                ..self.guard(format!("deny_if[{index}]"), &pointer)
+            });
         }
         for (index, limit) in entry.limits.iter().enumerate() {
             let pointer = format!("{pointer}/limits/{index}");
@@ -80,8 +96,11 @@ impl LayerCompiler<'_> {
         let name = rule.name.clone().unwrap_or_else(|| format!("rules[{index}]"));
         let action = rule.action.unwrap_or(Action::Evaluate);
         self.check_shape(rule, action, pointer);
-        let mut when =
-            rule.when.as_ref().map(|when| self.when(address, when, &format!("{pointer}/when"), None)).unwrap_or_default();
+        let mut when = rule
+            .when
+            .as_ref()
+            .map(|when| self.when(address, when, &format!("{pointer}/when"), None))
+            .unwrap_or_default();
         let mut require: Vec<CompiledRequirement> = Vec::new();
         for (index, item) in rule.require.iter().enumerate() {
             let item = self.requirement(address, item, &format!("{pointer}/require/{index}"));
@@ -91,13 +110,22 @@ impl LayerCompiler<'_> {
         let own = rule.state.as_ref().map(|state| self.state(address, state, rule, &name, pointer));
         limits.extend(own.flatten());
         if let Some(conditions) = &rule.conditions {
-            let conditions = self.when(address, conditions, &format!("{pointer}/conditions"), rule.state.as_ref());
+            let conditions = self.when(
+                address,
+                conditions,
+                &format!("{pointer}/conditions"),
+                rule.state.as_ref(),
+            );
             match action {
                 Action::Deny | Action::Ask => when.extend(conditions),
-                Action::Allow | Action::Evaluate => require.push(CompiledRequirement { conditions, message: None }),
+                Action::Allow | Action::Evaluate => {
+                    require.push(CompiledRequirement { conditions, message: None })
+                }
             }
         }
-        limits.extend(rule.limit.as_ref().and_then(|limit| self.rate_limit(address, limit, rule.name.as_deref(), &name, pointer)));
+        limits.extend(rule.limit.as_ref().and_then(|limit| {
+            self.rate_limit(address, limit, rule.name.as_deref(), &name, pointer)
+        }));
         let message: Option<Arc<str>> = rule.message.as_deref().map(Into::into);
         for limit in &mut limits {
             limit.message = limit.message.take().or_else(|| message.clone());
@@ -105,7 +133,8 @@ impl LayerCompiler<'_> {
         let validate = rule.validate.as_ref();
         let mut terms = self.terms(rule.approval.as_ref(), &format!("{pointer}/approval"));
         if let Some(timeout) = &rule.approval_timeout {
-            terms.timeout = self.duration(timeout, &format!("{pointer}/approval_timeout"), APPROVAL_MAX);
+            terms.timeout =
+                self.duration(timeout, &format!("{pointer}/approval_timeout"), APPROVAL_MAX);
         }
         CompiledRule {
             shadow: self.shadow || rule.mode == Some(Mode::Shadow),
@@ -134,21 +163,44 @@ impl LayerCompiler<'_> {
         ];
         if action == Action::Deny {
             for (key, _) in guards.iter().filter(|(_, given)| *given) {
-                let hint = format!("put `{key}` into a rule of its own; `when` says when this one denies");
-                self.reader.problem(pointer, format!("a rule that denies cannot have `{key}`"), Some(hint));
+                let hint =
+                    format!("put `{key}` into a rule of its own; `when` says when this one denies");
+                self.reader.problem(
+                    pointer,
+                    format!("a rule that denies cannot have `{key}`"),
+                    Some(hint),
+                );
             }
         }
         if action != Action::Ask && (rule.approval.is_some() || rule.approval_timeout.is_some()) {
-            self.reader.problem(pointer, "`approval` needs `action: ask`", Some("or stand it on the entry".into()));
+            self.reader.problem(
+                pointer,
+                "`approval` needs `action: ask`",
+                Some("or stand it on the entry".into()),
+            );
         }
-        if rule.approval_timeout.is_some() && rule.approval.as_ref().is_some_and(|approval| approval.timeout.is_some()) {
-            self.reader.problem(pointer, "`approval_timeout` says the same as `approval.timeout`", Some("keep one of them".into()));
+        if rule.approval_timeout.is_some()
+            && rule.approval.as_ref().is_some_and(|approval| approval.timeout.is_some())
+        {
+            self.reader.problem(
+                pointer,
+                "`approval_timeout` says the same as `approval.timeout`",
+                Some("keep one of them".into()),
+            );
         }
         if action == Action::Allow && rule.conditions.is_some() {
-            let hint = "write `when` if the call is allowed only then, `require` if it is denied otherwise".to_owned();
-            self.reader.problem(pointer, "`conditions` of a rule that allows can mean two things", Some(hint));
+            let hint = "write `when` if the call is allowed only then, `require` if it is denied \
+                otherwise"
+                .to_owned();
+            self.reader.problem(
+                pointer,
+                "`conditions` of a rule that allows can mean two things",
+                Some(hint),
+            );
         }
-        let empty = action == Action::Evaluate && rule.conditions.is_none() && !guards.iter().any(|(_, given)| *given);
+        let empty = action == Action::Evaluate
+            && rule.conditions.is_none()
+            && !guards.iter().any(|(_, given)| *given);
         if empty {
             self.reader.problem(
                 pointer,
@@ -163,56 +215,98 @@ impl LayerCompiler<'_> {
         for (index, by) in approval.by.iter().enumerate() {
             if by.strip_prefix("role:").is_none_or(str::is_empty) {
                 let hint = Some("write `role:NAME`".to_owned());
-                self.reader.problem(&format!("{pointer}/by/{index}"), format!("`{by}` names nobody who could decide"), hint);
+                self.reader.problem(
+                    &format!("{pointer}/by/{index}"),
+                    format!("`{by}` names nobody who could decide"),
+                    hint,
+                );
             }
         }
-        let timeout = approval.timeout.as_ref().and_then(|text| self.duration(text, &format!("{pointer}/timeout"), APPROVAL_MAX));
-        Terms { timeout, by: approval.by.iter().map(|by| by.as_str().into()).collect(), remember: approval.remember.clone() }
+        let timeout = approval
+            .timeout
+            .as_ref()
+            .and_then(|text| self.duration(text, &format!("{pointer}/timeout"), APPROVAL_MAX));
+        Terms {
+            timeout,
+            by: approval.by.iter().map(|by| by.as_str().into()).collect(),
+            remember: approval.remember.clone(),
+        }
     }
 
-    fn requirement(&mut self, address: &str, item: &Requirement, pointer: &str) -> CompiledRequirement {
+    fn requirement(
+        &mut self,
+        address: &str,
+        item: &Requirement,
+        pointer: &str,
+    ) -> CompiledRequirement {
         match item {
-            Requirement::Plain(condition) => {
-                CompiledRequirement { conditions: self.condition(address, condition, pointer).into_iter().collect(), message: None }
-            }
+            Requirement::Plain(condition) => CompiledRequirement {
+                conditions: self.condition(address, condition, pointer).into_iter().collect(),
+                message: None,
+            },
             Requirement::Spoken(spoken) => {
                 let all = When::All(spoken.conditions.clone());
                 let conditions = self.when(address, &all, &format!("{pointer}/conditions"), None);
-                CompiledRequirement { conditions, message: spoken.message.as_deref().map(Into::into) }
+                CompiledRequirement {
+                    conditions,
+                    message: spoken.message.as_deref().map(Into::into),
+                }
             }
         }
     }
 
     /// The conditions, without those that are the bound of the rule's own counter.
-    fn when(&mut self, address: &str, when: &When, pointer: &str, own: Option<&crate::policy::file::State>) -> Vec<Box<dyn Expr>> {
+    fn when(
+        &mut self,
+        address: &str,
+        when: &When,
+        pointer: &str,
+        own: Option<&crate::policy::file::State>,
+    ) -> Vec<Box<dyn Expr>> {
         let mut compiled = Vec::new();
         for (index, condition) in when.conditions().iter().enumerate() {
-            if own.is_some_and(|state| super::limits::bound_of(state, condition, self.own_names(address)).is_some()) {
+            if own.is_some_and(|state| {
+                super::limits::bound_of(state, condition, self.own_names(address)).is_some()
+            }) {
                 continue;
             }
-            let place = if matches!(when, When::One(_)) { pointer.to_owned() } else { format!("{pointer}/{index}") };
+            let place = if matches!(when, When::One(_)) {
+                pointer.to_owned()
+            } else {
+                format!("{pointer}/{index}")
+            };
             compiled.extend(self.condition(address, condition, &place));
         }
         compiled
     }
 
-    /// What `state.TOOL.…` calls the tools of this address: its name in this file, and `_global` for all.
+    /// What `state.TOOL.…` calls the tools of this address: its name in this file, and `_global`
+    /// for all.
     pub(super) fn own_names(&self, address: &str) -> (String, bool) {
         let prefix = self.upstream.as_ref().map(|upstream| format!("{upstream}."));
-        let name = prefix.as_ref().and_then(|prefix| address.strip_prefix(prefix)).unwrap_or(address);
+        let name =
+            prefix.as_ref().and_then(|prefix| address.strip_prefix(prefix)).unwrap_or(address);
         (name.to_owned(), name == "*")
     }
 
-    fn condition(&mut self, address: &str, condition: &Condition, pointer: &str) -> Option<Box<dyn Expr>> {
+    fn condition(
+        &mut self,
+        address: &str,
+        condition: &Condition,
+        pointer: &str,
+    ) -> Option<Box<dyn Expr>> {
         let counters = &self.counters;
         let find = |tool: &str, name: &str| {
             let tool = if tool == "_global" { "*" } else { tool };
             counters.get(&(tool.to_owned(), name.to_owned())).cloned()
         };
         let compiled: Result<Box<dyn Expr>, String> = match condition {
-            Condition::Cel(source) => Expression::compile(source, &find).map(|expression| Box::new(expression) as _),
+            Condition::Cel(source) => {
+                Expression::compile(source, &find).map(|expression| Box::new(expression) as _)
+            }
             Condition::Structured(comparison) => {
-                let (path, op, value) = (&comparison.path, comparison.op, comparison.value.as_ref());
+                let (path, op, value) =
+                    (&comparison.path, comparison.op, comparison.value.as_ref());
                 if path.starts_with("args.") {
                     Comparison::of_args(path, op, value).map(|comparison| Box::new(comparison) as _)
                 } else {
@@ -227,8 +321,11 @@ impl LayerCompiler<'_> {
     }
 
     fn state_counter(&self, path: &str) -> Result<Counter, String> {
-        let Some((tool, name)) = path.strip_prefix("state.").and_then(|rest| rest.rsplit_once('.')) else {
-            return Err(format!("`{path}` is no path: it begins with `args.` or is `state.TOOL.COUNTER`"));
+        let Some((tool, name)) = path.strip_prefix("state.").and_then(|rest| rest.rsplit_once('.'))
+        else {
+            return Err(format!(
+                "`{path}` is no path: it begins with `args.` or is `state.TOOL.COUNTER`"
+            ));
         };
         let address = if tool == "_global" { "*" } else { tool };
         let counter = self.counters.get(&(address.to_owned(), name.to_owned()));
@@ -239,12 +336,17 @@ impl LayerCompiler<'_> {
         // Nothing is fetched, and a pattern takes linear time: the arguments are an attacker's.
         let built = jsonschema::options()
             .offline()
-            .with_pattern_options(PatternOptions::regex().size_limit(256 * 1024).dfa_size_limit(256 * 1024))
+            .with_pattern_options(
+                PatternOptions::regex().size_limit(256 * 1024).dfa_size_limit(256 * 1024),
+            )
             .build(schema);
         built
             .map_err(|error| {
                 let error = error.to_string();
-                let message = format!("the schema does not compile: {}", &error[..error.floor_char_boundary(300)]);
+                let message = format!(
+                    "the schema does not compile: {}",
+                    &error[..error.floor_char_boundary(300)]
+                );
                 self.reader.problem(pointer, message, None);
             })
             .ok()
@@ -253,8 +355,19 @@ impl LayerCompiler<'_> {
 
 fn applies(rule: &Rule) -> Applies {
     let Some(applies) = &rule.applies_to else { return Applies::default() };
-    let list = |list: &Option<OneOrMany>| list.as_ref().map(|list| list.as_slice().to_vec()).unwrap_or_default();
-    let applies =
-        Applies { roles: list(&applies.role), keys: list(&applies.key), workspaces: list(&applies.workspace), restricted: true };
-    Applies { restricted: !applies.roles.is_empty() || !applies.keys.is_empty() || !applies.workspaces.is_empty(), ..applies }
+    let list = |list: &Option<OneOrMany>| {
+        list.as_ref().map(|list| list.as_slice().to_vec()).unwrap_or_default()
+    };
+    let applies = Applies {
+        roles: list(&applies.role),
+        keys: list(&applies.key),
+        workspaces: list(&applies.workspace),
+        restricted: true,
+    };
+    Applies {
+        restricted: !applies.roles.is_empty()
+            || !applies.keys.is_empty()
+            || !applies.workspaces.is_empty(),
+        ..applies
+    }
 }

@@ -1,7 +1,10 @@
-//! CEL: expressions over `args`, `tool` and `caller`, with `json()`, `base64()`, `cidr()` and `counter()`.
+//! CEL: expressions over `args`, `tool` and `caller`, with `json()`, `base64()`, `cidr()` and
+//! `counter()`.
 //!
-//! The language always ends, but not always soon, so everything is bounded: the text, the tree, loops in loops, and the work, reckoned from the size of
-//! the call before anything is evaluated ([`super::cost`]). What is unknown is refused at load. An evaluation that fails or panics has no answer.
+//! The language always ends, but not always soon, so everything is bounded: the text, the tree,
+//! loops in loops, and the work, reckoned from the size of the call before anything is evaluated
+//! ([`super::cost`]). What is unknown is refused at load. An evaluation that fails or panics has no
+//! answer.
 
 use std::{
     collections::HashMap,
@@ -14,7 +17,10 @@ use cel::{
     Context, Env, ExecutionError, Value as CelValue,
     common::{
         ast::{EntryExpr, Expr as Node, IdedExpr, LiteralValue, operators},
-        types::{CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt, STRING_TYPE},
+        types::{
+            CelBool, CelDouble, CelInt, CelList, CelMap, CelMapKey, CelNull, CelString, CelUInt,
+            STRING_TYPE,
+        },
         value::{CowVal, Val},
     },
     context::VariableResolver,
@@ -78,15 +84,37 @@ const FUNCTIONS: &[&str] = &[
     "cidr",
     "counter",
 ];
-const NAMES: &[&str] = &["args", "tool", "caller", "bool", "int", "uint", "double", "string", "bytes", "list", "map", "null_type"];
+const NAMES: &[&str] = &[
+    "args",
+    "tool",
+    "caller",
+    "bool",
+    "int",
+    "uint",
+    "double",
+    "string",
+    "bytes",
+    "list",
+    "map",
+    "null_type",
+];
 
 static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib().with_optional_support(false);
     let declared = env
         .add_overload("json", "json_string", vec![STRING_TYPE], json)
         .and_then(|()| env.add_overload("base64", "base64_string", vec![STRING_TYPE], base64))
-        .and_then(|()| env.add_overload("cidr", "cidr_string_string", vec![STRING_TYPE, STRING_TYPE], cidr))
-        .and_then(|()| env.add_overload(MATCHES, "airlock_matches_string_string", vec![STRING_TYPE, STRING_TYPE], matches));
+        .and_then(|()| {
+            env.add_overload("cidr", "cidr_string_string", vec![STRING_TYPE, STRING_TYPE], cidr)
+        })
+        .and_then(|()| {
+            env.add_overload(
+                MATCHES,
+                "airlock_matches_string_string",
+                vec![STRING_TYPE, STRING_TYPE],
+                matches,
+            )
+        });
     declared.expect("these names are not declared elsewhere");
     Arc::new(env)
 });
@@ -121,10 +149,16 @@ impl Expression {
     /// Compiles a text, or says what is wrong with it.
     pub(in crate::policy) fn compile(source: &str, find: &FindCounter<'_>) -> Result<Self, String> {
         if source.len() > CEL_BYTES_MAX {
-            return Err(format!("the expression has {} bytes, allowed are {CEL_BYTES_MAX}", source.len()));
+            return Err(format!(
+                "the expression has {} bytes, allowed are {CEL_BYTES_MAX}",
+                source.len()
+            ));
         }
         // Brackets are counted before the parser sees them: it recurses.
-        let open = source.bytes().filter(|byte| matches!(byte, b'(' | b'[' | b'{' | b'?' | b'!' | b'-')).count();
+        let open = source
+            .bytes()
+            .filter(|byte| matches!(byte, b'(' | b'[' | b'{' | b'?' | b'!' | b'-'))
+            .count();
         if open > 256 {
             return Err(format!("the expression has {open} brackets and signs, allowed are 256"));
         }
@@ -134,7 +168,8 @@ impl Expression {
             let first = errors.errors.first().map_or("unknown error", |error| error.msg.as_str());
             let (line, column) = errors.errors.first().map_or((0, 0), |error| error.pos);
             format!(
-                "the expression does not parse: {} (line {line}, column {column} of the expression)",
+                "the expression does not parse: {} (line {line}, column {column} of the \
+                expression)",
                 first[..first.floor_char_boundary(200)].trim()
             )
         })?;
@@ -150,7 +185,14 @@ impl Expression {
         };
         check.node(&mut tree, 1, 0)?;
         let Check { counters, arg_paths, reads, mentions, keyed, .. } = check;
-        Ok(Self { source: source.into(), tree, counters, arg_paths, reads, reads_all: mentions != keyed })
+        Ok(Self {
+            source: source.into(),
+            tree,
+            counters,
+            arg_paths,
+            reads,
+            reads_all: mentions != keyed,
+        })
     }
 
     /// Refuses where it would read into a kept answer.
@@ -159,19 +201,31 @@ impl Expression {
             subject.args.seen([], false)?;
         }
         let mut reads = self.reads.iter();
-        reads.try_for_each(|read| subject.args.seen(read.path.iter().map(String::as_str), read.presence))
+        reads.try_for_each(|read| {
+            subject.args.seen(read.path.iter().map(String::as_str), read.presence)
+        })
     }
 
     fn evaluate(&self, subject: &Subject<'_>) -> Result<CelValue, NoAnswer> {
         self.sees(subject).map_err(NoAnswer::Failed)?;
         let failed = |reason: &str| NoAnswer::Failed(reason.to_owned());
         let bindings = subject.bindings.get_or_init(|| Bindings::new(subject));
-        let (steps, _) =
-            cost::reckon(&self.tree, &mut vec![("args", bindings.size), ("caller", bindings.around), ("tool", bindings.around)]);
+        let (steps, _) = cost::reckon(
+            &self.tree,
+            &mut vec![
+                ("args", bindings.size),
+                ("caller", bindings.around),
+                ("tool", bindings.around),
+            ],
+        );
         // Written so that what is no number is too much.
-        if !matches!(steps.partial_cmp(&cost::STEPS_MAX), Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal)) {
+        if !matches!(
+            steps.partial_cmp(&cost::STEPS_MAX),
+            Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal)
+        ) {
             return Err(NoAnswer::Failed(format!(
-                "the arguments are too large for an expression: about {steps:.0} steps, allowed are {}",
+                "the arguments are too large for an expression: about {steps:.0} steps, allowed \
+                are {}",
                 cost::STEPS_MAX
             )));
         }
@@ -182,7 +236,9 @@ impl Expression {
             context.add_variable_as_val(counter_name(index), Box::new(CelDouble::from(value)));
         }
         let result = catch_unwind(AssertUnwindSafe(|| CelValue::resolve(&self.tree, &context)));
-        result.map_err(|_| failed("the expression cannot be evaluated"))?.map_err(|error| NoAnswer::Failed(reason(&error)))
+        result
+            .map_err(|_| failed("the expression cannot be evaluated"))?
+            .map_err(|error| NoAnswer::Failed(reason(&error)))
     }
 
     /// The value as an amount.
@@ -239,14 +295,26 @@ fn reason(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(key) => {
             let key: String = key.chars().take(64).collect();
-            format!("the expression reads `{key}`, which is missing; `has()` asks whether it is there")
+            format!(
+                "the expression reads `{key}`, which is missing; `has()` asks whether it is there"
+            )
         }
-        ExecutionError::NoSuchOverload(error) => format!("the expression compares or calls what does not fit: {error}"),
-        ExecutionError::UndeclaredReference(name) => format!("the expression reads `{name}`, which is not known"),
-        ExecutionError::FunctionError { function, .. } => format!("`{function}` of the expression failed"),
-        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => "the expression divides by zero".into(),
+        ExecutionError::NoSuchOverload(error) => {
+            format!("the expression compares or calls what does not fit: {error}")
+        }
+        ExecutionError::UndeclaredReference(name) => {
+            format!("the expression reads `{name}`, which is not known")
+        }
+        ExecutionError::FunctionError { function, .. } => {
+            format!("`{function}` of the expression failed")
+        }
+        ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+            "the expression divides by zero".into()
+        }
         ExecutionError::Overflow(..) => "the expression overflows".into(),
-        ExecutionError::IndexOutOfBounds(_) => "the expression reads beyond the end of a list".into(),
+        ExecutionError::IndexOutOfBounds(_) => {
+            "the expression reads beyond the end of a list".into()
+        }
         _ => "the expression compares or calls what does not fit".into(),
     }
 }
@@ -278,13 +346,18 @@ impl Check<'_> {
         match &mut node.expr {
             Node::Unspecified => Err("the expression is empty".into()),
             Node::Literal(_) => Ok(()),
-            // Whatever else the name may stand for in a loop: where it is not followed by a key, it reads everything.
+            // Whatever else the name may stand for in a loop: where it is not followed by a key, it
+            // reads everything.
             Node::Ident(name) if name == "args" => {
                 self.mentions += 1;
                 Ok(())
             }
-            Node::Ident(name) if self.bound.contains(name) || NAMES.contains(&name.as_str()) => Ok(()),
-            Node::Ident(name) => Err(format!("`{name}` is not known; there are `args`, `tool` and `caller`")),
+            Node::Ident(name) if self.bound.contains(name) || NAMES.contains(&name.as_str()) => {
+                Ok(())
+            }
+            Node::Ident(name) => {
+                Err(format!("`{name}` is not known; there are `args`, `tool` and `caller`"))
+            }
             Node::Select(select) => {
                 self.keyed += usize::from(is_args(&select.operand));
                 let before = (self.arg_paths.len(), self.reads.len());
@@ -292,7 +365,9 @@ impl Check<'_> {
                 self.node(&mut select.operand, depth + 1, loops)?;
                 if select.test {
                     // `has(args.a.b)` reads `args.a` only, and asks for `b`.
-                    if let Some(mut path) = path(&select.operand).or_else(|| is_args(&select.operand).then(Vec::new)) {
+                    if let Some(mut path) =
+                        path(&select.operand).or_else(|| is_args(&select.operand).then(Vec::new))
+                    {
                         path.push(select.field.clone());
                         self.reads.push(Read { path: path.clone(), presence: true });
                         self.arg_paths.push(ArgPath { path, must_exist: false });
@@ -304,7 +379,10 @@ impl Check<'_> {
                 }
                 Ok(())
             }
-            Node::List(list) => list.elements.iter_mut().try_for_each(|element| self.node(element, depth + 1, loops)),
+            Node::List(list) => list
+                .elements
+                .iter_mut()
+                .try_for_each(|element| self.node(element, depth + 1, loops)),
             Node::Map(map) => map.entries.iter_mut().try_for_each(|entry| match &mut entry.expr {
                 EntryExpr::MapEntry(entry) => {
                     self.node(&mut entry.key, depth + 1, loops)?;
@@ -321,8 +399,15 @@ impl Check<'_> {
     fn call(&mut self, node: &mut IdedExpr, depth: usize, loops: usize) -> Result<(), String> {
         let Node::Call(call) = &mut node.expr else { return Ok(()) };
         if !FUNCTIONS.contains(&call.func_name.as_str()) {
-            let known = FUNCTIONS.iter().filter(|name| name.starts_with(char::is_alphabetic)).map(|name| format!("`{name}`"));
-            return Err(format!("`{}` is no function; there are {}", call.func_name, known.collect::<Vec<_>>().join(", ")));
+            let known = FUNCTIONS
+                .iter()
+                .filter(|name| name.starts_with(char::is_alphabetic))
+                .map(|name| format!("`{name}`"));
+            return Err(format!(
+                "`{}` is no function; there are {}",
+                call.func_name,
+                known.collect::<Vec<_>>().join(", ")
+            ));
         }
         call.target.iter_mut().try_for_each(|target| self.node(target, depth + 1, loops))?;
         call.args.iter_mut().try_for_each(|arg| self.node(arg, depth + 1, loops))?;
@@ -335,23 +420,22 @@ impl Check<'_> {
         }
         match call.func_name.as_str() {
             "counter" => {
-                let [tool, name] = &call.args[..] else { return Err("`counter` takes a tool and the name of a counter".into()) };
+                let [tool, name] = &call.args[..] else {
+                    return Err("`counter` takes a tool and the name of a counter".into());
+                };
                 let (Some(tool), Some(name)) = (literal(tool), literal(name)) else {
                     return Err("`counter` takes two texts in quotes".into());
                 };
-                let counter =
-                    (self.find)(tool, name).ok_or_else(|| format!("no limit of `{tool}` in this file counts `{name}`"))?;
-                let index = self.counters.iter().position(|known| *known == counter).unwrap_or(self.counters.len());
-                if index == self.counters.len() {
-                    self.counters.push(counter);
-                }
+                let index = self.counter(tool, name)?;
                 node.expr = Node::Ident(counter_name(index));
             }
             "matches" => {
                 if let Some(target) = call.target.take() {
                     call.args.insert(0, *target);
                 }
-                let [_, pattern] = &call.args[..] else { return Err("`matches` takes a pattern".into()) };
+                let [_, pattern] = &call.args[..] else {
+                    return Err("`matches` takes a pattern".into());
+                };
                 let Some(pattern) = literal(pattern) else {
                     return Err("the pattern of `matches` must be a text in quotes".into());
                 };
@@ -362,16 +446,37 @@ impl Check<'_> {
                 call.func_name = MATCHES.to_owned();
             }
             "cidr" => {
-                let [_, network] = &call.args[..] else { return Err("`cidr` takes an address and a network".into()) };
-                let network = literal(network).ok_or("the network of `cidr` must be a text in quotes")?;
-                network.parse::<ipnet::IpNet>().map_err(|_| format!("`{network}` is no network such as `10.0.0.0/8`"))?;
+                let [_, network] = &call.args[..] else {
+                    return Err("`cidr` takes an address and a network".into());
+                };
+                let network =
+                    literal(network).ok_or("the network of `cidr` must be a text in quotes")?;
+                network
+                    .parse::<ipnet::IpNet>()
+                    .map_err(|_| format!("`{network}` is no network such as `10.0.0.0/8`"))?;
             }
             _ => {}
         }
         Ok(())
     }
 
-    fn comprehension(&mut self, node: &mut IdedExpr, depth: usize, loops: usize) -> Result<(), String> {
+    /// The place of a counter among those that the expression asks for.
+    fn counter(&mut self, tool: &str, name: &str) -> Result<usize, String> {
+        let counter = (self.find)(tool, name)
+            .ok_or_else(|| format!("no limit of `{tool}` in this file counts `{name}`"))?;
+        let known = self.counters.iter().position(|known| *known == counter);
+        Ok(known.unwrap_or_else(|| {
+            self.counters.push(counter);
+            self.counters.len() - 1
+        }))
+    }
+
+    fn comprehension(
+        &mut self,
+        node: &mut IdedExpr,
+        depth: usize,
+        loops: usize,
+    ) -> Result<(), String> {
         let Node::Comprehension(comprehension) = &mut node.expr else { return Ok(()) };
         if loops >= LOOPS_MAX {
             return Err(format!("loops are nested deeper than {LOOPS_MAX}"));
@@ -383,7 +488,8 @@ impl Check<'_> {
         self.bound.extend([comprehension.accu_var.clone(), comprehension.iter_var.clone()]);
         self.bound.extend(comprehension.iter_var2.clone());
         // What a macro adds around the owner's own text is no deeper nesting of it.
-        let inner = (&mut comprehension.loop_cond, &mut comprehension.loop_step, &mut comprehension.result);
+        let inner =
+            (&mut comprehension.loop_cond, &mut comprehension.loop_step, &mut comprehension.result);
         let checked = self
             .node(inner.0, depth, loops + 1)
             .and_then(|()| self.node(inner.1, depth, loops + 1))
@@ -437,7 +543,12 @@ impl<'a> Bindings<'a> {
         let mut size = Size { values: 0.0, bytes: subject.args.bytes as f64, longest: 0.0 };
         let args = convert(&subject.args.value, &mut size);
         let (tool, caller) = (&subject.call.tool, &subject.call.caller);
-        let tool = [("path", tool.path), ("upstream", tool.upstream), ("name", tool.name), ("class", subject.class.as_str())];
+        let tool = [
+            ("path", tool.path),
+            ("upstream", tool.upstream),
+            ("name", tool.name),
+            ("class", subject.class.as_str()),
+        ];
         let caller = [
             ("workspace", caller.workspace),
             ("principal", caller.principal),
@@ -464,12 +575,17 @@ impl VariableResolver for Bindings<'_> {
 }
 
 fn texts<'a>(pairs: &[(&'static str, &'a str)]) -> Box<dyn Val + 'a> {
-    let map: HashMap<CelMapKey<'a>, Box<dyn Val + 'a>> =
-        pairs.iter().map(|(key, text)| (CelMapKey::from(*key), Box::new(CelString::from(*text)) as Box<dyn Val + 'a>)).collect();
+    let map: HashMap<CelMapKey<'a>, Box<dyn Val + 'a>> = pairs
+        .iter()
+        .map(|(key, text)| {
+            (CelMapKey::from(*key), Box::new(CelString::from(*text)) as Box<dyn Val + 'a>)
+        })
+        .collect();
     Box::new(CelMap::from(map))
 }
 
-/// A value of JSON in the types of CEL. Whole numbers are `int`, others `double`; the two compare with each other.
+/// A value of JSON in the types of CEL. Whole numbers are `int`, others `double`; the two compare
+/// with each other.
 fn convert<'a>(value: &'a Value, size: &mut Size) -> Box<dyn Val + 'a> {
     size.values += 1.0;
     match value {
@@ -483,13 +599,16 @@ fn convert<'a>(value: &'a Value, size: &mut Size) -> Box<dyn Val + 'a> {
         Value::String(text) => Box::new(CelString::from(text.as_str())),
         Value::Array(items) => {
             size.longest = size.longest.max(items.len() as f64);
-            let items: Vec<Box<dyn Val + 'a>> = items.iter().map(|item| convert(item, size)).collect();
+            let items: Vec<Box<dyn Val + 'a>> =
+                items.iter().map(|item| convert(item, size)).collect();
             Box::new(CelList::from(items))
         }
         Value::Object(map) => {
             size.longest = size.longest.max(map.len() as f64);
-            let map: HashMap<CelMapKey<'a>, Box<dyn Val + 'a>> =
-                map.iter().map(|(key, value)| (CelMapKey::from(key.as_str()), convert(value, size))).collect();
+            let map: HashMap<CelMapKey<'a>, Box<dyn Val + 'a>> = map
+                .iter()
+                .map(|(key, value)| (CelMapKey::from(key.as_str()), convert(value, size)))
+                .collect();
             Box::new(CelMap::from(map))
         }
     }
@@ -499,10 +618,14 @@ fn convert<'a>(value: &'a Value, size: &mut Size) -> Box<dyn Val + 'a> {
 fn convert_owned<'v>(value: Value) -> Box<dyn Val + 'v> {
     match value {
         Value::String(text) => Box::new(CelString::from(text)),
-        Value::Array(items) => Box::new(CelList::from(items.into_iter().map(convert_owned).collect::<Vec<_>>())),
+        Value::Array(items) => {
+            Box::new(CelList::from(items.into_iter().map(convert_owned).collect::<Vec<_>>()))
+        }
         Value::Object(map) => {
-            let map: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> =
-                map.into_iter().map(|(key, value)| (CelMapKey::from(key), convert_owned(value))).collect();
+            let map: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = map
+                .into_iter()
+                .map(|(key, value)| (CelMapKey::from(key), convert_owned(value)))
+                .collect();
             Box::new(CelMap::from(map))
         }
         Value::Number(number) => match (number.as_i64(), number.as_u64()) {
@@ -515,14 +638,20 @@ fn convert_owned<'v>(value: Value) -> Box<dyn Val + 'v> {
     }
 }
 
-fn text<'c>(function: &str, arguments: &'c [CowVal<'_, '_>], index: usize) -> Result<&'c str, ExecutionError> {
+fn text<'c>(
+    function: &str,
+    arguments: &'c [CowVal<'_, '_>],
+    index: usize,
+) -> Result<&'c str, ExecutionError> {
     let text = arguments.get(index).and_then(|argument| argument.downcast_ref::<CelString<'_>>());
-    text.map(|text| text.inner()).ok_or_else(|| ExecutionError::function_error(function, "takes texts"))
+    text.map(|text| text.inner())
+        .ok_or_else(|| ExecutionError::function_error(function, "takes texts"))
 }
 
 /// `json(TEXT)`: the value that a text of JSON holds; a key that stands twice is an error.
 fn json<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let value = args::json(text("json", &arguments, 0)?).map_err(|error| ExecutionError::function_error("json", error))?;
+    let value = args::json(text("json", &arguments, 0)?)
+        .map_err(|error| ExecutionError::function_error("json", error))?;
     Ok(CowVal::Owned(convert_owned(value)))
 }
 
@@ -532,20 +661,27 @@ fn base64<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Exec
         alphabet,
         engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
     };
-    const LENIENT: GeneralPurposeConfig = GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    const LENIENT: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
     let failed = |reason: &str| ExecutionError::function_error("base64", reason);
     let encoded = text("base64", &arguments, 0)?;
-    let alphabet = if encoded.contains(['-', '_']) { alphabet::URL_SAFE } else { alphabet::STANDARD };
-    let bytes = GeneralPurpose::new(&alphabet, LENIENT).decode(encoded).map_err(|_| failed("is no base64"))?;
+    let alphabet =
+        if encoded.contains(['-', '_']) { alphabet::URL_SAFE } else { alphabet::STANDARD };
+    let bytes = GeneralPurpose::new(&alphabet, LENIENT)
+        .decode(encoded)
+        .map_err(|_| failed("is no base64"))?;
     let decoded = String::from_utf8(bytes).map_err(|_| failed("holds no text"))?;
     Ok(CowVal::owned(CelString::from(decoded)))
 }
 
-/// `cidr(ADDRESS, NETWORK)`: whether the address is in the network. An IPv4 address written as IPv6 is an IPv4 address.
+/// `cidr(ADDRESS, NETWORK)`: whether the address is in the network. An IPv4 address written as IPv6
+/// is an IPv4 address.
 fn cidr<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let failed = |reason: &str| ExecutionError::function_error("cidr", reason);
-    let address: std::net::IpAddr = text("cidr", &arguments, 0)?.parse().map_err(|_| failed("no address"))?;
-    let network: ipnet::IpNet = text("cidr", &arguments, 1)?.parse().map_err(|_| failed("no network"))?;
+    let address: std::net::IpAddr =
+        text("cidr", &arguments, 0)?.parse().map_err(|_| failed("no address"))?;
+    let network: ipnet::IpNet =
+        text("cidr", &arguments, 1)?.parse().map_err(|_| failed("no network"))?;
     Ok(CowVal::owned(CelBool::from(network.contains(&address.to_canonical()))))
 }
 
@@ -554,7 +690,9 @@ fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Exe
     let (subject, pattern) = (text("matches", &arguments, 0)?, text("matches", &arguments, 1)?);
     let found = match PATTERNS.get(pattern) {
         Some(regex) => regex.is_match(subject),
-        None => structured::regex(pattern).map_err(|error| ExecutionError::function_error("matches", error))?.is_match(subject),
+        None => structured::regex(pattern)
+            .map_err(|error| ExecutionError::function_error("matches", error))?
+            .is_match(subject),
     };
     Ok(CowVal::owned(CelBool::from(found)))
 }

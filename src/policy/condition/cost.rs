@@ -1,7 +1,9 @@
-//! What an expression can cost at the most, reckoned before it is evaluated: the interpreter itself cannot be interrupted.
+//! What an expression can cost at the most, reckoned before it is evaluated: the interpreter itself
+//! cannot be interrupted.
 //!
-//! The reckoning follows the tree with upper bounds for the size of every value. A loop over a value costs at most what it costs for as many tiny
-//! elements and one that holds everything: what an element costs never grows slower than its size.
+//! The reckoning follows the tree with upper bounds for the size of every value. A loop over a
+//! value costs at most what it costs for as many tiny elements and one that holds everything: what
+//! an element costs never grows slower than its size.
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 
@@ -23,11 +25,19 @@ impl Size {
     pub(super) const TINY: Self = Self { values: 1.0, bytes: 16.0, longest: 0.0 };
 
     fn and(self, other: Self) -> Self {
-        Self { values: self.values + other.values, bytes: self.bytes + other.bytes, longest: self.longest + other.longest }
+        Self {
+            values: self.values + other.values,
+            bytes: self.bytes + other.bytes,
+            longest: self.longest + other.longest,
+        }
     }
 
     fn or(self, other: Self) -> Self {
-        Self { values: self.values.max(other.values), bytes: self.bytes.max(other.bytes), longest: self.longest.max(other.longest) }
+        Self {
+            values: self.values.max(other.values),
+            bytes: self.bytes.max(other.bytes),
+            longest: self.longest.max(other.longest),
+        }
     }
 
     fn times(self, times: f64) -> Self {
@@ -47,9 +57,18 @@ pub(super) type Names<'e> = Vec<(&'e str, Size)>;
 pub(super) fn reckon<'e>(expr: &'e IdedExpr, names: &mut Names<'e>) -> (f64, Size) {
     match &expr.expr {
         Expr::Unspecified | Expr::Struct(_) => (f64::INFINITY, Size::TINY),
-        Expr::Literal(LiteralValue::String(text)) => (1.0, Size { bytes: text.inner().len() as f64, ..Size::TINY }),
+        Expr::Literal(LiteralValue::String(text)) => {
+            (1.0, Size { bytes: text.inner().len() as f64, ..Size::TINY })
+        }
         Expr::Literal(_) => (1.0, Size::TINY),
-        Expr::Ident(name) => (1.0, names.iter().rev().find(|(known, _)| known == name).map_or(Size::TINY, |(_, size)| *size)),
+        Expr::Ident(name) => (
+            1.0,
+            names
+                .iter()
+                .rev()
+                .find(|(known, _)| known == name)
+                .map_or(Size::TINY, |(_, size)| *size),
+        ),
         Expr::Select(select) => {
             let (steps, size) = reckon(&select.operand, names);
             (steps + 1.0, if select.test { Size::TINY } else { size })
@@ -58,15 +77,23 @@ pub(super) fn reckon<'e>(expr: &'e IdedExpr, names: &mut Names<'e>) -> (f64, Siz
             let start = (1.0, Size { longest: list.elements.len() as f64, ..Size::TINY });
             list.elements.iter().fold(start, |sum, element| add(sum, reckon(element, names)))
         }
-        Expr::Map(map) => map.entries.iter().fold((1.0, Size { longest: map.entries.len() as f64, ..Size::TINY }), |sum, entry| {
-            match &entry.expr {
-                EntryExpr::MapEntry(entry) => add(add(sum, reckon(&entry.key, names)), reckon(&entry.value, names)),
+        Expr::Map(map) => map.entries.iter().fold(
+            (1.0, Size { longest: map.entries.len() as f64, ..Size::TINY }),
+            |sum, entry| match &entry.expr {
+                EntryExpr::MapEntry(entry) => {
+                    add(add(sum, reckon(&entry.key, names)), reckon(&entry.value, names))
+                }
                 EntryExpr::StructField(_) => (f64::INFINITY, Size::TINY),
-            }
-        }),
+            },
+        ),
         Expr::Call(call) => {
-            let parts: Vec<(f64, Size)> =
-                call.target.as_deref().into_iter().chain(&call.args).map(|part| reckon(part, names)).collect();
+            let parts: Vec<(f64, Size)> = call
+                .target
+                .as_deref()
+                .into_iter()
+                .chain(&call.args)
+                .map(|part| reckon(part, names))
+                .collect();
             function(&call.func_name, &parts)
         }
         Expr::Comprehension(_) => comprehension(expr, names),
@@ -79,21 +106,29 @@ fn add(sum: (f64, Size), part: (f64, Size)) -> (f64, Size) {
 
 fn function(name: &str, parts: &[(f64, Size)]) -> (f64, Size) {
     let steps = 1.0 + parts.iter().map(|(steps, _)| steps).sum::<f64>();
-    let all = parts.iter().fold(Size { values: 0.0, bytes: 0.0, longest: 0.0 }, |all, (_, size)| all.and(*size));
+    let all = parts
+        .iter()
+        .fold(Size { values: 0.0, bytes: 0.0, longest: 0.0 }, |all, (_, size)| all.and(*size));
     let largest = parts.iter().fold(Size::TINY, |largest, (_, size)| largest.or(*size));
     match name {
-        operators::LOGICAL_AND | operators::LOGICAL_OR | operators::LOGICAL_NOT | operators::NOT_STRICTLY_FALSE => {
-            (steps, Size::TINY)
-        }
+        operators::LOGICAL_AND
+        | operators::LOGICAL_OR
+        | operators::LOGICAL_NOT
+        | operators::NOT_STRICTLY_FALSE => (steps, Size::TINY),
         operators::CONDITIONAL => (steps, largest),
         operators::INDEX => (steps + 1.0, parts.first().map_or(Size::TINY, |(_, size)| *size)),
         operators::ADD => (steps + all.whole(), all),
         // A regular expression looks at each byte, several times at the worst.
         super::cel::MATCHES => (steps + all.bytes, Size::TINY),
         // Text becomes values: at most one for each two bytes.
-        "json" => {
-            (steps + all.bytes / 4.0, Size { values: 1.0 + all.bytes / 2.0, bytes: all.bytes, longest: 1.0 + all.bytes / 2.0 })
-        }
+        "json" => (
+            steps + all.bytes / 4.0,
+            Size {
+                values: 1.0 + all.bytes / 2.0,
+                bytes: all.bytes,
+                longest: 1.0 + all.bytes / 2.0,
+            },
+        ),
         "base64" | "string" | "bytes" | "dyn" => (steps + all.whole(), all.and(Size::TINY)),
         _ => (steps + all.whole(), Size::TINY),
     }

@@ -1,10 +1,13 @@
-//! Conditions: what must be true of a call. Compiled when a policy is loaded, bounded in size, depth and work.
+//! Conditions: what must be true of a call. Compiled when a policy is loaded, bounded in size,
+//! depth and work.
 
 use std::{cell::OnceCell, fmt};
 
 use serde_json::Value;
 
-use super::{Amount, Call, Class, CounterKey, CounterRead, CounterValues, Window, args::Args, file::Scope};
+use super::{
+    Amount, Call, Class, CounterKey, CounterRead, CounterValues, Window, args::Args, file::Scope,
+};
 
 pub(super) mod cel;
 mod cost;
@@ -78,7 +81,8 @@ pub(super) struct Counter {
 }
 
 impl Counter {
-    /// The counter that this call belongs to. A counter of one tool belongs to that tool, whoever reads it.
+    /// The counter that this call belongs to. A counter of one tool belongs to that tool, whoever
+    /// reads it.
     pub(super) fn key(&self, call: &Call<'_>) -> CounterKey {
         let window = self.window.to_string();
         let (tool, upstream) = match self.exact {
@@ -94,7 +98,11 @@ impl Counter {
                 Scope::Workspace => parts.push(caller.workspace),
                 Scope::Principal => parts.extend([caller.workspace, caller.principal]),
                 // A session is only a part of its principal: the caller chooses its name.
-                Scope::Session => parts.extend([caller.workspace, caller.principal, caller.session.unwrap_or_default()]),
+                Scope::Session => parts.extend([
+                    caller.workspace,
+                    caller.principal,
+                    caller.session.unwrap_or_default(),
+                ]),
                 Scope::Task => parts.extend([caller.workspace, caller.task]),
                 Scope::Tool => parts.push(tool),
                 Scope::Upstream => parts.push(upstream),
@@ -109,15 +117,20 @@ impl Counter {
 
     pub(super) fn value(&self, subject: &Subject<'_>) -> Result<Amount, NoAnswer> {
         let value = subject.counters.get(&self.key(subject.call));
-        value.ok_or_else(|| NoAnswer::Failed(format!("the value of counter `{}` is not known", self.name)))
+        value.ok_or_else(|| {
+            NoAnswer::Failed(format!("the value of counter `{}` is not known", self.name))
+        })
     }
 }
 
 /// A value as `explain` shows it: at most 80 characters, nothing that would steer a terminal.
 pub(super) fn shown(value: &Value) -> String {
     let text = value.to_string();
-    let cut: String =
-        text.chars().take(80).flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] }).collect();
+    let cut: String = text
+        .chars()
+        .take(80)
+        .flat_map(|c| if c.is_control() { c.escape_default().collect::<Vec<_>>() } else { vec![c] })
+        .collect();
     if text.chars().count() > 80 { format!("{cut}…") } else { cut }
 }
 

@@ -1,7 +1,8 @@
 //! Comparisons `{path, op, value}`, with the meaning they have in Intercept.
 //!
-//! A value that is missing makes every comparison false but `exists: false`. Numbers compare with numbers only: a text that looks like one is
-//! none. Under `when` such a mismatch is an error, and so a denial, for a rule that cannot see must not let pass; under `require` it is a no.
+//! A value that is missing makes every comparison false but `exists: false`. Numbers compare with
+//! numbers only: a text that looks like one is none. Under `when` such a mismatch is an error, and
+//! so a denial, for a rule that cannot see must not let pass; under `require` it is a no.
 
 use regex::Regex;
 use serde_json::{Number, Value};
@@ -19,11 +20,20 @@ const REGEX_SIZE_MAX: usize = 256 * 1024;
 /// A pattern with a bounded size; it finds in the time of the text's length.
 pub(in crate::policy) fn regex(pattern: &str) -> Result<Regex, String> {
     if pattern.len() > REGEX_BYTES_MAX {
-        return Err(format!("the pattern has {} bytes, allowed are {REGEX_BYTES_MAX}", pattern.len()));
+        return Err(format!(
+            "the pattern has {} bytes, allowed are {REGEX_BYTES_MAX}",
+            pattern.len()
+        ));
     }
-    let built = regex::RegexBuilder::new(pattern).size_limit(REGEX_SIZE_MAX).dfa_size_limit(REGEX_SIZE_MAX).nest_limit(64).build();
+    let built = regex::RegexBuilder::new(pattern)
+        .size_limit(REGEX_SIZE_MAX)
+        .dfa_size_limit(REGEX_SIZE_MAX)
+        .nest_limit(64)
+        .build();
     built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => format!("the pattern is too large: compiled it has more than {REGEX_SIZE_MAX} bytes"),
+        regex::Error::CompiledTooBig(_) => {
+            format!("the pattern is too large: compiled it has more than {REGEX_SIZE_MAX} bytes")
+        }
         _ => "the pattern does not compile".into(),
     })
 }
@@ -56,8 +66,13 @@ pub(in crate::policy) struct Comparison {
 
 impl Comparison {
     /// Of an argument: `path` without `args.`.
-    pub(in crate::policy) fn of_args(path: &str, op: Op, value: Option<&Value>) -> Result<Self, String> {
-        let keys: Vec<Box<str>> = path.strip_prefix("args.").unwrap_or_default().split('.').map(Into::into).collect();
+    pub(in crate::policy) fn of_args(
+        path: &str,
+        op: Op,
+        value: Option<&Value>,
+    ) -> Result<Self, String> {
+        let keys: Vec<Box<str>> =
+            path.strip_prefix("args.").unwrap_or_default().split('.').map(Into::into).collect();
         if keys.iter().any(|key| key.is_empty()) {
             return Err(format!("`{path}` is no path of an argument such as `args.a.b`"));
         }
@@ -65,8 +80,18 @@ impl Comparison {
     }
 
     /// Of a counter.
-    pub(in crate::policy) fn of_counter(path: &str, counter: Counter, op: Op, value: Option<&Value>) -> Result<Self, String> {
-        Ok(Self { path: path.into(), left: Left::Counter(Box::new([counter])), op, right: right(op, value)? })
+    pub(in crate::policy) fn of_counter(
+        path: &str,
+        counter: Counter,
+        op: Op,
+        value: Option<&Value>,
+    ) -> Result<Self, String> {
+        Ok(Self {
+            path: path.into(),
+            left: Left::Counter(Box::new([counter])),
+            op,
+            right: right(op, value)?,
+        })
     }
 
     fn compare(&self, value: &Value) -> Result<bool, NoAnswer> {
@@ -78,7 +103,9 @@ impl Comparison {
             // A null stands for nothing, as a missing value does.
             (Right::Number(_) | Right::Regex(_), _) if value.is_null() => Ok(false),
             (Right::Number(right), op) => {
-                let Value::Number(left) = value else { return Err(self.mismatch(value, "a number")) };
+                let Value::Number(left) = value else {
+                    return Err(self.mismatch(value, "a number"));
+                };
                 let order = compare_numbers(left, right);
                 Ok(match op {
                     Op::Lt => order.is_lt(),
@@ -103,19 +130,31 @@ impl Comparison {
     }
 
     fn mismatch(&self, value: &Value, expected: &str) -> NoAnswer {
-        NoAnswer::Mismatch(format!("`{}` is {}, `{}` compares {expected}", self.path, kind(value), self.op.as_str()))
+        NoAnswer::Mismatch(format!(
+            "`{}` is {}, `{}` compares {expected}",
+            self.path,
+            kind(value),
+            self.op.as_str()
+        ))
     }
 
-    fn find<'a>(&self, subject: &'a Subject<'_>) -> Result<Option<std::borrow::Cow<'a, Value>>, NoAnswer> {
+    fn find<'a>(
+        &self,
+        subject: &'a Subject<'_>,
+    ) -> Result<Option<std::borrow::Cow<'a, Value>>, NoAnswer> {
         match &self.left {
             Left::Args(keys) => {
                 let presence = matches!(self.right, Right::Exists(_));
-                subject.args.seen(keys.iter().map(|key| &**key), presence).map_err(NoAnswer::Failed)?;
+                subject
+                    .args
+                    .seen(keys.iter().map(|key| &**key), presence)
+                    .map_err(NoAnswer::Failed)?;
                 Ok(find(&subject.args.value, keys).map(std::borrow::Cow::Borrowed))
             }
             Left::Counter(counter) => {
                 let value = counter[0].value(subject)?.as_f64();
-                Ok(Number::from_f64(value).map(|number| std::borrow::Cow::Owned(Value::Number(number))))
+                Ok(Number::from_f64(value)
+                    .map(|number| std::borrow::Cow::Owned(Value::Number(number))))
             }
         }
     }
@@ -128,16 +167,22 @@ pub(in crate::policy) fn find<'v>(value: &'v Value, keys: &[Box<str>]) -> Option
 
 fn right(op: Op, value: Option<&Value>) -> Result<Right, String> {
     let needed = || value.ok_or_else(|| format!("`{}` needs a `value`", op.as_str()));
-    let wrong = |expected: &str, value: &Value| format!("`{}` needs {expected} as `value`, found {}", op.as_str(), kind(value));
+    let wrong = |expected: &str, value: &Value| {
+        format!("`{}` needs {expected} as `value`, found {}", op.as_str(), kind(value))
+    };
     match op {
         Op::Eq | Op::Neq => Ok(Right::Value(needed()?.clone())),
         Op::Contains => match needed()? {
-            value @ (Value::Array(_) | Value::Object(_) | Value::Null) => Err(wrong("a text, a number or a truth value", value)),
+            value @ (Value::Array(_) | Value::Object(_) | Value::Null) => {
+                Err(wrong("a text, a number or a truth value", value))
+            }
             value => Ok(Right::Value(value.clone())),
         },
         Op::In | Op::NotIn => match needed()? {
             Value::Array(items) if items.len() <= LIST_MAX => Ok(Right::List(items.clone())),
-            Value::Array(items) => Err(format!("the list has {} items, allowed are {LIST_MAX}", items.len())),
+            Value::Array(items) => {
+                Err(format!("the list has {} items, allowed are {LIST_MAX}", items.len()))
+            }
             other => Err(wrong("a list", other)),
         },
         Op::Lt | Op::Lte | Op::Gt | Op::Gte => match needed()? {
@@ -160,16 +205,21 @@ fn right(op: Op, value: Option<&Value>) -> Result<Right, String> {
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Number(left), Value::Number(right)) => compare_numbers(left, right).is_eq(),
-        (Value::Array(left), Value::Array(right)) => left.len() == right.len() && left.iter().zip(right).all(|(a, b)| same(a, b)),
+        (Value::Array(left), Value::Array(right)) => {
+            left.len() == right.len() && left.iter().zip(right).all(|(a, b)| same(a, b))
+        }
         (Value::Object(left), Value::Object(right)) => {
-            left.len() == right.len() && left.iter().all(|(key, a)| right.get(key).is_some_and(|b| same(a, b)))
+            left.len() == right.len()
+                && left.iter().all(|(key, a)| right.get(key).is_some_and(|b| same(a, b)))
         }
         _ => left == right,
     }
 }
 
 fn compare_numbers(left: &Number, right: &Number) -> std::cmp::Ordering {
-    let whole = |number: &Number| number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from));
+    let whole = |number: &Number| {
+        number.as_i64().map(i128::from).or_else(|| number.as_u64().map(i128::from))
+    };
     match (whole(left), whole(right)) {
         (Some(left), Some(right)) => left.cmp(&right),
         // Both are finite, for nothing else is read; so they do compare.
@@ -213,7 +263,10 @@ impl Expr for Comparison {
 
     fn arg_paths(&self) -> Vec<ArgPath> {
         match &self.left {
-            Left::Args(keys) => vec![ArgPath { path: keys.iter().map(|key| key.to_string()).collect(), must_exist: false }],
+            Left::Args(keys) => vec![ArgPath {
+                path: keys.iter().map(|key| key.to_string()).collect(),
+                must_exist: false,
+            }],
             Left::Counter(_) => vec![],
         }
     }

@@ -32,24 +32,57 @@ fn every_operator_compares_as_in_intercept() {
     for (op, value, holds, fails) in [
         ("eq", json!("x"), vec![json!("x")], vec![json!("y"), json!(1), json!(null)]),
         ("eq", json!(1), vec![json!(1), json!(1.0)], vec![json!("1"), json!(2)]),
-        ("eq", json!({"k": [1]}), vec![json!({"k": [1.0]})], vec![json!({"k": [2]}), json!({"k": [1], "l": 1})]),
+        (
+            "eq",
+            json!({"k": [1]}),
+            vec![json!({"k": [1.0]})],
+            vec![json!({"k": [2]}), json!({"k": [1], "l": 1})],
+        ),
         ("neq", json!("x"), vec![json!("y"), json!(1), json!(null)], vec![json!("x")]),
         ("in", json!(["a", 2]), vec![json!("a"), json!(2.0)], vec![json!("b"), json!("2")]),
         ("not_in", json!(["a", 2]), vec![json!("b"), json!("2")], vec![json!("a"), json!(2)]),
-        ("lt", json!(5), vec![json!(4), json!(4.99), json!(-1)], vec![json!(5), json!(6), json!(null)]),
+        (
+            "lt",
+            json!(5),
+            vec![json!(4), json!(4.99), json!(-1)],
+            vec![json!(5), json!(6), json!(null)],
+        ),
         ("lte", json!(5), vec![json!(5), json!(5.0)], vec![json!(5.01)]),
-        ("gt", json!(9007199254740992_u64), vec![json!(9007199254740993_u64)], vec![json!(9007199254740992_u64)]),
+        (
+            "gt",
+            json!(9007199254740992_u64),
+            vec![json!(9007199254740993_u64)],
+            vec![json!(9007199254740992_u64)],
+        ),
         ("gte", json!(0), vec![json!(0), json!(-0.0)], vec![json!(-1)]),
-        ("regex", json!("^pro?d:"), vec![json!("prod:x"), json!("prd:")], vec![json!("x prod:"), json!(null)]),
-        ("contains", json!("ab"), vec![json!("xaby"), json!(["ab"])], vec![json!("xy"), json!(["abc"]), json!(null)]),
+        (
+            "regex",
+            json!("^pro?d:"),
+            vec![json!("prod:x"), json!("prd:")],
+            vec![json!("x prod:"), json!(null)],
+        ),
+        (
+            "contains",
+            json!("ab"),
+            vec![json!("xaby"), json!(["ab"])],
+            vec![json!("xy"), json!(["abc"]), json!(null)],
+        ),
         ("contains", json!(1), vec![json!([1.0])], vec![json!([2])]),
         ("exists", json!(true), vec![json!(1), json!(false)], vec![json!(null)]),
     ] {
         for (args, required_is, denied_is) in
             holds.iter().map(|args| (args, YES, NO)).chain(fails.iter().map(|args| (args, NO, YES)))
         {
-            assert_eq!(required(op, value.clone(), b(args.clone())), required_is, "require {op} {value} {args}");
-            assert_eq!(denied(op, value.clone(), b(args.clone())), denied_is, "deny when {op} {value} {args}");
+            assert_eq!(
+                required(op, value.clone(), b(args.clone())),
+                required_is,
+                "require {op} {value} {args}"
+            );
+            assert_eq!(
+                denied(op, value.clone(), b(args.clone())),
+                denied_is,
+                "deny when {op} {value} {args}"
+            );
         }
     }
 }
@@ -69,7 +102,13 @@ fn a_missing_argument_fails_every_operator_but_exists_false() {
         ("contains", json!("")),
         ("exists", json!(true)),
     ] {
-        for args in [json!({}), json!({"a": 1}), json!({"a": null}), json!({"a": {"c": 1}}), json!({"a": [{"b": 1}]})] {
+        for args in [
+            json!({}),
+            json!({"a": 1}),
+            json!({"a": null}),
+            json!({"a": {"c": 1}}),
+            json!({"a": [{"b": 1}]}),
+        ] {
             assert_eq!(required(op, value.clone(), args.clone()), NO, "{op} {args}");
             assert_eq!(denied(op, value.clone(), args.clone()), YES, "{op} {args}");
         }
@@ -80,7 +119,9 @@ fn a_missing_argument_fails_every_operator_but_exists_false() {
 
 #[test]
 fn a_number_in_quotes_is_no_number_and_never_slips_past_a_denial() {
-    for (op, value) in [("gt", json!(50_000)), ("lt", json!(1)), ("gte", json!(5)), ("lte", json!(5))] {
+    for (op, value) in
+        [("gt", json!(50_000)), ("lt", json!(1)), ("gte", json!(5)), ("lte", json!(5))]
+    {
         assert_eq!(required(op, value.clone(), b(json!("60000"))), NO);
         assert_eq!(denied(op, value.clone(), b(json!("60000"))), ERROR);
         assert_eq!(denied(op, value.clone(), b(json!([60_000]))), ERROR);
@@ -98,13 +139,20 @@ fn a_comparison_that_can_mean_nothing_is_a_problem() {
         ("regex", "\"a{1000}{1000}\"", "the pattern is too large"),
         ("exists", "1", "`exists` needs true or false as `value`, found a number"),
         ("equals", "1", "`equals` is none of `eq`"),
-        ("contains", "[1]", "`contains` needs a text, a number or a truth value as `value`, found a list"),
+        (
+            "contains",
+            "[1]",
+            "`contains` needs a text, a number or a truth value as `value`, found a list",
+        ),
     ] {
-        let told = problems(&format!("tools: {{t.x: {{require: [{{path: args.a, op: {op}, value: {value}}}]}}}}"));
+        let told = problems(&format!(
+            "tools: {{t.x: {{require: [{{path: args.a, op: {op}, value: {value}}}]}}}}"
+        ));
         assert!(told.iter().any(|told| told.contains(problem)), "{op} {value}: {told:?}");
     }
     let told = problems(
-        "tools: {t.x: {require: [{path: arg.a, op: eq, value: 1}, {path: args.a, op: gt}, {path: args., op: eq, value: 1}]}}",
+        "tools: {t.x: {require: [{path: arg.a, op: eq, value: 1}, {path: args.a, op: gt}, {path: \
+        args., op: eq, value: 1}]}}",
     );
     assert!(told[0].contains("`arg.a` is no path"), "{told:?}");
     assert!(told[1].contains("`gt` needs a `value`"), "{told:?}");
@@ -121,7 +169,10 @@ fn cel(expression: &str, args: Value) -> String {
 fn expressions_see_the_call() {
     for (expression, args) in [
         (r#"args.deploymentSelector.startsWith("prod:")"#, json!({"deploymentSelector": "prod:x"})),
-        (r#"has(json(args.args).amount) && json(args.args).amount > 10000"#, json!({"args": "{\"amount\": 10000.5}"})),
+        (
+            r#"has(json(args.args).amount) && json(args.args).amount > 10000"#,
+            json!({"args": "{\"amount\": 10000.5}"}),
+        ),
         (r#"base64(args.x) == "hi""#, json!({"x": "aGk="})),
         (r#"base64(args.x) == "hi""#, json!({"x": "aGk"})),
         (r#"cidr(args.ip, "10.0.0.0/8")"#, json!({"ip": "10.1.2.3"})),
@@ -129,8 +180,14 @@ fn expressions_see_the_call() {
         (r#"!cidr(args.ip, "10.0.0.0/8")"#, json!({"ip": "11.1.2.3"})),
         (r#"args.items.exists(i, i.price > 5)"#, json!({"items": [{"price": 1}, {"price": 6}]})),
         (r#"args.name.matches("^a+$")"#, json!({"name": "aaa"})),
-        (r#"tool.class == "unknown" && tool.upstream == "t" && tool.name == "x" && tool.path == "t.x""#, json!({})),
-        (r#"caller.principal == "alice" && caller.role == "agent" && caller.key == "ci" && caller.session == """#, json!({})),
+        (
+            r#"tool.class == "unknown" && tool.upstream == "t" && tool.name == "x" && tool.path == "t.x""#,
+            json!({}),
+        ),
+        (
+            r#"caller.principal == "alice" && caller.role == "agent" && caller.key == "ci" && caller.session == """#,
+            json!({}),
+        ),
         (r#"!has(args.x)"#, json!({})),
         (r#"args.n > 5 && args.f > 5 && args.n == 6.0"#, json!({"n": 6, "f": 5.5})),
         (r#"size(args.list) == 2 && "a" in args.list"#, json!({"list": ["a", "b"]})),
@@ -157,21 +214,35 @@ fn an_expression_without_an_answer_denies_whatever_the_rule() {
         (r#"cidr(args.x, "10.0.0.0/8")"#, json!({"x": "10"})),
     ] {
         for action in ["allow", "ask", "deny"] {
-            let file =
-                json!({"default": "allow", "tools": {"t.x": {"rules": [{"name": "r", "action": action, "when": expression}]}}});
-            assert_eq!(verdict(&load(&file.to_string()), "t.x", args.clone()), ERROR, "{action} {expression}");
+            let file = json!({"default": "allow", "tools": {"t.x": {"rules": [{"name": "r", "action": action, "when": expression}]}}});
+            assert_eq!(
+                verdict(&load(&file.to_string()), "t.x", args.clone()),
+                ERROR,
+                "{action} {expression}"
+            );
         }
         let file = json!({"default": "allow", "tools": {"t.x": {"rules": [{"name": "r", "require": expression}]}}});
-        assert_eq!(verdict(&load(&file.to_string()), "t.x", args.clone()), ERROR, "require {expression}");
+        assert_eq!(
+            verdict(&load(&file.to_string()), "t.x", args.clone()),
+            ERROR,
+            "require {expression}"
+        );
     }
 }
 
 #[test]
 fn the_reason_of_a_failure_tells_no_values() {
-    let policy = load(r#"{"tools": {"t.x": {"rules": [{"action": "deny", "when": "args.x > 5"}]}}}"#);
-    let Verdict::Deny(denial) = decide(&policy, "t.x", json!({"x": "very secret"})).verdict else { panic!("denied") };
+    let policy =
+        load(r#"{"tools": {"t.x": {"rules": [{"action": "deny", "when": "args.x > 5"}]}}}"#);
+    let Verdict::Deny(denial) = decide(&policy, "t.x", json!({"x": "very secret"})).verdict else {
+        panic!("denied")
+    };
     assert!(!denial.message.contains("secret"), "{}", denial.message);
-    assert!(denial.message.contains("rule `rules[0]` could not be evaluated"), "{}", denial.message);
+    assert!(
+        denial.message.contains("rule `rules[0]` could not be evaluated"),
+        "{}",
+        denial.message
+    );
 }
 
 #[test]
@@ -197,7 +268,11 @@ fn an_expression_that_cannot_work_is_a_problem() {
     ] {
         let file = json!({"tools": {"t.x": {"require": [expression]}}});
         let told = problems(&file.to_string());
-        assert!(told.len() == 1 && told[0].contains(problem), "{}: {told:?}", &expression[..expression.len().min(60)]);
+        assert!(
+            told.len() == 1 && told[0].contains(problem),
+            "{}: {told:?}",
+            &expression[..expression.len().min(60)]
+        );
     }
 }
 
@@ -207,7 +282,9 @@ fn an_expression_cannot_stall() {
     let text = "a".repeat(200_000);
     let large = json!({"a": numbers, "b": numbers, "s": text, "j": serde_json::to_string(&numbers).unwrap()});
     // Under the bound of arguments in all.
-    let args = |keys: &[&str]| Value::Object(keys.iter().map(|key| ((*key).to_owned(), large[key].clone())).collect());
+    let args = |keys: &[&str]| {
+        Value::Object(keys.iter().map(|key| ((*key).to_owned(), large[key].clone())).collect())
+    };
     let plus = vec!["args.s"; 500].join(" + ");
     for (expression, args) in [
         ("args.a.exists(x, args.a.exists(y, x + y < 0))", args(&["a"])),
@@ -253,21 +330,39 @@ tools:
     );
     for path in ["pay.refund", "pay.note"] {
         let args = serde_json::value::RawValue::from_string("{}".into()).unwrap();
-        let call = Call { tool: tool(path), args: &args, caller: CALLER, now: "2026-11-21T10:00:00Z".parse().unwrap() };
+        let call = Call {
+            tool: tool(path),
+            args: &args,
+            caller: CALLER,
+            now: "2026-11-21T10:00:00Z".parse().unwrap(),
+        };
         let reads = policy.counters_read(&call);
         assert_eq!(reads.len(), 1);
-        assert_eq!(reads[0].key.as_str(), r#"["spend","pay.charge","day","principal","local","alice","tool","pay.charge"]"#);
+        assert_eq!(
+            reads[0].key.as_str(),
+            r#"["spend","pay.charge","day","principal","local","alice","tool","pay.charge"]"#
+        );
         let with = |amount: f64| {
-            let values = CounterValues::from_iter([(reads[0].key.clone(), Amount::from_f64(amount).unwrap())]);
+            let values = CounterValues::from_iter([(
+                reads[0].key.clone(),
+                Amount::from_f64(amount).unwrap(),
+            )]);
             told(&decide_raw(&policy, tool(path), "{}", CALLER, &values))
         };
         assert_eq!(with(10.4), NO);
         assert_eq!(with(10.5), "allow by default");
-        assert_eq!(told(&decide_raw(&policy, tool(path), "{}", CALLER, &CounterValues::none())), ERROR, "unknown is a no");
+        assert_eq!(
+            told(&decide_raw(&policy, tool(path), "{}", CALLER, &CounterValues::none())),
+            ERROR,
+            "unknown is a no"
+        );
     }
     // The key that is read is the key that is held.
     let held = decide(&policy, "pay.charge", json!({"amount": 5}));
-    assert_eq!(held.holds[0].key.as_str(), r#"["spend","pay.charge","day","principal","local","alice","tool","pay.charge"]"#);
+    assert_eq!(
+        held.holds[0].key.as_str(),
+        r#"["spend","pay.charge","day","principal","local","alice","tool","pay.charge"]"#
+    );
 }
 
 #[test]
@@ -296,7 +391,9 @@ fn no_condition_sees_into_an_artifact() {
     ] {
         assert_eq!(cel(expression, args.clone()), expected, "{expression}");
     }
-    for (op, value) in [("eq", json!("x")), ("neq", json!("x")), ("contains", json!("x")), ("regex", json!("x"))] {
+    for (op, value) in
+        [("eq", json!("x")), ("neq", json!("x")), ("contains", json!("x")), ("regex", json!("x"))]
+    {
         assert_eq!(denied(op, value.clone(), b(handle.clone())), ERROR, "{op}");
         assert_eq!(required(op, value, b(handle.clone())), ERROR, "{op}");
     }

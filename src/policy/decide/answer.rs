@@ -48,7 +48,14 @@ impl<'p> Deciding<'p, '_> {
             }
             let Some(answer) = self.layer_answer(number, layer) else { continue };
             let outcome = ["allow", "ask", "deny"][usize::from(severity(answer.answer))];
-            self.step(&layer.name, &answer.rule.name.clone(), &answer.rule, || "the layer answers".into(), outcome, layer.shadow);
+            self.step(
+                &layer.name,
+                &answer.rule.name.clone(),
+                &answer.rule,
+                || "the layer answers".into(),
+                outcome,
+                layer.shadow,
+            );
             if layer.shadow {
                 if answer.answer != Answer::Allow {
                     self.watch(answer.rule, outcome, format!("the layer would answer {outcome}"));
@@ -63,28 +70,36 @@ impl<'p> Deciding<'p, '_> {
         if answers.iter().any(|answer| answer.by_class) {
             self.hold_class();
         }
-        let strictest =
-            answers.into_iter().reduce(|first, next| if severity(next.answer) > severity(first.answer) { next } else { first });
+        let strictest = answers.into_iter().reduce(|first, next| {
+            if severity(next.answer) > severity(first.answer) { next } else { first }
+        });
         match strictest {
             Some(answer) => self.verdict(answer),
             None => (Verdict::Deny(self.denial("no layer answers")), policy.profile_rule()),
         }
     }
 
-    /// What one layer answers: the most specific of its allows and asks, or its default; nothing if it has none.
+    /// What one layer answers: the most specific of its allows and asks, or its default; nothing if
+    /// it has none.
     fn layer_answer(&self, number: usize, layer: &CompiledLayer) -> Option<LayerAnswer> {
         let mut best: Option<(&CompiledEntry, &CompiledRule)> = None;
         let mut lists: Option<&Pattern> = None;
         for given in &self.given {
             match given {
                 Given::Lists { layer, pattern } if *layer == number => {
-                    lists = lists.filter(|known| known.more_specific(pattern).is_ge()).or(Some(pattern));
+                    lists = lists
+                        .filter(|known| known.more_specific(pattern).is_ge())
+                        .or(Some(pattern));
                 }
                 Given::Answers { layer, entry, rule } if *layer == number => {
-                    let better = best.is_none_or(|(known, known_rule)| match entry.pattern.more_specific(&known.pattern) {
-                        std::cmp::Ordering::Greater => true,
-                        std::cmp::Ordering::Equal => rule.action == Action::Ask && known_rule.action == Action::Allow,
-                        std::cmp::Ordering::Less => false,
+                    let better = best.is_none_or(|(known, known_rule)| {
+                        match entry.pattern.more_specific(&known.pattern) {
+                            std::cmp::Ordering::Greater => true,
+                            std::cmp::Ordering::Equal => {
+                                rule.action == Action::Ask && known_rule.action == Action::Allow
+                            }
+                            std::cmp::Ordering::Less => false,
+                        }
                     });
                     best = if better { Some((entry, rule)) } else { best };
                 }
@@ -94,7 +109,13 @@ impl<'p> Deciding<'p, '_> {
         if let Some((entry, rule)) = best {
             let answer = if rule.action == Action::Ask { Answer::Ask } else { Answer::Allow };
             let terms = with_defaults(&rule.terms, &entry.terms);
-            return Some(LayerAnswer { answer, rule: rule.rule.clone(), by_class: false, terms, message: rule.message.clone() });
+            return Some(LayerAnswer {
+                answer,
+                rule: rule.rule.clone(),
+                by_class: false,
+                terms,
+                message: rule.message.clone(),
+            });
         }
         let plain = |answer| LayerAnswer {
             answer,
@@ -104,7 +125,11 @@ impl<'p> Deciding<'p, '_> {
             message: None,
         };
         let listed = |pattern: &Pattern| {
-            let rule = RuleRef { name: "listed".into(), pointer: pointer(pattern, layer), layer: layer.name.clone() };
+            let rule = RuleRef {
+                name: "listed".into(),
+                pointer: pointer(pattern, layer),
+                layer: layer.name.clone(),
+            };
             LayerAnswer { rule, ..plain(Answer::Allow) }
         };
         match (layer.default, lists) {
@@ -112,21 +137,34 @@ impl<'p> Deciding<'p, '_> {
             (Some(DefaultAnswer::Deny), None) => Some(plain(Answer::Deny)),
             (Some(DefaultAnswer::Allow), _) => Some(plain(Answer::Allow)),
             (Some(DefaultAnswer::Ask), _) => Some(plain(Answer::Ask)),
-            (Some(DefaultAnswer::Auto), _) => Some(self.by_class(Profile::Auto, layer.default_rule.clone())),
+            (Some(DefaultAnswer::Auto), _) => {
+                Some(self.by_class(Profile::Auto, layer.default_rule.clone()))
+            }
             // The profile `strict` is a `default: deny` for everything that is silent.
-            (None, Some(pattern)) if self.policy.options.profile == Profile::Strict && !layer.shadow => Some(listed(pattern)),
+            (None, Some(pattern))
+                if self.policy.options.profile == Profile::Strict && !layer.shadow =>
+            {
+                Some(listed(pattern))
+            }
             (None, _) => None,
         }
     }
 
     fn by_class(&self, profile: Profile, rule: RuleRef) -> LayerAnswer {
         let (answer, limit) = profile::by_class(profile, self.class);
-        LayerAnswer { answer, rule, by_class: limit.is_some(), terms: self.entry_terms(), message: None }
+        LayerAnswer {
+            answer,
+            rule,
+            by_class: limit.is_some(),
+            terms: self.entry_terms(),
+            message: None,
+        }
     }
 
     /// Terms that entries say for their tools: those of the most specific.
     fn entry_terms(&self) -> Terms {
-        let entries = self.entries.iter().map(|number| &self.policy.compiled.entries[*number as usize]);
+        let entries =
+            self.entries.iter().map(|number| &self.policy.compiled.entries[*number as usize]);
         let applying = entries.filter(|entry| {
             let layer = &self.policy.compiled.layers[entry.layer];
             layer.applies(&self.call.caller) && !layer.shadow
@@ -153,11 +191,22 @@ impl<'p> Deciding<'p, '_> {
             Some(message) => message.to_string(),
             // What no file says has no place in one.
             None if rule.pointer.is_empty() => {
-                format!("no file answers about `{}`, and the {} asks about the class {}", self.tool(), rule.layer, self.class)
+                format!(
+                    "no file answers about `{}`, and the {} asks about the class {}",
+                    self.tool(),
+                    rule.layer,
+                    self.class
+                )
             }
-            None => format!("rule `{}` asks about `{}`, class {}", rule.name, self.tool(), self.class),
+            None => {
+                format!("rule `{}` asks about `{}`, class {}", rule.name, self.tool(), self.class)
+            }
         };
-        let remember = if terms.remember.is_empty() { profile::remember(self.class) } else { terms.remember.clone() };
+        let remember = if terms.remember.is_empty() {
+            profile::remember(self.class)
+        } else {
+            terms.remember.clone()
+        };
         AskTerms { timeout: terms.timeout, reason, message, by: terms.by.clone(), remember }
     }
 
@@ -178,6 +227,10 @@ pub(super) fn with_defaults(own: &Terms, defaults: &Terms) -> Terms {
     Terms {
         timeout: own.timeout.or(defaults.timeout),
         by: if own.by.is_empty() { defaults.by.clone() } else { own.by.clone() },
-        remember: if own.remember.is_empty() { defaults.remember.clone() } else { own.remember.clone() },
+        remember: if own.remember.is_empty() {
+            defaults.remember.clone()
+        } else {
+            own.remember.clone()
+        },
     }
 }

@@ -25,14 +25,18 @@ pub(super) fn hold(
             subject.args.seen(keys.iter().map(|key| &**key), false)?;
             argument(&subject.args.value, keys)?
         }
-        CompiledCost::Expression(expression) => expression.amount(subject).map_err(|error: NoAnswer| error.reason().to_owned())?,
+        CompiledCost::Expression(expression) => {
+            expression.amount(subject).map_err(|error: NoAnswer| error.reason().to_owned())?
+        }
     };
     let on_exceed = match limit.on_exceed {
         CompiledExceed::Deny => OnExceed::Deny,
         CompiledExceed::Wait(max) => OnExceed::Wait { max },
-        CompiledExceed::Ask if deciding.policy.options.approvals => {
-            OnExceed::Ask(deciding.ask(&limit.rule, &with_defaults(&rule.terms, &entry.terms), limit.message.clone()))
-        }
+        CompiledExceed::Ask if deciding.policy.options.approvals => OnExceed::Ask(deciding.ask(
+            &limit.rule,
+            &with_defaults(&rule.terms, &entry.terms),
+            limit.message.clone(),
+        )),
         CompiledExceed::Ask => OnExceed::Deny,
     };
     Ok(Hold {
@@ -55,7 +59,9 @@ fn argument(args: &Value, keys: &[Box<str>]) -> Result<Amount, String> {
     }
     let path = keys.join(".");
     match value {
-        Some(Value::Number(number)) => Amount::from_number(number).map_err(|error| format!("`args.{path}` {error}")),
+        Some(Value::Number(number)) => {
+            Amount::from_number(number).map_err(|error| format!("`args.{path}` {error}"))
+        }
         Some(other) => Err(format!("`args.{path}` is {}, expected a number", kind(other))),
         None => Err(format!("`args.{path}` is missing")),
     }
@@ -66,18 +72,37 @@ impl Deciding<'_, '_> {
     pub(super) fn hold_class(&mut self) {
         let (_, limit) = profile::by_class(crate::policy::Profile::Auto, self.class);
         let Some(max) = limit else { return };
-        let (window, scopes) = (Window::Fixed(FixedWindow::Minute), vec![Scope::Workspace, Scope::Principal]);
+        let (window, scopes) =
+            (Window::Fixed(FixedWindow::Minute), vec![Scope::Workspace, Scope::Principal]);
         let name = profile::counter_name(self.class);
-        let counter = Counter { name: name.into(), pattern: "*".into(), exact: false, window, scopes };
+        let counter =
+            Counter { name: name.into(), pattern: "*".into(), exact: false, window, scopes };
         let mut rule = self.policy.profile_rule();
         rule.name = format!("default limit of {name}").into();
         let (key, cost) = (counter.key(self.call), Amount::ONE);
-        self.step(&rule.layer.clone(), "class", &rule, || format!("counts 1 of {max} per {window}"), "counts", false);
-        self.holds.push(Hold { key, window, max, cost, count: Count::Attempt, on_exceed: OnExceed::Deny, rule, message: None });
+        self.step(
+            &rule.layer.clone(),
+            "class",
+            &rule,
+            || format!("counts 1 of {max} per {window}"),
+            "counts",
+            false,
+        );
+        self.holds.push(Hold {
+            key,
+            window,
+            max,
+            cost,
+            count: Count::Attempt,
+            on_exceed: OnExceed::Deny,
+            rule,
+            message: None,
+        });
     }
 }
 
-/// Holds of one counter put together: the least bound, the greatest cost, the strictest end. Two files may well limit the same counter.
+/// Holds of one counter put together: the least bound, the greatest cost, the strictest end. Two
+/// files may well limit the same counter.
 pub(super) fn merged(holds: Vec<Hold>) -> Vec<Hold> {
     let strictness = |on_exceed: &OnExceed| match on_exceed {
         OnExceed::Wait { .. } => 0,

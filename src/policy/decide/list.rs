@@ -8,15 +8,20 @@ use crate::policy::{
 };
 
 impl Policy {
-    /// What lists show of a tool. What is hidden, or denied whatever the arguments are, is not shown; what may be allowed is.
+    /// What lists show of a tool. What is hidden, or denied whatever the arguments are, is not
+    /// shown; what may be allowed is.
     pub fn view(&self, tool: &ToolFacts<'_>, caller: &Caller<'_>) -> Listing {
-        let seen = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.seen(tool, caller)));
+        let seen =
+            std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.seen(tool, caller)));
         seen.unwrap_or(Listing::Hidden)
     }
 
-    /// The same for all callers who see the same of every tool: the revision, and of workspace, role and key those that a file names.
+    /// The same for all callers who see the same of every tool: the revision, and of workspace,
+    /// role and key those that a file names.
     pub fn view_key(&self, caller: &Caller<'_>) -> String {
-        let named = |kind: NamedKind, name: &str| self.named.contains(&(kind, name.to_owned())).then(|| name.to_owned());
+        let named = |kind: NamedKind, name: &str| {
+            self.named.contains(&(kind, name.to_owned())).then(|| name.to_owned())
+        };
         let workspace = named(NamedKind::Workspace, caller.workspace);
         let role = named(NamedKind::Role, caller.role);
         let key = caller.key.and_then(|key| named(NamedKind::Key, key));
@@ -36,7 +41,10 @@ impl Policy {
         }
         let entries = || {
             let entries = numbers.iter().map(|number| &self.compiled.entries[*number as usize]);
-            entries.filter(|entry| !self.compiled.layers[entry.layer].shadow && self.compiled.layers[entry.layer].applies(caller))
+            entries.filter(|entry| {
+                !self.compiled.layers[entry.layer].shadow
+                    && self.compiled.layers[entry.layer].applies(caller)
+            })
         };
         let rules = || {
             entries()
@@ -54,7 +62,8 @@ impl Policy {
             }
             let own: Vec<_> = rules().filter(|(entry, _)| entry.layer == number).collect();
             let lists = entries().any(|entry| {
-                let anyone = entry.rules.is_empty() || entry.rules.iter().any(|rule| !rule.shadow && rule.applies.to(caller));
+                let anyone = entry.rules.is_empty()
+                    || entry.rules.iter().any(|rule| !rule.shadow && rule.applies.to(caller));
                 entry.layer == number && entry.lists && anyone
             });
             let Some(answer) = self.layer_view(layer, &own, lists, class) else { continue };
@@ -67,7 +76,8 @@ impl Policy {
         }
     }
 
-    /// What a layer answers as far as is known: what it says without conditions, and if that is a no, what it may say under some.
+    /// What a layer answers as far as is known: what it says without conditions, and if that is a
+    /// no, what it may say under some.
     fn layer_view(
         &self,
         layer: &CompiledLayer,
@@ -75,15 +85,19 @@ impl Policy {
         lists: bool,
         class: crate::policy::Class,
     ) -> Option<Answer> {
-        let answering = || rules.iter().filter(|(_, rule)| matches!(rule.action, Action::Allow | Action::Ask));
+        let answering =
+            || rules.iter().filter(|(_, rule)| matches!(rule.action, Action::Allow | Action::Ask));
         let sure = answering().filter(|(_, rule)| rule.when.is_empty());
-        let best = sure.reduce(|known, next| match next.0.pattern.more_specific(&known.0.pattern) {
-            std::cmp::Ordering::Greater => next,
-            std::cmp::Ordering::Equal if next.1.action == Action::Ask => next,
-            _ => known,
-        });
+        let best =
+            sure.reduce(|known, next| match next.0.pattern.more_specific(&known.0.pattern) {
+                std::cmp::Ordering::Greater => next,
+                std::cmp::Ordering::Equal if next.1.action == Action::Ask => next,
+                _ => known,
+            });
         let said = match (best, layer.default) {
-            (Some((_, rule)), _) => Some(if rule.action == Action::Ask { Answer::Ask } else { Answer::Allow }),
+            (Some((_, rule)), _) => {
+                Some(if rule.action == Action::Ask { Answer::Ask } else { Answer::Allow })
+            }
             (None, Some(DefaultAnswer::Deny)) if lists => Some(Answer::Allow),
             (None, Some(DefaultAnswer::Deny)) => Some(Answer::Deny),
             (None, Some(DefaultAnswer::Allow)) => Some(Answer::Allow),
@@ -106,8 +120,12 @@ impl Policy {
         if !refused || best.is_some() && said == Some(Answer::Allow) {
             return said;
         }
-        let mut maybe = answering().filter(|(_, rule)| !rule.when.is_empty()).map(|(_, rule)| rule.action);
-        match (maybe.clone().any(|action| action == Action::Allow), maybe.any(|action| action == Action::Ask)) {
+        let mut maybe =
+            answering().filter(|(_, rule)| !rule.when.is_empty()).map(|(_, rule)| rule.action);
+        match (
+            maybe.clone().any(|action| action == Action::Allow),
+            maybe.any(|action| action == Action::Ask),
+        ) {
             (_, true) if self.options.approvals => Some(Answer::Ask),
             (true, _) => Some(Answer::Allow),
             _ => said,

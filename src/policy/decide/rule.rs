@@ -42,8 +42,16 @@ impl<'p> Deciding<'p, '_> {
         match rule.action {
             Action::Evaluate => {}
             Action::Deny => {
-                let reason = self.worded(rule.message.as_deref(), &format!("denied by rule `{}`", rule.rule.name));
-                return self.refused(layer, entry, rule, Refusal { code: DenialCode::PolicyDenied, reason });
+                let reason = self.worded(
+                    rule.message.as_deref(),
+                    &format!("denied by rule `{}`", rule.rule.name),
+                );
+                return self.refused(
+                    layer,
+                    entry,
+                    rule,
+                    Refusal { code: DenialCode::PolicyDenied, reason },
+                );
             }
             Action::Allow | Action::Ask => {
                 let outcome = if rule.action == Action::Allow { "allow" } else { "ask" };
@@ -51,11 +59,23 @@ impl<'p> Deciding<'p, '_> {
                 if !rule.shadow {
                     self.given.push(Given::Answers { layer: entry.layer, entry, rule });
                 } else if rule.action == Action::Ask {
-                    let message = rule.message.as_deref().unwrap_or("an approval would be needed").to_owned();
+                    let message =
+                        rule.message.as_deref().unwrap_or("an approval would be needed").to_owned();
                     self.watch(rule.rule.clone(), "ask", message);
                 }
             }
         }
+        self.count(layer, entry, rule, subject);
+    }
+
+    /// Reserves what the rule's limits count, or refuses where one cannot count.
+    fn count(
+        &mut self,
+        layer: &'p CompiledLayer,
+        entry: &'p CompiledEntry,
+        rule: &'p CompiledRule,
+        subject: &Subject<'_>,
+    ) {
         for limit in &rule.limits {
             match holds::hold(self, entry, rule, limit, subject) {
                 Ok(hold) if rule.shadow => self.told(
@@ -66,12 +86,24 @@ impl<'p> Deciding<'p, '_> {
                     "passes",
                 ),
                 Ok(hold) => {
-                    self.told(layer, entry, rule, || format!("counts {} of {} per {}", hold.cost, hold.max, hold.window), "counts");
+                    self.told(
+                        layer,
+                        entry,
+                        rule,
+                        || format!("counts {} of {} per {}", hold.cost, hold.max, hold.window),
+                        "counts",
+                    );
                     self.holds.push(hold);
                 }
                 Err(reason) => {
-                    let reason = format!("limit `{}` cannot count this call: {reason}", limit.rule.name);
-                    return self.refused(layer, entry, rule, Refusal { code: DenialCode::PolicyError, reason });
+                    let reason =
+                        format!("limit `{}` cannot count this call: {reason}", limit.rule.name);
+                    return self.refused(
+                        layer,
+                        entry,
+                        rule,
+                        Refusal { code: DenialCode::PolicyError, reason },
+                    );
                 }
             }
         }
@@ -113,7 +145,10 @@ impl<'p> Deciding<'p, '_> {
                     // A value of another kind is not what is required.
                     Ok(false) | Err(NoAnswer::Mismatch(_)) => {
                         let message = requirement.message.as_deref().or(rule.message.as_deref());
-                        let reason = self.worded(message, &format!("rule `{}` does not permit these arguments", rule.rule.name));
+                        let reason = self.worded(
+                            message,
+                            &format!("rule `{}` does not permit these arguments", rule.rule.name),
+                        );
                         return Err(Refusal { code: DenialCode::PolicyDenied, reason });
                     }
                     Err(error) => return Err(self.no_answer(rule, &error)),
@@ -128,10 +163,19 @@ impl<'p> Deciding<'p, '_> {
         if let Some(schema) = &rule.schema
             && let Err(error) = schema.validate(&subject.args.value)
         {
-            // The place and the keyword: neither the value nor what the owner wrote beside the keyword.
-            let (place, keyword) = (error.instance_path().to_string(), error.kind().keyword().to_owned());
-            let place = if place.is_empty() { "the arguments".to_owned() } else { format!("`{}`", cut(&place, 200)) };
-            let fallback = format!("rule `{}` does not permit these arguments: {place} fails `{keyword}`", rule.rule.name);
+            // The place and the keyword: neither the value nor what the owner wrote beside the
+            // keyword.
+            let (place, keyword) =
+                (error.instance_path().to_string(), error.kind().keyword().to_owned());
+            let place = if place.is_empty() {
+                "the arguments".to_owned()
+            } else {
+                format!("`{}`", cut(&place, 200))
+            };
+            let fallback = format!(
+                "rule `{}` does not permit these arguments: {place} fails `{keyword}`",
+                rule.rule.name
+            );
             let reason = self.worded(rule.message.as_deref(), &fallback);
             return Err(Refusal { code: DenialCode::PolicyDenied, reason });
         }
@@ -144,15 +188,20 @@ impl<'p> Deciding<'p, '_> {
     /// `validate: {required_args: true}`: what the tool's schema requires is there and is not null.
     fn required(&self, rule: &CompiledRule, subject: &Subject<'_>) -> Result<(), Refusal> {
         let Some(schema) = self.call.tool.input_schema else {
-            let reason = format!("rule `{}` checks required arguments, but the schema of the tool is not known", rule.rule.name);
+            let reason = format!(
+                "rule `{}` checks required arguments, but the schema of the tool is not known",
+                rule.rule.name
+            );
             return Err(Refusal { code: DenialCode::PolicyError, reason });
         };
         let schema = schema.value();
-        let missing = required(&schema).find(|key| subject.args.value.get(key).is_none_or(serde_json::Value::is_null));
+        let missing = required(&schema)
+            .find(|key| subject.args.value.get(key).is_none_or(serde_json::Value::is_null));
         match missing {
             None => Ok(()),
             Some(key) => {
-                let fallback = format!("rule `{}` requires the argument `{}`", rule.rule.name, cut(key, 100));
+                let fallback =
+                    format!("rule `{}` requires the argument `{}`", rule.rule.name, cut(key, 100));
                 let reason = self.worded(rule.message.as_deref(), &fallback);
                 Err(Refusal { code: DenialCode::PolicyDenied, reason })
             }
@@ -160,8 +209,12 @@ impl<'p> Deciding<'p, '_> {
     }
 
     fn no_answer(&self, rule: &CompiledRule, error: &NoAnswer) -> Refusal {
-        let reason = format!("rule `{}` could not be evaluated: {}", rule.rule.name, error.reason());
-        Refusal { code: DenialCode::PolicyError, reason: format!("call of `{}`: {reason}", self.tool()) }
+        let reason =
+            format!("rule `{}` could not be evaluated: {}", rule.rule.name, error.reason());
+        Refusal {
+            code: DenialCode::PolicyError,
+            reason: format!("call of `{}`: {reason}", self.tool()),
+        }
     }
 
     fn worded(&self, message: Option<&str>, fallback: &str) -> String {
@@ -171,12 +224,23 @@ impl<'p> Deciding<'p, '_> {
         }
     }
 
-    fn refused(&mut self, layer: &CompiledLayer, entry: &CompiledEntry, rule: &CompiledRule, refusal: Refusal) {
+    fn refused(
+        &mut self,
+        layer: &CompiledLayer,
+        entry: &CompiledEntry,
+        rule: &CompiledRule,
+        refusal: Refusal,
+    ) {
         self.told(layer, entry, rule, || refusal.reason.clone(), "deny");
         if rule.shadow {
             self.watch(rule.rule.clone(), "deny", refusal.reason);
         } else {
-            let denial = Denial { code: refusal.code, message: refusal.reason, hidden: false, retry_after: None };
+            let denial = Denial {
+                code: refusal.code,
+                message: refusal.reason,
+                hidden: false,
+                retry_after: None,
+            };
             self.refuse(denial, rule.rule.clone());
         }
     }
@@ -211,7 +275,11 @@ impl<'p> Deciding<'p, '_> {
             _ => "error",
         };
         let what = || {
-            let error = holds.as_ref().err().map(|error| format!("; {}", error.reason())).unwrap_or_default();
+            let error = holds
+                .as_ref()
+                .err()
+                .map(|error| format!("; {}", error.reason()))
+                .unwrap_or_default();
             format!("{role} {} [{}]{error}", condition.source(), condition.observed(subject))
         };
         self.told(layer, entry, rule, what, outcome);

@@ -28,7 +28,10 @@ fn rule() -> impl Strategy<Value = Value> {
     let guards = prop::option::weighted(0.5, prop::collection::vec(condition(), 1..3));
     let limit = prop::option::weighted(
         0.3,
-        select(vec![json!({"window": "minute", "max": 5}), json!({"window": "day", "max": 9, "cost": "args.x"})]),
+        select(vec![
+            json!({"window": "minute", "max": 5}),
+            json!({"window": "day", "max": 9, "cost": "args.x"}),
+        ]),
     );
     (action, when, guards, limit, prop::bool::weighted(0.15), prop::bool::weighted(0.15)).prop_map(
         |(action, when, require, limit, shadow, other)| {
@@ -42,7 +45,8 @@ fn rule() -> impl Strategy<Value = Value> {
             if let (Some(limit), true) = (limit, action != "deny") {
                 rule["limit"] = limit;
             }
-            if action == "evaluate" && rule.get("require").is_none() && rule.get("limit").is_none() {
+            if action == "evaluate" && rule.get("require").is_none() && rule.get("limit").is_none()
+            {
                 rule["require"] = json!([{"path": "args.x", "op": "exists"}]);
             }
             if shadow {
@@ -59,45 +63,55 @@ fn rule() -> impl Strategy<Value = Value> {
 fn file() -> impl Strategy<Value = Value> {
     let default = select(vec![None, Some("allow"), Some("deny"), Some("ask"), Some("auto")]);
     let entries = prop::collection::btree_map(address(), prop::collection::vec(rule(), 0..3), 0..4);
-    (default, entries, prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(|(default, entries, hide, shadow)| {
-        let mut named = 0;
-        let tools: serde_json::Map<String, Value> = entries
-            .into_iter()
-            .map(|(address, mut rules)| {
-                for rule in &mut rules {
-                    // Each rule has a counter of its own.
-                    rule["name"] = format!("r{named}").into();
-                    named += 1;
-                }
-                (address.to_owned(), json!({"rules": rules}))
-            })
-            .collect();
-        let mut file = json!({"tools": tools});
-        if let Some(default) = default {
-            file["default"] = default.into();
-        }
-        if hide {
-            file["hide"] = json!(["a.c"]);
-        }
-        if shadow {
-            file["mode"] = "shadow".into();
-        }
-        file
-    })
+    (default, entries, prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(
+        |(default, entries, hide, shadow)| {
+            let mut named = 0;
+            let tools: serde_json::Map<String, Value> = entries
+                .into_iter()
+                .map(|(address, mut rules)| {
+                    for rule in &mut rules {
+                        // Each rule has a counter of its own.
+                        rule["name"] = format!("r{named}").into();
+                        named += 1;
+                    }
+                    (address.to_owned(), json!({"rules": rules}))
+                })
+                .collect();
+            let mut file = json!({"tools": tools});
+            if let Some(default) = default {
+                file["default"] = default.into();
+            }
+            if hide {
+                file["hide"] = json!(["a.c"]);
+            }
+            if shadow {
+                file["mode"] = "shadow".into();
+            }
+            file
+        },
+    )
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
     let profile = select(vec![Profile::ReadOnly, Profile::Auto, Profile::Open, Profile::Strict]);
-    (prop::collection::vec(file(), 0..3), profile, any::<bool>()).prop_map(|(files, profile, approvals)| {
-        let scopes = [LayerScope::Organisation, LayerScope::Workspace("local".into()), LayerScope::Key("ci".into())];
-        let layers = files.iter().zip(scopes).enumerate().map(|(number, (file, scope))| Layer {
-            scope,
-            name: format!("{number}.json"),
-            upstream: None,
-            text: file.to_string(),
-        });
-        Policy::load(layers.collect(), Options { profile, approvals }).unwrap_or_else(|problems| panic!("{problems:#?}"))
-    })
+    (prop::collection::vec(file(), 0..3), profile, any::<bool>()).prop_map(
+        |(files, profile, approvals)| {
+            let scopes = [
+                LayerScope::Organisation,
+                LayerScope::Workspace("local".into()),
+                LayerScope::Key("ci".into()),
+            ];
+            let layers =
+                files.iter().zip(scopes).enumerate().map(|(number, (file, scope))| Layer {
+                    scope,
+                    name: format!("{number}.json"),
+                    upstream: None,
+                    text: file.to_string(),
+                });
+            Policy::load(layers.collect(), Options { profile, approvals })
+                .unwrap_or_else(|problems| panic!("{problems:#?}"))
+        },
+    )
 }
 
 fn value() -> impl Strategy<Value = Value> {
@@ -113,18 +127,20 @@ fn value() -> impl Strategy<Value = Value> {
 }
 
 fn args() -> impl Strategy<Value = Value> {
-    (prop::option::of(value()), prop::option::of(value()), prop::option::of(value())).prop_map(|(x, y, z)| {
-        let mut args = json!({});
-        for (key, value) in [("x", x), ("y", y)] {
-            if let Some(value) = value {
-                args[key] = value;
+    (prop::option::of(value()), prop::option::of(value()), prop::option::of(value())).prop_map(
+        |(x, y, z)| {
+            let mut args = json!({});
+            for (key, value) in [("x", x), ("y", y)] {
+                if let Some(value) = value {
+                    args[key] = value;
+                }
             }
-        }
-        if let Some(z) = z {
-            args["o"] = json!({"z": z});
-        }
-        args
-    })
+            if let Some(z) = z {
+                args["o"] = json!({"z": z});
+            }
+            args
+        },
+    )
 }
 
 #[test]
@@ -134,11 +150,18 @@ fn explain_says_what_decide_decides_for_ten_thousand_pairs() {
     for _ in 0..500 {
         let policy = policy().new_tree(&mut runner).unwrap().current();
         for _ in 0..20 {
-            let (path, args, role) =
-                (select(PATHS), args(), select(vec!["agent", "admin"])).new_tree(&mut runner).unwrap().current();
+            let (path, args, role) = (select(PATHS), args(), select(vec!["agent", "admin"]))
+                .new_tree(&mut runner)
+                .unwrap()
+                .current();
             let args = RawValue::from_string(args.to_string()).unwrap();
             let caller = Caller { role, ..CALLER };
-            let call = Call { tool: tool(path), args: &args, caller, now: "2026-11-21T10:00:00Z".parse().unwrap() };
+            let call = Call {
+                tool: tool(path),
+                args: &args,
+                caller,
+                now: "2026-11-21T10:00:00Z".parse().unwrap(),
+            };
             let decision = policy.decide(&call, &CounterValues::none());
             let explained = policy.explain(&call, &CounterValues::none());
             assert_eq!(decision.verdict, explained.decision.verdict);
@@ -151,7 +174,10 @@ fn explain_says_what_decide_decides_for_ten_thousand_pairs() {
             *seen.entry(decision.verdict.as_str()).or_insert(0) += 1;
         }
     }
-    assert!(seen.values().all(|count| *count > 500) && seen.len() == 3, "every answer is met often: {seen:?}");
+    assert!(
+        seen.values().all(|count| *count > 500) && seen.len() == 3,
+        "every answer is met often: {seen:?}"
+    );
 }
 
 /// The steps alone, read as a person would, lead to the verdict.
@@ -161,22 +187,30 @@ fn agrees(explained: &Explanation) {
     let first_refusal = counting().find(|step| step.outcome == "deny");
     match (&explained.decision.verdict, first_refusal) {
         (Verdict::Deny(_), Some(step)) => assert_eq!(step.rule, *rule.name, "{explained}"),
-        // The profile speaks where there is no step of a layer, and an ask is a no where nobody approves.
+        // The profile speaks where there is no step of a layer, and an ask is a no where nobody
+        // approves.
         (Verdict::Deny(_), None) => {
             let asked = counting().any(|step| step.outcome == "ask");
             assert!(asked || &*rule.name == "class default", "{explained}");
         }
         (_, Some(step)) => panic!("{step:?} denies, but {explained}"),
         (Verdict::Ask(_), None) => {
-            assert!(counting().any(|step| step.outcome == "ask") || &*rule.name == "class default", "{explained}")
+            assert!(
+                counting().any(|step| step.outcome == "ask") || &*rule.name == "class default",
+                "{explained}"
+            )
         }
         (Verdict::Allow, None) => {
-            assert!(!counting().any(|step| matches!(step.outcome.as_str(), "error" | "fails")), "{explained}")
+            assert!(
+                !counting().any(|step| matches!(step.outcome.as_str(), "error" | "fails")),
+                "{explained}"
+            )
         }
     }
     let last = explained.to_string().lines().last().unwrap_or_default().to_owned();
     assert!(
-        explained.final_line().starts_with(explained.decision.verdict.as_str()) && explained.final_line().ends_with(&last),
+        explained.final_line().starts_with(explained.decision.verdict.as_str())
+            && explained.final_line().ends_with(&last),
         "{last}"
     );
 }
@@ -190,10 +224,16 @@ fn consistent(policy: &Policy, call: &Call<'_>, decision: &Decision) {
             assert!(!denial.hidden || view == Listing::Hidden);
         }
         Verdict::Allow | Verdict::Ask(_) => {
-            assert_ne!(view, Listing::Hidden, "what can be called is listed: {}", policy.explain(call, &CounterValues::none()))
+            assert_ne!(
+                view,
+                Listing::Hidden,
+                "what can be called is listed: {}",
+                policy.explain(call, &CounterValues::none())
+            )
         }
     }
-    let keys: std::collections::BTreeSet<&str> = decision.holds.iter().map(|hold| hold.key.as_str()).collect();
+    let keys: std::collections::BTreeSet<&str> =
+        decision.holds.iter().map(|hold| hold.key.as_str()).collect();
     assert_eq!(keys.len(), decision.holds.len(), "no counter is held twice");
 }
 
@@ -215,7 +255,8 @@ proptest! {
 
     #[test]
     fn a_layer_more_never_opens(files in prop::collection::vec(file(), 2), args in args(), path in select(PATHS)) {
-        // One that has an answer of its own already can only get a stricter one; a silent one is another matter, the profile spoke for it.
+        // One that has an answer of its own already can only get a stricter one; a silent one is
+        // another matter, the profile spoke for it.
         let mut first = files[0].clone();
         first["default"] = "ask".into();
         first.as_object_mut().unwrap().remove("mode");

@@ -5,17 +5,29 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::{
-    Action, Algorithm, AppliesTo, Approval, Budgets, Case, CaseCaller, Condition, Cost, Counting, Default, Entry, Exceeded,
-    Expected, Limit, Mode, OneOrMany, Op, PolicyFile, RateLimit, Requirement, Rule, Scope, Spoken, State, Structured, Validate,
-    When, WindowText,
+    Action, Algorithm, AppliesTo, Approval, Budgets, Case, CaseCaller, Condition, Cost, Counting,
+    Default, Entry, Exceeded, Expected, Limit, Mode, OneOrMany, Op, PolicyFile, RateLimit,
+    Requirement, Rule, Scope, Spoken, State, Structured, Validate, When, WindowText,
     read::{At, Reader, kind},
 };
 use crate::policy::{Class, Remember};
 
 /// The keys of a file; an alias stands behind its key, after `=`.
-pub(super) const FILE_KEYS: &[&str] =
-    &["version", "description", "default", "mode", "upstream", "catalogue", "hide", "tools", "all_tools", "budgets", "tests"];
-pub(super) const ENTRY_KEYS: &[&str] = &["hide", "class", "approval", "args", "require", "deny_if", "limits", "rules"];
+pub(super) const FILE_KEYS: &[&str] = &[
+    "version",
+    "description",
+    "default",
+    "mode",
+    "upstream",
+    "catalogue",
+    "hide",
+    "tools",
+    "all_tools",
+    "budgets",
+    "tests",
+];
+pub(super) const ENTRY_KEYS: &[&str] =
+    &["hide", "class", "approval", "args", "require", "deny_if", "limits", "rules"];
 pub(super) const RULE_KEYS: &[&str] = &[
     "name",
     "applies_to",
@@ -31,8 +43,18 @@ pub(super) const RULE_KEYS: &[&str] = &[
     "message=on_deny=reason",
     "mode",
 ];
-pub(super) const LIMIT_KEYS: &[&str] =
-    &["counter", "window", "max", "scope", "cost", "algo", "count", "on_exceed", "wait", "message=on_deny=reason"];
+pub(super) const LIMIT_KEYS: &[&str] = &[
+    "counter",
+    "window",
+    "max",
+    "scope",
+    "cost",
+    "algo",
+    "count",
+    "on_exceed",
+    "wait",
+    "message=on_deny=reason",
+];
 pub(super) const CONDITION_KEYS: &[&str] = &["path", "op", "value"];
 pub(super) const SPOKEN_KEYS: &[&str] = &["conditions", "message=on_deny=reason"];
 pub(super) const STATE_KEYS: &[&str] = &["counter", "window", "increment", "increment_from"];
@@ -65,24 +87,36 @@ impl Reader<'_> {
         if let Some(at) = self.member(&members, "version") {
             match at.value {
                 Value::String(version) if version == "1" => file.version = Some(version.clone()),
-                other => self.problem(&at.pointer, format!("version {other} is not known"), Some("write `version: \"1\"`".into())),
+                other => self.problem(
+                    &at.pointer,
+                    format!("version {other} is not known"),
+                    Some("write `version: \"1\"`".into()),
+                ),
             }
         }
         file.description = self.member(&members, "description").and_then(|at| self.text(&at));
-        let defaults = [("allow", Default::Allow), ("deny", Default::Deny), ("ask", Default::Ask), ("auto", Default::Auto)];
+        let defaults = [
+            ("allow", Default::Allow),
+            ("deny", Default::Deny),
+            ("ask", Default::Ask),
+            ("auto", Default::Auto),
+        ];
         file.default = self.member(&members, "default").and_then(|at| self.word(&at, &defaults));
         file.mode = self.member(&members, "mode").and_then(|at| self.word(&at, MODES));
         file.upstream = self.member(&members, "upstream").and_then(|at| self.text(&at));
         if let Some(at) = self.member(&members, "catalogue") {
             file.catalogue = self.catalogue(&at);
         }
-        file.hide = self.member(&members, "hide").and_then(|at| self.texts(&at)).unwrap_or_default();
+        file.hide =
+            self.member(&members, "hide").and_then(|at| self.texts(&at)).unwrap_or_default();
         if let Some(at) = self.member(&members, "tools") {
             file.tools = self.tools(&at);
         }
         file.all_tools = self.member(&members, "all_tools").and_then(|at| self.entry(&at));
         file.budgets = self.member(&members, "budgets").and_then(|at| self.budgets(&at));
-        if let Some(items) = self.member(&members, "tests").and_then(|at| self.items_up_to(&at, CASES_MAX)) {
+        if let Some(items) =
+            self.member(&members, "tests").and_then(|at| self.items_up_to(&at, CASES_MAX))
+        {
             file.tests = items.iter().filter_map(|item| self.case(item)).collect();
         }
         file
@@ -90,22 +124,38 @@ impl Reader<'_> {
 
     fn catalogue(&mut self, at: &At<'_>) -> BTreeMap<String, String> {
         let Value::Object(map) = at.value else {
-            self.problem(&at.pointer, format!("expected a mapping, found {}", kind(at.value)), None);
+            self.problem(
+                &at.pointer,
+                format!("expected a mapping, found {}", kind(at.value)),
+                None,
+            );
             return BTreeMap::new();
         };
-        map.iter().filter_map(|(key, value)| Some((key.clone(), self.text(&at.member(key, value))?))).collect()
+        map.iter()
+            .filter_map(|(key, value)| Some((key.clone(), self.text(&at.member(key, value))?)))
+            .collect()
     }
 
     fn tools(&mut self, at: &At<'_>) -> BTreeMap<String, Entry> {
         let Value::Object(map) = at.value else {
-            self.problem(&at.pointer, format!("expected a mapping of addresses, found {}", kind(at.value)), None);
+            self.problem(
+                &at.pointer,
+                format!("expected a mapping of addresses, found {}", kind(at.value)),
+                None,
+            );
             return BTreeMap::new();
         };
         if map.len() > ENTRIES_MAX {
-            self.problem(&at.pointer, format!("`tools` has {} entries, allowed are {ENTRIES_MAX}", map.len()), None);
+            self.problem(
+                &at.pointer,
+                format!("`tools` has {} entries, allowed are {ENTRIES_MAX}", map.len()),
+                None,
+            );
             return BTreeMap::new();
         }
-        map.iter().filter_map(|(key, value)| Some((key.clone(), self.entry(&at.member(key, value))?))).collect()
+        map.iter()
+            .filter_map(|(key, value)| Some((key.clone(), self.entry(&at.member(key, value))?)))
+            .collect()
     }
 
     fn entry(&mut self, at: &At<'_>) -> Option<Entry> {
@@ -117,8 +167,10 @@ impl Reader<'_> {
             args: self.member(&members, "args").and_then(|at| self.schema(&at)),
             ..Entry::default()
         };
-        entry.require = self.member(&members, "require").map(|at| self.requirements(&at)).unwrap_or_default();
-        entry.deny_if = self.member(&members, "deny_if").map(|at| self.requirements(&at)).unwrap_or_default();
+        entry.require =
+            self.member(&members, "require").map(|at| self.requirements(&at)).unwrap_or_default();
+        entry.deny_if =
+            self.member(&members, "deny_if").map(|at| self.requirements(&at)).unwrap_or_default();
         if let Some(items) = self.member(&members, "limits").and_then(|at| self.items(&at)) {
             entry.limits = items.iter().filter_map(|item| self.limit(item)).collect();
         }
@@ -141,13 +193,18 @@ impl Reader<'_> {
             applies_to: self.member(&members, "applies_to").and_then(|at| self.applies_to(&at)),
             when: self.member(&members, "when").and_then(|at| self.when(&at)),
             conditions: self.member(&members, "conditions").and_then(|at| self.when(&at)),
-            require: self.member(&members, "require").map(|at| self.requirements(&at)).unwrap_or_default(),
+            require: self
+                .member(&members, "require")
+                .map(|at| self.requirements(&at))
+                .unwrap_or_default(),
             action: self.member(&members, "action").and_then(|at| self.word(&at, &actions)),
             limit: self.member(&members, "limit=rate_limit").and_then(|at| self.rate_limit(&at)),
             state: self.member(&members, "state").and_then(|at| self.state(&at)),
             validate: self.member(&members, "validate").and_then(|at| self.validate(&at)),
             approval: self.member(&members, "approval").and_then(|at| self.approval(&at)),
-            approval_timeout: self.member(&members, "approval_timeout").and_then(|at| self.duration(&at)),
+            approval_timeout: self
+                .member(&members, "approval_timeout")
+                .and_then(|at| self.duration(&at)),
             message: self.member(&members, "message=on_deny=reason").and_then(|at| self.text(&at)),
             mode: self.member(&members, "mode").and_then(|at| self.word(&at, MODES)),
         })
@@ -155,7 +212,8 @@ impl Reader<'_> {
 
     fn applies_to(&mut self, at: &At<'_>) -> Option<AppliesTo> {
         let members = self.members(at, APPLIES_KEYS)?;
-        let mut any = |key| self.member(&members, key).and_then(|at| self.texts(&at)).map(OneOrMany::Many);
+        let mut any =
+            |key| self.member(&members, key).and_then(|at| self.texts(&at)).map(OneOrMany::Many);
         Some(AppliesTo { role: any("role"), key: any("key"), workspace: any("workspace") })
     }
 
@@ -174,7 +232,10 @@ impl Reader<'_> {
             return self.text(at).map(Condition::Cel);
         }
         if !at.value.is_object() {
-            let message = format!("expected a CEL expression or a mapping of `path`, `op` and `value`, found {}", kind(at.value));
+            let message = format!(
+                "expected a CEL expression or a mapping of `path`, `op` and `value`, found {}",
+                kind(at.value)
+            );
             self.problem(&at.pointer, message, None);
             return None;
         }
@@ -199,7 +260,11 @@ impl Reader<'_> {
             return self.condition(at).map(Requirement::Plain);
         }
         let members = self.members(at, SPOKEN_KEYS)?;
-        let conditions = self.needed(&members, "conditions").and_then(|at| self.when(&at))?.conditions().to_vec();
+        let conditions = self
+            .needed(&members, "conditions")
+            .and_then(|at| self.when(&at))?
+            .conditions()
+            .to_vec();
         let message = self.member(&members, "message=on_deny=reason").and_then(|at| self.text(&at));
         Some(Requirement::Spoken(Spoken { conditions, message }))
     }
@@ -229,7 +294,18 @@ impl Reader<'_> {
         let on_exceed = self.member(&members, "on_exceed").and_then(|at| self.word(&at, &exceeded));
         let wait = self.member(&members, "wait").and_then(|at| self.duration(&at));
         let message = self.member(&members, "message=on_deny=reason").and_then(|at| self.text(&at));
-        Some(Limit { counter, window: window?, max: max?, scope, cost, algo, count, on_exceed, wait, message })
+        Some(Limit {
+            counter,
+            window: window?,
+            max: max?,
+            scope,
+            cost,
+            algo,
+            count,
+            on_exceed,
+            wait,
+            message,
+        })
     }
 
     fn scopes(&mut self, at: &At<'_>) -> Option<Vec<Scope>> {
@@ -242,15 +318,24 @@ impl Reader<'_> {
                 _ => ((*word).to_owned(), *scope),
             })
             .collect();
-        let words: Vec<(&str, Scope)> = words.iter().map(|(word, scope)| (word.as_str(), *scope)).collect();
+        let words: Vec<(&str, Scope)> =
+            words.iter().map(|(word, scope)| (word.as_str(), *scope)).collect();
         let mut scopes = match at.value {
-            Value::Array(_) => self.items(at)?.iter().map(|item| self.word(item, &words)).collect::<Option<Vec<_>>>()?,
+            Value::Array(_) => self
+                .items(at)?
+                .iter()
+                .map(|item| self.word(item, &words))
+                .collect::<Option<Vec<_>>>()?,
             _ => vec![self.word(at, &words)?],
         };
         scopes.sort_unstable();
         scopes.dedup();
         if scopes.is_empty() {
-            self.problem(&at.pointer, "`scope` is empty", Some("write `global` for one counter altogether".into()));
+            self.problem(
+                &at.pointer,
+                "`scope` is empty",
+                Some("write `global` for one counter altogether".into()),
+            );
             return None;
         }
         Some(scopes)
@@ -284,18 +369,25 @@ impl Reader<'_> {
         if at.value.is_object() {
             return Some(at.value.clone());
         }
-        self.problem(&at.pointer, format!("expected a JSON Schema, a mapping, found {}", kind(at.value)), None);
+        self.problem(
+            &at.pointer,
+            format!("expected a JSON Schema, a mapping, found {}", kind(at.value)),
+            None,
+        );
         None
     }
 
     fn approval(&mut self, at: &At<'_>) -> Option<Approval> {
-        let remembers = [("once", Remember::Once), ("task", Remember::Task), ("session", Remember::Session)];
+        let remembers =
+            [("once", Remember::Once), ("task", Remember::Task), ("session", Remember::Session)];
         let members = self.members(at, APPROVAL_KEYS)?;
         let timeout = self.member(&members, "timeout").and_then(|at| self.duration(&at));
         let by = self.member(&members, "by").and_then(|at| self.texts(&at)).unwrap_or_default();
         let remember = match self.member(&members, "remember") {
             Some(at) if at.value.is_string() => self.word(&at, &remembers).into_iter().collect(),
-            Some(at) => self.items(&at)?.iter().filter_map(|item| self.word(item, &remembers)).collect(),
+            Some(at) => {
+                self.items(&at)?.iter().filter_map(|item| self.word(item, &remembers)).collect()
+            }
             None => vec![],
         };
         Some(Approval { timeout, by, remember })
@@ -311,7 +403,12 @@ impl Reader<'_> {
     }
 
     fn case(&mut self, at: &At<'_>) -> Option<Case> {
-        let expected = [("allow", Expected::Allow), ("ask", Expected::Ask), ("deny", Expected::Deny), ("hidden", Expected::Hidden)];
+        let expected = [
+            ("allow", Expected::Allow),
+            ("ask", Expected::Ask),
+            ("deny", Expected::Deny),
+            ("hidden", Expected::Hidden),
+        ];
         let members = self.members(at, CASE_KEYS)?;
         let name = self.member(&members, "name").and_then(|at| self.text(&at));
         let tool = self.needed(&members, "tool").and_then(|at| self.text(&at));

@@ -17,7 +17,8 @@ pub struct Limit {
     pub window: WindowText,
     /// What the counter may reach.
     pub max: Number,
-    /// For whom the counter stands. Without it: the workspace and the tool at an exact address, the workspace alone at one with `*`.
+    /// For whom the counter stands. Without it: the workspace and the tool at an exact address, the
+    /// workspace alone at one with `*`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<super::OneOr<Scope>>")]
     pub scope: Option<Vec<Scope>>,
@@ -33,7 +34,8 @@ pub struct Limit {
     /// `deny`, the default, `wait` or `ask`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_exceed: Option<Exceeded>,
-    /// How long a call waits at the most, with `on_exceed: wait`; without it 30 s, at most 5 minutes.
+    /// How long a call waits at the most, with `on_exceed: wait`; without it 30 s, at most 5
+    /// minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<DurationText>,
     /// What the caller is told.

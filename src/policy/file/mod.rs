@@ -1,4 +1,5 @@
-//! The policy file: its form as types. Reading is strict and tells every problem at once; writing gives the form that reading takes.
+//! The policy file: its form as types. Reading is strict and tells every problem at once; writing
+//! gives the form that reading takes.
 //!
 //! Nothing here decides, and nothing opens a file.
 
@@ -35,8 +36,8 @@ pub(crate) struct Document {
 }
 
 impl PolicyFile {
-    /// Reads a file, YAML or JSON; `name` stands in the problems. What a condition, a pattern or a limit means is checked by
-    /// [`crate::policy::Policy::load`].
+    /// Reads a file, YAML or JSON; `name` stands in the problems. What a condition, a pattern or a
+    /// limit means is checked by [`crate::policy::Policy::load`].
     pub fn parse(name: &str, text: &str) -> Result<Self, Vec<Problem>> {
         let (document, problems) = Document::parse(name, text)?;
         if problems.is_empty() { Ok(document.file) } else { Err(problems) }
@@ -44,7 +45,8 @@ impl PolicyFile {
 }
 
 impl Document {
-    /// The file as far as it can be read, with what is wrong with its form; nothing if it is no tree at all.
+    /// The file as far as it can be read, with what is wrong with its form; nothing if it is no
+    /// tree at all.
     pub(crate) fn parse(name: &str, text: &str) -> Result<(Self, Vec<Problem>), Vec<Problem>> {
         let text::Tree { root, places } = read::tree(name, text)?;
         let mut reader = Reader::new(name, &places);
@@ -65,18 +67,19 @@ pub struct PolicyFile {
     /// For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// The answer about tools that no entry of this file allows, asks about or denies. Without it the file is silent about them; a file
-    /// that is bound to one upstream allows them.
+    /// The answer about tools that no entry of this file allows, asks about or denies. Without it
+    /// the file is silent about them; a file that is bound to one upstream allows them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default: Option<Default>,
     /// `shadow`: nothing of this file is applied, only recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// Binds the file to one upstream: every name of a tool in it is then a name at that upstream, and it says nothing about others.
+    /// Binds the file to one upstream: every name of a tool in it is then a name at that upstream,
+    /// and it says nothing about others.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub upstream: Option<String>,
-    /// Which entry of the shipped catalogue of classes an upstream is taken for: its id, or `none`. Without it an upstream that is
-    /// named like an entry is taken for it.
+    /// Which entry of the shipped catalogue of classes an upstream is taken for: its id, or `none`.
+    /// Without it an upstream that is named like an entry is taken for it.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(default)]
     pub catalogue: BTreeMap<String, String>,
@@ -84,7 +87,8 @@ pub struct PolicyFile {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(with = "Option<OneOrMany>")]
     pub hide: Vec<String>,
-    /// What is said about tools, by address: `upstream.path`; `*` stands for one whole segment, and at the end for everything below.
+    /// What is said about tools, by address: `upstream.path`; `*` stands for one whole segment, and
+    /// at the end for everything below.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(default)]
     pub tools: BTreeMap<String, Entry>,

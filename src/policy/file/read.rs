@@ -52,7 +52,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Says that something is wrong at a place.
-    pub(crate) fn problem(&mut self, pointer: &str, message: impl Into<String>, hint: Option<String>) {
+    pub(crate) fn problem(
+        &mut self,
+        pointer: &str,
+        message: impl Into<String>,
+        hint: Option<String>,
+    ) {
         if self.problems.len() >= PROBLEMS_MAX {
             self.dropped += 1;
             return;
@@ -81,13 +86,21 @@ impl<'a> Reader<'a> {
     /// A mapping with no other keys than these; an alias stands behind its key, after `=`.
     pub(super) fn members<'v>(&mut self, at: &At<'v>, keys: &[&str]) -> Option<Members<'v>> {
         let Value::Object(map) = at.value else {
-            self.problem(&at.pointer, format!("expected a mapping, found {}", kind(at.value)), None);
+            self.problem(
+                &at.pointer,
+                format!("expected a mapping, found {}", kind(at.value)),
+                None,
+            );
             return None;
         };
         for key in map.keys() {
             if !keys.iter().any(|known| known.split('=').any(|name| name == key)) {
                 let pointer = format!("{}/{}", at.pointer, step(key));
-                self.problem(&pointer, format!("unknown key `{}`", cut(key, NAMED_BYTES_MAX)), Some(unknown_hint(key, keys)));
+                self.problem(
+                    &pointer,
+                    format!("unknown key `{}`", cut(key, NAMED_BYTES_MAX)),
+                    Some(unknown_hint(key, keys)),
+                );
             }
         }
         Some(Members { at: at.clone(), map })
@@ -101,7 +114,11 @@ impl<'a> Reader<'a> {
             let at = members.at.member(name, value);
             match &found {
                 Some((first, _)) => {
-                    self.problem(&at.pointer, format!("`{name}` says the same as `{first}`"), Some("keep one of them".into()));
+                    self.problem(
+                        &at.pointer,
+                        format!("`{name}` says the same as `{first}`"),
+                        Some("keep one of them".into()),
+                    );
                 }
                 None => found = Some((name, at)),
             }
@@ -123,11 +140,16 @@ impl<'a> Reader<'a> {
         match at.value {
             Value::String(text) if text.len() <= TEXT_BYTES_MAX => Some(text.clone()),
             Value::String(text) => {
-                self.problem(&at.pointer, format!("the text has {} bytes, allowed are {TEXT_BYTES_MAX}", text.len()), None);
+                self.problem(
+                    &at.pointer,
+                    format!("the text has {} bytes, allowed are {TEXT_BYTES_MAX}", text.len()),
+                    None,
+                );
                 None
             }
             other => {
-                let hint = matches!(other, Value::Number(_)).then(|| format!("write it in quotes: \"{other}\""));
+                let hint = matches!(other, Value::Number(_))
+                    .then(|| format!("write it in quotes: \"{other}\""));
                 self.problem(&at.pointer, format!("expected a text, found {}", kind(other)), hint);
                 None
             }
@@ -137,7 +159,11 @@ impl<'a> Reader<'a> {
     pub(super) fn truth(&mut self, at: &At<'_>) -> Option<bool> {
         let truth = at.value.as_bool();
         if truth.is_none() {
-            self.problem(&at.pointer, format!("expected true or false, found {}", kind(at.value)), None);
+            self.problem(
+                &at.pointer,
+                format!("expected true or false, found {}", kind(at.value)),
+                None,
+            );
         }
         truth
     }
@@ -145,7 +171,11 @@ impl<'a> Reader<'a> {
     pub(super) fn whole(&mut self, at: &At<'_>) -> Option<u64> {
         let whole = at.value.as_u64();
         if whole.is_none() {
-            self.problem(&at.pointer, format!("expected a whole number, zero or more, found {}", kind(at.value)), None);
+            self.problem(
+                &at.pointer,
+                format!("expected a whole number, zero or more, found {}", kind(at.value)),
+                None,
+            );
         }
         whole
     }
@@ -154,7 +184,11 @@ impl<'a> Reader<'a> {
         match at.value {
             Value::Number(number) => Some(number.clone()),
             other => {
-                self.problem(&at.pointer, format!("expected a number, found {}", kind(other)), None);
+                self.problem(
+                    &at.pointer,
+                    format!("expected a number, found {}", kind(other)),
+                    None,
+                );
                 None
             }
         }
@@ -170,7 +204,11 @@ impl<'a> Reader<'a> {
             return None;
         };
         if items.len() > items_max {
-            self.problem(&at.pointer, format!("the list has {} items, allowed are {items_max}", items.len()), None);
+            self.problem(
+                &at.pointer,
+                format!("the list has {} items, allowed are {items_max}", items.len()),
+                None,
+            );
             return None;
         }
         let at = |(index, value)| At { value, pointer: format!("{}/{index}", at.pointer) };
@@ -190,19 +228,33 @@ impl<'a> Reader<'a> {
         let text = self.text(at)?;
         let found = words.iter().find(|(word, _)| word.split('=').any(|name| name == text));
         if found.is_none() {
-            let names: Vec<&str> = words.iter().filter_map(|(word, _)| word.split('=').next()).collect();
-            let hint = nearest(&text, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
-            self.problem(&at.pointer, format!("`{}` is none of {}", cut(&text, NAMED_BYTES_MAX), list(&names)), hint);
+            let names: Vec<&str> =
+                words.iter().filter_map(|(word, _)| word.split('=').next()).collect();
+            let hint =
+                nearest(&text, names.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            self.problem(
+                &at.pointer,
+                format!("`{}` is none of {}", cut(&text, NAMED_BYTES_MAX), list(&names)),
+                hint,
+            );
         }
         found.map(|(_, value)| *value)
     }
 
     pub(super) fn duration(&mut self, at: &At<'_>) -> Option<DurationText> {
         match at.value {
-            Value::Number(number) if number.is_u64() => Some(DurationText::Seconds(number.as_u64()?)),
-            Value::String(text) if text.len() <= TEXT_BYTES_MAX => Some(DurationText::Text(text.clone())),
+            Value::Number(number) if number.is_u64() => {
+                Some(DurationText::Seconds(number.as_u64()?))
+            }
+            Value::String(text) if text.len() <= TEXT_BYTES_MAX => {
+                Some(DurationText::Text(text.clone()))
+            }
             other => {
-                self.problem(&at.pointer, format!("expected seconds or a text such as `30m`, found {}", kind(other)), None);
+                self.problem(
+                    &at.pointer,
+                    format!("expected seconds or a text such as `30m`, found {}", kind(other)),
+                    None,
+                );
                 None
             }
         }
@@ -248,6 +300,13 @@ pub(crate) fn kind(value: &Value) -> &'static str {
 pub(super) fn tree(file: &str, text: &str) -> Result<text::Tree, Vec<Problem>> {
     text::parse(text).map_err(|error| {
         let text::Unreadable { line, column, message, hint } = error;
-        vec![Problem { file: file.to_owned(), line, column, pointer: String::new(), message, hint: hint.map(str::to_owned) }]
+        vec![Problem {
+            file: file.to_owned(),
+            line,
+            column,
+            pointer: String::new(),
+            message,
+            hint: hint.map(str::to_owned),
+        }]
     })
 }

@@ -34,7 +34,8 @@ pub struct Rule {
     /// When it speaks; without it always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// As Intercept writes them: with `action: deny` or `ask` the same as `when`, otherwise the same as `require`.
+    /// As Intercept writes them: with `action: deny` or `ask` the same as `when`, otherwise the
+    /// same as `require`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<When>,
     /// What must hold when it speaks; otherwise the call is denied.
@@ -47,7 +48,8 @@ pub struct Rule {
     /// How often; also written `rate_limit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<RateLimit>,
-    /// A counter as Intercept writes it. Its bound stands in this rule's conditions, as `lt` or `lte` of `state.TOOL.COUNTER`.
+    /// A counter as Intercept writes it. Its bound stands in this rule's conditions, as `lt` or
+    /// `lte` of `state.TOOL.COUNTER`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
     /// What the arguments must satisfy.
@@ -135,7 +137,8 @@ pub struct Validate {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
-    /// How long the call waits for an answer; then it is denied. Seconds, or text such as `30m`; at most 24 h.
+    /// How long the call waits for an answer; then it is denied. Seconds, or text such as `30m`; at
+    /// most 24 h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationText>,
     /// Who may decide: `role:approver`.

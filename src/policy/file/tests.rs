@@ -7,13 +7,17 @@ use crate::policy::tests::problems;
 
 #[test]
 fn a_mistake_is_told_with_its_place_and_the_way_out() {
-    let told =
-        problems("version: \"1\"\ntools:\n  a.b:\n    rules:\n      - name: x\n        acton: deny\n        whem: \"true\"\n");
+    let told = problems(
+        "version: \"1\"\ntools:\n  a.b:\n    rules:\n      - name: x\n        acton: \
+        deny\n        whem: \"true\"\n",
+    );
     assert_eq!(
         told,
         [
-            "policy.yaml:6:9: unknown key `acton` (at /tools/a.b/rules/0/acton); did you mean `action`?",
-            "policy.yaml:7:9: unknown key `whem` (at /tools/a.b/rules/0/whem); did you mean `when`?",
+            "policy.yaml:6:9: unknown key `acton` (at /tools/a.b/rules/0/acton); did you mean \
+            `action`?",
+            "policy.yaml:7:9: unknown key `whem` (at /tools/a.b/rules/0/whem); did you mean \
+            `when`?",
         ]
     );
 }
@@ -94,9 +98,13 @@ fn what_is_no_tree_is_told_with_its_place() {
 fn a_file_is_bounded() {
     let large = format!("description: \"{}\"", "a".repeat(FILE_BYTES_MAX));
     let deep = format!("tests: {}1{}", "[".repeat(100), "]".repeat(100));
-    let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c \
+        [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e \
+        [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
     let many_rules = format!("tools: {{a.b: {{rules: [{}]}}}}", "{action: deny},".repeat(1001));
-    let all_rules: String = (0..11).map(|n| format!("  a.b{n}: {{rules: [{}]}}\n", "{action: deny},".repeat(1000))).collect();
+    let all_rules: String = (0..11)
+        .map(|n| format!("  a.b{n}: {{rules: [{}]}}\n", "{action: deny},".repeat(1000)))
+        .collect();
     let long = format!("tools: {{a.b: {{rules: [{{name: {}, action: deny}}]}}}}", "a".repeat(5000));
     for (text, expected) in [
         (large.as_str(), "bytes, allowed are 1048576"),
@@ -117,11 +125,19 @@ fn a_file_is_bounded() {
 
 #[test]
 fn json_and_yaml_say_the_same() {
-    let json = "{\n\t\"version\": \"1\",\n\t\"default\": \"deny\",\n\t\"tools\": {\"a.b\": {\"rules\": [{\"name\": \"\\u00e9\\ud83d\\ude00 \\/\", \"action\": \"allow\"}]}}\n}";
-    let yaml = "version: \"1\"\ndefault: deny\ntools:\n  a.b:\n    rules:\n      - {name: \"é😀 /\", action: approve}\n";
-    assert_eq!(PolicyFile::parse("a.json", json).unwrap(), PolicyFile::parse("a.yaml", yaml).unwrap());
+    let json = "{\n\t\"version\": \"1\",\n\t\"default\": \"deny\",\n\t\"tools\": {\"a.b\": \
+        {\"rules\": [{\"name\": \"\\u00e9\\ud83d\\ude00 \\/\", \"action\": \"allow\"}]}}\n}";
+    let yaml = "version: \"1\"\ndefault: deny\ntools:\n  a.b:\n    rules:\n      - {name: \"é😀 \
+        /\", action: approve}\n";
+    assert_eq!(
+        PolicyFile::parse("a.json", json).unwrap(),
+        PolicyFile::parse("a.yaml", yaml).unwrap()
+    );
     assert_eq!(PolicyFile::parse("a.yaml", "# nothing\n\n").unwrap(), PolicyFile::default());
-    assert_eq!(PolicyFile::parse("a.yaml", "\u{feff}default: ask").unwrap().default, Some(Default::Ask));
+    assert_eq!(
+        PolicyFile::parse("a.yaml", "\u{feff}default: ask").unwrap().default,
+        Some(Default::Ask)
+    );
 }
 
 #[test]
@@ -169,7 +185,10 @@ fn the_schema_knows_every_key_and_no_other() {
         ("/$defs/CaseCaller/properties", form::CALLER_KEYS),
     ] {
         let known: BTreeSet<&str> = keys.iter().flat_map(|key| key.split('=')).collect();
-        let told = schema.pointer(pointer).and_then(Value::as_object).unwrap_or_else(|| panic!("{pointer} is in the schema"));
+        let told = schema
+            .pointer(pointer)
+            .and_then(Value::as_object)
+            .unwrap_or_else(|| panic!("{pointer} is in the schema"));
         assert_eq!(told.keys().map(String::as_str).collect::<BTreeSet<_>>(), known, "{pointer}");
     }
 }

@@ -89,7 +89,8 @@ pub(in crate::policy) fn parse(text: &str) -> Result<Tree, Unreadable> {
         reject_unsupported_tags: true,
         non_finite_float_policy: serde_saphyr::options::NonFiniteFloatPolicy::Reject,
     };
-    let root: Spanned<Node> = serde_saphyr::from_str_with_options(text, options).map_err(|error| unreadable(&error))?;
+    let root: Spanned<Node> =
+        serde_saphyr::from_str_with_options(text, options).map_err(|error| unreadable(&error))?;
     let mut places = Places::default();
     let mut pointer = String::new();
     let root = place(root, &mut pointer, &mut places);
@@ -97,13 +98,15 @@ pub(in crate::policy) fn parse(text: &str) -> Result<Tree, Unreadable> {
 }
 
 fn unreadable(error: &serde_saphyr::Error) -> Unreadable {
-    let (line, column) = error.location().map_or((0, 0), |at| (at.line() as usize, at.column() as usize));
+    let (line, column) =
+        error.location().map_or((0, 0), |at| (at.line() as usize, at.column() as usize));
     let text = error.without_snippet().to_string();
     // The place is told apart from the message.
     let text = text.lines().next().unwrap_or_default();
     let text = text.split(" at line ").next().unwrap_or(text);
     let text = text.strip_prefix(&format!("error: line {line} column {column}: ")).unwrap_or(text);
-    let message = format!("the file cannot be read: {}", text[..text.floor_char_boundary(300)].trim());
+    let message =
+        format!("the file cannot be read: {}", text[..text.floor_char_boundary(300)].trim());
     Unreadable { line, column, message, hint: None }
 }
 
@@ -142,7 +145,9 @@ impl<'de> Visitor<'de> for NodeVisitor {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Node, E> {
-        Number::from_f64(value).map(|number| Node::Scalar(number.into())).ok_or_else(|| E::custom("a number is not finite"))
+        Number::from_f64(value)
+            .map(|number| Node::Scalar(number.into()))
+            .ok_or_else(|| E::custom("a number is not finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Node, E> {
@@ -184,7 +189,8 @@ impl<'de> Visitor<'de> for NodeVisitor {
 
 /// Takes the places out of a tree. Its depth is bounded by the reader.
 fn place(node: Spanned<Node>, pointer: &mut String, places: &mut Places) -> Value {
-    let at = |location: serde_saphyr::Location| (location.line() as usize, location.column() as usize);
+    let at =
+        |location: serde_saphyr::Location| (location.line() as usize, location.column() as usize);
     places.0.entry(pointer.clone()).or_insert_with(|| at(node.referenced));
     let length = pointer.len();
     match node.value {

@@ -86,11 +86,20 @@ fn a_cost_that_is_no_amount_denies_and_counts_nothing() {
         assert!(decision.holds.is_empty());
     }
     let decision = decide(&policy, "pay.charge", json!({"amount": 0.99}));
-    assert_eq!((decision.holds[0].cost.to_string(), decision.holds[0].max.to_string()), ("0.99".into(), "100".into()));
+    assert_eq!(
+        (decision.holds[0].cost.to_string(), decision.holds[0].max.to_string()),
+        ("0.99".into(), "100".into())
+    );
     let policy = limited("{window: day, max: 100, cost: \"double(args.amount) * 1.5\"}");
-    assert_eq!(decide(&policy, "pay.charge", json!({"amount": 3})).holds[0].cost.to_string(), "4.5");
+    assert_eq!(
+        decide(&policy, "pay.charge", json!({"amount": 3})).holds[0].cost.to_string(),
+        "4.5"
+    );
     assert_eq!(verdict(&policy, "pay.charge", json!({"amount": -3})), "policy_error by limits[0]");
-    assert_eq!(verdict(&policy, "pay.charge", json!({"amount": true})), "policy_error by limits[0]");
+    assert_eq!(
+        verdict(&policy, "pay.charge", json!({"amount": true})),
+        "policy_error by limits[0]"
+    );
 }
 
 #[test]
@@ -107,23 +116,33 @@ fn windows_and_scopes_are_read() {
     ] {
         let decision = decide(&limited(limit), "pay.charge", json!({}));
         assert_eq!(decision.holds[0].window, window, "{limit}");
-        assert_eq!(decision.holds[0].key.as_str().contains(r#""task","local","task_1""#), window == Window::Task);
+        assert_eq!(
+            decision.holds[0].key.as_str().contains(r#""task","local","task_1""#),
+            window == Window::Task
+        );
     }
     let scoped = |scope: &str| {
         let policy = limited(&format!("{{window: minute, max: 1, scope: {scope}}}"));
         let caller = crate::policy::Caller { session: Some("s"), ..CALLER };
-        decide_raw(&policy, tool("pay.charge"), "{}", caller, &CounterValues::none()).holds[0].key.to_string()
+        decide_raw(&policy, tool("pay.charge"), "{}", caller, &CounterValues::none()).holds[0]
+            .key
+            .to_string()
     };
     let head = r#"["rate","pay.charge","minute""#;
     assert_eq!(scoped("global"), format!(r#"{head},"global"]"#));
     assert_eq!(scoped("grant"), format!(r#"{head},"principal","local","alice"]"#));
-    assert_eq!(scoped("session"), format!(r#"{head},"session","local","alice","s"]"#), "a session is a part of its principal");
+    assert_eq!(
+        scoped("session"),
+        format!(r#"{head},"session","local","alice","s"]"#),
+        "a session is a part of its principal"
+    );
     assert_eq!(
         scoped("[tool, upstream, workspace]"),
         format!(r#"{head},"workspace","local","tool","pay.charge","upstream","pay"]"#)
     );
     let told = problems(
-        "tools: {a.b: {limits: [{window: week, max: 1}, {window: 0, max: 1}, {window: minute, max: -1}, {window: 40d, max: 1}]}}",
+        "tools: {a.b: {limits: [{window: week, max: 1}, {window: 0, max: 1}, {window: minute, \
+        max: -1}, {window: 40d, max: 1}]}}",
     );
     assert_eq!(told.len(), 4, "{told:?}");
 }
@@ -131,24 +150,45 @@ fn windows_and_scopes_are_read() {
 #[test]
 fn a_pattern_counts_all_that_it_fits_together() {
     let policy = load(
-        "default: allow\ntools: {\"a.*\": {limits: [{window: minute, max: 5}]}, \"*\": {rules: [{name: all, rate_limit: 7/day}]}}",
+        "default: allow\ntools: {\"a.*\": {limits: [{window: minute, max: 5}]}, \"*\": {rules: \
+        [{name: all, rate_limit: 7/day}]}}",
     );
-    let keys = |path| decide(&policy, path, json!({})).holds.iter().map(|hold| hold.key.to_string()).collect::<Vec<_>>();
+    let keys = |path| {
+        decide(&policy, path, json!({}))
+            .holds
+            .iter()
+            .map(|hold| hold.key.to_string())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(keys("a.b"), keys("a.c"));
-    assert_eq!(keys("a.b"), [r#"["rate","a.*","minute","workspace","local"]"#, r#"["all","*","day","workspace","local"]"#]);
+    assert_eq!(
+        keys("a.b"),
+        [
+            r#"["rate","a.*","minute","workspace","local"]"#,
+            r#"["all","*","day","workspace","local"]"#
+        ]
+    );
 }
 
 #[test]
 fn one_counter_of_two_files_is_held_once_at_the_lesser_bound() {
     let text = |max: u32, end: &str| {
-        format!("default: allow\ntools: {{a.b: {{limits: [{{counter: c, window: minute, max: {max}, on_exceed: {end}}}]}}}}")
+        format!(
+            "default: allow\ntools: {{a.b: {{limits: [{{counter: c, window: minute, max: {max}, \
+            on_exceed: {end}}}]}}}}"
+        )
     };
-    let policy = crate::policy::Policy::load(vec![layer(&text(5, "wait")), layer(&text(3, "ask"))], ATTENDED).unwrap();
+    let policy = crate::policy::Policy::load(
+        vec![layer(&text(5, "wait")), layer(&text(3, "ask"))],
+        ATTENDED,
+    )
+    .unwrap();
     let decision = decide(&policy, "a.b", json!({}));
     assert_eq!(decision.holds.len(), 1);
     assert_eq!(decision.holds[0].max, Amount::whole(3).unwrap());
     assert!(matches!(decision.holds[0].on_exceed, OnExceed::Ask(_)));
-    let told = problems("tools: {a.b: {limits: [{window: minute, max: 5}, {window: minute, max: 6}]}}");
+    let told =
+        problems("tools: {a.b: {limits: [{window: minute, max: 5}, {window: minute, max: 6}]}}");
     assert!(told[0].contains("counts the same"), "{told:?}");
 }
 
@@ -171,29 +211,47 @@ tools:
     );
     let decision = decide(&policy, "stripe.create_charge", json!({"amount": 100.5}));
     assert_eq!(told(&decision), "allow by default");
-    let held: Vec<_> =
-        decision.holds.iter().map(|hold| (hold.max.to_string(), hold.cost.to_string(), hold.window.to_string())).collect();
+    let held: Vec<_> = decision
+        .holds
+        .iter()
+        .map(|hold| (hold.max.to_string(), hold.cost.to_string(), hold.window.to_string()))
+        .collect();
     assert_eq!(
         held,
-        [("999.999999".into(), "100.5".into(), "day".into()), ("5".into(), "1".into(), "hour".into())]
-            as [(String, String, String); 2]
+        [
+            ("999.999999".into(), "100.5".into(), "day".into()),
+            ("5".into(), "1".into(), "hour".into())
+        ] as [(String, String, String); 2]
     );
     assert_eq!(decision.holds[0].denial(None).message, "Over the day's budget");
-    assert_eq!(verdict(&policy, "stripe.create_charge", json!({"amount": 501})), "policy_denied by daily spend");
+    assert_eq!(
+        verdict(&policy, "stripe.create_charge", json!({"amount": 501})),
+        "policy_denied by daily spend"
+    );
     // Intercept's bug: a negative increment lowered the counter.
-    assert_eq!(verdict(&policy, "stripe.create_charge", json!({"amount": -100})), "policy_error by daily spend");
+    assert_eq!(
+        verdict(&policy, "stripe.create_charge", json!({"amount": -100})),
+        "policy_error by daily spend"
+    );
 }
 
 #[test]
 fn what_happens_over_a_limit_is_told() {
     let policy = limited("{window: minute, max: 2.5, on_exceed: wait, wait: 10s, count: attempt}");
     let hold = &decide(&policy, "pay.charge", json!({})).holds[0];
-    assert_eq!((&hold.on_exceed, hold.count), (&OnExceed::Wait { max: Duration::from_secs(10) }, Count::Attempt));
+    assert_eq!(
+        (&hold.on_exceed, hold.count),
+        (&OnExceed::Wait { max: Duration::from_secs(10) }, Count::Attempt)
+    );
     let denial = hold.denial(Some(Duration::from_secs(3)));
     assert_eq!(denial.message, "limit of 2.5 per minute reached (rule `limits[0]`)");
-    assert_eq!((denial.code, denial.retry_after), (DenialCode::RateLimited, Some(Duration::from_secs(3))));
+    assert_eq!(
+        (denial.code, denial.retry_after),
+        (DenialCode::RateLimited, Some(Duration::from_secs(3)))
+    );
     let told = problems(
-        "tools: {a.b: {limits: [{window: minute, max: 1, wait: 10s}, {counter: x, window: task, max: 1, on_exceed: wait}, {counter: y, window: hour, max: 1, on_exceed: wait, wait: 1h}]}}",
+        "tools: {a.b: {limits: [{window: minute, max: 1, wait: 10s}, {counter: x, window: task, \
+        max: 1, on_exceed: wait}, {counter: y, window: hour, max: 1, on_exceed: wait, wait: 1h}]}}",
     );
     assert_eq!(told.len(), 3, "{told:?}");
 }

@@ -1,7 +1,8 @@
-//! The `permissions` of Claude Code's settings: `allow`, `ask` and `deny`. Must not know any other dialect.
+//! The `permissions` of Claude Code's settings: `allow`, `ask` and `deny`. Must not know any other
+//! dialect.
 //!
-//! There, deny goes before ask and ask before allow, however specific each is. Only entries for MCP tools mean something here; those
-//! for files, the shell and the web are told as not applicable.
+//! There, deny goes before ask and ask before allow, however specific each is. Only entries for MCP
+//! tools mean something here; those for files, the shell and the web are told as not applicable.
 
 use serde_json::{Map, Value, json};
 
@@ -37,7 +38,9 @@ pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
     for entry in scribe.entries(node, top, "`permissions`") {
         let pointer = below(top, &entry.key);
         if let Some(action) = LISTS.into_iter().find(|list| *list == entry.key) {
-            for (index, item) in scribe.items(&entry.value, &pointer, &format!("`{action}`")).iter().enumerate() {
+            for (index, item) in
+                scribe.items(&entry.value, &pointer, &format!("`{action}`")).iter().enumerate()
+            {
                 entries.extend(read(item, action, format!("{pointer}/{index}"), scribe));
             }
         } else if entry.key == "defaultMode" {
@@ -46,7 +49,11 @@ pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
                 Some("dontAsk") => "deny",
                 _ => "ask",
             };
-            scribe.carried(entry.at, format!("defaultMode {}", entry.value.to_value()), format!("default: {default}"));
+            scribe.carried(
+                entry.at,
+                format!("defaultMode {}", entry.value.to_value()),
+                format!("default: {default}"),
+            );
         } else if NOT_APPLICABLE.contains(&entry.key.as_str()) {
             not_applicable(entry.at, &entry.key, scribe);
         } else {
@@ -54,7 +61,12 @@ pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
         }
     }
     if !LISTS.iter().any(|list| node.get(list).is_some()) {
-        scribe.error(root.at, "", "there is no `allow`, `ask` or `deny`", Some("give the settings with their `permissions`"));
+        scribe.error(
+            root.at,
+            "",
+            "there is no `allow`, `ask` or `deny`",
+            Some("give the settings with their `permissions`"),
+        );
     }
     rename(&mut entries, scribe);
     Value::Object(object([
@@ -65,9 +77,19 @@ pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
     ]))
 }
 
-fn read(item: &Node, action: &'static str, pointer: String, scribe: &mut Scribe<'_>) -> Option<Entry> {
+fn read(
+    item: &Node,
+    action: &'static str,
+    pointer: String,
+    scribe: &mut Scribe<'_>,
+) -> Option<Entry> {
     let Content::Text(theirs) = &item.content else {
-        scribe.error(item.at, &pointer, format!("an entry must be a text, not {}", item.kind()), None);
+        scribe.error(
+            item.at,
+            &pointer,
+            format!("an entry must be a text, not {}", item.kind()),
+            None,
+        );
         return None;
     };
     let Some(rest) = theirs.strip_prefix("mcp__") else {
@@ -77,12 +99,22 @@ fn read(item: &Node, action: &'static str, pointer: String, scribe: &mut Scribe<
     let (server, tool) = rest.split_once("__").unwrap_or((rest, "*"));
     let partial = server.contains('*') || (tool.contains('*') && tool != "*");
     if server.is_empty() || tool.is_empty() || tool.contains('(') || partial {
-        let message = format!("`{}` cannot be a pattern here: a tool is named whole, or all of a server", shown(theirs));
+        let message = format!(
+            "`{}` cannot be a pattern here: a tool is named whole, or all of a server",
+            shown(theirs)
+        );
         scribe.lost(item.at, &pointer, message, Some("name each tool: `mcp__server__tool`"));
         return None;
     }
     let ours = format!("{server}.{tool}");
-    Some(Entry { at: item.at, pointer, action, theirs: theirs.clone(), server: server.to_owned(), ours })
+    Some(Entry {
+        at: item.at,
+        pointer,
+        action,
+        theirs: theirs.clone(),
+        server: server.to_owned(),
+        ours,
+    })
 }
 
 /// An entry that speaks of what a program here cannot reach anyway.
@@ -98,8 +130,10 @@ fn rename(entries: &mut [Entry], scribe: &mut Scribe<'_>) {
     let first = entries.first().map(|entry| entry.server.clone());
     for entry in entries {
         if first.as_deref() != Some(&entry.server) {
-            let message = format!("`{}` is of another server than the first entry", shown(&entry.theirs));
-            let hint = "with `--upstream` all entries must be of one server; without it each keeps its server's name";
+            let message =
+                format!("`{}` is of another server than the first entry", shown(&entry.theirs));
+            let hint = "with `--upstream` all entries must be of one server; without it each \
+                keeps its server's name";
             scribe.error(entry.at, &entry.pointer, message, Some(hint));
         }
         entry.ours = entry.ours[entry.server.len() + 1..].to_owned();
@@ -112,9 +146,12 @@ fn tools(entries: &[Entry], scribe: &mut Scribe<'_>) -> Map<String, Value> {
     for entry in entries {
         let theirs = format!("{} {}", entry.action, shown(&entry.theirs));
         // What goes before it for each of its tools makes it mean nothing.
-        let before = entries.iter().find(|other| rank(other.action) < rank(entry.action) && covers(&other.ours, &entry.ours));
+        let before = entries.iter().find(|other| {
+            rank(other.action) < rank(entry.action) && covers(&other.ours, &entry.ours)
+        });
         if let Some(before) = before {
-            let ours = format!("left out: {} {} goes before it", before.action, shown(&before.theirs));
+            let ours =
+                format!("left out: {} {} goes before it", before.action, shown(&before.theirs));
             scribe.carried(entry.at, theirs, ours);
             continue;
         }
@@ -122,7 +159,11 @@ fn tools(entries: &[Entry], scribe: &mut Scribe<'_>) -> Map<String, Value> {
             scribe.carried(entry.at, theirs, "left out: it stands there twice");
             continue;
         }
-        scribe.carried(entry.at, theirs, format!("{}: action {}", scribe.told(&entry.ours), entry.action));
+        scribe.carried(
+            entry.at,
+            theirs,
+            format!("{}: action {}", scribe.told(&entry.ours), entry.action),
+        );
         tools.insert(entry.ours.clone(), json!({ "rules": [{ "action": entry.action }] }));
     }
     tools

@@ -1,8 +1,9 @@
-//! Intercept's YAML: the documented form of `POLICY.md` with what later releases added, and the form that PolicyLayer's website
-//! prints. Must not know any other dialect.
+//! Intercept's YAML: the documented form of `POLICY.md` with what later releases added, and the
+//! form that PolicyLayer's website prints. Must not know any other dialect.
 //!
-//! Its own reading drops unknown keys; this one names them. A rule's conditions become `require` where the rule evaluates and
-//! `when` where it denies or asks; a `state` with its own `lt` or `lte` becomes a limit.
+//! Its own reading drops unknown keys; this one names them. A rule's conditions become `require`
+//! where the rule evaluates and `when` where it denies or asks; a `state` with its own `lt` or
+//! `lte` becomes a limit.
 
 mod limit;
 mod rule;
@@ -41,7 +42,10 @@ pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
         let pointer = below("", key);
         match key.as_str() {
             "version" => drop(scribe.word(value, &pointer, "`version`", &["1"])),
-            "description" => description = scribe.text(value, &pointer, "`description`").map_or(Value::Null, Value::from),
+            "description" => {
+                description =
+                    scribe.text(value, &pointer, "`description`").map_or(Value::Null, Value::from)
+            }
             "default" => {
                 default_at = Some(*at);
                 if let Some(word) = scribe.word(value, &pointer, "`default`", &["allow", "deny"]) {
@@ -53,14 +57,19 @@ pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
             "approvals" => scribe.lost(
                 *at,
                 &pointer,
-                "`approvals` says where Intercept tells of approvals; that is no part of a policy here",
+                "`approvals` says where Intercept tells of approvals; that is no part of a policy \
+                here",
                 Some("approvals are decided with `airlock approvals`"),
             ),
             _ => scribe.unknown_key(entry, "", &TOP_KEYS),
         }
     }
     let at = default_at.unwrap_or(root.at);
-    let written = if default_at.is_some() { format!("default: {}", text(&default)) } else { "no `default`, which is allow".into() };
+    let written = if default_at.is_some() {
+        format!("default: {}", text(&default))
+    } else {
+        "no `default`, which is allow".into()
+    };
     scribe.carried(at, written, format!("default: {}", text(&default)));
     Value::Object(object([
         ("version", "1".into()),
@@ -83,17 +92,32 @@ fn hidden(node: &Node, scribe: &mut Scribe<'_>) -> Vec<Value> {
         let Some(name) = scribe.text(item, &pointer, "an entry of `hide`") else { continue };
         let Some(address) = address(&name, item.at, &pointer, scribe) else { continue };
         if hidden.iter().any(|other| *other == address.as_str()) {
-            scribe.error(item.at, &pointer, format!("`{}` stands twice in `hide`", shown(&name)), None);
+            scribe.error(
+                item.at,
+                &pointer,
+                format!("`{}` stands twice in `hide`", shown(&name)),
+                None,
+            );
             continue;
         }
-        scribe.carried(item.at, format!("hide {}", shown(&name)), format!("hide: {}", scribe.told(&address)));
+        scribe.carried(
+            item.at,
+            format!("hide {}", shown(&name)),
+            format!("hide: {}", scribe.told(&address)),
+        );
         hidden.push(address.into());
     }
     hidden
 }
 
-/// The name of a tool as our file writes it. A file that is bound to an upstream has names of that upstream, others have addresses.
-pub(super) fn address(name: &str, at: At, pointer: &str, scribe: &mut Scribe<'_>) -> Option<String> {
+/// The name of a tool as our file writes it. A file that is bound to an upstream has names of that
+/// upstream, others have addresses.
+pub(super) fn address(
+    name: &str,
+    at: At,
+    pointer: &str,
+    scribe: &mut Scribe<'_>,
+) -> Option<String> {
     if name == "*" {
         return Some("*".into());
     }
@@ -102,15 +126,24 @@ pub(super) fn address(name: &str, at: At, pointer: &str, scribe: &mut Scribe<'_>
         return None;
     }
     if name.contains('*') {
-        let hint = "name each tool, or write a pattern of whole segments after the import: `upstream.*`";
-        let message = format!("`{}` names no tool: names are exact there, so this never matched", shown(name));
+        let hint =
+            "name each tool, or write a pattern of whole segments after the import: `upstream.*`";
+        let message = format!(
+            "`{}` names no tool: names are exact there, so this never matched",
+            shown(name)
+        );
         scribe.lost(at, pointer, message, Some(hint));
         return None;
     }
     match scribe.upstream() {
         None if !name.contains('.') => {
             let hint = "say whose tools these are: `--upstream NAME`";
-            scribe.error(at, pointer, format!("`{}` does not say which upstream has it", shown(name)), Some(hint));
+            scribe.error(
+                at,
+                pointer,
+                format!("`{}` does not say which upstream has it", shown(name)),
+                Some(hint),
+            );
             None
         }
         _ => Some(name.to_owned()),
@@ -137,8 +170,9 @@ fn tools_of(node: &Node, denies: bool, scribe: &mut Scribe<'_>) -> Map<String, V
     tools
 }
 
-/// Under `default: deny` a listed tool is allowed where its rules do not say otherwise. Here an entry that answers itself, if only
-/// sometimes, is no mere guard, so it says that it allows the rest.
+/// Under `default: deny` a listed tool is allowed where its rules do not say otherwise. Here an
+/// entry that answers itself, if only sometimes, is no mere guard, so it says that it allows the
+/// rest.
 fn list(entry: &mut Value) {
     let Some(rules) = entry["rules"].as_array_mut() else { return };
     if rules.iter().any(|rule| rule["action"] == "ask" && rule.get("when").is_some()) {
@@ -160,8 +194,15 @@ fn tool_of(node: &Node, at: At, pointer: &str, tool: &Tool<'_>, scribe: &mut Scr
             let Some(made) = rule::convert(item, index, &pointer, tool, scribe) else { continue };
             if let Some(counter) = made.counter {
                 if let Some((_, before)) = counters.iter().find(|(name, _)| *name == counter) {
-                    let message = format!("the counter `{counter}` is used by rules[{before}] of this tool already");
-                    scribe.error(item.at, &pointer, message, Some("give each rule a counter or a window of its own"));
+                    let message = format!(
+                        "the counter `{counter}` is used by rules[{before}] of this tool already"
+                    );
+                    scribe.error(
+                        item.at,
+                        &pointer,
+                        message,
+                        Some("give each rule a counter or a window of its own"),
+                    );
                 }
                 counters.push((counter, index));
             }
@@ -170,7 +211,11 @@ fn tool_of(node: &Node, at: At, pointer: &str, tool: &Tool<'_>, scribe: &mut Scr
         }
     }
     if rules.is_empty() && schemas.is_empty() {
-        scribe.carried(at, format!("{}: no rules", shown(tool.theirs)), format!("{}: listed", scribe.told(tool.ours)));
+        scribe.carried(
+            at,
+            format!("{}: no rules", shown(tool.theirs)),
+            format!("{}: listed", scribe.told(tool.ours)),
+        );
     }
     let schema = match schemas.len() {
         0 => Value::Null,
@@ -183,7 +228,11 @@ fn tool_of(node: &Node, at: At, pointer: &str, tool: &Tool<'_>, scribe: &mut Scr
 }
 
 /// A condition on arguments, checked; PolicyLayer writes them the same way.
-pub(super) fn argument_condition(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Value> {
+pub(super) fn argument_condition(
+    node: &Node,
+    pointer: &str,
+    scribe: &mut Scribe<'_>,
+) -> Option<Value> {
     rule::argument_condition(node, pointer, scribe)
 }
 

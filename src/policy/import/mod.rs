@@ -1,8 +1,9 @@
-//! Brings policies written for other systems into the form of our own file. Must not decide anything, and must not know files or
-//! the network: text comes in, text goes out.
+//! Brings policies written for other systems into the form of our own file. Must not decide
+//! anything, and must not know files or the network: text comes in, text goes out.
 //!
-//! An import never changes meaning silently. What cannot be carried over is an error with its line and column, or, where the owner
-//! asks for it, a warning in a list. What became what is told line by line.
+//! An import never changes meaning silently. What cannot be carried over is an error with its line
+//! and column, or, where the owner asks for it, a warning in a list. What became what is told line
+//! by line.
 
 mod claude_code;
 mod executor;
@@ -35,7 +36,8 @@ pub enum Dialect {
 
 impl Dialect {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Intercept, Self::PolicyLayer, Self::Executor, Self::ClaudeCode];
+    pub const ALL: [Self; 4] =
+        [Self::Intercept, Self::PolicyLayer, Self::Executor, Self::ClaudeCode];
 
     /// The name on the command line.
     pub fn name(self) -> &'static str {
@@ -92,9 +94,15 @@ pub struct Carried {
 ///
 /// # Errors
 /// All that cannot be carried over, in the order of the text.
-pub fn import(dialect: Dialect, file: &str, text: &str, options: ImportOptions<'_>) -> Result<Imported, Vec<Problem>> {
+pub fn import(
+    dialect: Dialect,
+    file: &str,
+    text: &str,
+    options: ImportOptions<'_>,
+) -> Result<Imported, Vec<Problem>> {
     let mut scribe = Scribe::new(file, options);
-    // JSON may be indented with tabs, which YAML does not know. Inside of JSON's strings there are none.
+    // JSON may be indented with tabs, which YAML does not know. Inside of JSON's strings there are
+    // none.
     let untabbed = text.trim_start().starts_with(['{', '[']).then(|| text.replace('\t', " "));
     let made = match tree::read(untabbed.as_deref().unwrap_or(text)) {
         Ok(root) => match dialect {

@@ -1,7 +1,7 @@
 //! PolicyLayer's JSON document. Must not know any other dialect.
 //!
-//! The words are our own: `require`, `deny_if`, `limits`. What differs is whose calls a limit counts (`grant` there, the principal
-//! here) and that `all_tools` is the pattern `*`.
+//! The words are our own: `require`, `deny_if`, `limits`. What differs is whose calls a limit
+//! counts (`grant` there, the principal here) and that `all_tools` is the pattern `*`.
 
 use serde_json::{Map, Value, json};
 
@@ -11,20 +11,23 @@ use super::{
     tree::{At, Entry, Node},
 };
 
-const TOP_KEYS: [&str; 7] = ["version", "name", "description", "default", "hide", "all_tools", "tools"];
+const TOP_KEYS: [&str; 7] =
+    ["version", "name", "description", "default", "hide", "all_tools", "tools"];
 const TOOL_KEYS: [&str; 3] = ["require", "deny_if", "limits"];
 const LIMIT_KEYS: [&str; 5] = ["counter", "window", "max", "scope", "on_deny"];
 
 /// The document as our file.
 pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
-    let (mut default, mut description, mut hide, mut tools) = (None, Value::Null, vec![], Map::new());
+    let (mut default, mut description, mut hide, mut tools) =
+        (None, Value::Null, vec![], Map::new());
     for entry in scribe.entries(root, "", "the document") {
         let Entry { key, at, value } = entry;
         let pointer = below("", key);
         match key.as_str() {
             "version" => drop(scribe.word(value, &pointer, "`version`", &["1"])),
             "name" | "description" => {
-                description = scribe.text(value, &pointer, "`description`").map_or(description, Value::from);
+                description =
+                    scribe.text(value, &pointer, "`description`").map_or(description, Value::from);
             }
             "default" => default = scribe.word(value, &pointer, "`default`", &["allow", "deny"]),
             "hide" => hide = hidden(value, scribe),
@@ -36,7 +39,9 @@ pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
             "tools" => {
                 for Entry { key, at, value } in scribe.entries(value, &pointer, "`tools`") {
                     let pointer = below(&pointer, key);
-                    let Some(address) = intercept::address(key, *at, &pointer, scribe) else { continue };
+                    let Some(address) = intercept::address(key, *at, &pointer, scribe) else {
+                        continue;
+                    };
                     let scope = json!(["principal", "tool"]);
                     let made = tool(value, *at, &pointer, (key, &address), &scope, scribe);
                     tools.insert(address, made);
@@ -46,7 +51,8 @@ pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
         }
     }
     let default = default.unwrap_or_else(|| {
-        let hint = "write `\"default\": \"deny\"` or `\"default\": \"allow\"`; deny is taken otherwise";
+        let hint =
+            "write `\"default\": \"deny\"` or `\"default\": \"allow\"`; deny is taken otherwise";
         scribe.lost(root.at, "", "the document has no `default`", Some(hint));
         "deny"
     });
@@ -78,18 +84,33 @@ fn hidden(node: &Node, scribe: &mut Scribe<'_>) -> Vec<Value> {
         let pointer = format!("/hide/{index}");
         let Some(name) = scribe.text(item, &pointer, "an entry of `hide`") else { continue };
         if let Some(address) = intercept::address(&name, item.at, &pointer, scribe) {
-            scribe.carried(item.at, format!("hide {}", shown(&name)), format!("hide: {}", scribe.told(&address)));
+            scribe.carried(
+                item.at,
+                format!("hide {}", shown(&name)),
+                format!("hide: {}", scribe.told(&address)),
+            );
             hidden.push(address.into());
         }
     }
     hidden
 }
 
-fn tool(node: &Node, at: At, pointer: &str, (theirs, ours): (&str, &str), scope: &Value, scribe: &mut Scribe<'_>) -> Value {
+fn tool(
+    node: &Node,
+    at: At,
+    pointer: &str,
+    (theirs, ours): (&str, &str),
+    scope: &Value,
+    scribe: &mut Scribe<'_>,
+) -> Value {
     let (mut require, mut deny_if, mut limits) = (vec![], vec![], vec![]);
     let entries = scribe.entries(node, pointer, "a tool");
     if entries.is_empty() {
-        scribe.carried(at, format!("{}: {{}}", shown(theirs)), format!("{}: listed", scribe.told(ours)));
+        scribe.carried(
+            at,
+            format!("{}: {{}}", shown(theirs)),
+            format!("{}: listed", scribe.told(ours)),
+        );
     }
     for entry in entries {
         let pointer = below(pointer, &entry.key);
@@ -103,7 +124,9 @@ fn tool(node: &Node, at: At, pointer: &str, (theirs, ours): (&str, &str), scope:
             let told = match entry.key.as_str() {
                 "limits" => limit(item, &pointer, scope, scribe).map(|made| limits.push(made)),
                 "deny_if" => guarded(item, &pointer, scribe).map(|guarded| {
-                    if guarded.conditions.is_empty() && guarded.on_deny.as_deref().is_some_and(|text| text.contains("approval")) {
+                    if guarded.conditions.is_empty()
+                        && guarded.on_deny.as_deref().is_some_and(|text| text.contains("approval"))
+                    {
                         let hint = "for a real approval write `rules: [{action: ask}]` instead";
                         scribe.warn(
                             item.at,
@@ -129,7 +152,11 @@ fn tool(node: &Node, at: At, pointer: &str, (theirs, ours): (&str, &str), scope:
         }
     }
     let list = |items: Vec<Value>| if items.is_empty() { Value::Null } else { Value::from(items) };
-    Value::Object(object([("require", list(require)), ("deny_if", list(deny_if)), ("limits", list(limits))]))
+    Value::Object(object([
+        ("require", list(require)),
+        ("deny_if", list(deny_if)),
+        ("limits", list(limits)),
+    ]))
 }
 
 /// Conditions and the text for the agent.
@@ -149,7 +176,10 @@ impl Guarded {
 /// `{conditions, on_deny}`, or one condition alone.
 fn guarded(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Guarded> {
     if node.get("path").is_some() {
-        return Some(Guarded { conditions: vec![intercept::argument_condition(node, pointer, scribe)?], on_deny: None });
+        return Some(Guarded {
+            conditions: vec![intercept::argument_condition(node, pointer, scribe)?],
+            on_deny: None,
+        });
     }
     let (mut conditions, mut on_deny) = (None, None);
     for entry in scribe.entries(node, pointer, "an entry") {
@@ -157,8 +187,11 @@ fn guarded(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Guarde
         match entry.key.as_str() {
             "conditions" => {
                 let items = scribe.items(&entry.value, &below, "`conditions`").iter().enumerate();
-                let read: Vec<_> =
-                    items.map(|(at, item)| intercept::argument_condition(item, &format!("{below}/{at}"), scribe)).collect();
+                let read: Vec<_> = items
+                    .map(|(at, item)| {
+                        intercept::argument_condition(item, &format!("{below}/{at}"), scribe)
+                    })
+                    .collect();
                 conditions = Some(read.into_iter().collect::<Option<Vec<_>>>()?);
             }
             "on_deny" => on_deny = scribe.text(&entry.value, &below, "`on_deny`"),
@@ -166,22 +199,34 @@ fn guarded(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Guarde
         }
     }
     let Some(conditions) = conditions else {
-        scribe.error(node.at, pointer, "an entry needs `conditions`; an empty list means always", None);
+        scribe.error(
+            node.at,
+            pointer,
+            "an entry needs `conditions`; an empty list means always",
+            None,
+        );
         return None;
     };
     Some(Guarded { conditions, on_deny })
 }
 
 fn limit(node: &Node, pointer: &str, scope: &Value, scribe: &mut Scribe<'_>) -> Option<Value> {
-    let (mut counter, mut window, mut max, mut whose, mut on_deny) = (None, None, None, None, Value::Null);
+    let (mut counter, mut window, mut max, mut whose, mut on_deny) =
+        (None, None, None, None, Value::Null);
     for entry in scribe.entries(node, pointer, "a limit") {
         let (below, value) = (below(pointer, &entry.key), &entry.value);
         match entry.key.as_str() {
-            "counter" => counter = scribe.text(value, &below, "`counter`").filter(|name| !name.is_empty()),
+            "counter" => {
+                counter = scribe.text(value, &below, "`counter`").filter(|name| !name.is_empty())
+            }
             "window" => window = scribe.word(value, &below, "`window`", &["minute", "hour", "day"]),
-            "max" => max = scribe.number(value, &below, "`max`").and_then(serde_json::Number::as_u64),
+            "max" => {
+                max = scribe.number(value, &below, "`max`").and_then(serde_json::Number::as_u64)
+            }
             "scope" => whose = Some(scribe.word(value, &below, "`scope`", &["grant"])?),
-            "on_deny" => on_deny = scribe.text(value, &below, "`on_deny`").map_or(Value::Null, Value::from),
+            "on_deny" => {
+                on_deny = scribe.text(value, &below, "`on_deny`").map_or(Value::Null, Value::from)
+            }
             _ => scribe.unknown_key(entry, pointer, &LIMIT_KEYS),
         }
     }

@@ -1,7 +1,8 @@
 //! Writes a policy file as YAML that a person can read and change. Must not know any dialect.
 //!
-//! A file is a JSON value whose keys keep their order, with comments that stand above keys. Only what needs quotes has them: a text
-//! is written plainly where no reader of YAML, old or new, takes it for anything but that text.
+//! A file is a JSON value whose keys keep their order, with comments that stand above keys. Only
+//! what needs quotes has them: a text is written plainly where no reader of YAML, old or new, takes
+//! it for anything but that text.
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,8 @@ use serde_json::Value;
 /// Lines of a value that still stands on one line have at most so many characters.
 const FLOW_WIDTH: usize = 100;
 
-/// The value as a YAML document. `comments` gives the lines that stand above a key, by its JSON Pointer.
+/// The value as a YAML document. `comments` gives the lines that stand above a key, by its JSON
+/// Pointer.
 pub fn yaml(value: &Value, comments: &dyn Fn(&str) -> Vec<String>) -> String {
     let mut page = Page { text: String::new(), comments };
     page.block(value, 0, &mut String::new());
@@ -54,7 +56,9 @@ impl Page<'_> {
                     self.text.extend(std::iter::repeat_n(' ', indent));
                     self.text.push_str("- ");
                     match item {
-                        Value::Object(map) if !map.is_empty() && !fits(item) => self.block(item, indent + 2, pointer),
+                        Value::Object(map) if !map.is_empty() && !fits(item) => {
+                            self.block(item, indent + 2, pointer)
+                        }
                         _ => {
                             let flow = flow(item);
                             self.text.push_str(&flow);
@@ -116,7 +120,10 @@ fn flow(value: &Value) -> String {
         Value::String(text) => scalar(text),
         Value::Array(list) => format!("[{}]", list.iter().map(flow).collect::<Vec<_>>().join(", ")),
         Value::Object(map) => {
-            let entries: Vec<_> = map.iter().map(|(key, value)| format!("{}: {}", scalar(key), flow(value))).collect();
+            let entries: Vec<_> = map
+                .iter()
+                .map(|(key, value)| format!("{}: {}", scalar(key), flow(value)))
+                .collect();
             format!("{{{}}}", entries.join(", "))
         }
         other => other.to_string(),
@@ -126,9 +133,13 @@ fn flow(value: &Value) -> String {
 /// A text, plain where that is safe, else in double quotes: a JSON string is a YAML string.
 fn scalar(text: &str) -> String {
     let begins = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | ' ' | '/'));
+    let plain =
+        text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | ' ' | '/'));
     let word = text.to_ascii_lowercase();
-    let taken = matches!(word.as_str(), "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n" | "inf" | "nan");
+    let taken = matches!(
+        word.as_str(),
+        "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n" | "inf" | "nan"
+    );
     if begins && plain && !taken && !text.ends_with(' ') && text.len() <= FLOW_WIDTH {
         return text.to_owned();
     }

@@ -1,4 +1,5 @@
-//! What every import keeps while it reads: what was carried over, what is wrong, and where. Must not know any dialect.
+//! What every import keeps while it reads: what was carried over, what is wrong, and where. Must
+//! not know any dialect.
 
 use serde_json::{Map, Number, Value};
 
@@ -34,7 +35,9 @@ impl<'a> Scribe<'a> {
 
     /// The address of a tool of our file, for people.
     pub(super) fn told(&self, name: &str) -> String {
-        self.options.upstream.map_or_else(|| name.to_owned(), |upstream| format!("{upstream}.{name}"))
+        self.options
+            .upstream
+            .map_or_else(|| name.to_owned(), |upstream| format!("{upstream}.{name}"))
     }
 
     /// Something was carried over.
@@ -43,19 +46,42 @@ impl<'a> Scribe<'a> {
     }
 
     /// Something is wrong.
-    pub(super) fn error(&mut self, at: At, pointer: &str, message: impl Into<String>, hint: Option<&str>) {
+    pub(super) fn error(
+        &mut self,
+        at: At,
+        pointer: &str,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
         let problem = self.problem(at, pointer, message.into(), hint);
         self.errors.push(problem);
     }
 
-    /// Something has no counterpart here: an error, or, where the owner wants it so, left out with a warning.
-    pub(super) fn lost(&mut self, at: At, pointer: &str, message: impl Into<String>, hint: Option<&str>) {
+    /// Something has no counterpart here: an error, or, where the owner wants it so, left out with
+    /// a warning.
+    pub(super) fn lost(
+        &mut self,
+        at: At,
+        pointer: &str,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
         let problem = self.problem(at, pointer, message.into(), hint);
-        if self.options.compat_warn { self.warnings.push(problem) } else { self.errors.push(problem) }
+        if self.options.compat_warn {
+            self.warnings.push(problem)
+        } else {
+            self.errors.push(problem)
+        }
     }
 
     /// Something is as it was, yet worth a look.
-    pub(super) fn warn(&mut self, at: At, pointer: &str, message: impl Into<String>, hint: Option<&str>) {
+    pub(super) fn warn(
+        &mut self,
+        at: At,
+        pointer: &str,
+        message: impl Into<String>,
+        hint: Option<&str>,
+    ) {
         let problem = self.problem(at, pointer, message.into(), hint);
         self.warnings.push(problem);
     }
@@ -95,7 +121,12 @@ impl<'a> Scribe<'a> {
             Content::Map(entries) => entries,
             Content::Null => &[],
             _ => {
-                self.error(node.at, pointer, format!("{what} must be a mapping, not {}", node.kind()), None);
+                self.error(
+                    node.at,
+                    pointer,
+                    format!("{what} must be a mapping, not {}", node.kind()),
+                    None,
+                );
                 &[]
             }
         }
@@ -107,7 +138,12 @@ impl<'a> Scribe<'a> {
             Content::List(items) => items,
             Content::Null => &[],
             _ => {
-                self.error(node.at, pointer, format!("{what} must be a list, not {}", node.kind()), None);
+                self.error(
+                    node.at,
+                    pointer,
+                    format!("{what} must be a list, not {}", node.kind()),
+                    None,
+                );
                 &[]
             }
         }
@@ -119,32 +155,59 @@ impl<'a> Scribe<'a> {
             Content::Text(text) => Some(text.clone()),
             Content::Number(number) => Some(number.to_string()),
             _ => {
-                self.error(node.at, pointer, format!("{what} must be a text, not {}", node.kind()), None);
+                self.error(
+                    node.at,
+                    pointer,
+                    format!("{what} must be a text, not {}", node.kind()),
+                    None,
+                );
                 None
             }
         }
     }
 
     /// A finite number.
-    pub(super) fn number<'n>(&mut self, node: &'n Node, pointer: &str, what: &str) -> Option<&'n Number> {
+    pub(super) fn number<'n>(
+        &mut self,
+        node: &'n Node,
+        pointer: &str,
+        what: &str,
+    ) -> Option<&'n Number> {
         match &node.content {
             Content::Number(number) => Some(number),
             _ => {
-                self.error(node.at, pointer, format!("{what} must be a number, not {}", node.kind()), None);
+                self.error(
+                    node.at,
+                    pointer,
+                    format!("{what} must be a number, not {}", node.kind()),
+                    None,
+                );
                 None
             }
         }
     }
 
     /// One of a few words.
-    pub(super) fn word<'w>(&mut self, node: &Node, pointer: &str, what: &str, words: &[&'w str]) -> Option<&'w str> {
+    pub(super) fn word<'w>(
+        &mut self,
+        node: &Node,
+        pointer: &str,
+        what: &str,
+        words: &[&'w str],
+    ) -> Option<&'w str> {
         let text = self.text(node, pointer, what)?;
         if let Some(word) = words.iter().find(|word| **word == text) {
             return Some(word);
         }
-        let hint = nearest(&text, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
+        let hint =
+            nearest(&text, words.iter().copied()).map(|word| format!("did you mean `{word}`?"));
         let allowed = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
-        self.error(node.at, pointer, format!("{what} is `{}`; allowed are {allowed}", shown(&text)), hint.as_deref());
+        self.error(
+            node.at,
+            pointer,
+            format!("{what} is `{}`; allowed are {allowed}", shown(&text)),
+            hint.as_deref(),
+        );
         None
     }
 
@@ -154,7 +217,12 @@ impl<'a> Scribe<'a> {
             Some(word) => format!("did you mean `{word}`?"),
             None => format!("known here: {}", known.join(", ")),
         };
-        self.lost(entry.at, &below(pointer, &entry.key), format!("unknown key `{}`", shown(&entry.key)), Some(&hint));
+        self.lost(
+            entry.at,
+            &below(pointer, &entry.key),
+            format!("unknown key `{}`", shown(&entry.key)),
+            Some(&hint),
+        );
     }
 }
 
@@ -175,5 +243,9 @@ pub(super) fn shown(text: &str) -> String {
 
 /// An object of these entries, without those that are null.
 pub(super) fn object<const N: usize>(entries: [(&str, Value); N]) -> Map<String, Value> {
-    entries.into_iter().filter(|(_, value)| !value.is_null()).map(|(key, value)| (key.to_owned(), value)).collect()
+    entries
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect()
 }

@@ -6,7 +6,8 @@ fn strict(dialect: Dialect, text: &str) -> Result<Imported, Vec<Problem>> {
 }
 
 fn lenient(dialect: Dialect, text: &str) -> Imported {
-    import(dialect, "theirs.yaml", text, ImportOptions { upstream: Some("up"), compat_warn: true }).unwrap()
+    import(dialect, "theirs.yaml", text, ImportOptions { upstream: Some("up"), compat_warn: true })
+        .unwrap()
 }
 
 fn problems(dialect: Dialect, text: &str) -> Vec<String> {
@@ -62,8 +63,11 @@ tools:
           - name: all
             limit: {counter: _rate_minute, max: 60, window: minute, algo: fixed, scope: [workspace, upstream]}
     "#);
-    let map: Vec<_> =
-        made.map.iter().map(|one| format!("{}:{} {} → {}", one.at.line, one.at.column, one.theirs, one.ours)).collect();
+    let map: Vec<_> = made
+        .map
+        .iter()
+        .map(|one| format!("{}:{} {} → {}", one.at.line, one.at.column, one.theirs, one.ours))
+        .collect();
     insta::assert_snapshot!(map.join("\n"), @"
     1:1 no `default`, which is allow → default: allow
     2:8 hide transfer → hide: up.transfer
@@ -109,16 +113,38 @@ fn what_intercept_itself_refuses_is_refused_here_with_its_place() {
         ("tools: {a: {rules: [{name: x, rate_limit: 0/hour}]}}", "a count from 1 on"),
         ("tools: {a: {rules: [{name: x, rate_limit: 5/week}]}}", "`minute`, `hour` or `day`"),
         (
-            "tools: {a: {rules: [{name: x, rate_limit: 5/hour, conditions: [{path: args.a, op: eq, value: 1}]}]}}",
+            "tools: {a: {rules: [{name: x, rate_limit: 5/hour, conditions: [{path: args.a, op: \
+            eq, value: 1}]}]}}",
             "cannot be combined",
         ),
-        ("tools: {a: {rules: [{name: x, rate_limit: 5/hour, action: deny}]}}", "cannot deny or ask as well"),
-        ("tools: {a: {rules: [{name: x, rate_limit: 5/hour}, {name: y, rate_limit: 6/hour}]}}", "is used by rules[0]"),
-        ("tools: {a: {rules: [{name: x, conditions: [{path: arg.a, op: eq, value: 1}]}]}}", "must begin with `args.` or `state.`"),
-        ("tools: {a: {rules: [{name: x, conditions: [{path: args.a, op: equals, value: 1}]}]}}", "`op` is `equals`"),
-        ("tools: {a: {rules: [{name: x, conditions: [{path: args.a, op: lt, value: '1'}]}]}}", "`lt` needs a number"),
-        ("tools: {a: {rules: [{name: x, conditions: [{path: args.a, op: in, value: 1}]}]}}", "`in` needs a list"),
-        ("tools: {a: {rules: [{name: x, conditions: [{path: args.a, op: exists, value: 1}]}]}}", "`exists` needs true or false"),
+        (
+            "tools: {a: {rules: [{name: x, rate_limit: 5/hour, action: deny}]}}",
+            "cannot deny or ask as well",
+        ),
+        (
+            "tools: {a: {rules: [{name: x, rate_limit: 5/hour}, {name: y, rate_limit: 6/hour}]}}",
+            "is used by rules[0]",
+        ),
+        (
+            "tools: {a: {rules: [{name: x, conditions: [{path: arg.a, op: eq, value: 1}]}]}}",
+            "must begin with `args.` or `state.`",
+        ),
+        (
+            "tools: {a: {rules: [{name: x, conditions: [{path: args.a, op: equals, value: 1}]}]}}",
+            "`op` is `equals`",
+        ),
+        (
+            "tools: {a: {rules: [{name: x, conditions: [{path: args.a, op: lt, value: '1'}]}]}}",
+            "`lt` needs a number",
+        ),
+        (
+            "tools: {a: {rules: [{name: x, conditions: [{path: args.a, op: in, value: 1}]}]}}",
+            "`in` needs a list",
+        ),
+        (
+            "tools: {a: {rules: [{name: x, conditions: [{path: args.a, op: exists, value: 1}]}]}}",
+            "`exists` needs true or false",
+        ),
         ("version: '2'\ntools: {}", "`version` is `2`"),
         ("default: ask\ntools: {}", "`default` is `ask`"),
         ("hide: [a, a]\ntools: {}", "stands twice"),
@@ -140,7 +166,8 @@ fn what_intercept_itself_refuses_is_refused_here_with_its_place() {
 fn a_counter_never_goes_down() {
     let rule = |increment: &str| {
         format!(
-            "tools: {{a: {{rules: [{{name: x, conditions: [{{path: state.a.c, op: lte, value: 5}}], state: {{counter: c, window: day, increment: {increment}}}}}]}}}}"
+            "tools: {{a: {{rules: [{{name: x, conditions: [{{path: state.a.c, op: lte, value: \
+            5}}], state: {{counter: c, window: day, increment: {increment}}}}}]}}}}"
         )
     };
     assert!(problems(Dialect::Intercept, &rule("-5"))[0].contains("only goes up"));
@@ -152,18 +179,31 @@ fn a_counter_never_goes_down() {
 
 #[test]
 fn a_text_that_spells_a_number_does_not_slip_past_a_rule_that_asks() {
-    let text = "tools: {a: {rules: [{name: x, action: require_approval, conditions: [{path: args.n, op: eq, value: 5}, {path: args.m, op: in, value: ['1', true, x]}]}, {name: y, conditions: [{path: args.n, op: eq, value: 5}]}]}}";
+    let text = "tools: {a: {rules: [{name: x, action: require_approval, conditions: [{path: \
+        args.n, op: eq, value: 5}, {path: args.m, op: in, value: ['1', true, x]}]}, {name: y, \
+        conditions: [{path: args.n, op: eq, value: 5}]}]}}";
     let made = strict(Dialect::Intercept, text).unwrap().layers.remove(0).text;
     assert!(made.contains(r#"{path: args.n, op: in, value: [5, "5"]}"#), "{made}");
     assert!(made.contains(r#"{path: args.m, op: in, value: ["1", true, x, 1, "true"]}"#), "{made}");
-    assert!(made.contains("{path: args.n, op: eq, value: 5}"), "what is required stays as it is: {made}");
+    assert!(
+        made.contains("{path: args.n, op: eq, value: 5}"),
+        "what is required stays as it is: {made}"
+    );
 }
 
 #[test]
 fn a_bare_name_needs_to_be_told_whose_it_is() {
-    let made = import(Dialect::Intercept, "f", "tools: {run: {rules: []}}", ImportOptions::default()).unwrap_err();
+    let made =
+        import(Dialect::Intercept, "f", "tools: {run: {rules: []}}", ImportOptions::default())
+            .unwrap_err();
     assert!(made[0].to_string().contains("`--upstream NAME`"), "{}", made[0]);
-    let made = import(Dialect::Intercept, "f", "tools: {convex.run: {rules: []}}", ImportOptions::default()).unwrap();
+    let made = import(
+        Dialect::Intercept,
+        "f",
+        "tools: {convex.run: {rules: []}}",
+        ImportOptions::default(),
+    )
+    .unwrap();
     assert!(made.layers[0].text.contains("convex.run: {rules: []}\n"), "{}", made.layers[0].text);
     assert!(!made.layers[0].text.contains("upstream"), "{}", made.layers[0].text);
 }
@@ -197,7 +237,10 @@ fn policylayer_keeps_its_words() {
             "`scope` is `session`",
         ),
         (r#"{"default": "deny", "tools": {"a": {"limit": []}}}"#, "did you mean `limits`?"),
-        (r#"{"default": "deny", "tools": {"a": {"deny_if": [{"on_deny": "x"}]}}}"#, "needs `conditions`"),
+        (
+            r#"{"default": "deny", "tools": {"a": {"deny_if": [{"on_deny": "x"}]}}}"#,
+            "needs `conditions`",
+        ),
     ] {
         let told = problems(Dialect::PolicyLayer, text).join("\n");
         assert!(told.contains(expected), "{text}\n{told}");
@@ -213,7 +256,8 @@ fn executors_rows_become_a_layer_for_each_owner() {
       {"owner": "user", "pattern": "slack.*.*.post", "action": "block", "position": 0, "id": "x"}
     ]"#;
     let made = import(Dialect::Executor, "rows.json", rows, ImportOptions::default()).unwrap();
-    let texts: Vec<_> = made.layers.iter().map(|layer| format!("{}\n{}", layer.owner, layer.text)).collect();
+    let texts: Vec<_> =
+        made.layers.iter().map(|layer| format!("{}\n{}", layer.owner, layer.text)).collect();
     insta::assert_snapshot!(texts.join("---\n"), @r#"
     org
     # Imported from rows.json (executor).
@@ -234,7 +278,11 @@ fn executors_rows_become_a_layer_for_each_owner() {
         rules:
           - {action: deny}
     "#);
-    assert!(made.map.iter().any(|one| one.ours.starts_with("left out: `github.*`")), "{:?}", made.map);
+    assert!(
+        made.map.iter().any(|one| one.ours.starts_with("left out: `github.*`")),
+        "{:?}",
+        made.map
+    );
 }
 
 #[test]
@@ -242,11 +290,17 @@ fn where_the_order_of_rows_says_what_patterns_cannot_it_is_told() {
     let rows = |first: &str, second: &str| {
         let (one, two) = (first.split_once(' ').unwrap(), second.split_once(' ').unwrap());
         format!(
-            "- {{owner: org, pattern: {:?}, action: {}, position: 1}}\n- {{owner: org, pattern: {:?}, action: {}, position: 2}}\n",
+            "- {{owner: org, pattern: {:?}, action: {}, position: 1}}\n- {{owner: org, pattern: \
+            {:?}, action: {}, position: 2}}\n",
             one.0, one.1, two.0, two.1
         )
     };
-    let told = |first, second| match import(Dialect::Executor, "f", &rows(first, second), ImportOptions::default()) {
+    let told = |first, second| match import(
+        Dialect::Executor,
+        "f",
+        &rows(first, second),
+        ImportOptions::default(),
+    ) {
         Ok(_) => String::new(),
         Err(problems) => problems[0].to_string(),
     };
@@ -267,7 +321,8 @@ fn claude_codes_lists_keep_their_order_of_deny_ask_allow() {
       "deny": ["mcp__jira__*", "WebFetch"],
       "defaultMode": "dontAsk"
     }}"#;
-    let made = import(Dialect::ClaudeCode, "settings.json", text, ImportOptions::default()).unwrap();
+    let made =
+        import(Dialect::ClaudeCode, "settings.json", text, ImportOptions::default()).unwrap();
     insta::assert_snapshot!(made.layers[0].text, @r#"
     # Imported from settings.json (claude-code).
     version: "1"
@@ -286,11 +341,16 @@ fn claude_codes_lists_keep_their_order_of_deny_ask_allow() {
         rules:
           - {action: deny}
     "#);
-    let not_applicable = made.map.iter().filter(|one| one.ours.starts_with("not applicable")).count();
+    let not_applicable =
+        made.map.iter().filter(|one| one.ours.starts_with("not applicable")).count();
     let left_out = made.map.iter().filter(|one| one.ours.starts_with("left out")).count();
     assert_eq!((not_applicable, left_out), (3, 2), "{:?}", made.map);
-    let told = problems(Dialect::ClaudeCode, r#"{"allow": ["mcp__a__get_*"], "denied": []}"#).join("\n");
-    assert!(told.contains("cannot be a pattern here") && told.contains("did you mean `deny`?"), "{told}");
+    let told =
+        problems(Dialect::ClaudeCode, r#"{"allow": ["mcp__a__get_*"], "denied": []}"#).join("\n");
+    assert!(
+        told.contains("cannot be a pattern here") && told.contains("did you mean `deny`?"),
+        "{told}"
+    );
 }
 
 #[test]
@@ -298,7 +358,13 @@ fn a_file_that_is_too_large_or_too_deep_is_refused() {
     let large = format!("tools: {{}}\n# {}", "x".repeat(crate::policy::file::FILE_BYTES_MAX));
     assert!(problems(Dialect::Intercept, &large)[0].contains("allowed are 1048576"));
     let deep = format!("tools: {}1{}", "[".repeat(100), "]".repeat(100));
-    assert!(problems(Dialect::Intercept, &deep)[0].starts_with("theirs.yaml:1:"), "{:?}", problems(Dialect::Intercept, &deep));
-    let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
+    assert!(
+        problems(Dialect::Intercept, &deep)[0].starts_with("theirs.yaml:1:"),
+        "{:?}",
+        problems(Dialect::Intercept, &deep)
+    );
+    let bomb = "a: &a [x,x,x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c \
+        [*b,*b,*b,*b,*b,*b,*b,*b,*b,*b]\nd: &d [*c,*c,*c,*c,*c,*c,*c,*c,*c,*c]\ne: &e \
+        [*d,*d,*d,*d,*d,*d,*d,*d,*d,*d]\nf: [*e,*e,*e,*e,*e,*e,*e,*e,*e,*e]\n";
     assert!(!problems(Dialect::Intercept, bomb).is_empty());
 }

@@ -1,6 +1,7 @@
 //! Foreign text as a tree whose parts know where they stand. Must not know any dialect.
 //!
-//! Read as our own files are, with the same bounds on size, depth, aliases and values: JSON is a part of YAML.
+//! Read as our own files are, with the same bounds on size, depth, aliases and values: JSON is a
+//! part of YAML.
 
 use serde_json::{Number, Value};
 
@@ -65,9 +66,13 @@ impl Node {
             Value::Bool(value) => Content::Bool(value),
             Value::Number(value) => Content::Number(value),
             Value::String(value) => Content::Text(value),
-            Value::Array(items) => {
-                Content::List(items.into_iter().enumerate().map(|(index, item)| below(&index.to_string(), item)).collect())
-            }
+            Value::Array(items) => Content::List(
+                items
+                    .into_iter()
+                    .enumerate()
+                    .map(|(index, item)| below(&index.to_string(), item))
+                    .collect(),
+            ),
             Value::Object(members) => {
                 let entry = |(key, value): (String, Value)| {
                     let value = below(&key, value);
@@ -100,16 +105,18 @@ impl Node {
             Content::Number(value) => Value::Number(value.clone()),
             Content::Text(value) => Value::String(value.clone()),
             Content::List(items) => items.iter().map(Self::to_value).collect(),
-            Content::Map(entries) => {
-                Value::Object(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect())
-            }
+            Content::Map(entries) => Value::Object(
+                entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect(),
+            ),
         }
     }
 
     /// The value under a key, where this is a mapping that has it.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         match &self.content {
-            Content::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value),
+            Content::Map(entries) => {
+                entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
+            }
             _ => None,
         }
     }

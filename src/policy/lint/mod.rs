@@ -1,5 +1,6 @@
-//! What is probably not meant in policy files that are valid: addresses of no tool, arguments that no schema has, rules that can never
-//! speak. Pure: files and facts of tools in, findings out. Must not decide about calls.
+//! What is probably not meant in policy files that are valid: addresses of no tool, arguments that
+//! no schema has, rules that can never speak. Pure: files and facts of tools in, findings out. Must
+//! not decide about calls.
 
 mod arguments;
 mod names;
@@ -40,7 +41,8 @@ pub enum Code {
     NoSuchArgument,
     /// An expression reads an argument that may be missing; then the call is denied.
     MayBeMissing,
-    /// A rule can never speak, for every call that it could speak about is denied or its tool hidden.
+    /// A rule can never speak, for every call that it could speak about is denied or its tool
+    /// hidden.
     Unreachable,
     /// A rule never decides, for a more specific one speaks for each of its tools.
     Shadowed,
@@ -96,7 +98,15 @@ impl std::fmt::Display for Finding {
             Severity::Error => "error",
             Severity::Warning => "warning",
         };
-        write!(f, "{}:{}:{}: {severity} [{}] {}", self.file, self.line, self.column, self.code.as_str(), self.message)?;
+        write!(
+            f,
+            "{}:{}:{}: {severity} [{}] {}",
+            self.file,
+            self.line,
+            self.column,
+            self.code.as_str(),
+            self.message
+        )?;
         match &self.hint {
             Some(hint) => write!(f, "; {hint}"),
             None => Ok(()),
@@ -108,7 +118,11 @@ impl std::fmt::Display for Finding {
 ///
 /// # Errors
 /// The problems of files that are not valid.
-pub fn lint(layers: &[Layer], options: Options, tools: &[ToolFacts<'_>]) -> Result<Vec<Finding>, Vec<Problem>> {
+pub fn lint(
+    layers: &[Layer],
+    options: Options,
+    tools: &[ToolFacts<'_>],
+) -> Result<Vec<Finding>, Vec<Problem>> {
     let policy = Policy::load(layers.to_vec(), options)?;
     let scopes: Vec<LayerScope> = layers.iter().map(|layer| layer.scope.clone()).collect();
     let mut report = Report::default();
@@ -147,7 +161,13 @@ struct Report {
 }
 
 impl Report {
-    fn add(&mut self, place: Place<'_>, (code, severity): (Code, Severity), message: String, hint: Option<String>) {
+    fn add(
+        &mut self,
+        place: Place<'_>,
+        (code, severity): (Code, Severity),
+        message: String,
+        hint: Option<String>,
+    ) {
         if self.findings.len() >= FINDINGS_MAX {
             self.dropped += 1;
             return;
@@ -158,7 +178,9 @@ impl Report {
     }
 
     fn finish(mut self) -> Vec<Finding> {
-        self.findings.sort_by(|a, b| (&a.file, a.line, a.column, a.code).cmp(&(&b.file, b.line, b.column, b.code)));
+        self.findings.sort_by(|a, b| {
+            (&a.file, a.line, a.column, a.code).cmp(&(&b.file, b.line, b.column, b.code))
+        });
         if let (1.., Some(last)) = (self.dropped, self.findings.last_mut()) {
             last.hint = Some(format!("{} more findings are not listed", self.dropped));
         }

@@ -12,9 +12,15 @@ struct Refusal<'p> {
 }
 
 /// Looks at every rule that allows or asks.
-pub(super) fn check(policy: &Policy, scopes: &[LayerScope], tools: &[ToolFacts<'_>], report: &mut Report) {
+pub(super) fn check(
+    policy: &Policy,
+    scopes: &[LayerScope],
+    tools: &[ToolFacts<'_>],
+    report: &mut Report,
+) {
     let rules: Vec<RuleView<'_>> = policy.rules().collect();
-    let refusals: Vec<Refusal<'_>> = policy.entries().filter_map(hiding).chain(rules.iter().filter_map(denying)).collect();
+    let refusals: Vec<Refusal<'_>> =
+        policy.entries().filter_map(hiding).chain(rules.iter().filter_map(denying)).collect();
     let speaking: Vec<&RuleView<'_>> = rules.iter().filter(|rule| is_unconditional(rule)).collect();
     for rule in rules.iter().filter(|rule| matches!(rule.action, Action::Allow | Action::Ask)) {
         let own = &scopes[rule.layer_index];
@@ -28,9 +34,19 @@ pub(super) fn check(policy: &Policy, scopes: &[LayerScope], tools: &[ToolFacts<'
         if let Some(refusal) = refused {
             let message = format!("`{name}` can never speak: {}", refusal.what);
             let hint = "a deny always wins; take one of the two out".to_owned();
-            report.add(Place::of(rule), (Code::Unreachable, Severity::Warning), message, Some(hint));
+            report.add(
+                Place::of(rule),
+                (Code::Unreachable, Severity::Warning),
+                message,
+                Some(hint),
+            );
         } else if let Some(by) = shadowing(rule, &speaking, tools) {
-            report.add(Place::of(rule), (Code::Shadowed, Severity::Warning), format!("`{name}` never decides: {by}"), None);
+            report.add(
+                Place::of(rule),
+                (Code::Shadowed, Severity::Warning),
+                format!("`{name}` never decides: {by}"),
+                None,
+            );
         }
     }
 }
@@ -43,27 +59,49 @@ fn is_unconditional(rule: &RuleView<'_>) -> bool {
 fn hiding(entry: EntryView<'_>) -> Option<Refusal<'_>> {
     let (line, column) = entry.place;
     let what = format!("{}:{line}:{column} hides its tools", entry.file);
-    entry.hidden.then_some(Refusal { layer: entry.layer_index, pattern: entry.pattern, pointer: entry.pointer, what })
+    entry.hidden.then_some(Refusal {
+        layer: entry.layer_index,
+        pattern: entry.pattern,
+        pointer: entry.pointer,
+        what,
+    })
 }
 
 fn denying<'p>(rule: &RuleView<'p>) -> Option<Refusal<'p>> {
     let (line, column) = rule.place;
     let what = format!("{}:{line}:{column} denies every call", rule.file);
     let denies = rule.action == Action::Deny && is_unconditional(rule);
-    denies.then(|| Refusal { layer: rule.layer_index, pattern: rule.pattern, pointer: rule.rule.pointer.to_string(), what })
+    denies.then(|| Refusal {
+        layer: rule.layer_index,
+        pattern: rule.pattern,
+        pointer: rule.rule.pointer.to_string(),
+        what,
+    })
 }
 
 /// What speaks in a rule's stead for each of its tools, within its file.
-fn shadowing(rule: &RuleView<'_>, speaking: &[&RuleView<'_>], tools: &[ToolFacts<'_>]) -> Option<String> {
+fn shadowing(
+    rule: &RuleView<'_>,
+    speaking: &[&RuleView<'_>],
+    tools: &[ToolFacts<'_>],
+) -> Option<String> {
     let others: Vec<&&RuleView<'_>> = speaking
         .iter()
-        .filter(|other| other.layer_index == rule.layer_index && matches!(other.action, Action::Allow | Action::Ask))
+        .filter(|other| {
+            other.layer_index == rule.layer_index
+                && matches!(other.action, Action::Allow | Action::Ask)
+        })
         .collect();
-    let asks = others.iter().any(|other| other.pattern == rule.pattern && other.action == Action::Ask);
+    let asks =
+        others.iter().any(|other| other.pattern == rule.pattern && other.action == Action::Ask);
     if rule.action == Action::Allow && asks {
-        return Some("another rule of this address asks, and where two of one address differ it is asked".into());
+        return Some(
+            "another rule of this address asks, and where two of one address differ it is asked"
+                .into(),
+        );
     }
-    let narrower: Vec<_> = others.iter().filter(|other| other.pattern.more_specific(rule.pattern).is_gt()).collect();
+    let narrower: Vec<_> =
+        others.iter().filter(|other| other.pattern.more_specific(rule.pattern).is_gt()).collect();
     let mut fitting = tools.iter().filter(|tool| rule.pattern.fits(tool.path)).peekable();
     fitting.peek()?;
     let all = fitting.all(|tool| narrower.iter().any(|other| other.pattern.fits(tool.path)));

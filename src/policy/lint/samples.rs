@@ -1,4 +1,5 @@
-//! Conditions that fail whatever is sent: each tool is asked about with arguments that its schema accepts. Must not judge answers.
+//! Conditions that fail whatever is sent: each tool is asked about with arguments that its schema
+//! accepts. Must not judge answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +21,8 @@ type RuleId = (String, String);
 
 /// Asks about known tools that a file speaks of.
 pub(super) fn check(policy: &Policy, tools: &[ToolFacts<'_>], report: &mut Report) {
-    let rules: Vec<_> = policy.rules().filter(|rule| !rule.arg_paths.is_empty() || rule.conditional).collect();
+    let rules: Vec<_> =
+        policy.rules().filter(|rule| !rule.arg_paths.is_empty() || rule.conditional).collect();
     let named = tools.iter().filter(|tool| rules.iter().any(|rule| rule.pattern.fits(tool.path)));
     // Each rule that failed: the tool it was seen at, and what failed.
     let mut failing: BTreeMap<RuleId, (String, String)> = BTreeMap::new();
@@ -43,7 +45,10 @@ pub(super) fn check(policy: &Policy, tools: &[ToolFacts<'_>], report: &mut Repor
         if let Some((tool, what)) = failing.get(&id)
             && !passing.contains(&id)
         {
-            let message = format!("`{}` fails for every call of `{tool}` that was tried, and denies it: {what}", rule.rule.name);
+            let message = format!(
+                "`{}` fails for every call of `{tool}` that was tried, and denies it: {what}",
+                rule.rule.name
+            );
             report.add(Place::of(rule), (Code::AlwaysFails, Severity::Error), message, None);
         }
     }
@@ -52,11 +57,18 @@ pub(super) fn check(policy: &Policy, tools: &[ToolFacts<'_>], report: &mut Repor
 /// The rules that were looked at for one call, each with what failed there.
 fn looked_at(policy: &Policy, tool: &ToolFacts<'_>, args: &Value) -> Vec<(RuleId, Option<String>)> {
     let Ok(args) = to_raw_value(args) else { return vec![] };
-    let caller =
-        Caller { workspace: "local", principal: "local", role: "agent", key: None, session: Some("lint"), task: "task_lint" };
+    let caller = Caller {
+        workspace: "local",
+        principal: "local",
+        role: "agent",
+        key: None,
+        session: Some("lint"),
+        task: "task_lint",
+    };
     let call = Call { tool: *tool, args: &args, caller, now: Timestamp::UNIX_EPOCH };
     // Counters stand at their beginning.
-    let counters: CounterValues = policy.counters_read(&call).into_iter().map(|read| (read.key, Amount::ZERO)).collect();
+    let counters: CounterValues =
+        policy.counters_read(&call).into_iter().map(|read| (read.key, Amount::ZERO)).collect();
     // A rule may take several steps; one that failed is enough.
     let mut seen: BTreeMap<RuleId, Option<String>> = BTreeMap::new();
     for step in policy.explain(&call, &counters).steps {

@@ -1,4 +1,5 @@
-//! What a JSON Schema of arguments says about one of them, and arguments that satisfy it. Must not know policies.
+//! What a JSON Schema of arguments says about one of them, and arguments that satisfy it. Must not
+//! know policies.
 
 use serde_json::{Map, Value, json};
 
@@ -36,18 +37,26 @@ fn look_within(root: &Value, schema: &Value, path: &[String], hops: usize) -> Sa
     }
     let properties = schema.get("properties").and_then(Value::as_object);
     if let Some(property) = properties.and_then(|properties| properties.get(key)) {
-        let required = schema.get("required").and_then(Value::as_array).is_some_and(|names| names.iter().any(|name| name == key));
+        let required = schema
+            .get("required")
+            .and_then(Value::as_array)
+            .is_some_and(|names| names.iter().any(|name| name == key));
         let below = look_within(root, property, rest, hops + 1);
         return if below == Said::Required && !required { Said::Optional } else { below };
     }
-    let branches = |word: &str| schema.get(word).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let branches = |word: &str| {
+        schema.get(word).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    };
     let within = |part: &Value| look_within(root, part, path, hops + 1);
     let both = branches("allOf").iter().map(within);
     // Another branch may go without what one requires.
     let either = branches("anyOf").iter().chain(branches("oneOf")).map(within);
     let either = either.map(|said| if said == Said::Required { Said::Optional } else { said });
     let said: Vec<Said> = both.chain(either).collect();
-    if let Some(best) = [Said::Required, Said::Optional, Said::Nothing].into_iter().find(|known| said.contains(known)) {
+    if let Some(best) = [Said::Required, Said::Optional, Said::Nothing]
+        .into_iter()
+        .find(|known| said.contains(known))
+    {
         return best;
     }
     let open = schema.get("patternProperties").is_some()
@@ -59,9 +68,13 @@ fn look_within(root: &Value, schema: &Value, path: &[String], hops: usize) -> Sa
                 Said::Missing(names) => names,
                 _ => vec![],
             });
-            Said::Missing(properties.into_iter().flat_map(Map::keys).cloned().chain(elsewhere).collect())
+            Said::Missing(
+                properties.into_iter().flat_map(Map::keys).cloned().chain(elsewhere).collect(),
+            )
         }
-        (Some(properties), _) if !properties.is_empty() => Said::Missing(properties.keys().cloned().collect()),
+        (Some(properties), _) if !properties.is_empty() => {
+            Said::Missing(properties.keys().cloned().collect())
+        }
         // What is no object has no members.
         (None, Some(Value::String(kind))) if kind != "object" => Said::Missing(vec![]),
         _ => Said::Nothing,
@@ -87,16 +100,22 @@ fn sample_of(root: &Value, schema: &Value, everything: bool, depth: usize) -> Va
         }
     }
     for word in ["enum", "examples"] {
-        if let Some(value) =
-            schema.get(word).and_then(Value::as_array).and_then(|values| values.iter().find(|value| !value.is_null()))
+        if let Some(value) = schema
+            .get(word)
+            .and_then(Value::as_array)
+            .and_then(|values| values.iter().find(|value| !value.is_null()))
         {
             return value.clone();
         }
     }
-    if let Some(target) = schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#')) {
+    if let Some(target) =
+        schema.get("$ref").and_then(Value::as_str).and_then(|target| target.strip_prefix('#'))
+    {
         return root.pointer(target).map_or(Value::Null, within);
     }
-    if let Some(first) = ["anyOf", "oneOf"].iter().find_map(|word| schema.get(*word)?.as_array()?.first()) {
+    if let Some(first) =
+        ["anyOf", "oneOf"].iter().find_map(|word| schema.get(*word)?.as_array()?.first())
+    {
         return within(first);
     }
     let number = |fallback: f64| schema.get("minimum").and_then(Value::as_f64).unwrap_or(fallback);
@@ -105,7 +124,9 @@ fn sample_of(root: &Value, schema: &Value, everything: bool, depth: usize) -> Va
         Some("integer") => json!(number(1.0) as i64),
         Some("number") => json!(number(1.5)),
         Some("boolean") => true.into(),
-        Some("array") => schema.get("items").map_or_else(|| json!([]), |items| json!([within(items)])),
+        Some("array") => {
+            schema.get("items").map_or_else(|| json!([]), |items| json!([within(items)]))
+        }
         Some("null") => Value::Null,
         _ => Value::Object(members(root, schema, everything, depth)),
     }
@@ -120,7 +141,8 @@ fn kind(schema: &Value) -> Option<&str> {
 }
 
 fn members(root: &Value, schema: &Value, everything: bool, depth: usize) -> Map<String, Value> {
-    let required = schema.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let required =
+        schema.get("required").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     let properties = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     let mut members: Map<String, Value> = properties
         .filter(|(key, _)| everything || required.iter().any(|name| name == key.as_str()))

@@ -35,8 +35,10 @@ fn found(texts: &[&str], approvals: bool) -> Vec<Finding> {
         operation: None,
     };
     let tools = ["pay.charge", "pay.refund", "shop.list"].map(tool);
-    let layers: Vec<_> = texts.iter().enumerate().map(|(at, text)| layer(&format!("{at}.yaml"), text)).collect();
-    lint(&layers, Options { profile: Profile::Auto, approvals }, &tools).unwrap_or_else(|problems| panic!("{problems:#?}"))
+    let layers: Vec<_> =
+        texts.iter().enumerate().map(|(at, text)| layer(&format!("{at}.yaml"), text)).collect();
+    lint(&layers, Options { profile: Profile::Auto, approvals }, &tools)
+        .unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
 fn told(text: &str) -> String {
@@ -45,7 +47,8 @@ fn told(text: &str) -> String {
 
 #[test]
 fn an_address_of_no_tool_is_named_with_the_nearest_one() {
-    insta::assert_snapshot!(told("hide: [pay.refnud]\ntools:\n  pay.charge: {}\n  pay.chagre: {}\n  pya.charge: {}\n  x.*: {}\n"), @"
+    insta::assert_snapshot!(told("hide: [pay.refnud]\ntools:\n  pay.charge: {}\n  pay.chagre: \
+        {}\n  pya.charge: {}\n  x.*: {}\n"), @"
     0.yaml:1:8: warning [no-such-tool] `pay.refnud` fits no tool; did you mean `pay.refund`?
     0.yaml:4:3: warning [no-such-tool] `pay.chagre` fits no tool; did you mean `pay.charge`?
     0.yaml:5:3: warning [no-such-tool] `pya.charge` fits no tool: the upstream `pya` has none now; with tools now: pay, shop
@@ -55,7 +58,11 @@ fn an_address_of_no_tool_is_named_with_the_nearest_one() {
 
 #[test]
 fn an_argument_that_no_schema_has_is_named() {
-    let text = "tools:\n  pay.charge:\n    rules:\n      - {name: a, require: [{path: args.amuont, op: lte, value: 5}]}\n      - {name: b, require: [{path: args.card.numbr, op: exists}]}\n      - {name: c, require: [{path: args.meta.anything, op: exists}, {path: args.card.number, op: exists}]}\n  \"*\":\n    require: [{path: args.nothing, op: exists}]\n";
+    let text = "tools:\n  pay.charge:\n    rules:\n      - {name: a, require: [{path: \
+        args.amuont, op: lte, value: 5}]}\n      - {name: b, require: [{path: args.card.numbr, \
+        op: exists}]}\n      - {name: c, require: [{path: args.meta.anything, op: exists}, {path: \
+        args.card.number, op: exists}]}\n  \"*\":\n    require: [{path: args.nothing, op: \
+        exists}]\n";
     insta::assert_snapshot!(told(text), @"
     0.yaml:4:9: warning [no-such-argument] `a` reads `args.amuont`, which is no argument of `pay.charge`; did you mean `amount`?
     0.yaml:5:9: warning [no-such-argument] `b` reads `args.card.numbr`, which is no argument of `pay.charge`; did you mean `number`?
@@ -65,36 +72,56 @@ fn an_argument_that_no_schema_has_is_named() {
 
 #[test]
 fn an_expression_that_reads_what_may_be_missing_is_named() {
-    let text = "tools:\n  pay.charge:\n    rules:\n      - {name: bare, when: 'args.currency == \"usd\"', action: deny}\n      - {name: guarded, when: 'has(args.currency) && args.currency == \"usd\"', action: deny}\n      - {name: required, when: 'args.amount > 5', action: deny}\n    limits: [{counter: c, window: day, max: 5, cost: args.meta.price}]\n";
-    insta::assert_snapshot!(told(text), @"0.yaml:4:9: warning [may-be-missing] `bare` reads `args.currency`, which a call of `pay.charge` may leave out; such a call is denied; where that is not meant: `has(args.currency) && …`");
+    let text = "tools:\n  pay.charge:\n    rules:\n      - {name: bare, when: 'args.currency \
+        == \"usd\"', action: deny}\n      - {name: guarded, when: 'has(args.currency) && \
+        args.currency == \"usd\"', action: deny}\n      - {name: required, when: 'args.amount > \
+        5', action: deny}\n    limits: [{counter: c, window: day, max: 5, cost: \
+        args.meta.price}]\n";
+    insta::assert_snapshot!(told(text), @"0.yaml:4:9: warning [may-be-missing] `bare` reads \
+        `args.currency`, which a call of `pay.charge` may leave out; such a call is denied; where \
+        that is not meant: `has(args.currency) && …`");
 }
 
 #[test]
 fn a_rule_below_a_refusal_can_never_speak() {
     let refusing = "hide: [shop.list]\ntools:\n  pay.*:\n    rules: [{name: shut, action: deny}]\n";
-    let allowing =
-        "tools:\n  pay.charge:\n    rules: [{name: yes, action: allow}]\n  shop.list:\n    rules: [{name: sees, action: allow}]\n";
+    let allowing = "tools:\n  pay.charge:\n    rules: [{name: yes, action: \
+        allow}]\n  shop.list:\n    rules: [{name: sees, action: allow}]\n";
     let findings = found(&[refusing, allowing], true);
-    let codes: Vec<_> = findings.iter().map(|finding| (finding.code, finding.file.as_str())).collect();
-    assert_eq!(codes, [(Code::Unreachable, "1.yaml"), (Code::Unreachable, "1.yaml")], "{findings:#?}");
+    let codes: Vec<_> =
+        findings.iter().map(|finding| (finding.code, finding.file.as_str())).collect();
+    assert_eq!(
+        codes,
+        [(Code::Unreachable, "1.yaml"), (Code::Unreachable, "1.yaml")],
+        "{findings:#?}"
+    );
     assert!(findings[0].message.contains("0.yaml:4:"), "{}", findings[0]);
-    let conditional = "tools:\n  pay.*:\n    rules: [{name: shut, action: deny, when: 'args.amount > 5'}]\n  pay.charge:\n    rules: [{name: yes, action: allow}]\n";
+    let conditional = "tools:\n  pay.*:\n    rules: [{name: shut, action: deny, when: \
+        'args.amount > 5'}]\n  pay.charge:\n    rules: [{name: yes, action: allow}]\n";
     assert_eq!(told(conditional), "");
 }
 
 #[test]
 fn a_rule_that_others_always_speak_before_is_named() {
-    let text = "tools:\n  pay.*:\n    rules: [{name: wide, action: allow}]\n  pay.charge:\n    rules: [{name: one, action: ask}]\n  pay.refund:\n    rules: [{name: two, action: ask}]\n  shop.list:\n    rules: [{name: yes, action: allow}, {name: maybe, action: ask}]\n";
+    let text = "tools:\n  pay.*:\n    rules: [{name: wide, action: \
+        allow}]\n  pay.charge:\n    rules: [{name: one, action: ask}]\n  pay.refund:\n    rules: \
+        [{name: two, action: ask}]\n  shop.list:\n    rules: [{name: yes, action: allow}, {name: \
+        maybe, action: ask}]\n";
     let findings = found(&[text], true);
-    let names: Vec<_> = findings.iter().map(|finding| (finding.code, finding.message.split('`').nth(1).unwrap())).collect();
+    let names: Vec<_> = findings
+        .iter()
+        .map(|finding| (finding.code, finding.message.split('`').nth(1).unwrap()))
+        .collect();
     assert_eq!(names, [(Code::Shadowed, "wide"), (Code::Shadowed, "yes")], "{findings:#?}");
 }
 
 #[test]
 fn a_limit_by_session_alone_is_named() {
-    let alone = "tools:\n  pay.charge:\n    limits: [{counter: c, window: day, max: 5, scope: [session]}]\n";
+    let alone = "tools:\n  pay.charge:\n    limits: [{counter: c, window: day, max: 5, scope: \
+        [session]}]\n";
     assert!(told(alone).contains("[session-only]"), "{}", told(alone));
-    let both = "tools:\n  pay.charge:\n    limits: [{counter: c, window: day, max: 5, scope: [session]}, {counter: d, window: day, max: 50, scope: [principal]}]\n";
+    let both = "tools:\n  pay.charge:\n    limits: [{counter: c, window: day, max: 5, scope: \
+        [session]}, {counter: d, window: day, max: 50, scope: [principal]}]\n";
     assert_eq!(told(both), "");
 }
 
@@ -102,13 +129,18 @@ fn a_limit_by_session_alone_is_named() {
 fn asking_where_nobody_can_approve_is_named() {
     let text = "tools:\n  pay.charge:\n    rules: [{name: q, action: ask}]\n";
     let findings = found(&[text], false);
-    assert_eq!(findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), [Code::NobodyApproves]);
+    assert_eq!(
+        findings.iter().map(|finding| finding.code).collect::<Vec<_>>(),
+        [Code::NobodyApproves]
+    );
     assert_eq!(told(text), "");
 }
 
 #[test]
 fn a_condition_that_can_only_fail_is_an_error() {
-    let text = "tools:\n  pay.charge:\n    rules:\n      - {name: mixed, when: 'args.amount.startsWith(\"5\")', action: deny}\n      - {name: fine, when: 'args.amount > 5', action: deny}\n";
+    let text = "tools:\n  pay.charge:\n    rules:\n      - {name: mixed, when: \
+        'args.amount.startsWith(\"5\")', action: deny}\n      - {name: fine, when: 'args.amount > \
+        5', action: deny}\n";
     let findings = found(&[text], true);
     let codes: Vec<_> = findings.iter().map(|finding| (finding.code, finding.line)).collect();
     assert_eq!(codes, [(Code::AlwaysFails, 4)], "{findings:#?}");
@@ -116,7 +148,8 @@ fn a_condition_that_can_only_fail_is_an_error() {
 
 #[test]
 fn findings_are_bounded() {
-    let entries: String = (0..super::FINDINGS_MAX + 20).map(|n| format!("  nowhere.t{n}: {{}}\n")).collect();
+    let entries: String =
+        (0..super::FINDINGS_MAX + 20).map(|n| format!("  nowhere.t{n}: {{}}\n")).collect();
     let findings = found(&[&format!("tools:\n{entries}")], true);
     assert_eq!(findings.len(), super::FINDINGS_MAX);
     assert!(findings.last().unwrap().hint.as_deref().unwrap().starts_with("20 more"));
@@ -129,11 +162,14 @@ fn a_schema_is_read_through_references_and_branches() {
         "allOf": [{ "properties": { "a": { "$ref": "#/$defs/p" } }, "required": ["a"] }],
         "anyOf": [{ "properties": { "b": {} }, "required": ["b"] }, { "properties": { "c": {} } }],
     });
-    let look = |path: &str| schema::look(&schema, &path.split('.').map(str::to_owned).collect::<Vec<_>>());
+    let look =
+        |path: &str| schema::look(&schema, &path.split('.').map(str::to_owned).collect::<Vec<_>>());
     assert_eq!(look("a.x"), schema::Said::Required);
     assert_eq!(look("a.loop.loop.x"), schema::Said::Optional);
     assert_eq!(look("b"), schema::Said::Optional);
-    assert!(matches!(look("a.y"), schema::Said::Missing(names) if names == ["x", "loop", "b", "c"]));
+    assert!(
+        matches!(look("a.y"), schema::Said::Missing(names) if names == ["x", "loop", "b", "c"])
+    );
     assert_eq!(schema::look(&json!({}), &["a".into()]), schema::Said::Nothing);
     let circle = json!({ "$defs": { "a": { "$ref": "#/$defs/a" } }, "$ref": "#/$defs/a" });
     assert_eq!(schema::look(&circle, &["a".into()]), schema::Said::Nothing);

@@ -39,7 +39,11 @@ fn exact_goes_before_a_longer_beginning_before_a_star() {
     let order = ["a.b.c", "a.b.*", "a.*.c", "a.*", "*.b.c", "*"];
     for (index, specific) in order.iter().enumerate() {
         for general in &order[index + 1..] {
-            assert_eq!(pattern(specific).more_specific(&pattern(general)), Ordering::Greater, "{specific} {general}");
+            assert_eq!(
+                pattern(specific).more_specific(&pattern(general)),
+                Ordering::Greater,
+                "{specific} {general}"
+            );
         }
     }
 }

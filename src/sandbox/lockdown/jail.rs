@@ -1,7 +1,9 @@
-//! A jail for a program that is not ours: what it gives up survives the `execve` that starts it, so it needs no cooperation.
+//! A jail for a program that is not ours: what it gives up survives the `execve` that starts it, so
+//! it needs no cooperation.
 //!
-//! Prepared before the fork, entered between fork and `execve`. Files by landlock, system calls by seccomp, amounts by resource limits.
-//! A step that the kernel refuses ends the start: there is no weaker jail.
+//! Prepared before the fork, entered between fork and `execve`. Files by landlock, system calls by
+//! seccomp, amounts by resource limits. A step that the kernel refuses ends the start: there is no
+//! weaker jail.
 
 use std::{
     ffi::{CString, c_char},
@@ -21,7 +23,8 @@ use super::{LockdownError, drop_capabilities, landlock as files, limit, seccomp,
 /// Open descriptors of the program at the most. Deno needs some fifteen.
 pub(in crate::sandbox) const DESCRIPTORS_MAX: u64 = 64;
 /// What the locks in force are called in `Armed`.
-pub(in crate::sandbox) const LOCKS: &str = "landlock (reads its own program and the C library only), seccomp (no sockets, no \
+pub(in crate::sandbox) const LOCKS: &str = "landlock (reads its own program and the C library \
+    only), seccomp (no sockets, no \
      processes), no new privileges, dies with its broker, limited resources";
 
 /// See the module.
@@ -35,13 +38,15 @@ pub struct Jail {
 }
 
 impl Jail {
-    /// A jail for Deno's executable: it may be executed and read, the libraries that it is linked with may be read, and its writable
-    /// private memory has a bound, in bytes. `program` must stay open until the command was started.
+    /// A jail for Deno's executable: it may be executed and read, the libraries that it is linked
+    /// with may be read, and its writable private memory has a bound, in bytes. `program` must stay
+    /// open until the command was started.
     ///
     /// # Errors
     /// On a kernel without landlock (before Linux 5.13, or switched off).
     pub fn for_deno(program: &File, data_bytes_max: u64) -> Result<Self, LockdownError> {
-        let name = CString::new(format!("/proc/self/fd/{}", program.as_raw_fd())).map_err(io::Error::other);
+        let name = CString::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+            .map_err(io::Error::other);
         let name = step("name the program", name)?;
         let files = files::for_program(program)?;
         let calls = seccomp::of_deno(name.as_ptr().addr()).map_err(io::Error::other);
@@ -49,22 +54,28 @@ impl Jail {
         Ok(Self { files: Some(files), calls, data_bytes_max, parent: getpid(), name })
     }
 
-    /// A command that runs the program in it, with these arguments and nothing in its environment but this. Its streams are the caller's to
-    /// choose.
+    /// A command that runs the program in it, with these arguments and nothing in its environment
+    /// but this. Its streams are the caller's to choose.
     ///
     /// # Errors
     /// When a text holds a zero byte.
-    pub fn command(mut self, arguments: &[String], environment: &[(&str, &str)]) -> io::Result<Command> {
+    pub fn command(
+        mut self,
+        arguments: &[String],
+        environment: &[(&str, &str)],
+    ) -> io::Result<Command> {
         let words = std::iter::once("deno".to_owned()).chain(arguments.iter().cloned());
         let arguments = Words::new(words)?;
-        let environment = Words::new(environment.iter().map(|(name, value)| format!("{name}={value}")))?;
+        let environment =
+            Words::new(environment.iter().map(|(name, value)| format!("{name}={value}")))?;
         let mut command = Command::new("/proc/self/exe");
-        // SAFETY: in the forked process only system calls are made. Nothing is allocated and no lock is taken unless one is refused, and
-        // then the process ends.
+        // SAFETY: in the forked process only system calls are made. Nothing is allocated and no
+        // lock is taken unless one is refused, and then the process ends.
         unsafe {
             command.pre_exec(move || {
                 self.enter().map_err(io::Error::other)?;
-                // Not left to the caller of this closure: the filter allows it by this very address of the name only.
+                // Not left to the caller of this closure: the filter allows it by this very address
+                // of the name only.
                 libc::execve(self.name.as_ptr(), arguments.as_ptr(), environment.as_ptr());
                 Err(io::Error::last_os_error())
             })
@@ -86,7 +97,10 @@ impl Jail {
         let files = self.files.take().ok_or_else(|| io::Error::other("a command runs once"));
         files::enforce(step("close files", files)?)?;
         for filter in &self.calls {
-            step("filter system calls", seccompiler::apply_filter(filter).map_err(io::Error::other))?;
+            step(
+                "filter system calls",
+                seccompiler::apply_filter(filter).map_err(io::Error::other),
+            )?;
         }
         Ok(())
     }

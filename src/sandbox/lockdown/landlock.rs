@@ -1,15 +1,17 @@
-//! What a process may still open: rules of landlock, which hold for it and for everything that it starts, for good.
+//! What a process may still open: rules of landlock, which hold for it and for everything that it
+//! starts, for good.
 
 use std::{fs::File, io, os::fd::AsFd, path::Path};
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, Ruleset, RulesetAttr, RulesetCreated,
-    RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
 use super::{LockdownError, step};
 
-/// What may be read: where shared libraries stand, and what V8 seeds its random numbers with. What is not there is passed over.
+/// What may be read: where shared libraries stand, and what V8 seeds its random numbers with. What
+/// is not there is passed over.
 const READABLE: &[&str] = &[
     "/dev/urandom",
     "/etc/ld.so.cache",
@@ -23,11 +25,15 @@ const READABLE: &[&str] = &[
 /// The dynamic linker, which the kernel executes in the program's stead.
 const LINKERS: &[&str] = &["/lib/ld-linux-aarch64.so.1", "/lib64/ld-linux-x86-64.so.2"];
 
-/// Rules that let `program` be executed and read, and the libraries that it is linked with be read, and nothing else.
+/// Rules that let `program` be executed and read, and the libraries that it is linked with be read,
+/// and nothing else.
 pub(super) fn for_program(program: &File) -> Result<RulesetCreated, LockdownError> {
     let execute = AccessFs::Execute | AccessFs::ReadFile;
     let mut files = rules(Scope::from_all(ABI::V6))?;
-    files = step("allow the program", files.add_rule(PathBeneath::new(program.as_fd(), execute)).map_err(io::Error::other))?;
+    files = step(
+        "allow the program",
+        files.add_rule(PathBeneath::new(program.as_fd(), execute)).map_err(io::Error::other),
+    )?;
     for path in READABLE.iter().chain(LINKERS).map(Path::new).filter(|path| path.exists()) {
         let access = match path.is_dir() {
             true => AccessFs::ReadFile | AccessFs::ReadDir,
@@ -35,18 +41,23 @@ pub(super) fn for_program(program: &File) -> Result<RulesetCreated, LockdownErro
             false => AccessFs::ReadFile.into(),
         };
         let open = step("open the libraries", PathFd::new(path).map_err(io::Error::other))?;
-        files = step("allow the libraries", files.add_rule(PathBeneath::new(open, access)).map_err(io::Error::other))?;
+        files = step(
+            "allow the libraries",
+            files.add_rule(PathBeneath::new(open, access)).map_err(io::Error::other),
+        )?;
     }
     Ok(files)
 }
 
-/// Closes all files, ports and sockets to this process for good; those that are open stay. Signals are left: those of a process that has a
-/// child in a jail of its own must still reach it, and the one that the kernel sends in its name when it dies.
+/// Closes all files, ports and sockets to this process for good; those that are open stay. Signals
+/// are left: those of a process that has a child in a jail of its own must still reach it, and the
+/// one that the kernel sends in its name when it dies.
 pub(super) fn without_files() -> Result<(), LockdownError> {
     enforce(rules(Scope::AbstractUnixSocket.into())?)
 }
 
-/// All files and ports that landlock can refuse here, and these scopes; refused where nothing is added.
+/// All files and ports that landlock can refuse here, and these scopes; refused where nothing is
+/// added.
 fn rules(scopes: BitFlags<Scope>) -> Result<RulesetCreated, LockdownError> {
     let made = || {
         Ruleset::default()
@@ -58,14 +69,19 @@ fn rules(scopes: BitFlags<Scope>) -> Result<RulesetCreated, LockdownError> {
             .scope(scopes)?
             .create()
     };
-    step("make landlock rules (Linux 5.13 or later, with landlock on)", made().map_err(io::Error::other))
+    step(
+        "make landlock rules (Linux 5.13 or later, with landlock on)",
+        made().map_err(io::Error::other),
+    )
 }
 
 /// Puts rules into force. A kernel that ignores them is an error.
 pub(super) fn enforce(files: RulesetCreated) -> Result<(), LockdownError> {
     let status = step("enforce landlock", files.restrict_self().map_err(io::Error::other))?;
     match status.ruleset {
-        RulesetStatus::NotEnforced => step("enforce landlock", Err(io::Error::from(io::ErrorKind::Unsupported))),
+        RulesetStatus::NotEnforced => {
+            step("enforce landlock", Err(io::Error::from(io::ErrorKind::Unsupported)))
+        }
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
     }
 }

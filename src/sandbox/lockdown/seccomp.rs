@@ -1,11 +1,13 @@
-//! The system calls that are left to a process: lists of what may be called, and everything else fails with `EPERM`.
+//! The system calls that are left to a process: lists of what may be called, and everything else
+//! fails with `EPERM`.
 //!
 //! Built before they are applied; knows nothing of files, which landlock closes.
 
 use std::collections::BTreeMap;
 
 use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule,
 };
 
 /// What any program needs that computes, has threads and speaks over open descriptors.
@@ -40,7 +42,8 @@ const COMMON: &[i64] = &[
     libc::SYS_poll,
 ];
 
-/// What Deno needs beside: its start (the dynamic linker, the executable's own bytes), its event loop, V8's memory.
+/// What Deno needs beside: its start (the dynamic linker, the executable's own bytes), its event
+/// loop, V8's memory.
 const DENO: &[i64] = &[
     libc::SYS_epoll_create1,
     libc::SYS_epoll_ctl,
@@ -86,9 +89,10 @@ const DENO: &[i64] = &[
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The filters for Deno, in the order in which they are applied. A call that takes the number of a process, or that could have the kernel
-/// signal one, is allowed with such arguments only as mean the caller. It is executed by the name at this address, where the next program
-/// has nothing: a thread that executed another would shake off the death signal.
+/// The filters for Deno, in the order in which they are applied. A call that takes the number of a
+/// process, or that could have the kernel signal one, is allowed with such arguments only as mean
+/// the caller. It is executed by the name at this address, where the next program has nothing: a
+/// thread that executed another would shake off the death signal.
 pub(super) fn of_deno(name: usize) -> Result<Vec<BpfProgram>, BackendError> {
     let mut rules = allowed(COMMON.iter().chain(DENO));
     memory(&mut rules)?;
@@ -96,16 +100,32 @@ pub(super) fn of_deno(name: usize) -> Result<Vec<BpfProgram>, BackendError> {
     let at = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, name as u64)?;
     rules.insert(libc::SYS_execve, vec![SeccompRule::new(vec![at])?]);
     let command = |command: i32| command as u64;
-    let plain = [libc::F_DUPFD, libc::F_GETFD, libc::F_SETFD, libc::F_GETFL, libc::F_SETFL, libc::F_DUPFD_CLOEXEC].map(command);
+    let plain = [
+        libc::F_DUPFD,
+        libc::F_GETFD,
+        libc::F_SETFD,
+        libc::F_GETFL,
+        libc::F_SETFL,
+        libc::F_DUPFD_CLOEXEC,
+    ]
+    .map(command);
     when(&mut rules, libc::SYS_fcntl, 1, &plain)?;
     when(&mut rules, libc::SYS_ioctl, 1, &[libc::TCGETS, libc::FIONBIO, libc::FIOCLEX])?;
-    // Names of threads and of mappings; nothing that gives a privilege back or changes the death signal.
+    // Names of threads and of mappings; nothing that gives a privilege back or changes the death
+    // signal.
     when(&mut rules, libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_SET_VMA as u64])?;
     // Limits are read, its own ones only.
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![zero(0)?, zero(2)?])?]);
-    // Tokio's signals: a stream whose ends are both this process's own. A datagram socket could send to any name.
-    let family = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?;
-    let stream = SeccompCondition::new(1, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(0xf), libc::SOCK_STREAM as u64)?;
+    // Tokio's signals: a stream whose ends are both this process's own. A datagram socket could
+    // send to any name.
+    let family =
+        SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?;
+    let stream = SeccompCondition::new(
+        1,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::MaskedEq(0xf),
+        libc::SOCK_STREAM as u64,
+    )?;
     rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![family, stream])?]);
     connected_only(&mut rules)?;
     Ok(vec![no_clone3()?, only(rules)?])
@@ -113,7 +133,14 @@ pub(super) fn of_deno(name: usize) -> Result<Vec<BpfProgram>, BackendError> {
 
 /// The filters for the worker process beside Deno, which may kill that one process.
 pub(super) fn of_companion(deno: u32) -> Result<Vec<BpfProgram>, BackendError> {
-    let own = [libc::SYS_wait4, libc::SYS_pread64, libc::SYS_recvfrom, libc::SYS_fcntl, libc::SYS_rseq, libc::SYS_set_robust_list];
+    let own = [
+        libc::SYS_wait4,
+        libc::SYS_pread64,
+        libc::SYS_recvfrom,
+        libc::SYS_fcntl,
+        libc::SYS_rseq,
+        libc::SYS_set_robust_list,
+    ];
     let mut rules = allowed(COMMON.iter().chain(&own));
     memory(&mut rules)?;
     connected_only(&mut rules)?;
@@ -128,7 +155,9 @@ fn allowed<'a>(calls: impl Iterator<Item = &'a i64>) -> Rules {
 
 /// Allows a call only with one of these values as that argument.
 fn when(rules: &mut Rules, call: i64, argument: u8, values: &[u64]) -> Result<(), BackendError> {
-    let equals = |value: &u64| SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *value);
+    let equals = |value: &u64| {
+        SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *value)
+    };
     let rule = |value| SeccompRule::new(vec![equals(value)?]);
     rules.insert(call, values.iter().map(rule).collect::<Result<_, _>>()?);
     Ok(())
@@ -139,10 +168,16 @@ fn zero(argument: u8) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)
 }
 
-/// Memory that the limits count: private, and not of the kind that grows by itself. Advice about it, but none that takes a page from others.
+/// Memory that the limits count: private, and not of the kind that grows by itself. Advice about
+/// it, but none that takes a page from others.
 fn memory(rules: &mut Rules) -> Result<(), BackendError> {
     let kind = (libc::MAP_TYPE | libc::MAP_GROWSDOWN) as u64;
-    let private = SeccompCondition::new(3, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(kind), libc::MAP_PRIVATE as u64)?;
+    let private = SeccompCondition::new(
+        3,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::MaskedEq(kind),
+        libc::MAP_PRIVATE as u64,
+    )?;
     rules.insert(libc::SYS_mmap, vec![SeccompRule::new(vec![private])?]);
     let advice = [
         libc::MADV_NORMAL,
@@ -169,13 +204,15 @@ fn connected_only(rules: &mut Rules) -> Result<(), BackendError> {
 /// New threads, no new processes.
 fn threads_only(rules: &mut Rules) -> Result<(), BackendError> {
     let thread = libc::CLONE_THREAD as u64;
-    let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), thread)?;
+    let condition =
+        SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::MaskedEq(thread), thread)?;
     rules.insert(libc::SYS_clone, vec![SeccompRule::new(vec![condition])?]);
     rules.insert(libc::SYS_clone3, Vec::new());
     Ok(())
 }
 
-/// `clone3` hides its flags in memory, where no filter sees them. Told that the kernel has none, the C library takes `clone`.
+/// `clone3` hides its flags in memory, where no filter sees them. Told that the kernel has none,
+/// the C library takes `clone`.
 fn no_clone3() -> Result<BpfProgram, BackendError> {
     let rules = allowed([libc::SYS_clone3].iter());
     filter(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))
@@ -185,7 +222,11 @@ fn only(rules: Rules) -> Result<BpfProgram, BackendError> {
     filter(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
 }
 
-fn filter(rules: Rules, otherwise: SeccompAction, on_match: SeccompAction) -> Result<BpfProgram, BackendError> {
+fn filter(
+    rules: Rules,
+    otherwise: SeccompAction,
+    on_match: SeccompAction,
+) -> Result<BpfProgram, BackendError> {
     let architecture = std::env::consts::ARCH.try_into()?;
     SeccompFilter::new(rules, otherwise, on_match, architecture)?.try_into()
 }

@@ -36,7 +36,10 @@ fn tenants_are_served_in_turn() {
     let second = now(&mut busy[0]).expect("the busy tenant queued first");
     drop(second);
     assert!(now(&mut busy[1]).is_none());
-    assert!(now(&mut other).is_some(), "the other tenant's turn comes before the busy one's second");
+    assert!(
+        now(&mut other).is_some(),
+        "the other tenant's turn comes before the busy one's second"
+    );
 }
 
 #[test]
@@ -55,13 +58,17 @@ fn a_guest_that_waits_for_a_tool_keeps_its_place_and_frees_its_permit() {
 #[test]
 fn a_tenant_that_never_ends_leaves_places_to_the_others() {
     let schedule = Schedule::new(10, 4, 10);
-    let mut held: Vec<_> = (0..4).map(|_| now(schedule.admit("greedy")).unwrap().unwrap()).collect();
+    let mut held: Vec<_> =
+        (0..4).map(|_| now(schedule.admit("greedy")).unwrap().unwrap()).collect();
     let mut fifth = Box::pin(schedule.admit("greedy"));
     let mut other = Box::pin(schedule.admit("other"));
     assert!(now(&mut fifth).is_none(), "alone, a tenant may hold every place, and no more");
     assert!(now(&mut other).is_none());
     held.pop();
-    assert!(now(&mut fifth).is_none(), "three of four places are one tenant's share once there is another");
+    assert!(
+        now(&mut fifth).is_none(),
+        "three of four places are one tenant's share once there is another"
+    );
     assert!(now(&mut other).is_some());
 }
 

@@ -10,7 +10,8 @@ use std::{
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// Answers that wait for the guest, in bytes. Above it the broker's frames stay in the socket until the guest catches up.
+/// Answers that wait for the guest, in bytes. Above it the broker's frames stay in the socket until
+/// the guest catches up.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
 /// Why a guest is stopped.
@@ -25,7 +26,8 @@ pub(super) enum Reason {
     Memory = 3,
 }
 
-/// The first reason to stop, once and for all. V8 forgets a termination between two entries; this does not.
+/// The first reason to stop, once and for all. V8 forgets a termination between two entries; this
+/// does not.
 #[derive(Default)]
 pub(super) struct Alarm(AtomicU8);
 
@@ -117,14 +119,19 @@ impl Mailbox {
         }
     }
 
-    /// Says that the intake is over, for the guest's thread; false when the main thread has given it up.
+    /// Says that the intake is over, for the guest's thread; false when the main thread has given
+    /// it up.
     pub(super) fn taken_in(&self) -> bool {
-        self.intake.compare_exchange(TAKING_IN, TAKEN_IN, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.intake
+            .compare_exchange(TAKING_IN, TAKEN_IN, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     /// Gives the intake up, for the main thread; false when it is over.
     pub(super) fn give_up_intake(&self) -> bool {
-        self.intake.compare_exchange(TAKING_IN, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire).is_ok()
+        self.intake
+            .compare_exchange(TAKING_IN, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire)
+            .is_ok()
     }
 
     /// Puts an answer in.

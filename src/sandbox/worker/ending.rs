@@ -39,14 +39,16 @@ impl Ending {
         Self { cpu_ms, ..Self::of(DoneOutcome::Threw { error, call: None }) }
     }
 
-    /// The end of a run whose code took too long to take in: its thread cannot be stopped, so the process is not used again.
+    /// The end of a run whose code took too long to take in: its thread cannot be stopped, so the
+    /// process is not used again.
     pub(super) fn of_slow_intake() -> Self {
         Self { spent: true, ..Self::of_intake(intake::too_slow(), intake::CPU_MS_MAX) }
     }
 
     /// Tells the broker.
     pub(super) fn send(self, outbox: &Outbox, run: u32) {
-        let result = if matches!(self.outcome, DoneOutcome::Returned) { self.result } else { Vec::new() };
+        let result =
+            if matches!(self.outcome, DoneOutcome::Returned) { self.result } else { Vec::new() };
         let head = DoneHead {
             outcome: self.outcome,
             cpu_ms: self.cpu_ms,

@@ -8,9 +8,16 @@ pub(super) fn never_settles(prepared: &Prepared) -> TaskError {
     TaskError {
         code: "never_settles".into(),
         hint: Some(
-            "resolve or reject every promise that is awaited; no tool call and no timer is under way that could do it".into(),
+            "resolve or reject every promise that is awaited; no tool call and no timer is under \
+            way that could do it"
+                .into(),
         ),
-        ..prepared.describe("Error", "the program awaits a promise that can never settle", None, &[])
+        ..prepared.describe(
+            "Error",
+            "the program awaits a promise that can never settle",
+            None,
+            &[],
+        )
     }
 }
 
@@ -23,36 +30,53 @@ pub(super) fn not_one_program(prepared: &Prepared) -> TaskError {
 pub(super) fn result_limit(bytes_max: u64) -> TaskError {
     TaskError {
         name: "LimitError".into(),
-        message: format!("result limit {} exceeded: the result's JSON is larger", mebibytes(bytes_max)),
+        message: format!(
+            "result limit {} exceeded: the result's JSON is larger",
+            mebibytes(bytes_max)
+        ),
         code: "result_limit".into(),
-        hint: Some("return less: a summary, a count, the first items, or only the fields that are needed".into()),
+        hint: Some(
+            "return less: a summary, a count, the first items, or only the fields that are needed"
+                .into(),
+        ),
         ..TaskError::default()
     }
 }
 
 /// The end of a program that holds too much.
 pub(super) fn heap_limit(bytes_max: u64) -> DoneOutcome {
-    let message = format!("memory limit {} exceeded: the program holds more than its heap may", megabytes(bytes_max));
+    let message = format!(
+        "memory limit {} exceeded: the program holds more than its heap may",
+        megabytes(bytes_max)
+    );
     DoneOutcome::MemoryLimit { message }
 }
 
-/// The end of a program that was refused an array buffer and threw what it got; none for every other error.
+/// The end of a program that was refused an array buffer and threw what it got; none for every
+/// other error.
 #[cfg(feature = "v8")]
 pub(super) fn buffer_limit(bytes_max: u64, name: &str, message: &str) -> Option<DoneOutcome> {
-    (name == "RangeError" && message.contains("Array buffer allocation failed"))
-        .then(|| DoneOutcome::MemoryLimit { message: format!("memory limit {} for array buffers exceeded", megabytes(bytes_max)) })
+    (name == "RangeError" && message.contains("Array buffer allocation failed")).then(|| {
+        DoneOutcome::MemoryLimit {
+            message: format!("memory limit {} for array buffers exceeded", megabytes(bytes_max)),
+        }
+    })
 }
 
 /// Why a call cannot be issued: as many wait as may.
 pub(super) fn too_many_calls(calls_max: u64) -> String {
     format!(
-        "{calls_max} tool calls are waiting already, the most that may (limit `calls_queued_max`): await some of them, for example in chunks of 100"
+        "{calls_max} tool calls are waiting already, the most that may (limit \
+        `calls_queued_max`): await some of them, for example in chunks of 100"
     )
 }
 
 /// Why a call cannot be issued: those that wait have too much to say.
 pub(super) fn too_many_bytes(bytes_max: usize) -> String {
-    format!("the arguments of waiting tool calls are over {bytes_max} bytes in all: await some of the calls first")
+    format!(
+        "the arguments of waiting tool calls are over {bytes_max} bytes in all: await some of the \
+        calls first"
+    )
 }
 
 /// Why a timer cannot be started.
@@ -63,7 +87,8 @@ pub(super) fn too_many_timers(timers_max: u64) -> String {
 /// Why a module cannot be imported.
 pub(super) fn import_refused(name: &str) -> String {
     format!(
-        "import(\"{name}\") is not available: there are no modules here. Call outside services through `tools`; find them with `await tools.discover(\"what you need\")`"
+        "import(\"{name}\") is not available: there are no modules here. Call outside services \
+        through `tools`; find them with `await tools.discover(\"what you need\")`"
     )
 }
 

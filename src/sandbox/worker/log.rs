@@ -1,4 +1,5 @@
-//! The bounds on console output: bytes and lines in all, and the length of one line. What goes over is dropped and counted.
+//! The bounds on console output: bytes and lines in all, and the length of one line. What goes over
+//! is dropped and counted.
 
 /// The longest line in bytes.
 const LINE_BYTES_MAX: usize = 8 * 1024;
@@ -27,7 +28,8 @@ impl LogMeter {
             line.push_str(CUT);
         }
         if self.lines_left == 0 || line.len() as u64 > self.bytes_left {
-            // Once something was dropped, nothing shorter slips through after it: the log ends, it has no holes.
+            // Once something was dropped, nothing shorter slips through after it: the log ends, it
+            // has no holes.
             self.lines_left = 0;
             self.dropped_lines += 1;
             self.dropped_bytes += line.len() as u64;

@@ -1,8 +1,10 @@
 //! The worker's side: `airlock __worker` and `airlock __snapshot`, each for one of the runtimes.
 //!
-//! A worker runs one guest at a time and speaks nothing but the frames of [`super::protocol`] over descriptor 0. It opens no file and no
-//! socket, knows no tool, and holds no secret. `local-v8` runs V8 in the worker itself, an isolate for each guest: everything that touches V8
-//! stands behind [`engine`]. `local-deno` runs Deno as a jailed child: [`deno`]. A command for a runtime that is not built in says so.
+//! A worker runs one guest at a time and speaks nothing but the frames of [`super::protocol`] over
+//! descriptor 0. It opens no file and no socket, knows no tool, and holds no secret. `local-v8`
+//! runs V8 in the worker itself, an isolate for each guest: everything that touches V8 stands
+//! behind [`engine`]. `local-deno` runs Deno as a jailed child: [`deno`]. A command for a runtime
+//! that is not built in says so.
 
 #[cfg(feature = "v8")]
 mod channel;
@@ -37,20 +39,24 @@ use std::{ffi::OsString, process::ExitCode};
 
 /// The first argument that makes the binary a worker.
 pub const WORKER_COMMAND: &str = "__worker";
-/// The first argument that makes the binary write to standard output what workers start from: a startup snapshot, or the text of a realm.
+/// The first argument that makes the binary write to standard output what workers start from: a
+/// startup snapshot, or the text of a realm.
 pub const SNAPSHOT_COMMAND: &str = "__snapshot";
-/// The argument after it for `local-deno`. The worker takes two more: where Deno is, and which file that was when it was checked.
+/// The argument after it for `local-deno`. The worker takes two more: where Deno is, and which file
+/// that was when it was checked.
 pub const DENO_ARGUMENT: &str = "deno";
 
-/// Runs a worker until its broker is gone. Expects descriptor 0 to be a connected stream socket, 1 a sealed memory file that
-/// holds what [`snapshot`] wrote, 2 a pipe for messages.
+/// Runs a worker until its broker is gone. Expects descriptor 0 to be a connected stream socket, 1
+/// a sealed memory file that holds what [`snapshot`] wrote, 2 a pipe for messages.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let arguments: Vec<OsString> = arguments.collect();
     match arguments.as_slice() {
         #[cfg(feature = "v8")]
         [] => process::main(),
         #[cfg(feature = "intake")]
-        [runtime, path, identity] if runtime == DENO_ARGUMENT => deno::main(path.as_ref(), identity),
+        [runtime, path, identity] if runtime == DENO_ARGUMENT => {
+            deno::main(path.as_ref(), identity)
+        }
         other => not_built_in(other),
     }
 }
@@ -79,10 +85,13 @@ fn write_out<B: AsRef<[u8]>, E: std::fmt::Display>(made: Result<B, E>) -> ExitCo
 }
 
 fn not_built_in(arguments: &[OsString]) -> ExitCode {
-    refuse(format_args!("this build has no runtime for {arguments:?}: build it with the feature `v8` or `intake`"))
+    refuse(format_args!(
+        "this build has no runtime for {arguments:?}: build it with the feature `v8` or `intake`"
+    ))
 }
 
-/// Tells the broker, over the pipe that it reads, why the process ends. There is no subscriber for `tracing` in here.
+/// Tells the broker, over the pipe that it reads, why the process ends. There is no subscriber for
+/// `tracing` in here.
 fn refuse(reason: std::fmt::Arguments<'_>) -> ExitCode {
     use std::io::Write;
 
@@ -135,8 +144,8 @@ mod start {
         if frame.kind != Kind::Setup {
             return Err(StartError::Setup(FrameError::Malformed(Kind::Setup)));
         }
-        let setup: Setup =
-            serde_json::from_slice(&frame.body).map_err(|_| StartError::Setup(FrameError::Malformed(Kind::Setup)))?;
+        let setup: Setup = serde_json::from_slice(&frame.body)
+            .map_err(|_| StartError::Setup(FrameError::Malformed(Kind::Setup)))?;
         if setup.version != VERSION { Err(StartError::Version(setup.version)) } else { Ok(setup) }
     }
 }

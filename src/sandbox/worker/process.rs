@@ -1,8 +1,10 @@
-//! The life of a worker process: the start, the frames that come in, the watch over the guest's CPU time.
+//! The life of a worker process: the start, the frames that come in, the watch over the guest's CPU
+//! time.
 //!
-//! Runs on the main thread and never enters V8 after its start. Each guest has a thread and an isolate of its own; the next
-//! one is built as soon as a run is over, and only then is the old one dropped, so that the process never is without an
-//! isolate (V8 frees what all isolates share with the last of them).
+//! Runs on the main thread and never enters V8 after its start. Each guest has a thread and an
+//! isolate of its own; the next one is built as soon as a run is over, and only then is the old one
+//! dropped, so that the process never is without an isolate (V8 frees what all isolates share with
+//! the last of them).
 
 use std::{
     os::{fd::FromRawFd, unix::net::UnixStream},
@@ -27,14 +29,18 @@ use super::{
 };
 use crate::sandbox::{
     lockdown,
-    protocol::{Armed, Frame, FrameError, Kind, RunHead, Setup, StopReason, VERSION, parse_answer, read_frame, split_head},
+    protocol::{
+        Armed, Frame, FrameError, Kind, RunHead, Setup, StopReason, VERSION, parse_answer,
+        read_frame, split_head,
+    },
 };
 
 /// How often a running guest's CPU time is read.
 const WATCH_EVERY: Duration = Duration::from_millis(5);
 /// Stack of a guest's thread in bytes; twice what V8 is told that it may use.
 const STACK_BYTES: usize = 4 << 20;
-/// What a process needs beside its guests, in bytes: code, snapshot, thread stacks, one large frame.
+/// What a process needs beside its guests, in bytes: code, snapshot, thread stacks, one large
+/// frame.
 const MEMORY_BASE_BYTES: u64 = 1 << 30;
 
 /// A guest's thread that waits for a run, or runs one.
@@ -85,15 +91,26 @@ pub(super) fn main() -> ExitCode {
 fn start() -> Result<ExitCode, StartError> {
     lockdown::lock(lockdown::DESCRIPTORS_MAX)?;
     let snapshot = lockdown::take_snapshot()?;
-    // SAFETY: descriptor 0 is the connected socket that the broker gave; nothing else in this process owns it.
+    // SAFETY: descriptor 0 is the connected socket that the broker gave; nothing else in this
+    // process owns it.
     let mut input = unsafe { UnixStream::from_raw_fd(0) };
     let setup = read_setup(&mut input)?;
     lockdown::drop_capabilities()?;
-    lockdown::limit_memory(MEMORY_BASE_BYTES + 3 * (setup.heap_bytes_max + setup.buffer_bytes_max) + 2 * setup.result_bytes_max)?;
+    lockdown::limit_memory(
+        MEMORY_BASE_BYTES
+            + 3 * (setup.heap_bytes_max + setup.buffer_bytes_max)
+            + 2 * setup.result_bytes_max,
+    )?;
     let output = input.try_clone().map_err(StartError::Socket)?;
     // On the main thread: V8's memory protection keys are inherited by the threads that come after.
-    let engine = Engine::start(snapshot, setup.optimize).map_err(|error| StartError::Engine(Box::new(error)))?;
-    let process = Arc::new(Process { engine, setup, outbox: Arc::new(Outbox::new(output)), idle: Mutex::new(None) });
+    let engine = Engine::start(snapshot, setup.optimize)
+        .map_err(|error| StartError::Engine(Box::new(error)))?;
+    let process = Arc::new(Process {
+        engine,
+        setup,
+        outbox: Arc::new(Outbox::new(output)),
+        idle: Mutex::new(None),
+    });
     spawn_guest(&process, true);
     Reader { process, input, running: None, last: 0, closing: false }.read()
 }
@@ -147,7 +164,8 @@ impl Reader {
         } else if cpu_ns >= running.cpu_ns_end {
             seat.stop(Reason::Cpu);
         } else if cpu_ns >= running.intake_ns_end && seat.mailbox.give_up_intake() {
-            // Its thread cannot be stopped and says nothing any more; the broker replaces this process.
+            // Its thread cannot be stopped and says nothing any more; the broker replaces this
+            // process.
             seat.mailbox.finish();
             Ending::of_slow_intake().send(&self.process.outbox, running.run);
         }
@@ -159,8 +177,10 @@ impl Reader {
             Some(running) => (!running.seat.mailbox.is_parked(), running.seat.mailbox.is_full()),
             None => (false, false),
         };
-        let mut poll = libc::pollfd { fd: 0, events: if full { 0 } else { libc::POLLIN }, revents: 0 };
-        let timeout = if watched || full || self.closing { WATCH_EVERY.as_millis() as i32 } else { -1 };
+        let mut poll =
+            libc::pollfd { fd: 0, events: if full { 0 } else { libc::POLLIN }, revents: 0 };
+        let timeout =
+            if watched || full || self.closing { WATCH_EVERY.as_millis() as i32 } else { -1 };
         // SAFETY: one valid entry. An interrupted call counts as nothing to read.
         unsafe { libc::poll(&mut poll, 1, timeout) > 0 }
     }
@@ -178,7 +198,11 @@ impl Reader {
         self.watch();
         let Some(running) = self.running.as_ref().filter(|running| running.run == frame.run) else {
             // It crossed our `Done`.
-            return if frame.run == self.last { Ok(()) } else { Err(Violation::WrongRun(frame.run)) };
+            return if frame.run == self.last {
+                Ok(())
+            } else {
+                Err(Violation::WrongRun(frame.run))
+            };
         };
         match frame.kind {
             Kind::Go => running.seat.mailbox.go(),
@@ -199,11 +223,15 @@ impl Reader {
         self.watch();
         let seat = self.process.idle.lock().take();
         let (Some(seat), None) = (seat, &self.running) else { return Err(Violation::Busy) };
-        let (head, source) = split_head::<RunHead>(Kind::Run, &frame.body).map_err(Violation::Frame)?;
-        let source = std::str::from_utf8(source).map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?.to_owned();
+        let (head, source) =
+            split_head::<RunHead>(Kind::Run, &frame.body).map_err(Violation::Frame)?;
+        let source = std::str::from_utf8(source)
+            .map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?
+            .to_owned();
         let end = |ms: u64| seat.cpu_ns().unwrap_or(0).saturating_add(ms.saturating_mul(1_000_000));
         let (intake_ns_end, cpu_ns_end) = (end(intake::CPU_MS_MAX), end(head.cpu_ms_max));
-        self.running = Some(Running { run: frame.run, seat: seat.clone(), intake_ns_end, cpu_ns_end });
+        self.running =
+            Some(Running { run: frame.run, seat: seat.clone(), intake_ns_end, cpu_ns_end });
         seat.mailbox.start(Job { run: frame.run, source });
         Ok(())
     }
@@ -213,12 +241,15 @@ impl Reader {
 fn spawn_guest(process: &Arc<Process>, first: bool) -> mpsc::Receiver<()> {
     let (built, standing) = mpsc::channel();
     let process = process.clone();
-    let spawned = thread::Builder::new().name("guest".into()).stack_size(STACK_BYTES).spawn(move || {
-        // A thread that is gone would leave its run without an end; a process that is gone is seen at once.
-        if panic::catch_unwind(AssertUnwindSafe(|| seat_guest(&process, first, built))).is_err() {
-            leave(101);
-        }
-    });
+    let spawned =
+        thread::Builder::new().name("guest".into()).stack_size(STACK_BYTES).spawn(move || {
+            // A thread that is gone would leave its run without an end; a process that is gone is
+            // seen at once.
+            if panic::catch_unwind(AssertUnwindSafe(|| seat_guest(&process, first, built))).is_err()
+            {
+                leave(101);
+            }
+        });
     if let Err(error) = spawned {
         refuse(format_args!("no thread for the next guest: {error}"));
         leave(1);
@@ -239,7 +270,11 @@ fn seat_guest(process: &Arc<Process>, first: bool, built: mpsc::Sender<()>) {
         guest.warm_up();
         arm(process);
     }
-    let seat = Arc::new(Seat { mailbox: Mailbox::default(), isolate: guest.handle(), clock: cpu_clock::of_this_thread() });
+    let seat = Arc::new(Seat {
+        mailbox: Mailbox::default(),
+        isolate: guest.handle(),
+        clock: cpu_clock::of_this_thread(),
+    });
     *process.idle.lock() = Some(seat.clone());
     drop(built);
     process.outbox.send(Kind::Ready, 0, &[]);
@@ -259,7 +294,8 @@ fn seat_guest(process: &Arc<Process>, first: bool, built: mpsc::Sender<()>) {
     drop(guest);
 }
 
-/// The broker replaces this process. Nothing more is built, and the damaged isolate is not taken apart.
+/// The broker replaces this process. Nothing more is built, and the damaged isolate is not taken
+/// apart.
 fn rest() -> ! {
     loop {
         thread::park();
@@ -271,7 +307,12 @@ fn arm(process: &Process) {
         refuse(format_args!("{error}"));
         leave(1);
     }
-    let armed = Armed { version: VERSION, engine: engine::version(), sandbox: lockdown::LOCKS.into(), engine_pid: None };
+    let armed = Armed {
+        version: VERSION,
+        engine: engine::version(),
+        sandbox: lockdown::LOCKS.into(),
+        engine_pid: None,
+    };
     let json = serde_json::to_vec(&armed).unwrap_or_else(|_| leave(1));
     process.outbox.send(Kind::Armed, 0, &[&json]);
 }

@@ -1,4 +1,5 @@
-//! V8 for unit tests: one thread for all of them, because V8 wants its isolates on the thread that initialised it or below.
+//! V8 for unit tests: one thread for all of them, because V8 wants its isolates on the thread that
+//! initialised it or below.
 
 use std::sync::{
     OnceLock,

@@ -8,7 +8,8 @@ use std::{
 /// The longest delay, as the web has it.
 const DELAY_MAX: Duration = Duration::from_millis(2_147_483_647);
 
-/// Timers of one guest, by the moment at which they are due and then by the order in which they were started.
+/// Timers of one guest, by the moment at which they are due and then by the order in which they
+/// were started.
 pub(super) struct Timers {
     max: u64,
     next: u32,

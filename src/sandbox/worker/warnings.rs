@@ -30,10 +30,15 @@ impl Warnings {
     pub(super) fn add_abandoned(&mut self, calls: usize) {
         match calls {
             0 => {}
-            1 => self.add("1 tool call was still running when the program ended; it was abandoned: `await` it".into()),
-            many => {
-                self.add(format!("{many} tool calls were still running when the program ended; they were abandoned: `await` them"))
-            }
+            1 => self.add(
+                "1 tool call was still running when the program ended; it was \
+                abandoned: `await` it"
+                    .into(),
+            ),
+            many => self.add(format!(
+                "{many} tool calls were still running when the program ended; \
+                    they were abandoned: `await` them"
+            )),
         }
     }
 

@@ -26,7 +26,10 @@ fn a_rolling_window_holds_all_of_the_time_that_passed() {
         assert!(place.first <= (second - 160) * SECOND, "nothing of the window is left out");
         assert!(place.first > (second - 160 - 11) * SECOND, "and little more is in it");
         let wait = place.retry_after(place.first, at(second)).unwrap();
-        let later = Place::of(CounterWindow::Rolling(length), at(second) + jiff::SignedDuration::try_from(wait).unwrap());
+        let later = Place::of(
+            CounterWindow::Rolling(length),
+            at(second) + jiff::SignedDuration::try_from(wait).unwrap(),
+        );
         assert!(later.first > place.first, "after the wait the oldest slice is over");
     }
 }

@@ -9,27 +9,37 @@ use super::{
 };
 use crate::{
     model::{Approval, ApprovalId, ApprovalStatus, Timestamp},
-    store::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided, LIST_BYTES_MAX, StoreError},
+    store::{
+        APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided, LIST_BYTES_MAX,
+        StoreError,
+    },
 };
 
-const COLUMNS: &str = "n, id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at, expires_at, decided_at, \
+const COLUMNS: &str = "n, id, status, workspace_id, task_id, seq, tool, args, digest, asked, \
+    created_at, expires_at, decided_at, \
      decided_by, note, why";
 
 /// Only where the row stands as it is thought to, and a person's word only in time.
 const DECIDE: &str =
-    "UPDATE approvals SET status = ?3, decided_at = coalesce(decided_at, ?4), decided_by = coalesce(?5, decided_by),
+    "UPDATE approvals SET status = ?3, decided_at = coalesce(decided_at, ?4), decided_by = \
+    coalesce(?5, decided_by),
         note = coalesce(?6, note), why = coalesce(?7, why)
     WHERE id = ?1 AND status = ?2 AND workspace_id = ?8 AND (?5 IS NULL OR expires_at > ?4)
     RETURNING n, id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at, expires_at, decided_at, decided_by,
         note, why";
-const VOID: &str = "UPDATE approvals SET status = 'void', decided_at = coalesce(decided_at, ?1), why = ?2
+const VOID: &str =
+    "UPDATE approvals SET status = 'void', decided_at = coalesce(decided_at, ?1), why = ?2
     WHERE status IN ('pending', 'approved')";
 const INSERT: &str = "INSERT INTO approvals
     (id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at, expires_at)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
 
-pub(super) async fn insert(connection: &mut SqliteConnection, approval: &Approval) -> Result<(), sqlx::Error> {
-    let asked = serde_json::to_string(&approval.asked).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+pub(super) async fn insert(
+    connection: &mut SqliteConnection,
+    approval: &Approval,
+) -> Result<(), sqlx::Error> {
+    let asked = serde_json::to_string(&approval.asked)
+        .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
     sqlx::query(INSERT)
         .bind(approval.id.to_string())
         .bind(approval.status.as_str())
@@ -74,20 +84,40 @@ pub(super) async fn decide(
     })
 }
 
-pub(super) async fn void(connection: &mut SqliteConnection, at: Timestamp, why: &str) -> Result<u64, sqlx::Error> {
-    sqlx::query(VOID).bind(nanoseconds(at)).bind(why).execute(connection).await.map(|done| done.rows_affected())
+pub(super) async fn void(
+    connection: &mut SqliteConnection,
+    at: Timestamp,
+    why: &str,
+) -> Result<u64, sqlx::Error> {
+    sqlx::query(VOID)
+        .bind(nanoseconds(at))
+        .bind(why)
+        .execute(connection)
+        .await
+        .map(|done| done.rows_affected())
 }
 
-pub(super) async fn approval_of(pool: &SqlitePool, workspace_id: &str, id: ApprovalId) -> Result<Option<Approval>, StoreError> {
+pub(super) async fn approval_of(
+    pool: &SqlitePool,
+    workspace_id: &str,
+    id: ApprovalId,
+) -> Result<Option<Approval>, StoreError> {
     let row = one(workspace_id, id).build().fetch_optional(pool).await.map_err(failed)?;
     row.map(|row| approval(&row)).transpose().map_err(failed)
 }
 
-pub(super) async fn list(pool: &SqlitePool, workspace_id: &str, filter: ApprovalFilter) -> Result<ApprovalPage, StoreError> {
+pub(super) async fn list(
+    pool: &SqlitePool,
+    workspace_id: &str,
+    filter: ApprovalFilter,
+) -> Result<ApprovalPage, StoreError> {
     let before = filter.cursor.as_deref().map(decode_cursor).transpose()?;
     let limit = filter.limit.clamp(1, APPROVALS_LIST_MAX) as usize;
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-    query.push(COLUMNS).push(" FROM approvals WHERE workspace_id = ").push_bind(workspace_id.to_owned());
+    query
+        .push(COLUMNS)
+        .push(" FROM approvals WHERE workspace_id = ")
+        .push_bind(workspace_id.to_owned());
     if let Some(status) = filter.status {
         query.push(" AND status = ").push_bind(status.as_str());
     }
@@ -124,8 +154,12 @@ fn one(workspace_id: &str, id: ApprovalId) -> QueryBuilder<Sqlite> {
 fn approval(row: &SqliteRow) -> Result<Approval, sqlx::Error> {
     let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
     Ok(Approval {
-        id: row.try_get::<&str, _>(1)?.parse::<ApprovalId>().map_err(|error| unreadable(error.into()))?,
-        status: ApprovalStatus::parse(row.try_get(2)?).ok_or_else(|| unreadable("a status of an approval".into()))?,
+        id: row
+            .try_get::<&str, _>(1)?
+            .parse::<ApprovalId>()
+            .map_err(|error| unreadable(error.into()))?,
+        status: ApprovalStatus::parse(row.try_get(2)?)
+            .ok_or_else(|| unreadable("a status of an approval".into()))?,
         workspace_id: row.try_get(3)?,
         task_id: rows::parsed(row.try_get(4)?)?,
         seq: row.try_get(5)?,

@@ -1,4 +1,5 @@
-//! Artifacts: rows that never change, and their text in parts. Each write here is small, so that writes of tasks come in between.
+//! Artifacts: rows that never change, and their text in parts. Each write here is small, so that
+//! writes of tasks come in between.
 
 use futures::{TryStreamExt, future::BoxFuture};
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool, sqlite::SqliteRow};
@@ -12,14 +13,16 @@ use super::{
 use crate::{
     model::{Artifact, ArtifactId, ArtifactKind, Timestamp},
     store::{
-        ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart,
-        ArtifactStore, SWEEP_PARTS_MAX, StoreError, Swept, Written,
+        ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened,
+        ArtifactPage, ArtifactPart, ArtifactStore, SWEEP_PARTS_MAX, StoreError, Swept, Written,
     },
 };
 
-const COLUMNS: &str = "n, id, workspace_id, task_id, tool, kind, bytes, lines, sha256, head, created_at, expires_at";
+const COLUMNS: &str =
+    "n, id, workspace_id, task_id, tool, kind, bytes, lines, sha256, head, created_at, expires_at";
 /// What counts against the workspace's room.
-const USED: &str = "SELECT coalesce(sum(bytes), 0) FROM artifacts WHERE workspace_id = ?1 AND expires_at > ?2";
+const USED: &str =
+    "SELECT coalesce(sum(bytes), 0) FROM artifacts WHERE workspace_id = ?1 AND expires_at > ?2";
 const OPEN: &str = "INSERT INTO artifacts
     (id, workspace_id, task_id, tool, kind, bytes, lines, sha256, head, created_at, expires_at, whole)
     SELECT ?3, ?1, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?2, ?11, 0
@@ -28,7 +31,8 @@ const PART: &str = "INSERT INTO artifact_parts (artifact, part, newlines_before,
     SELECT n, ?2, ?3, ?4 FROM artifacts WHERE id = ?1 AND whole = 0 AND expires_at > 0";
 const CLOSE: &str = "UPDATE artifacts SET whole = 1 WHERE id = ?1 AND whole = 0 AND expires_at > 0
     AND bytes = (SELECT coalesce(sum(length(p.bytes)), 0) FROM artifact_parts p WHERE p.artifact = artifacts.n)";
-const REMOVE: &str = "UPDATE artifacts SET expires_at = 0 WHERE id = ?1 AND workspace_id = ?2 AND expires_at > ?3";
+const REMOVE: &str =
+    "UPDATE artifacts SET expires_at = 0 WHERE id = ?1 AND workspace_id = ?2 AND expires_at > ?3";
 const ABANDON: &str = "UPDATE artifacts SET expires_at = 0 WHERE whole = 0 AND expires_at > 0";
 const EXPIRED: &str = "SELECT n FROM artifacts WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1";
 const SWEEP: &str = "DELETE FROM artifact_parts WHERE artifact = ?1 AND part IN
@@ -55,18 +59,33 @@ pub(super) async fn perform(connection: &mut SqliteConnection, job: ArtifactJob)
         ArtifactJob::Part(id, part, answer) => drop(answer.send(write(connection, id, part).await)),
         ArtifactJob::Close(id, answer) => drop(answer.send(close(connection, id).await)),
         ArtifactJob::Remove(workspace_id, id, at, answer) => {
-            let query = sqlx::query(REMOVE).bind(id.to_string()).bind(workspace_id).bind(nanoseconds(at));
-            drop(answer.send(query.execute(connection).await.map(|done| done.rows_affected() > 0).map_err(failed)));
+            let query =
+                sqlx::query(REMOVE).bind(id.to_string()).bind(workspace_id).bind(nanoseconds(at));
+            drop(
+                answer.send(
+                    query
+                        .execute(connection)
+                        .await
+                        .map(|done| done.rows_affected() > 0)
+                        .map_err(failed),
+                ),
+            );
         }
         ArtifactJob::Abandon(answer) => {
             let done = sqlx::query(ABANDON).execute(connection).await;
             drop(answer.send(done.map(|done| done.rows_affected()).map_err(failed)));
         }
-        ArtifactJob::Sweep(at, answer) => drop(answer.send(sweep(connection, at).await.map_err(failed))),
+        ArtifactJob::Sweep(at, answer) => {
+            drop(answer.send(sweep(connection, at).await.map_err(failed)))
+        }
     }
 }
 
-async fn open(connection: &mut SqliteConnection, artifact: &Artifact, bytes_max: u64) -> Result<ArtifactOpened, sqlx::Error> {
+async fn open(
+    connection: &mut SqliteConnection,
+    artifact: &Artifact,
+    bytes_max: u64,
+) -> Result<ArtifactOpened, sqlx::Error> {
     let done = sqlx::query(OPEN)
         .bind(&artifact.workspace_id)
         .bind(nanoseconds(artifact.created_at))
@@ -93,8 +112,16 @@ async fn open(connection: &mut SqliteConnection, artifact: &Artifact, bytes_max:
     Ok(ArtifactOpened::Full { used: used.unsigned_abs() })
 }
 
-async fn write(connection: &mut SqliteConnection, id: ArtifactId, part: ArtifactPart) -> Result<(), StoreError> {
-    let query = sqlx::query(PART).bind(id.to_string()).bind(part.index).bind(signed(part.newlines_before)).bind(part.bytes);
+async fn write(
+    connection: &mut SqliteConnection,
+    id: ArtifactId,
+    part: ArtifactPart,
+) -> Result<(), StoreError> {
+    let query = sqlx::query(PART)
+        .bind(id.to_string())
+        .bind(part.index)
+        .bind(signed(part.newlines_before))
+        .bind(part.bytes);
     match query.execute(connection).await.map_err(failed)?.rows_affected() {
         0 => Err(StoreError::Invalid("the artifact is not open")),
         _ => Ok(()),
@@ -111,9 +138,17 @@ async fn close(connection: &mut SqliteConnection, id: ArtifactId) -> Result<(), 
 
 /// Parts first, then the row: wherever this stops, the next step goes on.
 async fn sweep(connection: &mut SqliteConnection, at: Timestamp) -> Result<Swept, sqlx::Error> {
-    let expired = sqlx::query_scalar::<_, i64>(EXPIRED).bind(nanoseconds(at)).fetch_optional(&mut *connection).await?;
+    let expired = sqlx::query_scalar::<_, i64>(EXPIRED)
+        .bind(nanoseconds(at))
+        .fetch_optional(&mut *connection)
+        .await?;
     let Some(n) = expired else { return Ok(Swept::default()) };
-    let removed = sqlx::query(SWEEP).bind(n).bind(SWEEP_PARTS_MAX).execute(&mut *connection).await?.rows_affected();
+    let removed = sqlx::query(SWEEP)
+        .bind(n)
+        .bind(SWEEP_PARTS_MAX)
+        .execute(&mut *connection)
+        .await?
+        .rows_affected();
     let parts = u32::try_from(removed).unwrap_or(u32::MAX);
     if parts < SWEEP_PARTS_MAX {
         sqlx::query(FORGET).bind(n).execute(connection).await?;
@@ -122,8 +157,13 @@ async fn sweep(connection: &mut SqliteConnection, at: Timestamp) -> Result<Swept
 }
 
 impl ArtifactStore for SqliteStore {
-    fn open_artifact(&self, artifact: Artifact, workspace_bytes_max: u64) -> Written<ArtifactOpened> {
-        self.writer.artifact(|answer| ArtifactJob::Open(Box::new(artifact), workspace_bytes_max, answer))
+    fn open_artifact(
+        &self,
+        artifact: Artifact,
+        workspace_bytes_max: u64,
+    ) -> Written<ArtifactOpened> {
+        self.writer
+            .artifact(|answer| ArtifactJob::Open(Box::new(artifact), workspace_bytes_max, answer))
     }
 
     fn write_artifact_part(&self, id: ArtifactId, part: ArtifactPart) -> Written {
@@ -182,9 +222,18 @@ fn there(query: &mut QueryBuilder<Sqlite>, workspace_id: &str, at: Timestamp) {
     query.push(" AND a.expires_at > ").push_bind(nanoseconds(at));
 }
 
-async fn one(pool: &SqlitePool, workspace_id: &str, id: ArtifactId, at: Timestamp) -> Result<Option<Artifact>, StoreError> {
+async fn one(
+    pool: &SqlitePool,
+    workspace_id: &str,
+    id: ArtifactId,
+    at: Timestamp,
+) -> Result<Option<Artifact>, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-    query.push(COLUMNS).push(" FROM artifacts a WHERE a.id = ").push_bind(id.to_string()).push(" AND");
+    query
+        .push(COLUMNS)
+        .push(" FROM artifacts a WHERE a.id = ")
+        .push_bind(id.to_string())
+        .push(" AND");
     there(&mut query, workspace_id, at);
     let row = query.build().fetch_optional(pool).await.map_err(failed)?;
     row.map(|row| artifact(&row)).transpose().map_err(failed)
@@ -198,26 +247,39 @@ async fn part(
     place: ArtifactAt,
 ) -> Result<Option<ArtifactPart>, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT p.part, p.newlines_before, p.bytes FROM artifacts a JOIN artifact_parts p ON p.artifact = a.n WHERE a.id = ",
+        "SELECT p.part, p.newlines_before, p.bytes FROM artifacts a JOIN artifact_parts p ON \
+        p.artifact = a.n WHERE a.id = ",
     );
     query.push_bind(id.to_string()).push(" AND");
     there(&mut query, workspace_id, at);
     match place {
-        ArtifactAt::Byte(offset) => query.push(" AND p.part = ").push_bind(signed(offset / ARTIFACT_PART_BYTES as u64)),
+        ArtifactAt::Byte(offset) => {
+            query.push(" AND p.part = ").push_bind(signed(offset / ARTIFACT_PART_BYTES as u64))
+        }
         ArtifactAt::Line(0 | 1) => query.push(" AND p.part = 0"),
         // The last part before which the line has not begun.
-        ArtifactAt::Line(line) => {
-            query.push(" AND p.newlines_before < ").push_bind(signed(line - 1)).push(" ORDER BY p.part DESC LIMIT 1")
-        }
+        ArtifactAt::Line(line) => query
+            .push(" AND p.newlines_before < ")
+            .push_bind(signed(line - 1))
+            .push(" ORDER BY p.part DESC LIMIT 1"),
     };
     let row = query.build().fetch_optional(pool).await.map_err(failed)?;
     let read = |row: SqliteRow| {
-        Ok(ArtifactPart { index: row.try_get(0)?, newlines_before: rows::unsigned(row.try_get(1)?)?, bytes: row.try_get(2)? })
+        Ok(ArtifactPart {
+            index: row.try_get(0)?,
+            newlines_before: rows::unsigned(row.try_get(1)?)?,
+            bytes: row.try_get(2)?,
+        })
     };
     row.map(read).transpose().map_err(failed)
 }
 
-async fn list(pool: &SqlitePool, workspace_id: &str, at: Timestamp, filter: ArtifactFilter) -> Result<ArtifactPage, StoreError> {
+async fn list(
+    pool: &SqlitePool,
+    workspace_id: &str,
+    at: Timestamp,
+    filter: ArtifactFilter,
+) -> Result<ArtifactPage, StoreError> {
     let before = filter.cursor.as_deref().map(decode_cursor).transpose()?;
     let limit = filter.limit.clamp(1, ARTIFACTS_LIST_MAX) as usize;
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
@@ -244,11 +306,15 @@ async fn list(pool: &SqlitePool, workspace_id: &str, at: Timestamp, filter: Arti
 fn artifact(row: &SqliteRow) -> Result<Artifact, sqlx::Error> {
     let unreadable = |error: Box<dyn std::error::Error + Send + Sync>| sqlx::Error::Decode(error);
     Ok(Artifact {
-        id: row.try_get::<&str, _>(1)?.parse::<ArtifactId>().map_err(|error| unreadable(error.into()))?,
+        id: row
+            .try_get::<&str, _>(1)?
+            .parse::<ArtifactId>()
+            .map_err(|error| unreadable(error.into()))?,
         workspace_id: row.try_get(2)?,
         task_id: rows::parsed(row.try_get(3)?)?,
         tool: row.try_get(4)?,
-        kind: ArtifactKind::parse(row.try_get(5)?).ok_or_else(|| unreadable("a kind of an artifact".into()))?,
+        kind: ArtifactKind::parse(row.try_get(5)?)
+            .ok_or_else(|| unreadable("a kind of an artifact".into()))?,
         bytes: rows::unsigned(row.try_get(6)?)?,
         lines: rows::unsigned(row.try_get(7)?)?,
         sha256: row.try_get(8)?,

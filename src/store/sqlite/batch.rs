@@ -1,7 +1,8 @@
 //! Many writes as one transaction with a fixed number of statements.
 //!
-//! The statements take JSON arrays, so they stay prepared for any number of writes, and the whole transaction is one trip to the
-//! connection's thread. To the outside a batch is as if its writes had been done one after the other.
+//! The statements take JSON arrays, so they stay prepared for any number of writes, and the whole
+//! transaction is one trip to the connection's thread. To the outside a batch is as if its writes
+//! had been done one after the other.
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
@@ -24,10 +25,21 @@ pub(super) const RESULT_PART_BYTES: usize = 256 * 1024;
 
 const KEY_LIFE_NANOSECONDS: i64 = IDEMPOTENCY_HOURS * 3600 * 1_000_000_000;
 
-/// The parameters, the same for all statements: $1 new tasks, $2 changes, $3 events, $4 keys, $5 how long a key holds. A batch runs
-/// no statement that it has no rows for, because even an empty one costs a trip between threads.
-const CREATES: &str = concat!("BEGIN IMMEDIATE;", include_str!("sql/tasks.sql"), include_str!("sql/events.sql"), "COMMIT;");
-const CHANGES: &str = concat!("BEGIN IMMEDIATE;", include_str!("sql/events.sql"), include_str!("sql/changes.sql"), "COMMIT;");
+/// The parameters, the same for all statements: $1 new tasks, $2 changes, $3 events, $4 keys, $5
+/// how long a key holds. A batch runs no statement that it has no rows for, because even an empty
+/// one costs a trip between threads.
+const CREATES: &str = concat!(
+    "BEGIN IMMEDIATE;",
+    include_str!("sql/tasks.sql"),
+    include_str!("sql/events.sql"),
+    "COMMIT;"
+);
+const CHANGES: &str = concat!(
+    "BEGIN IMMEDIATE;",
+    include_str!("sql/events.sql"),
+    include_str!("sql/changes.sql"),
+    "COMMIT;"
+);
 pub(super) const MIXED: &str = concat!(
     "BEGIN IMMEDIATE;",
     include_str!("sql/keys.sql"),
@@ -37,8 +49,10 @@ pub(super) const MIXED: &str = concat!(
     "COMMIT;"
 );
 /// Before and after the parts of results.
-const FIRST: &str = concat!("BEGIN IMMEDIATE;", include_str!("sql/keys.sql"), include_str!("sql/tasks.sql"));
-const LAST: &str = concat!(include_str!("sql/events.sql"), include_str!("sql/changes.sql"), "COMMIT;");
+const FIRST: &str =
+    concat!("BEGIN IMMEDIATE;", include_str!("sql/keys.sql"), include_str!("sql/tasks.sql"));
+const LAST: &str =
+    concat!(include_str!("sql/events.sql"), include_str!("sql/changes.sql"), "COMMIT;");
 pub(super) const PART: &str = "INSERT INTO results (task, part, bytes)
     SELECT n, $2, $3 FROM tasks WHERE id = $1 AND completed_at IS NULL";
 
@@ -99,15 +113,24 @@ impl Outcome {
     }
 }
 
-/// Makes all of these durable, or none: then the error is that of the database, and the caller rolls back.
-pub(super) async fn commit(connection: &mut SqliteConnection, changes: &[&Change]) -> Result<Vec<Outcome>, sqlx::Error> {
+/// Makes all of these durable, or none: then the error is that of the database, and the caller
+/// rolls back.
+pub(super) async fn commit(
+    connection: &mut SqliteConnection,
+    changes: &[&Change],
+) -> Result<Vec<Outcome>, sqlx::Error> {
     let batch = Batch::new(changes);
     let rows = if batch.parts.is_empty() {
         batch.run(batch.script(), connection).await?
     } else {
         let mut rows = batch.run(FIRST, connection).await?;
         for (task, part, bytes) in &batch.parts {
-            sqlx::query(PART).bind(task.to_string()).bind(part).bind(bytes.to_vec()).execute(&mut *connection).await?;
+            sqlx::query(PART)
+                .bind(task.to_string())
+                .bind(part)
+                .bind(bytes.to_vec())
+                .execute(&mut *connection)
+                .await?;
         }
         rows.extend(batch.run(LAST, connection).await?);
         rows
@@ -125,13 +148,24 @@ pub(super) async fn commit(connection: &mut SqliteConnection, changes: &[&Change
             }
         }
     }
-    Ok(changes.iter().zip(&batch.lost).map(|(change, lost)| outcome(change, *lost, &existing, &refused)).collect())
+    Ok(changes
+        .iter()
+        .zip(&batch.lost)
+        .map(|(change, lost)| outcome(change, *lost, &existing, &refused))
+        .collect())
 }
 
-fn outcome(change: &Change, lost: bool, existing: &HashMap<TaskId, TaskId>, refused: &HashSet<TaskId>) -> Outcome {
+fn outcome(
+    change: &Change,
+    lost: bool,
+    existing: &HashMap<TaskId, TaskId>,
+    refused: &HashSet<TaskId>,
+) -> Outcome {
     let task = change.task_id();
     match change {
-        Change::Create(_) => existing.get(&task).map_or(Outcome::Done, |earlier| Outcome::Existing(*earlier)),
+        Change::Create(_) => {
+            existing.get(&task).map_or(Outcome::Done, |earlier| Outcome::Existing(*earlier))
+        }
         Change::Change(_) if lost || refused.contains(&task) => Outcome::Conflict,
         Change::Change(_) => Outcome::Done,
     }
@@ -149,10 +183,11 @@ struct Batch<'a> {
     changes: Vec<ChangeRow<'a>>,
     events: Vec<EventRow<'a>>,
     parts: Vec<(TaskId, i64, &'a [u8])>,
-    /// By place in the batch: a change that comes before its task is recorded, or after another has ended it. Whatever the tables
-    /// hold, it is a conflict.
+    /// By place in the batch: a change that comes before its task is recorded, or after another has
+    /// ended it. Whatever the tables hold, it is a conflict.
     lost: Vec<bool>,
-    /// By task: where its changes are gathered, how many events it has so far, whether it has ended.
+    /// By task: where its changes are gathered, how many events it has so far, whether it has
+    /// ended.
     seen: HashMap<TaskId, Seen>,
 }
 
@@ -190,13 +225,19 @@ impl<'a> Batch<'a> {
         let seen = self.seen.entry(task.task_id).or_default();
         for kind in [EventKind::TaskCreated, EventKind::TaskQueued] {
             seen.events += 1;
-            self.events.push(EventRow { id: task.task_id, k: seen.events, at, kind: kind.as_str(), data: &EMPTY });
+            self.events.push(EventRow {
+                id: task.task_id,
+                k: seen.events,
+                at,
+                kind: kind.as_str(),
+                data: &EMPTY,
+            });
         }
         false
     }
 
-    /// Gathers all changes of a task up to the one that ends it: they share one fate, which depends only on whether the task had
-    /// ended before the batch.
+    /// Gathers all changes of a task up to the one that ends it: they share one fate, which depends
+    /// only on whether the task had ended before the batch.
     fn change(&mut self, change: &'a TaskChange) -> bool {
         let seen = match self.seen.entry(change.task_id) {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -239,7 +280,11 @@ impl<'a> Batch<'a> {
         }
     }
 
-    async fn run(&self, sql: &'static str, connection: &mut SqliteConnection) -> Result<Vec<sqlx::sqlite::SqliteRow>, sqlx::Error> {
+    async fn run(
+        &self,
+        sql: &'static str,
+        connection: &mut SqliteConnection,
+    ) -> Result<Vec<sqlx::sqlite::SqliteRow>, sqlx::Error> {
         sqlx::query(sql)
             .bind(json(&self.tasks)?)
             .bind(json(&self.changes)?)
@@ -251,7 +296,8 @@ impl<'a> Batch<'a> {
     }
 }
 
-static EMPTY: std::sync::LazyLock<serde_json::Value> = std::sync::LazyLock::new(|| serde_json::json!({}));
+static EMPTY: std::sync::LazyLock<serde_json::Value> =
+    std::sync::LazyLock::new(|| serde_json::json!({}));
 
 fn json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))

@@ -1,4 +1,5 @@
-//! Counters on the writer's connection: compare and add in SQL, in one immediate transaction, one trip for all holds of a call.
+//! Counters on the writer's connection: compare and add in SQL, in one immediate transaction, one
+//! trip for all holds of a call.
 
 use std::collections::HashMap;
 
@@ -11,12 +12,13 @@ use crate::{
     store::{CounterHold, CounterRead, HoldToken, Place, Reserved, Slot, StoreError},
 };
 
-/// Counters that nothing asks for any more and that one cleaning removes, and how many reservations pass between two of them: so
-/// cleaning is faster than growing, and no reservation waits for long.
+/// Counters that nothing asks for any more and that one cleaning removes, and how many reservations
+/// pass between two of them: so cleaning is faster than growing, and no reservation waits for long.
 const FORGET_MAX: i64 = 1024;
 const FORGET_EVERY: u64 = 64;
 
-pub(super) const RESERVE: &str = concat!("BEGIN IMMEDIATE;", include_str!("sql/reserve.sql"), "COMMIT;");
+pub(super) const RESERVE: &str =
+    concat!("BEGIN IMMEDIATE;", include_str!("sql/reserve.sql"), "COMMIT;");
 pub(super) const GIVE_BACK: &str = include_str!("sql/give_back.sql");
 const FORGET: &str = include_str!("sql/forget_counters.sql");
 
@@ -37,13 +39,18 @@ impl Reservation {
     }
 }
 
-/// Counts all of it, or nothing. The transaction is over where it succeeds; where it fails the caller rolls back.
-pub(super) async fn reserve(connection: &mut SqliteConnection, asked: Reservation) -> Result<Reserved, sqlx::Error> {
+/// Counts all of it, or nothing. The transaction is over where it succeeds; where it fails the
+/// caller rolls back.
+pub(super) async fn reserve(
+    connection: &mut SqliteConnection,
+    asked: Reservation,
+) -> Result<Reserved, sqlx::Error> {
     let Reservation { at, slots } = asked;
     let rows = sqlx::query(RESERVE).bind(parameter(&slots)).fetch_all(connection).await?;
     let mut found = HashMap::new();
     for row in &rows {
-        let (place, value, oldest): (i64, i64, Option<i64>) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (place, value, oldest): (i64, i64, Option<i64>) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         found.insert(place, (value, oldest));
     }
     for (place, slot) in (0..).zip(&slots) {
@@ -52,7 +59,9 @@ pub(super) async fn reserve(connection: &mut SqliteConnection, asked: Reservatio
         if slot.cost > slot.max.saturating_sub(value) {
             // What alone is more than the window holds never fits.
             let fits_one_day = slot.cost <= slot.max;
-            let retry_after = fits_one_day.then(|| slot.place().retry_after(oldest.unwrap_or(slot.bucket), at)).flatten();
+            let retry_after = fits_one_day
+                .then(|| slot.place().retry_after(oldest.unwrap_or(slot.bucket), at))
+                .flatten();
             return Ok(Reserved::Exceeded { index: slot.index, value, retry_after });
         }
     }
@@ -60,12 +69,19 @@ pub(super) async fn reserve(connection: &mut SqliteConnection, asked: Reservatio
 }
 
 /// Takes back what was counted.
-pub(super) async fn give_back(connection: &mut SqliteConnection, token: &HoldToken) -> Result<(), sqlx::Error> {
+pub(super) async fn give_back(
+    connection: &mut SqliteConnection,
+    token: &HoldToken,
+) -> Result<(), sqlx::Error> {
     sqlx::query(GIVE_BACK).bind(parameter(token.slots())).execute(connection).await.map(drop)
 }
 
 /// Removes counters whose time is over, every so many reservations.
-pub(super) async fn forget(connection: &mut SqliteConnection, reservations: u64, at: Timestamp) -> Result<(), sqlx::Error> {
+pub(super) async fn forget(
+    connection: &mut SqliteConnection,
+    reservations: u64,
+    at: Timestamp,
+) -> Result<(), sqlx::Error> {
     if !reservations.is_multiple_of(FORGET_EVERY) {
         return Ok(());
     }
@@ -73,11 +89,16 @@ pub(super) async fn forget(connection: &mut SqliteConnection, reservations: u64,
 }
 
 /// The values of counters, each over its window.
-pub(super) async fn values(pool: &sqlx::SqlitePool, at: Timestamp, reads: &[CounterRead]) -> Result<Vec<i64>, StoreError> {
+pub(super) async fn values(
+    pool: &sqlx::SqlitePool,
+    at: Timestamp,
+    reads: &[CounterRead],
+) -> Result<Vec<i64>, StoreError> {
     let mut values = Vec::with_capacity(reads.len());
     for read in reads {
         let place = Place::of(read.window, at);
-        let sum = "SELECT coalesce(sum(value), 0) FROM counters WHERE key = ? AND width = ? AND bucket BETWEEN ? AND ?";
+        let sum = "SELECT coalesce(sum(value), 0) FROM counters WHERE key = ? AND width = ? AND \
+            bucket BETWEEN ? AND ?";
         let value = sqlx::query_scalar::<_, i64>(sum)
             .bind(&read.key)
             .bind(place.width)
@@ -94,7 +115,8 @@ pub(super) async fn values(pool: &sqlx::SqlitePool, at: Timestamp, reads: &[Coun
 fn parameter(slots: &[Slot]) -> String {
     let rows = (0..).zip(slots).map(|(at, slot): (i64, &Slot)| {
         json!({
-            "at": at, "key": slot.key, "width": slot.width, "bucket": slot.bucket, "first": slot.first,
+            "at": at, "key": slot.key, "width": slot.width, "bucket": slot.bucket,
+            "first": slot.first,
             "expires_at": slot.expires_at, "cost": slot.cost, "max": slot.max,
         })
     });

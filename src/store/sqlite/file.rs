@@ -12,23 +12,28 @@ use super::StoreError;
 /// What SQLite puts beside a database: whoever writes these writes the database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Held while a server has the database. The operating system lets go of it when the process ends, in whatever way, so a lock is
-/// never stale; the file itself stays, because removing it would let two servers each lock a file of that name.
+/// Held while a server has the database. The operating system lets go of it when the process ends,
+/// in whatever way, so a lock is never stale; the file itself stays, because removing it would let
+/// two servers each lock a file of that name.
 #[derive(Debug)]
 pub(super) struct Lock {
     _file: File,
 }
 
-/// Makes the folders and the file where they are missing, for the owner only, and takes the lock `<path>.lock`. Refuses files of
-/// another owner, and takes everybody else's permissions from those that are there.
+/// Makes the folders and the file where they are missing, for the owner only, and takes the lock
+/// `<path>.lock`. Refuses files of another owner, and takes everybody else's permissions from those
+/// that are there.
 pub(super) fn prepare(path: &Path) -> Result<Lock, StoreError> {
-    let open = |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
+    let open =
+        |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         make_folder(folder).map_err(open)?;
     }
     let lock = lock(path)?;
-    // SQLite gives its side files the permissions of this one. Read and write, so that a pipe of that name does not block.
-    let database = owners(OpenOptions::new().read(true).append(true).create(true)).open(path).map_err(open)?;
+    // SQLite gives its side files the permissions of this one. Read and write, so that a pipe of
+    // that name does not block.
+    let database =
+        owners(OpenOptions::new().read(true).append(true).create(true)).open(path).map_err(open)?;
     claim(&database, path).map_err(open)?;
     // The database itself may be a link that its owner has made; SQLite looks beside the target.
     let target = path.canonicalize().map_err(open)?;
@@ -43,11 +48,13 @@ pub(super) fn prepare(path: &Path) -> Result<Lock, StoreError> {
 }
 
 fn lock(path: &Path) -> Result<Lock, StoreError> {
-    let open = |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
+    let open =
+        |source: io::Error| StoreError::Open { path: path.to_owned(), source: Arc::new(source) };
     let name = beside(path, ".lock");
     let options = &mut OpenOptions::new();
-    let mut file =
-        unlinked(owners(options.read(true).write(true).create(true))).open(&name).map_err(|error| open(told(&name, error)))?;
+    let mut file = unlinked(owners(options.read(true).write(true).create(true)))
+        .open(&name)
+        .map_err(|error| open(told(&name, error)))?;
     // Before a byte of it is touched.
     claim(&file, &name).map_err(open)?;
     match file.try_lock() {
@@ -57,7 +64,10 @@ fn lock(path: &Path) -> Result<Lock, StoreError> {
         }
         Err(TryLockError::Error(error)) => return Err(open(error)),
     }
-    file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id())).map_err(open)?;
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(open)?;
     Ok(Lock { _file: file })
 }
 
@@ -88,13 +98,23 @@ fn claim(file: &File, name: &Path) -> io::Result<()> {
         let owner = found.uid();
         return Err(io::Error::new(
             io::ErrorKind::PermissionDenied,
-            format!("`{name}` belongs to user {owner} and this server runs as user {own}, who could not keep it to itself"),
+            format!(
+                "`{name}` belongs to user {owner} and this server runs as user {own}, who could \
+                not keep it to itself"
+            ),
         ));
     }
     if found.mode() & 0o077 != 0 {
-        file.set_permissions(fs::Permissions::from_mode(0o600))
-            .map_err(|error| io::Error::new(error.kind(), format!("`{name}` cannot be made its owner's alone: {error}")))?;
-        tracing::warn!("`{name}` was open to other users (mode {:o}): it is its owner's alone now", found.mode() & 0o777);
+        file.set_permissions(fs::Permissions::from_mode(0o600)).map_err(|error| {
+            io::Error::new(
+                error.kind(),
+                format!("`{name}` cannot be made its owner's alone: {error}"),
+            )
+        })?;
+        tracing::warn!(
+            "`{name}` was open to other users (mode {:o}): it is its owner's alone now",
+            found.mode() & 0o777
+        );
     }
     Ok(())
 }
@@ -109,7 +129,10 @@ fn told(name: &Path, error: io::Error) -> io::Error {
     let name = name.display();
     #[cfg(unix)]
     if error.raw_os_error() == Some(libc::ELOOP) {
-        return io::Error::new(error.kind(), format!("`{name}` is a symbolic link, which is not followed"));
+        return io::Error::new(
+            error.kind(),
+            format!("`{name}` is a symbolic link, which is not followed"),
+        );
     }
     io::Error::new(error.kind(), format!("`{name}`: {error}"))
 }
@@ -120,7 +143,8 @@ fn owners(options: &mut OpenOptions) -> &mut OpenOptions {
     options
 }
 
-/// Neither follows a link, which somebody else may have put there, nor waits for the other end of a pipe.
+/// Neither follows a link, which somebody else may have put there, nor waits for the other end of a
+/// pipe.
 fn unlinked(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NOFOLLOW | libc::O_NONBLOCK);

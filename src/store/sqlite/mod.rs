@@ -1,6 +1,7 @@
 //! The record in one SQLite file, for one server at a time.
 //!
-//! One writer connection takes all writes in batches (`writer`); reads have connections of their own and never wait for it.
+//! One writer connection takes all writes in batches (`writer`); reads have connections of their
+//! own and never wait for it.
 
 mod approvals;
 mod artifacts;
@@ -24,8 +25,9 @@ use sqlx::{
 
 use self::{file::Lock, writer::Writer};
 use super::{
-    ApprovalChange, ApprovalFilter, ApprovalPage, CounterHold, CounterRead, Created, Decided, HoldToken, NewTask, Reserved,
-    ResultPiece, Settle, Source, Store, StoreError, TaskChange, TaskFilter, TaskPage, Written, counters_fit,
+    ApprovalChange, ApprovalFilter, ApprovalPage, CounterHold, CounterRead, Created, Decided,
+    HoldToken, NewTask, Reserved, ResultPiece, Settle, Source, Store, StoreError, TaskChange,
+    TaskFilter, TaskPage, Written, counters_fit,
 };
 use crate::model::{Approval, ApprovalId, Event, Task, TaskError, TaskId, Timestamp};
 
@@ -38,19 +40,21 @@ const BUSY_WAIT: Duration = Duration::from_secs(5);
 /// Bytes in a page of the database, the unit of `max_page_count`.
 const PAGE_BYTES: u64 = 4096;
 
-/// Pages in the log after which the writer copies them into the database, which takes two disk flushes: rarely enough that fewer than
-/// one task in a hundred waits for it, often enough that the log stays small (16 MiB) and a start after a crash quick.
+/// Pages in the log after which the writer copies them into the database, which takes two disk
+/// flushes: rarely enough that fewer than one task in a hundred waits for it, often enough that the
+/// log stays small (16 MiB) and a start after a crash quick.
 const CHECKPOINT_PAGES: u32 = 4096;
 
 /// How to open the database.
 #[derive(Debug, Clone)]
 pub struct SqliteConfig {
-    /// The database's file. It and the folders above it are made where they are missing, for the owner's eyes only.
+    /// The database's file. It and the folders above it are made where they are missing, for the
+    /// owner's eyes only.
     pub path: PathBuf,
     /// What a resolved write survives.
     pub synchronous: Synchronous,
-    /// How large the file may become, in bytes, rounded down to 4096; then writes fail with [`StoreError::Full`]. None: as large as
-    /// the disk allows.
+    /// How large the file may become, in bytes, rounded down to 4096; then writes fail with
+    /// [`StoreError::Full`]. None: as large as the disk allows.
     pub max_bytes: Option<u64>,
 }
 
@@ -64,7 +68,8 @@ impl SqliteConfig {
 /// What a resolved write survives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Synchronous {
-    /// The death of the process at any moment. A power cut may lose the last moments, never damage the record.
+    /// The death of the process at any moment. A power cut may lose the last moments, never damage
+    /// the record.
     #[default]
     Normal,
     /// A power cut as well, at the price of a disk flush per batch.
@@ -80,11 +85,12 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database, made or brought to this version's schema as needed, and holds it against other servers until it is closed,
-    /// dropped, or the process ends.
+    /// Opens the database, made or brought to this version's schema as needed, and holds it against
+    /// other servers until it is closed, dropped, or the process ends.
     ///
     /// # Errors
-    /// `InUse` where another server has it, `Newer` where a later version of airlock made it, else `Open` with the cause.
+    /// `InUse` where another server has it, `Newer` where a later version of airlock made it, else
+    /// `Open` with the cause.
     pub async fn open(config: SqliteConfig) -> Result<Self, StoreError> {
         let path = config.path.clone();
         let lock = file::prepare(&path)?;
@@ -122,7 +128,11 @@ impl Store for SqliteStore {
         self.writer.change(change)
     }
 
-    fn task<'a>(&'a self, workspace_id: &'a str, task: TaskId) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
+    fn task<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        task: TaskId,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
         Box::pin(read::task(&self.readers, workspace_id, task))
     }
 
@@ -136,7 +146,11 @@ impl Store for SqliteStore {
         Box::pin(read::result(&self.readers, workspace_id, task, offset, limit))
     }
 
-    fn tasks<'a>(&'a self, workspace_id: &'a str, filter: TaskFilter) -> BoxFuture<'a, Result<TaskPage, StoreError>> {
+    fn tasks<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        filter: TaskFilter,
+    ) -> BoxFuture<'a, Result<TaskPage, StoreError>> {
         Box::pin(read::tasks(&self.readers, workspace_id, filter))
     }
 
@@ -156,7 +170,9 @@ impl Store for SqliteStore {
 
     fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {
         match counters_fit(holds) {
-            Ok(()) if holds.is_empty() => Box::pin(std::future::ready(Ok(Reserved::Held(HoldToken::default())))),
+            Ok(()) if holds.is_empty() => {
+                Box::pin(std::future::ready(Ok(Reserved::Held(HoldToken::default()))))
+            }
             Ok(()) => self.writer.reserve(at, holds),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
@@ -170,7 +186,11 @@ impl Store for SqliteStore {
         }
     }
 
-    fn counters<'a>(&'a self, at: Timestamp, reads: &'a [CounterRead]) -> BoxFuture<'a, Result<Vec<i64>, StoreError>> {
+    fn counters<'a>(
+        &'a self,
+        at: Timestamp,
+        reads: &'a [CounterRead],
+    ) -> BoxFuture<'a, Result<Vec<i64>, StoreError>> {
         Box::pin(counters::values(&self.readers, at, reads))
     }
 
@@ -182,11 +202,19 @@ impl Store for SqliteStore {
         self.writer.decide(workspace_id.to_owned(), change)
     }
 
-    fn approval<'a>(&'a self, workspace_id: &'a str, id: ApprovalId) -> BoxFuture<'a, Result<Option<Approval>, StoreError>> {
+    fn approval<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        id: ApprovalId,
+    ) -> BoxFuture<'a, Result<Option<Approval>, StoreError>> {
         Box::pin(approvals::approval_of(&self.readers, workspace_id, id))
     }
 
-    fn approvals<'a>(&'a self, workspace_id: &'a str, filter: ApprovalFilter) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
+    fn approvals<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        filter: ApprovalFilter,
+    ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
         Box::pin(approvals::list(&self.readers, workspace_id, filter))
     }
 
@@ -260,7 +288,9 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
     ];
     let migrations = migrations
         .into_iter()
-        .map(|(version, name, sql)| Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false))
+        .map(|(version, name, sql)| {
+            Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+        })
         .collect();
     // `run` itself makes a future that is not known to be `Send`.
     match Migrator::with_migrations(migrations).run_direct(None, connection, false).await {

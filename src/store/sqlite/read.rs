@@ -14,14 +14,19 @@ use crate::{
     store::{LIST_BYTES_MAX, LIST_MAX, ResultPiece, StoreError, TaskFilter, TaskPage},
 };
 
-/// Tasks that one page looks at when it filters on metadata. Beyond it the page ends early and its cursor goes on from there.
+/// Tasks that one page looks at when it filters on metadata. Beyond it the page ends early and its
+/// cursor goes on from there.
 const SCAN_MAX: i64 = 200_000;
 /// Conditions on metadata that SQL checks before a row is read; all of them are checked after.
 const SCAN_CONDITIONS_MAX: usize = 8;
 /// Bytes of the longest character.
 const CHARACTER_BYTES_MAX: u64 = 4;
 
-pub(super) async fn task(pool: &SqlitePool, workspace_id: &str, task: TaskId) -> Result<Option<Task>, StoreError> {
+pub(super) async fn task(
+    pool: &SqlitePool,
+    workspace_id: &str,
+    task: TaskId,
+) -> Result<Option<Task>, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
     query.push(TASK_COLUMNS).push(" FROM tasks WHERE id = ").push_bind(task.to_string());
     query.push(" AND workspace_id = ").push_bind(workspace_id.to_owned());
@@ -37,7 +42,10 @@ pub(super) async fn events(
     limit: u32,
 ) -> Result<Vec<Event>, StoreError> {
     let mut query = QueryBuilder::<Sqlite>::new("SELECT ");
-    query.push(EVENT_COLUMNS).push(" FROM tasks t JOIN events e ON e.task = t.n WHERE t.id = ").push_bind(task.to_string());
+    query
+        .push(EVENT_COLUMNS)
+        .push(" FROM tasks t JOIN events e ON e.task = t.n WHERE t.id = ")
+        .push_bind(task.to_string());
     query.push(" AND t.workspace_id = ").push_bind(workspace_id.to_owned());
     query.push(" AND e.seq > ").push_bind(signed(after));
     query.push(" ORDER BY e.seq LIMIT ").push_bind(limit);
@@ -56,13 +64,15 @@ pub(super) async fn result(
     offset: u64,
     limit: u64,
 ) -> Result<Option<ResultPiece>, StoreError> {
-    let found =
-        sqlx::query("SELECT n, result_bytes, result FROM tasks WHERE id = ? AND workspace_id = ? AND result_bytes IS NOT NULL")
-            .bind(task.to_string())
-            .bind(workspace_id)
-            .fetch_optional(pool)
-            .await
-            .map_err(failed)?;
+    let found = sqlx::query(
+        "SELECT n, result_bytes, result FROM tasks WHERE id = ? AND workspace_id = ? \
+            AND result_bytes IS NOT NULL",
+    )
+    .bind(task.to_string())
+    .bind(workspace_id)
+    .fetch_optional(pool)
+    .await
+    .map_err(failed)?;
     let Some(found) = found else { return Ok(None) };
     let n: i64 = found.try_get(0).map_err(failed)?;
     let total = found.try_get(1).and_then(rows::unsigned).map_err(failed)?;
@@ -72,21 +82,30 @@ pub(super) async fn result(
         return Ok(Some(ResultPiece::cut(short.as_bytes(), 0, offset, limit, total)));
     }
     // A little more than was asked for on both sides, to see where characters begin and end.
-    let (from, to) = (offset.saturating_sub(CHARACTER_BYTES_MAX), (offset + limit + CHARACTER_BYTES_MAX).min(total));
+    let (from, to) = (
+        offset.saturating_sub(CHARACTER_BYTES_MAX),
+        (offset + limit + CHARACTER_BYTES_MAX).min(total),
+    );
     let part = RESULT_PART_BYTES as u64;
-    let parts = sqlx::query_scalar::<_, Vec<u8>>("SELECT bytes FROM results WHERE task = ? AND part BETWEEN ? AND ? ORDER BY part")
-        .bind(n)
-        .bind(signed(from / part))
-        .bind(signed(to / part))
-        .fetch_all(pool)
-        .await
-        .map_err(failed)?;
+    let parts = sqlx::query_scalar::<_, Vec<u8>>(
+        "SELECT bytes FROM results WHERE task = ? AND part BETWEEN ? AND ? ORDER BY part",
+    )
+    .bind(n)
+    .bind(signed(from / part))
+    .bind(signed(to / part))
+    .fetch_all(pool)
+    .await
+    .map_err(failed)?;
     let bytes = parts.concat();
     let skipped = from / part * part;
     Ok(Some(ResultPiece::cut(&bytes, skipped, offset, limit, total)))
 }
 
-pub(super) async fn tasks(pool: &SqlitePool, workspace_id: &str, filter: TaskFilter) -> Result<TaskPage, StoreError> {
+pub(super) async fn tasks(
+    pool: &SqlitePool,
+    workspace_id: &str,
+    filter: TaskFilter,
+) -> Result<TaskPage, StoreError> {
     let before = filter.cursor.as_deref().map(decode_cursor).transpose()?;
     let limit = filter.limit.clamp(1, LIST_MAX) as usize;
     let metadata = filter.metadata.as_ref().filter(|metadata| !metadata.is_empty());
@@ -135,17 +154,22 @@ pub(super) async fn tasks(pool: &SqlitePool, workspace_id: &str, filter: TaskFil
             return Ok(page);
         }
         last = row.try_get(0).map_err(failed)?;
-        bytes += task.code.len() + task.logs.lines.iter().map(|line| line.text.len()).sum::<usize>();
+        bytes +=
+            task.code.len() + task.logs.lines.iter().map(|line| line.text.len()).sum::<usize>();
         page.tasks.push(task);
     }
     page.next_cursor = floor.map(encode_cursor);
     Ok(page)
 }
 
-/// Lets through a little more than [`matches`]: SQL's idea of equal numbers is wider. Keys are compared as values, never as JSON
-/// paths, so there is nothing in them to interpret.
+/// Lets through a little more than [`matches`]: SQL's idea of equal numbers is wider. Keys are
+/// compared as values, never as JSON paths, so there is nothing in them to interpret.
 fn push_metadata(query: &mut QueryBuilder<Sqlite>, wanted: &JsonObject) {
-    let first: JsonObject = wanted.iter().take(SCAN_CONDITIONS_MAX).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let first: JsonObject = wanted
+        .iter()
+        .take(SCAN_CONDITIONS_MAX)
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     query.push(" AND metadata IS NOT NULL AND NOT EXISTS (SELECT 1 FROM json_each(");
     query.push_bind(serde_json::Value::Object(first).to_string());
     query.push(
@@ -155,7 +179,8 @@ fn push_metadata(query: &mut QueryBuilder<Sqlite>, wanted: &JsonObject) {
 }
 
 fn matches(metadata: Option<&JsonObject>, wanted: &JsonObject) -> bool {
-    metadata.is_some_and(|metadata| wanted.iter().all(|(key, value)| metadata.get(key) == Some(value)))
+    metadata
+        .is_some_and(|metadata| wanted.iter().all(|(key, value)| metadata.get(key) == Some(value)))
 }
 
 pub(super) fn encode_cursor(n: i64) -> String {

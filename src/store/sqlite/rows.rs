@@ -5,7 +5,9 @@ use sqlx::{Row, sqlite::SqliteRow};
 
 use super::batch::RESULT_SHORT_BYTES;
 use crate::{
-    model::{Event, EventKind, JsonObject, Logs, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
+    model::{
+        Event, EventKind, JsonObject, Logs, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+    },
     store::{NewTask, TaskChange},
 };
 
@@ -106,7 +108,8 @@ impl<'a> ChangeRow<'a> {
         Self { id: task, status: None, started_at: None, end: None }
     }
 
-    /// Adds a later change of the same task. Returns its result where that is too long to go with the row.
+    /// Adds a later change of the same task. Returns its result where that is too long to go with
+    /// the row.
     pub(super) fn add(&mut self, change: &'a TaskChange) -> Option<&'a str> {
         self.status = change.status.map(TaskStatus::as_str).or(self.status);
         self.started_at = change.started_at.map(nanoseconds).or(self.started_at);
@@ -141,8 +144,10 @@ pub(super) struct EventRow<'a> {
 }
 
 /// The columns that [`task`] reads, in its order.
-pub(super) const TASK_COLUMNS: &str = "n, id, status, code, runtime_id, timeout_ms, metadata, workspace_id, account_id, \
-     session_id, client_id, created_at, started_at, completed_at, exit_code, result_bytes, error, logs, warnings, usage";
+pub(super) const TASK_COLUMNS: &str = "n, id, status, code, runtime_id, timeout_ms, metadata, \
+    workspace_id, account_id, \
+     session_id, client_id, created_at, started_at, completed_at, exit_code, result_bytes, error, \
+    logs, warnings, usage";
 
 pub(super) fn task(row: &SqliteRow) -> Result<Task, sqlx::Error> {
     Ok(Task {
@@ -193,7 +198,10 @@ pub(super) fn parsed(id: &str) -> Result<TaskId, sqlx::Error> {
     id.parse().map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }
 
-pub(super) fn json<T: DeserializeOwned>(row: &SqliteRow, column: usize) -> Result<Option<T>, sqlx::Error> {
+pub(super) fn json<T: DeserializeOwned>(
+    row: &SqliteRow,
+    column: usize,
+) -> Result<Option<T>, sqlx::Error> {
     row.try_get::<Option<&str>, _>(column)?
         .map(serde_json::from_str)
         .transpose()

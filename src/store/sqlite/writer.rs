@@ -1,4 +1,5 @@
-//! The one connection that writes. It takes everything that waits, makes it durable in one transaction, and answers.
+//! The one connection that writes. It takes everything that waits, makes it durable in one
+//! transaction, and answers.
 
 use std::sync::{
     Arc,
@@ -23,7 +24,10 @@ use super::{
 };
 use crate::{
     model::{Approval, TaskError, TaskId, Timestamp},
-    store::{ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Reserved, StoreError, TaskChange, Written},
+    store::{
+        ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Reserved, StoreError,
+        TaskChange, Written,
+    },
 };
 
 /// Writes that may wait. Beyond it they are refused with `Busy`: the disk does not keep up.
@@ -87,8 +91,12 @@ impl Write {
         let task = self.change.task_id();
         // Nobody may be waiting; the write stands all the same.
         match self.answer {
-            Reply::Created(answer) => drop(answer.send(outcome.and_then(|outcome| outcome.created(task)))),
-            Reply::Changed(answer) => drop(answer.send(outcome.and_then(|outcome| outcome.changed(task)))),
+            Reply::Created(answer) => {
+                drop(answer.send(outcome.and_then(|outcome| outcome.created(task))))
+            }
+            Reply::Changed(answer) => {
+                drop(answer.send(outcome.and_then(|outcome| outcome.changed(task))))
+            }
         }
     }
 }
@@ -141,7 +149,10 @@ impl Writer {
         self.ask(|answer| Job::VoidApprovals(at, why, answer))
     }
 
-    pub(super) fn artifact<T: Send + 'static>(&self, job: impl FnOnce(Answer<T>) -> ArtifactJob) -> Written<T> {
+    pub(super) fn artifact<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(Answer<T>) -> ArtifactJob,
+    ) -> Written<T> {
         self.ask(|answer| Job::Artifact(job(answer)))
     }
 
@@ -158,7 +169,11 @@ impl Writer {
         }
     }
 
-    fn write<T: Send + 'static>(&self, change: Change, reply: impl FnOnce(Answer<T>) -> Reply) -> Written<T> {
+    fn write<T: Send + 'static>(
+        &self,
+        change: Change,
+        reply: impl FnOnce(Answer<T>) -> Reply,
+    ) -> Written<T> {
         let weight = change.weight();
         let waiting = self.load.bytes.fetch_add(weight, Ordering::Relaxed);
         if waiting > 0 && waiting + weight > QUEUE_BYTES_MAX {
@@ -176,7 +191,8 @@ impl Writer {
         written
     }
 
-    /// Queues the job now, not when the answer is first polled: the order of the calls is the order of the writes.
+    /// Queues the job now, not when the answer is first polled: the order of the calls is the order
+    /// of the writes.
     fn ask<T: Send + 'static>(&self, job: impl FnOnce(Answer<T>) -> Job) -> Written<T> {
         match self.queue.try_reserve() {
             Ok(place) => {
@@ -223,7 +239,8 @@ impl Thread {
                 other => self.single(other).await,
             }
         }
-        // What was queued behind the close is dropped with the receiver; its callers hear that the store is closed.
+        // What was queued behind the close is dropped with the receiver; its callers hear that the
+        // store is closed.
         drop(self.jobs);
         if let Err(error) = self.connection.close().await {
             tracing::warn!(%error, "the database did not close cleanly; the next start repairs it");
@@ -233,19 +250,37 @@ impl Thread {
     /// Does a job that is a transaction of its own. Whoever asked may not wait for the answer.
     async fn single(&mut self, job: Job) {
         match job {
-            Job::FailUnfinished(errors, answer) => drop(answer.send(self.fail_unfinished(&errors).await)),
+            Job::FailUnfinished(errors, answer) => {
+                drop(answer.send(self.fail_unfinished(&errors).await))
+            }
             Job::Reserve(asked, answer) => drop(answer.send(self.reserve(asked).await)),
             Job::GiveBack(token, answer) => {
-                drop(answer.send(counters::give_back(&mut self.connection, &token).await.map_err(failed)));
+                drop(
+                    answer.send(
+                        counters::give_back(&mut self.connection, &token).await.map_err(failed),
+                    ),
+                );
             }
             Job::AskApproval(approval, answer) => {
-                drop(answer.send(approvals::insert(&mut self.connection, &approval).await.map_err(failed)));
+                drop(answer.send(
+                    approvals::insert(&mut self.connection, &approval).await.map_err(failed),
+                ));
             }
             Job::Decide(workspace_id, change, answer) => {
-                drop(answer.send(approvals::decide(&mut self.connection, &workspace_id, &change).await.map_err(failed)));
+                drop(
+                    answer.send(
+                        approvals::decide(&mut self.connection, &workspace_id, &change)
+                            .await
+                            .map_err(failed),
+                    ),
+                );
             }
             Job::VoidApprovals(at, why, answer) => {
-                drop(answer.send(approvals::void(&mut self.connection, at, &why).await.map_err(failed)));
+                drop(
+                    answer.send(
+                        approvals::void(&mut self.connection, at, &why).await.map_err(failed),
+                    ),
+                );
             }
             Job::Artifact(job) => artifacts::perform(&mut self.connection, job).await,
             Job::Check(answer) => {
@@ -260,7 +295,9 @@ impl Thread {
         let at = asked.at();
         match counters::reserve(&mut self.connection, asked).await {
             Ok(reserved) => {
-                if let Err(error) = counters::forget(&mut self.connection, self.reservations, at).await {
+                if let Err(error) =
+                    counters::forget(&mut self.connection, self.reservations, at).await
+                {
                     tracing::warn!(%error, "counters whose time is over could not be removed");
                 }
                 self.reservations += 1;
@@ -273,7 +310,8 @@ impl Thread {
         }
     }
 
-    /// Takes what waits, up to the bounds of a batch. Returns a job that is not a write and so comes after the batch.
+    /// Takes what waits, up to the bounds of a batch. Returns a job that is not a write and so
+    /// comes after the batch.
     fn gather(&mut self, writes: &mut Vec<Write>) -> Option<Job> {
         let mut bytes = writes.iter().map(|write| write.weight).sum::<usize>();
         while writes.len() < BATCH_MAX && bytes < BATCH_BYTES_MAX {
@@ -292,12 +330,19 @@ impl Thread {
     async fn write(&mut self, writes: Vec<Write>) {
         let bytes = writes.iter().map(|write| write.weight).sum::<usize>();
         match self.commit(&writes).await {
-            Ok(outcomes) => writes.into_iter().zip(outcomes).for_each(|(write, outcome)| write.answer(Ok(outcome))),
+            Ok(outcomes) => writes
+                .into_iter()
+                .zip(outcomes)
+                .for_each(|(write, outcome)| write.answer(Ok(outcome))),
             Err(error) if is_one_writes_fault(&error) => {
                 for write in writes {
                     let task = write.change.task_id();
                     let outcome = self.commit(std::slice::from_ref(&write)).await;
-                    write.answer(outcome.map(|outcomes| outcomes[0]).map_err(|error| lonely_failure(error, task)));
+                    write.answer(
+                        outcome
+                            .map(|outcomes| outcomes[0])
+                            .map_err(|error| lonely_failure(error, task)),
+                    );
                 }
             }
             Err(error) => {
@@ -320,7 +365,8 @@ impl Thread {
     }
 
     async fn fail_unfinished(&mut self, errors: &[TaskError; 2]) -> Result<u64, StoreError> {
-        let error = |error| serde_json::to_value(error).expect("plain data with text keys has a JSON form");
+        let error =
+            |error| serde_json::to_value(error).expect("plain data with text keys has a JSON form");
         let [under_way, idle] = errors.each_ref().map(error);
         let data = |error: &serde_json::Value| serde_json::json!({ "error": error }).to_string();
         let count = sqlx::query_scalar::<_, i64>(FAIL_UNFINISHED)

@@ -1,4 +1,5 @@
-//! What a program asks of kept answers: `tools.artifacts.read`, `lines`, `search`, `json`, `list` and `remove`.
+//! What a program asks of kept answers: `tools.artifacts.read`, `lines`, `search`, `json`, `list`
+//! and `remove`.
 
 use std::{borrow::Cow, sync::LazyLock};
 
@@ -108,7 +109,8 @@ static FUNCTIONS: LazyLock<HostFunctions> = LazyLock::new(|| {
     let number = || json!({ "type": "integer" });
     let or_null = |kind: &str| json!({ "type": [kind, "null"] });
     let object = |properties: Value| {
-        let required: Vec<String> = properties.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
+        let required: Vec<String> =
+            properties.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
         json!({ "type": "object", "properties": properties, "required": required })
     };
     let line = json!({
@@ -122,7 +124,8 @@ static FUNCTIONS: LazyLock<HostFunctions> = LazyLock::new(|| {
             HostFunction::new::<Read>("artifacts.read").told(
                 "Reads a slice of a kept answer, in bytes; `id` is the handle or its id.",
                 &object(json!({
-                    "text": { "type": "string" }, "offset": number(), "nextOffset": or_null("integer"), "totalBytes": number(),
+                    "text": { "type": "string" }, "offset": number(),
+                    "nextOffset": or_null("integer"), "totalBytes": number(),
                 })),
             ),
             HostFunction::new::<LinesOf>("artifacts.lines").told(
@@ -130,11 +133,13 @@ static FUNCTIONS: LazyLock<HostFunctions> = LazyLock::new(|| {
                 &object(json!({ "lines": lines(), "nextFrom": or_null("integer"), "totalLines": number() })),
             ),
             HostFunction::new::<SearchIn>("artifacts.search").told(
-                "Searches a kept answer for a regular expression, line by line; `id` is the handle or its id.",
+                "Searches a kept answer for a regular expression, line by line; `id` is the \
+                handle or its id.",
                 &object(json!({ "matches": lines(), "nextOffset": or_null("integer"), "totalLines": number() })),
             ),
             HostFunction::new::<JsonAt>("artifacts.json")
-                .told("Gives the value at a JSON Pointer of a kept answer; `id` is the handle or its id.", &json!({})),
+                .told("Gives the value at a JSON Pointer of a kept answer; `id` is the handle or \
+                    its id.", &json!({})),
             HostFunction::new::<List>("artifacts.list").told(
                 "Lists the kept answers of this workspace, the newest first.",
                 &object(
@@ -150,26 +155,40 @@ static FUNCTIONS: LazyLock<HostFunctions> = LazyLock::new(|| {
 });
 
 impl Artifacts {
-    /// Answers one of these functions, and what is asked about them; none where the path is not theirs. Dropped, it stops.
-    pub(in crate::task) async fn answer(&self, workspace_id: &str, path: &str, args: &str) -> Option<Result<RawJson, CallFailure>> {
+    /// Answers one of these functions, and what is asked about them; none where the path is not
+    /// theirs. Dropped, it stops.
+    pub(in crate::task) async fn answer(
+        &self,
+        workspace_id: &str,
+        path: &str,
+        args: &str,
+    ) -> Option<Result<RawJson, CallFailure>> {
         if let Some(found) = Self::about(path, args) {
             return Some(found.map_err(|error| refusal::not_found(path, error)));
         }
         match FUNCTIONS.get(path) {
             Ok(None) => None,
-            Ok(Some(function)) => {
-                Some(self.perform(workspace_id, function, args).await.map_err(|error| error.failure(function.path())))
-            }
+            Ok(Some(function)) => Some(
+                self.perform(workspace_id, function, args)
+                    .await
+                    .map_err(|error| error.failure(function.path())),
+            ),
             Err(absent) => Some(Err(refusal::unresolved(absent.into()))),
         }
     }
 
-    /// What a finding function answers about these functions; none where it was asked about something else.
+    /// What a finding function answers about these functions; none where it was asked about
+    /// something else.
     pub fn about(function: &str, args: &str) -> Option<Result<RawJson, FindError>> {
         FUNCTIONS.find(function, args)
     }
 
-    async fn perform(&self, workspace_id: &str, function: &HostFunction, args: &str) -> Result<RawJson, Failed> {
+    async fn perform(
+        &self,
+        workspace_id: &str,
+        function: &HostFunction,
+        args: &str,
+    ) -> Result<RawJson, Failed> {
         let value = match function.path() {
             "artifacts.read" => self.read(workspace_id, given(function, args)?).await,
             "artifacts.lines" => self.lines(workspace_id, given(function, args)?).await,
@@ -184,12 +203,16 @@ impl Artifacts {
     async fn read(&self, workspace_id: &str, asked: Read) -> Result<Value, Failed> {
         let artifact = self.named(workspace_id, &asked.id).await?;
         if asked.offset > artifact.bytes {
-            return Err(Failed::Arguments(format!("`offset` is {}, the artifact has {} bytes", asked.offset, artifact.bytes)));
+            return Err(Failed::Arguments(format!(
+                "`offset` is {}, the artifact has {} bytes",
+                asked.offset, artifact.bytes
+            )));
         }
         let _place = self.0.readers.acquire().await;
         let piece = self.slice(&artifact, asked.offset, asked.length.unwrap_or(READ_BYTES)).await?;
         Ok(json!({
-            "text": piece.text, "offset": piece.offset, "nextOffset": piece.next_offset, "totalBytes": piece.total_bytes,
+            "text": piece.text, "offset": piece.offset, "nextOffset": piece.next_offset,
+            "totalBytes": piece.total_bytes,
         }))
     }
 
@@ -218,12 +241,17 @@ impl Artifacts {
         let regex = pattern(&asked.pattern).map_err(Failed::Arguments)?;
         let artifact = self.named(workspace_id, &asked.id).await?;
         if asked.from.is_some() && asked.offset.is_some() {
-            return Err(Failed::Arguments("give `from` (a line) or `offset` (a byte), not both".to_owned()));
+            return Err(Failed::Arguments(
+                "give `from` (a line) or `offset` (a byte), not both".to_owned(),
+            ));
         }
         let _place = self.0.readers.acquire().await;
         let (mut part, start, line) = match asked.offset {
             Some(offset) if offset >= artifact.bytes => {
-                return Err(Failed::Arguments(format!("`offset` is {offset}, the artifact has {} bytes", artifact.bytes)));
+                return Err(Failed::Arguments(format!(
+                    "`offset` is {offset}, the artifact has {} bytes",
+                    artifact.bytes
+                )));
             }
             Some(offset) => {
                 let part = self.present(&artifact, ArtifactAt::Byte(offset)).await?;
@@ -274,7 +302,11 @@ impl Artifacts {
     }
 
     /// The part in which a line begins, and where in it.
-    async fn part_of_line(&self, artifact: &Artifact, line: u64) -> Result<(crate::store::ArtifactPart, usize), Failed> {
+    async fn part_of_line(
+        &self,
+        artifact: &Artifact,
+        line: u64,
+    ) -> Result<(crate::store::ArtifactPart, usize), Failed> {
         let part = self.present(artifact, ArtifactAt::Line(line)).await?;
         let start = line_start(&part, line).ok_or(Failed::Unreadable)?;
         Ok((part, start))
@@ -284,7 +316,8 @@ impl Artifacts {
         let steps = pointer::steps(&asked.pointer).map_err(Failed::Arguments)?;
         let artifact = self.named(workspace_id, &asked.id).await?;
         if artifact.kind != ArtifactKind::Json {
-            let message = format!("`{}` is a text, not JSON; use `read`, `lines` or `search`", artifact.id);
+            let message =
+                format!("`{}` is a text, not JSON; use `read`, `lines` or `search`", artifact.id);
             return Err(Failed::Arguments(message));
         }
         // The semaphore is never closed.
@@ -296,10 +329,13 @@ impl Artifacts {
             let value = pointer::find(&text, &steps).map_err(|_| Failed::Unreadable)?;
             match value {
                 None => Err(Failed::Arguments(format!("there is nothing at `pointer` {shown:?}"))),
-                Some(value) if value.get().len() > ANSWER_BYTES_MAX => Err(Failed::Arguments(format!(
-                    "the value at `pointer` {shown:?} has {} bytes, allowed are {ANSWER_BYTES_MAX}; point to a part of it, or use `read`",
-                    value.get().len()
-                ))),
+                Some(value) if value.get().len() > ANSWER_BYTES_MAX => {
+                    Err(Failed::Arguments(format!(
+                        "the value at `pointer` {shown:?} has {} bytes, allowed are \
+                        {ANSWER_BYTES_MAX}; point to a part of it, or use `read`",
+                        value.get().len()
+                    )))
+                }
                 Some(value) => Ok(value.to_owned()),
             }
         });
@@ -309,15 +345,23 @@ impl Artifacts {
     async fn list(&self, workspace_id: &str, asked: List) -> Result<Value, Failed> {
         let limit = asked.limit.unwrap_or(LIST).min(ARTIFACTS_LIST_MAX);
         self.page(workspace_id, limit, asked.cursor).await.map_err(|error| match error {
-            StoreError::BadCursor(_) => Failed::Arguments("`cursor` must be the `nextCursor` of the page before".to_owned()),
+            StoreError::BadCursor(_) => {
+                Failed::Arguments("`cursor` must be the `nextCursor` of the page before".to_owned())
+            }
             error => Failed::Store(error),
         })
     }
 
     /// A page of the workspace's artifacts, as lists show them.
-    pub async fn page(&self, workspace_id: &str, limit: u32, cursor: Option<String>) -> Result<Value, StoreError> {
+    pub async fn page(
+        &self,
+        workspace_id: &str,
+        limit: u32,
+        cursor: Option<String>,
+    ) -> Result<Value, StoreError> {
         let now = crate::model::Timestamp::now();
-        let page = self.0.store.artifacts(workspace_id, now, ArtifactFilter { limit, cursor }).await?;
+        let page =
+            self.0.store.artifacts(workspace_id, now, ArtifactFilter { limit, cursor }).await?;
         let told: Vec<Value> = page.artifacts.iter().map(Artifact::told).collect();
         Ok(json!({ "artifacts": told, "nextCursor": page.next_cursor }))
     }
@@ -331,12 +375,15 @@ impl Artifacts {
     }
 }
 
-fn given<Args: serde::de::DeserializeOwned>(function: &HostFunction, args: &str) -> Result<Args, Failed> {
+fn given<Args: serde::de::DeserializeOwned>(
+    function: &HostFunction,
+    args: &str,
+) -> Result<Args, Failed> {
     function.arguments(&with_id(args)).map_err(|error| Failed::Arguments(error.to_string()))
 }
 
-/// The arguments with the id of the handle that stands where an id is asked for: as `id`, or as the arguments themselves, with what
-/// else is asked among its fields.
+/// The arguments with the id of the handle that stands where an id is asked for: as `id`, or as the
+/// arguments themselves, with what else is asked among its fields.
 fn with_id(args: &str) -> Cow<'_, str> {
     if !args.contains(HANDLE_KEY) {
         return args.into();
@@ -357,6 +404,9 @@ fn within_lines(artifact: &Artifact, from: Option<u64>) -> Result<u64, Failed> {
     let from = from.unwrap_or(1).max(1);
     match from <= artifact.lines {
         true => Ok(from),
-        false => Err(Failed::Arguments(format!("`from` is {from}, the artifact has {} lines", artifact.lines))),
+        false => Err(Failed::Arguments(format!(
+            "`from` is {from}, the artifact has {} lines",
+            artifact.lines
+        ))),
     }
 }

@@ -30,13 +30,19 @@ struct Looked {
 }
 
 impl Artifacts {
-    /// Keeps the answer. It is durable and visible once this returns; where this is dropped before, nothing of it stays.
-    pub(in crate::task) async fn keep(&self, origin: Origin<'_>, answer: RawJson) -> Result<Artifact, CallFailure> {
+    /// Keeps the answer. It is durable and visible once this returns; where this is dropped before,
+    /// nothing of it stays.
+    pub(in crate::task) async fn keep(
+        &self,
+        origin: Origin<'_>,
+        answer: RawJson,
+    ) -> Result<Artifact, CallFailure> {
         let failed = |error: Failed| error.failure(origin.tool);
         let looked = offload(move || look(answer)).await.map_err(|_| failed(Failed::Unreadable))?;
         let Looked { text, kind, lines, sha256 } = looked;
         let created_at = Timestamp::now();
-        let life = jiff::SignedDuration::try_from(self.0.terms.life).unwrap_or(jiff::SignedDuration::MAX);
+        let life =
+            jiff::SignedDuration::try_from(self.0.terms.life).unwrap_or(jiff::SignedDuration::MAX);
         let artifact = Artifact {
             id: ArtifactId::new(),
             workspace_id: origin.workspace_id.to_owned(),
@@ -52,9 +58,14 @@ impl Artifacts {
         };
         let store = &self.0.store;
         let bytes_max = self.0.terms.workspace_bytes_max;
-        // Before it is asked for: also where this is dropped while the answer is on its way, it is taken back.
+        // Before it is asked for: also where this is dropped while the answer is on its way, it is
+        // taken back.
         let mut unkept = Unkept { artifacts: self, artifact: &artifact, is_kept: false };
-        match store.open_artifact(artifact.clone(), bytes_max).await.map_err(|error| failed(Failed::Store(error)))? {
+        match store
+            .open_artifact(artifact.clone(), bytes_max)
+            .await
+            .map_err(|error| failed(Failed::Store(error)))?
+        {
             ArtifactOpened::Open => {}
             ArtifactOpened::Full { used } => {
                 unkept.is_kept = true;
@@ -66,7 +77,10 @@ impl Artifacts {
             let part = ArtifactPart { index, newlines_before, bytes: bytes.to_vec() };
             newlines_before += newlines(bytes);
             // One after the other, so that the writes of other tasks come in between.
-            store.write_artifact_part(artifact.id, part).await.map_err(|error| failed(Failed::Store(error)))?;
+            store
+                .write_artifact_part(artifact.id, part)
+                .await
+                .map_err(|error| failed(Failed::Store(error)))?;
         }
         store.close_artifact(artifact.id).await.map_err(|error| failed(Failed::Store(error)))?;
         unkept.is_kept = true;
@@ -86,7 +100,8 @@ impl Drop for Unkept<'_> {
     fn drop(&mut self) {
         if !self.is_kept {
             let Artifact { workspace_id, id, created_at, .. } = self.artifact;
-            // Not waited for: writes keep their order. Where it fails, the next start takes it back.
+            // Not waited for: writes keep their order. Where it fails, the next start takes it
+            // back.
             drop(self.artifacts.0.store.remove_artifact(workspace_id, *id, *created_at));
             self.artifacts.0.removed.notify_one();
         }
@@ -96,8 +111,10 @@ impl Drop for Unkept<'_> {
 /// The answer is there and cannot be kept.
 fn full(tool: &str, bytes: u64, used: u64, bytes_max: u64) -> CallFailure {
     let message = format!(
-        "the call of `{tool}` was made, and its answer of {bytes} bytes cannot be kept: this workspace has {used} of {bytes_max} bytes in \
-         use; make room with `await tools.artifacts.remove({{ id }})` (`tools.artifacts.list()` names the ids), ask for less, or raise \
+        "the call of `{tool}` was made, and its answer of {bytes} bytes cannot be kept: this \
+        workspace has {used} of {bytes_max} bytes in \
+         use; make room with `await tools.artifacts.remove({{ id }})` (`tools.artifacts.list()` \
+        names the ids), ask for less, or raise \
          `artifacts.workspace_mb`"
     );
     let mut made = failure("ToolCallError", QUOTA, tool, &message);

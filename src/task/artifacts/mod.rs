@@ -1,7 +1,9 @@
-//! Answers that are too large for a program: kept in the store, and read from there by slices, lines and places.
+//! Answers that are too large for a program: kept in the store, and read from there by slices,
+//! lines and places.
 //!
-//! Every artifact belongs to a workspace; what is another's, expired or not whole looks as if it were not there. It never changes, so
-//! that a handle with its digest says exactly what will be sent. Reading is host's work like finding, and always allowed.
+//! Every artifact belongs to a workspace; what is another's, expired or not whole looks as if it
+//! were not there. It never changes, so that a handle with its digest says exactly what will be
+//! sent. Reading is host's work like finding, and always allowed.
 
 mod functions;
 pub(super) mod keep;
@@ -26,15 +28,18 @@ use crate::{
 
 /// The largest answer that a program gets as it is, in bytes of JSON; a larger one is kept.
 pub const ANSWER_BYTES_MAX: usize = 8 * 1024 * 1024;
-/// Calls with artifacts in their arguments that are under way at once: of all tasks, of one workspace and of one task. What is sent is
-/// whole in memory meanwhile, as long as the upstream takes. Who has such a place may wait for one that the catalog has for large
-/// answers, never the other way round.
+/// Calls with artifacts in their arguments that are under way at once: of all tasks, of one
+/// workspace and of one task. What is sent is whole in memory meanwhile, as long as the upstream
+/// takes. Who has such a place may wait for one that the catalog has for large answers, never the
+/// other way round.
 const PASSING_MAX: usize = 4;
 const PASSING_WORKSPACE_MAX: usize = 3;
 const PASSING_TASK_MAX: usize = 1;
-/// Artifacts that are looked into by a pointer at once, of all tasks; each is whole in memory for a moment.
+/// Artifacts that are looked into by a pointer at once, of all tasks; each is whole in memory for a
+/// moment.
 const LOOKING_MAX: usize = 2;
-/// Readings by slices, lines and patterns at once, of all tasks; each holds a part or a slice, at most 1 MiB and a little.
+/// Readings by slices, lines and patterns at once, of all tasks; each holds a part or a slice, at
+/// most 1 MiB and a little.
 const READERS_MAX: usize = 8;
 /// How often what is expired is swept out, beside at the start and when one is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(3600);
@@ -90,7 +95,8 @@ impl Artifacts {
     pub async fn tidy(self, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(error) = self.sweep(&stop).await {
-                tracing::warn!(%error, "expired artifacts could not be swept out; the next sweep tries again");
+                tracing::warn!(%error, "expired artifacts could not be swept out; the next sweep \
+                    tries again");
             }
             tokio::select! {
                 () = tokio::time::sleep(SWEEP_EVERY) => {}
@@ -117,7 +123,11 @@ impl Artifacts {
     }
 
     /// The artifact, if the workspace has it now.
-    pub async fn find(&self, workspace_id: &str, id: ArtifactId) -> Result<Option<Artifact>, StoreError> {
+    pub async fn find(
+        &self,
+        workspace_id: &str,
+        id: ArtifactId,
+    ) -> Result<Option<Artifact>, StoreError> {
         self.0.store.artifact(workspace_id, id, Timestamp::now()).await
     }
 
@@ -129,17 +139,28 @@ impl Artifacts {
     }
 
     /// The part at a place, if the workspace has the artifact now.
-    pub async fn part(&self, workspace_id: &str, id: ArtifactId, place: ArtifactAt) -> Result<Option<ArtifactPart>, StoreError> {
+    pub async fn part(
+        &self,
+        workspace_id: &str,
+        id: ArtifactId,
+        place: ArtifactAt,
+    ) -> Result<Option<ArtifactPart>, StoreError> {
         self.0.store.artifact_part(workspace_id, id, Timestamp::now(), place).await
     }
 
     /// A slice of it, in whole characters.
-    async fn slice(&self, artifact: &Artifact, offset: u64, length: u64) -> Result<ResultPiece, Failed> {
+    async fn slice(
+        &self,
+        artifact: &Artifact,
+        offset: u64,
+        length: u64,
+    ) -> Result<ResultPiece, Failed> {
         /// Bytes of the longest character.
         const CHARACTER: u64 = 4;
         let total = artifact.bytes;
         let offset = offset.min(total);
-        let (from, to) = (offset.saturating_sub(CHARACTER), (offset + length + CHARACTER).min(total));
+        let (from, to) =
+            (offset.saturating_sub(CHARACTER), (offset + length + CHARACTER).min(total));
         let (mut bytes, mut begin) = (Vec::new(), None);
         let mut at = from;
         while at < to {
@@ -162,9 +183,15 @@ impl Artifacts {
     }
 
     /// A part that is there as long as the artifact is.
-    async fn present(&self, artifact: &Artifact, place: ArtifactAt) -> Result<ArtifactPart, Failed> {
-        let part = self.part(&artifact.workspace_id, artifact.id, place).await.map_err(Failed::Store)?;
-        part.filter(|part| !part.bytes.is_empty()).ok_or_else(|| Failed::Gone(artifact.id.to_string()))
+    async fn present(
+        &self,
+        artifact: &Artifact,
+        place: ArtifactAt,
+    ) -> Result<ArtifactPart, Failed> {
+        let part =
+            self.part(&artifact.workspace_id, artifact.id, place).await.map_err(Failed::Store)?;
+        part.filter(|part| !part.bytes.is_empty())
+            .ok_or_else(|| Failed::Gone(artifact.id.to_string()))
     }
 
     /// The artifact that a text names.
@@ -202,15 +229,22 @@ impl Failed {
             Self::Gone(id) => call_error(
                 NOT_FOUND,
                 &format!(
-                    "there is no artifact `{id}`: it has expired, was removed or never was; `tools.artifacts.list()` names those there are"
+                    "there is no artifact `{id}`: it has expired, was removed or never was; \
+                    `tools.artifacts.list()` names those there are"
                 ),
                 false,
             ),
-            Self::Arguments(message) => failure("ToolArgumentError", "invalid_arguments", path, &message),
+            Self::Arguments(message) => {
+                failure("ToolArgumentError", "invalid_arguments", path, &message)
+            }
             Self::TooLarge(code, message) => call_error(code, &message, false),
             Self::Store(error) => {
                 tracing::error!(%error, "an artifact could not be read or written");
-                call_error("store_failed", "the artifact could not be read or written: the store failed", true)
+                call_error(
+                    "store_failed",
+                    "the artifact could not be read or written: the store failed",
+                    true,
+                )
             }
             Self::Unreadable => {
                 tracing::error!("an artifact is not what was written");

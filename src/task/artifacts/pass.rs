@@ -1,5 +1,5 @@
-//! Passing artifacts on: handles in a call's arguments, stamped before policy decides, replaced by what they stand for before the
-//! call is sent.
+//! Passing artifacts on: handles in a call's arguments, stamped before policy decides, replaced by
+//! what they stand for before the call is sent.
 
 use serde_json::{Value, value::RawValue};
 
@@ -20,18 +20,21 @@ const VALUES_MAX: usize = 1_000_000;
 
 /// Arguments in which handles stand for what will be sent.
 pub(in crate::task) struct Stamped {
-    /// The arguments, each handle written anew: the artifact's true digest, size and kind, and nothing else.
+    /// The arguments, each handle written anew: the artifact's true digest, size and kind, and
+    /// nothing else.
     pub(in crate::task) args: RawJson,
 }
 
 /// Arguments in which nothing stands for anything else any more.
 pub(in crate::task) struct Expanded {
     pub(in crate::task) args: JsonObject,
-    /// Held until the call has ended, for as long what is sent may be in memory: so many are at once.
+    /// Held until the call has ended, for as long what is sent may be in memory: so many are at
+    /// once.
     pub(in crate::task) places: Option<[Place; 3]>,
 }
 
-/// Whether a handle may stand in the text. A cheap look; escapes are looked at closely by whoever parses.
+/// Whether a handle may stand in the text. A cheap look; escapes are looked at closely by whoever
+/// parses.
 fn may_hold(args: &str) -> bool {
     args.contains(HANDLE_KEY) || args.contains("\\u")
 }
@@ -56,7 +59,10 @@ impl Artifacts {
         }
         let stamping = async {
             if handles.len() > HANDLES_MAX {
-                return Err(too_large(format!("the arguments hold {} artifacts, allowed are {HANDLES_MAX}", handles.len())));
+                return Err(too_large(format!(
+                    "the arguments hold {} artifacts, allowed are {HANDLES_MAX}",
+                    handles.len()
+                )));
             }
             let mut bytes = 0;
             for node in handles {
@@ -67,13 +73,15 @@ impl Artifacts {
             }
             if bytes > PASSED_BYTES_MAX {
                 return Err(too_large(format!(
-                    "the artifacts in the arguments have {bytes} bytes together, allowed are {PASSED_BYTES_MAX}"
+                    "the artifacts in the arguments have {bytes} bytes together, allowed are \
+                    {PASSED_BYTES_MAX}"
                 )));
             }
             Ok(())
         };
         stamping.await.map_err(|error: Failed| error.failure(tool))?;
-        let args = RawValue::from_string(value.to_string()).map_err(|_| Failed::Unreadable.failure(tool))?;
+        let args = RawValue::from_string(value.to_string())
+            .map_err(|_| Failed::Unreadable.failure(tool))?;
         Ok(Some(Stamped { args }))
     }
 
@@ -85,10 +93,12 @@ impl Artifacts {
         tool: &str,
         args: JsonObject,
     ) -> Result<Expanded, CallFailure> {
-        // The narrowest first: who waits for the next takes nothing from anybody else. None is ever closed.
+        // The narrowest first: who waits for the next takes nothing from anybody else. None is ever
+        // closed.
         let of_task = self.0.passing_task.place(&task.to_string()).await;
         let of_workspace = self.0.passing_workspace.place(workspace_id).await;
-        let places = Some([of_task, of_workspace, self.0.passing.clone().acquire_owned().await.ok()]);
+        let places =
+            Some([of_task, of_workspace, self.0.passing.clone().acquire_owned().await.ok()]);
         let mut value = Value::Object(args);
         let mut handles = Vec::new();
         gather(&mut value, &mut handles);
@@ -107,7 +117,8 @@ impl Artifacts {
                         values += values_in(text.as_bytes());
                         if values > VALUES_MAX {
                             return Err(too_large(format!(
-                                "the artifacts in the arguments hold more than {VALUES_MAX} values; pass on a part, as \
+                                "the artifacts in the arguments hold more than {VALUES_MAX} \
+                                values; pass on a part, as \
                                  `tools.artifacts.json({{ id, pointer }})` gives it"
                             )));
                         }
@@ -122,7 +133,10 @@ impl Artifacts {
         match value {
             Value::Object(args) => Ok(Expanded { args, places }),
             // A handle alone is no object of arguments: its text or list has taken its place.
-            _ => Err(Failed::Arguments(format!("`{tool}` takes one object; give the artifact as one of its fields")).failure(tool)),
+            _ => Err(Failed::Arguments(format!(
+                "`{tool}` takes one object; give the artifact as one of its fields"
+            ))
+            .failure(tool)),
         }
     }
 }

@@ -15,15 +15,21 @@ const STEPS_MAX: usize = 100;
 /// The keys that a pointer of RFC 6901 names.
 pub(super) fn steps(pointer: &str) -> Result<Vec<String>, String> {
     if pointer.len() > POINTER_BYTES_MAX {
-        return Err(format!("`pointer` has {} bytes, allowed are {POINTER_BYTES_MAX}", pointer.len()));
+        return Err(format!(
+            "`pointer` has {} bytes, allowed are {POINTER_BYTES_MAX}",
+            pointer.len()
+        ));
     }
     if pointer.is_empty() {
         return Ok(Vec::new());
     }
     let Some(rest) = pointer.strip_prefix('/') else {
-        return Err("`pointer` must be empty or begin with `/`, such as \"/items/0/name\"".to_owned());
+        return Err(
+            "`pointer` must be empty or begin with `/`, such as \"/items/0/name\"".to_owned()
+        );
     };
-    let steps: Vec<String> = rest.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
+    let steps: Vec<String> =
+        rest.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
     if steps.len() > STEPS_MAX {
         return Err(format!("`pointer` has {} steps, allowed are {STEPS_MAX}", steps.len()));
     }
@@ -31,7 +37,10 @@ pub(super) fn steps(pointer: &str) -> Result<Vec<String>, String> {
 }
 
 /// The value there, as it is written; none where there is none.
-pub(super) fn find<'t>(text: &'t str, steps: &[String]) -> Result<Option<&'t RawValue>, serde_json::Error> {
+pub(super) fn find<'t>(
+    text: &'t str,
+    steps: &[String],
+) -> Result<Option<&'t RawValue>, serde_json::Error> {
     let mut from = serde_json::Deserializer::from_str(text);
     At(steps).deserialize(&mut from)
 }
@@ -71,7 +80,10 @@ impl<'de> Visitor<'de> for At<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
         // `01` is no index.
-        let wanted = self.0.first().and_then(|step| step.parse::<usize>().ok().filter(|index| index.to_string() == *step));
+        let wanted = self
+            .0
+            .first()
+            .and_then(|step| step.parse::<usize>().ok().filter(|index| index.to_string() == *step));
         let (mut found, mut index) = (None, 0);
         loop {
             if Some(index) == wanted {

@@ -1,15 +1,18 @@
-//! Goes through a text part by part: its lines as they are, or what in them a pattern finds. Holds a part and a piece of a line.
+//! Goes through a text part by part: its lines as they are, or what in them a pattern finds. Holds
+//! a part and a piece of a line.
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Serialize;
 
 use crate::store::ArtifactPart;
 
-/// The longest line that is searched as a whole, in bytes, and has one hit. A longer one is searched in pieces that end at multiples of
-/// this in the whole text, so that it does not matter where a search began; in it every match is a hit. Parts of artifacts begin at
-/// such multiples too.
+/// The longest line that is searched as a whole, in bytes, and has one hit. A longer one is
+/// searched in pieces that end at multiples of this in the whole text, so that it does not matter
+/// where a search began; in it every match is a hit. Parts of artifacts begin at such multiples
+/// too.
 pub(super) const PIECE_BYTES: usize = 64 * 1024;
-/// How much of the piece after it such a piece is searched with, so that a match up to this length is found wherever it lies.
+/// How much of the piece after it such a piece is searched with, so that a match up to this length
+/// is found wherever it lies.
 pub(super) const OVERLAP_BYTES: usize = 1024;
 /// The longest line that `lines` gives whole, in bytes.
 pub(super) const LINE_BYTES_MAX: usize = 16 * 1024;
@@ -40,14 +43,33 @@ pub(super) struct Line {
 /// A pattern in the syntax of the regex crate: its time is that of the text's length.
 pub(super) fn pattern(text: &str) -> Result<Regex, String> {
     if text.is_empty() || text.len() > PATTERN_BYTES_MAX {
-        return Err(format!("`pattern` has {} bytes, allowed are 1 to {PATTERN_BYTES_MAX}", text.len()));
+        return Err(format!(
+            "`pattern` has {} bytes, allowed are 1 to {PATTERN_BYTES_MAX}",
+            text.len()
+        ));
     }
-    let built = RegexBuilder::new(text).size_limit(PATTERN_SIZE_MAX).dfa_size_limit(PATTERN_SIZE_MAX).nest_limit(64).build();
+    let built = RegexBuilder::new(text)
+        .size_limit(PATTERN_SIZE_MAX)
+        .dfa_size_limit(PATTERN_SIZE_MAX)
+        .nest_limit(64)
+        .build();
     built.map_err(|error| match error {
-        regex::Error::CompiledTooBig(_) => format!("`pattern` is too large: compiled it has more than {PATTERN_SIZE_MAX} bytes"),
+        regex::Error::CompiledTooBig(_) => format!(
+            "`pattern` is too large: compiled it has more \
+            than {PATTERN_SIZE_MAX} bytes"
+        ),
         regex::Error::Syntax(told) => {
-            let last = told.lines().last().unwrap_or_default().trim().trim_start_matches("error: ").to_owned();
-            format!("`pattern` does not compile: {last}; it is a regular expression without look-around and back references")
+            let last = told
+                .lines()
+                .last()
+                .unwrap_or_default()
+                .trim()
+                .trim_start_matches("error: ")
+                .to_owned();
+            format!(
+                "`pattern` does not compile: {last}; it is a regular expression without \
+                look-around and back references"
+            )
         }
         _ => "`pattern` does not compile".to_owned(),
     })
@@ -75,7 +97,14 @@ pub(super) struct Lines {
 impl Lines {
     /// `limit` lines from this one on, which begins at this offset.
     pub(super) fn new(line: u64, offset: u64, limit: usize) -> Self {
-        Self { place: Place { line, offset }, held: Vec::new(), is_cut: false, limit, bytes: 0, found: Vec::new() }
+        Self {
+            place: Place { line, offset },
+            held: Vec::new(),
+            is_cut: false,
+            limit,
+            bytes: 0,
+            found: Vec::new(),
+        }
     }
 
     /// The number of the line that comes after what was found.
@@ -116,7 +145,12 @@ impl Lines {
     fn end(&mut self, next: u64) {
         let text = cleaned(&self.held, self.is_cut);
         self.bytes += text.len();
-        self.found.push(Line { line: self.place.line, offset: self.place.offset, text, cut: self.is_cut });
+        self.found.push(Line {
+            line: self.place.line,
+            offset: self.place.offset,
+            text,
+            cut: self.is_cut,
+        });
         self.held.clear();
         self.is_cut = false;
         self.place = Place { line: self.place.line + 1, offset: next };
@@ -140,11 +174,13 @@ pub(super) struct Search {
 }
 
 impl Search {
-    /// For at most `limit` hits from this byte on, which is in this line. `before` is what stands before it: at least one byte, if there
-    /// is any, and all since the last multiple of [`PIECE_BYTES`].
+    /// For at most `limit` hits from this byte on, which is in this line. `before` is what stands
+    /// before it: at least one byte, if there is any, and all since the last multiple of
+    /// [`PIECE_BYTES`].
     pub(super) fn new(regex: Regex, line: u64, offset: u64, limit: usize, before: &[u8]) -> Self {
         let within = before.last().is_some_and(|byte| *byte != b'\n');
-        // What the search saw that found what comes before: a match depends on what stands next to it.
+        // What the search saw that found what comes before: a match depends on what stands next to
+        // it.
         let seen = if within { (offset % PIECE_BYTES as u64) as usize } else { 0 };
         let seen = &before[before.len().saturating_sub(seen)..];
         let held = seen.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
@@ -168,14 +204,16 @@ impl Search {
         let mut rest = held.as_slice();
         while self.next.is_none()
             && !rest.is_empty()
-            && let Some(passed) = if self.within { self.piece(rest, is_over) } else { self.line(rest, is_over) }
+            && let Some(passed) =
+                if self.within { self.piece(rest, is_over) } else { self.line(rest, is_over) }
         {
             rest = &rest[passed..];
         }
         self.held = rest.to_vec();
     }
 
-    /// Searches the line that begins here: one hit. Gives how far that went; nothing where more of it is needed.
+    /// Searches the line that begins here: one hit. Gives how far that went; nothing where more of
+    /// it is needed.
     fn line(&mut self, rest: &[u8], is_over: bool) -> Option<usize> {
         let window = &rest[..rest.len().min(PIECE_BYTES)];
         let end = match window.iter().position(|byte| *byte == b'\n') {
@@ -207,11 +245,16 @@ impl Search {
         let seen = &window[..end];
         let begins_before = own.min(end);
         loop {
-            let from = usize::try_from(self.after.saturating_sub(self.place.offset)).unwrap_or(usize::MAX);
+            let from =
+                usize::try_from(self.after.saturating_sub(self.place.offset)).unwrap_or(usize::MAX);
             if from >= begins_before {
                 break;
             }
-            let Some(hit) = self.regex.find_at(seen, from).filter(|hit| hit.start() < begins_before) else { break };
+            let Some(hit) =
+                self.regex.find_at(seen, from).filter(|hit| hit.start() < begins_before)
+            else {
+                break;
+            };
             self.tell(seen, &hit);
             if self.found.len() >= self.limit {
                 self.next = Some(self.after);
@@ -234,17 +277,25 @@ impl Search {
     fn tell(&mut self, piece: &[u8], hit: &regex::bytes::Match<'_>) {
         let offset = self.place.offset + hit.start() as u64;
         self.after = offset + hit.len().max(1) as u64;
-        let (start, end) = (hit.start().saturating_sub(BEFORE_BYTES), (hit.start() + AFTER_BYTES).min(piece.len()));
+        let (start, end) = (
+            hit.start().saturating_sub(BEFORE_BYTES),
+            (hit.start() + AFTER_BYTES).min(piece.len()),
+        );
         let cut = self.within || start > 0 || end < piece.len();
         let text = cleaned(&piece[start..end], cut);
         self.found.push(Line { line: self.place.line, offset, text, cut });
     }
 }
 
-/// As text; where it was cut, without the pieces of characters at its ends, and without the line break of another system.
+/// As text; where it was cut, without the pieces of characters at its ends, and without the line
+/// break of another system.
 fn cleaned(bytes: &[u8], cut: bool) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let text = if cut { text.trim_matches(char::REPLACEMENT_CHARACTER) } else { text.strip_suffix('\r').unwrap_or(&text) };
+    let text = if cut {
+        text.trim_matches(char::REPLACEMENT_CHARACTER)
+    } else {
+        text.strip_suffix('\r').unwrap_or(&text)
+    };
     text.to_owned()
 }
 
@@ -255,5 +306,10 @@ pub(super) fn line_start(part: &ArtifactPart, line: u64) -> Option<usize> {
         return (part.index == 0).then_some(0);
     }
     let breaks = usize::try_from(breaks).ok()?;
-    part.bytes.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(breaks - 1).map(|(at, _)| at + 1)
+    part.bytes
+        .iter()
+        .enumerate()
+        .filter(|(_, byte)| **byte == b'\n')
+        .nth(breaks - 1)
+        .map(|(at, _)| at + 1)
 }

@@ -44,7 +44,11 @@ fn all_lines(text: &str, chunk: usize, limit: usize) -> (Vec<String>, u64) {
 fn lines_are_those_of_the_text_however_it_is_cut_into_parts() {
     let text = "eins\nzwei ü\n\ndrei\r\nvier";
     for chunk in 1..text.len() + 1 {
-        assert_eq!(all_lines(text, chunk, 10).0, text.lines().collect::<Vec<_>>(), "parts of {chunk}");
+        assert_eq!(
+            all_lines(text, chunk, 10).0,
+            text.lines().collect::<Vec<_>>(),
+            "parts of {chunk}"
+        );
         assert_eq!(all_lines(text, chunk, 2), (vec!["eins".into(), "zwei ü".into()], 3));
     }
     assert_eq!(all_lines("a\n", 1, 10), (vec!["a".into()], 2));
@@ -54,7 +58,13 @@ fn hits(text: &str, chunk: usize, regex: &str, limit: usize) -> Vec<(u64, u64)> 
     let (mut from, mut out) = (0, Vec::new());
     loop {
         let line = text.as_bytes()[..from].iter().filter(|byte| **byte == b'\n').count() as u64 + 1;
-        let mut search = Search::new(pattern(regex).unwrap(), line, from as u64, limit, &text.as_bytes()[..from]);
+        let mut search = Search::new(
+            pattern(regex).unwrap(),
+            line,
+            from as u64,
+            limit,
+            &text.as_bytes()[..from],
+        );
         for bytes in text.as_bytes()[from..].chunks(chunk) {
             search.feed(bytes);
         }
@@ -73,7 +83,11 @@ fn a_pattern_finds_each_line_once_and_goes_on_where_it_stopped() {
     let expected = vec![(1, 3), (3, 17), (5, 35)];
     for chunk in 1..text.len() + 1 {
         for limit in 1..5 {
-            assert_eq!(hits(text, chunk, "apple", limit), expected, "parts of {chunk}, {limit} at once");
+            assert_eq!(
+                hits(text, chunk, "apple", limit),
+                expected,
+                "parts of {chunk}, {limit} at once"
+            );
         }
     }
     assert_eq!(hits(text, 7, "^(?i:apple)$", 10), vec![(4, 29), (5, 35)]);
@@ -85,7 +99,11 @@ fn a_match_in_a_very_long_line_is_found_wherever_it_lies() {
         let mut text = "x".repeat(4 * PIECE_BYTES);
         text.replace_range(at..at + 6, "needle");
         for chunk in [1000, PIECE_BYTES, 256 * 1024] {
-            assert_eq!(hits(&text, chunk, "needle", 10), vec![(1, at as u64)], "at {at}, parts of {chunk}");
+            assert_eq!(
+                hits(&text, chunk, "needle", 10),
+                vec![(1, at as u64)],
+                "at {at}, parts of {chunk}"
+            );
         }
     }
 }
@@ -117,9 +135,14 @@ fn paged(text: &[u8], regex: &str, limit: usize) -> (Vec<u64>, usize) {
 #[test]
 fn every_match_in_a_long_line_is_told_exactly_once_whatever_the_size_of_the_pages() {
     let rows = |count: usize| {
-        (0..count).map(|n| format!("{{\"id\":{n},\"name\":\"NEEDLE\",\"note\":\"{}\"}},", "-".repeat(n % 999))).collect::<String>()
+        (0..count)
+            .map(|n| {
+                format!("{{\"id\":{n},\"name\":\"NEEDLE\",\"note\":\"{}\"}},", "-".repeat(n % 999))
+            })
+            .collect::<String>()
     };
-    // A short line, a line of several pieces, a short one, a long one whose last byte ends a piece, one without an end.
+    // A short line, a line of several pieces, a short one, a long one whose last byte ends a piece,
+    // one without an end.
     let mut text = format!("NEEDLE NEEDLE\n{}\nNEEDLE NEEDLE\n", rows(500));
     text.push_str(&rows(150));
     text.push_str(&"NEEDLE".repeat(200));
@@ -128,7 +151,11 @@ fn every_match_in_a_long_line_is_told_exactly_once_whatever_the_size_of_the_page
     text.push_str(&rows(300));
     for regex in ["NEEDLE", r"\bNEEDLE", "NEEDLE?(?:NEEDLE)*", "[0-9]+", "\"name\"[^é]{0,90}"] {
         let (all, _) = paged(text.as_bytes(), regex, usize::MAX);
-        assert!(all.len() > 300 && all.is_sorted_by(|one, next| one < next), "{regex}: {}", all.len());
+        assert!(
+            all.len() > 300 && all.is_sorted_by(|one, next| one < next),
+            "{regex}: {}",
+            all.len()
+        );
         for limit in [1, 2, 3, 7, 50, 199, 200, 1_000] {
             let (found, pages) = paged(text.as_bytes(), regex, limit);
             let first = found.iter().zip(&all).position(|(one, other)| one != other);
@@ -141,7 +168,10 @@ fn every_match_in_a_long_line_is_told_exactly_once_whatever_the_size_of_the_page
 #[test]
 fn compact_json_in_one_line_has_as_many_hits_as_matches() {
     let text = format!("[{}]", vec!["\"NEEDLE\",{\"a\":[1,2,3]}"; 20_000].join(","));
-    assert_eq!(paged(text.as_bytes(), "NEEDLE", 200), (paged(text.as_bytes(), "NEEDLE", 20_001).0, 101));
+    assert_eq!(
+        paged(text.as_bytes(), "NEEDLE", 200),
+        (paged(text.as_bytes(), "NEEDLE", 20_001).0, 101)
+    );
     assert_eq!(paged(text.as_bytes(), "NEEDLE", 20_001).0.len(), 20_000);
 }
 
@@ -157,7 +187,12 @@ fn a_hit_shows_what_is_around_it_within_a_bound() {
 
 #[test]
 fn a_pattern_that_cannot_be_is_told() {
-    for (bad, why) in [("", "0 bytes"), ("(", "unclosed"), ("(?=a)", "look-around"), ("\\w{1000}{1000}", "too large")] {
+    for (bad, why) in [
+        ("", "0 bytes"),
+        ("(", "unclosed"),
+        ("(?=a)", "look-around"),
+        ("\\w{1000}{1000}", "too large"),
+    ] {
         let told = pattern(bad).unwrap_err();
         assert!(told.contains(why), "{bad}: {told}");
     }
@@ -169,7 +204,10 @@ fn a_line_begins_where_the_part_says() {
     let part = ArtifactPart { index: 2, newlines_before: 5, bytes: b"rest\nseven\neight".to_vec() };
     assert_eq!(line_start(&part, 7), Some(5));
     assert_eq!(line_start(&part, 8), Some(11));
-    assert_eq!((line_start(&part, 9), line_start(&part, 6), line_start(&part, 1)), (None, None, None));
+    assert_eq!(
+        (line_start(&part, 9), line_start(&part, 6), line_start(&part, 1)),
+        (None, None, None)
+    );
 }
 
 #[test]
@@ -182,6 +220,9 @@ fn values_are_never_counted_too_low() {
                 _ => 0,
             }
         }
-        assert!(values_in(text.as_bytes()) >= count(&serde_json::from_str(text).unwrap()), "{text}");
+        assert!(
+            values_in(text.as_bytes()) >= count(&serde_json::from_str(text).unwrap()),
+            "{text}"
+        );
     }
 }

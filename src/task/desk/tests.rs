@@ -11,7 +11,10 @@ fn places_are_bounded_and_given_back() {
     let first = desk.place(one).ok().unwrap();
     let second = desk.place(one).ok().unwrap();
     let refused = desk.place(one).err().unwrap();
-    assert_eq!((refused.code, refused.message.contains("2 calls of this task")), (RATE_LIMITED, true));
+    assert_eq!(
+        (refused.code, refused.message.contains("2 calls of this task")),
+        (RATE_LIMITED, true)
+    );
     let other = desk.place(two).ok().unwrap();
     let refused = desk.place(three).err().unwrap();
     assert_eq!((refused.code, refused.message.contains("2 tasks")), (RATE_LIMITED, true));

@@ -5,8 +5,12 @@ fn given(refused: &dyn Fn(u32) -> Option<&'static str>) -> Circumstances<'_> {
 }
 
 fn threw(call: Option<u32>) -> Outcome {
-    let error =
-        TaskError { name: "ToolPolicyError".into(), message: "denied".into(), code: "guest_threw".into(), ..TaskError::default() };
+    let error = TaskError {
+        name: "ToolPolicyError".into(),
+        message: "denied".into(),
+        code: "guest_threw".into(),
+        ..TaskError::default()
+    };
     Outcome::Threw { error, call }
 }
 
@@ -39,7 +43,10 @@ fn every_outcome_has_its_status_and_exit_code() {
 fn only_a_call_that_the_host_refused_makes_a_task_denied() {
     let third = |call| (call == 3).then_some("approval_denied");
     let end = conclude(threw(Some(3)), given(&third));
-    assert_eq!((end.status, end.error.unwrap().code.as_str()), (TaskStatus::Denied, "approval_denied"));
+    assert_eq!(
+        (end.status, end.error.unwrap().code.as_str()),
+        (TaskStatus::Denied, "approval_denied")
+    );
     assert_eq!(conclude(threw(Some(3)), given(&third)).exit_code, 126);
     assert_eq!(conclude(threw(Some(2)), given(&third)).status, TaskStatus::Failed);
     assert_eq!(conclude(threw(None), given(&third)).status, TaskStatus::Failed);
@@ -48,7 +55,10 @@ fn only_a_call_that_the_host_refused_makes_a_task_denied() {
 #[test]
 fn a_call_over_a_limit_fails_its_task_and_says_so() {
     let end = conclude(threw(Some(1)), given(&|_| Some("rate_limited")));
-    assert_eq!((end.status, end.exit_code, end.error.unwrap().code.as_str()), (TaskStatus::Failed, 1, "rate_limited"));
+    assert_eq!(
+        (end.status, end.exit_code, end.error.unwrap().code.as_str()),
+        (TaskStatus::Failed, 1, "rate_limited")
+    );
 }
 
 #[test]

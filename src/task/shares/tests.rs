@@ -4,7 +4,8 @@ use super::*;
 
 /// As many turns as are to be had at once.
 fn all(turns: &Turns, task: TaskId, workspace: &str, upstream: &str) -> Vec<Turn> {
-    std::iter::from_fn(|| unconstrained(turns.take(task, workspace, upstream)).now_or_never()).collect()
+    std::iter::from_fn(|| unconstrained(turns.take(task, workspace, upstream)).now_or_never())
+        .collect()
 }
 
 #[tokio::test]
@@ -16,8 +17,16 @@ async fn no_task_takes_all_places_of_its_workspace_and_no_workspace_those_of_all
     let second = all(&turns, tasks[1], "mine", "up");
     assert_eq!(second.len(), WORKSPACE_CALLS_MAX - TASK_CALLS_MAX);
     assert_eq!(all(&turns, tasks[2], "mine", "up").len(), 0);
-    assert_eq!(all(&turns, tasks[2], "mine", "other").len(), TASK_CALLS_MAX, "another upstream is another matter");
-    assert_eq!(all(&turns, tasks[3], "yours", "up").len(), TASK_CALLS_MAX, "and so is another workspace");
+    assert_eq!(
+        all(&turns, tasks[2], "mine", "other").len(),
+        TASK_CALLS_MAX,
+        "another upstream is another matter"
+    );
+    assert_eq!(
+        all(&turns, tasks[3], "yours", "up").len(),
+        TASK_CALLS_MAX,
+        "and so is another workspace"
+    );
     let mut waiting = Box::pin(turns.take(tasks[2], "mine", "up"));
     assert!(futures::poll!(&mut waiting).is_pending());
     first.pop();

@@ -1,6 +1,7 @@
 use super::*;
 
-/// Time itself is what is tried here. What a busy machine may add to it. Less than what would be waited for if each call had the time to itself.
+/// Time itself is what is tried here. What a busy machine may add to it. Less than what would be
+/// waited for if each call had the time to itself.
 const SLACK: Duration = Duration::from_millis(600);
 
 fn budget(calls: Option<u64>, bytes: Option<u64>, seconds: Option<u64>) -> Budget {
@@ -13,8 +14,14 @@ fn calls_are_counted_up_to_their_budget() {
     let two = budget(Some(2), None, None);
     assert!(spending.admit(&two).is_ok() && spending.admit(&two).is_ok());
     let refused = spending.admit(&two).unwrap_err();
-    assert_eq!((refused.code, refused.rule.as_deref(), refused.retry_after), (RATE_LIMITED, Some("budget"), None));
-    assert!(spending.admit(&budget(None, None, None)).is_ok(), "without a budget there is no bound");
+    assert_eq!(
+        (refused.code, refused.rule.as_deref(), refused.retry_after),
+        (RATE_LIMITED, Some("budget"), None)
+    );
+    assert!(
+        spending.admit(&budget(None, None, None)).is_ok(),
+        "without a budget there is no bound"
+    );
 }
 
 #[test]
@@ -31,12 +38,19 @@ fn an_answer_over_the_budget_is_kept_back_and_a_smaller_one_is_not() {
 async fn time_is_summed_over_calls() {
     let spending = Spending::default();
     let some = Budget { wall_time: Some(Duration::from_millis(300)), ..budget(None, None, None) };
-    assert_eq!(spending.within(&some, tokio::time::sleep(Duration::from_millis(100))).await, Some(()));
+    assert_eq!(
+        spending.within(&some, tokio::time::sleep(Duration::from_millis(100))).await,
+        Some(())
+    );
     let began = Instant::now();
     assert_eq!(spending.within(&some, std::future::pending::<()>()).await, None);
     assert!(began.elapsed() <= Duration::from_millis(200) + SLACK, "{:?}", began.elapsed());
     assert_eq!(spending.admit(&some).unwrap_err().code, RATE_LIMITED);
-    assert_eq!(spending.within(&budget(None, None, None), async { 7 }).await, Some(7), "without a budget there is no bound");
+    assert_eq!(
+        spending.within(&budget(None, None, None), async { 7 }).await,
+        Some(7),
+        "without a budget there is no bound"
+    );
 }
 
 #[tokio::test]
@@ -46,7 +60,10 @@ async fn calls_at_once_share_the_time() {
     let began = Instant::now();
     let late = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
-        futures::future::join_all((0..9).map(|_| spending.within(&second, std::future::pending::<()>()))).await
+        futures::future::join_all(
+            (0..9).map(|_| spending.within(&second, std::future::pending::<()>())),
+        )
+        .await
     };
     let (first, late) = tokio::join!(spending.within(&second, std::future::pending::<()>()), late);
     assert!(first.is_none() && late.iter().all(Option::is_none));

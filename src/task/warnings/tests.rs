@@ -10,5 +10,8 @@ fn warnings_are_told_once_and_bounded() {
     let mut warnings = Warnings::default();
     (0..50).for_each(|n| warnings.add(n.to_string()));
     let told = warnings.told();
-    assert_eq!((told.len(), told[20].as_str()), (WARNINGS_MAX + 1, "and 30 more warnings of calls"));
+    assert_eq!(
+        (told.len(), told[20].as_str()),
+        (WARNINGS_MAX + 1, "and 30 more warnings of calls")
+    );
 }

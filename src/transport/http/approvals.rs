@@ -38,7 +38,8 @@ pub(super) fn sign_in(gate: Arc<SignIn>) -> Router {
     Router::new().route("/sign-in", post(link)).with_state(gate)
 }
 
-/// What may stand beside a word. Who says it is known from the token or the session: a name in here is refused.
+/// What may stand beside a word. Who says it is known from the token or the session: a name in here
+/// is refused.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct WordBody {
@@ -78,33 +79,63 @@ async fn deny(
     decide(port, id, false, shown, body).await
 }
 
-async fn decide(port: Arc<dyn Port>, id: String, approve: bool, shown: Shown, body: Result<Bytes, BytesRejection>) -> Answer {
+async fn decide(
+    port: Arc<dyn Port>,
+    id: String,
+    approve: bool,
+    shown: Shown,
+    body: Result<Bytes, BytesRejection>,
+) -> Answer {
     let body = match body {
         Ok(body) => body,
-        Err(refused) => return Ok(refusal::refuse(refused.status(), "bad_body", &refused.body_text(), None, None)),
+        Err(refused) => {
+            return Ok(refusal::refuse(
+                refused.status(),
+                "bad_body",
+                &refused.body_text(),
+                None,
+                None,
+            ));
+        }
     };
     let WordBody { note } = match body.trim_ascii().is_empty() {
         true => WordBody::default(),
         // An object first: a list of values would do for the fields of a struct.
-        false => {
-            serde_json::from_slice(&body).and_then(|body: JsonObject| serde_json::from_value(body.into())).map_err(|error| {
-                ServiceError::invalid("invalid_argument", format!("the body is not `{{\"note\": …}}`: {error}"))
-                    .hint("who decides is known from the token or the session and cannot be named")
-            })?
-        }
+        false => serde_json::from_slice(&body)
+            .and_then(|body: JsonObject| serde_json::from_value(body.into()))
+            .map_err(|error| {
+                ServiceError::invalid(
+                    "invalid_argument",
+                    format!("the body is not `{{\"note\": …}}`: {error}"),
+                )
+                .hint("who decides is known from the token or the session and cannot be named")
+            })?,
     };
     let word = Word { id, approve, note, by: shown.name().to_owned() };
     Ok(Json(port.decide_approval(&owner(), word).await?.object()).into_response())
 }
 
 /// Only the token makes links: a session cannot prolong itself.
-async fn link(State(gate): State<Arc<SignIn>>, Extension(shown): Extension<Shown>, Query(_): Query<()>) -> Response {
+async fn link(
+    State(gate): State<Arc<SignIn>>,
+    Extension(shown): Extension<Shown>,
+    Query(_): Query<()>,
+) -> Response {
     if shown != Shown::Token {
         let hint = Some("`airlock open` makes one");
-        return refusal::refuse(StatusCode::FORBIDDEN, "unauthorized", "only the owner's token makes links to sign in", hint, None);
+        return refusal::refuse(
+            StatusCode::FORBIDDEN,
+            "unauthorized",
+            "only the owner's token makes links to sign in",
+            hint,
+            None,
+        );
     }
-    let Some(secret) = gate.link() else { return StatusCode::INTERNAL_SERVER_ERROR.into_response() };
+    let Some(secret) = gate.link() else {
+        return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+    };
     let life = jiff::SignedDuration::from_secs(LINK_LIFE.as_secs() as i64);
-    let answer = json!({ "path": format!("/sign-in/{secret}"), "expiresAt": Timestamp::now() + life });
+    let answer =
+        json!({ "path": format!("/sign-in/{secret}"), "expiresAt": Timestamp::now() + life });
     ([(header::CACHE_CONTROL, "no-store")], Json(answer)).into_response()
 }

@@ -34,8 +34,8 @@ async fn remove(State(port): Api, Path(id): Path<String>) -> Answer {
     Ok(Json(port.remove_artifact(&owner(), &id).await?).into_response())
 }
 
-/// The text as it is, a part at a time: a reader that is slow holds one part. One that loses the artifact on the way sees the answer
-/// break off, for its length was announced.
+/// The text as it is, a part at a time: a reader that is slow holds one part. One that loses the
+/// artifact on the way sees the answer break off, for its length was announced.
 async fn content(State(port): Api, Path(id): Path<String>) -> Answer {
     let artifact = port.artifact(&owner(), &id).await?;
     let kind = match artifact.kind {
@@ -43,12 +43,17 @@ async fn content(State(port): Api, Path(id): Path<String>) -> Answer {
         ArtifactKind::Text => "text/plain; charset=utf-8",
     };
     let length = artifact.bytes;
-    let parts = futures::stream::try_unfold((port, artifact, 0), async |(port, artifact, offset)| {
-        let bytes =
-            port.artifact_bytes(&owner(), &artifact, offset).await.map_err(|error| std::io::Error::other(error.to_string()))?;
-        let next = offset + bytes.len() as u64;
-        Ok::<_, std::io::Error>((!bytes.is_empty()).then(|| (Bytes::from(bytes), (port, artifact, next))))
-    });
+    let parts =
+        futures::stream::try_unfold((port, artifact, 0), async |(port, artifact, offset)| {
+            let bytes = port
+                .artifact_bytes(&owner(), &artifact, offset)
+                .await
+                .map_err(|error| std::io::Error::other(error.to_string()))?;
+            let next = offset + bytes.len() as u64;
+            Ok::<_, std::io::Error>(
+                (!bytes.is_empty()).then(|| (Bytes::from(bytes), (port, artifact, next))),
+            )
+        });
     let headers = [
         (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_LENGTH, length.to_string()),

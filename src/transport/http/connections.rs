@@ -1,4 +1,5 @@
-//! The listener's loop: so many connections at once, each without Nagle's delay, and none that is silent for ever.
+//! The listener's loop: so many connections at once, each without Nagle's delay, and none that is
+//! silent for ever.
 
 use std::{
     io,
@@ -34,8 +35,8 @@ pub(super) struct Bounds {
     pub(super) write: Duration,
 }
 
-/// Serves until `stopping`; then takes nothing new, ends idle connections and returns when those with a request under way have
-/// ended too. `cut` drops whatever is left, at any time.
+/// Serves until `stopping`; then takes nothing new, ends idle connections and returns when those
+/// with a request under way have ended too. `cut` drops whatever is left, at any time.
 pub(super) async fn serve(
     mut listener: TcpListener,
     router: Router,
@@ -47,10 +48,14 @@ pub(super) async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(bounds.head);
     let connections = TaskTracker::new();
-    while let Some(placed) = stopping.run_until_cancelled(accept(&mut listener, &places, bounds.write)).await {
+    while let Some(placed) =
+        stopping.run_until_cancelled(accept(&mut listener, &places, bounds.write)).await
+    {
         let (http, router) = (http.clone(), router.clone());
         let (stopping, cut) = (stopping.clone(), cut.clone());
-        connections.spawn(async move { cut.run_until_cancelled(connection(&http, router, placed, stopping)).await });
+        connections.spawn(async move {
+            cut.run_until_cancelled(connection(&http, router, placed, stopping)).await
+        });
     }
     // Whoever knocks now is refused instead of left waiting.
     drop(listener);
@@ -58,7 +63,11 @@ pub(super) async fn serve(
     connections.wait().await;
 }
 
-async fn accept(listener: &mut TcpListener, places: &Arc<Semaphore>, write_max: Duration) -> Placed {
+async fn accept(
+    listener: &mut TcpListener,
+    places: &Arc<Semaphore>,
+    write_max: Duration,
+) -> Placed {
     let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
     let (stream, _) = Listener::accept(listener).await;
     if let Err(error) = stream.set_nodelay(true) {
@@ -67,8 +76,15 @@ async fn accept(listener: &mut TcpListener, places: &Arc<Semaphore>, write_max: 
     Placed { stream, write_max, stuck: None, _place: place }
 }
 
-async fn connection(http: &http1::Builder, router: Router, placed: Placed, stopping: CancellationToken) {
-    let service = TowerToHyperService::new(router.map_request(|request: http::Request<Incoming>| request.map(Body::new)));
+async fn connection(
+    http: &http1::Builder,
+    router: Router,
+    placed: Placed,
+    stopping: CancellationToken,
+) {
+    let service = TowerToHyperService::new(
+        router.map_request(|request: http::Request<Incoming>| request.map(Body::new)),
+    );
     let mut connection = pin!(http.serve_connection(TokioIo::new(placed), service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
@@ -82,7 +98,8 @@ async fn connection(http: &http1::Builder, router: Router, placed: Placed, stopp
     }
 }
 
-/// A connection that gives its place back when it is dropped, upgraded or not, and breaks off when its client takes nothing.
+/// A connection that gives its place back when it is dropped, upgraded or not, and breaks off when
+/// its client takes nothing.
 struct Placed {
     stream: TcpStream,
     write_max: Duration,
@@ -93,7 +110,11 @@ struct Placed {
 
 impl Placed {
     /// What a write came to, unless it has waited too long.
-    fn bounded<T>(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn bounded<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.stuck = None;
             return written;
@@ -105,13 +126,21 @@ impl Placed {
 }
 
 impl AsyncRead for Placed {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
 
 impl AsyncWrite for Placed {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.bounded(cx, written)
     }
@@ -124,7 +153,11 @@ impl AsyncWrite for Placed {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
-    fn poll_write_vectored(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.bounded(cx, written)
     }

@@ -1,7 +1,7 @@
 //! `/mcp`: what stands between a request and rmcp's streamable HTTP service.
 //!
-//! In this order: read the body within its cap, count the request, let rmcp answer with an early first byte, and give every refusal
-//! the form of a JSON-RPC error with the request's id.
+//! In this order: read the body within its cap, count the request, let rmcp answer with an early
+//! first byte, and give every refusal the form of a JSON-RPC error with the request's id.
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,7 +44,12 @@ pub(super) struct Door {
 
 impl Door {
     /// `stopping` ends idle streams, `cut` everything.
-    pub(super) fn new(server: &HttpServer, allowed: &Allowed, stopping: CancellationToken, cut: CancellationToken) -> Self {
+    pub(super) fn new(
+        server: &HttpServer,
+        allowed: &Allowed,
+        stopping: CancellationToken,
+        cut: CancellationToken,
+    ) -> Self {
         let body_max = server.mcp.code_bytes_max * ESCAPED_MAX + ENVELOPE_BYTES_MAX;
         let config = StreamableHttpServerConfig::default()
             .with_allowed_hosts(allowed.hosts())
@@ -55,7 +60,11 @@ impl Door {
             .with_cancellation_token(cut);
         let handler = Mcp::over_http(server.port.clone(), server.mcp.clone(), stopping.clone());
         Self {
-            mcp: StreamableHttpService::new(move || Ok(handler.clone()), Sessions::new(SESSIONS_MAX), config),
+            mcp: StreamableHttpService::new(
+                move || Ok(handler.clone()),
+                Sessions::new(SESSIONS_MAX),
+                config,
+            ),
             rate: Rate::new(server.options.requests_per_minute),
             timing: early::Timing {
                 first_byte_after: server.options.first_byte_after,
@@ -119,16 +128,24 @@ pub(super) async fn mcp(State(door): State<Arc<Door>>, request: Request) -> Resp
 }
 
 async fn read(body: Body, max: usize) -> Result<Bytes, Response> {
-    let refuse = |status, message: String| refusal::rpc(status, Value::Null, refusal::INVALID_REQUEST, &message, None);
+    let refuse = |status, message: String| {
+        refusal::rpc(status, Value::Null, refusal::INVALID_REQUEST, &message, None)
+    };
     match tokio::time::timeout(BODY_TIME_MAX, Limited::new(body, max).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            Err(refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("the request has more than {max} bytes")))
+        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(refuse(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the request has more than {max} bytes"),
+        )),
+        Ok(Err(_)) => {
+            Err(refuse(StatusCode::BAD_REQUEST, "the request's body broke off".to_owned()))
         }
-        Ok(Err(_)) => Err(refuse(StatusCode::BAD_REQUEST, "the request's body broke off".to_owned())),
         Err(_) => {
             let seconds = BODY_TIME_MAX.as_secs();
-            Err(refuse(StatusCode::REQUEST_TIMEOUT, format!("the request's body did not arrive within {seconds} s")))
+            Err(refuse(
+                StatusCode::REQUEST_TIMEOUT,
+                format!("the request's body did not arrive within {seconds} s"),
+            ))
         }
     }
 }
@@ -144,8 +161,10 @@ fn too_many(rate: &Rate, standing: Standing, retry_after: Duration, body: &Bytes
         "scope": "workspace",
     });
     let seconds = rate::seconds(retry_after);
-    let message = format!("more than {limit} requests a minute from this workspace: retry after {seconds} s");
-    let mut response = rpc_for(StatusCode::TOO_MANY_REQUESTS, body, refusal::RATE_LIMITED, &message, Some(data));
+    let message =
+        format!("more than {limit} requests a minute from this workspace: retry after {seconds} s");
+    let mut response =
+        rpc_for(StatusCode::TOO_MANY_REQUESTS, body, refusal::RATE_LIMITED, &message, Some(data));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     rate.headers(standing, response.headers_mut());
     response
@@ -154,7 +173,10 @@ fn too_many(rate: &Rate, standing: Standing, retry_after: Duration, body: &Bytes
 /// Tools like curl say that they take anything; rmcp wants both kinds named.
 fn accept_anything(headers: &mut HeaderMap) {
     if headers.get(header::ACCEPT).is_some_and(|accept| accept == "*/*") {
-        headers.insert(header::ACCEPT, HeaderValue::from_static("application/json, text/event-stream"));
+        headers.insert(
+            header::ACCEPT,
+            HeaderValue::from_static("application/json, text/event-stream"),
+        );
     }
 }
 
@@ -171,7 +193,13 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
         StatusCode::UNSUPPORTED_MEDIA_TYPE if !text.contains("Content-Type") => unreadable(request),
         StatusCode::INTERNAL_SERVER_ERROR => {
             tracing::error!(error = %text, "the MCP transport failed");
-            rpc_for(parts.status, request, -32603, "the server failed while it worked on this request", None)
+            rpc_for(
+                parts.status,
+                request,
+                -32603,
+                "the server failed while it worked on this request",
+                None,
+            )
         }
         status => rpc_for(status, request, refusal::INVALID_REQUEST, &text, None),
     };
@@ -187,22 +215,33 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
 fn unreadable(request: &Bytes) -> Response {
     let (code, message) = match serde_json::from_slice::<serde::de::IgnoredAny>(request) {
         Err(error) => (refusal::PARSE_ERROR, format!("the body is not JSON: {error}")),
-        Ok(_) if request.trim_ascii_start().starts_with(b"[") => {
-            (refusal::INVALID_REQUEST, "batches are not part of this protocol: send one message".to_owned())
-        }
-        Ok(_) => (refusal::INVALID_REQUEST, "the body is not a JSON-RPC message of this protocol".to_owned()),
+        Ok(_) if request.trim_ascii_start().starts_with(b"[") => (
+            refusal::INVALID_REQUEST,
+            "batches are not part of this protocol: send one message".to_owned(),
+        ),
+        Ok(_) => (
+            refusal::INVALID_REQUEST,
+            "the body is not a JSON-RPC message of this protocol".to_owned(),
+        ),
     };
     rpc_for(StatusCode::BAD_REQUEST, request, code, &message, None)
 }
 
 /// A refusal with the id of the request, where it can be found.
-fn rpc_for(status: StatusCode, request: &Bytes, code: i32, message: &str, data: Option<Value>) -> Response {
+fn rpc_for(
+    status: StatusCode,
+    request: &Bytes,
+    code: i32,
+    message: &str,
+    data: Option<Value>,
+) -> Response {
     #[derive(Deserialize)]
     struct Envelope {
         #[serde(default)]
         id: Value,
     }
-    let id = serde_json::from_slice::<Envelope>(request).map(|envelope| envelope.id).unwrap_or_default();
+    let id =
+        serde_json::from_slice::<Envelope>(request).map(|envelope| envelope.id).unwrap_or_default();
     let id = if id.is_string() || id.is_number() { id } else { Value::Null };
     refusal::rpc(status, id, code, message, data).into_response()
 }

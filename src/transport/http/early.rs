@@ -1,8 +1,10 @@
-//! The early first byte: a call that is silent for a while still gets its headers, and comments that keep its connection alive.
+//! The early first byte: a call that is silent for a while still gets its headers, and comments
+//! that keep its connection alive.
 //!
-//! Clients and proxies drop a request that has had no byte for a minute or five. The answer is put off as an event stream; what
-//! comes later is forwarded into it. Only for requests whose body has been read: their refusals come at once, so that what is still
-//! missing after the first second is an answer of the handler, whose status is 200.
+//! Clients and proxies drop a request that has had no byte for a minute or five. The answer is put
+//! off as an event stream; what comes later is forwarded into it. Only for requests whose body has
+//! been read: their refusals come at once, so that what is still missing after the first second is
+//! an answer of the handler, whose status is 200.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -31,8 +33,12 @@ enum Stage {
     Over,
 }
 
-/// The answer of `inner`, or, where that takes too long, a stream that will carry it. Dropping the stream drops `inner`.
-pub(super) async fn first_byte(inner: impl Future<Output = Response> + Send + 'static, timing: Timing) -> Response {
+/// The answer of `inner`, or, where that takes too long, a stream that will carry it. Dropping the
+/// stream drops `inner`.
+pub(super) async fn first_byte(
+    inner: impl Future<Output = Response> + Send + 'static,
+    timing: Timing,
+) -> Response {
     let mut inner = inner.boxed();
     match tokio::time::timeout(timing.first_byte_after, &mut inner).await {
         Ok(response) => response,
@@ -69,14 +75,17 @@ async fn next(stage: Stage, comment_every: Duration) -> Option<(Bytes, Stage)> {
 
 /// An event stream is forwarded as it is; any other answer becomes one event.
 async fn begin(response: Response) -> (Bytes, Stage) {
-    let is_stream =
-        response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+    let is_stream = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
     if is_stream {
         return (COMMENT, Stage::Forwarding(response.into_body().into_data_stream()));
     }
     let (parts, body) = refusal::body_of(response).await;
     if parts.status != StatusCode::OK {
-        tracing::warn!(status = %parts.status, "an answer that was put off came with a status that could not be sent any more");
+        tracing::warn!(status = %parts.status, "an answer that was put off came with a status \
+            that could not be sent any more");
     }
     let mut event = Vec::with_capacity(body.len() + 32);
     for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

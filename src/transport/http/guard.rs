@@ -1,6 +1,7 @@
 //! Who may call at all: the `Host` must be ours and an `Origin`, where there is one, allowed.
 //!
-//! Against DNS rebinding and web pages that call a server on the visitor's machine. Stands before every route.
+//! Against DNS rebinding and web pages that call a server on the visitor's machine. Stands before
+//! every route.
 
 use std::{net::SocketAddr, sync::Arc};
 
@@ -21,16 +22,24 @@ pub struct Allowed {
 }
 
 impl Allowed {
-    /// The loopback names, the listener's own address and what the configuration adds. The server's own pages are allowed origins.
+    /// The loopback names, the listener's own address and what the configuration adds. The server's
+    /// own pages are allowed origins.
     pub fn new(address: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
         let port = address.port();
-        let mut all_hosts: Vec<String> = ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
+        let mut all_hosts: Vec<String> =
+            ["localhost", "127.0.0.1", "[::1]"].map(str::to_owned).to_vec();
         if !address.ip().is_unspecified() && !address.ip().is_loopback() {
             all_hosts.push(SocketAddr::new(address.ip(), port).to_string());
         }
-        let own =
-            all_hosts.iter().map(|host| if host.ends_with(&format!(":{port}")) { host.clone() } else { format!("{host}:{port}") });
-        let all_origins = own.map(|host| format!("http://{host}")).chain(origins.iter().cloned()).collect();
+        let own = all_hosts.iter().map(|host| {
+            if host.ends_with(&format!(":{port}")) {
+                host.clone()
+            } else {
+                format!("{host}:{port}")
+            }
+        });
+        let all_origins =
+            own.map(|host| format!("http://{host}")).chain(origins.iter().cloned()).collect();
         all_hosts.extend(hosts.iter().cloned());
         Self { hosts: all_hosts, origins: all_origins }
     }
@@ -47,44 +56,69 @@ impl Allowed {
 
     fn host(&self, given: &Authority) -> bool {
         self.hosts.iter().filter_map(|host| host.parse::<Authority>().ok()).any(|host| {
-            host.host().eq_ignore_ascii_case(given.host()) && host.port_u16().is_none_or(|port| given.port_u16() == Some(port))
+            host.host().eq_ignore_ascii_case(given.host())
+                && host.port_u16().is_none_or(|port| given.port_u16() == Some(port))
         })
     }
 
     fn origin(&self, given: &str) -> bool {
         let given = with_port(&given.to_ascii_lowercase());
-        self.origins.iter().map(|origin| origin.to_ascii_lowercase()).any(|origin| match origin.strip_suffix(":*") {
-            Some(any_port) => split_port(&given).0 == any_port,
-            None => given == with_port(&origin),
+        self.origins.iter().map(|origin| origin.to_ascii_lowercase()).any(|origin| {
+            match origin.strip_suffix(":*") {
+                Some(any_port) => split_port(&given).0 == any_port,
+                None => given == with_port(&origin),
+            }
         })
     }
 
     /// Says why a request may not come in.
-    fn refuses(&self, uri: &Uri, headers: &HeaderMap) -> Option<(StatusCode, &'static str, &'static str, &'static str)> {
+    fn refuses(
+        &self,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Option<(StatusCode, &'static str, &'static str, &'static str)> {
         let host = match single(headers, &header::HOST) {
             Ok(Some(host)) => host.parse::<Authority>().ok(),
             Ok(None) => uri.authority().cloned(),
             Err(()) => None,
         };
         let Some(host) = host else {
-            return Some((StatusCode::BAD_REQUEST, "bad_host", "the request has no well-formed `Host`", "send one `Host` header"));
+            return Some((
+                StatusCode::BAD_REQUEST,
+                "bad_host",
+                "the request has no well-formed `Host`",
+                "send one `Host` header",
+            ));
         };
         if !self.host(&host) {
-            let hint = "call the server by the name it listens on, or add the name to `server.allowed_hosts`";
-            return Some((StatusCode::FORBIDDEN, "host_not_allowed", "the `Host` of this request is not allowed", hint));
+            let hint = "call the server by the name it listens on, or add the name to \
+                `server.allowed_hosts`";
+            return Some((
+                StatusCode::FORBIDDEN,
+                "host_not_allowed",
+                "the `Host` of this request is not allowed",
+                hint,
+            ));
         }
         match single(headers, &header::ORIGIN) {
             Ok(None) => None,
             Ok(Some(origin)) if self.origin(origin) => None,
             _ => {
-                let hint = "add the page's origin to `server.allowed_origins` if it may call this server";
-                Some((StatusCode::FORBIDDEN, "origin_not_allowed", "the `Origin` of this request is not allowed", hint))
+                let hint =
+                    "add the page's origin to `server.allowed_origins` if it may call this server";
+                Some((
+                    StatusCode::FORBIDDEN,
+                    "origin_not_allowed",
+                    "the `Origin` of this request is not allowed",
+                    hint,
+                ))
             }
         }
     }
 }
 
-/// A header that may be there once: more of them, or one that is no text, is an attack or a mistake.
+/// A header that may be there once: more of them, or one that is no text, is an attack or a
+/// mistake.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ()> {
     let mut values = headers.get_all(name).iter();
     match (values.next(), values.next()) {
@@ -96,7 +130,9 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a st
 
 fn split_port(origin: &str) -> (&str, Option<&str>) {
     match origin.rsplit_once(':') {
-        Some((rest, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => (rest, Some(port)),
+        Some((rest, port)) if !port.is_empty() && port.bytes().all(|b| b.is_ascii_digit()) => {
+            (rest, Some(port))
+        }
         _ => (origin, None),
     }
 }
@@ -110,13 +146,23 @@ fn with_port(origin: &str) -> String {
     }
 }
 
-pub(super) async fn check(State(allowed): State<Arc<Allowed>>, request: Request, next: Next) -> Response {
+pub(super) async fn check(
+    State(allowed): State<Arc<Allowed>>,
+    request: Request,
+    next: Next,
+) -> Response {
     match allowed.refuses(request.uri(), request.headers()) {
         None => next.run(request).await,
         Some((status, code, message, hint)) => {
             tracing::warn!(code, path = %request.uri().path(), "a request was refused at the door");
             if request.uri().path() == "/mcp" {
-                refusal::rpc(status, serde_json::Value::Null, refusal::INVALID_REQUEST, &format!("{message}: {hint}"), None)
+                refusal::rpc(
+                    status,
+                    serde_json::Value::Null,
+                    refusal::INVALID_REQUEST,
+                    &format!("{message}: {hint}"),
+                    None,
+                )
             } else {
                 refusal::refuse(status, code, message, Some(hint), None)
             }

@@ -1,4 +1,5 @@
-//! `/healthz`: anybody may ask it, as often as they like, so it is asked below once a second at most.
+//! `/healthz`: anybody may ask it, as often as they like, so it is asked below once a second at
+//! most.
 
 use std::{
     sync::Arc,
@@ -31,7 +32,8 @@ impl LastHealth {
 
     pub(super) async fn answer(&self) -> Response {
         let mut last = self.last.lock().await;
-        let known = last.as_ref().filter(|(at, _)| at.elapsed() < AGE_MAX).map(|(_, body)| body.clone());
+        let known =
+            last.as_ref().filter(|(at, _)| at.elapsed() < AGE_MAX).map(|(_, body)| body.clone());
         let body = match known {
             Some(body) => body,
             None => {
@@ -44,6 +46,7 @@ impl LastHealth {
             }
         };
         drop(last);
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body)
+            .into_response()
     }
 }

@@ -24,8 +24,14 @@ const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 /// Gives the counters of the transport their descriptions. Once, after the recorder is installed.
 pub fn describe() {
     describe_counter!("airlock_http_requests_total", "Answers over HTTP, by route and status");
-    describe_histogram!("airlock_http_first_byte_seconds", "From a request's head to its answer's head, in seconds");
-    describe_counter!("airlock_http_rate_limited_total", "Requests refused by limits.requests_per_minute");
+    describe_histogram!(
+        "airlock_http_first_byte_seconds",
+        "From a request's head to its answer's head, in seconds"
+    );
+    describe_counter!(
+        "airlock_http_rate_limited_total",
+        "Requests refused by limits.requests_per_minute"
+    );
     describe_counter!("airlock_mcp_calls_total", "Calls of the MCP tools, by tool and outcome");
 }
 
@@ -39,7 +45,8 @@ pub(super) async fn upkeep(handle: PrometheusHandle) {
 }
 
 pub(super) fn render(handle: &PrometheusHandle) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render()).into_response()
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], handle.render())
+        .into_response()
 }
 
 pub(super) async fn count(request: Request, next: Next) -> Response {

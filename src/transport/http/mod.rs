@@ -1,6 +1,8 @@
-//! The HTTP server: `/mcp` for agents, `/v1` for the owner's own tools, the owner's pages, `/healthz` and `/metrics`.
+//! The HTTP server: `/mcp` for agents, `/v1` for the owner's own tools, the owner's pages,
+//! `/healthz` and `/metrics`.
 //!
-//! Everything passes the [`guard`] first. One [`serve`] takes its listener and its stop signal as arguments.
+//! Everything passes the [`guard`] first. One [`serve`] takes its listener and its stop signal as
+//! arguments.
 
 mod approvals;
 mod artifacts;
@@ -48,23 +50,28 @@ const DRAIN_TOLD_AFTER: Duration = Duration::from_millis(250);
 /// How the HTTP server behaves. The defaults are those of a server on loopback.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// Host names beside the loopback ones under which the server may be called, with or without a port.
+    /// Host names beside the loopback ones under which the server may be called, with or without a
+    /// port.
     pub allowed_hosts: Vec<String>,
-    /// Origins of web pages beside the server's own that may call it: `https://app.example:443`, `http://localhost:*`.
+    /// Origins of web pages beside the server's own that may call it: `https://app.example:443`,
+    /// `http://localhost:*`.
     pub allowed_origins: Vec<String>,
     /// POST requests to `/mcp` per workspace and minute; 0 switches the limit off.
     pub requests_per_minute: u32,
     /// Connections at once, at most; further ones wait in the listener's queue.
     pub connections_max: usize,
-    /// How long a connection may be silent before a request, or take to send its head, before it is closed.
+    /// How long a connection may be silent before a request, or take to send its head, before it is
+    /// closed.
     pub head_max: Duration,
     /// How long a client may take nothing of what is written to it before its connection is closed.
     pub write_max: Duration,
-    /// A silent call gets its first byte after this, and a comment as often as [`Self::comment_every`] from then on.
+    /// A silent call gets its first byte after this, and a comment as often as
+    /// [`Self::comment_every`] from then on.
     pub first_byte_after: Duration,
     /// How often a silent stream carries a comment.
     pub comment_every: Duration,
-    /// How long requests under way may take to end once the server stops. Longer than tasks are given, so that their ends are told.
+    /// How long requests under way may take to end once the server stops. Longer than tasks are
+    /// given, so that their ends are told.
     pub drain: Duration,
 }
 
@@ -88,7 +95,8 @@ impl Default for HttpOptions {
 pub struct HttpServer {
     /// Answers everything that is asked.
     pub port: Arc<dyn Port>,
-    /// Whether agents are answered at `/mcp`. Where nobody asked for a server they are not: whoever can connect is taken for one.
+    /// Whether agents are answered at `/mcp`. Where nobody asked for a server they are not: whoever
+    /// can connect is taken for one.
     pub agents: bool,
     /// What the MCP tools state.
     pub mcp: McpOptions,
@@ -109,9 +117,14 @@ pub enum Drained {
     Forced,
 }
 
-/// Serves until `shutdown`, then takes no more connections, ends idle streams, and gives requests under way
-/// [`HttpOptions::drain`] to end. Fails only where the listener has no address or its loop panicked.
-pub async fn serve(listener: TcpListener, server: HttpServer, shutdown: CancellationToken) -> io::Result<Drained> {
+/// Serves until `shutdown`, then takes no more connections, ends idle streams, and gives requests
+/// under way [`HttpOptions::drain`] to end. Fails only where the listener has no address or its
+/// loop panicked.
+pub async fn serve(
+    listener: TcpListener,
+    server: HttpServer,
+    shutdown: CancellationToken,
+) -> io::Result<Drained> {
     let address = listener.local_addr()?;
     let drain = server.options.drain;
     let HttpOptions { connections_max: max, head_max: head, write_max: write, .. } = server.options;
@@ -121,7 +134,8 @@ pub async fn serve(listener: TcpListener, server: HttpServer, shutdown: Cancella
     let cut = CancellationToken::new();
     let _cut_if_dropped = cut.clone().drop_guard();
     let router = router(server, address, shutdown.clone(), cut.clone());
-    let mut serving = tokio::spawn(connections::serve(listener, router, bounds, shutdown.clone(), cut.clone()));
+    let mut serving =
+        tokio::spawn(connections::serve(listener, router, bounds, shutdown.clone(), cut.clone()));
     let drained = tokio::select! {
         ended = &mut serving => { ended.map(|()| Drained::Complete).map_err(io::Error::other) }
         () = drained(&shutdown, drain) => Ok(Drained::Forced),
@@ -138,23 +152,42 @@ async fn drained(shutdown: &CancellationToken, drain: Duration) {
     let end = tokio::time::Instant::now() + drain;
     tokio::time::sleep(DRAIN_TOLD_AFTER.min(drain)).await;
     tracing::info!(
-        "answers are under way: they are given {} s to end; telling the server to stop once more cuts them off",
+        "answers are under way: they are given {} s to end; telling the server to stop once more \
+        cuts them off",
         drain.as_secs()
     );
     tokio::time::sleep_until(end).await;
     tracing::warn!("answers were still under way after {} s: they are cut off", drain.as_secs());
 }
 
-fn router(server: HttpServer, address: std::net::SocketAddr, stopping: CancellationToken, cut: CancellationToken) -> Router {
-    let allowed = Arc::new(Allowed::new(address, &server.options.allowed_hosts, &server.options.allowed_origins));
+fn router(
+    server: HttpServer,
+    address: std::net::SocketAddr,
+    stopping: CancellationToken,
+    cut: CancellationToken,
+) -> Router {
+    let allowed = Arc::new(Allowed::new(
+        address,
+        &server.options.allowed_hosts,
+        &server.options.allowed_origins,
+    ));
     let door = Arc::new(Door::new(&server, &allowed, stopping.clone(), cut));
     let body_max = door.body_max();
-    let mcp = Mcp::over_stdio(server.port.clone(), server.mcp.clone(), Principal::local("stdio"), stopping.clone());
+    let mcp = Mcp::over_stdio(
+        server.port.clone(),
+        server.mcp.clone(),
+        Principal::local("stdio"),
+        stopping.clone(),
+    );
     let pipe = async move |request| pipe::serve(mcp.clone(), stopping.clone(), request).await;
     let health = Arc::new(LastHealth::new(server.port.clone()));
     let metrics = server.metrics;
     let gate = Arc::new(SignIn::new(server.owner, address));
-    let agents = if server.agents { Router::new().route("/mcp", routing::any(door::mcp).with_state(door)) } else { Router::new() };
+    let agents = if server.agents {
+        Router::new().route("/mcp", routing::any(door::mcp).with_state(door))
+    } else {
+        Router::new()
+    };
     agents
         .route("/healthz", routing::get(async move || health.answer().await))
         .route("/metrics", routing::get(async move || metrics::render(&metrics)))

@@ -15,7 +15,8 @@ pub(super) const WINDOW: Duration = Duration::from_secs(60);
 /// Workspaces remembered at once; beyond it those that have not asked for a minute are forgotten.
 const WORKSPACES_MAX: usize = 10_000;
 
-type Limiter = RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock, StateInformationMiddleware>;
+type Limiter =
+    RateLimiter<String, DefaultKeyedStateStore<String>, DefaultClock, StateInformationMiddleware>;
 
 /// A bucket per workspace that holds a minute's requests and fills evenly.
 pub(super) struct Rate {
@@ -61,7 +62,9 @@ impl Rate {
     pub(super) fn headers(&self, standing: Standing, headers: &mut HeaderMap) {
         let policy = format!("\"workspace\";q={};w={}", self.per_minute, WINDOW.as_secs());
         let (left, wait) = match standing {
-            Standing::Within { left } => (left, WINDOW.as_secs().div_ceil(u64::from(self.per_minute.get()))),
+            Standing::Within { left } => {
+                (left, WINDOW.as_secs().div_ceil(u64::from(self.per_minute.get())))
+            }
             Standing::Beyond { retry_after } => (0, seconds(retry_after)),
         };
         let limit = format!("\"workspace\";r={left};t={wait}");

@@ -1,4 +1,5 @@
-//! How a request is refused over HTTP: one JSON shape for `/v1` and the rest, JSON-RPC errors for `/mcp`.
+//! How a request is refused over HTTP: one JSON shape for `/v1` and the rest, JSON-RPC errors for
+//! `/mcp`.
 //!
 //! The one place that maps [`ServiceError`] to a status.
 
@@ -42,7 +43,8 @@ impl IntoResponse for Failure {
         if error.kind == Kind::Internal {
             tracing::error!(error = %chain(&error), "a request failed");
         }
-        let mut response = refuse(status, error.code, &error.message, error.hint.as_deref(), error.retry_after_ms);
+        let mut response =
+            refuse(status, error.code, &error.message, error.hint.as_deref(), error.retry_after_ms);
         if let Some(ms) = error.retry_after_ms {
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(ms.div_ceil(1000)));
         }
@@ -57,7 +59,13 @@ impl From<ServiceError> for Failure {
 }
 
 /// A refusal of our own, in the shape of [`Failure`].
-pub(super) fn refuse(status: StatusCode, code: &str, message: &str, hint: Option<&str>, retry_after_ms: Option<u64>) -> Response {
+pub(super) fn refuse(
+    status: StatusCode,
+    code: &str,
+    message: &str,
+    hint: Option<&str>,
+    retry_after_ms: Option<u64>,
+) -> Response {
     let mut error = json!({"code": code, "message": message});
     if let Some(hint) = hint {
         error["hint"] = hint.into();
@@ -69,7 +77,13 @@ pub(super) fn refuse(status: StatusCode, code: &str, message: &str, hint: Option
 }
 
 /// A refusal on `/mcp`: a JSON-RPC error with the request's id, or null where it has none.
-pub(super) fn rpc(status: StatusCode, id: Value, code: i32, message: &str, data: Option<Value>) -> Response {
+pub(super) fn rpc(
+    status: StatusCode,
+    id: Value,
+    code: i32,
+    message: &str,
+    data: Option<Value>,
+) -> Response {
     let mut error = json!({"code": code, "message": message});
     if let Some(data) = data {
         error["data"] = data;
@@ -80,20 +94,36 @@ pub(super) fn rpc(status: StatusCode, id: Value, code: i32, message: &str, data:
 pub(super) async fn no_such_route(uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
     let hint = "the server has /mcp, /v1, /approvals, /healthz and /metrics";
-    refuse(StatusCode::NOT_FOUND, "no_such_route", &format!("there is no `{path}` here"), Some(hint), None)
+    refuse(
+        StatusCode::NOT_FOUND,
+        "no_such_route",
+        &format!("there is no `{path}` here"),
+        Some(hint),
+        None,
+    )
 }
 
 pub(super) async fn no_such_method(method: Method, uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
-    refuse(StatusCode::METHOD_NOT_ALLOWED, "no_such_method", &format!("`{path}` does not take {method}"), None, None)
+    refuse(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "no_such_method",
+        &format!("`{path}` does not take {method}"),
+        None,
+        None,
+    )
 }
 
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> http::Response<Full<bytes::Bytes>> {
     tracing::error!("a panic while a request was answered");
-    let body = json!({"error": {"code": "internal", "message": "the server failed while it worked on this request"}}).to_string();
+    let body = json!({"error": {"code": "internal", "message": "the server failed while it worked \
+        on this request"}})
+    .to_string();
     let mut response = http::Response::new(Full::from(body));
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
-    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+        .headers_mut()
+        .insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

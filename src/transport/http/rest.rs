@@ -24,7 +24,9 @@ use super::{
 };
 use crate::{
     model::{JsonObject, Principal, RawJson, TaskStatus},
-    service::{Execute, Patience, ServiceError, TaskCancel, TaskEvents, TaskGet, TaskList, ToolList},
+    service::{
+        Execute, Patience, ServiceError, TaskCancel, TaskEvents, TaskGet, TaskList, ToolList,
+    },
     transport::{
         Port,
         mcp::answer::{self, Detail},
@@ -36,7 +38,12 @@ pub(super) type Api = State<Arc<dyn Port>>;
 pub(super) type Answer = Result<Response, Failure>;
 
 /// The routes under `/v1`, `pipe` among them. A body has at most `body_max` bytes.
-pub(super) fn routes(port: Arc<dyn Port>, gate: Arc<SignIn>, body_max: usize, pipe: MethodRouter<Arc<dyn Port>>) -> Router {
+pub(super) fn routes(
+    port: Arc<dyn Port>,
+    gate: Arc<SignIn>,
+    body_max: usize,
+    pipe: MethodRouter<Arc<dyn Port>>,
+) -> Router {
     Router::new()
         .route(pipe::PATH, pipe)
         .route("/tasks", get(task_list).post(execute))
@@ -64,10 +71,18 @@ async fn admit(State(gate): State<Arc<SignIn>>, mut request: Request, next: Next
         request.extensions_mut().insert::<Shown>(shown);
         return next.run(request).await;
     }
-    let hint = "show the owner's token: `Authorization: Bearer …`; the server keeps it in a file that only its owner can read";
-    let mut response =
-        refusal::refuse(StatusCode::UNAUTHORIZED, "unauthorized", "`/v1` is for the server's owner", Some(hint), None);
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
+    let hint = "show the owner's token: `Authorization: Bearer …`; the server keeps it in a file \
+        that only its owner can read";
+    let mut response = refusal::refuse(
+        StatusCode::UNAUTHORIZED,
+        "unauthorized",
+        "`/v1` is for the server's owner",
+        Some(hint),
+        None,
+    );
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, http::HeaderValue::from_static("Bearer"));
     response
 }
 
@@ -78,10 +93,19 @@ pub(super) fn owner() -> Principal {
 async fn execute(State(port): Api, body: Result<Bytes, BytesRejection>) -> Answer {
     let body = match body {
         Ok(body) => body,
-        Err(refused) => return Ok(refusal::refuse(refused.status(), "bad_body", &refused.body_text(), None, None)),
+        Err(refused) => {
+            return Ok(refusal::refuse(
+                refused.status(),
+                "bad_body",
+                &refused.body_text(),
+                None,
+                None,
+            ));
+        }
     };
-    let request: Execute = serde_json::from_slice(&body)
-        .map_err(|error| ServiceError::invalid("invalid_argument", format!("the body is not an execution: {error}")))?;
+    let request: Execute = serde_json::from_slice(&body).map_err(|error| {
+        ServiceError::invalid("invalid_argument", format!("the body is not an execution: {error}"))
+    })?;
     let who = owner();
     let answer = port.execute(&who, request, Patience::Long, watch::channel(None).0).await?;
     Ok(Json(answer::structured(&answer, Detail::Record)).into_response())
@@ -89,7 +113,8 @@ async fn execute(State(port): Api, body: Result<Bytes, BytesRejection>) -> Answe
 
 async fn task_get(State(port): Api, Path(task_id): Path<String>, query: Asked<GetQuery>) -> Answer {
     let GetQuery { wait_ms, result_offset, result_limit } = asked(query)?;
-    let answer = port.task_get(&owner(), TaskGet { task_id, wait_ms, result_offset, result_limit }).await?;
+    let answer =
+        port.task_get(&owner(), TaskGet { task_id, wait_ms, result_offset, result_limit }).await?;
     Ok(Json(answer::structured(&answer, Detail::Record)).into_response())
 }
 
@@ -97,7 +122,11 @@ async fn task_list(State(port): Api, query: Asked<ListQuery>) -> Answer {
     let ListQuery { status, session_id, metadata, limit, cursor } = asked(query)?;
     let metadata = match metadata.as_deref().map(serde_json::from_str::<JsonObject>).transpose() {
         Ok(metadata) => metadata,
-        Err(_) => return Err(ServiceError::invalid("invalid_argument", "`metadata` is no JSON object").into()),
+        Err(_) => {
+            return Err(
+                ServiceError::invalid("invalid_argument", "`metadata` is no JSON object").into()
+            );
+        }
     };
     let request = TaskList { status, session_id, metadata, limit, cursor };
     Ok(Json(answer::list_structured(&port.task_list(&owner(), request).await?)).into_response())
@@ -108,9 +137,14 @@ async fn task_cancel(State(port): Api, Path(task_id): Path<String>) -> Answer {
     Ok(Json(answer::structured(&answer, Detail::Record)).into_response())
 }
 
-async fn task_events(State(port): Api, Path(task_id): Path<String>, query: Asked<EventsQuery>) -> Answer {
+async fn task_events(
+    State(port): Api,
+    Path(task_id): Path<String>,
+    query: Asked<EventsQuery>,
+) -> Answer {
     let EventsQuery { after, limit } = asked(query)?;
-    Ok(Json(port.task_events(&owner(), TaskEvents { task_id, after, limit }).await?).into_response())
+    Ok(Json(port.task_events(&owner(), TaskEvents { task_id, after, limit }).await?)
+        .into_response())
 }
 
 async fn tools(State(port): Api, query: Asked<ToolList>) -> Answer {

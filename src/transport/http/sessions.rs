@@ -19,7 +19,8 @@ const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(30 * 60);
 
 type Local = LocalSessionManager;
 
-/// [`LocalSessionManager`] that forgets the oldest session where there are too many. Many clients never end theirs.
+/// [`LocalSessionManager`] that forgets the oldest session where there are too many. Many clients
+/// never end theirs.
 pub(super) struct Sessions {
     local: Local,
     used: DashMap<SessionId, Instant>,
@@ -34,12 +35,18 @@ impl Sessions {
         Arc::new(Self { local, used: DashMap::new(), max })
     }
 
-    /// Ends the sixteenth of the sessions that were unused for longest, so that the search is not repeated each time.
+    /// Ends the sixteenth of the sessions that were unused for longest, so that the search is not
+    /// repeated each time.
     async fn make_room(&self) {
-        let mut ages: Vec<_> = self.used.iter().map(|entry| (*entry.value(), entry.key().clone())).collect();
+        let mut ages: Vec<_> =
+            self.used.iter().map(|entry| (*entry.value(), entry.key().clone())).collect();
         ages.sort_unstable_by_key(|(used, _)| *used);
         let surplus = ages.len().saturating_sub(self.max) + self.max.div_ceil(16);
-        tracing::warn!(sessions = ages.len(), ended = surplus, "too many MCP sessions: those unused for longest are ended");
+        tracing::warn!(
+            sessions = ages.len(),
+            ended = surplus,
+            "too many MCP sessions: those unused for longest are ended"
+        );
         for (_, id) in ages.into_iter().take(surplus) {
             if let Err(error) = self.close_session(&id).await {
                 tracing::debug!(%error, "a session did not end cleanly");
@@ -61,7 +68,11 @@ impl SessionManager for Sessions {
         Ok((id, transport))
     }
 
-    async fn initialize_session(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<ServerJsonRpcMessage, Self::Error> {
+    async fn initialize_session(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<ServerJsonRpcMessage, Self::Error> {
         self.local.initialize_session(id, message).await
     }
 
@@ -85,7 +96,11 @@ impl SessionManager for Sessions {
         self.local.create_stream(id, message).await
     }
 
-    async fn accept_message(&self, id: &SessionId, message: ClientJsonRpcMessage) -> Result<(), Self::Error> {
+    async fn accept_message(
+        &self,
+        id: &SessionId,
+        message: ClientJsonRpcMessage,
+    ) -> Result<(), Self::Error> {
         self.local.accept_message(id, message).await
     }
 
@@ -104,7 +119,10 @@ impl SessionManager for Sessions {
         self.local.resume(id, last_event_id).await
     }
 
-    async fn restore_session(&self, id: SessionId) -> Result<RestoreOutcome<Self::Transport>, Self::Error> {
+    async fn restore_session(
+        &self,
+        id: SessionId,
+    ) -> Result<RestoreOutcome<Self::Transport>, Self::Error> {
         self.local.restore_session(id).await
     }
 }

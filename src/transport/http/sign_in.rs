@@ -1,8 +1,10 @@
-//! Who is the owner: whoever shows the token, or a browser that signed in with a link that the token made.
+//! Who is the owner: whoever shows the token, or a browser that signed in with a link that the
+//! token made.
 //!
-//! A link works once and for five minutes, a session for twelve hours; both are bounded in number and kept as digests, in memory
-//! only. What a session's browser sends without being asked to (its cookie) is never enough to change anything: that takes the
-//! session's own token in the form or in a header.
+//! A link works once and for five minutes, a session for twelve hours; both are bounded in number
+//! and kept as digests, in memory only. What a session's browser sends without being asked to (its
+//! cookie) is never enough to change anything: that takes the session's own token in the form or in
+//! a header.
 
 use std::{
     collections::VecDeque,
@@ -75,7 +77,12 @@ struct Session {
 
 impl SignIn {
     pub(super) fn new(owner: OwnerToken, address: SocketAddr) -> Self {
-        Self { owner, cookie: format!("airlock_{}", address.port()), links: Mutex::default(), sessions: Mutex::default() }
+        Self {
+            owner,
+            cookie: format!("airlock_{}", address.port()),
+            links: Mutex::default(),
+            sessions: Mutex::default(),
+        }
     }
 
     /// A secret that signs a browser in, once. None where the system gives no random numbers.
@@ -108,7 +115,10 @@ impl SignIn {
         }
         sessions.push_back(Session { digest: digest(&session), form, until: now + SESSION_LIFE });
         let seconds = SESSION_LIFE.as_secs();
-        let cookie = format!("{}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict", self.cookie);
+        let cookie = format!(
+            "{}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict",
+            self.cookie
+        );
         HeaderValue::from_str(&cookie).ok()
     }
 
@@ -133,8 +143,12 @@ impl SignIn {
         let headers = request.headers();
         if headers.contains_key(header::AUTHORIZATION) {
             let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-            let token = shown.and_then(|value| value.split_once(' ')).filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-            return token.is_some_and(|(_, token)| self.owner.is(token.trim())).then_some(Shown::Token);
+            let token = shown
+                .and_then(|value| value.split_once(' '))
+                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
+            return token
+                .is_some_and(|(_, token)| self.owner.is(token.trim()))
+                .then_some(Shown::Token);
         }
         self.session(headers)?;
         let form = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
@@ -145,19 +159,28 @@ impl SignIn {
     }
 
     fn session(&self, headers: &HeaderMap) -> Option<Session> {
-        let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-        let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+        let cookies =
+            headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+        let mut pairs = cookies
+            .flat_map(|value| value.split(';'))
+            .filter_map(|pair| pair.trim().split_once('='));
         let given = digest(pairs.find(|(name, _)| *name == self.cookie)?.1);
         let now = Instant::now();
         let sessions = self.sessions.lock();
-        sessions.iter().find(|session| bool::from(session.digest.ct_eq(&given)) && session.until > now).cloned()
+        sessions
+            .iter()
+            .find(|session| bool::from(session.digest.ct_eq(&given)) && session.until > now)
+            .cloned()
     }
 }
 
 fn secret() -> Option<String> {
     let mut bytes = [0; SECRET_BYTES];
     getrandom::fill(&mut bytes)
-        .inspect_err(|error| tracing::error!(%error, "the system gives no random numbers: nobody can sign in"))
+        .inspect_err(|error| {
+            tracing::error!(%error, "the system gives no random numbers: nobody \
+            can sign in")
+        })
         .ok()?;
     Some(URL_SAFE_NO_PAD.encode(bytes))
 }

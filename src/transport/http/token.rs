@@ -19,7 +19,11 @@ impl OwnerToken {
     /// Whether `given` is the token. Takes the same time wherever it differs.
     pub fn is(&self, given: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(given.as_bytes()).into();
-        self.digest.iter().zip(given).fold(0, |differences, (own, other)| differences | (own ^ other)) == 0
+        self.digest
+            .iter()
+            .zip(given)
+            .fold(0, |differences, (own, other)| differences | (own ^ other))
+            == 0
     }
 }
 

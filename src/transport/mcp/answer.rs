@@ -1,6 +1,8 @@
-//! How a task looks in an MCP answer: the text for people and models, and `structuredContent` that stands alone.
+//! How a task looks in an MCP answer: the text for people and models, and `structuredContent` that
+//! stands alone.
 //!
-//! Pure. Both forms say the same; some clients show the model only one of them. The one place that knows the caps.
+//! Pure. Both forms say the same; some clients show the model only one of them. The one place that
+//! knows the caps.
 
 use std::{fmt::Write as _, io};
 
@@ -14,7 +16,8 @@ use crate::{
 
 /// Characters of a text block, at most.
 pub const TEXT_CHARS_MAX: usize = 30_000;
-/// Characters of console output in a text block, at most; `structuredContent` has all that was kept.
+/// Characters of console output in a text block, at most; `structuredContent` has all that was
+/// kept.
 const LOG_CHARS_MAX: usize = 4_000;
 /// Characters of the `error:` line, at most; `structuredContent` has the whole message.
 const ERROR_CHARS_MAX: usize = 2_000;
@@ -38,7 +41,8 @@ pub enum Detail {
     Record,
 }
 
-/// The answer of `execute` and `task_get`. `head` is the beginning of a result that is too large to be in `answer`.
+/// The answer of `execute` and `task_get`. `head` is the beginning of a result that is too large to
+/// be in `answer`.
 pub fn task(answer: &TaskAnswer, head: Option<&ResultPage>, detail: Detail) -> CallToolResult {
     let status = answer.task.status;
     let mut structured = structured(answer, detail);
@@ -49,7 +53,8 @@ pub fn task(answer: &TaskAnswer, head: Option<&ResultPage>, detail: Detail) -> C
     finish(text, structured, status.is_terminal() && status != TaskStatus::Completed)
 }
 
-/// The answer of `task_cancel`: that the task ended as `cancelled` is what was asked for, so it is no error.
+/// The answer of `task_cancel`: that the task ended as `cancelled` is what was asked for, so it is
+/// no error.
 pub fn cancelled(answer: &TaskAnswer) -> CallToolResult {
     let structured = structured(answer, Detail::Outcome);
     finish(text(answer, structured.get("result"), None), structured, false)
@@ -69,7 +74,11 @@ pub fn task_list(answer: &TaskListAnswer) -> CallToolResult {
         }
     }
     if let Some(cursor) = &answer.next_cursor {
-        let _ = write!(text, "\n\nmore: call task_list with {{\"cursor\":{}}}", Value::from(cursor.as_str()));
+        let _ = write!(
+            text,
+            "\n\nmore: call task_list with {{\"cursor\":{}}}",
+            Value::from(cursor.as_str())
+        );
     }
     finish(clip(&text, TEXT_CHARS_MAX), list_structured(answer), false)
 }
@@ -91,7 +100,10 @@ pub fn refusal(error: &ServiceError) -> CallToolResult {
 /// The tasks of a list, one object each, and where the next page begins.
 pub fn list_structured(answer: &TaskListAnswer) -> JsonObject {
     let mut list = JsonObject::new();
-    list.insert("tasks".into(), answer.tasks.iter().map(|task| Value::Object(summary(task))).collect());
+    list.insert(
+        "tasks".into(),
+        answer.tasks.iter().map(|task| Value::Object(summary(task))).collect(),
+    );
     if let Some(cursor) = &answer.next_cursor {
         list.insert("nextCursor".into(), cursor.as_str().into());
     }
@@ -128,7 +140,9 @@ pub fn structured(answer: &TaskAnswer, detail: Detail) -> JsonObject {
     }
     if let Some(page) = &answer.page {
         put("resultPage", plain(page));
-    } else if let (TaskStatus::Completed, None, Some(bytes)) = (task.status, &answer.result, task.result_bytes) {
+    } else if let (TaskStatus::Completed, None, Some(bytes)) =
+        (task.status, &answer.result, task.result_bytes)
+    {
         put("truncated", json!({"totalBytes": bytes, "next": read_on(task, 0)}));
     }
     if detail == Detail::Record {
@@ -159,14 +173,17 @@ fn summary(task: &Task) -> JsonObject {
     put("completedAt", task.completed_at.map(|at| at.to_string()).into());
     put("resultBytes", task.result_bytes.into());
     if let Some(error) = &task.error {
-        put("error", json!({"name": error.name, "message": clip(&error.message, 200), "code": error.code}));
+        put(
+            "error",
+            json!({"name": error.name, "message": clip(&error.message, 200), "code": error.code}),
+        );
     }
     put("usage", plain(&task.usage));
     all
 }
 
-/// The result as a value. One that cannot be read, as it is nested deeper than JSON readers bear, is given as its text, and a warning
-/// says why.
+/// The result as a value. One that cannot be read, as it is nested deeper than JSON readers bear,
+/// is given as its text, and a warning says why.
 fn result_value(answer: &TaskAnswer, warnings: &mut Vec<String>) -> Value {
     if answer.page.is_some() {
         return Value::Null;
@@ -175,8 +192,12 @@ fn result_value(answer: &TaskAnswer, warnings: &mut Vec<String>) -> Value {
     serde_json::from_str(raw.get()).unwrap_or_else(|error| {
         let error = error.to_string();
         warnings.push(match error.starts_with("recursion limit exceeded") {
-            true => "the result is nested deeper than 128 levels: it is given as JSON text".to_owned(),
-            false => format!("the result is JSON that cannot be read ({error}): it is given as text"),
+            true => {
+                "the result is nested deeper than 128 levels: it is given as JSON text".to_owned()
+            }
+            false => {
+                format!("the result is JSON that cannot be read ({error}): it is given as text")
+            }
         });
         raw.get().into()
     })
@@ -184,7 +205,10 @@ fn result_value(answer: &TaskAnswer, warnings: &mut Vec<String>) -> Value {
 
 fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) -> String {
     let task = &answer.task;
-    let mut text = format!("taskId: {}\nstatus: {}\nruntimeId: {}", task.task_id, task.status, task.runtime_id);
+    let mut text = format!(
+        "taskId: {}\nstatus: {}\nruntimeId: {}",
+        task.task_id, task.status, task.runtime_id
+    );
     if let Some(code) = task.exit_code {
         let _ = write!(text, "\nexitCode: {code}");
     }
@@ -193,16 +217,22 @@ fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) 
     }
     for approval in &answer.approvals {
         let url = approval.url.as_deref().map_or_else(String::new, |url| format!(", {url}"));
-        let line = format!("{}: {} until {}{url}", approval.approval_id, approval.tool, approval.expires_at);
+        let line = format!(
+            "{}: {} until {}{url}",
+            approval.approval_id, approval.tool, approval.expires_at
+        );
         let _ = write!(text, "\napproval: {}", clip(&one_line(&line), APPROVAL_CHARS_MAX));
         let _ = write!(text, " ({})", clip(&one_line(&approval.reason), APPROVAL_CHARS_MAX));
     }
     let tail = tail(answer);
-    let room = TEXT_CHARS_MAX.saturating_sub(text.chars().count() + tail.chars().count() + FENCE_CHARS + READ_ON_CHARS_MAX);
+    let room = TEXT_CHARS_MAX.saturating_sub(
+        text.chars().count() + tail.chars().count() + FENCE_CHARS + READ_ON_CHARS_MAX,
+    );
     let mut missing = 0;
     if let Some(page) = &answer.page {
         let end = page.offset + page.text.len() as u64;
-        let _ = write!(text, "\nresultPage: bytes {} to {end} of {}", page.offset, page.total_bytes);
+        let _ =
+            write!(text, "\nresultPage: bytes {} to {end} of {}", page.offset, page.total_bytes);
         fence(&mut text, Preview::of_text(&page.text, room), 0);
     } else if let Some(page) = head {
         let preview = Preview::of_text(&page.text, room);
@@ -211,13 +241,18 @@ fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) 
         missing = fence(&mut text, Preview::of_value(value, room), 0);
     }
     if missing > 0 {
-        let _ = write!(text, "\n\nThe whole result is in `structuredContent`. To read it as text: {}", read_on(task, 0));
+        let _ = write!(
+            text,
+            "\n\nThe whole result is in `structuredContent`. To read it as text: {}",
+            read_on(task, 0)
+        );
     }
     text.push_str(&tail);
     text
 }
 
-/// The result in its fence; `unseen` is what follows the preview's source. How many characters are not shown.
+/// The result in its fence; `unseen` is what follows the preview's source. How many characters are
+/// not shown.
 fn fence(text: &mut String, preview: Preview, unseen: u64) -> u64 {
     text.push_str("\n\n```json\n");
     text.push_str(&preview.kept);
@@ -229,7 +264,8 @@ fn fence(text: &mut String, preview: Preview, unseen: u64) -> u64 {
     missing
 }
 
-/// What follows the result: where the error is, console output, warnings, and what to do about a task that goes on.
+/// What follows the result: where the error is, console output, warnings, and what to do about a
+/// task that goes on.
 fn tail(answer: &TaskAnswer) -> String {
     let task = &answer.task;
     let mut tail = String::new();
@@ -245,7 +281,8 @@ fn tail(answer: &TaskAnswer) -> String {
         let _ = write!(tail, "\n\nlogs:\n```\n{}\n```", log_text(&task.logs));
     }
     if !task.warnings.is_empty() {
-        let lines: Vec<_> = task.warnings.iter().map(|warning| format!("- {}", one_line(warning))).collect();
+        let lines: Vec<_> =
+            task.warnings.iter().map(|warning| format!("- {}", one_line(warning))).collect();
         let _ = write!(tail, "\n\nwarnings:\n{}", clip(&lines.join("\n"), ERROR_CHARS_MAX));
     }
     if !task.status.is_terminal() {
@@ -272,7 +309,11 @@ fn log_text(logs: &Logs) -> String {
         .collect();
     let mut text = clip(&lines.join("\n"), LOG_CHARS_MAX);
     if logs.dropped_lines > 0 {
-        let _ = write!(text, "\n... [{} lines dropped, {} bytes]", logs.dropped_lines, logs.dropped_bytes);
+        let _ = write!(
+            text,
+            "\n... [{} lines dropped, {} bytes]",
+            logs.dropped_lines, logs.dropped_bytes
+        );
     }
     text
 }
@@ -291,30 +332,38 @@ fn next(task: &Task) -> String {
     let id = task.task_id;
     match task.status {
         TaskStatus::AwaitingApproval => format!(
-            "The task waits for a person's approval and goes on after it: tell your user to run `airlock approvals list` or to open the link. You cannot approve it yourself. Call task_get with {{\"taskId\":\"{id}\",\"waitMs\":{WAIT_MS}}} to wait for its end, or task_cancel to stop it."
+            "The task waits for a person's approval and goes on after it: tell your user to run \
+            `airlock approvals list` or to open the link. You cannot approve it yourself. Call \
+            task_get with {{\"taskId\":\"{id}\",\"waitMs\":{WAIT_MS}}} to wait for its end, or \
+            task_cancel to stop it."
         ),
         _ => format!(
-            "The task goes on. Call task_get with {{\"taskId\":\"{id}\",\"waitMs\":{WAIT_MS}}} to wait for its end, or task_cancel to stop it."
+            "The task goes on. Call task_get with {{\"taskId\":\"{id}\",\"waitMs\":{WAIT_MS}}} to \
+            wait for its end, or task_cancel to stop it."
         ),
     }
 }
 
 fn read_on(task: &Task, offset: u64) -> String {
     format!(
-        "Call task_get with {{\"taskId\":\"{}\",\"resultOffset\":{offset},\"resultLimit\":{PAGE_BYTES}}} and go on at resultPage.nextOffset.",
+        "Call task_get with \
+        {{\"taskId\":\"{}\",\"resultOffset\":{offset},\"resultLimit\":{PAGE_BYTES}}} and go on at \
+        resultPage.nextOffset.",
         task.task_id
     )
 }
 
 fn finish(text: String, structured: JsonObject, is_error: bool) -> CallToolResult {
     let content = vec![ContentBlock::text(text)];
-    let mut result = if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
+    let mut result =
+        if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
     result.structured_content = Some(Value::Object(structured));
     result
 }
 
 fn plain<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value).expect("the model's types have string keys and no failing serialiser")
+    serde_json::to_value(value)
+        .expect("the model's types have string keys and no failing serialiser")
 }
 
 fn one_line(text: &str) -> String {
@@ -330,7 +379,8 @@ fn clip(text: &str, max: usize) -> String {
     }
 }
 
-/// The beginning of a text, and how much more there is. Writing into it never holds more than it keeps.
+/// The beginning of a text, and how much more there is. Writing into it never holds more than it
+/// keeps.
 struct Preview {
     kept: String,
     room: usize,
@@ -347,7 +397,8 @@ impl Preview {
     /// Of the value's JSON, indented by two spaces.
     fn of_value(value: &Value, room: usize) -> Self {
         let mut preview = Self { kept: String::new(), room, dropped_chars: 0 };
-        serde_json::to_writer_pretty(&mut preview, value).expect("a JSON value is serialisable and the preview takes everything");
+        serde_json::to_writer_pretty(&mut preview, value)
+            .expect("a JSON value is serialisable and the preview takes everything");
         preview
     }
 

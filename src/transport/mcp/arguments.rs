@@ -1,6 +1,8 @@
-//! From a call's arguments to a request, or to an error that says which argument, its value, and what is allowed.
+//! From a call's arguments to a request, or to an error that says which argument, its value, and
+//! what is allowed.
 //!
-//! Checked against the very schema that `tools/list` shows, so the two cannot differ. The schemas are flat objects.
+//! Checked against the very schema that `tools/list` shows, so the two cannot differ. The schemas
+//! are flat objects.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -10,9 +12,17 @@ use crate::{base::suggest::nearest, model::JsonObject, service::ServiceError};
 /// Characters of a value that an error repeats, at most.
 const SHOWN_CHARS: usize = 60;
 
-/// Reads the arguments of `tool`. Null counts as left out; a number without a fraction counts as an integer.
-pub(super) fn read<T: DeserializeOwned>(tool: &str, schema: &JsonObject, given: Option<JsonObject>) -> Result<T, ServiceError> {
-    let properties = schema.get("properties").and_then(Value::as_object).expect("a tool's schema has properties");
+/// Reads the arguments of `tool`. Null counts as left out; a number without a fraction counts as an
+/// integer.
+pub(super) fn read<T: DeserializeOwned>(
+    tool: &str,
+    schema: &JsonObject,
+    given: Option<JsonObject>,
+) -> Result<T, ServiceError> {
+    let properties = schema
+        .get("properties")
+        .and_then(Value::as_object)
+        .expect("a tool's schema has properties");
     let mut arguments = JsonObject::new();
     for (name, value) in given.unwrap_or_default() {
         let Some(property) = properties.get(&name) else {
@@ -25,13 +35,24 @@ pub(super) fn read<T: DeserializeOwned>(tool: &str, schema: &JsonObject, given: 
         check(tool, &name, &value, property)?;
         arguments.insert(name, value);
     }
-    for name in schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for name in schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+    {
         if !arguments.contains_key(name) {
-            return Err(invalid(tool, format!("`{name}` is missing: expected {}", expected(&properties[name])), properties));
+            return Err(invalid(
+                tool,
+                format!("`{name}` is missing: expected {}", expected(&properties[name])),
+                properties,
+            ));
         }
     }
-    serde_json::from_value(Value::Object(arguments))
-        .map_err(|error| invalid(tool, format!("the arguments cannot be read: {error}"), properties))
+    serde_json::from_value(Value::Object(arguments)).map_err(|error| {
+        invalid(tool, format!("the arguments cannot be read: {error}"), properties)
+    })
 }
 
 fn check(tool: &str, name: &str, value: &Value, property: &Value) -> Result<(), ServiceError> {
@@ -48,16 +69,23 @@ fn check(tool: &str, name: &str, value: &Value, property: &Value) -> Result<(), 
         let least = |key: &str| property.get(key).and_then(Value::as_u64);
         let allowed = property.get("enum").and_then(Value::as_array);
         number.is_none_or(|n| {
-            least("minimum").is_none_or(|min| n >= min as f64) && least("maximum").is_none_or(|max| n <= max as f64)
-        }) && length.is_none_or(|n| least("minLength").is_none_or(|min| n >= min) && least("maxLength").is_none_or(|max| n <= max))
-            && allowed.is_none_or(|all| all.contains(value))
+            least("minimum").is_none_or(|min| n >= min as f64)
+                && least("maximum").is_none_or(|max| n <= max as f64)
+        }) && length.is_none_or(|n| {
+            least("minLength").is_none_or(|min| n >= min)
+                && least("maxLength").is_none_or(|max| n <= max)
+        }) && allowed.is_none_or(|all| all.contains(value))
     };
     if fits && in_bounds() {
         return Ok(());
     }
     Err(ServiceError::invalid(
         "invalid_argument",
-        format!("argument `{name}` of `{tool}` is {}: expected {}", shown(value), expected(property)),
+        format!(
+            "argument `{name}` of `{tool}` is {}: expected {}",
+            shown(value),
+            expected(property)
+        ),
     ))
 }
 
@@ -70,19 +98,22 @@ fn unknown(tool: &str, name: &str, properties: &JsonObject) -> ServiceError {
 
 fn invalid(tool: &str, message: String, properties: &JsonObject) -> ServiceError {
     let names: Vec<_> = properties.keys().map(|name| format!("`{name}`")).collect();
-    ServiceError::invalid("invalid_argument", message).hint(format!("`{tool}` takes {}", names.join(", ")))
+    ServiceError::invalid("invalid_argument", message)
+        .hint(format!("`{tool}` takes {}", names.join(", ")))
 }
 
 /// What a property allows, in words.
 fn expected(property: &Value) -> String {
     if let Some(all) = property.get("enum").and_then(Value::as_array) {
-        let names: Vec<_> = all.iter().filter_map(Value::as_str).map(|name| format!("`{name}`")).collect();
+        let names: Vec<_> =
+            all.iter().filter_map(Value::as_str).map(|name| format!("`{name}`")).collect();
         return format!("one of {}", names.join(", "));
     }
     let kind = property["type"].as_str().unwrap_or("value");
     let article = if kind.starts_with(['i', 'o']) { "an" } else { "a" };
     let unit = if kind == "string" { " characters" } else { "" };
-    let (low, high) = if kind == "string" { ("minLength", "maxLength") } else { ("minimum", "maximum") };
+    let (low, high) =
+        if kind == "string" { ("minLength", "maxLength") } else { ("minimum", "maximum") };
     match (property.get(low), property.get(high)) {
         (Some(low), Some(high)) => format!("{article} {kind} of {low} to {high}{unit}"),
         (Some(low), None) => format!("{article} {kind} of {low} or more{unit}"),
@@ -109,7 +140,10 @@ fn shown(value: &Value) -> String {
 fn whole_number(value: Value, property: &Value) -> Value {
     match value.as_f64() {
         Some(number)
-            if property["type"] == "integer" && value.is_f64() && number.fract() == 0.0 && (0.0..9e15).contains(&number) =>
+            if property["type"] == "integer"
+                && value.is_f64()
+                && number.fract() == 0.0
+                && (0.0..9e15).contains(&number) =>
         {
             Value::from(number as u64)
         }

@@ -1,4 +1,5 @@
-//! The words that tell a model how to work. Every text stays under 2 KB: clients cut what is longer.
+//! The words that tell a model how to work. Every text stays under 2 KB: clients cut what is
+//! longer.
 
 use std::fmt::Write as _;
 
@@ -10,7 +11,8 @@ pub(super) const TEXT_BYTES_MAX: usize = 2048;
 const NAMESPACE_CHARS_MAX: usize = 40;
 
 const INSTRUCTIONS: &str = "\
-Airlock runs TypeScript that you write, in an isolated sandbox. The code reaches the outside only through `tools.*`.
+Airlock runs TypeScript that you write, in an isolated sandbox. The code reaches the outside only \
+    through `tools.*`.
 Prefer one program that discovers, calls, filters and joins over many single calls: only what you `return` comes back.
 1. `execute` with a short program: `const { bestPath, results } = await tools.discover(\"what you need\"); return results;`
 2. `execute` the work: call tools by their path, loop, combine, and `return` a small value.
@@ -19,24 +21,29 @@ A failed program comes back with the line and column of your own source and a hi
 
 /// What a model reads about `task_get`.
 pub(super) const TASK_GET: &str = "\
-Read a task: its status, result, error, logs and usage. `waitMs` (at most 50000) waits for its end. A result larger than 1 MiB is read \
-in pieces: `resultOffset` and `resultLimit` in bytes of its JSON text; go on at `resultPage.nextOffset`. Tasks are kept; the id stays valid.";
+Read a task: its status, result, error, logs and usage. `waitMs` (at most 50000) waits for its \
+    end. A result larger than 1 MiB is read \
+in pieces: `resultOffset` and `resultLimit` in bytes of its JSON text; go on at \
+    `resultPage.nextOffset`. Tasks are kept; the id stays valid.";
 
 /// What a model reads about `task_list`.
 pub(super) const TASK_LIST: &str = "\
-List tasks, newest first, without code and results. Filter by `status`, `sessionId` or `metadata` (top-level keys with equal values); \
+List tasks, newest first, without code and results. Filter by `status`, `sessionId` or `metadata` \
+    (top-level keys with equal values); \
 go on with `cursor`.";
 
 /// What a model reads about `task_cancel`.
 pub(super) const TASK_CANCEL: &str = "\
-Stop a task: its code ends, its calls are aborted, its pending approvals are void. What tools have done already stays done. \
+Stop a task: its code ends, its calls are aborted, its pending approvals are void. What tools \
+    have done already stays done. \
 A task that has ended is returned as it is.";
 
 const EXECUTE: &str = "\
 Run TypeScript in an isolated sandbox and get back what it returns.
 
 Write the body of an async function: `return` gives the value, `await` works at the top level, types are fine. The value comes back as JSON; \
-`console.log` output comes back as `logs`. No imports, no fetch, no files, no process: the outside is `tools.*` only. Do not shadow `tools`.
+`console.log` output comes back as `logs`. No imports, no fetch, no files, no process: the \
+    outside is `tools.*` only. Do not shadow `tools`.
 
 Work like this:
 1. Find: `return await tools.discover(\"open issues\", { limit: 5 });` gives paths, each with a `hint`, the call's TypeScript signature. \
@@ -66,15 +73,20 @@ fn with_namespaces(text: &str, namespaces: &[NamespaceCount]) -> String {
         text.push_str("No tools are connected.");
         return text;
     }
-    let (unknown, known): (Vec<_>, Vec<_>) = namespaces.iter().partition(|namespace| namespace.tools == 0);
-    let (failed, awaited): (Vec<_>, Vec<_>) = unknown.into_iter().partition(|namespace| namespace.is_down);
+    let (unknown, known): (Vec<_>, Vec<_>) =
+        namespaces.iter().partition(|namespace| namespace.tools == 0);
+    let (failed, awaited): (Vec<_>, Vec<_>) =
+        unknown.into_iter().partition(|namespace| namespace.is_down);
     let counted = |namespace: &NamespaceCount| {
         let down = if namespace.is_down { ", down now" } else { "" };
         format!("{} ({} tools{down})", shown(namespace), namespace.tools)
     };
     let parts: [(&str, Vec<String>); 3] = [
         ("Connected: ", known.into_iter().map(counted).collect()),
-        ("Connecting (`tools.discover` waits for them): ", awaited.into_iter().map(shown).collect()),
+        (
+            "Connecting (`tools.discover` waits for them): ",
+            awaited.into_iter().map(shown).collect(),
+        ),
         ("Down now: ", failed.into_iter().map(shown).collect()),
     ];
     let mut left = namespaces.len();
@@ -110,14 +122,26 @@ mod tests {
     use super::*;
 
     fn many() -> Vec<NamespaceCount> {
-        let namespace = |n: usize| NamespaceCount { namespace: format!("namespace_number_{n}"), tools: n, is_down: n % 2 == 1 };
+        let namespace = |n: usize| NamespaceCount {
+            namespace: format!("namespace_number_{n}"),
+            tools: n,
+            is_down: n % 2 == 1,
+        };
         (1..=200).map(namespace).collect()
     }
 
     #[test]
     fn every_text_stays_under_two_kilobytes() {
         let many = many();
-        for text in [&instructions(&[]), &instructions(&many), TASK_GET, TASK_LIST, TASK_CANCEL, &execute(&[]), &execute(&many)] {
+        for text in [
+            &instructions(&[]),
+            &instructions(&many),
+            TASK_GET,
+            TASK_LIST,
+            TASK_CANCEL,
+            &execute(&[]),
+            &execute(&many),
+        ] {
             assert!(text.len() < TEXT_BYTES_MAX, "{} bytes: {text}", text.len());
         }
     }
@@ -127,23 +151,34 @@ mod tests {
         let github = NamespaceCount { namespace: "github".to_owned(), tools: 42, is_down: false };
         let linear = NamespaceCount { namespace: "linear".to_owned(), tools: 7, is_down: true };
         for text in [execute(&[github.clone(), linear.clone()]), instructions(&[github, linear])] {
-            assert!(text.ends_with("Connected: github (42 tools), linear (7 tools, down now)."), "{text}");
+            assert!(
+                text.ends_with("Connected: github (42 tools), linear (7 tools, down now)."),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn upstreams_of_which_nothing_is_known_yet_are_named() {
-        let count = |name: &str, tools, is_down| NamespaceCount { namespace: name.to_owned(), tools, is_down };
+        let count = |name: &str, tools, is_down| NamespaceCount {
+            namespace: name.to_owned(),
+            tools,
+            is_down,
+        };
         let (files, shop) = (count("files", 0, false), count("shop", 0, true));
         let ends = |namespaces: &[NamespaceCount], end: &str| {
             for text in [execute(namespaces), instructions(namespaces)] {
                 assert!(text.ends_with(&format!("\n\n{end}")), "{text}");
             }
         };
-        ends(&[files.clone(), count("notes", 0, false)], "Connecting (`tools.discover` waits for them): files, notes.");
+        ends(
+            &[files.clone(), count("notes", 0, false)],
+            "Connecting (`tools.discover` waits for them): files, notes.",
+        );
         ends(
             &[count("github", 42, false), files, shop],
-            "Connected: github (42 tools). Connecting (`tools.discover` waits for them): files. Down now: shop.",
+            "Connected: github (42 tools). Connecting (`tools.discover` waits for them): files. \
+            Down now: shop.",
         );
         ends(&[], "No tools are connected.");
     }

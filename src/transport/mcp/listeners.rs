@@ -1,4 +1,5 @@
-//! Tells clients that the list of tools reads differently: legacy sessions through their peer, modern ones through `listen`.
+//! Tells clients that the list of tools reads differently: legacy sessions through their peer,
+//! modern ones through `listen`.
 
 use std::{
     sync::{Arc, Weak},
@@ -24,10 +25,15 @@ pub(super) struct Listeners {
 }
 
 impl Listeners {
-    /// Watches the tools until the port or the last owner is gone. Must be called inside a tokio runtime.
+    /// Watches the tools until the port or the last owner is gone. Must be called inside a tokio
+    /// runtime.
     pub(super) fn start(port: &Arc<dyn Port>) -> Arc<Self> {
         let listeners = Arc::new(Self { peers: Mutex::default(), changes: watch::channel(0).0 });
-        tokio::spawn(watch_tools(Arc::downgrade(&listeners), Arc::downgrade(port), port.tools_changed()));
+        tokio::spawn(watch_tools(
+            Arc::downgrade(&listeners),
+            Arc::downgrade(port),
+            port.tools_changed(),
+        ));
         listeners
     }
 
@@ -50,7 +56,9 @@ impl Listeners {
             peers.retain(|peer| !peer.is_transport_closed());
             peers.clone()
         };
-        let told = peers.iter().map(|peer| tokio::time::timeout(NOTIFY_MAX, peer.notify_tool_list_changed()));
+        let told = peers
+            .iter()
+            .map(|peer| tokio::time::timeout(NOTIFY_MAX, peer.notify_tool_list_changed()));
         for outcome in futures::future::join_all(told).await {
             if !matches!(outcome, Ok(Ok(()))) {
                 tracing::debug!("a client did not take the notice that the list of tools changed");
@@ -59,7 +67,11 @@ impl Listeners {
     }
 }
 
-async fn watch_tools(listeners: Weak<Listeners>, port: Weak<dyn Port>, changed: [watch::Receiver<u64>; 2]) {
+async fn watch_tools(
+    listeners: Weak<Listeners>,
+    port: Weak<dyn Port>,
+    changed: [watch::Receiver<u64>; 2],
+) {
     // Whoever listens is the one user of this server.
     let who = Principal::local("mcp");
     let [mut catalog, mut policy] = changed;

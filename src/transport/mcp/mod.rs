@@ -1,6 +1,7 @@
 //! The MCP server: four tools, the same over every transport and in every revision of the protocol.
 //!
-//! Turns arguments into requests to the [`Port`](super::Port) and answers into MCP results. Decides nothing about tasks.
+//! Turns arguments into requests to the [`Port`](super::Port) and answers into MCP results. Decides
+//! nothing about tasks.
 
 pub mod answer;
 mod arguments;
@@ -27,7 +28,8 @@ pub struct McpOptions {
     pub runtime_id: String,
     /// The runtimes that a call may name.
     pub runtimes: Vec<String>,
-    /// How often a waiting client that wants progress hears of it, 10 to 15 s: clients drop a call that is silent for longer.
+    /// How often a waiting client that wants progress hears of it, 10 to 15 s: clients drop a call
+    /// that is silent for longer.
     pub progress_every: Duration,
 }
 

@@ -10,9 +10,10 @@ use futures::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, Implementation, ListToolsResult, MetaObject,
-        PaginatedRequestParams, ProgressNotificationParam, ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig,
-        ServerNotification, SubscriptionFilter, ToolListChangedNotification,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, Implementation,
+        ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam,
+        ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig, ServerNotification,
+        SubscriptionFilter, ToolListChangedNotification,
     },
     service::{NotificationContext, Peer, RequestContext, SubscriptionContext},
 };
@@ -29,7 +30,10 @@ use super::{
 };
 use crate::{
     model::{JsonObject, Principal},
-    service::{Execute, Kind, Patience, Progress, ResultPage, ServiceError, TaskAnswer, TaskCancel, TaskGet, TaskList},
+    service::{
+        Execute, Kind, Patience, Progress, ResultPage, ServiceError, TaskAnswer, TaskCancel,
+        TaskGet, TaskList,
+    },
     transport::Port,
 };
 
@@ -52,7 +56,8 @@ struct Shared {
     port: Arc<dyn Port>,
     options: McpOptions,
     listeners: Arc<Listeners>,
-    /// Who asks where the transport itself knows it (stdio). Over HTTP the request carries its [`Principal`].
+    /// Who asks where the transport itself knows it (stdio). Over HTTP the request carries its
+    /// [`Principal`].
     owner: Option<Principal>,
     /// The server stops: what ends now was not cancelled by a client.
     stopping: CancellationToken,
@@ -61,36 +66,66 @@ struct Shared {
 }
 
 impl Mcp {
-    /// A server over HTTP: every request must carry its [`Principal`] in the extensions of its HTTP parts.
-    /// Must be called inside a tokio runtime.
-    pub fn over_http(port: Arc<dyn Port>, options: McpOptions, stopping: CancellationToken) -> Self {
+    /// A server over HTTP: every request must carry its [`Principal`] in the extensions of its HTTP
+    /// parts. Must be called inside a tokio runtime.
+    pub fn over_http(
+        port: Arc<dyn Port>,
+        options: McpOptions,
+        stopping: CancellationToken,
+    ) -> Self {
         Self::new(port, options, None, stopping)
     }
 
     /// A server for the one user at the other end of a pipe. Must be called inside a tokio runtime.
-    pub fn over_stdio(port: Arc<dyn Port>, options: McpOptions, owner: Principal, stopping: CancellationToken) -> Self {
+    pub fn over_stdio(
+        port: Arc<dyn Port>,
+        options: McpOptions,
+        owner: Principal,
+        stopping: CancellationToken,
+    ) -> Self {
         Self::new(port, options, Some(owner), stopping)
     }
 
-    fn new(port: Arc<dyn Port>, options: McpOptions, owner: Option<Principal>, stopping: CancellationToken) -> Self {
+    fn new(
+        port: Arc<dyn Port>,
+        options: McpOptions,
+        owner: Option<Principal>,
+        stopping: CancellationToken,
+    ) -> Self {
         let listeners = Listeners::start(&port);
-        let schemas = TOOLS.into_iter().zip(schema::tools(&options, &[]).into_iter().map(|tool| tool.input_schema)).collect();
+        let schemas = TOOLS
+            .into_iter()
+            .zip(schema::tools(&options, &[]).into_iter().map(|tool| tool.input_schema))
+            .collect();
         Self { shared: Arc::new(Shared { port, options, listeners, owner, stopping, schemas }) }
     }
 
     fn who(&self, context: &RequestContext<RoleServer>) -> Result<Principal, ErrorData> {
-        let carried = context.extensions.get::<http::request::Parts>().and_then(|parts| parts.extensions.get::<Principal>());
+        let carried = context
+            .extensions
+            .get::<http::request::Parts>()
+            .and_then(|parts| parts.extensions.get::<Principal>());
         let Some(known) = self.shared.owner.as_ref().or(carried) else {
             return Err(ErrorData::internal_error("the request carries no identity", None));
         };
         let name = context.client_info().map(|client| client.name).unwrap_or_default();
-        let name: String = name.chars().filter(|c| c.is_ascii_graphic()).take(CLIENT_CHARS_MAX).collect();
+        let name: String =
+            name.chars().filter(|c| c.is_ascii_graphic()).take(CLIENT_CHARS_MAX).collect();
         let client_id = if name.is_empty() { known.client_id.clone() } else { name };
         Ok(Principal { client_id, ..known.clone() })
     }
 
-    fn arguments<T: DeserializeOwned>(&self, tool: &'static str, given: Option<JsonObject>) -> Result<T, ServiceError> {
-        let (_, schema) = self.shared.schemas.iter().find(|(name, _)| *name == tool).expect("every tool has a schema");
+    fn arguments<T: DeserializeOwned>(
+        &self,
+        tool: &'static str,
+        given: Option<JsonObject>,
+    ) -> Result<T, ServiceError> {
+        let (_, schema) = self
+            .shared
+            .schemas
+            .iter()
+            .find(|(name, _)| *name == tool)
+            .expect("every tool has a schema");
         arguments::read(tool, schema, given)
     }
 
@@ -109,7 +144,10 @@ impl Mcp {
             other => {
                 let known = TOOLS.join(", ");
                 let name: String = other.chars().take(128).collect();
-                return Err(ErrorData::invalid_params(format!("unknown tool `{name}`: the tools are {known}"), None));
+                return Err(ErrorData::invalid_params(
+                    format!("unknown tool `{name}`: the tools are {known}"),
+                    None,
+                ));
             }
         };
         Ok(outcome.unwrap_or_else(|error| refuse(&error)))
@@ -126,7 +164,8 @@ impl Mcp {
         let patience = if token.is_some() { Patience::Long } else { Patience::Short };
         let (sink, mut seen) = watch::channel(None);
         let mut running = self.shared.port.execute(who, request, patience, sink);
-        let mut reporter = Reporter::new(token, context.peer.clone(), self.shared.options.progress_every);
+        let mut reporter =
+            Reporter::new(token, context.peer.clone(), self.shared.options.progress_every);
         let mut cancelled = false;
         let answer = loop {
             tokio::select! {
@@ -149,12 +188,14 @@ impl Mcp {
         Ok(answer::task(&answer, head.as_ref(), Detail::Outcome))
     }
 
-    /// The client has gone: stops the task, unless it is the server that goes. The answer reaches nobody.
+    /// The client has gone: stops the task, unless it is the server that goes. The answer reaches
+    /// nobody.
     async fn abandon(&self, who: &Principal, task: Progress) -> ServiceError {
         if !self.shared.stopping.is_cancelled() {
             let request = TaskCancel { task_id: task.task_id.to_string() };
             if let Err(error) = self.shared.port.task_cancel(who, request).await {
-                tracing::warn!(task = %task.task_id, %error, "a task whose client has gone could not be cancelled");
+                tracing::warn!(task = %task.task_id, %error, "a task whose client has gone could \
+                    not be cancelled");
             }
         }
         gone()
@@ -175,18 +216,30 @@ impl Mcp {
         self.shared.port.task_get(who, request).await.ok()?.page
     }
 
-    async fn task_get(&self, who: &Principal, given: Option<JsonObject>) -> Result<CallToolResult, ServiceError> {
+    async fn task_get(
+        &self,
+        who: &Principal,
+        given: Option<JsonObject>,
+    ) -> Result<CallToolResult, ServiceError> {
         let answer = self.shared.port.task_get(who, self.arguments("task_get", given)?).await?;
         let head = self.head(who, &answer).await;
         Ok(answer::task(&answer, head.as_ref(), Detail::Record))
     }
 
-    async fn task_list(&self, who: &Principal, given: Option<JsonObject>) -> Result<CallToolResult, ServiceError> {
+    async fn task_list(
+        &self,
+        who: &Principal,
+        given: Option<JsonObject>,
+    ) -> Result<CallToolResult, ServiceError> {
         let request: TaskList = self.arguments("task_list", given)?;
         Ok(answer::task_list(&self.shared.port.task_list(who, request).await?))
     }
 
-    async fn task_cancel(&self, who: &Principal, given: Option<JsonObject>) -> Result<CallToolResult, ServiceError> {
+    async fn task_cancel(
+        &self,
+        who: &Principal,
+        given: Option<JsonObject>,
+    ) -> Result<CallToolResult, ServiceError> {
         let request: TaskCancel = self.arguments("task_cancel", given)?;
         Ok(answer::cancelled(&self.shared.port.task_cancel(who, request).await?))
     }
@@ -206,7 +259,9 @@ impl Mcp {
     fn identity() -> Implementation {
         Implementation::new("airlock", env!("CARGO_PKG_VERSION"))
             .with_title("Airlock")
-            .with_description("Runs TypeScript in an isolated sandbox whose only way out is the connected tools")
+            .with_description(
+                "Runs TypeScript in an isolated sandbox whose only way out is the connected tools",
+            )
     }
 }
 
@@ -214,9 +269,11 @@ impl ServerHandler for Mcp {
     fn get_info(&self) -> ServerConfig {
         // Who asks is not told here; whoever does is the one user of this server.
         let namespaces = self.shared.port.namespaces(&Principal::local("mcp"));
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build())
-            .with_server_info(Self::identity())
-            .with_instructions(describe::instructions(&namespaces))
+        ServerConfig::new(
+            ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build(),
+        )
+        .with_server_info(Self::identity())
+        .with_instructions(describe::instructions(&namespaces))
     }
 
     async fn list_tools(
@@ -225,7 +282,8 @@ impl ServerHandler for Mcp {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let namespaces = self.shared.port.namespaces(&self.who(&context)?);
-        let mut list = ListToolsResult::with_all_items(schema::tools(&self.shared.options, &namespaces));
+        let mut list =
+            ListToolsResult::with_all_items(schema::tools(&self.shared.options, &namespaces));
         list.ttl_ms = Some(LIST_TTL_MS);
         list.cache_scope = Some(CacheScope::Private);
         list.meta = is_modern(&context).then(server_meta);
@@ -239,17 +297,25 @@ impl ServerHandler for Mcp {
     ) -> Result<CallToolResponse, ErrorData> {
         let tool = request.name.clone();
         // rmcp drops the panic of a handler, and with it the answer.
-        let answered = AssertUnwindSafe(self.call(request, &context)).catch_unwind().await.unwrap_or_else(|_| {
-            tracing::error!(%tool, "a panic while a tool was called");
-            let error = ServiceError::new(Kind::Internal, "internal", "the server failed while it worked on this call");
-            Ok(refuse(&error))
-        });
+        let answered = AssertUnwindSafe(self.call(request, &context))
+            .catch_unwind()
+            .await
+            .unwrap_or_else(|_| {
+                tracing::error!(%tool, "a panic while a tool was called");
+                let error = ServiceError::new(
+                    Kind::Internal,
+                    "internal",
+                    "the server failed while it worked on this call",
+                );
+                Ok(refuse(&error))
+            });
         let outcome = match &answered {
             Ok(result) if result.is_error == Some(true) => "error",
             Ok(_) => "ok",
             Err(_) => "refused",
         };
-        metrics::counter!("airlock_mcp_calls_total", "tool" => known(&tool), "outcome" => outcome).increment(1);
+        metrics::counter!("airlock_mcp_calls_total", "tool" => known(&tool), "outcome" => outcome)
+            .increment(1);
         let meta = is_modern(&context).then(server_meta);
         answered.map(|result| CallToolResponse::Complete(result.with_meta(meta)))
     }
@@ -258,7 +324,10 @@ impl ServerHandler for Mcp {
         self.shared.listeners.add(context.peer);
     }
 
-    fn accepted_subscription_filter(&self, _requested: &SubscriptionFilter) -> Option<SubscriptionFilter> {
+    fn accepted_subscription_filter(
+        &self,
+        _requested: &SubscriptionFilter,
+    ) -> Option<SubscriptionFilter> {
         Some(SubscriptionFilter::builder().tools_list_changed().build())
     }
 
@@ -309,12 +378,16 @@ impl Reporter {
             None => "received".to_owned(),
             Some(Progress { status, tool_calls: 0, .. }) => format!("{status} after {seconds} s"),
             Some(Progress { status, tool_calls, said, .. }) => {
-                let said = said.map(|said| format!("; the last tool says: {said}")).unwrap_or_default();
+                let said =
+                    said.map(|said| format!("; the last tool says: {said}")).unwrap_or_default();
                 format!("{status} after {seconds} s, {tool_calls} tool calls{said}")
             }
         };
         let notice = ProgressNotificationParam::new(token, self.told as f64).with_message(message);
-        if !matches!(tokio::time::timeout(NOTIFY_MAX, self.peer.notify_progress(notice)).await, Ok(Ok(()))) {
+        if !matches!(
+            tokio::time::timeout(NOTIFY_MAX, self.peer.notify_progress(notice)).await,
+            Ok(Ok(()))
+        ) {
             tracing::debug!("a client did not take a notice of progress");
         }
     }
@@ -331,9 +404,12 @@ fn gone() -> ServiceError {
     ServiceError::new(Kind::Cancelled, "cancelled", "the client has gone")
 }
 
-/// Whether the request speaks the revision of the protocol that wants the server named in every result.
+/// Whether the request speaks the revision of the protocol that wants the server named in every
+/// result.
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
-    context.protocol_version().is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+    context
+        .protocol_version()
+        .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
 /// A closed list: a name of a stranger's choice must not become a label.
@@ -342,6 +418,7 @@ fn known(tool: &str) -> &'static str {
 }
 
 fn server_meta() -> MetaObject {
-    let identity = serde_json::to_value(Mcp::identity()).expect("a name and a version are serialisable");
+    let identity =
+        serde_json::to_value(Mcp::identity()).expect("a name and a version are serialisable");
     MetaObject(JsonObject::from_iter([("io.modelcontextprotocol/serverInfo".to_owned(), identity)]))
 }

@@ -1,8 +1,8 @@
-//! The client of an `airlock mcp`, kept while servers come and go: its standard streams, and as much of its conversation as the
-//! next server must be told.
+//! The client of an `airlock mcp`, kept while servers come and go: its standard streams, and as
+//! much of its conversation as the next server must be told.
 //!
-//! Reads of each message its kind and its id, and nothing more. A request that a server took with it is answered with an error,
-//! never sent a second time: what it did is not known.
+//! Reads of each message its kind and its id, and nothing more. A request that a server took with
+//! it is answered with an error, never sent a second time: what it did is not known.
 
 use std::{collections::HashSet, io, mem};
 
@@ -41,10 +41,15 @@ impl Client {
     /// Takes the process's standard streams. Once.
     pub fn take() -> io::Result<Self> {
         let (input, output) = stdio::streams::take()?;
-        Ok(Self { questions: Lines::of(Box::new(input)), output: Box::new(output), conversation: Mutex::default() })
+        Ok(Self {
+            questions: Lines::of(Box::new(input)),
+            output: Box::new(output),
+            conversation: Mutex::default(),
+        })
     }
 
-    /// Passes messages both ways until either side ends. A server that is not the first is greeted as the client greeted that one.
+    /// Passes messages both ways until either side ends. A server that is not the first is greeted
+    /// as the client greeted that one.
     pub async fn pass(&mut self, far: impl AsyncRead + AsyncWrite) -> io::Result<Left> {
         let (answers, mut far) = tokio::io::split(far);
         let Self { questions, output, conversation } = self;
@@ -102,7 +107,8 @@ fn lock(conversation: &Mutex<Conversation>) -> MutexGuard<'_, Conversation> {
 /// What the next server must know, and what the client waits for.
 #[derive(Default)]
 struct Conversation {
-    /// The client's `initialize` and its id, where its era of the protocol has one, and its `notifications/initialized`.
+    /// The client's `initialize` and its id, where its era of the protocol has one, and its
+    /// `notifications/initialized`.
     greeting: Option<(Vec<u8>, String)>,
     greeted: Option<Vec<u8>>,
     /// The answer to the greeting that the client has had already.
@@ -124,7 +130,10 @@ impl Head<'_> {
     }
 
     fn id(&self) -> Option<String> {
-        self.id.map(RawValue::get).filter(|id| id.len() <= ID_BYTES_MAX && *id != "null").map(str::to_owned)
+        self.id
+            .map(RawValue::get)
+            .filter(|id| id.len() <= ID_BYTES_MAX && *id != "null")
+            .map(str::to_owned)
     }
 }
 
@@ -158,7 +167,11 @@ impl Conversation {
 
     /// Whether the client should hear it.
     fn answered(&mut self, line: &[u8]) -> bool {
-        let Some(id) = Head::of(line).filter(|head| head.method.is_none()).and_then(|head| head.id()) else { return true };
+        let Some(id) =
+            Head::of(line).filter(|head| head.method.is_none()).and_then(|head| head.id())
+        else {
+            return true;
+        };
         if self.unheard.as_ref() == Some(&id) {
             self.unheard = None;
             return false;
@@ -170,9 +183,12 @@ impl Conversation {
     fn forsaken(&mut self) -> Vec<u8> {
         let mut apologies = Vec::new();
         for id in mem::take(&mut self.pending) {
-            let message = "the server that had this request ended; what it did so far is in its tasks (`task_list`)";
+            let message = "the server that had this request ended; what it did so far is in its \
+                tasks (`task_list`)";
             let error = serde_json::json!({ "code": -32603, "message": message, "data": { "code": "server_lost" } });
-            apologies.extend_from_slice(format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n").as_bytes());
+            apologies.extend_from_slice(
+                format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n").as_bytes(),
+            );
         }
         apologies
     }
@@ -182,14 +198,20 @@ impl Conversation {
 struct Lines<R> {
     from: BufReader<R>,
     line: Vec<u8>,
-    /// Whether what came last was part of a line that comes in pieces, and whether that line goes on.
+    /// Whether what came last was part of a line that comes in pieces, and whether that line goes
+    /// on.
     in_pieces: bool,
     goes_on: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     fn of(from: R) -> Self {
-        Self { from: BufReader::with_capacity(64 * 1024, from), line: Vec::new(), in_pieces: false, goes_on: false }
+        Self {
+            from: BufReader::with_capacity(64 * 1024, from),
+            line: Vec::new(),
+            in_pieces: false,
+            goes_on: false,
+        }
     }
 
     /// Whether what came last is a whole line.

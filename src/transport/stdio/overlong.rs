@@ -1,4 +1,5 @@
-//! What becomes of a line that is too long: rmcp drops it, and here whoever sent it is told, by the id of the request.
+//! What becomes of a line that is too long: rmcp drops it, and here whoever sent it is told, by the
+//! id of the request.
 
 use std::{
     pin::Pin,
@@ -20,7 +21,8 @@ use tokio::{
 
 /// How much of the beginning and of the end of a line is looked at for its id, in bytes.
 const ENDS_BYTES: usize = 1024;
-/// Overlong lines that wait to be answered. One read ends at most a few, and nothing is read while an answer is being written.
+/// Overlong lines that wait to be answered. One read ends at most a few, and nothing is read while
+/// an answer is being written.
 const WAITING_MAX: usize = 16;
 
 /// Messages in lines of at most so many bytes; one that is longer is answered with an error.
@@ -40,7 +42,8 @@ where
     pub(super) fn new(input: R, output: W, line_bytes_max: usize) -> Self {
         let (tell, overlong) = mpsc::channel(WAITING_MAX);
         let watched = Watched { input, line_bytes_max, line: Line::default(), tell };
-        let lines = AsyncRwTransport::new_server(watched, output).with_max_line_length(line_bytes_max);
+        let lines =
+            AsyncRwTransport::new_server(watched, output).with_max_line_length(line_bytes_max);
         Self { lines, line_bytes_max, overlong, answering: None }
     }
 }
@@ -52,7 +55,10 @@ where
 {
     type Error = std::io::Error;
 
-    fn send(&mut self, item: TxJsonRpcMessage<RoleServer>) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
+    fn send(
+        &mut self,
+        item: TxJsonRpcMessage<RoleServer>,
+    ) -> impl Future<Output = Result<(), Self::Error>> + Send + 'static {
         self.lines.send(item)
     }
 
@@ -90,8 +96,12 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     fn answer(&mut self, id: Option<RequestId>) {
-        let error = ErrorData::invalid_request(format!("the line has more than {} bytes", self.line_bytes_max), None);
-        self.answering = Some(tokio::spawn(self.lines.send(TxJsonRpcMessage::<RoleServer>::error(error, id))));
+        let error = ErrorData::invalid_request(
+            format!("the line has more than {} bytes", self.line_bytes_max),
+            None,
+        );
+        self.answering =
+            Some(tokio::spawn(self.lines.send(TxJsonRpcMessage::<RoleServer>::error(error, id))));
     }
 }
 
@@ -112,7 +122,11 @@ struct Line {
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<std::io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
         let before = buf.filled().len();
         let read = ready!(Pin::new(&mut self.input).poll_read(cx, buf));
         for part in buf.filled()[before..].split_inclusive(|byte| *byte == b'\n') {

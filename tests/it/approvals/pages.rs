@@ -36,10 +36,16 @@ impl<'a> Browser<'a> {
     }
 
     async fn get(&self, path: &str) -> String {
-        let request = self.http.get(format!("{}{path}", self.policed.server.url)).header("cookie", &self.cookie);
+        let request = self
+            .http
+            .get(format!("{}{path}", self.policed.server.url))
+            .header("cookie", &self.cookie);
         let answer = request.send().await.unwrap();
         let policy = answer.headers()["content-security-policy"].to_str().unwrap().to_owned();
-        assert!(policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        assert!(
+            policy.contains("default-src 'none'") && policy.contains("frame-ancestors 'none'"),
+            "{policy}"
+        );
         let page = answer.text().await.unwrap();
         assert!(!page.contains("<script") && !page.contains(" style="), "{page}");
         page
@@ -47,13 +53,26 @@ impl<'a> Browser<'a> {
 
     async fn post(&self, path: &str, form: &[(&str, &str)]) -> Response {
         let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(form).finish();
-        let request = self.http.post(format!("{}{path}", self.policed.server.url)).header("cookie", &self.cookie);
-        request.header("content-type", "application/x-www-form-urlencoded").body(body).send().await.unwrap()
+        let request = self
+            .http
+            .post(format!("{}{path}", self.policed.server.url))
+            .header("cookie", &self.cookie);
+        request
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
+            .send()
+            .await
+            .unwrap()
     }
 }
 
 async fn link(policed: &Policed) -> String {
-    let command = airlock(&policed.server.config_file()).arg("open").stderr(Stdio::null()).output().await.unwrap();
+    let command = airlock(&policed.server.config_file())
+        .arg("open")
+        .stderr(Stdio::null())
+        .output()
+        .await
+        .unwrap();
     assert!(command.status.success());
     String::from_utf8(command.stdout).unwrap().trim().to_owned()
 }
@@ -65,7 +84,10 @@ fn form_token(page: &str) -> String {
 }
 
 async fn parked(policed: &Policed, text: &str) -> (Value, Value, String) {
-    let code = format!("await tools.demo.echo({{ message: 'before' }});\nreturn await tools.demo.notes.add({{ text: {text:?} }})");
+    let code = format!(
+        "await tools.demo.echo({{ message: 'before' }});\nreturn await tools.demo.notes.add({{ \
+        text: {text:?} }})"
+    );
     let task = policed.begin(json!({ "code": code })).await;
     let approval = policed.pending(1).await.remove(0);
     let path = format!("/approvals/{}", approval["id"].as_str().unwrap());
@@ -105,22 +127,40 @@ async fn the_page_shows_everything_and_approves_once() {
     let digest = approval["digest"].as_str().unwrap();
     assert!(card.contains(&digest[..20]), "{card}");
     let token = form_token(&card);
-    for wrong in [&[("note", "x")][..], &[("csrf", "guessed")], &[("csrf", ""), ("note", "")], &[("csrf", &token), ("by", "root")]]
-    {
+    for wrong in [
+        &[("note", "x")][..],
+        &[("csrf", "guessed")],
+        &[("csrf", ""), ("note", "")],
+        &[("csrf", &token), ("by", "root")],
+    ] {
         let refused = browser.post(&format!("{path}/approve"), wrong).await;
         assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{wrong:?}");
     }
-    let elsewhere = Browser { policed: &policed, http: browser.http.clone(), cookie: "airlock_1=guessed".into() };
-    assert_eq!(elsewhere.post(&format!("{path}/approve"), &[("csrf", &token)]).await.status(), StatusCode::UNAUTHORIZED);
+    let elsewhere = Browser {
+        policed: &policed,
+        http: browser.http.clone(),
+        cookie: "airlock_1=guessed".into(),
+    };
+    assert_eq!(
+        elsewhere.post(&format!("{path}/approve"), &[("csrf", &token)]).await.status(),
+        StatusCode::UNAUTHORIZED
+    );
     assert_eq!(policed.row(&approval).await["status"], "pending");
     let approved = browser.post(&format!("{path}/approve"), &[("csrf", &token)]).await;
-    assert_eq!((approved.status(), approved.headers()["location"].to_str().unwrap()), (StatusCode::SEE_OTHER, path.as_str()));
+    assert_eq!(
+        (approved.status(), approved.headers()["location"].to_str().unwrap()),
+        (StatusCode::SEE_OTHER, path.as_str())
+    );
     assert_eq!(policed.end(&task).await["status"], "completed");
     let late = browser.post(&format!("{path}/deny"), &[("csrf", &token), ("note", "late")]).await;
     assert_eq!(late.status(), StatusCode::CONFLICT);
     assert!(late.text().await.unwrap().contains("it is consumed"));
     let row = policed.row(&approval).await;
-    assert_eq!((&row["status"], &row["decidedBy"]), (&json!("consumed"), &json!("owner (signed in)")), "{row}");
+    assert_eq!(
+        (&row["status"], &row["decidedBy"]),
+        (&json!("consumed"), &json!("owner (signed in)")),
+        "{row}"
+    );
     assert_eq!(policed.hits("notes.add"), 1);
     assert!(!browser.get(&path).await.contains("Approve once"));
 }
@@ -131,7 +171,9 @@ async fn a_page_denies_with_a_reason() {
     let browser = Browser::sign_in(&policed).await;
     let (task, _, path) = parked(&policed, "x").await;
     let token = form_token(&browser.get(&path).await);
-    let denied = browser.post(&format!("{path}/deny"), &[("csrf", &token), ("note", "ask me tomorrow & never")]).await;
+    let denied = browser
+        .post(&format!("{path}/deny"), &[("csrf", &token), ("note", "ask me tomorrow & never")])
+        .await;
     assert_eq!(denied.status(), StatusCode::SEE_OTHER);
     let end = policed.end(&task).await;
     assert!(end["error"]["message"].as_str().unwrap().contains("ask me tomorrow & never"), "{end}");
@@ -147,31 +189,61 @@ async fn without_a_session_there_is_nothing_to_see_and_a_cookie_alone_changes_no
         let answer = stranger.get(url(page)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::UNAUTHORIZED, "{page}");
         let text = answer.text().await.unwrap();
-        assert!(text.contains("airlock open") && !text.contains("a-secret-text") && !text.contains("demo.notes"), "{text}");
+        assert!(
+            text.contains("airlock open")
+                && !text.contains("a-secret-text")
+                && !text.contains("demo.notes"),
+            "{text}"
+        );
     }
     let browser = Browser::sign_in(&policed).await;
-    let listed = stranger.get(url("/v1/approvals")).header("cookie", &browser.cookie).send().await.unwrap();
+    let listed =
+        stranger.get(url("/v1/approvals")).header("cookie", &browser.cookie).send().await.unwrap();
     assert_eq!(listed.status(), StatusCode::OK, "a session may read");
     let approve = format!("/v1{path}/approve");
-    let forged = stranger.post(url(&approve)).header("cookie", &browser.cookie).json(&json!({})).send().await.unwrap();
+    let forged = stranger
+        .post(url(&approve))
+        .header("cookie", &browser.cookie)
+        .json(&json!({}))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(forged.status(), StatusCode::UNAUTHORIZED, "and change nothing without its token");
-    let link = stranger.post(url("/v1/sign-in")).header("cookie", &browser.cookie).send().await.unwrap();
+    let link =
+        stranger.post(url("/v1/sign-in")).header("cookie", &browser.cookie).send().await.unwrap();
     assert_eq!(link.status(), StatusCode::UNAUTHORIZED);
     let token = form_token(&browser.get(&path).await);
-    let link =
-        stranger.post(url("/v1/sign-in")).header("cookie", &browser.cookie).header("x-airlock-csrf", &token).send().await.unwrap();
+    let link = stranger
+        .post(url("/v1/sign-in"))
+        .header("cookie", &browser.cookie)
+        .header("x-airlock-csrf", &token)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(link.status(), StatusCode::FORBIDDEN, "a session makes no further ones");
     let foreign = browser
         .http
         .post(url(&format!("{path}/approve")))
         .header("cookie", &browser.cookie)
         .header("origin", "https://evil.example");
-    let foreign =
-        foreign.header("content-type", "application/x-www-form-urlencoded").body(format!("csrf={token}")).send().await.unwrap();
-    assert_eq!(foreign.status(), StatusCode::FORBIDDEN, "another site's form is refused at the door");
+    let foreign = foreign
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(format!("csrf={token}"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        foreign.status(),
+        StatusCode::FORBIDDEN,
+        "another site's form is refused at the door"
+    );
     assert_eq!(policed.row(&approval).await["status"], "pending");
-    assert_eq!(browser.post("/sign-out", &[("csrf", &token)]).await.status(), StatusCode::SEE_OTHER);
-    let gone = stranger.get(url("/v1/approvals")).header("cookie", &browser.cookie).send().await.unwrap();
+    assert_eq!(
+        browser.post("/sign-out", &[("csrf", &token)]).await.status(),
+        StatusCode::SEE_OTHER
+    );
+    let gone =
+        stranger.get(url("/v1/approvals")).header("cookie", &browser.cookie).send().await.unwrap();
     assert_eq!(gone.status(), StatusCode::UNAUTHORIZED, "the session is over");
     policed.server.call("task_cancel", json!({ "taskId": task })).await;
 }
@@ -191,9 +263,11 @@ async fn a_browser_is_refused_with_a_page_and_a_program_with_json() {
     let policed = Policed::start(ASKS).await;
     let browser = Browser::sign_in(&policed).await;
     let ask = async |method: &str, path: &str, accept: &str, origin: Option<&str>| {
-        let request = browser.http.request(method.parse().unwrap(), format!("{}{path}", policed.server.url));
+        let request =
+            browser.http.request(method.parse().unwrap(), format!("{}{path}", policed.server.url));
         let request = request.header("accept", accept).header("cookie", &browser.cookie);
-        let request = if let Some(origin) = origin { request.header("origin", origin) } else { request };
+        let request =
+            if let Some(origin) = origin { request.header("origin", origin) } else { request };
         let answer = request.send().await.unwrap();
         let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
         let bare = answer.headers().get("content-security-policy").is_none();
@@ -209,14 +283,27 @@ async fn a_browser_is_refused_with_a_page_and_a_program_with_json() {
         ("GET", "/v1/tasks/task_1", None, 404, "task_1"),
     ] {
         let (got, kind, bare, page) = ask(method, path, pages, origin).await;
-        assert_eq!((got, kind.as_str(), bare), (status, "text/html; charset=utf-8", false), "{path}: {page}");
-        assert!(page.contains("That did not work") && page.contains(expected) && !page.contains("<b>"), "{path}: {page}");
-        assert!(page.contains("/assets/airlock.css") && page.contains("href=\"/approvals\""), "{path}: {page}");
+        assert_eq!(
+            (got, kind.as_str(), bare),
+            (status, "text/html; charset=utf-8", false),
+            "{path}: {page}"
+        );
+        assert!(
+            page.contains("That did not work") && page.contains(expected) && !page.contains("<b>"),
+            "{path}: {page}"
+        );
+        assert!(
+            page.contains("/assets/airlock.css") && page.contains("href=\"/approvals\""),
+            "{path}: {page}"
+        );
     }
     for accept in ["*/*", "application/json", "application/json, text/html"] {
         let (status, kind, _, body) = ask("POST", "/approvals/x/approve", accept, evil).await;
         let body: Value = serde_json::from_str(&body).unwrap();
-        assert_eq!((status, kind.as_str(), &body["error"]["code"]), (403, "application/json", &json!("origin_not_allowed")));
+        assert_eq!(
+            (status, kind.as_str(), &body["error"]["code"]),
+            (403, "application/json", &json!("origin_not_allowed"))
+        );
     }
     let (status, kind, ..) = ask("POST", "/mcp", pages, evil).await;
     assert_eq!((status, kind.as_str()), (403, "application/json"), "agents' way in has no pages");
@@ -236,7 +323,8 @@ async fn a_call_over_http_is_shown_with_where_it_goes() {
     });
     std::fs::write(&spec, description.to_string()).unwrap();
     let upstream = format!(
-        "[upstreams.things]\nkind = \"openapi\"\nspec = {spec:?}\nbase_url = \"http://127.0.0.1:9/base?key=hunter2\"\nallow_private = true\n"
+        "[upstreams.things]\nkind = \"openapi\"\nspec = {spec:?}\nbase_url \
+        = \"http://127.0.0.1:9/base?key=hunter2\"\nallow_private = true\n"
     );
     let policed = Policed::with("version: \"1\"\n", &upstream).await;
     let tools = policed.server.owner(reqwest::Method::GET, "/v1/tools?namespace=things").await.1;
@@ -248,5 +336,10 @@ async fn a_call_over_http_is_shown_with_where_it_goes() {
     let browser = Browser::sign_in(&policed).await;
     let card = browser.get(&format!("/approvals/{}", approval["id"].as_str().unwrap())).await;
     assert!(card.contains("<code>DELETE http://127.0.0.1:9/base/things/{id}</code>"), "{card}");
-    assert!(card.contains("<mark class=\"strange\"") && card.contains("\\u{202e}") && !card.contains("hunter2"), "{card}");
+    assert!(
+        card.contains("<mark class=\"strange\"")
+            && card.contains("\\u{202e}")
+            && !card.contains("hunter2"),
+        "{card}"
+    );
 }

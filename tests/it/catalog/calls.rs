@@ -1,5 +1,5 @@
-//! Calls on their way: what a server says meanwhile, what it asks, how it hears that nobody waits any more, and what is learned
-//! of its answers. In both eras of the protocol.
+//! Calls on their way: what a server says meanwhile, what it asks, how it hears that nobody waits
+//! any more, and what is learned of its answers. In both eras of the protocol.
 
 use std::sync::Arc;
 
@@ -16,7 +16,9 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{call, find, started};
-use crate::support::upstream::{Scripted, demo, eventually, http, install_crypto, one_tool, open, result};
+use crate::support::upstream::{
+    Scripted, demo, eventually, http, install_crypto, one_tool, open, result,
+};
 
 const ERAS: [&[&str]; 2] = [&[], &["--modern-only"]];
 
@@ -46,7 +48,8 @@ async fn a_child_of_either_era_hears_that_nobody_waits() {
     for era in ERAS {
         let folder = tempfile::tempdir().unwrap();
         let counts = folder.path().join("counts");
-        let flags: Vec<&str> = era.iter().copied().chain(["--count-file", counts.to_str().unwrap()]).collect();
+        let flags: Vec<&str> =
+            era.iter().copied().chain(["--count-file", counts.to_str().unwrap()]).collect();
         let catalog = started(vec![demo("demo", &flags)]).await;
         let read = || std::fs::read_to_string(&counts).unwrap_or_default();
         dropped_once(&catalog, "demo.wait", json!({"ms": 60000}), || read() == "wait\n").await;
@@ -113,7 +116,8 @@ async fn never(State((noticed, modern)): State<(Arc<Noticed>, bool)>, body: Stri
         method if method.starts_with("notifications/") => StatusCode::ACCEPTED.into_response(),
         _ => {
             let refusal = json!({"code": -32601, "message": "no such method"});
-            axum::Json(json!({"jsonrpc": "2.0", "id": request["id"], "error": refusal})).into_response()
+            axum::Json(json!({"jsonrpc": "2.0", "id": request["id"], "error": refusal}))
+                .into_response()
         }
     }
 }
@@ -129,7 +133,8 @@ async fn an_address_of_either_era_learns_that_nobody_waits() {
         let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         let catalog = started(vec![http("up", &url)]).await;
         dropped_once(&catalog, "up.t", json!({}), || noticed.called.lock().is_some()).await;
-        // The legacy era is told by a message that names the request, the modern one by its stream, which closes.
+        // The legacy era is told by a message that names the request, the modern one by its stream,
+        // which closes.
         if modern {
             eventually("its stream was closed", || *noticed.closed.lock()).await;
         } else {
@@ -147,7 +152,8 @@ async fn a_server_that_asks_a_person_is_refused_with_what_it_asked() {
         Some("tools/list") => one_tool(request),
         _ => {
             let schema = json!({"type": "object", "properties": {"branch": {"type": "string"}}});
-            let ask = json!({"method": "elicitation/create", "params": {"mode": "form", "message": "Which branch?", "requestedSchema": schema}});
+            let ask = json!({"method": "elicitation/create", "params": {"mode": "form", "message": "Which \
+                branch?", "requestedSchema": schema}});
             result(request, json!({"resultType": "input_required", "requestState": "s", "inputRequests": {"q": ask}}))
         }
     })
@@ -155,7 +161,11 @@ async fn a_server_that_asks_a_person_is_refused_with_what_it_asked() {
     let catalog = started(vec![http("up", &server.url())]).await;
     let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
     assert_eq!(error.code, UpstreamErrorCode::InputRequired);
-    assert!(error.message.contains(r#"it asked a person: "Which branch?" (fields `branch`)"#), "{}", error.message);
+    assert!(
+        error.message.contains(r#"it asked a person: "Which branch?" (fields `branch`)"#),
+        "{}",
+        error.message
+    );
     catalog.shutdown().await;
     server.stop().await;
 }
@@ -180,7 +190,10 @@ async fn what_a_tool_answers_is_learned_where_its_server_does_not_say() {
     }
     let found = find(&catalog, "discover", json!({"query": "t"})).await;
     let hint = found["results"][0]["hint"].as_str().unwrap();
-    assert_eq!(hint, "tools.up.t(): Promise</* observed */ { items: { id: string; n: number }[]; next: null }>");
+    assert_eq!(
+        hint,
+        "tools.up.t(): Promise</* observed */ { items: { id: string; n: number }[]; next: null }>"
+    );
     assert!(!format!("{typescript}{found}").contains("abc-secret"));
     catalog.shutdown().await;
     server.stop().await;
@@ -200,13 +213,18 @@ async fn a_client_that_waits_for_a_program_sees_what_its_tool_says() {
             "io.modelcontextprotocol/clientInfo": {"name": "airlock-tests", "version": "0"},
         },
     });
-    let request = reqwest::Client::builder().no_proxy().build().unwrap().post(format!("{}/mcp", server.url));
+    let request =
+        reqwest::Client::builder().no_proxy().build().unwrap().post(format!("{}/mcp", server.url));
     let request = request
         .header("accept", "application/json, text/event-stream")
         .header("mcp-protocol-version", "2026-07-28")
         .header("mcp-method", "tools/call")
         .header("mcp-name", "execute");
-    let answer = request.json(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params})).send().await.unwrap();
+    let answer = request
+        .json(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}))
+        .send()
+        .await
+        .unwrap();
     let text = answer.text().await.unwrap();
     assert!(text.contains("1 tool calls; the last tool says: 0 of 11000, waiting"), "{text}");
     server.stop().await;

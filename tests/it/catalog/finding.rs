@@ -27,12 +27,15 @@ async fn two_thousand_tools_are_listed_found_and_called() {
 async fn the_finding_functions_answer_in_the_shapes_of_the_contract() {
     let catalog = started(vec![demo("demo", &[]), demo("other", &[])]).await;
 
-    let found = find(&catalog, "discover", json!({"query": "add a note", "limit": 2, "namespace": "demo"})).await;
+    let found =
+        find(&catalog, "discover", json!({"query": "add a note", "limit": 2, "namespace": "demo"}))
+            .await;
     assert_eq!(found["bestPath"], "demo.notes.add", "{found}");
     assert_eq!(
         found["results"][0],
         json!({
-            "path": "demo.notes.add", "source": "demo", "approval": "auto", "score": found["results"][0]["score"],
+            "path": "demo.notes.add", "source": "demo", "approval": "auto",
+            "score": found["results"][0]["score"],
             "hint": "tools.demo.notes.add(args: { text: string }): Promise<{ id: number }>",
             "description": "Adds a note to the list and returns its number.",
         })
@@ -47,16 +50,32 @@ async fn the_finding_functions_answer_in_the_shapes_of_the_contract() {
     );
 
     let first = find(&catalog, "catalog.tools", json!({"limit": 10})).await;
-    let second = find(&catalog, "catalog.tools", json!({"limit": 10, "cursor": first["nextCursor"]})).await;
+    let second =
+        find(&catalog, "catalog.tools", json!({"limit": 10, "cursor": first["nextCursor"]})).await;
     let mut listed = paths(&first);
     listed.extend(paths(&second));
-    assert_eq!((listed.len(), first["total"].as_u64(), &second["nextCursor"]), (16, Some(16), &Value::Null));
+    assert_eq!(
+        (listed.len(), first["total"].as_u64(), &second["nextCursor"]),
+        (16, Some(16), &Value::Null)
+    );
     assert!(listed.is_sorted(), "{listed:?}");
 
     let described = find(&catalog, "describe", json!("demo.add")).await;
-    assert_eq!((&described["approval"], &described["inputSchema"]["required"]), (&json!("auto"), &json!(["a", "b"])));
-    assert!(described["typescript"].as_str().unwrap().contains("add(args: AddArgs): Promise<AddResult>;"), "{described}");
-    assert!(catalog.find("demo.add", "{}", &open).await.is_none(), "a tool is not a finding function");
+    assert_eq!(
+        (&described["approval"], &described["inputSchema"]["required"]),
+        (&json!("auto"), &json!(["a", "b"]))
+    );
+    assert!(
+        described["typescript"]
+            .as_str()
+            .unwrap()
+            .contains("add(args: AddArgs): Promise<AddResult>;"),
+        "{described}"
+    );
+    assert!(
+        catalog.find("demo.add", "{}", &open).await.is_none(),
+        "a tool is not a finding function"
+    );
     catalog.shutdown().await;
 }
 
@@ -73,7 +92,9 @@ async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
 
     for path in ["demo.crash", "demo.CRASH", "demo.crsh"] {
         match catalog.resolve(path, &view).await {
-            Err(ResolveError::NotFound(absent)) => assert!(!absent.nearest.contains(&"demo.crash".to_owned()), "{absent:?}"),
+            Err(ResolveError::NotFound(absent)) => {
+                assert!(!absent.nearest.contains(&"demo.crash".to_owned()), "{absent:?}")
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -81,18 +102,28 @@ async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
     assert!(described.starts_with("there is no tool `demo.crash`"), "{described}");
     assert_eq!(answer(ask("discover", r#"{"query": "crash"}"#).await.unwrap())["total"], 0);
     assert_eq!(answer(ask("catalog.tools", "{}").await.unwrap())["total"], 7);
-    assert_eq!(answer(ask("catalog.namespaces", "").await.unwrap())["namespaces"][0]["toolCount"], 7);
-    assert_eq!(answer(ask("discover", r#""add a note""#).await.unwrap())["results"][0]["approval"], "required");
+    assert_eq!(
+        answer(ask("catalog.namespaces", "").await.unwrap())["namespaces"][0]["toolCount"],
+        7
+    );
+    assert_eq!(
+        answer(ask("discover", r#""add a note""#).await.unwrap())["results"][0]["approval"],
+        "required"
+    );
     catalog.shutdown().await;
 }
 
 #[tokio::test]
 async fn the_errors_of_finding_are_enough_to_ask_right() {
     let catalog = started(vec![demo("demo", &[])]).await;
-    let failed = async |function: &str, args: &str| catalog.find(function, args, &open).await.unwrap().unwrap_err().to_string();
+    let failed = async |function: &str, args: &str| {
+        catalog.find(function, args, &open).await.unwrap().unwrap_err().to_string()
+    };
     insta::assert_snapshot!(failed("discover", r#"{"qeury": "x"}"#).await, @r#"`tools.discover`: there is no field `qeury`, did you mean `query`?; correct: await tools.discover({ query: "x" })"#);
     insta::assert_snapshot!(failed("discover", r#"{"query": "x", "limit": 500}"#).await, @r#"`tools.discover`: field `limit` must be at most 50, got number 500; correct: await tools.discover({ query: "x", limit: 50 })"#);
-    insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"field `cursor` must be the `nextCursor` of the page before, asked with the same `query` and `namespace`");
+    insta::assert_snapshot!(failed("catalog.tools", r#"{"cursor": "nonsense"}"#).await, @"field \
+        `cursor` must be the `nextCursor` of the page before, asked with the same `query` and \
+        `namespace`");
     insta::assert_snapshot!(failed("describe", "{}").await, @r#"`tools.describe`: field `path` is missing (string); correct: await tools.describe({ path: "…" })"#);
     insta::assert_snapshot!(failed("describe", r#""demo.notes.lst""#).await, @r#"there is no tool `demo.notes.lst`, did you mean `tools.demo.notes.list`?; find one with await tools.discover("lst")"#);
     catalog.shutdown().await;
@@ -107,28 +138,49 @@ async fn a_namespace_that_is_not_there_is_a_fault_that_names_the_one_that_was_me
         let found = catalog.find(function, &args.to_string(), &open).await.unwrap();
         found.map_or_else(|error| error.to_string(), |found| panic!("{found}"))
     };
-    insta::assert_snapshot!(failed("discover", json!({"query": "add", "namespace": "gihub"})).await, @"there is no namespace `gihub`, did you mean `github`?");
+    insta::assert_snapshot!(failed("discover", json!({"query": "add", "namespace": "gihub"})).await, @"there is no namespace `gihub`, did you mean \
+        `github`?");
     insta::assert_snapshot!(failed("catalog.tools", json!({"namespace": "github.note"})).await, @"there is no namespace `github.note`, did you mean `github.notes`?");
-    insta::assert_snapshot!(failed("catalog.tools", json!({"namespace": "xyz"})).await, @"there is no namespace `xyz`, there are `absent`, `github`, `shop`");
+    insta::assert_snapshot!(failed("catalog.tools", json!({"namespace": "xyz"})).await, @"there \
+        is no namespace `xyz`, there are `absent`, `github`, `shop`");
     insta::assert_snapshot!(failed("describe", json!("github.notes")).await, @r#"there is no tool `github.notes`, it is a namespace; find one with await tools.catalog.tools({ namespace: "github.notes" })"#);
     insta::assert_snapshot!(failed("describe", json!("tools.shop")).await, @r#"there is no tool `tools.shop`, it is a namespace; find one with await tools.catalog.tools({ namespace: "shop" })"#);
     // Of an upstream that has never answered nobody knows what is in it.
     for namespace in ["absent", "absent.notes", "Absent", ""] {
         find(&catalog, "discover", json!({"query": "add", "namespace": namespace})).await;
     }
-    let of = async |namespace: &str| find(&catalog, "catalog.tools", json!({"namespace": namespace})).await["total"].clone();
-    for (namespace, total) in
-        [("tools.github", 8), ("GitHub.notes", 2), (r#"tools["github"]["notes"]"#, 2), ("github.notes.add", 1)]
-    {
+    let of = async |namespace: &str| {
+        find(&catalog, "catalog.tools", json!({"namespace": namespace})).await["total"].clone()
+    };
+    for (namespace, total) in [
+        ("tools.github", 8),
+        ("GitHub.notes", 2),
+        (r#"tools["github"]["notes"]"#, 2),
+        ("github.notes.add", 1),
+    ] {
         assert_eq!(of(namespace).await, total, "{namespace}");
     }
-    assert!(catalog.types(Some("gihub"), &open).await.unwrap_err().message.contains("did you mean `github`?"));
+    assert!(
+        catalog
+            .types(Some("gihub"), &open)
+            .await
+            .unwrap_err()
+            .message
+            .contains("did you mean `github`?")
+    );
 
     // What the caller may not see is no more there than what never was.
-    let view = |tool: &Tool| if &*tool.upstream == "shop" { Visibility::Hidden } else { Visibility::Auto };
-    let hidden = catalog.find("catalog.tools", r#"{"namespace": "shop"}"#, &view).await.unwrap().unwrap_err().to_string();
+    let view =
+        |tool: &Tool| if &*tool.upstream == "shop" { Visibility::Hidden } else { Visibility::Auto };
+    let hidden = catalog
+        .find("catalog.tools", r#"{"namespace": "shop"}"#, &view)
+        .await
+        .unwrap()
+        .unwrap_err()
+        .to_string();
     insta::assert_snapshot!(hidden, @"there is no namespace `shop`, there are `absent`, `github`");
-    let hidden = catalog.find("describe", r#""shop.notes""#, &view).await.unwrap().unwrap_err().to_string();
+    let hidden =
+        catalog.find("describe", r#""shop.notes""#, &view).await.unwrap().unwrap_err().to_string();
     assert!(!hidden.contains("namespace"), "{hidden}");
     catalog.shutdown().await;
 }
@@ -137,14 +189,32 @@ async fn a_namespace_that_is_not_there_is_a_fault_that_names_the_one_that_was_me
 async fn a_path_that_is_written_as_code_leads_to_its_tool() {
     let catalog = started(vec![demo("demo-up", &[])]).await;
     let hint = find(&catalog, "discover", json!("add a note")).await["results"][0]["hint"].clone();
-    assert_eq!(hint, r#"tools["demo-up"].notes.add(args: { text: string }): Promise<{ id: number }>"#);
-    for path in
-        [hint.as_str().unwrap(), r#"tools["demo-up"].notes.add"#, "tools['demo-up']['notes'].add", "tools.demo-up.notes.add"]
-    {
-        assert_eq!(find(&catalog, "describe", json!(path)).await["path"], "demo-up.notes.add", "{path}");
-        assert_eq!(call(&catalog, path, json!({"text": "x"})).await.map(|note| note["id"].is_u64()), Ok(true), "{path}");
+    assert_eq!(
+        hint,
+        r#"tools["demo-up"].notes.add(args: { text: string }): Promise<{ id: number }>"#
+    );
+    for path in [
+        hint.as_str().unwrap(),
+        r#"tools["demo-up"].notes.add"#,
+        "tools['demo-up']['notes'].add",
+        "tools.demo-up.notes.add",
+    ] {
+        assert_eq!(
+            find(&catalog, "describe", json!(path)).await["path"],
+            "demo-up.notes.add",
+            "{path}"
+        );
+        assert_eq!(
+            call(&catalog, path, json!({"text": "x"})).await.map(|note| note["id"].is_u64()),
+            Ok(true),
+            "{path}"
+        );
     }
-    let wrong = catalog.find("describe", r#"{"path": "tools[\"demo-up\"].notes.ad"}"#, &open).await.unwrap().unwrap_err();
+    let wrong = catalog
+        .find("describe", r#"{"path": "tools[\"demo-up\"].notes.ad"}"#, &open)
+        .await
+        .unwrap()
+        .unwrap_err();
     insta::assert_snapshot!(wrong, @r#"there is no tool `tools["demo-up"].notes.ad`, did you mean `tools["demo-up"].notes.add`?; find one with await tools.discover("ad")"#);
     catalog.shutdown().await;
 }
@@ -162,13 +232,23 @@ async fn an_answer_of_finding_beyond_four_mebibytes_is_refused_with_the_way_out(
     let catalog = started(vec![http("up", &server.url())]).await;
     assert_eq!(state(&catalog), (UpstreamState::Ready, 30, String::new()));
     let ask = async |args: Value| catalog.find("discover", &args.to_string(), &open).await.unwrap();
-    let error = ask(json!({"query": "heavy", "limit": 30, "includeSchemas": true})).await.unwrap_err().to_string();
-    insta::assert_snapshot!(error, @"the answer of `tools.discover` is larger than 4194304 bytes; ask for fewer results with `limit`, or without schemas");
-    for enough in [json!({"query": "heavy", "limit": 30}), json!({"query": "heavy", "limit": 20, "includeSchemas": true})] {
+    let error = ask(json!({"query": "heavy", "limit": 30, "includeSchemas": true}))
+        .await
+        .unwrap_err()
+        .to_string();
+    insta::assert_snapshot!(error, @"the answer of `tools.discover` is larger than 4194304 bytes; \
+        ask for fewer results with `limit`, or without schemas");
+    for enough in [
+        json!({"query": "heavy", "limit": 30}),
+        json!({"query": "heavy", "limit": 20, "includeSchemas": true}),
+    ] {
         assert!(ask(enough.clone()).await.is_ok(), "{enough}");
     }
     // Descriptions count as well: twenty schemas are 4 000 KiB, and each description is 8 KiB.
-    let error = ask(json!({"query": "heavy", "limit": 20, "includeSchemas": true, "compact": false})).await.unwrap_err();
+    let error =
+        ask(json!({"query": "heavy", "limit": 20, "includeSchemas": true, "compact": false}))
+            .await
+            .unwrap_err();
     assert!(error.to_string().contains("4194304"), "{error}");
     catalog.shutdown().await;
     server.stop().await;

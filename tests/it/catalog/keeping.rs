@@ -12,13 +12,16 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 
 use super::{call, find, paths, state};
-use crate::support::upstream::{PATIENCE, Scripted, command, demo, environment, eventually, http, open};
+use crate::support::upstream::{
+    PATIENCE, Scripted, command, demo, environment, eventually, http, open,
+};
 
 fn keeping(configs: Vec<UpstreamConfig>, folder: &Path) -> Catalog {
     Catalog::start_keeping(configs, &environment(), folder.join("airlock.db.catalog"))
 }
 
-/// The demo upstream, always by the same command: it fails while there is a file `down`, and waits while there is a file `slow`.
+/// The demo upstream, always by the same command: it fails while there is a file `down`, and waits
+/// while there is a file `slow`.
 fn moody(folder: &Path) -> UpstreamConfig {
     let (down, slow) = (folder.join("down"), folder.join("slow"));
     let script = format!(
@@ -41,7 +44,11 @@ async fn after_a_restart_the_tools_are_found_before_their_upstream_answers() {
     let second = keeping(vec![moody(folder.path())], folder.path());
     let found = find(&second, "discover", json!("add two numbers")).await;
     assert_eq!(found["bestPath"], "demo.add", "{found}");
-    assert_eq!(state(&second).0, UpstreamState::Connecting, "it was found before the upstream answered");
+    assert_eq!(
+        state(&second).0,
+        UpstreamState::Connecting,
+        "it was found before the upstream answered"
+    );
     assert_eq!(found["results"][0]["unavailable"], Value::Null, "it is on its way");
     let mut waiting = std::pin::pin!(call(&second, "demo.add", json!({"a": 1, "b": 2})));
     assert!(futures::poll!(waiting.as_mut()).is_pending(), "a call waits for it");
@@ -67,15 +74,23 @@ async fn an_upstream_that_is_down_after_a_restart_keeps_its_tools_marked() {
     assert_eq!(found["results"][0]["path"], "demo.add");
     assert!(reason.starts_with(found["results"][0]["unavailable"].as_str().unwrap()), "{found}");
     assert!(find(&second, "describe", json!("demo.add")).await["unavailable"].is_string());
-    assert!(find(&second, "catalog.tools", json!({})).await["results"][0]["unavailable"].is_string());
-    assert!(find(&second, "catalog.namespaces", json!({})).await["namespaces"][0]["unavailable"].is_string());
+    assert!(
+        find(&second, "catalog.tools", json!({})).await["results"][0]["unavailable"].is_string()
+    );
+    assert!(
+        find(&second, "catalog.namespaces", json!({})).await["namespaces"][0]["unavailable"]
+            .is_string()
+    );
     let error = call(&second, "demo.add", json!({"a": 1, "b": 2})).await.unwrap_err();
     assert_eq!((error.code, error.retryable), (UpstreamErrorCode::Unavailable, true));
 
     std::fs::remove_file(folder.path().join("down")).unwrap();
     let status = second.refresh(Some("demo")).await.expect("there is such an upstream");
     assert_eq!((status[0].status, status[0].tools), (UpstreamState::Ready, 8));
-    assert_eq!(find(&second, "discover", json!("add two numbers")).await["results"][0]["unavailable"], Value::Null);
+    assert_eq!(
+        find(&second, "discover", json!("add two numbers")).await["results"][0]["unavailable"],
+        Value::Null
+    );
     second.shutdown().await;
 }
 
@@ -97,7 +112,10 @@ async fn a_refresh_by_command_and_by_the_timer_reads_the_list_again() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offer.json");
     let offer = |names: &[&str]| {
-        let tools: Vec<Value> = names.iter().map(|name| json!({"name": name, "inputSchema": {"type": "object"}})).collect();
+        let tools: Vec<Value> = names
+            .iter()
+            .map(|name| json!({"name": name, "inputSchema": {"type": "object"}}))
+            .collect();
         std::fs::write(&file, Value::from(tools).to_string()).unwrap();
     };
     offer(&["one"]);
@@ -124,10 +142,19 @@ async fn a_refresh_by_command_and_by_the_timer_reads_the_list_again() {
 async fn a_path_that_is_nearly_right_heals_when_one_visible_tool_can_be_meant() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offer.json");
-    let names = ["issues.create", "issues.list_for_repo", "key.get", "keys.get", "Thing.read", "thing.read"];
-    let tools: Vec<Value> = names.iter().map(|name| json!({"name": name, "inputSchema": {"type": "object"}})).collect();
+    let names = [
+        "issues.create",
+        "issues.list_for_repo",
+        "key.get",
+        "keys.get",
+        "Thing.read",
+        "thing.read",
+    ];
+    let tools: Vec<Value> =
+        names.iter().map(|name| json!({"name": name, "inputSchema": {"type": "object"}})).collect();
     std::fs::write(&file, Value::from(tools).to_string()).unwrap();
-    let catalog = keeping(vec![demo("git-hub", &["--offer", file.to_str().unwrap()])], folder.path());
+    let catalog =
+        keeping(vec![demo("git-hub", &["--offer", file.to_str().unwrap()])], folder.path());
     assert!(catalog.settled(PATIENCE).await);
     for (given, meant) in [
         ("GitHub.Issues.Create", "git-hub.issues.create"),
@@ -136,11 +163,15 @@ async fn a_path_that_is_nearly_right_heals_when_one_visible_tool_can_be_meant() 
         ("github.key.get", "git-hub.key.get"),
         ("github.keys.get", "git-hub.keys.get"),
     ] {
-        let tool = catalog.resolve(given, &open).await.unwrap_or_else(|error| panic!("{given}: {error}"));
+        let tool =
+            catalog.resolve(given, &open).await.unwrap_or_else(|error| panic!("{given}: {error}"));
         assert_eq!(tool.path, meant, "{given}");
     }
     for unclear in ["github.keysApi.get", "github.THING.read", "github.issues.delete"] {
-        assert!(matches!(catalog.resolve(unclear, &open).await, Err(ResolveError::NotFound(_))), "{unclear}");
+        assert!(
+            matches!(catalog.resolve(unclear, &open).await, Err(ResolveError::NotFound(_))),
+            "{unclear}"
+        );
     }
     catalog.shutdown().await;
 }
@@ -171,9 +202,13 @@ async fn a_list_that_changes_all_the_time_is_read_and_written_seldom() {
     eventually("the list was read four times", || listed.lock().len() >= 4).await;
     let times = listed.lock().clone();
     for pair in times[1..].windows(2) {
-        assert!(pair[1] - pair[0] >= Duration::from_millis(2_000), "twenty times as long as it took: {times:?}");
+        assert!(
+            pair[1] - pair[0] >= Duration::from_millis(2_000),
+            "twenty times as long as it took: {times:?}"
+        );
     }
-    let kept = || std::fs::read_to_string(folder.path().join("airlock.db.catalog/up.tools")).unwrap();
+    let kept =
+        || std::fs::read_to_string(folder.path().join("airlock.db.catalog/up.tools")).unwrap();
     assert!(kept().contains("version 1"), "written once, in the beginning: {}", kept());
     // Whoever asks for it does not wait.
     let before = listed.lock().len();

@@ -9,7 +9,8 @@ use tokio::sync::Notify;
 
 use super::{call, find, paths, start, started, state};
 use crate::support::upstream::{
-    PATIENCE, Scripted, body, command, error, eventually, everything, http, http_with, one_tool, open, result,
+    PATIENCE, Scripted, body, command, error, eventually, everything, http, http_with, one_tool,
+    open, result,
 };
 
 #[tokio::test]
@@ -48,7 +49,8 @@ async fn a_dead_address_is_named_without_its_secrets() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
-    let catalog = started(vec![http("up", &format!("http://{address}/mcp?token=tok-123456"))]).await;
+    let catalog =
+        started(vec![http("up", &format!("http://{address}/mcp?token=tok-123456"))]).await;
     let (status, _, message) = state(&catalog);
     assert_eq!(status, UpstreamState::Failed);
     assert!(message.contains(&format!("`http://{address}/mcp` could not be reached")), "{message}");
@@ -86,7 +88,8 @@ async fn a_configured_secret_is_sent_and_is_in_no_error_and_no_answer() {
     let server = Scripted::start(|request| match request["method"].as_str() {
         Some("tools/list") => one_tool(request),
         _ => {
-            let text = format!("bad token in {}", request["authorization"].as_str().unwrap_or("nothing"));
+            let text =
+                format!("bad token in {}", request["authorization"].as_str().unwrap_or("nothing"));
             let failed = request["params"]["arguments"]["fail"] == true;
             result(request, json!({"content": [{"type": "text", "text": text}], "isError": failed}))
         }
@@ -120,14 +123,23 @@ async fn a_configured_secret_is_in_no_list_of_tools_however_it_is_written() {
     assert_eq!((status, tools), (UpstreamState::Ready, 1));
     assert!(message.contains("tools left out: 1"), "{message}");
     let described = find(&catalog, "describe", json!("up.t")).await;
-    let found = find(&catalog, "discover", json!({"query": "t", "includeSchemas": true, "compact": false})).await;
-    for told in [message, described.to_string(), found.to_string(), format!("{:?}", catalog.resolve("up.t", &open).await.unwrap())]
-    {
+    let found =
+        find(&catalog, "discover", json!({"query": "t", "includeSchemas": true, "compact": false}))
+            .await;
+    for told in [
+        message,
+        described.to_string(),
+        found.to_string(),
+        format!("{:?}", catalog.resolve("up.t", &open).await.unwrap()),
+    ] {
         assert!(told.contains("[redacted]") && !told.contains("tok/123456"), "{told}");
     }
     let tool = catalog.resolve("up.t", &open).await.unwrap();
     let answer = catalog.call(&tool, catalog.check(&tool, "{}").await.unwrap()).await.unwrap();
-    assert_eq!(answer.get(), r#"{"token": "[redacted]", "again": "[redacted]", "exact": 12345678901234567.10}"#);
+    assert_eq!(
+        answer.get(),
+        r#"{"token": "[redacted]", "again": "[redacted]", "exact": 12345678901234567.10}"#
+    );
     catalog.shutdown().await;
     server.stop().await;
 }
@@ -140,7 +152,10 @@ async fn a_secret_of_the_address_is_in_no_error_and_no_answer() {
     })
     .await;
     let catalog = started(vec![http("up", &format!("{}?api_key=tok-123456", server.url()))]).await;
-    assert_eq!(call(&catalog, "up.t", json!({})).await.unwrap_err().message, "unknown key [redacted]");
+    assert_eq!(
+        call(&catalog, "up.t", json!({})).await.unwrap_err().message,
+        "unknown key [redacted]"
+    );
     catalog.shutdown().await;
     server.stop().await;
 }
@@ -149,7 +164,10 @@ async fn a_secret_of_the_address_is_in_no_error_and_no_answer() {
 async fn an_answer_that_outgrows_its_bound_when_secrets_are_blanked_out_is_refused() {
     let server = Scripted::start(|request| match request["method"].as_str() {
         Some("tools/list") => one_tool(request),
-        _ => result(request, json!({"content": [], "structuredContent": ["hushhh".repeat(1_000_000)]})),
+        _ => result(
+            request,
+            json!({"content": [], "structuredContent": ["hushhh".repeat(1_000_000)]}),
+        ),
     })
     .await;
     let mut config = http_with("up", &server.url(), "hushhh");
@@ -175,7 +193,10 @@ async fn an_http_upstream_that_goes_away_comes_back_without_a_restart() {
     assert_eq!(call(&catalog, "up.t", json!({})).await, Ok(json!("hi")));
     server.stop().await;
     let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
-    assert!(matches!(error.code, UpstreamErrorCode::Unavailable | UpstreamErrorCode::Lost), "{error:?}");
+    assert!(
+        matches!(error.code, UpstreamErrorCode::Unavailable | UpstreamErrorCode::Lost),
+        "{error:?}"
+    );
     let server = Scripted::start_on(address, Arc::default(), serve).await;
     let began = std::time::Instant::now();
     loop {
@@ -193,7 +214,10 @@ async fn an_http_upstream_that_goes_away_comes_back_without_a_restart() {
 async fn endless_pages_and_circles_end_with_a_note() {
     for circle in [true, false] {
         let server = Scripted::start(move |request| {
-            let page = request["params"]["cursor"].as_str().and_then(|cursor| cursor.parse::<u32>().ok()).unwrap_or(0);
+            let page = request["params"]["cursor"]
+                .as_str()
+                .and_then(|cursor| cursor.parse::<u32>().ok())
+                .unwrap_or(0);
             let next = if circle { "7".to_owned() } else { (page + 1).to_string() };
             let tool = json!({"name": format!("t{page}"), "inputSchema": {"type": "object"}});
             result(request, json!({"tools": [tool], "nextCursor": next}))
@@ -235,15 +259,17 @@ async fn giant_and_unfit_tools_are_cut_or_left_out_with_a_note() {
 
 #[tokio::test]
 async fn bad_answers_become_clear_errors_and_the_upstream_stays() {
-    let server = Scripted::start(|request| match (request["method"].as_str(), request["params"]["arguments"]["how"].as_str()) {
-        (Some("tools/list"), _) => one_tool(request),
-        (_, Some("500")) => (StatusCode::INTERNAL_SERVER_ERROR, "stack trace").into_response(),
-        (_, Some("429")) => (StatusCode::TOO_MANY_REQUESTS, "later").into_response(),
-        (_, Some("garbage")) => body("{\"jsonrpc\": nonsense"),
-        (_, Some("html")) => axum::response::Html("<html>").into_response(),
-        (_, Some("wrong")) => result(request, json!({"surprise": 1})),
-        (_, Some("error")) => error(request, -32000, "the disk is full"),
-        _ => result(request, json!({"content": [{"type": "text", "text": "fine"}]})),
+    let server = Scripted::start(|request| {
+        match (request["method"].as_str(), request["params"]["arguments"]["how"].as_str()) {
+            (Some("tools/list"), _) => one_tool(request),
+            (_, Some("500")) => (StatusCode::INTERNAL_SERVER_ERROR, "stack trace").into_response(),
+            (_, Some("429")) => (StatusCode::TOO_MANY_REQUESTS, "later").into_response(),
+            (_, Some("garbage")) => body("{\"jsonrpc\": nonsense"),
+            (_, Some("html")) => axum::response::Html("<html>").into_response(),
+            (_, Some("wrong")) => result(request, json!({"surprise": 1})),
+            (_, Some("error")) => error(request, -32000, "the disk is full"),
+            _ => result(request, json!({"content": [{"type": "text", "text": "fine"}]})),
+        }
     })
     .await;
     let catalog = started(vec![http("up", &server.url())]).await;
@@ -256,8 +282,15 @@ async fn bad_answers_become_clear_errors_and_the_upstream_stays() {
         ("error", UpstreamErrorCode::Refused, None, false, "the disk is full"),
     ] {
         let error = call(&catalog, "up.t", json!({"how": how})).await.unwrap_err();
-        assert_eq!((error.code, error.status, error.retryable), (code, status, retryable), "{how}: {error:?}");
-        assert!(error.message.contains(word) && !error.message.contains("stack trace"), "{how}: {error:?}");
+        assert_eq!(
+            (error.code, error.status, error.retryable),
+            (code, status, retryable),
+            "{how}: {error:?}"
+        );
+        assert!(
+            error.message.contains(word) && !error.message.contains("stack trace"),
+            "{how}: {error:?}"
+        );
     }
     assert_eq!(call(&catalog, "up.t", json!({})).await, Ok(json!("fine")));
     catalog.shutdown().await;
@@ -290,7 +323,11 @@ async fn an_upstream_that_asks_for_a_person_is_refused_and_the_error_says_so() {
     let catalog = started(vec![http("up", &server.url())]).await;
     let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
     assert_eq!(error.code, UpstreamErrorCode::ToolFailed);
-    assert!(error.message.starts_with("nobody answered") && error.message.contains("which is refused"), "{}", error.message);
+    assert!(
+        error.message.starts_with("nobody answered") && error.message.contains("which is refused"),
+        "{}",
+        error.message
+    );
     catalog.shutdown().await;
     server.stop().await;
 }
@@ -317,7 +354,11 @@ async fn a_server_that_closes_its_stream_again_and_again_is_not_asked_without_pa
             let then = futures::stream::once(async move {
                 // What came before is on its way by then.
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                if matches!(end, End::Broken) { Err(std::io::Error::other("broken")) } else { Ok(": the end\n\n".to_owned()) }
+                if matches!(end, End::Broken) {
+                    Err(std::io::Error::other("broken"))
+                } else {
+                    Ok(": the end\n\n".to_owned())
+                }
             });
             let body = axum::body::Body::from_stream(futures::StreamExt::chain(first, then));
             std::future::ready(([("content-type", "text/event-stream")], body).into_response())
@@ -326,7 +367,8 @@ async fn a_server_that_closes_its_stream_again_and_again_is_not_asked_without_pa
         let catalog = started(vec![http("up", &server.url())]).await;
         eventually("it was opened four times", || opened.lock().len() >= 4).await;
         let opened = opened.lock().clone();
-        let distances: Vec<u128> = opened.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
+        let distances: Vec<u128> =
+            opened.windows(2).map(|pair| (pair[1] - pair[0]).as_millis()).collect();
         let doubled = if matches!(end, End::Resumed) { [1, 1, 1] } else { [1, 2, 4] };
         for (distance, least) in distances.iter().zip(doubled) {
             assert!(*distance + 50 >= least * 1_000, "{distances:?}");
@@ -340,22 +382,32 @@ async fn works_with_the_reference_server(catalog: &Catalog) {
     let (status, tools, message) = state(catalog);
     assert_eq!((status, message.as_str()), (UpstreamState::Ready, ""));
     assert!(tools >= 8, "{tools}");
-    assert_eq!(call(catalog, "everything.echo", json!({"message": "hi"})).await, Ok(json!("Echo: hi")));
+    assert_eq!(
+        call(catalog, "everything.echo", json!({"message": "hi"})).await,
+        Ok(json!("Echo: hi"))
+    );
     let sum = call(catalog, "everything.getSum", json!({"a": 2, "b": 40})).await.unwrap();
     assert!(sum.as_str().unwrap().contains("42"), "{sum}");
-    let weather = call(catalog, "everything.get-structured-content", json!({"location": "New York"})).await.unwrap();
+    let weather =
+        call(catalog, "everything.get-structured-content", json!({"location": "New York"}))
+            .await
+            .unwrap();
     assert!(weather["temperature"].is_number(), "{weather}");
 
     let found = find(catalog, "discover", json!("add two numbers and get their sum")).await;
     assert_eq!(paths(&found)[0], "everything.get-sum", "{found}");
     let hint = found["results"][0]["hint"].as_str().unwrap();
-    assert_eq!(hint, r#"tools.everything["get-sum"](args: { a: number; b: number }): Promise</* observed */ string>"#);
+    assert_eq!(
+        hint,
+        r#"tools.everything["get-sum"](args: { a: number; b: number }): Promise</* observed */ string>"#
+    );
 }
 
 #[tokio::test]
 async fn the_reference_server_works_as_a_child() {
     let Some(entry) = everything() else { return };
-    let catalog = started(vec![command("everything", "node", &[entry.to_str().unwrap(), "stdio"])]).await;
+    let catalog =
+        started(vec![command("everything", "node", &[entry.to_str().unwrap(), "stdio"])]).await;
     works_with_the_reference_server(&catalog).await;
     catalog.shutdown().await;
 }

@@ -1,6 +1,8 @@
 //! How well tools are found, with floors: written questions over the tools of real services.
 
-use airlock::catalog::{Catalog, Document, OpenApiConfig, Reach, Tool, UpstreamConfig, UpstreamKind};
+use airlock::catalog::{
+    Catalog, Document, OpenApiConfig, Reach, Tool, UpstreamConfig, UpstreamKind,
+};
 use serde_json::{Value, json};
 
 use super::{find, paths, started};
@@ -23,8 +25,13 @@ fn short(tool: &Tool) -> Value {
 fn github() -> Option<UpstreamConfig> {
     install_crypto();
     let spec = Document::File(description::github()?);
-    let config =
-        OpenApiConfig { spec, base_url: None, server: None, server_variables: Default::default(), reach: Reach::default() };
+    let config = OpenApiConfig {
+        spec,
+        base_url: None,
+        server: None,
+        server_variables: Default::default(),
+        reach: Reach::default(),
+    };
     Some(UpstreamConfig::new("github".parse().unwrap(), UpstreamKind::OpenApi(config)))
 }
 
@@ -52,10 +59,14 @@ fn told(quality: &Quality) -> String {
     let [first, three, five] = quality.recall;
     let (rank, [given, right]) = (quality.reciprocal_rank, quality.best);
     let misses = quality.misses.join("\n");
-    format!("R@1 {first:.3}, R@3 {three:.3}, R@5 {five:.3}, MRR {rank:.3}; bestPath given {given:.3}, right {right:.3}\n{misses}")
+    format!(
+        "R@1 {first:.3}, R@3 {three:.3}, R@5 {five:.3}, MRR {rank:.3}; bestPath given {given:.3}, \
+        right {right:.3}\n{misses}"
+    )
 }
 
-/// Asks both halves; a right one is first as often as the first figure says, among the first five as often as the second.
+/// Asks both halves; a right one is first as often as the first figure says, among the first five
+/// as often as the second.
 async fn holds(catalog: &Catalog, first_min: f64, five_min: f64, rank_min: f64) {
     // The half that no weight was settled by decides; the other must not be far ahead of it.
     for half in ["heldBack", "tuning"] {
@@ -64,7 +75,11 @@ async fn holds(catalog: &Catalog, first_min: f64, five_min: f64, rank_min: f64) 
         eprintln!("{half}: {}", told(&quality));
         assert!(quality.asked >= 100, "{half}");
         let [first, _, five] = quality.recall;
-        assert!(first >= first_min && five >= five_min && quality.reciprocal_rank >= rank_min, "{half}: {}", told(&quality));
+        assert!(
+            first >= first_min && five >= five_min && quality.reciprocal_rank >= rank_min,
+            "{half}: {}",
+            told(&quality)
+        );
         let [given, right] = quality.best;
         assert!(given >= 0.42 && right >= 0.95, "{half}: {}", told(&quality));
     }
@@ -85,7 +100,8 @@ async fn names_and_titles_alone_are_enough_for_most_questions() {
     catalog.shutdown().await;
 }
 
-/// Every answer that a question names is a tool, and what is kept of GitHub is what its description gives.
+/// Every answer that a question names is a tool, and what is kept of GitHub is what its description
+/// gives.
 #[tokio::test]
 async fn the_answers_and_the_kept_list_are_those_of_the_description() {
     let Some(github) = github() else { return };
@@ -94,11 +110,19 @@ async fn the_answers_and_the_kept_list_are_those_of_the_description() {
     for half in ["heldBack", "tuning", "unclear"] {
         for question in questions::questions(half) {
             for right in &question.right {
-                assert!(all.iter().any(|tool| tool.path == *right), "{}: there is no `{right}`", question.text);
+                assert!(
+                    all.iter().any(|tool| tool.path == *right),
+                    "{}: there is no `{right}`",
+                    question.text
+                );
             }
         }
     }
-    let lines: Vec<String> = all.iter().filter(|tool| &*tool.upstream == "github").map(|tool| short(tool).to_string()).collect();
+    let lines: Vec<String> = all
+        .iter()
+        .filter(|tool| &*tool.upstream == "github")
+        .map(|tool| short(tool).to_string())
+        .collect();
     let list = format!("[\n{}\n]\n", lines.join(",\n"));
     if std::env::var_os("AIRLOCK_WRITE_LISTS").is_some() {
         std::fs::write(questions::file(GITHUB), &list).unwrap();
@@ -130,7 +154,11 @@ async fn a_slip_a_beginning_and_a_joint_word_are_understood() {
         ("github.gists.create", "github.gists.create"),
     ] {
         let found = find(&catalog, "discover", json!(question)).await;
-        assert!(paths(&found).iter().take(3).any(|path| *path == right), "{question}: {:?}", paths(&found));
+        assert!(
+            paths(&found).iter().take(3).any(|path| *path == right),
+            "{question}: {:?}",
+            paths(&found)
+        );
     }
     catalog.shutdown().await;
 }

@@ -10,18 +10,23 @@ use crate::support::upstream::{demo, open};
 /// Schemas as services write them, and as nobody should.
 fn awkward() -> Vec<Value> {
     let tool = |name: &str, input: Value, output: Value| {
-        let mut tool = json!({"name": name, "description": "Does */ it.\n@param {x} y", "inputSchema": input});
+        let mut tool =
+            json!({"name": name, "description": "Does */ it.\n@param {x} y", "inputSchema": input});
         if !output.is_null() {
             tool["outputSchema"] = output;
         }
         tool
     };
     let object = |properties: Value| json!({"type": "object", "properties": properties});
-    let mut tree = object(json!({"value": {"type": "integer"}, "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}}}));
+    let mut tree = object(
+        json!({"value": {"type": "integer"}, "children": {"type": "array", "items": {"$ref": "#/$defs/Node"}}}),
+    );
     tree["$defs"] = json!({"Node": {"type": "object", "properties": {"next": {"$ref": "#/$defs/Node"}, "any": {"$ref": "#"}}}});
     let mut circles = object(json!({
-        "self": {"$ref": "#/$defs/Self"}, "one": {"$ref": "#/$defs/One"}, "map": {"$ref": "#/$defs/Map"},
-        "either": {"$ref": "#/$defs/Either"}, "nowhere": {"$ref": "#/$defs/Nowhere"}, "list": {"$ref": "#/$defs/List"},
+        "self": {"$ref": "#/$defs/Self"}, "one": {"$ref": "#/$defs/One"},
+        "map": {"$ref": "#/$defs/Map"},
+        "either": {"$ref": "#/$defs/Either"}, "nowhere": {"$ref": "#/$defs/Nowhere"},
+        "list": {"$ref": "#/$defs/List"},
     }));
     circles["$defs"] = json!({
         "Self": {"$ref": "#/$defs/Self"},
@@ -48,8 +53,10 @@ fn awkward() -> Vec<Value> {
                 "record": {"type": "object", "additionalProperties": {"type": ["number", "null"]}},
                 "patterns": {"type": "object", "patternProperties": {"^x-": {"type": "string"}}},
                 "open": {"type": "object", "properties": {"a": {"type": "string"}}, "additionalProperties": {"type": "number"}},
-                "nothing": false, "anything": true, "class": {"type": "string"}, "2nd": {"type": "string"}, "a\"b\nc": {"type": "string"},
-                "old": {"type": "string", "deprecated": true, "description": "line one\nline */ two"},
+                "nothing": false, "anything": true, "class": {"type": "string"},
+                "2nd": {"type": "string"}, "a\"b\nc": {"type": "string"},
+                "old": {"type": "string", "deprecated": true, "description": "line one\nline */ \
+                    two"},
             })),
             json!({"type": "object", "properties": {"ok": {"type": "boolean"}}, "required": ["ok"]}),
         ),
@@ -72,7 +79,10 @@ fn compiled(folder: &Path, types: &str, program: &str) -> Option<(bool, String)>
     std::fs::write(&checked, program).unwrap();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("typings/check.sh");
     let said = Command::new("sh").arg(script).args([declared, checked]).output().unwrap();
-    Some((said.status.success(), String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr)))
+    Some((
+        said.status.success(),
+        String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr),
+    ))
 }
 
 #[tokio::test]
@@ -80,9 +90,14 @@ async fn the_declarations_of_all_tools_pass_the_compiler_and_hold_programs_to_th
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("offer.json");
     std::fs::write(&file, Value::from(awkward()).to_string()).unwrap();
-    let catalog = started(vec![demo("awk-ward", &["--offer", file.to_str().unwrap()]), demo("demo", &[])]).await;
+    let catalog =
+        started(vec![demo("awk-ward", &["--offer", file.to_str().unwrap()]), demo("demo", &[])])
+            .await;
     let types = catalog.types(None, &open).await.unwrap();
-    assert!(!types.contains("any;") && !types.contains(": any") && !types.contains("<any"), "{types}");
+    assert!(
+        !types.contains("any;") && !types.contains(": any") && !types.contains("<any"),
+        "{types}"
+    );
     let right = r#"
         const { sum } = await tools.demo.add({ a: 1, b: 2 });
         const all: { id: number; text: string }[] = (await tools.demo.notes.list()).notes;
@@ -105,6 +120,9 @@ async fn the_declarations_of_all_tools_pass_the_compiler_and_hold_programs_to_th
             assert!(!fine && said.contains("program.ts"), "{wrong}: {said}");
         }
     }
-    assert_eq!(catalog.types(Some("demo.notes"), &open).await.unwrap().matches("Promise<").count(), 2);
+    assert_eq!(
+        catalog.types(Some("demo.notes"), &open).await.unwrap().matches("Promise<").count(),
+        2
+    );
     catalog.shutdown().await;
 }

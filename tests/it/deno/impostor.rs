@@ -1,4 +1,5 @@
-//! An executable in Deno's place that breaks the rules between Deno and its worker, one at a time: a Deno that a program took over could.
+//! An executable in Deno's place that breaks the rules between Deno and its worker, one at a time:
+//! a Deno that a program took over could.
 
 use std::{fs, path::PathBuf, process::Command};
 
@@ -25,9 +26,16 @@ impl Impostor {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("deno");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/deno/impostor.c");
-        let made = Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&path).arg(source).status().expect("a C compiler");
+        let made = Command::new("cc")
+            .args(["-O1", "-pthread", "-o"])
+            .arg(&path)
+            .arg(source)
+            .status()
+            .expect("a C compiler");
         assert!(made.success());
-        let Err(DenoError::Unknown { found, .. }) = deno::check(&path, None) else { panic!("it is no known Deno") };
+        let Err(DenoError::Unknown { found, .. }) = deno::check(&path, None) else {
+            panic!("it is no known Deno")
+        };
         Self { path, digest: found, _folder: folder }
     }
 
@@ -39,7 +47,8 @@ impl Impostor {
     async fn server(&self) -> TestServer {
         let digest = self.digest.to_ascii_uppercase();
         let config = "[sandbox]\nruntime = \"local-deno\"\nworkers_max = 1\nworkers_spare = 0\n";
-        TestServer::with(&format!("{config}deno = {:?}\ndeno_sha256 = \"{digest}\"\n", self.path)).await
+        TestServer::with(&format!("{config}deno = {:?}\ndeno_sha256 = \"{digest}\"\n", self.path))
+            .await
     }
 }
 
@@ -88,7 +97,8 @@ fn a_deno_that_works_while_it_has_no_program_ends_with_its_worker() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_takes_the_deno_whose_digest_its_owner_gave_and_replaces_a_process_that_is_never_ready_again() {
+async fn a_server_takes_the_deno_whose_digest_its_owner_gave_and_replaces_a_process_that_is_never_ready_again()
+ {
     let impostor = Impostor::make();
     let server = impostor.server().await;
     assert_eq!(server.run("return 1 + 1").await["result"], 2);
@@ -96,7 +106,11 @@ async fn a_server_takes_the_deno_whose_digest_its_owner_gave_and_replaces_a_proc
     assert_eq!(server.run("return 'never_ready'").await["result"], 2);
     assert_eq!(server.run("return 1 + 1").await["result"], 2);
     let answer = server.run("return 'unknown_frame'").await;
-    assert_eq!((answer["status"].as_str(), answer["error"]["code"].as_str()), (Some("failed"), Some("worker_lost")), "{answer}");
+    assert_eq!(
+        (answer["status"].as_str(), answer["error"]["code"].as_str()),
+        (Some("failed"), Some("worker_lost")),
+        "{answer}"
+    );
     assert_eq!(server.run("return 1 + 1").await["result"], 2);
     assert!(server.log().contains("unknown frame kind 99"), "{}", server.log());
 }

@@ -4,7 +4,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{clients::modern_post, *};
 
-const JSON: [(&str, &str); 2] = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+const JSON: [(&str, &str); 2] =
+    [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
 
 fn list() -> String {
     json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {"_meta": {
@@ -13,7 +14,8 @@ fn list() -> String {
     .to_string()
 }
 
-const MODERN: [(&str, &str); 4] = [JSON[0], JSON[1], ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")];
+const MODERN: [(&str, &str); 4] =
+    [JSON[0], JSON[1], ("mcp-protocol-version", "2026-07-28"), ("mcp-method", "tools/list")];
 
 #[tokio::test]
 async fn only_our_own_names_and_pages_come_in() {
@@ -45,15 +47,22 @@ async fn only_our_own_names_and_pages_come_in() {
         for path in ["/mcp", "/healthz", "/metrics", "/v1/tasks", "/nothing"] {
             let method = if path == "/mcp" { "POST" } else { "GET" };
             let body = if path == "/mcp" { list() } else { String::new() };
-            let origin = origin.as_ref().map(|origin| format!("Origin: {origin}\r\n")).unwrap_or_default();
-            let headers: String = MODERN.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+            let origin =
+                origin.as_ref().map(|origin| format!("Origin: {origin}\r\n")).unwrap_or_default();
+            let headers: String =
+                MODERN.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
             let request = format!(
-                "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{origin}{headers}Authorization: Bearer {OWNER}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+                "{method} {path} HTTP/1.1\r\nHost: {host}\r\n{origin}{headers}Authorization: \
+                Bearer {OWNER}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
                 body.len()
             );
-            let (_, reply) = raw.exchange(request.as_bytes(), |read| read.contains("\r\n\r\n")).await;
+            let (_, reply) =
+                raw.exchange(request.as_bytes(), |read| read.contains("\r\n\r\n")).await;
             let expected = if path == "/nothing" && status == 200 { 404 } else { status };
-            assert!(reply.starts_with(&format!("HTTP/1.1 {expected}")), "{host} {origin} {path}: {reply}");
+            assert!(
+                reply.starts_with(&format!("HTTP/1.1 {expected}")),
+                "{host} {origin} {path}: {reply}"
+            );
         }
     }
 }
@@ -116,7 +125,8 @@ async fn what_is_no_message_is_refused_as_a_json_rpc_error() {
         assert_eq!(reply.status, status, "{body}: {reply:?}");
         assert_eq!(reply.json()["error"]["code"], code, "{body}: {reply:?}");
     }
-    let reply = raw.send("POST", "/mcp", &JSON, r#"{"jsonrpc":"1.0","id":9,"method":"ping"}"#).await;
+    let reply =
+        raw.send("POST", "/mcp", &JSON, r#"{"jsonrpc":"1.0","id":9,"method":"ping"}"#).await;
     assert_eq!(reply.json()["id"], 9);
     let reply = raw.send("POST", "/mcp", &[("content-type", "text/plain"), JSON[1]], list()).await;
     assert_eq!(reply.status, 415);
@@ -126,7 +136,10 @@ async fn what_is_no_message_is_refused_as_a_json_rpc_error() {
 #[tokio::test]
 async fn an_unknown_method_is_not_found() {
     let server = Server::start().await;
-    let reply = server.raw().modern(json!({"jsonrpc": "2.0", "id": "a", "method": "tools/destroy", "params": {}})).await;
+    let reply = server
+        .raw()
+        .modern(json!({"jsonrpc": "2.0", "id": "a", "method": "tools/destroy", "params": {}}))
+        .await;
     assert_eq!(reply.status, 404);
     let answer = reply.json();
     assert_eq!((&answer["error"]["code"], &answer["id"]), (&json!(-32601), &json!("a")));
@@ -176,7 +189,10 @@ async fn a_workspace_has_its_requests_a_minute_and_then_waits() {
     for left in (0..5).rev() {
         let reply = raw.send("POST", "/mcp", &MODERN, list()).await;
         assert_eq!(reply.status, 200);
-        assert!(reply.header("ratelimit").unwrap().starts_with(&format!("\"workspace\";r={left};")), "{reply:?}");
+        assert!(
+            reply.header("ratelimit").unwrap().starts_with(&format!("\"workspace\";r={left};")),
+            "{reply:?}"
+        );
         assert_eq!(reply.header("ratelimit-policy"), Some("\"workspace\";q=5;w=60"));
     }
     let reply = raw.send("POST", "/mcp", &MODERN, list()).await;
@@ -189,7 +205,10 @@ async fn a_workspace_has_its_requests_a_minute_and_then_waits() {
     assert!((-32019..=-32000).contains(&code) && !(-32004..=-32001).contains(&code), "{code}");
     let data = &answer["error"]["data"];
     assert_eq!(data["type"], "rate_limited");
-    assert_eq!((&data["limit"], &data["windowMs"], &data["scope"]), (&json!(5), &json!(60_000), &json!("workspace")));
+    assert_eq!(
+        (&data["limit"], &data["windowMs"], &data["scope"]),
+        (&json!(5), &json!(60_000), &json!("workspace"))
+    );
     assert!(data["retryAfterMs"].as_u64().unwrap() <= 12_001);
     // Neither the health check nor the owner's own tools count or are counted.
     let owner = [("authorization", "Bearer owner-token-of-the-test")];
@@ -221,7 +240,10 @@ async fn a_silent_call_gets_its_first_byte_early_comments_after_and_the_answer_a
     assert!(before.matches(": waiting").count() >= 3, "comments come before the answer: {read}");
     let data = read.lines().find_map(|line| line.strip_prefix("data:")).unwrap();
     let answer: Value = serde_json::from_str(data.trim()).unwrap();
-    assert_eq!((&answer["id"], &answer["result"]["structuredContent"]["result"]), (&json!(7), &json!("slept")));
+    assert_eq!(
+        (&answer["id"], &answer["result"]["structuredContent"]["result"]),
+        (&json!(7), &json!("slept"))
+    );
 }
 
 #[tokio::test]
@@ -267,11 +289,15 @@ async fn a_stopping_server_cuts_off_what_takes_too_long_without_cancelling_it() 
     let options = HttpOptions { drain: Duration::from_millis(100), ..quick() };
     let mut server = Server::with(options, Duration::from_secs(50)).await;
     let raw = server.raw();
-    let (mut stream, _) = raw.exchange(&modern_post(server.address, "sleep 60000"), |read| read.contains(": waiting")).await;
+    let (mut stream, _) = raw
+        .exchange(&modern_post(server.address, "sleep 60000"), |read| read.contains(": waiting"))
+        .await;
     server.shutdown.cancel();
     assert_eq!((&mut server.serving).await.unwrap().unwrap(), Drained::Forced);
     let mut rest = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.expect("the stream ends");
+    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
+        .await
+        .expect("the stream ends");
     assert!(server.service.cancelled.lock().is_empty(), "nobody asked for a cancellation");
 }
 
@@ -303,23 +329,28 @@ async fn connections_have_a_bound_and_the_next_waits_for_a_place() {
 
 #[tokio::test]
 async fn a_client_that_takes_nothing_loses_its_place() {
-    let options = HttpOptions { connections_max: 1, write_max: Duration::from_millis(200), ..quick() };
+    let options =
+        HttpOptions { connections_max: 1, write_max: Duration::from_millis(200), ..quick() };
     let server = Server::with(options, Duration::from_secs(50)).await;
     let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
     let mut deaf = socket.connect(server.address).await.unwrap();
     // Asks until nothing is read any more, and takes none of the answers.
-    let asked =
-        tokio::time::timeout(Duration::from_secs(20), async { while deaf.write_all(health.as_bytes()).await.is_ok() {} }).await;
+    let asked = tokio::time::timeout(Duration::from_secs(20), async {
+        while deaf.write_all(health.as_bytes()).await.is_ok() {}
+    })
+    .await;
     asked.expect("the server breaks off");
-    let (_, reply) = server.raw().exchange(health.as_bytes(), |read| read.contains("\"status\"")).await;
+    let (_, reply) =
+        server.raw().exchange(health.as_bytes(), |read| read.contains("\"status\"")).await;
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
 }
 
 #[tokio::test]
 async fn silent_connections_lose_their_place() {
-    let options = HttpOptions { connections_max: 3, head_max: Duration::from_millis(300), ..quick() };
+    let options =
+        HttpOptions { connections_max: 3, head_max: Duration::from_millis(300), ..quick() };
     let server = Server::with(options, Duration::from_secs(50)).await;
     let raw = server.raw();
     let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
@@ -331,7 +362,8 @@ async fn silent_connections_lose_their_place() {
     assert!(reply.starts_with("HTTP/1.1 200"), "{reply}");
     for mut stream in [silent, slow, idle] {
         let mut rest = Vec::new();
-        let ended = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
+        let ended =
+            tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await;
         let _ = ended.expect("the server closes it");
     }
 }
@@ -340,7 +372,10 @@ async fn silent_connections_lose_their_place() {
 async fn a_call_that_takes_longer_than_a_head_may_is_answered() {
     let options = HttpOptions { head_max: Duration::from_millis(100), ..quick() };
     let server = Server::with(options, Duration::from_secs(50)).await;
-    assert_eq!(server.raw().call("execute", json!({"code": "sleep 600"})).await["structuredContent"]["result"], "slept");
+    assert_eq!(
+        server.raw().call("execute", json!({"code": "sleep 600"})).await["structuredContent"]["result"],
+        "slept"
+    );
 }
 
 #[tokio::test]
@@ -348,7 +383,8 @@ async fn a_flood_of_health_checks_asks_once_a_second() {
     let server = Server::start().await;
     let raw = server.raw();
     let began = tokio::time::Instant::now();
-    let replies = futures::future::join_all((0..200).map(|_| raw.send("GET", "/healthz", &[], ""))).await;
+    let replies =
+        futures::future::join_all((0..200).map(|_| raw.send("GET", "/healthz", &[], ""))).await;
     let seconds = began.elapsed().as_secs() as usize;
     assert!(replies.iter().all(|reply| reply.status == 200 && reply.json()["status"] == "ok"));
     let asked = || server.service.healths.load(std::sync::atomic::Ordering::Relaxed);
@@ -370,6 +406,8 @@ async fn a_silent_connection_does_not_hold_up_the_end() {
     let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
     let (_idle, _) = raw.exchange(health.as_bytes(), |read| read.contains("\"status\"")).await;
     server.shutdown.cancel();
-    let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.serving).await.expect("sooner than the time to drain");
+    let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.serving)
+        .await
+        .expect("sooner than the time to drain");
     assert_eq!(ended.unwrap().unwrap(), Drained::Complete);
 }

@@ -7,13 +7,17 @@ use airlock::{
     transport::{mcp::Mcp, stdio},
 };
 use tokio::{
-    io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf},
+    io::{
+        AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadHalf,
+        WriteHalf,
+    },
     net::UnixStream,
 };
 
 use super::*;
 
-const JSON: [(&str, &str); 2] = [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
+const JSON: [(&str, &str); 2] =
+    [("content-type", "application/json"), ("accept", "application/json, text/event-stream")];
 
 fn hello(version: &str) -> String {
     let client = json!({"name": "old client", "version": "1"});
@@ -41,13 +45,17 @@ async fn legacy_sessions_of_both_revisions_are_served() {
     for version in ["2025-06-18", "2025-11-25"] {
         let (session, greeting) = begin(&raw, version).await;
         assert_eq!(greeting["protocolVersion"], version);
-        assert_eq!((&greeting["serverInfo"]["name"], &greeting["serverInfo"]["title"]), (&json!("airlock"), &json!("Airlock")));
+        assert_eq!(
+            (&greeting["serverInfo"]["name"], &greeting["serverInfo"]["title"]),
+            (&json!("airlock"), &json!("Airlock"))
+        );
         assert!(greeting["instructions"].as_str().unwrap().len() < 2048);
         assert_eq!(greeting["capabilities"]["tools"]["listChanged"], true);
         let mut headers = JSON.to_vec();
         headers.extend([("mcp-session-id", session.as_str()), ("mcp-protocol-version", version)]);
         let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}}});
-        let result = raw.send("POST", "/mcp", &headers, call.to_string()).await.json()["result"].clone();
+        let result =
+            raw.send("POST", "/mcp", &headers, call.to_string()).await.json()["result"].clone();
         assert_eq!(result["structuredContent"]["result"], 2);
         assert!(result.get("resultType").is_none(), "{result}");
         assert_eq!(raw.send("DELETE", "/mcp", &headers, "").await.status, 202);
@@ -55,25 +63,45 @@ async fn legacy_sessions_of_both_revisions_are_served() {
         assert_eq!((gone.status, &gone.json()["id"]), (404, &json!(1)));
     }
     let callers = server.service.callers.lock();
-    assert!(callers.iter().all(|who| who.workspace_id == "local" && who.client_id == "oldclient"), "{callers:?}");
+    assert!(
+        callers.iter().all(|who| who.workspace_id == "local" && who.client_id == "oldclient"),
+        "{callers:?}"
+    );
 }
 
 #[tokio::test]
 async fn the_current_revision_needs_no_session_and_names_the_server() {
     let server = Server::start().await;
     let raw = server.raw();
-    let found =
-        raw.modern(json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {}})).await.json()["result"].clone();
+    let found = raw
+        .modern(json!({"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {}}))
+        .await
+        .json()["result"]
+        .clone();
     let versions = found["supportedVersions"].as_array().unwrap();
     for version in ["2025-06-18", "2025-11-25", "2026-07-28"] {
         assert!(versions.contains(&json!(version)), "{found}");
     }
-    let list = raw.modern(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}})).await.json()["result"].clone();
-    assert_eq!((&list["ttlMs"], &list["cacheScope"], &list["resultType"]), (&json!(60_000), &json!("private"), &json!("complete")));
+    let list = raw
+        .modern(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}}))
+        .await
+        .json()["result"]
+        .clone();
+    assert_eq!(
+        (&list["ttlMs"], &list["cacheScope"], &list["resultType"]),
+        (&json!(60_000), &json!("private"), &json!("complete"))
+    );
     let call = raw.call("execute", json!({"code": "return 1 + 1"})).await;
     assert_eq!(call["_meta"]["io.modelcontextprotocol/serverInfo"]["name"], "airlock");
     assert_eq!(
-        raw.send("GET", "/mcp", &[("accept", "text/event-stream"), ("mcp-protocol-version", "2026-07-28")], "").await.status,
+        raw.send(
+            "GET",
+            "/mcp",
+            &[("accept", "text/event-stream"), ("mcp-protocol-version", "2026-07-28")],
+            ""
+        )
+        .await
+        .status,
         405
     );
 }
@@ -84,13 +112,23 @@ async fn headers_that_contradict_the_body_are_refused() {
     let raw = server.raw();
     let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
     let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "1"}, "_meta": meta}});
-    for (method, name, version) in
-        [("tools/list", "execute", "2026-07-28"), ("tools/call", "task_get", "2026-07-28"), ("tools/call", "execute", "2025-11-25")]
-    {
+    for (method, name, version) in [
+        ("tools/list", "execute", "2026-07-28"),
+        ("tools/call", "task_get", "2026-07-28"),
+        ("tools/call", "execute", "2025-11-25"),
+    ] {
         let mut headers = JSON.to_vec();
-        headers.extend([("mcp-protocol-version", version), ("mcp-method", method), ("mcp-name", name)]);
+        headers.extend([
+            ("mcp-protocol-version", version),
+            ("mcp-method", method),
+            ("mcp-name", name),
+        ]);
         let reply = raw.send("POST", "/mcp", &headers, body.to_string()).await;
-        assert_eq!((reply.status, &reply.json()["error"]["code"]), (400, &json!(-32020)), "{method} {name} {version}");
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["code"]),
+            (400, &json!(-32020)),
+            "{method} {name} {version}"
+        );
     }
     assert!(server.service.callers.lock().is_empty(), "nothing ran");
 }
@@ -103,8 +141,13 @@ async fn a_legacy_client_that_disconnects_does_not_cancel_and_its_notification_d
     let mut headers = JSON.to_vec();
     headers.extend([("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")]);
     let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "sleep 60000"}}}).to_string();
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-    let post = format!("POST /mcp HTTP/1.1\r\nHost: {}\r\n{lines}Content-Length: {}\r\n\r\n{call}", server.address, call.len());
+    let lines: String =
+        headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let post = format!(
+        "POST /mcp HTTP/1.1\r\nHost: {}\r\n{lines}Content-Length: {}\r\n\r\n{call}",
+        server.address,
+        call.len()
+    );
     let (stream, _) = raw.exchange(post.as_bytes(), |read| read.contains("\r\n\r\n")).await;
     until("the task is recorded", || server.service.callers.lock().len() == 1).await;
     drop(stream);
@@ -112,7 +155,9 @@ async fn a_legacy_client_that_disconnects_does_not_cancel_and_its_notification_d
     let ping = json!({"jsonrpc": "2.0", "id": 6, "method": "ping"}).to_string();
     assert_eq!(raw.send("POST", "/mcp", &headers, ping).await.status, 200);
     assert!(server.service.cancelled.lock().is_empty());
-    let cancel = json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}}).to_string();
+    let cancel =
+        json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}})
+            .to_string();
     assert_eq!(raw.send("POST", "/mcp", &headers, cancel).await.status, 202);
     until("the task is cancelled", || server.service.cancelled.lock().len() == 1).await;
 }
@@ -123,10 +168,16 @@ async fn a_stopping_server_answers_a_legacy_call_under_way_and_ends_idle_streams
     let raw = server.raw();
     let (session, _) = begin(&raw, "2025-11-25").await;
     let head = format!(
-        "Host: {}\r\nMcp-Session-Id: {session}\r\nMcp-Protocol-Version: 2025-11-25\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n",
+        "Host: {}\r\nMcp-Session-Id: {session}\r\nMcp-Protocol-Version: \
+        2025-11-25\r\nContent-Type: application/json\r\nAccept: application/json, \
+        text/event-stream\r\n",
         server.address
     );
-    let (_idle, _) = raw.exchange(format!("GET /mcp HTTP/1.1\r\n{head}\r\n").as_bytes(), |read| read.contains("\r\n\r\n")).await;
+    let (_idle, _) = raw
+        .exchange(format!("GET /mcp HTTP/1.1\r\n{head}\r\n").as_bytes(), |read| {
+            read.contains("\r\n\r\n")
+        })
+        .await;
     let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "sleep 300"}}}).to_string();
     let post = format!("POST /mcp HTTP/1.1\r\n{head}Content-Length: {}\r\n\r\n{call}", call.len());
     let answered = tokio::spawn({
@@ -136,7 +187,9 @@ async fn a_stopping_server_answers_a_legacy_call_under_way_and_ends_idle_streams
     until("the task is recorded", || server.service.callers.lock().len() == 1).await;
     server.shutdown.cancel();
     assert!(answered.await.unwrap().contains("slept"));
-    let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.serving).await.expect("sooner than the time to drain");
+    let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.serving)
+        .await
+        .expect("sooner than the time to drain");
     assert_eq!(ended.unwrap().unwrap(), Drained::Complete);
 }
 
@@ -146,7 +199,8 @@ async fn clients_hear_that_the_namespaces_changed() {
     let raw = server.raw();
     let (session, _) = begin(&raw, "2025-11-25").await;
     let get = format!(
-        "GET /mcp HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nMcp-Session-Id: {session}\r\nMcp-Protocol-Version: 2025-11-25\r\n\r\n",
+        "GET /mcp HTTP/1.1\r\nHost: {}\r\nAccept: text/event-stream\r\nMcp-Session-Id: \
+        {session}\r\nMcp-Protocol-Version: 2025-11-25\r\n\r\n",
         server.address
     );
     let legacy = tokio::spawn({
@@ -160,9 +214,11 @@ async fn clients_hear_that_the_namespaces_changed() {
         let raw = raw.clone();
         async move { raw.exchange(&post, |read| read.contains("tools/list_changed")).await.1 }
     });
-    // Both streams are open once the server has had time to read them: change until both have heard.
+    // Both streams are open once the server has had time to read them: change until both have
+    // heard.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
-    while !(legacy.is_finished() && modern.is_finished()) && tokio::time::Instant::now() < deadline {
+    while !(legacy.is_finished() && modern.is_finished()) && tokio::time::Instant::now() < deadline
+    {
         server.service.namespaces.lock()[0].tools += 1;
         server.service.changed.send_modify(|count| *count += 1);
         tokio::time::sleep(Duration::from_millis(300)).await;
@@ -201,7 +257,10 @@ impl Pipe {
     }
 
     async fn hear(&mut self) -> Value {
-        let line = tokio::time::timeout(Duration::from_secs(10), self.lines.next_line()).await.expect("a line").unwrap();
+        let line = tokio::time::timeout(Duration::from_secs(10), self.lines.next_line())
+            .await
+            .expect("a line")
+            .unwrap();
         serde_json::from_str(&line.expect("the server is there")).unwrap()
     }
 }
@@ -233,15 +292,15 @@ async fn a_cancelled_call_over_a_pipe_cancels_its_task() {
         .await;
     let service = pipe.service.clone();
     until("the task is recorded", || service.callers.lock().len() == 1).await;
-    pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#).await;
+    pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
+        .await;
     until("it is cancelled", || service.cancelled.lock().len() == 1).await;
 }
 
 #[tokio::test]
 async fn a_line_over_the_cap_is_answered_with_its_id_and_the_next_line_passes() {
     let call = |id: u32, code: &str| {
-        let meta =
-            json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
+        let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
         let params = json!({"name": "execute", "arguments": {"code": code}, "_meta": meta});
         json!({"method": "tools/call", "params": params, "jsonrpc": "2.0", "id": id}).to_string()
     };
@@ -249,7 +308,11 @@ async fn a_line_over_the_cap_is_answered_with_its_id_and_the_next_line_passes() 
     let mut pipe = Pipe::open();
     pipe.say(&long).await;
     let refused = pipe.hear().await;
-    assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(7), &json!(-32600)), "{refused}");
+    assert_eq!(
+        (&refused["id"], &refused["error"]["code"]),
+        (&json!(7), &json!(-32600)),
+        "{refused}"
+    );
     assert!(refused["error"]["message"].as_str().unwrap().contains("16777216 bytes"), "{refused}");
     pipe.say(&call(8, "return 1 + 1")).await;
     assert_eq!(pipe.hear().await["result"]["structuredContent"]["result"], 2);
@@ -257,7 +320,10 @@ async fn a_line_over_the_cap_is_answered_with_its_id_and_the_next_line_passes() 
     pipe.say(&long).await;
     let Pipe { mut lines, mut write, .. } = pipe;
     write.as_mut().unwrap().shutdown().await.unwrap();
-    let line = tokio::time::timeout(Duration::from_secs(10), lines.next_line()).await.expect("a line").unwrap();
+    let line = tokio::time::timeout(Duration::from_secs(10), lines.next_line())
+        .await
+        .expect("a line")
+        .unwrap();
     assert!(line.expect("an answer").contains("-32600"));
 }
 
@@ -271,7 +337,11 @@ async fn the_end_of_the_input_ends_the_server() {
         }
         let Pipe { lines, write, serving, .. } = pipe;
         drop((lines, write));
-        tokio::time::timeout(Duration::from_secs(3), serving).await.expect("promptly").unwrap().unwrap();
+        tokio::time::timeout(Duration::from_secs(3), serving)
+            .await
+            .expect("promptly")
+            .unwrap()
+            .unwrap();
     }
 }
 
@@ -284,19 +354,27 @@ async fn what_is_no_json_is_skipped_and_a_line_over_the_cap_does_not_end_the_ser
     pipe.say(&"x".repeat(stdio::LINE_BYTES_MAX + 1)).await;
     pipe.say(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
     let refused = pipe.hear().await;
-    assert_eq!((&refused["id"], &refused["error"]["code"]), (&Value::Null, &json!(-32600)), "{refused}");
+    assert_eq!(
+        (&refused["id"], &refused["error"]["code"]),
+        (&Value::Null, &json!(-32600)),
+        "{refused}"
+    );
     assert_eq!(pipe.hear().await["id"], 2);
 }
 
 #[tokio::test]
 async fn progress_comes_at_once_again_and_always_rises() {
-    let options = McpOptions { progress_every: Duration::from_millis(100), ..McpOptions::default() };
+    let options =
+        McpOptions { progress_every: Duration::from_millis(100), ..McpOptions::default() };
     let mut pipe = Pipe::with(options);
     pipe.say(&hello("2025-11-25")).await;
     pipe.hear().await;
     let arguments = json!({"code": "sleep 450"});
     let params = json!({"name": "execute", "arguments": arguments, "_meta": {"progressToken": 9}});
-    pipe.say(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string()).await;
+    pipe.say(
+        &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string(),
+    )
+    .await;
     let mut told = Vec::new();
     let answer = loop {
         let message = pipe.hear().await;
@@ -304,12 +382,18 @@ async fn progress_comes_at_once_again_and_always_rises() {
             break message;
         }
         assert_eq!(message["params"]["progressToken"], 9);
-        told.push((message["params"]["progress"].as_f64().unwrap(), message["params"]["message"].as_str().unwrap().to_owned()));
+        told.push((
+            message["params"]["progress"].as_f64().unwrap(),
+            message["params"]["message"].as_str().unwrap().to_owned(),
+        ));
     };
     assert_eq!(answer["result"]["structuredContent"]["result"], "slept");
     assert!(told.len() >= 3, "{told:?}");
     assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
-    assert_eq!(told.last().unwrap().1, "running after 0 s, 3 tool calls; the last tool says: 7 of 9, packing");
+    assert_eq!(
+        told.last().unwrap().1,
+        "running after 0 s, 3 tool calls; the last tool says: 7 of 9, packing"
+    );
 }
 
 /// Not a test of its own: what the next one starts as a process with standard streams.
@@ -328,11 +412,20 @@ async fn a_process_that_serves_its_standard_streams() {
 async fn standard_output_belongs_to_the_protocol_over_pipes_and_sockets() {
     for sockets in [false, true] {
         let mut command = tokio::process::Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "mcp_protocol::eras::a_process_that_serves_its_standard_streams", "--nocapture"]);
+        command.args([
+            "--exact",
+            "mcp_protocol::eras::a_process_that_serves_its_standard_streams",
+            "--nocapture",
+        ]);
         command.env("AIRLOCK_TEST_STDIO", "1").stderr(Stdio::piped()).kill_on_drop(true);
-        let (mut child, mut write, read): (_, Box<dyn AsyncWrite + Unpin>, Box<dyn AsyncRead + Unpin>);
+        let (mut child, mut write, read): (
+            _,
+            Box<dyn AsyncWrite + Unpin>,
+            Box<dyn AsyncRead + Unpin>,
+        );
         if sockets {
-            let ((our_in, their_in), (our_out, their_out)) = (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
+            let ((our_in, their_in), (our_out, their_out)) =
+                (UnixStream::pair().unwrap(), UnixStream::pair().unwrap());
             let fd = |socket: UnixStream| {
                 let socket = socket.into_std().unwrap();
                 socket.set_nonblocking(false).unwrap();
@@ -342,16 +435,25 @@ async fn standard_output_belongs_to_the_protocol_over_pipes_and_sockets() {
             (write, read) = (Box::new(our_in), Box::new(our_out));
         } else {
             child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-            (write, read) = (Box::new(child.stdin.take().unwrap()), Box::new(child.stdout.take().unwrap()));
+            (write, read) =
+                (Box::new(child.stdin.take().unwrap()), Box::new(child.stdout.take().unwrap()));
         }
         drop(command);
         let call = |id: u32, code: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": code}}});
-        let lines = [hello("2025-11-25"), call(1, "print").to_string(), call(2, "return 1 + 1").to_string()];
+        let lines = [
+            hello("2025-11-25"),
+            call(1, "print").to_string(),
+            call(2, "return 1 + 1").to_string(),
+        ];
         write.write_all(format!("{}\n", lines.join("\n")).as_bytes()).await.unwrap();
         let mut heard = Vec::new();
         let mut lines = BufReader::new(read).lines();
         while heard.len() < 3 {
-            let line = tokio::time::timeout(Duration::from_secs(10), lines.next_line()).await.expect("a line").unwrap().unwrap();
+            let line = tokio::time::timeout(Duration::from_secs(10), lines.next_line())
+                .await
+                .expect("a line")
+                .unwrap()
+                .unwrap();
             // The test harness writes before the server takes standard output.
             if !line.is_empty() && !line.starts_with("running ") {
                 heard.push(serde_json::from_str::<Value>(&line).expect("nothing but the protocol"));
@@ -360,9 +462,15 @@ async fn standard_output_belongs_to_the_protocol_over_pipes_and_sockets() {
         assert!(heard.iter().any(|message| message["id"] == 2), "{heard:?}");
         write.shutdown().await.unwrap();
         drop(write);
-        let output = tokio::time::timeout(Duration::from_secs(3), child.wait_with_output()).await.expect("promptly").unwrap();
+        let output = tokio::time::timeout(Duration::from_secs(3), child.wait_with_output())
+            .await
+            .expect("promptly")
+            .unwrap();
         assert!(output.status.success());
-        assert!(String::from_utf8_lossy(&output.stderr).contains("a stray print"), "it went to standard error");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("a stray print"),
+            "it went to standard error"
+        );
     }
 }
 
@@ -378,14 +486,22 @@ async fn the_rust_client_speaks_both_eras() {
     let url = server.raw().url("/mcp");
     for (mode, version) in [
         (ClientLifecycleMode::Initialize, ProtocolVersion::V_2025_11_25),
-        (ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }, ProtocolVersion::V_2026_07_28),
+        (
+            ClientLifecycleMode::Discover {
+                preferred_versions: vec![ProtocolVersion::V_2026_07_28],
+            },
+            ProtocolVersion::V_2026_07_28,
+        ),
     ] {
         let transport = StreamableHttpClientTransport::from_uri(url.clone());
         let client = serve_client_with_lifecycle((), transport, mode).await.unwrap();
         assert_eq!(client.peer_info().unwrap().protocol_version, version);
         assert_eq!(client.list_all_tools().await.unwrap().len(), 4);
         let arguments = json!({"code": "return 1 + 1"}).as_object().unwrap().clone();
-        let result = client.call_tool(CallToolRequestParams::new("execute").with_arguments(arguments)).await.unwrap();
+        let result = client
+            .call_tool(CallToolRequestParams::new("execute").with_arguments(arguments))
+            .await
+            .unwrap();
         assert_eq!(result.structured_content.unwrap()["result"], 2);
         client.cancel().await.unwrap();
     }

@@ -1,4 +1,5 @@
-//! Clients of other people drive the binary: Python and TypeScript, both generations, over HTTP and over standard streams.
+//! Clients of other people drive the binary: Python and TypeScript, both generations, over HTTP and
+//! over standard streams.
 
 use super::*;
 use crate::support::{
@@ -8,7 +9,11 @@ use crate::support::{
 
 /// What every client must have seen, whatever it speaks.
 fn check(client: &str, version: &str, saw: &Value) {
-    assert_eq!(saw["tools"], json!(["execute", "task_get", "task_list", "task_cancel"]), "{client}");
+    assert_eq!(
+        saw["tools"],
+        json!(["execute", "task_get", "task_list", "task_cancel"]),
+        "{client}"
+    );
     if !saw["version"].is_null() {
         assert_eq!(saw["version"], version, "{client}");
     }
@@ -16,12 +21,26 @@ fn check(client: &str, version: &str, saw: &Value) {
     let id = two["structured"]["taskId"].as_str().unwrap();
     assert_eq!(
         two["text"],
-        format!("taskId: {id}\nstatus: completed\nruntimeId: {runtime}\nexitCode: 0\n\n```json\n2\n```", runtime = runtime::id()),
+        format!(
+            "taskId: {id}\nstatus: completed\nruntimeId: {runtime}\nexitCode: 0\n\n```json\n2\n```",
+            runtime = runtime::id()
+        ),
         "{client}"
     );
-    assert_eq!((&two["isError"], &two["structured"]["result"]), (&json!(false), &json!(2)), "{client}");
-    assert_eq!((&saw["fails"]["isError"], &saw["fails"]["structured"]["exitCode"]), (&json!(true), &json!(1)), "{client}");
-    assert!(saw["fails"]["text"].as_str().unwrap().contains("\nerror: TypeError: x is not a function"), "{client}: {saw}");
+    assert_eq!(
+        (&two["isError"], &two["structured"]["result"]),
+        (&json!(false), &json!(2)),
+        "{client}"
+    );
+    assert_eq!(
+        (&saw["fails"]["isError"], &saw["fails"]["structured"]["exitCode"]),
+        (&json!(true), &json!(1)),
+        "{client}"
+    );
+    assert!(
+        saw["fails"]["text"].as_str().unwrap().contains("\nerror: TypeError: x is not a function"),
+        "{client}: {saw}"
+    );
     assert_eq!(saw["slow"]["structured"]["result"], "slept", "{client}");
     assert!(!saw["progress"].as_array().unwrap().is_empty(), "{client} saw no progress");
     assert_eq!(saw["big"]["structured"]["result"].as_str().unwrap().len(), 100_000, "{client}");
@@ -35,7 +54,10 @@ fn check(client: &str, version: &str, saw: &Value) {
 /// `airlock serve`, and `airlock mcp` as a client starts it.
 async fn drive(client: &str, mode: &str, version: &str) {
     let server = TestServer::with(&demo(&[])).await;
-    let Some(saw) = clients::drive(client, &[mode, "http", &format!("{}/mcp", server.url)]).await else { return };
+    let Some(saw) = clients::drive(client, &[mode, "http", &format!("{}/mcp", server.url)]).await
+    else {
+        return;
+    };
     check(&format!("{client} {mode} over HTTP"), version, &saw);
     let folder = server.stop().await;
     let file = folder.path().join("airlock.toml");

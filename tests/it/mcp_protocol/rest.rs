@@ -30,17 +30,31 @@ async fn only_the_owners_token_opens_v1() {
 async fn a_task_is_run_read_listed_and_cancelled() {
     let server = Server::start().await;
     let raw = server.raw();
-    let done = raw.send("POST", "/v1/tasks", &[AUTH], json!({"code": "return 1 + 1"}).to_string()).await.json();
+    let done = raw
+        .send("POST", "/v1/tasks", &[AUTH], json!({"code": "return 1 + 1"}).to_string())
+        .await
+        .json();
     assert_eq!((&done["status"], &done["result"]), (&json!("completed"), &json!(2)));
     let id = done["taskId"].as_str().unwrap();
     let read = raw.send("GET", &format!("/v1/tasks/{id}?waitMs=1000"), &[AUTH], "").await.json();
     assert_eq!(read["code"], "return 1 + 1");
-    let page = raw.send("GET", &format!("/v1/tasks/{id}?resultOffset=0&resultLimit=10"), &[AUTH], "").await.json();
+    let page = raw
+        .send("GET", &format!("/v1/tasks/{id}?resultOffset=0&resultLimit=10"), &[AUTH], "")
+        .await
+        .json();
     assert_eq!(page["resultPage"]["text"], "2");
-    let events = raw.send("GET", &format!("/v1/tasks/{id}/events?after=0"), &[AUTH], "").await.json();
+    let events =
+        raw.send("GET", &format!("/v1/tasks/{id}/events?after=0"), &[AUTH], "").await.json();
     assert_eq!(events["events"][0]["type"], "task.created");
-    let running =
-        raw.send("POST", "/v1/tasks", &[AUTH], json!({"code": "sleep 60000", "waitForResult": false}).to_string()).await.json();
+    let running = raw
+        .send(
+            "POST",
+            "/v1/tasks",
+            &[AUTH],
+            json!({"code": "sleep 60000", "waitForResult": false}).to_string(),
+        )
+        .await
+        .json();
     let path = format!("/v1/tasks/{}/cancel", running["taskId"].as_str().unwrap());
     assert_eq!(raw.send("POST", &path, &[AUTH], "").await.json()["status"], "cancelled");
     let list = raw.send("GET", "/v1/tasks?status=cancelled&limit=5", &[AUTH], "").await.json();
@@ -54,7 +68,10 @@ async fn tools_are_listed_and_described() {
     let list = raw.send("GET", "/v1/tools?query=echo&limit=3", &[AUTH], "").await;
     assert_eq!(list.header("content-type"), Some("application/json"));
     assert_eq!((&list.json()["query"], &list.json()["total"]), (&json!("echo"), &json!(1)));
-    assert_eq!(raw.send("GET", "/v1/tools/everything.echo", &[AUTH], "").await.json()["path"], "everything.echo");
+    assert_eq!(
+        raw.send("GET", "/v1/tools/everything.echo", &[AUTH], "").await.json()["path"],
+        "everything.echo"
+    );
     assert_eq!(raw.send("GET", "/v1/tools/everything.nothing", &[AUTH], "").await.status, 404);
 }
 
@@ -66,7 +83,8 @@ async fn failures_have_one_shape_and_their_own_status() {
         let raw = raw.clone();
         async move { raw.send("POST", "/v1/tasks", &[AUTH], body.to_string()).await }
     };
-    let unknown = raw.send("GET", "/v1/tasks/task_00000000-0000-7000-8000-000000000000", &[AUTH], "").await;
+    let unknown =
+        raw.send("GET", "/v1/tasks/task_00000000-0000-7000-8000-000000000000", &[AUTH], "").await;
     assert_eq!((unknown.status, &unknown.json()["error"]["code"]), (404, &json!("task_not_found")));
     let bad = post(json!({"code": 5})).await;
     assert_eq!((bad.status, &bad.json()["error"]["code"]), (400, &json!("invalid_argument")));

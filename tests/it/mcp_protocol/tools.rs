@@ -5,7 +5,8 @@ use jsonschema::Validator;
 use super::*;
 
 async fn listed(raw: &Raw) -> Vec<Value> {
-    let reply = raw.modern(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}})).await;
+    let reply =
+        raw.modern(json!({"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}})).await;
     reply.json()["result"]["tools"].as_array().unwrap().clone()
 }
 
@@ -14,12 +15,25 @@ async fn the_answer_of_one_plus_one_is_the_contracts_byte_for_byte() {
     let server = Server::start().await;
     let result = server.raw().call("execute", json!({"code": "return 1 + 1"})).await;
     let id = result["structuredContent"]["taskId"].as_str().unwrap();
-    let expected = format!("taskId: {id}\nstatus: completed\nruntimeId: local-v8\nexitCode: 0\n\n```json\n2\n```");
+    let expected = format!(
+        "taskId: {id}\nstatus: completed\nruntimeId: local-v8\nexitCode: 0\n\n```json\n2\n```"
+    );
     assert_eq!(text_of(&result), expected);
     assert_eq!(result["isError"], false);
     assert_eq!(result["structuredContent"]["result"], 2);
-    let keys: Vec<_> = result["structuredContent"].as_object().unwrap().keys().map(String::as_str).collect();
-    let fields = ["taskId", "status", "runtimeId", "exitCode", "result", "workspaceId", "accountId", "sessionId", "usage"];
+    let keys: Vec<_> =
+        result["structuredContent"].as_object().unwrap().keys().map(String::as_str).collect();
+    let fields = [
+        "taskId",
+        "status",
+        "runtimeId",
+        "exitCode",
+        "result",
+        "workspaceId",
+        "accountId",
+        "sessionId",
+        "usage",
+    ];
     assert_eq!(keys, fields);
 }
 
@@ -40,8 +54,14 @@ async fn the_list_of_tools_has_a_fixed_order_whole_schemas_and_short_description
     }
     assert!(tools[0]["description"].as_str().unwrap().contains("everything (13 tools)"));
     let input = &tools[0]["inputSchema"]["properties"];
-    assert_eq!((&input["timeoutMs"]["minimum"], &input["timeoutMs"]["maximum"]), (&json!(1), &json!(600_000)));
-    assert_eq!((&input["resultTimeoutMs"]["minimum"], &input["resultTimeoutMs"]["maximum"]), (&json!(100), &json!(900_000)));
+    assert_eq!(
+        (&input["timeoutMs"]["minimum"], &input["timeoutMs"]["maximum"]),
+        (&json!(1), &json!(600_000))
+    );
+    assert_eq!(
+        (&input["resultTimeoutMs"]["minimum"], &input["resultTimeoutMs"]["maximum"]),
+        (&json!(100), &json!(900_000))
+    );
     assert_eq!(input["code"]["maxLength"], 262_144);
     assert_eq!(tools[0]["inputSchema"]["required"], json!(["code"]));
 }
@@ -53,11 +73,19 @@ async fn every_answer_keeps_to_its_output_schema() {
     let schemas: Vec<(String, Validator)> = listed(&raw)
         .await
         .iter()
-        .map(|tool| (tool["name"].as_str().unwrap().to_owned(), jsonschema::validator_for(&tool["outputSchema"]).unwrap()))
+        .map(|tool| {
+            (
+                tool["name"].as_str().unwrap().to_owned(),
+                jsonschema::validator_for(&tool["outputSchema"]).unwrap(),
+            )
+        })
         .collect();
     let holds = |tool: &str, result: &Value| {
         let (_, schema) = schemas.iter().find(|(name, _)| name == tool).unwrap();
-        let errors: Vec<_> = schema.iter_errors(&result["structuredContent"]).map(|error| error.to_string()).collect();
+        let errors: Vec<_> = schema
+            .iter_errors(&result["structuredContent"])
+            .map(|error| error.to_string())
+            .collect();
         assert!(errors.is_empty(), "{tool}: {errors:?}: {result}");
     };
     let ends = [
@@ -71,14 +99,23 @@ async fn every_answer_keeps_to_its_output_schema() {
         "big 2000000",
     ];
     for code in ends {
-        let result = raw.call("execute", json!({"code": code, "sessionId": "s", "metadata": {"a": 1}})).await;
+        let result = raw
+            .call("execute", json!({"code": code, "sessionId": "s", "metadata": {"a": 1}}))
+            .await;
         holds("execute", &result);
         let id = &result["structuredContent"]["taskId"];
         holds("task_get", &raw.call("task_get", json!({"taskId": id})).await);
-        holds("task_get", &raw.call("task_get", json!({"taskId": id, "resultOffset": 1, "resultLimit": 10})).await);
+        holds(
+            "task_get",
+            &raw.call("task_get", json!({"taskId": id, "resultOffset": 1, "resultLimit": 10}))
+                .await,
+        );
         holds("task_cancel", &raw.call("task_cancel", json!({"taskId": id})).await);
     }
-    holds("execute", &raw.call("execute", json!({"code": "sleep 60000", "waitForResult": false})).await);
+    holds(
+        "execute",
+        &raw.call("execute", json!({"code": "sleep 60000", "waitForResult": false})).await,
+    );
     holds("task_list", &raw.call("task_list", json!({})).await);
 }
 
@@ -100,14 +137,17 @@ async fn an_answer_is_an_error_exactly_when_the_task_ended_otherwise_than_comple
         assert_eq!(result["structuredContent"]["exitCode"], exit);
         if is_error {
             let head = format!(
-                "\nexitCode: {exit}\nerror: TypeError: x is not a function (line 7, column 9)\n\nhint: call something else"
+                "\nexitCode: {exit}\nerror: TypeError: x is not a function (line 7, column \
+                9)\n\nhint: call something else"
             );
             assert!(text_of(&result).ends_with(&head), "{}", text_of(&result));
         }
     }
     let running = raw.call("execute", json!({"code": "sleep 60000", "waitForResult": false})).await;
     assert_eq!(running["isError"], false);
-    assert!(["queued", "running"].contains(&running["structuredContent"]["status"].as_str().unwrap()));
+    assert!(
+        ["queued", "running"].contains(&running["structuredContent"]["status"].as_str().unwrap())
+    );
     assert!(text_of(&running).contains("Call task_get with {\"taskId\":\"task_"), "{running}");
     assert!(running["structuredContent"]["next"].as_str().unwrap().contains("waitMs"));
 }
@@ -118,7 +158,11 @@ async fn bad_arguments_are_named_with_their_value_and_what_is_allowed() {
     let raw = server.raw();
     for (tool, arguments, expected) in [
         ("execute", json!({}), "`code` is missing: expected a string of 1 to 262144 characters"),
-        ("execute", json!({"code": 5}), "argument `code` of `execute` is `5`: expected a string of 1 to 262144 characters"),
+        (
+            "execute",
+            json!({"code": 5}),
+            "argument `code` of `execute` is `5`: expected a string of 1 to 262144 characters",
+        ),
         ("execute", json!({"code": ""}), "argument `code` of `execute` is an empty string"),
         ("execute", json!({"code": "x".repeat(262_145)}), "a string of 262145 characters"),
         (
@@ -127,16 +171,36 @@ async fn bad_arguments_are_named_with_their_value_and_what_is_allowed() {
             "argument `timeoutMs` of `execute` is `0`: expected an integer of 1 to 600000",
         ),
         ("execute", json!({"code": "1", "timeoutMs": 600_001}), "`600001`"),
-        ("execute", json!({"code": "1", "timeoutMs": "5000"}), "is the string `\"5000\"`: expected an integer"),
+        (
+            "execute",
+            json!({"code": "1", "timeoutMs": "5000"}),
+            "is the string `\"5000\"`: expected an integer",
+        ),
         ("execute", json!({"code": "1", "timeoutMs": 1.5}), "is `1.5`"),
         ("execute", json!({"code": "1", "resultTimeoutMs": 99}), "an integer of 100 to 900000"),
         ("execute", json!({"code": "1", "waitForResult": "no"}), "expected a boolean"),
         ("execute", json!({"code": "1", "metadata": []}), "is an array: expected an object"),
-        ("execute", json!({"code": "1", "timeout": 5}), "`execute` has no argument `timeout`; did you mean `timeoutMs`?"),
-        ("execute", json!({"code": "1", "timeout": 5}), "hint: `execute` takes `code`, `timeoutMs`"),
-        ("execute", json!({"code": "1", "sessionId": "s".repeat(129)}), "a string of 1 to 128 characters"),
+        (
+            "execute",
+            json!({"code": "1", "timeout": 5}),
+            "`execute` has no argument `timeout`; did you mean `timeoutMs`?",
+        ),
+        (
+            "execute",
+            json!({"code": "1", "timeout": 5}),
+            "hint: `execute` takes `code`, `timeoutMs`",
+        ),
+        (
+            "execute",
+            json!({"code": "1", "sessionId": "s".repeat(129)}),
+            "a string of 1 to 128 characters",
+        ),
         ("task_get", json!({"taskId": "nonsense"}), "`nonsense` is not a task id"),
-        ("task_get", json!({"taskId": "task_00000000-0000-7000-8000-000000000000"}), "there is no task"),
+        (
+            "task_get",
+            json!({"taskId": "task_00000000-0000-7000-8000-000000000000"}),
+            "there is no task",
+        ),
         ("task_get", json!({"taskId": "task_1", "waitMs": 50_001}), "an integer of 0 to 50000"),
         ("task_list", json!({"status": "done"}), "expected one of `queued`, `running`"),
         ("task_list", json!({"limit": 201}), "an integer of 1 to 200"),
@@ -152,7 +216,10 @@ async fn bad_arguments_are_named_with_their_value_and_what_is_allowed() {
 #[tokio::test]
 async fn null_counts_as_left_out_and_a_whole_number_as_an_integer() {
     let server = Server::start().await;
-    let result = server.raw().call("execute", json!({"code": "return 1 + 1", "sessionId": null, "timeoutMs": 5000.0})).await;
+    let result = server
+        .raw()
+        .call("execute", json!({"code": "return 1 + 1", "sessionId": null, "timeoutMs": 5000.0}))
+        .await;
     assert_eq!(result["structuredContent"]["status"], "completed", "{result}");
 }
 
@@ -172,9 +239,14 @@ async fn text_is_capped_and_the_structured_result_is_whole() {
     let result = server.raw().call("execute", json!({"code": "big 100000"})).await;
     let text = text_of(&result);
     assert!(text.chars().count() <= 30_000, "{}", text.chars().count());
-    let note = text.lines().find_map(|line| line.strip_prefix("... [result preview truncated ")).unwrap();
+    let note =
+        text.lines().find_map(|line| line.strip_prefix("... [result preview truncated ")).unwrap();
     let missing: usize = note.strip_suffix(" chars]").unwrap().parse().unwrap();
-    assert!(text.contains("whole result is in `structuredContent`") && text.contains("\"resultOffset\":0"), "the way on is told");
+    assert!(
+        text.contains("whole result is in `structuredContent`")
+            && text.contains("\"resultOffset\":0"),
+        "the way on is told"
+    );
     let shown = text.lines().find(|line| line.starts_with('"')).unwrap().chars().count();
     assert_eq!(shown + missing, 100_002);
     assert_eq!(result["structuredContent"]["result"].as_str().unwrap().len(), 100_000);
@@ -200,7 +272,11 @@ async fn a_result_over_one_mebibyte_is_told_and_read_in_pages() {
         let answer = raw.call("task_get", arguments).await;
         let page = answer["structuredContent"]["resultPage"].clone();
         let next = format!("\"resultOffset\":{}", page["nextOffset"]);
-        assert_eq!(text_of(&answer).contains(&next), !page["nextOffset"].is_null(), "the text leads on as well");
+        assert_eq!(
+            text_of(&answer).contains(&next),
+            !page["nextOffset"].is_null(),
+            "the text leads on as well"
+        );
         whole.push_str(page["text"].as_str().unwrap());
         offset = page["nextOffset"].clone();
     }
@@ -211,7 +287,11 @@ async fn a_result_over_one_mebibyte_is_told_and_read_in_pages() {
 async fn console_output_is_in_both_forms() {
     let server = Server::start().await;
     let result = server.raw().call("execute", json!({"code": "log"})).await;
-    assert!(text_of(&result).ends_with("\n\nlogs:\n```\nhello\nwarn: careful\n```"), "{}", text_of(&result));
+    assert!(
+        text_of(&result).ends_with("\n\nlogs:\n```\nhello\nwarn: careful\n```"),
+        "{}",
+        text_of(&result)
+    );
     assert_eq!(result["structuredContent"]["logs"]["lines"][1]["level"], "warn");
 }
 
@@ -220,7 +300,9 @@ async fn task_get_shows_the_whole_record() {
     let server = Server::start().await;
     let raw = server.raw();
     let done = raw.call("execute", json!({"code": "return 1 + 1", "metadata": {"run": 7}})).await;
-    let record = raw.call("task_get", json!({"taskId": done["structuredContent"]["taskId"]})).await["structuredContent"].clone();
+    let record = raw.call("task_get", json!({"taskId": done["structuredContent"]["taskId"]})).await
+        ["structuredContent"]
+        .clone();
     assert_eq!(record["code"], "return 1 + 1");
     assert_eq!(record["metadata"], json!({"run": 7}));
     assert_eq!(record["clientId"], "raw");
@@ -233,7 +315,8 @@ async fn cancelling_is_no_error_and_ends_the_task() {
     let server = Server::start().await;
     let raw = server.raw();
     let running = raw.call("execute", json!({"code": "sleep 60000", "waitForResult": false})).await;
-    let cancelled = raw.call("task_cancel", json!({"taskId": running["structuredContent"]["taskId"]})).await;
+    let cancelled =
+        raw.call("task_cancel", json!({"taskId": running["structuredContent"]["taskId"]})).await;
     assert_eq!(cancelled["isError"], false);
     assert_eq!(cancelled["structuredContent"]["status"], "cancelled");
     assert_eq!(cancelled["structuredContent"]["exitCode"], 130);
@@ -256,7 +339,10 @@ async fn a_panic_still_answers_and_the_server_goes_on() {
     let result = raw.call("execute", json!({"code": "panic"})).await;
     assert_eq!(result["isError"], true);
     assert!(text_of(&result).contains("the server failed"), "{result}");
-    assert_eq!(raw.call("execute", json!({"code": "return 1 + 1"})).await["structuredContent"]["result"], 2);
+    assert_eq!(
+        raw.call("execute", json!({"code": "return 1 + 1"})).await["structuredContent"]["result"],
+        2
+    );
 }
 
 #[tokio::test]

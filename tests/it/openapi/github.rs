@@ -1,4 +1,5 @@
-//! The real description of GitHub's REST interface: read whole, and called against a server that holds requests to it.
+//! The real description of GitHub's REST interface: read whole, and called against a server that
+//! holds requests to it.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -19,9 +20,16 @@ const IMPORT_MAX: Duration = Duration::from_secs(5);
 fn all_paths(catalog: &Catalog) -> Vec<String> {
     let (mut paths, mut cursor) = (Vec::new(), None);
     loop {
-        let query: ToolsQuery = serde_json::from_value(json!({"limit": 200, "cursor": cursor})).unwrap();
+        let query: ToolsQuery =
+            serde_json::from_value(json!({"limit": 200, "cursor": cursor})).unwrap();
         let page = serde_json::to_value(catalog.tools(&query, &open).unwrap()).unwrap();
-        paths.extend(page["results"].as_array().unwrap().iter().map(|found| found["path"].as_str().unwrap().to_owned()));
+        paths.extend(
+            page["results"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|found| found["path"].as_str().unwrap().to_owned()),
+        );
         match page["nextCursor"].as_str() {
             Some(next) => cursor = Some(next.to_owned()),
             None => return paths,
@@ -29,7 +37,8 @@ fn all_paths(catalog: &Catalog) -> Vec<String> {
     }
 }
 
-/// Time of processors that this process took: unlike that of the clock it does not count what others do on a busy machine.
+/// Time of processors that this process took: unlike that of the clock it does not count what
+/// others do on a busy machine.
 fn spent() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
@@ -41,7 +50,8 @@ async fn every_operation_of_github_has_a_name_of_its_own() {
     let document: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
     let methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
     let items = document["paths"].as_object().unwrap().values();
-    let operations: usize = items.map(|item| methods.iter().filter(|method| item.get(method).is_some()).count()).sum();
+    let operations: usize =
+        items.map(|item| methods.iter().filter(|method| item.get(method).is_some()).count()).sum();
     drop(document);
     let began = spent();
     let catalog = started(upstream("github", Document::File(file), None)).await;
@@ -49,7 +59,8 @@ async fn every_operation_of_github_has_a_name_of_its_own() {
     eprintln!("{operations} operations in {took:?}");
     let status = catalog.status().remove(0);
     // One is at another origin, and how to reach it is told.
-    let told = "operations that cannot be called here because they are at another origin: 1 (`https://uploads.github.com`); for each of these, add an \
+    let told = "operations that cannot be called here because they are at another origin: 1 \
+        (`https://uploads.github.com`); for each of these, add an \
         upstream with the same `spec` and this address as its `server`";
     assert_eq!((status.tools, status.message.as_deref()), (operations, Some(told)));
     assert!(operations > 1_000 && took < IMPORT_MAX, "{operations} operations in {took:?}");
@@ -61,11 +72,17 @@ async fn every_operation_of_github_has_a_name_of_its_own() {
     };
     for path in &paths {
         let segments: Vec<&str> = path.split('.').collect();
-        assert!(segments.len() == 3 && segments.iter().all(|segment| is_segment(segment)), "{path}");
+        assert!(
+            segments.len() == 3 && segments.iter().all(|segment| is_segment(segment)),
+            "{path}"
+        );
     }
-    for expected in
-        ["github.issues.create", "github.pulls.list", "github.repos.getContent", "github.codeScanning.listAlertsForRepo"]
-    {
+    for expected in [
+        "github.issues.create",
+        "github.pulls.list",
+        "github.repos.getContent",
+        "github.codeScanning.listAlertsForRepo",
+    ] {
         assert!(paths.iter().any(|path| path == expected), "{expected}");
     }
     // None of their schemas is more work than there is time for: all are used.
@@ -91,28 +108,40 @@ impl Judge {
         let fits = |template: &str| {
             let wanted: Vec<&str> = template.split('/').collect();
             wanted.len() == given.len()
-                && wanted.iter().zip(&given).all(|(wanted, given)| wanted.starts_with('{') || wanted == given)
+                && wanted
+                    .iter()
+                    .zip(&given)
+                    .all(|(wanted, given)| wanted.starts_with('{') || wanted == given)
         };
         let method = asked.method.to_lowercase();
         let paths = self.document["paths"].as_object().unwrap();
-        let found = paths.iter().filter(|(template, item)| fits(template) && item.get(&method).is_some());
+        let found =
+            paths.iter().filter(|(template, item)| fits(template) && item.get(&method).is_some());
         // A literal path goes before one with variables.
-        let (template, item) =
-            found.min_by_key(|(template, _)| template.matches('{').count()).ok_or(format!("no route: {}", asked.line()))?;
+        let (template, item) = found
+            .min_by_key(|(template, _)| template.matches('{').count())
+            .ok_or(format!("no route: {}", asked.line()))?;
         let operation = &item[&method];
         let id = operation["operationId"].as_str().unwrap().to_owned();
         let listed = operation["parameters"].as_array().into_iter().flatten();
         let parameters: Vec<&Value> = listed.map(|parameter| self.resolved(parameter)).collect();
         let check = |place: &str, name: &str, text: &str| {
             let parameter = parameters.iter().find(|one| one["in"] == place && one["name"] == name);
-            let schema = &parameter.ok_or(format!("{id}: no {place} parameter `{name}`"))?["schema"];
+            let schema =
+                &parameter.ok_or(format!("{id}: no {place} parameter `{name}`"))?["schema"];
             let plain = Value::from(text);
             let read: Value = serde_json::from_str(text).unwrap_or_else(|_| plain.clone());
             let ok = self.is_valid(schema, &plain) || self.is_valid(schema, &read);
             ok.then_some(()).ok_or(format!("{id}: `{name}` is {text:?}"))
         };
-        for (wanted, given) in template.split('/').zip(&given).filter(|(wanted, _)| wanted.starts_with('{')) {
-            let decoded = url::form_urlencoded::parse(format!("x={given}").as_bytes()).next().unwrap().1.into_owned();
+        for (wanted, given) in
+            template.split('/').zip(&given).filter(|(wanted, _)| wanted.starts_with('{'))
+        {
+            let decoded = url::form_urlencoded::parse(format!("x={given}").as_bytes())
+                .next()
+                .unwrap()
+                .1
+                .into_owned();
             check("path", wanted.trim_matches(['{', '}']), &decoded)?;
         }
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
@@ -124,9 +153,15 @@ impl Judge {
             (Some(_), true) | (None, true) => {}
             (None, false) => return Err(format!("{id}: a body that is not wanted")),
             (Some(media), false) => {
-                let value = serde_json::from_slice(&asked.body).map_err(|error| format!("{id}: {error}"))?;
-                if asked.header("content-type") != "application/json" || !self.is_valid(&media["schema"], &value) {
-                    return Err(format!("{id}: body {value} of type {}", asked.header("content-type")));
+                let value = serde_json::from_slice(&asked.body)
+                    .map_err(|error| format!("{id}: {error}"))?;
+                if asked.header("content-type") != "application/json"
+                    || !self.is_valid(&media["schema"], &value)
+                {
+                    return Err(format!(
+                        "{id}: body {value} of type {}",
+                        asked.header("content-type")
+                    ));
                 }
             }
         }
@@ -134,7 +169,9 @@ impl Judge {
     }
 
     fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
-        value["$ref"].as_str().map_or(value, |reference| self.document.pointer(reference.trim_start_matches('#')).unwrap())
+        value["$ref"].as_str().map_or(value, |reference| {
+            self.document.pointer(reference.trim_start_matches('#')).unwrap()
+        })
     }
 
     fn is_valid(&self, schema: &Value, value: &Value) -> bool {
@@ -171,10 +208,26 @@ async fn calls_of_github_are_what_its_description_says() {
             repo(json!({"body": {"title": "It breaks", "labels": ["bug"], "assignee": "me"}})),
             "issues/create",
         ),
-        ("github.pulls.list", repo(json!({"state": "all", "per_page": 100, "page": 2, "head": "octo:fix&ref=x"})), "pulls/list"),
-        ("github.repos.getContent", repo(json!({"path": "docs/a b.md", "ref": "main"})), "repos/get-content"),
-        ("github.issues.setLabels", repo(json!({"issue_number": 7, "body": {"labels": ["bug"]}})), "issues/set-labels"),
-        ("github.search.repos", json!({"q": "tetris language:rust", "sort": "stars"}), "search/repos"),
+        (
+            "github.pulls.list",
+            repo(json!({"state": "all", "per_page": 100, "page": 2, "head": "octo:fix&ref=x"})),
+            "pulls/list",
+        ),
+        (
+            "github.repos.getContent",
+            repo(json!({"path": "docs/a b.md", "ref": "main"})),
+            "repos/get-content",
+        ),
+        (
+            "github.issues.setLabels",
+            repo(json!({"issue_number": 7, "body": {"labels": ["bug"]}})),
+            "issues/set-labels",
+        ),
+        (
+            "github.search.repos",
+            json!({"q": "tetris language:rust", "sort": "stars"}),
+            "search/repos",
+        ),
         ("github.repos.delete", repo(json!({})), "repos/delete"),
         (
             "github.gists.create",
@@ -182,15 +235,24 @@ async fn calls_of_github_are_what_its_description_says() {
             "gists/create",
         ),
     ] {
-        assert_eq!(call(&catalog, path, args).await, Ok(json!({"operation": id})), "{path}: {:?}", judge.faults.lock());
+        assert_eq!(
+            call(&catalog, path, args).await,
+            Ok(json!({"operation": id})),
+            "{path}: {:?}",
+            judge.faults.lock()
+        );
     }
     // What the description forbids never gets there.
     service.asked();
     let tool = catalog.resolve("github.pulls.list", &open).await.unwrap();
-    let error =
-        catalog.check(&tool, r#"{"owner": "o", "repo": "r", "state": "shut", "perPage": 1}"#).await.unwrap_err().to_string();
+    let error = catalog
+        .check(&tool, r#"{"owner": "o", "repo": "r", "state": "shut", "perPage": 1}"#)
+        .await
+        .unwrap_err()
+        .to_string();
     assert!(
-        error.contains(r#"field `state` must be one of "open", "closed", "all""#) && error.contains("did you mean `per_page`?"),
+        error.contains(r#"field `state` must be one of "open", "closed", "all""#)
+            && error.contains("did you mean `per_page`?"),
         "{error}"
     );
     assert!(service.asked().is_empty());

@@ -72,7 +72,10 @@ impl Drop for Service {
     }
 }
 
-async fn answer(State((reply, asked)): State<(Reply, Arc<Mutex<Vec<Asked>>>)>, request: Request) -> Response {
+async fn answer(
+    State((reply, asked)): State<(Reply, Arc<Mutex<Vec<Asked>>>)>,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, 64 * 1024 * 1024).await.unwrap();
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);

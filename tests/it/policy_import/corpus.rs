@@ -1,5 +1,5 @@
-//! Every file of `tests/policies/intercept`: imported, loaded, and asked what stands beside it; and asked at random, where the
-//! original's own reading of the file says what must come out.
+//! Every file of `tests/policies/intercept`: imported, loaded, and asked what stands beside it; and
+//! asked at random, where the original's own reading of the file says what must come out.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -51,27 +51,39 @@ struct Asked {
 
 fn files() -> Vec<(String, String, Expected)> {
     let folder = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/policies/intercept"));
-    let mut files: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let policies = files.iter().filter(|path| !path.to_string_lossy().ends_with(".expect.yaml"));
     policies
         .map(|path| {
             let beside = path.with_extension("expect.yaml");
-            let expected = std::fs::read_to_string(&beside).unwrap_or_else(|_| panic!("{} is missing", beside.display()));
-            (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap(), yaml(&expected))
+            let expected = std::fs::read_to_string(&beside)
+                .unwrap_or_else(|_| panic!("{} is missing", beside.display()));
+            (
+                path.file_name().unwrap().to_string_lossy().into_owned(),
+                std::fs::read_to_string(path).unwrap(),
+                yaml(&expected),
+            )
         })
         .collect()
 }
 
 fn imported(file: &str, text: &str, upstream: &str) -> Imported {
     let options = ImportOptions { upstream: Some(upstream), compat_warn: false };
-    import(Dialect::Intercept, file, text, options).unwrap_or_else(|problems| panic!("{file}: {problems:#?}"))
+    import(Dialect::Intercept, file, text, options)
+        .unwrap_or_else(|problems| panic!("{file}: {problems:#?}"))
 }
 
 async fn judge(file: &str, text: &str, expected: &Expected) -> Judge {
-    let policy = load(text, None).unwrap_or_else(|problems| panic!("{file}: {problems:#?}\n{text}"));
+    let policy =
+        load(text, None).unwrap_or_else(|problems| panic!("{file}: {problems:#?}\n{text}"));
     let mut judge = Judge::over(policy, &expected.upstream).await;
-    judge.schemas = expected.schemas.iter().map(|(tool, schema)| (tool.clone(), Schema::new(schema).unwrap())).collect();
+    judge.schemas = expected
+        .schemas
+        .iter()
+        .map(|(tool, schema)| (tool.clone(), Schema::new(schema).unwrap()))
+        .collect();
     judge
 }
 
@@ -87,13 +99,18 @@ async fn every_file_of_intercepts_form_is_imported_and_answers_as_it_says() {
         for asked in &expected.calls {
             judge.pass(asked.after);
             for _ in 0..asked.times.unwrap_or(1) {
-                let theirs = original.call(&asked.tool, &asked.args, judge.now.as_second(), asked.fails);
+                let theirs =
+                    original.call(&asked.tool, &asked.args, judge.now.as_second(), asked.fails);
                 assert_eq!(theirs, asked.expect, "{file}: the table itself is wrong: {asked:?}");
                 let answer = judge.call(&asked.tool, &asked.args.to_string(), asked.fails).await;
-                // An argument that does not say what a call costs is refused there as an internal error, and here as one of policy.
+                // An argument that does not say what a call costs is refused there as an internal
+                // error, and here as one of policy.
                 let what = if answer.what == "error" { "deny" } else { answer.what };
                 let rule_fits = asked.rule.is_none() || asked.rule == answer.rule;
-                let message_fits = asked.message.as_ref().is_none_or(|message| answer.message.contains(message.as_str()));
+                let message_fits = asked
+                    .message
+                    .as_ref()
+                    .is_none_or(|message| answer.message.contains(message.as_str()));
                 if what != asked.expect || !rule_fits || !message_fits {
                     wrong.push(format!("{file}: {asked:?}: {answer:?}"));
                 }
@@ -123,7 +140,8 @@ async fn an_imported_file_answers_random_calls_as_the_original_would() {
             let theirs = original.call(tool, &args, judge.now.as_second(), fails);
             let answer = judge.call(tool, &args.to_string(), fails).await;
             let what = match answer.what {
-                // A value of a type that a rule which asks cannot compare is in doubt, and denied here; there the rule passes it over.
+                // A value of a type that a rule which asks cannot compare is in doubt, and denied
+                // here; there the rule passes it over.
                 "error" if theirs == "allow" => {
                     original = before;
                     in_doubt += 1;
@@ -152,16 +170,23 @@ async fn a_file_that_is_bound_to_an_upstream_needs_no_import() {
     for (file, text, expected) in files() {
         let ours = imported(&file, &text, &expected.upstream).layers.remove(0).text;
         let whole = judge(&file, &ours, &expected).await;
-        let policy = load(&text, Some(&expected.upstream)).unwrap_or_else(|problems| panic!("{file}: {problems:#?}"));
+        let policy = load(&text, Some(&expected.upstream))
+            .unwrap_or_else(|problems| panic!("{file}: {problems:#?}"));
         let direct = Judge::over(policy, &expected.upstream).await;
         for asked in &expected.calls {
             let (one, other) = (
                 whole.decide(&asked.tool, &asked.args.to_string()).await,
                 direct.decide(&asked.tool, &asked.args.to_string()).await,
             );
-            // Read as a file of ours, an entry that asks sometimes lists nothing under `default: deny`; the import says that it does.
-            let stricter = text.contains("default: deny") && text.contains("require_approval") && other.verdict.as_str() == "deny";
-            assert!(stricter || one.verdict.as_str() == other.verdict.as_str(), "{file}: {asked:?}: {other:?}");
+            // Read as a file of ours, an entry that asks sometimes lists nothing under `default:
+            // deny`; the import says that it does.
+            let stricter = text.contains("default: deny")
+                && text.contains("require_approval")
+                && other.verdict.as_str() == "deny";
+            assert!(
+                stricter || one.verdict.as_str() == other.verdict.as_str(),
+                "{file}: {asked:?}: {other:?}"
+            );
             assert!(stricter || one.holds.len() == other.holds.len(), "{file}: {asked:?}");
         }
     }
@@ -173,7 +198,8 @@ struct Dice(u64);
 impl Dice {
     fn below(&mut self, bound: u64) -> u64 {
         // Constants of Knuth's MMIX; the high bits are the better ones.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % bound
     }
 
@@ -201,7 +227,9 @@ impl Dice {
                 Some(number) => (number + by).into(),
                 None => (number.as_f64().unwrap() + by as f64).into(),
             },
-            Value::Array(list) if !list.is_empty() => list[self.below(list.len() as u64) as usize].clone(),
+            Value::Array(list) if !list.is_empty() => {
+                list[self.below(list.len() as u64) as usize].clone()
+            }
             other => other.clone(),
         }
     }

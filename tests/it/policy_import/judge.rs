@@ -1,14 +1,17 @@
-//! A policy with a real store behind it and a clock that a test moves: what the server does with a call, without the server.
+//! A policy with a real store behind it and a clock that a test moves: what the server does with a
+//! call, without the server.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use airlock::{
     model::{Annotations, Schema, Timestamp},
     policy::{
-        Call, Caller, Count, CounterValues, Decision, DenialCode, FixedWindow, Hold, Layer, LayerScope, Options, Policy, Problem,
-        Profile, ToolFacts, Verdict, Window,
+        Call, Caller, Count, CounterValues, Decision, DenialCode, FixedWindow, Hold, Layer,
+        LayerScope, Options, Policy, Problem, Profile, ToolFacts, Verdict, Window,
     },
-    store::{CounterHold, CounterRead, CounterWindow, Reserved, Settle, SqliteConfig, SqliteStore, Store},
+    store::{
+        CounterHold, CounterRead, CounterWindow, Reserved, Settle, SqliteConfig, SqliteStore, Store,
+    },
 };
 use serde_json::value::RawValue;
 
@@ -51,7 +54,8 @@ pub(super) fn load(text: &str, upstream: Option<&str>) -> Result<Policy, Vec<Pro
 impl Judge {
     pub(super) async fn over(policy: Policy, upstream: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = SqliteStore::open(SqliteConfig::new(folder.path().join("airlock.db"))).await.unwrap();
+        let store =
+            SqliteStore::open(SqliteConfig::new(folder.path().join("airlock.db"))).await.unwrap();
         Self {
             policy,
             store,
@@ -92,7 +96,11 @@ impl Judge {
             Reserved::Exceeded { index, retry_after, .. } => {
                 let hold = &decision.holds[index];
                 let denial = hold.denial(retry_after);
-                Answer { what: "rate_limited", rule: Some(hold.rule.name.to_string()), message: denial.message }
+                Answer {
+                    what: "rate_limited",
+                    rule: Some(hold.rule.name.to_string()),
+                    message: denial.message,
+                }
             }
             Reserved::Held(token) => {
                 if fails {
@@ -117,14 +125,24 @@ impl Judge {
             trusted: false,
             operation: None,
         };
-        let caller = Caller { workspace: "w", principal: &self.principal, role: "agent", key: None, session: None, task: "task_1" };
+        let caller = Caller {
+            workspace: "w",
+            principal: &self.principal,
+            role: "agent",
+            key: None,
+            session: None,
+            task: "task_1",
+        };
         let call = Call { tool: facts, args: &args, caller, now: self.now };
         let reads = self.policy.counters_read(&call);
-        let asked: Vec<_> =
-            reads.iter().map(|read| CounterRead { key: read.key.to_string(), window: window(read.window) }).collect();
+        let asked: Vec<_> = reads
+            .iter()
+            .map(|read| CounterRead { key: read.key.to_string(), window: window(read.window) })
+            .collect();
         let values = self.store.counters(self.now, &asked).await.unwrap();
         let amount = |value: i64| airlock::policy::Amount::from_millionths(value).unwrap();
-        let values: CounterValues = reads.into_iter().zip(values).map(|(read, value)| (read.key, amount(value))).collect();
+        let values: CounterValues =
+            reads.into_iter().zip(values).map(|(read, value)| (read.key, amount(value))).collect();
         let decision = self.policy.decide(&call, &values);
         let explained = self.policy.explain(&call, &values);
         assert_eq!(explained.decision.verdict, decision.verdict, "{explained}");
@@ -133,12 +151,19 @@ impl Judge {
 }
 
 fn hold(hold: &Hold) -> CounterHold {
-    CounterHold { key: hold.key.to_string(), window: window(hold.window), max: hold.max.millionths(), cost: hold.cost.millionths() }
+    CounterHold {
+        key: hold.key.to_string(),
+        window: window(hold.window),
+        max: hold.max.millionths(),
+        cost: hold.cost.millionths(),
+    }
 }
 
 fn window(window: Window) -> CounterWindow {
     match window {
-        Window::Fixed(fixed) => CounterWindow::Fixed(Duration::from_secs(FixedWindow::seconds(fixed).into())),
+        Window::Fixed(fixed) => {
+            CounterWindow::Fixed(Duration::from_secs(FixedWindow::seconds(fixed).into()))
+        }
         Window::Rolling(length) => CounterWindow::Rolling(length),
         Window::Task => CounterWindow::Whole,
     }

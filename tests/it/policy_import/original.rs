@@ -1,4 +1,5 @@
-//! Intercept's own reading of its file, as its documents tell it, written again in a few lines: what an import is compared with.
+//! Intercept's own reading of its file, as its documents tell it, written again in a few lines:
+//! what an import is compared with.
 
 use std::collections::HashMap;
 
@@ -29,15 +30,21 @@ impl Original {
     /// The names of tools that the file speaks of.
     pub(super) fn tools(&self) -> Vec<String> {
         let listed = self.file["tools"].as_object().into_iter().flat_map(Map::keys).cloned();
-        let hidden = self.file["hide"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+        let hidden = self.file["hide"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .map(str::to_owned);
         listed.chain(hidden).filter(|name| name != "*").collect()
     }
 
     /// All conditions on arguments that a tool's rules and the rules of all have.
     pub(super) fn conditions(&self, tool: &str) -> Vec<(String, Value)> {
         let all = self.rules(tool).into_iter().flat_map(|(_, rule)| conditions(rule));
-        let on_arguments =
-            all.filter_map(|one| Some((one["path"].as_str()?.strip_prefix("args.")?.to_owned(), one["value"].clone())));
+        let on_arguments = all.filter_map(|one| {
+            Some((one["path"].as_str()?.strip_prefix("args.")?.to_owned(), one["value"].clone()))
+        });
         let costs = self.rules(tool).into_iter().filter_map(|(_, rule)| {
             let path = rule["state"]["increment_from"].as_str()?.strip_prefix("args.")?;
             Some((path.to_owned(), Value::from(3)))
@@ -47,7 +54,11 @@ impl Original {
 
     /// What the agent hears: `allow`, `ask`, `deny`, `rate_limited` or `hidden`.
     pub(super) fn call(&mut self, tool: &str, args: &Value, now: i64, fails: bool) -> &'static str {
-        let hidden = self.file["hide"].as_array().into_iter().flatten().any(|name| name == tool || name == "*");
+        let hidden = self.file["hide"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|name| name == tool || name == "*");
         if hidden {
             return "hidden";
         }
@@ -71,7 +82,9 @@ impl Original {
         if asks {
             return "ask";
         }
-        let full = reservations.iter().any(|(key, begin, adds, max)| self.value(key, *begin) + adds > *max);
+        let full = reservations
+            .iter()
+            .any(|(key, begin, adds, max)| self.value(key, *begin) + adds > *max);
         if full {
             return "rate_limited";
         }
@@ -114,10 +127,9 @@ impl Original {
         let found = tools.iter().find_map(|(tool, entry)| {
             let scope = if tool == "*" { "_global" } else { tool };
             let counter = key.strip_prefix(scope)?.strip_prefix('.')?;
-            entry["rules"]
-                .as_array()?
-                .iter()
-                .find_map(|rule| (rule["state"]["counter"] == counter).then(|| &rule["state"]["window"]))
+            entry["rules"].as_array()?.iter().find_map(|rule| {
+                (rule["state"]["counter"] == counter).then(|| &rule["state"]["window"])
+            })
         });
         seconds(found.and_then(Value::as_str).unwrap_or_else(|| panic!("no rule counts `{key}`")))
     }
@@ -136,16 +148,30 @@ fn seconds(window: &str) -> i64 {
 }
 
 /// What a rule counts; `Err` where the arguments do not say how much.
-fn reservation(rule: &Value, scope: &str, args: &Value, now: i64) -> Result<Option<Reservation>, ()> {
+fn reservation(
+    rule: &Value,
+    scope: &str,
+    args: &Value,
+    now: i64,
+) -> Result<Option<Reservation>, ()> {
     if let Some((max, window)) = rule["rate_limit"].as_str().and_then(|text| text.split_once('/')) {
         let length = seconds(window);
-        return Ok(Some((format!("{scope}._rate_{window}"), now - now % length, 1, max.parse().unwrap())));
+        return Ok(Some((
+            format!("{scope}._rate_{window}"),
+            now - now % length,
+            1,
+            max.parse().unwrap(),
+        )));
     }
     let Some(counter) = rule["state"]["counter"].as_str() else { return Ok(None) };
-    let (key, length) = (format!("{scope}.{counter}"), seconds(rule["state"]["window"].as_str().unwrap()));
+    let (key, length) =
+        (format!("{scope}.{counter}"), seconds(rule["state"]["window"].as_str().unwrap()));
     let adds = match rule["state"]["increment_from"].as_str() {
         // Whole numbers only: what it does with others is a fault of its own.
-        Some(path) => argument(args, path).and_then(|value| value.as_i64()).filter(|value| *value >= 0).ok_or(())?,
+        Some(path) => argument(args, path)
+            .and_then(|value| value.as_i64())
+            .filter(|value| *value >= 0)
+            .ok_or(())?,
         None => rule["state"]["increment"].as_i64().filter(|value| *value != 0).unwrap_or(1),
     };
     let own = format!("state.{key}");
@@ -168,7 +194,8 @@ fn argument(args: &Value, path: &str) -> Option<Value> {
 
 fn compare(op: &str, actual: &Value, expected: &Value) -> bool {
     let numbers = || Some((actual.as_f64()?, expected.as_f64()?));
-    let is_in = || expected.as_array().is_some_and(|list| list.iter().any(|one| equal(actual, one)));
+    let is_in =
+        || expected.as_array().is_some_and(|list| list.iter().any(|one| equal(actual, one)));
     match op {
         "eq" => equal(actual, expected),
         "neq" => !equal(actual, expected),
@@ -179,7 +206,9 @@ fn compare(op: &str, actual: &Value, expected: &Value) -> bool {
         "gt" => numbers().is_some_and(|(a, b)| a > b),
         "gte" => numbers().is_some_and(|(a, b)| a >= b),
         "regex" => match (actual, expected) {
-            (Value::String(text), Value::String(pattern)) => regex::Regex::new(pattern).unwrap().is_match(text),
+            (Value::String(text), Value::String(pattern)) => {
+                regex::Regex::new(pattern).unwrap().is_match(text)
+            }
             _ => false,
         },
         "contains" => match (actual, expected) {
@@ -191,8 +220,9 @@ fn compare(op: &str, actual: &Value, expected: &Value) -> bool {
     }
 }
 
-/// Numbers by their value, everything else as it is. (The original also takes a text for the number it spells; an import does so
-/// only where that makes it stricter, so no comparison here uses texts that spell numbers.)
+/// Numbers by their value, everything else as it is. (The original also takes a text for the number
+/// it spells; an import does so only where that makes it stricter, so no comparison here uses texts
+/// that spell numbers.)
 fn equal(a: &Value, b: &Value) -> bool {
     match (a.as_f64(), b.as_f64()) {
         (Some(a), Some(b)) => a == b,

@@ -1,4 +1,5 @@
-//! Rows of Executor and lists of Claude Code, imported: they answer in the order that those systems have.
+//! Rows of Executor and lists of Claude Code, imported: they answer in the order that those systems
+//! have.
 
 use airlock::policy::{
     Layer, LayerScope, Options, Policy, Profile,
@@ -11,7 +12,11 @@ use super::judge::Judge;
 async fn judge(dialect: Dialect, text: &str, profile: Profile, upstream: &str) -> Judge {
     let imported = import(dialect, "theirs", text, ImportOptions::default()).unwrap();
     let layers = imported.layers.into_iter().map(|layer| Layer {
-        scope: if layer.owner == "user" { LayerScope::Workspace("w".into()) } else { LayerScope::Organisation },
+        scope: if layer.owner == "user" {
+            LayerScope::Workspace("w".into())
+        } else {
+            LayerScope::Organisation
+        },
         name: layer.owner,
         upstream: None,
         text: layer.text,
@@ -51,10 +56,18 @@ async fn claude_codes_deny_goes_before_ask_and_ask_before_allow() {
       "deny": ["mcp__github__delete_repository"]
     }}"#;
     let judge = judge(Dialect::ClaudeCode, settings, Profile::Open, "github").await;
-    for (tool, expected) in [("get_issue", "allow"), ("list_issues", "ask"), ("create_issue", "ask"), ("delete_repository", "deny")]
-    {
+    for (tool, expected) in [
+        ("get_issue", "allow"),
+        ("list_issues", "ask"),
+        ("create_issue", "ask"),
+        ("delete_repository", "deny"),
+    ] {
         assert_eq!(judge.call(tool, "{}", false).await.what, expected, "{tool}");
     }
     let other = self::judge(Dialect::ClaudeCode, settings, Profile::Open, "slack").await;
-    assert_eq!(other.call("read", "{}", false).await.what, "ask", "what no list names is asked about, as there");
+    assert_eq!(
+        other.call("read", "{}", false).await.what,
+        "ask",
+        "what no list names is asked about, as there"
+    );
 }

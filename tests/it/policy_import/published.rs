@@ -35,12 +35,24 @@ async fn ten_calls_in_sixty_seconds_with_required_arguments() {
             judge.schemas.insert(tool.into(), Schema::new(&schema).unwrap());
             let mut without = args.clone();
             without.as_object_mut().unwrap().remove(required);
-            assert_eq!(judge.call(tool, &without.to_string(), false).await.what, "deny", "{tool} without {required}");
+            assert_eq!(
+                judge.call(tool, &without.to_string(), false).await.what,
+                "deny",
+                "{tool} without {required}"
+            );
             let mut null = args.clone();
             null[required] = json!(null);
-            assert_eq!(judge.call(tool, &null.to_string(), false).await.what, "deny", "{tool} with null");
+            assert_eq!(
+                judge.call(tool, &null.to_string(), false).await.what,
+                "deny",
+                "{tool} with null"
+            );
             for call in 0..10 {
-                assert_eq!(judge.call(tool, &args.to_string(), false).await.what, "allow", "{tool}, call {call}");
+                assert_eq!(
+                    judge.call(tool, &args.to_string(), false).await.what,
+                    "allow",
+                    "{tool}, call {call}"
+                );
             }
             assert_eq!(judge.call(tool, &args.to_string(), false).await.what, "rate_limited");
             judge.pass(59);
@@ -64,7 +76,11 @@ async fn a_default_of_deny_and_ten_calls_a_minute_for_each_grant() {
         }
         assert_eq!(judge.call("runGraphTool", "{}", false).await.what, "rate_limited");
         judge.principal = "bob".into();
-        assert_eq!(judge.call("runGraphTool", "{}", false).await.what, "allow", "each has a quota of its own");
+        assert_eq!(
+            judge.call("runGraphTool", "{}", false).await.what,
+            "allow",
+            "each has a quota of its own"
+        );
         assert_eq!(judge.call("deleteGraphTool", "{}", false).await.what, "deny");
         assert_eq!(judge.call("listGraphTools", "{}", false).await.what, "deny");
         judge.principal = "alice".into();

@@ -20,10 +20,12 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Where and how it can say it. Of those that `cut` it, the beginning stands where somebody may cut a text.
+/// Where and how it can say it. Of those that `cut` it, the beginning stands where somebody may cut
+/// a text.
 pub(super) const WAYS: [&str; 25] = [
-    "plain", "json", "escaped", "base64", "urlsafe", "shifted", "hex", "encoded", "lower", "fail", "error", "status", "page",
-    "binary", "header", "type", "location", "away", "invalid", "notice", "question", "cut 200", "cut 300", "cut 500", "cut 3500",
+    "plain", "json", "escaped", "base64", "urlsafe", "shifted", "hex", "encoded", "lower", "fail",
+    "error", "status", "page", "binary", "header", "type", "location", "away", "invalid", "notice",
+    "question", "cut 200", "cut 300", "cut 500", "cut 3500",
 ];
 
 /// Both servers: one speaks HTTP, the other is what a child passes on.
@@ -84,10 +86,16 @@ fn said(how: &str, got: &str) -> String {
         "escaped" => Value::from(got).to_string().replace('/', "\\/"),
         "base64" => STANDARD.encode(got),
         "urlsafe" => URL_SAFE.encode(got),
-        "shifted" => format!("{} {}", STANDARD.encode(format!("x{got}")), STANDARD.encode(format!("xy{got}"))),
+        "shifted" => format!(
+            "{} {}",
+            STANDARD.encode(format!("x{got}")),
+            STANDARD.encode(format!("xy{got}"))
+        ),
         "hex" => format!("{} {}", hex(got), hex(got).to_uppercase()),
         "encoded" => encoded(),
-        "lower" => encoded().to_ascii_lowercase().replace(&encoded().to_ascii_lowercase(), &lower(&encoded())),
+        "lower" => encoded()
+            .to_ascii_lowercase()
+            .replace(&encoded().to_ascii_lowercase(), &lower(&encoded())),
         _ => match how.strip_prefix("cut ").and_then(|at| at.parse::<usize>().ok()) {
             // So that what is cut there holds half of what is last, which is the credential.
             Some(at) => {
@@ -103,7 +111,9 @@ fn said(how: &str, got: &str) -> String {
 fn lower(encoded: &str) -> String {
     let mut parts = encoded.split('%');
     let first = parts.next().unwrap_or_default().to_owned();
-    parts.fold(first, |text, part| format!("{text}%{}{}", part[..2].to_ascii_lowercase(), &part[2..]))
+    parts.fold(first, |text, part| {
+        format!("{text}%{}{}", part[..2].to_ascii_lowercase(), &part[2..])
+    })
 }
 
 /// The messages that answer a request of the protocol.
@@ -121,16 +131,14 @@ fn protocol(request: &Value, got: &str) -> Vec<Value> {
         "tools/list" => {
             let how = json!({"type": "string", "description": got, "examples": [got]});
             let schema = json!({"type": "object", "title": got, "properties": {"how": how}, "additionalProperties": true});
-            let tool =
-                |name: &str| json!({"name": name, "title": got, "description": format!("Says {got}"), "inputSchema": schema});
+            let tool = |name: &str| json!({"name": name, "title": got, "description": format!("Says {got}"), "inputSchema": schema});
             result(json!({"tools": [tool("echo"), tool("asked"), tool(got)]}))
         }
         "tools/call" => {
             let how = request["params"]["arguments"]["how"].as_str().unwrap_or_default();
             let words = said(how, got);
             let progress = json!({"progressToken": request["params"]["_meta"]["progressToken"], "progress": 1, "message": words});
-            let question =
-                json!({"message": words, "requestedSchema": {"type": "object", "properties": {got: {"type": "string"}}}});
+            let question = json!({"message": words, "requestedSchema": {"type": "object", "properties": {got: {"type": "string"}}}});
             match how {
                 "json" => result(json!({"content": [], "structuredContent": {got: [got, {"deep": got}]}})),
                 "error" => vec![json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32000, "message": words, "data": got}})],
@@ -150,7 +158,10 @@ fn protocol(request: &Value, got: &str) -> Vec<Value> {
             }
         }
         method if method.starts_with("notifications/") || request.get("id").is_none() => Vec::new(),
-        _ => vec![json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": format!("no such method, {got}")}})],
+        _ => vec![
+            json!({"jsonrpc": "2.0", "id": id, "error": {"code": -32601, "message": format!("no \
+                such method, {got}")}}),
+        ],
     }
 }
 
@@ -174,15 +185,21 @@ async fn answered(State(heard): State<Heard>, request: Request) -> Response {
     let body = axum::body::to_bytes(body, 1024 * 1024).await.unwrap();
     let target = parts.uri.path_and_query().map_or_else(String::new, ToString::to_string);
     let query: Vec<(String, String)> =
-        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()).into_owned().collect();
-    let asked = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        url::form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+            .into_owned()
+            .collect();
+    let asked =
+        |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     let mut got = format!("{} {target}", parts.method);
     for name in ["authorization", "x-key", "x-more"] {
         if let Some(value) = parts.headers.get(name) {
             let value = value.to_str().unwrap();
             got.push_str(&format!(" {value}"));
             if let Some(pair) = value.strip_prefix("Basic ") {
-                got.push_str(&format!(" {}", String::from_utf8(STANDARD.decode(pair).unwrap()).unwrap()));
+                got.push_str(&format!(
+                    " {}",
+                    String::from_utf8(STANDARD.decode(pair).unwrap()).unwrap()
+                ));
             }
         }
     }
@@ -195,7 +212,10 @@ async fn answered(State(heard): State<Heard>, request: Request) -> Response {
         "/schema.graphql" => reply(
             200,
             "text/plain",
-            format!("type Query {{\n\"\"\"Says {got}\"\"\"\necho(\"{}\" how: String): String }}\n", got.replace('"', "'")),
+            format!(
+                "type Query {{\n\"\"\"Says {got}\"\"\"\necho(\"{}\" how: String): String }}\n",
+                got.replace('"', "'")
+            ),
         ),
         path if path.ends_with("/spec.json") => reply(200, "application/json", description(&got)),
         _ => operation(&asked("how").unwrap_or_default(), &got),
@@ -209,8 +229,10 @@ fn reply(status: u16, kind: &str, body: impl Into<axum::body::Body>) -> Response
 fn description(got: &str) -> String {
     let how = json!({"name": "how", "in": "query", "description": got, "schema": {"type": "string", "title": got}});
     let responses = json!({"200": {"description": got, "content": {"*/*": {}}}});
-    let operation = json!({"operationId": "echo", "tags": ["all"], "summary": format!("Says {got}"), "description": got, "parameters": [how], "responses": responses});
-    json!({"openapi": "3.1.0", "info": {"title": got}, "paths": {"/echo": {"get": operation}}}).to_string()
+    let operation = json!({"operationId": "echo", "tags": ["all"], "summary": format!("Says \
+        {got}"), "description": got, "parameters": [how], "responses": responses});
+    json!({"openapi": "3.1.0", "info": {"title": got}, "paths": {"/echo": {"get": operation}}})
+        .to_string()
 }
 
 fn mcp(body: &Bytes, got: &str) -> Response {
@@ -218,7 +240,9 @@ fn mcp(body: &Bytes, got: &str) -> Response {
     let how = request["params"]["arguments"]["how"].as_str().unwrap_or_default();
     match how {
         "status" => return reply(400, "text/plain", got.to_owned()),
-        "page" | "type" => return reply(200, &format!("text/html; say=\"{got}\""), format!("<html>{got}</html>")),
+        "page" | "type" => {
+            return reply(200, &format!("text/html; say=\"{got}\""), format!("<html>{got}</html>"));
+        }
         "binary" => return reply(200, "application/json", format!("{{\"half\": \"{got}")),
         "location" | "away" => return moved(how, got),
         _ => {}
@@ -228,7 +252,8 @@ fn mcp(body: &Bytes, got: &str) -> Response {
         [] => reply(202, "text/plain", got.to_owned()),
         [one] => reply(200, "application/json", one.to_string()),
         several => {
-            let events: String = several.iter().map(|message| format!("data: {message}\n\n")).collect();
+            let events: String =
+                several.iter().map(|message| format!("data: {message}\n\n")).collect();
             reply(200, "text/event-stream", events)
         }
     }
@@ -254,16 +279,20 @@ fn graphql(body: &Bytes, got: &str) -> Response {
     let json = |status: u16, body: Value| reply(status, "application/json", body.to_string());
     match how {
         "fail" | "question" => {
-            let error = json!({"message": words, "path": ["echo", got], "extensions": {"code": got}});
+            let error =
+                json!({"message": words, "path": ["echo", got], "extensions": {"code": got}});
             json(200, json!({"data": {"echo": got}, "errors": [error, error]}))
         }
         "status" | "error" => reply(500, "text/plain", words),
-        "page" | "type" => reply(200, &format!("text/html; say=\"{got}\""), format!("<html>{got}</html>")),
+        "page" | "type" => {
+            reply(200, &format!("text/html; say=\"{got}\""), format!("<html>{got}</html>"))
+        }
         "invalid" | "binary" => reply(200, "application/json", format!("{{\"data\": \"{words}")),
         "location" | "away" => moved(how, got),
-        _ if how.starts_with("cut") => {
-            json(200, json!({"errors": [{"message": words, "extensions": {"code": words}}, {"message": "and"}]}))
-        }
+        _ if how.starts_with("cut") => json(
+            200,
+            json!({"errors": [{"message": words, "extensions": {"code": words}}, {"message": "and"}]}),
+        ),
         _ => json(200, json!({"data": {"echo": words}})),
     }
 }
@@ -274,7 +303,11 @@ fn operation(how: &str, got: &str) -> Response {
         "json" => reply(200, "application/json", json!({got: [got]}).to_string()),
         "fail" => reply(422, "application/json", json!({"message": words}).to_string()),
         "error" => reply(500, "text/plain", words),
-        "status" => Response::builder().status(429).header("retry-after", format!("{got} s")).body(words.into()).unwrap(),
+        "status" => Response::builder()
+            .status(429)
+            .header("retry-after", format!("{got} s"))
+            .body(words.into())
+            .unwrap(),
         "page" => reply(404, "text/html", format!("<html><title>{got}</title></html>")),
         "binary" => reply(200, "image/png", format!("\u{1}{got}")),
         "header" => Response::builder()
@@ -283,11 +316,19 @@ fn operation(how: &str, got: &str) -> Response {
             .header("link", format!("<{got}>"))
             .body("x".into())
             .unwrap(),
-        "type" => reply(200, &format!("application/x-echo; say=\"{got}{}\"", "x".repeat(150)), got.to_owned()),
+        "type" => reply(
+            200,
+            &format!("application/x-echo; say=\"{got}{}\"", "x".repeat(150)),
+            got.to_owned(),
+        ),
         "location" | "away" => moved(how, got),
         "invalid" => reply(200, "application/json", format!("{{\"half\": \"{words}")),
-        "notice" => reply(200, "text/event-stream", format!("event: {got}\nid: {got}\ndata: {got}\n\n")),
-        "question" => reply(200, "application/x-ndjson", format!("{}\n{got}\n", json!({"said": got}))),
+        "notice" => {
+            reply(200, "text/event-stream", format!("event: {got}\nid: {got}\ndata: {got}\n\n"))
+        }
+        "question" => {
+            reply(200, "application/x-ndjson", format!("{}\n{got}\n", json!({"said": got})))
+        }
         _ if how.starts_with("cut") => Response::builder()
             .status(429)
             .header("content-type", "text/plain")

@@ -1,8 +1,12 @@
-//! What every store promises of artifacts. The clock is driven by hand: every question names its moment.
+//! What every store promises of artifacts. The clock is driven by hand: every question names its
+//! moment.
 
 use airlock::{
     model::{Artifact, ArtifactId, ArtifactKind, TaskId, Timestamp},
-    store::{ARTIFACT_PART_BYTES, ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPart, SWEEP_PARTS_MAX, StoreError, Swept},
+    store::{
+        ARTIFACT_PART_BYTES, ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPart,
+        SWEEP_PARTS_MAX, StoreError, Swept,
+    },
 };
 
 use super::Shared;
@@ -18,7 +22,8 @@ macro_rules! contract {
     };
 }
 
-/// The list of cases; a case that is missing here is an unused function, which the compiler reports.
+/// The list of cases; a case that is missing here is an unused function, which the compiler
+/// reports.
 macro_rules! cases {
     () => {
         $crate::store_contract::artifacts::contract! {
@@ -98,11 +103,18 @@ async fn swept(store: &Shared, at: Timestamp) -> Vec<u32> {
 pub(super) async fn an_artifact_comes_back_as_it_was_written(store: Shared) {
     let text: Vec<u8> = (0..ARTIFACT_PART_BYTES * 2 + 17).map(|n| (n % 251) as u8).collect();
     let artifact = kept(&store, &text).await;
-    assert_eq!(store.artifact("local", artifact.id, moment()).await.unwrap(), Some(artifact.clone()));
+    assert_eq!(
+        store.artifact("local", artifact.id, moment()).await.unwrap(),
+        Some(artifact.clone())
+    );
     let mut read = vec![];
     while read.len() < text.len() {
         let at = ArtifactAt::Byte(read.len() as u64);
-        let part = store.artifact_part("local", artifact.id, moment(), at).await.unwrap().expect("there is more");
+        let part = store
+            .artifact_part("local", artifact.id, moment(), at)
+            .await
+            .unwrap()
+            .expect("there is more");
         assert_eq!(part.offset(), read.len() as u64);
         read.extend(part.bytes);
     }
@@ -118,7 +130,10 @@ pub(super) async fn an_artifact_is_there_only_once_it_is_whole(store: Shared) {
     let early = store.close_artifact(artifact.id).await;
     assert!(matches!(early, Err(StoreError::Invalid(_))), "{early:?}");
     assert_eq!(store.artifact("local", artifact.id, moment()).await.unwrap(), None);
-    assert_eq!(store.artifact_part("local", artifact.id, moment(), ArtifactAt::Byte(0)).await.unwrap(), None);
+    assert_eq!(
+        store.artifact_part("local", artifact.id, moment(), ArtifactAt::Byte(0)).await.unwrap(),
+        None
+    );
     assert!(store.artifacts("local", moment(), limit(10)).await.unwrap().artifacts.is_empty());
     store.write_artifact_part(artifact.id, last.clone()).await.unwrap();
     store.close_artifact(artifact.id).await.unwrap();
@@ -130,7 +145,10 @@ pub(super) async fn an_artifact_is_there_only_once_it_is_whole(store: Shared) {
 pub(super) async fn an_artifact_of_another_workspace_is_not_there(store: Shared) {
     let artifact = kept(&store, b"text").await;
     assert_eq!(store.artifact("other", artifact.id, moment()).await.unwrap(), None);
-    assert_eq!(store.artifact_part("other", artifact.id, moment(), ArtifactAt::Byte(0)).await.unwrap(), None);
+    assert_eq!(
+        store.artifact_part("other", artifact.id, moment(), ArtifactAt::Byte(0)).await.unwrap(),
+        None
+    );
     assert!(store.artifacts("other", moment(), limit(10)).await.unwrap().artifacts.is_empty());
     assert!(!store.remove_artifact("other", artifact.id, moment()).await.unwrap());
     assert!(store.artifact("local", artifact.id, moment()).await.unwrap().is_some());
@@ -140,7 +158,10 @@ pub(super) async fn an_artifact_is_gone_when_its_time_is_over(store: Shared) {
     let artifact = kept(&store, b"text").await;
     assert!(store.artifact("local", artifact.id, later(59)).await.unwrap().is_some());
     assert_eq!(store.artifact("local", artifact.id, later(60)).await.unwrap(), None);
-    assert_eq!(store.artifact_part("local", artifact.id, later(60), ArtifactAt::Line(1)).await.unwrap(), None);
+    assert_eq!(
+        store.artifact_part("local", artifact.id, later(60), ArtifactAt::Line(1)).await.unwrap(),
+        None
+    );
     assert!(store.artifacts("local", later(60), limit(10)).await.unwrap().artifacts.is_empty());
     assert!(!store.remove_artifact("local", artifact.id, later(60)).await.unwrap());
 }
@@ -151,19 +172,34 @@ pub(super) async fn the_part_of_a_line_is_the_one_before_its_first_byte(store: S
     (text[ARTIFACT_PART_BYTES + 5], text[ARTIFACT_PART_BYTES * 2 - 1]) = (b'\n', b'\n');
     let artifact = kept(&store, &text).await;
     for (line, index) in [(1, 0), (2, 1), (3, 1)] {
-        let part = store.artifact_part("local", artifact.id, moment(), ArtifactAt::Line(line)).await.unwrap().unwrap();
+        let part = store
+            .artifact_part("local", artifact.id, moment(), ArtifactAt::Line(line))
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(part.index, index, "line {line}");
     }
 }
 
 pub(super) async fn a_workspace_has_only_so_many_bytes(store: Shared) {
-    assert_eq!(store.open_artifact(artifact(60), 100).await.unwrap(), ArtifactOpened::Open, "what is not whole counts too");
-    assert_eq!(store.open_artifact(artifact(41), 100).await.unwrap(), ArtifactOpened::Full { used: 60 });
+    assert_eq!(
+        store.open_artifact(artifact(60), 100).await.unwrap(),
+        ArtifactOpened::Open,
+        "what is not whole counts too"
+    );
+    assert_eq!(
+        store.open_artifact(artifact(41), 100).await.unwrap(),
+        ArtifactOpened::Full { used: 60 }
+    );
     assert_eq!(store.open_artifact(artifact(40), 100).await.unwrap(), ArtifactOpened::Open);
     let other = Artifact { workspace_id: "other".into(), ..artifact(100) };
     assert_eq!(store.open_artifact(other, 100).await.unwrap(), ArtifactOpened::Open);
     let late = Artifact { created_at: later(60), expires_at: later(120), ..artifact(100) };
-    assert_eq!(store.open_artifact(late, 100).await.unwrap(), ArtifactOpened::Open, "what is expired does not count");
+    assert_eq!(
+        store.open_artifact(late, 100).await.unwrap(),
+        ArtifactOpened::Open,
+        "what is expired does not count"
+    );
 }
 
 pub(super) async fn what_is_removed_is_gone_at_once_and_makes_room(store: Shared) {
@@ -189,14 +225,19 @@ pub(super) async fn what_a_dead_server_left_half_is_taken_away(store: Shared) {
 }
 
 pub(super) async fn a_sweep_goes_in_steps_and_leaves_what_lives(store: Shared) {
-    let large = kept(&store, &vec![b'x'; ARTIFACT_PART_BYTES * (SWEEP_PARTS_MAX as usize + 3)]).await;
+    let large =
+        kept(&store, &vec![b'x'; ARTIFACT_PART_BYTES * (SWEEP_PARTS_MAX as usize + 3)]).await;
     let lives = Artifact { expires_at: later(600), ..artifact(4) };
     store.open_artifact(lives.clone(), ROOM).await.unwrap();
     store.write_artifact_part(lives.id, parts(b"text").remove(0)).await.unwrap();
     store.close_artifact(lives.id).await.unwrap();
     assert!(swept(&store, later(59)).await.is_empty());
     assert_eq!(swept(&store, later(60)).await, [SWEEP_PARTS_MAX, 3]);
-    assert_eq!(store.artifact("local", large.id, moment()).await.unwrap(), None, "it does not come back with an earlier moment");
+    assert_eq!(
+        store.artifact("local", large.id, moment()).await.unwrap(),
+        None,
+        "it does not come back with an earlier moment"
+    );
     assert!(store.artifact("local", lives.id, later(60)).await.unwrap().is_some());
 }
 
@@ -212,7 +253,8 @@ pub(super) async fn artifacts_are_listed_newest_first_and_paged(store: Shared) {
     ids.reverse();
     let (mut seen, mut cursor) = (vec![], None);
     loop {
-        let page = store.artifacts("local", moment(), ArtifactFilter { limit: 2, cursor }).await.unwrap();
+        let page =
+            store.artifacts("local", moment(), ArtifactFilter { limit: 2, cursor }).await.unwrap();
         seen.extend(page.artifacts.iter().map(|artifact| artifact.id));
         cursor = page.next_cursor;
         if cursor.is_none() {
@@ -220,6 +262,8 @@ pub(super) async fn artifacts_are_listed_newest_first_and_paged(store: Shared) {
         }
     }
     assert_eq!(seen, ids);
-    let bad = store.artifacts("local", moment(), ArtifactFilter { limit: 2, cursor: Some("x".into()) }).await;
+    let bad = store
+        .artifacts("local", moment(), ArtifactFilter { limit: 2, cursor: Some("x".into()) })
+        .await;
     assert!(matches!(bad, Err(StoreError::BadCursor(_))));
 }

@@ -1,5 +1,5 @@
-//! The contract on a store of a few lines, which keeps the trait honest: nothing in it belongs to one database. It is also the
-//! model that SQLite is compared with on random histories.
+//! The contract on a store of a few lines, which keeps the trait honest: nothing in it belongs to
+//! one database. It is also the model that SQLite is compared with on random histories.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -8,14 +8,15 @@ use std::{
 
 use airlock::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, Artifact, ArtifactId, Event, EventKind, NewEvent, Task, TaskError, TaskId,
-        TaskStatus, Timestamp, Usage,
+        Approval, ApprovalId, ApprovalStatus, Artifact, ArtifactId, Event, EventKind, NewEvent,
+        Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{
-        ARTIFACT_PART_BYTES, ApprovalChange, ApprovalFilter, ApprovalPage, ArtifactAt, ArtifactFilter, ArtifactOpened,
-        ArtifactPage, ArtifactPart, ArtifactStore, CounterHold, CounterRead, Created, Decided, HoldToken, IDEMPOTENCY_HOURS,
-        LIST_BYTES_MAX, NewTask, Place, Reserved, ResultPiece, SWEEP_PARTS_MAX, Settle, Slot, Store, StoreError, Swept, TaskChange,
-        TaskEnd, TaskFilter, TaskPage, Written, counters_fit,
+        ARTIFACT_PART_BYTES, ApprovalChange, ApprovalFilter, ApprovalPage, ArtifactAt,
+        ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore, CounterHold,
+        CounterRead, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, LIST_BYTES_MAX, NewTask,
+        Place, Reserved, ResultPiece, SWEEP_PARTS_MAX, Settle, Slot, Store, StoreError, Swept,
+        TaskChange, TaskEnd, TaskFilter, TaskPage, Written, counters_fit,
     },
 };
 use futures::future::{BoxFuture, FutureExt, ready};
@@ -83,14 +84,24 @@ impl Row {
     fn has_call_under_way(&self) -> bool {
         use EventKind::*;
         let all = |of: &[EventKind]| -> HashSet<u64> {
-            self.events.iter().filter(|event| of.contains(&event.kind)).filter_map(|event| event.data["seq"].as_u64()).collect()
+            self.events
+                .iter()
+                .filter(|event| of.contains(&event.kind))
+                .filter_map(|event| event.data["seq"].as_u64())
+                .collect()
         };
         !all(&[CallStarted]).is_subset(&all(&[CallCompleted, CallFailed, CallDenied]))
     }
 
     fn append(&mut self, event: NewEvent) {
         let seq = self.events.len() as u64 + 1;
-        self.events.push(Event { task_id: self.task.task_id, seq, at: event.at, kind: event.kind, data: event.data });
+        self.events.push(Event {
+            task_id: self.task.task_id,
+            seq,
+            at: event.at,
+            kind: event.kind,
+            data: event.data,
+        });
     }
 
     fn end(&mut self, status: TaskStatus, end: TaskEnd) {
@@ -99,7 +110,8 @@ impl Row {
         self.task.completed_at = Some(end.completed_at);
         self.task.exit_code = Some(end.exit_code);
         self.task.result_bytes = self.result.as_ref().map(|result| result.len() as u64);
-        (self.task.error, self.task.logs, self.task.warnings, self.task.usage) = (end.error, end.logs, end.warnings, end.usage);
+        (self.task.error, self.task.logs, self.task.warnings, self.task.usage) =
+            (end.error, end.logs, end.warnings, end.usage);
     }
 }
 
@@ -111,7 +123,10 @@ impl Tables {
         if let Some(key) = new.idempotency_key.clone() {
             let key = (new.workspace_id.clone(), new.account_id.clone(), key);
             match self.keys.get(&key) {
-                Some((earlier, at)) if new.created_at < *at + jiff::SignedDuration::from_hours(IDEMPOTENCY_HOURS) => {
+                Some((earlier, at))
+                    if new.created_at
+                        < *at + jiff::SignedDuration::from_hours(IDEMPOTENCY_HOURS) =>
+                {
                     return Ok(Created::Existing(*earlier));
                 }
                 _ => self.keys.insert(key, (new.task_id, new.created_at)),
@@ -129,7 +144,8 @@ impl Tables {
         if change.status.is_some_and(TaskStatus::is_terminal) != change.end.is_some() {
             return Err(StoreError::Invalid("a task ends exactly with a terminal status"));
         }
-        let open = |row: &&mut Row| row.task.task_id == change.task_id && row.task.completed_at.is_none();
+        let open =
+            |row: &&mut Row| row.task.task_id == change.task_id && row.task.completed_at.is_none();
         let row = self.rows.iter_mut().find(open).ok_or(StoreError::Conflict(change.task_id))?;
         row.task.status = change.status.unwrap_or(row.task.status);
         row.task.started_at = change.started_at.or(row.task.started_at);
@@ -141,7 +157,8 @@ impl Tables {
     }
 
     fn fail_unfinished(&mut self, under_way: &TaskError, idle: &TaskError) -> u64 {
-        let unfinished: Vec<_> = self.rows.iter_mut().filter(|row| row.task.completed_at.is_none()).collect();
+        let unfinished: Vec<_> =
+            self.rows.iter_mut().filter(|row| row.task.completed_at.is_none()).collect();
         let count = unfinished.len() as u64;
         for row in unfinished {
             let at = Timestamp::now();
@@ -155,7 +172,12 @@ impl Tables {
 
     fn list(&self, workspace: &str, filter: &TaskFilter) -> Result<TaskPage, StoreError> {
         let bad = |cursor: &str| StoreError::BadCursor(cursor.chars().take(80).collect());
-        let place = |cursor: &String| cursor.strip_prefix("at-").and_then(|n| n.parse::<usize>().ok()).ok_or_else(|| bad(cursor));
+        let place = |cursor: &String| {
+            cursor
+                .strip_prefix("at-")
+                .and_then(|n| n.parse::<usize>().ok())
+                .ok_or_else(|| bad(cursor))
+        };
         let before = filter.cursor.as_ref().map(place).transpose()?.unwrap_or(usize::MAX);
         let mut page = TaskPage { tasks: vec![], next_cursor: None };
         let (mut last, mut bytes) = (0, 0);
@@ -177,8 +199,12 @@ impl Tables {
     fn counted(&self, key: &str, place: Place) -> (i64, Option<i64>) {
         let from = (key.to_owned(), place.width, place.first);
         let to = (key.to_owned(), place.width, place.bucket);
-        let within: Vec<_> = self.counters.range(from..=to).filter(|(_, value)| **value > 0).collect();
-        (within.iter().map(|(_, value)| **value).sum(), within.first().map(|((_, _, bucket), _)| *bucket))
+        let within: Vec<_> =
+            self.counters.range(from..=to).filter(|(_, value)| **value > 0).collect();
+        (
+            within.iter().map(|(_, value)| **value).sum(),
+            within.first().map(|((_, _, bucket), _)| *bucket),
+        )
     }
 
     fn reserve(&mut self, at: Timestamp, holds: &[CounterHold]) -> Result<Reserved, StoreError> {
@@ -188,19 +214,23 @@ impl Tables {
             let (value, oldest) = self.counted(&slot.key, slot.place());
             if slot.cost > slot.max.saturating_sub(value) {
                 let fits = slot.cost <= slot.max;
-                let retry_after = fits.then(|| slot.place().retry_after(oldest.unwrap_or(slot.bucket), at)).flatten();
+                let retry_after = fits
+                    .then(|| slot.place().retry_after(oldest.unwrap_or(slot.bucket), at))
+                    .flatten();
                 return Ok(Reserved::Exceeded { index: slot.index, value, retry_after });
             }
         }
         for slot in &slots {
-            *self.counters.entry((slot.key.clone(), slot.width, slot.bucket)).or_default() += slot.cost;
+            *self.counters.entry((slot.key.clone(), slot.width, slot.bucket)).or_default() +=
+                slot.cost;
         }
         Ok(Reserved::Held(HoldToken::of(slots)))
     }
 
     fn give_back(&mut self, token: &HoldToken) {
         for slot in token.slots() {
-            if let Some(value) = self.counters.get_mut(&(slot.key.clone(), slot.width, slot.bucket)) {
+            if let Some(value) = self.counters.get_mut(&(slot.key.clone(), slot.width, slot.bucket))
+            {
                 *value = (*value - slot.cost).max(0);
             }
         }
@@ -220,9 +250,18 @@ impl Tables {
         Decided::Changed(Box::new(row.clone()))
     }
 
-    fn list_approvals(&self, workspace: &str, filter: &ApprovalFilter) -> Result<ApprovalPage, StoreError> {
+    fn list_approvals(
+        &self,
+        workspace: &str,
+        filter: &ApprovalFilter,
+    ) -> Result<ApprovalPage, StoreError> {
         let bad = |cursor: &str| StoreError::BadCursor(cursor.chars().take(80).collect());
-        let place = |cursor: &String| cursor.strip_prefix("at-").and_then(|n| n.parse::<usize>().ok()).ok_or_else(|| bad(cursor));
+        let place = |cursor: &String| {
+            cursor
+                .strip_prefix("at-")
+                .and_then(|n| n.parse::<usize>().ok())
+                .ok_or_else(|| bad(cursor))
+        };
         let before = filter.cursor.as_ref().map(place).transpose()?.unwrap_or(usize::MAX);
         let mut page = ApprovalPage { approvals: vec![], next_cursor: None };
         let mut last = 0;
@@ -273,13 +312,21 @@ fn queued(new: &NewTask) -> Task {
 
 fn fits(task: &Task, filter: &TaskFilter) -> bool {
     filter.status.is_none_or(|status| task.status == status)
-        && filter.session_id.as_ref().is_none_or(|session| task.session_id.as_ref() == Some(session))
-        && filter.metadata.iter().flatten().all(|(key, value)| task.metadata.as_ref().and_then(|has| has.get(key)) == Some(value))
+        && filter
+            .session_id
+            .as_ref()
+            .is_none_or(|session| task.session_id.as_ref() == Some(session))
+        && filter
+            .metadata
+            .iter()
+            .flatten()
+            .all(|(key, value)| task.metadata.as_ref().and_then(|has| has.get(key)) == Some(value))
 }
 
 fn piece(text: &str, offset: u64, limit: u64) -> ResultPiece {
     let mut start = usize::try_from(offset).unwrap_or(usize::MAX).min(text.len());
-    let mut end = start.saturating_add(usize::try_from(limit).unwrap_or(usize::MAX)).min(text.len());
+    let mut end =
+        start.saturating_add(usize::try_from(limit).unwrap_or(usize::MAX)).min(text.len());
     while !text.is_char_boundary(start) {
         start -= 1;
     }
@@ -315,7 +362,11 @@ impl Store for MemoryStore {
         self.with(|tables| tables.change(change))
     }
 
-    fn task<'a>(&'a self, workspace: &'a str, task: TaskId) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
+    fn task<'a>(
+        &'a self,
+        workspace: &'a str,
+        task: TaskId,
+    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
         self.with(|tables| Ok(tables.row(workspace, task).map(|row| row.task.clone())))
     }
 
@@ -327,11 +378,18 @@ impl Store for MemoryStore {
         limit: u64,
     ) -> BoxFuture<'a, Result<Option<ResultPiece>, StoreError>> {
         self.with(|tables| {
-            Ok(tables.row(workspace, task).and_then(|row| row.result.as_ref()).map(|text| piece(text, offset, limit)))
+            Ok(tables
+                .row(workspace, task)
+                .and_then(|row| row.result.as_ref())
+                .map(|text| piece(text, offset, limit)))
         })
     }
 
-    fn tasks<'a>(&'a self, workspace: &'a str, filter: TaskFilter) -> BoxFuture<'a, Result<TaskPage, StoreError>> {
+    fn tasks<'a>(
+        &'a self,
+        workspace: &'a str,
+        filter: TaskFilter,
+    ) -> BoxFuture<'a, Result<TaskPage, StoreError>> {
         self.with(|tables| tables.list(workspace, &filter))
     }
 
@@ -343,8 +401,14 @@ impl Store for MemoryStore {
         limit: u32,
     ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>> {
         self.with(|tables| {
-            let events = tables.row(workspace, task).map(|row| row.events.as_slice()).unwrap_or_default();
-            Ok(events.iter().filter(|event| event.seq > after).take(limit as usize).cloned().collect())
+            let events =
+                tables.row(workspace, task).map(|row| row.events.as_slice()).unwrap_or_default();
+            Ok(events
+                .iter()
+                .filter(|event| event.seq > after)
+                .take(limit as usize)
+                .cloned()
+                .collect())
         })
     }
 
@@ -365,8 +429,17 @@ impl Store for MemoryStore {
         })
     }
 
-    fn counters<'a>(&'a self, at: Timestamp, reads: &'a [CounterRead]) -> BoxFuture<'a, Result<Vec<i64>, StoreError>> {
-        self.with(|tables| Ok(reads.iter().map(|read| tables.counted(&read.key, Place::of(read.window, at)).0).collect()))
+    fn counters<'a>(
+        &'a self,
+        at: Timestamp,
+        reads: &'a [CounterRead],
+    ) -> BoxFuture<'a, Result<Vec<i64>, StoreError>> {
+        self.with(|tables| {
+            Ok(reads
+                .iter()
+                .map(|read| tables.counted(&read.key, Place::of(read.window, at)).0)
+                .collect())
+        })
     }
 
     fn ask_approval(&self, approval: Approval) -> Written {
@@ -380,21 +453,38 @@ impl Store for MemoryStore {
         self.with(|tables| Ok(tables.decide(workspace, change)))
     }
 
-    fn approval<'a>(&'a self, workspace: &'a str, id: ApprovalId) -> BoxFuture<'a, Result<Option<Approval>, StoreError>> {
-        self.with(|tables| Ok(tables.approvals.iter().find(|row| row.id == id && row.workspace_id == workspace).cloned()))
+    fn approval<'a>(
+        &'a self,
+        workspace: &'a str,
+        id: ApprovalId,
+    ) -> BoxFuture<'a, Result<Option<Approval>, StoreError>> {
+        self.with(|tables| {
+            Ok(tables
+                .approvals
+                .iter()
+                .find(|row| row.id == id && row.workspace_id == workspace)
+                .cloned())
+        })
     }
 
-    fn approvals<'a>(&'a self, workspace: &'a str, filter: ApprovalFilter) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
+    fn approvals<'a>(
+        &'a self,
+        workspace: &'a str,
+        filter: ApprovalFilter,
+    ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
         self.with(|tables| tables.list_approvals(workspace, &filter))
     }
 
     fn void_approvals(&self, at: Timestamp, why: &str) -> Written<u64> {
         self.with(|tables| {
-            let open = |row: &&mut Approval| matches!(row.status, ApprovalStatus::Pending | ApprovalStatus::Approved);
+            let open = |row: &&mut Approval| {
+                matches!(row.status, ApprovalStatus::Pending | ApprovalStatus::Approved)
+            };
             let rows: Vec<_> = tables.approvals.iter_mut().filter(open).collect();
             let count = rows.len() as u64;
             for row in rows {
-                (row.status, row.decided_at, row.why) = (ApprovalStatus::Void, row.decided_at.or(Some(at)), Some(why.into()));
+                (row.status, row.decided_at, row.why) =
+                    (ApprovalStatus::Void, row.decided_at.or(Some(at)), Some(why.into()));
             }
             Ok(count)
         })
@@ -412,18 +502,26 @@ impl Store for MemoryStore {
 
 impl Tables {
     fn kept(&mut self, workspace: &str, id: ArtifactId, at: Timestamp) -> Option<&mut Kept> {
-        let its = |kept: &&mut Kept| kept.artifact.id == id && kept.artifact.workspace_id == workspace;
+        let its =
+            |kept: &&mut Kept| kept.artifact.id == id && kept.artifact.workspace_id == workspace;
         self.artifacts.iter_mut().find(its).filter(|kept| kept.artifact.expires_at > at)
     }
 
     fn open(&mut self, id: ArtifactId) -> Option<&mut Kept> {
-        let its = |kept: &&mut Kept| kept.artifact.id == id && !kept.whole && kept.artifact.expires_at > Timestamp::UNIX_EPOCH;
+        let its = |kept: &&mut Kept| {
+            kept.artifact.id == id
+                && !kept.whole
+                && kept.artifact.expires_at > Timestamp::UNIX_EPOCH
+        };
         self.artifacts.iter_mut().find(its)
     }
 
     fn sweep(&mut self, at: Timestamp) -> Swept {
-        let expired = self.artifacts.iter().enumerate().filter(|(_, kept)| kept.artifact.expires_at <= at);
-        let Some(index) = expired.min_by_key(|(_, kept)| kept.artifact.expires_at).map(|(index, _)| index) else {
+        let expired =
+            self.artifacts.iter().enumerate().filter(|(_, kept)| kept.artifact.expires_at <= at);
+        let Some(index) =
+            expired.min_by_key(|(_, kept)| kept.artifact.expires_at).map(|(index, _)| index)
+        else {
             return Swept::default();
         };
         let parts = &mut self.artifacts[index].parts;
@@ -440,9 +538,11 @@ impl ArtifactStore for MemoryStore {
     fn open_artifact(&self, artifact: Artifact, bytes_max: u64) -> Written<ArtifactOpened> {
         self.with(|tables| {
             let its = |kept: &&Kept| {
-                kept.artifact.workspace_id == artifact.workspace_id && kept.artifact.expires_at > artifact.created_at
+                kept.artifact.workspace_id == artifact.workspace_id
+                    && kept.artifact.expires_at > artifact.created_at
             };
-            let used: u64 = tables.artifacts.iter().filter(its).map(|kept| kept.artifact.bytes).sum();
+            let used: u64 =
+                tables.artifacts.iter().filter(its).map(|kept| kept.artifact.bytes).sum();
             if used + artifact.bytes > bytes_max {
                 return Ok(ArtifactOpened::Full { used });
             }
@@ -461,9 +561,14 @@ impl ArtifactStore for MemoryStore {
 
     fn close_artifact(&self, id: ArtifactId) -> Written {
         self.with(|tables| {
-            let whole =
-                |kept: &&mut Kept| kept.parts.iter().map(|part| part.bytes.len() as u64).sum::<u64>() == kept.artifact.bytes;
-            let kept = tables.open(id).filter(whole).ok_or(StoreError::Invalid("the artifact is not open, or not whole"))?;
+            let whole = |kept: &&mut Kept| {
+                kept.parts.iter().map(|part| part.bytes.len() as u64).sum::<u64>()
+                    == kept.artifact.bytes
+            };
+            let kept = tables
+                .open(id)
+                .filter(whole)
+                .ok_or(StoreError::Invalid("the artifact is not open, or not whole"))?;
             kept.whole = true;
             Ok(())
         })
@@ -475,7 +580,12 @@ impl ArtifactStore for MemoryStore {
         id: ArtifactId,
         at: Timestamp,
     ) -> BoxFuture<'a, Result<Option<Artifact>, StoreError>> {
-        self.with(|tables| Ok(tables.kept(workspace, id, at).filter(|kept| kept.whole).map(|kept| kept.artifact.clone())))
+        self.with(|tables| {
+            Ok(tables
+                .kept(workspace, id, at)
+                .filter(|kept| kept.whole)
+                .map(|kept| kept.artifact.clone()))
+        })
     }
 
     fn artifact_part<'a>(
@@ -489,7 +599,9 @@ impl ArtifactStore for MemoryStore {
             let kept = tables.kept(workspace, id, at).filter(|kept| kept.whole);
             Ok(kept.and_then(|kept| {
                 let here = |part: &&ArtifactPart| match place {
-                    ArtifactAt::Byte(offset) => u64::from(part.index) == offset / ARTIFACT_PART_BYTES as u64,
+                    ArtifactAt::Byte(offset) => {
+                        u64::from(part.index) == offset / ARTIFACT_PART_BYTES as u64
+                    }
                     ArtifactAt::Line(line) => part.index == 0 || part.newlines_before + 1 < line,
                 };
                 kept.parts.iter().rev().find(here).cloned()
@@ -505,16 +617,26 @@ impl ArtifactStore for MemoryStore {
     ) -> BoxFuture<'a, Result<ArtifactPage, StoreError>> {
         self.with(|tables| {
             let bad = |cursor: &String| StoreError::BadCursor(cursor.chars().take(80).collect());
-            let place =
-                |cursor: &String| cursor.strip_prefix("at-").and_then(|n| n.parse::<usize>().ok()).ok_or_else(|| bad(cursor));
+            let place = |cursor: &String| {
+                cursor
+                    .strip_prefix("at-")
+                    .and_then(|n| n.parse::<usize>().ok())
+                    .ok_or_else(|| bad(cursor))
+            };
             let before = filter.cursor.as_ref().map(place).transpose()?.unwrap_or(usize::MAX);
             let there = |(n, kept): &(usize, &Kept)| {
-                *n < before && kept.whole && kept.artifact.workspace_id == workspace && kept.artifact.expires_at > at
+                *n < before
+                    && kept.whole
+                    && kept.artifact.workspace_id == workspace
+                    && kept.artifact.expires_at > at
             };
             let mut all = tables.artifacts.iter().enumerate().rev().filter(there);
             let taken: Vec<_> = all.by_ref().take(filter.limit as usize).collect();
             let next_cursor = all.next().and(taken.last()).map(|(n, _)| format!("at-{n}"));
-            Ok(ArtifactPage { artifacts: taken.into_iter().map(|(_, kept)| kept.artifact.clone()).collect(), next_cursor })
+            Ok(ArtifactPage {
+                artifacts: taken.into_iter().map(|(_, kept)| kept.artifact.clone()).collect(),
+                next_cursor,
+            })
         })
     }
 
@@ -527,7 +649,8 @@ impl ArtifactStore for MemoryStore {
 
     fn abandon_artifacts(&self) -> Written<u64> {
         self.with(|tables| {
-            let open = |kept: &&mut Kept| !kept.whole && kept.artifact.expires_at > Timestamp::UNIX_EPOCH;
+            let open =
+                |kept: &&mut Kept| !kept.whole && kept.artifact.expires_at > Timestamp::UNIX_EPOCH;
             let open: Vec<_> = tables.artifacts.iter_mut().filter(open).collect();
             let count = open.len() as u64;
             open.into_iter().for_each(|kept| kept.artifact.expires_at = Timestamp::UNIX_EPOCH);

@@ -3,10 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use airlock::{
-    model::{Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventKind, TaskError, TaskId, Timestamp},
+    model::{
+        Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventKind, TaskError, TaskId,
+        Timestamp,
+    },
     store::{
-        ApprovalChange, ApprovalFilter, COUNTER_KEY_BYTES_MAX, CounterHold, CounterRead, CounterWindow, Decided, HOLDS_MAX,
-        HoldToken, Reserved, Settle, StoreError, TaskChange,
+        ApprovalChange, ApprovalFilter, COUNTER_KEY_BYTES_MAX, CounterHold, CounterRead,
+        CounterWindow, Decided, HOLDS_MAX, HoldToken, Reserved, Settle, StoreError, TaskChange,
     },
 };
 
@@ -23,7 +26,8 @@ macro_rules! contract {
     };
 }
 
-/// The list of cases; a case that is missing here is an unused function, which the compiler reports.
+/// The list of cases; a case that is missing here is an unused function, which the compiler
+/// reports.
 macro_rules! cases {
     () => {
         $crate::store_contract::policy::contract! {
@@ -83,26 +87,43 @@ pub(super) async fn two_hundred_at_once_let_exactly_ten_through(store: Shared) {
         tokio::spawn(async move { store.reserve(moment(), &[hold("k", 10)]).await.unwrap() })
     });
     let answers = futures::future::join_all(asked.collect::<Vec<_>>()).await;
-    let held = answers.iter().filter(|answer| matches!(answer.as_ref().unwrap(), Reserved::Held(_))).count();
+    let held = answers
+        .iter()
+        .filter(|answer| matches!(answer.as_ref().unwrap(), Reserved::Held(_)))
+        .count();
     assert_eq!(held, 10);
     assert_eq!(value(&store, "k", MINUTE).await, 10 * MILLION);
 }
 
 pub(super) async fn a_reservation_is_all_or_nothing(store: Shared) {
     held(store.reserve(moment(), &[hold("small", 1)]).await.unwrap());
-    let refused = store.reserve(moment(), &[hold("large", 5), hold("small", 1), hold("other", 5)]).await.unwrap();
-    let Reserved::Exceeded { index, value: counted, retry_after } = refused else { panic!("{refused:?}") };
+    let refused = store
+        .reserve(moment(), &[hold("large", 5), hold("small", 1), hold("other", 5)])
+        .await
+        .unwrap();
+    let Reserved::Exceeded { index, value: counted, retry_after } = refused else {
+        panic!("{refused:?}")
+    };
     assert_eq!((index, counted, retry_after), (1, MILLION, Some(Duration::from_secs(30))));
-    assert_eq!((value(&store, "large", MINUTE).await, value(&store, "other", MINUTE).await), (0, 0));
+    assert_eq!(
+        (value(&store, "large", MINUTE).await, value(&store, "other", MINUTE).await),
+        (0, 0)
+    );
 }
 
 pub(super) async fn what_is_given_back_may_be_taken_again(store: Shared) {
     let token = held(store.reserve(moment(), &[hold("k", 1)]).await.unwrap());
-    assert!(matches!(store.reserve(moment(), &[hold("k", 1)]).await.unwrap(), Reserved::Exceeded { .. }));
+    assert!(matches!(
+        store.reserve(moment(), &[hold("k", 1)]).await.unwrap(),
+        Reserved::Exceeded { .. }
+    ));
     store.settle(token.clone(), Settle::Rollback).await.unwrap();
     let token = held(store.reserve(moment(), &[hold("k", 1)]).await.unwrap());
     store.settle(token.clone(), Settle::Commit).await.unwrap();
-    assert!(matches!(store.reserve(moment(), &[hold("k", 1)]).await.unwrap(), Reserved::Exceeded { .. }));
+    assert!(matches!(
+        store.reserve(moment(), &[hold("k", 1)]).await.unwrap(),
+        Reserved::Exceeded { .. }
+    ));
     // Given back too often it becomes no credit.
     store.settle(token.clone(), Settle::Rollback).await.unwrap();
     store.settle(token, Settle::Rollback).await.unwrap();
@@ -110,15 +131,22 @@ pub(super) async fn what_is_given_back_may_be_taken_again(store: Shared) {
 }
 
 pub(super) async fn a_part_of_a_reservation_can_be_given_back(store: Shared) {
-    let token = held(store.reserve(moment(), &[hold("tries", 5), hold("successes", 5)]).await.unwrap());
+    let token =
+        held(store.reserve(moment(), &[hold("tries", 5), hold("successes", 5)]).await.unwrap());
     store.settle(token.part(|index| index == 1), Settle::Rollback).await.unwrap();
-    assert_eq!((value(&store, "tries", MINUTE).await, value(&store, "successes", MINUTE).await), (MILLION, 0));
+    assert_eq!(
+        (value(&store, "tries", MINUTE).await, value(&store, "successes", MINUTE).await),
+        (MILLION, 0)
+    );
 }
 
 pub(super) async fn a_fixed_window_begins_anew_at_its_edge(store: Shared) {
     held(store.reserve(later(29), &[hold("k", 1)]).await.unwrap());
     let refused = store.reserve(later(29), &[hold("k", 1)]).await.unwrap();
-    assert!(matches!(refused, Reserved::Exceeded { retry_after: Some(wait), .. } if wait == Duration::from_secs(1)), "{refused:?}");
+    assert!(
+        matches!(refused, Reserved::Exceeded { retry_after: Some(wait), .. } if wait == Duration::from_secs(1)),
+        "{refused:?}"
+    );
     held(store.reserve(later(30), &[hold("k", 1)]).await.unwrap());
 }
 
@@ -127,7 +155,9 @@ pub(super) async fn a_rolling_window_never_lets_more_through(store: Shared) {
     let hold = CounterHold { window, ..hold("k", 5) };
     let mut let_through: Vec<i64> = vec![];
     for second in 0..400 {
-        if let Reserved::Held(_) = store.reserve(later(second), std::slice::from_ref(&hold)).await.unwrap() {
+        if let Reserved::Held(_) =
+            store.reserve(later(second), std::slice::from_ref(&hold)).await.unwrap()
+        {
             let_through.push(second);
         }
     }
@@ -161,9 +191,18 @@ pub(super) async fn a_cost_that_never_fits_is_never_told_to_wait(store: Shared) 
 }
 
 pub(super) async fn windows_and_keys_do_not_share(store: Shared) {
-    let hour = CounterHold { window: CounterWindow::Fixed(Duration::from_secs(3600)), ..hold("k", 1) };
+    let hour =
+        CounterHold { window: CounterWindow::Fixed(Duration::from_secs(3600)), ..hold("k", 1) };
     let whole = CounterHold { window: CounterWindow::Whole, ..hold("k", 1) };
-    held(store.reserve(moment(), &[hold("k", 1), hour, whole, hold("K", 1), hold("k\u{0}", 1), hold("k'--", 1)]).await.unwrap());
+    held(
+        store
+            .reserve(
+                moment(),
+                &[hold("k", 1), hour, whole, hold("K", 1), hold("k\u{0}", 1), hold("k'--", 1)],
+            )
+            .await
+            .unwrap(),
+    );
 }
 
 pub(super) async fn two_holds_on_one_counter_are_one_use(store: Shared) {
@@ -172,7 +211,10 @@ pub(super) async fn two_holds_on_one_counter_are_one_use(store: Shared) {
     held(store.reserve(moment(), &[cheap.clone(), dear.clone()]).await.unwrap());
     assert_eq!(value(&store, "k", MINUTE).await, 3 * MILLION);
     let refused = store.reserve(moment(), &[cheap, dear]).await.unwrap();
-    assert!(matches!(refused, Reserved::Exceeded { index: 1, .. }), "the smaller bound speaks: {refused:?}");
+    assert!(
+        matches!(refused, Reserved::Exceeded { index: 1, .. }),
+        "the smaller bound speaks: {refused:?}"
+    );
 }
 
 pub(super) async fn a_reservation_that_makes_no_sense_is_refused(store: Shared) {
@@ -203,7 +245,11 @@ fn approval() -> Approval {
         asked: Asked {
             upstream: "bank".into(),
             class: "Financial".into(),
-            rule: Some(AskingRule { name: "big".into(), pointer: "/tools/bank.pay".into(), layer: "p.yaml".into() }),
+            rule: Some(AskingRule {
+                name: "big".into(),
+                pointer: "/tools/bank.pay".into(),
+                layer: "p.yaml".into(),
+            }),
             line: Some(7),
             ..Asked::default()
         },
@@ -228,19 +274,28 @@ fn decision(approval: &Approval, from: ApprovalStatus, to: ApprovalStatus) -> Ap
 
 fn word(approval: &Approval, to: ApprovalStatus) -> ApprovalChange {
     let note = Some("because".into());
-    ApprovalChange { by: Some("owner".into()), note, ..decision(approval, ApprovalStatus::Pending, to) }
+    ApprovalChange {
+        by: Some("owner".into()),
+        note,
+        ..decision(approval, ApprovalStatus::Pending, to)
+    }
 }
 
 pub(super) async fn an_approval_comes_back_as_it_was_asked(store: Shared) {
     let approval = asked(&store).await;
     assert_eq!(store.approval("local", approval.id).await.unwrap(), Some(approval.clone()));
-    let Decided::Changed(approved) = store.decide_approval("local", word(&approval, ApprovalStatus::Approved)).await.unwrap()
+    let Decided::Changed(approved) =
+        store.decide_approval("local", word(&approval, ApprovalStatus::Approved)).await.unwrap()
     else {
         panic!("it was pending")
     };
-    assert_eq!((approved.status, approved.decided_by.as_deref()), (ApprovalStatus::Approved, Some("owner")));
+    assert_eq!(
+        (approved.status, approved.decided_by.as_deref()),
+        (ApprovalStatus::Approved, Some("owner"))
+    );
     let consume = decision(&approval, ApprovalStatus::Approved, ApprovalStatus::Consumed);
-    let Decided::Changed(consumed) = store.decide_approval("local", consume.clone()).await.unwrap() else {
+    let Decided::Changed(consumed) = store.decide_approval("local", consume.clone()).await.unwrap()
+    else {
         panic!("it was approved")
     };
     // Who decided it and when stays, and so does the call.
@@ -257,7 +312,11 @@ pub(super) async fn racing_decisions_have_one_effect(store: Shared) {
         tokio::spawn(async move { (to, store.decide_approval("local", word).await.unwrap()) })
     });
     let ended = futures::future::join_all(racers.collect::<Vec<_>>()).await;
-    let won: Vec<_> = ended.into_iter().map(Result::unwrap).filter(|(_, decided)| matches!(decided, Decided::Changed(_))).collect();
+    let won: Vec<_> = ended
+        .into_iter()
+        .map(Result::unwrap)
+        .filter(|(_, decided)| matches!(decided, Decided::Changed(_)))
+        .collect();
     assert_eq!(won.len(), 1);
     assert_eq!(store.approval("local", approval.id).await.unwrap().unwrap().status, won[0].0);
 }
@@ -265,13 +324,18 @@ pub(super) async fn racing_decisions_have_one_effect(store: Shared) {
 pub(super) async fn a_word_after_the_time_is_over_does_not_count(store: Shared) {
     let approval = asked(&store).await;
     let late = ApprovalChange { at: later(60), ..word(&approval, ApprovalStatus::Approved) };
-    assert_eq!(store.decide_approval("local", late).await.unwrap(), Decided::Refused(Box::new(approval.clone())));
+    assert_eq!(
+        store.decide_approval("local", late).await.unwrap(),
+        Decided::Refused(Box::new(approval.clone()))
+    );
     let expire = ApprovalChange {
         at: later(61),
         why: Some("nobody answered".into()),
         ..decision(&approval, ApprovalStatus::Pending, ApprovalStatus::Expired)
     };
-    let Decided::Changed(expired) = store.decide_approval("local", expire).await.unwrap() else { panic!("it was pending") };
+    let Decided::Changed(expired) = store.decide_approval("local", expire).await.unwrap() else {
+        panic!("it was pending")
+    };
     assert_eq!(
         (expired.status, expired.why.as_deref(), expired.decided_by),
         (ApprovalStatus::Expired, Some("nobody answered"), None)
@@ -281,7 +345,10 @@ pub(super) async fn a_word_after_the_time_is_over_does_not_count(store: Shared) 
 pub(super) async fn an_approval_of_another_workspace_is_not_there(store: Shared) {
     let approval = asked(&store).await;
     assert_eq!(store.approval("other", approval.id).await.unwrap(), None);
-    assert_eq!(store.decide_approval("other", word(&approval, ApprovalStatus::Approved)).await.unwrap(), Decided::Absent);
+    assert_eq!(
+        store.decide_approval("other", word(&approval, ApprovalStatus::Approved)).await.unwrap(),
+        Decided::Absent
+    );
     let filter = ApprovalFilter { limit: 10, ..ApprovalFilter::default() };
     assert!(store.approvals("other", filter).await.unwrap().approvals.is_empty());
     assert_eq!(store.approval("local", approval.id).await.unwrap(), Some(approval));
@@ -294,26 +361,38 @@ pub(super) async fn approvals_are_listed_newest_first_and_paged(store: Shared) {
     }
     store.decide_approval("local", word(&all[2], ApprovalStatus::Denied)).await.unwrap();
     let ids = |page: &[Approval]| page.iter().map(|approval| approval.id).collect::<Vec<_>>();
-    let pending = ApprovalFilter { status: Some(ApprovalStatus::Pending), limit: 3, ..ApprovalFilter::default() };
+    let pending = ApprovalFilter {
+        status: Some(ApprovalStatus::Pending),
+        limit: 3,
+        ..ApprovalFilter::default()
+    };
     let first = store.approvals("local", pending.clone()).await.unwrap();
     assert_eq!(ids(&first.approvals), [all[4].id, all[3].id, all[1].id]);
-    let rest = store.approvals("local", ApprovalFilter { cursor: first.next_cursor, ..pending }).await.unwrap();
+    let rest = store
+        .approvals("local", ApprovalFilter { cursor: first.next_cursor, ..pending })
+        .await
+        .unwrap();
     assert_eq!((ids(&rest.approvals), rest.next_cursor), (vec![all[0].id], None));
-    let of_task = ApprovalFilter { task_id: Some(all[2].task_id), limit: 10, ..ApprovalFilter::default() };
+    let of_task =
+        ApprovalFilter { task_id: Some(all[2].task_id), limit: 10, ..ApprovalFilter::default() };
     assert_eq!(ids(&store.approvals("local", of_task).await.unwrap().approvals), [all[2].id]);
-    let foreign = ApprovalFilter { cursor: Some("x".into()), limit: 10, ..ApprovalFilter::default() };
+    let foreign =
+        ApprovalFilter { cursor: Some("x".into()), limit: 10, ..ApprovalFilter::default() };
     assert!(matches!(store.approvals("local", foreign).await, Err(StoreError::BadCursor(_))));
 }
 
 pub(super) async fn what_a_dead_server_left_is_void(store: Shared) {
-    let (pending, approved, denied) = (asked(&store).await, asked(&store).await, asked(&store).await);
+    let (pending, approved, denied) =
+        (asked(&store).await, asked(&store).await, asked(&store).await);
     store.decide_approval("local", word(&approved, ApprovalStatus::Approved)).await.unwrap();
     store.decide_approval("local", word(&denied, ApprovalStatus::Denied)).await.unwrap();
     assert_eq!(store.void_approvals(later(5), "the server stopped").await.unwrap(), 2);
     assert_eq!(store.void_approvals(later(6), "again").await.unwrap(), 0);
-    for (id, status) in
-        [(pending.id, ApprovalStatus::Void), (approved.id, ApprovalStatus::Void), (denied.id, ApprovalStatus::Denied)]
-    {
+    for (id, status) in [
+        (pending.id, ApprovalStatus::Void),
+        (approved.id, ApprovalStatus::Void),
+        (denied.id, ApprovalStatus::Denied),
+    ] {
         let row = store.approval("local", id).await.unwrap().unwrap();
         assert_eq!((row.status, row.args), (status, pending.args.clone()));
         assert_eq!(row.why.is_some(), status == ApprovalStatus::Void);
@@ -322,7 +401,8 @@ pub(super) async fn what_a_dead_server_left_is_void(store: Shared) {
 
 pub(super) async fn a_call_that_had_left_is_told_from_one_that_had_not(store: Shared) {
     use EventKind::*;
-    let errors = ["under way", "idle"].map(|message| TaskError { message: message.into(), ..TaskError::default() });
+    let errors = ["under way", "idle"]
+        .map(|message| TaskError { message: message.into(), ..TaskError::default() });
     let table: [(&[(EventKind, u32)], usize); 6] = [
         (&[], 1),
         (&[(CallRequested, 1), (ApprovalRequested, 1)], 1),
@@ -334,14 +414,20 @@ pub(super) async fn a_call_that_had_left_is_told_from_one_that_had_not(store: Sh
     let mut tasks = vec![];
     for (events, expected) in table {
         let id = recorded(&store, new_task()).await;
-        let events = events.iter().map(|(kind, seq)| event(*kind, serde_json::json!({ "seq": seq }))).collect();
+        let events = events
+            .iter()
+            .map(|(kind, seq)| event(*kind, serde_json::json!({ "seq": seq })))
+            .collect();
         store.change_task(TaskChange { events, ..change(id) }).await.unwrap();
         tasks.push((id, expected));
     }
     let [under_way, idle] = errors.clone();
     assert_eq!(store.fail_unfinished(under_way, idle).await.unwrap(), 6);
     for (id, expected) in tasks {
-        assert_eq!(store.task("local", id).await.unwrap().unwrap().error.as_ref(), Some(&errors[expected]));
+        assert_eq!(
+            store.task("local", id).await.unwrap().unwrap().error.as_ref(),
+            Some(&errors[expected])
+        );
         let events = store.events("local", id, 0, 20).await.unwrap();
         assert_eq!(events.last().unwrap().data["error"]["message"], errors[expected].message);
     }

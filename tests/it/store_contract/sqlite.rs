@@ -1,4 +1,5 @@
-//! The contract on SQLite, and what only a file can promise: what survives, who may open it, what happens when it fills up.
+//! The contract on SQLite, and what only a file can promise: what survives, who may open it, what
+//! happens when it fills up.
 
 use std::{
     io::{BufRead, BufReader},
@@ -10,7 +11,9 @@ use std::{
 
 use airlock::{
     model::{EventKind, TaskId, TaskStatus, Timestamp},
-    store::{Created, NewTask, SqliteConfig, SqliteStore, Store, StoreError, Synchronous, TaskChange},
+    store::{
+        Created, NewTask, SqliteConfig, SqliteStore, Store, StoreError, Synchronous, TaskChange,
+    },
 };
 use futures::FutureExt;
 use proptest::prelude::*;
@@ -65,7 +68,8 @@ fn error_chain(error: &StoreError) -> String {
 async fn concurrent_creates_share_batches_and_survive() {
     for synchronous in [Synchronous::Normal, Synchronous::Full] {
         let folder = tempfile::tempdir().unwrap();
-        let config = SqliteConfig { synchronous, ..SqliteConfig::new(folder.path().join("airlock.db")) };
+        let config =
+            SqliteConfig { synchronous, ..SqliteConfig::new(folder.path().join("airlock.db")) };
         let store = SqliteStore::open(config.clone()).await.unwrap();
         let tasks: Vec<_> = (0..200).map(|_| new_task()).collect();
         let writes: Vec<_> = tasks.iter().cloned().map(|task| store.create_task(task)).collect();
@@ -87,7 +91,9 @@ async fn a_second_server_is_told_who_has_the_database() {
     let path = folder.path().join("airlock.db");
     let store = opened(&path).await;
     match SqliteStore::open(SqliteConfig::new(&path)).await {
-        Err(StoreError::InUse { path: named, process }) => assert_eq!((named, process), (path.clone(), Some(std::process::id()))),
+        Err(StoreError::InUse { path: named, process }) => {
+            assert_eq!((named, process), (path.clone(), Some(std::process::id())))
+        }
         other => panic!("{other:?}"),
     }
     store.close().await;
@@ -127,7 +133,8 @@ async fn what_others_could_read_is_the_owners_alone_once_it_is_open() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("airlock.db");
     opened(&path).await.close().await;
-    let files = ["", ".lock", "-wal"].map(|suffix| PathBuf::from(format!("{}{suffix}", path.display())));
+    let files =
+        ["", ".lock", "-wal"].map(|suffix| PathBuf::from(format!("{}{suffix}", path.display())));
     for file in &files {
         std::fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
         std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o666)).unwrap();
@@ -165,7 +172,10 @@ async fn a_file_that_is_no_database_is_named_and_left_alone() {
     let error = SqliteStore::open(SqliteConfig::new(&path)).await.unwrap_err();
     assert!(matches!(error, StoreError::Open { .. }));
     let message = error_chain(&error);
-    assert!(message.contains(path.to_str().unwrap()) && message.contains("not a database"), "{message}");
+    assert!(
+        message.contains(path.to_str().unwrap()) && message.contains("not a database"),
+        "{message}"
+    );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
 }
 
@@ -189,7 +199,8 @@ async fn a_read_only_database_is_refused() {
     }
     let folder = tempfile::tempdir().unwrap();
     std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o500)).unwrap();
-    let error = SqliteStore::open(SqliteConfig::new(folder.path().join("airlock.db"))).await.unwrap_err();
+    let error =
+        SqliteStore::open(SqliteConfig::new(folder.path().join("airlock.db"))).await.unwrap_err();
     assert!(error_chain(&error).contains("ermission denied"), "{}", error_chain(&error));
 }
 
@@ -212,7 +223,10 @@ async fn a_database_of_a_later_version_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_database_refuses_and_keeps_what_it_acknowledged() {
     let folder = tempfile::tempdir().unwrap();
-    let config = SqliteConfig { max_bytes: Some(1024 * 1024), ..SqliteConfig::new(folder.path().join("airlock.db")) };
+    let config = SqliteConfig {
+        max_bytes: Some(1024 * 1024),
+        ..SqliteConfig::new(folder.path().join("airlock.db"))
+    };
     let store = SqliteStore::open(config.clone()).await.unwrap();
     let mut kept: Vec<TaskId> = Vec::new();
     let full = loop {
@@ -260,7 +274,8 @@ async fn a_queue_is_bounded_in_bytes_too() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
-    /// Whatever happens to a few tasks, in batches of whatever size, SQLite answers as the store in memory does.
+    /// Whatever happens to a few tasks, in batches of whatever size, SQLite answers as the store in
+    /// memory does.
     #[test]
     fn any_history_reads_as_if_written_one_by_one(steps in prop::collection::vec((0usize..6, 0u8..7, any::<bool>()), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -270,7 +285,9 @@ proptest! {
 
 async fn same_answers(steps: &[(usize, u8, bool)]) {
     let (folder, model) = (open().await, super::memory::MemoryStore::default());
-    let tasks: Vec<_> = (0..6).map(|n| NewTask { idempotency_key: (n > 3).then(|| "key".into()), ..new_task() }).collect();
+    let tasks: Vec<_> = (0..6)
+        .map(|n| NewTask { idempotency_key: (n > 3).then(|| "key".into()), ..new_task() })
+        .collect();
     let mut waiting = Vec::new();
     for (n, what, wait) in steps {
         let (task, store) = (&tasks[*n], &folder.store);
@@ -284,11 +301,22 @@ async fn same_answers(steps: &[(usize, u8, bool)]) {
             }
             1 => end(id, TaskStatus::Completed, Some(format!("\"{}\"", "x".repeat(n * 100_000)))),
             2 => end(id, TaskStatus::Cancelled, None),
-            3 => TaskChange { status: Some(TaskStatus::Running), started_at: Some(Timestamp::now()), ..change(id) },
-            _ => TaskChange { events: vec![event(EventKind::Log, json!({"n": n})); usize::from(*what) - 3], ..change(id) },
+            3 => TaskChange {
+                status: Some(TaskStatus::Running),
+                started_at: Some(Timestamp::now()),
+                ..change(id)
+            },
+            _ => TaskChange {
+                events: vec![event(EventKind::Log, json!({"n": n})); usize::from(*what) - 3],
+                ..change(id)
+            },
         };
-        let (expected, written) = (model.change_task(change.clone()).await, store.change_task(change));
-        waiting.push(async move { assert_eq!(format!("{:?}", written.await), format!("{expected:?}")) }.boxed());
+        let (expected, written) =
+            (model.change_task(change.clone()).await, store.change_task(change));
+        waiting.push(
+            async move { assert_eq!(format!("{:?}", written.await), format!("{expected:?}")) }
+                .boxed(),
+        );
         if *wait {
             futures::future::join_all(waiting.drain(..)).await;
         }
@@ -298,7 +326,10 @@ async fn same_answers(steps: &[(usize, u8, bool)]) {
         let mut all = vec![format!("{:?}", store.tasks("local", limit(200)).await.unwrap().tasks)];
         for task in &tasks {
             all.push(format!("{:?}", store.events("local", task.task_id, 0, 1000).await.unwrap()));
-            all.push(format!("{:?}", store.result("local", task.task_id, 0, u64::MAX).await.unwrap()));
+            all.push(format!(
+                "{:?}",
+                store.result("local", task.task_id, 0, u64::MAX).await.unwrap()
+            ));
         }
         all
     };
@@ -308,7 +339,8 @@ async fn same_answers(steps: &[(usize, u8, bool)]) {
 /// Set in the process that [`records_until_it_is_killed`] is meant for: the database.
 const VICTIM: &str = "AIRLOCK_TEST_STORE_VICTIM";
 
-/// Not a test of its own: the process that the next ones kill. It prints the id of every task whose record or end is acknowledged.
+/// Not a test of its own: the process that the next ones kill. It prints the id of every task whose
+/// record or end is acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn records_until_it_is_killed() {
     let Some(path) = std::env::var_os(VICTIM) else { return };
@@ -349,7 +381,12 @@ impl Drop for Victim {
 
 fn victim(path: &Path) -> Victim {
     let process = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "store_contract::sqlite::records_until_it_is_killed", "--nocapture", "--test-threads=1"])
+        .args([
+            "--exact",
+            "store_contract::sqlite::records_until_it_is_killed",
+            "--nocapture",
+            "--test-threads=1",
+        ])
         .env(VICTIM, path)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
@@ -372,19 +409,26 @@ async fn a_killed_process_loses_nothing_it_acknowledged() {
         }
         drop(process);
         // What it had still said counts too; the last line may be cut off.
-        seen.extend(output.map_while(Result::ok).filter(|line| line.len() >= "created task_".len() + 36));
+        seen.extend(
+            output.map_while(Result::ok).filter(|line| line.len() >= "created task_".len() + 36),
+        );
         acknowledged.extend(seen);
         // The lock went with the process, and the next one finds everything.
         let store = opened(&path).await;
         for line in &acknowledged {
-            let Some((what, id)) = line.split_once(' ').filter(|(what, _)| ["created", "completed"].contains(what)) else {
+            let Some((what, id)) =
+                line.split_once(' ').filter(|(what, _)| ["created", "completed"].contains(what))
+            else {
                 continue;
             };
             let task = store.task("local", id.parse().unwrap()).await.unwrap();
             let task = task.unwrap_or_else(|| panic!("{line}, but it is gone"));
             if what == "completed" {
                 assert_eq!(task.status, TaskStatus::Completed, "{line}");
-                assert_eq!(store.result("local", task.task_id, 0, 10).await.unwrap().unwrap().text, "2");
+                assert_eq!(
+                    store.result("local", task.task_id, 0, 10).await.unwrap().unwrap().text,
+                    "2"
+                );
             }
             let events = store.events("local", task.task_id, 0, 10).await.unwrap();
             assert_eq!(events.len(), if task.status == TaskStatus::Completed { 3 } else { 2 });

@@ -1,5 +1,6 @@
-//! A small authorization server with an MCP server behind it, both at one address: it registers clients, sends the browser back
-//! with a code, grants tokens, renews and withdraws them, and keeps what it was asked.
+//! A small authorization server with an MCP server behind it, both at one address: it registers
+//! clients, sends the browser back with a code, grants tokens, renews and withdraws them, and keeps
+//! what it was asked.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -89,7 +90,8 @@ impl Authority {
         install_crypto();
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address: SocketAddr = listener.local_addr().unwrap();
-        let office = Office { url: format!("http://{address}"), ledger: Arc::new(Mutex::new(ledger)) };
+        let office =
+            Office { url: format!("http://{address}"), ledger: Arc::new(Mutex::new(ledger)) };
         let router = Router::new()
             .route("/.well-known/oauth-protected-resource/mcp", get(resource))
             .route("/.well-known/oauth-authorization-server", get(metadata))
@@ -119,7 +121,9 @@ impl Authority {
 }
 
 async fn resource(State(office): State<Office>) -> Json<Value> {
-    Json(json!({"resource": format!("{}/mcp", office.url), "authorization_servers": [office.url], "scopes_supported": ["notes"]}))
+    Json(
+        json!({"resource": format!("{}/mcp", office.url), "authorization_servers": [office.url], "scopes_supported": ["notes"]}),
+    )
 }
 
 async fn metadata(State(office): State<Office>) -> Json<Value> {
@@ -154,9 +158,16 @@ async fn authorize(State(office): State<Office>, Query(fields): Query<Fields>) -
         return StatusCode::BAD_REQUEST.into_response();
     }
     let code = format!("code-{}", ledger.codes.len());
-    let issuer = ledger.answers_as.clone().or_else(|| ledger.issuer.clone()).unwrap_or_else(|| office.url.clone());
+    let issuer = ledger
+        .answers_as
+        .clone()
+        .or_else(|| ledger.issuer.clone())
+        .unwrap_or_else(|| office.url.clone());
     let mut back = url::Url::parse(&fields["redirect_uri"]).unwrap();
-    back.query_pairs_mut().append_pair("code", &code).append_pair("state", &fields["state"]).append_pair("iss", &issuer);
+    back.query_pairs_mut()
+        .append_pair("code", &code)
+        .append_pair("state", &fields["state"])
+        .append_pair("iss", &issuer);
     ledger.codes.insert(code, fields);
     Redirect::to(back.as_str()).into_response()
 }
@@ -172,15 +183,21 @@ async fn token(State(office): State<Office>, body: String) -> Response {
         }),
         // Each refresh token counts once.
         "refresh_token" => ledger.refresh.remove(&fields["refresh_token"]),
-        "client_credentials" => fields.get("client_secret").is_some_and(|secret| secret == "sec-robot-1234"),
+        "client_credentials" => {
+            fields.get("client_secret").is_some_and(|secret| secret == "sec-robot-1234")
+        }
         _ => false,
     };
     if !is_right {
-        return (StatusCode::BAD_REQUEST, Json(json!({"error": "invalid_grant", "error_description": "not any more"})))
+        return (
+            StatusCode::BAD_REQUEST,
+            Json(json!({"error": "invalid_grant", "error_description": "not any more"})),
+        )
             .into_response();
     }
     ledger.granted += 1;
-    let (access, refresh) = (format!("at-{:08}", ledger.granted), format!("rt-{:08}", ledger.granted));
+    let (access, refresh) =
+        (format!("at-{:08}", ledger.granted), format!("rt-{:08}", ledger.granted));
     ledger.access.insert(access.clone());
     let mut granted = json!({"access_token": access, "token_type": "Bearer", "expires_in": ledger.lasts.unwrap_or(3600)});
     if fields["grant_type"] != "client_credentials" {
@@ -191,28 +208,39 @@ async fn token(State(office): State<Office>, body: String) -> Response {
 }
 
 async fn challenge(State(office): State<Office>) -> Response {
-    let metadata = format!("Bearer resource_metadata=\"{}/.well-known/oauth-protected-resource/mcp\"", office.url);
-    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, metadata)], Body::empty()).into_response()
+    let metadata = format!(
+        "Bearer resource_metadata=\"{}/.well-known/oauth-protected-resource/mcp\"",
+        office.url
+    );
+    (StatusCode::UNAUTHORIZED, [(header::WWW_AUTHENTICATE, metadata)], Body::empty())
+        .into_response()
 }
 
 /// One tool, `t`, which says with which token it was called.
 async fn mcp(State(office): State<Office>, headers: HeaderMap, body: String) -> Response {
-    let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let shown = headers
+        .get(header::AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
+        .to_owned();
     let is_known = {
         let ledger = office.ledger.lock();
-        shown.strip_prefix("Bearer ").is_some_and(|token| ledger.access.contains(token)) && !ledger.refuses_all
+        shown.strip_prefix("Bearer ").is_some_and(|token| ledger.access.contains(token))
+            && !ledger.refuses_all
     };
     if !is_known {
         return challenge(State(office)).await;
     }
     let request: Value = serde_json::from_str(&body).unwrap();
-    let info =
-        json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "notes", "version": "1"}});
+    let info = json!({"protocolVersion": "2025-11-25", "capabilities": {"tools": {}}, "serverInfo": {"name": "notes", "version": "1"}});
     match request["method"].as_str() {
         _ if request.get("id").is_none() => StatusCode::ACCEPTED.into_response(),
         Some("initialize") => result(&request, info),
         Some("tools/list") => one_tool(&request),
-        Some("tools/call") => result(&request, json!({"content": [{"type": "text", "text": format!("called with {shown}")}]})),
+        Some("tools/call") => result(
+            &request,
+            json!({"content": [{"type": "text", "text": format!("called with {shown}")}]}),
+        ),
         _ => error(&request, -32601, "no such method"),
     }
 }

@@ -1,4 +1,5 @@
-//! Clients: raw HTTP and TCP for what no client would send, and public MCP clients in Python and TypeScript.
+//! Clients: raw HTTP and TCP for what no client would send, and public MCP clients in Python and
+//! TypeScript.
 
 use std::{net::SocketAddr, path::PathBuf, process::Stdio, time::Duration};
 
@@ -53,13 +54,23 @@ impl Raw {
     }
 
     /// Sends a request with these headers.
-    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: impl Into<reqwest::Body>) -> Reply {
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<reqwest::Body>,
+    ) -> Reply {
         let mut request = self.http.request(method.parse().unwrap(), self.url(path)).body(body);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let response = request.send().await.unwrap();
-        Reply { status: response.status().as_u16(), headers: response.headers().clone(), text: response.text().await.unwrap() }
+        Reply {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        }
     }
 
     /// Posts a message of the current revision, whose metadata it adds.
@@ -71,7 +82,10 @@ impl Raw {
         meta["io.modelcontextprotocol/clientCapabilities"] = json!({});
         meta["io.modelcontextprotocol/clientInfo"] = json!({"name": "raw", "version": "1"});
         let mut headers = vec![("mcp-protocol-version", "2026-07-28"), ("mcp-method", &method)];
-        headers.extend([("accept", "application/json, text/event-stream"), ("content-type", "application/json")]);
+        headers.extend([
+            ("accept", "application/json, text/event-stream"),
+            ("content-type", "application/json"),
+        ]);
         if !name.is_empty() {
             headers.push(("mcp-name", &name));
         }
@@ -88,7 +102,11 @@ impl Raw {
     }
 
     /// Opens a connection, writes these bytes, and reads until `enough` or ten seconds have passed.
-    pub(crate) async fn exchange(&self, bytes: &[u8], enough: impl Fn(&str) -> bool) -> (TcpStream, String) {
+    pub(crate) async fn exchange(
+        &self,
+        bytes: &[u8],
+        enough: impl Fn(&str) -> bool,
+    ) -> (TcpStream, String) {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         stream.write_all(bytes).await.unwrap();
         let mut read = Vec::new();
@@ -107,11 +125,16 @@ impl Raw {
 /// The bytes of a request to hear of changed tools, in the current revision, for a raw connection.
 pub(crate) fn listen_post(address: SocketAddr) -> Vec<u8> {
     let params = json!({"notifications": {"toolsListChanged": true}, "_meta": {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}});
-    let listen = json!({"jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen", "params": params}).to_string();
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {}}});
+    let listen =
+        json!({"jsonrpc": "2.0", "id": "l", "method": "subscriptions/listen", "params": params})
+            .to_string();
     let head = format!(
-        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
-         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: {}\r\n\r\n",
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nAccept: \
+        application/json, text/event-stream\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: \
+        {}\r\n\r\n",
         listen.len()
     );
     (head + &listen).into_bytes()
@@ -124,10 +147,13 @@ pub(crate) fn modern_post(address: SocketAddr, code: &str) -> Vec<u8> {
         "io.modelcontextprotocol/clientCapabilities": {},
     });
     let params = json!({"name": "execute", "arguments": {"code": code}, "_meta": meta});
-    let body = json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}).to_string();
+    let body =
+        json!({"jsonrpc": "2.0", "id": 7, "method": "tools/call", "params": params}).to_string();
     format!(
-        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nAccept: application/json, text/event-stream\r\n\
-         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: execute\r\nContent-Length: {}\r\n\r\n{body}",
+        "POST /mcp HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\nAccept: \
+        application/json, text/event-stream\r\n\
+         MCP-Protocol-Version: 2026-07-28\r\nMcp-Method: tools/call\r\nMcp-Name: \
+        execute\r\nContent-Length: {}\r\n\r\n{body}",
         body.len()
     )
     .into_bytes()
@@ -138,8 +164,9 @@ pub(crate) fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
 }
 
-/// Runs a public client against `target`; what it printed, one JSON object. None where it is not installed: `tests/clients/setup.sh`
-/// installs them, and in continuous integration they must be there.
+/// Runs a public client against `target`; what it printed, one JSON object. None where it is not
+/// installed: `tests/clients/setup.sh` installs them, and in continuous integration they must be
+/// there.
 pub(crate) async fn drive(client: &str, target: &[&str]) -> Option<Value> {
     let (program, script) = match client {
         "python-2" => (folder().join(".venv-2/bin/python"), "drive_v2.py"),
@@ -148,17 +175,27 @@ pub(crate) async fn drive(client: &str, target: &[&str]) -> Option<Value> {
         "typescript-1" => ("node".into(), "drive_v1.mjs"),
         other => panic!("no client `{other}`"),
     };
-    let marker = if client.starts_with("python") { program.clone() } else { folder().join("node_modules") };
+    let marker =
+        if client.starts_with("python") { program.clone() } else { folder().join("node_modules") };
     if !marker.exists() {
-        assert!(std::env::var_os("CI").is_none(), "{client} is not installed: run tests/clients/setup.sh");
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "{client} is not installed: run tests/clients/setup.sh"
+        );
         eprintln!("skipped: {client} is not installed (tests/clients/setup.sh)");
         return None;
     }
     let mut command = tokio::process::Command::new(program);
     command.arg(folder().join(script)).args(target).stdin(Stdio::null()).kill_on_drop(true);
-    let output = tokio::time::timeout(Duration::from_secs(120), command.output()).await.expect("the client ends").unwrap();
+    let output = tokio::time::timeout(Duration::from_secs(120), command.output())
+        .await
+        .expect("the client ends")
+        .unwrap();
     let printed = String::from_utf8_lossy(&output.stdout);
     let complaints = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{client} failed: {printed}\n{complaints}");
-    Some(serde_json::from_str(&printed).unwrap_or_else(|error| panic!("{client}: {error}: {printed}\n{complaints}")))
+    Some(
+        serde_json::from_str(&printed)
+            .unwrap_or_else(|error| panic!("{client}: {error}: {printed}\n{complaints}")),
+    )
 }

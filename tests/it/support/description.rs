@@ -5,7 +5,8 @@ use std::{
     process::Command,
 };
 
-/// The description, fetched once into the build's own folder, or none, with a message, where npm is missing.
+/// The description, fetched once into the build's own folder, or none, with a message, where npm is
+/// missing.
 pub(crate) fn github() -> Option<PathBuf> {
     const PACKAGE: &str = "@octokit/openapi@23.0.2";
     const INNER: &str = "package/generated/api.github.com.json";
@@ -22,7 +23,11 @@ pub(crate) fn github() -> Option<PathBuf> {
     if !folder.join(INNER).exists() {
         let run = |command: &mut Command| {
             let output = command.current_dir(&folder).output().unwrap();
-            assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{command:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
             String::from_utf8(output.stdout).unwrap()
         };
         let archive = run(Command::new("npm").args(["pack", "--silent", PACKAGE]));

@@ -1,4 +1,5 @@
-//! What the tests share: a real server on a database of its own, real clients, upstreams that misbehave on demand.
+//! What the tests share: a real server on a database of its own, real clients, upstreams that
+//! misbehave on demand.
 
 pub(crate) mod authority;
 pub(crate) mod clients;

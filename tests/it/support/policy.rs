@@ -1,4 +1,5 @@
-//! A real server with a policy file, an upstream that counts its calls, and the owner's ways to decide.
+//! A real server with a policy file, an upstream that counts its calls, and the owner's ways to
+//! decide.
 
 use std::time::Duration;
 
@@ -18,7 +19,8 @@ impl Policed {
         Self::with(policy, "").await
     }
 
-    /// With this text in `policy.yaml`, and this added to the configuration: to `[policy]` first, further tables after.
+    /// With this text in `policy.yaml`, and this added to the configuration: to `[policy]` first,
+    /// further tables after.
     pub(crate) async fn with(policy: &str, more: &str) -> Self {
         Self::within(TempDir::new().unwrap(), policy, more).await
     }
@@ -28,7 +30,11 @@ impl Policed {
         std::fs::write(folder.path().join("policy.yaml"), policy).unwrap();
         let count = folder.path().join("calls.txt");
         let upstream = demo(&["--count-file", count.to_str().unwrap()]);
-        let server = TestServer::within(folder, &format!("[policy]\nfiles = [\"policy.yaml\"]\n{more}\n{upstream}")).await;
+        let server = TestServer::within(
+            folder,
+            &format!("[policy]\nfiles = [\"policy.yaml\"]\n{more}\n{upstream}"),
+        )
+        .await;
         Self { server }
     }
 
@@ -42,14 +48,18 @@ impl Policed {
 
     /// How often the upstream was called with this tool.
     pub(crate) fn hits(&self, tool: &str) -> usize {
-        let text = std::fs::read_to_string(self.server.folder.path().join("calls.txt")).unwrap_or_default();
+        let text = std::fs::read_to_string(self.server.folder.path().join("calls.txt"))
+            .unwrap_or_default();
         text.lines().filter(|line| *line == tool).count()
     }
 
     /// The task's events of one kind.
     pub(crate) async fn events(&self, task: &Value, kind: &str) -> Vec<Value> {
         let id = task["taskId"].as_str().expect("the task has an id");
-        let (_, answer) = self.server.owner(reqwest::Method::GET, &format!("/v1/tasks/{id}/events?limit=1000")).await;
+        let (_, answer) = self
+            .server
+            .owner(reqwest::Method::GET, &format!("/v1/tasks/{id}/events?limit=1000"))
+            .await;
         let mut events = answer["events"].as_array().cloned().unwrap_or_default();
         events.retain(|event| event["type"] == kind);
         events
@@ -64,7 +74,8 @@ impl Policed {
     /// The approvals that wait, once there are so many, the oldest first.
     pub(crate) async fn pending(&self, count: usize) -> Vec<Value> {
         eventually("approvals wait", async || {
-            let (_, answer) = self.server.owner(reqwest::Method::GET, "/v1/approvals?status=pending").await;
+            let (_, answer) =
+                self.server.owner(reqwest::Method::GET, "/v1/approvals?status=pending").await;
             let mut approvals = answer["approvals"].as_array().cloned().unwrap_or_default();
             approvals.reverse();
             (approvals.len() >= count).then_some(approvals)
@@ -87,13 +98,18 @@ impl Policed {
     /// The task's end.
     pub(crate) async fn end(&self, task: &Value) -> Value {
         eventually("the task ends", async || {
-            let answer = self.server.call("task_get", json!({ "taskId": task, "waitMs": 5000 })).await["structuredContent"].clone();
+            let answer = self
+                .server
+                .call("task_get", json!({ "taskId": task, "waitMs": 5000 }))
+                .await["structuredContent"]
+                .clone();
             (!answer["exitCode"].is_null()).then_some(answer)
         })
         .await
     }
 
-    /// What `/healthz` says of the policy, once it is as wanted. The answer is a second old at the most.
+    /// What `/healthz` says of the policy, once it is as wanted. The answer is a second old at the
+    /// most.
     pub(crate) async fn health(&self, wanted: impl Fn(&Value) -> bool) -> Value {
         eventually("the policy stands as wanted", async || {
             tokio::time::sleep(Duration::from_millis(50)).await;

@@ -1,11 +1,13 @@
-//! How well tools are found: written questions over the tools of real services, in two halves. One half settles the weights, the
-//! other is held back and measures. Used by a test, which has floors, and by a bench, which reports.
+//! How well tools are found: written questions over the tools of real services, in two halves. One
+//! half settles the weights, the other is held back and measures. Used by a test, which has floors,
+//! and by a bench, which reports.
 
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// The servers whose tools the questions are about, beside GitHub; each is a file here, as the server lists them.
+/// The servers whose tools the questions are about, beside GitHub; each is a file here, as the
+/// server lists them.
 pub(crate) const SERVERS: [&str; 5] = ["playwright", "filesystem", "memory", "slack", "everything"];
 /// The file with the tools of a service.
 pub(crate) fn file(service: &str) -> PathBuf {
@@ -29,7 +31,8 @@ pub(crate) struct Question {
 /// The questions of one half: `tuning`, `heldBack`, or of `unclear`, which have no single answer.
 pub(crate) fn questions(half: &str) -> Vec<Question> {
     let mut all: Value = serde_json::from_str(&text("questions")).expect("it is JSON");
-    let half: Vec<Vec<String>> = serde_json::from_value(all[half].take()).expect("each is a list of texts");
+    let half: Vec<Vec<String>> =
+        serde_json::from_value(all[half].take()).expect("each is a list of texts");
     let question = |mut words: Vec<String>| Question { text: words.remove(0), right: words };
     half.into_iter().map(question).collect()
 }
@@ -69,9 +72,13 @@ pub(crate) fn measure(questions: &[Question], answers: &[Answer]) -> Quality {
         }
         quality.reciprocal_rank += rank.map_or(0.0, |rank| 1.0 / (rank as f64 + 1.0));
         given += usize::from(answer.best.is_some());
-        right += usize::from(answer.best.as_ref().is_some_and(|best| question.right.contains(best)));
+        right +=
+            usize::from(answer.best.as_ref().is_some_and(|best| question.right.contains(best)));
         if rank != Some(0) {
-            let found = rank.map_or_else(|| "not among the results".to_owned(), |rank| format!("rank {}", rank + 1));
+            let found = rank.map_or_else(
+                || "not among the results".to_owned(),
+                |rank| format!("rank {}", rank + 1),
+            );
             let first = answer.paths.first().map_or("nothing", String::as_str);
             let mark = if answer.best.is_some() { " (as `bestPath`)" } else { "" };
             quality.misses.push(format!(
@@ -84,6 +91,7 @@ pub(crate) fn measure(questions: &[Question], answers: &[Answer]) -> Quality {
     let asked = questions.len().max(1) as f64;
     quality.recall = quality.recall.map(|sum| sum / asked);
     quality.reciprocal_rank /= asked;
-    quality.best = [given as f64 / asked, if given == 0 { 1.0 } else { right as f64 / given as f64 }];
+    quality.best =
+        [given as f64 / asked, if given == 0 { 1.0 } else { right as f64 / given as f64 }];
     quality
 }

@@ -1,4 +1,5 @@
-//! A server that is as bad as a test wants: one socket that speaks HTTP, or lines, by hand, so that it can also do what no library lets it.
+//! A server that is as bad as a test wants: one socket that speaks HTTP, or lines, by hand, so that
+//! it can also do what no library lets it.
 
 use std::{
     net::SocketAddr,
@@ -55,7 +56,8 @@ pub(crate) enum Fault {
     Garbage,
 }
 
-/// How a kind of upstream is spoken with: what it is answered, and whether that is a call, which a fault can happen to.
+/// How a kind of upstream is spoken with: what it is answered, and whether that is a call, which a
+/// fault can happen to.
 pub(crate) type Script = fn(&Heard) -> (Answer, bool);
 
 /// A request.
@@ -103,9 +105,11 @@ impl RawServer {
     async fn start(address: &str, script: Script, lines: bool) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (fault, open, called) = (Arc::new(Mutex::new(Fault::None)), Arc::default(), Arc::default());
+        let (fault, open, called) =
+            (Arc::new(Mutex::new(Fault::None)), Arc::default(), Arc::default());
         let shared = Shared { fault, open, called, script, lines };
-        let (fault, open, called) = (shared.fault.clone(), shared.open.clone(), shared.called.clone());
+        let (fault, open, called) =
+            (shared.fault.clone(), shared.open.clone(), shared.called.clone());
         let server = tokio::spawn(async move {
             // With the listener, what was accepted goes too.
             let mut connections = tokio::task::JoinSet::new();
@@ -160,8 +164,11 @@ async fn connection(mut stream: TcpStream, shared: Shared) {
         if is_call {
             shared.called.fetch_add(1, Ordering::SeqCst);
         }
-        let spoken =
-            if shared.lines { say_line(&mut stream, fault, &answer).await } else { say(&mut stream, fault, &answer).await };
+        let spoken = if shared.lines {
+            say_line(&mut stream, fault, &answer).await
+        } else {
+            say(&mut stream, fault, &answer).await
+        };
         if spoken.is_err() || !shared.lines {
             return;
         }
@@ -169,7 +176,11 @@ async fn connection(mut stream: TcpStream, shared: Shared) {
 }
 
 /// The next request; none at the end.
-async fn heard(stream: &mut TcpStream, ahead: &mut Vec<u8>, lines: bool) -> std::io::Result<Option<Heard>> {
+async fn heard(
+    stream: &mut TcpStream,
+    ahead: &mut Vec<u8>,
+    lines: bool,
+) -> std::io::Result<Option<Heard>> {
     let end: &[u8] = if lines { b"\n" } else { b"\r\n\r\n" };
     let head = loop {
         if let Some(at) = ahead.windows(end.len()).position(|bytes| bytes == end) {
@@ -181,9 +192,14 @@ async fn heard(stream: &mut TcpStream, ahead: &mut Vec<u8>, lines: bool) -> std:
         }
     };
     if lines {
-        return Ok(Some(Heard { method: String::new(), body: serde_json::from_str(&head).unwrap() }));
+        return Ok(Some(Heard {
+            method: String::new(),
+            body: serde_json::from_str(&head).unwrap(),
+        }));
     }
-    let length = head.lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok());
+    let length = head.lines().find_map(|line| {
+        line.to_ascii_lowercase().strip_prefix("content-length:")?.trim().parse().ok()
+    });
     while ahead.len() < length.unwrap_or(0) {
         if stream.read_buf(ahead).await? == 0 {
             return Ok(None);
@@ -211,7 +227,11 @@ fn head(status: u16, kind: &str, more: &str) -> String {
     format!("HTTP/1.1 {status} Said\r\ncontent-type: {kind}\r\nconnection: close\r\n{more}\r\n")
 }
 
-async fn say(stream: &mut TcpStream, fault: Fault, Answer(status, body): &Answer) -> std::io::Result<()> {
+async fn say(
+    stream: &mut TcpStream,
+    fault: Fault,
+    Answer(status, body): &Answer,
+) -> std::io::Result<()> {
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let length = format!("content-length: {}\r\n", body.len());
     let json = |text: &str| format!("{}{text}", head(200, "application/json", ""));
@@ -226,10 +246,14 @@ async fn say(stream: &mut TcpStream, fault: Fault, Answer(status, body): &Answer
         }
         Fault::CutAnswer => half,
         Fault::Status500 => format!("{}at main.c:1 in main()", head(500, "text/plain", "")),
-        Fault::Status503 => format!("{}{{\"error\":\"come back\"}}", head(503, "application/json", "retry-after: 1\r\n")),
+        Fault::Status503 => format!(
+            "{}{{\"error\":\"come back\"}}",
+            head(503, "application/json", "retry-after: 1\r\n")
+        ),
         Fault::SlowHeaders | Fault::EndlessHeaders => {
             stream.write_all(b"HTTP/1.1 200 OK\r\n").await?;
-            let (count, pause) = if fault == Fault::SlowHeaders { (1, DRIP) } else { (1_000, Duration::ZERO) };
+            let (count, pause) =
+                if fault == Fault::SlowHeaders { (1, DRIP) } else { (1_000, Duration::ZERO) };
             return drip(stream, &"x-more: and more\r\n".repeat(count), pause).await;
         }
         Fault::EndlessBody => {
@@ -241,8 +265,12 @@ async fn say(stream: &mut TcpStream, fault: Fault, Answer(status, body): &Answer
             stream.write_all(b"data: ").await?;
             return drip(stream, &"more ".repeat(200_000), Duration::ZERO).await;
         }
-        Fault::CutEvent => format!("{}data: {}", head(200, "text/event-stream", ""), &body[..body.len() / 2]),
-        Fault::WrongType => format!("{}<html><title>Sign in</title></html>", head(200, "text/html", "")),
+        Fault::CutEvent => {
+            format!("{}data: {}", head(200, "text/event-stream", ""), &body[..body.len() / 2])
+        }
+        Fault::WrongType => {
+            format!("{}<html><title>Sign in</title></html>", head(200, "text/html", ""))
+        }
         Fault::InvalidJson => json("{\"half\": "),
         Fault::Garbage => "I am no web server\r\n\r\n".to_owned(),
     };
@@ -250,13 +278,20 @@ async fn say(stream: &mut TcpStream, fault: Fault, Answer(status, body): &Answer
 }
 
 /// The same where there is no HTTP: what has no counterpart is answered well.
-async fn say_line(stream: &mut TcpStream, fault: Fault, Answer(_, body): &Answer) -> std::io::Result<()> {
+async fn say_line(
+    stream: &mut TcpStream,
+    fault: Fault,
+    Answer(_, body): &Answer,
+) -> std::io::Result<()> {
     if body.is_null() {
         return Ok(());
     }
     let line = format!("{body}\n");
     let error = |code: i32, message: &str| {
-        format!("{}\n", json!({"jsonrpc": "2.0", "id": body["id"], "error": {"code": code, "message": message}}))
+        format!(
+            "{}\n",
+            json!({"jsonrpc": "2.0", "id": body["id"], "error": {"code": code, "message": message}})
+        )
     };
     let text = match fault {
         Fault::Killed => return Err(std::io::ErrorKind::ConnectionAborted.into()),
@@ -271,10 +306,17 @@ async fn say_line(stream: &mut TcpStream, fault: Fault, Answer(_, body): &Answer
             stream.write_all(&line.as_bytes()[..line.len() - 3]).await?;
             return drip(stream, &"more ".repeat(200_000), Duration::ZERO).await;
         }
-        Fault::WrongType => format!("{}\n", json!({"jsonrpc": "2.0", "id": body["id"], "result": {"surprise": 1}})),
+        Fault::WrongType => {
+            format!("{}\n", json!({"jsonrpc": "2.0", "id": body["id"], "result": {"surprise": 1}}))
+        }
         Fault::InvalidJson => "{\"half\": \n".to_owned(),
         Fault::Garbage => "I am no MCP server\n".to_owned(),
-        Fault::None | Fault::Status503 | Fault::SlowHeaders | Fault::EndlessHeaders | Fault::EndlessEvent | Fault::CutEvent => line,
+        Fault::None
+        | Fault::Status503
+        | Fault::SlowHeaders
+        | Fault::EndlessHeaders
+        | Fault::EndlessEvent
+        | Fault::CutEvent => line,
     };
     stream.write_all(text.as_bytes()).await
 }

@@ -1,4 +1,5 @@
-//! Which runtime the tests of guests run on: `AIRLOCK_TEST_RUNTIME`, else the one that a server takes by itself. CI runs them on each.
+//! Which runtime the tests of guests run on: `AIRLOCK_TEST_RUNTIME`, else the one that a server
+//! takes by itself. CI runs them on each.
 
 use std::path::PathBuf;
 
@@ -27,9 +28,15 @@ pub(crate) fn deno() -> Option<PathBuf> {
 
 /// The executable of Deno that the set-up fetched, or that is on the PATH.
 pub(crate) fn find_deno() -> Option<PathBuf> {
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    Places { cache: cache.map(|cache| cache.join("airlock/deno")), path: std::env::var_os("PATH"), ..Places::default() }
-        .find()
-        .into_iter()
-        .next()
+    let cache = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(std::env::home_dir()?.join(".cache")));
+    Places {
+        cache: cache.map(|cache| cache.join("airlock/deno")),
+        path: std::env::var_os("PATH"),
+        ..Places::default()
+    }
+    .find()
+    .into_iter()
+    .next()
 }

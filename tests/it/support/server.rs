@@ -1,4 +1,5 @@
-//! A real server: the binary itself, on a database and a port of its own, asked over HTTP as a client would.
+//! A real server: the binary itself, on a database and a port of its own, asked over HTTP as a
+//! client would.
 
 use std::{
     path::{Path, PathBuf},
@@ -27,19 +28,30 @@ pub(crate) struct TestServer {
 /// The policy of tests that are not about policy.
 pub(crate) const OPEN: &str = "[policy]\nprofile = \"open\"\n";
 
-/// Configuration that every test server has: a free port, no limit at the door, so that tests do not wait for each other, and a policy
-/// that allows the calls, unless a test says otherwise.
+/// Configuration that every test server has: a free port, no limit at the door, so that tests do
+/// not wait for each other, and a policy that allows the calls, unless a test says otherwise.
 fn config(folder: &Path, more: &str) -> String {
     let database = folder.join("airlock.db");
     let limits = if more.contains("[limits]") { "" } else { "[limits]\nrequests_per_minute = 0\n" };
     let policy = if more.contains("[policy]") { "" } else { OPEN };
-    format!("[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl = \"sqlite://{}\"\n{limits}{policy}{more}\n", database.display())
+    format!(
+        "[server]\nlisten = \"127.0.0.1:0\"\n[store]\nurl \
+        = \"sqlite://{}\"\n{limits}{policy}{more}\n",
+        database.display()
+    )
 }
 
 /// The demo upstream as an upstream named `demo`, with these further arguments.
 pub(crate) fn demo(args: &[&str]) -> String {
-    let args: Vec<String> = std::iter::once("__demo-upstream").chain(args.iter().copied()).map(|arg| format!("{arg:?}")).collect();
-    format!("[upstreams.demo]\nkind = \"mcp\"\ncommand = {:?}\nargs = [{}]\n", env!("CARGO_BIN_EXE_airlock"), args.join(", "))
+    let args: Vec<String> = std::iter::once("__demo-upstream")
+        .chain(args.iter().copied())
+        .map(|arg| format!("{arg:?}"))
+        .collect();
+    format!(
+        "[upstreams.demo]\nkind = \"mcp\"\ncommand = {:?}\nargs = [{}]\n",
+        env!("CARGO_BIN_EXE_airlock"),
+        args.join(", ")
+    )
 }
 
 /// The binary with this configuration file and nothing of the test's environment.
@@ -75,10 +87,18 @@ impl TestServer {
     }
 
     /// The same, with these variables in its environment.
-    pub(crate) async fn with_environment(folder: TempDir, more: &str, environment: &[(&str, &str)]) -> Self {
+    pub(crate) async fn with_environment(
+        folder: TempDir,
+        more: &str,
+        environment: &[(&str, &str)],
+    ) -> Self {
         let file = folder.path().join("airlock.toml");
         std::fs::write(&file, config(folder.path(), more)).unwrap();
-        let log = std::fs::File::options().create(true).append(true).open(folder.path().join("log.txt")).unwrap();
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(folder.path().join("log.txt"))
+            .unwrap();
         let mut child = airlock(&file)
             .envs(environment.iter().copied())
             .arg("serve")
@@ -108,7 +128,8 @@ impl TestServer {
 
     /// The result of `tools/call`, as a client of 2026-07-28 gets it.
     pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Value {
-        let answer = self.request("tools/call", json!({ "name": tool, "arguments": arguments })).await;
+        let answer =
+            self.request("tools/call", json!({ "name": tool, "arguments": arguments })).await;
         assert!(answer.get("error").is_none(), "a result was expected: {answer}");
         answer["result"].clone()
     }
@@ -133,8 +154,12 @@ impl TestServer {
         let answer = request.json(&body).send().await.expect("the server answers");
         let status = answer.status();
         let text = answer.text().await.expect("the answer is whole");
-        let message = text.lines().filter_map(|line| line.strip_prefix("data:")).rfind(|data| data.contains("\"id\":1"));
-        serde_json::from_str(message.unwrap_or(&text)).unwrap_or_else(|error| panic!("{status}: {error}: {text}"))
+        let message = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("data:"))
+            .rfind(|data| data.contains("\"id\":1"));
+        serde_json::from_str(message.unwrap_or(&text))
+            .unwrap_or_else(|error| panic!("{status}: {error}: {text}"))
     }
 
     /// `execute` with this code; the structured answer.
@@ -161,14 +186,20 @@ impl TestServer {
 
     /// A request with a body to `/v1` as the owner.
     pub(crate) async fn owner_post(&self, path: &str, body: Value) -> (u16, Value) {
-        let request = self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token).json(&body);
+        let request =
+            self.http.post(format!("{}{path}", self.url)).bearer_auth(&self.token).json(&body);
         let answer = request.send().await.expect("the server answers");
         (answer.status().as_u16(), answer.json().await.unwrap_or(Value::Null))
     }
 
     /// A client that follows no redirect and shows nothing by itself.
     pub(crate) fn stranger(&self) -> reqwest::Client {
-        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).timeout(PATIENCE).build().unwrap()
+        reqwest::Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(PATIENCE)
+            .build()
+            .unwrap()
     }
 
     /// `kill -9`. The folder stays.
@@ -181,7 +212,10 @@ impl TestServer {
     pub(crate) async fn stop(mut self) -> TempDir {
         let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await.expect("the server ends").unwrap();
+        let status = tokio::time::timeout(PATIENCE, self.child.wait())
+            .await
+            .expect("the server ends")
+            .unwrap();
         assert!(status.success(), "the server ended with {status}: {}", self.log());
         self.folder
     }
@@ -197,7 +231,8 @@ async fn instance(folder: &Path, child: &mut Child) -> (String, String) {
             && let Ok(instance) = serde_json::from_slice::<Value>(&text)
             && instance["pid"] == pid
         {
-            let text = |key: &str| instance[key].as_str().expect("the instance file names it").to_owned();
+            let text =
+                |key: &str| instance[key].as_str().expect("the instance file names it").to_owned();
             return (text("url"), text("token"));
         }
         let ended = child.try_wait().unwrap();
@@ -220,11 +255,14 @@ pub(crate) async fn eventually<T>(what: &str, mut probe: impl AsyncFnMut() -> Op
     }
 }
 
-/// Living processes that were started from the test's binary with this first argument, below the server or orphaned by it.
+/// Living processes that were started from the test's binary with this first argument, below the
+/// server or orphaned by it.
 pub(crate) fn processes_of(parent: u32) -> Vec<u32> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else { continue };
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
         let Ok(stat) = std::fs::read_to_string(entry.path().join("stat")) else { continue };
         let Some((_, rest)) = stat.rsplit_once(") ") else { continue };
         let mut fields = rest.split(' ');

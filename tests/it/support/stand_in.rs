@@ -10,11 +10,14 @@ use std::{
 };
 
 use airlock::{
-    model::{Event, EventKind, LogLevel, LogLine, Logs, Principal, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
+    model::{
+        Event, EventKind, LogLevel, LogLine, Logs, Principal, RawJson, Task, TaskError, TaskId,
+        TaskStatus, Timestamp, Usage,
+    },
     service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, Kind, NamespaceCount, Patience, Progress, ProgressSink,
-        ResultPage, ServiceError, TaskAnswer, TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer,
-        ToolList, Word,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, Kind, NamespaceCount,
+        Patience, Progress, ProgressSink, ResultPage, ServiceError, TaskAnswer, TaskCancel,
+        TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
     },
     transport::{Asked, Port},
 };
@@ -26,7 +29,8 @@ use tokio::sync::watch;
 /// The largest result that an answer holds whole.
 const WHOLE_MAX: usize = 1024 * 1024;
 
-/// Understands these programs: `return 1 + 1`, `sleep MS`, `big CHARS`, `end STATUS EXIT`, `panic`, `internal`, `busy`, `log`, `print`.
+/// Understands these programs: `return 1 + 1`, `sleep MS`, `big CHARS`, `end STATUS EXIT`, `panic`,
+/// `internal`, `busy`, `log`, `print`.
 pub(crate) struct StandIn {
     inner: Arc<Inner>,
     /// How long a short hold is.
@@ -57,7 +61,11 @@ impl StandIn {
             tasks: Mutex::default(),
             cancelled: Mutex::default(),
             callers: Mutex::default(),
-            namespaces: Mutex::new(vec![NamespaceCount { namespace: "everything".to_owned(), tools: 13, is_down: false }]),
+            namespaces: Mutex::new(vec![NamespaceCount {
+                namespace: "everything".to_owned(),
+                tools: 13,
+                is_down: false,
+            }]),
             changed: watch::channel(0).0,
             healths: AtomicUsize::new(0),
         });
@@ -65,10 +73,13 @@ impl StandIn {
     }
 
     fn find(&self, id: &str) -> Result<watch::Receiver<Kept>, ServiceError> {
-        let id: TaskId = id.parse().map_err(|error| ServiceError::invalid("bad_task_id", format!("{error}")))?;
+        let id: TaskId =
+            id.parse().map_err(|error| ServiceError::invalid("bad_task_id", format!("{error}")))?;
         let tasks = self.inner.tasks.lock();
         let kept = tasks.get(&id).map(watch::Sender::subscribe);
-        kept.ok_or_else(|| ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{id}`")))
+        kept.ok_or_else(|| {
+            ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{id}`"))
+        })
     }
 }
 
@@ -128,8 +139,12 @@ async fn run(code: String, record: watch::Sender<Kept>) {
             tokio::time::sleep(Duration::from_millis(ms.parse().unwrap())).await;
             ended(TaskStatus::Completed, 0, Some(json!("slept")));
         }
-        ["big", chars] => ended(TaskStatus::Completed, 0, Some(json!("x".repeat(chars.parse().unwrap())))),
-        ["end", status, exit] => ended(TaskStatus::parse(status).unwrap(), exit.parse().unwrap(), None),
+        ["big", chars] => {
+            ended(TaskStatus::Completed, 0, Some(json!("x".repeat(chars.parse().unwrap()))))
+        }
+        ["end", status, exit] => {
+            ended(TaskStatus::parse(status).unwrap(), exit.parse().unwrap(), None)
+        }
         ["print"] => {
             use std::io::Write;
             std::io::stdout().write_all(b"a stray print\n").unwrap();
@@ -165,10 +180,15 @@ impl Port for StandIn {
             match request.code.as_str() {
                 "panic" => panic!("asked for"),
                 "internal" => {
-                    return Err(ServiceError::new(Kind::Internal, "internal", "something broke").caused_by("the secret cause"));
+                    return Err(ServiceError::new(Kind::Internal, "internal", "something broke")
+                        .caused_by("the secret cause"));
                 }
                 "busy" => {
-                    let mut busy = ServiceError::new(Kind::LimitHit, "busy", "1000 tasks are queued, at most 1000");
+                    let mut busy = ServiceError::new(
+                        Kind::LimitHit,
+                        "busy",
+                        "1000 tasks are queued, at most 1000",
+                    );
                     busy.retry_after_ms = Some(1500);
                     return Err(busy.hint("retry a little later"));
                 }
@@ -184,7 +204,12 @@ impl Port for StandIn {
             let (record, mut kept) = watch::channel(Kept { task, result: None });
             self.inner.tasks.lock().insert(id, record.clone());
             let said = Some("7 of 9, packing".into());
-            progress.send_replace(Some(Progress { task_id: id, status: TaskStatus::Running, tool_calls: 3, said }));
+            progress.send_replace(Some(Progress {
+                task_id: id,
+                status: TaskStatus::Running,
+                tool_calls: 3,
+                said,
+            }));
             tokio::spawn(run(request.code, record));
             let hold = match (request.wait_for_result, request.result_timeout_ms, patience) {
                 (Some(false), _, _) => Duration::ZERO,
@@ -192,7 +217,9 @@ impl Port for StandIn {
                 (_, None, Patience::Short) => self.hold,
                 (_, None, Patience::Long) => Duration::from_secs(330),
             };
-            let _ = tokio::time::timeout(hold, kept.wait_for(|kept| kept.task.status.is_terminal())).await;
+            let _ =
+                tokio::time::timeout(hold, kept.wait_for(|kept| kept.task.status.is_terminal()))
+                    .await;
             let answer = seen(&kept.borrow());
             Ok(answer)
         }
@@ -203,13 +230,16 @@ impl Port for StandIn {
         async move {
             let mut kept = self.find(&request.task_id)?;
             let wait = Duration::from_millis(request.wait_ms.unwrap_or(0));
-            let _ = tokio::time::timeout(wait, kept.wait_for(|kept| kept.task.status.is_terminal())).await;
+            let _ =
+                tokio::time::timeout(wait, kept.wait_for(|kept| kept.task.status.is_terminal()))
+                    .await;
             let kept = kept.borrow().clone();
             let mut answer = seen(&kept);
             if request.result_offset.is_some() || request.result_limit.is_some() {
                 let text = kept.result.as_ref().map_or("", |raw| raw.get());
                 let from = (request.result_offset.unwrap_or(0) as usize).min(text.len());
-                let to = (from + request.result_limit.unwrap_or(WHOLE_MAX as u64) as usize).min(text.len());
+                let to = (from + request.result_limit.unwrap_or(WHOLE_MAX as u64) as usize)
+                    .min(text.len());
                 answer.result = None;
                 answer.page = Some(ResultPage {
                     text: text[from..to].to_owned(),
@@ -240,31 +270,47 @@ impl Port for StandIn {
             let kept = self.find(&request.task_id)?;
             self.inner.cancelled.lock().push(request.task_id);
             let id = kept.borrow().task.task_id;
-            self.inner.tasks.lock()[&id].send_modify(|kept| end(kept, TaskStatus::Cancelled, 130, None));
+            self.inner.tasks.lock()[&id]
+                .send_modify(|kept| end(kept, TaskStatus::Cancelled, 130, None));
             let answer = seen(&kept.borrow());
             Ok(answer)
         }
         .boxed()
     }
 
-    fn task_events<'a>(&'a self, _: &'a Principal, request: TaskEvents) -> Asked<'a, TaskEventsAnswer> {
+    fn task_events<'a>(
+        &'a self,
+        _: &'a Principal,
+        request: TaskEvents,
+    ) -> Asked<'a, TaskEventsAnswer> {
         async move {
             let task_id = self.find(&request.task_id)?.borrow().task.task_id;
-            let event = Event { task_id, seq: 1, at: Timestamp::now(), kind: EventKind::TaskCreated, data: json!({}) };
+            let event = Event {
+                task_id,
+                seq: 1,
+                at: Timestamp::now(),
+                kind: EventKind::TaskCreated,
+                data: json!({}),
+            };
             Ok(TaskEventsAnswer { events: vec![event], next_after: 1 })
         }
         .boxed()
     }
 
     fn tools<'a>(&'a self, _: &'a Principal, request: ToolList) -> Asked<'a, RawJson> {
-        let answer = json!({"results": [{"path": "everything.echo"}], "total": 1, "query": request.query});
+        let answer =
+            json!({"results": [{"path": "everything.echo"}], "total": 1, "query": request.query});
         async move { Ok(serde_json::value::to_raw_value(&answer).unwrap()) }.boxed()
     }
 
     fn tool<'a>(&'a self, _: &'a Principal, path: String) -> Asked<'a, RawJson> {
         async move {
             if path != "everything.echo" {
-                return Err(ServiceError::new(Kind::NotFound, "tool_not_found", format!("there is no tool `{path}`")));
+                return Err(ServiceError::new(
+                    Kind::NotFound,
+                    "tool_not_found",
+                    format!("there is no tool `{path}`"),
+                ));
             }
             Ok(serde_json::value::to_raw_value(&json!({"path": path})).unwrap())
         }
@@ -275,7 +321,11 @@ impl Port for StandIn {
         async { Ok("interface Tools {}\n".to_owned()) }.boxed()
     }
 
-    fn tools_refresh<'a>(&'a self, _: &'a Principal, upstream: Option<String>) -> Asked<'a, RawJson> {
+    fn tools_refresh<'a>(
+        &'a self,
+        _: &'a Principal,
+        upstream: Option<String>,
+    ) -> Asked<'a, RawJson> {
         let answer = json!({"results": [{"name": upstream.unwrap_or("everything".to_owned()), "status": "ready"}]});
         async move { Ok(serde_json::value::to_raw_value(&answer).unwrap()) }.boxed()
     }
@@ -285,31 +335,64 @@ impl Port for StandIn {
     }
 
     fn approval<'a>(&'a self, _: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer> {
-        async move { Err(ServiceError::new(Kind::NotFound, "approval_not_found", format!("there is no approval `{id}`"))) }.boxed()
+        async move {
+            Err(ServiceError::new(
+                Kind::NotFound,
+                "approval_not_found",
+                format!("there is no approval `{id}`"),
+            ))
+        }
+        .boxed()
     }
 
     fn decide_approval<'a>(&'a self, who: &'a Principal, word: Word) -> Asked<'a, ApprovalAnswer> {
         async move { self.approval(who, &word.id).await }.boxed()
     }
 
-    fn artifacts<'a>(&'a self, _: &'a Principal, _: airlock::service::ArtifactList) -> Asked<'a, serde_json::Value> {
+    fn artifacts<'a>(
+        &'a self,
+        _: &'a Principal,
+        _: airlock::service::ArtifactList,
+    ) -> Asked<'a, serde_json::Value> {
         async { Ok(json!({ "artifacts": [], "nextCursor": null })) }.boxed()
     }
 
-    fn artifact<'a>(&'a self, _: &'a Principal, id: &'a str) -> Asked<'a, airlock::model::Artifact> {
-        async move { Err(ServiceError::new(Kind::NotFound, "artifact_not_found", format!("there is no artifact `{id}`"))) }.boxed()
+    fn artifact<'a>(
+        &'a self,
+        _: &'a Principal,
+        id: &'a str,
+    ) -> Asked<'a, airlock::model::Artifact> {
+        async move {
+            Err(ServiceError::new(
+                Kind::NotFound,
+                "artifact_not_found",
+                format!("there is no artifact `{id}`"),
+            ))
+        }
+        .boxed()
     }
 
-    fn artifact_bytes<'a>(&'a self, _: &'a Principal, _: &'a airlock::model::Artifact, _: u64) -> Asked<'a, Vec<u8>> {
+    fn artifact_bytes<'a>(
+        &'a self,
+        _: &'a Principal,
+        _: &'a airlock::model::Artifact,
+        _: u64,
+    ) -> Asked<'a, Vec<u8>> {
         async { Ok(vec![]) }.boxed()
     }
 
-    fn remove_artifact<'a>(&'a self, who: &'a Principal, id: &'a str) -> Asked<'a, serde_json::Value> {
+    fn remove_artifact<'a>(
+        &'a self,
+        who: &'a Principal,
+        id: &'a str,
+    ) -> Asked<'a, serde_json::Value> {
         async move { self.artifact(who, id).await.map(|_| json!({})) }.boxed()
     }
 
     fn policy(&self, _: airlock::service::PolicyQuestion) -> Asked<'_, serde_json::Value> {
-        Box::pin(async { Err(ServiceError::new(Kind::Unavailable, "unavailable", "there is no policy here")) })
+        Box::pin(async {
+            Err(ServiceError::new(Kind::Unavailable, "unavailable", "there is no policy here"))
+        })
     }
 
     fn namespaces(&self, _: &Principal) -> Vec<NamespaceCount> {

@@ -1,5 +1,5 @@
-//! Upstreams for tests: our own small server as a child, the protocol's public reference server, and one over HTTP that says
-//! whatever a test wants.
+//! Upstreams for tests: our own small server as a child, the protocol's public reference server,
+//! and one over HTTP that says whatever a test wants.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use airlock::catalog::{HttpConfig, Reach, StdioConfig, Tool, UpstreamConfig, UpstreamKind, Visibility};
+use airlock::catalog::{
+    HttpConfig, Reach, StdioConfig, Tool, UpstreamConfig, UpstreamKind, Visibility,
+};
 use axum::{
     Router,
     body::Body,
@@ -62,7 +64,10 @@ pub(crate) fn demo(name: &str, flags: &[&str]) -> UpstreamConfig {
 pub(crate) fn http(name: &str, url: &str) -> UpstreamConfig {
     install_crypto();
     let reach = Reach { allow_private: true, ..Reach::default() };
-    UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }))
+    UpstreamConfig::new(
+        name.parse().unwrap(),
+        UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }),
+    )
 }
 
 /// An address with an `Authorization` header.
@@ -70,7 +75,10 @@ pub(crate) fn http_with(name: &str, url: &str, authorization: &str) -> UpstreamC
     install_crypto();
     let headers = [("Authorization".to_owned(), authorization.to_owned())].into();
     let reach = Reach { headers, allow_private: true, ..Reach::default() };
-    UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }))
+    UpstreamConfig::new(
+        name.parse().unwrap(),
+        UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }),
+    )
 }
 
 /// Polls until the condition holds; fails the test when it never does.
@@ -84,20 +92,27 @@ pub(crate) async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
 
 /// Whether a process is there and has not merely been left unreaped.
 pub(crate) fn is_alive(pid: i32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X'])))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        stat.rsplit(')').next().is_some_and(|rest| !rest.trim_start().starts_with(['Z', 'X']))
+    })
 }
 
-/// The entry point of `@modelcontextprotocol/server-everything`, installed once into the build's own folder, or none, with
-/// a message, where Node is missing.
+/// The entry point of `@modelcontextprotocol/server-everything`, installed once into the build's
+/// own folder, or none, with a message, where Node is missing.
 pub(crate) fn everything() -> Option<PathBuf> {
     const VERSION: &str = "2026.8.31";
-    if Command::new("node").arg("--version").output().is_err() || Command::new("npm").arg("--version").output().is_err() {
-        assert!(std::env::var_os("CI").is_none(), "node and npm are needed for the reference server");
+    if Command::new("node").arg("--version").output().is_err()
+        || Command::new("npm").arg("--version").output().is_err()
+    {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "node and npm are needed for the reference server"
+        );
         eprintln!("skipped: node and npm are needed for the reference server");
         return None;
     }
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("server-everything-{VERSION}"));
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("server-everything-{VERSION}"));
     let entry = folder.join("node_modules/@modelcontextprotocol/server-everything/dist/index.js");
     std::fs::create_dir_all(&folder).unwrap();
     // Tests run in several processes at once; one installs, the others wait.
@@ -111,15 +126,19 @@ pub(crate) fn everything() -> Option<PathBuf> {
             .arg(package)
             .output()
             .unwrap();
-        assert!(npm.status.success(), "npm install failed: {}", String::from_utf8_lossy(&npm.stderr));
+        assert!(
+            npm.status.success(),
+            "npm install failed: {}",
+            String::from_utf8_lossy(&npm.stderr)
+        );
     }
     Some(entry)
 }
 
 type Reply = Arc<dyn Fn(&Value) -> Response + Send + Sync>;
 
-/// An MCP server over HTTP that does the handshake as it should, and everything else as the test says.
-/// A message comes with the header `authorization` of its request under that name.
+/// An MCP server over HTTP that does the handshake as it should, and everything else as the test
+/// says. A message comes with the header `authorization` of its request under that name.
 pub(crate) struct Scripted {
     address: SocketAddr,
     server: tokio::task::JoinHandle<()>,
@@ -140,7 +159,8 @@ impl Scripted {
             Some("initialize") => error(request, -32601, "no such method"),
             _ => reply(request),
         };
-        Self::serve("127.0.0.1:0".parse().unwrap(), Arc::default(), script, MethodRouter::new()).await
+        Self::serve("127.0.0.1:0".parse().unwrap(), Arc::default(), script, MethodRouter::new())
+            .await
     }
 
     /// Serves on a free port, in a session whose stream is what `stream` says.
@@ -154,10 +174,17 @@ impl Scripted {
             response.headers_mut().insert("mcp-session-id", header::HeaderValue::from_static("s"));
             response
         };
-        Self::serve("127.0.0.1:0".parse().unwrap(), Arc::default(), script, axum::routing::get(stream)).await
+        Self::serve(
+            "127.0.0.1:0".parse().unwrap(),
+            Arc::default(),
+            script,
+            axum::routing::get(stream),
+        )
+        .await
     }
 
-    /// Serves on a given port; `answered` is told when the client answers a request of the server's.
+    /// Serves on a given port; `answered` is told when the client answers a request of the
+    /// server's.
     pub(crate) async fn start_on(
         address: SocketAddr,
         answered: Arc<Notify>,
@@ -199,7 +226,9 @@ impl Scripted {
 }
 
 /// Does the handshake of the legacy era; the rest is as `reply` says.
-fn legacy(reply: impl Fn(&Value) -> Response + Send + Sync + 'static) -> impl Fn(&Value) -> Response + Send + Sync + 'static {
+fn legacy(
+    reply: impl Fn(&Value) -> Response + Send + Sync + 'static,
+) -> impl Fn(&Value) -> Response + Send + Sync + 'static {
     move |request: &Value| match request["method"].as_str() {
         Some("server/discover") => error(request, -32601, "no such method"),
         Some("initialize") => result(
@@ -214,7 +243,11 @@ fn legacy(reply: impl Fn(&Value) -> Response + Send + Sync + 'static) -> impl Fn
     }
 }
 
-async fn answer(State((reply, answered)): State<(Reply, Arc<Notify>)>, headers: HeaderMap, body: String) -> Response {
+async fn answer(
+    State((reply, answered)): State<(Reply, Arc<Notify>)>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
     let mut message: Value = serde_json::from_str(&body).unwrap();
     if let Some(authorization) = headers.get(header::AUTHORIZATION) {
         message["authorization"] = authorization.to_str().unwrap().into();
@@ -236,7 +269,9 @@ pub(crate) fn result(request: &Value, result: Value) -> Response {
 
 /// A JSON-RPC error.
 pub(crate) fn error(request: &Value, code: i32, message: &str) -> Response {
-    reply(&json!({"jsonrpc": "2.0", "id": request["id"], "error": {"code": code, "message": message}}))
+    reply(
+        &json!({"jsonrpc": "2.0", "id": request["id"], "error": {"code": code, "message": message}}),
+    )
 }
 
 /// Any text as the body of a 200, said to be JSON.

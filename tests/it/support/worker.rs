@@ -18,8 +18,9 @@ use airlock::{
     sandbox::{
         deno::{self, Deno},
         protocol::{
-            Armed, CallFailure, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup, StopReason, VERSION, join_head,
-            level_from_u8, parse_call, read_frame, split_head, write_frame,
+            Armed, CallFailure, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup,
+            StopReason, VERSION, join_head, level_from_u8, parse_call, read_frame, split_head,
+            write_frame,
         },
     },
 };
@@ -27,7 +28,8 @@ use serde_json::{Value, json};
 
 use super::runtime;
 
-/// The longest that any frame may be waited for. Far above what is expected, so that a busy machine does not fail a test.
+/// The longest that any frame may be waited for. Far above what is expected, so that a busy machine
+/// does not fail a test.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The limits that tests run under; each test changes what it is about.
@@ -79,7 +81,11 @@ impl Ran {
     /// The value that it returned.
     #[track_caller]
     pub(crate) fn value(&self) -> &Value {
-        assert!(matches!(self.head.outcome, DoneOutcome::Returned), "it did not return: {:?}", self.head);
+        assert!(
+            matches!(self.head.outcome, DoneOutcome::Returned),
+            "it did not return: {:?}",
+            self.head
+        );
         &self.result
     }
 }
@@ -97,7 +103,8 @@ fn snapshot(is_for_deno: bool) -> &'static [u8] {
     SNAPSHOTS[usize::from(is_for_deno)].get_or_init(|| {
         let runtime = is_for_deno.then_some("deno");
         let mut command = Command::new(env!("CARGO_BIN_EXE_airlock"));
-        let made = command.arg("__snapshot").args(runtime).env_clear().output().expect("the binary runs");
+        let made =
+            command.arg("__snapshot").args(runtime).env_clear().output().expect("the binary runs");
         assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
         made.stdout
     })
@@ -106,14 +113,20 @@ fn snapshot(is_for_deno: bool) -> &'static [u8] {
 /// The engine under test where it is Deno, looked into once.
 pub(crate) fn engine() -> Option<&'static Deno> {
     static DENO: OnceLock<Option<Deno>> = OnceLock::new();
-    let check = || runtime::deno().map(|path| deno::check(&path, None).expect("the pinned release"));
+    let check =
+        || runtime::deno().map(|path| deno::check(&path, None).expect("the pinned release"));
     DENO.get_or_init(check).as_ref()
 }
 
 fn sealed(bytes: &[u8]) -> OwnedFd {
     let name = CString::new("snapshot").expect("no zero byte");
     // SAFETY: a valid name; the descriptor is new and owned by nobody else.
-    let fd = unsafe { OwnedFd::from_raw_fd(libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING)) };
+    let fd = unsafe {
+        OwnedFd::from_raw_fd(libc::memfd_create(
+            name.as_ptr(),
+            libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING,
+        ))
+    };
     File::from(fd.try_clone().expect("a descriptor")).write_all(bytes).expect("memory");
     let seals = libc::F_SEAL_WRITE | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
     // SAFETY: the descriptor is open.
@@ -147,7 +160,9 @@ impl Worker {
         let (stream, theirs) = UnixStream::pair().expect("a socket pair");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
         let snapshot = snapshot(deno.is_some());
-        let deno = deno.into_iter().flat_map(|deno| ["deno".into(), deno.path.clone().into_os_string(), deno.identity.clone()]);
+        let deno = deno.into_iter().flat_map(|deno| {
+            ["deno".into(), deno.path.clone().into_os_string(), deno.identity.clone()]
+        });
         let child = Command::new(env!("CARGO_BIN_EXE_airlock"))
             .arg("__worker")
             .args(deno)
@@ -158,7 +173,8 @@ impl Worker {
             .stderr(Stdio::piped())
             .spawn()
             .expect("the binary runs");
-        let armed = Armed { version: 0, engine: String::new(), sandbox: String::new(), engine_pid: None };
+        let armed =
+            Armed { version: 0, engine: String::new(), sandbox: String::new(), engine_pid: None };
         let mut worker = Self { child, stream, run: 0, closing: false, armed };
         worker.send(Kind::Setup, 0, &[&serde_json::to_vec(setup).expect("plain data")]);
         worker
@@ -197,7 +213,11 @@ impl Worker {
 
     /// Answers a call with a value.
     pub(crate) fn answer(&mut self, call: u32, value: &Value) {
-        self.send(Kind::Answer, self.run, &[&call.to_le_bytes(), &[1], value.to_string().as_bytes()]);
+        self.send(
+            Kind::Answer,
+            self.run,
+            &[&call.to_le_bytes(), &[1], value.to_string().as_bytes()],
+        );
     }
 
     /// Answers a call with a failure.
@@ -218,7 +238,8 @@ impl Worker {
         issued(&frame)
     }
 
-    /// Runs one program to its end, with tools that answer `{path, args}`, and waits until the worker is ready again.
+    /// Runs one program to its end, with tools that answer `{path, args}`, and waits until the
+    /// worker is ready again.
     #[track_caller]
     pub(crate) fn run(&mut self, code: &str) -> Ran {
         self.run_with(code, 30_000, |call| Ok(json!({ "path": call.path, "args": call.args })))
@@ -244,12 +265,21 @@ impl Worker {
     }
 
     #[track_caller]
-    fn follow(&mut self, began: Instant, tool: &mut dyn FnMut(&Issued) -> Result<Value, CallFailure>) -> Ran {
-        self.follow_or_gasp(began, tool).unwrap_or_else(|gasp| panic!("{gasp:?}; the worker said: {}", self.last_words()))
+    fn follow(
+        &mut self,
+        began: Instant,
+        tool: &mut dyn FnMut(&Issued) -> Result<Value, CallFailure>,
+    ) -> Ran {
+        self.follow_or_gasp(began, tool)
+            .unwrap_or_else(|gasp| panic!("{gasp:?}; the worker said: {}", self.last_words()))
     }
 
     #[track_caller]
-    fn follow_or_gasp(&mut self, began: Instant, tool: &mut dyn FnMut(&Issued) -> Result<Value, CallFailure>) -> Result<Ran, Gasp> {
+    fn follow_or_gasp(
+        &mut self,
+        began: Instant,
+        tool: &mut dyn FnMut(&Issued) -> Result<Value, CallFailure>,
+    ) -> Result<Ran, Gasp> {
         let mut lines = Vec::new();
         loop {
             let frame = self.read();
@@ -270,15 +300,24 @@ impl Worker {
                 Kind::Wake => self.send(Kind::Go, frame.run, &[]),
                 Kind::Done => {
                     let took = began.elapsed();
-                    let (head, result) = split_head::<DoneHead>(Kind::Done, &frame.body).expect("the grammar");
-                    let result = if result.is_empty() { Value::Null } else { serde_json::from_slice(result).expect("JSON") };
+                    let (head, result) =
+                        split_head::<DoneHead>(Kind::Done, &frame.body).expect("the grammar");
+                    let result = if result.is_empty() {
+                        Value::Null
+                    } else {
+                        serde_json::from_slice(result).expect("JSON")
+                    };
                     if !head.spent && !self.closing {
                         self.expect(Kind::Ready);
                     }
                     return Ok(Ran { head, result, lines, took });
                 }
                 Kind::Gasp => return Err(Gasp::from_u8(frame.body[0]).expect("a reason")),
-                kind => panic!("unexpected {kind:?}: {:?}; the worker said: {}", frame.body, self.last_words()),
+                kind => panic!(
+                    "unexpected {kind:?}: {:?}; the worker said: {}",
+                    frame.body,
+                    self.last_words()
+                ),
             }
         }
     }
@@ -329,7 +368,11 @@ impl Worker {
 
 fn issued(frame: &Frame) -> Issued {
     let body = parse_call(&frame.body).expect("the grammar");
-    Issued { call: body.call, path: body.path.to_owned(), args: serde_json::from_slice(body.args).expect("JSON") }
+    Issued {
+        call: body.call,
+        path: body.path.to_owned(),
+        args: serde_json::from_slice(body.args).expect("JSON"),
+    }
 }
 
 impl Drop for Worker {

@@ -1,5 +1,6 @@
-//! Finds the authorization server of a service, and registers there. The steps are those of the MCP authorization specification:
-//! metadata of the protected resource (RFC 9728), then of the server (RFC 8414, OpenID Connect), whose issuer must be the one asked.
+//! Finds the authorization server of a service, and registers there. The steps are those of the MCP
+//! authorization specification: metadata of the protected resource (RFC 9728), then of the server
+//! (RFC 8414, OpenID Connect), whose issuer must be the one asked.
 
 use rmcp::transport::auth::{AuthError, AuthorizationManager, AuthorizationMetadata};
 use url::Url;
@@ -56,7 +57,8 @@ pub(super) async fn find(web: &Web, config: &OAuthConfig) -> Result<Server, Stri
     server(web, config, &mut manager, metadata).await
 }
 
-/// The same, and Airlock as its client: the one that the owner named, else one that is registered now.
+/// The same, and Airlock as its client: the one that the owner named, else one that is registered
+/// now.
 pub(super) async fn find_and_register(
     web: &Web,
     config: &OAuthConfig,
@@ -64,14 +66,22 @@ pub(super) async fn find_and_register(
     redirect: &str,
 ) -> Result<(Server, Registered), String> {
     if let Some(client_id) = &config.client_id {
-        return Ok((find(web, config).await?, Registered { client_id: client_id.clone(), client_secret }));
+        return Ok((
+            find(web, config).await?,
+            Registered { client_id: client_id.clone(), client_secret },
+        ));
     }
     let (mut manager, metadata) = asked(web, config).await?;
     let server = server(web, config, &mut manager, metadata).await?;
     let scopes: Vec<&str> = scopes(config, &server).iter().map(String::as_str).collect();
-    let client = manager.register_client(CLIENT_NAME, redirect, &scopes).await.map_err(|error| {
-        format!("Airlock cannot register itself ({}); register it by hand and write the `client_id` into `auth`", said(&error))
-    })?;
+    let client =
+        manager.register_client(CLIENT_NAME, redirect, &scopes).await.map_err(|error| {
+            format!(
+                "Airlock cannot register itself ({}); register it by hand and write the \
+            `client_id` into `auth`",
+                said(&error)
+            )
+        })?;
     Ok((server, Registered { client_id: client.client_id, client_secret: client.client_secret }))
 }
 
@@ -81,17 +91,28 @@ pub(super) fn scopes<'a>(config: &'a OAuthConfig, server: &'a Server) -> &'a [St
 }
 
 /// The library's account of the server, with its metadata resolved.
-async fn asked(web: &Web, config: &OAuthConfig) -> Result<(AuthorizationManager, AuthorizationMetadata), String> {
+async fn asked(
+    web: &Web,
+    config: &OAuthConfig,
+) -> Result<(AuthorizationManager, AuthorizationMetadata), String> {
     let place = config.issuer.as_ref().or(config.server.as_ref()).ok_or(
-        "nobody says where its authorization server is; write `issuer`, or `authorization_url` and `token_url`, into `auth`",
+        "nobody says where its authorization server is; write `issuer`, or `authorization_url` \
+        and `token_url`, into `auth`",
     )?;
     let url = web.endpoint(place)?;
     let client = std::sync::Arc::new(web.clone());
-    let mut manager = AuthorizationManager::new_with_oauth_http_client(url, client).await.map_err(|error| said(&error))?;
-    let found = manager.resolve_metadata().await.map_err(|error| format!("no authorization server is found: {}", said(&error)))?;
+    let mut manager = AuthorizationManager::new_with_oauth_http_client(url, client)
+        .await
+        .map_err(|error| said(&error))?;
+    let found = manager
+        .resolve_metadata()
+        .await
+        .map_err(|error| format!("no authorization server is found: {}", said(&error)))?;
     if !found.source.is_discovered() {
         let shown = cut(place, 200);
-        return Err(format!("`{shown}` does not say where its authorization server is; write `issuer` into `auth`"));
+        return Err(format!(
+            "`{shown}` does not say where its authorization server is; write `issuer` into `auth`"
+        ));
     }
     manager.set_metadata(found.metadata.clone());
     Ok((manager, found.metadata))
@@ -109,7 +130,9 @@ async fn server(
         // Without a word of it nothing says that it checks the challenge.
         let methods = metadata.code_challenge_methods_supported.as_deref().unwrap_or_default();
         if !methods.iter().any(|method| method == "S256") {
-            return Err("its authorization server does not say that it supports PKCE with S256, which is required".to_owned());
+            return Err("its authorization server does not say that it supports PKCE with S256, \
+                which is required"
+                .to_owned());
         }
     }
     let listed = |key: &str, method: &str| {
@@ -117,12 +140,17 @@ async fn server(
         methods.is_some_and(|methods| methods.iter().any(|known| known == method))
     };
     let methods = "token_endpoint_auth_methods_supported";
-    let names_itself = metadata.additional_fields.get("authorization_response_iss_parameter_supported");
+    let names_itself =
+        metadata.additional_fields.get("authorization_response_iss_parameter_supported");
     Ok(Server {
-        secret_in_body: listed(methods, "client_secret_post") && !listed(methods, "client_secret_basic"),
+        secret_in_body: listed(methods, "client_secret_post")
+            && !listed(methods, "client_secret_basic"),
         names_itself: names_itself.is_some_and(|named| named == true),
         scopes: manager.select_initial_scopes(&[]).await,
-        resource: match config.server.is_some() && config.resource.is_none() && config.issuer.is_none() {
+        resource: match config.server.is_some()
+            && config.resource.is_none()
+            && config.issuer.is_none()
+        {
             true => named_resource(manager).await.or_else(|| resource(config)),
             false => resource(config),
         },
@@ -134,20 +162,24 @@ async fn server(
 
 /// An error of the library and what caused it, in few words.
 fn said(error: &AuthError) -> String {
-    let chain = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let chain =
+        std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     let texts: Vec<String> = chain.map(ToString::to_string).collect();
     cut(&texts.join(": "), 500).to_owned()
 }
 
-/// What the MCP server calls itself in its own metadata, which the library has compared with its address and tells only in the
-/// address of a page that it would send a person to.
+/// What the MCP server calls itself in its own metadata, which the library has compared with its
+/// address and tells only in the address of a page that it would send a person to.
 async fn named_resource(manager: &mut AuthorizationManager) -> Option<String> {
     manager.configure_client_id(CLIENT_NAME).ok()?;
     let page = Url::parse(&manager.get_authorization_url(&[]).await.ok()?).ok()?;
-    page.query_pairs().find(|(name, _)| name == "resource").map(|(_, resource)| resource.into_owned())
+    page.query_pairs()
+        .find(|(name, _)| name == "resource")
+        .map(|(_, resource)| resource.into_owned())
 }
 
-/// What the token is to be for: the owner's word, else the MCP server itself, without what its address hides.
+/// What the token is to be for: the owner's word, else the MCP server itself, without what its
+/// address hides.
 fn resource(config: &OAuthConfig) -> Option<String> {
     config.resource.clone().or_else(|| {
         let mut url = Url::parse(config.server.as_ref()?).ok()?;
@@ -163,7 +195,11 @@ pub(super) fn is_for_service(resource: Option<&str>, config: &OAuthConfig) -> bo
         return resource == config.resource.as_deref();
     }
     let parsed = |text: Option<&str>| text.and_then(|text| Url::parse(text).ok());
-    let (Some(resource), Some(server)) = (parsed(resource), parsed(config.server.as_deref())) else { return false };
+    let (Some(resource), Some(server)) = (parsed(resource), parsed(config.server.as_deref()))
+    else {
+        return false;
+    };
     let within = server.path().strip_prefix(resource.path().trim_end_matches('/'));
-    resource.origin() == server.origin() && within.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    resource.origin() == server.origin()
+        && within.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

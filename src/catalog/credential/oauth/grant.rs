@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use oauth2::{
-    AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, TokenResponse, TokenUrl,
+    AuthType, AuthorizationCode, ClientId, ClientSecret, EndpointNotSet, EndpointSet,
+    PkceCodeVerifier, RedirectUrl, RefreshToken, RequestTokenError, Scope, TokenResponse, TokenUrl,
     basic::{BasicClient, BasicErrorResponse, BasicTokenResponse},
 };
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,8 @@ use crate::base::text::cut;
 /// Longest token that is taken, in bytes: it must fit into a header.
 const TOKEN_BYTES_MAX: usize = 32 * 1024;
 
-/// Tokens, and everything that renewing them takes. Bound to where they came from and what they are for.
+/// Tokens, and everything that renewing them takes. Bound to where they came from and what they are
+/// for.
 #[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Granted {
     pub(super) access_token: String,
@@ -76,16 +77,27 @@ impl Granted {
     }
 }
 
-type Client = BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+type Client =
+    BasicClient<EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
 
-fn client(token_url: &str, registered: &Registered, secret_in_body: bool) -> Result<Client, TokenFailure> {
-    let token_url = TokenUrl::new(token_url.to_owned()).map_err(|error| TokenFailure::Failed(error.to_string()))?;
-    let client = BasicClient::new(ClientId::new(registered.client_id.clone())).set_token_uri(token_url);
+fn client(
+    token_url: &str,
+    registered: &Registered,
+    secret_in_body: bool,
+) -> Result<Client, TokenFailure> {
+    let token_url = TokenUrl::new(token_url.to_owned())
+        .map_err(|error| TokenFailure::Failed(error.to_string()))?;
+    let client =
+        BasicClient::new(ClientId::new(registered.client_id.clone())).set_token_uri(token_url);
     let client = match &registered.client_secret {
         Some(secret) => client.set_client_secret(ClientSecret::new(secret.clone())),
         None => client,
     };
-    Ok(client.set_auth_type(if secret_in_body { AuthType::RequestBody } else { AuthType::BasicAuth }))
+    Ok(client.set_auth_type(if secret_in_body {
+        AuthType::RequestBody
+    } else {
+        AuthType::BasicAuth
+    }))
 }
 
 /// Tokens for the code that the browser brought back.
@@ -97,10 +109,12 @@ pub(super) async fn by_code(
     (code, verifier, redirect): (String, PkceCodeVerifier, &str),
 ) -> Result<Granted, TokenFailure> {
     let client = client(&server.token, registered, server.secret_in_body)?;
-    let redirect = RedirectUrl::new(redirect.to_owned()).map_err(|error| TokenFailure::Failed(error.to_string()))?;
+    let redirect = RedirectUrl::new(redirect.to_owned())
+        .map_err(|error| TokenFailure::Failed(error.to_string()))?;
     let client = client.set_redirect_uri(redirect);
     let resource = server.resource.clone();
-    let mut request = client.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(verifier);
+    let mut request =
+        client.exchange_code(AuthorizationCode::new(code)).set_pkce_verifier(verifier);
     if let Some(resource) = &resource {
         request = request.add_extra_param("resource", resource.clone());
     }
@@ -115,12 +129,16 @@ pub(super) async fn by_client(
     server: &Server,
     client_secret: Option<String>,
 ) -> Result<Granted, TokenFailure> {
-    let client_id = config.client_id.clone().ok_or_else(|| TokenFailure::Failed("`auth` has no `client_id`".to_owned()))?;
+    let client_id = config
+        .client_id
+        .clone()
+        .ok_or_else(|| TokenFailure::Failed("`auth` has no `client_id`".to_owned()))?;
     let registered = Registered { client_id, client_secret };
     let client = client(&server.token, &registered, server.secret_in_body)?;
     let resource = server.resource.clone();
     let scopes = discovery::scopes(config, server);
-    let mut request = client.exchange_client_credentials().add_scopes(scopes.iter().cloned().map(Scope::new));
+    let mut request =
+        client.exchange_client_credentials().add_scopes(scopes.iter().cloned().map(Scope::new));
     if let Some(resource) = &resource {
         request = request.add_extra_param("resource", resource.clone());
     }
@@ -130,7 +148,8 @@ pub(super) async fn by_client(
 
 /// Tokens for the refresh token; a server that gives no new one means the old one to stay.
 pub(super) async fn refreshed(web: &Web, old: &Granted) -> Result<Granted, TokenFailure> {
-    let registered = Registered { client_id: old.client_id.clone(), client_secret: old.client_secret.clone() };
+    let registered =
+        Registered { client_id: old.client_id.clone(), client_secret: old.client_secret.clone() };
     let client = client(&old.token_url, &registered, old.secret_in_body)?;
     let refresh_token = RefreshToken::new(old.refresh_token.clone().unwrap_or_default());
     let mut request = client.exchange_refresh_token(&refresh_token);
@@ -140,7 +159,10 @@ pub(super) async fn refreshed(web: &Web, old: &Granted) -> Result<Granted, Token
     let answer = request.request_async(web).await.map_err(failure)?;
     let fresh = taken(&answer)?;
     Ok(Granted {
-        refresh_token: answer.refresh_token().map(|token| token.secret().clone()).or_else(|| old.refresh_token.clone()),
+        refresh_token: answer
+            .refresh_token()
+            .map(|token| token.secret().clone())
+            .or_else(|| old.refresh_token.clone()),
         ends: answer.expires_in().map(|time| moment(time.as_secs())),
         access_token: fresh,
         ..old.clone()
@@ -165,7 +187,10 @@ fn granted(
         secret_in_body: server.secret_in_body,
         resource,
         // One that says nothing granted what was asked for.
-        scopes: answer.scopes().map_or_else(|| asked.to_vec(), |scopes| scopes.iter().map(|scope| scope.to_string()).collect()),
+        scopes: answer.scopes().map_or_else(
+            || asked.to_vec(),
+            |scopes| scopes.iter().map(|scope| scope.to_string()).collect(),
+        ),
     })
 }
 
@@ -174,11 +199,16 @@ fn taken(answer: &BasicTokenResponse) -> Result<String, TokenFailure> {
     let token = answer.access_token().secret();
     let is_sendable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
     if !is_sendable || token.len() > TOKEN_BYTES_MAX {
-        return Err(TokenFailure::Failed("the authorization server granted a token that cannot be sent".to_owned()));
+        return Err(TokenFailure::Failed(
+            "the authorization server granted a token that cannot be sent".to_owned(),
+        ));
     }
     let kind = answer.token_type().as_ref();
     if !kind.eq_ignore_ascii_case("bearer") {
-        return Err(TokenFailure::Failed(format!("the authorization server granted a token of type `{}`", cut(kind, 50))));
+        return Err(TokenFailure::Failed(format!(
+            "the authorization server granted a token of type `{}`",
+            cut(kind, 50)
+        )));
     }
     Ok(token.clone())
 }
@@ -186,12 +216,17 @@ fn taken(answer: &BasicTokenResponse) -> Result<String, TokenFailure> {
 fn failure(error: RequestTokenError<WebFailure, BasicErrorResponse>) -> TokenFailure {
     match error {
         RequestTokenError::ServerResponse(refusal) => {
-            let description = refusal.error_description().map(|text| format!(": {}", cut(text, 300))).unwrap_or_default();
+            let description = refusal
+                .error_description()
+                .map(|text| format!(": {}", cut(text, 300)))
+                .unwrap_or_default();
             TokenFailure::Rejected(format!("{}{description}", cut(refusal.error().as_ref(), 100)))
         }
         RequestTokenError::Request(failure) => TokenFailure::Failed(failure.0),
         // Its text holds the whole answer, tokens included.
-        RequestTokenError::Parse(..) => TokenFailure::Failed("the answer of the authorization server is not understood".to_owned()),
+        RequestTokenError::Parse(..) => TokenFailure::Failed(
+            "the answer of the authorization server is not understood".to_owned(),
+        ),
         RequestTokenError::Other(why) => TokenFailure::Failed(cut(&why, 300).to_owned()),
     }
 }

@@ -1,5 +1,6 @@
-//! The authorization code flow: a person allows it in a browser, which comes back to a port of this machine that is open for this
-//! one visit. State, PKCE and issuer are verified before the code is worth anything.
+//! The authorization code flow: a person allows it in a browser, which comes back to a port of this
+//! machine that is open for this one visit. State, PKCE and issuer are verified before the code is
+//! worth anything.
 
 use std::{net::Ipv4Addr, time::Duration};
 
@@ -39,19 +40,26 @@ pub struct Login {
     url: Url,
 }
 
-/// Finds the authorization server, registers if need be, and opens the port that the browser comes back to.
+/// Finds the authorization server, registers if need be, and opens the port that the browser comes
+/// back to.
 pub(in crate::catalog) async fn begin(oauth: OAuth) -> Result<Login, String> {
     if oauth.config.client_credentials {
-        return Err("it has the grant \"client_credentials\", for which nobody needs to allow anything".to_owned());
+        return Err(
+            "it has the grant \"client_credentials\", for which nobody needs to allow anything"
+                .to_owned(),
+        );
     }
     let port = oauth.config.redirect_port.unwrap_or(0);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    let listener = listener.map_err(|error| format!("port {port} of this machine cannot be had: {error}"))?;
+    let listener =
+        listener.map_err(|error| format!("port {port} of this machine cannot be had: {error}"))?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     let redirect = format!("http://127.0.0.1:{port}{PATH}");
     let secret = oauth.client_secret().await?;
-    let (server, registered) = discovery::find_and_register(&oauth.web, &oauth.config, secret, &redirect).await?;
-    let authorization = server.authorization.as_ref().ok_or("its authorization server has no page for a person")?;
+    let (server, registered) =
+        discovery::find_and_register(&oauth.web, &oauth.config, secret, &redirect).await?;
+    let authorization =
+        server.authorization.as_ref().ok_or("its authorization server has no page for a person")?;
     let mut url = oauth.web.endpoint(authorization)?;
     let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
     let state = CsrfToken::new_random();
@@ -93,7 +101,14 @@ impl Login {
         let (code, mut browser) = allowed(&listener, &state, &server, ALLOW_WITHIN).await?;
         // One visit is all that it was open for.
         drop(listener);
-        let granted = grant::by_code(&oauth.web, &oauth.config, &server, &registered, (code, verifier, &redirect)).await;
+        let granted = grant::by_code(
+            &oauth.web,
+            &oauth.config,
+            &server,
+            &registered,
+            (code, verifier, &redirect),
+        )
+        .await;
         let kept = match granted {
             Ok(granted) => oauth.keep(&granted).await,
             Err(failure) => Err(failure.to_string()),
@@ -116,15 +131,27 @@ async fn allowed(
 }
 
 /// Answers visits until one brings what is waited for.
-async fn visit(listener: &TcpListener, state: &CsrfToken, server: &Server) -> Result<(String, TcpStream), String> {
+async fn visit(
+    listener: &TcpListener,
+    state: &CsrfToken,
+    server: &Server,
+) -> Result<(String, TcpStream), String> {
     for _ in 0..VISITS_MAX {
-        let (mut browser, _) = listener.accept().await.map_err(|error| format!("the browser cannot come back: {error}"))?;
+        let (mut browser, _) = listener
+            .accept()
+            .await
+            .map_err(|error| format!("the browser cannot come back: {error}"))?;
         let Some(brought) = read(&mut browser).await else {
             Page::Nothing.show(&mut browser).await;
             continue;
         };
         // Whoever does not know the state was not sent by this login, and does not end it.
-        let known = brought.state.as_deref().unwrap_or_default().as_bytes().ct_eq(state.secret().as_bytes());
+        let known = brought
+            .state
+            .as_deref()
+            .unwrap_or_default()
+            .as_bytes()
+            .ct_eq(state.secret().as_bytes());
         if !bool::from(known) {
             Page::Nothing.show(&mut browser).await;
             continue;
@@ -145,17 +172,26 @@ fn judge(brought: Brought, server: &Server) -> Result<String, String> {
     let same = |a: &str, b: &str| a.trim_end_matches('/') == b.trim_end_matches('/');
     match (&brought.issuer, &server.issuer) {
         (Some(issuer), Some(asked)) if !same(issuer, asked) => {
-            return Err(format!("the answer names `{}` as its issuer, asked was `{}`", cut(issuer, 200), cut(asked, 200)));
+            return Err(format!(
+                "the answer names `{}` as its issuer, asked was `{}`",
+                cut(issuer, 200),
+                cut(asked, 200)
+            ));
         }
         (None, _) if server.names_itself => {
-            return Err("the answer does not name its issuer, as its server says it does".to_owned());
+            return Err(
+                "the answer does not name its issuer, as its server says it does".to_owned()
+            );
         }
         _ => {}
     }
     if let Some(error) = brought.error {
         return Err(format!("the authorization server refuses: {}", cut(&error, 200)));
     }
-    brought.code.filter(|code| !code.is_empty()).ok_or_else(|| "the answer brings no code".to_owned())
+    brought
+        .code
+        .filter(|code| !code.is_empty())
+        .ok_or_else(|| "the answer brings no code".to_owned())
 }
 
 /// What a visitor asks for; none when that is not the way back.
@@ -210,10 +246,13 @@ impl Page {
             Self::Failed => ("400 Bad Request", "That did not work. The terminal tells why."),
             Self::Nothing => ("404 Not Found", "There is nothing here."),
         };
-        let body = format!("<!doctype html><meta charset=\"utf-8\"><title>Airlock</title><p>{text}</p>\n");
+        let body =
+            format!("<!doctype html><meta charset=\"utf-8\"><title>Airlock</title><p>{text}</p>\n");
         let answer = format!(
-            "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\ncache-control: no-store\r\n\
-             content-security-policy: default-src 'none'\r\nreferrer-policy: no-referrer\r\nconnection: close\r\n\r\n{body}",
+            "HTTP/1.1 {status}\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: \
+            {}\r\ncache-control: no-store\r\n\
+             content-security-policy: default-src 'none'\r\nreferrer-policy: \
+            no-referrer\r\nconnection: close\r\n\r\n{body}",
             body.len()
         );
         // A browser that is gone needs no page.

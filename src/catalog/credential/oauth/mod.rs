@@ -1,7 +1,9 @@
-//! OAuth 2.1: tokens that were granted, kept in the encrypted store, renewed before they run out and when they are refused.
+//! OAuth 2.1: tokens that were granted, kept in the encrypted store, renewed before they run out
+//! and when they are refused.
 //!
-//! Discovery and registration are the protocol library's; the grants themselves are made here, so that state, PKCE, issuer and
-//! resource are checked in one place. Every request goes through the upstream's own guard.
+//! Discovery and registration are the protocol library's; the grants themselves are made here, so
+//! that state, PKCE, issuer and resource are checked in one place. Every request goes through the
+//! upstream's own guard.
 
 mod discovery;
 mod grant;
@@ -34,8 +36,8 @@ pub(in crate::catalog) use self::login::begin;
 /// A token that ends within this time is renewed before it is used.
 const RENEW_BEFORE: Duration = Duration::from_secs(30);
 
-/// Tokens that are fetched because the service refused one, at the most in a minute: one that refuses every token would
-/// otherwise have a new one fetched for each call.
+/// Tokens that are fetched because the service refused one, at the most in a minute: one that
+/// refuses every token would otherwise have a new one fetched for each call.
 const RENEWALS_MAX: usize = 6;
 const RENEWALS_IN: Duration = Duration::from_secs(60);
 
@@ -57,7 +59,12 @@ struct Held {
 }
 
 impl OAuth {
-    pub(in crate::catalog) fn new(config: OAuthConfig, vault: Option<Vault>, guard: Guard, secrets: Secrets) -> Self {
+    pub(in crate::catalog) fn new(
+        config: OAuthConfig,
+        vault: Option<Vault>,
+        guard: Guard,
+        secrets: Secrets,
+    ) -> Self {
         Self { web: Web::new(guard, &config), config, vault, secrets, held: Mutex::default() }
     }
 
@@ -68,7 +75,8 @@ impl OAuth {
             Some(granted) => granted,
             None => self.first().await?,
         };
-        let granted = if granted.ends_within(RENEW_BEFORE) { self.fresh(&granted).await? } else { granted };
+        let granted =
+            if granted.ends_within(RENEW_BEFORE) { self.fresh(&granted).await? } else { granted };
         held.granted = Some(granted.clone());
         Ok(granted.access_token.clone())
     }
@@ -76,7 +84,9 @@ impl OAuth {
     /// An access token other than the one that was refused, if there is one by now.
     pub(super) async fn renewed(&self, refused: &str) -> Result<Option<String>, String> {
         let mut held = self.held.lock().await;
-        if let Some(present) = held.granted.as_ref().filter(|granted| granted.access_token != refused) {
+        if let Some(present) =
+            held.granted.as_ref().filter(|granted| granted.access_token != refused)
+        {
             return Ok(Some(present.access_token.clone()));
         }
         held.renewals.retain(|when| when.elapsed() < RENEWALS_IN);
@@ -98,7 +108,8 @@ impl OAuth {
         if self.config.client_credentials {
             return self.by_client().await;
         }
-        let stored = self.stored().await?.ok_or_else(|| self.login_hint("nobody has allowed it yet"))?;
+        let stored =
+            self.stored().await?.ok_or_else(|| self.login_hint("nobody has allowed it yet"))?;
         self.known(&stored);
         Ok(Arc::new(stored))
     }
@@ -124,17 +135,22 @@ impl OAuth {
                         self.known(&stored);
                         Ok(Arc::new(stored))
                     }
-                    _ => Err(self.login_hint(&format!("the access that was granted is withdrawn ({why})"))),
+                    _ => Err(self
+                        .login_hint(&format!("the access that was granted is withdrawn ({why})"))),
                 }
             }
-            Err(TokenFailure::Failed(why)) => Err(format!("the access token cannot be renewed: {why}")),
+            Err(TokenFailure::Failed(why)) => {
+                Err(format!("the access token cannot be renewed: {why}"))
+            }
         }
     }
 
     async fn by_client(&self) -> Result<Arc<Granted>, String> {
         let server = discovery::find(&self.web, &self.config).await?;
         let secret = self.client_secret().await?;
-        let granted = grant::by_client(&self.web, &self.config, &server, secret).await.map_err(|failure| failure.to_string())?;
+        let granted = grant::by_client(&self.web, &self.config, &server, secret)
+            .await
+            .map_err(|failure| failure.to_string())?;
         self.known(&granted);
         Ok(Arc::new(granted))
     }
@@ -143,7 +159,9 @@ impl OAuth {
         match &self.config.client_secret {
             // The service would say where the secret goes.
             Some(_) if self.config.issuer.is_none() && self.config.endpoints.is_none() => {
-                Err("it has a `client_secret`, and `auth` does not name the `issuer` or `token_url` that it is for".to_owned())
+                Err("it has a `client_secret`, and `auth` does not name the `issuer` or \
+                    `token_url` that it is for"
+                    .to_owned())
             }
             Some(source) => {
                 let secret = resolve(source, self.vault.as_ref()).await?;
@@ -156,7 +174,11 @@ impl OAuth {
 
     /// Everything in it that is secret joins the secrets of the upstream.
     fn known(&self, granted: &Granted) {
-        let all = [Some(&granted.access_token), granted.refresh_token.as_ref(), granted.client_secret.as_ref()];
+        let all = [
+            Some(&granted.access_token),
+            granted.refresh_token.as_ref(),
+            granted.client_secret.as_ref(),
+        ];
         all.into_iter().flatten().for_each(|secret| self.secrets.add(secret));
     }
 
@@ -168,12 +190,14 @@ impl OAuth {
             Err(VaultError::Absent(_)) => return Ok(None),
             opened => opened.map_err(|error| error.to_string())?,
         };
-        let granted: Granted =
-            serde_json::from_str(&text).map_err(|_| self.login_hint("what the store has of it cannot be read"))?;
+        let granted: Granted = serde_json::from_str(&text)
+            .map_err(|_| self.login_hint("what the store has of it cannot be read"))?;
         // Allowed for another service under the same name, a token is not shown to this one.
         match granted.is_for(&self.config) {
             true => Ok(Some(granted)),
-            false => Err(self.login_hint("what was granted is for another address or client than the configuration names")),
+            false => Err(self.login_hint(
+                "what was granted is for another address or client than the configuration names",
+            )),
         }
     }
 
@@ -182,7 +206,8 @@ impl OAuth {
         let text = serde_json::to_string(granted).expect("a grant is plain data");
         let name = entry(&self.config.upstream);
         let kept = offload(move || vault.set(&name, &text)).await;
-        kept.map_err(|_| "the store of secrets could not be written".to_owned())?.map_err(|error| error.to_string())
+        kept.map_err(|_| "the store of secrets could not be written".to_owned())?
+            .map_err(|error| error.to_string())
     }
 
     fn login_hint(&self, why: &str) -> String {

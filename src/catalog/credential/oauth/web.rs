@@ -40,19 +40,22 @@ impl Error for WebFailure {}
 
 impl Web {
     pub(super) fn new(guard: Guard, config: &OAuthConfig) -> Self {
-        let endpoints = config.endpoints.iter().flat_map(|(page, token)| page.iter().chain([token]));
+        let endpoints =
+            config.endpoints.iter().flat_map(|(page, token)| page.iter().chain([token]));
         let named = config.server.iter().chain(&config.issuer).chain(endpoints);
         let origins = named.filter_map(|text| Some(Url::parse(text).ok()?.origin()));
         Self { guard, named: origins.collect() }
     }
 
-    /// What a request to this address may reach: what is not named must be public, and what is not encrypted private.
+    /// What a request to this address may reach: what is not named must be public, and what is not
+    /// encrypted private.
     fn guard_of(&self, url: &Url) -> Guard {
         let is_named = self.named.contains(&url.origin());
         let mut guard = Guard { allow_public: url.scheme() == "https", ..self.guard.clone() };
         if guard.allow_private && !is_named {
             guard.allow_private = false;
-            guard.private_hint = "`allow_private` holds for the service and what its `auth` names: write the `issuer`, or \
+            guard.private_hint = "`allow_private` holds for the service and what its `auth` \
+                names: write the `issuer`, or \
                                   `authorization_url` and `token_url`, if it is meant to be there";
         }
         guard
@@ -73,24 +76,35 @@ impl Web {
     /// Sends one request and reads the answer, whatever its status.
     pub(super) async fn send(&self, request: HttpRequest) -> Result<HttpResponse, WebFailure> {
         let sent = tokio::time::timeout(ANSWER_MAX, self.exchange(request)).await;
-        sent.unwrap_or_else(|_| Err(format!("no answer came within {} s", ANSWER_MAX.as_secs()))).map_err(WebFailure)
+        sent.unwrap_or_else(|_| Err(format!("no answer came within {} s", ANSWER_MAX.as_secs())))
+            .map_err(WebFailure)
     }
 
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, String> {
         let (parts, body) = request.into_parts();
         let url = self.endpoint(&parts.uri.to_string())?;
-        let client = self.guard_of(&url).client(&url, reqwest::redirect::Policy::none(), 0).map_err(|error| error.to_string())?;
+        let client = self
+            .guard_of(&url)
+            .client(&url, reqwest::redirect::Policy::none(), 0)
+            .map_err(|error| error.to_string())?;
         let place = url.origin().ascii_serialization();
         let failed = |error: reqwest::Error| match refusal(&error) {
             Some(why) => why,
             None => format!("`{place}` could not be reached: {}", error.without_url()),
         };
-        let mut answer =
-            client.request(parts.method, url.clone()).headers(parts.headers).body(body).send().await.map_err(failed)?;
+        let mut answer = client
+            .request(parts.method, url.clone())
+            .headers(parts.headers)
+            .body(body)
+            .send()
+            .await
+            .map_err(failed)?;
         let mut all = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             if all.len() + chunk.len() > ANSWER_BYTES_MAX {
-                return Err(format!("the answer of `{place}` is larger than {ANSWER_BYTES_MAX} bytes"));
+                return Err(format!(
+                    "the answer of `{place}` is larger than {ANSWER_BYTES_MAX} bytes"
+                ));
             }
             all.extend_from_slice(&chunk);
         }
@@ -112,9 +126,11 @@ impl<'c> AsyncHttpClient<'c> for Web {
 
 impl OAuthHttpClient for Web {
     fn execute(&self, request: OAuthHttpRequest) -> OAuthHttpClientFuture<'_> {
-        Box::pin(
-            async move { self.send(request.request).await.map_err(|failure| Box::new(failure) as Box<dyn Error + Send + Sync>) },
-        )
+        Box::pin(async move {
+            self.send(request.request)
+                .await
+                .map_err(|failure| Box::new(failure) as Box<dyn Error + Send + Sync>)
+        })
     }
 }
 

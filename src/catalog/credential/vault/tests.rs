@@ -17,15 +17,23 @@ fn a_secret_is_kept_sealed_and_opens_with_its_key_alone() {
     vault.set("oauth:linear", "{}").unwrap();
     assert_eq!(vault.get("GITHUB").unwrap(), "tok-654321");
     assert!(!text(folder.path()).contains("tok-"), "{}", text(folder.path()));
-    assert_eq!(vault.list().unwrap().into_iter().map(|kept| kept.name).collect::<Vec<_>>(), ["GITHUB", "oauth:linear"]);
+    assert_eq!(
+        vault.list().unwrap().into_iter().map(|kept| kept.name).collect::<Vec<_>>(),
+        ["GITHUB", "oauth:linear"]
+    );
     for file in ["airlock.db.secrets", "keys/secrets.key"] {
-        assert_eq!(fs::metadata(folder.path().join(file)).unwrap().permissions().mode() & 0o777, 0o600, "{file}");
+        assert_eq!(
+            fs::metadata(folder.path().join(file)).unwrap().permissions().mode() & 0o777,
+            0o600,
+            "{file}"
+        );
     }
     vault.remove("GITHUB").unwrap();
     assert!(matches!(vault.get("GITHUB"), Err(VaultError::Absent(_))));
     assert!(matches!(vault.remove("GITHUB"), Err(VaultError::Absent(_))));
 
-    let other = VaultKey::Given { variable: "KEY".to_owned(), value: STANDARD.encode([7; KEY_BYTES]) };
+    let other =
+        VaultKey::Given { variable: "KEY".to_owned(), value: STANDARD.encode([7; KEY_BYTES]) };
     let other = Vault::new(folder.path().join("airlock.db.secrets"), other);
     assert!(matches!(other.get("oauth:linear"), Err(VaultError::Sealed(_))));
 }
@@ -79,7 +87,11 @@ fn names_values_and_numbers_are_bounded() {
     vault
         .change(|sheet| {
             for number in 1..ENTRIES_MAX {
-                let entry = Sealed { nonce: String::new(), sealed: String::new(), changed: Timestamp::UNIX_EPOCH };
+                let entry = Sealed {
+                    nonce: String::new(),
+                    sealed: String::new(),
+                    changed: Timestamp::UNIX_EPOCH,
+                };
                 sheet.secrets.insert(format!("n{number}"), entry);
             }
             Ok(())

@@ -7,20 +7,35 @@ use super::*;
 use crate::catalog::tool::OfferedTool;
 
 fn tool() -> Tool {
-    Tool::admit(&Arc::from("shop"), OfferedTool { name: "query.order".to_owned(), ..OfferedTool::default() }).unwrap()
+    Tool::admit(
+        &Arc::from("shop"),
+        OfferedTool { name: "query.order".to_owned(), ..OfferedTool::default() },
+    )
+    .unwrap()
 }
 
 fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed> {
     let status = StatusCode::from_u16(status).unwrap();
-    let answer = ServiceAnswer { status, headers: HeaderMap::new(), body: body.to_owned().into(), truncated: false, room: None };
+    let answer = ServiceAnswer {
+        status,
+        headers: HeaderMap::new(),
+        body: body.to_owned().into(),
+        truncated: false,
+        room: None,
+    };
     unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.json.get().to_owned())
 }
 
 /// What of a mutation's answer failed, or the error.
 fn mutated(value: Value, errors: Value) -> Result<(String, Vec<Way>), String> {
     let body = json!({"data": {"order": value}, "errors": errors}).to_string();
-    let answer =
-        ServiceAnswer { status: StatusCode::OK, headers: HeaderMap::new(), body: body.into(), truncated: false, room: None };
+    let answer = ServiceAnswer {
+        status: StatusCode::OK,
+        headers: HeaderMap::new(),
+        body: body.into(),
+        truncated: false,
+        room: None,
+    };
     let value = unwrap(&tool(), "order", &answer, false).map_err(|failed| failed.error.message)?;
     let partial = value.partial.unwrap();
     Ok((partial.told, partial.fields))
@@ -35,16 +50,27 @@ fn a_mutation_of_whose_answer_only_fields_failed_is_answered() {
     for (value, errors) in [
         (json!({"id": 7}), json!([{"message": "no right"}])),
         (json!({"id": 7}), json!([{"message": "no right", "path": ["order"]}])),
-        (json!({"id": 7}), json!([{"message": "no right", "path": ["order", "margin"]}, {"message": "?"}])),
+        (
+            json!({"id": 7}),
+            json!([{"message": "no right", "path": ["order", "margin"]}, {"message": "?"}]),
+        ),
         // Nothing says that it was done.
-        (json!({"__typename": "Payload", "order": null, "lines": [null]}), json!([{"message": "x", "path": ["order", "order"]}])),
+        (
+            json!({"__typename": "Payload", "order": null, "lines": [null]}),
+            json!([{"message": "x", "path": ["order", "order"]}]),
+        ),
         (json!(null), margin()),
     ] {
         let error = mutated(value.clone(), errors).unwrap_err();
         assert!(error.contains("the mutation was begun"), "{value}: {error}");
     }
     let error = mutated(json!(null), margin()).unwrap_err();
-    assert!(error.contains("at `order.supplier.margin`; leave it out with `select`; the mutation was begun"), "{error}");
+    assert!(
+        error.contains(
+            "at `order.supplier.margin`; leave it out with `select`; the mutation was begun"
+        ),
+        "{error}"
+    );
     // A null that reached the top, of a field that may not be null.
     let body = json!({"data": null, "errors": margin()}).to_string();
     let error = unwrapped(200, &body, false).unwrap_err().error.message;
@@ -57,10 +83,15 @@ fn a_mutation_of_whose_answer_only_fields_failed_is_answered() {
 #[test]
 fn the_value_under_the_field_is_the_answer_as_it_came() {
     assert_eq!(
-        unwrapped(200, r#"{"data": {"order": {"id": 1, "big": 12345678901234567890}}}"#, true).unwrap(),
+        unwrapped(200, r#"{"data": {"order": {"id": 1, "big": 12345678901234567890}}}"#, true)
+            .unwrap(),
         r#"{"id": 1, "big": 12345678901234567890}"#
     );
-    assert_eq!(unwrapped(200, r#"{"errors": [], "data": {"order": null}, "extensions": {}}"#, true).unwrap(), "null");
+    assert_eq!(
+        unwrapped(200, r#"{"errors": [], "data": {"order": null}, "extensions": {}}"#, true)
+            .unwrap(),
+        "null"
+    );
 }
 
 #[test]
@@ -70,30 +101,61 @@ fn errors_are_told_with_words_code_and_place() {
         {"message": "Slow", "type": "LATE"},
     ]});
     let error = unwrapped(200, &body.to_string(), true).unwrap_err().error;
-    assert_eq!((error.code, error.status, error.retryable), (UpstreamErrorCode::ToolFailed, None, false));
-    assert_eq!(error.message, "`shop.query.order` failed: Not found (NOT_FOUND) at `order.items[0].sku`; Slow (LATE)");
-    let many: Vec<Value> = (0..50).map(|n| json!({"message": format!("{n} {}", "é".repeat(5_000))})).collect();
+    assert_eq!(
+        (error.code, error.status, error.retryable),
+        (UpstreamErrorCode::ToolFailed, None, false)
+    );
+    assert_eq!(
+        error.message,
+        "`shop.query.order` failed: Not found (NOT_FOUND) at `order.items[0].sku`; Slow (LATE)"
+    );
+    let many: Vec<Value> =
+        (0..50).map(|n| json!({"message": format!("{n} {}", "é".repeat(5_000))})).collect();
     let error = unwrapped(200, &json!({ "errors": many }).to_string(), true).unwrap_err().error;
-    assert!(error.message.ends_with("and 45 more errors") && error.message.len() < 4_096, "{}", error.message.len());
-    for odd in [json!({"errors": [{}]}), json!({"errors": [{"message": 1, "path": [null], "extensions": "x", "type": []}]})] {
-        assert!(unwrapped(200, &odd.to_string(), true).unwrap_err().error.message.contains("it does not say why"), "{odd}");
+    assert!(
+        error.message.ends_with("and 45 more errors") && error.message.len() < 4_096,
+        "{}",
+        error.message.len()
+    );
+    for odd in [
+        json!({"errors": [{}]}),
+        json!({"errors": [{"message": 1, "path": [null], "extensions": "x", "type": []}]}),
+    ] {
+        assert!(
+            unwrapped(200, &odd.to_string(), true)
+                .unwrap_err()
+                .error
+                .message
+                .contains("it does not say why"),
+            "{odd}"
+        );
     }
 }
 
 #[test]
 fn what_came_beside_errors_is_told_when_small_and_named_when_not() {
-    let with = |value: Value| json!({"data": {"order": value}, "errors": [{"message": "no right"}]}).to_string();
+    let with = |value: Value| {
+        json!({"data": {"order": value}, "errors": [{"message": "no right"}]}).to_string()
+    };
     let error = unwrapped(200, &with(json!({"id": 7})), true).unwrap_err().error;
     assert!(error.message.ends_with(r#"; the rest of the answer: {"id":7}"#), "{}", error.message);
     let error = unwrapped(200, &with(json!("x".repeat(2_000))), true).unwrap_err().error;
-    assert!(error.message.contains("2002 bytes, is dropped") && error.message.contains("`select`"), "{}", error.message);
+    assert!(
+        error.message.contains("2002 bytes, is dropped") && error.message.contains("`select`"),
+        "{}",
+        error.message
+    );
 }
 
 #[test]
 fn statuses_say_whether_a_second_try_does_no_harm() {
-    for (status, may_repeat, retryable) in
-        [(429, false, true), (503, false, false), (500, true, true), (500, false, false), (404, true, false)]
-    {
+    for (status, may_repeat, retryable) in [
+        (429, false, true),
+        (503, false, false),
+        (500, true, true),
+        (500, false, false),
+        (404, true, false),
+    ] {
         for body in ["<html>", r#"{"errors": [{"message": "x"}]}"#, ""] {
             let error = unwrapped(status, body, may_repeat).unwrap_err().error;
             assert_eq!(
@@ -123,7 +185,13 @@ fn what_is_no_graphql_is_said_to_be_so() {
         let error = unwrapped(200, body, true).unwrap_err().error;
         assert_eq!(error.code, UpstreamErrorCode::BadAnswer, "{body}: {error}");
     }
-    assert!(unwrapped(200, "<html>welcome", true).unwrap_err().error.message.ends_with("not GraphQL: <html>welcome"));
+    assert!(
+        unwrapped(200, "<html>welcome", true)
+            .unwrap_err()
+            .error
+            .message
+            .ends_with("not GraphQL: <html>welcome")
+    );
     let deep = format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(unwrapped(200, &format!("{{\"data\": {{\"order\": {deep}}}}}"), true).is_ok());
 }

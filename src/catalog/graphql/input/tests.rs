@@ -11,8 +11,11 @@ use crate::catalog::{
 };
 
 fn tool(text: &str, name: &str) -> Tool {
-    let offer =
-        tools::offer(&sdl::read(text).unwrap(), &crate::catalog::aside::Stop::after(std::time::Duration::from_secs(60))).unwrap();
+    let offer = tools::offer(
+        &sdl::read(text).unwrap(),
+        &crate::catalog::aside::Stop::after(std::time::Duration::from_secs(60)),
+    )
+    .unwrap();
     let offered = offer.tools.into_iter().find(|tool| tool.name == name).unwrap();
     Tool::admit(&Arc::from("git"), offered).unwrap()
 }
@@ -31,18 +34,30 @@ fn arguments_are_told_by_their_types() {
     let properties = &schema["properties"];
     assert_eq!(properties["must"], json!({"$ref": "#/$defs/Where"}));
     assert_eq!(properties["where"], json!({"$ref": "#/$defs/WhereOrNull"}));
-    assert_eq!(properties["ids"], json!({"type": "array", "items": {"type": ["string", "integer"]}, "default": []}));
+    assert_eq!(
+        properties["ids"],
+        json!({"type": "array", "items": {"type": ["string", "integer"]}, "default": []})
+    );
     assert_eq!(properties["big"], json!({"$ref": "#/$defs/BigOrNull"}));
     assert_eq!(properties["flag"], json!({"type": ["boolean", "null"], "default": true}));
-    assert_eq!(properties["first"], json!({"type": "integer", "default": 10, "description": "How many."}));
+    assert_eq!(
+        properties["first"],
+        json!({"type": "integer", "default": 10, "description": "How many."})
+    );
     assert_eq!(schema["required"], json!(["must"]));
     assert_eq!(schema["additionalProperties"], json!(false));
     let definition = &schema["$defs"]["Where"];
     assert_eq!(definition["type"], "object");
     assert_eq!(definition["description"], "Where to look.");
     assert_eq!(definition["required"], json!(["big"]));
-    assert_eq!(definition["properties"]["and"], json!({"type": ["array", "null"], "items": {"$ref": "#/$defs/Where"}}));
-    assert_eq!(definition["properties"]["small"], json!({"enum": ["X", "Y", null], "default": "Y"}));
+    assert_eq!(
+        definition["properties"]["and"],
+        json!({"type": ["array", "null"], "items": {"$ref": "#/$defs/Where"}})
+    );
+    assert_eq!(
+        definition["properties"]["small"],
+        json!({"enum": ["X", "Y", null], "default": "Y"})
+    );
     assert_eq!(definition["properties"]["at"], json!({"description": "scalar `JSON`"}));
     assert_eq!(schema["$defs"]["WhereOrNull"]["type"], json!(["object", "null"]));
 }
@@ -50,14 +65,24 @@ fn arguments_are_told_by_their_types() {
 #[test]
 fn calls_are_checked_before_anything_leaves() {
     let tool = tool(select::tests::SDL, "mutation.createIssue");
-    let check = |args: Value| arguments::check(&tool, &args.to_string()).map_err(|error| error.message);
+    let check =
+        |args: Value| arguments::check(&tool, &args.to_string()).map_err(|error| error.message);
     assert!(check(json!({"input": {"repositoryId": 1, "title": "x", "state": null}})).is_ok());
-    assert!(check(json!({"input": {"repositoryId": "1", "title": "x"}, "select": "issue { id }"})).is_ok());
+    assert!(
+        check(json!({"input": {"repositoryId": "1", "title": "x"}, "select": "issue { id }"}))
+            .is_ok()
+    );
     for (args, words) in [
         (json!({}), "field `input` is missing"),
         (json!({"input": {"repositoryId": "1"}}), "field `input.title` is missing (string)"),
-        (json!({"input": {"repositoryId": "1", "titel": "x", "title": "x"}}), "did you mean `input.title`?"),
-        (json!({"input": {"repositoryId": "1", "title": "x", "state": "OPNE"}}), "did you mean \"OPEN\"?"),
+        (
+            json!({"input": {"repositoryId": "1", "titel": "x", "title": "x"}}),
+            "did you mean `input.title`?",
+        ),
+        (
+            json!({"input": {"repositoryId": "1", "title": "x", "state": "OPNE"}}),
+            "did you mean \"OPEN\"?",
+        ),
     ] {
         let error = check(args.clone()).unwrap_err();
         assert!(error.contains(words), "{args}: {error}");
@@ -66,15 +91,22 @@ fn calls_are_checked_before_anything_leaves() {
 
 #[test]
 fn an_input_of_which_one_field_is_given_says_so() {
-    let tool = tool("input By @oneOf { id: ID  name: String } type Query { user(by: By!): Int }", "query.user");
+    let tool = tool(
+        "input By @oneOf { id: ID  name: String } type Query { user(by: By!): Int }",
+        "query.user",
+    );
     let check = |args: Value| arguments::check(&tool, &args.to_string());
     assert!(check(json!({"by": {"id": "1"}})).is_ok());
-    assert!(check(json!({"by": {"id": "1", "name": "a"}})).is_err() && check(json!({"by": {}})).is_err());
+    assert!(
+        check(json!({"by": {"id": "1", "name": "a"}})).is_err()
+            && check(json!({"by": {}})).is_err()
+    );
 }
 
 #[test]
 fn types_of_the_same_name_as_a_definition_do_not_meet() {
-    let text = "input A { b: AOrNull  a: A } input AOrNull { n: Int! } type Query { f(x: A, y: AOrNull!): Int }";
+    let text = "input A { b: AOrNull  a: A } input AOrNull { n: Int! } type Query { f(x: A, y: \
+        AOrNull!): Int }";
     let schema = tool(text, "query.f").input_schema.value();
     assert_eq!(schema["properties"]["x"], json!({"$ref": "#/$defs/AOrNull_"}));
     assert_eq!(schema["properties"]["y"], json!({"$ref": "#/$defs/AOrNull"}));
@@ -86,7 +118,8 @@ fn a_schema_that_is_too_large_is_told_with_less_and_always_the_same() {
     // Every input refers to every other, as generated services do.
     let inputs: String = (0..60)
         .map(|n| {
-            let fields: String = (0..60).map(|m| format!("\"{}\" f{m}: I{m} ", "words ".repeat(20))).collect();
+            let fields: String =
+                (0..60).map(|m| format!("\"{}\" f{m}: I{m} ", "words ".repeat(20))).collect();
             format!("input I{n} {{ {fields} }} ")
         })
         .collect();
@@ -99,7 +132,10 @@ fn a_schema_that_is_too_large_is_told_with_less_and_always_the_same() {
         let bytes = serde_json::to_string(&told).unwrap().len();
         assert!(bytes <= bytes_max && bytes <= last, "{bytes} of {bytes_max}");
         last = bytes;
-        assert_eq!(Some(&told), super::schema(&schema, field, bytes_max, &Sizes::default()).as_ref());
+        assert_eq!(
+            Some(&told),
+            super::schema(&schema, field, bytes_max, &Sizes::default()).as_ref()
+        );
         assert!(jsonschema::validator_for(&Value::Object(told)).is_ok());
     }
     assert_eq!(super::schema(&schema, field, 100, &Sizes::default()), None);
@@ -109,7 +145,12 @@ fn a_schema_that_is_too_large_is_told_with_less_and_always_the_same() {
 fn a_tool_is_told_in_typescript() {
     let tool = tool(select::tests::SDL, "query.repository");
     let hint = types::hint(&tool, "");
-    assert!(hint.starts_with("tools.git.query.repository(args: { owner: string; name: string; select?: string })"), "{hint}");
+    assert!(
+        hint.starts_with(
+            "tools.git.query.repository(args: { owner: string; name: string; select?: string })"
+        ),
+        "{hint}"
+    );
     let declaration = types::declaration(&tool, "");
     for line in ["createdAt: unknown;", "login: string;", "select?: string;"] {
         assert!(declaration.contains(line), "{line}: {declaration}");

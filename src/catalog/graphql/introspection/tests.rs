@@ -6,7 +6,9 @@ use super::*;
 use crate::catalog::graphql::tools;
 
 fn answer(types: Value) -> Vec<u8> {
-    json!({"data": {"__schema": {"queryType": {"name": "Query"}, "types": types}}}).to_string().into_bytes()
+    json!({"data": {"__schema": {"queryType": {"name": "Query"}, "types": types}}})
+        .to_string()
+        .into_bytes()
 }
 
 fn scalar(name: &str) -> Value {
@@ -37,7 +39,10 @@ fn types_are_read_with_their_lists_and_defaults() {
     ]);
     let schema = read(&answer(types)).unwrap();
     let field = schema.field("Query", "a").unwrap();
-    assert_eq!((field.ty.to_string().as_str(), field.deprecated.as_deref()), ("[Int!]!", Some("no longer supported")));
+    assert_eq!(
+        (field.ty.to_string().as_str(), field.deprecated.as_deref()),
+        ("[Int!]!", Some("no longer supported"))
+    );
     assert_eq!(field.args[0].default.as_deref(), Some("B"));
     assert_eq!(schema.possible["U"], ["Query", "Z"].map(|name| Name::new(name).unwrap()));
     assert_eq!((schema.types.len(), schema.root(OperationType::Mutation)), (3, None));
@@ -47,29 +52,37 @@ fn types_are_read_with_their_lists_and_defaults() {
 fn names_and_types_that_are_none_are_left_out() {
     let long = "n".repeat(101);
     let nested = (0..20).fold(scalar("Int"), |inner, _| json!({"kind": "LIST", "ofType": inner}));
-    let double = json!({"kind": "NON_NULL", "ofType": {"kind": "NON_NULL", "ofType": scalar("Int")}});
-    let fields: Vec<Value> =
-        [("good", scalar("Int")), ("b ad", scalar("Int")), ("", scalar("Int")), (long.as_str(), scalar("Int"))]
-            .into_iter()
-            .chain([
-                ("a}b", scalar("Int")),
-                ("deep", nested),
-                ("twice", double),
-                ("void", json!({"kind": "LIST"})),
-                ("odd", scalar("I nt")),
-            ])
-            .map(|(name, ty)| json!({"name": name, "type": ty}))
-            .collect();
-    let schema = read(&answer(json!([{"kind": "OBJECT", "name": "Query", "fields": fields}]))).unwrap();
+    let double =
+        json!({"kind": "NON_NULL", "ofType": {"kind": "NON_NULL", "ofType": scalar("Int")}});
+    let fields: Vec<Value> = [
+        ("good", scalar("Int")),
+        ("b ad", scalar("Int")),
+        ("", scalar("Int")),
+        (long.as_str(), scalar("Int")),
+    ]
+    .into_iter()
+    .chain([
+        ("a}b", scalar("Int")),
+        ("deep", nested),
+        ("twice", double),
+        ("void", json!({"kind": "LIST"})),
+        ("odd", scalar("I nt")),
+    ])
+    .map(|(name, ty)| json!({"name": name, "type": ty}))
+    .collect();
+    let schema =
+        read(&answer(json!([{"kind": "OBJECT", "name": "Query", "fields": fields}]))).unwrap();
     let names: Vec<&str> = schema.fields("Query").iter().map(|field| field.name.as_str()).collect();
     assert_eq!(names, ["good"]);
 }
 
 #[test]
 fn what_holds_no_schema_is_told() {
-    for (body, words) in
-        [("{}", "holds no schema"), ("nonsense", "is not a schema"), ("{\"data\": {\"__schema\": {}}}", "is not a schema")]
-    {
+    for (body, words) in [
+        ("{}", "holds no schema"),
+        ("nonsense", "is not a schema"),
+        ("{\"data\": {\"__schema\": {}}}", "is not a schema"),
+    ] {
         let error = read(body.as_bytes()).unwrap_err();
         assert!(error.contains(words), "{body}: {error}");
         assert!(!is_told(body.as_bytes()) || body.contains("__schema"));
@@ -81,10 +94,22 @@ fn what_holds_no_schema_is_told() {
 }
 
 fn told_type() -> impl Strategy<Value = Value> {
-    let kind =
-        prop::sample::select(vec!["OBJECT", "INTERFACE", "UNION", "ENUM", "INPUT_OBJECT", "SCALAR", "LIST", "NON_NULL", "?"]);
-    let name = prop::sample::select(vec!["Query", "Mutation", "A", "B", "C", "Int", "String", "__X", "", "bad name"]);
-    let leaf = (kind.clone(), prop::option::of(name.clone())).prop_map(|(kind, name)| json!({"kind": kind, "name": name}));
+    let kind = prop::sample::select(vec![
+        "OBJECT",
+        "INTERFACE",
+        "UNION",
+        "ENUM",
+        "INPUT_OBJECT",
+        "SCALAR",
+        "LIST",
+        "NON_NULL",
+        "?",
+    ]);
+    let name = prop::sample::select(vec![
+        "Query", "Mutation", "A", "B", "C", "Int", "String", "__X", "", "bad name",
+    ]);
+    let leaf = (kind.clone(), prop::option::of(name.clone()))
+        .prop_map(|(kind, name)| json!({"kind": kind, "name": name}));
     let reference = leaf.prop_recursive(4, 8, 1, move |inner| {
         (prop::sample::select(vec!["LIST", "NON_NULL", "OBJECT"]), inner)
             .prop_map(|(kind, inner)| json!({"kind": kind, "ofType": inner}))

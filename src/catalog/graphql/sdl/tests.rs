@@ -11,27 +11,44 @@ fn a_schema_is_read_with_what_calls_need() {
     assert_eq!(schema.root(OperationType::Mutation).unwrap().as_str(), "Mutation");
     let issues = schema.field("Repository", "issues").unwrap();
     assert_eq!(issues.args[0].default.as_deref(), Some("10"));
-    assert_eq!(schema.field("Repository", "oldName").unwrap().deprecated.as_deref(), Some("use name"));
+    assert_eq!(
+        schema.field("Repository", "oldName").unwrap().deprecated.as_deref(),
+        Some("use name")
+    );
     let possible: Vec<&str> = schema.possible["Node"].iter().map(Name::as_str).collect();
     assert_eq!(possible, ["Issue", "Repository", "User"]);
-    let TypeKind::Scalar { specified_by } = schema.kind("DateTime").unwrap() else { panic!("a scalar") };
+    let TypeKind::Scalar { specified_by } = schema.kind("DateTime").unwrap() else {
+        panic!("a scalar")
+    };
     assert_eq!(specified_by.as_deref(), Some("https://scalars.example/date-time"));
 }
 
 #[test]
 fn other_roots_and_extensions_are_heeded() {
-    let schema = read("schema { query: Q } type Q { a: Int } extend type Q { b: Int } extend type Gone { c: Int }").unwrap();
+    let schema = read(
+        "schema { query: Q } type Q { a: Int } extend type Q { b: Int } extend type \
+        Gone { c: Int }",
+    )
+    .unwrap();
     assert_eq!(schema.query.as_deref(), Some("Q"));
     assert!(schema.field("Q", "b").is_some() && schema.field("Gone", "c").is_some());
 }
 
 #[test]
 fn a_thing_that_is_defined_twice_is_taken_once_and_noted() {
-    let schema = read("type Query {\n a: Int\n a: Int\n b: B } type B { c: Int } type B { d: Int }").unwrap();
+    let schema =
+        read("type Query {\n a: Int\n a: Int\n b: B } type B { c: Int } type B { d: Int }")
+            .unwrap();
     assert_eq!(schema.fields("Query").len(), 2);
     assert!(schema.field("B", "c").is_some());
-    let note = tools::offer(&schema, &Stop::after(std::time::Duration::from_secs(60))).unwrap().note.unwrap();
-    assert!(note.contains("a fault at line 3, column 2: duplicate definitions for the `a` field"), "{note}");
+    let note = tools::offer(&schema, &Stop::after(std::time::Duration::from_secs(60)))
+        .unwrap()
+        .note
+        .unwrap();
+    assert!(
+        note.contains("a fault at line 3, column 2: duplicate definitions for the `a` field"),
+        "{note}"
+    );
 }
 
 #[test]
@@ -122,7 +139,8 @@ proptest! {
             let kind = if at % 3 == 2 { "interface" } else { "type" };
             format!("{kind} T{at} {{ {fields} }} input I{at} {{ a: I{} b: [I{at}] }} ", (at + 1) % count)
         }).collect();
-        let text = format!("type Query {{ q: T0 u: U back: Query }} union U = T0 {text} input I{count} {{ a: Int }}");
+        let text = format!("type Query {{ q: T0 u: U back: Query }} union U = T0 {text} input \
+            I{count} {{ a: Int }}");
         let schema = read(&text).unwrap();
         let offer = tools::offer(&schema, &Stop::after(std::time::Duration::from_secs(60))).unwrap();
         prop_assert_eq!(offer.tools.len(), 2);

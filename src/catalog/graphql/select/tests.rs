@@ -46,7 +46,9 @@ fn name(text: &str) -> Name {
 }
 
 fn of(parent: &str, text: &str) -> Result<String, String> {
-    rebuilt(&schema(), &name(parent), text).map(|selection| tools::text(&selection)).map_err(|error| error.0)
+    rebuilt(&schema(), &name(parent), text)
+        .map(|selection| tools::text(&selection))
+        .map_err(|error| error.0)
 }
 
 #[test]
@@ -57,7 +59,10 @@ fn a_selection_is_rebuilt_field_by_field() {
         ("id, name # and no more }", "id name"),
         ("owner { login }", "owner { login }"),
         ("mine: owner { who: login }", "mine: owner { who: login }"),
-        ("issues(first: 5, states: [OPEN]) { nodes { id } }", "issues(first: 5, states: [OPEN]) { nodes { id } }"),
+        (
+            "issues(first: 5, states: [OPEN]) { nodes { id } }",
+            "issues(first: 5, states: [OPEN]) { nodes { id } }",
+        ),
         ("issues(states: OPEN) { totalCount }", "issues(states: OPEN) { totalCount }"),
         (r#"issues(states: ["OPEN"]) { totalCount }"#, "issues(states: [OPEN]) { totalCount }"),
         (
@@ -102,7 +107,9 @@ fn what_would_reach_another_root_field_is_refused() {
         let refused = of(parent, given);
         assert!(refused.is_err(), "{given}: {refused:?}");
     }
-    assert!(of("CreateIssuePayload", "query { version }").unwrap_err().contains("a tool of its own"));
+    assert!(
+        of("CreateIssuePayload", "query { version }").unwrap_err().contains("a tool of its own")
+    );
 }
 
 #[test]
@@ -113,14 +120,26 @@ fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
         ("owner { logn }", "`owner`, a `User`, has no field `logn`, did you mean `login`?"),
         ("id { x }", "`id` is a `ID!`, which has no fields to choose from"),
         ("issue { id }", "`issue` needs the argument `number: Int!`"),
-        ("issue(number: $n) { id }", "`issue(number:)` is the variable `$n`; write the value itself there"),
+        (
+            "issue(number: $n) { id }",
+            "`issue(number:)` is the variable `$n`; write the value itself there",
+        ),
         ("issue(number: \"1\") { id }", "`issue(number:)` must be `Int!`, got `\"1\"`"),
         ("issue(number: null) { id }", "must be `Int!`, got `null`"),
         ("issue(number: 3000000000) { id }", "must be `Int!`"),
-        ("issues(frist: 1) { totalCount }", "`issues` takes no argument `frist`, did you mean `first`?"),
+        (
+            "issues(frist: 1) { totalCount }",
+            "`issues` takes no argument `frist`, did you mean `first`?",
+        ),
         ("issues(first: 1, first: 2) { totalCount }", "twice"),
-        ("issues(states: [OPN]) { totalCount }", "`issues(states:)` must be one of its values, got `OPN`, did you mean `OPEN`?"),
-        ("issues(filter: {titel: \"x\"}) { totalCount }", "has no field `titel`, did you mean `title`?"),
+        (
+            "issues(states: [OPN]) { totalCount }",
+            "`issues(states:)` must be one of its values, got `OPN`, did you mean `OPEN`?",
+        ),
+        (
+            "issues(filter: {titel: \"x\"}) { totalCount }",
+            "has no field `titel`, did you mean `title`?",
+        ),
         ("issues(filter: {since: $now}) { totalCount }", "the variable `$now`"),
         ("issues(filter: \"x\") { totalCount }", "must be an object of type `IssueFilter`"),
         ("id @include(if: true)", "has the directive `@include`"),
@@ -129,7 +148,11 @@ fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
         ("a: name a: id", "`a` is asked for twice and differently"),
         ("", "it is empty"),
         ("id name {", "it is no selection set"),
-        ("id, owner.login", "line 1, column 5: a way is written with braces: instead of `owner.login` write `owner { login }`"),
+        (
+            "id, owner.login",
+            "line 1, column 5: a way is written with braces: instead of `owner.login` write \
+            `owner { login }`",
+        ),
         (
             "id\n  issues(filter: \"a.b\") { nodes.author.login }",
             "line 2, column 27: a way is written with braces: instead of `nodes.author.login`",
@@ -137,7 +160,8 @@ fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
         ("id # a.b\n  name(filter: \"a.b \\\" c.d\" }", "line 2, column "),
         (
             "{ id\n  parent.owner.login }",
-            "line 2, column 3: a way is written with braces: instead of `parent.owner.login` write `parent { owner { login } }`",
+            "line 2, column 3: a way is written with braces: instead of `parent.owner.login` \
+            write `parent { owner { login } }`",
         ),
         ("\n\n  id name(", ": at its end: "),
         ("\n\n  id name(: 1)", "line 3, column 11: "),
@@ -154,11 +178,23 @@ fn a_refusal_names_what_is_wrong_and_what_would_be_right() {
 #[test]
 fn a_field_that_only_some_members_have_is_told_with_them() {
     for (parent, given, words) in [
-        ("Hit", "title", "`Hit` has no field `title`; `Issue` has it: write `... on Issue { title }`"),
-        ("Hit", "id", "`Hit` has no field `id`; `Issue`, `Repository` have it: write `... on Issue { id }`"),
+        (
+            "Hit",
+            "title",
+            "`Hit` has no field `title`; `Issue` has it: write `... on Issue { title }`",
+        ),
+        (
+            "Hit",
+            "id",
+            "`Hit` has no field `id`; `Issue`, `Repository` have it: write `... on Issue { id }`",
+        ),
         ("Hit", "titel", "`Hit` has no field `titel`, did you mean `... on Issue { title }`?"),
         ("Hit", "zzz", "nor has any of `Issue`, `Repository`: write `... on Issue { fields }`"),
-        ("Node", "login", "`Node` has no field `login`; `User` has it: write `... on User { login }`"),
+        (
+            "Node",
+            "login",
+            "`Node` has no field `login`; `User` has it: write `... on User { login }`",
+        ),
         ("Node", "idd", "`Node` has no field `idd`, did you mean `id`?"),
         ("Node", "zzz", "`Node` has no field `zzz`, only `id`"),
     ] {
@@ -169,14 +205,19 @@ fn a_field_that_only_some_members_have_is_told_with_them() {
 
 #[test]
 fn depth_number_and_length_are_bounded() {
-    let nested = |levels: usize| (1..levels).fold("id".to_owned(), |inner, _| format!("parent {{ {inner} }}"));
+    let nested = |levels: usize| {
+        (1..levels).fold("id".to_owned(), |inner, _| format!("parent {{ {inner} }}"))
+    };
     assert!(of("Repository", &nested(DEPTH_MAX)).is_ok());
     assert!(of("Repository", &nested(DEPTH_MAX + 1)).unwrap_err().contains("deeper than 8 levels"));
     let wide = |count: usize| (0..count).map(|n| format!("a{n}: id")).collect::<Vec<_>>().join(" ");
     assert!(of("Repository", &wide(FIELDS_MAX)).is_ok());
     assert!(of("Repository", &wide(FIELDS_MAX + 1)).unwrap_err().contains("more than 500 fields"));
-    assert!(of("Repository", &"# ".repeat(TEXT_BYTES_MAX)).unwrap_err().contains("allowed are 16384"));
-    for open in ["{", "[", "owner{", "... on Repository{", "issues(filter:{not:{not:", "a(b:[[[[["] {
+    assert!(
+        of("Repository", &"# ".repeat(TEXT_BYTES_MAX)).unwrap_err().contains("allowed are 16384")
+    );
+    for open in ["{", "[", "owner{", "... on Repository{", "issues(filter:{not:{not:", "a(b:[[[[["]
+    {
         let text = open.repeat(TEXT_BYTES_MAX / open.len());
         assert!(of("Repository", &text).is_err(), "{open}");
     }
@@ -194,10 +235,18 @@ fn is_one_root_field(selection: Vec<Selection>) -> Result<(), String> {
     let parsed = apollo_compiler::ExecutableDocument::parse_and_validate(&valid, &document, "call");
     let parsed = parsed.map_err(|error| format!("{document}\n{error}"))?;
     let operations: Vec<_> = parsed.operations.iter().collect();
-    let [only] = operations.as_slice() else { return Err(format!("{} operations: {document}", operations.len())) };
+    let [only] = operations.as_slice() else {
+        return Err(format!("{} operations: {document}", operations.len()));
+    };
     let roots: Vec<_> = only.root_fields(&parsed).map(|field| field.name.to_string()).collect();
-    let back = only.all_fields(&parsed).any(|field| field.definition.ty.inner_named_type().as_str() == "Query");
-    if roots == ["repository"] && !back && parsed.fragments.is_empty() { Ok(()) } else { Err(document) }
+    let back = only
+        .all_fields(&parsed)
+        .any(|field| field.definition.ty.inner_named_type().as_str() == "Query");
+    if roots == ["repository"] && !back && parsed.fragments.is_empty() {
+        Ok(())
+    } else {
+        Err(document)
+    }
 }
 
 fn piece() -> impl Strategy<Value = String> {
@@ -264,7 +313,8 @@ proptest! {
     #[test]
     fn a_selection_of_fields_that_exist_is_taken_and_valid(
         fields in prop::collection::vec(prop::sample::select(vec![
-            "id", "name", "stars", "createdAt", "owner { id login }", "owner", "issues { nodes { id title author { login } } }",
+            "id", "name", "stars", "createdAt", "owner { id login }", "owner", "issues { nodes { \
+                id title author { login } } }",
             "issues(first: 3) { totalCount }", "parent { parent { id } }", "... on Node { id }", "b: name",
         ]), 1..10),
     ) {

@@ -19,7 +19,10 @@ fn it_opens_after_failures_in_a_row_and_an_answer_between_begins_anew() {
     assert_eq!(circuit.trouble(now), None);
     fail(&circuit, now);
     assert_eq!(circuit.trouble(now), Some((FAILURES_MAX, OPEN.after(1))));
-    assert_eq!(circuit.enter("another", now + Duration::from_secs(1)).unwrap_err(), Duration::from_secs(4));
+    assert_eq!(
+        circuit.enter("another", now + Duration::from_secs(1)).unwrap_err(),
+        Duration::from_secs(4)
+    );
 }
 
 #[test]
@@ -70,7 +73,10 @@ fn an_operation_that_is_late_tells_nothing_of_the_others() {
     let later = now + second;
     assert_eq!(circuit.enter("slow", later).unwrap_err(), OPEN.after(1));
     let told = circuit.told(later).unwrap();
-    assert_eq!(told, "`slow` was not answered in time 5 times in a row, so no call of it is sent for another 5 s");
+    assert_eq!(
+        told,
+        "`slow` was not answered in time 5 times in a row, so no call of it is sent for another 5 s"
+    );
     circuit.enter("fast", later).unwrap().end(Sign::Life, later);
     assert_eq!(circuit.told(later), None, "and the service answers");
     assert!(circuit.enter("slow", later).is_ok());

@@ -6,7 +6,10 @@ fn end(until: Until, body: &str) -> Option<usize> {
         .map(|size| {
             let mut reader = Reader::new(until);
             let sizes = (size..body.len()).step_by(size).chain([body.len()]);
-            sizes.map(|length| reader.end(&body.as_bytes()[..length])).find(Option::is_some).flatten()
+            sizes
+                .map(|length| reader.end(&body.as_bytes()[..length]))
+                .find(Option::is_some)
+                .flatten()
         })
         .collect();
     assert!(ends.iter().all(|end| *end == ends[0]), "{ends:?}");

@@ -42,7 +42,10 @@ fn only_what_may_pass_is_tried_again_and_at_most_three_times() {
 #[test]
 fn retry_after_is_honoured_within_the_time_of_the_call() {
     assert_eq!(after(429, Some("7"), 1, LONG), Some(Duration::from_secs(7)));
-    assert_eq!(after(503, Some("Sat, 21 Nov 2026 10:00:09 GMT"), 1, LONG), Some(Duration::from_secs(9)));
+    assert_eq!(
+        after(503, Some("Sat, 21 Nov 2026 10:00:09 GMT"), 1, LONG),
+        Some(Duration::from_secs(9))
+    );
     assert_eq!(after(503, Some("Sat, 21 Nov 2026 09:00:00 GMT"), 1, LONG), Some(PAUSE));
     assert_eq!(after(503, Some("soon"), 1, LONG), Some(PAUSE));
     assert_eq!(after(429, Some("61"), 1, LONG), None);

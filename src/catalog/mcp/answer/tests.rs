@@ -6,12 +6,14 @@ use super::*;
 use crate::catalog::tool::OfferedTool;
 
 fn tool() -> Tool {
-    Tool::admit(&Arc::from("up"), OfferedTool { name: "t".to_owned(), ..OfferedTool::default() }).unwrap()
+    Tool::admit(&Arc::from("up"), OfferedTool { name: "t".to_owned(), ..OfferedTool::default() })
+        .unwrap()
 }
 
 fn unwrapped(result: Value) -> Result<Value, UpstreamError> {
     let result: CallToolResult = serde_json::from_value(result).unwrap();
-    unwrap(&tool(), CallToolResponse::Complete(result)).map(|json| serde_json::from_str(json.get()).unwrap())
+    unwrap(&tool(), CallToolResponse::Complete(result))
+        .map(|json| serde_json::from_str(json.get()).unwrap())
 }
 
 fn text(text: &str) -> Value {
@@ -20,7 +22,8 @@ fn text(text: &str) -> Value {
 
 #[test]
 fn structured_content_wins_over_its_copy_as_text() {
-    let result = json!({"content": [{"type": "text", "text": "3"}], "structuredContent": {"sum": 3}});
+    let result =
+        json!({"content": [{"type": "text", "text": "3"}], "structuredContent": {"sum": 3}});
     assert_eq!(unwrapped(result), Ok(json!({"sum": 3})));
 }
 
@@ -49,7 +52,11 @@ fn a_failed_tool_is_an_error_with_its_own_words_cut() {
     result["isError"] = json!(true);
     let error = unwrapped(result).unwrap_err();
     assert_eq!((error.code, error.retryable), (UpstreamErrorCode::ToolFailed, false));
-    assert!(error.message.len() <= SAID_BYTES_MAX && error.message.starts_with("éé"), "{}", error.message.len());
+    assert!(
+        error.message.len() <= SAID_BYTES_MAX && error.message.starts_with("éé"),
+        "{}",
+        error.message.len()
+    );
 }
 
 #[test]

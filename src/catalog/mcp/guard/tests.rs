@@ -7,11 +7,20 @@ use super::*;
 type Stream = AsyncRwTransport<RoleClient, ReadHalf<DuplexStream>, WriteHalf<DuplexStream>>;
 
 /// Our end, guarded, and the server's, over a pipe of so many bytes.
-fn connected(pipe_bytes: usize, owed_max: usize, take_max: Duration) -> (Guarded<Stream>, DuplexStream, Verdict) {
+fn connected(
+    pipe_bytes: usize,
+    owed_max: usize,
+    take_max: Duration,
+) -> (Guarded<Stream>, DuplexStream, Verdict) {
     let (ours, theirs) = tokio::io::duplex(pipe_bytes);
     let (reader, writer) = tokio::io::split(ours);
     let verdict = Verdict::default();
-    let guarded = Guarded::new(AsyncRwTransport::new_client(reader, writer), verdict.clone(), owed_max, Some(take_max));
+    let guarded = Guarded::new(
+        AsyncRwTransport::new_client(reader, writer),
+        verdict.clone(),
+        owed_max,
+        Some(take_max),
+    );
     (guarded, theirs, verdict)
 }
 
@@ -111,7 +120,10 @@ async fn an_id_is_bounded_and_a_refusal_does_not_repeat_what_was_said_at_length(
 
 fn call(id: i64, bytes: usize) -> TxJsonRpcMessage<RoleClient> {
     let params = json!({"name": "t", "arguments": {"text": "x".repeat(bytes)}});
-    serde_json::from_value(json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params})).unwrap()
+    serde_json::from_value(
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": params}),
+    )
+    .unwrap()
 }
 
 #[tokio::test]

@@ -5,7 +5,8 @@ use crate::catalog::answer::LARGE_MAX;
 
 async fn relayed(input: &str, line_bytes_max: usize) -> String {
     let (mut reader, writer) = tokio::io::duplex(1 << 20);
-    relay(input.as_bytes(), writer, Bounds { line_bytes_max, ..CHILD }, AnswerBounds::default()).await;
+    relay(input.as_bytes(), writer, Bounds { line_bytes_max, ..CHILD }, AnswerBounds::default())
+        .await;
     let mut out = String::new();
     reader.read_to_string(&mut out).await.unwrap();
     out
@@ -27,7 +28,10 @@ async fn an_overlong_answer_becomes_an_error_with_its_id_and_the_next_line_passe
         let out = relayed(&format!("{message}\nnext\n"), 1_000).await;
         let mut lines = out.lines();
         let error: serde_json::Value = serde_json::from_str(lines.next().unwrap()).unwrap();
-        assert_eq!((error["id"].as_u64(), error["error"]["code"].as_i64()), (Some(7), Some(i64::from(OVERSIZED))));
+        assert_eq!(
+            (error["id"].as_u64(), error["error"]["code"].as_i64()),
+            (Some(7), Some(i64::from(OVERSIZED)))
+        );
         assert_eq!((lines.next(), lines.next()), (Some("next"), None));
     }
 }
@@ -40,27 +44,43 @@ async fn a_number_inside_an_overlong_answer_is_not_taken_for_its_id() {
 
 #[tokio::test]
 async fn a_large_message_of_very_many_values_becomes_an_error() {
-    let message = |value: &str| format!(r#"{{"jsonrpc":"2.0","id":7,"result":[{}1]}}"#, value.repeat(9_000_000 / value.len()));
+    let message = |value: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":7,"result":[{}1]}}"#,
+            value.repeat(9_000_000 / value.len())
+        )
+    };
     let out = relayed(&format!("{}\nnext\n", message("10,")), message::BYTES_MAX).await;
-    assert!(out.contains(&OVERSIZED.to_string()) && out.ends_with("\nnext\n") && out.len() < 200, "{}", &out[..out.len().min(200)]);
+    assert!(
+        out.contains(&OVERSIZED.to_string()) && out.ends_with("\nnext\n") && out.len() < 200,
+        "{}",
+        &out[..out.len().min(200)]
+    );
 }
 
 #[tokio::test]
 async fn an_answer_without_end_is_told_at_once_and_ends_the_connection() {
     let (mut reader, writer) = tokio::io::duplex(1 << 20);
     // What it is read from never ends either.
-    let endless = AsyncReadExt::chain(&br#"{"jsonrpc":"2.0","id":7,"result":{"text":""#[..], tokio::io::repeat(b'x'));
+    let endless = AsyncReadExt::chain(
+        &br#"{"jsonrpc":"2.0","id":7,"result":{"text":""#[..],
+        tokio::io::repeat(b'x'),
+    );
     let bounds = Bounds { line_bytes_max: 1_000, dropped_bytes_max: 100_000, ..CHILD };
     relay(endless, writer, bounds, AnswerBounds::default()).await;
     let mut out = String::new();
     reader.read_to_string(&mut out).await.unwrap();
     let error: serde_json::Value = serde_json::from_str(&out).unwrap();
-    assert_eq!((error["id"].as_u64(), error["error"]["code"].as_i64()), (Some(7), Some(i64::from(OVERSIZED))));
+    assert_eq!(
+        (error["id"].as_u64(), error["error"]["code"].as_i64()),
+        (Some(7), Some(i64::from(OVERSIZED)))
+    );
 }
 
 #[tokio::test]
 async fn a_large_message_that_does_not_come_to_its_end_in_time_ends_the_connection() {
-    let short = |large_line_max, large_silence_max| Bounds { large_line_max, large_silence_max, ..CHILD };
+    let short =
+        |large_line_max, large_silence_max| Bounds { large_line_max, large_silence_max, ..CHILD };
     let long = Duration::from_secs(3_600);
     for bounds in [short(Duration::ZERO, long), short(long, Duration::ZERO)] {
         let (mut child, from) = tokio::io::duplex(PIPE_BYTES);
@@ -68,7 +88,10 @@ async fn a_large_message_that_does_not_come_to_its_end_in_time_ends_the_connecti
         let relayed = tokio::spawn(relay(from, writer, bounds, AnswerBounds::default()));
         child.write_all(&vec![b'x'; LARGE_BYTES + 1]).await.unwrap();
         // The child stays, and says nothing more.
-        tokio::time::timeout(Duration::from_secs(20), relayed).await.expect("it is given up").unwrap();
+        tokio::time::timeout(Duration::from_secs(20), relayed)
+            .await
+            .expect("it is given up")
+            .unwrap();
     }
 }
 

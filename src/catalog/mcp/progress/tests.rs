@@ -17,7 +17,8 @@ fn a_notice_reaches_its_own_call_as_long_as_that_is_on_its_way() {
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let ears = heard.clone();
     let token = notice(7, json!({})).progress_token;
-    let followed = desk.follow(token, Arc::new(move |text: &str| ears.lock().push(text.to_owned())));
+    let followed =
+        desk.follow(token, Arc::new(move |text: &str| ears.lock().push(text.to_owned())));
     desk.hear(&notice(8, json!({"message": "of another call"})));
     desk.hear(&notice(7, json!({"total": 10, "message": " indexing\u{1b}[2J "})));
     desk.hear(&notice(7, json!({})));
@@ -28,6 +29,9 @@ fn a_notice_reaches_its_own_call_as_long_as_that_is_on_its_way() {
 
 #[test]
 fn a_notice_is_short_whatever_the_server_says() {
-    let text = told(&notice(1, json!({"progress": 1e300, "total": -1e300, "message": "é".repeat(10_000)})));
+    let text = told(&notice(
+        1,
+        json!({"progress": 1e300, "total": -1e300, "message": "é".repeat(10_000)}),
+    ));
     assert!(text.len() <= NOTICE_BYTES_MAX, "{}", text.len());
 }

@@ -5,10 +5,19 @@ use super::*;
 #[test]
 fn a_question_is_told_with_its_words_and_its_fields() {
     let form = json!({"message": "Which\nbranch?", "requestedSchema": {"properties": {"branch": {}, "force": {}}}});
-    assert_eq!(asked("elicitation/create", &form), r#"it asked a person: "Which branch?" (fields `branch`, `force`)"#);
+    assert_eq!(
+        asked("elicitation/create", &form),
+        r#"it asked a person: "Which branch?" (fields `branch`, `force`)"#
+    );
     let page = json!({"message": "Sign in", "url": "https://login.example/a?secret=b"});
-    assert_eq!(asked("elicitation/create", &page), r#"it asked a person to open a page of `login.example`: "Sign in""#);
-    assert_eq!(asked("sampling/createMessage", &json!({"messages": []})), "it asked a model for a message");
+    assert_eq!(
+        asked("elicitation/create", &page),
+        r#"it asked a person to open a page of `login.example`: "Sign in""#
+    );
+    assert_eq!(
+        asked("sampling/createMessage", &json!({"messages": []})),
+        "it asked a model for a message"
+    );
 }
 
 #[test]

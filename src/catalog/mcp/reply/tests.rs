@@ -6,23 +6,31 @@ use crate::catalog::answer::LARGE_MAX as PLACES;
 
 /// An answer whose body comes in these pieces.
 fn answered(status: u16, kind: &str, pieces: Vec<Vec<u8>>) -> Response {
-    let pieces = stream::iter(pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece))));
+    let pieces =
+        stream::iter(pieces.into_iter().map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece))));
     let response = http::Response::builder().status(status).header(CONTENT_TYPE, kind);
     response.body(reqwest::Body::wrap_stream(pieces)).unwrap().into()
 }
 
 fn message(method: &str) -> ClientJsonRpcMessage {
     let params = json!({ "name": "t", "arguments": {}, "_meta": {
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {},
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+        "io.modelcontextprotocol/clientCapabilities": {},
         "io.modelcontextprotocol/clientInfo": { "name": "t", "version": "1" } } });
-    serde_json::from_value(json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params })).unwrap()
+    serde_json::from_value(json!({ "jsonrpc": "2.0", "id": 7, "method": method, "params": params }))
+        .unwrap()
 }
 
 fn notification() -> ClientJsonRpcMessage {
-    serde_json::from_value(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).unwrap()
+    serde_json::from_value(json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }))
+        .unwrap()
 }
 
-async fn posted(response: Response, message: &ClientJsonRpcMessage, in_session: bool) -> Result<Value, Failure> {
+async fn posted(
+    response: Response,
+    message: &ClientJsonRpcMessage,
+    in_session: bool,
+) -> Result<Value, Failure> {
     match of_post(response, message, in_session, &AnswerBounds::default()).await? {
         StreamableHttpPostResponse::Json(message, _) => Ok(serde_json::to_value(message).unwrap()),
         StreamableHttpPostResponse::Sse(events, _) => {
@@ -34,7 +42,11 @@ async fn posted(response: Response, message: &ClientJsonRpcMessage, in_session: 
 }
 
 fn intake(kind: &str, pieces: Vec<Vec<u8>>, bytes_max: usize) -> Intake {
-    Intake::new(answered(200, kind, pieces), AnswerBounds::default(), Bounds { bytes_max, ..SERVER })
+    Intake::new(
+        answered(200, kind, pieces),
+        AnswerBounds::default(),
+        Bounds { bytes_max, ..SERVER },
+    )
 }
 
 #[tokio::test]
@@ -43,9 +55,11 @@ async fn each_event_is_a_message_however_it_arrives_and_as_many_as_there_are() {
     let text = event.repeat(30);
     for size in [1, 2, 7, 40, text.len()] {
         let pieces = text.as_bytes().chunks(size).map(<[u8]>::to_vec).collect();
-        // The longest that is read between two ends of events is an event and the piece that its end stands in.
+        // The longest that is read between two ends of events is an event and the piece that its
+        // end stands in.
         let events = intake("text/event-stream", pieces, event.len() + size).events(None);
-        let data: Vec<String> = events.filter_map(async |event| event.unwrap().data).collect().await;
+        let data: Vec<String> =
+            events.filter_map(async |event| event.unwrap().data).collect().await;
         assert_eq!(data, vec!["{\"a\":1}"; 30], "in pieces of {size}");
     }
 }
@@ -53,9 +67,14 @@ async fn each_event_is_a_message_however_it_arrives_and_as_many_as_there_are() {
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_an_error_to_the_call_that_waits_for_it() {
     let long = || vec![b"data: ".to_vec(), vec![b'x'; 600], vec![b'x'; 600]];
-    assert!(matches!(intake("application/json", long(), 1_000).whole().await, Err(Broken::TooLong)));
-    let mut events = intake("text/event-stream", long(), 1_000).events(asked(&message("tools/call")));
-    let error: Value = serde_json::from_str(&events.next().await.unwrap().unwrap().data.unwrap()).unwrap();
+    assert!(matches!(
+        intake("application/json", long(), 1_000).whole().await,
+        Err(Broken::TooLong)
+    ));
+    let mut events =
+        intake("text/event-stream", long(), 1_000).events(asked(&message("tools/call")));
+    let error: Value =
+        serde_json::from_str(&events.next().await.unwrap().unwrap().data.unwrap()).unwrap();
     assert_eq!((&error["id"], &error["error"]["code"]), (&json!(7), &json!(OVERSIZED)));
     assert!(events.next().await.is_none());
     // Where nobody waits, it is left out, and the stream ends.
@@ -74,10 +93,14 @@ async fn a_server_cannot_ask_for_a_pause_of_more_than_a_minute() {
 async fn an_answer_of_very_many_values_is_an_error_too() {
     let crowded = format!(r#"{{"jsonrpc":"2.0","id":7,"result":[{}1]}}"#, "1,".repeat(VALUES_MAX));
     let call = message("tools/call");
-    let json = posted(answered(200, "application/json", vec![crowded.clone().into_bytes()]), &call, false).await.unwrap();
+    let json =
+        posted(answered(200, "application/json", vec![crowded.clone().into_bytes()]), &call, false)
+            .await
+            .unwrap();
     assert_eq!((&json["id"], &json["error"]["code"]), (&json!(7), &json!(OVERSIZED)));
     let event = format!("data: {crowded}\n\ndata: {{}}\n\n").into_bytes();
-    let events = posted(answered(200, "text/event-stream", vec![event]), &call, false).await.unwrap();
+    let events =
+        posted(answered(200, "text/event-stream", vec![event]), &call, false).await.unwrap();
     assert!(events[0].as_str().unwrap().contains(&OVERSIZED.to_string()), "{events}");
     assert_eq!(events[1], "{}", "the next event passes");
 }
@@ -103,38 +126,72 @@ async fn a_large_event_is_not_read_on_before_there_is_a_place_for_it() {
 #[tokio::test]
 async fn a_large_answer_that_does_not_come_to_its_end_is_given_up() {
     let long = Duration::from_secs(3_600);
-    for (large_max, large_silence_max) in [(Duration::from_millis(50), long), (long, Duration::from_millis(50))] {
-        let body = stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; LARGE_BYTES + 1]))]).chain(stream::pending());
+    for (large_max, large_silence_max) in
+        [(Duration::from_millis(50), long), (long, Duration::from_millis(50))]
+    {
+        let body =
+            stream::iter([Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; LARGE_BYTES + 1]))])
+                .chain(stream::pending());
         let response = http::Response::new(reqwest::Body::wrap_stream(body)).into();
         let bounds = Bounds { large_max, large_silence_max, ..SERVER };
-        assert!(matches!(Intake::new(response, AnswerBounds::default(), bounds).whole().await, Err(Broken::Late)));
+        assert!(matches!(
+            Intake::new(response, AnswerBounds::default(), bounds).whole().await,
+            Err(Broken::Late)
+        ));
     }
 }
 
 #[tokio::test]
 async fn what_is_no_success_keeps_its_meaning() {
-    let error = |id: &str| format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"no such method"}}}}"#);
+    let error = |id: &str| {
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"error":{{"code":-32601,"message":"no such method"}}}}"#
+        )
+    };
     let (call, discover) = (message("tools/call"), message("server/discover"));
-    let ask = async |status: u16, kind: &str, body: &str, message: &ClientJsonRpcMessage, in_session: bool| {
-        let told = posted(answered(status, kind, vec![body.as_bytes().to_vec()]), message, in_session).await;
+    let ask = async |status: u16,
+                     kind: &str,
+                     body: &str,
+                     message: &ClientJsonRpcMessage,
+                     in_session: bool| {
+        let told =
+            posted(answered(status, kind, vec![body.as_bytes().to_vec()]), message, in_session)
+                .await;
         told.map_or_else(|failure| format!("failed: {failure}"), |told| told.to_string())
     };
     let json = "application/json";
     // An error of the protocol is one, whatever the status.
     assert!(ask(400, json, &error("7"), &call, false).await.contains("no such method"));
     assert!(ask(500, json, &error("7"), &call, false).await.contains("no such method"));
-    // A server that does not know the first request of the modern era: whatever it says is the answer.
+    // A server that does not know the first request of the modern era: whatever it says is the
+    // answer.
     assert!(ask(400, json, &error("null"), &discover, false).await.contains(r#""id":7"#));
-    assert!(ask(404, "text/plain", "not here", &discover, false).await.contains("HTTP 404 Not Found: not here"));
+    assert!(
+        ask(404, "text/plain", "not here", &discover, false)
+            .await
+            .contains("HTTP 404 Not Found: not here")
+    );
     for (status, kind, body, in_session, expected) in [
         (401, json, error("7"), false, "failed: unexpected server response: HTTP 401 Unauthorized"),
         (404, "text/html", String::new(), true, "failed: Session expired (HTTP 404)"),
-        (404, "text/html", "gone".to_owned(), false, "failed: unexpected server response: HTTP 404 Not Found: gone"),
+        (
+            404,
+            "text/html",
+            "gone".to_owned(),
+            false,
+            "failed: unexpected server response: HTTP 404 Not Found: gone",
+        ),
         (429, json, error("7"), false, "failed: HTTP 429"),
         (503, "text/html", "<html>".to_owned(), false, "failed: HTTP 503"),
         (503, json, "{}".to_owned(), false, "failed: HTTP 503"),
         (202, json, String::new(), false, "null"),
-        (200, "text/html", "<html>".to_owned(), false, "failed: Unexpected content type: Some(\"text/html\")"),
+        (
+            200,
+            "text/html",
+            "<html>".to_owned(),
+            false,
+            "failed: Unexpected content type: Some(\"text/html\")",
+        ),
         (200, json, "{\"half\": ".to_owned(), false, "failed: unexpected server response: EOF"),
     ] {
         let told = ask(status, kind, &body, &call, in_session).await;

@@ -7,7 +7,11 @@ use crate::catalog::{
     tool::{OfferedTool, Tool},
 };
 
-fn got(name: &str, (status, kind, body): (u16, &str, impl Into<Bytes>), with_response: bool) -> Result<Value, UpstreamError> {
+fn got(
+    name: &str,
+    (status, kind, body): (u16, &str, impl Into<Bytes>),
+    with_response: bool,
+) -> Result<Value, UpstreamError> {
     answered(name, (status, &[("content-type", kind)], body.into(), false), with_response)
 }
 
@@ -21,9 +25,18 @@ fn answered(
     let offered: OfferedTool = zoo.tools.swap_remove(at);
     let tool = Tool::admit(&std::sync::Arc::from("zoo"), offered).unwrap();
     let headers = headers.iter().filter(|(_, value)| !value.is_empty());
-    let headers = headers.map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_str(value).unwrap())).collect();
-    let answer = ServiceAnswer { status: StatusCode::from_u16(status).unwrap(), headers, body, truncated, room: None };
-    value(&tool, &zoo.plans[name], answer, with_response).map(|json| serde_json::from_str(json.get()).unwrap())
+    let headers = headers
+        .map(|(name, value)| ((*name).parse().unwrap(), HeaderValue::from_str(value).unwrap()))
+        .collect();
+    let answer = ServiceAnswer {
+        status: StatusCode::from_u16(status).unwrap(),
+        headers,
+        body,
+        truncated,
+        room: None,
+    };
+    value(&tool, &zoo.plans[name], answer, with_response)
+        .map(|json| serde_json::from_str(json.get()).unwrap())
 }
 
 const LIST: &str = "animals.listAnimals";
@@ -41,11 +54,17 @@ fn an_answer_is_the_value_it_holds() {
         (200, "", "{\"a\":1}", json!({"a": 1})),
         (200, "", "plain", json!("plain")),
         (200, "image/png", "hi", json!({"type": "image/png", "base64": "aGk=", "bytes": 2})),
-        (200, "application/x-ndjson", "{\"a\":1}\n\n2\nx\n", json!({"items": [{"a": 1}, 2, "x"], "truncated": false})),
+        (
+            200,
+            "application/x-ndjson",
+            "{\"a\":1}\n\n2\nx\n",
+            json!({"items": [{"a": 1}, 2, "x"], "truncated": false}),
+        ),
         (
             200,
             "text/event-stream",
-            ": hello\n\nevent: add\nid: 7\ndata: {\"a\":\ndata: 1}\n\ndata: [DONE]\r\n\r\nretry: 5\n\ndata: tail",
+            ": hello\n\nevent: add\nid: 7\ndata: {\"a\":\ndata: 1}\n\ndata: [DONE]\r\n\r\nretry: \
+            5\n\ndata: tail",
             json!({"items": [{"event": "add", "id": "7", "data": {"a": 1}}, {"data": "[DONE]"}, {"data": "tail"}], "truncated": false}),
         ),
     ] {
@@ -53,9 +72,17 @@ fn an_answer_is_the_value_it_holds() {
     }
     let error = got(LIST, (200, "text/html", "<title>Sign in</title><p>here"), false).unwrap_err();
     assert_eq!(error.code, UpstreamErrorCode::BadAnswer);
-    assert!(error.message.ends_with("answered with a page (`text/html`): \"Sign in here\""), "{}", error.message);
-    assert_eq!(got(LIST, (200, "text/plain; charset=ISO-8859-1", vec![0xfc]), false), Ok(json!("ü")));
-    let big = serde_json::from_slice::<Value>(&Bytes::from_static(b"12345678901234567890.10")).unwrap();
+    assert!(
+        error.message.ends_with("answered with a page (`text/html`): \"Sign in here\""),
+        "{}",
+        error.message
+    );
+    assert_eq!(
+        got(LIST, (200, "text/plain; charset=ISO-8859-1", vec![0xfc]), false),
+        Ok(json!("ü"))
+    );
+    let big =
+        serde_json::from_slice::<Value>(&Bytes::from_static(b"12345678901234567890.10")).unwrap();
     assert_eq!(got(LIST, (200, "application/json", "12345678901234567890.10"), false), Ok(big));
 }
 
@@ -78,25 +105,51 @@ fn status_and_headers_come_along_when_asked_for() {
 
 #[test]
 fn what_is_too_large_is_cut_where_that_can_be_told_and_refused_elsewhere() {
-    let binary = got(LIST, (200, "application/zip", vec![0u8; BINARY_BYTES_MAX + 1]), false).unwrap();
+    let binary =
+        got(LIST, (200, "application/zip", vec![0u8; BINARY_BYTES_MAX + 1]), false).unwrap();
     assert_eq!((&binary["bytes"], &binary["truncated"]), (&json!(BINARY_BYTES_MAX), &json!(true)));
     let many = "1\n".repeat(STREAM_ITEMS_MAX + 1);
     let lines = got(LIST, (200, "application/jsonl", many), false).unwrap();
-    assert_eq!((lines["items"].as_array().unwrap().len(), &lines["truncated"]), (STREAM_ITEMS_MAX, &json!(true)));
-    let half = answered(LIST, (200, &[("content-type", "application/json")], Bytes::from_static(b"[1"), true), false).unwrap_err();
+    assert_eq!(
+        (lines["items"].as_array().unwrap().len(), &lines["truncated"]),
+        (STREAM_ITEMS_MAX, &json!(true))
+    );
+    let half = answered(
+        LIST,
+        (200, &[("content-type", "application/json")], Bytes::from_static(b"[1"), true),
+        false,
+    )
+    .unwrap_err();
     assert_eq!(half.code, UpstreamErrorCode::AnswerTooLarge);
     let wrong = got(LIST, (200, "application/json", "<html>oops"), false).unwrap_err();
     assert_eq!(wrong.code, UpstreamErrorCode::BadAnswer);
-    assert_eq!(wrong.message, "`zoo.animals.listAnimals` says that it answers with JSON, and does not: \"<html>oops\"");
+    assert_eq!(
+        wrong.message,
+        "`zoo.animals.listAnimals` says that it answers with JSON, and does not: \"<html>oops\""
+    );
 }
 
 #[test]
 fn a_refusal_says_what_the_service_says_and_whether_to_try_again() {
-    let error = |name: &str, status: u16, kind: &str, body: &'static str| got(name, (status, kind, body), false).unwrap_err();
-    let invalid = error("animals.create", 422, "application/json", "{\n  \"message\": \"bad name\"\n}");
-    assert_eq!((invalid.code, invalid.status, invalid.retryable), (UpstreamErrorCode::ToolFailed, Some(422), false));
-    assert_eq!(invalid.message, "`zoo.animals.create` answered 422 Unprocessable Entity: {\"message\":\"bad name\"}");
-    let page = error(LIST, 502, "text/html", "<html><style>p{}</style><body><h1>Bad\n gateway</h1><script>x</script></body>");
+    let error = |name: &str, status: u16, kind: &str, body: &'static str| {
+        got(name, (status, kind, body), false).unwrap_err()
+    };
+    let invalid =
+        error("animals.create", 422, "application/json", "{\n  \"message\": \"bad name\"\n}");
+    assert_eq!(
+        (invalid.code, invalid.status, invalid.retryable),
+        (UpstreamErrorCode::ToolFailed, Some(422), false)
+    );
+    assert_eq!(
+        invalid.message,
+        "`zoo.animals.create` answered 422 Unprocessable Entity: {\"message\":\"bad name\"}"
+    );
+    let page = error(
+        LIST,
+        502,
+        "text/html",
+        "<html><style>p{}</style><body><h1>Bad\n gateway</h1><script>x</script></body>",
+    );
     assert_eq!(page.message, "`zoo.animals.listAnimals` answered 502 Bad Gateway: Bad gateway");
     for (name, status, retryable) in [
         (LIST, 429, true),
@@ -109,12 +162,17 @@ fn a_refusal_says_what_the_service_says_and_whether_to_try_again() {
     ] {
         assert_eq!(error(name, status, "", "").retryable, retryable, "{name} {status}");
     }
-    let busy = answered(LIST, (429, &[("retry-after", "30")], Bytes::new(), false), false).unwrap_err();
-    assert_eq!(busy.message, "`zoo.animals.listAnimals` answered 429 Too Many Requests (retry after 30 s)");
+    let busy =
+        answered(LIST, (429, &[("retry-after", "30")], Bytes::new(), false), false).unwrap_err();
+    assert_eq!(
+        busy.message,
+        "`zoo.animals.listAnimals` answered 429 Too Many Requests (retry after 30 s)"
+    );
     let unknown = error(LIST, 401, "text/plain", "who?");
     assert_eq!(
         unknown.message,
-        "`zoo.animals.listAnimals` answered 401 Unauthorized: who? (it wants an API key in query `api_key`; that is for the owner to \
+        "`zoo.animals.listAnimals` answered 401 Unauthorized: who? (it wants an API key in query \
+        `api_key`; that is for the owner to \
          configure: `upstreams.zoo.auth`)"
     );
     let long: &'static str = Box::leak("x".repeat(10_000).into_boxed_str());

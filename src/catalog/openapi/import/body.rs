@@ -1,4 +1,5 @@
-//! What an operation's request carries: which of the media types it takes, and how the argument `body` is described.
+//! What an operation's request carries: which of the media types it takes, and how the argument
+//! `body` is described.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -42,14 +43,28 @@ struct Fields<'d> {
 }
 
 /// The body of an operation; none where it has none.
-pub(super) fn of<'d>(document: &'d Document, operation: &'d Map<String, Value>) -> Result<Option<Read<'d>>, String> {
-    let Some(written) = operation.get("requestBody").filter(|written| !written.is_null()) else { return Ok(None) };
-    let written = document.resolved(written).ok_or("its body is a reference that leads nowhere or out of the document")?;
-    let content = written.get("content").and_then(Value::as_object).filter(|content| !content.is_empty());
+pub(super) fn of<'d>(
+    document: &'d Document,
+    operation: &'d Map<String, Value>,
+) -> Result<Option<Read<'d>>, String> {
+    let Some(written) = operation.get("requestBody").filter(|written| !written.is_null()) else {
+        return Ok(None);
+    };
+    let written = document
+        .resolved(written)
+        .ok_or("its body is a reference that leads nowhere or out of the document")?;
+    let content =
+        written.get("content").and_then(Value::as_object).filter(|content| !content.is_empty());
     let Some(content) = content else { return Ok(None) };
     let schema_of = |media: &'d Value| media.get("schema");
-    let ranked = content.iter().enumerate().map(|(at, (kind, media))| (of_type(document, kind, schema_of(media)), at, kind, media));
-    let Some((media, _, kind, described)) = ranked.min_by_key(|(media, at, ..)| (*media, *at)) else { return Ok(None) };
+    let ranked = content
+        .iter()
+        .enumerate()
+        .map(|(at, (kind, media))| (of_type(document, kind, schema_of(media)), at, kind, media));
+    let Some((media, _, kind, described)) = ranked.min_by_key(|(media, at, ..)| (*media, *at))
+    else {
+        return Ok(None);
+    };
     let schema = schema_of(described);
     let encoding = described.get("encoding").and_then(Value::as_object);
     let is_form = matches!(media, Media::Form | Media::Multipart);
@@ -75,7 +90,9 @@ pub(super) fn of<'d>(document: &'d Document, operation: &'d Map<String, Value>) 
 /// A wildcard takes JSON, unless it is described as bytes.
 fn of_type(document: &Document, kind: &str, schema: Option<&Value>) -> Media {
     match essence(kind).as_str() {
-        "*/*" | "application/*" if !schema.is_some_and(|schema| is_file(document, schema)) => Media::Json,
+        "*/*" | "application/*" if !schema.is_some_and(|schema| is_file(document, schema)) => {
+            Media::Json
+        }
         "text/*" => Media::Text,
         _ => Media::of(kind),
     }
@@ -85,14 +102,22 @@ fn of_type(document: &Document, kind: &str, schema: Option<&Value>) -> Media {
 fn is_file(document: &Document, schema: &Value) -> bool {
     let Some(schema) = document.resolved(schema) else { return false };
     let is = |key: &str, value: &str| schema.get(key).and_then(Value::as_str) == Some(value);
-    let names_string =
-        |kind: &Value| kind == "string" || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "string"));
+    let names_string = |kind: &Value| {
+        kind == "string"
+            || kind.as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "string"))
+    };
     let is_string = schema.get("type").is_none_or(names_string);
     let media = schema.get("contentMediaType").and_then(Value::as_str).map(Media::of);
-    is_string && (is("format", "binary") || (media == Some(Media::Binary) && schema.get("contentEncoding").is_none()))
+    is_string
+        && (is("format", "binary")
+            || (media == Some(Media::Binary) && schema.get("contentEncoding").is_none()))
 }
 
-fn fields<'d>(document: &'d Document, schema: Option<&'d Value>, encoding: Option<&Map<String, Value>>) -> Fields<'d> {
+fn fields<'d>(
+    document: &'d Document,
+    schema: Option<&'d Value>,
+    encoding: Option<&Map<String, Value>>,
+) -> Fields<'d> {
     let mut fields = Fields::default();
     if let Some(schema) = schema {
         let mut parts_left = FIELDS_PARTS_MAX;
@@ -100,9 +125,12 @@ fn fields<'d>(document: &'d Document, schema: Option<&'d Value>, encoding: Optio
     }
     for (name, schema) in &fields.schemas {
         let item = document.resolved(schema).and_then(|schema| schema.get("items"));
-        let media = encoding.and_then(|encoding| encoding.get(*name)?.get("contentType")?.as_str()).map(Media::of);
-        let says_little =
-            document.resolved(schema).is_some_and(|schema| schema.get("type").is_none() && schema.get("$ref").is_none());
+        let media = encoding
+            .and_then(|encoding| encoding.get(*name)?.get("contentType")?.as_str())
+            .map(Media::of);
+        let says_little = document
+            .resolved(schema)
+            .is_some_and(|schema| schema.get("type").is_none() && schema.get("$ref").is_none());
         let bytes = is_file(document, schema) || item.is_some_and(|item| is_file(document, item));
         if bytes || (says_little && media == Some(Media::Binary)) {
             fields.files.insert((*name).to_owned());
@@ -118,10 +146,17 @@ fn gather<'d>(
     parts_left: &mut usize,
     fields: &mut Fields<'d>,
 ) {
-    let Some(schema) = document.resolved(schema).filter(|_| depth <= FIELDS_DEPTH_MAX && *parts_left > 0) else { return };
+    let Some(schema) =
+        document.resolved(schema).filter(|_| depth <= FIELDS_DEPTH_MAX && *parts_left > 0)
+    else {
+        return;
+    };
     *parts_left -= 1;
-    for (name, property) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
-        let is_read_only = document.resolved(property).is_some_and(|property| flag(property, "readOnly"));
+    for (name, property) in
+        schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+    {
+        let is_read_only =
+            document.resolved(property).is_some_and(|property| flag(property, "readOnly"));
         let is_known = fields.schemas.iter().any(|(known, _)| known == name);
         if !is_read_only && !is_known && fields.schemas.len() < FIELDS_MAX {
             fields.schemas.push((name, property));
@@ -129,7 +164,13 @@ fn gather<'d>(
     }
     if must {
         fields.required.extend(
-            schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).take(FIELDS_MAX),
+            schema
+                .get("required")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .take(FIELDS_MAX),
         );
     }
     for (key, must) in [("allOf", must), ("oneOf", false), ("anyOf", false)] {
@@ -148,8 +189,13 @@ fn spellings(encoding: Option<&Map<String, Value>>) -> BTreeMap<String, Spelling
         let explode = encoding.get("explode").and_then(Value::as_bool);
         let reserved = flag(encoding, "allowReserved");
         if style.is_some() || explode.is_some() || reserved {
-            let style = style.filter(|style| !matches!(style, Style::Simple | Style::Label | Style::Matrix)).unwrap_or(Style::Form);
-            out.insert(name.clone(), Spelling { style, explode: explode.unwrap_or(style == Style::Form), reserved });
+            let style = style
+                .filter(|style| !matches!(style, Style::Simple | Style::Label | Style::Matrix))
+                .unwrap_or(Style::Form);
+            out.insert(
+                name.clone(),
+                Spelling { style, explode: explode.unwrap_or(style == Style::Form), reserved },
+            );
         }
     }
     out
@@ -167,7 +213,11 @@ fn types(encoding: Option<&Map<String, Value>>) -> BTreeMap<String, String> {
 }
 
 /// The schema of the argument `body`, and whether it has a file in it.
-pub(super) fn schema<'d>(builder: &mut Builder<'_, 'd>, detail: Detail, body: &Read<'d>) -> Result<(Value, bool), TooLarge> {
+pub(super) fn schema<'d>(
+    builder: &mut Builder<'_, 'd>,
+    detail: Detail,
+    body: &Read<'d>,
+) -> Result<(Value, bool), TooLarge> {
     let shown = cut(body.kind, 100);
     let (mut schema, has_file, remark) = match &body.plan.form {
         Form::Json => {
@@ -183,8 +233,11 @@ pub(super) fn schema<'d>(builder: &mut Builder<'_, 'd>, detail: Detail, body: &R
         Form::Binary => (reference(), true, format!("bytes of type `{shown}`")),
     };
     let Value::Object(map) = &mut schema else { return Ok((schema, has_file)) };
-    let mut words =
-        body.description.filter(|_| detail.words > 0).map(|words| cut(words, detail.words).to_owned()).unwrap_or_default();
+    let mut words = body
+        .description
+        .filter(|_| detail.words > 0)
+        .map(|words| cut(words, detail.words).to_owned())
+        .unwrap_or_default();
     if !remark.is_empty() {
         words = if words.is_empty() { remark } else { format!("{words}\n{remark}") };
     }
@@ -195,7 +248,11 @@ pub(super) fn schema<'d>(builder: &mut Builder<'_, 'd>, detail: Detail, body: &R
     Ok((schema, has_file))
 }
 
-fn form_schema<'d>(builder: &mut Builder<'_, 'd>, body: &Read<'d>, is_multipart: bool) -> Result<Value, TooLarge> {
+fn form_schema<'d>(
+    builder: &mut Builder<'_, 'd>,
+    body: &Read<'d>,
+    is_multipart: bool,
+) -> Result<Value, TooLarge> {
     let mut properties = Map::new();
     for (name, schema) in &body.fields.schemas {
         builder.spend(name.len() + 4)?;
@@ -220,7 +277,8 @@ fn form_schema<'d>(builder: &mut Builder<'_, 'd>, body: &Read<'d>, is_multipart:
 fn file_of<'d>(builder: &mut Builder<'_, 'd>, schema: &'d Value) -> Result<Value, TooLarge> {
     let told = builder.top(schema)?;
     let is_list = told.get("type").is_some_and(|kind| kind == "array");
-    let mut out = if is_list { json!({"type": "array", "items": reference()}) } else { reference() };
+    let mut out =
+        if is_list { json!({"type": "array", "items": reference()}) } else { reference() };
     if let Some(words) = told.get("description") {
         out["description"] = words.clone();
     }

@@ -159,10 +159,15 @@ fn method(name: &str) -> (Method, Operation) {
 
 /// What the method promises (RFC 9110, 9.2).
 fn annotations(operation: Operation) -> Annotations {
-    let is_safe = matches!(operation, Operation::Get | Operation::Head | Operation::Options | Operation::Trace);
+    let is_safe = matches!(
+        operation,
+        Operation::Get | Operation::Head | Operation::Options | Operation::Trace
+    );
     Annotations {
         read_only: Some(is_safe),
-        destructive: matches!(operation, Operation::Delete).then_some(true).or(is_safe.then_some(false)),
+        destructive: matches!(operation, Operation::Delete)
+            .then_some(true)
+            .or(is_safe.then_some(false)),
         idempotent: Some(is_safe || matches!(operation, Operation::Put | Operation::Delete)),
         open_world: None,
     }
@@ -192,23 +197,35 @@ fn description(found: &Found<'_>) -> String {
 }
 
 /// The parameters of an operation, those of its path included.
-fn parameters<'d>(document: &'d Document, found: &Found<'d>, security: &Security) -> Result<Vec<Written<'d>>, String> {
+fn parameters<'d>(
+    document: &'d Document,
+    found: &Found<'d>,
+    security: &Security,
+) -> Result<Vec<Written<'d>>, String> {
     let mut seen = HashSet::new();
     let mut out: Vec<Written<'d>> = Vec::new();
     for holder in [found.operation, found.item] {
         for listed in holder.get("parameters").and_then(Value::as_array).into_iter().flatten() {
-            let object = document.resolved(listed).ok_or("a parameter is a reference that leads nowhere or out of the document")?;
-            let (Some(name), Some(place)) = (text(object, "name"), object.get("in").and_then(Value::as_str)) else {
+            let object = document
+                .resolved(listed)
+                .ok_or("a parameter is a reference that leads nowhere or out of the document")?;
+            let (Some(name), Some(place)) =
+                (text(object, "name"), object.get("in").and_then(Value::as_str))
+            else {
                 return Err("a parameter has no `name` or no `in`".to_owned());
             };
             let Some(place) = Place::of(place) else {
                 return Err(format!("parameter `{}` is in `{}`", cut(name, 60), cut(place, 60)));
             };
             if name.len() > PARAMETER_BYTES_MAX {
-                return Err(format!("the name of a parameter is longer than {PARAMETER_BYTES_MAX} bytes"));
+                return Err(format!(
+                    "the name of a parameter is longer than {PARAMETER_BYTES_MAX} bytes"
+                ));
             }
             let is_ours = match place {
-                Place::Header => is_own_header(name) || http::HeaderName::from_bytes(name.as_bytes()).is_err(),
+                Place::Header => {
+                    is_own_header(name) || http::HeaderName::from_bytes(name.as_bytes()).is_err()
+                }
                 _ => false,
             };
             if is_ours || security.holds(place.as_str(), name) || !seen.insert((place, name)) {
@@ -225,7 +242,8 @@ fn parameters<'d>(document: &'d Document, found: &Found<'d>, security: &Security
 
 fn is_own_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    OWN_HEADERS.contains(&name.as_str()) || ["proxy-", "sec-", "x-forwarded-"].iter().any(|prefix| name.starts_with(prefix))
+    OWN_HEADERS.contains(&name.as_str())
+        || ["proxy-", "sec-", "x-forwarded-"].iter().any(|prefix| name.starts_with(prefix))
 }
 
 fn written<'d>(object: &'d Map<String, Value>, name: &str, place: Place) -> Written<'d> {
@@ -239,7 +257,9 @@ fn written<'d>(object: &'d Map<String, Value>, name: &str, place: Place) -> Writ
     let fits = match place {
         Place::Path => matches!(style, Style::Simple | Style::Label | Style::Matrix),
         Place::Header => style == Style::Simple,
-        Place::Query | Place::Cookie => !matches!(style, Style::Simple | Style::Label | Style::Matrix),
+        Place::Query | Place::Cookie => {
+            !matches!(style, Style::Simple | Style::Label | Style::Matrix)
+        }
     };
     let style = if fits { style } else { usual };
     let explode = object.get("explode").and_then(Value::as_bool).unwrap_or(style == Style::Form);
@@ -254,7 +274,8 @@ fn written<'d>(object: &'d Map<String, Value>, name: &str, place: Place) -> Writ
     Written { object, schema, is_required: place == Place::Path || flag(object, "required"), plan }
 }
 
-/// A name is given to one parameter: that of the path goes first, then query, header, cookie; others are told by their place.
+/// A name is given to one parameter: that of the path goes first, then query, header, cookie;
+/// others are told by their place.
 fn name_arguments(written: &mut [Written<'_>], has_body: bool) {
     let mut taken: HashSet<String> = HashSet::from([RESPONSE.to_owned()]);
     if has_body {
@@ -282,7 +303,8 @@ fn template(path: &str, written: &mut Vec<Written<'_>>) -> Result<Template, Stri
         return Err(format!("a path begins with `/` and has at most {PATH_BYTES_MAX} bytes"));
     }
     let path = path.split('#').next().unwrap_or_default();
-    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    let (path, query) =
+        path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     let mut parts = Vec::new();
     let mut used = HashSet::new();
     let mut rest = path;
@@ -291,10 +313,14 @@ fn template(path: &str, written: &mut Vec<Written<'_>>) -> Result<Template, Stri
         parts.push(Part::Text(literal(before)?));
         // `{path*}` and `{+path}` are no part of OpenAPI; they are found all the same.
         let name = name.trim_matches(['*', '+']);
-        let at = written.iter().position(|one| one.plan.place == Place::Path && one.plan.name == name);
+        let at =
+            written.iter().position(|one| one.plan.place == Place::Path && one.plan.name == name);
         let at = match at {
             Some(at) => at,
-            None if name.is_empty() || name.len() > PARAMETER_BYTES_MAX || written.len() >= PARAMETERS_MAX => {
+            None if name.is_empty()
+                || name.len() > PARAMETER_BYTES_MAX
+                || written.len() >= PARAMETERS_MAX =>
+            {
                 return Err("its path has a variable that cannot be named".to_owned());
             }
             None => {
@@ -327,10 +353,11 @@ fn template(path: &str, written: &mut Vec<Written<'_>>) -> Result<Template, Stri
             }
         }
     }
-    let query = query.filter(|query| !query.is_empty() && !query.contains(['{', '}'])).map(|query| {
-        let pairs = url::form_urlencoded::parse(query.as_bytes());
-        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
-    });
+    let query =
+        query.filter(|query| !query.is_empty() && !query.contains(['{', '}'])).map(|query| {
+            let pairs = url::form_urlencoded::parse(query.as_bytes());
+            url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+        });
     Ok(Template { parts, query })
 }
 
@@ -363,7 +390,9 @@ fn input_schema<'d>(
             return Ok((schema, bytes));
         }
     }
-    Err(format!("the schema of its arguments has more than {SCHEMA_BYTES_MAX} bytes even without any words"))
+    Err(format!(
+        "the schema of its arguments has more than {SCHEMA_BYTES_MAX} bytes even without any words"
+    ))
 }
 
 fn arguments<'d>(
@@ -389,10 +418,16 @@ fn arguments<'d>(
             required.push(BODY.into());
         }
     }
-    properties
-        .insert(RESPONSE.to_owned(), json!({"type": "boolean", "description": "true: the answer is {status, headers, body}"}));
-    let mut schema: Map<String, Value> =
-        [("type".to_owned(), Value::from("object")), ("properties".to_owned(), Value::Object(properties))].into_iter().collect();
+    properties.insert(
+        RESPONSE.to_owned(),
+        json!({"type": "boolean", "description": "true: the answer is {status, headers, body}"}),
+    );
+    let mut schema: Map<String, Value> = [
+        ("type".to_owned(), Value::from("object")),
+        ("properties".to_owned(), Value::Object(properties)),
+    ]
+    .into_iter()
+    .collect();
     if !required.is_empty() {
         schema.insert("required".to_owned(), Value::Array(required));
     }
@@ -407,7 +442,11 @@ fn arguments<'d>(
     Ok(schema)
 }
 
-fn argument<'d>(builder: &mut Builder<'_, 'd>, detail: Detail, one: &Written<'d>) -> Result<Value, TooLarge> {
+fn argument<'d>(
+    builder: &mut Builder<'_, 'd>,
+    detail: Detail,
+    one: &Written<'d>,
+) -> Result<Value, TooLarge> {
     let mut schema = match one.schema {
         Some(schema) => builder.top(schema)?,
         None => json!({}),
@@ -420,9 +459,11 @@ fn argument<'d>(builder: &mut Builder<'_, 'd>, detail: Detail, one: &Written<'d>
     if flag(one.object, "deprecated") {
         map.insert("deprecated".to_owned(), Value::Bool(true));
     }
-    let example = one.object.get("example").filter(|example| !example.is_object() && !example.is_null());
-    if let Some(example) = example.filter(|example| detail.limits && example.to_string().len() <= 100 && !map.contains_key("enum"))
-    {
+    let example =
+        one.object.get("example").filter(|example| !example.is_object() && !example.is_null());
+    if let Some(example) = example.filter(|example| {
+        detail.limits && example.to_string().len() <= 100 && !map.contains_key("enum")
+    }) {
         builder.spend(120)?;
         map.insert("examples".to_owned(), json!([example]));
     }
@@ -431,7 +472,8 @@ fn argument<'d>(builder: &mut Builder<'_, 'd>, detail: Detail, one: &Written<'d>
 
 type Answers = (Option<(Map<String, Value>, usize)>, Vec<String>, Option<Stream>);
 
-/// What a successful answer is: the schema of the first in JSON, all media types, and whether it is a stream.
+/// What a successful answer is: the schema of the first in JSON, all media types, and whether it is
+/// a stream.
 fn answers<'d>(schemas: &Schemas<'d>, operation: &'d Map<String, Value>) -> Answers {
     let responses = operation.get("responses").and_then(Value::as_object);
     let mut fine: Vec<(&str, &Value)> = responses
@@ -447,7 +489,10 @@ fn answers<'d>(schemas: &Schemas<'d>, operation: &'d Map<String, Value>) -> Answ
     let statuses: Vec<&str> = fine.iter().map(|(status, _)| *status).collect();
     let (mut types, mut schema): (Vec<String>, Option<&'d Value>) = (Vec::new(), None);
     for (_, response) in fine.into_iter().take(20) {
-        let content = schemas.document.resolved(response).and_then(|response| response.get("content")?.as_object());
+        let content = schemas
+            .document
+            .resolved(response)
+            .and_then(|response| response.get("content")?.as_object());
         for (kind, media) in content.into_iter().flatten().take(20) {
             types.push(kind.clone());
             // What some frameworks write for whatever they send by default, which is JSON.
@@ -469,7 +514,8 @@ fn answers<'d>(schemas: &Schemas<'d>, operation: &'d Map<String, Value>) -> Answ
     (schema, types, streams)
 }
 
-/// The schema of what is made of an answer that is not JSON, whatever the service says of it; see `answer::value`.
+/// The schema of what is made of an answer that is not JSON, whatever the service says of it; see
+/// `answer::value`.
 fn made(types: &[String], statuses: &[&str], streams: Option<Stream>) -> Option<Value> {
     if streams.is_some() {
         return Some(json!({
@@ -478,21 +524,26 @@ fn made(types: &[String], statuses: &[&str], streams: Option<Stream>) -> Option<
         }));
     }
     if types.is_empty() {
-        let is_empty = !statuses.is_empty() && statuses.iter().all(|status| matches!(*status, "204" | "205"));
+        let is_empty =
+            !statuses.is_empty() && statuses.iter().all(|status| matches!(*status, "204" | "205"));
         return is_empty.then(|| json!({ "type": "null" }));
     }
     types.iter().all(|kind| kind != "*/*" && Media::of(kind) == Media::Binary).then(|| {
         json!({
             "type": "object", "required": ["type", "base64", "bytes"],
             "properties": {
-                "type": { "type": "string" }, "base64": { "type": "string" }, "bytes": { "type": "integer" },
+                "type": { "type": "string" }, "base64": { "type": "string" },
+                "bytes": { "type": "integer" },
                 "truncated": { "type": "boolean" },
             },
         })
     })
 }
 
-fn output_schema<'d>(schemas: &Schemas<'d>, schema: &'d Value) -> Option<(Map<String, Value>, usize)> {
+fn output_schema<'d>(
+    schemas: &Schemas<'d>,
+    schema: &'d Value,
+) -> Option<(Map<String, Value>, usize)> {
     for detail in ANSWER_DETAILS {
         let mut builder = Builder::new(schemas, Way::Answer, detail);
         let built = builder.top(schema).and_then(|top| Ok((top, builder.definitions()?)));
@@ -514,8 +565,11 @@ fn output_schema<'d>(schemas: &Schemas<'d>, schema: &'d Value) -> Option<(Map<St
 
 /// JSON first where there is JSON; whatever else is sent is taken too.
 fn accept(types: &[String]) -> String {
-    let mut concrete: Vec<&str> =
-        types.iter().map(String::as_str).filter(|kind| crate::catalog::openapi::media::is_concrete(kind)).collect();
+    let mut concrete: Vec<&str> = types
+        .iter()
+        .map(String::as_str)
+        .filter(|kind| crate::catalog::openapi::media::is_concrete(kind))
+        .collect();
     concrete.sort_by_key(|kind| Media::of(kind));
     concrete.dedup();
     concrete.truncate(6);

@@ -20,12 +20,23 @@ fn read(document: &Value) -> Imported {
 }
 
 fn input(imported: &Imported, name: &str) -> Value {
-    let tool = imported.tools.iter().find(|tool| tool.name == name).unwrap_or_else(|| panic!("{name}: {:?}", names_of(imported)));
+    let tool = imported
+        .tools
+        .iter()
+        .find(|tool| tool.name == name)
+        .unwrap_or_else(|| panic!("{name}: {:?}", names_of(imported)));
     Value::Object(tool.input_schema.clone())
 }
 
 fn output(imported: &Imported, name: &str) -> Option<Value> {
-    imported.tools.iter().find(|tool| tool.name == name).unwrap().output_schema.clone().map(Value::Object)
+    imported
+        .tools
+        .iter()
+        .find(|tool| tool.name == name)
+        .unwrap()
+        .output_schema
+        .clone()
+        .map(Value::Object)
 }
 
 fn names_of(imported: &Imported) -> Vec<&str> {
@@ -33,7 +44,9 @@ fn names_of(imported: &Imported) -> Vec<&str> {
 }
 
 fn accepts(schema: &Value, value: &Value) -> bool {
-    jsonschema::validator_for(schema).unwrap_or_else(|error| panic!("{error}: {schema}")).is_valid(value)
+    jsonschema::validator_for(schema)
+        .unwrap_or_else(|error| panic!("{error}: {schema}"))
+        .is_valid(value)
 }
 
 #[test]
@@ -56,15 +69,22 @@ fn a_description_becomes_tools_and_what_is_wrong_is_counted() {
     );
     assert_eq!(zoo.base.as_str(), "https://eu.zoo.example/v1");
     let note = zoo.note.as_deref().unwrap();
-    let expected = "its description wants an API key in query `api_key`, and no credential is configured; operations left out: 1, \
+    let expected = "its description wants an API key in query `api_key`, and no credential is \
+        configured; operations left out: 1, \
         the first `/lost`: its `$ref` leads nowhere or out of the document; ";
     assert!(note.starts_with(expected), "{note}");
-    assert!(note.contains("references lead nowhere or out of the document and stand for anything"), "{note}");
+    assert!(
+        note.contains("references lead nowhere or out of the document and stand for anything"),
+        "{note}"
+    );
     let get = zoo.tools.iter().find(|tool| tool.name == "animals.getAnimal").unwrap();
     assert_eq!(get.description, "Deprecated.\n\nGET /animals/{id}");
     assert_eq!((get.annotations.read_only, get.annotations.idempotent), (Some(true), Some(true)));
     let create = zoo.tools.iter().find(|tool| tool.name == "animals.create").unwrap();
-    assert_eq!((create.annotations.read_only, create.annotations.idempotent), (Some(false), Some(false)));
+    assert_eq!(
+        (create.annotations.read_only, create.annotations.idempotent),
+        (Some(false), Some(false))
+    );
     assert_eq!(create.operation, Some(crate::model::Operation::Post));
 }
 
@@ -74,25 +94,46 @@ fn arguments_are_the_parameters_by_name_and_the_body_apart() {
     let list = input(&zoo, "animals.listAnimals");
     let names: Vec<&String> = list["properties"].as_object().unwrap().keys().collect();
     // Neither the credential, which is the owner's, nor a header that is not a caller's.
-    assert_eq!(names, ["filter", "ids", "tags", "where", "fields", "session", "theme", "X-Trace", "$response"]);
+    assert_eq!(
+        names,
+        ["filter", "ids", "tags", "where", "fields", "session", "theme", "X-Trace", "$response"]
+    );
     assert_eq!(list["properties"]["X-Trace"]["description"], "Who asks");
     assert!(accepts(&list, &json!({"filter": {"kind": "cat", "age": {"min": 1}}, "ids": [1]})));
-    assert!(!accepts(&list, &json!({"filter": {"kind": "cow"}})) && !accepts(&list, &json!({"fliter": {}})));
+    assert!(
+        !accepts(&list, &json!({"filter": {"kind": "cow"}}))
+            && !accepts(&list, &json!({"fliter": {}}))
+    );
     // One name in two places: the path has it, the other is told by its place.
     let get = input(&zoo, "animals.getAnimal");
-    assert!(accepts(&get, &json!({"id": "a", "query_id": 1})) && !accepts(&get, &json!({"query_id": 1})));
+    assert!(
+        accepts(&get, &json!({"id": "a", "query_id": 1}))
+            && !accepts(&get, &json!({"query_id": 1}))
+    );
     let search = input(&zoo, "search.search");
     assert!(accepts(&search, &json!({"query_body": "x", "body": {"q": "y", "sort": ["a"]}})));
     let photos = input(&zoo, "animals.addPhotos");
-    assert!(accepts(&photos, &json!({"id": "a", ";size": "b", "body": {"caption": "c", "photos": [{"base64": "AA=="}, "text"]}})));
-    assert!(!accepts(&photos, &json!({"id": "a", ";size": "b", "body": {"caption": "c", "photos": {"base64": "AA=="}}})));
+    assert!(accepts(
+        &photos,
+        &json!({"id": "a", ";size": "b", "body": {"caption": "c", "photos": [{"base64": "AA=="}, "text"]}})
+    ));
+    assert!(!accepts(
+        &photos,
+        &json!({"id": "a", ";size": "b", "body": {"caption": "c", "photos": {"base64": "AA=="}}})
+    ));
     assert_eq!(photos["properties"]["body"]["required"], json!(["caption", "photos"]));
-    assert!(photos["properties"]["body"]["properties"].get("id").is_none(), "what is read-only is not sent");
+    assert!(
+        photos["properties"]["body"]["properties"].get("id").is_none(),
+        "what is read-only is not sent"
+    );
 }
 
 #[test]
 fn what_the_owner_fills_in_is_not_asked_of_a_caller() {
-    let owned = vec![("header".to_owned(), "x-TRACE".to_owned()), ("cookie".to_owned(), "session".to_owned())];
+    let owned = vec![
+        ("header".to_owned(), "x-TRACE".to_owned()),
+        ("cookie".to_owned(), "session".to_owned()),
+    ];
     let setting = Setting { owned, has_credential: true, ..Setting::default() };
     let imported = import(ZOO.as_bytes(), &setting).unwrap();
     let list = input(&imported, "animals.listAnimals");
@@ -106,14 +147,23 @@ fn alternatives_are_told_apart_and_circles_have_a_name() {
     let zoo = zoo();
     let create = input(&zoo, "animals.create");
     let fits = |animal: Value| accepts(&create, &json!({"body": animal}));
-    assert!(fits(json!({"kind": "cat", "name": "Tom", "lives": 9})) && fits(json!({"kind": "dog", "name": "Rex", "good": true})));
-    assert!(!fits(json!({"kind": "cow", "name": "Ida"})) && !fits(json!({"kind": "cat", "name": "Tom", "lives": 0})));
+    assert!(
+        fits(json!({"kind": "cat", "name": "Tom", "lives": 9}))
+            && fits(json!({"kind": "dog", "name": "Rex", "good": true}))
+    );
+    assert!(
+        !fits(json!({"kind": "cow", "name": "Ida"}))
+            && !fits(json!({"kind": "cat", "name": "Tom", "lives": 0}))
+    );
     assert!(!fits(json!({"kind": "cat", "name": ""})) && !fits(json!({"kind": "cat"})));
     let made = output(&zoo, "animals.create").unwrap();
     assert!(!made.to_string().contains("secret") && made.to_string().contains("\"id\""), "{made}");
     let put = input(&zoo, "animals.putNode");
     assert!(accepts(&put, &json!({"id": "a", "body": {"children": [{"children": []}]}})));
-    assert!(!accepts(&put, &json!({"id": "a", "body": {"children": [{"children": [{"value": 1}]}]}})));
+    assert!(!accepts(
+        &put,
+        &json!({"id": "a", "body": {"children": [{"children": [{"value": 1}]}]}})
+    ));
     assert_eq!(put["$defs"].as_object().unwrap().keys().collect::<Vec<_>>(), ["Node"]);
     assert_eq!(put["properties"]["body"]["properties"]["value"]["description"], "What is known");
     // A range of statuses is an answer too.
@@ -125,23 +175,43 @@ fn swagger_is_read_as_what_it_would_be_today() {
     let pets = import(PETS.as_bytes(), &Setting::default()).unwrap();
     assert_eq!(names_of(&pets), ["pets.listPets", "pets.addPet", "pets.addPhoto", "users.login"]);
     assert_eq!(pets.base.as_str(), "https://pets.example/api");
-    assert_eq!(pets.note.as_deref(), Some("its description wants user and password (HTTP basic), and no credential is configured"));
+    assert_eq!(
+        pets.note.as_deref(),
+        Some(
+            "its description wants user and password (HTTP basic), and no credential is configured"
+        )
+    );
     let list = input(&pets, "pets.listPets");
     // What the operation says of `limit` goes before what the path says.
-    assert!(accepts(&list, &json!({"limit": 100, "status": ["new"], "ids": [1, 2], "names": ["a"], "X-Lang": "de"})));
+    assert!(accepts(
+        &list,
+        &json!({"limit": 100, "status": ["new"], "ids": [1, 2], "names": ["a"], "X-Lang": "de"})
+    ));
     assert!(!accepts(&list, &json!({"limit": "many"})) && !accepts(&list, &json!({"limit": 101})));
     assert!(!accepts(&list, &json!({"status": ["old"]})));
     let add = input(&pets, "pets.addPet");
-    assert!(accepts(&add, &json!({"body": {"name": null, "weight": 0.1, "mother": {"name": "x"}}})));
-    assert!(!accepts(&add, &json!({"body": {"name": "x", "weight": 0}})) && !accepts(&add, &json!({"body": {"weight": 1}})));
+    assert!(accepts(
+        &add,
+        &json!({"body": {"name": null, "weight": 0.1, "mother": {"name": "x"}}})
+    ));
+    assert!(
+        !accepts(&add, &json!({"body": {"name": "x", "weight": 0}}))
+            && !accepts(&add, &json!({"body": {"weight": 1}}))
+    );
     assert!(!accepts(&add, &json!({})));
     assert_eq!(add["properties"]["body"]["properties"]["weight"]["examples"], json!([3.5]));
     assert!(output(&pets, "pets.addPet").is_some());
     let photo = input(&pets, "pets.addPhoto");
-    assert!(accepts(&photo, &json!({"petId": 1, "body": {"note": "n", "photo": {"base64": "AA==", "name": "a.png"}}})));
+    assert!(accepts(
+        &photo,
+        &json!({"petId": 1, "body": {"note": "n", "photo": {"base64": "AA==", "name": "a.png"}}})
+    ));
     assert!(!accepts(&photo, &json!({"petId": 1, "body": {"photo": "x"}})));
     assert_eq!(photo["properties"]["body"]["properties"]["photo"]["description"], "A picture");
-    assert_eq!(pets.plans["users.login"].credential.as_deref(), Some("user and password (HTTP basic)"));
+    assert_eq!(
+        pets.plans["users.login"].credential.as_deref(),
+        Some("user and password (HTTP basic)")
+    );
 }
 
 #[test]
@@ -174,16 +244,25 @@ fn what_3_0_said_in_its_own_way_is_said_in_todays() {
     ] {
         assert!(fits(good.clone()), "{good}");
     }
-    for bad in [json!({"a": 1}), json!({"b": "y"}), json!({"c": "t"}), json!({"d": [1]}), json!({"f": 1}), json!({"g": "A"})] {
+    for bad in [
+        json!({"a": 1}),
+        json!({"b": "y"}),
+        json!({"c": "t"}),
+        json!({"d": [1]}),
+        json!({"f": 1}),
+        json!({"g": "A"}),
+    ] {
         assert!(!fits(bad.clone()), "{bad}");
     }
 }
 
 #[test]
 fn a_schema_that_is_too_large_says_less_before_its_tool_is_left_out() {
-    let properties: Map<String, Value> =
-        (0..3_000).map(|n| (format!("p{n}"), json!({"type": "string", "description": "word ".repeat(30)}))).collect();
-    let huge: Map<String, Value> = (0..40_000).map(|n| (format!("property_{n}"), json!({"type": "string"}))).collect();
+    let properties: Map<String, Value> = (0..3_000)
+        .map(|n| (format!("p{n}"), json!({"type": "string", "description": "word ".repeat(30)})))
+        .collect();
+    let huge: Map<String, Value> =
+        (0..40_000).map(|n| (format!("property_{n}"), json!({"type": "string"}))).collect();
     let post = |properties: &Map<String, Value>| {
         let schema = json!({"type": "object", "properties": properties});
         let content = json!({"application/json": {"schema": schema}});
@@ -196,7 +275,13 @@ fn a_schema_that_is_too_large_says_less_before_its_tool_is_left_out() {
     assert_eq!(schema["properties"]["body"]["properties"]["p2999"], json!({"type": "string"}));
     assert!(output(&imported, "large.post").is_none());
     let note = imported.note.unwrap();
-    assert!(note.contains("operations left out: 1, the first `POST /huge`: the schema of its arguments has more than"), "{note}");
+    assert!(
+        note.contains(
+            "operations left out: 1, the first `POST /huge`: the schema of its \
+        arguments has more than"
+        ),
+        "{note}"
+    );
 }
 
 #[test]
@@ -205,17 +290,22 @@ fn references_that_grow_without_end_stay_within_bounds() {
     let mut schemas: Map<String, Value> = Map::new();
     for n in 0..30 {
         let next = json!({"$ref": format!("#/components/schemas/S{}", n + 1)});
-        let properties: Map<String, Value> = (0..10).map(|p| (format!("p{p}"), next.clone())).collect();
+        let properties: Map<String, Value> =
+            (0..10).map(|p| (format!("p{p}"), next.clone())).collect();
         schemas.insert(format!("S{n}"), json!({"type": "object", "properties": properties}));
     }
     schemas.insert("S30".to_owned(), json!({"$ref": "#/components/schemas/S30"}));
-    let body = json!({"content": {"application/json": {"schema": {"$ref": "#/components/schemas/S0"}}}});
+    let body =
+        json!({"content": {"application/json": {"schema": {"$ref": "#/components/schemas/S0"}}}});
     let document = json!({"openapi": "3.0.0", "servers": [{"url": "https://h.example"}], "components": {"schemas": schemas},
         "paths": {"/a": {"post": {"requestBody": body, "responses": {"200": body}}}}});
     let imported = read(&document);
     let schema = input(&imported, "a.post");
     assert!(schema.to_string().len() < 64 * 1024);
-    assert!(accepts(&schema, &json!({"body": {"p0": {"p1": {}}}})) && !accepts(&schema, &json!({"body": {"p0": {"p1": 1}}})));
+    assert!(
+        accepts(&schema, &json!({"body": {"p0": {"p1": {}}}}))
+            && !accepts(&schema, &json!({"body": {"p0": {"p1": 1}}}))
+    );
 }
 
 #[test]
@@ -227,27 +317,34 @@ fn a_document_that_is_none_says_what_is_wrong() {
     };
     assert_eq!(
         told("{}"),
-        "its description cannot be read: it has neither `openapi` nor `swagger`, so it is no OpenAPI description"
+        "its description cannot be read: it has neither `openapi` nor `swagger`, so it is no \
+        OpenAPI description"
     );
     assert_eq!(
         told(r#"{"openapi": "4.0.0"}"#),
-        "its description cannot be read: it is of version `4.0.0`, allowed are OpenAPI 3.x and Swagger 2.0"
+        "its description cannot be read: it is of version `4.0.0`, allowed are OpenAPI 3.x and \
+        Swagger 2.0"
     );
     assert!(told("<html>").contains("it is not an object but a single value"));
 }
 
 /// Texts that a description is made of.
-const WORDS: &str = "get string object #/components/schemas/A #/paths # x path query body $response application/json multipart/form-data \
+const WORDS: &str = "get string object #/components/schemas/A #/paths # x path query body \
+    $response application/json multipart/form-data \
     /a/{x} { .. /.. 3.0.0 deepObject https://h.example/{v} \u{0} ü";
 /// Keys that a description is made of.
-const KEYS: &str = "$ref type properties items allOf oneOf required enum nullable schema content parameters name in requestBody responses \
-    200 tags operationId servers url variables v default application/json multipart/form-data encoding discriminator mapping propertyName \
-    additionalProperties style explode get x security format pattern example readOnly minimum exclusiveMinimum description consumes \
+const KEYS: &str = "$ref type properties items allOf oneOf required enum nullable schema content \
+    parameters name in requestBody responses \
+    200 tags operationId servers url variables v default application/json multipart/form-data \
+    encoding discriminator mapping propertyName \
+    additionalProperties style explode get x security format pattern example readOnly minimum \
+    exclusiveMinimum description consumes \
     collectionFormat";
 
 /// Both put together at random.
 fn anything() -> impl Strategy<Value = Value> {
-    let some = |words: &'static str| prop::sample::select(words.split_whitespace().collect::<Vec<_>>());
+    let some =
+        |words: &'static str| prop::sample::select(words.split_whitespace().collect::<Vec<_>>());
     let leaf = prop_oneof![
         Just(Value::Null),
         any::<bool>().prop_map(Value::from),
@@ -311,9 +408,11 @@ proptest! {
 
 #[test]
 fn thousands_of_operations_that_refer_to_one_large_schema_do_not_each_find_out_that_it_is() {
-    let fields: Map<String, Value> =
-        (0..20_000).map(|at| (format!("field{at}"), json!({"type": "string", "description": "x".repeat(60)}))).collect();
-    let wrapped = json!({"type": "object", "properties": {"one": {"$ref": "#/components/schemas/Large"}}});
+    let fields: Map<String, Value> = (0..20_000)
+        .map(|at| (format!("field{at}"), json!({"type": "string", "description": "x".repeat(60)})))
+        .collect();
+    let wrapped =
+        json!({"type": "object", "properties": {"one": {"$ref": "#/components/schemas/Large"}}});
     let paths: Map<String, Value> = (0..10_000)
         .map(|at| {
             let schema = if at % 2 == 0 { json!({"$ref": "#/components/schemas/Large"}) } else { wrapped.clone() };
@@ -333,8 +432,13 @@ fn thousands_of_operations_that_refer_to_one_large_schema_do_not_each_find_out_t
 
 #[test]
 fn an_import_that_is_told_to_stop_stops() {
-    let stopped = super::import(ZOO.as_bytes(), &Setting::default(), &Stop::after(std::time::Duration::ZERO)).unwrap_err();
-    assert_eq!(stopped.message, "its description cannot be read: reading it takes longer than 60 seconds");
+    let stopped =
+        super::import(ZOO.as_bytes(), &Setting::default(), &Stop::after(std::time::Duration::ZERO))
+            .unwrap_err();
+    assert_eq!(
+        stopped.message,
+        "its description cannot be read: reading it takes longer than 60 seconds"
+    );
 }
 
 #[test]
@@ -343,13 +447,21 @@ fn operations_at_another_origin_are_told_with_the_way_to_reach_them() {
         "/a": {"get": {}}, "/up": {"servers": [{"url": "https://uploads.example"}], "post": {}},
     }});
     let note = read(&document).note.unwrap();
-    let expected = "operations that cannot be called here because they are at another origin: 1 (`https://uploads.example`); for each of these, add an \
+    let expected = "operations that cannot be called here because they are at another origin: 1 \
+        (`https://uploads.example`); for each of these, add an \
         upstream with the same `spec` and this address as its `server`";
     assert_eq!(note, expected);
-    let setting = Setting { server: Some("https://uploads.example".to_owned()), ..Setting::default() };
+    let setting =
+        Setting { server: Some("https://uploads.example".to_owned()), ..Setting::default() };
     let uploads = import(document.to_string().as_bytes(), &setting).unwrap();
-    assert_eq!((names_of(&uploads), uploads.base.as_str()), (vec!["up.post"], "https://uploads.example/"));
-    assert_eq!(uploads.note.unwrap(), "operations left out because they are not at the configured `server`: 1");
+    assert_eq!(
+        (names_of(&uploads), uploads.base.as_str()),
+        (vec!["up.post"], "https://uploads.example/")
+    );
+    assert_eq!(
+        uploads.note.unwrap(),
+        "operations left out because they are not at the configured `server`: 1"
+    );
 }
 
 #[test]
@@ -361,17 +473,24 @@ fn what_is_made_of_an_answer_that_is_no_json_is_told() {
     let imported = read(&json!({
         "openapi": "3.0.3", "servers": [{"url": "https://h.example"}],
         "paths": {
-            "/none": {"delete": answer("204", "")}, "/unsaid": {"get": answer("200", "")}, "/file": {"get": answer("200", "application/pdf")},
-            "/lines": {"get": answer("200", "application/x-ndjson")}, "/text": {"get": answer("200", "text/plain")},
+            "/none": {"delete": answer("204", "")}, "/unsaid": {"get": answer("200", "")},
+            "/file": {"get": answer("200", "application/pdf")},
+            "/lines": {"get": answer("200", "application/x-ndjson")},
+            "/text": {"get": answer("200", "text/plain")},
         },
     }));
     assert_eq!(output(&imported, "none.delete"), Some(json!({"type": "null"})));
     assert_eq!((output(&imported, "unsaid.get"), output(&imported, "text.get")), (None, None));
     let file = output(&imported, "file.get").unwrap();
     assert!(
-        accepts(&file, &json!({"type": "application/pdf", "base64": "AA==", "bytes": 1})) && !accepts(&file, &json!("AA==")),
+        accepts(&file, &json!({"type": "application/pdf", "base64": "AA==", "bytes": 1}))
+            && !accepts(&file, &json!("AA==")),
         "{file}"
     );
     let lines = output(&imported, "lines.get").unwrap();
-    assert!(accepts(&lines, &json!({"items": [1, "a"], "truncated": false})) && !accepts(&lines, &json!([])), "{lines}");
+    assert!(
+        accepts(&lines, &json!({"items": [1, "a"], "truncated": false}))
+            && !accepts(&lines, &json!([])),
+        "{lines}"
+    );
 }

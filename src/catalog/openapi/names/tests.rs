@@ -34,7 +34,8 @@ fn an_operation_is_called_by_its_tag_and_its_id_or_by_its_route() {
         ("get", "/pets/{petId}", "", "pets", "pets.getByPetId"),
         ("get", "/", "", "", "root.get"),
         ("get", "/v1", "", "", "v1.get"),
-        // Always a segment that code can write behind a dot, and that is not taken for something else.
+        // Always a segment that code can write behind a dot, and that is not taken for something
+        // else.
         ("get", "/x", "2fa", "2fa-codes", "_2faCodes._2fa"),
         ("get", "/x", "then", "constructor", "constructor_.then_"),
         ("get", "/x", "größe/ändern", "größe", "größe.ändern"),
@@ -42,7 +43,11 @@ fn an_operation_is_called_by_its_tag_and_its_id_or_by_its_route() {
         ("get", "/x", "...", "///", "x.get"),
         ("get", "/x", "a.b\"c\n*/", "t", "t.aBC"),
     ] {
-        assert_eq!(names(&[named((method, path, id, tag))]), [expected], "{method} {path} {id} {tag}");
+        assert_eq!(
+            names(&[named((method, path, id, tag))]),
+            [expected],
+            "{method} {path} {id} {tag}"
+        );
     }
 }
 
@@ -67,7 +72,8 @@ fn a_name_that_several_want_is_given_to_none_and_the_order_does_not_matter() {
         ("get", "/u2", "get_url", "t", "t.getU2"),
         ("get", "/alone", "alone", "t", "t.alone"),
     ];
-    let operations: Vec<Named<'_>> = table.iter().map(|(method, path, id, tag, _)| named((method, path, id, tag))).collect();
+    let operations: Vec<Named<'_>> =
+        table.iter().map(|(method, path, id, tag, _)| named((method, path, id, tag))).collect();
     let expected: Vec<&str> = table.iter().map(|row| row.4).collect();
     assert_eq!(names(&operations), expected);
     let backwards: Vec<Named<'_>> = operations.iter().rev().copied().collect();
@@ -78,7 +84,8 @@ fn a_name_that_several_want_is_given_to_none_and_the_order_does_not_matter() {
 fn a_name_is_never_too_long_and_long_ones_stay_apart() {
     let long = "veryLongWord".repeat(30);
     let paths: Vec<String> = (0..50).map(|n| format!("/{}/{n}", "segment/".repeat(40))).collect();
-    let operations: Vec<Named<'_>> = paths.iter().map(|path| named(("get", path, &long, &long))).collect();
+    let operations: Vec<Named<'_>> =
+        paths.iter().map(|path| named(("get", path, &long, &long))).collect();
     let names = names(&operations);
     assert!(names.iter().all(|name| name.chars().count() <= 128), "{names:?}");
     assert_eq!(names.iter().collect::<HashSet<_>>().len(), 50);

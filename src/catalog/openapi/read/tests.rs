@@ -11,11 +11,14 @@ fn json_and_yaml_give_the_same_value() {
     let expected = json!({"openapi": "3.1.0", "responses": {"200": {"enum": ["no", "on", true]}}, "version": "1.10", "at": "2024-01-01",
         "n": [1, -2, 1.5, null]});
     assert_eq!(parse(expected.to_string().as_bytes()).unwrap(), expected);
-    let yaml =
-        "openapi: 3.1.0\nresponses:\n  200:\n    enum: [no, on, true]\nversion: '1.10'\nat: 2024-01-01\nn: [1, -2, 1.5, null]\n";
+    let yaml = "openapi: 3.1.0\nresponses:\n  200:\n    enum: [no, on, true]\nversion: \
+        '1.10'\nat: 2024-01-01\nn: [1, -2, 1.5, null]\n";
     assert_eq!(parse(yaml.as_bytes()).unwrap(), expected);
     let anchored = "a: &x {b: 1}\nc: *x\nd:\n  <<: *x\n  e: |\n    two\n    lines\n";
-    assert_eq!(parse(anchored.as_bytes()).unwrap(), json!({"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": "two\nlines\n"}}));
+    assert_eq!(
+        parse(anchored.as_bytes()).unwrap(),
+        json!({"a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": "two\nlines\n"}})
+    );
 }
 
 #[test]
@@ -42,7 +45,10 @@ fn every_bound_holds_while_it_is_read() {
     // Ten levels of ten uses each.
     let mut bomb = "a0: &a0 [1]\n".to_owned();
     for level in 1..10 {
-        bomb.push_str(&format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", ")));
+        bomb.push_str(&format!(
+            "a{level}: &a{level} [{}]\n",
+            vec![format!("*a{}", level - 1); 10].join(", ")
+        ));
     }
     assert!(parse(bomb.as_bytes()).is_err());
 }

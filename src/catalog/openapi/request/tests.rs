@@ -15,7 +15,9 @@ fn url(name: &str, args: Value) -> String {
 
 fn body(name: &str, args: Value) -> (String, String) {
     match sent(name, args).unwrap().0.body {
-        ServiceBody::Bytes { content_type, bytes } => (content_type, String::from_utf8(bytes.to_vec()).unwrap()),
+        ServiceBody::Bytes { content_type, bytes } => {
+            (content_type, String::from_utf8(bytes.to_vec()).unwrap())
+        }
         ServiceBody::None => ("none".to_owned(), String::new()),
         ServiceBody::Multipart(parts) => {
             let part = |part: &Field| {
@@ -30,7 +32,8 @@ fn body(name: &str, args: Value) -> (String, String) {
 #[test]
 fn parameters_stand_where_the_description_wants_them() {
     let args = json!({"filter": {"kind": "cat", "age": {"min": 1}}, "ids": [1, 2], "tags": ["a b", "c&d"], "where": {"x": [1]},
-        "fields": "a/b?c&d", "session": "s;1", "theme": "dark", "X-Trace": "me", "$response": true});
+        "fields": "a/b?c&d", "session": "s;1", "theme": "dark", "X-Trace": "me",
+        "$response": true});
     let (request, with_response) = sent("animals.listAnimals", args).unwrap();
     assert!(with_response);
     assert_eq!(
@@ -42,10 +45,18 @@ fn parameters_stand_where_the_description_wants_them() {
     assert_eq!(request.headers["x-trace"], "me");
     assert_eq!(request.headers["accept"], "application/json, */*;q=0.1");
     assert!(request.idempotent);
-    assert_eq!(url("grid.getByPath", json!({"cell": [1, 2], "path": "x"})), "/grid/;cell=1;cell=2/.x");
-    let (request, _) = sent("grid.getByPath", json!({"cell": [1], "path": "x", "X-Flags": {"a": 1, "b": true}})).unwrap();
+    assert_eq!(
+        url("grid.getByPath", json!({"cell": [1, 2], "path": "x"})),
+        "/grid/;cell=1;cell=2/.x"
+    );
+    let (request, _) =
+        sent("grid.getByPath", json!({"cell": [1], "path": "x", "X-Flags": {"a": 1, "b": true}}))
+            .unwrap();
     assert_eq!(request.headers["x-flags"], "a=1,b=true");
-    assert_eq!(url("animals.getAnimal", json!({"id": "ü/é", "query_id": 7})), "/animals/%C3%BC%2F%C3%A9?id=7");
+    assert_eq!(
+        url("animals.getAnimal", json!({"id": "ü/é", "query_id": 7})),
+        "/animals/%C3%BC%2F%C3%A9?id=7"
+    );
     // Nothing is sent of what was not given.
     assert_eq!(url("animals.listAnimals", json!({"filter": null, "tags": []})), "/animals");
 }
@@ -60,7 +71,11 @@ fn nothing_leaves_the_path() {
         (".", "field `id` holds a segment `.` or `..`, which may not stand in a path"),
         ("", "field `id` is empty; it is part of the path"),
     ] {
-        assert_eq!(sent("animals.getAnimal", json!({"id": id})).map(|_| ()).unwrap_err(), expected, "{id}");
+        assert_eq!(
+            sent("animals.getAnimal", json!({"id": id})).map(|_| ()).unwrap_err(),
+            expected,
+            "{id}"
+        );
     }
     assert_eq!(
         sent("animals.getAnimal", json!({"id": null})).map(|_| ()).unwrap_err(),
@@ -78,19 +93,27 @@ fn nothing_leaves_the_path() {
     let long = "x".repeat(URL_BYTES_MAX);
     let error = sent("animals.getAnimal", json!({"id": long})).map(|_| ()).unwrap_err();
     assert!(error.contains("allowed are 16384"), "{error}");
-    let error = sent("animals.listAnimals", json!({"X-Trace": "a\r\nHost: evil"})).map(|_| ()).unwrap_err();
+    let error =
+        sent("animals.listAnimals", json!({"X-Trace": "a\r\nHost: evil"})).map(|_| ()).unwrap_err();
     assert_eq!(error, "field `X-Trace` holds characters that no header may hold");
     let error = sent("elsewhere.elsewhere", json!({})).map(|_| ()).unwrap_err();
-    assert!(error.starts_with("`GET /elsewhere` is at `https://other.example`, not at the address of this upstream"), "{error}");
+    assert!(
+        error.starts_with(
+            "`GET /elsewhere` is at `https://other.example`, not at the address of this upstream"
+        ),
+        "{error}"
+    );
 }
 
 #[test]
 fn a_body_is_written_in_the_form_that_is_wanted() {
     let json = |text: &str| ("application/json".to_owned(), text.to_owned());
-    assert_eq!(body("animals.create", json!({"body": {"kind": "cat", "name": "T"}})), json(r#"{"kind":"cat","name":"T"}"#));
+    assert_eq!(
+        body("animals.create", json!({"body": {"kind": "cat", "name": "T"}})),
+        json(r#"{"kind":"cat","name":"T"}"#)
+    );
     assert_eq!(body("animals.putNode", json!({"id": "a"})).0, "none");
-    let form =
-        json!({"body": {"q": "a b&c", "sort": ["x", "y"], "range": {"from": 1}, "raw": {"k": 1}, "none": null, "many": [1, 2]}});
+    let form = json!({"body": {"q": "a b&c", "sort": ["x", "y"], "range": {"from": 1}, "raw": {"k": 1}, "none": null, "many": [1, 2]}});
     assert_eq!(
         body("search.search", form),
         (
@@ -99,7 +122,8 @@ fn a_body_is_written_in_the_form_that_is_wanted() {
         )
     );
     let parts = json!({"id": "a", ";size": "s", "body": {"caption": "hi", "tags": ["a", "b"], "facts": {"born": null},
-        "photos": [{"base64": "aGk=", "type": "image/png", "name": "a.png"}, {"text": "t"}], "contract": {"base64": "aGk", "type": "Uint8Array"}}});
+        "photos": [{"base64": "aGk=", "type": "image/png", "name": "a.png"}, {"text": "t"}],
+        "contract": {"base64": "aGk", "type": "Uint8Array"}}});
     let (kind, text) = body("animals.addPhotos", parts);
     assert_eq!(kind, "multipart");
     insta::assert_snapshot!(text, @r#"
@@ -115,7 +139,10 @@ fn a_body_is_written_in_the_form_that_is_wanted() {
         body("upload.upload", json!({"body": {"base64": "aGk=", "type": "image/webp"}})),
         ("image/webp".to_owned(), "hi".to_owned())
     );
-    assert_eq!(body("upload.upload", json!({"body": "hi"})), ("application/octet-stream".to_owned(), "hi".to_owned()));
+    assert_eq!(
+        body("upload.upload", json!({"body": "hi"})),
+        ("application/octet-stream".to_owned(), "hi".to_owned())
+    );
 }
 
 #[test]
@@ -129,7 +156,10 @@ fn a_file_that_is_none_is_told() {
             json!({"text": "a", "type": "a/b\r\nx: y"}),
             r#"field `body.type` is "a/b\r\nx: y", which is no media type such as `image/png`"#,
         ),
-        (json!({"text": "a", "name": "a\nb"}), "field `body.name` is longer than 255 bytes or holds control characters"),
+        (
+            json!({"text": "a", "name": "a\nb"}),
+            "field `body.name` is longer than 255 bytes or holds control characters",
+        ),
         (
             json!({"base64": "aGk=", "truncated": true}),
             "field `body` is the head of a larger answer (`truncated`), which is not the file",

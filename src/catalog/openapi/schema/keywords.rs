@@ -13,7 +13,12 @@ const TYPES: [&str; 7] = ["string", "number", "integer", "boolean", "array", "ob
 
 impl<'d> Builder<'_, 'd> {
     /// The schema's own keywords, without a reference.
-    pub(super) fn keywords(&mut self, map: &'d Map<String, Value>, depth: usize, references: usize) -> Result<Value, TooLarge> {
+    pub(super) fn keywords(
+        &mut self,
+        map: &'d Map<String, Value>,
+        depth: usize,
+        references: usize,
+    ) -> Result<Value, TooLarge> {
         let mut out = Map::new();
         let mut dropped: Vec<&str> = Vec::new();
         if let Some(kind) = self.kind(map) {
@@ -22,31 +27,40 @@ impl<'d> Builder<'_, 'd> {
         }
         for (key, value) in map {
             let new = match (key.as_str(), value) {
-                ("properties", Value::Object(properties)) => Some(self.properties(properties, &mut dropped, depth, references)?),
+                ("properties", Value::Object(properties)) => {
+                    Some(self.properties(properties, &mut dropped, depth, references)?)
+                }
                 ("items", Value::Array(items)) if !items.is_empty() => {
                     let items = self.each(items, depth, references)?;
                     self.put(&mut out, "prefixItems", items)?;
                     None
                 }
-                ("items" | "additionalProperties" | "not" | "if" | "then" | "else" | "contains" | "propertyNames", value)
-                    if value.is_object() || value.is_boolean() =>
-                {
+                (
+                    "items"
+                    | "additionalProperties"
+                    | "not"
+                    | "if"
+                    | "then"
+                    | "else"
+                    | "contains"
+                    | "propertyNames",
+                    value,
+                ) if value.is_object() || value.is_boolean() => {
                     Some(self.schema(value, depth + 1, references)?)
                 }
-                ("allOf" | "prefixItems", Value::Array(items)) if !items.is_empty() => Some(self.each(items, depth, references)?),
+                ("allOf" | "prefixItems", Value::Array(items)) if !items.is_empty() => {
+                    Some(self.each(items, depth, references)?)
+                }
                 ("oneOf" | "anyOf", Value::Array(items)) if !items.is_empty() => {
                     Some(self.alternatives(map, items, depth, references)?)
                 }
                 ("patternProperties", Value::Object(properties)) => {
-                    let mut kept = Map::new();
-                    for (pattern, schema) in properties.iter().filter(|(pattern, _)| self.schemas.takes_pattern(pattern)) {
-                        self.spend(pattern.len() + 6)?;
-                        kept.insert(pattern.clone(), self.schema(schema, depth + 1, references)?);
-                    }
-                    Some(Value::Object(kept))
+                    Some(self.patterns(properties, depth, references)?)
                 }
                 ("enum", Value::Array(options)) => self.options(options)?,
-                ("description", Value::String(words)) if self.detail.words > 0 && !words.trim().is_empty() => {
+                ("description", Value::String(words))
+                    if self.detail.words > 0 && !words.trim().is_empty() =>
+                {
                     let words = cut(words.trim(), self.detail.words);
                     self.spend(words.len())?;
                     Some(words.into())
@@ -58,13 +72,7 @@ impl<'d> Builder<'_, 'd> {
             }
         }
         if let Some(Value::Array(names)) = map.get("required") {
-            let mut wanted: Vec<&str> = names.iter().filter_map(Value::as_str).filter(|name| !dropped.contains(name)).collect();
-            wanted.sort_unstable();
-            wanted.dedup();
-            if !wanted.is_empty() {
-                self.spend(wanted.iter().map(|name| name.len() + 3).sum())?;
-                self.put(&mut out, "required", wanted.into())?;
-            }
+            self.required(names, &dropped, &mut out)?;
         }
         self.examples(map, &mut out)?;
         let is_nullable = flag(map, "nullable") && self.schemas.document.dialect == Dialect::V30;
@@ -73,7 +81,47 @@ impl<'d> Builder<'_, 'd> {
         Ok(if is_nullable { nullable(out) } else { out })
     }
 
-    fn put(&mut self, out: &mut Map<String, Value>, key: &str, value: Value) -> Result<(), TooLarge> {
+    /// Schemas of the fields whose names fit patterns.
+    fn patterns(
+        &mut self,
+        properties: &'d Map<String, Value>,
+        depth: usize,
+        references: usize,
+    ) -> Result<Value, TooLarge> {
+        let mut kept = Map::new();
+        for (pattern, schema) in properties {
+            if self.schemas.takes_pattern(pattern) {
+                self.spend(pattern.len() + 6)?;
+                kept.insert(pattern.clone(), self.schema(schema, depth + 1, references)?);
+            }
+        }
+        Ok(Value::Object(kept))
+    }
+
+    /// The names of `required`, without the fields that were dropped.
+    fn required(
+        &mut self,
+        names: &'d [Value],
+        dropped: &[&str],
+        out: &mut Map<String, Value>,
+    ) -> Result<(), TooLarge> {
+        let names = names.iter().filter_map(Value::as_str);
+        let mut wanted: Vec<&str> = names.filter(|name| !dropped.contains(name)).collect();
+        wanted.sort_unstable();
+        wanted.dedup();
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        self.spend(wanted.iter().map(|name| name.len() + 3).sum())?;
+        self.put(out, "required", wanted.into())
+    }
+
+    fn put(
+        &mut self,
+        out: &mut Map<String, Value>,
+        key: &str,
+        value: Value,
+    ) -> Result<(), TooLarge> {
         self.spend(key.len() + 4)?;
         out.insert(key.to_owned(), value);
         Ok(())
@@ -85,7 +133,11 @@ impl<'d> Builder<'_, 'd> {
             Value::String(kind) if kind == "file" => Some("string".into()),
             Value::String(kind) if TYPES.contains(&kind.as_str()) => Some(kind.as_str().into()),
             Value::Array(kinds) => {
-                let mut known: Vec<&str> = kinds.iter().filter_map(Value::as_str).filter(|kind| TYPES.contains(kind)).collect();
+                let mut known: Vec<&str> = kinds
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .filter(|kind| TYPES.contains(kind))
+                    .collect();
                 let mut seen = Vec::new();
                 known.retain(|kind| {
                     !seen.contains(kind) && {
@@ -125,14 +177,21 @@ impl<'d> Builder<'_, 'd> {
             Way::Answer => "writeOnly",
         };
         let own = schema.as_object().is_some_and(|map| flag(map, mark));
-        own || schema.get("$ref").is_some() && self.schemas.document.resolved(schema).is_some_and(|map| flag(map, mark))
+        own || schema.get("$ref").is_some()
+            && self.schemas.document.resolved(schema).is_some_and(|map| flag(map, mark))
     }
 
-    fn each(&mut self, items: &'d [Value], depth: usize, references: usize) -> Result<Value, TooLarge> {
+    fn each(
+        &mut self,
+        items: &'d [Value],
+        depth: usize,
+        references: usize,
+    ) -> Result<Value, TooLarge> {
         items.iter().map(|item| self.schema(item, depth + 1, references)).collect()
     }
 
-    /// Alternatives; where the description says by which value they are told apart, that value is part of each.
+    /// Alternatives; where the description says by which value they are told apart, that value is
+    /// part of each.
     fn alternatives(
         &mut self,
         map: &'d Map<String, Value>,
@@ -142,20 +201,31 @@ impl<'d> Builder<'_, 'd> {
     ) -> Result<Value, TooLarge> {
         let mut out = Vec::with_capacity(items.len());
         let discriminator = map.get("discriminator").and_then(Value::as_object);
-        let property = discriminator.and_then(|discriminator| discriminator.get("propertyName")?.as_str());
-        let mapping = discriminator.and_then(|discriminator| discriminator.get("mapping")?.as_object());
+        let property =
+            discriminator.and_then(|discriminator| discriminator.get("propertyName")?.as_str());
+        let mapping =
+            discriminator.and_then(|discriminator| discriminator.get("mapping")?.as_object());
         for item in items {
             let schema = self.schema(item, depth + 1, references)?;
             let reference = item.get("$ref").and_then(Value::as_str);
-            let told = property.zip(mapping).zip(reference).and_then(|((property, mapping), reference)| {
-                let values: Vec<&str> =
-                    mapping.iter().filter(|(_, target)| is_target(target, reference)).map(|(value, _)| value.as_str()).collect();
-                let says_itself = self.schemas.document.resolved(item).is_some_and(|target| {
-                    let own = target.get("properties").and_then(|properties| properties.get(property));
-                    own.is_some_and(|own| own.get("const").is_some() || own.get("enum").is_some())
-                });
-                (!values.is_empty() && !says_itself).then_some((property, values))
-            });
+            let told = property.zip(mapping).zip(reference).and_then(
+                |((property, mapping), reference)| {
+                    let values: Vec<&str> = mapping
+                        .iter()
+                        .filter(|(_, target)| is_target(target, reference))
+                        .map(|(value, _)| value.as_str())
+                        .collect();
+                    let says_itself = self.schemas.document.resolved(item).is_some_and(|target| {
+                        let own = target
+                            .get("properties")
+                            .and_then(|properties| properties.get(property));
+                        own.is_some_and(|own| {
+                            own.get("const").is_some() || own.get("enum").is_some()
+                        })
+                    });
+                    (!values.is_empty() && !says_itself).then_some((property, values))
+                },
+            );
             out.push(match told {
                 Some((property, values)) => {
                     self.spend(60 + property.len() * 2 + values.iter().map(|value| value.len() + 3).sum::<usize>())?;
@@ -177,21 +247,32 @@ impl<'d> Builder<'_, 'd> {
     }
 
     /// Keywords that hold a plain value.
-    fn plain(&mut self, key: &str, value: &'d Value, map: &'d Map<String, Value>) -> Result<Option<Value>, TooLarge> {
+    fn plain(
+        &mut self,
+        key: &str,
+        value: &'d Value,
+        map: &'d Map<String, Value>,
+    ) -> Result<Option<Value>, TooLarge> {
         let is_count = || value.as_u64().is_some();
         let limits = self.detail.limits;
         let keep = match key {
             "const" => size(value) <= EXAMPLE_BYTES_MAX * 4,
             "title" => limits && self.detail.words > 0 && value.is_string() && size(value) <= 200,
-            "format" | "contentEncoding" | "contentMediaType" => limits && value.is_string() && size(value) <= 100,
-            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" | "minContains"
-            | "maxContains" => limits && is_count(),
+            "format" | "contentEncoding" | "contentMediaType" => {
+                limits && value.is_string() && size(value) <= 100
+            }
+            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties"
+            | "maxProperties" | "minContains" | "maxContains" => limits && is_count(),
             "uniqueItems" => limits && value.is_boolean(),
             "multipleOf" => limits && value.as_f64().is_some_and(|step| step > 0.0),
-            "pattern" => limits && value.as_str().is_some_and(|pattern| self.schemas.takes_pattern(pattern)),
+            "pattern" => {
+                limits && value.as_str().is_some_and(|pattern| self.schemas.takes_pattern(pattern))
+            }
             "default" => limits && size(value) <= EXAMPLE_BYTES_MAX,
             "deprecated" => *value == Value::Bool(true),
-            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => return self.limit(key, value, map),
+            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" => {
+                return self.limit(key, value, map);
+            }
             _ => false,
         };
         if keep {
@@ -201,30 +282,49 @@ impl<'d> Builder<'_, 'd> {
     }
 
     /// A limit; in 3.0 a flag beside it makes it exclusive.
-    fn limit(&mut self, key: &str, value: &'d Value, map: &'d Map<String, Value>) -> Result<Option<Value>, TooLarge> {
+    fn limit(
+        &mut self,
+        key: &str,
+        value: &'d Value,
+        map: &'d Map<String, Value>,
+    ) -> Result<Option<Value>, TooLarge> {
         if !self.detail.limits {
             return Ok(None);
         }
         self.spend(8)?;
         let is_exclusive = |flag_key: &str| flag(map, flag_key);
         Ok(match (key, value) {
-            ("minimum", Value::Number(_)) if !is_exclusive("exclusiveMinimum") => Some(value.clone()),
-            ("maximum", Value::Number(_)) if !is_exclusive("exclusiveMaximum") => Some(value.clone()),
-            ("exclusiveMinimum", Value::Bool(true)) => map.get("minimum").filter(|limit| limit.is_number()).cloned(),
-            ("exclusiveMaximum", Value::Bool(true)) => map.get("maximum").filter(|limit| limit.is_number()).cloned(),
+            ("minimum", Value::Number(_)) if !is_exclusive("exclusiveMinimum") => {
+                Some(value.clone())
+            }
+            ("maximum", Value::Number(_)) if !is_exclusive("exclusiveMaximum") => {
+                Some(value.clone())
+            }
+            ("exclusiveMinimum", Value::Bool(true)) => {
+                map.get("minimum").filter(|limit| limit.is_number()).cloned()
+            }
+            ("exclusiveMaximum", Value::Bool(true)) => {
+                map.get("maximum").filter(|limit| limit.is_number()).cloned()
+            }
             ("exclusiveMinimum" | "exclusiveMaximum", Value::Number(_)) => Some(value.clone()),
             _ => None,
         })
     }
 
     /// One short example, which helps to write the value and costs little.
-    fn examples(&mut self, map: &'d Map<String, Value>, out: &mut Map<String, Value>) -> Result<(), TooLarge> {
+    fn examples(
+        &mut self,
+        map: &'d Map<String, Value>,
+        out: &mut Map<String, Value>,
+    ) -> Result<(), TooLarge> {
         if !self.detail.limits || self.way == Way::Answer || map.contains_key("enum") {
             return Ok(());
         }
         let listed = map.get("examples").and_then(|examples| examples.as_array()?.first());
-        if let Some(example) =
-            map.get("example").or(listed).filter(|example| !example.is_null() && size(example) <= EXAMPLE_BYTES_MAX)
+        if let Some(example) = map
+            .get("example")
+            .or(listed)
+            .filter(|example| !example.is_null() && size(example) <= EXAMPLE_BYTES_MAX)
         {
             self.spend(size(example) + 14)?;
             out.insert("examples".to_owned(), json!([example]));
@@ -233,9 +333,12 @@ impl<'d> Builder<'_, 'd> {
     }
 }
 
-/// Whether a mapping's target, a reference or the bare name of a schema, is what the reference names.
+/// Whether a mapping's target, a reference or the bare name of a schema, is what the reference
+/// names.
 fn is_target(target: &Value, reference: &str) -> bool {
-    target.as_str().is_some_and(|target| target == reference || reference.strip_prefix("#/components/schemas/") == Some(target))
+    target.as_str().is_some_and(|target| {
+        target == reference || reference.strip_prefix("#/components/schemas/") == Some(target)
+    })
 }
 
 /// Roughly its bytes as JSON; what is nested too deep counts as large.
@@ -244,8 +347,12 @@ fn size(value: &Value) -> usize {
         match value {
             Value::String(text) => text.len() + 2,
             Value::Array(_) | Value::Object(_) if depth > DEPTH_MAX => 1 << 20,
-            Value::Array(items) => 2 + items.iter().map(|item| of(item, depth + 1) + 1).sum::<usize>(),
-            Value::Object(map) => 2 + map.iter().map(|(key, item)| key.len() + 4 + of(item, depth + 1)).sum::<usize>(),
+            Value::Array(items) => {
+                2 + items.iter().map(|item| of(item, depth + 1) + 1).sum::<usize>()
+            }
+            Value::Object(map) => {
+                2 + map.iter().map(|(key, item)| key.len() + 4 + of(item, depth + 1)).sum::<usize>()
+            }
             _ => 6,
         }
     }

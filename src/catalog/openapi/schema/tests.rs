@@ -2,8 +2,14 @@ use super::*;
 
 const ALL: Detail = Detail { words: 100, limits: true, references: 64, bytes_max: 10_000 };
 
-fn built(schemas: Value, top: Value, detail: Detail) -> Result<(Value, Map<String, Value>), TooLarge> {
-    let document = Document::new(json!({"openapi": "3.1.0", "components": {"schemas": schemas}, "top": top})).unwrap();
+fn built(
+    schemas: Value,
+    top: Value,
+    detail: Detail,
+) -> Result<(Value, Map<String, Value>), TooLarge> {
+    let document =
+        Document::new(json!({"openapi": "3.1.0", "components": {"schemas": schemas}, "top": top}))
+            .unwrap();
     let schemas = Schemas::new(&document);
     let mut builder = Builder::new(&schemas, Way::Request, detail);
     let top = builder.top(document.get("top").unwrap())?;
@@ -12,13 +18,18 @@ fn built(schemas: Value, top: Value, detail: Detail) -> Result<(Value, Map<Strin
 
 #[test]
 fn what_is_small_is_put_in_its_place_and_what_is_large_has_a_name() {
-    let large: Map<String, Value> = (0..30).map(|n| (format!("p{n}"), json!({"type": "string"}))).collect();
+    let large: Map<String, Value> =
+        (0..30).map(|n| (format!("p{n}"), json!({"type": "string"}))).collect();
     let schemas = json!({"Small": {"type": "string", "enum": ["a", "b"]}, "Large": {"type": "object", "properties": large},
-        "a b": {"$ref": "#/components/schemas/Large"}, "x/Large": {"type": "object", "properties": large}});
+        "a b": {"$ref": "#/components/schemas/Large"},
+        "x/Large": {"type": "object", "properties": large}});
     let top = json!({"type": "object", "properties": {
-        "small": {"$ref": "#/components/schemas/Small"}, "large": {"$ref": "#/components/schemas/Large"},
-        "again": {"$ref": "#/components/schemas/Large"}, "other": {"$ref": "#/components/schemas/x~1Large"},
-        "spaced": {"$ref": "#/components/schemas/a%20b"}, "lost": {"$ref": "#/components/schemas/None"},
+        "small": {"$ref": "#/components/schemas/Small"},
+        "large": {"$ref": "#/components/schemas/Large"},
+        "again": {"$ref": "#/components/schemas/Large"},
+        "other": {"$ref": "#/components/schemas/x~1Large"},
+        "spaced": {"$ref": "#/components/schemas/a%20b"},
+        "lost": {"$ref": "#/components/schemas/None"},
     }});
     let (top, definitions) = built(schemas, top, ALL).unwrap();
     assert_eq!(top["properties"]["small"], json!({"type": "string", "enum": ["a", "b"]}));
@@ -38,7 +49,8 @@ fn a_bound_on_size_and_depth_holds() {
     let (top_schema, definitions) = built(circle.clone(), top.clone(), ALL).unwrap();
     assert_eq!(top_schema["properties"]["next"], json!({"$ref": "#/$defs/A"}));
     assert_eq!(definitions.len(), 1);
-    let (told, definitions) = built(circle.clone(), top.clone(), Detail { references: 0, words: 0, ..ALL }).unwrap();
+    let (told, definitions) =
+        built(circle.clone(), top.clone(), Detail { references: 0, words: 0, ..ALL }).unwrap();
     assert_eq!(told["properties"], json!({"next": {}, "b": {"type": "string"}}));
     assert!(definitions.is_empty());
     assert_eq!(built(circle, top, Detail { bytes_max: 60, ..ALL }), Err(TooLarge));
@@ -61,24 +73,35 @@ fn names_stay_apart_and_long_rows_of_references_end() {
         let last = name.rsplit('/').next().unwrap();
         // The part before the last is kept in the pointer, not in the name.
         let folder = name.strip_suffix(last).unwrap().replace('/', "~1");
-        top.insert(format!("p{at}"), json!({"$ref": format!("#/components/schemas/{folder}{last}")}));
+        top.insert(
+            format!("p{at}"),
+            json!({"$ref": format!("#/components/schemas/{folder}{last}")}),
+        );
     }
     let (_, definitions) = built(Value::Object(schemas), json!({"properties": top}), ALL).unwrap();
     assert_eq!(definitions.len(), names.len(), "{:?}", definitions.keys().collect::<Vec<_>>());
-    let row: Map<String, Value> =
-        (0..50_000).map(|n| (format!("S{n}"), json!({"items": {"$ref": format!("#/components/schemas/S{}", n + 1)}}))).collect();
+    let row: Map<String, Value> = (0..50_000)
+        .map(|n| {
+            (
+                format!("S{n}"),
+                json!({"items": {"$ref": format!("#/components/schemas/S{}", n + 1)}}),
+            )
+        })
+        .collect();
     let row = Value::Object(row);
-    let (_, definitions) = built(row.clone(), json!({"$ref": "#/components/schemas/S0"}), ALL).unwrap();
+    let (_, definitions) =
+        built(row.clone(), json!({"$ref": "#/components/schemas/S0"}), ALL).unwrap();
     assert_eq!(definitions.len(), ALL.references);
-    let (told, definitions) = built(row, json!({"$ref": "#/components/schemas/S0"}), Detail { references: 3, ..ALL }).unwrap();
+    let (told, definitions) =
+        built(row, json!({"$ref": "#/components/schemas/S0"}), Detail { references: 3, ..ALL })
+            .unwrap();
     assert_eq!((told, definitions.len()), (json!({"items": {"$ref": "#/$defs/S1"}}), 3));
 }
 
 #[test]
 fn what_stands_beside_a_reference_counts() {
     let schemas = json!({"S": {"type": "string"}});
-    let top =
-        json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/S", "maxLength": 3, "description": "Short"}}});
+    let top = json!({"type": "object", "properties": {"a": {"$ref": "#/components/schemas/S", "maxLength": 3, "description": "Short"}}});
     let (top, _) = built(schemas, top, ALL).unwrap();
     assert_eq!(
         top["properties"]["a"],

@@ -21,7 +21,10 @@ fn what_is_shared_stays_shared() {
     let b = &new["paths"]["/b"]["post"];
     let field = &b["requestBody"]["content"]["multipart/form-data"]["schema"]["properties"]["f"];
     assert_eq!(field["$ref"], "#/components/schemas/field:F");
-    assert_eq!(new["components"]["schemas"]["field:F"], json!({"type": "string", "format": "binary"}));
+    assert_eq!(
+        new["components"]["schemas"]["field:F"],
+        json!({"type": "string", "format": "binary"})
+    );
     assert_eq!(b["responses"]["200"]["$ref"], "#/components/responses/R");
     let answer = &new["components"]["responses"]["R"]["content"]["application/json"]["schema"];
     assert_eq!(answer["$ref"], "#/components/schemas/D");
@@ -37,12 +40,15 @@ fn what_a_path_says_for_all_its_operations_stands_once() {
         {"in": "query", "name": "q", "type": "array", "items": {"type": "string", "enum": large}},
     ]});
     for method in METHODS {
-        item[method] =
-            json!({"responses": {"200": {"description": "", "schema": {"type": "array", "items": {"enum": ["a", "b"]}}}}});
+        item[method] = json!({"responses": {"200": {"description": "", "schema": {"type": "array", "items": {"enum": ["a", "b"]}}}}});
     }
-    let new = converted(json!({"swagger": "2.0", "consumes": types, "produces": types, "paths": {"/a": item}})).unwrap();
+    let new = converted(
+        json!({"swagger": "2.0", "consumes": types, "produces": types, "paths": {"/a": item}}),
+    )
+    .unwrap();
     assert_eq!(new.to_string().matches("option 999").count(), 2);
-    let schema = &new["paths"]["/a"]["put"]["requestBody"]["content"]["application/vnd.7+json"]["schema"];
+    let schema =
+        &new["paths"]["/a"]["put"]["requestBody"]["content"]["application/vnd.7+json"]["schema"];
     let name = schema["$ref"].as_str().unwrap().strip_prefix("#/components/schemas/").unwrap();
     assert_eq!(new["components"]["schemas"][name]["properties"]["a"]["enum"][999], "option 999");
 }
@@ -50,11 +56,15 @@ fn what_a_path_says_for_all_its_operations_stands_once() {
 #[test]
 fn what_becomes_too_much_is_refused_before_it_is_made() {
     let types: Vec<String> = (0..8).map(|at| format!("application/vnd.{at}+json")).collect();
-    let responses: Map<String, Value> =
-        (0..20_000).map(|at| (at.to_string(), json!({"schema": {"$ref": "#/definitions/D"}}))).collect();
+    let responses: Map<String, Value> = (0..20_000)
+        .map(|at| (at.to_string(), json!({"schema": {"$ref": "#/definitions/D"}})))
+        .collect();
     let mut item = json!({});
     for method in METHODS {
         item[method] = json!({"responses": responses});
     }
-    assert_eq!(converted(json!({"swagger": "2.0", "produces": types, "paths": {"/a": item}})), None);
+    assert_eq!(
+        converted(json!({"swagger": "2.0", "produces": types, "paths": {"/a": item}})),
+        None
+    );
 }

@@ -19,21 +19,34 @@ pub(super) struct Limit {
 }
 
 /// `rate_limit: 5/hour`, or `{max: 10, window: 60}`.
-pub(super) fn rate(node: &Node, pointer: &str, tool: &Tool<'_>, scribe: &mut Scribe<'_>) -> Option<Limit> {
-    let (max, window, counter) = if is_mapping(node) { mapping(node, pointer, scribe)? } else { short(node, pointer, scribe)? };
+pub(super) fn rate(
+    node: &Node,
+    pointer: &str,
+    tool: &Tool<'_>,
+    scribe: &mut Scribe<'_>,
+) -> Option<Limit> {
+    let (max, window, counter) = if is_mapping(node) {
+        mapping(node, pointer, scribe)?
+    } else {
+        short(node, pointer, scribe)?
+    };
     Some(Limit { made: limit(&counter, max.into(), &window, None, tool), counter })
 }
 
 fn short(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<(u64, String, String)> {
     let text = scribe.text(node, pointer, "`rate_limit`")?;
     let parsed = text.split_once('/').and_then(|(count, window)| {
-        let count = count.parse::<u64>().ok().filter(|count| (1..=i32::MAX as u64).contains(count))?;
+        let count =
+            count.parse::<u64>().ok().filter(|count| (1..=i32::MAX as u64).contains(count))?;
         Some((count, *WINDOWS.iter().find(|known| **known == window)?))
     });
     if let Some((count, window)) = parsed {
         return Some((count, window.to_owned(), format!("_rate_{window}")));
     }
-    let message = format!("`rate_limit` is `{}`; it is a count from 1 on and `minute`, `hour` or `day`", shown(&text));
+    let message = format!(
+        "`rate_limit` is `{}`; it is a count from 1 on and `minute`, `hour` or `day`",
+        shown(&text)
+    );
     scribe.error(node.at, pointer, message, Some("write `5/hour`"));
     None
 }
@@ -53,19 +66,32 @@ fn mapping(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<(u64, 
         let number = scribe.number(&entry.value, &pointer, &format!("`{}`", entry.key))?;
         *slot = number.as_u64().filter(|number| (1..=i32::MAX as u64).contains(number));
         if slot.is_none() {
-            let message = format!("`{}` is {number}; a whole number from 1 on is allowed", entry.key);
+            let message =
+                format!("`{}` is {number}; a whole number from 1 on is allowed", entry.key);
             scribe.error(entry.value.at, &pointer, message, None);
             return None;
         }
     }
     match (max, window) {
-        (Some(max), Some(window)) if window <= WINDOW_SECONDS_MAX => Some((max, format!("{window}s"), format!("_rate_{window}s"))),
+        (Some(max), Some(window)) if window <= WINDOW_SECONDS_MAX => {
+            Some((max, format!("{window}s"), format!("_rate_{window}s")))
+        }
         (Some(_), Some(window)) => {
-            scribe.error(node.at, pointer, format!("`window` is {window} s; at most {WINDOW_SECONDS_MAX} s are allowed"), None);
+            scribe.error(
+                node.at,
+                pointer,
+                format!("`window` is {window} s; at most {WINDOW_SECONDS_MAX} s are allowed"),
+                None,
+            );
             None
         }
         _ => {
-            scribe.error(node.at, pointer, "`rate_limit` needs `max` and `window`, the window in seconds", None);
+            scribe.error(
+                node.at,
+                pointer,
+                "`rate_limit` needs `max` and `window`, the window in seconds",
+                None,
+            );
             None
         }
     }
@@ -87,13 +113,18 @@ pub(super) fn state(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Opti
         let pointer = below(pointer, &entry.key);
         let value = &entry.value;
         match entry.key.as_str() {
-            "counter" => counter = scribe.text(value, &pointer, "`counter`").filter(|name| !name.is_empty()),
+            "counter" => {
+                counter = scribe.text(value, &pointer, "`counter`").filter(|name| !name.is_empty())
+            }
             "window" => window = scribe.word(value, &pointer, "`window`", &WINDOWS),
             "increment" => increment = increment_of(value, &pointer, scribe)?,
             "increment_from" => {
                 let path = scribe.text(value, &pointer, "`increment_from`")?;
                 if !path.starts_with("args.") {
-                    let message = format!("`increment_from` is `{}`; it must begin with `args.`", shown(&path));
+                    let message = format!(
+                        "`increment_from` is `{}`; it must begin with `args.`",
+                        shown(&path)
+                    );
                     scribe.error(value.at, &pointer, message, None);
                     return None;
                 }
@@ -117,14 +148,25 @@ fn increment_of(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<O
     match number.as_i64() {
         Some(0) => {
             let message = "`increment: 0` counts 1 for each call in Intercept, and so it does here";
-            scribe.warn(node.at, pointer, message, Some("write `cost: 1`, or leave the counter out"));
+            scribe.warn(
+                node.at,
+                pointer,
+                message,
+                Some("write `cost: 1`, or leave the counter out"),
+            );
             Some(None)
         }
         Some(1) => Some(None),
         Some(2..) => Some(Some(Value::Number(number.clone()))),
         _ => {
-            let message = format!("`increment` is {number}; a counter only goes up, by whole numbers");
-            scribe.error(node.at, pointer, message, Some("a negative increment would give quota back"));
+            let message =
+                format!("`increment` is {number}; a counter only goes up, by whole numbers");
+            scribe.error(
+                node.at,
+                pointer,
+                message,
+                Some("a negative increment would give quota back"),
+            );
             None
         }
     }
@@ -143,13 +185,27 @@ pub(super) fn bounded(
     let max = whole.map(|number| if op == "lt" { number as i64 - 1 } else { number as i64 });
     let Some(max @ 0..) = max else {
         let message = format!("`{op} {value}` lets no call through or is too large for a counter");
-        scribe.error(place.0.at, place.1, message, Some("to refuse every call write `action: deny`"));
+        scribe.error(
+            place.0.at,
+            place.1,
+            message,
+            Some("to refuse every call write `action: deny`"),
+        );
         return None;
     };
-    Some(Limit { counter: state.counter.clone(), made: limit(&state.counter, max.into(), &state.window, state.cost.clone(), tool) })
+    Some(Limit {
+        counter: state.counter.clone(),
+        made: limit(&state.counter, max.into(), &state.window, state.cost.clone(), tool),
+    })
 }
 
-fn limit(counter: &str, max: Value, window: &str, cost: Option<Value>, tool: &Tool<'_>) -> Map<String, Value> {
+fn limit(
+    counter: &str,
+    max: Value,
+    window: &str,
+    cost: Option<Value>,
+    tool: &Tool<'_>,
+) -> Map<String, Value> {
     object([
         ("counter", counter.into()),
         ("max", max),

@@ -23,7 +23,8 @@ const KEYS: [&str; 12] = [
     "description",
 ];
 const ACTIONS: [&str; 4] = ["evaluate", "deny", "require_approval", "allow"];
-const OPS: [&str; 11] = ["eq", "neq", "in", "not_in", "lt", "lte", "gt", "gte", "regex", "contains", "exists"];
+const OPS: [&str; 11] =
+    ["eq", "neq", "in", "not_in", "lt", "lte", "gt", "gte", "regex", "contains", "exists"];
 
 /// What became of a rule.
 pub(super) struct Made {
@@ -59,9 +60,19 @@ struct Condition {
 }
 
 /// Turns a rule into ours.
-pub(super) fn convert(node: &Node, index: usize, pointer: &str, tool: &Tool<'_>, scribe: &mut Scribe<'_>) -> Option<Made> {
+pub(super) fn convert(
+    node: &Node,
+    index: usize,
+    pointer: &str,
+    tool: &Tool<'_>,
+    scribe: &mut Scribe<'_>,
+) -> Option<Made> {
     let written = read(node, pointer, tool, scribe)?;
-    let action = written.action.unwrap_or(if written.rate.is_some() || written.required_args { "allow" } else { "evaluate" });
+    let action = written.action.unwrap_or(if written.rate.is_some() || written.required_args {
+        "allow"
+    } else {
+        "evaluate"
+    });
     agree(&written, action, node, pointer, scribe)?;
     let (limit, guards) = split(&written, tool, node, pointer, scribe)?;
     let counter = limit.as_ref().map(|limit| limit.counter.clone());
@@ -85,7 +96,10 @@ pub(super) fn convert(node: &Node, index: usize, pointer: &str, tool: &Tool<'_>,
         ("when", list(when)),
         ("require", list(require)),
         ("limit", limit.map_or(Value::Null, |limit| Value::Object(limit.made))),
-        ("validate", if written.required_args { json!({ "required_args": true }) } else { Value::Null }),
+        (
+            "validate",
+            if written.required_args { json!({ "required_args": true }) } else { Value::Null },
+        ),
         ("approval_timeout", written.timeout.map_or(Value::Null, Value::from)),
         ("message", written.message.map_or(Value::Null, Value::from)),
     ]);
@@ -100,7 +114,9 @@ fn read(node: &Node, pointer: &str, tool: &Tool<'_>, scribe: &mut Scribe<'_>) ->
         let Entry { key, at, value } = entry;
         let below = below(pointer, key);
         match key.as_str() {
-            "name" => written.name = scribe.text(value, &below, "`name`").filter(|name| !name.is_empty()),
+            "name" => {
+                written.name = scribe.text(value, &below, "`name`").filter(|name| !name.is_empty())
+            }
             "action" => {
                 written.action = scribe.word(value, &below, "`action`", &ACTIONS);
                 fit &= written.action.is_some();
@@ -117,22 +133,39 @@ fn read(node: &Node, pointer: &str, tool: &Tool<'_>, scribe: &mut Scribe<'_>) ->
                 written.state = limit::state(value, &below, scribe);
                 fit &= written.state.is_some();
             }
-            "on_deny" | "reason" => written.message = scribe.text(value, &below, key).filter(|text| !text.is_empty()),
-            "approval_timeout" => written.timeout = scribe.text(value, &below, "`approval_timeout`"),
+            "on_deny" | "reason" => {
+                written.message = scribe.text(value, &below, key).filter(|text| !text.is_empty())
+            }
+            "approval_timeout" => {
+                written.timeout = scribe.text(value, &below, "`approval_timeout`")
+            }
             "idempotency_window" => scribe.lost(
                 *at,
                 &below,
-                "`idempotency_window` answers a repeated call from memory, which is not supported here",
+                "`idempotency_window` answers a repeated call from memory, which is not supported \
+                here",
                 Some("a program can keep the answer itself"),
             ),
             "validate" => validate(value, &below, &mut written, scribe),
             "spend" => scribe.lost(
                 *at,
                 &below,
-                "`spend` reads the price from a payment challenge of the upstream, which is not supported here",
-                Some("where an argument holds the price: `limit: {max: N, window: day, cost: args.NAME}`"),
+                "`spend` reads the price from a payment challenge of the upstream, which is not \
+                supported here",
+                Some(
+                    "where an argument holds the price: `limit: {max: N, window: day, cost: \
+                    args.NAME}`",
+                ),
             ),
-            "description" => scribe.lost(*at, &below, "a rule has no `description`", Some("write it as a comment")),
+            "description" => scribe.lost(
+                *at,
+                &below,
+                "a rule has no `description`",
+                Some(
+                    "write \
+                it as a comment",
+                ),
+            ),
             _ => scribe.unknown_key(entry, pointer, &KEYS),
         }
     }
@@ -144,9 +177,13 @@ fn validate(node: &Node, pointer: &str, written: &mut Written, scribe: &mut Scri
         let below = below(pointer, &entry.key);
         match (entry.key.as_str(), &entry.value.content) {
             ("required_args", Content::Bool(yes)) => written.required_args = *yes,
-            ("required_args", _) => scribe.error(entry.value.at, &below, "`required_args` is true or false", None),
+            ("required_args", _) => {
+                scribe.error(entry.value.at, &below, "`required_args` is true or false", None)
+            }
             ("schema", Content::Map(_)) => written.schema = Some(entry.value.to_value()),
-            ("schema", _) => scribe.error(entry.value.at, &below, "`schema` must be a JSON Schema", None),
+            ("schema", _) => {
+                scribe.error(entry.value.at, &below, "`schema` must be a JSON Schema", None)
+            }
             _ => scribe.unknown_key(entry, pointer, &["required_args", "schema"]),
         }
     }
@@ -155,7 +192,11 @@ fn validate(node: &Node, pointer: &str, written: &mut Written, scribe: &mut Scri
 fn conditions(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Vec<Condition>> {
     let items = scribe.items(node, pointer, "`conditions`");
     // Each is read, so that all problems are told at once.
-    let read: Vec<_> = items.iter().enumerate().map(|(at, item)| condition(item, &format!("{pointer}/{at}"), scribe)).collect();
+    let read: Vec<_> = items
+        .iter()
+        .enumerate()
+        .map(|(at, item)| condition(item, &format!("{pointer}/{at}"), scribe))
+        .collect();
     read.into_iter().collect()
 }
 
@@ -175,7 +216,8 @@ fn condition(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Cond
         return None;
     };
     if !path.starts_with("args.") && !path.starts_with("state.") {
-        let message = format!("`path` is `{}`; it must begin with `args.` or `state.`", shown(&path));
+        let message =
+            format!("`path` is `{}`; it must begin with `args.` or `state.`", shown(&path));
         scribe.error(node.at, &below(pointer, "path"), message, None);
         return None;
     }
@@ -201,7 +243,11 @@ fn condition(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Cond
 }
 
 /// A condition on arguments alone.
-pub(super) fn argument_condition(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Value> {
+pub(super) fn argument_condition(
+    node: &Node,
+    pointer: &str,
+    scribe: &mut Scribe<'_>,
+) -> Option<Value> {
     let Condition { at, pointer, path, op, value } = condition(node, pointer, scribe)?;
     if path.starts_with("state.") {
         scribe.error(at, &pointer, "a condition here is about arguments: `args.NAME`", None);
@@ -211,8 +257,15 @@ pub(super) fn argument_condition(node: &Node, pointer: &str, scribe: &mut Scribe
 }
 
 /// Whether the parts of a rule go together.
-fn agree(written: &Written, action: &str, node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<()> {
-    let (counts, conditions) = (written.rate.is_some() || written.state.is_some(), !written.conditions.is_empty());
+fn agree(
+    written: &Written,
+    action: &str,
+    node: &Node,
+    pointer: &str,
+    scribe: &mut Scribe<'_>,
+) -> Option<()> {
+    let (counts, conditions) =
+        (written.rate.is_some() || written.state.is_some(), !written.conditions.is_empty());
     let wrong = if written.rate.is_some() && (conditions || written.state.is_some()) {
         Some("`rate_limit` cannot be combined with `conditions` or `state`; write two rules")
     } else if matches!(action, "deny" | "require_approval") && counts {
@@ -220,7 +273,10 @@ fn agree(written: &Written, action: &str, node: &Node, pointer: &str, scribe: &m
     } else if action == "evaluate" && !conditions && !counts && written.schema.is_none() {
         Some("a rule that evaluates needs at least one condition")
     } else if action == "allow" && conditions {
-        Some("`action: allow` with `conditions` means nothing there; leave `action` out to have the conditions required")
+        Some(
+            "`action: allow` with `conditions` means nothing there; leave `action` out to have \
+            the conditions required",
+        )
     } else if written.timeout.is_some() && action != "require_approval" {
         Some("`approval_timeout` belongs to `action: require_approval`")
     } else {
@@ -245,32 +301,51 @@ fn split(
 ) -> Option<(Option<Limit>, Vec<Value>)> {
     let scope = if tool.theirs == "*" { "_global" } else { tool.theirs };
     let own = written.state.as_ref().map(|state| format!("state.{scope}.{}", state.counter));
-    let mut limit = written.rate.as_ref().map(|rate| Limit { counter: rate.counter.clone(), made: rate.made.clone() });
+    let mut limit = written
+        .rate
+        .as_ref()
+        .map(|rate| Limit { counter: rate.counter.clone(), made: rate.made.clone() });
     let mut guards = vec![];
     for condition in &written.conditions {
-        let bounds = matches!(condition.op, "lt" | "lte") && own.as_deref() == Some(&condition.path);
+        let bounds =
+            matches!(condition.op, "lt" | "lte") && own.as_deref() == Some(&condition.path);
         match (&written.state, &condition.value) {
             (Some(state), Value::Number(value)) if bounds && limit.is_none() => {
-                limit = Some(limit::bounded(state, condition.op, value, (node, &condition.pointer), tool, scribe)?);
+                limit = Some(limit::bounded(
+                    state,
+                    condition.op,
+                    value,
+                    (node, &condition.pointer),
+                    tool,
+                    scribe,
+                )?);
             }
             _ if bounds => {
-                let message = "a counter has two bounds in one rule; only the first one would hold while calls run at once";
+                let message = "a counter has two bounds in one rule; only the first one would \
+                    hold while calls run at once";
                 scribe.error(condition.at, &condition.pointer, message, Some("keep the lower one"));
                 return None;
             }
-            _ => guards.push(guard(condition, matches!(written.action, Some("deny" | "require_approval")), scribe)),
+            _ => guards.push(guard(
+                condition,
+                matches!(written.action, Some("deny" | "require_approval")),
+                scribe,
+            )),
         }
     }
     if let (Some(state), None) = (&written.state, &limit) {
-        let message =
-            format!("the counter `{}` never counts there: its own rule has no `lt` or `lte` on it", shown(&state.counter));
+        let message = format!(
+            "the counter `{}` never counts there: its own rule has no `lt` or `lte` on it",
+            shown(&state.counter)
+        );
         scribe.lost(node.at, pointer, message, Some("bound it in this rule, or leave `state` out"));
     }
     Some((limit, guards))
 }
 
-/// A condition as ours. Intercept takes the text `5` and the number 5 for equal, and so on; here they are not. Where a call would slip
-/// past a rule that denies or asks, the condition names both; where it is required, the call is denied instead.
+/// A condition as ours. Intercept takes the text `5` and the number 5 for equal, and so on; here
+/// they are not. Where a call would slip past a rule that denies or asks, the condition names both;
+/// where it is required, the call is denied instead.
 fn guard(condition: &Condition, applies: bool, scribe: &mut Scribe<'_>) -> Value {
     let Condition { at, pointer, path, op, value } = condition;
     let same = json!({ "path": path, "op": op, "value": value });
@@ -287,8 +362,10 @@ fn guard(condition: &Condition, applies: bool, scribe: &mut Scribe<'_>) -> Value
             json!({ "path": path, "op": "in", "value": values.iter().cloned().chain(twins).collect::<Vec<_>>() })
         }
         ("contains", value) if twin(value).is_some() => {
-            let message =
-                format!("in a list, `{value}` is found here only as it is written, and not as the text or number that spells it");
+            let message = format!(
+                "in a list, `{value}` is found here only as it is written, and not as the text or \
+                number that spells it"
+            );
             scribe.warn(*at, pointer, message, None);
             same
         }
@@ -300,7 +377,9 @@ fn guard(condition: &Condition, applies: bool, scribe: &mut Scribe<'_>) -> Value
 fn twin(value: &Value) -> Option<Value> {
     match value {
         Value::Bool(_) | Value::Number(_) => Some(value.to_string().into()),
-        Value::String(text) => serde_json::from_str::<Value>(text).ok().filter(|value| value.is_number() || value.is_boolean()),
+        Value::String(text) => serde_json::from_str::<Value>(text)
+            .ok()
+            .filter(|value| value.is_number() || value.is_boolean()),
         _ => None,
     }
 }
@@ -328,10 +407,18 @@ fn tell(
         parts.push(format!("require ({})", require.len()));
     }
     if let Some(Limit { counter, made }) = limit {
-        let text = |key: &str| made.get(key).map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
+        let text = |key: &str| {
+            made.get(key)
+                .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+        };
         let scope = tool.counts_in.join(", ");
         let part = |key: &str| text(key).unwrap_or_default();
-        parts.push(format!("limit {}: {} in {}, for each {scope}", shown(counter), part("max"), part("window")));
+        parts.push(format!(
+            "limit {}: {} in {}, for each {scope}",
+            shown(counter),
+            part("max"),
+            part("window")
+        ));
     }
     if parts.is_empty() {
         parts.push("as it was".into());

@@ -1,12 +1,16 @@
-//! The text of a guest's realm: the modules of `runtime-js/` as one script, since a realm of Deno's has no modules.
+//! The text of a guest's realm: the modules of `runtime-js/` as one script, since a realm of Deno's
+//! has no modules.
 //!
-//! Types are blanked out by swc, imports and exports are read from its tree; each module becomes a function whose answer the
-//! others take their names from. The forms that our modules use are known, and another form is an error that every start would show.
+//! Types are blanked out by swc, imports and exports are read from its tree; each module becomes a
+//! function whose answer the others take their names from. The forms that our modules use are
+//! known, and another form is an error that every start would show.
 
 use std::fmt::Write;
 
 use swc_common::{BytePos, FileName, SourceMap, Spanned, errors::Handler, sync::Lrc};
-use swc_ecma_ast::{Decl, ExportSpecifier, ImportSpecifier, ModuleDecl, ModuleExportName, ModuleItem, Pat};
+use swc_ecma_ast::{
+    Decl, ExportSpecifier, ImportSpecifier, ModuleDecl, ModuleExportName, ModuleItem, Pat,
+};
 use swc_ecma_parser::{EsSyntax, Parser, StringInput, Syntax};
 
 macro_rules! module {
@@ -64,7 +68,10 @@ pub(in crate::sandbox::worker) fn realm() -> Result<String, BundleError> {
 /// The number of a module that stands before the one that imports it.
 fn number_of(specifier: &str) -> Result<usize, String> {
     let name = specifier.strip_prefix(OURS).unwrap_or(specifier);
-    MODULES.iter().position(|(module, _)| *module == name).ok_or_else(|| format!("it imports `{specifier}`, which is not there"))
+    MODULES
+        .iter()
+        .position(|(module, _)| *module == name)
+        .ok_or_else(|| format!("it imports `{specifier}`, which is not there"))
 }
 
 /// A module as the body of a function that answers what it exports.
@@ -82,19 +89,26 @@ fn body(name: &str, source: &str) -> Result<String, String> {
         let (from, to) = (offset(declaration.span().lo), offset(declaration.span().hi));
         match declaration {
             ModuleDecl::Import(import) => {
-                let names: Vec<String> = import.specifiers.iter().map(imported).collect::<Result<_, _>>()?;
+                let names: Vec<String> =
+                    import.specifiers.iter().map(imported).collect::<Result<_, _>>()?;
                 let number = number_of(&import.src.value.to_string_lossy())?;
-                out.replace_range(from..to, &format!("const {{ {} }} = $module{number};", names.join(", ")));
+                out.replace_range(
+                    from..to,
+                    &format!("const {{ {} }} = $module{number};", names.join(", ")),
+                );
             }
             ModuleDecl::ExportDecl(export) => {
                 let _ = write!(exports, "{}, ", declared(&export.decl)?);
                 out.replace_range(from..offset(export.decl.span().lo), "");
             }
             ModuleDecl::ExportNamed(export) => {
-                let source = export.src.as_ref().ok_or("an export of what stands elsewhere in it")?;
+                let source =
+                    export.src.as_ref().ok_or("an export of what stands elsewhere in it")?;
                 let number = number_of(&source.value.to_string_lossy())?;
                 for specifier in &export.specifiers {
-                    let ExportSpecifier::Named(named) = specifier else { return Err("an export of a whole module".into()) };
+                    let ExportSpecifier::Named(named) = specifier else {
+                        return Err("an export of a whole module".into());
+                    };
                     let original = text_of(&named.orig);
                     let own = named.exported.as_ref().map_or_else(|| original.clone(), text_of);
                     let _ = write!(exports, "{own}: $module{number}.{original}, ");
@@ -108,7 +122,9 @@ fn body(name: &str, source: &str) -> Result<String, String> {
 }
 
 fn imported(specifier: &ImportSpecifier) -> Result<String, String> {
-    let ImportSpecifier::Named(named) = specifier else { return Err("an import of a whole module".into()) };
+    let ImportSpecifier::Named(named) = specifier else {
+        return Err("an import of a whole module".into());
+    };
     Ok(match &named.imported {
         None => named.local.sym.to_string(),
         Some(original) => format!("{}: {}", text_of(original), named.local.sym),
@@ -127,7 +143,10 @@ fn declared(declaration: &Decl) -> Result<String, String> {
             many => many
                 .iter()
                 .map(|one| {
-                    one.name.as_ident().map(|name| name.id.sym.to_string()).ok_or_else(|| "an export by a pattern".to_owned())
+                    one.name
+                        .as_ident()
+                        .map(|name| name.id.sym.to_string())
+                        .ok_or_else(|| "an export by a pattern".to_owned())
                 })
                 .collect::<Result<Vec<_>, _>>()
                 .map(|names| names.join(", ")),
@@ -146,8 +165,9 @@ fn text_of(name: &ModuleExportName) -> String {
 fn strip(source: &str) -> Result<String, String> {
     let sources: Lrc<SourceMap> = Lrc::default();
     let errors = Handler::with_emitter_writer(Box::new(std::io::stderr()), Some(sources.clone()));
-    let options = swc_ts_fast_strip::Options { module: Some(true), ..swc_ts_fast_strip::Options::default() };
-    let stripped =
-        swc_ts_fast_strip::operate(&sources, &errors, source.to_owned(), options).map_err(|error| format!("{error:?}"))?;
+    let options =
+        swc_ts_fast_strip::Options { module: Some(true), ..swc_ts_fast_strip::Options::default() };
+    let stripped = swc_ts_fast_strip::operate(&sources, &errors, source.to_owned(), options)
+        .map_err(|error| format!("{error:?}"))?;
     Ok(stripped.code)
 }

@@ -1,7 +1,9 @@
-//! The worker's loop: frames of the broker and of Deno in, the guest's clocks, timers and limits, its end.
+//! The worker's loop: frames of the broker and of Deno in, the guest's clocks, timers and limits,
+//! its end.
 //!
-//! One thread, one `poll`. What the broker sends goes on to Deno without waiting for it; what Deno says is judged and goes on to
-//! the broker. A guest that must end is ended with its process: Deno cannot be interrupted from outside, and is replaced anyway.
+//! One thread, one `poll`. What the broker sends goes on to Deno without waiting for it; what Deno
+//! says is judged and goes on to the broker. A guest that must end is ended with its process: Deno
+//! cannot be interrupted from outside, and is replaced anyway.
 
 use std::{
     os::{fd::AsRawFd, unix::net::UnixStream},
@@ -19,8 +21,8 @@ use super::{
 use crate::sandbox::{
     lockdown::jail::LOCKS,
     protocol::{
-        self, Armed, DoneOutcome, FrameError, Kind, RunHead, Setup, StopReason, VERSION, join_head, level_from_u8, level_to_u8,
-        parse_answer, read_frame, split_head,
+        self, Armed, DoneOutcome, FrameError, Kind, RunHead, Setup, StopReason, VERSION, join_head,
+        level_from_u8, level_to_u8, parse_answer, read_frame, split_head,
     },
     worker::{
         cpu_clock,
@@ -36,14 +38,16 @@ use crate::sandbox::{
     },
 };
 
-/// How often a running guest's CPU time and memory are looked at, and those of Deno while it only waits.
+/// How often a running guest's CPU time and memory are looked at, and those of Deno while it only
+/// waits.
 const WATCH_EVERY: Duration = Duration::from_millis(5);
 const REST_WATCH_EVERY: Duration = Duration::from_secs(1);
 /// CPU time that Deno may use while it has no run, once its next realm stands.
 const REST_CPU_NS_MAX: u64 = 200_000_000;
 /// Threads of Deno at the most; it has five.
 const THREADS_MAX: u64 = 32;
-/// The longest text that Deno's side sends for a line, a warning or a stack, in bytes, all of them cut there to 8192 characters.
+/// The longest text that Deno's side sends for a line, a warning or a stack, in bytes, all of them
+/// cut there to 8192 characters.
 const TEXT_BYTES_MAX: usize = 64 * 1024;
 
 /// Whether the guest has something to do.
@@ -95,7 +99,13 @@ pub(super) struct Worker {
 
 impl Worker {
     /// Must be made on the thread that runs it.
-    pub(super) fn new(setup: Setup, input: UnixStream, outbox: Arc<Outbox>, child: Child, watch: IntakeWatch) -> Self {
+    pub(super) fn new(
+        setup: Setup,
+        input: UnixStream,
+        outbox: Arc<Outbox>,
+        child: Child,
+        watch: IntakeWatch,
+    ) -> Self {
         Self {
             setup,
             input,
@@ -128,7 +138,9 @@ impl Worker {
             }
             if broker {
                 match read_frame(&mut self.input) {
-                    Ok(frame) => self.take(frame).unwrap_or_else(|violation| fail(format_args!("{violation}"))),
+                    Ok(frame) => self
+                        .take(frame)
+                        .unwrap_or_else(|violation| fail(format_args!("{violation}"))),
                     // The broker is gone, or its frames cannot be understood any more.
                     Err(FrameError::Closed) => leave(0),
                     Err(error) => fail(format_args!("{error}")),
@@ -140,7 +152,12 @@ impl Worker {
 
     fn arm(&self) {
         let engine = format!("Deno {}, V8 {}", self.child.hello.deno, self.child.hello.v8);
-        let armed = Armed { version: VERSION, engine, sandbox: LOCKS.into(), engine_pid: Some(self.child.pid()) };
+        let armed = Armed {
+            version: VERSION,
+            engine,
+            sandbox: LOCKS.into(),
+            engine_pid: Some(self.child.pid()),
+        };
         let json = serde_json::to_vec(&armed).unwrap_or_else(|_| leave(1));
         self.outbox.send(Kind::Armed, 0, &[&json]);
         self.outbox.send(Kind::Ready, 0, &[]);
@@ -151,27 +168,34 @@ impl Worker {
         // What the broker sends is left in the socket while Deno does not take what it was sent.
         let events = if self.child.is_full() { 0 } else { libc::POLLIN };
         let broker = libc::pollfd { fd: self.input.as_raw_fd(), events, revents: 0 };
-        let complaints = libc::pollfd { fd: self.child.stderr().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let complaints =
+            libc::pollfd { fd: self.child.stderr().as_raw_fd(), events: libc::POLLIN, revents: 0 };
         let mut poll = [broker, self.child.pollfd(), complaints];
         // SAFETY: three valid entries. An interrupted call counts as nothing to read.
-        let ready = unsafe { libc::poll(poll.as_mut_ptr(), poll.len() as libc::nfds_t, self.patience()) };
+        let ready =
+            unsafe { libc::poll(poll.as_mut_ptr(), poll.len() as libc::nfds_t, self.patience()) };
         if ready <= 0 {
             return [false; 3];
         }
         if poll[1].revents & libc::POLLOUT != 0 {
             self.child.flush();
         }
-        let [broker, deno, complaints] = poll.map(|entry| entry.revents & (libc::POLLIN | libc::POLLHUP | libc::POLLERR) != 0);
+        let [broker, deno, complaints] =
+            poll.map(|entry| entry.revents & (libc::POLLIN | libc::POLLHUP | libc::POLLERR) != 0);
         [broker, deno, complaints && poll[2].revents & libc::POLLIN != 0]
     }
 
     /// Milliseconds until something must be looked at.
     fn patience(&self) -> i32 {
         let running = self.running.as_ref();
-        let due = running.filter(|running| running.state == State::Parked).and_then(|running| running.timers.next_due());
+        let due = running
+            .filter(|running| running.state == State::Parked)
+            .and_then(|running| running.timers.next_due());
         let wait = match running {
             Some(running) if running.state == State::Running => WATCH_EVERY,
-            _ => due.map_or(REST_WATCH_EVERY, |due| due.saturating_duration_since(Instant::now()).min(REST_WATCH_EVERY)),
+            _ => due.map_or(REST_WATCH_EVERY, |due| {
+                due.saturating_duration_since(Instant::now()).min(REST_WATCH_EVERY)
+            }),
         };
         wait.as_nanos().div_ceil(1_000_000) as i32
     }
@@ -190,7 +214,11 @@ impl Worker {
         }
         let Some(running) = self.running.as_mut().filter(|running| running.run == frame.run) else {
             // It crossed our `Done`.
-            return if frame.run == self.last { Ok(()) } else { Err(Violation::WrongRun(frame.run)) };
+            return if frame.run == self.last {
+                Ok(())
+            } else {
+                Err(Violation::WrongRun(frame.run))
+            };
         };
         match frame.kind {
             Kind::Go => {
@@ -216,8 +244,10 @@ impl Worker {
         if self.running.is_some() || !self.ready {
             return Err(Violation::Busy);
         }
-        let (head, source) = split_head::<RunHead>(Kind::Run, &frame.body).map_err(Violation::Frame)?;
-        let source = std::str::from_utf8(source).map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?;
+        let (head, source) =
+            split_head::<RunHead>(Kind::Run, &frame.body).map_err(Violation::Frame)?;
+        let source = std::str::from_utf8(source)
+            .map_err(|_| Violation::Frame(FrameError::Malformed(Kind::Run)))?;
         let began = cpu_clock::read_ns(self.clock).unwrap_or(0);
         let prepared = self.watch.prepare(frame.run, source);
         let intake_ns = cpu_clock::read_ns(self.clock).unwrap_or(began) - began;
@@ -232,7 +262,11 @@ impl Worker {
         };
         let cpu_ns = self.child.cpu_ns();
         let budget = head.cpu_ms_max.saturating_mul(1_000_000).saturating_sub(intake_ns);
-        let program = Program { name: prepared.name, line_offset: prepared.line_offset, column_offset: prepared.column_offset };
+        let program = Program {
+            name: prepared.name,
+            line_offset: prepared.line_offset,
+            column_offset: prepared.column_offset,
+        };
         self.child.send(Down::Run, &[&join_head(&program), prepared.script.as_bytes()]);
         self.ready = false;
         self.running = Some(Running {
@@ -254,7 +288,8 @@ impl Worker {
 
     // The clocks.
 
-    /// Ends a guest that is over a limit, and Deno where it does more than it may; asks the broker where a timer is due.
+    /// Ends a guest that is over a limit, and Deno where it does more than it may; asks the broker
+    /// where a timer is due.
     fn look(&mut self) {
         let (now, cpu_ns) = (self.child.look(), self.child.cpu_ns());
         if now.threads > THREADS_MAX {
@@ -273,7 +308,9 @@ impl Worker {
         if cpu_ns >= running.cpu_ns_end {
             return self.kill(DoneOutcome::CpuLimit);
         }
-        if running.state == State::Parked && running.timers.next_due().is_some_and(|due| due <= Instant::now()) {
+        if running.state == State::Parked
+            && running.timers.next_due().is_some_and(|due| due <= Instant::now())
+        {
             running.state = State::Woken;
             self.outbox.send(Kind::Wake, running.run, &[]);
         }
@@ -298,9 +335,9 @@ impl Worker {
         let open = self.child.fill().unwrap_or(false);
         loop {
             match self.child.next() {
-                Ok(Some(frame)) => {
-                    self.hear(&frame).unwrap_or_else(|| fail(format_args!("Deno sent a wrong {:?} frame", frame.kind)))
-                }
+                Ok(Some(frame)) => self.hear(&frame).unwrap_or_else(|| {
+                    fail(format_args!("Deno sent a wrong {:?} frame", frame.kind))
+                }),
                 Ok(None) if open => return,
                 Ok(None) => return self.lose_deno(),
                 Err(what) => fail(format_args!("Deno sent {what}")),
@@ -310,7 +347,10 @@ impl Worker {
 
     /// Deno has ended by itself.
     fn lose_deno(&mut self) {
-        let status = self.child.end().unwrap_or_else(|error| fail(format_args!("Deno could not be ended: {error}")));
+        let status = self
+            .child
+            .end()
+            .unwrap_or_else(|error| fail(format_args!("Deno could not be ended: {error}")));
         if self.running.is_some() && self.child.ran_out_of_memory(status) {
             return self.end(endings::heap_limit(self.setup.heap_bytes_max), Vec::new(), true);
         }
@@ -338,27 +378,39 @@ impl Worker {
                     return None;
                 }
                 let line = if line == 0 { 0 } else { running.prepared.position(line, column).0 };
-                let (call, line, length) = (call.to_le_bytes(), line.to_le_bytes(), length.to_le_bytes());
-                self.outbox.send(Kind::Call, running.run, &[&call, &line, &length, path.as_bytes(), parts.0]);
+                let (call, line, length) =
+                    (call.to_le_bytes(), line.to_le_bytes(), length.to_le_bytes());
+                self.outbox.send(
+                    Kind::Call,
+                    running.run,
+                    &[&call, &line, &length, path.as_bytes(), parts.0],
+                );
             }
             Up::Log | Up::Warn if parts.0.len() > TEXT_BYTES_MAX => return None,
             Up::Log => {
                 let level = level_from_u8(parts.u8()?)?;
                 let line = running.log.admit(String::from_utf8_lossy(parts.0).into_owned());
                 if let Some(line) = line {
-                    self.outbox.send(Kind::Log, running.run, &[&[level_to_u8(level)], line.as_bytes()]);
+                    self.outbox.send(
+                        Kind::Log,
+                        running.run,
+                        &[&[level_to_u8(level)], line.as_bytes()],
+                    );
                 }
             }
             Up::Warn => running.warnings.add(String::from_utf8_lossy(parts.0).into_owned()),
             Up::Timer => {
                 let (timer, ms, repeats) = (parts.u32()?, parts.f64()?, parts.u8()? != 0);
                 let delay = Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default();
-                // Both sides count: another number means that Deno's side does not follow its own rules.
-                return (running.timers.start(Instant::now(), delay, repeats)? == timer).then_some(());
+                // Both sides count: another number means that Deno's side does not follow its own
+                // rules.
+                return (running.timers.start(Instant::now(), delay, repeats)? == timer)
+                    .then_some(());
             }
             Up::Clear => running.timers.clear(parts.u32()?),
             Up::Idle => {
-                let (answers, fired, outstanding, heap_kb) = (parts.u32()?, parts.u32()?, parts.u32()?, parts.u32()?);
+                let (answers, fired, outstanding, heap_kb) =
+                    (parts.u32()?, parts.u32()?, parts.u32()?, parts.u32()?);
                 running.heap_peak_bytes = running.heap_peak_bytes.max(u64::from(heap_kb) * 1024);
                 // Otherwise something is on its way to it.
                 if (answers, fired) == (running.answers, running.fired) {
@@ -382,7 +434,8 @@ impl Worker {
         }
         let Some(running) = &mut self.running else { return };
         if outstanding == 0 && running.timers.next_due().is_none() {
-            let outcome = DoneOutcome::Threw { error: endings::never_settles(&running.prepared), call: None };
+            let outcome =
+                DoneOutcome::Threw { error: endings::never_settles(&running.prepared), call: None };
             self.child.send(Down::End, &[]);
             return self.end_alive(outcome, Vec::new());
         }
@@ -399,18 +452,28 @@ impl Worker {
                 512 => sha2::Sha512::digest(parts.0).to_vec(),
                 _ => return None,
             }),
-            2 if parts.0.len() <= TEXT_BYTES_MAX => Some(self.stack_text(std::str::from_utf8(parts.0).ok()?).into_bytes()),
+            2 if parts.0.len() <= TEXT_BYTES_MAX => {
+                Some(self.stack_text(std::str::from_utf8(parts.0).ok()?).into_bytes())
+            }
             _ => None,
         }
     }
 
-    /// The text of a stack with the caller's own places. `text` holds a frame a line, an empty line, the name, and the message.
+    /// The text of a stack with the caller's own places. `text` holds a frame a line, an empty
+    /// line, the name, and the message.
     fn stack_text(&self, text: &str) -> String {
-        let (frames, error) = text.split_once("\n\n").or_else(|| Some(("", text.strip_prefix('\n')?))).unwrap_or(("", text));
+        let (frames, error) = text
+            .split_once("\n\n")
+            .or_else(|| Some(("", text.strip_prefix('\n')?)))
+            .unwrap_or(("", text));
         let (name, message) = error.split_once('\n').unwrap_or((error, ""));
         let frame = |line: &str| {
             let mut parts = line.splitn(3, ':');
-            Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?, parts.next()?.to_owned()))
+            Some((
+                parts.next()?.parse().ok()?,
+                parts.next()?.parse().ok()?,
+                parts.next()?.to_owned(),
+            ))
         };
         let frames: Vec<_> = frames
             .lines()
@@ -418,8 +481,13 @@ impl Worker {
             .filter_map(frame)
             .map(|(line, column, function)| (function, line, column))
             .collect();
-        let told = self.running.as_ref().and_then(|running| running.prepared.describe(name, message, None, &frames).stack);
-        told.unwrap_or_else(|| if message.is_empty() { name.to_owned() } else { format!("{name}: {message}") })
+        let told = self
+            .running
+            .as_ref()
+            .and_then(|running| running.prepared.describe(name, message, None, &frames).stack);
+        told.unwrap_or_else(|| {
+            if message.is_empty() { name.to_owned() } else { format!("{name}: {message}") }
+        })
     }
 
     // The end.
@@ -441,13 +509,20 @@ impl Worker {
         let setup = &self.setup;
         let threw = |error| DoneOutcome::Threw { error, call: None };
         let outcome = match head.kind {
-            EndKind::Returned if result.len() as u64 <= setup.result_bytes_max => DoneOutcome::Returned,
-            EndKind::Returned | EndKind::ResultLimit => threw(endings::result_limit(setup.result_bytes_max)),
+            EndKind::Returned if result.len() as u64 <= setup.result_bytes_max => {
+                DoneOutcome::Returned
+            }
+            EndKind::Returned | EndKind::ResultLimit => {
+                threw(endings::result_limit(setup.result_bytes_max))
+            }
             EndKind::NotAProgram => threw(endings::not_one_program(prepared)),
             EndKind::Threw => {
                 let Thrown { name, message, call, frames } = head.thrown?;
                 let at = frames.first().map(|(_, line, column)| (*line, *column));
-                DoneOutcome::Threw { error: prepared.describe(&name, &message, at, &frames), call: (call > 0).then_some(call) }
+                DoneOutcome::Threw {
+                    error: prepared.describe(&name, &message, at, &frames),
+                    call: (call > 0).then_some(call),
+                }
             }
         };
         self.end_alive(outcome, result.to_vec());
@@ -483,7 +558,11 @@ impl Worker {
             outcome,
             result,
             cpu_ms: cpu_ns / 1_000_000,
-            heap_peak_bytes: running.heap_peak_bytes.max(if spent { self.child.guest_peak() } else { 0 }),
+            heap_peak_bytes: running.heap_peak_bytes.max(if spent {
+                self.child.guest_peak()
+            } else {
+                0
+            }),
             dropped_lines: running.log.dropped_lines,
             dropped_bytes: running.log.dropped_bytes,
             warnings: running.warnings.into_texts(),

@@ -1,4 +1,5 @@
-//! Ends a run whose code takes too long to take in: a parser cannot be interrupted, so another thread says it in the parser's stead.
+//! Ends a run whose code takes too long to take in: a parser cannot be interrupted, so another
+//! thread says it in the parser's stead.
 
 use std::{io, sync::Arc, thread, time::Duration};
 
@@ -31,12 +32,18 @@ impl IntakeWatch {
     pub(super) fn start(outbox: Arc<Outbox>) -> io::Result<Self> {
         let watch = Self { busy: Arc::default(), clock: cpu_clock::of_this_thread() };
         let (busy, clock) = (watch.busy.clone(), watch.clock);
-        thread::Builder::new().name("intake-watch".into()).spawn(move || follow(&busy, clock, &outbox))?;
+        thread::Builder::new()
+            .name("intake-watch".into())
+            .spawn(move || follow(&busy, clock, &outbox))?;
         Ok(watch)
     }
 
-    /// Makes a program ready to run. Never returns when it was given up meanwhile: its end was told, and the broker replaces this process.
-    #[expect(clippy::result_large_err, reason = "an error ends the run: its size does not matter, its form is that of the answer")]
+    /// Makes a program ready to run. Never returns when it was given up meanwhile: its end was
+    /// told, and the broker replaces this process.
+    #[expect(
+        clippy::result_large_err,
+        reason = "an error ends the run: its size does not matter, its form is that of the answer"
+    )]
     pub(super) fn prepare(&self, run: u32, source: &str) -> Result<Prepared, TaskError> {
         let end = cpu_clock::read_ns(self.clock).unwrap_or(0) + intake::CPU_MS_MAX * 1_000_000;
         *self.busy.0.lock() = Some((run, end));

@@ -1,7 +1,8 @@
-//! The frames between the worker and Deno: `u32 length | u8 kind | body`, little endian; the length counts everything after itself.
+//! The frames between the worker and Deno: `u32 length | u8 kind | body`, little endian; the length
+//! counts everything after itself.
 //!
-//! Another grammar than the broker's ([`crate::sandbox::protocol`]): it carries what the broker must not know, and nothing of it is
-//! believed. `runtime-js/deno/main.js` is the other side.
+//! Another grammar than the broker's ([`crate::sandbox::protocol`]): it carries what the broker
+//! must not know, and nothing of it is believed. `runtime-js/deno/main.js` is the other side.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +36,8 @@ pub(super) enum Up {
     Call = 34,
     /// `u8 level | text`.
     Log = 35,
-    /// `u32 answers taken | u32 timers fired | u32 calls without an answer | u32 heap in KiB`: nothing can go on by itself.
+    /// `u32 answers taken | u32 timers fired | u32 calls without an answer | u32 heap in KiB`:
+    /// nothing can go on by itself.
     Idle = 36,
     /// `u32 timer | f64 milliseconds | u8 repeats`: it starts.
     Timer = 37,
@@ -45,7 +47,8 @@ pub(super) enum Up {
     Warn = 39,
     /// `u32 length of Ended | Ended as JSON | result as JSON`.
     Done = 40,
-    /// `u8 1 | u32 algorithm | bytes`: a digest; `u8 2 | text`: the text of a stack. Deno waits for `Told`.
+    /// `u8 1 | u32 algorithm | bytes`: a digest; `u8 2 | text`: the text of a stack. Deno waits for
+    /// `Told`.
     Ask = 41,
 }
 
@@ -53,7 +56,9 @@ impl Up {
     /// The kind of that number.
     pub(super) fn from_u8(byte: u8) -> Option<Self> {
         use Up::*;
-        [Hello, Ready, Call, Log, Idle, Timer, Clear, Warn, Done, Ask].into_iter().find(|kind| *kind as u8 == byte)
+        [Hello, Ready, Call, Log, Idle, Timer, Clear, Warn, Done, Ask]
+            .into_iter()
+            .find(|kind| *kind as u8 == byte)
     }
 }
 
@@ -66,7 +71,8 @@ pub(super) struct Setup<'a> {
     pub(super) texts: Texts,
 }
 
-/// What Deno refuses by itself, where a guest must learn of it at once. The worker and the broker look again.
+/// What Deno refuses by itself, where a guest must learn of it at once. The worker and the broker
+/// look again.
 #[derive(Debug, Serialize)]
 pub(super) struct Limits {
     pub(super) args_bytes_max: u64,
@@ -152,7 +158,9 @@ pub(super) fn parse(input: &[u8], bytes_max: usize) -> Result<Option<(Frame, usi
     if length == 0 || length > bytes_max {
         return Err(format!("a frame of {length} bytes, allowed are 1 to {bytes_max}"));
     }
-    let Some((kind, body)) = rest.get(..length).and_then(<[u8]>::split_first) else { return Ok(None) };
+    let Some((kind, body)) = rest.get(..length).and_then(<[u8]>::split_first) else {
+        return Ok(None);
+    };
     let kind = Up::from_u8(*kind).ok_or_else(|| format!("unknown frame kind {kind}"))?;
     Ok(Some((Frame { kind, body: body.to_vec() }, 4 + length)))
 }

@@ -1,8 +1,10 @@
-//! The runtime `local-deno`: a small worker that takes programs in and judges what comes out, and Deno, which runs them in a jail.
+//! The runtime `local-deno`: a small worker that takes programs in and judges what comes out, and
+//! Deno, which runs them in a jail.
 //!
-//! The worker ([`guest`]) is Rust of ours without an engine: intake, positions, limits, endings. Deno ([`child`]) runs
-//! `runtime-js/deno/main.js` and a realm for each guest ([`bundle`]); between the two go the frames of [`link`]. The worker takes Deno for
-//! hostile, as the broker takes both: whatever Deno says is checked, and what it leaves undone ends with its process.
+//! The worker ([`guest`]) is Rust of ours without an engine: intake, positions, limits, endings.
+//! Deno ([`child`]) runs `runtime-js/deno/main.js` and a realm for each guest ([`bundle`]); between
+//! the two go the frames of [`link`]. The worker takes Deno for hostile, as the broker takes both:
+//! whatever Deno says is checked, and what it leaves undone ends with its process.
 
 mod bundle;
 mod child;
@@ -41,16 +43,19 @@ pub(super) fn main(path: &Path, identity: &OsStr) -> ExitCode {
 fn start(path: &Path, identity: &OsStr) -> Result<ExitCode, StartError> {
     lockdown::lock(jail::DESCRIPTORS_MAX)?;
     let realm = lockdown::take_snapshot()?;
-    // SAFETY: descriptor 0 is the connected socket that the broker gave; nothing else in this process owns it.
+    // SAFETY: descriptor 0 is the connected socket that the broker gave; nothing else in this
+    // process owns it.
     let mut input = unsafe { UnixStream::from_raw_fd(0) };
     let setup = read_setup(&mut input)?;
     let outbox = Arc::new(Outbox::new(input.try_clone().map_err(StartError::Socket)?));
-    let child = child::Child::start(path, identity, &setup, realm).map_err(|error| StartError::Engine(Box::new(error)))?;
+    let child = child::Child::start(path, identity, &setup, realm)
+        .map_err(|error| StartError::Engine(Box::new(error)))?;
     // After the child, whose own bound is another one and could not be above this.
     lockdown::limit_memory(MEMORY_BYTES + 2 * setup.result_bytes_max)?;
     lockdown::drop_capabilities()?;
     lockdown::close_files()?;
-    let watch = intake_watch::IntakeWatch::start(outbox.clone()).map_err(|error| StartError::Engine(Box::new(error)))?;
+    let watch = intake_watch::IntakeWatch::start(outbox.clone())
+        .map_err(|error| StartError::Engine(Box::new(error)))?;
     lockdown::filter_calls(child.pid())?;
     guest::Worker::new(setup, input, outbox, child, watch).serve()
 }

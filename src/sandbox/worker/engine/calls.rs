@@ -1,4 +1,5 @@
-//! Which calls are under way and which still wait for a place. Pure: `T` is what the engine keeps per call.
+//! Which calls are under way and which still wait for a place. Pure: `T` is what the engine keeps
+//! per call.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -35,11 +36,23 @@ pub(super) enum TooMany {
 
 impl<T> Calls<T> {
     pub(super) fn new(queued_max: u64) -> Self {
-        Self { queued_max, issued: 0, in_flight: 0, queued: VecDeque::new(), queued_bytes: 0, pending: HashMap::new() }
+        Self {
+            queued_max,
+            issued: 0,
+            in_flight: 0,
+            queued: VecDeque::new(),
+            queued_bytes: 0,
+            pending: HashMap::new(),
+        }
     }
 
     /// Takes a call in; answers it back when it may leave at once.
-    pub(super) fn issue(&mut self, path: String, args: String, kept: T) -> Result<Option<Call>, TooMany> {
+    pub(super) fn issue(
+        &mut self,
+        path: String,
+        args: String,
+        kept: T,
+    ) -> Result<Option<Call>, TooMany> {
         let waits = self.in_flight >= CALLS_IN_FLIGHT_MAX;
         if waits && self.queued.len() as u64 >= self.queued_max {
             return Err(TooMany::Calls(self.queued_max + CALLS_IN_FLIGHT_MAX as u64));
@@ -59,7 +72,8 @@ impl<T> Calls<T> {
         Ok(Some(call))
     }
 
-    /// What was kept for a call that was answered; none for a number that is not under way. Frees a place.
+    /// What was kept for a call that was answered; none for a number that is not under way. Frees a
+    /// place.
     pub(super) fn answered(&mut self, call: u32) -> Option<T> {
         // One that still waits has not left: the broker cannot know its number.
         if self.queued.front().is_some_and(|first| call >= first.call) {

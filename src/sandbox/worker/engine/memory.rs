@@ -1,6 +1,8 @@
-//! Memory of one guest: the heap's bound, array buffers counted outside it, and the last frame of a process that runs out.
+//! Memory of one guest: the heap's bound, array buffers counted outside it, and the last frame of a
+//! process that runs out.
 //!
-//! The last frame is written from inside a dying engine: no allocation, no lock, nothing but `write` and `_exit`.
+//! The last frame is written from inside a dying engine: no allocation, no lock, nothing but
+//! `write` and `_exit`.
 
 use std::{
     alloc::{Layout, alloc, alloc_zeroed, dealloc},
@@ -19,7 +21,8 @@ use crate::sandbox::{
     worker::outbox::leave,
 };
 
-/// What the heap may still grow by once its bound is reached, in bytes: the termination itself needs some.
+/// What the heap may still grow by once its bound is reached, in bytes: the termination itself
+/// needs some.
 const HEADROOM_BYTES: usize = 32 << 20;
 /// Address space for compiled code in bytes. The first isolate fixes it for the process.
 const CODE_RANGE_BYTES: usize = 128 << 20;
@@ -44,7 +47,12 @@ pub(super) struct Buffers {
 
 impl Buffers {
     pub(super) fn new(bytes_max: u64) -> Arc<Self> {
-        Arc::new(Self { bytes_max, used: AtomicU64::new(0), peak: AtomicU64::new(0), refused: AtomicBool::new(false) })
+        Arc::new(Self {
+            bytes_max,
+            used: AtomicU64::new(0),
+            peak: AtomicU64::new(0),
+            refused: AtomicBool::new(false),
+        })
     }
 
     /// The most bytes at once.
@@ -70,7 +78,9 @@ impl Buffers {
     }
 
     fn allocate(&self, bytes: usize, with: unsafe fn(Layout) -> *mut u8) -> *mut c_void {
-        let Ok(layout) = Layout::from_size_align(bytes.max(1), ALIGNMENT) else { return ptr::null_mut() };
+        let Ok(layout) = Layout::from_size_align(bytes.max(1), ALIGNMENT) else {
+            return ptr::null_mut();
+        };
         if !self.claim(bytes) {
             return ptr::null_mut();
         }
@@ -84,13 +94,18 @@ impl Buffers {
 
     /// V8's allocator that counts here.
     fn allocator(self: &Arc<Self>) -> v8::UniqueRef<v8::Allocator> {
-        // SAFETY: the handle is an `Arc` that `release` takes back; the table's functions expect just that.
+        // SAFETY: the handle is an `Arc` that `release` takes back; the table's functions expect
+        // just that.
         unsafe { v8::new_rust_allocator(Arc::into_raw(self.clone()), &ALLOCATOR) }
     }
 }
 
-static ALLOCATOR: v8::RustAllocatorVtable<Buffers> =
-    v8::RustAllocatorVtable { allocate: zeroed, allocate_uninitialized: uninitialized, free, drop: release };
+static ALLOCATOR: v8::RustAllocatorVtable<Buffers> = v8::RustAllocatorVtable {
+    allocate: zeroed,
+    allocate_uninitialized: uninitialized,
+    free,
+    drop: release,
+};
 
 unsafe extern "C" fn zeroed(buffers: &Buffers, bytes: usize) -> *mut c_void {
     buffers.allocate(bytes, alloc_zeroed)
@@ -121,7 +136,8 @@ pub(super) fn params(heap_bytes_max: u64, buffers: &Arc<Buffers>) -> v8::CreateP
         .allow_atomics_wait(false)
 }
 
-/// The heap's new bound after it was reached for the `hits`-th time: some headroom once, then nothing more.
+/// The heap's new bound after it was reached for the `hits`-th time: some headroom once, then
+/// nothing more.
 pub(super) fn after_hit(hits: u32, bound: usize) -> usize {
     if hits == 1 { bound + HEADROOM_BYTES.max(bound / 4) } else { bound }
 }
@@ -148,8 +164,20 @@ fn fatal(_file: &str, _line: i32, _message: &str) {
 fn gasp(reason: Gasp) -> ! {
     let run = RUN.load(Ordering::Acquire).to_le_bytes();
     let length = (HEAD_BYTES as u32 + 1).to_le_bytes();
-    let frame = [length[0], length[1], length[2], length[3], Kind::Gasp as u8, run[0], run[1], run[2], run[3], reason as u8];
-    // SAFETY: descriptor 0 is the broker's socket. This thread is the guest's and holds no half-written frame: it is inside V8.
+    let frame = [
+        length[0],
+        length[1],
+        length[2],
+        length[3],
+        Kind::Gasp as u8,
+        run[0],
+        run[1],
+        run[2],
+        run[3],
+        reason as u8,
+    ];
+    // SAFETY: descriptor 0 is the broker's socket. This thread is the guest's and holds no
+    // half-written frame: it is inside V8.
     unsafe { libc::write(0, frame.as_ptr().cast(), frame.len()) };
     leave(134)
 }

@@ -1,4 +1,5 @@
-//! The native functions that `runtime-js/` calls. Guests never hold one: the modules of the snapshot do.
+//! The native functions that `runtime-js/` calls. Guests never hold one: the modules of the
+//! snapshot do.
 
 use std::{
     rc::Rc,
@@ -17,12 +18,22 @@ use crate::sandbox::{
 
 deno_core::extension!(
     airlock,
-    ops = [op_base64, op_call, op_encode_bytes_max, op_kind, op_log, op_queue_microtask, op_timer_clear, op_timer_start, op_warn],
+    ops = [
+        op_base64,
+        op_call,
+        op_encode_bytes_max,
+        op_kind,
+        op_log,
+        op_queue_microtask,
+        op_timer_clear,
+        op_timer_start,
+        op_warn
+    ],
     middleware = keep_only_ours,
 );
 
-/// Built-in functions of deno_core that our own modules may use. Every other one is disabled, although no guest can reach
-/// any: some print, some read files, one ends the process.
+/// Built-in functions of deno_core that our own modules may use. Every other one is disabled,
+/// although no guest can reach any: some print, some read files, one ends the process.
 const BUILTIN: &[&str] = &[
     "op_get_constructor_name",
     "op_get_ext_import_meta_proto",
@@ -39,7 +50,8 @@ fn keep_only_ours(decl: OpDecl) -> OpDecl {
         let extensions = [web::airlock_web::init(), airlock::init()];
         extensions.iter().flat_map(|own| own.ops.iter()).map(|own| own.name).collect()
     });
-    if BUILTIN.contains(&decl.name) || decl.name.starts_with("op_is_") || ours.contains(&decl.name) {
+    if BUILTIN.contains(&decl.name) || decl.name.starts_with("op_is_") || ours.contains(&decl.name)
+    {
         decl
     } else {
         // An asynchronous one would keep deno_core's whole machinery alive in the snapshot.
@@ -68,10 +80,15 @@ fn op_call<'s>(
     let guest = guest(state);
     let args_max = guest.limits.args_bytes_max;
     if args.len() as u64 > args_max {
-        let told = format!("the arguments of tools.{path} are {} bytes of JSON, allowed are {args_max}", args.len());
+        let told = format!(
+            "the arguments of tools.{path} are {} bytes of JSON, allowed are {args_max}",
+            args.len()
+        );
         return text(scope, &told);
     }
-    let Some(resolver) = v8::PromiseResolver::new(scope) else { return v8::undefined(scope).into() };
+    let Some(resolver) = v8::PromiseResolver::new(scope) else {
+        return v8::undefined(scope).into();
+    };
     let promise = resolver.get_promise(scope);
     match guest.issue(scope, path, args, resolver) {
         Ok(()) => promise.into(),
@@ -120,11 +137,18 @@ fn op_kind(value: v8::Local<v8::Value>) -> u32 {
     }
 }
 
-/// `[type, base64]` of an array buffer or a view on one; null when the text would be longer than that.
+/// `[type, base64]` of an array buffer or a view on one; null when the text would be longer than
+/// that.
 #[op2]
-fn op_base64<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>, bytes_max: f64) -> v8::Local<'s, v8::Value> {
+fn op_base64<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+    bytes_max: f64,
+) -> v8::Local<'s, v8::Value> {
     let (name, bytes) = if let Ok(buffer) = v8::Local::<v8::ArrayBuffer>::try_from(value) {
-        let Some(view) = v8::Uint8Array::new(scope, buffer, 0, buffer.byte_length()) else { return v8::null(scope).into() };
+        let Some(view) = v8::Uint8Array::new(scope, buffer, 0, buffer.byte_length()) else {
+            return v8::null(scope).into();
+        };
         ("ArrayBuffer", view.into())
     } else if let Ok(view) = v8::Local::<v8::ArrayBufferView>::try_from(value) {
         (view_name(value), view)
@@ -161,7 +185,8 @@ fn view_name(value: v8::Local<v8::Value>) -> &'static str {
 /// One line of console output: 0 debug, 1 info, 2 warn, 3 error.
 #[op2(fast)]
 fn op_log(state: &mut OpState, level: u32, #[string] line: String) {
-    let level = u8::try_from(level).ok().and_then(level_from_u8).unwrap_or(crate::model::LogLevel::Info);
+    let level =
+        u8::try_from(level).ok().and_then(level_from_u8).unwrap_or(crate::model::LogLevel::Info);
     guest(state).log(level, line);
 }
 
@@ -171,7 +196,8 @@ fn op_warn(state: &mut OpState, #[string] warning: String) {
     guest(state).warn(warning);
 }
 
-/// Runs a function once the guest's current step is done. What it throws reaches the engine as an uncaught error.
+/// Runs a function once the guest's current step is done. What it throws reaches the engine as an
+/// uncaught error.
 #[op2(fast)]
 fn op_queue_microtask(scope: &mut v8::PinScope, function: v8::Local<v8::Function>) {
     scope.enqueue_microtask(function);
@@ -179,7 +205,12 @@ fn op_queue_microtask(scope: &mut v8::PinScope, function: v8::Local<v8::Function
 
 /// Starts a timer: its number, or the reason why it cannot be started.
 #[op2]
-fn op_timer_start<'s>(scope: &mut v8::PinScope<'s, '_>, state: &mut OpState, ms: f64, repeat: bool) -> v8::Local<'s, v8::Value> {
+fn op_timer_start<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    state: &mut OpState,
+    ms: f64,
+    repeat: bool,
+) -> v8::Local<'s, v8::Value> {
     let guest = guest(state);
     let delay = Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default();
     match guest.timers.borrow_mut().start(Instant::now(), delay, repeat) {

@@ -1,7 +1,8 @@
 //! One run: compile, enter, and the loop until the program's promise settles.
 //!
-//! The rule that everything here follows: after every entry into the engine the alarm is looked at, and once it was raised no
-//! JavaScript is entered again. One microtask checkpoint per turn, in one place.
+//! The rule that everything here follows: after every entry into the engine the alarm is looked at,
+//! and once it was raised no JavaScript is entered again. One microtask checkpoint per turn, in one
+//! place.
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
@@ -42,7 +43,12 @@ enum End {
 
 impl Guest {
     /// Runs one program to its end; none when its intake was given up meanwhile, and its end told.
-    pub(in crate::sandbox::worker) fn run(&mut self, job: Job, mailbox: &Mailbox, outbox: &Arc<Outbox>) -> Option<Ending> {
+    pub(in crate::sandbox::worker) fn run(
+        &mut self,
+        job: Job,
+        mailbox: &Mailbox,
+        outbox: &Arc<Outbox>,
+    ) -> Option<Ending> {
         let clock = cpu_clock::of_this_thread();
         let began = cpu_clock::read_ns(clock).unwrap_or(0);
         memory::name_run(job.run);
@@ -58,7 +64,9 @@ impl Guest {
                 *self.state.prepared.borrow_mut() = Some(prepared.clone());
                 self.execute(&prepared, mailbox)
             }
-            Err(error) => Outcome { outcome: DoneOutcome::Threw { error, call: None }, result: String::new() },
+            Err(error) => {
+                Outcome { outcome: DoneOutcome::Threw { error, call: None }, result: String::new() }
+            }
         };
         self.runtime.remove_near_heap_limit_callback(0);
         memory::name_run(0);
@@ -166,8 +174,19 @@ impl Turn<'_> {
         let source = v8::String::new(scope, &self.prepared.script)?;
         let name = v8::String::new(scope, self.prepared.name)?;
         let Prepared { line_offset, column_offset, .. } = *self.prepared;
-        let origin =
-            v8::ScriptOrigin::new(scope, name.into(), line_offset, column_offset, false, 0, None, false, false, false, None);
+        let origin = v8::ScriptOrigin::new(
+            scope,
+            name.into(),
+            line_offset,
+            column_offset,
+            false,
+            0,
+            None,
+            false,
+            false,
+            false,
+            None,
+        );
         v8::Script::compile(scope, source, Some(&origin))
     }
 
@@ -184,7 +203,8 @@ impl Turn<'_> {
         if self.stopped() {
             return Err(End::Stopped);
         }
-        let (calls, due) = (self.state.calls.borrow().outstanding(), self.state.timers.borrow().next_due());
+        let (calls, due) =
+            (self.state.calls.borrow().outstanding(), self.state.timers.borrow().next_due());
         if calls == 0 && due.is_none() {
             return Err(End::Failed(Box::new(endings::never_settles(self.prepared))));
         }
@@ -222,8 +242,8 @@ impl Turn<'_> {
             v8::scope!(let scope, scope);
             let resolver = v8::Local::new(scope, &pending.resolver);
             v8::tc_scope!(let scope, scope);
-            let value =
-                v8::String::new_from_utf8(scope, &answer.json, v8::NewStringType::Normal).and_then(|text| match answer.ok {
+            let value = v8::String::new_from_utf8(scope, &answer.json, v8::NewStringType::Normal)
+                .and_then(|text| match answer.ok {
                     true => v8::json::parse(scope, text),
                     false => self.failure(scope, text, answer.call, pending.at),
                 });
@@ -260,7 +280,8 @@ impl Turn<'_> {
         Some(error)
     }
 
-    /// Runs the timers that are due now; whether there were any. Those that they start wait for the next turn.
+    /// Runs the timers that are due now; whether there were any. Those that they start wait for the
+    /// next turn.
     fn fire_due(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<bool, End> {
         let now = Instant::now();
         let mut fired = false;
@@ -327,7 +348,9 @@ impl Turn<'_> {
         let bytes_max = self.state.limits.result_bytes_max;
         let text = v8::Local::<v8::String>::try_from(json).ok();
         match text {
-            Some(text) if text.utf8_length(scope) as u64 <= bytes_max => End::Returned(text.to_rust_string_lossy(scope)),
+            Some(text) if text.utf8_length(scope) as u64 <= bytes_max => {
+                End::Returned(text.to_rust_string_lossy(scope))
+            }
             _ => End::Failed(Box::new(endings::result_limit(bytes_max))),
         }
     }
@@ -358,13 +381,21 @@ impl Turn<'_> {
         Outcome { outcome, result: String::new() }
     }
 
-    fn threw(&self, scope: &mut v8::PinScope<'_, '_>, thrown: &v8::Global<v8::Value>) -> DoneOutcome {
+    fn threw(
+        &self,
+        scope: &mut v8::PinScope<'_, '_>,
+        thrown: &v8::Global<v8::Value>,
+    ) -> DoneOutcome {
         v8::tc_scope!(let scope, scope);
         let thrown = v8::Local::new(scope, thrown);
         let Origin { at, stack, call } = thrown::origin(scope, thrown);
-        let Some((name, message)) = self.explain(scope, thrown) else { return DoneOutcome::Stopped };
+        let Some((name, message)) = self.explain(scope, thrown) else {
+            return DoneOutcome::Stopped;
+        };
         let refused =
-            self.state.buffers.refused().then(|| endings::buffer_limit(self.state.limits.buffer_bytes_max, &name, &message));
+            self.state.buffers.refused().then(|| {
+                endings::buffer_limit(self.state.limits.buffer_bytes_max, &name, &message)
+            });
         if let Some(outcome) = refused.flatten() {
             return outcome;
         }
@@ -372,7 +403,11 @@ impl Turn<'_> {
     }
 
     /// Name and message of a thrown value; none when the guest was stopped meanwhile.
-    fn explain<'s>(&self, scope: &mut v8::PinScope<'s, '_>, thrown: v8::Local<'s, v8::Value>) -> Option<(String, String)> {
+    fn explain<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        thrown: v8::Local<'s, v8::Value>,
+    ) -> Option<(String, String)> {
         let told = self.ask(scope, &self.hooks.explain, thrown);
         if self.stopped() {
             return None;
@@ -383,17 +418,22 @@ impl Turn<'_> {
         };
         let (name, message) = (part(scope, 0), part(scope, 1));
         // A guest that is out of stack even here still gets an answer.
-        Some((name.unwrap_or_else(|| "Error".into()), message.unwrap_or_else(|| "threw a value that cannot be described".into())))
+        Some((
+            name.unwrap_or_else(|| "Error".into()),
+            message.unwrap_or_else(|| "threw a value that cannot be described".into()),
+        ))
     }
 
-    /// Tells of what was left when the program ended: calls without an answer, rejections that nobody handled.
+    /// Tells of what was left when the program ended: calls without an answer, rejections that
+    /// nobody handled.
     fn warn_of_leftovers(&self, scope: &mut v8::PinScope<'_, '_>) {
         self.state.warnings.borrow_mut().add_abandoned(self.state.calls.borrow().outstanding());
         let rejections = self.state.rejections.take();
         v8::tc_scope!(let scope, scope);
         for (_, reason) in &rejections.kept {
             let reason = v8::Local::new(scope, reason);
-            let at = thrown::origin(scope, reason).at.map(|at| thrown::place_text(self.prepared, at));
+            let at =
+                thrown::origin(scope, reason).at.map(|at| thrown::place_text(self.prepared, at));
             let Some((name, message)) = self.explain(scope, reason) else { return };
             self.state.warnings.borrow_mut().add_rejection(&name, &message, at);
         }

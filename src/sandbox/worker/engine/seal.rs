@@ -1,8 +1,9 @@
-//! What stands between a fresh isolate and one that a guest may have: everything of deno_core and every way to make code from
-//! text is taken away, and the callbacks through which V8 asks its embedder are ours.
+//! What stands between a fresh isolate and one that a guest may have: everything of deno_core and
+//! every way to make code from text is taken away, and the callbacks through which V8 asks its
+//! embedder are ours.
 //!
-//! Flagged globals appear only when the context is made, so a deletion in the snapshot would be undone: it happens here, on
-//! every start.
+//! Flagged globals appear only when the context is made, so a deletion in the snapshot would be
+//! undone: it happens here, on every start.
 
 use std::rc::Rc;
 
@@ -64,12 +65,20 @@ pub(super) fn seal(runtime: &mut JsRuntime, state: &Rc<GuestState>) -> Option<Ho
     Some(hooks)
 }
 
-fn property<'s>(scope: &v8::PinScope<'s, '_>, object: v8::Local<'s, v8::Object>, name: &str) -> Option<v8::Local<'s, v8::Object>> {
+fn property<'s>(
+    scope: &v8::PinScope<'s, '_>,
+    object: v8::Local<'s, v8::Object>,
+    name: &str,
+) -> Option<v8::Local<'s, v8::Object>> {
     let key = v8::String::new(scope, name)?;
     object.get(scope, key.into())?.try_into().ok()
 }
 
-fn hook<'s>(scope: &v8::PinScope<'s, '_>, object: v8::Local<'s, v8::Object>, name: &str) -> Option<v8::Global<v8::Function>> {
+fn hook<'s>(
+    scope: &v8::PinScope<'s, '_>,
+    object: v8::Local<'s, v8::Object>,
+    name: &str,
+) -> Option<v8::Global<v8::Function>> {
     let function: v8::Local<v8::Function> = property(scope, object, name)?.try_into().ok()?;
     Some(v8::Global::new(scope, function))
 }
@@ -89,8 +98,11 @@ unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage) {
             let reason = v8::Global::new(scope, reason);
             state.rejections.borrow_mut().add(promise, reason);
         }
-        v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject => state.rejections.borrow_mut().handled(&promise),
-        v8::PromiseRejectEvent::PromiseRejectAfterResolved | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
+        v8::PromiseRejectEvent::PromiseHandlerAddedAfterReject => {
+            state.rejections.borrow_mut().handled(&promise)
+        }
+        v8::PromiseRejectEvent::PromiseRejectAfterResolved
+        | v8::PromiseRejectEvent::PromiseResolveAfterResolved => {}
     }
 }
 
@@ -134,25 +146,35 @@ fn refuse_import<'s>(
     Some(resolver.get_promise(scope))
 }
 
-/// The `stack` that code reads: the error's name and message and the guest's own frames, in the guest's own positions.
-/// `Error.prepareStackTrace` is not asked, and call site objects never reach a guest.
+/// The `stack` that code reads: the error's name and message and the guest's own frames, in the
+/// guest's own positions. `Error.prepareStackTrace` is not asked, and call site objects never reach
+/// a guest.
 fn stack_text<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     error: v8::Local<'s, v8::Value>,
     sites: v8::Local<'s, v8::Array>,
 ) -> v8::Local<'s, v8::Value> {
     // Name and message without running guest code.
-    let message = v8::Exception::create_message(scope, error).get(scope).to_rust_string_lossy(scope);
+    let message =
+        v8::Exception::create_message(scope, error).get(scope).to_rust_string_lossy(scope);
     let message = message.strip_prefix("Uncaught ").unwrap_or(&message).to_owned();
-    let sites: Vec<_> = (0..sites.length()).map_while(|index| site(scope, sites.get_index(scope, index)?)).flatten().collect();
+    let sites: Vec<_> = (0..sites.length())
+        .map_while(|index| site(scope, sites.get_index(scope, index)?))
+        .flatten()
+        .collect();
     let prepared = state_of(scope).and_then(|state| state.prepared.borrow().clone());
     let (name, rest) = message.split_once(": ").unwrap_or((&message, ""));
-    let text = prepared.and_then(|prepared| prepared.describe(name, rest, None, &sites).stack).unwrap_or(message);
+    let text = prepared
+        .and_then(|prepared| prepared.describe(name, rest, None, &sites).stack)
+        .unwrap_or(message);
     v8::String::new(scope, &text).map_or_else(|| v8::undefined(scope).into(), Into::into)
 }
 
 /// Function, line and column of a frame; an inner none for frames that are not the guest's.
-fn site<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Value>) -> Option<Option<(String, u32, u32)>> {
+fn site<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    site: v8::Local<'s, v8::Value>,
+) -> Option<Option<(String, u32, u32)>> {
     let site = v8::Local::<v8::Object>::try_from(site).ok()?;
     let ask = |method: &str| {
         let key = v8::String::new(scope, method)?;
@@ -163,7 +185,8 @@ fn site<'s>(scope: &mut v8::PinScope<'s, '_>, site: v8::Local<'s, v8::Value>) ->
     if file.as_deref() != Some(SCRIPT_NAME) {
         return Some(None);
     }
-    let function = ask("getFunctionName").map(|name| name.to_rust_string_lossy(scope)).unwrap_or_default();
+    let function =
+        ask("getFunctionName").map(|name| name.to_rust_string_lossy(scope)).unwrap_or_default();
     let number = |method| ask(method).and_then(|value| value.uint32_value(scope)).unwrap_or(1);
     Some(Some((function, number("getLineNumber"), number("getColumnNumber"))))
 }

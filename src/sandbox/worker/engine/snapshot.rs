@@ -1,7 +1,7 @@
 //! The startup snapshot: `runtime-js/` and deno_core's own JavaScript, run once and frozen.
 //!
-//! Made in a short-lived process of its own: a process that has made a snapshot must not load one, and one that has loaded one
-//! must never load another.
+//! Made in a short-lived process of its own: a process that has made a snapshot must not load one,
+//! and one that has loaded one must never load another.
 
 use std::sync::Arc;
 
@@ -13,11 +13,15 @@ use crate::sandbox::worker::web;
 
 macro_rules! module {
     ($file:literal) => {
-        (concat!("ext:airlock/", $file), include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/", $file)))
+        (
+            concat!("ext:airlock/", $file),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/", $file)),
+        )
     };
 }
 
-/// Our modules and their text; they import each other. Inside the binary: the machine that runs it has no source tree.
+/// Our modules and their text; they import each other. Inside the binary: the machine that runs it
+/// has no source tree.
 const MODULES: &[(&str, &str)] = &[
     module!("encode.ts"),
     module!("errors.ts"),
@@ -36,8 +40,12 @@ pub(in crate::sandbox::worker) fn bake() -> Result<Box<[u8]>, EngineError> {
     start_v8(true)?;
     let mut extensions = extensions();
     if let Some(own) = extensions.last_mut() {
-        own.esm_files =
-            MODULES.iter().chain(web::MODULES).map(|(name, source)| load(name, source)).collect::<Result<Vec<_>, _>>()?.into();
+        own.esm_files = MODULES
+            .iter()
+            .chain(web::MODULES)
+            .map(|(name, source)| load(name, source))
+            .collect::<Result<Vec<_>, _>>()?
+            .into();
         own.esm_entry_point = Some(ENTRY);
         own.global_object_middleware = Some(run_prelude);
     }
@@ -48,11 +56,15 @@ pub(in crate::sandbox::worker) fn bake() -> Result<Box<[u8]>, EngineError> {
 
 /// Runs in the empty context, before anything of deno_core.
 fn run_prelude<'s>(scope: &mut v8::PinScope<'s, '_>, _global: v8::Local<'s, v8::Object>) {
-    let script = v8::String::new(scope, PRELUDE).and_then(|source| v8::Script::compile(scope, source, None));
-    script.and_then(|script| script.run(scope)).expect("the prelude is ours and tested by every snapshot");
+    let script =
+        v8::String::new(scope, PRELUDE).and_then(|source| v8::Script::compile(scope, source, None));
+    script
+        .and_then(|script| script.run(scope))
+        .expect("the prelude is ours and tested by every snapshot");
 }
 
-/// The extensions in the order that the snapshot and every guest share: V8 finds native functions by their number in it.
+/// The extensions in the order that the snapshot and every guest share: V8 finds native functions
+/// by their number in it.
 pub(super) fn extensions() -> Vec<Extension> {
     vec![web::airlock_web::init(), ops::airlock::init()]
 }
@@ -66,8 +78,9 @@ fn load(name: &'static str, source: &str) -> Result<ExtensionFileSource, EngineE
     }
     let sources: Lrc<SourceMap> = Lrc::default();
     let errors = Handler::with_emitter_writer(Box::new(std::io::stderr()), Some(sources.clone()));
-    let options = swc_ts_fast_strip::Options { module: Some(true), ..swc_ts_fast_strip::Options::default() };
-    let stripped =
-        swc_ts_fast_strip::operate(&sources, &errors, source.to_owned(), options).map_err(|error| fault(&format!("{error:?}")))?;
+    let options =
+        swc_ts_fast_strip::Options { module: Some(true), ..swc_ts_fast_strip::Options::default() };
+    let stripped = swc_ts_fast_strip::operate(&sources, &errors, source.to_owned(), options)
+        .map_err(|error| fault(&format!("{error:?}")))?;
     Ok(ExtensionFileSource::new_computed(name, Arc::from(stripped.code)))
 }

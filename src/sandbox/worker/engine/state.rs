@@ -1,4 +1,5 @@
-//! What one guest has under way: its calls, timers, log, warnings. Shared by the native functions and the run's loop.
+//! What one guest has under way: its calls, timers, log, warnings. Shared by the native functions
+//! and the run's loop.
 
 use std::{
     cell::{Cell, RefCell},
@@ -17,11 +18,14 @@ use crate::{
     model::LogLevel,
     sandbox::{
         protocol::{Kind, Setup, level_to_u8},
-        worker::{intake::Prepared, log::LogMeter, outbox::Outbox, timers::Timers, warnings::Warnings},
+        worker::{
+            intake::Prepared, log::LogMeter, outbox::Outbox, timers::Timers, warnings::Warnings,
+        },
     },
 };
 
-/// What a frame needs beside the JSON it carries, in bytes: the path of a call, a quarter of the head of an end.
+/// What a frame needs beside the JSON it carries, in bytes: the path of a call, a quarter of the
+/// head of an end.
 const FRAME_SPARE_BYTES: u64 = 64 << 10;
 /// Rejected promises without a handler that are kept to be told about.
 const REJECTIONS_KEPT_MAX: usize = 8;
@@ -50,7 +54,8 @@ pub(super) struct GuestState {
     pub(super) timers: RefCell<Timers>,
     pub(super) log: RefCell<LogMeter>,
     pub(super) rejections: RefCell<Rejections>,
-    /// The first error that nothing in the guest could have caught: thrown by a timer or a microtask.
+    /// The first error that nothing in the guest could have caught: thrown by a timer or a
+    /// microtask.
     pub(super) uncaught: RefCell<Option<v8::Global<v8::Value>>>,
     pub(super) heap_hits: Cell<u32>,
     pub(super) heap_peak: Cell<u64>,
@@ -63,8 +68,12 @@ impl GuestState {
     pub(super) fn new(limits: &Setup) -> Rc<Self> {
         // Whatever the broker allows, a frame must hold it.
         let limits = Setup {
-            args_bytes_max: limits.args_bytes_max.min(Kind::Call.body_max() as u64 - FRAME_SPARE_BYTES),
-            result_bytes_max: limits.result_bytes_max.min(Kind::Done.body_max() as u64 - 4 * FRAME_SPARE_BYTES),
+            args_bytes_max: limits
+                .args_bytes_max
+                .min(Kind::Call.body_max() as u64 - FRAME_SPARE_BYTES),
+            result_bytes_max: limits
+                .result_bytes_max
+                .min(Kind::Done.body_max() as u64 - 4 * FRAME_SPARE_BYTES),
             ..limits.clone()
         };
         Rc::new(Self {
@@ -98,7 +107,8 @@ impl GuestState {
         args: String,
         resolver: v8::Local<'s, v8::PromiseResolver>,
     ) -> Result<(), TooMany> {
-        let pending = Pending { at: thrown::caller(scope), resolver: v8::Global::new(scope, resolver) };
+        let pending =
+            Pending { at: thrown::caller(scope), resolver: v8::Global::new(scope, resolver) };
         let leaves = self.calls.borrow_mut().issue(path, args, pending)?;
         if let Some(call) = leaves {
             self.send_call(&call);
@@ -117,14 +127,18 @@ impl GuestState {
         let length = u16::try_from(call.path.len()).unwrap_or(u16::MAX);
         let path = &call.path.as_bytes()[..usize::from(length)];
         let line = self.line_of(call.call).to_le_bytes();
-        self.send(Kind::Call, &[&call.call.to_le_bytes(), &line, &length.to_le_bytes(), path, call.args.as_bytes()]);
+        self.send(
+            Kind::Call,
+            &[&call.call.to_le_bytes(), &line, &length.to_le_bytes(), path, call.args.as_bytes()],
+        );
     }
 
     /// The line of the caller's own source that issued a call; 0 where it is not known.
     fn line_of(&self, call: u32) -> u32 {
         let at = self.calls.borrow().kept(call).and_then(|pending| pending.at);
         let prepared = self.prepared.borrow();
-        at.zip(prepared.as_ref()).map_or(0, |((line, column), prepared)| prepared.position(line, column).0)
+        at.zip(prepared.as_ref())
+            .map_or(0, |((line, column), prepared)| prepared.position(line, column).0)
     }
 
     /// Writes one line of console output, within the bounds.
@@ -166,7 +180,11 @@ pub(super) struct Rejections {
 
 impl Rejections {
     pub(super) fn add(&mut self, promise: v8::Global<v8::Promise>, reason: v8::Global<v8::Value>) {
-        if self.kept.len() < REJECTIONS_KEPT_MAX { self.kept.push((promise, reason)) } else { self.more += 1 }
+        if self.kept.len() < REJECTIONS_KEPT_MAX {
+            self.kept.push((promise, reason))
+        } else {
+            self.more += 1
+        }
     }
 
     pub(super) fn handled(&mut self, promise: &v8::Global<v8::Promise>) {

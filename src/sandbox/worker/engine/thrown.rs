@@ -1,4 +1,5 @@
-//! What a guest threw, told natively: positions come from V8's own record, never from a `stack` that code could write.
+//! What a guest threw, told natively: positions come from V8's own record, never from a `stack`
+//! that code could write.
 
 use deno_core::v8;
 
@@ -26,10 +27,16 @@ pub(super) struct Origin {
 }
 
 /// Finds where a value was thrown. Runs no guest code.
-pub(super) fn origin<'s>(scope: &mut v8::PinScope<'s, '_>, thrown: v8::Local<'s, v8::Value>) -> Origin {
+pub(super) fn origin<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    thrown: v8::Local<'s, v8::Value>,
+) -> Origin {
     let call = mark_of(scope, thrown, CALL).map(|call| call as u32);
     let message = v8::Exception::create_message(scope, thrown);
-    let stack = message.get_stack_trace(scope).map(|stack| frames(scope, stack, FRAMES_MAX)).unwrap_or_default();
+    let stack = message
+        .get_stack_trace(scope)
+        .map(|stack| frames(scope, stack, FRAMES_MAX))
+        .unwrap_or_default();
     let own = message.get_script_resource_name(scope).is_some_and(|name| is_guest(scope, name));
     let at = if own {
         let line = message.get_line_number(scope).unwrap_or(1) as u32;
@@ -48,8 +55,14 @@ pub(super) fn caller(scope: &mut v8::PinScope<'_, '_>) -> Option<Place> {
     frames(scope, stack, 1).first().map(|frame| (frame.1, frame.2))
 }
 
-/// Remembers on an error object, where no guest can see or copy it, which failed call it stands for.
-pub(super) fn mark<'s>(scope: &mut v8::PinScope<'s, '_>, error: v8::Local<'s, v8::Object>, call: u32, at: Option<Place>) {
+/// Remembers on an error object, where no guest can see or copy it, which failed call it stands
+/// for.
+pub(super) fn mark<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    error: v8::Local<'s, v8::Object>,
+    call: u32,
+    at: Option<Place>,
+) {
     let set = |name: &str, value: f64| {
         let Some(key) = private(scope, name) else { return };
         let value = v8::Number::new(scope, value);
@@ -67,7 +80,11 @@ pub(super) fn place_text(prepared: &Prepared, (line, column): Place) -> String {
     format!("{}:{line}:{column}", prepared.name)
 }
 
-fn mark_of<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>, name: &str) -> Option<f64> {
+fn mark_of<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+    name: &str,
+) -> Option<f64> {
     let object = v8::Local::<v8::Object>::try_from(value).ok()?;
     let key = private(scope, name)?;
     let value = object.get_private(scope, key)?;
@@ -89,17 +106,25 @@ fn unpack(packed: f64) -> Place {
 }
 
 fn is_guest<'s>(scope: &v8::PinScope<'s, '_>, name: v8::Local<'s, v8::Value>) -> bool {
-    v8::Local::<v8::String>::try_from(name).is_ok_and(|name| name.to_rust_string_lossy(scope) == SCRIPT_NAME)
+    v8::Local::<v8::String>::try_from(name)
+        .is_ok_and(|name| name.to_rust_string_lossy(scope) == SCRIPT_NAME)
 }
 
-fn frames<'s>(scope: &v8::PinScope<'s, '_>, stack: v8::Local<'s, v8::StackTrace>, max: usize) -> Vec<(String, u32, u32)> {
+fn frames<'s>(
+    scope: &v8::PinScope<'s, '_>,
+    stack: v8::Local<'s, v8::StackTrace>,
+    max: usize,
+) -> Vec<(String, u32, u32)> {
     let mut frames = Vec::new();
     for index in 0..stack.get_frame_count() {
         let Some(frame) = stack.get_frame(scope, index) else { break };
         if !frame.get_script_name(scope).is_some_and(|name| is_guest(scope, name.into())) {
             continue;
         }
-        let function = frame.get_function_name(scope).map(|name| name.to_rust_string_lossy(scope)).unwrap_or_default();
+        let function = frame
+            .get_function_name(scope)
+            .map(|name| name.to_rust_string_lossy(scope))
+            .unwrap_or_default();
         let column = (frame.get_column() as i32).max(1) as u32;
         frames.push((function, frame.get_line_number() as u32, column));
         if frames.len() == max {

@@ -1,4 +1,5 @@
-//! Types off: in place where the form allows it, so that every position stays; otherwise by a transformation with a source map.
+//! Types off: in place where the form allows it, so that every position stays; otherwise by a
+//! transformation with a source map.
 
 use std::sync::Arc;
 
@@ -15,11 +16,13 @@ use super::parse;
 /// What is left when the types are gone.
 pub(super) struct Erased {
     pub(super) script: String,
-    /// From the script's positions to those of the text that was given; none when they are the same.
+    /// From the script's positions to those of the text that was given; none when they are the
+    /// same.
     pub(super) map: Option<swc_sourcemap::SourceMap>,
 }
 
-/// A form that cannot be turned into JavaScript: swc's message and the byte offset in the given text.
+/// A form that cannot be turned into JavaScript: swc's message and the byte offset in the given
+/// text.
 pub(super) struct Refused {
     pub(super) message: String,
     pub(super) at: usize,
@@ -46,8 +49,10 @@ fn run(script: &str, mode: Mode) -> Result<Erased, Refused> {
         ..Options::default()
     };
     let refused = |message: String| found.take().unwrap_or(Refused { message, at: 0 });
-    let output = operate(&cm, &handler, script.to_owned(), options).map_err(|error| refused(error.message))?;
-    let map = output.map.map(|map| swc_sourcemap::SourceMap::from_slice(map.as_bytes())).transpose();
+    let output = operate(&cm, &handler, script.to_owned(), options)
+        .map_err(|error| refused(error.message))?;
+    let map =
+        output.map.map(|map| swc_sourcemap::SourceMap::from_slice(map.as_bytes())).transpose();
     Ok(Erased { script: output.code, map: map.map_err(|error| refused(error.to_string()))? })
 }
 

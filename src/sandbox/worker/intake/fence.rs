@@ -1,4 +1,5 @@
-//! What stands around a program but is not part of it: a byte order mark, a Markdown fence, a `#!` line. Lines stay where they are.
+//! What stands around a program but is not part of it: a byte order mark, a Markdown fence, a `#!`
+//! line. Lines stay where they are.
 
 use super::text::{Lines, blank};
 
@@ -9,13 +10,16 @@ pub(super) fn without_mark(code: &str) -> &str {
     code.strip_prefix('\u{feff}').unwrap_or(code)
 }
 
-/// The program in `source`, every other line blank: when its first line opens a Markdown fence, what is inside.
+/// The program in `source`, every other line blank: when its first line opens a Markdown fence,
+/// what is inside.
 pub(super) fn program(source: &str) -> String {
     let lines = Lines::new(source);
     let mut out = source.to_owned();
-    let filled: Vec<u32> =
-        (1..=lines.count()).filter(|line| lines.line(source, *line).is_some_and(|text| !text.trim().is_empty())).collect();
-    let text = |line: Option<&u32>| line.and_then(|line| lines.line(source, *line)).unwrap_or_default();
+    let filled: Vec<u32> = (1..=lines.count())
+        .filter(|line| lines.line(source, *line).is_some_and(|text| !text.trim().is_empty()))
+        .collect();
+    let text =
+        |line: Option<&u32>| line.and_then(|line| lines.line(source, *line)).unwrap_or_default();
     let mut first = filled.first();
     if let Some(mark) = opening(text(first)) {
         blank_line(&mut out, &lines, source, first);
@@ -37,7 +41,8 @@ fn blank_line(out: &mut String, lines: &Lines, source: &str, line: Option<&u32>)
     out.replace_range(start..start + old.len(), &blank(old));
 }
 
-/// The fence that a line opens, if it does: three or more backticks or tildes and at most an info string.
+/// The fence that a line opens, if it does: three or more backticks or tildes and at most an info
+/// string.
 fn opening(line: &str) -> Option<&str> {
     let line = line.trim();
     let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;

@@ -1,4 +1,5 @@
-//! What an agent reads of an error: the lines around the place with a marker, a stack of its own functions, the way out.
+//! What an agent reads of an error: the lines around the place with a marker, a stack of its own
+//! functions, the way out.
 
 use std::fmt::Write as _;
 
@@ -29,7 +30,8 @@ pub(super) fn syntax_error(source: &str, lines: &Lines, fault: Fault) -> TaskErr
     }
 }
 
-/// A blanked line has as many UTF-16 units as its original but not as many bytes, so offsets go by way of the place.
+/// A blanked line has as many UTF-16 units as its original but not as many bytes, so offsets go by
+/// way of the place.
 fn offset_in(source: &str, lines: &Lines, at: usize) -> usize {
     let program = super::fence::program(source);
     lines.offset(source, Lines::new(&program).place(&program, at))
@@ -49,8 +51,12 @@ pub(super) fn limit_error(message: String) -> TaskError {
 /// The error of a text that nests too deep.
 pub(super) fn too_deep(source: &str, lines: &Lines, too_deep: TooDeep) -> TaskError {
     let (at, message) = match too_deep {
-        TooDeep::Brackets(at) => (at, format!("the code has more than {BRACKETS_MAX} open brackets here")),
-        TooDeep::Links(at) => (at, format!("the code has more than {LINKS_MAX} operators in one statement here")),
+        TooDeep::Brackets(at) => {
+            (at, format!("the code has more than {BRACKETS_MAX} open brackets here"))
+        }
+        TooDeep::Links(at) => {
+            (at, format!("the code has more than {LINKS_MAX} operators in one statement here"))
+        }
     };
     let place = lines.place(source, offset_in(source, lines, at));
     let frame = excerpt(source, lines, place);
@@ -70,7 +76,8 @@ pub(super) fn excerpt(source: &str, lines: &Lines, (line, column): Place) -> Opt
         let mark = if number == line { '>' } else { ' ' };
         let _ = writeln!(out, "{}", format!("{mark} {number:width$} | {shown}").trim_end());
         if number == line {
-            // Tabs stay tabs and wide characters take two places, so that the marker stands under its character.
+            // Tabs stay tabs and wide characters take two places, so that the marker stands under
+            // its character.
             let pad: String = shown.chars().take(before).flat_map(padding).collect();
             let _ = writeln!(out, "  {:width$} | {pad}^", "");
         }
@@ -106,7 +113,8 @@ fn window(text: &str, column: u32) -> (String, usize) {
 
 fn clipped(chars: Vec<char>, start: usize) -> String {
     let end = (start + LINE_CHARS_MAX).min(chars.len());
-    let (left, right) = (if start > 0 { "…" } else { "" }, if end < chars.len() { "…" } else { "" });
+    let (left, right) =
+        (if start > 0 { "…" } else { "" }, if end < chars.len() { "…" } else { "" });
     format!("{left}{}{right}", chars[start..end].iter().collect::<String>())
 }
 
@@ -118,7 +126,9 @@ pub(super) fn stack_text(name: &str, message: &str, frames: &[(&str, Place)]) ->
     let mut out = format!("{}: {}", capped(name, 256), capped(message, 1024));
     for (function, (line, column)) in frames {
         let _ = match capped(function, 256) {
-            function if function.is_empty() => write!(out, "\n    at {SCRIPT_NAME}:{line}:{column}"),
+            function if function.is_empty() => {
+                write!(out, "\n    at {SCRIPT_NAME}:{line}:{column}")
+            }
             function => write!(out, "\n    at {function} ({SCRIPT_NAME}:{line}:{column})"),
         };
     }

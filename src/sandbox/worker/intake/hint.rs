@@ -1,30 +1,42 @@
 //! One line that says what to use instead, for what other runtimes have and this one has not.
 
 /// For code over a bound.
-pub(super) const SPLIT_UP: &str = "split the program: do a part per `execute` call, and pass large values as data, not as code";
+pub(super) const SPLIT_UP: &str =
+    "split the program: do a part per `execute` call, and pass large values as data, not as code";
 /// For decorators.
-pub(super) const DECORATORS: &str = "call the decorator as a function on the class or method instead";
+pub(super) const DECORATORS: &str =
+    "call the decorator as a function on the class or method instead";
 /// For imports of any kind.
-pub(super) const IMPORT: &str = "there are no modules here: write the code inline, and call outside services through `tools` (find them with `tools.discover(\"…\")`)";
+pub(super) const IMPORT: &str = "there are no modules here: write the code inline, and call \
+    outside services through `tools` (find them with `tools.discover(\"…\")`)";
 /// For JSX.
 pub(super) const JSX: &str = "build the text or the object yourself: there is no JSX here";
 
-const NETWORK: &str = "there is no network here: find a tool with `await tools.discover(\"…\")` and call it through `tools`";
-const FILES: &str = "there is no file system here: find a tool with `await tools.discover(\"…\")`, or return the value";
-const ENVIRONMENT: &str =
-    "there is no process or environment here: secrets stay with the host; call outside services through `tools`, end with `return`";
-const BYTES: &str = "use `Uint8Array` with `TextEncoder`, `TextDecoder`, `atob` and `btoa` instead of `Buffer`";
-const BROWSER: &str = "there is no page here: use `tools` for the outside and `return` for the result";
-const STORAGE: &str = "nothing is stored between tasks here: return the value, or keep it through a tool";
-const CODE_FROM_TEXT: &str = "code cannot be made from text here: write it out, or send it as another `execute` call";
+const NETWORK: &str = "there is no network here: find a tool with `await tools.discover(\"…\")` \
+    and call it through `tools`";
+const FILES: &str = "there is no file system here: find a tool with `await \
+    tools.discover(\"…\")`, or return the value";
+const ENVIRONMENT: &str = "there is no process or environment here: secrets stay with the host; \
+    call outside services through `tools`, end with `return`";
+const BYTES: &str =
+    "use `Uint8Array` with `TextEncoder`, `TextDecoder`, `atob` and `btoa` instead of `Buffer`";
+const BROWSER: &str =
+    "there is no page here: use `tools` for the outside and `return` for the result";
+const STORAGE: &str =
+    "nothing is stored between tasks here: return the value, or keep it through a tool";
+const CODE_FROM_TEXT: &str =
+    "code cannot be made from text here: write it out, or send it as another `execute` call";
 const WASM: &str = "there is no WebAssembly here: use plain TypeScript, or a tool";
-const SHARED: &str = "there are no threads here: use `ArrayBuffer`, and `Promise.all` for calls at the same time";
+const SHARED: &str =
+    "there are no threads here: use `ArrayBuffer`, and `Promise.all` for calls at the same time";
 const EXPORTS: &str = "there are no modules here: end with `return value`";
-const PATHS: &str = "there are no files here, so the code has no path: the program is the text that was sent";
-const RUNTIME: &str =
-    "this is neither Node, Deno nor Bun: what reaches the outside is `tools` (find one with `tools.discover(\"…\")`)";
+const PATHS: &str =
+    "there are no files here, so the code has no path: the program is the text that was sent";
+const RUNTIME: &str = "this is neither Node, Deno nor Bun: what reaches the outside is `tools` \
+    (find one with `tools.discover(\"…\")`)";
 const IMMEDIATE: &str = "use `setTimeout(…, 0)` or `queueMicrotask(…)`";
-const SUBTLE: &str = "only `crypto.subtle.digest`, `crypto.randomUUID` and `crypto.getRandomValues` exist";
+const SUBTLE: &str =
+    "only `crypto.subtle.digest`, `crypto.randomUUID` and `crypto.getRandomValues` exist";
 const MARKDOWN: &str = "send the program alone, without the Markdown around it";
 const RETURN_VALUE: &str = "the program's value is what it returns: end with `return value`";
 
@@ -90,7 +102,9 @@ pub(super) fn for_error(name: &str, message: &str) -> Option<&'static str> {
     match name {
         "ReferenceError" => missing(message.strip_suffix(" is not defined")?),
         "TypeError" if message.starts_with("crypto.subtle.") => Some(SUBTLE),
-        "TypeError" => missing(message.strip_suffix(" is not a function")?.strip_prefix("globalThis.")?),
+        "TypeError" => {
+            missing(message.strip_suffix(" is not a function")?.strip_prefix("globalThis.")?)
+        }
         _ => None,
     }
 }

@@ -1,7 +1,9 @@
-//! Takes what an agent sent and makes it a script that V8 runs, with every position still the agent's own.
+//! Takes what an agent sent and makes it a script that V8 runs, with every position still the
+//! agent's own.
 //!
-//! Fence off, wrapped into a called async function (so `return` and `await` work), shaped (a lone function is called, a trailing
-//! expression returned), types off. Text in, text out: knows neither V8 nor frames, reads nothing, runs nothing.
+//! Fence off, wrapped into a called async function (so `return` and `await` work), shaped (a lone
+//! function is called, a trailing expression returned), types off. Text in, text out: knows neither
+//! V8 nor frames, reads nothing, runs nothing.
 
 mod erase;
 mod fence;
@@ -25,9 +27,10 @@ pub use nesting::{BRACKETS_MAX, LINKS_MAX};
 
 /// The largest program in bytes.
 pub const CODE_BYTES_MAX: usize = 256 * 1024;
-/// CPU time that [`prepare`] may take, in milliseconds: a parser that tries several readings of nested text can take minutes for
-/// some, and no bound on the text is both tight enough and fair. Honest code of [`CODE_BYTES_MAX`] takes a twentieth of it. Whoever
-/// calls `prepare` watches the clock: it cannot be interrupted.
+/// CPU time that [`prepare`] may take, in milliseconds: a parser that tries several readings of
+/// nested text can take minutes for some, and no bound on the text is both tight enough and fair.
+/// Honest code of [`CODE_BYTES_MAX`] takes a twentieth of it. Whoever calls `prepare` watches the
+/// clock: it cannot be interrupted.
 pub const CPU_MS_MAX: u64 = 2_000;
 /// The name of the agent's program in stack traces.
 pub const SCRIPT_NAME: &str = "agent.ts";
@@ -36,17 +39,20 @@ pub const MESSAGE_BYTES_MAX: usize = 8 * 1024;
 /// Frames of an error's stack that are kept.
 pub const STACK_FRAMES_MAX: usize = 10;
 
-/// Stack for parser and transformation, in bytes: what [`BRACKETS_MAX`] and [`LINKS_MAX`] need in an unoptimised build, doubled.
-/// Only touched pages cost memory, but a stack of its own costs every program 100 microseconds.
+/// Stack for parser and transformation, in bytes: what [`BRACKETS_MAX`] and [`LINKS_MAX`] need in
+/// an unoptimised build, doubled. Only touched pages cost memory, but a stack of its own costs
+/// every program 100 microseconds.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
-/// Programs up to this size, in bytes, that nest no deeper than [`SHALLOW_PEAK_MAX`] are parsed on the caller's stack.
+/// Programs up to this size, in bytes, that nest no deeper than [`SHALLOW_PEAK_MAX`] are parsed on
+/// the caller's stack.
 const SMALL_CODE_BYTES_MAX: usize = 4 * 1024;
 /// Open brackets and operators of such a program.
 const SHALLOW_PEAK_MAX: usize = 64;
 /// What has to be left of the caller's stack for that, in bytes.
 const SMALL_STACK_BYTES: usize = 2 * 1024 * 1024;
 
-/// A program ready to be compiled as a classic script. Its completion value is the promise of the program's value.
+/// A program ready to be compiled as a classic script. Its completion value is the promise of the
+/// program's value.
 #[derive(Debug)]
 pub struct Prepared {
     /// The script.
@@ -68,19 +74,24 @@ pub struct Prepared {
 struct Origin {
     /// Insertions in the edited program.
     shifts: Vec<Shift>,
-    /// Present when the script is not the edited program with blanks for types; with it the text that the map leads to.
+    /// Present when the script is not the edited program with blanks for types; with it the text
+    /// that the map leads to.
     map: Option<(swc_sourcemap::SourceMap, String)>,
 }
 
 /// Makes a program ready to run.
 ///
 /// # Errors
-/// `syntax_error` with the place in the agent's own text when it does not parse or uses what cannot run here; `code_limit` when
-/// it is over [`CODE_BYTES_MAX`], [`BRACKETS_MAX`] or [`LINKS_MAX`].
-#[expect(clippy::result_large_err, reason = "an error ends the run: its size does not matter, its form is that of the answer")]
+/// `syntax_error` with the place in the agent's own text when it does not parse or uses what cannot
+/// run here; `code_limit` when it is over [`CODE_BYTES_MAX`], [`BRACKETS_MAX`] or [`LINKS_MAX`].
+#[expect(
+    clippy::result_large_err,
+    reason = "an error ends the run: its size does not matter, its form is that of the answer"
+)]
 pub fn prepare(code: &str) -> Result<Prepared, TaskError> {
     if code.len() > CODE_BYTES_MAX {
-        let message = format!("the code is {} bytes long, allowed are {CODE_BYTES_MAX}", code.len());
+        let message =
+            format!("the code is {} bytes long, allowed are {CODE_BYTES_MAX}", code.len());
         return Err(frame::limit_error(message));
     }
     let source = fence::without_mark(code);
@@ -93,24 +104,32 @@ pub fn prepare(code: &str) -> Result<Prepared, TaskError> {
     let is_small = program.len() <= SMALL_CODE_BYTES_MAX && peak <= SHALLOW_PEAK_MAX;
     let needed = if is_small { SMALL_STACK_BYTES } else { STACK_BYTES };
     // A parser that panics on hostile text must cost its sender a syntax error, not the process.
-    let built = stacker::maybe_grow(needed, STACK_BYTES, || catch_unwind(AssertUnwindSafe(|| build(&program))));
+    let built = stacker::maybe_grow(needed, STACK_BYTES, || {
+        catch_unwind(AssertUnwindSafe(|| build(&program)))
+    });
     match built {
         Ok(Ok(built)) => Ok(built.into_prepared(source, lines)),
         Ok(Err(fault)) => Err(frame::syntax_error(source, &lines, fault)),
-        Err(_) => {
-            Err(frame::syntax_error(source, &lines, Fault { message: "the parser failed on this code".into(), at: 0, hint: None }))
-        }
+        Err(_) => Err(frame::syntax_error(
+            source,
+            &lines,
+            Fault { message: "the parser failed on this code".into(), at: 0, hint: None },
+        )),
     }
 }
 
 /// The error of code that takes longer than [`CPU_MS_MAX`].
 pub fn too_slow() -> TaskError {
     let hint = Some(hint::SPLIT_UP.to_owned());
-    TaskError { hint, ..frame::limit_error(format!("the code takes over {CPU_MS_MAX} ms of CPU time to parse")) }
+    TaskError {
+        hint,
+        ..frame::limit_error(format!("the code takes over {CPU_MS_MAX} ms of CPU time to parse"))
+    }
 }
 
 impl Prepared {
-    /// The agent's own place for one that V8 reports, both from 1. One outside the agent's text comes to its nearest line.
+    /// The agent's own place for one that V8 reports, both from 1. One outside the agent's text
+    /// comes to its nearest line.
     pub fn position(&self, line: u32, column: u32) -> (u32, u32) {
         match self.place((line, column)) {
             Some(place) => place,
@@ -119,15 +138,26 @@ impl Prepared {
         }
     }
 
-    /// The error of a guest, as its agent reads it: with place, the lines around it, a stack of the agent's own functions and a
-    /// hint where a name is known not to exist. Positions are V8's, from 1; the code is `guest_threw`.
-    pub fn describe(&self, name: &str, message: &str, at: Option<(u32, u32)>, stack: &[(String, u32, u32)]) -> TaskError {
+    /// The error of a guest, as its agent reads it: with place, the lines around it, a stack of the
+    /// agent's own functions and a hint where a name is known not to exist. Positions are V8's,
+    /// from 1; the code is `guest_threw`.
+    pub fn describe(
+        &self,
+        name: &str,
+        message: &str,
+        at: Option<(u32, u32)>,
+        stack: &[(String, u32, u32)],
+    ) -> TaskError {
         let frames: Vec<(&str, Place)> = stack
             .iter()
-            .filter_map(|(function, line, column)| Some((function.as_str(), self.place((*line, *column))?)))
+            .filter_map(|(function, line, column)| {
+                Some((function.as_str(), self.place((*line, *column))?))
+            })
             .take(STACK_FRAMES_MAX)
             .collect();
-        let at = at.and_then(|place| self.place(place)).or_else(|| frames.first().map(|(_, place)| *place));
+        let at = at
+            .and_then(|place| self.place(place))
+            .or_else(|| frames.first().map(|(_, place)| *place));
         TaskError {
             name: frame::capped(name, 256),
             message: frame::capped(message, MESSAGE_BYTES_MAX),
@@ -149,7 +179,8 @@ impl Prepared {
                 let offset = Lines::new(&self.script).offset(&self.script, place);
                 let (line, column) = Lines::of_map(&self.script).place(&self.script, offset);
                 let token = map.lookup_token(line - 1, column - 1)?;
-                let offset = Lines::of_map(wrapped).offset(wrapped, (token.get_src_line() + 1, token.get_src_col() + 1));
+                let offset = Lines::of_map(wrapped)
+                    .offset(wrapped, (token.get_src_line() + 1, token.get_src_col() + 1));
                 let (line, column) = Lines::new(wrapped).place(wrapped, offset);
                 (line - 1, column)
             }
@@ -198,7 +229,9 @@ fn build(program: &str) -> Result<Built, Fault> {
         return built;
     }
     match parse::module(program, false) {
-        (Some(module), faults) if faults.is_empty() && parse::has_module_items(&module) => from_module(program, &module),
+        (Some(module), faults) if faults.is_empty() && parse::has_module_items(&module) => {
+            from_module(program, &module)
+        }
         (_, faults) => Err(explained(program, faults.into_iter().next().unwrap_or(fault))),
     }
 }
@@ -243,7 +276,11 @@ fn explained(program: &str, fault: Fault) -> Fault {
     if program.contains("</") || program.contains("/>") {
         let (module, faults) = parse::module(program, true);
         if module.is_some() && faults.is_empty() {
-            return Fault { message: "JSX is not available".into(), hint: Some(hint::JSX), ..fault };
+            return Fault {
+                message: "JSX is not available".into(),
+                hint: Some(hint::JSX),
+                ..fault
+            };
         }
     }
     Fault { hint: hint::for_syntax(&fault.message, program), ..fault }

@@ -1,14 +1,18 @@
-//! Bounds on how deep a program nests, because parsers recurse and a stack that overflows ends the process.
+//! Bounds on how deep a program nests, because parsers recurse and a stack that overflows ends the
+//! process.
 //!
-//! The first check is lexical and comes before the parser; it does not understand regular expressions and can be led astray
-//! by them, so it never refuses what it should not without a margin of hundreds, and the second check counts the tree itself.
+//! The first check is lexical and comes before the parser; it does not understand regular
+//! expressions and can be led astray by them, so it never refuses what it should not without a
+//! margin of hundreds, and the second check counts the tree itself.
 
 use swc_ecma_ast::{Expr, Pat, Stmt, TsType};
 use swc_ecma_visit::{Visit, VisitWith};
 
-/// Open brackets of any kind at one place. Far over what people or models write (under 30), far under the parser's stack.
+/// Open brackets of any kind at one place. Far over what people or models write (under 30), far
+/// under the parser's stack.
 pub const BRACKETS_MAX: usize = 500;
-/// Operators in the statements that are open at one place, that is a chain such as `a + b + c`, or nodes one in another.
+/// Operators in the statements that are open at one place, that is a chain such as `a + b + c`, or
+/// nodes one in another.
 pub const LINKS_MAX: usize = 2000;
 
 /// Which bound was passed, and with what.
@@ -137,7 +141,8 @@ struct Strings {
 }
 
 impl Strings {
-    /// One past the closing quote; none when the line ends before, so that an apostrophe in a template's text swallows nothing.
+    /// One past the closing quote; none when the line ends before, so that an apostrophe in a
+    /// template's text swallows nothing.
     fn end(&mut self, bytes: &[u8], start: usize) -> Option<usize> {
         let quote = bytes[start];
         let open_until = &mut self.open_until[usize::from(quote == b'\'')];
@@ -163,11 +168,22 @@ impl Strings {
 fn is_prefix_word(word: &[u8]) -> bool {
     matches!(
         word,
-        b"typeof" | b"void" | b"delete" | b"await" | b"new" | b"yield" | b"keyof" | b"readonly" | b"else" | b"do" | b"throw"
+        b"typeof"
+            | b"void"
+            | b"delete"
+            | b"await"
+            | b"new"
+            | b"yield"
+            | b"keyof"
+            | b"readonly"
+            | b"else"
+            | b"do"
+            | b"throw"
     )
 }
 
-/// Whether expressions, statements, patterns and types stay within [`LINKS_MAX`] of each other. Looks no deeper than that.
+/// Whether expressions, statements, patterns and types stay within [`LINKS_MAX`] of each other.
+/// Looks no deeper than that.
 pub(super) fn is_within_bounds(statements: &[Stmt]) -> bool {
     let mut depth = Depth::default();
     statements.iter().for_each(|statement| statement.visit_with(&mut depth));

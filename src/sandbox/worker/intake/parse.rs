@@ -1,10 +1,15 @@
-//! The one place that calls swc's parser: a program inside its wrapper, or as the module that it may have been meant to be.
+//! The one place that calls swc's parser: a program inside its wrapper, or as the module that it
+//! may have been meant to be.
 
 use std::mem::ManuallyDrop;
 
 use swc_common::{BytePos, FileName, SourceMap, Span, Spanned, sync::Lrc};
-use swc_ecma_ast::{ArrowFunctionBody, Callee, Decorator, EsVersion, Expr, Module, ModuleItem, Script, Stmt};
-use swc_ecma_parser::{Parser, StringInput, Syntax, TsSyntax, error::Error, error::SyntaxError, lexer::Lexer};
+use swc_ecma_ast::{
+    ArrowFunctionBody, Callee, Decorator, EsVersion, Expr, Module, ModuleItem, Script, Stmt,
+};
+use swc_ecma_parser::{
+    Parser, StringInput, Syntax, TsSyntax, error::Error, error::SyntaxError, lexer::Lexer,
+};
 use swc_ecma_visit::{Visit, VisitWith};
 
 use super::nesting;
@@ -14,7 +19,8 @@ pub(super) const HEAD: &str = "(async()=>{\"use strict\";";
 /// What stands after the last line. The line break keeps a trailing comment from swallowing it.
 pub(super) const TAIL: &str = "})()";
 
-/// Why a text was refused, and at which byte offset of the caller's text. The message is swc's or our own.
+/// Why a text was refused, and at which byte offset of the caller's text. The message is swc's or
+/// our own.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) message: String,
@@ -40,13 +46,14 @@ impl Body {
     }
 }
 
-/// The text that is compiled: the program between [`HEAD`] with `open` after it and [`TAIL`] with `close` before it.
+/// The text that is compiled: the program between [`HEAD`] with `open` after it and [`TAIL`] with
+/// `close` before it.
 pub(super) fn wrap(code: &str, open: &str, close: &str) -> String {
     format!("{HEAD}{open}\n{code}\n{close}{TAIL}")
 }
 
-/// Parses a program as the body of an async function. What is not exactly that (say, a program that closes the function and
-/// opens another) is refused.
+/// Parses a program as the body of an async function. What is not exactly that (say, a program that
+/// closes the function and opens another) is refused.
 pub(super) fn body(code: &str, open: &str, close: &str) -> Result<Body, Fault> {
     let text = wrap(code, open, close);
     let end = text.len() as u32;
@@ -61,11 +68,15 @@ pub(super) fn body(code: &str, open: &str, close: &str) -> Result<Body, Fault> {
     if let Some(error) = errors.into_iter().next() {
         return Err(fault(error));
     }
-    let closing_brace = Span::new(BytePos(HEAD.find('{').map_or(0, |at| at as u32 + 1)), BytePos(end - TAIL.len() as u32 + 2));
+    let closing_brace = Span::new(
+        BytePos(HEAD.find('{').map_or(0, |at| at as u32 + 1)),
+        BytePos(end - TAIL.len() as u32 + 2),
+    );
     let broken_out = || Fault { message: "unbalanced `}`".into(), at: 0, hint: None };
     let mut statements = wrapped_statements(script, closing_brace).ok_or_else(broken_out)?;
     if !nesting::is_within_bounds(&statements) {
-        // Dropping a tree recurses as deep as it is; the worker bears the leak, which the cap on the code bounds.
+        // Dropping a tree recurses as deep as it is; the worker bears the leak, which the cap on
+        // the code bounds.
         let _ = ManuallyDrop::new(statements);
         let message = format!("the code nests over {} levels deep", nesting::LINKS_MAX);
         return Err(Fault { message, at: 0, hint: Some(super::hint::SPLIT_UP) });
@@ -73,12 +84,17 @@ pub(super) fn body(code: &str, open: &str, close: &str) -> Result<Body, Fault> {
     statements.remove(0);
     let body = Body { statements, base };
     match decorator(&body) {
-        Some(at) => Err(Fault { message: "decorators are not available".into(), at, hint: Some(super::hint::DECORATORS) }),
+        Some(at) => Err(Fault {
+            message: "decorators are not available".into(),
+            at,
+            hint: Some(super::hint::DECORATORS),
+        }),
         None => Ok(body),
     }
 }
 
-/// The statements of the only thing in the script, the call of our own function, if that is what it is.
+/// The statements of the only thing in the script, the call of our own function, if that is what it
+/// is.
 fn wrapped_statements(mut script: Script, body: Span) -> Option<Vec<Stmt>> {
     if script.body.len() != 1 {
         return None;
@@ -94,18 +110,28 @@ fn wrapped_statements(mut script: Script, body: Span) -> Option<Vec<Stmt>> {
     }
 }
 
-/// Parses a program as a module; the errors leave out `return`, which the wrapper allows. Positions count from 1.
+/// Parses a program as a module; the errors leave out `return`, which the wrapper allows. Positions
+/// count from 1.
 pub(super) fn module(code: &str, jsx: bool) -> (Option<Module>, Vec<Fault>) {
     let cm: Lrc<SourceMap> = Lrc::default();
     let file = cm.new_source_file(FileName::Anon.into(), code.to_owned());
-    let mut parser = Parser::new_from(Lexer::new(syntax(jsx), EsVersion::latest(), StringInput::from(&*file), None));
+    let mut parser = Parser::new_from(Lexer::new(
+        syntax(jsx),
+        EsVersion::latest(),
+        StringInput::from(&*file),
+        None,
+    ));
     let module = parser.parse_module();
     let mut errors = parser.take_errors();
     let module = module.map_err(|error| errors.push(error)).ok();
     let mut faults: Vec<Fault> = errors
         .iter()
         .filter(|error| !matches!(error.kind(), SyntaxError::ReturnNotAllowed))
-        .map(|error| Fault { message: message(error), at: place(error.span().lo).min(code.len()), hint: None })
+        .map(|error| Fault {
+            message: message(error),
+            at: place(error.span().lo).min(code.len()),
+            hint: None,
+        })
         .collect();
     faults.sort_by_key(|fault| fault.at);
     (module, faults)
@@ -121,7 +147,8 @@ pub(super) fn has_module_items(module: &Module) -> bool {
     module.body.iter().any(|item| matches!(item, ModuleItem::ModuleDecl(_)))
 }
 
-/// The syntax that is understood: all of TypeScript, decorators so that they can be refused by name.
+/// The syntax that is understood: all of TypeScript, decorators so that they can be refused by
+/// name.
 pub(super) fn typescript() -> TsSyntax {
     TsSyntax { decorators: true, ..TsSyntax::default() }
 }
@@ -133,7 +160,12 @@ fn syntax(jsx: bool) -> Syntax {
 fn script(text: String) -> (Result<Script, Error>, Vec<Error>) {
     let cm: Lrc<SourceMap> = Lrc::default();
     let file = cm.new_source_file(FileName::Anon.into(), text);
-    let mut parser = Parser::new_from(Lexer::new(syntax(false), EsVersion::latest(), StringInput::from(&*file), None));
+    let mut parser = Parser::new_from(Lexer::new(
+        syntax(false),
+        EsVersion::latest(),
+        StringInput::from(&*file),
+        None,
+    ));
     let script = parser.parse_script();
     let errors = parser.take_errors();
     (script, errors)

@@ -1,8 +1,10 @@
-//! What a program's value is: which edits make it return what its author means it to. Decides on the tree, edits the text.
+//! What a program's value is: which edits make it return what its author means it to. Decides on
+//! the tree, edits the text.
 
 use swc_common::Spanned;
 use swc_ecma_ast::{
-    BlockStmt, Decl, DefaultDecl, Expr, FnDecl, Function, ImportSpecifier, Lit, Module, ModuleDecl, ModuleItem, Pat, Stmt,
+    BlockStmt, Decl, DefaultDecl, Expr, FnDecl, Function, ImportSpecifier, Lit, Module, ModuleDecl,
+    ModuleItem, Pat, Stmt,
 };
 
 use super::{
@@ -20,15 +22,20 @@ pub(super) struct Shape {
     pub(super) close: String,
 }
 
-/// A program's shape: a lone function is called, a trailing expression is returned, anything else stays as it is.
+/// A program's shape: a lone function is called, a trailing expression is returned, anything else
+/// stays as it is.
 pub(super) fn of_body(body: &Body) -> Shape {
     let mut shape = Shape::default();
-    let statements: Vec<&Stmt> = body.statements().iter().filter(|statement| !is_erased(statement)).collect();
+    let statements: Vec<&Stmt> =
+        body.statements().iter().filter(|statement| !is_erased(statement)).collect();
     let directives = statements.iter().take_while(|statement| is_directive(statement)).count();
     match statements[directives.min(statements.len().saturating_sub(1))..] {
-        [Stmt::Decl(Decl::Fn(declared))] if !declared.function.is_generator => shape.close = return_call(declared),
+        [Stmt::Decl(Decl::Fn(declared))] if !declared.function.is_generator => {
+            shape.close = return_call(declared)
+        }
         [Stmt::Expr(statement)] if call_of(&statement.expr).is_some() => {
-            let (lo, hi) = (body.offset(statement.expr.span().lo), body.offset(statement.expr.span().hi));
+            let (lo, hi) =
+                (body.offset(statement.expr.span().lo), body.offset(statement.expr.span().hi));
             shape.edits.insert(lo, "return (");
             shape.edits.insert(hi, call_of(&statement.expr).unwrap_or(")"));
         }
@@ -43,18 +50,21 @@ pub(super) fn is_lone_block(body: &Body) -> bool {
     matches!((statements.next(), statements.next()), (Some(Stmt::Block(_)), None))
 }
 
-/// What has to follow a program that is one expression in `return (` `)`: a call when it is a function. None when it is not one
-/// expression.
+/// What has to follow a program that is one expression in `return (` `)`: a call when it is a
+/// function. None when it is not one expression.
 pub(super) fn of_expression(body: &Body, code: &str) -> Option<&'static str> {
     let [Stmt::Return(statement)] = body.statements() else { return None };
     match statement.arg.as_deref()? {
         // The parenthesis must be ours: `a) + (b` has others.
-        Expr::Paren(paren) if body.offset(paren.span.hi) == code.len() + 2 => Some(call_of(&paren.expr).unwrap_or(")")),
+        Expr::Paren(paren) if body.offset(paren.span.hi) == code.len() + 2 => {
+            Some(call_of(&paren.expr).unwrap_or(")"))
+        }
         _ => None,
     }
 }
 
-/// The edits that take module syntax away: `export` is dropped, `export default` becomes the program's value, types vanish.
+/// The edits that take module syntax away: `export` is dropped, `export default` becomes the
+/// program's value, types vanish.
 pub(super) fn of_module(module: &Module) -> Result<Shape, Fault> {
     let mut shape = Shape::default();
     let place = parse::place;
@@ -62,8 +72,12 @@ pub(super) fn of_module(module: &Module) -> Result<Shape, Fault> {
         let ModuleItem::ModuleDecl(item) = item else { continue };
         let (lo, hi) = (place(item.span().lo), place(item.span().hi));
         match item {
-            ModuleDecl::Import(import) if import.type_only || all_types(&import.specifiers) => shape.edits.blank(lo, hi),
-            ModuleDecl::ExportNamed(export) if export.src.is_none() || export.type_only => shape.edits.blank(lo, hi),
+            ModuleDecl::Import(import) if import.type_only || all_types(&import.specifiers) => {
+                shape.edits.blank(lo, hi)
+            }
+            ModuleDecl::ExportNamed(export) if export.src.is_none() || export.type_only => {
+                shape.edits.blank(lo, hi)
+            }
             ModuleDecl::ExportDecl(export) => shape.edits.blank(lo, place(export.decl.span().lo)),
             ModuleDecl::ExportDefaultExpr(export) => {
                 let (from, to) = (place(export.expr.span().lo), place(export.expr.span().hi));
@@ -75,12 +89,22 @@ pub(super) fn of_module(module: &Module) -> Result<Shape, Fault> {
                 let (from, to) = (place(export.decl.span().lo), place(export.decl.span().hi));
                 shape.edits.blank(lo, from);
                 match &export.decl {
-                    DefaultDecl::Fn(function) if function.function.body.is_none() => shape.edits.blank(from, to),
-                    DefaultDecl::Fn(function) if !function.function.is_generator => match &function.ident {
-                        Some(name) => shape.close = format!("return {}({});", name.sym, argument(&function.function)),
+                    DefaultDecl::Fn(function) if function.function.body.is_none() => {
+                        shape.edits.blank(from, to)
+                    }
+                    DefaultDecl::Fn(function) if !function.function.is_generator => match &function
+                        .ident
+                    {
+                        Some(name) => {
+                            shape.close =
+                                format!("return {}({});", name.sym, argument(&function.function))
+                        }
                         None => {
                             shape.edits.insert(from, "return (");
-                            shape.edits.insert(to, if takes_tools(&function.function) { ")(tools)" } else { ")()" });
+                            shape.edits.insert(
+                                to,
+                                if takes_tools(&function.function) { ")(tools)" } else { ")()" },
+                            );
                         }
                     },
                     DefaultDecl::Class(class) if class.ident.is_none() => {
@@ -90,7 +114,13 @@ pub(super) fn of_module(module: &Module) -> Result<Shape, Fault> {
                     _ => {}
                 }
             }
-            _ => return Err(Fault { message: "imports are not available".into(), at: lo, hint: Some(hint::IMPORT) }),
+            _ => {
+                return Err(Fault {
+                    message: "imports are not available".into(),
+                    at: lo,
+                    hint: Some(hint::IMPORT),
+                });
+            }
         }
     }
     Ok(shape)
@@ -98,12 +128,18 @@ pub(super) fn of_module(module: &Module) -> Result<Shape, Fault> {
 
 fn all_types(specifiers: &[ImportSpecifier]) -> bool {
     !specifiers.is_empty()
-        && specifiers.iter().all(|specifier| matches!(specifier, ImportSpecifier::Named(named) if named.is_type_only))
+        && specifiers.iter().all(
+            |specifier| matches!(specifier, ImportSpecifier::Named(named) if named.is_type_only),
+        )
 }
 
-/// Puts `return` before the value that the last statement leaves. Function declarations after it are hoisted, so they may follow.
+/// Puts `return` before the value that the last statement leaves. Function declarations after it
+/// are hoisted, so they may follow.
 fn return_last(statements: &[Stmt], body: &Body, edits: &mut Edits) {
-    let last = statements.iter().rev().find(|statement| !is_erased(statement) && !matches!(statement, Stmt::Decl(Decl::Fn(_))));
+    let last = statements
+        .iter()
+        .rev()
+        .find(|statement| !is_erased(statement) && !matches!(statement, Stmt::Decl(Decl::Fn(_))));
     if let Some(last) = last {
         return_value(last, body, edits);
     }
@@ -133,7 +169,8 @@ fn return_value(statement: &Stmt, body: &Body, edits: &mut Edits) {
     }
 }
 
-/// What closes `return (` behind a function so that it is called; none for anything that is not a plain function.
+/// What closes `return (` behind a function so that it is called; none for anything that is not a
+/// plain function.
 fn call_of(expression: &Expr) -> Option<&'static str> {
     let takes_tools = match expression {
         Expr::Paren(inner) => return call_of(&inner.expr),
@@ -151,7 +188,8 @@ fn return_call(declared: &FnDecl) -> String {
     format!("return {}({});", declared.ident.sym, argument(&declared.function))
 }
 
-/// A function whose first parameter is called `tools` gets them; otherwise that name would hide them.
+/// A function whose first parameter is called `tools` gets them; otherwise that name would hide
+/// them.
 fn argument(function: &Function) -> &'static str {
     if takes_tools(function) { "tools" } else { "" }
 }

@@ -35,27 +35,47 @@ fn evaluate(prepared: &Prepared) -> Result<Value, Box<TaskError>> {
     let source = v8::String::new(scope, &prepared.script).unwrap();
     let name = v8::String::new(scope, prepared.name).unwrap().into();
     let (lines, columns) = (prepared.line_offset, prepared.column_offset);
-    let origin = v8::ScriptOrigin::new(scope, name, lines, columns, false, 0, None, false, false, false, None);
+    let origin = v8::ScriptOrigin::new(
+        scope, name, lines, columns, false, 0, None, false, false, false, None,
+    );
     let Some(script) = v8::Script::compile(scope, source, Some(&origin)) else {
-        panic!("V8 does not parse {:?}: {}", prepared.script, scope.exception().unwrap().to_rust_string_lossy(scope));
+        panic!(
+            "V8 does not parse {:?}: {}",
+            prepared.script,
+            scope.exception().unwrap().to_rust_string_lossy(scope)
+        );
     };
-    let promise: v8::Local<v8::Promise> = script.run(scope).expect("an async function does not throw").try_into().unwrap();
+    let promise: v8::Local<v8::Promise> =
+        script.run(scope).expect("an async function does not throw").try_into().unwrap();
     scope.perform_microtask_checkpoint();
     let settled = promise.result(scope);
     match promise.state() {
         v8::PromiseState::Pending => panic!("still pending"),
         v8::PromiseState::Fulfilled => Ok(match v8::json::stringify(scope, settled) {
-            Some(json) => serde_json::from_str(&json.to_rust_string_lossy(scope)).unwrap_or(Value::Null),
+            Some(json) => {
+                serde_json::from_str(&json.to_rust_string_lossy(scope)).unwrap_or(Value::Null)
+            }
             None => Value::Null,
         }),
         v8::PromiseState::Rejected => {
             let message = v8::Exception::create_message(scope, settled);
-            let at = (message.get_line_number(scope).unwrap() as u32, message.get_start_column() as u32 + 1);
-            let (mut stack, mut class, mut text) = (Vec::new(), String::new(), settled.to_rust_string_lossy(scope));
+            let at = (
+                message.get_line_number(scope).unwrap() as u32,
+                message.get_start_column() as u32 + 1,
+            );
+            let (mut stack, mut class, mut text) =
+                (Vec::new(), String::new(), settled.to_rust_string_lossy(scope));
             if let Some(trace) = v8::Exception::get_stack_trace(scope, settled) {
-                for frame in (0..trace.get_frame_count()).filter_map(|index| trace.get_frame(scope, index)) {
-                    let function = frame.get_function_name(scope).map(|name| name.to_rust_string_lossy(scope));
-                    stack.push((function.unwrap_or_default(), frame.get_line_number() as u32, frame.get_column() as u32));
+                for frame in
+                    (0..trace.get_frame_count()).filter_map(|index| trace.get_frame(scope, index))
+                {
+                    let function =
+                        frame.get_function_name(scope).map(|name| name.to_rust_string_lossy(scope));
+                    stack.push((
+                        function.unwrap_or_default(),
+                        frame.get_line_number() as u32,
+                        frame.get_column() as u32,
+                    ));
                 }
             }
             if let Some((name, message)) = text.clone().split_once(": ") {
@@ -149,13 +169,20 @@ fn a_lone_function_is_called() {
         assert_eq!(value(code), json!(4), "{code}");
     }
     assert_eq!(value("export default { a: [1] }"), json!({"a": [1]}));
-    assert_eq!(value("globalThis.tools = 5;\n(function (tools) { return tools })(tools)"), json!(5));
+    assert_eq!(
+        value("globalThis.tools = 5;\n(function (tools) { return tools })(tools)"),
+        json!(5)
+    );
 }
 
 #[test]
 fn a_function_that_names_tools_as_its_parameter_gets_them() {
     let script = |code| prepare(code).unwrap().script;
-    assert!(script("async (tools) => tools.a()").contains("(tools)\n})()"), "{}", script("async (tools) => tools.a()"));
+    assert!(
+        script("async (tools) => tools.a()").contains("(tools)\n})()"),
+        "{}",
+        script("async (tools) => tools.a()")
+    );
     assert!(script("async function main(tools) {}").contains("return main(tools);"));
     assert!(script("async function main(other) {}").contains("return main();"));
 }
@@ -183,28 +210,49 @@ fn a_fence_is_taken_off_and_lines_stay_the_callers() {
 fn every_form_of_typescript_runs() {
     for (code, expected) in [
         ("interface A<T> { x: T }\nconst a: A<number> = { x: 1 };\nreturn a.x", json!(1)),
-        ("function f(a: string): string;\nfunction f(a: number): number;\nfunction f(a: any) { return a }\nreturn f(2)", json!(2)),
         (
-            "abstract class A { abstract f(): number; protected readonly n = 3 }\nclass B extends A { f() { return this.n } }\nreturn new B().f()",
+            "function f(a: string): string;\nfunction f(a: number): number;\nfunction f(a: any) { \
+            return a }\nreturn f(2)",
+            json!(2),
+        ),
+        (
+            "abstract class A { abstract f(): number; protected readonly n = 3 }\nclass B extends \
+            A { f() { return this.n } }\nreturn new B().f()",
             json!(3),
         ),
         ("const a = { b: 1 } satisfies Record<string, number>;\nreturn a!.b as number", json!(1)),
         ("const f = <T,>(x: T): x is NonNullable<T> => x != null;\nreturn f(1)", json!(true)),
         ("enum Color { Red = 1, Green }\nreturn [Color.Green, Color[1]]", json!([2, "Red"])),
         ("const enum E { A = 'a' }\nreturn E.A", json!("a")),
-        ("namespace N { export const x = 4; export namespace M { export const y = x + 1 } }\nreturn N.M.y", json!(5)),
         (
-            "class P { constructor(private readonly x: number, public y = 2) {} sum() { return this.x + this.y } }\nreturn new P(3).sum()",
+            "namespace N { export const x = 4; export namespace M { export const y = x + 1 } \
+            }\nreturn N.M.y",
             json!(5),
         ),
-        ("class P { z = this.x + 1; constructor(public x: number) {} }\nreturn new P(3).z", json!(4)),
+        (
+            "class P { constructor(private readonly x: number, public y = 2) {} sum() { return \
+            this.x + this.y } }\nreturn new P(3).sum()",
+            json!(5),
+        ),
+        (
+            "class P { z = this.x + 1; constructor(public x: number) {} }\nreturn new P(3).z",
+            json!(4),
+        ),
         ("const v = <number>(5 as unknown);\nreturn v", json!(5)),
-        ("declare const missing: string;\ndeclare function gone(): void;\nreturn typeof missing", json!("undefined")),
-        ("type Fn = new (...args: any[]) => object;\nlet x: Fn | undefined;\nreturn x === undefined", json!(true)),
+        (
+            "declare const missing: string;\ndeclare function gone(): void;\nreturn typeof missing",
+            json!("undefined"),
+        ),
+        (
+            "type Fn = new (...args: any[]) => object;\nlet x: Fn | undefined;\nreturn x === \
+            undefined",
+            json!(true),
+        ),
         ("using r = { [Symbol.dispose]() {} };\nreturn 1", json!(1)),
         ("return (await Promise.resolve(2)) ** 2", json!(4)),
         (
-            "class C { #p = 1; accessor = 2; static s: number; static { C.s = 3 } declare q: string; get p() { return this.#p } }\nreturn new C().p + C.s",
+            "class C { #p = 1; accessor = 2; static s: number; static { C.s = 3 } declare q: \
+            string; get p() { return this.#p } }\nreturn new C().p + C.s",
             json!(4),
         ),
         ("label: for (const i of [1, 2]) { continue label }\nreturn 'ok'", json!("ok")),
@@ -244,7 +292,10 @@ fn a_throw_on_line_7_column_9_is_reported_there_when_an_enum_is_transformed() {
     assert_eq!(error.stack.unwrap(), "Error: item-11\n    at agent.ts:7:9");
     assert_eq!(place(&format!("{program}        nothing()")), (7, 9));
     assert_eq!(place(&format!("{program}        nothing(Kind.A)\n")), (7, 9));
-    assert_eq!(place(&format!("{program}        nothing() // returned, so text was put before it")), (7, 9));
+    assert_eq!(
+        place(&format!("{program}        nothing() // returned, so text was put before it")),
+        (7, 9)
+    );
 }
 
 #[test]
@@ -263,13 +314,19 @@ fn columns_count_utf16_units_and_lines_as_v8_does() {
 
 #[test]
 fn a_stack_names_the_callers_functions_only() {
-    let error =
-        error("function inner(x: number) {\n  return missing(x);\n}\nasync function main() {\n  return inner(1);\n}\nmain()");
+    let error = error(
+        "function inner(x: number) {\n  return missing(x);\n}\nasync function main() {\n  return \
+        inner(1);\n}\nmain()",
+    );
     assert_eq!(
         error.stack.unwrap(),
-        "ReferenceError: missing is not defined\n    at inner (agent.ts:2:3)\n    at main (agent.ts:5:10)\n    at agent.ts:7:1"
+        "ReferenceError: missing is not defined\n    at inner (agent.ts:2:3)\n    at main \
+        (agent.ts:5:10)\n    at agent.ts:7:1"
     );
-    assert_eq!(error.frame.unwrap(), "  1 | function inner(x: number) {\n> 2 |   return missing(x);\n    |   ^\n  3 | }");
+    assert_eq!(
+        error.frame.unwrap(),
+        "  1 | function inner(x: number) {\n> 2 |   return missing(x);\n    |   ^\n  3 | }"
+    );
 }
 
 #[test]
@@ -277,7 +334,10 @@ fn a_syntax_error_shows_its_place_in_the_callers_text() {
     let error = error("const a = 1;\nconst b = ;\nconst c = 2;");
     assert_eq!((error.name.as_str(), error.code.as_str()), ("SyntaxError", "syntax_error"));
     assert_eq!((error.line, error.column), (Some(2), Some(11)));
-    assert_eq!(error.frame.unwrap(), "  1 | const a = 1;\n> 2 | const b = ;\n    |           ^\n  3 | const c = 2;");
+    assert_eq!(
+        error.frame.unwrap(),
+        "  1 | const a = 1;\n> 2 | const b = ;\n    |           ^\n  3 | const c = 2;"
+    );
     for (code, expected) in [
         ("foo({", (1, 6)),
         ("return 1;\nif (x {", (2, 7)),
@@ -304,7 +364,11 @@ fn a_program_cannot_step_out_of_its_wrapper() {
         "1 }) && (async()=>{",
     ] {
         let error = prepare(code).expect_err(code);
-        assert_eq!((error.code.as_str(), error.line), ("syntax_error", Some(1)), "{code}: {error:?}");
+        assert_eq!(
+            (error.code.as_str(), error.line),
+            ("syntax_error", Some(1)),
+            "{code}: {error:?}"
+        );
     }
 }
 
@@ -319,7 +383,11 @@ fn what_cannot_run_is_refused_with_a_way_out() {
         ("return <div>hello</div>", "JSX is not available", hint::JSX),
     ] {
         let error = prepare(code).expect_err(code);
-        assert_eq!((error.message.as_str(), error.hint.as_deref()), (message, Some(hint)), "{code}");
+        assert_eq!(
+            (error.message.as_str(), error.hint.as_deref()),
+            (message, Some(hint)),
+            "{code}"
+        );
     }
     assert_eq!(place("function d(c: any) {}\n  @d class A {}"), (2, 3));
     assert_eq!(place("const a = 1\nimport fs from 'fs'"), (2, 1));
@@ -368,7 +436,11 @@ fn the_samples_of_the_typings_are_programs() {
 fn code_over_its_bounds_is_refused_before_it_is_parsed() {
     let limit = |code: &str| {
         let error = prepare(code).expect_err("over a bound");
-        assert_eq!((error.name.as_str(), error.code.as_str()), ("LimitError", "code_limit"), "{error:?}");
+        assert_eq!(
+            (error.name.as_str(), error.code.as_str()),
+            ("LimitError", "code_limit"),
+            "{error:?}"
+        );
         error.message
     };
     let nested = |depth: usize| format!("return {}1{}", "(".repeat(depth), ")".repeat(depth));
@@ -468,16 +540,38 @@ fn hostile_nesting_never_overflows_the_stack() {
 fn honest_code_is_not_refused_for_its_texts() {
     assert!(prepare(&"console.log(\"a ( b [ c { d\");\n".repeat(1000)).is_ok());
     assert!(prepare(&format!("return `{}`", "(don't do it, it's wrong)\n".repeat(1000))).is_ok());
-    assert!(prepare(&"const { a, b } = await tools.x.y({ q: 1 })\n".replace("const {", "var {").repeat(2000)).is_ok());
-    assert!(prepare(&format!("return [{}]", "{ id: 1, name: 'x', ok: !false, n: -1 },\n".repeat(4000))).is_ok());
-    assert!(prepare(&format!("let s = ''\n{}", "s += `<li>${1 + 2}</li>` // ok\n".repeat(3000))).is_ok());
+    assert!(
+        prepare(
+            &"const { a, b } = await tools.x.y({ q: 1 })\n"
+                .replace("const {", "var {")
+                .repeat(2000)
+        )
+        .is_ok()
+    );
+    assert!(
+        prepare(&format!("return [{}]", "{ id: 1, name: 'x', ok: !false, n: -1 },\n".repeat(4000)))
+            .is_ok()
+    );
+    assert!(
+        prepare(&format!("let s = ''\n{}", "s += `<li>${1 + 2}</li>` // ok\n".repeat(3000)))
+            .is_ok()
+    );
 }
 
 #[test]
 fn a_long_line_is_cut_around_the_place() {
-    let error = error(&format!("const a = '{}'; missing; const b = '{}'", "x".repeat(500), "y".repeat(500)));
+    let error = error(&format!(
+        "const a = '{}'; missing; const b = '{}'",
+        "x".repeat(500),
+        "y".repeat(500)
+    ));
     let frame = error.frame.unwrap();
     assert!(frame.chars().count() < 600, "{frame}");
-    let marked = frame.lines().next().unwrap().chars().nth(frame.lines().nth(1).unwrap().chars().count() - 1);
+    let marked = frame
+        .lines()
+        .next()
+        .unwrap()
+        .chars()
+        .nth(frame.lines().nth(1).unwrap().chars().count() - 1);
     assert_eq!(marked, Some('m'), "{frame}");
 }

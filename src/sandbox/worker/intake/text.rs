@@ -1,6 +1,7 @@
 //! Places in a source text, and edits that remember how they moved them. Knows no syntax.
 //!
-//! A line ends where ECMAScript and V8 say it does; a column counts UTF-16 units, as V8 and editors do. Both count from 1.
+//! A line ends where ECMAScript and V8 say it does; a column counts UTF-16 units, as V8 and editors
+//! do. Both count from 1.
 
 /// Where a place is: line and column, both from 1.
 pub(super) type Place = (u32, u32);
@@ -77,7 +78,13 @@ pub(super) fn is_line_end(c: char) -> bool {
 /// Blanks every character but the line ends, keeping each one's width in UTF-16 units.
 pub(super) fn blank(text: &str) -> String {
     text.chars()
-        .flat_map(|c| if is_line_end(c) { [Some(c), None] } else { [Some(' '), (c.len_utf16() == 2).then_some(' ')] })
+        .flat_map(|c| {
+            if is_line_end(c) {
+                [Some(c), None]
+            } else {
+                [Some(' '), (c.len_utf16() == 2).then_some(' ')]
+            }
+        })
         .flatten()
         .collect()
 }
@@ -134,12 +141,16 @@ impl Edits {
             return (out, Vec::new());
         }
         let lines = Lines::new(&out);
-        let shifts = inserted.into_iter().map(|(at, width)| Shift { place: lines.place(&out, at), width }).collect();
+        let shifts = inserted
+            .into_iter()
+            .map(|(at, width)| Shift { place: lines.place(&out, at), width })
+            .collect();
         (out, shifts)
     }
 }
 
-/// The place in the unedited text of a place in the edited one. A place within an insertion is that of what follows it.
+/// The place in the unedited text of a place in the edited one. A place within an insertion is that
+/// of what follows it.
 pub(super) fn unshift(shifts: &[Shift], (line, column): Place) -> Place {
     let before = shifts.iter().filter(|shift| shift.place.0 == line && shift.place.1 < column);
     let moved = before.map(|shift| shift.width.min(column - shift.place.1)).sum::<u32>();

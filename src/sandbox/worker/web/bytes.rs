@@ -11,13 +11,16 @@ use sha2::Digest;
 /// As the web decodes base64: padding is taken off before, and bits that say nothing are ignored.
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
-    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true).with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
 /// What windows-1252 has where Latin-1 has control characters, 0x80 to 0x9F.
 const WINDOWS_1252: [u16; 32] = [
-    0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039, 0x152, 0x8d, 0x17d, 0x8f, 0x90,
-    0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc, 0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178,
+    0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039,
+    0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc,
+    0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178,
 ];
 
 /// The encodings that are known, by their numbers in `text.ts`.
@@ -44,7 +47,8 @@ pub(super) fn op_web_utf8_length(scope: &mut v8::PinScope<'_, '_>, text: &v8::St
     text.utf8_length(scope) as f64
 }
 
-/// Writes a text in UTF-8, as much as fits, never a part of a character. `[UTF-16 units read, bytes written]`.
+/// Writes a text in UTF-8, as much as fits, never a part of a character. `[UTF-16 units read, bytes
+/// written]`.
 #[op2]
 pub(super) fn op_web_encode_into<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -52,8 +56,10 @@ pub(super) fn op_web_encode_into<'s>(
     #[buffer] bytes: &mut [u8],
 ) -> v8::Local<'s, v8::Value> {
     let mut read = 0;
-    let written = text.write_utf8_v2(scope, bytes, v8::WriteFlags::kReplaceInvalidUtf8, Some(&mut read));
-    let counts = [v8::Number::new(scope, read as f64).into(), v8::Number::new(scope, written as f64).into()];
+    let written =
+        text.write_utf8_v2(scope, bytes, v8::WriteFlags::kReplaceInvalidUtf8, Some(&mut read));
+    let counts =
+        [v8::Number::new(scope, read as f64).into(), v8::Number::new(scope, written as f64).into()];
     v8::Array::new_with_elements(scope, &counts).into()
 }
 
@@ -64,7 +70,9 @@ pub(super) fn op_web_incomplete_tail(#[buffer] bytes: &[u8], encoding: u32) -> u
         Encoding::Windows1252 => 0,
         Encoding::Utf16Le => {
             let odd = bytes.len() % 2;
-            let high = bytes[..bytes.len() - odd].last_chunk::<2>().is_some_and(|unit| (0xd8..0xdc).contains(&unit[1]));
+            let high = bytes[..bytes.len() - odd]
+                .last_chunk::<2>()
+                .is_some_and(|unit| (0xd8..0xdc).contains(&unit[1]));
             (odd + if high { 2 } else { 0 }) as u32
         }
         Encoding::Utf8 => {
@@ -79,7 +87,8 @@ pub(super) fn op_web_incomplete_tail(#[buffer] bytes: &[u8], encoding: u32) -> u
     }
 }
 
-/// The text of some bytes; null when `fatal` and they are not valid, or when the text would be longer than V8's longest.
+/// The text of some bytes; null when `fatal` and they are not valid, or when the text would be
+/// longer than V8's longest.
 #[op2]
 pub(super) fn op_web_decode<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -90,20 +99,32 @@ pub(super) fn op_web_decode<'s>(
     let normal = v8::NewStringType::Normal;
     let text = match Encoding::from_number(encoding) {
         Encoding::Utf8 if fatal && std::str::from_utf8(bytes).is_err() => None,
-        Encoding::Utf8 => v8::String::new_from_utf8(scope, String::from_utf8_lossy(bytes).as_bytes(), normal),
+        Encoding::Utf8 => {
+            v8::String::new_from_utf8(scope, String::from_utf8_lossy(bytes).as_bytes(), normal)
+        }
         Encoding::Utf16Le => {
-            let units = bytes.chunks(2).map(|unit| if let [low, high] = unit { u16::from_le_bytes([*low, *high]) } else { 0xd800 });
+            let units = bytes.chunks(2).map(|unit| {
+                if let [low, high] = unit { u16::from_le_bytes([*low, *high]) } else { 0xd800 }
+            });
             let decoded: Result<String, _> = char::decode_utf16(units.clone()).collect();
-            let lossy = || char::decode_utf16(units).map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER)).collect();
-            let decoded = if fatal { decoded.ok() } else { Some(decoded.unwrap_or_else(|_| lossy())) };
+            let lossy = || {
+                char::decode_utf16(units)
+                    .map(|c| c.unwrap_or(char::REPLACEMENT_CHARACTER))
+                    .collect()
+            };
+            let decoded =
+                if fatal { decoded.ok() } else { Some(decoded.unwrap_or_else(|_| lossy())) };
             decoded.and_then(|text| v8::String::new_from_utf8(scope, text.as_bytes(), normal))
         }
         Encoding::Windows1252 if bytes.iter().all(|byte| !(0x80..0xa0).contains(byte)) => {
             v8::String::new_from_one_byte(scope, bytes, normal)
         }
         Encoding::Windows1252 => {
-            let unit = |byte: &u8| byte.checked_sub(0x80).and_then(|at| WINDOWS_1252.get(usize::from(at))).copied();
-            let units: Vec<u16> = bytes.iter().map(|byte| unit(byte).unwrap_or(u16::from(*byte))).collect();
+            let unit = |byte: &u8| {
+                byte.checked_sub(0x80).and_then(|at| WINDOWS_1252.get(usize::from(at))).copied()
+            };
+            let units: Vec<u16> =
+                bytes.iter().map(|byte| unit(byte).unwrap_or(u16::from(*byte))).collect();
             v8::String::new_from_two_byte(scope, &units, normal)
         }
     };
@@ -112,7 +133,10 @@ pub(super) fn op_web_decode<'s>(
 
 /// The base64 of a text whose characters are bytes; null when one is not.
 #[op2]
-pub(super) fn op_web_btoa<'s>(scope: &mut v8::PinScope<'s, '_>, text: v8::Local<'s, v8::String>) -> v8::Local<'s, v8::Value> {
+pub(super) fn op_web_btoa<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    text: v8::Local<'s, v8::String>,
+) -> v8::Local<'s, v8::Value> {
     if !text.contains_only_onebyte() {
         return v8::null(scope).into();
     }
@@ -125,7 +149,10 @@ pub(super) fn op_web_btoa<'s>(scope: &mut v8::PinScope<'s, '_>, text: v8::Local<
 
 /// The text whose characters are the bytes of some base64; null when it is none.
 #[op2]
-pub(super) fn op_web_atob<'s>(scope: &mut v8::PinScope<'s, '_>, text: v8::Local<'s, v8::String>) -> v8::Local<'s, v8::Value> {
+pub(super) fn op_web_atob<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    text: v8::Local<'s, v8::String>,
+) -> v8::Local<'s, v8::Value> {
     if !text.contains_only_onebyte() {
         return v8::null(scope).into();
     }
@@ -145,7 +172,11 @@ pub(super) fn op_web_atob<'s>(scope: &mut v8::PinScope<'s, '_>, text: v8::Local<
 
 /// Writes a digest into a buffer of its length: SHA-1, 256, 384 or 512 by these numbers.
 #[op2(fast)]
-pub(super) fn op_web_digest(algorithm: u32, #[buffer] bytes: &[u8], #[buffer] digest: &mut [u8]) -> bool {
+pub(super) fn op_web_digest(
+    algorithm: u32,
+    #[buffer] bytes: &[u8],
+    #[buffer] digest: &mut [u8],
+) -> bool {
     let made: &[u8] = match algorithm {
         1 => &sha1::Sha1::digest(bytes),
         256 => &sha2::Sha256::digest(bytes),

@@ -12,7 +12,11 @@ use deno_core::{
 struct Refusal<'a>(Option<&'a RefCell<Option<String>>>);
 
 impl v8::ValueSerializerImpl for Refusal<'_> {
-    fn throw_data_clone_error<'s>(&self, scope: &mut v8::PinScope<'s, '_>, message: v8::Local<'s, v8::String>) {
+    fn throw_data_clone_error<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        message: v8::Local<'s, v8::String>,
+    ) {
         if let Some(refused) = self.0 {
             refused.replace(Some(message.to_rust_string_lossy(scope)));
         }
@@ -25,7 +29,10 @@ impl v8::ValueDeserializerImpl for Refusal<'_> {}
 
 /// `[clone]`, or the reason as text why there is none. Throws what the value's own getters throw.
 #[op2(reentrant)]
-pub(super) fn op_web_clone<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> v8::Local<'s, v8::Value> {
+pub(super) fn op_web_clone<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    value: v8::Local<'s, v8::Value>,
+) -> v8::Local<'s, v8::Value> {
     let refused = RefCell::new(None);
     let context = scope.get_current_context();
     v8::tc_scope!(let scope, scope);
@@ -35,7 +42,10 @@ pub(super) fn op_web_clone<'s>(scope: &mut v8::PinScope<'s, '_>, value: v8::Loca
     let bytes = serializer.release();
     if written != Some(true) {
         let reason = refused.borrow_mut().take();
-        if let Some(text) = reason.filter(|_| !scope.has_terminated()).and_then(|reason| v8::String::new(scope, &reason)) {
+        if let Some(text) = reason
+            .filter(|_| !scope.has_terminated())
+            .and_then(|reason| v8::String::new(scope, &reason))
+        {
             scope.reset();
             return text.into();
         }

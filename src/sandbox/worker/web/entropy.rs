@@ -1,4 +1,5 @@
-//! Clock and chance, the only sources here of what differs from run to run. Whoever records or replays a run does it in this file.
+//! Clock and chance, the only sources here of what differs from run to run. Whoever records or
+//! replays a run does it in this file.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,7 +20,8 @@ fn origin(state: &mut OpState) -> &Origin {
     state.borrow::<Origin>()
 }
 
-/// Whole milliseconds since the origin. Coarse on purpose: a fine clock is what timing attacks read.
+/// Whole milliseconds since the origin. Coarse on purpose: a fine clock is what timing attacks
+/// read.
 #[op2(fast)]
 pub(super) fn op_web_clock(state: &mut OpState) -> f64 {
     origin(state).monotonic.elapsed().as_millis() as f64

@@ -1,7 +1,9 @@
-//! The native side of the web globals: bytes, texts, addresses, digests, clones, and the two sources of change, clock and chance.
+//! The native side of the web globals: bytes, texts, addresses, digests, clones, and the two
+//! sources of change, clock and chance.
 //!
-//! Nothing here reaches outside the process. No function keeps what it is given, and memory that a guest can grow is the guest's
-//! own (buffers are made in its heap and filled from here), so its limits hold.
+//! Nothing here reaches outside the process. No function keeps what it is given, and memory that a
+//! guest can grow is the guest's own (buffers are made in its heap and filled from here), so its
+//! limits hold.
 
 mod bytes;
 mod clone;
@@ -31,11 +33,15 @@ deno_core::extension!(
 
 macro_rules! module {
     ($file:literal) => {
-        (concat!("ext:airlock/web/", $file), include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/web/", $file)))
+        (
+            concat!("ext:airlock/web/", $file),
+            include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/web/", $file)),
+        )
     };
 }
 
-/// The modules of the snapshot and their text. `install.ts` imports the others and gives what belongs on `globalThis`.
+/// The modules of the snapshot and their text. `install.ts` imports the others and gives what
+/// belongs on `globalThis`.
 pub(super) const MODULES: &[(&str, &str)] = &[
     module!("entropy.ts"),
     module!("event.ts"),

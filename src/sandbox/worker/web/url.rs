@@ -18,8 +18,8 @@ pub(super) fn op_web_url_parse<'s>(
     }
 }
 
-/// The parts after one of them was set, by its number in `url.ts`. What cannot be set leaves the address as it was; null when
-/// a new `href` is no address.
+/// The parts after one of them was set, by its number in `url.ts`. What cannot be set leaves the
+/// address as it was; null when a new `href` is no address.
 #[op2]
 pub(super) fn op_web_url_set<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -77,26 +77,41 @@ fn parts<'s>(scope: &mut v8::PinScope<'s, '_>, url: &Url) -> v8::Local<'s, v8::V
 
 /// Names and values in turn of a query string.
 #[op2]
-pub(super) fn op_web_form_parse<'s>(scope: &mut v8::PinScope<'s, '_>, #[string] query: String) -> v8::Local<'s, v8::Value> {
-    let pairs: Vec<String> =
-        form_urlencoded::parse(query.as_bytes()).flat_map(|(name, value)| [name.into_owned(), value.into_owned()]).collect();
+pub(super) fn op_web_form_parse<'s>(
+    scope: &mut v8::PinScope<'s, '_>,
+    #[string] query: String,
+) -> v8::Local<'s, v8::Value> {
+    let pairs: Vec<String> = form_urlencoded::parse(query.as_bytes())
+        .flat_map(|(name, value)| [name.into_owned(), value.into_owned()])
+        .collect();
     texts(scope, pairs.iter().map(String::as_str))
 }
 
 /// A query string of names and values in turn.
 #[op2]
 #[string]
-pub(super) fn op_web_form_serialize(scope: &mut v8::PinScope<'_, '_>, pairs: v8::Local<'_, v8::Array>) -> String {
+pub(super) fn op_web_form_serialize(
+    scope: &mut v8::PinScope<'_, '_>,
+    pairs: v8::Local<'_, v8::Array>,
+) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for at in (0..pairs.length().saturating_sub(1)).step_by(2) {
-        let text = |at| pairs.get_index(scope, at).map(|text| text.to_rust_string_lossy(scope)).unwrap_or_default();
+        let text = |at| {
+            pairs
+                .get_index(scope, at)
+                .map(|text| text.to_rust_string_lossy(scope))
+                .unwrap_or_default()
+        };
         let (name, value) = (text(at), text(at + 1));
         query.append_pair(&name, &value);
     }
     query.finish()
 }
 
-fn texts<'s, 't>(scope: &mut v8::PinScope<'s, '_>, texts: impl IntoIterator<Item = &'t str>) -> v8::Local<'s, v8::Value> {
+fn texts<'s, 't>(
+    scope: &mut v8::PinScope<'s, '_>,
+    texts: impl IntoIterator<Item = &'t str>,
+) -> v8::Local<'s, v8::Value> {
     let mut items = Vec::new();
     for text in texts {
         match v8::String::new(scope, text) {

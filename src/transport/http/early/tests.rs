@@ -40,7 +40,8 @@ async fn a_slow_stream_is_forwarded_and_kept_alive() {
         tokio::time::sleep(Duration::from_millis(70)).await;
         Ok::<_, Infallible>(event)
     });
-    let inner = ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response();
+    let inner =
+        ([(header::CONTENT_TYPE, "text/event-stream")], Body::from_stream(events)).into_response();
     let text = text_of(first_byte(after(60, inner), timing()).await).await;
     let between = text.split("data: 1\n\n").nth(1).unwrap();
     assert!(between.starts_with(": waiting"), "{text}");

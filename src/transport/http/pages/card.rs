@@ -19,7 +19,8 @@ const OPEN_CHARS: usize = 400;
 
 pub(super) fn content(answer: &ApprovalAnswer, form: &str) -> Markup {
     let approval = &answer.approval;
-    let earlier: Vec<_> = answer.trail.iter().filter(|step| step.seq < u64::from(approval.seq)).collect();
+    let earlier: Vec<_> =
+        answer.trail.iter().filter(|step| step.seq < u64::from(approval.seq)).collect();
     html! {
         h1 { span.tool { (visible(&approval.tool, false)) } " " span class={ "class risk-" (approval.asked.class) } { (approval.asked.class) } }
         p.status { span class={ "is-" (approval.status) } { (told(approval.status)) }
@@ -51,11 +52,13 @@ pub(super) fn content(answer: &ApprovalAnswer, form: &str) -> Markup {
 
 /// What the upstream says of its tool. A claim of a stranger's, and set apart as one.
 fn about(answer: &ApprovalAnswer) -> Markup {
-    let description = answer.about.as_ref().map(|about| about.description.trim()).filter(|text| !text.is_empty());
+    let description =
+        answer.about.as_ref().map(|about| about.description.trim()).filter(|text| !text.is_empty());
     html! {
         @if let Some(description) = description {
             details.about-tool open[description.chars().count() <= OPEN_CHARS] {
-                summary { (visible(&answer.approval.asked.upstream, false)) " says of this tool (not checked)" }
+                summary { (visible(&answer.approval.asked.upstream, false)) " says of this tool \
+                    (not checked)" }
                 blockquote { (visible(description, true)) }
             }
         }
@@ -85,7 +88,8 @@ fn facts(approval: &Approval) -> Markup {
             }
             dt { "Policy" } dd { code { (asked.revision) } }
             dt { "Task" } dd { code { (approval.task_id) } ", call " (approval.seq) }
-            dt { "Asked" } dd { (ago(approval.created_at)) " (" (approval.created_at) "), open until " (approval.expires_at) }
+            dt { "Asked" } dd { (ago(approval.created_at)) " (" (approval.created_at) "), open \
+                until " (approval.expires_at) }
             dt { "Digest" } dd { code title=(approval.digest) { (digest) "…" } }
         }
     }
@@ -100,7 +104,8 @@ fn arguments(answer: &ApprovalAnswer) -> Markup {
                 (value(&parsed))
                 details { summary { "As they will be sent, " (args.len()) " bytes" } pre.raw { (visible(args, true)) } }
             },
-            None => p.bad { "The arguments have " (args.len()) " bytes and cannot be shown whole. What cannot be seen cannot be approved." },
+            None => p.bad { "The arguments have " (args.len()) " bytes and cannot be shown whole. \
+                What cannot be seen cannot be approved." },
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The owner's pages: what waits for a word, one approval with everything that must be seen, and signing in.
+//! The owner's pages: what waits for a word, one approval with everything that must be seen, and
+//! signing in.
 //!
-//! Plain HTML without scripts, everything inside the binary. Only a signed-in browser sees or changes anything; a change takes the
-//! session's form token as well.
+//! Plain HTML without scripts, everything inside the binary. Only a signed-in browser sees or
+//! changes anything; a change takes the session's form token as well.
 
 mod card;
 mod inbox;
@@ -48,18 +49,23 @@ pub(super) fn routes(port: Arc<dyn Port>, gate: Arc<SignIn>) -> Router {
         .route("/approvals/{id}/{verb}", post(decide))
         .route("/sign-in/{secret}", get(enter))
         .route("/sign-out", post(leave))
-        .route("/assets/airlock.css", get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)))
+        .route(
+            "/assets/airlock.css",
+            get(async || ([(header::CONTENT_TYPE, "text/css; charset=utf-8")], STYLE)),
+        )
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::map_response(harden))
         .with_state(Pages { port, gate })
 }
 
-/// What every page says to the browser: no scripts, nothing from elsewhere, in no frame, kept by nobody.
+/// What every page says to the browser: no scripts, nothing from elsewhere, in no frame, kept by
+/// nobody.
 async fn harden(mut response: Response) -> Response {
     const HEADERS: [(HeaderName, &str); 7] = [
         (
             header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
+            frame-ancestors 'none'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
@@ -142,22 +148,37 @@ struct InboxQuery {
     cursor: Option<String>,
 }
 
-async fn inbox_page(State(pages): State<Pages>, headers: HeaderMap, query: Query<InboxQuery>) -> Response {
+async fn inbox_page(
+    State(pages): State<Pages>,
+    headers: HeaderMap,
+    query: Query<InboxQuery>,
+) -> Response {
     let Some(form) = pages.gate.form(&headers) else { return signed_out() };
     let Query(InboxQuery { status, cursor }) = query;
     let first = cursor.is_none();
     let status = status.unwrap_or(ApprovalStatus::Pending);
     let request = ApprovalList { status: Some(status), cursor, ..ApprovalList::default() };
     match pages.port.approvals(&owner(), request).await {
-        Ok(answer) => page("Approvals", Some(&form), first.then_some(inbox::AGAIN_SECONDS), &inbox::content(&answer, status)),
+        Ok(answer) => page(
+            "Approvals",
+            Some(&form),
+            first.then_some(inbox::AGAIN_SECONDS),
+            &inbox::content(&answer, status),
+        ),
         Err(error) => failed(&error, &form, "/approvals"),
     }
 }
 
-async fn card_page(State(pages): State<Pages>, headers: HeaderMap, Path(id): Path<String>) -> Response {
+async fn card_page(
+    State(pages): State<Pages>,
+    headers: HeaderMap,
+    Path(id): Path<String>,
+) -> Response {
     let Some(form) = pages.gate.form(&headers) else { return signed_out() };
     match pages.port.approval(&owner(), &id).await {
-        Ok(answer) => page(&answer.approval.tool, Some(&form), None, &card::content(&answer, &form)),
+        Ok(answer) => {
+            page(&answer.approval.tool, Some(&form), None, &card::content(&answer, &form))
+        }
         Err(error) => failed(&error, &form, "/approvals"),
     }
 }
@@ -195,8 +216,12 @@ async fn decide(
         "deny" => false,
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    let back = format!("/approvals/{}", url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>());
-    let Some(sent) = Sent::read(body).filter(|sent| pages.gate.is_form(&headers, &sent.csrf)) else {
+    let back = format!(
+        "/approvals/{}",
+        url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>()
+    );
+    let Some(sent) = Sent::read(body).filter(|sent| pages.gate.is_form(&headers, &sent.csrf))
+    else {
         tracing::warn!("a form without its session's token was refused");
         return forged(&form, &back);
     };
@@ -216,8 +241,8 @@ fn forged(form: &str, back: &str) -> Response {
     (StatusCode::FORBIDDEN, page("Refused", Some(form), None, &content)).into_response()
 }
 
-/// The cookie is for this site alone, and a browser that came from elsewhere would not send it on the way on: so the page that sets
-/// it leads on by itself.
+/// The cookie is for this site alone, and a browser that came from elsewhere would not send it on
+/// the way on: so the page that sets it leads on by itself.
 async fn enter(State(pages): State<Pages>, Path(secret): Path<String>) -> Response {
     let Some(cookie) = pages.gate.enter(&secret) else { return signed_out() };
     let content = html! {
@@ -236,11 +261,18 @@ async fn enter(State(pages): State<Pages>, Path(secret): Path<String>) -> Respon
             body { main { (content) } }
         }
     };
-    let headers = [(header::SET_COOKIE, cookie), (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"))];
+    let headers = [
+        (header::SET_COOKIE, cookie),
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+    ];
     (headers, page.into_string()).into_response()
 }
 
-async fn leave(State(pages): State<Pages>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+async fn leave(
+    State(pages): State<Pages>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     if Sent::read(body).is_some_and(|sent| pages.gate.is_form(&headers, &sent.csrf)) {
         pages.gate.leave(&headers);
     }

@@ -1,4 +1,5 @@
-//! Refusals as a person's browser gets them: a small page with the message and the way out, in place of JSON. Programs keep theirs.
+//! Refusals as a person's browser gets them: a small page with the message and the way out, in
+//! place of JSON. Programs keep theirs.
 
 use axum::{
     body::Body,
@@ -15,7 +16,8 @@ use super::{harden, page, visible::visible};
 /// Bytes of a refusal that are read, at most. Ours are far below.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 
-/// Answers a browser's refused request with a page. `/mcp` is for programs, whatever they say that they read.
+/// Answers a browser's refused request with a page. `/mcp` is for programs, whatever they say that
+/// they read.
 pub(in crate::transport::http) async fn for_browsers(request: Request, next: Next) -> Response {
     let wants_page = reads_pages(request.headers()) && request.uri().path() != "/mcp";
     let response = next.run(request).await;
@@ -28,8 +30,12 @@ pub(in crate::transport::http) async fn for_browsers(request: Request, next: Nex
 
 /// Browsers name pages; programs name JSON, or anything.
 fn reads_pages(headers: &HeaderMap) -> bool {
-    let named =
-        |kind: &str| headers.get_all(header::ACCEPT).iter().any(|value| value.to_str().is_ok_and(|value| value.contains(kind)));
+    let named = |kind: &str| {
+        headers
+            .get_all(header::ACCEPT)
+            .iter()
+            .any(|value| value.to_str().is_ok_and(|value| value.contains(kind)))
+    };
     named("text/html") && !named("application/json")
 }
 
@@ -41,7 +47,8 @@ async fn as_page(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, REFUSAL_BYTES_MAX).await.unwrap_or_default();
     let told: Option<Value> = serde_json::from_slice(&body).ok();
-    // An answer that says how something is, such as that of `/healthz`, is no refusal whatever its status.
+    // An answer that says how something is, such as that of `/healthz`, is no refusal whatever its
+    // status.
     if told.as_ref().is_some_and(|told| told.get("error").is_none()) {
         return Response::from_parts(parts, Body::from(body));
     }

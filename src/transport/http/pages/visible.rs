@@ -1,7 +1,8 @@
-//! Text of strangers, made visible: what a person approves must be what stands there, to the character.
+//! Text of strangers, made visible: what a person approves must be what stands there, to the
+//! character.
 //!
-//! What cannot be seen is written as its code point and marked; letters that only look like others of their word are marked; everything
-//! else stays.
+//! What cannot be seen is written as its code point and marked; letters that only look like others
+//! of their word are marked; everything else stays.
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -20,7 +21,8 @@ pub(super) fn visible(text: &str, lines: bool) -> Markup {
             @match look {
                 Look::Plain => (piece),
                 Look::Hidden => span.hidden title="a character that cannot be seen" { (piece) },
-                Look::Strange => mark.strange title={ "letters of another script than the rest of the word: " (code_points(piece)) } { (piece) },
+                Look::Strange => mark.strange title={ "letters of another script than the rest of \
+                    the word: " (code_points(piece)) } { (piece) },
             }
         }
     }
@@ -71,7 +73,8 @@ fn entries_of(entries: Vec<Markup>, inside: &str) -> Markup {
 fn string(text: &str) -> Markup {
     let count = text.chars().count();
     if count <= SHORT_CHARS {
-        // Set apart: letters that are written from the right would turn round what stands between two of them, keys and numbers too.
+        // Set apart: letters that are written from the right would turn round what stands between
+        // two of them, keys and numbers too.
         return html! { bdi dir="ltr" { (visible(&Value::from(text).to_string(), false)) } };
     }
     html! {

@@ -11,7 +11,10 @@ fn workspaces_are_counted_apart() {
     assert!(matches!(rate.count("a"), Standing::Within { left: 1 }));
     assert!(matches!(rate.count("a"), Standing::Within { left: 0 }));
     let Standing::Beyond { retry_after } = rate.count("a") else { panic!("beyond the limit") };
-    assert!(retry_after > Duration::from_secs(29) && retry_after <= Duration::from_secs(30), "{retry_after:?}");
+    assert!(
+        retry_after > Duration::from_secs(29) && retry_after <= Duration::from_secs(30),
+        "{retry_after:?}"
+    );
     assert!(matches!(rate.count("b"), Standing::Within { left: 1 }));
 }
 

@@ -6,11 +6,18 @@ fn gate() -> SignIn {
 
 fn with_cookie(cookie: &HeaderValue) -> HeaderMap {
     let pair = cookie.to_str().unwrap().split(';').next().unwrap();
-    HeaderMap::from_iter([(header::COOKIE, HeaderValue::from_str(&format!("other=1; {pair}")).unwrap())])
+    HeaderMap::from_iter([(
+        header::COOKIE,
+        HeaderValue::from_str(&format!("other=1; {pair}")).unwrap(),
+    )])
 }
 
 fn request(method: &str, headers: HeaderMap) -> Request {
-    let mut request = Request::builder().method(method).uri("/v1/approvals").body(axum::body::Body::empty()).unwrap();
+    let mut request = Request::builder()
+        .method(method)
+        .uri("/v1/approvals")
+        .body(axum::body::Body::empty())
+        .unwrap();
     *request.headers_mut() = headers;
     request
 }
@@ -21,7 +28,8 @@ fn a_link_works_once() {
     let link = gate.link().unwrap();
     let cookie = gate.enter(&link).unwrap();
     let text = cookie.to_str().unwrap();
-    for part in ["airlock_7411=", "; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age=43200"] {
+    for part in ["airlock_7411=", "; HttpOnly", "; SameSite=Strict", "; Path=/", "; Max-Age=43200"]
+    {
         assert!(text.contains(part), "{text}");
     }
     assert!(gate.enter(&link).is_none());
@@ -35,7 +43,8 @@ fn links_and_sessions_are_bounded() {
     let links: Vec<_> = (0..=LINKS_MAX).map(|_| gate.link().unwrap()).collect();
     assert!(gate.enter(&links[0]).is_none(), "the oldest gave way");
     assert!(gate.enter(&links[1]).is_some());
-    let cookies: Vec<_> = (0..=SESSIONS_MAX).map(|_| gate.enter(&gate.link().unwrap()).unwrap()).collect();
+    let cookies: Vec<_> =
+        (0..=SESSIONS_MAX).map(|_| gate.enter(&gate.link().unwrap()).unwrap()).collect();
     assert!(gate.form(&with_cookie(&cookies[0])).is_none());
     assert!(gate.form(&with_cookie(cookies.last().unwrap())).is_some());
 }

@@ -172,10 +172,16 @@ fn a_failures_structure_stands_alone() {
 #[test]
 fn a_task_that_goes_on_is_no_error_and_says_how_to_wait() {
     for status in [TaskStatus::Queued, TaskStatus::Running, TaskStatus::AwaitingApproval] {
-        let answer = TaskAnswer { task: task_of(status, None), result: None, page: None, approvals: vec![] };
+        let answer =
+            TaskAnswer { task: task_of(status, None), result: None, page: None, approvals: vec![] };
         assert_eq!(task(&answer, None, Detail::Outcome).is_error, Some(false), "{status}");
     }
-    let answer = TaskAnswer { task: task_of(TaskStatus::Running, None), result: None, page: None, approvals: vec![] };
+    let answer = TaskAnswer {
+        task: task_of(TaskStatus::Running, None),
+        result: None,
+        page: None,
+        approvals: vec![],
+    };
     assert_snapshot!(text_of(&task(&answer, None, Detail::Outcome)), @r#"
     taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
     status: running
@@ -194,7 +200,11 @@ fn the_text_never_passes_its_cap_whatever_is_in_it() {
     let text = text_of(&answer);
     assert!(text.chars().count() <= TEXT_CHARS_MAX, "{}", text.chars().count());
     assert!(text.contains("[result preview truncated "));
-    assert!(text.chars().count() > TEXT_CHARS_MAX - 200, "the room is used: {}", text.chars().count());
+    assert!(
+        text.chars().count() > TEXT_CHARS_MAX - 200,
+        "the room is used: {}",
+        text.chars().count()
+    );
 
     let mut worst = failed();
     let error = worst.task.error.as_mut().unwrap();
@@ -214,7 +224,10 @@ fn what_is_cut_and_what_is_shown_make_the_whole() {
         let answer = task(&completed(&value), None, Detail::Outcome);
         let text = text_of(&answer);
         let shown = text.lines().find(|line| line.starts_with('"')).unwrap().len();
-        let missing = text.split("truncated ").nth(1).map_or(0, |rest| rest.split(' ').next().unwrap().parse().unwrap());
+        let missing = text
+            .split("truncated ")
+            .nth(1)
+            .map_or(0, |rest| rest.split(' ').next().unwrap().parse().unwrap());
         assert_eq!(shown + missing, length + 2, "{length}");
     }
 }

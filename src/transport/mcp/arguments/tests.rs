@@ -40,12 +40,31 @@ fn bad_arguments_are_explained() {
     for (given, expected) in [
         (json!({}), "`code` is missing: expected a string of 1 to 5 characters"),
         (json!({"code": null}), "`code` is missing: expected a string of 1 to 5 characters"),
-        (json!({"code": ""}), "argument `code` of `t` is an empty string: expected a string of 1 to 5 characters"),
-        (json!({"code": true}), "argument `code` of `t` is `true`: expected a string of 1 to 5 characters"),
-        (json!({"code": "123456"}), "argument `code` of `t` is the string `\"123456\"`: expected a string of 1 to 5 characters"),
-        (json!({"code": "x", "waitMs": 11}), "argument `waitMs` of `t` is `11`: expected an integer of 0 to 10"),
-        (json!({"code": "x", "waitMs": -1}), "argument `waitMs` of `t` is `-1`: expected an integer of 0 to 10"),
-        (json!({"code": "x", "waitMs": 1e300}), "argument `waitMs` of `t` is `1e+300`: expected an integer of 0 to 10"),
+        (
+            json!({"code": ""}),
+            "argument `code` of `t` is an empty string: expected a string of 1 to 5 characters",
+        ),
+        (
+            json!({"code": true}),
+            "argument `code` of `t` is `true`: expected a string of 1 to 5 characters",
+        ),
+        (
+            json!({"code": "123456"}),
+            "argument `code` of `t` is the string `\"123456\"`: expected a string of 1 to 5 \
+            characters",
+        ),
+        (
+            json!({"code": "x", "waitMs": 11}),
+            "argument `waitMs` of `t` is `11`: expected an integer of 0 to 10",
+        ),
+        (
+            json!({"code": "x", "waitMs": -1}),
+            "argument `waitMs` of `t` is `-1`: expected an integer of 0 to 10",
+        ),
+        (
+            json!({"code": "x", "waitMs": 1e300}),
+            "argument `waitMs` of `t` is `1e+300`: expected an integer of 0 to 10",
+        ),
         (json!({"code": "x", "waitMS": 1}), "`t` has no argument `waitMS`; did you mean `waitMs`?"),
         (json!({"code": "x", "zzz": 1}), "`t` has no argument `zzz`"),
     ] {
@@ -56,5 +75,9 @@ fn bad_arguments_are_explained() {
 #[test]
 fn a_long_value_is_counted_and_not_repeated() {
     let message = check(json!({"code": "secret".repeat(100)})).unwrap_err();
-    assert_eq!(message, "argument `code` of `t` is a string of 600 characters: expected a string of 1 to 5 characters");
+    assert_eq!(
+        message,
+        "argument `code` of `t` is a string of 600 characters: expected a string of 1 to 5 \
+        characters"
+    );
 }

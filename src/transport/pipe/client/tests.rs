@@ -7,7 +7,11 @@ fn client() -> (Client, DuplexStream, DuplexStream) {
     let (said, input) = duplex(1 << 16);
     let (output, heard) = duplex(1 << 16);
     let conversation = Mutex::default();
-    (Client { questions: Lines::of(Box::new(input)), output: Box::new(output), conversation }, said, heard)
+    (
+        Client { questions: Lines::of(Box::new(input)), output: Box::new(output), conversation },
+        said,
+        heard,
+    )
 }
 
 async fn line(from: &mut DuplexStream) -> String {
@@ -40,14 +44,21 @@ async fn the_next_server_is_greeted_and_the_client_hears_of_what_was_lost_once()
     assert_eq!(left.unwrap(), Left::Server);
     client.apologise().await.unwrap();
     let apology: serde_json::Value = serde_json::from_str(&line(&mut heard).await).unwrap();
-    assert_eq!((&apology["id"], &apology["error"]["data"]["code"]), (&"a".into(), &"server_lost".into()));
+    assert_eq!(
+        (&apology["id"], &apology["error"]["data"]["code"]),
+        (&"a".into(), &"server_lost".into())
+    );
 
     let (near, mut server) = duplex(1 << 16);
     let (left, ()) = tokio::join!(client.pass(near), async {
         assert_eq!(line(&mut server).await, HELLO);
         assert_eq!(line(&mut server).await, READY);
         server.write_all(b"{\"id\":1,\"result\":{}}\n{\"id\":2,\"result\":{}}\n").await.unwrap();
-        assert_eq!(line(&mut heard).await, "{\"id\":2,\"result\":{}}\n", "it has had the answer to its greeting");
+        assert_eq!(
+            line(&mut heard).await,
+            "{\"id\":2,\"result\":{}}\n",
+            "it has had the answer to its greeting"
+        );
         drop(said);
         let mut rest = String::new();
         server.read_to_string(&mut rest).await.unwrap();
@@ -56,7 +67,11 @@ async fn the_next_server_is_greeted_and_the_client_hears_of_what_was_lost_once()
         drop(server);
     });
     assert_eq!(left.unwrap(), Left::Client);
-    assert_eq!(line(&mut heard).await, "{\"id\":3,\"result\":{}}\n", "what is still answered comes through");
+    assert_eq!(
+        line(&mut heard).await,
+        "{\"id\":3,\"result\":{}}\n",
+        "what is still answered comes through"
+    );
 }
 
 #[tokio::test]

@@ -21,7 +21,10 @@ fn brought(code: Option<&str>, issuer: Option<&str>, error: Option<&str>) -> Bro
 fn a_code_counts_only_from_the_issuer_that_was_asked() {
     let (silent, named) = (server("https://as.example", false), server("https://as.example", true));
     assert_eq!(judge(brought(Some("c"), None, None), &silent).as_deref(), Ok("c"));
-    assert_eq!(judge(brought(Some("c"), Some("https://as.example/"), None), &named).as_deref(), Ok("c"));
+    assert_eq!(
+        judge(brought(Some("c"), Some("https://as.example/"), None), &named).as_deref(),
+        Ok("c")
+    );
     for (brought, server, word) in [
         (brought(Some("c"), Some("https://evil.example"), None), &silent, "https://evil.example"),
         (brought(Some("c"), None, None), &named, "does not name its issuer"),
@@ -46,7 +49,8 @@ async fn a_login_that_nobody_allows_is_given_up_whoever_else_comes() {
         answer
     };
     let (state, server) = (CsrfToken::new_random(), server("https://as.example", false));
-    let (given_up, answer) = tokio::join!(allowed(&listener, &state, &server, Duration::from_secs(1)), stranger);
+    let (given_up, answer) =
+        tokio::join!(allowed(&listener, &state, &server, Duration::from_secs(1)), stranger);
     assert_eq!(given_up.unwrap_err(), "nobody allowed it within 1 s");
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");
 }

@@ -20,7 +20,11 @@ fn card(args: String) -> String {
         note: None,
         why: None,
     };
-    content(&ApprovalAnswer { approval, code: None, trail: vec![], about: None, url: None }, "token").into_string()
+    content(
+        &ApprovalAnswer { approval, code: None, trail: vec![], about: None, url: None },
+        "token",
+    )
+    .into_string()
 }
 
 fn approve_button(page: &str) -> &str {
@@ -33,7 +37,10 @@ fn what_cannot_be_shown_whole_can_only_be_denied() {
     for args in [format!("{{\"text\":\"{}\"}}", "x".repeat(5_000_000)), "{\"a\":".to_owned()] {
         let page = card(args);
         assert!(approve_button(&page).contains("disabled"), "approve is disabled");
-        assert!(page.contains("cannot be shown whole") && page.len() < 20_000, "and nothing of it is shown in part");
+        assert!(
+            page.contains("cannot be shown whole") && page.len() < 20_000,
+            "and nothing of it is shown in part"
+        );
         assert!(page.contains("<button class=\"deny\" type=\"submit\">"), "it can be denied");
     }
     let page = card(format!("{{\"text\":\"{}\"}}", "x".repeat(200_000)));

@@ -22,7 +22,10 @@ fn what_cannot_be_seen_is_written_out() {
     ] {
         let text = shown(&format!("a{hidden}b"));
         let code = format!("\\u{{{:x}}}", u32::from(hidden));
-        assert!(text.contains(&format!(">{code}</span>b")) && !text.contains(hidden), "{hidden:?}: {text}");
+        assert!(
+            text.contains(&format!(">{code}</span>b")) && !text.contains(hidden),
+            "{hidden:?}: {text}"
+        );
     }
 }
 
@@ -35,9 +38,14 @@ fn what_can_be_seen_stays_as_it_is() {
 
 #[test]
 fn the_value_reads_as_the_json_it_is() {
-    let value: Value = serde_json::from_str(r#"{"to":"a\u202eb","n":1.50,"list":[true,null,{}],"<b>":""}"#).unwrap();
+    let value: Value =
+        serde_json::from_str(r#"{"to":"a\u202eb","n":1.50,"list":[true,null,{}],"<b>":""}"#)
+            .unwrap();
     let text = super::value(&value).into_string();
-    assert!(text.contains("\\u{202e}") && text.contains("1.5") && text.contains("&lt;b&gt;"), "{text}");
+    assert!(
+        text.contains("\\u{202e}") && text.contains("1.5") && text.contains("&lt;b&gt;"),
+        "{text}"
+    );
     let plain = |text: &str| {
         let mut out = String::new();
         let mut inside = false;
@@ -49,7 +57,10 @@ fn the_value_reads_as_the_json_it_is() {
                 _ => {}
             }
         }
-        out.replace("&quot;", "\"").replace("&lt;", "<").replace("&gt;", ">").replace("\\u{202e}", "\u{202e}")
+        out.replace("&quot;", "\"")
+            .replace("&lt;", "<")
+            .replace("&gt;", ">")
+            .replace("\\u{202e}", "\u{202e}")
     };
     let back: Value = serde_json::from_str(&plain(&text)).unwrap();
     assert_eq!(back, value);
@@ -57,7 +68,8 @@ fn the_value_reads_as_the_json_it_is() {
 
 #[test]
 fn letters_from_the_right_turn_nothing_round_but_themselves() {
-    let text = super::value(&serde_json::json!({ "מאת": "אבג", "amount": [100, "דה"] })).into_string();
+    let text =
+        super::value(&serde_json::json!({ "מאת": "אבג", "amount": [100, "דה"] })).into_string();
     let alone = |piece: &str| text.contains(&format!(" dir=\"ltr\">&quot;{piece}&quot;</bdi>"));
     assert!(["מאת", "אבג", "דה"].into_iter().all(alone), "{text}");
 }
@@ -65,22 +77,32 @@ fn letters_from_the_right_turn_nothing_round_but_themselves() {
 #[test]
 fn a_long_text_unfolds_and_is_whole() {
     let text = super::value(&Value::from("x".repeat(5000))).into_string();
-    assert!(text.contains("<details") && text.contains("a text of 5000 characters") && text.contains(&"x".repeat(5000)));
+    assert!(
+        text.contains("<details")
+            && text.contains("a text of 5000 characters")
+            && text.contains(&"x".repeat(5000))
+    );
 }
 
 #[test]
 fn a_letter_that_only_looks_like_one_of_its_word_is_marked() {
     let text = shown(
-        "pay to p\u{430}yp\u{430}l.com or \u{440}\u{430}y\u{440}al, \u{43c}\u{438}\u{440}, 東京タワーです, caf\u{e9} \u{b5}m",
+        "pay to p\u{430}yp\u{430}l.com or \u{440}\u{430}y\u{440}al, \u{43c}\u{438}\u{440}, \
+        東京タワーです, caf\u{e9} \u{b5}m",
     );
     let marked: Vec<_> = text.split("<mark class=\"strange\" ").skip(1).collect();
     assert_eq!(marked.len(), 4, "{text}");
     assert!(
-        marked[0].starts_with("title=\"letters of another script than the rest of the word: U+0430\">\u{430}</mark>yp"),
+        marked[0].starts_with(
+            "title=\"letters of another script than the rest of the word: U+0430\">\u{430}</mark>yp"
+        ),
         "{text}"
     );
     assert!(marked[2].contains("U+0440 U+0430\">\u{440}\u{430}</mark>y"), "{text}");
-    assert!(text.ends_with(", \u{43c}\u{438}\u{440}, 東京タワーです, caf\u{e9} \u{b5}m"), "whole words of one script stay: {text}");
+    assert!(
+        text.ends_with(", \u{43c}\u{438}\u{440}, 東京タワーです, caf\u{e9} \u{b5}m"),
+        "whole words of one script stay: {text}"
+    );
 }
 
 #[test]
@@ -90,8 +112,13 @@ fn of_many_entries_the_first_are_shown_and_the_rest_unfolds() {
     assert_eq!(text.matches("<details").count(), 1, "{text}");
     let (head, rest) = text.split_once("<details class=\"more\"><summary>").expect("it folds");
     assert!(head.contains("    19,\n") && !head.contains("    20,"), "{head}");
-    assert!(rest.contains("… 37 more of 57</summary>    20,\n") && rest.contains("    56\n</details>  ]"), "{rest}");
-    let many: serde_json::Map<_, _> = (0..21).map(|n| (format!("k{n:02}"), serde_json::json!(n))).collect();
+    assert!(
+        rest.contains("… 37 more of 57</summary>    20,\n")
+            && rest.contains("    56\n</details>  ]"),
+        "{rest}"
+    );
+    let many: serde_json::Map<_, _> =
+        (0..21).map(|n| (format!("k{n:02}"), serde_json::json!(n))).collect();
     let text = super::value(&Value::Object(many)).into_string();
     assert!(text.contains("… 1 more of 21") && text.contains("k20"), "{text}");
 }
