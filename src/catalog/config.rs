@@ -1,37 +1,19 @@
 //! What the owner says about one upstream. Plain data: read elsewhere, checked here.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-    path::PathBuf,
-    str::FromStr,
-    time::Duration,
-};
+use std::{fmt, str::FromStr, time::Duration};
 
 use super::{
-    answer::AnswerBounds,
-    credential::{
-        config::{Credential, SecretSource},
-        vault::Vault,
-    },
     graphql::config::GraphQlConfig,
-    http::Surroundings,
+    http::config::Reach,
+    mcp::config::{HttpConfig, StdioConfig},
     openapi::config::OpenApiConfig,
+    upstream::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS, response::AnswerBounds},
 };
 
 /// First segments of `tools.*` that the host's own functions take.
 pub const RESERVED_NAMES: [&str; 4] = ["discover", "catalog", "describe", "artifacts"];
 /// Longest name of an upstream, in characters.
 pub const NAME_CHARS_MAX: usize = 64;
-/// Default bound of one call, in milliseconds. Safe range: 1 000 to 900 000.
-pub const CALL_TIMEOUT_MS: u64 = 60_000;
-/// Default bound of one start, from the spawn to the whole tool list, in milliseconds. Long because
-/// `npx` may download first.
-pub const START_TIMEOUT_MS: u64 = 60_000;
-
-/// Default time after which the tools of an upstream are asked for again, in minutes. Safe range: 0
-/// (never) to 10 080 (a week).
-pub const REFRESH_MINUTES: u64 = 60;
 
 /// The name of an upstream, the first segment of its tools' paths: `[A-Za-z_][A-Za-z0-9_-]*`, at
 /// most 64 characters, not reserved.
@@ -169,107 +151,6 @@ impl UpstreamKind {
     }
 }
 
-/// Where a document is: a description, or a schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Document {
-    /// A file; absolute.
-    File(PathBuf),
-    /// An address, `http://…` or `https://…`.
-    Address(String),
-}
-
-/// A command to run. It sees nothing of the server's environment but a short list of harmless names
-/// and those in `env_pass`.
-#[derive(Clone, Default)]
-pub struct StdioConfig {
-    /// The program: a path, or a name that is looked up in `PATH`.
-    pub command: String,
-    /// Its arguments. Values that a flag such as `--token` tells, or that look random, are blanked
-    /// out of what it says.
-    pub args: Vec<String>,
-    /// Variables with their values. Values that look like secrets, by name or by themselves, are
-    /// blanked out of what it says.
-    pub env: BTreeMap<String, String>,
-    /// Variables whose values are secrets kept elsewhere, read at each start of the program.
-    pub env_secret: BTreeMap<String, SecretSource>,
-    /// The store that some of them are in.
-    pub vault: Option<Vault>,
-    /// Names of further variables that are taken from the server's environment; for their values
-    /// the same holds.
-    pub env_pass: Vec<String>,
-    /// How large its answers may be.
-    pub answers: AnswerBounds,
-}
-
-/// An address and how it is reached.
-#[derive(Clone, Default)]
-pub struct HttpConfig {
-    /// `http://…` or `https://…`, the endpoint itself. A password, and what looks secret in its
-    /// path and query, is blanked out.
-    pub url: String,
-    /// How it is reached.
-    pub reach: Reach,
-}
-
-/// How a service behind an address is reached, whatever it speaks.
-#[derive(Clone)]
-pub struct Reach {
-    /// Headers of every request. Values that look like secrets, by name or by themselves, are
-    /// blanked out of what it says.
-    pub headers: BTreeMap<String, String>,
-    /// Those whose values are secrets whatever they look like.
-    pub secret_headers: BTreeSet<String>,
-    /// How Airlock identifies itself; blanked out likewise.
-    pub credential: Credential,
-    /// Whether it may be on a private or loopback address.
-    pub allow_private: bool,
-    /// Longest time of one call; the catalog sets it to that of the upstream.
-    pub call_timeout: Duration,
-    /// What it shares with all other upstreams.
-    pub surroundings: Surroundings,
-}
-
-impl Default for Reach {
-    fn default() -> Self {
-        Self {
-            headers: BTreeMap::new(),
-            secret_headers: BTreeSet::new(),
-            credential: Credential::None,
-            allow_private: false,
-            call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
-            surroundings: Surroundings::default(),
-        }
-    }
-}
-
-// Values may be secrets, so neither is printed with them.
-impl fmt::Debug for StdioConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StdioConfig")
-            .field("command", &self.command)
-            .field("env", &self.env.keys())
-            .field("env_secret", &self.env_secret)
-            .field("env_pass", &self.env_pass)
-            .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for HttpConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConfig").field("reach", &self.reach).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for Reach {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reach")
-            .field("headers", &self.headers.keys())
-            .field("credential", &self.credential)
-            .field("allow_private", &self.allow_private)
-            .finish_non_exhaustive()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -294,23 +175,5 @@ mod tests {
         ] {
             assert!(bad.parse::<UpstreamName>().is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn a_configuration_is_printed_without_its_values() {
-        let stdio = StdioConfig {
-            env: [("TOKEN".to_owned(), "tok-123456".to_owned())].into(),
-            ..StdioConfig::default()
-        };
-        let url = "https://host.example/mcp?key=tok-654321".to_owned();
-        let headers = [("Authorization".to_owned(), "tok-123456".to_owned())].into();
-        let http = HttpConfig { url, reach: Reach { headers, ..Reach::default() } };
-        let printed = format!("{stdio:?} {http:?}");
-        assert!(
-            printed.contains("TOKEN")
-                && printed.contains("Authorization")
-                && !printed.contains("tok-"),
-            "{printed}"
-        );
     }
 }

@@ -5,38 +5,24 @@
 //! through a [`View`]. Whatever an upstream sends is bounded and taken for hostile; the secrets
 //! that an owner configured for it are blanked out of its answers, errors and logs.
 
-mod absent;
-mod answer;
 mod arguments;
-mod aside;
-mod ask;
+mod build;
 mod config;
 mod credential;
-mod find;
-mod function;
+mod discovery;
 mod graphql;
 mod http;
-mod index;
-mod lane;
-mod left_out;
 mod mcp;
-mod nearest;
-mod observed;
+mod missing_secrets;
+mod net;
 mod openapi;
-mod paths;
-mod persist;
-mod question;
+mod path;
 mod redact;
-mod sample;
-mod shelf;
-mod sight;
-mod synonyms;
+mod registry;
+mod schema;
+mod search;
 mod tool;
-mod types;
 mod upstream;
-mod vocabulary;
-mod words;
-mod work;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -44,12 +30,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
-    find::Outages,
-    lane::{Lane, Says},
-    persist::KeptTools,
-    redact::Secrets,
-    shelf::Shelf,
-    upstream::Upstream,
+    discovery::Outages,
+    registry::{Shelf, disk_cache::KeptTools},
+    upstream::supervisor::{Lane, Says},
 };
 use crate::{
     base::offload::offload,
@@ -57,39 +40,43 @@ use crate::{
 };
 
 pub use self::{
-    absent::NotFound,
-    answer::{Answer, AnswerBounds},
     arguments::ArgumentError,
-    ask::{ASKED_MAX, Asker, FindError, ResolveError},
+    build::login,
     config::{
-        CALL_TIMEOUT_MS, Document, HttpConfig, InvalidName, NAME_CHARS_MAX, REFRESH_MINUTES,
-        RESERVED_NAMES, Reach, START_TIMEOUT_MS, StdioConfig, UpstreamConfig, UpstreamKind,
-        UpstreamName,
+        InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, UpstreamConfig, UpstreamKind, UpstreamName,
     },
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
-        missing::{MissingSecret, missing_secrets},
-        oauth::Login,
         vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
-    find::{
+    discovery::{
         Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace,
         Namespaces, NamespacesQuery, ToolsPage, ToolsQuery,
+        error::{FindError, ResolveError},
+        host_functions::{HostFunction, HostFunctions},
+        limiter::{ASKED_MAX, Asker},
+        not_found::NotFound,
     },
-    function::{HostFunction, HostFunctions},
     graphql::config::GraphQlConfig,
-    http::{Detected, Names, Surroundings, SystemNames, detect},
-    lane::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
+    http::{
+        config::{Document, Reach, Surroundings},
+        detect::{Detected, detect},
+    },
+    mcp::config::{HttpConfig, StdioConfig},
+    missing_secrets::{MissingSecret, missing_secrets},
+    net::guard::{Names, SystemNames},
     openapi::config::OpenApiConfig,
-    sight::{Look, View, Visibility},
+    registry::visibility::{Look, View, Visibility},
     tool::Tool,
-    upstream::{CallNews, UpstreamError, UpstreamErrorCode},
+    upstream::{
+        CALL_TIMEOUT_MS, CallNews, REFRESH_MINUTES, START_TIMEOUT_MS,
+        error::{UpstreamError, UpstreamErrorCode},
+        response::{Answer, AnswerBounds},
+        supervisor::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
+    },
 };
+pub use credential::oauth::login::Login;
 
-/// Variables of the server's environment that every child sees, beside all that begin with `LC_`:
-/// what programs need to run at all, and none that tends to hold a secret (proxy addresses do).
-const ENVIRONMENT_NAMES: [&str; 8] =
-    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ"];
 /// Longest time in which upstreams may be ended at shutdown.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(8);
 
@@ -141,7 +128,7 @@ impl Catalog {
             if let Some(reach) = config.kind.reach_mut() {
                 reach.call_timeout = config.call_timeout;
             }
-            let (upstream, secrets) = upstream_of(&name, config.kind, environment);
+            let (upstream, secrets) = build::upstream_of(&name, config.kind, environment);
             let lane = Lane::new(
                 name.clone(),
                 upstream,
@@ -166,7 +153,7 @@ impl Catalog {
             }
         });
         tasks.close();
-        Self { shelf, lanes, stop, tasks, finders: ask::finders() }
+        Self { shelf, lanes, stop, tasks, finders: discovery::limiter::finders() }
     }
 
     /// Where calls of this tool go, for people: method, host and path, as far as the protocol has
@@ -292,25 +279,6 @@ impl Drop for Catalog {
     }
 }
 
-/// Begins to ask a person to allow an upstream whose credential is OAuth. The error says the way
-/// out.
-pub async fn login(upstream: UpstreamConfig) -> Result<Login, String> {
-    let mut kind = upstream.kind;
-    let reach =
-        kind.reach_mut().ok_or("it is a program; what it needs to log in, it says itself")?;
-    let Credential::OAuth(config) = &reach.credential else {
-        return Err("it has no `auth = { oauth = {} }`".to_owned());
-    };
-    let vault = reach.surroundings.vault.clone();
-    credential::oauth::begin(credential::oauth::OAuth::new(
-        config.clone(),
-        vault,
-        reach.guard(),
-        Secrets::default(),
-    ))
-    .await
-}
-
 /// Puts on the shelf what was kept of upstreams at the last run; returns once it can be found.
 async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<KeptTools>>, shelf: &Shelf) {
     let Some(kept) = kept else { return };
@@ -324,89 +292,4 @@ async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<KeptTools>>, shelf: &Shelf
     shelf.shown(shelf.lay(offers)).await;
     lanes.iter().for_each(|lane| lane.recalled());
     drop(offload(move || kept.sweep(&names)));
-}
-
-fn upstream_of(
-    name: &Arc<str>,
-    kind: UpstreamKind,
-    environment: &BTreeMap<String, String>,
-) -> (Box<dyn Upstream>, Secrets) {
-    match kind {
-        UpstreamKind::McpStdio(config) => {
-            for absent in config.env_pass.iter().filter(|name| !environment.contains_key(*name)) {
-                tracing::warn!(upstream = %name, "upstream `{name}` is to be passed `{absent}`, \
-                    which is not set");
-            }
-            let passed = config.env_pass.iter().filter_map(|name| {
-                environment.get(name).map(|value| (name.clone(), value.clone()))
-            });
-            let own: BTreeMap<String, String> = passed.chain(config.env.clone()).collect();
-            let secrets = Secrets::among(pairs(&own).chain(redact::named_arguments(&config.args)));
-            let is_allowed =
-                |name: &str| ENVIRONMENT_NAMES.contains(&name) || name.starts_with("LC_");
-            let mut seen: BTreeMap<String, String> = environment
-                .iter()
-                .filter(|(name, _)| is_allowed(name))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect();
-            seen.extend(own);
-            (
-                Box::new(mcp::McpStdio {
-                    name: name.clone(),
-                    config,
-                    environment: seen,
-                    secrets: secrets.clone(),
-                }),
-                secrets,
-            )
-        }
-        UpstreamKind::McpHttp(config) => {
-            let secrets = secrets_of(&config.reach, [config.url.as_str()]);
-            (Box::new(mcp::McpHttp::new(config, secrets.clone())), secrets)
-        }
-        UpstreamKind::OpenApi(config) => {
-            let spec = match &config.spec {
-                Document::Address(url) => url.as_str(),
-                Document::File(_) => "",
-            };
-            let secrets =
-                secrets_of(&config.reach, [spec, config.base_url.as_deref().unwrap_or_default()]);
-            (
-                Box::new(openapi::OpenApi {
-                    name: name.clone(),
-                    config,
-                    secrets: secrets.clone(),
-                    progress: aside::Progress::default(),
-                }),
-                secrets,
-            )
-        }
-        UpstreamKind::GraphQl(config) => {
-            let schema = match &config.schema {
-                Some(Document::Address(url)) => url.as_str(),
-                Some(Document::File(_)) | None => "",
-            };
-            let secrets = secrets_of(&config.reach, [config.url.as_str(), schema]);
-            (
-                Box::new(graphql::GraphQl { name: name.clone(), config, secrets: secrets.clone() }),
-                secrets,
-            )
-        }
-    }
-}
-
-/// What is secret about a service behind addresses.
-fn secrets_of<'a>(reach: &'a Reach, urls: impl IntoIterator<Item = &'a str>) -> Secrets {
-    let secrets =
-        Secrets::among(pairs(&reach.headers).chain(urls.into_iter().map(|url| ("url", url))));
-    for value in reach.secret_headers.iter().filter_map(|name| reach.headers.get(name)) {
-        secrets.add(value);
-        // Behind a scheme such as `Bearer`.
-        value.split_once(' ').into_iter().for_each(|(_, token)| secrets.add(token.trim()));
-    }
-    secrets
-}
-
-fn pairs(map: &BTreeMap<String, String>) -> impl Iterator<Item = (&str, &str)> {
-    map.iter().map(|(name, value)| (name.as_str(), value.as_str()))
 }

@@ -1,6 +1,8 @@
 //! The repository tests itself: the shape that ARCHITECTURE.md promises, and the sizes that keep it
 //! readable.
 
+mod arrows;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -13,9 +15,8 @@ const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Longer files, since lines are 100 columns wide. This list may only shrink.
-const LONG_FILES: [&str; 9] = [
-    "src/catalog/http/tests.rs",
-    "src/catalog/types.rs",
+const LONG_FILES: [&str; 8] = [
+    "src/catalog/http/client/tests.rs",
     "src/policy/condition/cel.rs",
     "src/policy/tests.rs",
     "src/task/passage.rs",

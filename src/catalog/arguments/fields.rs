@@ -5,8 +5,22 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use super::{FORMS_MAX, OPTIONS_MAX, PROPERTIES_MAX, UNKNOWN_MAX, sample, types};
-use crate::model::JsonObject;
+use crate::{
+    catalog::schema::{example, reference},
+    model::JsonObject,
+};
+
+/// Unknown names that are told of one object.
+pub(super) const UNKNOWN_MAX: usize = 6;
+
+/// Forms within forms that are gone into, to tell what is wrong with the one that was meant.
+pub(super) const FORMS_MAX: usize = 4;
+
+/// Allowed values that are listed at once.
+pub(super) const OPTIONS_MAX: usize = 12;
+
+/// Names of fields that are looked at, for the one that was meant.
+pub(super) const PROPERTIES_MAX: usize = 500;
 
 /// Combined forms that are looked at for one field.
 const SCHEMAS_MAX: usize = 60;
@@ -20,7 +34,7 @@ pub(super) fn belongs<'a>(schema: &'a Value, root: &Value, name: &str) -> Option
     let objects = fields
         .iter()
         .take(PROPERTIES_MAX)
-        .filter(|(_, field)| types::resolved(field, root).is_some_and(sample::is_object));
+        .filter(|(_, field)| reference::resolved(field, root).is_some_and(example::is_object));
     let mut inner = objects
         .take(INNER_MAX)
         .filter(|(_, field)| properties(Some(field), root).iter().any(|known| known == name));
@@ -30,7 +44,7 @@ pub(super) fn belongs<'a>(schema: &'a Value, root: &Value, name: &str) -> Option
 
 /// What was given, with the first fields that stand beside the object they belong into moved there.
 pub(super) fn moved(root: &Value, given: &Value) -> Value {
-    let (Some(schema), Some(fields)) = (types::resolved(root, root), given.as_object()) else {
+    let (Some(schema), Some(fields)) = (reference::resolved(root, root), given.as_object()) else {
         return given.clone();
     };
     let known: HashSet<String> = properties(Some(schema), root).into_iter().collect();
@@ -55,7 +69,7 @@ pub(super) fn moved(root: &Value, given: &Value) -> Value {
 /// The schema at a place in the arguments, as far as properties, items, combined forms and local
 /// references lead.
 pub(super) fn part<'a>(root: &'a Value, args: &Value, pointer: &str) -> Option<&'a Value> {
-    let mut schema = types::resolved(root, root)?;
+    let mut schema = reference::resolved(root, root)?;
     let mut value = args;
     for segment in pointer.split('/').skip(1) {
         let segment = segment.replace("~1", "/").replace("~0", "~");
@@ -89,7 +103,7 @@ pub(super) fn step<'a>(
             .or_else(listed)
             .or_else(|| schema.get("additionalProperties").filter(|rest| rest.is_object()));
         if let Some(found) = found {
-            return types::resolved(found, root);
+            return reference::resolved(found, root);
         }
         if forms_left > 0 {
             // The first form is looked at first, and what it combines before the second.
@@ -97,7 +111,7 @@ pub(super) fn step<'a>(
                 ["oneOf", "anyOf", "allOf"].iter().filter_map(|name| schema.get(name)?.as_array());
             let forms = forms.flat_map(|forms| forms[..forms.len().min(SCHEMAS_MAX)].iter().rev());
             ahead.extend(
-                forms.filter_map(|form| Some((types::resolved(form, root)?, forms_left - 1))),
+                forms.filter_map(|form| Some((reference::resolved(form, root)?, forms_left - 1))),
             );
         }
     }
@@ -113,7 +127,7 @@ pub(super) fn properties(schema: Option<&Value>, root: &Value) -> Vec<String> {
         schema.into_iter().map(|schema| (schema, FORMS_MAX)).collect();
     for _ in 0..SCHEMAS_MAX {
         let Some((schema, forms_left)) = ahead.pop() else { break };
-        let Some(schema) = types::resolved(schema, root) else { continue };
+        let Some(schema) = reference::resolved(schema, root) else { continue };
         let fields = schema
             .get("properties")
             .and_then(Value::as_object)

@@ -77,7 +77,7 @@ fn the_correct_call_in_an_error_is_correct() {
         json!({"title": 7, "assignee": {}, "labels": "x", "priority": -3}),
         json!({"state": "x"}),
     ] {
-        let filled = sample::arguments(&issue.input_schema.value(), Some(&wrong)).unwrap();
+        let filled = example::arguments(&issue.input_schema.value(), Some(&wrong)).unwrap();
         assert!(check(&issue, &filled.to_string()).is_ok(), "{wrong} gave {filled}");
     }
 }

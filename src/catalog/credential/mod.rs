@@ -2,29 +2,26 @@
 //! sent; each that is read joins the secrets that are blanked out of whatever the service says.
 //! Sends nothing but what fetching a token needs.
 
-pub(in crate::catalog) mod config;
+pub(super) mod config;
 mod keychain;
-pub(in crate::catalog) mod missing;
-pub(in crate::catalog) mod oauth;
-pub(in crate::catalog) mod vault;
+pub(super) mod oauth;
+pub(super) mod resolve;
+pub(super) mod vault;
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use tokio::{io::AsyncReadExt, sync::Mutex};
+use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
 use self::{
     config::{Credential, KeyPlace, SecretSource},
-    oauth::OAuth,
-    vault::{VALUE_BYTES_MAX, Vault, VaultError},
+    oauth::tokens::OAuth,
+    resolve::resolve,
+    vault::Vault,
 };
-use super::{config::Reach, redact::Secrets};
-use crate::base::offload::offload;
+use super::{net::guard::Guard, redact::Secrets};
 
 /// How long a value from a file, the keychain or the store is used before it is read again. One
 /// that the service refuses is read again at once.
@@ -32,7 +29,7 @@ const FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// What identifies Airlock in one request.
 #[derive(Clone, PartialEq, Eq)]
-pub(in crate::catalog) struct Proof {
+pub(super) struct Proof {
     place: KeyPlace,
     name: String,
     value: String,
@@ -44,11 +41,7 @@ impl Proof {
     }
 
     /// Puts it into a request. Fails on characters that cannot stand there.
-    pub(in crate::catalog) fn put(
-        &self,
-        headers: &mut HeaderMap,
-        url: &mut Url,
-    ) -> Result<(), String> {
+    pub(super) fn put(&self, headers: &mut HeaderMap, url: &mut Url) -> Result<(), String> {
         let (name, value) = match self.place {
             KeyPlace::Query => {
                 // An argument of the same name would be a second value, of which the service may
@@ -103,7 +96,7 @@ impl Proof {
 }
 
 /// The credential of one upstream.
-pub(in crate::catalog) struct Identity {
+pub(super) struct Identity {
     credential: Credential,
     vault: Option<Vault>,
     secrets: Secrets,
@@ -114,11 +107,17 @@ pub(in crate::catalog) struct Identity {
 }
 
 impl Identity {
-    pub(in crate::catalog) fn new(reach: &Reach, secrets: Secrets) -> Self {
-        let (credential, vault) = (reach.credential.clone(), reach.surroundings.vault.clone());
+    /// `guard` says where tokens may be asked for; what is learned of secrets is added to
+    /// `secrets`.
+    pub(super) fn new(
+        credential: Credential,
+        vault: Option<Vault>,
+        guard: Guard,
+        secrets: Secrets,
+    ) -> Self {
         let oauth = match &credential {
             Credential::OAuth(config) => {
-                Some(OAuth::new(config.clone(), vault.clone(), reach.guard(), secrets.clone()))
+                Some(OAuth::new(config.clone(), vault.clone(), guard, secrets.clone()))
             }
             _ => None,
         };
@@ -126,7 +125,7 @@ impl Identity {
     }
 
     /// What to send, or none where nothing is to be sent. The error is free of values.
-    pub(in crate::catalog) async fn proof(&self) -> Result<Option<Proof>, String> {
+    pub(super) async fn proof(&self) -> Result<Option<Proof>, String> {
         let proof = match &self.credential {
             Credential::None => return Ok(None),
             Credential::ApiKey { place, name, value } => {
@@ -148,10 +147,7 @@ impl Identity {
     }
 
     /// Another proof after the service refused this one, if there is one by now.
-    pub(in crate::catalog) async fn renewed(
-        &self,
-        refused: &Proof,
-    ) -> Result<Option<Proof>, String> {
+    pub(super) async fn renewed(&self, refused: &Proof) -> Result<Option<Proof>, String> {
         if let Some(oauth) = &self.oauth {
             let refused = refused.value.strip_prefix("Bearer ").unwrap_or_default();
             return Ok(oauth.renewed(refused).await?.map(|token| bearer(&token)));
@@ -178,41 +174,6 @@ impl Identity {
 
 fn bearer(token: &str) -> Proof {
     Proof::header("authorization", format!("Bearer {token}"))
-}
-
-/// The value that a reference leads to. The error is free of values.
-pub(in crate::catalog) async fn resolve(
-    source: &SecretSource,
-    vault: Option<&Vault>,
-) -> Result<String, String> {
-    match source {
-        SecretSource::Value(value) => Ok(value.clone()),
-        SecretSource::File(path) => read_file(path).await,
-        SecretSource::Keychain { service, account } => keychain::look_up(service, account).await,
-        SecretSource::Stored(name) => {
-            let vault = vault.ok_or("there is no store of secrets here")?.clone();
-            let name = name.clone();
-            let opened = offload(move || vault.get(&name)).await;
-            opened
-                .map_err(|_| "the store of secrets could not be read")?
-                .map_err(|error| error.to_string())
-        }
-    }
-}
-
-/// The first line of a file.
-async fn read_file(path: &Path) -> Result<String, String> {
-    let failed =
-        |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
-    let mut text = String::new();
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    file.take(VALUE_BYTES_MAX as u64).read_to_string(&mut text).await.map_err(failed)?;
-    let line = text.lines().next().unwrap_or_default().trim();
-    if line.is_empty() {
-        Err(format!("the first line of the file `{}` is empty", path.display()))
-    } else {
-        Ok(line.to_owned())
-    }
 }
 
 #[cfg(test)]

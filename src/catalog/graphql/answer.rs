@@ -9,10 +9,12 @@ use serde_json::{Value, value::RawValue};
 use crate::{
     base::text::cut,
     catalog::{
-        http::ServiceAnswer,
-        left_out::Way,
-        tool::Tool,
-        upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
+        http::message::ServiceAnswer,
+        tool::{Tool, omitted_fields::Way},
+        upstream::{
+            error::{UpstreamError, UpstreamErrorCode},
+            response::ANSWER_BYTES_MAX,
+        },
     },
     model::RawJson,
 };

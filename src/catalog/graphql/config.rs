@@ -1,6 +1,6 @@
 //! What the owner says about a service that speaks GraphQL.
 
-use crate::catalog::config::{Document, Reach};
+use crate::catalog::http::config::{Document, Reach};
 
 /// A GraphQL service.
 #[derive(Debug, Clone)]

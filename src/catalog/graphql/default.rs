@@ -12,11 +12,8 @@ use apollo_compiler::{
     name,
 };
 
-use super::{
-    schema::{Field, ServiceSchema, TypeKind},
-    select::bare,
-};
-use crate::catalog::left_out::Way;
+use super::schema::{Field, ServiceSchema, TypeKind};
+use crate::catalog::tool::omitted_fields::Way;
 
 /// Fields of one whole selection.
 pub(super) const FIELDS_MAX: usize = 100;
@@ -384,6 +381,17 @@ fn is_connection(schema: &ServiceSchema, fields: &[Field]) -> bool {
     has("edges")
         || (has("nodes")
             && fields.iter().any(|field| matches!(field.name.as_str(), "pageInfo" | "totalCount")))
+}
+
+/// A field with nothing to it but its name.
+pub(super) fn bare(alias: Option<Name>, name: Name) -> ast::Field {
+    ast::Field {
+        alias,
+        name,
+        arguments: Vec::new(),
+        directives: ast::DirectiveList::new(),
+        selection_set: Vec::new(),
+    }
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use apollo_compiler::{
 
 use super::{
     schema::{InputValue, ServiceSchema, TypeKind, is_built_in},
-    select::{SelectError, did_you_mean},
+    select_error::{SelectError, did_you_mean},
 };
 use crate::base::text::cut;
 

@@ -5,7 +5,7 @@
 //! service as it is. Subscriptions are not offered.
 
 mod answer;
-pub(in crate::catalog) mod config;
+pub(super) mod config;
 mod default;
 mod input;
 mod introspection;
@@ -14,6 +14,7 @@ mod output;
 mod schema;
 mod sdl;
 mod select;
+mod select_error;
 mod tools;
 
 use std::{
@@ -38,18 +39,22 @@ use self::{
     schema::{Field, ServiceSchema},
 };
 use super::{
-    Answer, aside,
-    config::Document,
     http::{
-        ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest,
-        Until,
+        client::{ServiceClient, ServiceConfig},
+        config::Document,
+        failure::ServiceFailure,
+        message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
     },
-    left_out::{self, Way},
     redact::Secrets,
-    tool::Tool,
+    tool::{
+        Tool,
+        omitted_fields::{self, Way},
+    },
     upstream::{
-        ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError,
-        UpstreamErrorCode,
+        Connection, ConnectionEvent, Offer, Upstream,
+        error::{ConnectError, UpstreamError, UpstreamErrorCode},
+        import_job,
+        response::Answer,
     },
 };
 use crate::model::JsonObject;
@@ -294,7 +299,7 @@ impl GraphQlConnection {
                     tool.left_out.add(&fields, tool.output_schema.as_ref(), select);
                     text.push_str(&format!(
                         "; for a while {} is asked for only where `{select}` names it",
-                        left_out::named(&fields)
+                        omitted_fields::named(&fields)
                     ));
                 }
                 return Ok(answer.warned(Some(text)));
@@ -359,7 +364,7 @@ fn performed(tool: &Tool, partial: &Partial) -> String {
 
 /// What the caller is told of an answer without some of the usual fields.
 fn still_without(tool: &Tool, ways: &[Way], select: &str) -> String {
-    let (path, upstream, fields) = (&tool.path, &tool.upstream, left_out::named(ways));
+    let (path, upstream, fields) = (&tool.path, &tool.upstream, omitted_fields::named(ways));
     format!(
         "`{path}` is answered without {fields}, which `{upstream}` refused; `{select}` asks for \
         it by name"
@@ -422,7 +427,7 @@ impl Connection for GraphQlConnection {
         Box::pin(async move {
             let text = self.text().await?;
             // Large schemas take a second: not on a thread that others wait for.
-            let read = aside::read(aside::Progress::default(), move |stop| {
+            let read = import_job::read(import_job::Progress::default(), move |stop| {
                 let unusable = |reason: String| {
                     ConnectError::new(format!("its schema cannot be used: {reason}"))
                 };

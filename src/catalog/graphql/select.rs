@@ -16,9 +16,11 @@ use apollo_compiler::{
 };
 
 use super::{
-    default, literal,
+    default::{self, bare},
+    literal,
     schema::{Field, ServiceSchema, TypeKind},
     sdl,
+    select_error::{NAMES_MAX, SelectError, did_you_mean},
 };
 use crate::base::{suggest, text::cut};
 
@@ -36,13 +38,6 @@ const NESTING_MAX: usize = 48;
 const TOKENS_MAX: usize = TEXT_BYTES_MAX;
 /// Longest way with dots that an error tells, in bytes.
 const WAY_BYTES_MAX: usize = 120;
-/// Names that an error lists.
-const NAMES_MAX: usize = 40;
-
-/// A selection that cannot be sent, in a sentence that says how to put it right.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub(super) struct SelectError(pub(super) String);
 
 /// The selection on values of `parent` that a text asks for, ready to be sent.
 pub(super) fn rebuilt(
@@ -418,17 +413,6 @@ impl Rebuild<'_> {
     }
 }
 
-/// A field with nothing to it but its name.
-pub(super) fn bare(alias: Option<Name>, name: Name) -> ast::Field {
-    ast::Field {
-        alias,
-        name,
-        arguments: Vec::new(),
-        directives: ast::DirectiveList::new(),
-        selection_set: Vec::new(),
-    }
-}
-
 fn no_directives(directives: &ast::DirectiveList, at: &str) -> Result<(), SelectError> {
     match directives.iter().next() {
         Some(directive) => Err(SelectError(format!(
@@ -436,28 +420,6 @@ fn no_directives(directives: &ast::DirectiveList, at: &str) -> Result<(), Select
             directive.name
         ))),
         None => Ok(()),
-    }
-}
-
-/// What may have been meant: the likest name, else all there are.
-pub(super) fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
-    let known: Vec<&str> = known.collect();
-    match suggest::nearest(given, known.iter().copied()) {
-        Some(near) => format!(", did you mean `{near}`?"),
-        None if known.is_empty() => String::new(),
-        None => {
-            let more = known.len().saturating_sub(NAMES_MAX);
-            let rest = if more > 0 { format!(" and {more} more") } else { String::new() };
-            format!(
-                ", only {}{rest}",
-                known
-                    .iter()
-                    .take(NAMES_MAX)
-                    .map(|name| format!("`{name}`"))
-                    .collect::<Vec<_>>()
-                    .join(", ")
-            )
-        }
     }
 }
 

@@ -16,9 +16,11 @@ use super::{
 use crate::{
     base::text::cut,
     catalog::{
-        aside::{Stop, Stopped},
         tool::OfferedTool,
-        upstream::Offer,
+        upstream::{
+            Offer,
+            import_job::{Stop, Stopped},
+        },
     },
     model::{Annotations, JsonObject, Operation},
 };

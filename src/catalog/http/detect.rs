@@ -9,9 +9,12 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::{
-    ServiceAnswer, ServiceBody, ServiceClient, ServiceConfig, ServiceFailure, ServiceRequest, Until,
+    client::{ServiceClient, ServiceConfig},
+    config::Reach,
+    failure::ServiceFailure,
+    message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
 };
-use crate::catalog::{config::Reach, redact::Secrets};
+use crate::catalog::redact::Secrets;
 
 /// Longest time of one question.
 const ANSWER_MAX: Duration = Duration::from_secs(15);

@@ -11,16 +11,17 @@ use tokio::time::Instant;
 use url::{Origin, Url};
 
 use super::{
-    Guard, ServiceAnswer, ServiceBody, ServiceFailure, ServiceRequest, Until,
+    failure::ServiceFailure,
+    message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
     redirect::{self, HOPS_MAX, Hop},
-    refusal,
 };
 use crate::{
     base::text::cut,
     catalog::{
-        answer::{AnswerBounds, LARGE_BYTES},
         credential::Proof,
+        net::guard::{Guard, refusal},
         redact::Secrets,
+        upstream::response::{AnswerBounds, LARGE_BYTES},
     },
 };
 

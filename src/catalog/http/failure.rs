@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::catalog::{
     redact::Secrets,
     tool::Tool,
-    upstream::{UpstreamError, UpstreamErrorCode},
+    upstream::error::{UpstreamError, UpstreamErrorCode},
 };
 
 /// Why there is no answer. Free of the upstream's secrets.

@@ -3,7 +3,8 @@
 use http::{HeaderMap, Method, StatusCode, header::LOCATION};
 use url::{Origin, Url};
 
-use super::{Guard, ServiceFailure};
+use super::failure::ServiceFailure;
+use crate::catalog::net::guard::Guard;
 
 /// Redirects that are followed for one request.
 pub(super) const HOPS_MAX: usize = 5;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
 use jiff::Timestamp;
 
-use super::ServiceFailure;
+use super::failure::ServiceFailure;
 use crate::base::backoff::Backoff;
 
 /// How often one request is sent at the most.

@@ -4,12 +4,15 @@ use rmcp::model::{CallToolResponse, CallToolResult, ContentBlock};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::{failure::SAID_BYTES_MAX, question};
+use super::{elicitation, failure::SAID_BYTES_MAX};
 use crate::{
     base::text::cut,
     catalog::{
         tool::Tool,
-        upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
+        upstream::{
+            error::{UpstreamError, UpstreamErrorCode},
+            response::ANSWER_BYTES_MAX,
+        },
     },
     model::RawJson,
 };
@@ -29,7 +32,7 @@ pub(super) fn unwrap(tool: &Tool, response: CallToolResponse) -> Result<RawJson,
                 during a program, so give it as \
                  arguments where the tool takes them",
                 tool.path,
-                question::told(&requests)
+                elicitation::told(&requests)
             );
             return Err(UpstreamError::new(UpstreamErrorCode::InputRequired, tool, message));
         }

@@ -9,13 +9,13 @@ use rmcp::{
     },
 };
 
-use super::{door, guard, message};
+use super::{backpressure, http_client, message};
 use crate::{
     base::text::cut,
     catalog::{
-        http::{self, Sign},
+        http::{breaker::Sign, client},
         tool::Tool,
-        upstream::{ConnectError, UpstreamError, UpstreamErrorCode},
+        upstream::error::{ConnectError, UpstreamError, UpstreamErrorCode},
     },
 };
 
@@ -156,7 +156,7 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         }
         Http::Deserialize(error) => HttpFailure::NotUnderstood(error.to_string()),
         Http::Auth(AuthError::CredentialStoreError(why)) => HttpFailure::Credential(why.clone()),
-        Http::Client(error) if let Some(why) = door::refused_address(error) => {
+        Http::Client(error) if let Some(why) = http_client::refused_address(error) => {
             HttpFailure::Refused(why)
         }
         Http::Client(error) if error.is_connect() => HttpFailure::NotSent(innermost(error)),
@@ -172,7 +172,7 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
         // An answer, even a bad one, shows that somebody is there.
         ServiceError::TransportSend(error) => {
             use HttpFailure::{Broken, Credential, NotSent, Refused};
-            !guard::is_crowded_out(error.error.as_ref())
+            !backpressure::is_crowded_out(error.error.as_ref())
                 && matches!(
                     http_failure(error),
                     None | Some(NotSent(_) | Broken(_) | Refused(_) | Credential(_))
@@ -189,10 +189,14 @@ pub(super) fn sign(error: &ServiceError) -> Option<Sign> {
     use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status};
     match error {
         ServiceError::TransportClosed => Some(Sign::Failure),
-        ServiceError::TransportSend(error) if guard::is_crowded_out(error.error.as_ref()) => None,
+        ServiceError::TransportSend(error)
+            if backpressure::is_crowded_out(error.error.as_ref()) =>
+        {
+            None
+        }
         ServiceError::TransportSend(error) => match http_failure(error) {
             Some(Refused(_) | Credential(_)) => None,
-            Some(Status(status)) => Some(http::sign_of(status)),
+            Some(Status(status)) => Some(client::sign_of(status)),
             Some(NotUnderstood(_)) => Some(Sign::Life),
             Some(NotSent(_) | Broken(_)) | None => Some(Sign::Failure),
         },
@@ -243,10 +247,10 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
 fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
     use UpstreamErrorCode as Code;
     let upstream = &tool.upstream;
-    if guard::is_crowded_out(error.error.as_ref()) {
+    if backpressure::is_crowded_out(error.error.as_ref()) {
         let message = format!(
             "the call was not sent: calls of more than {} bytes wait for `{upstream}` to take them",
-            guard::LEAVING_BYTES_MAX
+            backpressure::LEAVING_BYTES_MAX
         );
         return UpstreamError::new(Code::Busy, tool, message).retryable(true);
     }

@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::message::{self, OVERSIZED, VALUES_MAX};
-use crate::catalog::answer::{AnswerBounds, LARGE_BYTES, Room};
+use crate::catalog::upstream::response::{AnswerBounds, LARGE_BYTES, Room};
 
 /// What of one message is read and dropped beyond [`message::BYTES_MAX`], in bytes; a server that
 /// does not come to its end then has lost its way, and is not listened to any more.

@@ -13,7 +13,7 @@ use crate::{
     base::text::cut,
     catalog::{
         tool::OfferedTool,
-        upstream::{ConnectError, Offer},
+        upstream::{Offer, error::ConnectError},
     },
     model::Annotations,
 };

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{base::json::values_in, catalog::upstream::ANSWER_BYTES_MAX};
+use crate::{base::json::values_in, catalog::upstream::response::ANSWER_BYTES_MAX};
 
 /// Longest message of a server, in bytes: the largest answer that stands in it twice, as text and
 /// structured, with escapes.

@@ -5,17 +5,18 @@
 //! elicitation nor sampling, and asking for them anyway is refused.
 
 mod answer;
-mod door;
+pub(super) mod backpressure;
+pub(super) mod breaker;
+pub(super) mod config;
+pub(super) mod elicitation;
 mod failure;
-mod gate;
-mod guard;
+pub(super) mod http_client;
 mod lines;
 mod listing;
 mod message;
-mod pace;
 mod process;
 mod progress;
-mod question;
+pub(super) mod reconnect;
 mod reply;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -43,23 +44,24 @@ use rmcp::{
 use tokio::sync::{Notify, watch};
 
 use self::{
-    door::Door,
-    gate::Gate,
-    guard::{Guarded, Verdict},
+    backpressure::{Guarded, Verdict},
+    breaker::Gate,
+    config::{HttpConfig, StdioConfig},
+    elicitation::Questions,
+    http_client::Door,
     process::Process,
     progress::ProgressDesk,
-    question::Questions,
 };
 use super::{
-    Answer,
-    config::{HttpConfig, StdioConfig},
-    credential::{Identity, resolve},
-    http::{self, Guard},
+    credential::{Identity, resolve::resolve},
+    http::client,
+    net::guard::Guard,
     redact::Secrets,
     tool::Tool,
     upstream::{
-        CallNews, ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError,
-        UpstreamErrorCode,
+        CallNews, Connection, ConnectionEvent, Offer, Upstream,
+        error::{ConnectError, UpstreamError, UpstreamErrorCode},
+        response::Answer,
     },
 };
 use crate::{base::backoff::Backoff, model::JsonObject};
@@ -90,7 +92,7 @@ pub(super) struct McpHttp {
 impl McpHttp {
     pub(super) fn new(config: HttpConfig, secrets: Secrets) -> Self {
         let guard = config.reach.guard();
-        let identity = Arc::new(Identity::new(&config.reach, secrets));
+        let identity = Arc::new(config.reach.identity(secrets));
         Self { config, guard, identity }
     }
 }
@@ -159,8 +161,12 @@ impl McpStdio {
         )
         .with_max_line_length(message::BYTES_MAX + 1);
         let verdict = Verdict::default();
-        let transport =
-            Guarded::new(transport, verdict.clone(), guard::OWED_MAX, Some(guard::TAKE_MAX));
+        let transport = Guarded::new(
+            transport,
+            verdict.clone(),
+            backpressure::OWED_MAX,
+            Some(backpressure::TAKE_MAX),
+        );
         let ears = Ears::default();
         match ears.clone().serve_with_lifecycle(transport, era).await {
             Ok(running) => {
@@ -197,8 +203,8 @@ impl Upstream for McpHttp {
                 .map_err(|error| unreachable(error.to_string()))?;
             self.guard.check(&url).map_err(|why| unreachable(why).lasting(true))?;
             // None is kept: one whose answer was not read to its end stalls the next request.
-            let client = self.guard.client(&url, door::redirects(), 0)?;
-            let headers = http::headers(&self.config.reach)?;
+            let client = self.guard.client(&url, http_client::redirects(), 0)?;
+            let headers = client::headers(&self.config.reach)?;
             let headers =
                 headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             let config = StreamableHttpClientTransportConfig::with_uri(self.config.url.as_str())
@@ -215,7 +221,7 @@ impl Upstream for McpHttp {
             );
             let verdict = Verdict::default();
             // A request is taken only once it is answered, so that the time of the call bounds it.
-            let transport = Guarded::new(transport, verdict.clone(), guard::OWED_MAX, None);
+            let transport = Guarded::new(transport, verdict.clone(), backpressure::OWED_MAX, None);
             let era = ClientLifecycleMode::Auto {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
                 legacy_version: None,
@@ -247,7 +253,7 @@ struct Ears {
 impl Ears {
     fn refuse(&self, method: &str, params: &impl serde::Serialize) -> ErrorData {
         let params = serde_json::to_value(params).unwrap_or_default();
-        self.questions.refuse(question::asked(method, &params));
+        self.questions.refuse(elicitation::asked(method, &params));
         ErrorData::new(
             ErrorCode::METHOD_NOT_FOUND,
             format!("{method} is not offered: nobody can answer during a program"),

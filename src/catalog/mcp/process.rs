@@ -16,9 +16,10 @@ use tokio::{
     process::{Child, ChildStderr, ChildStdin, ChildStdout, Command},
 };
 
+use super::config::StdioConfig;
 use crate::{
     base::text::cut,
-    catalog::{config::StdioConfig, redact::Secrets, upstream::ConnectError},
+    catalog::{redact::Secrets, upstream::error::ConnectError},
 };
 
 /// How long a child may take to leave by itself once its standard input is closed, and again once

@@ -31,11 +31,11 @@ use tokio::time::Instant;
 
 use super::{
     message::{BYTES_MAX, LARGE_MAX, LARGE_SILENCE_MAX, OVERSIZED, VALUES_MAX, is_crowded},
-    pace::RETRY_MS_MAX,
+    reconnect::RETRY_MS_MAX,
 };
 use crate::{
     base::text::cut,
-    catalog::answer::{AnswerBounds, LARGE_BYTES, Room},
+    catalog::upstream::response::{AnswerBounds, LARGE_BYTES, Room},
 };
 
 /// Most bytes that are read of an answer that is no success.

@@ -15,9 +15,12 @@ use super::{
 use crate::{
     base::text::cut,
     catalog::{
-        http::ServiceAnswer,
+        http::message::ServiceAnswer,
         tool::Tool,
-        upstream::{ANSWER_BYTES_MAX, UpstreamError, UpstreamErrorCode},
+        upstream::{
+            error::{UpstreamError, UpstreamErrorCode},
+            response::ANSWER_BYTES_MAX,
+        },
     },
     model::RawJson,
 };

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::config::{Document, Reach};
+use crate::catalog::http::config::{Document, Reach};
 
 /// A service with an OpenAPI description.
 #[derive(Debug, Clone)]

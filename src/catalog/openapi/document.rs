@@ -8,9 +8,6 @@ use crate::base::text::cut;
 
 /// References that are followed in a row.
 const REFERENCES_MAX: usize = 16;
-/// Keys of a path item that are operations.
-pub(super) const METHODS: [&str; 8] =
-    ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 
 /// How schemas are to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

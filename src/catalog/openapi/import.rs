@@ -7,26 +7,27 @@
 mod body;
 mod operation;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use url::Url;
 
+use self::operation::{Found, route};
 use super::{
-    document::{Document, METHODS, text},
+    document::{Document, text},
     names::{Named, names},
     plan::Plan,
-    read,
+    read::{self, METHODS},
     schema::Schemas,
     security,
-    servers::{Servers, Target},
+    servers::{Servers, Setting, Target},
 };
 use crate::{
     base::text::cut,
-    catalog::{aside::Stop, tool::OfferedTool, upstream::ConnectError},
+    catalog::{
+        tool::OfferedTool,
+        upstream::{error::ConnectError, import_job::Stop},
+    },
 };
 
 /// Operations that are taken from one description.
@@ -36,23 +37,6 @@ pub(super) const OFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// Servers of operations at another origin that are told.
 const SERVERS_TOLD_MAX: usize = 3;
-
-/// What the owner says about where calls go.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Setting {
-    /// `base_url`.
-    pub(super) base: Option<Url>,
-    /// The description's own address.
-    pub(super) spec: Option<Url>,
-    /// `server`.
-    pub(super) server: Option<String>,
-    /// `server_variables`.
-    pub(super) variables: BTreeMap<String, String>,
-    /// Places and names of parameters that the owner fills in: they are not a caller's.
-    pub(super) owned: Vec<(String, String)>,
-    /// Whether the owner configured something that identifies Airlock.
-    pub(super) has_credential: bool,
-}
 
 /// A description, read whole.
 #[derive(Debug)]
@@ -114,14 +98,6 @@ impl Elsewhere {
     }
 }
 
-/// An operation and where it stands.
-struct Found<'d> {
-    method: &'static str,
-    path: &'d str,
-    item: &'d Map<String, Value>,
-    operation: &'d Map<String, Value>,
-}
-
 /// Reads a description, unless it is told to stop. Call it where that blocks nobody.
 pub(super) fn import(
     bytes: &[u8],
@@ -181,10 +157,6 @@ pub(super) fn import(
     let needed = security.needed().filter(|_| !setting.has_credential);
     let note = note(&left_out, &elsewhere, schemas.lost(), needed);
     Ok(Imported { tools, plans, base: servers.base.clone(), note })
-}
-
-fn route(found: &Found<'_>) -> String {
-    format!("{} {}", found.method.to_uppercase(), found.path)
 }
 
 fn note(

@@ -6,7 +6,7 @@
 //! addresses.
 
 mod answer;
-pub(in crate::catalog) mod config;
+pub(super) mod config;
 mod document;
 mod import;
 mod media;
@@ -30,28 +30,27 @@ use url::Url;
 
 use self::{
     config::OpenApiConfig,
-    import::{Imported, Setting},
+    import::Imported,
     plan::Plan,
+    servers::Setting,
     source::{Source, Version},
 };
 use super::{
-    Answer,
-    aside::{self, Progress},
     credential::config::{Credential, KeyPlace},
-    http::{ServiceClient, ServiceConfig},
+    http::{
+        client::{ServiceClient, ServiceConfig},
+        config::Document,
+    },
     redact::Secrets,
     tool::Tool,
     upstream::{
-        ConnectError, Connection, ConnectionEvent, Offer, Upstream, UpstreamError,
-        UpstreamErrorCode,
+        Connection, ConnectionEvent, Offer, Upstream,
+        error::{ConnectError, UpstreamError, UpstreamErrorCode},
+        import_job::{self, Progress},
+        response::Answer,
     },
 };
 use crate::{base::memory, model::JsonObject};
-
-/// The argument that carries a request's body.
-const BODY: &str = "body";
-/// The argument that asks for status and headers with the answer; no description uses such a name.
-const RESPONSE: &str = "$response";
 
 /// A service with an OpenAPI description.
 pub(super) struct OpenApi {
@@ -115,8 +114,8 @@ impl OpenApi {
         };
         let base = self.config.base_url.as_deref().map(parsed).transpose()?;
         let spec = match &self.config.spec {
-            super::config::Document::Address(url) => Some(parsed(url)?),
-            super::config::Document::File(_) => None,
+            Document::Address(url) => Some(parsed(url)?),
+            Document::File(_) => None,
         };
         let reach = &self.config.reach;
         let mut owned: Vec<(String, String)> =
@@ -169,7 +168,7 @@ async fn imported(
     setting: Setting,
     progress: Progress,
 ) -> Result<Imported, ConnectError> {
-    aside::read(progress, move |stop| {
+    import_job::read(progress, move |stop| {
         let imported = import::import(&bytes, &setting, stop);
         drop(bytes);
         memory::give_back();

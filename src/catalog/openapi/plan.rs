@@ -8,6 +8,12 @@ use url::Url;
 
 use super::style::Spelling;
 
+/// The argument that carries a request's body.
+pub(super) const BODY: &str = "body";
+
+/// The argument that asks for status and headers with the answer; no description uses such a name.
+pub(super) const RESPONSE: &str = "$response";
+
 /// How one operation is called.
 #[derive(Debug)]
 pub(super) struct Plan {

@@ -6,8 +6,11 @@ use std::{cell::Cell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::{base::text::cut, catalog::aside::Stop};
+use crate::{base::text::cut, catalog::upstream::import_job::Stop};
 
+/// Keys of a path item that are operations.
+pub(super) const METHODS: [&str; 8] =
+    ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
 /// Largest description, in bytes.
 pub(super) const DOCUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Values of all kinds that one description may hold; the largest public ones have about a million.

@@ -11,18 +11,15 @@ use serde_json::Value;
 use url::Url;
 
 use super::{
-    RESPONSE,
     media::is_concrete,
-    plan::{Body, Form, Parameter, Part, Place, Plan, Stream},
+    plan::{BODY, Body, Form, Parameter, Part, Place, Plan, RESPONSE, Stream},
     style::{Spelling, Style, encoded, text},
 };
 use crate::{
     base::text::cut,
     catalog::{
-        answer::LARGE_BYTES,
-        http::{Part as Field, ServiceBody, ServiceRequest, Until},
-        openapi::BODY,
-        upstream::ANSWER_BYTES_MAX,
+        http::message::{Part as Field, ServiceBody, ServiceRequest, Until},
+        upstream::response::{ANSWER_BYTES_MAX, LARGE_BYTES},
     },
     model::JsonObject,
 };

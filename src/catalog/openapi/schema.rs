@@ -15,7 +15,7 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::document::{Dialect, Document, flag};
-use crate::{base::text::cut, catalog::tool::compile};
+use crate::{base::text::cut, catalog::schema::checker::compile};
 
 /// What is referred to is put in its place when it is no more than so many values, all it refers to
 /// itself included.

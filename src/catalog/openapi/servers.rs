@@ -7,10 +7,10 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{
-    document::{Document, METHODS, text},
-    import::Setting,
+    document::{Document, text},
+    read::METHODS,
 };
-use crate::{base::text::cut, catalog::upstream::ConnectError};
+use crate::{base::text::cut, catalog::upstream::error::ConnectError};
 
 /// Longest address of a server, in bytes.
 const ADDRESS_BYTES_MAX: usize = 2_000;
@@ -18,6 +18,23 @@ const ADDRESS_BYTES_MAX: usize = 2_000;
 const SERVERS_TOLD_MAX: usize = 12;
 /// Variables of one address.
 const VARIABLES_MAX: usize = 20;
+
+/// What the owner says about where calls go.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Setting {
+    /// `base_url`.
+    pub(super) base: Option<Url>,
+    /// The description's own address.
+    pub(super) spec: Option<Url>,
+    /// `server`.
+    pub(super) server: Option<String>,
+    /// `server_variables`.
+    pub(super) variables: BTreeMap<String, String>,
+    /// Places and names of parameters that the owner fills in: they are not a caller's.
+    pub(super) owned: Vec<(String, String)>,
+    /// Whether the owner configured something that identifies Airlock.
+    pub(super) has_credential: bool,
+}
 
 /// The servers of one description.
 pub(super) struct Servers<'a> {

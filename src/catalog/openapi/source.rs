@@ -16,11 +16,14 @@ use super::{config::OpenApiConfig, read::DOCUMENT_BYTES_MAX};
 use crate::{
     base::offload::offload,
     catalog::{
-        config::{Document, Reach},
         credential::config::Credential,
-        http::{ServiceClient, ServiceConfig, ServiceFailure},
+        http::{
+            client::{ServiceClient, ServiceConfig},
+            config::{Document, Reach},
+            failure::ServiceFailure,
+        },
         redact::Secrets,
-        upstream::ConnectError,
+        upstream::error::ConnectError,
     },
 };
 

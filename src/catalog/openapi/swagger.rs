@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Map, Value, json};
 
-use super::{document::METHODS, read::NODES_MAX};
+use super::read::{METHODS, NODES_MAX};
 use crate::base::text::cut;
 
 /// Keywords of a parameter or header that are part of its schema.

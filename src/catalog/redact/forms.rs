@@ -7,7 +7,7 @@ use base64::{
     engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
 
-use super::escaped;
+use serde_json::Value;
 
 /// Shorter secrets are not looked for in encodings of bytes, whose pieces would be too short to
 /// mean them.
@@ -68,4 +68,10 @@ fn in_base64(secret: &str) -> Vec<String> {
         }
     }
     forms
+}
+
+/// The text as it stands within a JSON string.
+pub(super) fn escaped(text: &str) -> String {
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }

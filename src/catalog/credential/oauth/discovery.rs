@@ -5,8 +5,8 @@
 use rmcp::transport::auth::{AuthError, AuthorizationManager, AuthorizationMetadata};
 use url::Url;
 
-use super::{OAuthConfig, Web};
-use crate::base::text::cut;
+use super::web::Web;
+use crate::{base::text::cut, catalog::credential::config::OAuthConfig};
 
 /// What Airlock calls itself where it registers.
 const CLIENT_NAME: &str = "Airlock";

@@ -11,12 +11,10 @@ use oauth2::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    OAuthConfig, Server, Web,
-    discovery::{self, Registered},
-    moment,
-    web::WebFailure,
+    discovery::{self, Registered, Server},
+    web::{Web, WebFailure},
 };
-use crate::base::text::cut;
+use crate::{base::text::cut, catalog::credential::config::OAuthConfig};
 
 /// Longest token that is taken, in bytes: it must fit into a header.
 const TOKEN_BYTES_MAX: usize = 32 * 1024;
@@ -229,4 +227,10 @@ fn failure(error: RequestTokenError<WebFailure, BasicErrorResponse>) -> TokenFai
         ),
         RequestTokenError::Other(why) => TokenFailure::Failed(cut(&why, 300).to_owned()),
     }
+}
+
+/// Seconds from now, as a moment.
+fn moment(seconds: u64) -> Timestamp {
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX).min(10 * 365 * 24 * 3600);
+    Timestamp::now().checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX)
 }

@@ -13,9 +13,9 @@ use tokio::{
 use url::Url;
 
 use super::{
-    OAuth, Server,
-    discovery::{self, Registered},
+    discovery::{self, Registered, Server},
     grant,
+    tokens::OAuth,
 };
 use crate::base::text::cut;
 

@@ -7,10 +7,12 @@ use oauth2::{AsyncHttpClient, HttpRequest, HttpResponse};
 use rmcp::transport::auth::{OAuthHttpClient, OAuthHttpClientFuture, OAuthHttpRequest};
 use url::{Origin, Url};
 
-use super::OAuthConfig;
 use crate::{
     base::text::cut,
-    catalog::http::{Guard, refusal},
+    catalog::{
+        credential::config::OAuthConfig,
+        net::guard::{Guard, refusal},
+    },
 };
 
 /// Longest wait for one answer.

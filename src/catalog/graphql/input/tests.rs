@@ -5,15 +5,15 @@ use serde_json::json;
 use super::*;
 use crate::catalog::{
     arguments,
+    discovery::signature,
     graphql::{sdl, select, tools},
     tool::Tool,
-    types,
 };
 
 fn tool(text: &str, name: &str) -> Tool {
     let offer = tools::offer(
         &sdl::read(text).unwrap(),
-        &crate::catalog::aside::Stop::after(std::time::Duration::from_secs(60)),
+        &crate::catalog::upstream::import_job::Stop::after(std::time::Duration::from_secs(60)),
     )
     .unwrap();
     let offered = offer.tools.into_iter().find(|tool| tool.name == name).unwrap();
@@ -144,14 +144,14 @@ fn a_schema_that_is_too_large_is_told_with_less_and_always_the_same() {
 #[test]
 fn a_tool_is_told_in_typescript() {
     let tool = tool(select::tests::SDL, "query.repository");
-    let hint = types::hint(&tool, "");
+    let hint = signature::hint(&tool, "");
     assert!(
         hint.starts_with(
             "tools.git.query.repository(args: { owner: string; name: string; select?: string })"
         ),
         "{hint}"
     );
-    let declaration = types::declaration(&tool, "");
+    let declaration = signature::declaration(&tool, "");
     for line in ["createdAt: unknown;", "login: string;", "select?: string;"] {
         assert!(declaration.contains(line), "{line}: {declaration}");
     }

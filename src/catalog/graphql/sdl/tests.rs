@@ -2,8 +2,10 @@ use apollo_compiler::ast::OperationType;
 use proptest::prelude::*;
 
 use super::*;
-use crate::catalog::aside::Stop;
-use crate::catalog::graphql::{select, tools};
+use crate::catalog::{
+    graphql::{select, tools},
+    upstream::import_job::Stop,
+};
 
 #[test]
 fn a_schema_is_read_with_what_calls_need() {

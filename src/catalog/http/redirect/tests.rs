@@ -1,7 +1,7 @@
 use http::HeaderValue;
 
 use super::*;
-use crate::catalog::{config::Reach, http::Surroundings};
+use crate::catalog::http::config::{Reach, Surroundings};
 
 fn follow(
     from: &str,

@@ -1,7 +1,7 @@
 use tokio::io::AsyncReadExt;
 
 use super::*;
-use crate::catalog::answer::LARGE_MAX;
+use crate::catalog::upstream::response::LARGE_MAX;
 
 async fn relayed(input: &str, line_bytes_max: usize) -> String {
     let (mut reader, writer) = tokio::io::duplex(1 << 20);

@@ -2,7 +2,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::catalog::answer::LARGE_MAX as PLACES;
+use crate::catalog::upstream::response::LARGE_MAX as PLACES;
 
 /// An answer whose body comes in these pieces.
 fn answered(status: u16, kind: &str, pieces: Vec<Vec<u8>>) -> Response {

@@ -8,15 +8,15 @@ use std::{
 use http::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Found, body, route};
+use super::body;
 use crate::{
     base::text::cut,
     catalog::{
         openapi::{
-            BODY, RESPONSE, answer,
+            answer,
             document::{Document, flag, text},
             media::Media,
-            plan::{Parameter, Part, Place, Plan, Stream, Template},
+            plan::{BODY, Parameter, Part, Place, Plan, RESPONSE, Stream, Template},
             schema::{Builder, Detail, Schemas, TooLarge, Way},
             security::Security,
             servers::Target,
@@ -26,6 +26,19 @@ use crate::{
     },
     model::{Annotations, Operation},
 };
+
+/// An operation and where it stands.
+pub(super) struct Found<'d> {
+    pub(super) method: &'static str,
+    pub(super) path: &'d str,
+    pub(super) item: &'d Map<String, Value>,
+    pub(super) operation: &'d Map<String, Value>,
+}
+
+/// The operation as people name it: `GET /pets`.
+pub(super) fn route(found: &Found<'_>) -> String {
+    format!("{} {}", found.method.to_uppercase(), found.path)
+}
 
 /// Parameters of one operation.
 const PARAMETERS_MAX: usize = 200;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::catalog::config::Reach;
+use crate::catalog::http::config::Reach;
 
 fn web(allow_private: bool, server: &str, issuer: Option<&str>) -> Web {
     let config = OAuthConfig {

@@ -1,0 +1,217 @@
+//! The tokens of one upstream: fetched when they are needed, renewed in time, kept in the secret store.
+
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Mutex;
+
+use super::{
+    discovery::{self},
+    grant::{self, Granted, TokenFailure},
+    web::Web,
+};
+use crate::{
+    base::offload::offload,
+    catalog::{
+        credential::{
+            config::OAuthConfig,
+            resolve::resolve,
+            vault::{Vault, VaultError},
+        },
+        net::guard::Guard,
+        redact::Secrets,
+    },
+};
+
+/// A token that ends within this time is renewed before it is used.
+const RENEW_BEFORE: Duration = Duration::from_secs(30);
+
+/// Tokens that are fetched because the service refused one, at the most in a minute: one that
+/// refuses every token would otherwise have a new one fetched for each call.
+const RENEWALS_MAX: usize = 6;
+const RENEWALS_IN: Duration = Duration::from_secs(60);
+
+/// The tokens of one upstream.
+pub(in crate::catalog) struct OAuth {
+    pub(super) config: OAuthConfig,
+    pub(super) vault: Option<Vault>,
+    pub(super) web: Web,
+    pub(super) secrets: Secrets,
+    /// The lock is held while tokens are fetched, so that many calls fetch once.
+    held: Mutex<Held>,
+}
+
+#[derive(Default)]
+struct Held {
+    granted: Option<Arc<Granted>>,
+    /// When tokens were fetched because one was refused.
+    renewals: VecDeque<Instant>,
+}
+
+impl OAuth {
+    pub(in crate::catalog) fn new(
+        config: OAuthConfig,
+        vault: Option<Vault>,
+        guard: Guard,
+        secrets: Secrets,
+    ) -> Self {
+        Self { web: Web::new(guard, &config), config, vault, secrets, held: Mutex::default() }
+    }
+
+    /// An access token. The error is free of tokens and says the way out.
+    pub(in crate::catalog::credential) async fn token(&self) -> Result<String, String> {
+        let mut held = self.held.lock().await;
+        let granted = match held.granted.clone() {
+            Some(granted) => granted,
+            None => self.first().await?,
+        };
+        let granted =
+            if granted.ends_within(RENEW_BEFORE) { self.fresh(&granted).await? } else { granted };
+        held.granted = Some(granted.clone());
+        Ok(granted.access_token.clone())
+    }
+
+    /// An access token other than the one that was refused, if there is one by now.
+    pub(in crate::catalog::credential) async fn renewed(
+        &self,
+        refused: &str,
+    ) -> Result<Option<String>, String> {
+        let mut held = self.held.lock().await;
+        if let Some(present) =
+            held.granted.as_ref().filter(|granted| granted.access_token != refused)
+        {
+            return Ok(Some(present.access_token.clone()));
+        }
+        held.renewals.retain(|when| when.elapsed() < RENEWALS_IN);
+        if held.renewals.len() >= RENEWALS_MAX {
+            return Ok(None);
+        }
+        held.renewals.push_back(Instant::now());
+        // Somebody may have logged in anew meanwhile.
+        let present = match self.first().await? {
+            stored if stored.access_token != refused => stored,
+            stored => self.fresh(&stored).await?,
+        };
+        held.granted = Some(present.clone());
+        Ok(Some(present.access_token.clone()).filter(|token| token != refused))
+    }
+
+    /// What the store has, or for a client that speaks for itself what it is granted now.
+    async fn first(&self) -> Result<Arc<Granted>, String> {
+        if self.config.client_credentials {
+            return self.by_client().await;
+        }
+        let stored =
+            self.stored().await?.ok_or_else(|| self.login_hint("nobody has allowed it yet"))?;
+        self.known(&stored);
+        Ok(Arc::new(stored))
+    }
+
+    /// A new access token: by the refresh token, or as the client.
+    async fn fresh(&self, old: &Granted) -> Result<Arc<Granted>, String> {
+        if self.config.client_credentials {
+            return self.by_client().await;
+        }
+        if old.refresh_token.is_none() {
+            return Err(self.login_hint("the access that was granted has ended"));
+        }
+        match grant::refreshed(&self.web, old).await {
+            Ok(fresh) => {
+                self.known(&fresh);
+                self.keep(&fresh).await?;
+                Ok(Arc::new(fresh))
+            }
+            Err(TokenFailure::Rejected(why)) => {
+                // Another process that shares the store may have used the refresh token first.
+                match self.stored().await? {
+                    Some(stored) if stored.refresh_token != old.refresh_token => {
+                        self.known(&stored);
+                        Ok(Arc::new(stored))
+                    }
+                    _ => Err(self
+                        .login_hint(&format!("the access that was granted is withdrawn ({why})"))),
+                }
+            }
+            Err(TokenFailure::Failed(why)) => {
+                Err(format!("the access token cannot be renewed: {why}"))
+            }
+        }
+    }
+
+    async fn by_client(&self) -> Result<Arc<Granted>, String> {
+        let server = discovery::find(&self.web, &self.config).await?;
+        let secret = self.client_secret().await?;
+        let granted = grant::by_client(&self.web, &self.config, &server, secret)
+            .await
+            .map_err(|failure| failure.to_string())?;
+        self.known(&granted);
+        Ok(Arc::new(granted))
+    }
+
+    pub(super) async fn client_secret(&self) -> Result<Option<String>, String> {
+        match &self.config.client_secret {
+            // The service would say where the secret goes.
+            Some(_) if self.config.issuer.is_none() && self.config.endpoints.is_none() => {
+                Err("it has a `client_secret`, and `auth` does not name the `issuer` or \
+                    `token_url` that it is for"
+                    .to_owned())
+            }
+            Some(source) => {
+                let secret = resolve(source, self.vault.as_ref()).await?;
+                self.secrets.add(&secret);
+                Ok(Some(secret))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// Everything in it that is secret joins the secrets of the upstream.
+    pub(super) fn known(&self, granted: &Granted) {
+        let all = [
+            Some(&granted.access_token),
+            granted.refresh_token.as_ref(),
+            granted.client_secret.as_ref(),
+        ];
+        all.into_iter().flatten().for_each(|secret| self.secrets.add(secret));
+    }
+
+    async fn stored(&self) -> Result<Option<Granted>, String> {
+        let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
+        let name = entry(&self.config.upstream);
+        let opened = offload(move || vault.get(&name)).await;
+        let text = match opened.map_err(|_| "the store of secrets could not be read".to_owned())? {
+            Err(VaultError::Absent(_)) => return Ok(None),
+            opened => opened.map_err(|error| error.to_string())?,
+        };
+        let granted: Granted = serde_json::from_str(&text)
+            .map_err(|_| self.login_hint("what the store has of it cannot be read"))?;
+        // Allowed for another service under the same name, a token is not shown to this one.
+        match granted.is_for(&self.config) {
+            true => Ok(Some(granted)),
+            false => Err(self.login_hint(
+                "what was granted is for another address or client than the configuration names",
+            )),
+        }
+    }
+
+    pub(super) async fn keep(&self, granted: &Granted) -> Result<(), String> {
+        let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
+        let text = serde_json::to_string(granted).expect("a grant is plain data");
+        let name = entry(&self.config.upstream);
+        let kept = offload(move || vault.set(&name, &text)).await;
+        kept.map_err(|_| "the store of secrets could not be written".to_owned())?
+            .map_err(|error| error.to_string())
+    }
+
+    pub(super) fn login_hint(&self, why: &str) -> String {
+        format!("{why}; run `airlock upstreams login {}`", self.config.upstream)
+    }
+}
+
+/// Where the store keeps what was granted for an upstream.
+pub(in crate::catalog::credential) fn entry(upstream: &str) -> String {
+    format!("oauth:{upstream}")
+}

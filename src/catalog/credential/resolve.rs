@@ -1,0 +1,46 @@
+//! Reads a secret from where the owner says it is.
+
+use tokio::io::AsyncReadExt;
+
+use super::{
+    config::SecretSource,
+    keychain,
+    vault::{VALUE_BYTES_MAX, Vault},
+};
+use crate::base::offload::offload;
+use std::path::Path;
+
+/// The value that a reference leads to. The error is free of values.
+pub(in crate::catalog) async fn resolve(
+    source: &SecretSource,
+    vault: Option<&Vault>,
+) -> Result<String, String> {
+    match source {
+        SecretSource::Value(value) => Ok(value.clone()),
+        SecretSource::File(path) => read_file(path).await,
+        SecretSource::Keychain { service, account } => keychain::look_up(service, account).await,
+        SecretSource::Stored(name) => {
+            let vault = vault.ok_or("there is no store of secrets here")?.clone();
+            let name = name.clone();
+            let opened = offload(move || vault.get(&name)).await;
+            opened
+                .map_err(|_| "the store of secrets could not be read")?
+                .map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// The first line of a file.
+async fn read_file(path: &Path) -> Result<String, String> {
+    let failed =
+        |error: std::io::Error| format!("the file `{}` cannot be read: {error}", path.display());
+    let mut text = String::new();
+    let file = tokio::fs::File::open(path).await.map_err(failed)?;
+    file.take(VALUE_BYTES_MAX as u64).read_to_string(&mut text).await.map_err(failed)?;
+    let line = text.lines().next().unwrap_or_default().trim();
+    if line.is_empty() {
+        Err(format!("the first line of the file `{}` is empty", path.display()))
+    } else {
+        Ok(line.to_owned())
+    }
+}

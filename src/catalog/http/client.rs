@@ -1,0 +1,314 @@
+//! A client of one service: its origin, credential, time, retries and breaker.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use jiff::Timestamp;
+use tokio::time::Instant as Deadline;
+use url::Url;
+
+use super::{
+    breaker::{Circuit, Sign},
+    config::Reach,
+    exchange::{self, Target},
+    failure::ServiceFailure,
+    message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
+    retry::{Ended, pause},
+};
+use crate::{
+    base::backoff::chance,
+    catalog::{
+        credential::{Identity, Proof},
+        net::guard::{Guard, IDLE_MAX},
+        redact::Secrets,
+        upstream::error::ConnectError,
+    },
+};
+
+/// What is kept back of the time of a call, so that a service that does not answer in time is told
+/// as such here, where the circuit counts it, before the call itself is given up: a twentieth, at
+/// most a second.
+const RESERVE: (u32, Duration) = (20, Duration::from_secs(1));
+
+/// What requests that are no call of a tool are counted as.
+const WITHOUT_NAME: &str = "its description";
+
+/// The time of a call without what is kept back of it.
+pub(in crate::catalog) fn within(timeout: Duration) -> Duration {
+    timeout - (timeout / RESERVE.0).min(RESERVE.1)
+}
+
+/// How one service is reached.
+pub(in crate::catalog) struct ServiceConfig {
+    /// Name of the upstream, for messages.
+    pub(in crate::catalog) upstream: Arc<str>,
+    /// Every request goes to its origin.
+    pub(in crate::catalog) base_url: Url,
+    /// Headers, credential and which addresses are allowed.
+    pub(in crate::catalog) reach: Reach,
+    /// Longest time of one call, retries included; a twentieth of it, at most a second, is kept
+    /// back.
+    pub(in crate::catalog) timeout: Duration,
+}
+
+impl ServiceConfig {
+    /// With the time that the owner allows for a call.
+    pub(in crate::catalog) fn new(upstream: Arc<str>, base_url: Url, reach: Reach) -> Self {
+        Self { upstream, base_url, timeout: reach.call_timeout, reach }
+    }
+}
+
+/// Reaches one service. Cheap to clone.
+#[derive(Clone)]
+pub(in crate::catalog) struct ServiceClient {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: ServiceConfig,
+    headers: HeaderMap,
+    guard: Guard,
+    client: reqwest::Client,
+    /// For where redirects lead to; apart, so that no connection that was allowed at home is used
+    /// elsewhere.
+    elsewhere: reqwest::Client,
+    identity: Identity,
+    circuit: Circuit,
+    secrets: Secrets,
+}
+
+impl fmt::Debug for ServiceClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServiceClient")
+            .field("upstream", &self.inner.config.upstream)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServiceClient {
+    /// Ready to send; nothing is reached yet. Fails on headers that no request may hold, and on an
+    /// address that is refused.
+    pub(in crate::catalog) fn new(
+        config: ServiceConfig,
+        secrets: Secrets,
+    ) -> Result<Self, ConnectError> {
+        let guard = config.reach.guard();
+        guard.check(&config.base_url).map_err(|why| ConnectError::new(why).lasting(true))?;
+        let headers = headers(&config.reach)?;
+        let client = guard.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
+        let elsewhere = guard.elsewhere().client(
+            &config.base_url,
+            reqwest::redirect::Policy::none(),
+            IDLE_MAX,
+        )?;
+        let identity = config.reach.identity(secrets.clone());
+        let circuit = Circuit::default();
+        Ok(Self {
+            inner: Arc::new(Inner {
+                config,
+                headers,
+                guard,
+                client,
+                elsewhere,
+                identity,
+                circuit,
+                secrets,
+            }),
+        })
+    }
+
+    /// Sends one request; an answer of whatever status is an answer. Refused when the URL is not of
+    /// the base URL's origin.
+    pub(in crate::catalog) async fn send(
+        &self,
+        request: ServiceRequest,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
+        self.send_of(WITHOUT_NAME, request).await
+    }
+
+    /// The same for an operation of this name, whose time tells nothing of the others.
+    pub(in crate::catalog) async fn send_of(
+        &self,
+        operation: &str,
+        request: ServiceRequest,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
+        let origin = self.inner.config.base_url.origin();
+        if request.url.origin() != origin {
+            return Err(ServiceFailure::Refused(format!(
+                "the address is not of `{}`",
+                origin.ascii_serialization()
+            )));
+        }
+        self.answer(operation, &request).await
+    }
+
+    /// Fetches a document that the configuration names. Headers and credential go along only where
+    /// it is of the base URL's origin; a status other than 200 is [`ServiceFailure::Lost`] with the
+    /// status in words.
+    pub(in crate::catalog) async fn fetch(
+        &self,
+        url: Url,
+        bytes_max: usize,
+    ) -> Result<Bytes, ServiceFailure> {
+        let request = ServiceRequest {
+            method: Method::GET,
+            url,
+            headers: HeaderMap::new(),
+            body: ServiceBody::None,
+            idempotent: true,
+            answer_bytes_max: bytes_max,
+            until: Until::End,
+        };
+        let answer = self.answer(WITHOUT_NAME, &request).await?;
+        match answer.status {
+            StatusCode::OK => Ok(answer.body),
+            status => Err(ServiceFailure::Lost(format!("it answered HTTP {}", status.as_u16()))),
+        }
+    }
+
+    /// What keeps calls from being sent at present, if anything.
+    pub(in crate::catalog) fn trouble(&self) -> Option<String> {
+        self.inner.circuit.told(Instant::now())
+    }
+
+    async fn answer(
+        &self,
+        operation: &str,
+        request: &ServiceRequest,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
+        let inner = &self.inner;
+        let until = Deadline::now() + within(inner.config.timeout);
+        let is_own = request.url.origin() == inner.config.base_url.origin();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let ended = self.once(is_own.then_some(operation), request, until).await;
+            let what = match &ended {
+                Ok(answer) => Ended::Answered(answer.status, &answer.headers),
+                Err(failure) => Ended::Failed(failure),
+            };
+            let left = until.saturating_duration_since(Deadline::now());
+            match pause(&what, tries, left, chance(), Timestamp::now())
+                .filter(|_| request.idempotent)
+            {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return ended.map_err(|failure| failure.redacted(&inner.secrets)),
+            }
+        }
+    }
+
+    /// One try, which the circuit allows and learns from. Documents elsewhere tell nothing of the
+    /// service.
+    async fn once(
+        &self,
+        operation: Option<&str>,
+        request: &ServiceRequest,
+        until: Deadline,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
+        let Some(operation) = operation else { return self.timed(request, None, until).await };
+        let leave = self.inner.circuit.enter(operation, Instant::now());
+        let leave = leave.map_err(|retry_after| ServiceFailure::CircuitOpen { retry_after })?;
+        let ended = self.identified(request, until).await;
+        if let Some(sign) = sign(&ended) {
+            leave.end(sign, Instant::now());
+        }
+        ended
+    }
+
+    /// With the credential; and once more with a fresh one, when it was refused: a request that is
+    /// not authorized has no effect.
+    async fn identified(
+        &self,
+        request: &ServiceRequest,
+        until: Deadline,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
+        let identity = &self.inner.identity;
+        let late = |_| ServiceFailure::Timeout;
+        let proof = tokio::time::timeout_at(until, identity.proof())
+            .await
+            .map_err(late)?
+            .map_err(ServiceFailure::Credential)?;
+        let answer = self.timed(request, proof.as_ref(), until).await?;
+        let Some(refused) = proof.filter(|_| answer.status == StatusCode::UNAUTHORIZED) else {
+            return Ok(answer);
+        };
+        match tokio::time::timeout_at(until, identity.renewed(&refused)).await {
+            Ok(Ok(Some(fresh))) => self.timed(request, Some(&fresh), until).await,
+            Ok(Ok(None)) | Err(_) => Ok(answer),
+            Ok(Err(why)) => Err(ServiceFailure::Credential(why)),
+        }
+    }
+
+    async fn timed(
+        &self,
+        request: &ServiceRequest,
+        proof: Option<&Proof>,
+        until: Deadline,
+    ) -> Result<ServiceAnswer, ServiceFailure> {
+        let Inner { config, headers, guard, client, elsewhere, secrets, .. } = &*self.inner;
+        let target = Target {
+            client,
+            elsewhere,
+            guard,
+            origin: config.base_url.origin(),
+            headers,
+            proof,
+            secrets,
+            answers: &config.reach.surroundings.answers,
+            deadline: until,
+        };
+        tokio::time::timeout_at(until, exchange::perform(&target, request))
+            .await
+            .unwrap_or(Err(ServiceFailure::Timeout))
+    }
+}
+
+/// What the end of a request tells of its service, if anything.
+fn sign(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<Sign> {
+    match ended {
+        Ok(answer) => Some(sign_of(answer.status.as_u16())),
+        Err(ServiceFailure::TooLarge(_) | ServiceFailure::Astray(_)) => Some(Sign::Life),
+        Err(ServiceFailure::Timeout | ServiceFailure::Silent(_)) => Some(Sign::Late),
+        Err(ServiceFailure::Unreachable(_) | ServiceFailure::Lost(_)) => Some(Sign::Failure),
+        // Not its fault.
+        Err(
+            ServiceFailure::Refused(_)
+            | ServiceFailure::Credential(_)
+            | ServiceFailure::CircuitOpen { .. },
+        ) => None,
+    }
+}
+
+/// What a status tells. A gateway says with 504 that the operation took too long.
+pub(in crate::catalog) fn sign_of(status: u16) -> Sign {
+    match status {
+        502 | 503 => Sign::Failure,
+        504 => Sign::Late,
+        _ => Sign::Life,
+    }
+}
+
+/// The configured headers, ready to be sent.
+pub(in crate::catalog) fn headers(reach: &Reach) -> Result<HeaderMap, ConnectError> {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &reach.headers {
+        let name = HeaderName::try_from(name.as_str())
+            .map_err(|_| ConnectError::new(format!("`{name}` is not the name of a header")))?;
+        let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| {
+            ConnectError::new(format!(
+                "the value of header `{name}` holds characters that no header may hold"
+            ))
+        })?;
+        value.set_sensitive(true);
+        headers.insert(name, value);
+    }
+    Ok(headers)
+}
+
+#[cfg(test)]
+mod tests;

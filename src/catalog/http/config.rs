@@ -1,0 +1,112 @@
+//! What the owner says about a service behind an address, and what all such services share.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::catalog::{
+    credential::{Identity, config::Credential, vault::Vault},
+    net::guard::{Guard, Names, SystemNames},
+    redact::Secrets,
+    upstream::{CALL_TIMEOUT_MS, response::AnswerBounds},
+};
+
+/// Where a document is: a description, or a schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Document {
+    /// A file; absolute.
+    File(PathBuf),
+    /// An address, `http://…` or `https://…`.
+    Address(String),
+}
+
+/// How a service behind an address is reached, whatever it speaks.
+#[derive(Clone)]
+pub struct Reach {
+    /// Headers of every request. Values that look like secrets, by name or by themselves, are
+    /// blanked out of what it says.
+    pub headers: BTreeMap<String, String>,
+    /// Those whose values are secrets whatever they look like.
+    pub secret_headers: BTreeSet<String>,
+    /// How Airlock identifies itself; blanked out likewise.
+    pub credential: Credential,
+    /// Whether it may be on a private or loopback address.
+    pub allow_private: bool,
+    /// Longest time of one call; the catalog sets it to that of the upstream.
+    pub call_timeout: Duration,
+    /// What it shares with all other upstreams.
+    pub surroundings: Surroundings,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self {
+            headers: BTreeMap::new(),
+            secret_headers: BTreeSet::new(),
+            credential: Credential::None,
+            allow_private: false,
+            call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
+            surroundings: Surroundings::default(),
+        }
+    }
+}
+
+impl Reach {
+    /// How Airlock identifies itself to it.
+    pub(in crate::catalog) fn identity(&self, secrets: Secrets) -> Identity {
+        let vault = self.surroundings.vault.clone();
+        Identity::new(self.credential.clone(), vault, self.guard(), secrets)
+    }
+
+    /// What an upstream reached in this way may reach.
+    pub(in crate::catalog) fn guard(&self) -> Guard {
+        let Surroundings { own, names, .. } = &self.surroundings;
+        Guard {
+            allow_private: self.allow_private,
+            private_hint: "set `allow_private = true` for the upstream if it is meant to be there",
+            allow_public: true,
+            own: own.clone(),
+            names: names.clone(),
+        }
+    }
+}
+
+// Values may be secrets, so it is not printed with them.
+impl fmt::Debug for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reach")
+            .field("headers", &self.headers.keys())
+            .field("credential", &self.credential)
+            .field("allow_private", &self.allow_private)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What all upstreams of a server share.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The encrypted store of secrets, if there is one.
+    pub vault: Option<Vault>,
+    /// Where this server itself listens, as far as that is known: never reached.
+    pub own: Vec<SocketAddr>,
+    /// How names become addresses.
+    pub names: Arc<dyn Names>,
+    /// How large answers may be.
+    pub answers: AnswerBounds,
+}
+
+impl Default for Surroundings {
+    fn default() -> Self {
+        Self {
+            vault: None,
+            own: Vec::new(),
+            names: Arc::new(SystemNames),
+            answers: AnswerBounds::default(),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! One request to a service, and what comes back.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, StatusCode};
+use url::Url;
+
+use crate::catalog::upstream::response::Room;
+
+/// One request.
+pub(in crate::catalog) struct ServiceRequest {
+    /// What is done.
+    pub(in crate::catalog) method: Method,
+    /// Must be of the base URL's origin.
+    pub(in crate::catalog) url: Url,
+    /// Beside those of the configuration, which win.
+    pub(in crate::catalog) headers: HeaderMap,
+    /// What is sent along.
+    pub(in crate::catalog) body: ServiceBody,
+    /// Whether it may be sent again when no answer came.
+    pub(in crate::catalog) idempotent: bool,
+    /// Most bytes of the answer's body.
+    pub(in crate::catalog) answer_bytes_max: usize,
+    /// How much of a stream is read.
+    pub(in crate::catalog) until: Until,
+}
+
+/// How much of an answer's body is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::catalog) enum Until {
+    /// All of it; more than the bound is [`ServiceFailure::TooLarge`].
+    End,
+    /// So many lines at the most; the rest is left, as is what exceeds the bound.
+    Lines(usize),
+    /// So many server-sent events at the most; the rest is left, as is what exceeds the bound.
+    Events(usize),
+}
+
+/// What a request sends along.
+#[derive(Clone)]
+pub(in crate::catalog) enum ServiceBody {
+    /// Nothing.
+    None,
+    /// Bytes of this type.
+    Bytes {
+        /// `application/json` and the like.
+        content_type: String,
+        /// The body.
+        bytes: Bytes,
+    },
+    /// `multipart/form-data`.
+    Multipart(Vec<Part>),
+}
+
+/// One field of a form.
+#[derive(Clone)]
+pub(in crate::catalog) struct Part {
+    /// Its name.
+    pub(in crate::catalog) name: String,
+    /// Given for a file.
+    pub(in crate::catalog) file_name: Option<String>,
+    /// Its type.
+    pub(in crate::catalog) content_type: Option<String>,
+    /// Its content.
+    pub(in crate::catalog) bytes: Bytes,
+}
+
+/// What a service answered, whatever its status.
+#[derive(Debug)]
+pub(in crate::catalog) struct ServiceAnswer {
+    /// 200 and the like.
+    pub(in crate::catalog) status: StatusCode,
+    /// As they came, at most 100.
+    pub(in crate::catalog) headers: HeaderMap,
+    /// As much as was asked for. Of an answer that is no success at most 64 KiB.
+    pub(in crate::catalog) body: Bytes,
+    /// Whether there was more.
+    pub(in crate::catalog) truncated: bool,
+    /// Its place, where it is a large one.
+    pub(in crate::catalog) room: Option<Room>,
+}

@@ -1,0 +1,61 @@
+//! Stops calling a server behind an address that does not answer its calls, although it may still
+//! list its tools. A child needs none: one that hangs is started anew, after longer and longer
+//! pauses.
+
+use std::time::{Duration, Instant};
+
+use rmcp::service::ServiceError;
+
+use super::failure;
+use crate::catalog::{
+    http::{
+        breaker::{Circuit, Sign},
+        client::within,
+        failure::ServiceFailure,
+    },
+    tool::Tool,
+    upstream::error::UpstreamError,
+};
+
+/// What stands before the calls of one connection; a new one begins anew.
+pub(super) struct Gate {
+    circuit: Circuit,
+    call_timeout: Duration,
+}
+
+impl Gate {
+    /// For calls that may take so long.
+    pub(super) fn new(call_timeout: Duration) -> Self {
+        Self { circuit: Circuit::default(), call_timeout }
+    }
+
+    /// Performs a call where the circuit allows it, and learns from its end. One that is not
+    /// answered in time is given up here, a little before its caller does, so that it counts.
+    pub(super) async fn pass<T>(
+        &self,
+        tool: &Tool,
+        call: impl Future<Output = Result<T, ServiceError>>,
+    ) -> Result<Result<T, ServiceError>, UpstreamError> {
+        let leave = self.circuit.enter(&tool.name, Instant::now());
+        let leave = leave.map_err(|retry_after| {
+            ServiceFailure::CircuitOpen { retry_after }.into_upstream_error(tool)
+        })?;
+        let Ok(ended) = tokio::time::timeout(within(self.call_timeout), call).await else {
+            leave.end(Sign::Late, Instant::now());
+            return Err(UpstreamError::late(tool, self.call_timeout));
+        };
+        let sign = match &ended {
+            Ok(_) => Some(Sign::Life),
+            Err(error) => failure::sign(error),
+        };
+        if let Some(sign) = sign {
+            leave.end(sign, Instant::now());
+        }
+        Ok(ended)
+    }
+
+    /// What keeps calls from being sent at present, if anything.
+    pub(super) fn trouble(&self) -> Option<String> {
+        self.circuit.told(Instant::now())
+    }
+}

@@ -1,0 +1,247 @@
+//! The HTTP client of an MCP server behind an address: the guarded one, with the upstream's
+//! credential in each request, and a fresh one where the server refuses the first.
+
+use std::{collections::HashMap, sync::Arc};
+
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use reqwest::RequestBuilder;
+use rmcp::{
+    model::ClientJsonRpcMessage,
+    transport::{
+        auth::AuthError,
+        streamable_http_client::{
+            StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
+        },
+    },
+};
+use tokio::time::Instant;
+use url::Url;
+
+use super::{
+    message::BYTES_MAX,
+    reconnect::{Pace, RESUME_PAUSE},
+    reply::{self, Events, Failure, SESSION},
+};
+use crate::catalog::{
+    credential::{Identity, Proof},
+    net::guard::refusal,
+    upstream::response::AnswerBounds,
+};
+
+/// Redirects of one request that are followed; same origin and same method only.
+const HOPS_MAX: usize = 5;
+
+const JSON: &str = "application/json";
+const ACCEPTED: &str = "text/event-stream, application/json";
+const LAST_EVENT: &str = "last-event-id";
+/// Headers that the protocol sets, and nobody else.
+const RESERVED: [&str; 3] = ["accept", SESSION, LAST_EVENT];
+
+type Headers = HashMap<HeaderName, HeaderValue>;
+
+/// Sends the protocol's requests.
+#[derive(Clone)]
+pub(super) struct Door {
+    client: reqwest::Client,
+    identity: Arc<Identity>,
+    answers: AnswerBounds,
+    pace: Arc<Pace>,
+}
+
+impl Door {
+    pub(super) fn new(
+        client: reqwest::Client,
+        identity: Arc<Identity>,
+        answers: AnswerBounds,
+    ) -> Self {
+        Self { client, identity, answers, pace: Arc::default() }
+    }
+
+    /// A request with these headers, the owner's and the library's, and those that are the
+    /// protocol's alone.
+    fn request(
+        &self,
+        method: Method,
+        uri: &str,
+        headers: Headers,
+        session: Option<&str>,
+    ) -> Result<RequestBuilder, Failure> {
+        if let Some(reserved) = RESERVED.into_iter().find(|name| headers.contains_key(*name)) {
+            return Err(StreamableHttpError::ReservedHeaderConflict(reserved.to_owned()));
+        }
+        let request = self
+            .client
+            .request(method, uri)
+            .headers(headers.into_iter().collect())
+            .header(ACCEPT, ACCEPTED);
+        Ok(session.into_iter().fold(request, |request, session| request.header(SESSION, session)))
+    }
+
+    /// The address and the headers of a request that is identified by a proof.
+    fn identified(
+        proof: Option<&Proof>,
+        uri: &Arc<str>,
+        headers: &Headers,
+    ) -> Result<(Arc<str>, Headers), Failure> {
+        let Some(proof) = proof else { return Ok((uri.clone(), headers.clone())) };
+        let mut url = Url::parse(uri).map_err(|error| unusable(error.to_string()))?;
+        let mut map: HeaderMap =
+            headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        proof.put(&mut map, &mut url).map_err(unusable)?;
+        let map = map.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        Ok((Arc::from(url.as_str()), map))
+    }
+
+    /// Sends, and once more with a fresh proof when the first was refused: such a request had no
+    /// effect.
+    async fn send<T, F>(
+        &self,
+        uri: Arc<str>,
+        headers: Headers,
+        request: impl Fn(Arc<str>, Headers) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>>,
+    {
+        let proof = self.identity.proof().await.map_err(unusable)?;
+        let (first_uri, first_headers) = Self::identified(proof.as_ref(), &uri, &headers)?;
+        let refused = match (request(first_uri, first_headers).await, proof) {
+            (Err(failure), Some(proof)) if is_unauthorized(&failure) => (failure, proof),
+            (answered, _) => return answered,
+        };
+        match self.identity.renewed(&refused.1).await.map_err(unusable)? {
+            Some(fresh) => {
+                let (uri, headers) = Self::identified(Some(&fresh), &uri, &headers)?;
+                request(uri, headers).await
+            }
+            None => Err(refused.0),
+        }
+    }
+}
+
+/// Why a credential cannot be used, in the library's error type.
+fn unusable(why: String) -> Failure {
+    StreamableHttpError::Auth(AuthError::CredentialStoreError(why))
+}
+
+fn is_unauthorized(failure: &Failure) -> bool {
+    match failure {
+        StreamableHttpError::AuthRequired(_) => true,
+        StreamableHttpError::UnexpectedServerResponse(text) => text.starts_with("HTTP 401"),
+        _ => false,
+    }
+}
+
+/// Redirects that keep method, body and origin; anything else comes back as the answer that it is.
+pub(super) fn redirects() -> reqwest::redirect::Policy {
+    reqwest::redirect::Policy::custom(|attempt| {
+        let keeps_body = matches!(attempt.status().as_u16(), 307 | 308);
+        let first = attempt.previous().first();
+        let keeps_origin = first.is_some_and(|first| first.origin() == attempt.url().origin());
+        if keeps_body && keeps_origin && attempt.previous().len() <= HOPS_MAX {
+            attempt.follow()
+        } else {
+            attempt.stop()
+        }
+    })
+}
+
+/// Why the guard refused the address, when that is why a request failed.
+pub(super) fn refused_address(error: &reqwest::Error) -> Option<String> {
+    refusal(error)
+}
+
+impl StreamableHttpClient for Door {
+    type Error = reqwest::Error;
+
+    async fn post_message(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        auth: Option<String>,
+        headers: Headers,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        self.post_message_with_max_sse_event_size(uri, message, session, auth, headers, BYTES_MAX)
+            .await
+    }
+
+    // The bound of events is our own, which heeds more than their size.
+    async fn post_message_with_max_sse_event_size(
+        &self,
+        uri: Arc<str>,
+        message: ClientJsonRpcMessage,
+        session: Option<Arc<str>>,
+        _auth: Option<String>,
+        headers: Headers,
+        _event_bytes_max: usize,
+    ) -> Result<StreamableHttpPostResponse, Failure> {
+        let body = Bytes::from(serde_json::to_vec(&message)?);
+        let (message, session) = (&message, session.as_deref());
+        self.send(uri, headers, |uri, headers| {
+            let request = self.request(Method::POST, &uri, headers, session);
+            let body = body.clone();
+            async move {
+                let response = request?.header(CONTENT_TYPE, JSON).body(body).send().await?;
+                reply::of_post(response, message, session.is_some(), &self.answers).await
+            }
+        })
+        .await
+    }
+
+    async fn delete_session(
+        &self,
+        uri: Arc<str>,
+        session: Arc<str>,
+        auth: Option<String>,
+        headers: Headers,
+    ) -> Result<(), Failure> {
+        self.send(uri, headers, |uri, headers| {
+            self.client.delete_session(uri, session.clone(), auth.clone(), headers)
+        })
+        .await
+    }
+
+    async fn get_stream(
+        &self,
+        uri: Arc<str>,
+        session: Option<Arc<str>>,
+        last_event: Option<String>,
+        auth: Option<String>,
+        headers: Headers,
+    ) -> Result<Events, Failure> {
+        self.get_stream_with_max_sse_event_size(uri, session, last_event, auth, headers, BYTES_MAX)
+            .await
+    }
+
+    async fn get_stream_with_max_sse_event_size(
+        &self,
+        uri: Arc<str>,
+        session: Option<Arc<str>>,
+        last_event: Option<String>,
+        _auth: Option<String>,
+        headers: Headers,
+        _event_bytes_max: usize,
+    ) -> Result<Events, Failure> {
+        // The library comes back as fast as the server likes, and at once where a stream broke.
+        match last_event {
+            None => tokio::time::sleep_until(self.pace.next(Instant::now())).await,
+            Some(_) => tokio::time::sleep(RESUME_PAUSE).await,
+        }
+        let (session, last_event) = (session.as_deref(), last_event.as_deref());
+        self.send(uri, headers, |uri, headers| {
+            let request = self.request(Method::GET, &uri, headers, session);
+            async move {
+                let request = last_event
+                    .into_iter()
+                    .fold(request?, |request, last| request.header(LAST_EVENT, last));
+                reply::of_get(request.send().await?, &self.answers)
+            }
+        })
+        .await
+    }
+}

@@ -1,0 +1,215 @@
+//! Keeps requests from addresses that are not the owner's to be reached. A name is judged by what
+//! it resolves to, in the very resolution that the connection is made from, so that no second
+//! answer can lead elsewhere.
+
+use std::{
+    error::Error,
+    fmt, io,
+    net::{IpAddr, SocketAddr, UdpSocket},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::BoxFuture;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use url::{Host, Url};
+
+use super::address::{Sort, sort_of};
+
+/// Longest wait for a connection, the handshake of TLS included.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Unused connections that are kept open to one service.
+pub(in crate::catalog) const IDLE_MAX: usize = 8;
+/// How long they are kept.
+const IDLE_FOR: Duration = Duration::from_secs(30);
+/// Headers of an answer at the most; together they may be 400 KiB, which is the HTTP library's own
+/// bound.
+const HEADERS_MAX: usize = 100;
+/// Addresses of one name that are looked at.
+const ADDRESSES_MAX: usize = 32;
+
+/// Turns names into addresses.
+pub trait Names: Send + Sync + 'static {
+    /// The addresses of a name, as they are at this moment.
+    fn resolve(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
+}
+
+/// The names that the operating system knows.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemNames;
+
+impl Names for SystemNames {
+    fn resolve(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
+        Box::pin(async move {
+            Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// An address that is not to be reached, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct AddressRefused(String);
+
+impl fmt::Display for AddressRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for AddressRefused {}
+
+/// Why no HTTP client can be made, for any address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(in crate::catalog) enum ClientError {
+    #[error("no address can be reached: no crypto provider is installed in this process")]
+    NoCrypto,
+    #[error("the HTTP client cannot be made: the system's certificates cannot be read")]
+    NoCertificates,
+}
+
+/// What one upstream may reach.
+#[derive(Clone)]
+pub(in crate::catalog) struct Guard {
+    pub(in crate::catalog) allow_private: bool,
+    /// What allows private addresses, in words.
+    pub(in crate::catalog) private_hint: &'static str,
+    pub(in crate::catalog) allow_public: bool,
+    /// Where this server itself listens.
+    pub(in crate::catalog) own: Vec<SocketAddr>,
+    pub(in crate::catalog) names: Arc<dyn Names>,
+}
+
+impl Guard {
+    /// The same for addresses that the owner did not name: what is allowed to be private is what
+    /// was configured, and no neighbour.
+    pub(in crate::catalog) fn elsewhere(&self) -> Self {
+        let mut guard = self.clone();
+        if guard.allow_private {
+            guard.allow_private = false;
+            guard.private_hint = "`allow_private` of the upstream holds for the origin that is \
+                configured, not for others";
+        }
+        guard
+    }
+
+    /// Judges what can be told from the URL alone: its scheme, and its host where that is an
+    /// address.
+    pub(in crate::catalog) fn check(&self, url: &Url) -> Result<(), String> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(format!("`{}` is no scheme that is spoken here", url.scheme()));
+        }
+        let port = url.port_or_known_default().unwrap_or_default();
+        let address = match url.host() {
+            None => return Err("the address has no host".to_owned()),
+            Some(Host::Domain(_)) => return Ok(()),
+            Some(Host::Ipv4(address)) => IpAddr::V4(address),
+            Some(Host::Ipv6(address)) => IpAddr::V6(address),
+        };
+        self.judge(address, port).map_err(|why| format!("`{address}` is {why}"))
+    }
+
+    /// Whether a port is one that this server itself listens on.
+    pub(in crate::catalog) fn is_own_port(&self, port: Option<u16>) -> bool {
+        self.own.iter().any(|own| Some(own.port()) == port)
+    }
+
+    fn judge(&self, address: IpAddr, port: u16) -> Result<(), String> {
+        let address = address.to_canonical();
+        let is_here = |own: IpAddr| {
+            own == address
+                || is_loopback(address)
+                || own.is_unspecified() && is_of_this_machine(address)
+        };
+        let is_own = |own: &SocketAddr| own.port() == port && is_here(own.ip().to_canonical());
+        if self.own.iter().any(is_own) {
+            return Err("this server itself".to_owned());
+        }
+        match sort_of(address) {
+            Sort::Public if self.allow_public => Ok(()),
+            Sort::Public => Err("a public address, and the request is not encrypted".to_owned()),
+            Sort::Private(_) if self.allow_private => Ok(()),
+            Sort::Private(what) => Err(format!("{what}; {}", self.private_hint)),
+            Sort::Never(what) => Err(format!("{what}, which is never reached")),
+        }
+    }
+
+    /// A client that connects only to what the guard allows on the port of the URL, keeps so many
+    /// unused connections and asks no proxy.
+    pub(in crate::catalog) fn client(
+        &self,
+        url: &Url,
+        redirects: reqwest::redirect::Policy,
+        idle_max: usize,
+    ) -> Result<reqwest::Client, ClientError> {
+        // Without one the HTTP client panics.
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            return Err(ClientError::NoCrypto);
+        }
+        let port = url.port_or_known_default().unwrap_or_default();
+        reqwest::Client::builder()
+            .redirect(redirects)
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .dns_resolver(Arc::new(GuardedNames { guard: self.clone(), port }))
+            .connect_timeout(CONNECT_MAX)
+            .pool_max_idle_per_host(idle_max)
+            .pool_idle_timeout(IDLE_FOR)
+            .http1_max_headers(HEADERS_MAX)
+            .user_agent(concat!("airlock/", env!("CARGO_PKG_VERSION")))
+            .referer(false)
+            .build()
+            .map_err(|_| ClientError::NoCertificates)
+    }
+}
+
+fn is_loopback(address: IpAddr) -> bool {
+    matches!(sort_of(address), Sort::Private("a loopback address"))
+}
+
+/// Whether an address is one of this machine's own: only at those can anything be bound.
+fn is_of_this_machine(address: IpAddr) -> bool {
+    UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// Resolves names for connections to one port and gives out only what is allowed.
+struct GuardedNames {
+    guard: Guard,
+    port: u16,
+}
+
+impl Resolve for GuardedNames {
+    fn resolve(&self, name: Name) -> Resolving {
+        let (guard, port, name) = (self.guard.clone(), self.port, name.as_str().to_owned());
+        Box::pin(async move {
+            let found = guard.names.resolve(name.clone()).await?;
+            let mut allowed = Vec::new();
+            let mut refusal = None;
+            for address in found.into_iter().take(ADDRESSES_MAX) {
+                match guard.judge(address, port) {
+                    Ok(()) => allowed.push(SocketAddr::new(address, 0)),
+                    Err(why) => {
+                        refusal = Some(AddressRefused(format!("`{name}` is at {address}, {why}")))
+                    }
+                }
+            }
+            match refusal {
+                Some(refusal) if allowed.is_empty() => {
+                    Err(Box::new(refusal) as Box<dyn Error + Send + Sync>)
+                }
+                _ => Ok(Box::new(allowed.into_iter()) as Addrs),
+            }
+        })
+    }
+}
+
+/// Why an address was refused, when that is what an error comes from.
+pub(in crate::catalog) fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(refused) = error.downcast_ref::<AddressRefused>() {
+            return Some(refused.to_string());
+        }
+        cause = error.source();
+    }
+    None
+}

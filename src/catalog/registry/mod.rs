@@ -1,0 +1,236 @@
+//! What all upstreams offer at one moment, with the index over it; rebuilt aside and swapped as a
+//! whole.
+
+pub(super) mod disk_cache;
+pub(super) mod visibility;
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::visibility::{Sight, Sights, View};
+use super::{
+    path,
+    search::{
+        Match, SearchIndex,
+        nearest::{self, Letters},
+    },
+    tool::Tool,
+};
+use crate::base::{offload::offload, suggest};
+
+/// All tools at one moment. Never changed; replaced.
+#[derive(Default)]
+pub(super) struct Snapshot {
+    /// Sorted by path.
+    tools: Vec<Arc<Tool>>,
+    by_path: HashMap<String, usize>,
+    /// Folded paths, in the order of the tools.
+    folds: Vec<String>,
+    /// Of the folded paths, in the order of the tools.
+    letters: Vec<Letters>,
+    /// Positions by folded path, for healing.
+    by_fold: HashMap<String, Vec<usize>>,
+    /// Positions by healed path, for more healing.
+    by_healed: HashMap<String, Vec<usize>>,
+    index: SearchIndex,
+    /// What callers see of it.
+    sights: Sights,
+}
+
+impl Snapshot {
+    /// Sorts and indexes. Takes some time for thousands of tools.
+    pub(super) fn build(mut tools: Vec<Arc<Tool>>) -> tantivy::Result<Self> {
+        tools.sort_by(|a, b| a.path.cmp(&b.path));
+        let index = SearchIndex::build(&tools)?;
+        let by_path = tools.iter().enumerate().map(|(at, tool)| (tool.path.clone(), at)).collect();
+        let folds: Vec<String> = tools.iter().map(|tool| suggest::fold(&tool.path)).collect();
+        let mut by_fold: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_healed: HashMap<String, Vec<usize>> = HashMap::new();
+        for (at, fold) in folds.iter().enumerate() {
+            by_fold.entry(fold.clone()).or_default().push(at);
+            by_healed.entry(path::healed(fold)).or_default().push(at);
+        }
+        let letters = folds.iter().map(|folded| Letters::of(folded)).collect();
+        Ok(Self {
+            tools,
+            by_path,
+            folds,
+            letters,
+            by_fold,
+            by_healed,
+            index,
+            sights: Sights::default(),
+        })
+    }
+
+    /// Sorted by path.
+    pub(super) fn tools(&self) -> &[Arc<Tool>] {
+        &self.tools
+    }
+
+    /// The tool of exactly that path.
+    pub(super) fn get(&self, path: &str) -> Option<&Arc<Tool>> {
+        self.by_path.get(path).map(|at| &self.tools[*at])
+    }
+
+    /// Tools whose paths differ from it in case, `_` and `-` only.
+    pub(super) fn alike(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
+        self.by_fold.get(&suggest::fold(path)).into_iter().flatten().map(|at| &self.tools[*at])
+    }
+
+    /// Tools whose paths are the same once they are healed.
+    pub(super) fn healed(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
+        self.by_healed.get(&path::healed(path)).into_iter().flatten().map(|at| &self.tools[*at])
+    }
+
+    /// Whether this upstream offers anything.
+    pub(super) fn offers(&self, upstream: &str) -> bool {
+        // Sorted by path, its tools stand behind its name.
+        let first = format!("{upstream}.");
+        let at = self.tools.partition_point(|tool| tool.path < first);
+        self.tools.get(at).is_some_and(|tool| *tool.upstream == *upstream)
+    }
+
+    /// The folded path of the tool at this position.
+    pub(super) fn folded(&self, at: usize) -> &str {
+        &self.folds[at]
+    }
+
+    /// What this view sees.
+    pub(super) fn sight(&self, view: View<'_>) -> Arc<Sight> {
+        self.sights.of(&self.tools, view)
+    }
+
+    /// Whether any tool that is seen has such a folded path.
+    pub(super) fn any_seen(&self, sight: &Sight, is_such: impl Fn(&str) -> bool) -> bool {
+        self.folds.iter().enumerate().any(|(at, folded)| sight.is_seen(at) && is_such(folded))
+    }
+
+    /// Paths most like a wrong one, the likest first, of those that are seen.
+    pub(super) fn nearest(&self, path: &str, sight: &Sight) -> Vec<String> {
+        let nearest = nearest::nearest(path, &self.folds, &self.letters, |at| sight.is_seen(at));
+        nearest.into_iter().map(|at| self.tools[at].path.clone()).collect()
+    }
+
+    /// Tools that match, in no order.
+    pub(super) fn search(&self, query: &str) -> Vec<Match> {
+        self.index.search(query)
+    }
+}
+
+/// Holds the present snapshot and makes the next one.
+pub(super) struct Shelf {
+    // Plain locks: nothing awaits while holding them, and both are held for a pointer's copy only.
+    present: RwLock<Arc<Snapshot>>,
+    lists: Mutex<Lists>,
+    wanted: Notify,
+    /// Number of the snapshot that is present.
+    revision: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Lists {
+    by_upstream: BTreeMap<Arc<str>, Vec<Arc<Tool>>>,
+    revision: u64,
+}
+
+impl Shelf {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            present: RwLock::default(),
+            lists: Mutex::default(),
+            wanted: Notify::new(),
+            revision: watch::Sender::new(0),
+        })
+    }
+
+    /// The present snapshot.
+    pub(super) fn present(&self) -> Arc<Snapshot> {
+        self.present.read().clone()
+    }
+
+    /// Told whenever there is another snapshot.
+    pub(super) fn changed(&self) -> watch::Receiver<u64> {
+        self.revision.subscribe()
+    }
+
+    /// Replaces what one upstream offers; returns once it can be found. A list that says the same
+    /// changes nothing.
+    pub(super) async fn put(&self, upstream: &Arc<str>, tools: Vec<Arc<Tool>>) {
+        let mine = self.lay([(upstream.clone(), tools)]);
+        self.shown(mine).await;
+    }
+
+    /// Replaces what several upstreams offer, and makes the snapshot of all of them at once; gives
+    /// its number.
+    pub(super) fn lay(&self, offers: impl IntoIterator<Item = (Arc<str>, Vec<Arc<Tool>>)>) -> u64 {
+        let mut lists = self.lists.lock();
+        let mut changed = false;
+        for (upstream, tools) in offers {
+            if lists.by_upstream.get(&upstream).is_none_or(|known| !is_same(known, &tools)) {
+                lists.by_upstream.insert(upstream, tools);
+                changed = true;
+            }
+        }
+        if changed {
+            lists.revision += 1;
+            self.wanted.notify_one();
+        }
+        lists.revision
+    }
+
+    /// Waits until the snapshot of that number, or a later one, is there.
+    pub(super) async fn shown(&self, mine: u64) {
+        // An error cannot come while `self` holds the sender.
+        let _ = self.revision.subscribe().wait_for(|revision| *revision >= mine).await;
+    }
+
+    /// Makes snapshots as long as lists come in, one at a time, each of everything that came in
+    /// meanwhile.
+    pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = self.wanted.notified() => {}
+                () = stop.cancelled() => break,
+            }
+            let (tools, revision) = {
+                let lists = self.lists.lock();
+                (lists.by_upstream.values().flatten().cloned().collect::<Vec<_>>(), lists.revision)
+            };
+            match offload(move || Snapshot::build(tools)).await {
+                Ok(Ok(snapshot)) => *self.present.write() = Arc::new(snapshot),
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "the tools could not be indexed, the catalog stays as \
+                        it was")
+                }
+                Err(error) => {
+                    tracing::error!(%error, "indexing the tools panicked, the catalog stays as it \
+                        was")
+                }
+            }
+            self.revision.send_replace(revision);
+        }
+        // Whoever still waits must not wait for ever.
+        self.revision.send_replace(u64::MAX);
+    }
+}
+
+fn is_same(known: &[Arc<Tool>], offered: &[Arc<Tool>]) -> bool {
+    let known_of = |tool: &Tool| {
+        (
+            tool.schema_hash.clone(),
+            tool.title.clone(),
+            tool.annotations,
+            tool.operation,
+            tool.trusted,
+        )
+    };
+    let same = |(a, b): (&Arc<Tool>, &Arc<Tool>)| known_of(a) == known_of(b);
+    known.len() == offered.len() && known.iter().zip(offered).all(same)
+}

@@ -1,0 +1,172 @@
+//! What callers see of the tools of one snapshot: every tool is asked about once, and what came out
+//! is remembered for those who see the same.
+
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+
+use crate::catalog::tool::Tool;
+
+/// What a caller may see of each tool.
+pub trait Look: Send + Sync {
+    /// Of one tool.
+    fn see(&self, tool: &Tool) -> Visibility;
+
+    /// What all have in common who see the same of every tool: asked about once, it is remembered
+    /// while the catalog stays as it is, for the latest 64. None where it is not known: then every
+    /// question asks about every tool.
+    fn key(&self) -> Option<&str> {
+        None
+    }
+
+    /// The path of a tool that is hidden whatever is seen of it.
+    fn without(&self) -> Option<&str> {
+        None
+    }
+
+    /// The workspace that looks: it is told what was learned from the answers to it.
+    fn workspace(&self) -> &str {
+        ""
+    }
+}
+
+impl<F: Fn(&Tool) -> Visibility + Send + Sync> Look for F {
+    fn see(&self, tool: &Tool) -> Visibility {
+        self(tool)
+    }
+}
+
+/// What a caller may see of each tool.
+pub type View<'a> = &'a dyn Look;
+
+/// What a caller may see of a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Visibility {
+    /// Nothing: it does not exist for this caller.
+    Hidden,
+    /// It is found, and a call needs nobody.
+    Auto,
+    /// It is found, and a call waits for a person.
+    Required,
+}
+
+/// Views that are remembered for one snapshot; a byte for each tool and view.
+const SIGHTS_MAX: usize = 64;
+/// Paths shown per namespace.
+const SAMPLES: usize = 3;
+
+/// What is seen of one tool.
+pub(in crate::catalog) fn of(view: View<'_>, tool: &Tool) -> Visibility {
+    if view.without() == Some(tool.path.as_str()) { Visibility::Hidden } else { view.see(tool) }
+}
+
+/// What is seen of all tools of a snapshot.
+#[derive(Debug)]
+pub(in crate::catalog) struct Sight {
+    /// By the position of the tool.
+    seen: Box<[Visibility]>,
+    /// By name, those with a tool that is seen.
+    pub(in crate::catalog) namespaces: Vec<SeenNamespace>,
+}
+
+/// What is seen of one namespace.
+#[derive(Debug)]
+pub(in crate::catalog) struct SeenNamespace {
+    pub(in crate::catalog) name: Arc<str>,
+    pub(in crate::catalog) tools: usize,
+    /// Positions of the first few.
+    pub(in crate::catalog) samples: Vec<usize>,
+}
+
+impl Sight {
+    /// `tools` are sorted by path.
+    fn new(tools: &[Arc<Tool>], seen: Box<[Visibility]>) -> Self {
+        let mut namespaces: Vec<SeenNamespace> = Vec::new();
+        for (at, tool) in tools.iter().enumerate().filter(|(at, _)| seen[*at] != Visibility::Hidden)
+        {
+            // One upstream's tools follow each other.
+            match namespaces.last_mut() {
+                Some(last) if last.name == tool.upstream => {
+                    last.tools += 1;
+                    if last.samples.len() < SAMPLES {
+                        last.samples.push(at);
+                    }
+                }
+                _ => namespaces.push(SeenNamespace {
+                    name: tool.upstream.clone(),
+                    tools: 1,
+                    samples: vec![at],
+                }),
+            }
+        }
+        namespaces.sort_by(|a, b| a.name.cmp(&b.name));
+        Self { seen, namespaces }
+    }
+
+    fn ask(tools: &[Arc<Tool>], view: View<'_>) -> Self {
+        Self::new(tools, tools.iter().map(|tool| view.see(tool)).collect())
+    }
+
+    /// What is seen of the tool at this position.
+    pub(in crate::catalog) fn at(&self, position: usize) -> Visibility {
+        self.seen.get(position).copied().unwrap_or(Visibility::Hidden)
+    }
+
+    pub(in crate::catalog) fn is_seen(&self, position: usize) -> bool {
+        self.at(position) != Visibility::Hidden
+    }
+}
+
+/// A view's key, and what it sees, once that is worked out.
+type Remembered = (Box<str>, Arc<OnceLock<Arc<Sight>>>);
+
+/// What was seen lately.
+#[derive(Default)]
+pub(super) struct Sights {
+    // A plain mutex: held while a short list is looked through. The latest is the last.
+    known: Mutex<Vec<Remembered>>,
+}
+
+impl Sights {
+    /// What this view sees of these tools, always the same ones. Of several who ask for the same at
+    /// once one works it out.
+    pub(in crate::catalog) fn of(&self, tools: &[Arc<Tool>], view: View<'_>) -> Arc<Sight> {
+        let sight = match view.key() {
+            Some(key) => self.place(key).get_or_init(|| Arc::new(Sight::ask(tools, view))).clone(),
+            None => Arc::new(Sight::ask(tools, view)),
+        };
+        let hidden = |path: &str| {
+            tools
+                .binary_search_by(|tool| tool.path.as_str().cmp(path))
+                .ok()
+                .filter(|at| sight.is_seen(*at))
+        };
+        match view.without().and_then(hidden) {
+            None => sight,
+            Some(at) => {
+                let mut seen = sight.seen.clone();
+                seen[at] = Visibility::Hidden;
+                Arc::new(Sight::new(tools, seen))
+            }
+        }
+    }
+
+    fn place(&self, key: &str) -> Arc<OnceLock<Arc<Sight>>> {
+        let mut known = self.known.lock();
+        let found = match known.iter().position(|(known, _)| **known == *key) {
+            Some(at) => known.remove(at),
+            None => {
+                if known.len() >= SIGHTS_MAX {
+                    known.remove(0);
+                }
+                (key.into(), Arc::default())
+            }
+        };
+        let place = found.1.clone();
+        known.push(found);
+        place
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,10 @@
+//! JSON Schemas of strangers: what checking costs, examples, types in TypeScript, types inferred from
+//! values. Pure; knows no tool.
+
+pub(super) mod checker;
+pub(super) mod cost;
+pub(super) mod example;
+pub(super) mod inferred;
+pub(super) mod jsdoc;
+pub(super) mod reference;
+pub(super) mod typescript;

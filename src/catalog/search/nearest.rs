@@ -1,0 +1,142 @@
+//! The paths most like a wrong one. How often each letter stands in a path bounds how much it can
+//! be like another; only the most promising are compared letter by letter, so that a wrong path
+//! costs little also among many tools.
+
+use crate::base::suggest::{fold, similarity};
+
+/// Names that are suggested at most.
+const NEAREST_MAX: usize = 3;
+/// Similarity below which a name is no suggestion, 0 to 1.
+const NEAREST_MIN: f64 = 0.55;
+/// How much less like it than the likest a name may be and still be suggested, 0 to 1.
+const NEAREST_SPAN: f64 = 0.06;
+/// What a right name in a wrong place is worth.
+const LEAF_WORTH: f64 = 0.95;
+/// Paths that are compared letter by letter; some microseconds each.
+pub(in crate::catalog) const COMPARED_MAX: usize = 256;
+/// What common first letters add to a likeness at most, and how many of them count: as Winkler has
+/// it.
+const HEAD_WORTH: f64 = 0.1;
+const HEAD_LETTERS: usize = 4;
+/// Letters are told apart by so many of their last bits.
+const LETTERS: usize = 32;
+
+/// How often each letter stands in a folded path, and in its last segment.
+pub(in crate::catalog) struct Letters {
+    path: Counted,
+    leaf: Counted,
+}
+
+#[derive(Clone, Copy)]
+struct Counted {
+    letters: [u8; LETTERS],
+    all: u16,
+}
+
+impl Letters {
+    /// Of a folded path.
+    pub(in crate::catalog) fn of(folded: &str) -> Self {
+        Self { path: Counted::of(folded), leaf: Counted::of(leaf(folded)) }
+    }
+}
+
+impl Counted {
+    fn of(text: &str) -> Self {
+        let mut counted = Self { letters: [0; LETTERS], all: 0 };
+        for letter in text.chars() {
+            let count = &mut counted.letters[letter as usize % LETTERS];
+            *count = count.saturating_add(1);
+            counted.all = counted.all.saturating_add(1);
+        }
+        counted
+    }
+
+    /// The most that two texts with these letters can be alike, 0 to 1.
+    fn likeness_max(&self, other: &Self, same_head: usize) -> f64 {
+        let common: u32 = self
+            .letters
+            .iter()
+            .zip(&other.letters)
+            .map(|(one, other)| u32::from(*one.min(other)))
+            .sum();
+        if common == 0 {
+            return 0.0;
+        }
+        let common = f64::from(common);
+        let jaro = (common / f64::from(self.all) + common / f64::from(other.all) + 1.0) / 3.0;
+        jaro + HEAD_WORTH * same_head as f64 * (1.0 - jaro)
+    }
+}
+
+fn leaf(folded: &str) -> &str {
+    folded.rsplit('.').next().unwrap_or_default()
+}
+
+/// How many of the first letters are the same, at least.
+fn same_head(one: &str, other: &str) -> usize {
+    one.bytes()
+        .zip(other.bytes())
+        .take(HEAD_LETTERS)
+        .take_while(|(one, other)| one == other)
+        .count()
+}
+
+/// Positions of the folded paths most like a wrong one, the likest first, of those that are seen.
+pub(in crate::catalog) fn nearest(
+    path: &str,
+    folds: &[String],
+    letters: &[Letters],
+    is_seen: impl Fn(usize) -> bool,
+) -> Vec<usize> {
+    let wrong = fold(path);
+    let counted = Letters::of(&wrong);
+    let likeness_max = |at: usize| {
+        let (right, of) = (folds[at].as_str(), &letters[at]);
+        let whole = counted.path.likeness_max(&of.path, same_head(&wrong, right));
+        whole.max(
+            counted.leaf.likeness_max(&of.leaf, same_head(leaf(&wrong), leaf(right))) * LEAF_WORTH,
+        )
+    };
+    let all = (0..folds.len().min(letters.len()))
+        .filter(|at| is_seen(*at))
+        .map(|at| (likeness_max(at), at));
+    let mut promising: Vec<(f64, usize)> =
+        all.filter(|(likeness, _)| *likeness >= NEAREST_MIN).collect();
+    let likest_first = |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    if promising.len() > COMPARED_MAX {
+        promising.select_nth_unstable_by(COMPARED_MAX, likest_first);
+        promising.truncate(COMPARED_MAX);
+    }
+    promising.sort_unstable_by(likest_first);
+    let (mut best, mut scored) = (NEAREST_MIN, Vec::new());
+    for (likeness_max, at) in promising {
+        if likeness_max < best - NEAREST_SPAN {
+            break;
+        }
+        let right = folds[at].as_str();
+        // A right name in a wrong place is as good as a nearly right path.
+        let score =
+            similarity(&wrong, right).max(similarity(leaf(&wrong), leaf(right)) * LEAF_WORTH);
+        if score >= NEAREST_MIN {
+            best = score.max(best);
+            scored.push((score, at));
+        }
+    }
+    scored.sort_unstable_by(likest_first);
+    scored
+        .into_iter()
+        .take_while(|(score, _)| *score >= best - NEAREST_SPAN)
+        .take(NEAREST_MAX)
+        .map(|(_, at)| at)
+        .collect()
+}
+
+/// The names most like a wrong one, the likest first, of a few.
+pub(in crate::catalog) fn among<'a>(wrong: &str, names: &[&'a str]) -> Vec<&'a str> {
+    let folds: Vec<String> = names.iter().map(|name| fold(name)).collect();
+    let letters: Vec<Letters> = folds.iter().map(|folded| Letters::of(folded)).collect();
+    nearest(wrong, &folds, &letters, |_| true).into_iter().map(|at| names[at]).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,358 @@
+//! One tool of an upstream, as the catalog keeps it: bounded, hashed, ready to be checked against.
+
+pub(super) mod omitted_fields;
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicBool, Ordering},
+};
+
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use self::omitted_fields::LeftOut;
+use super::schema::{checker::Checker, inferred::Observed};
+use crate::{
+    base::{digest::sha256_of_json, json::unwrap_descriptions, text::cut},
+    model::{Annotations, JsonObject, Operation, Schema},
+};
+
+/// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
+pub(super) const NAME_CHARS_MAX: usize = 128;
+/// Longest description that is kept, in bytes; the rest is cut.
+pub(super) const DESCRIPTION_BYTES_MAX: usize = 8 * 1024;
+/// Largest input or output schema, in bytes of JSON; a tool with a larger one is left out of the
+/// catalog.
+pub(super) const SCHEMA_BYTES_MAX: usize = 256 * 1024;
+/// Largest schema that is compiled on a thread that serves others, in bytes of JSON.
+const READY_BYTES_MAX: usize = 8 * 1024;
+
+/// Arguments of a tool that it is found by, values of theirs, and the longest name or value, in
+/// bytes.
+const ARGUMENTS_MAX: usize = 128;
+const VALUES_MAX: usize = 64;
+const WORD_BYTES_MAX: usize = 200;
+
+/// A tool as an upstream offers it, before anything is checked.
+#[derive(Debug, Clone, Default)]
+pub(super) struct OfferedTool {
+    /// Its name at the upstream.
+    pub name: String,
+    /// For people.
+    pub title: Option<String>,
+    /// What it does.
+    pub description: String,
+    /// JSON Schema of the arguments.
+    pub input_schema: JsonObject,
+    /// JSON Schema of the result.
+    pub output_schema: Option<JsonObject>,
+    /// Its claims.
+    pub annotations: Annotations,
+    /// What it does, where the protocol tells.
+    pub operation: Option<Operation>,
+}
+
+/// A tool as it comes back from where it was kept: everything that was worked out when it was
+/// offered.
+#[derive(Debug)]
+pub(super) struct KeptTool {
+    pub name: String,
+    pub title: Option<String>,
+    pub description: String,
+    pub input_schema: Schema,
+    pub output_schema: Option<Schema>,
+    pub annotations: Annotations,
+    pub operation: Option<Operation>,
+    pub arguments: ArgumentWords,
+    pub schema_hash: String,
+}
+
+/// The call of a tool in one line, and the observed result that it tells.
+#[derive(Debug)]
+pub(super) struct Hint {
+    pub observed: Option<Arc<Value>>,
+    pub line: Arc<str>,
+}
+
+/// Names of a tool's arguments, and values that they may have, for finding it.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ArgumentWords {
+    /// Names, with spaces between them.
+    pub names: Box<str>,
+    /// Values of enumerations, with spaces between them.
+    pub values: Box<str>,
+}
+
+impl ArgumentWords {
+    fn of(schema: &Value) -> Self {
+        let (mut names, mut values) = (Vec::new(), Vec::new());
+
+        // The fields of a body are what a caller thinks of, not that there is one.
+        let all = fields(schema).flat_map(|field| std::iter::once(field).chain(fields(field.1)));
+        for (name, schema) in all.take(ARGUMENTS_MAX) {
+            names.push(cut(name, WORD_BYTES_MAX));
+            let items = schema.get("items").and_then(|items| items.get("enum"));
+            let allowed = schema.get("enum").or(items).and_then(Value::as_array);
+            let left = VALUES_MAX - values.len();
+            values.extend(
+                allowed
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .take(left)
+                    .map(|value| cut(value, WORD_BYTES_MAX)),
+            );
+        }
+        Self { names: names.join(" ").into(), values: values.join(" ").into() }
+    }
+}
+
+fn fields(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    schema.get("properties").and_then(Value::as_object).into_iter().flatten()
+}
+
+/// Why an offered tool is left out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unfit {
+    /// Its name cannot be a path.
+    #[error(
+        "tool name {0:?} is empty, longer than {NAME_CHARS_MAX} characters or holds characters \
+        that no path can hold"
+    )]
+    Name(String),
+    /// A schema is too large.
+    #[error("schema of `{name}` has {bytes} bytes, allowed are {SCHEMA_BYTES_MAX}")]
+    Schema {
+        /// The tool.
+        name: String,
+        /// Size of the schema as JSON.
+        bytes: usize,
+    },
+    /// A schema is nested too deep.
+    #[error("schema of `{0}` is nested too deep")]
+    Deep(String),
+}
+
+/// A tool in the catalog.
+#[derive(Debug)]
+pub struct Tool {
+    /// Where code finds it: `<upstream>.<name>`.
+    pub path: String,
+    /// The upstream that offers it.
+    pub upstream: Arc<str>,
+    /// Its name at the upstream.
+    pub name: String,
+    /// For people.
+    pub title: Option<String>,
+    /// What it does, at most 8 KiB.
+    pub description: String,
+    /// JSON Schema of the arguments; what calls are checked against.
+    pub input_schema: Schema,
+    /// JSON Schema of the result, where the upstream gives one.
+    pub output_schema: Option<Schema>,
+    /// Its claims.
+    pub annotations: Annotations,
+    /// What it does, where the protocol tells: none for MCP.
+    pub operation: Option<Operation>,
+    /// Whether the owner believes its claims.
+    pub trusted: bool,
+    /// SHA-256, in hex, over the canonical JSON (RFC 8785) of name, description and both schemas.
+    pub schema_hash: String,
+    /// Size of both schemas together, in bytes of JSON.
+    pub(super) schema_bytes: usize,
+    /// What its answers look like, where the upstream does not say.
+    pub(super) observed: Arc<Observed>,
+    /// Fields that its answers are without, since its service refuses them.
+    pub(super) left_out: LeftOut,
+    /// What is found of its arguments.
+    pub(super) arguments: ArgumentWords,
+    /// Its call in one line, once somebody asked.
+    pub(super) hint: Mutex<Option<Hint>>,
+    checker: OnceLock<Option<Checker>>,
+    /// Set once arguments were not checked because that would have taken too long.
+    too_much_told: AtomicBool,
+}
+
+impl Tool {
+    /// Takes an offered tool into the catalog, or says why not.
+    pub(super) fn admit(upstream: &Arc<str>, offered: OfferedTool) -> Result<Self, Unfit> {
+        let input = Value::Object(offered.input_schema);
+        let output = offered.output_schema.map(Value::Object);
+        let schema_hash = sha256_of_json(&serde_json::json!({
+            "name": offered.name, "description": offered.description, "input": input,
+            "output": output,
+        }));
+        let arguments = ArgumentWords::of(&input);
+        let taken = |schema: &Value| {
+            Schema::new(schema).ok_or_else(|| Unfit::Deep(offered.name.chars().take(80).collect()))
+        };
+        let kept = KeptTool {
+            input_schema: taken(&input)?,
+            output_schema: output.as_ref().map(taken).transpose()?,
+            name: offered.name,
+            title: offered.title,
+            description: offered.description,
+            annotations: offered.annotations,
+            operation: offered.operation,
+            arguments,
+            schema_hash,
+        };
+        Self::readmit(upstream, kept)
+    }
+
+    /// The same for a tool that was admitted before.
+    pub(super) fn readmit(upstream: &Arc<str>, kept: KeptTool) -> Result<Self, Unfit> {
+        if !is_path(&kept.name) {
+            return Err(Unfit::Name(kept.name.chars().take(80).collect()));
+        }
+        let mut schema_bytes = 0;
+        for schema in std::iter::once(&kept.input_schema).chain(&kept.output_schema) {
+            let bytes = schema.text().len();
+            schema_bytes += bytes;
+            if bytes > SCHEMA_BYTES_MAX {
+                return Err(Unfit::Schema { name: kept.name, bytes });
+            }
+        }
+        Ok(Self {
+            path: format!("{upstream}.{}", kept.name),
+            upstream: upstream.clone(),
+            title: kept.title.map(|title| cut(&title, 200).to_owned()),
+            description: cut(&kept.description, DESCRIPTION_BYTES_MAX).to_owned(),
+            name: kept.name,
+            input_schema: kept.input_schema,
+            output_schema: kept.output_schema,
+            annotations: kept.annotations,
+            operation: kept.operation,
+            trusted: false,
+            schema_hash: kept.schema_hash,
+            schema_bytes,
+            observed: Arc::default(),
+            left_out: LeftOut::default(),
+            arguments: kept.arguments,
+            hint: Mutex::default(),
+            checker: OnceLock::new(),
+            too_much_told: AtomicBool::new(false),
+        })
+    }
+
+    /// A function of the catalog itself, so that its arguments are checked like any tool's.
+    pub(super) fn own<Args: schemars::JsonSchema>(path: &str) -> Self {
+        let mut schema = schemars::schema_for!(Args).to_value();
+        unwrap_descriptions(&mut schema);
+        Self {
+            path: path.to_owned(),
+            upstream: Arc::from("catalog"),
+            name: path.to_owned(),
+            title: None,
+            description: String::new(),
+            input_schema: Schema::new(&schema).expect("a query of ours is flat"),
+            output_schema: None,
+            annotations: Annotations { read_only: Some(true), ..Annotations::default() },
+            operation: None,
+            trusted: true,
+            schema_hash: String::new(),
+            schema_bytes: 0,
+            observed: Arc::default(),
+            left_out: LeftOut::default(),
+            arguments: ArgumentWords::default(),
+            hint: Mutex::default(),
+            checker: OnceLock::new(),
+            too_much_told: AtomicBool::new(false),
+        }
+    }
+
+    /// The schema of the result as it is at present: without the fields that are left out.
+    pub(super) fn output(&self) -> Option<Schema> {
+        self.left_out.output().or_else(|| self.output_schema.clone())
+    }
+
+    /// What the arguments are checked by; none when the schema does not compile or may take for
+    /// ever, for then only the upstream can judge them. Takes long the first time where
+    /// [`Self::is_ready`] says no.
+    pub(super) fn checker(&self) -> Option<&Checker> {
+        self.checker
+            .get_or_init(|| {
+                Checker::of(&self.input_schema.value())
+                    .inspect_err(|error| {
+                        let reason = cut(error, 300).to_owned();
+                        tracing::warn!(tool = %self.path, %reason, "input schema of `{}` cannot \
+                            be used, arguments are not checked", self.path);
+                    })
+                    .ok()
+            })
+            .as_ref()
+    }
+
+    /// Whether [`Self::checker`] answers within a millisecond or two.
+    pub(super) fn is_ready(&self) -> bool {
+        // A pattern of a few characters can take milliseconds to compile.
+        let is_quick = |text: &str| text.len() <= READY_BYTES_MAX && !text.contains("\"pattern");
+        self.checker.get().is_some() || is_quick(self.input_schema.text())
+    }
+
+    /// Says, once, that arguments were not checked.
+    pub(super) fn tell_too_much(&self) {
+        if !self.too_much_told.swap(true, Ordering::Relaxed) {
+            tracing::warn!(tool = %self.path, "arguments of `{}` were not checked, it would take \
+                too long", self.path);
+        }
+    }
+}
+
+/// Whether a tool's own name can stand in a path: dots split it into segments, none may be empty.
+fn is_path(name: &str) -> bool {
+    let allowed = |c: char| {
+        c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '@' | '$' | '+' | ' ')
+    };
+    name.chars().count() <= NAME_CHARS_MAX
+        && name.chars().all(allowed)
+        && name.split('.').all(|segment| !segment.is_empty() && segment.trim() == segment)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn admitted(name: &str, description: &str, schema: &str) -> Result<Tool, Unfit> {
+        let input_schema = serde_json::from_str(schema).unwrap();
+        let offered = OfferedTool {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            input_schema,
+            ..OfferedTool::default()
+        };
+        Tool::admit(&Arc::from("up"), offered)
+    }
+
+    #[test]
+    fn the_hash_heeds_meaning_and_not_the_order_of_keys() {
+        let hash = |description, schema| admitted("t", description, schema).unwrap().schema_hash;
+        let one = hash("x", r#"{"type": "object", "title": "T"}"#);
+        assert_eq!(one.len(), 64);
+        assert_eq!(one, hash("x", r#"{"title": "T", "type": "object"}"#));
+        assert_ne!(one, hash("y", r#"{"title": "T", "type": "object"}"#));
+        assert_ne!(one, hash("x", r#"{"title": "U", "type": "object"}"#));
+    }
+
+    #[test]
+    fn a_name_that_cannot_be_a_path_is_unfit() {
+        for good in ["get-sum", "notes.add", "a/b", "größe", "a b"] {
+            assert!(admitted(good, "", "{}").is_ok(), "{good:?}");
+        }
+        for bad in ["", ".", "a..b", "a.", "a\"b", "a\nb", " a", "a*", &"n".repeat(129)] {
+            assert!(matches!(admitted(bad, "", "{}"), Err(Unfit::Name(_))), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_schema_that_is_too_large_or_too_deep_is_unfit() {
+        let large = format!(r#"{{"description": "{}"}}"#, "x".repeat(SCHEMA_BYTES_MAX));
+        assert!(
+            matches!(admitted("t", "", &large), Err(Unfit::Schema { bytes, .. }) if bytes > SCHEMA_BYTES_MAX)
+        );
+        let deep = format!("{}{{}}{}", r#"{"items":"#.repeat(100), "}".repeat(100));
+        assert_eq!(admitted("t", "", &deep).unwrap_err(), Unfit::Deep("t".to_owned()));
+    }
+}

@@ -1,0 +1,148 @@
+//! How an upstream fails: when it is connected to, and when a tool of it is called.
+
+use std::time::Duration;
+
+use crate::catalog::{net::guard::ClientError, tool::Tool};
+
+/// Why an upstream could not be reached or listed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub(in crate::catalog) struct ConnectError {
+    /// What failed; names the command or the address.
+    pub(in crate::catalog) message: String,
+    /// The way out.
+    pub(in crate::catalog) hint: Option<String>,
+    /// Whether only another configuration heals it, so that trying again soon is of no use.
+    pub(in crate::catalog) lasting: bool,
+}
+
+impl ConnectError {
+    pub(in crate::catalog) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, lasting: false }
+    }
+
+    pub(in crate::catalog) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    pub(in crate::catalog) fn lasting(mut self, lasting: bool) -> Self {
+        self.lasting = lasting;
+        self
+    }
+}
+
+impl From<ClientError> for ConnectError {
+    fn from(error: ClientError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// A call that an upstream did not answer with a result; what code sees as `ToolCallError`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct UpstreamError {
+    /// Which failure.
+    pub code: UpstreamErrorCode,
+    /// Path of the tool.
+    pub tool: String,
+    /// HTTP status, where the upstream gave one.
+    pub status: Option<u16>,
+    /// Whether the same call may succeed later and does no harm if the first one had an effect.
+    pub retryable: bool,
+    /// What happened, at most 4 KiB; free of configured secrets.
+    pub message: String,
+}
+
+/// Which failure of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UpstreamErrorCode {
+    /// The upstream is not connected; nothing was sent.
+    Unavailable,
+    /// Too many calls wait for the upstream already; nothing was sent.
+    Busy,
+    /// No answer in time.
+    Timeout,
+    /// The connection broke after the call was sent.
+    Lost,
+    /// The tool ran and reported an error.
+    ToolFailed,
+    /// The arguments do not fit in a way that no schema tells; nothing was sent.
+    InvalidArguments,
+    /// The upstream refused the call or could not understand it.
+    Refused,
+    /// The upstream asked for a person's or a model's input, which is not offered to it.
+    InputRequired,
+    /// The answer is larger than is accepted.
+    AnswerTooLarge,
+    /// The answer is not what the protocol allows.
+    BadAnswer,
+}
+
+impl UpstreamErrorCode {
+    /// The name in the contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unavailable => "upstream_unavailable",
+            Self::Busy => "upstream_busy",
+            Self::Timeout => "upstream_timeout",
+            Self::Lost => "upstream_lost",
+            Self::ToolFailed => "tool_failed",
+            Self::InvalidArguments => "invalid_arguments",
+            Self::Refused => "upstream_refused",
+            Self::InputRequired => "input_required",
+            Self::AnswerTooLarge => "answer_too_large",
+            Self::BadAnswer => "bad_answer",
+        }
+    }
+}
+
+impl UpstreamError {
+    /// A failure that a retry does not heal.
+    pub(in crate::catalog) fn new(
+        code: UpstreamErrorCode,
+        tool: &Tool,
+        message: impl Into<String>,
+    ) -> Self {
+        Self {
+            code,
+            tool: tool.path.clone(),
+            status: None,
+            retryable: false,
+            message: message.into(),
+        }
+    }
+
+    /// An answer that is larger than is accepted.
+    pub(in crate::catalog) fn too_large(tool: &Tool, bytes_max: usize) -> Self {
+        let message = format!(
+            "the answer of `{}` is larger than {bytes_max} bytes; ask for less, page by page \
+            where the tool can",
+            tool.path
+        );
+        Self::new(UpstreamErrorCode::AnswerTooLarge, tool, message)
+    }
+
+    /// No answer within the time of a call.
+    pub(in crate::catalog) fn late(tool: &Tool, limit: Duration) -> Self {
+        let limit = limit.as_millis();
+        let message = format!(
+            "`{}` did not answer within {limit} ms; the call was cancelled, whether it had an \
+            effect is not known",
+            tool.path
+        );
+        let harmless =
+            tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true);
+        Self::new(UpstreamErrorCode::Timeout, tool, message).retryable(harmless)
+    }
+
+    pub(in crate::catalog) fn retryable(mut self, retryable: bool) -> Self {
+        self.retryable = retryable;
+        self
+    }
+
+    pub(in crate::catalog) fn status(mut self, status: Option<u16>) -> Self {
+        self.status = status;
+        self
+    }
+}

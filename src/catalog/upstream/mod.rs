@@ -1,0 +1,119 @@
+//! What every kind of upstream can do, and how it fails. A kind knows nothing of the catalog, of
+//! queues or of restarts.
+
+pub(super) mod error;
+pub(super) mod import_job;
+pub(super) mod response;
+pub(super) mod supervisor;
+pub(super) mod tool_list;
+
+use futures::future::BoxFuture;
+
+use self::{
+    error::{ConnectError, UpstreamError},
+    response::Answer,
+};
+use super::tool::{OfferedTool, Tool};
+use crate::model::JsonObject;
+
+/// Default bound of one call, in milliseconds. Safe range: 1 000 to 900 000.
+pub const CALL_TIMEOUT_MS: u64 = 60_000;
+
+/// Default bound of one start, from the spawn to the whole tool list, in milliseconds. Long because
+/// `npx` may download first.
+pub const START_TIMEOUT_MS: u64 = 60_000;
+
+/// Default time after which the tools of an upstream are asked for again, in minutes. Safe range: 0
+/// (never) to 10 080 (a week).
+pub const REFRESH_MINUTES: u64 = 60;
+
+/// Takes what an upstream says of how far a call is: one short line, the latest counts.
+pub type CallNews = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
+
+/// One kind of outside service, configured and not yet reached.
+pub(super) trait Upstream: Send + Sync + 'static {
+    /// `mcp`, as in the configuration.
+    fn kind(&self) -> &'static str;
+
+    /// What makes it this service and no other: its address or its command. Tools that were kept
+    /// are only taken for the same one. Never shown; it may hold what is secret.
+    fn origin(&self) -> String;
+
+    /// How far its description is read: pieces that are, and all of them. None of none where that
+    /// takes no time.
+    fn progress(&self) -> (usize, usize) {
+        (0, 0)
+    }
+
+    /// Reaches it. Bounded by the caller; dropped, it leaves nothing behind.
+    fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>>;
+}
+
+/// An upstream that was reached.
+pub(super) trait Connection: Send + Sync + 'static {
+    /// Asks for all its tools, bounded in number and size.
+    fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>>;
+
+    /// Performs one call. Dropped before its end, the upstream is told to stop.
+    fn call<'a>(
+        &'a self,
+        tool: &'a Tool,
+        args: JsonObject,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>>;
+
+    /// The same; what the upstream says meanwhile goes to `news`. Most kinds of upstream say
+    /// nothing.
+    fn call_followed<'a>(
+        &'a self,
+        tool: &'a Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+        drop(news);
+        self.call(tool, args)
+    }
+
+    /// A call was not answered in time. Where that may mean that nobody is there any more, it is
+    /// found out, beside other calls.
+    fn doubt(&self) {}
+
+    /// Where calls of this tool go, for people: `GET https://host/pets/{petId}`. Without values,
+    /// and without what stands in a query.
+    fn route(&self, tool: &Tool) -> Option<String> {
+        let _ = tool;
+        None
+    }
+
+    /// Whether a call can be sent at all.
+    fn is_open(&self) -> bool;
+
+    /// Waits for the next thing that changes what the catalog knows.
+    fn event(&self) -> BoxFuture<'_, ConnectionEvent>;
+
+    /// What keeps calls from being sent at present although it is open, if anything; shown in its
+    /// status.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
+
+    /// Ends it and everything that was started for it, within a few seconds.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What an upstream offers.
+#[derive(Debug, Default)]
+pub(super) struct Offer {
+    /// In the upstream's order.
+    pub(super) tools: Vec<OfferedTool>,
+    /// What was left out, if anything.
+    pub(super) note: Option<String>,
+}
+
+/// What happened to a connection.
+#[derive(Debug)]
+pub(super) enum ConnectionEvent {
+    /// The tools may be others now.
+    ListChanged,
+    /// It is gone, and why.
+    Closed(String),
+}

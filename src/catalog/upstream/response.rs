@@ -1,0 +1,119 @@
+//! How large an answer may be, and how many large ones are in memory at once.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::{
+    base::{memory, offload::offload_if_possible},
+    model::RawJson,
+};
+
+/// Largest value that a call may ever return, in bytes of JSON; the owner may set less.
+pub(in crate::catalog) const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// From so many bytes on an answer is a large one.
+pub(in crate::catalog) const LARGE_BYTES: usize = 8 * 1024 * 1024;
+/// Large answers that are read or held at once, of all upstreams; the next ones wait to be read on.
+pub(in crate::catalog) const LARGE_MAX: usize = 4;
+
+/// Those of them that may be of one upstream, so that no upstream keeps the others from theirs.
+const LARGE_OF_ONE_MAX: usize = LARGE_MAX / 2;
+
+/// The bounds of answers. Clones share the places of large ones.
+#[derive(Debug, Clone)]
+pub struct AnswerBounds {
+    bytes_max: usize,
+    rooms: Arc<Semaphore>,
+    /// The places that are of one upstream, or all.
+    share: Arc<Semaphore>,
+}
+
+impl AnswerBounds {
+    /// For answers of so many bytes, at most 64 MiB.
+    pub fn new(bytes_max: usize) -> Self {
+        Self {
+            bytes_max: bytes_max.min(ANSWER_BYTES_MAX),
+            rooms: places(LARGE_MAX),
+            share: places(LARGE_MAX),
+        }
+    }
+
+    /// The same bounds for one upstream, which has a part of the places.
+    pub(in crate::catalog) fn of_one(&self) -> Self {
+        Self { share: places(LARGE_OF_ONE_MAX), ..self.clone() }
+    }
+
+    pub(in crate::catalog) fn bytes_max(&self) -> usize {
+        self.bytes_max
+    }
+
+    /// Places that nobody has.
+    #[cfg(test)]
+    pub(in crate::catalog) fn free(&self) -> usize {
+        self.rooms.available_permits()
+    }
+
+    /// A place for a large answer, waited for.
+    pub(in crate::catalog) async fn room(&self) -> Room {
+        // The semaphores are never closed; were they, answers would go on without a place. The
+        // upstream's own comes first: who waits for the other takes nothing from anybody else.
+        let share = self.share.clone().acquire_owned().await.ok();
+        Room { _places: (self.rooms.clone().acquire_owned().await.ok(), share) }
+    }
+}
+
+fn places(count: usize) -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(count))
+}
+
+impl Default for AnswerBounds {
+    fn default() -> Self {
+        Self::new(ANSWER_BYTES_MAX)
+    }
+}
+
+impl Answer {
+    /// The same with a warning, if there is one.
+    pub(in crate::catalog) fn warned(self, warning: Option<String>) -> Self {
+        Self { warning, ..self }
+    }
+
+    /// The answer and its place, which is given back when dropped.
+    pub fn parted(self) -> (RawJson, Option<Room>) {
+        (self.json, self.room)
+    }
+}
+
+/// The place of a large answer, given back when dropped.
+#[derive(Debug)]
+pub struct Room {
+    _places: (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>),
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        // What reading took many times over is back at once, not when the next answer comes. Takes
+        // milliseconds.
+        offload_if_possible(memory::give_back);
+    }
+}
+
+/// An answer of a tool, with its place where it is a large one: hold it as long as the answer is in
+/// memory.
+#[derive(Debug)]
+pub struct Answer {
+    /// The answer.
+    pub json: RawJson,
+    pub(in crate::catalog) room: Option<Room>,
+    /// What the caller should know although the call did not fail on it, at most 2 KiB.
+    pub warning: Option<String>,
+}
+
+impl From<RawJson> for Answer {
+    fn from(json: RawJson) -> Self {
+        Self { json, room: None, warning: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;

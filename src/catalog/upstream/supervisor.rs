@@ -1,0 +1,552 @@
+//! One upstream's life: reached, listed, watched, reached again; and the calls that go its way,
+//! bounded in number and time.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde::Serialize;
+use tokio::sync::{Semaphore, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    CallNews, Connection, ConnectionEvent, Upstream,
+    error::{ConnectError, UpstreamError, UpstreamErrorCode},
+    response::{Answer, AnswerBounds, LARGE_BYTES},
+    tool_list::{ToolList, relist_pause},
+};
+use crate::{
+    base::{
+        backoff::{Backoff, chance},
+        text::cut,
+    },
+    catalog::{
+        redact::Secrets,
+        registry::{Shelf, disk_cache::KeptTools},
+        tool::Tool,
+    },
+    model::JsonObject,
+};
+
+/// Calls to one upstream that run at once.
+pub const CALLS_MAX: usize = 64;
+/// Calls to one upstream that wait for one of those places.
+pub const WAITING_MAX: usize = 1_024;
+/// Pause before an upstream is connected to again, so that upstreams that failed together do not
+/// march in step.
+const BACKOFF: Backoff =
+    Backoff::new(Duration::from_millis(500), Duration::from_secs(30)).with_jitter(0.25);
+/// Pause before an upstream whose address was refused is tried again: that is a matter of the
+/// configuration, and only the address of a name may change by itself. Asking for a refresh comes
+/// before it.
+const LASTING_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// A connection that held this long had no trouble of its own, so the pauses begin anew.
+const STEADY: Duration = Duration::from_secs(20);
+/// Longest reason why an upstream is down that stands beside its tools, in bytes.
+const TROUBLE_BYTES_MAX: usize = 300;
+/// Longest warning that comes with an answer, in bytes.
+const WARNING_BYTES_MAX: usize = 2 * 1024;
+
+/// Where an upstream stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct UpstreamStatus {
+    /// Its name.
+    pub name: String,
+    /// `mcp`.
+    pub kind: &'static str,
+    /// Whether it can be called.
+    pub status: UpstreamState,
+    /// Tools in the catalog; those of an upstream that is down are the last known.
+    pub tools: usize,
+    /// What is wrong, or what was left out, and the way out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// Operations of its description that are read, and all of them, once their number is known.
+    #[serde(skip)]
+    pub progress: (usize, usize),
+}
+
+/// Whether an upstream can be called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UpstreamState {
+    /// It is being reached; calls wait.
+    Connecting,
+    /// It answers.
+    Ready,
+    /// It could not be reached; tried again after a pause, calls fail meanwhile.
+    Failed,
+}
+
+/// The present state of the way to an upstream.
+#[derive(Clone)]
+enum Link {
+    Connecting,
+    Ready { connection: Arc<dyn Connection>, note: Option<String> },
+    Failed { reason: String, next: Next },
+    Stopped,
+}
+
+/// When an upstream that failed is tried again.
+#[derive(Clone, Copy)]
+struct Next {
+    at: Instant,
+    /// Whether no try helps before the configuration is another.
+    lasting: bool,
+}
+
+impl Next {
+    fn told(self) -> String {
+        match self.at.saturating_duration_since(Instant::now()) {
+            Duration::ZERO => "it is being tried again".to_owned(),
+            wait => format!("the next try is made in {} s", wait.as_secs().max(1)),
+        }
+    }
+}
+
+/// What is taken of what an upstream says.
+pub(in crate::catalog) struct Says {
+    /// Whether what it says of its tools is believed.
+    pub(in crate::catalog) trusted: bool,
+    /// How large its answers may be.
+    pub(in crate::catalog) answers: AnswerBounds,
+}
+
+/// The way to one upstream.
+pub(in crate::catalog) struct Lane {
+    name: Arc<str>,
+    upstream: Box<dyn Upstream>,
+    secrets: Secrets,
+    call_timeout: Duration,
+    start_timeout: Duration,
+    says: Says,
+    link: watch::Sender<Link>,
+    /// Whether the first answer or failure is in.
+    settled: watch::Sender<bool>,
+    /// Whether its tools are known, if only from before, or it failed.
+    listed: watch::Sender<bool>,
+    tools: ToolList,
+    refresh_after: Duration,
+    /// Refreshes that were asked for, and up to which of them was answered.
+    asked: watch::Sender<u64>,
+    answered: watch::Sender<u64>,
+    places: Semaphore,
+    /// Places and waiting together, so that the queue has a bound.
+    entries: Semaphore,
+}
+
+impl Lane {
+    pub(in crate::catalog) fn new(
+        name: Arc<str>,
+        upstream: Box<dyn Upstream>,
+        secrets: Secrets,
+        (call_timeout, start_timeout, refresh_after): (Duration, Duration, Duration),
+        says: Says,
+        shelf: Arc<Shelf>,
+        kept: Option<Arc<KeptTools>>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            tools: ToolList::new(
+                name.clone(),
+                upstream.as_ref(),
+                secrets.clone(),
+                says.trusted,
+                shelf,
+                kept,
+            ),
+            name,
+            upstream,
+            secrets,
+            call_timeout,
+            start_timeout,
+            says,
+            link: watch::Sender::new(Link::Connecting),
+            settled: watch::Sender::new(false),
+            listed: watch::Sender::new(false),
+            refresh_after,
+            asked: watch::Sender::new(0),
+            answered: watch::Sender::new(0),
+            places: Semaphore::new(CALLS_MAX),
+            entries: Semaphore::new(CALLS_MAX + WAITING_MAX),
+        })
+    }
+
+    /// Lives until `stop`.
+    pub(in crate::catalog) fn run(self: &Arc<Self>, tasks: &TaskTracker, stop: CancellationToken) {
+        let lane = self.clone();
+        tasks.spawn(async move {
+            lane.supervise(&stop).await;
+            let last = lane.link.send_replace(Link::Stopped);
+            lane.settle();
+            lane.answered.send_replace(u64::MAX);
+            lane.tools.keep_now().await;
+            if let Link::Ready { connection, .. } = last {
+                connection.close().await;
+            }
+        });
+    }
+
+    async fn supervise(&self, stop: &CancellationToken) {
+        let mut failures = 0u32;
+        loop {
+            let began = Instant::now();
+            let asked = *self.asked.borrow();
+            let reached = tokio::select! {
+                reached = self.reach() => reached,
+                () = stop.cancelled() => return,
+            };
+            let next = match reached {
+                Ok(connection) => {
+                    failures += 1;
+                    let why = tokio::select! {
+                        why = self.watch(connection.as_ref()) => why,
+                        () = stop.cancelled() => return,
+                    };
+                    if began.elapsed() > STEADY {
+                        failures = 1;
+                    }
+                    tracing::warn!(upstream = %self.name, "upstream `{}` is lost and will be \
+                        reached again: {why}", self.name);
+                    let next = Next {
+                        at: Instant::now() + BACKOFF.after_with(failures, chance()),
+                        lasting: false,
+                    };
+                    self.link.send_replace(if failures > 3 {
+                        Link::Failed { reason: why, next }
+                    } else {
+                        Link::Connecting
+                    });
+                    connection.close().await;
+                    next
+                }
+                Err(error) => {
+                    failures += 1;
+                    let reason = self.reason(&error);
+                    tracing::warn!(upstream = %self.name, "upstream `{}` failed: {reason}", self.name);
+                    let pause = if error.lasting {
+                        LASTING_PAUSE
+                    } else {
+                        BACKOFF.after_with(failures, chance())
+                    };
+                    let next = Next { at: Instant::now() + pause, lasting: error.lasting };
+                    self.link.send_replace(Link::Failed { reason, next });
+                    self.settle();
+                    self.answered.send_replace(asked);
+                    next
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep_until(next.at.into()) => {}
+                // Whoever asks for a refresh does not want to wait for the pause.
+                () = self.refresh_asked() => {}
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// Connects and lists; ready only once its tools can be found.
+    async fn reach(&self) -> Result<Arc<dyn Connection>, ConnectError> {
+        let asked = *self.asked.borrow();
+        let start = async {
+            let connection: Arc<dyn Connection> = Arc::from(self.upstream.connect().await?);
+            let offer = match connection.tools().await {
+                Ok(offer) => offer,
+                Err(error) => {
+                    connection.close().await;
+                    return Err(error);
+                }
+            };
+            Ok((connection, offer))
+        };
+        let (connection, offer) =
+            tokio::time::timeout(self.start_timeout, start).await.unwrap_or_else(|_| {
+                let limit = self.start_timeout.as_millis();
+                Err(ConnectError::new(format!(
+                    "it did not finish its handshake and tool list within {limit} ms"
+                ))
+                .hint("raise `start_timeout_ms` of the upstream if it is merely slow"))
+            })?;
+        let note = self.tools.publish(offer).await;
+        self.link.send_replace(Link::Ready { connection: connection.clone(), note });
+        self.settle();
+        self.answered.send_replace(asked);
+        Ok(connection)
+    }
+
+    fn settle(&self) {
+        self.settled.send_replace(true);
+        self.listed.send_replace(true);
+    }
+
+    /// Returns at once while a refresh is asked for and not answered, else when one is.
+    async fn refresh_asked(&self) {
+        let mut asked = self.asked.subscribe();
+        // An error cannot come while `self` holds the sender.
+        let _ = asked.wait_for(|asked| *asked > *self.answered.borrow()).await;
+    }
+
+    /// Asks for the tools again, or reaches the upstream again if it is down; waits for the
+    /// outcome, at most as long as two starts may take.
+    pub(in crate::catalog) async fn refresh(&self) {
+        let mut mine = 0;
+        self.asked.send_modify(|asked| {
+            *asked += 1;
+            mine = *asked;
+        });
+        let mut answered = self.answered.subscribe();
+        // Running out of time is an outcome too: the status tells how it stands.
+        let _ = tokio::time::timeout(
+            self.start_timeout * 2,
+            answered.wait_for(|answered| *answered >= mine),
+        )
+        .await;
+    }
+
+    /// Refreshes the list as often as the upstream asks, within reason; returns why the connection
+    /// is of no more use.
+    async fn watch(&self, connection: &dyn Connection) -> String {
+        // Kept over a refresh: the end of a connection is told once, and not to one who no
+        // longer listens.
+        let mut event = connection.event();
+        let (mut listed, mut not_before, mut is_wanted) = (Instant::now(), Instant::now(), false);
+        loop {
+            tokio::select! {
+                happened = &mut event => match happened {
+                    ConnectionEvent::Closed(why) => return why,
+                    ConnectionEvent::ListChanged => {
+                        event = connection.event();
+                        is_wanted = true;
+                        continue;
+                    }
+                },
+                () = tokio::time::sleep_until(not_before.into()), if is_wanted => {}
+                () = self.refresh_asked() => {}
+                // Asked again without being told to; never, where the owner says so.
+                () = tokio::time::sleep_until((listed + self.refresh_after).into()), if !self.refresh_after.is_zero() => {}
+                () = self.tools.keep_due() => {
+                    self.tools.keep_now().await;
+                    continue;
+                }
+            }
+            is_wanted = false;
+            let (began, asked) = (Instant::now(), *self.asked.borrow());
+            let relisted = tokio::time::timeout(self.start_timeout, connection.tools()).await;
+            match relisted {
+                Ok(Ok(offer)) => {
+                    let note = self.tools.publish(offer).await;
+                    self.link.send_modify(|link| {
+                        if let Link::Ready { note: shown, .. } = link {
+                            *shown = note;
+                        }
+                    });
+                    self.answered.send_replace(asked);
+                }
+                Ok(Err(error)) => return self.reason(&error),
+                Err(_) => {
+                    return format!(
+                        "it did not list its tools within {} ms",
+                        self.start_timeout.as_millis()
+                    );
+                }
+            }
+            listed = Instant::now();
+            not_before = listed + relist_pause(began.elapsed());
+        }
+    }
+
+    /// What was kept of it at the last run. Blocks.
+    pub(in crate::catalog) fn recall(&self) -> Option<Vec<Arc<Tool>>> {
+        self.tools.recall()
+    }
+
+    /// Its tools of the last run can be found.
+    pub(in crate::catalog) fn recalled(&self) {
+        self.listed.send_replace(true);
+    }
+
+    /// Waits until its tools are known, if only from before, or it failed.
+    pub(in crate::catalog) async fn listed(&self) {
+        let mut listed = self.listed.subscribe();
+        // The caller bounds the wait; an error cannot come while `self` holds the sender.
+        let _ = listed.wait_for(|listed| *listed).await;
+    }
+
+    /// Why calls fail, while they do.
+    pub(in crate::catalog) fn trouble(&self) -> Option<String> {
+        match &*self.link.borrow() {
+            Link::Failed { reason, .. } => Some(cut(reason, TROUBLE_BYTES_MAX).to_owned()),
+            _ => None,
+        }
+    }
+
+    fn reason(&self, error: &ConnectError) -> String {
+        let text = match &error.hint {
+            Some(hint) => format!("{}; {hint}", error.message),
+            None => error.message.clone(),
+        };
+        cut(&self.secrets.redact(&text), 2_000).to_owned()
+    }
+
+    pub(in crate::catalog) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it stands; `tools` is what the catalog holds of it.
+    pub(in crate::catalog) fn status(&self, tools: usize) -> UpstreamStatus {
+        let (status, message) = match &*self.link.borrow() {
+            Link::Connecting => (UpstreamState::Connecting, None),
+            Link::Ready { connection, note } => {
+                (UpstreamState::Ready, connection.trouble().or_else(|| note.clone()))
+            }
+            Link::Failed { reason, .. } => (UpstreamState::Failed, Some(reason.clone())),
+            Link::Stopped => (UpstreamState::Failed, Some("the server is stopping".to_owned())),
+        };
+        let progress = self.upstream.progress();
+        UpstreamStatus {
+            name: self.name.to_string(),
+            kind: self.upstream.kind(),
+            status,
+            tools,
+            message,
+            progress,
+        }
+    }
+
+    /// Waits for the first answer or failure, at most as long as a start may take.
+    pub(in crate::catalog) async fn settled(&self) {
+        let mut settled = self.settled.subscribe();
+        // Running out of time is an outcome too: the caller looks at what there is.
+        let _ =
+            tokio::time::timeout(self.start_timeout, settled.wait_for(|settled| *settled)).await;
+    }
+
+    /// Why nothing is known of it, for a path that begins with its name.
+    pub(in crate::catalog) fn outage(&self) -> Option<String> {
+        match &*self.link.borrow() {
+            Link::Ready { .. } => None,
+            Link::Connecting => Some(format!("upstream `{}` is still being connected", self.name)),
+            Link::Failed { reason, next } => Some(format!(
+                "upstream `{}` is not available: {reason}; {}",
+                self.name,
+                next.told()
+            )),
+            Link::Stopped => {
+                Some(format!("upstream `{}` is not available: the server is stopping", self.name))
+            }
+        }
+    }
+
+    /// Performs one call; dropped, the upstream is told to stop. What it says meanwhile goes to
+    /// `news`, free of secrets.
+    pub(in crate::catalog) async fn call(
+        &self,
+        tool: &Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> Result<Answer, UpstreamError> {
+        let secrets = self.secrets.clone();
+        let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
+        match self.call_unredacted(tool, args, news).await {
+            Ok(Answer { json, mut room, warning }) => {
+                if json.get().len() > LARGE_BYTES && room.is_none() {
+                    room = Some(self.says.answers.room().await);
+                }
+                let answer = self.secrets.redact_json(json).ok_or_else(|| {
+                    let message = format!(
+                        "the answer of `{}` holds a configured secret that cannot be blanked out",
+                        tool.path
+                    );
+                    UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
+                })?;
+                // Checked last: what stands in for a secret may be longer than the secret.
+                let bytes_max = self.says.answers.bytes_max();
+                if answer.get().len() > bytes_max {
+                    return Err(UpstreamError::too_large(tool, bytes_max));
+                }
+                let warning = warning
+                    .map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
+                Ok(Answer { json: answer, room, warning })
+            }
+            Err(mut error) => {
+                error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
+                Err(error)
+            }
+        }
+    }
+
+    async fn call_unredacted(
+        &self,
+        tool: &Tool,
+        args: JsonObject,
+        news: CallNews,
+    ) -> Result<Answer, UpstreamError> {
+        let Ok(_entry) = self.entries.try_acquire() else {
+            let message = format!(
+                "{} calls wait for `{}` already, no more are taken",
+                CALLS_MAX + WAITING_MAX,
+                self.name
+            );
+            return Err(UpstreamError::new(UpstreamErrorCode::Busy, tool, message).retryable(true));
+        };
+        let connection = self.connection(tool).await?;
+        let perform = async {
+            // The semaphore is never closed; were it, the call would go on without a place.
+            let _place = self.places.acquire().await;
+            connection.call_followed(tool, args, news).await
+        };
+        tokio::time::timeout(self.call_timeout, perform).await.unwrap_or_else(|_| {
+            connection.doubt();
+            Err(UpstreamError::late(tool, self.call_timeout))
+        })
+    }
+
+    /// Where calls of this tool go, if that is known now.
+    pub(in crate::catalog) fn route(&self, tool: &Tool) -> Option<String> {
+        match &*self.link.borrow() {
+            Link::Ready { connection, .. } => connection.route(tool),
+            _ => None,
+        }
+    }
+
+    /// The connection, waiting for one that is being made.
+    async fn connection(&self, tool: &Tool) -> Result<Arc<dyn Connection>, UpstreamError> {
+        let unavailable = |message: String| {
+            UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message).retryable(true)
+        };
+        let mut link = self.link.subscribe();
+        // A connection that broke a moment ago may still be shown; the next thing shown is a better
+        // one, or why there is none.
+        let is_decided = |link: &Link| match link {
+            Link::Connecting => false,
+            Link::Ready { connection, .. } => connection.is_open(),
+            Link::Failed { .. } | Link::Stopped => true,
+        };
+        let decided = tokio::time::timeout(self.start_timeout, link.wait_for(is_decided)).await;
+        match decided {
+            Ok(Ok(link)) => match &*link {
+                Link::Ready { connection, .. } => Ok(connection.clone()),
+                Link::Failed { reason, next } => {
+                    let message = format!(
+                        "upstream `{}` is not available: {reason}; {}",
+                        self.name,
+                        next.told()
+                    );
+                    Err(unavailable(message).retryable(!next.lasting))
+                }
+                Link::Connecting | Link::Stopped => {
+                    Err(unavailable(format!("upstream `{}` is being stopped", self.name)))
+                }
+            },
+            Ok(Err(_)) => Err(unavailable(format!("upstream `{}` is being stopped", self.name))),
+            Err(_) => {
+                let waited = self.start_timeout.as_millis();
+                Err(unavailable(format!(
+                    "upstream `{}` is still connecting after {waited} ms; try again later",
+                    self.name
+                )))
+            }
+        }
+    }
+}
