@@ -9,11 +9,7 @@ use super::{
     openapi::config::OpenApiConfig,
     upstream::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS, response::AnswerBounds},
 };
-
-/// First segments of `tools.*` that the host's own functions take.
-pub const RESERVED_NAMES: [&str; 4] = ["discover", "catalog", "describe", "artifacts"];
-/// Longest name of an upstream, in characters.
-pub const NAME_CHARS_MAX: usize = 64;
+use crate::model::{NAMESPACE_CHARS_MAX, RESERVED_NAMESPACES};
 
 /// The name of an upstream, the first segment of its tools' paths: `[A-Za-z_][A-Za-z0-9_-]*`, at
 /// most 64 characters, not reserved.
@@ -24,7 +20,9 @@ pub struct UpstreamName(String);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidName {
     /// Empty, or too long.
-    #[error("upstream name `{name}` has {length} characters, allowed are 1 to {NAME_CHARS_MAX}")]
+    #[error(
+        "upstream name `{name}` has {length} characters, allowed are 1 to {NAMESPACE_CHARS_MAX}"
+    )]
     Length {
         /// The head of the text.
         name: String,
@@ -38,10 +36,11 @@ pub enum InvalidName {
     )]
     Characters(String),
     /// One of the host's own functions.
-    #[error(
-        "upstream name `{0}` is reserved, as are `discover`, `catalog`, `describe` and `artifacts`"
-    )]
-    Reserved(String),
+    #[error("upstream name `{name}` is reserved, as are {}", RESERVED_NAMESPACES.join(", "))]
+    Reserved {
+        /// The text.
+        name: String,
+    },
 }
 
 impl UpstreamName {
@@ -56,7 +55,7 @@ impl FromStr for UpstreamName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let length = text.chars().count();
-        if !(1..=NAME_CHARS_MAX).contains(&length) {
+        if !(1..=NAMESPACE_CHARS_MAX).contains(&length) {
             return Err(InvalidName::Length { name: text.chars().take(80).collect(), length });
         }
         let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
@@ -64,8 +63,8 @@ impl FromStr for UpstreamName {
         {
             return Err(InvalidName::Characters(text.to_owned()));
         }
-        if RESERVED_NAMES.contains(&text.to_ascii_lowercase().as_str()) {
-            return Err(InvalidName::Reserved(text.to_owned()));
+        if RESERVED_NAMESPACES.contains(&text.to_ascii_lowercase().as_str()) {
+            return Err(InvalidName::Reserved { name: text.to_owned() });
         }
         Ok(Self(text.to_owned()))
     }

@@ -42,9 +42,7 @@ use crate::{
 pub use self::{
     arguments::ArgumentError,
     build::login,
-    config::{
-        InvalidName, NAME_CHARS_MAX, RESERVED_NAMES, UpstreamConfig, UpstreamKind, UpstreamName,
-    },
+    config::{InvalidName, UpstreamConfig, UpstreamKind, UpstreamName},
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
         vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},

@@ -13,11 +13,7 @@ use super::{
     },
     resolve::Resolver,
 };
-
-/// Names that mean something else under `tools`.
-const RESERVED_NAMES: [&str; 5] = ["discover", "catalog", "describe", "artifacts", "then"];
-/// Longest name of an upstream, in characters.
-const NAME_CHARS_MAX: usize = 64;
+use crate::model::{NAMESPACE_CHARS_MAX, RESERVED_NAMESPACES};
 
 impl Resolver<'_> {
     /// All of them, by name; each account of one is one of its own.
@@ -85,10 +81,10 @@ impl Resolver<'_> {
         let at = ["upstreams", name, "accounts", account];
         let fits = !account.is_empty()
             && account.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !fits || name.len() + 1 + account.len() > NAME_CHARS_MAX {
+        if !fits || name.len() + 1 + account.len() > NAMESPACE_CHARS_MAX {
             let message = format!(
                 "`{account}` cannot name an account of `{name}`; allowed: letters, digits, `_` or \
-                `-`, at most {NAME_CHARS_MAX} characters \
+                `-`, at most {NAMESPACE_CHARS_MAX} characters \
                  together with the upstream's name"
             );
             self.refuse(&at, message);
@@ -122,13 +118,13 @@ impl Resolver<'_> {
         let mut characters = name.chars();
         let first = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
         let rest = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !first || !rest || name.len() > NAME_CHARS_MAX {
+        if !first || !rest || name.len() > NAMESPACE_CHARS_MAX {
             let message = format!(
                 "`{name}` cannot name an upstream; allowed: a letter or `_`, then letters, \
-                digits, `_` or `-`, at most {NAME_CHARS_MAX} characters"
+                digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
             );
             self.refuse(&["upstreams", name], message);
-        } else if RESERVED_NAMES.contains(&name) {
+        } else if RESERVED_NAMESPACES.contains(&name) {
             let message = format!(
                 "`{name}` cannot name an upstream: `tools.{name}` means something else; choose \
                 another name"

@@ -22,7 +22,7 @@ pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, Inval
 pub use principal::Principal;
 pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
-pub use tool::{Annotations, Operation};
+pub use tool::{Annotations, NAMESPACE_CHARS_MAX, Operation, RESERVED_NAMESPACES};
 
 /// A JSON text that is forwarded as it is, never parsed further than needed.
 pub type RawJson = Box<serde_json::value::RawValue>;

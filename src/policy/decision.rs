@@ -23,30 +23,6 @@ impl std::fmt::Display for RuleRef {
     }
 }
 
-/// What is offered to remember when a call is approved.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    serde::Deserialize,
-    schemars::JsonSchema,
-)]
-#[serde(rename_all = "lowercase")]
-pub enum Remember {
-    /// Nothing: this call only.
-    Once,
-    /// For the rest of the task.
-    Task,
-    /// For the rest of the session.
-    Session,
-}
-
 /// On which terms a person is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AskTerms {
@@ -56,10 +32,6 @@ pub struct AskTerms {
     pub reason: String,
     /// What the rule says to the caller.
     pub message: Option<Arc<str>>,
-    /// Who may decide, as the rule names them (`role:approver`); empty: whoever may decide at all.
-    pub by: Vec<Arc<str>>,
-    /// What may be remembered.
-    pub remember: Vec<Remember>,
 }
 
 /// Why a call is refused, for programs.

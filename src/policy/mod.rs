@@ -38,8 +38,7 @@ pub use class::Class;
 pub use compile::{APPROVAL_MAX, LAYERS_MAX, RULES_MAX};
 pub use condition::ArgPath;
 pub use decision::{
-    AskTerms, Budget, Decision, Denial, DenialCode, Listing, Remember, RuleRef, ShadowFinding,
-    Verdict,
+    AskTerms, Budget, Decision, Denial, DenialCode, Listing, RuleRef, ShadowFinding, Verdict,
 };
 pub use explain::{Explanation, STEPS_MAX, Step};
 pub use hold::{

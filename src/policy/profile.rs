@@ -1,6 +1,6 @@
 //! What answers where no file does: by the class of the tool.
 
-use super::{Amount, Class, Profile, Remember};
+use super::{Amount, Class, Profile};
 
 /// A default answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,15 +46,6 @@ pub(super) fn counter_name(class: Class) -> &'static str {
         Class::Write => "class write",
         Class::Execute | Class::Unknown => "class execute, unknown",
         Class::Destructive | Class::Financial => "class destructive, financial",
-    }
-}
-
-/// What may be remembered of an approval for a class.
-pub(super) fn remember(class: Class) -> Vec<Remember> {
-    match class {
-        Class::Read | Class::Write => vec![Remember::Once, Remember::Task, Remember::Session],
-        Class::Execute | Class::Unknown => vec![Remember::Once, Remember::Task],
-        Class::Destructive | Class::Financial => vec![Remember::Once],
     }
 }
 

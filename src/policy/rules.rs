@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use jsonschema::Validator;
 
 use super::{
-    Amount, ArgPath, Budget, Caller, Class, Count, LayerScope, Pattern, Remember, RuleRef,
+    Amount, ArgPath, Budget, Caller, Class, Count, LayerScope, Pattern, RuleRef,
     class::catalogue,
     condition::{Counter, Expr, cel::Expression},
     file::{Action, Case, Default as DefaultAnswer, Places, Scope},
@@ -58,8 +58,6 @@ pub(super) struct CompiledEntry {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Terms {
     pub(super) timeout: Option<Duration>,
-    pub(super) by: Vec<Arc<str>>,
-    pub(super) remember: Vec<Remember>,
 }
 
 /// For whom a rule speaks; empty lists are no condition.

@@ -155,6 +155,7 @@ fn tool(
             idempotent: is_query.then_some(true),
             ..Annotations::default()
         },
+        fingerprint: None,
         operation: Some(if is_query { Operation::Query } else { Operation::Mutation }),
     })
 }

@@ -113,5 +113,6 @@ fn offered(tool: rmcp::model::Tool) -> OfferedTool {
             open_world: annotations.open_world_hint,
         },
         operation: None,
+        fingerprint: None,
     }
 }

@@ -32,6 +32,16 @@ pub(super) fn sort_of(address: IpAddr) -> Sort {
     }
 }
 
+/// Whether an address, or the one that is wrapped in it, is a loopback address.
+pub(super) fn is_loopback(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_loopback(),
+        IpAddr::V6(address) => {
+            wrapped(address).map_or(address.is_loopback(), |v4| v4.is_loopback())
+        }
+    }
+}
+
 fn of_v4(address: Ipv4Addr) -> Sort {
     let [a, b, c, _] = address.octets();
     if METADATA_V4.contains(&address) {

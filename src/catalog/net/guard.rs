@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use super::address::{Sort, sort_of};
+use super::address::{Sort, is_loopback, sort_of};
 
 /// Longest wait for a connection, the handshake of TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -160,10 +160,6 @@ impl Guard {
             .build()
             .map_err(|_| ClientError::NoCertificates)
     }
-}
-
-fn is_loopback(address: IpAddr) -> bool {
-    matches!(sort_of(address), Sort::Private("a loopback address"))
 }
 
 /// Whether an address is one of this machine's own: only at those can anything be bound.

@@ -291,8 +291,8 @@ impl Connection for OpenApiConnection {
                 ))
             })?;
             // A new description may give the name to something else; what was decided, and
-            // approved, is what the tool said.
-            if !tool.description.ends_with(&*self.secrets.redact(&plan.told())) {
+            // approved, is the operation of before.
+            if tool.fingerprint != Some(plan.fingerprint()) {
                 let message = format!(
                     "`{}` was not sent: it is another operation since `{}` changed; call it again",
                     tool.path, tool.upstream

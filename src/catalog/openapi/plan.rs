@@ -7,6 +7,7 @@ use http::Method;
 use url::Url;
 
 use super::style::Spelling;
+use crate::base::digest::sha256;
 
 /// The argument that carries a request's body.
 pub(super) const BODY: &str = "body";
@@ -37,9 +38,10 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// How the description of its tool ends.
-    pub(super) fn told(&self) -> String {
-        format!("{} {}", self.method, self.route)
+    /// Tells the operation from every other one of a description; of a fixed length, and free of what
+    /// the description says.
+    pub(super) fn fingerprint(&self) -> String {
+        sha256(format!("{} {}", self.method, self.route))
     }
 }
 

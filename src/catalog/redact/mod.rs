@@ -163,6 +163,7 @@ impl Secrets {
             output_schema: offered.output_schema.map(|schema| self.redact_object(schema)),
             annotations: offered.annotations,
             operation: offered.operation,
+            fingerprint: offered.fingerprint,
         }
     }
 

@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// First word of a file, with the version of its form.
-const MAGIC: &str = "airlock-tools/2";
+const MAGIC: &str = "airlock-tools/3";
 /// Largest file, in bytes: the largest list that an upstream may give, and what is around it.
 const FILE_BYTES_MAX: u64 = 96 * 1024 * 1024;
 /// How a file of ours ends.
@@ -91,6 +91,8 @@ struct WrittenTool<'a> {
     annotations: &'a Annotations,
     #[serde(skip_serializing_if = "Option::is_none")]
     operation: Option<Operation>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fingerprint: Option<&'a str>,
     hash: &'a str,
 }
 
@@ -116,6 +118,8 @@ struct ReadTool {
     annotations: Annotations,
     #[serde(default)]
     operation: Option<Operation>,
+    #[serde(default)]
+    fingerprint: Option<String>,
     hash: String,
 }
 
@@ -142,14 +146,14 @@ impl KeptTools {
         }
         let tools = read.tools.into_iter().map(|tool| {
             // Every field is named, so that a new one cannot be forgotten here.
-            let ReadTool { name, title, description, input, output, arguments, annotations, operation, hash: schema_hash } = tool;
+            let ReadTool { name, title, description, input, output, arguments, annotations, operation, fingerprint, hash: schema_hash } = tool;
             // Not parsed now: that they are objects is what everything else builds on.
             if std::iter::once(&input).chain(&output).any(|schema| !schema.get().starts_with('{')) {
                 return Err(foreign("a schema in it is none"));
             }
             let (input_schema, output_schema) = (Schema::of_text(input), output.map(Schema::of_text));
             #[rustfmt::skip]
-            let kept = KeptTool { name, title, description, input_schema, output_schema, annotations, operation, arguments, schema_hash };
+            let kept = KeptTool { name, title, description, input_schema, output_schema, annotations, operation, fingerprint, arguments, schema_hash };
             Tool::readmit(upstream, kept).map_err(|_| foreign("a tool in it is not allowed"))
         });
         tools.collect::<Result<Vec<Tool>, KeptError>>().map(Some)
@@ -171,6 +175,7 @@ impl KeptTools {
             arguments: &tool.arguments,
             annotations: &tool.annotations,
             operation: tool.operation,
+            fingerprint: tool.fingerprint.as_deref(),
             hash: &tool.schema_hash,
         });
         let body = serde_json::to_vec(&Writing { upstream, origin, tools: tools.collect() })

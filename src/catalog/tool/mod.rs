@@ -51,6 +51,8 @@ pub(super) struct OfferedTool {
     pub annotations: Annotations,
     /// What it does, where the protocol tells.
     pub operation: Option<Operation>,
+    /// What tells the operation behind it from others, where its name may come to mean another one.
+    pub fingerprint: Option<String>,
 }
 
 /// A tool as it comes back from where it was kept: everything that was worked out when it was
@@ -64,6 +66,7 @@ pub(super) struct KeptTool {
     pub output_schema: Option<Schema>,
     pub annotations: Annotations,
     pub operation: Option<Operation>,
+    pub fingerprint: Option<String>,
     pub arguments: ArgumentWords,
     pub schema_hash: String,
 }
@@ -156,6 +159,8 @@ pub struct Tool {
     pub annotations: Annotations,
     /// What it does, where the protocol tells: none for MCP.
     pub operation: Option<Operation>,
+    /// What tells the operation behind it from others, where its name may come to mean another one.
+    pub(super) fingerprint: Option<String>,
     /// Whether the owner believes its claims.
     pub trusted: bool,
     /// SHA-256, in hex, over the canonical JSON (RFC 8785) of name, description and both schemas.
@@ -196,6 +201,7 @@ impl Tool {
             description: offered.description,
             annotations: offered.annotations,
             operation: offered.operation,
+            fingerprint: offered.fingerprint,
             arguments,
             schema_hash,
         };
@@ -225,6 +231,7 @@ impl Tool {
             output_schema: kept.output_schema,
             annotations: kept.annotations,
             operation: kept.operation,
+            fingerprint: kept.fingerprint,
             trusted: false,
             schema_hash: kept.schema_hash,
             schema_bytes,
@@ -251,6 +258,7 @@ impl Tool {
             output_schema: None,
             annotations: Annotations { read_only: Some(true), ..Annotations::default() },
             operation: None,
+            fingerprint: None,
             trusted: true,
             schema_hash: String::new(),
             schema_bytes: 0,

@@ -212,25 +212,11 @@ impl LayerCompiler<'_> {
 
     pub(super) fn terms(&mut self, approval: Option<&Approval>, pointer: &str) -> Terms {
         let Some(approval) = approval else { return Terms::default() };
-        for (index, by) in approval.by.iter().enumerate() {
-            if by.strip_prefix("role:").is_none_or(str::is_empty) {
-                let hint = Some("write `role:NAME`".to_owned());
-                self.reader.problem(
-                    &format!("{pointer}/by/{index}"),
-                    format!("`{by}` names nobody who could decide"),
-                    hint,
-                );
-            }
-        }
         let timeout = approval
             .timeout
             .as_ref()
             .and_then(|text| self.duration(text, &format!("{pointer}/timeout"), APPROVAL_MAX));
-        Terms {
-            timeout,
-            by: approval.by.iter().map(|by| by.as_str().into()).collect(),
-            remember: approval.remember.clone(),
-        }
+        Terms { timeout }
     }
 
     fn requirement(

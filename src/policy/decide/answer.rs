@@ -202,12 +202,7 @@ impl<'p> Deciding<'p, '_> {
                 format!("rule `{}` asks about `{}`, class {}", rule.name, self.tool(), self.class)
             }
         };
-        let remember = if terms.remember.is_empty() {
-            profile::remember(self.class)
-        } else {
-            terms.remember.clone()
-        };
-        AskTerms { timeout: terms.timeout, reason, message, by: terms.by.clone(), remember }
+        AskTerms { timeout: terms.timeout, reason, message }
     }
 
     pub(super) fn denial(&self, reason: &str) -> Denial {
@@ -224,13 +219,5 @@ fn pointer(pattern: &Pattern, layer: &CompiledLayer) -> Arc<str> {
 }
 
 pub(super) fn with_defaults(own: &Terms, defaults: &Terms) -> Terms {
-    Terms {
-        timeout: own.timeout.or(defaults.timeout),
-        by: if own.by.is_empty() { defaults.by.clone() } else { own.by.clone() },
-        remember: if own.remember.is_empty() {
-            defaults.remember.clone()
-        } else {
-            own.remember.clone()
-        },
-    }
+    Terms { timeout: own.timeout.or(defaults.timeout) }
 }

@@ -10,7 +10,7 @@ use super::{
     Requirement, Rule, Scope, Spoken, State, Structured, Validate, When, WindowText,
     read::{At, Reader, kind},
 };
-use crate::policy::{Class, Remember};
+use crate::policy::Class;
 
 /// The keys of a file; an alias stands behind its key, after `=`.
 pub(super) const FILE_KEYS: &[&str] = &[
@@ -59,7 +59,7 @@ pub(super) const CONDITION_KEYS: &[&str] = &["path", "op", "value"];
 pub(super) const SPOKEN_KEYS: &[&str] = &["conditions", "message=on_deny=reason"];
 pub(super) const STATE_KEYS: &[&str] = &["counter", "window", "increment", "increment_from"];
 pub(super) const VALIDATE_KEYS: &[&str] = &["required_args", "schema"];
-pub(super) const APPROVAL_KEYS: &[&str] = &["timeout", "by", "remember"];
+pub(super) const APPROVAL_KEYS: &[&str] = &["timeout"];
 pub(super) const APPLIES_KEYS: &[&str] = &["role", "key", "workspace"];
 pub(super) const BUDGET_KEYS: &[&str] = &["calls", "bytes_returned", "wall_time"];
 pub(super) const CASE_KEYS: &[&str] = &["name", "tool", "args", "as", "class", "expect", "rule"];
@@ -378,19 +378,9 @@ impl Reader<'_> {
     }
 
     fn approval(&mut self, at: &At<'_>) -> Option<Approval> {
-        let remembers =
-            [("once", Remember::Once), ("task", Remember::Task), ("session", Remember::Session)];
         let members = self.members(at, APPROVAL_KEYS)?;
         let timeout = self.member(&members, "timeout").and_then(|at| self.duration(&at));
-        let by = self.member(&members, "by").and_then(|at| self.texts(&at)).unwrap_or_default();
-        let remember = match self.member(&members, "remember") {
-            Some(at) if at.value.is_string() => self.word(&at, &remembers).into_iter().collect(),
-            Some(at) => {
-                self.items(&at)?.iter().filter_map(|item| self.word(item, &remembers)).collect()
-            }
-            None => vec![],
-        };
-        Some(Approval { timeout, by, remember })
+        Some(Approval { timeout })
     }
 
     fn budgets(&mut self, at: &At<'_>) -> Option<Budgets> {

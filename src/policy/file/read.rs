@@ -262,7 +262,9 @@ impl<'a> Reader<'a> {
 }
 
 fn unknown_hint(key: &str, keys: &[&str]) -> String {
-    const KNOWN_ELSEWHERE: [(&str, &str); 6] = [
+    const KNOWN_ELSEWHERE: [(&str, &str); 8] = [
+        ("by", "approvers with roles are not supported yet: whoever owns the server decides"),
+        ("remember", "nothing of an approval is remembered yet: it holds for one call"),
         ("spend", "limits of money are written as `limits` with `cost`"),
         ("idempotency", "repeated calls are not answered from memory"),
         ("idempotency_window", "repeated calls are not answered from memory"),

@@ -5,7 +5,6 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{DurationText, Mode, RateLimit, Requirement, When};
-use crate::policy::Remember;
 
 /// What a rule answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
@@ -141,12 +140,4 @@ pub struct Approval {
     /// most 24 h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationText>,
-    /// Who may decide: `role:approver`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Option<OneOrMany>")]
-    pub by: Vec<String>,
-    /// What may be remembered; without it nothing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Option<super::OneOr<Remember>>")]
-    pub remember: Vec<Remember>,
 }

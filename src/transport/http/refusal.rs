@@ -31,15 +31,7 @@ pub(super) struct Failure(pub(super) ServiceError);
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let error = self.0;
-        let status = match error.kind {
-            Kind::InvalidInput => StatusCode::BAD_REQUEST,
-            Kind::NotFound => StatusCode::NOT_FOUND,
-            Kind::Denied => StatusCode::FORBIDDEN,
-            Kind::Conflict | Kind::Cancelled => StatusCode::CONFLICT,
-            Kind::LimitHit => StatusCode::TOO_MANY_REQUESTS,
-            Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
-        };
+        let status = status(&error);
         if error.kind == Kind::Internal {
             tracing::error!(error = %chain(&error), "a request failed");
         }
@@ -55,6 +47,19 @@ impl IntoResponse for Failure {
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
         Self(error)
+    }
+}
+
+/// The status of a failure, for programs and for pages.
+pub(super) fn status(error: &ServiceError) -> StatusCode {
+    match error.kind {
+        Kind::InvalidInput => StatusCode::BAD_REQUEST,
+        Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Denied => StatusCode::FORBIDDEN,
+        Kind::Conflict | Kind::Cancelled => StatusCode::CONFLICT,
+        Kind::LimitHit => StatusCode::TOO_MANY_REQUESTS,
+        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

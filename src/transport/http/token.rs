@@ -4,6 +4,8 @@ use std::fmt;
 
 use sha2::{Digest, Sha256};
 
+use subtle::ConstantTimeEq;
+
 /// Held as its digest. Compared in constant time; its text is never shown again.
 #[derive(Clone)]
 pub struct OwnerToken {
@@ -19,11 +21,7 @@ impl OwnerToken {
     /// Whether `given` is the token. Takes the same time wherever it differs.
     pub fn is(&self, given: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(given.as_bytes()).into();
-        self.digest
-            .iter()
-            .zip(given)
-            .fold(0, |differences, (own, other)| differences | (own ^ other))
-            == 0
+        self.digest.ct_eq(&given).into()
     }
 }
 

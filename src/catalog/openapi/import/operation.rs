@@ -153,6 +153,7 @@ pub(super) fn read<'d>(
         output_schema: output_schema.map(|(schema, _)| schema),
         annotations: annotations(operation),
         operation: Some(operation),
+        fingerprint: Some(plan.fingerprint()),
     };
     Ok(Read { tool, plan, bytes })
 }

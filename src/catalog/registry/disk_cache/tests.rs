@@ -12,6 +12,7 @@ fn tool(name: &str) -> Arc<Tool> {
         unreachable!()
     };
     let offered = OfferedTool {
+        fingerprint: Some("f".into()),
         operation: Some(Operation::Get),
         name: name.to_owned(),
         title: Some("A title".to_owned()),

@@ -7,11 +7,15 @@
 
 use std::fmt::Write;
 
-use swc_common::{BytePos, FileName, SourceMap, Spanned, errors::Handler, sync::Lrc};
-use swc_ecma_ast::{
-    Decl, ExportSpecifier, ImportSpecifier, ModuleDecl, ModuleExportName, ModuleItem, Pat,
+use swc_core::{
+    common::{BytePos, FileName, SourceMap, Spanned, errors::Handler, sync::Lrc},
+    ecma::{
+        ast::{
+            Decl, ExportSpecifier, ImportSpecifier, ModuleDecl, ModuleExportName, ModuleItem, Pat,
+        },
+        parser::{EsSyntax, Parser, StringInput, Syntax},
+    },
 };
-use swc_ecma_parser::{EsSyntax, Parser, StringInput, Syntax};
 
 macro_rules! module {
     ($name:literal, $file:literal) => {

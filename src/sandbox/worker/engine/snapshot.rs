@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use deno_core::{Extension, ExtensionFileSource, JsRuntimeForSnapshot, RuntimeOptions, v8};
-use swc_common::{SourceMap, errors::Handler, sync::Lrc};
+use swc_core::common::{SourceMap, errors::Handler, sync::Lrc};
 
 use super::{EngineError, ops, start_v8};
 use crate::sandbox::worker::web;

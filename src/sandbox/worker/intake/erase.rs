@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use swc_common::{
+use swc_core::common::{
     GLOBALS, Globals, SourceMap,
     errors::{DiagnosticBuilder, Emitter, Handler},
     sync::Lrc,

@@ -246,7 +246,7 @@ fn expression(program: &str) -> Option<Result<Built, Fault>> {
 }
 
 /// A program with `export`: once without it, it is shaped like any other unless it had a default.
-fn from_module(program: &str, module: &swc_ecma_ast::Module) -> Result<Built, Fault> {
+fn from_module(program: &str, module: &swc_core::ecma::ast::Module) -> Result<Built, Fault> {
     let shape = shape::of_module(module)?;
     let (edited, shifts) = shape.edits.apply(program);
     if !shifts.is_empty() || !shape.close.is_empty() {

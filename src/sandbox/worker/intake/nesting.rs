@@ -5,8 +5,10 @@
 //! expressions and can be led astray by them, so it never refuses what it should not without a
 //! margin of hundreds, and the second check counts the tree itself.
 
-use swc_ecma_ast::{Expr, Pat, Stmt, TsType};
-use swc_ecma_visit::{Visit, VisitWith};
+use swc_core::ecma::{
+    ast::{Expr, Pat, Stmt, TsType},
+    visit::{Visit, VisitWith},
+};
 
 /// Open brackets of any kind at one place. Far over what people or models write (under 30), far
 /// under the parser's stack.

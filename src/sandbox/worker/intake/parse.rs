@@ -3,14 +3,20 @@
 
 use std::mem::ManuallyDrop;
 
-use swc_common::{BytePos, FileName, SourceMap, Span, Spanned, sync::Lrc};
-use swc_ecma_ast::{
-    ArrowFunctionBody, Callee, Decorator, EsVersion, Expr, Module, ModuleItem, Script, Stmt,
+use swc_core::{
+    common::{BytePos, FileName, SourceMap, Span, Spanned, sync::Lrc},
+    ecma::{
+        ast::{
+            ArrowFunctionBody, Callee, Decorator, EsVersion, Expr, Module, ModuleItem, Script, Stmt,
+        },
+        parser::{
+            Parser, StringInput, Syntax, TsSyntax,
+            error::{Error, SyntaxError},
+            lexer::Lexer,
+        },
+        visit::{Visit, VisitWith},
+    },
 };
-use swc_ecma_parser::{
-    Parser, StringInput, Syntax, TsSyntax, error::Error, error::SyntaxError, lexer::Lexer,
-};
-use swc_ecma_visit::{Visit, VisitWith};
 
 use super::nesting;
 

@@ -1,10 +1,12 @@
 //! What a program's value is: which edits make it return what its author means it to. Decides on
 //! the tree, edits the text.
 
-use swc_common::Spanned;
-use swc_ecma_ast::{
-    BlockStmt, Decl, DefaultDecl, Expr, FnDecl, Function, ImportSpecifier, Lit, Module, ModuleDecl,
-    ModuleItem, Pat, Stmt,
+use swc_core::{
+    common::Spanned,
+    ecma::ast::{
+        BlockStmt, Decl, DefaultDecl, Expr, FnDecl, Function, ImportSpecifier, Lit, Module,
+        ModuleDecl, ModuleItem, Pat, Stmt,
+    },
 };
 
 use super::{

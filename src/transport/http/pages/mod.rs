@@ -23,13 +23,17 @@ use axum::{
 use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
-pub(super) use self::refused::for_browsers;
-use super::sign_in::{Shown, SignIn};
+use super::{
+    refusal,
+    sign_in::{Shown, SignIn},
+};
 use crate::{
     model::{ApprovalStatus, Principal},
-    service::{ApprovalList, Kind, ServiceError, Word},
+    service::{ApprovalList, ServiceError, Word},
     transport::Port,
 };
+
+pub(super) use self::refused::for_browsers;
 
 /// Bytes of a form, at most: a note of 2000 characters, each of up to twelve bytes, and the token.
 const FORM_BYTES_MAX: usize = 32 * 1024;
@@ -125,12 +129,7 @@ fn signed_out() -> Response {
 }
 
 fn failed(error: &ServiceError, form: &str, back: &str) -> Response {
-    let status = match error.kind {
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::Conflict => StatusCode::CONFLICT,
-        Kind::InvalidInput => StatusCode::BAD_REQUEST,
-        _ => StatusCode::SERVICE_UNAVAILABLE,
-    };
+    let status = refusal::status(error);
     let content = html! {
         h1 { "That did not work" }
         p.bad { (visible::visible(&error.message, true)) }
