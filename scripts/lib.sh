@@ -51,6 +51,11 @@ v8_place() { echo "$CARGO_HOME_DIR/.rusty_v8/$(v8_url | sed 's/[^A-Za-z0-9]/_/g'
 has_v8() { [ -s "$(v8_place)" ] || [ -s "${RUSTY_V8_ARCHIVE:-}" ]; }
 choose_features() { if has_v8; then FEATURES=(); else FEATURES=(--no-default-features --features intake); fi; }
 
+# What checks the dependencies: licences, sources, duplicates, advisories.
+CARGO_DENY=0.20.2
+DENY_HOME=$CACHE/cargo-deny
+has_cargo_deny() { [ -x "$DENY_HOME/bin/cargo-deny" ] && [ "$(cat "$DENY_HOME/version" 2>/dev/null)" = "$CARGO_DENY" ]; }
+
 # The second engine, from npm or PyPI, where the product looks for it.
 DENO_HOME=$CACHE/deno
 deno_version() { sed -n 's/^pub const VERSION: &str = "\(.*\)";$/\1/p' src/sandbox/deno.rs; }

@@ -101,6 +101,17 @@ os.remove(wheel)
 PYTHON
 }
 
+# Compiled from its crate: the registries of npm and PyPI have none that reads the lock file of today.
+cargo_deny() {
+  if has_cargo_deny; then
+    note "cargo-deny $CARGO_DENY: in place ($DENY_HOME)"
+  elif CARGO_TARGET_DIR=$DENY_HOME/target step "cargo-deny $CARGO_DENY" \
+    cargo install --quiet --locked --root "$DENY_HOME" --version "$CARGO_DENY" cargo-deny; then
+    rm -rf "$DENY_HOME/target"
+    echo "$CARGO_DENY" >"$DENY_HOME/version"
+  fi
+}
+
 # The public server that the demonstration and some tests call; they do without where Node is missing.
 everything() {
   local folder=$CACHE/everything
@@ -124,3 +135,4 @@ system "${1:-}"
 rust
 engine "${1:-}"
 everything
+if [ "${1:-}" = --tests ]; then cargo_deny; fi
