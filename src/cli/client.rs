@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use url::Url;
 
 use super::Failure;
-use crate::base::instance::Instance;
+use crate::{base::instance::Instance, model::ErrorCode};
 
 /// How long the server may take to answer a question that waits for nothing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
@@ -308,14 +308,17 @@ fn is_loopback(url: &Url) -> bool {
 
 fn refusal(error: &Value) -> Failure {
     let message = error["message"].as_str().unwrap_or("the server refused without a reason");
-    let failure = match error["code"].as_str() {
-        Some("busy" | "unavailable") => Failure::unavailable(message),
-        _ => Failure::other(message),
+    let code = error["code"].as_str().and_then(ErrorCode::of);
+    let failure = match code.is_some_and(|code| code.kind().retryable()) {
+        true => Failure::unavailable(message),
+        false => Failure::other(message),
     };
     // What the server says to whoever asks may name tools of MCP; here there are commands.
-    let hint = match error["code"].as_str() {
-        Some("task_not_found") => Some("`airlock tasks list` shows the tasks there are"),
-        Some("artifact_not_found") => Some("`airlock artifacts list` shows those that are kept"),
+    let hint = match code {
+        Some(ErrorCode::TaskNotFound) => Some("`airlock tasks list` shows the tasks there are"),
+        Some(ErrorCode::ArtifactNotFound) => {
+            Some("`airlock artifacts list` shows those that are kept")
+        }
         _ => error["hint"].as_str(),
     };
     match hint {

@@ -7,6 +7,7 @@
 mod approval;
 mod artifact;
 mod credential;
+mod error_code;
 mod event;
 mod id;
 mod principal;
@@ -17,6 +18,7 @@ mod tool;
 pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
 pub use artifact::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, handle_id, has_handle};
 pub use credential::{Credential, KeyPlace, SecretSource};
+pub use error_code::{ErrorCode, ErrorKind};
 pub use event::{Event, EventKind, NewEvent};
 pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};
 pub use principal::Principal;

@@ -136,7 +136,7 @@ pub struct TaskError {
     pub name: String,
     /// What went wrong, at most 8 KiB.
     pub message: String,
-    /// Machine-readable cause: `guest_threw`, `syntax_error`, `memory_limit` …
+    /// Machine-readable cause: `uncaught_exception`, `syntax_error`, `memory_limit` …
     pub code: String,
     /// Line in the caller's source, from 1.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use serde::Serialize;
 
 use super::{Class, Hold};
+use crate::model::ErrorCode;
 
 /// Names a rule: in records, in errors and in `explain`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize)]
@@ -50,9 +51,9 @@ impl DenialCode {
     /// Its name in errors and records.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::PolicyDenied => "policy_denied",
-            Self::RateLimited => "rate_limited",
-            Self::PolicyError => "policy_error",
+            Self::PolicyDenied => ErrorCode::PolicyDenied.as_str(),
+            Self::RateLimited => ErrorCode::RateLimited.as_str(),
+            Self::PolicyError => ErrorCode::PolicyError.as_str(),
         }
     }
 }

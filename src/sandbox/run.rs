@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     base::text::ellipsized,
-    model::{LogLine, Logs, RawJson, TaskError, Usage},
+    model::{ErrorCode, LogLine, Logs, RawJson, TaskError, Usage},
 };
 
 /// From the order to stop to the end of the process.
@@ -519,7 +519,7 @@ fn too_large(bytes: usize) -> CallFailure {
             at once"
         ),
         properties: crate::model::JsonObject::from_iter([
-            ("code".into(), "answer_too_large".into()),
+            ("code".into(), ErrorCode::ResponseTooLarge.as_str().into()),
             ("retryable".into(), false.into()),
         ]),
     }

@@ -11,13 +11,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Kind, PendingApproval, Service, ServiceError,
+    PendingApproval, Service, ServiceError,
     policy::EVERYTHING,
     tasks::{store_error, task_id, within},
 };
 use crate::{
     base::digest,
-    model::{Approval, ApprovalId, ApprovalStatus, EventKind, Principal, Task, Timestamp},
+    model::{
+        Approval, ApprovalId, ApprovalStatus, ErrorCode, EventKind, Principal, Task, Timestamp,
+    },
     store::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, Decided},
 };
 
@@ -232,7 +234,7 @@ impl Service {
         if characters > NOTE_CHARS_MAX {
             let message =
                 format!("`note` has {characters} characters, allowed are {NOTE_CHARS_MAX}");
-            return Err(ServiceError::invalid("bad_argument", message));
+            return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
         }
         let answer = self.approval(who, &word.id).await?;
         let (id, verb) = (answer.approval.id, if word.approve { "approved" } else { "denied" });
@@ -245,7 +247,7 @@ impl Service {
                 {SHOWN_BYTES_MAX} bytes"
             );
             return Err(
-                ServiceError::new(Kind::Conflict, "approval_not_showable", message).hint("deny it")
+                ServiceError::new(ErrorCode::ApprovalNotDisplayable, message).hint("deny it")
             );
         }
         if !self.desk.awaits(id) {
@@ -292,8 +294,7 @@ impl Service {
             decided
         });
         let failed = |error| {
-            ServiceError::new(Kind::Internal, "internal", "the word could not be taken")
-                .caused_by(error)
+            ServiceError::new(ErrorCode::Internal, "the word could not be taken").caused_by(error)
         };
         carried.await.map_err(failed)?.map_err(store_error)
     }
@@ -402,12 +403,8 @@ fn outcome(kind: EventKind) -> Option<&'static str> {
 
 fn not_found(id: &str) -> ServiceError {
     let shown: String = id.chars().take(80).collect();
-    ServiceError::new(
-        Kind::NotFound,
-        "approval_not_found",
-        format!("there is no approval `{shown}`"),
-    )
-    .hint("`airlock approvals list` shows those that wait")
+    ServiceError::new(ErrorCode::ApprovalNotFound, format!("there is no approval `{shown}`"))
+        .hint("`airlock approvals list` shows those that wait")
 }
 
 /// Why a word does not count any more.
@@ -423,5 +420,5 @@ fn settled(row: &Approval, verb: &str) -> ServiceError {
             format!("`{id}` cannot be {verb}: it is {status}{when}{why}")
         }
     };
-    ServiceError::new(Kind::Conflict, "approval_settled", message)
+    ServiceError::new(ErrorCode::ApprovalAlreadyDecided, message)
 }

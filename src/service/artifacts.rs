@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    Kind, Service, ServiceError,
+    Service, ServiceError,
     tasks::{store_error, within},
 };
 use crate::{
-    model::{Artifact, ArtifactId, Principal},
+    model::{Artifact, ArtifactId, ErrorCode, Principal},
     store::{ARTIFACTS_LIST_MAX, ArtifactAt},
 };
 
@@ -81,6 +81,6 @@ impl Service {
 
 fn not_found(id: &str) -> ServiceError {
     let id: String = id.chars().take(80).collect();
-    ServiceError::new(Kind::NotFound, "artifact_not_found", format!("there is no artifact `{id}`"))
+    ServiceError::new(ErrorCode::ArtifactNotFound, format!("there is no artifact `{id}`"))
         .hint("it may have expired; `airlock artifacts list` names those there are")
 }

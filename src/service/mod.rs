@@ -13,23 +13,23 @@ use std::sync::{Arc, OnceLock};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::{
+    catalog::Catalog,
+    model::{JsonObject, RawJson, Task, TaskStatus},
+    store::Store,
+    task::{artifacts::Artifacts, desk::Desk, engine::TaskEngine, live_policy::LivePolicy},
+};
+
 pub use approvals::{ApprovalAnswer, ApprovalList, ApprovalListAnswer, Step, Word};
 pub use artifacts::ArtifactList;
 pub use asks::{
     Health, NamespaceCount, PendingApproval, Progress, ProgressSink, TaskEvents, TaskEventsAnswer,
     ToolList,
 };
-pub use error::{Kind, ServiceError};
+pub use error::ServiceError;
 pub use policy::{
     PolicyCaller, PolicyExplain, PolicyFileText, PolicyFiles, PolicyQuestion, PolicyReplay,
     RecordedCall, scope_text,
-};
-
-use crate::{
-    catalog::Catalog,
-    model::{JsonObject, RawJson, Task, TaskStatus},
-    store::Store,
-    task::{artifacts::Artifacts, desk::Desk, engine::TaskEngine, live_policy::LivePolicy},
 };
 
 /// The arguments of `execute`, by the names of the contract. Bounds are checked by the service.

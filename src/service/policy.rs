@@ -6,13 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    Kind, Service, ServiceError,
+    Service, ServiceError,
     tools::{profile, unresolved},
 };
 use crate::{
     base::offload::offload,
     catalog::{Tool, View, Visibility},
-    model::Timestamp,
+    model::{ErrorCode, Timestamp},
     policy::{
         Amount, Call, Caller, CounterRead, CounterValues, Decision, Explanation, Layer, LayerScope,
         Options, Policy, Problem, Verdict, lint,
@@ -274,7 +274,7 @@ impl Service {
         if asked.calls.len() > CALLS_MAX {
             let message =
                 format!("`calls` has {} calls; at most {CALLS_MAX} are allowed", asked.calls.len());
-            return Err(ServiceError::invalid("invalid_argument", message));
+            return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
         }
         let layers = layers(asked.files)?;
         let (options, tools) = (self.policy.source().options, self.catalog.all().await);
@@ -288,7 +288,7 @@ async fn aside<T: Send + 'static>(
 ) -> Result<T, ServiceError> {
     let done = offload(work).await;
     done.unwrap_or_else(|error| {
-        Err(ServiceError::new(Kind::Internal, "internal", "the question could not be answered")
+        Err(ServiceError::new(ErrorCode::Internal, "the question could not be answered")
             .caused_by(error))
     })
 }
@@ -309,7 +309,7 @@ impl PolicyCaller {
 fn layers(files: Vec<PolicyFileText>) -> Result<Vec<Layer>, ServiceError> {
     if files.len() > FILES_MAX {
         let message = format!("`files` has {} files; at most {FILES_MAX} are allowed", files.len());
-        return Err(ServiceError::invalid("invalid_argument", message));
+        return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
     }
     let layer = |file: PolicyFileText| {
         let scope =
@@ -322,7 +322,7 @@ fn layers(files: Vec<PolicyFileText>) -> Result<Vec<Layer>, ServiceError> {
                         "`scope` of `{}` is none of `organisation`, `workspace:NAME`, `key:LABEL`",
                         file.name
                     );
-                    return Err(ServiceError::invalid("invalid_argument", message));
+                    return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
                 }
             };
         Ok(Layer { scope, name: file.name, upstream: file.upstream, text: file.text })
@@ -341,8 +341,8 @@ pub fn scope_text(scope: &LayerScope) -> String {
 
 fn unusable(problems: &[Problem]) -> ServiceError {
     let first = problems.first().map(ToString::to_string).unwrap_or_default();
-    ServiceError::invalid(
-        "invalid_argument",
+    ServiceError::new(
+        ErrorCode::InvalidArgument,
         format!("the policy files have {} problems: {first}", problems.len()),
     )
     .hint("`airlock policy validate FILE` tells them all")

@@ -5,11 +5,11 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 use super::{
-    Execute, Kind, Patience, Progress, ProgressSink, ResultPage, Service, ServiceError, TaskAnswer,
+    Execute, Patience, Progress, ProgressSink, ResultPage, Service, ServiceError, TaskAnswer,
     TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer,
 };
 use crate::{
-    model::{Principal, Task, TaskId, Timestamp},
+    model::{ErrorCode, Principal, Task, TaskId, Timestamp},
     store::{NewTask, StoreError, TaskFilter},
     task::{
         engine::{Ended, Live, SubmitError, Submitted},
@@ -161,8 +161,7 @@ impl Service {
                 .transpose()
                 .map_err(|error| {
                     ServiceError::new(
-                        Kind::Internal,
-                        "internal",
+                        ErrorCode::Internal,
                         format!("the result of `{}` is damaged", task.task_id),
                     )
                     .caused_by(error)
@@ -183,7 +182,7 @@ impl Service {
         if offset > total {
             let message =
                 format!("`resultOffset` {offset} is beyond the result, which has {total} bytes");
-            return Err(ServiceError::invalid("bad_argument", message));
+            return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
         }
         let piece = self
             .store
@@ -205,7 +204,7 @@ impl Service {
                 "`code` has {bytes} bytes, allowed are 1 to {}",
                 self.limits.code_bytes_max
             );
-            return Err(ServiceError::invalid("bad_argument", message));
+            return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
         }
         let timeout_ms = within("timeoutMs", request.timeout_ms, 1, TIMEOUT_MS_MAX)?
             .unwrap_or(self.limits.timeout_ms);
@@ -215,7 +214,7 @@ impl Service {
                 let message = format!(
                     "`metadata` has {bytes} bytes as JSON, allowed are {METADATA_BYTES_MAX}"
                 );
-                return Err(ServiceError::invalid("bad_argument", message));
+                return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
             }
         }
         short("sessionId", request.session_id.as_deref(), 0)?;
@@ -284,7 +283,7 @@ fn whole(ended: Ended) -> Result<TaskAnswer, ServiceError> {
         }
         Ended::Unrecorded(error) => {
             let message = "the task could not be recorded; the server's log says why";
-            Err(ServiceError::new(Kind::Unavailable, "store_failed", message).caused_by(error))
+            Err(ServiceError::new(ErrorCode::StoreUnavailable, message).caused_by(error))
         }
     }
 }
@@ -296,7 +295,7 @@ pub(super) fn task_id(text: &str) -> Result<TaskId, ServiceError> {
 
 fn not_found(task: &str) -> ServiceError {
     let shown: String = task.chars().take(80).collect();
-    ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{shown}`"))
+    ServiceError::new(ErrorCode::TaskNotFound, format!("there is no task `{shown}`"))
         .hint("`task_list` shows the tasks there are")
 }
 
@@ -307,8 +306,8 @@ pub(super) fn within(
     max: u64,
 ) -> Result<Option<u64>, ServiceError> {
     match value {
-        Some(value) if !(min..=max).contains(&value) => Err(ServiceError::invalid(
-            "bad_argument",
+        Some(value) if !(min..=max).contains(&value) => Err(ServiceError::new(
+            ErrorCode::InvalidArgument,
             format!("`{name}` is {value}, allowed are {min} to {max}"),
         )),
         value => Ok(value),
@@ -317,8 +316,8 @@ pub(super) fn within(
 
 fn short(name: &str, value: Option<&str>, min: usize) -> Result<(), ServiceError> {
     match value.map(|value| value.chars().count()) {
-        Some(count) if !(min..=NAME_CHARS_MAX).contains(&count) => Err(ServiceError::invalid(
-            "bad_argument",
+        Some(count) if !(min..=NAME_CHARS_MAX).contains(&count) => Err(ServiceError::new(
+            ErrorCode::InvalidArgument,
             format!("`{name}` has {count} characters, allowed are {min} to {NAME_CHARS_MAX}"),
         )),
         _ => Ok(()),
@@ -329,35 +328,35 @@ fn submit_error(error: SubmitError) -> ServiceError {
     let message = error.to_string();
     match error {
         SubmitError::UnknownRuntime { known, .. } if known.is_empty() => {
-            ServiceError::new(Kind::Unavailable, "unknown_runtime", message).hint(
+            ServiceError::new(ErrorCode::NoRuntime, message).hint(
                 "`airlock doctor`, on the server's machine, says how one is got; then \
                     restart the server",
             )
         }
-        SubmitError::UnknownRuntime { .. } => ServiceError::invalid("unknown_runtime", message)
+        SubmitError::UnknownRuntime { .. } => ServiceError::new(ErrorCode::UnknownRuntime, message)
             .hint(
                 "leave `runtimeId` out; `airlock doctor`, on the server's machine, says how \
                 others are got",
             ),
         SubmitError::Busy { .. } => ServiceError {
             retry_after_ms: Some(1000),
-            ..ServiceError::new(Kind::LimitHit, "busy", message)
+            ..ServiceError::new(ErrorCode::Busy, message)
         }
         .hint("try again in a second"),
-        SubmitError::Stopping => ServiceError::new(Kind::Unavailable, "stopping", message),
+        SubmitError::Stopping => ServiceError::new(ErrorCode::ShuttingDown, message),
         SubmitError::Store(error) => store_error(error),
     }
 }
 
 pub(super) fn store_error(error: StoreError) -> ServiceError {
     match error {
-        StoreError::BadCursor(_) => ServiceError::invalid("bad_cursor", error.to_string())
+        StoreError::BadCursor(_) => ServiceError::new(ErrorCode::InvalidCursor, error.to_string())
             .hint("take `nextCursor` of the page before"),
         StoreError::Busy(_) => ServiceError {
             retry_after_ms: Some(1000),
-            ..ServiceError::new(Kind::LimitHit, "busy", error.to_string())
+            ..ServiceError::new(ErrorCode::Busy, error.to_string())
         },
-        other => ServiceError::new(Kind::Unavailable, "store_failed", "the store does not answer")
+        other => ServiceError::new(ErrorCode::StoreUnavailable, "the store does not answer")
             .caused_by(other),
     }
 }

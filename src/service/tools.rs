@@ -3,10 +3,10 @@
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::{Health, Kind, NamespaceCount, Service, ServiceError, ToolList};
+use super::{Health, NamespaceCount, Service, ServiceError, ToolList};
 use crate::{
     catalog::{Asker, FindError, NamespacesQuery, NotFound, ResolveError, UpstreamState},
-    model::{Principal, RawJson},
+    model::{ErrorCode, Principal, RawJson},
     policy::{Caller, Profile},
     task::{
         artifacts::Artifacts,
@@ -39,7 +39,7 @@ impl Service {
     ) -> Result<String, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
         let declared = self.catalog.types(namespace, &view).await;
-        declared.map_err(|error| ServiceError::invalid("bad_argument", error.to_string()))
+        declared.map_err(|error| ServiceError::new(ErrorCode::InvalidArgument, error.to_string()))
     }
 
     /// Asks one upstream, or all, for their tools again; answers how they stand then.
@@ -58,7 +58,7 @@ impl Service {
             };
             let message =
                 format!("there is no upstream `{}`, {known}", upstream.unwrap_or_default());
-            return Err(ServiceError::invalid("bad_argument", message));
+            return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
         };
         Ok(serde_json::value::to_raw_value(&json!({ "results": status }))
             .expect("texts and numbers only"))
@@ -165,7 +165,9 @@ impl Service {
                 .expect("it is one of the finding functions"),
         };
         found.map_err(|error| match error {
-            FindError::Arguments(error) => ServiceError::invalid("bad_argument", error.to_string()),
+            FindError::Arguments(error) => {
+                ServiceError::new(ErrorCode::InvalidArgument, error.to_string())
+            }
             FindError::Unresolved(error) => unresolved(error),
         })
     }
@@ -188,8 +190,7 @@ fn caller(who: &Principal) -> Caller<'_> {
 pub(super) fn unresolved(error: ResolveError) -> ServiceError {
     match error {
         ResolveError::NotFound(NotFound { path, is_namespace: true, .. }) => ServiceError::new(
-            Kind::NotFound,
-            "tool_not_found",
+            ErrorCode::ToolNotFound,
             format!("there is no tool `{path}`, it is a namespace"),
         )
         .hint("`airlock tools list --namespace NAME` shows what is in it"),
@@ -200,15 +201,11 @@ pub(super) fn unresolved(error: ResolveError) -> ServiceError {
             } else {
                 format!("; did you mean {}?", names.join(", "))
             };
-            ServiceError::new(
-                Kind::NotFound,
-                "tool_not_found",
-                format!("there is no tool `{path}`{meant}"),
-            )
-            .hint("`airlock tools search WORDS` finds tools, `airlock tools list` shows all")
+            ServiceError::new(ErrorCode::ToolNotFound, format!("there is no tool `{path}`{meant}"))
+                .hint("`airlock tools search WORDS` finds tools, `airlock tools list` shows all")
         }
         ResolveError::Unavailable(error) => {
-            ServiceError::new(Kind::Unavailable, "upstream_unavailable", error.message)
+            ServiceError::new(ErrorCode::UpstreamUnavailable, error.message)
                 .hint("`airlock upstreams check` tells what is wrong with it")
         }
     }

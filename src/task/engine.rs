@@ -27,7 +27,8 @@ use super::{
 use crate::{
     base::backoff::Backoff,
     model::{
-        EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+        ErrorCode, EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus,
+        Timestamp, Usage,
     },
     sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
     store::{Created, NewTask, StoreError, TaskChange, TaskEnd, Written},
@@ -304,7 +305,7 @@ impl TaskEngine {
                 let error = TaskError {
                     name: "InternalError".into(),
                     message,
-                    code: "internal".into(),
+                    code: ErrorCode::Internal.into(),
                     ..TaskError::default()
                 };
                 (End::with_error(TaskStatus::Failed, error), Ran::never())
@@ -556,7 +557,11 @@ fn no_such_runtime(id: &str, known: &[String]) -> String {
 
 fn not_begun(error: &SandboxError) -> End {
     tracing::error!(%error, cause = ?std::error::Error::source(error), "a task could not begin");
-    let code = if matches!(error, SandboxError::Busy { .. }) { "busy" } else { "no_worker" };
+    let code = if matches!(error, SandboxError::Busy { .. }) {
+        "busy"
+    } else {
+        ErrorCode::WorkerStartFailed.as_str()
+    };
     let error = TaskError {
         name: "SandboxError".into(),
         message: error.to_string(),

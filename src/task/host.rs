@@ -33,7 +33,7 @@ use super::{
 use crate::{
     base::text::cut,
     catalog::{Asker, Catalog, Look, ResolveError, Tool, Visibility},
-    model::{EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
+    model::{ErrorCode, EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
     policy::{Caller, FixedWindow, Listing, Policy, ToolFacts, Window},
     sandbox::{CallFailure, ToolCall, ToolHost, WallClock},
     store::{CounterWindow, NewTask, Store, StoreError, TaskChange, Written},
@@ -205,7 +205,7 @@ impl ToolHost for Host {
 }
 
 fn invalid(tool: &Tool, message: &str) -> CallFailure {
-    failure(refusal::ARGUMENT_ERROR, "invalid_arguments", &tool.path, message)
+    failure(refusal::ARGUMENT_ERROR, ErrorCode::InvalidToolArguments.as_str(), &tool.path, message)
 }
 
 impl TaskFacts {
@@ -321,7 +321,7 @@ impl Inner {
             // one.
             Ok(Some(_)) => failure(
                 "ToolNotFoundError",
-                "tool_not_found",
+                ErrorCode::ToolNotFound.as_str(),
                 path,
                 &format!("there is no tool `{path}`"),
             ),
@@ -394,7 +394,7 @@ impl Inner {
             made");
         failure(
             "ToolCallError",
-            "not_recorded",
+            ErrorCode::RecordWriteFailed.as_str(),
             cut(tool, record::NAME_BYTES_MAX),
             "the call could not be recorded, so it was not made",
         )

@@ -2,15 +2,12 @@
 //! process.
 
 use crate::{
-    model::{RawJson, TaskError, TaskStatus},
+    model::{ErrorCode, RawJson, TaskError, TaskStatus},
     sandbox::Outcome,
 };
 
 /// Exit code of a task that used too much memory; every other status has one code only.
 const EXIT_OUT_OF_MEMORY: i32 = 137;
-
-/// The code of a refusal that only says "not now".
-const RATE_LIMITED: &str = "rate_limited";
 
 /// Whether a task may go from one status to another. A terminal status never changes.
 pub fn may_become(from: TaskStatus, to: TaskStatus) -> bool {
@@ -86,7 +83,7 @@ pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
         }
         Outcome::Threw { error, call } => match call.and_then(given.refused) {
             // Nobody said no: the call was one too many.
-            Some(code @ RATE_LIMITED) => {
+            Some(code) if code == ErrorCode::RateLimited.as_str() => {
                 End::with_error(TaskStatus::Failed, TaskError { code: code.into(), ..error })
             }
             Some(code) => {
@@ -96,7 +93,7 @@ pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
         },
         Outcome::MemoryLimit { message } => {
             let error = limit(
-                "memory_limit",
+                ErrorCode::MemoryLimit.as_str(),
                 message,
                 "keep less in memory at once, or raise `limits.heap_mb`",
             );
@@ -106,12 +103,18 @@ pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
             let message = format!("cpu limit {} ms exceeded", given.cpu_ms_max);
             let hint =
                 "compute less: let tools filter and page their answers, or raise `limits.cpu_ms`";
-            End::with_error(TaskStatus::TimedOut, limit("cpu_limit", message, hint))
+            End::with_error(
+                TaskStatus::TimedOut,
+                limit(ErrorCode::CpuLimit.as_str(), message, hint),
+            )
         }
         Outcome::WallLimit => {
             let message = format!("time limit {} ms exceeded", given.wall_ms_max);
             let hint = "raise `timeoutMs` (at most 600000), or do less in one task";
-            End::with_error(TaskStatus::TimedOut, limit("time_limit", message, hint))
+            End::with_error(
+                TaskStatus::TimedOut,
+                limit(ErrorCode::TimeLimit.as_str(), message, hint),
+            )
         }
         Outcome::Cancelled => match given.stopped {
             Some(StopCause::ServerStops) => {
@@ -124,7 +127,7 @@ pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
             TaskError {
                 name: "WorkerLost".into(),
                 message: detail,
-                code: "worker_lost".into(),
+                code: ErrorCode::WorkerLost.into(),
                 hint: Some(Calls::Unknown.hint().into()),
                 ..TaskError::default()
             },
@@ -137,7 +140,7 @@ pub fn cancelled() -> TaskError {
     TaskError {
         name: "Cancelled".into(),
         message: "the task was cancelled".into(),
-        code: "cancelled".into(),
+        code: ErrorCode::Cancelled.into(),
         ..TaskError::default()
     }
 }
@@ -177,7 +180,7 @@ pub fn server_stopped(calls: Calls) -> TaskError {
     TaskError {
         name: "ServerStopped".into(),
         message: "the server stopped while this task ran".into(),
-        code: "server_stopped".into(),
+        code: ErrorCode::ServerStopped.into(),
         hint: Some(calls.hint().into()),
         ..TaskError::default()
     }

@@ -27,8 +27,8 @@ use super::{
 use crate::{
     catalog::{Answer, Tool, UpstreamError, UpstreamErrorCode, Visibility},
     model::{
-        Approval, ApprovalId, ApprovalStatus, Artifact, Asked, AskingRule, EventKind, JsonObject,
-        NewEvent, RawJson, Timestamp,
+        Approval, ApprovalId, ApprovalStatus, Artifact, Asked, AskingRule, ErrorCode, EventKind,
+        JsonObject, NewEvent, RawJson, Timestamp,
     },
     policy::{
         AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, Hold, OnExceed, Policy,
@@ -59,7 +59,12 @@ impl Arguments {
         serde_json::from_str(args).map(Self::Standing).map_err(|_| {
             let message =
                 format!("`{}` takes one object; give the artifact as one of its fields", tool.path);
-            failure("ToolArgumentError", "invalid_arguments", &tool.path, &message)
+            failure(
+                "ToolArgumentError",
+                ErrorCode::InvalidToolArguments.as_str(),
+                &tool.path,
+                &message,
+            )
         })
     }
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     catalog::{FindError, NotFound, ResolveError, UpstreamError, UpstreamErrorCode},
-    model::{Approval, ApprovalId, JsonObject},
+    model::{Approval, ApprovalId, ErrorCode, JsonObject},
     policy::RuleRef,
     sandbox::CallFailure,
 };
@@ -17,11 +17,11 @@ pub(super) const POLICY_ERROR: &str = "ToolPolicyError";
 pub(super) const ARGUMENT_ERROR: &str = "ToolArgumentError";
 
 /// The codes of such errors, as the contract has them.
-pub(super) const POLICY_DENIED: &str = "policy_denied";
-pub(super) const APPROVAL_DENIED: &str = "approval_denied";
-pub(super) const APPROVAL_EXPIRED: &str = "approval_expired";
-pub(super) const RATE_LIMITED: &str = "rate_limited";
-pub(super) const POLICY_FAILED: &str = "policy_error";
+pub(super) const POLICY_DENIED: &str = ErrorCode::PolicyDenied.as_str();
+pub(super) const APPROVAL_DENIED: &str = ErrorCode::ApprovalDenied.as_str();
+pub(super) const APPROVAL_EXPIRED: &str = ErrorCode::ApprovalExpired.as_str();
+pub(super) const RATE_LIMITED: &str = ErrorCode::RateLimited.as_str();
+pub(super) const POLICY_FAILED: &str = ErrorCode::PolicyError.as_str();
 
 /// A call that policy, a limit or a person refused.
 #[derive(Debug, Clone, PartialEq)]
@@ -104,9 +104,12 @@ pub(super) fn failure(name: &str, code: &str, tool: &str, message: &str) -> Call
 
 pub(super) fn not_found(path: &str, error: FindError) -> CallFailure {
     match error {
-        FindError::Arguments(error) => {
-            failure(ARGUMENT_ERROR, "invalid_arguments", path, &error.to_string())
-        }
+        FindError::Arguments(error) => failure(
+            ARGUMENT_ERROR,
+            ErrorCode::InvalidToolArguments.as_str(),
+            path,
+            &error.to_string(),
+        ),
         FindError::Unresolved(error) => unresolved(error),
     }
 }
@@ -114,8 +117,12 @@ pub(super) fn not_found(path: &str, error: FindError) -> CallFailure {
 pub(super) fn unresolved(error: ResolveError) -> CallFailure {
     match error {
         ResolveError::NotFound(error) => {
-            let mut made =
-                failure("ToolNotFoundError", "tool_not_found", &error.path, &error.to_string());
+            let mut made = failure(
+                "ToolNotFoundError",
+                ErrorCode::ToolNotFound.as_str(),
+                &error.path,
+                &error.to_string(),
+            );
             let NotFound { nearest, discover, .. } = error;
             made.properties
                 .extend([("nearest".into(), json!(nearest)), ("discover".into(), json!(discover))]);

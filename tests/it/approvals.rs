@@ -64,7 +64,11 @@ async fn an_approved_call_is_made_once_with_the_arguments_that_were_shown() {
     let end = policed.end(&task).await;
     assert_eq!((&end["status"], &end["result"]), (&json!("completed"), &json!(["first"])), "{end}");
     let (status, again) = policed.word(&approval, "approve", json!({})).await;
-    assert_eq!((status, &again["error"]["code"]), (409, &json!("approval_settled")), "{again}");
+    assert_eq!(
+        (status, &again["error"]["code"]),
+        (409, &json!("approval_already_decided")),
+        "{again}"
+    );
     assert_eq!(policed.hits("notes.add"), 1);
     let requested = policed.events(&end, "approval.requested").await;
     let resolved = policed.events(&end, "approval.resolved").await;
@@ -347,7 +351,7 @@ async fn only_the_owner_decides_and_nobody_names_the_approver() {
     }
     let (status, refused) =
         policed.word(&approval, "approve", json!({ "note": "x".repeat(2001) })).await;
-    assert_eq!((status, &refused["error"]["code"]), (400, &json!("bad_argument")), "{refused}");
+    assert_eq!((status, &refused["error"]["code"]), (400, &json!("invalid_argument")), "{refused}");
     // The agents' way in has no such tools.
     let listed = policed.server.request("tools/list", json!({})).await.to_string();
     assert!(!listed.contains("\"approve\"") && !listed.contains("\"deny\""), "{listed}");

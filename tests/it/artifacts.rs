@@ -396,7 +396,7 @@ async fn a_full_workspace_is_told_with_the_way_out_and_removing_makes_room() {
     .await;
     assert_eq!(
         (&told["name"], &told["code"], &told["retryable"]),
-        (&json!("ToolCallError"), &json!("artifact_quota"), &json!(false))
+        (&json!("ToolCallError"), &json!("artifact_quota_exceeded"), &json!(false))
     );
     let message = told["message"].as_str().unwrap();
     for part in ["20000000 of 26214400 bytes", "tools.artifacts.remove", "artifacts.workspace_mb"] {
@@ -551,13 +551,13 @@ async fn an_answer_over_the_owners_bound_is_refused_and_wrong_arguments_are_told
     )
     .await;
     let expected = [
-        "ToolCallError answer_too_large: the answer of `demo.big` is larger than 10485760 bytes",
-        "ToolArgumentError invalid_arguments: `tools.artifacts.read`: field `length`",
-        "ToolArgumentError invalid_arguments: `offset` is 9000001, the artifact has 9000000 bytes",
-        "ToolArgumentError invalid_arguments: `from` is 2, the artifact has 1 lines",
-        "ToolArgumentError invalid_arguments: `pattern` does not compile",
-        "ToolArgumentError invalid_arguments:",
-        "ToolArgumentError invalid_arguments: `cursor`",
+        "ToolCallError response_too_large: the answer of `demo.big` is larger than 10485760 bytes",
+        "ToolArgumentError invalid_tool_arguments: `tools.artifacts.read`: field `length`",
+        "ToolArgumentError invalid_tool_arguments: `offset` is 9000001, the artifact has 9000000 bytes",
+        "ToolArgumentError invalid_tool_arguments: `from` is 2, the artifact has 1 lines",
+        "ToolArgumentError invalid_tool_arguments: `pattern` does not compile",
+        "ToolArgumentError invalid_tool_arguments:",
+        "ToolArgumentError invalid_tool_arguments: `cursor`",
         "ToolCallError artifact_not_found: there is no artifact `art_x`",
         "ToolNotFoundError tool_not_found:",
     ];

@@ -165,8 +165,8 @@ fn known_ways_out_of_a_realm_and_known_stumbles_lead_nowhere() {
     // What is too large is told as such, and the process goes on.
     for (code, told) in [
         ("return '\\u00e9'.repeat(40e6)", "result_limit"),
-        ("throw { name: 'N'.repeat(300000), message: 'x' }", "guest_threw"),
-        ("throw new Error('x'.repeat(3e6))", "guest_threw"),
+        ("throw { name: 'N'.repeat(300000), message: 'x' }", "uncaught_exception"),
+        ("throw new Error('x'.repeat(3e6))", "uncaught_exception"),
     ] {
         let ran = worker.run(code);
         if let airlock::sandbox::protocol::DoneOutcome::MemoryLimit { .. } = ran.head.outcome {

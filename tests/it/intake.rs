@@ -27,7 +27,7 @@ fn a_throw_on_line_7_column_9_is_reported_there() {
         let error = error(code);
         assert_eq!(
             (error.name.as_str(), error.message.as_str(), error.code.as_str()),
-            ("RangeError", "item-1", "guest_threw")
+            ("RangeError", "item-1", "uncaught_exception")
         );
         assert_eq!((error.line, error.column), (Some(7), Some(9)), "{error:?}");
         let frame = error.frame.expect("a frame");

@@ -226,7 +226,7 @@ async fn what_is_over_a_limit_fails_the_task_and_a_failed_call_is_given_back() {
         bytes }).then(() => said.push('ok'), (e) => said.push(e.code)) } return said";
     assert_eq!(
         policed.server.run(failing).await["result"],
-        json!(["invalid_arguments", "ok", "rate_limited"])
+        json!(["invalid_tool_arguments", "ok", "rate_limited"])
     );
     let answer = policed.server.run("await tools.demo.big({ bytes: 10 })").await;
     assert_eq!(

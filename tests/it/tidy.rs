@@ -9,6 +9,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use airlock::model::ErrorCode;
+
 /// Lines of a file at the most.
 const FILE_LINES_MAX: usize = 600;
 /// Lines of a function at the most, from its signature to its closing brace.
@@ -417,64 +419,25 @@ fn the_specification_names_tests_that_exist() {
     none(lost.collect(), "docs/SPECIFICATION.md names tests that exist:");
 }
 
-/// Texts of that form in the parts that give codes out, which are none.
-const NO_CODES: [&str; 5] =
-    ["calls_queued_max", "child_process", "snake_case", "task_explained", "tool_schema_hash"];
-
-/// The codes that a caller may act on, as the sources give them out: each text of two or more small
-/// words in the parts that refuse. One is hard to forget this way, whatever function it passes
-/// through.
-fn error_codes() -> BTreeSet<String> {
-    let refuses = |source: &Source| {
-        matches!(part(&source.path), "task" | "service" | "transport" | "sandbox")
-            || source.path == "src/catalog/upstream.rs"
-    };
-    let mut codes = BTreeSet::new();
-    for source in
-        sources("src", ".rs").iter().filter(|source| refuses(source) && !is_test(&source.path))
-    {
-        for line in source.text.lines().filter(|line| !line.trim_start().starts_with("//")) {
-            let texts = line.split('"').skip(1).step_by(2);
-            let is_code = |text: &&str| {
-                let words: Vec<_> = text.split('_').collect();
-                words.len() > 1
-                    && words.iter().all(|word| {
-                        !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase())
-                    })
-            };
-            // Metrics, operations of the engine, tools of MCP.
-            let is_other = |text: &str| {
-                ["airlock_", "op_", "task_get", "task_list", "task_cancel"]
-                    .iter()
-                    .any(|other| text.starts_with(other))
-            };
-            codes.extend(
-                texts
-                    .filter(is_code)
-                    .filter(|text| !is_other(text) && !NO_CODES.contains(text))
-                    .map(str::to_owned),
-            );
-        }
-    }
-    codes
-}
-
 #[test]
 fn every_code_has_a_page_and_every_page_a_code() {
+    let codes: BTreeSet<String> =
+        ErrorCode::ALL.iter().map(|code| code.as_str().to_owned()).collect();
     let pages: BTreeSet<String> = fs::read_dir(root().join("docs/errors"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .filter_map(|path: PathBuf| Some(path.file_stem()?.to_str()?.to_owned()))
         .filter(|name| name != "README")
         .collect();
-    none(
-        error_codes().difference(&pages).cloned().collect(),
-        "these codes have no page docs/errors/CODE.md:",
-    );
-    let code: String = sources("src", ".rs").into_iter().map(|source| source.text).collect();
-    let unused = pages.iter().filter(|page| !code.contains(&format!("\"{page}\"")));
-    none(
-        unused.cloned().collect(),
-        "these pages of docs/errors tell of codes that nothing gives out:",
-    );
+    assert_eq!(codes, pages, "each code has a page docs/errors/CODE.md, and each page a code");
+    let list = fs::read_to_string(root().join("docs/errors/README.md")).unwrap();
+    let given_out: String = sources("src", ".rs")
+        .into_iter()
+        .filter(|source| source.path != "src/model/error_code.rs" && !is_test(&source.path))
+        .map(|source| source.text)
+        .collect();
+    for code in ErrorCode::ALL {
+        assert!(list.contains(&format!("| [{code}]({code}.md) |")), "`{code}` is not in the list");
+        assert!(given_out.contains(&format!("ErrorCode::{code:?}")), "`{code}` is never given out");
+    }
 }

@@ -266,11 +266,11 @@ async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again()
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
     Status500
-      upstream_refused 500, retryable: `up` answered HTTP 500
-      upstream_refused 500: `up` answered HTTP 500
+      upstream_rejected 500, retryable: `up` answered HTTP 500
+      upstream_rejected 500: `up` answered HTTP 500
     Status503
-      upstream_refused 503, retryable: `up` answered HTTP 503
-      upstream_refused 503: `up` answered HTTP 503
+      upstream_rejected 503, retryable: `up` answered HTTP 503
+      upstream_rejected 503: `up` answered HTTP 503
     SlowHeaders
       upstream_timeout, retryable: `up.read` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
       upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
@@ -278,18 +278,18 @@ async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again()
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
     EndlessBody
-      answer_too_large: the answer of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
-      answer_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the answer of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     WrongType
-      bad_answer: the answer of `up` was not understood: content type `text/html`
+      invalid_response: the answer of `up` was not understood: content type `text/html`
     InvalidJson
-      bad_answer: the answer of `up` was not understood: EOF while parsing a value at line 1 column 9: {"half": 
+      invalid_response: the answer of `up` was not understood: EOF while parsing a value at line 1 column 9: {"half": 
     Garbage
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
     EndlessEvent
-      answer_too_large: the answer of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
-      answer_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the answer of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     CutEvent
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
@@ -325,11 +325,11 @@ async fn an_mcp_server_as_a_child_that_breaks_in_a_call_is_told_and_works_again(
     CutAnswer
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
     Status500
-      upstream_refused: `up` refused the call (-32603): at main.c:1 in main()
+      upstream_rejected: `up` refused the call (-32603): at main.c:1 in main()
     EndlessBody
-      answer_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     WrongType
-      bad_answer: `up` answered with something that is not the result of a tool
+      invalid_response: `up` answered with something that is not the result of a tool
     InvalidJson
       upstream_timeout: `up.write` did not answer within 1000 ms; the call was cancelled, whether it had an effect is not known
     Garbage
@@ -388,14 +388,14 @@ async fn a_service_with_a_description_that_breaks_in_a_call_is_told_and_works_ag
       upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
       upstream_lost: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
     EndlessBody
-      answer_too_large: the answer of `patient.all.read` is larger than 67108864 bytes; ask for less, page by page where the tool can
-      answer_too_large: the answer of `patient.all.write` is larger than 67108864 bytes; ask for less, page by page where the tool can
+      response_too_large: the answer of `patient.all.read` is larger than 67108864 bytes; ask for less, page by page where the tool can
+      response_too_large: the answer of `patient.all.write` is larger than 67108864 bytes; ask for less, page by page where the tool can
     WrongType
-      bad_answer: `up.all.read` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
-      bad_answer: `up.all.write` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
+      invalid_response: `up.all.read` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
+      invalid_response: `up.all.write` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
     InvalidJson
-      bad_answer: `up.all.read` says that it answers with JSON, and does not: "{\"half\": "
-      bad_answer: `up.all.write` says that it answers with JSON, and does not: "{\"half\": "
+      invalid_response: `up.all.read` says that it answers with JSON, and does not: "{\"half\": "
+      invalid_response: `up.all.write` says that it answers with JSON, and does not: "{\"half\": "
     Garbage
       upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
       upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
@@ -439,11 +439,11 @@ async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
       upstream_lost, retryable: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
       upstream_lost: `up`: the connection broke before it answered: end of file before message length reached; whether the call had an effect is not known
     Status500
-      upstream_refused 500, retryable: `up` answered HTTP 500: at main.c:1 in main()
-      upstream_refused 500: `up` answered HTTP 500: at main.c:1 in main()
+      upstream_rejected 500, retryable: `up` answered HTTP 500: at main.c:1 in main()
+      upstream_rejected 500: `up` answered HTTP 500: at main.c:1 in main()
     Status503
-      upstream_refused 503, retryable: `up` answered HTTP 503: {"error":"come back"}
-      upstream_refused 503: `up` answered HTTP 503: {"error":"come back"}
+      upstream_rejected 503, retryable: `up` answered HTTP 503: {"error":"come back"}
+      upstream_rejected 503: `up` answered HTTP 503: {"error":"come back"}
     SlowHeaders
       upstream_timeout, retryable: `up`: it did not answer in time; whether the call had an effect is not known
       upstream_timeout: `up`: it did not answer in time; whether the call had an effect is not known
@@ -451,12 +451,12 @@ async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
       upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
       upstream_lost: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
     EndlessBody
-      answer_too_large: the answer of `patient.query.read` is larger than 67174400 bytes; ask for less, page by page where the tool can
-      answer_too_large: the answer of `patient.mutation.write` is larger than 67174400 bytes; ask for less, page by page where the tool can
+      response_too_large: the answer of `patient.query.read` is larger than 67174400 bytes; ask for less, page by page where the tool can
+      response_too_large: the answer of `patient.mutation.write` is larger than 67174400 bytes; ask for less, page by page where the tool can
     WrongType
-      bad_answer: `up` answered something that is not GraphQL: <html><title>Sign in</title></html>
+      invalid_response: `up` answered something that is not GraphQL: <html><title>Sign in</title></html>
     InvalidJson
-      bad_answer: `up` answered something that is not GraphQL: {"half":
+      invalid_response: `up` answered something that is not GraphQL: {"half":
     Garbage
       upstream_lost, retryable: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known
       upstream_lost: `up`: the connection broke before it answered: invalid HTTP version parsed; whether the call had an effect is not known

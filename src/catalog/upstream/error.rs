@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::catalog::{net::guard::ClientError, tool::Tool};
+use crate::{
+    catalog::{net::guard::ClientError, tool::Tool},
+    model::ErrorCode,
+};
 
 /// Why an upstream could not be reached or listed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,16 +86,16 @@ impl UpstreamErrorCode {
     /// The name in the contract.
     pub fn as_str(self) -> &'static str {
         match self {
-            Self::Unavailable => "upstream_unavailable",
-            Self::Busy => "upstream_busy",
-            Self::Timeout => "upstream_timeout",
-            Self::Lost => "upstream_lost",
-            Self::ToolFailed => "tool_failed",
-            Self::InvalidArguments => "invalid_arguments",
-            Self::Refused => "upstream_refused",
-            Self::InputRequired => "input_required",
-            Self::AnswerTooLarge => "answer_too_large",
-            Self::BadAnswer => "bad_answer",
+            Self::Unavailable => ErrorCode::UpstreamUnavailable.as_str(),
+            Self::Busy => ErrorCode::UpstreamBusy.as_str(),
+            Self::Timeout => ErrorCode::UpstreamTimeout.as_str(),
+            Self::Lost => ErrorCode::UpstreamLost.as_str(),
+            Self::ToolFailed => ErrorCode::ToolFailed.as_str(),
+            Self::InvalidArguments => ErrorCode::InvalidToolArguments.as_str(),
+            Self::Refused => ErrorCode::UpstreamRejected.as_str(),
+            Self::InputRequired => ErrorCode::InputRequired.as_str(),
+            Self::AnswerTooLarge => ErrorCode::ResponseTooLarge.as_str(),
+            Self::BadAnswer => ErrorCode::InvalidResponse.as_str(),
         }
     }
 }

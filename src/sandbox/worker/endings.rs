@@ -1,12 +1,15 @@
 //! Endings and refusals that are the same whatever the engine is, word for word.
 
 use super::intake::Prepared;
-use crate::{model::TaskError, sandbox::protocol::DoneOutcome};
+use crate::{
+    model::{ErrorCode, TaskError},
+    sandbox::protocol::DoneOutcome,
+};
 
 /// The end of a program that can never go on.
-pub(super) fn never_settles(prepared: &Prepared) -> TaskError {
+pub(super) fn unresolved_promise(prepared: &Prepared) -> TaskError {
     TaskError {
-        code: "never_settles".into(),
+        code: ErrorCode::UnresolvedPromise.into(),
         hint: Some(
             "resolve or reject every promise that is awaited; no tool call and no timer is under \
             way that could do it"
@@ -34,7 +37,7 @@ pub(super) fn result_limit(bytes_max: u64) -> TaskError {
             "result limit {} exceeded: the result's JSON is larger",
             mebibytes(bytes_max)
         ),
-        code: "result_limit".into(),
+        code: ErrorCode::ResultLimit.into(),
         hint: Some(
             "return less: a summary, a count, the first items, or only the fields that are needed"
                 .into(),

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{refusal::failure, shares::Shares};
 use crate::{
-    model::{Artifact, ArtifactId, Timestamp},
+    model::{Artifact, ArtifactId, ErrorCode, Timestamp},
     sandbox::CallFailure,
     store::{ArtifactAt, ArtifactPart, ResultPiece, Store, StoreError},
 };
@@ -47,8 +47,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 const SWEEP_PAUSE: Duration = Duration::from_millis(5);
 
 /// The codes of errors that are about artifacts.
-const NOT_FOUND: &str = "artifact_not_found";
-const QUOTA: &str = "artifact_quota";
+const NOT_FOUND: &str = ErrorCode::ArtifactNotFound.as_str();
+const QUOTA: &str = ErrorCode::ArtifactQuotaExceeded.as_str();
 
 /// How long answers are kept, and how much of them.
 #[derive(Debug, Clone)]
@@ -234,21 +234,28 @@ impl Failed {
                 ),
                 false,
             ),
-            Self::Arguments(message) => {
-                failure("ToolArgumentError", "invalid_arguments", path, &message)
-            }
+            Self::Arguments(message) => failure(
+                "ToolArgumentError",
+                ErrorCode::InvalidToolArguments.as_str(),
+                path,
+                &message,
+            ),
             Self::TooLarge(code, message) => call_error(code, &message, false),
             Self::Store(error) => {
                 tracing::error!(%error, "an artifact could not be read or written");
                 call_error(
-                    "store_failed",
+                    ErrorCode::StoreUnavailable.as_str(),
                     "the artifact could not be read or written: the store failed",
                     true,
                 )
             }
             Self::Unreadable => {
                 tracing::error!("an artifact is not what was written");
-                call_error("store_failed", "the artifact is not readable", false)
+                call_error(
+                    ErrorCode::StoreUnavailable.as_str(),
+                    "the artifact is not readable",
+                    false,
+                )
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, value::RawValue};
 use super::{Artifacts, Failed};
 use crate::{
     base::{json::values_in, offload::offload},
-    model::{ArtifactKind, HANDLE_KEY, JsonObject, RawJson, TaskId, handle_id},
+    model::{ArtifactKind, ErrorCode, HANDLE_KEY, JsonObject, RawJson, TaskId, handle_id},
     sandbox::CallFailure,
     task::shares::Place,
 };
@@ -142,7 +142,7 @@ impl Artifacts {
 }
 
 fn too_large(message: String) -> Failed {
-    Failed::TooLarge("arguments_too_large", message)
+    Failed::TooLarge(ErrorCode::ArgumentsTooLarge.as_str(), message)
 }
 
 /// The handles in a value, none within another. As deep as the parser let it become.

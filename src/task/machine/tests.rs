@@ -8,7 +8,7 @@ fn threw(call: Option<u32>) -> Outcome {
     let error = TaskError {
         name: "ToolPolicyError".into(),
         message: "denied".into(),
-        code: "guest_threw".into(),
+        code: "uncaught_exception".into(),
         ..TaskError::default()
     };
     Outcome::Threw { error, call }

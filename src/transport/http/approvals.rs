@@ -19,7 +19,7 @@ use super::{
     sign_in::{LINK_LIFE, Shown, SignIn},
 };
 use crate::{
-    model::{JsonObject, Timestamp},
+    model::{ErrorCode, JsonObject, Timestamp},
     service::{ApprovalAnswer, ApprovalList, ServiceError, Word},
     transport::Port,
 };
@@ -88,15 +88,7 @@ async fn decide(
 ) -> Answer {
     let body = match body {
         Ok(body) => body,
-        Err(refused) => {
-            return Ok(refusal::refuse(
-                refused.status(),
-                "bad_body",
-                &refused.body_text(),
-                None,
-                None,
-            ));
-        }
+        Err(refused) => return Ok(refusal::unread(&refused)),
     };
     let WordBody { note } = match body.trim_ascii().is_empty() {
         true => WordBody::default(),
@@ -104,8 +96,8 @@ async fn decide(
         false => serde_json::from_slice(&body)
             .and_then(|body: JsonObject| serde_json::from_value(body.into()))
             .map_err(|error| {
-                ServiceError::invalid(
-                    "invalid_argument",
+                ServiceError::new(
+                    ErrorCode::InvalidArgument,
                     format!("the body is not `{{\"note\": …}}`: {error}"),
                 )
                 .hint("who decides is known from the token or the session and cannot be named")
@@ -125,7 +117,7 @@ async fn link(
         let hint = Some("`airlock open` makes one");
         return refusal::refuse(
             StatusCode::FORBIDDEN,
-            "unauthorized",
+            ErrorCode::Unauthorized,
             "only the owner's token makes links to sign in",
             hint,
             None,

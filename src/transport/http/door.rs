@@ -24,7 +24,10 @@ use super::{
     refusal,
     sessions::{SESSIONS_MAX, Sessions},
 };
-use crate::{model::Principal, transport::mcp::Mcp};
+use crate::{
+    model::{ErrorCode, Principal},
+    transport::mcp::Mcp,
+};
 
 /// How long a body may take to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
@@ -154,7 +157,7 @@ fn too_many(rate: &Rate, standing: Standing, retry_after: Duration, body: &Bytes
     metrics::counter!("airlock_http_rate_limited_total").increment(1);
     let limit = rate.per_minute();
     let data = json!({
-        "type": "rate_limited",
+        "type": ErrorCode::RateLimited.as_str(),
         "retryAfterMs": retry_after.as_millis() as u64 + 1,
         "limit": limit,
         "windowMs": rate::WINDOW.as_millis() as u64,

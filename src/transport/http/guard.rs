@@ -13,6 +13,7 @@ use axum::{
 };
 
 use super::refusal;
+use crate::model::ErrorCode;
 
 /// The hosts and origins that may be in a request.
 #[derive(Debug, Clone)]
@@ -76,7 +77,7 @@ impl Allowed {
         &self,
         uri: &Uri,
         headers: &HeaderMap,
-    ) -> Option<(StatusCode, &'static str, &'static str, &'static str)> {
+    ) -> Option<(StatusCode, ErrorCode, &'static str, &'static str)> {
         let host = match single(headers, &header::HOST) {
             Ok(Some(host)) => host.parse::<Authority>().ok(),
             Ok(None) => uri.authority().cloned(),
@@ -85,7 +86,7 @@ impl Allowed {
         let Some(host) = host else {
             return Some((
                 StatusCode::BAD_REQUEST,
-                "bad_host",
+                ErrorCode::InvalidHost,
                 "the request has no well-formed `Host`",
                 "send one `Host` header",
             ));
@@ -95,7 +96,7 @@ impl Allowed {
                 `server.allowed_hosts`";
             return Some((
                 StatusCode::FORBIDDEN,
-                "host_not_allowed",
+                ErrorCode::HostNotAllowed,
                 "the `Host` of this request is not allowed",
                 hint,
             ));
@@ -108,7 +109,7 @@ impl Allowed {
                     "add the page's origin to `server.allowed_origins` if it may call this server";
                 Some((
                     StatusCode::FORBIDDEN,
-                    "origin_not_allowed",
+                    ErrorCode::OriginNotAllowed,
                     "the `Origin` of this request is not allowed",
                     hint,
                 ))
@@ -154,7 +155,7 @@ pub(super) async fn check(
     match allowed.refuses(request.uri(), request.headers()) {
         None => next.run(request).await,
         Some((status, code, message, hint)) => {
-            tracing::warn!(code, path = %request.uri().path(), "a request was refused at the door");
+            tracing::warn!(%code, path = %request.uri().path(), "a request was refused at the door");
             if request.uri().path() == "/mcp" {
                 refusal::rpc(
                     status,

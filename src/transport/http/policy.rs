@@ -16,6 +16,7 @@ use super::{
     rest::{Answer, Api, Asked, asked},
 };
 use crate::{
+    model::ErrorCode,
     service::{PolicyQuestion, ServiceError},
     transport::Port,
 };
@@ -73,18 +74,13 @@ async fn answer<T: DeserializeOwned>(
 ) -> Result<Response, refusal::Failure> {
     let body = match body {
         Ok(body) => body,
-        Err(refused) => {
-            return Ok(refusal::refuse(
-                refused.status(),
-                "bad_body",
-                &refused.body_text(),
-                None,
-                None,
-            ));
-        }
+        Err(refused) => return Ok(refusal::unread(&refused)),
     };
     let asked = serde_json::from_slice(&body).map_err(|error| {
-        ServiceError::invalid("invalid_argument", format!("the body is not this question: {error}"))
+        ServiceError::new(
+            ErrorCode::InvalidArgument,
+            format!("the body is not this question: {error}"),
+        )
     })?;
     Ok(Json(port.policy(question(asked)).await?).into_response())
 }

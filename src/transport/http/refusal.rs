@@ -15,8 +15,10 @@ use serde_json::{Value, json};
 
 use crate::{
     base::error::chain,
-    service::{Kind, ServiceError},
+    model::{ErrorCode, ErrorKind},
+    service::ServiceError,
 };
+use axum::extract::rejection::BytesRejection;
 
 /// JSON-RPC: the text is not JSON.
 pub(super) const PARSE_ERROR: i32 = -32700;
@@ -32,7 +34,7 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let error = self.0;
         let status = status(&error);
-        if error.kind == Kind::Internal {
+        if error.kind() == ErrorKind::Internal {
             tracing::error!(error = %chain(&error), "a request failed");
         }
         let mut response =
@@ -52,26 +54,27 @@ impl From<ServiceError> for Failure {
 
 /// The status of a failure, for programs and for pages.
 pub(super) fn status(error: &ServiceError) -> StatusCode {
-    match error.kind {
-        Kind::InvalidInput => StatusCode::BAD_REQUEST,
-        Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::Denied => StatusCode::FORBIDDEN,
-        Kind::Conflict | Kind::Cancelled => StatusCode::CONFLICT,
-        Kind::LimitHit => StatusCode::TOO_MANY_REQUESTS,
-        Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
+    match error.kind() {
+        ErrorKind::InvalidInput => StatusCode::BAD_REQUEST,
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Denied => StatusCode::FORBIDDEN,
+        ErrorKind::Conflict | ErrorKind::Cancelled => StatusCode::CONFLICT,
+        ErrorKind::LimitHit => StatusCode::TOO_MANY_REQUESTS,
+        ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        // Of a request nothing fails by itself: that is said of tasks and of calls.
+        ErrorKind::Internal | ErrorKind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
 /// A refusal of our own, in the shape of [`Failure`].
 pub(super) fn refuse(
     status: StatusCode,
-    code: &str,
+    code: ErrorCode,
     message: &str,
     hint: Option<&str>,
     retry_after_ms: Option<u64>,
 ) -> Response {
-    let mut error = json!({"code": code, "message": message});
+    let mut error = json!({"code": code.as_str(), "message": message});
     if let Some(hint) = hint {
         error["hint"] = hint.into();
     }
@@ -79,6 +82,15 @@ pub(super) fn refuse(
         error["retryAfterMs"] = ms.into();
     }
     (status, Json(json!({"error": error}))).into_response()
+}
+
+/// A body that could not be read.
+pub(super) fn unread(refused: &BytesRejection) -> Response {
+    let code = match refused.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorCode::BodyTooLarge,
+        _ => ErrorCode::InvalidBody,
+    };
+    refuse(refused.status(), code, &refused.body_text(), None, None)
 }
 
 /// A refusal on `/mcp`: a JSON-RPC error with the request's id, or null where it has none.
@@ -96,23 +108,23 @@ pub(super) fn rpc(
     (status, Json(json!({"jsonrpc": "2.0", "id": id, "error": error}))).into_response()
 }
 
-pub(super) async fn no_such_route(uri: Uri) -> Response {
+pub(super) async fn route_not_found(uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
     let hint = "the server has /mcp, /v1, /approvals, /healthz and /metrics";
     refuse(
         StatusCode::NOT_FOUND,
-        "no_such_route",
+        ErrorCode::RouteNotFound,
         &format!("there is no `{path}` here"),
         Some(hint),
         None,
     )
 }
 
-pub(super) async fn no_such_method(method: Method, uri: Uri) -> Response {
+pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     let path: String = uri.path().chars().take(200).collect();
     refuse(
         StatusCode::METHOD_NOT_ALLOWED,
-        "no_such_method",
+        ErrorCode::MethodNotAllowed,
         &format!("`{path}` does not take {method}"),
         None,
         None,
@@ -121,7 +133,7 @@ pub(super) async fn no_such_method(method: Method, uri: Uri) -> Response {
 
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> http::Response<Full<bytes::Bytes>> {
     tracing::error!("a panic while a request was answered");
-    let body = json!({"error": {"code": "internal", "message": "the server failed while it worked \
+    let body = json!({"error": {"code": ErrorCode::Internal.as_str(), "message": "the server failed while it worked \
         on this request"}})
     .to_string();
     let mut response = http::Response::new(Full::from(body));

@@ -18,12 +18,12 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::{
-    approvals, artifacts, policy, refusal,
-    refusal::Failure,
+    approvals, artifacts, policy,
+    refusal::{self, Failure},
     sign_in::{Shown, SignIn},
 };
 use crate::{
-    model::{JsonObject, Principal, RawJson, TaskStatus},
+    model::{ErrorCode, JsonObject, Principal, RawJson, TaskStatus},
     service::{
         Execute, Patience, ServiceError, TaskCancel, TaskEvents, TaskGet, TaskList, ToolList,
     },
@@ -59,8 +59,8 @@ pub(super) fn routes(
         .merge(policy::routes())
         .with_state(port)
         .merge(approvals::sign_in(gate.clone()))
-        .fallback(refusal::no_such_route)
-        .method_not_allowed_fallback(refusal::no_such_method)
+        .fallback(refusal::route_not_found)
+        .method_not_allowed_fallback(refusal::method_not_allowed)
         .layer(DefaultBodyLimit::max(body_max))
         .layer(middleware::from_fn_with_state(gate, admit))
 }
@@ -75,7 +75,7 @@ async fn admit(State(gate): State<Arc<SignIn>>, mut request: Request, next: Next
         that only its owner can read";
     let mut response = refusal::refuse(
         StatusCode::UNAUTHORIZED,
-        "unauthorized",
+        ErrorCode::Unauthorized,
         "`/v1` is for the server's owner",
         Some(hint),
         None,
@@ -93,18 +93,13 @@ pub(super) fn owner() -> Principal {
 async fn execute(State(port): Api, body: Result<Bytes, BytesRejection>) -> Answer {
     let body = match body {
         Ok(body) => body,
-        Err(refused) => {
-            return Ok(refusal::refuse(
-                refused.status(),
-                "bad_body",
-                &refused.body_text(),
-                None,
-                None,
-            ));
-        }
+        Err(refused) => return Ok(refusal::unread(&refused)),
     };
     let request: Execute = serde_json::from_slice(&body).map_err(|error| {
-        ServiceError::invalid("invalid_argument", format!("the body is not an execution: {error}"))
+        ServiceError::new(
+            ErrorCode::InvalidArgument,
+            format!("the body is not an execution: {error}"),
+        )
     })?;
     let who = owner();
     let answer = port.execute(&who, request, Patience::Long, watch::channel(None).0).await?;
@@ -123,9 +118,11 @@ async fn task_list(State(port): Api, query: Asked<ListQuery>) -> Answer {
     let metadata = match metadata.as_deref().map(serde_json::from_str::<JsonObject>).transpose() {
         Ok(metadata) => metadata,
         Err(_) => {
-            return Err(
-                ServiceError::invalid("invalid_argument", "`metadata` is no JSON object").into()
-            );
+            return Err(ServiceError::new(
+                ErrorCode::InvalidArgument,
+                "`metadata` is no JSON object",
+            )
+            .into());
         }
     };
     let request = TaskList { status, session_id, metadata, limit, cursor };
@@ -212,7 +209,9 @@ struct RefreshQuery {
 pub(super) fn asked<T>(query: Asked<T>) -> Result<T, Failure> {
     match query {
         Ok(Query(asked)) => Ok(asked),
-        Err(refused) => Err(ServiceError::invalid("invalid_argument", refused.body_text()).into()),
+        Err(refused) => {
+            Err(ServiceError::new(ErrorCode::InvalidArgument, refused.body_text()).into())
+        }
     }
 }
 

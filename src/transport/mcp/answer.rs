@@ -10,8 +10,8 @@ use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Value, json};
 
 use crate::{
-    model::{JsonObject, LogLevel, Logs, Task, TaskError, TaskStatus},
-    service::{Kind, ResultPage, ServiceError, TaskAnswer, TaskListAnswer},
+    model::{ErrorKind, JsonObject, LogLevel, Logs, Task, TaskError, TaskStatus},
+    service::{ResultPage, ServiceError, TaskAnswer, TaskListAnswer},
 };
 
 /// Characters of a text block, at most.
@@ -91,7 +91,7 @@ pub fn refusal(error: &ServiceError) -> CallToolResult {
     }
     if let Some(ms) = error.retry_after_ms {
         let _ = write!(text, "\nretryAfterMs: {ms}");
-    } else if error.kind == Kind::Internal {
+    } else if error.kind() == ErrorKind::Internal {
         text.push_str("\nhint: the server's log says more");
     }
     CallToolResult::error(vec![ContentBlock::text(clip(&text, TEXT_CHARS_MAX))])

@@ -7,7 +7,11 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::{base::suggest::nearest, model::JsonObject, service::ServiceError};
+use crate::{
+    base::suggest::nearest,
+    model::{ErrorCode, JsonObject},
+    service::ServiceError,
+};
 
 /// Characters of a value that an error repeats, at most.
 const SHOWN_CHARS: usize = 60;
@@ -79,8 +83,8 @@ fn check(tool: &str, name: &str, value: &Value, property: &Value) -> Result<(), 
     if fits && in_bounds() {
         return Ok(());
     }
-    Err(ServiceError::invalid(
-        "invalid_argument",
+    Err(ServiceError::new(
+        ErrorCode::InvalidArgument,
         format!(
             "argument `{name}` of `{tool}` is {}: expected {}",
             shown(value),
@@ -98,7 +102,7 @@ fn unknown(tool: &str, name: &str, properties: &JsonObject) -> ServiceError {
 
 fn invalid(tool: &str, message: String, properties: &JsonObject) -> ServiceError {
     let names: Vec<_> = properties.keys().map(|name| format!("`{name}`")).collect();
-    ServiceError::invalid("invalid_argument", message)
+    ServiceError::new(ErrorCode::InvalidArgument, message)
         .hint(format!("`{tool}` takes {}", names.join(", ")))
 }
 

@@ -29,10 +29,10 @@ use super::{
     schema,
 };
 use crate::{
-    model::{JsonObject, Principal},
+    model::{ErrorCode, ErrorKind, JsonObject, Principal},
     service::{
-        Execute, Kind, Patience, Progress, ResultPage, ServiceError, TaskAnswer, TaskCancel,
-        TaskGet, TaskList,
+        Execute, Patience, Progress, ResultPage, ServiceError, TaskAnswer, TaskCancel, TaskGet,
+        TaskList,
     },
     transport::Port,
 };
@@ -303,8 +303,7 @@ impl ServerHandler for Mcp {
             .unwrap_or_else(|_| {
                 tracing::error!(%tool, "a panic while a tool was called");
                 let error = ServiceError::new(
-                    Kind::Internal,
-                    "internal",
+                    ErrorCode::Internal,
                     "the server failed while it worked on this call",
                 );
                 Ok(refuse(&error))
@@ -394,14 +393,14 @@ impl Reporter {
 }
 
 fn refuse(error: &ServiceError) -> CallToolResult {
-    if error.kind == Kind::Internal {
+    if error.kind() == ErrorKind::Internal {
         tracing::error!(error = %crate::base::error::chain(error), "a call failed");
     }
     answer::refusal(error)
 }
 
 fn gone() -> ServiceError {
-    ServiceError::new(Kind::Cancelled, "cancelled", "the client has gone")
+    ServiceError::new(ErrorCode::Cancelled, "the client has gone")
 }
 
 /// Whether the request speaks the revision of the protocol that wants the server named in every

@@ -11,7 +11,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 
-use crate::transport::stdio::{self, LINE_BYTES_MAX};
+use crate::{
+    model::ErrorCode,
+    transport::stdio::{self, LINE_BYTES_MAX},
+};
 
 /// Requests without an answer that are remembered; those above are not told when their server ends.
 const PENDING_MAX: usize = 4096;
@@ -185,7 +188,7 @@ impl Conversation {
         for id in mem::take(&mut self.pending) {
             let message = "the server that had this request ended; what it did so far is in its \
                 tasks (`task_list`)";
-            let error = serde_json::json!({ "code": -32603, "message": message, "data": { "code": "server_lost" } });
+            let error = serde_json::json!({ "code": -32603, "message": message, "data": { "code": ErrorCode::ServerLost.as_str() } });
             apologies.extend_from_slice(
                 format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n").as_bytes(),
             );

@@ -39,7 +39,7 @@ async fn a_program_calls_a_graphql_tool_with_and_without_a_selection() {
     assert_eq!(result["made"]["issue"], json!({"number": 3}));
     assert_eq!(
         (&result["refused"][0], &result["refused"][1]),
-        (&json!("ToolArgumentError"), &json!("invalid_arguments"))
+        (&json!("ToolArgumentError"), &json!("invalid_tool_arguments"))
     );
     assert!(result["refused"][2].as_str().unwrap().contains("nothing was sent"), "{result}");
     // What was refused of an answer is told beside the result.

@@ -100,7 +100,7 @@ async fn failures_have_one_shape_and_their_own_status() {
     let panicked = post(json!({"code": "panic"})).await;
     assert_eq!((panicked.status, &panicked.json()["error"]["code"]), (500, &json!("internal")));
     let large = raw.send("POST", "/v1/tasks", &[AUTH], "x".repeat(3 * 1024 * 1024)).await;
-    assert_eq!((large.status, &large.json()["error"]["code"]), (413, &json!("bad_body")));
+    assert_eq!((large.status, &large.json()["error"]["code"]), (413, &json!("body_too_large")));
 }
 
 #[tokio::test]

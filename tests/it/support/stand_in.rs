@@ -15,7 +15,7 @@ use airlock::{
         TaskStatus, Timestamp, Usage,
     },
     service::{
-        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, Kind, NamespaceCount,
+        ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount,
         Patience, Progress, ProgressSink, ResultPage, ServiceError, TaskAnswer, TaskCancel,
         TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer, ToolList, Word,
     },
@@ -25,6 +25,8 @@ use futures::{FutureExt, future::BoxFuture};
 use parking_lot::Mutex;
 use serde_json::json;
 use tokio::sync::watch;
+
+use airlock::model::ErrorCode;
 
 /// The largest result that an answer holds whole.
 const WHOLE_MAX: usize = 1024 * 1024;
@@ -73,12 +75,13 @@ impl StandIn {
     }
 
     fn find(&self, id: &str) -> Result<watch::Receiver<Kept>, ServiceError> {
-        let id: TaskId =
-            id.parse().map_err(|error| ServiceError::invalid("bad_task_id", format!("{error}")))?;
+        let id: TaskId = id
+            .parse()
+            .map_err(|error| ServiceError::new(ErrorCode::InvalidArgument, format!("{error}")))?;
         let tasks = self.inner.tasks.lock();
         let kept = tasks.get(&id).map(watch::Sender::subscribe);
         kept.ok_or_else(|| {
-            ServiceError::new(Kind::NotFound, "task_not_found", format!("there is no task `{id}`"))
+            ServiceError::new(ErrorCode::TaskNotFound, format!("there is no task `{id}`"))
         })
     }
 }
@@ -121,7 +124,7 @@ fn end(kept: &mut Kept, status: TaskStatus, exit: i32, result: Option<serde_json
         kept.task.error = Some(TaskError {
             name: "TypeError".to_owned(),
             message: "x is not a function".to_owned(),
-            code: "guest_threw".to_owned(),
+            code: "uncaught_exception".to_owned(),
             line: Some(7),
             column: Some(9),
             hint: Some("call something else".to_owned()),
@@ -180,15 +183,12 @@ impl Port for StandIn {
             match request.code.as_str() {
                 "panic" => panic!("asked for"),
                 "internal" => {
-                    return Err(ServiceError::new(Kind::Internal, "internal", "something broke")
+                    return Err(ServiceError::new(ErrorCode::Internal, "something broke")
                         .caused_by("the secret cause"));
                 }
                 "busy" => {
-                    let mut busy = ServiceError::new(
-                        Kind::LimitHit,
-                        "busy",
-                        "1000 tasks are queued, at most 1000",
-                    );
+                    let mut busy =
+                        ServiceError::new(ErrorCode::Busy, "1000 tasks are queued, at most 1000");
                     busy.retry_after_ms = Some(1500);
                     return Err(busy.hint("retry a little later"));
                 }
@@ -307,8 +307,7 @@ impl Port for StandIn {
         async move {
             if path != "everything.echo" {
                 return Err(ServiceError::new(
-                    Kind::NotFound,
-                    "tool_not_found",
+                    ErrorCode::ToolNotFound,
                     format!("there is no tool `{path}`"),
                 ));
             }
@@ -337,8 +336,7 @@ impl Port for StandIn {
     fn approval<'a>(&'a self, _: &'a Principal, id: &'a str) -> Asked<'a, ApprovalAnswer> {
         async move {
             Err(ServiceError::new(
-                Kind::NotFound,
-                "approval_not_found",
+                ErrorCode::ApprovalNotFound,
                 format!("there is no approval `{id}`"),
             ))
         }
@@ -364,8 +362,7 @@ impl Port for StandIn {
     ) -> Asked<'a, airlock::model::Artifact> {
         async move {
             Err(ServiceError::new(
-                Kind::NotFound,
-                "artifact_not_found",
+                ErrorCode::ArtifactNotFound,
                 format!("there is no artifact `{id}`"),
             ))
         }
@@ -391,7 +388,7 @@ impl Port for StandIn {
 
     fn policy(&self, _: airlock::service::PolicyQuestion) -> Asked<'_, serde_json::Value> {
         Box::pin(async {
-            Err(ServiceError::new(Kind::Unavailable, "unavailable", "there is no policy here"))
+            Err(ServiceError::new(ErrorCode::StoreUnavailable, "there is no policy here"))
         })
     }
 

@@ -434,8 +434,10 @@ impl Worker {
         }
         let Some(running) = &mut self.running else { return };
         if outstanding == 0 && running.timers.next_due().is_none() {
-            let outcome =
-                DoneOutcome::Threw { error: endings::never_settles(&running.prepared), call: None };
+            let outcome = DoneOutcome::Threw {
+                error: endings::unresolved_promise(&running.prepared),
+                call: None,
+            };
             self.child.send(Down::End, &[]);
             return self.end_alive(outcome, Vec::new());
         }

@@ -206,7 +206,7 @@ impl Turn<'_> {
         let (calls, due) =
             (self.state.calls.borrow().outstanding(), self.state.timers.borrow().next_due());
         if calls == 0 && due.is_none() {
-            return Err(End::Failed(Box::new(endings::never_settles(self.prepared))));
+            return Err(End::Failed(Box::new(endings::unresolved_promise(self.prepared))));
         }
         self.park(scope, due)
     }

@@ -8,7 +8,7 @@ use super::{
     nesting::TooDeep,
     text::{Lines, Place},
 };
-use crate::model::TaskError;
+use crate::model::{ErrorCode, TaskError};
 
 /// Lines shown before and after the one with the error.
 const CONTEXT_LINES: u32 = 1;
@@ -21,7 +21,7 @@ pub(super) fn syntax_error(source: &str, lines: &Lines, fault: Fault) -> TaskErr
     TaskError {
         name: "SyntaxError".into(),
         message: capped(&fault.message, super::MESSAGE_BYTES_MAX),
-        code: "syntax_error".into(),
+        code: ErrorCode::SyntaxError.into(),
         line: Some(place.0),
         column: Some(place.1),
         frame: excerpt(source, lines, place),
@@ -42,7 +42,7 @@ pub(super) fn limit_error(message: String) -> TaskError {
     TaskError {
         name: "LimitError".into(),
         message,
-        code: "code_limit".into(),
+        code: ErrorCode::CodeLimit.into(),
         hint: Some(hint::SPLIT_UP.into()),
         ..TaskError::default()
     }

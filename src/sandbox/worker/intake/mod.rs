@@ -19,10 +19,10 @@ mod text;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use crate::model::{ErrorCode, TaskError};
 use parse::Fault;
 use text::{Lines, Place, Shift};
 
-use crate::model::TaskError;
 pub use nesting::{BRACKETS_MAX, LINKS_MAX};
 
 /// The largest program in bytes.
@@ -140,7 +140,7 @@ impl Prepared {
 
     /// The error of a guest, as its agent reads it: with place, the lines around it, a stack of the
     /// agent's own functions and a hint where a name is known not to exist. Positions are V8's,
-    /// from 1; the code is `guest_threw`.
+    /// from 1; the code is `uncaught_exception`.
     pub fn describe(
         &self,
         name: &str,
@@ -161,7 +161,7 @@ impl Prepared {
         TaskError {
             name: frame::capped(name, 256),
             message: frame::capped(message, MESSAGE_BYTES_MAX),
-            code: "guest_threw".into(),
+            code: ErrorCode::UncaughtException.into(),
             line: at.map(|(line, _)| line),
             column: at.map(|(_, column)| column),
             frame: at.and_then(|place| frame::excerpt(&self.source, &self.lines, place)),

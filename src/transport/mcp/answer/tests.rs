@@ -43,7 +43,7 @@ fn failed() -> TaskAnswer {
     task.error = Some(TaskError {
         name: "TypeError".to_owned(),
         message: "x is\nnot a function".to_owned(),
-        code: "guest_threw".to_owned(),
+        code: "uncaught_exception".to_owned(),
         line: Some(7),
         column: Some(9),
         frame: Some("  6 | const x = 1\n> 7 |   y = x()\n    |         ^\n".to_owned()),
@@ -137,7 +137,7 @@ fn a_failures_structure_stands_alone() {
       "error": {
         "name": "TypeError",
         "message": "x is\nnot a function",
-        "code": "guest_threw",
+        "code": "uncaught_exception",
         "line": 7,
         "column": 9,
         "frame": "  6 | const x = 1\n> 7 |   y = x()\n    |         ^\n",
