@@ -7,7 +7,7 @@ use std::{
 };
 
 use airlock::{
-    catalog::{Asker, Catalog, DiscoverQuery, Tool, Visibility},
+    catalog::{CallerLimit, Catalog, DiscoverQuery, Tool, Visibility},
     policy::Caller,
     task::host::{PolicyView, ROLE},
 };
@@ -210,7 +210,7 @@ async fn as_asked(
         session: None,
         task: "",
     };
-    let asker = Asker::default();
+    let asker = CallerLimit::default();
     let ask = async |function: &str, args: String| {
         let began = Instant::now();
         let view = PolicyView::new(policy.clone(), &caller);

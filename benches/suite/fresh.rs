@@ -11,7 +11,7 @@ use std::{
 };
 
 use airlock::catalog::{
-    Catalog, Document, OpenApiConfig, Reach, StdioConfig, UpstreamConfig, UpstreamKind,
+    Catalog, Document, HttpAccess, OpenApiConfig, StdioConfig, UpstreamConfig, UpstreamKind,
     UpstreamState, Visibility,
 };
 use serde::{Deserialize, Serialize};
@@ -95,7 +95,7 @@ impl Stage {
                     base_url: None,
                     server: None,
                     server_variables: Default::default(),
-                    reach: Reach::default(),
+                    reach: HttpAccess::default(),
                 }),
                 _ => continue,
             };

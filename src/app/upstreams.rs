@@ -6,9 +6,9 @@ use url::Url;
 
 use crate::{
     catalog::{
-        self, AnswerBounds, Catalog, Detected, Document, GraphQlConfig, HttpConfig, InvalidName,
-        Login, MissingSecret, OAuthConfig, OpenApiConfig, Reach, StdioConfig, Surroundings,
-        UpstreamConfig, UpstreamKind, UpstreamStatus, Vault, VaultKey,
+        self, Catalog, Detected, Document, GraphQlConfig, HttpAccess, HttpConfig, InvalidName,
+        Login, MissingSecret, OAuthConfig, OpenApiConfig, ResponseLimits, SharedResources,
+        StdioConfig, UpstreamConfig, UpstreamKind, UpstreamStatus, Vault, VaultKey,
     },
     cli::Failure,
     config::{self, Config, Environment, ProcessEnvironment, Transport},
@@ -78,7 +78,7 @@ pub(super) fn missing_secrets(
 /// What an address speaks.
 pub(super) async fn detected(url: &Url, allow_private: bool) -> Result<Detected, String> {
     install_crypto();
-    catalog::detect(url, &Reach { allow_private, ..Reach::default() }).await
+    catalog::detect(url, &HttpAccess { allow_private, ..HttpAccess::default() }).await
 }
 
 /// Begins to ask a person to allow an upstream.
@@ -99,23 +99,23 @@ pub(super) fn login(
 }
 
 /// What all upstreams share.
-fn surroundings(config: &Config) -> Surroundings {
-    let answers = AnswerBounds::new(config.artifacts.answer_mb as usize * 1024 * 1024);
+fn surroundings(config: &Config) -> SharedResources {
+    let answers = ResponseLimits::new(config.artifacts.answer_mb as usize * 1024 * 1024);
     // Port 0 takes a free one, which nobody can have named.
     let own = Some(config.server.listen).filter(|listen| listen.port() != 0);
-    Surroundings {
+    SharedResources {
         vault: Some(vault(config)),
         own: own.into_iter().collect(),
         answers,
-        ..Surroundings::default()
+        ..SharedResources::default()
     }
 }
 
 fn one(
     upstream: &config::Upstream,
-    surroundings: &Surroundings,
+    surroundings: &SharedResources,
 ) -> Result<UpstreamConfig, Failure> {
-    let reach = |how: &config::Reach, server: Option<String>| Reach {
+    let reach = |how: &config::Reach, server: Option<String>| HttpAccess {
         headers: exposed(&how.headers),
         secret_headers: how.secret_headers.clone(),
         credential: how
@@ -124,7 +124,7 @@ fn one(
             .map_oauth(|oauth| oauth_of(*oauth, &upstream.name, server)),
         allow_private: how.allow_private,
         surroundings: surroundings.clone(),
-        ..Reach::default()
+        ..HttpAccess::default()
     };
     let document = |document: &config::Document| match document {
         config::Document::File(path) => Document::File(path.clone()),

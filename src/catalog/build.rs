@@ -12,7 +12,7 @@ use super::{
         },
     },
     graphql,
-    http::config::{Document, Reach},
+    http::config::{Document, HttpAccess},
     mcp, openapi,
     redact::{self, Secrets},
     upstream::{Upstream, import_job::Progress},
@@ -107,7 +107,7 @@ pub async fn login(upstream: UpstreamConfig) -> Result<Login, String> {
 }
 
 /// What is secret about a service behind addresses.
-fn secrets_of<'a>(reach: &'a Reach, urls: impl IntoIterator<Item = &'a str>) -> Secrets {
+fn secrets_of<'a>(reach: &'a HttpAccess, urls: impl IntoIterator<Item = &'a str>) -> Secrets {
     let secrets =
         Secrets::among(pairs(&reach.headers).chain(urls.into_iter().map(|url| ("url", url))));
     for value in reach.secret_headers.iter().filter_map(|name| reach.headers.get(name)) {

@@ -4,10 +4,10 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use super::{
     graphql::config::GraphQlConfig,
-    http::config::Reach,
+    http::config::HttpAccess,
     mcp::config::{HttpConfig, StdioConfig},
     openapi::config::OpenApiConfig,
-    upstream::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS, response::AnswerBounds},
+    upstream::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS, response::ResponseLimits},
 };
 use crate::model::{NAMESPACE_CHARS_MAX, RESERVED_NAMESPACES};
 
@@ -130,7 +130,7 @@ pub enum UpstreamKind {
 
 impl UpstreamKind {
     /// How large its answers may be.
-    pub(super) fn answers_mut(&mut self) -> &mut AnswerBounds {
+    pub(super) fn answers_mut(&mut self) -> &mut ResponseLimits {
         match self {
             Self::McpStdio(config) => &mut config.answers,
             Self::McpHttp(config) => &mut config.reach.surroundings.answers,
@@ -140,7 +140,7 @@ impl UpstreamKind {
     }
 
     /// How its address is reached, where it has one.
-    pub(super) fn reach_mut(&mut self) -> Option<&mut Reach> {
+    pub(super) fn reach_mut(&mut self) -> Option<&mut HttpAccess> {
         match self {
             Self::McpStdio(_) => None,
             Self::McpHttp(config) => Some(&mut config.reach),

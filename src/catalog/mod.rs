@@ -31,8 +31,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     discovery::Outages,
-    registry::{Shelf, disk_cache::KeptTools},
-    upstream::supervisor::{Lane, Says},
+    registry::{ToolRegistry, disk_cache::ToolCache},
+    upstream::supervisor::{TrustSettings, UpstreamSupervisor},
 };
 use crate::{
     base::offload::offload,
@@ -52,24 +52,24 @@ pub use self::{
         Namespaces, NamespacesQuery, ToolsPage, ToolsQuery,
         error::{FindError, ResolveError},
         host_functions::{HostFunction, HostFunctions},
-        limiter::{ASKED_MAX, Asker},
+        limiter::{ASKED_MAX, CallerLimit},
         not_found::NotFound,
     },
     graphql::config::GraphQlConfig,
     http::{
-        config::{Document, Reach, Surroundings},
+        config::{Document, HttpAccess, SharedResources},
         detect::{Detected, detect},
     },
     mcp::config::{HttpConfig, StdioConfig},
     missing_secrets::{MissingSecret, missing_secrets},
-    net::guard::{Names, SystemNames},
+    net::guard::{Resolver, SystemNames},
     openapi::config::OpenApiConfig,
-    registry::visibility::{Look, View, Visibility},
+    registry::visibility::{ToolFilter, View, Visibility},
     tool::Tool,
     upstream::{
         CALL_TIMEOUT_MS, CallNews, REFRESH_MINUTES, START_TIMEOUT_MS,
         error::{UpstreamError, UpstreamErrorCode},
-        response::{Answer, AnswerBounds},
+        response::{ResponseLimits, ToolResponse},
         supervisor::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
     },
 };
@@ -80,12 +80,12 @@ const SHUTDOWN_MAX: Duration = Duration::from_secs(8);
 
 /// All upstreams and what they offer. Dropped, it ends them.
 pub struct Catalog {
-    shelf: Arc<Shelf>,
-    lanes: BTreeMap<Arc<str>, Arc<Lane>>,
+    registry: Arc<ToolRegistry>,
+    supervisors: BTreeMap<Arc<str>, Arc<UpstreamSupervisor>>,
     stop: CancellationToken,
     tasks: TaskTracker,
     /// Questions that are answered at once, whoever asks.
-    finders: Arc<Semaphore>,
+    query_slots: Arc<Semaphore>,
 }
 
 impl Catalog {
@@ -104,60 +104,60 @@ impl Catalog {
         environment: &BTreeMap<String, String>,
         folder: PathBuf,
     ) -> Self {
-        Self::begin(configs, environment, Some(Arc::new(KeptTools::new(folder))))
+        Self::begin(configs, environment, Some(Arc::new(ToolCache::new(folder))))
     }
 
     fn begin(
         configs: Vec<UpstreamConfig>,
         environment: &BTreeMap<String, String>,
-        kept: Option<Arc<KeptTools>>,
+        kept: Option<Arc<ToolCache>>,
     ) -> Self {
-        let shelf = Shelf::new();
+        let registry = ToolRegistry::new();
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
-        tasks.spawn(shelf.clone().keep(stop.clone()));
-        let mut lanes = BTreeMap::new();
+        tasks.spawn(registry.clone().rebuild_loop(stop.clone()));
+        let mut supervisors = BTreeMap::new();
         for mut config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout, config.refresh_after);
             let answers = config.kind.answers_mut();
             *answers = answers.of_one();
-            let says = Says { trusted: config.trusted, answers: answers.clone() };
+            let trust = TrustSettings { trusted: config.trusted, answers: answers.clone() };
             if let Some(reach) = config.kind.reach_mut() {
                 reach.call_timeout = config.call_timeout;
             }
             let (upstream, secrets) = build::upstream_of(&name, config.kind, environment);
-            let lane = Lane::new(
+            let supervisor = UpstreamSupervisor::new(
                 name.clone(),
                 upstream,
                 secrets,
                 times,
-                says,
-                shelf.clone(),
+                trust,
+                registry.clone(),
                 kept.clone(),
             );
-            if lanes.insert(name.clone(), lane).is_some() {
+            if supervisors.insert(name.clone(), supervisor).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the \
                     later one is used");
             }
         }
-        let all: Vec<Arc<Lane>> = lanes.values().cloned().collect();
-        let (begun, stopped, shelved) = (tasks.clone(), stop.clone(), shelf.clone());
+        let all: Vec<Arc<UpstreamSupervisor>> = supervisors.values().cloned().collect();
+        let (begun, stopped, shelved) = (tasks.clone(), stop.clone(), registry.clone());
         tasks.spawn(async move {
             // What is known from before can be found before anything newer can be.
             recall(&all, kept, &shelved).await;
-            for lane in &all {
-                lane.run(&begun, stopped.clone());
+            for supervisor in &all {
+                supervisor.run(&begun, stopped.clone());
             }
         });
         tasks.close();
-        Self { shelf, lanes, stop, tasks, finders: discovery::limiter::finders() }
+        Self { registry, supervisors, stop, tasks, query_slots: discovery::limiter::query_slots() }
     }
 
     /// Where calls of this tool go, for people: method, host and path, as far as the protocol has
     /// them and they are known now.
     pub fn route(&self, tool: &Tool) -> Option<String> {
-        self.lanes.get(&tool.upstream)?.route(tool)
+        self.supervisors.get(&tool.upstream)?.route(tool)
     }
 
     /// The arguments as an object when the tool's input schema allows them; an empty text or `null`
@@ -198,9 +198,9 @@ impl Catalog {
         tool: &Tool,
         args: JsonObject,
         news: CallNews,
-    ) -> Result<Answer, UpstreamError> {
-        match self.lanes.get(&tool.upstream) {
-            Some(lane) => lane.call(tool, args, news).await,
+    ) -> Result<ToolResponse, UpstreamError> {
+        match self.supervisors.get(&tool.upstream) {
+            Some(supervisor) => supervisor.call(tool, args, news).await,
             None => {
                 let message = format!("upstream `{}` is not configured any more", tool.upstream);
                 Err(UpstreamError::new(UpstreamErrorCode::Unavailable, tool, message))
@@ -212,15 +212,15 @@ impl Catalog {
     /// returns how they stand then, within two start timeouts. None where there is no upstream of
     /// that name.
     pub async fn refresh(&self, upstream: Option<&str>) -> Option<Vec<UpstreamStatus>> {
-        let chosen: Vec<&Arc<Lane>> = self
-            .lanes
+        let chosen: Vec<&Arc<UpstreamSupervisor>> = self
+            .supervisors
             .values()
-            .filter(|lane| upstream.is_none_or(|upstream| upstream == lane.name()))
+            .filter(|supervisor| upstream.is_none_or(|upstream| upstream == supervisor.name()))
             .collect();
         if chosen.is_empty() && upstream.is_some() {
             return None;
         }
-        futures::future::join_all(chosen.iter().map(|lane| lane.refresh())).await;
+        futures::future::join_all(chosen.iter().map(|supervisor| supervisor.refresh())).await;
         let status = self.status();
         Some(
             status
@@ -233,29 +233,36 @@ impl Catalog {
     /// Upstreams that are down, and why: their tools are listed as they were last known, and calls
     /// of them fail.
     fn outages(&self) -> Outages {
-        self.lanes.iter().filter_map(|(name, lane)| Some((name.clone(), lane.trouble()?))).collect()
+        self.supervisors
+            .iter()
+            .filter_map(|(name, supervisor)| Some((name.clone(), supervisor.trouble()?)))
+            .collect()
     }
 
     /// Told whenever the tools are others than before; the number only rises.
     pub fn changed(&self) -> watch::Receiver<u64> {
-        self.shelf.changed()
+        self.registry.changed()
     }
 
     /// Where every upstream stands, by name.
     pub fn status(&self) -> Vec<UpstreamStatus> {
-        let snapshot = self.shelf.present();
+        let snapshot = self.registry.present();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         snapshot.tools().iter().for_each(|tool| *counts.entry(&tool.upstream).or_default() += 1);
-        self.lanes
+        self.supervisors
             .values()
-            .map(|lane| lane.status(counts.get(lane.name()).copied().unwrap_or_default()))
+            .map(|supervisor| {
+                supervisor.status(counts.get(supervisor.name()).copied().unwrap_or_default())
+            })
             .collect()
     }
 
     /// Waits until every upstream has given its first answer or failed; false when the time ran out
     /// before.
     pub async fn settled(&self, wait_max: Duration) -> bool {
-        let all = futures::future::join_all(self.lanes.values().map(|lane| lane.settled()));
+        let all = futures::future::join_all(
+            self.supervisors.values().map(|supervisor| supervisor.settled()),
+        );
         tokio::time::timeout(wait_max, all).await.is_ok()
     }
 
@@ -278,16 +285,26 @@ impl Drop for Catalog {
 }
 
 /// Puts on the shelf what was kept of upstreams at the last run; returns once it can be found.
-async fn recall(lanes: &[Arc<Lane>], kept: Option<Arc<KeptTools>>, shelf: &Shelf) {
+async fn recall(
+    supervisors: &[Arc<UpstreamSupervisor>],
+    kept: Option<Arc<ToolCache>>,
+    registry: &ToolRegistry,
+) {
     let Some(kept) = kept else { return };
-    let names: Vec<Arc<str>> = lanes.iter().map(|lane| Arc::from(lane.name())).collect();
-    let read = lanes.iter().cloned().map(|lane| offload(move || (lane.recall(), lane)));
+    let names: Vec<Arc<str>> =
+        supervisors.iter().map(|supervisor| Arc::from(supervisor.name())).collect();
+    let read = supervisors
+        .iter()
+        .cloned()
+        .map(|supervisor| offload(move || (supervisor.recall(), supervisor)));
     let read = futures::future::join_all(read).await;
     // A list that cannot be read is asked for anyway.
-    let known = read.into_iter().flatten().filter_map(|(tools, lane)| Some((tools?, lane)));
-    let (offers, lanes): (Vec<_>, Vec<_>) =
-        known.map(|(tools, lane)| ((Arc::from(lane.name()), tools), lane)).unzip();
-    shelf.shown(shelf.lay(offers)).await;
-    lanes.iter().for_each(|lane| lane.recalled());
+    let known =
+        read.into_iter().flatten().filter_map(|(tools, supervisor)| Some((tools?, supervisor)));
+    let (offers, supervisors): (Vec<_>, Vec<_>) = known
+        .map(|(tools, supervisor)| ((Arc::from(supervisor.name()), tools), supervisor))
+        .unzip();
+    registry.wait_for(registry.stage(offers)).await;
+    supervisors.iter().for_each(|supervisor| supervisor.recalled());
     drop(offload(move || kept.sweep(&names)));
 }

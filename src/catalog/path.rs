@@ -10,7 +10,7 @@ const ENDINGS: [&str; 4] = ["api", "tool", "service", "mcp"];
 const NAME_BYTES_MIN: usize = 2;
 /// The path without what callers get wrong in names: also without the number of nouns and endings
 /// such as `Api`. What is left may stand for several paths, and then means none of them.
-pub(super) fn healed(path: &str) -> String {
+pub(super) fn normalized(path: &str) -> String {
     let mut out = String::with_capacity(path.len());
     for (at, segment) in fold(path).split('.').enumerate() {
         if at > 0 {
@@ -161,12 +161,12 @@ mod tests {
             ("shop.category.get", "shop.categories.get"),
             ("githubMcp.issues.create", "github.issues.create"),
         ] {
-            assert_eq!(healed(given), healed(right), "{given}");
+            assert_eq!(normalized(given), normalized(right), "{given}");
         }
         for (one, other) in
             [("a.api", "a.tool"), ("a.pass", "a.pas"), ("a.s", "a."), ("a.create", "a.delete")]
         {
-            assert_ne!(healed(one), healed(other), "{one}");
+            assert_ne!(normalized(one), normalized(other), "{one}");
         }
     }
 

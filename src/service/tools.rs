@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use super::{Health, NamespaceCount, Service, ServiceError, ToolList};
 use crate::{
-    catalog::{Asker, FindError, NamespacesQuery, NotFound, ResolveError, UpstreamState},
+    catalog::{CallerLimit, FindError, NamespacesQuery, NotFound, ResolveError, UpstreamState},
     model::{ErrorCode, Principal, RawJson},
     policy::{Caller, Profile},
     task::{
@@ -155,7 +155,7 @@ impl Service {
         args: &str,
     ) -> Result<RawJson, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
-        let asker = Asker::default();
+        let asker = CallerLimit::default();
         let found = match Artifacts::about(function, args) {
             Some(found) => found,
             None => self

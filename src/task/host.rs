@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     base::text::cut,
-    catalog::{Asker, Catalog, Look, ResolveError, Tool, Visibility},
+    catalog::{CallerLimit, Catalog, ResolveError, Tool, ToolFilter, Visibility},
     model::{ErrorCode, EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
     policy::{Caller, FixedWindow, Listing, Policy, ToolFacts, Window},
     sandbox::{CallFailure, ToolCall, ToolHost, WallClock},
@@ -78,7 +78,7 @@ pub(super) struct Inner {
     /// Calls that wait for a person.
     parked: Mutex<usize>,
     /// Its questions about tools, which wait for each other.
-    asker: Asker,
+    asker: CallerLimit,
     /// What calls that succeeded were warned of.
     warnings: Mutex<Warnings>,
 }
@@ -113,7 +113,7 @@ impl PolicyView {
     }
 }
 
-impl Look for PolicyView {
+impl ToolFilter for PolicyView {
     fn see(&self, tool: &Tool) -> Visibility {
         let (workspace, principal) = (self.workspace.as_str(), self.principal.as_str());
         let caller = Caller {
@@ -176,7 +176,7 @@ impl Host {
             refused,
             parked,
             warnings,
-            asker: Asker::default(),
+            asker: CallerLimit::default(),
         }))
     }
 

@@ -25,7 +25,7 @@ use super::{
     spending,
 };
 use crate::{
-    catalog::{Answer, Tool, UpstreamError, UpstreamErrorCode, Visibility},
+    catalog::{Tool, ToolResponse, UpstreamError, UpstreamErrorCode, Visibility},
     model::{
         Approval, ApprovalId, ApprovalStatus, Artifact, Asked, AskingRule, ErrorCode, EventKind,
         JsonObject, NewEvent, RawJson, Timestamp,
@@ -592,7 +592,7 @@ impl<'a> Passage<'a> {
     }
 
     /// Keeps an answer that is too large for the program, which gets a handle.
-    async fn keep(&self, answer: Answer) -> Result<(RawJson, Option<Artifact>), CallFailure> {
+    async fn keep(&self, answer: ToolResponse) -> Result<(RawJson, Option<Artifact>), CallFailure> {
         let task = &self.host.task;
         let origin = keep::Origin {
             workspace_id: &task.workspace_id,
@@ -605,7 +605,11 @@ impl<'a> Passage<'a> {
         Ok((keep::answer(&artifact), Some(artifact)))
     }
 
-    async fn perform(&self, cleared: &Cleared, expanded: Expanded) -> Result<Answer, CallFailure> {
+    async fn perform(
+        &self,
+        cleared: &Cleared,
+        expanded: Expanded,
+    ) -> Result<ToolResponse, CallFailure> {
         let (host, seq, path) = (self.host, self.call.seq, self.tool.path.clone());
         let live = host.live.clone();
         let news = Arc::new(move |text: &str| live.say(Some(text)));

@@ -10,7 +10,7 @@ mod types;
 use std::{sync::Arc, time::Duration};
 
 use airlock::catalog::{
-    AnswerBounds, CALLS_MAX, Catalog, ResolveError, StdioConfig, UpstreamConfig, UpstreamError,
+    CALLS_MAX, Catalog, ResolveError, ResponseLimits, StdioConfig, UpstreamConfig, UpstreamError,
     UpstreamErrorCode, UpstreamKind, UpstreamState, WAITING_MAX,
 };
 use serde_json::{Value, json};
@@ -180,7 +180,7 @@ async fn an_answer_beyond_either_bound_is_refused_and_names_it() {
     let UpstreamKind::McpStdio(child) = &mut config.kind else {
         panic!("the demo upstream is a child")
     };
-    child.answers = AnswerBounds::new(9_000_000);
+    child.answers = ResponseLimits::new(9_000_000);
     let catalog = started(vec![config, demo("wide", &[])]).await;
     for (tool, bytes, bound) in
         [("demo.big", 9_000_000, "9000000"), ("wide.big", 64 * 1024 * 1024, "67108864")]

@@ -14,7 +14,7 @@ use std::{
 
 use airlock::{
     catalog::{
-        Catalog, DiscoverQuery, Document, GraphQlConfig, Reach, UpstreamConfig, UpstreamError,
+        Catalog, DiscoverQuery, Document, GraphQlConfig, HttpAccess, UpstreamConfig, UpstreamError,
         UpstreamErrorCode, UpstreamKind, UpstreamState,
     },
     model::Operation,
@@ -76,7 +76,7 @@ impl Reference {
 
 fn upstream(url: &str, schema: Option<Document>) -> UpstreamConfig {
     install_crypto();
-    let reach = Reach { allow_private: true, ..Reach::default() };
+    let reach = HttpAccess { allow_private: true, ..HttpAccess::default() };
     let kind = UpstreamKind::GraphQl(GraphQlConfig { url: url.to_owned(), schema, reach });
     UpstreamConfig::new("git".parse().unwrap(), kind)
 }

@@ -4,7 +4,7 @@
 use std::{process::Stdio, time::Duration};
 
 use airlock::catalog::{
-    self, Catalog, Credential, HttpConfig, OAuthConfig, Reach, SecretSource, Surroundings,
+    self, Catalog, Credential, HttpAccess, HttpConfig, OAuthConfig, SecretSource, SharedResources,
     UpstreamConfig, UpstreamErrorCode, UpstreamKind, UpstreamState, Vault, VaultKey,
 };
 use serde_json::{Value, json};
@@ -43,12 +43,12 @@ fn oauth(authority: &Authority) -> OAuthConfig {
 }
 
 fn upstream(authority: &Authority, folder: &TempDir, oauth: OAuthConfig) -> UpstreamConfig {
-    let surroundings = Surroundings { vault: Some(vault(folder)), ..Surroundings::default() };
-    let reach = Reach {
+    let surroundings = SharedResources { vault: Some(vault(folder)), ..SharedResources::default() };
+    let reach = HttpAccess {
         credential: Credential::OAuth(oauth),
         allow_private: true,
         surroundings,
-        ..Reach::default()
+        ..HttpAccess::default()
     };
     UpstreamConfig::new(
         "notes".parse().unwrap(),

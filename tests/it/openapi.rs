@@ -4,7 +4,7 @@ mod github;
 mod service;
 
 use airlock::catalog::{
-    Catalog, Credential, Document, OpenApiConfig, Reach, SecretSource, UpstreamConfig,
+    Catalog, Credential, Document, HttpAccess, OpenApiConfig, SecretSource, UpstreamConfig,
     UpstreamError, UpstreamErrorCode, UpstreamKind, UpstreamState,
 };
 use serde_json::{Value, json};
@@ -17,13 +17,13 @@ const PETS: &str = include_str!("../openapi/petstore.yaml");
 
 /// An upstream with this description, at this address.
 fn upstream(name: &str, spec: Document, base_url: Option<String>) -> UpstreamConfig {
-    let reach = Reach { allow_private: true, ..Reach::default() };
+    let reach = HttpAccess { allow_private: true, ..HttpAccess::default() };
     let config =
         OpenApiConfig { spec, base_url, server: None, server_variables: Default::default(), reach };
     UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::OpenApi(config))
 }
 
-fn reach(config: &mut UpstreamConfig) -> &mut Reach {
+fn reach(config: &mut UpstreamConfig) -> &mut HttpAccess {
     match &mut config.kind {
         UpstreamKind::OpenApi(config) => &mut config.reach,
         _ => panic!("it is of another kind"),

@@ -2,8 +2,8 @@
 //! what is written where.
 
 use airlock::catalog::{
-    Catalog, Credential, HttpConfig, KeyPlace, Reach, SecretSource, StdioConfig, Surroundings,
-    UpstreamConfig, UpstreamKind, UpstreamState, Vault, VaultKey,
+    Catalog, Credential, HttpAccess, HttpConfig, KeyPlace, SecretSource, SharedResources,
+    StdioConfig, UpstreamConfig, UpstreamKind, UpstreamState, Vault, VaultKey,
 };
 use axum::{http::StatusCode, response::IntoResponse};
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-fn up(url: &str, reach: Reach) -> UpstreamConfig {
+fn up(url: &str, reach: HttpAccess) -> UpstreamConfig {
     install_crypto();
     UpstreamConfig::new(
         "up".parse().unwrap(),
@@ -51,25 +51,28 @@ async fn an_mcp_server_on_a_private_address_is_refused_with_the_way_out_until_it
     let server = telling().await;
     let by_name = format!("http://localhost:{}/mcp", server.address().port());
     for url in [server.url(), by_name.clone()] {
-        let (state, message) = status(up(&url, Reach::default())).await;
+        let (state, message) = status(up(&url, HttpAccess::default())).await;
         assert_eq!(state, UpstreamState::Failed, "{url}");
         assert!(message.contains("a loopback address; set `allow_private = true`"), "{message}");
         let (state, message) =
-            status(up(&url, Reach { allow_private: true, ..Reach::default() })).await;
+            status(up(&url, HttpAccess { allow_private: true, ..HttpAccess::default() })).await;
         assert_eq!((state, message.as_str()), (UpstreamState::Ready, ""), "{url}");
     }
-    let own = Surroundings { own: vec![server.address()], ..Surroundings::default() };
+    let own = SharedResources { own: vec![server.address()], ..SharedResources::default() };
     for url in [server.url(), by_name] {
-        let reach = Reach { allow_private: true, surroundings: own.clone(), ..Reach::default() };
+        let reach =
+            HttpAccess { allow_private: true, surroundings: own.clone(), ..HttpAccess::default() };
         let (state, message) = status(up(&url, reach)).await;
         assert!(
             state == UpstreamState::Failed && message.contains("this server itself"),
             "{message}"
         );
     }
-    let (_, message) =
-        status(up("http://169.254.169.254/mcp", Reach { allow_private: true, ..Reach::default() }))
-            .await;
+    let (_, message) = status(up(
+        "http://169.254.169.254/mcp",
+        HttpAccess { allow_private: true, ..HttpAccess::default() },
+    ))
+    .await;
     assert!(message.contains("never reached"), "{message}");
     server.stop().await;
 }
@@ -89,7 +92,8 @@ async fn an_mcp_server_that_redirects_elsewhere_gets_nothing_sent_there() {
     let server = tokio::spawn(async move { axum::serve(listener, router).await });
     let credential = Credential::Bearer(SecretSource::Value("tok-123456".to_owned()));
     let (state, message) =
-        status(up(&url, Reach { credential, allow_private: true, ..Reach::default() })).await;
+        status(up(&url, HttpAccess { credential, allow_private: true, ..HttpAccess::default() }))
+            .await;
     assert!(state == UpstreamState::Failed && message.contains("307"), "{message}");
     assert!(heard.load(std::sync::atomic::Ordering::Relaxed) > 0);
     server.abort();
@@ -102,7 +106,7 @@ async fn a_credential_from_the_store_reaches_an_mcp_server_and_no_answer() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("token");
     std::fs::write(&file, "tok-from-file\n").unwrap();
-    let sent = |credential| Reach { credential, allow_private: true, ..Reach::default() };
+    let sent = |credential| HttpAccess { credential, allow_private: true, ..HttpAccess::default() };
     for (credential, told) in [
         (Credential::Bearer(SecretSource::File(file.clone())), "called with Bearer [redacted]"),
         (

@@ -21,7 +21,7 @@ use self::{
     resolve::resolve,
     vault::Vault,
 };
-use super::{net::guard::Guard, redact::Secrets};
+use super::{net::guard::AddressPolicy, redact::Secrets};
 
 /// How long a value from a file, the keychain or the store is used before it is read again. One
 /// that the service refuses is read again at once.
@@ -29,13 +29,13 @@ const FRESH_FOR: Duration = Duration::from_secs(60);
 
 /// What identifies Airlock in one request.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Proof {
+pub(super) struct RequestCredential {
     place: KeyPlace,
     name: String,
     value: String,
 }
 
-impl Proof {
+impl RequestCredential {
     fn header(name: &str, value: String) -> Self {
         Self { place: KeyPlace::Header, name: name.to_owned(), value }
     }
@@ -96,7 +96,7 @@ impl Proof {
 }
 
 /// The credential of one upstream.
-pub(super) struct Identity {
+pub(super) struct CredentialProvider {
     credential: Credential,
     vault: Option<Vault>,
     secrets: Secrets,
@@ -106,13 +106,13 @@ pub(super) struct Identity {
     read: Mutex<Option<(Instant, String)>>,
 }
 
-impl Identity {
+impl CredentialProvider {
     /// `guard` says where tokens may be asked for; what is learned of secrets is added to
     /// `secrets`.
     pub(super) fn new(
         credential: Credential,
         vault: Option<Vault>,
-        guard: Guard,
+        guard: AddressPolicy,
         secrets: Secrets,
     ) -> Self {
         let oauth = match &credential {
@@ -125,12 +125,12 @@ impl Identity {
     }
 
     /// What to send, or none where nothing is to be sent. The error is free of values.
-    pub(super) async fn proof(&self) -> Result<Option<Proof>, String> {
+    pub(super) async fn proof(&self) -> Result<Option<RequestCredential>, String> {
         let proof = match &self.credential {
             Credential::None => return Ok(None),
             Credential::ApiKey { place, name, value } => {
                 let value = self.value(value).await?;
-                Proof { place: *place, name: name.clone(), value }
+                RequestCredential { place: *place, name: name.clone(), value }
             }
             Credential::Bearer(token) => bearer(&self.value(token).await?),
             Credential::OAuth(_) => match &self.oauth {
@@ -140,14 +140,17 @@ impl Identity {
             Credential::Basic { user, password } => {
                 let pair = STANDARD.encode(format!("{user}:{}", self.value(password).await?));
                 self.secrets.add(&pair);
-                Proof::header("authorization", format!("Basic {pair}"))
+                RequestCredential::header("authorization", format!("Basic {pair}"))
             }
         };
         Ok(Some(proof))
     }
 
     /// Another proof after the service refused this one, if there is one by now.
-    pub(super) async fn renewed(&self, refused: &Proof) -> Result<Option<Proof>, String> {
+    pub(super) async fn renewed(
+        &self,
+        refused: &RequestCredential,
+    ) -> Result<Option<RequestCredential>, String> {
         if let Some(oauth) = &self.oauth {
             let refused = refused.value.strip_prefix("Bearer ").unwrap_or_default();
             return Ok(oauth.renewed(refused).await?.map(|token| bearer(&token)));
@@ -172,8 +175,8 @@ impl Identity {
     }
 }
 
-fn bearer(token: &str) -> Proof {
-    Proof::header("authorization", format!("Bearer {token}"))
+fn bearer(token: &str) -> RequestCredential {
+    RequestCredential::header("authorization", format!("Bearer {token}"))
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::catalog::http::config::Reach;
+use crate::catalog::http::config::HttpAccess;
 
 async fn sent(
     credential: Credential,
@@ -7,7 +7,7 @@ async fn sent(
     headers: &[(&'static str, &'static str)],
 ) -> (String, Vec<(String, String)>, Secrets) {
     let secrets = Secrets::default();
-    let identity = Reach { credential, ..Reach::default() }.identity(secrets.clone());
+    let identity = HttpAccess { credential, ..HttpAccess::default() }.identity(secrets.clone());
     let mut map: HeaderMap = headers
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
@@ -72,7 +72,7 @@ async fn a_file_is_read_again_when_its_value_was_refused() {
     std::fs::write(&path, "tok-111111\n# a comment\n").unwrap();
     let secrets = Secrets::default();
     let credential = Credential::Bearer(SecretSource::File(path.clone()));
-    let identity = Reach { credential, ..Reach::default() }.identity(secrets.clone());
+    let identity = HttpAccess { credential, ..HttpAccess::default() }.identity(secrets.clone());
     let first = identity.proof().await.unwrap().unwrap();
     assert_eq!(first.value, "Bearer tok-111111");
     assert!(identity.renewed(&first).await.unwrap().is_none(), "it is the same still");

@@ -14,7 +14,7 @@ use super::{
     DescribeQuery, Description, DiscoverQuery, Discovered, Namespaces, NamespacesQuery, ToolsPage,
     ToolsQuery, declarations,
     error::{FindError, ResolveError},
-    limiter::Asker,
+    limiter::CallerLimit,
     not_found::NotFound,
 };
 use crate::{
@@ -23,11 +23,11 @@ use crate::{
         Catalog,
         arguments::{self, ArgumentError},
         discovery, path,
-        registry::visibility::{self, Look, View, Visibility},
+        registry::visibility::{self, ToolFilter, View, Visibility},
         tool::Tool,
         upstream::{
             error::{UpstreamError, UpstreamErrorCode},
-            supervisor::Lane,
+            supervisor::UpstreamSupervisor,
         },
     },
     model::RawJson,
@@ -61,12 +61,12 @@ impl Catalog {
         if let Some(tool) = self.look_up(path, view) {
             return Ok(Some(tool));
         }
-        let Some(lane) = self.lane_of(path) else { return Ok(None) };
-        lane.settled().await;
+        let Some(supervisor) = self.supervisor_of(path) else { return Ok(None) };
+        supervisor.settled().await;
         if let Some(tool) = self.look_up(path, view) {
             return Ok(Some(tool));
         }
-        match lane.outage().filter(|_| !self.shelf.present().offers(lane.name())) {
+        match supervisor.outage().filter(|_| !self.registry.present().offers(supervisor.name())) {
             None => Ok(None),
             Some(message) => {
                 let tool = cut(path, 200).to_owned();
@@ -78,11 +78,11 @@ impl Catalog {
 
     /// The tool of exactly that path, whoever may see it.
     pub fn exact(&self, path: &str) -> Option<Arc<Tool>> {
-        self.shelf.present().get(path).cloned()
+        self.registry.present().get(path).cloned()
     }
 
     fn look_up(&self, path: &str, view: View<'_>) -> Option<Arc<Tool>> {
-        let snapshot = self.shelf.present();
+        let snapshot = self.registry.present();
         let path = &*path::plain(path);
         let is_visible = |tool: &&Arc<Tool>| visibility::of(view, tool) != Visibility::Hidden;
         if let Some(tool) = snapshot.get(path).filter(is_visible) {
@@ -94,27 +94,30 @@ impl Catalog {
             (Some(_), Some(_)) => return None,
             (None, _) => {}
         }
-        let mut healed = snapshot.healed(path).filter(is_visible);
-        match (healed.next(), healed.next()) {
+        let mut normalized = snapshot.normalized(path).filter(is_visible);
+        match (normalized.next(), normalized.next()) {
             (Some(only), None) => Some(only.clone()),
             _ => None,
         }
     }
 
-    fn lane_of(&self, path: &str) -> Option<&Lane> {
-        let first = path::healed(path::plain(path).split('.').next().unwrap_or_default());
-        self.lanes.values().find(|lane| path::healed(lane.name()) == first).map(Arc::as_ref)
+    fn supervisor_of(&self, path: &str) -> Option<&UpstreamSupervisor> {
+        let first = path::normalized(path::plain(path).split('.').next().unwrap_or_default());
+        self.supervisors
+            .values()
+            .find(|supervisor| path::normalized(supervisor.name()) == first)
+            .map(Arc::as_ref)
     }
 
     /// What there is no tool at a path means for who asked for it: as [`Catalog::find_aside`].
     pub async fn absent_aside(
         self: &Arc<Self>,
-        asker: &Asker,
+        caller: &CallerLimit,
         path: &str,
-        view: impl Look + 'static,
+        view: impl ToolFilter + 'static,
     ) -> NotFound {
         let (catalog, wanted) = (self.clone(), path.to_owned());
-        let told = self.aside(asker, move || catalog.not_found(&wanted, &view)).await;
+        let told = self.aside(caller, move || catalog.not_found(&wanted, &view)).await;
         told.unwrap_or_else(|| NotFound {
             path: cut(path, 200).to_owned(),
             nearest: Vec::new(),
@@ -134,7 +137,7 @@ impl Catalog {
         view: View<'_>,
     ) -> Option<Result<RawJson, FindError>> {
         let function = FUNCTIONS.iter().find(|function| function.path == path)?;
-        Some(match self.heard(function, args, view).await {
+        Some(match self.parse_arguments(function, args, view).await {
             Ok(args) => self.answer(function, args, view),
             Err(error) => Err(error),
         })
@@ -144,13 +147,13 @@ impl Catalog {
     /// at once, and all askers' for a place among as many as half of the processors, in turn.
     pub async fn find_aside(
         self: &Arc<Self>,
-        asker: &Asker,
+        caller: &CallerLimit,
         path: &str,
         args: &str,
-        view: impl Look + 'static,
+        view: impl ToolFilter + 'static,
     ) -> Option<Result<RawJson, FindError>> {
         let function = FUNCTIONS.iter().find(|function| function.path == path)?;
-        let args = match self.heard(function, args, &view).await {
+        let args = match self.parse_arguments(function, args, &view).await {
             Ok(args) => args,
             Err(error) => return Some(Err(error)),
         };
@@ -160,7 +163,7 @@ impl Catalog {
             message: "the question could not be answered".to_owned(),
         };
         Some(
-            self.aside(asker, move || catalog.answer(function, args, &view))
+            self.aside(caller, move || catalog.answer(function, args, &view))
                 .await
                 .unwrap_or_else(|| Err(failed().into())),
         )
@@ -169,13 +172,13 @@ impl Catalog {
     /// Does work of the catalog's own when it is the asker's turn. None where it failed.
     async fn aside<T: Send + 'static>(
         &self,
-        asker: &Asker,
+        caller: &CallerLimit,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
         // The semaphores are never closed. Both places are held until the work is done, also when
         // nobody waits for it any more.
-        let own = asker.0.clone().acquire_owned().await.ok()?;
-        let place = self.finders.clone().acquire_owned().await.ok()?;
+        let own = caller.0.clone().acquire_owned().await.ok()?;
+        let place = self.query_slots.clone().acquire_owned().await.ok()?;
         let done = offload(move || {
             let _places = (own, place);
             work()
@@ -187,7 +190,12 @@ impl Catalog {
 
     /// The arguments, once they fit and what is asked about is known, as far as waiting for it
     /// helps.
-    async fn heard(&self, function: &Tool, args: &str, view: View<'_>) -> Result<Value, FindError> {
+    async fn parse_arguments(
+        &self,
+        function: &Tool,
+        args: &str,
+        view: View<'_>,
+    ) -> Result<Value, FindError> {
         if args.len() > ARGS_BYTES_MAX {
             let message = format!(
                 "the arguments of `tools.{}` have {} bytes, allowed are {ARGS_BYTES_MAX}",
@@ -242,14 +250,16 @@ impl Catalog {
         query: &DiscoverQuery,
         view: View<'_>,
     ) -> Result<Discovered, ArgumentError> {
-        discovery::discover(&self.shelf.present(), view, &self.outages(), query)
+        discovery::discover(&self.registry.present(), view, &self.outages(), query)
             .ok_or_else(|| too_much_found("discover"))
     }
 
     /// Waits until every upstream's tools are known, if only from before, or it failed; what is not
     /// known in time is not told.
     async fn listed(&self) {
-        let all = futures::future::join_all(self.lanes.values().map(|lane| lane.listed()));
+        let all = futures::future::join_all(
+            self.supervisors.values().map(|supervisor| supervisor.listed()),
+        );
         let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
     }
 
@@ -257,17 +267,17 @@ impl Catalog {
     /// after the start it waits up to five seconds for upstreams that have not answered yet.
     pub async fn all(&self) -> Vec<Arc<Tool>> {
         self.listed().await;
-        self.shelf.present().tools().to_vec()
+        self.registry.present().tools().to_vec()
     }
 
     /// The namespaces with a visible tool.
     pub fn namespaces(&self, query: &NamespacesQuery, view: View<'_>) -> Namespaces {
-        discovery::namespaces(&self.shelf.present(), view, &self.outages(), query)
+        discovery::namespaces(&self.registry.present(), view, &self.outages(), query)
     }
 
     /// A page of tools. Fails on a cursor that is not one of ours.
     pub fn tools(&self, query: &ToolsQuery, view: View<'_>) -> Result<ToolsPage, ArgumentError> {
-        discovery::tools(&self.shelf.present(), view, &self.outages(), query).ok_or_else(|| {
+        discovery::tools(&self.registry.present(), view, &self.outages(), query).ok_or_else(|| {
             ArgumentError {
                 tool: "catalog.tools".to_owned(),
                 message:
@@ -302,7 +312,7 @@ impl Catalog {
         self.listed().await;
         let namespace = self.namespace("types", namespace, view)?;
         let namespace = namespace.as_deref();
-        let snapshot = self.shelf.present();
+        let snapshot = self.registry.present();
         let inside = |tool: &&Arc<Tool>| {
             namespace.is_none_or(|namespace| path::is_within(&tool.path, namespace))
         };

@@ -9,9 +9,9 @@ pub const ASKED_MAX: usize = 2;
 
 /// Whoever asks: its questions wait for each other. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Asker(pub(super) Arc<Semaphore>);
+pub struct CallerLimit(pub(super) Arc<Semaphore>);
 
-impl Default for Asker {
+impl Default for CallerLimit {
     fn default() -> Self {
         Self(Arc::new(Semaphore::new(ASKED_MAX)))
     }
@@ -19,7 +19,7 @@ impl Default for Asker {
 
 /// Places for questions that are answered at once, of all askers: half of the processors, at least
 /// one.
-pub(in crate::catalog) fn finders() -> Arc<Semaphore> {
+pub(in crate::catalog) fn query_slots() -> Arc<Semaphore> {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Arc::new(Semaphore::new((processors / 2).max(1)))
 }

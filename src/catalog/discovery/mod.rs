@@ -21,7 +21,7 @@ use super::{
     path,
     registry::{
         Snapshot,
-        visibility::{self, SeenNamespace, Sight, View, Visibility},
+        visibility::{self, SeenNamespace, View, Visibility, VisibilityMap},
     },
     search::Match,
     tool::Tool,
@@ -261,14 +261,14 @@ fn first_line(text: &str) -> String {
 /// Visible matches, in no order; without words everything, by path.
 fn hits<'a>(
     snapshot: &'a Snapshot,
-    sight: &Sight,
+    visibility: &VisibilityMap,
     query: &str,
     namespace: Option<&str>,
 ) -> Vec<Hit<'a>> {
     let namespace =
         namespace.map(str::trim).filter(|namespace| !namespace.is_empty()).map(suggest::fold);
     let keep = |at: usize, score: f32, sure: bool| {
-        let approval = approval(sight.at(at))?;
+        let approval = approval(visibility.at(at))?;
         let inside = namespace
             .as_ref()
             .is_none_or(|namespace| path::is_folded_within(snapshot.folded(at), namespace));
@@ -293,7 +293,8 @@ pub(super) fn discover(
     outages: &Outages,
     query: &DiscoverQuery,
 ) -> Option<Discovered> {
-    let mut hits = hits(snapshot, &snapshot.sight(view), &query.query, query.namespace.as_deref());
+    let mut hits =
+        hits(snapshot, &snapshot.visibility(view), &query.query, query.namespace.as_deref());
     let total = hits.len();
     if total > NAMED_MAX {
         hits.select_nth_unstable_by(NAMED_MAX, best_first);
@@ -351,7 +352,7 @@ pub(super) fn namespaces(
     outages: &Outages,
     query: &NamespacesQuery,
 ) -> Namespaces {
-    let sight = snapshot.sight(view);
+    let visibility = snapshot.visibility(view);
     let limit = query.limit.unwrap_or(200).clamp(1, 200) as usize;
     let told = |seen: &SeenNamespace| Namespace {
         namespace: seen.name.to_string(),
@@ -360,8 +361,8 @@ pub(super) fn namespaces(
         unavailable: outages.get(&seen.name).cloned(),
     };
     Namespaces {
-        namespaces: sight.namespaces.iter().take(limit).map(told).collect(),
-        total: sight.namespaces.len(),
+        namespaces: visibility.namespaces.iter().take(limit).map(told).collect(),
+        total: visibility.namespaces.len(),
     }
 }
 
@@ -374,7 +375,7 @@ pub(super) fn tools(
     query: &ToolsQuery,
 ) -> Option<ToolsPage> {
     let words = query.query.as_deref().map(str::trim).unwrap_or_default();
-    let mut hits = hits(snapshot, &snapshot.sight(view), words, query.namespace.as_deref());
+    let mut hits = hits(snapshot, &snapshot.visibility(view), words, query.namespace.as_deref());
     // Without words all are as good, and stay by path.
     hits.sort_unstable_by(best_first);
     let asked = question_mark(words, query.namespace.as_deref().unwrap_or_default());

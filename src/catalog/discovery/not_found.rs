@@ -51,13 +51,13 @@ pub(in crate::catalog) fn listing(namespace: &str) -> String {
 impl Catalog {
     /// That there is no tool at a path, and what may have been meant by it.
     pub(in crate::catalog) fn not_found(&self, given: &str, view: View<'_>) -> NotFound {
-        let snapshot = self.shelf.present();
-        let sight = snapshot.sight(view);
+        let snapshot = self.registry.present();
+        let visibility = snapshot.visibility(view);
         let path = path::plain(given);
         let path = cut(&path, GIVEN_BYTES_MAX);
         let given = cut(given, GIVEN_BYTES_MAX).to_owned();
         let wanted = suggest::fold(path);
-        if snapshot.any_seen(&sight, |folded| is_below(folded, &wanted)) {
+        if snapshot.any_seen(&visibility, |folded| is_below(folded, &wanted)) {
             return NotFound {
                 path: given,
                 nearest: Vec::new(),
@@ -66,7 +66,7 @@ impl Catalog {
             };
         }
         let question = serde_json::Value::from(words_of(path.rsplit('.').next().unwrap_or(path)));
-        let nearest = snapshot.nearest(path, &sight);
+        let nearest = snapshot.nearest(path, &visibility);
         NotFound {
             path: given,
             nearest,
@@ -89,14 +89,17 @@ impl Catalog {
         };
         let namespace = path::plain(given);
         let wanted = suggest::fold(&namespace);
-        let snapshot = self.shelf.present();
-        let sight = snapshot.sight(view);
+        let snapshot = self.registry.present();
+        let visibility = snapshot.visibility(view);
         let is_inside = |folded: &str| folded == wanted || is_below(folded, &wanted);
-        if snapshot.any_seen(&sight, is_inside) {
+        if snapshot.any_seen(&visibility, is_inside) {
             return Ok(Some(namespace.into_owned()));
         }
         // Nobody knows what these have, so that nothing is hidden there.
-        let silent = self.lanes.values().map(|lane| (lane.name(), lane.outage().is_some()));
+        let silent = self
+            .supervisors
+            .values()
+            .map(|supervisor| (supervisor.name(), supervisor.outage().is_some()));
         let silent: Vec<&str> = silent
             .filter(|(name, out)| *out && !snapshot.offers(name))
             .map(|(name, _)| name)
@@ -107,7 +110,7 @@ impl Catalog {
         {
             return Ok(Some(namespace.into_owned()));
         }
-        let seen = snapshot.tools().iter().enumerate().filter(|(at, _)| sight.is_seen(*at));
+        let seen = snapshot.tools().iter().enumerate().filter(|(at, _)| visibility.is_seen(*at));
         let named =
             seen.flat_map(|(_, tool)| tool.path.match_indices('.').map(|(at, _)| &tool.path[..at]));
         let there: Vec<&str> =

@@ -10,7 +10,7 @@ use crate::{
     base::text::cut,
     catalog::{
         http::message::ServiceAnswer,
-        tool::{Tool, omitted_fields::Way},
+        tool::{Tool, omitted_fields::FieldPath},
         upstream::{
             error::{UpstreamError, UpstreamErrorCode},
             response::ANSWER_BYTES_MAX,
@@ -50,7 +50,7 @@ pub(super) struct Partial {
     /// In the service's words.
     pub(super) told: String,
     /// The ways to the fields that failed.
-    pub(super) fields: Vec<Way>,
+    pub(super) fields: Vec<FieldPath>,
 }
 
 /// A call that failed.
@@ -61,7 +61,7 @@ pub(super) struct Failed {
     pub(super) is_stale: bool,
     /// The ways to the fields that failed, below the root field and without the places in lists;
     /// none when something else failed too.
-    pub(super) fields: Vec<Way>,
+    pub(super) fields: Vec<FieldPath>,
 }
 
 #[derive(Deserialize)]
@@ -114,12 +114,12 @@ impl ToldError {
     }
 
     fn is_stale(&self) -> bool {
-        let says = |words: &str| self.message().contains(words);
+        let trust = |words: &str| self.message().contains(words);
         self.code() == Some("GRAPHQL_VALIDATION_FAILED")
-            || says("Cannot query field")
-            || says("Unknown argument")
-            || says("Unknown type")
-            || says("doesn't exist on type")
+            || trust("Cannot query field")
+            || trust("Unknown argument")
+            || trust("Unknown type")
+            || trust("doesn't exist on type")
     }
 }
 
@@ -290,13 +290,13 @@ fn refused(
     Failed { error, is_stale: errors.iter().any(ToldError::is_stale), fields }
 }
 
-fn failed_fields(errors: &[ToldError]) -> Vec<Way> {
+fn failed_fields(errors: &[ToldError]) -> Vec<FieldPath> {
     let way = |error: &ToldError| {
         let names = error.path.iter().flatten().filter_map(Value::as_str).skip(1);
-        let way: Way = names.take(WAY_MAX).map(str::to_owned).collect();
+        let way: FieldPath = names.take(WAY_MAX).map(str::to_owned).collect();
         (!way.is_empty()).then_some(way)
     };
-    let mut ways: Vec<Way> = errors.iter().map_while(way).collect();
+    let mut ways: Vec<FieldPath> = errors.iter().map_while(way).collect();
     if ways.len() != errors.len() {
         return Vec::new();
     }

@@ -1,6 +1,6 @@
 //! What the owner says about a service that speaks GraphQL.
 
-use crate::catalog::http::config::{Document, Reach};
+use crate::catalog::http::config::{Document, HttpAccess};
 
 /// A GraphQL service.
 #[derive(Debug, Clone)]
@@ -11,5 +11,5 @@ pub struct GraphQlConfig {
     /// introspection.
     pub schema: Option<Document>,
     /// How it is reached.
-    pub reach: Reach,
+    pub reach: HttpAccess,
 }

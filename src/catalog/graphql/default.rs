@@ -13,7 +13,7 @@ use apollo_compiler::{
 };
 
 use super::schema::{Field, ServiceSchema, TypeKind};
-use crate::catalog::tool::omitted_fields::Way;
+use crate::catalog::tool::omitted_fields::FieldPath;
 
 /// Fields of one whole selection.
 pub(super) const FIELDS_MAX: usize = 100;
@@ -86,16 +86,16 @@ pub(super) fn is_leaf_at(selection: &[Selection], way: &[String]) -> bool {
 
 /// The same selection without what stands at these ways; none when nothing of it would be left, or
 /// nothing is taken out.
-pub(super) fn without(selection: &[Selection], ways: &[Way]) -> Option<Vec<Selection>> {
+pub(super) fn without(selection: &[Selection], ways: &[FieldPath]) -> Option<Vec<Selection>> {
     let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, ways, 0)).collect();
     (!left.is_empty() && left != selection).then_some(left)
 }
 
 /// A part of a selection without what stands at these ways, of which so many steps are behind it.
-fn pruned(part: &Selection, ways: &[Way], depth: usize) -> Option<Selection> {
+fn pruned(part: &Selection, ways: &[FieldPath], depth: usize) -> Option<Selection> {
     match part {
         Selection::Field(field) => {
-            let here: Vec<Way> = ways
+            let here: Vec<FieldPath> = ways
                 .iter()
                 .filter(|way| way.get(depth).is_some_and(|name| *name == field.name.as_str()))
                 .cloned()

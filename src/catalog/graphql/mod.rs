@@ -48,13 +48,13 @@ use super::{
     redact::Secrets,
     tool::{
         Tool,
-        omitted_fields::{self, Way},
+        omitted_fields::{self, FieldPath},
     },
     upstream::{
         Connection, ConnectionEvent, Offer, Upstream,
         error::{ConnectError, UpstreamError, UpstreamErrorCode},
         import_job,
-        response::Answer,
+        response::ToolResponse,
     },
 };
 use crate::model::JsonObject;
@@ -229,7 +229,11 @@ impl GraphQlConnection {
         }
     }
 
-    async fn perform(&self, tool: &Tool, mut args: JsonObject) -> Result<Answer, UpstreamError> {
+    async fn perform(
+        &self,
+        tool: &Tool,
+        mut args: JsonObject,
+    ) -> Result<ToolResponse, UpstreamError> {
         use UpstreamErrorCode as Code;
         if self.schema().is_none() {
             // Known from before: it was never read on this connection.
@@ -273,7 +277,7 @@ impl GraphQlConnection {
         &self,
         call: &RootCall<'_>,
         usual: Vec<Selection>,
-    ) -> Result<Answer, UpstreamError> {
+    ) -> Result<ToolResponse, UpstreamError> {
         let (tool, select) = (call.tool, tools::select_key(call.field));
         let known = tool.left_out.ways();
         let less = default::without(&usual, &known);
@@ -288,7 +292,7 @@ impl GraphQlConnection {
             Ok((answer, Some(partial))) => {
                 // Not a whole object: that it failed may say more of what was done than of who may
                 // see it.
-                let fields: Vec<Way> = partial
+                let fields: Vec<FieldPath> = partial
                     .fields
                     .iter()
                     .filter(|way| default::is_leaf_at(&first, way))
@@ -307,7 +311,7 @@ impl GraphQlConnection {
             Err(failed) => failed,
         };
         // What a service says that nobody asked for is not kept.
-        let fields: Vec<Way> = failed
+        let fields: Vec<FieldPath> = failed
             .fields
             .into_iter()
             .filter(|way| default::without(&first, std::slice::from_ref(way)).is_some())
@@ -327,7 +331,7 @@ impl GraphQlConnection {
         &self,
         call: &RootCall<'_>,
         selection: Vec<Selection>,
-    ) -> Result<(Answer, Option<Partial>), Failed> {
+    ) -> Result<(ToolResponse, Option<Partial>), Failed> {
         let query = tools::document(call.operation, call.field, call.args, selection);
         let body = json!({ "query": query, "operationName": call.field.name.as_str(), "variables": call.args });
         let is_query = call.operation == OperationType::Query;
@@ -339,7 +343,7 @@ impl GraphQlConnection {
         })?;
         let room = answer.room.take();
         let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query)
-            .map(|value| (Answer { json: value.json, room, warning: None }, value.partial));
+            .map(|value| (ToolResponse { json: value.json, room, warning: None }, value.partial));
         if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
             self.heed_stale();
         }
@@ -363,7 +367,7 @@ fn performed(tool: &Tool, partial: &Partial) -> String {
 }
 
 /// What the caller is told of an answer without some of the usual fields.
-fn still_without(tool: &Tool, ways: &[Way], select: &str) -> String {
+fn still_without(tool: &Tool, ways: &[FieldPath], select: &str) -> String {
     let (path, upstream, fields) = (&tool.path, &tool.upstream, omitted_fields::named(ways));
     format!(
         "`{path}` is answered without {fields}, which `{upstream}` refused; `{select}` asks for \
@@ -446,7 +450,7 @@ impl Connection for GraphQlConnection {
         &'a self,
         tool: &'a Tool,
         args: JsonObject,
-    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<ToolResponse, UpstreamError>> {
         Box::pin(self.perform(tool, args))
     }
 

@@ -19,7 +19,7 @@ use crate::{
         tool::OfferedTool,
         upstream::{
             Offer,
-            import_job::{Stop, Stopped},
+            import_job::{CancelToken, Stopped},
         },
     },
     model::{Annotations, JsonObject, Operation},
@@ -44,7 +44,7 @@ const ROOTS: [(OperationType, &str); 2] =
     [(OperationType::Query, "query"), (OperationType::Mutation, "mutation")];
 
 /// All tools, those of queries first, each in the service's order; none when it is told to stop.
-pub(super) fn offer(schema: &ServiceSchema, stop: &Stop) -> Result<Offer, Stopped> {
+pub(super) fn offer(schema: &ServiceSchema, stop: &CancelToken) -> Result<Offer, Stopped> {
     let roots = ROOTS.map(|(operation, prefix)| {
         (operation, prefix, schema.root(operation).map_or(&[][..], |root| schema.fields(root)))
     });

@@ -26,31 +26,31 @@ const OPERATIONS_MAX: usize = 1_000;
 
 /// What the end of a request tells of its service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::catalog) enum Sign {
+pub(in crate::catalog) enum CallOutcome {
     /// It answered.
-    Life,
+    Success,
     /// This operation was not answered in time.
-    Late,
+    Timeout,
     /// It cannot be reached, breaks the connection, or a gateway says so.
     Failure,
 }
 
 /// Whether requests to one service are sent.
 #[derive(Debug, Default)]
-pub(in crate::catalog) struct Circuit(Mutex<State>);
+pub(in crate::catalog) struct CircuitBreaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
     /// For all operations.
-    whole: Fuse,
+    whole: BreakerState,
     /// For those that were not answered in time, since anything was.
-    late: HashMap<String, Fuse>,
+    late: HashMap<String, BreakerState>,
     /// When anything was answered last.
     answered: Option<Instant>,
 }
 
 #[derive(Debug, Default)]
-struct Fuse {
+struct BreakerState {
     /// In a row.
     failures: u32,
     /// Nothing is sent before this moment.
@@ -61,7 +61,7 @@ struct Fuse {
     probing: Option<Instant>,
 }
 
-impl Fuse {
+impl BreakerState {
     /// Whether a request that is sent now is a probe, or how long to wait.
     fn enter(&mut self, now: Instant) -> Result<bool, Duration> {
         let Some(until) = self.open_until else { return Ok(false) };
@@ -95,15 +95,15 @@ impl Fuse {
 /// Leave to send one request. Dropped without a word of how it ended, it tells nothing but that it
 /// is over.
 #[derive(Debug)]
-pub(in crate::catalog) struct Leave<'a> {
-    circuit: &'a Circuit,
+pub(in crate::catalog) struct Permit<'a> {
+    circuit: &'a CircuitBreaker,
     operation: String,
     since: Instant,
     /// Whether it finds out for all operations, and for its own.
     probes: (bool, bool),
 }
 
-impl Circuit {
+impl CircuitBreaker {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock()
     }
@@ -113,14 +113,14 @@ impl Circuit {
         &self,
         operation: &str,
         now: Instant,
-    ) -> Result<Leave<'_>, Duration> {
+    ) -> Result<Permit<'_>, Duration> {
         let mut state = self.state();
         let of_all = state.whole.enter(now)?;
         let of_own = state.late.get_mut(operation).map_or(Ok(false), |fuse| fuse.enter(now));
         if of_own.is_err() && of_all {
             state.whole.probed(now);
         }
-        Ok(Leave {
+        Ok(Permit {
             circuit: self,
             operation: operation.to_owned(),
             since: now,
@@ -162,14 +162,14 @@ impl Circuit {
     }
 }
 
-impl Leave<'_> {
+impl Permit<'_> {
     /// The request has ended.
-    pub(in crate::catalog) fn end(mut self, sign: Sign, now: Instant) {
+    pub(in crate::catalog) fn end(mut self, sign: CallOutcome, now: Instant) {
         let mut state = self.circuit.state();
         match sign {
-            Sign::Life => *state = State { answered: Some(now), ..State::default() },
-            Sign::Failure => state.whole.fail(self.probes.0, now),
-            Sign::Late => {
+            CallOutcome::Success => *state = State { answered: Some(now), ..State::default() },
+            CallOutcome::Failure => state.whole.fail(self.probes.0, now),
+            CallOutcome::Timeout => {
                 if self.probes.0 {
                     state.whole.fail(true, now);
                 }
@@ -187,7 +187,7 @@ impl Leave<'_> {
     }
 }
 
-impl Drop for Leave<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut state = self.circuit.state();
         if self.probes.0 {

@@ -13,8 +13,8 @@ use tokio::time::Instant as Deadline;
 use url::Url;
 
 use super::{
-    breaker::{Circuit, Sign},
-    config::Reach,
+    breaker::{CallOutcome, CircuitBreaker},
+    config::HttpAccess,
     exchange::{self, Target},
     failure::ServiceFailure,
     message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
@@ -23,8 +23,8 @@ use super::{
 use crate::{
     base::backoff::chance,
     catalog::{
-        credential::{Identity, Proof},
-        net::guard::{Guard, IDLE_MAX},
+        credential::{CredentialProvider, RequestCredential},
+        net::guard::{AddressPolicy, IDLE_MAX},
         redact::Secrets,
         upstream::error::ConnectError,
     },
@@ -50,7 +50,7 @@ pub(in crate::catalog) struct ServiceConfig {
     /// Every request goes to its origin.
     pub(in crate::catalog) base_url: Url,
     /// Headers, credential and which addresses are allowed.
-    pub(in crate::catalog) reach: Reach,
+    pub(in crate::catalog) reach: HttpAccess,
     /// Longest time of one call, retries included; a twentieth of it, at most a second, is kept
     /// back.
     pub(in crate::catalog) timeout: Duration,
@@ -58,7 +58,7 @@ pub(in crate::catalog) struct ServiceConfig {
 
 impl ServiceConfig {
     /// With the time that the owner allows for a call.
-    pub(in crate::catalog) fn new(upstream: Arc<str>, base_url: Url, reach: Reach) -> Self {
+    pub(in crate::catalog) fn new(upstream: Arc<str>, base_url: Url, reach: HttpAccess) -> Self {
         Self { upstream, base_url, timeout: reach.call_timeout, reach }
     }
 }
@@ -72,13 +72,13 @@ pub(in crate::catalog) struct ServiceClient {
 struct Inner {
     config: ServiceConfig,
     headers: HeaderMap,
-    guard: Guard,
+    guard: AddressPolicy,
     client: reqwest::Client,
     /// For where redirects lead to; apart, so that no connection that was allowed at home is used
     /// elsewhere.
     elsewhere: reqwest::Client,
-    identity: Identity,
-    circuit: Circuit,
+    identity: CredentialProvider,
+    circuit: CircuitBreaker,
     secrets: Secrets,
 }
 
@@ -101,13 +101,13 @@ impl ServiceClient {
         guard.check(&config.base_url).map_err(|why| ConnectError::new(why).lasting(true))?;
         let headers = headers(&config.reach)?;
         let client = guard.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
-        let elsewhere = guard.elsewhere().client(
+        let elsewhere = guard.for_foreign_origin().client(
             &config.base_url,
             reqwest::redirect::Policy::none(),
             IDLE_MAX,
         )?;
         let identity = config.reach.identity(secrets.clone());
-        let circuit = Circuit::default();
+        let circuit = CircuitBreaker::default();
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
@@ -247,7 +247,7 @@ impl ServiceClient {
     async fn timed(
         &self,
         request: &ServiceRequest,
-        proof: Option<&Proof>,
+        proof: Option<&RequestCredential>,
         until: Deadline,
     ) -> Result<ServiceAnswer, ServiceFailure> {
         let Inner { config, headers, guard, client, elsewhere, secrets, .. } = &*self.inner;
@@ -269,12 +269,12 @@ impl ServiceClient {
 }
 
 /// What the end of a request tells of its service, if anything.
-fn sign(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<Sign> {
+fn sign(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<CallOutcome> {
     match ended {
         Ok(answer) => Some(sign_of(answer.status.as_u16())),
-        Err(ServiceFailure::TooLarge(_) | ServiceFailure::Astray(_)) => Some(Sign::Life),
-        Err(ServiceFailure::Timeout | ServiceFailure::Silent(_)) => Some(Sign::Late),
-        Err(ServiceFailure::Unreachable(_) | ServiceFailure::Lost(_)) => Some(Sign::Failure),
+        Err(ServiceFailure::TooLarge(_) | ServiceFailure::Astray(_)) => Some(CallOutcome::Success),
+        Err(ServiceFailure::Timeout | ServiceFailure::Silent(_)) => Some(CallOutcome::Timeout),
+        Err(ServiceFailure::Unreachable(_) | ServiceFailure::Lost(_)) => Some(CallOutcome::Failure),
         // Not its fault.
         Err(
             ServiceFailure::Refused(_)
@@ -285,16 +285,16 @@ fn sign(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<Sign> {
 }
 
 /// What a status tells. A gateway says with 504 that the operation took too long.
-pub(in crate::catalog) fn sign_of(status: u16) -> Sign {
+pub(in crate::catalog) fn sign_of(status: u16) -> CallOutcome {
     match status {
-        502 | 503 => Sign::Failure,
-        504 => Sign::Late,
-        _ => Sign::Life,
+        502 | 503 => CallOutcome::Failure,
+        504 => CallOutcome::Timeout,
+        _ => CallOutcome::Success,
     }
 }
 
 /// The configured headers, ready to be sent.
-pub(in crate::catalog) fn headers(reach: &Reach) -> Result<HeaderMap, ConnectError> {
+pub(in crate::catalog) fn headers(reach: &HttpAccess) -> Result<HeaderMap, ConnectError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &reach.headers {
         let name = HeaderName::try_from(name.as_str())

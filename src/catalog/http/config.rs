@@ -10,10 +10,10 @@ use std::{
 };
 
 use crate::catalog::{
-    credential::{Identity, config::Credential, vault::Vault},
-    net::guard::{Guard, Names, SystemNames},
+    credential::{CredentialProvider, config::Credential, vault::Vault},
+    net::guard::{AddressPolicy, Resolver, SystemNames},
     redact::Secrets,
-    upstream::{CALL_TIMEOUT_MS, response::AnswerBounds},
+    upstream::{CALL_TIMEOUT_MS, response::ResponseLimits},
 };
 
 /// Where a document is: a description, or a schema.
@@ -27,7 +27,7 @@ pub enum Document {
 
 /// How a service behind an address is reached, whatever it speaks.
 #[derive(Clone)]
-pub struct Reach {
+pub struct HttpAccess {
     /// Headers of every request. Values that look like secrets, by name or by themselves, are
     /// blanked out of what it says.
     pub headers: BTreeMap<String, String>,
@@ -40,10 +40,10 @@ pub struct Reach {
     /// Longest time of one call; the catalog sets it to that of the upstream.
     pub call_timeout: Duration,
     /// What it shares with all other upstreams.
-    pub surroundings: Surroundings,
+    pub surroundings: SharedResources,
 }
 
-impl Default for Reach {
+impl Default for HttpAccess {
     fn default() -> Self {
         Self {
             headers: BTreeMap::new(),
@@ -51,22 +51,22 @@ impl Default for Reach {
             credential: Credential::None,
             allow_private: false,
             call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
-            surroundings: Surroundings::default(),
+            surroundings: SharedResources::default(),
         }
     }
 }
 
-impl Reach {
+impl HttpAccess {
     /// How Airlock identifies itself to it.
-    pub(in crate::catalog) fn identity(&self, secrets: Secrets) -> Identity {
+    pub(in crate::catalog) fn identity(&self, secrets: Secrets) -> CredentialProvider {
         let vault = self.surroundings.vault.clone();
-        Identity::new(self.credential.clone(), vault, self.guard(), secrets)
+        CredentialProvider::new(self.credential.clone(), vault, self.guard(), secrets)
     }
 
     /// What an upstream reached in this way may reach.
-    pub(in crate::catalog) fn guard(&self) -> Guard {
-        let Surroundings { own, names, .. } = &self.surroundings;
-        Guard {
+    pub(in crate::catalog) fn guard(&self) -> AddressPolicy {
+        let SharedResources { own, names, .. } = &self.surroundings;
+        AddressPolicy {
             allow_private: self.allow_private,
             private_hint: "set `allow_private = true` for the upstream if it is meant to be there",
             allow_public: true,
@@ -77,7 +77,7 @@ impl Reach {
 }
 
 // Values may be secrets, so it is not printed with them.
-impl fmt::Debug for Reach {
+impl fmt::Debug for HttpAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reach")
             .field("headers", &self.headers.keys())
@@ -89,24 +89,24 @@ impl fmt::Debug for Reach {
 
 /// What all upstreams of a server share.
 #[derive(Clone)]
-pub struct Surroundings {
+pub struct SharedResources {
     /// The encrypted store of secrets, if there is one.
     pub vault: Option<Vault>,
     /// Where this server itself listens, as far as that is known: never reached.
     pub own: Vec<SocketAddr>,
     /// How names become addresses.
-    pub names: Arc<dyn Names>,
+    pub names: Arc<dyn Resolver>,
     /// How large answers may be.
-    pub answers: AnswerBounds,
+    pub answers: ResponseLimits,
 }
 
-impl Default for Surroundings {
+impl Default for SharedResources {
     fn default() -> Self {
         Self {
             vault: None,
             own: Vec::new(),
             names: Arc::new(SystemNames),
-            answers: AnswerBounds::default(),
+            answers: ResponseLimits::default(),
         }
     }
 }

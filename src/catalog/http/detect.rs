@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     client::{ServiceClient, ServiceConfig},
-    config::Reach,
+    config::HttpAccess,
     failure::ServiceFailure,
     message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
 };
@@ -36,8 +36,8 @@ pub enum Detected {
 }
 
 /// What is at an address. The error says why that is not known.
-pub async fn detect(url: &Url, reach: &Reach) -> Result<Detected, String> {
-    let reach = Reach { call_timeout: ANSWER_MAX, ..reach.clone() };
+pub async fn detect(url: &Url, reach: &HttpAccess) -> Result<Detected, String> {
+    let reach = HttpAccess { call_timeout: ANSWER_MAX, ..reach.clone() };
     let secrets = Secrets::among([("url", url.as_str())]);
     let client =
         ServiceClient::new(ServiceConfig::new(Arc::from("detect"), url.clone(), reach), secrets);

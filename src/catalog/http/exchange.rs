@@ -18,10 +18,10 @@ use super::{
 use crate::{
     base::text::cut,
     catalog::{
-        credential::Proof,
-        net::guard::{Guard, refusal},
+        credential::RequestCredential,
+        net::guard::{AddressPolicy, refusal},
         redact::Secrets,
-        upstream::response::{AnswerBounds, LARGE_BYTES},
+        upstream::response::{LARGE_BYTES, ResponseLimits},
     },
 };
 
@@ -37,13 +37,13 @@ pub(super) struct Target<'a> {
     pub(super) client: &'a reqwest::Client,
     /// The same for origins that nobody configured.
     pub(super) elsewhere: &'a reqwest::Client,
-    pub(super) guard: &'a Guard,
+    pub(super) guard: &'a AddressPolicy,
     /// Whose headers and proof these are: they go nowhere else.
     pub(super) origin: Origin,
     pub(super) headers: &'a HeaderMap,
-    pub(super) proof: Option<&'a Proof>,
+    pub(super) proof: Option<&'a RequestCredential>,
     pub(super) secrets: &'a Secrets,
-    pub(super) answers: &'a AnswerBounds,
+    pub(super) answers: &'a ResponseLimits,
     /// When the call is given up.
     pub(super) deadline: Instant,
 }

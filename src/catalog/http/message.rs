@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
 use url::Url;
 
-use crate::catalog::upstream::response::Room;
+use crate::catalog::upstream::response::MemoryPermit;
 
 /// One request.
 pub(in crate::catalog) struct ServiceRequest {
@@ -76,5 +76,5 @@ pub(in crate::catalog) struct ServiceAnswer {
     /// Whether there was more.
     pub(in crate::catalog) truncated: bool,
     /// Its place, where it is a large one.
-    pub(in crate::catalog) room: Option<Room>,
+    pub(in crate::catalog) room: Option<MemoryPermit>,
 }

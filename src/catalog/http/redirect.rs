@@ -4,7 +4,7 @@ use http::{HeaderMap, Method, StatusCode, header::LOCATION};
 use url::{Origin, Url};
 
 use super::failure::ServiceFailure;
-use crate::catalog::net::guard::Guard;
+use crate::catalog::net::guard::AddressPolicy;
 
 /// Redirects that are followed for one request.
 pub(super) const HOPS_MAX: usize = 5;
@@ -31,7 +31,7 @@ pub(super) fn next(
     method: &Method,
     status: StatusCode,
     headers: &HeaderMap,
-    guard: &Guard,
+    guard: &AddressPolicy,
     named: &[Origin],
 ) -> Result<Option<Hop>, ServiceFailure> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -66,7 +66,7 @@ pub(super) fn next(
     let judged = if named.contains(&url.origin()) {
         guard.check(&url)
     } else {
-        guard.elsewhere().check(&url)
+        guard.for_foreign_origin().check(&url)
     };
     judged.map_err(|why| refused(format!("to `{place}`: {why}")))?;
     Ok(Some(Hop { url, method: next_method, with_body }))

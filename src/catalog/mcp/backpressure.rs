@@ -44,15 +44,15 @@ const ERROR_BYTES_MAX: usize = 256;
 
 /// Why a connection was ended from our side; none as long as it was not. Shared by its clones.
 #[derive(Clone)]
-pub(super) struct Verdict(Arc<watch::Sender<Option<String>>>);
+pub(super) struct CloseReason(Arc<watch::Sender<Option<String>>>);
 
-impl Default for Verdict {
+impl Default for CloseReason {
     fn default() -> Self {
         Self(Arc::new(watch::Sender::new(None)))
     }
 }
 
-impl Verdict {
+impl CloseReason {
     /// The reason, once there is one.
     pub(super) fn reason(&self) -> Option<String> {
         self.0.borrow().clone()
@@ -70,9 +70,9 @@ impl Verdict {
 }
 
 /// A transport within these bounds.
-pub(super) struct Guarded<T> {
+pub(super) struct BoundedTransport<T> {
     inner: T,
-    verdict: Verdict,
+    verdict: CloseReason,
     owed_max: usize,
     take_max: Option<Duration>,
     /// Requests whose answer was not handed to us yet.
@@ -88,12 +88,12 @@ struct Outgoing {
     bytes: AtomicUsize,
 }
 
-impl<T> Guarded<T> {
+impl<T> BoundedTransport<T> {
     /// `take_max` bounds the time in which a message is taken; none where that is as long as the
     /// call itself.
     pub(super) fn new(
         inner: T,
-        verdict: Verdict,
+        verdict: CloseReason,
         owed_max: usize,
         take_max: Option<Duration>,
     ) -> Self {
@@ -182,7 +182,7 @@ fn weight(message: &TxJsonRpcMessage<RoleClient>) -> usize {
     }
 }
 
-impl<T> Transport<RoleClient> for Guarded<T>
+impl<T> Transport<RoleClient> for BoundedTransport<T>
 where
     T: Transport<RoleClient>,
     T::Error: From<std::io::Error>,

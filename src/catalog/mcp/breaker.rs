@@ -9,7 +9,7 @@ use rmcp::service::ServiceError;
 use super::failure;
 use crate::catalog::{
     http::{
-        breaker::{Circuit, Sign},
+        breaker::{CallOutcome, CircuitBreaker},
         client::within,
         failure::ServiceFailure,
     },
@@ -18,15 +18,15 @@ use crate::catalog::{
 };
 
 /// What stands before the calls of one connection; a new one begins anew.
-pub(super) struct Gate {
-    circuit: Circuit,
+pub(super) struct Breaker {
+    circuit: CircuitBreaker,
     call_timeout: Duration,
 }
 
-impl Gate {
+impl Breaker {
     /// For calls that may take so long.
     pub(super) fn new(call_timeout: Duration) -> Self {
-        Self { circuit: Circuit::default(), call_timeout }
+        Self { circuit: CircuitBreaker::default(), call_timeout }
     }
 
     /// Performs a call where the circuit allows it, and learns from its end. One that is not
@@ -41,11 +41,11 @@ impl Gate {
             ServiceFailure::CircuitOpen { retry_after }.into_upstream_error(tool)
         })?;
         let Ok(ended) = tokio::time::timeout(within(self.call_timeout), call).await else {
-            leave.end(Sign::Late, Instant::now());
+            leave.end(CallOutcome::Timeout, Instant::now());
             return Err(UpstreamError::late(tool, self.call_timeout));
         };
         let sign = match &ended {
-            Ok(_) => Some(Sign::Life),
+            Ok(_) => Some(CallOutcome::Success),
             Err(error) => failure::sign(error),
         };
         if let Some(sign) = sign {

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, fmt};
 
 use crate::catalog::{
     credential::{config::SecretSource, vault::Vault},
-    http::config::Reach,
-    upstream::response::AnswerBounds,
+    http::config::HttpAccess,
+    upstream::response::ResponseLimits,
 };
 
 /// A command to run. It sees nothing of the server's environment but a short list of harmless names
@@ -28,7 +28,7 @@ pub struct StdioConfig {
     /// the same holds.
     pub env_pass: Vec<String>,
     /// How large its answers may be.
-    pub answers: AnswerBounds,
+    pub answers: ResponseLimits,
 }
 
 /// An address and how it is reached.
@@ -38,7 +38,7 @@ pub struct HttpConfig {
     /// path and query, is blanked out.
     pub url: String,
     /// How it is reached.
-    pub reach: Reach,
+    pub reach: HttpAccess,
 }
 
 // Values may be secrets, so neither is printed with them.
@@ -71,7 +71,7 @@ mod tests {
         };
         let url = "https://host.example/mcp?key=tok-654321".to_owned();
         let headers = [("Authorization".to_owned(), "tok-123456".to_owned())].into();
-        let http = HttpConfig { url, reach: Reach { headers, ..Reach::default() } };
+        let http = HttpConfig { url, reach: HttpAccess { headers, ..HttpAccess::default() } };
         let printed = format!("{stdio:?} {http:?}");
         assert!(
             printed.contains("TOKEN")

@@ -13,7 +13,7 @@ use super::{backpressure, http_client, message};
 use crate::{
     base::text::cut,
     catalog::{
-        http::{breaker::Sign, client},
+        http::{breaker::CallOutcome, client},
         tool::Tool,
         upstream::error::{ConnectError, UpstreamError, UpstreamErrorCode},
     },
@@ -185,10 +185,10 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
 /// What a call that failed tells of the server: neither a call that was not sent nor a credential
 /// that cannot be had is its fault. As with other services, a gateway that answers in its place is
 /// no answer.
-pub(super) fn sign(error: &ServiceError) -> Option<Sign> {
+pub(super) fn sign(error: &ServiceError) -> Option<CallOutcome> {
     use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status};
     match error {
-        ServiceError::TransportClosed => Some(Sign::Failure),
+        ServiceError::TransportClosed => Some(CallOutcome::Failure),
         ServiceError::TransportSend(error)
             if backpressure::is_crowded_out(error.error.as_ref()) =>
         {
@@ -197,10 +197,10 @@ pub(super) fn sign(error: &ServiceError) -> Option<Sign> {
         ServiceError::TransportSend(error) => match http_failure(error) {
             Some(Refused(_) | Credential(_)) => None,
             Some(Status(status)) => Some(client::sign_of(status)),
-            Some(NotUnderstood(_)) => Some(Sign::Life),
-            Some(NotSent(_) | Broken(_)) | None => Some(Sign::Failure),
+            Some(NotUnderstood(_)) => Some(CallOutcome::Success),
+            Some(NotSent(_) | Broken(_)) | None => Some(CallOutcome::Failure),
         },
-        _ => Some(Sign::Life),
+        _ => Some(CallOutcome::Success),
     }
 }
 

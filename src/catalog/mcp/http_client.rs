@@ -23,13 +23,13 @@ use url::Url;
 
 use super::{
     message::BYTES_MAX,
-    reconnect::{Pace, RESUME_PAUSE},
+    reconnect::{RESUME_PAUSE, ReconnectBackoff},
     reply::{self, Events, Failure, SESSION},
 };
 use crate::catalog::{
-    credential::{Identity, Proof},
+    credential::{CredentialProvider, RequestCredential},
     net::guard::refusal,
-    upstream::response::AnswerBounds,
+    upstream::response::ResponseLimits,
 };
 
 /// Redirects of one request that are followed; same origin and same method only.
@@ -45,18 +45,18 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 
 /// Sends the protocol's requests.
 #[derive(Clone)]
-pub(super) struct Door {
+pub(super) struct HttpTransport {
     client: reqwest::Client,
-    identity: Arc<Identity>,
-    answers: AnswerBounds,
-    pace: Arc<Pace>,
+    identity: Arc<CredentialProvider>,
+    answers: ResponseLimits,
+    pace: Arc<ReconnectBackoff>,
 }
 
-impl Door {
+impl HttpTransport {
     pub(super) fn new(
         client: reqwest::Client,
-        identity: Arc<Identity>,
-        answers: AnswerBounds,
+        identity: Arc<CredentialProvider>,
+        answers: ResponseLimits,
     ) -> Self {
         Self { client, identity, answers, pace: Arc::default() }
     }
@@ -83,7 +83,7 @@ impl Door {
 
     /// The address and the headers of a request that is identified by a proof.
     fn identified(
-        proof: Option<&Proof>,
+        proof: Option<&RequestCredential>,
         uri: &Arc<str>,
         headers: &Headers,
     ) -> Result<(Arc<str>, Headers), Failure> {
@@ -155,7 +155,7 @@ pub(super) fn refused_address(error: &reqwest::Error) -> Option<String> {
     refusal(error)
 }
 
-impl StreamableHttpClient for Door {
+impl StreamableHttpClient for HttpTransport {
     type Error = reqwest::Error;
 
     async fn post_message(

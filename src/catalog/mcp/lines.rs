@@ -13,7 +13,7 @@ use tokio::{
 };
 
 use super::message::{self, OVERSIZED, VALUES_MAX};
-use crate::catalog::upstream::response::{AnswerBounds, LARGE_BYTES, Room};
+use crate::catalog::upstream::response::{LARGE_BYTES, MemoryPermit, ResponseLimits};
 
 /// What of one message is read and dropped beyond [`message::BYTES_MAX`], in bytes; a server that
 /// does not come to its end then has lost its way, and is not listened to any more.
@@ -23,7 +23,7 @@ const ENDS_BYTES: usize = 256;
 const PIPE_BYTES: usize = 64 * 1024;
 
 /// The same lines, none longer than [`message::BYTES_MAX`].
-pub(super) fn bounded(stdout: ChildStdout, answers: AnswerBounds) -> DuplexStream {
+pub(super) fn bounded(stdout: ChildStdout, answers: ResponseLimits) -> DuplexStream {
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
     tokio::spawn(relay(stdout, writer, CHILD, answers));
     reader
@@ -56,7 +56,7 @@ struct Line {
     /// Given once it is too long, with nothing left of its text.
     overlong: Option<Overlong>,
     /// The place of a large one, while its text is in memory.
-    place: Option<Room>,
+    place: Option<MemoryPermit>,
     /// Until when the rest of a large one must be there.
     until: Option<Instant>,
 }
@@ -128,7 +128,7 @@ async fn relay(
     from: impl AsyncRead + Unpin,
     mut to: DuplexStream,
     bounds: Bounds,
-    answers: AnswerBounds,
+    answers: ResponseLimits,
 ) {
     let Bounds { line_bytes_max, dropped_bytes_max, large_line_max, large_silence_max } = bounds;
     let mut from = BufReader::with_capacity(PIPE_BYTES, from);

@@ -44,24 +44,24 @@ use rmcp::{
 use tokio::sync::{Notify, watch};
 
 use self::{
-    backpressure::{Guarded, Verdict},
-    breaker::Gate,
+    backpressure::{BoundedTransport, CloseReason},
+    breaker::Breaker,
     config::{HttpConfig, StdioConfig},
     elicitation::Questions,
-    http_client::Door,
+    http_client::HttpTransport,
     process::Process,
-    progress::ProgressDesk,
+    progress::ProgressRouter,
 };
 use super::{
-    credential::{Identity, resolve::resolve},
+    credential::{CredentialProvider, resolve::resolve},
     http::client,
-    net::guard::Guard,
+    net::guard::AddressPolicy,
     redact::Secrets,
     tool::Tool,
     upstream::{
         CallNews, Connection, ConnectionEvent, Offer, Upstream,
         error::{ConnectError, UpstreamError, UpstreamErrorCode},
-        response::Answer,
+        response::ToolResponse,
     },
 };
 use crate::{base::backoff::Backoff, model::JsonObject};
@@ -85,8 +85,8 @@ pub(super) struct McpStdio {
 /// An MCP server behind an address.
 pub(super) struct McpHttp {
     config: HttpConfig,
-    guard: Guard,
-    identity: Arc<Identity>,
+    guard: AddressPolicy,
+    identity: Arc<CredentialProvider>,
 }
 
 impl McpHttp {
@@ -160,14 +160,14 @@ impl McpStdio {
             stdin,
         )
         .with_max_line_length(message::BYTES_MAX + 1);
-        let verdict = Verdict::default();
-        let transport = Guarded::new(
+        let verdict = CloseReason::default();
+        let transport = BoundedTransport::new(
             transport,
             verdict.clone(),
             backpressure::OWED_MAX,
             Some(backpressure::TAKE_MAX),
         );
-        let ears = Ears::default();
+        let ears = ClientEvents::default();
         match ears.clone().serve_with_lifecycle(transport, era).await {
             Ok(running) => {
                 Ok(McpConnection::over(running, ears, verdict, Other::Child(process)).await)
@@ -212,27 +212,28 @@ impl Upstream for McpHttp {
                 .custom_headers(headers)
                 .max_sse_event_size(message::BYTES_MAX);
             let transport = StreamableHttpClientTransport::with_client(
-                Door::new(
+                HttpTransport::new(
                     client,
                     self.identity.clone(),
                     self.config.reach.surroundings.answers.clone(),
                 ),
                 config,
             );
-            let verdict = Verdict::default();
+            let verdict = CloseReason::default();
             // A request is taken only once it is answered, so that the time of the call bounds it.
-            let transport = Guarded::new(transport, verdict.clone(), backpressure::OWED_MAX, None);
+            let transport =
+                BoundedTransport::new(transport, verdict.clone(), backpressure::OWED_MAX, None);
             let era = ClientLifecycleMode::Auto {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
                 legacy_version: None,
             };
-            let ears = Ears::default();
+            let ears = ClientEvents::default();
             let running = ears
                 .clone()
                 .serve_with_lifecycle(transport, era)
                 .await
                 .map_err(|error| failure::of_address(&shown, &error))?;
-            let gate = Gate::new(self.config.reach.call_timeout);
+            let gate = Breaker::new(self.config.reach.call_timeout);
             Ok(McpConnection::over(running, ears, verdict, Other::Address(gate)).await)
         })
     }
@@ -244,13 +245,13 @@ fn modern() -> ClientLifecycleMode {
 
 /// Hears what a server says unasked.
 #[derive(Clone, Default)]
-struct Ears {
+struct ClientEvents {
     list_changed: Arc<Notify>,
     questions: Arc<Questions>,
-    progress: Arc<ProgressDesk>,
+    progress: Arc<ProgressRouter>,
 }
 
-impl Ears {
+impl ClientEvents {
     fn refuse(&self, method: &str, params: &impl serde::Serialize) -> ErrorData {
         let params = serde_json::to_value(params).unwrap_or_default();
         self.questions.refuse(elicitation::asked(method, &params));
@@ -262,7 +263,7 @@ impl Ears {
     }
 }
 
-impl ClientHandler for Ears {
+impl ClientHandler for ClientEvents {
     fn get_info(&self) -> ClientConfig {
         ClientConfig::new(
             ClientCapabilities::default(),
@@ -313,28 +314,28 @@ impl ClientHandler for Ears {
 /// A server that is spoken with.
 struct McpConnection {
     peer: Peer<RoleClient>,
-    ears: Ears,
-    verdict: Verdict,
+    ears: ClientEvents,
+    verdict: CloseReason,
     /// True once the protocol has ended.
     closed: watch::Receiver<bool>,
     stop: tokio_util::sync::CancellationToken,
     // A plain mutex: the process is only taken out, never awaited under the lock.
     process: Mutex<Option<Process>>,
     /// Before the calls of a server behind an address.
-    gate: Option<Gate>,
+    gate: Option<Breaker>,
 }
 
 /// Who is at the other end.
 enum Other {
     Child(Process),
-    Address(Gate),
+    Address(Breaker),
 }
 
 impl McpConnection {
     async fn over(
-        running: RunningService<RoleClient, Ears>,
-        ears: Ears,
-        verdict: Verdict,
+        running: RunningService<RoleClient, ClientEvents>,
+        ears: ClientEvents,
+        verdict: CloseReason,
         other: Other,
     ) -> Box<dyn Connection> {
         let peer = running.peer().clone();
@@ -487,7 +488,7 @@ impl Connection for McpConnection {
         &'a self,
         tool: &'a Tool,
         args: JsonObject,
-    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<ToolResponse, UpstreamError>> {
         self.call_followed(tool, args, Arc::new(|_: &str| {}))
     }
 
@@ -496,7 +497,7 @@ impl Connection for McpConnection {
         tool: &'a Tool,
         args: JsonObject,
         news: CallNews,
-    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<ToolResponse, UpstreamError>> {
         Box::pin(async move {
             let during = self.ears.questions.during();
             let call = self.send(tool, args, news);
@@ -505,7 +506,7 @@ impl Connection for McpConnection {
                 None => Ok(call.await),
             };
             let outcome = match sent {
-                Ok(Ok(response)) => answer::unwrap(tool, response).map(Answer::from),
+                Ok(Ok(response)) => answer::unwrap(tool, response).map(ToolResponse::from),
                 Err(error) => {
                     if error.code == UpstreamErrorCode::Timeout {
                         self.doubt();

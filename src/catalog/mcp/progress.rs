@@ -12,9 +12,9 @@ const NOTICE_BYTES_MAX: usize = 200;
 
 /// The calls that are on their way, by their tokens; as many as the lane in front admits.
 #[derive(Default)]
-pub(super) struct ProgressDesk(Mutex<HashMap<ProgressToken, CallNews>>);
+pub(super) struct ProgressRouter(Mutex<HashMap<ProgressToken, CallNews>>);
 
-impl ProgressDesk {
+impl ProgressRouter {
     /// Notices with this token go to `news` until what is returned is dropped.
     pub(super) fn follow(&self, token: ProgressToken, news: CallNews) -> Followed<'_> {
         self.0.lock().insert(token.clone(), news);
@@ -32,7 +32,7 @@ impl ProgressDesk {
 
 /// A call whose notices are passed on.
 pub(super) struct Followed<'a> {
-    desk: &'a ProgressDesk,
+    desk: &'a ProgressRouter,
     token: ProgressToken,
 }
 

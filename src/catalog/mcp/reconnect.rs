@@ -22,7 +22,7 @@ pub(super) const RETRY_MS_MAX: u64 = 60_000;
 
 /// The openings of one connection.
 #[derive(Debug, Default)]
-pub(super) struct Pace(Mutex<Option<Last>>);
+pub(super) struct ReconnectBackoff(Mutex<Option<Last>>);
 
 #[derive(Debug)]
 struct Last {
@@ -31,7 +31,7 @@ struct Last {
     tries: u32,
 }
 
-impl Pace {
+impl ReconnectBackoff {
     /// When the next opening may be, which is taken to be made then.
     pub(super) fn next(&self, now: Instant) -> Instant {
         let mut last = self.0.lock();

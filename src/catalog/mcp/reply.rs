@@ -35,7 +35,7 @@ use super::{
 };
 use crate::{
     base::text::cut,
-    catalog::upstream::response::{AnswerBounds, LARGE_BYTES, Room},
+    catalog::upstream::response::{LARGE_BYTES, MemoryPermit, ResponseLimits},
 };
 
 /// Most bytes that are read of an answer that is no success.
@@ -67,7 +67,7 @@ pub(super) async fn of_post(
     response: Response,
     message: &ClientJsonRpcMessage,
     in_session: bool,
-    answers: &AnswerBounds,
+    answers: &ResponseLimits,
 ) -> Result<StreamableHttpPostResponse, Failure> {
     let status = response.status();
     if let Some(challenge) = challenge(&response) {
@@ -124,7 +124,7 @@ pub(super) async fn of_post(
 }
 
 /// The events of a stream that was asked for.
-pub(super) fn of_get(response: Response, answers: &AnswerBounds) -> Result<Events, Failure> {
+pub(super) fn of_get(response: Response, answers: &ResponseLimits) -> Result<Events, Failure> {
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         return Err(StreamableHttpError::ServerDoesNotSupportSse);
     }
@@ -281,11 +281,11 @@ enum Broken {
 /// A body, and what was read of the message that is coming in.
 struct Intake {
     body: BoxStream<'static, reqwest::Result<Bytes>>,
-    answers: AnswerBounds,
+    answers: ResponseLimits,
     bounds: Bounds,
     read: usize,
     /// The place of a large one.
-    place: Option<Room>,
+    place: Option<MemoryPermit>,
     /// Until when the rest of a large one must be there.
     until: Option<Instant>,
     /// Whether there is something in the line that is being read.
@@ -294,7 +294,7 @@ struct Intake {
 }
 
 impl Intake {
-    fn new(response: Response, answers: AnswerBounds, bounds: Bounds) -> Self {
+    fn new(response: Response, answers: ResponseLimits, bounds: Bounds) -> Self {
         Self {
             body: response.bytes_stream().boxed(),
             answers,
@@ -344,7 +344,7 @@ impl Intake {
     }
 
     /// The whole body as one message, and its place.
-    async fn whole(mut self) -> Result<(Vec<u8>, Option<Room>), Broken> {
+    async fn whole(mut self) -> Result<(Vec<u8>, Option<MemoryPermit>), Broken> {
         let mut body = Vec::new();
         while let Some(piece) = self.piece().await {
             body.extend_from_slice(&piece?);

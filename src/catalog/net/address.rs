@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// What an address is, as far as it matters here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sort {
+pub(super) enum AddressClass {
     /// Somewhere on the internet.
     Public,
     /// Of this machine or of a network that is not public; allowed where the owner says so.
@@ -25,7 +25,7 @@ const METADATA_V4: [Ipv4Addr; 3] = [
 const METADATA_V6: [[u16; 4]; 2] = [[0xfd00, 0x0ec2, 0, 0], [0xfd20, 0x00ce, 0, 0]];
 
 /// Judges an address. One of version 4 that is wrapped in version 6 is judged as what it wraps.
-pub(super) fn sort_of(address: IpAddr) -> Sort {
+pub(super) fn sort_of(address: IpAddr) -> AddressClass {
     match address {
         IpAddr::V4(address) => of_v4(address),
         IpAddr::V6(address) => of_v6(address),
@@ -42,28 +42,30 @@ pub(super) fn is_loopback(address: IpAddr) -> bool {
     }
 }
 
-fn of_v4(address: Ipv4Addr) -> Sort {
+fn of_v4(address: Ipv4Addr) -> AddressClass {
     let [a, b, c, _] = address.octets();
     if METADATA_V4.contains(&address) {
-        return Sort::Never("a metadata address of cloud machines");
+        return AddressClass::Never("a metadata address of cloud machines");
     }
     match (a, b, c) {
-        (0, ..) => Sort::Never("an unspecified address"),
-        (10, ..) | (172, 16..=31, _) | (192, 168, _) => Sort::Private("a private address"),
-        (127, ..) => Sort::Private("a loopback address"),
-        (100, 64..=127, _) => Sort::Private("an address of carrier-grade NAT"),
-        (169, 254, _) => Sort::Never("a link-local address, as metadata of cloud machines has"),
-        (192, 0, 0) | (192, 0, 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113) => {
-            Sort::Never("a reserved address")
+        (0, ..) => AddressClass::Never("an unspecified address"),
+        (10, ..) | (172, 16..=31, _) | (192, 168, _) => AddressClass::Private("a private address"),
+        (127, ..) => AddressClass::Private("a loopback address"),
+        (100, 64..=127, _) => AddressClass::Private("an address of carrier-grade NAT"),
+        (169, 254, _) => {
+            AddressClass::Never("a link-local address, as metadata of cloud machines has")
         }
-        (198, 18..=19, _) => Sort::Private("an address for benchmarks"),
-        (224..=239, ..) => Sort::Never("a multicast address"),
-        (240.., ..) => Sort::Never("a reserved address"),
-        _ => Sort::Public,
+        (192, 0, 0) | (192, 0, 2) | (192, 88, 99) | (198, 51, 100) | (203, 0, 113) => {
+            AddressClass::Never("a reserved address")
+        }
+        (198, 18..=19, _) => AddressClass::Private("an address for benchmarks"),
+        (224..=239, ..) => AddressClass::Never("a multicast address"),
+        (240.., ..) => AddressClass::Never("a reserved address"),
+        _ => AddressClass::Public,
     }
 }
 
-fn of_v6(address: Ipv6Addr) -> Sort {
+fn of_v6(address: Ipv6Addr) -> AddressClass {
     if let Some(wrapped) = wrapped(address) {
         return of_v4(wrapped);
     }
@@ -71,27 +73,27 @@ fn of_v6(address: Ipv6Addr) -> Sort {
     if [a, b, c] == [0x0064, 0xff9b, 1] {
         // Only the local network knows what this leads to.
         return match of_v4(v4(high, low)) {
-            Sort::Public => Sort::Private("an address of a local NAT64"),
+            AddressClass::Public => AddressClass::Private("an address of a local NAT64"),
             other => other,
         };
     }
     if address == Ipv6Addr::LOCALHOST {
-        return Sort::Private("a loopback address");
+        return AddressClass::Private("a loopback address");
     }
     if METADATA_V6.contains(&[a, b, c, d]) {
-        return Sort::Never("a metadata address of cloud machines");
+        return AddressClass::Never("a metadata address of cloud machines");
     }
     match (a, b) {
-        _ if address.is_unspecified() => Sort::Never("an unspecified address"),
-        (0xfe80..=0xfebf, _) => Sort::Never("a link-local address"),
-        (0xfc00..=0xfdff, _) | (0xfec0..=0xfeff, _) => Sort::Private("a private address"),
-        (0xff00.., _) => Sort::Never("a multicast address"),
+        _ if address.is_unspecified() => AddressClass::Never("an unspecified address"),
+        (0xfe80..=0xfebf, _) => AddressClass::Never("a link-local address"),
+        (0xfc00..=0xfdff, _) | (0xfec0..=0xfeff, _) => AddressClass::Private("a private address"),
+        (0xff00.., _) => AddressClass::Never("a multicast address"),
         // Teredo hides the other side's address, the others lead nowhere.
         (0x2001, 0x0000..=0x01ff | 0x0db8) | (0x3fff, 0x0000..=0x0fff) => {
-            Sort::Never("a reserved address")
+            AddressClass::Never("a reserved address")
         }
-        (0x2000..=0x3fff, _) => Sort::Public,
-        _ => Sort::Never("a reserved address"),
+        (0x2000..=0x3fff, _) => AddressClass::Public,
+        _ => AddressClass::Never("a reserved address"),
     }
 }
 

@@ -14,7 +14,7 @@ use futures::future::BoxFuture;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-use super::address::{Sort, is_loopback, sort_of};
+use super::address::{AddressClass, is_loopback, sort_of};
 
 /// Longest wait for a connection, the handshake of TLS included.
 const CONNECT_MAX: Duration = Duration::from_secs(10);
@@ -29,7 +29,7 @@ const HEADERS_MAX: usize = 100;
 const ADDRESSES_MAX: usize = 32;
 
 /// Turns names into addresses.
-pub trait Names: Send + Sync + 'static {
+pub trait Resolver: Send + Sync + 'static {
     /// The addresses of a name, as they are at this moment.
     fn resolve(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>>;
 }
@@ -38,7 +38,7 @@ pub trait Names: Send + Sync + 'static {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemNames;
 
-impl Names for SystemNames {
+impl Resolver for SystemNames {
     fn resolve(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
             Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
@@ -69,20 +69,20 @@ pub(in crate::catalog) enum ClientError {
 
 /// What one upstream may reach.
 #[derive(Clone)]
-pub(in crate::catalog) struct Guard {
+pub(in crate::catalog) struct AddressPolicy {
     pub(in crate::catalog) allow_private: bool,
     /// What allows private addresses, in words.
     pub(in crate::catalog) private_hint: &'static str,
     pub(in crate::catalog) allow_public: bool,
     /// Where this server itself listens.
     pub(in crate::catalog) own: Vec<SocketAddr>,
-    pub(in crate::catalog) names: Arc<dyn Names>,
+    pub(in crate::catalog) names: Arc<dyn Resolver>,
 }
 
-impl Guard {
+impl AddressPolicy {
     /// The same for addresses that the owner did not name: what is allowed to be private is what
     /// was configured, and no neighbour.
-    pub(in crate::catalog) fn elsewhere(&self) -> Self {
+    pub(in crate::catalog) fn for_foreign_origin(&self) -> Self {
         let mut guard = self.clone();
         if guard.allow_private {
             guard.allow_private = false;
@@ -125,11 +125,13 @@ impl Guard {
             return Err("this server itself".to_owned());
         }
         match sort_of(address) {
-            Sort::Public if self.allow_public => Ok(()),
-            Sort::Public => Err("a public address, and the request is not encrypted".to_owned()),
-            Sort::Private(_) if self.allow_private => Ok(()),
-            Sort::Private(what) => Err(format!("{what}; {}", self.private_hint)),
-            Sort::Never(what) => Err(format!("{what}, which is never reached")),
+            AddressClass::Public if self.allow_public => Ok(()),
+            AddressClass::Public => {
+                Err("a public address, and the request is not encrypted".to_owned())
+            }
+            AddressClass::Private(_) if self.allow_private => Ok(()),
+            AddressClass::Private(what) => Err(format!("{what}; {}", self.private_hint)),
+            AddressClass::Never(what) => Err(format!("{what}, which is never reached")),
         }
     }
 
@@ -169,7 +171,7 @@ fn is_of_this_machine(address: IpAddr) -> bool {
 
 /// Resolves names for connections to one port and gives out only what is allowed.
 struct GuardedNames {
-    guard: Guard,
+    guard: AddressPolicy,
     port: u16,
 }
 

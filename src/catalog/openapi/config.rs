@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::http::config::{Document, Reach};
+use crate::catalog::http::config::{Document, HttpAccess};
 
 /// A service with an OpenAPI description.
 #[derive(Debug, Clone)]
@@ -18,5 +18,5 @@ pub struct OpenApiConfig {
     /// Values for the variables of the description's server address.
     pub server_variables: BTreeMap<String, String>,
     /// How it is reached.
-    pub reach: Reach,
+    pub reach: HttpAccess,
 }

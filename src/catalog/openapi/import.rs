@@ -26,7 +26,7 @@ use crate::{
     base::text::cut,
     catalog::{
         tool::OfferedTool,
-        upstream::{error::ConnectError, import_job::Stop},
+        upstream::{error::ConnectError, import_job::CancelToken},
     },
 };
 
@@ -102,7 +102,7 @@ impl Elsewhere {
 pub(super) fn import(
     bytes: &[u8],
     setting: &Setting,
-    stop: &Stop,
+    stop: &CancelToken,
 ) -> Result<Imported, ConnectError> {
     let wrong = |reason: &dyn std::fmt::Display| {
         ConnectError::new(format!("its description cannot be read: {reason}"))

@@ -47,7 +47,7 @@ use super::{
         Connection, ConnectionEvent, Offer, Upstream,
         error::{ConnectError, UpstreamError, UpstreamErrorCode},
         import_job::{self, Progress},
-        response::Answer,
+        response::ToolResponse,
     },
 };
 use crate::{base::memory, model::JsonObject};
@@ -281,7 +281,7 @@ impl Connection for OpenApiConnection {
         &'a self,
         tool: &'a Tool,
         args: JsonObject,
-    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<ToolResponse, UpstreamError>> {
         Box::pin(async move {
             let refused = |why: String| UpstreamError::new(UpstreamErrorCode::Refused, tool, why);
             let plan = self.plan(&tool.name).ok_or_else(|| {
@@ -313,7 +313,7 @@ impl Connection for OpenApiConnection {
                 .await
                 .map_err(|failure| failure.into_upstream_error(tool))?;
             let room = answer.room.take();
-            answer::value(tool, &plan, answer, with_response).map(|json| Answer {
+            answer::value(tool, &plan, answer, with_response).map(|json| ToolResponse {
                 json,
                 room,
                 warning: None,

@@ -6,7 +6,7 @@ use std::{cell::Cell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use crate::{base::text::cut, catalog::upstream::import_job::Stop};
+use crate::{base::text::cut, catalog::upstream::import_job::CancelToken};
 
 /// Keys of a path item that are operations.
 pub(super) const METHODS: [&str; 8] =
@@ -57,7 +57,7 @@ pub(super) enum Unreadable {
 
 /// The description as an object. Takes up to seconds for tens of megabytes; call it where that
 /// blocks nobody.
-pub(super) fn parse(bytes: &[u8], stop: &Stop) -> Result<Value, Unreadable> {
+pub(super) fn parse(bytes: &[u8], stop: &CancelToken) -> Result<Value, Unreadable> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
         return Err(Unreadable::Size(bytes.len()));
     }
@@ -118,7 +118,7 @@ fn syntax(format: &'static str, error: &dyn fmt::Display) -> Unreadable {
 struct Node<'a> {
     nodes_left: &'a Cell<usize>,
     depth: usize,
-    stop: &'a Stop,
+    stop: &'a CancelToken,
 }
 
 impl Node<'_> {

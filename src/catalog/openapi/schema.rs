@@ -44,7 +44,7 @@ pub(super) enum Way {
     /// To the service.
     Request,
     /// From it.
-    Answer,
+    ToolResponse,
 }
 
 /// How much a schema says.

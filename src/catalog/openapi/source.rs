@@ -19,7 +19,7 @@ use crate::{
         credential::config::Credential,
         http::{
             client::{ServiceClient, ServiceConfig},
-            config::{Document, Reach},
+            config::{Document, HttpAccess},
             failure::ServiceFailure,
         },
         redact::Secrets,
@@ -66,7 +66,7 @@ impl Source {
         let (base_url, reach) = match base {
             Some(base) => (base, config.reach.clone()),
             None => {
-                let reach = Reach {
+                let reach = HttpAccess {
                     headers: BTreeMap::new(),
                     credential: Credential::None,
                     ..config.reach.clone()

@@ -33,7 +33,7 @@ const SWEPT_MAX: usize = 10_000;
 
 /// The folder with the files.
 #[derive(Debug)]
-pub(in crate::catalog) struct KeptTools {
+pub(in crate::catalog) struct ToolCache {
     folder: PathBuf,
     /// Largest file, in bytes.
     bytes_max: u64,
@@ -41,7 +41,7 @@ pub(in crate::catalog) struct KeptTools {
 
 /// Why a list is not kept or not taken.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::catalog) enum KeptError {
+pub(in crate::catalog) enum ToolCacheError {
     /// The system says no.
     #[error("`{path}` cannot be used")]
     Io {
@@ -123,7 +123,7 @@ struct ReadTool {
     hash: String,
 }
 
-impl KeptTools {
+impl ToolCache {
     /// Nothing is touched yet.
     pub(in crate::catalog) fn new(folder: PathBuf) -> Self {
         Self { folder, bytes_max: FILE_BYTES_MAX }
@@ -135,10 +135,10 @@ impl KeptTools {
         &self,
         upstream: &Arc<str>,
         origin: &str,
-    ) -> Result<Option<Vec<Tool>>, KeptError> {
+    ) -> Result<Option<Vec<Tool>>, ToolCacheError> {
         let path = self.path(upstream);
         let Some(body) = read(&path, self.bytes_max)? else { return Ok(None) };
-        let foreign = |reason| KeptError::Foreign { path: path.clone(), reason };
+        let foreign = |reason| ToolCacheError::Foreign { path: path.clone(), reason };
         let read: Reading =
             serde_json::from_slice(&body).map_err(|_| foreign("it is no list of tools"))?;
         if read.upstream != **upstream || read.origin != origin {
@@ -156,7 +156,7 @@ impl KeptTools {
             let kept = KeptTool { name, title, description, input_schema, output_schema, annotations, operation, fingerprint, arguments, schema_hash };
             Tool::readmit(upstream, kept).map_err(|_| foreign("a tool in it is not allowed"))
         });
-        tools.collect::<Result<Vec<Tool>, KeptError>>().map(Some)
+        tools.collect::<Result<Vec<Tool>, ToolCacheError>>().map(Some)
     }
 
     /// Writes what an upstream offers, unless the file says the same already. Takes a while, too.
@@ -165,7 +165,7 @@ impl KeptTools {
         upstream: &str,
         origin: &str,
         tools: &[Arc<Tool>],
-    ) -> Result<(), KeptError> {
+    ) -> Result<(), ToolCacheError> {
         let tools = tools.iter().map(|tool| WrittenTool {
             name: &tool.name,
             title: tool.title.as_deref(),
@@ -182,7 +182,7 @@ impl KeptTools {
             .map_err(|error| self.failed(&self.folder, error.into()))?;
         let head = head(&body);
         if (head.len() + body.len()) as u64 > self.bytes_max {
-            return Err(KeptError::TooLarge {
+            return Err(ToolCacheError::TooLarge {
                 upstream: upstream.to_owned(),
                 bytes: body.len(),
                 bytes_max: self.bytes_max,
@@ -237,8 +237,8 @@ impl KeptTools {
         renamed
     }
 
-    fn failed(&self, path: &Path, source: io::Error) -> KeptError {
-        KeptError::Io { path: path.to_owned(), source }
+    fn failed(&self, path: &Path, source: io::Error) -> ToolCacheError {
+        ToolCacheError::Io { path: path.to_owned(), source }
     }
 }
 
@@ -258,9 +258,9 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 /// The body of a file that is whole and ours; none where there is no file.
-fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, KeptError> {
-    let failed = |source| KeptError::Io { path: path.to_owned(), source };
-    let foreign = |reason| Err(KeptError::Foreign { path: path.to_owned(), reason });
+fn read(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, ToolCacheError> {
+    let failed = |source| ToolCacheError::Io { path: path.to_owned(), source };
+    let foreign = |reason| Err(ToolCacheError::Foreign { path: path.to_owned(), reason });
     let mut file = match open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened.map_err(failed)?,

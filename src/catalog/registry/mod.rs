@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::visibility::{Sight, Sights, View};
+use self::visibility::{View, VisibilityCache, VisibilityMap};
 use super::{
     path,
     search::{
@@ -40,7 +40,7 @@ pub(super) struct Snapshot {
     by_healed: HashMap<String, Vec<usize>>,
     index: SearchIndex,
     /// What callers see of it.
-    sights: Sights,
+    visibilities: VisibilityCache,
 }
 
 impl Snapshot {
@@ -54,7 +54,7 @@ impl Snapshot {
         let mut by_healed: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, fold) in folds.iter().enumerate() {
             by_fold.entry(fold.clone()).or_default().push(at);
-            by_healed.entry(path::healed(fold)).or_default().push(at);
+            by_healed.entry(path::normalized(fold)).or_default().push(at);
         }
         let letters = folds.iter().map(|folded| Letters::of(folded)).collect();
         Ok(Self {
@@ -65,7 +65,7 @@ impl Snapshot {
             by_fold,
             by_healed,
             index,
-            sights: Sights::default(),
+            visibilities: VisibilityCache::default(),
         })
     }
 
@@ -85,8 +85,8 @@ impl Snapshot {
     }
 
     /// Tools whose paths are the same once they are healed.
-    pub(super) fn healed(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
-        self.by_healed.get(&path::healed(path)).into_iter().flatten().map(|at| &self.tools[*at])
+    pub(super) fn normalized(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
+        self.by_healed.get(&path::normalized(path)).into_iter().flatten().map(|at| &self.tools[*at])
     }
 
     /// Whether this upstream offers anything.
@@ -103,18 +103,23 @@ impl Snapshot {
     }
 
     /// What this view sees.
-    pub(super) fn sight(&self, view: View<'_>) -> Arc<Sight> {
-        self.sights.of(&self.tools, view)
+    pub(super) fn visibility(&self, view: View<'_>) -> Arc<VisibilityMap> {
+        self.visibilities.of(&self.tools, view)
     }
 
     /// Whether any tool that is seen has such a folded path.
-    pub(super) fn any_seen(&self, sight: &Sight, is_such: impl Fn(&str) -> bool) -> bool {
-        self.folds.iter().enumerate().any(|(at, folded)| sight.is_seen(at) && is_such(folded))
+    pub(super) fn any_seen(
+        &self,
+        visibility: &VisibilityMap,
+        is_such: impl Fn(&str) -> bool,
+    ) -> bool {
+        self.folds.iter().enumerate().any(|(at, folded)| visibility.is_seen(at) && is_such(folded))
     }
 
     /// Paths most like a wrong one, the likest first, of those that are seen.
-    pub(super) fn nearest(&self, path: &str, sight: &Sight) -> Vec<String> {
-        let nearest = nearest::nearest(path, &self.folds, &self.letters, |at| sight.is_seen(at));
+    pub(super) fn nearest(&self, path: &str, visibility: &VisibilityMap) -> Vec<String> {
+        let nearest =
+            nearest::nearest(path, &self.folds, &self.letters, |at| visibility.is_seen(at));
         nearest.into_iter().map(|at| self.tools[at].path.clone()).collect()
     }
 
@@ -125,7 +130,7 @@ impl Snapshot {
 }
 
 /// Holds the present snapshot and makes the next one.
-pub(super) struct Shelf {
+pub(super) struct ToolRegistry {
     // Plain locks: nothing awaits while holding them, and both are held for a pointer's copy only.
     present: RwLock<Arc<Snapshot>>,
     lists: Mutex<Lists>,
@@ -140,7 +145,7 @@ struct Lists {
     revision: u64,
 }
 
-impl Shelf {
+impl ToolRegistry {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self {
             present: RwLock::default(),
@@ -162,14 +167,17 @@ impl Shelf {
 
     /// Replaces what one upstream offers; returns once it can be found. A list that says the same
     /// changes nothing.
-    pub(super) async fn put(&self, upstream: &Arc<str>, tools: Vec<Arc<Tool>>) {
-        let mine = self.lay([(upstream.clone(), tools)]);
-        self.shown(mine).await;
+    pub(super) async fn replace(&self, upstream: &Arc<str>, tools: Vec<Arc<Tool>>) {
+        let mine = self.stage([(upstream.clone(), tools)]);
+        self.wait_for(mine).await;
     }
 
     /// Replaces what several upstreams offer, and makes the snapshot of all of them at once; gives
     /// its number.
-    pub(super) fn lay(&self, offers: impl IntoIterator<Item = (Arc<str>, Vec<Arc<Tool>>)>) -> u64 {
+    pub(super) fn stage(
+        &self,
+        offers: impl IntoIterator<Item = (Arc<str>, Vec<Arc<Tool>>)>,
+    ) -> u64 {
         let mut lists = self.lists.lock();
         let mut changed = false;
         for (upstream, tools) in offers {
@@ -186,14 +194,14 @@ impl Shelf {
     }
 
     /// Waits until the snapshot of that number, or a later one, is there.
-    pub(super) async fn shown(&self, mine: u64) {
+    pub(super) async fn wait_for(&self, mine: u64) {
         // An error cannot come while `self` holds the sender.
         let _ = self.revision.subscribe().wait_for(|revision| *revision >= mine).await;
     }
 
     /// Makes snapshots as long as lists come in, one at a time, each of everything that came in
     /// meanwhile.
-    pub(super) async fn keep(self: Arc<Self>, stop: CancellationToken) {
+    pub(super) async fn rebuild_loop(self: Arc<Self>, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = self.wanted.notified() => {}

@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use crate::catalog::tool::Tool;
 
 /// What a caller may see of each tool.
-pub trait Look: Send + Sync {
+pub trait ToolFilter: Send + Sync {
     /// Of one tool.
     fn see(&self, tool: &Tool) -> Visibility;
 
@@ -30,14 +30,14 @@ pub trait Look: Send + Sync {
     }
 }
 
-impl<F: Fn(&Tool) -> Visibility + Send + Sync> Look for F {
+impl<F: Fn(&Tool) -> Visibility + Send + Sync> ToolFilter for F {
     fn see(&self, tool: &Tool) -> Visibility {
         self(tool)
     }
 }
 
 /// What a caller may see of each tool.
-pub type View<'a> = &'a dyn Look;
+pub type View<'a> = &'a dyn ToolFilter;
 
 /// What a caller may see of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,7 +62,7 @@ pub(in crate::catalog) fn of(view: View<'_>, tool: &Tool) -> Visibility {
 
 /// What is seen of all tools of a snapshot.
 #[derive(Debug)]
-pub(in crate::catalog) struct Sight {
+pub(in crate::catalog) struct VisibilityMap {
     /// By the position of the tool.
     seen: Box<[Visibility]>,
     /// By name, those with a tool that is seen.
@@ -78,7 +78,7 @@ pub(in crate::catalog) struct SeenNamespace {
     pub(in crate::catalog) samples: Vec<usize>,
 }
 
-impl Sight {
+impl VisibilityMap {
     /// `tools` are sorted by path.
     fn new(tools: &[Arc<Tool>], seen: Box<[Visibility]>) -> Self {
         let mut namespaces: Vec<SeenNamespace> = Vec::new();
@@ -118,22 +118,24 @@ impl Sight {
 }
 
 /// A view's key, and what it sees, once that is worked out.
-type Remembered = (Box<str>, Arc<OnceLock<Arc<Sight>>>);
+type Remembered = (Box<str>, Arc<OnceLock<Arc<VisibilityMap>>>);
 
 /// What was seen lately.
 #[derive(Default)]
-pub(super) struct Sights {
+pub(super) struct VisibilityCache {
     // A plain mutex: held while a short list is looked through. The latest is the last.
     known: Mutex<Vec<Remembered>>,
 }
 
-impl Sights {
+impl VisibilityCache {
     /// What this view sees of these tools, always the same ones. Of several who ask for the same at
     /// once one works it out.
-    pub(in crate::catalog) fn of(&self, tools: &[Arc<Tool>], view: View<'_>) -> Arc<Sight> {
+    pub(in crate::catalog) fn of(&self, tools: &[Arc<Tool>], view: View<'_>) -> Arc<VisibilityMap> {
         let sight = match view.key() {
-            Some(key) => self.place(key).get_or_init(|| Arc::new(Sight::ask(tools, view))).clone(),
-            None => Arc::new(Sight::ask(tools, view)),
+            Some(key) => {
+                self.place(key).get_or_init(|| Arc::new(VisibilityMap::ask(tools, view))).clone()
+            }
+            None => Arc::new(VisibilityMap::ask(tools, view)),
         };
         let hidden = |path: &str| {
             tools
@@ -146,12 +148,12 @@ impl Sights {
             Some(at) => {
                 let mut seen = sight.seen.clone();
                 seen[at] = Visibility::Hidden;
-                Arc::new(Sight::new(tools, seen))
+                Arc::new(VisibilityMap::new(tools, seen))
             }
         }
     }
 
-    fn place(&self, key: &str) -> Arc<OnceLock<Arc<Sight>>> {
+    fn place(&self, key: &str) -> Arc<OnceLock<Arc<VisibilityMap>>> {
         let mut known = self.known.lock();
         let found = match known.iter().position(|(known, _)| **known == *key) {
             Some(at) => known.remove(at),

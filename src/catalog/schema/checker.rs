@@ -5,7 +5,7 @@ use std::fmt;
 use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
-use super::cost::{self, Work};
+use super::cost::{self, ValidationCost};
 
 /// What one pattern of a schema may take once compiled, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
@@ -13,7 +13,7 @@ const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 /// What arguments are checked by, and how much work that is.
 pub(in crate::catalog) struct Checker {
     pub(in crate::catalog) validator: Validator,
-    pub(in crate::catalog) work: Work,
+    pub(in crate::catalog) work: ValidationCost,
 }
 
 impl fmt::Debug for Checker {
@@ -27,7 +27,7 @@ impl Checker {
     /// long or grow large, and one of which the work has no bound is not compiled. Takes
     /// milliseconds for each 10 KiB.
     pub(in crate::catalog) fn of(schema: &Value) -> Result<Self, String> {
-        let work = Work::of(schema)?;
+        let work = ValidationCost::of(schema)?;
         let validator = compile(schema, work.patterns).map_err(|error| error.to_string())?;
         Ok(Self { validator, work })
     }

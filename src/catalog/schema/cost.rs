@@ -30,7 +30,7 @@ pub(super) type Unbounded = String;
 
 /// A schema as far as the work of checking it depends on it. One in whose place others stand comes
 /// before those.
-pub(in crate::catalog) struct Work {
+pub(in crate::catalog) struct ValidationCost {
     nodes: Box<[Node]>,
     root: u32,
     height: usize,
@@ -93,7 +93,7 @@ fn is_hard(pattern: &str) -> bool {
     pattern.len() > 200 || refers || counts_far || looks.iter().any(|look| pattern.contains(look))
 }
 
-impl Work {
+impl ValidationCost {
     /// Reads a schema; says why where the work may have no end, or cannot be told.
     pub(in crate::catalog) fn of(schema: &Value) -> Result<Self, Unbounded> {
         let is_old = schema

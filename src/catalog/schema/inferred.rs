@@ -42,7 +42,7 @@ const WORKSPACES_MAX: usize = 16;
 
 /// What was seen at one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Shape {
+pub(super) struct TypeShape {
     null: bool,
     boolean: bool,
     integer: bool,
@@ -50,7 +50,7 @@ pub(super) struct Shape {
     string: bool,
     /// Something that is nested too deep to be told.
     other: bool,
-    list: Option<Box<Shape>>,
+    list: Option<Box<TypeShape>>,
     object: Option<Box<ObjectShape>>,
 }
 
@@ -58,16 +58,16 @@ pub(super) struct Shape {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ObjectShape {
     /// By key, with how many objects had it.
-    fields: BTreeMap<String, (Shape, u32)>,
+    fields: BTreeMap<String, (TypeShape, u32)>,
     /// How many objects there were.
     seen: u32,
     /// Set once the keys look like values: what stands under any of them.
-    map: Option<Shape>,
+    map: Option<TypeShape>,
 }
 
 /// What is known of one tool's answers, by workspace.
 #[derive(Default)]
-pub(in crate::catalog) struct Observed {
+pub(in crate::catalog) struct InferredSchema {
     // A plain mutex: held while two shapes are merged. The latest workspace is the last.
     learned: Mutex<Vec<Learned>>,
 }
@@ -77,12 +77,12 @@ pub(in crate::catalog) struct Observed {
 struct Learned {
     workspace: Box<str>,
     samples: u32,
-    shape: Option<Shape>,
+    shape: Option<TypeShape>,
     /// The shape as a JSON Schema, made when it changes.
     schema: Option<Arc<Value>>,
 }
 
-impl fmt::Debug for Observed {
+impl fmt::Debug for InferredSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Observed")
             .field("workspaces", &self.learned().len())
@@ -90,7 +90,7 @@ impl fmt::Debug for Observed {
     }
 }
 
-impl Observed {
+impl InferredSchema {
     /// Looks at one answer to this workspace, unless enough were looked at.
     pub(in crate::catalog) fn note(&self, workspace: &str, answer: &str) {
         if answer.len() > ANSWER_BYTES_MAX || !self.takes_one_more(workspace) {
@@ -99,7 +99,8 @@ impl Observed {
         let mut keys_left = ALL_KEYS_MAX;
         let mut reader = serde_json::Deserializer::from_str(answer);
         // An answer that no reader follows to its end teaches nothing.
-        let Ok(seen) = (Seen { depth: 0, keys_left: &mut keys_left }).deserialize(&mut reader)
+        let Ok(seen) =
+            (ShapeVisitor { depth: 0, keys_left: &mut keys_left }).deserialize(&mut reader)
         else {
             return;
         };
@@ -140,7 +141,7 @@ impl Observed {
     }
 }
 
-impl Shape {
+impl TypeShape {
     fn merged(mut self, other: Self) -> Self {
         self.null |= other.null;
         self.boolean |= other.boolean;
@@ -252,14 +253,14 @@ impl ObjectShape {
         let under = |object: Self| {
             object.map.into_iter().chain(object.fields.into_values().map(|(shape, _)| shape))
         };
-        let all = under(self).chain(under(other)).reduce(Shape::merged);
+        let all = under(self).chain(under(other)).reduce(TypeShape::merged);
         Self { map: Some(all.unwrap_or_default()), ..Self::default() }
     }
 
     /// A map, where the keys look like values rather than names.
     fn settled(self) -> Self {
         let is_named = self.fields.keys().all(|key| is_name(key));
-        let composite = |shape: &Shape| {
+        let composite = |shape: &TypeShape| {
             shape
                 .object
                 .as_ref()
@@ -292,7 +293,7 @@ impl ObjectShape {
                 .fields
                 .values()
                 .map(|(shape, _)| shape.clone())
-                .reduce(Shape::merged)
+                .reduce(TypeShape::merged)
                 .unwrap_or_default();
             return json!({ "type": "object", "additionalProperties": all.schema() });
         }
@@ -304,7 +305,7 @@ impl ObjectShape {
     }
 
     /// What every object had.
-    fn always(&self) -> impl Iterator<Item = (&String, &(Shape, u32))> {
+    fn always(&self) -> impl Iterator<Item = (&String, &(TypeShape, u32))> {
         self.fields.iter().filter(|(_, (_, count))| *count == self.seen)
     }
 
@@ -328,7 +329,7 @@ impl ObjectShape {
         self.fields.len() == other.fields.len()
             && fields()
                 .all(|((key, (shape, _)), (known, (like, _)))| key == known && shape.is_like(like))
-            && alike(self.map.as_ref(), other.map.as_ref(), Shape::is_like)
+            && alike(self.map.as_ref(), other.map.as_ref(), TypeShape::is_like)
     }
 }
 
@@ -351,56 +352,58 @@ fn is_name(key: &str) -> bool {
 }
 
 /// Reads one value and keeps its shape alone.
-struct Seen<'a> {
+struct ShapeVisitor<'a> {
     depth: usize,
     keys_left: &'a mut usize,
 }
 
-impl<'de> DeserializeSeed<'de> for Seen<'_> {
-    type Value = Shape;
+impl<'de> DeserializeSeed<'de> for ShapeVisitor<'_> {
+    type Value = TypeShape;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Shape, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<TypeShape, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Seen<'_> {
-    type Value = Shape;
+impl<'de> Visitor<'de> for ShapeVisitor<'_> {
+    type Value = TypeShape;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a JSON value")
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Shape, E> {
-        Ok(Shape { boolean: true, ..Shape::default() })
+    fn visit_bool<E>(self, _: bool) -> Result<TypeShape, E> {
+        Ok(TypeShape { boolean: true, ..TypeShape::default() })
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
-        Ok(Shape { integer: true, ..Shape::default() })
+    fn visit_i64<E>(self, _: i64) -> Result<TypeShape, E> {
+        Ok(TypeShape { integer: true, ..TypeShape::default() })
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Shape, E> {
-        Ok(Shape { integer: true, ..Shape::default() })
+    fn visit_u64<E>(self, _: u64) -> Result<TypeShape, E> {
+        Ok(TypeShape { integer: true, ..TypeShape::default() })
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
-        Ok(Shape { number: true, ..Shape::default() })
+    fn visit_f64<E>(self, _: f64) -> Result<TypeShape, E> {
+        Ok(TypeShape { number: true, ..TypeShape::default() })
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<Shape, E> {
-        Ok(Shape { string: true, ..Shape::default() })
+    fn visit_str<E>(self, _: &str) -> Result<TypeShape, E> {
+        Ok(TypeShape { string: true, ..TypeShape::default() })
     }
 
-    fn visit_unit<E>(self) -> Result<Shape, E> {
-        Ok(Shape { null: true, ..Shape::default() })
+    fn visit_unit<E>(self) -> Result<TypeShape, E> {
+        Ok(TypeShape { null: true, ..TypeShape::default() })
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Shape, A::Error> {
-        let mut all = Shape::default();
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<TypeShape, A::Error> {
+        let mut all = TypeShape::default();
         if self.depth < DEPTH_MAX {
             for _ in 0..ITEMS_MAX {
-                let Some(item) = items
-                    .next_element_seed(Seen { depth: self.depth + 1, keys_left: self.keys_left })?
+                let Some(item) = items.next_element_seed(ShapeVisitor {
+                    depth: self.depth + 1,
+                    keys_left: self.keys_left,
+                })?
                 else {
                     break;
                 };
@@ -410,28 +413,30 @@ impl<'de> Visitor<'de> for Seen<'_> {
             all.other = true;
         }
         while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Shape { list: Some(Box::new(all)), ..Shape::default() })
+        Ok(TypeShape { list: Some(Box::new(all)), ..TypeShape::default() })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Shape, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<TypeShape, A::Error> {
         let mut object = ObjectShape { seen: 1, ..ObjectShape::default() };
         if self.depth >= DEPTH_MAX {
             while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            return Ok(Shape { other: true, ..Shape::default() });
+            return Ok(TypeShape { other: true, ..TypeShape::default() });
         }
         while let Some(key) = entries.next_key::<String>()? {
             if object.fields.len() > KEYS_MAX || *self.keys_left == 0 {
                 entries.next_value::<IgnoredAny>()?;
                 // There is more than is told, whatever it is.
-                object.map = Some(Shape { other: true, ..Shape::default() });
+                object.map = Some(TypeShape { other: true, ..TypeShape::default() });
                 continue;
             }
             *self.keys_left -= 1;
-            let value = entries
-                .next_value_seed(Seen { depth: self.depth + 1, keys_left: self.keys_left })?;
+            let value = entries.next_value_seed(ShapeVisitor {
+                depth: self.depth + 1,
+                keys_left: self.keys_left,
+            })?;
             object.fields.insert(key, (value, 1));
         }
-        Ok(Shape { object: Some(Box::new(object.settled())), ..Shape::default() })
+        Ok(TypeShape { object: Some(Box::new(object.settled())), ..TypeShape::default() })
     }
 }
 

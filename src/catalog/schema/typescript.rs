@@ -202,11 +202,11 @@ impl<'a> Writer<'a> {
         }
         for name in ["anyOf", "oneOf"] {
             // Alternatives that only say which fields are needed tell nothing that a type can.
-            let says = |option: &&Value| {
+            let trust = |option: &&Value| {
                 option.as_object().is_none_or(|option| option.keys().any(|key| key != "required"))
             };
             if let Some(options) = schema.get(name).and_then(Value::as_array)
-                && options.iter().any(|option| says(&option))
+                && options.iter().any(|option| trust(&option))
             {
                 parts.push(union(options.iter().map(|option| self.of(option, depth))));
             }

@@ -11,8 +11,8 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::omitted_fields::LeftOut;
-use super::schema::{checker::Checker, inferred::Observed};
+use self::omitted_fields::OmittedFields;
+use super::schema::{checker::Checker, inferred::InferredSchema};
 use crate::{
     base::{digest::sha256_of_json, json::unwrap_descriptions, text::cut},
     model::{Annotations, JsonObject, Operation, Schema},
@@ -168,9 +168,9 @@ pub struct Tool {
     /// Size of both schemas together, in bytes of JSON.
     pub(super) schema_bytes: usize,
     /// What its answers look like, where the upstream does not say.
-    pub(super) observed: Arc<Observed>,
+    pub(super) observed: Arc<InferredSchema>,
     /// Fields that its answers are without, since its service refuses them.
-    pub(super) left_out: LeftOut,
+    pub(super) left_out: OmittedFields,
     /// What is found of its arguments.
     pub(super) arguments: ArgumentWords,
     /// Its call in one line, once somebody asked.
@@ -236,7 +236,7 @@ impl Tool {
             schema_hash: kept.schema_hash,
             schema_bytes,
             observed: Arc::default(),
-            left_out: LeftOut::default(),
+            left_out: OmittedFields::default(),
             arguments: kept.arguments,
             hint: Mutex::default(),
             checker: OnceLock::new(),
@@ -263,7 +263,7 @@ impl Tool {
             schema_hash: String::new(),
             schema_bytes: 0,
             observed: Arc::default(),
-            left_out: LeftOut::default(),
+            left_out: OmittedFields::default(),
             arguments: ArgumentWords::default(),
             hint: Mutex::default(),
             checker: OnceLock::new(),

@@ -20,12 +20,12 @@ const TOLD_MAX: usize = 8;
 const NOTE_BYTES_MAX: usize = 500;
 
 /// The way to a field: the names from the answer itself on, without the places in lists.
-pub(in crate::catalog) type Way = Vec<String>;
+pub(in crate::catalog) type FieldPath = Vec<String>;
 
 /// What is left out of one tool's answers. Names of the service's own schema, nothing that it
 /// answered.
 #[derive(Debug, Default)]
-pub(in crate::catalog) struct LeftOut {
+pub(in crate::catalog) struct OmittedFields {
     // A plain mutex: held for a copy, and while a schema is pruned.
     kept: Mutex<Option<Kept>>,
 }
@@ -33,16 +33,16 @@ pub(in crate::catalog) struct LeftOut {
 #[derive(Debug)]
 struct Kept {
     since: Instant,
-    ways: Arc<[Way]>,
+    ways: Arc<[FieldPath]>,
     /// The schema of the result without them, where there is one.
     output: Option<Schema>,
     /// That they are, in a sentence.
     told: String,
 }
 
-impl LeftOut {
+impl OmittedFields {
     /// The fields that are left out now; empty where none are.
-    pub(in crate::catalog) fn ways(&self) -> Arc<[Way]> {
+    pub(in crate::catalog) fn ways(&self) -> Arc<[FieldPath]> {
         self.of(|kept| kept.ways.clone()).unwrap_or_default()
     }
 
@@ -66,8 +66,8 @@ impl LeftOut {
 
     /// These are left out too from now on; `whole` is the schema of the result with all fields,
     /// `select` the argument that names some.
-    pub(in crate::catalog) fn add(&self, ways: &[Way], whole: Option<&Schema>, select: &str) {
-        let mut all: Vec<Way> = self.ways().iter().chain(ways).cloned().collect();
+    pub(in crate::catalog) fn add(&self, ways: &[FieldPath], whole: Option<&Schema>, select: &str) {
+        let mut all: Vec<FieldPath> = self.ways().iter().chain(ways).cloned().collect();
         all.sort();
         all.dedup();
         all.truncate(FIELDS_MAX);
@@ -88,7 +88,7 @@ impl LeftOut {
 }
 
 /// The first few of these fields, as an agent writes them.
-pub(in crate::catalog) fn named(ways: &[Way]) -> String {
+pub(in crate::catalog) fn named(ways: &[FieldPath]) -> String {
     let mut names: Vec<String> =
         ways.iter().take(TOLD_MAX).map(|way| format!("`{}`", way.join("."))).collect();
     if let Some(more) = ways.len().checked_sub(TOLD_MAX + 1) {
@@ -97,7 +97,7 @@ pub(in crate::catalog) fn named(ways: &[Way]) -> String {
     cut(&names.join(", "), NOTE_BYTES_MAX).to_owned()
 }
 
-fn pruned(whole: &Schema, ways: &[Way], told: &str) -> Option<Schema> {
+fn pruned(whole: &Schema, ways: &[FieldPath], told: &str) -> Option<Schema> {
     let mut schema = (*whole.value()).clone();
     let ways_here: Vec<&[String]> = ways.iter().map(Vec::as_slice).collect();
     prune(&mut schema, &ways_here);

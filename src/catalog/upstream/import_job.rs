@@ -43,7 +43,7 @@ impl Progress {
 
 /// Tells a reader when to stop: when its time is up, or nobody waits for what it reads any more.
 #[derive(Debug, Clone)]
-pub(in crate::catalog) struct Stop {
+pub(in crate::catalog) struct CancelToken {
     given_up: Arc<AtomicBool>,
     until: Instant,
     /// Where the reader says how far it is.
@@ -55,7 +55,7 @@ pub(in crate::catalog) struct Stop {
 #[error("reading it takes longer than {} seconds", READ_MAX.as_secs())]
 pub(in crate::catalog) struct Stopped;
 
-impl Stop {
+impl CancelToken {
     /// Stops after so long, or when told so.
     pub(in crate::catalog) fn after(time: Duration) -> Self {
         Self {
@@ -85,11 +85,11 @@ impl Drop for GivenUp {
 /// stop. It says to `progress` how far it is.
 pub(in crate::catalog) async fn read<T: Send + 'static>(
     progress: Progress,
-    read: impl FnOnce(&Stop) -> Result<T, ConnectError> + Send + 'static,
+    read: impl FnOnce(&CancelToken) -> Result<T, ConnectError> + Send + 'static,
 ) -> Result<T, ConnectError> {
     // It is never closed; were it, reading would merely not be bounded.
     let turn = READERS.acquire().await;
-    let stop = Stop { progress, ..Stop::after(READ_MAX) };
+    let stop = CancelToken { progress, ..CancelToken::after(READ_MAX) };
     let _given_up = GivenUp(stop.given_up.clone());
     let done = offload(move || {
         let _turn = turn;

@@ -11,7 +11,7 @@ use futures::future::BoxFuture;
 
 use self::{
     error::{ConnectError, UpstreamError},
-    response::Answer,
+    response::ToolResponse,
 };
 use super::tool::{OfferedTool, Tool};
 use crate::model::JsonObject;
@@ -59,7 +59,7 @@ pub(super) trait Connection: Send + Sync + 'static {
         &'a self,
         tool: &'a Tool,
         args: JsonObject,
-    ) -> BoxFuture<'a, Result<Answer, UpstreamError>>;
+    ) -> BoxFuture<'a, Result<ToolResponse, UpstreamError>>;
 
     /// The same; what the upstream says meanwhile goes to `news`. Most kinds of upstream say
     /// nothing.
@@ -68,7 +68,7 @@ pub(super) trait Connection: Send + Sync + 'static {
         tool: &'a Tool,
         args: JsonObject,
         news: CallNews,
-    ) -> BoxFuture<'a, Result<Answer, UpstreamError>> {
+    ) -> BoxFuture<'a, Result<ToolResponse, UpstreamError>> {
         drop(news);
         self.call(tool, args)
     }

@@ -21,14 +21,14 @@ const LARGE_OF_ONE_MAX: usize = LARGE_MAX / 2;
 
 /// The bounds of answers. Clones share the places of large ones.
 #[derive(Debug, Clone)]
-pub struct AnswerBounds {
+pub struct ResponseLimits {
     bytes_max: usize,
     rooms: Arc<Semaphore>,
     /// The places that are of one upstream, or all.
     share: Arc<Semaphore>,
 }
 
-impl AnswerBounds {
+impl ResponseLimits {
     /// For answers of so many bytes, at most 64 MiB.
     pub fn new(bytes_max: usize) -> Self {
         Self {
@@ -54,11 +54,11 @@ impl AnswerBounds {
     }
 
     /// A place for a large answer, waited for.
-    pub(in crate::catalog) async fn room(&self) -> Room {
+    pub(in crate::catalog) async fn room(&self) -> MemoryPermit {
         // The semaphores are never closed; were they, answers would go on without a place. The
         // upstream's own comes first: who waits for the other takes nothing from anybody else.
         let share = self.share.clone().acquire_owned().await.ok();
-        Room { _places: (self.rooms.clone().acquire_owned().await.ok(), share) }
+        MemoryPermit { _places: (self.rooms.clone().acquire_owned().await.ok(), share) }
     }
 }
 
@@ -66,31 +66,31 @@ fn places(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count))
 }
 
-impl Default for AnswerBounds {
+impl Default for ResponseLimits {
     fn default() -> Self {
         Self::new(ANSWER_BYTES_MAX)
     }
 }
 
-impl Answer {
+impl ToolResponse {
     /// The same with a warning, if there is one.
     pub(in crate::catalog) fn warned(self, warning: Option<String>) -> Self {
         Self { warning, ..self }
     }
 
     /// The answer and its place, which is given back when dropped.
-    pub fn parted(self) -> (RawJson, Option<Room>) {
+    pub fn parted(self) -> (RawJson, Option<MemoryPermit>) {
         (self.json, self.room)
     }
 }
 
 /// The place of a large answer, given back when dropped.
 #[derive(Debug)]
-pub struct Room {
+pub struct MemoryPermit {
     _places: (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>),
 }
 
-impl Drop for Room {
+impl Drop for MemoryPermit {
     fn drop(&mut self) {
         // What reading took many times over is back at once, not when the next answer comes. Takes
         // milliseconds.
@@ -101,15 +101,15 @@ impl Drop for Room {
 /// An answer of a tool, with its place where it is a large one: hold it as long as the answer is in
 /// memory.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ToolResponse {
     /// The answer.
     pub json: RawJson,
-    pub(in crate::catalog) room: Option<Room>,
+    pub(in crate::catalog) room: Option<MemoryPermit>,
     /// What the caller should know although the call did not fail on it, at most 2 KiB.
     pub warning: Option<String>,
 }
 
-impl From<RawJson> for Answer {
+impl From<RawJson> for ToolResponse {
     fn from(json: RawJson) -> Self {
         Self { json, room: None, warning: None }
     }

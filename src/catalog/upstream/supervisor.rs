@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     CallNews, Connection, ConnectionEvent, Upstream,
     error::{ConnectError, UpstreamError, UpstreamErrorCode},
-    response::{Answer, AnswerBounds, LARGE_BYTES},
+    response::{LARGE_BYTES, ResponseLimits, ToolResponse},
     tool_list::{ToolList, relist_pause},
 };
 use crate::{
@@ -23,7 +23,7 @@ use crate::{
     },
     catalog::{
         redact::Secrets,
-        registry::{Shelf, disk_cache::KeptTools},
+        registry::{ToolRegistry, disk_cache::ToolCache},
         tool::Tool,
     },
     model::JsonObject,
@@ -82,22 +82,22 @@ pub enum UpstreamState {
 
 /// The present state of the way to an upstream.
 #[derive(Clone)]
-enum Link {
+enum ConnectionState {
     Connecting,
     Ready { connection: Arc<dyn Connection>, note: Option<String> },
-    Failed { reason: String, next: Next },
+    Failed { reason: String, next: RetryAt },
     Stopped,
 }
 
 /// When an upstream that failed is tried again.
 #[derive(Clone, Copy)]
-struct Next {
+struct RetryAt {
     at: Instant,
     /// Whether no try helps before the configuration is another.
     lasting: bool,
 }
 
-impl Next {
+impl RetryAt {
     fn told(self) -> String {
         match self.at.saturating_duration_since(Instant::now()) {
             Duration::ZERO => "it is being tried again".to_owned(),
@@ -107,22 +107,22 @@ impl Next {
 }
 
 /// What is taken of what an upstream says.
-pub(in crate::catalog) struct Says {
+pub(in crate::catalog) struct TrustSettings {
     /// Whether what it says of its tools is believed.
     pub(in crate::catalog) trusted: bool,
     /// How large its answers may be.
-    pub(in crate::catalog) answers: AnswerBounds,
+    pub(in crate::catalog) answers: ResponseLimits,
 }
 
 /// The way to one upstream.
-pub(in crate::catalog) struct Lane {
+pub(in crate::catalog) struct UpstreamSupervisor {
     name: Arc<str>,
     upstream: Box<dyn Upstream>,
     secrets: Secrets,
     call_timeout: Duration,
     start_timeout: Duration,
-    says: Says,
-    link: watch::Sender<Link>,
+    trust: TrustSettings,
+    link: watch::Sender<ConnectionState>,
     /// Whether the first answer or failure is in.
     settled: watch::Sender<bool>,
     /// Whether its tools are known, if only from before, or it failed.
@@ -137,23 +137,23 @@ pub(in crate::catalog) struct Lane {
     entries: Semaphore,
 }
 
-impl Lane {
+impl UpstreamSupervisor {
     pub(in crate::catalog) fn new(
         name: Arc<str>,
         upstream: Box<dyn Upstream>,
         secrets: Secrets,
         (call_timeout, start_timeout, refresh_after): (Duration, Duration, Duration),
-        says: Says,
-        shelf: Arc<Shelf>,
-        kept: Option<Arc<KeptTools>>,
+        trust: TrustSettings,
+        registry: Arc<ToolRegistry>,
+        kept: Option<Arc<ToolCache>>,
     ) -> Arc<Self> {
         Arc::new(Self {
             tools: ToolList::new(
                 name.clone(),
                 upstream.as_ref(),
                 secrets.clone(),
-                says.trusted,
-                shelf,
+                trust.trusted,
+                registry,
                 kept,
             ),
             name,
@@ -161,8 +161,8 @@ impl Lane {
             secrets,
             call_timeout,
             start_timeout,
-            says,
-            link: watch::Sender::new(Link::Connecting),
+            trust,
+            link: watch::Sender::new(ConnectionState::Connecting),
             settled: watch::Sender::new(false),
             listed: watch::Sender::new(false),
             refresh_after,
@@ -175,14 +175,14 @@ impl Lane {
 
     /// Lives until `stop`.
     pub(in crate::catalog) fn run(self: &Arc<Self>, tasks: &TaskTracker, stop: CancellationToken) {
-        let lane = self.clone();
+        let supervisor = self.clone();
         tasks.spawn(async move {
-            lane.supervise(&stop).await;
-            let last = lane.link.send_replace(Link::Stopped);
-            lane.settle();
-            lane.answered.send_replace(u64::MAX);
-            lane.tools.keep_now().await;
-            if let Link::Ready { connection, .. } = last {
+            supervisor.supervise(&stop).await;
+            let last = supervisor.link.send_replace(ConnectionState::Stopped);
+            supervisor.settle();
+            supervisor.answered.send_replace(u64::MAX);
+            supervisor.tools.keep_now().await;
+            if let ConnectionState::Ready { connection, .. } = last {
                 connection.close().await;
             }
         });
@@ -209,14 +209,14 @@ impl Lane {
                     }
                     tracing::warn!(upstream = %self.name, "upstream `{}` is lost and will be \
                         reached again: {why}", self.name);
-                    let next = Next {
+                    let next = RetryAt {
                         at: Instant::now() + BACKOFF.after_with(failures, chance()),
                         lasting: false,
                     };
                     self.link.send_replace(if failures > 3 {
-                        Link::Failed { reason: why, next }
+                        ConnectionState::Failed { reason: why, next }
                     } else {
-                        Link::Connecting
+                        ConnectionState::Connecting
                     });
                     connection.close().await;
                     next
@@ -230,8 +230,8 @@ impl Lane {
                     } else {
                         BACKOFF.after_with(failures, chance())
                     };
-                    let next = Next { at: Instant::now() + pause, lasting: error.lasting };
-                    self.link.send_replace(Link::Failed { reason, next });
+                    let next = RetryAt { at: Instant::now() + pause, lasting: error.lasting };
+                    self.link.send_replace(ConnectionState::Failed { reason, next });
                     self.settle();
                     self.answered.send_replace(asked);
                     next
@@ -269,7 +269,7 @@ impl Lane {
                 .hint("raise `start_timeout_ms` of the upstream if it is merely slow"))
             })?;
         let note = self.tools.publish(offer).await;
-        self.link.send_replace(Link::Ready { connection: connection.clone(), note });
+        self.link.send_replace(ConnectionState::Ready { connection: connection.clone(), note });
         self.settle();
         self.answered.send_replace(asked);
         Ok(connection)
@@ -337,7 +337,7 @@ impl Lane {
                 Ok(Ok(offer)) => {
                     let note = self.tools.publish(offer).await;
                     self.link.send_modify(|link| {
-                        if let Link::Ready { note: shown, .. } = link {
+                        if let ConnectionState::Ready { note: shown, .. } = link {
                             *shown = note;
                         }
                     });
@@ -376,7 +376,9 @@ impl Lane {
     /// Why calls fail, while they do.
     pub(in crate::catalog) fn trouble(&self) -> Option<String> {
         match &*self.link.borrow() {
-            Link::Failed { reason, .. } => Some(cut(reason, TROUBLE_BYTES_MAX).to_owned()),
+            ConnectionState::Failed { reason, .. } => {
+                Some(cut(reason, TROUBLE_BYTES_MAX).to_owned())
+            }
             _ => None,
         }
     }
@@ -396,12 +398,14 @@ impl Lane {
     /// Where it stands; `tools` is what the catalog holds of it.
     pub(in crate::catalog) fn status(&self, tools: usize) -> UpstreamStatus {
         let (status, message) = match &*self.link.borrow() {
-            Link::Connecting => (UpstreamState::Connecting, None),
-            Link::Ready { connection, note } => {
+            ConnectionState::Connecting => (UpstreamState::Connecting, None),
+            ConnectionState::Ready { connection, note } => {
                 (UpstreamState::Ready, connection.trouble().or_else(|| note.clone()))
             }
-            Link::Failed { reason, .. } => (UpstreamState::Failed, Some(reason.clone())),
-            Link::Stopped => (UpstreamState::Failed, Some("the server is stopping".to_owned())),
+            ConnectionState::Failed { reason, .. } => (UpstreamState::Failed, Some(reason.clone())),
+            ConnectionState::Stopped => {
+                (UpstreamState::Failed, Some("the server is stopping".to_owned()))
+            }
         };
         let progress = self.upstream.progress();
         UpstreamStatus {
@@ -425,14 +429,16 @@ impl Lane {
     /// Why nothing is known of it, for a path that begins with its name.
     pub(in crate::catalog) fn outage(&self) -> Option<String> {
         match &*self.link.borrow() {
-            Link::Ready { .. } => None,
-            Link::Connecting => Some(format!("upstream `{}` is still being connected", self.name)),
-            Link::Failed { reason, next } => Some(format!(
+            ConnectionState::Ready { .. } => None,
+            ConnectionState::Connecting => {
+                Some(format!("upstream `{}` is still being connected", self.name))
+            }
+            ConnectionState::Failed { reason, next } => Some(format!(
                 "upstream `{}` is not available: {reason}; {}",
                 self.name,
                 next.told()
             )),
-            Link::Stopped => {
+            ConnectionState::Stopped => {
                 Some(format!("upstream `{}` is not available: the server is stopping", self.name))
             }
         }
@@ -445,13 +451,13 @@ impl Lane {
         tool: &Tool,
         args: JsonObject,
         news: CallNews,
-    ) -> Result<Answer, UpstreamError> {
+    ) -> Result<ToolResponse, UpstreamError> {
         let secrets = self.secrets.clone();
         let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
         match self.call_unredacted(tool, args, news).await {
-            Ok(Answer { json, mut room, warning }) => {
+            Ok(ToolResponse { json, mut room, warning }) => {
                 if json.get().len() > LARGE_BYTES && room.is_none() {
-                    room = Some(self.says.answers.room().await);
+                    room = Some(self.trust.answers.room().await);
                 }
                 let answer = self.secrets.redact_json(json).ok_or_else(|| {
                     let message = format!(
@@ -461,13 +467,13 @@ impl Lane {
                     UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
                 })?;
                 // Checked last: what stands in for a secret may be longer than the secret.
-                let bytes_max = self.says.answers.bytes_max();
+                let bytes_max = self.trust.answers.bytes_max();
                 if answer.get().len() > bytes_max {
                     return Err(UpstreamError::too_large(tool, bytes_max));
                 }
                 let warning = warning
                     .map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
-                Ok(Answer { json: answer, room, warning })
+                Ok(ToolResponse { json: answer, room, warning })
             }
             Err(mut error) => {
                 error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
@@ -481,7 +487,7 @@ impl Lane {
         tool: &Tool,
         args: JsonObject,
         news: CallNews,
-    ) -> Result<Answer, UpstreamError> {
+    ) -> Result<ToolResponse, UpstreamError> {
         let Ok(_entry) = self.entries.try_acquire() else {
             let message = format!(
                 "{} calls wait for `{}` already, no more are taken",
@@ -505,7 +511,7 @@ impl Lane {
     /// Where calls of this tool go, if that is known now.
     pub(in crate::catalog) fn route(&self, tool: &Tool) -> Option<String> {
         match &*self.link.borrow() {
-            Link::Ready { connection, .. } => connection.route(tool),
+            ConnectionState::Ready { connection, .. } => connection.route(tool),
             _ => None,
         }
     }
@@ -518,16 +524,16 @@ impl Lane {
         let mut link = self.link.subscribe();
         // A connection that broke a moment ago may still be shown; the next thing shown is a better
         // one, or why there is none.
-        let is_decided = |link: &Link| match link {
-            Link::Connecting => false,
-            Link::Ready { connection, .. } => connection.is_open(),
-            Link::Failed { .. } | Link::Stopped => true,
+        let is_decided = |link: &ConnectionState| match link {
+            ConnectionState::Connecting => false,
+            ConnectionState::Ready { connection, .. } => connection.is_open(),
+            ConnectionState::Failed { .. } | ConnectionState::Stopped => true,
         };
         let decided = tokio::time::timeout(self.start_timeout, link.wait_for(is_decided)).await;
         match decided {
             Ok(Ok(link)) => match &*link {
-                Link::Ready { connection, .. } => Ok(connection.clone()),
-                Link::Failed { reason, next } => {
+                ConnectionState::Ready { connection, .. } => Ok(connection.clone()),
+                ConnectionState::Failed { reason, next } => {
                     let message = format!(
                         "upstream `{}` is not available: {reason}; {}",
                         self.name,
@@ -535,7 +541,7 @@ impl Lane {
                     );
                     Err(unavailable(message).retryable(!next.lasting))
                 }
-                Link::Connecting | Link::Stopped => {
+                ConnectionState::Connecting | ConnectionState::Stopped => {
                     Err(unavailable(format!("upstream `{}` is being stopped", self.name)))
                 }
             },

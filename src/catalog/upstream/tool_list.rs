@@ -16,7 +16,7 @@ use crate::{
     base::{error::chain, memory, offload::offload},
     catalog::{
         redact::Secrets,
-        registry::{Shelf, Snapshot, disk_cache::KeptTools},
+        registry::{Snapshot, ToolRegistry, disk_cache::ToolCache},
         tool::{OfferedTool, Tool},
     },
 };
@@ -44,9 +44,9 @@ pub(super) struct ToolList {
     secrets: Secrets,
     /// Whether what it says of its tools is believed.
     trusted: bool,
-    shelf: Arc<Shelf>,
+    registry: Arc<ToolRegistry>,
     /// Where they are kept for the next start, if anywhere.
-    kept: Option<Arc<KeptTools>>,
+    kept: Option<Arc<ToolCache>>,
     /// What makes it the same upstream after a restart.
     origin: String,
     // A plain lock: held for a moment only.
@@ -66,11 +66,11 @@ impl ToolList {
         upstream: &dyn Upstream,
         secrets: Secrets,
         trusted: bool,
-        shelf: Arc<Shelf>,
-        kept: Option<Arc<KeptTools>>,
+        registry: Arc<ToolRegistry>,
+        kept: Option<Arc<ToolCache>>,
     ) -> Self {
         let (origin, unwritten) = (origin(upstream), Mutex::default());
-        Self { name, secrets, trusted, shelf, kept, origin, unwritten }
+        Self { name, secrets, trusted, registry, kept, origin, unwritten }
     }
 
     fn unwritten<T>(&self, look: impl FnOnce(&mut Unwritten) -> T) -> T {
@@ -108,7 +108,7 @@ impl ToolList {
     pub(super) async fn publish(&self, offer: Offer) -> Option<String> {
         let Offer { tools, note } = offer;
         let (name, secrets, trusted) = (self.name.clone(), self.secrets.clone(), self.trusted);
-        let before = self.shelf.present();
+        let before = self.registry.present();
         let taken = offload(move || admitted(&name, &secrets, trusted, &before, tools)).await;
         let Ok((tools, left_out)) = taken else {
             tracing::error!(upstream = %self.name, "taking in the tools of upstream `{}` \
@@ -121,7 +121,7 @@ impl ToolList {
             tracing::warn!(upstream = %self.name, "upstream `{}`: {text}", self.name);
             note = Some(note.map_or_else(|| text.clone(), |note| format!("{note}; {text}")));
         }
-        self.shelf.put(&self.name, tools.clone()).await;
+        self.registry.replace(&self.name, tools.clone()).await;
         if self.kept.is_some() {
             self.unwritten(|unwritten| unwritten.tools = Some(tools));
             if self.due().is_some_and(|due| due <= Instant::now()) {

@@ -1,7 +1,7 @@
 //! How well tools are found, with floors: written questions over the tools of real services.
 
 use airlock::catalog::{
-    Catalog, Document, OpenApiConfig, Reach, Tool, UpstreamConfig, UpstreamKind,
+    Catalog, Document, HttpAccess, OpenApiConfig, Tool, UpstreamConfig, UpstreamKind,
 };
 use serde_json::{Value, json};
 
@@ -30,7 +30,7 @@ fn github() -> Option<UpstreamConfig> {
         base_url: None,
         server: None,
         server_variables: Default::default(),
-        reach: Reach::default(),
+        reach: HttpAccess::default(),
     };
     Some(UpstreamConfig::new("github".parse().unwrap(), UpstreamKind::OpenApi(config)))
 }

@@ -11,7 +11,7 @@ use std::{
 };
 
 use airlock::catalog::{
-    HttpConfig, Reach, StdioConfig, Tool, UpstreamConfig, UpstreamKind, Visibility,
+    HttpAccess, HttpConfig, StdioConfig, Tool, UpstreamConfig, UpstreamKind, Visibility,
 };
 use axum::{
     Router,
@@ -63,7 +63,7 @@ pub(crate) fn demo(name: &str, flags: &[&str]) -> UpstreamConfig {
 /// An address as an upstream.
 pub(crate) fn http(name: &str, url: &str) -> UpstreamConfig {
     install_crypto();
-    let reach = Reach { allow_private: true, ..Reach::default() };
+    let reach = HttpAccess { allow_private: true, ..HttpAccess::default() };
     UpstreamConfig::new(
         name.parse().unwrap(),
         UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }),
@@ -74,7 +74,7 @@ pub(crate) fn http(name: &str, url: &str) -> UpstreamConfig {
 pub(crate) fn http_with(name: &str, url: &str, authorization: &str) -> UpstreamConfig {
     install_crypto();
     let headers = [("Authorization".to_owned(), authorization.to_owned())].into();
-    let reach = Reach { headers, allow_private: true, ..Reach::default() };
+    let reach = HttpAccess { headers, allow_private: true, ..HttpAccess::default() };
     UpstreamConfig::new(
         name.parse().unwrap(),
         UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }),

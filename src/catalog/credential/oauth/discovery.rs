@@ -5,7 +5,7 @@
 use rmcp::transport::auth::{AuthError, AuthorizationManager, AuthorizationMetadata};
 use url::Url;
 
-use super::web::Web;
+use super::web::OAuthHttp;
 use crate::{base::text::cut, catalog::credential::config::OAuthConfig};
 
 /// What Airlock calls itself where it registers.
@@ -38,7 +38,7 @@ pub(super) struct Registered {
 }
 
 /// The authorization server that the owner names, or that the MCP server trusts.
-pub(super) async fn find(web: &Web, config: &OAuthConfig) -> Result<Server, String> {
+pub(super) async fn find(web: &OAuthHttp, config: &OAuthConfig) -> Result<Server, String> {
     if let Some((authorization, token)) = &config.endpoints {
         for url in authorization.iter().chain([token]) {
             web.endpoint(url)?;
@@ -60,7 +60,7 @@ pub(super) async fn find(web: &Web, config: &OAuthConfig) -> Result<Server, Stri
 /// The same, and Airlock as its client: the one that the owner named, else one that is registered
 /// now.
 pub(super) async fn find_and_register(
-    web: &Web,
+    web: &OAuthHttp,
     config: &OAuthConfig,
     client_secret: Option<String>,
     redirect: &str,
@@ -92,7 +92,7 @@ pub(super) fn scopes<'a>(config: &'a OAuthConfig, server: &'a Server) -> &'a [St
 
 /// The library's account of the server, with its metadata resolved.
 async fn asked(
-    web: &Web,
+    web: &OAuthHttp,
     config: &OAuthConfig,
 ) -> Result<(AuthorizationManager, AuthorizationMetadata), String> {
     let place = config.issuer.as_ref().or(config.server.as_ref()).ok_or(
@@ -119,7 +119,7 @@ async fn asked(
 }
 
 async fn server(
-    web: &Web,
+    web: &OAuthHttp,
     config: &OAuthConfig,
     manager: &mut AuthorizationManager,
     metadata: AuthorizationMetadata,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     discovery::{self, Registered, Server},
-    web::{Web, WebFailure},
+    web::{OAuthHttp, WebFailure},
 };
 use crate::{base::text::cut, catalog::credential::config::OAuthConfig};
 
@@ -22,7 +22,7 @@ const TOKEN_BYTES_MAX: usize = 32 * 1024;
 /// Tokens, and everything that renewing them takes. Bound to where they came from and what they are
 /// for.
 #[derive(Clone, Serialize, Deserialize)]
-pub(super) struct Granted {
+pub(super) struct TokenSet {
     pub(super) access_token: String,
     #[serde(default)]
     pub(super) refresh_token: Option<String>,
@@ -54,7 +54,7 @@ pub(super) enum TokenFailure {
     Failed(String),
 }
 
-impl Granted {
+impl TokenSet {
     /// Whether the access token ends within a time.
     pub(super) fn ends_within(&self, time: Duration) -> bool {
         let soon = Timestamp::now().checked_add(time).unwrap_or(Timestamp::MAX);
@@ -100,12 +100,12 @@ fn client(
 
 /// Tokens for the code that the browser brought back.
 pub(super) async fn by_code(
-    web: &Web,
+    web: &OAuthHttp,
     config: &OAuthConfig,
     server: &Server,
     registered: &Registered,
     (code, verifier, redirect): (String, PkceCodeVerifier, &str),
-) -> Result<Granted, TokenFailure> {
+) -> Result<TokenSet, TokenFailure> {
     let client = client(&server.token, registered, server.secret_in_body)?;
     let redirect = RedirectUrl::new(redirect.to_owned())
         .map_err(|error| TokenFailure::Failed(error.to_string()))?;
@@ -122,11 +122,11 @@ pub(super) async fn by_code(
 
 /// Tokens for the client itself.
 pub(super) async fn by_client(
-    web: &Web,
+    web: &OAuthHttp,
     config: &OAuthConfig,
     server: &Server,
     client_secret: Option<String>,
-) -> Result<Granted, TokenFailure> {
+) -> Result<TokenSet, TokenFailure> {
     let client_id = config
         .client_id
         .clone()
@@ -145,7 +145,7 @@ pub(super) async fn by_client(
 }
 
 /// Tokens for the refresh token; a server that gives no new one means the old one to stay.
-pub(super) async fn refreshed(web: &Web, old: &Granted) -> Result<Granted, TokenFailure> {
+pub(super) async fn refreshed(web: &OAuthHttp, old: &TokenSet) -> Result<TokenSet, TokenFailure> {
     let registered =
         Registered { client_id: old.client_id.clone(), client_secret: old.client_secret.clone() };
     let client = client(&old.token_url, &registered, old.secret_in_body)?;
@@ -156,7 +156,7 @@ pub(super) async fn refreshed(web: &Web, old: &Granted) -> Result<Granted, Token
     }
     let answer = request.request_async(web).await.map_err(failure)?;
     let fresh = taken(&answer)?;
-    Ok(Granted {
+    Ok(TokenSet {
         refresh_token: answer
             .refresh_token()
             .map(|token| token.secret().clone())
@@ -173,8 +173,8 @@ fn granted(
     registered: &Registered,
     resource: Option<String>,
     asked: &[String],
-) -> Result<Granted, TokenFailure> {
-    Ok(Granted {
+) -> Result<TokenSet, TokenFailure> {
+    Ok(TokenSet {
         access_token: taken(&answer)?,
         refresh_token: answer.refresh_token().map(|token| token.secret().clone()),
         ends: answer.expires_in().map(|time| moment(time.as_secs())),

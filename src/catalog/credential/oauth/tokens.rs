@@ -10,8 +10,8 @@ use tokio::sync::Mutex;
 
 use super::{
     discovery::{self},
-    grant::{self, Granted, TokenFailure},
-    web::Web,
+    grant::{self, TokenFailure, TokenSet},
+    web::OAuthHttp,
 };
 use crate::{
     base::offload::offload,
@@ -21,7 +21,7 @@ use crate::{
             resolve::resolve,
             vault::{Vault, VaultError},
         },
-        net::guard::Guard,
+        net::guard::AddressPolicy,
         redact::Secrets,
     },
 };
@@ -38,7 +38,7 @@ const RENEWALS_IN: Duration = Duration::from_secs(60);
 pub(in crate::catalog) struct OAuth {
     pub(super) config: OAuthConfig,
     pub(super) vault: Option<Vault>,
-    pub(super) web: Web,
+    pub(super) web: OAuthHttp,
     pub(super) secrets: Secrets,
     /// The lock is held while tokens are fetched, so that many calls fetch once.
     held: Mutex<Held>,
@@ -46,7 +46,7 @@ pub(in crate::catalog) struct OAuth {
 
 #[derive(Default)]
 struct Held {
-    granted: Option<Arc<Granted>>,
+    granted: Option<Arc<TokenSet>>,
     /// When tokens were fetched because one was refused.
     renewals: VecDeque<Instant>,
 }
@@ -55,10 +55,10 @@ impl OAuth {
     pub(in crate::catalog) fn new(
         config: OAuthConfig,
         vault: Option<Vault>,
-        guard: Guard,
+        guard: AddressPolicy,
         secrets: Secrets,
     ) -> Self {
-        Self { web: Web::new(guard, &config), config, vault, secrets, held: Mutex::default() }
+        Self { web: OAuthHttp::new(guard, &config), config, vault, secrets, held: Mutex::default() }
     }
 
     /// An access token. The error is free of tokens and says the way out.
@@ -100,7 +100,7 @@ impl OAuth {
     }
 
     /// What the store has, or for a client that speaks for itself what it is granted now.
-    async fn first(&self) -> Result<Arc<Granted>, String> {
+    async fn first(&self) -> Result<Arc<TokenSet>, String> {
         if self.config.client_credentials {
             return self.by_client().await;
         }
@@ -111,7 +111,7 @@ impl OAuth {
     }
 
     /// A new access token: by the refresh token, or as the client.
-    async fn fresh(&self, old: &Granted) -> Result<Arc<Granted>, String> {
+    async fn fresh(&self, old: &TokenSet) -> Result<Arc<TokenSet>, String> {
         if self.config.client_credentials {
             return self.by_client().await;
         }
@@ -141,7 +141,7 @@ impl OAuth {
         }
     }
 
-    async fn by_client(&self) -> Result<Arc<Granted>, String> {
+    async fn by_client(&self) -> Result<Arc<TokenSet>, String> {
         let server = discovery::find(&self.web, &self.config).await?;
         let secret = self.client_secret().await?;
         let granted = grant::by_client(&self.web, &self.config, &server, secret)
@@ -169,7 +169,7 @@ impl OAuth {
     }
 
     /// Everything in it that is secret joins the secrets of the upstream.
-    pub(super) fn known(&self, granted: &Granted) {
+    pub(super) fn known(&self, granted: &TokenSet) {
         let all = [
             Some(&granted.access_token),
             granted.refresh_token.as_ref(),
@@ -178,7 +178,7 @@ impl OAuth {
         all.into_iter().flatten().for_each(|secret| self.secrets.add(secret));
     }
 
-    async fn stored(&self) -> Result<Option<Granted>, String> {
+    async fn stored(&self) -> Result<Option<TokenSet>, String> {
         let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
         let name = entry(&self.config.upstream);
         let opened = offload(move || vault.get(&name)).await;
@@ -186,7 +186,7 @@ impl OAuth {
             Err(VaultError::Absent(_)) => return Ok(None),
             opened => opened.map_err(|error| error.to_string())?,
         };
-        let granted: Granted = serde_json::from_str(&text)
+        let granted: TokenSet = serde_json::from_str(&text)
             .map_err(|_| self.login_hint("what the store has of it cannot be read"))?;
         // Allowed for another service under the same name, a token is not shown to this one.
         match granted.is_for(&self.config) {
@@ -197,7 +197,7 @@ impl OAuth {
         }
     }
 
-    pub(super) async fn keep(&self, granted: &Granted) -> Result<(), String> {
+    pub(super) async fn keep(&self, granted: &TokenSet) -> Result<(), String> {
         let vault = self.vault.clone().ok_or("there is no store of secrets here")?;
         let text = serde_json::to_string(granted).expect("a grant is plain data");
         let name = entry(&self.config.upstream);

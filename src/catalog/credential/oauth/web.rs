@@ -11,7 +11,7 @@ use crate::{
     base::text::cut,
     catalog::{
         credential::config::OAuthConfig,
-        net::guard::{Guard, refusal},
+        net::guard::{AddressPolicy, refusal},
     },
 };
 
@@ -22,8 +22,8 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 
 /// Sends requests to authorization servers.
 #[derive(Clone)]
-pub(super) struct Web {
-    guard: Guard,
+pub(super) struct OAuthHttp {
+    guard: AddressPolicy,
     /// The origins that the owner named: only these may be private.
     named: Arc<[Origin]>,
 }
@@ -40,8 +40,8 @@ impl fmt::Display for WebFailure {
 
 impl Error for WebFailure {}
 
-impl Web {
-    pub(super) fn new(guard: Guard, config: &OAuthConfig) -> Self {
+impl OAuthHttp {
+    pub(super) fn new(guard: AddressPolicy, config: &OAuthConfig) -> Self {
         let endpoints =
             config.endpoints.iter().flat_map(|(page, token)| page.iter().chain([token]));
         let named = config.server.iter().chain(&config.issuer).chain(endpoints);
@@ -51,9 +51,10 @@ impl Web {
 
     /// What a request to this address may reach: what is not named must be public, and what is not
     /// encrypted private.
-    fn guard_of(&self, url: &Url) -> Guard {
+    fn guard_of(&self, url: &Url) -> AddressPolicy {
         let is_named = self.named.contains(&url.origin());
-        let mut guard = Guard { allow_public: url.scheme() == "https", ..self.guard.clone() };
+        let mut guard =
+            AddressPolicy { allow_public: url.scheme() == "https", ..self.guard.clone() };
         if guard.allow_private && !is_named {
             guard.allow_private = false;
             guard.private_hint = "`allow_private` holds for the service and what its `auth` \
@@ -117,7 +118,7 @@ impl Web {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for Web {
+impl<'c> AsyncHttpClient<'c> for OAuthHttp {
     type Error = WebFailure;
     type Future = BoxFuture<'c, Result<HttpResponse, WebFailure>>;
 
@@ -126,7 +127,7 @@ impl<'c> AsyncHttpClient<'c> for Web {
     }
 }
 
-impl OAuthHttpClient for Web {
+impl OAuthHttpClient for OAuthHttp {
     fn execute(&self, request: OAuthHttpRequest) -> OAuthHttpClientFuture<'_> {
         Box::pin(async move {
             self.send(request.request)

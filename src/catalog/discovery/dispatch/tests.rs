@@ -47,7 +47,7 @@ struct Watched {
     waits: bool,
 }
 
-impl Look for Watched {
+impl ToolFilter for Watched {
     fn see(&self, _: &Tool) -> Visibility {
         self.gate.pass(self.name, self.waits);
         Visibility::Auto
@@ -57,11 +57,11 @@ impl Look for Watched {
 /// A catalog of one tool, with so many places for questions.
 async fn catalog(places: usize) -> Arc<Catalog> {
     let mut catalog = Catalog::start(Vec::new(), &BTreeMap::new());
-    catalog.finders = Arc::new(Semaphore::new(places));
+    catalog.query_slots = Arc::new(Semaphore::new(places));
     let up: Arc<str> = "up".into();
     let tool =
         Tool::admit(&up, OfferedTool { name: "only".into(), ..OfferedTool::default() }).unwrap();
-    catalog.shelf.put(&up, vec![Arc::new(tool)]).await;
+    catalog.registry.replace(&up, vec![Arc::new(tool)]).await;
     Arc::new(catalog)
 }
 
@@ -69,7 +69,7 @@ async fn catalog(places: usize) -> Arc<Catalog> {
 #[tokio::test]
 async fn two_questions_of_an_asker_are_answered_at_once_and_none_holds_up_anybody_else() {
     let (catalog, gate) = (catalog(ASKED_MAX + 1).await, Arc::new(Gate::default()));
-    let (many, other) = (Asker::default(), Asker::default());
+    let (many, other) = (CallerLimit::default(), CallerLimit::default());
     let view = |name, waits| Watched { gate: gate.clone(), name, waits };
     let ask = async |at: usize| match at % 2 {
         0 => drop(catalog.find_aside(&many, "discover", r#""only""#, view("many", true)).await),
@@ -102,10 +102,10 @@ async fn two_questions_of_an_asker_are_answered_at_once_and_none_holds_up_anybod
 #[tokio::test]
 async fn askers_take_turns_however_much_one_asks() {
     let (catalog, gate) = (catalog(1).await, Arc::new(Gate::default()));
-    let (many, other) = (Asker::default(), Asker::default());
+    let (many, other) = (CallerLimit::default(), CallerLimit::default());
     let view = |name| Watched { gate: gate.clone(), name, waits: true };
     let ask =
-        |asker, name| Box::pin(catalog.find_aside(asker, "discover", r#""only""#, view(name)));
+        |caller, name| Box::pin(catalog.find_aside(caller, "discover", r#""only""#, view(name)));
     let mut pending: Vec<_> =
         (0..64).map(|_| ask(&many, "many")).chain([ask(&other, "other")]).collect();
     for asked in &mut pending {
@@ -124,18 +124,18 @@ async fn askers_take_turns_however_much_one_asks() {
 #[tokio::test]
 async fn a_question_that_nobody_waits_for_keeps_its_place_until_it_is_answered() {
     let (catalog, gate) = (catalog(1).await, Arc::new(Gate::default()));
-    let asker = Asker::default();
+    let caller = CallerLimit::default();
     let view = Watched { gate: gate.clone(), name: "left", waits: true };
-    let mut left = Box::pin(catalog.find_aside(&asker, "discover", r#""only""#, view));
+    let mut left = Box::pin(catalog.find_aside(&caller, "discover", r#""only""#, view));
     assert!(futures::poll!(&mut left).is_pending());
     drop(left);
     assert_eq!(
-        (catalog.finders.available_permits(), asker.0.available_permits()),
+        (catalog.query_slots.available_permits(), caller.0.available_permits()),
         (0, ASKED_MAX - 1)
     );
     gate.open();
     let view = Watched { gate: gate.clone(), name: "next", waits: true };
-    catalog.find_aside(&asker, "discover", r#""only""#, view).await.unwrap().unwrap();
+    catalog.find_aside(&caller, "discover", r#""only""#, view).await.unwrap().unwrap();
     assert_eq!(gate.came(), ["left", "next"]);
 }
 
@@ -145,7 +145,7 @@ async fn arguments_of_a_question_that_are_too_large_are_refused() {
     let ask = async |bytes: usize| {
         let args = format!("{{\"query\":\"only\"{}}}", " ".repeat(bytes - 16));
         catalog
-            .find_aside(&Asker::default(), "discover", &args, |_: &Tool| Visibility::Auto)
+            .find_aside(&CallerLimit::default(), "discover", &args, |_: &Tool| Visibility::Auto)
             .await
             .unwrap()
     };

@@ -27,7 +27,7 @@ fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed
 }
 
 /// What of a mutation's answer failed, or the error.
-fn mutated(value: Value, errors: Value) -> Result<(String, Vec<Way>), String> {
+fn mutated(value: Value, errors: Value) -> Result<(String, Vec<FieldPath>), String> {
     let body = json!({"data": {"order": value}, "errors": errors}).to_string();
     let answer = ServiceAnswer {
         status: StatusCode::OK,

@@ -13,7 +13,9 @@ use crate::catalog::{
 fn tool(text: &str, name: &str) -> Tool {
     let offer = tools::offer(
         &sdl::read(text).unwrap(),
-        &crate::catalog::upstream::import_job::Stop::after(std::time::Duration::from_secs(60)),
+        &crate::catalog::upstream::import_job::CancelToken::after(std::time::Duration::from_secs(
+            60,
+        )),
     )
     .unwrap();
     let offered = offer.tools.into_iter().find(|tool| tool.name == name).unwrap();

@@ -130,7 +130,7 @@ proptest! {
     #[test]
     fn no_answer_makes_reading_panic(types in prop::collection::vec(told_type(), 0..10)) {
         let schema = read(&answer(json!(types))).unwrap();
-        for tool in tools::offer(&schema, &crate::catalog::upstream::import_job::Stop::after(std::time::Duration::from_secs(60))).unwrap().tools {
+        for tool in tools::offer(&schema, &crate::catalog::upstream::import_job::CancelToken::after(std::time::Duration::from_secs(60))).unwrap().tools {
             let value = Value::Object(tool.input_schema);
             prop_assert!(jsonschema::validator_for(&value).is_ok(), "{}", value);
         }

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::catalog::{
     graphql::{select, tools},
-    upstream::import_job::Stop,
+    upstream::import_job::CancelToken,
 };
 
 #[test]
@@ -43,7 +43,7 @@ fn a_thing_that_is_defined_twice_is_taken_once_and_noted() {
             .unwrap();
     assert_eq!(schema.fields("Query").len(), 2);
     assert!(schema.field("B", "c").is_some());
-    let note = tools::offer(&schema, &Stop::after(std::time::Duration::from_secs(60)))
+    let note = tools::offer(&schema, &CancelToken::after(std::time::Duration::from_secs(60)))
         .unwrap()
         .note
         .unwrap();
@@ -120,7 +120,7 @@ proptest! {
     #[test]
     fn no_text_makes_reading_panic(words in prop::collection::vec(word(), 0..60)) {
         if let Ok(schema) = read(&words.join(" ")) {
-            tools::offer(&schema, &Stop::after(std::time::Duration::from_secs(60))).unwrap();
+            tools::offer(&schema, &CancelToken::after(std::time::Duration::from_secs(60))).unwrap();
         }
     }
 
@@ -144,7 +144,7 @@ proptest! {
         let text = format!("type Query {{ q: T0 u: U back: Query }} union U = T0 {text} input \
             I{count} {{ a: Int }}");
         let schema = read(&text).unwrap();
-        let offer = tools::offer(&schema, &Stop::after(std::time::Duration::from_secs(60))).unwrap();
+        let offer = tools::offer(&schema, &CancelToken::after(std::time::Duration::from_secs(60))).unwrap();
         prop_assert_eq!(offer.tools.len(), 2);
         for tool in offer.tools {
             let value = serde_json::Value::Object(tool.input_schema);

@@ -4,7 +4,7 @@ use super::*;
 use crate::catalog::graphql::{sdl, select};
 
 fn offer(schema: &ServiceSchema) -> Offer {
-    super::offer(schema, &Stop::after(std::time::Duration::from_secs(60))).unwrap()
+    super::offer(schema, &CancelToken::after(std::time::Duration::from_secs(60))).unwrap()
 }
 
 fn schema() -> ServiceSchema {

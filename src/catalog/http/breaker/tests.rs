@@ -2,17 +2,17 @@ use super::*;
 
 const ANY: &str = "any";
 
-fn fail(circuit: &Circuit, now: Instant) {
-    circuit.enter(ANY, now).unwrap().end(Sign::Failure, now);
+fn fail(circuit: &CircuitBreaker, now: Instant) {
+    circuit.enter(ANY, now).unwrap().end(CallOutcome::Failure, now);
 }
 
 #[test]
 fn it_opens_after_failures_in_a_row_and_an_answer_between_begins_anew() {
-    let (circuit, now) = (Circuit::default(), Instant::now());
+    let (circuit, now) = (CircuitBreaker::default(), Instant::now());
     for _ in 0..FAILURES_MAX - 1 {
         fail(&circuit, now);
     }
-    circuit.enter(ANY, now).unwrap().end(Sign::Life, now);
+    circuit.enter(ANY, now).unwrap().end(CallOutcome::Success, now);
     for _ in 0..FAILURES_MAX - 1 {
         fail(&circuit, now);
     }
@@ -27,14 +27,14 @@ fn it_opens_after_failures_in_a_row_and_an_answer_between_begins_anew() {
 
 #[test]
 fn one_probe_goes_out_and_decides() {
-    let (circuit, mut now) = (Circuit::default(), Instant::now());
+    let (circuit, mut now) = (CircuitBreaker::default(), Instant::now());
     for _ in 0..FAILURES_MAX {
         fail(&circuit, now);
     }
     now += OPEN.after(1);
     let probe = circuit.enter(ANY, now).unwrap();
     assert_eq!(circuit.enter(ANY, now).unwrap_err(), PROBE_MAX, "a second one waits");
-    probe.end(Sign::Failure, now);
+    probe.end(CallOutcome::Failure, now);
     assert_eq!(circuit.enter(ANY, now).unwrap_err(), OPEN.after(1) * 2);
     now += OPEN.after(1) * 2;
     // A probe that was given up tells nothing, so the next one may try.
@@ -42,7 +42,7 @@ fn one_probe_goes_out_and_decides() {
     // One that takes long keeps nobody for ever.
     let slow = circuit.enter(ANY, now).unwrap();
     now += PROBE_MAX;
-    circuit.enter(ANY, now).unwrap().end(Sign::Life, now);
+    circuit.enter(ANY, now).unwrap().end(CallOutcome::Success, now);
     assert_eq!(circuit.trouble(now), None);
     drop(slow);
     assert!(circuit.enter(ANY, now).is_ok() && circuit.enter(ANY, now).is_ok());
@@ -50,7 +50,7 @@ fn one_probe_goes_out_and_decides() {
 
 #[test]
 fn it_is_never_open_for_longer_than_a_minute() {
-    let (circuit, mut now) = (Circuit::default(), Instant::now());
+    let (circuit, mut now) = (CircuitBreaker::default(), Instant::now());
     for _ in 0..FAILURES_MAX {
         fail(&circuit, now);
     }
@@ -65,10 +65,10 @@ fn it_is_never_open_for_longer_than_a_minute() {
 
 #[test]
 fn an_operation_that_is_late_tells_nothing_of_the_others() {
-    let (circuit, now) = (Circuit::default(), Instant::now());
+    let (circuit, now) = (CircuitBreaker::default(), Instant::now());
     let second = Duration::from_secs(1);
     for _ in 0..FAILURES_MAX {
-        circuit.enter("slow", now).unwrap().end(Sign::Late, now + second);
+        circuit.enter("slow", now).unwrap().end(CallOutcome::Timeout, now + second);
     }
     let later = now + second;
     assert_eq!(circuit.enter("slow", later).unwrap_err(), OPEN.after(1));
@@ -77,21 +77,21 @@ fn an_operation_that_is_late_tells_nothing_of_the_others() {
         told,
         "`slow` was not answered in time 5 times in a row, so no call of it is sent for another 5 s"
     );
-    circuit.enter("fast", later).unwrap().end(Sign::Life, later);
+    circuit.enter("fast", later).unwrap().end(CallOutcome::Success, later);
     assert_eq!(circuit.told(later), None, "and the service answers");
     assert!(circuit.enter("slow", later).is_ok());
 }
 
 #[test]
 fn lateness_counts_only_where_the_service_answered_nothing_meanwhile() {
-    let (circuit, mut now) = (Circuit::default(), Instant::now());
+    let (circuit, mut now) = (CircuitBreaker::default(), Instant::now());
     let second = Duration::from_secs(1);
     for _ in 0..3 * FAILURES_MAX {
         let slow = circuit.enter("slow", now).unwrap();
         now += second;
-        circuit.enter("fast", now).unwrap().end(Sign::Life, now);
+        circuit.enter("fast", now).unwrap().end(CallOutcome::Success, now);
         now += second;
-        slow.end(Sign::Late, now);
+        slow.end(CallOutcome::Timeout, now);
     }
     assert!(circuit.enter("slow", now).is_ok());
     assert_eq!(circuit.told(now), None);
@@ -99,13 +99,13 @@ fn lateness_counts_only_where_the_service_answered_nothing_meanwhile() {
 
 #[test]
 fn the_operations_whose_lateness_is_counted_are_bounded() {
-    let (circuit, now) = (Circuit::default(), Instant::now());
+    let (circuit, now) = (CircuitBreaker::default(), Instant::now());
     for n in 0..OPERATIONS_MAX + 10 {
-        circuit.enter(&n.to_string(), now).unwrap().end(Sign::Late, now);
+        circuit.enter(&n.to_string(), now).unwrap().end(CallOutcome::Timeout, now);
     }
     assert_eq!(circuit.state().late.len(), OPERATIONS_MAX);
     for _ in 0..FAILURES_MAX {
-        circuit.enter("0", now).unwrap().end(Sign::Late, now);
+        circuit.enter("0", now).unwrap().end(CallOutcome::Timeout, now);
         if circuit.enter("0", now).is_err() {
             return;
         }

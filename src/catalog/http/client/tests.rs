@@ -12,9 +12,9 @@ use tokio::{
 use super::*;
 use crate::catalog::{
     credential::config::{Credential, SecretSource},
-    http::config::Surroundings,
-    net::guard::Names,
-    upstream::response::{AnswerBounds, LARGE_BYTES, LARGE_MAX},
+    http::config::SharedResources,
+    net::guard::Resolver,
+    upstream::response::{LARGE_BYTES, LARGE_MAX, ResponseLimits},
 };
 
 /// Serves one request after the other, each over a connection of its own, and keeps what it was
@@ -129,13 +129,13 @@ fn post(url: Url) -> ServiceRequest {
     ServiceRequest { method: Method::POST, body, idempotent: false, ..get(url) }
 }
 
-fn reach() -> Reach {
+fn reach() -> HttpAccess {
     let headers = [("x-team".to_owned(), "blue-team-secret-1".to_owned())].into();
     let credential = Credential::Bearer(SecretSource::Value("tok-123456".to_owned()));
-    Reach { headers, credential, allow_private: true, ..Reach::default() }
+    HttpAccess { headers, credential, allow_private: true, ..HttpAccess::default() }
 }
 
-fn client_with(base: &Url, reach: Reach) -> ServiceClient {
+fn client_with(base: &Url, reach: HttpAccess) -> ServiceClient {
     rustls::crypto::ring::default_provider().install_default().ok();
     ServiceClient::new(ServiceConfig::new(Arc::from("up"), base.clone(), reach), Secrets::default())
         .unwrap()
@@ -221,12 +221,12 @@ async fn what_is_allowed_to_be_private_does_not_lead_to_its_neighbours() {
     // By number, by the very name that is allowed, and by one that merely leads there.
     for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
         let failed = body(&client, get(at(&format!("/{host}")))).await.unwrap_err();
-        let says = |why: &str| {
+        let trust = |why: &str| {
             why.contains("loopback address; `allow_private` of the upstream holds for the origin")
         };
-        assert!(matches!(&failed, ServiceFailure::Astray(why) if says(why)), "{host}: {failed:?}");
+        assert!(matches!(&failed, ServiceFailure::Astray(why) if trust(why)), "{host}: {failed:?}");
         let failed = client.fetch(at(&format!("/{host}")), 100).await.unwrap_err();
-        assert!(matches!(&failed, ServiceFailure::Astray(why) if says(why)), "{host}: {failed:?}");
+        assert!(matches!(&failed, ServiceFailure::Astray(why) if trust(why)), "{host}: {failed:?}");
     }
     assert!(neighbour.heard().is_empty());
     assert!(!server.heard().is_empty());
@@ -240,7 +240,7 @@ async fn a_slow_operation_keeps_nobody_from_the_others_of_its_service() {
     })
     .await;
     let limit = Duration::from_millis(300);
-    let client = client_with(&server.url("/"), Reach { call_timeout: limit, ..reach() });
+    let client = client_with(&server.url("/"), HttpAccess { call_timeout: limit, ..reach() });
     let slow = || client.send_of("slow", post(server.url("/slow")));
     let fast = async || {
         client.send_of("fast", post(server.url("/fast"))).await.map(|answer| answer.status.as_u16())
@@ -330,19 +330,19 @@ async fn a_service_that_asks_for_more_patience_than_there_is_gets_no_second_requ
 async fn a_large_answer_is_not_read_to_its_end_before_there_is_a_place_for_it() {
     let large = ok(&"x".repeat(LARGE_BYTES + 1));
     let server = Scripted::start(move |_, _| large.clone()).await;
-    let answers = AnswerBounds::default();
+    let answers = ResponseLimits::default();
     let mut places = Vec::new();
     for _ in 0..LARGE_MAX {
         places.push(answers.room().await);
     }
-    let surroundings = Surroundings { answers: answers.clone(), ..Surroundings::default() };
+    let surroundings = SharedResources { answers: answers.clone(), ..SharedResources::default() };
     let whole = || ServiceRequest { answer_bytes_max: 2 * LARGE_BYTES, ..post(server.url("/")) };
     let client = |limit| {
         let config = ServiceConfig {
             timeout: limit,
             ..ServiceConfig::new(Arc::from("up"), server.url("/"), reach())
         };
-        let reach = Reach { surroundings: surroundings.clone(), ..reach() };
+        let reach = HttpAccess { surroundings: surroundings.clone(), ..reach() };
         ServiceClient::new(ServiceConfig { reach, ..config }, Secrets::default()).unwrap()
     };
     rustls::crypto::ring::default_provider().install_default().ok();
@@ -361,10 +361,11 @@ async fn an_upstream_that_stalls_in_large_answers_leaves_places_to_the_others() 
         format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{whole}{HELD}", 2 * LARGE_BYTES);
     let staller = Scripted::start(move |_, _| stalled.clone()).await;
     let honest = Scripted::start(move |_, _| ok(&whole)).await;
-    let answers = AnswerBounds::default();
+    let answers = ResponseLimits::default();
     let client = |server: &Scripted| {
-        let surroundings = Surroundings { answers: answers.of_one(), ..Surroundings::default() };
-        client_with(&server.url("/"), Reach { surroundings, ..reach() })
+        let surroundings =
+            SharedResources { answers: answers.of_one(), ..SharedResources::default() };
+        client_with(&server.url("/"), HttpAccess { surroundings, ..reach() })
     };
     let large = |server: &Scripted| ServiceRequest {
         answer_bytes_max: 4 * LARGE_BYTES,
@@ -410,7 +411,7 @@ async fn a_circuit_opens_after_five_failures_and_says_so() {
 #[tokio::test]
 async fn a_private_address_is_refused_by_number_and_by_name_until_it_is_allowed() {
     let server = Scripted::start(|_, _| ok("inside")).await;
-    let closed = Reach { allow_private: false, ..reach() };
+    let closed = HttpAccess { allow_private: false, ..reach() };
     let new = |url: &str| {
         ServiceClient::new(
             ServiceConfig::new(Arc::from("up"), Url::parse(url).unwrap(), closed.clone()),
@@ -450,8 +451,8 @@ async fn a_private_address_is_refused_by_number_and_by_name_until_it_is_allowed(
 #[tokio::test]
 async fn this_server_itself_is_never_reached() {
     let server = Scripted::start(|_, _| ok("inside")).await;
-    let surroundings = Surroundings { own: vec![server.address], ..Surroundings::default() };
-    let reach = Reach { surroundings, ..reach() };
+    let surroundings = SharedResources { own: vec![server.address], ..SharedResources::default() };
+    let reach = HttpAccess { surroundings, ..reach() };
     let error = ServiceClient::new(
         ServiceConfig::new(Arc::from("up"), server.url("/"), reach.clone()),
         Secrets::default(),
@@ -470,8 +471,8 @@ async fn this_server_itself_is_never_reached() {
 fn this_server_itself_is_known_by_every_form_of_its_address() {
     let guard = |own: &str| {
         let surroundings =
-            Surroundings { own: vec![own.parse().unwrap()], ..Surroundings::default() };
-        Reach { surroundings, ..reach() }.guard()
+            SharedResources { own: vec![own.parse().unwrap()], ..SharedResources::default() };
+        HttpAccess { surroundings, ..reach() }.guard()
     };
     let check = |own: &str, url: String| guard(own).check(&Url::parse(&url).unwrap());
     let refused = |own: &str, url: String| {
@@ -495,7 +496,7 @@ fn this_server_itself_is_known_by_every_form_of_its_address() {
 /// Answers each question with the next of its answers, and the last one for ever.
 struct Turning(Mutex<Vec<Vec<IpAddr>>>);
 
-impl Names for Turning {
+impl Resolver for Turning {
     fn resolve(&self, _: String) -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
         let mut answers = self.0.lock();
         let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
@@ -518,11 +519,11 @@ async fn a_name_that_turns_to_another_address_leads_nowhere() {
         (vec![vec![metadata, inside], vec![metadata]], true),
     ] {
         let names = Arc::new(Turning(Mutex::new(answers)));
-        let surroundings = Surroundings { names, ..Surroundings::default() };
+        let surroundings = SharedResources { names, ..SharedResources::default() };
         let timeout = Duration::from_secs(3);
         let client = client_with(
             &url,
-            Reach { allow_private, call_timeout: timeout, surroundings, ..reach() },
+            HttpAccess { allow_private, call_timeout: timeout, surroundings, ..reach() },
         );
         let before = server.heard().len();
         let mut outcomes = Vec::new();
@@ -579,7 +580,8 @@ async fn bodies_are_bounded_streams_are_cut_and_refusals_are_kept_to_their_head(
 async fn a_service_that_sends_nothing_or_no_http_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}/", silent.local_addr().unwrap())).unwrap();
-    let client = client_with(&url, Reach { call_timeout: Duration::from_millis(300), ..reach() });
+    let client =
+        client_with(&url, HttpAccess { call_timeout: Duration::from_millis(300), ..reach() });
     assert_eq!(body(&client, get(url)).await, Err(ServiceFailure::Timeout));
     let noise = Scripted::start(|_, _| "SSH-2.0-OpenSSH_9.9\r\n".to_owned()).await;
     assert!(matches!(
@@ -605,7 +607,7 @@ async fn a_refused_credential_is_read_again_once() {
     })
     .await;
     let credential = Credential::Bearer(SecretSource::File(path.clone()));
-    let client = client_with(&server.url("/"), Reach { credential, ..reach() });
+    let client = client_with(&server.url("/"), HttpAccess { credential, ..reach() });
     assert_eq!(body(&client, post(server.url("/"))).await, Ok((401, String::new())));
     assert_eq!(server.heard().len(), 1, "the same one again would be refused again");
     std::fs::write(&path, "tok-new-2").unwrap();
@@ -614,7 +616,7 @@ async fn a_refused_credential_is_read_again_once() {
     std::fs::remove_file(&path).unwrap();
     let fresh = client_with(
         &server.url("/"),
-        Reach { credential: Credential::Bearer(SecretSource::File(path)), ..reach() },
+        HttpAccess { credential: Credential::Bearer(SecretSource::File(path)), ..reach() },
     );
     let missing = body(&fresh, get(server.url("/"))).await.unwrap_err();
     assert!(

@@ -1,7 +1,7 @@
 use http::HeaderValue;
 
 use super::*;
-use crate::catalog::http::config::{Reach, Surroundings};
+use crate::catalog::http::config::{HttpAccess, SharedResources};
 
 fn follow(
     from: &str,
@@ -9,14 +9,16 @@ fn follow(
     status: u16,
     to: &str,
 ) -> Result<Option<(String, String, bool)>, String> {
-    let surroundings =
-        Surroundings { own: vec!["127.0.0.1:7411".parse().unwrap()], ..Surroundings::default() };
+    let surroundings = SharedResources {
+        own: vec!["127.0.0.1:7411".parse().unwrap()],
+        ..SharedResources::default()
+    };
     let headers = HeaderMap::from_iter([(LOCATION, HeaderValue::try_from(to).unwrap())]);
     let status = StatusCode::from_u16(status).unwrap();
     let from = Url::parse(from).unwrap();
     // What is private is allowed where the owner named it.
     let allow_private = from.scheme() == "http";
-    let guard = Reach { surroundings, allow_private, ..Reach::default() }.guard();
+    let guard = HttpAccess { surroundings, allow_private, ..HttpAccess::default() }.guard();
     let hop = next(&from, &method, status, &headers, &guard, &[from.origin()]);
     let hop =
         hop.map(|hop| hop.map(|hop| (hop.url.to_string(), hop.method.to_string(), hop.with_body)));

@@ -11,11 +11,11 @@ fn connected(
     pipe_bytes: usize,
     owed_max: usize,
     take_max: Duration,
-) -> (Guarded<Stream>, DuplexStream, Verdict) {
+) -> (BoundedTransport<Stream>, DuplexStream, CloseReason) {
     let (ours, theirs) = tokio::io::duplex(pipe_bytes);
     let (reader, writer) = tokio::io::split(ours);
-    let verdict = Verdict::default();
-    let guarded = Guarded::new(
+    let verdict = CloseReason::default();
+    let guarded = BoundedTransport::new(
         AsyncRwTransport::new_client(reader, writer),
         verdict.clone(),
         owed_max,

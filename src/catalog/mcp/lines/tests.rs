@@ -5,7 +5,7 @@ use crate::catalog::upstream::response::LARGE_MAX;
 
 async fn relayed(input: &str, line_bytes_max: usize) -> String {
     let (mut reader, writer) = tokio::io::duplex(1 << 20);
-    relay(input.as_bytes(), writer, Bounds { line_bytes_max, ..CHILD }, AnswerBounds::default())
+    relay(input.as_bytes(), writer, Bounds { line_bytes_max, ..CHILD }, ResponseLimits::default())
         .await;
     let mut out = String::new();
     reader.read_to_string(&mut out).await.unwrap();
@@ -67,7 +67,7 @@ async fn an_answer_without_end_is_told_at_once_and_ends_the_connection() {
         tokio::io::repeat(b'x'),
     );
     let bounds = Bounds { line_bytes_max: 1_000, dropped_bytes_max: 100_000, ..CHILD };
-    relay(endless, writer, bounds, AnswerBounds::default()).await;
+    relay(endless, writer, bounds, ResponseLimits::default()).await;
     let mut out = String::new();
     reader.read_to_string(&mut out).await.unwrap();
     let error: serde_json::Value = serde_json::from_str(&out).unwrap();
@@ -85,7 +85,7 @@ async fn a_large_message_that_does_not_come_to_its_end_in_time_ends_the_connecti
     for bounds in [short(Duration::ZERO, long), short(long, Duration::ZERO)] {
         let (mut child, from) = tokio::io::duplex(PIPE_BYTES);
         let (_reader, writer) = tokio::io::duplex(PIPE_BYTES);
-        let relayed = tokio::spawn(relay(from, writer, bounds, AnswerBounds::default()));
+        let relayed = tokio::spawn(relay(from, writer, bounds, ResponseLimits::default()));
         child.write_all(&vec![b'x'; LARGE_BYTES + 1]).await.unwrap();
         // The child stays, and says nothing more.
         tokio::time::timeout(Duration::from_secs(20), relayed)
@@ -97,7 +97,7 @@ async fn a_large_message_that_does_not_come_to_its_end_in_time_ends_the_connecti
 
 #[tokio::test]
 async fn a_large_message_is_not_read_on_before_there_is_a_place_for_it() {
-    let answers = AnswerBounds::default();
+    let answers = ResponseLimits::default();
     let mut places = Vec::new();
     for _ in 0..LARGE_MAX {
         places.push(answers.room().await);

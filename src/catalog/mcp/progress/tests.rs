@@ -13,7 +13,7 @@ fn notice(token: i64, more: serde_json::Value) -> ProgressNotificationParam {
 
 #[test]
 fn a_notice_reaches_its_own_call_as_long_as_that_is_on_its_way() {
-    let desk = ProgressDesk::default();
+    let desk = ProgressRouter::default();
     let heard: Arc<Mutex<Vec<String>>> = Arc::default();
     let ears = heard.clone();
     let token = notice(7, json!({})).progress_token;

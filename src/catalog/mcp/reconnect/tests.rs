@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_stream_that_never_lasts_is_opened_less_and_less_often_and_one_that_lasted_at_once() {
-    let (pace, begin) = (Pace::default(), Instant::now());
+    let (pace, begin) = (ReconnectBackoff::default(), Instant::now());
     let mut now = begin;
     let mut distances = Vec::new();
     for _ in 0..10 {
@@ -24,7 +24,7 @@ fn a_stream_that_never_lasts_is_opened_less_and_less_often_and_one_that_lasted_a
 
 #[test]
 fn many_that_ask_at_once_come_one_after_the_other() {
-    let (pace, now) = (Pace::default(), Instant::now());
+    let (pace, now) = (ReconnectBackoff::default(), Instant::now());
     let all: Vec<_> = (0..4).map(|_| (pace.next(now) - now).as_secs()).collect();
     assert_eq!(all, [0, 1, 3, 7]);
 }

@@ -31,7 +31,7 @@ async fn posted(
     message: &ClientJsonRpcMessage,
     in_session: bool,
 ) -> Result<Value, Failure> {
-    match of_post(response, message, in_session, &AnswerBounds::default()).await? {
+    match of_post(response, message, in_session, &ResponseLimits::default()).await? {
         StreamableHttpPostResponse::Json(message, _) => Ok(serde_json::to_value(message).unwrap()),
         StreamableHttpPostResponse::Sse(events, _) => {
             let data: Vec<_> = events.map(|event| event.unwrap().data).collect().await;
@@ -44,7 +44,7 @@ async fn posted(
 fn intake(kind: &str, pieces: Vec<Vec<u8>>, bytes_max: usize) -> Intake {
     Intake::new(
         answered(200, kind, pieces),
-        AnswerBounds::default(),
+        ResponseLimits::default(),
         Bounds { bytes_max, ..SERVER },
     )
 }
@@ -107,7 +107,7 @@ async fn an_answer_of_very_many_values_is_an_error_too() {
 
 #[tokio::test]
 async fn a_large_event_is_not_read_on_before_there_is_a_place_for_it() {
-    let answers = AnswerBounds::default();
+    let answers = ResponseLimits::default();
     let mut places = Vec::new();
     for _ in 0..PLACES {
         places.push(answers.room().await);
@@ -135,7 +135,7 @@ async fn a_large_answer_that_does_not_come_to_its_end_is_given_up() {
         let response = http::Response::new(reqwest::Body::wrap_stream(body)).into();
         let bounds = Bounds { large_max, large_silence_max, ..SERVER };
         assert!(matches!(
-            Intake::new(response, AnswerBounds::default(), bounds).whole().await,
+            Intake::new(response, ResponseLimits::default(), bounds).whole().await,
             Err(Broken::Late)
         ));
     }

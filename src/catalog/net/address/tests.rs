@@ -1,6 +1,6 @@
 use super::*;
 
-fn sort(text: &str) -> Sort {
+fn sort(text: &str) -> AddressClass {
     sort_of(text.parse().unwrap())
 }
 
@@ -19,7 +19,7 @@ fn an_address_of_the_internet_is_public_in_every_form() {
         "64:ff9b::1.1.1.1",
         "2002:0101:0101::",
     ] {
-        assert_eq!(sort(public), Sort::Public, "{public}");
+        assert_eq!(sort(public), AddressClass::Public, "{public}");
     }
 }
 
@@ -49,7 +49,11 @@ fn private_and_loopback_addresses_need_the_owners_word_in_every_form() {
         "2002:7f00:0001::",
         "2002:0a00:0001::1",
     ] {
-        assert!(matches!(sort(private), Sort::Private(_)), "{private}: {:?}", sort(private));
+        assert!(
+            matches!(sort(private), AddressClass::Private(_)),
+            "{private}: {:?}",
+            sort(private)
+        );
     }
 }
 
@@ -87,6 +91,6 @@ fn metadata_link_local_and_reserved_addresses_are_never_reached_in_any_form() {
         "64:ff9b:1::169.254.169.254",
         "2002:a9fe:a9fe::",
     ] {
-        assert!(matches!(sort(never), Sort::Never(_)), "{never}: {:?}", sort(never));
+        assert!(matches!(sort(never), AddressClass::Never(_)), "{never}: {:?}", sort(never));
     }
 }

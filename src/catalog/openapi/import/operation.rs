@@ -559,7 +559,7 @@ fn output_schema<'d>(
     schema: &'d Value,
 ) -> Option<(Map<String, Value>, usize)> {
     for detail in ANSWER_DETAILS {
-        let mut builder = Builder::new(schemas, Way::Answer, detail);
+        let mut builder = Builder::new(schemas, Way::ToolResponse, detail);
         let built = builder.top(schema).and_then(|top| Ok((top, builder.definitions()?)));
         let Ok((Value::Object(mut top), definitions)) = built else {
             builder.blame();

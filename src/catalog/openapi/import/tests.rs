@@ -8,7 +8,7 @@ const ZOO: &str = include_str!("../../../../tests/openapi/zoo.yaml");
 const PETS: &str = include_str!("../../../../tests/openapi/petstore.yaml");
 
 fn import(bytes: &[u8], setting: &Setting) -> Result<Imported, ConnectError> {
-    super::import(bytes, setting, &Stop::after(std::time::Duration::from_secs(60)))
+    super::import(bytes, setting, &CancelToken::after(std::time::Duration::from_secs(60)))
 }
 
 pub(in crate::catalog::openapi) fn zoo() -> Imported {
@@ -432,9 +432,12 @@ fn thousands_of_operations_that_refer_to_one_large_schema_do_not_each_find_out_t
 
 #[test]
 fn an_import_that_is_told_to_stop_stops() {
-    let stopped =
-        super::import(ZOO.as_bytes(), &Setting::default(), &Stop::after(std::time::Duration::ZERO))
-            .unwrap_err();
+    let stopped = super::import(
+        ZOO.as_bytes(),
+        &Setting::default(),
+        &CancelToken::after(std::time::Duration::ZERO),
+    )
+    .unwrap_err();
     assert_eq!(
         stopped.message,
         "its description cannot be read: reading it takes longer than 60 seconds"

@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 
 fn parse(bytes: &[u8]) -> Result<Value, Unreadable> {
-    super::parse(bytes, &Stop::after(std::time::Duration::from_secs(60)))
+    super::parse(bytes, &CancelToken::after(std::time::Duration::from_secs(60)))
 }
 
 #[test]
@@ -56,6 +56,6 @@ fn every_bound_holds_while_it_is_read() {
 #[test]
 fn a_long_text_is_not_read_on_when_the_time_is_up() {
     let long = format!("{{\"a\": [{}0]}}", "0,".repeat(10_000));
-    let stopped = super::parse(long.as_bytes(), &Stop::after(std::time::Duration::ZERO));
+    let stopped = super::parse(long.as_bytes(), &CancelToken::after(std::time::Duration::ZERO));
     assert!(stopped.unwrap_err().to_string().contains("reading it takes longer than 60 seconds"));
 }

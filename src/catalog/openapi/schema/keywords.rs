@@ -174,7 +174,7 @@ impl<'d> Builder<'_, 'd> {
     fn is_of_the_other_way(&self, schema: &'d Value) -> bool {
         let mark = match self.way {
             Way::Request => "readOnly",
-            Way::Answer => "writeOnly",
+            Way::ToolResponse => "writeOnly",
         };
         let own = schema.as_object().is_some_and(|map| flag(map, mark));
         own || schema.get("$ref").is_some()
@@ -317,7 +317,7 @@ impl<'d> Builder<'_, 'd> {
         map: &'d Map<String, Value>,
         out: &mut Map<String, Value>,
     ) -> Result<(), TooLarge> {
-        if !self.detail.limits || self.way == Way::Answer || map.contains_key("enum") {
+        if !self.detail.limits || self.way == Way::ToolResponse || map.contains_key("enum") {
             return Ok(());
         }
         let listed = map.get("examples").and_then(|examples| examples.as_array()?.first());

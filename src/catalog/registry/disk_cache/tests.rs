@@ -28,14 +28,14 @@ fn up() -> Arc<str> {
     Arc::from("up")
 }
 
-fn kept() -> (tempfile::TempDir, KeptTools, PathBuf) {
+fn kept() -> (tempfile::TempDir, ToolCache, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let kept = KeptTools::new(folder.path().join("db.catalog"));
+    let kept = ToolCache::new(folder.path().join("db.catalog"));
     let file = folder.path().join("db.catalog/up.tools");
     (folder, kept, file)
 }
 
-fn reason(kept: &KeptTools) -> String {
+fn reason(kept: &ToolCache) -> String {
     kept.load(&up(), "origin").unwrap_err().to_string()
 }
 
@@ -66,7 +66,7 @@ fn a_list_over_the_bound_is_neither_kept_nor_taken() {
     assert_eq!(kept.load(&up(), "origin").unwrap().unwrap().len(), 1, "what was there stays");
     kept.bytes_max = bytes - 1;
     assert!(reason(&kept).ends_with("it is too large"), "{}", reason(&kept));
-    assert_eq!(KeptTools::new(PathBuf::new()).bytes_max, 96 * 1024 * 1024);
+    assert_eq!(ToolCache::new(PathBuf::new()).bytes_max, 96 * 1024 * 1024);
 }
 
 #[test]

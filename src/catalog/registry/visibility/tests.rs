@@ -20,7 +20,7 @@ impl Counting {
     }
 }
 
-impl Look for Counting {
+impl ToolFilter for Counting {
     fn see(&self, _: &Tool) -> Visibility {
         self.asked.fetch_add(1, Ordering::Relaxed);
         Visibility::Auto
@@ -51,14 +51,14 @@ fn tools(paths: &[&str]) -> Vec<Arc<Tool>> {
 
 #[test]
 fn who_sees_the_same_is_asked_about_each_tool_once() {
-    let (sights, tools) = (Sights::default(), tools(&["a.x", "a.y", "b.z"]));
+    let (visibilities, tools) = (VisibilityCache::default(), tools(&["a.x", "a.y", "b.z"]));
     let view = Counting::new("k");
     for _ in 0..100 {
-        assert_eq!(sights.of(&tools, &view).namespaces.len(), 2);
+        assert_eq!(visibilities.of(&tools, &view).namespaces.len(), 2);
     }
     assert_eq!(view.asked(), 3);
     let other = Counting::new("other");
-    sights.of(&tools, &other);
+    visibilities.of(&tools, &other);
     assert_eq!(other.asked(), 3);
     // One who asks without a key sees for itself.
     let asked = AtomicUsize::new(0);
@@ -66,34 +66,34 @@ fn who_sees_the_same_is_asked_about_each_tool_once() {
         asked.fetch_add(1, Ordering::Relaxed);
         Visibility::Auto
     };
-    sights.of(&tools, &open);
-    sights.of(&tools, &open);
+    visibilities.of(&tools, &open);
+    visibilities.of(&tools, &open);
     assert_eq!(asked.load(Ordering::Relaxed), 6);
 }
 
 #[test]
 fn the_latest_sixty_four_views_are_remembered() {
-    let (sights, tools) = (Sights::default(), tools(&["a.x"]));
+    let (visibilities, tools) = (VisibilityCache::default(), tools(&["a.x"]));
     let views: Vec<Counting> = (0..=SIGHTS_MAX).map(|n| Counting::new(&n.to_string())).collect();
     for view in &views {
-        sights.of(&tools, view);
+        visibilities.of(&tools, view);
         // Used again and again, it stays.
-        sights.of(&tools, &views[0]);
+        visibilities.of(&tools, &views[0]);
     }
-    assert_eq!(sights.known.lock().len(), SIGHTS_MAX);
+    assert_eq!(visibilities.known.lock().len(), SIGHTS_MAX);
     assert_eq!(views[0].asked(), 1);
-    sights.of(&tools, &views[1]);
-    sights.of(&tools, &views[SIGHTS_MAX]);
+    visibilities.of(&tools, &views[1]);
+    visibilities.of(&tools, &views[SIGHTS_MAX]);
     assert_eq!((views[1].asked(), views[SIGHTS_MAX].asked()), (2, 1));
 }
 
 #[test]
 fn a_tool_that_is_left_out_is_hidden_from_this_view_alone() {
-    let (sights, tools) = (Sights::default(), tools(&["a.x", "a.y", "b.z"]));
+    let (visibilities, tools) = (VisibilityCache::default(), tools(&["a.x", "a.y", "b.z"]));
     let whole = Counting::new("k");
     let part = Counting { without: Some("b.z".to_owned()), ..Counting::new("k") };
     let told = |view: &Counting| {
-        let sight = sights.of(&tools, view);
+        let sight = visibilities.of(&tools, view);
         (
             sight.is_seen(2),
             sight

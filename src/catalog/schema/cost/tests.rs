@@ -5,7 +5,7 @@ use super::*;
 /// What a check of the value costs at most; none where that is more than a million steps, or has no
 /// bound.
 fn steps(schema: Value, value: Value) -> Option<u64> {
-    Work::of(&schema).ok()?.on(&value, 1_000_000)
+    ValidationCost::of(&schema).ok()?.on(&value, 1_000_000)
 }
 
 /// Each of `n` schemas leads to the next through a keyword that has it `width` times.
@@ -53,7 +53,7 @@ fn recursion_counts_by_the_depth_of_the_value() {
 
 #[test]
 fn what_has_no_bound_or_cannot_be_told_is_said_to_be_so() {
-    let refused = |schema: Value| Work::of(&schema).err().unwrap();
+    let refused = |schema: Value| ValidationCost::of(&schema).err().unwrap();
     let circle = json!({"$ref": "#/$defs/a", "$defs": {"a": {"anyOf": [{"$ref": "#/$defs/b"}]}, "b": {"not": {"$ref": "#/$defs/a"}}}});
     assert_eq!(refused(circle), "it refers to itself with no value between");
     assert!(refused(fan(HEIGHT_MAX, "allOf", 1)).contains("apply to one value in a row"));
@@ -75,7 +75,7 @@ fn what_has_no_bound_or_cannot_be_told_is_said_to_be_so() {
 #[test]
 fn a_property_that_is_called_like_a_keyword_is_a_property() {
     assert!(
-        Work::of(&json!({"properties": {"$id": {"$ref": "#/$defs/a"}, "$ref": {"type": "string"}}, "$defs": {"a": {}}})).is_ok()
+        ValidationCost::of(&json!({"properties": {"$id": {"$ref": "#/$defs/a"}, "$ref": {"type": "string"}}, "$defs": {"a": {}}})).is_ok()
     );
 }
 

@@ -10,7 +10,7 @@ use crate::catalog::{
 };
 
 fn learned(answers: &[Value]) -> Value {
-    let observed = Observed::default();
+    let observed = InferredSchema::default();
     answers.iter().for_each(|answer| observed.note("w", &answer.to_string()));
     (*observed.schema("w").unwrap()).clone()
 }
@@ -138,7 +138,7 @@ fn what_is_learned_from_one_workspace_is_told_to_no_other() {
 
 #[test]
 fn the_latest_sixteen_workspaces_are_learned_from() {
-    let observed = Observed::default();
+    let observed = InferredSchema::default();
     (0..=WORKSPACES_MAX).for_each(|n| observed.note(&n.to_string(), "1"));
     assert_eq!(observed.learned().len(), WORKSPACES_MAX);
     assert!(observed.schema("0").is_none() && observed.schema("1").is_some());
@@ -153,14 +153,14 @@ fn no_value_is_ever_in_what_was_learned() {
 
 #[test]
 fn answers_beyond_the_bounds_teach_nothing_more() {
-    let observed = Observed::default();
+    let observed = InferredSchema::default();
     for n in 0..SAMPLES_MAX {
         observed.note("w", &json!({ "a": n }).to_string());
     }
     observed.note("w", r#"{"late": 1}"#);
     observed.note("w", "not json");
     assert!(!observed.schema("w").unwrap().to_string().contains("late"));
-    let large = Observed::default();
+    let large = InferredSchema::default();
     large.note("w", &json!("x".repeat(ANSWER_BYTES_MAX)).to_string());
     assert!(large.schema("w").is_none());
     let wide: Value = (0..2_000)

@@ -1,6 +1,6 @@
 use super::*;
 
-fn way(text: &str) -> Way {
+fn way(text: &str) -> FieldPath {
     text.split('.').map(str::to_owned).collect()
 }
 
@@ -18,7 +18,7 @@ fn whole() -> Schema {
 
 #[test]
 fn what_is_left_out_is_not_in_the_schema_which_says_so() {
-    let left_out = LeftOut::default();
+    let left_out = OmittedFields::default();
     assert!(left_out.ways().is_empty() && left_out.output().is_none());
     left_out.add(&[way("lines.cost")], Some(&whole()), "select");
     left_out.add(&[way("supplier.margin"), way("gone"), way("id.x")], Some(&whole()), "select");
@@ -42,8 +42,9 @@ fn what_is_left_out_is_not_in_the_schema_which_says_so() {
 
 #[test]
 fn what_is_kept_and_told_is_bounded() {
-    let left_out = LeftOut::default();
-    let many: Vec<Way> = (0..1_000).map(|n| way(&format!("f{n}.{}", "x".repeat(n)))).collect();
+    let left_out = OmittedFields::default();
+    let many: Vec<FieldPath> =
+        (0..1_000).map(|n| way(&format!("f{n}.{}", "x".repeat(n)))).collect();
     left_out.add(&many, None, "select");
     assert_eq!(left_out.ways().len(), FIELDS_MAX);
     assert!(named(&left_out.ways()).len() <= NOTE_BYTES_MAX);

@@ -24,7 +24,7 @@ async fn a_reader_that_nobody_waits_for_stops_and_gives_its_turn_back() {
 
 #[test]
 fn a_reader_whose_time_is_up_stops() {
-    assert_eq!(Stop::after(Duration::ZERO).check(), Err(Stopped));
+    assert_eq!(CancelToken::after(Duration::ZERO).check(), Err(Stopped));
     assert_eq!(Stopped.to_string(), "reading it takes longer than 60 seconds");
 }
 

@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test]
 async fn one_upstream_never_has_all_places_of_large_answers() {
-    let all = AnswerBounds::default();
+    let all = ResponseLimits::default();
     let (greedy, other) = (all.of_one(), all.of_one());
     let mut held = Vec::new();
     while let Some(room) = greedy.room().now_or_never() {

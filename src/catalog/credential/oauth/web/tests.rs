@@ -1,7 +1,7 @@
 use super::*;
-use crate::catalog::http::config::Reach;
+use crate::catalog::http::config::HttpAccess;
 
-fn web(allow_private: bool, server: &str, issuer: Option<&str>) -> Web {
+fn web(allow_private: bool, server: &str, issuer: Option<&str>) -> OAuthHttp {
     let config = OAuthConfig {
         upstream: "up".to_owned(),
         server: Some(server.to_owned()),
@@ -14,7 +14,7 @@ fn web(allow_private: bool, server: &str, issuer: Option<&str>) -> Web {
         resource: None,
         redirect_port: None,
     };
-    Web::new(Reach { allow_private, ..Reach::default() }.guard(), &config)
+    OAuthHttp::new(HttpAccess { allow_private, ..HttpAccess::default() }.guard(), &config)
 }
 
 #[test]
