@@ -34,13 +34,13 @@ use crate::{
     service::{Service, ServiceLimits},
     store::{ArtifactStore, SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
-        Turns,
+        UpstreamConcurrency,
+        approval_waiters::{ApprovalTerms, ApprovalWaiters},
         artifacts::{ArtifactTerms, Artifacts},
-        desk::{ApprovalTerms, Desk},
         engine::{EngineConfig, TaskEngine},
-        host::HostParts,
-        live_policy::{LivePolicy, PolicyFile, PolicySource},
+        host::Services,
         machine::{self, Calls},
+        policy_reload::{PolicyFile, PolicySource, ReloadingPolicy},
     },
     transport::{
         Port,
@@ -288,19 +288,19 @@ impl Parts {
             queue_max: config.limits.queue as usize,
         };
         let artifacts = Artifacts::new(store.clone(), artifact_terms(&config.artifacts));
-        let parts = HostParts {
+        let parts = Services {
             artifacts: artifacts.clone(),
             store: store.clone(),
             catalog: catalog.clone(),
             policy: policy.clone(),
-            desk: Desk::new(approval_terms(&config.approvals)),
-            turns: Turns::default(),
+            waiters: ApprovalWaiters::new(approval_terms(&config.approvals)),
+            turns: UpstreamConcurrency::default(),
             record_values: config.policy.record_values,
         };
         let engine = TaskEngine::new(limits, parts, runtimes);
         let following = CancellationToken::new();
         tokio::spawn(artifacts.tidy(following.clone()));
-        tokio::spawn(policy.follow(following.clone()));
+        tokio::spawn(policy.watch_files(following.clone()));
         let limits = ServiceLimits {
             code_bytes_max: config.limits.code_kb as usize * 1024,
             timeout_ms: config.limits.timeout_ms,
@@ -429,7 +429,7 @@ fn announce(
 }
 
 /// The policy that the files make now.
-fn policy(config: &Config) -> Result<Arc<LivePolicy>, Failure> {
+fn policy(config: &Config) -> Result<Arc<ReloadingPolicy>, Failure> {
     let source = policy_source(config);
     if !source.options.approvals {
         tracing::warn!(
@@ -437,7 +437,7 @@ fn policy(config: &Config) -> Result<Arc<LivePolicy>, Failure> {
             refused"
         );
     }
-    LivePolicy::open(source).map_err(|problems| invalid_policy(&problems))
+    ReloadingPolicy::open(source).map_err(|problems| invalid_policy(&problems))
 }
 
 /// Where policy comes from.

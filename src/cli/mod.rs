@@ -40,8 +40,9 @@ use crate::{
     base::instance::Instance,
     catalog::{Detected, Login, MissingSecret, UpstreamStatus, Vault},
     config::{Config, Flag, ProcessEnvironment, Sources},
-    task::live_policy::PolicySource,
+    task::policy_reload::PolicySource,
 };
+
 pub use failure::{Exit, Failure};
 pub use log::LogFormat;
 

@@ -15,7 +15,7 @@ pub(super) enum Answer {
 /// The limits belong to this answer alone: a tool that a file allows is free of them. Reading has
 /// 1200 a minute and not less because a program that pages through a few hundred records is what
 /// this server is for. A call that is asked about is counted once it is allowed; how often a person
-/// is asked is bounded by the desk.
+/// is asked is bounded where it waits.
 pub(super) fn by_class(profile: Profile, class: Class) -> (Answer, Option<Amount>) {
     let answer = match (profile, class) {
         (Profile::Strict, _) => Answer::Deny,

@@ -250,7 +250,7 @@ impl Service {
                 ServiceError::new(ErrorCode::ApprovalNotDisplayable, message).hint("deny it")
             );
         }
-        if !self.desk.awaits(id) {
+        if !self.waiters.awaits(id) {
             self.forsaken(who, id).await?;
             return Err(settled(&self.approval_row(who, &word.id).await?, verb));
         }
@@ -283,13 +283,13 @@ impl Service {
         who: &Principal,
         change: ApprovalChange,
     ) -> Result<Decided, ServiceError> {
-        let (store, desk, workspace) =
-            (self.store.clone(), self.desk.clone(), who.workspace_id.clone());
+        let (store, waiters, workspace) =
+            (self.store.clone(), self.waiters.clone(), who.workspace_id.clone());
         let carried = tokio::spawn(async move {
             let id = change.id;
             let decided = store.decide_approval(&workspace, change).await;
             if matches!(decided, Ok(Decided::Changed(_))) {
-                desk.tell(id).await;
+                waiters.tell(id).await;
             }
             decided
         });

@@ -17,7 +17,10 @@ use crate::{
     catalog::Catalog,
     model::{JsonObject, RawJson, Task, TaskStatus},
     store::Store,
-    task::{artifacts::Artifacts, desk::Desk, engine::TaskEngine, live_policy::LivePolicy},
+    task::{
+        approval_waiters::ApprovalWaiters, artifacts::Artifacts, engine::TaskEngine,
+        policy_reload::ReloadingPolicy,
+    },
 };
 
 pub use approvals::{ApprovalAnswer, ApprovalList, ApprovalListAnswer, Step, Word};
@@ -176,8 +179,8 @@ pub struct Service {
     engine: TaskEngine,
     store: Arc<dyn Store>,
     catalog: Arc<Catalog>,
-    policy: Arc<LivePolicy>,
-    desk: Arc<Desk>,
+    policy: Arc<ReloadingPolicy>,
+    waiters: Arc<ApprovalWaiters>,
     artifacts: Artifacts,
     limits: ServiceLimits,
     /// Where the pages are, once the server listens.
@@ -189,9 +192,9 @@ impl Service {
     pub fn new(engine: TaskEngine, limits: ServiceLimits) -> Self {
         let parts = engine.parts();
         let (store, catalog) = (parts.store.clone(), parts.catalog.clone());
-        let (policy, desk) = (parts.policy.clone(), parts.desk.clone());
+        let (policy, waiters) = (parts.policy.clone(), parts.waiters.clone());
         let artifacts = parts.artifacts.clone();
-        Self { engine, store, catalog, policy, desk, artifacts, limits, url: OnceLock::new() }
+        Self { engine, store, catalog, policy, waiters, artifacts, limits, url: OnceLock::new() }
     }
 
     /// Says where this server's pages are: `http://127.0.0.1:7411`. The first one counts.

@@ -12,7 +12,7 @@ use crate::{
     model::{ErrorCode, Principal, Task, TaskId, Timestamp},
     store::{NewTask, StoreError, TaskFilter},
     task::{
-        engine::{Ended, Live, SubmitError, Submitted},
+        engine::{SubmitError, Submitted, TaskHandle, TaskOutcome},
         machine::StopCause,
     },
 };
@@ -50,7 +50,7 @@ impl Service {
         // Whoever learns the id at once must find it after a crash; at any other time the record is
         // read from the store first.
         let live = match self.engine.submit(new, hold.is_zero()).await.map_err(submit_error)? {
-            Submitted::Live(live) => live,
+            Submitted::TaskHandle(live) => live,
             Submitted::Earlier(task) => return self.recorded(who, task).await,
         };
         let reporting = report(&live, &progress);
@@ -257,14 +257,14 @@ impl Service {
 }
 
 /// Passes news of a task on for as long as it is polled.
-async fn report(live: &Arc<Live>, progress: &ProgressSink) {
-    let mut news = live.news();
+async fn report(live: &Arc<TaskHandle>, progress: &ProgressSink) {
+    let mut news = live.changes();
     loop {
         let now = Progress {
             task_id: live.task_id(),
             status: live.status(),
             tool_calls: live.tool_calls(),
-            said: live.said(),
+            said: live.progress(),
         };
         progress.send_replace(Some(now));
         if news.changed().await.is_err() {
@@ -273,15 +273,15 @@ async fn report(live: &Arc<Live>, progress: &ProgressSink) {
     }
 }
 
-fn whole(ended: Ended) -> Result<TaskAnswer, ServiceError> {
+fn whole(ended: TaskOutcome) -> Result<TaskAnswer, ServiceError> {
     match ended {
-        Ended::Recorded(task, result) => {
+        TaskOutcome::Recorded(task, result) => {
             let result = result
                 .filter(|result| result.get().len() as u64 <= RESULT_BYTES_INLINE)
                 .map(|result| (*result).clone());
             Ok(TaskAnswer { task: (*task).clone(), result, page: None, approvals: vec![] })
         }
-        Ended::Unrecorded(error) => {
+        TaskOutcome::Unrecorded(error) => {
             let message = "the task could not be recorded; the server's log says why";
             Err(ServiceError::new(ErrorCode::StoreUnavailable, message).caused_by(error))
         }

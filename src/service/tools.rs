@@ -133,7 +133,7 @@ impl Service {
                     "status": if policy.problems.is_empty() { "ok" } else { "degraded" },
                     "profile": profile(policy.profile),
                     "revision": policy.revision,
-                    "parkedTasks": self.desk.parked_tasks(),
+                    "parkedTasks": self.waiters.parked_tasks(),
                 });
                 if !policy.problems.is_empty() {
                     told["message"] =

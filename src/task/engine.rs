@@ -21,8 +21,8 @@ use tokio::sync::{oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    host::{Host, HostParts},
-    machine::{self, Calls, Circumstances, End, StopCause},
+    host::{Host, Services},
+    machine::{self, Calls, End, RunContext, StopCause},
 };
 use crate::{
     base::backoff::Backoff,
@@ -59,31 +59,31 @@ pub struct TaskEngine(Arc<Inner>);
 
 struct Inner {
     config: EngineConfig,
-    parts: HostParts,
+    parts: Services,
     runtimes: BTreeMap<String, Sandbox>,
-    live: DashMap<TaskId, Arc<Live>>,
+    live: DashMap<TaskId, Arc<TaskHandle>>,
     stopping: CancellationToken,
 }
 
 /// A task that has not ended, or whose end somebody still watches.
-pub struct Live {
+pub struct TaskHandle {
     workspace_id: String,
     task_id: TaskId,
     cancel: CancellationToken,
     cause: OnceLock<StopCause>,
     status: watch::Sender<TaskStatus>,
-    end: watch::Sender<Option<Ended>>,
+    end: watch::Sender<Option<TaskOutcome>>,
     /// Calls of tools so far.
     pub(super) tool_calls: AtomicU64,
     /// What the tool that spoke last says of how far it is.
-    said: Mutex<Option<Arc<str>>>,
+    progress: Mutex<Option<Arc<str>>>,
     /// Told whenever something changes that a waiting caller may want to know.
-    pub(super) news: watch::Sender<u64>,
+    pub(super) changes: watch::Sender<u64>,
 }
 
 /// The end of a task as it was recorded.
 #[derive(Debug, Clone)]
-pub enum Ended {
+pub enum TaskOutcome {
     /// The record and the result are durable.
     Recorded(Arc<Task>, Option<Arc<RawJson>>),
     /// The store failed, and why; the next start of the server will end the task as failed, if it
@@ -119,18 +119,14 @@ pub enum SubmitError {
 /// What became of a submission.
 pub enum Submitted {
     /// It runs; its creation is recorded, or will be before its end is reported.
-    Live(Arc<Live>),
+    TaskHandle(Arc<TaskHandle>),
     /// The idempotency key names this earlier task, which has ended.
     Earlier(TaskId),
 }
 
 impl TaskEngine {
     /// An engine over these runtimes, by their ids.
-    pub fn new(
-        config: EngineConfig,
-        parts: HostParts,
-        runtimes: BTreeMap<String, Sandbox>,
-    ) -> Self {
+    pub fn new(config: EngineConfig, parts: Services, runtimes: BTreeMap<String, Sandbox>) -> Self {
         Self(Arc::new(Inner {
             config,
             parts,
@@ -140,9 +136,9 @@ impl TaskEngine {
         }))
     }
 
-    /// What its hosts share: the record, the catalog, the policy in force and the desk where calls
+    /// What its hosts share: the record, the catalog, the policy in force and the place where calls
     /// wait for a person.
-    pub fn parts(&self) -> &HostParts {
+    pub fn parts(&self) -> &Services {
         &self.0.parts
     }
 
@@ -168,19 +164,19 @@ impl TaskEngine {
             return Err(SubmitError::Busy { queue_max: inner.config.queue_max });
         }
         let written = inner.parts.store.create_task(new.clone());
-        let live = Arc::new(Live::new(&new));
+        let live = Arc::new(TaskHandle::new(&new));
         inner.live.insert(new.task_id, live.clone());
         let waits = durable || new.idempotency_key.is_some();
         let (tell, told) = oneshot::channel();
         // From here on it goes its way, whether the caller waits or not.
         self.spawn(sandbox, new, live.clone(), written, tell);
         if !waits {
-            return Ok(Submitted::Live(live));
+            return Ok(Submitted::TaskHandle(live));
         }
         match told.await {
-            Ok(Ok(Created::New)) => Ok(Submitted::Live(live)),
+            Ok(Ok(Created::New)) => Ok(Submitted::TaskHandle(live)),
             Ok(Ok(Created::Existing(earlier))) => {
-                Ok(self.live(earlier).map_or(Submitted::Earlier(earlier), Submitted::Live))
+                Ok(self.live(earlier).map_or(Submitted::Earlier(earlier), Submitted::TaskHandle))
             }
             Ok(Err(error)) => Err(SubmitError::Store(error)),
             Err(_) => Err(SubmitError::Stopping),
@@ -188,7 +184,7 @@ impl TaskEngine {
     }
 
     /// The task, if it has not ended here. Whose it is, is not looked at.
-    pub fn live(&self, task: TaskId) -> Option<Arc<Live>> {
+    pub fn live(&self, task: TaskId) -> Option<Arc<TaskHandle>> {
         self.0.live.get(&task).map(|live| live.clone())
     }
 
@@ -201,7 +197,7 @@ impl TaskEngine {
     pub async fn stop(&self, grace: Duration) {
         let give_up = Instant::now() + grace;
         self.0.stopping.cancel();
-        let ended = async |live: Vec<Arc<Live>>| {
+        let ended = async |live: Vec<Arc<TaskHandle>>| {
             for live in live {
                 live.ended().await;
             }
@@ -220,7 +216,7 @@ impl TaskEngine {
         }
     }
 
-    fn all_live(&self) -> Vec<Arc<Live>> {
+    fn all_live(&self) -> Vec<Arc<TaskHandle>> {
         self.0.live.iter().map(|entry| entry.value().clone()).collect()
     }
 
@@ -228,13 +224,13 @@ impl TaskEngine {
         &self,
         sandbox: Sandbox,
         new: NewTask,
-        live: Arc<Live>,
+        live: Arc<TaskHandle>,
         written: Written<Created>,
         tell: Creation,
     ) {
         let engine = self.clone();
         tokio::spawn(async move {
-            let ended = engine.live_through(&sandbox, &new, &live, written, tell).await;
+            let ended = engine.run_to_completion(&sandbox, &new, &live, written, tell).await;
             engine.0.live.remove(&new.task_id);
             // Always: a server that stops waits for whatever was alive.
             live.publish(ended);
@@ -243,14 +239,14 @@ impl TaskEngine {
 
     /// The whole life of a task, which is short where its key names another. Tells what became of
     /// its creation.
-    async fn live_through(
+    async fn run_to_completion(
         &self,
         sandbox: &Sandbox,
         new: &NewTask,
-        live: &Arc<Live>,
+        live: &Arc<TaskHandle>,
         mut written: Written<Created>,
         tell: Creation,
-    ) -> Ended {
+    ) -> TaskOutcome {
         // Whoever asked may not wait to be told.
         let tell = |created: Result<Created, StoreError>| drop(tell.send(created));
         if new.idempotency_key.is_some() {
@@ -259,7 +255,7 @@ impl TaskEngine {
                 Ok(Created::New) => tell(Ok(Created::New)),
                 other => {
                     tell(other);
-                    return Ended::Unrecorded("it was not created".into());
+                    return TaskOutcome::Unrecorded("it was not created".into());
                 }
             }
             let (end, ran) = self.perform_guarded(sandbox, new, live).await;
@@ -283,7 +279,7 @@ impl TaskEngine {
                 }
                 // The run is dropped, and its worker with it: what is not recorded does not happen.
                 Err(error) => {
-                    let ended = Ended::Unrecorded(error.to_string());
+                    let ended = TaskOutcome::Unrecorded(error.to_string());
                     tell(Err(error));
                     return ended;
                 }
@@ -297,8 +293,8 @@ impl TaskEngine {
         &self,
         sandbox: &Sandbox,
         new: &NewTask,
-        live: &Arc<Live>,
-    ) -> (End, Ran) {
+        live: &Arc<TaskHandle>,
+    ) -> (End, RunRecord) {
         AssertUnwindSafe(self.perform(sandbox, new, live)).catch_unwind().await.unwrap_or_else(
             |_| {
                 let message = "the server failed while this task ran; its log says more".into();
@@ -308,21 +304,26 @@ impl TaskEngine {
                     code: ErrorCode::Internal.into(),
                     ..TaskError::default()
                 };
-                (End::with_error(TaskStatus::Failed, error), Ran::never())
+                (End::with_error(TaskStatus::Failed, error), RunRecord::never())
             },
         )
     }
 
     /// From the queue to the end of the run.
-    async fn perform(&self, sandbox: &Sandbox, new: &NewTask, live: &Arc<Live>) -> (End, Ran) {
+    async fn perform(
+        &self,
+        sandbox: &Sandbox,
+        new: &NewTask,
+        live: &Arc<TaskHandle>,
+    ) -> (End, RunRecord) {
         let queued = Instant::now();
         let lease = tokio::select! {
             lease = sandbox.admit(&new.workspace_id) => lease,
-            () = live.cancel.cancelled() => return (live.stopped_before_it_began(), Ran::never()),
+            () = live.cancel.cancelled() => return (live.stopped_before_it_began(), RunRecord::never()),
         };
         let lease = match lease {
             Ok(lease) => lease,
-            Err(error) => return (not_begun(&error), Ran::never()),
+            Err(error) => return (not_begun(&error), RunRecord::never()),
         };
         let queue_ms = queued.elapsed().as_millis() as u64;
         let started_at = Timestamp::now();
@@ -348,17 +349,17 @@ impl TaskEngine {
         warnings.extend(host.take_warnings());
         let end = machine::conclude(
             outcome,
-            Circumstances {
+            RunContext {
                 wall_ms_max: new.timeout_ms,
                 cpu_ms_max: self.0.config.cpu_ms_max,
                 stopped: live.cause.get().copied(),
                 refused: &|call| host.refused(call),
             },
         );
-        (end, Ran { started_at: Some(started_at), usage, logs, warnings })
+        (end, RunRecord { started_at: Some(started_at), usage, logs, warnings })
     }
 
-    async fn record_end(&self, new: &NewTask, end: End, ran: Ran) -> Ended {
+    async fn record_end(&self, new: &NewTask, end: End, ran: RunRecord) -> TaskOutcome {
         let completed_at = Timestamp::now();
         let mut data = serde_json::json!({ "exitCode": end.exit_code });
         if let Some(error) = &end.error {
@@ -400,19 +401,19 @@ impl TaskEngine {
             }),
             events: vec![event(end.status.event(), data)],
         };
-        match self.insist(change).await {
-            Ok(()) => Ended::Recorded(Arc::new(task), end.result.map(Arc::new)),
+        match self.write_with_retry(change).await {
+            Ok(()) => TaskOutcome::Recorded(Arc::new(task), end.result.map(Arc::new)),
             Err(error) => {
                 tracing::error!(task = %new.task_id, %error, "the end of {} could not be \
                     recorded", new.task_id);
-                Ended::Unrecorded(error.to_string())
+                TaskOutcome::Unrecorded(error.to_string())
             }
         }
     }
 
     /// Writes an end, again and again where the store is busy or full for a moment: a task must not
     /// be taken for running when it is not.
-    async fn insist(&self, change: TaskChange) -> Result<(), StoreError> {
+    async fn write_with_retry(&self, change: TaskChange) -> Result<(), StoreError> {
         for tries in 1..=END_RETRIES_MAX {
             match self.0.parts.store.change_task(change.clone()).await {
                 Err(StoreError::Busy(_) | StoreError::Full | StoreError::Database(_)) => {}
@@ -425,14 +426,14 @@ impl TaskEngine {
 }
 
 /// What is left of a run when its outcome is taken away.
-struct Ran {
+struct RunRecord {
     started_at: Option<Timestamp>,
     usage: Usage,
     logs: Logs,
     warnings: Vec<String>,
 }
 
-impl Ran {
+impl RunRecord {
     fn never() -> Self {
         Self {
             started_at: None,
@@ -443,7 +444,7 @@ impl Ran {
     }
 }
 
-impl Live {
+impl TaskHandle {
     fn new(new: &NewTask) -> Self {
         Self {
             workspace_id: new.workspace_id.clone(),
@@ -453,8 +454,8 @@ impl Live {
             status: watch::Sender::new(TaskStatus::Queued),
             end: watch::Sender::new(None),
             tool_calls: AtomicU64::new(0),
-            said: Mutex::default(),
-            news: watch::Sender::new(0),
+            progress: Mutex::default(),
+            changes: watch::Sender::new(0),
         }
     }
 
@@ -479,12 +480,12 @@ impl Live {
     }
 
     /// What the tool that spoke last says of how far it is, in a short line of its upstream's own.
-    pub fn said(&self) -> Option<Arc<str>> {
-        self.said.lock().clone()
+    pub fn progress(&self) -> Option<Arc<str>> {
+        self.progress.lock().clone()
     }
 
     pub(super) fn say(&self, said: Option<&str>) {
-        let mut present = self.said.lock();
+        let mut present = self.progress.lock();
         if present.as_deref() != said {
             *present = said.map(Arc::from);
             drop(present);
@@ -493,12 +494,12 @@ impl Live {
     }
 
     /// Changes whenever its status, its number of calls or what its tools say does.
-    pub fn news(&self) -> watch::Receiver<u64> {
-        self.news.subscribe()
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Waits for its end to be recorded.
-    pub async fn ended(&self) -> Ended {
+    pub async fn ended(&self) -> TaskOutcome {
         let mut end = self.end.subscribe();
         let ended =
             end.wait_for(Option::is_some).await.expect("the sender lives as long as `self`");
@@ -526,11 +527,11 @@ impl Live {
     }
 
     pub(super) fn tell(&self) {
-        self.news.send_modify(|news| *news += 1);
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
-    fn publish(&self, ended: Ended) {
-        if let Ended::Recorded(task, _) = &ended {
+    fn publish(&self, ended: TaskOutcome) {
+        if let TaskOutcome::Recorded(task, _) = &ended {
             self.become_status(task.status);
         }
         self.end.send_replace(Some(ended));

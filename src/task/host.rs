@@ -19,15 +19,17 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::{
+    approval_waiters::ApprovalWaiters,
     artifacts::Artifacts,
-    desk::Desk,
-    engine::{Live, event},
-    live_policy::LivePolicy,
-    passage::{Arguments, Passage},
+    call::{
+        budget::BudgetTracker,
+        concurrency::UpstreamConcurrency,
+        pipeline::{Arguments, CallPipeline},
+        rejection::{self, CallRejection, failure},
+    },
+    engine::{TaskHandle, event},
+    policy_reload::ReloadingPolicy,
     record,
-    refusal::{self, Refusal, failure},
-    shares::Turns,
-    spending::Spending,
     warnings::Warnings,
 };
 use crate::{
@@ -47,17 +49,17 @@ const REFUSED_MAX: usize = 65_536;
 
 /// What the hosts of all tasks share.
 #[derive(Clone)]
-pub struct HostParts {
+pub struct Services {
     /// Keeps the record, the counters and the approvals.
     pub store: Arc<dyn Store>,
     /// Finds and performs calls.
     pub catalog: Arc<Catalog>,
     /// Decides.
-    pub policy: Arc<LivePolicy>,
+    pub policy: Arc<ReloadingPolicy>,
     /// Where calls wait for a person.
-    pub desk: Arc<Desk>,
+    pub waiters: Arc<ApprovalWaiters>,
     /// Whose call is under way next at an upstream.
-    pub turns: Turns,
+    pub turns: UpstreamConcurrency,
     /// Keeps answers that are too large.
     pub artifacts: Artifacts,
     /// Whether the values of arguments are recorded.
@@ -68,11 +70,11 @@ pub struct HostParts {
 pub struct Host(Arc<Inner>);
 
 pub(super) struct Inner {
-    pub(super) parts: HostParts,
+    pub(super) parts: Services,
     pub(super) task: TaskFacts,
     pub(super) clock: WallClock,
-    pub(super) live: Arc<Live>,
-    pub(super) spending: Spending,
+    pub(super) live: Arc<TaskHandle>,
+    pub(super) spending: BudgetTracker,
     /// Calls that were refused by policy or by a person, and how.
     refused: Mutex<BTreeMap<u32, &'static str>>,
     /// Calls that wait for a person.
@@ -156,7 +158,7 @@ pub(super) struct TaskFacts {
 
 impl Host {
     /// The host of one run of this task, whose clock stands still while a person is asked.
-    pub fn new(parts: HostParts, task: &NewTask, live: Arc<Live>, clock: WallClock) -> Self {
+    pub fn new(parts: Services, task: &NewTask, live: Arc<TaskHandle>, clock: WallClock) -> Self {
         let task = TaskFacts {
             id: task.task_id,
             id_text: task.task_id.to_string(),
@@ -166,7 +168,7 @@ impl Host {
             session_id: task.session_id.clone(),
         };
         let (spending, refused, parked, warnings) =
-            (Spending::default(), Mutex::default(), Mutex::default(), Mutex::default());
+            (BudgetTracker::default(), Mutex::default(), Mutex::default(), Mutex::default());
         Self(Arc::new(Inner {
             parts,
             task,
@@ -205,7 +207,12 @@ impl ToolHost for Host {
 }
 
 fn invalid(tool: &Tool, message: &str) -> CallFailure {
-    failure(refusal::ARGUMENT_ERROR, ErrorCode::InvalidToolArguments.as_str(), &tool.path, message)
+    failure(
+        rejection::ARGUMENT_ERROR,
+        ErrorCode::InvalidToolArguments.as_str(),
+        &tool.path,
+        message,
+    )
 }
 
 impl TaskFacts {
@@ -238,7 +245,7 @@ impl Inner {
             Err(failure) => Err(failure),
         };
         match admitted {
-            Ok((tool, args)) => Passage::new(self, &call, tool, args).go().await,
+            Ok((tool, args)) => CallPipeline::new(self, &call, tool, args).go().await,
             Err(failure) => {
                 let events = vec![
                     record::requested(&call, None, self.parts.record_values),
@@ -284,7 +291,7 @@ impl Inner {
                     .catalog
                     .find_aside(&self.asker, &call.path, call.args.get(), view)
                     .await?;
-                (found.map_err(|error| refusal::not_found(&call.path, error)), "finding")
+                (found.map_err(|error| rejection::not_found(&call.path, error)), "finding")
             }
         };
         let decided = Some(record::built_in(rule, policy.revision()));
@@ -306,7 +313,7 @@ impl Inner {
                 Some(tool) => Ok(tool),
                 None => Err(self.not_found(&call.path, view).await),
             },
-            Err(error) => Err(refusal::unresolved(error.into())),
+            Err(error) => Err(rejection::unresolved(error.into())),
         }
     }
 
@@ -316,7 +323,7 @@ impl Inner {
         let view = self.view().without(&hidden.path);
         match self.parts.catalog.seek(path, &view).await {
             Ok(None) => self.not_found(path, view).await,
-            Err(error) => refusal::unresolved(error.into()),
+            Err(error) => rejection::unresolved(error.into()),
             // The path leads to another tool when this one is left out: also then it is not this
             // one.
             Ok(Some(_)) => failure(
@@ -329,7 +336,7 @@ impl Inner {
     }
 
     async fn not_found(&self, path: &str, view: PolicyView) -> CallFailure {
-        refusal::unresolved(ResolveError::NotFound(
+        rejection::unresolved(ResolveError::NotFound(
             self.parts.catalog.absent_aside(&self.asker, path, view).await,
         ))
     }
@@ -365,7 +372,7 @@ impl Inner {
     }
 
     /// Remembers a refusal, so that a task that does not handle it ends as what it was.
-    pub(super) fn refuse(&self, seq: u32, tool: &str, refused: &Refusal) -> CallFailure {
+    pub(super) fn refuse(&self, seq: u32, tool: &str, refused: &CallRejection) -> CallFailure {
         let mut all = self.refused.lock();
         all.insert(seq, refused.code);
         if all.len() > REFUSED_MAX {

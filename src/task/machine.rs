@@ -43,7 +43,7 @@ pub enum StopCause {
 
 /// What is known beside the outcome itself.
 #[derive(Clone, Copy)]
-pub struct Circumstances<'a> {
+pub struct RunContext<'a> {
     /// The limits that messages name.
     pub wall_ms_max: u64,
     /// CPU budget in milliseconds.
@@ -76,7 +76,7 @@ impl End {
 }
 
 /// What a run's outcome makes of its task.
-pub fn conclude(outcome: Outcome, given: Circumstances<'_>) -> End {
+pub fn conclude(outcome: Outcome, given: RunContext<'_>) -> End {
     match outcome {
         Outcome::Returned { value } => {
             End { status: TaskStatus::Completed, exit_code: 0, result: Some(value), error: None }

@@ -2,21 +2,18 @@
 //! happened ([`engine`]).
 //!
 //! The one place that knows sandbox, policy, catalog and store together. Calls of guests come in
-//! through [`host`], where the policy in force ([`live_policy`]) decides about each, wait at the
-//! [`desk`] where it asks for a person, and leave answers that are too large among the
+//! through [`host`], where the policy in force ([`policy_reload`]) decides about each, wait at the
+//! [`approval_waiters`] where it asks for a person, and leave answers that are too large among the
 //! [`artifacts`].
 
+pub mod approval_waiters;
 pub mod artifacts;
-pub mod desk;
+mod call;
 pub mod engine;
 pub mod host;
-pub mod live_policy;
 pub mod machine;
-mod passage;
+pub mod policy_reload;
 mod record;
-mod refusal;
-mod shares;
-mod spending;
 mod warnings;
 
-pub use self::shares::Turns;
+pub use self::call::concurrency::UpstreamConcurrency;

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{engine::event, refusal::ARGUMENT_ERROR};
+use super::{call::rejection::ARGUMENT_ERROR, engine::event};
 use crate::{
     base::{digest::sha256_of_json, text::cut},
     catalog::Tool,
@@ -112,7 +112,7 @@ pub(super) fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
     };
     let mut data =
         json!({ "seq": seq, "name": failure.name, "code": property("code"), "message": message });
-    if failure.name != super::refusal::POLICY_ERROR {
+    if failure.name != super::call::rejection::POLICY_ERROR {
         return event(EventKind::CallFailed, data);
     }
     for name in ["rule", "approvalId"] {

@@ -21,7 +21,7 @@ const LONG_FILES: [&str; 8] = [
     "src/catalog/http/client/tests.rs",
     "src/policy/condition/cel.rs",
     "src/policy/tests.rs",
-    "src/task/passage.rs",
+    "src/task/call/pipeline.rs",
     "tests/it/artifacts.rs",
     "tests/it/store_contract.rs",
     "tests/it/store_contract/memory.rs",

@@ -79,7 +79,7 @@ impl HttpAccess {
 // Values may be secrets, so it is not printed with them.
 impl fmt::Debug for HttpAccess {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Reach")
+        f.debug_struct("HttpAccess")
             .field("headers", &self.headers.keys())
             .field("credential", &self.credential)
             .field("allow_private", &self.allow_private)

@@ -8,7 +8,7 @@ use std::{
 use crate::{
     cli::Failure,
     policy::{Layer, LayerScope, file::FILE_BYTES_MAX},
-    task::live_policy::PolicySource,
+    task::policy_reload::PolicySource,
 };
 
 /// A file's text. Standard input where it is called `-`.

@@ -18,7 +18,7 @@ use crate::{
         lint::{self, Severity},
     },
     service::scope_text,
-    task::live_policy::PolicySource,
+    task::policy_reload::PolicySource,
 };
 
 /// The arguments of `policy lint`.

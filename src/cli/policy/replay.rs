@@ -24,7 +24,7 @@ use crate::{
     config::Config,
     model::Timestamp,
     policy::Policy,
-    task::live_policy::PolicySource,
+    task::policy_reload::PolicySource,
 };
 
 /// Tasks that are looked through.

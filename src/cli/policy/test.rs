@@ -16,7 +16,7 @@ use crate::{
     config::Config,
     model::Timestamp,
     policy::Policy,
-    task::live_policy::PolicySource,
+    task::policy_reload::PolicySource,
 };
 
 /// The arguments of `policy test`.

@@ -16,7 +16,7 @@ use crate::{
         screen::{note, print, print_json},
     },
     policy::Policy,
-    task::live_policy::PolicySource,
+    task::policy_reload::PolicySource,
 };
 
 /// The arguments of `policy validate`.

@@ -17,7 +17,7 @@ use crate::{
     model::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, RawJson, handle_id},
     sandbox::CallFailure,
     store::{ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, StoreError},
-    task::refusal,
+    task::call::rejection,
 };
 
 /// Bytes of a slice, if not said and at the most.
@@ -164,7 +164,7 @@ impl Artifacts {
         args: &str,
     ) -> Option<Result<RawJson, CallFailure>> {
         if let Some(found) = Self::about(path, args) {
-            return Some(found.map_err(|error| refusal::not_found(path, error)));
+            return Some(found.map_err(|error| rejection::not_found(path, error)));
         }
         match FUNCTIONS.get(path) {
             Ok(None) => None,
@@ -173,7 +173,7 @@ impl Artifacts {
                     .await
                     .map_err(|error| error.failure(function.path())),
             ),
-            Err(absent) => Some(Err(refusal::unresolved(absent.into()))),
+            Err(absent) => Some(Err(rejection::unresolved(absent.into()))),
         }
     }
 

@@ -8,7 +8,7 @@ use crate::{
     model::{Artifact, ArtifactId, ArtifactKind, RawJson, TaskId, Timestamp},
     sandbox::CallFailure,
     store::{ARTIFACT_PART_BYTES, ArtifactOpened, ArtifactPart},
-    task::refusal::failure,
+    task::call::rejection::failure,
 };
 
 /// Bytes of an artifact's beginning that its handle shows.

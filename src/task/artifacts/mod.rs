@@ -19,7 +19,7 @@ use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::{refusal::failure, shares::Shares};
+use super::call::{concurrency::KeyedLimiter, rejection::failure};
 use crate::{
     model::{Artifact, ArtifactId, ErrorCode, Timestamp},
     sandbox::CallFailure,
@@ -69,8 +69,8 @@ struct Inner {
     /// Told when there is something to sweep.
     removed: Notify,
     passing: Arc<Semaphore>,
-    passing_workspace: Shares,
-    passing_task: Shares,
+    passing_workspace: KeyedLimiter,
+    passing_task: KeyedLimiter,
     looking: Arc<Semaphore>,
     readers: Semaphore,
 }
@@ -83,8 +83,8 @@ impl Artifacts {
             terms,
             removed: Notify::new(),
             passing: Arc::new(Semaphore::new(PASSING_MAX)),
-            passing_workspace: Shares::new(PASSING_WORKSPACE_MAX),
-            passing_task: Shares::new(PASSING_TASK_MAX),
+            passing_workspace: KeyedLimiter::new(PASSING_WORKSPACE_MAX),
+            passing_task: KeyedLimiter::new(PASSING_TASK_MAX),
             looking: Arc::new(Semaphore::new(LOOKING_MAX)),
             readers: Semaphore::new(READERS_MAX),
         };

@@ -8,7 +8,7 @@ use crate::{
     base::{json::values_in, offload::offload},
     model::{ArtifactKind, ErrorCode, HANDLE_KEY, JsonObject, RawJson, TaskId, handle_id},
     sandbox::CallFailure,
-    task::shares::Place,
+    task::call::concurrency::Place,
 };
 
 /// Bytes of all artifacts in the arguments of one call, one that stands there twice counted twice.

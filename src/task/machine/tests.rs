@@ -1,7 +1,7 @@
 use super::*;
 
-fn given(refused: &dyn Fn(u32) -> Option<&'static str>) -> Circumstances<'_> {
-    Circumstances { wall_ms_max: 500, cpu_ms_max: 30_000, stopped: None, refused }
+fn given(refused: &dyn Fn(u32) -> Option<&'static str>) -> RunContext<'_> {
+    RunContext { wall_ms_max: 500, cpu_ms_max: 30_000, stopped: None, refused }
 }
 
 fn threw(call: Option<u32>) -> Outcome {
@@ -63,7 +63,7 @@ fn a_call_over_a_limit_fails_its_task_and_says_so() {
 
 #[test]
 fn a_server_that_stops_fails_its_tasks_and_does_not_cancel_them() {
-    let given = Circumstances { stopped: Some(StopCause::ServerStops), ..given(&|_| None) };
+    let given = RunContext { stopped: Some(StopCause::ServerStops), ..given(&|_| None) };
     let end = conclude(Outcome::Cancelled, given);
     assert_eq!(end.status, TaskStatus::Failed);
     assert_eq!(end.error.unwrap().message, "the server stopped while this task ran");

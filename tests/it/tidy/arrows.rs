@@ -33,6 +33,44 @@ const IN_CIRCLES: [(&str, usize); 8] = [
     ("service", 0),
 ];
 
+/// Names that were given up for the field's words, each in the part that had it.
+const RETIRED: [(&str, &[&str]); 2] = [
+    (
+        "catalog",
+        &[
+            "Lane",
+            "Shelf",
+            "Sight",
+            "Sights",
+            "Asker",
+            "Fuse",
+            "Reach",
+            "Surroundings",
+            "AnswerBounds",
+            "Guard",
+            "Identity",
+            "Proof",
+            "Ears",
+            "ProgressDesk",
+            "KeptTools",
+        ],
+    ),
+    (
+        "task",
+        &[
+            "Passage",
+            "Cleared",
+            "Desk",
+            "Shares",
+            "Turns",
+            "Spending",
+            "Circumstances",
+            "LivePolicy",
+            "HostParts",
+        ],
+    ),
+];
+
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 /// A file's code without comments, without its tests, and, where it is the face of a part, without
@@ -228,4 +266,44 @@ fn the_floors_of_the_catalog_stand_on_each_other() {
         }
     }
     none(wrong, "arrows point up");
+}
+
+#[test]
+fn no_name_comes_back_that_was_given_up() {
+    let mut wrong = vec![];
+    for (retired_in, words) in RETIRED {
+        for source in sources("src", ".rs").iter().filter(|source| part(&source.path) == retired_in)
+        {
+            let code = code(source);
+            let names: BTreeSet<&str> =
+                code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+            let found = words.iter().filter(|word| names.contains(**word));
+            wrong.extend(found.map(|word| format!("{}: `{word}`", source.path)));
+        }
+    }
+    none(wrong, "these names were given up for the words of CONTRIBUTING.md:");
+}
+
+#[test]
+fn every_word_of_the_glossary_is_in_use() {
+    let page = std::fs::read_to_string(super::root().join("CONTRIBUTING.md")).unwrap();
+    let words: Vec<&str> = page
+        .split("## The words")
+        .nth(1)
+        .and_then(|rest| rest.split("\n## ").next())
+        .into_iter()
+        .flat_map(str::lines)
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
+        .collect();
+    assert_eq!(words.len(), 25, "{words:?}");
+    let code: String = sources("src", ".rs").into_iter().map(|source| source.text).collect();
+    let names: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
+    none(
+        words
+            .iter()
+            .filter(|word| !names.contains(**word))
+            .map(|word| (*word).to_owned())
+            .collect(),
+        "these words of CONTRIBUTING.md are no names in the code:",
+    );
 }

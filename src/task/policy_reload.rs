@@ -1,7 +1,7 @@
 //! The policy in force: read from its files at the start, swapped whole when they change, never
 //! half.
 //!
-//! A file that is not valid stops the start; later it changes nothing, and [`Standing`] says so
+//! A file that is not valid stops the start; later it changes nothing, and [`PolicyStatus`] says so
 //! until it is valid again. Counters are the store's, so they outlive any change.
 
 use std::{
@@ -58,7 +58,7 @@ pub struct PolicySource {
 
 /// How the policy in force stands, for `/healthz` and people.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
+pub struct PolicyStatus {
     /// What holds where no rule speaks.
     pub profile: Profile,
     /// The revision in force.
@@ -68,7 +68,7 @@ pub struct Standing {
 }
 
 /// The policy in force.
-pub struct LivePolicy {
+pub struct ReloadingPolicy {
     source: PolicySource,
     current: ArcSwap<Policy>,
     /// What the files looked like before they were last read: what changes while they are read is
@@ -130,7 +130,7 @@ fn unreadable(path: &Path, message: String) -> Problem {
     }
 }
 
-impl LivePolicy {
+impl ReloadingPolicy {
     /// Reads and compiles the files; the problems of all of them where one is not valid.
     pub fn open(source: PolicySource) -> Result<Arc<Self>, Vec<Problem>> {
         let seen = Mutex::new(fingerprint(&source.files));
@@ -160,10 +160,10 @@ impl LivePolicy {
     }
 
     /// How it stands.
-    pub fn standing(&self) -> Standing {
+    pub fn standing(&self) -> PolicyStatus {
         let revision = self.current.load().revision().to_owned();
         let problems = self.problems.lock().clone();
-        Standing { profile: self.source.options.profile, revision, problems }
+        PolicyStatus { profile: self.source.options.profile, revision, problems }
     }
 
     /// Takes the files as they are now, if all of them are valid. Says whether the policy in force
@@ -201,7 +201,7 @@ impl LivePolicy {
     }
 
     /// Takes changed files until `stop`.
-    pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
+    pub async fn watch_files(self: Arc<Self>, stop: CancellationToken) {
         if self.source.files.is_empty() {
             return;
         }

@@ -9,7 +9,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::refusal::{RATE_LIMITED, Refusal};
+use super::call::rejection::{CallRejection, RATE_LIMITED};
 use crate::{
     model::{ApprovalId, ApprovalStatus, TaskId, Timestamp},
     store::{ApprovalChange, Store},
@@ -32,7 +32,7 @@ pub struct ApprovalTerms {
 }
 
 /// Everybody who waits for a word.
-pub struct Desk {
+pub struct ApprovalWaiters {
     terms: ApprovalTerms,
     waiting: DashMap<ApprovalId, Arc<Waiter>>,
     tasks: Mutex<HashMap<TaskId, usize>>,
@@ -45,24 +45,24 @@ struct Waiter {
 }
 
 /// A place among those who wait; dropping it gives it back.
-pub(super) struct Place {
-    desk: Arc<Desk>,
+pub(super) struct WaiterSlot {
+    waiters: Arc<ApprovalWaiters>,
     task: TaskId,
 }
 
 /// An approval that is asked for and neither let go nor refused. Dropping it, as the end of a run
 /// does, cancels it.
-pub(super) struct Open {
+pub(super) struct PendingApproval {
     pub(super) id: ApprovalId,
     workspace_id: String,
     store: Arc<dyn Store>,
-    desk: Arc<Desk>,
+    waiters: Arc<ApprovalWaiters>,
     waiter: Arc<Waiter>,
     is_settled: bool,
 }
 
-impl Desk {
-    /// A desk with nobody waiting.
+impl ApprovalWaiters {
+    /// Nobody waits yet.
     pub fn new(terms: ApprovalTerms) -> Arc<Self> {
         Arc::new(Self { terms, waiting: DashMap::new(), tasks: Mutex::default() })
     }
@@ -93,7 +93,7 @@ impl Desk {
     }
 
     /// A place for one more call of this task, if there is one.
-    pub(super) fn place(self: &Arc<Self>, task: TaskId) -> Result<Place, Refusal> {
+    pub(super) fn place(self: &Arc<Self>, task: TaskId) -> Result<WaiterSlot, CallRejection> {
         let mut tasks = self.tasks.lock();
         let calls = tasks.get(&task).copied().unwrap_or(0);
         let (calls_max, tasks_max) = (self.terms.calls_max, self.terms.tasks_max);
@@ -101,14 +101,14 @@ impl Desk {
             let message = format!(
                 "{calls_max} calls of this task wait for approval already, the most that may"
             );
-            return Err(Refusal::new(RATE_LIMITED, message));
+            return Err(CallRejection::new(RATE_LIMITED, message));
         }
         if calls == 0 && tasks.len() >= tasks_max {
             let message = format!("{tasks_max} tasks wait for approval already, the most that may");
-            return Err(Refusal::new(RATE_LIMITED, message));
+            return Err(CallRejection::new(RATE_LIMITED, message));
         }
         *tasks.entry(task).or_default() += 1;
-        Ok(Place { desk: self.clone(), task })
+        Ok(WaiterSlot { waiters: self.clone(), task })
     }
 
     /// Takes a place in line for the word on this approval. Before its row exists, so that no word
@@ -118,24 +118,24 @@ impl Desk {
         id: ApprovalId,
         workspace_id: &str,
         store: Arc<dyn Store>,
-    ) -> Open {
+    ) -> PendingApproval {
         let waiter =
             Arc::new(Waiter { decided: Notify::new(), settled: watch::Sender::new(false) });
         self.waiting.insert(id, waiter.clone());
-        Open {
+        PendingApproval {
             id,
             workspace_id: workspace_id.to_owned(),
             store,
-            desk: self.clone(),
+            waiters: self.clone(),
             waiter,
             is_settled: false,
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for WaiterSlot {
     fn drop(&mut self) {
-        let mut tasks = self.desk.tasks.lock();
+        let mut tasks = self.waiters.tasks.lock();
         if let Some(calls) = tasks.get_mut(&self.task) {
             *calls -= 1;
             if *calls == 0 {
@@ -145,7 +145,7 @@ impl Drop for Place {
     }
 }
 
-impl Open {
+impl PendingApproval {
     /// Waits to be told that the row was decided.
     pub(super) async fn decided(&self) {
         self.waiter.decided.notified().await;
@@ -168,9 +168,9 @@ impl Open {
     }
 }
 
-impl Drop for Open {
+impl Drop for PendingApproval {
     fn drop(&mut self) {
-        self.desk.waiting.remove(&self.id);
+        self.waiters.waiting.remove(&self.id);
         if !self.is_settled {
             // Writes keep their order: the task's end, which is waited for, comes after these.
             for from in [ApprovalStatus::Pending, ApprovalStatus::Approved] {
@@ -184,5 +184,5 @@ impl Drop for Open {
 }
 
 #[cfg(test)]
-#[path = "desk/tests.rs"]
+#[path = "approval_waiters/tests.rs"]
 mod tests;

@@ -10,7 +10,7 @@ fn budget(calls: Option<u64>, bytes: Option<u64>, seconds: Option<u64>) -> Budge
 
 #[test]
 fn calls_are_counted_up_to_their_budget() {
-    let spending = Spending::default();
+    let spending = BudgetTracker::default();
     let two = budget(Some(2), None, None);
     assert!(spending.admit(&two).is_ok() && spending.admit(&two).is_ok());
     let refused = spending.admit(&two).unwrap_err();
@@ -26,7 +26,7 @@ fn calls_are_counted_up_to_their_budget() {
 
 #[test]
 fn an_answer_over_the_budget_is_kept_back_and_a_smaller_one_is_not() {
-    let spending = Spending::default();
+    let spending = BudgetTracker::default();
     let ten = budget(None, Some(10), None);
     assert!(spending.receive(&ten, 6).is_ok());
     assert!(spending.receive(&ten, 5).unwrap_err().message.contains("of 10 bytes 4 are left"));
@@ -36,7 +36,7 @@ fn an_answer_over_the_budget_is_kept_back_and_a_smaller_one_is_not() {
 
 #[tokio::test]
 async fn time_is_summed_over_calls() {
-    let spending = Spending::default();
+    let spending = BudgetTracker::default();
     let some = Budget { wall_time: Some(Duration::from_millis(300)), ..budget(None, None, None) };
     assert_eq!(
         spending.within(&some, tokio::time::sleep(Duration::from_millis(100))).await,
@@ -55,7 +55,7 @@ async fn time_is_summed_over_calls() {
 
 #[tokio::test]
 async fn calls_at_once_share_the_time() {
-    let spending = Spending::default();
+    let spending = BudgetTracker::default();
     let second = budget(None, None, Some(1));
     let began = Instant::now();
     let late = async {

@@ -3,14 +3,19 @@ use tokio::task::unconstrained;
 use super::*;
 
 /// As many turns as are to be had at once.
-fn all(turns: &Turns, task: TaskId, workspace: &str, upstream: &str) -> Vec<Turn> {
+fn all(
+    turns: &UpstreamConcurrency,
+    task: TaskId,
+    workspace: &str,
+    upstream: &str,
+) -> Vec<CallPermit> {
     std::iter::from_fn(|| unconstrained(turns.take(task, workspace, upstream)).now_or_never())
         .collect()
 }
 
 #[tokio::test]
 async fn no_task_takes_all_places_of_its_workspace_and_no_workspace_those_of_all() {
-    let turns = Turns::default();
+    let turns = UpstreamConcurrency::default();
     let tasks: Vec<TaskId> = (0..4).map(|_| TaskId::new()).collect();
     let mut first = all(&turns, tasks[0], "mine", "up");
     assert_eq!(first.len(), TASK_CALLS_MAX);
@@ -36,7 +41,7 @@ async fn no_task_takes_all_places_of_its_workspace_and_no_workspace_those_of_all
 
 #[tokio::test]
 async fn nothing_is_kept_of_those_that_have_no_place() {
-    let shares = Shares::new(1);
+    let shares = KeyedLimiter::new(1);
     for n in 0..1_000 {
         drop(shares.place(&n.to_string()).await);
     }

@@ -12,17 +12,12 @@ use std::{
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
-    artifacts::{ANSWER_BYTES_MAX, keep, pass::Expanded},
-    desk::Open,
-    engine::event,
-    host::{Inner, counter_window, facts},
-    record::{self, Binding},
-    refusal::{
-        APPROVAL_DENIED, APPROVAL_EXPIRED, POLICY_DENIED, RATE_LIMITED, Refusal, failure,
+    budget,
+    concurrency::CallPermit,
+    rejection::{
+        APPROVAL_DENIED, APPROVAL_EXPIRED, CallRejection, POLICY_DENIED, RATE_LIMITED, failure,
         upstream_failure,
     },
-    shares::Turn,
-    spending,
 };
 use crate::{
     catalog::{Tool, ToolResponse, UpstreamError, UpstreamErrorCode, Visibility},
@@ -36,6 +31,13 @@ use crate::{
     },
     sandbox::{CallFailure, ToolCall},
     store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, Settle, StoreError},
+    task::{
+        approval_waiters::PendingApproval,
+        artifacts::{ANSWER_BYTES_MAX, keep, pass::Expanded},
+        engine::event,
+        host::{Inner, counter_window, facts},
+        record::{self, Binding},
+    },
 };
 
 /// How often one call is decided at most: once, and again after each wait and each word.
@@ -46,17 +48,17 @@ const WAIT_MIN: Duration = Duration::from_millis(10);
 const NOTE_CHARS_MAX: usize = 2000;
 
 /// What a call takes along.
-pub(super) enum Arguments {
+pub(in crate::task) enum Arguments {
     /// What the tool's schema allows.
     Checked(JsonObject),
     /// With artifacts that stand for what will be sent: checked once it is there.
-    Standing(JsonObject),
+    PolicyStatus(JsonObject),
 }
 
 impl Arguments {
     /// Arguments in which artifacts stand.
-    pub(super) fn standing(args: &str, tool: &Tool) -> Result<Self, CallFailure> {
-        serde_json::from_str(args).map(Self::Standing).map_err(|_| {
+    pub(in crate::task) fn standing(args: &str, tool: &Tool) -> Result<Self, CallFailure> {
+        serde_json::from_str(args).map(Self::PolicyStatus).map_err(|_| {
             let message =
                 format!("`{}` takes one object; give the artifact as one of its fields", tool.path);
             failure(
@@ -70,7 +72,7 @@ impl Arguments {
 }
 
 /// One call on its way.
-pub(super) struct Passage<'a> {
+pub(in crate::task) struct CallPipeline<'a> {
     host: &'a Inner,
     call: &'a ToolCall,
     tool: Arc<Tool>,
@@ -83,7 +85,7 @@ pub(super) struct Passage<'a> {
     agreed: bool,
     beyond: HashSet<CounterKey>,
     /// The word that has not been used yet.
-    approved: Option<Open>,
+    approved: Option<PendingApproval>,
     /// The approval that let it go, for the record.
     approval: Option<ApprovalId>,
     /// Until when it may wait for counters.
@@ -91,34 +93,34 @@ pub(super) struct Passage<'a> {
     /// Whether it is within the task's budget.
     admitted: bool,
     /// Its turn at the upstream, from before it is counted until it has ended.
-    turn: Option<Turn>,
+    turn: Option<CallPermit>,
 }
 
 /// Why a call goes no further.
-enum Stop {
+enum Rejected {
     /// It was refused.
-    Refused(Refusal),
+    Refused(CallRejection),
     /// It must look as if the tool did not exist.
     Hidden,
     /// It failed otherwise.
     Failed(CallFailure),
 }
 
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
+impl From<CallRejection> for Rejected {
+    fn from(refusal: CallRejection) -> Self {
         Self::Refused(refusal)
     }
 }
 
 /// A call that may leave.
-struct Cleared {
+struct AuthorizedCall {
     holds: Vec<Hold>,
     token: HoldToken,
     budget: Budget,
 }
 
-impl<'a> Passage<'a> {
-    pub(super) fn new(
+impl<'a> CallPipeline<'a> {
+    pub(in crate::task) fn new(
         host: &'a Inner,
         call: &'a ToolCall,
         tool: Arc<Tool>,
@@ -142,7 +144,7 @@ impl<'a> Passage<'a> {
     }
 
     /// To its end.
-    pub(super) async fn go(mut self) -> Result<RawJson, CallFailure> {
+    pub(in crate::task) async fn go(mut self) -> Result<RawJson, CallFailure> {
         let (host, seq) = (self.host, self.call.seq);
         let stop = match self.clear().await {
             Ok(cleared) => return self.send(cleared).await,
@@ -151,9 +153,9 @@ impl<'a> Passage<'a> {
         self.withdraw(&stop).await;
         let path = self.tool.path.clone();
         let failure = match stop {
-            Stop::Refused(refusal) => host.refuse(seq, &path, &refusal),
-            Stop::Hidden => host.absent(&self.call.path, &self.tool).await,
-            Stop::Failed(failure) => failure,
+            Rejected::Refused(refusal) => host.refuse(seq, &path, &refusal),
+            Rejected::Hidden => host.absent(&self.call.path, &self.tool).await,
+            Rejected::Failed(failure) => failure,
         };
         let mut events = std::mem::take(&mut self.events);
         events.push(record::failed(seq, &failure));
@@ -161,7 +163,7 @@ impl<'a> Passage<'a> {
     }
 
     /// Everything that must hold before it leaves.
-    async fn clear(&mut self) -> Result<Cleared, Stop> {
+    async fn clear(&mut self) -> Result<AuthorizedCall, Rejected> {
         for round in 0..ROUNDS_MAX {
             let policy = self.host.parts.policy.current();
             let decision = self.decide(&policy).await?;
@@ -177,9 +179,9 @@ impl<'a> Passage<'a> {
             }
             let budget = policy.budget(&self.host.task.caller());
             match decision.verdict.clone() {
-                Verdict::Deny(denial) if denial.hidden => return Err(Stop::Hidden),
+                Verdict::Deny(denial) if denial.hidden => return Err(Rejected::Hidden),
                 Verdict::Deny(denial) => {
-                    let refusal = Refusal::new(denial.code.as_str(), denial.message)
+                    let refusal = CallRejection::new(denial.code.as_str(), denial.message)
                         .rule(decision.rule.as_ref());
                     return Err(refusal.retry_after(denial.retry_after).into());
                 }
@@ -207,23 +209,24 @@ impl<'a> Passage<'a> {
             self.use_word().await?;
             match self.reserve(&decision.holds).await? {
                 Reserved::Held(token) => {
-                    return Ok(Cleared { holds: decision.holds, token, budget });
+                    return Ok(AuthorizedCall { holds: decision.holds, token, budget });
                 }
                 Reserved::Exceeded { index, retry_after, .. } => {
                     self.turn = None;
                     let hold = decision
                         .holds
                         .get(index)
-                        .ok_or_else(|| Refusal::in_doubt("a limit is not known"))?
+                        .ok_or_else(|| CallRejection::in_doubt("a limit is not known"))?
                         .clone();
                     self.exceeded(hold, retry_after, &decision, &policy).await?;
                 }
             }
         }
-        Err(Refusal::in_doubt(format!("it was decided {ROUNDS_MAX} times without an end")).into())
+        Err(CallRejection::in_doubt(format!("it was decided {ROUNDS_MAX} times without an end"))
+            .into())
     }
 
-    async fn decide(&self, policy: &Arc<Policy>) -> Result<Decision, Stop> {
+    async fn decide(&self, policy: &Arc<Policy>) -> Result<Decision, Rejected> {
         let args =
             if self.call.args.get().trim().is_empty() { RawValue::NULL } else { &self.call.args };
         let now = Timestamp::now();
@@ -257,16 +260,16 @@ impl<'a> Passage<'a> {
         Ok(policy.decide(&call, &values))
     }
 
-    fn in_doubt(&self, error: &StoreError) -> Refusal {
+    fn in_doubt(&self, error: &StoreError) -> CallRejection {
         tracing::error!(task = %self.host.task.id, tool = %self.tool.path, %error, "a call is \
             refused because the store fails");
-        Refusal::in_doubt(
+        CallRejection::in_doubt(
             "the record does not answer, and without it no limit and no approval can be kept",
         )
     }
 
     /// Counts the call against the task's budget, once.
-    fn admit(&mut self, budget: &Budget) -> Result<(), Refusal> {
+    fn admit(&mut self, budget: &Budget) -> Result<(), CallRejection> {
         if !self.admitted {
             self.host.spending.admit(budget)?;
             self.admitted = true;
@@ -276,7 +279,7 @@ impl<'a> Passage<'a> {
 
     /// Counts all holds, or none. Those that a person let it go beyond are counted without their
     /// bound.
-    async fn reserve(&self, holds: &[Hold]) -> Result<Reserved, Stop> {
+    async fn reserve(&self, holds: &[Hold]) -> Result<Reserved, Rejected> {
         let holds: Vec<_> = holds
             .iter()
             .map(|hold| CounterHold {
@@ -301,11 +304,11 @@ impl<'a> Passage<'a> {
         retry_after: Option<Duration>,
         decision: &Decision,
         policy: &Arc<Policy>,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Rejected> {
         let refusal = || {
             let denial = hold.denial(retry_after);
-            Stop::from(
-                Refusal::new(RATE_LIMITED, denial.message)
+            Rejected::from(
+                CallRejection::new(RATE_LIMITED, denial.message)
                     .rule(Some(&hold.rule))
                     .retry_after(retry_after),
             )
@@ -340,20 +343,22 @@ impl<'a> Passage<'a> {
         rule: Option<&RuleRef>,
         terms: &AskTerms,
         policy: &Policy,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), Rejected> {
         let host = self.host;
-        let _place = host.parts.desk.place(host.task.id)?;
-        let timeout = host.parts.desk.timeout(terms.timeout);
+        let _place = host.parts.waiters.place(host.task.id)?;
+        let timeout = host.parts.waiters.timeout(terms.timeout);
         let approval = self.approval(decision, rule, terms, policy.revision(), timeout)?;
         let open =
-            host.parts.desk.open(approval.id, &host.task.workspace_id, host.parts.store.clone());
+            host.parts.waiters.open(approval.id, &host.task.workspace_id, host.parts.store.clone());
         let mut events = std::mem::take(&mut self.events);
         events.push(event(EventKind::ApprovalRequested, told(&approval)));
         // Writes keep their order: whoever finds the row finds the task waiting.
         let parked = Parked { host, approval: &approval, outcome: ApprovalStatus::Cancelled };
         let (recorded, asked) =
             (host.park(events), host.parts.store.ask_approval(approval.clone()));
-        recorded.await.map_err(|error| Stop::Failed(host.unrecorded(&self.tool.path, &error)))?;
+        recorded
+            .await
+            .map_err(|error| Rejected::Failed(host.unrecorded(&self.tool.path, &error)))?;
         asked.await.map_err(|error| self.in_doubt(&error))?;
         let held = host.clock.hold();
         let decided = tokio::time::timeout(timeout, open.decided()).await.is_ok();
@@ -373,7 +378,7 @@ impl<'a> Passage<'a> {
     }
 
     /// The row once it is decided, or expired by now.
-    async fn outcome(&self, open: &Open, decided: bool) -> Result<Approval, Stop> {
+    async fn outcome(&self, open: &PendingApproval, decided: bool) -> Result<Approval, Rejected> {
         let (store, workspace) = (&self.host.parts.store, &self.host.task.workspace_id);
         if !decided {
             let change = open.change(
@@ -389,31 +394,34 @@ impl<'a> Passage<'a> {
                 // The word that came at the last moment counts.
                 Decided::Changed(row) | Decided::Refused(row) => Ok(*row),
                 Decided::Absent => {
-                    Err(Refusal::in_doubt("the approval is not in the record any more").into())
+                    Err(CallRejection::in_doubt("the approval is not in the record any more")
+                        .into())
                 }
             };
         }
         let row =
             store.approval(workspace, open.id).await.map_err(|error| self.in_doubt(&error))?;
-        row.ok_or_else(|| Refusal::in_doubt("the approval is not in the record any more").into())
+        row.ok_or_else(|| {
+            CallRejection::in_doubt("the approval is not in the record any more").into()
+        })
     }
 
     /// Takes the call from the row: what was shown is what is sent, if it still means the same.
-    async fn release(&mut self, row: &Approval) -> Result<(), Stop> {
+    async fn release(&mut self, row: &Approval) -> Result<(), Rejected> {
         let tool = self.host.parts.catalog.seek(&row.tool, &|_: &Tool| Visibility::Auto).await;
         let tool = tool
             .ok()
             .flatten()
             .filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash);
         let Some(tool) = tool else {
-            return Err(Refusal::new(
+            return Err(CallRejection::new(
                 POLICY_DENIED,
                 "the tool is another one than when it was asked for: ask again",
             )
             .into());
         };
         if self.binding(&tool).digest(&row.args).as_deref() != Some(row.digest.as_str()) {
-            return Err(Refusal::in_doubt(
+            return Err(CallRejection::in_doubt(
                 "the stored call does not have the digest that was approved",
             )
             .into());
@@ -422,15 +430,15 @@ impl<'a> Passage<'a> {
             Arguments::Checked(_) => {
                 self.host.check(&tool, &row.args).await.map(Arguments::Checked)
             }
-            Arguments::Standing(_) => Arguments::standing(&row.args, &tool),
+            Arguments::PolicyStatus(_) => Arguments::standing(&row.args, &tool),
         };
-        self.args = args.map_err(Stop::Failed)?;
+        self.args = args.map_err(Rejected::Failed)?;
         self.tool = tool;
         Ok(())
     }
 
     /// Uses the person's word, once. Only a word that is still unused lets the call go on.
-    async fn use_word(&mut self) -> Result<(), Stop> {
+    async fn use_word(&mut self) -> Result<(), Rejected> {
         let Some(open) = &self.approved else { return Ok(()) };
         let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Consumed, None);
         let workspace = &self.host.task.workspace_id;
@@ -444,22 +452,24 @@ impl<'a> Passage<'a> {
         match decided {
             Decided::Changed(_) => {
                 self.approval = Some(open.id);
-                self.approved.take().into_iter().for_each(Open::settle);
+                self.approved.take().into_iter().for_each(PendingApproval::settle);
                 Ok(())
             }
             Decided::Refused(_) | Decided::Absent => {
-                Err(Refusal::in_doubt("the approval was used already, or taken back").into())
+                Err(CallRejection::in_doubt("the approval was used already, or taken back").into())
             }
         }
     }
 
     /// Takes an unused word back, with the reason.
-    async fn withdraw(&mut self, stop: &Stop) {
+    async fn withdraw(&mut self, stop: &Rejected) {
         let Some(open) = self.approved.take() else { return };
         let why = match stop {
-            Stop::Refused(refusal) => format!("policy refuses the call now: {}", refusal.message),
-            Stop::Hidden => "policy hides the tool now".to_owned(),
-            Stop::Failed(failure) => failure.message.clone(),
+            Rejected::Refused(refusal) => {
+                format!("policy refuses the call now: {}", refusal.message)
+            }
+            Rejected::Hidden => "policy hides the tool now".to_owned(),
+            Rejected::Failed(failure) => failure.message.clone(),
         };
         let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Cancelled, Some(&why));
         // Where the store fails the row stays approved; nothing waits for it, so it has no effect,
@@ -491,13 +501,13 @@ impl<'a> Passage<'a> {
         terms: &AskTerms,
         revision: &str,
         timeout: Duration,
-    ) -> Result<Approval, Stop> {
+    ) -> Result<Approval, Rejected> {
         let (task, now) = (&self.host.task, Timestamp::now());
         let args = self.call.args.get().to_owned();
         let digest = self
             .binding(&self.tool)
             .digest(&args)
-            .ok_or_else(|| Refusal::in_doubt("the arguments are no JSON"))?;
+            .ok_or_else(|| CallRejection::in_doubt("the arguments are no JSON"))?;
         let expires_at = jiff::SignedDuration::try_from(timeout)
             .ok()
             .and_then(|timeout| now.checked_add(timeout).ok());
@@ -524,7 +534,7 @@ impl<'a> Passage<'a> {
             },
             created_at: now,
             expires_at: expires_at
-                .ok_or_else(|| Refusal::in_doubt("the time to wait has no end"))?,
+                .ok_or_else(|| CallRejection::in_doubt("the time to wait has no end"))?,
             decided_at: None,
             decided_by: None,
             note: None,
@@ -538,7 +548,7 @@ impl<'a> Passage<'a> {
         let (artifacts, task) = (&self.host.parts.artifacts, &self.host.task);
         match std::mem::replace(&mut self.args, Arguments::Checked(JsonObject::new())) {
             Arguments::Checked(args) => Ok(Expanded { args, places: None }),
-            Arguments::Standing(args) => {
+            Arguments::PolicyStatus(args) => {
                 let Expanded { args, places } =
                     artifacts.expanded(task.id, &task.workspace_id, &self.tool.path, args).await?;
                 Ok(Expanded { args: self.host.check_value(&self.tool, args).await?, places })
@@ -547,7 +557,7 @@ impl<'a> Passage<'a> {
     }
 
     /// Completes the arguments, records the start, sends, and records the end.
-    async fn send(mut self, cleared: Cleared) -> Result<RawJson, CallFailure> {
+    async fn send(mut self, cleared: AuthorizedCall) -> Result<RawJson, CallFailure> {
         let (host, seq) = (self.host, self.call.seq);
         let expanded = match self.complete().await {
             Ok(expanded) => expanded,
@@ -607,15 +617,15 @@ impl<'a> Passage<'a> {
 
     async fn perform(
         &self,
-        cleared: &Cleared,
+        cleared: &AuthorizedCall,
         expanded: Expanded,
     ) -> Result<ToolResponse, CallFailure> {
         let (host, seq, path) = (self.host, self.call.seq, self.tool.path.clone());
         let live = host.live.clone();
-        let news = Arc::new(move |text: &str| live.say(Some(text)));
-        let call = host.parts.catalog.call_followed(&self.tool, expanded.args, news);
+        let changes = Arc::new(move |text: &str| live.say(Some(text)));
+        let call = host.parts.catalog.call_followed(&self.tool, expanded.args, changes);
         match host.spending.within(&cleared.budget, call).await {
-            None => Err(host.refuse(seq, &path, &spending::out_of_time(&cleared.budget))),
+            None => Err(host.refuse(seq, &path, &budget::out_of_time(&cleared.budget))),
             Some(Err(error)) => {
                 if had_no_effect(&error) {
                     self.give_back(cleared, |hold| hold.count == Count::Success);
@@ -638,7 +648,7 @@ impl<'a> Passage<'a> {
     }
 
     /// Takes back what was counted for holds of this kind. Not waited for: writes keep their order.
-    fn give_back(&self, cleared: &Cleared, which: impl Fn(&Hold) -> bool) {
+    fn give_back(&self, cleared: &AuthorizedCall, which: impl Fn(&Hold) -> bool) {
         let token = cleared.token.part(|index| cleared.holds.get(index).is_some_and(&which));
         drop(self.host.parts.store.settle(token, Settle::Rollback));
     }
@@ -700,20 +710,22 @@ fn told(approval: &Approval) -> Value {
 }
 
 /// What the code is told where no person agreed.
-fn refused(row: &Approval, status: ApprovalStatus) -> Refusal {
+fn refused(row: &Approval, status: ApprovalStatus) -> CallRejection {
     match status {
         ApprovalStatus::Denied => {
             let note: String =
                 row.note.iter().flat_map(|note| note.chars()).take(NOTE_CHARS_MAX).collect();
             let message = if note.is_empty() { "no reason was given".to_owned() } else { note };
-            Refusal::by(row, APPROVAL_DENIED, message)
+            CallRejection::by(row, APPROVAL_DENIED, message)
         }
-        ApprovalStatus::Expired => {
-            Refusal::by(row, APPROVAL_EXPIRED, format!("nobody answered until {}", row.expires_at))
-        }
+        ApprovalStatus::Expired => CallRejection::by(
+            row,
+            APPROVAL_EXPIRED,
+            format!("nobody answered until {}", row.expires_at),
+        ),
         other => {
             let why = row.why.clone().unwrap_or_else(|| format!("the approval is {other}"));
-            Refusal::by(row, APPROVAL_DENIED, why)
+            CallRejection::by(row, APPROVAL_DENIED, why)
         }
     }
 }

@@ -21,22 +21,22 @@ const WORKSPACE_CALLS_MAX: usize = 48;
 
 /// So many places for each of those that have a name. Clones share them.
 #[derive(Clone)]
-pub(super) struct Shares {
+pub(in crate::task) struct KeyedLimiter {
     max: usize,
     // A plain lock: held for a moment only. There are as many as have a place or wait for one.
     by_name: Arc<Mutex<HashMap<String, Weak<Semaphore>>>>,
 }
 
 /// A place, given back when dropped.
-pub(super) type Place = Option<OwnedSemaphorePermit>;
+pub(in crate::task) type Place = Option<OwnedSemaphorePermit>;
 
-impl Shares {
-    pub(super) fn new(max: usize) -> Self {
+impl KeyedLimiter {
+    pub(in crate::task) fn new(max: usize) -> Self {
         Self { max, by_name: Arc::default() }
     }
 
     /// A place of the one that has this name, waited for.
-    pub(super) async fn place(&self, name: &str) -> Place {
+    pub(in crate::task) async fn place(&self, name: &str) -> Place {
         // It is never closed; were it, all would go on without a place.
         self.of(name).acquire_owned().await.ok()
     }
@@ -55,41 +55,45 @@ impl Shares {
 
 /// The turns of calls at upstreams. Cheap to clone.
 #[derive(Clone)]
-pub struct Turns {
-    of_tasks: Shares,
-    of_workspaces: Shares,
+pub struct UpstreamConcurrency {
+    of_tasks: KeyedLimiter,
+    of_workspaces: KeyedLimiter,
 }
 
-impl Default for Turns {
+impl Default for UpstreamConcurrency {
     fn default() -> Self {
         Self {
-            of_tasks: Shares::new(TASK_CALLS_MAX),
-            of_workspaces: Shares::new(WORKSPACE_CALLS_MAX),
+            of_tasks: KeyedLimiter::new(TASK_CALLS_MAX),
+            of_workspaces: KeyedLimiter::new(WORKSPACE_CALLS_MAX),
         }
     }
 }
 
 /// A call that may be under way, until this is dropped.
-pub(super) struct Turn {
+pub(in crate::task) struct CallPermit {
     /// Whether it was waited for.
-    pub(super) is_late: bool,
+    pub(in crate::task) is_late: bool,
     _places: (Place, Place),
 }
 
-impl Turns {
+impl UpstreamConcurrency {
     /// A turn of this task at this upstream.
-    pub(super) async fn take(&self, task: TaskId, workspace_id: &str, upstream: &str) -> Turn {
+    pub(in crate::task) async fn take(
+        &self,
+        task: TaskId,
+        workspace_id: &str,
+        upstream: &str,
+    ) -> CallPermit {
         let taking = async || {
             let of_task = self.of_tasks.place(&format!("{task}\0{upstream}")).await;
             (of_task, self.of_workspaces.place(&format!("{workspace_id}\0{upstream}")).await)
         };
         match taking().now_or_never() {
-            Some(places) => Turn { is_late: false, _places: places },
-            None => Turn { is_late: true, _places: taking().await },
+            Some(places) => CallPermit { is_late: false, _places: places },
+            None => CallPermit { is_late: true, _places: taking().await },
         }
     }
 }
 
 #[cfg(test)]
-#[path = "shares/tests.rs"]
 mod tests;

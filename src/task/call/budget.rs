@@ -8,12 +8,12 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
-use super::refusal::{RATE_LIMITED, Refusal};
+use super::rejection::{CallRejection, RATE_LIMITED};
 use crate::policy::Budget;
 
 /// What a task has used. Not kept: a task ends with its server.
 #[derive(Debug, Default)]
-pub(super) struct Spending {
+pub(in crate::task) struct BudgetTracker {
     used: Mutex<Used>,
     /// How many calls are under way: time is used up so many times as fast.
     under_way: watch::Sender<u32>,
@@ -41,9 +41,9 @@ impl Used {
     }
 }
 
-impl Spending {
+impl BudgetTracker {
     /// Counts a call that is about to be made, or says which budget is used up.
-    pub(super) fn admit(&self, budget: &Budget) -> Result<(), Refusal> {
+    pub(in crate::task) fn admit(&self, budget: &Budget) -> Result<(), CallRejection> {
         let mut used = self.used.lock();
         if let Some(max) = budget.calls.filter(|max| used.calls >= *max) {
             return Err(over(format!("this task may make {max} tool calls and has made them")));
@@ -65,7 +65,7 @@ impl Spending {
 
     /// Waits for a call as long as tools may still take time, that of other calls meanwhile
     /// included; none where it runs out first.
-    pub(super) async fn within<T>(
+    pub(in crate::task) async fn within<T>(
         &self,
         budget: &Budget,
         call: impl Future<Output = T>,
@@ -106,7 +106,11 @@ impl Spending {
     }
 
     /// Counts an answer, or says that it is more than the task may have.
-    pub(super) fn receive(&self, budget: &Budget, bytes: usize) -> Result<(), Refusal> {
+    pub(in crate::task) fn receive(
+        &self,
+        budget: &Budget,
+        bytes: usize,
+    ) -> Result<(), CallRejection> {
         let mut used = self.used.lock();
         let total = used.bytes.saturating_add(bytes as u64);
         match budget.bytes_returned.filter(|max| total > *max) {
@@ -126,10 +130,10 @@ impl Spending {
 }
 
 /// A call whose time counts.
-struct UnderWay<'a>(&'a Spending);
+struct UnderWay<'a>(&'a BudgetTracker);
 
 impl<'a> UnderWay<'a> {
-    fn new(spending: &'a Spending) -> Self {
+    fn new(spending: &'a BudgetTracker) -> Self {
         spending.change(|calls| calls.saturating_add(1));
         Self(spending)
     }
@@ -142,15 +146,14 @@ impl Drop for UnderWay<'_> {
 }
 
 /// The refusal of a call that would take longer than the task's tools may.
-pub(super) fn out_of_time(budget: &Budget) -> Refusal {
+pub(in crate::task) fn out_of_time(budget: &Budget) -> CallRejection {
     let max = budget.wall_time.unwrap_or_default().as_millis();
     over(format!("the call was sent and is given up, for tools may take {max} ms for this task"))
 }
 
-fn over(message: String) -> Refusal {
-    Refusal { rule: Some("budget".into()), ..Refusal::new(RATE_LIMITED, message) }
+fn over(message: String) -> CallRejection {
+    CallRejection { rule: Some("budget".into()), ..CallRejection::new(RATE_LIMITED, message) }
 }
 
 #[cfg(test)]
-#[path = "spending/tests.rs"]
 mod tests;

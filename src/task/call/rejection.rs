@@ -12,55 +12,55 @@ use crate::{
 };
 
 /// The name of an error that policy or a person caused.
-pub(super) const POLICY_ERROR: &str = "ToolPolicyError";
+pub(in crate::task) const POLICY_ERROR: &str = "ToolPolicyError";
 /// The name of an error about arguments. Its message may quote them.
-pub(super) const ARGUMENT_ERROR: &str = "ToolArgumentError";
+pub(in crate::task) const ARGUMENT_ERROR: &str = "ToolArgumentError";
 
 /// The codes of such errors, as the contract has them.
-pub(super) const POLICY_DENIED: &str = ErrorCode::PolicyDenied.as_str();
-pub(super) const APPROVAL_DENIED: &str = ErrorCode::ApprovalDenied.as_str();
-pub(super) const APPROVAL_EXPIRED: &str = ErrorCode::ApprovalExpired.as_str();
-pub(super) const RATE_LIMITED: &str = ErrorCode::RateLimited.as_str();
-pub(super) const POLICY_FAILED: &str = ErrorCode::PolicyError.as_str();
+pub(in crate::task) const POLICY_DENIED: &str = ErrorCode::PolicyDenied.as_str();
+pub(in crate::task) const APPROVAL_DENIED: &str = ErrorCode::ApprovalDenied.as_str();
+pub(in crate::task) const APPROVAL_EXPIRED: &str = ErrorCode::ApprovalExpired.as_str();
+pub(in crate::task) const RATE_LIMITED: &str = ErrorCode::RateLimited.as_str();
+pub(in crate::task) const POLICY_FAILED: &str = ErrorCode::PolicyError.as_str();
 
 /// A call that policy, a limit or a person refused.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Refusal {
-    pub(super) code: &'static str,
-    pub(super) rule: Option<String>,
-    pub(super) message: String,
-    pub(super) retry_after: Option<Duration>,
-    pub(super) approval: Option<ApprovalId>,
+pub(in crate::task) struct CallRejection {
+    pub(in crate::task) code: &'static str,
+    pub(in crate::task) rule: Option<String>,
+    pub(in crate::task) message: String,
+    pub(in crate::task) retry_after: Option<Duration>,
+    pub(in crate::task) approval: Option<ApprovalId>,
 }
 
-impl Refusal {
-    pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
+impl CallRejection {
+    pub(in crate::task) fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, rule: None, message: message.into(), retry_after: None, approval: None }
     }
 
-    pub(super) fn rule(mut self, rule: Option<&RuleRef>) -> Self {
+    pub(in crate::task) fn rule(mut self, rule: Option<&RuleRef>) -> Self {
         self.rule = rule.map(|rule| rule.name.to_string());
         self
     }
 
-    pub(super) fn retry_after(mut self, wait: Option<Duration>) -> Self {
+    pub(in crate::task) fn retry_after(mut self, wait: Option<Duration>) -> Self {
         self.retry_after = wait;
         self
     }
 
     /// In doubt the answer is no.
-    pub(super) fn in_doubt(message: impl Into<String>) -> Self {
+    pub(in crate::task) fn in_doubt(message: impl Into<String>) -> Self {
         Self::new(POLICY_FAILED, message)
     }
 
     /// A person's no, or the lack of a word.
-    pub(super) fn by(approval: &Approval, code: &'static str, message: String) -> Self {
+    pub(in crate::task) fn by(approval: &Approval, code: &'static str, message: String) -> Self {
         let rule = approval.asked.rule.as_ref().map(|rule| rule.name.clone());
         Self { rule, approval: Some(approval.id), ..Self::new(code, message) }
     }
 
     /// As the code sees it: what was refused, by which rule, and whether trying again can help.
-    pub(super) fn failure(&self, tool: &str) -> CallFailure {
+    pub(in crate::task) fn failure(&self, tool: &str) -> CallFailure {
         let rule = match (&self.rule, self.approval) {
             (Some(rule), None) => format!(" by rule `{rule}`"),
             (Some(rule), Some(_)) => format!(" (rule `{rule}` asks)"),
@@ -96,13 +96,13 @@ fn millis(wait: Duration) -> u64 {
     wait.as_nanos().div_ceil(1_000_000) as u64
 }
 
-pub(super) fn failure(name: &str, code: &str, tool: &str, message: &str) -> CallFailure {
+pub(in crate::task) fn failure(name: &str, code: &str, tool: &str, message: &str) -> CallFailure {
     let properties =
         JsonObject::from_iter([("code".into(), json!(code)), ("tool".into(), json!(tool))]);
     CallFailure { name: name.into(), message: message.into(), properties }
 }
 
-pub(super) fn not_found(path: &str, error: FindError) -> CallFailure {
+pub(in crate::task) fn not_found(path: &str, error: FindError) -> CallFailure {
     match error {
         FindError::Arguments(error) => failure(
             ARGUMENT_ERROR,
@@ -114,7 +114,7 @@ pub(super) fn not_found(path: &str, error: FindError) -> CallFailure {
     }
 }
 
-pub(super) fn unresolved(error: ResolveError) -> CallFailure {
+pub(in crate::task) fn unresolved(error: ResolveError) -> CallFailure {
     match error {
         ResolveError::NotFound(error) => {
             let mut made = failure(
@@ -132,7 +132,7 @@ pub(super) fn unresolved(error: ResolveError) -> CallFailure {
     }
 }
 
-pub(super) fn upstream_failure(error: &UpstreamError) -> CallFailure {
+pub(in crate::task) fn upstream_failure(error: &UpstreamError) -> CallFailure {
     let is_caller = error.code == UpstreamErrorCode::InvalidArguments;
     let name = if is_caller { ARGUMENT_ERROR } else { "ToolCallError" };
     let mut made = failure(name, error.code.as_str(), &error.tool, &error.message);
