@@ -1,4 +1,5 @@
-// `tools`: a lazy path. Nothing is known here of what tools exist: every call goes to the host, which alone answers.
+// `tools`: a lazy path. Only the host knows which tools exist: every call goes there. What is known here is how the host's own functions
+// take their arguments.
 import { primordials } from "ext:core/mod.js";
 import { op_call, op_encode_bytes_max } from "ext:core/ops";
 import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";

@@ -39,8 +39,8 @@ pub fn encoded_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
     serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
 }
 
-/// Joins the lines of each paragraph of the descriptions in a JSON Schema: where a doc comment wraps
-/// means nothing to whoever reads the schema.
+/// Joins the lines of each paragraph of the descriptions in a JSON Schema: where a doc comment
+/// wraps means nothing to whoever reads the schema.
 pub fn unwrap_descriptions(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(unwrap_descriptions),

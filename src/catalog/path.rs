@@ -1,10 +1,10 @@
-//! Paths of tools: told apart, written as code, healed when they are nearly right.
+//! Tool paths: comparison, rendering as a JavaScript expression, and normalisation of near misses.
 
 use std::borrow::Cow;
 
 use crate::base::suggest::fold;
 
-/// Endings that say of a name only what every name here is.
+/// Suffixes that carry no information, such as `Api` in `issuesApi`.
 const ENDINGS: [&str; 4] = ["api", "tool", "service", "mcp"];
 /// Shortest name that is left when an ending falls, in bytes.
 const NAME_BYTES_MIN: usize = 2;

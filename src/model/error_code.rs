@@ -1,5 +1,5 @@
-//! The codes of errors, each with its page in `docs/errors`. A code exists only where a client, or a
-//! program, would act on it.
+//! The codes of errors, each with its page in `docs/errors`. A code exists only where a client, or
+//! a program, would act on it.
 
 /// What kind of failure it was; each protocol maps it to its own codes in one place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -104,7 +104,8 @@ codes! {
     Internal = "internal", Internal;
     /// The program threw, or a promise it awaited was rejected, and nothing caught it.
     UncaughtException = "uncaught_exception", Failed;
-    /// The program does not parse, or uses a form that this engine cannot run (static `import`, decorators, JSX).
+    /// The program does not parse, or uses a form that this engine cannot run (static `import`,
+    /// decorators, JSX).
     SyntaxError = "syntax_error", InvalidInput;
     /// Heap or array buffers grew beyond `limits.heap_mb` or `limits.buffers_mb`.
     MemoryLimit = "memory_limit", LimitHit;
@@ -116,7 +117,8 @@ codes! {
     ResultLimit = "result_limit", LimitHit;
     /// The source is too large or nested too deep to be read safely.
     CodeLimit = "code_limit", InvalidInput;
-    /// The program waits for a promise that nothing will ever settle: no tool call, no timer is under way.
+    /// The program waits for a promise that nothing will ever settle: no tool call, no timer is
+    /// under way.
     UnresolvedPromise = "unresolved_promise", Failed;
     /// The process that ran the program ended or was ended before its last word.
     WorkerLost = "worker_lost", Unavailable;
@@ -124,7 +126,8 @@ codes! {
     WorkerStartFailed = "worker_start_failed", Unavailable;
     /// The server stopped or died while the task ran.
     ServerStopped = "server_stopped", Unavailable;
-    /// Somebody cancelled it: `task_cancel`, `airlock tasks cancel`, Ctrl-C in `airlock run`, or a client that took its request back.
+    /// Somebody cancelled it: `task_cancel`, `airlock tasks cancel`, Ctrl-C in `airlock run`, or a
+    /// client that took its request back.
     Cancelled = "cancelled", Cancelled;
     /// No tool has that path.
     ToolNotFound = "tool_not_found", NotFound;
@@ -134,7 +137,8 @@ codes! {
     RecordWriteFailed = "record_write_failed", Unavailable;
     /// The upstream ran the tool and said that it failed.
     ToolFailed = "tool_failed", Failed;
-    /// The upstream is not connected: its program is missing or ended, its address does not answer, or it did not start in time.
+    /// The upstream is not connected: its program is missing or ended, its address does not answer,
+    /// or it did not start in time.
     UpstreamUnavailable = "upstream_unavailable", Unavailable;
     /// As many calls of this upstream are under way and waiting as may.
     UpstreamBusy = "upstream_busy", LimitHit;

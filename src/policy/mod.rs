@@ -66,7 +66,7 @@ pub enum LayerScope {
 /// One policy file.
 #[derive(Debug, Clone)]
 pub struct Layer {
-    /// For whom it speaks.
+    /// Callers the layer applies to.
     pub scope: LayerScope,
     /// Its name in records and problems: that of the file.
     pub name: String,

@@ -1,7 +1,7 @@
-//! Where parked calls wait for a person's word: who waits, for how long, how many at most.
+//! Calls that wait for an approval: which, for how long, and how many at most.
 //!
-//! The rows of the store say what was decided; this only wakes whom it concerns. Nothing here
-//! decides.
+//! The store's rows hold the decisions; this only wakes the calls they concern, and decides
+//! nothing.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

@@ -1,8 +1,7 @@
-//! The policy in force: read from its files at the start, swapped whole when they change, never
-//! half.
+//! The policy in force: read from its files at the start and replaced as a whole when they change.
 //!
-//! A file that is not valid stops the start; later it changes nothing, and [`PolicyStatus`] says so
-//! until it is valid again. Counters are the store's, so they outlive any change.
+//! An invalid file stops the start. Later, an invalid file changes nothing, and [`PolicyStatus`]
+//! reports it until it is valid again. Counters belong to the store, so they survive any change.
 
 use std::{
     collections::BTreeSet,

@@ -1,4 +1,4 @@
-//! One declaration for all tools: what an editor needs to complete and check programs.
+//! TypeScript declarations of all tools, for editors to complete and check programs.
 
 use std::{
     cell::RefCell,

@@ -1,7 +1,7 @@
-//! What the catalog is asked: the tool at a path, the tools that a question means.
+//! Answers the finding functions and resolves paths to tools.
 //!
-//! Answering costs the server's time and not the guest's. So whatever may take long is done beside
-//! the runtime's threads, a few at once, and those who ask take turns.
+//! This costs the server's time, not the program's. Long work therefore runs on the blocking pool,
+//! a few questions at once, and callers take turns.
 
 use std::{
     sync::{Arc, LazyLock},

@@ -1,5 +1,5 @@
-//! Functions under `tools` that the host answers itself: their arguments are checked like any
-//! tool's, and they are found like tools.
+//! Functions under `tools` that the host answers itself. They are found like tools, and their
+//! arguments are validated like those of tools.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

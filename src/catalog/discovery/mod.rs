@@ -1,8 +1,7 @@
-//! The functions by which code finds tools: `discover`, `catalog.namespaces`, `catalog.tools`,
-//! `describe`.
+//! The functions with which programs find tools: `discover`, `catalog.namespaces`, `catalog.tools`
+//! and `describe`.
 //!
-//! Every one looks through a [`View`], so that a hidden tool cannot be told from one that does not
-//! exist.
+//! Each of them looks through a [`View`], so a hidden tool looks like one that does not exist.
 
 pub(super) mod declarations;
 pub(super) mod dispatch;

@@ -1,7 +1,6 @@
-//! What does not exist: tools and namespaces that a caller names, and which it may have meant.
+//! Errors for tools and namespaces that do not exist, with suggestions.
 //!
-//! Only what the caller may see is named. A hidden tool, and a namespace of hidden tools, are as
-//! absent as what never was.
+//! Suggests only what the caller may see; hidden tools are treated as absent.
 
 use std::collections::BTreeSet;
 

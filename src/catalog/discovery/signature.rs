@@ -1,4 +1,5 @@
-//! The signature of a tool in TypeScript: one line for a hint, a whole declaration for a description.
+//! The signature of a tool in TypeScript: one line for a hint, a whole declaration for a
+//! description.
 
 use std::{cell::RefCell, collections::HashSet, sync::Arc};
 

@@ -1,9 +1,8 @@
-//! Stops asking a service that does not answer: opens after failures in a row, lets one request
-//! through after a while, and closes when that one is answered. Told the time, so that it can be
-//! tested without waiting.
+//! A circuit breaker: opens after failures in a row, lets one request through after a while, and
+//! closes when that one succeeds. Told the time, so tests need not wait.
 //!
-//! How long an operation takes may be an argument of its caller's, so one that is not answered in
-//! time tells nothing of the others, and nothing at all while the service answers others.
+//! The caller may control an operation's duration, so a timeout says nothing about other
+//! operations, and nothing at all while the service answers others.
 
 use std::{
     collections::HashMap,

@@ -1,9 +1,9 @@
-//! Bounds what a server can make us owe it: its requests that wait for their answers, and the
-//! messages it does not take.
+//! Bounds what a server can make the client hold: requests of its own that wait for a response, and
+//! messages that it does not read.
 //!
-//! The protocol library starts a task for every request of a server and keeps every message until
-//! it is written, so a server that asks without end and never reads would grow this process. Here
-//! its connection ends instead.
+//! The protocol library starts a task for each request of a server and keeps each message until it
+//! is written, so a server that asks without end and never reads would grow this process. Here its
+//! connection is closed instead.
 
 use std::{
     collections::HashSet,

@@ -1,6 +1,5 @@
-//! Stops calling a server behind an address that does not answer its calls, although it may still
-//! list its tools. A child needs none: one that hangs is started anew, after longer and longer
-//! pauses.
+//! Stops calls to a remote server that does not answer calls, even if it still lists its tools. A
+//! child process needs no breaker: one that hangs is restarted, after growing pauses.
 
 use std::time::{Duration, Instant};
 

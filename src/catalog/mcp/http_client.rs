@@ -1,5 +1,5 @@
-//! The HTTP client of an MCP server behind an address: the guarded one, with the upstream's
-//! credential in each request, and a fresh one where the server refuses the first.
+//! The HTTP transport of a remote MCP server: checked addresses, the upstream's credential on each
+//! request, and one retry with a fresh credential after a 401.
 
 use std::{collections::HashMap, sync::Arc};
 

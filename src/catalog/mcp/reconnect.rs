@@ -1,6 +1,5 @@
-//! When a stream of a server's may be opened again: servers close their streams as they like and
-//! say themselves after what pause the client is to come back, which may be none. Told the time, so
-//! that it can be tested without waiting.
+//! Decides when a server's event stream may be opened again. Servers close streams at will and
+//! choose the client's delay themselves, which may be none. Told the time, so tests need not wait.
 
 use std::time::Duration;
 

@@ -1,6 +1,5 @@
-//! Keeps requests from addresses that are not the owner's to be reached. A name is judged by what
-//! it resolves to, in the very resolution that the connection is made from, so that no second
-//! answer can lead elsewhere.
+//! Decides which addresses requests may go to. A host name is judged by what it resolves to, in the
+//! very resolution that the connection uses, so a second DNS answer cannot lead elsewhere.
 
 use std::{
     error::Error,

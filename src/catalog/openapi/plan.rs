@@ -38,8 +38,8 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Tells the operation from every other one of a description; of a fixed length, and free of what
-    /// the description says.
+    /// Tells the operation from every other one of a description; of a fixed length, and free of
+    /// what the description says.
     pub(super) fn fingerprint(&self) -> String {
         sha256(format!("{} {}", self.method, self.route))
     }

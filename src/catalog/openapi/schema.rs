@@ -187,7 +187,7 @@ impl<'s, 'd> Builder<'s, 'd> {
         }
     }
 
-    /// An error where what the reference stands for is known to be too large alone.
+    /// Fails fast if the referenced schema is already known to exceed the limit by itself.
     fn heed(&mut self, reference: &'d str, references: usize) -> Result<(), TooLarge> {
         if self.schemas.too_large.borrow().get(&(reference, self.way, self.detail, references))
             == Some(&true)

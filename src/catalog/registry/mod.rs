@@ -1,5 +1,5 @@
-//! What all upstreams offer at one moment, with the index over it; rebuilt aside and swapped as a
-//! whole.
+//! The tools of all upstreams at one moment, and the search index over them. A change builds a new
+//! snapshot in the background, which then replaces the old one as a whole.
 
 pub(super) mod disk_cache;
 pub(super) mod visibility;

@@ -1,5 +1,5 @@
-//! What callers see of the tools of one snapshot: every tool is asked about once, and what came out
-//! is remembered for those who see the same.
+//! Which tools of one snapshot a caller sees. Each tool is judged once per kind of caller, and the
+//! result is cached for callers with the same visibility.
 
 use std::sync::{Arc, OnceLock};
 

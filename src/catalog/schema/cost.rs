@@ -1,8 +1,8 @@
-//! How much work it is to check a value against a schema, reckoned before it is done.
+//! Upper bound on the cost of validating a value against a schema, computed before validating.
 //!
-//! A schema is a stranger's text, and one of a few lines can ask for more steps than there is time:
-//! forms that refer to forms twice over, lists of forms, patterns that go back and forth. What is
-//! reckoned is the most that a check could do.
+//! Schemas come from upstreams, and a few lines can demand more steps than there is time for: forms
+//! that refer to each other, lists of forms, patterns that backtrack. The estimate is the worst
+//! case.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 

@@ -1,5 +1,4 @@
-//! The shape of what a tool answers, learned from its answers where its upstream does not describe
-//! them.
+//! Infers the type of a tool's result from its responses, for upstreams that do not describe it.
 //!
 //! Shapes only: no value is kept, and no key that looks like a value. What was learned from the
 //! answers to one workspace is told to that workspace alone. Everything about it is bounded: how

@@ -1,6 +1,6 @@
-//! The paths most like a wrong one. How often each letter stands in a path bounds how much it can
-//! be like another; only the most promising are compared letter by letter, so that a wrong path
-//! costs little also among many tools.
+//! Finds the paths most similar to a wrong one. Letter counts give an upper bound on the
+//! similarity, so only the most promising paths are compared in full, and a wrong path is cheap
+//! among many tools.
 
 use crate::base::suggest::{fold, similarity};
 

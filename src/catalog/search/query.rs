@@ -1,5 +1,5 @@
-//! A question about tools: its words, what each may mean among the words that tools use, and what
-//! it wants done.
+//! Parses a question about tools: its words, what each may match among the words that tools use,
+//! and which action it asks for.
 
 use super::{
     synonyms::{self, Action},

@@ -1,4 +1,4 @@
-//! Words that people and services use for the same thing, and what a verb does to its object.
+//! Synonyms in the language of users and services, and which action a verb stands for.
 
 use std::{collections::HashMap, sync::LazyLock};
 

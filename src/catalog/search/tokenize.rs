@@ -1,4 +1,4 @@
-//! Splits names, texts and questions into the same words, and words into the stems that they share.
+//! Splits names, texts and questions into words, and reduces words to their stems.
 
 use std::collections::HashMap;
 

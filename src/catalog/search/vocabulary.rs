@@ -1,4 +1,4 @@
-//! All words of all tools: how rare each is, and which one a nearly right word means.
+//! All words of all tools: how rare each is, and which one a misspelt word stands for.
 
 use super::tokenize::{Memory, Numbered};
 

@@ -1,5 +1,5 @@
-//! Fields that a service refuses at present: a call that names no fields is sent without them, and
-//! what is told of the tool says so.
+//! Result fields that a service currently refuses: default calls are sent without them, and the
+//! tool's description says so.
 
 use std::{
     sync::Arc,
@@ -19,7 +19,7 @@ const TOLD_MAX: usize = 8;
 /// Longest note that is kept, in bytes.
 const NOTE_BYTES_MAX: usize = 500;
 
-/// The way to a field: the names from the answer itself on, without the places in lists.
+/// Path to a field from the response root; list indices are omitted.
 pub(in crate::catalog) type FieldPath = Vec<String>;
 
 /// What is left out of one tool's answers. Names of the service's own schema, nothing that it

@@ -1,5 +1,5 @@
-//! Reading a service's description where that blocks nobody, for no longer than somebody waits for
-//! it.
+//! Parses API descriptions on the blocking pool, a few at once, and aborts when the caller goes
+//! away.
 
 use std::{
     sync::{

@@ -1,4 +1,4 @@
-//! How large an answer may be, and how many large ones are in memory at once.
+//! A tool's response, how large it may be, and how many large ones may be in memory at once.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! One upstream's life: reached, listed, watched, reached again; and the calls that go its way,
-//! bounded in number and time.
+//! Keeps one upstream connected: connects, lists its tools, watches it, connects again. Bounds the
+//! number and the time of calls to it.
 
 use std::{
     sync::Arc,

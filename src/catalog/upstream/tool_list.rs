@@ -1,6 +1,6 @@
-//! What an upstream offers, on its way to the shelf and to the disk: taken in where that blocks
-//! nobody, and no more often than is worth its cost, however often the upstream says that its list
-//! changed.
+//! The tools that one upstream offers, on their way to the registry and to the disk cache.
+//! Admission runs on the blocking pool, at a rate that a server that keeps changing its list cannot
+//! raise.
 
 use std::{
     collections::HashSet,
@@ -38,7 +38,8 @@ pub(super) fn relist_pause(took: Duration) -> Duration {
     took.saturating_mul(RELIST_TIMES).clamp(RELIST_PAUSE.0, RELIST_PAUSE.1)
 }
 
-/// The tools of one upstream: as it offers them, in the registry, and on the disk for the next start.
+/// The tools of one upstream: as it offers them, in the registry, and on the disk for the next
+/// start.
 pub(super) struct ToolList {
     name: Arc<str>,
     secrets: Secrets,

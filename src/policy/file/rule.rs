@@ -27,7 +27,7 @@ pub struct Rule {
     /// Its name in records; without it `rules[0]`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// For whom it speaks; without it for all.
+    /// Callers it applies to; all of them if left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applies_to: Option<AppliesTo>,
     /// When it speaks; without it always.

@@ -1,4 +1,4 @@
-//! What one task has used of tools, against what policy lets it use.
+//! Tracks what one task has used of the budget that policy gives it.
 
 use std::{
     pin::pin,

@@ -1,6 +1,5 @@
-//! Places at something that many use, of which each has its share: a task cannot take what is its
-//! workspace's, nor a workspace what is everybody's. Who finds no place waits here, where it is in
-//! nobody's way.
+//! Per-key concurrency limits: one task cannot take its workspace's share, nor one workspace the
+//! share of all others. Callers wait for a permit here.
 
 use std::{
     collections::HashMap,

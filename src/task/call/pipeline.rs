@@ -1,7 +1,7 @@
-//! One call on its way from the guest to the upstream: decided, asked for, counted, recorded, sent.
+//! Takes one call from the program to the upstream: decide, ask for approval, count, record, send.
 //!
-//! Whatever is in doubt ends in a refusal. After every wait the call is decided anew, by the policy
-//! then in force: a denial always wins, a person's word only answers the question that policy asks.
+//! A doubt is a rejection. After every wait the call is decided again by the policy then in force:
+//! a denial always wins, and an approval only answers the question that policy asks.
 
 use std::{
     collections::HashSet,

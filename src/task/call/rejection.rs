@@ -1,4 +1,4 @@
-//! Why a call is not made, as the code sees it, and how the host remembers it.
+//! Rejected calls: the error that the program sees, and the reason that the host records.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! The tokens of one upstream: fetched when they are needed, renewed in time, kept in the secret store.
+//! The tokens of one upstream: fetched when they are needed, renewed in time, kept in the secret
+//! store.
 
 use std::{
     collections::VecDeque,
