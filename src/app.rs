@@ -44,9 +44,9 @@ use crate::{
     },
     transport::{
         Port,
+        handoff::{self, JoinError, Left},
         http::{self, HttpOptions, HttpServer, OwnerToken},
         mcp::{Mcp, McpOptions},
-        pipe::{self, JoinError, Left},
         stdio,
     },
 };
@@ -100,13 +100,14 @@ impl Application for App {
                 let client = match &mut client {
                     Some(client) => client,
                     None => client.insert(
-                        pipe::Client::take().map_err(|error| Failure::other(error.to_string()))?,
+                        handoff::Client::take()
+                            .map_err(|error| Failure::other(error.to_string()))?,
                     ),
                 };
                 let Instance { pid, url, .. } = &instance;
                 tracing::info!(pid, %url, "this database is served by process {pid} at {url}: the \
                     client is handed to it");
-                match pipe::join(client, url, &instance.token, &stop).await {
+                match handoff::join(client, url, &instance.token, &stop).await {
                     Ok(Left::Client) => return Ok(()),
                     Ok(Left::Server) => {
                         client.apologise().await.map_err(|error| {
@@ -319,7 +320,7 @@ impl Parts {
     /// it, until it leaves or `stop`.
     async fn serve_client(
         self,
-        client: Option<pipe::Client>,
+        client: Option<handoff::Client>,
         stop: CancellationToken,
     ) -> Result<(), Failure> {
         // The owner's commands reach this server as they reach any other, on a port of its own.
@@ -338,7 +339,7 @@ impl Parts {
         let served = async {
             let served = match client {
                 None => stdio::serve(mcp, stop.clone()).await,
-                Some(mut client) => pipe::adopt(mcp, &mut client, stop.clone()).await,
+                Some(mut client) => handoff::adopt(mcp, &mut client, stop.clone()).await,
             };
             ended.cancel();
             served.map_err(|error| Failure::other(chain(&error)))

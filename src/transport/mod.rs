@@ -4,9 +4,9 @@
 //! Speaks protocols and nothing else: no rules, no SQL, no state of tasks. Everything is asked
 //! through [`Port`], with the [`Principal`](crate::model::Principal) who asks.
 
+pub mod handoff;
 pub mod http;
 pub mod mcp;
-pub mod pipe;
 mod port;
 pub mod stdio;
 

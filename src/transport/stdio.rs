@@ -3,16 +3,16 @@
 //! Standard output belongs to the protocol: it is taken away from the rest of the process before
 //! the first message, so that a stray print ends on standard error and not in the client's parser.
 
-mod overlong;
+mod line_limit;
 
 use std::io;
 
-use overlong::Lines;
 use rmcp::{ServiceExt, service::QuitReason};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 
 use super::mcp::Mcp;
+use line_limit::Lines;
 
 /// Bytes of one line, at most. Far more than the largest valid `execute`, so that code over its cap
 /// is refused by name; a longer line is dropped and answered with an error, under its id where that

@@ -14,9 +14,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    refusal,
+    error,
     rest::{Answer, Api, Asked, asked, owner},
-    sign_in::{LINK_LIFE, Shown, SignIn},
+    sign_in::{LINK_LIFE, OwnerAuth, SignIn},
 };
 use crate::{
     model::{ErrorCode, JsonObject, Timestamp},
@@ -64,7 +64,7 @@ async fn one(State(port): Api, Path(id): Path<String>) -> Answer {
 async fn approve(
     State(port): Api,
     Path(id): Path<String>,
-    Extension(shown): Extension<Shown>,
+    Extension(shown): Extension<OwnerAuth>,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     decide(port, id, true, shown, body).await
@@ -73,7 +73,7 @@ async fn approve(
 async fn deny(
     State(port): Api,
     Path(id): Path<String>,
-    Extension(shown): Extension<Shown>,
+    Extension(shown): Extension<OwnerAuth>,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     decide(port, id, false, shown, body).await
@@ -83,12 +83,12 @@ async fn decide(
     port: Arc<dyn Port>,
     id: String,
     approve: bool,
-    shown: Shown,
+    shown: OwnerAuth,
     body: Result<Bytes, BytesRejection>,
 ) -> Answer {
     let body = match body {
         Ok(body) => body,
-        Err(refused) => return Ok(refusal::unread(&refused)),
+        Err(refused) => return Ok(error::unread(&refused)),
     };
     let WordBody { note } = match body.trim_ascii().is_empty() {
         true => WordBody::default(),
@@ -110,12 +110,12 @@ async fn decide(
 /// Only the token makes links: a session cannot prolong itself.
 async fn link(
     State(gate): State<Arc<SignIn>>,
-    Extension(shown): Extension<Shown>,
+    Extension(shown): Extension<OwnerAuth>,
     Query(_): Query<()>,
 ) -> Response {
-    if shown != Shown::Token {
+    if shown != OwnerAuth::Token {
         let hint = Some("`airlock open` makes one");
-        return refusal::refuse(
+        return error::refuse(
             StatusCode::FORBIDDEN,
             ErrorCode::Unauthorized,
             "only the owner's token makes links to sign in",

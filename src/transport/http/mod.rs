@@ -7,15 +7,15 @@
 mod approvals;
 mod artifacts;
 mod connections;
-mod door;
-mod early;
-mod guard;
+mod error;
 mod health;
+mod host_check;
+mod keep_alive;
+mod mcp_endpoint;
 mod metrics;
 mod pages;
 mod policy;
-mod rate;
-mod refusal;
+mod rate_limit;
 mod rest;
 mod sessions;
 mod sign_in;
@@ -29,20 +29,19 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
-pub use guard::Allowed;
-pub use metrics::describe as describe_metrics;
-pub use token::OwnerToken;
-
 use super::{
-    Port,
+    Port, handoff,
     mcp::{Mcp, McpOptions},
-    pipe,
 };
 use crate::model::Principal;
 use connections::Bounds;
-use door::Door;
 use health::LastHealth;
+use mcp_endpoint::McpEndpoint;
 use sign_in::SignIn;
+
+pub use host_check::HostPolicy;
+pub use metrics::describe as describe_metrics;
+pub use token::OwnerToken;
 
 /// How long a stop may take before it is told what it waits for.
 const DRAIN_TOLD_AFTER: Duration = Duration::from_millis(250);
@@ -166,12 +165,12 @@ fn router(
     stopping: CancellationToken,
     cut: CancellationToken,
 ) -> Router {
-    let allowed = Arc::new(Allowed::new(
+    let allowed = Arc::new(HostPolicy::new(
         address,
         &server.options.allowed_hosts,
         &server.options.allowed_origins,
     ));
-    let door = Arc::new(Door::new(&server, &allowed, stopping.clone(), cut));
+    let door = Arc::new(McpEndpoint::new(&server, &allowed, stopping.clone(), cut));
     let body_max = door.body_max();
     let mcp = Mcp::over_stdio(
         server.port.clone(),
@@ -179,12 +178,12 @@ fn router(
         Principal::local("stdio"),
         stopping.clone(),
     );
-    let pipe = async move |request| pipe::serve(mcp.clone(), stopping.clone(), request).await;
+    let pipe = async move |request| handoff::serve(mcp.clone(), stopping.clone(), request).await;
     let health = Arc::new(LastHealth::new(server.port.clone()));
     let metrics = server.metrics;
     let gate = Arc::new(SignIn::new(server.owner, address));
     let agents = if server.agents {
-        Router::new().route("/mcp", routing::any(door::mcp).with_state(door))
+        Router::new().route("/mcp", routing::any(mcp_endpoint::mcp).with_state(door))
     } else {
         Router::new()
     };
@@ -193,10 +192,10 @@ fn router(
         .route("/metrics", routing::get(async move || metrics::render(&metrics)))
         .nest("/v1", rest::routes(server.port.clone(), gate.clone(), body_max, routing::get(pipe)))
         .merge(pages::routes(server.port, gate))
-        .fallback(refusal::route_not_found)
-        .method_not_allowed_fallback(refusal::method_not_allowed)
-        .layer(CatchPanicLayer::custom(refusal::panicked))
-        .layer(middleware::from_fn_with_state(allowed, guard::check))
+        .fallback(error::route_not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn_with_state(allowed, host_check::check))
         .layer(middleware::from_fn(pages::for_browsers))
         .layer(middleware::from_fn(metrics::count))
 }

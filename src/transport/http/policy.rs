@@ -12,7 +12,7 @@ use axum::{
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{
-    refusal,
+    error,
     rest::{Answer, Api, Asked, asked},
 };
 use crate::{
@@ -71,10 +71,10 @@ async fn answer<T: DeserializeOwned>(
     port: Arc<dyn Port>,
     body: Result<Bytes, BytesRejection>,
     question: impl FnOnce(T) -> PolicyQuestion,
-) -> Result<Response, refusal::Failure> {
+) -> Result<Response, error::Failure> {
     let body = match body {
         Ok(body) => body,
-        Err(refused) => return Ok(refusal::unread(&refused)),
+        Err(refused) => return Ok(error::unread(&refused)),
     };
     let asked = serde_json::from_slice(&body).map_err(|error| {
         ServiceError::new(

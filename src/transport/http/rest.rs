@@ -18,9 +18,10 @@ use serde::Deserialize;
 use tokio::sync::watch;
 
 use super::{
-    approvals, artifacts, policy,
-    refusal::{self, Failure},
-    sign_in::{Shown, SignIn},
+    approvals, artifacts,
+    error::{self, Failure},
+    policy,
+    sign_in::{OwnerAuth, SignIn},
 };
 use crate::{
     model::{ErrorCode, JsonObject, Principal, RawJson, TaskStatus},
@@ -28,9 +29,8 @@ use crate::{
         Execute, Patience, ServiceError, TaskCancel, TaskEvents, TaskGet, TaskList, ToolList,
     },
     transport::{
-        Port,
+        Port, handoff,
         mcp::answer::{self, Detail},
-        pipe,
     },
 };
 
@@ -45,7 +45,7 @@ pub(super) fn routes(
     pipe: MethodRouter<Arc<dyn Port>>,
 ) -> Router {
     Router::new()
-        .route(pipe::PATH, pipe)
+        .route(handoff::PATH, pipe)
         .route("/tasks", get(task_list).post(execute))
         .route("/tasks/{id}", get(task_get))
         .route("/tasks/{id}/cancel", post(task_cancel))
@@ -59,8 +59,8 @@ pub(super) fn routes(
         .merge(policy::routes())
         .with_state(port)
         .merge(approvals::sign_in(gate.clone()))
-        .fallback(refusal::route_not_found)
-        .method_not_allowed_fallback(refusal::method_not_allowed)
+        .fallback(error::route_not_found)
+        .method_not_allowed_fallback(error::method_not_allowed)
         .layer(DefaultBodyLimit::max(body_max))
         .layer(middleware::from_fn_with_state(gate, admit))
 }
@@ -68,12 +68,12 @@ pub(super) fn routes(
 /// Lets only the owner in: with the token, or signed in. Marks the request with who it is.
 async fn admit(State(gate): State<Arc<SignIn>>, mut request: Request, next: Next) -> Response {
     if let Some(shown) = gate.shown(&request) {
-        request.extensions_mut().insert::<Shown>(shown);
+        request.extensions_mut().insert::<OwnerAuth>(shown);
         return next.run(request).await;
     }
     let hint = "show the owner's token: `Authorization: Bearer …`; the server keeps it in a file \
         that only its owner can read";
-    let mut response = refusal::refuse(
+    let mut response = error::refuse(
         StatusCode::UNAUTHORIZED,
         ErrorCode::Unauthorized,
         "`/v1` is for the server's owner",
@@ -93,7 +93,7 @@ pub(super) fn owner() -> Principal {
 async fn execute(State(port): Api, body: Result<Bytes, BytesRejection>) -> Answer {
     let body = match body {
         Ok(body) => body,
-        Err(refused) => return Ok(refusal::unread(&refused)),
+        Err(refused) => return Ok(error::unread(&refused)),
     };
     let request: Execute = serde_json::from_slice(&body).map_err(|error| {
         ServiceError::new(

@@ -37,14 +37,14 @@ const CSRF_HEADER: &str = "x-airlock-csrf";
 
 /// How the owner showed itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shown {
+pub(super) enum OwnerAuth {
     /// With the token: the commands.
     Token,
     /// With a session: the pages.
     Session,
 }
 
-impl Shown {
+impl OwnerAuth {
     /// Who decides, as the record says it.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -139,7 +139,7 @@ impl SignIn {
     }
 
     /// How the owner shows itself in a request to `/v1`, if it does.
-    pub(super) fn shown(&self, request: &Request) -> Option<Shown> {
+    pub(super) fn shown(&self, request: &Request) -> Option<OwnerAuth> {
         let headers = request.headers();
         if headers.contains_key(header::AUTHORIZATION) {
             let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -148,14 +148,14 @@ impl SignIn {
                 .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
             return token
                 .is_some_and(|(_, token)| self.owner.is(token.trim()))
-                .then_some(Shown::Token);
+                .then_some(OwnerAuth::Token);
         }
         self.session(headers)?;
         let form = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
         // An upgrade is no mere look, whatever its method.
         let is_look = request.method().is_safe() && !headers.contains_key(header::UPGRADE);
         let is_safe = is_look || form.is_some_and(|form| self.is_form(headers, form));
-        is_safe.then_some(Shown::Session)
+        is_safe.then_some(OwnerAuth::Session)
     }
 
     fn session(&self, headers: &HeaderMap) -> Option<Session> {

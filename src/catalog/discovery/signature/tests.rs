@@ -215,8 +215,7 @@ fn all_tools_extend_the_tools_of_the_runtime_and_are_bounded() {
         )),
     ];
     insta::assert_snapshot!(all(tools.iter(), "", 10_000).unwrap(), @r#"
-    // The tools that code may call, beside `typings/runtime.d.ts`. Written by `airlock tools
-    // types`.
+    // The tools that code may call, beside `typings/runtime.d.ts`. Written by `airlock tools types`.
 
     interface Tools {
       readonly up: {

@@ -4,7 +4,7 @@
 //! Plain HTML without scripts, everything inside the binary. Only a signed-in browser sees or
 //! changes anything; a change takes the session's form token as well.
 
-mod card;
+mod approval_page;
 mod inbox;
 mod refused;
 mod visible;
@@ -24,8 +24,8 @@ use maud::{DOCTYPE, Markup, html};
 use serde::Deserialize;
 
 use super::{
-    refusal,
-    sign_in::{Shown, SignIn},
+    error,
+    sign_in::{OwnerAuth, SignIn},
 };
 use crate::{
     model::{ApprovalStatus, Principal},
@@ -129,7 +129,7 @@ fn signed_out() -> Response {
 }
 
 fn failed(error: &ServiceError, form: &str, back: &str) -> Response {
-    let status = refusal::status(error);
+    let status = error::status(error);
     let content = html! {
         h1 { "That did not work" }
         p.bad { (visible::visible(&error.message, true)) }
@@ -176,7 +176,7 @@ async fn card_page(
     let Some(form) = pages.gate.form(&headers) else { return signed_out() };
     match pages.port.approval(&owner(), &id).await {
         Ok(answer) => {
-            page(&answer.approval.tool, Some(&form), None, &card::content(&answer, &form))
+            page(&answer.approval.tool, Some(&form), None, &approval_page::content(&answer, &form))
         }
         Err(error) => failed(&error, &form, "/approvals"),
     }
@@ -224,7 +224,7 @@ async fn decide(
         tracing::warn!("a form without its session's token was refused");
         return forged(&form, &back);
     };
-    let word = Word { id, approve, note: sent.note, by: Shown::Session.name().to_owned() };
+    let word = Word { id, approve, note: sent.note, by: OwnerAuth::Session.name().to_owned() };
     match pages.port.decide_approval(&owner(), word).await {
         Ok(answer) => Redirect::to(&format!("/approvals/{}", answer.approval.id)).into_response(),
         Err(error) => failed(&error, &form, &back),

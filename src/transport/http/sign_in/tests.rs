@@ -53,7 +53,7 @@ fn links_and_sessions_are_bounded() {
 fn a_cookie_alone_changes_nothing() {
     let gate = gate();
     let headers = with_cookie(&gate.enter(&gate.link().unwrap()).unwrap());
-    assert_eq!(gate.shown(&request("GET", headers.clone())), Some(Shown::Session));
+    assert_eq!(gate.shown(&request("GET", headers.clone())), Some(OwnerAuth::Session));
     assert_eq!(gate.shown(&request("POST", headers.clone())), None);
     let mut upgrade = headers.clone();
     upgrade.insert(header::UPGRADE, HeaderValue::from_static("mcp"));
@@ -63,7 +63,7 @@ fn a_cookie_alone_changes_nothing() {
     assert_eq!(gate.shown(&request("POST", forged)), None);
     let mut own = headers.clone();
     own.insert(CSRF_HEADER, gate.form(&headers).unwrap().parse().unwrap());
-    assert_eq!(gate.shown(&request("POST", own)), Some(Shown::Session));
+    assert_eq!(gate.shown(&request("POST", own)), Some(OwnerAuth::Session));
     gate.leave(&headers);
     assert_eq!(gate.shown(&request("GET", headers)), None);
 }
@@ -75,5 +75,5 @@ fn a_wrong_token_is_not_rescued_by_a_session() {
     headers.insert(header::AUTHORIZATION, HeaderValue::from_static("Bearer wrong"));
     assert_eq!(gate.shown(&request("GET", headers.clone())), None);
     headers.insert(header::AUTHORIZATION, HeaderValue::from_static("bearer secret"));
-    assert_eq!(gate.shown(&request("POST", headers)), Some(Shown::Token));
+    assert_eq!(gate.shown(&request("POST", headers)), Some(OwnerAuth::Token));
 }

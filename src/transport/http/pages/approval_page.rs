@@ -147,5 +147,5 @@ fn program(answer: &ApprovalAnswer) -> Markup {
 }
 
 #[cfg(test)]
-#[path = "card/tests.rs"]
+#[path = "approval_page/tests.rs"]
 mod tests;

@@ -1,11 +1,11 @@
 use super::*;
 
-fn allowed(hosts: &[&str], origins: &[&str]) -> Allowed {
+fn allowed(hosts: &[&str], origins: &[&str]) -> HostPolicy {
     let owned = |all: &[&str]| all.iter().map(|one| (*one).to_owned()).collect::<Vec<_>>();
-    Allowed::new("127.0.0.1:7411".parse().unwrap(), &owned(hosts), &owned(origins))
+    HostPolicy::new("127.0.0.1:7411".parse().unwrap(), &owned(hosts), &owned(origins))
 }
 
-fn check(allowed: &Allowed, host: &str, origin: Option<&str>, lets_in: bool) {
+fn check(allowed: &HostPolicy, host: &str, origin: Option<&str>, lets_in: bool) {
     let mut headers = HeaderMap::new();
     headers.insert(header::HOST, host.parse().unwrap());
     if let Some(origin) = origin {
@@ -45,9 +45,9 @@ fn origins_match_whole() {
 
 #[test]
 fn a_server_on_an_address_answers_to_it() {
-    let allowed = Allowed::new("192.0.2.7:80".parse().unwrap(), &[], &[]);
+    let allowed = HostPolicy::new("192.0.2.7:80".parse().unwrap(), &[], &[]);
     check(&allowed, "192.0.2.7:80", Some("http://192.0.2.7:80"), true);
     check(&allowed, "192.0.2.8:80", None, false);
-    let everywhere = Allowed::new("0.0.0.0:80".parse().unwrap(), &[], &[]);
+    let everywhere = HostPolicy::new("0.0.0.0:80".parse().unwrap(), &[], &[]);
     check(&everywhere, "0.0.0.0:80", None, false);
 }

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::base::error::chain;
 
-pub use self::client::{Client, Left};
+pub use client::{Client, Left};
 
 /// Where the far side waits, below the server's address.
 pub(super) const PATH: &str = "/mcp";

@@ -19,9 +19,8 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Allowed, HttpServer, early,
-    rate::{self, Rate, Standing},
-    refusal,
+    HostPolicy, HttpServer, error, keep_alive,
+    rate_limit::{self, Rate, Standing},
     sessions::{SESSIONS_MAX, Sessions},
 };
 use crate::{
@@ -37,19 +36,19 @@ const ESCAPED_MAX: usize = 6;
 const ENVELOPE_BYTES_MAX: usize = ESCAPED_MAX * 16 * 1024 + 64 * 1024;
 
 /// The way in for agents.
-pub(super) struct Door {
+pub(super) struct McpEndpoint {
     mcp: StreamableHttpService<Mcp, Sessions>,
     rate: Option<Rate>,
-    timing: early::Timing,
+    timing: keep_alive::Timing,
     body_max: usize,
     stopping: CancellationToken,
 }
 
-impl Door {
+impl McpEndpoint {
     /// `stopping` ends idle streams, `cut` everything.
     pub(super) fn new(
         server: &HttpServer,
-        allowed: &Allowed,
+        allowed: &HostPolicy,
         stopping: CancellationToken,
         cut: CancellationToken,
     ) -> Self {
@@ -69,7 +68,7 @@ impl Door {
                 config,
             ),
             rate: Rate::new(server.options.requests_per_minute),
-            timing: early::Timing {
+            timing: keep_alive::Timing {
                 first_byte_after: server.options.first_byte_after,
                 comment_every: server.options.comment_every,
             },
@@ -103,7 +102,7 @@ impl Door {
             let response = door.mcp.handle(request).await.map(Body::new);
             if response.status().is_success() { response } else { as_rpc(response, &body).await }
         };
-        let mut response = early::first_byte(answered, self.timing).await;
+        let mut response = keep_alive::first_byte(answered, self.timing).await;
         if let Some((rate, standing)) = standing {
             rate.headers(standing, response.headers_mut());
         }
@@ -123,7 +122,7 @@ impl Door {
     }
 }
 
-pub(super) async fn mcp(State(door): State<Arc<Door>>, request: Request) -> Response {
+pub(super) async fn mcp(State(door): State<Arc<McpEndpoint>>, request: Request) -> Response {
     match *request.method() {
         Method::POST => door.post(request).await,
         _ => door.other(request).await,
@@ -132,7 +131,7 @@ pub(super) async fn mcp(State(door): State<Arc<Door>>, request: Request) -> Resp
 
 async fn read(body: Body, max: usize) -> Result<Bytes, Response> {
     let refuse = |status, message: String| {
-        refusal::rpc(status, Value::Null, refusal::INVALID_REQUEST, &message, None)
+        error::rpc(status, Value::Null, error::INVALID_REQUEST, &message, None)
     };
     match tokio::time::timeout(BODY_TIME_MAX, Limited::new(body, max).collect()).await {
         Ok(Ok(whole)) => Ok(whole.to_bytes()),
@@ -160,14 +159,14 @@ fn too_many(rate: &Rate, standing: Standing, retry_after: Duration, body: &Bytes
         "type": ErrorCode::RateLimited.as_str(),
         "retryAfterMs": retry_after.as_millis() as u64 + 1,
         "limit": limit,
-        "windowMs": rate::WINDOW.as_millis() as u64,
+        "windowMs": rate_limit::WINDOW.as_millis() as u64,
         "scope": "workspace",
     });
-    let seconds = rate::seconds(retry_after);
+    let seconds = rate_limit::seconds(retry_after);
     let message =
         format!("more than {limit} requests a minute from this workspace: retry after {seconds} s");
     let mut response =
-        rpc_for(StatusCode::TOO_MANY_REQUESTS, body, refusal::RATE_LIMITED, &message, Some(data));
+        rpc_for(StatusCode::TOO_MANY_REQUESTS, body, error::RATE_LIMITED, &message, Some(data));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     rate.headers(standing, response.headers_mut());
     response
@@ -189,7 +188,7 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
     if response.headers().get(header::CONTENT_TYPE).is_some_and(is_json) {
         return response;
     }
-    let (parts, text) = refusal::body_of(response).await;
+    let (parts, text) = error::body_of(response).await;
     let text = String::from_utf8_lossy(&text);
     let mut refused = match parts.status {
         // What rmcp says of a body that is no message of the protocol.
@@ -204,7 +203,7 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
                 None,
             )
         }
-        status => rpc_for(status, request, refusal::INVALID_REQUEST, &text, None),
+        status => rpc_for(status, request, error::INVALID_REQUEST, &text, None),
     };
     for kept in [header::ALLOW, header::WWW_AUTHENTICATE] {
         if let Some(value) = parts.headers.get(&kept) {
@@ -217,13 +216,13 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
 /// Says what is wrong with a body that is no message.
 fn unreadable(request: &Bytes) -> Response {
     let (code, message) = match serde_json::from_slice::<serde::de::IgnoredAny>(request) {
-        Err(error) => (refusal::PARSE_ERROR, format!("the body is not JSON: {error}")),
+        Err(error) => (error::PARSE_ERROR, format!("the body is not JSON: {error}")),
         Ok(_) if request.trim_ascii_start().starts_with(b"[") => (
-            refusal::INVALID_REQUEST,
+            error::INVALID_REQUEST,
             "batches are not part of this protocol: send one message".to_owned(),
         ),
         Ok(_) => (
-            refusal::INVALID_REQUEST,
+            error::INVALID_REQUEST,
             "the body is not a JSON-RPC message of this protocol".to_owned(),
         ),
     };
@@ -246,5 +245,5 @@ fn rpc_for(
     let id =
         serde_json::from_slice::<Envelope>(request).map(|envelope| envelope.id).unwrap_or_default();
     let id = if id.is_string() || id.is_number() { id } else { Value::Null };
-    refusal::rpc(status, id, code, message, data).into_response()
+    error::rpc(status, id, code, message, data).into_response()
 }

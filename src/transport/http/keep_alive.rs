@@ -15,7 +15,7 @@ use axum::{
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
-use super::refusal;
+use super::error;
 
 /// What a client reads and ignores.
 const COMMENT: Bytes = Bytes::from_static(b": waiting\n\n");
@@ -82,7 +82,7 @@ async fn begin(response: Response) -> (Bytes, Stage) {
     if is_stream {
         return (COMMENT, Stage::Forwarding(response.into_body().into_data_stream()));
     }
-    let (parts, body) = refusal::body_of(response).await;
+    let (parts, body) = error::body_of(response).await;
     if parts.status != StatusCode::OK {
         tracing::warn!(status = %parts.status, "an answer that was put off came with a status \
             that could not be sent any more");

@@ -12,17 +12,17 @@ use axum::{
     response::Response,
 };
 
-use super::refusal;
+use super::error;
 use crate::model::ErrorCode;
 
 /// The hosts and origins that may be in a request.
 #[derive(Debug, Clone)]
-pub struct Allowed {
+pub struct HostPolicy {
     hosts: Vec<String>,
     origins: Vec<String>,
 }
 
-impl Allowed {
+impl HostPolicy {
     /// The loopback names, the listener's own address and what the configuration adds. The server's
     /// own pages are allowed origins.
     pub fn new(address: SocketAddr, hosts: &[String], origins: &[String]) -> Self {
@@ -148,7 +148,7 @@ fn with_port(origin: &str) -> String {
 }
 
 pub(super) async fn check(
-    State(allowed): State<Arc<Allowed>>,
+    State(allowed): State<Arc<HostPolicy>>,
     request: Request,
     next: Next,
 ) -> Response {
@@ -157,15 +157,15 @@ pub(super) async fn check(
         Some((status, code, message, hint)) => {
             tracing::warn!(%code, path = %request.uri().path(), "a request was refused at the door");
             if request.uri().path() == "/mcp" {
-                refusal::rpc(
+                error::rpc(
                     status,
                     serde_json::Value::Null,
-                    refusal::INVALID_REQUEST,
+                    error::INVALID_REQUEST,
                     &format!("{message}: {hint}"),
                     None,
                 )
             } else {
-                refusal::refuse(status, code, message, Some(hint), None)
+                error::refuse(status, code, message, Some(hint), None)
             }
         }
     }
