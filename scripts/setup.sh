@@ -105,10 +105,14 @@ PYTHON
 cargo_deny() {
   if has_cargo_deny; then
     note "cargo-deny $CARGO_DENY: in place ($DENY_HOME)"
-  elif CARGO_TARGET_DIR=$DENY_HOME/target step "cargo-deny $CARGO_DENY" \
-    cargo install --quiet --locked --root "$DENY_HOME" --version "$CARGO_DENY" cargo-deny; then
-    rm -rf "$DENY_HOME/target"
-    echo "$CARGO_DENY" >"$DENY_HOME/version"
+  else
+    note "compiling cargo-deny $CARGO_DENY, about a minute"
+    if CARGO_TARGET_DIR=$DENY_HOME/target cargo install --quiet --locked --root "$DENY_HOME" --version "$CARGO_DENY" cargo-deny; then
+      rm -rf "$DENY_HOME/target"
+      echo "$CARGO_DENY" >"$DENY_HOME/version"
+    else
+      note "cargo-deny cannot be had: the dependencies are not checked"
+    fi
   fi
 }
 

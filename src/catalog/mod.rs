@@ -284,7 +284,7 @@ impl Drop for Catalog {
     }
 }
 
-/// Puts on the shelf what was kept of upstreams at the last run; returns once it can be found.
+/// Puts into the registry what was kept of upstreams at the last run; returns once it can be found.
 async fn recall(
     supervisors: &[Arc<UpstreamSupervisor>],
     kept: Option<Arc<ToolCache>>,

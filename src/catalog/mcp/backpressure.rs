@@ -25,8 +25,8 @@ use tokio::sync::watch;
 use crate::base::{json::encoded_bytes, text::cut};
 
 /// Requests of a server without an answer, and messages to it that are not written yet, together.
-/// The lane in front has at most 64 calls on their way, so an honest server that reads stays far
-/// below.
+/// The supervisor in front has at most 64 calls on their way, so an honest server that reads stays
+/// far below.
 pub(super) const OWED_MAX: usize = 512;
 /// Longest time in which a child takes a message, in seconds; as long as a call may take by
 /// default, since a child that works on one thread does not read meanwhile.

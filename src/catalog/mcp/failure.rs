@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Longest piece of an upstream's own words in an error, in bytes. The lane cuts further, once
-/// secrets are blanked: cut here, one could be halved and go unnoticed.
+/// Longest piece of an upstream's own words in an error, in bytes. The supervisor cuts further,
+/// once secrets are blanked: cut here, one could be halved and go unnoticed.
 pub(super) const SAID_BYTES_MAX: usize = 16 * 1024;
 
 /// The address without what may be secret in it: user, password, query.

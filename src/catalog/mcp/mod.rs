@@ -66,7 +66,8 @@ use super::{
 };
 use crate::{base::backoff::Backoff, model::JsonObject};
 
-/// Calls to one server that are on their way at once over HTTP; the lane in front admits no more.
+/// Calls to one server that are on their way at once over HTTP; the supervisor in front admits no
+/// more.
 const HTTP_POSTS_MAX: usize = 80;
 /// Longest wait for the protocol to wind down before the process is ended by force.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);

@@ -10,7 +10,7 @@ use crate::{base::text::cut, catalog::upstream::CallNews};
 /// Longest notice, in bytes.
 const NOTICE_BYTES_MAX: usize = 200;
 
-/// The calls that are on their way, by their tokens; as many as the lane in front admits.
+/// The calls that are on their way, by their tokens; as many as the supervisor in front admits.
 #[derive(Default)]
 pub(super) struct ProgressRouter(Mutex<HashMap<ProgressToken, CallNews>>);
 

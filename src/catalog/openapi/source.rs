@@ -31,7 +31,8 @@ use crate::{
 const FILE_PAUSE: Duration = Duration::from_secs(2);
 /// How often an address is asked again.
 const ADDRESS_PAUSE: Duration = Duration::from_secs(15 * 60);
-/// Longest time in which a description is fetched; the lane's start timeout is mostly shorter.
+/// Longest time in which a description is fetched; the supervisor's start timeout is mostly
+/// shorter.
 const FETCH_MAX: Duration = Duration::from_secs(120);
 
 /// Where a description comes from.

@@ -83,7 +83,7 @@ struct Learned {
 
 impl fmt::Debug for InferredSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Observed")
+        f.debug_struct("InferredSchema")
             .field("workspaces", &self.learned().len())
             .finish_non_exhaustive()
     }

@@ -105,7 +105,7 @@ impl ToolList {
         }
     }
 
-    /// Puts what fits on the shelf; returns what was left out.
+    /// Puts what fits into the registry; returns what was left out.
     pub(super) async fn publish(&self, offer: Offer) -> Option<String> {
         let Offer { tools, note } = offer;
         let (name, secrets, trusted) = (self.name.clone(), self.secrets.clone(), self.trusted);
