@@ -21,7 +21,7 @@ pub use credential::{Credential, KeyPlace, SecretSource};
 pub use error_code::{ErrorCode, ErrorKind};
 pub use event::{Event, EventKind, NewEvent};
 pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};
-pub use principal::Principal;
+pub use principal::{Principal, Role};
 pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
 pub use tool::{Annotations, NAMESPACE_CHARS_MAX, Operation, RESERVED_NAMESPACES};
