@@ -7,7 +7,10 @@ use std::{
 };
 
 use airlock::{
-    model::{EventKind, LogLine, Logs, NewEvent, RawJson, TaskId, TaskStatus, Timestamp, Usage},
+    model::{
+        EventData, LogLine, Logs, NewEvent, Principal, RawJson, TaskEnded, TaskId, TaskRunning,
+        TaskStatus, Timestamp, Usage,
+    },
     sandbox::{
         CallFailure, Engine, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall,
         ToolHost, WallClock, WorkerCommand,
@@ -17,7 +20,7 @@ use airlock::{
     store::{NewTask, SqliteConfig, SqliteStore, Store, TaskChange, TaskEnd},
 };
 use futures::future::BoxFuture;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Outcome, Scale, machine::cpu_time, record::Record, server::AIRLOCK};
@@ -81,15 +84,13 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
         runtime_id: "local-v8".into(),
         timeout_ms: 300_000,
         metadata: None,
-        workspace_id: "local".into(),
-        account_id: "local".into(),
-        session_id: Some("bench".into()),
-        client_id: "bench".into(),
+        principal: Principal { session_id: Some("bench".into()), ..Principal::local("bench") },
         created_at: now,
         idempotency_key: None,
     };
     store.create_task(task).await?;
-    let event = |kind| NewEvent { at: now, kind, data: json!({"status": "x"}) };
+    let event = |data| NewEvent { at: now, data };
+    let ended = TaskEnded { exit_code: 0, error: None };
     let end = TaskEnd {
         completed_at: now,
         exit_code: 0,
@@ -104,7 +105,10 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
         status: Some(TaskStatus::Completed),
         started_at: Some(now),
         end: Some(end),
-        events: vec![event(EventKind::TaskRunning), event(EventKind::TaskCompleted)],
+        events: vec![
+            event(EventData::TaskRunning(TaskRunning { queue_ms: Some(0) })),
+            event(EventData::TaskCompleted(ended)),
+        ],
     };
     store.change_task(change).await
 }

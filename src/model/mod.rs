@@ -19,7 +19,11 @@ pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
 pub use artifact::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, handle_id, has_handle};
 pub use credential::{Credential, KeyPlace, SecretSource};
 pub use error_code::{ErrorCode, ErrorKind};
-pub use event::{Event, EventKind, NewEvent};
+pub use event::{
+    ApprovalRequested, ApprovalResolved, CallCompleted, CallDecision, CallDenied, CallFailed,
+    CallRequested, CallStarted, DecidingRule, EndError, Event, EventData, EventKind, NewEvent,
+    NoDetails, ShadowFinding, TaskEnded, TaskRunning,
+};
 pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};
 pub use principal::{Principal, Role};
 pub use schema::Schema;

@@ -179,7 +179,7 @@ fn caller(who: &Principal) -> Caller<'_> {
         workspace: &who.workspace_id,
         principal: &who.account_id,
         role: ROLE,
-        key: None,
+        key: who.key_id.as_deref(),
         session: None,
         task: NO_TASK,
     }

@@ -15,8 +15,8 @@ use std::{path::PathBuf, sync::Arc};
 use futures::future::BoxFuture;
 
 use crate::model::{
-    Approval, ApprovalId, Event, JsonObject, Logs, NewEvent, RawJson, Task, TaskError, TaskId,
-    TaskStatus, Timestamp, Usage,
+    Approval, ApprovalId, Event, JsonObject, Logs, NewEvent, Principal, RawJson, Task, TaskError,
+    TaskId, TaskStatus, Timestamp, Usage,
 };
 pub use approvals::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided};
 pub use artifacts::{
@@ -156,14 +156,8 @@ pub struct NewTask {
     pub timeout_ms: u64,
     /// The caller's own data.
     pub metadata: Option<JsonObject>,
-    /// The workspace.
-    pub workspace_id: String,
-    /// The account.
-    pub account_id: String,
-    /// The caller's grouping.
-    pub session_id: Option<String>,
-    /// The program that asked.
-    pub client_id: String,
+    /// Who asked.
+    pub principal: Principal,
     /// Now.
     pub created_at: Timestamp,
     /// The caller's key against doing it twice; unique within workspace and account.

@@ -27,8 +27,8 @@ use super::{
 use crate::{
     base::backoff::Backoff,
     model::{
-        ErrorCode, EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus,
-        Timestamp, Usage,
+        ErrorCode, EventData, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskRunning,
+        TaskStatus, Timestamp, Usage,
     },
     sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
     store::{Created, NewTask, StoreError, TaskChange, TaskEnd, Written},
@@ -318,7 +318,7 @@ impl TaskEngine {
     ) -> (End, RunRecord) {
         let queued = Instant::now();
         let lease = tokio::select! {
-            lease = sandbox.admit(&new.workspace_id) => lease,
+            lease = sandbox.admit(&new.principal.workspace_id) => lease,
             () = live.cancel.cancelled() => return (live.stopped_before_it_began(), RunRecord::never()),
         };
         let lease = match lease {
@@ -334,7 +334,9 @@ impl TaskEngine {
             status: Some(TaskStatus::Running),
             started_at: Some(started_at),
             end: None,
-            events: vec![event(EventKind::TaskRunning, serde_json::json!({ "queueMs": queue_ms }))],
+            events: vec![NewEvent::now(EventData::TaskRunning(TaskRunning {
+                queue_ms: Some(queue_ms),
+            }))],
         }));
         let clock = WallClock::new();
         let host = Arc::new(Host::new(self.0.parts.clone(), new, live.clone(), clock.clone()));
@@ -361,10 +363,7 @@ impl TaskEngine {
 
     async fn record_end(&self, new: &NewTask, end: End, ran: RunRecord) -> TaskOutcome {
         let completed_at = Timestamp::now();
-        let mut data = serde_json::json!({ "exitCode": end.exit_code });
-        if let Some(error) = &end.error {
-            data["error"] = serde_json::json!({ "name": error.name, "code": error.code });
-        }
+        let ended = end.event();
         let task = Task {
             task_id: new.task_id,
             status: end.status,
@@ -372,10 +371,7 @@ impl TaskEngine {
             runtime_id: new.runtime_id.clone(),
             timeout_ms: new.timeout_ms,
             metadata: new.metadata.clone(),
-            workspace_id: new.workspace_id.clone(),
-            account_id: new.account_id.clone(),
-            session_id: new.session_id.clone(),
-            client_id: new.client_id.clone(),
+            principal: new.principal.clone(),
             created_at: new.created_at,
             started_at: ran.started_at,
             completed_at: Some(completed_at),
@@ -399,7 +395,7 @@ impl TaskEngine {
                 warnings: task.warnings.clone(),
                 usage: task.usage,
             }),
-            events: vec![event(end.status.event(), data)],
+            events: vec![NewEvent::now(ended)],
         };
         match self.write_with_retry(change).await {
             Ok(()) => TaskOutcome::Recorded(Arc::new(task), end.result.map(Arc::new)),
@@ -447,7 +443,7 @@ impl RunRecord {
 impl TaskHandle {
     fn new(new: &NewTask) -> Self {
         Self {
-            workspace_id: new.workspace_id.clone(),
+            workspace_id: new.principal.workspace_id.clone(),
             task_id: new.task_id,
             cancel: CancellationToken::new(),
             cause: OnceLock::new(),
@@ -571,8 +567,4 @@ fn not_begun(error: &SandboxError) -> End {
         ..TaskError::default()
     };
     End::with_error(TaskStatus::Failed, error)
-}
-
-pub(super) fn event(kind: EventKind, data: serde_json::Value) -> NewEvent {
-    NewEvent { at: Timestamp::now(), kind, data }
 }

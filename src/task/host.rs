@@ -16,7 +16,6 @@ use std::{
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use serde_json::json;
 
 use super::{
     approval_waiters::ApprovalWaiters,
@@ -27,7 +26,7 @@ use super::{
         pipeline::{Arguments, CallPipeline},
         rejection::{self, CallRejection, failure},
     },
-    engine::{TaskHandle, event},
+    engine::TaskHandle,
     policy_reload::ReloadingPolicy,
     record,
     warnings::Warnings,
@@ -35,7 +34,10 @@ use super::{
 use crate::{
     base::text::cut,
     catalog::{CallerLimit, Catalog, ResolveError, Tool, ToolFilter, Visibility},
-    model::{ErrorCode, EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
+    model::{
+        ErrorCode, EventData, JsonObject, LogLine, NewEvent, NoDetails, Principal, RawJson, TaskId,
+        TaskRunning, TaskStatus,
+    },
     policy::{Caller, FixedWindow, Listing, Policy, ToolFacts, Window},
     sandbox::{CallFailure, ToolCall, ToolHost, WallClock},
     store::{CounterWindow, NewTask, Store, StoreError, TaskChange, Written},
@@ -150,10 +152,7 @@ impl ToolFilter for PolicyView {
 pub(super) struct TaskFacts {
     pub(super) id: TaskId,
     id_text: String,
-    pub(super) workspace_id: String,
-    pub(super) account_id: String,
-    pub(super) client_id: String,
-    pub(super) session_id: Option<String>,
+    pub(super) principal: Principal,
 }
 
 impl Host {
@@ -162,10 +161,7 @@ impl Host {
         let task = TaskFacts {
             id: task.task_id,
             id_text: task.task_id.to_string(),
-            workspace_id: task.workspace_id.clone(),
-            account_id: task.account_id.clone(),
-            client_id: task.client_id.clone(),
-            session_id: task.session_id.clone(),
+            principal: task.principal.clone(),
         };
         let (spending, refused, parked, warnings) =
             (BudgetTracker::default(), Mutex::default(), Mutex::default(), Mutex::default());
@@ -218,11 +214,11 @@ fn invalid(tool: &Tool, message: &str) -> CallFailure {
 impl TaskFacts {
     pub(super) fn caller(&self) -> Caller<'_> {
         Caller {
-            workspace: &self.workspace_id,
-            principal: &self.account_id,
+            workspace: &self.principal.workspace_id,
+            principal: &self.principal.account_id,
             role: ROLE,
-            key: None,
-            session: self.session_id.as_deref(),
+            key: self.principal.key_id.as_deref(),
+            session: self.principal.session_id.as_deref(),
             task: &self.id_text,
         }
     }
@@ -262,7 +258,7 @@ impl Inner {
         match self
             .parts
             .artifacts
-            .stamped(&self.task.workspace_id, &tool.path, call.args.get())
+            .stamped(&self.task.principal.workspace_id, &tool.path, call.args.get())
             .await?
         {
             None => self.check(tool, call.args.get()).await.map(Arguments::Checked),
@@ -280,7 +276,7 @@ impl Inner {
         let (found, rule) = match self
             .parts
             .artifacts
-            .answer(&self.task.workspace_id, &call.path, call.args.get())
+            .answer(&self.task.principal.workspace_id, &call.path, call.args.get())
             .await
         {
             Some(answer) => (answer, "artifacts"),
@@ -428,7 +424,7 @@ impl Inner {
         *parked += 1;
         let first = *parked == 1;
         if first {
-            events.push(event(EventKind::TaskAwaitingApproval, json!({})));
+            events.push(NewEvent::now(EventData::TaskAwaitingApproval(NoDetails {})));
             self.live.become_status(TaskStatus::AwaitingApproval);
         }
         let status = first.then_some(TaskStatus::AwaitingApproval);
@@ -441,7 +437,7 @@ impl Inner {
         *parked -= 1;
         let last = *parked == 0;
         if last {
-            events.push(event(EventKind::TaskRunning, json!({})));
+            events.push(NewEvent::now(EventData::TaskRunning(TaskRunning::default())));
             self.live.become_status(TaskStatus::Running);
         }
         let status = last.then_some(TaskStatus::Running);

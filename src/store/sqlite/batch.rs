@@ -11,10 +11,10 @@ use sqlx::{Row, SqliteConnection};
 
 use super::{
     StoreError, failed,
-    rows::{ChangeRow, EventRow, KeyRow, TaskRow, nanoseconds},
+    rows::{ChangeRow, EventRow, KeyRow, TaskRow},
 };
 use crate::{
-    model::{EventKind, TaskId},
+    model::{EventData, NoDetails, TaskId},
     store::{Created, IDEMPOTENCY_HOURS, NewTask, TaskChange},
 };
 
@@ -221,17 +221,10 @@ impl<'a> Batch<'a> {
     fn create(&mut self, task: &'a NewTask) -> bool {
         self.keys.extend(KeyRow::of(task));
         self.tasks.push(TaskRow::of(task));
-        let at = nanoseconds(task.created_at);
         let seen = self.seen.entry(task.task_id).or_default();
-        for kind in [EventKind::TaskCreated, EventKind::TaskQueued] {
+        for data in &CREATION {
             seen.events += 1;
-            self.events.push(EventRow {
-                id: task.task_id,
-                k: seen.events,
-                at,
-                kind: kind.as_str(),
-                data: &EMPTY,
-            });
+            self.events.push(EventRow::of(task.task_id, seen.events, task.created_at, data));
         }
         false
     }
@@ -261,13 +254,7 @@ impl<'a> Batch<'a> {
         );
         for event in &change.events {
             seen.events += 1;
-            self.events.push(EventRow {
-                id: change.task_id,
-                k: seen.events,
-                at: nanoseconds(event.at),
-                kind: event.kind.as_str(),
-                data: &event.data,
-            });
+            self.events.push(EventRow::of(change.task_id, seen.events, event.at, &event.data));
         }
         false
     }
@@ -296,8 +283,9 @@ impl<'a> Batch<'a> {
     }
 }
 
-static EMPTY: std::sync::LazyLock<serde_json::Value> =
-    std::sync::LazyLock::new(|| serde_json::json!({}));
+/// The events of a task's creation.
+static CREATION: [EventData; 2] =
+    [EventData::TaskCreated(NoDetails {}), EventData::TaskQueued(NoDetails {})];
 
 fn json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))

@@ -285,6 +285,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
         (1, "tasks", include_str!("migrations/0001_tasks.sql")),
         (2, "policy", include_str!("migrations/0002_policy.sql")),
         (3, "artifacts", include_str!("migrations/0003_artifacts.sql")),
+        (4, "principals", include_str!("migrations/0004_principals.sql")),
     ];
     let migrations = migrations
         .into_iter()

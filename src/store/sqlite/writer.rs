@@ -23,7 +23,7 @@ use super::{
     rows::nanoseconds,
 };
 use crate::{
-    model::{Approval, TaskError, TaskId, Timestamp},
+    model::{Approval, TaskEnded, TaskError, TaskId, Timestamp},
     store::{
         ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Reserved, StoreError,
         TaskChange, Written,
@@ -365,16 +365,13 @@ impl Thread {
     }
 
     async fn fail_unfinished(&mut self, errors: &[TaskError; 2]) -> Result<u64, StoreError> {
-        let error =
-            |error| serde_json::to_value(error).expect("plain data with text keys has a JSON form");
-        let [under_way, idle] = errors.each_ref().map(error);
-        let data = |error: &serde_json::Value| serde_json::json!({ "error": error }).to_string();
+        let [under_way, idle] = errors;
         let count = sqlx::query_scalar::<_, i64>(FAIL_UNFINISHED)
             .bind(nanoseconds(Timestamp::now()))
-            .bind(under_way.to_string())
-            .bind(data(&under_way))
-            .bind(idle.to_string())
-            .bind(data(&idle))
+            .bind(text(under_way))
+            .bind(text(&TaskEnded::at_recovery(under_way)))
+            .bind(text(idle))
+            .bind(text(&TaskEnded::at_recovery(idle)))
             .fetch_all(&mut self.connection)
             .await;
         match count {
@@ -390,6 +387,10 @@ impl Thread {
     async fn roll_back(&mut self) {
         drop(sqlx::query("ROLLBACK").execute(&mut self.connection).await);
     }
+}
+
+fn text(data: &impl serde::Serialize) -> String {
+    serde_json::to_string(data).expect("plain data with text keys has a JSON form")
 }
 
 /// Whether the batch would have been written without one of its writes.

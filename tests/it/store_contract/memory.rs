@@ -8,8 +8,8 @@ use std::{
 
 use airlock::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, Artifact, ArtifactId, Event, EventKind, NewEvent,
-        Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+        Approval, ApprovalId, ApprovalStatus, Artifact, ArtifactId, Event, EventData, EventKind,
+        NewEvent, NoDetails, Task, TaskEnded, TaskError, TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{
         ARTIFACT_PART_BYTES, ApprovalChange, ApprovalFilter, ApprovalPage, ArtifactAt,
@@ -21,7 +21,6 @@ use airlock::{
 };
 use futures::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
-use serde_json::json;
 
 use super::Shared;
 
@@ -83,11 +82,11 @@ impl Row {
     /// Whether a call has left whose end is not here.
     fn has_call_under_way(&self) -> bool {
         use EventKind::*;
-        let all = |of: &[EventKind]| -> HashSet<u64> {
+        let all = |of: &[EventKind]| -> HashSet<u32> {
             self.events
                 .iter()
-                .filter(|event| of.contains(&event.kind))
-                .filter_map(|event| event.data["seq"].as_u64())
+                .filter(|event| of.contains(&event.data.kind()))
+                .filter_map(|event| event.data.call())
                 .collect()
         };
         !all(&[CallStarted]).is_subset(&all(&[CallCompleted, CallFailed, CallDenied]))
@@ -95,13 +94,7 @@ impl Row {
 
     fn append(&mut self, event: NewEvent) {
         let seq = self.events.len() as u64 + 1;
-        self.events.push(Event {
-            task_id: self.task.task_id,
-            seq,
-            at: event.at,
-            kind: event.kind,
-            data: event.data,
-        });
+        self.events.push(Event { task_id: self.task.task_id, seq, at: event.at, data: event.data });
     }
 
     fn end(&mut self, status: TaskStatus, end: TaskEnd) {
@@ -121,7 +114,7 @@ impl Tables {
             return Err(StoreError::Conflict(new.task_id));
         }
         if let Some(key) = new.idempotency_key.clone() {
-            let key = (new.workspace_id.clone(), new.account_id.clone(), key);
+            let key = (new.principal.workspace_id.clone(), new.principal.account_id.clone(), key);
             match self.keys.get(&key) {
                 Some((earlier, at))
                     if new.created_at
@@ -133,8 +126,8 @@ impl Tables {
             };
         }
         let mut row = Row { task: queued(&new), result: None, events: vec![] };
-        for kind in [EventKind::TaskCreated, EventKind::TaskQueued] {
-            row.append(NewEvent { at: new.created_at, kind, data: json!({}) });
+        for data in [EventData::TaskCreated(NoDetails {}), EventData::TaskQueued(NoDetails {})] {
+            row.append(NewEvent { at: new.created_at, data });
         }
         self.rows.push(row);
         Ok(Created::New)
@@ -163,7 +156,7 @@ impl Tables {
         for row in unfinished {
             let at = Timestamp::now();
             let error = if row.has_call_under_way() { under_way } else { idle };
-            row.append(NewEvent { at, kind: EventKind::TaskFailed, data: json!({"error": error}) });
+            row.append(NewEvent { at, data: EventData::TaskFailed(TaskEnded::at_recovery(error)) });
             (row.task.status, row.task.completed_at) = (TaskStatus::Failed, Some(at));
             (row.task.exit_code, row.task.error) = (Some(1), Some(error.clone()));
         }
@@ -182,7 +175,7 @@ impl Tables {
         let mut page = TaskPage { tasks: vec![], next_cursor: None };
         let (mut last, mut bytes) = (0, 0);
         for (n, row) in self.rows.iter().enumerate().rev().filter(|(n, _)| *n < before) {
-            if row.task.workspace_id != workspace || !fits(&row.task, filter) {
+            if row.task.principal.workspace_id != workspace || !fits(&row.task, filter) {
                 continue;
             }
             if page.tasks.len() == filter.limit as usize || bytes >= LIST_BYTES_MAX {
@@ -237,7 +230,8 @@ impl Tables {
     }
 
     fn decide(&mut self, workspace: &str, change: ApprovalChange) -> Decided {
-        let its = |row: &&mut Approval| row.id == change.id && row.workspace_id == workspace;
+        let its =
+            |row: &&mut Approval| row.id == change.id && row.principal.workspace_id == workspace;
         let Some(row) = self.approvals.iter_mut().find(its) else { return Decided::Absent };
         if row.status != change.from || change.by.is_some() && row.expires_at <= change.at {
             return Decided::Refused(Box::new(row.clone()));
@@ -268,7 +262,7 @@ impl Tables {
         for (n, row) in self.approvals.iter().enumerate().rev().filter(|(n, _)| *n < before) {
             let fits = filter.status.is_none_or(|status| row.status == status)
                 && filter.task_id.is_none_or(|task| row.task_id == task)
-                && row.workspace_id == workspace;
+                && row.principal.workspace_id == workspace;
             if fits && page.approvals.len() == filter.limit as usize {
                 page.next_cursor = Some(format!("at-{last}"));
                 break;
@@ -282,7 +276,9 @@ impl Tables {
     }
 
     fn row(&self, workspace: &str, task: TaskId) -> Option<&Row> {
-        self.rows.iter().find(|row| row.task.task_id == task && row.task.workspace_id == workspace)
+        self.rows
+            .iter()
+            .find(|row| row.task.task_id == task && row.task.principal.workspace_id == workspace)
     }
 }
 
@@ -294,10 +290,7 @@ fn queued(new: &NewTask) -> Task {
         runtime_id: new.runtime_id.clone(),
         timeout_ms: new.timeout_ms,
         metadata: new.metadata.clone(),
-        workspace_id: new.workspace_id.clone(),
-        account_id: new.account_id.clone(),
-        session_id: new.session_id.clone(),
-        client_id: new.client_id.clone(),
+        principal: new.principal.clone(),
         created_at: new.created_at,
         started_at: None,
         completed_at: None,
@@ -315,7 +308,7 @@ fn fits(task: &Task, filter: &TaskFilter) -> bool {
         && filter
             .session_id
             .as_ref()
-            .is_none_or(|session| task.session_id.as_ref() == Some(session))
+            .is_none_or(|session| task.principal.session_id.as_ref() == Some(session))
         && filter
             .metadata
             .iter()
@@ -462,7 +455,7 @@ impl Store for MemoryStore {
             Ok(tables
                 .approvals
                 .iter()
-                .find(|row| row.id == id && row.workspace_id == workspace)
+                .find(|row| row.id == id && row.principal.workspace_id == workspace)
                 .cloned())
         })
     }

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use airlock::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventKind, TaskError, TaskId,
-        Timestamp,
+        Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventData, EventKind, Principal,
+        TaskEnded, TaskError, TaskId, Timestamp,
     },
     store::{
         ApprovalChange, ApprovalFilter, COUNTER_KEY_BYTES_MAX, CounterHold, CounterRead,
@@ -236,7 +236,7 @@ fn approval() -> Approval {
     Approval {
         id: ApprovalId::new(),
         status: ApprovalStatus::Pending,
-        workspace_id: "local".into(),
+        principal: Principal::local("tests"),
         task_id: TaskId::new(),
         seq: 3,
         tool: "bank.pay".into(),
@@ -414,10 +414,7 @@ pub(super) async fn a_call_that_had_left_is_told_from_one_that_had_not(store: Sh
     let mut tasks = vec![];
     for (events, expected) in table {
         let id = recorded(&store, new_task()).await;
-        let events = events
-            .iter()
-            .map(|(kind, seq)| event(*kind, serde_json::json!({ "seq": seq })))
-            .collect();
+        let events = events.iter().map(|(kind, seq)| event(*kind, *seq)).collect();
         store.change_task(TaskChange { events, ..change(id) }).await.unwrap();
         tasks.push((id, expected));
     }
@@ -429,6 +426,7 @@ pub(super) async fn a_call_that_had_left_is_told_from_one_that_had_not(store: Sh
             Some(&errors[expected])
         );
         let events = store.events("local", id, 0, 20).await.unwrap();
-        assert_eq!(events.last().unwrap().data["error"]["message"], errors[expected].message);
+        let failed = EventData::TaskFailed(TaskEnded::at_recovery(&errors[expected]));
+        assert_eq!(events.last().unwrap().data, failed);
     }
 }

@@ -3,9 +3,9 @@ BEGIN IMMEDIATE;
 
 CREATE TEMP TABLE unfinished AS
 SELECT t.n, EXISTS (
-    SELECT json_extract(e.data, '$.seq') FROM events e WHERE e.task = t.n AND e.kind = 'tool.call.started'
+    SELECT e.call FROM events e WHERE e.task = t.n AND e.kind = 'tool.call.started'
     EXCEPT
-    SELECT json_extract(e.data, '$.seq') FROM events e
+    SELECT e.call FROM events e
     WHERE e.task = t.n AND e.kind IN ('tool.call.completed', 'tool.call.failed', 'tool.call.denied')
 ) AS under_way
 FROM tasks t
