@@ -125,7 +125,12 @@ fn ended(status: TaskStatus) -> EventData {
     match status {
         TaskStatus::Completed => EventData::TaskCompleted(ended),
         TaskStatus::Cancelled => EventData::TaskCancelled(ended),
-        other => unreachable!("no test ends a task as {other}"),
+        TaskStatus::Failed => EventData::TaskFailed(ended),
+        TaskStatus::TimedOut => EventData::TaskTimedOut(ended),
+        TaskStatus::Denied => EventData::TaskDenied(ended),
+        TaskStatus::Queued | TaskStatus::Running | TaskStatus::AwaitingApproval => {
+            unreachable!("{status} is no end")
+        }
     }
 }
 
