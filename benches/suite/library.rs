@@ -8,8 +8,8 @@ use std::{
 
 use airlock::{
     model::{
-        EventData, LogLine, Logs, NewEvent, Principal, RawJson, TaskEnded, TaskId, TaskRunning,
-        TaskStatus, Timestamp, Usage,
+        EventData, InstanceId, LogLine, Logs, NewEvent, Principal, RawJson, TaskEnded, TaskId,
+        TaskRunning, TaskStatus, Timestamp, Usage,
     },
     sandbox::{
         CallFailure, Engine, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall,
@@ -86,6 +86,7 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
         metadata: None,
         principal: Principal { session_id: Some("bench".into()), ..Principal::local("bench") },
         created_at: now,
+        instance_id: InstanceId::new(),
         idempotency_key: None,
     };
     store.create_task(task).await?;

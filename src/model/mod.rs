@@ -24,7 +24,10 @@ pub use event::{
     CallRequested, CallStarted, DecidingRule, EndError, Event, EventData, EventKind, NewEvent,
     NoDetails, ShadowFinding, TaskEnded, TaskRunning,
 };
-pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};
+pub use id::{
+    ApprovalId, ArtifactId, InstanceId, InvalidApprovalId, InvalidArtifactId, InvalidInstanceId,
+    InvalidTaskId, TaskId,
+};
 pub use principal::{Principal, Role};
 pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};

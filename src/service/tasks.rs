@@ -227,6 +227,7 @@ impl Service {
             metadata: request.metadata,
             principal: Principal { session_id: request.session_id, ..who.clone() },
             created_at: Timestamp::now(),
+            instance_id: self.engine.instance_id(),
             idempotency_key: request.idempotency_key,
         })
     }

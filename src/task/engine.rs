@@ -27,8 +27,8 @@ use super::{
 use crate::{
     base::backoff::Backoff,
     model::{
-        ErrorCode, EventData, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskRunning,
-        TaskStatus, Timestamp, Usage,
+        ErrorCode, EventData, InstanceId, Logs, NewEvent, RawJson, Task, TaskError, TaskId,
+        TaskRunning, TaskStatus, Timestamp, Usage,
     },
     sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
     store::{Created, NewTask, StoreError, TaskChange, TaskEnd, Written},
@@ -51,6 +51,8 @@ pub struct EngineConfig {
     pub cpu_ms_max: u64,
     /// Tasks that may wait to begin, per runtime.
     pub queue_max: usize,
+    /// This start of the server, which the record names with each task.
+    pub instance_id: InstanceId,
 }
 
 /// Runs tasks. Cheap to clone.
@@ -140,6 +142,11 @@ impl TaskEngine {
     /// wait for a person.
     pub fn parts(&self) -> &Services {
         &self.0.parts
+    }
+
+    /// This start of the server.
+    pub fn instance_id(&self) -> InstanceId {
+        self.0.config.instance_id
     }
 
     /// The ids of the runtimes.

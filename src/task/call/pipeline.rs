@@ -31,7 +31,7 @@ use crate::{
         RuleRef, Verdict,
     },
     sandbox::{CallFailure, ToolCall},
-    store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, Settle, StoreError},
+    store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, StoreError},
     task::{
         approval_waiters::PendingApproval,
         artifacts::{ANSWER_BYTES_MAX, keep, pass::Expanded},
@@ -654,7 +654,7 @@ impl<'a> CallPipeline<'a> {
     /// Takes back what was counted for holds of this kind. Not waited for: writes keep their order.
     fn give_back(&self, cleared: &AuthorizedCall, which: impl Fn(&Hold) -> bool) {
         let token = cleared.token.part(|index| cleared.holds.get(index).is_some_and(&which));
-        drop(self.host.parts.store.settle(token, Settle::Rollback));
+        drop(self.host.parts.store.release(token));
     }
 }
 

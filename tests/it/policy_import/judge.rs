@@ -10,7 +10,7 @@ use airlock::{
         LayerScope, Options, Policy, Problem, Profile, ToolFacts, Verdict, Window,
     },
     store::{
-        CounterHold, CounterRead, CounterWindow, Reserved, Settle, SqliteConfig, SqliteStore, Store,
+        CounterHold, CounterRead, CounterStore, CounterWindow, Reserved, SqliteConfig, SqliteStore,
     },
 };
 use serde_json::value::RawValue;
@@ -105,7 +105,7 @@ impl Judge {
             Reserved::Held(token) => {
                 if fails {
                     let back = token.part(|index| decision.holds[index].count == Count::Success);
-                    self.store.settle(back, Settle::Rollback).await.unwrap();
+                    self.store.release(back).await.unwrap();
                 }
                 Answer { what: "allow", rule, message: String::new() }
             }
