@@ -9,9 +9,9 @@ use std::{
 use airlock::{
     model::{EventKind, LogLine, Logs, NewEvent, RawJson, TaskId, TaskStatus, Timestamp, Usage},
     sandbox::{
-        CallFailure, Engine, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall,
-        ToolHost, WallClock, WorkerCommand,
-        deno::Places,
+        CallFailure, Engine, Isolation, Outcome as Ended, Run, Runtime, Sandbox, SandboxConfig,
+        ToolCall, ToolHost, V8Options, WallClock, WorkerCommand,
+        deno::SearchPaths,
         protocol::{self, Setup},
     },
     store::{NewTask, SqliteConfig, SqliteStore, Store, TaskChange, TaskEnd},
@@ -114,10 +114,10 @@ pub(crate) fn engines() -> Vec<(&'static str, Engine)> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    let places = Places {
+    let places = SearchPaths {
         cache: cache.map(|cache| cache.join("airlock/deno")),
         path: std::env::var_os("PATH"),
-        ..Places::default()
+        ..SearchPaths::default()
     };
     let candidates = places.find();
     let deno = (!candidates.is_empty()).then(|| {
@@ -159,7 +159,7 @@ pub(crate) fn config(engine: Engine, spare: usize, isolation: Isolation) -> Sand
             log_lines_max: 1000,
             calls_queued_max: 10_000,
             timers_max: 1000,
-            optimize: true,
+            engine_options: V8Options { optimize: true }.to_json(),
         },
     }
 }
