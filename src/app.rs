@@ -494,7 +494,7 @@ fn mcp_options(config: &Config, engine: &TaskEngine) -> McpOptions {
         code_bytes_max: config.limits.code_kb as usize * 1024,
         timeout_ms: config.limits.timeout_ms,
         runtime_id: runtimes::default_id(config).into(),
-        runtimes: engine.runtimes().map(|(id, _)| id.to_owned()).collect(),
+        runtimes: engine.runtimes().map(|runtime| runtime.id().to_owned()).collect(),
         ..McpOptions::default()
     }
 }

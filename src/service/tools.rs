@@ -8,6 +8,7 @@ use crate::{
     catalog::{CallerLimit, FindError, NamespacesQuery, NotFound, ResolveError, UpstreamState},
     model::{ErrorCode, Principal, RawJson},
     policy::{Caller, Profile},
+    sandbox::RuntimeHealth,
     task::{
         artifacts::Artifacts,
         host::{PolicyView, ROLE},
@@ -103,14 +104,15 @@ impl Service {
         let runtimes: Vec<_> = self
             .engine
             .runtimes()
-            .map(|(id, sandbox)| {
-                let (engine, locks) = sandbox.engine_and_locks().unwrap_or(("not used yet", ""));
+            .map(|runtime| {
+                let RuntimeHealth { engine, workers, queued } = runtime.health();
                 json!({
-                    "runtimeId": id,
-                    "engine": engine,
-                    "tier": locks,
-                    "workers": sandbox.workers(),
-                    "queued": sandbox.queued(),
+                    "runtimeId": runtime.id(),
+                    "engine": engine.as_ref().map_or("not used yet", |engine| &engine.name),
+                    "tier": engine.as_ref().map(|engine| engine.locks.tier()),
+                    "locks": engine.map(|engine| engine.locks).unwrap_or_default(),
+                    "workers": workers,
+                    "queued": queued,
                 })
             })
             .collect();

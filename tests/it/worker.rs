@@ -1,6 +1,9 @@
 //! The worker process, frame by frame: what a broker may rely on whatever the guest does.
 
-use airlock::sandbox::protocol::{Kind, Setup, StopReason};
+use airlock::sandbox::{
+    V8Options,
+    protocol::{Kind, Setup, StopReason},
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -227,7 +230,9 @@ fn timers_fire_in_order_and_can_be_cleared() {
 
 #[test]
 fn a_worker_without_optimising_compilers_runs_the_same_snapshot() {
-    let mut worker = worker_with(|setup| setup.optimize = false);
+    let mut worker = worker_with(|setup| {
+        setup.engine_options = V8Options { optimize: false }.to_json();
+    });
     let ran = worker.run(
         "let sum = 0; for (let i = 0; i < 1e6; i++) sum += i; return [sum, await \
         tools.a({ x: 1 })]",

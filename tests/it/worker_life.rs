@@ -5,8 +5,8 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 use airlock::{
     model::{LogLine, RawJson},
     sandbox::{
-        CallFailure, Engine, Isolation, Outcome, Run, Sandbox, SandboxConfig, ToolCall, ToolHost,
-        WallClock, WorkerCommand,
+        CallFailure, Engine, Isolation, Outcome, Run, Runtime, Sandbox, SandboxConfig, ToolCall,
+        ToolHost, WallClock, WorkerCommand,
     },
 };
 use futures::future::BoxFuture;

@@ -366,11 +366,11 @@ impl<'a> CallPipeline<'a> {
             .await
             .map_err(|error| Rejected::Failed(host.unrecorded(&self.tool.path, &error)))?;
         asked.await.map_err(|error| self.in_doubt(&error))?;
-        let held = host.clock.hold();
+        let pause = host.clock.pause();
         let decided = tokio::time::timeout(timeout, open.decided()).await.is_ok();
         let row = self.outcome(&open, decided).await?;
         parked.over(row.status);
-        drop(held);
+        drop(pause);
         match row.status {
             ApprovalStatus::Approved => {
                 self.approved = Some(open);

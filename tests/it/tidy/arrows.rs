@@ -22,17 +22,16 @@ const FLOORS: [&[&str]; 11] = [
 ];
 
 /// Files of a part that stand in circles, by their number. A number may only fall.
-const IN_CIRCLES: [(&str, usize); 6] = [
+const IN_CIRCLES: &[(&str, usize)] = &[
     ("cli", 29),
     ("config", 5),
     ("policy", 35),
-    ("sandbox", 12),
     ("task", 4),
     ("transport", 13),
 ];
 
 /// Names that were given up for the field's words, each in the part that had it.
-const RETIRED: [(&str, &[&str]); 2] = [
+const RETIRED: &[(&str, &[&str])] = &[
     (
         "catalog",
         &[
@@ -51,6 +50,13 @@ const RETIRED: [(&str, &[&str]); 2] = [
             "Ears",
             "ProgressDesk",
             "KeptTools",
+        ],
+    ),
+    (
+        "sandbox",
+        &[
+            "Drive", "Turn", "Doing", "Hold", "Gasp", "Seat", "Place", "Places", "Answer", "Told",
+            "Ending", "Look", "Woken",
         ],
     ),
     (
