@@ -14,10 +14,10 @@ use std::{
 
 use airlock::{
     catalog::{
-        Catalog, Document, GraphQlConfig, HttpAccess, UpstreamConfig, UpstreamError,
-        UpstreamErrorCode, UpstreamKind, UpstreamState,
+        Catalog, GraphQlConfig, HttpAccess, UpstreamConfig, UpstreamError, UpstreamErrorCode,
+        UpstreamKind, UpstreamState,
     },
-    model::{DiscoverQuery, Operation},
+    model::{DiscoverQuery, Document, Operation},
 };
 use axum::{
     Router,
