@@ -7,6 +7,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{
     Application, Failure, Output,
@@ -15,7 +16,8 @@ use super::{
 };
 use crate::{
     catalog::{MissingSecret, UpstreamState, UpstreamStatus},
-    config::{Config, Credential, Document, Reach, Transport, Upstream},
+    config::{Config, Credential, HttpAccess, Transport, Upstream},
+    model::Document,
 };
 
 /// What to do with upstreams.
@@ -117,34 +119,35 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
 }
 
 fn row(upstream: &Upstream, status: &str) -> Value {
-    let (kind, place, reach) = match &upstream.transport {
+    let (kind, place) = match &upstream.transport {
         Transport::Stdio { command, args, .. } => {
-            ("mcp", [std::slice::from_ref(command), args].concat().join(" "), None)
+            ("mcp", [std::slice::from_ref(command), args].concat().join(" "))
         }
-        Transport::Http { url, reach } => ("mcp", shown(url), Some(reach)),
-        Transport::OpenApi { spec, base_url, reach, .. } => {
+        Transport::Http { url } => ("mcp", shown(url)),
+        Transport::OpenApi { spec, base_url, .. } => {
             let spec = match spec {
                 Document::File(path) => path.display().to_string(),
-                Document::Address(url) => shown(url),
+                Document::Url(url) => Url::parse(url).as_ref().map_or_else(|_| url.clone(), shown),
             };
-            ("openapi", base_url.as_ref().map_or(spec, shown), Some(reach))
+            ("openapi", base_url.as_ref().map_or(spec, shown))
         }
-        Transport::GraphQl { url, reach, .. } => ("graphql", shown(url), Some(reach)),
+        Transport::GraphQl { url, .. } => ("graphql", shown(url)),
     };
-    json!({ "id": upstream.name, "status": status, "kind": kind, "place": place, "auth": reach.map_or("none", auth) })
+    let access = upstream.access.as_ref();
+    json!({ "id": upstream.name, "status": status, "kind": kind, "place": place, "auth": access.map_or("none", auth) })
 }
 
 /// An address without its query, which may hold a key.
-fn shown(url: &url::Url) -> String {
+fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);
     url.to_string()
 }
 
-fn auth(reach: &Reach) -> &'static str {
-    match &reach.credential {
-        Credential::None if reach.headers.is_empty() => "none",
+fn auth(access: &HttpAccess) -> &'static str {
+    match &access.credential {
+        Credential::None if access.headers.is_empty() => "none",
         Credential::None => "headers",
         Credential::ApiKey { .. } => "api_key",
         Credential::Bearer(_) => "bearer",

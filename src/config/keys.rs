@@ -17,6 +17,7 @@ pub use policy::{
 };
 
 use self::auth::{AccountKeys, Auth, SecretSource};
+use crate::model::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS};
 
 /// The whole file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -347,9 +348,9 @@ impl Default for UpstreamKeys {
             headers: BTreeMap::new(),
             auth: None,
             accounts: BTreeMap::new(),
-            refresh_minutes: 60,
-            call_timeout_ms: 60_000,
-            start_timeout_ms: 60_000,
+            refresh_minutes: REFRESH_MINUTES,
+            call_timeout_ms: CALL_TIMEOUT_MS,
+            start_timeout_ms: START_TIMEOUT_MS,
         }
     }
 }

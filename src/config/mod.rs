@@ -28,6 +28,8 @@ use std::{
 use serde_json::Value;
 use url::Url;
 
+use crate::model::Document;
+
 pub use credential::{Credential, KeyPlace, OAuth, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::{
@@ -112,8 +114,10 @@ pub enum SecretKey {
 pub struct Upstream {
     /// The first segment of its tools' paths.
     pub name: String,
-    /// How it is reached.
+    /// Protocol, and where it is.
     pub transport: Transport,
+    /// Access to its URL; none for a program.
+    pub access: Option<HttpAccess>,
     /// After how many minutes its tools are asked for again; 0 is never.
     pub refresh_minutes: u64,
     /// How long it may take to answer one call, in milliseconds.
@@ -124,7 +128,7 @@ pub struct Upstream {
     pub trusted: bool,
 }
 
-/// How an upstream is reached.
+/// Protocol of an upstream, and where it is.
 #[derive(Debug, Clone)]
 pub enum Transport {
     /// A child process, over its standard input and output.
@@ -145,8 +149,6 @@ pub enum Transport {
     Http {
         /// Its endpoint; without user and password.
         url: Url,
-        /// How it is reached.
-        reach: Reach,
     },
     /// HTTP, as an OpenAPI description says.
     OpenApi {
@@ -159,8 +161,6 @@ pub enum Transport {
         server: Option<String>,
         /// Values for the variables of the description's server address.
         server_variables: BTreeMap<String, String>,
-        /// How it is reached.
-        reach: Reach,
     },
     /// GraphQL.
     GraphQl {
@@ -168,14 +168,12 @@ pub enum Transport {
         url: Url,
         /// Its schema, if it is not asked for it.
         schema: Option<Document>,
-        /// How it is reached.
-        reach: Reach,
     },
 }
 
-/// How an address is reached.
+/// Headers, credential and limits of the requests to an upstream.
 #[derive(Debug, Clone)]
-pub struct Reach {
+pub struct HttpAccess {
     /// Sent with each request.
     pub headers: BTreeMap<String, Secret>,
     /// Those whose value does not stand in the file, and so is a secret whatever it looks like.
@@ -184,15 +182,6 @@ pub struct Reach {
     pub credential: Credential,
     /// Whether the address may be private.
     pub allow_private: bool,
-}
-
-/// Where a document is.
-#[derive(Debug, Clone)]
-pub enum Document {
-    /// A file; absolute.
-    File(PathBuf),
-    /// An address; without user and password.
-    Address(Url),
 }
 
 /// A value that no log, error or answer may show.

@@ -6,14 +6,14 @@ use std::collections::BTreeMap;
 use url::Url;
 
 use super::{
-    Credential, Document, Reach, Secret, Transport, Upstream,
+    Credential, HttpAccess, Secret, Transport, Upstream,
     keys::{
         UpstreamKeys, UpstreamKind,
         auth::{AccountKeys, Auth, SecretSource},
     },
     resolve::Resolver,
 };
-use crate::model::{NAMESPACE_CHARS_MAX, RESERVED_NAMESPACES};
+use crate::model::{Document, InvalidName, NAMESPACE_CHARS_MAX, UpstreamName};
 
 impl Resolver<'_> {
     /// All of them, by name; each account of one is one of its own.
@@ -40,30 +40,27 @@ impl Resolver<'_> {
             UpstreamKind::OpenApi => self.openapi(name, keys),
             UpstreamKind::GraphQl => self.graphql(name, keys),
         };
+        let access = match keys.command {
+            Some(_) if keys.kind == UpstreamKind::Mcp => None,
+            _ => self.own_access(name, keys),
+        };
         let UpstreamKeys { refresh_minutes, call_timeout_ms, start_timeout_ms, trusted, .. } =
             *keys;
-        let upstream = |name: String, transport| Upstream {
+        let upstream = |name: String, transport, access| Upstream {
             name,
             transport,
+            access,
             refresh_minutes,
             call_timeout_ms,
             start_timeout_ms,
             trusted,
         };
         let accounts = keys.accounts.iter().filter_map(|(account, own)| {
-            let reach = self.account(name, account, keys, own)?;
-            let transport = match transport.clone()? {
-                Transport::Stdio { .. } => return None,
-                Transport::Http { url, .. } => Transport::Http { url, reach },
-                Transport::OpenApi { spec, base_url, server, server_variables, .. } => {
-                    Transport::OpenApi { spec, base_url, server, server_variables, reach }
-                }
-                Transport::GraphQl { url, schema, .. } => Transport::GraphQl { url, schema, reach },
-            };
-            Some(upstream(format!("{name}-{account}"), transport))
+            let access = self.account(name, account, keys, own)?;
+            Some(upstream(format!("{name}-{account}"), transport.clone()?, Some(access)))
         });
         let accounts: Vec<_> = accounts.collect();
-        let own = transport.map(|transport| upstream(name.to_owned(), transport));
+        let own = transport.clone().map(|transport| upstream(name.to_owned(), transport, access));
         if self.problems.len() == before {
             own.into_iter().chain(accounts).collect()
         } else {
@@ -77,7 +74,7 @@ impl Resolver<'_> {
         account: &str,
         keys: &UpstreamKeys,
         own: &AccountKeys,
-    ) -> Option<Reach> {
+    ) -> Option<HttpAccess> {
         let at = ["upstreams", name, "accounts", account];
         let fits = !account.is_empty()
             && account.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
@@ -111,26 +108,22 @@ impl Resolver<'_> {
         let mut headers = keys.headers.clone();
         headers.retain(|header, _| !own.headers.keys().any(|own| own.eq_ignore_ascii_case(header)));
         headers.extend(own.headers.clone());
-        self.reach(&at, &headers, own.auth.as_ref(), keys.allow_private)
+        self.access(&at, &headers, own.auth.as_ref(), keys.allow_private)
     }
 
     fn check_name(&mut self, name: &str) {
-        let mut characters = name.chars();
-        let first = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        let rest = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !first || !rest || name.len() > NAMESPACE_CHARS_MAX {
-            let message = format!(
-                "`{name}` cannot name an upstream; allowed: a letter or `_`, then letters, \
-                digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
-            );
-            self.refuse(&["upstreams", name], message);
-        } else if RESERVED_NAMESPACES.contains(&name) {
-            let message = format!(
+        let message = match name.parse::<UpstreamName>() {
+            Ok(_) => return,
+            Err(InvalidName::Reserved { .. }) => format!(
                 "`{name}` cannot name an upstream: `tools.{name}` means something else; choose \
                 another name"
-            );
-            self.refuse(&["upstreams", name], message);
-        }
+            ),
+            Err(InvalidName::Length { .. } | InvalidName::Characters(_)) => format!(
+                "`{name}` cannot name an upstream; allowed: a letter or `_`, then letters, \
+                digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
+            ),
+        };
+        self.refuse(&["upstreams", name], message);
     }
 
     fn mcp(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
@@ -149,9 +142,7 @@ impl Resolver<'_> {
             (Some(command), None) => self.stdio(name, keys, command),
             (None, Some(url)) => {
                 self.refuse_process_keys(name, keys);
-                let url = self.address(name, "url", url);
-                let reach = self.own_reach(name, keys);
-                Some(Transport::Http { url: url?, reach: reach? })
+                self.address(name, "url", url).map(|url| Transport::Http { url })
             }
             (Some(_), Some(_)) => {
                 self.refuse(
@@ -229,13 +220,12 @@ impl Resolver<'_> {
         }
         let spec = self.document(name, spec);
         let base_url = keys.base_url.as_ref().map(|url| self.address(name, "base_url", url));
-        let reach = self.own_reach(name, keys);
         let base_url = match base_url {
             Some(url) => Some(url?),
             None => None,
         };
         let (server, server_variables) = (keys.server.clone(), keys.server_variables.clone());
-        Some(Transport::OpenApi { spec: spec?, base_url, server, server_variables, reach: reach? })
+        Some(Transport::OpenApi { spec: spec?, base_url, server, server_variables })
     }
 
     fn graphql(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
@@ -260,12 +250,11 @@ impl Resolver<'_> {
         };
         let url = self.address(name, "url", url);
         let schema = keys.spec.as_ref().map(|spec| self.document(name, spec));
-        let reach = self.own_reach(name, keys);
         let schema = match schema {
             Some(schema) => Some(schema?),
             None => None,
         };
-        Some(Transport::GraphQl { url: url?, schema, reach: reach? })
+        Some(Transport::GraphQl { url: url?, schema })
     }
 
     fn refuse_process_keys(&mut self, name: &str, keys: &UpstreamKeys) {
@@ -319,7 +308,7 @@ impl Resolver<'_> {
 
     fn document(&mut self, name: &str, text: &str) -> Option<Document> {
         if text.contains("://") {
-            return self.address(name, "spec", text).map(Document::Address);
+            return self.address(name, "spec", text).map(|url| Document::Url(url.into()));
         }
         if text.trim().is_empty() {
             self.refuse(
@@ -331,17 +320,17 @@ impl Resolver<'_> {
         Some(Document::File(self.absolute(&["upstreams", name, "spec"], text)))
     }
 
-    fn own_reach(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Reach> {
-        self.reach(&["upstreams", name], &keys.headers, keys.auth.as_ref(), keys.allow_private)
+    fn own_access(&mut self, name: &str, keys: &UpstreamKeys) -> Option<HttpAccess> {
+        self.access(&["upstreams", name], &keys.headers, keys.auth.as_ref(), keys.allow_private)
     }
 
-    fn reach(
+    fn access(
         &mut self,
         at: &[&str],
         headers: &BTreeMap<String, SecretSource>,
         auth: Option<&Auth>,
         allow_private: bool,
-    ) -> Option<Reach> {
+    ) -> Option<HttpAccess> {
         let path = at.join(".");
         let under = |key: &'static str| [at, &[key]].concat();
         for header in headers.keys() {
@@ -374,7 +363,7 @@ impl Resolver<'_> {
             headers.iter().filter(|(_, source)| !matches!(source, SecretSource::Text(_)));
         let secret_headers = secret_headers.map(|(name, _)| name.clone()).collect();
         let headers = self.secrets(&under("headers"), headers);
-        Some(Reach { headers, secret_headers, credential: credential?, allow_private })
+        Some(HttpAccess { headers, secret_headers, credential: credential?, allow_private })
     }
 
     fn secrets(

@@ -16,6 +16,8 @@ mod deno;
 mod engine;
 mod exit;
 #[cfg(feature = "intake")]
+mod host_functions;
+#[cfg(feature = "intake")]
 pub mod intake;
 #[cfg(feature = "intake")]
 mod log;

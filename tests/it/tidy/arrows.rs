@@ -17,7 +17,7 @@ const FLOORS: [&[&str]; 11] = [
     &["upstream"],
     &["http"],
     &["mcp", "openapi", "graphql"],
-    &["config.rs", "build.rs", "missing_secrets.rs"],
+    &["config.rs", "login.rs", "missing_secrets.rs"],
     &["discovery", "mod.rs"],
 ];
 
