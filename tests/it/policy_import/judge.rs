@@ -91,10 +91,10 @@ impl Judge {
                 return Answer { what, rule, message: denial.message.clone() };
             }
         }
-        let holds: Vec<_> = decision.holds.iter().map(hold).collect();
+        let holds: Vec<_> = decision.reservations.iter().map(hold).collect();
         match self.store.reserve(self.now, &holds).await.unwrap() {
             Reserved::Exceeded { index, retry_after, .. } => {
-                let hold = &decision.holds[index];
+                let hold = &decision.reservations[index];
                 let denial = hold.denial(retry_after);
                 Answer {
                     what: "rate_limited",
@@ -104,7 +104,8 @@ impl Judge {
             }
             Reserved::Held(token) => {
                 if fails {
-                    let back = token.part(|index| decision.holds[index].count == Count::Success);
+                    let back =
+                        token.part(|index| decision.reservations[index].count == Count::Success);
                     self.store.settle(back, Settle::Rollback).await.unwrap();
                 }
                 Answer { what: "allow", rule, message: String::new() }
