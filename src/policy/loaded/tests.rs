@@ -1,9 +1,7 @@
-use serde_json::{Value, json, value::RawValue};
-
 use crate::policy::{tests::*, *};
 
 #[test]
-fn budgets_are_the_least_that_any_layer_says() {
+fn a_budget_is_the_minimum_over_all_layers() {
     let text = [
         "budgets: {calls: 100, wall_time: 5m}",
         "budgets: {calls: 50, bytes_returned: 1000}",
@@ -22,7 +20,7 @@ fn budgets_are_the_least_that_any_layer_says() {
 }
 
 #[test]
-fn a_revision_names_all_that_it_was_made_from() {
+fn a_revision_depends_on_all_inputs() {
     let revision = |text: &str, options| with(text, options).revision().to_owned();
     let one = revision("default: deny", ATTENDED);
     assert!(one.starts_with("sha256:") && one.len() == 71);

@@ -1,9 +1,7 @@
-use serde_json::{Value, json, value::RawValue};
-
 use crate::policy::{tests::*, *};
 
 #[test]
-fn what_lint_needs_can_be_read() {
+fn views_show_what_lint_needs() {
     let policy = load(
         r#"
 hide: [a.x]
@@ -33,17 +31,16 @@ tools:
         ]
     );
     assert!(
-        rules[1].conditional
-            && !rules[1].restricted
-            && rules[2].restricted
-            && rules[2].answers_only
+        rules[1].conditional && !rules[1].restricted && rules[2].restricted && rules[2].action_only
     );
     assert_eq!(
-        (rules[1].place, rules[1].pattern.as_str(), &*rules[1].rule.pointer),
+        (rules[1].position, rules[1].pattern.as_str(), &*rules[1].rule.pointer),
         ((7, 9), "a.*", "/tools/a.*/rules/0")
     );
-    let entries: Vec<(String, bool, (usize, usize))> =
-        policy.entries().map(|entry| (entry.pointer.clone(), entry.hidden, entry.place)).collect();
+    let entries: Vec<(String, bool, (usize, usize))> = policy
+        .entries()
+        .map(|entry| (entry.pointer.clone(), entry.hidden, entry.position))
+        .collect();
     assert_eq!(
         entries,
         [("/hide/0".to_owned(), true, (2, 8)), ("/tools/a.*".to_owned(), false, (4, 3))]

@@ -6,8 +6,8 @@ use std::{collections::BTreeMap, time::Duration};
 use airlock::{
     model::{Annotations, Schema, Timestamp},
     policy::{
-        Call, Caller, Count, CounterValues, Decision, DenialCode, FixedWindow, Hold, Layer,
-        LayerScope, Options, Policy, Problem, Profile, ToolFacts, Verdict, Window,
+        Call, Caller, Count, CounterValues, Decision, DenialCode, FixedWindow, Layer, LayerScope,
+        Options, Policy, Problem, Profile, Reservation, ToolFacts, Verdict, Window,
     },
     store::{
         CounterHold, CounterRead, CounterWindow, Reserved, Settle, SqliteConfig, SqliteStore, Store,
@@ -151,7 +151,7 @@ impl Judge {
     }
 }
 
-fn hold(hold: &Hold) -> CounterHold {
+fn hold(hold: &Reservation) -> CounterHold {
     CounterHold {
         key: hold.key.to_string(),
         window: window(hold.window),

@@ -1,4 +1,4 @@
-use serde_json::{Value, json, value::RawValue};
+use serde_json::json;
 
 use crate::policy::{tests::*, *};
 

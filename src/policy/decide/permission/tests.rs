@@ -1,6 +1,11 @@
-use serde_json::{Value, json, value::RawValue};
+use std::collections::BTreeMap;
 
-use crate::policy::{tests::*, *};
+use serde_json::{Value, json};
+
+use crate::{
+    model::Schema,
+    policy::{tests::*, *},
+};
 
 fn file(name: &str) -> String {
     // Files that PolicyLayer's website prints, byte for byte.
@@ -99,7 +104,7 @@ tools:
 }
 
 #[test]
-fn of_several_layers_the_most_restrictive_answer_counts() {
+fn of_several_layers_the_strictest_permission_counts() {
     let layer = |scope, name: &str, text: &str| Layer {
         scope,
         name: name.into(),
@@ -153,7 +158,7 @@ fn of_several_layers_the_most_restrictive_answer_counts() {
 }
 
 #[test]
-fn profiles_answer_by_class_where_no_file_does() {
+fn profiles_decide_by_class_if_no_file_does() {
     let table = [
         (Profile::ReadOnly, ["allow", "policy_denied", "policy_denied", "policy_denied"]),
         (Profile::Auto, ["allow", "ask", "ask", "ask"]),
@@ -197,7 +202,7 @@ fn limits_of_a_class_belong_to_its_default_only() {
 }
 
 #[test]
-fn where_nobody_can_approve_asking_is_denying() {
+fn if_nobody_can_approve_asking_is_denying() {
     let policy = with(
         "tools: {a.b: {rules: [{action: ask}]}}",
         Options { profile: Profile::Auto, approvals: false },
@@ -211,7 +216,7 @@ fn where_nobody_can_approve_asking_is_denying() {
 }
 
 #[test]
-fn a_rule_speaks_only_to_whom_it_applies() {
+fn a_rule_applies_only_to_its_callers() {
     let policy = load(
         "default: deny\ntools: {a.b: {rules: [{action: allow, applies_to: {role: [admin, owner], \
         key: ci}}]}}",
@@ -274,7 +279,7 @@ tools:
 }
 
 #[test]
-fn the_class_an_owner_says_counts() {
+fn the_class_that_the_owner_sets_counts() {
     let policy = load(
         "tools: {convex.run: {class: read}, \"convex.*\": {class: destructive}}\npresets: \
         {mine: convex, trigger: none}",

@@ -123,7 +123,7 @@ fn one_counter_of_two_files_is_reserved_once_at_the_lower_bound() {
     assert_eq!(decision.reservations.len(), 1);
     assert_eq!(decision.reservations[0].max, Amount::whole(3).unwrap());
     assert!(matches!(decision.reservations[0].on_exceed, OnExceed::Ask(_)));
-    let told =
+    let messages =
         problems("tools: {a.b: {limits: [{window: minute, max: 5}, {window: minute, max: 6}]}}");
     assert!(messages[0].contains("has the same counter"), "{messages:?}");
 }
