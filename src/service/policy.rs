@@ -211,7 +211,7 @@ impl Service {
         let known: CounterValues =
             reads.into_iter().zip(values).map(|(read, value)| (read.key, value)).collect();
         let explanation = policy.explain(&call, &known);
-        let holds = &explanation.decision.holds;
+        let holds = &explanation.decision.reservations;
         let counted: Vec<_> = holds
             .iter()
             .map(|hold| CounterRead { key: hold.key.clone(), window: hold.window })
@@ -265,7 +265,7 @@ impl Service {
             let policy = Policy::load(layers, options).map_err(|problems| unusable(&problems))?;
             let find =
                 |path: &str| tools.iter().find(|tool| tool.path == path).map(|tool| facts(tool));
-            Ok(json!({ "results": policy.run_cases(Timestamp::now(), &find) }))
+            Ok(json!({ "results": policy.run_tests(Timestamp::now(), &find) }))
         })
         .await
     }
@@ -371,7 +371,7 @@ fn told(tool: &Tool, policy: &Policy) -> Value {
 fn explained(explanation: &Explanation, values: &[Amount], revision: &str) -> Value {
     let decision = &explanation.decision;
     let holds: Vec<_> = decision
-        .holds
+        .reservations
         .iter()
         .zip(values)
         .map(|(hold, value)| {
@@ -386,7 +386,7 @@ fn explained(explanation: &Explanation, values: &[Amount], revision: &str) -> Va
         })
         .collect();
     let mut text = explanation.to_string();
-    for (hold, value) in decision.holds.iter().zip(values) {
+    for (hold, value) in decision.reservations.iter().zip(values) {
         let full = value.checked_add(hold.cost).is_none_or(|sum| sum > hold.max);
         let told = if full { ": full, the call would be rate limited now" } else { "" };
         text.push_str(&format!(
@@ -432,12 +432,12 @@ fn replay(
     calls: &[RecordedCall],
 ) -> Result<Value, ServiceError> {
     let policy = Policy::load(layers, options).map_err(|problems| unusable(&problems))?;
-    let reliance = lint::Reliance::of(&policy);
+    let arguments = lint::ArgumentUse::of(&policy);
     let results: Vec<_> = calls
         .iter()
         .map(|call| {
             let tool = tools.iter().find(|tool| tool.path == call.tool);
-            let now = tool.and_then(|tool| decide_again(&policy, &reliance, tool, call));
+            let now = tool.and_then(|tool| decide_again(&policy, &arguments, tool, call));
             let change = match &now {
                 None => "unknown",
                 Some(now) if now.verdict.as_str() == call.was => "same",
@@ -461,14 +461,14 @@ fn replay(
 /// The answer now; none where it hangs on arguments that are not on record.
 fn decide_again(
     policy: &Policy,
-    reliance: &lint::Reliance<'_>,
+    arguments: &lint::ArgumentUse<'_>,
     tool: &Tool,
     call: &RecordedCall,
 ) -> Option<Decision> {
     let args = match &call.arguments {
         Some(args) => args.clone(),
         None if call.argument_keys.is_empty() => json!({}),
-        None if !reliance.on_arguments(&tool.path) => json!({}),
+        None if !arguments.affects(&tool.path) => json!({}),
         None => return None,
     };
     let args = RawValue::from_string(args.to_string()).ok()?;

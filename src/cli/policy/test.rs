@@ -51,7 +51,7 @@ pub(super) async fn perform(
         Some(server) => {
             server.client.policy_question("test", &as_json(&layers)).await?["results"].take()
         }
-        None => json!(policy.run_cases(Timestamp::now(), &|_| None)),
+        None => json!(policy.run_tests(Timestamp::now(), &|_| None)),
     };
     let results = results.as_array_mut().map(std::mem::take).unwrap_or_default();
     if results.is_empty() {

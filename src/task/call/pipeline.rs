@@ -27,8 +27,8 @@ use crate::{
         Timestamp,
     },
     policy::{
-        AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, Hold, OnExceed, Policy,
-        RuleRef, Verdict,
+        AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, OnExceed, Policy,
+        Reservation, RuleRef, Verdict,
     },
     sandbox::{CallFailure, ToolCall},
     store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, StoreError},
@@ -114,7 +114,7 @@ impl From<CallRejection> for Rejected {
 
 /// A call that may leave.
 struct AuthorizedCall {
-    holds: Vec<Hold>,
+    reservations: Vec<Reservation>,
     token: HoldToken,
     budget: Budget,
 }
@@ -210,14 +210,18 @@ impl<'a> CallPipeline<'a> {
                 }
             }
             self.use_word().await?;
-            match self.reserve(&decision.holds).await? {
+            match self.reserve(&decision.reservations).await? {
                 Reserved::Held(token) => {
-                    return Ok(AuthorizedCall { holds: decision.holds, token, budget });
+                    return Ok(AuthorizedCall {
+                        reservations: decision.reservations,
+                        token,
+                        budget,
+                    });
                 }
                 Reserved::Exceeded { index, retry_after, .. } => {
                     self.turn = None;
                     let hold = decision
-                        .holds
+                        .reservations
                         .get(index)
                         .ok_or_else(|| CallRejection::in_doubt("a limit is not known"))?
                         .clone();
@@ -282,7 +286,7 @@ impl<'a> CallPipeline<'a> {
 
     /// Counts all holds, or none. Those that a person let it go beyond are counted without their
     /// bound.
-    async fn reserve(&self, holds: &[Hold]) -> Result<Reserved, Rejected> {
+    async fn reserve(&self, holds: &[Reservation]) -> Result<Reserved, Rejected> {
         let holds: Vec<_> = holds
             .iter()
             .map(|hold| CounterHold {
@@ -303,7 +307,7 @@ impl<'a> CallPipeline<'a> {
     /// decided again.
     async fn exceeded(
         &mut self,
-        hold: Hold,
+        hold: Reservation,
         retry_after: Option<Duration>,
         decision: &Decision,
         policy: &Arc<Policy>,
@@ -652,8 +656,8 @@ impl<'a> CallPipeline<'a> {
     }
 
     /// Takes back what was counted for holds of this kind. Not waited for: writes keep their order.
-    fn give_back(&self, cleared: &AuthorizedCall, which: impl Fn(&Hold) -> bool) {
-        let token = cleared.token.part(|index| cleared.holds.get(index).is_some_and(&which));
+    fn give_back(&self, cleared: &AuthorizedCall, which: impl Fn(&Reservation) -> bool) {
+        let token = cleared.token.part(|index| cleared.reservations.get(index).is_some_and(&which));
         drop(self.host.parts.store.release(token));
     }
 }
