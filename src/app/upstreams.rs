@@ -115,7 +115,7 @@ fn one(
     upstream: &config::Upstream,
     surroundings: &SharedResources,
 ) -> Result<UpstreamConfig, Failure> {
-    let reach = |how: &config::Reach, server: Option<String>| HttpAccess {
+    let reach = |how: &config::HttpAccess, server: Option<String>| HttpAccess {
         headers: exposed(&how.headers),
         secret_headers: how.secret_headers.clone(),
         credential: how
@@ -128,7 +128,7 @@ fn one(
     };
     let document = |document: &config::Document| match document {
         config::Document::File(path) => Document::File(path.clone()),
-        config::Document::Address(url) => Document::Address(url.to_string()),
+        config::Document::Url(url) => Document::Address(url.to_string()),
     };
     let kind = match &upstream.transport {
         Transport::Stdio { command, args, env, env_secret, env_pass } => {
@@ -142,11 +142,11 @@ fn one(
                 env_pass: env_pass.clone(),
             })
         }
-        Transport::Http { url, reach: how } => UpstreamKind::McpHttp(HttpConfig {
+        Transport::Http { url, access: how } => UpstreamKind::McpHttp(HttpConfig {
             url: url.to_string(),
             reach: reach(how, Some(url.to_string())),
         }),
-        Transport::OpenApi { spec, base_url, server, server_variables, reach: how } => {
+        Transport::OpenApi { spec, base_url, server, server_variables, access: how } => {
             UpstreamKind::OpenApi(OpenApiConfig {
                 spec: document(spec),
                 base_url: base_url.as_ref().map(ToString::to_string),
@@ -155,7 +155,7 @@ fn one(
                 reach: reach(how, None),
             })
         }
-        Transport::GraphQl { url, schema, reach: how } => UpstreamKind::GraphQl(GraphQlConfig {
+        Transport::GraphQl { url, schema, access: how } => UpstreamKind::GraphQl(GraphQlConfig {
             url: url.to_string(),
             schema: schema.as_ref().map(document),
             reach: reach(how, None),

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     catalog::{MissingSecret, UpstreamState, UpstreamStatus},
-    config::{Config, Credential, Document, Reach, Transport, Upstream},
+    config::{Config, Credential, Document, HttpAccess, Transport, Upstream},
 };
 
 /// What to do with upstreams.
@@ -117,21 +117,21 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
 }
 
 fn row(upstream: &Upstream, status: &str) -> Value {
-    let (kind, place, reach) = match &upstream.transport {
+    let (kind, place, access) = match &upstream.transport {
         Transport::Stdio { command, args, .. } => {
             ("mcp", [std::slice::from_ref(command), args].concat().join(" "), None)
         }
-        Transport::Http { url, reach } => ("mcp", shown(url), Some(reach)),
-        Transport::OpenApi { spec, base_url, reach, .. } => {
+        Transport::Http { url, access } => ("mcp", shown(url), Some(access)),
+        Transport::OpenApi { spec, base_url, access, .. } => {
             let spec = match spec {
                 Document::File(path) => path.display().to_string(),
-                Document::Address(url) => shown(url),
+                Document::Url(url) => shown(url),
             };
-            ("openapi", base_url.as_ref().map_or(spec, shown), Some(reach))
+            ("openapi", base_url.as_ref().map_or(spec, shown), Some(access))
         }
-        Transport::GraphQl { url, reach, .. } => ("graphql", shown(url), Some(reach)),
+        Transport::GraphQl { url, access, .. } => ("graphql", shown(url), Some(access)),
     };
-    json!({ "id": upstream.name, "status": status, "kind": kind, "place": place, "auth": reach.map_or("none", auth) })
+    json!({ "id": upstream.name, "status": status, "kind": kind, "place": place, "auth": access.map_or("none", auth) })
 }
 
 /// An address without its query, which may hold a key.
@@ -142,9 +142,9 @@ fn shown(url: &url::Url) -> String {
     url.to_string()
 }
 
-fn auth(reach: &Reach) -> &'static str {
-    match &reach.credential {
-        Credential::None if reach.headers.is_empty() => "none",
+fn auth(access: &HttpAccess) -> &'static str {
+    match &access.credential {
+        Credential::None if access.headers.is_empty() => "none",
         Credential::None => "headers",
         Credential::ApiKey { .. } => "api_key",
         Credential::Bearer(_) => "bearer",
