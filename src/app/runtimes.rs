@@ -89,7 +89,7 @@ pub(super) async fn start(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, Sand
     Ok(runtimes)
 }
 
-/// Returns the state of each runtime on this machine. Reads executables: some tenths of a second.
+/// How each runtime stands, for the owner. Looks into executables: some tenths of a second.
 pub(super) fn standings(config: &Config) -> Vec<RuntimeStanding> {
     let default = default_id(config);
     let found = engines(config);

@@ -59,7 +59,12 @@ impl Locks {
         }
     }
 
-    /// True if no lock is in force.
+    /// Returns true if this lock is in force.
+    pub fn contains(&self, lock: Lock) -> bool {
+        self.0.contains(&lock)
+    }
+
+    /// Returns true if no lock is in force.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -21,6 +21,7 @@ use super::{
     config::{Isolation, SandboxConfig},
     connection::Connection,
     error::SandboxError,
+    locks::LockTier,
     process::{Process, Spawner},
     protocol::{self, Armed, Kind},
 };
@@ -270,7 +271,7 @@ impl Pool {
                     .map_err(|error| failed(error.to_string()))?,
                 kind => return Err(failed(format!("`{kind:?}` instead of `Armed`"))),
             };
-            self.check(&armed).map_err(failed)?;
+            check_armed(&armed, self.0.config.engine.tier_required()).map_err(failed)?;
             match connection.next_frame().await {
                 Ok(frame) if frame.kind == Kind::Ready => Ok(armed),
                 other => Err(failed(format!("not ready: {other:?}"))),
@@ -294,20 +295,6 @@ impl Pool {
             idle_since: now,
             _counted: counted,
         })
-    }
-
-    /// Checks what a worker reports of itself before it runs its first guest.
-    fn check(&self, armed: &Armed) -> Result<(), String> {
-        let (version, expected) = (armed.version, protocol::VERSION);
-        if version != expected {
-            return Err(format!("it speaks frames of version {version}, not {expected}"));
-        }
-        let (tier, required) = (armed.locks.tier(), self.0.config.engine.tier_required());
-        if tier < required {
-            let locks = &armed.locks;
-            return Err(format!("its locks are of the tier `{tier}`, not `{required}`: {locks}"));
-        }
-        Ok(())
     }
 
     /// Removes workers that were idle too long, and armed ones that died or sent something unasked.
@@ -412,6 +399,19 @@ impl State {
     }
 }
 
+/// Checks what a worker reports of itself before it runs its first guest.
+fn check_armed(armed: &Armed, required: LockTier) -> Result<(), String> {
+    let (version, expected) = (armed.version, protocol::VERSION);
+    if version != expected {
+        return Err(format!("it speaks frames of version {version}, not {expected}"));
+    }
+    let (tier, locks) = (armed.locks.tier(), &armed.locks);
+    if tier < required {
+        return Err(format!("its locks are of the tier `{tier}`, not `{required}`: {locks}"));
+    }
+    Ok(())
+}
+
 impl Worker {
     fn lease(mut self, tenant: &str) -> Self {
         debug_assert!(self.tenant.as_deref().is_none_or(|owner| owner == tenant));
@@ -431,3 +431,7 @@ impl Worker {
         self.spent = true;
     }
 }
+
+#[cfg(test)]
+#[path = "pool/tests.rs"]
+mod tests;

@@ -183,7 +183,7 @@ impl FatalReason {
 pub struct CallFailure {
     /// `ToolCallError`, `ToolPolicyError`, `ToolNotFoundError` or `ToolArgumentError`.
     pub name: String,
-    /// What went wrong and, if there is one, the remedy.
+    /// Description of the failure and, if there is one, its remedy.
     pub message: String,
     /// Further properties: `code`, `tool`, `status`, `retryable`, `rule`, `retryAfterMs`,
     /// `approvalId`.

@@ -99,7 +99,7 @@ impl Lease for LeasedWorker {
     }
 }
 
-/// Whether the loop goes on, or the outcome that ends it.
+/// Decision to continue the loop, or the outcome that ends it.
 type Step = ControlFlow<Outcome>;
 
 /// State of one run under way.

@@ -57,7 +57,7 @@ pub struct Run {
     pub cpu_ms_max: u64,
 }
 
-/// How a run ended.
+/// Outcome of a run.
 #[derive(Debug)]
 pub enum Outcome {
     /// The code returned.
@@ -94,7 +94,7 @@ pub enum Outcome {
 /// The end of a run and the resources it used. The caller fills in `usage.queue_ms`.
 #[derive(Debug)]
 pub struct RunReport {
-    /// How the run ended.
+    /// Outcome of the run.
     pub outcome: Outcome,
     /// Resources used.
     pub usage: Usage,

@@ -8,7 +8,7 @@ pub enum LockdownError {
     /// The kernel refused a step.
     #[error("{step}: {source}")]
     Refused {
-        /// What was attempted.
+        /// The attempted step.
         step: &'static str,
         /// The kernel's error.
         source: io::Error,

@@ -58,7 +58,7 @@ enum State {
     /// It only waits, and the broker knows.
     Parked,
     /// It waits, a timer is due, and the broker was asked for permission.
-    Woken,
+    WakeRequested,
 }
 
 /// The run under way.
@@ -315,7 +315,7 @@ impl Worker {
         if running.state == State::Parked
             && running.timers.next_due().is_some_and(|due| due <= Instant::now())
         {
-            running.state = State::Woken;
+            running.state = State::WakeRequested;
             self.outbox.send(Kind::Wake, running.run, &[]);
         }
     }
