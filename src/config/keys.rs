@@ -304,7 +304,7 @@ pub struct UpstreamKeys {
     /// password = SECRET } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or
     /// `cookie`), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
     /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as kept by `airlock secrets set`.
-    /// See docs/upstreams.md.
+    /// See docs/credentials.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
