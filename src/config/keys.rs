@@ -302,7 +302,7 @@ pub struct UpstreamKeys {
     /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME",
     /// password = SECRET } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or
     /// `cookie`), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
-    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as kept by `airlock secrets set`.
+    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets set`.
     /// See docs/upstreams.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]

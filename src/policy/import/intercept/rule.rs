@@ -38,7 +38,7 @@ pub(super) struct ConvertedRule {
     pub(super) counter: Option<String>,
 }
 
-/// Rule as rule in the source.
+/// Rule as written in the source.
 #[derive(Default)]
 struct SourceRule {
     name: Option<String>,
