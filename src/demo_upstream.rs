@@ -53,8 +53,8 @@ struct Options {
     /// Offers this many additional tools, `item_1` and so on, each of which returns its number.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20_000))]
     tools: u32,
-    /// Offers the tools of this file, a JSON array as in `tools/list`, instead of its own. The file is
-    /// read again for every list.
+    /// Offers the tools of this file, a JSON array as in `tools/list`, instead of its own. The file
+    /// is read again for every list.
     #[arg(long)]
     offer: Option<PathBuf>,
     /// Waits this many milliseconds before the first response.

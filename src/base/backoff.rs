@@ -19,8 +19,8 @@ impl Backoff {
         Self { first, longest, jitter: 0.0 }
     }
 
-    /// Randomizes this share of each delay, 0 to 1, so that clients that failed together do not retry
-    /// together.
+    /// Randomizes this share of each delay, 0 to 1, so that clients that failed together do not
+    /// retry together.
     pub const fn with_jitter(self, share: f64) -> Self {
         Self { jitter: share, ..self }
     }
@@ -32,8 +32,8 @@ impl Backoff {
             .min(self.longest)
     }
 
-    /// Returns the delay with jitter. `chance` is 0 to 1: 1 gives the whole delay, 0 the delay without
-    /// its random share.
+    /// Returns the delay with jitter. `chance` is 0 to 1: 1 gives the whole delay, 0 the delay
+    /// without its random share.
     pub fn after_with(&self, failures: u32, chance: f64) -> Duration {
         self.after(failures).mul_f64(1.0 - self.jitter + chance.clamp(0.0, 1.0) * self.jitter)
     }

@@ -1,5 +1,5 @@
-//! Prepares untrusted text for a person who must judge it: marks invisible characters and letters that
-//! look like others (UTS 39).
+//! Prepares untrusted text for a person who must judge it: marks invisible characters and letters
+//! that look like others (UTS 39).
 
 use unicode_security::mixed_script::AugmentedScriptSet;
 

@@ -1,5 +1,5 @@
-//! Instance file: a running server writes it next to its database, so that the commands of its owner
-//! find the server and the token that authorizes them.
+//! Instance file: a running server writes it next to its database, so that the commands of its
+//! owner find the server and the token that authorizes them.
 
 use std::{
     fmt,
@@ -28,7 +28,8 @@ pub struct Instance {
     pub token: String,
     /// Version of the server.
     pub version: String,
-    /// The server was started to keep running, and not by a client or a command for its own lifetime.
+    /// The server was started to keep running, and not by a client or a command for its own
+    /// lifetime.
     #[serde(default)]
     pub lasting: bool,
 }
@@ -59,8 +60,8 @@ impl Instance {
         name.into()
     }
 
-    /// Writes the instance file atomically, readable only by the owner. Call it after the server has
-    /// locked the database and accepts requests.
+    /// Writes the instance file atomically, readable only by the owner. Call it after the server
+    /// has locked the database and accepts requests.
     pub fn announce(self, database: &Path) -> io::Result<InstanceFile> {
         let path = Self::path(database);
         let temporary = path.with_extension(format!("{}.tmp", self.pid));
@@ -79,8 +80,8 @@ impl Instance {
     /// Returns the server of a database, if there is an instance file and its process is alive.
     ///
     /// # Errors
-    /// The file cannot be read, or other users could have read or written it: the token would be sent
-    /// to the URL in the file.
+    /// The file cannot be read, or other users could have read or written it: the token would be
+    /// sent to the URL in the file.
     pub fn find(database: &Path) -> io::Result<Option<Self>> {
         let path = Self::path(database);
         let file = match OpenOptions::new()

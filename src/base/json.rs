@@ -5,8 +5,8 @@ use std::io;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Returns an upper bound on the number of values in a JSON text. Each value is the first of a list or
-/// an object, or follows a comma.
+/// Returns an upper bound on the number of values in a JSON text. Each value is the first of a list
+/// or an object, or follows a comma.
 pub fn values_in(json: &[u8]) -> usize {
     let (mut count, mut in_string, mut is_escaped) = (1, false, false);
     for byte in json {

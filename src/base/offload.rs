@@ -1,11 +1,11 @@
-//! Runs blocking or long work on tokio's blocking pool. No other module uses that pool, so all of its
-//! work keeps the tracing span of the caller.
+//! Runs blocking or long work on tokio's blocking pool. No other module uses that pool, so all of
+//! its work keeps the tracing span of the caller.
 
 use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::Span;
 
-/// Runs `work` on the blocking pool. Dropping the handle does not stop it; awaiting the handle returns
-/// an error if it panicked.
+/// Runs `work` on the blocking pool. Dropping the handle does not stop it; awaiting the handle
+/// returns an error if it panicked.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
@@ -13,7 +13,8 @@ pub fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     on(&Handle::current(), work)
 }
 
-/// Runs `work` on the blocking pool without waiting for it. Does nothing outside of a tokio runtime.
+/// Runs `work` on the blocking pool without waiting for it. Does nothing outside of a tokio
+/// runtime.
 pub fn offload_if_possible(work: impl FnOnce() + Send + 'static) {
     if let Ok(runtime) = Handle::try_current() {
         drop(on(&runtime, work));

@@ -1,5 +1,5 @@
-//! "Did you mean": similarity of names, and the most similar of several. All suggestions for mistyped
-//! names use this metric: Jaro-Winkler, ignoring case, `_` and `-`.
+//! "Did you mean": similarity of names, and the most similar of several. All suggestions for
+//! mistyped names use this metric: Jaro-Winkler, ignoring case, `_` and `-`.
 
 /// Similarity from which one name counts as a typo of another, 0 to 1.
 pub const TYPO_MIN: f64 = 0.75;

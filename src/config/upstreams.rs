@@ -84,9 +84,9 @@ impl Resolver<'_> {
             && account.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         if !is_valid || name.len() + 1 + account.len() > NAMESPACE_CHARS_MAX {
             let message = format!(
-                "`{account}` is not a valid name of an account of `{name}`; allowed: letters, digits, `_` or \
-                `-`, at most {NAMESPACE_CHARS_MAX} characters \
-                 together with the upstream's name"
+                "`{account}` is not a valid name of an account of `{name}`; allowed: letters, \
+                digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters together with the \
+                upstream's name"
             );
             self.report(&at, message);
             return None;
@@ -121,14 +121,14 @@ impl Resolver<'_> {
         let rest = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         if !first || !rest || name.len() > NAMESPACE_CHARS_MAX {
             let message = format!(
-                "`{name}` is not a valid name of an upstream; allowed: a letter or `_`, then letters, \
-                digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
+                "`{name}` is not a valid name of an upstream; allowed: a letter or `_`, then \
+                letters, digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
             );
             self.report(&["upstreams", name], message);
         } else if RESERVED_NAMESPACES.contains(&name) {
             let message = format!(
-                "`{name}` is not a valid name of an upstream, because `tools.{name}` is a built-in function; \
-                choose another name"
+                "`{name}` is not a valid name of an upstream, because `tools.{name}` is a built-in \
+                function; choose another name"
             );
             self.report(&["upstreams", name], message);
         }
@@ -359,7 +359,8 @@ impl Resolver<'_> {
         for header in headers.keys() {
             if http::HeaderName::from_bytes(header.as_bytes()).is_err() {
                 let message = format!(
-                    "`{path}.headers` contains `{header}`, which is not a valid name of an HTTP header"
+                    "`{path}.headers` contains `{header}`, which is not a valid name of an HTTP \
+                    header"
                 );
                 self.report(&[&under("headers")[..], &[header]].concat(), message);
             }
@@ -417,8 +418,8 @@ impl Resolver<'_> {
             }
             SecretSource::File(_) | SecretSource::Keychain(_) | SecretSource::Stored(_) => {
                 let message = format!(
-                    "`{}` must be a string or `{{ env = \"NAME\" }}`; other references are allowed in `auth` \
-                    and `env`",
+                    "`{}` must be a string or `{{ env = \"NAME\" }}`; other references are allowed \
+                    in `auth` and `env`",
                     path.join(".")
                 );
                 self.report(path, message);
