@@ -24,7 +24,7 @@ use url::Url;
 use crate::{
     base::{
         error::chain,
-        instance::{Instance, InstanceNote},
+        instance::{Instance, InstanceFile},
     },
     catalog::{Catalog, Detected, Login, MissingSecret, UpstreamStatus, Vault},
     cli::{Application, Audience, Exit, Failure, RuntimeStanding, Tell},
@@ -410,7 +410,7 @@ fn announce(
     address: SocketAddr,
     audience: Audience,
     config: &Config,
-) -> Result<(InstanceNote, OwnerToken), Failure> {
+) -> Result<(InstanceFile, OwnerToken), Failure> {
     let mut secret = [0; TOKEN_BYTES];
     getrandom::fill(&mut secret)
         .map_err(|error| Failure::other(format!("the system gives no random numbers: {error}")))?;

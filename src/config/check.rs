@@ -42,7 +42,8 @@ fn explain(error: &ValidationError<'_>, shape: &Shape) -> Vec<(Vec<String>, Stri
         let keys = shape.at(&path).map(|shape| shape.keys()).unwrap_or_default();
         return unexpected.iter().map(|key| unknown(&path, key, &keys)).collect();
     }
-    // The parts of a secret are not named: the key is `upstreams.x.env.TOKEN`, whatever it contains.
+    // The parts of a secret are not named: the key is `upstreams.x.env.TOKEN`, whatever it
+    // contains.
     let secret = holds_secret(&path);
     let is_auth = path.get(2).is_some_and(|key| key == "auth");
     path.truncate(match (secret, is_auth) {

@@ -1,5 +1,5 @@
-//! Resolves the keys of `auth` to a credential and rejects literal secrets in the file. Must not read
-//! files, the keychain or the secret store: they are read when a secret is needed.
+//! Resolves the keys of `auth` to a credential and rejects literal secrets in the file. Must not
+//! read files, the keychain or the secret store: they are read when a secret is needed.
 
 use url::Url;
 

@@ -1,5 +1,6 @@
 //! All configuration keys with their meaning, unit, default and range. The checks, the environment
-//! variables and `docs/configuration.md` are generated from this file; keys are defined nowhere else.
+//! variables and `docs/configuration.md` are generated from this file; keys are defined nowhere
+//! else.
 
 mod artifacts;
 pub mod auth;
@@ -146,9 +147,9 @@ pub struct Limits {
     /// Tasks that may wait for a worker. Further tasks are rejected with "busy, retry after".
     #[schemars(range(min = 1, max = 100_000))]
     pub queue: u64,
-    /// Longest time that `execute` waits for the result if the client sends neither a progress token
-    /// nor `resultTimeoutMs`, in milliseconds. The task continues in the background. 0 disables this
-    /// cap.
+    /// Longest time that `execute` waits for the result if the client sends neither a progress
+    /// token nor `resultTimeoutMs`, in milliseconds. The task continues in the background. 0
+    /// disables this cap.
     #[schemars(range(min = 0, max = 900_000))]
     pub hold_ms: u64,
     /// Requests to `/mcp` per workspace and minute. 0 disables the limit.
@@ -196,8 +197,8 @@ pub struct Sandbox {
     /// Minutes after which a worker is replaced.
     #[schemars(range(min = 1, max = 1440))]
     pub worker_minutes: u64,
-    /// Enables the optimizing compilers of V8. Loops run faster, but hostile code can attack more of
-    /// the engine.
+    /// Enables the optimizing compilers of V8. Loops run faster, but hostile code can attack more
+    /// of the engine.
     pub optimize: bool,
     /// Default runtime of a task: `local-v8` (V8 in the worker itself) or `local-deno` (Deno as a
     /// jailed child process of the worker). Default: `local-v8`, or `local-deno` in a build without
@@ -205,13 +206,13 @@ pub struct Sandbox {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RuntimeId")]
     pub runtime: Option<RuntimeId>,
-    /// Executable of Deno. Default: the first one found next to `airlock`, in the cache of `./x`, or
-    /// on `PATH`.
+    /// Executable of Deno. Default: the first one found next to `airlock`, in the cache of `./x`,
+    /// or on `PATH`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub deno: Option<PathBuf>,
-    /// SHA-256 digest of a Deno executable to accept in addition to the releases that Airlock knows:
-    /// 64 hexadecimal digits.
+    /// SHA-256 digest of a Deno executable to accept in addition to the releases that Airlock
+    /// knows: 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub deno_sha256: Option<String>,
@@ -275,9 +276,9 @@ pub struct UpstreamKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub url: Option<String>,
-    /// OpenAPI document in JSON or YAML, or for `graphql` a schema in SDL (default: introspection of
-    /// the endpoint). A file, or a URL `https://…`. A relative path is relative to the folder of the
-    /// configuration file.
+    /// OpenAPI document in JSON or YAML, or for `graphql` a schema in SDL (default: introspection
+    /// of the endpoint). A file, or a URL `https://…`. A relative path is relative to the folder of
+    /// the configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub spec: Option<String>,
@@ -293,33 +294,33 @@ pub struct UpstreamKeys {
     pub server: Option<String>,
     /// Values for the variables of the server URL in the OpenAPI document.
     pub server_variables: BTreeMap<String, String>,
-    /// Permits private and loopback addresses for an upstream with a URL. Metadata addresses of cloud
-    /// machines and the address of this server stay forbidden.
+    /// Permits private and loopback addresses for an upstream with a URL. Metadata addresses of
+    /// cloud machines and the address of this server stay forbidden.
     pub allow_private: bool,
     /// Trusts the annotations of the upstream's tools, such as read-only or not destructive.
     pub trusted: bool,
     /// HTTP headers of each request: a string, or `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
-    /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME",
-    /// password = SECRET } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or
-    /// `cookie`), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
-    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as kept by `airlock secrets set`.
-    /// See docs/credentials.md.
+    /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET
+    /// } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or `cookie`), `{
+    /// oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{ keychain =
+    /// "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets set`. See
+    /// docs/credentials.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
-    /// Additional accounts at the same service, one table each with `auth` and `headers`. Each is an
-    /// upstream of its own, `NAME-ACCOUNT`, with the same tools and limits.
+    /// Additional accounts at the same service, one table each with `auth` and `headers`. Each is
+    /// an upstream of its own, `NAME-ACCOUNT`, with the same tools and limits.
     pub accounts: BTreeMap<String, AccountKeys>,
-    /// Interval of refreshes of the tool list, in minutes, even if the upstream reports no changes. 0
-    /// disables them.
+    /// Interval of refreshes of the tool list, in minutes, even if the upstream reports no changes.
+    /// 0 disables them.
     #[schemars(range(min = 0, max = 10_080))]
     pub refresh_minutes: u64,
     /// Timeout of one call, in milliseconds.
     #[schemars(range(min = 1, max = 600_000))]
     pub call_timeout_ms: u64,
-    /// Timeout of starting the upstream and listing its tools, in milliseconds. A call waits for the
-    /// same time until the upstream is ready.
+    /// Timeout of starting the upstream and listing its tools, in milliseconds. A call waits for
+    /// the same time until the upstream is ready.
     #[schemars(range(min = 100, max = 600_000))]
     pub start_timeout_ms: u64,
 }

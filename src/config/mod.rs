@@ -4,10 +4,10 @@
 //! unknown key or an invalid value stops the start, and all problems are reported at once. No other
 //! part reads the environment or the file. Must not open sockets or databases.
 //!
-//! The floors, lowest first: `keys` (the keys with their documentation), `error`, `toml_json`, `shape`
-//! (the JSON Schema of the keys) and `source` (the layers); `check`; `resolved` (the resulting
-//! values); `resolve`, `credential`, `policy` and `upstreams` (keys to values); `show` and
-//! `reference`.
+//! The floors, lowest first: `keys` (the keys with their documentation), `error`, `toml_json`,
+//! `shape` (the JSON Schema of the keys) and `source` (the layers); `check`; `resolved` (the
+//! resulting values); `resolve`, `credential`, `policy` and `upstreams` (keys to values); `show`
+//! and `reference`.
 
 mod check;
 mod credential;

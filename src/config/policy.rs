@@ -101,8 +101,8 @@ impl Resolver<'_> {
             }
             (LayerKind::Key, ..) => {
                 report(format!(
-                    "`{path}` in `policy.files` has the layer `key`, which needs `key` and takes no \
-                    `workspace`"
+                    "`{path}` in `policy.files` has the layer `key`, which needs `key` and takes \
+                    no `workspace`"
                 ));
                 None
             }

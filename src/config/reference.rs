@@ -17,18 +17,18 @@ Airlock reads its whole configuration once, before it opens anything. Later sour
 ones:
 
 1. The defaults below.
-2. One file: `--config FILE`, or else `AIRLOCK_CONFIG`, or else `airlock.toml` in the current folder,
-   or else `~/.config/airlock/airlock.toml`. `airlock mcp` skips the current folder, because other
-   programs choose it. Without a file, Airlock listens on loopback, keeps its record in the user's
+2. One file: `--config FILE`, or else `AIRLOCK_CONFIG`, or else `airlock.toml` in the current
+   folder, or else `~/.config/airlock/airlock.toml`. `airlock mcp` skips the current folder, because
+   other programs choose it. Without a file, Airlock listens on loopback, keeps its record in the user's
    data folder and has no upstreams.
 3. Environment variables, as named below. Write a list as `a,b` or in TOML, and a table in TOML. An
    empty variable counts as not set; for a list it is the empty list.
 4. Flags.
 
-An unknown key, an unknown `AIRLOCK_…` variable or a value out of range stops the start with exit code
-78. The message names the origin, the value and the allowed values. `airlock config` shows the
-configuration in force and the origin of each value. `airlock config check` only checks; it also tests
-that the policy files, secrets and runtimes exist.
+An unknown key, an unknown `AIRLOCK_…` variable or a value out of range stops the start with exit
+code 78. The message names the origin, the value and the allowed values. `airlock config` shows the
+configuration in force and the origin of each value. `airlock config check` only checks; it also
+tests that the policy files, secrets and runtimes exist.
 
 `AIRLOCK_LOG` sets the log level (`info`, `debug`, `warn,airlock=debug`). Logs go to standard error.
 ";

@@ -104,8 +104,8 @@ impl Resolver<'_> {
         Sandbox { deno, deno_sha256, ..keys }
     }
 
-    /// Resolves `[secrets]`. The secret store is next to the database; its key is elsewhere, so that a
-    /// copy of the folder is not a copy of both.
+    /// Resolves `[secrets]`. The secret store is next to the database; its key is elsewhere, so
+    /// that a copy of the folder is not a copy of both.
     pub(super) fn secret_store(&mut self, keys: &SecretsKeys, store: &Store) -> SecretStore {
         let mut file = store.path.clone().into_os_string();
         file.push(".secrets");
@@ -147,8 +147,8 @@ impl Resolver<'_> {
 
     fn database(&mut self, url: &str) -> Option<PathBuf> {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let message = "`store.url` is a Postgres database, which this version does not support; \
-                allowed: \"sqlite://PATH\"";
+            let message = "`store.url` is a Postgres database, which this version does not \
+                support; allowed: \"sqlite://PATH\"";
             self.report(&["store", "url"], message.into());
             return None;
         }
@@ -172,7 +172,8 @@ impl Resolver<'_> {
         Some(self.absolute(&["store", "url"], path))
     }
 
-    /// Resolves the path at a key. A relative path in a file is relative to the folder of that file.
+    /// Resolves the path at a key. A relative path in a file is relative to the folder of that
+    /// file.
     pub(super) fn absolute(&self, key: &[&str], path: &str) -> PathBuf {
         let key: Vec<String> = key.iter().map(|&key| key.to_owned()).collect();
         let base = match &self.layers.origin(&key) {

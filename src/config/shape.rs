@@ -1,5 +1,5 @@
-//! JSON Schema of the configuration, generated from [`super::keys`], and what follows from it: names,
-//! environment variables, allowed values, and parsing of strings.
+//! JSON Schema of the configuration, generated from [`super::keys`], and what follows from it:
+//! names, environment variables, allowed values, and parsing of strings.
 
 use std::collections::BTreeMap;
 
@@ -115,8 +115,8 @@ impl Shape {
         self.at(path).is_some_and(|shape| shape.schema["type"] == "array")
     }
 
-    /// Parses a string as a value of the key's type. A string that does not parse is returned as it is,
-    /// and the check reports it.
+    /// Parses a string as a value of the key's type. A string that does not parse is returned as it
+    /// is, and the check reports it.
     pub(super) fn parse(&self, path: &[String], text: &str) -> Value {
         let toml = || text.parse::<toml_edit::Value>().ok().map(|value| value_to_json(&value));
         let kind = self.at(path).and_then(|shape| shape.schema["type"].as_str().map(str::to_owned));

@@ -1,5 +1,5 @@
-//! Lists the configuration in force for display: each key with its value and its origin. Secrets are
-//! masked.
+//! Lists the configuration in force for display: each key with its value and its origin. Secrets
+//! are masked.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -1,5 +1,5 @@
-//! Merges the layers of the configuration: file, environment, flags. Records the origin of each key.
-//! Must not check values.
+//! Merges the layers of the configuration: file, environment, flags. Records the origin of each
+//! key. Must not check values.
 
 use std::{
     collections::BTreeMap,
@@ -156,9 +156,9 @@ impl Layers {
         }
     }
 
-    /// Adds the `AIRLOCK_…` variables. An empty variable counts as not set, because that is how files
-    /// of variables leave a key unset; for a list it is the empty list. Returns a problem for each
-    /// name that is not a key.
+    /// Adds the `AIRLOCK_…` variables. An empty variable counts as not set, because that is how
+    /// files of variables leave a key unset; for a list it is the empty list. Returns a problem for
+    /// each name that is not a key.
     pub(super) fn add_environment(
         &mut self,
         variables: &BTreeMap<String, String>,
@@ -188,8 +188,8 @@ impl Layers {
         problems
     }
 
-    /// Returns the key of `AIRLOCK_UPSTREAMS_NAME_KEY`: of the upstream with that name in the file, or
-    /// else of a new one with a lower-case name.
+    /// Returns the key of `AIRLOCK_UPSTREAMS_NAME_KEY`: of the upstream with that name in the file,
+    /// or else of a new one with a lower-case name.
     fn upstream_key(&self, variable: &str, shape: &Shape) -> Option<Vec<String>> {
         let rest = variable.strip_prefix("AIRLOCK_UPSTREAMS_")?.to_lowercase();
         let keys = shape.at(&["upstreams".into(), "*".into()])?.keys();
@@ -244,8 +244,8 @@ pub(super) fn find_file(
     })
 }
 
-/// Returns a folder of the XDG base directory specification: the variable if it is an absolute path,
-/// or else a path below `HOME`.
+/// Returns a folder of the XDG base directory specification: the variable if it is an absolute
+/// path, or else a path below `HOME`.
 pub(super) fn user_folder(
     variables: &BTreeMap<String, String>,
     variable: &str,

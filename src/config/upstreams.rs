@@ -79,9 +79,9 @@ impl Resolver<'_> {
             && account.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         if !is_valid || name.len() + 1 + account.len() > NAMESPACE_CHARS_MAX {
             let message = format!(
-                "`{account}` is not a valid name of an account of `{name}`; allowed: letters, digits, `_` or \
-                `-`, at most {NAMESPACE_CHARS_MAX} characters \
-                 together with the upstream's name"
+                "`{account}` is not a valid name of an account of `{name}`; allowed: letters, \
+                digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters together with the \
+                upstream's name"
             );
             self.report(&at, message);
             return None;
@@ -340,7 +340,8 @@ impl Resolver<'_> {
         for header in headers.keys() {
             if http::HeaderName::from_bytes(header.as_bytes()).is_err() {
                 let message = format!(
-                    "`{path}.headers` contains `{header}`, which is not a valid name of an HTTP header"
+                    "`{path}.headers` contains `{header}`, which is not a valid name of an HTTP \
+                    header"
                 );
                 self.report(&[&under("headers")[..], &[header]].concat(), message);
             }
@@ -398,8 +399,8 @@ impl Resolver<'_> {
             }
             SecretSource::File(_) | SecretSource::Keychain(_) | SecretSource::Stored(_) => {
                 let message = format!(
-                    "`{}` must be a string or `{{ env = \"NAME\" }}`; other references are allowed in `auth` \
-                    and `env`",
+                    "`{}` must be a string or `{{ env = \"NAME\" }}`; other references are allowed \
+                    in `auth` and `env`",
                     path.join(".")
                 );
                 self.report(path, message);

@@ -27,7 +27,8 @@ pub(super) struct Args {
 
 impl Args {
     /// Checks that policy can read the value at a path: no artifact is on the path, at its end or
-    /// inside the value. With `presence_only`, an artifact at the end is fine, because it is present.
+    /// inside the value. With `presence_only`, an artifact at the end is fine, because it is
+    /// present.
     pub(super) fn check_readable<'k>(
         &self,
         keys: impl IntoIterator<Item = &'k str>,

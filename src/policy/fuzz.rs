@@ -72,8 +72,8 @@ pub fn file(bytes: &[u8]) {
     }
 }
 
-/// Evaluates a condition: the first line is an expression or a JSON object, the second line holds the
-/// arguments.
+/// Evaluates a condition: the first line is an expression or a JSON object, the second line holds
+/// the arguments.
 pub fn condition(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (condition, args) = text.split_once('\n').unwrap_or((text, "{}"));
@@ -81,7 +81,8 @@ pub fn condition(bytes: &[u8]) {
         .ok()
         .filter(serde_json::Value::is_object)
         .unwrap_or_else(|| condition.into());
-    let file = serde_json::json!({"tools": {"up.tool": {"rules": [{"action": "deny", "when": [condition]}, {"action": "allow"}]}}});
+    let rules = serde_json::json!([{"action": "deny", "when": [condition]}, {"action": "allow"}]);
+    let file = serde_json::json!({"tools": {"up.tool": {"rules": rules}}});
     let Ok(policy) = Policy::load(vec![layer(file.to_string())], ATTENDED) else { return };
     if let Ok(args) = RawValue::from_string(args.to_owned()) {
         check(&policy, &args);

@@ -103,8 +103,8 @@ impl Policy {
         read
     }
 
-    /// Returns the tool budget of a task of this caller: the minimum over all layers that are not in
-    /// shadow mode.
+    /// Returns the tool budget of a task of this caller: the minimum over all layers that are not
+    /// in shadow mode.
     pub fn budget(&self, caller: &Caller<'_>) -> Budget {
         fn min<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
             match (one, other) {

@@ -11,13 +11,13 @@
 //! | floor | contains |
 //! |---|---|
 //! | `model` | plain data: calls, classes, counters, decisions, patterns, problems |
-//! | `args`, `classify`, `file` | strict parsing of arguments; risk classes and presets; the file format |
+//! | `args`, `classify`, `file` | parsing of arguments; risk classes and presets; the file format |
 //! | `condition` | the condition language: comparisons and CEL |
 //! | `compiled` | the compiled layers, entries and rules |
 //! | `compile` | turns files into compiled rules |
 //! | `loaded` | [`Policy`]: compiled rules with their indexes |
 //! | `view`, `decide` | read-only views of rules; decisions and explanations |
-//! | `policy_tests`, `lint`, `import`, `fuzz` | tests in policy files, lint, import from other products, fuzz targets |
+//! | `policy_tests`, `lint`, `import`, `fuzz` | everything on top of decisions |
 
 mod args;
 mod classify;

@@ -172,7 +172,7 @@ async fn imported(
     import_job::read(progress, move |stop| {
         let imported = import::import(&bytes, &setting, stop);
         drop(bytes);
-        memory::give_back();
+        memory::trim();
         imported
     })
     .await

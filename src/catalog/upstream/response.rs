@@ -94,7 +94,7 @@ impl Drop for MemoryPermit {
     fn drop(&mut self) {
         // What reading took many times over is back at once, not when the next answer comes. Takes
         // milliseconds.
-        offload_if_possible(memory::give_back);
+        offload_if_possible(memory::trim);
     }
 }
 

@@ -152,7 +152,7 @@ impl ToolList {
         let written = offload(move || {
             let saved = kept.save(&name, &origin, &tools);
             if tools.iter().map(|tool| tool.schema_bytes).sum::<usize>() > LARGE_BYTES_MIN {
-                memory::give_back();
+                memory::trim();
             }
             saved
         })

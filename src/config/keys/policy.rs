@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyKeys {
     /// Decision for tools that no policy file decides about. `readonly` allows tools that only read
-    /// and denies the others. `auto` allows tools that only read and asks a person about the others.
-    /// `open` allows everything except tools that destroy something or move money, which it asks
-    /// about. `strict` denies everything.
+    /// and denies the others. `auto` allows tools that only read and asks a person about the
+    /// others. `open` allows everything except tools that destroy something or move money, which it
+    /// asks about. `strict` denies everything.
     pub profile: Profile,
     /// Policy files, YAML or JSON; the guards of all of them apply. Each is a path, or `{ path,
-    /// layer, workspace, key, upstream }`. `layer` is `organisation`, `workspace` or `key`; the last
-    /// two need the name in `workspace` or `key`. `upstream` is the upstream of the tool names in the
-    /// file. A relative path is relative to the folder of the configuration file. Airlock reloads a
-    /// changed file at once. If a changed file is not valid, the last valid policy stays in force and
-    /// `/healthz` reports the problem.
+    /// layer, workspace, key, upstream }`. `layer` is `organisation`, `workspace` or `key`; the
+    /// last two need the name in `workspace` or `key`. `upstream` is the upstream of the tool names
+    /// in the file. A relative path is relative to the folder of the configuration file. Airlock
+    /// reloads a changed file at once. If a changed file is not valid, the last valid policy stays
+    /// in force and `/healthz` reports the problem.
     pub files: Vec<PolicyFileKeys>,
     /// Records the values of arguments. Otherwise the record of a call contains only their names,
     /// size and digest.
@@ -89,8 +89,8 @@ pub struct ApprovalsKeys {
     /// Approver. `owner`: the owner of the server decides, on the command line or signed in to its
     /// pages. `nobody`: calls that policy asks about are denied.
     pub by: Approver,
-    /// Time after which a call without a decision is denied, in milliseconds. A rule can set another
-    /// time.
+    /// Time after which a call without a decision is denied, in milliseconds. A rule can set
+    /// another time.
     #[schemars(range(min = 1_000, max = 86_400_000))]
     pub timeout_ms: u64,
     /// Calls of one task that may wait for approval at the same time. Further calls are denied.

@@ -1,5 +1,5 @@
-//! Class suggested by the words in a tool's name. A word can make a tool worse than unknown, or show
-//! that it writes; it never makes a tool harmless.
+//! Class suggested by the words in a tool's name. A word can make a tool worse than unknown, or
+//! show that it writes; it never makes a tool harmless.
 
 use crate::policy::model::class::Class;
 

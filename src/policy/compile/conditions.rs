@@ -26,8 +26,8 @@ impl LayerCompiler<'_> {
         }
     }
 
-    /// Compiles conditions, without those that bound the rule's own counter: `own` is the `state` of
-    /// the rule and the path of its entry.
+    /// Compiles conditions, without those that bound the rule's own counter: `own` is the `state`
+    /// of the rule and the path of its entry.
     pub(super) fn when(
         &mut self,
         when: &When,

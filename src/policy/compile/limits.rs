@@ -91,8 +91,8 @@ impl LayerCompiler<'_> {
         Some(Counter { name: name.into(), pattern: path.into(), exact, window, scopes })
     }
 
-    /// Compiles a limit. `fallback` names the counter if the file does not; `rule` is the name of the
-    /// rule in records.
+    /// Compiles a limit. `fallback` names the counter if the file does not; `rule` is the name of
+    /// the rule in records.
     pub(super) fn limit(
         &mut self,
         path: &str,

@@ -17,8 +17,8 @@ pub const APPROVAL_MAX: Duration = Duration::from_secs(24 * 3600);
 const SCHEMA_ERROR_BYTES_MAX: usize = 300;
 
 impl LayerCompiler<'_> {
-    /// Compiles all rules of an entry; `args`, `require`, `deny_if` and `limits` of the entry become
-    /// rules too.
+    /// Compiles all rules of an entry; `args`, `require`, `deny_if` and `limits` of the entry
+    /// become rules too.
     pub(super) fn rules(&mut self, path: &str, pointer: &str, entry: &Entry) -> Vec<CompiledRule> {
         let mut rules = Vec::new();
         if let Some(schema) = &entry.args {

@@ -2,8 +2,8 @@
 //!
 //! If the value is missing, every comparison is false except `exists: false`. Numbers compare only
 //! with numbers; a string of digits is not a number. A type mismatch under `when` is an error and
-//! so a denial, because a rule that cannot be evaluated must not let a call pass; under `require` it
-//! counts as false.
+//! so a denial, because a rule that cannot be evaluated must not let a call pass; under `require`
+//! it counts as false.
 
 use std::borrow::Cow;
 

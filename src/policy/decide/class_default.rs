@@ -20,8 +20,8 @@ impl Permission {
     }
 }
 
-/// Returns the permission of a class in a profile, and the number of such calls per minute that each
-/// principal has.
+/// Returns the permission of a class in a profile, and the number of such calls per minute that
+/// each principal has.
 ///
 /// The limit belongs to this default alone: a tool that a file allows is not limited. `read` has
 /// 1200 calls a minute because programs that page through a few hundred records are what this

@@ -1,9 +1,9 @@
 //! Decides about one call.
 //!
 //! The order: a hidden tool does not exist; the arguments are parsed; every rule of every matching
-//! entry is evaluated, and the first denial counts; each layer gives a permission, and the strictest
-//! counts; limits that apply become reservations. Nothing ends the walk early, so `explain` sees
-//! what `decide` does: they are one function.
+//! entry is evaluated, and the first denial counts; each layer gives a permission, and the
+//! strictest counts; limits that apply become reservations. Nothing ends the walk early, so
+//! `explain` sees what `decide` does: they are one function.
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},

@@ -1,8 +1,8 @@
 //! The `permissions` of Claude Code's settings: `allow`, `ask` and `deny`. Must not know any other
 //! dialect.
 //!
-//! In Claude Code, deny beats ask and ask beats allow, however specific each is. Only entries for MCP
-//! tools are converted; those for files, the shell and the web are reported as not applicable.
+//! In Claude Code, deny beats ask and ask beats allow, however specific each is. Only entries for
+//! MCP tools are converted; those for files, the shell and the web are reported as not applicable.
 
 use serde_json::{Map, Value, json};
 

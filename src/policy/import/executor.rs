@@ -1,8 +1,8 @@
 //! Executor's rows `{owner, pattern, action, position}`. Must not know any other dialect.
 //!
-//! In Executor, the first matching row of an owner decides, and the stricter of two owners wins. Here,
-//! the most specific pattern decides and deny always wins; two layers combine as their owners did. If
-//! the order of rows has a meaning that patterns cannot express, the import reports it.
+//! In Executor, the first matching row of an owner decides, and the stricter of two owners wins.
+//! Here, the most specific pattern decides and deny always wins; two layers combine as their owners
+//! did. If the order of rows has a meaning that patterns cannot express, the import reports it.
 
 use serde_json::{Map, Value, json};
 

@@ -52,8 +52,8 @@ pub(super) fn convert(root: &Node, report: &mut ImportReport<'_>) -> Value {
         }
     }
     let default = default.unwrap_or_else(|| {
-        let hint =
-            "write `\"default\": \"deny\"` or `\"default\": \"allow\"`; it would be `deny` otherwise";
+        let hint = "write `\"default\": \"deny\"` or `\"default\": \"allow\"`; it would be `deny` \
+            otherwise";
         report.unsupported(root.at, "", "the document has no `default`", Some(hint));
         "deny"
     });
@@ -133,7 +133,8 @@ fn tool(
                         report.warn(
                             item.at,
                             &pointer,
-                            "this denies every call, as in PolicyLayer, although its message mentions approval",
+                            "this denies every call, as in PolicyLayer, although its message \
+                            mentions approval",
                             Some(hint),
                         );
                     }

@@ -1,7 +1,7 @@
 //! Formats a policy file as YAML for people to read and edit. Must not know any dialect.
 //!
-//! The input is a JSON value whose keys keep their order, plus comments above keys. Strings are quoted
-//! only if needed: a plain string is one that every version of YAML reads as that string.
+//! The input is a JSON value whose keys keep their order, plus comments above keys. Strings are
+//! quoted only if needed: a plain string is one that every version of YAML reads as that string.
 
 use std::fmt::Write as _;
 
@@ -10,8 +10,8 @@ use serde_json::Value;
 /// Longest value that is written on one line, in characters.
 const FLOW_WIDTH: usize = 100;
 
-/// Formats a value as a YAML document. `comments` returns the comment lines above a key, by its JSON
-/// Pointer.
+/// Formats a value as a YAML document. `comments` returns the comment lines above a key, by its
+/// JSON Pointer.
 pub fn yaml(value: &Value, comments: &dyn Fn(&str) -> Vec<String>) -> String {
     let mut writer = Writer { text: String::new(), comments };
     writer.block(value, 0, &mut String::new());

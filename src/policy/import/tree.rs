@@ -1,7 +1,7 @@
 //! Parses the source into a tree whose parts know their positions. Must not know any dialect.
 //!
-//! The parser is that of our own files, with the same bounds on size, depth, aliases and values. JSON
-//! is a subset of YAML.
+//! The parser is that of our own files, with the same bounds on size, depth, aliases and values.
+//! JSON is a subset of YAML.
 
 use serde_json::{Number, Value};
 

@@ -32,7 +32,8 @@ pub(super) fn check(policy: &Policy, report: &mut Report) {
         }
         if !policy.options().approvals && rule.action == Action::Ask {
             let message = format!(
-                "`{}` denies the calls that it asks about, because nobody can approve on this server",
+                "`{}` denies the calls that it asks about, because nobody can approve on this \
+                server",
                 rule.rule.name
             );
             report.add(

@@ -1,5 +1,5 @@
-//! Finds conditions that always fail, by evaluating each tool with arguments that its schema accepts.
-//! Must not judge verdicts.
+//! Finds conditions that always fail, by evaluating each tool with arguments that its schema
+//! accepts. Must not judge verdicts.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,9 +1,9 @@
 //! Upper bound on the cost of an expression, computed before evaluation because the interpreter
 //! cannot be interrupted.
 //!
-//! The estimate walks the tree with an upper bound for the size of every value. A loop costs at most
-//! as much as a loop over the same number of tiny elements plus one element that holds everything,
-//! because the cost of an element never grows slower than its size.
+//! The estimate walks the tree with an upper bound for the size of every value. A loop costs at
+//! most as much as a loop over the same number of tiny elements plus one element that holds
+//! everything, because the cost of an element never grows slower than its size.
 
 use cel::common::ast::{EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 

@@ -1,9 +1,10 @@
 //! CEL: expressions over `args`, `tool` and `caller`, with `json()`, `base64()`, `cidr()` and
 //! `counter()`.
 //!
-//! CEL always terminates, but not always soon. Therefore the length, the depth, the nesting of loops
-//! and the work are bounded; the work is estimated from the size of the call before the evaluation
-//! ([`cost`]). Unknown names are refused at load. An evaluation that fails or panics has no result.
+//! CEL always terminates, but not always soon. Therefore the length, the depth, the nesting of
+//! loops and the work are bounded; the work is estimated from the size of the call before the
+//! evaluation ([`cost`]). Unknown names are refused at load. An evaluation that fails or panics has
+//! no result.
 
 pub(super) mod bindings;
 mod check;

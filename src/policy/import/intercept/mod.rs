@@ -1,9 +1,9 @@
-//! Intercept's YAML: the format that `POLICY.md` documents with the additions of later releases, and
-//! the format that PolicyLayer's website prints. Must not know any other dialect.
+//! Intercept's YAML: the format that `POLICY.md` documents with the additions of later releases,
+//! and the format that PolicyLayer's website prints. Must not know any other dialect.
 //!
-//! Intercept drops unknown keys; this import reports them. The conditions of a rule become `require`
-//! if the rule evaluates, and `when` if it denies or asks. A `state` with its own `lt` or `lte`
-//! becomes a limit.
+//! Intercept drops unknown keys; this import reports them. The conditions of a rule become
+//! `require` if the rule evaluates, and `when` if it denies or asks. A `state` with its own `lt` or
+//! `lte` becomes a limit.
 
 mod condition;
 mod limit;
@@ -169,9 +169,9 @@ fn tools_of(node: &Node, denies: bool, report: &mut ImportReport<'_>) -> Map<Str
     tools
 }
 
-/// Adds a rule that allows the calls that no other rule asks about. Under `default: deny`, Intercept
-/// allows a listed tool unless a rule decides otherwise; here an entry with a rule that asks, even
-/// under conditions, does not count as a listing.
+/// Adds a rule that allows the calls that no other rule asks about. Under `default: deny`,
+/// Intercept allows a listed tool unless a rule decides otherwise; here an entry with a rule that
+/// asks, even under conditions, does not count as a listing.
 fn allow_the_rest(entry: &mut Value) {
     let Some(rules) = entry["rules"].as_array_mut() else { return };
     if rules.iter().any(|rule| rule["action"] == "ask" && rule.get("when").is_some()) {

@@ -38,7 +38,7 @@ pub(super) struct ConvertedRule {
     pub(super) counter: Option<String>,
 }
 
-/// Rule as rule in the source.
+/// Rule as written in the source.
 #[derive(Default)]
 struct SourceRule {
     name: Option<String>,
@@ -142,14 +142,12 @@ fn read(
             "on_deny" | "reason" => {
                 rule.message = report.string(value, &below, key).filter(|text| !text.is_empty())
             }
-            "approval_timeout" => {
-                rule.timeout = report.string(value, &below, "`approval_timeout`")
-            }
+            "approval_timeout" => rule.timeout = report.string(value, &below, "`approval_timeout`"),
             "idempotency_window" => report.unsupported(
                 *at,
                 &below,
-                "`idempotency_window` caches the response of a repeated call, which is not supported \
-                here",
+                "`idempotency_window` caches the response of a repeated call, which is not \
+                supported here",
                 Some("a program can keep the response itself"),
             ),
             "validate" => validate(value, &below, &mut rule, report),
@@ -316,8 +314,8 @@ fn guard(condition: &Condition, is_when: bool, report: &mut ImportReport<'_>) ->
         }
         ("contains", value) if respelled(value).is_some() => {
             let message = format!(
-                "in a list, `{value}` matches only as written here, not as the string or number with \
-                the same spelling"
+                "in a list, `{value}` matches only as written here, not as the string or number \
+                with the same spelling"
             );
             report.warn(*at, pointer, message, None);
             same
