@@ -1,5 +1,5 @@
-//! The note that a running server leaves beside its database, so that its owner's commands find it
-//! and their right to use it.
+//! The file that a running server keeps beside its database, so that its owner's commands find it
+//! and the token to use it.
 
 use std::{
     fmt,
@@ -14,10 +14,10 @@ use serde::{Deserialize, Serialize};
 #[cfg(test)]
 mod tests;
 
-/// Longest note that is read, in bytes.
+/// Longest file that is read, in bytes.
 const BYTES_MAX: u64 = 16 * 1024;
 
-/// A running server. Only its owner can read the note.
+/// A running server. Only its owner can read the file.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
     /// Its process.
@@ -44,24 +44,24 @@ impl fmt::Debug for Instance {
     }
 }
 
-/// Takes the note away when it is dropped, unless another server has written its own meanwhile.
+/// Removes the file when it is dropped, unless another server has written its own meanwhile.
 #[derive(Debug)]
-pub struct InstanceNote {
+pub struct InstanceFile {
     path: PathBuf,
     instance: Instance,
 }
 
 impl Instance {
-    /// Where the note of a database's server lies: `<database>.instance.json`.
+    /// The path of the file for a database: `<database>.instance.json`.
     pub fn path(database: &Path) -> PathBuf {
         let mut name = database.as_os_str().to_owned();
         name.push(".instance.json");
         name.into()
     }
 
-    /// Leaves the note, readable for the owner alone, whole or not at all. Call it once the server
+    /// Writes the file, readable for the owner alone, whole or not at all. Call it once the server
     /// holds the database and answers.
-    pub fn announce(self, database: &Path) -> io::Result<InstanceNote> {
+    pub fn announce(self, database: &Path) -> io::Result<InstanceFile> {
         let path = Self::path(database);
         let fresh = path.with_extension(format!("{}.tmp", self.pid));
         match fs::remove_file(&fresh) {
@@ -72,11 +72,11 @@ impl Instance {
         file.write_all(&serde_json::to_vec(&self)?)?;
         drop(file);
         fs::rename(&fresh, &path)?;
-        Ok(InstanceNote { path, instance: self })
+        Ok(InstanceFile { path, instance: self })
     }
 
-    /// The server of a database, if it left a note and its process lives. A note that others could
-    /// have written or read is refused, for its token would go to whoever it names.
+    /// The server of a database, if its file is there and its process lives. A file that others could
+    /// have written or read is refused, because its token would go to whoever it names.
     pub fn find(database: &Path) -> io::Result<Option<Self>> {
         let path = Self::path(database);
         let file = match OpenOptions::new()
@@ -111,14 +111,14 @@ fn read(file: File, path: &Path) -> io::Result<Instance> {
     Ok(serde_json::from_str(&text)?)
 }
 
-impl InstanceNote {
-    /// What it says.
+impl InstanceFile {
+    /// Its content.
     pub fn instance(&self) -> &Instance {
         &self.instance
     }
 }
 
-impl Drop for InstanceNote {
+impl Drop for InstanceFile {
     fn drop(&mut self) {
         let written = File::open(&self.path).and_then(|file| read(file, &self.path));
         if written.is_ok_and(|written| written == self.instance) {

@@ -1,9 +1,9 @@
 use super::*;
-use crate::model::{ApprovalId, Asked, TaskId, Timestamp};
+use crate::model::{self, ApprovalId, Asked, TaskId, Timestamp};
 
 fn card(args: String) -> String {
     let now = Timestamp::now();
-    let approval = Approval {
+    let row = model::Approval {
         id: ApprovalId::new(),
         status: ApprovalStatus::Pending,
         workspace_id: "local".into(),
@@ -20,11 +20,7 @@ fn card(args: String) -> String {
         note: None,
         why: None,
     };
-    content(
-        &ApprovalAnswer { approval, code: None, trail: vec![], about: None, url: None },
-        "token",
-    )
-    .into_string()
+    content(&row.into(), "token").into_string()
 }
 
 fn approve_button(page: &str) -> &str {
