@@ -7,8 +7,8 @@ use std::{
     time::Duration,
 };
 
+use super::{Exit, Failure};
 use crate::{
-    cli::{Exit, Failure, RuntimeStanding},
     config::{self, Config, Environment, ProcessEnvironment, RuntimeId},
     sandbox::{
         self, Engine, LOCAL_DENO, LOCAL_V8, Runtime, Sandbox, SandboxConfig, SandboxError,
@@ -89,14 +89,29 @@ pub(super) async fn start(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, Sand
     Ok(runtimes)
 }
 
-/// How each runtime stands, for the owner. Looks into executables: some tenths of a second.
-pub(super) fn standings(config: &Config) -> Vec<RuntimeStanding> {
+/// The status of a runtime on this machine.
+#[derive(Debug, Clone)]
+pub struct RuntimeStatus {
+    /// Its id.
+    pub id: &'static str,
+    /// Whether a task that names none runs on it.
+    pub is_default: bool,
+    /// Whether it is installed.
+    pub is_installed: bool,
+    /// The key of the configuration that asks for it, where one does.
+    pub key: Option<&'static str>,
+    /// Its engine, or how to install it.
+    pub message: String,
+}
+
+/// The status of each runtime. Starts nothing, but looks into executables: some tenths of a second.
+pub fn statuses(config: &Config) -> Vec<RuntimeStatus> {
     let default = default_id(config);
     let found = engines(config);
     [LOCAL_V8, LOCAL_DENO]
         .into_iter()
         .map(|id| {
-            let standing =
+            let status =
                 found.iter().find(|engine| engine.runtime_id() == id).map(|engine| match engine {
                     Engine::V8(_) => Ok("V8 is built in".to_owned()),
                     Engine::Deno { candidates, allowed_sha256, .. } => {
@@ -107,19 +122,19 @@ pub(super) fn standings(config: &Config) -> Vec<RuntimeStanding> {
                             .map_err(|error| format!("{error}. {}", how_to_get(id)))
                     }
                 });
-            let standing = standing.unwrap_or_else(|| Err(how_to_get(id)));
-            RuntimeStanding {
+            let status = status.unwrap_or_else(|| Err(how_to_get(id)));
+            RuntimeStatus {
                 id,
                 is_default: id == default,
-                is_here: standing.is_ok(),
-                named_by: match id {
+                is_installed: status.is_ok(),
+                key: match id {
                     LOCAL_DENO if config.sandbox.deno.is_some() => Some("sandbox.deno"),
                     _ if id == default && config.sandbox.runtime.is_some() => {
                         Some("sandbox.runtime")
                     }
                     _ => None,
                 },
-                message: standing.unwrap_or_else(|reason| reason),
+                message: status.unwrap_or_else(|reason| reason),
             }
         })
         .collect()

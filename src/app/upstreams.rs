@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use url::Url;
 
+use super::Failure;
 use crate::{
     catalog::{
         self, Catalog, Detected, GraphQlConfig, HttpAccess, HttpConfig, Login, MissingSecret,
         OAuthConfig, OpenApiConfig, ResponseLimits, SharedResources, StdioConfig, UpstreamConfig,
         UpstreamKind, UpstreamStatus, Vault, VaultKey,
     },
-    cli::Failure,
     config::{self, Config, Environment, ProcessEnvironment, Transport},
     model::InvalidName,
 };
@@ -22,7 +22,7 @@ pub(super) fn configured(config: &Config) -> Result<Vec<UpstreamConfig>, Failure
 }
 
 /// The encrypted store of secrets.
-pub(super) fn vault(config: &Config) -> Vault {
+pub fn vault(config: &Config) -> Vault {
     let key = match &config.secrets.key {
         config::SecretKey::File(path) => VaultKey::File(path.clone()),
         config::SecretKey::Variable(variable, value) => {
@@ -38,32 +38,36 @@ pub(super) fn install_crypto() {
     rustls::crypto::ring::default_provider().install_default().ok();
 }
 
-/// How often it is told how far reading descriptions is.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+/// Called with how much of something is done, and how much there is.
+pub type OnProgress = Box<dyn Fn(usize, usize) + Send + Sync>;
 
-/// Reaches them apart from any server, and tells where each stands; meanwhile, how far all
-/// descriptions are read.
-pub(super) async fn reached(
+/// How often progress is reported.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Connects to all upstreams, without a server, and returns their status; meanwhile reports how many
+/// operations of their documents are read.
+pub async fn connect_all(
     config: &Config,
-    tell: impl Fn(usize, usize),
+    on_progress: OnProgress,
 ) -> Result<Vec<UpstreamStatus>, Failure> {
     install_crypto();
     let longest =
         config.upstreams.iter().map(|upstream| upstream.start_timeout_ms).max().unwrap_or_default();
     let catalog = Catalog::start(configured(config)?, &ProcessEnvironment.variables());
     let mut settled = std::pin::pin!(catalog.settled(Duration::from_millis(longest)));
-    while tokio::time::timeout(TELL_EVERY, &mut settled).await.is_err() {
+    while tokio::time::timeout(PROGRESS_EVERY, &mut settled).await.is_err() {
         let progress = catalog.status().into_iter().map(|status| status.progress);
         let (done, all) = progress.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        tell(done, all);
+        on_progress(done, all);
     }
     let status = catalog.status();
     catalog.shutdown().await;
     Ok(status)
 }
 
-/// What their credentials refer to and is not there.
-pub(super) fn missing_secrets(
+/// The secrets that credentials refer to and that are missing. Reads files, keychain and store;
+/// connects to nobody.
+pub fn missing_secrets(
     config: &Config,
 ) -> impl Future<Output = Result<Vec<MissingSecret>, Failure>> + Send + use<> {
     let upstreams = configured(config);
@@ -76,14 +80,15 @@ pub(super) fn missing_secrets(
     }
 }
 
-/// What an address speaks.
-pub(super) async fn detected(url: &Url, allow_private: bool) -> Result<Detected, String> {
+/// Finds out the protocol of a URL. The error says why it is not known; it names `allow_private`
+/// where that is missing.
+pub async fn detect(url: &Url, allow_private: bool) -> Result<Detected, String> {
     install_crypto();
     catalog::detect(url, &HttpAccess { allow_private, ..HttpAccess::default() }).await
 }
 
-/// Begins to ask a person to allow an upstream.
-pub(super) fn login(
+/// Begins the login of a person at an upstream.
+pub fn login(
     config: &Config,
     name: &str,
 ) -> impl Future<Output = Result<Login, Failure>> + Send + use<> {

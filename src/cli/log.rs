@@ -31,27 +31,27 @@ pub enum LogFormat {
 
 /// Libraries that would tell bodies and headers below warnings, and credentials with them; or, as
 /// the last, each line that was logged beside a file that is watched, and so without end.
-const TELL_ALL: [&str; 6] = ["hyper", "hyper_util", "reqwest", "sse_stream", "sqlx", "notify"];
+const VERBOSE: [&str; 6] = ["hyper", "hyper_util", "reqwest", "sse_stream", "sqlx", "notify"];
 /// Quotes in its errors what a server said. Whoever called it tells what went wrong, without
 /// secrets.
 const QUOTES: &str = "rmcp";
 
 /// Fields for people: the message, then what it does not say itself. Programs read the JSON form,
 /// which has them all.
-pub(super) struct Spoken;
+pub(super) struct TextFields;
 
 /// A line's message and its other fields.
 #[derive(Default)]
-struct Heard {
+struct Line {
     message: String,
     fields: Vec<(&'static str, String)>,
 }
 
-impl<'w> FormatFields<'w> for Spoken {
+impl<'w> FormatFields<'w> for TextFields {
     fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
-        let mut heard = Heard::default();
-        fields.record(&mut heard);
-        let Heard { message, fields } = heard;
+        let mut line = Line::default();
+        fields.record(&mut line);
+        let Line { message, fields } = line;
         writer.write_str(&message)?;
         let mut gap = if message.is_empty() { "" } else { " " };
         for (name, value) in fields.iter().filter(|(_, value)| !says(&message, value)) {
@@ -62,7 +62,7 @@ impl<'w> FormatFields<'w> for Spoken {
     }
 }
 
-impl Visit for Heard {
+impl Visit for Line {
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         let value = format!("{value:?}");
         // What others said is in there too: no line of theirs may look like one of ours, and none
@@ -93,9 +93,9 @@ fn says(message: &str, value: &str) -> bool {
 }
 
 /// Whether a line may be logged at all, whatever was chosen.
-fn may_be_told(line: &Metadata<'_>) -> bool {
+fn may_be_logged(line: &Metadata<'_>) -> bool {
     let library = line.target().split("::").next().unwrap_or_default();
-    library != QUOTES && (*line.level() <= Level::WARN || !TELL_ALL.contains(&library))
+    library != QUOTES && (*line.level() <= Level::WARN || !VERBOSE.contains(&library))
 }
 
 /// Begins to log. `AIRLOCK_LOG` chooses what; without it a server tells what it does, other
@@ -106,12 +106,12 @@ pub(super) fn init(format: LogFormat, serves: bool) {
     let chosen =
         ProcessEnvironment.variables().remove("AIRLOCK_LOG").unwrap_or_else(|| default.to_owned());
     let filter = EnvFilter::try_new(&chosen).unwrap_or_else(|_| EnvFilter::new(default));
-    let filter = filter.and(filter_fn(may_be_told));
+    let filter = filter.and(filter_fn(may_be_logged));
     let lines = layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     // A second call, in a test, keeps the first.
     match format {
         LogFormat::Text => {
-            registry().with(lines.fmt_fields(Spoken).with_filter(filter)).try_init().ok()
+            registry().with(lines.fmt_fields(TextFields).with_filter(filter)).try_init().ok()
         }
         LogFormat::Json => registry().with(lines.json().with_filter(filter)).try_init().ok(),
     };

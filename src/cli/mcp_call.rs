@@ -14,9 +14,10 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    Failure, client,
+    client,
     screen::{self, Spinner, print, print_json},
 };
+use crate::app::Failure;
 
 /// How long a call may take before the client gives up.
 const CALL_WITHIN: Duration = Duration::from_secs(900);

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser};
 
 use super::*;
-use crate::cli::screen;
+use crate::{app::Exit, base::instance::Instance, cli::screen};
 
 #[test]
 fn the_grammar_is_sound() {
@@ -112,7 +112,7 @@ fn a_log_line_says_nothing_twice_and_nothing_that_looks_like_another_line() {
         .with_ansi(false)
         .without_time();
     let subscriber =
-        tracing_subscriber::registry().with(lines.with_target(false).fmt_fields(log::Spoken));
+        tracing_subscriber::registry().with(lines.with_target(false).fmt_fields(log::TextFields));
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!(task = "task_1", tool = %"demo.add", calls = 2, "task_1 called `demo.add`");
         tracing::warn!(error = %"no\n WARN forged \u{1b}[2J", calls = 1, "10 calls failed");

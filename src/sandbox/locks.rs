@@ -6,7 +6,19 @@ use std::{collections::BTreeSet, fmt};
 use serde::{Deserialize, Serialize};
 
 /// One lock that a process cannot undo. Displayed in this order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Lock {
     /// Landlock: of all files only the engine's executable and the C library can be read.
@@ -28,7 +40,9 @@ pub enum Lock {
 }
 
 /// Level of confinement. A higher tier includes the lower ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LockTier {
     /// A lock of the tier `restricted` is missing.
@@ -40,7 +54,7 @@ pub enum LockTier {
 }
 
 /// The locks in force on one process.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(transparent)]
 pub struct Locks(BTreeSet<Lock>);
 

@@ -203,7 +203,7 @@ async fn a_runtime_is_chosen_and_a_missing_one_is_told_where_one_looks() {
     let said = say(&config, &["config", "check"], "").await;
     assert_eq!(said.code, Some(78), "{}", said.out);
     assert!(
-        said.beside.contains("airlock.toml:6: of `sandbox.deno`: `local-deno` is not here"),
+        said.beside.contains("airlock.toml:6: of `sandbox.deno`: `local-deno` is not installed"),
         "{}",
         said.beside
     );
@@ -403,7 +403,7 @@ async fn a_run_that_is_told_to_stop_cancels_its_task_also_where_the_whole_group_
     let mut child = command.spawn().expect("the binary starts");
     let mut beside = tokio::io::BufReader::new(child.stderr.take().expect("a pipe was asked for"));
     let mut told = String::new();
-    while !told.contains("waits for your word") {
+    while !told.contains("is waiting for your approval") {
         assert!(beside.read_line(&mut told).await.unwrap() > 0, "it ended: {told}");
     }
     let group = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
@@ -412,7 +412,8 @@ async fn a_run_that_is_told_to_stop_cancels_its_task_also_where_the_whole_group_
     beside.read_to_string(&mut told).await.unwrap();
     assert_eq!(status.code(), Some(130), "{told}");
     assert!(
-        told.contains("told to stop") && told.contains("Cancelled: the task was cancelled"),
+        told.contains("interrupted: the task is cancelled")
+            && told.contains("Cancelled: the task was cancelled"),
         "{told}"
     );
     let listed = say(&config, &["tasks", "list", "--json"], "").await.json();

@@ -1,7 +1,7 @@
 //! What every store promises, shown on each: one case here is one test per implementation.
 
 mod artifacts;
-mod memory;
+pub(crate) mod memory;
 mod policy;
 mod sqlite;
 

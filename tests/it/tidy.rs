@@ -47,9 +47,9 @@ const RANKS: [(&str, u8); 14] = [
     ("task", 2),
     ("service", 3),
     ("transport", 4),
-    ("cli", 4),
     ("app", 5),
-    ("main", 6),
+    ("cli", 6),
+    ("main", 7),
 ];
 
 /// Words that say nothing; a name made with one of them hides what the thing is.

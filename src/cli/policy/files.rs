@@ -1,4 +1,4 @@
-//! Policy files as commands read them. Must not judge what they say.
+//! Reads policy files for commands. Must not judge their content.
 
 use std::{
     io::Read,
@@ -6,8 +6,9 @@ use std::{
 };
 
 use crate::{
-    cli::Failure,
+    app::Failure,
     policy::{Layer, LayerScope, file::FILE_BYTES_MAX},
+    service::{PolicyFileText, PolicyFiles, scope_text},
     task::policy_reload::PolicySource,
 };
 
@@ -25,7 +26,7 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     source.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
     if text.len() > FILE_BYTES_MAX {
         return Err(Failure::other(format!(
-            "`{}` has more than {FILE_BYTES_MAX} bytes",
+            "`{}` is larger than {FILE_BYTES_MAX} bytes",
             path.display()
         )));
     }
@@ -48,4 +49,15 @@ pub(super) fn layer(path: &Path, source: &PolicySource) -> Result<Layer, Failure
 /// All files of the configuration, in its order.
 pub(super) fn configured(source: &PolicySource) -> Result<Vec<Layer>, Failure> {
     source.files.iter().map(|file| layer(&file.path, source)).collect()
+}
+
+/// Layers as a server takes them.
+pub(super) fn as_request(layers: &[Layer]) -> PolicyFiles {
+    let file = |layer: &Layer| PolicyFileText {
+        name: layer.name.clone(),
+        scope: Some(scope_text(&layer.scope)),
+        upstream: layer.upstream.clone(),
+        text: layer.text.clone(),
+    };
+    PolicyFiles { files: layers.iter().map(file).collect() }
 }

@@ -1,5 +1,5 @@
-//! `airlock policy import`: a file of another system as one of ours, on standard output; what
-//! became what, beside it.
+//! `airlock policy import`: a file of another system as one of ours, on standard output; the mapping
+//! beside it, on standard error.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,10 +11,8 @@ use serde_json::{Value, json};
 
 use super::files;
 use crate::{
-    cli::{
-        Failure,
-        screen::{self, dim, note, print, print_json},
-    },
+    app::Failure,
+    cli::screen::{self, dim, note, print, print_json},
     config::Config,
     policy::{
         Layer, LayerScope, Options, Policy, Problem,
@@ -33,7 +31,7 @@ pub(in crate::cli) struct ImportArgs {
     /// The upstream whose tools the file names without saying so
     #[arg(long, value_name = "NAME")]
     upstream: Option<String>,
-    /// Leave out what cannot be carried over, and list it, instead of refusing the file
+    /// Omit what cannot be imported, and list it, instead of refusing the file
     #[arg(long)]
     compat_warn: bool,
     /// Write files into this folder instead of standard output; needed where a file becomes several
@@ -148,10 +146,10 @@ fn refuse(problems: &[Problem], json: bool) -> Result<ExitCode, Failure> {
     // Standard output holds a policy or nothing.
     problems.iter().for_each(|problem| note(screen::plain(&problem.to_string())));
     Err(Failure::other(format!(
-        "{} of the file cannot be carried over as it is; nothing was written",
+        "{} of the file cannot be imported as it is; nothing was written",
         count(problems.len())
     ))
-    .hint("mend the file, or leave these out and have them listed: `--compat-warn`"))
+    .hint("correct the file, or omit these and have them listed: `--compat-warn`"))
 }
 
 fn count(problems: usize) -> String {

@@ -50,7 +50,7 @@ async fn open() -> Opened {
 }
 
 /// Tasks in a list, behind a lock; none once it is closed.
-pub(super) struct MemoryStore(Mutex<Option<Tables>>);
+pub(crate) struct MemoryStore(Mutex<Option<Tables>>);
 
 impl Default for MemoryStore {
     fn default() -> Self {
@@ -65,6 +65,10 @@ struct Tables {
     counters: BTreeMap<(String, i64, i64), i64>,
     approvals: Vec<Approval>,
     artifacts: Vec<Kept>,
+    /// Times that the store was checked.
+    checks: usize,
+    /// Whether the next read of a task panics.
+    panics: bool,
 }
 
 struct Kept {
@@ -373,6 +377,32 @@ impl MemoryStore {
     }
 }
 
+/// For tests of what stands on a store: a look into it, and faults on demand.
+impl MemoryStore {
+    /// All tasks, whosever they are.
+    pub(crate) fn all_tasks(&self) -> Vec<Task> {
+        let tables = self.0.lock();
+        tables.iter().flat_map(|tables| &tables.rows).map(|row| row.task.clone()).collect()
+    }
+
+    /// Times that the store was checked.
+    pub(crate) fn checks(&self) -> usize {
+        self.0.lock().as_ref().map_or(0, |tables| tables.checks)
+    }
+
+    /// Makes the next read of a task panic.
+    pub(crate) fn panic_once(&self) {
+        self.0.lock().iter_mut().for_each(|tables| tables.panics = true);
+    }
+
+    /// Makes every result something that is no JSON and names a secret.
+    pub(crate) fn damage_results(&self) {
+        let mut tables = self.0.lock();
+        let rows = tables.iter_mut().flat_map(|tables| &mut tables.rows);
+        rows.for_each(|row| row.result = Some("secret".into()));
+    }
+}
+
 impl TaskStore for MemoryStore {
     fn create_task(&self, task: NewTask) -> Written<Created> {
         self.with(|tables| tables.create(task))
@@ -387,7 +417,10 @@ impl TaskStore for MemoryStore {
         workspace: &'a str,
         task: TaskId,
     ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
-        self.with(|tables| Ok(tables.row(workspace, task).map(|row| row.task.clone())))
+        self.with(|tables| {
+            assert!(!std::mem::take(&mut tables.panics), "a test asked for this panic");
+            Ok(tables.row(workspace, task).map(|row| row.task.clone()))
+        })
     }
 
     fn result<'a>(
@@ -504,7 +537,10 @@ impl RecoveryStore for MemoryStore {
 
 impl Store for MemoryStore {
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.with(|_| Ok(()))
+        self.with(|tables| {
+            tables.checks += 1;
+            Ok(())
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {

@@ -1,12 +1,11 @@
-//! The owner's token: what the commands of this machine's owner show on `/v1`.
+//! The owner's token, which the commands of this machine's owner send to `/v1`.
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
-
 use subtle::ConstantTimeEq;
 
-/// Held as its digest. Compared in constant time; its text is never shown again.
+/// The token as its digest. Compared in constant time; its text is never shown again.
 #[derive(Clone)]
 pub struct OwnerToken {
     digest: [u8; 32],

@@ -1,31 +1,30 @@
-//! `/v1/approvals` and `/v1/sign-in`: what waits for the owner's word, and the word itself.
+//! `/v1/approvals` and `/v1/sign-in`: the calls that wait for the owner's decision, and the decision
+//! itself.
 
 use std::sync::Arc;
 
 use axum::{
     Extension, Json, Router,
-    body::Bytes,
-    extract::{Path, Query, State, rejection::BytesRejection},
+    extract::{Path, Query, State},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post},
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
-    error,
-    rest::{Answer, Api, Asked, asked, owner},
-    sign_in::{LINK_LIFE, OwnerAuth, SignIn},
+    super::error,
+    extract::{Answer, Api, By, MaybeBody, MaybeQuery, bytes, query},
 };
 use crate::{
     model::{ErrorCode, JsonObject, Timestamp},
-    service::{ApprovalAnswer, ApprovalList, ServiceError, Word},
-    transport::Port,
+    service::{ApprovalDecision, ApprovalGet, ApprovalList, Service, ServiceError},
+    transport::auth::{Authenticator, LINK_LIFE, Owner, OwnerAuth},
 };
 
 /// The routes of approvals, without the gate that stands before them.
-pub(super) fn routes() -> Router<Arc<dyn Port>> {
+pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/approvals", get(list))
         .route("/approvals/{id}", get(one))
@@ -34,64 +33,59 @@ pub(super) fn routes() -> Router<Arc<dyn Port>> {
 }
 
 /// The route that makes a link to sign in.
-pub(super) fn sign_in(gate: Arc<SignIn>) -> Router {
-    Router::new().route("/sign-in", post(link)).with_state(gate)
+pub(super) fn sign_in(authenticator: Arc<Authenticator>) -> Router {
+    Router::new().route("/sign-in", post(link)).with_state(authenticator)
 }
 
-/// What may stand beside a word. Who says it is known from the token or the session: a name in here
+/// The body of a decision. Who decides is known from the token or the session: a name in the body
 /// is refused.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct WordBody {
+struct DecisionBody {
     #[serde(default)]
     note: Option<String>,
 }
 
-async fn list(State(port): Api, query: Asked<ApprovalList>) -> Answer {
-    let answer = port.approvals(&owner(), asked(query)?).await?;
-    let approvals: Vec<Value> = answer.approvals.iter().map(ApprovalAnswer::object).collect();
-    let mut object = json!({ "approvals": approvals });
-    if let Some(cursor) = answer.next_cursor {
-        object["nextCursor"] = cursor.into();
-    }
-    Ok(Json(object).into_response())
+async fn list(
+    State(service): Api,
+    Extension(owner): By,
+    asked: MaybeQuery<ApprovalList>,
+) -> Answer {
+    Ok(Json(service.call(&owner.principal, query(asked)?).await?).into_response())
 }
 
-async fn one(State(port): Api, Path(id): Path<String>) -> Answer {
-    Ok(Json(port.approval(&owner(), &id).await?.object()).into_response())
+async fn one(State(service): Api, Extension(owner): By, Path(id): Path<String>) -> Answer {
+    Ok(Json(service.call(&owner.principal, ApprovalGet { id }).await?).into_response())
 }
 
 async fn approve(
-    State(port): Api,
+    State(service): Api,
     Path(id): Path<String>,
-    Extension(shown): Extension<OwnerAuth>,
-    body: Result<Bytes, BytesRejection>,
+    Extension(owner): By,
+    body: MaybeBody,
 ) -> Answer {
-    decide(port, id, true, shown, body).await
+    decide(&service, id, true, &owner, body).await
 }
 
 async fn deny(
-    State(port): Api,
+    State(service): Api,
     Path(id): Path<String>,
-    Extension(shown): Extension<OwnerAuth>,
-    body: Result<Bytes, BytesRejection>,
+    Extension(owner): By,
+    body: MaybeBody,
 ) -> Answer {
-    decide(port, id, false, shown, body).await
+    decide(&service, id, false, &owner, body).await
 }
 
 async fn decide(
-    port: Arc<dyn Port>,
+    service: &Service,
     id: String,
     approve: bool,
-    shown: OwnerAuth,
-    body: Result<Bytes, BytesRejection>,
+    owner: &Owner,
+    body: MaybeBody,
 ) -> Answer {
-    let body = match body {
-        Ok(body) => body,
-        Err(refused) => return Ok(error::unread(&refused)),
-    };
-    let WordBody { note } = match body.trim_ascii().is_empty() {
-        true => WordBody::default(),
+    let body = bytes(body)?;
+    let DecisionBody { note } = match body.trim_ascii().is_empty() {
+        true => DecisionBody::default(),
         // An object first: a list of values would do for the fields of a struct.
         false => serde_json::from_slice(&body)
             .and_then(|body: JsonObject| serde_json::from_value(body.into()))
@@ -103,17 +97,18 @@ async fn decide(
                 .hint("who decides is known from the token or the session and cannot be named")
             })?,
     };
-    let word = Word { id, approve, note, by: shown.name().to_owned() };
-    Ok(Json(port.decide_approval(&owner(), word).await?.object()).into_response())
+    let decided_by = owner.auth.name().to_owned();
+    let decision = ApprovalDecision { id, approve, note, decided_by };
+    Ok(Json(service.call(&owner.principal, decision).await?).into_response())
 }
 
 /// Only the token makes links: a session cannot prolong itself.
 async fn link(
-    State(gate): State<Arc<SignIn>>,
-    Extension(shown): Extension<OwnerAuth>,
+    State(authenticator): State<Arc<Authenticator>>,
+    Extension(owner): By,
     Query(_): Query<()>,
 ) -> Response {
-    if shown != OwnerAuth::Token {
+    if owner.auth != OwnerAuth::Token {
         let hint = Some("`airlock open` makes one");
         return error::refuse(
             StatusCode::FORBIDDEN,
@@ -123,7 +118,7 @@ async fn link(
             None,
         );
     }
-    let Some(secret) = gate.link() else {
+    let Some(secret) = authenticator.sessions.link() else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
     let life = jiff::SignedDuration::from_secs(LINK_LIFE.as_secs() as i64);

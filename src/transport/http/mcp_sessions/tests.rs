@@ -2,7 +2,7 @@ use super::*;
 
 #[tokio::test]
 async fn the_session_unused_for_longest_gives_way() {
-    let sessions = Sessions::new(3);
+    let sessions = McpSessions::new(3);
     let mut ids = Vec::new();
     let mut transports = Vec::new();
     for _ in 0..3 {
@@ -21,7 +21,7 @@ async fn the_session_unused_for_longest_gives_way() {
 
 #[tokio::test]
 async fn an_ended_session_leaves_its_place() {
-    let sessions = Sessions::new(1);
+    let sessions = McpSessions::new(1);
     let (id, _transport) = sessions.create_session().await.unwrap();
     sessions.close_session(&id).await.unwrap();
     assert_eq!(sessions.used.len(), 0);

@@ -1,10 +1,8 @@
-//! Who is the owner: whoever shows the token, or a browser that signed in with a link that the
-//! token made.
+//! Browser sessions of the owner, each made with a link that the owner's token made.
 //!
 //! A link works once and for five minutes, a session for twelve hours; both are bounded in number
-//! and kept as digests, in memory only. What a session's browser sends without being asked to (its
-//! cookie) is never enough to change anything: that takes the session's own token in the form or in
-//! a header.
+//! and stored as digests, in memory only. The cookie, which a browser sends on its own, is never
+//! enough to change anything: that takes the session's own token in the form or in a header.
 
 use std::{
     collections::VecDeque,
@@ -21,10 +19,10 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use super::OwnerToken;
+use crate::model::Principal;
 
 /// How long a link works.
-pub(super) const LINK_LIFE: Duration = Duration::from_secs(5 * 60);
+pub(in crate::transport) const LINK_LIFE: Duration = Duration::from_secs(5 * 60);
 /// How long a session lasts.
 const SESSION_LIFE: Duration = Duration::from_secs(12 * 3600);
 /// Links that work at once, and sessions; the oldest gives way.
@@ -35,28 +33,16 @@ const SECRET_BYTES: usize = 32;
 /// The header that carries the form token to `/v1`.
 const CSRF_HEADER: &str = "x-airlock-csrf";
 
-/// How the owner showed itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum OwnerAuth {
-    /// With the token: the commands.
-    Token,
-    /// With a session: the pages.
-    Session,
+/// A browser that is signed in.
+pub(in crate::transport) struct BrowserSession {
+    /// The owner.
+    pub(in crate::transport) principal: Principal,
+    /// The token that its forms carry.
+    pub(in crate::transport) form: String,
 }
 
-impl OwnerAuth {
-    /// Who decides, as the record says it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Token => "owner (command line)",
-            Self::Session => "owner (signed in)",
-        }
-    }
-}
-
-/// Links, sessions and the token.
-pub(super) struct SignIn {
-    owner: OwnerToken,
+/// Links to sign in with, and the sessions they made.
+pub(in crate::transport) struct BrowserSessions {
     /// Servers on other ports of this machine share a browser's cookies, so each has its own name.
     cookie: String,
     links: Mutex<VecDeque<Link>>,
@@ -75,10 +61,9 @@ struct Session {
     until: Instant,
 }
 
-impl SignIn {
-    pub(super) fn new(owner: OwnerToken, address: SocketAddr) -> Self {
+impl BrowserSessions {
+    pub(super) fn new(address: SocketAddr) -> Self {
         Self {
-            owner,
             cookie: format!("airlock_{}", address.port()),
             links: Mutex::default(),
             sessions: Mutex::default(),
@@ -86,7 +71,7 @@ impl SignIn {
     }
 
     /// A secret that signs a browser in, once. None where the system gives no random numbers.
-    pub(super) fn link(&self) -> Option<String> {
+    pub(in crate::transport) fn link(&self) -> Option<String> {
         let secret = secret()?;
         let mut links = self.links.lock();
         let now = Instant::now();
@@ -99,7 +84,7 @@ impl SignIn {
     }
 
     /// Uses a link up: the cookie of a new session.
-    pub(super) fn enter(&self, secret: &str) -> Option<HeaderValue> {
+    pub(in crate::transport) fn enter(&self, secret: &str) -> Option<HeaderValue> {
         let given = digest(secret);
         let now = Instant::now();
         {
@@ -123,39 +108,34 @@ impl SignIn {
     }
 
     /// Ends the session of this request.
-    pub(super) fn leave(&self, headers: &HeaderMap) {
+    pub(in crate::transport) fn leave(&self, headers: &HeaderMap) {
         let Some(session) = self.session(headers) else { return };
         self.sessions.lock().retain(|other| other.digest != session.digest);
     }
 
-    /// The form token of the session that this request belongs to.
-    pub(super) fn form(&self, headers: &HeaderMap) -> Option<String> {
-        self.session(headers).map(|session| session.form)
+    /// The signed-in browser that sends this request.
+    pub(in crate::transport) fn find(&self, headers: &HeaderMap) -> Option<BrowserSession> {
+        let session = self.session(headers)?;
+        Some(BrowserSession { principal: Principal::owner("page"), form: session.form })
     }
 
-    /// Whether the form token is the one of the request's session.
-    pub(super) fn is_form(&self, headers: &HeaderMap, given: &str) -> bool {
-        self.form(headers).is_some_and(|form| bool::from(form.as_bytes().ct_eq(given.as_bytes())))
+    /// Whether this is the form token of the request's session.
+    pub(in crate::transport) fn is_form(&self, headers: &HeaderMap, given: &str) -> bool {
+        self.session(headers)
+            .is_some_and(|session| bool::from(session.form.as_bytes().ct_eq(given.as_bytes())))
     }
 
-    /// How the owner shows itself in a request to `/v1`, if it does.
-    pub(super) fn shown(&self, request: &Request) -> Option<OwnerAuth> {
+    /// Whether a session makes this request to `/v1`. A request that changes something must carry
+    /// the form token in a header.
+    pub(super) fn admits(&self, request: &Request) -> bool {
         let headers = request.headers();
-        if headers.contains_key(header::AUTHORIZATION) {
-            let shown = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-            let token = shown
-                .and_then(|value| value.split_once(' '))
-                .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"));
-            return token
-                .is_some_and(|(_, token)| self.owner.is(token.trim()))
-                .then_some(OwnerAuth::Token);
+        if self.session(headers).is_none() {
+            return false;
         }
-        self.session(headers)?;
         let form = headers.get(CSRF_HEADER).and_then(|value| value.to_str().ok());
-        // An upgrade is no mere look, whatever its method.
-        let is_look = request.method().is_safe() && !headers.contains_key(header::UPGRADE);
-        let is_safe = is_look || form.is_some_and(|form| self.is_form(headers, form));
-        is_safe.then_some(OwnerAuth::Session)
+        // An upgrade opens a connection, whatever its method.
+        let reads = request.method().is_safe() && !headers.contains_key(header::UPGRADE);
+        reads || form.is_some_and(|form| self.is_form(headers, form))
     }
 
     fn session(&self, headers: &HeaderMap) -> Option<Session> {

@@ -21,13 +21,13 @@ type Local = LocalSessionManager;
 
 /// [`LocalSessionManager`] that forgets the oldest session where there are too many. Many clients
 /// never end theirs.
-pub(super) struct Sessions {
+pub(super) struct McpSessions {
     local: Local,
     used: DashMap<SessionId, Instant>,
     max: usize,
 }
 
-impl Sessions {
+impl McpSessions {
     pub(super) fn new(max: usize) -> Arc<Self> {
         let mut local = Local::default();
         local.session_config = SessionConfig::default();
@@ -55,7 +55,7 @@ impl Sessions {
     }
 }
 
-impl SessionManager for Sessions {
+impl SessionManager for McpSessions {
     type Error = <Local as SessionManager>::Error;
     type Transport = <Local as SessionManager>::Transport;
 
