@@ -21,7 +21,7 @@ use crate::{
     config::{Config, Credential, Document, Reach, Transport, Upstream},
 };
 
-/// What to do with upstreams.
+/// The commands on upstreams.
 #[derive(Debug, Subcommand)]
 pub(super) enum UpstreamsCommand {
     /// Add a service to the configuration: its URL, the file of its OpenAPI document, or the command
@@ -38,7 +38,7 @@ pub(super) enum UpstreamsCommand {
     Login(OneArgs),
 }
 
-/// Which upstream.
+/// Arguments of a command on one upstream.
 #[derive(Debug, Args)]
 pub(super) struct OneArgs {
     /// Its name
@@ -47,7 +47,7 @@ pub(super) struct OneArgs {
     output: Output,
 }
 
-/// Which upstreams.
+/// Arguments of `upstreams check`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Its name; all without it
@@ -56,7 +56,7 @@ pub(super) struct CheckArgs {
     output: Output,
 }
 
-/// Does it.
+/// Performs the command.
 pub(super) async fn perform(
     command: UpstreamsCommand,
     config: Config,
@@ -155,7 +155,7 @@ fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
         );
     }
     change.show()?;
-    note("a running server keeps it until it is started again");
+    note("a running server uses it until it is started again");
     Ok(())
 }
 
@@ -224,7 +224,7 @@ async fn login(args: &OneArgs, config: &Config) -> Result<(), Failure> {
     let upstream = named(config, &args.name)?;
     let refused =
         |why: String| Failure::unavailable(format!("nobody can log in to `{}`: {why}", args.name));
-    let spinner = Spinner::start("asking for its authorization server");
+    let spinner = Spinner::start("looking for its authorization server");
     let login = app::login(config, &upstream.name).await?;
     drop(spinner);
     let hint = "open this page in a browser on this machine, and allow Airlock to use the service";
