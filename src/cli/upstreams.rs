@@ -7,7 +7,8 @@ mod url;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use self::url::shown;
 use super::{
@@ -19,6 +20,7 @@ use crate::{
     app::{self, Failure},
     catalog::{MissingSecret, UpstreamState, UpstreamStatus},
     config::{Config, Credential, Document, Reach, Transport, Upstream},
+    service::view,
 };
 
 /// The commands on upstreams.
@@ -98,26 +100,33 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
     let rows: Vec<_> =
         config.upstreams.iter().map(|upstream| row(upstream, status(&upstream.name))).collect();
     if output.json {
-        return print_json(&rows.into());
+        return print_json(&serde_json::to_value(&rows).expect("a row has string keys"));
     }
     if rows.is_empty() {
         note("no upstreams; `airlock upstreams add URL` adds one");
     }
-    rows.iter().try_for_each(|row| {
-        let text = |key: &str| row[key].as_str().unwrap_or_default();
-        let state = screen::in_colour_of(text("status"), &format!("{:<10}", text("status")));
-        let place = screen::line(text("place"), screen::width().saturating_sub(56));
+    rows.iter().try_for_each(|Row { id, status, kind, place, auth }| {
+        let state = screen::in_colour_of(status, &format!("{status:<10}"));
+        let place = screen::line(place, screen::width().saturating_sub(56));
         print(format!(
-            "{} {state} {:<8} {:<10} {}",
-            heading(format!("{:<24}", text("id"))),
-            text("kind"),
-            text("auth"),
+            "{} {state} {kind:<8} {auth:<10} {}",
+            heading(format!("{id:<24}")),
             dim(place)
         ))
     })
 }
 
-fn row(upstream: &Upstream, status: &str) -> Value {
+/// An upstream in the list.
+#[derive(Serialize)]
+struct Row<'u> {
+    id: &'u str,
+    status: &'u str,
+    kind: &'static str,
+    place: String,
+    auth: &'static str,
+}
+
+fn row<'u>(upstream: &'u Upstream, status: &'u str) -> Row<'u> {
     let (kind, place, reach) = match &upstream.transport {
         Transport::Stdio { command, args, .. } => {
             ("mcp", [std::slice::from_ref(command), args].concat().join(" "), None)
@@ -132,7 +141,7 @@ fn row(upstream: &Upstream, status: &str) -> Value {
         }
         Transport::GraphQl { url, reach, .. } => ("graphql", shown(url), Some(reach)),
     };
-    json!({ "id": upstream.name, "status": status, "kind": kind, "place": place, "auth": reach.map_or("none", auth) })
+    Row { id: &upstream.name, status, kind, place, auth: reach.map_or("none", auth) }
 }
 
 fn auth(reach: &Reach) -> &'static str {
@@ -177,23 +186,32 @@ async fn check(args: &CheckArgs, mut config: Config) -> Result<ExitCode, Failure
     let is_whole =
         missing.is_empty() && found.iter().all(|status| status.status == UpstreamState::Ready);
     if args.output.json {
-        let with_id = |status: &UpstreamStatus| {
-            let mut row = serde_json::to_value(status).expect("a status is plain data");
-            row["id"] = status.name.clone().into();
+        let checked = |status: &UpstreamStatus| {
+            let mut upstream = view::Upstream::from(status.clone());
             let missing = of(&status.name);
             if !missing.is_empty() {
-                row["status"] = "failed".into();
-                row["missing"] = json!(missing);
+                upstream.status = "failed".into();
             }
-            row
+            Checked { id: upstream.name.clone(), upstream, missing }
         };
-        print_json(&found.iter().map(with_id).collect())?;
+        let all: Vec<_> = found.iter().map(checked).collect();
+        print_json(&serde_json::to_value(&all).expect("a result has string keys"))?;
     } else if found.is_empty() {
         note("no upstreams; `airlock upstreams add URL` adds one");
     } else {
         found.iter().try_for_each(|status| report(status, &of(&status.name)))?;
     }
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The result of `upstreams check` for one upstream.
+#[derive(Serialize)]
+struct Checked<'m> {
+    #[serde(flatten)]
+    upstream: view::Upstream,
+    id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<&'m MissingSecret>,
 }
 
 fn report(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Failure> {
