@@ -1,5 +1,4 @@
-//! Why a command could not be carried out, for the person who gave it: what is wrong, the way out,
-//! and the exit code.
+//! Failures of commands, for the person who gave them: the problem, the remedy, and the exit code.
 
 use std::{io::Write, net::SocketAddr, path::Path, process::ExitCode};
 
@@ -7,7 +6,7 @@ use console::style;
 
 use crate::{base::instance::Instance, config::ConfigError};
 
-/// What the shell is told. The numbers are those of `sysexits.h`.
+/// The exit code. The numbers are those of `sysexits.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
     /// The command could not be carried out.
@@ -18,15 +17,15 @@ pub enum Exit {
     Config = 78,
 }
 
-/// Why a command failed.
+/// A failure of a command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// What the shell is told.
+    /// The exit code.
     pub exit: Exit,
-    /// What is wrong: lower case, names the thing.
+    /// The problem: lower case, names the thing.
     pub message: String,
-    /// The way out.
+    /// The remedy.
     pub hint: Option<String>,
 }
 
@@ -41,7 +40,7 @@ impl Failure {
         Self { exit: Exit::Other, message: message.into(), hint: None }
     }
 
-    /// With the way out.
+    /// Adds the remedy.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
@@ -82,7 +81,7 @@ impl Failure {
                 "by another airlock (process {}); connect to that one or stop it",
                 instance.pid
             ),
-            None => format!("by another program; `ss -ltnp 'sport = :{port}'` tells which"),
+            None => format!("by another program; `ss -ltnp 'sport = :{port}'` shows which"),
         };
         Self::unavailable(format!("port {port} on {} is in use {who}", address.ip())).hint(
             "choose another port: `--listen 127.0.0.1:PORT` or `server.listen`; port 0 \
@@ -90,7 +89,7 @@ impl Failure {
         )
     }
 
-    /// Tells it on standard error and gives the exit code.
+    /// Writes it to standard error and returns the exit code.
     pub fn report(&self) -> ExitCode {
         let mut screen = std::io::stderr().lock();
         // Where standard error is gone too there is nobody left to tell.

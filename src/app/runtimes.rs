@@ -94,9 +94,9 @@ pub(super) async fn start(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, Sand
 pub struct RuntimeStatus {
     /// Its id.
     pub id: &'static str,
-    /// Whether a task that names none runs on it.
+    /// True if a task that names none runs on it.
     pub is_default: bool,
-    /// Whether it is installed.
+    /// True if it is installed.
     pub is_installed: bool,
     /// The key of the configuration that asks for it, where one does.
     pub key: Option<&'static str>,

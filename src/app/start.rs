@@ -37,12 +37,12 @@ use crate::{
     },
 };
 
-/// How long tasks may go on once the server is told to stop.
+/// Time limit for tasks once the server stops.
 const GRACE: Duration = Duration::from_secs(10);
 /// Random bytes of an owner's token.
 const TOKEN_BYTES: usize = 32;
 
-/// Who is answered by a server.
+/// The callers that a server answers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Audience {
     /// Agents at `/mcp`, and the owner.
@@ -71,7 +71,7 @@ pub async fn serve(
     served
 }
 
-/// Why not everything could be opened.
+/// The reason why not everything could be opened.
 pub(super) enum OpenError {
     /// Another server has the database.
     InUse,

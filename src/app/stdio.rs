@@ -27,11 +27,11 @@ use crate::{
     },
 };
 
-/// How long an `airlock mcp` that finds its database in use looks for the server that has it.
+/// Time limit for an `airlock mcp` that finds its database in use to find the server that has it.
 const FIND_MAX: Duration = Duration::from_secs(10);
-/// Pause between two looks.
+/// Pause between two attempts.
 const FIND_EVERY: Duration = Duration::from_millis(50);
-/// How long it waits for a server that was started to stay, and ended, to be started again.
+/// Time limit for a server that was started to stay, and ended, to be started again.
 const RESTART_MAX: Duration = Duration::from_secs(60);
 
 /// Opens everything and serves MCP on standard input and output until the input ends or `stop`.
@@ -83,7 +83,7 @@ pub async fn serve_stdio(config: Config, stop: CancellationToken) -> Result<(), 
     }
 }
 
-/// Who serves a database.
+/// The process that serves a database.
 enum Acquired {
     /// This process.
     Own(Box<Server>),

@@ -41,7 +41,7 @@ pub(super) fn install_crypto() {
 /// Called with how much of something is done, and how much there is.
 pub type OnProgress = Box<dyn Fn(usize, usize) + Send + Sync>;
 
-/// How often progress is reported.
+/// Interval of progress reports.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// Connects to all upstreams, without a server, and returns their status; meanwhile reports how many

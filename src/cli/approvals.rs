@@ -33,7 +33,7 @@ pub(super) enum ApprovalsCommand {
     Deny(DecisionArgs),
 }
 
-/// Which approvals.
+/// Arguments of `approvals list`.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only of this status: pending, approved, consumed, denied, expired, cancelled, void; or `all`
@@ -46,7 +46,7 @@ pub(super) struct ListArgs {
     page: Page,
 }
 
-/// Which approval, and the note to it.
+/// Arguments of a decision.
 #[derive(Debug, Args)]
 pub(super) struct DecisionArgs {
     /// The approval's id

@@ -13,10 +13,10 @@ pub(super) struct Output {
 /// Page of a list, and output format.
 #[derive(Debug, Args)]
 pub(super) struct Page {
-    /// How many, 1 to 200
+    /// Items in the page, 1 to 200
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
-    /// Where the page before ended
+    /// Cursor of the page, from the page before
     #[arg(long)]
     cursor: Option<String>,
     /// Print a JSON array

@@ -26,7 +26,7 @@ pub(super) enum ArtifactsCommand {
     Remove(One),
 }
 
-/// Which artifact, and where to.
+/// Arguments of `artifacts get`.
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
     /// The artifact's id

@@ -13,15 +13,14 @@ use crate::{
     service::{Execute, PolicyExplain, PolicyFiles, PolicyReplay, view},
 };
 
-/// How long the server may take to answer a request that waits for nothing.
+/// Time limit for a request that waits for nothing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-/// How long the server may take to have its upstreams listed again: twice the longest start, and
-/// some more.
+/// Time limit for a refresh of upstreams: twice the longest start, and some more.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(1_220);
-/// How long the whole text of an artifact may take to arrive.
+/// Time limit for the whole text of an artifact.
 const CONTENT_WITHIN: Duration = Duration::from_secs(600);
-/// How long a request for a task waits for its end on the server's side, in milliseconds; then it is
-/// sent again.
+/// Time that a request for a task waits on the server for its end, in milliseconds; then it is sent
+/// again.
 const WAIT_MS: u64 = 1_000;
 /// A result's JSON is read in pieces of so many bytes, where it is too large for one answer.
 const PAGE_BYTES: u64 = 1024 * 1024;
@@ -60,8 +59,8 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Does not connect yet. Only a loopback address is taken: the token must not leave this
-    /// machine.
+    /// A client that has not connected yet. Only a loopback URL is accepted: the token must not leave
+    /// this machine.
     pub(super) fn new(instance: &Instance) -> Result<Self, Failure> {
         let base = Url::parse(&instance.url).ok().filter(is_loopback);
         let base = base.ok_or_else(|| {
@@ -71,7 +70,7 @@ impl Client {
         Ok(Self { http, base, token: instance.token.clone() })
     }
 
-    /// Whether the server answers at all.
+    /// True if the server answers at all.
     pub(super) async fn is_up(&self) -> bool {
         self.ask::<serde::de::IgnoredAny>(self.get(&["healthz"], &[])).await.is_ok()
     }

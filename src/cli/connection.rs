@@ -13,7 +13,7 @@ use crate::{
     config::{Config, Flag},
 };
 
-/// How long a fresh server's upstreams may take before a command goes on without them.
+/// Time limit for a fresh server's upstreams; then a command goes on without them.
 const UPSTREAMS_WITHIN: Duration = Duration::from_secs(30);
 /// Pause between two checks of the upstreams.
 const CHECK_EVERY: Duration = Duration::from_millis(50);
@@ -112,7 +112,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Whether the server runs in this process.
+    /// True if the server runs in this process.
     pub(super) fn is_own(&self) -> bool {
         self.own.is_some()
     }

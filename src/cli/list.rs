@@ -1,4 +1,4 @@
-//! Lists of what the record keeps: one page, as rows for people or as an array for programs.
+//! Lists of records: one page, as rows for people or as an array for programs.
 
 use serde::Serialize;
 
@@ -12,7 +12,7 @@ use crate::app::Failure;
 pub(super) struct List<'l, T> {
     /// The items.
     pub(super) items: &'l [T],
-    /// Where the next page begins, if there is one.
+    /// Cursor of the next page, if there is one.
     pub(super) next_cursor: Option<&'l str>,
     /// The id of an item.
     pub(super) id: fn(&T) -> String,

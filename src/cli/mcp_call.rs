@@ -19,7 +19,7 @@ use super::{
 };
 use crate::app::Failure;
 
-/// How long a call may take before the client gives up.
+/// Time limit of a call.
 const CALL_WITHIN: Duration = Duration::from_secs(900);
 
 /// The arguments of `__mcp-call`.

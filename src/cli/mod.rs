@@ -49,7 +49,7 @@ pub struct Cli {
     /// is one]
     #[arg(long, short, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// How log lines are written to standard error; AIRLOCK_LOG says which
+    /// Format of log lines on standard error; AIRLOCK_LOG filters them
     #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM")]
     log: LogFormat,
     #[command(subcommand)]

@@ -29,7 +29,7 @@ use crate::{
     },
 };
 
-/// How often the spinner's text follows a task, where the server does not answer sooner.
+/// Pause between two requests for the task, where the server answers at once.
 const RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// The arguments of `run`.
@@ -38,10 +38,10 @@ pub(super) struct RunArgs {
     /// The program, TypeScript or JavaScript; `-` reads it from standard input
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// Print the whole answer as JSON instead of the result
+    /// Print the whole record as JSON instead of the result
     #[arg(long)]
     json: bool,
-    /// How long the code may run, in milliseconds, 1 to 600000
+    /// Time limit of the code, in milliseconds, 1 to 600000
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
     /// The runtime, `local-v8` or `local-deno` [default: `sandbox.runtime`]
@@ -124,7 +124,7 @@ async fn follow(
     }
 }
 
-/// Says once for each approval how it is decided.
+/// Says once for each approval which command decides it.
 fn announce_approvals(task: &TaskOutcome, announced: &mut BTreeSet<String>) {
     for approval in &task.approvals {
         let id = &approval.approval_id;
@@ -183,7 +183,7 @@ fn show(task: &TaskOutcome) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Console output, each line in the colour of its level.
+/// Writes console output, each line in the colour of its level.
 pub(super) fn write_logs(task: &TaskOutcome, stream: Stream) -> Result<(), Failure> {
     let Some(logs) = &task.logs else { return Ok(()) };
     for line in &logs.lines {
@@ -204,7 +204,7 @@ pub(super) fn write_logs(task: &TaskOutcome, stream: Stream) -> Result<(), Failu
     Ok(())
 }
 
-/// Why a task did not complete, with the place in its source.
+/// Writes the error of a task, with the place in its source.
 pub(super) fn write_error(task: &TaskOutcome, stream: Stream) -> Result<(), Failure> {
     let Some(error) = &task.error else { return Ok(()) };
     let name = stream.paint(Style::new().red().bold(), format!("{}:", screen::plain(&error.name)));

@@ -20,7 +20,7 @@ use crate::{
     config::Config,
 };
 
-/// What to do with secrets.
+/// The commands on secrets.
 #[derive(Debug, Subcommand)]
 pub(super) enum SecretsCommand {
     /// Store a secret; its value is prompted for, or read from standard input
@@ -31,7 +31,7 @@ pub(super) enum SecretsCommand {
     Remove(NameArgs),
 }
 
-/// Which secret.
+/// Arguments of a command on one secret.
 #[derive(Debug, Args)]
 pub(super) struct NameArgs {
     /// Its name, as `{ secret = "NAME" }` in the configuration refers to it
@@ -40,7 +40,7 @@ pub(super) struct NameArgs {
     output: Output,
 }
 
-/// Does it.
+/// Performs the command.
 pub(super) fn perform(command: SecretsCommand, config: &Config) -> Result<ExitCode, Failure> {
     let vault = app::vault(config);
     match command {

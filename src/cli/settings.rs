@@ -23,7 +23,7 @@ pub(super) struct SettingsArgs {
     json: bool,
 }
 
-/// What to do with the configuration.
+/// The commands on the configuration.
 #[derive(Debug, Subcommand)]
 enum SettingsCommand {
     /// Show every key, its value and where it was written (what `config` alone does)
@@ -36,7 +36,7 @@ enum SettingsCommand {
 }
 
 impl SettingsArgs {
-    /// Whether it speaks of all configurations rather than of this one.
+    /// True if the command needs no configuration.
     pub(super) fn needs_no_configuration(&self) -> bool {
         matches!(self.command, Some(SettingsCommand::Reference))
     }
@@ -128,7 +128,7 @@ async fn check_references(config: &Config) -> Result<(), Failure> {
     Err(Failure { exit: Exit::Config, message, hint })
 }
 
-/// Where a key was written.
+/// The place where a key is set.
 fn origin_of<'a>(config: &'a Config, key: &str) -> &'a str {
     config
         .settings

@@ -24,7 +24,7 @@ use crate::{
 /// Columns that a list keeps for id, status, age and duration.
 const LIST_COLUMNS: usize = 84;
 
-/// What to do with tasks.
+/// The commands on tasks.
 #[derive(Debug, Subcommand)]
 pub(super) enum TasksCommand {
     /// List tasks, newest first
@@ -35,7 +35,7 @@ pub(super) enum TasksCommand {
     Cancel(One),
 }
 
-/// Which tasks.
+/// Arguments of `tasks list`.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only tasks of this status: queued, running, awaiting_approval, completed, failed, timed_out,

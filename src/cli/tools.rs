@@ -24,7 +24,7 @@ use crate::{
 /// its own.
 const ARGS_BYTES_MAX: u64 = 200 * 1024;
 
-/// What to do with tools.
+/// The commands on tools.
 #[derive(Debug, Subcommand)]
 pub(super) enum ToolsCommand {
     /// List tools
@@ -33,7 +33,7 @@ pub(super) enum ToolsCommand {
     Search(SearchArgs),
     /// Show one tool: its TypeScript and its schemas
     Describe(DescribeArgs),
-    /// Call one tool, the way a program does: rules and record apply; exits with the task's exit
+    /// Call one tool as a program does, under policy and on record; exits with the task's exit
     /// code
     Call(CallArgs),
     /// Print TypeScript declarations of all tools, for an editor: `airlock tools types >
@@ -43,16 +43,16 @@ pub(super) enum ToolsCommand {
     Refresh(RefreshArgs),
 }
 
-/// Which tools.
+/// Arguments of `tools list`.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only tools of this upstream
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
-    /// How many, 1 to 200
+    /// Tools in the page, 1 to 200
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
-    /// Where the page before ended
+    /// Cursor of the page, from the page before
     #[arg(long)]
     cursor: Option<String>,
     /// Print a JSON array
@@ -60,7 +60,7 @@ pub(super) struct ListArgs {
     json: bool,
 }
 
-/// What to look for.
+/// Arguments of `tools search`.
 #[derive(Debug, Args)]
 pub(super) struct SearchArgs {
     /// Words
@@ -70,7 +70,7 @@ pub(super) struct SearchArgs {
     list: ListArgs,
 }
 
-/// Which tool.
+/// Arguments of `tools describe`.
 #[derive(Debug, Args)]
 pub(super) struct DescribeArgs {
     /// Its path, as `tools list` gives it
@@ -80,7 +80,7 @@ pub(super) struct DescribeArgs {
     json: bool,
 }
 
-/// What to call.
+/// Arguments of `tools call`.
 #[derive(Debug, Args)]
 pub(super) struct CallArgs {
     /// The tool's path, as `tools list` gives it
@@ -88,15 +88,15 @@ pub(super) struct CallArgs {
     /// Its arguments, a JSON object; `-` reads it from standard input
     #[arg(long, value_name = "JSON", default_value = "{}")]
     args: String,
-    /// Print the whole answer as JSON instead of the result
+    /// Print the whole record as JSON instead of the result
     #[arg(long)]
     json: bool,
-    /// How long the call may take, in milliseconds, 1 to 600000
+    /// Time limit of the call, in milliseconds, 1 to 600000
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
 }
 
-/// Which tools to declare.
+/// Arguments of `tools types`.
 #[derive(Debug, Args)]
 pub(super) struct TypesArgs {
     /// Only tools of this upstream, or below this path
@@ -104,7 +104,7 @@ pub(super) struct TypesArgs {
     namespace: Option<String>,
 }
 
-/// Whom to ask.
+/// Arguments of `tools refresh`.
 #[derive(Debug, Args)]
 pub(super) struct RefreshArgs {
     /// The upstream; all of them without one

@@ -8,7 +8,8 @@ use std::process::ExitCode;
 
 use ::url::Url;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
 use self::url::shown;
 use super::{
@@ -21,9 +22,10 @@ use crate::{
     catalog::{MissingSecret, UpstreamState, UpstreamStatus},
     config::{Config, Credential, HttpAccess, Transport, Upstream},
     model::Document,
+    service::view,
 };
 
-/// What to do with upstreams.
+/// The commands on upstreams.
 #[derive(Debug, Subcommand)]
 pub(super) enum UpstreamsCommand {
     /// Add a service to the configuration: its URL, the file of its OpenAPI document, or the command
@@ -40,7 +42,7 @@ pub(super) enum UpstreamsCommand {
     Login(OneArgs),
 }
 
-/// Which upstream.
+/// Arguments of a command on one upstream.
 #[derive(Debug, Args)]
 pub(super) struct OneArgs {
     /// Its name
@@ -49,7 +51,7 @@ pub(super) struct OneArgs {
     output: Output,
 }
 
-/// Which upstreams.
+/// Arguments of `upstreams check`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Its name; all without it
@@ -58,7 +60,7 @@ pub(super) struct CheckArgs {
     output: Output,
 }
 
-/// Does it.
+/// Performs the command.
 pub(super) async fn perform(
     command: UpstreamsCommand,
     config: Config,
@@ -100,26 +102,33 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
     let rows: Vec<_> =
         config.upstreams.iter().map(|upstream| row(upstream, status(&upstream.name))).collect();
     if output.json {
-        return print_json(&rows.into());
+        return print_json(&serde_json::to_value(&rows).expect("a row has string keys"));
     }
     if rows.is_empty() {
         note("no upstreams; `airlock upstreams add URL` adds one");
     }
-    rows.iter().try_for_each(|row| {
-        let text = |key: &str| row[key].as_str().unwrap_or_default();
-        let state = screen::in_colour_of(text("status"), &format!("{:<10}", text("status")));
-        let place = screen::line(text("place"), screen::width().saturating_sub(56));
+    rows.iter().try_for_each(|Row { id, status, kind, place, auth }| {
+        let state = screen::in_colour_of(status, &format!("{status:<10}"));
+        let place = screen::line(place, screen::width().saturating_sub(56));
         print(format!(
-            "{} {state} {:<8} {:<10} {}",
-            heading(format!("{:<24}", text("id"))),
-            text("kind"),
-            text("auth"),
+            "{} {state} {kind:<8} {auth:<10} {}",
+            heading(format!("{id:<24}")),
             dim(place)
         ))
     })
 }
 
-fn row(upstream: &Upstream, status: &str) -> Value {
+/// An upstream in the list.
+#[derive(Serialize)]
+struct Row<'u> {
+    id: &'u str,
+    status: &'u str,
+    kind: &'static str,
+    place: String,
+    auth: &'static str,
+}
+
+fn row<'u>(upstream: &'u Upstream, status: &'u str) -> Row<'u> {
     let (kind, place) = match &upstream.transport {
         Transport::Stdio { command, args, .. } => {
             ("mcp", [std::slice::from_ref(command), args].concat().join(" "))
@@ -134,8 +143,8 @@ fn row(upstream: &Upstream, status: &str) -> Value {
         }
         Transport::GraphQl { url, .. } => ("graphql", shown(url)),
     };
-    let access = upstream.access.as_ref();
-    json!({ "id": upstream.name, "status": status, "kind": kind, "place": place, "auth": access.map_or("none", auth) })
+    let auth = upstream.access.as_ref().map_or("none", auth);
+    Row { id: &upstream.name, status, kind, place, auth }
 }
 
 fn auth(access: &HttpAccess) -> &'static str {
@@ -158,7 +167,7 @@ fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
         );
     }
     change.show()?;
-    note("a running server keeps it until it is started again");
+    note("a running server uses it until it is started again");
     Ok(())
 }
 
@@ -180,23 +189,32 @@ async fn check(args: &CheckArgs, mut config: Config) -> Result<ExitCode, Failure
     let is_whole =
         missing.is_empty() && found.iter().all(|status| status.status == UpstreamState::Ready);
     if args.output.json {
-        let with_id = |status: &UpstreamStatus| {
-            let mut row = serde_json::to_value(status).expect("a status is plain data");
-            row["id"] = status.name.clone().into();
+        let checked = |status: &UpstreamStatus| {
+            let mut upstream = view::Upstream::from(status.clone());
             let missing = of(&status.name);
             if !missing.is_empty() {
-                row["status"] = "failed".into();
-                row["missing"] = json!(missing);
+                upstream.status = "failed".into();
             }
-            row
+            Checked { id: upstream.name.clone(), upstream, missing }
         };
-        print_json(&found.iter().map(with_id).collect())?;
+        let all: Vec<_> = found.iter().map(checked).collect();
+        print_json(&serde_json::to_value(&all).expect("a result has string keys"))?;
     } else if found.is_empty() {
         note("no upstreams; `airlock upstreams add URL` adds one");
     } else {
         found.iter().try_for_each(|status| report(status, &of(&status.name)))?;
     }
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The result of `upstreams check` for one upstream.
+#[derive(Serialize)]
+struct Checked<'m> {
+    #[serde(flatten)]
+    upstream: view::Upstream,
+    id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<&'m MissingSecret>,
 }
 
 fn report(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Failure> {
@@ -227,7 +245,7 @@ async fn login(args: &OneArgs, config: &Config) -> Result<(), Failure> {
     let upstream = named(config, &args.name)?;
     let refused =
         |why: String| Failure::unavailable(format!("nobody can log in to `{}`: {why}", args.name));
-    let spinner = Spinner::start("asking for its authorization server");
+    let spinner = Spinner::start("looking for its authorization server");
     let login = app::login(config, &upstream.name).await?;
     drop(spinner);
     let hint = "open this page in a browser on this machine, and allow Airlock to use the service";

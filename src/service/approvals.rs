@@ -28,7 +28,7 @@ const PENDING_MAX: u32 = 20;
 const NOTE_CHARS_MAX: usize = 2000;
 /// Characters of a tool's description that are shown.
 const ABOUT_CHARS_MAX: usize = 1000;
-/// How long the catalog is asked for the tool; its upstream may be connecting.
+/// Time limit for resolving the tool, because its upstream may be connecting.
 const ABOUT_WITHIN: Duration = Duration::from_millis(500);
 /// Earlier calls of the task that are shown, the latest ones.
 const PRIOR_CALLS_MAX: usize = 50;
@@ -74,7 +74,7 @@ impl Service {
         Ok(view::Approval::whole(row, url, shown))
     }
 
-    /// What one approval shows beside its row.
+    /// The parts of one approval that are not in its row.
     async fn shown(&self, who: &Principal, row: &Approval) -> Result<Shown, ServiceError> {
         Ok(Shown {
             code: self.record(who, row.task_id).await.ok().map(|task| task.code),
@@ -280,7 +280,7 @@ fn not_found(id: &str) -> ServiceError {
         .hint("`airlock approvals list` shows those that wait")
 }
 
-/// Why a decision comes too late.
+/// The error for a decision that comes too late.
 fn already_decided(row: &Approval, verb: &str) -> ServiceError {
     let id = row.id;
     let message = match row.status {

@@ -34,7 +34,7 @@ pub type ChangeCounters = [watch::Receiver<u64>; 2];
 
 macro_rules! commands {
     ($($(#[$doc:meta])* $name:ident($request:ty) as $label:literal -> $reply:ty;)*) => {
-        /// The closed list of what the outside can ask.
+        /// The closed list of requests from outside.
         #[derive(Debug, Clone)]
         pub enum Command {
             $($(#[$doc])* $name($request),)*
@@ -94,7 +94,7 @@ commands! {
     ToolDescribe(ToolDescribe) as "tool_describe" -> view::Tool;
     /// TypeScript declarations of the tools that the caller may see.
     ToolTypes(ToolTypes) as "tool_types" -> String;
-    /// Asks one upstream, or all, for their tools again; how they stand then.
+    /// Asks one upstream, or all, for their tools again; returns their states afterwards.
     ToolRefresh(ToolRefresh) as "tool_refresh" -> view::UpstreamList;
     /// The namespaces that the caller may see, in a stable order; then the upstreams whose tools
     /// are not known yet.
@@ -122,7 +122,7 @@ commands! {
     PolicyTools(PolicyTools) as "policy_tools" -> view::PolicyToolList;
     /// The decision of the policy in force about one call, and its reasons.
     PolicyExplain(PolicyExplain) as "policy_explain" -> view::PolicyExplanation;
-    /// What is probably not meant in these files.
+    /// Likely mistakes in these files.
     PolicyLint(PolicyLint) as "policy_lint" -> view::PolicyFindings;
     /// Results of the tests in these files.
     PolicyTest(PolicyTest) as "policy_test" -> view::PolicyTestResults;
@@ -139,7 +139,7 @@ commands! {
 /// [`ErrorCode::Forbidden`] where it lacks the role that the command needs.
 pub fn authorize(principal: &Principal, command: &Command) -> Result<(), ServiceError> {
     let needed = match command {
-        // Anybody may ask whether the server works.
+        // Anybody may check the health.
         Command::Health(_) => return Ok(()),
         Command::Execute(_)
         | Command::TaskGet(_)

@@ -1,5 +1,4 @@
-//! What the outside can ask: the closed list of commands, who may give which, and their typed
-//! answers. No protocol and no SQL here.
+//! The closed list of commands from outside, the roles that each needs, and their typed answers. No protocol and no SQL here.
 
 mod approvals;
 mod artifacts;

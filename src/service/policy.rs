@@ -28,7 +28,7 @@ use crate::{
     task::host::{ROLE, counter_window, facts},
 };
 
-/// Shows every tool, whatever policy says: the owner asks.
+/// Shows every tool, whatever policy hides: the owner asks.
 pub(super) const EVERYTHING: View<'static> = &|_: &Tool| Visibility::Auto;
 /// Policy files in one request.
 const FILES_MAX: usize = 64;
@@ -36,7 +36,7 @@ const FILES_MAX: usize = 64;
 const CALLS_MAX: usize = 1000;
 /// Tools in one answer.
 const TOOLS_MAX: usize = 10_000;
-/// Who calls where the question does not say.
+/// The caller where the request does not name one.
 const LOCAL: &str = "local";
 /// The task of a call that is never made.
 const NO_TASK: &str = "task_explained";

@@ -15,11 +15,10 @@ pub struct Execute {
     /// TypeScript or JavaScript. `return` gives the value, `await` works at the top level. 1 byte
     /// to 256 KiB.
     pub code: String,
-    /// How long the code may run, in milliseconds, 1 to 600000; 300000 unless the server says
-    /// otherwise.
+    /// Time limit of the code, in milliseconds, 1 to 600000; 300000 unless configured otherwise.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u64>,
-    /// Which runtime runs it; leave it out for the one that the server takes by itself.
+    /// Runtime that runs it; leave it out for the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub runtime_id: Option<String>,
     /// Stored on the task, filterable in lists; at most 16 KiB as JSON.
@@ -31,11 +30,11 @@ pub struct Execute {
     /// False: answer at once with the task id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_for_result: Option<bool>,
-    /// How long to hold the answer, in milliseconds, 100 to 900000. When it runs out the task goes
-    /// on.
+    /// Time to hold the answer, in milliseconds, 100 to 900000. The task goes on when it runs out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_timeout_ms: Option<u64>,
-    /// The same key within 24 h returns the same task instead of a new one; at most 128 characters.
+    /// Key against running it twice: within 24 h the same key returns the same task. At most 128
+    /// characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idempotency_key: Option<String>,
 }
@@ -45,7 +44,7 @@ pub struct Execute {
 pub struct Execution {
     /// The arguments.
     pub arguments: Execute,
-    /// How long the answer may be held where the arguments do not say.
+    /// Policy for holding the answer where the arguments do not say.
     pub wait: WaitPolicy,
     /// Receives the task's id as soon as it is recorded, and each later change.
     pub progress: ProgressSink,
@@ -61,7 +60,7 @@ impl Execution {
 /// Takes the latest [`Progress`]; a value that was not read in time is replaced.
 pub type ProgressSink = watch::Sender<Option<Progress>>;
 
-/// How long an `execute` may be held, by what the client can bear.
+/// Policy for holding the answer of an `execute`, by what the client can bear.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitPolicy {
     /// The client shows progress, or is our own: the full default.
@@ -77,13 +76,13 @@ pub enum WaitPolicy {
 pub struct TaskGet {
     /// The id that `execute` gave.
     pub task_id: String,
-    /// Wait so long for the task to end, in milliseconds, at most 50000.
+    /// Time to wait for the task to end, in milliseconds, at most 50000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wait_ms: Option<u64>,
     /// Read the result's JSON text from this byte on, as `resultPage`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_offset: Option<u64>,
-    /// How many bytes of it, at most 1048576.
+    /// Bytes of it, at most 1048576.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_limit: Option<u64>,
 }
@@ -101,7 +100,7 @@ pub struct TaskList {
     /// Only tasks whose metadata has these keys with equal values.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<JsonObject>,
-    /// How many, 1 to 200; 50 unless given.
+    /// Items in the page, 1 to 200; 50 unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `nextCursor` of the page before.
@@ -131,7 +130,7 @@ pub struct TaskEvents {
     pub limit: Option<u32>,
 }
 
-/// Which tools to list: the arguments of `tools.catalog.tools`.
+/// A page of tools: the arguments of `tools.catalog.tools`.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ToolList {
@@ -141,7 +140,7 @@ pub struct ToolList {
     /// Only tools of this namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
-    /// How many, 1 to 200; 50 unless given.
+    /// Items in the page, 1 to 200; 50 unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `nextCursor` of the page before.
@@ -149,7 +148,7 @@ pub struct ToolList {
     pub cursor: Option<String>,
 }
 
-/// Which tool to describe: the arguments of `tools.describe`.
+/// One tool: the arguments of `tools.describe`.
 #[derive(Debug, Clone, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ToolDescribe {
@@ -157,7 +156,7 @@ pub struct ToolDescribe {
     pub path: String,
 }
 
-/// Which tools to declare in TypeScript.
+/// TypeScript declarations of tools.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ToolTypes {
@@ -166,7 +165,7 @@ pub struct ToolTypes {
     pub namespace: Option<String>,
 }
 
-/// Which upstream to ask for its tools again; all of them without a name.
+/// A refresh of the tools of one upstream; of all without a name.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ToolRefresh {
@@ -183,7 +182,7 @@ pub struct NamespaceList;
 #[derive(Debug, Clone, Copy)]
 pub struct ToolChanges;
 
-/// Which approvals to list.
+/// A page of approvals.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ApprovalList {
@@ -193,7 +192,7 @@ pub struct ApprovalList {
     /// Only of this task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<String>,
-    /// How many, 1 to 200; 50 unless given.
+    /// Items in the page, 1 to 200; 50 unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `nextCursor` of the page before.
@@ -201,7 +200,7 @@ pub struct ApprovalList {
     pub cursor: Option<String>,
 }
 
-/// Which approval to show.
+/// One approval.
 #[derive(Debug, Clone)]
 pub struct ApprovalGet {
     /// Its id.
@@ -213,19 +212,20 @@ pub struct ApprovalGet {
 pub struct ApprovalDecision {
     /// The approval's id.
     pub id: String,
-    /// Whether the call may be made.
+    /// True if the call may be made.
     pub approve: bool,
     /// The person's note, at most 2000 characters. A denial's reaches the code.
     pub note: Option<String>,
-    /// Who decides, as the transport knows from a token or a session, never from a request's body.
+    /// The person who decides, as the transport knows from a token or a session, never from a
+    /// request's body.
     pub decided_by: String,
 }
 
-/// Which artifacts to list.
+/// A page of artifacts.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ArtifactList {
-    /// How many, 1 to 200; 50 unless given.
+    /// Items in the page, 1 to 200; 50 unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
     /// `nextCursor` of the page before.
@@ -233,14 +233,14 @@ pub struct ArtifactList {
     pub cursor: Option<String>,
 }
 
-/// Which artifact to show, without its text.
+/// One artifact, without its text.
 #[derive(Debug, Clone)]
 pub struct ArtifactGet {
     /// Its id.
     pub id: String,
 }
 
-/// Which part of an artifact's text to read.
+/// A part of an artifact's text.
 #[derive(Debug, Clone, Copy)]
 pub struct ArtifactRead {
     /// The artifact.
@@ -249,7 +249,7 @@ pub struct ArtifactRead {
     pub offset: u64,
 }
 
-/// Which artifact to remove.
+/// The removal of an artifact.
 #[derive(Debug, Clone)]
 pub struct ArtifactRemove {
     /// Its id.
@@ -278,13 +278,13 @@ pub struct PolicyExplain {
     /// The arguments; none: `{}`.
     #[serde(default)]
     pub args: Option<Box<RawValue>>,
-    /// Who calls.
+    /// The caller.
     #[serde(default, rename = "as")]
     pub caller: PolicyCaller,
 }
 
-/// Who calls. What is not given: the workspace and the principal `local`, the role of agents, no
-/// key and no session.
+/// A caller. Defaults: the workspace and the principal `local`, the role `agent`, no key and no
+/// session.
 #[derive(Debug, Clone, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PolicyCaller {
@@ -355,7 +355,7 @@ pub struct PolicyReplay {
 pub struct RecordedCall {
     /// Its name in the answer.
     pub call: String,
-    /// When it was made.
+    /// Time of the call.
     pub at: Timestamp,
     /// The tool's path.
     pub tool: String,

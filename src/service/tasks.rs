@@ -51,6 +51,7 @@ impl Service {
         let hold = self.hold(&arguments, wait)?;
         // The session is part of who asks, and stored with the task as such.
         let caller = Principal { session_id: arguments.session_id.clone(), ..who.clone() };
+        tracing::Span::current().record("session", caller.session_id.as_deref());
         let new = self.new_task(&caller, arguments)?;
         // Whoever learns the id at once must find it after a crash; at any other time the record is
         // read from the store first.
@@ -237,7 +238,7 @@ impl Service {
         })
     }
 
-    /// How long to hold the answer.
+    /// Time to hold the answer.
     fn hold(&self, request: &Execute, wait: WaitPolicy) -> Result<Duration, ServiceError> {
         let requested = within(
             "resultTimeoutMs",

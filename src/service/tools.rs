@@ -1,4 +1,4 @@
-//! Tools, as the owner's own commands ask for them.
+//! Tools, their declarations and their upstreams.
 
 use serde::de::DeserializeOwned;
 
@@ -52,7 +52,7 @@ impl Service {
         declared.map_err(|error| ServiceError::new(ErrorCode::InvalidArgument, error.to_string()))
     }
 
-    /// Asks one upstream, or all, for their tools again; answers how they stand then.
+    /// Asks one upstream, or all, for their tools again; returns their states afterwards.
     pub(super) async fn tool_refresh(
         &self,
         request: ToolRefresh,
@@ -125,7 +125,7 @@ impl Service {
     }
 }
 
-/// Whoever asks from outside of a task sees what code of the same account would.
+/// The caller as policy sees code of the same account, outside of a task.
 fn caller(who: &Principal) -> Caller<'_> {
     Caller {
         workspace: &who.workspace_id,
@@ -137,8 +137,8 @@ fn caller(who: &Principal) -> Caller<'_> {
     }
 }
 
-/// Why a path that the owner named leads to no tool, in the owner's words: the catalog's own are
-/// for programs.
+/// The error for a path of no tool, with commands in its hint: the catalog's own hints are for
+/// programs.
 pub(super) fn unresolved(error: ResolveError) -> ServiceError {
     match error {
         ResolveError::NotFound(NotFound { path, is_namespace: true, .. }) => ServiceError::new(
@@ -158,7 +158,7 @@ pub(super) fn unresolved(error: ResolveError) -> ServiceError {
         }
         ResolveError::Unavailable(error) => {
             ServiceError::new(ErrorCode::UpstreamUnavailable, error.message)
-                .hint("`airlock upstreams check` tells what is wrong with it")
+                .hint("`airlock upstreams check` says what is wrong with it")
         }
     }
 }

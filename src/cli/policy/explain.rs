@@ -25,7 +25,7 @@ pub(in crate::cli) struct ExplainArgs {
     /// The arguments, as a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}")]
     args: String,
-    /// Who calls: the label of a key, or parts such as
+    /// The caller: the label of a key, or parts such as
     /// `key:ci,workspace:team,principal:ann,role:agent,session:s`
     #[arg(long = "as", value_name = "KEY")]
     caller: Option<String>,
@@ -34,7 +34,7 @@ pub(in crate::cli) struct ExplainArgs {
     json: bool,
 }
 
-/// How to show the policy in force.
+/// The arguments of `policy show`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShowArgs {
     /// Print JSON
@@ -59,7 +59,7 @@ pub(super) async fn perform(args: ExplainArgs, config: &Config) -> Result<ExitCo
     Ok(ExitCode::SUCCESS)
 }
 
-/// For reading in seconds: the decision and its reason, then the steps of each layer, then limits.
+/// Prints the decision and its reason, then the steps of each layer, then limits.
 fn show_explanation(explanation: &PolicyExplanation) -> Result<(), Failure> {
     let status = explanation.status.as_str();
     let colour = match status {

@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
         true => Box::new(std::io::stdin().lock()),
         false => Box::new(std::fs::File::open(path).map_err(unreadable)?),
     };
-    // One byte more tells a file that is too long from one that just fits.
+    // One byte more distinguishes a file that is too long from one that just fits.
     source.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
     if text.len() > FILE_BYTES_MAX {
         return Err(Failure::other(format!(
@@ -33,8 +33,8 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
     Ok(text)
 }
 
-/// A file as a layer: for whom and for which upstream the configuration says, where it names the
-/// file, else for everybody.
+/// A file as a layer: with the scope and the upstream of the configuration where that names the file,
+/// else for everybody.
 pub(super) fn layer(path: &Path, source: &PolicySource) -> Result<Layer, Failure> {
     let text = read(path)?;
     let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));

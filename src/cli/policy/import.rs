@@ -23,7 +23,7 @@ use crate::{
 /// The arguments of `policy import`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ImportArgs {
-    /// Whose form the file has
+    /// The system that the file was written for
     #[arg(value_enum)]
     kind: Kind,
     /// The file; `-` for standard input
@@ -126,8 +126,8 @@ pub(super) fn perform(args: &ImportArgs, config: &Config) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was made must be a policy; were it not, the fault would be ours, and nobody is to find out
-/// in service.
+/// Checks that the result is a policy. If it were not, the bug would be ours, and nobody should find
+/// it in production.
 fn loads(imported: &Imported) -> Result<(), Vec<Problem>> {
     let layers = imported.layers.iter().map(|layer| Layer {
         scope: LayerScope::Organisation,

@@ -27,7 +27,7 @@ pub(in crate::cli) struct LintArgs {
     json: bool,
 }
 
-/// Exits with 1 where something cannot do what it says.
+/// Exits with 1 where a rule cannot do what it says.
 pub(super) async fn perform(
     args: &LintArgs,
     config: &Config,

@@ -30,7 +30,7 @@ use crate::{
     task::policy_reload::PolicySource,
 };
 
-/// Tasks that are looked through.
+/// Tasks that are read.
 const TASKS_MAX: usize = 10_000;
 /// Calls that are decided again.
 const CALLS_MAX: usize = 100_000;
@@ -44,7 +44,7 @@ const SINCE_MAX_SECONDS: u64 = 366 * 24 * 3600;
 pub(in crate::cli) struct ReplayArgs {
     /// The policy file, as it may become
     file: PathBuf,
-    /// How far back: `30m`, `12h`, `7d`
+    /// Age of the oldest call: `30m`, `12h`, `7d`
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = since)]
     since: u64,
     /// Print a JSON array

@@ -16,7 +16,7 @@ use crate::{
     service::view::PolicyTool,
 };
 
-/// Characters of a description that stand above its tool.
+/// Characters of a description in the comment above its tool.
 const DESCRIPTION_CHARS: usize = 100;
 /// Tools whose first tests are written.
 const TESTED_MAX: usize = 3;

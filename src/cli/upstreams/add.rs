@@ -20,7 +20,7 @@ use crate::{
     model::is_reserved_namespace,
 };
 
-/// What to add.
+/// Arguments of `upstreams add`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AddArgs {
     /// A URL, the file of an OpenAPI document, or the program of an MCP server
@@ -67,15 +67,13 @@ struct Found {
     is_private: bool,
 }
 
-/// Does it.
+/// Performs the command.
 pub(super) async fn perform(args: AddArgs, config: &Config) -> Result<(), Failure> {
     let taken = |name: &str| config.upstreams.iter().any(|upstream| upstream.name == name);
     let target: Vec<String> = args.target.iter().chain(&args.command).cloned().collect();
     let (table, made, wants_oauth) = match (target.as_slice(), args.kind) {
-        ([one], _) if one.contains("://") => address(one, args.kind).await?,
-        ([one], kind) if kind == Some(Kind::Openapi) || is_description_file(one) => {
-            description(one)?
-        }
+        ([one], _) if one.contains("://") => service(one, args.kind).await?,
+        ([one], kind) if kind == Some(Kind::Openapi) || is_document_file(one) => document(one)?,
         (_, None | Some(Kind::Mcp)) => command(&target),
         (_, Some(kind)) => {
             let message = format!(
@@ -105,7 +103,7 @@ pub(super) async fn perform(args: AddArgs, config: &Config) -> Result<(), Failur
     Ok(())
 }
 
-async fn address(text: &str, kind: Option<Kind>) -> Result<(Table, String, bool), Failure> {
+async fn service(text: &str, kind: Option<Kind>) -> Result<(Table, String, bool), Failure> {
     let url = Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
@@ -118,7 +116,7 @@ async fn address(text: &str, kind: Option<Kind>) -> Result<(Table, String, bool)
         return Err(Failure::other(
             "the URL holds a user or a password, which do not belong in the configuration",
         )
-        .hint("keep it with `airlock secrets set NAME` and refer to it in `auth`"));
+        .hint("store it with `airlock secrets set NAME` and refer to it in `auth`"));
     }
     let secretive = url.query_pairs().find(|(name, _)| looks_secret(name));
     if let Some((name, _)) = secretive {
@@ -176,7 +174,7 @@ async fn found(url: &Url, kind: Option<Kind>) -> Result<Found, Failure> {
     }
 }
 
-fn description(text: &str) -> Result<(Table, String, bool), Failure> {
+fn document(text: &str) -> Result<(Table, String, bool), Failure> {
     let path = std::path::absolute(text)
         .map_err(|error| Failure::other(format!("`{text}` is not a path: {error}")))?;
     if !path.is_file() {
@@ -199,9 +197,9 @@ fn command(target: &[String]) -> (Table, String, bool) {
     (table, name_of_command(target), false)
 }
 
-fn is_description_file(text: &str) -> bool {
+fn is_document_file(text: &str) -> bool {
     let ending = Path::new(text).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    // Also where there is none: no program is called so, and `description` says that the file is
+    // Also where there is none: no program is called so, and `document` says that the file is
     // missing.
     matches!(ending.to_ascii_lowercase().as_str(), "json" | "yaml" | "yml")
 }

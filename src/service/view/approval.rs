@@ -18,12 +18,12 @@ pub const ARGS_BYTES_MAX: usize = 256 * 1024;
 pub struct ApprovalPage {
     /// The newest first.
     pub approvals: Vec<Approval>,
-    /// Where the next page begins; absent at the end.
+    /// Cursor of the next page; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
 
-/// An approval: the exact call, who asks and why, and how it was decided.
+/// An approval: the exact call, its caller and reason, and its decision.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Approval {
@@ -32,10 +32,10 @@ pub struct Approval {
     pub id: ApprovalId,
     /// Its status.
     pub status: ApprovalStatus,
-    /// When it was requested.
+    /// Time of the request.
     #[schemars(with = "String")]
     pub created_at: Timestamp,
-    /// Until when it may be decided.
+    /// Time of expiry.
     #[schemars(with = "String")]
     pub expires_at: Timestamp,
     /// The workspace it belongs to.
@@ -51,24 +51,24 @@ pub struct Approval {
     pub upstream: String,
     /// The tool's class of risk.
     pub class: String,
-    /// Who would make the call.
+    /// The caller.
     pub principal: ApprovalPrincipal,
     /// The rule that asks; null where the profile does.
     pub rule: Option<Rule>,
     /// The revision of the policy that asked.
     pub policy_revision: String,
-    /// Why it is requested.
+    /// The reason for the request.
     pub reason: String,
     /// The arguments, to the byte as they will be sent; null where they cannot be shown whole.
     #[schemars(with = "Value")]
     pub args: Option<RawJson>,
-    /// Whether `args` are there whole; if not, the call can only be denied.
+    /// True if `args` is there whole; if not, the call can only be denied.
     pub args_complete: bool,
     /// Length of the arguments in bytes.
     pub args_bytes: usize,
-    /// SHA-256 over everything that was asked for: `sha256:…`.
+    /// SHA-256 over everything that is approved: `sha256:…`.
     pub digest: String,
-    /// How it can be approved.
+    /// The ways to approve it.
     pub options: Vec<String>,
     /// The program that makes the call; absent in lists.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -76,28 +76,28 @@ pub struct Approval {
     /// Earlier calls of the task, at most 50; absent in lists.
     #[serde(default, rename = "trail", skip_serializing_if = "Option::is_none")]
     pub prior_calls: Option<Vec<PriorCall>>,
-    /// What is known of the tool; absent in lists, and where the tool is gone or has changed.
+    /// The tool; absent in lists, and where the tool is gone or has changed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub about: Option<ToolAbout>,
     /// The page where it is decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Who decided it; absent where nobody did.
+    /// The person who decided it; absent where nobody did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decided_by: Option<String>,
-    /// When it left `pending`.
+    /// Time when it left `pending`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub decided_at: Option<Timestamp>,
     /// The note of the person who decided.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// Why it ended, where no person ended it.
+    /// The reason why it ended, where no person ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
 }
 
-/// Who makes a call that waits for approval.
+/// The caller of a call that waits for approval.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApprovalPrincipal {
@@ -152,12 +152,12 @@ pub struct ToolAbout {
     /// The description, at most its first 1000 characters.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub description: String,
-    /// Where the call goes, for tools over HTTP: method, host and path.
+    /// Destination of the call, for tools over HTTP: method, host and path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
 }
 
-/// What one approval shows beside its row, and a list does not.
+/// The parts of one approval that are not in its row, and not in a list.
 pub(in crate::service) struct Shown {
     /// The source of its task, where that is on record.
     pub(in crate::service) code: Option<String>,

@@ -1,4 +1,4 @@
-//! Artifacts: tool responses that are kept because they are too large for a program.
+//! Artifacts: tool responses that are stored because they are too large for a program.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::model::{self, ArtifactId, ArtifactKind, TaskId, Timestamp};
 pub struct ArtifactPage {
     /// The newest first.
     pub artifacts: Vec<Artifact>,
-    /// Where the next page begins, if there is one.
+    /// Cursor of the next page, if there is one.
     pub next_cursor: Option<String>,
 }
 
@@ -33,7 +33,7 @@ pub struct Artifact {
     pub sha256: String,
     /// The beginning of its text, at most 2 KiB.
     pub head: String,
-    /// When it expires.
+    /// Time of expiry.
     #[schemars(with = "String")]
     pub expires_at: Timestamp,
     /// The tool that answered.
@@ -41,7 +41,7 @@ pub struct Artifact {
     /// The task whose call it answered.
     #[schemars(with = "String")]
     pub task_id: TaskId,
-    /// When it was stored.
+    /// Time of storage.
     #[schemars(with = "String")]
     pub created_at: Timestamp,
 }

@@ -60,7 +60,7 @@ pub struct StoreHealth {
     /// Tasks that have not ended, where the store works.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tasks: Option<usize>,
-    /// Why it does not work.
+    /// The reason why it does not work.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
@@ -77,10 +77,10 @@ pub struct PolicyHealth {
     pub revision: String,
     /// Tasks that wait for an approval.
     pub parked_tasks: usize,
-    /// Why the files cannot be used.
+    /// The reasons why the files cannot be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// The way out.
+    /// The remedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
@@ -103,7 +103,7 @@ pub struct Upstream {
     pub status: String,
     /// Its tools; those of an upstream that is down are the last known.
     pub tools: usize,
-    /// What is wrong, or what was left out, and the way out.
+    /// The problem, or the tools that were omitted, and the remedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! The answers of the service, typed: what MCP, `/v1`, the pages and the command line share. Names
 //! on the wire are those of the contract.
 //!
-//! Plain data and its making out of the record. Nothing here asks a store, a catalog or a policy.
+//! Plain data, and its construction from records. Must not query a store, a catalog or a policy.
 
 mod approval;
 mod artifact;

@@ -16,11 +16,11 @@ pub struct PolicyInForce {
     pub revision: String,
     /// The profile.
     pub profile: String,
-    /// Whether anybody can approve.
+    /// True if anybody can approve.
     pub approvals: bool,
     /// The files of the configuration.
     pub layers: Vec<PolicyLayer>,
-    /// Why the files cannot be used.
+    /// The reasons why the files cannot be used.
     pub problems: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ pub struct PolicyTool {
     pub description: String,
     /// Its class of risk.
     pub class: String,
-    /// Where the class comes from.
+    /// The source of the class.
     pub class_source: String,
     /// Arguments that fit its schema.
     pub sample: Value,
@@ -74,11 +74,11 @@ pub struct PolicyExplanation {
     pub status: String,
     /// The tool's class of risk.
     pub class: String,
-    /// Where the class comes from.
+    /// The source of the class.
     pub class_source: String,
     /// The rule that decides.
     pub rule: Option<Rule>,
-    /// The rules and defaults that were looked at, in order.
+    /// The rules and defaults that were evaluated, in order.
     pub steps: Vec<PolicyStep>,
     /// Further steps that are not listed.
     pub steps_dropped: usize,
@@ -99,7 +99,7 @@ pub struct PolicyExplanation {
     pub line: Option<usize>,
 }
 
-/// A rule or a default that was looked at.
+/// A rule or a default that was evaluated.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyStep {
     /// Its file, or the profile.
@@ -114,7 +114,7 @@ pub struct PolicyStep {
     pub what: String,
     /// The result: `passes`, `does not apply`, `deny`, `ask`, `allow`, `error`, `counts`.
     pub outcome: String,
-    /// Whether it is only recorded.
+    /// True if it is only recorded.
     pub shadow: bool,
 }
 
@@ -126,7 +126,7 @@ pub enum PolicyVerdict {
     Allow,
     /// A person must approve it.
     Ask {
-        /// Why, for the person.
+        /// The reason, for the person.
         reason: String,
         /// The rule's message for the caller.
         message: Option<String>,
@@ -135,9 +135,9 @@ pub enum PolicyVerdict {
     Deny {
         /// The code that the program sees.
         code: String,
-        /// Why.
+        /// The reason.
         message: String,
-        /// Whether the tool is hidden from the caller.
+        /// True if the tool is hidden from the caller.
         hidden: bool,
     },
 }
@@ -151,22 +151,22 @@ pub struct PolicyLimit {
     pub window: String,
     /// Used within the window.
     pub used: f64,
-    /// What the call would add.
+    /// The amount that the call would add.
     pub cost: f64,
     /// The limit.
     pub max: f64,
-    /// Whether the call would fit now.
+    /// True if the call would fit now.
     pub admitted: bool,
 }
 
-/// What a rule in shadow mode would have decided.
+/// The decision that a rule in shadow mode would have made.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 pub struct PolicyShadow {
     /// The rule.
     pub rule: Rule,
     /// `ask` or `deny`.
     pub would: String,
-    /// Why.
+    /// The reason.
     pub message: String,
 }
 
@@ -182,7 +182,7 @@ pub struct PolicyFindings {
 pub struct PolicyFinding {
     /// Its kind: `no-such-tool`, `unreachable` …
     pub code: String,
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
     /// The file.
     pub file: String,
@@ -192,14 +192,14 @@ pub struct PolicyFinding {
     pub column: usize,
     /// JSON Pointer of the place.
     pub pointer: String,
-    /// What is wrong.
+    /// The problem.
     pub message: String,
-    /// The way out.
+    /// The remedy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hint: Option<String>,
 }
 
-/// How bad a finding is.
+/// The severity of a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -237,9 +237,9 @@ pub struct PolicyCase {
     pub name: String,
     /// The tool it is about.
     pub tool: String,
-    /// Whether the tool was known; for an unknown one only its name counts.
+    /// True if the tool was known; for an unknown one only its name counts.
     pub known: bool,
-    /// Whether the decision was the expected one.
+    /// True if the decision was the expected one.
     pub passed: bool,
     /// The expected decision.
     pub expected: String,
@@ -262,7 +262,7 @@ pub struct PolicyReplayResult {
     pub call: String,
     /// The tool.
     pub tool: String,
-    /// As `change`.
+    /// Equal to `change`.
     pub status: String,
     /// `same`, `changed`, or `unknown` where it depends on arguments that are not on record.
     pub change: String,

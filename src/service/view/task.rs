@@ -36,25 +36,25 @@ pub struct TaskOutcome {
     pub result: Value,
     /// The workspace it belongs to.
     pub workspace_id: String,
-    /// The account that asked.
+    /// The account of the caller.
     pub account_id: String,
     /// The caller's grouping.
     pub session_id: Option<String>,
-    /// Why it did not complete.
+    /// The error that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<TaskError>,
     /// Console output, where there is any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub logs: Option<Logs>,
-    /// What the caller should know although the task did not fail on it.
+    /// Warnings for the caller: the task did not fail on them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
-    /// What it used.
+    /// Its usage.
     pub usage: Usage,
-    /// What a person must agree to before the task goes on.
+    /// Approvals that a person must give before the task goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub approvals: Vec<PendingApproval>,
-    /// The piece of the result that was asked for.
+    /// The piece of the result that was requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result_page: Option<ResultPage>,
     /// The result is larger than 1 MiB.
@@ -68,7 +68,7 @@ pub struct TaskOutcome {
 pub struct Truncated {
     /// Length of its JSON text in bytes.
     pub total_bytes: u64,
-    /// How to read it.
+    /// The call that reads it.
     pub next: String,
 }
 
@@ -78,9 +78,9 @@ pub struct Truncated {
 pub struct ResultPage {
     /// The piece.
     pub text: String,
-    /// Where it begins, in bytes.
+    /// Its first byte.
     pub offset: u64,
-    /// Where the next one begins; absent at the end.
+    /// First byte of the next piece; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_offset: Option<u64>,
     /// Length of the whole text in bytes.
@@ -95,12 +95,12 @@ pub struct PendingApproval {
     pub approval_id: String,
     /// The tool that would be called.
     pub tool: String,
-    /// Why it is requested.
+    /// The reason for the request.
     pub reason: String,
-    /// Until when it may be decided.
+    /// Time of expiry.
     #[schemars(with = "String")]
     pub expires_at: Timestamp,
-    /// Where a person decides, signed in.
+    /// The page where a person decides, signed in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
 }
@@ -114,19 +114,19 @@ pub struct TaskRecord {
     pub outcome: TaskOutcome,
     /// The source.
     pub code: String,
-    /// How long the code may run.
+    /// Time limit of the code, in milliseconds.
     pub timeout_ms: u64,
     /// The caller's own data.
     pub metadata: Option<JsonObject>,
-    /// The program that asked.
+    /// The client program.
     pub client_id: String,
-    /// When it was recorded.
+    /// Time of creation.
     #[schemars(with = "String")]
     pub created_at: Timestamp,
-    /// When its code began.
+    /// Start of its code.
     #[schemars(with = "Option<String>")]
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// Time of its end.
     #[schemars(with = "Option<String>")]
     pub completed_at: Option<Timestamp>,
 }
@@ -191,7 +191,7 @@ impl TaskRecord {
 }
 
 impl TaskOutcome {
-    /// How to read the result from this byte on.
+    /// The call that reads the result from this byte on.
     pub fn read_on(&self, offset: u64) -> String {
         format!(
             "Call task_get with \
@@ -208,7 +208,7 @@ impl TaskOutcome {
 pub struct TaskPage {
     /// Newest first.
     pub tasks: Vec<TaskRow>,
-    /// Where the next page begins; absent at the end.
+    /// Cursor of the next page; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
@@ -230,33 +230,33 @@ pub struct TaskRow {
     pub session_id: Option<String>,
     /// The caller's own data.
     pub metadata: Option<JsonObject>,
-    /// The program that asked.
+    /// The client program.
     pub client_id: String,
-    /// When it was recorded.
+    /// Time of creation.
     #[schemars(with = "String")]
     pub created_at: Timestamp,
-    /// When its code began.
+    /// Start of its code.
     #[schemars(with = "Option<String>")]
     pub started_at: Option<Timestamp>,
-    /// When it ended.
+    /// Time of its end.
     #[schemars(with = "Option<String>")]
     pub completed_at: Option<Timestamp>,
     /// Length of the result's JSON text in bytes.
     pub result_bytes: Option<u64>,
-    /// Why it did not complete.
+    /// The error that ended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<TaskRowError>,
-    /// What it used.
+    /// Its usage.
     pub usage: Usage,
 }
 
-/// Why a task in a list did not complete.
+/// The error of a task in a list.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskRowError {
     /// The error's class.
     pub name: String,
-    /// What went wrong, cut to 200 characters.
+    /// The message, cut to 200 characters.
     pub message: String,
     /// Machine-readable cause.
     pub code: String,

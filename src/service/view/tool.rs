@@ -8,11 +8,11 @@ use serde_json::Value;
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolPage {
-    /// By path, or the best match first where words were given.
+    /// By path, or the best match first where a query was given.
     pub results: Vec<ToolRow>,
     /// Tools that match, on this page or not.
     pub total: usize,
-    /// Where the next page begins, if there is one.
+    /// Cursor of the next page, if there is one.
     pub next_cursor: Option<String>,
 }
 
@@ -30,15 +30,15 @@ pub struct ToolRow {
     pub description: String,
     /// `required` where a call waits for a person, else `auto`.
     pub approval: String,
-    /// How well it matches; comparable within one answer only.
+    /// Match score; comparable within one answer only.
     pub score: f64,
-    /// Why a call would fail now: its upstream is down.
+    /// The reason why a call would fail now: its upstream is down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
-    /// JSON Schema of the arguments, if asked for.
+    /// JSON Schema of the arguments, if requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub input_schema: Option<Value>,
-    /// JSON Schema of the response, if asked for and known.
+    /// JSON Schema of the response, if requested and known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
 }
@@ -59,7 +59,7 @@ pub struct Tool {
     pub output_schema: Option<Value>,
     /// `required` where a call waits for a person, else `auto`.
     pub approval: String,
-    /// Why a call would fail now: its upstream is down.
+    /// The reason why a call would fail now: its upstream is down.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
 }
@@ -72,6 +72,6 @@ pub struct Namespace {
     pub namespace: String,
     /// Its tools, as last known; 0 where its upstream has not listed them yet.
     pub tools: usize,
-    /// Whether calls of them fail at present.
+    /// True if calls of them fail at present.
     pub is_down: bool,
 }

@@ -21,9 +21,9 @@ use subtle::ConstantTimeEq;
 
 use crate::model::Principal;
 
-/// How long a link works.
+/// Lifetime of a link.
 pub(in crate::transport) const LINK_LIFE: Duration = Duration::from_secs(5 * 60);
-/// How long a session lasts.
+/// Lifetime of a session.
 const SESSION_LIFE: Duration = Duration::from_secs(12 * 3600);
 /// Links that work at once, and sessions; the oldest gives way.
 const LINKS_MAX: usize = 16;
@@ -119,14 +119,14 @@ impl BrowserSessions {
         Some(BrowserSession { principal: Principal::owner("page"), form: session.form })
     }
 
-    /// Whether this is the form token of the request's session.
+    /// True if this is the form token of the request's session.
     pub(in crate::transport) fn is_form(&self, headers: &HeaderMap, given: &str) -> bool {
         self.session(headers)
             .is_some_and(|session| bool::from(session.form.as_bytes().ct_eq(given.as_bytes())))
     }
 
-    /// Whether a session makes this request to `/v1`. A request that changes something must carry
-    /// the form token in a header.
+    /// True if a session makes this request to `/v1`. A request that changes something must carry the
+    /// form token in a header.
     pub(super) fn admits(&self, request: &Request) -> bool {
         let headers = request.headers();
         if self.session(headers).is_none() {

@@ -1,4 +1,4 @@
-//! Who makes a request: the one place of the transport where a [`Principal`] is made.
+//! Authentication: the one place of the transport where a [`Principal`] is made.
 //!
 //! Without keys there are two: the agent, which is whoever can connect to a server on loopback, and
 //! the owner, who shows the owner's token or is signed in with a browser session.
@@ -31,7 +31,7 @@ pub(super) fn anonymous() -> Principal {
     Principal { roles: [].into(), ..Principal::local("anonymous") }
 }
 
-/// How the owner is identified.
+/// The credential that identifies the owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OwnerAuth {
     /// With the token: the commands.
@@ -41,7 +41,7 @@ pub(super) enum OwnerAuth {
 }
 
 impl OwnerAuth {
-    /// Who decides, as the record says it.
+    /// The name of whoever decides, for the record.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Token => "owner (command line)",
@@ -50,12 +50,12 @@ impl OwnerAuth {
     }
 }
 
-/// The owner who makes a request, and how that is known.
+/// The owner who makes a request, and the credential that shows it.
 #[derive(Debug, Clone)]
 pub(super) struct Owner {
     /// The owner, with every role.
     pub(super) principal: Principal,
-    /// How the owner is identified.
+    /// The credential that identifies the owner.
     pub(super) auth: OwnerAuth,
 }
 
@@ -67,7 +67,7 @@ pub(super) struct Authenticator {
 }
 
 impl Authenticator {
-    /// For a server at this address.
+    /// An authenticator for a server at this address.
     pub(super) fn new(token: OwnerToken, address: SocketAddr) -> Self {
         Self { token, sessions: BrowserSessions::new(address) }
     }

@@ -17,7 +17,7 @@ impl OwnerToken {
         Self { digest: Sha256::digest(text.as_bytes()).into() }
     }
 
-    /// Whether `given` is the token. Takes the same time wherever it differs.
+    /// True if `given` is the token. Takes the same time wherever it differs.
     pub fn is(&self, given: &str) -> bool {
         let given: [u8; 32] = Sha256::digest(given.as_bytes()).into();
         self.digest.ct_eq(&given).into()

@@ -58,11 +58,11 @@ impl Client {
         let Self { requests, output, conversation } = self;
         let there = async {
             let opening = lock(conversation).open();
-            // A server that cannot be written to is gone, and the way back says so.
+            // A server that cannot be written to is gone, and reading from it says so.
             let mut is_there = far.write_all(&opening).await.is_ok();
             while let Some(piece) = requests.next().await? {
                 if requests.is_whole() {
-                    lock(conversation).asked(&piece);
+                    lock(conversation).sent(&piece);
                 }
                 if !is_there || far.write_all(&piece).await.is_err() {
                     is_there = false;
@@ -153,7 +153,7 @@ impl Conversation {
         [greeting.as_slice(), greeted].concat()
     }
 
-    fn asked(&mut self, line: &[u8]) {
+    fn sent(&mut self, line: &[u8]) {
         let Some(head) = Head::of(line) else { return };
         match (head.method.as_deref(), head.id()) {
             (Some("initialize"), Some(id)) => {
@@ -168,7 +168,7 @@ impl Conversation {
         }
     }
 
-    /// Whether the answer is passed on to the client.
+    /// True if the answer is passed on to the client.
     fn answered(&mut self, line: &[u8]) -> bool {
         let Some(id) =
             Head::of(line).filter(|head| head.method.is_none()).and_then(|head| head.id())
@@ -197,12 +197,11 @@ impl Conversation {
     }
 }
 
-/// Lines with their ends. One that is too long to be kept comes in pieces.
+/// Lines with their ends. One that is too long to be buffered comes in pieces.
 struct Lines<R> {
     from: BufReader<R>,
     line: Vec<u8>,
-    /// Whether what came last was part of a line that comes in pieces, and whether that line goes
-    /// on.
+    /// True if the latest piece was part of a longer line, and true if that line goes on.
     in_pieces: bool,
     goes_on: bool,
 }
@@ -217,7 +216,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
-    /// Whether what came last is a whole line.
+    /// True if the latest piece is a whole line.
     fn is_whole(&self) -> bool {
         !self.in_pieces
     }

@@ -1,5 +1,4 @@
-//! How a request is refused over HTTP: one JSON shape for `/v1` and the rest, JSON-RPC errors for
-//! `/mcp`.
+//! Refusals over HTTP: one JSON shape for `/v1` and the rest, JSON-RPC errors for `/mcp`.
 //!
 //! The one place that maps [`ServiceError`] to a status.
 

@@ -1,5 +1,4 @@
-//! `/healthz`: anybody may ask it, as often as they like, so the service is asked once a second at
-//! most.
+//! `/healthz`: anybody may request it, as often as they like, so an answer is reused for a second.
 
 use std::{
     sync::Arc,
@@ -22,10 +21,10 @@ use crate::{
 /// Age of an answer, at most. Finding it out takes a write to the database.
 const AGE_MAX: Duration = Duration::from_secs(1);
 
-/// The state of the server when it was last asked.
+/// The latest answer.
 pub(super) struct LastHealth {
     service: Arc<Service>,
-    /// Locked while the service is asked: all who ask meanwhile wait for the same answer.
+    /// Locked while the service is asked: requests that arrive meanwhile wait for the same answer.
     last: Mutex<Option<(Instant, Bytes)>>,
 }
 

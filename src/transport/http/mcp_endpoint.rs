@@ -31,7 +31,7 @@ use crate::{
     transport::{auth, mcp::Mcp},
 };
 
-/// How long a body may take to arrive.
+/// Time limit for a body to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// A byte of code or metadata may take six in JSON (`\u0000`).
 const ESCAPED_MAX: usize = 6;
@@ -193,7 +193,7 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
     let (parts, text) = error::body_of(response).await;
     let text = String::from_utf8_lossy(&text);
     let mut refused = match parts.status {
-        // What rmcp says of a body that is no message of the protocol.
+        // rmcp's answer to a body that is not a message of the protocol.
         StatusCode::UNSUPPORTED_MEDIA_TYPE if !text.contains("Content-Type") => unreadable(request),
         StatusCode::INTERNAL_SERVER_ERROR => {
             tracing::error!(error = %text, "the MCP transport failed");
@@ -215,7 +215,7 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
     refused
 }
 
-/// Says what is wrong with a body that is no message.
+/// The refusal of a body that is not a message.
 fn unreadable(request: &Bytes) -> Response {
     let (code, message) = match serde_json::from_slice::<serde::de::IgnoredAny>(request) {
         Err(error) => (error::PARSE_ERROR, format!("the body is not JSON: {error}")),

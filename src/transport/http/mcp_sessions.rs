@@ -1,4 +1,4 @@
-//! The sessions of legacy clients, with a bound: the one unused for longest gives way to a new one.
+//! The sessions of legacy clients, with a bound: the least recently used one ends for a new one.
 
 use std::{sync::Arc, time::Instant};
 
@@ -14,7 +14,7 @@ use rmcp::{
 
 /// Sessions at once, at most.
 pub(super) const SESSIONS_MAX: usize = 4096;
-/// How long a session may be silent; longer than any answer may be held (15 minutes).
+/// Time after which a silent session ends; longer than any answer is held (15 minutes).
 const KEEP_ALIVE: std::time::Duration = std::time::Duration::from_secs(30 * 60);
 
 type Local = LocalSessionManager;

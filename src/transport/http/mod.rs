@@ -35,7 +35,7 @@ pub use host_check::HostPolicy;
 pub use metrics::describe as describe_metrics;
 pub use options::{HttpOptions, HttpServer};
 
-/// How long a stop may take before the log says what it waits for.
+/// Time of a stop after which the log says what it waits for.
 const DRAIN_LOGGED_AFTER: Duration = Duration::from_millis(250);
 
 /// The end of a server.

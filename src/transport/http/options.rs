@@ -22,18 +22,18 @@ pub struct HttpOptions {
     pub requests_per_minute: u32,
     /// Connections at once, at most; further ones wait in the listener's queue.
     pub connections_max: usize,
-    /// How long a connection may be silent before a request, or take to send its head, before it is
+    /// Time limit for a connection to be silent before a request, or to send its head, before it is
     /// closed.
     pub head_max: Duration,
-    /// How long a client may take nothing of what is written to it before its connection is closed.
+    /// Time limit for a client to accept nothing before its connection is closed.
     pub write_max: Duration,
     /// A silent call gets its first byte after this, and a comment as often as
     /// [`Self::comment_every`] from then on.
     pub first_byte_after: Duration,
-    /// How often a silent stream carries a comment.
+    /// Interval of comments on a silent stream.
     pub comment_every: Duration,
-    /// How long requests under way may take to end once the server stops. Longer than the time of
-    /// tasks, so that their ends are reported.
+    /// Time limit for requests under way once the server stops. Longer than the time of tasks, so
+    /// that their ends are reported.
     pub drain: Duration,
 }
 
@@ -57,7 +57,7 @@ impl Default for HttpOptions {
 pub struct HttpServer {
     /// Answers every request.
     pub service: Arc<Service>,
-    /// Whether agents are answered at `/mcp`. Where nobody asked for a server they are not, because
+    /// True if agents are answered at `/mcp`. Where nobody started a server they are not, because
     /// whoever can connect is treated as one.
     pub agents: bool,
     /// The bounds that the MCP tools state.

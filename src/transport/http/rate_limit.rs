@@ -12,7 +12,7 @@ use governor::{
 
 /// The window that the limit is stated for.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
-/// Workspaces remembered at once; beyond it those that have not asked for a minute are forgotten.
+/// Workspaces remembered at once; beyond it those without requests for a minute are forgotten.
 const WORKSPACES_MAX: usize = 10_000;
 
 type Limiter =
@@ -77,7 +77,7 @@ impl Rate {
     }
 }
 
-/// Whole seconds, at least one: what `Retry-After` takes.
+/// Whole seconds, at least one, as `Retry-After` takes them.
 pub(super) fn seconds(wait: Duration) -> u64 {
     (wait.as_millis() as u64).div_ceil(1000).max(1)
 }

@@ -32,16 +32,16 @@ const APPROVAL_CHARS_MAX: usize = 300;
 const READ_ON_CHARS_MAX: usize = 300;
 /// Characters kept back for the fence around a result and the note that it was cut.
 const FENCE_CHARS: usize = 100;
-/// How long an answer suggests to wait, in milliseconds: the most that `task_get` takes.
+/// Time to wait that an answer suggests, in milliseconds: the most that `task_get` takes.
 const WAIT_MS: u64 = 50_000;
 
-/// `structuredContent` about a task: its view, and what to do next.
+/// `structuredContent` about a task: its view, and the next step.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Structured<T> {
     /// The view.
     #[serde(flatten)]
     view: T,
-    /// What to do about a task that goes on.
+    /// The next step for a task that goes on.
     #[serde(skip_serializing_if = "Option::is_none")]
     next: Option<String>,
 }
@@ -170,7 +170,7 @@ fn fence(text: &mut String, preview: Preview, unseen: u64) -> u64 {
     missing
 }
 
-/// The text after the result: where the error is, console output, warnings, and what to do about a
+/// The text after the result: where the error is, console output, warnings, and the next step for a
 /// task that goes on.
 fn tail(task: &TaskOutcome) -> String {
     let mut tail = String::new();

@@ -16,7 +16,7 @@ use crate::{
     service::{ChangeCounters, NamespaceList, Service, view::Namespace},
 };
 
-/// How long one client may take to accept a notification.
+/// Time limit for one client to accept a notification.
 const NOTIFY_MAX: Duration = Duration::from_secs(1);
 /// Changes that follow each other sooner are notified once.
 const SETTLE: Duration = Duration::from_millis(200);
@@ -77,7 +77,7 @@ impl Listeners {
         SeenTools { who, namespaces }
     }
 
-    /// Whether the principal may see other tools now; what is seen is updated.
+    /// True if the principal may see other tools now; `seen` is updated.
     pub(super) async fn differs(&self, seen: &mut SeenTools) -> bool {
         let now = self.namespaces(&seen.who).await;
         let differs = now != seen.namespaces;

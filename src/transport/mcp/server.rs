@@ -35,9 +35,9 @@ use crate::{
 
 /// The tools, in the order of `tools/list`.
 const TOOLS: [&str; 4] = ["execute", "task_get", "task_list", "task_cancel"];
-/// How long a client may take to accept one notification of progress.
+/// Time limit for a client to accept one progress notification.
 const NOTIFY_MAX: Duration = Duration::from_secs(5);
-/// How long `tools/list` may be kept by a client, in milliseconds: namespaces come and go.
+/// Time that a client may cache `tools/list`, in milliseconds: namespaces come and go.
 const LIST_TTL_MS: u64 = 60_000;
 /// Characters of the name a client gives itself, at most.
 const CLIENT_CHARS_MAX: usize = 64;
@@ -52,7 +52,7 @@ struct Shared {
     service: Arc<Service>,
     options: McpOptions,
     listeners: Arc<Listeners>,
-    /// Who asks where the transport itself knows it (stdio). Over HTTP the request carries its
+    /// The principal where the transport itself knows it (stdio). Over HTTP each request carries its
     /// [`Principal`].
     peer: Option<Principal>,
     /// The server stops: what ends now was not cancelled by a client.
@@ -259,11 +259,11 @@ impl Mcp {
     async fn until_cancelled<T>(
         &self,
         context: &RequestContext<RoleServer>,
-        asked: impl Future<Output = Result<T, ServiceError>>,
+        reply: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<T, ServiceError> {
         tokio::select! {
             biased;
-            answer = asked => answer,
+            answer = reply => answer,
             () = context.ct.cancelled() => Err(gone()),
         }
     }
@@ -278,7 +278,7 @@ impl Mcp {
 }
 
 impl ServerHandler for Mcp {
-    /// What every caller is told alike; the instructions depend on who asks.
+    /// The part that is the same for every caller; the instructions depend on the caller.
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(
             ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build(),
@@ -443,7 +443,7 @@ fn gone() -> ServiceError {
     ServiceError::new(ErrorCode::Cancelled, "the client has gone")
 }
 
-/// Whether the request speaks the revision of the protocol that wants the server named in every
+/// True if the request is of the revision of the protocol that wants the server named in every
 /// result.
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context

@@ -11,7 +11,7 @@ use crate::{model::ApprovalStatus, service::view::Approval};
 
 /// Characters of a digest that are enough to compare by eye.
 const DIGEST_CHARS: usize = 7 + 16;
-/// Characters of a tool's description that stand there unfolded.
+/// Characters of a tool's description that are shown unfolded.
 const OPEN_CHARS: usize = 400;
 
 pub(super) fn content(approval: &Approval, form: &str) -> Markup {

@@ -82,7 +82,7 @@ fn failed(error: &ServiceError, form: &str, back: &str) -> Response {
     (status, page("Refused", Some(form), None, &content)).into_response()
 }
 
-/// Which approvals the inbox shows.
+/// Query of the inbox.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct InboxQuery {

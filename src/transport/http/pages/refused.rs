@@ -1,5 +1,5 @@
-//! Refusals as a person's browser gets them: a small page with the message and the way out, in
-//! place of JSON. Programs keep theirs.
+//! Refusals as a person's browser gets them: a small page with the message and the remedy instead of
+//! JSON. Programs get JSON as before.
 
 use axum::{
     body::Body,
@@ -50,8 +50,7 @@ async fn as_page(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, REFUSAL_BYTES_MAX).await.unwrap_or_default();
     let json: Option<Value> = serde_json::from_slice(&body).ok();
-    // An answer that says how something is, such as that of `/healthz`, is no refusal whatever its
-    // status.
+    // A report, such as that of `/healthz`, is no refusal whatever its status.
     if json.as_ref().is_some_and(|json| json.get("error").is_none()) {
         return Response::from_parts(parts, Body::from(body));
     }
@@ -76,7 +75,7 @@ async fn as_page(response: Response) -> Response {
             refused.headers_mut().insert(kept, value.clone());
         }
     }
-    // The same address answers programs otherwise.
+    // The same URL answers programs with JSON.
     refused.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     harden(refused).await
 }

@@ -1,8 +1,8 @@
-//! Text of strangers, made visible: what a person approves must be what stands there, to the
-//! character.
+//! Renders untrusted text so that every character is visible: a person must see exactly the call that
+//! is approved.
 //!
-//! What cannot be seen is written as its code point and marked; letters that only look like others
-//! of their word are marked; everything else stays.
+//! Invisible characters are written as code points and marked; letters that only look like others of
+//! their word are marked; everything else stays.
 
 use maud::{Markup, html};
 use serde_json::Value;
@@ -79,7 +79,7 @@ fn string(text: &str) -> Markup {
     }
     html! {
         details.long {
-            summary { "a text of " (count) " characters" }
+            summary { "a string of " (count) " characters" }
             div.text { (visible(text, true)) }
         }
     }

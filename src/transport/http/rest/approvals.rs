@@ -23,7 +23,7 @@ use crate::{
     transport::auth::{Authenticator, LINK_LIFE, Owner, OwnerAuth},
 };
 
-/// The routes of approvals, without the gate that stands before them.
+/// The routes of approvals, without the authentication in front of them.
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/approvals", get(list))

@@ -17,7 +17,7 @@ use crate::{
     service::{ArtifactGet, ArtifactList, ArtifactRead, ArtifactRemove, Service},
 };
 
-/// The routes of artifacts, without the gate that stands before them.
+/// The routes of artifacts, without the authentication in front of them.
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/artifacts", get(list))

@@ -1,4 +1,4 @@
-//! What the handlers of `/v1` share: the service, who asks, and how queries and bodies are read.
+//! Shared by the handlers of `/v1`: the service, the owner, and the parsing of queries and bodies.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::{
 
 /// The service.
 pub(super) type Api = State<Arc<Service>>;
-/// The owner, whom the gate before every route has authenticated.
+/// The owner, authenticated in front of every route.
 pub(super) type By = Extension<Owner>;
 /// A response, or the failure that becomes one.
 pub(super) type Answer = Result<Response, Failure>;

@@ -22,7 +22,7 @@ use crate::{
 /// Bytes of a request, at most: policy files travel in it.
 const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The routes, without the gate that stands before them.
+/// The routes, without the authentication in front of them.
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/policy", get(show))

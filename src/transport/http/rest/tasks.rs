@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// The routes of tasks, without the gate that stands before them.
+/// The routes of tasks, without the authentication in front of them.
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/tasks", get(list).post(execute))
@@ -34,7 +34,7 @@ async fn execute(State(service): Api, Extension(owner): By, body: MaybeBody) -> 
     Ok(Json(service.call(&owner.principal, execution).await?).into_response())
 }
 
-/// Which part of a task to read.
+/// Query of one task.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct GetQuery {
@@ -54,7 +54,7 @@ async fn one(
     Ok(Json(service.call(&owner.principal, request).await?).into_response())
 }
 
-/// Which tasks; `metadata` is a JSON object.
+/// Query of a list; `metadata` is a JSON object.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct ListQuery {
@@ -79,7 +79,7 @@ async fn cancel(State(service): Api, Extension(owner): By, Path(task_id): Path<S
     Ok(Json(service.call(&owner.principal, TaskCancel { task_id }).await?).into_response())
 }
 
-/// Which events.
+/// Query of a history.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct EventsQuery {

@@ -13,7 +13,7 @@ use axum::{
 use super::extract::{Answer, Api, By, MaybeQuery, query};
 use crate::service::{Service, ToolDescribe, ToolList, ToolRefresh, ToolTypes};
 
-/// The routes of tools, without the gate that stands before them.
+/// The routes of tools, without the authentication in front of them.
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/tools", get(list))
