@@ -2,7 +2,7 @@
 //!
 //! An upstream is reached in the background and again whenever it is lost; starting never waits for
 //! one. The catalog knows nothing of tasks, guests or policy: what a caller may see, it is told
-//! through a [`View`]. Whatever an upstream sends is bounded and taken for hostile; the secrets
+//! through a [`ToolFilter`]. Whatever an upstream sends is bounded and taken for hostile; the secrets
 //! that an owner configured for it are blanked out of its answers, errors and logs.
 
 mod arguments;
@@ -63,7 +63,7 @@ pub use self::{
     missing_secrets::{MissingSecret, missing_secrets},
     net::guard::{Resolver, SystemNames},
     openapi::config::OpenApiConfig,
-    registry::visibility::{ToolFilter, View, Visibility},
+    registry::visibility::{ToolFilter, Visibility},
     tool::Tool,
     upstream::{
         CallNews,
@@ -162,7 +162,7 @@ impl Catalog {
     /// is an empty object. Nothing has left the process yet. What takes more than a moment is done
     /// where that blocks nobody.
     pub async fn check(&self, tool: &Arc<Tool>, args: &str) -> Result<JsonObject, ArgumentError> {
-        arguments::check_aside(tool, args).await
+        arguments::check_offloaded(tool, args).await
     }
 
     /// The same for arguments that are an object already.
@@ -171,7 +171,7 @@ impl Catalog {
         tool: &Arc<Tool>,
         args: JsonObject,
     ) -> Result<JsonObject, ArgumentError> {
-        arguments::check_value_aside(tool, args).await
+        arguments::check_value_offloaded(tool, args).await
     }
 
     /// Performs one call with arguments that were checked. Waits for an upstream that is being

@@ -112,12 +112,12 @@ impl CredentialProvider {
     pub(super) fn new(
         credential: Credential,
         vault: Option<Vault>,
-        guard: AddressPolicy,
+        addresses: AddressPolicy,
         secrets: Secrets,
     ) -> Self {
         let oauth = match &credential {
             Credential::OAuth(config) => {
-                Some(OAuth::new(config.clone(), vault.clone(), guard, secrets.clone()))
+                Some(OAuth::new(config.clone(), vault.clone(), addresses, secrets.clone()))
             }
             _ => None,
         };
@@ -125,8 +125,8 @@ impl CredentialProvider {
     }
 
     /// What to send, or none where nothing is to be sent. The error is free of values.
-    pub(super) async fn proof(&self) -> Result<Option<RequestCredential>, String> {
-        let proof = match &self.credential {
+    pub(super) async fn request_credential(&self) -> Result<Option<RequestCredential>, String> {
+        let request_credential = match &self.credential {
             Credential::None => return Ok(None),
             Credential::ApiKey { place, name, value } => {
                 let value = self.value(value).await?;
@@ -143,7 +143,7 @@ impl CredentialProvider {
                 RequestCredential::header("authorization", format!("Basic {pair}"))
             }
         };
-        Ok(Some(proof))
+        Ok(Some(request_credential))
     }
 
     /// Another proof after the service refused this one, if there is one by now.
@@ -156,7 +156,10 @@ impl CredentialProvider {
             return Ok(oauth.renewed(refused).await?.map(|token| bearer(&token)));
         }
         *self.read.lock().await = None;
-        Ok(self.proof().await?.filter(|proof| proof != refused))
+        Ok(self
+            .request_credential()
+            .await?
+            .filter(|request_credential| request_credential != refused))
     }
 
     async fn value(&self, source: &SecretSource) -> Result<String, String> {

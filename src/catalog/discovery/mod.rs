@@ -1,7 +1,7 @@
 //! The functions with which programs find tools: `discover`, `catalog.namespaces`, `catalog.tools`
 //! and `describe`.
 //!
-//! Each of them looks through a [`View`], so a hidden tool looks like one that does not exist.
+//! Each of them looks through a [`ToolFilter`], so a hidden tool looks like one that does not exist.
 
 pub(super) mod declarations;
 pub(super) mod dispatch;
@@ -19,7 +19,7 @@ use super::{
     path,
     registry::{
         Snapshot,
-        visibility::{self, SeenNamespace, View, Visibility, VisibilityMap},
+        visibility::{self, SeenNamespace, ToolFilter, Visibility, VisibilityMap},
     },
     search::Match,
     tool::Tool,
@@ -175,7 +175,7 @@ struct Hit<'a> {
 }
 
 impl Hit<'_> {
-    fn told(
+    fn to_found(
         &self,
         workspace: &str,
         outages: &Outages,
@@ -236,12 +236,12 @@ fn best_first(a: &Hit<'_>, b: &Hit<'_>) -> Ordering {
 /// The matches; none when their schemas alone are more than an answer may hold.
 pub(super) fn discover(
     snapshot: &Snapshot,
-    view: View<'_>,
+    filter: &dyn ToolFilter,
     outages: &Outages,
     query: &DiscoverQuery,
 ) -> Option<Discovered> {
     let mut hits =
-        hits(snapshot, &snapshot.visibility(view), &query.query, query.namespace.as_deref());
+        hits(snapshot, &snapshot.visibility(filter), &query.query, query.namespace.as_deref());
     let total = hits.len();
     if total > NAMED_MAX {
         hits.select_nth_unstable_by(NAMED_MAX, best_first);
@@ -259,8 +259,10 @@ pub(super) fn discover(
     if schemas && schema_bytes > FOUND_BYTES_MAX {
         return None;
     }
-    let results =
-        shown.iter().map(|hit| hit.told(view.workspace(), outages, compact, schemas)).collect();
+    let results = shown
+        .iter()
+        .map(|hit| hit.to_found(filter.workspace(), outages, compact, schemas))
+        .collect();
     Some(Discovered { best_path, results, total })
 }
 
@@ -295,20 +297,20 @@ fn best<'a>(hits: &[Hit<'a>], named: bool) -> Option<&'a Arc<Tool>> {
 
 pub(super) fn namespaces(
     snapshot: &Snapshot,
-    view: View<'_>,
+    filter: &dyn ToolFilter,
     outages: &Outages,
     query: &NamespacesQuery,
 ) -> Namespaces {
-    let visibility = snapshot.visibility(view);
+    let visibility = snapshot.visibility(filter);
     let limit = query.limit.unwrap_or(200).clamp(1, 200) as usize;
-    let told = |seen: &SeenNamespace| Namespace {
+    let to_namespace = |seen: &SeenNamespace| Namespace {
         namespace: seen.name.to_string(),
         tool_count: seen.tools,
         sample_paths: seen.samples.iter().map(|at| snapshot.tools()[*at].path.clone()).collect(),
         unavailable: outages.get(&seen.name).cloned(),
     };
     Namespaces {
-        namespaces: visibility.namespaces.iter().take(limit).map(told).collect(),
+        namespaces: visibility.namespaces.iter().take(limit).map(to_namespace).collect(),
         total: visibility.namespaces.len(),
     }
 }
@@ -317,12 +319,12 @@ pub(super) fn namespaces(
 /// question.
 pub(super) fn tools(
     snapshot: &Snapshot,
-    view: View<'_>,
+    filter: &dyn ToolFilter,
     outages: &Outages,
     query: &ToolsQuery,
 ) -> Option<ToolsPage> {
     let words = query.query.as_deref().map(str::trim).unwrap_or_default();
-    let mut hits = hits(snapshot, &snapshot.visibility(view), words, query.namespace.as_deref());
+    let mut hits = hits(snapshot, &snapshot.visibility(filter), words, query.namespace.as_deref());
     // Without words all are as good, and stay by path.
     hits.sort_unstable_by(best_first);
     let asked = question_mark(words, query.namespace.as_deref().unwrap_or_default());
@@ -354,7 +356,7 @@ pub(super) fn tools(
     Some(ToolsPage {
         results: page
             .into_iter()
-            .map(|hit| hit.told(view.workspace(), outages, true, false))
+            .map(|hit| hit.to_found(filter.workspace(), outages, true, false))
             .collect(),
         total: hits.len(),
         next_cursor,
@@ -366,14 +368,18 @@ fn question_mark(words: &str, namespace: &str) -> String {
     cut(&sha256(format!("{words}\0{}", suggest::fold(namespace))), 8).to_owned()
 }
 
-pub(super) fn describe(tool: &Tool, view: View<'_>, outages: &Outages) -> Option<Description> {
+pub(super) fn describe(
+    tool: &Tool,
+    filter: &dyn ToolFilter,
+    outages: &Outages,
+) -> Option<Description> {
     Some(Description {
         path: tool.path.clone(),
         description: tool.description.clone(),
-        typescript: signature::declaration(tool, view.workspace()),
+        typescript: signature::declaration(tool, filter.workspace()),
         input_schema: tool.input_schema.clone(),
         output_schema: tool.output(),
-        approval: approval(visibility::of(view, tool))?,
+        approval: approval(visibility::of(filter, tool))?,
         unavailable: outages.get(&tool.upstream).cloned(),
     })
 }

@@ -11,5 +11,5 @@ pub struct GraphQlConfig {
     /// introspection.
     pub schema: Option<Document>,
     /// How it is reached.
-    pub reach: HttpAccess,
+    pub access: HttpAccess,
 }

@@ -69,8 +69,8 @@ pub(super) fn leaves_only(
 }
 
 /// Whether a selection asks for a leaf at this way.
-pub(super) fn is_leaf_at(selection: &[Selection], way: &[String]) -> bool {
-    let Some((first, rest)) = way.split_first() else { return false };
+pub(super) fn is_leaf_at(selection: &[Selection], path: &[String]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
     selection.iter().any(|part| match part {
         Selection::Field(field) if field.name.as_str() == first => {
             if rest.is_empty() {
@@ -79,28 +79,28 @@ pub(super) fn is_leaf_at(selection: &[Selection], way: &[String]) -> bool {
                 is_leaf_at(&field.selection_set, rest)
             }
         }
-        Selection::InlineFragment(fragment) => is_leaf_at(&fragment.selection_set, way),
+        Selection::InlineFragment(fragment) => is_leaf_at(&fragment.selection_set, path),
         _ => false,
     })
 }
 
 /// The same selection without what stands at these ways; none when nothing of it would be left, or
 /// nothing is taken out.
-pub(super) fn without(selection: &[Selection], ways: &[FieldPath]) -> Option<Vec<Selection>> {
-    let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, ways, 0)).collect();
+pub(super) fn without(selection: &[Selection], paths: &[FieldPath]) -> Option<Vec<Selection>> {
+    let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, paths, 0)).collect();
     (!left.is_empty() && left != selection).then_some(left)
 }
 
 /// A part of a selection without what stands at these ways, of which so many steps are behind it.
-fn pruned(part: &Selection, ways: &[FieldPath], depth: usize) -> Option<Selection> {
+fn pruned(part: &Selection, paths: &[FieldPath], depth: usize) -> Option<Selection> {
     match part {
         Selection::Field(field) => {
-            let here: Vec<FieldPath> = ways
+            let here: Vec<FieldPath> = paths
                 .iter()
-                .filter(|way| way.get(depth).is_some_and(|name| *name == field.name.as_str()))
+                .filter(|path| path.get(depth).is_some_and(|name| *name == field.name.as_str()))
                 .cloned()
                 .collect();
-            if here.iter().any(|way| way.len() == depth + 1) {
+            if here.iter().any(|path| path.len() == depth + 1) {
                 return None;
             }
             let below: Vec<Selection> = field
@@ -116,7 +116,7 @@ fn pruned(part: &Selection, ways: &[FieldPath], depth: usize) -> Option<Selectio
             let below: Vec<Selection> = fragment
                 .selection_set
                 .iter()
-                .filter_map(|part| pruned(part, ways, depth))
+                .filter_map(|part| pruned(part, paths, depth))
                 .collect();
             let is_hollow = below.is_empty();
             let fragment = InlineFragment { selection_set: below, ..(**fragment).clone() };

@@ -37,7 +37,7 @@ const NESTING_MAX: usize = 48;
 /// Words and signs that the parser reads.
 const TOKENS_MAX: usize = TEXT_BYTES_MAX;
 /// Longest way with dots that an error tells, in bytes.
-const WAY_BYTES_MAX: usize = 120;
+const PATH_BYTES_MAX: usize = 120;
 
 /// The selection on values of `parent` that a text asks for, ready to be sent.
 pub(super) fn rebuilt(
@@ -110,21 +110,21 @@ fn dotted(text: &str) -> Option<String> {
     for (index, code) in without_texts(text).lines().enumerate() {
         let mut behind = 0;
         for piece in code.split_inclusive(|c| !is_part(c) && c != '.') {
-            let (at, way) = (behind, piece.trim_end_matches(|c| !is_part(c) && c != '.'));
+            let (at, path) = (behind, piece.trim_end_matches(|c| !is_part(c) && c != '.'));
             behind += piece.len();
-            let names: Vec<&str> = way.split('.').collect();
+            let names: Vec<&str> = path.split('.').collect();
             if names.len() < 2 || !names.iter().all(|name| name.starts_with(is_start)) {
                 continue;
             }
             let (line, column) = (index + 1, code[..at].chars().count() + 1);
-            if names.len() > DEPTH_MAX || way.len() > WAY_BYTES_MAX {
+            if names.len() > DEPTH_MAX || path.len() > PATH_BYTES_MAX {
                 return Some(format!(
                     "line {line}, column {column}: a way is written with braces, not with dots"
                 ));
             }
             let (open, close) = (names.join(" { "), " }".repeat(names.len() - 1));
             return Some(format!(
-                "line {line}, column {column}: a way is written with braces: instead of `{way}` \
+                "line {line}, column {column}: a way is written with braces: instead of `{path}` \
                 write `{open}{close}`"
             ));
         }

@@ -128,7 +128,7 @@ impl CircuitBreaker {
     }
 
     /// What keeps requests from being sent at present, if anything.
-    pub(in crate::catalog) fn told(&self, now: Instant) -> Option<String> {
+    pub(in crate::catalog) fn status_line(&self, now: Instant) -> Option<String> {
         let state = self.state();
         let (what, of_it, (failures, wait)) = match state.whole.trouble(now) {
             Some(trouble) => ("it failed".to_owned(), "", trouble),
@@ -163,9 +163,9 @@ impl CircuitBreaker {
 
 impl Permit<'_> {
     /// The request has ended.
-    pub(in crate::catalog) fn end(mut self, sign: CallOutcome, now: Instant) {
+    pub(in crate::catalog) fn end(mut self, outcome: CallOutcome, now: Instant) {
         let mut state = self.circuit.state();
-        match sign {
+        match outcome {
             CallOutcome::Success => *state = State { answered: Some(now), ..State::default() },
             CallOutcome::Failure => state.whole.fail(self.probes.0, now),
             CallOutcome::Timeout => {

@@ -33,7 +33,7 @@ pub struct HttpAccess {
     /// Longest time of one call; the catalog sets it to that of the upstream.
     pub call_timeout: Duration,
     /// What it shares with all other upstreams.
-    pub surroundings: SharedResources,
+    pub shared: SharedResources,
 }
 
 impl Default for HttpAccess {
@@ -44,7 +44,7 @@ impl Default for HttpAccess {
             credential: Credential::None,
             allow_private: false,
             call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
-            surroundings: SharedResources::default(),
+            shared: SharedResources::default(),
         }
     }
 }
@@ -54,8 +54,8 @@ impl HttpAccess {
     pub(in crate::catalog) fn credential_settings(&self) -> CredentialSettings<'_> {
         CredentialSettings {
             credential: &self.credential,
-            vault: self.surroundings.vault.as_ref(),
-            addresses: self.guard(),
+            vault: self.shared.vault.as_ref(),
+            addresses: self.address_policy(),
         }
     }
 
@@ -75,14 +75,14 @@ impl HttpAccess {
     }
 
     /// How Airlock identifies itself to it.
-    pub(in crate::catalog) fn identity(&self, secrets: Secrets) -> CredentialProvider {
-        let vault = self.surroundings.vault.clone();
-        CredentialProvider::new(self.credential.clone(), vault, self.guard(), secrets)
+    pub(in crate::catalog) fn credential_provider(&self, secrets: Secrets) -> CredentialProvider {
+        let vault = self.shared.vault.clone();
+        CredentialProvider::new(self.credential.clone(), vault, self.address_policy(), secrets)
     }
 
     /// What an upstream reached in this way may reach.
-    pub(in crate::catalog) fn guard(&self) -> AddressPolicy {
-        let SharedResources { own, names, .. } = &self.surroundings;
+    pub(in crate::catalog) fn address_policy(&self) -> AddressPolicy {
+        let SharedResources { own, names, .. } = &self.shared;
         AddressPolicy {
             allow_private: self.allow_private,
             private_hint: "set `allow_private = true` for the upstream if it is meant to be there",

@@ -36,11 +36,11 @@ pub enum Detected {
 }
 
 /// What is at an address. The error says why that is not known.
-pub async fn detect(url: &Url, reach: &HttpAccess) -> Result<Detected, String> {
-    let reach = HttpAccess { call_timeout: ANSWER_MAX, ..reach.clone() };
+pub async fn detect(url: &Url, access: &HttpAccess) -> Result<Detected, String> {
+    let access = HttpAccess { call_timeout: ANSWER_MAX, ..access.clone() };
     let secrets = Secrets::among([("url", url.as_str())]);
     let client =
-        ServiceClient::new(ServiceConfig::new(Arc::from("detect"), url.clone(), reach), secrets);
+        ServiceClient::new(ServiceConfig::new(Arc::from("detect"), url.clone(), access), secrets);
     let client = client.map_err(|error| error.message)?;
     let head = client
         .send(request(url, Method::GET, None))

@@ -76,5 +76,5 @@ pub(in crate::catalog) struct ServiceAnswer {
     /// Whether there was more.
     pub(in crate::catalog) truncated: bool,
     /// Its place, where it is a large one.
-    pub(in crate::catalog) room: Option<MemoryPermit>,
+    pub(in crate::catalog) permit: Option<MemoryPermit>,
 }

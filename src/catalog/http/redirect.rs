@@ -31,7 +31,7 @@ pub(super) fn next(
     method: &Method,
     status: StatusCode,
     headers: &HeaderMap,
-    guard: &AddressPolicy,
+    addresses: &AddressPolicy,
     named: &[Origin],
 ) -> Result<Option<Hop>, ServiceFailure> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -59,14 +59,14 @@ pub(super) fn next(
             return Err(refused(format!("a `{method}` to another origin, `{place}`")));
         }
         // Names are judged for the port of the service itself when they are resolved.
-        if guard.is_own_port(url.port_or_known_default()) {
+        if addresses.is_own_port(url.port_or_known_default()) {
             return Err(refused(format!("to `{place}`, a port of this server itself")));
         }
     }
     let judged = if named.contains(&url.origin()) {
-        guard.check(&url)
+        addresses.check(&url)
     } else {
-        guard.for_foreign_origin().check(&url)
+        addresses.for_foreign_origin().check(&url)
     };
     judged.map_err(|why| refused(format!("to `{place}`: {why}")))?;
     Ok(Some(Hop { url, method: next_method, with_body }))

@@ -38,7 +38,7 @@ pub struct HttpConfig {
     /// path and query, is blanked out.
     pub url: String,
     /// How it is reached.
-    pub reach: HttpAccess,
+    pub access: HttpAccess,
 }
 
 // Values may be secrets, so neither is printed with them.
@@ -55,7 +55,7 @@ impl fmt::Debug for StdioConfig {
 
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConfig").field("reach", &self.reach).finish_non_exhaustive()
+        f.debug_struct("HttpConfig").field("reach", &self.access).finish_non_exhaustive()
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         };
         let url = "https://host.example/mcp?key=tok-654321".to_owned();
         let headers = [("Authorization".to_owned(), "tok-123456".to_owned())].into();
-        let http = HttpConfig { url, reach: HttpAccess { headers, ..HttpAccess::default() } };
+        let http = HttpConfig { url, access: HttpAccess { headers, ..HttpAccess::default() } };
         let printed = format!("{stdio:?} {http:?}");
         assert!(
             printed.contains("TOKEN")

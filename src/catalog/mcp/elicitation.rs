@@ -69,7 +69,7 @@ impl Drop for During<'_> {
 
 /// Questions that came in place of an answer, as a sentence; `requests` holds them by name, each
 /// with `method` and `params`.
-pub(super) fn told(requests: &Value) -> String {
+pub(super) fn summary(requests: &Value) -> String {
     let Some(requests) = requests.as_object().filter(|requests| !requests.is_empty()) else {
         return "it does not say what it asks for".to_owned();
     };

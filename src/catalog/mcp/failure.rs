@@ -142,13 +142,8 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         Http::AuthRequired(_) => HttpFailure::Status(401),
         Http::InsufficientScope(_) => HttpFailure::Status(403),
         Http::SessionExpired => HttpFailure::Status(404),
-        // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found:
-        // <body>`.
         Http::UnexpectedServerResponse(text) => {
-            match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
-                Some(status) => HttpFailure::Status(status),
-                None => HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned()),
-            }
+            HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned())
         }
         Http::UnexpectedContentType(kind) => {
             let kind = kind.as_deref().unwrap_or("none");
@@ -185,7 +180,7 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
 /// What a call that failed tells of the server: neither a call that was not sent nor a credential
 /// that cannot be had is its fault. As with other services, a gateway that answers in its place is
 /// no answer.
-pub(super) fn sign(error: &ServiceError) -> Option<CallOutcome> {
+pub(super) fn call_outcome(error: &ServiceError) -> Option<CallOutcome> {
     use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status};
     match error {
         ServiceError::TransportClosed => Some(CallOutcome::Failure),
@@ -196,7 +191,7 @@ pub(super) fn sign(error: &ServiceError) -> Option<CallOutcome> {
         }
         ServiceError::TransportSend(error) => match http_failure(error) {
             Some(Refused(_) | Credential(_)) => None,
-            Some(Status(status)) => Some(client::sign_of(status)),
+            Some(Status(status)) => Some(client::outcome_of_status(status)),
             Some(NotUnderstood(_)) => Some(CallOutcome::Success),
             Some(NotSent(_) | Broken(_)) | None => Some(CallOutcome::Failure),
         },

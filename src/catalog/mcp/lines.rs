@@ -160,14 +160,14 @@ async fn relay(
         }
         let newline = chunk.iter().position(|byte| *byte == b'\n');
         let taken = newline.map_or(chunk.len(), |at| at + 1);
-        let mut said = line.read(&chunk[..taken], line_bytes_max);
+        let mut output = line.read(&chunk[..taken], line_bytes_max);
         from.consume(taken);
         if line.until.is_none() && line.text.len() > LARGE_BYTES {
-            line.place = Some(answers.room().await);
+            line.place = Some(answers.memory_permit().await);
             line.until = Some(Instant::now() + large_line_max);
         }
         if newline.is_some() {
-            said = said.or_else(|| line.ended());
+            output = output.or_else(|| line.ended());
         } else if line
             .overlong
             .as_ref()
@@ -179,8 +179,8 @@ async fn relay(
             );
             return;
         }
-        if let Some(said) = said
-            && to.write_all(&said).await.is_err()
+        if let Some(output) = output
+            && to.write_all(&output).await.is_err()
         {
             return;
         }

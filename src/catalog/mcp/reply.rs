@@ -198,7 +198,7 @@ async fn refusal(
     };
     let body = head(response).await;
     let is_denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    let said = match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
+    let protocol_error = match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
         Ok(JsonRpcMessage::Error(error)) if !is_denied => Some(error),
         _ => None,
     };
@@ -211,7 +211,7 @@ async fn refusal(
     {
         // A server of the era before does not know this request, and says so in some way, often
         // without its id.
-        let error = said.map_or_else(
+        let error = protocol_error.map_or_else(
             || {
                 ErrorData::invalid_request(
                     format!(
@@ -221,21 +221,19 @@ async fn refusal(
                     None,
                 )
             },
-            |said| said.error,
+            |protocol_error| protocol_error.error,
         );
         return Ok(StreamableHttpPostResponse::Json(
             ServerJsonRpcMessage::error(error, Some(request.id.clone())),
             None,
         ));
     }
-    match (said.filter(|_| is_json), trouble) {
+    match (protocol_error.filter(|_| is_json), trouble) {
         (Some(error), _) => {
             Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), None))
         }
         (None, Some(trouble)) => Err(trouble.into()),
-        (None, None) => Err(StreamableHttpError::UnexpectedServerResponse(
-            format!("HTTP {status}: {text}").into(),
-        )),
+        (None, None) => Err(HttpStatusError::new(status.as_u16(), None).into()),
     }
 }
 
@@ -331,7 +329,7 @@ impl Intake {
             return self.broken(Broken::TooLong);
         }
         if self.read > LARGE_BYTES && self.until.is_none() {
-            self.place = Some(self.answers.room().await);
+            self.place = Some(self.answers.memory_permit().await);
             self.until = Some(Instant::now() + self.bounds.large_max);
         }
         Some(Ok(piece))
@@ -362,7 +360,7 @@ impl Intake {
             }
             Some((piece, intake))
         });
-        let told = move |event: Result<Sse, SseError>| {
+        let convert = move |event: Result<Sse, SseError>| {
             let is_too_large = match &event {
                 Ok(event) => event.data.as_ref().is_some_and(|data| is_crowded(data.as_bytes())),
                 Err(SseError::Body(why)) => matches!(why.downcast_ref(), Some(Broken::TooLong)),
@@ -382,7 +380,7 @@ impl Intake {
             Some(Ok(Sse::default().data(error)))
         };
         SseStream::from_bytes_stream(pieces.boxed())
-            .filter_map(move |event| std::future::ready(told(event)))
+            .filter_map(move |event| std::future::ready(convert(event)))
             .boxed()
     }
 

@@ -82,13 +82,13 @@ impl AddressPolicy {
     /// The same for addresses that the owner did not name: what is allowed to be private is what
     /// was configured, and no neighbour.
     pub(in crate::catalog) fn for_foreign_origin(&self) -> Self {
-        let mut guard = self.clone();
-        if guard.allow_private {
-            guard.allow_private = false;
-            guard.private_hint = "`allow_private` of the upstream holds for the origin that is \
+        let mut addresses = self.clone();
+        if addresses.allow_private {
+            addresses.allow_private = false;
+            addresses.private_hint = "`allow_private` of the upstream holds for the origin that is \
                 configured, not for others";
         }
-        guard
+        addresses
     }
 
     /// Judges what can be told from the URL alone: its scheme, and its host where that is an
@@ -151,7 +151,7 @@ impl AddressPolicy {
             .redirect(redirects)
             .retry(reqwest::retry::never())
             .no_proxy()
-            .dns_resolver(Arc::new(GuardedNames { guard: self.clone(), port }))
+            .dns_resolver(Arc::new(GuardedNames { addresses: self.clone(), port }))
             .connect_timeout(CONNECT_MAX)
             .pool_max_idle_per_host(idle_max)
             .pool_idle_timeout(IDLE_FOR)
@@ -170,19 +170,19 @@ fn is_of_this_machine(address: IpAddr) -> bool {
 
 /// Resolves names for connections to one port and gives out only what is allowed.
 struct GuardedNames {
-    guard: AddressPolicy,
+    addresses: AddressPolicy,
     port: u16,
 }
 
 impl Resolve for GuardedNames {
     fn resolve(&self, name: Name) -> Resolving {
-        let (guard, port, name) = (self.guard.clone(), self.port, name.as_str().to_owned());
+        let (addresses, port, name) = (self.addresses.clone(), self.port, name.as_str().to_owned());
         Box::pin(async move {
-            let found = guard.names.resolve(name.clone()).await?;
+            let found = addresses.names.resolve(name.clone()).await?;
             let mut allowed = Vec::new();
             let mut refusal = None;
             for address in found.into_iter().take(ADDRESSES_MAX) {
-                match guard.judge(address, port) {
+                match addresses.judge(address, port) {
                     Ok(()) => allowed.push(SocketAddr::new(address, 0)),
                     Err(why) => {
                         refusal = Some(AddressRefused(format!("`{name}` is at {address}, {why}")))

@@ -18,5 +18,5 @@ pub struct OpenApiConfig {
     /// Values for the variables of the description's server address.
     pub server_variables: BTreeMap<String, String>,
     /// How it is reached.
-    pub reach: HttpAccess,
+    pub access: HttpAccess,
 }

@@ -40,7 +40,7 @@ const OPTIONS_MAX: usize = 1_000;
 /// Which way a value goes: in requests read-only properties do not stand, in answers write-only
 /// ones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Way {
+pub(super) enum Direction {
     /// To the service.
     Request,
     /// From it.
@@ -79,7 +79,7 @@ pub(super) struct Schemas<'d> {
 }
 
 /// A reference as it is told: which way, in which detail, and after how many references.
-type Told<'d> = (&'d str, Way, Detail, usize);
+type Told<'d> = (&'d str, Direction, Detail, usize);
 
 impl<'d> Schemas<'d> {
     pub(super) fn new(document: &'d Document) -> Self {
@@ -161,7 +161,7 @@ impl<'d> Schemas<'d> {
 /// Makes one schema that stands alone, of one or more schemas of the description.
 pub(super) struct Builder<'s, 'd> {
     pub(super) schemas: &'s Schemas<'d>,
-    way: Way,
+    direction: Direction,
     detail: Detail,
     bytes_left: usize,
     /// What is kept under `$defs`: the reference, its name, and the references on the way to it.
@@ -173,11 +173,11 @@ pub(super) struct Builder<'s, 'd> {
 }
 
 impl<'s, 'd> Builder<'s, 'd> {
-    pub(super) fn new(schemas: &'s Schemas<'d>, way: Way, detail: Detail) -> Self {
+    pub(super) fn new(schemas: &'s Schemas<'d>, direction: Direction, detail: Detail) -> Self {
         let (names, taken) = (HashMap::new(), HashMap::new());
         Self {
             schemas,
-            way,
+            direction,
             detail,
             bytes_left: detail.bytes_max,
             kept: Vec::new(),
@@ -189,8 +189,12 @@ impl<'s, 'd> Builder<'s, 'd> {
 
     /// Fails fast if the referenced schema is already known to exceed the limit by itself.
     fn heed(&mut self, reference: &'d str, references: usize) -> Result<(), TooLarge> {
-        if self.schemas.too_large.borrow().get(&(reference, self.way, self.detail, references))
-            == Some(&true)
+        if self.schemas.too_large.borrow().get(&(
+            reference,
+            self.direction,
+            self.detail,
+            references,
+        )) == Some(&true)
         {
             return Err(TooLarge);
         }
@@ -204,11 +208,11 @@ impl<'s, 'd> Builder<'s, 'd> {
     /// once for the whole description.
     pub(super) fn blame(self) {
         for (reference, references) in self.met {
-            let key = (reference, self.way, self.detail, references);
+            let key = (reference, self.direction, self.detail, references);
             if self.schemas.too_large.borrow().contains_key(&key) {
                 continue;
             }
-            let mut alone = Builder::new(self.schemas, self.way, self.detail);
+            let mut alone = Builder::new(self.schemas, self.direction, self.detail);
             let target = self.schemas.document.pointed(reference).unwrap_or(&Value::Bool(true));
             let made = alone.schema(target, 1, references).and_then(|_| alone.definitions());
             self.schemas.too_large.borrow_mut().insert(key, made.is_err());

@@ -38,12 +38,12 @@ impl Security {
         for (name, scheme) in schemes.into_iter().flatten().take(SCHEMES_MAX) {
             let Some(scheme) = document.resolved(scheme) else { continue };
             let get = |key: &str| cut(text(scheme, key).unwrap_or_default(), 80).to_owned();
-            let told = match get("type").as_str() {
+            let described = match get("type").as_str() {
                 "apiKey" => {
                     let (place, key) = (get("in"), get("name"));
-                    let told = format!("an API key in {place} `{key}`");
+                    let described = format!("an API key in {place} `{key}`");
                     holders.insert((place, key.to_lowercase()));
-                    told
+                    described
                 }
                 "http" if get("scheme").eq_ignore_ascii_case("bearer") => {
                     "a bearer token".to_owned()
@@ -57,11 +57,11 @@ impl Security {
                 "mutualTLS" => "a client certificate".to_owned(),
                 _ => continue,
             };
-            words.push((name.clone(), told));
+            words.push((name.clone(), described));
         }
         let mut security = Self { words, holders, usual: None, is_optional: false };
         let required = document.get("security");
-        security.usual = security.told(required);
+        security.usual = security.alternatives(required);
         let is_empty = |one: &Value| one.as_object().is_some_and(Map::is_empty);
         security.is_optional =
             required.and_then(Value::as_array).is_some_and(|all| all.iter().any(is_empty));
@@ -81,12 +81,12 @@ impl Security {
     /// What an operation wants, in words.
     pub(super) fn wanted(&self, operation: &Map<String, Value>) -> Option<Arc<str>> {
         match operation.get("security") {
-            Some(own) => self.told(Some(own)),
+            Some(own) => self.alternatives(Some(own)),
             None => self.usual.clone(),
         }
     }
 
-    fn told(&self, requirements: Option<&Value>) -> Option<Arc<str>> {
+    fn alternatives(&self, requirements: Option<&Value>) -> Option<Arc<str>> {
         let names: BTreeSet<&String> = requirements?
             .as_array()?
             .iter()
@@ -94,12 +94,12 @@ impl Security {
             .filter_map(Value::as_object)
             .flat_map(Map::keys)
             .collect();
-        let told: Vec<&str> = self
+        let described: Vec<&str> = self
             .words
             .iter()
             .filter(|(name, _)| names.contains(name))
             .map(|(_, words)| words.as_str())
             .collect();
-        (!told.is_empty()).then(|| Arc::from(told.join(", or ")))
+        (!described.is_empty()).then(|| Arc::from(described.join(", or ")))
     }
 }

@@ -97,9 +97,9 @@ impl Secrets {
             return;
         }
         self.0.rcu(|known| {
-            let room = SECRETS_MAX.saturating_sub(fresh.len());
+            let free = SECRETS_MAX.saturating_sub(fresh.len());
             let mut all: Vec<String> =
-                known.forms.iter().rev().take(room).chain(&fresh).cloned().collect();
+                known.forms.iter().rev().take(free).chain(&fresh).cloned().collect();
             all.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
             all.dedup();
             Known::new(all)

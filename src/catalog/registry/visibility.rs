@@ -36,9 +36,6 @@ impl<F: Fn(&Tool) -> Visibility + Send + Sync> ToolFilter for F {
     }
 }
 
-/// What a caller may see of each tool.
-pub type View<'a> = &'a dyn ToolFilter;
-
 /// What a caller may see of a tool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
@@ -51,13 +48,13 @@ pub enum Visibility {
 }
 
 /// Views that are remembered for one snapshot; a byte for each tool and view.
-const SIGHTS_MAX: usize = 64;
+const VIEWS_MAX: usize = 64;
 /// Paths shown per namespace.
 const SAMPLES: usize = 3;
 
 /// What is seen of one tool.
-pub(in crate::catalog) fn of(view: View<'_>, tool: &Tool) -> Visibility {
-    if view.without() == Some(tool.path.as_str()) { Visibility::Hidden } else { view.see(tool) }
+pub(in crate::catalog) fn of(filter: &dyn ToolFilter, tool: &Tool) -> Visibility {
+    if filter.without() == Some(tool.path.as_str()) { Visibility::Hidden } else { filter.see(tool) }
 }
 
 /// What is seen of all tools of a snapshot.
@@ -103,8 +100,8 @@ impl VisibilityMap {
         Self { seen, namespaces }
     }
 
-    fn ask(tools: &[Arc<Tool>], view: View<'_>) -> Self {
-        Self::new(tools, tools.iter().map(|tool| view.see(tool)).collect())
+    fn ask(tools: &[Arc<Tool>], filter: &dyn ToolFilter) -> Self {
+        Self::new(tools, tools.iter().map(|tool| filter.see(tool)).collect())
     }
 
     /// What is seen of the tool at this position.
@@ -130,12 +127,16 @@ pub(super) struct VisibilityCache {
 impl VisibilityCache {
     /// What this view sees of these tools, always the same ones. Of several who ask for the same at
     /// once one works it out.
-    pub(in crate::catalog) fn of(&self, tools: &[Arc<Tool>], view: View<'_>) -> Arc<VisibilityMap> {
-        let sight = match view.key() {
+    pub(in crate::catalog) fn of(
+        &self,
+        tools: &[Arc<Tool>],
+        filter: &dyn ToolFilter,
+    ) -> Arc<VisibilityMap> {
+        let sight = match filter.key() {
             Some(key) => {
-                self.place(key).get_or_init(|| Arc::new(VisibilityMap::ask(tools, view))).clone()
+                self.place(key).get_or_init(|| Arc::new(VisibilityMap::ask(tools, filter))).clone()
             }
-            None => Arc::new(VisibilityMap::ask(tools, view)),
+            None => Arc::new(VisibilityMap::ask(tools, filter)),
         };
         let hidden = |path: &str| {
             tools
@@ -143,7 +144,7 @@ impl VisibilityCache {
                 .ok()
                 .filter(|at| sight.is_seen(*at))
         };
-        match view.without().and_then(hidden) {
+        match filter.without().and_then(hidden) {
             None => sight,
             Some(at) => {
                 let mut seen = sight.seen.clone();
@@ -158,7 +159,7 @@ impl VisibilityCache {
         let found = match known.iter().position(|(known, _)| **known == *key) {
             Some(at) => known.remove(at),
             None => {
-                if known.len() >= SIGHTS_MAX {
+                if known.len() >= VIEWS_MAX {
                     known.remove(0);
                 }
                 (key.into(), Arc::default())

@@ -17,7 +17,7 @@ const HEIGHT_MAX: usize = 128;
 const STACK_MAX: usize = 1_500;
 /// What keywords that ask what others left over may multiply to while a schema is compiled: they
 /// are worked out for every way there is.
-const LEFT_OVER_MAX: u64 = 20_000;
+const UNEVALUATED_MAX: u64 = 20_000;
 /// Patterns of one schema, and what all of them together may take once compiled, in bytes.
 const PATTERNS_MAX: usize = 512;
 pub(in crate::catalog) const PATTERN_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -57,7 +57,7 @@ struct Node {
     pattern: Pattern,
     name_patterns: Pattern,
     /// Whether it asks what the schemas in its place left over, for which they are asked again.
-    left_over: bool,
+    unevaluated: bool,
     unique: bool,
 }
 
@@ -126,16 +126,16 @@ impl ValidationCost {
         let (patterns, has_forms) = (reader.patterns, reader.has_forms);
         let (nodes, root) =
             ordered(reader.nodes, root).ok_or("it refers to itself with no value between")?;
-        let mut ways = vec![1_u64; nodes.len()];
+        let mut counts = vec![1_u64; nodes.len()];
         let mut heights = vec![1_usize; nodes.len()];
-        let mut left_over = 0_u64;
+        let mut unevaluated = 0_u64;
         for (at, node) in nodes.iter().enumerate().rev() {
             for inner in &node.in_place {
-                ways[at] = ways[at].saturating_add(ways[*inner as usize]);
+                counts[at] = counts[at].saturating_add(counts[*inner as usize]);
                 heights[at] = heights[at].max(heights[*inner as usize] + 1);
             }
-            if node.left_over {
-                left_over = left_over.saturating_add(ways[at]);
+            if node.unevaluated {
+                unevaluated = unevaluated.saturating_add(counts[at]);
             }
         }
         let height = heights.iter().copied().max().unwrap_or_default();
@@ -144,10 +144,10 @@ impl ValidationCost {
                 "{height} of its schemas apply to one value in a row, allowed are {HEIGHT_MAX}"
             ));
         }
-        if left_over > LEFT_OVER_MAX {
+        if unevaluated > UNEVALUATED_MAX {
             return Err(format!(
                 "what `unevaluatedProperties` or `unevaluatedItems` ask for has more than \
-                {LEFT_OVER_MAX} ways"
+                {UNEVALUATED_MAX} ways"
             ));
         }
         Ok(Self { nodes: nodes.into(), root, height, patterns, has_forms })
@@ -173,7 +173,7 @@ impl ValidationCost {
         while let Some((id, count)) = ahead.pop_first() {
             let node = &self.nodes[id as usize];
             *left = left.checked_sub(count.saturating_mul(node.cost(value)))?;
-            let again = if node.left_over { 2 + entries(value) } else { 1 };
+            let again = if node.unevaluated { 2 + entries(value) } else { 1 };
             for inner in &node.in_place {
                 add(&mut ahead, *inner, count.saturating_mul(again));
             }
@@ -372,11 +372,11 @@ impl<'a> Reader<'a> {
                 ("additionalProperties", rest) => node.each_field.push(self.id(rest)),
                 ("unevaluatedProperties", rest) => {
                     node.each_field.push(self.id(rest));
-                    node.left_over = true;
+                    node.unevaluated = true;
                 }
                 ("unevaluatedItems", rest) => {
                     node.each_item.push(self.id(rest));
-                    node.left_over = true;
+                    node.unevaluated = true;
                 }
                 ("items" | "prefixItems", Value::Array(places)) => {
                     node.places = places.iter().map(|place| self.id(place)).collect()

@@ -286,8 +286,8 @@ impl ObjectShape {
         }
         // So many plain values of one type may be counts by name: what only one object had is not
         // told.
-        let told_from = if self.fields.len() >= PLAIN_MIN && self.is_plain() { 2 } else { 1 };
-        if self.seen < told_from {
+        let count_min = if self.fields.len() >= PLAIN_MIN && self.is_plain() { 2 } else { 1 };
+        if self.seen < count_min {
             let all = self
                 .fields
                 .values()
@@ -296,9 +296,9 @@ impl ObjectShape {
                 .unwrap_or_default();
             return json!({ "type": "object", "additionalProperties": all.schema() });
         }
-        let told = self.fields.iter().filter(|(_, (_, count))| *count >= told_from);
+        let frequent = self.fields.iter().filter(|(_, (_, count))| *count >= count_min);
         let properties: serde_json::Map<String, Value> =
-            told.map(|(key, (shape, _))| (key.clone(), shape.schema())).collect();
+            frequent.map(|(key, (shape, _))| (key.clone(), shape.schema())).collect();
         let required: Vec<&String> = self.always().map(|(key, _)| key).collect();
         json!({ "type": "object", "properties": properties, "required": required })
     }

@@ -444,12 +444,12 @@ impl Texts {
             .iter()
             .filter_map(|stem| marks.action(*stem))
             .find(|second| Some(*second) != first);
-        let told = tool
+        let claimed = tool
             .operation
             .map(|operation| !operation.reads())
             .or(tool.annotations.read_only.map(|reads| !reads));
         Traits {
-            changes: told.unwrap_or_else(|| first.is_some_and(|action| action != Action::Read)),
+            changes: claimed.unwrap_or_else(|| first.is_some_and(|action| action != Action::Read)),
             verb: name.first().copied(),
             lists: self.plural
                 || name.iter().chain(summary).any(|stem| marks.several.contains(stem)),

@@ -172,14 +172,14 @@ pub struct Tool {
     /// What its answers look like, where the upstream does not say.
     pub(super) observed: Arc<InferredSchema>,
     /// Fields that its answers are without, since its service refuses them.
-    pub(super) left_out: OmittedFields,
+    pub(super) omitted_fields: OmittedFields,
     /// What is found of its arguments.
     pub(super) arguments: ArgumentWords,
     /// Its call in one line, once somebody asked.
     pub(super) hint: Mutex<Option<Hint>>,
     checker: OnceLock<Option<Checker>>,
     /// Set once arguments were not checked because that would have taken too long.
-    too_much_told: AtomicBool,
+    unchecked_logged: AtomicBool,
 }
 
 impl Tool {
@@ -238,11 +238,11 @@ impl Tool {
             schema_hash: kept.schema_hash,
             schema_bytes,
             observed: Arc::default(),
-            left_out: OmittedFields::default(),
+            omitted_fields: OmittedFields::default(),
             arguments: kept.arguments,
             hint: Mutex::default(),
             checker: OnceLock::new(),
-            too_much_told: AtomicBool::new(false),
+            unchecked_logged: AtomicBool::new(false),
         })
     }
 
@@ -267,16 +267,16 @@ impl Tool {
             trusted: true,
             schema_hash: String::new(),
             observed: Arc::default(),
-            left_out: OmittedFields::default(),
+            omitted_fields: OmittedFields::default(),
             hint: Mutex::default(),
             checker: OnceLock::new(),
-            too_much_told: AtomicBool::new(false),
+            unchecked_logged: AtomicBool::new(false),
         }
     }
 
     /// The schema of the result as it is at present: without the fields that are left out.
     pub(super) fn output(&self) -> Option<Schema> {
-        self.left_out.output().or_else(|| self.output_schema.clone())
+        self.omitted_fields.output().or_else(|| self.output_schema.clone())
     }
 
     /// What the arguments are checked by; none when the schema does not compile or may take for
@@ -304,8 +304,8 @@ impl Tool {
     }
 
     /// Says, once, that arguments were not checked.
-    pub(super) fn tell_too_much(&self) {
-        if !self.too_much_told.swap(true, Ordering::Relaxed) {
+    pub(super) fn log_unchecked(&self) {
+        if !self.unchecked_logged.swap(true, Ordering::Relaxed) {
             tracing::warn!(tool = %self.path, "arguments of `{}` were not checked, it would take \
                 too long", self.path);
         }

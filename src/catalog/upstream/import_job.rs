@@ -36,7 +36,7 @@ impl Progress {
     }
 
     /// Pieces that are read, and all of them.
-    pub(in crate::catalog) fn told(&self) -> (usize, usize) {
+    pub(in crate::catalog) fn pieces(&self) -> (usize, usize) {
         (self.0.0.load(Ordering::Relaxed), self.0.1.load(Ordering::Relaxed))
     }
 }

@@ -54,7 +54,7 @@ impl ResponseLimits {
     }
 
     /// A place for a large answer, waited for.
-    pub(in crate::catalog) async fn room(&self) -> MemoryPermit {
+    pub(in crate::catalog) async fn memory_permit(&self) -> MemoryPermit {
         // The semaphores are never closed; were they, answers would go on without a place. The
         // upstream's own comes first: who waits for the other takes nothing from anybody else.
         let share = self.share.clone().acquire_owned().await.ok();
@@ -80,7 +80,7 @@ impl ToolResponse {
 
     /// The answer and its place, which is given back when dropped.
     pub fn parted(self) -> (RawJson, Option<MemoryPermit>) {
-        (self.json, self.room)
+        (self.json, self.permit)
     }
 }
 
@@ -104,14 +104,14 @@ impl Drop for MemoryPermit {
 pub struct ToolResponse {
     /// The answer.
     pub json: RawJson,
-    pub(in crate::catalog) room: Option<MemoryPermit>,
+    pub(in crate::catalog) permit: Option<MemoryPermit>,
     /// What the caller should know although the call did not fail on it, at most 2 KiB.
     pub warning: Option<String>,
 }
 
 impl From<RawJson> for ToolResponse {
     fn from(json: RawJson) -> Self {
-        Self { json, room: None, warning: None }
+        Self { json, permit: None, warning: None }
     }
 }
 

@@ -98,7 +98,7 @@ struct RetryAt {
 }
 
 impl RetryAt {
-    fn told(self) -> String {
+    fn summary(self) -> String {
         match self.at.saturating_duration_since(Instant::now()) {
             Duration::ZERO => "it is being tried again".to_owned(),
             wait => format!("the next try is made in {} s", wait.as_secs().max(1)),
@@ -194,7 +194,7 @@ impl UpstreamSupervisor {
             let began = Instant::now();
             let asked = *self.asked.borrow();
             let reached = tokio::select! {
-                reached = self.reach() => reached,
+                reached = self.access() => reached,
                 () = stop.cancelled() => return,
             };
             let next = match reached {
@@ -247,7 +247,7 @@ impl UpstreamSupervisor {
     }
 
     /// Connects and lists; ready only once its tools can be found.
-    async fn reach(&self) -> Result<Arc<dyn Connection>, ConnectError> {
+    async fn access(&self) -> Result<Arc<dyn Connection>, ConnectError> {
         let asked = *self.asked.borrow();
         let start = async {
             let connection: Arc<dyn Connection> = Arc::from(self.upstream.connect().await?);
@@ -436,7 +436,7 @@ impl UpstreamSupervisor {
             ConnectionState::Failed { reason, next } => Some(format!(
                 "upstream `{}` is not available: {reason}; {}",
                 self.name,
-                next.told()
+                next.summary()
             )),
             ConnectionState::Stopped => {
                 Some(format!("upstream `{}` is not available: the server is stopping", self.name))
@@ -455,9 +455,9 @@ impl UpstreamSupervisor {
         let secrets = self.secrets.clone();
         let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
         match self.call_unredacted(tool, args, news).await {
-            Ok(ToolResponse { json, mut room, warning }) => {
-                if json.get().len() > LARGE_BYTES && room.is_none() {
-                    room = Some(self.trust.answers.room().await);
+            Ok(ToolResponse { json, mut permit, warning }) => {
+                if json.get().len() > LARGE_BYTES && permit.is_none() {
+                    permit = Some(self.trust.answers.memory_permit().await);
                 }
                 let answer = self.secrets.redact_json(json).ok_or_else(|| {
                     let message = format!(
@@ -473,7 +473,7 @@ impl UpstreamSupervisor {
                 }
                 let warning = warning
                     .map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
-                Ok(ToolResponse { json: answer, room, warning })
+                Ok(ToolResponse { json: answer, permit, warning })
             }
             Err(mut error) => {
                 error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
@@ -537,7 +537,7 @@ impl UpstreamSupervisor {
                     let message = format!(
                         "upstream `{}` is not available: {reason}; {}",
                         self.name,
-                        next.told()
+                        next.summary()
                     );
                     Err(unavailable(message).retryable(!next.lasting))
                 }

@@ -197,7 +197,7 @@ fn admitted(
                 {
                     tool.observed = known.observed.clone();
                     // What was refused may be allowed by now.
-                    known.left_out.clear();
+                    known.omitted_fields.clear();
                 }
                 tools.push(Arc::new(tool));
             }

@@ -79,7 +79,7 @@ pub(super) async fn find_and_register(
             format!(
                 "Airlock cannot register itself ({}); register it by hand and write the \
             `client_id` into `auth`",
-                said(&error)
+                auth_error_text(&error)
             )
         })?;
     Ok((server, Registered { client_id: client.client_id, client_secret: client.client_secret }))
@@ -103,11 +103,10 @@ async fn asked(
     let client = std::sync::Arc::new(web.clone());
     let mut manager = AuthorizationManager::new_with_oauth_http_client(url, client)
         .await
-        .map_err(|error| said(&error))?;
-    let found = manager
-        .resolve_metadata()
-        .await
-        .map_err(|error| format!("no authorization server is found: {}", said(&error)))?;
+        .map_err(|error| auth_error_text(&error))?;
+    let found = manager.resolve_metadata().await.map_err(|error| {
+        format!("no authorization server is found: {}", auth_error_text(&error))
+    })?;
     if !found.source.is_discovered() {
         let shown = cut(place, 200);
         return Err(format!(
@@ -161,7 +160,7 @@ async fn server(
 }
 
 /// An error of the library and what caused it, in few words.
-fn said(error: &AuthError) -> String {
+fn auth_error_text(error: &AuthError) -> String {
     let chain =
         std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     let texts: Vec<String> = chain.map(ToString::to_string).collect();

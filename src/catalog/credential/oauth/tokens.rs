@@ -56,10 +56,16 @@ impl OAuth {
     pub(in crate::catalog) fn new(
         config: OAuthConfig,
         vault: Option<Vault>,
-        guard: AddressPolicy,
+        addresses: AddressPolicy,
         secrets: Secrets,
     ) -> Self {
-        Self { web: OAuthHttp::new(guard, &config), config, vault, secrets, held: Mutex::default() }
+        Self {
+            web: OAuthHttp::new(addresses, &config),
+            config,
+            vault,
+            secrets,
+            held: Mutex::default(),
+        }
     }
 
     /// An access token. The error is free of tokens and says the way out.

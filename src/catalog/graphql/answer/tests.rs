@@ -21,7 +21,7 @@ fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed
         headers: HeaderMap::new(),
         body: body.to_owned().into(),
         truncated: false,
-        room: None,
+        permit: None,
     };
     unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.json.get().to_owned())
 }
@@ -34,11 +34,11 @@ fn mutated(value: Value, errors: Value) -> Result<(String, Vec<FieldPath>), Stri
         headers: HeaderMap::new(),
         body: body.into(),
         truncated: false,
-        room: None,
+        permit: None,
     };
     let value = unwrap(&tool(), "order", &answer, false).map_err(|failed| failed.error.message)?;
     let partial = value.partial.unwrap();
-    Ok((partial.told, partial.fields))
+    Ok((partial.message, partial.fields))
 }
 
 #[test]

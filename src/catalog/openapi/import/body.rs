@@ -275,11 +275,11 @@ fn form_schema<'d>(
 
 /// A file, or a list of files, with the description's own words.
 fn file_of<'d>(builder: &mut Builder<'_, 'd>, schema: &'d Value) -> Result<Value, TooLarge> {
-    let told = builder.top(schema)?;
-    let is_list = told.get("type").is_some_and(|kind| kind == "array");
+    let schema_of_body = builder.top(schema)?;
+    let is_list = schema_of_body.get("type").is_some_and(|kind| kind == "array");
     let mut out =
         if is_list { json!({"type": "array", "items": reference()}) } else { reference() };
-    if let Some(words) = told.get("description") {
+    if let Some(words) = schema_of_body.get("description") {
         out["description"] = words.clone();
     }
     Ok(out)

@@ -17,7 +17,7 @@ use crate::{
             document::{Document, flag, text},
             media::Media,
             plan::{BODY, Parameter, Part, Place, Plan, RESPONSE, Stream, Template},
-            schema::{Builder, Detail, Schemas, TooLarge, Way},
+            schema::{Builder, Detail, Direction, Schemas, TooLarge},
             security::Security,
             servers::Target,
             style::{Spelling, Style},
@@ -205,7 +205,7 @@ fn description(found: &Found<'_>) -> String {
     if !out.is_empty() {
         out.push_str("\n\n");
     }
-    // What the tool stands for; `Plan::told` is the same.
+    // What the tool stands for; `Plan::schema_of_body` is the same.
     out.push_str(&route(found));
     out
 }
@@ -394,7 +394,7 @@ fn input_schema<'d>(
     body: Option<&body::Read<'d>>,
 ) -> Result<(Map<String, Value>, usize), String> {
     for detail in REQUEST_DETAILS {
-        let mut builder = Builder::new(schemas, Way::Request, detail);
+        let mut builder = Builder::new(schemas, Direction::Request, detail);
         let Ok(schema) = arguments(&mut builder, detail, written, body) else {
             builder.blame();
             continue;
@@ -559,7 +559,7 @@ fn output_schema<'d>(
     schema: &'d Value,
 ) -> Option<(Map<String, Value>, usize)> {
     for detail in ANSWER_DETAILS {
-        let mut builder = Builder::new(schemas, Way::ToolResponse, detail);
+        let mut builder = Builder::new(schemas, Direction::ToolResponse, detail);
         let built = builder.top(schema).and_then(|top| Ok((top, builder.definitions()?)));
         let Ok((Value::Object(mut top), definitions)) = built else {
             builder.blame();
