@@ -38,7 +38,7 @@ pub(super) fn install_crypto() {
     rustls::crypto::ring::default_provider().install_default().ok();
 }
 
-/// How often it is told how far reading descriptions is.
+/// Interval between two progress reports while documents are read.
 const TELL_EVERY: Duration = Duration::from_millis(100);
 
 /// Reaches them apart from any server, and tells where each stands; meanwhile, how far all
@@ -62,7 +62,7 @@ pub(super) async fn reached(
     Ok(status)
 }
 
-/// What their credentials refer to and is not there.
+/// Secrets that credentials refer to and that do not exist.
 pub(super) fn missing_secrets(
     config: &Config,
 ) -> impl Future<Output = Result<Vec<MissingSecret>, Failure>> + Send + use<> {
@@ -76,7 +76,7 @@ pub(super) fn missing_secrets(
     }
 }
 
-/// What an address speaks.
+/// Protocol of the service at a URL.
 pub(super) async fn detected(url: &Url, allow_private: bool) -> Result<Detected, String> {
     install_crypto();
     catalog::detect(url, &HttpAccess { allow_private, ..HttpAccess::default() }).await

@@ -77,7 +77,7 @@ pub(super) async fn check_offloaded(
     aside(tool, is_quick, move |tool| check(tool, &args)).await
 }
 
-/// The same for arguments that are an object already.
+/// Validates arguments that are already an object.
 pub(super) async fn check_value_offloaded(
     tool: &Arc<Tool>,
     args: JsonObject,
@@ -105,7 +105,7 @@ async fn aside(
     done.await.unwrap_or_else(|_| Err(lost()))
 }
 
-/// The same as [`check_offloaded`], at once.
+/// Validates like [`check_offloaded`], on the calling thread.
 pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError> {
     let error = |message: String| ArgumentError { tool: tool.path.clone(), message };
     let call = path::expression(&tool.path);
@@ -143,7 +143,7 @@ fn judged(tool: &Tool, value: Value) -> Result<JsonObject, ArgumentError> {
     }
 }
 
-/// What is wrong with arguments that are not allowed.
+/// Describes every fault of invalid arguments.
 fn faults(tool: &Tool, checker: &Checker, value: &Value) -> String {
     if checker.work.on(value, TOLD_STEPS_MAX).is_none() {
         return match checker.first_fault(value) {

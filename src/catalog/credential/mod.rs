@@ -1,6 +1,6 @@
-//! How Airlock identifies itself to a service. Values are references until the moment they are
-//! sent; each that is read joins the secrets that are blanked out of whatever the service says.
-//! Sends nothing but what fetching a token needs.
+//! Credentials for the requests to a service. Values are references until they are sent; each that
+//! is read joins the secrets that are blanked out of whatever the service says. Sends nothing but
+//! the requests that fetch a token.
 
 pub(super) mod config;
 mod keychain;
@@ -23,11 +23,11 @@ use self::{
 };
 use super::{net::guard::AddressPolicy, redact::Secrets};
 
-/// How long a value from a file, the keychain or the store is used before it is read again. One
-/// that the service refuses is read again at once.
+/// Time for which a value from a file, the keychain or the store is used before it is read again. A
+/// value that the service rejects is read again at once.
 const FRESH_FOR: Duration = Duration::from_secs(60);
 
-/// What identifies Airlock in one request.
+/// Credential of one request.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct RequestCredential {
     place: KeyPlace,
@@ -102,7 +102,7 @@ pub(super) struct CredentialProvider {
     secrets: Secrets,
     /// The tokens, where the credential is OAuth.
     oauth: Option<OAuth>,
-    /// What was read last. The lock is held while it is read, so that many calls read once.
+    /// Value that was read last. The lock is held while it is read, so that many calls read once.
     read: Mutex<Option<(Instant, String)>>,
 }
 
@@ -124,7 +124,7 @@ impl CredentialProvider {
         Self { credential, vault, secrets, oauth, read: Mutex::new(None) }
     }
 
-    /// What to send, or none where nothing is to be sent. The error is free of values.
+    /// The credential to send; none if the upstream has none. The error is free of values.
     pub(super) async fn request_credential(&self) -> Result<Option<RequestCredential>, String> {
         let request_credential = match &self.credential {
             Credential::None => return Ok(None),

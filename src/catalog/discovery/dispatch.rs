@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// How long the finding functions wait for upstreams that have never answered yet: a first question
+/// Longest wait of the discovery functions for upstreams that have never answered: a first query
 /// right after the start should not find an empty catalog, and one slow upstream should not hold up
 /// the others for long.
 const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -53,8 +53,8 @@ impl Catalog {
         self.seek(path, filter).await?.ok_or_else(|| self.not_found(path, filter).into())
     }
 
-    /// The same; none where there is no such tool, without the work of finding those that are like
-    /// it.
+    /// The tool at a path like [`Catalog::resolve`]; none if there is no such tool, without
+    /// searching for similar ones.
     pub async fn seek(
         &self,
         path: &str,

@@ -32,7 +32,7 @@ use crate::{
 /// Upstreams that are down, and why.
 pub(super) type Outages = BTreeMap<Arc<str>, String>;
 
-/// Whether a call waits for a person.
+/// Approval that a call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Approval {
@@ -51,10 +51,10 @@ pub(super) const QUERY_BYTES_MAX: usize = 2_000;
 /// Results that are looked at for one whose name is the question itself; such a one is always near
 /// the top.
 const NAMED_MAX: usize = 200;
-/// How far the first result must be ahead of the second to be the best path, as a ratio of their
+/// Lead of the first result over the second that makes it the best path, as a ratio of their
 /// scores.
 const CLEAR_LEAD: f32 = 1.25;
-/// How much of the question the first result must cover to be the best path, 0 to 1; rare words
+/// Share of the query that the first result must cover to be the best path, 0 to 1; rare words
 /// weigh more.
 const COVERED: f32 = 0.6;
 
@@ -62,19 +62,20 @@ const COVERED: f32 = 0.6;
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Found {
-    /// Where code finds it.
+    /// Path for the call.
     pub path: String,
     /// The upstream that offers it.
     pub source: Arc<str>,
     /// The call's TypeScript signature.
     pub hint: String,
-    /// What it does.
+    /// The tool's description.
     pub description: String,
-    /// Whether a call waits for a person.
+    /// Approval that a call needs.
     pub approval: Approval,
-    /// How well it matches; comparable within one answer only.
+    /// Relevance; comparable within one result list only.
     pub score: f64,
-    /// Why a call would fail now: its upstream is down, and this is what was last known of it.
+    /// Reason why a call would fail now: its upstream is down, and this is what was last known of
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
     /// JSON Schema of the arguments, if asked for.
@@ -85,7 +86,7 @@ pub struct Found {
     pub output_schema: Option<Schema>,
 }
 
-/// What `tools.discover` answers.
+/// Result of `tools.discover`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Discovered {
@@ -107,12 +108,12 @@ pub struct Namespace {
     pub tool_count: usize,
     /// A few of their paths.
     pub sample_paths: Vec<String>,
-    /// Why calls would fail now, while they would.
+    /// Reason why calls would fail now; none while they would not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
 }
 
-/// What `tools.catalog.namespaces` answers.
+/// Result of `tools.catalog.namespaces`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Namespaces {
@@ -122,7 +123,7 @@ pub struct Namespaces {
     pub total: usize,
 }
 
-/// What `tools.catalog.tools` answers.
+/// Result of `tools.catalog.tools`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolsPage {
@@ -130,17 +131,17 @@ pub struct ToolsPage {
     pub results: Vec<Found>,
     /// Tools that match, on this page or not.
     pub total: usize,
-    /// Where the next page begins, if there is one.
+    /// Cursor of the next page, if there is one.
     pub next_cursor: Option<String>,
 }
 
-/// What `tools.describe` answers.
+/// Result of `tools.describe`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
-    /// Where code finds it.
+    /// Path for the call.
     pub path: String,
-    /// What it does, whole.
+    /// The tool's description, whole.
     pub description: String,
     /// The declaration of the call, its arguments and its result.
     pub typescript: String,
@@ -148,9 +149,9 @@ pub struct Description {
     pub input_schema: Schema,
     /// JSON Schema of the result; null where the upstream gives none.
     pub output_schema: Option<Schema>,
-    /// Whether a call waits for a person.
+    /// Approval that a call needs.
     pub approval: Approval,
-    /// Why a call would fail now, while it would.
+    /// Reason why a call would fail now; none while it would not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
 }

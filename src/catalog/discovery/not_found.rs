@@ -11,7 +11,7 @@ use crate::{
     },
 };
 
-/// How much of a name that was given an error repeats, in bytes.
+/// Bytes of a given name that an error repeats.
 const GIVEN_BYTES_MAX: usize = 200;
 /// Namespaces that an error names where none is like the one that was given.
 const NAMESPACES_MAX: usize = 5;
@@ -20,7 +20,7 @@ const NAMESPACES_MAX: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no tool `{path}`{}; find one with await {discover}", meant(nearest, *is_namespace))]
 pub struct NotFound {
-    /// What was asked for.
+    /// The path that was given.
     pub path: String,
     /// Paths of the visible tools that are most like it, at most 3; of functions of the host all,
     /// where none is like it.
@@ -48,7 +48,7 @@ pub(in crate::catalog) fn listing(namespace: &str) -> String {
 }
 
 impl Catalog {
-    /// That there is no tool at a path, and what may have been meant by it.
+    /// Error for a path without a tool, with suggestions.
     pub(in crate::catalog) fn not_found(&self, given: &str, filter: &dyn ToolFilter) -> NotFound {
         let snapshot = self.registry.present();
         let visibility = snapshot.visibility(filter);
@@ -130,7 +130,7 @@ impl Catalog {
     }
 }
 
-/// Whether a path has the other one in front of it; both folded.
+/// Returns true if a path has the other one in front of it; both folded.
 fn is_below(folded: &str, above: &str) -> bool {
     folded.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
 }

@@ -40,11 +40,11 @@ const THROTTLED: [&str; 5] =
 #[derive(Debug)]
 pub(super) struct Unwrapped {
     pub(super) json: RawJson,
-    /// What of it failed, where the rest is an answer all the same.
+    /// Fields that failed, if the rest is a usable response.
     pub(super) partial: Option<Partial>,
 }
 
-/// What of a mutation's answer failed.
+/// Failed fields of a mutation's response.
 #[derive(Debug)]
 pub(super) struct Partial {
     /// In the service's words.
@@ -80,7 +80,7 @@ struct GraphQlError {
     path: Option<Vec<Value>>,
     #[serde(default)]
     extensions: Option<Value>,
-    /// Where GitHub keeps its code.
+    /// Error code, in the place where GitHub puts it.
     #[serde(default, rename = "type")]
     kind: Option<Value>,
 }
@@ -217,8 +217,8 @@ pub(super) fn unwrap(
     }
 }
 
-/// What failed below a value that holds something all the same; none where the failure may be that
-/// of the whole.
+/// Errors below a value that still holds data; none if the errors may be those of the whole
+/// operation.
 fn partly(value: &RawValue, errors: &[GraphQlError]) -> Option<Partial> {
     let fields = failed_fields(errors);
     let holds = !fields.is_empty()
@@ -226,7 +226,8 @@ fn partly(value: &RawValue, errors: &[GraphQlError]) -> Option<Partial> {
     holds.then(|| Partial { message: joined(errors), fields })
 }
 
-/// Whether anything in a value tells something: not null, and not merely of which type it is.
+/// Returns true if anything in a value tells something: not null, and not merely of which type it
+/// is.
 fn holds_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -307,12 +308,13 @@ fn failed_fields(errors: &[GraphQlError]) -> Vec<FieldPath> {
     if paths.len() > FIELDS_MAX { Vec::new() } else { paths }
 }
 
-/// Whether a status tells that the same call may succeed later and that a second one does no harm.
+/// Returns true if a status tells that the same call may succeed later and that a second one does
+/// no harm.
 fn is_retryable(status: u16, may_repeat: bool) -> bool {
     status == 429 || (status >= 500 && may_repeat)
 }
 
-/// What an answer without data says of the reason, for a question that is no call.
+/// Reason in a response without data, for a request that is not a call.
 pub(super) fn reason(answer: &ServiceAnswer) -> String {
     let errors = serde_json::from_slice::<Envelope<'_>>(&answer.body)
         .ok()

@@ -30,7 +30,7 @@ const WRAPPING_LEAVES_MAX: usize = 3;
 const MEMBERS: (usize, usize) = (12, 4);
 /// Objects that a page may stand in.
 const WITHIN_MAX: usize = 3;
-/// What tells most of a thing, first.
+/// Names of the most informative fields, first.
 const TELLING: [&str; 16] = [
     "id",
     "name",
@@ -68,7 +68,7 @@ pub(super) fn leaves_only(
     choice.of(parent, LEAVES_MAX, Below::IfBare)
 }
 
-/// Whether a selection asks for a leaf at this way.
+/// Returns true if a selection asks for a leaf at this way.
 pub(super) fn is_leaf_at(selection: &[Selection], path: &[String]) -> bool {
     let Some((first, rest)) = path.split_first() else { return false };
     selection.iter().any(|part| match part {
@@ -84,8 +84,8 @@ pub(super) fn is_leaf_at(selection: &[Selection], path: &[String]) -> bool {
     })
 }
 
-/// The same selection without what stands at these ways; none when nothing of it would be left, or
-/// nothing is taken out.
+/// The selection without the fields at these paths; none if nothing would be left or nothing is
+/// removed.
 pub(super) fn without(selection: &[Selection], paths: &[FieldPath]) -> Option<Vec<Selection>> {
     let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, paths, 0)).collect();
     (!left.is_empty() && left != selection).then_some(left)
@@ -126,7 +126,7 @@ fn pruned(part: &Selection, paths: &[FieldPath], depth: usize) -> Option<Selecti
     }
 }
 
-/// Which objects below a value come with it.
+/// Objects below a value that are selected with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Below {
     /// Its own, with their leaves.
@@ -338,8 +338,8 @@ impl<'a> Choice<'a> {
         self.above.truncate(self.above.len() - 2);
     }
 
-    /// Whether an object within the answer comes without being asked for: it takes no arguments, is
-    /// no page of a longer list, and does not lead back to where we are.
+    /// Returns true if an object within the answer comes without being asked for: it takes no
+    /// arguments, is no page of a longer list, and does not lead back to where we are.
     fn is_cheap(&self, field: &Field) -> bool {
         let named = field.ty.inner_named_type();
         let schema = self.schema;
@@ -366,12 +366,12 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Whether a field can be asked for without thinking.
+/// Returns true if a field can be asked for without thinking.
 fn is_usual(field: &Field) -> bool {
     field.deprecated.is_none() && !field.args.iter().any(super::schema::InputValue::is_required)
 }
 
-/// Whether these are the fields of one page of a longer list.
+/// Returns true if these are the fields of one page of a longer list.
 fn is_connection(schema: &ServiceSchema, fields: &[Field]) -> bool {
     let is_list_of_objects =
         |field: &Field| field.ty.is_list() && schema.is_composite(field.ty.inner_named_type());

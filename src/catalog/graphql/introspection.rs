@@ -14,15 +14,16 @@ pub(super) const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Types that are read of one service.
 pub(super) const TYPES_MAX: usize = 50_000;
 
-/// How much is asked for. Services refuse a question as a whole when it holds one word that they do
-/// not know, or when it is nested deeper than they allow, so less is asked for after each refusal.
+/// Extent of the introspection query. Services reject a query as a whole if it holds one field that
+/// they do not know or is nested deeper than they allow, so each rejection leads to a smaller one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asking {
-    /// What the specification of 2025 has.
+    /// Introspection of the specification of 2025.
     Newest,
-    /// What that of 2021 has, and what most services took from its successor early.
+    /// Introspection of the specification of 2021, and the parts of its successor that most
+    /// services adopted early.
     Whole,
-    /// What that of 2018 has.
+    /// Introspection of the specification of 2018.
     Older,
     /// No more than is needed, nested no deeper than is usual.
     Least,
@@ -148,7 +149,7 @@ struct Reference {
     of_type: Option<Box<Reference>>,
 }
 
-/// Whether an answer holds a schema at all, whatever is in it.
+/// Returns true if an answer holds a schema at all, whatever is in it.
 pub(super) fn is_told(answer: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Glance {

@@ -102,13 +102,13 @@ impl Upstream for GraphQl {
 struct GraphQlConnection {
     url: Url,
     client: ServiceClient,
-    /// Where the schema is, unless the service is asked.
+    /// Document with the schema; none to use introspection.
     document: Option<Document>,
     // Plain mutexes: both are held for a pointer's copy only.
     schema: Mutex<Option<Arc<ServiceSchema>>>,
-    /// Told when the service refuses what its schema promised.
+    /// Notified when the service rejects something that its schema promised.
     stale: Notify,
-    /// When that was heeded last.
+    /// Time of the last refresh for that reason.
     heeded: Mutex<Option<Instant>>,
 }
 
@@ -359,14 +359,14 @@ struct RootCall<'a> {
     args: &'a JsonObject,
 }
 
-/// What the caller is told of a mutation that was performed although some of its answer failed.
+/// Warning about a mutation that was performed although some fields of its response failed.
 fn performed(tool: &Tool, partial: &Partial) -> String {
     let path = &tool.path;
     tracing::info!(tool = %path, "`{path}` was performed, {} fields of its answer failed", partial.fields.len());
     format!("`{path}` was performed; of its answer these failed and are null: {}", partial.message)
 }
 
-/// What the caller is told of an answer without some of the usual fields.
+/// Warning about a response without some of the default fields.
 fn still_without(tool: &Tool, ways: &[FieldPath], select: &str) -> String {
     let (path, upstream, fields) = (&tool.path, &tool.upstream, omitted_fields::named(ways));
     format!(

@@ -30,12 +30,12 @@ use crate::{
     },
 };
 
-/// What is kept back of the time of a call, so that a service that does not answer in time is told
-/// as such here, where the circuit counts it, before the call itself is given up: a twentieth, at
-/// most a second.
+/// Time reserved at the end of a call, so that a service that does not answer in time is reported
+/// here, where the breaker counts it, before the call itself is aborted: a twentieth, at most a
+/// second.
 const RESERVE: (u32, Duration) = (20, Duration::from_secs(1));
 
-/// What requests that are no call of a tool are counted as.
+/// Operation name of requests that are not calls of a tool.
 const WITHOUT_NAME: &str = "its description";
 
 /// The time of a call without what is kept back of it.
@@ -43,7 +43,7 @@ pub(in crate::catalog) fn within(timeout: Duration) -> Duration {
     timeout - (timeout / RESERVE.0).min(RESERVE.1)
 }
 
-/// How one service is reached.
+/// Connection settings of one service.
 pub(in crate::catalog) struct ServiceConfig {
     /// Name of the upstream, for messages.
     pub(in crate::catalog) upstream: Arc<str>,
@@ -132,7 +132,7 @@ impl ServiceClient {
         self.send_of(WITHOUT_NAME, request).await
     }
 
-    /// The same for an operation of this name, whose time tells nothing of the others.
+    /// Sends a request of this operation, whose duration says nothing about other operations.
     pub(in crate::catalog) async fn send_of(
         &self,
         operation: &str,
@@ -172,7 +172,7 @@ impl ServiceClient {
         }
     }
 
-    /// What keeps calls from being sent at present, if anything.
+    /// Reason why calls are not sent at present, if any.
     pub(in crate::catalog) fn trouble(&self) -> Option<String> {
         self.inner.circuit.status_line(Instant::now())
     }
@@ -271,7 +271,7 @@ impl ServiceClient {
     }
 }
 
-/// What the end of a request tells of its service, if anything.
+/// Outcome of a request for the breaker, if it says anything about the service.
 fn call_outcome(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<CallOutcome> {
     match ended {
         Ok(answer) => Some(outcome_of_status(answer.status.as_u16())),
@@ -287,7 +287,7 @@ fn call_outcome(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<CallOut
     }
 }
 
-/// What a status tells. A gateway says with 504 that the operation took too long.
+/// Outcome for a status. A gateway says with 504 that the operation took too long.
 pub(in crate::catalog) fn outcome_of_status(status: u16) -> CallOutcome {
     match status {
         502 | 503 => CallOutcome::Failure,

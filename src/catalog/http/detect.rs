@@ -18,10 +18,10 @@ use crate::catalog::redact::Secrets;
 
 /// Longest time of one question.
 const ANSWER_MAX: Duration = Duration::from_secs(15);
-/// How much of an answer is looked at, in bytes: a description says at its beginning what it is.
+/// Bytes of a response that are examined: an OpenAPI document says at its beginning what it is.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// What a service is.
+/// Protocol of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detected {
     /// An MCP server; whether it wants OAuth.
@@ -35,7 +35,7 @@ pub enum Detected {
     GraphQl,
 }
 
-/// What is at an address. The error says why that is not known.
+/// Detects the protocol of the service at a URL. The error says why it is unknown.
 pub async fn detect(url: &Url, access: &HttpAccess) -> Result<Detected, String> {
     let access = HttpAccess { call_timeout: ANSWER_MAX, ..access.clone() };
     let secrets = Secrets::among([("url", url.as_str())]);
@@ -85,7 +85,7 @@ fn request(url: &Url, method: Method, body: Option<&Value>) -> ServiceRequest {
     }
 }
 
-/// Whether a text begins as OpenAPI or Swagger does, in JSON or YAML.
+/// Returns true if a text begins as OpenAPI or Swagger does, in JSON or YAML.
 fn is_description(head: &str) -> bool {
     let squeezed: String = head.chars().filter(|c| !c.is_whitespace()).take(HEAD_BYTES).collect();
     let as_json = squeezed.starts_with('{')

@@ -29,22 +29,22 @@ use crate::{
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 /// Longest silence within an answer, once it has begun.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// The same while a large one holds a place that others wait for.
+/// Longest silence while a large response holds a permit that others wait for.
 const LARGE_SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// Where a request goes, and what it may take along.
+/// Destination of a request, and what it may carry.
 pub(super) struct Target<'a> {
     pub(super) client: &'a reqwest::Client,
-    /// The same for origins that nobody configured.
+    /// Client for origins that are not configured.
     pub(super) elsewhere: &'a reqwest::Client,
     pub(super) addresses: &'a AddressPolicy,
-    /// Whose headers and proof these are: they go nowhere else.
+    /// Origin that the headers and the credential belong to: they are sent nowhere else.
     pub(super) origin: Origin,
     pub(super) headers: &'a HeaderMap,
     pub(super) request_credential: Option<&'a RequestCredential>,
     pub(super) secrets: &'a Secrets,
     pub(super) answers: &'a ResponseLimits,
-    /// When the call is given up.
+    /// Time at which the call is aborted.
     pub(super) deadline: Instant,
 }
 
@@ -247,9 +247,9 @@ struct Reader {
     until: Until,
     seen: usize,
     found: usize,
-    /// Where the last line or event that is complete ends.
+    /// End of the last complete line or event.
     whole: usize,
-    /// Whether the line that is being read has anything in it.
+    /// True if the line that is being read has anything in it.
     in_line: bool,
 }
 
@@ -258,7 +258,7 @@ impl Reader {
         Self { until, seen: 0, found: 0, whole: 0, in_line: false }
     }
 
-    /// Where the part that was asked for ends, once all of it is there.
+    /// End of the requested part of the body, once it has arrived.
     fn end(&mut self, body: &[u8]) -> Option<usize> {
         let (wanted, by_event) = match self.until {
             Until::End => return None,

@@ -1,4 +1,4 @@
-//! Where a redirect leads and what goes along. Pure.
+//! Target of a redirect, and what is sent there. Pure.
 
 use http::{HeaderMap, Method, StatusCode, header::LOCATION};
 use url::{Origin, Url};
@@ -12,11 +12,11 @@ pub(super) const HOPS_MAX: usize = 5;
 /// One request on the way to an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hop {
-    /// Where it leads.
+    /// Target URL.
     pub(super) url: Url,
-    /// What is done there.
+    /// Method of the next request.
     pub(super) method: Method,
-    /// Whether the body goes along.
+    /// True if the body goes along.
     pub(super) with_body: bool,
 }
 

@@ -89,7 +89,7 @@ fn bounded<T: Serialize + ?Sized>(tool: &Tool, value: &T) -> Result<RawJson, Ups
     }
 }
 
-/// What a failed tool says, in its own words.
+/// Message of a failed tool, in its own words.
 fn failure_text(tool: &Tool, result: &CallToolResult) -> String {
     let mut text = String::new();
     for block in &result.content {

@@ -42,7 +42,7 @@ const ID_BYTES_MAX: usize = 256;
 /// Longest message of an error that is answered, in bytes: it may repeat what the server said.
 const ERROR_BYTES_MAX: usize = 256;
 
-/// Why a connection was ended from our side; none as long as it was not. Shared by its clones.
+/// Reason why this side ended a connection; none as long as it did not. Shared by its clones.
 #[derive(Clone)]
 pub(super) struct CloseReason(Arc<watch::Sender<Option<String>>>);
 
@@ -81,7 +81,7 @@ pub(super) struct BoundedTransport<T> {
     leaving: Arc<Outgoing>,
 }
 
-/// What is on its way out.
+/// Messages that are being sent.
 #[derive(Default)]
 struct Outgoing {
     messages: AtomicUsize,
@@ -163,7 +163,7 @@ impl Drop for Leaving {
     }
 }
 
-/// Whether a message was not sent for want of room.
+/// Returns true if a message was not sent for want of room.
 pub(super) fn is_crowded_out(error: &(dyn std::error::Error + 'static)) -> bool {
     let kind = |error: &(dyn std::error::Error + 'static)| {
         error.downcast_ref::<std::io::Error>().map(std::io::Error::kind)

@@ -16,7 +16,7 @@ use crate::catalog::{
     upstream::error::UpstreamError,
 };
 
-/// What stands before the calls of one connection; a new one begins anew.
+/// Circuit breaker for the calls of one connection; a new connection starts with a new one.
 pub(super) struct Breaker {
     circuit: CircuitBreaker,
     call_timeout: Duration,
@@ -53,7 +53,7 @@ impl Breaker {
         Ok(ended)
     }
 
-    /// What keeps calls from being sent at present, if anything.
+    /// Reason why calls are not sent at present, if any.
     pub(super) fn trouble(&self) -> Option<String> {
         self.circuit.status_line(Instant::now())
     }

@@ -1,4 +1,4 @@
-//! What the owner says about an MCP server.
+//! Settings of an MCP server.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -27,7 +27,7 @@ pub struct StdioConfig {
     /// Names of further variables that are taken from the server's environment; for their values
     /// the same holds.
     pub env_pass: Vec<String>,
-    /// How large its answers may be.
+    /// Size limits of its responses.
     pub answers: ResponseLimits,
 }
 
@@ -37,7 +37,7 @@ pub struct HttpConfig {
     /// `http://…` or `https://…`, the endpoint itself. A password, and what looks secret in its
     /// path and query, is blanked out.
     pub url: String,
-    /// How it is reached.
+    /// Access to its URL.
     pub access: HttpAccess,
 }
 

@@ -38,7 +38,7 @@ pub(super) fn shown_url(url: &str) -> String {
     )
 }
 
-/// Why the handshake with a child failed.
+/// Error of a failed handshake with a child process.
 pub(super) fn of_child(command: &str, error: &ClientInitializeError) -> ConnectError {
     match error {
         ClientInitializeError::ConnectionClosed(_)
@@ -53,7 +53,7 @@ pub(super) fn of_child(command: &str, error: &ClientInitializeError) -> ConnectE
     }
 }
 
-/// Why the handshake over HTTP failed; `url` is fit to be shown.
+/// Error of a failed handshake over HTTP; `url` is fit to be shown.
 pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectError {
     let who = format!("`{url}`");
     let error = match error {
@@ -118,7 +118,7 @@ fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
     }
 }
 
-/// How an HTTP request came to nothing.
+/// Reason why an HTTP request failed.
 enum HttpFailure {
     /// Answered with this status.
     Status(u16),
@@ -160,7 +160,7 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
     })
 }
 
-/// Whether the way to the server is broken, rather than the call.
+/// Returns true if the way to the server is broken, rather than the call.
 pub(super) fn is_transport(error: &ServiceError) -> bool {
     match error {
         ServiceError::TransportClosed => true,
@@ -177,9 +177,9 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
     }
 }
 
-/// What a call that failed tells of the server: neither a call that was not sent nor a credential
-/// that cannot be had is its fault. As with other services, a gateway that answers in its place is
-/// no answer.
+/// Outcome of a failed call for the breaker: neither a call that was not sent nor an unavailable
+/// credential is the server's fault. As with other services, a gateway's error counts as no
+/// response.
 pub(super) fn call_outcome(error: &ServiceError) -> Option<CallOutcome> {
     use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status};
     match error {
@@ -199,7 +199,7 @@ pub(super) fn call_outcome(error: &ServiceError) -> Option<CallOutcome> {
     }
 }
 
-/// What code sees of a call that the protocol could not answer.
+/// Error of a call that the protocol could not answer.
 pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
     use UpstreamErrorCode as Code;
     let upstream = &tool.upstream;
@@ -292,7 +292,7 @@ fn lost(tool: &Tool) -> UpstreamError {
     UpstreamError::new(UpstreamErrorCode::Lost, tool, message).retryable(is_repeatable(tool))
 }
 
-/// Whether a second try does no harm, as the tool itself claims.
+/// Returns true if a second try does no harm, as the tool itself claims.
 fn is_repeatable(tool: &Tool) -> bool {
     tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true)
 }

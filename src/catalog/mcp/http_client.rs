@@ -128,7 +128,7 @@ impl HttpTransport {
     }
 }
 
-/// Why a credential cannot be used, in the library's error type.
+/// Wraps the reason why a credential cannot be used in the library's error type.
 fn unusable(why: String) -> Failure {
     StreamableHttpError::Auth(AuthError::CredentialStoreError(why))
 }
@@ -155,7 +155,7 @@ pub(super) fn redirects() -> reqwest::redirect::Policy {
     })
 }
 
-/// Why the guard refused the address, when that is why a request failed.
+/// Reason of the address policy, if it is the cause of a failed request.
 pub(super) fn refused_address(error: &reqwest::Error) -> Option<String> {
     refusal(error)
 }

@@ -129,7 +129,7 @@ impl Upstream for McpStdio {
     }
 }
 
-/// How a start went wrong.
+/// Reason why a start failed.
 enum Start {
     /// The server is there and does not speak this era.
     Refused(ConnectError),
@@ -336,7 +336,7 @@ struct McpConnection {
     breaker: Option<Breaker>,
 }
 
-/// Who is at the other end.
+/// The other end of a connection.
 enum Endpoint {
     Child(Process),
     Http(Breaker),

@@ -19,7 +19,7 @@ use super::address::{AddressClass, is_loopback, sort_of};
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Unused connections that are kept open to one service.
 pub(in crate::catalog) const IDLE_MAX: usize = 8;
-/// How long they are kept.
+/// Time for which idle connections are kept.
 const IDLE_FOR: Duration = Duration::from_secs(30);
 /// Headers of an answer at the most; together they may be 400 KiB, which is the HTTP library's own
 /// bound.
@@ -57,7 +57,7 @@ impl fmt::Display for AddressRefused {
 
 impl Error for AddressRefused {}
 
-/// Why no HTTP client can be made, for any address.
+/// Reason why no HTTP client can be made, for any address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::catalog) enum ClientError {
     #[error("no address can be reached: no crypto provider is installed in this process")]
@@ -66,21 +66,21 @@ pub(in crate::catalog) enum ClientError {
     NoCertificates,
 }
 
-/// What one upstream may reach.
+/// Addresses that one upstream may be reached at.
 #[derive(Clone)]
 pub(in crate::catalog) struct AddressPolicy {
     pub(in crate::catalog) allow_private: bool,
-    /// What allows private addresses, in words.
+    /// Hint that says how to allow private addresses.
     pub(in crate::catalog) private_hint: &'static str,
     pub(in crate::catalog) allow_public: bool,
-    /// Where this server itself listens.
+    /// Addresses that this server itself listens on.
     pub(in crate::catalog) own: Vec<SocketAddr>,
     pub(in crate::catalog) names: Arc<dyn Resolver>,
 }
 
 impl AddressPolicy {
-    /// The same for addresses that the owner did not name: what is allowed to be private is what
-    /// was configured, and no neighbour.
+    /// Policy for addresses that the owner did not name: a permission for private addresses covers
+    /// the configured URL, not its neighbours.
     pub(in crate::catalog) fn for_foreign_origin(&self) -> Self {
         let mut addresses = self.clone();
         if addresses.allow_private {
@@ -107,7 +107,7 @@ impl AddressPolicy {
         self.judge(address, port).map_err(|why| format!("`{address}` is {why}"))
     }
 
-    /// Whether a port is one that this server itself listens on.
+    /// Returns true if a port is one that this server itself listens on.
     pub(in crate::catalog) fn is_own_port(&self, port: Option<u16>) -> bool {
         self.own.iter().any(|own| Some(own.port()) == port)
     }
@@ -163,7 +163,7 @@ impl AddressPolicy {
     }
 }
 
-/// Whether an address is one of this machine's own: only at those can anything be bound.
+/// Returns true if an address is one of this machine's own: only at those can anything be bound.
 fn is_of_this_machine(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
@@ -199,7 +199,7 @@ impl Resolve for GuardedNames {
     }
 }
 
-/// Why an address was refused, when that is what an error comes from.
+/// Reason of the address policy, if it is the cause of an error.
 pub(in crate::catalog) fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
     let mut cause = Some(error);
     while let Some(error) = cause {

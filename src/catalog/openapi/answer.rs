@@ -319,7 +319,7 @@ fn refusal(tool: &Tool, plan: &Plan, answer: &ServiceAnswer) -> UpstreamError {
         .retryable(retryable)
 }
 
-/// What a refusal says: compact JSON, or the text without the markup of a page.
+/// Message of an error response: compact JSON, or the text without the markup of a page.
 fn error_text(body: &[u8]) -> String {
     if let Ok(value) = serde_json::from_slice::<Value>(body) {
         return value.to_string();
@@ -339,12 +339,12 @@ fn error_text(body: &[u8]) -> String {
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether JSON is all that an operation answers with.
+/// Returns true if JSON is all that an operation answers with.
 pub(super) fn is_json(types: &[String]) -> bool {
     !types.is_empty() && types.iter().all(|kind| Media::of(kind) == Media::Json)
 }
 
-/// What a stream is, of the types that an operation answers with.
+/// Kind of stream among the media types of an operation's responses.
 pub(super) fn stream_of(types: &[String]) -> Option<Stream> {
     let is = |media: Media| types.iter().any(|kind| Media::of(kind) == media);
     match (is(Media::Events), is(Media::Lines)) {

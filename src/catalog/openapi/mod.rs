@@ -58,7 +58,7 @@ pub(super) struct OpenApi {
     pub(super) name: Arc<str>,
     pub(super) config: OpenApiConfig,
     pub(super) secrets: Secrets,
-    /// How far its description is read.
+    /// Progress of reading its document.
     pub(super) progress: Progress,
 }
 
@@ -183,17 +183,17 @@ struct OpenApiConnection {
     name: Arc<str>,
     secrets: Secrets,
     client: ServiceClient,
-    /// What the client was made for; a description that moves elsewhere needs a new connection.
+    /// Base URL that the client was made for; a document with another one needs a new connection.
     base: Url,
     source: Source,
     setting: Setting,
     /// Of the description that was read last. Held while it is read again.
     version: AsyncMutex<Version>,
     // Plain locks: held for a moment only.
-    /// What was read and not yet offered.
+    /// Import that was read and not yet offered.
     fresh: Mutex<Option<Imported>>,
     plans: Mutex<Arc<HashMap<String, Arc<Plan>>>>,
-    /// Why the description of before is still used.
+    /// Reason why the previous document is still used.
     stale: Mutex<Option<String>>,
 }
 

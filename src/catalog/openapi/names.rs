@@ -20,7 +20,7 @@ const ABSENT: [&str; 8] =
 /// First segments of a path that say nothing of what is behind it.
 const SILENT_SEGMENTS: [&str; 3] = ["api", "apis", "rest"];
 
-/// What names an operation.
+/// Parts of an operation's name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named<'a> {
     /// `get`, in lower case.

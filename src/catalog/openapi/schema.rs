@@ -17,8 +17,7 @@ use serde_json::{Map, Value, json};
 use super::document::{Dialect, Document, flag};
 use crate::{base::text::cut, catalog::schema::checker::compile};
 
-/// What is referred to is put in its place when it is no more than so many values, all it refers to
-/// itself included.
+/// Values of a referenced schema up to which it is inlined, everything that it references included.
 const INLINE_NODES_MAX: usize = 24;
 /// Deepest nesting of a schema, references that were put in place included; beyond it anything
 /// goes.
@@ -37,8 +36,8 @@ const EXAMPLE_BYTES_MAX: usize = 300;
 /// Values of an enumeration; a longer one says only what type they have.
 const OPTIONS_MAX: usize = 1_000;
 
-/// Which way a value goes: in requests read-only properties do not stand, in answers write-only
-/// ones.
+/// Direction of a value: read-only properties are not part of requests, write-only ones not of
+/// responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Direction {
     /// To the service.
@@ -47,12 +46,12 @@ pub(super) enum Direction {
     ToolResponse,
 }
 
-/// How much a schema says.
+/// Level of detail of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Detail {
     /// Longest description at one place, in bytes; 0 leaves them out.
     pub(super) words: usize,
-    /// Whether examples, defaults, formats and limits are kept.
+    /// True if examples, defaults, formats and limits are kept.
     pub(super) limits: bool,
     /// References in a row that are told; beyond it anything goes.
     pub(super) references: usize,
@@ -67,14 +66,14 @@ pub(super) struct TooLarge;
 /// The schemas of one description.
 pub(super) struct Schemas<'d> {
     pub(super) document: &'d Document,
-    /// How many values a reference stands for, at most one more than are inlined.
+    /// Number of values of each referenced schema, at most one more than are inlined.
     weights: RefCell<HashMap<&'d str, usize>>,
-    /// Whether a pattern can be used.
+    /// True if a pattern can be used.
     patterns: RefCell<HashMap<&'d str, bool>>,
     /// References that lead nowhere, counted each time they are met.
     lost: Cell<usize>,
-    /// Whether what a reference stands for is alone too large. So thousands of operations that
-    /// refer to one large schema do not each find out anew.
+    /// Whether a referenced schema is too large by itself, so that thousands of operations with one
+    /// large schema do not each compute it.
     too_large: RefCell<HashMap<Told<'d>, bool>>,
 }
 
@@ -97,8 +96,8 @@ impl<'d> Schemas<'d> {
         self.lost.get()
     }
 
-    /// How many values the reference stands for. Circles weigh too much to be inlined, as does what
-    /// is referred to in a long row.
+    /// Number of values of a referenced schema. Cycles and long chains of references weigh too much
+    /// to be inlined.
     fn weight(&self, reference: &'d str, depth: usize) -> usize {
         if let Some(weight) = self.weights.borrow().get(reference) {
             return *weight;
@@ -140,7 +139,7 @@ impl<'d> Schemas<'d> {
         }
     }
 
-    /// Whether the engine that checks arguments takes the pattern.
+    /// Returns true if the engine that checks arguments takes the pattern.
     fn takes_pattern(&self, pattern: &'d str) -> bool {
         if pattern.len() > PATTERN_BYTES_MAX {
             return false;
@@ -164,7 +163,8 @@ pub(super) struct Builder<'s, 'd> {
     direction: Direction,
     detail: Detail,
     bytes_left: usize,
-    /// What is kept under `$defs`: the reference, its name, and the references on the way to it.
+    /// Schemas kept under `$defs`: the reference, its name, and the number of references on the
+    /// path to it.
     kept: Vec<(&'d str, String, usize)>,
     names: HashMap<&'d str, usize>,
     taken: HashMap<String, usize>,
@@ -236,7 +236,7 @@ impl<'s, 'd> Builder<'s, 'd> {
         }
     }
 
-    /// What was kept on the way, and what that refers to in turn.
+    /// The schemas kept so far, and those that they reference in turn.
     pub(super) fn definitions(&mut self) -> Result<Map<String, Value>, TooLarge> {
         let mut out = Map::new();
         let mut next = 0;
@@ -296,7 +296,7 @@ impl<'s, 'd> Builder<'s, 'd> {
         self.beside(holder, out, depth, references)
     }
 
-    /// What the reference names, in its place.
+    /// Puts the referenced schema in the place of the reference.
     fn placed(
         &mut self,
         reference: &'d str,
@@ -311,7 +311,7 @@ impl<'s, 'd> Builder<'s, 'd> {
         }
     }
 
-    /// What stands beside a reference: in 3.1 it counts, in 3.0 only its words do, as tools read
+    /// Keywords beside a reference: in 3.1 they count; in 3.0 only descriptions do, as tools read
     /// it.
     fn beside(
         &mut self,

@@ -1,5 +1,5 @@
-//! What credential a description says that it wants: in words, and which parameters hold it. Those
-//! are not a caller's.
+//! Credential that the document asks for, as a phrase, and the parameters that hold it. Callers do
+//! not set those.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -20,9 +20,9 @@ pub(super) struct Security {
     words: Vec<(String, String)>,
     /// Place and name, in lower case, of parameters that hold a credential.
     holders: HashSet<(String, String)>,
-    /// What operations want that do not say.
+    /// Requirement of operations that state none of their own.
     usual: Option<Arc<str>>,
-    /// Whether they can be had without.
+    /// True if they can be had without.
     is_optional: bool,
 }
 
@@ -68,17 +68,17 @@ impl Security {
         security
     }
 
-    /// Whether a parameter holds a credential, or is the owner's.
+    /// Returns true if a parameter holds a credential, or is the owner's.
     pub(super) fn holds(&self, place: &str, name: &str) -> bool {
         self.holders.contains(&(place.to_owned(), name.to_lowercase()))
     }
 
-    /// What the service wants of nearly every call, in words.
+    /// Credential that nearly every call needs, as a phrase.
     pub(super) fn needed(&self) -> Option<&str> {
         self.usual.as_deref().filter(|_| !self.is_optional)
     }
 
-    /// What an operation wants, in words.
+    /// Credential that an operation needs, as a phrase.
     pub(super) fn wanted(&self, operation: &Map<String, Value>) -> Option<Arc<str>> {
         match operation.get("security") {
             Some(own) => self.alternatives(Some(own)),

@@ -1,4 +1,4 @@
-//! Where a description comes from, and whether it is another one than before.
+//! Source of an OpenAPI document, and detection of its changes.
 
 use std::{
     collections::BTreeMap,
@@ -28,21 +28,21 @@ use crate::{
     model::Document,
 };
 
-/// How often a file is looked at.
+/// Interval between two looks at a file.
 const FILE_PAUSE: Duration = Duration::from_secs(2);
-/// How often an address is asked again.
+/// Interval between two requests to a URL.
 const ADDRESS_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// Longest time in which a description is fetched; the supervisor's start timeout is mostly
 /// shorter.
 const FETCH_MAX: Duration = Duration::from_secs(120);
 
-/// Where a description comes from.
+/// Source of a document.
 pub(super) enum Source {
     File(PathBuf),
     Address { url: Url, client: ServiceClient },
 }
 
-/// What tells one description from another.
+/// Version of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     digest: [u8; 32],

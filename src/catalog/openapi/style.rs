@@ -1,7 +1,7 @@
-//! How parameters are written: the styles of OpenAPI, which are those of RFC 6570 and three more.
+//! Styles of parameters: those of OpenAPI, which are those of RFC 6570 and three more.
 //!
-//! Whatever a value holds, it is encoded so that it stays within its own place: it can begin no
-//! other parameter, segment or fragment.
+//! Every value is encoded so that it stays within its own place: it can begin no other parameter,
+//! segment or fragment.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -53,7 +53,7 @@ pub(super) enum Style {
 pub(super) struct Spelling {
     pub(super) style: Style,
     pub(super) explode: bool,
-    /// Whether reserved characters stay as they are.
+    /// True if reserved characters stay as they are.
     pub(super) reserved: bool,
 }
 
@@ -144,7 +144,7 @@ impl Spelling {
         }
     }
 
-    /// What stands in a path for a variable, encoded.
+    /// Encoded text of a path variable.
     pub(super) fn in_path(self, name: &str, value: &Value) -> String {
         let parts = self.parts(value);
         let exploded = self.explode && (value.is_array() || value.is_object());
@@ -162,7 +162,7 @@ impl Spelling {
         }
     }
 
-    /// What stands in a header; not encoded.
+    /// Text of a header; not encoded.
     pub(super) fn in_header(self, value: &Value) -> String {
         match value {
             Value::Array(items) => non_null(items).map(text).collect::<Vec<_>>().join(","),

@@ -39,7 +39,7 @@ pub(super) struct Snapshot {
     /// Positions by healed path, for more healing.
     by_normalized: HashMap<String, Vec<usize>>,
     index: SearchIndex,
-    /// What callers see of it.
+    /// Visibility for the latest callers.
     visibilities: VisibilityCache,
 }
 
@@ -93,7 +93,7 @@ impl Snapshot {
             .map(|at| &self.tools[*at])
     }
 
-    /// Whether this upstream offers anything.
+    /// Returns true if this upstream offers anything.
     pub(super) fn offers(&self, upstream: &str) -> bool {
         // Sorted by path, its tools stand behind its name.
         let first = format!("{upstream}.");
@@ -106,12 +106,12 @@ impl Snapshot {
         &self.folds[at]
     }
 
-    /// What this view sees.
+    /// Visibility of the tools for this filter.
     pub(super) fn visibility(&self, filter: &dyn ToolFilter) -> Arc<VisibilityMap> {
         self.visibilities.of(&self.tools, filter)
     }
 
-    /// Whether any tool that is seen has such a folded path.
+    /// Returns true if any tool that is seen has such a folded path.
     pub(super) fn any_seen(
         &self,
         visibility: &VisibilityMap,
@@ -164,7 +164,7 @@ impl ToolRegistry {
         self.present.read().clone()
     }
 
-    /// Told whenever there is another snapshot.
+    /// Notifies when there is another snapshot.
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }

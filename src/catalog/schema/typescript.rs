@@ -73,14 +73,14 @@ pub(in crate::catalog) struct Writer<'a> {
     depth_max: usize,
     nodes_left: Cell<usize>,
     literal_bytes_left: Cell<usize>,
-    /// How many fields and lists stand around the present place: within none, a type may not refer
-    /// to itself.
+    /// Number of fields and lists around the current place: within none, a type may not refer to
+    /// itself.
     wraps: Cell<usize>,
-    /// Whether only what is required is told of objects, and how much more there is.
+    /// True if only what is required is told of objects, and how much more there is.
     needed_only: bool,
-    /// Whether integers are told apart from other numbers, which no type of TypeScript does.
+    /// True if integers are told apart from other numbers, which no type of TypeScript does.
     marks_integers: bool,
-    /// Where types are named: what is declared for references, in the order in which it was met.
+    /// Named types: those declared for references, in the order in which they were met.
     names: Option<Names<'a>>,
 }
 
@@ -464,8 +464,8 @@ impl Names<'_> {
         name
     }
 
-    /// Whether the present type may be made of `name` with nothing between them; if so it is
-    /// remembered.
+    /// Returns true if the present type may be made of `name` with nothing between them; if so it
+    /// is remembered.
     fn may_stand_bare(&self, name: &str) -> bool {
         let present = self.present.borrow();
         let mut bare = self.bare.borrow_mut();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{base::text::cut, model::Schema};
 
-/// How long a field that was refused is not asked for unless it is named.
+/// Time for which a refused field is omitted from default selections.
 const OMITTED_MAX: Duration = Duration::from_secs(600);
 /// Fields that are kept of one tool, and told in one sentence.
 const FIELDS_MAX: usize = 100;
@@ -22,8 +22,8 @@ const NOTE_BYTES_MAX: usize = 500;
 /// Path to a field from the response root; list indices are omitted.
 pub(in crate::catalog) type FieldPath = Vec<String>;
 
-/// What is left out of one tool's answers. Names of the service's own schema, nothing that it
-/// answered.
+/// Fields omitted from one tool's responses. Names of the service's own schema, nothing from its
+/// responses.
 #[derive(Debug, Default)]
 pub(in crate::catalog) struct OmittedFields {
     // A plain mutex: held for a copy, and while a schema is pruned.
@@ -36,7 +36,7 @@ struct Kept {
     paths: Arc<[FieldPath]>,
     /// The schema of the result without them, where there is one.
     output: Option<Schema>,
-    /// That they are, in a sentence.
+    /// Sentence that names them.
     summary: String,
 }
 
@@ -51,7 +51,7 @@ impl OmittedFields {
         self.of(|kept| kept.output.clone()).flatten()
     }
 
-    /// That fields are left out, in a sentence; none where nothing is.
+    /// Sentence that names the omitted fields; none if there are none.
     pub(in crate::catalog) fn summary(&self) -> Option<String> {
         self.of(|kept| kept.summary.clone())
     }

@@ -28,7 +28,7 @@ pub(super) struct OAuthHttp {
     named: Arc<[Origin]>,
 }
 
-/// Why a request came to nothing.
+/// Reason why a request failed.
 #[derive(Debug)]
 pub(super) struct WebFailure(pub(super) String);
 
@@ -49,8 +49,8 @@ impl OAuthHttp {
         Self { addresses, named: origins.collect() }
     }
 
-    /// What a request to this address may reach: what is not named must be public, and what is not
-    /// encrypted private.
+    /// Address policy for this URL: a host that is not named must be public, and an unencrypted one
+    /// private.
     fn address_policy_of(&self, url: &Url) -> AddressPolicy {
         let is_named = self.named.contains(&url.origin());
         let mut addresses =

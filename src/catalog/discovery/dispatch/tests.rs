@@ -10,8 +10,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::catalog::{discovery::limiter::ASKED_MAX, tool::OfferedTool};
 
-/// Where the views of a test are asked about tools: they wait until it is open, and who was there
-/// is written down.
+/// A gate that the filters of a test pass: they wait until it is open, and it records who came.
 #[derive(Default)]
 struct Gate {
     came: Mutex<Vec<String>>,

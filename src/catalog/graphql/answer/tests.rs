@@ -26,7 +26,7 @@ fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed
     unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.json.get().to_owned())
 }
 
-/// What of a mutation's answer failed, or the error.
+/// The failed fields of a mutation's response, or the error.
 fn mutated(value: Value, errors: Value) -> Result<(String, Vec<FieldPath>), String> {
     let body = json!({"data": {"order": value}, "errors": errors}).to_string();
     let answer = ServiceAnswer {

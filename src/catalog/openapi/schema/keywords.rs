@@ -170,7 +170,7 @@ impl<'d> Builder<'_, 'd> {
         Ok(Value::Object(out))
     }
 
-    /// Whether a property stands only in what goes the other way.
+    /// Returns true if a property stands only in what goes the other way.
     fn is_of_the_other_way(&self, schema: &'d Value) -> bool {
         let mark = match self.direction {
             Direction::Request => "readOnly",
@@ -336,8 +336,8 @@ impl<'d> Builder<'_, 'd> {
     }
 }
 
-/// Whether a mapping's target, a reference or the bare name of a schema, is what the reference
-/// names.
+/// Returns true if a mapping's target, a reference or the bare name of a schema, is what the
+/// reference names.
 fn is_target(target: &Value, reference: &str) -> bool {
     target.as_str().is_some_and(|target| {
         target == reference || reference.strip_prefix("#/components/schemas/") == Some(target)
