@@ -96,7 +96,7 @@ impl Stage {
                     base_url: None,
                     server: None,
                     server_variables: Default::default(),
-                    reach: HttpAccess::default(),
+                    access: HttpAccess::default(),
                 }),
                 _ => continue,
             };

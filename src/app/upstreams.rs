@@ -119,7 +119,7 @@ fn shared_resources(config: &Config) -> SharedResources {
 
 /// The one place where a kind of upstream of the configuration becomes one of the catalog.
 fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<UpstreamConfig, Failure> {
-    let reach = http_access(upstream, shared);
+    let access = http_access(upstream, shared);
     let kind = match &upstream.transport {
         Transport::Stdio { command, args, env, env_secret, env_pass } => {
             UpstreamKind::McpStdio(StdioConfig {
@@ -133,7 +133,7 @@ fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<Upstream
             })
         }
         Transport::Http { url } => {
-            UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), reach })
+            UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), access })
         }
         Transport::OpenApi { spec, base_url, server, server_variables } => {
             UpstreamKind::OpenApi(OpenApiConfig {
@@ -141,13 +141,13 @@ fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<Upstream
                 base_url: base_url.as_ref().map(ToString::to_string),
                 server: server.clone(),
                 server_variables: server_variables.clone(),
-                reach,
+                access,
             })
         }
         Transport::GraphQl { url, schema } => UpstreamKind::GraphQl(GraphQlConfig {
             url: url.to_string(),
             schema: schema.clone(),
-            reach,
+            access,
         }),
     };
     Ok(UpstreamConfig {
@@ -164,7 +164,7 @@ fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<Upstream
 }
 
 fn http_access(upstream: &config::Upstream, shared: &SharedResources) -> HttpAccess {
-    let mut access = HttpAccess { surroundings: shared.clone(), ..HttpAccess::default() };
+    let mut access = HttpAccess { shared: shared.clone(), ..HttpAccess::default() };
     if let Some(settings) = &upstream.access {
         // Only an MCP server says by itself which authorization servers it trusts.
         let server = match &upstream.transport {

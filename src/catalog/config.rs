@@ -23,7 +23,7 @@ pub struct UpstreamConfig {
     /// Longest time of one start, from the spawn to the whole tool list; also how long a call waits
     /// for a start.
     pub start_timeout: Duration,
-    /// Whether its claims about its tools (that they change nothing, that they destroy) are
+    /// True if its claims about its tools (that they change nothing, that they destroy) are
     /// believed.
     pub trusted: bool,
     /// Time after which its tools are listed again, also when it does not say that they changed;

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     base::offload::offload,
-    catalog::{Tool, View, Visibility},
+    catalog::{Tool, ToolFilter, Visibility},
     model::{ErrorCode, Timestamp},
     policy::{
         Amount, Call, Caller, CounterRead, CounterValues, Decision, Explanation, Layer, LayerScope,
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Shows every tool, whatever policy hides: the owner asks.
-pub(super) const EVERYTHING: View<'static> = &|_: &Tool| Visibility::Auto;
+pub(super) const EVERYTHING: &dyn ToolFilter = &|_: &Tool| Visibility::Auto;
 /// Policy files in one request.
 const FILES_MAX: usize = 64;
 /// Calls in one request.

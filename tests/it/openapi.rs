@@ -18,15 +18,20 @@ const PETS: &str = include_str!("../openapi/petstore.yaml");
 
 /// An upstream with this description, at this address.
 fn upstream(name: &str, spec: Document, base_url: Option<String>) -> UpstreamConfig {
-    let reach = HttpAccess { allow_private: true, ..HttpAccess::default() };
-    let config =
-        OpenApiConfig { spec, base_url, server: None, server_variables: Default::default(), reach };
+    let access = HttpAccess { allow_private: true, ..HttpAccess::default() };
+    let config = OpenApiConfig {
+        spec,
+        base_url,
+        server: None,
+        server_variables: Default::default(),
+        access,
+    };
     UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::OpenApi(config))
 }
 
-fn reach(config: &mut UpstreamConfig) -> &mut HttpAccess {
+fn access(config: &mut UpstreamConfig) -> &mut HttpAccess {
     match &mut config.kind {
-        UpstreamKind::OpenApi(config) => &mut config.reach,
+        UpstreamKind::OpenApi(config) => &mut config.access,
         _ => panic!("it is of another kind"),
     }
 }
@@ -286,7 +291,7 @@ async fn a_description_at_an_address_is_fetched_and_its_server_counts_from_there
     })
     .await;
     let mut config = upstream("up", Document::Url(service.url("/docs/api.json")), None);
-    reach(&mut config).credential =
+    access(&mut config).credential =
         Credential::Bearer(SecretSource::Value("tok-123456".to_owned()));
     let catalog = started(config).await;
     assert_eq!(call(&catalog, "up.ping.get", json!({})).await, Ok(json!("pong")));
@@ -311,7 +316,7 @@ async fn a_description_has_no_say_in_where_a_credential_goes() {
     })
     .await;
     let mut config = upstream("up", Document::Url(service.url("/api.json")), None);
-    reach(&mut config).headers.insert("X-Key".to_owned(), "tok-123456".to_owned());
+    access(&mut config).headers.insert("X-Key".to_owned(), "tok-123456".to_owned());
     let catalog = started(config).await;
     let status = catalog.status().remove(0);
     assert_eq!(status.status, UpstreamState::Failed);

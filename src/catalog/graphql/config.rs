@@ -1,4 +1,4 @@
-//! What the owner says about a service that speaks GraphQL.
+//! Settings of a GraphQL service.
 
 use crate::{catalog::http::config::HttpAccess, model::Document};
 
@@ -10,6 +10,6 @@ pub struct GraphQlConfig {
     /// Its schema in the schema definition language; without one the endpoint is asked by
     /// introspection.
     pub schema: Option<Document>,
-    /// How it is reached.
-    pub reach: HttpAccess,
+    /// Access to its URL.
+    pub access: HttpAccess,
 }

@@ -25,21 +25,21 @@ impl UpstreamFactory for GraphQlConfig {
             Some(Document::Url(url)) => url.as_str(),
             Some(Document::File(_)) | None => "",
         };
-        let secrets = self.reach.secrets([self.url.as_str(), schema]);
+        let secrets = self.access.secrets([self.url.as_str(), schema]);
         let upstream =
             GraphQl { name: name.clone(), config: self.clone(), secrets: secrets.clone() };
         (Box::new(upstream), secrets)
     }
 
     fn response_limits_mut(&mut self) -> &mut ResponseLimits {
-        &mut self.reach.surroundings.answers
+        &mut self.access.shared.answers
     }
 
     fn set_call_timeout(&mut self, call_timeout: Duration) {
-        self.reach.call_timeout = call_timeout;
+        self.access.call_timeout = call_timeout;
     }
 
     fn credential(&self) -> Option<CredentialSettings<'_>> {
-        Some(self.reach.credential_settings())
+        Some(self.access.credential_settings())
     }
 }

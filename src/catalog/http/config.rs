@@ -1,4 +1,4 @@
-//! What the owner says about a service behind an address, and what all such services share.
+//! Settings of a service behind a URL, and the resources that all such services share.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,22 +18,22 @@ use crate::{
     model::CALL_TIMEOUT_MS,
 };
 
-/// How a service behind an address is reached, whatever it speaks.
+/// Access to a service behind a URL, whatever its protocol.
 #[derive(Clone)]
 pub struct HttpAccess {
     /// Headers of every request. Values that look like secrets, by name or by themselves, are
     /// blanked out of what it says.
     pub headers: BTreeMap<String, String>,
-    /// Those whose values are secrets whatever they look like.
+    /// Names of headers whose values are secrets whatever they look like.
     pub secret_headers: BTreeSet<String>,
-    /// How Airlock identifies itself; blanked out likewise.
+    /// Credential of its requests; blanked out likewise.
     pub credential: Credential,
-    /// Whether it may be on a private or loopback address.
+    /// True if it may be on a private or loopback address.
     pub allow_private: bool,
     /// Longest time of one call; the catalog sets it to that of the upstream.
     pub call_timeout: Duration,
-    /// What it shares with all other upstreams.
-    pub surroundings: SharedResources,
+    /// Resources shared with all other upstreams.
+    pub shared: SharedResources,
 }
 
 impl Default for HttpAccess {
@@ -44,7 +44,7 @@ impl Default for HttpAccess {
             credential: Credential::None,
             allow_private: false,
             call_timeout: Duration::from_millis(CALL_TIMEOUT_MS),
-            surroundings: SharedResources::default(),
+            shared: SharedResources::default(),
         }
     }
 }
@@ -54,8 +54,8 @@ impl HttpAccess {
     pub(in crate::catalog) fn credential_settings(&self) -> CredentialSettings<'_> {
         CredentialSettings {
             credential: &self.credential,
-            vault: self.surroundings.vault.as_ref(),
-            addresses: self.guard(),
+            vault: self.shared.vault.as_ref(),
+            addresses: self.address_policy(),
         }
     }
 
@@ -74,15 +74,15 @@ impl HttpAccess {
         secrets
     }
 
-    /// How Airlock identifies itself to it.
-    pub(in crate::catalog) fn identity(&self, secrets: Secrets) -> CredentialProvider {
-        let vault = self.surroundings.vault.clone();
-        CredentialProvider::new(self.credential.clone(), vault, self.guard(), secrets)
+    /// Provider of the credential for its requests.
+    pub(in crate::catalog) fn credential_provider(&self, secrets: Secrets) -> CredentialProvider {
+        let vault = self.shared.vault.clone();
+        CredentialProvider::new(self.credential.clone(), vault, self.address_policy(), secrets)
     }
 
-    /// What an upstream reached in this way may reach.
-    pub(in crate::catalog) fn guard(&self) -> AddressPolicy {
-        let SharedResources { own, names, .. } = &self.surroundings;
+    /// Addresses that its requests may go to.
+    pub(in crate::catalog) fn address_policy(&self) -> AddressPolicy {
+        let SharedResources { own, names, .. } = &self.shared;
         AddressPolicy {
             allow_private: self.allow_private,
             private_hint: "set `allow_private = true` for the upstream if it is meant to be there",
@@ -104,16 +104,17 @@ impl fmt::Debug for HttpAccess {
     }
 }
 
-/// What all upstreams of a server share.
+/// Resources that all upstreams of a server share.
 #[derive(Clone)]
 pub struct SharedResources {
     /// The encrypted store of secrets, if there is one.
     pub vault: Option<Vault>,
-    /// Where this server itself listens, as far as that is known: never reached.
+    /// Addresses that this server itself listens on, as far as they are known: no request may go to
+    /// them.
     pub own: Vec<SocketAddr>,
-    /// How names become addresses.
+    /// Resolver of host names.
     pub names: Arc<dyn Resolver>,
-    /// How large answers may be.
+    /// Size limits of responses.
     pub answers: ResponseLimits,
 }
 

@@ -72,19 +72,19 @@ impl UpstreamFactory for HttpConfig {
         _name: &Arc<str>,
         _environment: &BTreeMap<String, String>,
     ) -> (Box<dyn Upstream>, Secrets) {
-        let secrets = self.reach.secrets([self.url.as_str()]);
+        let secrets = self.access.secrets([self.url.as_str()]);
         (Box::new(McpHttp::new(self.clone(), secrets.clone())), secrets)
     }
 
     fn response_limits_mut(&mut self) -> &mut ResponseLimits {
-        &mut self.reach.surroundings.answers
+        &mut self.access.shared.answers
     }
 
     fn set_call_timeout(&mut self, call_timeout: Duration) {
-        self.reach.call_timeout = call_timeout;
+        self.access.call_timeout = call_timeout;
     }
 
     fn credential(&self) -> Option<CredentialSettings<'_>> {
-        Some(self.reach.credential_settings())
+        Some(self.access.credential_settings())
     }
 }

@@ -27,7 +27,7 @@ impl UpstreamFactory for OpenApiConfig {
             Document::File(_) => "",
         };
         let base_url = self.base_url.as_deref().unwrap_or_default();
-        let secrets = self.reach.secrets([spec, base_url]);
+        let secrets = self.access.secrets([spec, base_url]);
         let upstream = OpenApi {
             name: name.clone(),
             config: self.clone(),
@@ -38,14 +38,14 @@ impl UpstreamFactory for OpenApiConfig {
     }
 
     fn response_limits_mut(&mut self) -> &mut ResponseLimits {
-        &mut self.reach.surroundings.answers
+        &mut self.access.shared.answers
     }
 
     fn set_call_timeout(&mut self, call_timeout: Duration) {
-        self.reach.call_timeout = call_timeout;
+        self.access.call_timeout = call_timeout;
     }
 
     fn credential(&self) -> Option<CredentialSettings<'_>> {
-        Some(self.reach.credential_settings())
+        Some(self.access.credential_settings())
     }
 }

@@ -29,7 +29,7 @@ fn github() -> Option<UpstreamConfig> {
         base_url: None,
         server: None,
         server_variables: Default::default(),
-        reach: HttpAccess::default(),
+        access: HttpAccess::default(),
     };
     Some(UpstreamConfig::new("github".parse().unwrap(), UpstreamKind::OpenApi(config)))
 }
