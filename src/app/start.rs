@@ -88,7 +88,7 @@ impl From<Failure> for OpenError {
 impl OpenError {
     pub(super) fn into_failure(self, config: &Config) -> Failure {
         match self {
-            Self::InUse => Failure::database_in_use(&config.store.path),
+            Self::InUse => Failure::database_in_use(&config.store),
             Self::Failed(failure) => failure,
         }
     }
@@ -197,7 +197,7 @@ async fn start_runtimes(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, Failur
 
 /// Begins to connect to upstreams; what they offered last time is known at once.
 fn start_upstreams(config: &Config) -> Result<Arc<Catalog>, Failure> {
-    let cache = config.store.path.with_added_extension("catalog");
+    let cache = config.store.tool_cache();
     Ok(Arc::new(Catalog::start_keeping(
         upstreams::configured(config)?,
         &ProcessEnvironment.variables(),
@@ -225,11 +225,9 @@ fn announce(
         version: env!("CARGO_PKG_VERSION").into(),
         lasting,
     };
-    let file = instance.announce(&config.store.path).map_err(|error| {
-        Failure::unavailable(format!(
-            "the file `{}` cannot be written: {error}",
-            Instance::path(&config.store.path).display()
-        ))
+    let path = config.store.instance_file();
+    let file = instance.announce(&path).map_err(|error| {
+        Failure::unavailable(format!("the file `{}` cannot be written: {error}", path.display()))
     })?;
     Ok((file, owner))
 }

@@ -5,7 +5,7 @@ use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -53,17 +53,12 @@ pub struct InstanceFile {
 }
 
 impl Instance {
-    /// Returns the path of the instance file of a database: `<database>.instance.json`.
-    pub fn path(database: &Path) -> PathBuf {
-        let mut name = database.as_os_str().to_owned();
-        name.push(".instance.json");
-        name.into()
-    }
-
-    /// Writes the instance file atomically, readable only by the owner. Call it after the server
-    /// has locked the database and accepts requests.
-    pub fn announce(self, database: &Path) -> io::Result<InstanceFile> {
-        let path = Self::path(database);
+    /// Writes the instance file atomically, readable only by the owner; creates its folder if
+    /// necessary. Call it after the server has locked the database and accepts requests.
+    pub fn announce(self, path: &Path) -> io::Result<InstanceFile> {
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
         let temporary = path.with_extension(format!("{}.tmp", self.pid));
         match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -73,27 +68,26 @@ impl Instance {
             OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(&serde_json::to_vec(&self)?)?;
         drop(file);
-        fs::rename(&temporary, &path)?;
-        Ok(InstanceFile { path, instance: self })
+        fs::rename(&temporary, path)?;
+        Ok(InstanceFile { path: path.to_owned(), instance: self })
     }
 
-    /// Returns the server of a database, if there is an instance file and its process is alive.
+    /// Returns the server that wrote the instance file, if there is one and its process is alive.
     ///
     /// # Errors
     /// The file cannot be read, or other users could have read or written it: the token would be
     /// sent to the URL in the file.
-    pub fn find(database: &Path) -> io::Result<Option<Self>> {
-        let path = Self::path(database);
+    pub fn find(path: &Path) -> io::Result<Option<Self>> {
         let file = match OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(&path)
+            .open(path)
         {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let instance = read(file, &path)?;
+        let instance = read(file, path)?;
         Ok(Some(instance).filter(Self::is_alive))
     }
 

@@ -193,7 +193,7 @@ async fn ask(config: &Config, runtimes: &[RuntimeStatus]) -> Result<Vec<Check>, 
     let health = connection.client.health().await;
     let instance = match connection.is_own() {
         true => "no server runs on this database; one was started for this check".into(),
-        false => match Instance::find(&config.store.path) {
+        false => match Instance::find(&config.store.instance_file()) {
             Ok(Some(Instance { pid, url, version, .. })) => {
                 format!("airlock {version} runs at {url} (process {pid})")
             }

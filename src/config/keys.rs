@@ -75,6 +75,13 @@ pub struct StoreKeys {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub url: Option<String>,
+    /// Folder of the files that the server keeps beside the record: the secret store, the instance
+    /// file and the cache of tools, named after the database. Each server needs its own. A relative
+    /// path is relative to the folder of the configuration file. Default: the folder of the
+    /// database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub state_dir: Option<String>,
     /// Durability of acknowledged writes. `normal` survives a crash of the process. `full` also
     /// survives a power failure; it flushes the disk for each batch of writes.
     pub synchronous: Synchronous,
@@ -91,7 +98,7 @@ pub enum Synchronous {
     Full,
 }
 
-/// Encrypted secret store: a file next to the database, used by `airlock secrets` and OAuth.
+/// Encrypted secret store: a file in `store.state_dir`, used by `airlock secrets` and OAuth.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecretsKeys {

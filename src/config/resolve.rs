@@ -84,7 +84,12 @@ impl Resolver<'_> {
                 folder.map(|folder| folder.join("airlock/airlock.db"))
             }
         };
-        Store { path: path.unwrap_or_default(), synchronous: keys.synchronous }
+        let path = path.unwrap_or_default();
+        let state_dir = match &keys.state_dir {
+            Some(folder) => self.absolute(&["store", "state_dir"], folder),
+            None => path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        };
+        Store { path, state_dir, synchronous: keys.synchronous }
     }
 
     pub(super) fn sandbox(&mut self, keys: Sandbox) -> Sandbox {
@@ -104,11 +109,9 @@ impl Resolver<'_> {
         Sandbox { deno, deno_sha256, ..keys }
     }
 
-    /// Resolves `[secrets]`. The secret store is next to the database; its key is elsewhere, so
+    /// Resolves `[secrets]`. The secret store is in the state folder; its key is elsewhere, so
     /// that a copy of the folder is not a copy of both.
     pub(super) fn secret_store(&mut self, keys: &SecretsKeys, store: &Store) -> SecretStore {
-        let mut file = store.path.clone().into_os_string();
-        file.push(".secrets");
         let key = match (&keys.key_env, &keys.key_file) {
             (Some(_), Some(_)) => {
                 self.report(
@@ -142,7 +145,7 @@ impl Resolver<'_> {
                 )
             }
         };
-        SecretStore { file: file.into(), key }
+        SecretStore { file: store.secret_store(), key }
     }
 
     fn database(&mut self, url: &str) -> Option<PathBuf> {

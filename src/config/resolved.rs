@@ -28,14 +28,39 @@ pub struct Server {
 pub struct Store {
     /// Absolute path of the SQLite file.
     pub path: PathBuf,
+    /// Absolute path of the folder of the files that the server keeps beside the record.
+    pub state_dir: PathBuf,
     /// Durability of acknowledged writes.
     pub synchronous: Synchronous,
+}
+
+impl Store {
+    /// Path of the instance file, through which commands find the running server.
+    pub fn instance_file(&self) -> PathBuf {
+        self.state_file("instance.json")
+    }
+
+    /// Path of the folder that caches the tools of upstreams.
+    pub fn tool_cache(&self) -> PathBuf {
+        self.state_file("catalog")
+    }
+
+    /// Path of the encrypted secret store.
+    pub(super) fn secret_store(&self) -> PathBuf {
+        self.state_file("secrets")
+    }
+
+    /// Named after the database, so that databases in one folder do not share the file.
+    fn state_file(&self, extension: &str) -> PathBuf {
+        let name = self.path.file_name().unwrap_or("airlock".as_ref());
+        self.state_dir.join(name).with_added_extension(extension)
+    }
 }
 
 /// Encrypted secret store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretStore {
-    /// File of the store, next to the database.
+    /// File of the store.
     pub file: PathBuf,
     /// Encryption key.
     pub key: SecretKey,

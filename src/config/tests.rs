@@ -269,6 +269,22 @@ fn a_relative_database_is_relative_to_the_folder_of_its_file() {
 }
 
 #[test]
+fn state_files_are_beside_the_database_or_in_a_folder_of_their_own() {
+    let folder = Folder::with("");
+    let files = |config: &Config| {
+        [config.store.instance_file(), config.store.tool_cache(), config.secrets.file.clone()]
+    };
+    let url = ("AIRLOCK_STORE_URL", "sqlite:///data/a.db");
+    let home = ("HOME", "/home/me");
+    let names = ["a.db.instance.json", "a.db.catalog", "a.db.secrets"];
+    let config = folder.load(&[url, home], &[]).unwrap();
+    assert_eq!(files(&config), names.map(|name| Path::new("/data").join(name)));
+    let config = folder.load(&[url, home, ("AIRLOCK_STORE_STATE_DIR", "/state")], &[]).unwrap();
+    assert_eq!(files(&config), names.map(|name| Path::new("/state").join(name)));
+    assert_eq!(config.store.path, Path::new("/data/a.db"));
+}
+
+#[test]
 fn a_requested_file_must_exist_and_a_foreign_folder_is_not_searched() {
     let folder = Folder::with("[limits]\nheap_mb = 32\n");
     let environment = BTreeMap::from([("HOME".to_string(), "/nowhere".to_string())]);
