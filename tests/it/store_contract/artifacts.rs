@@ -9,48 +9,22 @@ use airlock::{
     },
 };
 
-use super::{Shared, recovery};
+use super::{Shared, later, moment, recovery};
 
-/// Each case, as a test in a module of the implementation.
-macro_rules! contract {
-    ($($case:ident)*) => {
-        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $case() {
-            let opened = super::open().await;
-            $crate::store_contract::artifacts::$case(opened.store()).await;
-        })*
-    };
+super::contract! { artifacts:
+    an_artifact_comes_back_as_it_was_written
+    an_artifact_is_there_only_once_it_is_whole
+    an_artifact_of_another_workspace_is_not_there
+    an_artifact_is_gone_when_its_time_is_over
+    the_part_of_a_line_is_the_one_before_its_first_byte
+    a_workspace_has_only_so_many_bytes
+    what_is_removed_is_gone_at_once_and_makes_room
+    what_a_dead_server_left_half_is_taken_away
+    a_sweep_goes_in_steps_and_leaves_what_lives
+    artifacts_are_listed_newest_first_and_paged
 }
-
-/// The list of cases; a case that is missing here is an unused function, which the compiler
-/// reports.
-macro_rules! cases {
-    () => {
-        $crate::store_contract::artifacts::contract! {
-            an_artifact_comes_back_as_it_was_written
-            an_artifact_is_there_only_once_it_is_whole
-            an_artifact_of_another_workspace_is_not_there
-            an_artifact_is_gone_when_its_time_is_over
-            the_part_of_a_line_is_the_one_before_its_first_byte
-            a_workspace_has_only_so_many_bytes
-            what_is_removed_is_gone_at_once_and_makes_room
-            what_a_dead_server_left_half_is_taken_away
-            a_sweep_goes_in_steps_and_leaves_what_lives
-            artifacts_are_listed_newest_first_and_paged
-        }
-    };
-}
-pub(crate) use {cases, contract};
 
 const ROOM: u64 = 1 << 30;
-
-fn moment() -> Timestamp {
-    Timestamp::from_second(1_795_257_030).unwrap()
-}
-
-fn later(seconds: i64) -> Timestamp {
-    moment() + jiff::SignedDuration::from_secs(seconds)
-}
 
 fn artifact(bytes: u64) -> Artifact {
     Artifact {

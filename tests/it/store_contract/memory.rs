@@ -1,6 +1,9 @@
 //! The contract on a store of a few lines, which keeps the trait honest: nothing in it belongs to
 //! one database. It is also the model that SQLite is compared with on random histories.
 
+#[path = "memory/artifacts.rs"]
+mod artifacts_in_memory;
+
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
@@ -8,34 +11,24 @@ use std::{
 
 use airlock::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, Artifact, ArtifactId, Event, EventData, EventKind,
-        InstanceId, NewEvent, NoDetails, Task, TaskEnded, TaskId, TaskStatus, Timestamp, Usage,
+        Approval, ApprovalId, ApprovalStatus, Event, EventData, EventKind, InstanceId, NewEvent,
+        NoDetails, Task, TaskEnded, TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{
-        ARTIFACT_PART_BYTES, ApprovalChange, ApprovalFilter, ApprovalPage, ApprovalStore,
-        ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore,
-        CounterHold, CounterRead, CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS,
-        JournalStore, LIST_BYTES_MAX, NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved,
-        ResultPiece, SWEEP_PARTS_MAX, Slot, Store, StoreError, Swept, TaskChange, TaskEnd,
-        TaskFilter, TaskPage, TaskStore, Written, counters_fit,
+        ApprovalChange, ApprovalFilter, ApprovalPage, ApprovalStore, ArtifactStore, CounterHold,
+        CounterRead, CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, JournalStore,
+        LIST_BYTES_MAX, NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved, ResultPiece,
+        Slot, Store, StoreError, TaskChange, TaskEnd, TaskFilter, TaskPage, TaskStore, Written,
+        counters_fit,
     },
 };
 use futures::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
 
 use super::Shared;
+use artifacts_in_memory::Kept;
 
-mod contract {
-    crate::store_contract::cases! {}
-}
-
-mod policy_contract {
-    crate::store_contract::policy::cases! {}
-}
-
-mod artifact_contract {
-    crate::store_contract::artifacts::cases! {}
-}
+super::contracts! {}
 
 struct Opened;
 
@@ -69,12 +62,6 @@ struct Tables {
     checks: usize,
     /// Whether the next read of a task panics.
     panics: bool,
-}
-
-struct Kept {
-    artifact: Artifact,
-    parts: Vec<ArtifactPart>,
-    whole: bool,
 }
 
 struct Row {
@@ -546,157 +533,5 @@ impl Store for MemoryStore {
     fn close(&self) -> BoxFuture<'_, ()> {
         self.0.lock().take();
         ready(()).boxed()
-    }
-}
-
-impl Tables {
-    fn kept(&mut self, workspace: &str, id: ArtifactId, at: Timestamp) -> Option<&mut Kept> {
-        let its =
-            |kept: &&mut Kept| kept.artifact.id == id && kept.artifact.workspace_id == workspace;
-        self.artifacts.iter_mut().find(its).filter(|kept| kept.artifact.expires_at > at)
-    }
-
-    fn open(&mut self, id: ArtifactId) -> Option<&mut Kept> {
-        let its = |kept: &&mut Kept| {
-            kept.artifact.id == id
-                && !kept.whole
-                && kept.artifact.expires_at > Timestamp::UNIX_EPOCH
-        };
-        self.artifacts.iter_mut().find(its)
-    }
-
-    fn sweep(&mut self, at: Timestamp) -> Swept {
-        let expired =
-            self.artifacts.iter().enumerate().filter(|(_, kept)| kept.artifact.expires_at <= at);
-        let Some(index) =
-            expired.min_by_key(|(_, kept)| kept.artifact.expires_at).map(|(index, _)| index)
-        else {
-            return Swept::default();
-        };
-        let parts = &mut self.artifacts[index].parts;
-        let removed = parts.len().min(SWEEP_PARTS_MAX as usize);
-        parts.drain(..removed);
-        if removed < SWEEP_PARTS_MAX as usize {
-            self.artifacts.remove(index);
-        }
-        Swept { parts: removed as u32, more: true }
-    }
-}
-
-impl ArtifactStore for MemoryStore {
-    fn open_artifact(&self, artifact: Artifact, bytes_max: u64) -> Written<ArtifactOpened> {
-        self.with(|tables| {
-            let its = |kept: &&Kept| {
-                kept.artifact.workspace_id == artifact.workspace_id
-                    && kept.artifact.expires_at > artifact.created_at
-            };
-            let used: u64 =
-                tables.artifacts.iter().filter(its).map(|kept| kept.artifact.bytes).sum();
-            if used + artifact.bytes > bytes_max {
-                return Ok(ArtifactOpened::Full { used });
-            }
-            tables.artifacts.push(Kept { artifact, parts: vec![], whole: false });
-            Ok(ArtifactOpened::Open)
-        })
-    }
-
-    fn write_artifact_part(&self, id: ArtifactId, part: ArtifactPart) -> Written {
-        self.with(|tables| {
-            let kept = tables.open(id).ok_or(StoreError::Invalid("the artifact is not open"))?;
-            kept.parts.push(part);
-            Ok(())
-        })
-    }
-
-    fn close_artifact(&self, id: ArtifactId) -> Written {
-        self.with(|tables| {
-            let whole = |kept: &&mut Kept| {
-                kept.parts.iter().map(|part| part.bytes.len() as u64).sum::<u64>()
-                    == kept.artifact.bytes
-            };
-            let kept = tables
-                .open(id)
-                .filter(whole)
-                .ok_or(StoreError::Invalid("the artifact is not open, or not whole"))?;
-            kept.whole = true;
-            Ok(())
-        })
-    }
-
-    fn artifact<'a>(
-        &'a self,
-        workspace: &'a str,
-        id: ArtifactId,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Artifact>, StoreError>> {
-        self.with(|tables| {
-            Ok(tables
-                .kept(workspace, id, at)
-                .filter(|kept| kept.whole)
-                .map(|kept| kept.artifact.clone()))
-        })
-    }
-
-    fn artifact_part<'a>(
-        &'a self,
-        workspace: &'a str,
-        id: ArtifactId,
-        at: Timestamp,
-        place: ArtifactAt,
-    ) -> BoxFuture<'a, Result<Option<ArtifactPart>, StoreError>> {
-        self.with(|tables| {
-            let kept = tables.kept(workspace, id, at).filter(|kept| kept.whole);
-            Ok(kept.and_then(|kept| {
-                let here = |part: &&ArtifactPart| match place {
-                    ArtifactAt::Byte(offset) => {
-                        u64::from(part.index) == offset / ARTIFACT_PART_BYTES as u64
-                    }
-                    ArtifactAt::Line(line) => part.index == 0 || part.newlines_before + 1 < line,
-                };
-                kept.parts.iter().rev().find(here).cloned()
-            }))
-        })
-    }
-
-    fn artifacts<'a>(
-        &'a self,
-        workspace: &'a str,
-        at: Timestamp,
-        filter: ArtifactFilter,
-    ) -> BoxFuture<'a, Result<ArtifactPage, StoreError>> {
-        self.with(|tables| {
-            let bad = |cursor: &String| StoreError::BadCursor(cursor.chars().take(80).collect());
-            let place = |cursor: &String| {
-                cursor
-                    .strip_prefix("at-")
-                    .and_then(|n| n.parse::<usize>().ok())
-                    .ok_or_else(|| bad(cursor))
-            };
-            let before = filter.cursor.as_ref().map(place).transpose()?.unwrap_or(usize::MAX);
-            let there = |(n, kept): &(usize, &Kept)| {
-                *n < before
-                    && kept.whole
-                    && kept.artifact.workspace_id == workspace
-                    && kept.artifact.expires_at > at
-            };
-            let mut all = tables.artifacts.iter().enumerate().rev().filter(there);
-            let taken: Vec<_> = all.by_ref().take(filter.limit as usize).collect();
-            let next_cursor = all.next().and(taken.last()).map(|(n, _)| format!("at-{n}"));
-            Ok(ArtifactPage {
-                artifacts: taken.into_iter().map(|(_, kept)| kept.artifact.clone()).collect(),
-                next_cursor,
-            })
-        })
-    }
-
-    fn remove_artifact(&self, workspace: &str, id: ArtifactId, at: Timestamp) -> Written<bool> {
-        self.with(|tables| {
-            let kept = tables.kept(workspace, id, at);
-            Ok(kept.map(|kept| kept.artifact.expires_at = Timestamp::UNIX_EPOCH).is_some())
-        })
-    }
-
-    fn sweep_artifacts(&self, at: Timestamp) -> Written<Swept> {
-        self.with(|tables| Ok(tables.sweep(at)))
     }
 }

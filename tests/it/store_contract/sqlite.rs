@@ -21,17 +21,7 @@ use proptest::prelude::*;
 
 use super::{Shared, change, end, event, limit, listed, new_task, recorded};
 
-mod contract {
-    crate::store_contract::cases! {}
-}
-
-mod policy_contract {
-    crate::store_contract::policy::cases! {}
-}
-
-mod artifact_contract {
-    crate::store_contract::artifacts::cases! {}
-}
+super::contracts! {}
 
 pub(super) struct Opened {
     store: Arc<SqliteStore>,
