@@ -1,8 +1,9 @@
-// `tools`: a lazy path. Only the host knows which tools exist: every call goes there. What is known here is how the host's own functions
-// take their arguments.
+// `tools`: a lazy path. Only the host knows which tools exist: every call goes there. The one thing known here is how the host functions
+// take their arguments: `hostFunctions`, which is generated from the table in `src/model/host_function/`.
 import { primordials } from "ext:core/mod.js";
 import { op_call, op_encode_bytes_max } from "ext:core/ops";
 import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
+import { hostFunctions } from "ext:airlock/host_functions.ts";
 
 const {
   ArrayIsArray,
@@ -35,33 +36,6 @@ const ABSENT = {
   valueOf: true,
 };
 
-// Where a plain value is the obvious argument; more of them may follow in an object.
-const PLAIN_ARGUMENT = {
-  __proto__: null,
-  discover: "query",
-  describe: "path",
-  "artifacts.read": "id",
-  "artifacts.lines": "id",
-  "artifacts.search": "id",
-  "artifacts.json": "id",
-  "artifacts.remove": "id",
-};
-
-// The call as it is right, for the functions of the host: of everything else nobody here knows whether it exists.
-const FORM = {
-  __proto__: null,
-  discover: '{ query: "x", limit: 5 }',
-  describe: '{ path: "namespace.tool" }',
-  "catalog.namespaces": "{ limit: 20 }",
-  "catalog.tools": '{ namespace: "x", limit: 20 }',
-  "artifacts.read": "{ id: handle, offset: 0 }",
-  "artifacts.lines": "{ id: handle, from: 1 }",
-  "artifacts.search": '{ id: handle, pattern: "x" }',
-  "artifacts.json": '{ id: handle, pointer: "/x" }',
-  "artifacts.list": "{ limit: 20 }",
-  "artifacts.remove": "{ id: handle }",
-};
-
 // A function, so that `apply` works; an arrow, so that it cannot be constructed; bare and frozen, so that every trap below
 // may answer freely.
 const target = () => {};
@@ -80,7 +54,7 @@ function named(value: unknown): string {
 }
 
 function unfit(path: string, got: string): TypeError {
-  const form = FORM[path];
+  const form = hostFunctions[path]?.example;
   return new TypeError(
     form === undefined
       ? `tools.${path} was called with ${got}: a tool takes no argument or one object, \`({ name: value })\`; \`await tools.describe(${JSONStringify(path)})\` tells what it takes, if it exists`
@@ -92,8 +66,8 @@ function argumentOf(path: string, args: unknown[]): unknown {
   const only = args[0];
   const more = args[1];
   if (args.length === 0 || (args.length === 1 && only === undefined)) return { __proto__: null };
-  const key = PLAIN_ARGUMENT[path];
-  const isPlain = key !== undefined && (typeof only === "string" || (key === "id" && args.length === 2 && isObject(only)));
+  const key = hostFunctions[path]?.field;
+  const isPlain = key !== undefined && (typeof only === "string" || (hostFunctions[path].isHandle && args.length === 2 && isObject(only)));
   if (isPlain && (args.length === 1 || (args.length === 2 && (more === undefined || isObject(more))))) {
     return { __proto__: null, ...(more as object), [key]: only };
   }

@@ -9,7 +9,7 @@ use super::{
     openapi::config::OpenApiConfig,
     upstream::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS, response::ResponseLimits},
 };
-use crate::model::{NAMESPACE_CHARS_MAX, RESERVED_NAMESPACES};
+use crate::model::{NAMESPACE_CHARS_MAX, is_reserved_namespace, reserved_namespaces};
 
 /// The name of an upstream, the first segment of its tools' paths: `[A-Za-z_][A-Za-z0-9_-]*`, at
 /// most 64 characters, not reserved.
@@ -36,7 +36,7 @@ pub enum InvalidName {
     )]
     Characters(String),
     /// One of the host's own functions.
-    #[error("upstream name `{name}` is reserved, as are {}", RESERVED_NAMESPACES.join(", "))]
+    #[error("upstream name `{name}` is reserved, as are {}", reserved_namespaces().join(", "))]
     Reserved {
         /// The text.
         name: String,
@@ -63,7 +63,7 @@ impl FromStr for UpstreamName {
         {
             return Err(InvalidName::Characters(text.to_owned()));
         }
-        if RESERVED_NAMESPACES.contains(&text.to_ascii_lowercase().as_str()) {
+        if is_reserved_namespace(text) {
             return Err(InvalidName::Reserved { name: text.to_owned() });
         }
         Ok(Self(text.to_owned()))

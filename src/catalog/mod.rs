@@ -48,10 +48,9 @@ pub use self::{
         vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
     discovery::{
-        Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace,
-        Namespaces, NamespacesQuery, ToolsPage, ToolsQuery,
+        Approval, Description, Discovered, Found, Namespace, Namespaces, ToolsPage,
         error::{FindError, ResolveError},
-        host_functions::{HostFunction, HostFunctions},
+        host_functions::{host_arguments, host_function},
         limiter::{ASKED_MAX, CallerLimit},
         not_found::NotFound,
     },

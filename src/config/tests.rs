@@ -552,3 +552,12 @@ fn policy_files_say_whom_they_hold_for() {
       airlock.toml:3: `policy.files` holds an empty path; name a file
     "#);
 }
+
+#[test]
+fn the_reference_names_every_reserved_namespace() {
+    let reference = include_str!("../../docs/configuration.md");
+    let line = reference.lines().find(|line| line.starts_with("The services whose tools")).unwrap();
+    for name in crate::model::reserved_namespaces() {
+        assert!(line.contains(&format!("`{name}`")), "{name}: {line}");
+    }
+}

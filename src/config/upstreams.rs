@@ -13,7 +13,7 @@ use super::{
     },
     resolve::Resolver,
 };
-use crate::model::{NAMESPACE_CHARS_MAX, RESERVED_NAMESPACES};
+use crate::model::{NAMESPACE_CHARS_MAX, is_reserved_namespace};
 
 impl Resolver<'_> {
     /// All of them, by name; each account of one is one of its own.
@@ -124,7 +124,7 @@ impl Resolver<'_> {
                 digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
             );
             self.refuse(&["upstreams", name], message);
-        } else if RESERVED_NAMESPACES.contains(&name) {
+        } else if is_reserved_namespace(name) {
             let message = format!(
                 "`{name}` cannot name an upstream: `tools.{name}` means something else; choose \
                 another name"

@@ -9,6 +9,7 @@ mod artifact;
 mod credential;
 mod error_code;
 mod event;
+mod host_function;
 mod id;
 mod principal;
 mod schema;
@@ -24,11 +25,20 @@ pub use event::{
     CallRequested, CallStarted, DecidingRule, EndError, Event, EventData, EventKind, NewEvent,
     NoDetails, ShadowFinding, TaskEnded, TaskRunning,
 };
+pub use host_function::{
+    ArtifactFunction, DiscoveryFunction, HOST_FUNCTIONS, HostFunction, HostFunctionId,
+    PlainArgument,
+    arguments::{
+        ArtifactJson, ArtifactLines, DescribeQuery, DiscoverQuery, ListArtifacts, NamespacesQuery,
+        ReadArtifact, RemoveArtifact, SearchArtifact, ToolsQuery,
+    },
+    is_reserved_namespace, reserved_namespaces,
+};
 pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};
 pub use principal::{Principal, Role};
 pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
-pub use tool::{Annotations, NAMESPACE_CHARS_MAX, Operation, RESERVED_NAMESPACES};
+pub use tool::{Annotations, NAMESPACE_CHARS_MAX, Operation};
 
 /// A JSON text that is forwarded as it is, never parsed further than needed.
 pub type RawJson = Box<serde_json::value::RawValue>;

@@ -33,10 +33,10 @@ use super::{
 };
 use crate::{
     base::text::cut,
-    catalog::{CallerLimit, Catalog, ResolveError, Tool, ToolFilter, Visibility},
+    catalog::{CallerLimit, Catalog, ResolveError, Tool, ToolFilter, Visibility, host_function},
     model::{
-        ErrorCode, EventData, JsonObject, LogLine, NewEvent, NoDetails, Principal, RawJson, TaskId,
-        TaskRunning, TaskStatus,
+        ErrorCode, EventData, HostFunction, HostFunctionId, JsonObject, LogLine, NewEvent,
+        NoDetails, Principal, RawJson, TaskId, TaskRunning, TaskStatus,
     },
     policy::{Caller, FixedWindow, Listing, Policy, ToolFacts, Window},
     sandbox::{CallFailure, ToolCall, ToolHost, WallClock},
@@ -226,8 +226,10 @@ impl TaskFacts {
 
 impl Inner {
     async fn call(&self, mut call: ToolCall) -> Result<RawJson, CallFailure> {
-        if let Some(found) = self.find(&call).await {
-            return found;
+        match host_function(&call.path) {
+            Ok(Some(function)) => return self.call_host_function(function, &call).await,
+            Ok(None) => {}
+            Err(absent) => return self.fail(&call, rejection::unresolved(absent.into())).await,
         }
         let admitted = match self.resolve(&call).await {
             Ok(tool) => match self.admit(&tool, &mut call).await {
@@ -242,14 +244,17 @@ impl Inner {
         };
         match admitted {
             Ok((tool, args)) => CallPipeline::new(self, &call, tool, args).go().await,
-            Err(failure) => {
-                let events = vec![
-                    record::requested(&call, None, self.parts.record_values),
-                    record::failed(call.seq, &failure),
-                ];
-                self.noted(events, &call.path, Err(failure)).await
-            }
+            Err(failure) => self.fail(&call, failure).await,
         }
+    }
+
+    /// Records a call that cannot be decided about, and fails it.
+    async fn fail(&self, call: &ToolCall, failure: CallFailure) -> Result<RawJson, CallFailure> {
+        let events = vec![
+            record::requested(call, None, self.parts.record_values),
+            record::failed(call.seq, &failure),
+        ];
+        self.noted(events, &call.path, Err(failure)).await
     }
 
     /// The arguments as policy decides about them. With artifacts in them, the call from here on
@@ -269,33 +274,31 @@ impl Inner {
         }
     }
 
-    /// The answer of a function of the host itself: finding, which shows only what policy lets the
-    /// caller see, and kept answers, of which there are only the workspace's own.
-    async fn find(&self, call: &ToolCall) -> Option<Result<RawJson, CallFailure>> {
+    /// Performs a host function. All are allowed: discovery shows only what policy lets the caller
+    /// see, and artifacts are only those of the workspace.
+    async fn call_host_function(
+        &self,
+        function: &HostFunction,
+        call: &ToolCall,
+    ) -> Result<RawJson, CallFailure> {
         let policy = self.parts.policy.current();
-        let (found, rule) = match self
-            .parts
-            .artifacts
-            .answer(&self.task.principal.workspace_id, &call.path, call.args.get())
-            .await
-        {
-            Some(answer) => (answer, "artifacts"),
-            None => {
+        let args = call.args.get();
+        let answer = match function.id {
+            HostFunctionId::Discovery(id) => {
                 let view = PolicyView::new(policy.clone(), &self.task.caller());
-                let found = self
-                    .parts
-                    .catalog
-                    .find_aside(&self.asker, &call.path, call.args.get(), view)
-                    .await?;
-                (found.map_err(|error| rejection::not_found(&call.path, error)), "finding")
+                let found = self.parts.catalog.find_offloaded(&self.asker, id, args, view).await;
+                found.map_err(|error| rejection::not_found(&call.path, error))
+            }
+            HostFunctionId::Artifacts(id) => {
+                self.parts.artifacts.call(&self.task.principal.workspace_id, id, args).await
             }
         };
-        let decided = Some(record::built_in(rule, policy.revision()));
+        let decided = Some(record::built_in(function.id.rule(), policy.revision()));
         let events = vec![
             record::requested(call, decided, self.parts.record_values),
-            record::ended(call.seq, &found),
+            record::ended(call.seq, &answer),
         ];
-        Some(self.noted(events, &call.path, found).await)
+        self.noted(events, &call.path, answer).await
     }
 
     /// The tool that is called. One that lists do not show, because every call of it is refused, is
@@ -333,7 +336,7 @@ impl Inner {
 
     async fn not_found(&self, path: &str, view: PolicyView) -> CallFailure {
         rejection::unresolved(ResolveError::NotFound(
-            self.parts.catalog.absent_aside(&self.asker, path, view).await,
+            self.parts.catalog.not_found_offloaded(&self.asker, path, view).await,
         ))
     }
 

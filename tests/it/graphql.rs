@@ -14,10 +14,10 @@ use std::{
 
 use airlock::{
     catalog::{
-        Catalog, DiscoverQuery, Document, GraphQlConfig, HttpAccess, UpstreamConfig, UpstreamError,
+        Catalog, Document, GraphQlConfig, HttpAccess, UpstreamConfig, UpstreamError,
         UpstreamErrorCode, UpstreamKind, UpstreamState,
     },
-    model::Operation,
+    model::{DiscoverQuery, Operation},
 };
 use axum::{
     Router,

@@ -19,6 +19,8 @@ mod endings;
 #[cfg(feature = "v8")]
 mod engine;
 #[cfg(feature = "intake")]
+mod host_functions;
+#[cfg(feature = "intake")]
 pub mod intake;
 #[cfg(feature = "intake")]
 mod log;

@@ -17,6 +17,8 @@ use swc_core::{
     },
 };
 
+use crate::sandbox::worker::host_functions;
+
 macro_rules! module {
     ($name:literal, $file:literal) => {
         ($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/", $file)))
@@ -26,7 +28,7 @@ macro_rules! module {
     };
 }
 
-/// The modules, each after those that it imports.
+/// The modules, each after those that it imports. The text of one is generated.
 const MODULES: &[(&str, &str)] = &[
     module!("ext:core/mod.js", "deno/primordials.js"),
     module!("deno/clone.ts"),
@@ -34,6 +36,7 @@ const MODULES: &[(&str, &str)] = &[
     module!("encode.ts"),
     module!("errors.ts"),
     module!("timers.ts"),
+    (host_functions::NAME, ""),
     module!("tools.ts"),
     module!("web/entropy.ts"),
     module!("web/inspect.ts"),
@@ -61,7 +64,9 @@ pub(in crate::sandbox::worker) struct BundleError {
 /// The script of a realm: a function that takes the host and builds everything.
 pub(in crate::sandbox::worker) fn realm() -> Result<String, BundleError> {
     let mut script = String::from("(function (host) { \"use strict\";\n");
+    let generated = host_functions::module();
     for (at, (name, source)) in MODULES.iter().enumerate() {
+        let source = if *name == host_functions::NAME { generated.as_str() } else { source };
         let body = body(name, source).map_err(|fault| BundleError { module: name, fault })?;
         let _ = writeln!(script, "const $module{at} = (() => {{ {body}\n}})();");
     }

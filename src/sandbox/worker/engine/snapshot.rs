@@ -9,7 +9,7 @@ use deno_core::{Extension, ExtensionFileSource, JsRuntimeForSnapshot, RuntimeOpt
 use swc_core::common::{SourceMap, errors::Handler, sync::Lrc};
 
 use super::{EngineError, ops, start_v8};
-use crate::sandbox::worker::web;
+use crate::sandbox::worker::{host_functions, web};
 
 macro_rules! module {
     ($file:literal) => {
@@ -30,6 +30,8 @@ const MODULES: &[(&str, &str)] = &[
     module!("install.ts"),
     module!("bootstrap.ts"),
 ];
+/// The module that is generated, under the name that the others import.
+const HOST_FUNCTIONS: &str = "ext:airlock/host_functions.ts";
 /// Runs before deno_core's own JavaScript.
 const PRELUDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/prelude.js"));
 /// The module that imports the others.
@@ -40,9 +42,11 @@ pub(in crate::sandbox::worker) fn bake() -> Result<Box<[u8]>, EngineError> {
     start_v8(true)?;
     let mut extensions = extensions();
     if let Some(own) = extensions.last_mut() {
+        let generated = host_functions::module();
         own.esm_files = MODULES
             .iter()
             .chain(web::MODULES)
+            .chain([&(HOST_FUNCTIONS, generated.as_str())])
             .map(|(name, source)| load(name, source))
             .collect::<Result<Vec<_>, _>>()?
             .into();
