@@ -34,11 +34,10 @@ use crate::{
     service::{Service, ServiceLimits},
     store::{ArtifactStore, SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
     task::{
-        UpstreamConcurrency,
-        approval_waiters::{ApprovalTerms, ApprovalWaiters},
+        Services, UpstreamConcurrency,
+        approval::waiters::{ApprovalTerms, ApprovalWaiters},
         artifacts::{ArtifactTerms, Artifacts},
         engine::{EngineConfig, TaskEngine},
-        host::Services,
         machine::{self, Calls},
         policy_reload::{PolicyFile, PolicySource, ReloadingPolicy},
     },
@@ -289,16 +288,16 @@ impl Parts {
             queue_max: config.limits.queue as usize,
         };
         let artifacts = Artifacts::new(store.clone(), artifact_terms(&config.artifacts));
-        let parts = Services {
+        let services = Services {
             artifacts: artifacts.clone(),
             store: store.clone(),
             catalog: catalog.clone(),
             policy: policy.clone(),
             waiters: ApprovalWaiters::new(approval_terms(&config.approvals)),
-            turns: UpstreamConcurrency::default(),
+            concurrency: UpstreamConcurrency::default(),
             record_values: config.policy.record_values,
         };
-        let engine = TaskEngine::new(limits, parts, runtimes);
+        let engine = TaskEngine::new(limits, services, runtimes);
         let following = CancellationToken::new();
         tokio::spawn(artifacts.tidy(following.clone()));
         tokio::spawn(policy.watch_files(following.clone()));

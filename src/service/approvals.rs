@@ -251,7 +251,7 @@ impl Service {
                 ServiceError::new(ErrorCode::ApprovalNotDisplayable, message).hint("deny it")
             );
         }
-        if !self.waiters.awaits(id) {
+        if !self.waiters.is_waiting(id) {
             self.forsaken(who, id).await?;
             return Err(settled(&self.approval_row(who, &word.id).await?, verb));
         }
@@ -290,7 +290,7 @@ impl Service {
             let id = change.id;
             let decided = store.decide_approval(&workspace, change).await;
             if matches!(decided, Ok(Decided::Changed(_))) {
-                waiters.tell(id).await;
+                waiters.wake(id).await;
             }
             decided
         });

@@ -18,7 +18,7 @@ use crate::{
         Options, Policy, Problem, Verdict, lint,
     },
     store::CounterRead as StoreRead,
-    task::host::{ROLE, counter_window, facts},
+    task::policy_view::{ROLE, counter_window, facts},
 };
 
 /// Everything, whatever policy says: the owner asks.

@@ -8,7 +8,7 @@ use crate::{
     catalog::{CallerLimit, FindError, NotFound, ResolveError, UpstreamState},
     model::{DiscoveryFunction, ErrorCode, NamespacesQuery, Principal, RawJson},
     policy::{Caller, Profile},
-    task::host::{PolicyView, ROLE},
+    task::policy_view::{PolicyView, ROLE},
 };
 
 /// The task in whose name lists are shown outside of one.
@@ -122,7 +122,7 @@ impl Service {
             version: env!("CARGO_PKG_VERSION").into(),
             sandbox: json!({ "status": if runtimes.is_empty() { "none" } else { "ok" }, "runtimes": runtimes }),
             store: match store {
-                Ok(()) => json!({ "status": "ok", "tasks": self.engine.live_count() }),
+                Ok(()) => json!({ "status": "ok", "tasks": self.engine.unfinished_count() }),
                 Err(error) => json!({ "status": "failed", "message": error.to_string() }),
             },
             policy: {
