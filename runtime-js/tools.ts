@@ -23,8 +23,8 @@ const OPEN_BRACE = 123;
 const GUIDE =
   'tools cannot be listed: use `await tools.discover("what you need")`, `await tools.catalog.namespaces()` or `await tools.catalog.tools({ namespace })`';
 
-// Never a tool's name behind a dot: promises, conversions and prototypes look for these on any value. A tool that is really
-// called so is reached as tools["a.then"].
+// Names that are never tools behind a dot: promises, conversions and prototypes look them up on any value. A tool with such a
+// name is called as tools["a.then"].
 const ABSENT = {
   __proto__: null,
   then: true,
@@ -36,8 +36,8 @@ const ABSENT = {
   valueOf: true,
 };
 
-// A function, so that `apply` works; an arrow, so that it cannot be constructed; bare and frozen, so that every trap below
-// may answer freely.
+// A function, so that `apply` works; an arrow, so that it cannot be constructed; empty and frozen, so that no invariant of
+// proxies restricts the traps below.
 const target = () => {};
 delete (target as any).name;
 delete (target as any).length;
@@ -79,14 +79,14 @@ function argumentOf(path: string, args: unknown[]): unknown {
 
 function call(path: string, args: unknown[]): Promise<unknown> {
   if (path === "") throw new TypeError(`tools is not a tool: call one of its members, \`await tools.namespace.tool({ ... })\`. ${GUIDE}`);
-  if (path.length > PATH_MAX) throw new RangeError(`a tool path of ${path.length} characters, allowed are ${PATH_MAX}`);
+  if (path.length > PATH_MAX) throw new RangeError(`a tool path is ${path.length} characters; the limit is ${PATH_MAX}`);
   const argument = argumentOf(path, args);
   let json;
   try {
     json = encode(argument, true);
   } catch (error) {
     if (error === OVER_LIMIT) {
-      throw new RangeError(`the arguments of tools.${path} are over ${op_encode_bytes_max(true)} bytes of JSON, the most that one call takes`);
+      throw new RangeError(`the arguments of tools.${path} exceed ${op_encode_bytes_max(true)} bytes of JSON, the limit of one call`);
     }
     throw error;
   }
@@ -161,7 +161,7 @@ function node(path: string): unknown {
 
 export const tools = node("");
 
-// Compiled in the snapshot, as in `encode.ts`: everything of a call but its last step, which needs a guest.
+// Compiled in the snapshot, as in `encode.ts`: everything of a call except its last step, which needs a guest.
 (tools as any).a.b(0, 0).catch(() => {});
 argumentOf("a", [{}]);
 argumentOf("discover", ["a", {}]);

@@ -3,7 +3,7 @@
 //!
 //! The library exists for the binary, the tests and the benches; only the command line, the
 //! protocols and the configuration are promised to the outside. Dependencies point down only: `main
-//! → app → transport → service → task →` the islands `sandbox`, `policy`, `catalog`, `store`, none
+//! → cli → app → transport → service → task →` the islands `sandbox`, `policy`, `catalog`, `store`, none
 //! of which knows another `→ model`, `base`.
 
 pub mod app;

@@ -1,8 +1,8 @@
-//! The `airlock` binary: which of its parts this process is.
+//! The `airlock` binary: starts the part that this process is.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
-use airlock::{app::App, base::memory, cli::Cli, demo_upstream, sandbox::worker};
+use airlock::{base::memory, cli::Cli, demo_upstream, sandbox::worker};
 use clap::Parser;
 
 fn main() -> ExitCode {
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
         }
         _ => {
             memory::return_large();
-            Cli::parse().main(Arc::new(App))
+            Cli::parse().main()
         }
     }
 }

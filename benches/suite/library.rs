@@ -8,13 +8,13 @@ use std::{
 
 use airlock::{
     model::{
-        EventData, LogLine, Logs, NewEvent, Principal, RawJson, TaskEnded, TaskId, TaskRunning,
-        TaskStatus, Timestamp, Usage,
+        EventData, InstanceId, LogLine, Logs, NewEvent, Principal, RawJson, TaskEnded, TaskId,
+        TaskRunning, TaskStatus, Timestamp, Usage,
     },
     sandbox::{
-        CallFailure, Engine, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall,
-        ToolHost, WallClock, WorkerCommand,
-        deno::Places,
+        CallFailure, Engine, Isolation, Outcome as Ended, Run, Runtime, Sandbox, SandboxConfig,
+        ToolCall, ToolHost, V8Options, WallClock, WorkerCommand,
+        deno::SearchPaths,
         protocol::{self, Setup},
     },
     store::{NewTask, SqliteConfig, SqliteStore, Store, TaskChange, TaskEnd},
@@ -86,6 +86,7 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
         metadata: None,
         principal: Principal { session_id: Some("bench".into()), ..Principal::local("bench") },
         created_at: now,
+        instance_id: InstanceId::new(),
         idempotency_key: None,
     };
     store.create_task(task).await?;
@@ -118,10 +119,10 @@ pub(crate) fn engines() -> Vec<(&'static str, Engine)> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    let places = Places {
+    let places = SearchPaths {
         cache: cache.map(|cache| cache.join("airlock/deno")),
         path: std::env::var_os("PATH"),
-        ..Places::default()
+        ..SearchPaths::default()
     };
     let candidates = places.find();
     let deno = (!candidates.is_empty()).then(|| {
@@ -163,7 +164,7 @@ pub(crate) fn config(engine: Engine, spare: usize, isolation: Isolation) -> Sand
             log_lines_max: 1000,
             calls_queued_max: 10_000,
             timers_max: 1000,
-            optimize: true,
+            engine_options: V8Options { optimize: true }.to_json(),
         },
     }
 }

@@ -4,24 +4,25 @@ use std::{collections::BTreeMap, time::Duration};
 
 use url::Url;
 
+use super::Failure;
 use crate::{
     catalog::{
-        self, Catalog, Detected, Document, GraphQlConfig, HttpAccess, HttpConfig, InvalidName,
-        Login, MissingSecret, OAuthConfig, OpenApiConfig, ResponseLimits, SharedResources,
-        StdioConfig, UpstreamConfig, UpstreamKind, UpstreamStatus, Vault, VaultKey,
+        self, Catalog, Detected, GraphQlConfig, HttpAccess, HttpConfig, Login, MissingSecret,
+        OAuthConfig, OpenApiConfig, ResponseLimits, SharedResources, StdioConfig, UpstreamConfig,
+        UpstreamKind, UpstreamStatus, Vault, VaultKey,
     },
-    cli::Failure,
     config::{self, Config, Environment, ProcessEnvironment, Transport},
+    model::InvalidName,
 };
 
 /// All upstreams.
 pub(super) fn configured(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
-    let surroundings = surroundings(config);
-    config.upstreams.iter().map(|upstream| one(upstream, &surroundings)).collect()
+    let shared = shared_resources(config);
+    config.upstreams.iter().map(|upstream| one(upstream, &shared)).collect()
 }
 
 /// The encrypted store of secrets.
-pub(super) fn vault(config: &Config) -> Vault {
+pub fn vault(config: &Config) -> Vault {
     let key = match &config.secrets.key {
         config::SecretKey::File(path) => VaultKey::File(path.clone()),
         config::SecretKey::Variable(variable, value) => {
@@ -37,32 +38,36 @@ pub(super) fn install_crypto() {
     rustls::crypto::ring::default_provider().install_default().ok();
 }
 
-/// How often it is told how far reading descriptions is.
-const TELL_EVERY: Duration = Duration::from_millis(100);
+/// Called with how much of something is done, and how much there is.
+pub type OnProgress = Box<dyn Fn(usize, usize) + Send + Sync>;
 
-/// Reaches them apart from any server, and tells where each stands; meanwhile, how far all
-/// descriptions are read.
-pub(super) async fn reached(
+/// Interval of progress reports.
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
+
+/// Connects to all upstreams, without a server, and returns their status; meanwhile reports how many
+/// operations of their documents are read.
+pub async fn connect_all(
     config: &Config,
-    tell: impl Fn(usize, usize),
+    on_progress: OnProgress,
 ) -> Result<Vec<UpstreamStatus>, Failure> {
     install_crypto();
     let longest =
         config.upstreams.iter().map(|upstream| upstream.start_timeout_ms).max().unwrap_or_default();
     let catalog = Catalog::start(configured(config)?, &ProcessEnvironment.variables());
     let mut settled = std::pin::pin!(catalog.settled(Duration::from_millis(longest)));
-    while tokio::time::timeout(TELL_EVERY, &mut settled).await.is_err() {
+    while tokio::time::timeout(PROGRESS_EVERY, &mut settled).await.is_err() {
         let progress = catalog.status().into_iter().map(|status| status.progress);
         let (done, all) = progress.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        tell(done, all);
+        on_progress(done, all);
     }
     let status = catalog.status();
     catalog.shutdown().await;
     Ok(status)
 }
 
-/// What their credentials refer to and is not there.
-pub(super) fn missing_secrets(
+/// The secrets that credentials refer to and that are missing. Reads files, keychain and store;
+/// connects to nobody.
+pub fn missing_secrets(
     config: &Config,
 ) -> impl Future<Output = Result<Vec<MissingSecret>, Failure>> + Send + use<> {
     let upstreams = configured(config);
@@ -75,14 +80,15 @@ pub(super) fn missing_secrets(
     }
 }
 
-/// What an address speaks.
-pub(super) async fn detected(url: &Url, allow_private: bool) -> Result<Detected, String> {
+/// Finds out the protocol of a URL. The error says why it is not known; it names `allow_private`
+/// where that is missing.
+pub async fn detect(url: &Url, allow_private: bool) -> Result<Detected, String> {
     install_crypto();
     catalog::detect(url, &HttpAccess { allow_private, ..HttpAccess::default() }).await
 }
 
-/// Begins to ask a person to allow an upstream.
-pub(super) fn login(
+/// Begins the login of a person at an upstream.
+pub fn login(
     config: &Config,
     name: &str,
 ) -> impl Future<Output = Result<Login, Failure>> + Send + use<> {
@@ -98,8 +104,8 @@ pub(super) fn login(
     }
 }
 
-/// What all upstreams share.
-fn surroundings(config: &Config) -> SharedResources {
+/// Resources that all upstreams share.
+fn shared_resources(config: &Config) -> SharedResources {
     let answers = ResponseLimits::new(config.artifacts.answer_mb as usize * 1024 * 1024);
     // Port 0 takes a free one, which nobody can have named.
     let own = Some(config.server.listen).filter(|listen| listen.port() != 0);
@@ -111,25 +117,9 @@ fn surroundings(config: &Config) -> SharedResources {
     }
 }
 
-fn one(
-    upstream: &config::Upstream,
-    surroundings: &SharedResources,
-) -> Result<UpstreamConfig, Failure> {
-    let reach = |how: &config::Reach, server: Option<String>| HttpAccess {
-        headers: exposed(&how.headers),
-        secret_headers: how.secret_headers.clone(),
-        credential: how
-            .credential
-            .clone()
-            .map_oauth(|oauth| oauth_of(*oauth, &upstream.name, server)),
-        allow_private: how.allow_private,
-        surroundings: surroundings.clone(),
-        ..HttpAccess::default()
-    };
-    let document = |document: &config::Document| match document {
-        config::Document::File(path) => Document::File(path.clone()),
-        config::Document::Address(url) => Document::Address(url.to_string()),
-    };
+/// The one place where a kind of upstream of the configuration becomes one of the catalog.
+fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<UpstreamConfig, Failure> {
+    let access = http_access(upstream, shared);
     let kind = match &upstream.transport {
         Transport::Stdio { command, args, env, env_secret, env_pass } => {
             UpstreamKind::McpStdio(StdioConfig {
@@ -137,28 +127,27 @@ fn one(
                 args: args.clone(),
                 env: exposed(env),
                 env_secret: env_secret.clone(),
-                vault: surroundings.vault.clone(),
-                answers: surroundings.answers.clone(),
+                vault: shared.vault.clone(),
+                answers: shared.answers.clone(),
                 env_pass: env_pass.clone(),
             })
         }
-        Transport::Http { url, reach: how } => UpstreamKind::McpHttp(HttpConfig {
-            url: url.to_string(),
-            reach: reach(how, Some(url.to_string())),
-        }),
-        Transport::OpenApi { spec, base_url, server, server_variables, reach: how } => {
+        Transport::Http { url } => {
+            UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), access })
+        }
+        Transport::OpenApi { spec, base_url, server, server_variables } => {
             UpstreamKind::OpenApi(OpenApiConfig {
-                spec: document(spec),
+                spec: spec.clone(),
                 base_url: base_url.as_ref().map(ToString::to_string),
                 server: server.clone(),
                 server_variables: server_variables.clone(),
-                reach: reach(how, None),
+                access,
             })
         }
-        Transport::GraphQl { url, schema, reach: how } => UpstreamKind::GraphQl(GraphQlConfig {
+        Transport::GraphQl { url, schema } => UpstreamKind::GraphQl(GraphQlConfig {
             url: url.to_string(),
-            schema: schema.as_ref().map(document),
-            reach: reach(how, None),
+            schema: schema.clone(),
+            access,
         }),
     };
     Ok(UpstreamConfig {
@@ -172,6 +161,23 @@ fn one(
         start_timeout: Duration::from_millis(upstream.start_timeout_ms),
         trusted: upstream.trusted,
     })
+}
+
+fn http_access(upstream: &config::Upstream, shared: &SharedResources) -> HttpAccess {
+    let mut access = HttpAccess { shared: shared.clone(), ..HttpAccess::default() };
+    if let Some(settings) = &upstream.access {
+        // Only an MCP server says by itself which authorization servers it trusts.
+        let server = match &upstream.transport {
+            Transport::Http { url } => Some(url.to_string()),
+            _ => None,
+        };
+        let credential = settings.credential.clone();
+        access.headers = exposed(&settings.headers);
+        access.secret_headers = settings.secret_headers.clone();
+        access.credential = credential.map_oauth(|oauth| oauth_of(*oauth, &upstream.name, server));
+        access.allow_private = settings.allow_private;
+    }
+    access
 }
 
 fn exposed(secrets: &BTreeMap<String, config::Secret>) -> BTreeMap<String, String> {

@@ -1,26 +1,26 @@
-//! `airlock approvals`: the calls that wait for the owner's word.
+//! `airlock approvals`: the calls that wait for the owner's decision.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::Value;
 
 use super::{
-    Application, Failure,
+    args::{One, Page},
     client::Client,
     connection::{Connection, Need},
-    list::{List, One, Page},
-    screen::{self, age, dim, heading, print, print_json},
+    list::List,
+    screen::{self, age, dim, escaped, heading, print, print_json},
 };
-use crate::{config::Config, model::ApprovalStatus};
+use crate::{app::Failure, config::Config, model::ApprovalStatus, service::view::Approval};
 
 /// Columns that a list keeps for id, status, age and tool.
 const LIST_COLUMNS: usize = 96;
-/// Columns that what became of it has at the least: a line that is wrapped says more than one that
-/// is cut.
-const TOLD_COLUMNS_MIN: usize = 72;
+/// Columns of the outcome in a list, at least: a line that is wrapped says more than one that is
+/// cut.
+const OUTCOME_COLUMNS_MIN: usize = 72;
 
-/// What to do with approvals.
+/// The commands on approvals.
 #[derive(Debug, Subcommand)]
 pub(super) enum ApprovalsCommand {
     /// List approvals, newest first; those that wait unless `--status` says otherwise
@@ -28,12 +28,12 @@ pub(super) enum ApprovalsCommand {
     /// Show one approval with everything that there is to see
     Show(One),
     /// Let the call be made, once
-    Approve(WordArgs),
+    Approve(DecisionArgs),
     /// Refuse the call
-    Deny(WordArgs),
+    Deny(DecisionArgs),
 }
 
-/// Which approvals.
+/// Arguments of `approvals list`.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only of this status: pending, approved, consumed, denied, expired, cancelled, void; or `all`
@@ -46,12 +46,12 @@ pub(super) struct ListArgs {
     page: Page,
 }
 
-/// Which approval, and what is said to it.
+/// Arguments of a decision.
 #[derive(Debug, Args)]
-pub(super) struct WordArgs {
+pub(super) struct DecisionArgs {
     /// The approval's id
     id: String,
-    /// What there is to say; a denial's reaches the program
+    /// A note; a denial's reaches the program
     #[arg(long, value_name = "TEXT")]
     note: Option<String>,
     /// Print JSON
@@ -59,17 +59,16 @@ pub(super) struct WordArgs {
     json: bool,
 }
 
-/// Does it.
+/// Performs the command.
 pub(super) async fn perform(
     command: ApprovalsCommand,
     config: Config,
-    application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    Connection::ask(&config, application, Need::Record, async |client| match command {
+    Connection::ask(&config, Need::Record, async |client| match command {
         ApprovalsCommand::List(args) => list(client, args).await,
         ApprovalsCommand::Show(args) => show(client, args).await,
-        ApprovalsCommand::Approve(args) => decide(client, args, "approve").await,
-        ApprovalsCommand::Deny(args) => decide(client, args, "deny").await,
+        ApprovalsCommand::Approve(args) => decide(client, args, true).await,
+        ApprovalsCommand::Deny(args) => decide(client, args, false).await,
     })
     .await
     .map(|()| ExitCode::SUCCESS)
@@ -84,149 +83,141 @@ fn status(text: &str) -> Result<String, String> {
 }
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
-    let status = if args.all { "all" } else { args.status.as_str() };
-    let query = (status != "all").then_some(("status", status));
-    let (last, empty) = match status {
+    let status = if args.all { "all".to_owned() } else { args.status };
+    let (last, empty) = match status.as_str() {
         "pending" => (
             "WHY",
-            "nothing waits for your word; `airlock approvals list --all` shows what became of \
-            earlier ones",
+            "nothing is waiting for your approval; `airlock approvals list --all` shows earlier ones",
         ),
-        _ => ("WHAT BECAME OF IT", "no approvals"),
+        _ => ("OUTCOME", "no approvals"),
     };
-    let heading = format!("{:<41} {:<10} {:<11} {:<30} {last}", "ID", "STATUS", "ASKED", "TOOL");
-    let list = List { what: "approvals", id: "id", heading, empty, row };
-    list.show(client, &args.page, query.into_iter().collect()).await
+    let mut query = args.page.query();
+    query.extend((status != "all").then_some(("status", status)));
+    let page = client.approvals(&query).await?;
+    let list = List {
+        items: &page.approvals,
+        next_cursor: page.next_cursor.as_deref(),
+        id: |approval| approval.id.to_string(),
+        heading: format!("{:<41} {:<10} {:<11} {:<30} {last}", "ID", "STATUS", "REQUESTED", "TOOL"),
+        empty,
+        row,
+    };
+    list.show(&args.page)
 }
 
-fn row(approval: &Value) -> String {
-    let text = |key: &str| approval[key].as_str().unwrap_or_default();
-    let told =
-        if text("status") == "pending" { text("reason").to_owned() } else { outcome(approval) };
+fn row(approval: &Approval) -> String {
+    let last = match approval.status {
+        ApprovalStatus::Pending => approval.reason.clone(),
+        _ => outcome(approval),
+    };
+    let status = approval.status.as_str();
     // A colour code has no width, so the padding comes after it.
-    let pad = " ".repeat(10usize.saturating_sub(text("status").len()));
+    let pad = " ".repeat(10usize.saturating_sub(status.len()));
     format!(
         "{:<41} {}{pad} {:<11} {:<30} {}",
-        text("id"),
-        screen::status(text("status")),
-        age(text("createdAt")),
-        screen::line(text("tool"), 30),
+        approval.id.to_string(),
+        screen::status(status),
+        age(approval.created_at),
+        screen::line(&approval.tool, 30),
         dim(screen::line(
-            &told,
-            screen::width().saturating_sub(LIST_COLUMNS).max(TOLD_COLUMNS_MIN)
+            &last,
+            screen::width().saturating_sub(LIST_COLUMNS).max(OUTCOME_COLUMNS_MIN)
         )),
     )
 }
 
-/// What became of it, in words: who said what, or why nobody did.
-fn outcome(approval: &Value) -> String {
-    let text = |key: &str| approval[key].as_str().filter(|text| !text.is_empty());
-    let by = text("decidedBy").map(|by| format!(" by the {by}")).unwrap_or_default();
-    let note = text("note").map(|note| format!(": {note}")).unwrap_or_default();
-    let why = text("why").map(|why| format!(": {why}")).unwrap_or_default();
-    match text("status").and_then(ApprovalStatus::parse) {
-        Some(ApprovalStatus::Pending) => "it waits for your word".into(),
-        Some(ApprovalStatus::Approved) => format!("approved{by}, not sent yet{note}"),
-        Some(ApprovalStatus::Consumed) => format!("approved{by}, and sent{note}"),
-        Some(ApprovalStatus::Denied) => format!("denied{by}, not sent{note}"),
-        Some(ApprovalStatus::Expired) => "nobody answered in time, not sent".into(),
-        Some(ApprovalStatus::Cancelled) => format!("taken back, not sent{why}"),
-        Some(ApprovalStatus::Void) => format!("void, not sent{why}"),
-        None => format!("not known{why}"),
+/// The outcome: who decided what, or why nobody did.
+fn outcome(approval: &Approval) -> String {
+    let by = approval.decided_by.as_ref().map(|by| format!(" by the {by}")).unwrap_or_default();
+    let note = approval.note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
+    let why = approval.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    match approval.status {
+        ApprovalStatus::Pending => "waiting for your approval".into(),
+        ApprovalStatus::Approved => format!("approved{by}, not sent yet{note}"),
+        ApprovalStatus::Consumed => format!("approved{by}, and sent{note}"),
+        ApprovalStatus::Denied => format!("denied{by}, not sent{note}"),
+        ApprovalStatus::Expired => "nobody decided in time, not sent".into(),
+        ApprovalStatus::Cancelled => format!("withdrawn, not sent{why}"),
+        ApprovalStatus::Void => format!("void, not sent{why}"),
     }
 }
 
 async fn show(client: &Client, args: One) -> Result<(), Failure> {
     let approval = client.approval(&args.id).await?;
     if args.json {
-        return print_json(&approval);
+        return print_json(&serde_json::to_value(&approval).expect("it has string keys"));
     }
-    let text = |value: &Value| screen::escaped(value.as_str().unwrap_or("–"));
-    let rule = match approval["rule"].is_object() {
-        true => format!(
-            "{} ({}{})",
-            text(&approval["rule"]["name"]),
-            text(&approval["rule"]["layer"]),
-            text(&approval["rule"]["pointer"])
-        ),
-        false => "none: the profile asks".into(),
+    let rule = match &approval.rule {
+        Some(rule) => format!("{} ({}{})", rule.name, rule.layer, rule.pointer),
+        None => "none: the profile asks".into(),
     };
-    let decided_at = approval["decidedAt"]
-        .as_str()
-        .map(|at| format!(" ({})", screen::escaped(at)))
-        .unwrap_or_default();
-    let who = &approval["principal"];
+    let decided_at = approval.decided_at.map(|at| format!(" ({at})")).unwrap_or_default();
+    let who = &approval.principal;
     let lines = [
-        ("tool", text(&approval["tool"])),
-        ("class", text(&approval["class"])),
-        ("status", screen::status(approval["status"].as_str().unwrap_or_default()).to_string()),
-        ("why", text(&approval["reason"])),
-        ("rule", rule),
-        ("asked by", format!("{}, account {}", text(&who["clientId"]), text(&who["accountId"]))),
-        ("task", format!("{}, call {}", text(&approval["taskId"]), approval["seq"])),
-        (
-            "asked",
-            format!(
-                "{}, open until {}",
-                text(&approval["createdAt"]),
-                text(&approval["expiresAt"])
-            ),
-        ),
-        ("digest", text(&approval["digest"])),
-        ("became", format!("{}{}", screen::escaped(&outcome(&approval)), decided_at)),
-        ("page", text(&approval["url"])),
+        ("tool", escaped(&approval.tool)),
+        ("class", escaped(&approval.class)),
+        ("status", screen::status(approval.status.as_str()).to_string()),
+        ("why", escaped(&approval.reason)),
+        ("rule", escaped(&rule)),
+        ("requested by", escaped(&format!("{}, account {}", who.client_id, who.account_id))),
+        ("task", format!("{}, call {}", approval.task_id, approval.seq)),
+        ("requested", format!("{}, open until {}", approval.created_at, approval.expires_at)),
+        ("digest", escaped(&approval.digest)),
+        ("outcome", format!("{}{decided_at}", escaped(&outcome(&approval)))),
+        ("page", escaped(approval.url.as_deref().unwrap_or("–"))),
     ];
     for (name, value) in lines {
-        print(format!("{} {value}", heading(format!("{name:<9}"))))?;
+        print(format!("{} {value}", heading(format!("{name:<12}"))))?;
     }
-    if let Some(route) = approval["about"]["route"].as_str() {
-        print(format!("{} {}", heading(format!("{:<9}", "goes to")), screen::escaped(route)))?;
-    }
-    if let Some(description) = approval["about"]["description"].as_str() {
-        print(format!(
-            "\n{}\n{}",
-            heading("what its upstream says of the tool (not checked)"),
-            screen::escaped(description.trim())
-        ))?;
+    if let Some(about) = &approval.about {
+        if let Some(route) = &about.route {
+            print(format!("{} {}", heading(format!("{:<12}", "goes to")), escaped(route)))?;
+        }
+        if !about.description.is_empty() {
+            print(format!(
+                "\n{}\n{}",
+                heading("its upstream's description of the tool (not checked)"),
+                escaped(about.description.trim())
+            ))?;
+        }
     }
     show_call(&approval)
 }
 
-/// What would be called, by which program, and what that has called before.
-fn show_call(approval: &Value) -> Result<(), Failure> {
-    let text = |value: &Value| screen::escaped(value.as_str().unwrap_or("–"));
+/// The call, the program that makes it, and the calls that this made before.
+fn show_call(approval: &Approval) -> Result<(), Failure> {
     print(format!("\n{}", heading("arguments")))?;
-    match approval["argsComplete"] == true {
-        true => print(screen::escaped(&screen::pretty(&approval["args"])))?,
-        false => print("they cannot be shown whole, so the call can only be denied")?,
+    match &approval.args {
+        Some(args) => {
+            let args: Value = serde_json::from_str(args.get()).unwrap_or_default();
+            print(escaped(&screen::pretty(&args)))?;
+        }
+        None => print("they cannot be shown whole, so the call can only be denied")?,
     }
     print(format!("\n{}", heading("program")))?;
-    let marked = approval["code"]["line"].as_u64();
-    for (number, line) in (1..).zip(approval["code"]["text"].as_str().unwrap_or_default().lines()) {
-        let sign = if marked == Some(number) { '>' } else { ' ' };
-        print(format!("{sign} {} {}", dim(format!("{number:>4}")), screen::escaped(line)))?;
+    if let Some(program) = &approval.code {
+        for (number, line) in (1_u32..).zip(program.text.lines()) {
+            let sign = if program.line == Some(number) { '>' } else { ' ' };
+            print(format!("{sign} {} {}", dim(format!("{number:>4}")), escaped(line)))?;
+        }
     }
     print(format!("\n{}", heading("earlier calls")))?;
-    for step in approval["trail"].as_array().into_iter().flatten() {
+    for call in approval.prior_calls.iter().flatten() {
         print(format!(
             "{:>4} {} {}",
-            step["seq"],
-            text(&step["tool"]),
-            screen::status(step["outcome"].as_str().unwrap_or_default())
+            call.seq,
+            escaped(&call.tool),
+            screen::status(&call.outcome)
         ))?;
     }
     Ok(())
 }
 
-async fn decide(client: &Client, args: WordArgs, verb: &str) -> Result<(), Failure> {
-    let approval = client.decide(&args.id, verb, args.note.as_deref()).await?;
+async fn decide(client: &Client, args: DecisionArgs, approve: bool) -> Result<(), Failure> {
+    let approval = client.decide(&args.id, approve, args.note.as_deref()).await?;
     if args.json {
-        return print_json(&approval);
+        return print_json(&serde_json::to_value(&approval).expect("it has string keys"));
     }
-    let tool = screen::escaped(approval["tool"].as_str().unwrap_or_default());
-    print(format!(
-        "{} {} {tool}",
-        args.id,
-        screen::status(approval["status"].as_str().unwrap_or("unknown"))
-    ))
+    let tool = escaped(&approval.tool);
+    print(format!("{} {} {tool}", args.id, screen::status(approval.status.as_str())))
 }

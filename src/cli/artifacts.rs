@@ -1,60 +1,48 @@
-//! `airlock artifacts`: answers of tools that were too large for a program and are kept.
+//! `airlock artifacts`: tool responses that were too large for a program.
 
-use std::{io::Write, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{io::Write, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use serde_json::Value;
 
 use super::{
-    Application, Failure,
+    args::{One, Page},
     client::Client,
     connection::{Connection, Need},
-    list::{List, One, Page},
-    screen::{self, age, heading, print, print_json, with_id},
+    list::List,
+    screen::{self, age, escaped, heading, print, print_json, with_id},
 };
-use crate::config::Config;
+use crate::{app::Failure, config::Config, service::view::Artifact};
 
-/// The key of an artifact that names it.
-const ID: &str = "$artifact";
-
-/// What to do with artifacts.
+/// The commands on artifacts.
 #[derive(Debug, Subcommand)]
 pub(super) enum ArtifactsCommand {
-    /// List kept answers, newest first
+    /// List artifacts, newest first
     List(Page),
-    /// Show one: what it is, and how it begins
+    /// Show one: its kind, its size, and how it begins
     Show(One),
     /// Write its whole text to standard output, or to a file
     Get(GetArgs),
-    /// Take one away
+    /// Remove one
     Remove(One),
 }
 
-/// Which artifact, and where to.
+/// Arguments of `artifacts get`.
 #[derive(Debug, Args)]
 pub(super) struct GetArgs {
     /// The artifact's id
     id: String,
-    /// A file that is made anew
+    /// A file that is created or overwritten
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-/// Does it.
+/// Performs the command.
 pub(super) async fn perform(
     command: ArtifactsCommand,
     config: Config,
-    application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
-    Connection::ask(&config, application, Need::Record, async |client| match command {
-        ArtifactsCommand::List(page) => {
-            let heading = format!(
-                "{:<41} {:<5} {:>11} {:>9} {:<11} {}",
-                "ID", "KIND", "BYTES", "LINES", "KEPT", "TOOL"
-            );
-            let list = List { what: "artifacts", id: ID, heading, empty: "no artifacts", row };
-            list.show(client, &page, vec![]).await
-        }
+    Connection::ask(&config, Need::Record, async |client| match command {
+        ArtifactsCommand::List(page) => list(client, &page).await,
         ArtifactsCommand::Show(args) => show(client, args).await,
         ArtifactsCommand::Get(args) => get(client, args).await,
         ArtifactsCommand::Remove(args) => remove(client, args).await,
@@ -63,39 +51,52 @@ pub(super) async fn perform(
     .map(|()| ExitCode::SUCCESS)
 }
 
-fn row(artifact: &Value) -> String {
-    let text = |key: &str| artifact[key].as_str().unwrap_or_default();
+async fn list(client: &Client, page: &Page) -> Result<(), Failure> {
+    let answer = client.artifacts(&page.query()).await?;
+    let heading = format!(
+        "{:<41} {:<5} {:>11} {:>9} {:<11} {}",
+        "ID", "KIND", "BYTES", "LINES", "CREATED", "TOOL"
+    );
+    let list = List {
+        items: &answer.artifacts,
+        next_cursor: answer.next_cursor.as_deref(),
+        id: |artifact| artifact.id.to_string(),
+        heading,
+        empty: "no artifacts",
+        row,
+    };
+    list.show(page)
+}
+
+fn row(artifact: &Artifact) -> String {
     format!(
         "{:<41} {:<5} {:>11} {:>9} {:<11} {}",
-        text("$artifact"),
-        text("kind"),
-        artifact["bytes"],
-        artifact["lines"],
-        age(text("createdAt")),
-        screen::line(text("tool"), 40),
+        artifact.id.to_string(),
+        artifact.kind.as_str(),
+        artifact.bytes,
+        artifact.lines,
+        age(artifact.created_at),
+        screen::line(&artifact.tool, 40),
     )
 }
 
 async fn show(client: &Client, args: One) -> Result<(), Failure> {
     let artifact = client.artifact(&args.id).await?;
     if args.json {
-        return print_json(&with_id(artifact, ID));
+        return print_json(&with_id(artifact.id, &artifact));
     }
-    let text = |key: &str| screen::escaped(artifact[key].as_str().unwrap_or("–"));
+    let Artifact { kind, bytes, lines, created_at, expires_at, .. } = &artifact;
     let lines = [
-        ("tool", text("tool")),
-        ("task", text("taskId")),
-        (
-            "kind",
-            format!("{}, {} bytes, {} lines", text("kind"), artifact["bytes"], artifact["lines"]),
-        ),
-        ("sha256", text("sha256")),
-        ("kept", format!("{}, until {}", text("createdAt"), text("expiresAt"))),
+        ("tool", escaped(&artifact.tool)),
+        ("task", artifact.task_id.to_string()),
+        ("kind", format!("{}, {bytes} bytes, {lines} lines", kind.as_str())),
+        ("sha256", escaped(&artifact.sha256)),
+        ("created", format!("{created_at}, expires {expires_at}")),
     ];
     for (name, value) in lines {
         print(format!("{} {value}", heading(format!("{name:<7}"))))?;
     }
-    print(format!("\n{}\n{}", heading("begins"), text("head")))
+    print(format!("\n{}\n{}", heading("begins"), escaped(&artifact.head)))
 }
 
 async fn get(client: &Client, args: GetArgs) -> Result<(), Failure> {
@@ -113,9 +114,9 @@ async fn get(client: &Client, args: GetArgs) -> Result<(), Failure> {
 }
 
 async fn remove(client: &Client, args: One) -> Result<(), Failure> {
-    let answer = client.remove_artifact(&args.id).await?;
+    let removed = client.remove_artifact(&args.id).await?;
     if args.json {
-        return print_json(&answer);
+        return print_json(&serde_json::to_value(removed).expect("it has string keys"));
     }
     print(format!("{} removed", args.id))
 }

@@ -1,29 +1,57 @@
-//! Speaks to a server's owner interface, `/v1`, over HTTP on this machine.
+//! A typed client of a server's owner interface, `/v1`, over HTTP on this machine.
 
 use std::{io::Write, time::Duration};
 
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use url::Url;
 
-use super::Failure;
-use crate::{base::instance::Instance, model::ErrorCode};
+use crate::{
+    app::Failure,
+    base::instance::Instance,
+    model::{ErrorCode, Event, TaskId, Timestamp},
+    service::{Execute, PolicyExplain, PolicyFiles, PolicyReplay, view},
+};
 
-/// How long the server may take to answer a question that waits for nothing.
+/// Time limit for a request that waits for nothing.
 const ANSWER_WITHIN: Duration = Duration::from_secs(20);
-/// How long the server may take to have its upstreams listed again: twice the longest start, and
-/// some more.
+/// Time limit for a refresh of upstreams: twice the longest start, and some more.
 const REFRESHED_WITHIN: Duration = Duration::from_secs(1_220);
-/// How long the whole text of a kept answer may take to come.
+/// Time limit for the whole text of an artifact.
 const CONTENT_WITHIN: Duration = Duration::from_secs(600);
-/// How long a question about a task waits for its end on the server's side, in milliseconds; then
-/// it is asked again.
+/// Time that a request for a task waits on the server for its end, in milliseconds; then it is sent
+/// again.
 const WAIT_MS: u64 = 1_000;
 /// A result's JSON is read in pieces of so many bytes, where it is too large for one answer.
 const PAGE_BYTES: u64 = 1024 * 1024;
-/// The largest answer that is read, in bytes: a page of 200 tasks with their whole source and logs.
+/// The largest response that is read, in bytes: a page of 200 tasks with their whole source and logs.
 const ANSWER_BYTES_MAX: usize = 128 * 1024 * 1024;
 
-/// A server and the right to ask it.
+/// The query of a URL.
+type Query = [(&'static str, String)];
+
+/// A link that signs a browser in.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SignInLink {
+    path: String,
+    expires_at: Timestamp,
+}
+
+/// The body of a refusal.
+#[derive(Deserialize)]
+struct Refused {
+    error: Refusal,
+}
+
+#[derive(Deserialize)]
+struct Refusal {
+    code: Option<String>,
+    message: String,
+    hint: Option<String>,
+}
+
+/// A server and the token of its owner.
 pub(super) struct Client {
     http: reqwest::Client,
     base: Url,
@@ -31,36 +59,38 @@ pub(super) struct Client {
 }
 
 impl Client {
-    /// Does not connect yet. Only a loopback address is taken: the token must not leave this
-    /// machine.
+    /// A client that has not connected yet. Only a loopback URL is accepted: the token must not leave
+    /// this machine.
     pub(super) fn new(instance: &Instance) -> Result<Self, Failure> {
         let base = Url::parse(&instance.url).ok().filter(is_loopback);
         let base = base.ok_or_else(|| {
-            Failure::other(format!("`{}` is not an address on this machine", instance.url))
+            Failure::other(format!("`{}` is not a URL on this machine", instance.url))
         })?;
         let http = http_client()?;
         Ok(Self { http, base, token: instance.token.clone() })
     }
 
-    /// How the server is. Needs no right.
-    pub(super) async fn health(&self) -> Result<Value, Failure> {
-        self.ask(self.http.get(self.url(&["healthz"], &[]))).await
+    /// True if the server answers at all.
+    pub(super) async fn is_up(&self) -> bool {
+        self.ask::<serde::de::IgnoredAny>(self.get(&["healthz"], &[])).await.is_ok()
     }
 
-    /// Records a task and gives its id; does not wait.
-    pub(super) async fn submit(&self, mut request: Value) -> Result<String, Failure> {
-        request["waitForResult"] = false.into();
-        let answer =
-            self.ask(self.http.post(self.url(&["v1", "tasks"], &[])).json(&request)).await?;
-        let id = answer["taskId"].as_str();
-        id.map(str::to_owned).ok_or_else(|| Failure::other("the server answered without a task id"))
+    /// The state of the server. Needs no token.
+    pub(super) async fn health(&self) -> Result<view::Health, Failure> {
+        self.ask(self.get(&["healthz"], &[])).await
+    }
+
+    /// Records a task and returns its id; does not wait.
+    pub(super) async fn submit(&self, request: &Execute) -> Result<TaskId, Failure> {
+        let request = Execute { wait_for_result: Some(false), ..request.clone() };
+        let record: view::TaskRecord = self.ask(self.post(&["v1", "tasks"]).json(&request)).await?;
+        Ok(record.outcome.task_id)
     }
 
     /// The record of a task, after at most [`WAIT_MS`] if `wait` and it has not ended.
-    pub(super) async fn task(&self, id: &str, wait: bool) -> Result<Value, Failure> {
+    pub(super) async fn task(&self, id: &str, wait: bool) -> Result<view::TaskRecord, Failure> {
         let wait_ms = if wait { WAIT_MS } else { 0 };
-        let url = self.url(&["v1", "tasks", id], &[("waitMs", &wait_ms.to_string())]);
-        self.ask(self.http.get(url)).await
+        self.ask(self.get(&["v1", "tasks", id], &[("waitMs", wait_ms.to_string())])).await
     }
 
     /// The result of a completed task, whole, however large.
@@ -70,11 +100,10 @@ impl Client {
         loop {
             let query =
                 [("resultOffset", offset.to_string()), ("resultLimit", PAGE_BYTES.to_string())];
-            let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
-            let answer = self.ask(self.http.get(self.url(&["v1", "tasks", id], &query))).await?;
-            let page = &answer["resultPage"];
-            text.push_str(page["text"].as_str().unwrap_or_default());
-            match page["nextOffset"].as_u64() {
+            let record: view::TaskRecord = self.ask(self.get(&["v1", "tasks", id], &query)).await?;
+            let Some(page) = record.outcome.result_page else { break };
+            text.push_str(&page.text);
+            match page.next_offset {
                 Some(next) if next > offset => offset = next,
                 _ => break,
             }
@@ -84,16 +113,15 @@ impl Client {
     }
 
     /// A task's history, whole.
-    pub(super) async fn events(&self, id: &str) -> Result<Vec<Value>, Failure> {
+    pub(super) async fn events(&self, id: &str) -> Result<Vec<Event>, Failure> {
         let mut events = vec![];
         let mut after = 0;
         loop {
-            let query = [("after", &*after.to_string()), ("limit", "1000")];
-            let mut answer =
-                self.ask(self.http.get(self.url(&["v1", "tasks", id, "events"], &query))).await?;
-            let page = answer["events"].as_array_mut().map(std::mem::take).unwrap_or_default();
-            let last = page.last().and_then(|event| event["seq"].as_u64()).unwrap_or(after);
-            events.extend(page);
+            let query = [("after", after.to_string()), ("limit", "1000".to_owned())];
+            let page: view::EventPage =
+                self.ask(self.get(&["v1", "tasks", id, "events"], &query)).await?;
+            let last = page.events.last().map_or(after, |event| event.seq);
+            events.extend(page.events);
             if last <= after {
                 return Ok(events);
             }
@@ -102,185 +130,238 @@ impl Client {
     }
 
     /// Ends a task.
-    pub(super) async fn cancel(&self, id: &str) -> Result<Value, Failure> {
-        self.ask(self.http.post(self.url(&["v1", "tasks", id, "cancel"], &[])).json(&json!({})))
-            .await
+    pub(super) async fn cancel(&self, id: &str) -> Result<view::TaskRecord, Failure> {
+        self.ask(self.post(&["v1", "tasks", id, "cancel"]).json(&json!({}))).await
+    }
+
+    /// A page of tasks.
+    pub(super) async fn tasks(&self, query: &Query) -> Result<view::TaskPage, Failure> {
+        self.ask(self.get(&["v1", "tasks"], query)).await
+    }
+
+    /// A page of approvals.
+    pub(super) async fn approvals(&self, query: &Query) -> Result<view::ApprovalPage, Failure> {
+        self.ask(self.get(&["v1", "approvals"], query)).await
     }
 
     /// One approval.
-    pub(super) async fn approval(&self, id: &str) -> Result<Value, Failure> {
-        self.ask(self.http.get(self.url(&["v1", "approvals", id], &[]))).await
+    pub(super) async fn approval(&self, id: &str) -> Result<view::Approval, Failure> {
+        self.ask(self.get(&["v1", "approvals", id], &[])).await
     }
 
-    /// The owner's word: `approve` or `deny`.
+    /// Approves or denies.
     pub(super) async fn decide(
         &self,
         id: &str,
-        verb: &str,
+        approve: bool,
         note: Option<&str>,
-    ) -> Result<Value, Failure> {
+    ) -> Result<view::Approval, Failure> {
+        let verb = if approve { "approve" } else { "deny" };
         let body = note.map_or_else(|| json!({}), |note| json!({ "note": note }));
-        self.ask(self.http.post(self.url(&["v1", "approvals", id, verb], &[])).json(&body)).await
+        self.ask(self.post(&["v1", "approvals", id, verb]).json(&body)).await
     }
 
-    /// One kept answer, its text aside.
-    pub(super) async fn artifact(&self, id: &str) -> Result<Value, Failure> {
-        self.ask(self.http.get(self.url(&["v1", "artifacts", id], &[]))).await
+    /// A page of artifacts.
+    pub(super) async fn artifacts(&self, query: &Query) -> Result<view::ArtifactPage, Failure> {
+        self.ask(self.get(&["v1", "artifacts"], query)).await
     }
 
-    /// Takes a kept answer away.
-    pub(super) async fn remove_artifact(&self, id: &str) -> Result<Value, Failure> {
+    /// One artifact, without its text.
+    pub(super) async fn artifact(&self, id: &str) -> Result<view::Artifact, Failure> {
+        self.ask(self.get(&["v1", "artifacts", id], &[])).await
+    }
+
+    /// Removes an artifact.
+    pub(super) async fn remove_artifact(&self, id: &str) -> Result<view::Removed, Failure> {
         self.ask(self.http.delete(self.url(&["v1", "artifacts", id], &[]))).await
     }
 
-    /// Writes the text of a kept answer as it comes. A reader that has gone away (`| head`) is no
+    /// Writes the text of an artifact as it arrives. A reader that has gone away (`| head`) is no
     /// failure.
     pub(super) async fn artifact_content(
         &self,
         id: &str,
         to: &mut (dyn Write + Send),
     ) -> Result<(), Failure> {
-        let request = self
-            .http
-            .get(self.url(&["v1", "artifacts", id, "content"], &[]))
-            .bearer_auth(&self.token);
+        let request = self.get(&["v1", "artifacts", id, "content"], &[]).bearer_auth(&self.token);
         let sent = request.timeout(CONTENT_WITHIN).send().await;
         let mut response = sent.map_err(|error| self.lost(&error))?;
         if !response.status().is_success() {
             let (status, body) =
                 (response.status(), response.bytes().await.map_err(|error| self.lost(&error))?);
-            return self.understood(status, &body).map(drop);
+            return self.parse::<serde::de::IgnoredAny>(status, &body).map(drop);
         }
         while let Some(piece) = response.chunk().await.map_err(|error| self.lost(&error))? {
             match to.write_all(&piece) {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => return Ok(()),
                 Err(error) => {
-                    return Err(Failure::other(format!("the text cannot be written: {error}")));
+                    return Err(Failure::other(format!(
+                        "the text of the artifact cannot be written: {error}"
+                    )));
                 }
             }
         }
         to.flush().or_else(|error| match error.kind() {
             std::io::ErrorKind::BrokenPipe => Ok(()),
-            _ => Err(Failure::other(format!("the text cannot be written: {error}"))),
+            _ => {
+                Err(Failure::other(format!("the text of the artifact cannot be written: {error}")))
+            }
         })
     }
 
     /// A link that signs a browser in, and until when it works.
-    pub(super) async fn sign_in(&self) -> Result<(String, String), Failure> {
-        let answer = self.ask(self.http.post(self.url(&["v1", "sign-in"], &[]))).await?;
-        let text = |key: &str| answer[key].as_str().map(str::to_owned);
-        let link = text("path").and_then(|path| self.base.join(&path).ok()).zip(text("expiresAt"));
-        link.map(|(url, until)| (url.into(), until))
-            .ok_or_else(|| Failure::other("the server answered without a link"))
+    pub(super) async fn sign_in(&self) -> Result<(String, Timestamp), Failure> {
+        let link: SignInLink = self.ask(self.post(&["v1", "sign-in"])).await?;
+        let url = self.base.join(&link.path);
+        url.map(|url| (url.into(), link.expires_at))
+            .map_err(|_| Failure::other("the server answered without a link"))
     }
 
-    /// A list: `tasks`, `tools` or `approvals`, with its filters.
-    pub(super) async fn list(&self, what: &str, query: &[(&str, &str)]) -> Result<Value, Failure> {
-        self.ask(self.http.get(self.url(&["v1", what], query))).await
+    /// A page of tools.
+    pub(super) async fn tools(&self, query: &Query) -> Result<view::ToolPage, Failure> {
+        self.ask(self.get(&["v1", "tools"], query)).await
     }
 
     /// One tool.
-    pub(super) async fn tool(&self, path: &str) -> Result<Value, Failure> {
-        self.ask(self.http.get(self.url(&["v1", "tools", path], &[]))).await
+    pub(super) async fn tool(&self, path: &str) -> Result<view::Tool, Failure> {
+        self.ask(self.get(&["v1", "tools", path], &[])).await
     }
 
     /// TypeScript declarations of all tools, or of those of a namespace.
     pub(super) async fn tool_types(&self, namespace: Option<&str>) -> Result<String, Failure> {
-        let query: Vec<(&str, &str)> =
-            namespace.map(|namespace| ("namespace", namespace)).into_iter().collect();
-        let (status, body) = self
-            .fetch(self.http.get(self.url(&["v1", "tools", "types"], &query)), ANSWER_WITHIN)
-            .await?;
-        if status.is_success() {
-            return String::from_utf8(body)
-                .map_err(|_| Failure::other("the server answered with something that is no text"));
+        let query: Vec<_> =
+            namespace.map(|name| ("namespace", name.to_owned())).into_iter().collect();
+        let (status, body) =
+            self.fetch(self.get(&["v1", "tools", "types"], &query), ANSWER_WITHIN).await?;
+        if !status.is_success() {
+            return self.parse(status, &body);
         }
-        self.understood(status, &body).map(|_| String::new())
+        String::from_utf8(body)
+            .map_err(|_| Failure::other("the server answered with something that is no text"))
     }
 
     /// Has an upstream, or all of them, asked for their tools again.
-    pub(super) async fn refresh(&self, upstream: Option<&str>) -> Result<Value, Failure> {
-        let query: Vec<(&str, &str)> =
-            upstream.map(|upstream| ("upstream", upstream)).into_iter().collect();
+    pub(super) async fn refresh(
+        &self,
+        upstream: Option<&str>,
+    ) -> Result<view::UpstreamList, Failure> {
+        let query: Vec<_> =
+            upstream.map(|name| ("upstream", name.to_owned())).into_iter().collect();
         let request = self.http.post(self.url(&["v1", "tools", "refresh"], &query));
         let (status, body) = self.fetch(request, REFRESHED_WITHIN).await?;
-        self.understood(status, &body)
+        self.parse(status, &body)
     }
 
     /// The policy in force.
-    pub(super) async fn policy(&self) -> Result<Value, Failure> {
-        self.ask(self.http.get(self.url(&["v1", "policy"], &[]))).await
+    pub(super) async fn policy(&self) -> Result<view::PolicyInForce, Failure> {
+        self.ask(self.get(&["v1", "policy"], &[])).await
     }
 
-    /// The tools of an upstream, or of all, as policy sees them.
-    pub(super) async fn policy_tools(&self, upstream: Option<&str>) -> Result<Value, Failure> {
-        let query: Vec<_> = upstream.map(|name| ("upstream", name)).into_iter().collect();
-        self.ask(self.http.get(self.url(&["v1", "policy", "tools"], &query))).await
-    }
-
-    /// A question about policy: `explain`, `lint`, `test` or `replay`.
-    pub(super) async fn policy_question(
+    /// The tools of an upstream as policy sees them.
+    pub(super) async fn policy_tools(
         &self,
-        what: &str,
-        question: &Value,
-    ) -> Result<Value, Failure> {
-        self.ask(self.http.post(self.url(&["v1", "policy", what], &[])).json(question)).await
+        upstream: &str,
+    ) -> Result<view::PolicyToolList, Failure> {
+        let query = [("upstream", upstream.to_owned())];
+        self.ask(self.get(&["v1", "policy", "tools"], &query)).await
     }
 
-    fn url(&self, segments: &[&str], query: &[(&str, &str)]) -> Url {
+    /// The decision of the policy in force about a call, and its reasons.
+    pub(super) async fn explain(
+        &self,
+        request: &PolicyExplain,
+    ) -> Result<view::PolicyExplanation, Failure> {
+        self.ask(self.post(&["v1", "policy", "explain"]).json(request)).await
+    }
+
+    /// Likely mistakes in policy files.
+    pub(super) async fn lint(&self, files: &PolicyFiles) -> Result<view::PolicyFindings, Failure> {
+        self.ask(self.post(&["v1", "policy", "lint"]).json(files)).await
+    }
+
+    /// Results of the tests in policy files.
+    pub(super) async fn test(
+        &self,
+        files: &PolicyFiles,
+    ) -> Result<view::PolicyTestResults, Failure> {
+        self.ask(self.post(&["v1", "policy", "test"]).json(files)).await
+    }
+
+    /// Decisions of policy files about calls on record.
+    pub(super) async fn replay(
+        &self,
+        request: &PolicyReplay,
+    ) -> Result<view::PolicyReplayResults, Failure> {
+        self.ask(self.post(&["v1", "policy", "replay"]).json(request)).await
+    }
+
+    fn get(&self, segments: &[&str], query: &Query) -> reqwest::RequestBuilder {
+        self.http.get(self.url(segments, query))
+    }
+
+    fn post(&self, segments: &[&str]) -> reqwest::RequestBuilder {
+        self.http.post(self.url(segments, &[]))
+    }
+
+    fn url(&self, segments: &[&str], query: &Query) -> Url {
         let mut url = self.base.clone();
-        url.path_segments_mut()
-            .expect("an http address has a path")
-            .pop_if_empty()
-            .extend(segments);
+        url.path_segments_mut().expect("an http URL has a path").pop_if_empty().extend(segments);
         if !query.is_empty() {
             url.query_pairs_mut().extend_pairs(query);
         }
         url
     }
 
-    async fn ask(&self, request: reqwest::RequestBuilder) -> Result<Value, Failure> {
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<T, Failure> {
         let (status, body) =
             self.fetch(request, ANSWER_WITHIN + Duration::from_millis(WAIT_MS)).await?;
-        self.understood(status, &body)
+        self.parse(status, &body)
     }
 
     async fn fetch(
         &self,
         request: reqwest::RequestBuilder,
-        patience: Duration,
+        within: Duration,
     ) -> Result<(reqwest::StatusCode, Vec<u8>), Failure> {
-        let sent = request.bearer_auth(&self.token).timeout(patience).send().await;
+        let sent = request.bearer_auth(&self.token).timeout(within).send().await;
         let mut response = sent.map_err(|error| self.lost(&error))?;
         let mut body = vec![];
         while let Some(piece) = response.chunk().await.map_err(|error| self.lost(&error))? {
             body.extend_from_slice(&piece);
             if body.len() > ANSWER_BYTES_MAX {
                 return Err(Failure::other(format!(
-                    "the answer has more than {ANSWER_BYTES_MAX} bytes; ask for less with `--limit`"
+                    "the response is larger than {ANSWER_BYTES_MAX} bytes; ask for less with `--limit`"
                 )));
             }
         }
         Ok((response.status(), body))
     }
 
-    fn understood(&self, status: reqwest::StatusCode, body: &[u8]) -> Result<Value, Failure> {
-        let answer: Value = serde_json::from_slice(body).map_err(|_| {
-            Failure::other(format!("the server at {} answered {status} without JSON", self.base))
-        })?;
-        // `/healthz` answers 503 with a whole body where something is broken; that is an answer
-        // too.
-        if status.is_success() || answer.get("error").is_none() {
-            return Ok(answer);
+    fn parse<T: DeserializeOwned>(
+        &self,
+        status: reqwest::StatusCode,
+        body: &[u8],
+    ) -> Result<T, Failure> {
+        if !status.is_success()
+            && let Ok(refused) = serde_json::from_slice::<Refused>(body)
+        {
+            return Err(refused.error.into());
         }
-        Err(refusal(&answer["error"]))
+        serde_json::from_slice(body).map_err(|error| {
+            let message = format!("the server at {} answered {status}: {error}", self.base);
+            Failure::other(message)
+                .hint("it may be of another version: `airlock doctor` says which")
+        })
     }
 
     fn lost(&self, error: &reqwest::Error) -> Failure {
         let what = if error.is_timeout() { "did not answer in time" } else { "does not answer" };
         Failure::unavailable(format!("the server at {} {what}", self.base))
-            .hint("`airlock doctor` tells more")
+            .hint("`airlock doctor` says more")
     }
 }
 
@@ -306,23 +387,24 @@ fn is_loopback(url: &Url) -> bool {
     url.scheme() == "http" && local
 }
 
-fn refusal(error: &Value) -> Failure {
-    let message = error["message"].as_str().unwrap_or("the server refused without a reason");
-    let code = error["code"].as_str().and_then(ErrorCode::of);
-    let failure = match code.is_some_and(|code| code.kind().retryable()) {
-        true => Failure::unavailable(message),
-        false => Failure::other(message),
-    };
-    // What the server says to whoever asks may name tools of MCP; here there are commands.
-    let hint = match code {
-        Some(ErrorCode::TaskNotFound) => Some("`airlock tasks list` shows the tasks there are"),
-        Some(ErrorCode::ArtifactNotFound) => {
-            Some("`airlock artifacts list` shows those that are kept")
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let code = refusal.code.as_deref().and_then(ErrorCode::of);
+        let failure = match code.is_some_and(|code| code.kind().retryable()) {
+            true => Self::unavailable(refusal.message),
+            false => Self::other(refusal.message),
+        };
+        // The server's own hint may name tools of MCP; here there are commands.
+        let hint = match code {
+            Some(ErrorCode::TaskNotFound) => Some("`airlock tasks list` shows the tasks there are"),
+            Some(ErrorCode::ArtifactNotFound) => {
+                Some("`airlock artifacts list` shows those there are")
+            }
+            _ => refusal.hint.as_deref(),
+        };
+        match hint {
+            Some(hint) => failure.hint(hint),
+            None => failure,
         }
-        _ => error["hint"].as_str(),
-    };
-    match hint {
-        Some(hint) => failure.hint(hint),
-        None => failure,
     }
 }

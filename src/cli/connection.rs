@@ -1,29 +1,31 @@
-//! Finds the server of this database, or starts one in this process for as long as a command takes.
+//! Connects to the server of this database, or starts one in this process for as long as a command
+//! takes.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use super::{Application, Audience, Failure, client::Client, screen::Spinner};
+use super::{client::Client, screen::Spinner};
 use crate::{
+    app::{self, Audience, Failure},
     base::instance::Instance,
     config::{Config, Flag},
 };
 
-/// How long a fresh server's upstreams may take before a command goes on without them.
+/// Time limit for a fresh server's upstreams; then a command goes on without them.
 const UPSTREAMS_WITHIN: Duration = Duration::from_secs(30);
-/// Between two looks at the upstreams.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Pause between two checks of the upstreams.
+const CHECK_EVERY: Duration = Duration::from_millis(50);
 
-/// A server to ask.
+/// A connection to a server.
 pub(super) struct Connection {
     pub(super) client: Client,
     /// The server, if it runs in this process.
     own: Option<OwnServer>,
 }
 
-/// What a server of our own is wanted for.
+/// The parts of a server that a command needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Need {
     /// The tools too: its upstreams must have settled.
@@ -38,30 +40,26 @@ struct OwnServer {
 }
 
 impl Connection {
-    /// Asks the running server if it answers, else one of our own, which is closed after.
+    /// Runs `question` with the running server if it answers, else with one of our own, which is closed
+    /// afterwards.
     pub(super) async fn ask<T>(
         config: &Config,
-        application: &Arc<dyn Application>,
         need: Need,
         question: impl AsyncFnOnce(&Client) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
-        let connection = Self::open(config, application, need).await?;
+        let connection = Self::open(config, need).await?;
         let answer = question(&connection.client).await;
         connection.close().await?;
         answer
     }
 
     /// The running server if it answers, else one of our own.
-    pub(super) async fn open(
-        config: &Config,
-        application: &Arc<dyn Application>,
-        need: Need,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn open(config: &Config, need: Need) -> Result<Self, Failure> {
         if let Some(running) = Self::running(config).await? {
             return Ok(running);
         }
         let spinner = Spinner::start("starting");
-        let connection = Self::start(config, application).await?;
+        let connection = Self::start(config).await?;
         if need == Need::Tools {
             spinner.say("connecting to upstreams");
             connection.settle().await?;
@@ -71,28 +69,25 @@ impl Connection {
 
     /// The server that runs on this database, if it answers.
     pub(super) async fn running(config: &Config) -> Result<Option<Self>, Failure> {
-        let path = Instance::path(&config.store.path);
-        let found = Instance::find(&config.store.path).map_err(|error| {
+        let path = config.store.instance_file();
+        let found = Instance::find(&path).map_err(|error| {
             Failure::other(format!("`{}` cannot be used: {error}", path.display()))
                 .hint("remove it")
         })?;
         let Some(instance) = found else { return Ok(None) };
         let client = Client::new(&instance)?;
-        Ok(client.health().await.is_ok().then_some(Self { client, own: None }))
+        Ok(client.is_up().await.then_some(Self { client, own: None }))
     }
 
     /// A server in this process, on a free port.
-    pub(super) async fn start(
-        config: &Config,
-        application: &Arc<dyn Application>,
-    ) -> Result<Self, Failure> {
+    pub(super) async fn start(config: &Config) -> Result<Self, Failure> {
         let mut config = config.clone();
         config.server.listen = ([127, 0, 0, 1], 0).into();
         let listener = listen(&config).await?;
         let (ready, is_ready) = oneshot::channel();
         let stop = CancellationToken::new();
         let serving =
-            tokio::spawn(application.serve(config, listener, Audience::Owner, ready, stop.clone()));
+            tokio::spawn(app::serve(config, listener, Audience::Owner, ready, stop.clone()));
         match is_ready.await {
             Ok(instance) => {
                 Ok(Self { client: Client::new(&instance)?, own: Some(OwnServer { stop, serving }) })
@@ -109,16 +104,15 @@ impl Connection {
         let until = Instant::now() + UPSTREAMS_WITHIN;
         while Instant::now() < until {
             let health = self.client.health().await?;
-            let mut upstreams = health["upstreams"].as_array().into_iter().flatten();
-            if !upstreams.any(|upstream| upstream["status"] == "connecting") {
+            if !health.upstreams.iter().any(|upstream| upstream.status == "connecting") {
                 break;
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(CHECK_EVERY).await;
         }
         Ok(())
     }
 
-    /// Whether the server runs in this process.
+    /// True if the server runs in this process.
     pub(super) fn is_own(&self) -> bool {
         self.own.is_some()
     }
@@ -142,7 +136,7 @@ pub(super) async fn listen(config: &Config) -> Result<TcpListener, Failure> {
     let address = config.server.listen;
     TcpListener::bind(address)
         .await
-        .map_err(|error| Failure::listen(address, &error, &config.store.path))
+        .map_err(|error| Failure::listen(address, &error, &config.store))
 }
 
 /// The flag of `serve`.

@@ -1,21 +1,23 @@
-//! `airlock doctor`: is the set-up whole, and if not, what to do.
+//! `airlock doctor`: checks the set-up, and says what to do about what is broken.
 
-use std::{fmt::Write, path::Path, process::ExitCode, sync::Arc};
+use std::{fmt::Write, path::Path, process::ExitCode};
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    Application, Command, Failure, Output, RuntimeStanding,
+    args::Output,
     connection::{Connection, Need},
     screen::{self, dim, heading, print, print_json},
 };
 use crate::{
+    app::{self, Failure, RuntimeStatus},
     base::instance::Instance,
     config::{Config, Environment, ProcessEnvironment, Transport},
+    service::view::{SandboxHealth, Upstream},
 };
 
-/// How one thing is.
+/// The result of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Verdict {
@@ -24,7 +26,7 @@ enum Verdict {
     Broken,
 }
 
-/// One thing that was looked at.
+/// One check.
 #[derive(Debug, Serialize)]
 struct Check {
     id: String,
@@ -49,21 +51,17 @@ impl Check {
     }
 }
 
-/// Looks at everything; exits with 1 if something is broken.
-pub(super) async fn perform(
-    output: Output,
-    config: Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
+/// Checks everything; exits with 1 if something is broken.
+pub(super) async fn perform(output: Output, config: Config) -> Result<ExitCode, Failure> {
     let mut checks = vec![
         Check::new("version", Verdict::Ok, format!("airlock {}", env!("CARGO_PKG_VERSION"))),
         configuration(&config),
     ];
-    let standings = application.runtimes(&config);
-    checks.extend(standings.iter().map(runtime));
+    let runtimes = app::runtime_statuses(&config);
+    checks.extend(runtimes.iter().map(runtime));
     checks.extend(commands(&config));
-    checks.extend(secrets(&config, application).await?);
-    match ask(&config, &standings, application).await {
+    checks.extend(secrets(&config).await?);
+    match ask(&config, &runtimes).await {
         Ok(answered) => checks.extend(answered),
         Err(failure) => checks.push(Check::broken("server", &failure)),
     }
@@ -71,12 +69,8 @@ pub(super) async fn perform(
 }
 
 /// The report where there is no configuration to look further with.
-pub(super) fn broken_configuration(
-    command: &Command,
-    failure: &Failure,
-) -> Result<ExitCode, Failure> {
-    let Command::Doctor(output) = command else { return Err(failure.clone()) };
-    report(*output, &[Check::broken("configuration", failure)])
+pub(super) fn broken_configuration(output: Output, failure: &Failure) -> Result<ExitCode, Failure> {
+    report(output, &[Check::broken("configuration", failure)])
 }
 
 fn configuration(config: &Config) -> Check {
@@ -92,64 +86,60 @@ fn configuration(config: &Config) -> Check {
     )
 }
 
-/// How a runtime is on this machine.
-fn runtime(standing: &RuntimeStanding) -> Check {
-    let id = format!("runtime.{}", standing.id);
-    match (standing.is_here, standing.is_default) {
+/// The status of a runtime on this machine.
+fn runtime(status: &RuntimeStatus) -> Check {
+    let id = format!("runtime.{}", status.id);
+    match (status.is_installed, status.is_default) {
         (true, true) => {
-            Check::new(id, Verdict::Ok, format!("{}; programs run on it", standing.message))
+            Check::new(id, Verdict::Ok, format!("{}; programs run on it", status.message))
         }
         (true, false) => {
-            Check::new(id, Verdict::Ok, format!("{}; for tasks that ask for it", standing.message))
+            Check::new(id, Verdict::Ok, format!("{}; for tasks that ask for it", status.message))
         }
         (false, true) => {
-            let message = "it is not here, so code cannot be run that does not ask for another";
-            Check {
-                hint: Some(standing.message.clone()),
-                ..Check::new(id, Verdict::Broken, message)
-            }
+            let message = "not installed, so no code runs unless it asks for another runtime";
+            Check { hint: Some(status.message.clone()), ..Check::new(id, Verdict::Broken, message) }
         }
         (false, false) => {
-            Check::new(id, Verdict::Ok, format!("not here, and not needed. {}", standing.message))
+            let message = format!("not installed, and not needed. {}", status.message);
+            Check::new(id, Verdict::Ok, message)
         }
     }
 }
 
-/// How the server uses its runtimes, and which it has not found because they came after it.
-fn sandbox(health: &Value, standings: &[RuntimeStanding]) -> Vec<Check> {
-    let used: Vec<_> = health["runtimes"].as_array().into_iter().flatten().collect();
-    let mut checks: Vec<_> = used
+/// The runtimes of the server, and those that were installed after its start.
+fn sandbox(health: &SandboxHealth, statuses: &[RuntimeStatus]) -> Vec<Check> {
+    let mut checks: Vec<_> = health
+        .runtimes
         .iter()
         .map(|runtime| {
-            let count = |key: &str| runtime[key].as_u64().unwrap_or(0);
-            let (workers, engine) = (count("workers"), runtime["engine"].as_str().unwrap_or("?"));
-            let mut message =
-                format!("{engine}; {workers} worker{}", if workers == 1 { "" } else { "s" });
-            match count("queued") {
+            let workers = runtime.workers;
+            let plural = if workers == 1 { "" } else { "s" };
+            let mut message = format!("{}; {workers} worker{plural}", runtime.engine);
+            match runtime.queued {
                 0 => {}
                 1 => message.push_str(", 1 task waits for one"),
                 tasks => write!(message, ", {tasks} tasks wait for one")
                     .expect("a String takes everything"),
             }
-            if let Some(locks) = runtime["tier"].as_str().filter(|locks| !locks.is_empty()) {
-                write!(message, "; locks: {locks}").expect("a String takes everything");
+            let locks = &runtime.locks;
+            if !locks.is_empty() {
+                let tier = locks.tier();
+                write!(message, "; tier: {tier}; locks: {locks}")
+                    .expect("a String takes everything");
             }
-            Check::new(
-                format!("sandbox.{}", runtime["runtimeId"].as_str().unwrap_or("?")),
-                Verdict::Ok,
-                message,
-            )
+            Check::new(format!("sandbox.{}", runtime.runtime_id), Verdict::Ok, message)
         })
         .collect();
-    let unknown = |standing: &&RuntimeStanding| {
-        standing.is_here && used.iter().all(|runtime| runtime["runtimeId"] != standing.id)
+    let unknown = |status: &&RuntimeStatus| {
+        status.is_installed && health.runtimes.iter().all(|runtime| runtime.runtime_id != status.id)
     };
-    checks.extend(standings.iter().filter(unknown).map(|standing| {
-        let verdict = if standing.is_default { Verdict::Broken } else { Verdict::Warning };
-        let message = "the server does not have it, for it came after the server's start";
+    checks.extend(statuses.iter().filter(unknown).map(|status| {
+        let verdict = if status.is_default { Verdict::Broken } else { Verdict::Warning };
+        let message = "the server does not have it, because it was installed after its start";
         Check {
             hint: Some("restart the server".into()),
-            ..Check::new(format!("sandbox.{}", standing.id), verdict, message)
+            ..Check::new(format!("sandbox.{}", status.id), verdict, message)
         }
     }));
     if checks.is_empty() {
@@ -163,11 +153,8 @@ fn sandbox(health: &Value, standings: &[RuntimeStanding]) -> Vec<Check> {
 }
 
 /// References to secrets that lead to nothing: the calls that need them will fail.
-async fn secrets(
-    config: &Config,
-    application: &Arc<dyn Application>,
-) -> Result<Vec<Check>, Failure> {
-    let missing = application.missing_secrets(config).await?.into_iter();
+async fn secrets(config: &Config) -> Result<Vec<Check>, Failure> {
+    let missing = app::missing_secrets(config).await?.into_iter();
     Ok(missing
         .map(|one| {
             Check::new(
@@ -200,17 +187,13 @@ fn commands(config: &Config) -> Vec<Check> {
     missing.collect()
 }
 
-/// What the server says: the one that runs, else one started for the purpose.
-async fn ask(
-    config: &Config,
-    standings: &[RuntimeStanding],
-    application: &Arc<dyn Application>,
-) -> Result<Vec<Check>, Failure> {
-    let connection = Connection::open(config, application, Need::Tools).await?;
+/// The state of the server: of the one that runs, else of one started for the purpose.
+async fn ask(config: &Config, runtimes: &[RuntimeStatus]) -> Result<Vec<Check>, Failure> {
+    let connection = Connection::open(config, Need::Tools).await?;
     let health = connection.client.health().await;
     let instance = match connection.is_own() {
-        true => "no server runs on this database; one was started to look".into(),
-        false => match Instance::find(&config.store.path) {
+        true => "no server runs on this database; one was started for this check".into(),
+        false => match Instance::find(&config.store.instance_file()) {
             Ok(Some(Instance { pid, url, version, .. })) => {
                 format!("airlock {version} runs at {url} (process {pid})")
             }
@@ -220,19 +203,19 @@ async fn ask(
     connection.close().await?;
     let health = health?;
     let mut checks = vec![Check::new("server", Verdict::Ok, instance)];
-    checks.extend(sandbox(&health["sandbox"], standings));
-    checks.extend(["store", "policy"].map(|id| part(id, &health[id])));
-    checks.extend(health["upstreams"].as_array().into_iter().flatten().map(|upstream| {
-        let name = upstream["name"].as_str().unwrap_or("?");
-        part(&format!("upstreams.{name}"), upstream)
-    }));
+    checks.extend(sandbox(&health.sandbox, runtimes));
+    checks.push(part("store", &health.store));
+    checks.push(part("policy", &health.policy));
+    let upstream = |upstream: &Upstream| part(&format!("upstreams.{}", upstream.name), upstream);
+    checks.extend(health.upstreams.iter().map(upstream));
     Ok(checks)
 }
 
-/// A part of the server's health: `status`, what else it says, and `message` where something is
+/// A part of the server's health: its `status`, its further fields, and `message` where something is
 /// wrong.
-fn part(id: &str, health: &Value) -> Check {
-    let status = health["status"].as_str().or(health.as_str()).unwrap_or("unknown");
+fn part(id: &str, health: &impl Serialize) -> Check {
+    let health = serde_json::to_value(health).expect("a part of the health has string keys");
+    let status = health["status"].as_str().unwrap_or("unknown");
     let verdict = match status {
         "ok" | "ready" => Verdict::Ok,
         "connecting" | "degraded" | "starting" => Verdict::Warning,
@@ -243,7 +226,7 @@ fn part(id: &str, health: &Value) -> Check {
     };
     let details = health.as_object().into_iter().flatten().filter(|(key, value)| shown(key, value));
     let mut words = vec![status.to_owned()];
-    words.extend(details.map(|(key, value)| format!("{}: {}", key_in_words(key), said(value))));
+    words.extend(details.map(|(key, value)| format!("{}: {}", key_in_words(key), plain(value))));
     words.extend(health["message"].as_str().map(str::to_owned));
     let mut check = Check::new(id, verdict, words.join(", "));
     check.hint = health["hint"].as_str().map(str::to_owned);
@@ -257,14 +240,14 @@ fn key_in_words(key: &str) -> String {
         .collect()
 }
 
-/// A value in words: texts without quotes, lists and tables without brackets.
-fn said(value: &Value) -> String {
+/// A value in words: strings without quotes, lists and tables without brackets.
+fn plain(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(items) => items.iter().map(said).collect::<Vec<_>>().join("; "),
+        Value::Array(items) => items.iter().map(plain).collect::<Vec<_>>().join("; "),
         Value::Object(table) => table
             .iter()
-            .map(|(key, value)| format!("{key} {}", said(value)))
+            .map(|(key, value)| format!("{key} {}", plain(value)))
             .collect::<Vec<_>>()
             .join(", "),
         other => other.to_string(),

@@ -14,11 +14,12 @@ use rmcp::{
 use serde_json::{Value, json};
 
 use super::{
-    Failure, client,
+    client,
     screen::{self, Spinner, print, print_json},
 };
+use crate::app::Failure;
 
-/// How long a call may take before the client gives up.
+/// Time limit of a call.
 const CALL_WITHIN: Duration = Duration::from_secs(900);
 
 /// The arguments of `__mcp-call`.

@@ -5,26 +5,28 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::{
-    Failure, Output,
+    args::Output,
     connection::Connection,
     screen::{dim, note, print, print_json},
 };
-use crate::{base::instance::Instance, config::Config};
+use crate::{app::Failure, base::instance::Instance, config::Config};
 
 /// Prints a link to the running server's pages.
 pub(super) async fn perform(output: Output, config: &Config) -> Result<ExitCode, Failure> {
     let Some(connection) = Connection::running(config).await? else {
         let database = config.store.path.display();
         return Err(Failure::unavailable(format!(
-            "no server runs on the database `{database}`, and the pages are a server's"
+            "no server runs on the database `{database}`, and only a server has pages"
         ))
         .hint(format!(
             "start one, which stays until you stop it: `{}`; then ask for the link again",
             serve_command(config)
         )));
     };
-    let stays =
-        Instance::find(&config.store.path).ok().flatten().is_none_or(|instance| instance.lasting);
+    let stays = Instance::find(&config.store.instance_file())
+        .ok()
+        .flatten()
+        .is_none_or(|instance| instance.lasting);
     let (url, expires_at) = connection.client.sign_in().await?;
     match output.json {
         true => print_json(&json!({ "url": url, "expiresAt": expires_at }))?,

@@ -1,13 +1,14 @@
-//! What a person sees: colours where the terminal has them, a spinner while waiting, tables that
+//! Output for people: colours where the terminal has them, a spinner while waiting, tables that
 //! fit.
 
 use std::{fmt, io::Write, sync::Arc, time::Duration};
 
 use console::{Style, StyledObject, Term, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use serde::Serialize;
 use serde_json::Value;
 
-use super::Failure;
+use crate::{app::Failure, model::Timestamp};
 
 /// Between two pictures of the spinner.
 const TICK: Duration = Duration::from_millis(100);
@@ -31,38 +32,40 @@ pub(super) fn print_json(value: &Value) -> Result<(), Failure> {
     print(pretty(value))
 }
 
-/// Where something is told: with the answer on standard output, or beside it on standard error.
+/// The stream that something is written to.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Side {
-    Answer,
-    Beside,
+pub(super) enum Stream {
+    /// Standard output, with the answer.
+    Output,
+    /// Standard error, beside the answer.
+    Error,
 }
 
-impl Side {
-    /// Tells one line, or several.
-    pub(super) fn tell(self, text: impl AsRef<str>) -> Result<(), Failure> {
+impl Stream {
+    /// Writes one line, or several.
+    pub(super) fn write(self, text: impl AsRef<str>) -> Result<(), Failure> {
         match self {
-            Self::Answer => print(text),
-            Self::Beside => {
+            Self::Output => print(text),
+            Self::Error => {
                 note(text);
                 Ok(())
             }
         }
     }
 
-    /// Text in a colour that this side can show.
-    pub(super) fn paint(self, look: Style, text: impl fmt::Display) -> String {
-        let look = match self {
-            Self::Answer => look.for_stdout(),
-            Self::Beside => look.for_stderr(),
+    /// Text in a colour that this stream can show.
+    pub(super) fn paint(self, style: Style, text: impl fmt::Display) -> String {
+        let style = match self {
+            Self::Output => style.for_stdout(),
+            Self::Error => style.for_stderr(),
         };
-        look.apply_to(text).to_string()
+        style.apply_to(text).to_string()
     }
 }
 
 /// Writes a line to standard error.
 pub(super) fn note(text: impl AsRef<str>) {
-    // Where standard error is gone there is nobody to tell.
+    // Where standard error is gone nobody can read it.
     writeln!(std::io::stderr().lock(), "{}", text.as_ref()).ok();
 }
 
@@ -71,12 +74,11 @@ pub(super) fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).expect("a JSON value can be written as JSON")
 }
 
-/// The object with an `id` before everything else, taken from one of its own keys: every object
-/// that is printed has one.
-pub(super) fn with_id(object: Value, key: &str) -> Value {
-    let id = object[key].clone();
-    match object {
-        Value::Object(rest) => std::iter::once(("id".to_owned(), id)).chain(rest).collect(),
+/// The object as JSON with an `id` before everything else: every object that is printed has one.
+pub(super) fn with_id(id: impl fmt::Display, object: &impl Serialize) -> Value {
+    let id = ("id".to_owned(), Value::from(id.to_string()));
+    match serde_json::to_value(object).expect("an answer has string keys") {
+        Value::Object(rest) => std::iter::once(id).chain(rest).collect(),
         other => other,
     }
 }
@@ -86,7 +88,7 @@ pub(super) fn status(status: &str) -> StyledObject<String> {
     in_colour_of(status, status)
 }
 
-/// A text in the colour of a status.
+/// Text in the colour of a status.
 pub(super) fn in_colour_of(status: &str, text: &str) -> StyledObject<String> {
     let colour = match status {
         "completed" | "ready" | "ok" | "approved" | "consumed" => Style::new().green(),
@@ -97,12 +99,12 @@ pub(super) fn in_colour_of(status: &str, text: &str) -> StyledObject<String> {
     colour.apply_to(text.to_owned())
 }
 
-/// Text that matters less.
+/// Secondary text.
 pub(super) fn dim<T>(text: T) -> StyledObject<T> {
     style(text).dim()
 }
 
-/// What other text stands under.
+/// A heading.
 pub(super) fn heading<T>(text: T) -> StyledObject<T> {
     style(text).bold()
 }
@@ -133,10 +135,10 @@ pub(super) fn plain(text: &str) -> String {
 /// Text that a person decides by: whatever could hide or reorder something, or is only like the
 /// letter it seems to be, is written out as its code point.
 pub(super) fn escaped(text: &str) -> String {
-    crate::base::confusables::spelled(text)
+    crate::base::confusables::escaped(text)
 }
 
-/// Milliseconds as a person says them.
+/// Milliseconds in a unit for people: `1.5 s`.
 pub(super) fn duration(ms: u64) -> String {
     match ms {
         0..1000 => format!("{ms} ms"),
@@ -145,10 +147,9 @@ pub(super) fn duration(ms: u64) -> String {
     }
 }
 
-/// How long ago, in its largest unit.
-pub(super) fn age(moment: &str) -> String {
-    let Ok(moment) = moment.parse::<jiff::Timestamp>() else { return String::new() };
-    let seconds = (jiff::Timestamp::now().as_second() - moment.as_second()).max(0);
+/// The time since a moment, in its largest unit.
+pub(super) fn age(moment: Timestamp) -> String {
+    let seconds = (Timestamp::now().as_second() - moment.as_second()).max(0);
     match seconds {
         0..60 => format!("{seconds} s ago"),
         60..3600 => format!("{} min ago", seconds / 60),
@@ -157,37 +158,37 @@ pub(super) fn age(moment: &str) -> String {
     }
 }
 
-/// Turns on standard error while something is awaited, and is a bar once it is known how much there
-/// is of it; nothing where that is no terminal.
+/// A spinner on standard error while something is awaited, and a progress bar once the amount of
+/// work is known; nothing where standard error is no terminal.
 #[derive(Clone)]
 pub(super) struct Spinner(Arc<Shown>);
 
 struct Shown(ProgressBar);
 
 impl Spinner {
-    /// Begins to turn.
+    /// Starts it.
     pub(super) fn start(text: &str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
         let form = ProgressStyle::with_template("{spinner:.cyan} {msg} {elapsed:.dim}")
-            .expect("the template is a fixed, valid text");
+            .expect("the template is a fixed, valid string");
         bar.set_style(form);
         bar.set_message(text.to_owned());
         bar.enable_steady_tick(TICK);
         Self(Arc::new(Shown(bar)))
     }
 
-    /// Says what is awaited.
+    /// Changes the text.
     pub(super) fn say(&self, text: &str) {
         self.0.0.set_message(text.to_owned());
     }
 
-    /// Says how much of what is awaited is done; nothing where there is nothing to count.
+    /// Shows how much of the work is done; nothing where there is nothing to count.
     pub(super) fn count(&self, done: usize, all: usize) {
         let bar = &self.0.0;
         if all > 0 && bar.length().is_none() {
             let form = "{spinner:.cyan} {msg} {bar:24.cyan/dim} {pos}/{len} {elapsed:.dim}";
             bar.set_style(
-                ProgressStyle::with_template(form).expect("the template is a fixed, valid text"),
+                ProgressStyle::with_template(form).expect("the template is a fixed, valid string"),
             );
         }
         if all > 0 {

@@ -4,7 +4,6 @@
 use std::{
     io::{IsTerminal, Read},
     process::ExitCode,
-    sync::Arc,
 };
 
 use clap::{Args, Subcommand};
@@ -12,18 +11,19 @@ use console::Term;
 use serde_json::json;
 
 use super::{
-    Application, Failure, Output,
+    args::Output,
     screen::{dim, note, print, print_json},
 };
 use crate::{
+    app::{self, Failure},
     catalog::{VALUE_BYTES_MAX, Vault, VaultError},
     config::Config,
 };
 
-/// What to do with secrets.
+/// The commands on secrets.
 #[derive(Debug, Subcommand)]
 pub(super) enum SecretsCommand {
-    /// Keep a secret; its value is asked for, or read from standard input
+    /// Store a secret; its value is prompted for, or read from standard input
     Set(NameArgs),
     /// List the names of the secrets
     List(Output),
@@ -31,7 +31,7 @@ pub(super) enum SecretsCommand {
     Remove(NameArgs),
 }
 
-/// Which secret.
+/// Arguments of a command on one secret.
 #[derive(Debug, Args)]
 pub(super) struct NameArgs {
     /// Its name, as `{ secret = "NAME" }` in the configuration refers to it
@@ -40,19 +40,15 @@ pub(super) struct NameArgs {
     output: Output,
 }
 
-/// Does it.
-pub(super) fn perform(
-    command: SecretsCommand,
-    config: &Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
-    let vault = application.vault(config);
+/// Performs the command.
+pub(super) fn perform(command: SecretsCommand, config: &Config) -> Result<ExitCode, Failure> {
+    let vault = app::vault(config);
     match command {
         SecretsCommand::Set(args) => set(&vault, &args)?,
         SecretsCommand::List(output) => list(&vault, output)?,
         SecretsCommand::Remove(args) => {
             vault.remove(&args.name).map_err(|error| failure(&error))?;
-            told(&args, "removed", &format!("secret `{}` is removed", args.name))?;
+            report(&args, "removed", &format!("secret `{}` is removed", args.name))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -65,14 +61,14 @@ fn set(vault: &Vault, args: &NameArgs) -> Result<(), Failure> {
     }
     let value = value(&args.name)?;
     vault.set(&args.name, &value).map_err(|error| failure(&error))?;
-    told(
+    report(
         args,
         "set",
-        &format!("secret `{}` is kept; refer to it as {{ secret = \"{0}\" }}", args.name),
+        &format!("secret `{}` is stored; refer to it as {{ secret = \"{0}\" }}", args.name),
     )
 }
 
-fn told(args: &NameArgs, status: &str, text: &str) -> Result<(), Failure> {
+fn report(args: &NameArgs, status: &str, text: &str) -> Result<(), Failure> {
     if args.output.json {
         print_json(&json!({ "id": args.name, "status": status }))
     } else {
@@ -99,18 +95,18 @@ fn value(name: &str) -> Result<String, Failure> {
 }
 
 fn list(vault: &Vault, output: Output) -> Result<(), Failure> {
-    let kept = vault.list().map_err(|error| failure(&error))?;
+    let secrets = vault.list().map_err(|error| failure(&error))?;
     if output.json {
-        let all = kept
+        let all = secrets
             .iter()
-            .map(|kept| json!({ "id": kept.name, "status": "set", "changed": kept.changed }));
+            .map(|secret| json!({ "id": secret.name, "status": "set", "changed": secret.changed }));
         return print_json(&all.collect());
     }
-    if kept.is_empty() {
-        note("no secrets; `airlock secrets set NAME` keeps one");
+    if secrets.is_empty() {
+        note("no secrets; `airlock secrets set NAME` stores one");
     }
-    kept.iter().try_for_each(|kept| {
-        print(format!("{:<32} {}", kept.name, dim(kept.changed.strftime("%F %T UTC"))))
+    secrets.iter().try_for_each(|secret| {
+        print(format!("{:<32} {}", secret.name, dim(secret.changed.strftime("%F %T UTC"))))
     })
 }
 
@@ -120,17 +116,17 @@ fn failure(error: &VaultError) -> Failure {
             format!("make it its owner's alone: chmod 600 {}", path.display())
         }
         VaultError::KeyIsMissing(_) => {
-            "bring the key back (`secrets.key_file`); without it what was kept is lost: remove \
-            the store's file to begin anew"
+            "restore the key (`secrets.key_file`); without it the secrets are lost: remove \
+            the store's file to start over"
                 .into()
         }
         VaultError::Sealed(_) => "name the right key in `secrets.key_file` or `secrets.key_env`, \
-            or set the secret anew"
+            or set the secret again"
             .into(),
         VaultError::BadKey(_) => {
             "32 random bytes in base64: head -c 32 /dev/urandom | base64".into()
         }
-        VaultError::Absent(_) => "`airlock secrets list` tells which there are".into(),
+        VaultError::Absent(_) => "`airlock secrets list` shows which there are".into(),
         _ => return Failure::other(error.to_string()),
     };
     Failure::other(error.to_string()).hint(hint)

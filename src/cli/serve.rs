@@ -1,12 +1,15 @@
 //! `airlock serve` and `airlock mcp`.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use clap::Args;
 use tokio::sync::oneshot;
 
-use super::{Application, Audience, Failure, connection, stop};
-use crate::config::{Config, Flag};
+use super::{connection, stop};
+use crate::{
+    app::{self, Audience, Failure},
+    config::{Config, Flag},
+};
 
 /// The flags of `serve`.
 #[derive(Debug, Args)]
@@ -23,23 +26,20 @@ impl ServeArgs {
 }
 
 /// Serves until a signal.
-pub(super) async fn http(
-    config: Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
+pub(super) async fn http(config: Config) -> Result<ExitCode, Failure> {
     let stop = stop::on_signal()?;
-    greet(&config);
+    log_start(&config);
     let listener = connection::listen(&config).await?;
     let (ready, is_ready) = oneshot::channel();
-    let serving = application.serve(config, listener, Audience::Agents, ready, stop);
-    let tell = async {
+    let serving = app::serve(config, listener, Audience::Agents, ready, stop);
+    let announce = async {
         if let Ok(instance) = is_ready.await {
             let url = &instance.url;
             tracing::info!(%url, pid = instance.pid, "ready: MCP clients connect to {url}/mcp; \
                 `airlock open` signs you in to {url}/approvals");
         }
     };
-    let (served, ()) = tokio::join!(serving, tell);
+    let (served, ()) = tokio::join!(serving, announce);
     served.map(|()| {
         tracing::info!("stopped");
         ExitCode::SUCCESS
@@ -47,16 +47,13 @@ pub(super) async fn http(
 }
 
 /// Serves one client until it closes the input, or until a signal.
-pub(super) async fn stdio(
-    config: Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
+pub(super) async fn stdio(config: Config) -> Result<ExitCode, Failure> {
     let stop = stop::on_signal()?;
-    greet(&config);
-    application.stdio(config, stop).await.map(|()| ExitCode::SUCCESS)
+    log_start(&config);
+    app::serve_stdio(config, stop).await.map(|()| ExitCode::SUCCESS)
 }
 
-fn greet(config: &Config) {
+fn log_start(config: &Config) {
     let file =
         config.file.as_ref().map_or_else(|| "none".into(), |file| file.display().to_string());
     let database = config.store.path.display();

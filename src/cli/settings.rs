@@ -1,16 +1,14 @@
-//! `airlock config`: what is in force, where each value comes from, and whether what it names is
-//! there.
+//! `airlock config`: the settings in force, where each value comes from, and whether the files,
+//! secrets and runtimes that they name can be used.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::{
-    Application, Exit, Failure,
-    screen::{dim, heading, print, print_json},
-};
+use super::screen::{dim, heading, print, print_json};
 use crate::{
+    app::{self, Exit, Failure},
     catalog::MissingSecret,
     config::{self, Config},
 };
@@ -25,7 +23,7 @@ pub(super) struct SettingsArgs {
     json: bool,
 }
 
-/// What to do with the configuration.
+/// The commands on the configuration.
 #[derive(Debug, Subcommand)]
 enum SettingsCommand {
     /// Show every key, its value and where it was written (what `config` alone does)
@@ -38,7 +36,7 @@ enum SettingsCommand {
 }
 
 impl SettingsArgs {
-    /// Whether it speaks of all configurations rather than of this one.
+    /// True if the command needs no configuration.
     pub(super) fn needs_no_configuration(&self) -> bool {
         matches!(self.command, Some(SettingsCommand::Reference))
     }
@@ -50,15 +48,11 @@ pub(super) fn reference() -> Result<ExitCode, Failure> {
 }
 
 /// Prints what is in force.
-pub(super) async fn perform(
-    args: &SettingsArgs,
-    config: &Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
+pub(super) async fn perform(args: &SettingsArgs, config: &Config) -> Result<ExitCode, Failure> {
     let file = config.file.as_ref().map(|file| file.display().to_string());
     let check = matches!(args.command, Some(SettingsCommand::Check));
     if check {
-        named_is_there(config, application).await?;
+        check_references(config).await?;
     }
     match (check, args.json) {
         (true, true) => print_json(&json!({ "status": "ok", "file": file }))?,
@@ -87,30 +81,31 @@ fn show(config: &Config, file: Option<&str>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the policy files, the secrets and the runtimes that the configuration names can be used.
-/// Tells everything at once.
-async fn named_is_there(
-    config: &Config,
-    application: &Arc<dyn Application>,
-) -> Result<(), Failure> {
+/// Checks that the policy files, the secrets and the runtimes that the configuration names can be
+/// used. The failure lists every problem.
+async fn check_references(config: &Config) -> Result<(), Failure> {
     let mut problems = vec![];
-    if let Err(found) = application.policy(config).load() {
+    if let Err(found) = app::policy_source(config).load() {
         let origin = origin_of(config, "policy.files");
         problems
             .extend(found.iter().map(|problem| format!("{origin}: of `policy.files`: {problem}")));
     }
-    problems.extend(application.missing_secrets(config).await?.iter().map(|missing| match holder(
-        config, missing,
-    ) {
-        Some((key, value, origin)) => format!("{origin}: `{key}` is {value}: {}", missing.message),
-        None => format!("`upstreams.{}.{}`: {}", missing.upstream, missing.key, missing.message),
+    problems.extend(app::missing_secrets(config).await?.iter().map(|missing| {
+        match holder(config, missing) {
+            Some((key, value, origin)) => {
+                format!("{origin}: `{key}` is {value}: {}", missing.message)
+            }
+            None => {
+                format!("`upstreams.{}.{}`: {}", missing.upstream, missing.key, missing.message)
+            }
+        }
     }));
-    for runtime in application.runtimes(config).iter().filter(|runtime| !runtime.is_here) {
+    for runtime in app::runtime_statuses(config).iter().filter(|runtime| !runtime.is_installed) {
         // A runtime that nothing names may be missing, also the default: all but running code works
         // without.
-        if let Some(key) = runtime.named_by {
+        if let Some(key) = runtime.key {
             problems.push(format!(
-                "{}: of `{key}`: `{}` is not here: {}",
+                "{}: of `{key}`: `{}` is not installed: {}",
                 origin_of(config, key),
                 runtime.id,
                 runtime.message
@@ -133,7 +128,7 @@ async fn named_is_there(
     Err(Failure { exit: Exit::Config, message, hint })
 }
 
-/// Where a key was written.
+/// The place where a key is set.
 fn origin_of<'a>(config: &'a Config, key: &str) -> &'a str {
     config
         .settings

@@ -1,10 +1,10 @@
-//! The wish to stop: the first Ctrl-C or SIGTERM asks, a second Ctrl-C does not ask any more.
-//! Supervisors may send SIGTERM more than once and mean the same.
+//! Signals to stop: the first Ctrl-C or SIGTERM stops in order, a second Ctrl-C at once. Supervisors
+//! may send SIGTERM more than once and mean the same.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::Failure;
+use crate::app::Failure;
 
 /// The exit code of a process that was interrupted.
 pub(super) const INTERRUPTED: u8 = 130;

@@ -1,24 +1,30 @@
-//! `airlock tasks`: the record, by hand.
+//! `airlock tasks`: the tasks on record.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 
 use super::{
-    Application, Failure,
+    args::{One, Page},
     client::Client,
     connection::{Connection, Need},
-    list::{List, One, Page},
+    list::List,
     run,
-    screen::{self, Side, age, dim, heading, print, print_json, with_id},
+    screen::{self, Stream, age, dim, heading, print, print_json, with_id},
 };
-use crate::{config::Config, model::TaskStatus};
+use crate::{
+    app::Failure,
+    config::Config,
+    model::Event,
+    model::TaskStatus,
+    service::view::{TaskRecord, TaskRow},
+};
 
 /// Columns that a list keeps for id, status, age and duration.
 const LIST_COLUMNS: usize = 84;
 
-/// What to do with tasks.
+/// The commands on tasks.
 #[derive(Debug, Subcommand)]
 pub(super) enum TasksCommand {
     /// List tasks, newest first
@@ -29,7 +35,7 @@ pub(super) enum TasksCommand {
     Cancel(One),
 }
 
-/// Which tasks.
+/// Arguments of `tasks list`.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only tasks of this status: queued, running, awaiting_approval, completed, failed, timed_out,
@@ -39,7 +45,7 @@ pub(super) struct ListArgs {
     /// Only tasks of this session
     #[arg(long, value_name = "NAME")]
     session: Option<String>,
-    /// Only tasks whose metadata has this key with this value (JSON, else a text); several must all
+    /// Only tasks whose metadata has this key with this value (JSON, else a string); several must all
     /// hold
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     metadata: Vec<(String, Value)>,
@@ -47,13 +53,9 @@ pub(super) struct ListArgs {
     page: Page,
 }
 
-/// Does it.
-pub(super) async fn perform(
-    command: TasksCommand,
-    config: Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
-    Connection::ask(&config, application, Need::Record, async |client| match command {
+/// Performs the command.
+pub(super) async fn perform(command: TasksCommand, config: Config) -> Result<ExitCode, Failure> {
+    Connection::ask(&config, Need::Record, async |client| match command {
         TasksCommand::List(args) => list(client, args).await,
         TasksCommand::Get(args) => get(client, args).await,
         TasksCommand::Cancel(args) => cancel(client, args).await,
@@ -64,129 +66,117 @@ pub(super) async fn perform(
 
 async fn list(client: &Client, args: ListArgs) -> Result<(), Failure> {
     let metadata = Value::Object(args.metadata.into_iter().collect::<Map<_, _>>()).to_string();
-    let mut query = vec![];
-    query.extend(args.status.map(|status| ("status", status.as_str())));
-    query.extend(args.session.as_deref().map(|session| ("sessionId", session)));
-    query.extend((metadata != "{}").then_some(("metadata", metadata.as_str())));
+    let mut query = args.page.query();
+    query.extend(args.status.map(|status| ("status", status.as_str().to_owned())));
+    query.extend(args.session.map(|session| ("sessionId", session)));
+    query.extend((metadata != "{}").then_some(("metadata", metadata)));
+    let page = client.tasks(&query).await?;
     let heading =
         format!("{:<41} {:<17} {:<11} {:<11} {}", "ID", "STATUS", "CREATED", "TOOK", "ERROR");
-    List { what: "tasks", id: "taskId", heading, empty: "no tasks", row }
-        .show(client, &args.page, query)
-        .await
+    let list = List {
+        items: &page.tasks,
+        next_cursor: page.next_cursor.as_deref(),
+        id: |task| task.task_id.to_string(),
+        heading,
+        empty: "no tasks",
+        row,
+    };
+    list.show(&args.page)
 }
 
-fn row(task: &Value) -> String {
-    let text = |key: &str| task[key].as_str().unwrap_or_default();
-    let took = task["usage"]["wallMs"]
-        .as_u64()
-        .filter(|_| !task["completedAt"].is_null())
-        .map(screen::duration);
-    let error = task["error"]["message"].as_str().unwrap_or_default();
+fn row(task: &TaskRow) -> String {
+    let took = task.completed_at.map(|_| screen::duration(task.usage.wall_ms));
+    let error = task.error.as_ref().map_or("", |error| &error.message);
+    let status = task.status.as_str();
     // A colour code has no width, so the padding comes after it.
-    let pad = " ".repeat(17usize.saturating_sub(text("status").len()));
+    let pad = " ".repeat(17usize.saturating_sub(status.len()));
     format!(
         "{:<41} {}{pad} {:<11} {:<11} {}",
-        text("taskId"),
-        screen::status(text("status")),
-        age(text("createdAt")),
+        task.task_id.to_string(),
+        screen::status(status),
+        age(task.created_at),
         took.unwrap_or_default(),
         dim(screen::line(error, screen::width().saturating_sub(LIST_COLUMNS))),
     )
 }
 
 async fn get(client: &Client, args: One) -> Result<(), Failure> {
-    let task = client.task(&args.id, false).await?;
-    let mut task = run::whole(client, &args.id, task).await?;
-    task["events"] = client.events(&args.id).await?.into();
+    let record = run::whole(client, client.task(&args.id, false).await?).await?;
+    let events = client.events(&args.id).await?;
     if args.json {
-        return print_json(&with_id(task, "taskId"));
+        let mut object = with_id(record.outcome.task_id, &record);
+        object["events"] = serde_json::to_value(&events).expect("events have string keys");
+        return print_json(&object);
     }
-    record(&task)?;
+    show_record(&record)?;
     print(format!("\n{}", heading("history")))?;
-    for event in task["events"].as_array().into_iter().flatten() {
-        print(history(event))?;
-    }
-    print(format!(
-        "\n{}\n{}",
-        heading("code"),
-        screen::plain(task["code"].as_str().unwrap_or_default().trim_end())
-    ))?;
-    if task["logs"]["lines"].as_array().is_some_and(|lines| !lines.is_empty()) {
+    events.iter().try_for_each(|event| print(history(event)))?;
+    print(format!("\n{}\n{}", heading("code"), screen::plain(record.code.trim_end())))?;
+    let task = &record.outcome;
+    if task.logs.as_ref().is_some_and(|logs| !logs.lines.is_empty()) {
         print(format!("\n{}", heading("console")))?;
-        run::logs(&task, Side::Answer)?;
+        run::write_logs(task, Stream::Output)?;
     }
-    if task["status"] == "completed" {
-        print(format!("\n{}\n{}", heading("result"), screen::pretty(&task["result"])))?;
+    if task.status == TaskStatus::Completed {
+        print(format!("\n{}\n{}", heading("result"), screen::pretty(&task.result)))?;
     }
-    if task["error"].is_object() {
+    if task.error.is_some() {
         print(format!("\n{}", heading("error")))?;
-        run::error(&task, Side::Answer)?;
+        run::write_error(task, Stream::Output)?;
     }
     Ok(())
 }
 
-fn record(task: &Value) -> Result<(), Failure> {
-    let status = task["status"].as_str().unwrap_or("unknown");
-    print(format!(
-        "{} {}",
-        heading(task["taskId"].as_str().unwrap_or_default()),
-        screen::status(status)
-    ))?;
-    let plain = [
-        "exitCode",
-        "runtimeId",
-        "createdAt",
-        "startedAt",
-        "completedAt",
-        "sessionId",
-        "clientId",
-        "metadata",
+fn show_record(record: &TaskRecord) -> Result<(), Failure> {
+    let task = &record.outcome;
+    print(format!("{} {}", heading(task.task_id), screen::status(task.status.as_str())))?;
+    let metadata = record.metadata.clone().map(|metadata| Value::Object(metadata).to_string());
+    let lines = [
+        ("exitCode", task.exit_code.map(|code| code.to_string())),
+        ("runtimeId", Some(task.runtime_id.clone())),
+        ("createdAt", Some(record.created_at.to_string())),
+        ("startedAt", record.started_at.map(|at| at.to_string())),
+        ("completedAt", record.completed_at.map(|at| at.to_string())),
+        ("sessionId", task.session_id.clone()),
+        ("clientId", Some(record.client_id.clone())),
+        ("metadata", metadata),
     ];
-    for key in plain {
-        match &task[key] {
-            Value::Null => {}
-            Value::String(text) => print(format!("{key:<13} {}", screen::plain(text)))?,
-            other => print(format!("{key:<13} {other}"))?,
+    for (key, value) in lines {
+        if let Some(value) = value {
+            print(format!("{key:<13} {}", screen::plain(&value)))?;
         }
     }
-    let usage = &task["usage"];
-    let ms = |key: &str| screen::duration(usage[key].as_u64().unwrap_or(0));
-    let heap = usage["heapPeakBytes"].as_u64().unwrap_or(0) as f64 / (1024.0 * 1024.0);
-    let calls = usage["toolCalls"].as_u64().unwrap_or(0);
+    let usage = &task.usage;
+    let heap = usage.heap_peak_bytes as f64 / (1024.0 * 1024.0);
     let text = format!(
-        "{} (CPU {}, tools {}, queue {}), {calls} tool call{}, heap {heap:.1} MiB",
-        ms("wallMs"),
-        ms("cpuMs"),
-        ms("toolWaitMs"),
-        ms("queueMs"),
-        if calls == 1 { "" } else { "s" },
+        "{} (CPU {}, tools {}, queue {}), {} tool call{}, heap {heap:.1} MiB",
+        screen::duration(usage.wall_ms),
+        screen::duration(usage.cpu_ms),
+        screen::duration(usage.tool_wait_ms),
+        screen::duration(usage.queue_ms),
+        usage.tool_calls,
+        if usage.tool_calls == 1 { "" } else { "s" },
     );
     print(format!("{:<13} {text}", "usage"))
 }
 
-fn history(event: &Value) -> String {
-    let at = event["at"].as_str().unwrap_or_default();
-    let time = at.split_once('T').map_or(at, |(_, time)| time.get(..12).unwrap_or(time));
-    let details = match &event["data"] {
-        Value::Object(data) if data.is_empty() => String::new(),
-        Value::Null => String::new(),
-        data => screen::line(&data.to_string(), screen::width().saturating_sub(44)),
+fn history(event: &Event) -> String {
+    let at = event.at.to_string();
+    let time = at.split_once('T').map_or(&*at, |(_, time)| time.get(..12).unwrap_or(time));
+    let details = match event.data.details() {
+        Value::Object(details) if details.is_empty() => String::new(),
+        details => screen::line(&details.to_string(), screen::width().saturating_sub(44)),
     };
-    format!(
-        "{:>4} {} {:<22} {}",
-        event["seq"].as_u64().unwrap_or(0),
-        dim(time),
-        event["type"].as_str().unwrap_or_default(),
-        dim(details)
-    )
+    format!("{:>4} {} {:<22} {}", event.seq, dim(time), event.data.kind().as_str(), dim(details))
 }
 
 async fn cancel(client: &Client, args: One) -> Result<(), Failure> {
-    let task = client.cancel(&args.id).await?;
+    let record = client.cancel(&args.id).await?;
+    let task = &record.outcome;
     if args.json {
-        return print_json(&with_id(task, "taskId"));
+        return print_json(&with_id(task.task_id, &record));
     }
-    print(format!("{} {}", args.id, screen::status(task["status"].as_str().unwrap_or("unknown"))))
+    print(format!("{} {}", args.id, screen::status(task.status.as_str())))
 }
 
 fn status(text: &str) -> Result<TaskStatus, String> {

@@ -3,7 +3,7 @@
 use clap::{CommandFactory, Parser};
 
 use super::*;
-use crate::cli::screen;
+use crate::{app::Exit, base::instance::Instance, cli::screen};
 
 #[test]
 fn the_grammar_is_sound() {
@@ -46,7 +46,11 @@ fn a_port_in_use_is_named_with_the_way_out() {
     let failure = Failure::listen(
         ([127, 0, 0, 1], 7411).into(),
         &error,
-        std::path::Path::new("/nowhere/a.db"),
+        &crate::config::Store {
+            path: "/nowhere/a.db".into(),
+            state_dir: "/nowhere".into(),
+            synchronous: crate::config::Synchronous::Normal,
+        },
     );
     assert_eq!(failure.exit, Exit::Unavailable);
     assert!(
@@ -112,7 +116,7 @@ fn a_log_line_says_nothing_twice_and_nothing_that_looks_like_another_line() {
         .with_ansi(false)
         .without_time();
     let subscriber =
-        tracing_subscriber::registry().with(lines.with_target(false).fmt_fields(log::Spoken));
+        tracing_subscriber::registry().with(lines.with_target(false).fmt_fields(log::TextFields));
     tracing::subscriber::with_default(subscriber, || {
         tracing::info!(task = "task_1", tool = %"demo.add", calls = 2, "task_1 called `demo.add`");
         tracing::warn!(error = %"no\n WARN forged \u{1b}[2J", calls = 1, "10 calls failed");

@@ -1,24 +1,30 @@
-//! `airlock tools`: what code may call, by hand.
+//! `airlock tools`: the tools that code may call.
 
-use std::{io::Read, process::ExitCode, sync::Arc};
+use std::{io::Read, process::ExitCode};
 
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    Application, Failure,
     client::Client,
     connection::{Connection, Need},
     run,
     screen::{self, dim, heading, note, print, print_json, with_id},
 };
-use crate::config::Config;
+use crate::{
+    app::Failure,
+    config::Config,
+    service::{
+        Execute,
+        view::{TaskRecord, ToolRow, Upstream},
+    },
+};
 
 /// Largest arguments of a call by hand, in bytes; they are part of a program, which has a bound of
 /// its own.
 const ARGS_BYTES_MAX: u64 = 200 * 1024;
 
-/// What to do with tools.
+/// The commands on tools.
 #[derive(Debug, Subcommand)]
 pub(super) enum ToolsCommand {
     /// List tools
@@ -27,7 +33,7 @@ pub(super) enum ToolsCommand {
     Search(SearchArgs),
     /// Show one tool: its TypeScript and its schemas
     Describe(DescribeArgs),
-    /// Call one tool, the way a program does: rules and record apply; exits with the task's exit
+    /// Call one tool as a program does, under policy and on record; exits with the task's exit
     /// code
     Call(CallArgs),
     /// Print TypeScript declarations of all tools, for an editor: `airlock tools types >
@@ -37,16 +43,16 @@ pub(super) enum ToolsCommand {
     Refresh(RefreshArgs),
 }
 
-/// Which tools.
+/// Arguments of `tools list`.
 #[derive(Debug, Args)]
 pub(super) struct ListArgs {
     /// Only tools of this upstream
     #[arg(long, value_name = "NAME")]
     namespace: Option<String>,
-    /// How many, 1 to 200
+    /// Tools in the page, 1 to 200
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
     limit: u32,
-    /// Where the page before ended
+    /// Cursor of the page, from the page before
     #[arg(long)]
     cursor: Option<String>,
     /// Print a JSON array
@@ -54,7 +60,7 @@ pub(super) struct ListArgs {
     json: bool,
 }
 
-/// What to look for.
+/// Arguments of `tools search`.
 #[derive(Debug, Args)]
 pub(super) struct SearchArgs {
     /// Words
@@ -64,7 +70,7 @@ pub(super) struct SearchArgs {
     list: ListArgs,
 }
 
-/// Which tool.
+/// Arguments of `tools describe`.
 #[derive(Debug, Args)]
 pub(super) struct DescribeArgs {
     /// Its path, as `tools list` gives it
@@ -74,7 +80,7 @@ pub(super) struct DescribeArgs {
     json: bool,
 }
 
-/// What to call.
+/// Arguments of `tools call`.
 #[derive(Debug, Args)]
 pub(super) struct CallArgs {
     /// The tool's path, as `tools list` gives it
@@ -82,15 +88,15 @@ pub(super) struct CallArgs {
     /// Its arguments, a JSON object; `-` reads it from standard input
     #[arg(long, value_name = "JSON", default_value = "{}")]
     args: String,
-    /// Print the whole answer as JSON instead of the result
+    /// Print the whole record as JSON instead of the result
     #[arg(long)]
     json: bool,
-    /// How long the call may take, in milliseconds, 1 to 600000
+    /// Time limit of the call, in milliseconds, 1 to 600000
     #[arg(long, value_name = "MS")]
     timeout_ms: Option<u64>,
 }
 
-/// Which tools to declare.
+/// Arguments of `tools types`.
 #[derive(Debug, Args)]
 pub(super) struct TypesArgs {
     /// Only tools of this upstream, or below this path
@@ -98,7 +104,7 @@ pub(super) struct TypesArgs {
     namespace: Option<String>,
 }
 
-/// Whom to ask.
+/// Arguments of `tools refresh`.
 #[derive(Debug, Args)]
 pub(super) struct RefreshArgs {
     /// The upstream; all of them without one
@@ -108,20 +114,17 @@ pub(super) struct RefreshArgs {
     json: bool,
 }
 
-/// Does it.
-pub(super) async fn perform(
-    command: ToolsCommand,
-    config: Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
+/// Performs the command.
+pub(super) async fn perform(command: ToolsCommand, config: Config) -> Result<ExitCode, Failure> {
     if let ToolsCommand::Call(args) = command {
-        let mut request = json!({ "code": program(&args.path, &args.args)? });
-        if let Some(ms) = args.timeout_ms {
-            request["timeoutMs"] = ms.into();
-        }
-        return run::program(request, args.json, by_hand, &config, application).await;
+        let request = Execute {
+            code: program(&args.path, &args.args)?,
+            timeout_ms: args.timeout_ms,
+            ..Execute::default()
+        };
+        return run::program(request, args.json, for_people, &config).await;
     }
-    Connection::ask(&config, application, Need::Tools, async |client| match command {
+    Connection::ask(&config, Need::Tools, async |client| match command {
         ToolsCommand::Call(_) => unreachable!("was done above"),
         ToolsCommand::Types(args) => client
             .tool_types(args.namespace.as_deref())
@@ -136,32 +139,27 @@ pub(super) async fn perform(
     .map(|()| ExitCode::SUCCESS)
 }
 
-async fn list(client: &Client, args: ListArgs, query: Option<String>) -> Result<(), Failure> {
-    let limit = args.limit.to_string();
-    let mut asked = vec![("limit", limit.as_str())];
-    asked.extend(query.as_deref().map(|query| ("query", query)));
-    asked.extend(args.namespace.as_deref().map(|namespace| ("namespace", namespace)));
-    asked.extend(args.cursor.as_deref().map(|cursor| ("cursor", cursor)));
-    let mut answer = client.list("tools", &asked).await?;
-    let tools = answer["results"].as_array_mut().map(std::mem::take).unwrap_or_default();
+async fn list(client: &Client, args: ListArgs, words: Option<String>) -> Result<(), Failure> {
+    let mut query = vec![("limit", args.limit.to_string())];
+    query.extend(words.map(|words| ("query", words)));
+    query.extend(args.namespace.map(|namespace| ("namespace", namespace)));
+    query.extend(args.cursor.map(|cursor| ("cursor", cursor)));
+    let page = client.tools(&query).await?;
     if args.json {
-        print_json(&tools.into_iter().map(|tool| with_id(tool, "path")).collect())?;
-    } else if tools.is_empty() {
-        note("no tools; `airlock doctor` tells how the upstreams are");
+        print_json(&page.results.iter().map(|tool| with_id(&tool.path, tool)).collect())?;
+    } else if page.results.is_empty() {
+        note("no tools; `airlock doctor` shows the status of the upstreams");
     } else {
-        tools.iter().try_for_each(|tool| print(row(tool)))?;
+        page.results.iter().try_for_each(|tool| print(row(tool)))?;
     }
-    if let Some(cursor) = answer["nextCursor"].as_str() {
-        note(
-            dim(format!("more ({} in all): --cursor {cursor}", answer["total"]))
-                .for_stderr()
-                .to_string(),
-        );
+    if let Some(cursor) = page.next_cursor {
+        let more = format!("more ({} in all): --cursor {cursor}", page.total);
+        note(dim(more).for_stderr().to_string());
     }
     Ok(())
 }
 
-/// A program of one line that makes the call. Both texts are data in it, whatever they hold.
+/// A program of one line that makes the call. Both strings are data in it, whatever they hold.
 fn program(path: &str, args: &str) -> Result<String, Failure> {
     let mut read = String::new();
     if args == "-" {
@@ -170,8 +168,10 @@ fn program(path: &str, args: &str) -> Result<String, Failure> {
     }
     let args = if args == "-" { read.as_str() } else { args };
     if args.len() as u64 > ARGS_BYTES_MAX {
-        return Err(Failure::other(format!("the arguments have more than {ARGS_BYTES_MAX} bytes"))
-            .hint("write a program for `airlock run`"));
+        return Err(Failure::other(format!(
+            "the arguments are larger than {ARGS_BYTES_MAX} bytes"
+        ))
+        .hint("write a program for `airlock run`"));
     }
     if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(args) {
         return Err(Failure::other(format!("`--args` is not JSON: {error}"))
@@ -180,80 +180,77 @@ fn program(path: &str, args: &str) -> Result<String, Failure> {
     Ok(format!("return await tools[{}](JSON.parse({}))", Value::from(path), Value::from(args)))
 }
 
-/// Errors of a call by hand, for the person who made it: the program is ours, and what it could do
-/// next are commands.
-fn by_hand(answer: &mut Value) {
-    let Some(error) = answer["error"].as_object_mut() else { return };
-    ["line", "column", "frame"].iter().for_each(|key| drop(error.remove(*key)));
-    let message = error["message"].as_str().unwrap_or_default();
-    let hint = match error["name"].as_str() {
-        Some("ToolNotFoundError") => {
-            let message = message
-                .split("; find one with await ")
-                .next()
-                .unwrap_or_default()
-                .replace("`tools.", "`");
-            error["message"] = message.into();
+/// Adapts the error of a call to the person who made it: the program is ours, and the next steps are
+/// commands.
+fn for_people(record: &mut TaskRecord) {
+    let Some(error) = &mut record.outcome.error else { return };
+    (error.line, error.column, error.frame) = (None, None, None);
+    let hint = match error.name.as_str() {
+        "ToolNotFoundError" => {
+            let message = error.message.split("; find one with await ").next().unwrap_or_default();
+            error.message = message.replace("`tools.", "`");
             "`airlock tools search WORDS` finds tools, `airlock tools list` shows all"
         }
-        Some("ToolArgumentError") => {
+        "ToolArgumentError" => {
             "`airlock tools describe PATH` shows what the tool takes; give it with `--args JSON`"
         }
         _ => return,
     };
-    error.insert("hint".into(), hint.into());
+    error.hint = Some(hint.into());
 }
 
 async fn refresh(client: &Client, args: RefreshArgs) -> Result<(), Failure> {
-    let mut answer = client.refresh(args.upstream.as_deref()).await?;
-    let upstreams = answer["results"].as_array_mut().map(std::mem::take).unwrap_or_default();
+    let upstreams = client.refresh(args.upstream.as_deref()).await?.results;
     if args.json {
         return print_json(
-            &upstreams.into_iter().map(|upstream| with_id(upstream, "name")).collect(),
+            &upstreams.iter().map(|upstream| with_id(&upstream.name, upstream)).collect(),
         );
     }
     if upstreams.is_empty() {
         note("no upstreams are configured");
     }
     upstreams.iter().try_for_each(|upstream| {
-        let text = |key: &str| screen::plain(upstream[key].as_str().unwrap_or_default());
-        let message = Some(text("message")).filter(|message| !message.is_empty());
-        let message = message.map(|message| format!("  {}", dim(message))).unwrap_or_default();
+        let Upstream { name, status, tools, message, .. } = upstream;
+        let message = message
+            .as_deref()
+            .map(|message| format!("  {}", dim(screen::plain(message))))
+            .unwrap_or_default();
         print(format!(
-            "{}  {}  {} tools{message}",
-            heading(text("name")),
-            screen::status(&text("status")),
-            upstream["tools"]
+            "{}  {}  {tools} tools{message}",
+            heading(screen::plain(name)),
+            screen::status(status)
         ))
     })
 }
 
-fn row(tool: &Value) -> String {
-    let text = |key: &str| tool[key].as_str().unwrap_or_default();
+fn row(tool: &ToolRow) -> String {
     let columns = screen::width().saturating_sub(4);
-    let hint = screen::line(text("hint"), columns);
-    let description = screen::line(text("description"), columns);
-    let down = tool["unavailable"]
-        .as_str()
+    let hint = screen::line(&tool.hint, columns);
+    let description = screen::line(&tool.description, columns);
+    let down = tool
+        .unavailable
+        .as_deref()
         .map(|why| format!("\n    {} {}", screen::status("failed"), screen::line(why, columns)));
-    let path = heading(screen::line(text("path"), columns));
+    let path = heading(screen::line(&tool.path, columns));
     format!("{path}\n    {hint}\n    {}{}", dim(description), down.unwrap_or_default())
 }
 
 async fn describe(client: &Client, args: DescribeArgs) -> Result<(), Failure> {
     let tool = client.tool(&args.path).await?;
     if args.json {
-        return print_json(&with_id(tool, "path"));
+        return print_json(&with_id(&tool.path, &tool));
     }
-    print(heading(screen::plain(tool["path"].as_str().unwrap_or(&args.path))).to_string())?;
-    print(screen::plain(tool["description"].as_str().unwrap_or_default().trim()))?;
-    if let Some(why) = tool["unavailable"].as_str() {
+    print(heading(screen::plain(&tool.path)).to_string())?;
+    print(screen::plain(tool.description.trim()))?;
+    if let Some(why) = &tool.unavailable {
         print(format!("{} {}", screen::status("failed"), screen::plain(why)))?;
     }
-    print(format!("\n{}", screen::plain(tool["typescript"].as_str().unwrap_or_default().trim())))?;
-    for (key, title) in [("inputSchema", "arguments"), ("outputSchema", "result")] {
-        if tool[key].is_object() {
-            print(format!("\n{}\n{}", heading(title), screen::plain(&screen::pretty(&tool[key]))))?;
+    print(format!("\n{}", screen::plain(tool.typescript.trim())))?;
+    let schemas =
+        [("arguments", Some(&tool.input_schema)), ("result", tool.output_schema.as_ref())];
+    for (title, schema) in schemas {
+        if let Some(schema) = schema.filter(|schema| schema.is_object()) {
+            print(format!("\n{}\n{}", heading(title), screen::plain(&screen::pretty(schema))))?;
         }
     }
     Ok(())

@@ -2,40 +2,47 @@
 
 mod add;
 mod file;
+mod url;
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
+use ::url::Url;
 use clap::{Args, Subcommand};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::json;
 
+use self::url::shown;
 use super::{
-    Application, Failure, Output,
+    args::Output,
     connection::Connection,
     screen::{self, Spinner, dim, heading, note, print, print_json},
 };
 use crate::{
+    app::{self, Failure},
     catalog::{MissingSecret, UpstreamState, UpstreamStatus},
-    config::{Config, Credential, Document, Reach, Transport, Upstream},
+    config::{Config, Credential, HttpAccess, Transport, Upstream},
+    model::Document,
+    service::view,
 };
 
-/// What to do with upstreams.
+/// The commands on upstreams.
 #[derive(Debug, Subcommand)]
 pub(super) enum UpstreamsCommand {
-    /// Add a service to the configuration: its address, its description's file, or the command of
-    /// an MCP server
+    /// Add a service to the configuration: its URL, the file of its OpenAPI document, or the command
+    /// of an MCP server
     Add(add::AddArgs),
     /// List the configured upstreams
     List(Output),
     /// Remove an upstream from the configuration
     Remove(OneArgs),
-    /// Reach upstreams, count their tools, and say what is wrong; exits with 1 if one cannot be
+    /// Connect to upstreams, count their tools, and say what is wrong; exits with 1 if one cannot be
     /// used
     Check(CheckArgs),
     /// Allow Airlock to use a service that speaks OAuth, in a browser
     Login(OneArgs),
 }
 
-/// Which upstream.
+/// Arguments of a command on one upstream.
 #[derive(Debug, Args)]
 pub(super) struct OneArgs {
     /// Its name
@@ -44,7 +51,7 @@ pub(super) struct OneArgs {
     output: Output,
 }
 
-/// Which upstreams.
+/// Arguments of `upstreams check`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArgs {
     /// Its name; all without it
@@ -53,18 +60,17 @@ pub(super) struct CheckArgs {
     output: Output,
 }
 
-/// Does it.
+/// Performs the command.
 pub(super) async fn perform(
     command: UpstreamsCommand,
     config: Config,
-    application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
     match command {
-        UpstreamsCommand::Add(args) => add::perform(args, &config, application).await?,
+        UpstreamsCommand::Add(args) => add::perform(args, &config).await?,
         UpstreamsCommand::List(output) => list(&config, output).await?,
         UpstreamsCommand::Remove(args) => remove(&args, &config)?,
-        UpstreamsCommand::Check(args) => return check(&args, config, application).await,
-        UpstreamsCommand::Login(args) => login(&args, &config, application).await?,
+        UpstreamsCommand::Check(args) => return check(&args, config).await,
+        UpstreamsCommand::Login(args) => login(&args, &config).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -83,68 +89,67 @@ fn named<'a>(config: &'a Config, name: &str) -> Result<&'a Upstream, Failure> {
 }
 
 async fn list(config: &Config, output: Output) -> Result<(), Failure> {
-    // Only a server that runs knows how they are; `check` finds out otherwise.
+    // Only a running server knows their status; otherwise `check` finds it out.
     let health = match Connection::running(config).await? {
-        Some(running) => running.client.health().await.unwrap_or_default(),
-        None => Value::Null,
+        Some(running) => running.client.health().await.ok(),
+        None => None,
     };
     let status = |name: &str| {
-        let all = health["upstreams"].as_array().into_iter().flatten();
-        all.filter(|upstream| upstream["name"] == name)
-            .find_map(|upstream| upstream["status"].as_str())
-            .unwrap_or("configured")
+        let mut all = health.iter().flat_map(|health| &health.upstreams);
+        all.find(|upstream| upstream.name == name)
+            .map_or("configured", |upstream| upstream.status.as_str())
     };
     let rows: Vec<_> =
         config.upstreams.iter().map(|upstream| row(upstream, status(&upstream.name))).collect();
     if output.json {
-        return print_json(&rows.into());
+        return print_json(&serde_json::to_value(&rows).expect("a row has string keys"));
     }
     if rows.is_empty() {
-        note("no upstreams; `airlock upstreams add ADDRESS` adds one");
+        note("no upstreams; `airlock upstreams add URL` adds one");
     }
-    rows.iter().try_for_each(|row| {
-        let text = |key: &str| row[key].as_str().unwrap_or_default();
-        let state = screen::in_colour_of(text("status"), &format!("{:<10}", text("status")));
-        let place = screen::line(text("place"), screen::width().saturating_sub(56));
+    rows.iter().try_for_each(|Row { id, status, kind, place, auth }| {
+        let state = screen::in_colour_of(status, &format!("{status:<10}"));
+        let place = screen::line(place, screen::width().saturating_sub(56));
         print(format!(
-            "{} {state} {:<8} {:<10} {}",
-            heading(format!("{:<24}", text("id"))),
-            text("kind"),
-            text("auth"),
+            "{} {state} {kind:<8} {auth:<10} {}",
+            heading(format!("{id:<24}")),
             dim(place)
         ))
     })
 }
 
-fn row(upstream: &Upstream, status: &str) -> Value {
-    let (kind, place, reach) = match &upstream.transport {
+/// An upstream in the list.
+#[derive(Serialize)]
+struct Row<'u> {
+    id: &'u str,
+    status: &'u str,
+    kind: &'static str,
+    place: String,
+    auth: &'static str,
+}
+
+fn row<'u>(upstream: &'u Upstream, status: &'u str) -> Row<'u> {
+    let (kind, place) = match &upstream.transport {
         Transport::Stdio { command, args, .. } => {
-            ("mcp", [std::slice::from_ref(command), args].concat().join(" "), None)
+            ("mcp", [std::slice::from_ref(command), args].concat().join(" "))
         }
-        Transport::Http { url, reach } => ("mcp", shown(url), Some(reach)),
-        Transport::OpenApi { spec, base_url, reach, .. } => {
+        Transport::Http { url } => ("mcp", shown(url)),
+        Transport::OpenApi { spec, base_url, .. } => {
             let spec = match spec {
                 Document::File(path) => path.display().to_string(),
-                Document::Address(url) => shown(url),
+                Document::Url(url) => Url::parse(url).as_ref().map_or_else(|_| url.clone(), shown),
             };
-            ("openapi", base_url.as_ref().map_or(spec, shown), Some(reach))
+            ("openapi", base_url.as_ref().map_or(spec, shown))
         }
-        Transport::GraphQl { url, reach, .. } => ("graphql", shown(url), Some(reach)),
+        Transport::GraphQl { url, .. } => ("graphql", shown(url)),
     };
-    json!({ "id": upstream.name, "status": status, "kind": kind, "place": place, "auth": reach.map_or("none", auth) })
+    let auth = upstream.access.as_ref().map_or("none", auth);
+    Row { id: &upstream.name, status, kind, place, auth }
 }
 
-/// An address without its query, which may hold a key.
-fn shown(url: &url::Url) -> String {
-    let mut url = url.clone();
-    url.set_query(None);
-    url.set_fragment(None);
-    url.to_string()
-}
-
-fn auth(reach: &Reach) -> &'static str {
-    match &reach.credential {
-        Credential::None if reach.headers.is_empty() => "none",
+fn auth(access: &HttpAccess) -> &'static str {
+    match &access.credential {
+        Credential::None if access.headers.is_empty() => "none",
         Credential::None => "headers",
         Credential::ApiKey { .. } => "api_key",
         Credential::Bearer(_) => "bearer",
@@ -162,25 +167,21 @@ fn remove(args: &OneArgs, config: &Config) -> Result<(), Failure> {
         );
     }
     change.show()?;
-    note("a running server keeps it until it is started again");
+    note("a running server uses it until it is started again");
     Ok(())
 }
 
-async fn check(
-    args: &CheckArgs,
-    mut config: Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
+async fn check(args: &CheckArgs, mut config: Config) -> Result<ExitCode, Failure> {
     if let Some(name) = &args.name {
         let one = named(&config, name)?.clone();
         config.upstreams = vec![one];
     }
     let names: Vec<_> = config.upstreams.iter().map(|upstream| upstream.name.clone()).collect();
-    let spinner = Spinner::start(&format!("reaching {}", names.join(", ")));
-    let missing = application.missing_secrets(&config).await?;
-    let shown = spinner.clone();
+    let spinner = Spinner::start(&format!("connecting to {}", names.join(", ")));
+    let missing = app::missing_secrets(&config).await?;
+    let progress = spinner.clone();
     let found =
-        application.reach(config, Box::new(move |done, all| shown.count(done, all))).await?;
+        app::connect_all(&config, Box::new(move |done, all| progress.count(done, all))).await?;
     drop(spinner);
     let of = |name: &str| -> Vec<&MissingSecret> {
         missing.iter().filter(|missing| missing.upstream == name).collect()
@@ -188,28 +189,37 @@ async fn check(
     let is_whole =
         missing.is_empty() && found.iter().all(|status| status.status == UpstreamState::Ready);
     if args.output.json {
-        let with_id = |status: &UpstreamStatus| {
-            let mut row = serde_json::to_value(status).expect("a status is plain data");
-            row["id"] = status.name.clone().into();
+        let checked = |status: &UpstreamStatus| {
+            let mut upstream = view::Upstream::from(status.clone());
             let missing = of(&status.name);
             if !missing.is_empty() {
-                row["status"] = "failed".into();
-                row["missing"] = json!(missing);
+                upstream.status = "failed".into();
             }
-            row
+            Checked { id: upstream.name.clone(), upstream, missing }
         };
-        print_json(&found.iter().map(with_id).collect())?;
+        let all: Vec<_> = found.iter().map(checked).collect();
+        print_json(&serde_json::to_value(&all).expect("a result has string keys"))?;
     } else if found.is_empty() {
-        note("no upstreams; `airlock upstreams add ADDRESS` adds one");
+        note("no upstreams; `airlock upstreams add URL` adds one");
     } else {
-        found.iter().try_for_each(|status| tell(status, &of(&status.name)))?;
+        found.iter().try_for_each(|status| report(status, &of(&status.name)))?;
     }
     Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn tell(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Failure> {
+/// The result of `upstreams check` for one upstream.
+#[derive(Serialize)]
+struct Checked<'m> {
+    #[serde(flatten)]
+    upstream: view::Upstream,
+    id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    missing: Vec<&'m MissingSecret>,
+}
+
+fn report(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Failure> {
     let (word, sign) = match (status.status, &status.message) {
-        // It describes itself to anybody, and would refuse its calls.
+        // It lists its tools to anybody, and would refuse the calls.
         _ if !missing.is_empty() => ("broken", "✗"),
         (UpstreamState::Ready, None) => ("ok", "✓"),
         (UpstreamState::Ready, Some(_)) => ("warning", "!"),
@@ -224,23 +234,19 @@ fn tell(status: &UpstreamStatus, missing: &[&MissingSecret]) -> Result<(), Failu
     for MissingSecret { upstream, key, message } in missing {
         print(format!("  `upstreams.{upstream}.{key}`: {}", screen::plain(message)))?;
     }
-    let said = |message: &&str| !missing.iter().any(|missing| message.contains(&missing.message));
-    let message = status.message.as_deref().filter(said);
+    let is_new = |message: &&str| !missing.iter().any(|missing| message.contains(&missing.message));
+    let message = status.message.as_deref().filter(is_new);
     let silent = missing.is_empty() && word == "broken" && status.message.is_none();
     let message = message.or(silent.then_some("it did not answer in time"));
     message.map_or(Ok(()), |message| print(format!("  {}", screen::plain(message))))
 }
 
-async fn login(
-    args: &OneArgs,
-    config: &Config,
-    application: &Arc<dyn Application>,
-) -> Result<(), Failure> {
+async fn login(args: &OneArgs, config: &Config) -> Result<(), Failure> {
     let upstream = named(config, &args.name)?;
     let refused =
         |why: String| Failure::unavailable(format!("nobody can log in to `{}`: {why}", args.name));
-    let spinner = Spinner::start("asking for its authorization server");
-    let login = application.login(config, &upstream.name).await?;
+    let spinner = Spinner::start("looking for its authorization server");
+    let login = app::login(config, &upstream.name).await?;
     drop(spinner);
     let hint = "open this page in a browser on this machine, and allow Airlock to use the service";
     if args.output.json {

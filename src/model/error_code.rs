@@ -82,6 +82,8 @@ codes! {
     BodyTooLarge = "body_too_large", InvalidInput;
     /// `/v1` is for the server's owner, who shows a token.
     Unauthorized = "unauthorized", Denied;
+    /// The caller lacks the role that the command needs.
+    Forbidden = "forbidden", Denied;
     /// A web page of another origin called the server.
     OriginNotAllowed = "origin_not_allowed", Denied;
     /// The server was called by a name that is not its own.
@@ -172,7 +174,7 @@ codes! {
     PolicyError = "policy_error", Denied;
     /// There is no approval of that id, or it belongs to another workspace.
     ApprovalNotFound = "approval_not_found", NotFound;
-    /// The approval does not wait for a word any more.
+    /// The approval is no longer waiting for a decision.
     ApprovalAlreadyDecided = "approval_already_decided", Conflict;
     /// The arguments cannot be shown whole.
     ApprovalNotDisplayable = "approval_not_displayable", Conflict;

@@ -72,6 +72,12 @@ macro_rules! events {
                 }
             }
 
+            /// The details alone, as the contract shows them.
+            pub fn details(&self) -> Value {
+                self.serialize_details(serde_json::value::Serializer)
+                    .expect("plain data with text keys has a JSON form")
+            }
+
             /// Serialises the details alone, without the kind.
             pub fn serialize_details<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 match self { $(Self::$variant(details) => details.serialize(to),)* }

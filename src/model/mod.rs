@@ -15,6 +15,7 @@ mod principal;
 mod schema;
 mod task;
 mod tool;
+mod upstream;
 
 pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
 pub use artifact::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, handle_id, has_handle};
@@ -34,11 +35,18 @@ pub use host_function::{
     },
     is_reserved_namespace, reserved_namespaces,
 };
-pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};
+pub use id::{
+    ApprovalId, ArtifactId, InstanceId, InvalidApprovalId, InvalidArtifactId, InvalidInstanceId,
+    InvalidTaskId, TaskId,
+};
 pub use principal::{Principal, Role};
 pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
-pub use tool::{Annotations, NAMESPACE_CHARS_MAX, Operation};
+pub use tool::{Annotations, Operation};
+pub use upstream::{
+    CALL_TIMEOUT_MS, Document, InvalidName, NAMESPACE_CHARS_MAX, REFRESH_MINUTES, START_TIMEOUT_MS,
+    UpstreamName,
+};
 
 /// A JSON text that is forwarded as it is, never parsed further than needed.
 pub type RawJson = Box<serde_json::value::RawValue>;

@@ -5,7 +5,19 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 /// What an identity may ask the server to do. Roles add up; none contains another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Runs code and reads its own tasks and tools. Never approves, never changes policy.
@@ -14,6 +26,17 @@ pub enum Role {
     Approver,
     /// Reads artifacts, policy and the status of upstreams, and changes them.
     Admin,
+}
+
+impl Role {
+    /// Its name in errors and records.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::Approver => "approver",
+            Self::Admin => "admin",
+        }
+    }
 }
 
 /// The identity that every request carries. It is stored whole with each task and approval;

@@ -2,9 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Longest name of an upstream, the first segment of its tools' paths, in characters.
-pub const NAMESPACE_CHARS_MAX: usize = 64;
-
 /// What a tool says about itself. Claims of the upstream, not facts: unless it is trusted they
 /// never make policy milder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

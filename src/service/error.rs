@@ -10,15 +10,15 @@ use crate::model::{ErrorCode, ErrorKind};
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct ServiceError {
-    /// For programs that act on it.
+    /// The code, for programs that act on it.
     pub code: ErrorCode,
-    /// For the caller: lower case, names the thing, states the bound and the value.
+    /// The message for the caller: lower case, names the thing, states the bound and the value.
     pub message: String,
-    /// The way out.
+    /// The remedy.
     pub hint: Option<String>,
-    /// When a retry may help, in milliseconds.
+    /// Time after which a retry may help, in milliseconds.
     pub retry_after_ms: Option<u64>,
-    /// For the log only.
+    /// The cause, for the log only.
     #[source]
     pub source: Option<Box<dyn Error + Send + Sync>>,
 }
@@ -29,18 +29,18 @@ impl ServiceError {
         Self { code, message: message.into(), hint: None, retry_after_ms: None, source: None }
     }
 
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub fn kind(&self) -> ErrorKind {
         self.code.kind()
     }
 
-    /// With the way out.
+    /// Adds the remedy.
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 
-    /// With what went wrong below.
+    /// Adds the cause.
     pub fn caused_by(mut self, source: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self

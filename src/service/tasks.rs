@@ -1,15 +1,19 @@
-//! Tasks: run one, look at one, list them, end one.
+//! Tasks: run one, read one, list them, end one.
 
 use std::{sync::Arc, time::Duration};
 
+use serde_json::value::RawValue;
 use tokio::time::timeout;
 
 use super::{
-    Execute, Patience, Progress, ProgressSink, ResultPage, Service, ServiceError, TaskAnswer,
-    TaskCancel, TaskEvents, TaskEventsAnswer, TaskGet, TaskList, TaskListAnswer,
+    Service, ServiceError,
+    requests::{
+        Execute, Execution, ProgressSink, TaskCancel, TaskEvents, TaskGet, TaskList, WaitPolicy,
+    },
+    view::{EventPage, Progress, ResultPage, TaskPage, TaskRecord},
 };
 use crate::{
-    model::{ErrorCode, Principal, Task, TaskId, Timestamp},
+    model::{ErrorCode, Principal, RawJson, Task, TaskId, TaskStatus, Timestamp},
     store::{NewTask, StoreError, TaskFilter},
     task::{
         TaskHandle, TaskOutcome,
@@ -36,18 +40,20 @@ pub(super) const LIST_LIMIT: (u32, u32) = (50, crate::store::LIST_MAX);
 pub(super) const EVENTS_LIMIT: (u32, u32) = (200, 1000);
 
 impl Service {
-    /// Records a task, runs it, and waits for its end as long as the request and `patience` allow.
-    /// Tells `progress` the task's id as soon as it is recorded, and what changes after. Dropping
-    /// the future ends the waiting, not the task.
-    pub async fn execute(
+    /// Records a task, runs it, and waits for its end as long as the arguments and the wait policy
+    /// allow. Sends the task's id to `progress` as soon as it is recorded, and each change after.
+    /// Dropping the future ends the waiting, not the task.
+    pub(super) async fn execute(
         &self,
         who: &Principal,
-        request: Execute,
-        patience: Patience,
-        progress: ProgressSink,
-    ) -> Result<TaskAnswer, ServiceError> {
-        let hold = self.hold(&request, patience)?;
-        let new = self.new_task(who, request)?;
+        execution: Execution,
+    ) -> Result<TaskRecord, ServiceError> {
+        let Execution { arguments, wait, progress } = execution;
+        let hold = self.hold(&arguments, wait)?;
+        // The session is part of who asks, and stored with the task as such.
+        let caller = Principal { session_id: arguments.session_id.clone(), ..who.clone() };
+        tracing::Span::current().record("session", caller.session_id.as_deref());
+        let new = self.new_task(&caller, arguments)?;
         // Whoever learns the id at once must find it after a crash; at any other time the record is
         // read from the store first.
         let live = match self.engine.submit(new, hold.is_zero()).await.map_err(submit_error)? {
@@ -65,11 +71,11 @@ impl Service {
     }
 
     /// The record, waiting for its end if asked to; or a piece of its result.
-    pub async fn task_get(
+    pub(super) async fn task_get(
         &self,
         who: &Principal,
         request: TaskGet,
-    ) -> Result<TaskAnswer, ServiceError> {
+    ) -> Result<TaskRecord, ServiceError> {
         let task = task_id(&request.task_id)?;
         let wait_ms = within("waitMs", request.wait_ms, 0, WAIT_MS_MAX)?.unwrap_or(0);
         let limit = within("resultLimit", request.result_limit, 1, RESULT_BYTES_INLINE)?;
@@ -77,25 +83,27 @@ impl Service {
             && let Some(live) =
                 self.engine.unfinished(task).filter(|live| live.workspace_id() == who.workspace_id)
         {
-            // Whatever comes first is told by the record.
+            // The record says which came first.
             drop(timeout(Duration::from_millis(wait_ms), live.ended()).await);
         }
-        let mut answer = self.recorded(who, task).await?;
-        if request.result_offset.is_some() || limit.is_some() {
-            let offset = request.result_offset.unwrap_or(0);
-            answer.page =
-                self.page(who, &answer.task, offset, limit.unwrap_or(RESULT_BYTES_INLINE)).await?;
-            answer.result = None;
+        if request.result_offset.is_none() && limit.is_none() {
+            return self.recorded(who, task).await;
         }
-        Ok(answer)
+        let task = self.record(who, task).await?;
+        let offset = request.result_offset.unwrap_or(0);
+        let page = self.page(who, &task, offset, limit.unwrap_or(RESULT_BYTES_INLINE)).await?;
+        let mut record = TaskRecord::from(&task);
+        record.outcome.result_page = page;
+        record.outcome.approvals = self.pending(&task).await?;
+        Ok(record)
     }
 
     /// Tasks of the workspace, newest first.
-    pub async fn task_list(
+    pub(super) async fn task_list(
         &self,
         who: &Principal,
         request: TaskList,
-    ) -> Result<TaskListAnswer, ServiceError> {
+    ) -> Result<TaskPage, ServiceError> {
         let limit = within("limit", request.limit.map(u64::from), 1, u64::from(LIST_LIMIT.1))?;
         let filter = TaskFilter {
             status: request.status,
@@ -105,15 +113,18 @@ impl Service {
             cursor: request.cursor,
         };
         let page = self.store.tasks(&who.workspace_id, filter).await.map_err(store_error)?;
-        Ok(TaskListAnswer { tasks: page.tasks, next_cursor: page.next_cursor })
+        Ok(TaskPage {
+            tasks: page.tasks.iter().map(Into::into).collect(),
+            next_cursor: page.next_cursor,
+        })
     }
 
     /// Ends a task and waits until its end is recorded; one that has ended stays as it is.
-    pub async fn task_cancel(
+    pub(super) async fn task_cancel(
         &self,
         who: &Principal,
         request: TaskCancel,
-    ) -> Result<TaskAnswer, ServiceError> {
+    ) -> Result<TaskRecord, ServiceError> {
         let task = task_id(&request.task_id)?;
         match self.engine.unfinished(task).filter(|live| live.workspace_id() == who.workspace_id) {
             Some(live) => {
@@ -125,11 +136,11 @@ impl Service {
     }
 
     /// A task's history.
-    pub async fn task_events(
+    pub(super) async fn task_events(
         &self,
         who: &Principal,
         request: TaskEvents,
-    ) -> Result<TaskEventsAnswer, ServiceError> {
+    ) -> Result<EventPage, ServiceError> {
         let task = task_id(&request.task_id)?;
         let limit = within("limit", request.limit.map(u64::from), 1, u64::from(EVENTS_LIMIT.1))?;
         let limit = limit.map_or(EVENTS_LIMIT.0, |limit| limit as u32);
@@ -140,7 +151,7 @@ impl Service {
             .await
             .map_err(store_error)?;
         let next_after = events.last().map_or(request.after, |event| event.seq);
-        Ok(TaskEventsAnswer { events, next_after })
+        Ok(EventPage { events, next_after })
     }
 
     pub(super) async fn record(&self, who: &Principal, task: TaskId) -> Result<Task, ServiceError> {
@@ -152,24 +163,20 @@ impl Service {
     }
 
     /// The record with its result, as the store has it.
-    async fn recorded(&self, who: &Principal, task: TaskId) -> Result<TaskAnswer, ServiceError> {
+    async fn recorded(&self, who: &Principal, task: TaskId) -> Result<TaskRecord, ServiceError> {
         let task = self.record(who, task).await?;
-        let mut result = None;
+        let mut raw = None;
         if task.result_bytes.is_some_and(|bytes| bytes <= RESULT_BYTES_INLINE) {
             let page = self.page(who, &task, 0, RESULT_BYTES_INLINE).await?;
-            result = page
-                .map(|page| serde_json::value::RawValue::from_string(page.text))
-                .transpose()
-                .map_err(|error| {
-                    ServiceError::new(
-                        ErrorCode::Internal,
-                        format!("the result of `{}` is damaged", task.task_id),
-                    )
-                    .caused_by(error)
+            raw =
+                page.map(|page| RawValue::from_string(page.text)).transpose().map_err(|error| {
+                    let message = format!("the result of `{}` is damaged", task.task_id);
+                    ServiceError::new(ErrorCode::Internal, message).caused_by(error)
                 })?;
         }
-        let approvals = self.pending(&task).await?;
-        Ok(TaskAnswer { task, result, page: None, approvals })
+        let mut record = view_of(&task, raw.as_ref());
+        record.outcome.approvals = self.pending(&task).await?;
+        Ok(record)
     }
 
     async fn page(
@@ -181,8 +188,7 @@ impl Service {
     ) -> Result<Option<ResultPage>, ServiceError> {
         let total = task.result_bytes.unwrap_or(0);
         if offset > total {
-            let message =
-                format!("`resultOffset` {offset} is beyond the result, which has {total} bytes");
+            let message = format!("`resultOffset` is {offset}; the result ends at {total} bytes");
             return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
         }
         let piece = self
@@ -202,7 +208,7 @@ impl Service {
         let bytes = request.code.len();
         if bytes == 0 || bytes > self.limits.code_bytes_max {
             let message = format!(
-                "`code` has {bytes} bytes, allowed are 1 to {}",
+                "`code` is {bytes} bytes; the limit is 1 to {}",
                 self.limits.code_bytes_max
             );
             return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
@@ -213,28 +219,29 @@ impl Service {
             let bytes = serde_json::to_vec(metadata).map_or(usize::MAX, |json| json.len());
             if bytes > METADATA_BYTES_MAX {
                 let message = format!(
-                    "`metadata` has {bytes} bytes as JSON, allowed are {METADATA_BYTES_MAX}"
+                    "`metadata` is {bytes} bytes as JSON; the limit is {METADATA_BYTES_MAX}"
                 );
                 return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
             }
         }
-        short("sessionId", request.session_id.as_deref(), 0)?;
-        short("idempotencyKey", request.idempotency_key.as_deref(), 1)?;
+        check_length("sessionId", who.session_id.as_deref(), 0)?;
+        check_length("idempotencyKey", request.idempotency_key.as_deref(), 1)?;
         Ok(NewTask {
             task_id: TaskId::new(),
             code: request.code,
             runtime_id: request.runtime_id.unwrap_or_else(|| self.limits.runtime_id.clone()),
             timeout_ms,
             metadata: request.metadata,
-            principal: Principal { session_id: request.session_id, ..who.clone() },
+            principal: who.clone(),
             created_at: Timestamp::now(),
+            instance_id: self.engine.instance_id(),
             idempotency_key: request.idempotency_key,
         })
     }
 
-    /// How long to hold the answer.
-    fn hold(&self, request: &Execute, patience: Patience) -> Result<Duration, ServiceError> {
-        let asked = within(
+    /// Time to hold the answer.
+    fn hold(&self, request: &Execute, wait: WaitPolicy) -> Result<Duration, ServiceError> {
+        let requested = within(
             "resultTimeoutMs",
             request.result_timeout_ms,
             RESULT_TIMEOUT_MS.0,
@@ -245,44 +252,52 @@ impl Service {
         }
         let timeout_ms = request.timeout_ms.unwrap_or(self.limits.timeout_ms);
         let full = timeout_ms.saturating_add(30_000).max(120_000);
-        let hold_ms = match (asked, patience, self.limits.hold_ms) {
-            (Some(asked), _, _) => asked,
-            (None, Patience::Long, _) | (None, Patience::Short, 0) => full,
-            (None, Patience::Short, cap) => full.min(cap),
+        let hold_ms = match (requested, wait, self.limits.hold_ms) {
+            (Some(requested), _, _) => requested,
+            (None, WaitPolicy::Full, _) | (None, WaitPolicy::Capped, 0) => full,
+            (None, WaitPolicy::Capped, cap) => full.min(cap),
         };
         Ok(Duration::from_millis(hold_ms))
     }
 }
 
-/// Passes news of a task on for as long as it is polled.
+/// Forwards the changes of a task for as long as it is polled.
 async fn report(live: &Arc<TaskHandle>, progress: &ProgressSink) {
-    let mut news = live.changes();
+    let mut changes = live.changes();
     loop {
         let now = Progress {
             task_id: live.task_id(),
             status: live.status(),
             tool_calls: live.tool_calls(),
-            said: live.progress(),
+            message: live.progress(),
         };
         progress.send_replace(Some(now));
-        if news.changed().await.is_err() {
+        if changes.changed().await.is_err() {
             return std::future::pending().await;
         }
     }
 }
 
-fn whole(ended: TaskOutcome) -> Result<TaskAnswer, ServiceError> {
+fn whole(ended: TaskOutcome) -> Result<TaskRecord, ServiceError> {
     match ended {
         TaskOutcome::Recorded(task, result) => {
-            let result = result
-                .filter(|result| result.get().len() as u64 <= RESULT_BYTES_INLINE)
-                .map(|result| (*result).clone());
-            Ok(TaskAnswer { task: (*task).clone(), result, page: None, approvals: vec![] })
+            let inline =
+                result.as_deref().filter(|raw| raw.get().len() as u64 <= RESULT_BYTES_INLINE);
+            Ok(view_of(&task, inline))
         }
         TaskOutcome::Unrecorded(error) => {
             let message = "the task could not be recorded; the server's log says why";
             Err(ServiceError::new(ErrorCode::StoreUnavailable, message).caused_by(error))
         }
+    }
+}
+
+/// The record with its result, where it completed: `raw` where that is at most 1 MiB.
+fn view_of(task: &Task, raw: Option<&RawJson>) -> TaskRecord {
+    let record = TaskRecord::from(task);
+    match task.result_bytes.filter(|_| task.status == TaskStatus::Completed) {
+        Some(bytes) => record.with_result(raw, bytes),
+        None => record,
     }
 }
 
@@ -306,17 +321,17 @@ pub(super) fn within(
     match value {
         Some(value) if !(min..=max).contains(&value) => Err(ServiceError::new(
             ErrorCode::InvalidArgument,
-            format!("`{name}` is {value}, allowed are {min} to {max}"),
+            format!("`{name}` is {value}; the limit is {min} to {max}"),
         )),
         value => Ok(value),
     }
 }
 
-fn short(name: &str, value: Option<&str>, min: usize) -> Result<(), ServiceError> {
+fn check_length(name: &str, value: Option<&str>, min: usize) -> Result<(), ServiceError> {
     match value.map(|value| value.chars().count()) {
         Some(count) if !(min..=NAME_CHARS_MAX).contains(&count) => Err(ServiceError::new(
             ErrorCode::InvalidArgument,
-            format!("`{name}` has {count} characters, allowed are {min} to {NAME_CHARS_MAX}"),
+            format!("`{name}` is {count} characters; the limit is {min} to {NAME_CHARS_MAX}"),
         )),
         _ => Ok(()),
     }

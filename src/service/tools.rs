@@ -1,13 +1,17 @@
-//! Tools, as the owner's own commands ask for them, and how the server is.
+//! Tools, their declarations and their upstreams.
 
-use serde_json::json;
-use tokio::sync::watch;
+use serde::de::DeserializeOwned;
 
-use super::{Health, NamespaceCount, Service, ServiceError, ToolList};
+use super::{
+    Service, ServiceError,
+    command::ChangeCounters,
+    requests::{ToolDescribe, ToolList, ToolRefresh, ToolTypes},
+    view::{Namespace, Tool, ToolPage, UpstreamList},
+};
 use crate::{
-    catalog::{CallerLimit, FindError, NotFound, ResolveError, UpstreamState},
-    model::{DiscoveryFunction, ErrorCode, NamespacesQuery, Principal, RawJson},
-    policy::{Caller, Profile},
+    catalog::{self, CallerLimit, FindError, NotFound, ResolveError, UpstreamState},
+    model::{DiscoveryFunction, ErrorCode, NamespacesQuery, Principal},
+    policy::Caller,
     task::policy_view::{PolicyView, ROLE},
 };
 
@@ -18,67 +22,73 @@ const NAMESPACES_MAX: u32 = 200;
 
 impl Service {
     /// A page of tools, as `tools.catalog.tools` answers.
-    pub async fn tools(&self, who: &Principal, request: ToolList) -> Result<RawJson, ServiceError> {
+    pub(super) async fn tool_list(
+        &self,
+        who: &Principal,
+        request: ToolList,
+    ) -> Result<ToolPage, ServiceError> {
         let args = serde_json::to_string(&request).expect("strings and numbers only");
         self.find(who, DiscoveryFunction::Tools, &args).await
     }
 
     /// One tool, as `tools.describe` answers.
-    pub async fn tool(&self, who: &Principal, path: &str) -> Result<RawJson, ServiceError> {
-        self.find(who, DiscoveryFunction::Describe, &json!({ "path": path }).to_string()).await
+    pub(super) async fn tool_describe(
+        &self,
+        who: &Principal,
+        request: ToolDescribe,
+    ) -> Result<Tool, ServiceError> {
+        let args = serde_json::to_string(&request).expect("a string only");
+        self.find(who, DiscoveryFunction::Describe, &args).await
     }
 
     /// TypeScript declarations of all tools that the caller may see, or of those of one namespace.
-    pub async fn tool_types(
+    pub(super) async fn tool_types(
         &self,
         who: &Principal,
-        namespace: Option<&str>,
+        request: ToolTypes,
     ) -> Result<String, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
-        let declared = self.catalog.types(namespace, &view).await;
+        let declared = self.catalog.types(request.namespace.as_deref(), &view).await;
         declared.map_err(|error| ServiceError::new(ErrorCode::InvalidArgument, error.to_string()))
     }
 
-    /// Asks one upstream, or all, for their tools again; answers how they stand then.
-    pub async fn tools_refresh(&self, upstream: Option<&str>) -> Result<RawJson, ServiceError> {
-        let Some(status) = self.catalog.refresh(upstream).await else {
-            let names: Vec<String> = self
-                .catalog
-                .status()
-                .into_iter()
-                .map(|status| format!("`{}`", status.name))
-                .collect();
-            let known = if names.is_empty() {
-                "none is configured".to_owned()
-            } else {
-                format!("there are {}", names.join(", "))
-            };
-            let message =
-                format!("there is no upstream `{}`, {known}", upstream.unwrap_or_default());
-            return Err(ServiceError::new(ErrorCode::InvalidArgument, message));
+    /// Asks one upstream, or all, for their tools again; returns their states afterwards.
+    pub(super) async fn tool_refresh(
+        &self,
+        request: ToolRefresh,
+    ) -> Result<UpstreamList, ServiceError> {
+        let upstream = request.upstream.as_deref();
+        if let Some(status) = self.catalog.refresh(upstream).await {
+            return Ok(UpstreamList { results: status.into_iter().map(Into::into).collect() });
+        }
+        let names: Vec<String> =
+            self.catalog.status().into_iter().map(|status| format!("`{}`", status.name)).collect();
+        let known = if names.is_empty() {
+            "none is configured".to_owned()
+        } else {
+            format!("there are {}", names.join(", "))
         };
-        Ok(serde_json::value::to_raw_value(&json!({ "results": status }))
-            .expect("texts and numbers only"))
+        let message = format!("there is no upstream `{}`, {known}", upstream.unwrap_or_default());
+        Err(ServiceError::new(ErrorCode::InvalidArgument, message))
     }
 
-    /// The namespaces and how many tools each has that the caller may see, in a stable order; then
-    /// the upstreams of which nothing is known yet.
-    pub fn namespaces(&self, who: &Principal) -> Vec<NamespaceCount> {
+    /// The namespaces that the caller may see, and how many tools each has, in a stable order; then
+    /// the upstreams whose tools are not known yet.
+    pub(super) fn namespaces(&self, who: &Principal) -> Vec<Namespace> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
         let found =
             self.catalog.namespaces(&NamespacesQuery { limit: Some(NAMESPACES_MAX) }, &view);
-        let counted = |namespace: crate::catalog::Namespace| NamespaceCount {
+        let counted = |namespace: catalog::Namespace| Namespace {
             is_down: namespace.unavailable.is_some(),
             namespace: namespace.namespace,
             tools: namespace.tool_count,
         };
-        let mut all: Vec<NamespaceCount> = found.namespaces.into_iter().map(counted).collect();
-        // Of these nothing is known yet: they are told by name, so that nobody takes them for
-        // missing.
+        let mut all: Vec<Namespace> = found.namespaces.into_iter().map(counted).collect();
+        // They are listed by name, so that nobody takes them for missing.
         let unknown = self.catalog.status().into_iter().filter(|upstream| upstream.tools == 0);
         all.extend(unknown.filter_map(|upstream| match upstream.status {
             UpstreamState::Ready => None,
-            status => Some(NamespaceCount {
+            status => Some(Namespace {
                 namespace: upstream.name,
                 tools: 0,
                 is_down: status == UpstreamState::Failed,
@@ -87,83 +97,35 @@ impl Service {
         all
     }
 
-    /// One of them changes whenever there may be other tools to see: the catalog's, and the
-    /// policy's.
-    pub fn tools_changed(&self) -> [watch::Receiver<u64>; 2] {
+    /// Counters of the catalog and of the policy.
+    pub(super) fn tool_changes(&self) -> ChangeCounters {
         [self.catalog.changed(), self.policy.changed()]
     }
 
-    /// How the server is. `degraded` where the store or the engine does not work; an upstream that
-    /// is down is only told.
-    pub async fn health(&self) -> Health {
-        let store = self.store.check().await;
-        let runtimes: Vec<_> = self
-            .engine
-            .runtimes()
-            .map(|(id, sandbox)| {
-                let (engine, locks) = sandbox.engine_and_locks().unwrap_or(("not used yet", ""));
-                json!({
-                    "runtimeId": id,
-                    "engine": engine,
-                    "tier": locks,
-                    "workers": sandbox.workers(),
-                    "queued": sandbox.queued(),
-                })
-            })
-            .collect();
-        let upstreams = self.catalog.status();
-        let policy = self.policy.standing();
-        let fit = store.is_ok() && !runtimes.is_empty() && policy.problems.is_empty();
-        if let Err(error) = &store {
-            tracing::error!(%error, "the store does not work");
-        }
-        Health {
-            status: if fit { "ok" } else { "degraded" }.into(),
-            version: env!("CARGO_PKG_VERSION").into(),
-            sandbox: json!({ "status": if runtimes.is_empty() { "none" } else { "ok" }, "runtimes": runtimes }),
-            store: match store {
-                Ok(()) => json!({ "status": "ok", "tasks": self.engine.unfinished_count() }),
-                Err(error) => json!({ "status": "failed", "message": error.to_string() }),
-            },
-            policy: {
-                let mut told = json!({
-                    "status": if policy.problems.is_empty() { "ok" } else { "degraded" },
-                    "profile": profile(policy.profile),
-                    "revision": policy.revision,
-                    "parkedTasks": self.waiters.parked_tasks(),
-                });
-                if !policy.problems.is_empty() {
-                    told["message"] =
-                        format!("the policy before is in force: {}", policy.problems.join("; "))
-                            .into();
-                    told["hint"] = "correct the file: it is taken as soon as it is valid".into();
-                }
-                told
-            },
-            upstreams: json!(upstreams),
-        }
-    }
-
-    /// As code of this caller would be answered.
-    async fn find(
+    /// Answers a finding function as code of this caller would be answered.
+    async fn find<T: DeserializeOwned>(
         &self,
         who: &Principal,
         function: DiscoveryFunction,
         args: &str,
-    ) -> Result<RawJson, ServiceError> {
+    ) -> Result<T, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
-        let asker = CallerLimit::default();
-        let found = self.catalog.find_offloaded(&asker, function, args, view).await;
-        found.map_err(|error| match error {
+        let limit = CallerLimit::default();
+        let found = self.catalog.find_offloaded(&limit, function, args, view).await;
+        let json = found.map_err(|error| match error {
             FindError::Arguments(error) => {
                 ServiceError::new(ErrorCode::InvalidArgument, error.to_string())
             }
             FindError::Unresolved(error) => unresolved(error),
+        })?;
+        serde_json::from_str(json.get()).map_err(|error| {
+            let message = format!("the response of {function:?} cannot be read");
+            ServiceError::new(ErrorCode::Internal, message).caused_by(error)
         })
     }
 }
 
-/// Whoever asks from outside of a task sees what code of the same account would.
+/// The caller as policy sees code of the same account, outside of a task.
 fn caller(who: &Principal) -> Caller<'_> {
     Caller {
         workspace: &who.workspace_id,
@@ -175,8 +137,8 @@ fn caller(who: &Principal) -> Caller<'_> {
     }
 }
 
-/// Why a path that the owner named leads to no tool, in the owner's words: the catalog's own are
-/// for programs.
+/// The error for a path of no tool, with commands in its hint: the catalog's own hints are for
+/// programs.
 pub(super) fn unresolved(error: ResolveError) -> ServiceError {
     match error {
         ResolveError::NotFound(NotFound { path, is_namespace: true, .. }) => ServiceError::new(
@@ -196,17 +158,7 @@ pub(super) fn unresolved(error: ResolveError) -> ServiceError {
         }
         ResolveError::Unavailable(error) => {
             ServiceError::new(ErrorCode::UpstreamUnavailable, error.message)
-                .hint("`airlock upstreams check` tells what is wrong with it")
+                .hint("`airlock upstreams check` says what is wrong with it")
         }
-    }
-}
-
-/// The name of a profile in the configuration.
-pub(super) fn profile(profile: Profile) -> &'static str {
-    match profile {
-        Profile::ReadOnly => "readonly",
-        Profile::Auto => "auto",
-        Profile::Open => "open",
-        Profile::Strict => "strict",
     }
 }

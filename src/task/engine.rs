@@ -25,8 +25,8 @@ use super::{
     machine::{self, Calls, End, RunContext, StopCause},
 };
 use crate::{
-    model::{ErrorCode, Logs, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
-    sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
+    model::{ErrorCode, InstanceId, Logs, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage},
+    sandbox::{Run, RunReport, Runtime, SandboxError, WallClock},
     store::{Created, NewTask, StoreError, TaskEnd, Written},
 };
 
@@ -43,6 +43,8 @@ pub struct EngineConfig {
     pub cpu_ms_max: u64,
     /// Tasks that may wait to begin, per runtime.
     pub queue_max: usize,
+    /// This start of the server, which the record names with each task.
+    pub instance_id: InstanceId,
 }
 
 /// Runs tasks. Cheap to clone.
@@ -52,7 +54,7 @@ pub struct TaskEngine(Arc<Inner>);
 struct Inner {
     config: EngineConfig,
     services: Services,
-    runtimes: BTreeMap<String, Sandbox>,
+    runtimes: BTreeMap<String, Arc<dyn Runtime>>,
     /// The tasks that have not ended.
     tasks: DashMap<TaskId, Arc<TaskHandle>>,
     stopping: CancellationToken,
@@ -93,7 +95,7 @@ pub enum Submitted {
 
 /// One task from its submission to its end.
 struct TaskRun {
-    sandbox: Sandbox,
+    runtime: Arc<dyn Runtime>,
     new: NewTask,
     handle: Arc<TaskHandle>,
     journal: Arc<TaskJournal>,
@@ -102,12 +104,10 @@ struct TaskRun {
 }
 
 impl TaskEngine {
-    /// An engine over these runtimes, by their ids.
-    pub fn new(
-        config: EngineConfig,
-        services: Services,
-        runtimes: BTreeMap<String, Sandbox>,
-    ) -> Self {
+    /// Creates an engine over these runtimes.
+    pub fn new(config: EngineConfig, services: Services, runtimes: Vec<Arc<dyn Runtime>>) -> Self {
+        let runtimes =
+            runtimes.into_iter().map(|runtime| (runtime.id().to_owned(), runtime)).collect();
         let (tasks, stopping) = (DashMap::new(), CancellationToken::new());
         Self(Arc::new(Inner { config, services, runtimes, tasks, stopping }))
     }
@@ -117,9 +117,14 @@ impl TaskEngine {
         &self.0.services
     }
 
-    /// The ids of the runtimes.
-    pub fn runtimes(&self) -> impl Iterator<Item = (&str, &Sandbox)> {
-        self.0.runtimes.iter().map(|(id, sandbox)| (id.as_str(), sandbox))
+    /// This start of the server.
+    pub fn instance_id(&self) -> InstanceId {
+        self.0.config.instance_id
+    }
+
+    /// The runtimes, ordered by id.
+    pub fn runtimes(&self) -> impl Iterator<Item = &dyn Runtime> {
+        self.0.runtimes.values().map(|runtime| &**runtime)
     }
 
     /// Records a task and starts it. `durable` waits until its creation is durable: needed where
@@ -129,13 +134,13 @@ impl TaskEngine {
         if inner.stopping.is_cancelled() {
             return Err(SubmitError::Stopping);
         }
-        let sandbox = inner.runtimes.get(&new.runtime_id).cloned().ok_or_else(|| {
+        let runtime = inner.runtimes.get(&new.runtime_id).cloned().ok_or_else(|| {
             SubmitError::UnknownRuntime {
                 id: new.runtime_id.clone(),
                 known: inner.runtimes.keys().map(|id| format!("`{id}`")).collect(),
             }
         })?;
-        if sandbox.queued() >= inner.config.queue_max {
+        if runtime.queued() >= inner.config.queue_max {
             return Err(SubmitError::Busy { queue_max: inner.config.queue_max });
         }
         let waits = durable || new.idempotency_key.is_some();
@@ -145,7 +150,7 @@ impl TaskEngine {
         inner.tasks.insert(new.task_id, handle.clone());
         let (creation, created) = oneshot::channel();
         // From here on it runs, whether the caller waits or not.
-        self.spawn(self.task_run(sandbox, new, handle.clone(), journal), written, creation);
+        self.spawn(self.task_run(runtime, new, handle.clone(), journal), written, creation);
         if !waits {
             return Ok(Submitted::Running(handle));
         }
@@ -189,8 +194,8 @@ impl TaskEngine {
                 );
             }
         }
-        for sandbox in self.0.runtimes.values() {
-            sandbox.close();
+        for runtime in self.0.runtimes.values() {
+            runtime.close();
         }
     }
 
@@ -200,7 +205,7 @@ impl TaskEngine {
 
     fn task_run(
         &self,
-        sandbox: Sandbox,
+        runtime: Arc<dyn Runtime>,
         new: NewTask,
         handle: Arc<TaskHandle>,
         journal: TaskJournal,
@@ -208,7 +213,7 @@ impl TaskEngine {
         let (journal, clock) = (Arc::new(journal), WallClock::new());
         let services = self.0.services.clone();
         let host = Host::new(services, &new, journal.clone(), handle.clone(), clock.clone());
-        TaskRun { sandbox, new, handle, journal, host: Arc::new(host), clock }
+        TaskRun { runtime, new, handle, journal, host: Arc::new(host), clock }
     }
 
     fn spawn(&self, run: TaskRun, written: Written<Created>, creation: CreationSender) {
@@ -294,10 +299,10 @@ impl TaskEngine {
 
     /// From the queue to the end of the run.
     async fn perform(&self, run: &TaskRun) -> (End, RunRecord) {
-        let TaskRun { sandbox, new, handle, journal, host, clock } = run;
+        let TaskRun { runtime, new, handle, journal, host, clock } = run;
         let queued = Instant::now();
         let lease = tokio::select! {
-            lease = sandbox.admit(&new.principal.workspace_id) => lease,
+            lease = runtime.admit(&new.principal.workspace_id) => lease,
             () = handle.cancelled().cancelled() => {
                 return (stopped_before_it_began(handle), RunRecord::never());
             }

@@ -18,7 +18,7 @@ use crate::{
         Timestamp,
     },
     store::{
-        ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Reserved, Settle, Store,
+        ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Reserved, Store,
         StoreError, TaskChange, TaskEnd, Written,
     },
 };
@@ -137,7 +137,7 @@ impl TaskJournal {
 
     /// Enqueues that what was reserved is taken back.
     pub(super) fn give_back(&self, token: HoldToken) {
-        drop(self.store.settle(token, Settle::Rollback));
+        drop(self.store.release(token));
     }
 
     /// Writes the end, again and again where the store is busy or full for a moment: a task must

@@ -1,9 +1,9 @@
-//! MCP over an upgraded connection: how an `airlock mcp` that finds its database in use hands its
-//! client to the server that has it.
+//! MCP over an upgraded connection: an `airlock mcp` that finds its database in use hands its client
+//! to the server that has it.
 //!
-//! The near side passes messages on, and remembers as much of them as the next server must know
-//! should this one end; the far side serves them as it serves standard input and output. Only the
-//! owner of both, who can read the running server's note, gets through.
+//! The near side passes messages on, and remembers as much of them as the next server needs if this
+//! one ends; the far side serves them like standard input and output. Only the owner of both, who can
+//! read the file of the running server, is admitted.
 
 mod client;
 
@@ -25,9 +25,9 @@ use crate::base::error::chain;
 
 pub use client::{Client, Left};
 
-/// Where the far side waits, below the server's address.
+/// The route of the far side, below `/v1`.
 pub(super) const PATH: &str = "/mcp";
-/// What the connection is upgraded to.
+/// The protocol of the upgraded connection.
 const PROTOCOL: &str = "airlock-mcp";
 /// Bytes on their way between an adopted client and its server.
 const DUPLEX_BYTES: usize = 64 * 1024;
@@ -35,12 +35,12 @@ const DUPLEX_BYTES: usize = 64 * 1024;
 /// The client could not be handed to the running server.
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    /// It does not answer, or does not know how.
+    /// It does not answer, or does not support it.
     #[error("the running server at {url} does not take the client over")]
     Refused {
-        /// Where it was asked.
+        /// The URL of the server.
         url: String,
-        /// What failed, where it was the connection.
+        /// The error of the connection, where that failed.
         #[source]
         source: Option<reqwest::Error>,
     },
@@ -51,7 +51,7 @@ pub enum JoinError {
 
 /// The far side: serves the client behind an upgraded connection until either end closes it.
 pub(super) async fn serve(mcp: Mcp, stopping: CancellationToken, mut request: Request) -> Response {
-    if request.headers().get(header::UPGRADE).is_none_or(|asked| asked != PROTOCOL) {
+    if request.headers().get(header::UPGRADE).is_none_or(|protocol| protocol != PROTOCOL) {
         return StatusCode::UPGRADE_REQUIRED.into_response();
     }
     let upgrade = hyper::upgrade::on(&mut request);

@@ -51,7 +51,7 @@ pub async fn serve_on(
     // A child of the token: rmcp cancels what it is given when the client leaves.
     let running = match mcp.serve_with_ct(transport, shutdown.child_token()).await {
         Ok(running) => running,
-        // A client that looks and leaves, or a server that stops before one has come.
+        // A client that connects and leaves, or a server that stops before one has connected.
         Err(
             rmcp::service::ServerInitializeError::ConnectionClosed(_)
             | rmcp::service::ServerInitializeError::Cancelled,

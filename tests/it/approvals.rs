@@ -304,7 +304,7 @@ async fn a_dead_servers_questions_are_void_and_stay() {
     let (waiting, beside) = listed(&[]).await;
     assert!(
         waiting.is_empty()
-            && beside.contains("nothing waits for your word")
+            && beside.contains("nothing is waiting for your approval")
             && beside.contains("--all"),
         "{waiting}{beside}"
     );
@@ -538,7 +538,7 @@ async fn the_commands_list_show_and_decide() {
     assert!(code == 1 && beside.contains("cannot be denied: it is consumed"), "{beside}");
     let (_, shown, _) = say(&["approvals", "show", id]).await;
     assert!(
-        shown.contains("became    approved by the owner (command line), and sent (20"),
+        shown.contains("outcome      approved by the owner (command line), and sent (20"),
         "{shown}"
     );
     assert_eq!(policed.end(&task).await["status"], "completed");

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{
     runtime,
-    server::{OPEN, PATIENCE, TestServer, airlock, demo},
+    server::{OPEN, PATIENCE, TestServer, airlock, demo, eventually},
 };
 
 /// What a command said.
@@ -82,6 +82,32 @@ async fn without_a_server_a_program_runs_all_the_same_and_leaves_its_record() {
         !folder.path().join("airlock.db.instance.json").exists(),
         "the server for the moment has left"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_the_state_go_where_the_owner_says() {
+    let folder = place("[secrets]\nkey_file = \"secrets.key\"\n");
+    let config = folder.path().join("airlock.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("[store]\n", "[store]\nstate_dir = \"state\"\n");
+    std::fs::write(&config, text).unwrap();
+    let set = say(&config, &["secrets", "set", "NOTES"], "tok-123456\n").await;
+    assert_eq!(set.code, Some(0), "{}", set.beside);
+    let mut server = airlock(&config);
+    let mut server = server.args(["serve", "--listen", "127.0.0.1:0"]).spawn().unwrap();
+    let state = folder.path().join("state");
+    eventually("the server leaves its instance file in the state folder", async || {
+        state.join("airlock.db.instance.json").exists().then_some(())
+    })
+    .await;
+    let listed = say(&config, &["tasks", "list", "--json"], "").await;
+    assert_eq!((listed.code, listed.json()), (Some(0), serde_json::json!([])));
+    assert!(state.join("airlock.db.secrets").exists());
+    assert!(folder.path().join("airlock.db").exists(), "the database stays where it is");
+    for name in ["airlock.db.instance.json", "airlock.db.secrets", "airlock.db.catalog"] {
+        assert!(!folder.path().join(name).exists(), "{name}");
+    }
+    server.kill().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -203,7 +229,7 @@ async fn a_runtime_is_chosen_and_a_missing_one_is_told_where_one_looks() {
     let said = say(&config, &["config", "check"], "").await;
     assert_eq!(said.code, Some(78), "{}", said.out);
     assert!(
-        said.beside.contains("airlock.toml:6: of `sandbox.deno`: `local-deno` is not here"),
+        said.beside.contains("airlock.toml:6: of `sandbox.deno`: `local-deno` is not installed"),
         "{}",
         said.beside
     );
@@ -403,7 +429,7 @@ async fn a_run_that_is_told_to_stop_cancels_its_task_also_where_the_whole_group_
     let mut child = command.spawn().expect("the binary starts");
     let mut beside = tokio::io::BufReader::new(child.stderr.take().expect("a pipe was asked for"));
     let mut told = String::new();
-    while !told.contains("waits for your word") {
+    while !told.contains("is waiting for your approval") {
         assert!(beside.read_line(&mut told).await.unwrap() > 0, "it ended: {told}");
     }
     let group = rustix::process::Pid::from_raw(child.id().unwrap().cast_signed()).unwrap();
@@ -412,7 +438,8 @@ async fn a_run_that_is_told_to_stop_cancels_its_task_also_where_the_whole_group_
     beside.read_to_string(&mut told).await.unwrap();
     assert_eq!(status.code(), Some(130), "{told}");
     assert!(
-        told.contains("told to stop") && told.contains("Cancelled: the task was cancelled"),
+        told.contains("interrupted: the task is cancelled")
+            && told.contains("Cancelled: the task was cancelled"),
         "{told}"
     );
     let listed = say(&config, &["tasks", "list", "--json"], "").await.json();

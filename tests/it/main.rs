@@ -22,6 +22,7 @@ mod policy_import;
 mod policy_model;
 mod repair;
 mod restart;
+mod roles;
 mod secret_canary;
 mod shared_database;
 mod statuses;

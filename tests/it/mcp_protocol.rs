@@ -1,11 +1,15 @@
 //! The protocols at their boundary: real clients, and what no client would send. Behind them stands
-//! a service that does what the "code" says, so that a test chooses how a task goes.
+//! the service over a store in memory.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
-use airlock::transport::{
-    http::{Drained, HttpOptions, HttpServer, OwnerToken, serve},
-    mcp::McpOptions,
+use airlock::{
+    model::TaskStatus,
+    transport::{
+        auth::OwnerToken,
+        http::{Drained, HttpOptions, HttpServer, serve},
+        mcp::McpOptions,
+    },
 };
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
@@ -14,7 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::support::{
     clients::{self, Raw, listen_post},
-    stand_in::{Inner, StandIn},
+    runtime,
+    service::{Setup, TestService, mcp_options, offer, offering},
 };
 
 mod door;
@@ -28,36 +33,37 @@ const OWNER: &str = "owner-token-of-the-test";
 /// A server on a port of its own; stops when it is dropped.
 struct Server {
     address: SocketAddr,
-    service: Arc<Inner>,
+    below: TestService,
     shutdown: CancellationToken,
     serving: JoinHandle<std::io::Result<Drained>>,
 }
 
 impl Server {
     async fn start() -> Self {
-        Self::with(
-            HttpOptions { requests_per_minute: 0, ..HttpOptions::default() },
-            Duration::from_secs(50),
-        )
-        .await
+        Self::over(&Setup::default()).await
     }
 
-    async fn with(options: HttpOptions, hold: Duration) -> Self {
+    async fn over(setup: &Setup) -> Self {
+        let options = HttpOptions { requests_per_minute: 0, ..HttpOptions::default() };
+        Self::with(options, setup).await
+    }
+
+    async fn with(options: HttpOptions, setup: &Setup) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let (port, service) = StandIn::new(hold);
+        let below = TestService::start(setup).await;
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let server = HttpServer {
-            port,
+            service: below.service.clone(),
             agents: true,
-            mcp: McpOptions::default(),
+            mcp: mcp_options(),
             options,
             owner: OwnerToken::new(OWNER),
             metrics,
         };
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(serve(listener, server, shutdown.clone()));
-        Self { address, service, shutdown, serving }
+        Self { address, below, shutdown, serving }
     }
 
     fn raw(&self) -> Raw {
@@ -71,6 +77,26 @@ impl Drop for Server {
         self.serving.abort();
     }
 }
+
+/// A program that returns after so long.
+fn sleep(ms: u64) -> String {
+    format!("await new Promise((resolve) => setTimeout(resolve, {ms})); return \"slept\"")
+}
+
+/// A program that returns a string of so many characters.
+fn big(chars: usize) -> String {
+    format!("return \"x\".repeat({chars})")
+}
+
+/// A program that fails at line 7, column 9.
+const FAILS: &str = "const x = 1;\n\n\n\n\n\n        x()";
+/// A program that writes to its console.
+const LOGS: &str =
+    "console.log(\"hello\"); console.warn(\"careful\"); return { a: [1, { b: null }] }";
+/// A program that takes all the memory it may have.
+const GROWS: &str = "const all = []; while (true) all.push(new Array(100_000).fill(all.length))";
+/// A program that makes a call which the profile `readonly` denies.
+const DENIED: &str = "await tools.everything.crash({})";
 
 /// Waits until a condition holds; ten seconds at most.
 async fn until(what: &str, holds: impl Fn() -> bool) {

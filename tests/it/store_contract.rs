@@ -1,7 +1,7 @@
 //! What every store promises, shown on each: one case here is one test per implementation.
 
 mod artifacts;
-mod memory;
+pub(crate) mod memory;
 mod policy;
 mod sqlite;
 
@@ -9,10 +9,13 @@ use std::sync::Arc;
 
 use airlock::{
     model::{
-        ApprovalId, CallRequested, EventData, EventKind, JsonObject, LogLevel, LogLine, Logs,
-        NewEvent, Principal, TaskEnded, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+        ApprovalId, CallRequested, EventData, EventKind, InstanceId, JsonObject, LogLevel, LogLine,
+        Logs, NewEvent, Principal, TaskEnded, TaskError, TaskId, TaskStatus, Timestamp, Usage,
     },
-    store::{Created, LIST_BYTES_MAX, NewTask, Store, StoreError, TaskChange, TaskEnd, TaskFilter},
+    store::{
+        Created, LIST_BYTES_MAX, NewTask, Recovery, Store, StoreError, TaskChange, TaskEnd,
+        TaskFilter,
+    },
 };
 use serde_json::{json, value::RawValue};
 
@@ -76,7 +79,19 @@ fn new_task() -> NewTask {
         metadata: None,
         principal: Principal { account_id: "ann".into(), ..Principal::local("tests") },
         created_at: Timestamp::now(),
+        instance_id: InstanceId::new(),
         idempotency_key: None,
+    }
+}
+
+/// The start of an instance, always the same one.
+fn recovery() -> Recovery {
+    Recovery {
+        instance_id: "ins_01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id"),
+        at: Timestamp::now(),
+        under_way: TaskError::default(),
+        idle: TaskError::default(),
+        why: "the server stopped".into(),
     }
 }
 
@@ -125,7 +140,12 @@ fn ended(status: TaskStatus) -> EventData {
     match status {
         TaskStatus::Completed => EventData::TaskCompleted(ended),
         TaskStatus::Cancelled => EventData::TaskCancelled(ended),
-        other => unreachable!("no test ends a task as {other}"),
+        TaskStatus::Failed => EventData::TaskFailed(ended),
+        TaskStatus::TimedOut => EventData::TaskTimedOut(ended),
+        TaskStatus::Denied => EventData::TaskDenied(ended),
+        TaskStatus::Queued | TaskStatus::Running | TaskStatus::AwaitingApproval => {
+            unreachable!("{status} is no end")
+        }
     }
 }
 
@@ -738,8 +758,13 @@ async fn unfinished_tasks_fail_with_the_given_error(store: Shared) {
         message: "the server stopped while this task ran".into(),
         ..TaskError::default()
     };
-    assert_eq!(store.fail_unfinished(TaskError::default(), error.clone()).await.unwrap(), 2);
-    assert_eq!(store.fail_unfinished(TaskError::default(), error.clone()).await.unwrap(), 0);
+    let own = NewTask { instance_id: recovery().instance_id, ..new_task() };
+    let own = recorded(&store, own).await;
+    let recovery = || Recovery { idle: error.clone(), ..recovery() };
+    assert_eq!(store.recover(recovery()).await.unwrap().tasks, 2);
+    assert_eq!(store.recover(recovery()).await.unwrap().tasks, 0);
+    let own = store.task("local", own).await.unwrap().unwrap();
+    assert_eq!(own.status, TaskStatus::Queued, "the instance that starts runs it");
     assert_eq!(store.task("local", done).await.unwrap().unwrap().status, TaskStatus::Completed);
     for (workspace, id) in [("local", queued), ("other", running)] {
         let task = store.task(workspace, id).await.unwrap().unwrap();

@@ -17,19 +17,13 @@ const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Longer files, since lines are 100 columns wide. This list may only shrink.
-const LONG_FILES: [&str; 8] = [
-    "src/catalog/http/client/tests.rs",
-    "src/policy/condition/cel.rs",
-    "src/policy/tests.rs",
-    "src/task/call/pipeline.rs",
+const LONG_FILES: &[&str] = &[
     "tests/it/artifacts.rs",
     "tests/it/store_contract.rs",
     "tests/it/store_contract/memory.rs",
-    "tests/it/upstream_faults.rs",
 ];
 /// Longer functions, as `file: name`. This list may only shrink.
-const LONG_FUNCTIONS: [&str; 5] = [
-    "src/sandbox/worker/intake/tests.rs: hostile_nesting_never_overflows_the_stack",
+const LONG_FUNCTIONS: &[&str] = &[
     "tests/it/oauth.rs: a_person_allows_it_once_in_a_browser_and_no_token_is_ever_shown",
     "tests/it/openapi/github.rs: calls_of_github_are_what_its_description_says",
     "tests/it/policy_cli.rs: an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restarting",
@@ -50,9 +44,9 @@ const RANKS: [(&str, u8); 14] = [
     ("task", 2),
     ("service", 3),
     ("transport", 4),
-    ("cli", 4),
     ("app", 5),
-    ("main", 6),
+    ("cli", 6),
+    ("main", 7),
 ];
 
 /// Words that say nothing; a name made with one of them hides what the thing is.

@@ -18,7 +18,7 @@ use crate::{
         Catalog,
         arguments::ArgumentError,
         discovery, path,
-        registry::visibility::{self, ToolFilter, View, Visibility},
+        registry::visibility::{self, ToolFilter, Visibility},
         tool::Tool,
         upstream::{
             error::{UpstreamError, UpstreamErrorCode},
@@ -31,7 +31,7 @@ use crate::{
     },
 };
 
-/// How long the finding functions wait for upstreams that have never answered yet: a first question
+/// Longest wait of the discovery functions for upstreams that have never answered: a first query
 /// right after the start should not find an empty catalog, and one slow upstream should not hold up
 /// the others for long.
 const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -45,23 +45,27 @@ impl Catalog {
     /// number of a noun or an ending such as `Api` are off and only one visible tool can be meant.
     /// Waits for an upstream that is still being connected for the first time, at most its start
     /// timeout.
-    pub async fn resolve(&self, path: &str, view: View<'_>) -> Result<Arc<Tool>, ResolveError> {
-        self.seek(path, view).await?.ok_or_else(|| self.not_found(path, view).into())
+    pub async fn resolve(
+        &self,
+        path: &str,
+        filter: &dyn ToolFilter,
+    ) -> Result<Arc<Tool>, ResolveError> {
+        self.seek(path, filter).await?.ok_or_else(|| self.not_found(path, filter).into())
     }
 
-    /// The same; none where there is no such tool, without the work of finding those that are like
-    /// it.
+    /// The tool at a path like [`Catalog::resolve`]; none if there is no such tool, without
+    /// searching for similar ones.
     pub async fn seek(
         &self,
         path: &str,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Result<Option<Arc<Tool>>, UpstreamError> {
-        if let Some(tool) = self.look_up(path, view) {
+        if let Some(tool) = self.look_up(path, filter) {
             return Ok(Some(tool));
         }
         let Some(supervisor) = self.supervisor_of(path) else { return Ok(None) };
         supervisor.settled().await;
-        if let Some(tool) = self.look_up(path, view) {
+        if let Some(tool) = self.look_up(path, filter) {
             return Ok(Some(tool));
         }
         match supervisor.outage().filter(|_| !self.registry.present().offers(supervisor.name())) {
@@ -79,10 +83,10 @@ impl Catalog {
         self.registry.present().get(path).cloned()
     }
 
-    fn look_up(&self, path: &str, view: View<'_>) -> Option<Arc<Tool>> {
+    fn look_up(&self, path: &str, filter: &dyn ToolFilter) -> Option<Arc<Tool>> {
         let snapshot = self.registry.present();
         let path = &*path::plain(path);
-        let is_visible = |tool: &&Arc<Tool>| visibility::of(view, tool) != Visibility::Hidden;
+        let is_visible = |tool: &&Arc<Tool>| visibility::of(filter, tool) != Visibility::Hidden;
         if let Some(tool) = snapshot.get(path).filter(is_visible) {
             return Some(tool.clone());
         }
@@ -113,10 +117,10 @@ impl Catalog {
         self: &Arc<Self>,
         caller: &CallerLimit,
         path: &str,
-        view: impl ToolFilter + 'static,
+        filter: impl ToolFilter + 'static,
     ) -> NotFound {
         let (catalog, wanted) = (self.clone(), path.to_owned());
-        let found = self.offloaded(caller, move || catalog.not_found(&wanted, &view)).await;
+        let found = self.offloaded(caller, move || catalog.not_found(&wanted, &filter)).await;
         found.unwrap_or_else(|| NotFound {
             path: cut(path, 200).to_owned(),
             nearest: Vec::new(),
@@ -132,12 +136,12 @@ impl Catalog {
         &self,
         path: &str,
         args: &str,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Option<Result<RawJson, FindError>> {
         let function = HOST_FUNCTIONS.iter().find(|function| function.path == path)?;
         let HostFunctionId::Discovery(id) = function.id else { return None };
-        Some(match self.parse_arguments(id, args, view).await {
-            Ok(query) => self.answer(&query, view),
+        Some(match self.parse_arguments(id, args, filter).await {
+            Ok(query) => self.answer(&query, filter),
             Err(error) => Err(error),
         })
     }
@@ -150,15 +154,15 @@ impl Catalog {
         caller: &CallerLimit,
         id: DiscoveryFunction,
         args: &str,
-        view: impl ToolFilter + 'static,
+        filter: impl ToolFilter + 'static,
     ) -> Result<RawJson, FindError> {
-        let query = self.parse_arguments(id, args, &view).await?;
+        let query = self.parse_arguments(id, args, &filter).await?;
         let catalog = self.clone();
         let failed = || ArgumentError {
             tool: path_of(id).to_owned(),
             message: "the question could not be answered".to_owned(),
         };
-        self.offloaded(caller, move || catalog.answer(&query, &view))
+        self.offloaded(caller, move || catalog.answer(&query, &filter))
             .await
             .unwrap_or_else(|| Err(failed().into()))
     }
@@ -189,7 +193,7 @@ impl Catalog {
         &self,
         id: DiscoveryFunction,
         args: &str,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Result<Query, FindError> {
         let function = HostFunction::of(HostFunctionId::Discovery(id));
         if args.len() > ARGS_BYTES_MAX {
@@ -211,7 +215,7 @@ impl Catalog {
             Some(_) => {}
             None => match &query {
                 Query::Describe(query) => {
-                    drop(self.seek(&query.path, view).await.map_err(ResolveError::from)?);
+                    drop(self.seek(&query.path, filter).await.map_err(ResolveError::from)?);
                 }
                 _ => self.listed().await,
             },
@@ -219,25 +223,25 @@ impl Catalog {
         Ok(query)
     }
 
-    fn answer(&self, query: &Query, view: View<'_>) -> Result<RawJson, FindError> {
+    fn answer(&self, query: &Query, filter: &dyn ToolFilter) -> Result<RawJson, FindError> {
         if query.host_namespace().is_some() {
             return answer_about_host(query);
         }
         match query {
             Query::Discover(query) => {
-                let namespace = self.namespace("discover", query.namespace.as_deref(), view)?;
+                let namespace = self.namespace("discover", query.namespace.as_deref(), filter)?;
                 let query = DiscoverQuery { namespace, ..query.clone() };
-                raw("discover", &self.discover(&query, view)?)
+                raw("discover", &self.discover(&query, filter)?)
             }
-            Query::Namespaces(query) => raw("catalog.namespaces", &self.namespaces(query, view)),
+            Query::Namespaces(query) => raw("catalog.namespaces", &self.namespaces(query, filter)),
             Query::Tools(query) => {
                 let namespace =
-                    self.namespace("catalog.tools", query.namespace.as_deref(), view)?;
+                    self.namespace("catalog.tools", query.namespace.as_deref(), filter)?;
                 let query = ToolsQuery { namespace, ..query.clone() };
-                raw("catalog.tools", &self.tools(&query, view)?)
+                raw("catalog.tools", &self.tools(&query, filter)?)
             }
             Query::Describe(query) => {
-                raw("describe", &self.described(&query.path, view).map_err(ResolveError::from)?)
+                raw("describe", &self.described(&query.path, filter).map_err(ResolveError::from)?)
             }
         }
     }
@@ -247,9 +251,9 @@ impl Catalog {
     pub fn discover(
         &self,
         query: &DiscoverQuery,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Result<Discovered, ArgumentError> {
-        discovery::discover(&self.registry.present(), view, &self.outages(), query)
+        discovery::discover(&self.registry.present(), filter, &self.outages(), query)
             .ok_or_else(|| too_much_found("discover"))
     }
 
@@ -270,27 +274,35 @@ impl Catalog {
     }
 
     /// The namespaces with a visible tool.
-    pub fn namespaces(&self, query: &NamespacesQuery, view: View<'_>) -> Namespaces {
-        discovery::namespaces(&self.registry.present(), view, &self.outages(), query)
+    pub fn namespaces(&self, query: &NamespacesQuery, filter: &dyn ToolFilter) -> Namespaces {
+        discovery::namespaces(&self.registry.present(), filter, &self.outages(), query)
     }
 
     /// A page of tools. Fails on a cursor that is not one of ours.
-    pub fn tools(&self, query: &ToolsQuery, view: View<'_>) -> Result<ToolsPage, ArgumentError> {
-        discovery::tools(&self.registry.present(), view, &self.outages(), query)
+    pub fn tools(
+        &self,
+        query: &ToolsQuery,
+        filter: &dyn ToolFilter,
+    ) -> Result<ToolsPage, ArgumentError> {
+        discovery::tools(&self.registry.present(), filter, &self.outages(), query)
             .ok_or_else(invalid_cursor)
     }
 
     /// Everything about one tool, its TypeScript declaration included.
-    pub async fn describe(&self, path: &str, view: View<'_>) -> Result<Description, ResolveError> {
-        self.seek(path, view).await?;
-        Ok(self.described(path, view)?)
+    pub async fn describe(
+        &self,
+        path: &str,
+        filter: &dyn ToolFilter,
+    ) -> Result<Description, ResolveError> {
+        self.seek(path, filter).await?;
+        Ok(self.described(path, filter)?)
     }
 
-    fn described(&self, path: &str, view: View<'_>) -> Result<Description, NotFound> {
+    fn described(&self, path: &str, filter: &dyn ToolFilter) -> Result<Description, NotFound> {
         let found = self
-            .look_up(path, view)
-            .and_then(|tool| discovery::describe(&tool, view, &self.outages()));
-        found.ok_or_else(|| self.not_found(path, view))
+            .look_up(path, filter)
+            .and_then(|tool| discovery::describe(&tool, filter, &self.outages()));
+        found.ok_or_else(|| self.not_found(path, filter))
     }
 
     /// TypeScript declarations of all tools, or of those of a namespace; they extend the runtime's
@@ -299,10 +311,10 @@ impl Catalog {
     pub async fn types(
         &self,
         namespace: Option<&str>,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Result<String, ArgumentError> {
         self.listed().await;
-        let namespace = self.namespace("types", namespace, view)?;
+        let namespace = self.namespace("types", namespace, filter)?;
         let namespace = namespace.as_deref();
         let snapshot = self.registry.present();
         let inside = |tool: &&Arc<Tool>| {
@@ -312,8 +324,8 @@ impl Catalog {
             .tools()
             .iter()
             .filter(inside)
-            .filter(|tool| visibility::of(view, tool) != Visibility::Hidden);
-        declarations::all(tools, view.workspace(), TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
+            .filter(|tool| visibility::of(filter, tool) != Visibility::Hidden);
+        declarations::all(tools, filter.workspace(), TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
             tool: "types".to_owned(),
             message: format!(
                 "the declarations are larger than {TYPES_BYTES_MAX} bytes; ask for \
@@ -346,28 +358,28 @@ impl Query {
 
 /// Answers about host functions with the same search as about tools. Every caller sees all.
 fn answer_about_host(query: &Query) -> Result<RawJson, FindError> {
-    let (view, outages) = (|_: &Tool| Visibility::Auto, Outages::new());
+    let (filter, outages) = (|_: &Tool| Visibility::Auto, Outages::new());
     let plain = |namespace: &Option<String>| {
         namespace.as_deref().map(|namespace| path::plain(namespace).into_owned())
     };
     match query {
         Query::Discover(query) => {
             let query = DiscoverQuery { namespace: plain(&query.namespace), ..query.clone() };
-            let found = discovery::discover(&SNAPSHOT, &view, &outages, &query);
+            let found = discovery::discover(&SNAPSHOT, &filter, &outages, &query);
             raw("discover", &found.ok_or_else(|| too_much_found("discover"))?)
         }
         Query::Namespaces(query) => {
-            raw("catalog.namespaces", &discovery::namespaces(&SNAPSHOT, &view, &outages, query))
+            raw("catalog.namespaces", &discovery::namespaces(&SNAPSHOT, &filter, &outages, query))
         }
         Query::Tools(query) => {
             let query = ToolsQuery { namespace: plain(&query.namespace), ..query.clone() };
-            let page = discovery::tools(&SNAPSHOT, &view, &outages, &query);
+            let page = discovery::tools(&SNAPSHOT, &filter, &outages, &query);
             raw("catalog.tools", &page.ok_or_else(invalid_cursor)?)
         }
         Query::Describe(query) => {
             let found = host_function(&query.path).map_err(ResolveError::from)?;
             let described =
-                found.and_then(|found| discovery::describe(Tool::host(found), &view, &outages));
+                found.and_then(|found| discovery::describe(Tool::host(found), &filter, &outages));
             raw("describe", &described)
         }
     }

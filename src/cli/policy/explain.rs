@@ -1,29 +1,31 @@
-//! `airlock policy explain` and `show`: what the policy in force says, by the server that holds it.
+//! `airlock policy explain` and `show`: the policy in force and its decisions, from the server.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::{Value, json};
 
-use super::text;
 use crate::{
+    app::Failure,
     cli::{
-        Application, Failure,
         connection::{Connection, Need},
         screen::{self, dim, heading, in_colour_of, print, print_json},
     },
     config::Config,
+    service::{
+        PolicyCaller, PolicyExplain,
+        view::{PolicyExplanation, PolicyLimit, PolicyStep, PolicyVerdict},
+    },
 };
 
 /// The arguments of `policy explain`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ExplainArgs {
-    /// The tool, by its address
+    /// The tool, by its path
     tool: String,
     /// The arguments, as a JSON object
     #[arg(long, value_name = "JSON", default_value = "{}")]
     args: String,
-    /// Who calls: the label of a key, or parts such as
+    /// The caller: the label of a key, or parts such as
     /// `key:ci,workspace:team,principal:ann,role:agent,session:s`
     #[arg(long = "as", value_name = "KEY")]
     caller: Option<String>,
@@ -32,7 +34,7 @@ pub(in crate::cli) struct ExplainArgs {
     json: bool,
 }
 
-/// How to show the policy in force.
+/// The arguments of `policy show`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ShowArgs {
     /// Print JSON
@@ -40,200 +42,186 @@ pub(in crate::cli) struct ShowArgs {
     json: bool,
 }
 
-/// Asks, and prints every step to the answer.
-pub(super) async fn perform(
-    args: ExplainArgs,
-    config: &Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
-    // The text itself goes to the server: what is odd about it is the policy's to judge.
+/// Asks, and prints every step to the decision.
+pub(super) async fn perform(args: ExplainArgs, config: &Config) -> Result<ExitCode, Failure> {
+    // The text itself goes to the server: the policy judges what is odd about it.
     let arguments: Box<serde_json::value::RawValue> = serde_json::from_str(&args.args)
         .map_err(|error| Failure::other(format!("`--args` is not JSON: {error}")))?;
-    let caller = args.caller.as_deref().map(caller).transpose()?.unwrap_or_else(|| json!({}));
-    let asked = json!({ "tool": args.tool, "args": arguments, "as": caller });
-    let answer = Connection::ask(config, application, Need::Tools, async |client| {
-        client.policy_question("explain", &asked).await
-    })
-    .await?;
+    let caller = args.caller.as_deref().map(caller).transpose()?.unwrap_or_default();
+    let request = PolicyExplain { tool: args.tool, args: Some(arguments), caller };
+    let explanation =
+        Connection::ask(config, Need::Tools, async |client| client.explain(&request).await).await?;
     if args.json {
-        print_json(&answer)?;
+        print_json(&serde_json::to_value(&explanation).expect("it has string keys"))?;
     } else {
-        tell(&answer)?;
+        show_explanation(&explanation)?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// For reading in seconds: the answer and its reason, then who was asked, then how much is left.
-fn tell(answer: &Value) -> Result<(), Failure> {
-    let status = text(answer, "status");
+/// Prints the decision and its reason, then the steps of each layer, then limits.
+fn show_explanation(explanation: &PolicyExplanation) -> Result<(), Failure> {
+    let status = explanation.status.as_str();
     let colour = match status {
         "allow" => "approved",
         "deny" => "denied",
         _ => "warning",
     };
-    let full =
-        answer["holds"].as_array().into_iter().flatten().any(|hold| hold["admitted"] == false);
+    let full = explanation.holds.iter().any(|limit| !limit.admitted);
     let now = if full && status != "deny" { "; but a limit of it is full now" } else { "" };
-    let head =
-        format!("{}: {}{now}", text(answer, "tool"), screen::line(&reason(answer), usize::MAX));
+    let reason = screen::line(&reason(explanation), usize::MAX);
+    let head = format!("{}: {reason}{now}", explanation.tool);
     print(format!("{} {}", in_colour_of(colour, &status.to_uppercase()), screen::plain(&head)))?;
-    print(screen::plain(&format!(
-        "class {} ({})",
-        text(answer, "class"),
-        text(answer, "classSource")
-    )))?;
-    let steps = answer["steps"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let mut layers: Vec<&str> = vec![];
-    layers.extend(steps.iter().map(|step| text(step, "layer")).filter(|layer| !layer.is_empty()));
-    // In the order in which they first spoke.
-    let mut seen = std::collections::BTreeSet::new();
-    layers.retain(|layer| seen.insert(*layer));
-    for layer in layers {
-        print(format!("\n{}", heading(screen::plain(layer))))?;
-        steps
-            .iter()
-            .filter(|step| text(step, "layer") == layer)
-            .try_for_each(|step| print(row(step)))?;
-    }
-    let dropped = answer["stepsDropped"].as_u64().filter(|dropped| *dropped > 0);
-    dropped.map_or(Ok(()), |dropped| print(format!("and {dropped} steps more")))?;
-    let holds = answer["holds"].as_array().map(Vec::as_slice).unwrap_or_default();
-    if !holds.is_empty() {
+    print(screen::plain(&format!("class {} ({})", explanation.class, explanation.class_source)))?;
+    show_steps(explanation)?;
+    if !explanation.holds.is_empty() {
         print(format!("\n{}", heading("limits, as they are now")))?;
-        holds.iter().try_for_each(|hold| print(limit(hold)))?;
+        explanation.holds.iter().try_for_each(|hold| print(limit(hold)))?;
     }
-    for finding in answer["shadow"].as_array().into_iter().flatten() {
-        let rule = text(&finding["rule"], "name");
+    for finding in &explanation.shadow {
         print(screen::plain(&format!(
-            "\nonly recorded: rule `{rule}` would {}: {}",
-            text(finding, "would"),
-            text(finding, "message")
+            "\nonly recorded: rule `{}` would {}: {}",
+            finding.rule.name, finding.would, finding.message
         )))?;
     }
     Ok(())
 }
 
-/// Who gave the answer, where it stands, and what it says.
-fn reason(answer: &Value) -> String {
-    let (rule, verdict) = (&answer["rule"], &answer["verdict"]);
-    let layer = text(rule, "layer");
-    let said = [text(verdict, "message"), text(verdict, "reason")]
-        .into_iter()
-        .find(|said| !said.is_empty())
-        .unwrap_or_default();
-    let code = Some(text(verdict, "code")).filter(|code| !matches!(*code, "" | "policy_denied"));
-    let code = code.map(|code| format!(" ({code})")).unwrap_or_default();
-    let Some(line) = answer["line"].as_u64() else {
-        let does = match text(answer, "status") {
+/// The steps by layer, in the order in which the layers first had one.
+fn show_steps(explanation: &PolicyExplanation) -> Result<(), Failure> {
+    let mut layers: Vec<&str> = explanation.steps.iter().map(|step| step.layer.as_str()).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    layers.retain(|layer| !layer.is_empty() && seen.insert(*layer));
+    for layer in layers {
+        print(format!("\n{}", heading(screen::plain(layer))))?;
+        explanation
+            .steps
+            .iter()
+            .filter(|step| step.layer == layer)
+            .try_for_each(|step| print(row(step)))?;
+    }
+    match explanation.steps_dropped {
+        0 => Ok(()),
+        dropped => print(format!("and {dropped} steps more")),
+    }
+}
+
+/// The rule that decides, where it stands, and its message.
+fn reason(explanation: &PolicyExplanation) -> String {
+    let (layer, name) = explanation
+        .rule
+        .as_ref()
+        .map_or(("", ""), |rule| (rule.layer.as_str(), rule.name.as_str()));
+    let (message, code) = match &explanation.verdict {
+        PolicyVerdict::Allow => ("", ""),
+        PolicyVerdict::Ask { reason, message } => {
+            (message.as_deref().filter(|text| !text.is_empty()).unwrap_or(reason), "")
+        }
+        PolicyVerdict::Deny { code, message, .. } => (message.as_str(), code.as_str()),
+    };
+    let code = match code {
+        "" | "policy_denied" => String::new(),
+        code => format!(" ({code})"),
+    };
+    let Some(line) = explanation.line else {
+        let does = match explanation.status.as_str() {
             "allow" => "allows",
             "ask" => "asks about",
             _ => "refuses",
         };
         return match layer {
-            "" => format!("{said}{code}"),
-            _ if !code.is_empty() => format!("{layer}{code}: {said}"),
-            _ => format!(
-                "no file answers, and the {layer} {does} the class {}",
-                text(answer, "class")
-            ),
+            "" => format!("{message}{code}"),
+            _ if !code.is_empty() => format!("{layer}{code}: {message}"),
+            _ => format!("no file answers, and the {layer} {does} the class {}", explanation.class),
         };
     };
-    let by = match text(rule, "name") {
+    let by = match name {
         "default" => "`default`".to_owned(),
         name => format!("rule `{name}`"),
     };
-    let said = if said.is_empty() { String::new() } else { format!(": {said}") };
-    format!("{by} in {layer}:{line}{code}{said}")
+    let message = if message.is_empty() { String::new() } else { format!(": {message}") };
+    format!("{by} in {layer}:{line}{code}{message}")
 }
 
-fn row(step: &Value) -> String {
-    let part = |key: &str| screen::line(text(step, key), usize::MAX);
-    let name = if text(step, "rule") == text(step, "place") {
+fn row(step: &PolicyStep) -> String {
+    let name = if step.rule == step.place {
         String::new()
     } else {
-        format!(" {}", part("rule"))
+        format!(" {}", screen::line(&step.rule, usize::MAX))
     };
-    let shadow = if step["shadow"] == true { " (only recorded)" } else { "" };
-    let outcome = match text(step, "outcome") {
+    let shadow = if step.shadow { " (only recorded)" } else { "" };
+    let outcome = match step.outcome.as_str() {
         outcome @ ("deny" | "error" | "fails") => in_colour_of("denied", outcome),
         outcome @ "ask" => in_colour_of("warning", outcome),
         outcome @ "allow" => in_colour_of("approved", outcome),
         outcome => dim(outcome.to_owned()),
     };
-    format!("  {}{name}{shadow}: {} → {outcome}", part("place"), part("what"))
+    let (place, what) =
+        (screen::line(&step.place, usize::MAX), screen::line(&step.what, usize::MAX));
+    format!("  {place}{name}{shadow}: {what} → {outcome}")
 }
 
-fn limit(hold: &Value) -> String {
-    let number = |key: &str| hold[key].as_f64().unwrap_or_default();
-    let window = match text(hold, "window") {
+fn limit(limit: &PolicyLimit) -> String {
+    let window = match limit.window.as_str() {
         window @ ("minute" | "hour" | "day" | "task") => format!("this {window}"),
         window => format!("in {window}"),
     };
-    let full = if hold["admitted"] == false {
-        in_colour_of("denied", "; full")
-    } else {
-        dim(String::new())
+    let full = match limit.admitted {
+        false => in_colour_of("denied", "; full"),
+        true => dim(String::new()),
     };
-    let name = screen::plain(text(&hold["rule"], "name"));
-    format!(
-        "  {name}: {} of {} used {window}, this call takes {}{full}",
-        number("used"),
-        number("max"),
-        number("cost")
-    )
+    let name = screen::plain(&limit.rule.name);
+    let PolicyLimit { used, max, cost, .. } = limit;
+    format!("  {name}: {used} of {max} used {window}, this call takes {cost}{full}")
 }
 
-/// `ci` is a key; `key:ci,role:agent` says more.
-fn caller(asked: &str) -> Result<Value, Failure> {
-    let mut caller = json!({});
-    for part in asked.split(',') {
+/// Parses `--as`: `ci` is a key; `key:ci,role:agent` says more.
+fn caller(text: &str) -> Result<PolicyCaller, Failure> {
+    let mut caller = PolicyCaller::default();
+    for part in text.split(',') {
         let (what, name) = part.split_once(':').unwrap_or(("key", part));
-        if !["key", "workspace", "principal", "role", "session"].contains(&what) || name.is_empty()
-        {
-            let message = format!("`--as {asked}` says nothing that is known: `{part}`");
-            return Err(Failure::other(message).hint(
-                "write the label of a key, or `key:`, `workspace:`, `principal:`, `role:`, \
-                    `session:` with a name",
-            ));
+        let field = match what {
+            "key" => &mut caller.key,
+            "workspace" => &mut caller.workspace,
+            "principal" => &mut caller.principal,
+            "role" => &mut caller.role,
+            "session" => &mut caller.session,
+            _ => return Err(unknown_caller(text, part)),
+        };
+        if name.is_empty() {
+            return Err(unknown_caller(text, part));
         }
-        caller[what] = name.into();
+        *field = Some(name.to_owned());
     }
     Ok(caller)
 }
 
-/// Shows what is in force.
-pub(super) async fn show(
-    args: &ShowArgs,
-    config: &Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
-    let answer =
-        Connection::ask(config, application, Need::Record, async |client| client.policy().await)
-            .await?;
+fn unknown_caller(text: &str, part: &str) -> Failure {
+    Failure::other(format!("`--as {text}` is not understood: `{part}`")).hint(
+        "write the label of a key, or `key:`, `workspace:`, `principal:`, `role:`, `session:` \
+        with a name",
+    )
+}
+
+/// Shows the policy in force.
+pub(super) async fn show(args: &ShowArgs, config: &Config) -> Result<ExitCode, Failure> {
+    let policy =
+        Connection::ask(config, Need::Record, async |client| client.policy().await).await?;
     if args.json {
-        print_json(&answer)?;
+        print_json(&serde_json::to_value(&policy).expect("it has string keys"))?;
         return Ok(ExitCode::SUCCESS);
     }
-    let status = text(&answer, "status");
-    print(format!("{} {}", heading(text(&answer, "revision")), in_colour_of(status, status)))?;
-    print(format!("profile {}", text(&answer, "profile")))?;
-    for layer in answer["layers"].as_array().into_iter().flatten() {
-        let upstream = layer["upstream"]
-            .as_str()
-            .map(|name| format!(", tools of `{name}`"))
-            .unwrap_or_default();
-        print(screen::plain(&format!(
-            "{} {}{upstream}",
-            text(layer, "path"),
-            dim(text(layer, "scope"))
-        )))?;
+    let status = &policy.status;
+    print(format!("{} {}", heading(&policy.revision), in_colour_of(status, status)))?;
+    print(format!("profile {}", policy.profile))?;
+    for layer in &policy.layers {
+        let upstream =
+            layer.upstream.as_ref().map(|name| format!(", tools of `{name}`")).unwrap_or_default();
+        print(screen::plain(&format!("{} {}{upstream}", layer.path, dim(&layer.scope))))?;
     }
-    for problem in answer["problems"].as_array().into_iter().flatten() {
-        print(format!(
-            "{} {}",
-            in_colour_of("failed", "not in force:"),
-            screen::plain(problem.as_str().unwrap_or_default())
-        ))?;
+    for problem in &policy.problems {
+        let label = in_colour_of("failed", "not in force:");
+        print(format!("{label} {}", screen::plain(problem)))?;
     }
     Ok(ExitCode::SUCCESS)
 }

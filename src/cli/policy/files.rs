@@ -1,4 +1,4 @@
-//! Policy files as commands read them. Must not judge what they say.
+//! Reads policy files for commands. Must not judge their content.
 
 use std::{
     io::Read,
@@ -6,8 +6,9 @@ use std::{
 };
 
 use crate::{
-    cli::Failure,
+    app::Failure,
     policy::{Layer, LayerScope, file::FILE_BYTES_MAX},
+    service::{PolicyFileText, PolicyFiles, scope_text},
     task::policy_reload::PolicySource,
 };
 
@@ -21,19 +22,19 @@ pub(super) fn read(path: &Path) -> Result<String, Failure> {
         true => Box::new(std::io::stdin().lock()),
         false => Box::new(std::fs::File::open(path).map_err(unreadable)?),
     };
-    // One byte more tells a file that is too long from one that just fits.
+    // One byte more distinguishes a file that is too long from one that just fits.
     source.take(FILE_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
     if text.len() > FILE_BYTES_MAX {
         return Err(Failure::other(format!(
-            "`{}` has more than {FILE_BYTES_MAX} bytes",
+            "`{}` is larger than {FILE_BYTES_MAX} bytes",
             path.display()
         )));
     }
     Ok(text)
 }
 
-/// A file as a layer: for whom and for which upstream the configuration says, where it names the
-/// file, else for everybody.
+/// A file as a layer: with the scope and the upstream of the configuration where that names the file,
+/// else for everybody.
 pub(super) fn layer(path: &Path, source: &PolicySource) -> Result<Layer, Failure> {
     let text = read(path)?;
     let whole = |path: &Path| path.canonicalize().unwrap_or_else(|_| PathBuf::from(path));
@@ -48,4 +49,15 @@ pub(super) fn layer(path: &Path, source: &PolicySource) -> Result<Layer, Failure
 /// All files of the configuration, in its order.
 pub(super) fn configured(source: &PolicySource) -> Result<Vec<Layer>, Failure> {
     source.files.iter().map(|file| layer(&file.path, source)).collect()
+}
+
+/// Layers as a server takes them.
+pub(super) fn as_request(layers: &[Layer]) -> PolicyFiles {
+    let file = |layer: &Layer| PolicyFileText {
+        name: layer.name.clone(),
+        scope: Some(scope_text(&layer.scope)),
+        upstream: layer.upstream.clone(),
+        text: layer.text.clone(),
+    };
+    PolicyFiles { files: layers.iter().map(file).collect() }
 }

@@ -1,5 +1,5 @@
-//! `airlock policy import`: a file of another system as one of ours, on standard output; what
-//! became what, beside it.
+//! `airlock policy import`: a file of another system as one of ours, on standard output; the mapping
+//! beside it, on standard error.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,10 +11,8 @@ use serde_json::{Value, json};
 
 use super::files;
 use crate::{
-    cli::{
-        Failure,
-        screen::{self, dim, note, print, print_json},
-    },
+    app::Failure,
+    cli::screen::{self, dim, note, print, print_json},
     config::Config,
     policy::{
         Layer, LayerScope, Options, Policy, Problem,
@@ -25,7 +23,7 @@ use crate::{
 /// The arguments of `policy import`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct ImportArgs {
-    /// Whose form the file has
+    /// The system that the file was written for
     #[arg(value_enum)]
     kind: Kind,
     /// The file; `-` for standard input
@@ -33,7 +31,7 @@ pub(in crate::cli) struct ImportArgs {
     /// The upstream whose tools the file names without saying so
     #[arg(long, value_name = "NAME")]
     upstream: Option<String>,
-    /// Leave out what cannot be carried over, and list it, instead of refusing the file
+    /// Omit what cannot be imported, and list it, instead of refusing the file
     #[arg(long)]
     compat_warn: bool,
     /// Write files into this folder instead of standard output; needed where a file becomes several
@@ -128,8 +126,8 @@ pub(super) fn perform(args: &ImportArgs, config: &Config) -> Result<ExitCode, Fa
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was made must be a policy; were it not, the fault would be ours, and nobody is to find out
-/// in service.
+/// Checks that the result is a policy. If it were not, the bug would be ours, and nobody should find
+/// it in production.
 fn loads(imported: &Imported) -> Result<(), Vec<Problem>> {
     let layers = imported.layers.iter().map(|layer| Layer {
         scope: LayerScope::Organisation,
@@ -148,10 +146,10 @@ fn refuse(problems: &[Problem], json: bool) -> Result<ExitCode, Failure> {
     // Standard output holds a policy or nothing.
     problems.iter().for_each(|problem| note(screen::plain(&problem.to_string())));
     Err(Failure::other(format!(
-        "{} of the file cannot be carried over as it is; nothing was written",
+        "{} of the file cannot be imported as it is; nothing was written",
         count(problems.len())
     ))
-    .hint("mend the file, or leave these out and have them listed: `--compat-warn`"))
+    .hint("correct the file, or omit these and have them listed: `--compat-warn`"))
 }
 
 fn count(problems: usize) -> String {
@@ -159,9 +157,9 @@ fn count(problems: usize) -> String {
 }
 
 fn tell(imported: &Imported, name: &str) {
-    for one in &imported.map {
-        let line =
-            format!("{name}:{}:{}: {} → {}", one.at.line, one.at.column, one.theirs, one.ours);
+    for one in &imported.mappings {
+        let at = one.position;
+        let line = format!("{name}:{}:{}: {} → {}", at.line, at.column, one.source, one.target);
         note(dim(screen::plain(&line)).for_stderr().to_string());
     }
     for warning in &imported.warnings {
@@ -175,9 +173,9 @@ fn as_json(imported: &Imported) -> Value {
         .iter()
         .map(|layer| json!({ "id": layer.owner, "text": layer.text }))
         .collect();
-    let carried = imported.map.iter();
+    let carried = imported.mappings.iter();
     let map: Vec<_> = carried
-        .map(|one| json!({ "line": one.at.line, "column": one.at.column, "theirs": one.theirs, "ours": one.ours }))
+        .map(|one| json!({ "line": one.position.line, "column": one.position.column, "theirs": one.source, "ours": one.target }))
         .collect();
     json!({ "status": "imported", "files": layers, "map": map, "warnings": imported.warnings })
 }

@@ -1,23 +1,19 @@
-//! `airlock policy lint`: what is probably not meant. Knows tools where a server runs.
+//! `airlock policy lint`: likely mistakes. Knows the tools where a server runs.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use serde_json::{Value, json};
 
-use super::{files, invalid, text};
+use super::{files, problems::invalid};
 use crate::{
+    app::Failure,
     cli::{
-        Failure,
         connection::Connection,
         screen::{self, note, print, print_json},
     },
     config::Config,
-    policy::{
-        Layer, Policy,
-        lint::{self, Severity},
-    },
-    service::scope_text,
+    policy::{Policy, lint},
+    service::view::{PolicyFinding, Severity},
     task::policy_reload::PolicySource,
 };
 
@@ -31,7 +27,7 @@ pub(in crate::cli) struct LintArgs {
     json: bool,
 }
 
-/// Exits with 1 where something cannot do what it says.
+/// Exits with 1 where a rule cannot do what it says.
 pub(super) async fn perform(
     args: &LintArgs,
     config: &Config,
@@ -49,55 +45,37 @@ pub(super) async fn perform(
         return invalid(&problems, args.json);
     }
     let findings = match Connection::running(config).await? {
-        Some(server) => {
-            server.client.policy_question("lint", &as_json(&layers)).await?["findings"].take()
-        }
+        Some(server) => server.client.lint(&files::as_request(&layers)).await?.findings,
         None => {
-            note(
-                "no server runs, so its tools are not known: addresses and arguments are not \
-                looked up",
-            );
+            note("no server runs, so its tools are not known: paths and arguments are not checked");
             let found = lint::lint(&layers, source.options, &[]);
-            json!(found.map_err(|problems| Failure::other(
-                problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
-            ))?)
+            let found = found.map_err(|problems| {
+                let lines: Vec<_> = problems.iter().map(ToString::to_string).collect();
+                Failure::other(lines.join("\n"))
+            })?;
+            found.into_iter().map(PolicyFinding::from).collect()
         }
     };
-    let findings = findings.as_array().map(Vec::as_slice).unwrap_or_default();
     if args.json {
-        print_json(&findings.iter().map(|finding| with_ids(finding.clone())).collect())?;
+        print_json(&findings.iter().map(with_ids).collect())?;
     } else if findings.is_empty() {
-        note("nothing to remark");
+        note("no findings");
     } else {
         findings.iter().try_for_each(|finding| print(screen::plain(&row(finding))))?;
     }
-    let error = json!(Severity::Error);
-    let broken = findings.iter().any(|finding| finding["severity"] == error);
+    let broken = findings.iter().any(|finding| finding.severity == Severity::Error);
     Ok(if broken { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Layers as the server takes them.
-pub(super) fn as_json(layers: &[Layer]) -> Value {
-    let layers: Vec<_> = layers
-        .iter()
-        .map(|layer| json!({ "name": layer.name, "scope": scope_text(&layer.scope), "upstream": layer.upstream, "text": layer.text }))
-        .collect();
-    json!({ "files": layers })
+/// The finding as JSON: every object of a list has an `id` and a `status`.
+fn with_ids(finding: &PolicyFinding) -> serde_json::Value {
+    let mut object = screen::with_id(&finding.code, finding);
+    object["status"] = finding.severity.as_str().into();
+    object
 }
 
-/// Every object of a list has an `id` and a `status`.
-fn with_ids(mut finding: Value) -> Value {
-    finding["status"] = finding["severity"].clone();
-    screen::with_id(finding, "code")
-}
-
-fn row(finding: &Value) -> String {
-    let place = format!("{}:{}:{}", text(finding, "file"), finding["line"], finding["column"]);
-    let hint = finding["hint"].as_str().map(|hint| format!("; {hint}")).unwrap_or_default();
-    format!(
-        "{place}: {} [{}] {}{hint}",
-        text(finding, "severity"),
-        text(finding, "code"),
-        text(finding, "message")
-    )
+fn row(finding: &PolicyFinding) -> String {
+    let PolicyFinding { code, severity, file, line, column, message, hint, .. } = finding;
+    let hint = hint.as_ref().map(|hint| format!("; {hint}")).unwrap_or_default();
+    format!("{file}:{line}:{column}: {} [{code}] {message}{hint}", severity.as_str())
 }

@@ -8,31 +8,34 @@
 //! again with the names of its arguments alone, and where the answer hangs on their values this
 //! says that it is not known.
 
-use std::{collections::BTreeMap, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use serde_json::{Value, json};
 
-use super::{files, invalid, text};
+use super::{files, problems::invalid};
 use crate::{
+    app::Failure,
     cli::{
-        Application, Failure,
         client::Client,
         connection::{Connection, Need},
         screen::{self, note, print, print_json},
     },
     config::Config,
-    model::Timestamp,
-    policy::Policy,
+    model::{Event, EventData, Timestamp},
+    policy::{Layer, Policy},
+    service::{
+        PolicyReplay, RecordedCall,
+        view::{PolicyReplayResult, TaskRow},
+    },
     task::policy_reload::PolicySource,
 };
 
-/// Tasks that are looked through.
+/// Tasks that are read.
 const TASKS_MAX: usize = 10_000;
 /// Calls that are decided again.
 const CALLS_MAX: usize = 100_000;
-/// Calls that one question to the server holds.
-const CALLS_PER_QUESTION: usize = 500;
+/// Calls in one request to the server.
+const CALLS_PER_REQUEST: usize = 500;
 /// The longest time that is looked back.
 const SINCE_MAX_SECONDS: u64 = 366 * 24 * 3600;
 
@@ -41,7 +44,7 @@ const SINCE_MAX_SECONDS: u64 = 366 * 24 * 3600;
 pub(in crate::cli) struct ReplayArgs {
     /// The policy file, as it may become
     file: PathBuf,
-    /// How far back: `30m`, `12h`, `7d`
+    /// Age of the oldest call: `30m`, `12h`, `7d`
     #[arg(long, value_name = "TIME", default_value = "7d", value_parser = since)]
     since: u64,
     /// Print a JSON array
@@ -71,20 +74,19 @@ pub(super) async fn perform(
     args: &ReplayArgs,
     config: &Config,
     source: &PolicySource,
-    application: &Arc<dyn Application>,
 ) -> Result<ExitCode, Failure> {
     let layer = files::layer(&args.file, source)?;
     if let Err(problems) = Policy::load(vec![layer.clone()], source.options) {
         return invalid(&problems, args.json);
     }
-    let results = Connection::ask(config, application, Need::Tools, async |client| {
+    let results = Connection::ask(config, Need::Tools, async |client| {
         replay(client, layer, args.since).await
     })
     .await?;
     if args.json {
-        print_json(&results.into_iter().map(|result| screen::with_id(result, "call")).collect())?;
+        print_json(&results.iter().map(|result| screen::with_id(&result.call, result)).collect())?;
     } else {
-        tell(&results)?;
+        show(&results)?;
         let wanted = args.file.canonicalize().ok();
         let others =
             source.files.iter().filter(|file| file.path.canonicalize().ok() != wanted).count();
@@ -108,34 +110,31 @@ pub(super) async fn perform(
 
 async fn replay(
     client: &Client,
-    layer: crate::policy::Layer,
+    layer: Layer,
     since: u64,
-) -> Result<Vec<Value>, Failure> {
+) -> Result<Vec<PolicyReplayResult>, Failure> {
     let from = Timestamp::now().as_second().saturating_sub_unsigned(since);
     let calls = recorded(client, from).await?;
+    let files = files::as_request(std::slice::from_ref(&layer)).files;
     let mut results = vec![];
-    for some in calls.chunks(CALLS_PER_QUESTION) {
-        let mut asked = super::lint::as_json(std::slice::from_ref(&layer));
-        asked["calls"] = some.into();
-        let mut answer = client.policy_question("replay", &asked).await?;
-        results.extend(answer["results"].as_array_mut().map(std::mem::take).unwrap_or_default());
+    for some in calls.chunks(CALLS_PER_REQUEST) {
+        let request = PolicyReplay { files: files.clone(), calls: some.to_vec() };
+        results.extend(client.replay(&request).await?.results);
     }
     Ok(results)
 }
 
-/// The decisions on record since then, the newest task first.
-async fn recorded(client: &Client, from: i64) -> Result<Vec<Value>, Failure> {
+/// The decided calls on record since then, the newest task first.
+async fn recorded(client: &Client, from: i64) -> Result<Vec<RecordedCall>, Failure> {
     let (mut calls, mut tasks_seen) = (vec![], 0);
     let mut cursor: Option<String> = None;
     loop {
-        let mut query = vec![("limit", "200")];
-        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
-        let page = client.list("tasks", &query).await?;
-        for task in page["tasks"].as_array().into_iter().flatten() {
-            let created =
-                text(task, "createdAt").parse::<Timestamp>().map_or(i64::MAX, |at| at.as_second());
+        let mut query = vec![("limit", "200".to_owned())];
+        query.extend(cursor.take().map(|cursor| ("cursor", cursor)));
+        let page = client.tasks(&query).await?;
+        for task in &page.tasks {
             tasks_seen += 1;
-            if created < from {
+            if task.created_at.as_second() < from {
                 return Ok(calls);
             }
             if tasks_seen > TASKS_MAX || calls.len() >= CALLS_MAX {
@@ -148,50 +147,47 @@ async fn recorded(client: &Client, from: i64) -> Result<Vec<Value>, Failure> {
             }
             calls.extend(calls_of(client, task).await?);
         }
-        match page["nextCursor"].as_str() {
-            Some(next) => cursor = Some(next.to_owned()),
-            None => return Ok(calls),
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            return Ok(calls);
         }
     }
 }
 
 /// The decided calls of one task.
-async fn calls_of(client: &Client, task: &Value) -> Result<Vec<Value>, Failure> {
-    let id = text(task, "taskId");
-    let events = client.events(id).await?;
-    let decided = events.iter().filter(|event| {
-        event["type"] == "tool.call.requested" && event["data"]["decision"].is_object()
-    });
-    let call = |event: &Value| {
-        let data = &event["data"];
-        json!({
-            "call": format!("{id}/{}", data["seq"]),
-            "at": event["at"],
-            "tool": data["tool"],
-            "arguments": data["arguments"],
-            "argumentKeys": data["argumentKeys"],
-            "workspace": task["workspaceId"],
-            "principal": task["accountId"],
-            "session": task["sessionId"],
-            "was": data["decision"]["outcome"],
-            "wasRule": data["decision"]["rule"],
+async fn calls_of(client: &Client, task: &TaskRow) -> Result<Vec<RecordedCall>, Failure> {
+    let events = client.events(&task.task_id.to_string()).await?;
+    let call = |event: Event| {
+        let EventData::CallRequested(call) = event.data else { return None };
+        // Host functions are decided too: they are always allowed.
+        let decision = call.decision?;
+        Some(RecordedCall {
+            call: format!("{}/{}", task.task_id, call.seq),
+            at: event.at,
+            tool: call.tool,
+            arguments: call.arguments,
+            argument_keys: call.argument_keys,
+            workspace: None,
+            principal: None,
+            session: task.session_id.clone(),
+            was: decision.outcome,
+            was_rule: decision.rule.map(|rule| rule.rule),
         })
     };
-    Ok(decided.map(call).collect())
+    Ok(events.into_iter().filter_map(call).collect())
 }
 
-fn tell(results: &[Value]) -> Result<(), Failure> {
-    let mut changes: BTreeMap<(String, String, String, String), usize> = BTreeMap::new();
+fn show(results: &[PolicyReplayResult]) -> Result<(), Failure> {
+    let mut changes: BTreeMap<(&str, &str, &str, &str), usize> = BTreeMap::new();
     let (mut same, mut unknown) = (0, 0);
     for result in results {
-        match text(result, "change") {
+        match result.change.as_str() {
             "same" => same += 1,
             "unknown" => unknown += 1,
             _ => {
-                let part = |key| text(result, key).to_owned();
-                *changes
-                    .entry((part("tool"), part("was"), part("now"), part("rule")))
-                    .or_default() += 1;
+                let now = result.now.as_deref().unwrap_or_default();
+                let rule = result.rule.as_deref().unwrap_or_default();
+                *changes.entry((&result.tool, &result.was, now, rule)).or_default() += 1;
             }
         }
     }
@@ -206,7 +202,7 @@ fn tell(results: &[Value]) -> Result<(), Failure> {
     ));
     if unknown > 0 {
         note(
-            "what is not known hangs on values of arguments, which are on record only with \
+            "those not known depend on values of arguments, which are on record only with \
             `policy.record_values = true`",
         );
     }

@@ -1,22 +1,22 @@
 //! `airlock policy scan`: a policy file over the tools of an upstream, ready to edit.
 
-use std::{process::ExitCode, sync::Arc};
+use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Map, Value, json};
 
-use super::text;
 use crate::{
+    app::Failure,
     cli::{
-        Application, Failure,
         connection::{Connection, Need},
         screen::{self, note, print, print_json},
     },
     config::Config,
     policy::import::print::yaml,
+    service::view::PolicyTool,
 };
 
-/// Characters of a description that stand above its tool.
+/// Characters of a description in the comment above its tool.
 const DESCRIPTION_CHARS: usize = 100;
 /// Tools whose first tests are written.
 const TESTED_MAX: usize = 3;
@@ -31,7 +31,7 @@ pub(in crate::cli) struct ScanArgs {
     json: bool,
 }
 
-/// What a class suggests, until its owner says otherwise: the answer, and calls a minute for each
+/// The rule that a class suggests, for its owner to edit: the decision, and calls a minute for each
 /// principal.
 fn suggestion(class: &str) -> (&'static str, u32) {
     match class {
@@ -43,22 +43,17 @@ fn suggestion(class: &str) -> (&'static str, u32) {
 }
 
 /// Asks for the tools and writes the file to standard output.
-pub(super) async fn perform(
-    args: ScanArgs,
-    config: &Config,
-    application: &Arc<dyn Application>,
-) -> Result<ExitCode, Failure> {
-    let mut answer = Connection::ask(config, application, Need::Tools, async |client| {
-        client.policy_tools(Some(&args.upstream)).await
-    })
-    .await?;
-    let tools = answer["tools"].as_array_mut().map(std::mem::take).unwrap_or_default();
+pub(super) async fn perform(args: ScanArgs, config: &Config) -> Result<ExitCode, Failure> {
+    let list = Connection::ask(config, Need::Tools, async |client| {
+        client.policy_tools(&args.upstream).await
+    });
+    let tools = list.await?.tools;
     if tools.is_empty() {
         return Err(Failure::other(format!("the upstream `{}` has no tools", args.upstream))
-            .hint("`airlock doctor` tells how the upstreams are"));
+            .hint("`airlock doctor` shows the status of the upstreams"));
     }
     if args.json {
-        print_json(&tools.into_iter().map(|tool| screen::with_id(tool, "path")).collect())?;
+        print_json(&tools.iter().map(|tool| screen::with_id(&tool.path, tool)).collect())?;
         return Ok(ExitCode::SUCCESS);
     }
     print(scaffold(&args.upstream, &tools).trim_end())?;
@@ -70,34 +65,34 @@ pub(super) async fn perform(
 }
 
 /// The file. Entries go by class, the mildest first, and by name.
-pub(super) fn scaffold(upstream: &str, tools: &[Value]) -> String {
+pub(super) fn scaffold(upstream: &str, tools: &[PolicyTool]) -> String {
     let rank = |class: &str| {
         ["read", "write", "unknown", "execute", "destructive", "financial"]
             .iter()
             .position(|one| *one == class)
     };
-    let mut sorted: Vec<&Value> = tools.iter().collect();
-    sorted.sort_by_key(|tool| (rank(text(tool, "class")), text(tool, "name")));
+    let mut sorted: Vec<&PolicyTool> = tools.iter().collect();
+    sorted.sort_by_key(|tool| (rank(&tool.class), &tool.name));
     let (mut entries, mut comments) = (Map::new(), vec![]);
     let mut class_before = "";
     for tool in &sorted {
-        let (name, class) = (text(tool, "name"), text(tool, "class"));
+        let (name, class) = (tool.name.as_str(), tool.class.as_str());
         let (action, max) = suggestion(class);
         let rule = json!({ "action": action, "limit": { "max": max, "window": "minute", "scope": ["principal", "tool"] } });
         entries.insert(name.to_owned(), json!({ "class": class, "rules": [rule] }));
         let mut lines = vec![];
         if class != class_before {
-            lines.push(format!("-- {class} (known from: {})", text(tool, "classSource")));
+            lines.push(format!("-- {class} (known from: {})", tool.class_source));
             class_before = class;
         }
-        let description = screen::line(text(tool, "description"), DESCRIPTION_CHARS);
+        let description = screen::line(&tool.description, DESCRIPTION_CHARS);
         lines.extend((!description.is_empty()).then_some(description));
         comments.push((format!("/tools/{}", name.replace('~', "~0").replace('/', "~1")), lines));
     }
     let tests: Vec<Value> = sorted
         .iter()
         .take(TESTED_MAX)
-        .map(|tool| json!({ "tool": text(tool, "name"), "args": tool["sample"], "expect": suggestion(text(tool, "class")).0 }))
+        .map(|tool| json!({ "tool": tool.name, "args": tool.sample, "expect": suggestion(&tool.class).0 }))
         .collect();
     let file = json!({ "version": "1", "upstream": upstream, "default": "ask", "tools": entries, "tests": tests });
     let head = "# Classes are what is known about the tools, or guessed from their names: check \

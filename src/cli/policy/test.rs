@@ -1,21 +1,21 @@
-//! `airlock policy test`: the tests that stand in a policy file. Needs no server; where one runs,
-//! its tools are known.
+//! `airlock policy test`: the tests in a policy file. Needs no server; where one runs, its tools are
+//! known.
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use serde_json::{Value, json};
 
-use super::{files, invalid, lint::as_json, text};
+use super::{files, problems::invalid};
 use crate::{
+    app::Failure,
     cli::{
-        Failure,
         connection::Connection,
         screen::{self, in_colour_of, note, print, print_json},
     },
     config::Config,
     model::Timestamp,
     policy::Policy,
+    service::view::PolicyCase,
     task::policy_reload::PolicySource,
 };
 
@@ -47,20 +47,20 @@ pub(super) async fn perform(
         Ok(policy) => policy,
         Err(problems) => return invalid(&problems, args.json),
     };
-    let mut results = match Connection::running(config).await? {
-        Some(server) => {
-            server.client.policy_question("test", &as_json(&layers)).await?["results"].take()
+    let results: Vec<PolicyCase> = match Connection::running(config).await? {
+        Some(server) => server.client.test(&files::as_request(&layers)).await?.results,
+        None => {
+            let reports = policy.run_tests(Timestamp::now(), &|_| None);
+            reports.into_iter().map(Into::into).collect()
         }
-        None => json!(policy.run_cases(Timestamp::now(), &|_| None)),
     };
-    let results = results.as_array_mut().map(std::mem::take).unwrap_or_default();
     if results.is_empty() {
         return Err(Failure::other("the file has no tests")
             .hint("write some under `tests`: {tool, args, expect}"));
     }
-    let failed = results.iter().filter(|result| result["passed"] != true).count();
+    let failed = results.iter().filter(|result| !result.passed).count();
     if args.json {
-        print_json(&results.into_iter().map(with_ids).collect())?;
+        print_json(&results.iter().map(with_ids).collect())?;
     } else {
         results.iter().try_for_each(|result| print(row(result)))?;
         note(format!("{} passed, {failed} failed", results.len() - failed));
@@ -68,30 +68,27 @@ pub(super) async fn perform(
     Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn with_ids(mut result: Value) -> Value {
-    result["status"] = if result["passed"] == true { "passed" } else { "failed" }.into();
-    screen::with_id(result, "name")
+fn with_ids(result: &PolicyCase) -> serde_json::Value {
+    let mut object = screen::with_id(&result.name, result);
+    object["status"] = if result.passed { "passed" } else { "failed" }.into();
+    object
 }
 
-fn row(result: &Value) -> String {
-    let passed = result["passed"] == true;
-    let mark = if passed { in_colour_of("ok", "✓") } else { in_colour_of("failed", "✗") };
-    let unknown = if result["known"] == true {
-        ""
-    } else {
-        " (the tool is not known here: its name alone speaks)"
+fn row(result: &PolicyCase) -> String {
+    let mark =
+        if result.passed { in_colour_of("ok", "✓") } else { in_colour_of("failed", "✗") };
+    let unknown = match result.known {
+        true => "",
+        false => " (the tool is not known here: only its name counts)",
     };
-    let part = |key: &str| screen::plain(text(result, key));
-    let head = format!(
-        "{mark} {}:{} {} {}{unknown}",
-        part("file"),
-        result["line"],
-        part("name"),
-        part("tool")
-    );
-    if passed {
-        head
-    } else {
-        format!("{head}\n    expected: {}\n    got:      {}", part("expected"), part("got"))
+    let PolicyCase { file, line, name, tool, expected, got, .. } = result;
+    let head = screen::plain(&format!("{file}:{line} {name} {tool}{unknown}"));
+    match result.passed {
+        true => format!("{mark} {head}"),
+        false => format!(
+            "{mark} {head}\n    expected: {}\n    got:      {}",
+            screen::plain(expected),
+            screen::plain(got)
+        ),
     }
 }

@@ -9,12 +9,10 @@ use std::{
 use clap::Args;
 use serde_json::json;
 
-use super::{files, invalid};
+use super::{files, problems::invalid};
 use crate::{
-    cli::{
-        Failure,
-        screen::{note, print, print_json},
-    },
+    app::Failure,
+    cli::screen::{note, print, print_json},
     policy::Policy,
     task::policy_reload::PolicySource,
 };

@@ -1,44 +1,45 @@
-//! `airlock upstreams add`: finds out what an address speaks, and writes what the configuration
-//! needs of it. Never a secret.
+//! `airlock upstreams add`: finds out the protocol of a URL, and writes the upstream to the
+//! configuration. Never a secret.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use clap::{Args, ValueEnum};
 use serde_json::json;
 use toml_edit::{Array, InlineTable, Table, Value, value};
 use url::Url;
 
-use super::file::Change;
+use super::{file::Change, url::shown};
 use crate::{
+    app::{self, Failure},
     catalog::Detected,
     cli::{
-        Application, Failure, Output,
+        args::Output,
         screen::{Spinner, note, print, print_json},
     },
     config::Config,
     model::is_reserved_namespace,
 };
 
-/// What to add.
+/// Arguments of `upstreams add`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct AddArgs {
-    /// An address, the file of an OpenAPI description, or the program of an MCP server
-    #[arg(required_unless_present = "command", value_name = "ADDRESS|FILE|PROGRAM")]
+    /// A URL, the file of an OpenAPI document, or the program of an MCP server
+    #[arg(required_unless_present = "command", value_name = "URL|FILE|PROGRAM")]
     target: Option<String>,
     /// The program of an MCP server and its arguments: `-- npx -y PACKAGE`
     #[arg(last = true, conflicts_with = "target")]
     command: Vec<String>,
-    /// How its tools are called: `tools.NAME…` [default: made from the target]
+    /// The name of its tools: `tools.NAME…` [default: made from the target]
     #[arg(long)]
     name: Option<String>,
-    /// What it speaks [default: found out]
+    /// Its protocol [default: found out]
     #[arg(long, value_enum)]
     kind: Option<Kind>,
     #[command(flatten)]
     output: Output,
 }
 
-/// What a service speaks.
+/// Protocols of services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Kind {
     /// The Model Context Protocol
@@ -59,34 +60,28 @@ impl Kind {
     }
 }
 
-/// What was found at the target.
+/// The findings about a target.
 struct Found {
     kind: Kind,
     wants_oauth: bool,
     is_private: bool,
 }
 
-/// Does it.
-pub(super) async fn perform(
-    args: AddArgs,
-    config: &Config,
-    application: &Arc<dyn Application>,
-) -> Result<(), Failure> {
+/// Performs the command.
+pub(super) async fn perform(args: AddArgs, config: &Config) -> Result<(), Failure> {
     let taken = |name: &str| config.upstreams.iter().any(|upstream| upstream.name == name);
     let target: Vec<String> = args.target.iter().chain(&args.command).cloned().collect();
     let (table, made, wants_oauth) = match (target.as_slice(), args.kind) {
-        ([one], _) if one.contains("://") => address(one, args.kind, application).await?,
-        ([one], kind) if kind == Some(Kind::Openapi) || is_description_file(one) => {
-            description(one)?
-        }
+        ([one], _) if one.contains("://") => service(one, args.kind).await?,
+        ([one], kind) if kind == Some(Kind::Openapi) || is_document_file(one) => document(one)?,
         (_, None | Some(Kind::Mcp)) => command(&target),
         (_, Some(kind)) => {
             let message = format!(
-                "`{}` is no address, as an upstream of kind \"{}\" has",
+                "`{}` is not a URL, which an upstream of kind \"{}\" needs",
                 target[0],
                 kind.as_str()
             );
-            return Err(Failure::other(message).hint("give its address, https://…"));
+            return Err(Failure::other(message).hint("give its URL, https://…"));
         }
     };
     let name = args.name.clone().unwrap_or_else(|| free_name(&made, taken));
@@ -100,37 +95,33 @@ pub(super) async fn perform(
     }
     change.show()?;
     if wants_oauth {
-        print(format!("it wants OAuth; allow it in a browser: airlock upstreams login {name}"))?;
+        print(format!("it needs OAuth; allow it in a browser: airlock upstreams login {name}"))?;
     } else {
-        print(format!("see whether it answers: airlock upstreams check {name}"))?;
+        print(format!("check whether it answers: airlock upstreams check {name}"))?;
     }
-    note("a running server takes it up when it is started again");
+    note("a running server uses it once it is started again");
     Ok(())
 }
 
-async fn address(
-    text: &str,
-    kind: Option<Kind>,
-    application: &Arc<dyn Application>,
-) -> Result<(Table, String, bool), Failure> {
+async fn service(text: &str, kind: Option<Kind>) -> Result<(Table, String, bool), Failure> {
     let url = Url::parse(text)
         .ok()
         .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     let url = url.ok_or_else(|| {
         Failure::other(format!(
-            "`{text}` is no address; allowed: https://HOST/PATH or http://HOST/PATH"
+            "`{text}` is not a URL; allowed: https://HOST/PATH or http://HOST/PATH"
         ))
     })?;
     if !url.username().is_empty() || url.password().is_some() {
         return Err(Failure::other(
-            "the address holds a user or a password, which do not belong into the configuration",
+            "the URL holds a user or a password, which do not belong in the configuration",
         )
-        .hint("keep it with `airlock secrets set NAME` and refer to it in `auth`"));
+        .hint("store it with `airlock secrets set NAME` and refer to it in `auth`"));
     }
     let secretive = url.query_pairs().find(|(name, _)| looks_secret(name));
     if let Some((name, _)) = secretive {
         return Err(Failure::other(format!(
-            "the address holds `{name}`, which looks like a secret; \
+            "the URL holds `{name}`, which looks like a secret; \
             it was not written"
         ))
         .hint(
@@ -138,7 +129,7 @@ async fn address(
                 secret = \"NAME\" } } }`",
         ));
     }
-    let found = found(&url, kind, application).await?;
+    let found = found(&url, kind).await?;
     let mut table = Table::new();
     table["kind"] = value(found.kind.as_str());
     match found.kind {
@@ -155,19 +146,15 @@ async fn address(
     Ok((table, name_of_host(&url), found.wants_oauth))
 }
 
-/// Asks the address what it speaks. One that is private is asked too: its owner named it.
-async fn found(
-    url: &Url,
-    kind: Option<Kind>,
-    application: &Arc<dyn Application>,
-) -> Result<Found, Failure> {
+/// Finds out the protocol of a URL. One that is private is asked too: its owner named it.
+async fn found(url: &Url, kind: Option<Kind>) -> Result<Found, Failure> {
     let spinner =
-        Spinner::start(&format!("asking {} what it speaks", url.origin().ascii_serialization()));
+        Spinner::start(&format!("asking {} for its protocol", url.origin().ascii_serialization()));
     let mut is_private = false;
-    let mut detected = application.detect(url, false).await;
+    let mut detected = app::detect(url, false).await;
     if detected.as_ref().is_err_and(|why| why.contains("allow_private")) {
         is_private = true;
-        detected = application.detect(url, true).await;
+        detected = app::detect(url, true).await;
     }
     drop(spinner);
     let found = |kind, wants_oauth| Found { kind, wants_oauth, is_private };
@@ -180,18 +167,16 @@ async fn found(
         // The owner knows better, also where nobody answers.
         (_, Some(kind)) => Ok(found(kind, false)),
         (Err(why), None) => Err(Failure::unavailable(format!(
-            "it is not known what `{}` speaks: {why}",
-            super::shown(url)
+            "the protocol of `{}` is not known: {why}",
+            shown(url)
         ))
-        .hint(
-            "check the address, or say it with `--kind mcp`, `--kind openapi` or `--kind graphql`",
-        )),
+        .hint("check the URL, or name it with `--kind mcp`, `--kind openapi` or `--kind graphql`")),
     }
 }
 
-fn description(text: &str) -> Result<(Table, String, bool), Failure> {
+fn document(text: &str) -> Result<(Table, String, bool), Failure> {
     let path = std::path::absolute(text)
-        .map_err(|error| Failure::other(format!("`{text}` is no path: {error}")))?;
+        .map_err(|error| Failure::other(format!("`{text}` is not a path: {error}")))?;
     if !path.is_file() {
         return Err(Failure::other(format!("there is no file `{}`", path.display())));
     }
@@ -212,9 +197,9 @@ fn command(target: &[String]) -> (Table, String, bool) {
     (table, name_of_command(target), false)
 }
 
-fn is_description_file(text: &str) -> bool {
+fn is_document_file(text: &str) -> bool {
     let ending = Path::new(text).extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-    // Also where there is none: no program is called so, and `description` says that the file is
+    // Also where there is none: no program is called so, and `document` says that the file is
     // missing.
     matches!(ending.to_ascii_lowercase().as_str(), "json" | "yaml" | "yml")
 }

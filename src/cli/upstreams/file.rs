@@ -10,10 +10,8 @@ use std::{
 use toml_edit::{DocumentMut, Item, Table};
 
 use crate::{
-    cli::{
-        Failure,
-        screen::{dim, print},
-    },
+    app::Failure,
+    cli::screen::{dim, print},
     config::{Config, ProcessEnvironment, Sources},
 };
 
@@ -72,7 +70,7 @@ impl Change {
         });
         let Some(upstreams) = upstreams.as_table_like_mut() else {
             return Err(Failure::other(format!(
-                "`upstreams` in `{}` is no table",
+                "`upstreams` in `{}` is not a table",
                 self.path.display()
             )));
         };
@@ -94,7 +92,7 @@ impl Change {
                 self.path.display()
             ))
             .hint(
-                "`airlock upstreams list` tells which there are; an account is removed with \
+                "`airlock upstreams list` shows which there are; an account is removed with \
                     its table `accounts.NAME`",
             )),
         }
@@ -138,13 +136,13 @@ impl Change {
             flags: &[],
             environment: &ProcessEnvironment,
             folder,
-            here: false,
+            search_folder: false,
         };
         Config::load(&sources).map_err(|error| {
             let shown = error
                 .to_string()
                 .replace(&fresh.display().to_string(), &path.display().to_string());
-            Failure::other(format!("the change was not written, for {shown}"))
+            Failure::other(format!("the change was not written, because {shown}"))
         })?;
         fs::rename(fresh, path).map_err(&failed)
     }

@@ -3,12 +3,12 @@
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    failed,
+    error::failed,
     read::{decode_cursor, encode_cursor},
     rows::{self, nanoseconds},
 };
 use crate::{
-    model::{Approval, ApprovalId, ApprovalStatus, Timestamp},
+    model::{Approval, ApprovalId, ApprovalStatus},
     store::{
         APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided, LIST_BYTES_MAX,
         StoreError,
@@ -26,9 +26,6 @@ const DECIDE: &str =
     WHERE id = ?1 AND status = ?2 AND workspace_id = ?8 AND (?5 IS NULL OR expires_at > ?4)
     RETURNING n, id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at,
         expires_at, decided_at, decided_by, note, why, principal";
-const VOID: &str =
-    "UPDATE approvals SET status = 'void', decided_at = coalesce(decided_at, ?1), why = ?2
-    WHERE status IN ('pending', 'approved')";
 const INSERT: &str = "INSERT INTO approvals
     (id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at, expires_at,
         principal)
@@ -84,19 +81,6 @@ pub(super) async fn decide(
         Some(row) => Decided::Refused(Box::new(approval(&row)?)),
         None => Decided::Absent,
     })
-}
-
-pub(super) async fn void(
-    connection: &mut SqliteConnection,
-    at: Timestamp,
-    why: &str,
-) -> Result<u64, sqlx::Error> {
-    sqlx::query(VOID)
-        .bind(nanoseconds(at))
-        .bind(why)
-        .execute(connection)
-        .await
-        .map(|done| done.rows_affected())
 }
 
 pub(super) async fn approval_of(

@@ -10,16 +10,14 @@ use serde::Serialize;
 use sqlx::{Row, SqliteConnection};
 
 use super::{
-    StoreError, failed,
+    error::failed,
     rows::{ChangeRow, EventRow, KeyRow, TaskRow},
 };
 use crate::{
     model::{EventData, NoDetails, TaskId},
-    store::{Created, IDEMPOTENCY_HOURS, NewTask, TaskChange},
+    store::{Created, IDEMPOTENCY_HOURS, NewTask, StoreError, TaskChange},
 };
 
-/// A result longer than this, in bytes, goes in parts; the schema names the same number.
-pub(super) const RESULT_SHORT_BYTES: usize = 4096;
 /// The size of a part, in bytes; the schema names the same number.
 pub(super) const RESULT_PART_BYTES: usize = 256 * 1024;
 

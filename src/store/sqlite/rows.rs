@@ -5,14 +5,16 @@ use std::collections::BTreeSet;
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::batch::RESULT_SHORT_BYTES;
 use crate::{
     model::{
-        Event, EventData, JsonObject, Logs, Principal, Role, Task, TaskError, TaskId, TaskStatus,
-        Timestamp, Usage,
+        Event, EventData, InstanceId, JsonObject, Logs, Principal, Role, Task, TaskError, TaskId,
+        TaskStatus, Timestamp, Usage,
     },
     store::{NewTask, TaskChange},
 };
+
+/// A result longer than this, in bytes, goes in parts; the schema names the same number.
+const RESULT_SHORT_BYTES: usize = 4096;
 
 /// Since 1970, as the tables keep it. Holds until the year 2262, and stops there.
 pub(super) fn nanoseconds(at: Timestamp) -> i64 {
@@ -30,6 +32,7 @@ pub(super) struct TaskRow<'a> {
     roles: &'a BTreeSet<Role>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_id: Option<&'a str>,
+    instance_id: InstanceId,
     runtime_id: &'a str,
     timeout_ms: u64,
     created_at: i64,
@@ -50,6 +53,7 @@ impl<'a> TaskRow<'a> {
             client_id: &task.principal.client_id,
             roles: &task.principal.roles,
             key_id: task.principal.key_id.as_deref(),
+            instance_id: task.instance_id,
             runtime_id: &task.runtime_id,
             timeout_ms: task.timeout_ms,
             created_at: nanoseconds(task.created_at),

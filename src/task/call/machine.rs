@@ -14,7 +14,9 @@ use std::{collections::HashSet, time::Duration};
 use super::rejection::{CallRejection, RATE_LIMITED, Rejected};
 use crate::{
     model::{Approval, ApprovalId, ApprovalStatus, CallDecision},
-    policy::{AskTerms, Budget, Count, CounterKey, Decision, Hold, OnExceed, RuleRef, Verdict},
+    policy::{
+        AskTerms, Budget, Count, CounterKey, Decision, OnExceed, Reservation, RuleRef, Verdict,
+    },
     store::{CounterHold, HoldToken},
     task::{approval::request::ApprovalRequest, policy_view::counter_window, record},
 };
@@ -41,7 +43,7 @@ pub(in crate::task) struct CallState {
     /// Until when it may wait for counters, since its beginning.
     patience: Option<Duration>,
     has_permit: bool,
-    reservation: Option<Reservation>,
+    reserved: Option<Reserved>,
 }
 
 /// The use of the latest approval.
@@ -54,8 +56,8 @@ enum ApprovalUse {
 
 /// Counters that were reserved.
 #[derive(Debug)]
-struct Reservation {
-    holds: Vec<Hold>,
+struct Reserved {
+    reservations: Vec<Reservation>,
     token: HoldToken,
 }
 
@@ -158,7 +160,7 @@ pub(in crate::task) enum CallEvent {
     Reserved(HoldToken),
     /// Nothing is reserved, because one counter is used up.
     Exceeded {
-        /// The counter's index among the decision's holds.
+        /// The counter's index among the decision's reservations.
         index: usize,
         /// When there may be room again; none where there never will be.
         retry_after: Option<Duration>,
@@ -264,7 +266,7 @@ impl CallState {
             approval: ApprovalUse::None,
             patience: None,
             has_permit: false,
-            reservation: None,
+            reserved: None,
         };
         (state, vec![CallAction::Resolve])
     }
@@ -277,7 +279,7 @@ impl CallState {
             (Phase::Ended, _) => (self, vec![]),
             (phase, Event::RunDropped(cause)) => self.drop_run(phase, cause),
             (Phase::ReservingInVain, Event::Reserved(token)) => {
-                self.reservation = Some(Reservation { holds: vec![], token });
+                self.reserved = Some(Reserved { reservations: vec![], token });
                 let given_back = self.give_back_all();
                 (self, given_back)
             }
@@ -430,19 +432,23 @@ impl CallState {
         }
     }
 
-    /// Reserves all holds of the decision. Those that a person let it go beyond are counted without
+    /// Reserves all counters of the decision. Those that a person let it go beyond are counted without
     /// their bound.
     fn reserve(self) -> Next {
         let Some(decided) = &self.decided else { return self.out_of_order() };
         let holds: Vec<_> = decided
             .decision
-            .holds
+            .reservations
             .iter()
-            .map(|hold| CounterHold {
-                key: hold.key.to_string(),
-                window: counter_window(hold.window),
-                max: if self.beyond.contains(&hold.key) { i64::MAX } else { hold.max.millionths() },
-                cost: hold.cost.millionths(),
+            .map(|limit| CounterHold {
+                key: limit.key.to_string(),
+                window: counter_window(limit.window),
+                max: if self.beyond.contains(&limit.key) {
+                    i64::MAX
+                } else {
+                    limit.max.millionths()
+                },
+                cost: limit.cost.millionths(),
             })
             .collect();
         match holds.is_empty() {
@@ -452,8 +458,10 @@ impl CallState {
     }
 
     fn reserved(mut self, token: HoldToken) -> Next {
-        let holds = self.decided.as_ref().map(|decided| decided.decision.holds.clone());
-        self.reservation = Some(Reservation { holds: holds.unwrap_or_default(), token });
+        let of_decision =
+            self.decided.as_ref().map(|decided| decided.decision.reservations.clone());
+        let reservations = of_decision.unwrap_or_default();
+        self.reserved = Some(Reserved { reservations, token });
         self.on(Phase::Expanding, CallAction::Expand)
     }
 
@@ -462,30 +470,30 @@ impl CallState {
     fn exceeded(mut self, index: usize, retry_after: Option<Duration>, at: Duration) -> Next {
         self.has_permit = false;
         let decided = self.decided.clone();
-        let hold = decided.as_ref().and_then(|decided| decided.decision.holds.get(index));
-        let (Some(decided), Some(hold)) = (&decided, hold) else {
+        let limit = decided.as_ref().and_then(|decided| decided.decision.reservations.get(index));
+        let (Some(decided), Some(limit)) = (&decided, limit) else {
             let rejection = CallRejection::in_doubt("a limit is not known");
             return self.reject(rejection.into(), vec![CallAction::ReleasePermit]);
         };
-        let (mut state, next) = match &hold.on_exceed {
+        let (mut state, next) = match &limit.on_exceed {
             OnExceed::Wait { max } => {
                 let until = *self.patience.get_or_insert(at + *max);
                 match retry_after.map(|wait| wait.max(WAIT_MIN)) {
                     Some(wait) if at + wait <= until => {
                         self.on(Phase::WaitingForCounter, CallAction::Wait(wait))
                     }
-                    _ => self.reject(limit_reached(hold, retry_after), vec![]),
+                    _ => self.reject(limit_reached(limit, retry_after), vec![]),
                 }
             }
             // Only the bound could stop it then, so it asks once.
-            OnExceed::Ask(terms) if !self.beyond.contains(&hold.key) => {
-                let reason = format!("{}: {}", terms.reason, hold.denial(None).message);
+            OnExceed::Ask(terms) if !self.beyond.contains(&limit.key) => {
+                let reason = format!("{}: {}", terms.reason, limit.denial(None).message);
                 let terms = AskTerms { reason, ..terms.clone() };
-                let request = decided.request(Some(hold.rule.clone()), terms);
-                self.ask(Question::Counter(hold.key.clone()), request)
+                let request = decided.request(Some(limit.rule.clone()), terms);
+                self.ask(Question::Counter(limit.key.clone()), request)
             }
             OnExceed::Deny | OnExceed::Ask(_) => {
-                self.reject(limit_reached(hold, retry_after), vec![])
+                self.reject(limit_reached(limit, retry_after), vec![])
             }
         };
         state.has_permit = false;
@@ -508,9 +516,10 @@ impl CallState {
     /// Gives back what counts successes only.
     fn had_no_effect(mut self, rejected: Rejected) -> Next {
         let mut actions = vec![];
-        if let Some(Reservation { holds, token }) = self.reservation.take() {
-            let counts_success =
-                |index: usize| holds.get(index).is_some_and(|hold| hold.count == Count::Success);
+        if let Some(Reserved { reservations, token }) = self.reserved.take() {
+            let counts_success = |index: usize| {
+                reservations.get(index).is_some_and(|limit| limit.count == Count::Success)
+            };
             actions.extend(give_back(token.part(counts_success)));
         }
         actions.push(CallAction::Fail(rejected));
@@ -518,7 +527,7 @@ impl CallState {
     }
 
     fn give_back_all(&mut self) -> Vec<CallAction> {
-        let token = self.reservation.take().map(|reservation| reservation.token);
+        let token = self.reserved.take().map(|reservation| reservation.token);
         token.and_then(give_back).into_iter().collect()
     }
 
@@ -585,9 +594,12 @@ fn give_back(token: HoldToken) -> Option<CallAction> {
     (!token.is_empty()).then_some(CallAction::GiveBack(token))
 }
 
-fn limit_reached(hold: &Hold, retry_after: Option<Duration>) -> Rejected {
-    let message = hold.denial(retry_after).message;
-    CallRejection::new(RATE_LIMITED, message).rule(Some(&hold.rule)).retry_after(retry_after).into()
+fn limit_reached(limit: &Reservation, retry_after: Option<Duration>) -> Rejected {
+    let message = limit.denial(retry_after).message;
+    CallRejection::new(RATE_LIMITED, message)
+        .rule(Some(&limit.rule))
+        .retry_after(retry_after)
+        .into()
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ use crate::{
         EventData, JsonObject, NewEvent, RawJson, Timestamp,
     },
     policy::{Amount, Budget, Call, CounterValues},
-    sandbox::{CallFailure, Hold, ToolCall},
+    sandbox::{CallFailure, ClockPause, ToolCall},
     store::{CounterHold, CounterRead, Decided, Reserved, StoreError},
     task::{
         approval::{
@@ -55,7 +55,7 @@ struct OpenApproval {
     pending: PendingApproval,
     /// Held while the call waits.
     waiting: Option<WaiterSlot>,
-    clock: Option<Hold>,
+    clock: Option<ClockPause>,
 }
 
 /// One tool call under way.
@@ -330,7 +330,7 @@ impl<'a> CallPipeline<'a> {
     async fn await_decision(&mut self) -> Performed {
         let context = self.context;
         let open = self.open()?;
-        open.clock = Some(context.clock.hold());
+        open.clock = Some(context.clock.pause());
         let decided = timeout(open.timeout, open.pending.decided());
         let in_time = context.unless_dropped(decided).await?.is_ok();
         let id = open.row.id;

@@ -1,8 +1,8 @@
 //! The client of an `airlock mcp`, kept while servers come and go: its standard streams, and as
-//! much of its conversation as the next server must be told.
+//! much of its conversation as the next server needs.
 //!
-//! Reads of each message its kind and its id, and nothing more. A request that a server took with
-//! it is answered with an error, never sent a second time: what it did is not known.
+//! Reads the kind and the id of each message, and nothing more. A request that was pending when a
+//! server ended is answered with an error, never sent a second time: its effects are not known.
 
 use std::{collections::HashSet, io, mem};
 
@@ -16,7 +16,7 @@ use crate::{
     transport::stdio::{self, LINE_BYTES_MAX},
 };
 
-/// Requests without an answer that are remembered; those above are not told when their server ends.
+/// Pending requests that are remembered; further ones get no error when their server ends.
 const PENDING_MAX: usize = 4096;
 /// Length of an id that is remembered, in bytes of JSON.
 const ID_BYTES_MAX: usize = 256;
@@ -24,18 +24,18 @@ const ID_BYTES_MAX: usize = 256;
 type Input = Box<dyn AsyncRead + Send + Unpin>;
 type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// Who ended a connection.
+/// The side that ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// The client has nothing more to ask, and everything is answered.
+    /// The client: it has closed its end, and every request is answered.
     Client,
-    /// The server is gone. The client waits for the next one.
+    /// The server. The client waits for the next one.
     Server,
 }
 
-/// See the module.
+/// A client that outlives its servers.
 pub struct Client {
-    questions: Lines<Input>,
+    requests: Lines<Input>,
     output: Output,
     conversation: Mutex<Conversation>,
 }
@@ -45,24 +45,24 @@ impl Client {
     pub fn take() -> io::Result<Self> {
         let (input, output) = stdio::streams::take()?;
         Ok(Self {
-            questions: Lines::of(Box::new(input)),
+            requests: Lines::of(Box::new(input)),
             output: Box::new(output),
             conversation: Mutex::default(),
         })
     }
 
-    /// Passes messages both ways until either side ends. A server that is not the first is greeted
-    /// as the client greeted that one.
+    /// Passes messages both ways until either side ends. A later server is greeted as the client
+    /// greeted the first.
     pub async fn pass(&mut self, far: impl AsyncRead + AsyncWrite) -> io::Result<Left> {
         let (answers, mut far) = tokio::io::split(far);
-        let Self { questions, output, conversation } = self;
+        let Self { requests, output, conversation } = self;
         let there = async {
             let opening = lock(conversation).open();
-            // A server that cannot be written to is gone, and the way back says so.
+            // A server that cannot be written to is gone, and reading from it says so.
             let mut is_there = far.write_all(&opening).await.is_ok();
-            while let Some(piece) = questions.next().await? {
-                if questions.is_whole() {
-                    lock(conversation).asked(&piece);
+            while let Some(piece) = requests.next().await? {
+                if requests.is_whole() {
+                    lock(conversation).sent(&piece);
                 }
                 if !is_there || far.write_all(&piece).await.is_err() {
                     is_there = false;
@@ -95,10 +95,10 @@ impl Client {
         Ok(left)
     }
 
-    /// Answers what the server that ended had not.
-    pub async fn apologise(&mut self) -> io::Result<()> {
-        let apologies = lock(&self.conversation).forsaken();
-        self.output.write_all(&apologies).await?;
+    /// Answers the requests that the server which ended did not answer, each with an error.
+    pub async fn fail_pending(&mut self) -> io::Result<()> {
+        let failures = lock(&self.conversation).fail_pending();
+        self.output.write_all(&failures).await?;
         self.output.flush().await
     }
 }
@@ -107,19 +107,19 @@ fn lock(conversation: &Mutex<Conversation>) -> MutexGuard<'_, Conversation> {
     conversation.lock()
 }
 
-/// What the next server must know, and what the client waits for.
+/// The state of a conversation: the greeting for the next server, and the pending requests.
 #[derive(Default)]
 struct Conversation {
     /// The client's `initialize` and its id, where its era of the protocol has one, and its
     /// `notifications/initialized`.
     greeting: Option<(Vec<u8>, String)>,
     greeted: Option<Vec<u8>>,
-    /// The answer to the greeting that the client has had already.
-    unheard: Option<String>,
+    /// The id of a greeting whose answer the client has had already.
+    repeated: Option<String>,
     pending: HashSet<String>,
 }
 
-/// As much of a message as is read.
+/// The part of a message that is read.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(borrow)]
@@ -141,19 +141,19 @@ impl Head<'_> {
 }
 
 impl Conversation {
-    /// What a server is told first.
+    /// The messages that a new server gets first.
     fn open(&mut self) -> Vec<u8> {
         let Some((greeting, id)) = &self.greeting else { return Vec::new() };
-        // Where the client has not had the answer yet, it is told of the loss and greets again.
+        // A client that has not had the answer yet gets an error and greets again.
         let Some(greeted) = &self.greeted else {
             self.greeting = None;
             return Vec::new();
         };
-        self.unheard = Some(id.clone());
+        self.repeated = Some(id.clone());
         [greeting.as_slice(), greeted].concat()
     }
 
-    fn asked(&mut self, line: &[u8]) {
+    fn sent(&mut self, line: &[u8]) {
         let Some(head) = Head::of(line) else { return };
         match (head.method.as_deref(), head.id()) {
             (Some("initialize"), Some(id)) => {
@@ -168,41 +168,40 @@ impl Conversation {
         }
     }
 
-    /// Whether the client should hear it.
+    /// True if the answer is passed on to the client.
     fn answered(&mut self, line: &[u8]) -> bool {
         let Some(id) =
             Head::of(line).filter(|head| head.method.is_none()).and_then(|head| head.id())
         else {
             return true;
         };
-        if self.unheard.as_ref() == Some(&id) {
-            self.unheard = None;
+        if self.repeated.as_ref() == Some(&id) {
+            self.repeated = None;
             return false;
         }
         self.pending.remove(&id);
         true
     }
 
-    fn forsaken(&mut self) -> Vec<u8> {
-        let mut apologies = Vec::new();
+    fn fail_pending(&mut self) -> Vec<u8> {
+        let mut failures = Vec::new();
         for id in mem::take(&mut self.pending) {
             let message = "the server that had this request ended; what it did so far is in its \
                 tasks (`task_list`)";
             let error = serde_json::json!({ "code": -32603, "message": message, "data": { "code": ErrorCode::ServerLost.as_str() } });
-            apologies.extend_from_slice(
+            failures.extend_from_slice(
                 format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{error}}}\n").as_bytes(),
             );
         }
-        apologies
+        failures
     }
 }
 
-/// Lines with their ends. One that is too long to be kept comes in pieces.
+/// Lines with their ends. One that is too long to be buffered comes in pieces.
 struct Lines<R> {
     from: BufReader<R>,
     line: Vec<u8>,
-    /// Whether what came last was part of a line that comes in pieces, and whether that line goes
-    /// on.
+    /// True if the latest piece was part of a longer line, and true if that line goes on.
     in_pieces: bool,
     goes_on: bool,
 }
@@ -217,7 +216,7 @@ impl<R: AsyncRead + Unpin> Lines<R> {
         }
     }
 
-    /// Whether what came last is a whole line.
+    /// True if the latest piece is a whole line.
     fn is_whole(&self) -> bool {
         !self.in_pieces
     }

@@ -24,14 +24,14 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
-/// What the loop holds to.
+/// Bounds of connections.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
     /// Connections at once, at most.
     pub(super) max: usize,
-    /// How long a connection may take to send the head of its first request, or of its next one.
+    /// Time limit for a connection to send the head of its first request, or of its next one.
     pub(super) head: Duration,
-    /// How long a client may take nothing of what is written to it.
+    /// Time limit for a client to accept nothing.
     pub(super) write: Duration,
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn serve(
             cut.run_until_cancelled(connection(&http, router, placed, stopping)).await
         });
     }
-    // Whoever knocks now is refused instead of left waiting.
+    // New connections are refused instead of left waiting.
     drop(listener);
     connections.close();
     connections.wait().await;
@@ -109,7 +109,7 @@ struct Placed {
 }
 
 impl Placed {
-    /// What a write came to, unless it has waited too long.
+    /// The result of a write, or an error where it has waited too long.
     fn bounded<T>(
         &mut self,
         cx: &mut Context<'_>,

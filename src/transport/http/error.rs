@@ -1,5 +1,4 @@
-//! How a request is refused over HTTP: one JSON shape for `/v1` and the rest, JSON-RPC errors for
-//! `/mcp`.
+//! Refusals over HTTP: one JSON shape for `/v1` and the rest, JSON-RPC errors for `/mcp`.
 //!
 //! The one place that maps [`ServiceError`] to a status.
 
@@ -28,11 +27,19 @@ pub(super) const INVALID_REQUEST: i32 = -32600;
 pub(super) const RATE_LIMITED: i32 = -32005;
 
 /// A failure as `{error: {code, message, hint?, retryAfterMs?}}`.
-pub(super) struct Failure(pub(super) ServiceError);
+pub(super) enum Failure {
+    /// A failure of the service.
+    Service(ServiceError),
+    /// A refusal that is a response already.
+    Response(Box<Response>),
+}
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let error = self.0;
+        let error = match self {
+            Self::Service(error) => error,
+            Self::Response(response) => return *response,
+        };
         let status = status(&error);
         if error.kind() == ErrorKind::Internal {
             tracing::error!(error = %chain(&error), "a request failed");
@@ -48,7 +55,7 @@ impl IntoResponse for Failure {
 
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
-        Self(error)
+        Self::Service(error)
     }
 }
 
@@ -61,7 +68,7 @@ pub(super) fn status(error: &ServiceError) -> StatusCode {
         ErrorKind::Conflict | ErrorKind::Cancelled => StatusCode::CONFLICT,
         ErrorKind::LimitHit => StatusCode::TOO_MANY_REQUESTS,
         ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        // Of a request nothing fails by itself: that is said of tasks and of calls.
+        // A request does not fail by itself; tasks and calls do.
         ErrorKind::Internal | ErrorKind::Failed => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -132,7 +139,7 @@ pub(super) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
 }
 
 pub(super) fn panicked(_: Box<dyn Any + Send + 'static>) -> http::Response<Full<bytes::Bytes>> {
-    tracing::error!("a panic while a request was answered");
+    tracing::error!("a handler panicked while it answered a request");
     let body = json!({"error": {"code": ErrorCode::Internal.as_str(), "message": "the server failed while it worked \
         on this request"}})
     .to_string();

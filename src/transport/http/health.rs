@@ -1,5 +1,4 @@
-//! `/healthz`: anybody may ask it, as often as they like, so it is asked below once a second at
-//! most.
+//! `/healthz`: anybody may request it, as often as they like, so an answer is reused for a second.
 
 use std::{
     sync::Arc,
@@ -13,21 +12,25 @@ use axum::{
 };
 use tokio::sync::Mutex;
 
-use crate::transport::Port;
+use super::error::Failure;
+use crate::{
+    service::{HealthCheck, Service},
+    transport::auth,
+};
 
-/// How old an answer may be. To find it out takes a write to the database.
+/// Age of an answer, at most. Finding it out takes a write to the database.
 const AGE_MAX: Duration = Duration::from_secs(1);
 
-/// How the server was when it was last asked.
+/// The latest answer.
 pub(super) struct LastHealth {
-    port: Arc<dyn Port>,
-    /// Locked while the answer is found out: all who ask meanwhile wait for the same one.
+    service: Arc<Service>,
+    /// Locked while the service is asked: requests that arrive meanwhile wait for the same answer.
     last: Mutex<Option<(Instant, Bytes)>>,
 }
 
 impl LastHealth {
-    pub(super) fn new(port: Arc<dyn Port>) -> Self {
-        Self { port, last: Mutex::default() }
+    pub(super) fn new(service: Arc<Service>) -> Self {
+        Self { service, last: Mutex::default() }
     }
 
     pub(super) async fn answer(&self) -> Response {
@@ -37,7 +40,11 @@ impl LastHealth {
         let body = match known {
             Some(body) => body,
             None => {
-                let Ok(text) = serde_json::to_vec(&self.port.health().await) else {
+                let health = match self.service.call(&auth::anonymous(), HealthCheck).await {
+                    Ok(health) => health,
+                    Err(error) => return Failure::from(error).into_response(),
+                };
+                let Ok(text) = serde_json::to_vec(&health) else {
                     return StatusCode::INTERNAL_SERVER_ERROR.into_response();
                 };
                 let body = Bytes::from(text);

@@ -1,4 +1,4 @@
-//! Who may call at all: the `Host` must be ours and an `Origin`, where there is one, allowed.
+//! Checks every request: its `Host` must be ours and its `Origin`, where there is one, allowed.
 //!
 //! Against DNS rebinding and web pages that call a server on the visitor's machine. Stands before
 //! every route.
@@ -72,7 +72,7 @@ impl HostPolicy {
         })
     }
 
-    /// Says why a request may not come in.
+    /// The refusal of a request that is not allowed.
     fn refuses(
         &self,
         uri: &Uri,
@@ -118,7 +118,7 @@ impl HostPolicy {
     }
 }
 
-/// A header that may be there once: more of them, or one that is no text, is an attack or a
+/// A header that may be there once: more of them, or one that is not text, is an attack or a
 /// mistake.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, ()> {
     let mut values = headers.get_all(name).iter();
@@ -155,7 +155,7 @@ pub(super) async fn check(
     match allowed.refuses(request.uri(), request.headers()) {
         None => next.run(request).await,
         Some((status, code, message, hint)) => {
-            tracing::warn!(%code, path = %request.uri().path(), "a request was refused at the door");
+            tracing::warn!(%code, path = %request.uri().path(), "a request was refused by its host or origin");
             if request.uri().path() == "/mcp" {
                 error::rpc(
                     status,

@@ -1,10 +1,9 @@
-//! The early first byte: a call that is silent for a while still gets its headers, and comments
-//! that keep its connection alive.
+//! Starts the response after one second and keeps the connection alive with SSE comments.
 //!
-//! Clients and proxies drop a request that has had no byte for a minute or five. The answer is put
-//! off as an event stream; what comes later is forwarded into it. Only for requests whose body has
-//! been read: their refusals come at once, so that what is still missing after the first second is
-//! an answer of the handler, whose status is 200.
+//! Clients and proxies drop a request that has had no byte for a minute or five. The
+//! response begins as an event stream, into which the handler's own is forwarded. Only for requests
+//! whose body has been read: their refusals come at once, so a response that is still missing after
+//! the first second is one of the handler, whose status is 200.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -17,10 +16,10 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 
 use super::error;
 
-/// What a client reads and ignores.
+/// A comment, which clients ignore.
 const COMMENT: Bytes = Bytes::from_static(b": waiting\n\n");
 
-/// When the first byte is sent, and how often a silent stream carries a comment.
+/// Time until the first byte, and interval of comments on a silent stream.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Timing {
     pub(super) first_byte_after: Duration,
@@ -84,8 +83,8 @@ async fn begin(response: Response) -> (Bytes, Stage) {
     }
     let (parts, body) = error::body_of(response).await;
     if parts.status != StatusCode::OK {
-        tracing::warn!(status = %parts.status, "an answer that was put off came with a status \
-            that could not be sent any more");
+        tracing::warn!(status = %parts.status, "a response that had begun early ended with a \
+            status that could not be sent any more");
     }
     let mut event = Vec::with_capacity(body.len() + 32);
     for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {

@@ -1,4 +1,4 @@
-//! `/mcp`: what stands between a request and rmcp's streamable HTTP service.
+//! `/mcp`: the steps between a request and rmcp's streamable HTTP service.
 //!
 //! In this order: read the body within its cap, count the request, let rmcp answer with an early
 //! first byte, and give every refusal the form of a JSON-RPC error with the request's id.
@@ -19,25 +19,28 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    HostPolicy, HttpServer, error, keep_alive,
-    rate_limit::{self, Rate, Standing},
-    sessions::{SESSIONS_MAX, Sessions},
+    error,
+    host_check::HostPolicy,
+    keep_alive,
+    mcp_sessions::{McpSessions, SESSIONS_MAX},
+    options::HttpServer,
+    rate_limit::{self, Rate, RateStatus},
 };
 use crate::{
-    model::{ErrorCode, Principal},
-    transport::mcp::Mcp,
+    model::ErrorCode,
+    transport::{auth, mcp::Mcp},
 };
 
-/// How long a body may take to arrive.
+/// Time limit for a body to arrive.
 const BODY_TIME_MAX: Duration = Duration::from_secs(30);
 /// A byte of code or metadata may take six in JSON (`\u0000`).
 const ESCAPED_MAX: usize = 6;
 /// Bytes of a request beside the code: 16 KiB of metadata, escaped, and the envelope.
 const ENVELOPE_BYTES_MAX: usize = ESCAPED_MAX * 16 * 1024 + 64 * 1024;
 
-/// The way in for agents.
+/// The endpoint for agents.
 pub(super) struct McpEndpoint {
-    mcp: StreamableHttpService<Mcp, Sessions>,
+    mcp: StreamableHttpService<Mcp, McpSessions>,
     rate: Option<Rate>,
     timing: keep_alive::Timing,
     body_max: usize,
@@ -60,11 +63,11 @@ impl McpEndpoint {
             .with_json_response(true)
             .with_max_request_body_bytes(body_max)
             .with_cancellation_token(cut);
-        let handler = Mcp::over_http(server.port.clone(), server.mcp.clone(), stopping.clone());
+        let handler = Mcp::over_http(server.service.clone(), server.mcp.clone(), stopping.clone());
         Self {
             mcp: StreamableHttpService::new(
                 move || Ok(handler.clone()),
-                Sessions::new(SESSIONS_MAX),
+                McpSessions::new(SESSIONS_MAX),
                 config,
             ),
             rate: Rate::new(server.options.requests_per_minute),
@@ -84,34 +87,33 @@ impl McpEndpoint {
 
     async fn post(self: Arc<Self>, request: Request) -> Response {
         let (mut parts, body) = request.into_parts();
-        // Identities come with keys; until then the one user of a server on loopback asks.
-        let who = Principal::local("mcp");
+        let who = auth::agent();
         let body = match read(body, self.body_max).await {
             Ok(body) => body,
             Err(refused) => return refused,
         };
-        let standing = self.rate.as_ref().map(|rate| (rate, rate.count(&who.workspace_id)));
-        if let Some((rate, standing @ Standing::Beyond { retry_after })) = standing {
-            return too_many(rate, standing, retry_after, &body);
+        let status = self.rate.as_ref().map(|rate| (rate, rate.count(&who.workspace_id)));
+        if let Some((rate, status @ RateStatus::Beyond { retry_after })) = status {
+            return too_many(rate, status, retry_after, &body);
         }
         parts.extensions.insert(who);
         accept_anything(&mut parts.headers);
-        let door = self.clone();
+        let endpoint = self.clone();
         let answered = async move {
             let request = Request::from_parts(parts, http_body_util::Full::new(body.clone()));
-            let response = door.mcp.handle(request).await.map(Body::new);
+            let response = endpoint.mcp.handle(request).await.map(Body::new);
             if response.status().is_success() { response } else { as_rpc(response, &body).await }
         };
         let mut response = keep_alive::first_byte(answered, self.timing).await;
-        if let Some((rate, standing)) = standing {
-            rate.headers(standing, response.headers_mut());
+        if let Some((rate, status)) = status {
+            rate.headers(status, response.headers_mut());
         }
         response
     }
 
     /// GET opens a legacy session's stream and DELETE ends the session; anything else is refused.
     async fn other(self: Arc<Self>, mut request: Request) -> Response {
-        request.extensions_mut().insert(Principal::local("mcp"));
+        request.extensions_mut().insert(auth::agent());
         let response = self.mcp.handle(request).await.map(Body::new);
         if !response.status().is_success() {
             return as_rpc(response, &Bytes::new()).await;
@@ -122,10 +124,10 @@ impl McpEndpoint {
     }
 }
 
-pub(super) async fn mcp(State(door): State<Arc<McpEndpoint>>, request: Request) -> Response {
+pub(super) async fn mcp(State(endpoint): State<Arc<McpEndpoint>>, request: Request) -> Response {
     match *request.method() {
-        Method::POST => door.post(request).await,
-        _ => door.other(request).await,
+        Method::POST => endpoint.post(request).await,
+        _ => endpoint.other(request).await,
     }
 }
 
@@ -152,7 +154,7 @@ async fn read(body: Body, max: usize) -> Result<Bytes, Response> {
     }
 }
 
-fn too_many(rate: &Rate, standing: Standing, retry_after: Duration, body: &Bytes) -> Response {
+fn too_many(rate: &Rate, status: RateStatus, retry_after: Duration, body: &Bytes) -> Response {
     metrics::counter!("airlock_http_rate_limited_total").increment(1);
     let limit = rate.per_minute();
     let data = json!({
@@ -168,7 +170,7 @@ fn too_many(rate: &Rate, standing: Standing, retry_after: Duration, body: &Bytes
     let mut response =
         rpc_for(StatusCode::TOO_MANY_REQUESTS, body, error::RATE_LIMITED, &message, Some(data));
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    rate.headers(standing, response.headers_mut());
+    rate.headers(status, response.headers_mut());
     response
 }
 
@@ -191,7 +193,7 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
     let (parts, text) = error::body_of(response).await;
     let text = String::from_utf8_lossy(&text);
     let mut refused = match parts.status {
-        // What rmcp says of a body that is no message of the protocol.
+        // rmcp's answer to a body that is not a message of the protocol.
         StatusCode::UNSUPPORTED_MEDIA_TYPE if !text.contains("Content-Type") => unreadable(request),
         StatusCode::INTERNAL_SERVER_ERROR => {
             tracing::error!(error = %text, "the MCP transport failed");
@@ -213,7 +215,7 @@ async fn as_rpc(response: Response, request: &Bytes) -> Response {
     refused
 }
 
-/// Says what is wrong with a body that is no message.
+/// The refusal of a body that is not a message.
 fn unreadable(request: &Bytes) -> Response {
     let (code, message) = match serde_json::from_slice::<serde::de::IgnoredAny>(request) {
         Err(error) => (error::PARSE_ERROR, format!("the body is not JSON: {error}")),

@@ -1,6 +1,6 @@
 //! Counters of the HTTP server, and `/metrics`.
 //!
-//! | name | labels | what |
+//! | name | labels | meaning |
 //! |---|---|---|
 //! | `airlock_http_requests_total` | `route`, `status` | answers, by route and status |
 //! | `airlock_http_first_byte_seconds` | `route` | from the request's head to the answer's head |
@@ -18,7 +18,7 @@ use axum::{
 use metrics::{counter, describe_counter, describe_histogram, histogram};
 use metrics_exporter_prometheus::PrometheusHandle;
 
-/// How often the exporter folds what it has gathered.
+/// Interval in which the exporter folds its samples.
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// Gives the counters of the transport their descriptions. Once, after the recorder is installed.
@@ -35,7 +35,7 @@ pub fn describe() {
     describe_counter!("airlock_mcp_calls_total", "Calls of the MCP tools, by tool and outcome");
 }
 
-/// Keeps the exporter's memory bounded between two looks at it.
+/// Keeps the exporter's memory bounded between two scrapes.
 pub(super) async fn upkeep(handle: PrometheusHandle) {
     let mut ticks = tokio::time::interval(UPKEEP_EVERY);
     loop {
@@ -58,7 +58,8 @@ pub(super) async fn count(request: Request, next: Next) -> Response {
     response
 }
 
-/// A closed list: a path of a stranger's choice must not become a label.
+/// The route of a path as a label, from a closed list: a path that a caller made up must not become
+/// one.
 fn route(path: &str) -> &'static str {
     match path.split('/').nth(1) {
         Some("mcp") => "/mcp",

@@ -1,4 +1,4 @@
-//! How many requests a workspace may make in a minute.
+//! The limit on requests of a workspace in a minute.
 
 use std::{num::NonZeroU32, time::Duration};
 
@@ -12,7 +12,7 @@ use governor::{
 
 /// The window that the limit is stated for.
 pub(super) const WINDOW: Duration = Duration::from_secs(60);
-/// Workspaces remembered at once; beyond it those that have not asked for a minute are forgotten.
+/// Workspaces remembered at once; beyond it those without requests for a minute are forgotten.
 const WORKSPACES_MAX: usize = 10_000;
 
 type Limiter =
@@ -25,9 +25,9 @@ pub(super) struct Rate {
     per_minute: NonZeroU32,
 }
 
-/// What is left, or how long to wait.
+/// The remaining requests, or how long to wait.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Standing {
+pub(super) enum RateStatus {
     /// The request may pass; so many more may follow at once.
     Within { left: u32 },
     /// Not now.
@@ -43,13 +43,15 @@ impl Rate {
     }
 
     /// Counts one request.
-    pub(super) fn count(&self, workspace: &str) -> Standing {
+    pub(super) fn count(&self, workspace: &str) -> RateStatus {
         if self.limiter.len() > WORKSPACES_MAX {
             self.limiter.retain_recent();
         }
         match self.limiter.check_key(&workspace.to_owned()) {
-            Ok(state) => Standing::Within { left: state.remaining_burst_capacity() },
-            Err(until) => Standing::Beyond { retry_after: until.wait_time_from(self.clock.now()) },
+            Ok(state) => RateStatus::Within { left: state.remaining_burst_capacity() },
+            Err(until) => {
+                RateStatus::Beyond { retry_after: until.wait_time_from(self.clock.now()) }
+            }
         }
     }
 
@@ -59,13 +61,13 @@ impl Rate {
     }
 
     /// `RateLimit-Policy` and `RateLimit`, as the IETF's draft names them.
-    pub(super) fn headers(&self, standing: Standing, headers: &mut HeaderMap) {
+    pub(super) fn headers(&self, status: RateStatus, headers: &mut HeaderMap) {
         let policy = format!("\"workspace\";q={};w={}", self.per_minute, WINDOW.as_secs());
-        let (left, wait) = match standing {
-            Standing::Within { left } => {
+        let (left, wait) = match status {
+            RateStatus::Within { left } => {
                 (left, WINDOW.as_secs().div_ceil(u64::from(self.per_minute.get())))
             }
-            Standing::Beyond { retry_after } => (0, seconds(retry_after)),
+            RateStatus::Beyond { retry_after } => (0, seconds(retry_after)),
         };
         let limit = format!("\"workspace\";r={left};t={wait}");
         for (name, value) in [("ratelimit-policy", policy), ("ratelimit", limit)] {
@@ -75,7 +77,7 @@ impl Rate {
     }
 }
 
-/// Whole seconds, at least one: what `Retry-After` takes.
+/// Whole seconds, at least one, as `Retry-After` takes them.
 pub(super) fn seconds(wait: Duration) -> u64 {
     (wait.as_millis() as u64).div_ceil(1000).max(1)
 }

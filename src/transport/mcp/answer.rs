@@ -1,21 +1,26 @@
-//! How a task looks in an MCP answer: the text for people and models, and `structuredContent` that
-//! stands alone.
+//! Tasks as MCP answers: the text for people and models, and `structuredContent` that stands alone.
 //!
-//! Pure. Both forms say the same; some clients show the model only one of them. The one place that
-//! knows the caps.
+//! Pure. Both forms say the same, because some clients show the model only one of them. The one
+//! place that knows the caps.
 
 use std::{fmt::Write as _, io};
 
 use rmcp::model::{CallToolResult, ContentBlock};
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
-    model::{ErrorKind, JsonObject, LogLevel, Logs, Task, TaskError, TaskStatus},
-    service::{ResultPage, ServiceError, TaskAnswer, TaskListAnswer},
+    base::text::clip,
+    model::{ErrorKind, LogLevel, Logs, TaskError, TaskStatus},
+    service::{
+        ServiceError,
+        view::{ResultPage, TaskOutcome, TaskPage, TaskRecord},
+    },
 };
 
 /// Characters of a text block, at most.
-pub const TEXT_CHARS_MAX: usize = 30_000;
+pub(super) const TEXT_CHARS_MAX: usize = 30_000;
 /// Characters of console output in a text block, at most; `structuredContent` has all that was
 /// kept.
 const LOG_CHARS_MAX: usize = 4_000;
@@ -23,68 +28,76 @@ const LOG_CHARS_MAX: usize = 4_000;
 const ERROR_CHARS_MAX: usize = 2_000;
 /// Characters of the call and of the reason in an `approval:` line, at most each.
 const APPROVAL_CHARS_MAX: usize = 300;
-/// What [`read_on`] takes, in characters, with what introduces it.
+/// Characters of [`TaskOutcome::read_on`], at most, with its introduction.
 const READ_ON_CHARS_MAX: usize = 300;
 /// Characters kept back for the fence around a result and the note that it was cut.
 const FENCE_CHARS: usize = 100;
-/// What an answer suggests to read at once, in bytes: fits a text block with its head.
-pub const PAGE_BYTES: u64 = 25_000;
-/// How long an answer suggests to wait, in milliseconds: the most that `task_get` takes.
+/// Time to wait that an answer suggests, in milliseconds: the most that `task_get` takes.
 const WAIT_MS: u64 = 50_000;
 
-/// How much of the record an answer shows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Detail {
-    /// What `execute` answers: how it ended.
-    Outcome,
-    /// The whole record, the code included.
-    Record,
+/// `structuredContent` about a task: its view, and the next step.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Structured<T> {
+    /// The view.
+    #[serde(flatten)]
+    view: T,
+    /// The next step for a task that goes on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
 }
 
-/// The answer of `execute` and `task_get`. `head` is the beginning of a result that is too large to
-/// be in `answer`.
-pub fn task(answer: &TaskAnswer, head: Option<&ResultPage>, detail: Detail) -> CallToolResult {
-    let status = answer.task.status;
-    let mut structured = structured(answer, detail);
-    let text = text(answer, structured.get("result"), head);
-    if !status.is_terminal() {
-        structured.insert("next".into(), next(&answer.task).into());
-    }
-    finish(text, structured, status.is_terminal() && status != TaskStatus::Completed)
+/// The answer of `execute`: how the task ended, or stands. `head` is the beginning of a result that
+/// is too large to be in it.
+pub(super) fn outcome(task: &TaskOutcome, head: Option<&ResultPage>) -> CallToolResult {
+    task_answer(task, task, head)
 }
 
-/// The answer of `task_cancel`: that the task ended as `cancelled` is what was asked for, so it is
-/// no error.
-pub fn cancelled(answer: &TaskAnswer) -> CallToolResult {
-    let structured = structured(answer, Detail::Outcome);
-    finish(text(answer, structured.get("result"), None), structured, false)
+/// The answer of `task_get`: the whole record.
+pub(super) fn record(record: &TaskRecord, head: Option<&ResultPage>) -> CallToolResult {
+    task_answer(record, &record.outcome, head)
+}
+
+fn task_answer(
+    view: &impl Serialize,
+    task: &TaskOutcome,
+    head: Option<&ResultPage>,
+) -> CallToolResult {
+    let status = task.status;
+    let next = (!status.is_terminal()).then(|| next(task));
+    let is_error = status.is_terminal() && status != TaskStatus::Completed;
+    finish(text(task, head), &Structured { view, next }, is_error)
+}
+
+/// The answer of `task_cancel`: that the task ended as `cancelled` was requested, so it is no error.
+pub(super) fn cancelled(task: &TaskOutcome) -> CallToolResult {
+    finish(text(task, None), task, false)
 }
 
 /// The answer of `task_list`.
-pub fn task_list(answer: &TaskListAnswer) -> CallToolResult {
-    let mut text = match answer.tasks.len() {
+pub(super) fn task_list(page: &TaskPage) -> CallToolResult {
+    let mut text = match page.tasks.len() {
         0 => "no tasks".to_owned(),
         1 => "1 task".to_owned(),
         n => format!("{n} tasks, newest first"),
     };
-    for task in &answer.tasks {
+    for task in &page.tasks {
         let _ = write!(text, "\n{} {} {}", task.task_id, task.status, task.created_at);
         if let Some(error) = &task.error {
             let _ = write!(text, " {}", clip(&one_line(&error.message), 120));
         }
     }
-    if let Some(cursor) = &answer.next_cursor {
+    if let Some(cursor) = &page.next_cursor {
         let _ = write!(
             text,
             "\n\nmore: call task_list with {{\"cursor\":{}}}",
             Value::from(cursor.as_str())
         );
     }
-    finish(clip(&text, TEXT_CHARS_MAX), list_structured(answer), false)
+    finish(clip(&text, TEXT_CHARS_MAX), page, false)
 }
 
 /// A refusal that the model can act on. Without `structuredContent`: there is no task to describe.
-pub fn refusal(error: &ServiceError) -> CallToolResult {
+pub(super) fn refusal(error: &ServiceError) -> CallToolResult {
     let mut text = format!("error: {}", error.message);
     if let Some(hint) = &error.hint {
         let _ = write!(text, "\nhint: {hint}");
@@ -97,114 +110,7 @@ pub fn refusal(error: &ServiceError) -> CallToolResult {
     CallToolResult::error(vec![ContentBlock::text(clip(&text, TEXT_CHARS_MAX))])
 }
 
-/// The tasks of a list, one object each, and where the next page begins.
-pub fn list_structured(answer: &TaskListAnswer) -> JsonObject {
-    let mut list = JsonObject::new();
-    list.insert(
-        "tasks".into(),
-        answer.tasks.iter().map(|task| Value::Object(summary(task))).collect(),
-    );
-    if let Some(cursor) = &answer.next_cursor {
-        list.insert("nextCursor".into(), cursor.as_str().into());
-    }
-    list
-}
-
-/// The task as one object that stands alone.
-pub fn structured(answer: &TaskAnswer, detail: Detail) -> JsonObject {
-    let task = &answer.task;
-    let mut warnings = task.warnings.clone();
-    let result = result_value(answer, &mut warnings);
-    let mut all = JsonObject::new();
-    let mut put = |key: &str, value: Value| drop(all.insert(key.to_owned(), value));
-    put("taskId", task.task_id.to_string().into());
-    put("status", task.status.as_str().into());
-    put("runtimeId", task.runtime_id.as_str().into());
-    put("exitCode", task.exit_code.into());
-    put("result", result);
-    put("workspaceId", task.principal.workspace_id.as_str().into());
-    put("accountId", task.principal.account_id.as_str().into());
-    put("sessionId", task.principal.session_id.as_deref().into());
-    if let Some(error) = &task.error {
-        put("error", plain(error));
-    }
-    if !task.logs.is_empty() {
-        put("logs", plain(&task.logs));
-    }
-    if !warnings.is_empty() {
-        put("warnings", warnings.into());
-    }
-    put("usage", plain(&task.usage));
-    if !answer.approvals.is_empty() {
-        put("approvals", plain(&answer.approvals));
-    }
-    if let Some(page) = &answer.page {
-        put("resultPage", plain(page));
-    } else if let (TaskStatus::Completed, None, Some(bytes)) =
-        (task.status, &answer.result, task.result_bytes)
-    {
-        put("truncated", json!({"totalBytes": bytes, "next": read_on(task, 0)}));
-    }
-    if detail == Detail::Record {
-        put("code", task.code.as_str().into());
-        put("timeoutMs", task.timeout_ms.into());
-        put("metadata", task.metadata.clone().into());
-        put("clientId", task.principal.client_id.as_str().into());
-        put("createdAt", task.created_at.to_string().into());
-        put("startedAt", task.started_at.map(|at| at.to_string()).into());
-        put("completedAt", task.completed_at.map(|at| at.to_string()).into());
-    }
-    all
-}
-
-/// What a list says of a task: neither its code nor its output.
-fn summary(task: &Task) -> JsonObject {
-    let mut all = JsonObject::new();
-    let mut put = |key: &str, value: Value| drop(all.insert(key.to_owned(), value));
-    put("taskId", task.task_id.to_string().into());
-    put("status", task.status.as_str().into());
-    put("runtimeId", task.runtime_id.as_str().into());
-    put("exitCode", task.exit_code.into());
-    put("sessionId", task.principal.session_id.as_deref().into());
-    put("metadata", task.metadata.clone().into());
-    put("clientId", task.principal.client_id.as_str().into());
-    put("createdAt", task.created_at.to_string().into());
-    put("startedAt", task.started_at.map(|at| at.to_string()).into());
-    put("completedAt", task.completed_at.map(|at| at.to_string()).into());
-    put("resultBytes", task.result_bytes.into());
-    if let Some(error) = &task.error {
-        put(
-            "error",
-            json!({"name": error.name, "message": clip(&error.message, 200), "code": error.code}),
-        );
-    }
-    put("usage", plain(&task.usage));
-    all
-}
-
-/// The result as a value. One that cannot be read, as it is nested deeper than JSON readers bear,
-/// is given as its text, and a warning says why.
-fn result_value(answer: &TaskAnswer, warnings: &mut Vec<String>) -> Value {
-    if answer.page.is_some() {
-        return Value::Null;
-    }
-    let Some(raw) = &answer.result else { return Value::Null };
-    serde_json::from_str(raw.get()).unwrap_or_else(|error| {
-        let error = error.to_string();
-        warnings.push(match error.starts_with("recursion limit exceeded") {
-            true => {
-                "the result is nested deeper than 128 levels: it is given as JSON text".to_owned()
-            }
-            false => {
-                format!("the result is JSON that cannot be read ({error}): it is given as text")
-            }
-        });
-        raw.get().into()
-    })
-}
-
-fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) -> String {
-    let task = &answer.task;
+fn text(task: &TaskOutcome, head: Option<&ResultPage>) -> String {
     let mut text = format!(
         "taskId: {}\nstatus: {}\nruntimeId: {}",
         task.task_id, task.status, task.runtime_id
@@ -215,7 +121,7 @@ fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) 
     if let Some(error) = &task.error {
         let _ = write!(text, "\nerror: {}", error_line(error));
     }
-    for approval in &answer.approvals {
+    for approval in &task.approvals {
         let url = approval.url.as_deref().map_or_else(String::new, |url| format!(", {url}"));
         let line = format!(
             "{}: {} until {}{url}",
@@ -224,12 +130,12 @@ fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) 
         let _ = write!(text, "\napproval: {}", clip(&one_line(&line), APPROVAL_CHARS_MAX));
         let _ = write!(text, " ({})", clip(&one_line(&approval.reason), APPROVAL_CHARS_MAX));
     }
-    let tail = tail(answer);
+    let tail = tail(task);
     let room = TEXT_CHARS_MAX.saturating_sub(
         text.chars().count() + tail.chars().count() + FENCE_CHARS + READ_ON_CHARS_MAX,
     );
     let mut missing = 0;
-    if let Some(page) = &answer.page {
+    if let Some(page) = &task.result_page {
         let end = page.offset + page.text.len() as u64;
         let _ =
             write!(text, "\nresultPage: bytes {} to {end} of {}", page.offset, page.total_bytes);
@@ -237,22 +143,22 @@ fn text(answer: &TaskAnswer, result: Option<&Value>, head: Option<&ResultPage>) 
     } else if let Some(page) = head {
         let preview = Preview::of_text(&page.text, room);
         fence(&mut text, preview, page.total_bytes.saturating_sub(page.text.len() as u64));
-    } else if let (TaskStatus::Completed, Some(value)) = (task.status, result) {
-        missing = fence(&mut text, Preview::of_value(value, room), 0);
+    } else if task.status == TaskStatus::Completed {
+        missing = fence(&mut text, Preview::of_value(&task.result, room), 0);
     }
     if missing > 0 {
         let _ = write!(
             text,
             "\n\nThe whole result is in `structuredContent`. To read it as text: {}",
-            read_on(task, 0)
+            task.read_on(0)
         );
     }
     text.push_str(&tail);
     text
 }
 
-/// The result in its fence; `unseen` is what follows the preview's source. How many characters are
-/// not shown.
+/// Writes the result in its fence; `unseen` characters follow the preview's source. Returns how many
+/// characters are not shown.
 fn fence(text: &mut String, preview: Preview, unseen: u64) -> u64 {
     text.push_str("\n\n```json\n");
     text.push_str(&preview.kept);
@@ -264,10 +170,9 @@ fn fence(text: &mut String, preview: Preview, unseen: u64) -> u64 {
     missing
 }
 
-/// What follows the result: where the error is, console output, warnings, and what to do about a
+/// The text after the result: where the error is, console output, warnings, and the next step for a
 /// task that goes on.
-fn tail(answer: &TaskAnswer) -> String {
-    let task = &answer.task;
+fn tail(task: &TaskOutcome) -> String {
     let mut tail = String::new();
     if let Some(error) = &task.error {
         if let Some(frame) = &error.frame {
@@ -277,8 +182,8 @@ fn tail(answer: &TaskAnswer) -> String {
             let _ = write!(tail, "\n\nhint: {}", clip(hint, ERROR_CHARS_MAX));
         }
     }
-    if !task.logs.is_empty() {
-        let _ = write!(tail, "\n\nlogs:\n```\n{}\n```", log_text(&task.logs));
+    if let Some(logs) = &task.logs {
+        let _ = write!(tail, "\n\nlogs:\n```\n{}\n```", log_text(logs));
     }
     if !task.warnings.is_empty() {
         let lines: Vec<_> =
@@ -288,10 +193,10 @@ fn tail(answer: &TaskAnswer) -> String {
     if !task.status.is_terminal() {
         let _ = write!(tail, "\n\n{}", next(task));
     }
-    let is_large = task.result_bytes.is_some_and(|bytes| bytes > super::RESULT_BYTES_MAX);
-    let next = answer.page.as_ref().map_or(is_large.then_some(0), |page| page.next_offset);
+    let start = task.truncated.as_ref().map(|_| 0);
+    let next = task.result_page.as_ref().map_or(start, |page| page.next_offset);
     if let Some(next) = next {
-        let _ = write!(tail, "\n\nThe result is too large for one answer. {}", read_on(task, next));
+        let _ = write!(tail, "\n\nThe result is too large for one answer. {}", task.read_on(next));
     }
     tail
 }
@@ -328,7 +233,7 @@ fn error_line(error: &TaskError) -> String {
     line
 }
 
-fn next(task: &Task) -> String {
+fn next(task: &TaskOutcome) -> String {
     let id = task.task_id;
     match task.status {
         TaskStatus::AwaitingApproval => format!(
@@ -344,39 +249,18 @@ fn next(task: &Task) -> String {
     }
 }
 
-fn read_on(task: &Task, offset: u64) -> String {
-    format!(
-        "Call task_get with \
-        {{\"taskId\":\"{}\",\"resultOffset\":{offset},\"resultLimit\":{PAGE_BYTES}}} and go on at \
-        resultPage.nextOffset.",
-        task.task_id
-    )
-}
-
-fn finish(text: String, structured: JsonObject, is_error: bool) -> CallToolResult {
+fn finish(text: String, structured: &impl Serialize, is_error: bool) -> CallToolResult {
     let content = vec![ContentBlock::text(text)];
     let mut result =
         if is_error { CallToolResult::error(content) } else { CallToolResult::success(content) };
-    result.structured_content = Some(Value::Object(structured));
+    let structured = serde_json::to_value(structured);
+    result.structured_content =
+        Some(structured.expect("views have string keys and no failing serialiser"));
     result
-}
-
-fn plain<T: serde::Serialize>(value: &T) -> Value {
-    serde_json::to_value(value)
-        .expect("the model's types have string keys and no failing serialiser")
 }
 
 fn one_line(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The beginning of a text, at most `max` characters, with a note of what is missing.
-fn clip(text: &str, max: usize) -> String {
-    let preview = Preview::of_text(text, max);
-    match preview.dropped_chars {
-        0 => preview.kept,
-        n => format!("{}... [{n} chars more]", preview.kept),
-    }
 }
 
 /// The beginning of a text, and how much more there is. Writing into it never holds more than it

@@ -1,8 +1,8 @@
-//! From a call's arguments to a request, or to an error that says which argument, its value, and
-//! what is allowed.
+//! Parses a call's arguments into a request, or into an error that names the argument, its value and
+//! the limit.
 //!
-//! Checked against the very schema that `tools/list` shows, so the two cannot differ. The schemas
-//! are flat objects.
+//! Checks against the very schema that `tools/list` shows, so the two cannot differ. The schemas are
+//! flat objects.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -16,7 +16,7 @@ use crate::{
 /// Characters of a value that an error repeats, at most.
 const SHOWN_CHARS: usize = 60;
 
-/// Reads the arguments of `tool`. Null counts as left out; a number without a fraction counts as an
+/// Parses the arguments of `tool`. Null counts as left out; a number without a fraction counts as an
 /// integer.
 pub(super) fn read<T: DeserializeOwned>(
     tool: &str,
@@ -106,7 +106,7 @@ fn invalid(tool: &str, message: String, properties: &JsonObject) -> ServiceError
         .hint(format!("`{tool}` takes {}", names.join(", ")))
 }
 
-/// What a property allows, in words.
+/// Describes what a property allows.
 fn expected(property: &Value) -> String {
     if let Some(all) = property.get("enum").and_then(Value::as_array) {
         let names: Vec<_> =

@@ -1,9 +1,9 @@
-//! The words that tell a model how to work. Every text stays under 2 KB: clients cut what is
-//! longer.
+//! The instructions that tell a model how to work. Every text stays under 2 KB, because clients cut
+//! longer ones.
 
 use std::fmt::Write as _;
 
-use crate::service::NamespaceCount;
+use crate::service::view::Namespace;
 
 /// Bytes of a description or of the instructions, at most.
 pub(super) const TEXT_BYTES_MAX: usize = 2048;
@@ -19,20 +19,20 @@ Prefer one program that discovers, calls, filters and joins over many single cal
 3. An answer with status `running` goes on without you: wait for it with `task_get {taskId, waitMs: 50000}`; `task_cancel` stops it.
 A failed program comes back with the line and column of your own source and a hint.";
 
-/// What a model reads about `task_get`.
+/// The description of `task_get`.
 pub(super) const TASK_GET: &str = "\
 Read a task: its status, result, error, logs and usage. `waitMs` (at most 50000) waits for its \
     end. A result larger than 1 MiB is read \
 in pieces: `resultOffset` and `resultLimit` in bytes of its JSON text; go on at \
     `resultPage.nextOffset`. Tasks are kept; the id stays valid.";
 
-/// What a model reads about `task_list`.
+/// The description of `task_list`.
 pub(super) const TASK_LIST: &str = "\
 List tasks, newest first, without code and results. Filter by `status`, `sessionId` or `metadata` \
     (top-level keys with equal values); \
 go on with `cursor`.";
 
-/// What a model reads about `task_cancel`.
+/// The description of `task_cancel`.
 pub(super) const TASK_CANCEL: &str = "\
 Stop a task: its code ends, its calls are aborted, its pending approvals are void. What tools \
     have done already stays done. \
@@ -56,17 +56,17 @@ A refused call rejects with `ToolPolicyError`, a failed one with `ToolCallError`
 Results over 1 MiB are read in pages with task_get. \
 A long task answers `running`: call task_get with its taskId and waitMs.";
 
-/// What a model reads about `execute`, with the connected namespaces as far as they fit.
-pub(super) fn execute(namespaces: &[NamespaceCount]) -> String {
+/// The description of `execute`, with the connected namespaces as far as they fit.
+pub(super) fn execute(namespaces: &[Namespace]) -> String {
     with_namespaces(EXECUTE, namespaces)
 }
 
-/// What a client reads once, when it connects, with the namespaces that are connected then.
-pub(super) fn instructions(namespaces: &[NamespaceCount]) -> String {
+/// The instructions that a client reads once, when it connects, with the namespaces of that moment.
+pub(super) fn instructions(namespaces: &[Namespace]) -> String {
     with_namespaces(INSTRUCTIONS, namespaces)
 }
 
-fn with_namespaces(text: &str, namespaces: &[NamespaceCount]) -> String {
+fn with_namespaces(text: &str, namespaces: &[Namespace]) -> String {
     let mut text = text.to_owned();
     text.push_str("\n\n");
     if namespaces.is_empty() {
@@ -77,7 +77,7 @@ fn with_namespaces(text: &str, namespaces: &[NamespaceCount]) -> String {
         namespaces.iter().partition(|namespace| namespace.tools == 0);
     let (failed, awaited): (Vec<_>, Vec<_>) =
         unknown.into_iter().partition(|namespace| namespace.is_down);
-    let counted = |namespace: &NamespaceCount| {
+    let counted = |namespace: &Namespace| {
         let down = if namespace.is_down { ", down now" } else { "" };
         format!("{} ({} tools{down})", shown(namespace), namespace.tools)
     };
@@ -113,7 +113,7 @@ fn with_namespaces(text: &str, namespaces: &[NamespaceCount]) -> String {
     text
 }
 
-fn shown(namespace: &NamespaceCount) -> String {
+fn shown(namespace: &Namespace) -> String {
     namespace.namespace.chars().take(NAMESPACE_CHARS_MAX).collect()
 }
 
@@ -121,8 +121,8 @@ fn shown(namespace: &NamespaceCount) -> String {
 mod tests {
     use super::*;
 
-    fn many() -> Vec<NamespaceCount> {
-        let namespace = |n: usize| NamespaceCount {
+    fn many() -> Vec<Namespace> {
+        let namespace = |n: usize| Namespace {
             namespace: format!("namespace_number_{n}"),
             tools: n,
             is_down: n % 2 == 1,
@@ -148,8 +148,8 @@ mod tests {
 
     #[test]
     fn the_namespaces_are_named_with_their_counts_and_those_that_are_down_marked() {
-        let github = NamespaceCount { namespace: "github".to_owned(), tools: 42, is_down: false };
-        let linear = NamespaceCount { namespace: "linear".to_owned(), tools: 7, is_down: true };
+        let github = Namespace { namespace: "github".to_owned(), tools: 42, is_down: false };
+        let linear = Namespace { namespace: "linear".to_owned(), tools: 7, is_down: true };
         for text in [execute(&[github.clone(), linear.clone()]), instructions(&[github, linear])] {
             assert!(
                 text.ends_with("Connected: github (42 tools), linear (7 tools, down now)."),
@@ -160,13 +160,10 @@ mod tests {
 
     #[test]
     fn upstreams_of_which_nothing_is_known_yet_are_named() {
-        let count = |name: &str, tools, is_down| NamespaceCount {
-            namespace: name.to_owned(),
-            tools,
-            is_down,
-        };
+        let count =
+            |name: &str, tools, is_down| Namespace { namespace: name.to_owned(), tools, is_down };
         let (files, shop) = (count("files", 0, false), count("shop", 0, true));
-        let ends = |namespaces: &[NamespaceCount], end: &str| {
+        let ends = |namespaces: &[Namespace], end: &str| {
             for text in [execute(namespaces), instructions(namespaces)] {
                 assert!(text.ends_with(&format!("\n\n{end}")), "{text}");
             }

@@ -1,7 +1,8 @@
-//! Tells clients that the list of tools reads differently: legacy sessions through their peer,
-//! modern ones through `listen`.
+//! Notifies clients when the list of tools that they may see changes: legacy sessions through their
+//! peer, modern ones through `listen`.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -10,72 +11,137 @@ use parking_lot::Mutex;
 use rmcp::{RoleServer, service::Peer};
 use tokio::sync::watch;
 
-use crate::{model::Principal, transport::Port};
+use crate::{
+    model::Principal,
+    service::{ChangeCounters, NamespaceList, Service, view::Namespace},
+};
 
-/// How long one client may take to accept a notification.
+/// Time limit for one client to accept a notification.
 const NOTIFY_MAX: Duration = Duration::from_secs(1);
-/// Changes that follow each other sooner are told once.
+/// Changes that follow each other sooner are notified once.
 const SETTLE: Duration = Duration::from_millis(200);
 
-/// Who wants to know. Peers whose session has ended are forgotten at the next look.
+/// The sessions to notify. Those that have ended are removed at the next change or the next
+/// addition.
 pub(super) struct Listeners {
-    peers: Mutex<Vec<Peer<RoleServer>>>,
-    /// Counts the changes of the connected namespaces; what `listen` waits on.
+    service: Weak<Service>,
+    sessions: Mutex<Vec<Session>>,
+    /// Counts the changes that may concern somebody; what `listen` waits on.
     changes: watch::Sender<u64>,
 }
 
+/// A legacy session.
+struct Session {
+    peer: Peer<RoleServer>,
+    seen: SeenTools,
+}
+
+/// The tools that a client may see, as they were when it was last notified.
+#[derive(Clone)]
+pub(super) struct SeenTools {
+    who: Principal,
+    namespaces: Option<Vec<Namespace>>,
+}
+
 impl Listeners {
-    /// Watches the tools until the port or the last owner is gone. Must be called inside a tokio
+    /// Watches the tools until the service or the last owner is gone. Must be called inside a tokio
     /// runtime.
-    pub(super) fn start(port: &Arc<dyn Port>) -> Arc<Self> {
-        let listeners = Arc::new(Self { peers: Mutex::default(), changes: watch::channel(0).0 });
-        tokio::spawn(watch_tools(
-            Arc::downgrade(&listeners),
-            Arc::downgrade(port),
-            port.tools_changed(),
-        ));
+    pub(super) fn start(service: &Arc<Service>, watcher: Principal) -> Arc<Self> {
+        let listeners = Arc::new(Self {
+            service: Arc::downgrade(service),
+            sessions: Mutex::default(),
+            changes: watch::channel(0).0,
+        });
+        tokio::spawn(watch_tools(Arc::downgrade(&listeners), Arc::downgrade(service), watcher));
         listeners
     }
 
-    /// Adds a legacy session.
-    pub(super) fn add(&self, peer: Peer<RoleServer>) {
-        let mut peers = self.peers.lock();
-        peers.retain(|peer| !peer.is_transport_closed());
-        peers.push(peer);
+    /// Adds a legacy session of this principal.
+    pub(super) async fn add(&self, peer: Peer<RoleServer>, who: Principal) {
+        let seen = self.seen(who).await;
+        let mut sessions = self.sessions.lock();
+        sessions.retain(|session| !session.peer.is_transport_closed());
+        sessions.push(Session { peer, seen });
     }
 
-    /// Changes whenever the list of tools reads differently.
+    /// Changes whenever there may be other tools to see.
     pub(super) fn changes(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    async fn tell(&self) {
+    /// The tools that this principal may see now.
+    pub(super) async fn seen(&self, who: Principal) -> SeenTools {
+        // Neither its client nor its session makes a difference to what it sees.
+        let who = Principal { client_id: String::new(), session_id: None, ..who };
+        let namespaces = self.namespaces(&who).await;
+        SeenTools { who, namespaces }
+    }
+
+    /// True if the principal may see other tools now; `seen` is updated.
+    pub(super) async fn differs(&self, seen: &mut SeenTools) -> bool {
+        let now = self.namespaces(&seen.who).await;
+        let differs = now != seen.namespaces;
+        seen.namespaces = now;
+        differs
+    }
+
+    async fn namespaces(&self, who: &Principal) -> Option<Vec<Namespace>> {
+        let service = self.service.upgrade()?;
+        service.call(who, NamespaceList).await.ok()
+    }
+
+    async fn notify(&self) {
         self.changes.send_modify(|count| *count += 1);
-        let peers = {
-            let mut peers = self.peers.lock();
-            peers.retain(|peer| !peer.is_transport_closed());
-            peers.clone()
+        let principals: Vec<Principal> = {
+            let mut sessions = self.sessions.lock();
+            sessions.retain(|session| !session.peer.is_transport_closed());
+            sessions.iter().map(|session| session.seen.who.clone()).collect()
         };
-        let told = peers
+        let mut now: HashMap<Principal, Option<Vec<Namespace>>> = HashMap::new();
+        for who in principals {
+            if !now.contains_key(&who) {
+                let namespaces = self.namespaces(&who).await;
+                now.insert(who, namespaces);
+            }
+        }
+        let concerned: Vec<Peer<RoleServer>> = {
+            let mut sessions = self.sessions.lock();
+            sessions.iter_mut().filter_map(|session| update(session, &now)).collect()
+        };
+        let notified = concerned
             .iter()
             .map(|peer| tokio::time::timeout(NOTIFY_MAX, peer.notify_tool_list_changed()));
-        for outcome in futures::future::join_all(told).await {
+        for outcome in futures::future::join_all(notified).await {
             if !matches!(outcome, Ok(Ok(()))) {
-                tracing::debug!("a client did not take the notice that the list of tools changed");
+                tracing::debug!(
+                    "a client did not accept the notice that the list of tools changed"
+                );
             }
         }
     }
 }
 
-async fn watch_tools(
-    listeners: Weak<Listeners>,
-    port: Weak<dyn Port>,
-    changed: [watch::Receiver<u64>; 2],
-) {
-    // Whoever listens is the one user of this server.
-    let who = Principal::local("mcp");
-    let [mut catalog, mut policy] = changed;
-    let mut known = port.upgrade().map(|port| port.namespaces(&who));
+/// The peer of a session that sees other tools now, whose view is updated.
+fn update(
+    session: &mut Session,
+    now: &HashMap<Principal, Option<Vec<Namespace>>>,
+) -> Option<Peer<RoleServer>> {
+    let namespaces = now.get(&session.seen.who)?;
+    if *namespaces == session.seen.namespaces {
+        return None;
+    }
+    session.seen.namespaces.clone_from(namespaces);
+    Some(session.peer.clone())
+}
+
+async fn watch_tools(listeners: Weak<Listeners>, service: Weak<Service>, watcher: Principal) {
+    let changes = async |service: Arc<Service>| {
+        service.call(&watcher, crate::service::ToolChanges).await.ok()
+    };
+    let Some(service) = service.upgrade() else { return };
+    let Some([mut catalog, mut policy]): Option<ChangeCounters> = changes(service).await else {
+        return;
+    };
     loop {
         let changed = tokio::select! {
             changed = catalog.changed() => changed,
@@ -87,12 +153,7 @@ async fn watch_tools(
         tokio::time::sleep(SETTLE).await;
         catalog.mark_unchanged();
         policy.mark_unchanged();
-        let (Some(listeners), Some(port)) = (listeners.upgrade(), port.upgrade()) else { return };
-        let now = Some(port.namespaces(&who));
-        drop(port);
-        if now != known {
-            known = now;
-            listeners.tell().await;
-        }
+        let Some(listeners) = listeners.upgrade() else { return };
+        listeners.notify().await;
     }
 }

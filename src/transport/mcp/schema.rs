@@ -1,8 +1,8 @@
-//! The tools' names, schemas and annotations: what `tools/list` shows, in an order that never
+//! The tools' names, schemas and annotations, as `tools/list` gives them, in an order that never
 //! changes.
 //!
-//! The argument schemas come from the service's own types; the bounds of the contract are laid over
-//! them here.
+//! The schemas come from the service's own types; the bounds of the contract are added to those of
+//! arguments here.
 
 use std::sync::Arc;
 
@@ -10,27 +10,35 @@ use rmcp::model::{MetaObject, Tool, ToolAnnotations};
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Value, json};
 
-use super::{McpOptions, RESULT_BYTES_MAX, describe};
+use super::{
+    answer::Structured,
+    describe,
+    options::{McpOptions, RESULT_BYTES_MAX},
+};
 use crate::{
     base::json::unwrap_descriptions,
-    model::{JsonObject, Logs, TaskError, TaskStatus, Usage},
+    model::{JsonObject, TaskStatus},
     service::{
-        Execute, NamespaceCount, PendingApproval, ResultPage, TaskCancel, TaskGet, TaskList,
+        Execute, TaskCancel, TaskGet, TaskList,
+        view::{Namespace, TaskOutcome, TaskPage, TaskRecord},
     },
 };
 
 /// Characters a client may show of one answer: the text cap with some room.
 const CLIENT_CHARS: u64 = 40_000;
+/// Properties of answers whose description a model needs.
+const DESCRIBED: [&str; 8] =
+    ["taskId", "exitCode", "result", "truncated", "approvals", "next", "tasks", "nextCursor"];
 
 /// The four tools. `namespaces` goes into the description of `execute`.
-pub(super) fn tools(options: &McpOptions, namespaces: &[NamespaceCount]) -> Vec<Tool> {
+pub(super) fn tools(options: &McpOptions, namespaces: &[Namespace]) -> Vec<Tool> {
     vec![
         tool(
             "execute",
             "Run TypeScript",
             describe::execute(namespaces),
             inputs::<Execute>(&execute_bounds(options)),
-            task_output(false),
+            output::<Structured<TaskOutcome>>(),
             ToolAnnotations::new()
                 .read_only(false)
                 .destructive(true)
@@ -46,7 +54,7 @@ pub(super) fn tools(options: &McpOptions, namespaces: &[NamespaceCount]) -> Vec<
                 ("resultOffset", json!({"minimum": 0})),
                 ("resultLimit", json!({"minimum": 1, "maximum": RESULT_BYTES_MAX})),
             ]),
-            task_output(true),
+            output::<Structured<TaskRecord>>(),
             ToolAnnotations::new()
                 .read_only(true)
                 .destructive(false)
@@ -61,7 +69,7 @@ pub(super) fn tools(options: &McpOptions, namespaces: &[NamespaceCount]) -> Vec<
                 ("status", json!({"enum": statuses()})),
                 ("limit", json!({"minimum": 1, "maximum": 200, "default": 50})),
             ]),
-            list_output(),
+            output::<TaskPage>(),
             ToolAnnotations::new()
                 .read_only(true)
                 .destructive(false)
@@ -73,7 +81,7 @@ pub(super) fn tools(options: &McpOptions, namespaces: &[NamespaceCount]) -> Vec<
             "Stop a task",
             describe::TASK_CANCEL.to_owned(),
             inputs::<TaskCancel>(&[]),
-            task_output(false),
+            output::<TaskOutcome>(),
             ToolAnnotations::new()
                 .read_only(false)
                 .destructive(true)
@@ -114,8 +122,8 @@ fn execute_bounds(options: &McpOptions) -> [(&'static str, Value); 7] {
     ]
 }
 
-/// Where no runtime is there the call is told so; an empty list of choices would be a schema that
-/// nothing fits.
+/// The choice of runtimes. Where there is none no list is given, because nothing would fit an empty
+/// one; the call says so.
 fn runtimes(options: &McpOptions) -> Value {
     match options.runtimes.contains(&options.runtime_id) {
         true => json!({"enum": options.runtimes, "default": options.runtime_id}),
@@ -171,110 +179,29 @@ fn simplify(property: &mut JsonObject) {
     }
 }
 
-/// What `execute`, `task_get` and `task_cancel` answer.
-fn task_output(record: bool) -> JsonObject {
-    let mut properties = json!({
-        "taskId": {"type": "string", "description": "Names the task; give it to task_get or \
-            task_cancel."},
-        "status": {"type": "string", "enum": statuses()},
-        "runtimeId": {"type": "string"},
-        "exitCode": {"type": ["integer", "null"], "description": "0 completed, 1 failed, 124 \
-            timed out, 126 denied, 130 cancelled, 137 out of memory; null before the end."},
-        "result": {"description": "The value that the code returned, as JSON; null before the end \
-            or where `truncated` is set."},
-        "workspaceId": {"type": "string"},
-        "accountId": {"type": "string"},
-        "sessionId": {"type": ["string", "null"]},
-        "error": output_of::<TaskError>(),
-        "logs": output_of::<Logs>(),
-        "warnings": {"type": "array", "items": {"type": "string"}},
-        "usage": output_of::<Usage>(),
-        "truncated": {"type": "object", "description": "The result is larger than 1 MiB.", "properties": {
-            "totalBytes": {"type": "integer"}, "next": {"type": "string", "description": "How to \
-                read it."}}, "required": ["totalBytes", "next"]},
-        "approvals": {"type": "array", "items": output_of::<PendingApproval>(), "description": "What a person must agree to before the task goes on."},
-        "resultPage": output_of::<ResultPage>(),
-        "next": {"type": "string", "description": "What to do about a task that goes on."},
-    });
-    if record {
-        let more = json!({
-            "code": {"type": "string"},
-            "timeoutMs": {"type": "integer"},
-            "metadata": {"type": ["object", "null"]},
-            "clientId": {"type": "string"},
-            "createdAt": {"type": "string"},
-            "startedAt": {"type": ["string", "null"]},
-            "completedAt": {"type": ["string", "null"]},
-        });
-        extend(&mut properties, more);
-    }
-    object(
-        &properties,
-        &[
-            "taskId",
-            "status",
-            "runtimeId",
-            "exitCode",
-            "result",
-            "workspaceId",
-            "accountId",
-            "sessionId",
-            "usage",
-        ],
-    )
-}
-
-fn list_output() -> JsonObject {
-    let entry = object(
-        &json!({
-            "taskId": {"type": "string"},
-            "status": {"type": "string", "enum": statuses()},
-            "runtimeId": {"type": "string"},
-            "exitCode": {"type": ["integer", "null"]},
-            "sessionId": {"type": ["string", "null"]},
-            "metadata": {"type": ["object", "null"]},
-            "clientId": {"type": "string"},
-            "createdAt": {"type": "string"},
-            "startedAt": {"type": ["string", "null"]},
-            "completedAt": {"type": ["string", "null"]},
-            "resultBytes": {"type": ["integer", "null"]},
-            "error": {"type": "object"},
-            "usage": output_of::<Usage>(),
-        }),
-        &["taskId", "status", "runtimeId", "exitCode", "createdAt"],
-    );
-    object(
-        &json!({
-            "tasks": {"type": "array", "items": entry, "description": "Newest first."},
-            "nextCursor": {"type": "string", "description": "Where the next page begins; absent \
-                at the end."},
-        }),
-        &["tasks"],
-    )
-}
-
-fn object(properties: &Value, required: &[&str]) -> JsonObject {
-    let whole = json!({"type": "object", "properties": properties, "required": required});
-    whole.as_object().expect("just made").clone()
-}
-
-fn extend(properties: &mut Value, more: Value) {
-    if let (Value::Object(all), Value::Object(more)) = (properties, more) {
-        all.extend(more);
-    }
-}
-
-fn output_of<T: JsonSchema>() -> Value {
+/// The schema of an answer type: its types, and the descriptions of [`DESCRIBED`] properties.
+fn output<T: JsonSchema>() -> JsonObject {
     let mut schema = generate::<T>(SchemaSettings::draft2020_12().for_serialize());
+    let described: Vec<(&str, Value)> = DESCRIBED
+        .into_iter()
+        .filter_map(|name| {
+            let description = schema.get("properties")?.get(name)?.get("description")?;
+            Some((name, description.clone()))
+        })
+        .collect();
+    slim(&mut schema);
     for key in ["$schema", "title"] {
         schema.remove(key);
     }
-    let mut schema = Value::Object(schema);
-    slim(&mut schema);
+    for (name, description) in described {
+        let property = schema.get_mut("properties").and_then(|all| all.get_mut(name));
+        let property = property.and_then(Value::as_object_mut).expect("it was there before");
+        property.insert("description".into(), description);
+    }
     schema
 }
 
-/// With every definition in its place: some clients follow no `$ref`.
+/// The schema of a type with every definition inlined, because some clients follow no `$ref`.
 fn generate<T: JsonSchema>(settings: SchemaSettings) -> JsonObject {
     let settings = settings.with(|settings| settings.inline_subschemas = true);
     let mut schema = settings.into_generator().into_root_schema_for::<T>().to_value();
@@ -283,22 +210,47 @@ fn generate<T: JsonSchema>(settings: SchemaSettings) -> JsonObject {
 }
 
 /// Keeps the types alone: models pay for every word of a schema, and strict validators refuse
-/// formats like `uint64`.
-fn slim(schema: &mut Value) {
-    let Value::Object(entries) = schema else { return };
-    for key in ["format", "description", "minimum", "default"] {
-        entries.remove(key);
+/// formats like `uint64`. A property that may be absent is never null.
+fn slim(schema: &mut JsonObject) {
+    for key in ["format", "description", "minimum", "default", "additionalProperties"] {
+        schema.remove(key);
     }
-    // The variants of an enum, each with its own words.
-    if let Some(Value::Array(variants)) = entries.remove("oneOf") {
-        entries.insert(
+    // The variants of an enum, each with a description of its own.
+    if let Some(Value::Array(variants)) = schema.remove("oneOf") {
+        schema.insert("type".into(), "string".into());
+        schema.insert(
             "enum".into(),
             variants.iter().map(|variant| variant["const"].clone()).collect(),
         );
     }
-    entries.get_mut("items").map(slim);
-    if let Some(Value::Object(properties)) = entries.get_mut("properties") {
-        properties.values_mut().for_each(slim);
+    if let Some(Value::Object(items)) = schema.get_mut("items") {
+        slim(items);
+    }
+    let required = schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();
+    let Some(Value::Object(properties)) = schema.get_mut("properties") else { return };
+    for (name, property) in properties {
+        let Value::Object(property) = property else { continue };
+        if !required.iter().any(|required| required == name.as_str()) {
+            without_null(property);
+        }
+        slim(property);
+    }
+}
+
+/// Removes null from the types of a property.
+fn without_null(property: &mut JsonObject) {
+    if let Some(Value::Array(types)) = property.get_mut("type") {
+        types.retain(|kind| kind != "null");
+        if let [only] = types.as_slice() {
+            let only = only.clone();
+            property.insert("type".into(), only);
+        }
+    }
+    if let Some(Value::Array(choices)) = property.remove("anyOf")
+        && let Some(Value::Object(choice)) =
+            choices.into_iter().find(|choice| choice["type"] != "null")
+    {
+        property.extend(choice);
     }
 }
 

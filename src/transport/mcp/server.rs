@@ -10,10 +10,11 @@ use futures::FutureExt;
 use rmcp::{
     ErrorData, RoleServer, ServerHandler,
     model::{
-        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, Implementation,
-        ListToolsResult, MetaObject, PaginatedRequestParams, ProgressNotificationParam,
-        ProgressToken, ProtocolVersion, ServerCapabilities, ServerConfig, ServerNotification,
-        SubscriptionFilter, ToolListChangedNotification,
+        CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, DiscoverResult,
+        Extensions, Implementation, InitializeRequestParams, InitializeResult, ListToolsResult,
+        MetaObject, PaginatedRequestParams, ProgressNotificationParam, ProgressToken,
+        ProtocolVersion, ServerCapabilities, ServerConfig, ServerNotification, SubscriptionFilter,
+        ToolListChangedNotification,
     },
     service::{NotificationContext, Peer, RequestContext, SubscriptionContext},
 };
@@ -21,27 +22,22 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    McpOptions,
-    answer::{self, Detail},
-    arguments, describe,
-    listeners::Listeners,
-    schema,
-};
+use super::{answer, arguments, describe, listeners::Listeners, options::McpOptions, schema};
 use crate::{
     model::{ErrorCode, ErrorKind, JsonObject, Principal},
     service::{
-        Execute, Patience, Progress, ResultPage, ServiceError, TaskAnswer, TaskCancel, TaskGet,
-        TaskList,
+        Execute, Execution, NamespaceList, Service, ServiceError, TaskCancel, TaskGet, TaskList,
+        WaitPolicy,
+        view::{Namespace, Progress, ResultPage, TaskOutcome},
     },
-    transport::Port,
+    transport::auth,
 };
 
 /// The tools, in the order of `tools/list`.
 const TOOLS: [&str; 4] = ["execute", "task_get", "task_list", "task_cancel"];
-/// How long a client may take to accept one notification of progress.
+/// Time limit for a client to accept one progress notification.
 const NOTIFY_MAX: Duration = Duration::from_secs(5);
-/// How long `tools/list` may be kept by a client, in milliseconds: namespaces come and go.
+/// Time that a client may cache `tools/list`, in milliseconds: namespaces come and go.
 const LIST_TTL_MS: u64 = 60_000;
 /// Characters of the name a client gives itself, at most.
 const CLIENT_CHARS_MAX: usize = 64;
@@ -53,15 +49,15 @@ pub struct Mcp {
 }
 
 struct Shared {
-    port: Arc<dyn Port>,
+    service: Arc<Service>,
     options: McpOptions,
     listeners: Arc<Listeners>,
-    /// Who asks where the transport itself knows it (stdio). Over HTTP the request carries its
+    /// The principal where the transport itself knows it (stdio). Over HTTP each request carries its
     /// [`Principal`].
-    owner: Option<Principal>,
+    peer: Option<Principal>,
     /// The server stops: what ends now was not cancelled by a client.
     stopping: CancellationToken,
-    /// Input schemas by tool, as they are shown.
+    /// Input schemas by tool, as they are listed.
     schemas: Vec<(&'static str, Arc<JsonObject>)>,
 }
 
@@ -69,50 +65,67 @@ impl Mcp {
     /// A server over HTTP: every request must carry its [`Principal`] in the extensions of its HTTP
     /// parts. Must be called inside a tokio runtime.
     pub fn over_http(
-        port: Arc<dyn Port>,
+        service: Arc<Service>,
         options: McpOptions,
         stopping: CancellationToken,
     ) -> Self {
-        Self::new(port, options, None, stopping)
+        Self::new(service, options, None, stopping)
     }
 
     /// A server for the one user at the other end of a pipe. Must be called inside a tokio runtime.
     pub fn over_stdio(
-        port: Arc<dyn Port>,
+        service: Arc<Service>,
         options: McpOptions,
-        owner: Principal,
+        peer: Principal,
         stopping: CancellationToken,
     ) -> Self {
-        Self::new(port, options, Some(owner), stopping)
+        Self::new(service, options, Some(peer), stopping)
     }
 
     fn new(
-        port: Arc<dyn Port>,
+        service: Arc<Service>,
         options: McpOptions,
-        owner: Option<Principal>,
+        peer: Option<Principal>,
         stopping: CancellationToken,
     ) -> Self {
-        let listeners = Listeners::start(&port);
+        let watcher = peer.clone().unwrap_or_else(auth::agent);
+        let listeners = Listeners::start(&service, watcher);
         let schemas = TOOLS
             .into_iter()
             .zip(schema::tools(&options, &[]).into_iter().map(|tool| tool.input_schema))
             .collect();
-        Self { shared: Arc::new(Shared { port, options, listeners, owner, stopping, schemas }) }
+        Self { shared: Arc::new(Shared { service, options, listeners, peer, stopping, schemas }) }
     }
 
+    /// The principal behind a message, by the extensions that it carries.
+    fn principal(&self, extensions: &Extensions) -> Result<Principal, ErrorData> {
+        let carried = || extensions.get::<http::request::Parts>()?.extensions.get::<Principal>();
+        let known = self.shared.peer.clone().or_else(|| carried().cloned());
+        known.ok_or_else(|| ErrorData::internal_error("the request carries no identity", None))
+    }
+
+    /// The principal behind a request, with the name that its client gives itself.
     fn who(&self, context: &RequestContext<RoleServer>) -> Result<Principal, ErrorData> {
-        let carried = context
-            .extensions
-            .get::<http::request::Parts>()
-            .and_then(|parts| parts.extensions.get::<Principal>());
-        let Some(known) = self.shared.owner.as_ref().or(carried) else {
-            return Err(ErrorData::internal_error("the request carries no identity", None));
-        };
+        let known = self.principal(&context.extensions)?;
         let name = context.client_info().map(|client| client.name).unwrap_or_default();
         let name: String =
             name.chars().filter(|c| c.is_ascii_graphic()).take(CLIENT_CHARS_MAX).collect();
         let client_id = if name.is_empty() { known.client_id.clone() } else { name };
-        Ok(Principal { client_id, ..known.clone() })
+        Ok(Principal { client_id, ..known })
+    }
+
+    /// The instructions for this caller, with the namespaces that it may see.
+    async fn instructions(
+        &self,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<String, ErrorData> {
+        let namespaces = self.namespaces(&self.who(context)?).await?;
+        Ok(describe::instructions(&namespaces))
+    }
+
+    async fn namespaces(&self, who: &Principal) -> Result<Vec<Namespace>, ErrorData> {
+        let listed = self.shared.service.call(who, NamespaceList).await;
+        listed.map_err(|error| ErrorData::internal_error(error.message, None))
     }
 
     fn arguments<T: DeserializeOwned>(
@@ -159,22 +172,23 @@ impl Mcp {
         given: Option<JsonObject>,
         context: &RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ServiceError> {
-        let request: Execute = self.arguments("execute", given)?;
+        let arguments: Execute = self.arguments("execute", given)?;
         let token = context.meta.get_progress_token();
-        let patience = if token.is_some() { Patience::Long } else { Patience::Short };
-        let (sink, mut seen) = watch::channel(None);
-        let mut running = self.shared.port.execute(who, request, patience, sink);
+        let wait = if token.is_some() { WaitPolicy::Full } else { WaitPolicy::Capped };
+        let (progress, mut seen) = watch::channel(None);
+        let execution = Execution { arguments, wait, progress };
+        let mut running = Box::pin(self.shared.service.call(who, execution));
         let mut reporter =
             Reporter::new(token, context.peer.clone(), self.shared.options.progress_every);
         let mut cancelled = false;
-        let answer = loop {
+        let record = loop {
             tokio::select! {
                 biased;
-                answer = &mut running => break answer?,
+                record = &mut running => break record?,
                 () = context.ct.cancelled(), if !cancelled => cancelled = true,
                 () = reporter.due(), if !cancelled => {
                     let progress = seen.borrow().clone();
-                    reporter.tell(progress).await;
+                    reporter.report(progress).await;
                 }
                 // Only a recorded task can be cancelled: its id comes with the first progress.
                 Ok(()) = seen.changed(), if cancelled => {}
@@ -184,16 +198,16 @@ impl Mcp {
                 return Err(self.abandon(who, task).await);
             }
         };
-        let head = self.head(who, &answer).await;
-        Ok(answer::task(&answer, head.as_ref(), Detail::Outcome))
+        let head = self.head(who, &record.outcome).await;
+        Ok(answer::outcome(&record.outcome, head.as_ref()))
     }
 
-    /// The client has gone: stops the task, unless it is the server that goes. The answer reaches
-    /// nobody.
+    /// Stops the task of a client that has gone, unless it is the server that stops. The answer
+    /// reaches nobody.
     async fn abandon(&self, who: &Principal, task: Progress) -> ServiceError {
         if !self.shared.stopping.is_cancelled() {
             let request = TaskCancel { task_id: task.task_id.to_string() };
-            if let Err(error) = self.shared.port.task_cancel(who, request).await {
+            if let Err(error) = self.shared.service.call(who, request).await {
                 tracing::warn!(task = %task.task_id, %error, "a task whose client has gone could \
                     not be cancelled");
             }
@@ -202,18 +216,15 @@ impl Mcp {
     }
 
     /// The beginning of a result that is too large to be in the answer.
-    async fn head(&self, who: &Principal, answer: &TaskAnswer) -> Option<ResultPage> {
-        let large = answer.task.result_bytes.is_some_and(|bytes| bytes > super::RESULT_BYTES_MAX);
-        if !large || answer.result.is_some() || answer.page.is_some() {
-            return None;
-        }
+    async fn head(&self, who: &Principal, task: &TaskOutcome) -> Option<ResultPage> {
+        task.truncated.as_ref()?;
         let request = TaskGet {
-            task_id: answer.task.task_id.to_string(),
+            task_id: task.task_id.to_string(),
             wait_ms: None,
             result_offset: Some(0),
             result_limit: Some(answer::TEXT_CHARS_MAX as u64),
         };
-        self.shared.port.task_get(who, request).await.ok()?.page
+        self.shared.service.call(who, request).await.ok()?.outcome.result_page
     }
 
     async fn task_get(
@@ -221,9 +232,10 @@ impl Mcp {
         who: &Principal,
         given: Option<JsonObject>,
     ) -> Result<CallToolResult, ServiceError> {
-        let answer = self.shared.port.task_get(who, self.arguments("task_get", given)?).await?;
-        let head = self.head(who, &answer).await;
-        Ok(answer::task(&answer, head.as_ref(), Detail::Record))
+        let request: TaskGet = self.arguments("task_get", given)?;
+        let record = self.shared.service.call(who, request).await?;
+        let head = self.head(who, &record.outcome).await;
+        Ok(answer::record(&record, head.as_ref()))
     }
 
     async fn task_list(
@@ -232,7 +244,7 @@ impl Mcp {
         given: Option<JsonObject>,
     ) -> Result<CallToolResult, ServiceError> {
         let request: TaskList = self.arguments("task_list", given)?;
-        Ok(answer::task_list(&self.shared.port.task_list(who, request).await?))
+        Ok(answer::task_list(&self.shared.service.call(who, request).await?))
     }
 
     async fn task_cancel(
@@ -241,17 +253,17 @@ impl Mcp {
         given: Option<JsonObject>,
     ) -> Result<CallToolResult, ServiceError> {
         let request: TaskCancel = self.arguments("task_cancel", given)?;
-        Ok(answer::cancelled(&self.shared.port.task_cancel(who, request).await?))
+        Ok(answer::cancelled(&self.shared.service.call(who, request).await?.outcome))
     }
 
     async fn until_cancelled<T>(
         &self,
         context: &RequestContext<RoleServer>,
-        asked: impl Future<Output = Result<T, ServiceError>>,
+        reply: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<T, ServiceError> {
         tokio::select! {
             biased;
-            answer = asked => answer,
+            answer = reply => answer,
             () = context.ct.cancelled() => Err(gone()),
         }
     }
@@ -266,14 +278,32 @@ impl Mcp {
 }
 
 impl ServerHandler for Mcp {
+    /// The part that is the same for every caller; the instructions depend on the caller.
     fn get_info(&self) -> ServerConfig {
-        // Who asks is not told here; whoever does is the one user of this server.
-        let namespaces = self.shared.port.namespaces(&Principal::local("mcp"));
         ServerConfig::new(
             ServerCapabilities::builder().enable_tools().enable_tool_list_changed().build(),
         )
         .with_server_info(Self::identity())
-        .with_instructions(describe::instructions(&namespaces))
+    }
+
+    async fn initialize(
+        &self,
+        request: InitializeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<InitializeResult, ErrorData> {
+        context.peer.set_peer_info(request.clone());
+        let mut result = self.negotiate_initialize(&request)?;
+        result.instructions = Some(self.instructions(&context).await?);
+        Ok(result)
+    }
+
+    async fn discover(
+        &self,
+        context: RequestContext<RoleServer>,
+    ) -> Result<DiscoverResult, ErrorData> {
+        let info = self.get_info().with_instructions(self.instructions(&context).await?);
+        let versions = self.supported_protocol_versions().into_owned();
+        Ok(DiscoverResult::from_server_info(versions, info))
     }
 
     async fn list_tools(
@@ -281,7 +311,7 @@ impl ServerHandler for Mcp {
         _request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let namespaces = self.shared.port.namespaces(&self.who(&context)?);
+        let namespaces = self.namespaces(&self.who(&context)?).await?;
         let mut list =
             ListToolsResult::with_all_items(schema::tools(&self.shared.options, &namespaces));
         list.ttl_ms = Some(LIST_TTL_MS);
@@ -301,7 +331,7 @@ impl ServerHandler for Mcp {
             .catch_unwind()
             .await
             .unwrap_or_else(|_| {
-                tracing::error!(%tool, "a panic while a tool was called");
+                tracing::error!(%tool, "a handler panicked while a tool was called");
                 let error = ServiceError::new(
                     ErrorCode::Internal,
                     "the server failed while it worked on this call",
@@ -320,7 +350,10 @@ impl ServerHandler for Mcp {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        self.shared.listeners.add(context.peer);
+        match self.principal(&context.extensions) {
+            Ok(who) => self.shared.listeners.add(context.peer, who).await,
+            Err(error) => tracing::error!(%error, "a session cannot be notified of changes"),
+        }
     }
 
     fn accepted_subscription_filter(
@@ -331,14 +364,20 @@ impl ServerHandler for Mcp {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.shared.listeners.changes();
+        let listeners = &self.shared.listeners;
+        let who = self.principal(&context.request_context().extensions)?;
+        let mut changes = listeners.changes();
+        let mut seen = listeners.seen(who).await;
         loop {
             tokio::select! {
                 () = context.cancelled() => return Ok(()),
                 () = self.shared.stopping.cancelled() => return Ok(()),
                 changed = changes.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
                     let notice = ServerNotification::ToolListChangedNotification(ToolListChangedNotification::default());
-                    if changed.is_err() || context.sink().send(notice).await.is_err() {
+                    if listeners.differs(&mut seen).await && context.sink().send(notice).await.is_err() {
                         return Ok(());
                     }
                 }
@@ -347,21 +386,21 @@ impl ServerHandler for Mcp {
     }
 }
 
-/// Tells a client that asked for it how a call gets on: at once, and then every so often.
+/// Sends progress notifications to a client that wants them: at once, and then at an interval.
 struct Reporter {
     token: Option<ProgressToken>,
     peer: Peer<RoleServer>,
     ticks: tokio::time::Interval,
     since: Instant,
-    told: u64,
+    sent: u64,
 }
 
 impl Reporter {
     fn new(token: Option<ProgressToken>, peer: Peer<RoleServer>, every: Duration) -> Self {
-        Self { token, peer, ticks: tokio::time::interval(every), since: Instant::now(), told: 0 }
+        Self { token, peer, ticks: tokio::time::interval(every), since: Instant::now(), sent: 0 }
     }
 
-    /// Resolves when the next notice is due; never where none is wanted.
+    /// Resolves when the next notification is due; never where none is wanted.
     async fn due(&mut self) {
         match self.token {
             Some(_) => drop(self.ticks.tick().await),
@@ -369,25 +408,26 @@ impl Reporter {
         }
     }
 
-    async fn tell(&mut self, progress: Option<Progress>) {
+    async fn report(&mut self, progress: Option<Progress>) {
         let Some(token) = self.token.clone() else { return };
         let seconds = self.since.elapsed().as_secs();
-        self.told += 1;
+        self.sent += 1;
         let message = match progress {
             None => "received".to_owned(),
             Some(Progress { status, tool_calls: 0, .. }) => format!("{status} after {seconds} s"),
-            Some(Progress { status, tool_calls, said, .. }) => {
-                let said =
-                    said.map(|said| format!("; the last tool says: {said}")).unwrap_or_default();
-                format!("{status} after {seconds} s, {tool_calls} tool calls{said}")
+            Some(Progress { status, tool_calls, message, .. }) => {
+                let latest = message
+                    .map(|message| format!("; the last tool reports: {message}"))
+                    .unwrap_or_default();
+                format!("{status} after {seconds} s, {tool_calls} tool calls{latest}")
             }
         };
-        let notice = ProgressNotificationParam::new(token, self.told as f64).with_message(message);
+        let notice = ProgressNotificationParam::new(token, self.sent as f64).with_message(message);
         if !matches!(
             tokio::time::timeout(NOTIFY_MAX, self.peer.notify_progress(notice)).await,
             Ok(Ok(()))
         ) {
-            tracing::debug!("a client did not take a notice of progress");
+            tracing::debug!("a client did not accept a progress notification");
         }
     }
 }
@@ -403,7 +443,7 @@ fn gone() -> ServiceError {
     ServiceError::new(ErrorCode::Cancelled, "the client has gone")
 }
 
-/// Whether the request speaks the revision of the protocol that wants the server named in every
+/// True if the request is of the revision of the protocol that wants the server named in every
 /// result.
 fn is_modern(context: &RequestContext<RoleServer>) -> bool {
     context
@@ -411,7 +451,7 @@ fn is_modern(context: &RequestContext<RoleServer>) -> bool {
         .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
 }
 
-/// A closed list: a name of a stranger's choice must not become a label.
+/// The tool's name as a label, from a closed list: a name that a caller made up must not become one.
 fn known(tool: &str) -> &'static str {
     TOOLS.into_iter().find(|name| *name == tool).unwrap_or("other")
 }

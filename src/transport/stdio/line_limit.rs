@@ -1,5 +1,5 @@
-//! What becomes of a line that is too long: rmcp drops it, and here whoever sent it is told, by the
-//! id of the request.
+//! Answers lines that are too long: rmcp drops them, and their sender gets an error with the id of the
+//! request.
 
 use std::{
     pin::Pin,
@@ -19,7 +19,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// How much of the beginning and of the end of a line is looked at for its id, in bytes.
+/// Bytes at the beginning and at the end of a line that are searched for its id.
 const ENDS_BYTES: usize = 1024;
 /// Overlong lines that wait to be answered. One read ends at most a few, and nothing is read while
 /// an answer is being written.
@@ -40,8 +40,8 @@ where
     W: AsyncWrite + Send + Unpin + 'static,
 {
     pub(super) fn new(input: R, output: W, line_bytes_max: usize) -> Self {
-        let (tell, overlong) = mpsc::channel(WAITING_MAX);
-        let watched = Watched { input, line_bytes_max, line: Line::default(), tell };
+        let (report, overlong) = mpsc::channel(WAITING_MAX);
+        let watched = Watched { input, line_bytes_max, line: Line::default(), report };
         let lines =
             AsyncRwTransport::new_server(watched, output).with_max_line_length(line_bytes_max);
         Self { lines, line_bytes_max, overlong, answering: None }
@@ -97,7 +97,7 @@ where
 {
     fn answer(&mut self, id: Option<RequestId>) {
         let error = ErrorData::invalid_request(
-            format!("the line has more than {} bytes", self.line_bytes_max),
+            format!("the line is larger than {} bytes", self.line_bytes_max),
             None,
         );
         self.answering =
@@ -105,15 +105,15 @@ where
     }
 }
 
-/// The same bytes. Tells of each line that was too long, once it has ended.
+/// Passes bytes on, and reports each line that was too long once it has ended.
 struct Watched<R> {
     input: R,
     line_bytes_max: usize,
     line: Line,
-    tell: mpsc::Sender<Option<RequestId>>,
+    report: mpsc::Sender<Option<RequestId>>,
 }
 
-/// What is known of the line that is being read.
+/// The line that is being read.
 #[derive(Default)]
 struct Line {
     bytes: usize,
@@ -135,7 +135,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
                 let line = std::mem::take(&mut self.line);
                 if line.bytes > self.line_bytes_max {
                     // Full only where nobody answers any more.
-                    drop(self.tell.try_send(line.id()));
+                    drop(self.report.try_send(line.id()));
                 }
             }
         }
@@ -190,7 +190,8 @@ impl<'de> Visitor<'de> for Members<'_> {
     }
 }
 
-/// Right before the brace that ends the line, only a member of the message itself can stand.
+/// The id right before the brace that ends the line: only a member of the message itself can be
+/// there.
 fn last(tail: &[u8]) -> Option<RequestId> {
     let tail = String::from_utf8_lossy(tail);
     let members = tail.trim_end().strip_suffix('}')?;

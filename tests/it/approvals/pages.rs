@@ -112,7 +112,7 @@ async fn the_page_shows_everything_and_approves_once() {
         "completed",
         "left",
         "Approve once",
-        "demo says of this tool (not checked)",
+        "demo's description of this tool (not checked)",
     ] {
         assert!(card.contains(part), "{part}: {card}");
     }

@@ -90,7 +90,7 @@ async fn configured_hosts_and_origins_come_in() {
         allowed_origins: vec!["https://app.example".to_owned(), "http://dev.example:*".to_owned()],
         ..HttpOptions::default()
     };
-    let server = Server::with(options, Duration::from_secs(50)).await;
+    let server = Server::with(options, &Setup::default()).await;
     let raw = server.raw();
     for (origin, status) in [
         ("https://app.example", 200),
@@ -150,7 +150,9 @@ async fn a_body_over_the_cap_is_too_large_and_the_largest_code_fits() {
     let server = Server::start().await;
     let raw = server.raw();
     // Every byte of the code takes six in JSON.
-    let largest = raw.call("execute", json!({"code": "\u{1}".repeat(256 * 1024)})).await;
+    let begin = "return 1 //";
+    let rest = "\u{1}".repeat(256 * 1024 - begin.len());
+    let largest = raw.call("execute", json!({"code": format!("{begin}{rest}")})).await;
     assert_eq!(largest["structuredContent"]["status"], "completed");
     let reply = raw.send("POST", "/mcp", &JSON, " ".repeat(3 * 1024 * 1024)).await;
     assert_eq!(reply.status, 413);
@@ -184,7 +186,7 @@ async fn other_routes_and_methods_answer_in_one_json_shape() {
 #[tokio::test]
 async fn a_workspace_has_its_requests_a_minute_and_then_waits() {
     let options = HttpOptions { requests_per_minute: 5, ..HttpOptions::default() };
-    let server = Server::with(options, Duration::from_secs(50)).await;
+    let server = Server::with(options, &Setup::default()).await;
     let raw = server.raw();
     for left in (0..5).rev() {
         let reply = raw.send("POST", "/mcp", &MODERN, list()).await;
@@ -228,9 +230,9 @@ fn quick() -> HttpOptions {
 
 #[tokio::test]
 async fn a_silent_call_gets_its_first_byte_early_comments_after_and_the_answer_at_last() {
-    let server = Server::with(quick(), Duration::from_secs(50)).await;
+    let server = Server::with(quick(), &Setup::default()).await;
     let raw = server.raw();
-    let post = modern_post(server.address, "sleep 600");
+    let post = modern_post(server.address, &sleep(600));
     let (_, read) = raw.exchange(&post, |read| read.contains("\r\n0\r\n\r\n")).await;
     let head = read.split("\r\n\r\n").next().unwrap().to_ascii_lowercase();
     assert!(head.starts_with("http/1.1 200"), "{head}");
@@ -248,7 +250,7 @@ async fn a_silent_call_gets_its_first_byte_early_comments_after_and_the_answer_a
 
 #[tokio::test]
 async fn a_quick_call_is_answered_in_plain_json() {
-    let server = Server::with(quick(), Duration::from_secs(50)).await;
+    let server = Server::with(quick(), &Setup::default()).await;
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}}});
     let reply = server.raw().modern(message).await;
     assert_eq!(reply.header("content-type"), Some("application/json"));
@@ -256,17 +258,17 @@ async fn a_quick_call_is_answered_in_plain_json() {
 
 #[tokio::test]
 async fn closing_the_stream_of_a_modern_call_cancels_its_task() {
-    let server = Server::with(quick(), Duration::from_secs(50)).await;
+    let server = Server::with(quick(), &Setup::default()).await;
     let raw = server.raw();
     // Once before the first byte and once after it.
-    let post = modern_post(server.address, "sleep 60000");
+    let post = modern_post(server.address, &sleep(60000));
     let (early, _) = raw.exchange(&post, |_| true).await;
-    until("the first task is recorded", || server.service.callers.lock().len() == 1).await;
+    until("the first task is recorded", || server.below.tasks().len() == 1).await;
     drop(early);
-    until("the first is cancelled", || server.service.cancelled.lock().len() == 1).await;
+    until("the first is cancelled", || server.below.count(TaskStatus::Cancelled) == 1).await;
     let (late, _) = raw.exchange(&post, |read| read.contains(": waiting")).await;
     drop(late);
-    until("the second is cancelled", || server.service.cancelled.lock().len() == 2).await;
+    until("the second is cancelled", || server.below.count(TaskStatus::Cancelled) == 2).await;
 }
 
 #[tokio::test]
@@ -275,9 +277,9 @@ async fn a_stopping_server_answers_what_is_under_way_and_takes_nothing_new() {
     let raw = server.raw();
     let under_way = tokio::spawn({
         let raw = raw.clone();
-        async move { raw.call("execute", json!({"code": "sleep 300"})).await }
+        async move { raw.call("execute", json!({"code": sleep(300)})).await }
     });
-    until("the task is recorded", || server.service.callers.lock().len() == 1).await;
+    until("the task is recorded", || server.below.tasks().len() == 1).await;
     server.shutdown.cancel();
     assert_eq!(under_way.await.unwrap()["structuredContent"]["result"], "slept");
     until("the server has ended", || server.serving.is_finished()).await;
@@ -287,10 +289,10 @@ async fn a_stopping_server_answers_what_is_under_way_and_takes_nothing_new() {
 #[tokio::test]
 async fn a_stopping_server_cuts_off_what_takes_too_long_without_cancelling_it() {
     let options = HttpOptions { drain: Duration::from_millis(100), ..quick() };
-    let mut server = Server::with(options, Duration::from_secs(50)).await;
+    let mut server = Server::with(options, &Setup::default()).await;
     let raw = server.raw();
     let (mut stream, _) = raw
-        .exchange(&modern_post(server.address, "sleep 60000"), |read| read.contains(": waiting"))
+        .exchange(&modern_post(server.address, &sleep(60000)), |read| read.contains(": waiting"))
         .await;
     server.shutdown.cancel();
     assert_eq!((&mut server.serving).await.unwrap().unwrap(), Drained::Forced);
@@ -298,13 +300,14 @@ async fn a_stopping_server_cuts_off_what_takes_too_long_without_cancelling_it() 
     let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
         .await
         .expect("the stream ends");
-    assert!(server.service.cancelled.lock().is_empty(), "nobody asked for a cancellation");
+    assert_eq!(server.below.tasks().len(), 1, "the task is recorded");
+    assert_eq!(server.below.count(TaskStatus::Cancelled), 0, "nobody asked for a cancellation");
 }
 
 #[tokio::test]
 async fn connections_have_a_bound_and_the_next_waits_for_a_place() {
     let options = HttpOptions { connections_max: 2, ..quick() };
-    let server = Server::with(options, Duration::from_secs(50)).await;
+    let server = Server::with(options, &Setup::default()).await;
     let raw = server.raw();
     let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
     let answered = |read: &str| read.contains("\"status\"");
@@ -331,7 +334,7 @@ async fn connections_have_a_bound_and_the_next_waits_for_a_place() {
 async fn a_client_that_takes_nothing_loses_its_place() {
     let options =
         HttpOptions { connections_max: 1, write_max: Duration::from_millis(200), ..quick() };
-    let server = Server::with(options, Duration::from_secs(50)).await;
+    let server = Server::with(options, &Setup::default()).await;
     let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
@@ -351,7 +354,7 @@ async fn a_client_that_takes_nothing_loses_its_place() {
 async fn silent_connections_lose_their_place() {
     let options =
         HttpOptions { connections_max: 3, head_max: Duration::from_millis(300), ..quick() };
-    let server = Server::with(options, Duration::from_secs(50)).await;
+    let server = Server::with(options, &Setup::default()).await;
     let raw = server.raw();
     let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
     // One says nothing, one does not come to an end, one has had its answer and stays.
@@ -371,9 +374,9 @@ async fn silent_connections_lose_their_place() {
 #[tokio::test]
 async fn a_call_that_takes_longer_than_a_head_may_is_answered() {
     let options = HttpOptions { head_max: Duration::from_millis(100), ..quick() };
-    let server = Server::with(options, Duration::from_secs(50)).await;
+    let server = Server::with(options, &Setup::default()).await;
     assert_eq!(
-        server.raw().call("execute", json!({"code": "sleep 600"})).await["structuredContent"]["result"],
+        server.raw().call("execute", json!({"code": sleep(600)})).await["structuredContent"]["result"],
         "slept"
     );
 }
@@ -387,7 +390,7 @@ async fn a_flood_of_health_checks_asks_once_a_second() {
         futures::future::join_all((0..200).map(|_| raw.send("GET", "/healthz", &[], ""))).await;
     let seconds = began.elapsed().as_secs() as usize;
     assert!(replies.iter().all(|reply| reply.status == 200 && reply.json()["status"] == "ok"));
-    let asked = || server.service.healths.load(std::sync::atomic::Ordering::Relaxed);
+    let asked = || server.below.store.checks();
     assert!((1..=seconds + 1).contains(&asked()), "asked {} times in {seconds} s", asked());
     // What is told is never old for long.
     let before = asked();

@@ -2,10 +2,7 @@
 
 use std::{os::fd::OwnedFd, process::Stdio};
 
-use airlock::{
-    model::Principal,
-    transport::{mcp::Mcp, stdio},
-};
+use airlock::transport::{auth, mcp::Mcp, stdio};
 use tokio::{
     io::{
         AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, DuplexStream, ReadHalf,
@@ -62,10 +59,12 @@ async fn legacy_sessions_of_both_revisions_are_served() {
         let gone = raw.send("POST", "/mcp", &headers, call.to_string()).await;
         assert_eq!((gone.status, &gone.json()["id"]), (404, &json!(1)));
     }
-    let callers = server.service.callers.lock();
+    let tasks = server.below.tasks();
+    assert_eq!(tasks.len(), 2);
     assert!(
-        callers.iter().all(|who| who.workspace_id == "local" && who.client_id == "oldclient"),
-        "{callers:?}"
+        tasks.iter().all(|task| task.principal.workspace_id == "local"
+            && task.principal.client_id == "oldclient"),
+        "{tasks:?}"
     );
 }
 
@@ -130,7 +129,7 @@ async fn headers_that_contradict_the_body_are_refused() {
             "{method} {name} {version}"
         );
     }
-    assert!(server.service.callers.lock().is_empty(), "nothing ran");
+    assert!(server.below.tasks().is_empty(), "nothing ran");
 }
 
 #[tokio::test]
@@ -140,7 +139,7 @@ async fn a_legacy_client_that_disconnects_does_not_cancel_and_its_notification_d
     let (session, _) = begin(&raw, "2025-11-25").await;
     let mut headers = JSON.to_vec();
     headers.extend([("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")]);
-    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "sleep 60000"}}}).to_string();
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": sleep(60000)}}}).to_string();
     let lines: String =
         headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let post = format!(
@@ -149,17 +148,17 @@ async fn a_legacy_client_that_disconnects_does_not_cancel_and_its_notification_d
         call.len()
     );
     let (stream, _) = raw.exchange(post.as_bytes(), |read| read.contains("\r\n\r\n")).await;
-    until("the task is recorded", || server.service.callers.lock().len() == 1).await;
+    until("the task is recorded", || server.below.tasks().len() == 1).await;
     drop(stream);
     // The session still answers, and the task was left alone.
     let ping = json!({"jsonrpc": "2.0", "id": 6, "method": "ping"}).to_string();
     assert_eq!(raw.send("POST", "/mcp", &headers, ping).await.status, 200);
-    assert!(server.service.cancelled.lock().is_empty());
+    assert_eq!(server.below.count(TaskStatus::Cancelled), 0);
     let cancel =
         json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": 5}})
             .to_string();
     assert_eq!(raw.send("POST", "/mcp", &headers, cancel).await.status, 202);
-    until("the task is cancelled", || server.service.cancelled.lock().len() == 1).await;
+    until("the task is cancelled", || server.below.count(TaskStatus::Cancelled) == 1).await;
 }
 
 #[tokio::test]
@@ -178,13 +177,13 @@ async fn a_stopping_server_answers_a_legacy_call_under_way_and_ends_idle_streams
             read.contains("\r\n\r\n")
         })
         .await;
-    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "sleep 300"}}}).to_string();
+    let call = json!({"jsonrpc": "2.0", "id": 5, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": sleep(300)}}}).to_string();
     let post = format!("POST /mcp HTTP/1.1\r\n{head}Content-Length: {}\r\n\r\n{call}", call.len());
     let answered = tokio::spawn({
         let raw = raw.clone();
         async move { raw.exchange(post.as_bytes(), |read| read.contains("slept")).await.1 }
     });
-    until("the task is recorded", || server.service.callers.lock().len() == 1).await;
+    until("the task is recorded", || server.below.tasks().len() == 1).await;
     server.shutdown.cancel();
     assert!(answered.await.unwrap().contains("slept"));
     let ended = tokio::time::timeout(Duration::from_secs(5), &mut server.serving)
@@ -195,7 +194,8 @@ async fn a_stopping_server_answers_a_legacy_call_under_way_and_ends_idle_streams
 
 #[tokio::test]
 async fn clients_hear_that_the_namespaces_changed() {
-    let server = Server::start().await;
+    let (_folder, file) = offering();
+    let server = Server::over(&Setup::upstream(&["--offer", file.to_str().unwrap()])).await;
     let raw = server.raw();
     let (session, _) = begin(&raw, "2025-11-25").await;
     let get = format!(
@@ -217,10 +217,12 @@ async fn clients_hear_that_the_namespaces_changed() {
     // Both streams are open once the server has had time to read them: change until both have
     // heard.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let mut tools = 1;
     while !(legacy.is_finished() && modern.is_finished()) && tokio::time::Instant::now() < deadline
     {
-        server.service.namespaces.lock()[0].tools += 1;
-        server.service.changed.send_modify(|count| *count += 1);
+        tools += 1;
+        offer(&file, tools);
+        server.below.refresh().await;
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
     assert!(legacy.await.unwrap().contains("notifications/tools/list_changed"));
@@ -231,24 +233,25 @@ async fn clients_hear_that_the_namespaces_changed() {
 struct Pipe {
     lines: tokio::io::Lines<BufReader<ReadHalf<DuplexStream>>>,
     write: Option<WriteHalf<DuplexStream>>,
-    service: Arc<Inner>,
+    below: TestService,
     serving: JoinHandle<Result<(), stdio::StdioError>>,
 }
 
 impl Pipe {
-    fn open() -> Self {
-        Self::with(McpOptions::default())
+    async fn open() -> Self {
+        Self::with(mcp_options(), &Setup::default()).await
     }
 
-    fn with(options: McpOptions) -> Self {
-        let (port, service) = StandIn::new(Duration::from_secs(50));
+    async fn with(options: McpOptions, setup: &Setup) -> Self {
+        let below = TestService::start(setup).await;
         let stop = CancellationToken::new();
-        let mcp = Mcp::over_stdio(port, options, Principal::local("mcp"), stop.clone());
+        let mcp =
+            Mcp::over_stdio(below.service.clone(), options, auth::stdio_agent(), stop.clone());
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         let (input, output) = tokio::io::split(theirs);
         let serving = tokio::spawn(stdio::serve_on(mcp, input, output, stop));
         let (read, write) = tokio::io::split(ours);
-        Self { lines: BufReader::new(read).lines(), write: Some(write), service, serving }
+        Self { lines: BufReader::new(read).lines(), write: Some(write), below, serving }
     }
 
     async fn say(&mut self, line: &str) {
@@ -267,7 +270,7 @@ impl Pipe {
 
 #[tokio::test]
 async fn a_pipe_speaks_both_eras() {
-    let mut pipe = Pipe::open();
+    let mut pipe = Pipe::open().await;
     pipe.say(&hello("2025-06-18")).await;
     assert_eq!(pipe.hear().await["result"]["protocolVersion"], "2025-06-18");
     pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
@@ -275,7 +278,7 @@ async fn a_pipe_speaks_both_eras() {
         .await;
     assert_eq!(pipe.hear().await["result"]["structuredContent"]["result"], 2);
 
-    let mut pipe = Pipe::open();
+    let mut pipe = Pipe::open().await;
     let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}, "_meta": meta}});
     pipe.say(&call.to_string()).await;
@@ -284,17 +287,17 @@ async fn a_pipe_speaks_both_eras() {
 
 #[tokio::test]
 async fn a_cancelled_call_over_a_pipe_cancels_its_task() {
-    let mut pipe = Pipe::open();
+    let mut pipe = Pipe::open().await;
     pipe.say(&hello("2025-11-25")).await;
     pipe.hear().await;
     pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-    pipe.say(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute","arguments":{"code":"sleep 60000"}}}"#)
+    pipe.say(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": sleep(60000)}}}).to_string())
         .await;
-    let service = pipe.service.clone();
-    until("the task is recorded", || service.callers.lock().len() == 1).await;
+    let below = pipe.below.clone();
+    until("the task is recorded", || below.tasks().len() == 1).await;
     pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
         .await;
-    until("it is cancelled", || service.cancelled.lock().len() == 1).await;
+    until("it is cancelled", || below.count(TaskStatus::Cancelled) == 1).await;
 }
 
 #[tokio::test]
@@ -305,7 +308,7 @@ async fn a_line_over_the_cap_is_answered_with_its_id_and_the_next_line_passes() 
         json!({"method": "tools/call", "params": params, "jsonrpc": "2.0", "id": id}).to_string()
     };
     let long = call(7, &"x".repeat(stdio::LINE_BYTES_MAX));
-    let mut pipe = Pipe::open();
+    let mut pipe = Pipe::open().await;
     pipe.say(&long).await;
     let refused = pipe.hear().await;
     assert_eq!(
@@ -330,7 +333,7 @@ async fn a_line_over_the_cap_is_answered_with_its_id_and_the_next_line_passes() 
 #[tokio::test]
 async fn the_end_of_the_input_ends_the_server() {
     for greeted in [false, true] {
-        let mut pipe = Pipe::open();
+        let mut pipe = Pipe::open().await;
         if greeted {
             pipe.say(&hello("2025-11-25")).await;
             pipe.hear().await;
@@ -347,7 +350,7 @@ async fn the_end_of_the_input_ends_the_server() {
 
 #[tokio::test]
 async fn what_is_no_json_is_skipped_and_a_line_over_the_cap_does_not_end_the_server() {
-    let mut pipe = Pipe::open();
+    let mut pipe = Pipe::open().await;
     pipe.say(&hello("2025-11-25")).await;
     pipe.hear().await;
     pipe.say("this is no JSON").await;
@@ -364,12 +367,13 @@ async fn what_is_no_json_is_skipped_and_a_line_over_the_cap_does_not_end_the_ser
 
 #[tokio::test]
 async fn progress_comes_at_once_again_and_always_rises() {
-    let options =
-        McpOptions { progress_every: Duration::from_millis(100), ..McpOptions::default() };
-    let mut pipe = Pipe::with(options);
+    let options = McpOptions { progress_every: Duration::from_millis(100), ..mcp_options() };
+    let mut pipe = Pipe::with(options, &Setup::upstream(&[])).await;
     pipe.say(&hello("2025-11-25")).await;
     pipe.hear().await;
-    let arguments = json!({"code": "sleep 450"});
+    let code = "const add = () => tools.everything.add({ a: 1, b: 1 }); await add(); await add();
+        await tools.everything.wait({ ms: 1200 }); return \"slept\"";
+    let arguments = json!({"code": code});
     let params = json!({"name": "execute", "arguments": arguments, "_meta": {"progressToken": 9}});
     pipe.say(
         &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string(),
@@ -390,10 +394,10 @@ async fn progress_comes_at_once_again_and_always_rises() {
     assert_eq!(answer["result"]["structuredContent"]["result"], "slept");
     assert!(told.len() >= 3, "{told:?}");
     assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
-    assert_eq!(
-        told.last().unwrap().1,
-        "running after 0 s, 3 tool calls; the last tool says: 7 of 9, packing"
-    );
+    let last = &told.last().unwrap().1;
+    let end = " s, 3 tool calls; the last tool reports: 0 of 1200, waiting";
+    let seconds = last.strip_prefix("running after ").and_then(|rest| rest.strip_suffix(end));
+    assert!(matches!(seconds, Some("0" | "1" | "2")), "{last}");
 }
 
 /// Not a test of its own: what the next one starts as a process with standard streams.
@@ -402,10 +406,16 @@ async fn a_process_that_serves_its_standard_streams() {
     if std::env::var_os("AIRLOCK_TEST_STDIO").is_none() {
         return;
     }
-    let (port, _) = StandIn::new(Duration::from_secs(50));
+    let below = TestService::start(&Setup::default()).await;
     let stop = CancellationToken::new();
-    let mcp = Mcp::over_stdio(port, McpOptions::default(), Principal::local("mcp"), stop.clone());
-    stdio::serve(mcp, stop).await.unwrap();
+    let mcp = Mcp::over_stdio(below.service, mcp_options(), auth::stdio_agent(), stop.clone());
+    let print = async {
+        use std::io::Write;
+        std::io::stdout().write_all(b"a stray print\n").unwrap();
+    };
+    // In this order: the server has taken standard output when something prints.
+    let (served, ()) = tokio::join!(biased; stdio::serve(mcp, stop), print);
+    served.unwrap();
 }
 
 #[tokio::test]
@@ -442,7 +452,7 @@ async fn standard_output_belongs_to_the_protocol_over_pipes_and_sockets() {
         let call = |id: u32, code: &str| json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": code}}});
         let lines = [
             hello("2025-11-25"),
-            call(1, "print").to_string(),
+            call(1, "return 0").to_string(),
             call(2, "return 1 + 1").to_string(),
         ];
         write.write_all(format!("{}\n", lines.join("\n")).as_bytes()).await.unwrap();

@@ -51,7 +51,7 @@ async fn a_task_is_run_read_listed_and_cancelled() {
             "POST",
             "/v1/tasks",
             &[AUTH],
-            json!({"code": "sleep 60000", "waitForResult": false}).to_string(),
+            json!({"code": sleep(60000), "waitForResult": false}).to_string(),
         )
         .await
         .json();
@@ -63,11 +63,12 @@ async fn a_task_is_run_read_listed_and_cancelled() {
 
 #[tokio::test]
 async fn tools_are_listed_and_described() {
-    let server = Server::start().await;
+    let server = Server::over(&Setup::upstream(&[])).await;
     let raw = server.raw();
     let list = raw.send("GET", "/v1/tools?query=echo&limit=3", &[AUTH], "").await;
     assert_eq!(list.header("content-type"), Some("application/json"));
-    assert_eq!((&list.json()["query"], &list.json()["total"]), (&json!("echo"), &json!(1)));
+    assert_eq!(list.json()["results"][0]["path"], "everything.echo");
+    assert_eq!(list.json()["total"], list.json()["results"].as_array().unwrap().len());
     assert_eq!(
         raw.send("GET", "/v1/tools/everything.echo", &[AUTH], "").await.json()["path"],
         "everything.echo"
@@ -90,17 +91,28 @@ async fn failures_have_one_shape_and_their_own_status() {
     assert_eq!((bad.status, &bad.json()["error"]["code"]), (400, &json!("invalid_argument")));
     let bad = raw.send("GET", "/v1/tasks?limit=many", &[AUTH], "").await;
     assert_eq!((bad.status, &bad.json()["error"]["code"]), (400, &json!("invalid_argument")));
-    let busy = post(json!({"code": "busy"})).await;
-    assert_eq!((busy.status, busy.header("retry-after")), (429, Some("2")));
-    assert_eq!(busy.json()["error"]["retryAfterMs"], 1500);
-    assert_eq!(busy.json()["error"]["hint"], "retry a little later");
-    let broken = post(json!({"code": "internal"})).await;
-    assert_eq!(broken.status, 500);
-    assert!(!broken.text.contains("secret"), "{broken:?}");
-    let panicked = post(json!({"code": "panic"})).await;
+    let done = post(json!({"code": "return 1"})).await.json();
+    let path = format!("/v1/tasks/{}", done["taskId"].as_str().unwrap());
+    server.below.store.panic_once();
+    let panicked = raw.send("GET", &path, &[AUTH], "").await;
     assert_eq!((panicked.status, &panicked.json()["error"]["code"]), (500, &json!("internal")));
+    server.below.store.damage_results();
+    let broken = raw.send("GET", &path, &[AUTH], "").await;
+    assert_eq!((broken.status, &broken.json()["error"]["code"]), (500, &json!("internal")));
+    assert!(!broken.text.contains("secret") && !broken.text.contains("expected"), "{broken:?}");
     let large = raw.send("POST", "/v1/tasks", &[AUTH], "x".repeat(3 * 1024 * 1024)).await;
     assert_eq!((large.status, &large.json()["error"]["code"]), (413, &json!("body_too_large")));
+}
+
+#[tokio::test]
+async fn a_busy_server_says_when_to_try_again() {
+    let server = Server::over(&Setup { queue_max: 0, ..Setup::default() }).await;
+    let body = json!({"code": "return 1"}).to_string();
+    let busy = server.raw().send("POST", "/v1/tasks", &[AUTH], body).await;
+    assert_eq!((busy.status, busy.header("retry-after")), (429, Some("1")));
+    assert_eq!(busy.json()["error"]["code"], "busy");
+    assert_eq!(busy.json()["error"]["retryAfterMs"], 1000);
+    assert_eq!(busy.json()["error"]["hint"], "try again in a second");
 }
 
 #[tokio::test]

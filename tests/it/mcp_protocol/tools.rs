@@ -1,5 +1,6 @@
 //! What the tools show and answer.
 
+use airlock::policy::Profile;
 use jsonschema::Validator;
 
 use super::*;
@@ -16,7 +17,8 @@ async fn the_answer_of_one_plus_one_is_the_contracts_byte_for_byte() {
     let result = server.raw().call("execute", json!({"code": "return 1 + 1"})).await;
     let id = result["structuredContent"]["taskId"].as_str().unwrap();
     let expected = format!(
-        "taskId: {id}\nstatus: completed\nruntimeId: local-v8\nexitCode: 0\n\n```json\n2\n```"
+        "taskId: {id}\nstatus: completed\nruntimeId: {}\nexitCode: 0\n\n```json\n2\n```",
+        runtime::id()
     );
     assert_eq!(text_of(&result), expected);
     assert_eq!(result["isError"], false);
@@ -39,7 +41,7 @@ async fn the_answer_of_one_plus_one_is_the_contracts_byte_for_byte() {
 
 #[tokio::test]
 async fn the_list_of_tools_has_a_fixed_order_whole_schemas_and_short_descriptions() {
-    let server = Server::start().await;
+    let server = Server::over(&Setup::upstream(&["--tools", "5"])).await;
     let tools = listed(&server.raw()).await;
     let names: Vec<_> = tools.iter().map(|tool| tool["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["execute", "task_get", "task_list", "task_cancel"]);
@@ -68,7 +70,8 @@ async fn the_list_of_tools_has_a_fixed_order_whole_schemas_and_short_description
 
 #[tokio::test]
 async fn every_answer_keeps_to_its_output_schema() {
-    let server = Server::start().await;
+    let setup = Setup { profile: Profile::ReadOnly, ..Setup::upstream(&[]) };
+    let server = Server::over(&setup).await;
     let raw = server.raw();
     let schemas: Vec<(String, Validator)> = listed(&raw)
         .await
@@ -89,61 +92,79 @@ async fn every_answer_keeps_to_its_output_schema() {
         assert!(errors.is_empty(), "{tool}: {errors:?}: {result}");
     };
     let ends = [
-        "return 1 + 1",
-        "end failed 1",
-        "end failed 137",
-        "end timed_out 124",
-        "end denied 126",
-        "end cancelled 130",
-        "log",
-        "big 2000000",
+        ("return 1 + 1".to_owned(), 300_000),
+        (FAILS.to_owned(), 300_000),
+        (GROWS.to_owned(), 300_000),
+        (sleep(60_000), 100),
+        (DENIED.to_owned(), 300_000),
+        (LOGS.to_owned(), 300_000),
+        (big(2_000_000), 300_000),
     ];
-    for code in ends {
-        let result = raw
-            .call("execute", json!({"code": code, "sessionId": "s", "metadata": {"a": 1}}))
-            .await;
+    for (code, timeout) in ends {
+        let arguments =
+            json!({"code": code, "timeoutMs": timeout, "sessionId": "s", "metadata": {"a": 1}});
+        let result = raw.call("execute", arguments).await;
         holds("execute", &result);
         let id = &result["structuredContent"]["taskId"];
         holds("task_get", &raw.call("task_get", json!({"taskId": id})).await);
-        holds(
-            "task_get",
-            &raw.call("task_get", json!({"taskId": id, "resultOffset": 1, "resultLimit": 10}))
-                .await,
-        );
+        if result["structuredContent"]["status"] == "completed" {
+            let page = json!({"taskId": id, "resultOffset": 1, "resultLimit": 10});
+            holds("task_get", &raw.call("task_get", page).await);
+        }
         holds("task_cancel", &raw.call("task_cancel", json!({"taskId": id})).await);
     }
+    holds("execute", &cancelled_execution(&server).await);
     holds(
         "execute",
-        &raw.call("execute", json!({"code": "sleep 60000", "waitForResult": false})).await,
+        &raw.call("execute", json!({"code": sleep(60000), "waitForResult": false})).await,
     );
     holds("task_list", &raw.call("task_list", json!({})).await);
 }
 
+/// The answer to an `execute` whose task is cancelled meanwhile.
+async fn cancelled_execution(server: &Server) -> Value {
+    let raw = server.raw();
+    let before = server.below.tasks().len();
+    let execution = tokio::spawn({
+        let raw = raw.clone();
+        async move { raw.call("execute", json!({"code": sleep(60_000)})).await }
+    });
+    until("the task is recorded", || server.below.tasks().len() > before).await;
+    let task = server.below.tasks().pop().unwrap().task_id.to_string();
+    raw.call("task_cancel", json!({"taskId": task})).await;
+    execution.await.unwrap()
+}
+
 #[tokio::test]
 async fn an_answer_is_an_error_exactly_when_the_task_ended_otherwise_than_completed() {
-    let server = Server::start().await;
+    let setup = Setup { profile: Profile::ReadOnly, ..Setup::upstream(&[]) };
+    let server = Server::over(&setup).await;
     let raw = server.raw();
-    for (code, status, exit, is_error) in [
-        ("return 1 + 1", "completed", 0, false),
-        ("end failed 1", "failed", 1, true),
-        ("end failed 137", "failed", 137, true),
-        ("end timed_out 124", "timed_out", 124, true),
-        ("end denied 126", "denied", 126, true),
-        ("end cancelled 130", "cancelled", 130, true),
+    let run = async |code: &str, timeout: u64| {
+        raw.call("execute", json!({"code": code, "timeoutMs": timeout})).await
+    };
+    let failed = run(FAILS, 300_000).await;
+    for (result, status, exit, error) in [
+        (run("return 1 + 1", 300_000).await, "completed", 0, None),
+        (failed.clone(), "failed", 1, Some("TypeError: x is not a function (line 7, column 9)")),
+        (run(GROWS, 300_000).await, "failed", 137, Some("LimitError: ")),
+        (run(&sleep(60_000), 100).await, "timed_out", 124, Some("LimitError: ")),
+        (run(DENIED, 300_000).await, "denied", 126, Some("ToolPolicyError: ")),
+        (cancelled_execution(&server).await, "cancelled", 130, Some("Cancelled: ")),
     ] {
-        let result = raw.call("execute", json!({"code": code})).await;
-        assert_eq!(result["isError"], is_error, "{code}");
-        assert_eq!(result["structuredContent"]["status"], status);
-        assert_eq!(result["structuredContent"]["exitCode"], exit);
-        if is_error {
-            let head = format!(
-                "\nexitCode: {exit}\nerror: TypeError: x is not a function (line 7, column \
-                9)\n\nhint: call something else"
-            );
-            assert!(text_of(&result).ends_with(&head), "{}", text_of(&result));
+        assert_eq!(result["isError"], error.is_some(), "{result}");
+        assert_eq!(result["structuredContent"]["status"], status, "{result}");
+        assert_eq!(result["structuredContent"]["exitCode"], exit, "{result}");
+        if let Some(error) = error {
+            let head = format!("\nexitCode: {exit}\nerror: {error}");
+            assert!(text_of(&result).contains(&head), "{}", text_of(&result));
         }
     }
-    let running = raw.call("execute", json!({"code": "sleep 60000", "waitForResult": false})).await;
+    let hint = failed["structuredContent"]["error"]["hint"].as_str();
+    if let Some(hint) = hint {
+        assert!(text_of(&failed).ends_with(&format!("\n\nhint: {hint}")), "{failed}");
+    }
+    let running = raw.call("execute", json!({"code": sleep(60000), "waitForResult": false})).await;
     assert_eq!(running["isError"], false);
     assert!(
         ["queued", "running"].contains(&running["structuredContent"]["status"].as_str().unwrap())
@@ -195,7 +216,7 @@ async fn bad_arguments_are_named_with_their_value_and_what_is_allowed() {
             json!({"code": "1", "sessionId": "s".repeat(129)}),
             "a string of 1 to 128 characters",
         ),
-        ("task_get", json!({"taskId": "nonsense"}), "`nonsense` is not a task id"),
+        ("task_get", json!({"taskId": "nonsense"}), "there is no task `nonsense`"),
         (
             "task_get",
             json!({"taskId": "task_00000000-0000-7000-8000-000000000000"}),
@@ -236,7 +257,7 @@ async fn an_unknown_tool_is_a_protocol_error_that_names_the_tools() {
 #[tokio::test]
 async fn text_is_capped_and_the_structured_result_is_whole() {
     let server = Server::start().await;
-    let result = server.raw().call("execute", json!({"code": "big 100000"})).await;
+    let result = server.raw().call("execute", json!({"code": big(100000)})).await;
     let text = text_of(&result);
     assert!(text.chars().count() <= 30_000, "{}", text.chars().count());
     let note =
@@ -257,7 +278,7 @@ async fn text_is_capped_and_the_structured_result_is_whole() {
 async fn a_result_over_one_mebibyte_is_told_and_read_in_pages() {
     let server = Server::start().await;
     let raw = server.raw();
-    let result = raw.call("execute", json!({"code": "big 2000000"})).await;
+    let result = raw.call("execute", json!({"code": big(2000000)})).await;
     let structured = &result["structuredContent"];
     assert_eq!(structured["result"], Value::Null);
     assert_eq!(structured["truncated"]["totalBytes"], 2_000_002);
@@ -286,7 +307,7 @@ async fn a_result_over_one_mebibyte_is_told_and_read_in_pages() {
 #[tokio::test]
 async fn console_output_is_in_both_forms() {
     let server = Server::start().await;
-    let result = server.raw().call("execute", json!({"code": "log"})).await;
+    let result = server.raw().call("execute", json!({"code": LOGS})).await;
     assert!(
         text_of(&result).ends_with("\n\nlogs:\n```\nhello\nwarn: careful\n```"),
         "{}",
@@ -314,7 +335,7 @@ async fn task_get_shows_the_whole_record() {
 async fn cancelling_is_no_error_and_ends_the_task() {
     let server = Server::start().await;
     let raw = server.raw();
-    let running = raw.call("execute", json!({"code": "sleep 60000", "waitForResult": false})).await;
+    let running = raw.call("execute", json!({"code": sleep(60000), "waitForResult": false})).await;
     let cancelled =
         raw.call("task_cancel", json!({"taskId": running["structuredContent"]["taskId"]})).await;
     assert_eq!(cancelled["isError"], false);
@@ -326,17 +347,26 @@ async fn cancelling_is_no_error_and_ends_the_task() {
 async fn a_failure_of_the_server_keeps_its_causes_to_itself() {
     let server = Server::start().await;
     let raw = server.raw();
-    let result = raw.call("execute", json!({"code": "internal"})).await;
-    assert_eq!(text_of(&result), "error: something broke\nhint: the server's log says more");
-    let busy = raw.call("execute", json!({"code": "busy"})).await;
-    assert!(text_of(&busy).contains("retryAfterMs: 1500"), "{busy}");
+    let done = raw.call("execute", json!({"code": "return 1"})).await;
+    let id = done["structuredContent"]["taskId"].as_str().unwrap();
+    server.below.store.damage_results();
+    let result = raw.call("task_get", json!({"taskId": id})).await;
+    let expected =
+        format!("error: the result of `{id}` is damaged\nhint: the server's log says more");
+    assert_eq!(text_of(&result), expected);
+    let server = Server::over(&Setup { queue_max: 0, ..Setup::default() }).await;
+    let busy = server.raw().call("execute", json!({"code": "return 1"})).await;
+    assert!(text_of(&busy).contains("retryAfterMs: 1000"), "{busy}");
 }
 
 #[tokio::test]
 async fn a_panic_still_answers_and_the_server_goes_on() {
     let server = Server::start().await;
     let raw = server.raw();
-    let result = raw.call("execute", json!({"code": "panic"})).await;
+    let done = raw.call("execute", json!({"code": "return 1"})).await;
+    server.below.store.panic_once();
+    let id = &done["structuredContent"]["taskId"];
+    let result = raw.call("task_get", json!({"taskId": id})).await;
     assert_eq!(result["isError"], true);
     assert!(text_of(&result).contains("the server failed"), "{result}");
     assert_eq!(
@@ -348,12 +378,13 @@ async fn a_panic_still_answers_and_the_server_goes_on() {
 #[tokio::test]
 async fn a_silent_caller_is_held_only_so_long_and_one_that_shows_progress_longer() {
     let options = HttpOptions { requests_per_minute: 0, ..HttpOptions::default() };
-    let server = Server::with(options, Duration::from_millis(100)).await;
+    let setup = Setup { hold: Duration::from_millis(100), ..Setup::default() };
+    let server = Server::with(options, &setup).await;
     let raw = server.raw();
-    let short = raw.call("execute", json!({"code": "sleep 700"})).await;
+    let short = raw.call("execute", json!({"code": sleep(700)})).await;
     assert_eq!(short["structuredContent"]["status"], "running");
     let message = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
-        "name": "execute", "arguments": {"code": "sleep 700"}, "_meta": {"progressToken": "p"}}});
+        "name": "execute", "arguments": {"code": sleep(700)}, "_meta": {"progressToken": "p"}}});
     let reply = raw.modern(message).await;
     assert_eq!(reply.json()["result"]["structuredContent"]["result"], "slept");
     let first = reply.text.lines().find_map(|line| line.strip_prefix("data:")).unwrap();

@@ -4,8 +4,8 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use airlock::{
-    catalog::{Catalog, Document},
-    model::ToolsQuery,
+    catalog::Catalog,
+    model::{Document, ToolsQuery},
 };
 use parking_lot::Mutex;
 use serde_json::{Value, json};

@@ -9,14 +9,15 @@ use std::{
 use airlock::{
     model::{
         Approval, ApprovalId, ApprovalStatus, Artifact, ArtifactId, Event, EventData, EventKind,
-        NewEvent, NoDetails, Task, TaskEnded, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+        InstanceId, NewEvent, NoDetails, Task, TaskEnded, TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{
-        ARTIFACT_PART_BYTES, ApprovalChange, ApprovalFilter, ApprovalPage, ArtifactAt,
-        ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore, CounterHold,
-        CounterRead, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, LIST_BYTES_MAX, NewTask,
-        Place, Reserved, ResultPiece, SWEEP_PARTS_MAX, Settle, Slot, Store, StoreError, Swept,
-        TaskChange, TaskEnd, TaskFilter, TaskPage, Written, counters_fit,
+        ARTIFACT_PART_BYTES, ApprovalChange, ApprovalFilter, ApprovalPage, ApprovalStore,
+        ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore,
+        CounterHold, CounterRead, CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS,
+        JournalStore, LIST_BYTES_MAX, NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved,
+        ResultPiece, SWEEP_PARTS_MAX, Slot, Store, StoreError, Swept, TaskChange, TaskEnd,
+        TaskFilter, TaskPage, TaskStore, Written, counters_fit,
     },
 };
 use futures::future::{BoxFuture, FutureExt, ready};
@@ -49,7 +50,7 @@ async fn open() -> Opened {
 }
 
 /// Tasks in a list, behind a lock; none once it is closed.
-pub(super) struct MemoryStore(Mutex<Option<Tables>>);
+pub(crate) struct MemoryStore(Mutex<Option<Tables>>);
 
 impl Default for MemoryStore {
     fn default() -> Self {
@@ -64,6 +65,10 @@ struct Tables {
     counters: BTreeMap<(String, i64, i64), i64>,
     approvals: Vec<Approval>,
     artifacts: Vec<Kept>,
+    /// Times that the store was checked.
+    checks: usize,
+    /// Whether the next read of a task panics.
+    panics: bool,
 }
 
 struct Kept {
@@ -73,6 +78,7 @@ struct Kept {
 }
 
 struct Row {
+    instance_id: InstanceId,
     task: Task,
     result: Option<String>,
     events: Vec<Event>,
@@ -125,7 +131,8 @@ impl Tables {
                 _ => self.keys.insert(key, (new.task_id, new.created_at)),
             };
         }
-        let mut row = Row { task: queued(&new), result: None, events: vec![] };
+        let mut row =
+            Row { instance_id: new.instance_id, task: queued(&new), result: None, events: vec![] };
         for data in [EventData::TaskCreated(NoDetails {}), EventData::TaskQueued(NoDetails {})] {
             row.append(NewEvent { at: new.created_at, data });
         }
@@ -149,18 +156,42 @@ impl Tables {
         Ok(())
     }
 
-    fn fail_unfinished(&mut self, under_way: &TaskError, idle: &TaskError) -> u64 {
-        let unfinished: Vec<_> =
-            self.rows.iter_mut().filter(|row| row.task.completed_at.is_none()).collect();
-        let count = unfinished.len() as u64;
-        for row in unfinished {
-            let at = Timestamp::now();
-            let error = if row.has_call_under_way() { under_way } else { idle };
-            row.append(NewEvent { at, data: EventData::TaskFailed(TaskEnded::at_recovery(error)) });
-            (row.task.status, row.task.completed_at) = (TaskStatus::Failed, Some(at));
-            (row.task.exit_code, row.task.error) = (Some(1), Some(error.clone()));
+    fn recover(&mut self, recovery: &Recovery) -> Recovered {
+        let mut recovered = Recovered::default();
+        let own: HashSet<TaskId> = self
+            .rows
+            .iter()
+            .filter(|row| row.instance_id == recovery.instance_id)
+            .map(|row| row.task.task_id)
+            .collect();
+        for row in &mut self.approvals {
+            let open = matches!(row.status, ApprovalStatus::Pending | ApprovalStatus::Approved);
+            if open && !own.contains(&row.task_id) {
+                row.status = ApprovalStatus::Void;
+                row.decided_at = row.decided_at.or(Some(recovery.at));
+                row.why = Some(recovery.why.clone());
+                recovered.approvals += 1;
+            }
         }
-        count
+        for kept in &mut self.artifacts {
+            let is_open = !kept.whole && kept.artifact.expires_at > Timestamp::UNIX_EPOCH;
+            if is_open && !own.contains(&kept.artifact.task_id) {
+                kept.artifact.expires_at = Timestamp::UNIX_EPOCH;
+                recovered.artifacts += 1;
+            }
+        }
+        for row in &mut self.rows {
+            if row.task.completed_at.is_some() || own.contains(&row.task.task_id) {
+                continue;
+            }
+            let error = if row.has_call_under_way() { &recovery.under_way } else { &recovery.idle };
+            let data = EventData::TaskFailed(TaskEnded::at_recovery(error));
+            row.append(NewEvent { at: recovery.at, data });
+            (row.task.status, row.task.completed_at) = (TaskStatus::Failed, Some(recovery.at));
+            (row.task.exit_code, row.task.error) = (Some(1), Some(error.clone()));
+            recovered.tasks += 1;
+        }
+        recovered
     }
 
     fn list(&self, workspace: &str, filter: &TaskFilter) -> Result<TaskPage, StoreError> {
@@ -220,7 +251,7 @@ impl Tables {
         Ok(Reserved::Held(HoldToken::of(slots)))
     }
 
-    fn give_back(&mut self, token: &HoldToken) {
+    fn release(&mut self, token: &HoldToken) {
         for slot in token.slots() {
             if let Some(value) = self.counters.get_mut(&(slot.key.clone(), slot.width, slot.bucket))
             {
@@ -346,7 +377,33 @@ impl MemoryStore {
     }
 }
 
-impl Store for MemoryStore {
+/// For tests of what stands on a store: a look into it, and faults on demand.
+impl MemoryStore {
+    /// All tasks, whosever they are.
+    pub(crate) fn all_tasks(&self) -> Vec<Task> {
+        let tables = self.0.lock();
+        tables.iter().flat_map(|tables| &tables.rows).map(|row| row.task.clone()).collect()
+    }
+
+    /// Times that the store was checked.
+    pub(crate) fn checks(&self) -> usize {
+        self.0.lock().as_ref().map_or(0, |tables| tables.checks)
+    }
+
+    /// Makes the next read of a task panic.
+    pub(crate) fn panic_once(&self) {
+        self.0.lock().iter_mut().for_each(|tables| tables.panics = true);
+    }
+
+    /// Makes every result something that is no JSON and names a secret.
+    pub(crate) fn damage_results(&self) {
+        let mut tables = self.0.lock();
+        let rows = tables.iter_mut().flat_map(|tables| &mut tables.rows);
+        rows.for_each(|row| row.result = Some("secret".into()));
+    }
+}
+
+impl TaskStore for MemoryStore {
     fn create_task(&self, task: NewTask) -> Written<Created> {
         self.with(|tables| tables.create(task))
     }
@@ -360,7 +417,10 @@ impl Store for MemoryStore {
         workspace: &'a str,
         task: TaskId,
     ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
-        self.with(|tables| Ok(tables.row(workspace, task).map(|row| row.task.clone())))
+        self.with(|tables| {
+            assert!(!std::mem::take(&mut tables.panics), "a test asked for this panic");
+            Ok(tables.row(workspace, task).map(|row| row.task.clone()))
+        })
     }
 
     fn result<'a>(
@@ -385,7 +445,9 @@ impl Store for MemoryStore {
     ) -> BoxFuture<'a, Result<TaskPage, StoreError>> {
         self.with(|tables| tables.list(workspace, &filter))
     }
+}
 
+impl JournalStore for MemoryStore {
     fn events<'a>(
         &'a self,
         workspace: &'a str,
@@ -404,20 +466,16 @@ impl Store for MemoryStore {
                 .collect())
         })
     }
+}
 
-    fn fail_unfinished(&self, under_way: TaskError, idle: TaskError) -> Written<u64> {
-        self.with(|tables| Ok(tables.fail_unfinished(&under_way, &idle)))
-    }
-
+impl CounterStore for MemoryStore {
     fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {
         self.with(|tables| tables.reserve(at, holds))
     }
 
-    fn settle(&self, token: HoldToken, how: Settle) -> Written {
+    fn release(&self, token: HoldToken) -> Written {
         self.with(|tables| {
-            if how == Settle::Rollback {
-                tables.give_back(&token);
-            }
+            tables.release(&token);
             Ok(())
         })
     }
@@ -434,7 +492,9 @@ impl Store for MemoryStore {
                 .collect())
         })
     }
+}
 
+impl ApprovalStore for MemoryStore {
     fn ask_approval(&self, approval: Approval) -> Written {
         self.with(|tables| {
             tables.approvals.push(approval);
@@ -467,24 +527,20 @@ impl Store for MemoryStore {
     ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
         self.with(|tables| tables.list_approvals(workspace, &filter))
     }
+}
 
-    fn void_approvals(&self, at: Timestamp, why: &str) -> Written<u64> {
-        self.with(|tables| {
-            let open = |row: &&mut Approval| {
-                matches!(row.status, ApprovalStatus::Pending | ApprovalStatus::Approved)
-            };
-            let rows: Vec<_> = tables.approvals.iter_mut().filter(open).collect();
-            let count = rows.len() as u64;
-            for row in rows {
-                (row.status, row.decided_at, row.why) =
-                    (ApprovalStatus::Void, row.decided_at.or(Some(at)), Some(why.into()));
-            }
-            Ok(count)
-        })
+impl RecoveryStore for MemoryStore {
+    fn recover(&self, recovery: Recovery) -> Written<Recovered> {
+        self.with(|tables| Ok(tables.recover(&recovery)))
     }
+}
 
+impl Store for MemoryStore {
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.with(|_| Ok(()))
+        self.with(|tables| {
+            tables.checks += 1;
+            Ok(())
+        })
     }
 
     fn close(&self) -> BoxFuture<'_, ()> {
@@ -637,17 +693,6 @@ impl ArtifactStore for MemoryStore {
         self.with(|tables| {
             let kept = tables.kept(workspace, id, at);
             Ok(kept.map(|kept| kept.artifact.expires_at = Timestamp::UNIX_EPOCH).is_some())
-        })
-    }
-
-    fn abandon_artifacts(&self) -> Written<u64> {
-        self.with(|tables| {
-            let open =
-                |kept: &&mut Kept| !kept.whole && kept.artifact.expires_at > Timestamp::UNIX_EPOCH;
-            let open: Vec<_> = tables.artifacts.iter_mut().filter(open).collect();
-            let count = open.len() as u64;
-            open.into_iter().for_each(|kept| kept.artifact.expires_at = Timestamp::UNIX_EPOCH);
-            Ok(count)
         })
     }
 

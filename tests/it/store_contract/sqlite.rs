@@ -12,7 +12,8 @@ use std::{
 use airlock::{
     model::{EventKind, TaskId, TaskStatus, Timestamp},
     store::{
-        Created, NewTask, SqliteConfig, SqliteStore, Store, StoreError, Synchronous, TaskChange,
+        Created, JournalStore, NewTask, SqliteConfig, SqliteStore, Store, StoreError, Synchronous,
+        TaskChange, TaskStore,
     },
 };
 use futures::FutureExt;

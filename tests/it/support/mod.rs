@@ -9,6 +9,6 @@ pub(crate) mod questions;
 pub(crate) mod raw;
 pub(crate) mod runtime;
 pub(crate) mod server;
-pub(crate) mod stand_in;
+pub(crate) mod service;
 pub(crate) mod upstream;
 pub(crate) mod worker;

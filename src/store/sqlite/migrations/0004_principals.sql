@@ -1,6 +1,8 @@
--- The whole identity behind a task and an approval; the call that an event belongs to.
+-- The whole identity behind a task and an approval; the instance that runs a task; the call that an
+-- event belongs to.
 ALTER TABLE tasks ADD COLUMN roles TEXT NOT NULL DEFAULT '["agent"]';    -- JSON array
 ALTER TABLE tasks ADD COLUMN key_id TEXT;
+ALTER TABLE tasks ADD COLUMN instance_id TEXT;
 
 ALTER TABLE approvals ADD COLUMN principal TEXT NOT NULL DEFAULT '{}';   -- JSON object
 UPDATE approvals SET principal = json_object(

@@ -206,7 +206,7 @@ impl World {
     fn decide(&mut self, n: u8) -> CallEvent {
         self.decisions += 1;
         let has_limits = n % 4 > 0;
-        self.holds = if has_limits { ALLOWED.holds.len() } else { 0 };
+        self.holds = if has_limits { ALLOWED.reservations.len() } else { 0 };
         let verdict = match n / 8 {
             0 => deny(true),
             1 => deny(false),

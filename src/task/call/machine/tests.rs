@@ -55,7 +55,7 @@ pub(super) static ALLOWED: LazyLock<Decision> = LazyLock::new(|| {
     let args = serde_json::from_str::<&RawValue>("{}").unwrap();
     let call = Call { tool, args, caller, now: Timestamp::UNIX_EPOCH };
     let decision = policy.decide(&call, &CounterValues::none());
-    assert_eq!((decision.holds.len(), &decision.verdict), (3, &Verdict::Allow));
+    assert_eq!((decision.reservations.len(), &decision.verdict), (3, &Verdict::Allow));
     decision
 });
 
@@ -75,7 +75,7 @@ pub(super) fn deny(hidden: bool) -> Verdict {
 pub(super) fn decided(verdict: Verdict, has_limits: bool) -> CallEvent {
     let mut decision = Decision { verdict, ..ALLOWED.clone() };
     if !has_limits {
-        decision.holds.clear();
+        decision.reservations.clear();
     }
     let (revision, budget) = ("r1".to_owned(), Budget::default());
     CallEvent::Decided(Box::new(PolicyDecision { decision, revision, budget }))

@@ -8,7 +8,7 @@ fn client() -> (Client, DuplexStream, DuplexStream) {
     let (output, heard) = duplex(1 << 16);
     let conversation = Mutex::default();
     (
-        Client { questions: Lines::of(Box::new(input)), output: Box::new(output), conversation },
+        Client { requests: Lines::of(Box::new(input)), output: Box::new(output), conversation },
         said,
         heard,
     )
@@ -42,7 +42,7 @@ async fn the_next_server_is_greeted_and_the_client_hears_of_what_was_lost_once()
         drop(server);
     });
     assert_eq!(left.unwrap(), Left::Server);
-    client.apologise().await.unwrap();
+    client.fail_pending().await.unwrap();
     let apology: serde_json::Value = serde_json::from_str(&line(&mut heard).await).unwrap();
     assert_eq!(
         (&apology["id"], &apology["error"]["data"]["code"]),
@@ -84,7 +84,7 @@ async fn a_client_that_was_lost_while_it_greeted_greets_again() {
         drop(server);
     });
     assert_eq!(left.unwrap(), Left::Server);
-    client.apologise().await.unwrap();
+    client.fail_pending().await.unwrap();
     assert!(line(&mut heard).await.contains("\"id\":1,\"error\""));
     let (near, mut server) = duplex(1 << 16);
     let (_, ()) = tokio::join!(client.pass(near), async {

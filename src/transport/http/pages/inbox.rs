@@ -5,36 +5,35 @@ use maud::{Markup, html};
 use super::visible::visible;
 use crate::{
     model::{ApprovalStatus, Timestamp},
-    service::ApprovalListAnswer,
+    service::view::{Approval, ApprovalPage},
 };
 
-/// How often the browser asks again.
+/// Seconds between two reloads of the inbox.
 pub(super) const AGAIN_SECONDS: u32 = 10;
 /// Characters of a call's arguments in the list.
 const BRIEF_CHARS: usize = 160;
 
-pub(super) fn content(answer: &ApprovalListAnswer, status: ApprovalStatus) -> Markup {
+pub(super) fn content(page: &ApprovalPage, status: ApprovalStatus) -> Markup {
     html! {
         h1 { "Approvals" }
         nav {
             @for one in ApprovalStatus::ALL {
-                @if one == status { strong { (told(one)) } } @else { a href={ "/approvals?status=" (one) } { (told(one)) } }
+                @if one == status { strong { (label(one)) } } @else { a href={ "/approvals?status=" (one) } { (label(one)) } }
                 " "
             }
         }
-        @if answer.approvals.is_empty() {
-            p.empty { "Nothing is " (told(status)) "." }
+        @if page.approvals.is_empty() {
+            p.empty { "Nothing is " (label(status)) "." }
         } @else {
             ul.inbox {
-                @for answer in &answer.approvals {
-                    @let approval = &answer.approval;
+                @for approval in &page.approvals {
                     li {
                         a href={ "/approvals/" (approval.id) } {
                             span.tool { (visible(&approval.tool, false)) }
-                            span class={ "class risk-" (approval.asked.class) } { (approval.asked.class) }
+                            span class={ "class risk-" (approval.class) } { (approval.class) }
                         }
-                        code.brief { (visible(brief(&approval.args), false)) }
-                        span.reason { (visible(&approval.asked.reason, false)) }
+                        code.brief { (visible(&brief(approval), false)) }
+                        span.reason { (visible(&approval.reason, false)) }
                         span.about {
                             (visible(&approval.principal.client_id, false)) " · " (ago(approval.created_at))
                             @if status == ApprovalStatus::Pending { " · " (left(approval.expires_at)) }
@@ -43,19 +42,23 @@ pub(super) fn content(answer: &ApprovalListAnswer, status: ApprovalStatus) -> Ma
                 }
             }
         }
-        @if let Some(cursor) = &answer.next_cursor {
+        @if let Some(cursor) = &page.next_cursor {
             p { a href={ "/approvals?status=" (status) "&cursor=" (cursor) } { "Earlier ones" } }
         }
     }
 }
 
-/// The head of a call's arguments, to tell calls of one tool apart.
-fn brief(args: &str) -> &str {
-    args.char_indices().nth(BRIEF_CHARS).map_or(args, |(end, _)| &args[..end])
+/// The head of a call's arguments, to distinguish calls of one tool; their length where they cannot
+/// be shown.
+fn brief(approval: &Approval) -> String {
+    match &approval.args {
+        Some(args) => args.get().chars().take(BRIEF_CHARS).collect(),
+        None => format!("{} bytes", approval.args_bytes),
+    }
 }
 
-/// A status in a person's words.
-pub(super) fn told(status: ApprovalStatus) -> &'static str {
+/// The label of a status.
+pub(super) fn label(status: ApprovalStatus) -> &'static str {
     match status {
         ApprovalStatus::Consumed => "approved and sent",
         ApprovalStatus::Approved => "approved, not sent yet",
@@ -63,16 +66,16 @@ pub(super) fn told(status: ApprovalStatus) -> &'static str {
     }
 }
 
-/// How long ago.
+/// The time since then: `5 min ago`.
 pub(super) fn ago(at: Timestamp) -> String {
     format!("{} ago", span(Timestamp::now().as_second() - at.as_second()))
 }
 
-/// How long it is until then.
+/// The time until then: `5 min left`.
 pub(super) fn left(until: Timestamp) -> String {
     match until.as_second() - Timestamp::now().as_second() {
         seconds if seconds > 0 => format!("{} left", span(seconds)),
-        _ => "its time is over".into(),
+        _ => "expired".into(),
     }
 }
 

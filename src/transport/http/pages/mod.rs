@@ -1,4 +1,4 @@
-//! The owner's pages: what waits for a word, one approval with everything that must be seen, and
+//! The owner's pages: the inbox of approvals, one approval with everything that must be seen, and
 //! signing in.
 //!
 //! Plain HTML without scripts, everything inside the binary. Only a signed-in browser sees or
@@ -6,6 +6,7 @@
 
 mod approval_page;
 mod inbox;
+mod layout;
 mod refused;
 mod visible;
 
@@ -15,22 +16,20 @@ use axum::{
     Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Path, Query, State, rejection::BytesRejection},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use maud::{DOCTYPE, Markup, html};
+use maud::{DOCTYPE, html};
 use serde::Deserialize;
 
-use super::{
-    error,
-    sign_in::{OwnerAuth, SignIn},
-};
+use self::layout::{harden, page};
+use super::error;
 use crate::{
-    model::{ApprovalStatus, Principal},
-    service::{ApprovalList, ServiceError, Word},
-    transport::Port,
+    model::ApprovalStatus,
+    service::{ApprovalDecision, ApprovalGet, ApprovalList, Service, ServiceError},
+    transport::auth::{Authenticator, OwnerAuth},
 };
 
 pub(super) use self::refused::for_browsers;
@@ -41,15 +40,15 @@ const STYLE: &str = include_str!("airlock.css");
 
 #[derive(Clone)]
 struct Pages {
-    port: Arc<dyn Port>,
-    gate: Arc<SignIn>,
+    service: Arc<Service>,
+    authenticator: Arc<Authenticator>,
 }
 
 /// The pages.
-pub(super) fn routes(port: Arc<dyn Port>, gate: Arc<SignIn>) -> Router {
+pub(super) fn routes(service: Arc<Service>, authenticator: Arc<Authenticator>) -> Router {
     Router::new()
         .route("/approvals", get(inbox_page))
-        .route("/approvals/{id}", get(card_page))
+        .route("/approvals/{id}", get(show_approval))
         .route("/approvals/{id}/{verb}", post(decide))
         .route("/sign-in/{secret}", get(enter))
         .route("/sign-out", post(leave))
@@ -59,63 +58,7 @@ pub(super) fn routes(port: Arc<dyn Port>, gate: Arc<SignIn>) -> Router {
         )
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::map_response(harden))
-        .with_state(Pages { port, gate })
-}
-
-/// What every page says to the browser: no scripts, nothing from elsewhere, in no frame, kept by
-/// nobody.
-async fn harden(mut response: Response) -> Response {
-    const HEADERS: [(HeaderName, &str); 7] = [
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; \
-            frame-ancestors 'none'",
-        ),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        // Not `no-referrer`: with it browsers send `Origin: null` with our own forms.
-        (header::REFERRER_POLICY, "same-origin"),
-        (header::CACHE_CONTROL, "no-store"),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    ];
-    for (name, value) in HEADERS {
-        response.headers_mut().insert(name, HeaderValue::from_static(value));
-    }
-    response
-}
-
-fn owner() -> Principal {
-    Principal::owner("page")
-}
-
-/// A page around its content. `again` makes the browser ask again after so many seconds.
-fn page(title: &str, form: Option<&str>, again: Option<u32>, content: &Markup) -> Response {
-    let page = html! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                @if let Some(seconds) = again { meta http-equiv="refresh" content=(seconds); }
-                title { (title) " · Airlock" }
-                link rel="stylesheet" href="/assets/airlock.css";
-            }
-            body {
-                header {
-                    a.home href="/approvals" { "Airlock" }
-                    @if let Some(form) = form {
-                        form method="post" action="/sign-out" {
-                            input type="hidden" name="csrf" value=(form);
-                            button.quiet type="submit" { "Sign out" }
-                        }
-                    }
-                }
-                main { (content) }
-            }
-        }
-    };
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], page.into_string()).into_response()
+        .with_state(Pages { service, authenticator })
 }
 
 fn signed_out() -> Response {
@@ -139,7 +82,7 @@ fn failed(error: &ServiceError, form: &str, back: &str) -> Response {
     (status, page("Refused", Some(form), None, &content)).into_response()
 }
 
-/// Which approvals the inbox shows.
+/// Query of the inbox.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct InboxQuery {
@@ -152,54 +95,55 @@ async fn inbox_page(
     headers: HeaderMap,
     query: Query<InboxQuery>,
 ) -> Response {
-    let Some(form) = pages.gate.form(&headers) else { return signed_out() };
+    let Some(session) = pages.authenticator.sessions.find(&headers) else { return signed_out() };
     let Query(InboxQuery { status, cursor }) = query;
     let first = cursor.is_none();
     let status = status.unwrap_or(ApprovalStatus::Pending);
     let request = ApprovalList { status: Some(status), cursor, ..ApprovalList::default() };
-    match pages.port.approvals(&owner(), request).await {
+    match pages.service.call(&session.principal, request).await {
         Ok(answer) => page(
             "Approvals",
-            Some(&form),
+            Some(&session.form),
             first.then_some(inbox::AGAIN_SECONDS),
             &inbox::content(&answer, status),
         ),
-        Err(error) => failed(&error, &form, "/approvals"),
+        Err(error) => failed(&error, &session.form, "/approvals"),
     }
 }
 
-async fn card_page(
+async fn show_approval(
     State(pages): State<Pages>,
     headers: HeaderMap,
     Path(id): Path<String>,
 ) -> Response {
-    let Some(form) = pages.gate.form(&headers) else { return signed_out() };
-    match pages.port.approval(&owner(), &id).await {
-        Ok(answer) => {
-            page(&answer.approval.tool, Some(&form), None, &approval_page::content(&answer, &form))
+    let Some(session) = pages.authenticator.sessions.find(&headers) else { return signed_out() };
+    let form = &session.form;
+    match pages.service.call(&session.principal, ApprovalGet { id }).await {
+        Ok(approval) => {
+            page(&approval.tool, Some(form), None, &approval_page::content(&approval, form))
         }
-        Err(error) => failed(&error, &form, "/approvals"),
+        Err(error) => failed(&error, form, "/approvals"),
     }
 }
 
-/// What a form of a page sends: nothing beside its token and a note.
+/// The fields of a form: its token and a note, and nothing else.
 #[derive(Debug, Default)]
-struct Sent {
+struct Form {
     csrf: String,
     note: Option<String>,
 }
 
-impl Sent {
+impl Form {
     fn read(body: Result<Bytes, BytesRejection>) -> Option<Self> {
-        let mut sent = Self::default();
+        let mut form = Self::default();
         for (name, value) in url::form_urlencoded::parse(&body.ok()?) {
             match &*name {
-                "csrf" => sent.csrf = value.into_owned(),
-                "note" => sent.note = Some(value.into_owned()),
+                "csrf" => form.csrf = value.into_owned(),
+                "note" => form.note = Some(value.into_owned()),
                 _ => return None,
             }
         }
-        Some(sent)
+        Some(form)
     }
 }
 
@@ -209,7 +153,8 @@ async fn decide(
     Path((id, verb)): Path<(String, String)>,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    let Some(form) = pages.gate.form(&headers) else { return signed_out() };
+    let sessions = &pages.authenticator.sessions;
+    let Some(session) = sessions.find(&headers) else { return signed_out() };
     let approve = match verb.as_str() {
         "approve" => true,
         "deny" => false,
@@ -219,15 +164,15 @@ async fn decide(
         "/approvals/{}",
         url::form_urlencoded::byte_serialize(id.as_bytes()).collect::<String>()
     );
-    let Some(sent) = Sent::read(body).filter(|sent| pages.gate.is_form(&headers, &sent.csrf))
-    else {
+    let Some(form) = Form::read(body).filter(|form| sessions.is_form(&headers, &form.csrf)) else {
         tracing::warn!("a form without its session's token was refused");
-        return forged(&form, &back);
+        return forged(&session.form, &back);
     };
-    let word = Word { id, approve, note: sent.note, by: OwnerAuth::Session.name().to_owned() };
-    match pages.port.decide_approval(&owner(), word).await {
-        Ok(answer) => Redirect::to(&format!("/approvals/{}", answer.approval.id)).into_response(),
-        Err(error) => failed(&error, &form, &back),
+    let decided_by = OwnerAuth::Session.name().to_owned();
+    let decision = ApprovalDecision { id, approve, note: form.note, decided_by };
+    match pages.service.call(&session.principal, decision).await {
+        Ok(approval) => Redirect::to(&format!("/approvals/{}", approval.id)).into_response(),
+        Err(error) => failed(&error, &session.form, &back),
     }
 }
 
@@ -240,10 +185,10 @@ fn forged(form: &str, back: &str) -> Response {
     (StatusCode::FORBIDDEN, page("Refused", Some(form), None, &content)).into_response()
 }
 
-/// The cookie is for this site alone, and a browser that came from elsewhere would not send it on
-/// the way on: so the page that sets it leads on by itself.
+/// Signs a browser in. The cookie is for this site alone, and a browser that follows a redirect from
+/// another site would not send it: so the page that sets it loads the next one itself.
 async fn enter(State(pages): State<Pages>, Path(secret): Path<String>) -> Response {
-    let Some(cookie) = pages.gate.enter(&secret) else { return signed_out() };
+    let Some(cookie) = pages.authenticator.sessions.enter(&secret) else { return signed_out() };
     let content = html! {
         h1 { "Signed in" }
         p { a href="/approvals" { "Go to the approvals" } }
@@ -272,8 +217,9 @@ async fn leave(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
-    if Sent::read(body).is_some_and(|sent| pages.gate.is_form(&headers, &sent.csrf)) {
-        pages.gate.leave(&headers);
+    let sessions = &pages.authenticator.sessions;
+    if Form::read(body).is_some_and(|form| sessions.is_form(&headers, &form.csrf)) {
+        sessions.leave(&headers);
     }
     Redirect::to("/approvals").into_response()
 }

@@ -1,5 +1,5 @@
-//! Refusals as a person's browser gets them: a small page with the message and the way out, in
-//! place of JSON. Programs keep theirs.
+//! Refusals as a person's browser gets them: a small page with the message and the remedy instead of
+//! JSON. Programs get JSON as before.
 
 use axum::{
     body::Body,
@@ -11,7 +11,10 @@ use axum::{
 use maud::html;
 use serde_json::Value;
 
-use super::{harden, page, visible::visible};
+use super::{
+    layout::{harden, page},
+    visible::visible,
+};
 
 /// Bytes of a refusal that are read, at most. Ours are far below.
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -46,18 +49,17 @@ fn is_page(headers: &HeaderMap) -> bool {
 async fn as_page(response: Response) -> Response {
     let (parts, body) = response.into_parts();
     let body = axum::body::to_bytes(body, REFUSAL_BYTES_MAX).await.unwrap_or_default();
-    let told: Option<Value> = serde_json::from_slice(&body).ok();
-    // An answer that says how something is, such as that of `/healthz`, is no refusal whatever its
-    // status.
-    if told.as_ref().is_some_and(|told| told.get("error").is_none()) {
+    let json: Option<Value> = serde_json::from_slice(&body).ok();
+    // A report, such as that of `/healthz`, is no refusal whatever its status.
+    if json.as_ref().is_some_and(|json| json.get("error").is_none()) {
         return Response::from_parts(parts, Body::from(body));
     }
-    let error = told.map(|mut told| told["error"].take()).unwrap_or_default();
+    let error = json.map(|mut json| json["error"].take()).unwrap_or_default();
     let text = |key: &str| error[key].as_str().map(str::to_owned);
     let plain = String::from_utf8_lossy(&body);
     let message = text("message").unwrap_or_else(|| match plain.trim() {
         "" => parts.status.canonical_reason().unwrap_or("the request was refused").to_lowercase(),
-        said => said.to_owned(),
+        plain => plain.to_owned(),
     });
     let content = html! {
         h1 { "That did not work" }
@@ -73,7 +75,7 @@ async fn as_page(response: Response) -> Response {
             refused.headers_mut().insert(kept, value.clone());
         }
     }
-    // The same address answers programs otherwise.
+    // The same URL answers programs with JSON.
     refused.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
     harden(refused).await
 }

@@ -1,13 +1,13 @@
-//! Text of strangers, made visible: what a person approves must be what stands there, to the
-//! character.
+//! Renders untrusted text so that every character is visible: a person must see exactly the call that
+//! is approved.
 //!
-//! What cannot be seen is written as its code point and marked; letters that only look like others
-//! of their word are marked; everything else stays.
+//! Invisible characters are written as code points and marked; letters that only look like others of
+//! their word are marked; everything else stays.
 
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::base::confusables::{Look, pieces};
+use crate::base::confusables::{Marking, pieces};
 
 /// Characters of a text that are shown at once; longer ones unfold.
 const SHORT_CHARS: usize = 300;
@@ -17,11 +17,11 @@ const ENTRIES_SHOWN: usize = 20;
 /// The text, with everything invisible made visible. Line ends and tabs stay where `lines`.
 pub(super) fn visible(text: &str, lines: bool) -> Markup {
     html! {
-        @for (look, piece) in &pieces(text, lines) {
-            @match look {
-                Look::Plain => (piece),
-                Look::Hidden => span.hidden title="a character that cannot be seen" { (piece) },
-                Look::Strange => mark.strange title={ "letters of another script than the rest of \
+        @for (marking, piece) in &pieces(text, lines) {
+            @match marking {
+                Marking::Plain => (piece),
+                Marking::Invisible => span.hidden title="a character that cannot be seen" { (piece) },
+                Marking::MixedScript => mark.strange title={ "letters of another script than the rest of \
                     the word: " (code_points(piece)) } { (piece) },
             }
         }
@@ -79,7 +79,7 @@ fn string(text: &str) -> Markup {
     }
     html! {
         details.long {
-            summary { "a text of " (count) " characters" }
+            summary { "a string of " (count) " characters" }
             div.text { (visible(text, true)) }
         }
     }

@@ -8,14 +8,14 @@ fn zero_switches_the_limit_off() {
 #[test]
 fn workspaces_are_counted_apart() {
     let rate = Rate::new(2).unwrap();
-    assert!(matches!(rate.count("a"), Standing::Within { left: 1 }));
-    assert!(matches!(rate.count("a"), Standing::Within { left: 0 }));
-    let Standing::Beyond { retry_after } = rate.count("a") else { panic!("beyond the limit") };
+    assert!(matches!(rate.count("a"), RateStatus::Within { left: 1 }));
+    assert!(matches!(rate.count("a"), RateStatus::Within { left: 0 }));
+    let RateStatus::Beyond { retry_after } = rate.count("a") else { panic!("beyond the limit") };
     assert!(
         retry_after > Duration::from_secs(29) && retry_after <= Duration::from_secs(30),
         "{retry_after:?}"
     );
-    assert!(matches!(rate.count("b"), Standing::Within { left: 1 }));
+    assert!(matches!(rate.count("b"), RateStatus::Within { left: 1 }));
 }
 
 #[test]

@@ -1,8 +1,14 @@
 use insta::{assert_json_snapshot, assert_snapshot};
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::{
+    json,
+    value::{RawValue, to_raw_value},
+};
 
 use super::*;
-use crate::model::{LogLine, Principal, TaskId, Usage};
+use crate::{
+    model::{LogLine, Principal, RawJson, Task, TaskId, Usage},
+    service::view::TaskRow,
+};
 
 /// A task whose every field is the same on every run.
 fn task_of(status: TaskStatus, exit_code: Option<i32>) -> Task {
@@ -28,14 +34,21 @@ fn task_of(status: TaskStatus, exit_code: Option<i32>) -> Task {
     }
 }
 
-fn completed(value: &Value) -> TaskAnswer {
-    let raw = to_raw_value(value).unwrap();
-    let mut task = task_of(TaskStatus::Completed, Some(0));
-    task.result_bytes = Some(raw.get().len() as u64);
-    TaskAnswer { task, result: Some(raw), page: None, approvals: vec![] }
+fn outcome_of(task: &Task) -> TaskOutcome {
+    TaskRecord::from(task).outcome
 }
 
-fn failed() -> TaskAnswer {
+fn with_raw(raw: RawJson) -> TaskOutcome {
+    let bytes = raw.get().len() as u64;
+    let task = task_of(TaskStatus::Completed, Some(0));
+    TaskRecord::from(&task).with_result(Some(&raw), bytes).outcome
+}
+
+fn completed(value: &Value) -> TaskOutcome {
+    with_raw(to_raw_value(value).unwrap())
+}
+
+fn failed_task() -> Task {
     let mut task = task_of(TaskStatus::Failed, Some(1));
     task.error = Some(TaskError {
         name: "TypeError".to_owned(),
@@ -51,7 +64,11 @@ fn failed() -> TaskAnswer {
     task.logs.dropped_lines = 2;
     task.logs.dropped_bytes = 80;
     task.warnings = vec!["a value was not finite".to_owned()];
-    TaskAnswer { task, result: None, page: None, approvals: vec![] }
+    task
+}
+
+fn failed() -> TaskOutcome {
+    outcome_of(&failed_task())
 }
 
 fn text_of(result: &CallToolResult) -> &str {
@@ -60,7 +77,7 @@ fn text_of(result: &CallToolResult) -> &str {
 
 #[test]
 fn the_text_of_two_is_the_contracts() {
-    assert_snapshot!(text_of(&task(&completed(&json!(2)), None, Detail::Outcome)), @r"
+    assert_snapshot!(text_of(&outcome(&completed(&json!(2)), None)), @r"
     taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
     status: completed
     runtimeId: local-v8
@@ -74,7 +91,7 @@ fn the_text_of_two_is_the_contracts() {
 
 #[test]
 fn an_object_keeps_its_order_and_is_indented() {
-    let text = task(&completed(&json!({"z": [1, {}], "a": null})), None, Detail::Outcome);
+    let text = outcome(&completed(&json!({"z": [1, {}], "a": null})), None);
     assert_snapshot!(text_of(&text).split_once("\n\n").unwrap().1, @r#"
     ```json
     {
@@ -90,7 +107,7 @@ fn an_object_keeps_its_order_and_is_indented() {
 
 #[test]
 fn a_failure_says_where_and_what_to_do() {
-    let answer = task(&failed(), None, Detail::Outcome);
+    let answer = outcome(&failed(), None);
     assert_eq!(answer.is_error, Some(true));
     assert_snapshot!(text_of(&answer), @r"
     taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
@@ -120,7 +137,7 @@ fn a_failure_says_where_and_what_to_do() {
 
 #[test]
 fn a_failures_structure_stands_alone() {
-    let answer = task(&failed(), None, Detail::Outcome);
+    let answer = outcome(&failed(), None);
     assert_json_snapshot!(answer.structured_content, @r#"
     {
       "taskId": "task_01890a5d-ac96-774b-bcce-b302099a8057",
@@ -169,17 +186,11 @@ fn a_failures_structure_stands_alone() {
 #[test]
 fn a_task_that_goes_on_is_no_error_and_says_how_to_wait() {
     for status in [TaskStatus::Queued, TaskStatus::Running, TaskStatus::AwaitingApproval] {
-        let answer =
-            TaskAnswer { task: task_of(status, None), result: None, page: None, approvals: vec![] };
-        assert_eq!(task(&answer, None, Detail::Outcome).is_error, Some(false), "{status}");
+        let task = outcome_of(&task_of(status, None));
+        assert_eq!(outcome(&task, None).is_error, Some(false), "{status}");
     }
-    let answer = TaskAnswer {
-        task: task_of(TaskStatus::Running, None),
-        result: None,
-        page: None,
-        approvals: vec![],
-    };
-    assert_snapshot!(text_of(&task(&answer, None, Detail::Outcome)), @r#"
+    let task = outcome_of(&task_of(TaskStatus::Running, None));
+    assert_snapshot!(text_of(&outcome(&task, None)), @r#"
     taskId: task_01890a5d-ac96-774b-bcce-b302099a8057
     status: running
     runtimeId: local-v8
@@ -191,9 +202,10 @@ fn a_task_that_goes_on_is_no_error_and_says_how_to_wait() {
 #[test]
 fn the_text_never_passes_its_cap_whatever_is_in_it() {
     let mut worst = completed(&json!("ü".repeat(500_000)));
-    worst.task.logs.lines = vec![LogLine { level: LogLevel::Info, text: "l".repeat(64 * 1024) }];
-    worst.task.warnings = vec!["w".repeat(10_000)];
-    let answer = task(&worst, None, Detail::Outcome);
+    let lines = vec![LogLine { level: LogLevel::Info, text: "l".repeat(64 * 1024) }];
+    worst.logs = Some(Logs { lines, ..Logs::default() });
+    worst.warnings = vec!["w".repeat(10_000)];
+    let answer = outcome(&worst, None);
     let text = text_of(&answer);
     assert!(text.chars().count() <= TEXT_CHARS_MAX, "{}", text.chars().count());
     assert!(text.contains("[result preview truncated "));
@@ -204,12 +216,13 @@ fn the_text_never_passes_its_cap_whatever_is_in_it() {
     );
 
     let mut worst = failed();
-    let error = worst.task.error.as_mut().unwrap();
+    let error = worst.error.as_mut().unwrap();
     error.message = "m".repeat(8192);
     error.frame = Some("f".repeat(50_000));
     error.hint = Some("h".repeat(50_000));
-    worst.task.logs.lines = vec![LogLine { level: LogLevel::Info, text: "l".repeat(64 * 1024) }];
-    let answer = task(&worst, None, Detail::Outcome);
+    let lines = vec![LogLine { level: LogLevel::Info, text: "l".repeat(64 * 1024) }];
+    worst.logs = Some(Logs { lines, ..Logs::default() });
+    let answer = outcome(&worst, None);
     // The smallest client cuts the text of an error at about 11 000 characters.
     assert!(text_of(&answer).chars().count() <= 11_000, "{}", text_of(&answer).chars().count());
 }
@@ -218,7 +231,7 @@ fn the_text_never_passes_its_cap_whatever_is_in_it() {
 fn what_is_cut_and_what_is_shown_make_the_whole() {
     for length in [29_500, 29_900, 30_000, 100_000] {
         let value = json!("x".repeat(length));
-        let answer = task(&completed(&value), None, Detail::Outcome);
+        let answer = outcome(&completed(&value), None);
         let text = text_of(&answer);
         let shown = text.lines().find(|line| line.starts_with('"')).unwrap().len();
         let missing = text
@@ -232,9 +245,8 @@ fn what_is_cut_and_what_is_shown_make_the_whole() {
 #[test]
 fn a_result_nested_too_deep_is_given_as_text_with_a_warning() {
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));
-    let mut answer = completed(&json!(1));
-    answer.result = Some(RawValue::from_string(deep.clone()).unwrap());
-    let structured = structured(&answer, Detail::Outcome);
+    let task = with_raw(RawValue::from_string(deep.clone()).unwrap());
+    let structured = outcome(&task, None).structured_content.unwrap();
     assert_eq!(structured["result"], deep);
     assert!(structured["warnings"][0].as_str().unwrap().contains("128 levels"));
 }
@@ -242,9 +254,8 @@ fn a_result_nested_too_deep_is_given_as_text_with_a_warning() {
 #[test]
 fn a_result_that_cannot_be_read_is_given_as_text_with_the_reason() {
     let half = r#""\ud83d""#.to_owned();
-    let mut answer = completed(&json!(1));
-    answer.result = Some(RawValue::from_string(half.clone()).unwrap());
-    let structured = structured(&answer, Detail::Outcome);
+    let task = with_raw(RawValue::from_string(half.clone()).unwrap());
+    let structured = outcome(&task, None).structured_content.unwrap();
     assert_eq!(structured["result"], half);
     let warning = structured["warnings"][0].as_str().unwrap();
     assert!(!warning.contains("nested") && warning.contains("hex escape"), "{warning}");
@@ -252,8 +263,9 @@ fn a_result_that_cannot_be_read_is_given_as_text_with_the_reason() {
 
 #[test]
 fn a_list_names_each_task_and_the_next_page() {
-    let tasks = vec![failed().task, task_of(TaskStatus::Running, None)];
-    let answer = task_list(&TaskListAnswer { tasks, next_cursor: Some("c\"1".to_owned()) });
+    let tasks =
+        vec![TaskRow::from(&failed_task()), TaskRow::from(&task_of(TaskStatus::Running, None))];
+    let answer = task_list(&TaskPage { tasks, next_cursor: Some("c\"1".to_owned()) });
     assert_snapshot!(text_of(&answer), @r#"
     2 tasks, newest first
     task_01890a5d-ac96-774b-bcce-b302099a8057 failed 2026-01-02T03:04:05Z x is not a function

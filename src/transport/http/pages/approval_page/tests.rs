@@ -1,9 +1,9 @@
 use super::*;
-use crate::model::{ApprovalId, Asked, Principal, TaskId, Timestamp};
+use crate::model::{self, ApprovalId, Asked, Principal, TaskId, Timestamp};
 
 fn card(args: String) -> String {
     let now = Timestamp::now();
-    let approval = Approval {
+    let row = model::Approval {
         id: ApprovalId::new(),
         status: ApprovalStatus::Pending,
         principal: Principal::local("test"),
@@ -20,11 +20,7 @@ fn card(args: String) -> String {
         note: None,
         why: None,
     };
-    content(
-        &ApprovalAnswer { approval, code: None, trail: vec![], about: None, url: None },
-        "token",
-    )
-    .into_string()
+    content(&row.into(), "token").into_string()
 }
 
 fn approve_button(page: &str) -> &str {

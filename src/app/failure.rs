@@ -1,0 +1,118 @@
+//! Failures of commands, for the person who gave them: the problem, the remedy, and the exit code.
+
+use std::{io::Write, net::SocketAddr, process::ExitCode};
+
+use console::style;
+
+use crate::{
+    base::instance::Instance,
+    config::{ConfigError, Store},
+};
+
+/// The exit code. The numbers are those of `sysexits.h`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The command could not be carried out.
+    Other = 1,
+    /// Something it needs is taken, missing or does not answer.
+    Unavailable = 69,
+    /// The configuration cannot be used.
+    Config = 78,
+}
+
+/// A failure of a command.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// The problem: lower case, names the thing.
+    pub message: String,
+    /// The remedy.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// Something that is needed is taken, missing or does not answer.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Unavailable, message: message.into(), hint: None }
+    }
+
+    /// Anything else.
+    pub fn other(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Other, message: message.into(), hint: None }
+    }
+
+    /// Adds the remedy.
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Another server has the database open.
+    pub fn database_in_use(store: &Store) -> Self {
+        let (who, stop) = match Instance::find(&store.instance_file()) {
+            Ok(Some(instance)) => {
+                let Instance { pid, url, .. } = instance;
+                (
+                    format!("another airlock (process {pid}, {url})"),
+                    format!("connect to that one, or stop it (`kill {pid}`)"),
+                )
+            }
+            _ => ("another airlock".into(), "stop that one".into()),
+        };
+        Self::unavailable(format!("the database `{}` is in use by {who}", store.path.display()))
+            .hint(format!(
+                "{stop}, or give this one a database of its own: AIRLOCK_STORE_URL=sqlite://PATH"
+            ))
+    }
+
+    /// The address to listen on cannot be had.
+    pub fn listen(address: SocketAddr, error: &std::io::Error, store: &Store) -> Self {
+        let port = address.port();
+        if error.kind() != std::io::ErrorKind::AddrInUse {
+            return Self::unavailable(format!("cannot listen on `{address}`: {error}"))
+                .hint("choose another `server.listen`");
+        }
+        let running = Instance::find(&store.instance_file())
+            .ok()
+            .flatten()
+            .filter(|instance| instance.url.ends_with(&format!(":{port}")));
+        let who = match running {
+            Some(instance) => format!(
+                "by another airlock (process {}); connect to that one or stop it",
+                instance.pid
+            ),
+            None => format!("by another program; `ss -ltnp 'sport = :{port}'` shows which"),
+        };
+        Self::unavailable(format!("port {port} on {} is in use {who}", address.ip())).hint(
+            "choose another port: `--listen 127.0.0.1:PORT` or `server.listen`; port 0 \
+                takes a free one",
+        )
+    }
+
+    /// Writes it to standard error and returns the exit code.
+    pub fn report(&self) -> ExitCode {
+        let mut screen = std::io::stderr().lock();
+        // Where standard error is gone too there is nobody left to tell.
+        writeln!(screen, "{} {}", style("error:").for_stderr().red().bold(), self.message).ok();
+        if let Some(hint) = &self.hint {
+            writeln!(screen, "{} {hint}", style("hint:").for_stderr().cyan()).ok();
+        }
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self {
+            exit: Exit::Config,
+            message: error.to_string(),
+            hint: Some(
+                "every key is explained in docs/configuration.md; `airlock config check` \
+                tries again"
+                    .into(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Maps the configuration to the settings of each part.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Exit, Failure, runtimes};
+use crate::{
+    config::{self, Config},
+    model::InstanceId,
+    policy::{LayerScope, Options, Problem, Profile},
+    service::ServiceLimits,
+    store::{SqliteConfig, Synchronous},
+    task::{
+        approval::waiters::ApprovalTerms,
+        artifacts::ArtifactTerms,
+        engine::{EngineConfig, TaskEngine},
+        policy_reload::{PolicyFile, PolicySource, ReloadingPolicy},
+    },
+    transport::{http::HttpOptions, mcp::McpOptions},
+};
+
+pub(super) fn store(config: &Config) -> SqliteConfig {
+    SqliteConfig {
+        synchronous: match config.store.synchronous {
+            config::Synchronous::Normal => Synchronous::Normal,
+            config::Synchronous::Full => Synchronous::Full,
+        },
+        ..SqliteConfig::new(&config.store.path)
+    }
+}
+
+pub(super) fn engine(config: &Config, instance_id: InstanceId) -> EngineConfig {
+    EngineConfig {
+        cpu_ms_max: config.limits.cpu_ms,
+        queue_max: config.limits.queue as usize,
+        instance_id,
+    }
+}
+
+pub(super) fn service_limits(config: &Config) -> ServiceLimits {
+    ServiceLimits {
+        code_bytes_max: config.limits.code_kb as usize * 1024,
+        timeout_ms: config.limits.timeout_ms,
+        hold_ms: config.limits.hold_ms,
+        runtime_id: runtimes::default_id(config).into(),
+    }
+}
+
+pub(super) fn approval_terms(config: &Config) -> ApprovalTerms {
+    let approvals = &config.approvals;
+    ApprovalTerms {
+        timeout: Duration::from_millis(approvals.timeout_ms),
+        calls_max: approvals.calls_max as usize,
+        tasks_max: approvals.tasks_max as usize,
+    }
+}
+
+pub(super) fn artifact_terms(config: &Config) -> ArtifactTerms {
+    let artifacts = &config.artifacts;
+    ArtifactTerms {
+        life: Duration::from_secs(artifacts.ttl_hours * 3600),
+        workspace_bytes_max: artifacts.workspace_mb * 1024 * 1024,
+    }
+}
+
+pub(super) fn mcp(config: &Config, engine: &TaskEngine) -> McpOptions {
+    McpOptions {
+        code_bytes_max: config.limits.code_kb as usize * 1024,
+        timeout_ms: config.limits.timeout_ms,
+        runtime_id: runtimes::default_id(config).into(),
+        runtimes: engine.runtimes().map(|runtime| runtime.id().to_owned()).collect(),
+        ..McpOptions::default()
+    }
+}
+
+pub(super) fn http(config: &Config) -> HttpOptions {
+    HttpOptions {
+        allowed_hosts: config.server.allowed_hosts.clone(),
+        allowed_origins: config.server.allowed_origins.clone(),
+        requests_per_minute: config.limits.requests_per_minute as u32,
+        ..HttpOptions::default()
+    }
+}
+
+/// The policy that the files of the configuration make now.
+pub(super) fn policy(config: &Config) -> Result<Arc<ReloadingPolicy>, Failure> {
+    let source = policy_source(config);
+    if !source.options.approvals {
+        tracing::warn!(
+            "nobody can approve (`approvals.by` is \"nobody\"): calls that policy would ask about \
+            are denied"
+        );
+    }
+    ReloadingPolicy::open(source).map_err(|problems| invalid_policy(&problems))
+}
+
+/// The policy files of the configuration, and the options that they are compiled with.
+pub fn policy_source(config: &Config) -> PolicySource {
+    let profile = match config.policy.profile {
+        config::Profile::Readonly => Profile::ReadOnly,
+        config::Profile::Auto => Profile::Auto,
+        config::Profile::Open => Profile::Open,
+        config::Profile::Strict => Profile::Strict,
+    };
+    let file = |file: &config::PolicyFile| PolicyFile {
+        path: file.path.clone(),
+        scope: match &file.scope {
+            config::PolicyScope::Organisation => LayerScope::Organisation,
+            config::PolicyScope::Workspace(name) => LayerScope::Workspace(name.clone()),
+            config::PolicyScope::Key(name) => LayerScope::Key(name.clone()),
+        },
+        upstream: file.upstream.clone(),
+    };
+    let options = Options { profile, approvals: config.approvals.by == config::Approver::Owner };
+    PolicySource { files: config.policy.files.iter().map(file).collect(), options }
+}
+
+fn invalid_policy(problems: &[Problem]) -> Failure {
+    let lines: String = problems.iter().map(|problem| format!("\n  {problem}")).collect();
+    let message = format!("the policy cannot be used:{lines}");
+    let hint = Some("`airlock policy validate` checks the files of the configuration".into());
+    Failure { exit: Exit::Config, message, hint }
+}

@@ -1,0 +1,266 @@
+//! The server as a whole: the order in which it opens, serves and closes.
+//!
+//! Open: the settings, the store with its lock, the end of what an earlier server left unfinished,
+//! the runtimes with their self-test, the upstreams, which nothing waits for, and the service.
+//! Close: tasks, upstreams, the store.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use metrics_exporter_prometheus::PrometheusBuilder;
+use tokio::{net::TcpListener, sync::oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::{Failure, runtimes, settings, upstreams};
+use crate::{
+    base::{
+        error::chain,
+        instance::{Instance, InstanceFile},
+    },
+    catalog::Catalog,
+    config::{Config, Environment, ProcessEnvironment},
+    model::{InstanceId, Timestamp},
+    sandbox::Runtime,
+    service::Service,
+    store::{Recovered, Recovery, RecoveryStore, SqliteStore, Store, StoreError},
+    task::{
+        Services, UpstreamConcurrency,
+        approval::waiters::ApprovalWaiters,
+        artifacts::Artifacts,
+        engine::TaskEngine,
+        machine::{self, Calls},
+    },
+    transport::{
+        auth::OwnerToken,
+        http::{self, HttpServer},
+    },
+};
+
+/// Time limit for tasks once the server stops.
+const GRACE: Duration = Duration::from_secs(10);
+/// Random bytes of an owner's token.
+const TOKEN_BYTES: usize = 32;
+
+/// The callers that a server answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Audience {
+    /// Agents at `/mcp`, and the owner.
+    Agents,
+    /// The owner alone: nobody asked for a server.
+    Owner,
+}
+
+/// Opens everything, serves HTTP on the listener, sends the [`Instance`] to `ready` once it answers,
+/// and on `stop` drains and closes. Its instance file is there for as long as it serves.
+///
+/// # Errors
+/// The first part that cannot be opened, or a server that breaks off.
+pub async fn serve(
+    config: Config,
+    listener: TcpListener,
+    audience: Audience,
+    ready: oneshot::Sender<Instance>,
+    stop: CancellationToken,
+) -> Result<(), Failure> {
+    let config = Arc::new(config);
+    let opened = Server::open(config.clone()).await;
+    let server = opened.map_err(|error| error.into_failure(&config))?;
+    let served = server.serve(listener, audience, ready, stop).await;
+    server.close().await;
+    served
+}
+
+/// The reason why not everything could be opened.
+pub(super) enum OpenError {
+    /// Another server has the database.
+    InUse,
+    /// Anything else.
+    Failed(Failure),
+}
+
+impl From<Failure> for OpenError {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl OpenError {
+    pub(super) fn into_failure(self, config: &Config) -> Failure {
+        match self {
+            Self::InUse => Failure::database_in_use(&config.store),
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
+/// Everything that is open while a server runs.
+pub(super) struct Server {
+    pub(super) config: Arc<Config>,
+    pub(super) service: Arc<Service>,
+    pub(super) engine: TaskEngine,
+    store: Arc<SqliteStore>,
+    catalog: Arc<Catalog>,
+    /// Ends the watching of policy files and the sweeping of artifacts.
+    background: CancellationToken,
+}
+
+impl Server {
+    /// Opens everything, in this order. Whatever can stop a start without opening anything comes
+    /// first.
+    pub(super) async fn open(config: Arc<Config>) -> Result<Self, OpenError> {
+        upstreams::install_crypto();
+        runtimes::check(&config)?;
+        let policy = settings::policy(&config)?;
+        let store = open_store(&config).await?;
+        let instance_id = InstanceId::new();
+        recover(&store, instance_id).await.map_err(store_failure)?;
+        let runtimes = start_runtimes(&config).await?;
+        let catalog = start_upstreams(&config)?;
+        let background = CancellationToken::new();
+        let artifacts = Artifacts::new(store.clone(), settings::artifact_terms(&config));
+        tokio::spawn(artifacts.clone().tidy(background.clone()));
+        tokio::spawn(policy.clone().watch_files(background.clone()));
+        let services = Services {
+            artifacts,
+            store: store.clone(),
+            catalog: catalog.clone(),
+            policy,
+            waiters: ApprovalWaiters::new(settings::approval_terms(&config)),
+            concurrency: UpstreamConcurrency::default(),
+            record_values: config.policy.record_values,
+        };
+        let engine = TaskEngine::new(settings::engine(&config, instance_id), services, runtimes);
+        let service = Arc::new(Service::new(engine.clone(), settings::service_limits(&config)));
+        Ok(Self { config, service, engine, store, catalog, background })
+    }
+
+    /// Serves HTTP, with the instance file beside the database, until `stop`; then lets tasks end
+    /// and drains.
+    pub(super) fn serve(
+        &self,
+        listener: TcpListener,
+        audience: Audience,
+        ready: oneshot::Sender<Instance>,
+        stop: CancellationToken,
+    ) -> impl Future<Output = Result<(), Failure>> + Send + use<> {
+        let (config, service, engine) =
+            (self.config.clone(), self.service.clone(), self.engine.clone());
+        async move {
+            let address = listener.local_addr().map_err(|error| {
+                Failure::unavailable(format!("the listener has no address: {error}"))
+            })?;
+            let (file, owner) = announce(address, audience, &config)?;
+            service.set_url(&file.instance().url);
+            let server = HttpServer {
+                service,
+                agents: audience == Audience::Agents,
+                mcp: settings::mcp(&config, &engine),
+                options: settings::http(&config),
+                owner,
+                metrics: PrometheusBuilder::new()
+                    .install_recorder()
+                    .map_err(|error| Failure::other(chain(&error)))?,
+            };
+            http::describe_metrics();
+            // Nobody may wait for it.
+            drop(ready.send(file.instance().clone()));
+            let tasks = async {
+                stop.cancelled().await;
+                engine.stop(GRACE).await;
+            };
+            let (served, ()) = tokio::join!(http::serve(listener, server, stop.clone()), tasks);
+            served.map(drop).map_err(|error| Failure::other(chain(&error)))
+        }
+    }
+
+    /// Closes everything: tasks first, the store last.
+    pub(super) async fn close(self) {
+        self.background.cancel();
+        self.engine.stop(Duration::ZERO).await;
+        self.catalog.shutdown().await;
+        self.store.close().await;
+    }
+}
+
+async fn open_store(config: &Config) -> Result<Arc<SqliteStore>, OpenError> {
+    let opened = SqliteStore::open(settings::store(config)).await;
+    opened.map(Arc::new).map_err(store_failure)
+}
+
+async fn start_runtimes(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, Failure> {
+    runtimes::start(config).await.map_err(|error| {
+        Failure::unavailable(chain(&error))
+            .hint("`airlock doctor` says more; the log above may hold the worker's own messages")
+    })
+}
+
+/// Begins to connect to upstreams; what they offered last time is known at once.
+fn start_upstreams(config: &Config) -> Result<Arc<Catalog>, Failure> {
+    let cache = config.store.tool_cache();
+    Ok(Arc::new(Catalog::start_keeping(
+        upstreams::configured(config)?,
+        &ProcessEnvironment.variables(),
+        cache,
+    )))
+}
+
+/// Writes the file by which the owner's commands find this server, with a fresh token.
+fn announce(
+    address: SocketAddr,
+    audience: Audience,
+    config: &Config,
+) -> Result<(InstanceFile, OwnerToken), Failure> {
+    let mut secret = [0; TOKEN_BYTES];
+    getrandom::fill(&mut secret)
+        .map_err(|error| Failure::other(format!("the system gives no random numbers: {error}")))?;
+    let token = URL_SAFE_NO_PAD.encode(secret);
+    let owner = OwnerToken::new(&token);
+    let url = format!("http://{address}");
+    let lasting = audience == Audience::Agents;
+    let instance = Instance {
+        pid: std::process::id(),
+        url,
+        token,
+        version: env!("CARGO_PKG_VERSION").into(),
+        lasting,
+    };
+    let path = config.store.instance_file();
+    let file = instance.announce(&path).map_err(|error| {
+        Failure::unavailable(format!("the file `{}` cannot be written: {error}", path.display()))
+    })?;
+    Ok((file, owner))
+}
+
+/// Ends in the record what the last server left unfinished.
+async fn recover(store: &SqliteStore, instance_id: InstanceId) -> Result<(), StoreError> {
+    let recovery = Recovery {
+        instance_id,
+        at: Timestamp::now(),
+        under_way: machine::server_stopped(Calls::UnderWay),
+        idle: machine::server_stopped(Calls::None),
+        why: "the server stopped, and the program that waited with it".into(),
+    };
+    let Recovered { tasks, approvals, .. } = store.recover(recovery).await?;
+    if approvals > 0 {
+        tracing::warn!(
+            approvals,
+            "{approvals} approvals were open when the last server stopped; they are void"
+        );
+    }
+    if tasks > 0 {
+        tracing::warn!(
+            tasks,
+            "{tasks} tasks had not ended when the last server stopped; they are recorded as failed"
+        );
+    }
+    Ok(())
+}
+
+fn store_failure(error: StoreError) -> OpenError {
+    match error {
+        StoreError::InUse { .. } => OpenError::InUse,
+        other => Failure::unavailable(chain(&other))
+            .hint("choose another `store.url`, or make its folder writable")
+            .into(),
+    }
+}

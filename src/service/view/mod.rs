@@ -1,0 +1,30 @@
+//! The answers of the service, typed: what MCP, `/v1`, the pages and the command line share. Names
+//! on the wire are those of the contract.
+//!
+//! Plain data, and its construction from records. Must not query a store, a catalog or a policy.
+
+mod approval;
+mod artifact;
+mod health;
+mod policy;
+mod task;
+mod tool;
+
+pub(super) use approval::Shown;
+pub use approval::{
+    ARGS_BYTES_MAX, Approval, ApprovalPage, ApprovalPrincipal, PriorCall, Program, Rule, ToolAbout,
+};
+pub use artifact::{Artifact, ArtifactPage, Removed};
+pub use health::{
+    Health, PolicyHealth, RuntimeHealth, SandboxHealth, StoreHealth, Upstream, UpstreamList,
+};
+pub use policy::{
+    PolicyCase, PolicyExplanation, PolicyFinding, PolicyFindings, PolicyInForce, PolicyLayer,
+    PolicyLimit, PolicyReplayResult, PolicyReplayResults, PolicyShadow, PolicyStep,
+    PolicyTestResults, PolicyTool, PolicyToolList, PolicyVerdict, Severity,
+};
+pub use task::{
+    EventPage, PAGE_BYTES, PendingApproval, Progress, ResultPage, TaskOutcome, TaskPage,
+    TaskRecord, TaskRow, TaskRowError, Truncated,
+};
+pub use tool::{Namespace, Tool, ToolPage, ToolRow};
