@@ -6,6 +6,7 @@ pub mod digest;
 pub mod error;
 pub mod instance;
 pub mod json;
+pub mod limiter;
 pub mod memory;
 pub mod offload;
 pub mod suggest;

@@ -10,7 +10,7 @@ use airlock::{
     catalog::{CallerLimit, Catalog, Tool, Visibility},
     model::{DiscoverQuery, DiscoveryFunction},
     policy::Caller,
-    task::host::{PolicyView, ROLE},
+    task::policy_view::{PolicyView, ROLE},
 };
 use serde_json::{Value, json};
 

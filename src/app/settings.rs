@@ -10,7 +10,7 @@ use crate::{
     service::ServiceLimits,
     store::{SqliteConfig, Synchronous},
     task::{
-        approval_waiters::ApprovalTerms,
+        approval::waiters::ApprovalTerms,
         artifacts::ArtifactTerms,
         engine::{EngineConfig, TaskEngine},
         policy_reload::{PolicyFile, PolicySource, ReloadingPolicy},

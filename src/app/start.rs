@@ -24,11 +24,10 @@ use crate::{
     service::Service,
     store::{Recovered, Recovery, RecoveryStore, SqliteStore, Store, StoreError},
     task::{
-        UpstreamConcurrency,
-        approval_waiters::ApprovalWaiters,
+        Services, UpstreamConcurrency,
+        approval::waiters::ApprovalWaiters,
         artifacts::Artifacts,
         engine::TaskEngine,
-        host::Services,
         machine::{self, Calls},
     },
     transport::{
@@ -127,7 +126,7 @@ impl Server {
             catalog: catalog.clone(),
             policy,
             waiters: ApprovalWaiters::new(settings::approval_terms(&config)),
-            turns: UpstreamConcurrency::default(),
+            concurrency: UpstreamConcurrency::default(),
             record_values: config.policy.record_values,
         };
         let engine = TaskEngine::new(settings::engine(&config, instance_id), services, runtimes);

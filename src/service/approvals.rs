@@ -112,7 +112,7 @@ impl Service {
                 ServiceError::new(ErrorCode::ApprovalNotDisplayable, message).hint("deny it")
             );
         }
-        if !self.waiters.awaits(id) {
+        if !self.waiters.is_waiting(id) {
             self.void_orphan(who, id).await?;
             return Err(already_decided(&self.approval_row(who, &decision.id).await?, verb));
         }
@@ -151,7 +151,7 @@ impl Service {
             let id = change.id;
             let decided = store.decide_approval(&workspace, change).await;
             if matches!(decided, Ok(Decided::Changed(_))) {
-                waiters.tell(id).await;
+                waiters.wake(id).await;
             }
             decided
         };

@@ -50,7 +50,7 @@ impl Service {
         match checked {
             Ok(()) => StoreHealth {
                 status: "ok".into(),
-                tasks: Some(self.engine.live_count()),
+                tasks: Some(self.engine.unfinished_count()),
                 message: None,
             },
             Err(error) => StoreHealth {

@@ -17,7 +17,7 @@ use crate::{
     catalog::Catalog,
     store::Store,
     task::{
-        approval_waiters::ApprovalWaiters, artifacts::Artifacts, engine::TaskEngine,
+        approval::waiters::ApprovalWaiters, artifacts::Artifacts, engine::TaskEngine,
         policy_reload::ReloadingPolicy,
     },
 };
@@ -62,7 +62,7 @@ pub struct Service {
 impl Service {
     /// A service over the engine and what its hosts share.
     pub fn new(engine: TaskEngine, limits: ServiceLimits) -> Self {
-        let parts = engine.parts();
+        let parts = engine.services();
         let (store, catalog) = (parts.store.clone(), parts.catalog.clone());
         let (policy, waiters) = (parts.policy.clone(), parts.waiters.clone());
         let artifacts = parts.artifacts.clone();

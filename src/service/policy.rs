@@ -25,7 +25,7 @@ use crate::{
         Options, Policy, Problem, Reservation, lint,
     },
     store::CounterRead as StoreRead,
-    task::host::{ROLE, counter_window, facts},
+    task::policy_view::{ROLE, counter_window, facts},
 };
 
 /// Shows every tool, whatever policy hides: the owner asks.

@@ -16,7 +16,8 @@ use crate::{
     model::{ErrorCode, Principal, RawJson, Task, TaskId, TaskStatus, Timestamp},
     store::{NewTask, StoreError, TaskFilter},
     task::{
-        engine::{SubmitError, Submitted, TaskHandle, TaskOutcome},
+        TaskHandle, TaskOutcome,
+        engine::{SubmitError, Submitted},
         machine::StopCause,
     },
 };
@@ -56,7 +57,7 @@ impl Service {
         // Whoever learns the id at once must find it after a crash; at any other time the record is
         // read from the store first.
         let live = match self.engine.submit(new, hold.is_zero()).await.map_err(submit_error)? {
-            Submitted::TaskHandle(live) => live,
+            Submitted::Running(live) => live,
             Submitted::Earlier(task) => return self.recorded(who, task).await,
         };
         let reporting = report(&live, &progress);
@@ -80,7 +81,7 @@ impl Service {
         let limit = within("resultLimit", request.result_limit, 1, RESULT_BYTES_INLINE)?;
         if wait_ms > 0
             && let Some(live) =
-                self.engine.live(task).filter(|live| live.workspace_id() == who.workspace_id)
+                self.engine.unfinished(task).filter(|live| live.workspace_id() == who.workspace_id)
         {
             // The record says which came first.
             drop(timeout(Duration::from_millis(wait_ms), live.ended()).await);
@@ -125,9 +126,9 @@ impl Service {
         request: TaskCancel,
     ) -> Result<TaskRecord, ServiceError> {
         let task = task_id(&request.task_id)?;
-        match self.engine.live(task).filter(|live| live.workspace_id() == who.workspace_id) {
+        match self.engine.unfinished(task).filter(|live| live.workspace_id() == who.workspace_id) {
             Some(live) => {
-                live.stop(StopCause::Asked);
+                live.stop(StopCause::Cancelled);
                 whole(live.ended().await)
             }
             None => self.recorded(who, task).await,

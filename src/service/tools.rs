@@ -12,7 +12,7 @@ use crate::{
     catalog::{self, CallerLimit, FindError, NotFound, ResolveError, UpstreamState},
     model::{DiscoveryFunction, ErrorCode, NamespacesQuery, Principal},
     policy::Caller,
-    task::host::{PolicyView, ROLE},
+    task::policy_view::{PolicyView, ROLE},
 };
 
 /// The task in whose name lists are shown outside of one.

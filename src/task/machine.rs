@@ -1,13 +1,143 @@
-//! What a task may become, and what the end of a run makes of it. Pure: no clock, no store, no
-//! process.
+//! The life of a task as a pure machine: state and event to state and actions, and the end that
+//! the outcome of a run leads to. No clock, no store, no process.
 
 use crate::{
-    model::{EndError, ErrorCode, EventData, RawJson, TaskEnded, TaskError, TaskStatus},
+    model::{
+        EndError, ErrorCode, EventData, NoDetails, RawJson, TaskEnded, TaskError, TaskRunning,
+        TaskStatus,
+    },
     sandbox::Outcome,
 };
 
 /// Exit code of a task that used too much memory; every other status has one code only.
 const EXIT_OUT_OF_MEMORY: i32 = 137;
+
+/// The state of one task, from its submission to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TaskState {
+    status: TaskStatus,
+    /// Calls that wait for an approval.
+    suspended_calls: u32,
+    stop: Option<StopCause>,
+}
+
+/// Something that happens to a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskEvent {
+    /// It has a worker, and its code begins.
+    Begun {
+        /// Milliseconds since its creation.
+        queue_ms: u64,
+    },
+    /// One of its calls begins to wait for an approval.
+    CallSuspended,
+    /// One of its calls does not wait for an approval any more.
+    CallResumed,
+    /// Somebody ends it.
+    StopRequested(StopCause),
+    /// It has ended with this status; one that is not terminal is ignored.
+    Ended(TaskStatus),
+}
+
+/// Something that the engine has to do for a task.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TaskAction {
+    /// Report the new status to whoever watches the task.
+    PublishStatus(TaskStatus),
+    /// Record the new status with this event of the task.
+    RecordStatus(TaskStatus, TaskStatusEvent),
+    /// End its run.
+    CancelRun,
+}
+
+/// The details of an event that records a status other than a terminal one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TaskStatusEvent {
+    /// `task.running`.
+    Running(TaskRunning),
+    /// `task.awaiting_approval`.
+    AwaitingApproval,
+}
+
+impl From<TaskStatusEvent> for EventData {
+    fn from(event: TaskStatusEvent) -> Self {
+        match event {
+            TaskStatusEvent::Running(details) => Self::TaskRunning(details),
+            TaskStatusEvent::AwaitingApproval => Self::TaskAwaitingApproval(NoDetails {}),
+        }
+    }
+}
+
+impl TaskState {
+    /// A task that is submitted and waits for a worker.
+    pub fn submitted() -> Self {
+        Self { status: TaskStatus::Queued, suspended_calls: 0, stop: None }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> TaskStatus {
+        self.status
+    }
+
+    /// Why somebody ended it, if somebody did.
+    pub fn stop_cause(&self) -> Option<StopCause> {
+        self.stop
+    }
+
+    /// The state after an event, and what has to be done, in this order. An event that the state
+    /// does not allow changes nothing.
+    pub fn step(mut self, event: TaskEvent) -> (Self, Vec<TaskAction>) {
+        use TaskStatus::{AwaitingApproval, Queued, Running};
+        let actions = match event {
+            _ if self.status.is_terminal() => vec![],
+            TaskEvent::Begun { queue_ms } if self.status == Queued => {
+                let details = TaskRunning { queue_ms: Some(queue_ms) };
+                self.become_status(Running, Some(TaskStatusEvent::Running(details)))
+            }
+            TaskEvent::CallSuspended if self.status != Queued => {
+                self.suspended_calls += 1;
+                match self.suspended_calls {
+                    1 => self
+                        .become_status(AwaitingApproval, Some(TaskStatusEvent::AwaitingApproval)),
+                    _ => vec![],
+                }
+            }
+            TaskEvent::CallResumed if self.suspended_calls > 0 => {
+                self.suspended_calls -= 1;
+                match self.suspended_calls {
+                    0 => {
+                        let details = TaskRunning::default();
+                        self.become_status(Running, Some(TaskStatusEvent::Running(details)))
+                    }
+                    _ => vec![],
+                }
+            }
+            // The first cause counts.
+            TaskEvent::StopRequested(cause) if self.stop.is_none() => {
+                self.stop = Some(cause);
+                vec![TaskAction::CancelRun]
+            }
+            TaskEvent::Ended(status) if status.is_terminal() => {
+                self.suspended_calls = 0;
+                self.become_status(status, None)
+            }
+            TaskEvent::Begun { .. }
+            | TaskEvent::CallSuspended
+            | TaskEvent::CallResumed
+            | TaskEvent::StopRequested(_)
+            | TaskEvent::Ended(_) => vec![],
+        };
+        (self, actions)
+    }
+
+    /// A terminal status is recorded with the whole end of the task, and not by an action.
+    fn become_status(&mut self, to: TaskStatus, event: Option<TaskStatusEvent>) -> Vec<TaskAction> {
+        debug_assert!(may_become(self.status, to), "{} to {to}", self.status);
+        self.status = to;
+        let record = event.map(|event| TaskAction::RecordStatus(to, event));
+        [TaskAction::PublishStatus(to)].into_iter().chain(record).collect()
+    }
+}
 
 /// Whether a task may go from one status to another. A terminal status never changes.
 pub fn may_become(from: TaskStatus, to: TaskStatus) -> bool {
@@ -36,26 +166,26 @@ pub fn exit_code(status: TaskStatus) -> Option<i32> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StopCause {
     /// Somebody cancelled it.
-    Asked,
+    Cancelled,
     /// The server stops.
     ServerStops,
 }
 
-/// What is known beside the outcome itself.
+/// The facts about a run that its outcome alone does not tell.
 #[derive(Clone, Copy)]
 pub struct RunContext<'a> {
-    /// The limits that messages name.
+    /// Wall-clock limit in milliseconds, for messages.
     pub wall_ms_max: u64,
-    /// CPU budget in milliseconds.
+    /// CPU budget in milliseconds, for messages.
     pub cpu_ms_max: u64,
     /// Why the run was stopped, if the host stopped it.
     pub stopped: Option<StopCause>,
-    /// How the host refused the call of that number, by policy, a limit or a person's word; the
-    /// code of its error. Guests cannot influence it.
-    pub refused: &'a dyn Fn(u32) -> Option<&'static str>,
+    /// The error code with which policy, a limit or a person rejected the call of that number.
+    /// Guests cannot influence it.
+    pub rejected: &'a dyn Fn(u32) -> Option<&'static str>,
 }
 
-/// How a task ends.
+/// The end of a task.
 #[derive(Debug)]
 pub struct End {
     /// A terminal status.
@@ -97,14 +227,14 @@ impl End {
     }
 }
 
-/// What a run's outcome makes of its task.
-pub fn conclude(outcome: Outcome, given: RunContext<'_>) -> End {
+/// The end of a task whose run had this outcome.
+pub fn conclude(outcome: Outcome, context: RunContext<'_>) -> End {
     match outcome {
         Outcome::Returned { value } => {
             End { status: TaskStatus::Completed, exit_code: 0, result: Some(value), error: None }
         }
-        Outcome::Threw { error, call } => match call.and_then(given.refused) {
-            // Nobody said no: the call was one too many.
+        Outcome::Threw { error, call } => match call.and_then(context.rejected) {
+            // Nobody denied it: the call was one too many.
             Some(code) if code == ErrorCode::RateLimited.as_str() => {
                 End::with_error(TaskStatus::Failed, TaskError { code: code.into(), ..error })
             }
@@ -122,7 +252,7 @@ pub fn conclude(outcome: Outcome, given: RunContext<'_>) -> End {
             End { exit_code: EXIT_OUT_OF_MEMORY, ..End::with_error(TaskStatus::Failed, error) }
         }
         Outcome::CpuLimit => {
-            let message = format!("cpu limit {} ms exceeded", given.cpu_ms_max);
+            let message = format!("cpu limit {} ms exceeded", context.cpu_ms_max);
             let hint =
                 "compute less: let tools filter and page their answers, or raise `limits.cpu_ms`";
             End::with_error(
@@ -131,18 +261,20 @@ pub fn conclude(outcome: Outcome, given: RunContext<'_>) -> End {
             )
         }
         Outcome::WallLimit => {
-            let message = format!("time limit {} ms exceeded", given.wall_ms_max);
+            let message = format!("time limit {} ms exceeded", context.wall_ms_max);
             let hint = "raise `timeoutMs` (at most 600000), or do less in one task";
             End::with_error(
                 TaskStatus::TimedOut,
                 limit(ErrorCode::TimeLimit.as_str(), message, hint),
             )
         }
-        Outcome::Cancelled => match given.stopped {
+        Outcome::Cancelled => match context.stopped {
             Some(StopCause::ServerStops) => {
                 End::with_error(TaskStatus::Failed, server_stopped(Calls::Unknown))
             }
-            Some(StopCause::Asked) | None => End::with_error(TaskStatus::Cancelled, cancelled()),
+            Some(StopCause::Cancelled) | None => {
+                End::with_error(TaskStatus::Cancelled, cancelled())
+            }
         },
         Outcome::Lost { detail } => End::with_error(
             TaskStatus::Failed,
@@ -167,14 +299,14 @@ pub fn cancelled() -> TaskError {
     }
 }
 
-/// What is known of a task's calls at its end.
+/// The calls of a task that were under way when its server stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Calls {
-    /// One or more had left and their end is not on record.
+    /// At least one was sent, and its end is not on record.
     UnderWay,
-    /// None had left without an end.
+    /// None was sent without an end on record.
     None,
-    /// Nobody looked.
+    /// Not looked at.
     Unknown,
 }
 

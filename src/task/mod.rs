@@ -1,19 +1,24 @@
-//! Tasks: what they may become ([`machine`]) and the engine that runs them and writes down what
-//! happened ([`engine`]).
+//! Tasks: their life as a pure machine ([`machine`]), the engine that runs them ([`engine`]), and
+//! the one writer of each task's record.
 //!
-//! The one place that knows sandbox, policy, catalog and store together. Calls of guests come in
-//! through [`host`], where the policy in force ([`policy_reload`]) decides about each, wait at the
-//! [`approval_waiters`] where it asks for a person, and leave answers that are too large among the
-//! [`artifacts`].
+//! The one place that knows sandbox, policy, catalog and store together. Calls of programs come in
+//! through [`host`] and are decided by the policy in force ([`policy_reload`]); they wait for a
+//! person where it asks for one ([`approval`]), and leave responses that are too large for a
+//! program among the [`artifacts`].
 
-pub mod approval_waiters;
+pub mod approval;
 pub mod artifacts;
 mod call;
 pub mod engine;
+mod handle;
 pub mod host;
+mod journal;
 pub mod machine;
 pub mod policy_reload;
+pub mod policy_view;
 mod record;
-mod warnings;
 
-pub use self::call::concurrency::UpstreamConcurrency;
+pub use self::{
+    call::{concurrency::UpstreamConcurrency, context::Services},
+    handle::{TaskHandle, TaskOutcome},
+};

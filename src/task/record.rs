@@ -1,5 +1,5 @@
-//! What the record says of calls: their decision, the keys of their arguments, their digests.
-//! Values only where the owner wants them.
+//! The events of calls: their decision, the keys of their arguments, their digests. Values only
+//! where the owner wants them.
 
 use serde_json::{Value, json};
 

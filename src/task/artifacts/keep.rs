@@ -1,4 +1,4 @@
-//! Keeps one answer: digested, counted, written part by part, and only then visible.
+//! Stores one response: digested, counted, written part by part, and only then visible.
 
 use serde_json::{json, value::RawValue};
 
@@ -7,39 +7,44 @@ use crate::{
     base::{digest, offload::offload},
     model::{Artifact, ArtifactId, ArtifactKind, RawJson, TaskId, Timestamp},
     sandbox::CallFailure,
-    store::{ARTIFACT_PART_BYTES, ArtifactOpened, ArtifactPart},
+    store::{ARTIFACT_PART_BYTES, ArtifactOpened, ArtifactPart, StoreError},
     task::call::rejection::failure,
 };
 
 /// Bytes of an artifact's beginning that its handle shows.
 const HEAD_BYTES_MAX: usize = 2 * 1024;
 
-/// Whose answer it is.
+/// The call whose response it is.
 pub(in crate::task) struct Origin<'a> {
     pub(in crate::task) workspace_id: &'a str,
     pub(in crate::task) task_id: TaskId,
     pub(in crate::task) tool: &'a str,
 }
 
-/// An answer, looked at.
-struct Looked {
+/// A response that is measured and digested.
+struct Measured {
     text: String,
     kind: ArtifactKind,
     lines: u64,
     sha256: String,
 }
 
+/// An artifact that is not written yet.
+pub(in crate::task) struct Draft {
+    pub(in crate::task) artifact: Artifact,
+    text: String,
+}
+
 impl Artifacts {
-    /// Keeps the answer. It is durable and visible once this returns; where this is dropped before,
-    /// nothing of it stays.
-    pub(in crate::task) async fn keep(
+    /// Makes an artifact of a response.
+    pub(in crate::task) async fn draft(
         &self,
         origin: Origin<'_>,
-        answer: RawJson,
-    ) -> Result<Artifact, CallFailure> {
-        let failed = |error: Failed| error.failure(origin.tool);
-        let looked = offload(move || look(answer)).await.map_err(|_| failed(Failed::Unreadable))?;
-        let Looked { text, kind, lines, sha256 } = looked;
+        response: RawJson,
+    ) -> Result<Draft, CallFailure> {
+        let measured = offload(move || measure(response)).await;
+        let Measured { text, kind, lines, sha256 } =
+            measured.map_err(|_| Failed::Unreadable.failure(origin.tool))?;
         let created_at = Timestamp::now();
         let life =
             jiff::SignedDuration::try_from(self.0.terms.life).unwrap_or(jiff::SignedDuration::MAX);
@@ -56,55 +61,46 @@ impl Artifacts {
             created_at,
             expires_at: created_at.checked_add(life).unwrap_or(Timestamp::MAX),
         };
-        let store = &self.0.store;
-        let bytes_max = self.0.terms.workspace_bytes_max;
-        // Before it is asked for: also where this is dropped while the answer is on its way, it is
-        // taken back.
-        let mut unkept = Unkept { artifacts: self, artifact: &artifact, is_kept: false };
-        match store
-            .open_artifact(artifact.clone(), bytes_max)
-            .await
-            .map_err(|error| failed(Failed::Store(error)))?
-        {
-            ArtifactOpened::Open => {}
-            ArtifactOpened::Full { used } => {
-                unkept.is_kept = true;
-                return Err(full(origin.tool, artifact.bytes, used, bytes_max));
+        Ok(Draft { artifact, text })
+    }
+
+    /// Writes an artifact. It is durable and visible once this returns. Whoever does not wait for
+    /// that must [discard](Self::discard) it.
+    pub(in crate::task) async fn write(&self, draft: &Draft) -> Result<(), CallFailure> {
+        let (artifact, bytes_max) = (&draft.artifact, self.0.terms.workspace_bytes_max);
+        match self.0.store.open_artifact(artifact.clone(), bytes_max).await {
+            Ok(ArtifactOpened::Open) => {}
+            Ok(ArtifactOpened::Full { used }) => {
+                return Err(full(&artifact.tool, artifact.bytes, used, bytes_max));
             }
+            Err(error) => return Err(self.not_written(draft, error)),
         }
+        self.write_parts(draft).await.map_err(|error| self.not_written(draft, error))
+    }
+
+    async fn write_parts(&self, draft: &Draft) -> Result<(), StoreError> {
+        let (store, id) = (&self.0.store, draft.artifact.id);
         let mut newlines_before = 0;
-        for (index, bytes) in (0..).zip(text.as_bytes().chunks(ARTIFACT_PART_BYTES)) {
+        for (index, bytes) in (0..).zip(draft.text.as_bytes().chunks(ARTIFACT_PART_BYTES)) {
             let part = ArtifactPart { index, newlines_before, bytes: bytes.to_vec() };
             newlines_before += newlines(bytes);
             // One after the other, so that the writes of other tasks come in between.
-            store
-                .write_artifact_part(artifact.id, part)
-                .await
-                .map_err(|error| failed(Failed::Store(error)))?;
+            store.write_artifact_part(id, part).await?;
         }
-        store.close_artifact(artifact.id).await.map_err(|error| failed(Failed::Store(error)))?;
-        unkept.is_kept = true;
-        drop(unkept);
-        Ok(artifact)
+        store.close_artifact(id).await
     }
-}
 
-/// Takes an artifact back that did not become whole.
-struct Unkept<'a> {
-    artifacts: &'a Artifacts,
-    artifact: &'a Artifact,
-    is_kept: bool,
-}
+    fn not_written(&self, draft: &Draft, error: StoreError) -> CallFailure {
+        self.discard(draft);
+        Failed::Store(error).failure(&draft.artifact.tool)
+    }
 
-impl Drop for Unkept<'_> {
-    fn drop(&mut self) {
-        if !self.is_kept {
-            let Artifact { workspace_id, id, created_at, .. } = self.artifact;
-            // Not waited for: writes keep their order. Where it fails, the next start takes it
-            // back.
-            drop(self.artifacts.0.store.remove_artifact(workspace_id, *id, *created_at));
-            self.artifacts.0.removed.notify_one();
-        }
+    /// Takes back an artifact that is not written whole. Not waited for; where it fails, the next
+    /// start takes it back.
+    pub(in crate::task) fn discard(&self, draft: &Draft) {
+        let Artifact { workspace_id, id, created_at, .. } = &draft.artifact;
+        drop(self.0.store.remove_artifact(workspace_id, *id, *created_at));
+        self.0.removed.notify_one();
     }
 }
 
@@ -126,8 +122,8 @@ fn full(tool: &str, bytes: u64, used: u64, bytes_max: u64) -> CallFailure {
     made
 }
 
-/// Takes a while: some hundred milliseconds for the largest answer.
-fn look(answer: RawJson) -> Looked {
+/// Takes some hundred milliseconds for the largest response.
+fn measure(answer: RawJson) -> Measured {
     let (text, kind) = match serde_json::from_str::<String>(answer.get()) {
         Ok(text) => (text, ArtifactKind::Text),
         Err(_) => (String::from(Box::<str>::from(answer)), ArtifactKind::Json),
@@ -135,7 +131,7 @@ fn look(answer: RawJson) -> Looked {
     let sha256 = digest::sha256(&text);
     // The end of the text ends a line too, unless that is over already.
     let lines = newlines(text.as_bytes()) + u64::from(!text.ends_with('\n'));
-    Looked { text, kind, lines, sha256 }
+    Measured { text, kind, lines, sha256 }
 }
 
 fn newlines(bytes: &[u8]) -> u64 {

@@ -19,8 +19,9 @@ use serde_json::json;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::call::{concurrency::KeyedLimiter, rejection::failure};
+use super::call::rejection::failure;
 use crate::{
+    base::limiter::KeyedLimiter,
     model::{Artifact, ArtifactId, ErrorCode, Timestamp},
     sandbox::CallFailure,
     store::{ArtifactAt, ArtifactPart, ResultPiece, Store, StoreError},

@@ -5,10 +5,9 @@ use serde_json::{Value, value::RawValue};
 
 use super::{Artifacts, Failed};
 use crate::{
-    base::{json::values_in, offload::offload},
+    base::{json::values_in, limiter::KeyedPermit, offload::offload},
     model::{ArtifactKind, ErrorCode, HANDLE_KEY, JsonObject, RawJson, TaskId, handle_id},
     sandbox::CallFailure,
-    task::call::concurrency::Place,
 };
 
 /// Bytes of all artifacts in the arguments of one call, one that stands there twice counted twice.
@@ -30,7 +29,7 @@ pub(in crate::task) struct Expanded {
     pub(in crate::task) args: JsonObject,
     /// Held until the call has ended, for as long what is sent may be in memory: so many are at
     /// once.
-    pub(in crate::task) places: Option<[Place; 3]>,
+    pub(in crate::task) places: Option<[KeyedPermit; 3]>,
 }
 
 /// Whether a handle may stand in the text. A cheap look; escapes are looked at closely by whoever
@@ -95,8 +94,8 @@ impl Artifacts {
     ) -> Result<Expanded, CallFailure> {
         // The narrowest first: who waits for the next takes nothing from anybody else. None is ever
         // closed.
-        let of_task = self.0.passing_task.place(&task.to_string()).await;
-        let of_workspace = self.0.passing_workspace.place(workspace_id).await;
+        let of_task = self.0.passing_task.acquire(&task.to_string()).await;
+        let of_workspace = self.0.passing_workspace.acquire(workspace_id).await;
         let places =
             Some([of_task, of_workspace, self.0.passing.clone().acquire_owned().await.ok()]);
         let mut value = Value::Object(args);

@@ -1,4 +1,4 @@
-//! Tracks what one task has used of the budget that policy gives it.
+//! The budget of one task: the calls, bytes and time that policy gives it, and its use of them.
 
 use std::{
     pin::pin,
@@ -11,11 +11,11 @@ use tokio::sync::watch;
 use super::rejection::{CallRejection, RATE_LIMITED};
 use crate::policy::Budget;
 
-/// What a task has used. Not kept: a task ends with its server.
+/// The use of a budget. Not stored: a task ends with its server.
 #[derive(Debug, Default)]
 pub(in crate::task) struct BudgetTracker {
     used: Mutex<Used>,
-    /// How many calls are under way: time is used up so many times as fast.
+    /// The number of calls under way. Each uses up time.
     under_way: watch::Sender<u32>,
 }
 
@@ -42,8 +42,11 @@ impl Used {
 }
 
 impl BudgetTracker {
-    /// Counts a call that is about to be made, or says which budget is used up.
-    pub(in crate::task) fn admit(&self, budget: &Budget) -> Result<(), CallRejection> {
+    /// Counts a call that is about to be made.
+    ///
+    /// # Errors
+    /// Where a budget is used up.
+    pub(in crate::task) fn count_call(&self, budget: &Budget) -> Result<(), CallRejection> {
         let mut used = self.used.lock();
         if let Some(max) = budget.calls.filter(|max| used.calls >= *max) {
             return Err(over(format!("this task may make {max} tool calls and has made them")));
@@ -63,15 +66,15 @@ impl BudgetTracker {
         Ok(())
     }
 
-    /// Waits for a call as long as tools may still take time, that of other calls meanwhile
-    /// included; none where it runs out first.
-    pub(in crate::task) async fn within<T>(
+    /// Runs a call as long as tools may still take time, that of other calls meanwhile included.
+    /// None where the time runs out first.
+    pub(in crate::task) async fn run_within<T>(
         &self,
         budget: &Budget,
         call: impl Future<Output = T>,
     ) -> Option<T> {
         let mut others = self.under_way.subscribe();
-        let _under_way = UnderWay::new(self);
+        let _running = RunningCall::new(self);
         let mut call = pin!(call);
         loop {
             let Some(left) = budget.wall_time.map(|max| self.time_left(max)) else {
@@ -91,13 +94,13 @@ impl BudgetTracker {
         }
     }
 
-    /// How long it takes the calls that are under way to use up the time.
+    /// The time in which the calls under way use up the rest of the budget.
     fn time_left(&self, max: Duration) -> Duration {
         let mut used = self.used.lock();
         max.saturating_sub(used.time()) / used.under_way.max(1)
     }
 
-    /// One call more or less is under way.
+    /// Changes the number of calls under way.
     fn change(&self, change: impl FnOnce(u32) -> u32) {
         let mut used = self.used.lock();
         used.time();
@@ -105,8 +108,11 @@ impl BudgetTracker {
         self.under_way.send_replace(used.under_way);
     }
 
-    /// Counts an answer, or says that it is more than the task may have.
-    pub(in crate::task) fn receive(
+    /// Counts a response.
+    ///
+    /// # Errors
+    /// Where it is larger than what is left of the budget.
+    pub(in crate::task) fn count_response(
         &self,
         budget: &Budget,
         bytes: usize,
@@ -117,8 +123,8 @@ impl BudgetTracker {
             Some(max) => {
                 let left = max.saturating_sub(used.bytes);
                 Err(over(format!(
-                    "the call was made, but its answer of {bytes} bytes is kept back: of {max} \
-                    bytes {left} are left"
+                    "the call was made, but its response of {bytes} bytes is withheld: {left} \
+                    of {max} bytes are left"
                 )))
             }
             None => {
@@ -130,25 +136,25 @@ impl BudgetTracker {
 }
 
 /// A call whose time counts.
-struct UnderWay<'a>(&'a BudgetTracker);
+struct RunningCall<'a>(&'a BudgetTracker);
 
-impl<'a> UnderWay<'a> {
-    fn new(spending: &'a BudgetTracker) -> Self {
-        spending.change(|calls| calls.saturating_add(1));
-        Self(spending)
+impl<'a> RunningCall<'a> {
+    fn new(budget: &'a BudgetTracker) -> Self {
+        budget.change(|calls| calls.saturating_add(1));
+        Self(budget)
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for RunningCall<'_> {
     fn drop(&mut self) {
         self.0.change(|calls| calls.saturating_sub(1));
     }
 }
 
-/// The refusal of a call that would take longer than the task's tools may.
+/// The rejection of a call that would take longer than the task's tools may.
 pub(in crate::task) fn out_of_time(budget: &Budget) -> CallRejection {
     let max = budget.wall_time.unwrap_or_default().as_millis();
-    over(format!("the call was sent and is given up, for tools may take {max} ms for this task"))
+    over(format!("the call was sent and is aborted: tools may take {max} ms for this task"))
 }
 
 fn over(message: String) -> CallRejection {

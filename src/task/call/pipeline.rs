@@ -1,243 +1,273 @@
-//! Takes one call from the program to the upstream: decide, ask for approval, count, record, send.
+//! The driver of one call: performs the actions of [`CallState`] and feeds it their events.
 //!
-//! A doubt is a rejection. After every wait the call is decided again by the policy then in force:
-//! a denial always wins, and an approval only answers the question that policy asks.
+//! Decides nothing. It holds the call itself, which the machine never sees: the tool, the
+//! arguments, the approval's row, permits and the response.
 
 use std::{
-    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde_json::value::RawValue;
+use tokio::time::{sleep, timeout};
 
 use super::{
     budget,
     concurrency::CallPermit,
+    context::CallContext,
+    machine::{CallAction, CallEvent, CallState, DropCause, PolicyDecision},
     rejection::{
-        APPROVAL_DENIED, APPROVAL_EXPIRED, CallRejection, POLICY_DENIED, RATE_LIMITED, failure,
-        upstream_failure,
+        self, ARGUMENT_ERROR, CallRejection, POLICY_DENIED, Rejected, failure, upstream_failure,
     },
 };
 use crate::{
     catalog::{Tool, ToolResponse, UpstreamError, UpstreamErrorCode, Visibility},
     model::{
-        Approval, ApprovalId, ApprovalRequested, ApprovalResolved, ApprovalStatus, Artifact, Asked,
-        AskingRule, CallDecision, CallStarted, ErrorCode, EventData, JsonObject, NewEvent, RawJson,
-        Timestamp,
+        Approval, ApprovalId, ApprovalStatus, Artifact, CallDecision, CallStarted, ErrorCode,
+        EventData, JsonObject, NewEvent, RawJson, Timestamp,
     },
-    policy::{
-        AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, OnExceed, Policy,
-        Reservation, RuleRef, Verdict,
-    },
-    sandbox::{CallFailure, ToolCall},
-    store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, StoreError},
+    policy::{Amount, Budget, Call, CounterValues},
+    sandbox::{CallFailure, ClockPause, ToolCall},
+    store::{CounterHold, CounterRead, Decided, Reserved, StoreError},
     task::{
-        approval_waiters::PendingApproval,
+        approval::{
+            request::{self, ApprovalRequest},
+            waiters::{PendingApproval, WaiterSlot},
+        },
         artifacts::{ANSWER_BYTES_MAX, keep, pass::Expanded},
-        host::{Inner, counter_window, facts},
+        policy_view::{counter_window, facts},
         record::{self, Binding},
     },
 };
 
-/// How often one call is decided at most: once, and again after each wait and each word.
-const ROUNDS_MAX: usize = 1000;
-/// The shortest wait for a counter that has no room.
-const WAIT_MIN: Duration = Duration::from_millis(10);
-/// Characters of a person's note that reach the code.
-const NOTE_CHARS_MAX: usize = 2000;
-
-/// What a call takes along.
-pub(in crate::task) enum Arguments {
-    /// What the tool's schema allows.
+/// The arguments of a call.
+enum Arguments {
+    /// Valid by the tool's schema.
     Checked(JsonObject),
-    /// With artifacts that stand for what will be sent: checked once it is there.
-    PolicyStatus(JsonObject),
+    /// With artifacts that stand for what will be sent. Validated once they are expanded.
+    WithArtifacts(JsonObject),
 }
 
-impl Arguments {
-    /// Arguments in which artifacts stand.
-    pub(in crate::task) fn standing(args: &str, tool: &Tool) -> Result<Self, CallFailure> {
-        serde_json::from_str(args).map(Self::PolicyStatus).map_err(|_| {
-            let message =
-                format!("`{}` takes one object; give the artifact as one of its fields", tool.path);
-            failure(
-                "ToolArgumentError",
-                ErrorCode::InvalidToolArguments.as_str(),
-                &tool.path,
-                &message,
-            )
-        })
-    }
+/// An approval that the call asked for.
+struct OpenApproval {
+    row: Approval,
+    timeout: Duration,
+    pending: PendingApproval,
+    /// Held while the call waits.
+    waiting: Option<WaiterSlot>,
+    clock: Option<ClockPause>,
 }
 
-/// One call on its way.
+/// One tool call under way.
 pub(in crate::task) struct CallPipeline<'a> {
-    host: &'a Inner,
-    call: &'a ToolCall,
-    tool: Arc<Tool>,
+    context: &'a CallContext,
+    call: ToolCall,
+    began: Instant,
+    tool: Option<Arc<Tool>>,
     args: Arguments,
-    /// What is not recorded yet.
+    /// Events that go with the next commit.
     events: Vec<NewEvent>,
-    /// The decision by which it left, where that was not the first.
-    decided_anew: Option<CallDecision>,
-    /// Whether a person has agreed to the call, and beyond which counters.
-    agreed: bool,
-    beyond: HashSet<CounterKey>,
-    /// The word that has not been used yet.
-    approved: Option<PendingApproval>,
-    /// The approval that let it go, for the record.
-    approval: Option<ApprovalId>,
-    /// Until when it may wait for counters.
-    patience: Option<Instant>,
-    /// Whether it is within the task's budget.
-    admitted: bool,
-    /// Its turn at the upstream, from before it is counted until it has ended.
-    turn: Option<CallPermit>,
+    approval: Option<OpenApproval>,
+    /// Held from before the call is counted until it has ended.
+    permit: Option<CallPermit>,
+    expanded: Option<Expanded>,
+    response: Option<ToolResponse>,
+    artifact: Option<Artifact>,
+    answer: Option<Result<RawJson, CallFailure>>,
 }
 
-/// Why a call goes no further.
-enum Rejected {
-    /// It was refused.
-    Refused(CallRejection),
-    /// It must look as if the tool did not exist.
-    Hidden,
-    /// It failed otherwise.
-    Failed(CallFailure),
-}
+/// The event of an action. An error is an event that ends the action early.
+type Performed = Result<CallEvent, CallEvent>;
 
-impl From<CallRejection> for Rejected {
-    fn from(refusal: CallRejection) -> Self {
-        Self::Refused(refusal)
+impl From<Rejected> for CallEvent {
+    fn from(rejected: Rejected) -> Self {
+        Self::Rejected(rejected)
     }
 }
 
-/// A call that may leave.
-struct AuthorizedCall {
-    reservations: Vec<Reservation>,
-    token: HoldToken,
-    budget: Budget,
+impl From<CallRejection> for CallEvent {
+    fn from(rejection: CallRejection) -> Self {
+        Self::Rejected(rejection.into())
+    }
+}
+
+impl From<CallFailure> for CallEvent {
+    fn from(failure: CallFailure) -> Self {
+        Self::Rejected(failure.into())
+    }
+}
+
+impl From<DropCause> for CallEvent {
+    fn from(cause: DropCause) -> Self {
+        Self::RunDropped(cause)
+    }
 }
 
 impl<'a> CallPipeline<'a> {
-    pub(in crate::task) fn new(
-        host: &'a Inner,
-        call: &'a ToolCall,
-        tool: Arc<Tool>,
-        args: Arguments,
-    ) -> Self {
+    pub(in crate::task) fn new(context: &'a CallContext, call: ToolCall) -> Self {
         Self {
-            host,
+            context,
             call,
-            tool,
-            args,
+            began: Instant::now(),
+            tool: None,
+            args: Arguments::Checked(JsonObject::new()),
             events: vec![],
-            decided_anew: None,
-            agreed: false,
-            beyond: HashSet::new(),
-            approved: None,
             approval: None,
-            patience: None,
-            admitted: false,
-            turn: None,
+            permit: None,
+            expanded: None,
+            response: None,
+            artifact: None,
+            answer: None,
         }
     }
 
-    /// To its end.
-    pub(in crate::task) async fn go(mut self) -> Result<RawJson, CallFailure> {
-        let (host, seq) = (self.host, self.call.seq);
-        let stop = match self.clear().await {
-            Ok(cleared) => return self.send(cleared).await,
-            Err(stop) => stop,
-        };
-        self.withdraw(&stop).await;
-        let path = self.tool.path.clone();
-        let failure = match stop {
-            Rejected::Refused(refusal) => host.refuse(seq, &path, &refusal),
-            Rejected::Hidden => host.absent(&self.call.path, &self.tool).await,
-            Rejected::Failed(failure) => failure,
-        };
-        let mut events = std::mem::take(&mut self.events);
-        events.push(record::failed(seq, &failure));
-        host.noted(events, &path, Err(failure)).await
-    }
-
-    /// Everything that must hold before it leaves.
-    async fn clear(&mut self) -> Result<AuthorizedCall, Rejected> {
-        for round in 0..ROUNDS_MAX {
-            let policy = self.host.parts.policy.current();
-            let decision = self.decide(&policy).await?;
-            let decided = record::decision(&decision, policy.revision());
-            if round == 0 {
-                self.events.push(record::requested(
-                    self.call,
-                    Some(decided),
-                    self.host.parts.record_values,
-                ));
-            } else {
-                self.decided_anew = Some(decided);
+    /// Takes the call to its end, which is recorded when this returns.
+    pub(in crate::task) async fn run(mut self) -> Result<RawJson, CallFailure> {
+        let (mut state, mut actions) = CallState::begin();
+        loop {
+            let mut event = None;
+            for action in actions {
+                event = self.perform(action).await;
             }
-            let budget = policy.budget(&self.host.task.caller());
-            match decision.verdict.clone() {
-                Verdict::Deny(denial) if denial.hidden => return Err(Rejected::Hidden),
-                Verdict::Deny(denial) => {
-                    let refusal = CallRejection::new(denial.code.as_str(), denial.message)
-                        .rule(decision.rule.as_ref());
-                    return Err(refusal.retry_after(denial.retry_after).into());
-                }
-                verdict => {
-                    self.admit(&budget)?;
-                    if let Verdict::Ask(terms) = verdict
-                        && !self.agreed
-                    {
-                        self.ask(&decision, decision.rule.as_ref(), &terms, &policy).await?;
-                        self.agreed = true;
-                        continue;
-                    }
-                }
-            }
-            if self.turn.is_none() {
-                let (host, upstream) = (self.host, &self.tool.upstream);
-                let turn = host
-                    .parts
-                    .turns
-                    .take(host.task.id, &host.task.principal.workspace_id, upstream)
-                    .await;
-                let is_late = turn.is_late;
-                self.turn = Some(turn);
-                if is_late {
-                    continue;
-                }
-            }
-            self.use_word().await?;
-            match self.reserve(&decision.reservations).await? {
-                Reserved::Held(token) => {
-                    return Ok(AuthorizedCall {
-                        reservations: decision.reservations,
-                        token,
-                        budget,
-                    });
-                }
-                Reserved::Exceeded { index, retry_after, .. } => {
-                    self.turn = None;
-                    let hold = decision
-                        .reservations
-                        .get(index)
-                        .ok_or_else(|| CallRejection::in_doubt("a limit is not known"))?
-                        .clone();
-                    self.exceeded(hold, retry_after, &decision, &policy).await?;
-                }
-            }
+            let Some(event) = event else {
+                return self.answer.unwrap_or_else(|| Err(rejection::abandoned()));
+            };
+            (state, actions) = state.step(event);
         }
-        Err(CallRejection::in_doubt(format!("it was decided {ROUNDS_MAX} times without an end"))
-            .into())
     }
 
-    async fn decide(&self, policy: &Arc<Policy>) -> Result<Decision, Rejected> {
-        let args =
-            if self.call.args.get().trim().is_empty() { RawValue::NULL } else { &self.call.args };
+    /// Performs one action. None where it has no event.
+    async fn perform(&mut self, action: CallAction) -> Option<CallEvent> {
+        let performed = match action {
+            CallAction::Resolve => self.resolve().await,
+            CallAction::Check => self.check().await,
+            CallAction::Decide => self.decide().await,
+            CallAction::CountAgainst(budget) => self.count(&budget),
+            CallAction::OpenApproval(request) => self.open_approval(*request),
+            CallAction::Suspend => self.suspend().await,
+            CallAction::AwaitDecision => self.await_decision().await,
+            CallAction::Verify(row) => self.verify(&row).await,
+            CallAction::AcquirePermit => self.acquire_permit().await,
+            CallAction::ConsumeApproval => self.consume_approval().await,
+            CallAction::Reserve(holds) => self.reserve(&holds).await,
+            CallAction::Wait(wait) => self.wait(wait).await,
+            CallAction::Expand => self.expand().await,
+            CallAction::RecordStart(approval, decision) => {
+                self.record_start(approval, decision).await
+            }
+            CallAction::Dispatch(budget) => self.dispatch(&budget).await,
+            CallAction::StoreResponse => self.store_response().await,
+            silent => {
+                self.perform_silently(silent).await;
+                return None;
+            }
+        };
+        Some(performed.unwrap_or_else(|event| event))
+    }
+
+    /// Performs an action that has no event.
+    async fn perform_silently(&mut self, action: CallAction) {
+        let journal = &self.context.journal;
+        match action {
+            CallAction::NoteRequested(decision) => {
+                let values = self.context.services.record_values;
+                self.events.push(record::requested(&self.call, decision, values));
+            }
+            CallAction::Resume(id, status) => {
+                journal.resume(self.call.seq, id, status);
+                if let Some(approval) = &mut self.approval {
+                    (approval.waiting, approval.clock) = (None, None);
+                }
+            }
+            CallAction::CancelApproval(cause) => {
+                if let Some(approval) = self.approval.take() {
+                    journal.cancel_approval(approval.row.id, cause.as_str());
+                }
+            }
+            CallAction::CloseApproval => self.approval = None,
+            CallAction::WithdrawApproval(why) => self.withdraw_approval(&why).await,
+            CallAction::ReleasePermit => self.permit = None,
+            CallAction::GiveBack(token) => journal.give_back(token),
+            CallAction::Complete => self.complete(),
+            CallAction::Reject(rejected) => self.reject(rejected).await,
+            CallAction::Fail(rejected) => {
+                let failure = self.failure(rejected).await;
+                journal.enqueue(vec![record::failed(self.call.seq, &failure)]);
+                self.answer = Some(Err(failure));
+            }
+            CallAction::GiveUp(rejected) => {
+                self.answer = Some(Err(self.failure(rejected).await));
+            }
+            CallAction::Abandon => journal.enqueue(vec![record::abandoned(self.call.seq)]),
+            // Those with an event are performed above.
+            _ => {}
+        }
+    }
+
+    fn tool(&self) -> Result<&Arc<Tool>, CallRejection> {
+        self.tool.as_ref().ok_or_else(|| CallRejection::in_doubt("the tool is not known"))
+    }
+
+    fn path(&self) -> &str {
+        self.tool.as_ref().map_or(&self.call.path, |tool| &tool.path)
+    }
+
+    fn open(&mut self) -> Result<&mut OpenApproval, CallRejection> {
+        self.approval.as_mut().ok_or_else(|| CallRejection::in_doubt("no approval is open"))
+    }
+
+    fn in_doubt(&self, error: &StoreError) -> CallRejection {
+        tracing::error!(task = %self.context.task.id, tool = %self.path(), %error, "a call is \
+            rejected because the store fails");
+        CallRejection::in_doubt(
+            "the record does not answer, and without it no limit and no approval can be kept",
+        )
+    }
+
+    async fn resolve(&mut self) -> Performed {
+        let found = self.context.resolve(&self.call.path);
+        let tool = self.context.unless_dropped(found).await??;
+        tracing::Span::current().record("upstream", &*tool.upstream);
+        self.tool = Some(tool);
+        Ok(CallEvent::Resolved)
+    }
+
+    /// With artifacts in the arguments, the call from here on holds their true digests.
+    async fn check(&mut self) -> Performed {
+        let (context, tool) = (self.context, self.tool()?.clone());
+        match context.unless_dropped(self.checked(&tool)).await? {
+            Ok((args, stamped)) => {
+                self.args = args;
+                if let Some(stamped) = stamped {
+                    self.call.args = stamped;
+                }
+                Ok(CallEvent::Checked)
+            }
+            // The fault of the arguments would tell that the tool exists, and what it takes.
+            Err(_)
+                if context.services.policy.current().hides(&tool.path, &context.task.caller()) =>
+            {
+                Err(Rejected::Hidden.into())
+            }
+            Err(failure) => Err(failure.into()),
+        }
+    }
+
+    async fn checked(&self, tool: &Arc<Tool>) -> Result<(Arguments, Option<RawJson>), CallFailure> {
+        let (context, args) = (self.context, self.call.args.get());
+        let workspace = &context.task.principal.workspace_id;
+        match context.services.artifacts.stamped(workspace, &tool.path, args).await? {
+            None => Ok((Arguments::Checked(context.check(tool, args).await?), None)),
+            Some(stamped) => Ok((with_artifacts(stamped.args.get(), tool)?, Some(stamped.args))),
+        }
+    }
+
+    async fn decide(&mut self) -> Performed {
+        let (context, policy) = (self.context, self.context.services.policy.current());
+        let is_empty = self.call.args.get().trim().is_empty();
+        let args = if is_empty { RawValue::NULL } else { &self.call.args };
         let now = Timestamp::now();
-        let call = Call { tool: facts(&self.tool), args, caller: self.host.task.caller(), now };
+        let call = Call { tool: facts(self.tool()?), args, caller: context.task.caller(), now };
         let wanted = policy.counters_read(&call);
         let values = match wanted.is_empty() {
             true => CounterValues::none(),
@@ -249,221 +279,132 @@ impl<'a> CallPipeline<'a> {
                         window: counter_window(read.window),
                     })
                     .collect();
-                let values = self
-                    .host
-                    .parts
-                    .store
-                    .counters(now, &reads)
-                    .await
-                    .map_err(|error| self.in_doubt(&error))?;
+                let values = context.unless_dropped(context.services.store.counters(now, &reads));
+                let values = values.await?.map_err(|error| self.in_doubt(&error))?;
                 let known = wanted.into_iter().zip(values);
                 known
-                    .filter_map(|(read, value)| {
-                        Some((read.key, crate::policy::Amount::from_millionths(value)?))
-                    })
+                    .filter_map(|(read, value)| Some((read.key, Amount::from_millionths(value)?)))
                     .collect()
             }
         };
-        Ok(policy.decide(&call, &values))
+        let decision = policy.decide(&call, &values);
+        let revision = policy.revision().to_owned();
+        let budget = policy.budget(&context.task.caller());
+        Ok(CallEvent::Decided(Box::new(PolicyDecision { decision, revision, budget })))
     }
 
-    fn in_doubt(&self, error: &StoreError) -> CallRejection {
-        tracing::error!(task = %self.host.task.id, tool = %self.tool.path, %error, "a call is \
-            refused because the store fails");
-        CallRejection::in_doubt(
-            "the record does not answer, and without it no limit and no approval can be kept",
-        )
+    fn count(&self, budget: &Budget) -> Performed {
+        self.context.budget.count_call(budget)?;
+        Ok(CallEvent::Counted)
     }
 
-    /// Counts the call against the task's budget, once.
-    fn admit(&mut self, budget: &Budget) -> Result<(), CallRejection> {
-        if !self.admitted {
-            self.host.spending.admit(budget)?;
-            self.admitted = true;
-        }
-        Ok(())
+    fn binding<'b>(&'b self, tool: &'b Tool) -> Binding<'b> {
+        let task = &self.context.task;
+        Binding { principal: &task.principal, task_id: task.id, seq: self.call.seq, tool }
     }
 
-    /// Counts all holds, or none. Those that a person let it go beyond are counted without their
-    /// bound.
-    async fn reserve(&self, holds: &[Reservation]) -> Result<Reserved, Rejected> {
-        let holds: Vec<_> = holds
-            .iter()
-            .map(|hold| CounterHold {
-                key: hold.key.to_string(),
-                window: counter_window(hold.window),
-                max: if self.beyond.contains(&hold.key) { i64::MAX } else { hold.max.millionths() },
-                cost: hold.cost.millionths(),
-            })
-            .collect();
-        if holds.is_empty() {
-            return Ok(Reserved::Held(HoldToken::default()));
-        }
-        let reserved = self.host.parts.store.reserve(Timestamp::now(), &holds).await;
-        reserved.map_err(|error| self.in_doubt(&error).into())
+    fn open_approval(&mut self, request: ApprovalRequest) -> Performed {
+        let waiters = &self.context.services.waiters;
+        let waiting = Some(waiters.acquire_slot(self.context.task.id)?);
+        let timeout = waiters.timeout(request.terms.timeout);
+        let row = request.row(self.binding(self.tool()?), &self.call, timeout)?;
+        let (id, pending) = (row.id, waiters.register(row.id));
+        self.approval = Some(OpenApproval { row, timeout, pending, waiting, clock: None });
+        Ok(CallEvent::ApprovalOpened(id))
     }
 
-    /// What a counter without room means: refused, or waited for, or a person asked. Then it is
-    /// decided again.
-    async fn exceeded(
-        &mut self,
-        hold: Reservation,
-        retry_after: Option<Duration>,
-        decision: &Decision,
-        policy: &Arc<Policy>,
-    ) -> Result<(), Rejected> {
-        let refusal = || {
-            let denial = hold.denial(retry_after);
-            Rejected::from(
-                CallRejection::new(RATE_LIMITED, denial.message)
-                    .rule(Some(&hold.rule))
-                    .retry_after(retry_after),
-            )
-        };
-        match &hold.on_exceed {
-            OnExceed::Deny => Err(refusal()),
-            OnExceed::Wait { max } => {
-                let until = *self.patience.get_or_insert_with(|| Instant::now() + *max);
-                let wait = retry_after.ok_or_else(refusal)?.max(WAIT_MIN);
-                if Instant::now() + wait > until {
-                    return Err(refusal());
-                }
-                tokio::time::sleep(wait).await;
-                Ok(())
-            }
-            // Nothing but the bound stops it then, so it is asked once.
-            OnExceed::Ask(_) if self.beyond.contains(&hold.key) => Err(refusal()),
-            OnExceed::Ask(terms) => {
-                let mut terms = terms.clone();
-                terms.reason = format!("{}: {}", terms.reason, hold.denial(None).message);
-                self.ask(decision, Some(&hold.rule), &terms, policy).await?;
-                self.beyond.insert(hold.key);
-                Ok(())
-            }
-        }
+    async fn suspend(&mut self) -> Performed {
+        let (context, mut events) = (self.context, std::mem::take(&mut self.events));
+        let row = self.open()?.row.clone();
+        events.push(request::requested(&row));
+        // Queued in this order: whoever finds the row finds the task waiting.
+        let recorded = context.journal.suspend(events);
+        let requested = context.journal.request_approval(row);
+        let recorded = context.unless_dropped(recorded).await?;
+        recorded.map_err(|error| context.unrecorded(self.path(), &error))?;
+        let requested = context.unless_dropped(requested).await?;
+        requested.map_err(|error| self.in_doubt(&error))?;
+        Ok(CallEvent::Suspended)
     }
 
-    /// Asks a person and waits for the word. The task's clock stands still meanwhile.
-    async fn ask(
-        &mut self,
-        decision: &Decision,
-        rule: Option<&RuleRef>,
-        terms: &AskTerms,
-        policy: &Policy,
-    ) -> Result<(), Rejected> {
-        let host = self.host;
-        let _place = host.parts.waiters.place(host.task.id)?;
-        let timeout = host.parts.waiters.timeout(terms.timeout);
-        let approval = self.approval(decision, rule, terms, policy.revision(), timeout)?;
-        let open = host.parts.waiters.open(
-            approval.id,
-            &host.task.principal.workspace_id,
-            host.parts.store.clone(),
-        );
-        let mut events = std::mem::take(&mut self.events);
-        events.push(NewEvent::now(EventData::ApprovalRequested(approval_requested(&approval))));
-        // Writes keep their order: whoever finds the row finds the task waiting.
-        let parked = Parked { host, approval: &approval, outcome: ApprovalStatus::Cancelled };
-        let (recorded, asked) =
-            (host.park(events), host.parts.store.ask_approval(approval.clone()));
-        recorded
-            .await
-            .map_err(|error| Rejected::Failed(host.unrecorded(&self.tool.path, &error)))?;
-        asked.await.map_err(|error| self.in_doubt(&error))?;
-        let pause = host.clock.pause();
-        let decided = tokio::time::timeout(timeout, open.decided()).await.is_ok();
-        let row = self.outcome(&open, decided).await?;
-        parked.over(row.status);
-        drop(pause);
-        match row.status {
-            ApprovalStatus::Approved => {
-                self.approved = Some(open);
-                self.release(&row).await
-            }
-            status => {
-                open.settle();
-                Err(refused(&row, status).into())
-            }
-        }
+    async fn await_decision(&mut self) -> Performed {
+        let context = self.context;
+        let open = self.open()?;
+        open.clock = Some(context.clock.pause());
+        let decided = timeout(open.timeout, open.pending.decided());
+        let in_time = context.unless_dropped(decided).await?.is_ok();
+        let id = open.row.id;
+        let row = context.unless_dropped(self.decided_row(id, in_time)).await??;
+        Ok(CallEvent::ApprovalDecided(Box::new(row)))
     }
 
     /// The row once it is decided, or expired by now.
-    async fn outcome(&self, open: &PendingApproval, decided: bool) -> Result<Approval, Rejected> {
-        let (store, workspace) = (&self.host.parts.store, &self.host.task.principal.workspace_id);
-        if !decided {
-            let change = open.change(
-                ApprovalStatus::Pending,
-                ApprovalStatus::Expired,
-                Some("nobody answered in time"),
-            );
-            let decided = store
-                .decide_approval(workspace, change)
-                .await
-                .map_err(|error| self.in_doubt(&error))?;
-            return match decided {
-                // The word that came at the last moment counts.
-                Decided::Changed(row) | Decided::Refused(row) => Ok(*row),
-                Decided::Absent => {
-                    Err(CallRejection::in_doubt("the approval is not in the record any more")
-                        .into())
+    async fn decided_row(&self, id: ApprovalId, in_time: bool) -> Result<Approval, CallRejection> {
+        let journal = &self.context.journal;
+        let row = match in_time {
+            true => journal.approval(id).await.map_err(|error| self.in_doubt(&error))?,
+            false => {
+                let (from, to) = (ApprovalStatus::Pending, ApprovalStatus::Expired);
+                let expired =
+                    journal.change_approval(id, from, to, Some("nobody answered in time"));
+                match expired.await.map_err(|error| self.in_doubt(&error))? {
+                    // A decision at the last moment counts.
+                    Decided::Changed(row) | Decided::Refused(row) => Some(*row),
+                    Decided::Absent => None,
                 }
-            };
-        }
-        let row =
-            store.approval(workspace, open.id).await.map_err(|error| self.in_doubt(&error))?;
-        row.ok_or_else(|| {
-            CallRejection::in_doubt("the approval is not in the record any more").into()
-        })
+            }
+        };
+        row.ok_or_else(|| CallRejection::in_doubt("the approval is not in the record any more"))
     }
 
-    /// Takes the call from the row: what was shown is what is sent, if it still means the same.
-    async fn release(&mut self, row: &Approval) -> Result<(), Rejected> {
-        let tool = self.host.parts.catalog.seek(&row.tool, &|_: &Tool| Visibility::Auto).await;
+    async fn verify(&mut self, row: &Approval) -> Performed {
+        let (tool, args) = self.context.unless_dropped(self.approved_call(row)).await??;
+        (self.tool, self.args) = (Some(tool), args);
+        Ok(CallEvent::Verified)
+    }
+
+    /// The call of the row: what was shown is what is sent, if it still means the same.
+    async fn approved_call(&self, row: &Approval) -> Result<(Arc<Tool>, Arguments), Rejected> {
+        let context = self.context;
+        let tool = context.services.catalog.seek(&row.tool, &|_: &Tool| Visibility::Auto).await;
         let tool = tool
             .ok()
             .flatten()
-            .filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash);
-        let Some(tool) = tool else {
-            return Err(CallRejection::new(
-                POLICY_DENIED,
-                "the tool is another one than when it was asked for: ask again",
-            )
-            .into());
-        };
+            .filter(|tool| tool.path == row.tool && tool.schema_hash == row.asked.schema_hash)
+            .ok_or_else(|| {
+                let message = "the tool is another one than when it was asked for: ask again";
+                CallRejection::new(POLICY_DENIED, message)
+            })?;
         if self.binding(&tool).digest(&row.args).as_deref() != Some(row.digest.as_str()) {
-            return Err(CallRejection::in_doubt(
-                "the stored call does not have the digest that was approved",
-            )
-            .into());
+            let message = "the stored call does not have the digest that was approved";
+            return Err(CallRejection::in_doubt(message).into());
         }
         let args = match self.args {
-            Arguments::Checked(_) => {
-                self.host.check(&tool, &row.args).await.map(Arguments::Checked)
-            }
-            Arguments::PolicyStatus(_) => Arguments::standing(&row.args, &tool),
+            Arguments::Checked(_) => Arguments::Checked(context.check(&tool, &row.args).await?),
+            Arguments::WithArtifacts(_) => with_artifacts(&row.args, &tool)?,
         };
-        self.args = args.map_err(Rejected::Failed)?;
-        self.tool = tool;
-        Ok(())
+        Ok((tool, args))
     }
 
-    /// Uses the person's word, once. Only a word that is still unused lets the call go on.
-    async fn use_word(&mut self) -> Result<(), Rejected> {
-        let Some(open) = &self.approved else { return Ok(()) };
-        let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Consumed, None);
-        let workspace = &self.host.task.principal.workspace_id;
-        let decided = self
-            .host
-            .parts
-            .store
-            .decide_approval(workspace, change)
-            .await
-            .map_err(|error| self.in_doubt(&error))?;
-        match decided {
+    async fn acquire_permit(&mut self) -> Performed {
+        let (context, task) = (self.context, &self.context.task);
+        let (workspace, upstream) = (&task.principal.workspace_id, &self.tool()?.upstream);
+        let permit = context.services.concurrency.acquire(task.id, workspace, upstream);
+        let permit = context.unless_dropped(permit).await?;
+        let waited = permit.waited;
+        self.permit = Some(permit);
+        Ok(CallEvent::PermitAcquired { waited })
+    }
+
+    /// Only an approval that is still unused lets the call go on.
+    async fn consume_approval(&mut self) -> Performed {
+        let (context, id) = (self.context, self.open()?.row.id);
+        let (from, to) = (ApprovalStatus::Approved, ApprovalStatus::Consumed);
+        let changed = context.unless_dropped(context.journal.change_approval(id, from, to, None));
+        match changed.await?.map_err(|error| self.in_doubt(&error))? {
             Decided::Changed(_) => {
-                self.approval = Some(open.id);
-                self.approved.take().into_iter().for_each(PendingApproval::settle);
-                Ok(())
+                self.approval = None;
+                Ok(CallEvent::ApprovalConsumed)
             }
             Decided::Refused(_) | Decided::Absent => {
                 Err(CallRejection::in_doubt("the approval was used already, or taken back").into())
@@ -471,275 +412,172 @@ impl<'a> CallPipeline<'a> {
         }
     }
 
-    /// Takes an unused word back, with the reason.
-    async fn withdraw(&mut self, stop: &Rejected) {
-        let Some(open) = self.approved.take() else { return };
-        let why = match stop {
-            Rejected::Refused(refusal) => {
-                format!("policy refuses the call now: {}", refusal.message)
-            }
-            Rejected::Hidden => "policy hides the tool now".to_owned(),
-            Rejected::Failed(failure) => failure.message.clone(),
-        };
-        let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Cancelled, Some(&why));
+    async fn withdraw_approval(&mut self, why: &str) {
+        let Some(OpenApproval { row, pending, .. }) = self.approval.take() else { return };
+        let (from, to) = (ApprovalStatus::Approved, ApprovalStatus::Cancelled);
         // Where the store fails the row stays approved; nothing waits for it, so it has no effect,
         // and the next start makes it void.
-        if let Err(error) = self
-            .host
-            .parts
-            .store
-            .decide_approval(&self.host.task.principal.workspace_id, change)
-            .await
-        {
-            tracing::error!(approval = %open.id, %error, "an approval could not be taken back; \
-                its call is not made");
+        let changed = self.context.journal.change_approval(row.id, from, to, Some(why)).await;
+        if let Err(error) = changed {
+            tracing::error!(approval = %row.id, %error, "an approval could not be taken back; its \
+                call is not made");
         }
-        open.settle();
+        drop(pending);
     }
 
-    fn binding<'b>(&'b self, tool: &'b Tool) -> Binding<'b> {
-        let task = &self.host.task;
-        Binding { principal: &task.principal, task_id: task.id, seq: self.call.seq, tool }
-    }
-
-    fn approval(
-        &self,
-        decision: &Decision,
-        rule: Option<&RuleRef>,
-        terms: &AskTerms,
-        revision: &str,
-        timeout: Duration,
-    ) -> Result<Approval, Rejected> {
-        let (task, now) = (&self.host.task, Timestamp::now());
-        let args = self.call.args.get().to_owned();
-        let digest = self
-            .binding(&self.tool)
-            .digest(&args)
-            .ok_or_else(|| CallRejection::in_doubt("the arguments are no JSON"))?;
-        let expires_at = jiff::SignedDuration::try_from(timeout)
-            .ok()
-            .and_then(|timeout| now.checked_add(timeout).ok());
-        Ok(Approval {
-            id: ApprovalId::new(),
-            status: ApprovalStatus::Pending,
-            principal: task.principal.clone(),
-            task_id: task.id,
-            seq: self.call.seq,
-            tool: self.tool.path.clone(),
-            args,
-            digest,
-            asked: Asked {
-                upstream: self.tool.upstream.to_string(),
-                class: decision.class.to_string(),
-                schema_hash: self.tool.schema_hash.clone(),
-                rule: rule.map(asking),
-                revision: revision.to_owned(),
-                reason: terms.reason.clone(),
-                line: self.call.line,
-            },
-            created_at: now,
-            expires_at: expires_at
-                .ok_or_else(|| CallRejection::in_doubt("the time to wait has no end"))?,
-            decided_at: None,
-            decided_by: None,
-            note: None,
-            why: None,
+    /// Not cut short by the end of the run: what is reserved must be known to be given back.
+    async fn reserve(&self, holds: &[CounterHold]) -> Performed {
+        let reserved = self.context.journal.reserve(holds).await;
+        Ok(match reserved.map_err(|error| self.in_doubt(&error))? {
+            Reserved::Held(token) => CallEvent::Reserved(token),
+            Reserved::Exceeded { index, retry_after, .. } => {
+                CallEvent::Exceeded { index, retry_after, at: self.began.elapsed() }
+            }
         })
     }
 
-    /// The arguments as they leave. What stood for artifacts is in them now, and only now the
-    /// schema can be asked.
-    async fn complete(&mut self) -> Result<Expanded, CallFailure> {
-        let (artifacts, task) = (&self.host.parts.artifacts, &self.host.task);
-        match std::mem::replace(&mut self.args, Arguments::Checked(JsonObject::new())) {
-            Arguments::Checked(args) => Ok(Expanded { args, places: None }),
-            Arguments::PolicyStatus(args) => {
-                let Expanded { args, places } = artifacts
-                    .expanded(task.id, &task.principal.workspace_id, &self.tool.path, args)
-                    .await?;
-                Ok(Expanded { args: self.host.check_value(&self.tool, args).await?, places })
-            }
-        }
+    async fn wait(&self, wait: Duration) -> Performed {
+        self.context.unless_dropped(sleep(wait)).await?;
+        Ok(CallEvent::Waited)
     }
 
-    /// Completes the arguments, records the start, sends, and records the end.
-    async fn send(mut self, cleared: AuthorizedCall) -> Result<RawJson, CallFailure> {
-        let (host, seq) = (self.host, self.call.seq);
-        let expanded = match self.complete().await {
-            Ok(expanded) => expanded,
-            Err(failure) => {
-                self.give_back(&cleared, |_| true);
-                let mut events = std::mem::take(&mut self.events);
-                events.push(record::failed(seq, &failure));
-                return host.noted(events, &self.tool.path, Err(failure)).await;
+    /// Puts the artifacts into the arguments. Only then the schema can be asked.
+    async fn expand(&mut self) -> Performed {
+        let args = std::mem::replace(&mut self.args, Arguments::Checked(JsonObject::new()));
+        self.expanded = Some(match args {
+            Arguments::Checked(args) => Expanded { args, places: None },
+            Arguments::WithArtifacts(args) => {
+                let (context, tool) = (self.context, self.tool()?);
+                let expanding = async {
+                    let (artifacts, task) = (&context.services.artifacts, &context.task);
+                    let workspace = &task.principal.workspace_id;
+                    let Expanded { args, places } =
+                        artifacts.expanded(task.id, workspace, &tool.path, args).await?;
+                    Ok(Expanded { args: context.check_value(tool, args).await?, places })
+                };
+                let expanded: Result<_, CallFailure> = context.unless_dropped(expanding).await?;
+                expanded?
             }
-        };
-        let mut events = std::mem::take(&mut self.events);
+        });
+        Ok(CallEvent::Expanded)
+    }
+
+    async fn record_start(
+        &mut self,
+        approval_id: Option<ApprovalId>,
+        decision: Option<CallDecision>,
+    ) -> Performed {
+        let (context, mut events) = (self.context, std::mem::take(&mut self.events));
+        let tool = self.tool()?;
         events.push(NewEvent::now(EventData::CallStarted(CallStarted {
-            seq,
-            tool: self.tool.path.clone(),
-            upstream: self.tool.upstream.to_string(),
-            approval_id: self.approval,
-            decision: self.decided_anew.take(),
+            seq: self.call.seq,
+            tool: tool.path.clone(),
+            upstream: tool.upstream.to_string(),
+            approval_id,
+            decision,
         })));
-        // From the moment it may be recorded as started, its end is recorded too.
-        let mut unfinished = Unfinished { host, seq: Some(seq) };
-        if let Err(error) = host.parts.store.change_task(host.change(events)).await {
-            unfinished.seq = None;
-            self.give_back(&cleared, |_| true);
-            return Err(host.unrecorded(&self.tool.path, &error));
-        }
-        let answer = match self.perform(&cleared, expanded).await {
-            Ok(answer) if answer.json.get().len() > ANSWER_BYTES_MAX => self.keep(answer).await,
-            answer => answer.map(|answer| (answer.json, None)),
-        };
-        unfinished.seq = None;
-        let (answer, kept) =
-            answer.map_or_else(|failure| (Err(failure), None), |(value, kept)| (Ok(value), kept));
-        host.note(vec![
-            kept.map_or_else(
-                || record::ended(seq, &answer),
-                |artifact| record::kept(seq, &artifact),
-            ),
-        ]);
-        answer
+        let recorded = context.unless_dropped(context.journal.commit(events)).await?;
+        recorded.map_err(|error| context.unrecorded(self.path(), &error))?;
+        Ok(CallEvent::Started)
     }
 
-    /// Keeps an answer that is too large for the program, which gets a handle.
-    async fn keep(&self, answer: ToolResponse) -> Result<(RawJson, Option<Artifact>), CallFailure> {
-        let task = &self.host.task;
+    async fn dispatch(&mut self, budget: &Budget) -> Performed {
+        let (context, tool) = (self.context, self.tool()?.clone());
+        let expanded = self.expanded.take();
+        let Expanded { args, places } =
+            expanded.ok_or_else(|| CallRejection::in_doubt("the arguments are not known"))?;
+        let handle = context.handle.clone();
+        let progress = Arc::new(move |text: &str| handle.report_progress(text));
+        let call = context.services.catalog.call_followed(&tool, args, progress);
+        let response = context.unless_dropped(context.budget.run_within(budget, call)).await?;
+        drop(places);
+        let mut response = match response {
+            None => return Err(budget::out_of_time(budget).into()),
+            Some(Err(error)) if had_no_effect(&error) => {
+                return Err(CallEvent::NoEffect(upstream_failure(&error).into()));
+            }
+            Some(Err(error)) => return Err(upstream_failure(&error).into()),
+            Some(Ok(response)) => response,
+        };
+        let bytes = response.json.get().len();
+        context.budget.count_response(budget, bytes)?;
+        let workspace = &context.task.principal.workspace_id;
+        context.services.catalog.learn(&tool, workspace, &response.json);
+        if let Some(warning) = response.warning.take() {
+            context.warn(warning);
+        }
+        self.response = Some(response);
+        Ok(CallEvent::Responded { is_large: bytes > ANSWER_BYTES_MAX })
+    }
+
+    /// Stores a response that is too large for the program, which gets a handle.
+    async fn store_response(&mut self) -> Performed {
+        let (context, artifacts) = (self.context, &self.context.services.artifacts);
         let origin = keep::Origin {
-            workspace_id: &task.principal.workspace_id,
-            task_id: task.id,
-            tool: &self.tool.path,
+            workspace_id: &context.task.principal.workspace_id,
+            task_id: context.task.id,
+            tool: &self.tool()?.path.clone(),
         };
-        // Its place among the large answers is held until it is written.
-        let (json, _place) = answer.parted();
-        let artifact = self.host.parts.artifacts.keep(origin, json).await?;
-        Ok((keep::answer(&artifact), Some(artifact)))
+        let response = self.response.take();
+        let response =
+            response.ok_or_else(|| CallRejection::in_doubt("the response is not known"))?;
+        // The memory permit is held until it is written.
+        let (json, _permit) = response.parted();
+        let draft = context.unless_dropped(artifacts.draft(origin, json)).await??;
+        let written = context.unless_dropped(artifacts.write(&draft)).await;
+        written.inspect_err(|_| artifacts.discard(&draft))??;
+        self.artifact = Some(draft.artifact);
+        Ok(CallEvent::Stored)
     }
 
-    async fn perform(
-        &self,
-        cleared: &AuthorizedCall,
-        expanded: Expanded,
-    ) -> Result<ToolResponse, CallFailure> {
-        let (host, seq, path) = (self.host, self.call.seq, self.tool.path.clone());
-        let live = host.live.clone();
-        let changes = Arc::new(move |text: &str| live.say(Some(text)));
-        let call = host.parts.catalog.call_followed(&self.tool, expanded.args, changes);
-        match host.spending.within(&cleared.budget, call).await {
-            None => Err(host.refuse(seq, &path, &budget::out_of_time(&cleared.budget))),
-            Some(Err(error)) => {
-                if had_no_effect(&error) {
-                    self.give_back(cleared, |hold| hold.count == Count::Success);
-                }
-                Err(upstream_failure(&error))
+    fn complete(&mut self) {
+        let seq = self.call.seq;
+        let (answer, event) = match (self.artifact.take(), self.response.take()) {
+            (Some(artifact), _) => (Ok(keep::answer(&artifact)), record::kept(seq, &artifact)),
+            (None, Some(response)) => {
+                let answer = Ok(response.parted().0);
+                let event = record::ended(seq, &answer);
+                (answer, event)
             }
-            Some(Ok(mut answer)) => {
-                match host.spending.receive(&cleared.budget, answer.json.get().len()) {
-                    Ok(()) => {
-                        host.parts.catalog.learn(
-                            &self.tool,
-                            &host.task.principal.workspace_id,
-                            &answer.json,
-                        );
-                        if let Some(warning) = answer.warning.take() {
-                            host.warn(warning);
-                        }
-                        Ok(answer)
-                    }
-                    Err(refusal) => Err(host.refuse(seq, &path, &refusal)),
-                }
+            (None, None) => return,
+        };
+        self.context.journal.enqueue(vec![event]);
+        self.answer = Some(answer);
+    }
+
+    async fn reject(&mut self, rejected: Rejected) {
+        let context = self.context;
+        let Ok(failure) = context.unless_dropped(self.failure(rejected)).await else { return };
+        let mut events = std::mem::take(&mut self.events);
+        events.push(record::failed(self.call.seq, &failure));
+        let recorded = context.record_then(events, self.path(), Err(failure));
+        if let Ok(answer) = context.unless_dropped(recorded).await {
+            self.answer = Some(answer);
+        }
+    }
+
+    /// The error that the program sees.
+    async fn failure(&self, rejected: Rejected) -> CallFailure {
+        match rejected {
+            Rejected::ByPolicy(rejection) => {
+                self.context.reject(self.call.seq, self.path(), &rejection)
             }
-        }
-    }
-
-    /// Takes back what was counted for holds of this kind. Not waited for: writes keep their order.
-    fn give_back(&self, cleared: &AuthorizedCall, which: impl Fn(&Reservation) -> bool) {
-        let token = cleared.token.part(|index| cleared.reservations.get(index).is_some_and(&which));
-        drop(self.host.parts.store.release(token));
-    }
-}
-
-fn asking(rule: &RuleRef) -> AskingRule {
-    AskingRule {
-        name: rule.name.to_string(),
-        pointer: rule.pointer.to_string(),
-        layer: rule.layer.to_string(),
-    }
-}
-
-/// A call that waits for a person, so that the task's status follows also where the run ends first.
-struct Parked<'a> {
-    host: &'a Inner,
-    approval: &'a Approval,
-    outcome: ApprovalStatus,
-}
-
-impl Parked<'_> {
-    fn over(mut self, outcome: ApprovalStatus) {
-        self.outcome = outcome;
-    }
-}
-
-impl Drop for Parked<'_> {
-    fn drop(&mut self) {
-        let Approval { seq, id, .. } = *self.approval;
-        let resolved = ApprovalResolved { seq, approval_id: id, status: self.outcome };
-        self.host.unpark(vec![NewEvent::now(EventData::ApprovalResolved(resolved))]);
-    }
-}
-
-/// Records a call that was dropped before its end.
-struct Unfinished<'a> {
-    host: &'a Inner,
-    seq: Option<u32>,
-}
-
-impl Drop for Unfinished<'_> {
-    fn drop(&mut self) {
-        if let Some(seq) = self.seq {
-            self.host.note(vec![record::abandoned(seq)]);
+            Rejected::Hidden => self.context.hidden(&self.call.path, self.tool.as_deref()).await,
+            Rejected::Failed(failure) => failure,
         }
     }
 }
 
-fn approval_requested(approval: &Approval) -> ApprovalRequested {
-    ApprovalRequested {
-        seq: approval.seq,
-        approval_id: approval.id,
-        tool: approval.tool.clone(),
-        digest: approval.digest.clone(),
-        rule: approval.asked.rule.as_ref().map(|rule| rule.name.clone()),
-        reason: approval.asked.reason.clone(),
-        expires_at: approval.expires_at,
-    }
+/// Arguments that hold artifacts.
+fn with_artifacts(args: &str, tool: &Tool) -> Result<Arguments, CallFailure> {
+    serde_json::from_str(args).map(Arguments::WithArtifacts).map_err(|_| {
+        let message =
+            format!("`{}` takes one object; give the artifact as one of its fields", tool.path);
+        failure(ARGUMENT_ERROR, ErrorCode::InvalidToolArguments.as_str(), &tool.path, &message)
+    })
 }
 
-/// What the code is told where no person agreed.
-fn refused(row: &Approval, status: ApprovalStatus) -> CallRejection {
-    match status {
-        ApprovalStatus::Denied => {
-            let note: String =
-                row.note.iter().flat_map(|note| note.chars()).take(NOTE_CHARS_MAX).collect();
-            let message = if note.is_empty() { "no reason was given".to_owned() } else { note };
-            CallRejection::by(row, APPROVAL_DENIED, message)
-        }
-        ApprovalStatus::Expired => CallRejection::by(
-            row,
-            APPROVAL_EXPIRED,
-            format!("nobody answered until {}", row.expires_at),
-        ),
-        other => {
-            let why = row.why.clone().unwrap_or_else(|| format!("the approval is {other}"));
-            CallRejection::by(row, APPROVAL_DENIED, why)
-        }
-    }
-}
-
-/// Whether what was counted for a success is given back: everything but what may have worked, or
-/// did.
+/// Whether a call that failed so had certainly no effect.
 fn had_no_effect(error: &UpstreamError) -> bool {
     use UpstreamErrorCode::{AnswerTooLarge, BadAnswer, Lost, Timeout};
     !matches!(error.code, Timeout | Lost | AnswerTooLarge | BadAnswer)

@@ -6,24 +6,62 @@ use serde_json::json;
 
 use crate::{
     catalog::{FindError, NotFound, ResolveError, UpstreamError, UpstreamErrorCode},
-    model::{Approval, ApprovalId, ErrorCode, JsonObject},
+    model::{Approval, ApprovalId, ApprovalStatus, ErrorCode, JsonObject},
     policy::RuleRef,
     sandbox::CallFailure,
 };
 
-/// The name of an error that policy or a person caused.
+/// Class name of an error that policy or a person caused.
 pub(in crate::task) const POLICY_ERROR: &str = "ToolPolicyError";
-/// The name of an error about arguments. Its message may quote them.
+/// Class name of an error about arguments. Its message may quote them.
 pub(in crate::task) const ARGUMENT_ERROR: &str = "ToolArgumentError";
+/// Characters of a person's note that reach the program.
+const NOTE_CHARS_MAX: usize = 2000;
 
-/// The codes of such errors, as the contract has them.
+/// The codes of rejections, as the contract has them.
 pub(in crate::task) const POLICY_DENIED: &str = ErrorCode::PolicyDenied.as_str();
 pub(in crate::task) const APPROVAL_DENIED: &str = ErrorCode::ApprovalDenied.as_str();
 pub(in crate::task) const APPROVAL_EXPIRED: &str = ErrorCode::ApprovalExpired.as_str();
 pub(in crate::task) const RATE_LIMITED: &str = ErrorCode::RateLimited.as_str();
 pub(in crate::task) const POLICY_FAILED: &str = ErrorCode::PolicyError.as_str();
 
-/// A call that policy, a limit or a person refused.
+/// The reason why a call is not made, or fails.
+#[derive(Debug)]
+pub(in crate::task) enum Rejected {
+    /// Policy, a limit or a person rejects it.
+    ByPolicy(CallRejection),
+    /// It must look as if the tool did not exist.
+    Hidden,
+    /// It fails otherwise.
+    Failed(CallFailure),
+}
+
+impl Rejected {
+    /// The reason that the row of its unused approval gets.
+    pub(in crate::task) fn reason(&self) -> String {
+        match self {
+            Self::ByPolicy(rejection) => {
+                format!("policy refuses the call now: {}", rejection.message)
+            }
+            Self::Hidden => "policy hides the tool now".to_owned(),
+            Self::Failed(failure) => failure.message.clone(),
+        }
+    }
+}
+
+impl From<CallRejection> for Rejected {
+    fn from(rejection: CallRejection) -> Self {
+        Self::ByPolicy(rejection)
+    }
+}
+
+impl From<CallFailure> for Rejected {
+    fn from(failure: CallFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// A call that policy, a limit or a person rejected.
 #[derive(Debug, Clone, PartialEq)]
 pub(in crate::task) struct CallRejection {
     pub(in crate::task) code: &'static str,
@@ -48,18 +86,33 @@ impl CallRejection {
         self
     }
 
-    /// In doubt the answer is no.
+    /// A call about which something is not known that must be.
     pub(in crate::task) fn in_doubt(message: impl Into<String>) -> Self {
         Self::new(POLICY_FAILED, message)
     }
 
-    /// A person's no, or the lack of a word.
-    pub(in crate::task) fn by(approval: &Approval, code: &'static str, message: String) -> Self {
+    /// A call whose approval was denied, expired, or came to another end.
+    pub(in crate::task) fn not_approved(approval: &Approval) -> Self {
+        let (code, message) = match approval.status {
+            ApprovalStatus::Denied => {
+                let note = approval.note.iter().flat_map(|note| note.chars());
+                let note: String = note.take(NOTE_CHARS_MAX).collect();
+                let message = if note.is_empty() { "no reason was given".to_owned() } else { note };
+                (APPROVAL_DENIED, message)
+            }
+            ApprovalStatus::Expired => {
+                (APPROVAL_EXPIRED, format!("nobody answered until {}", approval.expires_at))
+            }
+            other => {
+                let why = approval.why.clone();
+                (APPROVAL_DENIED, why.unwrap_or_else(|| format!("the approval is {other}")))
+            }
+        };
         let rule = approval.asked.rule.as_ref().map(|rule| rule.name.clone());
         Self { rule, approval: Some(approval.id), ..Self::new(code, message) }
     }
 
-    /// As the code sees it: what was refused, by which rule, and whether trying again can help.
+    /// The error that the program sees: the tool, the rule, and whether trying again can help.
     pub(in crate::task) fn failure(&self, tool: &str) -> CallFailure {
         let rule = match (&self.rule, self.approval) {
             (Some(rule), None) => format!(" by rule `{rule}`"),
@@ -91,7 +144,7 @@ impl CallRejection {
     }
 }
 
-/// Whole milliseconds, rounded up: who comes back after them does not come too early.
+/// Whole milliseconds, rounded up, so that a retry after them is not too early.
 fn millis(wait: Duration) -> u64 {
     wait.as_nanos().div_ceil(1_000_000) as u64
 }
@@ -100,6 +153,11 @@ pub(in crate::task) fn failure(name: &str, code: &str, tool: &str, message: &str
     let properties =
         JsonObject::from_iter([("code".into(), json!(code)), ("tool".into(), json!(tool))]);
     CallFailure { name: name.into(), message: message.into(), properties }
+}
+
+/// The answer to a call whose run is over. Nobody sees it.
+pub(in crate::task) fn abandoned() -> CallFailure {
+    failure("ToolCallError", "abandoned", "", "the task ended first")
 }
 
 pub(in crate::task) fn not_found(path: &str, error: FindError) -> CallFailure {

@@ -10,11 +10,10 @@ use airlock::{
     sandbox::{Engine, Isolation, Sandbox, SandboxConfig, WorkerCommand},
     service::{Service, ServiceLimits, ToolRefresh},
     task::{
-        UpstreamConcurrency,
-        approval_waiters::{ApprovalTerms, ApprovalWaiters},
+        Services, UpstreamConcurrency,
+        approval::waiters::{ApprovalTerms, ApprovalWaiters},
         artifacts::{ArtifactTerms, Artifacts},
         engine::{EngineConfig, TaskEngine},
-        host::Services,
         policy_reload::{PolicySource, ReloadingPolicy},
     },
     transport::mcp::McpOptions,
@@ -74,7 +73,7 @@ impl TestService {
         let catalog = Arc::new(Catalog::start(upstreams, &std::env::vars().collect()));
         assert!(catalog.settled(START_MAX).await, "the upstream starts");
         let options = Options { profile: setup.profile, approvals: true };
-        let parts = Services {
+        let services = Services {
             artifacts: Artifacts::new(store.clone(), artifact_terms()),
             store: store.clone(),
             catalog,
@@ -84,7 +83,7 @@ impl TestService {
                 calls_max: 8,
                 tasks_max: 8,
             }),
-            turns: UpstreamConcurrency::default(),
+            concurrency: UpstreamConcurrency::default(),
             record_values: false,
         };
         let sandbox = Sandbox::start(sandbox_config()).await.unwrap();
@@ -93,7 +92,7 @@ impl TestService {
             queue_max: setup.queue_max,
             instance_id: InstanceId::new(),
         };
-        let engine = TaskEngine::new(config, parts, vec![Arc::new(sandbox)]);
+        let engine = TaskEngine::new(config, services, vec![Arc::new(sandbox)]);
         let limits = ServiceLimits {
             code_bytes_max: 256 * 1024,
             timeout_ms: 300_000,

@@ -10,44 +10,46 @@ fn budget(calls: Option<u64>, bytes: Option<u64>, seconds: Option<u64>) -> Budge
 
 #[test]
 fn calls_are_counted_up_to_their_budget() {
-    let spending = BudgetTracker::default();
+    let budget_use = BudgetTracker::default();
     let two = budget(Some(2), None, None);
-    assert!(spending.admit(&two).is_ok() && spending.admit(&two).is_ok());
-    let refused = spending.admit(&two).unwrap_err();
+    assert!(budget_use.count_call(&two).is_ok() && budget_use.count_call(&two).is_ok());
+    let rejected = budget_use.count_call(&two).unwrap_err();
     assert_eq!(
-        (refused.code, refused.rule.as_deref(), refused.retry_after),
+        (rejected.code, rejected.rule.as_deref(), rejected.retry_after),
         (RATE_LIMITED, Some("budget"), None)
     );
     assert!(
-        spending.admit(&budget(None, None, None)).is_ok(),
+        budget_use.count_call(&budget(None, None, None)).is_ok(),
         "without a budget there is no bound"
     );
 }
 
 #[test]
-fn an_answer_over_the_budget_is_kept_back_and_a_smaller_one_is_not() {
-    let spending = BudgetTracker::default();
+fn a_response_over_the_budget_is_withheld_and_a_smaller_one_is_not() {
+    let budget_use = BudgetTracker::default();
     let ten = budget(None, Some(10), None);
-    assert!(spending.receive(&ten, 6).is_ok());
-    assert!(spending.receive(&ten, 5).unwrap_err().message.contains("of 10 bytes 4 are left"));
-    assert!(spending.receive(&ten, 4).is_ok());
-    assert_eq!(spending.admit(&ten).unwrap_err().code, RATE_LIMITED);
+    assert!(budget_use.count_response(&ten, 6).is_ok());
+    assert!(
+        budget_use.count_response(&ten, 5).unwrap_err().message.contains("4 of 10 bytes are left")
+    );
+    assert!(budget_use.count_response(&ten, 4).is_ok());
+    assert_eq!(budget_use.count_call(&ten).unwrap_err().code, RATE_LIMITED);
 }
 
 #[tokio::test]
 async fn time_is_summed_over_calls() {
-    let spending = BudgetTracker::default();
+    let budget_use = BudgetTracker::default();
     let some = Budget { wall_time: Some(Duration::from_millis(300)), ..budget(None, None, None) };
     assert_eq!(
-        spending.within(&some, tokio::time::sleep(Duration::from_millis(100))).await,
+        budget_use.run_within(&some, tokio::time::sleep(Duration::from_millis(100))).await,
         Some(())
     );
     let began = Instant::now();
-    assert_eq!(spending.within(&some, std::future::pending::<()>()).await, None);
+    assert_eq!(budget_use.run_within(&some, std::future::pending::<()>()).await, None);
     assert!(began.elapsed() <= Duration::from_millis(200) + SLACK, "{:?}", began.elapsed());
-    assert_eq!(spending.admit(&some).unwrap_err().code, RATE_LIMITED);
+    assert_eq!(budget_use.count_call(&some).unwrap_err().code, RATE_LIMITED);
     assert_eq!(
-        spending.within(&budget(None, None, None), async { 7 }).await,
+        budget_use.run_within(&budget(None, None, None), async { 7 }).await,
         Some(7),
         "without a budget there is no bound"
     );
@@ -55,17 +57,18 @@ async fn time_is_summed_over_calls() {
 
 #[tokio::test]
 async fn calls_at_once_share_the_time() {
-    let spending = BudgetTracker::default();
+    let budget_use = BudgetTracker::default();
     let second = budget(None, None, Some(1));
     let began = Instant::now();
     let late = async {
         tokio::time::sleep(Duration::from_millis(50)).await;
         futures::future::join_all(
-            (0..9).map(|_| spending.within(&second, std::future::pending::<()>())),
+            (0..9).map(|_| budget_use.run_within(&second, std::future::pending::<()>())),
         )
         .await
     };
-    let (first, late) = tokio::join!(spending.within(&second, std::future::pending::<()>()), late);
+    let (first, late) =
+        tokio::join!(budget_use.run_within(&second, std::future::pending::<()>()), late);
     assert!(first.is_none() && late.iter().all(Option::is_none));
     // 50 ms alone, then ten at once for 95 ms more.
     assert!(began.elapsed() >= Duration::from_millis(140), "{:?}", began.elapsed());

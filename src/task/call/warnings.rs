@@ -1,17 +1,17 @@
-//! What the calls of a task were warned of, until its end. Pure.
+//! The warnings of one task's calls, collected until its end. Pure.
 
-/// Warnings that are kept; more are counted.
+/// Warnings that are kept; further ones are only counted.
 const WARNINGS_MAX: usize = 20;
 
-/// Each once, in the order in which they came; every one is bounded by who gives it.
+/// Distinct warnings in the order in which they came. Whoever gives one bounds its length.
 #[derive(Debug, Default)]
-pub(super) struct Warnings {
+pub(in crate::task) struct Warnings {
     texts: Vec<String>,
     more: usize,
 }
 
 impl Warnings {
-    pub(super) fn add(&mut self, text: String) {
+    pub(in crate::task) fn add(&mut self, text: String) {
         if self.texts.contains(&text) {
             return;
         }
@@ -19,7 +19,7 @@ impl Warnings {
     }
 
     /// All of them, and how many more there were.
-    pub(super) fn told(mut self) -> Vec<String> {
+    pub(in crate::task) fn into_texts(mut self) -> Vec<String> {
         if self.more > 0 {
             self.texts.push(format!("and {} more warnings of calls", self.more));
         }

@@ -9,21 +9,21 @@ fn waiters() -> Arc<ApprovalWaiters> {
 }
 
 #[test]
-fn places_are_bounded_and_given_back() {
+fn slots_are_bounded_and_given_back() {
     let waiters = waiters();
     let (one, two, three) = (TaskId::new(), TaskId::new(), TaskId::new());
-    let first = waiters.place(one).ok().unwrap();
-    let second = waiters.place(one).ok().unwrap();
-    let refused = waiters.place(one).err().unwrap();
+    let first = waiters.acquire_slot(one).ok().unwrap();
+    let second = waiters.acquire_slot(one).ok().unwrap();
+    let refused = waiters.acquire_slot(one).err().unwrap();
     assert_eq!(
         (refused.code, refused.message.contains("2 calls of this task")),
         (RATE_LIMITED, true)
     );
-    let other = waiters.place(two).ok().unwrap();
-    let refused = waiters.place(three).err().unwrap();
+    let other = waiters.acquire_slot(two).ok().unwrap();
+    let refused = waiters.acquire_slot(three).err().unwrap();
     assert_eq!((refused.code, refused.message.contains("2 tasks")), (RATE_LIMITED, true));
     drop(other);
-    let third = waiters.place(three).ok().unwrap();
+    let third = waiters.acquire_slot(three).ok().unwrap();
     drop((first, second, third));
     assert_eq!(waiters.parked_tasks(), 0);
 }

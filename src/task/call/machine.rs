@@ -1,0 +1,610 @@
+//! The steps of one tool call as a pure machine: resolve, check, decide, ask, count, record, send,
+//! settle. State and event to state and actions; no clock, no store, no waiting.
+//!
+//! A doubt is a rejection. After every wait the call is decided again by the policy then in force:
+//! a denial always wins, and an approval only answers the question that policy asks. Counters are
+//! reserved before the call is sent, and given back where it had no effect.
+//!
+//! [`CallPipeline`](super::pipeline::CallPipeline) performs the actions and feeds the events back.
+//! Of the actions of one step it performs all, in their order; the last one alone may lead to an
+//! event.
+
+use std::{collections::HashSet, time::Duration};
+
+use super::rejection::{CallRejection, RATE_LIMITED, Rejected};
+use crate::{
+    model::{Approval, ApprovalId, ApprovalStatus, CallDecision},
+    policy::{
+        AskTerms, Budget, Count, CounterKey, Decision, OnExceed, Reservation, RuleRef, Verdict,
+    },
+    store::{CounterHold, HoldToken},
+    task::{approval::request::ApprovalRequest, policy_view::counter_window, record},
+};
+
+/// The most decisions about one call: the first, and one after each wait.
+pub(in crate::task) const ROUNDS_MAX: usize = 1000;
+/// The shortest wait for a counter that is used up.
+pub(in crate::task) const WAIT_MIN: Duration = Duration::from_millis(10);
+
+/// The state of one tool call.
+#[derive(Debug)]
+pub(in crate::task) struct CallState {
+    phase: Phase,
+    decisions: usize,
+    /// The latest decision, and its budget.
+    decided: Option<Box<PolicyDecision>>,
+    /// Whether it is counted against the task's budget.
+    is_counted: bool,
+    /// Whether a person has agreed to what policy asks about.
+    is_agreed: bool,
+    /// The counters beyond whose bound a person lets it go.
+    beyond: HashSet<CounterKey>,
+    approval: ApprovalUse,
+    /// Until when it may wait for counters, since its beginning.
+    patience: Option<Duration>,
+    has_permit: bool,
+    reserved: Option<Reserved>,
+}
+
+/// The use of the latest approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ApprovalUse {
+    None,
+    Granted(ApprovalId),
+    Consumed(ApprovalId),
+}
+
+/// Counters that were reserved.
+#[derive(Debug)]
+struct Reserved {
+    reservations: Vec<Reservation>,
+    token: HoldToken,
+}
+
+/// The action whose event is awaited.
+#[derive(Debug, PartialEq)]
+enum Phase {
+    Resolving,
+    Checking,
+    Deciding,
+    Counting,
+    OpeningApproval(Question),
+    Suspending(Question, ApprovalId),
+    AwaitingDecision(Question, ApprovalId),
+    Verifying(Question),
+    AcquiringPermit,
+    ConsumingApproval(ApprovalId),
+    Reserving,
+    /// The run is over, and what is reserved by then is given back.
+    ReservingInVain,
+    WaitingForCounter,
+    Expanding,
+    Starting,
+    Dispatching,
+    Storing,
+    Ended,
+}
+
+/// The question that a person is asked.
+#[derive(Debug, Clone, PartialEq)]
+enum Question {
+    /// Policy asks about the call.
+    Call,
+    /// A counter is used up, and its rule asks.
+    Counter(CounterKey),
+}
+
+/// A decision of the policy, and what goes with it.
+#[derive(Debug, Clone)]
+pub(in crate::task) struct PolicyDecision {
+    pub(in crate::task) decision: Decision,
+    /// The revision of the policy that decided.
+    pub(in crate::task) revision: String,
+    /// The task's budget by that policy.
+    pub(in crate::task) budget: Budget,
+}
+
+impl PolicyDecision {
+    fn request(&self, rule: Option<RuleRef>, terms: AskTerms) -> ApprovalRequest {
+        let (class, revision) = (self.decision.class.to_string(), self.revision.clone());
+        ApprovalRequest { rule, terms, class, revision }
+    }
+}
+
+/// Why the calls of a run are dropped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::task) enum DropCause {
+    /// The run is over: it returned, threw, reached a limit or was stopped.
+    RunEnded,
+    /// The task could not be recorded.
+    TaskUnrecorded,
+}
+
+impl DropCause {
+    /// The reason with which its approvals are cancelled.
+    pub(in crate::task) fn as_str(self) -> &'static str {
+        match self {
+            Self::RunEnded => "its task ended first",
+            Self::TaskUnrecorded => "its task could not be recorded",
+        }
+    }
+}
+
+/// Something that happens to a call.
+#[derive(Debug)]
+pub(in crate::task) enum CallEvent {
+    /// The tool is found.
+    Resolved,
+    /// The arguments are valid, or hold artifacts and are checked once these are expanded.
+    Checked,
+    /// Policy has decided.
+    Decided(Box<PolicyDecision>),
+    /// The call is counted against the task's budget.
+    Counted,
+    /// An approval is prepared, and the call will be woken once it is decided.
+    ApprovalOpened(ApprovalId),
+    /// The approval is durable.
+    Suspended,
+    /// The approval's row as it was decided, or as it expired.
+    ApprovalDecided(Box<Approval>),
+    /// What was approved still means the same, and the call is the approved one.
+    Verified,
+    /// It may run at the upstream. `waited` where that took a while.
+    PermitAcquired {
+        /// Whether it waited.
+        waited: bool,
+    },
+    /// The approval is used up by this call.
+    ApprovalConsumed,
+    /// All counters are reserved.
+    Reserved(HoldToken),
+    /// Nothing is reserved, because one counter is used up.
+    Exceeded {
+        /// The counter's index among the decision's reservations.
+        index: usize,
+        /// When there may be room again; none where there never will be.
+        retry_after: Option<Duration>,
+        /// Now, since the beginning of the call.
+        at: Duration,
+    },
+    /// The wait for a counter is over.
+    Waited,
+    /// The arguments are as they will be sent.
+    Expanded,
+    /// The start is durable.
+    Started,
+    /// The upstream responded, and the response is within the task's budget.
+    Responded {
+        /// Whether it is too large for a program.
+        is_large: bool,
+    },
+    /// The upstream failed, and the call certainly had no effect.
+    NoEffect(Rejected),
+    /// The large response is stored as an artifact.
+    Stored,
+    /// The awaited action failed, or says that the call must not go on.
+    Rejected(Rejected),
+    /// The run is over. The action under way is abandoned, except a reservation, whose event still
+    /// comes.
+    RunDropped(DropCause),
+}
+
+/// Something that the pipeline has to do for a call.
+#[derive(Debug)]
+pub(in crate::task) enum CallAction {
+    /// Find the tool: `Resolved`.
+    Resolve,
+    /// Validate the arguments: `Checked`.
+    Check,
+    /// Keep the event of the call's request, with the first decision, until the next commit.
+    NoteRequested(Option<CallDecision>),
+    /// Let policy decide: `Decided`.
+    Decide,
+    /// Count the call against the task's budget: `Counted`.
+    CountAgainst(Budget),
+    /// Prepare an approval: `ApprovalOpened`.
+    OpenApproval(Box<ApprovalRequest>),
+    /// Record that the call waits for the approval: `Suspended`.
+    Suspend,
+    /// Wait for the decision while the task's clock stands still: `ApprovalDecided`.
+    AwaitDecision,
+    /// Enqueue that the call does not wait any more.
+    Resume(ApprovalId, ApprovalStatus),
+    /// Forget an approval that was decided and will not be used.
+    CloseApproval,
+    /// Take the call from the approval's row, if it still means the same: `Verified`.
+    Verify(Box<Approval>),
+    /// Take back an approval that was granted and not consumed, with this reason.
+    WithdrawApproval(String),
+    /// Enqueue the cancellation of the approval.
+    CancelApproval(DropCause),
+    /// Wait for a permit at the upstream: `PermitAcquired`.
+    AcquirePermit,
+    /// Give the permit back.
+    ReleasePermit,
+    /// Use the approval: `ApprovalConsumed`.
+    ConsumeApproval,
+    /// Reserve all of these counters or none: `Reserved`, `Exceeded`.
+    Reserve(Vec<CounterHold>),
+    /// Enqueue that this part of the reservation is taken back.
+    GiveBack(HoldToken),
+    /// Wait for a counter: `Waited`.
+    Wait(Duration),
+    /// Put the artifacts into the arguments and validate these: `Expanded`.
+    Expand,
+    /// Record the start, with the approval that lets it go and the decision that does where that
+    /// was not the first: `Started`.
+    RecordStart(Option<ApprovalId>, Option<CallDecision>),
+    /// Send it, within this budget: `Responded`, `NoEffect`.
+    Dispatch(Budget),
+    /// Store the response as an artifact: `Stored`.
+    StoreResponse,
+    /// End: record the success and answer the program.
+    Complete,
+    /// End a call that was not sent: record why and answer the program.
+    Reject(Rejected),
+    /// End a call that was sent: record its failure and answer the program.
+    Fail(Rejected),
+    /// End a call whose record failed: answer the program.
+    GiveUp(Rejected),
+    /// End a call that was recorded as started and whose run is over: record that.
+    Abandon,
+}
+
+type Next = (CallState, Vec<CallAction>);
+
+impl CallState {
+    /// A call that the program has just made, and the first actions.
+    pub(in crate::task) fn begin() -> Next {
+        let state = Self {
+            phase: Phase::Resolving,
+            decisions: 0,
+            decided: None,
+            is_counted: false,
+            is_agreed: false,
+            beyond: HashSet::new(),
+            approval: ApprovalUse::None,
+            patience: None,
+            has_permit: false,
+            reserved: None,
+        };
+        (state, vec![CallAction::Resolve])
+    }
+
+    /// The state after an event, and what has to be done. An event that the state does not expect
+    /// rejects the call; after the end nothing happens any more.
+    pub(in crate::task) fn step(mut self, event: CallEvent) -> Next {
+        use CallEvent as Event;
+        match (std::mem::replace(&mut self.phase, Phase::Ended), event) {
+            (Phase::Ended, _) => (self, vec![]),
+            (phase, Event::RunDropped(cause)) => self.drop_run(phase, cause),
+            (Phase::ReservingInVain, Event::Reserved(token)) => {
+                self.reserved = Some(Reserved { reservations: vec![], token });
+                let given_back = self.give_back_all();
+                (self, given_back)
+            }
+            (Phase::ReservingInVain, _) => (self, vec![]),
+            (phase, Event::Rejected(rejected)) => self.reject_in(phase, rejected),
+            (Phase::Resolving, Event::Resolved) => self.on(Phase::Checking, CallAction::Check),
+            (Phase::Checking, Event::Checked) => self.decide(),
+            (Phase::Deciding, Event::Decided(decided)) => self.decided(decided),
+            (Phase::Counting, Event::Counted) => {
+                self.is_counted = true;
+                self.authorize()
+            }
+            (Phase::OpeningApproval(question), Event::ApprovalOpened(id)) => {
+                self.on(Phase::Suspending(question, id), CallAction::Suspend)
+            }
+            (Phase::Suspending(question, id), Event::Suspended) => {
+                self.on(Phase::AwaitingDecision(question, id), CallAction::AwaitDecision)
+            }
+            (Phase::AwaitingDecision(question, id), Event::ApprovalDecided(row))
+                if row.id == id =>
+            {
+                self.approval_decided(question, row)
+            }
+            (Phase::Verifying(question), Event::Verified) => {
+                match question {
+                    Question::Call => self.is_agreed = true,
+                    Question::Counter(key) => drop(self.beyond.insert(key)),
+                }
+                self.decide()
+            }
+            (Phase::AcquiringPermit, Event::PermitAcquired { waited }) => {
+                self.has_permit = true;
+                if waited { self.decide() } else { self.consume_approval() }
+            }
+            (Phase::ConsumingApproval(id), Event::ApprovalConsumed) => {
+                self.approval = ApprovalUse::Consumed(id);
+                self.reserve()
+            }
+            (Phase::Reserving, Event::Reserved(token)) => self.reserved(token),
+            (Phase::Reserving, Event::Exceeded { index, retry_after, at }) => {
+                self.exceeded(index, retry_after, at)
+            }
+            (Phase::WaitingForCounter, Event::Waited) => self.decide(),
+            (Phase::Expanding, Event::Expanded) => self.start(),
+            (Phase::Starting, Event::Started) => {
+                let budget = self.decided.as_ref().map_or_else(Budget::default, |d| d.budget);
+                self.on(Phase::Dispatching, CallAction::Dispatch(budget))
+            }
+            (Phase::Dispatching, Event::Responded { is_large: true }) => {
+                self.on(Phase::Storing, CallAction::StoreResponse)
+            }
+            (Phase::Dispatching, Event::Responded { is_large: false })
+            | (Phase::Storing, Event::Stored) => (self, vec![CallAction::Complete]),
+            (Phase::Dispatching, Event::NoEffect(rejected)) => self.had_no_effect(rejected),
+            (phase, _) => {
+                let rejection = CallRejection::in_doubt("its steps came in a wrong order");
+                self.reject_in(phase, rejection.into())
+            }
+        }
+    }
+
+    fn on(self, phase: Phase, action: CallAction) -> Next {
+        self.on_all(phase, vec![action])
+    }
+
+    fn on_all(mut self, phase: Phase, actions: Vec<CallAction>) -> Next {
+        self.phase = phase;
+        (self, actions)
+    }
+
+    fn decide(self) -> Next {
+        if self.decisions == ROUNDS_MAX {
+            let message = format!("it was decided {ROUNDS_MAX} times without an end");
+            return self.reject(CallRejection::in_doubt(message).into(), vec![]);
+        }
+        self.on(Phase::Deciding, CallAction::Decide)
+    }
+
+    fn decided(mut self, decided: Box<PolicyDecision>) -> Next {
+        self.decisions += 1;
+        let PolicyDecision { decision, revision, budget } = &*decided;
+        let budget = *budget;
+        let noted = (self.decisions == 1)
+            .then(|| CallAction::NoteRequested(Some(record::decision(decision, revision))));
+        let denied = match &decision.verdict {
+            Verdict::Deny(denial) if denial.hidden => Some(Rejected::Hidden),
+            Verdict::Deny(denial) => {
+                let rejection = CallRejection::new(denial.code.as_str(), denial.message.clone())
+                    .rule(decision.rule.as_ref())
+                    .retry_after(denial.retry_after);
+                Some(rejection.into())
+            }
+            Verdict::Allow | Verdict::Ask(_) => None,
+        };
+        self.decided = Some(decided);
+        let noted = Vec::from_iter(noted);
+        match denied {
+            Some(rejected) => self.reject(rejected, noted),
+            None if self.is_counted => {
+                let (state, next) = self.authorize();
+                (state, noted.into_iter().chain(next).collect())
+            }
+            None => {
+                let count = CallAction::CountAgainst(budget);
+                self.on_all(Phase::Counting, noted.into_iter().chain([count]).collect())
+            }
+        }
+    }
+
+    /// The latest decision is no denial: what is still missing before the call is sent?
+    fn authorize(self) -> Next {
+        let Some(decided) = &self.decided else { return self.out_of_order() };
+        match &decided.decision.verdict {
+            Verdict::Ask(terms) if !self.is_agreed => {
+                let rule = decided.decision.rule.clone();
+                let request = decided.request(rule, terms.clone());
+                self.ask(Question::Call, request)
+            }
+            _ if !self.has_permit => self.on(Phase::AcquiringPermit, CallAction::AcquirePermit),
+            _ => self.consume_approval(),
+        }
+    }
+
+    fn out_of_order(self) -> Next {
+        let rejection = CallRejection::in_doubt("it was not decided");
+        self.reject(rejection.into(), vec![])
+    }
+
+    fn ask(self, question: Question, request: ApprovalRequest) -> Next {
+        let open = CallAction::OpenApproval(Box::new(request));
+        self.on(Phase::OpeningApproval(question), open)
+    }
+
+    fn approval_decided(mut self, question: Question, row: Box<Approval>) -> Next {
+        let resume = CallAction::Resume(row.id, row.status);
+        if row.status == ApprovalStatus::Approved {
+            self.approval = ApprovalUse::Granted(row.id);
+            return self.on_all(Phase::Verifying(question), vec![resume, CallAction::Verify(row)]);
+        }
+        let rejection = CallRejection::not_approved(&row);
+        self.reject(rejection.into(), vec![resume, CallAction::CloseApproval])
+    }
+
+    fn consume_approval(self) -> Next {
+        match self.approval {
+            ApprovalUse::Granted(id) => {
+                self.on(Phase::ConsumingApproval(id), CallAction::ConsumeApproval)
+            }
+            ApprovalUse::None | ApprovalUse::Consumed(_) => self.reserve(),
+        }
+    }
+
+    /// Reserves all counters of the decision. Those that a person let it go beyond are counted without
+    /// their bound.
+    fn reserve(self) -> Next {
+        let Some(decided) = &self.decided else { return self.out_of_order() };
+        let holds: Vec<_> = decided
+            .decision
+            .reservations
+            .iter()
+            .map(|limit| CounterHold {
+                key: limit.key.to_string(),
+                window: counter_window(limit.window),
+                max: if self.beyond.contains(&limit.key) {
+                    i64::MAX
+                } else {
+                    limit.max.millionths()
+                },
+                cost: limit.cost.millionths(),
+            })
+            .collect();
+        match holds.is_empty() {
+            true => self.reserved(HoldToken::default()),
+            false => self.on(Phase::Reserving, CallAction::Reserve(holds)),
+        }
+    }
+
+    fn reserved(mut self, token: HoldToken) -> Next {
+        let of_decision =
+            self.decided.as_ref().map(|decided| decided.decision.reservations.clone());
+        let reservations = of_decision.unwrap_or_default();
+        self.reserved = Some(Reserved { reservations, token });
+        self.on(Phase::Expanding, CallAction::Expand)
+    }
+
+    /// A counter is used up: the call is rejected, waits, or a person is asked. Then it is decided
+    /// again, and waits for a new permit.
+    fn exceeded(mut self, index: usize, retry_after: Option<Duration>, at: Duration) -> Next {
+        self.has_permit = false;
+        let decided = self.decided.clone();
+        let limit = decided.as_ref().and_then(|decided| decided.decision.reservations.get(index));
+        let (Some(decided), Some(limit)) = (&decided, limit) else {
+            let rejection = CallRejection::in_doubt("a limit is not known");
+            return self.reject(rejection.into(), vec![CallAction::ReleasePermit]);
+        };
+        let (mut state, next) = match &limit.on_exceed {
+            OnExceed::Wait { max } => {
+                let until = *self.patience.get_or_insert(at + *max);
+                match retry_after.map(|wait| wait.max(WAIT_MIN)) {
+                    Some(wait) if at + wait <= until => {
+                        self.on(Phase::WaitingForCounter, CallAction::Wait(wait))
+                    }
+                    _ => self.reject(limit_reached(limit, retry_after), vec![]),
+                }
+            }
+            // Only the bound could stop it then, so it asks once.
+            OnExceed::Ask(terms) if !self.beyond.contains(&limit.key) => {
+                let reason = format!("{}: {}", terms.reason, limit.denial(None).message);
+                let terms = AskTerms { reason, ..terms.clone() };
+                let request = decided.request(Some(limit.rule.clone()), terms);
+                self.ask(Question::Counter(limit.key.clone()), request)
+            }
+            OnExceed::Deny | OnExceed::Ask(_) => {
+                self.reject(limit_reached(limit, retry_after), vec![])
+            }
+        };
+        state.has_permit = false;
+        (state, [CallAction::ReleasePermit].into_iter().chain(next).collect())
+    }
+
+    fn start(self) -> Next {
+        let approval = match self.approval {
+            ApprovalUse::Consumed(id) => Some(id),
+            ApprovalUse::None | ApprovalUse::Granted(_) => None,
+        };
+        let redecided = self
+            .decided
+            .as_ref()
+            .filter(|_| self.decisions > 1)
+            .map(|decided| record::decision(&decided.decision, &decided.revision));
+        self.on(Phase::Starting, CallAction::RecordStart(approval, redecided))
+    }
+
+    /// Gives back what counts successes only.
+    fn had_no_effect(mut self, rejected: Rejected) -> Next {
+        let mut actions = vec![];
+        if let Some(Reserved { reservations, token }) = self.reserved.take() {
+            let counts_success = |index: usize| {
+                reservations.get(index).is_some_and(|limit| limit.count == Count::Success)
+            };
+            actions.extend(give_back(token.part(counts_success)));
+        }
+        actions.push(CallAction::Fail(rejected));
+        (self, actions)
+    }
+
+    fn give_back_all(&mut self) -> Vec<CallAction> {
+        let token = self.reserved.take().map(|reservation| reservation.token);
+        token.and_then(give_back).into_iter().collect()
+    }
+
+    /// Ends a call whose awaited action did not succeed.
+    fn reject_in(mut self, phase: Phase, rejected: Rejected) -> Next {
+        match phase {
+            Phase::Suspending(_, id) | Phase::AwaitingDecision(_, id) => {
+                let cancelled = CallAction::Resume(id, ApprovalStatus::Cancelled);
+                let cancel = CallAction::CancelApproval(DropCause::RunEnded);
+                self.reject(rejected, vec![cancelled, cancel])
+            }
+            // It is not sent, and the record, which failed, says nothing more of it.
+            Phase::Starting => {
+                let mut actions = self.give_back_all();
+                actions.push(CallAction::GiveUp(rejected));
+                (self, actions)
+            }
+            Phase::Dispatching | Phase::Storing => (self, vec![CallAction::Fail(rejected)]),
+            _ => self.reject(rejected, vec![]),
+        }
+    }
+
+    /// Ends a call that was not sent, after these actions.
+    fn reject(mut self, rejected: Rejected, mut actions: Vec<CallAction>) -> Next {
+        self.phase = Phase::Ended;
+        if let ApprovalUse::Granted(_) = self.approval {
+            actions.push(CallAction::WithdrawApproval(rejected.reason()));
+        }
+        actions.extend(self.give_back_all());
+        if self.decisions == 0 {
+            actions.push(CallAction::NoteRequested(None));
+        }
+        actions.push(CallAction::Reject(rejected));
+        (self, actions)
+    }
+
+    /// Ends a call whose run is over. Nobody waits for its answer.
+    fn drop_run(mut self, phase: Phase, cause: DropCause) -> Next {
+        let mut actions = match phase {
+            Phase::Reserving | Phase::ReservingInVain => {
+                return self.on_all(Phase::ReservingInVain, vec![]);
+            }
+            Phase::Suspending(_, id) | Phase::AwaitingDecision(_, id) => vec![
+                CallAction::Resume(id, ApprovalStatus::Cancelled),
+                CallAction::CancelApproval(cause),
+            ],
+            Phase::Expanding => self.give_back_all(),
+            Phase::Starting => {
+                let mut actions = self.give_back_all();
+                actions.push(CallAction::Abandon);
+                actions
+            }
+            Phase::Dispatching | Phase::Storing => vec![CallAction::Abandon],
+            _ => vec![],
+        };
+        if let ApprovalUse::Granted(_) = self.approval {
+            actions.push(CallAction::CancelApproval(cause));
+        }
+        (self, actions)
+    }
+}
+
+fn give_back(token: HoldToken) -> Option<CallAction> {
+    (!token.is_empty()).then_some(CallAction::GiveBack(token))
+}
+
+fn limit_reached(limit: &Reservation, retry_after: Option<Duration>) -> Rejected {
+    let message = limit.denial(retry_after).message;
+    CallRejection::new(RATE_LIMITED, message)
+        .rule(Some(&limit.rule))
+        .retry_after(retry_after)
+        .into()
+}
+
+#[cfg(test)]
+#[path = "machine/property_tests.rs"]
+mod property_tests;
+#[cfg(test)]
+#[path = "machine/tests.rs"]
+mod tests;

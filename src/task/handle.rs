@@ -1,0 +1,162 @@
+//! The handle of one task that has not ended: its state, its progress, and a way to stop it.
+//!
+//! In memory only; the record is [`TaskJournal`](super::journal::TaskJournal)'s.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use super::machine::{StopCause, TaskAction, TaskEvent, TaskState};
+use crate::{
+    model::{EventData, RawJson, Task, TaskId, TaskStatus},
+    store::NewTask,
+};
+
+/// A task that has not ended, or whose end somebody still watches.
+pub struct TaskHandle {
+    workspace_id: String,
+    task_id: TaskId,
+    cancel: CancellationToken,
+    state: Mutex<TaskState>,
+    outcome: watch::Sender<Option<TaskOutcome>>,
+    tool_calls: AtomicU64,
+    progress: Mutex<Option<Arc<str>>>,
+    /// Counts the changes that a waiting caller may want to know of.
+    changes: watch::Sender<u64>,
+}
+
+/// The end of a task as it was recorded.
+#[derive(Debug, Clone)]
+pub enum TaskOutcome {
+    /// The record and the result are durable.
+    Recorded(Arc<Task>, Option<Arc<RawJson>>),
+    /// The store failed, and why. The next start of the server ends the task as failed, if its
+    /// creation is on record.
+    Unrecorded(String),
+}
+
+impl TaskHandle {
+    /// The handle of a task that was just submitted.
+    pub(super) fn new(new: &NewTask) -> Self {
+        Self {
+            workspace_id: new.principal.workspace_id.clone(),
+            task_id: new.task_id,
+            cancel: CancellationToken::new(),
+            state: Mutex::new(TaskState::submitted()),
+            outcome: watch::Sender::new(None),
+            tool_calls: AtomicU64::new(0),
+            progress: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }
+    }
+
+    /// Its id.
+    pub fn task_id(&self) -> TaskId {
+        self.task_id
+    }
+
+    /// The workspace it belongs to.
+    pub fn workspace_id(&self) -> &str {
+        &self.workspace_id
+    }
+
+    /// Its status.
+    pub fn status(&self) -> TaskStatus {
+        self.state.lock().status()
+    }
+
+    /// The number of tool calls so far.
+    pub fn tool_calls(&self) -> u64 {
+        self.tool_calls.load(Ordering::Relaxed)
+    }
+
+    /// The latest progress that a tool reported, in a short line of its upstream's own.
+    pub fn progress(&self) -> Option<Arc<str>> {
+        self.progress.lock().clone()
+    }
+
+    /// Changes whenever its status, its number of calls or its progress does.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// Waits for its end to be recorded.
+    pub async fn ended(&self) -> TaskOutcome {
+        let mut outcome = self.outcome.subscribe();
+        let ended =
+            outcome.wait_for(Option::is_some).await.expect("the sender lives as long as `self`");
+        ended.clone().expect("it was waited for")
+    }
+
+    /// Ends it, unless it has ended. The first cause counts.
+    pub fn stop(&self, cause: StopCause) {
+        self.apply(TaskEvent::StopRequested(cause), drop);
+    }
+
+    /// Fires once the task has to end.
+    pub(super) fn cancelled(&self) -> &CancellationToken {
+        &self.cancel
+    }
+
+    /// Why somebody stopped it, if somebody did.
+    pub(super) fn stop_cause(&self) -> Option<StopCause> {
+        self.state.lock().stop_cause()
+    }
+
+    /// Counts one call more.
+    pub(super) fn count_call(&self) {
+        self.tool_calls.fetch_add(1, Ordering::Relaxed);
+        self.notify();
+    }
+
+    /// Takes the progress that a tool reports.
+    pub(super) fn report_progress(&self, text: &str) {
+        let mut present = self.progress.lock();
+        if present.as_deref() != Some(text) {
+            *present = Some(Arc::from(text));
+            drop(present);
+            self.notify();
+        }
+    }
+
+    /// Applies an event to its state. `record` gets the status that has to be recorded, if one
+    /// has; no other event comes in between, so statuses are recorded in the order in which they
+    /// came.
+    pub(super) fn apply<T>(
+        &self,
+        event: TaskEvent,
+        record: impl FnOnce(Option<(TaskStatus, EventData)>) -> T,
+    ) -> T {
+        let mut state = self.state.lock();
+        let (next, actions) = state.step(event);
+        *state = next;
+        let mut to_record = None;
+        for action in actions {
+            match action {
+                TaskAction::PublishStatus(_) => self.notify(),
+                TaskAction::RecordStatus(status, event) => {
+                    to_record = Some((status, event.into()));
+                }
+                TaskAction::CancelRun => self.cancel.cancel(),
+            }
+        }
+        record(to_record)
+    }
+
+    /// Publishes its end.
+    pub(super) fn publish(&self, outcome: TaskOutcome) {
+        if let TaskOutcome::Recorded(task, _) = &outcome {
+            self.apply(TaskEvent::Ended(task.status), drop);
+        }
+        self.outcome.send_replace(Some(outcome));
+    }
+
+    fn notify(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
+    }
+}
