@@ -15,11 +15,10 @@ use airlock::{
         NoDetails, Task, TaskEnded, TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{
-        ApprovalChange, ApprovalFilter, ApprovalPage, ApprovalStore, ArtifactStore, CounterHold,
-        CounterRead, CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, JournalStore,
-        LIST_BYTES_MAX, NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved, ResultPiece,
-        Slot, Store, StoreError, TaskChange, TaskEnd, TaskFilter, TaskPage, TaskStore, Written,
-        counters_fit,
+        ApprovalChange, ApprovalFilter, ApprovalPage, ApprovalStore, CounterHold, CounterRead,
+        CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, JournalStore, LIST_BYTES_MAX,
+        NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved, ResultPiece, Slot, Store,
+        StoreError, TaskChange, TaskEnd, TaskFilter, TaskPage, TaskStore, Written, counters_fit,
     },
 };
 use futures::future::{BoxFuture, FutureExt, ready};
