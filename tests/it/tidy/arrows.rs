@@ -75,21 +75,7 @@ const RETIRED: [(&str, &[&str]); 6] = [
             "asks",
         ],
     ),
-    (
-        "transport",
-        &[
-            "Port",
-            "Asked",
-            "SignIn",
-            "Standing",
-            "Word",
-            "Patience",
-            "port",
-            "door",
-            "gate",
-            "apologise",
-        ],
-    ),
+    ("transport", &["Port", "SignIn", "Standing", "Word", "Patience", "door", "gate", "apologise"]),
     (
         "cli",
         &[
