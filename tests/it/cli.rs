@@ -228,7 +228,7 @@ async fn a_runtime_is_chosen_and_a_missing_one_is_told_where_one_looks() {
     let said = doctor.arg("doctor").env("AIRLOCK_SANDBOX_DENO", deno).output().await.unwrap();
     let said = String::from_utf8(said.stdout).unwrap();
     assert!(
-        said.contains("sandbox.local-deno") && said.contains("came after the server's start"),
+        said.contains("sandbox.local-deno") && said.contains("installed after its start"),
         "{said}"
     );
 }
