@@ -21,7 +21,7 @@ use crate::{
     config::Config,
     transport::{
         auth,
-        handoff::{self, JoinError, Left},
+        handoff::{self, EndedBy, JoinError},
         mcp::Mcp,
         stdio,
     },
@@ -57,8 +57,8 @@ pub async fn serve_stdio(config: Config, stop: CancellationToken) -> Result<(), 
         tracing::info!(pid, %url, "process {pid} serves this database at {url}: the client is \
             attached to it");
         match handoff::join(client, url, &instance.token, &stop).await {
-            Ok(Left::Client) => return Ok(()),
-            Ok(Left::Server) => {
+            Ok(EndedBy::Client) => return Ok(()),
+            Ok(EndedBy::Server) => {
                 client
                     .fail_pending()
                     .await

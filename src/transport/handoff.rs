@@ -23,7 +23,7 @@ use super::{
 };
 use crate::base::error::chain;
 
-pub use client::{Client, Left};
+pub use client::{Client, EndedBy};
 
 /// The route of the far side, below `/v1`.
 pub(super) const PATH: &str = "/mcp";
@@ -80,7 +80,7 @@ pub async fn join(
     url: &str,
     token: &str,
     shutdown: &CancellationToken,
-) -> Result<Left, JoinError> {
+) -> Result<EndedBy, JoinError> {
     let refused = |source| JoinError::Refused { url: url.to_owned(), source };
     let http =
         reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
@@ -97,7 +97,7 @@ pub async fn join(
     let far = answer.upgrade().await.map_err(|error| refused(Some(error)))?;
     tokio::select! {
         left = client.pass(far) => left.map_err(JoinError::Broken),
-        () = shutdown.cancelled() => Ok(Left::Client),
+        () = shutdown.cancelled() => Ok(EndedBy::Client),
     }
 }
 

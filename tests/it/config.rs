@@ -61,7 +61,7 @@ fn the_example_file_names_every_key_outside_of_upstreams_with_its_default() {
 
 #[test]
 fn no_key_is_without_effect() {
-    let app = ["src/app.rs", "src/app/runtimes.rs"]
+    let app = ["src/app/settings.rs", "src/app/runtimes.rs"]
         .map(|file| fs::read_to_string(root().join(file)).unwrap())
         .concat();
     let environment = BTreeMap::from([("HOME".to_owned(), "/home/me".to_owned())]);
@@ -80,6 +80,6 @@ fn no_key_is_without_effect() {
     let idle: Vec<_> = keys.filter(|key| !app.contains(*key)).collect();
     assert!(
         idle.is_empty(),
-        "src/app.rs and src/app/runtimes.rs hand these keys to nobody: {idle:?}"
+        "src/app/settings.rs and src/app/runtimes.rs use none of these keys: {idle:?}"
     );
 }

@@ -22,7 +22,7 @@ use crate::support::{
     service::{Setup, TestService, mcp_options, offer, offering},
 };
 
-mod door;
+mod endpoint;
 mod eras;
 mod public_clients;
 mod rest;

@@ -97,7 +97,7 @@ pub(super) fn perform(args: &ImportArgs, config: &Config) -> Result<ExitCode, Fa
         Ok(imported) => imported,
         Err(problems) => return refuse(&problems, args.json),
     };
-    tell(&imported, &name);
+    report(&imported, &name);
     let stem = args
         .file
         .file_stem()
@@ -156,7 +156,7 @@ fn count(problems: usize) -> String {
     if problems == 1 { "1 thing".into() } else { format!("{problems} things") }
 }
 
-fn tell(imported: &Imported, name: &str) {
+fn report(imported: &Imported, name: &str) {
     for one in &imported.mappings {
         let at = one.position;
         let line = format!("{name}:{}:{}: {} → {}", at.line, at.column, one.source, one.target);

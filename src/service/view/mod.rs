@@ -28,3 +28,6 @@ pub use task::{
     TaskRecord, TaskRow, TaskRowError, Truncated,
 };
 pub use tool::{Namespace, Tool, ToolPage, ToolRow};
+
+#[cfg(test)]
+mod tests;

@@ -26,7 +26,7 @@ type Output = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// The side that ended a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum EndedBy {
     /// The client: it has closed its end, and every request is answered.
     Client,
     /// The server. The client waits for the next one.
@@ -53,7 +53,7 @@ impl Client {
 
     /// Passes messages both ways until either side ends. A later server is greeted as the client
     /// greeted the first.
-    pub async fn pass(&mut self, far: impl AsyncRead + AsyncWrite) -> io::Result<Left> {
+    pub async fn pass(&mut self, far: impl AsyncRead + AsyncWrite) -> io::Result<EndedBy> {
         let (answers, mut far) = tokio::io::split(far);
         let Self { requests, output, conversation } = self;
         let there = async {
@@ -85,11 +85,11 @@ impl Client {
         };
         tokio::pin!(there, back);
         let left = tokio::select! {
-            ended = &mut back => ended.map(|()| Left::Server)?,
+            ended = &mut back => ended.map(|()| EndedBy::Server)?,
             ended = &mut there => {
                 ended?;
                 back.await?;
-                return Ok(Left::Client);
+                return Ok(EndedBy::Client);
             }
         };
         Ok(left)

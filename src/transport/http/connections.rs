@@ -44,17 +44,17 @@ pub(super) async fn serve(
     stopping: CancellationToken,
     cut: CancellationToken,
 ) {
-    let places = Arc::new(Semaphore::new(bounds.max.clamp(1, Semaphore::MAX_PERMITS)));
+    let slots = Arc::new(Semaphore::new(bounds.max.clamp(1, Semaphore::MAX_PERMITS)));
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(bounds.head);
     let connections = TaskTracker::new();
-    while let Some(placed) =
-        stopping.run_until_cancelled(accept(&mut listener, &places, bounds.write)).await
+    while let Some(accepted) =
+        stopping.run_until_cancelled(accept(&mut listener, &slots, bounds.write)).await
     {
         let (http, router) = (http.clone(), router.clone());
         let (stopping, cut) = (stopping.clone(), cut.clone());
         connections.spawn(async move {
-            cut.run_until_cancelled(connection(&http, router, placed, stopping)).await
+            cut.run_until_cancelled(connection(&http, router, accepted, stopping)).await
         });
     }
     // New connections are refused instead of left waiting.
@@ -65,27 +65,28 @@ pub(super) async fn serve(
 
 async fn accept(
     listener: &mut TcpListener,
-    places: &Arc<Semaphore>,
+    slots: &Arc<Semaphore>,
     write_max: Duration,
-) -> Placed {
-    let place = places.clone().acquire_owned().await.expect("the semaphore is never closed");
+) -> BoundedConnection {
+    let slot = slots.clone().acquire_owned().await.expect("the semaphore is never closed");
     let (stream, _) = Listener::accept(listener).await;
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection keeps Nagle's delay");
+        tracing::debug!(%error, "a connection has Nagle's delay");
     }
-    Placed { stream, write_max, stuck: None, _place: place }
+    BoundedConnection { stream, write_max, stuck: None, _slot: slot }
 }
 
 async fn connection(
     http: &http1::Builder,
     router: Router,
-    placed: Placed,
+    accepted: BoundedConnection,
     stopping: CancellationToken,
 ) {
     let service = TowerToHyperService::new(
         router.map_request(|request: http::Request<Incoming>| request.map(Body::new)),
     );
-    let mut connection = pin!(http.serve_connection(TokioIo::new(placed), service).with_upgrades());
+    let mut connection =
+        pin!(http.serve_connection(TokioIo::new(accepted), service).with_upgrades());
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
         () = stopping.cancelled() => {
@@ -98,17 +99,17 @@ async fn connection(
     }
 }
 
-/// A connection that gives its place back when it is dropped, upgraded or not, and breaks off when
-/// its client takes nothing.
-struct Placed {
+/// A connection that frees its slot when it is dropped, upgraded or not, and breaks off when its
+/// client accepts nothing.
+struct BoundedConnection {
     stream: TcpStream,
     write_max: Duration,
-    /// Since a write has been waiting: when it has waited too long.
+    /// The deadline of a write that waits.
     stuck: Option<Pin<Box<Sleep>>>,
-    _place: OwnedSemaphorePermit,
+    _slot: OwnedSemaphorePermit,
 }
 
-impl Placed {
+impl BoundedConnection {
     /// The result of a write, or an error where it has waited too long.
     fn bounded<T>(
         &mut self,
@@ -125,7 +126,7 @@ impl Placed {
     }
 }
 
-impl AsyncRead for Placed {
+impl AsyncRead for BoundedConnection {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -135,7 +136,7 @@ impl AsyncRead for Placed {
     }
 }
 
-impl AsyncWrite for Placed {
+impl AsyncWrite for BoundedConnection {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

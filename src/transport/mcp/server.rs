@@ -54,7 +54,7 @@ struct Shared {
     listeners: Arc<Listeners>,
     /// The principal where the transport itself knows it (stdio). Over HTTP each request carries its
     /// [`Principal`].
-    peer: Option<Principal>,
+    principal: Option<Principal>,
     /// The server stops: what ends now was not cancelled by a client.
     stopping: CancellationToken,
     /// Input schemas by tool, as they are listed.
@@ -76,31 +76,33 @@ impl Mcp {
     pub fn over_stdio(
         service: Arc<Service>,
         options: McpOptions,
-        peer: Principal,
+        principal: Principal,
         stopping: CancellationToken,
     ) -> Self {
-        Self::new(service, options, Some(peer), stopping)
+        Self::new(service, options, Some(principal), stopping)
     }
 
     fn new(
         service: Arc<Service>,
         options: McpOptions,
-        peer: Option<Principal>,
+        principal: Option<Principal>,
         stopping: CancellationToken,
     ) -> Self {
-        let watcher = peer.clone().unwrap_or_else(auth::agent);
+        let watcher = principal.clone().unwrap_or_else(auth::agent);
         let listeners = Listeners::start(&service, watcher);
         let schemas = TOOLS
             .into_iter()
             .zip(schema::tools(&options, &[]).into_iter().map(|tool| tool.input_schema))
             .collect();
-        Self { shared: Arc::new(Shared { service, options, listeners, peer, stopping, schemas }) }
+        Self {
+            shared: Arc::new(Shared { service, options, listeners, principal, stopping, schemas }),
+        }
     }
 
     /// The principal behind a message, by the extensions that it carries.
     fn principal(&self, extensions: &Extensions) -> Result<Principal, ErrorData> {
         let carried = || extensions.get::<http::request::Parts>()?.extensions.get::<Principal>();
-        let known = self.shared.peer.clone().or_else(|| carried().cloned());
+        let known = self.shared.principal.clone().or_else(|| carried().cloned());
         known.ok_or_else(|| ErrorData::internal_error("the request carries no identity", None))
     }
 

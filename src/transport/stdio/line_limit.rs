@@ -65,7 +65,7 @@ where
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleServer>> {
         loop {
             if let Some(answering) = &mut self.answering {
-                // That nobody reads any more shows at the next read or write.
+                // A peer that no longer reads is noticed at the next read or write.
                 drop(answering.await);
                 self.answering = None;
             }
@@ -134,7 +134,7 @@ impl<R: AsyncRead + Unpin> AsyncRead for Watched<R> {
             if part.ends_with(b"\n") {
                 let line = std::mem::take(&mut self.line);
                 if line.bytes > self.line_bytes_max {
-                    // Full only where nobody answers any more.
+                    // Full only where the transport is gone.
                     drop(self.report.try_send(line.id()));
                 }
             }
@@ -166,7 +166,7 @@ fn first(head: &[u8]) -> Option<RequestId> {
     found
 }
 
-/// Leaves the value of the member `id` behind, once it is known to have ended.
+/// Extracts the value of the member `id`, once it is known to have ended.
 struct Members<'a>(&'a mut Option<RequestId>);
 
 impl<'de> Visitor<'de> for Members<'_> {

@@ -215,7 +215,7 @@ async fn clients_hear_that_the_namespaces_changed() {
         async move { raw.exchange(&post, |read| read.contains("tools/list_changed")).await.1 }
     });
     // Both streams are open once the server has had time to read them: change until both have
-    // heard.
+    // received.
     let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
     let mut tools = 1;
     while !(legacy.is_finished() && modern.is_finished()) && tokio::time::Instant::now() < deadline
@@ -254,12 +254,12 @@ impl Pipe {
         Self { lines: BufReader::new(read).lines(), write: Some(write), below, serving }
     }
 
-    async fn say(&mut self, line: &str) {
+    async fn send(&mut self, line: &str) {
         let write = self.write.as_mut().unwrap();
         write.write_all(format!("{line}\n").as_bytes()).await.unwrap();
     }
 
-    async fn hear(&mut self) -> Value {
+    async fn receive(&mut self) -> Value {
         let line = tokio::time::timeout(Duration::from_secs(10), self.lines.next_line())
             .await
             .expect("a line")
@@ -271,31 +271,31 @@ impl Pipe {
 #[tokio::test]
 async fn a_pipe_speaks_both_eras() {
     let mut pipe = Pipe::open().await;
-    pipe.say(&hello("2025-06-18")).await;
-    assert_eq!(pipe.hear().await["result"]["protocolVersion"], "2025-06-18");
-    pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-    pipe.say(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute","arguments":{"code":"return 1 + 1"}}}"#)
+    pipe.send(&hello("2025-06-18")).await;
+    assert_eq!(pipe.receive().await["result"]["protocolVersion"], "2025-06-18");
+    pipe.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    pipe.send(r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"execute","arguments":{"code":"return 1 + 1"}}}"#)
         .await;
-    assert_eq!(pipe.hear().await["result"]["structuredContent"]["result"], 2);
+    assert_eq!(pipe.receive().await["result"]["structuredContent"]["result"], 2);
 
     let mut pipe = Pipe::open().await;
     let meta = json!({"io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}});
     let call = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": "return 1 + 1"}, "_meta": meta}});
-    pipe.say(&call.to_string()).await;
-    assert_eq!(pipe.hear().await["result"]["structuredContent"]["result"], 2);
+    pipe.send(&call.to_string()).await;
+    assert_eq!(pipe.receive().await["result"]["structuredContent"]["result"], 2);
 }
 
 #[tokio::test]
 async fn a_cancelled_call_over_a_pipe_cancels_its_task() {
     let mut pipe = Pipe::open().await;
-    pipe.say(&hello("2025-11-25")).await;
-    pipe.hear().await;
-    pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
-    pipe.say(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": sleep(60000)}}}).to_string())
+    pipe.send(&hello("2025-11-25")).await;
+    pipe.receive().await;
+    pipe.send(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#).await;
+    pipe.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "execute", "arguments": {"code": sleep(60000)}}}).to_string())
         .await;
     let below = pipe.below.clone();
     until("the task is recorded", || below.tasks().len() == 1).await;
-    pipe.say(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
+    pipe.send(r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}"#)
         .await;
     until("it is cancelled", || below.count(TaskStatus::Cancelled) == 1).await;
 }
@@ -309,18 +309,18 @@ async fn a_line_over_the_cap_is_answered_with_its_id_and_the_next_line_passes() 
     };
     let long = call(7, &"x".repeat(stdio::LINE_BYTES_MAX));
     let mut pipe = Pipe::open().await;
-    pipe.say(&long).await;
-    let refused = pipe.hear().await;
+    pipe.send(&long).await;
+    let refused = pipe.receive().await;
     assert_eq!(
         (&refused["id"], &refused["error"]["code"]),
         (&json!(7), &json!(-32600)),
         "{refused}"
     );
     assert!(refused["error"]["message"].as_str().unwrap().contains("16777216 bytes"), "{refused}");
-    pipe.say(&call(8, "return 1 + 1")).await;
-    assert_eq!(pipe.hear().await["result"]["structuredContent"]["result"], 2);
+    pipe.send(&call(8, "return 1 + 1")).await;
+    assert_eq!(pipe.receive().await["result"]["structuredContent"]["result"], 2);
     // One whose sender closes its end at once is answered too.
-    pipe.say(&long).await;
+    pipe.send(&long).await;
     let Pipe { mut lines, mut write, .. } = pipe;
     write.as_mut().unwrap().shutdown().await.unwrap();
     let line = tokio::time::timeout(Duration::from_secs(10), lines.next_line())
@@ -335,8 +335,8 @@ async fn the_end_of_the_input_ends_the_server() {
     for greeted in [false, true] {
         let mut pipe = Pipe::open().await;
         if greeted {
-            pipe.say(&hello("2025-11-25")).await;
-            pipe.hear().await;
+            pipe.send(&hello("2025-11-25")).await;
+            pipe.receive().await;
         }
         let Pipe { lines, write, serving, .. } = pipe;
         drop((lines, write));
@@ -351,50 +351,50 @@ async fn the_end_of_the_input_ends_the_server() {
 #[tokio::test]
 async fn what_is_no_json_is_skipped_and_a_line_over_the_cap_does_not_end_the_server() {
     let mut pipe = Pipe::open().await;
-    pipe.say(&hello("2025-11-25")).await;
-    pipe.hear().await;
-    pipe.say("this is no JSON").await;
-    pipe.say(&"x".repeat(stdio::LINE_BYTES_MAX + 1)).await;
-    pipe.say(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
-    let refused = pipe.hear().await;
+    pipe.send(&hello("2025-11-25")).await;
+    pipe.receive().await;
+    pipe.send("this is no JSON").await;
+    pipe.send(&"x".repeat(stdio::LINE_BYTES_MAX + 1)).await;
+    pipe.send(r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#).await;
+    let refused = pipe.receive().await;
     assert_eq!(
         (&refused["id"], &refused["error"]["code"]),
         (&Value::Null, &json!(-32600)),
         "{refused}"
     );
-    assert_eq!(pipe.hear().await["id"], 2);
+    assert_eq!(pipe.receive().await["id"], 2);
 }
 
 #[tokio::test]
 async fn progress_comes_at_once_again_and_always_rises() {
     let options = McpOptions { progress_every: Duration::from_millis(100), ..mcp_options() };
     let mut pipe = Pipe::with(options, &Setup::upstream(&[])).await;
-    pipe.say(&hello("2025-11-25")).await;
-    pipe.hear().await;
+    pipe.send(&hello("2025-11-25")).await;
+    pipe.receive().await;
     let code = "const add = () => tools.everything.add({ a: 1, b: 1 }); await add(); await add();
         await tools.everything.wait({ ms: 1200 }); return \"slept\"";
     let arguments = json!({"code": code});
     let params = json!({"name": "execute", "arguments": arguments, "_meta": {"progressToken": 9}});
-    pipe.say(
+    pipe.send(
         &json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}).to_string(),
     )
     .await;
-    let mut told = Vec::new();
+    let mut notifications = Vec::new();
     let answer = loop {
-        let message = pipe.hear().await;
+        let message = pipe.receive().await;
         if message["method"] != "notifications/progress" {
             break message;
         }
         assert_eq!(message["params"]["progressToken"], 9);
-        told.push((
+        notifications.push((
             message["params"]["progress"].as_f64().unwrap(),
             message["params"]["message"].as_str().unwrap().to_owned(),
         ));
     };
     assert_eq!(answer["result"]["structuredContent"]["result"], "slept");
-    assert!(told.len() >= 3, "{told:?}");
-    assert!(told.windows(2).all(|pair| pair[0].0 < pair[1].0), "{told:?}");
-    let last = &told.last().unwrap().1;
+    assert!(notifications.len() >= 3, "{notifications:?}");
+    assert!(notifications.windows(2).all(|pair| pair[0].0 < pair[1].0), "{notifications:?}");
+    let last = &notifications.last().unwrap().1;
     let end = " s, 3 tool calls; the last tool reports: 0 of 1200, waiting";
     let seconds = last.strip_prefix("running after ").and_then(|rest| rest.strip_suffix(end));
     assert!(matches!(seconds, Some("0" | "1" | "2")), "{last}");
@@ -456,9 +456,9 @@ async fn standard_output_belongs_to_the_protocol_over_pipes_and_sockets() {
             call(2, "return 1 + 1").to_string(),
         ];
         write.write_all(format!("{}\n", lines.join("\n")).as_bytes()).await.unwrap();
-        let mut heard = Vec::new();
+        let mut received = Vec::new();
         let mut lines = BufReader::new(read).lines();
-        while heard.len() < 3 {
+        while received.len() < 3 {
             let line = tokio::time::timeout(Duration::from_secs(10), lines.next_line())
                 .await
                 .expect("a line")
@@ -466,10 +466,11 @@ async fn standard_output_belongs_to_the_protocol_over_pipes_and_sockets() {
                 .unwrap();
             // The test harness writes before the server takes standard output.
             if !line.is_empty() && !line.starts_with("running ") {
-                heard.push(serde_json::from_str::<Value>(&line).expect("nothing but the protocol"));
+                received
+                    .push(serde_json::from_str::<Value>(&line).expect("nothing but the protocol"));
             }
         }
-        assert!(heard.iter().any(|message| message["id"] == 2), "{heard:?}");
+        assert!(received.iter().any(|message| message["id"] == 2), "{received:?}");
         write.shutdown().await.unwrap();
         drop(write);
         let output = tokio::time::timeout(Duration::from_secs(3), child.wait_with_output())

@@ -120,21 +120,7 @@ const RETIRED: &[(&str, &[&str])] = &[
             "asks",
         ],
     ),
-    (
-        "transport",
-        &[
-            "Port",
-            "Asked",
-            "SignIn",
-            "Standing",
-            "Word",
-            "Patience",
-            "port",
-            "door",
-            "gate",
-            "apologise",
-        ],
-    ),
+    ("transport", &["Port", "SignIn", "Standing", "Word", "Patience", "door", "gate", "apologise"]),
     (
         "cli",
         &[

@@ -41,7 +41,7 @@ async fn the_next_server_is_greeted_and_the_client_hears_of_what_was_lost_once()
         }
         drop(server);
     });
-    assert_eq!(left.unwrap(), Left::Server);
+    assert_eq!(left.unwrap(), EndedBy::Server);
     client.fail_pending().await.unwrap();
     let apology: serde_json::Value = serde_json::from_str(&line(&mut heard).await).unwrap();
     assert_eq!(
@@ -66,7 +66,7 @@ async fn the_next_server_is_greeted_and_the_client_hears_of_what_was_lost_once()
         server.write_all(b"{\"id\":3,\"result\":{}}\n").await.unwrap();
         drop(server);
     });
-    assert_eq!(left.unwrap(), Left::Client);
+    assert_eq!(left.unwrap(), EndedBy::Client);
     assert_eq!(
         line(&mut heard).await,
         "{\"id\":3,\"result\":{}}\n",
@@ -83,7 +83,7 @@ async fn a_client_that_was_lost_while_it_greeted_greets_again() {
         assert_eq!(line(&mut server).await, HELLO);
         drop(server);
     });
-    assert_eq!(left.unwrap(), Left::Server);
+    assert_eq!(left.unwrap(), EndedBy::Server);
     client.fail_pending().await.unwrap();
     assert!(line(&mut heard).await.contains("\"id\":1,\"error\""));
     let (near, mut server) = duplex(1 << 16);

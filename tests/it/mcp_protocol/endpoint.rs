@@ -305,7 +305,7 @@ async fn a_stopping_server_cuts_off_what_takes_too_long_without_cancelling_it() 
 }
 
 #[tokio::test]
-async fn connections_have_a_bound_and_the_next_waits_for_a_place() {
+async fn connections_have_a_bound_and_the_next_one_waits() {
     let options = HttpOptions { connections_max: 2, ..quick() };
     let server = Server::with(options, &Setup::default()).await;
     let raw = server.raw();
@@ -331,17 +331,17 @@ async fn connections_have_a_bound_and_the_next_waits_for_a_place() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_nothing_loses_its_place() {
+async fn a_client_that_accepts_nothing_is_disconnected() {
     let options =
         HttpOptions { connections_max: 1, write_max: Duration::from_millis(200), ..quick() };
     let server = Server::with(options, &Setup::default()).await;
     let health = format!("GET /healthz HTTP/1.1\r\nHost: {}\r\n\r\n", server.address);
     let socket = tokio::net::TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(4096).unwrap();
-    let mut deaf = socket.connect(server.address).await.unwrap();
+    let mut silent = socket.connect(server.address).await.unwrap();
     // Asks until nothing is read any more, and takes none of the answers.
     let asked = tokio::time::timeout(Duration::from_secs(20), async {
-        while deaf.write_all(health.as_bytes()).await.is_ok() {}
+        while silent.write_all(health.as_bytes()).await.is_ok() {}
     })
     .await;
     asked.expect("the server breaks off");
@@ -351,7 +351,7 @@ async fn a_client_that_takes_nothing_loses_its_place() {
 }
 
 #[tokio::test]
-async fn silent_connections_lose_their_place() {
+async fn silent_connections_are_closed() {
     let options =
         HttpOptions { connections_max: 3, head_max: Duration::from_millis(300), ..quick() };
     let server = Server::with(options, &Setup::default()).await;
@@ -392,7 +392,7 @@ async fn a_flood_of_health_checks_asks_once_a_second() {
     assert!(replies.iter().all(|reply| reply.status == 200 && reply.json()["status"] == "ok"));
     let asked = || server.below.store.checks();
     assert!((1..=seconds + 1).contains(&asked()), "asked {} times in {seconds} s", asked());
-    // What is told is never old for long.
+    // An answer is never reused for long.
     let before = asked();
     let deadline = began + Duration::from_secs(10);
     while asked() == before {
