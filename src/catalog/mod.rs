@@ -44,7 +44,7 @@ pub use self::{
     config::{UpstreamConfig, UpstreamKind},
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
-        vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
+        vault::{StoredSecret, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
     discovery::{
         Approval, Description, Discovered, Found, Namespace, Namespaces, ToolsPage,
@@ -109,7 +109,7 @@ impl Catalog {
     fn begin(
         configs: Vec<UpstreamConfig>,
         environment: &BTreeMap<String, String>,
-        kept: Option<Arc<ToolCache>>,
+        cache: Option<Arc<ToolCache>>,
     ) -> Self {
         let registry = ToolRegistry::new();
         let stop = CancellationToken::new();
@@ -132,7 +132,7 @@ impl Catalog {
                 times,
                 trust,
                 registry.clone(),
-                kept.clone(),
+                cache.clone(),
             );
             if supervisors.insert(name.clone(), supervisor).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the \
@@ -140,12 +140,12 @@ impl Catalog {
             }
         }
         let all: Vec<Arc<UpstreamSupervisor>> = supervisors.values().cloned().collect();
-        let (begun, stopped, shelved) = (tasks.clone(), stop.clone(), registry.clone());
+        let (tracker, stop_token, staged) = (tasks.clone(), stop.clone(), registry.clone());
         tasks.spawn(async move {
             // What is known from before can be found before anything newer can be.
-            recall(&all, kept, &shelved).await;
+            recall(&all, cache, &staged).await;
             for supervisor in &all {
-                supervisor.run(&begun, stopped.clone());
+                supervisor.run(&tracker, stop_token.clone());
             }
         });
         tasks.close();
@@ -285,10 +285,10 @@ impl Drop for Catalog {
 /// Puts into the registry what was kept of upstreams at the last run; returns once it can be found.
 async fn recall(
     supervisors: &[Arc<UpstreamSupervisor>],
-    kept: Option<Arc<ToolCache>>,
+    cache: Option<Arc<ToolCache>>,
     registry: &ToolRegistry,
 ) {
-    let Some(kept) = kept else { return };
+    let Some(cache) = cache else { return };
     let names: Vec<Arc<str>> =
         supervisors.iter().map(|supervisor| Arc::from(supervisor.name())).collect();
     let read = supervisors
@@ -304,5 +304,5 @@ async fn recall(
         .unzip();
     registry.wait_for(registry.stage(offers)).await;
     supervisors.iter().for_each(|supervisor| supervisor.recalled());
-    drop(offload(move || kept.sweep(&names)));
+    drop(offload(move || cache.sweep(&names)));
 }

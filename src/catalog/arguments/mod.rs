@@ -74,7 +74,7 @@ pub(super) async fn check_offloaded(
         }
     }
     let args = args.to_owned();
-    aside(tool, is_quick, move |tool| check(tool, &args)).await
+    offloaded_unless(tool, is_quick, move |tool| check(tool, &args)).await
 }
 
 /// Validates arguments that are already an object.
@@ -82,11 +82,11 @@ pub(super) async fn check_value_offloaded(
     tool: &Arc<Tool>,
     args: JsonObject,
 ) -> Result<JsonObject, ArgumentError> {
-    aside(tool, false, move |tool| judged(tool, Value::Object(args))).await
+    offloaded_unless(tool, false, move |tool| judged(tool, Value::Object(args))).await
 }
 
 /// Checks where that blocks nobody. What may take long waits for its turn.
-async fn aside(
+async fn offloaded_unless(
     tool: &Arc<Tool>,
     is_quick: bool,
     check: impl FnOnce(&Tool) -> Result<JsonObject, ArgumentError> + Send + 'static,
@@ -345,7 +345,7 @@ fn unknown_fields(at: &str, unexpected: &[String], schema: Option<&Value>, root:
             let field = joined(at, cut(name, 80));
             if let Some(inner) = schema.and_then(|schema| belongs(schema, root, name)) {
                 return format!(
-                    "field `{field}` belongs into `{}`: write `{}`",
+                    "field `{field}` belongs in `{}`: write `{}`",
                     joined(at, inner),
                     joined(at, &joined(inner, name))
                 );

@@ -96,7 +96,7 @@ pub enum VaultError {
     )]
     Name(String),
     /// A value that is not allowed.
-    #[error("the value has {0} bytes; allowed are 1 to {VALUE_BYTES_MAX}")]
+    #[error("the value is {0} bytes; the limit is 1 to {VALUE_BYTES_MAX}")]
     Value(usize),
     /// There are too many.
     #[error("there are {ENTRIES_MAX} secrets already, which is the most that are kept")]
@@ -119,7 +119,7 @@ struct Place {
 
 /// One secret, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct StoredSecret {
     /// Its name.
     pub name: String,
     /// Time at which it was set.
@@ -203,9 +203,9 @@ impl Vault {
     }
 
     /// All entries, by name.
-    pub fn list(&self) -> Result<Vec<Kept>, VaultError> {
+    pub fn list(&self) -> Result<Vec<StoredSecret>, VaultError> {
         let secrets = self.read()?.secrets.into_iter();
-        Ok(secrets.map(|(name, entry)| Kept { name, changed: entry.changed }).collect())
+        Ok(secrets.map(|(name, entry)| StoredSecret { name, changed: entry.changed }).collect())
     }
 
     fn read(&self) -> Result<Sheet, VaultError> {

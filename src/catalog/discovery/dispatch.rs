@@ -423,7 +423,7 @@ impl std::io::Write for Bounded {
 
 fn too_much_found(function: &str) -> ArgumentError {
     let message = format!(
-        "the answer of `tools.{function}` is larger than {} bytes; ask for fewer results with \
+        "the response of `tools.{function}` is larger than {} bytes; ask for fewer results with \
         `limit`, or without schemas",
         discovery::FOUND_BYTES_MAX
     );

@@ -206,7 +206,7 @@ pub(super) fn unwrap(
     match value {
         None => Err(failed(
             Code::BadAnswer,
-            format!("the answer of `{}` holds no `{field}`", tool.path),
+            format!("the response of `{}` holds no `{field}`", tool.path),
         )),
         Some(value) if value.get().len() > ANSWER_BYTES_MAX => Err(Failed {
             error: UpstreamError::too_large(tool, ANSWER_BYTES_MAX),

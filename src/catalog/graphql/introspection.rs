@@ -77,13 +77,13 @@ impl Asking {
 /// An answer, or what tools that write it to a file keep of it.
 #[derive(Deserialize)]
 struct Answer {
-    data: Option<Told>,
+    data: Option<IntrospectionData>,
     #[serde(rename = "__schema")]
     schema: Option<IntrospectedSchema>,
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct IntrospectionData {
     #[serde(rename = "__schema")]
     schema: Option<IntrospectedSchema>,
 }
@@ -176,7 +176,7 @@ pub(super) fn read(answer: &[u8]) -> Result<ServiceSchema, String> {
         .ok_or("its answer holds no schema")?;
     if introspected.types.len() > TYPES_MAX {
         return Err(format!(
-            "its schema has {} types, allowed are {TYPES_MAX}",
+            "its schema has {} types; the limit is {TYPES_MAX}",
             introspected.types.len()
         ));
     }

@@ -54,12 +54,12 @@ pub(super) fn rebuilt(
 fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
     if text.trim().is_empty() {
         return Err(SelectError(
-            "it is empty; leave it out for the usual fields, or name some: `id name`".to_owned(),
+            "it is empty; leave it out for the default fields, or name some: `id name`".to_owned(),
         ));
     }
     if text.len() > TEXT_BYTES_MAX {
         return Err(SelectError(format!(
-            "it has {} bytes, allowed are {TEXT_BYTES_MAX}",
+            "it is {} bytes; the limit is {TEXT_BYTES_MAX}",
             text.len()
         )));
     }

@@ -115,7 +115,8 @@ impl CircuitBreaker {
     ) -> Result<Permit<'_>, Duration> {
         let mut state = self.state();
         let of_all = state.whole.enter(now)?;
-        let of_own = state.late.get_mut(operation).map_or(Ok(false), |fuse| fuse.enter(now));
+        let of_own =
+            state.late.get_mut(operation).map_or(Ok(false), |state_of_one| state_of_one.enter(now));
         if of_own.is_err() && of_all {
             state.whole.probed(now);
         }
@@ -133,10 +134,9 @@ impl CircuitBreaker {
         let (what, of_it, (failures, wait)) = match state.whole.trouble(now) {
             Some(trouble) => ("it failed".to_owned(), "", trouble),
             None => {
-                let late = state
-                    .late
-                    .iter()
-                    .filter_map(|(operation, fuse)| Some((operation, fuse.trouble(now)?)));
+                let late = state.late.iter().filter_map(|(operation, state_of_one)| {
+                    Some((operation, state_of_one.trouble(now)?))
+                });
                 // Always the same one, so that what is told changes only with what happens.
                 let (operation, trouble) = late.min_by_key(|(operation, _)| *operation)?;
                 (format!("`{operation}` was not answered in time"), " of it", trouble)
@@ -177,9 +177,9 @@ impl Permit<'_> {
                     state.late.len() < OPERATIONS_MAX || state.late.contains_key(&self.operation);
                 if is_silent && has_room {
                     let operation = std::mem::take(&mut self.operation);
-                    let fuse = state.late.entry(operation).or_default();
-                    fuse.fail(self.probes.1, now);
-                    fuse.probed(self.since);
+                    let state_of_one = state.late.entry(operation).or_default();
+                    state_of_one.fail(self.probes.1, now);
+                    state_of_one.probed(self.since);
                 }
             }
         }
@@ -193,9 +193,9 @@ impl Drop for Permit<'_> {
             state.whole.probed(self.since);
         }
         if self.probes.1
-            && let Some(fuse) = state.late.get_mut(&self.operation)
+            && let Some(state_of_one) = state.late.get_mut(&self.operation)
         {
-            fuse.probed(self.since);
+            state_of_one.probed(self.since);
         }
     }
 }

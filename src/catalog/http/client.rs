@@ -36,7 +36,7 @@ use crate::{
 const RESERVE: (u32, Duration) = (20, Duration::from_secs(1));
 
 /// Operation name of requests that are not calls of a tool.
-const WITHOUT_NAME: &str = "its description";
+const WITHOUT_NAME: &str = "its document";
 
 /// The time of a call without what is kept back of it.
 pub(in crate::catalog) fn within(timeout: Duration) -> Duration {
@@ -98,7 +98,7 @@ impl ServiceClient {
         secrets: Secrets,
     ) -> Result<Self, ConnectError> {
         let addresses = config.access.address_policy();
-        addresses.check(&config.base_url).map_err(|why| ConnectError::new(why).lasting(true))?;
+        addresses.check(&config.base_url).map_err(|why| ConnectError::new(why).permanent(true))?;
         let headers = headers(&config.access)?;
         let client =
             addresses.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;

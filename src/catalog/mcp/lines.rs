@@ -56,7 +56,7 @@ struct Line {
     /// Set once the line is too long; its text is dropped.
     overlong: Option<Overlong>,
     /// The place of a large one, while its text is in memory.
-    place: Option<MemoryPermit>,
+    permit: Option<MemoryPermit>,
     /// Until when the rest of a large one must be there.
     until: Option<Instant>,
 }
@@ -101,7 +101,7 @@ impl Line {
         let mut overlong = Overlong { answered, tail: Vec::new(), dropped: 0 };
         overlong.read(bytes);
         self.text = Vec::new();
-        self.place = None;
+        self.permit = None;
         self.overlong = Some(overlong);
         answered.map(too_long)
     }
@@ -163,7 +163,7 @@ async fn relay(
         let mut output = line.read(&chunk[..taken], line_bytes_max);
         from.consume(taken);
         if line.until.is_none() && line.text.len() > LARGE_BYTES {
-            line.place = Some(answers.memory_permit().await);
+            line.permit = Some(answers.memory_permit().await);
             line.until = Some(Instant::now() + large_line_max);
         }
         if newline.is_some() {

@@ -207,7 +207,7 @@ impl Upstream for McpHttp {
                 |why: String| ConnectError::new(format!("`{shown}` cannot be reached: {why}"));
             let url = url::Url::parse(&self.config.url)
                 .map_err(|error| unreachable(error.to_string()))?;
-            self.addresses.check(&url).map_err(|why| unreachable(why).lasting(true))?;
+            self.addresses.check(&url).map_err(|why| unreachable(why).permanent(true))?;
             // None is kept: one whose answer was not read to its end stalls the next request.
             let client = self.addresses.client(&url, http_client::redirects(), 0)?;
             let headers = client::headers(&self.config.access)?;
@@ -466,7 +466,7 @@ async fn listen(
     stop: tokio_util::sync::CancellationToken,
 ) {
     let mut failures = 0;
-    let hear = async {
+    let receive_events = async {
         loop {
             let filter = SubscriptionFilter::builder().tools_list_changed().build();
             match peer.listen(filter).await {
@@ -492,7 +492,7 @@ async fn listen(
         }
     };
     tokio::select! {
-        () = hear => {}
+        () = receive_events => {}
         () = stop.cancelled() => {}
         _ = closed.wait_for(|closed| *closed) => {}
     }

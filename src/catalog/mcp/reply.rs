@@ -283,7 +283,7 @@ struct Intake {
     bounds: Bounds,
     read: usize,
     /// The place of a large one.
-    place: Option<MemoryPermit>,
+    permit: Option<MemoryPermit>,
     /// Until when the rest of a large one must be there.
     until: Option<Instant>,
     /// True if there is something in the line that is being read.
@@ -298,7 +298,7 @@ impl Intake {
             answers,
             bounds,
             read: 0,
-            place: None,
+            permit: None,
             until: None,
             in_line: false,
             is_over: false,
@@ -329,7 +329,7 @@ impl Intake {
             return self.broken(Broken::TooLong);
         }
         if self.read > LARGE_BYTES && self.until.is_none() {
-            self.place = Some(self.answers.memory_permit().await);
+            self.permit = Some(self.answers.memory_permit().await);
             self.until = Some(Instant::now() + self.bounds.large_max);
         }
         Some(Ok(piece))
@@ -337,7 +337,7 @@ impl Intake {
 
     fn broken(&mut self, why: Broken) -> Option<Result<Bytes, Broken>> {
         self.is_over = true;
-        self.place = None;
+        self.permit = None;
         Some(Err(why))
     }
 
@@ -347,7 +347,7 @@ impl Intake {
         while let Some(piece) = self.piece().await {
             body.extend_from_slice(&piece?);
         }
-        Ok((body, self.place))
+        Ok((body, self.permit))
     }
 
     /// The events of a body; each is one message. `id` is the request that waits for an answer
@@ -391,7 +391,7 @@ impl Intake {
             match byte {
                 b'\n' if !self.in_line => {
                     self.read = piece.len() - at - 1;
-                    self.place = None;
+                    self.permit = None;
                     self.until = None;
                 }
                 b'\n' => self.in_line = false,

@@ -263,7 +263,7 @@ fn raw<T: Serialize>(tool: &Tool, value: &T) -> Result<RawJson, UpstreamError> {
         UpstreamError::new(
             UpstreamErrorCode::BadAnswer,
             tool,
-            format!("the answer of `{}` is not JSON", tool.path),
+            format!("the response of `{}` is not JSON", tool.path),
         )
     })?;
     if json.get().len() > ANSWER_BYTES_MAX {

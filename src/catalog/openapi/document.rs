@@ -34,7 +34,7 @@ pub(super) enum NoDescription {
     #[error("written as OpenAPI 3 it holds more than {} values", read::NODES_MAX)]
     Large,
     /// A version that is not known.
-    #[error("it is of version `{0}`, allowed are OpenAPI 3.x and Swagger 2.0")]
+    #[error("it is of version `{0}`; supported are OpenAPI 3.x and Swagger 2.0")]
     Version(String),
 }
 

@@ -105,7 +105,7 @@ pub(super) fn import(
     stop: &CancelToken,
 ) -> Result<Imported, ConnectError> {
     let wrong = |reason: &dyn std::fmt::Display| {
-        ConnectError::new(format!("its description cannot be read: {reason}"))
+        ConnectError::new(format!("its OpenAPI document cannot be read: {reason}"))
             .hint("`spec` must lead to an OpenAPI 3.x or Swagger 2.0 document, in JSON or YAML")
     };
     let root = read::parse(bytes, stop).map_err(|error| wrong(&error))?;
@@ -168,7 +168,7 @@ fn note(
     let mut parts = Vec::new();
     if let Some(needed) = needed {
         parts.push(format!(
-            "its description wants {}, and no credential is configured",
+            "its OpenAPI document requires {}, and no credential is configured",
             cut(needed, 300)
         ));
     }

@@ -110,8 +110,7 @@ impl Upstream for OpenApi {
 impl OpenApi {
     fn setting(&self) -> Result<Setting, ConnectError> {
         let parsed = |text: &str| {
-            Url::parse(text)
-                .map_err(|_| ConnectError::new("`base_url` or `spec` is not an address"))
+            Url::parse(text).map_err(|_| ConnectError::new("`base_url` or `spec` is not a URL"))
         };
         let base = self.config.base_url.as_deref().map(parsed).transpose()?;
         let spec = match &self.config.spec {
@@ -153,7 +152,7 @@ impl OpenApi {
         if self.has_credential() && is_elsewhere {
             let origin = base.origin().ascii_serialization();
             let message = format!(
-                "its description, which is from another address, sends calls and their credential \
+                "its OpenAPI document, which is from another origin, sends calls and their credential \
                 to `{origin}`"
             );
             return Err(ConnectError::new(message)
@@ -221,7 +220,7 @@ impl OpenApiConnection {
             match imported(bytes, self.setting.clone(), Progress::default()).await {
                 Ok(imported) if imported.base != self.base => {
                     return ConnectionEvent::Closed(
-                        "its description names another address now".to_owned(),
+                        "its OpenAPI document names another server now".to_owned(),
                     );
                 }
                 Ok(imported) => {
@@ -269,7 +268,7 @@ impl Connection for OpenApiConnection {
             let (bytes, version) = self.source.read().await?;
             let imported = imported(bytes, self.setting.clone(), Progress::default()).await?;
             if imported.base != self.base {
-                return Err(ConnectError::new("its description names another address now"));
+                return Err(ConnectError::new("its OpenAPI document names another server now"));
             }
             if let Ok(mut known) = self.version.try_lock() {
                 *known = version;

@@ -37,7 +37,7 @@ const ALIASES_MAX: usize = 50_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     /// Too many bytes.
-    #[error("it has {0} bytes, allowed are {DOCUMENT_BYTES_MAX}")]
+    #[error("it is {0} bytes; the limit is {DOCUMENT_BYTES_MAX}")]
     Size(usize),
     /// Not UTF-8.
     #[error("it is not UTF-8 text")]

@@ -74,11 +74,11 @@ pub(super) struct Schemas<'d> {
     lost: Cell<usize>,
     /// Whether a referenced schema is too large by itself, so that thousands of operations with one
     /// large schema do not each compute it.
-    too_large: RefCell<HashMap<Told<'d>, bool>>,
+    too_large: RefCell<HashMap<SchemaKey<'d>, bool>>,
 }
 
 /// A reference as it is told: which way, in which detail, and after how many references.
-type Told<'d> = (&'d str, Direction, Detail, usize);
+type SchemaKey<'d> = (&'d str, Direction, Detail, usize);
 
 impl<'d> Schemas<'d> {
     pub(super) fn new(document: &'d Document) -> Self {

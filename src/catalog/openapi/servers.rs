@@ -123,7 +123,7 @@ impl<'a> Servers<'a> {
                 Ok(servers(base.clone(), Some(base)))
             }
             (None, Err(reason)) => Err(ConnectError::new(format!(
-                "its description does not say where it is: {reason}"
+                "its OpenAPI document does not say where it is: {reason}"
             ))
             .hint("say so with `base_url` in its configuration")),
         }
@@ -210,7 +210,7 @@ fn unknown(document: &Document, chosen: &str) -> ConnectError {
     of_operations(document, note);
     let known = known.into_inner();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    ConnectError::new(format!("its description has no server `{}`", cut(chosen, 200))).hint(
+    ConnectError::new(format!("its OpenAPI document has no server `{}`", cut(chosen, 200))).hint(
         format!(
             "it names {known}; `server` is one of these addresses as it is written \
             there, or its description"

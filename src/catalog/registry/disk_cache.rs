@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::digest::sha256,
-    catalog::tool::{ArgumentWords, KeptTool, Tool},
+    catalog::tool::{ArgumentWords, CachedTool, Tool},
     model::{Annotations, Operation, RawJson, Schema},
 };
 
@@ -153,7 +153,7 @@ impl ToolCache {
             }
             let (input_schema, output_schema) = (Schema::of_text(input), output.map(Schema::of_text));
             #[rustfmt::skip]
-            let kept = KeptTool { name, title, description, input_schema, output_schema, annotations, operation, fingerprint, arguments, schema_hash };
+            let kept = CachedTool { name, title, description, input_schema, output_schema, annotations, operation, fingerprint, arguments, schema_hash };
             Tool::readmit(upstream, kept).map_err(|_| foreign("a tool in it is not allowed"))
         });
         tools.collect::<Result<Vec<Tool>, ToolCacheError>>().map(Some)

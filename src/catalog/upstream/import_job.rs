@@ -95,7 +95,7 @@ pub(in crate::catalog) async fn read<T: Send + 'static>(
         let _turn = turn;
         read(&stop)
     });
-    done.await.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))
+    done.await.unwrap_or_else(|_| Err(ConnectError::new("reading its document panicked")))
 }
 
 #[cfg(test)]

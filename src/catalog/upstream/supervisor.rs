@@ -94,7 +94,7 @@ enum ConnectionState {
 struct RetryAt {
     at: Instant,
     /// True if no try helps before the configuration is another.
-    lasting: bool,
+    permanent: bool,
 }
 
 impl RetryAt {
@@ -132,7 +132,7 @@ pub(in crate::catalog) struct UpstreamSupervisor {
     /// Refreshes that were asked for, and up to which of them was answered.
     asked: watch::Sender<u64>,
     answered: watch::Sender<u64>,
-    places: Semaphore,
+    call_slots: Semaphore,
     /// Places and waiting together, so that the queue has a bound.
     entries: Semaphore,
 }
@@ -168,7 +168,7 @@ impl UpstreamSupervisor {
             refresh_after,
             asked: watch::Sender::new(0),
             answered: watch::Sender::new(0),
-            places: Semaphore::new(CALLS_MAX),
+            call_slots: Semaphore::new(CALLS_MAX),
             entries: Semaphore::new(CALLS_MAX + WAITING_MAX),
         })
     }
@@ -211,7 +211,7 @@ impl UpstreamSupervisor {
                         reached again: {why}", self.name);
                     let next = RetryAt {
                         at: Instant::now() + BACKOFF.after_with(failures, chance()),
-                        lasting: false,
+                        permanent: false,
                     };
                     self.link.send_replace(if failures > 3 {
                         ConnectionState::Failed { reason: why, next }
@@ -225,12 +225,12 @@ impl UpstreamSupervisor {
                     failures += 1;
                     let reason = self.reason(&error);
                     tracing::warn!(upstream = %self.name, "upstream `{}` failed: {reason}", self.name);
-                    let pause = if error.lasting {
+                    let pause = if error.permanent {
                         LASTING_PAUSE
                     } else {
                         BACKOFF.after_with(failures, chance())
                     };
-                    let next = RetryAt { at: Instant::now() + pause, lasting: error.lasting };
+                    let next = RetryAt { at: Instant::now() + pause, permanent: error.permanent };
                     self.link.send_replace(ConnectionState::Failed { reason, next });
                     self.settle();
                     self.answered.send_replace(asked);
@@ -461,7 +461,7 @@ impl UpstreamSupervisor {
                 }
                 let answer = self.secrets.redact_json(json).ok_or_else(|| {
                     let message = format!(
-                        "the answer of `{}` holds a configured secret that cannot be blanked out",
+                        "the response of `{}` holds a configured secret that cannot be blanked out",
                         tool.path
                     );
                     UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
@@ -499,7 +499,7 @@ impl UpstreamSupervisor {
         let connection = self.connection(tool).await?;
         let perform = async {
             // The semaphore is never closed; were it, the call would go on without a place.
-            let _place = self.places.acquire().await;
+            let _slot = self.call_slots.acquire().await;
             connection.call_followed(tool, args, news).await
         };
         tokio::time::timeout(self.call_timeout, perform).await.unwrap_or_else(|_| {
@@ -539,7 +539,7 @@ impl UpstreamSupervisor {
                         self.name,
                         next.summary()
                     );
-                    Err(unavailable(message).retryable(!next.lasting))
+                    Err(unavailable(message).retryable(!next.permanent))
                 }
                 ConnectionState::Connecting | ConnectionState::Stopped => {
                     Err(unavailable(format!("upstream `{}` is being stopped", self.name)))
