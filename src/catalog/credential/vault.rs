@@ -38,7 +38,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Location of the key of the store.
 #[derive(Clone, PartialEq, Eq)]
 pub enum VaultKey {
-    /// In this file, which is made at the first use, readable by its owner alone.
+    /// A file, created on first use, readable by its owner alone.
     File(PathBuf),
     /// A variable of this name with 32 bytes in base64.
     Given {
@@ -83,7 +83,7 @@ pub enum VaultError {
     /// There are secrets and their key is gone.
     #[error("the key `{}` is missing, and secrets were sealed with it", _0.display())]
     KeyIsMissing(PathBuf),
-    /// It was sealed with another key, or changed.
+    /// Sealed with another key, or changed.
     #[error("secret `{0}` does not open: it was sealed with another key, or the file was changed")]
     Sealed(String),
     /// There is none of that name.

@@ -288,7 +288,7 @@ impl Catalog {
             .ok_or_else(invalid_cursor)
     }
 
-    /// Everything about one tool, its TypeScript declaration included.
+    /// Describes one tool, its TypeScript declaration included.
     pub async fn describe(
         &self,
         path: &str,

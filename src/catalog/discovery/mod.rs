@@ -36,9 +36,9 @@ pub(super) type Outages = BTreeMap<Arc<str>, String>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Approval {
-    /// It needs nobody.
+    /// No approval.
     Auto,
-    /// It waits for a person.
+    /// Approval by a person.
     Required,
 }
 
@@ -117,7 +117,7 @@ pub struct Namespace {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Namespaces {
-    /// By name.
+    /// Namespaces, sorted by name.
     pub namespaces: Vec<Namespace>,
     /// All there are, shown or not.
     pub total: usize,
@@ -127,7 +127,7 @@ pub struct Namespaces {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolsPage {
-    /// By path, or the best first where words were given.
+    /// Tools by path; for a query, the best first.
     pub results: Vec<Found>,
     /// Tools that match, on this page or not.
     pub total: usize,
@@ -171,7 +171,7 @@ struct Hit<'a> {
     tool: &'a Arc<Tool>,
     approval: Approval,
     score: f32,
-    /// It covers the question well enough to be the best path.
+    /// True if it covers the query well enough to be the best path.
     is_confident: bool,
 }
 

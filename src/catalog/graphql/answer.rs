@@ -47,7 +47,7 @@ pub(super) struct Unwrapped {
 /// Failed fields of a mutation's response.
 #[derive(Debug)]
 pub(super) struct Partial {
-    /// In the service's words.
+    /// The service's errors, in its words.
     pub(super) message: String,
     /// The ways to the fields that failed.
     pub(super) fields: Vec<FieldPath>,

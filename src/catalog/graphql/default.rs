@@ -133,7 +133,7 @@ enum Below {
     Objects,
     /// Its own where it has no leaf, for then it would tell nothing.
     IfBare,
-    /// None.
+    /// No object.
     Nothing,
 }
 

@@ -29,7 +29,7 @@ pub(super) enum Asking {
     Least,
 }
 
-/// From much to little.
+/// Queries from the fullest to the smallest.
 pub(super) const ASKINGS: [Asking; 4] =
     [Asking::Newest, Asking::Whole, Asking::Older, Asking::Least];
 

@@ -114,9 +114,9 @@ struct GraphQlConnection {
 
 /// A schema as text.
 enum Text {
-    /// In the schema definition language.
+    /// A document in the schema definition language.
     Definitions(Vec<u8>),
-    /// As an answer to introspection.
+    /// A response to introspection.
     Introspection(Vec<u8>),
 }
 
@@ -220,7 +220,7 @@ impl GraphQlConnection {
         self.schema.lock().clone()
     }
 
-    /// Has the schema read again, unless that was done a moment ago.
+    /// Requests another reading of the schema, unless one was just done.
     fn heed_stale(&self) {
         let mut heeded = self.heeded.lock();
         if heeded.is_none_or(|last| last.elapsed() > STALE_PAUSE) {

@@ -26,11 +26,11 @@ const OPERATIONS_MAX: usize = 1_000;
 /// Result of a request, as far as it concerns the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::catalog) enum CallOutcome {
-    /// It answered.
+    /// The service answered.
     Success,
     /// This operation was not answered in time.
     Timeout,
-    /// It cannot be reached, breaks the connection, or a gateway says so.
+    /// Not reachable, a broken connection, or a gateway's error that says so.
     Failure,
 }
 
@@ -50,9 +50,9 @@ struct State {
 
 #[derive(Debug, Default)]
 struct BreakerState {
-    /// In a row.
+    /// Failures in a row.
     failures: u32,
-    /// Nothing is sent before this moment.
+    /// Time before which nothing is sent.
     open_until: Option<Instant>,
     /// Times it was opened since the last response.
     opened: u32,

@@ -57,7 +57,7 @@ pub(in crate::catalog) struct ServiceConfig {
 }
 
 impl ServiceConfig {
-    /// With the time that the owner allows for a call.
+    /// A client whose calls take at most the time that the owner allows.
     pub(in crate::catalog) fn new(upstream: Arc<str>, base_url: Url, access: HttpAccess) -> Self {
         Self { upstream, base_url, timeout: access.call_timeout, access }
     }
@@ -221,8 +221,8 @@ impl ServiceClient {
         ended
     }
 
-    /// With the credential; and once more with a fresh one, when it was refused: a request that is
-    /// not authorized has no effect.
+    /// Sends with the credential, and once more with a fresh one if it was rejected: an
+    /// unauthorized request has no effect.
     async fn identified(
         &self,
         request: &ServiceRequest,

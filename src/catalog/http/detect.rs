@@ -26,7 +26,7 @@ const HEAD_BYTES: usize = 64 * 1024;
 pub enum Detected {
     /// An MCP server; whether it wants OAuth.
     Mcp {
-        /// It refused, and says whom it trusts.
+        /// True if it rejected the request and named its authorization server.
         wants_oauth: bool,
     },
     /// An OpenAPI description.

@@ -32,9 +32,9 @@ pub(super) fn bounded(stdout: ChildStdout, answers: ResponseLimits) -> DuplexStr
 /// Limits on a child's output.
 #[derive(Clone, Copy)]
 struct Bounds {
-    /// Of one line.
+    /// Limit of one line.
     line_bytes_max: usize,
-    /// Of one line that is longer, beyond that.
+    /// Limit of the dropped rest of a longer line.
     dropped_bytes_max: usize,
     /// For the rest of a large line.
     large_line_max: Duration,

@@ -79,7 +79,7 @@ const LISTEN_PAUSE: Backoff = Backoff::new(Duration::from_secs(2), Duration::fro
 struct McpStdio {
     pub(super) name: Arc<str>,
     pub(super) config: StdioConfig,
-    /// Everything the child gets to see of an environment.
+    /// The child's whole environment.
     pub(super) environment: BTreeMap<String, String>,
     pub(super) secrets: Secrets,
 }
@@ -133,7 +133,7 @@ impl Upstream for McpStdio {
 enum Start {
     /// The server is there and does not speak this era.
     Refused(ConnectError),
-    /// It cannot be used at all.
+    /// A server that cannot be used at all.
     Failed(ConnectError),
 }
 

@@ -51,7 +51,7 @@ pub(super) type Events = BoxStream<'static, Result<Sse, SseError>>;
 /// Limits of one message.
 #[derive(Clone, Copy)]
 struct Bounds {
-    /// Of one message.
+    /// Limit of one message.
     bytes_max: usize,
     /// For the rest of a large one.
     large_max: Duration,
@@ -237,7 +237,7 @@ async fn refusal(
     }
 }
 
-/// As much of a body as comes, up to its bound.
+/// Reads a body up to its limit, as far as it arrives.
 async fn head(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {

@@ -1,4 +1,4 @@
-//! From an answer to the value that code gets, or to an error that says what to do.
+//! Converts a response to the value that code gets, or to an error with a remedy.
 
 use std::fmt::Write as _;
 

@@ -27,7 +27,7 @@ pub(super) struct Document {
 /// Reason why a value is not an OpenAPI document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoDescription {
-    /// It does not say what it is.
+    /// A document without a version field.
     #[error("it has neither `openapi` nor `swagger`, so it is no OpenAPI description")]
     Unmarked,
     /// Swagger 2.0 that becomes too much.

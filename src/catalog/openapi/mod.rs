@@ -186,7 +186,7 @@ struct OpenApiConnection {
     base: Url,
     source: Source,
     setting: Setting,
-    /// Of the description that was read last. Held while it is read again.
+    /// Version of the document that was read last. Locked while it is read again.
     version: AsyncMutex<Version>,
     // Plain locks: held for a moment only.
     /// Import that was read and not yet offered.

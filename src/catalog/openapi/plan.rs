@@ -117,7 +117,7 @@ pub(super) struct Parameter {
 /// Body of a request.
 #[derive(Debug)]
 pub(super) struct Body {
-    /// As the description writes it; none for a wildcard, where the value must say.
+    /// Media type as the document writes it; none for a wildcard, where the value must name one.
     pub(super) content_type: Option<String>,
     pub(super) form: Form,
 }

@@ -1,6 +1,6 @@
-//! From arguments to a request: the path filled in, the query written, the body encoded. Nothing
-//! that a caller gives can change the host, leave the path's template or set a header that is not
-//! the description's.
+//! Builds a request from arguments: fills in the path, writes the query, encodes the body. No
+//! argument can change the host, leave the path's template or set a header that the document does
+//! not name.
 
 use std::collections::{BTreeMap, HashSet};
 

@@ -42,7 +42,7 @@ const OPTIONS_MAX: usize = 1_000;
 pub(super) enum Direction {
     /// To the service.
     Request,
-    /// From it.
+    /// From the service.
     ToolResponse,
 }
 

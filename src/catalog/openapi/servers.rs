@@ -57,14 +57,14 @@ pub(super) struct Servers<'a> {
 pub(super) enum Target {
     /// Below this address, which is of the base's origin.
     Below(Url),
-    /// At an origin that is not the upstream's, so nowhere.
+    /// Another origin than the upstream's, so it is not called.
     Elsewhere {
         /// The other origin.
         origin: String,
         /// The server as it is written.
         server: String,
     },
-    /// At another server than the owner chose, so it is not offered.
+    /// Another server than the owner chose, so the operation is not offered.
     NotChosen,
 }
 

@@ -46,7 +46,7 @@ pub(super) enum Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     digest: [u8; 32],
-    /// Of a file, when it was changed and how large it is: while these stay it need not be read.
+    /// Modification time and size of a file: while they stay it is not read again.
     stamp: Option<(SystemTime, u64)>,
 }
 

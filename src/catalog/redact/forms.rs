@@ -35,7 +35,7 @@ pub(super) fn of(secret: &str) -> Vec<String> {
     forms
 }
 
-/// In the ways in which it may be written in an address.
+/// Encodings that the text may have in a URL.
 fn in_address(text: &str) -> Vec<String> {
     let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
     let spaced = encoded.replace('+', "%20");

@@ -124,7 +124,7 @@ struct ReadTool {
 }
 
 impl ToolCache {
-    /// Nothing is touched yet.
+    /// A cache in this folder; touches nothing yet.
     pub(in crate::catalog) fn new(folder: PathBuf) -> Self {
         Self { folder, bytes_max: FILE_BYTES_MAX }
     }

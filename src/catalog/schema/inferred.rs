@@ -56,7 +56,7 @@ pub(super) struct TypeShape {
 /// Objects observed at one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ObjectShape {
-    /// By key, with how many objects had it.
+    /// Fields by key, each with the number of objects that had it.
     fields: BTreeMap<String, (TypeShape, u32)>,
     /// Number of objects.
     seen: u32,
@@ -246,7 +246,7 @@ impl ObjectShape {
         self.settled()
     }
 
-    /// All that stands under any key of either, together.
+    /// Merges the values of all keys of both.
     fn into_map(self, other: Self) -> Self {
         let under = |object: Self| {
             object.map.into_iter().chain(object.fields.into_values().map(|(shape, _)| shape))

@@ -178,7 +178,7 @@ impl<'a> Writer<'a> {
         if nullable { union([text, "null".to_owned()].into_iter()) } else { text }
     }
 
-    /// Everything that the schema demands at once.
+    /// Intersection of everything that the schema demands.
     fn of_parts(&self, schema: &Value, depth: usize) -> String {
         if let Some(value) = schema.get("const") {
             return self.literal(value);
@@ -536,7 +536,7 @@ fn dedup(parts: &mut Vec<String>) {
     parts.retain(|part| seen.insert(part.clone()));
 }
 
-/// In parentheses where an operator follows or precedes.
+/// Adds parentheses where an operator follows or precedes.
 fn grouped(text: &str) -> String {
     let bare = text.starts_with('{')
         && text.ends_with('}')

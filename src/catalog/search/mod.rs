@@ -92,13 +92,14 @@ struct Traits {
     summary: Weighed,
     /// Its actions; some tools have two.
     actions: [Option<Action>; 2],
-    /// It does something, as its protocol says, else as it says itself, else as it is called.
+    /// True if it changes something, according to its protocol, else its annotations, else its
+    /// name.
     changes: bool,
     /// The first word of its name: the verb, where it has one.
     verb: Option<u32>,
-    /// It gives several.
+    /// True if it returns several things.
     lists: bool,
-    /// It is about whoever calls.
+    /// True if it is about the caller.
     own: bool,
 }
 
@@ -327,7 +328,7 @@ struct Sum {
     words: u16,
     /// The worths of the best meaning of each word.
     meanings: Score,
-    /// Of the present word: the best match, all matches, and the worth of the best meaning.
+    /// Of the current word: the best match, all matches, and the weight of the best meaning.
     best: Score,
     all: Score,
     meaning: Score,

@@ -33,7 +33,7 @@ struct Counted {
 }
 
 impl Letters {
-    /// Of a folded path.
+    /// Letter counts of a folded path.
     pub(in crate::catalog) fn of(folded: &str) -> Self {
         Self { path: Counted::of(folded), leaf: Counted::of(leaf(folded)) }
     }

@@ -29,9 +29,9 @@ pub(super) struct Query {
     pub(super) action: Option<Action>,
     /// Several things are asked for.
     pub(super) plural: bool,
-    /// It is about what is the caller's.
+    /// True if it is about the caller's own things.
     pub(in crate::catalog) own: bool,
-    /// By the number of a stem: how well the question explains it, 0 to 1.
+    /// Degree to which the query explains each stem, by its number, 0 to 1.
     pub(super) explained: Vec<f32>,
 }
 

@@ -7,13 +7,13 @@ use super::tokenize::Stems;
 /// Effect of a call on its object, as far as its name or a query says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// It looks.
+    /// Reads.
     Read,
-    /// It makes a new one.
+    /// Creates.
     Create,
-    /// It changes one.
+    /// Changes.
     Update,
-    /// It takes one away.
+    /// Deletes.
     Delete,
 }
 

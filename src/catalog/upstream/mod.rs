@@ -92,7 +92,7 @@ pub(super) trait Connection: Send + Sync + 'static {
 /// Tools that an upstream offers.
 #[derive(Debug, Default)]
 pub(super) struct Offer {
-    /// In the upstream's order.
+    /// Tools in the upstream's order.
     pub(super) tools: Vec<OfferedTool>,
     /// Note on tools that were left out, if any.
     pub(super) note: Option<String>,
@@ -103,6 +103,6 @@ pub(super) struct Offer {
 pub(super) enum ConnectionEvent {
     /// The tools may be others now.
     ListChanged,
-    /// It is gone, and why.
+    /// The connection is closed, with the reason.
     Closed(String),
 }

@@ -11,7 +11,7 @@ use crate::{
 
 /// Largest value that a call may ever return, in bytes of JSON; the owner may set less.
 pub(in crate::catalog) const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// From so many bytes on an answer is a large one.
+/// Size from which a response counts as large, in bytes.
 pub(in crate::catalog) const LARGE_BYTES: usize = 8 * 1024 * 1024;
 /// Large answers that are read or held at once, of all upstreams; the next ones wait to be read on.
 pub(in crate::catalog) const LARGE_MAX: usize = 4;

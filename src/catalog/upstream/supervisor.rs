@@ -72,11 +72,11 @@ pub struct UpstreamStatus {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamState {
-    /// It is being reached; calls wait.
+    /// Connecting; calls wait.
     Connecting,
-    /// It answers.
+    /// Connected.
     Ready,
-    /// It could not be reached; tried again after a pause, calls fail meanwhile.
+    /// Not connected; tried again after a pause, calls fail meanwhile.
     Failed,
 }
 

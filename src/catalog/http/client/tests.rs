@@ -97,7 +97,7 @@ async fn serve(
     }
 }
 
-/// At the end of an answer: its connection stays open, and nothing more comes.
+/// Marks the end of a response whose connection stays open and sends nothing more.
 const HELD: &str = "(held)";
 
 fn answer(status: &str, headers: &str, body: &str) -> String {

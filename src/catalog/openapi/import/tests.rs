@@ -341,7 +341,7 @@ const KEYS: &str = "$ref type properties items allOf oneOf required enum nullabl
     exclusiveMinimum description consumes \
     collectionFormat";
 
-/// Both put together at random.
+/// Both kinds combined at random.
 fn anything() -> impl Strategy<Value = Value> {
     let some =
         |words: &'static str| prop::sample::select(words.split_whitespace().collect::<Vec<_>>());
