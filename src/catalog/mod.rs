@@ -1,9 +1,9 @@
-//! The catalog: every tool of every upstream, found by words, checked, and called.
+//! The catalog: the tools of all upstreams, their search, the validation of arguments, and calls.
 //!
-//! An upstream is reached in the background and again whenever it is lost; starting never waits for
-//! one. The catalog knows nothing of tasks, guests or policy: what a caller may see, it is told
-//! through a [`ToolFilter`]. Whatever an upstream sends is bounded and taken for hostile; the secrets
-//! that an owner configured for it are blanked out of its answers, errors and logs.
+//! Upstreams are connected in the background, and again whenever a connection is lost; the start
+//! never waits for one. The catalog knows nothing of tasks, guests or policy: a [`ToolFilter`] says
+//! what a caller may see. Everything that an upstream sends is bounded and untrusted; the secrets
+//! that the owner configured for it are blanked out of its responses, errors and logs.
 
 mod arguments;
 mod config;
@@ -83,14 +83,14 @@ pub struct Catalog {
     supervisors: BTreeMap<Arc<str>, Arc<UpstreamSupervisor>>,
     stop: CancellationToken,
     tasks: TaskTracker,
-    /// Questions that are answered at once, whoever asks.
+    /// Queries that run at once, of all callers.
     query_slots: Arc<Semaphore>,
 }
 
 impl Catalog {
-    /// Begins to reach every upstream and returns at once. `environment` is the server's own; a
-    /// child sees a part of it. Must be called within a tokio runtime; HTTPS needs the process-wide
-    /// crypto provider of rustls to be installed before.
+    /// Starts to connect every upstream and returns at once. `environment` is the server's own; a
+    /// child process gets a part of it. Must be called within a tokio runtime; HTTPS needs the
+    /// process-wide crypto provider of rustls to be installed before.
     pub fn start(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>) -> Self {
         Self::begin(configs, environment, None)
     }
@@ -142,7 +142,7 @@ impl Catalog {
         let all: Vec<Arc<UpstreamSupervisor>> = supervisors.values().cloned().collect();
         let (tracker, stop_token, staged) = (tasks.clone(), stop.clone(), registry.clone());
         tasks.spawn(async move {
-            // What is known from before can be found before anything newer can be.
+            // Cached tools are found first, so that newer lists replace them.
             recall(&all, cache, &staged).await;
             for supervisor in &all {
                 supervisor.run(&tracker, stop_token.clone());
@@ -158,9 +158,8 @@ impl Catalog {
         self.supervisors.get(&tool.upstream)?.route(tool)
     }
 
-    /// The arguments as an object when the tool's input schema allows them; an empty text or `null`
-    /// is an empty object. Nothing has left the process yet. What takes more than a moment is done
-    /// where that blocks nobody.
+    /// Validates arguments against the tool's input schema; an empty string or `null` is an empty
+    /// object. Sends nothing. An expensive validation runs on the blocking pool.
     pub async fn check(&self, tool: &Arc<Tool>, args: &str) -> Result<JsonObject, ArgumentError> {
         arguments::check_offloaded(tool, args).await
     }
@@ -175,15 +174,15 @@ impl Catalog {
     }
 
     /// Performs one call with arguments that were checked. Waits for an upstream that is being
-    /// connected. When the future is dropped, the upstream is told to stop.
+    /// connected. If the future is dropped, the upstream is asked to cancel.
     pub async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
         let answer = self.call_followed(tool, args, Arc::new(|_: &str| {})).await?;
         self.learn(tool, "", &answer.json);
         Ok(answer.json)
     }
 
-    /// Learns the type of a tool's result from an answer to a workspace, where the upstream does
-    /// not tell it; that workspace alone is told.
+    /// Infers the type of a tool's result from a response to a workspace, if the upstream gives
+    /// none; only that workspace sees it.
     pub fn learn(&self, tool: &Tool, workspace: &str, answer: &RawJson) {
         if tool.output_schema.is_none() {
             tool.observed.note(workspace, answer.get());
@@ -206,9 +205,8 @@ impl Catalog {
         }
     }
 
-    /// Asks an upstream, or all of them, for their tools again, and reaches those that are down;
-    /// returns how they stand then, within two start timeouts. None where there is no upstream of
-    /// that name.
+    /// Lists the tools of an upstream, or of all, again, and connects those that are down; returns
+    /// their status within two start timeouts. None if there is no upstream of that name.
     pub async fn refresh(&self, upstream: Option<&str>) -> Option<Vec<UpstreamStatus>> {
         let chosen: Vec<&Arc<UpstreamSupervisor>> = self
             .supervisors
@@ -255,8 +253,7 @@ impl Catalog {
             .collect()
     }
 
-    /// Waits until every upstream has given its first answer or failed; false when the time ran out
-    /// before.
+    /// Waits until every upstream is ready or has failed; false if the time ran out before.
     pub async fn settled(&self, wait_max: Duration) -> bool {
         let all = futures::future::join_all(
             self.supervisors.values().map(|supervisor| supervisor.settled()),
@@ -282,7 +279,7 @@ impl Drop for Catalog {
     }
 }
 
-/// Puts into the registry what was kept of upstreams at the last run; returns once it can be found.
+/// Puts the cached tools of the last run into the registry; returns once they can be found.
 async fn recall(
     supervisors: &[Arc<UpstreamSupervisor>],
     cache: Option<Arc<ToolCache>>,
@@ -296,7 +293,7 @@ async fn recall(
         .cloned()
         .map(|supervisor| offload(move || (supervisor.recall(), supervisor)));
     let read = futures::future::join_all(read).await;
-    // A list that cannot be read is asked for anyway.
+    // A list that cannot be read will be fetched anyway.
     let known =
         read.into_iter().flatten().filter_map(|(tools, supervisor)| Some((tools?, supervisor)));
     let (offers, supervisors): (Vec<_>, Vec<_>) = known

@@ -1,8 +1,8 @@
-//! Checks the arguments of a call before anything leaves, and says how to put them right.
+//! Validates the arguments of a call before anything is sent, and says how to correct them.
 //!
-//! The schema is the upstream's and the arguments are a guest's. What a check may cost is reckoned
-//! first: a small one is made at once, a larger one where it blocks nobody, and one that is larger
-//! still is left to the upstream.
+//! The schema is the upstream's and the arguments are a guest's. The cost of a validation is
+//! estimated first: a cheap one runs at once, a more expensive one on the blocking pool, and one
+//! over the limit is left to the upstream.
 
 mod fields;
 

@@ -1,6 +1,6 @@
 //! The encrypted store of secrets: one file beside the database, each value sealed with
-//! XChaCha20-Poly1305 and bound to its name. Whoever has the file without the key learns the names
-//! and nothing else.
+//! XChaCha20-Poly1305 and bound to its name. The file without the key reveals the names and nothing
+//! else.
 
 use std::{
     collections::BTreeMap,

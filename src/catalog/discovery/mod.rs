@@ -1,7 +1,7 @@
-//! The functions with which programs find tools: `discover`, `catalog.namespaces`, `catalog.tools`
+//! The functions by which programs find tools: `discover`, `catalog.namespaces`, `catalog.tools`
 //! and `describe`.
 //!
-//! Each of them looks through a [`ToolFilter`], so a hidden tool looks like one that does not exist.
+//! Each of them applies a [`ToolFilter`], so a hidden tool looks like one that does not exist.
 
 pub(super) mod declarations;
 pub(super) mod dispatch;

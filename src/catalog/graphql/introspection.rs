@@ -1,5 +1,5 @@
-//! Asks a service for its schema and reads its answer. Knows nothing of tools; what comes is the
-//! service's and taken for hostile.
+//! Asks a service for its schema and reads its response, which is untrusted. Knows nothing of
+//! tools.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Services that speak GraphQL: one tool for every field of their root types.
 //!
 //! What is sent is built here from the schema: one operation with one root field, its arguments as
-//! typed variables, its selection rebuilt from a syntax tree. No text of an agent ever reaches a
+//! typed variables, its selection rebuilt from a syntax tree. No text of an agent is ever sent to a
 //! service as it is. Subscriptions are not offered.
 
 mod answer;

@@ -1,10 +1,9 @@
 //! Reads the selection that an agent wrote and builds another one from its syntax tree, field by
 //! field against the schema.
 //!
-//! The agent's text itself is never sent. What comes out holds fields, arguments and inline
-//! fragments that the schema knows, no directive, no variable, no named fragment, and nothing that
-//! leads back to a root type: so a selection can never reach a field that policy knows as another
-//! tool.
+//! The agent's text itself is never sent. The result holds fields, arguments and inline fragments
+//! that the schema knows, no directive, no variable, no named fragment, and nothing that leads back
+//! to a root type: so a selection can never contain a field that policy knows as another tool.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,5 @@
 //! A circuit breaker: opens after failures in a row, lets one request through after a while, and
-//! closes when that one succeeds. Told the time, so tests need not wait.
+//! closes when that one succeeds. The caller passes the time, so tests need not wait.
 //!
 //! The caller may control an operation's duration, so a timeout says nothing about other
 //! operations, and nothing at all while the service answers others.
@@ -91,8 +91,8 @@ impl BreakerState {
     }
 }
 
-/// Leave to send one request. Dropped without a word of how it ended, it tells nothing but that it
-/// is over.
+/// Permission to send one request. If it is dropped without an outcome, it says only that it is
+/// over.
 #[derive(Debug)]
 pub(in crate::catalog) struct Permit<'a> {
     circuit: &'a CircuitBreaker,
@@ -137,7 +137,7 @@ impl CircuitBreaker {
                 let late = state.late.iter().filter_map(|(operation, state_of_one)| {
                     Some((operation, state_of_one.trouble(now)?))
                 });
-                // Always the same one, so that what is told changes only with what happens.
+                // Always the same one, so that the message changes only with events.
                 let (operation, trouble) = late.min_by_key(|(operation, _)| *operation)?;
                 (format!("`{operation}` was not answered in time"), " of it", trouble)
             }

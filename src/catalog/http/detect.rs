@@ -1,5 +1,5 @@
-//! Finds out what a service at an address speaks, by asking as each kind would. Nothing that is
-//! asked changes anything there.
+//! Detects the protocol of the service at a URL by asking as each kind would. None of the requests
+//! changes anything there.
 
 use std::{sync::Arc, time::Duration};
 

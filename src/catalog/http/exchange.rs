@@ -1,4 +1,4 @@
-//! One request, along its redirects, and its answer, read within bounds.
+//! One request, along its redirects, and its response, read within limits.
 
 use std::time::Duration;
 

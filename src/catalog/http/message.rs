@@ -1,4 +1,4 @@
-//! One request to a service, and what comes back.
+//! One request to a service, and its response.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};

@@ -1,7 +1,7 @@
 //! Bounds the lines that a child may write, and answers in its name when one is too long.
 //!
 //! The protocol library drops an overlong line, so that its caller would wait for the timeout; here
-//! the caller hears why.
+//! the caller gets the reason.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! Upstreams that speak the Model Context Protocol, as a child process or over streamable HTTP, in
 //! both eras of the protocol.
 //!
-//! A server is a stranger: what it lists, sends or asks for is bounded here. It is offered neither
-//! elicitation nor sampling, and asking for them anyway is refused.
+//! A server is untrusted: the size and number of what it lists, sends or asks for are bounded here.
+//! It is offered neither elicitation nor sampling, and asking for them anyway is refused.
 
 mod answer;
 pub(super) mod backpressure;
@@ -75,7 +75,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// Pause before a broken subscription of the modern era is opened again.
 const LISTEN_PAUSE: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 
-/// An MCP server that is our child.
+/// An MCP server as a child process.
 struct McpStdio {
     pub(super) name: Arc<str>,
     pub(super) config: StdioConfig,
@@ -84,7 +84,7 @@ struct McpStdio {
     pub(super) secrets: Secrets,
 }
 
-/// An MCP server behind an address.
+/// An MCP server behind a URL.
 struct McpHttp {
     config: HttpConfig,
     addresses: AddressPolicy,
@@ -254,7 +254,7 @@ fn modern() -> ClientLifecycleMode {
     ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
 }
 
-/// Hears what a server says unasked.
+/// Handles notifications and requests of a server.
 #[derive(Clone, Default)]
 struct ClientEvents {
     list_changed: Arc<Notify>,
@@ -322,7 +322,7 @@ impl ClientHandler for ClientEvents {
     }
 }
 
-/// A server that is spoken with.
+/// An open connection to a server.
 struct McpConnection {
     peer: Peer<RoleClient>,
     client_events: ClientEvents,
@@ -332,7 +332,7 @@ struct McpConnection {
     stop: tokio_util::sync::CancellationToken,
     // A plain mutex: the process is only taken out, never awaited under the lock.
     process: Mutex<Option<Process>>,
-    /// Before the calls of a server behind an address.
+    /// Breaker for the calls of a server behind a URL.
     breaker: Option<Breaker>,
 }
 
@@ -393,7 +393,7 @@ impl McpConnection {
         })
     }
 
-    /// Sends one call; dropped before its end, the server is told to stop.
+    /// Sends one call; if it is dropped before its end, the server is asked to cancel.
     async fn send(
         &self,
         tool: &Tool,
@@ -430,7 +430,7 @@ impl McpConnection {
     }
 }
 
-/// Tells the server that nobody waits for a call any more.
+/// Sends the server a cancellation when a call is dropped.
 struct Unfinished<'a> {
     peer: &'a Peer<RoleClient>,
     id: Option<RequestId>,
@@ -487,7 +487,7 @@ async fn listen(
             }
             failures += 1;
             tokio::time::sleep(LISTEN_PAUSE.after(failures)).await;
-            // What changed meanwhile was not heard.
+            // A change in the meantime was not notified.
             changed.notify_one();
         }
     };
@@ -548,7 +548,7 @@ impl Connection for McpConnection {
     }
 
     fn doubt(&self) {
-        // A server that does not list its tools in time either is started, or reached, anew.
+        // A server that does not list its tools in time either is started or connected again.
         self.client_events.list_changed.notify_one();
     }
 

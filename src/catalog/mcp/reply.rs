@@ -1,8 +1,9 @@
-//! Reads what a server behind an address answers to one request, within the bounds of a message.
+//! Reads a server's response to one HTTP request, within the limits of a message.
 //!
 //! The protocol library holds whole answers, parses them whole, and takes as many at once as there
-//! are calls; here a large one waits for a place before it is read on, and one that is too large,
-//! or of very many values, is answered in the server's name, so that its caller hears why.
+//! are calls; here a large one waits for a memory permit before it is read on, and one that is too
+//! large, or has too many values, is answered in the server's name, so that its caller gets the
+//! reason.
 
 use std::{borrow::Cow, time::Duration};
 

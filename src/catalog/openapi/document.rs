@@ -1,4 +1,4 @@
-//! A description as a value that can be walked: which version it is, and where its references lead.
+//! An OpenAPI document as a JSON value: its version, and the targets of its references.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};

@@ -1,9 +1,8 @@
-//! Services that describe themselves by OpenAPI 3.x or Swagger 2.0: each operation is a tool.
+//! Services with an OpenAPI 3.x or Swagger 2.0 document: each operation is a tool.
 //!
-//! The description is a stranger's text: bounded, read off the threads that serve others, and
-//! without a say in where credentials go. Arguments become a request of exactly the operation that
-//! was described. Requests are sent by [`super::http`], which alone knows credentials and
-//! addresses.
+//! The document is untrusted: bounded, read on the blocking pool, and without influence on where
+//! credentials go. Arguments become a request of exactly the documented operation. Requests are
+//! sent by [`super::http`], which alone knows credentials and addresses.
 
 mod answer;
 pub(super) mod config;

@@ -1,7 +1,7 @@
-//! Names of tools: `group.operation` in camel case, from what a description calls its operations.
+//! Names of tools: `group.operation` in camel case, from the names of the document's operations.
 //!
-//! The same description gives the same names in whatever order it lists its operations; where
-//! several want one name all of them get a longer one, so that none depends on which came first.
+//! The same document gives the same names in whatever order it lists its operations; where several
+//! want one name all of them get a longer one, so that none depends on which came first.
 
 use std::collections::{BTreeMap, HashSet};
 

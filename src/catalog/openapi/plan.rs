@@ -65,7 +65,7 @@ pub(super) struct Template {
 /// A part of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Text as it stands in an address.
+    /// Text, encoded for a URL.
     Text(String),
     /// The parameter at this position.
     Variable(usize),

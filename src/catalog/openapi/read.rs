@@ -1,5 +1,5 @@
-//! A description's text, JSON or YAML, as a value: bounded in bytes, nodes and depth while it is
-//! read, not afterwards.
+//! Parses a document, JSON or YAML, bounded in bytes, nodes and depth while it is read, not
+//! afterwards.
 
 use std::{cell::Cell, fmt};
 

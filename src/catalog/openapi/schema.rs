@@ -1,6 +1,6 @@
-//! Schemas of a description as JSON Schema 2020-12 that stands alone: references inlined where they
-//! are small, kept under `$defs` where they are large or go in circles, and never more than was
-//! asked for.
+//! Schemas of a document as self-contained JSON Schema 2020-12: references inlined where they are
+//! small, kept under `$defs` where they are large or recursive, and within the requested level of
+//! detail.
 //!
 //! Only keywords that are known, of the kind that they should be, are kept: one wrong keyword would
 //! make the whole schema useless for checking.
@@ -157,7 +157,7 @@ impl<'d> Schemas<'d> {
     }
 }
 
-/// Makes one schema that stands alone, of one or more schemas of the description.
+/// Builds one self-contained schema from one or more schemas of the document.
 pub(super) struct Builder<'s, 'd> {
     pub(super) schemas: &'s Schemas<'d>,
     direction: Direction,

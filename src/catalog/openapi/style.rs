@@ -48,7 +48,7 @@ pub(super) enum Style {
     Deep,
 }
 
-/// A style, and whether each part of a list or object stands by itself.
+/// A style, and whether each part of a list or object is a parameter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spelling {
     pub(super) style: Style,

@@ -1,4 +1,4 @@
-//! The forms in which a secret may stand in what an upstream says: as it is, escaped, and in the
+//! The forms in which a secret may appear in what an upstream says: as it is, escaped, and in the
 //! encodings that services use for headers, addresses and bytes. Not those that somebody makes up
 //! to get it out: no list of forms could be complete.
 

@@ -1,10 +1,9 @@
-//! Keeps the tools of upstreams on disk, so that a server that starts knows at once what it knew
-//! before.
+//! Caches the tools of upstreams on disk, so that they are known at once after a restart.
 //!
 //! One file for each upstream, readable by the owner alone, written whole or not at all. A file
-//! that is damaged, of another version, of another upstream or writable by others is as good as
-//! none: the upstream is asked anyway. Only lists that secrets were blanked out of come here. The
-//! files may be deleted at any time.
+//! that is damaged, of another version, of another upstream or writable by others is ignored: the
+//! upstream is listed anyway. Only lists without the secrets are cached. The files may be deleted
+//! at any time.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -231,7 +230,7 @@ impl ToolCache {
             .and_then(|()| file.sync_all());
         let renamed = written.and_then(|()| fs::rename(&new, path));
         if renamed.is_err() {
-            // The failure is what is told.
+            // The failure is reported.
             let _ = fs::remove_file(&new);
         }
         renamed

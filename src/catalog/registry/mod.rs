@@ -228,7 +228,7 @@ impl ToolRegistry {
             }
             self.revision.send_replace(revision);
         }
-        // Whoever still waits must not wait for ever.
+        // Callers that still wait must not wait for ever.
         self.revision.send_replace(u64::MAX);
     }
 }

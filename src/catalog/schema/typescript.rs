@@ -78,7 +78,7 @@ pub(in crate::catalog) struct Writer<'a> {
     wraps: Cell<usize>,
     /// True if only what is required is told of objects, and how much more there is.
     needed_only: bool,
-    /// True if integers are told apart from other numbers, which no type of TypeScript does.
+    /// True if integers are marked, which no type of TypeScript does.
     marks_integers: bool,
     /// Named types: those declared for references, in the order in which they were met.
     names: Option<Names<'a>>,
@@ -241,7 +241,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes what stands within a field or a list.
+    /// Writes the type within a field or a list.
     fn within(&self, schema: &Value, depth: usize) -> String {
         self.wraps.set(self.wraps.get() + 1);
         let text = self.of(schema, depth);

@@ -1,9 +1,9 @@
-//! Finds tools by words: one index in memory over paths, titles, descriptions, parameter names and
-//! their values.
+//! Full-text search for tools: one index in memory over paths, titles, descriptions, parameter
+//! names and their values.
 //!
-//! The library keeps the postings and weighs one word in one field; here the words of a question
-//! are made to meet those of tools (stems, synonyms, beginnings, slips) and weighed together. Knows
-//! nothing of upstreams, policy or answers. A question is only ever a list of words, never a query
+//! The library keeps the postings and weighs one word in one field; here the words of a query are
+//! matched with those of tools (stems, synonyms, beginnings, typos) and weighed together. Knows
+//! nothing of upstreams, policy or responses. A query is only ever a list of words, never a query
 //! in some syntax.
 
 pub(super) mod nearest;

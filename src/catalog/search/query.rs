@@ -1,5 +1,5 @@
-//! Parses a question about tools: its words, what each may match among the words that tools use,
-//! and which action it asks for.
+//! Parses a query for tools: its words, what each may match among the words that tools use, and
+//! which action it asks for.
 
 use super::{
     synonyms::{self, Action},

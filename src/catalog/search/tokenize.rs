@@ -1,4 +1,4 @@
-//! Splits names, texts and questions into words, and reduces words to their stems.
+//! Splits names, texts and queries into words, and reduces words to their stems.
 
 use std::collections::HashMap;
 

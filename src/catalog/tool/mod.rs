@@ -1,4 +1,4 @@
-//! One tool of an upstream, as the catalog keeps it: bounded, hashed, ready to be checked against.
+//! One tool of an upstream in the catalog: bounded, hashed, with a validator for its arguments.
 
 pub(super) mod omitted_fields;
 

@@ -1,4 +1,4 @@
-//! A tool's response, how large it may be, and how many large ones may be in memory at once.
+//! A tool's response, its size limit, and the limit on large responses in memory at once.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The requests of OAuth: small, short, through the guard, without redirects.
+//! The requests of OAuth: small, short, under the address policy, without redirects.
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
