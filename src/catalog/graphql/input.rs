@@ -205,7 +205,7 @@ impl<'a> Writer<'a> {
             }
             Some(TypeKind::Input { .. }) => {
                 json!({ "type": kinds(&["object"], nullable), "description": format!("input \
-                    object `{name}`, not told for its size") })
+                    object `{name}`, left out for its size") })
             }
             // What a scalar of the service's own may hold, it alone knows.
             Some(TypeKind::Scalar { specified_by }) => {
@@ -272,7 +272,7 @@ fn kinds(names: &[&str], nullable: bool) -> Value {
 fn enumeration(values: &[Name], nullable: bool) -> Value {
     if values.len() > VALUES_MAX {
         return json!({ "type": kinds(&["string"], nullable), "description": format!("one of {} \
-            values, not told for their number", values.len()) });
+            values, left out for their number", values.len()) });
     }
     let null = nullable.then_some(Value::Null);
     Value::Object(JsonObject::from_iter([(

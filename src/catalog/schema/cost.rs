@@ -103,7 +103,7 @@ impl ValidationCost {
             && has_inner_address(schema, if is_old { "id" } else { "$id" }, true)
         {
             return Err(
-                "it has `$id` within and references, so where they lead is not told".to_owned()
+                "it has `$id` within and references, so their targets are unknown".to_owned()
             );
         }
         let mut reader = Reader {
