@@ -279,7 +279,7 @@ impl Parts {
                 .hint("`airlock doctor` tells more; the log above may hold the worker's own words")
         })?;
         let kept = config.store.path.with_added_extension("catalog");
-        let catalog = Arc::new(Catalog::start_keeping(
+        let catalog = Arc::new(Catalog::start_cached(
             upstreams::configured(&config)?,
             &ProcessEnvironment.variables(),
             kept,

@@ -61,7 +61,7 @@ pub use self::{
     login::login,
     mcp::config::{HttpConfig, StdioConfig},
     missing_secrets::{MissingSecret, missing_secrets},
-    net::guard::{Resolver, SystemNames},
+    net::guard::{Resolver, SystemResolver},
     openapi::config::OpenApiConfig,
     registry::visibility::{ToolFilter, Visibility},
     tool::Tool,
@@ -98,7 +98,7 @@ impl Catalog {
     /// Starts like [`Catalog::start`], and caches the upstreams' tools in `folder`, so that the
     /// next start knows them before it has connected. The folder is created when there is something
     /// to cache; no other process may use it at the same time.
-    pub fn start_keeping(
+    pub fn start_cached(
         configs: Vec<UpstreamConfig>,
         environment: &BTreeMap<String, String>,
         folder: PathBuf,
@@ -121,9 +121,10 @@ impl Catalog {
             let times = (config.call_timeout, config.start_timeout, config.refresh_after);
             let factory = config.kind.factory_mut();
             factory.set_call_timeout(config.call_timeout);
-            let answers = factory.response_limits_mut();
-            *answers = answers.of_one();
-            let trust = TrustSettings { trusted: config.trusted, answers: answers.clone() };
+            let response_limits = factory.response_limits_mut();
+            *response_limits = response_limits.of_one();
+            let trust =
+                TrustSettings { trusted: config.trusted, response_limits: response_limits.clone() };
             let (upstream, secrets) = factory.build(&name, environment);
             let supervisor = UpstreamSupervisor::new(
                 name.clone(),

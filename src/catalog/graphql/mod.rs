@@ -92,7 +92,7 @@ impl Upstream for GraphQl {
                 document: self.config.schema.clone(),
                 schema: Mutex::default(),
                 stale: Notify::new(),
-                heeded: Mutex::default(),
+                refreshed_at: Mutex::default(),
             });
             Ok(connection)
         })
@@ -109,7 +109,7 @@ struct GraphQlConnection {
     /// Notified when the service rejects something that its schema promised.
     stale: Notify,
     /// Time of the last refresh for that reason.
-    heeded: Mutex<Option<Instant>>,
+    refreshed_at: Mutex<Option<Instant>>,
 }
 
 /// A schema as text.
@@ -221,10 +221,10 @@ impl GraphQlConnection {
     }
 
     /// Requests another reading of the schema, unless one was just done.
-    fn heed_stale(&self) {
-        let mut heeded = self.heeded.lock();
-        if heeded.is_none_or(|last| last.elapsed() > STALE_PAUSE) {
-            *heeded = Some(Instant::now());
+    fn request_refresh(&self) {
+        let mut refreshed_at = self.refreshed_at.lock();
+        if refreshed_at.is_none_or(|last| last.elapsed() > STALE_PAUSE) {
+            *refreshed_at = Some(Instant::now());
             self.stale.notify_one();
         }
     }
@@ -345,7 +345,7 @@ impl GraphQlConnection {
         let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query)
             .map(|value| (ToolResponse { json: value.json, permit, warning: None }, value.partial));
         if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
-            self.heed_stale();
+            self.request_refresh();
         }
         answer
     }

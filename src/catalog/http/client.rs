@@ -262,7 +262,7 @@ impl ServiceClient {
             headers,
             request_credential,
             secrets,
-            answers: &config.access.shared.answers,
+            response_limits: &config.access.shared.response_limits,
             deadline: until,
         };
         tokio::time::timeout_at(until, exchange::perform(&target, request))

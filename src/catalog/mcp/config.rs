@@ -28,7 +28,7 @@ pub struct StdioConfig {
     /// the same holds.
     pub env_pass: Vec<String>,
     /// Size limits of its responses.
-    pub answers: ResponseLimits,
+    pub response_limits: ResponseLimits,
 }
 
 /// An address and how it is reached.

@@ -23,9 +23,9 @@ const ENDS_BYTES: usize = 256;
 const PIPE_BYTES: usize = 64 * 1024;
 
 /// Passes on the lines of the child, none longer than [`message::BYTES_MAX`].
-pub(super) fn bounded(stdout: ChildStdout, answers: ResponseLimits) -> DuplexStream {
+pub(super) fn bounded(stdout: ChildStdout, response_limits: ResponseLimits) -> DuplexStream {
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
-    tokio::spawn(relay(stdout, writer, CHILD, answers));
+    tokio::spawn(relay(stdout, writer, CHILD, response_limits));
     reader
 }
 
@@ -128,7 +128,7 @@ async fn relay(
     from: impl AsyncRead + Unpin,
     mut to: DuplexStream,
     bounds: Bounds,
-    answers: ResponseLimits,
+    response_limits: ResponseLimits,
 ) {
     let Bounds { line_bytes_max, dropped_bytes_max, large_line_max, large_silence_max } = bounds;
     let mut from = BufReader::with_capacity(PIPE_BYTES, from);
@@ -163,7 +163,7 @@ async fn relay(
         let mut output = line.read(&chunk[..taken], line_bytes_max);
         from.consume(taken);
         if line.until.is_none() && line.text.len() > LARGE_BYTES {
-            line.permit = Some(answers.memory_permit().await);
+            line.permit = Some(response_limits.memory_permit().await);
             line.until = Some(Instant::now() + large_line_max);
         }
         if newline.is_some() {

@@ -158,7 +158,7 @@ impl McpStdio {
             Process::spawn(&self.name, &self.config, &environment, &self.secrets)
                 .map_err(Start::Failed)?;
         let transport = AsyncRwTransport::new_client(
-            lines::bounded(stdout, self.config.answers.clone()),
+            lines::bounded(stdout, self.config.response_limits.clone()),
             stdin,
         )
         .with_max_line_length(message::BYTES_MAX + 1);
@@ -221,7 +221,7 @@ impl Upstream for McpHttp {
                 HttpTransport::new(
                     client,
                     self.credentials.clone(),
-                    self.config.access.shared.answers.clone(),
+                    self.config.access.shared.response_limits.clone(),
                 ),
                 config,
             );
@@ -528,7 +528,7 @@ impl Connection for McpConnection {
                 Ok(Ok(response)) => answer::unwrap(tool, response).map(ToolResponse::from),
                 Err(error) => {
                     if error.code == UpstreamErrorCode::Timeout {
-                        self.doubt();
+                        self.note_timeout();
                     }
                     Err(error)
                 }
@@ -547,7 +547,7 @@ impl Connection for McpConnection {
         })
     }
 
-    fn doubt(&self) {
+    fn note_timeout(&self) {
         // A server that does not list its tools in time either is started or connected again.
         self.client_events.list_changed.notify_one();
     }

@@ -68,7 +68,7 @@ pub(super) async fn of_post(
     response: Response,
     message: &ClientJsonRpcMessage,
     in_session: bool,
-    answers: &ResponseLimits,
+    response_limits: &ResponseLimits,
 ) -> Result<StreamableHttpPostResponse, Failure> {
     let status = response.status();
     if let Some(challenge) = challenge(&response) {
@@ -88,11 +88,13 @@ pub(super) async fn of_post(
     let id = asked(message);
     match content_type(response.headers()).as_deref() {
         Some(kind) if kind.starts_with("text/event-stream") => {
-            let intake = Intake::new(response, answers.clone(), SERVER);
+            let intake = Intake::new(response, response_limits.clone(), SERVER);
             Ok(StreamableHttpPostResponse::Sse(intake.events(id), session))
         }
         Some(kind) if kind.starts_with("application/json") => {
-            let (body, _place) = match Intake::new(response, answers.clone(), SERVER).whole().await
+            let (body, _place) = match Intake::new(response, response_limits.clone(), SERVER)
+                .whole()
+                .await
             {
                 Ok(read) => read,
                 Err(Broken::TooLong) => return Ok(instead(id, session)),
@@ -125,7 +127,10 @@ pub(super) async fn of_post(
 }
 
 /// The events of a stream that was asked for.
-pub(super) fn of_get(response: Response, answers: &ResponseLimits) -> Result<Events, Failure> {
+pub(super) fn of_get(
+    response: Response,
+    response_limits: &ResponseLimits,
+) -> Result<Events, Failure> {
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         return Err(StreamableHttpError::ServerDoesNotSupportSse);
     }
@@ -138,7 +143,7 @@ pub(super) fn of_get(response: Response, answers: &ResponseLimits) -> Result<Eve
     let response = response.error_for_status()?;
     match content_type(response.headers()) {
         Some(kind) if kind.starts_with("text/event-stream") => {
-            Ok(Intake::new(response, answers.clone(), SERVER).events(None))
+            Ok(Intake::new(response, response_limits.clone(), SERVER).events(None))
         }
         kind => Err(StreamableHttpError::UnexpectedContentType(kind.map(Cow::into_owned))),
     }
@@ -280,7 +285,7 @@ enum Broken {
 /// A body, and what was read of the message that is coming in.
 struct Intake {
     body: BoxStream<'static, reqwest::Result<Bytes>>,
-    answers: ResponseLimits,
+    response_limits: ResponseLimits,
     bounds: Bounds,
     read: usize,
     /// The place of a large one.
@@ -293,10 +298,10 @@ struct Intake {
 }
 
 impl Intake {
-    fn new(response: Response, answers: ResponseLimits, bounds: Bounds) -> Self {
+    fn new(response: Response, response_limits: ResponseLimits, bounds: Bounds) -> Self {
         Self {
             body: response.bytes_stream().boxed(),
-            answers,
+            response_limits,
             bounds,
             read: 0,
             permit: None,
@@ -330,7 +335,7 @@ impl Intake {
             return self.broken(Broken::TooLong);
         }
         if self.read > LARGE_BYTES && self.until.is_none() {
-            self.permit = Some(self.answers.memory_permit().await);
+            self.permit = Some(self.response_limits.memory_permit().await);
             self.until = Some(Instant::now() + self.bounds.large_max);
         }
         Some(Ok(piece))

@@ -65,7 +65,7 @@ pub(super) trait Connection: Send + Sync + 'static {
 
     /// Notes that a call was not answered in time. A kind whose upstream may be gone checks that,
     /// beside other calls.
-    fn doubt(&self) {}
+    fn note_timeout(&self) {}
 
     /// Destination of calls of this tool, for people: `GET https://host/pets/{petId}`. Without
     /// values, and without the query.

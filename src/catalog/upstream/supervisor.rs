@@ -111,7 +111,7 @@ pub(in crate::catalog) struct TrustSettings {
     /// True if what it says of its tools is believed.
     pub(in crate::catalog) trusted: bool,
     /// Size limits of its responses.
-    pub(in crate::catalog) answers: ResponseLimits,
+    pub(in crate::catalog) response_limits: ResponseLimits,
 }
 
 /// Supervises the connection to one upstream.
@@ -456,7 +456,7 @@ impl UpstreamSupervisor {
         match self.call_unredacted(tool, args, news).await {
             Ok(ToolResponse { json, mut permit, warning }) => {
                 if json.get().len() > LARGE_BYTES && permit.is_none() {
-                    permit = Some(self.trust.answers.memory_permit().await);
+                    permit = Some(self.trust.response_limits.memory_permit().await);
                 }
                 let answer = self.secrets.redact_json(json).ok_or_else(|| {
                     let message = format!(
@@ -466,7 +466,7 @@ impl UpstreamSupervisor {
                     UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
                 })?;
                 // Checked last: what stands in for a secret may be longer than the secret.
-                let bytes_max = self.trust.answers.bytes_max();
+                let bytes_max = self.trust.response_limits.bytes_max();
                 if answer.get().len() > bytes_max {
                     return Err(UpstreamError::too_large(tool, bytes_max));
                 }
@@ -502,7 +502,7 @@ impl UpstreamSupervisor {
             connection.call_followed(tool, args, news).await
         };
         tokio::time::timeout(self.call_timeout, perform).await.unwrap_or_else(|_| {
-            connection.doubt();
+            connection.note_timeout();
             Err(UpstreamError::late(tool, self.call_timeout))
         })
     }

@@ -308,12 +308,13 @@ async fn a_service_that_asks_for_more_patience_than_there_is_gets_no_second_requ
 async fn a_large_answer_is_not_read_to_its_end_before_there_is_a_place_for_it() {
     let large = ok(&"x".repeat(LARGE_BYTES + 1));
     let server = Scripted::start(move |_, _| large.clone()).await;
-    let answers = ResponseLimits::default();
+    let response_limits = ResponseLimits::default();
     let mut places = Vec::new();
     for _ in 0..LARGE_MAX {
-        places.push(answers.memory_permit().await);
+        places.push(response_limits.memory_permit().await);
     }
-    let shared = SharedResources { answers: answers.clone(), ..SharedResources::default() };
+    let shared =
+        SharedResources { response_limits: response_limits.clone(), ..SharedResources::default() };
     let whole = || ServiceRequest { answer_bytes_max: 2 * LARGE_BYTES, ..post(server.url("/")) };
     let client = |limit| {
         let config = ServiceConfig {
@@ -339,9 +340,12 @@ async fn an_upstream_that_stalls_in_large_answers_leaves_places_to_the_others() 
         format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{whole}{HELD}", 2 * LARGE_BYTES);
     let staller = Scripted::start(move |_, _| stalled.clone()).await;
     let honest = Scripted::start(move |_, _| ok(&whole)).await;
-    let answers = ResponseLimits::default();
+    let response_limits = ResponseLimits::default();
     let client = |server: &Scripted| {
-        let shared = SharedResources { answers: answers.of_one(), ..SharedResources::default() };
+        let shared = SharedResources {
+            response_limits: response_limits.of_one(),
+            ..SharedResources::default()
+        };
         client_with(&server.url("/"), HttpAccess { shared, ..access() })
     };
     let large = |server: &Scripted| ServiceRequest {
@@ -357,7 +361,7 @@ async fn an_upstream_that_stalls_in_large_answers_leaves_places_to_the_others() 
         ended = stalls.next() => panic!("nothing was passed on meanwhile: {ended:?}"),
         answered = async {
             // Each place that it may have is taken.
-            while answers.free() > LARGE_MAX / 2 {
+            while response_limits.free() > LARGE_MAX / 2 {
                 tokio::task::yield_now().await;
             }
             other.send(large(&honest)).await

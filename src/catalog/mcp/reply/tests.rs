@@ -107,20 +107,20 @@ async fn an_answer_of_very_many_values_is_an_error_too() {
 
 #[tokio::test]
 async fn a_large_event_is_not_read_on_before_there_is_a_place_for_it() {
-    let answers = ResponseLimits::default();
+    let response_limits = ResponseLimits::default();
     let mut permits = Vec::new();
     for _ in 0..PLACES {
-        permits.push(answers.memory_permit().await);
+        permits.push(response_limits.memory_permit().await);
     }
     let large = || {
         let pieces = vec![b"data: \"".to_vec(), vec![b'x'; LARGE_BYTES], b"\"\n\n".to_vec()];
         answered(200, "text/event-stream", pieces)
     };
-    let mut events = Intake::new(large(), answers.clone(), SERVER).events(None);
+    let mut events = Intake::new(large(), response_limits.clone(), SERVER).events(None);
     assert!(events.next().now_or_never().is_none(), "all of it is there, and it waits");
     permits.pop();
     assert_eq!(events.next().await.unwrap().unwrap().data.unwrap().len(), LARGE_BYTES + 2);
-    assert!(answers.memory_permit().now_or_never().is_some(), "its place is free again");
+    assert!(response_limits.memory_permit().now_or_never().is_some(), "its place is free again");
 }
 
 #[tokio::test]

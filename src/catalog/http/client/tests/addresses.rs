@@ -139,8 +139,8 @@ async fn a_name_that_turns_to_another_address_leads_nowhere() {
         (vec![vec![public], vec![inside]], false),
         (vec![vec![metadata, inside], vec![metadata]], true),
     ] {
-        let names = Arc::new(Turning(Mutex::new(answers)));
-        let shared = SharedResources { names, ..SharedResources::default() };
+        let resolver = Arc::new(Turning(Mutex::new(answers)));
+        let shared = SharedResources { resolver, ..SharedResources::default() };
         let timeout = Duration::from_secs(3);
         let client = client_with(
             &url,
