@@ -129,7 +129,7 @@ impl Stage {
         // HTTPS, and so every service behind an address, needs one; a second installation changes
         // nothing.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        Ok(Catalog::start_keeping(self.configs()?, &std::env::vars().collect(), self.kept()))
+        Ok(Catalog::start_cached(self.configs()?, &std::env::vars().collect(), self.kept()))
     }
 
     /// Starts it in a process of its own; `settle` waits for the upstreams after the first answer.

@@ -197,7 +197,7 @@ async fn start_runtimes(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, Failur
 /// Begins to connect to upstreams; what they offered last time is known at once.
 fn start_upstreams(config: &Config) -> Result<Arc<Catalog>, Failure> {
     let cache = config.store.tool_cache();
-    Ok(Arc::new(Catalog::start_keeping(
+    Ok(Arc::new(Catalog::start_cached(
         upstreams::configured(config)?,
         &ProcessEnvironment.variables(),
         cache,

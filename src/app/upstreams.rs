@@ -106,13 +106,13 @@ pub fn login(
 
 /// Resources that all upstreams share.
 fn shared_resources(config: &Config) -> SharedResources {
-    let answers = ResponseLimits::new(config.artifacts.answer_mb as usize * 1024 * 1024);
+    let response_limits = ResponseLimits::new(config.artifacts.answer_mb as usize * 1024 * 1024);
     // Port 0 takes a free one, which nobody can have named.
     let own = Some(config.server.listen).filter(|listen| listen.port() != 0);
     SharedResources {
         vault: Some(vault(config)),
         own: own.into_iter().collect(),
-        answers,
+        response_limits,
         ..SharedResources::default()
     }
 }
@@ -128,7 +128,7 @@ fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<Upstream
                 env: exposed(env),
                 env_secret: env_secret.clone(),
                 vault: shared.vault.clone(),
-                answers: shared.answers.clone(),
+                response_limits: shared.response_limits.clone(),
                 env_pass: env_pass.clone(),
             })
         }

@@ -1,9 +1,9 @@
-//! The catalog: every tool of every upstream, found by words, checked, and called.
+//! The catalog: the tools of all upstreams, their search, the validation of arguments, and calls.
 //!
-//! An upstream is reached in the background and again whenever it is lost; starting never waits for
-//! one. The catalog knows nothing of tasks, guests or policy: what a caller may see, it is told
-//! through a [`ToolFilter`]. Whatever an upstream sends is bounded and taken for hostile; the secrets
-//! that an owner configured for it are blanked out of its answers, errors and logs.
+//! Upstreams are connected in the background, and again whenever a connection is lost; the start
+//! never waits for one. The catalog knows nothing of tasks, guests or policy: a [`ToolFilter`] says
+//! what a caller may see. Everything that an upstream sends is bounded and untrusted; the secrets
+//! that the owner configured for it are blanked out of its responses, errors and logs.
 
 mod arguments;
 mod config;
@@ -44,7 +44,7 @@ pub use self::{
     config::{UpstreamConfig, UpstreamKind},
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
-        vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
+        vault::{StoredSecret, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
     discovery::{
         Approval, Description, Discovered, Found, Namespace, Namespaces, ToolsPage,
@@ -61,7 +61,7 @@ pub use self::{
     login::login,
     mcp::config::{HttpConfig, StdioConfig},
     missing_secrets::{MissingSecret, missing_secrets},
-    net::guard::{Resolver, SystemNames},
+    net::guard::{Resolver, SystemResolver},
     openapi::config::OpenApiConfig,
     registry::visibility::{ToolFilter, Visibility},
     tool::Tool,
@@ -83,14 +83,14 @@ pub struct Catalog {
     supervisors: BTreeMap<Arc<str>, Arc<UpstreamSupervisor>>,
     stop: CancellationToken,
     tasks: TaskTracker,
-    /// Questions that are answered at once, whoever asks.
+    /// Queries that run at once, of all callers.
     query_slots: Arc<Semaphore>,
 }
 
 impl Catalog {
-    /// Begins to reach every upstream and returns at once. `environment` is the server's own; a
-    /// child sees a part of it. Must be called within a tokio runtime; HTTPS needs the process-wide
-    /// crypto provider of rustls to be installed before.
+    /// Starts to connect every upstream and returns at once. `environment` is the server's own; a
+    /// child process gets a part of it. Must be called within a tokio runtime; HTTPS needs the
+    /// process-wide crypto provider of rustls to be installed before.
     pub fn start(configs: Vec<UpstreamConfig>, environment: &BTreeMap<String, String>) -> Self {
         Self::begin(configs, environment, None)
     }
@@ -98,7 +98,7 @@ impl Catalog {
     /// Starts like [`Catalog::start`], and caches the upstreams' tools in `folder`, so that the
     /// next start knows them before it has connected. The folder is created when there is something
     /// to cache; no other process may use it at the same time.
-    pub fn start_keeping(
+    pub fn start_cached(
         configs: Vec<UpstreamConfig>,
         environment: &BTreeMap<String, String>,
         folder: PathBuf,
@@ -109,7 +109,7 @@ impl Catalog {
     fn begin(
         configs: Vec<UpstreamConfig>,
         environment: &BTreeMap<String, String>,
-        kept: Option<Arc<ToolCache>>,
+        cache: Option<Arc<ToolCache>>,
     ) -> Self {
         let registry = ToolRegistry::new();
         let stop = CancellationToken::new();
@@ -121,9 +121,10 @@ impl Catalog {
             let times = (config.call_timeout, config.start_timeout, config.refresh_after);
             let factory = config.kind.factory_mut();
             factory.set_call_timeout(config.call_timeout);
-            let answers = factory.response_limits_mut();
-            *answers = answers.of_one();
-            let trust = TrustSettings { trusted: config.trusted, answers: answers.clone() };
+            let response_limits = factory.response_limits_mut();
+            *response_limits = response_limits.of_one();
+            let trust =
+                TrustSettings { trusted: config.trusted, response_limits: response_limits.clone() };
             let (upstream, secrets) = factory.build(&name, environment);
             let supervisor = UpstreamSupervisor::new(
                 name.clone(),
@@ -132,7 +133,7 @@ impl Catalog {
                 times,
                 trust,
                 registry.clone(),
-                kept.clone(),
+                cache.clone(),
             );
             if supervisors.insert(name.clone(), supervisor).is_some() {
                 tracing::error!(upstream = %name, "upstream `{name}` is configured twice, the \
@@ -140,12 +141,12 @@ impl Catalog {
             }
         }
         let all: Vec<Arc<UpstreamSupervisor>> = supervisors.values().cloned().collect();
-        let (begun, stopped, shelved) = (tasks.clone(), stop.clone(), registry.clone());
+        let (tracker, stop_token, staged) = (tasks.clone(), stop.clone(), registry.clone());
         tasks.spawn(async move {
-            // What is known from before can be found before anything newer can be.
-            recall(&all, kept, &shelved).await;
+            // Cached tools are found first, so that newer lists replace them.
+            recall(&all, cache, &staged).await;
             for supervisor in &all {
-                supervisor.run(&begun, stopped.clone());
+                supervisor.run(&tracker, stop_token.clone());
             }
         });
         tasks.close();
@@ -158,9 +159,8 @@ impl Catalog {
         self.supervisors.get(&tool.upstream)?.route(tool)
     }
 
-    /// The arguments as an object when the tool's input schema allows them; an empty text or `null`
-    /// is an empty object. Nothing has left the process yet. What takes more than a moment is done
-    /// where that blocks nobody.
+    /// Validates arguments against the tool's input schema; an empty string or `null` is an empty
+    /// object. Sends nothing. An expensive validation runs on the blocking pool.
     pub async fn check(&self, tool: &Arc<Tool>, args: &str) -> Result<JsonObject, ArgumentError> {
         arguments::check_offloaded(tool, args).await
     }
@@ -175,15 +175,15 @@ impl Catalog {
     }
 
     /// Performs one call with arguments that were checked. Waits for an upstream that is being
-    /// connected. When the future is dropped, the upstream is told to stop.
+    /// connected. If the future is dropped, the upstream is asked to cancel.
     pub async fn call(&self, tool: &Tool, args: JsonObject) -> Result<RawJson, UpstreamError> {
         let answer = self.call_followed(tool, args, Arc::new(|_: &str| {})).await?;
         self.learn(tool, "", &answer.json);
         Ok(answer.json)
     }
 
-    /// Learns the type of a tool's result from an answer to a workspace, where the upstream does
-    /// not tell it; that workspace alone is told.
+    /// Infers the type of a tool's result from a response to a workspace, if the upstream gives
+    /// none; only that workspace sees it.
     pub fn learn(&self, tool: &Tool, workspace: &str, answer: &RawJson) {
         if tool.output_schema.is_none() {
             tool.observed.note(workspace, answer.get());
@@ -206,9 +206,8 @@ impl Catalog {
         }
     }
 
-    /// Asks an upstream, or all of them, for their tools again, and reaches those that are down;
-    /// returns how they stand then, within two start timeouts. None where there is no upstream of
-    /// that name.
+    /// Lists the tools of an upstream, or of all, again, and connects those that are down; returns
+    /// their status within two start timeouts. None if there is no upstream of that name.
     pub async fn refresh(&self, upstream: Option<&str>) -> Option<Vec<UpstreamStatus>> {
         let chosen: Vec<&Arc<UpstreamSupervisor>> = self
             .supervisors
@@ -255,8 +254,7 @@ impl Catalog {
             .collect()
     }
 
-    /// Waits until every upstream has given its first answer or failed; false when the time ran out
-    /// before.
+    /// Waits until every upstream is ready or has failed; false if the time ran out before.
     pub async fn settled(&self, wait_max: Duration) -> bool {
         let all = futures::future::join_all(
             self.supervisors.values().map(|supervisor| supervisor.settled()),
@@ -282,13 +280,13 @@ impl Drop for Catalog {
     }
 }
 
-/// Puts into the registry what was kept of upstreams at the last run; returns once it can be found.
+/// Puts the cached tools of the last run into the registry; returns once they can be found.
 async fn recall(
     supervisors: &[Arc<UpstreamSupervisor>],
-    kept: Option<Arc<ToolCache>>,
+    cache: Option<Arc<ToolCache>>,
     registry: &ToolRegistry,
 ) {
-    let Some(kept) = kept else { return };
+    let Some(cache) = cache else { return };
     let names: Vec<Arc<str>> =
         supervisors.iter().map(|supervisor| Arc::from(supervisor.name())).collect();
     let read = supervisors
@@ -296,7 +294,7 @@ async fn recall(
         .cloned()
         .map(|supervisor| offload(move || (supervisor.recall(), supervisor)));
     let read = futures::future::join_all(read).await;
-    // A list that cannot be read is asked for anyway.
+    // A list that cannot be read will be fetched anyway.
     let known =
         read.into_iter().flatten().filter_map(|(tools, supervisor)| Some((tools?, supervisor)));
     let (offers, supervisors): (Vec<_>, Vec<_>) = known
@@ -304,5 +302,5 @@ async fn recall(
         .unzip();
     registry.wait_for(registry.stage(offers)).await;
     supervisors.iter().for_each(|supervisor| supervisor.recalled());
-    drop(offload(move || kept.sweep(&names)));
+    drop(offload(move || cache.sweep(&names)));
 }

@@ -555,7 +555,7 @@ async fn an_answer_over_the_owners_bound_is_refused_and_wrong_arguments_are_told
     )
     .await;
     let expected = [
-        "ToolCallError response_too_large: the answer of `demo.big` is larger than 10485760 bytes",
+        "ToolCallError response_too_large: the response of `demo.big` is larger than 10485760 bytes",
         "ToolArgumentError invalid_tool_arguments: `tools.artifacts.read`: field `length`",
         "ToolArgumentError invalid_tool_arguments: `offset` is 9000001, the artifact has 9000000 bytes",
         "ToolArgumentError invalid_tool_arguments: `from` is 2, the artifact has 1 lines",

@@ -180,7 +180,7 @@ async fn an_answer_beyond_either_bound_is_refused_and_names_it() {
     let UpstreamKind::McpStdio(child) = &mut config.kind else {
         panic!("the demo upstream is a child")
     };
-    child.answers = ResponseLimits::new(9_000_000);
+    child.response_limits = ResponseLimits::new(9_000_000);
     let catalog = started(vec![config, demo("wide", &[])]).await;
     for (tool, bytes, bound) in
         [("demo.big", 9_000_000, "9000000"), ("wide.big", 64 * 1024 * 1024, "67108864")]

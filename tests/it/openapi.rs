@@ -232,8 +232,7 @@ async fn a_file_that_changes_is_read_again_and_a_broken_one_is_told_and_not_used
     let list = |text: &str| written(&folder, text);
     let swagger = PETS.replace("host: pets.example", "").replace("basePath: /api", "basePath: /v9");
     list("openapi: [");
-    let wants =
-        "its description wants user and password (HTTP basic), and no credential is configured";
+    let wants = "its OpenAPI document requires user and password (HTTP basic), and no credential is configured";
     let message = || catalog.status()[0].message.clone().unwrap_or_default();
     eventually("the broken one is told", || {
         message().contains("its new description is not used, the one before is")
@@ -333,12 +332,12 @@ async fn a_description_has_no_say_in_where_a_credential_goes() {
 async fn a_description_that_cannot_be_had_says_which_and_why() {
     let service = Service::start(|_: &Asked| answered(404, "text/plain", "no")).await;
     for (spec, part) in [
-        (Document::Url(service.url("/x.json?key=tok-123456")), "/x.json` cannot be had: "),
+        (Document::Url(service.url("/x.json?key=tok-123456")), "/x.json` cannot be fetched: "),
         (
             Document::File("/nowhere/spec.yaml".into()),
-            "its description `/nowhere/spec.yaml` cannot be read: No such file",
+            "its OpenAPI document `/nowhere/spec.yaml` cannot be read: No such file",
         ),
-        (Document::File("/".into()), "its description `/` is not a file"),
+        (Document::File("/".into()), "its OpenAPI document `/` is not a file"),
     ] {
         let catalog = started(upstream("up", spec, Some(service.url("/")))).await;
         let status = catalog.status().remove(0);

@@ -141,11 +141,11 @@ async fn an_error_alone_is_enough_to_write_the_call_right() {
     tools.graph.mutation.close({ input: { id: 'x', reason: 'NOT_PLANED' } })
       `tools.graph.mutation.close`: field `input.reason` must be one of "COMPLETED", "NOT_PLANNED", null, got string "NOT_PLANED", did you mean "NOT_PLANNED"?; correct: await tools.graph.mutation.close({ input: { id: "x", reason: "NOT_PLANNED" } })
     tools.git.issues.create({ owner: 'o', repo: 'r', title: 'It breaks' })
-      `tools.git.issues.create`: field `body` is missing ({ title: string; body?: string; labels?: string[]; state_reason?: "completed" | "not_planned" }); field `title` belongs into `body`: write `body.title`; correct: await tools.git.issues.create({ owner: "o", repo: "r", body: { title: "It breaks" } })
+      `tools.git.issues.create`: field `body` is missing ({ title: string; body?: string; labels?: string[]; state_reason?: "completed" | "not_planned" }); field `title` belongs in `body`: write `body.title`; correct: await tools.git.issues.create({ owner: "o", repo: "r", body: { title: "It breaks" } })
     tools.git.issues.create({ owner: 'o', repo: 'r', title: 'It breaks', body: 'so much' })
-      `tools.git.issues.create`: field `body` must be { title: string; body?: string; labels?: string[]; state_reason?: "completed" | "not_planned" }, got string "so much"; field `title` belongs into `body`: write `body.title`; correct: await tools.git.issues.create({ owner: "o", repo: "r", body: { title: "It breaks", body: "so much" } })
+      `tools.git.issues.create`: field `body` must be { title: string; body?: string; labels?: string[]; state_reason?: "completed" | "not_planned" }, got string "so much"; field `title` belongs in `body`: write `body.title`; correct: await tools.git.issues.create({ owner: "o", repo: "r", body: { title: "It breaks", body: "so much" } })
     tools.graph.mutation.close({ id: 'x' })
-      `tools.graph.mutation.close`: field `id` belongs into `input`: write `input.id`; field `input` is missing ({ id: string | integer; reason?: "COMPLETED" | "NOT_PLANNED" | null }); correct: await tools.graph.mutation.close({ input: { id: "x" } })
+      `tools.graph.mutation.close`: field `id` belongs in `input`: write `input.id`; field `input` is missing ({ id: string | integer; reason?: "COMPLETED" | "NOT_PLANNED" | null }); correct: await tools.graph.mutation.close({ input: { id: "x" } })
     "#);
     server.stop().await;
     service.stop().await;

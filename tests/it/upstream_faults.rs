@@ -280,18 +280,18 @@ async fn an_mcp_server_over_http_that_breaks_in_a_call_is_told_and_works_again()
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
     EndlessBody
-      response_too_large: the answer of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
-      response_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the response of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the response of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     WrongType
-      invalid_response: the answer of `up` was not understood: content type `text/html`
+      invalid_response: the response of `up` was not understood: content type `text/html`
     InvalidJson
-      invalid_response: the answer of `up` was not understood: EOF while parsing a value at line 1 column 9: {"half": 
+      invalid_response: the response of `up` was not understood: EOF while parsing a value at line 1 column 9: {"half": 
     Garbage
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
     EndlessEvent
-      response_too_large: the answer of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
-      response_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the response of `patient.read` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the response of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     CutEvent
       upstream_lost, retryable: the connection to `up` broke before it answered; whether the call had an effect is not known
       upstream_lost: the connection to `up` broke before it answered; whether the call had an effect is not known
@@ -329,7 +329,7 @@ async fn an_mcp_server_as_a_child_that_breaks_in_a_call_is_told_and_works_again(
     Status500
       upstream_rejected: `up` refused the call (-32603): at main.c:1 in main()
     EndlessBody
-      response_too_large: the answer of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
+      response_too_large: the response of `patient.write` is larger than 150994944 bytes, or has more than 2000000 values; ask for less, page by page where the tool can
     WrongType
       invalid_response: `up` answered with something that is not the result of a tool
     InvalidJson
@@ -390,8 +390,8 @@ async fn a_service_with_a_description_that_breaks_in_a_call_is_told_and_works_ag
       upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
       upstream_lost: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
     EndlessBody
-      response_too_large: the answer of `patient.all.read` is larger than 67108864 bytes; ask for less, page by page where the tool can
-      response_too_large: the answer of `patient.all.write` is larger than 67108864 bytes; ask for less, page by page where the tool can
+      response_too_large: the response of `patient.all.read` is larger than 67108864 bytes; ask for less, page by page where the tool can
+      response_too_large: the response of `patient.all.write` is larger than 67108864 bytes; ask for less, page by page where the tool can
     WrongType
       invalid_response: `up.all.read` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
       invalid_response: `up.all.write` is described as answering with JSON, and answered with a page (`text/html`): "Sign in"
@@ -453,8 +453,8 @@ async fn a_graphql_service_that_breaks_in_a_call_is_told_and_works_again() {
       upstream_lost, retryable: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
       upstream_lost: `up`: the connection broke before it answered: message head is too large; whether the call had an effect is not known
     EndlessBody
-      response_too_large: the answer of `patient.query.read` is larger than 67174400 bytes; ask for less, page by page where the tool can
-      response_too_large: the answer of `patient.mutation.write` is larger than 67174400 bytes; ask for less, page by page where the tool can
+      response_too_large: the response of `patient.query.read` is larger than 67174400 bytes; ask for less, page by page where the tool can
+      response_too_large: the response of `patient.mutation.write` is larger than 67174400 bytes; ask for less, page by page where the tool can
     WrongType
       invalid_response: `up` answered something that is not GraphQL: <html><title>Sign in</title></html>
     InvalidJson

@@ -1,5 +1,5 @@
-//! Finds the schema of a field that is meant, and the fields beside it. Schemas are the upstream's:
-//! so many are looked at, no more.
+//! Finds the schema of a mistyped or misplaced field, and the fields beside it. Schemas come from
+//! the upstream, so the number of them that are searched is bounded.
 
 use std::collections::HashSet;
 

@@ -1,8 +1,8 @@
-//! Checks the arguments of a call before anything leaves, and says how to put them right.
+//! Validates the arguments of a call before anything is sent, and says how to correct them.
 //!
-//! The schema is the upstream's and the arguments are a guest's. What a check may cost is reckoned
-//! first: a small one is made at once, a larger one where it blocks nobody, and one that is larger
-//! still is left to the upstream.
+//! The schema is the upstream's and the arguments are a guest's. The cost of a validation is
+//! estimated first: a cheap one runs at once, a more expensive one on the blocking pool, and one
+//! over the limit is left to the upstream.
 
 mod fields;
 
@@ -74,7 +74,7 @@ pub(super) async fn check_offloaded(
         }
     }
     let args = args.to_owned();
-    aside(tool, is_quick, move |tool| check(tool, &args)).await
+    offloaded_unless(tool, is_quick, move |tool| check(tool, &args)).await
 }
 
 /// Validates arguments that are already an object.
@@ -82,11 +82,11 @@ pub(super) async fn check_value_offloaded(
     tool: &Arc<Tool>,
     args: JsonObject,
 ) -> Result<JsonObject, ArgumentError> {
-    aside(tool, false, move |tool| judged(tool, Value::Object(args))).await
+    offloaded_unless(tool, false, move |tool| judged(tool, Value::Object(args))).await
 }
 
 /// Checks where that blocks nobody. What may take long waits for its turn.
-async fn aside(
+async fn offloaded_unless(
     tool: &Arc<Tool>,
     is_quick: bool,
     check: impl FnOnce(&Tool) -> Result<JsonObject, ArgumentError> + Send + 'static,
@@ -345,7 +345,7 @@ fn unknown_fields(at: &str, unexpected: &[String], schema: Option<&Value>, root:
             let field = joined(at, cut(name, 80));
             if let Some(inner) = schema.and_then(|schema| belongs(schema, root, name)) {
                 return format!(
-                    "field `{field}` belongs into `{}`: write `{}`",
+                    "field `{field}` belongs in `{}`: write `{}`",
                     joined(at, inner),
                     joined(at, &joined(inner, name))
                 );

@@ -1,4 +1,4 @@
-//! Reads a secret from where the owner says it is.
+//! Reads a secret from the place that the owner configured.
 
 use tokio::io::AsyncReadExt;
 

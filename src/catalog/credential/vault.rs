@@ -1,6 +1,6 @@
 //! The encrypted store of secrets: one file beside the database, each value sealed with
-//! XChaCha20-Poly1305 and bound to its name. Whoever has the file without the key learns the names
-//! and nothing else.
+//! XChaCha20-Poly1305 and bound to its name. The file without the key reveals the names and nothing
+//! else.
 
 use std::{
     collections::BTreeMap,
@@ -38,7 +38,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Location of the key of the store.
 #[derive(Clone, PartialEq, Eq)]
 pub enum VaultKey {
-    /// In this file, which is made at the first use, readable by its owner alone.
+    /// A file, created on first use, readable by its owner alone.
     File(PathBuf),
     /// A variable of this name with 32 bytes in base64.
     Given {
@@ -83,7 +83,7 @@ pub enum VaultError {
     /// There are secrets and their key is gone.
     #[error("the key `{}` is missing, and secrets were sealed with it", _0.display())]
     KeyIsMissing(PathBuf),
-    /// It was sealed with another key, or changed.
+    /// Sealed with another key, or changed.
     #[error("secret `{0}` does not open: it was sealed with another key, or the file was changed")]
     Sealed(String),
     /// There is none of that name.
@@ -96,7 +96,7 @@ pub enum VaultError {
     )]
     Name(String),
     /// A value that is not allowed.
-    #[error("the value has {0} bytes; allowed are 1 to {VALUE_BYTES_MAX}")]
+    #[error("the value is {0} bytes; the limit is 1 to {VALUE_BYTES_MAX}")]
     Value(usize),
     /// There are too many.
     #[error("there are {ENTRIES_MAX} secrets already, which is the most that are kept")]
@@ -119,7 +119,7 @@ struct Place {
 
 /// One secret, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Kept {
+pub struct StoredSecret {
     /// Its name.
     pub name: String,
     /// Time at which it was set.
@@ -203,9 +203,9 @@ impl Vault {
     }
 
     /// All entries, by name.
-    pub fn list(&self) -> Result<Vec<Kept>, VaultError> {
+    pub fn list(&self) -> Result<Vec<StoredSecret>, VaultError> {
         let secrets = self.read()?.secrets.into_iter();
-        Ok(secrets.map(|(name, entry)| Kept { name, changed: entry.changed }).collect())
+        Ok(secrets.map(|(name, entry)| StoredSecret { name, changed: entry.changed }).collect())
     }
 
     fn read(&self) -> Result<Sheet, VaultError> {

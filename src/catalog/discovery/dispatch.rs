@@ -1,7 +1,7 @@
-//! Answers the finding functions and resolves paths to tools.
+//! Performs the discovery functions and resolves paths to tools.
 //!
 //! This costs the server's time, not the program's. Long work therefore runs on the blocking pool,
-//! a few questions at once, and callers take turns.
+//! a few queries at once, and callers are served in turn.
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,10 +41,9 @@ const TYPES_BYTES_MAX: usize = 64 * 1024 * 1024;
 const ARGS_BYTES_MAX: usize = 64 * 1024;
 
 impl Catalog {
-    /// The tool at a path, also at one that is written as code; and when case, `_` and `-`, the
-    /// number of a noun or an ending such as `Api` are off and only one visible tool can be meant.
-    /// Waits for an upstream that is still being connected for the first time, at most its start
-    /// timeout.
+    /// The tool at a path, also one written as code, or with other case, `_` and `-`, number of a
+    /// noun or an ending such as `Api`, if only one visible tool can be meant. Waits for an
+    /// upstream that is still being connected for the first time, at most its start timeout.
     pub async fn resolve(
         &self,
         path: &str,
@@ -78,7 +77,7 @@ impl Catalog {
         }
     }
 
-    /// The tool of exactly that path, whoever may see it.
+    /// The tool of exactly that path, for every caller.
     pub fn exact(&self, path: &str) -> Option<Arc<Tool>> {
         self.registry.present().get(path).cloned()
     }
@@ -257,8 +256,8 @@ impl Catalog {
             .ok_or_else(|| too_much_found("discover"))
     }
 
-    /// Waits until every upstream's tools are known, if only from before, or it failed; what is not
-    /// known in time is not told.
+    /// Waits until every upstream's tools are known, if only from the cache, or it failed; tools
+    /// that are not known in time are left out.
     async fn listed(&self) {
         let all = futures::future::join_all(
             self.supervisors.values().map(|supervisor| supervisor.listed()),
@@ -266,8 +265,8 @@ impl Catalog {
         let _ = tokio::time::timeout(FIND_WAIT_MAX, all).await;
     }
 
-    /// Every tool there is, sorted by path, whoever may see it: for the owner's questions. Right
-    /// after the start it waits up to five seconds for upstreams that have not answered yet.
+    /// Every tool, sorted by path, whatever callers may see: for the owner. Right after the start
+    /// it waits up to five seconds for upstreams that have not answered yet.
     pub async fn all(&self) -> Vec<Arc<Tool>> {
         self.listed().await;
         self.registry.present().tools().to_vec()
@@ -288,7 +287,7 @@ impl Catalog {
             .ok_or_else(invalid_cursor)
     }
 
-    /// Everything about one tool, its TypeScript declaration included.
+    /// Describes one tool, its TypeScript declaration included.
     pub async fn describe(
         &self,
         path: &str,
@@ -423,7 +422,7 @@ impl std::io::Write for Bounded {
 
 fn too_much_found(function: &str) -> ArgumentError {
     let message = format!(
-        "the answer of `tools.{function}` is larger than {} bytes; ask for fewer results with \
+        "the response of `tools.{function}` is larger than {} bytes; ask for fewer results with \
         `limit`, or without schemas",
         discovery::FOUND_BYTES_MAX
     );

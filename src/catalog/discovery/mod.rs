@@ -1,7 +1,7 @@
-//! The functions with which programs find tools: `discover`, `catalog.namespaces`, `catalog.tools`
+//! The functions by which programs find tools: `discover`, `catalog.namespaces`, `catalog.tools`
 //! and `describe`.
 //!
-//! Each of them looks through a [`ToolFilter`], so a hidden tool looks like one that does not exist.
+//! Each of them applies a [`ToolFilter`], so a hidden tool looks like one that does not exist.
 
 pub(super) mod declarations;
 pub(super) mod dispatch;
@@ -36,9 +36,9 @@ pub(super) type Outages = BTreeMap<Arc<str>, String>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Approval {
-    /// It needs nobody.
+    /// No approval.
     Auto,
-    /// It waits for a person.
+    /// Approval by a person.
     Required,
 }
 
@@ -117,7 +117,7 @@ pub struct Namespace {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Namespaces {
-    /// By name.
+    /// Namespaces, sorted by name.
     pub namespaces: Vec<Namespace>,
     /// All there are, shown or not.
     pub total: usize,
@@ -127,7 +127,7 @@ pub struct Namespaces {
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolsPage {
-    /// By path, or the best first where words were given.
+    /// Tools by path; for a query, the best first.
     pub results: Vec<Found>,
     /// Tools that match, on this page or not.
     pub total: usize,
@@ -171,8 +171,8 @@ struct Hit<'a> {
     tool: &'a Arc<Tool>,
     approval: Approval,
     score: f32,
-    /// It covers the question well enough to be the best path.
-    sure: bool,
+    /// True if it covers the query well enough to be the best path.
+    is_confident: bool,
 }
 
 impl Hit<'_> {
@@ -215,19 +215,19 @@ fn hits<'a>(
 ) -> Vec<Hit<'a>> {
     let namespace =
         namespace.map(str::trim).filter(|namespace| !namespace.is_empty()).map(suggest::fold);
-    let keep = |at: usize, score: f32, sure: bool| {
+    let keep = |at: usize, score: f32, is_confident: bool| {
         let approval = approval(visibility.at(at))?;
         let inside = namespace
             .as_ref()
             .is_none_or(|namespace| path::is_folded_within(snapshot.folded(at), namespace));
-        inside.then(|| Hit { at, tool: &snapshot.tools()[at], approval, score, sure })
+        inside.then(|| Hit { at, tool: &snapshot.tools()[at], approval, score, is_confident })
     };
     if query.trim().is_empty() {
         return (0..snapshot.tools().len()).filter_map(|at| keep(at, 0.0, false)).collect();
     }
     let matches = snapshot.search(cut(query, QUERY_BYTES_MAX));
-    let sure = |found: &Match| found.coverage >= COVERED && found.fits;
-    matches.iter().filter_map(|found| keep(found.at, found.score, sure(found))).collect()
+    let is_confident = |found: &Match| found.coverage >= COVERED && found.fits;
+    matches.iter().filter_map(|found| keep(found.at, found.score, is_confident(found))).collect()
 }
 
 fn best_first(a: &Hit<'_>, b: &Hit<'_>) -> Ordering {
@@ -291,8 +291,10 @@ fn letters(name: &str) -> String {
 /// second.
 fn best<'a>(hits: &[Hit<'a>], named: bool) -> Option<&'a Arc<Tool>> {
     let first = hits.first()?;
-    let clear =
-        || first.sure && hits.get(1).is_none_or(|second| first.score >= second.score * CLEAR_LEAD);
+    let clear = || {
+        first.is_confident
+            && hits.get(1).is_none_or(|second| first.score >= second.score * CLEAR_LEAD)
+    };
     (named || clear()).then_some(first.tool)
 }
 
@@ -328,16 +330,16 @@ pub(super) fn tools(
     let mut hits = hits(snapshot, &snapshot.visibility(filter), words, query.namespace.as_deref());
     // Without words all are as good, and stay by path.
     hits.sort_unstable_by(best_first);
-    let asked = question_mark(words, query.namespace.as_deref().unwrap_or_default());
+    let expected = query_fingerprint(words, query.namespace.as_deref().unwrap_or_default());
     // A cursor is the last path shown, so that a change of the list neither repeats nor skips.
     // Where words decide the order and that tool is gone, its position serves.
     let start = match query.cursor.as_deref() {
         None => 0,
         Some(cursor) => {
             let mut parts = cursor.splitn(3, ':');
-            let (mark, position, last) =
+            let (fingerprint, position, last) =
                 (parts.next()?, parts.next()?.parse::<usize>().ok()?, parts.next()?);
-            if mark != asked {
+            if fingerprint != expected {
                 return None;
             }
             if words.is_empty() {
@@ -353,7 +355,7 @@ pub(super) fn tools(
     let next_cursor = page
         .last()
         .filter(|_| end < hits.len())
-        .map(|last| format!("{asked}:{end}:{}", last.tool.path));
+        .map(|last| format!("{expected}:{end}:{}", last.tool.path));
     Some(ToolsPage {
         results: page
             .into_iter()
@@ -365,7 +367,7 @@ pub(super) fn tools(
 }
 
 /// Tells one question from another, briefly: a cursor of one is none of the other.
-fn question_mark(words: &str, namespace: &str) -> String {
+fn query_fingerprint(words: &str, namespace: &str) -> String {
     cut(&sha256(format!("{words}\0{}", suggest::fold(namespace))), 8).to_owned()
 }
 

@@ -1,4 +1,4 @@
-//! Unwraps what a service answered into the one value that code works with, or into an error in the
+//! Unwraps a service's response into the one value that code works with, or into an error in the
 //! service's own words.
 
 use std::collections::HashMap;
@@ -19,11 +19,11 @@ use crate::{
     model::RawJson,
 };
 
-/// Largest body that is read: the value, and what stands around it.
+/// Largest body that is read: the value and its envelope.
 pub(super) const BODY_BYTES_MAX: usize = ANSWER_BYTES_MAX + 64 * 1024;
 /// Errors of one answer that are told.
 const ERRORS_MAX: usize = 5;
-/// Fields that failed, and how deep they stand, beyond which they are not told apart.
+/// Fields that failed, and their depth, beyond which they are not distinguished.
 const FIELDS_MAX: usize = 32;
 const PATH_MAX: usize = 12;
 /// Longest message of one error, in bytes.
@@ -47,7 +47,7 @@ pub(super) struct Unwrapped {
 /// Failed fields of a mutation's response.
 #[derive(Debug)]
 pub(super) struct Partial {
-    /// In the service's words.
+    /// The service's errors, in its words.
     pub(super) message: String,
     /// The ways to the fields that failed.
     pub(super) fields: Vec<FieldPath>,
@@ -206,7 +206,7 @@ pub(super) fn unwrap(
     match value {
         None => Err(failed(
             Code::BadAnswer,
-            format!("the answer of `{}` holds no `{field}`", tool.path),
+            format!("the response of `{}` holds no `{field}`", tool.path),
         )),
         Some(value) if value.get().len() > ANSWER_BYTES_MAX => Err(Failed {
             error: UpstreamError::too_large(tool, ANSWER_BYTES_MAX),

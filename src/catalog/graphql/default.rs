@@ -1,4 +1,4 @@
-//! The fields that are asked for when an agent names none: the leaves of the answer, and one level
+//! Default selection, used when an agent names no fields: the leaves of the response, and one level
 //! below where that is cheap.
 //!
 //! Chosen so that a service answers it willingly: nothing that needs arguments, no lists within
@@ -26,7 +26,7 @@ const NESTED_LEAVES_MAX: usize = 6;
 /// An object with no more leaves than this is a wrapping, so that what it holds is told as if it
 /// were the answer itself.
 const WRAPPING_LEAVES_MAX: usize = 3;
-/// Members of a union that are told apart, and fields of each.
+/// Members of a union that get their own selection, and fields of each.
 const MEMBERS: (usize, usize) = (12, 4);
 /// Objects that a page may stand in.
 const WITHIN_MAX: usize = 3;
@@ -91,7 +91,7 @@ pub(super) fn without(selection: &[Selection], paths: &[FieldPath]) -> Option<Ve
     (!left.is_empty() && left != selection).then_some(left)
 }
 
-/// A part of a selection without what stands at these ways, of which so many steps are behind it.
+/// A part of a selection without the fields at these paths, of which `depth` steps are above it.
 fn pruned(part: &Selection, paths: &[FieldPath], depth: usize) -> Option<Selection> {
     match part {
         Selection::Field(field) => {
@@ -133,7 +133,7 @@ enum Below {
     Objects,
     /// Its own where it has no leaf, for then it would tell nothing.
     IfBare,
-    /// None.
+    /// No object.
     Nothing,
 }
 

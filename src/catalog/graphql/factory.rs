@@ -32,7 +32,7 @@ impl UpstreamFactory for GraphQlConfig {
     }
 
     fn response_limits_mut(&mut self) -> &mut ResponseLimits {
-        &mut self.access.shared.answers
+        &mut self.access.shared.response_limits
     }
 
     fn set_call_timeout(&mut self, call_timeout: Duration) {

@@ -1,8 +1,8 @@
 //! Turns the arguments of a field into the JSON Schema that calls are checked against.
 //!
-//! Input objects and enumerations stand under `$defs`, each once, so that recursion is named. A
-//! schema that would be too large is told with less: first without descriptions, then less deep;
-//! always the same for the same service.
+//! Input objects and enumerations are kept under `$defs`, each once, so that recursion is named. A
+//! schema that would be too large is reduced: first without descriptions, then less deep; always
+//! the same for the same service.
 
 use std::{
     cell::RefCell,
@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::schema::{Field, InputValue, ServiceSchema, TypeKind};
 use crate::{base::text::cut, model::JsonObject};
 
-/// Values of an enumeration that are told where it is used; a longer one stands under `$defs`.
+/// Values of an enumeration that are inlined; a longer one is kept under `$defs`.
 const INLINE_VALUES_MAX: usize = 12;
 /// Values of an enumeration that are told at all; of a longer one only that it is a text.
 const VALUES_MAX: usize = 2_000;
@@ -205,7 +205,7 @@ impl<'a> Writer<'a> {
             }
             Some(TypeKind::Input { .. }) => {
                 json!({ "type": kinds(&["object"], nullable), "description": format!("input \
-                    object `{name}`, not told for its size") })
+                    object `{name}`, left out for its size") })
             }
             // What a scalar of the service's own may hold, it alone knows.
             Some(TypeKind::Scalar { specified_by }) => {
@@ -272,7 +272,7 @@ fn kinds(names: &[&str], nullable: bool) -> Value {
 fn enumeration(values: &[Name], nullable: bool) -> Value {
     if values.len() > VALUES_MAX {
         return json!({ "type": kinds(&["string"], nullable), "description": format!("one of {} \
-            values, not told for their number", values.len()) });
+            values, left out for their number", values.len()) });
     }
     let null = nullable.then_some(Value::Null);
     Value::Object(JsonObject::from_iter([(

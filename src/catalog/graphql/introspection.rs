@@ -1,5 +1,5 @@
-//! Asks a service for its schema and reads its answer. Knows nothing of tools; what comes is the
-//! service's and taken for hostile.
+//! Asks a service for its schema and reads its response, which is untrusted. Knows nothing of
+//! tools.
 
 use std::collections::BTreeMap;
 
@@ -29,7 +29,7 @@ pub(super) enum Asking {
     Least,
 }
 
-/// From much to little.
+/// Queries from the fullest to the smallest.
 pub(super) const ASKINGS: [Asking; 4] =
     [Asking::Newest, Asking::Whole, Asking::Older, Asking::Least];
 
@@ -77,13 +77,13 @@ impl Asking {
 /// An answer, or what tools that write it to a file keep of it.
 #[derive(Deserialize)]
 struct Answer {
-    data: Option<Told>,
+    data: Option<IntrospectionData>,
     #[serde(rename = "__schema")]
     schema: Option<IntrospectedSchema>,
 }
 
 #[derive(Deserialize)]
-struct Told {
+struct IntrospectionData {
     #[serde(rename = "__schema")]
     schema: Option<IntrospectedSchema>,
 }
@@ -176,7 +176,7 @@ pub(super) fn read(answer: &[u8]) -> Result<ServiceSchema, String> {
         .ok_or("its answer holds no schema")?;
     if introspected.types.len() > TYPES_MAX {
         return Err(format!(
-            "its schema has {} types, allowed are {TYPES_MAX}",
+            "its schema has {} types; the limit is {TYPES_MAX}",
             introspected.types.len()
         ));
     }

@@ -1,5 +1,5 @@
-//! Checks a value that is written in a selection against the type that the service gives its place.
-//! Knows nothing of fields.
+//! Checks a literal in a selection against the type of its argument or field. Knows nothing of
+//! fields.
 
 use apollo_compiler::{
     Name, Node,

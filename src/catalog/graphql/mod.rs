@@ -1,7 +1,7 @@
 //! Services that speak GraphQL: one tool for every field of their root types.
 //!
 //! What is sent is built here from the schema: one operation with one root field, its arguments as
-//! typed variables, its selection rebuilt from a syntax tree. No text of an agent ever reaches a
+//! typed variables, its selection rebuilt from a syntax tree. No text of an agent is ever sent to a
 //! service as it is. Subscriptions are not offered.
 
 mod answer;
@@ -82,7 +82,7 @@ impl Upstream for GraphQl {
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>> {
         Box::pin(async move {
             let url = Url::parse(&self.config.url)
-                .map_err(|error| ConnectError::new(format!("`url` is no address: {error}")))?;
+                .map_err(|error| ConnectError::new(format!("`url` is not a URL: {error}")))?;
             let config =
                 ServiceConfig::new(self.name.clone(), url.clone(), self.config.access.clone());
             let client = ServiceClient::new(config, self.secrets.clone())?;
@@ -92,7 +92,7 @@ impl Upstream for GraphQl {
                 document: self.config.schema.clone(),
                 schema: Mutex::default(),
                 stale: Notify::new(),
-                heeded: Mutex::default(),
+                refreshed_at: Mutex::default(),
             });
             Ok(connection)
         })
@@ -109,14 +109,14 @@ struct GraphQlConnection {
     /// Notified when the service rejects something that its schema promised.
     stale: Notify,
     /// Time of the last refresh for that reason.
-    heeded: Mutex<Option<Instant>>,
+    refreshed_at: Mutex<Option<Instant>>,
 }
 
 /// A schema as text.
 enum Text {
-    /// In the schema definition language.
+    /// A document in the schema definition language.
     Definitions(Vec<u8>),
-    /// As an answer to introspection.
+    /// A response to introspection.
     Introspection(Vec<u8>),
 }
 
@@ -145,11 +145,11 @@ impl GraphQlConnection {
             Some(Document::File(path)) => file(path).await.map(Text::of),
             Some(Document::Url(address)) => {
                 let url = Url::parse(address)
-                    .map_err(|error| ConnectError::new(format!("`spec` is no address: {error}")))?;
+                    .map_err(|error| ConnectError::new(format!("`spec` is not a URL: {error}")))?;
                 let bytes = self.client.fetch(url, introspection::ANSWER_BYTES_MAX).await;
                 let bytes = bytes.map_err(|failure| {
                     ConnectError::new(format!("its schema could not be fetched: {failure}"))
-                        .lasting(matches!(failure, ServiceFailure::Refused(_)))
+                        .permanent(matches!(failure, ServiceFailure::Refused(_)))
                 })?;
                 Ok(Text::of(bytes.to_vec()))
             }
@@ -170,7 +170,7 @@ impl GraphQlConnection {
                         "check `url` of the upstream, and that the service can be reached from \
                         here",
                     )
-                    .lasting(matches!(failure, ServiceFailure::Refused(_)))
+                    .permanent(matches!(failure, ServiceFailure::Refused(_)))
             })?;
             if matches!(answer.status.as_u16(), 401 | 403) {
                 let message =
@@ -220,11 +220,11 @@ impl GraphQlConnection {
         self.schema.lock().clone()
     }
 
-    /// Has the schema read again, unless that was done a moment ago.
-    fn heed_stale(&self) {
-        let mut heeded = self.heeded.lock();
-        if heeded.is_none_or(|last| last.elapsed() > STALE_PAUSE) {
-            *heeded = Some(Instant::now());
+    /// Requests another reading of the schema, unless one was just done.
+    fn request_refresh(&self) {
+        let mut refreshed_at = self.refreshed_at.lock();
+        if refreshed_at.is_none_or(|last| last.elapsed() > STALE_PAUSE) {
+            *refreshed_at = Some(Instant::now());
             self.stale.notify_one();
         }
     }
@@ -270,7 +270,7 @@ impl GraphQlConnection {
         }
     }
 
-    /// Asks for the usual fields. They were not the agent's choice, so a query of which only some
+    /// Asks for the default fields. They were not the agent's choice, so a query of which only some
     /// fail, as where a token may not see all of them, is asked again without those; a while later
     /// they are tried again. A mutation is never repeated.
     async fn ask_usual(
@@ -322,7 +322,7 @@ impl GraphQlConnection {
         let (answer, _) = self.ask(call, less).await.map_err(|failed| failed.error)?;
         tool.omitted_fields.add(&fields, tool.output_schema.as_ref(), select);
         let path = &tool.path;
-        tracing::info!(tool = %path, "`{path}` is answered without {} of its usual fields, which \
+        tracing::info!(tool = %path, "`{path}` is answered without {} of its default fields, which \
             failed", fields.len());
         Ok(answer.warned(Some(still_without(tool, &tool.omitted_fields.paths(), select))))
     }
@@ -345,7 +345,7 @@ impl GraphQlConnection {
         let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query)
             .map(|value| (ToolResponse { json: value.json, permit, warning: None }, value.partial));
         if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
-            self.heed_stale();
+            self.request_refresh();
         }
         answer
     }
@@ -367,8 +367,8 @@ fn performed(tool: &Tool, partial: &Partial) -> String {
 }
 
 /// Warning about a response without some of the default fields.
-fn still_without(tool: &Tool, ways: &[FieldPath], select: &str) -> String {
-    let (path, upstream, fields) = (&tool.path, &tool.upstream, omitted_fields::named(ways));
+fn still_without(tool: &Tool, paths: &[FieldPath], select: &str) -> String {
+    let (path, upstream, fields) = (&tool.path, &tool.upstream, omitted_fields::named(paths));
     format!(
         "`{path}` is answered without {fields}, which `{upstream}` refused; `{select}` asks for \
         it by name"

@@ -1,5 +1,4 @@
-//! The JSON Schema of what a selection answers, told from the selection and the types of the
-//! service.
+//! JSON Schema of a selection's result, made from the selection and the types of the service.
 
 use apollo_compiler::{
     Name,

@@ -53,7 +53,7 @@ pub(super) enum TypeKind {
     Enum(Vec<Name>),
     /// Input object, the type of arguments.
     Input {
-        /// In the service's order.
+        /// Fields in the service's order.
         fields: Vec<InputValue>,
         /// Exactly one field is given.
         one_of: bool,
@@ -85,7 +85,7 @@ pub(super) struct InputValue {
     pub(super) ty: Type,
     /// The text of its default value.
     pub(super) default: Option<Box<str>>,
-    /// It should not be used any more.
+    /// True if it is deprecated.
     pub(super) deprecated: bool,
 }
 

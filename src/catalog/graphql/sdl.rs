@@ -21,7 +21,7 @@ const NESTING_MAX: usize = 64;
 /// noted. Takes about a second per megabyte at the worst.
 pub(super) fn read(text: &str) -> Result<ServiceSchema, String> {
     if text.len() > SDL_BYTES_MAX {
-        return Err(format!("it has {} bytes, allowed are {SDL_BYTES_MAX}", text.len()));
+        return Err(format!("it is {} bytes; the limit is {SDL_BYTES_MAX}", text.len()));
     }
     let document = Parser::new().recursion_limit(NESTING_MAX).parse_ast(text, "schema");
     let document = document.map_err(|faulty| first_fault(&faulty.errors))?;

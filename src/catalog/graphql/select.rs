@@ -1,10 +1,9 @@
 //! Reads the selection that an agent wrote and builds another one from its syntax tree, field by
 //! field against the schema.
 //!
-//! The agent's text itself is never sent. What comes out holds fields, arguments and inline
-//! fragments that the schema knows, no directive, no variable, no named fragment, and nothing that
-//! leads back to a root type: so a selection can never reach a field that policy knows as another
-//! tool.
+//! The agent's text itself is never sent. The result holds fields, arguments and inline fragments
+//! that the schema knows, no directive, no variable, no named fragment, and nothing that leads back
+//! to a root type: so a selection can never contain a field that policy knows as another tool.
 
 use std::collections::HashMap;
 
@@ -54,12 +53,12 @@ pub(super) fn rebuilt(
 fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
     if text.trim().is_empty() {
         return Err(SelectError(
-            "it is empty; leave it out for the usual fields, or name some: `id name`".to_owned(),
+            "it is empty; leave it out for the default fields, or name some: `id name`".to_owned(),
         ));
     }
     if text.len() > TEXT_BYTES_MAX {
         return Err(SelectError(format!(
-            "it has {} bytes, allowed are {TEXT_BYTES_MAX}",
+            "it is {} bytes; the limit is {TEXT_BYTES_MAX}",
             text.len()
         )));
     }

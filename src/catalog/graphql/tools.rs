@@ -1,7 +1,7 @@
 //! Makes a tool of every field of the root types: `query.<field>` and `mutation.<field>`.
 //!
 //! A root field that leads back to a root type is left out, since its fields are tools of their
-//! own. Subscriptions are left out too: a call has one answer.
+//! own. Subscriptions are left out too: a call has one response.
 
 use apollo_compiler::{
     Name, Node,
@@ -92,7 +92,7 @@ pub(super) fn offer(schema: &ServiceSchema, stop: &CancelToken) -> Result<Offer,
     Ok(Offer { tools, note: (!notes.is_empty()).then(|| notes.join("; ")) })
 }
 
-/// The root field that a tool of this name stands for.
+/// The root field of a tool of this name.
 pub(super) fn field_of<'a>(
     schema: &'a ServiceSchema,
     name: &str,

@@ -1,5 +1,5 @@
 //! A circuit breaker: opens after failures in a row, lets one request through after a while, and
-//! closes when that one succeeds. Told the time, so tests need not wait.
+//! closes when that one succeeds. The caller passes the time, so tests need not wait.
 //!
 //! The caller may control an operation's duration, so a timeout says nothing about other
 //! operations, and nothing at all while the service answers others.
@@ -26,11 +26,11 @@ const OPERATIONS_MAX: usize = 1_000;
 /// Result of a request, as far as it concerns the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::catalog) enum CallOutcome {
-    /// It answered.
+    /// The service answered.
     Success,
     /// This operation was not answered in time.
     Timeout,
-    /// It cannot be reached, breaks the connection, or a gateway says so.
+    /// Not reachable, a broken connection, or a gateway's error that says so.
     Failure,
 }
 
@@ -50,9 +50,9 @@ struct State {
 
 #[derive(Debug, Default)]
 struct BreakerState {
-    /// In a row.
+    /// Failures in a row.
     failures: u32,
-    /// Nothing is sent before this moment.
+    /// Time before which nothing is sent.
     open_until: Option<Instant>,
     /// Times it was opened since the last response.
     opened: u32,
@@ -91,8 +91,8 @@ impl BreakerState {
     }
 }
 
-/// Leave to send one request. Dropped without a word of how it ended, it tells nothing but that it
-/// is over.
+/// Permission to send one request. If it is dropped without an outcome, it says only that it is
+/// over.
 #[derive(Debug)]
 pub(in crate::catalog) struct Permit<'a> {
     circuit: &'a CircuitBreaker,
@@ -115,7 +115,8 @@ impl CircuitBreaker {
     ) -> Result<Permit<'_>, Duration> {
         let mut state = self.state();
         let of_all = state.whole.enter(now)?;
-        let of_own = state.late.get_mut(operation).map_or(Ok(false), |fuse| fuse.enter(now));
+        let of_own =
+            state.late.get_mut(operation).map_or(Ok(false), |state_of_one| state_of_one.enter(now));
         if of_own.is_err() && of_all {
             state.whole.probed(now);
         }
@@ -133,11 +134,10 @@ impl CircuitBreaker {
         let (what, of_it, (failures, wait)) = match state.whole.trouble(now) {
             Some(trouble) => ("it failed".to_owned(), "", trouble),
             None => {
-                let late = state
-                    .late
-                    .iter()
-                    .filter_map(|(operation, fuse)| Some((operation, fuse.trouble(now)?)));
-                // Always the same one, so that what is told changes only with what happens.
+                let late = state.late.iter().filter_map(|(operation, state_of_one)| {
+                    Some((operation, state_of_one.trouble(now)?))
+                });
+                // Always the same one, so that the message changes only with events.
                 let (operation, trouble) = late.min_by_key(|(operation, _)| *operation)?;
                 (format!("`{operation}` was not answered in time"), " of it", trouble)
             }
@@ -177,9 +177,9 @@ impl Permit<'_> {
                     state.late.len() < OPERATIONS_MAX || state.late.contains_key(&self.operation);
                 if is_silent && has_room {
                     let operation = std::mem::take(&mut self.operation);
-                    let fuse = state.late.entry(operation).or_default();
-                    fuse.fail(self.probes.1, now);
-                    fuse.probed(self.since);
+                    let state_of_one = state.late.entry(operation).or_default();
+                    state_of_one.fail(self.probes.1, now);
+                    state_of_one.probed(self.since);
                 }
             }
         }
@@ -193,9 +193,9 @@ impl Drop for Permit<'_> {
             state.whole.probed(self.since);
         }
         if self.probes.1
-            && let Some(fuse) = state.late.get_mut(&self.operation)
+            && let Some(state_of_one) = state.late.get_mut(&self.operation)
         {
-            fuse.probed(self.since);
+            state_of_one.probed(self.since);
         }
     }
 }

@@ -36,7 +36,7 @@ use crate::{
 const RESERVE: (u32, Duration) = (20, Duration::from_secs(1));
 
 /// Operation name of requests that are not calls of a tool.
-const WITHOUT_NAME: &str = "its description";
+const WITHOUT_NAME: &str = "its document";
 
 /// The time of a call without what is kept back of it.
 pub(in crate::catalog) fn within(timeout: Duration) -> Duration {
@@ -57,7 +57,7 @@ pub(in crate::catalog) struct ServiceConfig {
 }
 
 impl ServiceConfig {
-    /// With the time that the owner allows for a call.
+    /// A client whose calls take at most the time that the owner allows.
     pub(in crate::catalog) fn new(upstream: Arc<str>, base_url: Url, access: HttpAccess) -> Self {
         Self { upstream, base_url, timeout: access.call_timeout, access }
     }
@@ -98,7 +98,7 @@ impl ServiceClient {
         secrets: Secrets,
     ) -> Result<Self, ConnectError> {
         let addresses = config.access.address_policy();
-        addresses.check(&config.base_url).map_err(|why| ConnectError::new(why).lasting(true))?;
+        addresses.check(&config.base_url).map_err(|why| ConnectError::new(why).permanent(true))?;
         let headers = headers(&config.access)?;
         let client =
             addresses.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
@@ -221,8 +221,8 @@ impl ServiceClient {
         ended
     }
 
-    /// With the credential; and once more with a fresh one, when it was refused: a request that is
-    /// not authorized has no effect.
+    /// Sends with the credential, and once more with a fresh one if it was rejected: an
+    /// unauthorized request has no effect.
     async fn identified(
         &self,
         request: &ServiceRequest,
@@ -262,7 +262,7 @@ impl ServiceClient {
             headers,
             request_credential,
             secrets,
-            answers: &config.access.shared.answers,
+            response_limits: &config.access.shared.response_limits,
             deadline: until,
         };
         tokio::time::timeout_at(until, exchange::perform(&target, request))

@@ -11,7 +11,7 @@ use std::{
 use crate::{
     catalog::{
         credential::{CredentialProvider, config::Credential, vault::Vault},
-        net::guard::{AddressPolicy, Resolver, SystemNames},
+        net::guard::{AddressPolicy, Resolver, SystemResolver},
         redact::Secrets,
         upstream::{kind::CredentialSettings, response::ResponseLimits},
     },
@@ -82,13 +82,13 @@ impl HttpAccess {
 
     /// Addresses that its requests may go to.
     pub(in crate::catalog) fn address_policy(&self) -> AddressPolicy {
-        let SharedResources { own, names, .. } = &self.shared;
+        let SharedResources { own, resolver, .. } = &self.shared;
         AddressPolicy {
             allow_private: self.allow_private,
             private_hint: "set `allow_private = true` for the upstream if it is meant to be there",
             allow_public: true,
             own: own.clone(),
-            names: names.clone(),
+            resolver: resolver.clone(),
         }
     }
 }
@@ -113,9 +113,9 @@ pub struct SharedResources {
     /// them.
     pub own: Vec<SocketAddr>,
     /// Resolver of host names.
-    pub names: Arc<dyn Resolver>,
+    pub resolver: Arc<dyn Resolver>,
     /// Size limits of responses.
-    pub answers: ResponseLimits,
+    pub response_limits: ResponseLimits,
 }
 
 impl Default for SharedResources {
@@ -123,8 +123,8 @@ impl Default for SharedResources {
         Self {
             vault: None,
             own: Vec::new(),
-            names: Arc::new(SystemNames),
-            answers: ResponseLimits::default(),
+            resolver: Arc::new(SystemResolver),
+            response_limits: ResponseLimits::default(),
         }
     }
 }

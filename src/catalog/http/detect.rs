@@ -1,5 +1,5 @@
-//! Finds out what a service at an address speaks, by asking as each kind would. Nothing that is
-//! asked changes anything there.
+//! Detects the protocol of the service at a URL by asking as each kind would. None of the requests
+//! changes anything there.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ const HEAD_BYTES: usize = 64 * 1024;
 pub enum Detected {
     /// An MCP server; whether it wants OAuth.
     Mcp {
-        /// It refused, and says whom it trusts.
+        /// True if it rejected the request and named its authorization server.
         wants_oauth: bool,
     },
     /// An OpenAPI description.

@@ -1,4 +1,4 @@
-//! One request, along its redirects, and its answer, read within bounds.
+//! One request, along its redirects, and its response, read within limits.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub(super) struct Target<'a> {
     pub(super) headers: &'a HeaderMap,
     pub(super) request_credential: Option<&'a RequestCredential>,
     pub(super) secrets: &'a Secrets,
-    pub(super) answers: &'a ResponseLimits,
+    pub(super) response_limits: &'a ResponseLimits,
     /// Time at which the call is aborted.
     pub(super) deadline: Instant,
 }
@@ -220,7 +220,7 @@ async fn read(
         let is_over = chunk.len() > space;
         if body.len() + chunk.len() > LARGE_BYTES && permit.is_none() {
             // The service waits meanwhile: what is not read stays with it.
-            permit = Some(target.answers.memory_permit().await);
+            permit = Some(target.response_limits.memory_permit().await);
         }
         body.extend_from_slice(&chunk[..chunk.len().min(space)]);
         if let Some(end) = reader.end(&body) {

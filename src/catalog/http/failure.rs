@@ -14,13 +14,13 @@ pub(in crate::catalog) enum ServiceFailure {
     /// The address or the origin is not allowed; nothing was sent.
     #[error("{0}")]
     Refused(String),
-    /// It answered with a redirect that leads to no result; what was sent may have had its effect.
+    /// A redirect that leads to no result; the request may have had its effect.
     #[error("{0}")]
     Astray(String),
     /// No connection; nothing was sent.
     #[error("it could not be reached: {0}")]
     Unreachable(String),
-    /// It failed too often in a row; nothing was sent.
+    /// Too many failures in a row; nothing was sent.
     #[error("it failed too often, the next try is made in {} s", retry_after.as_secs().max(1))]
     CircuitOpen {
         /// Time until the next request may be sent.

@@ -1,4 +1,4 @@
-//! One request to a service, and what comes back.
+//! One request to a service, and its response.
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
@@ -12,7 +12,7 @@ pub(in crate::catalog) struct ServiceRequest {
     pub(in crate::catalog) method: Method,
     /// Must be of the base URL's origin.
     pub(in crate::catalog) url: Url,
-    /// Beside those of the configuration, which win.
+    /// Headers beside those of the configuration, which take precedence.
     pub(in crate::catalog) headers: HeaderMap,
     /// Body of the request.
     pub(in crate::catalog) body: ServiceBody,
@@ -29,16 +29,16 @@ pub(in crate::catalog) struct ServiceRequest {
 pub(in crate::catalog) enum Until {
     /// All of it; more than the bound is [`ServiceFailure::TooLarge`].
     End,
-    /// So many lines at the most; the rest is left, as is what exceeds the bound.
+    /// Lines at most; the rest is dropped, as is everything over the size limit.
     Lines(usize),
-    /// So many server-sent events at the most; the rest is left, as is what exceeds the bound.
+    /// Server-sent events at most; the rest is dropped, as is everything over the size limit.
     Events(usize),
 }
 
 /// Body of a request.
 #[derive(Clone)]
 pub(in crate::catalog) enum ServiceBody {
-    /// Nothing.
+    /// No body.
     None,
     /// Bytes of this type.
     Bytes {
@@ -69,9 +69,9 @@ pub(in crate::catalog) struct Part {
 pub(in crate::catalog) struct ServiceAnswer {
     /// 200 and the like.
     pub(in crate::catalog) status: StatusCode,
-    /// As they came, at most 100.
+    /// Headers as received, at most 100.
     pub(in crate::catalog) headers: HeaderMap,
-    /// As much as was asked for. Of an answer that is no success at most 64 KiB.
+    /// The requested part of the body. For an unsuccessful response at most 64 KiB.
     pub(in crate::catalog) body: Bytes,
     /// True if there was more.
     pub(in crate::catalog) truncated: bool,

@@ -1,6 +1,5 @@
-//! The only way by which an upstream that is no child process is reached: origin, address guard,
-//! credentials, limits, retries and circuit in one place. Knows nothing of tools, descriptions or
-//! protocols above HTTP.
+//! The only HTTP access to upstreams: origin, address policy, credentials, limits, retries and
+//! circuit breaker in one place. Knows nothing of tools, documents or protocols above HTTP.
 
 pub(super) mod breaker;
 pub(super) mod client;

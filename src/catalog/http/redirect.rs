@@ -46,7 +46,7 @@ pub(super) fn next(
     };
     let refused = |why: String| ServiceFailure::Astray(format!("it redirects {why}"));
     let mut url =
-        from.join(location).map_err(|_| refused("to something that is no address".to_owned()))?;
+        from.join(location).map_err(|_| refused("to something that is not a URL".to_owned()))?;
     // Whoever writes a redirect has no credentials to give.
     let _ = (url.set_username(""), url.set_password(None));
     url.set_fragment(None);

@@ -17,9 +17,9 @@ const BACKOFF: Backoff =
 
 /// Result of one attempt.
 pub(super) enum Ended<'a> {
-    /// With an answer of this status.
+    /// A response with this status.
     Answered(StatusCode, &'a HeaderMap),
-    /// Without one.
+    /// No response.
     Failed(&'a ServiceFailure),
 }
 

@@ -79,7 +79,7 @@ fn bounded<T: Serialize + ?Sized>(tool: &Tool, value: &T) -> Result<RawJson, Ups
         UpstreamError::new(
             UpstreamErrorCode::BadAnswer,
             tool,
-            format!("the answer of `{}` is not JSON", tool.path),
+            format!("the response of `{}` is not JSON", tool.path),
         )
     })?;
     if json.get().len() > ANSWER_BYTES_MAX {

@@ -137,7 +137,7 @@ impl<T> BoundedTransport<T> {
         let owed = self.asked.len() + self.leaving.messages.load(Ordering::Relaxed);
         if owed > self.owed_max {
             self.close_reason.end(format!(
-                "it left {owed} messages unread or unanswered, allowed are {}: it asks without \
+                "it left {owed} messages unread or unanswered; the limit is {}: it asks without \
                 end or does not read",
                 self.owed_max
             ));

@@ -28,7 +28,7 @@ pub struct StdioConfig {
     /// the same holds.
     pub env_pass: Vec<String>,
     /// Size limits of its responses.
-    pub answers: ResponseLimits,
+    pub response_limits: ResponseLimits,
 }
 
 /// An address and how it is reached.
@@ -55,7 +55,7 @@ impl fmt::Debug for StdioConfig {
 
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConfig").field("reach", &self.access).finish_non_exhaustive()
+        f.debug_struct("HttpConfig").field("access", &self.access).finish_non_exhaustive()
     }
 }
 

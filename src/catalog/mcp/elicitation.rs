@@ -40,7 +40,7 @@ impl Questions {
     }
 }
 
-/// As long as a call is on its way.
+/// Scope of one running call.
 pub(super) struct During<'a> {
     questions: &'a Questions,
     before: u64,

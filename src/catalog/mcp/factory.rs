@@ -55,7 +55,7 @@ impl UpstreamFactory for StdioConfig {
     }
 
     fn response_limits_mut(&mut self) -> &mut ResponseLimits {
-        &mut self.answers
+        &mut self.response_limits
     }
 
     fn secret_references(&self) -> Vec<SecretReference<'_>> {
@@ -77,7 +77,7 @@ impl UpstreamFactory for HttpConfig {
     }
 
     fn response_limits_mut(&mut self) -> &mut ResponseLimits {
-        &mut self.access.shared.answers
+        &mut self.access.shared.response_limits
     }
 
     fn set_call_timeout(&mut self, call_timeout: Duration) {

@@ -26,7 +26,7 @@ pub(super) const SAID_BYTES_MAX: usize = 16 * 1024;
 /// The address without what may be secret in it: user, password, query.
 pub(super) fn shown_url(url: &str) -> String {
     url::Url::parse(url).map_or_else(
-        |_| "(not an address)".to_owned(),
+        |_| "(not a URL)".to_owned(),
         |mut url| {
             url.set_query(None);
             url.set_fragment(None);
@@ -86,7 +86,7 @@ pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectErr
             "{who} cannot be reached: \
             {why}"
         ))
-        .lasting(true),
+        .permanent(true),
         Some(HttpFailure::NotSent(cause) | HttpFailure::Broken(cause)) => {
             ConnectError::new(format!("{who} could not be reached: {cause}")).hint(
                 "check `url` of the upstream, and that the server runs and can be reached \
@@ -208,7 +208,7 @@ pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
             let (bytes, values) = (message::BYTES_MAX, message::VALUES_MAX);
             let mut error = UpstreamError::too_large(tool, bytes);
             error.message = format!(
-                "the answer of `{}` is larger than {bytes} bytes, or has more than {values} \
+                "the response of `{}` is larger than {bytes} bytes, or has more than {values} \
                 values; ask for less, page by page where the tool can",
                 tool.path
             );
@@ -261,7 +261,7 @@ fn of_send(tool: &Tool, error: &DynamicTransportError) -> UpstreamError {
         Some(HttpFailure::NotUnderstood(cause)) => UpstreamError::new(
             Code::BadAnswer,
             tool,
-            format!("the answer of `{upstream}` was not understood: {cause}"),
+            format!("the response of `{upstream}` was not understood: {cause}"),
         ),
         Some(HttpFailure::Refused(why)) => UpstreamError::new(
             Code::Refused,
@@ -316,6 +316,6 @@ mod tests {
             shown_url("https://me:pw@host.example:8443/mcp?token=abc#x"),
             "https://host.example:8443/mcp"
         );
-        assert_eq!(shown_url("no address"), "(not an address)");
+        assert_eq!(shown_url("no address"), "(not a URL)");
     }
 }

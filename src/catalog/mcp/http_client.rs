@@ -48,7 +48,7 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 pub(super) struct HttpTransport {
     client: reqwest::Client,
     credentials: Arc<CredentialProvider>,
-    answers: ResponseLimits,
+    response_limits: ResponseLimits,
     pace: Arc<ReconnectBackoff>,
 }
 
@@ -56,9 +56,9 @@ impl HttpTransport {
     pub(super) fn new(
         client: reqwest::Client,
         credentials: Arc<CredentialProvider>,
-        answers: ResponseLimits,
+        response_limits: ResponseLimits,
     ) -> Self {
-        Self { client, credentials, answers, pace: Arc::default() }
+        Self { client, credentials, response_limits, pace: Arc::default() }
     }
 
     /// A request with these headers, the owner's and the library's, and those that are the
@@ -192,7 +192,7 @@ impl StreamableHttpClient for HttpTransport {
             let body = body.clone();
             async move {
                 let response = request?.header(CONTENT_TYPE, JSON).body(body).send().await?;
-                reply::of_post(response, message, session.is_some(), &self.answers).await
+                reply::of_post(response, message, session.is_some(), &self.response_limits).await
             }
         })
         .await
@@ -244,7 +244,7 @@ impl StreamableHttpClient for HttpTransport {
                 let request = last_event
                     .into_iter()
                     .fold(request?, |request, last| request.header(LAST_EVENT, last));
-                reply::of_get(request.send().await?, &self.answers)
+                reply::of_get(request.send().await?, &self.response_limits)
             }
         })
         .await

@@ -1,7 +1,7 @@
 //! Bounds the lines that a child may write, and answers in its name when one is too long.
 //!
 //! The protocol library drops an overlong line, so that its caller would wait for the timeout; here
-//! the caller hears why.
+//! the caller gets the reason.
 
 use std::time::Duration;
 
@@ -23,18 +23,18 @@ const ENDS_BYTES: usize = 256;
 const PIPE_BYTES: usize = 64 * 1024;
 
 /// Passes on the lines of the child, none longer than [`message::BYTES_MAX`].
-pub(super) fn bounded(stdout: ChildStdout, answers: ResponseLimits) -> DuplexStream {
+pub(super) fn bounded(stdout: ChildStdout, response_limits: ResponseLimits) -> DuplexStream {
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
-    tokio::spawn(relay(stdout, writer, CHILD, answers));
+    tokio::spawn(relay(stdout, writer, CHILD, response_limits));
     reader
 }
 
 /// Limits on a child's output.
 #[derive(Clone, Copy)]
 struct Bounds {
-    /// Of one line.
+    /// Limit of one line.
     line_bytes_max: usize,
-    /// Of one line that is longer, beyond that.
+    /// Limit of the dropped rest of a longer line.
     dropped_bytes_max: usize,
     /// For the rest of a large line.
     large_line_max: Duration,
@@ -56,7 +56,7 @@ struct Line {
     /// Set once the line is too long; its text is dropped.
     overlong: Option<Overlong>,
     /// The place of a large one, while its text is in memory.
-    place: Option<MemoryPermit>,
+    permit: Option<MemoryPermit>,
     /// Until when the rest of a large one must be there.
     until: Option<Instant>,
 }
@@ -101,7 +101,7 @@ impl Line {
         let mut overlong = Overlong { answered, tail: Vec::new(), dropped: 0 };
         overlong.read(bytes);
         self.text = Vec::new();
-        self.place = None;
+        self.permit = None;
         self.overlong = Some(overlong);
         answered.map(too_long)
     }
@@ -128,7 +128,7 @@ async fn relay(
     from: impl AsyncRead + Unpin,
     mut to: DuplexStream,
     bounds: Bounds,
-    answers: ResponseLimits,
+    response_limits: ResponseLimits,
 ) {
     let Bounds { line_bytes_max, dropped_bytes_max, large_line_max, large_silence_max } = bounds;
     let mut from = BufReader::with_capacity(PIPE_BYTES, from);
@@ -163,7 +163,7 @@ async fn relay(
         let mut output = line.read(&chunk[..taken], line_bytes_max);
         from.consume(taken);
         if line.until.is_none() && line.text.len() > LARGE_BYTES {
-            line.place = Some(answers.memory_permit().await);
+            line.permit = Some(response_limits.memory_permit().await);
             line.until = Some(Instant::now() + large_line_max);
         }
         if newline.is_some() {

@@ -1,4 +1,4 @@
-//! Asks a server for its tools, page by page, and stops where a reasonable server would have.
+//! Lists a server's tools, page by page, up to limits that a reasonable server does not exceed.
 
 use std::collections::HashSet;
 

@@ -13,7 +13,7 @@ pub(super) const VALUES_MAX: usize = 2_000_000;
 pub(super) const LARGE_MAX: Duration = Duration::from_secs(60);
 /// Longest silence within a large one, which holds a place that others wait for.
 pub(super) const LARGE_SILENCE_MAX: Duration = Duration::from_secs(10);
-/// JSON-RPC error code that stands in for one that is too large.
+/// JSON-RPC error code in place of a message that is too large.
 pub(super) const OVERSIZED: i32 = -32_098;
 
 /// Returns true if it has more values than it may. Each takes two bytes at least.

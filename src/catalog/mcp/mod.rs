@@ -1,8 +1,8 @@
 //! Upstreams that speak the Model Context Protocol, as a child process or over streamable HTTP, in
 //! both eras of the protocol.
 //!
-//! A server is a stranger: what it lists, sends or asks for is bounded here. It is offered neither
-//! elicitation nor sampling, and asking for them anyway is refused.
+//! A server is untrusted: the size and number of what it lists, sends or asks for are bounded here.
+//! It is offered neither elicitation nor sampling, and asking for them anyway is refused.
 
 mod answer;
 pub(super) mod backpressure;
@@ -75,16 +75,16 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 /// Pause before a broken subscription of the modern era is opened again.
 const LISTEN_PAUSE: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 
-/// An MCP server that is our child.
+/// An MCP server as a child process.
 struct McpStdio {
     pub(super) name: Arc<str>,
     pub(super) config: StdioConfig,
-    /// Everything the child gets to see of an environment.
+    /// The child's whole environment.
     pub(super) environment: BTreeMap<String, String>,
     pub(super) secrets: Secrets,
 }
 
-/// An MCP server behind an address.
+/// An MCP server behind a URL.
 struct McpHttp {
     config: HttpConfig,
     addresses: AddressPolicy,
@@ -133,7 +133,7 @@ impl Upstream for McpStdio {
 enum Start {
     /// The server is there and does not speak this era.
     Refused(ConnectError),
-    /// It cannot be used at all.
+    /// A server that cannot be used at all.
     Failed(ConnectError),
 }
 
@@ -158,7 +158,7 @@ impl McpStdio {
             Process::spawn(&self.name, &self.config, &environment, &self.secrets)
                 .map_err(Start::Failed)?;
         let transport = AsyncRwTransport::new_client(
-            lines::bounded(stdout, self.config.answers.clone()),
+            lines::bounded(stdout, self.config.response_limits.clone()),
             stdin,
         )
         .with_max_line_length(message::BYTES_MAX + 1);
@@ -207,7 +207,7 @@ impl Upstream for McpHttp {
                 |why: String| ConnectError::new(format!("`{shown}` cannot be reached: {why}"));
             let url = url::Url::parse(&self.config.url)
                 .map_err(|error| unreachable(error.to_string()))?;
-            self.addresses.check(&url).map_err(|why| unreachable(why).lasting(true))?;
+            self.addresses.check(&url).map_err(|why| unreachable(why).permanent(true))?;
             // None is kept: one whose answer was not read to its end stalls the next request.
             let client = self.addresses.client(&url, http_client::redirects(), 0)?;
             let headers = client::headers(&self.config.access)?;
@@ -221,7 +221,7 @@ impl Upstream for McpHttp {
                 HttpTransport::new(
                     client,
                     self.credentials.clone(),
-                    self.config.access.shared.answers.clone(),
+                    self.config.access.shared.response_limits.clone(),
                 ),
                 config,
             );
@@ -254,7 +254,7 @@ fn modern() -> ClientLifecycleMode {
     ClientLifecycleMode::Discover { preferred_versions: vec![ProtocolVersion::V_2026_07_28] }
 }
 
-/// Hears what a server says unasked.
+/// Handles notifications and requests of a server.
 #[derive(Clone, Default)]
 struct ClientEvents {
     list_changed: Arc<Notify>,
@@ -322,7 +322,7 @@ impl ClientHandler for ClientEvents {
     }
 }
 
-/// A server that is spoken with.
+/// An open connection to a server.
 struct McpConnection {
     peer: Peer<RoleClient>,
     client_events: ClientEvents,
@@ -332,7 +332,7 @@ struct McpConnection {
     stop: tokio_util::sync::CancellationToken,
     // A plain mutex: the process is only taken out, never awaited under the lock.
     process: Mutex<Option<Process>>,
-    /// Before the calls of a server behind an address.
+    /// Breaker for the calls of a server behind a URL.
     breaker: Option<Breaker>,
 }
 
@@ -393,7 +393,7 @@ impl McpConnection {
         })
     }
 
-    /// Sends one call; dropped before its end, the server is told to stop.
+    /// Sends one call; if it is dropped before its end, the server is asked to cancel.
     async fn send(
         &self,
         tool: &Tool,
@@ -430,7 +430,7 @@ impl McpConnection {
     }
 }
 
-/// Tells the server that nobody waits for a call any more.
+/// Sends the server a cancellation when a call is dropped.
 struct Unfinished<'a> {
     peer: &'a Peer<RoleClient>,
     id: Option<RequestId>,
@@ -466,7 +466,7 @@ async fn listen(
     stop: tokio_util::sync::CancellationToken,
 ) {
     let mut failures = 0;
-    let hear = async {
+    let receive_events = async {
         loop {
             let filter = SubscriptionFilter::builder().tools_list_changed().build();
             match peer.listen(filter).await {
@@ -487,12 +487,12 @@ async fn listen(
             }
             failures += 1;
             tokio::time::sleep(LISTEN_PAUSE.after(failures)).await;
-            // What changed meanwhile was not heard.
+            // A change in the meantime was not notified.
             changed.notify_one();
         }
     };
     tokio::select! {
-        () = hear => {}
+        () = receive_events => {}
         () = stop.cancelled() => {}
         _ = closed.wait_for(|closed| *closed) => {}
     }
@@ -528,7 +528,7 @@ impl Connection for McpConnection {
                 Ok(Ok(response)) => answer::unwrap(tool, response).map(ToolResponse::from),
                 Err(error) => {
                     if error.code == UpstreamErrorCode::Timeout {
-                        self.doubt();
+                        self.note_timeout();
                     }
                     Err(error)
                 }
@@ -547,8 +547,8 @@ impl Connection for McpConnection {
         })
     }
 
-    fn doubt(&self) {
-        // A server that does not list its tools in time either is started, or reached, anew.
+    fn note_timeout(&self) {
+        // A server that does not list its tools in time either is started or connected again.
         self.client_events.list_changed.notify_one();
     }
 

@@ -1,5 +1,5 @@
-//! A server that is our child: its own process group, an environment from a list, its complaints
-//! kept, its end certain.
+//! A server as a child process: its own process group, an environment from a list, the end of its
+//! standard error kept, and a certain exit.
 
 use std::{
     collections::{BTreeMap, VecDeque},

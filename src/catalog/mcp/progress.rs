@@ -1,4 +1,4 @@
-//! Passes what a server says of how far a call is on to whoever made that call.
+//! Routes progress notifications of a server to the callers they concern.
 
 use std::collections::HashMap;
 

@@ -1,5 +1,6 @@
 //! Decides when a server's event stream may be opened again. Servers close streams at will and
-//! choose the client's delay themselves, which may be none. Told the time, so tests need not wait.
+//! choose the client's delay themselves, which may be none. The caller passes the time, so tests
+//! need not wait.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use crate::base::backoff::Backoff;
 /// Pause between two openings of the stream on which a server speaks unasked; doubled each time it
 /// did not last.
 const PAUSE: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(60));
-/// A stream that was opened this long ago lasted, so the pauses begin anew.
+/// A stream that was opened this long ago lasted, so the pauses start over.
 const STEADY: Duration = Duration::from_secs(20);
 /// Pause before the stream of one call is taken up where it broke off. There are no more of them
 /// than there are calls.

@@ -1,8 +1,9 @@
-//! Reads what a server behind an address answers to one request, within the bounds of a message.
+//! Reads a server's response to one HTTP request, within the limits of a message.
 //!
 //! The protocol library holds whole answers, parses them whole, and takes as many at once as there
-//! are calls; here a large one waits for a place before it is read on, and one that is too large,
-//! or of very many values, is answered in the server's name, so that its caller hears why.
+//! are calls; here a large one waits for a memory permit before it is read on, and one that is too
+//! large, or has too many values, is answered in the server's name, so that its caller gets the
+//! reason.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -51,7 +52,7 @@ pub(super) type Events = BoxStream<'static, Result<Sse, SseError>>;
 /// Limits of one message.
 #[derive(Clone, Copy)]
 struct Bounds {
-    /// Of one message.
+    /// Limit of one message.
     bytes_max: usize,
     /// For the rest of a large one.
     large_max: Duration,
@@ -67,7 +68,7 @@ pub(super) async fn of_post(
     response: Response,
     message: &ClientJsonRpcMessage,
     in_session: bool,
-    answers: &ResponseLimits,
+    response_limits: &ResponseLimits,
 ) -> Result<StreamableHttpPostResponse, Failure> {
     let status = response.status();
     if let Some(challenge) = challenge(&response) {
@@ -87,11 +88,13 @@ pub(super) async fn of_post(
     let id = asked(message);
     match content_type(response.headers()).as_deref() {
         Some(kind) if kind.starts_with("text/event-stream") => {
-            let intake = Intake::new(response, answers.clone(), SERVER);
+            let intake = Intake::new(response, response_limits.clone(), SERVER);
             Ok(StreamableHttpPostResponse::Sse(intake.events(id), session))
         }
         Some(kind) if kind.starts_with("application/json") => {
-            let (body, _place) = match Intake::new(response, answers.clone(), SERVER).whole().await
+            let (body, _place) = match Intake::new(response, response_limits.clone(), SERVER)
+                .whole()
+                .await
             {
                 Ok(read) => read,
                 Err(Broken::TooLong) => return Ok(instead(id, session)),
@@ -124,7 +127,10 @@ pub(super) async fn of_post(
 }
 
 /// The events of a stream that was asked for.
-pub(super) fn of_get(response: Response, answers: &ResponseLimits) -> Result<Events, Failure> {
+pub(super) fn of_get(
+    response: Response,
+    response_limits: &ResponseLimits,
+) -> Result<Events, Failure> {
     if response.status() == StatusCode::METHOD_NOT_ALLOWED {
         return Err(StreamableHttpError::ServerDoesNotSupportSse);
     }
@@ -137,7 +143,7 @@ pub(super) fn of_get(response: Response, answers: &ResponseLimits) -> Result<Eve
     let response = response.error_for_status()?;
     match content_type(response.headers()) {
         Some(kind) if kind.starts_with("text/event-stream") => {
-            Ok(Intake::new(response, answers.clone(), SERVER).events(None))
+            Ok(Intake::new(response, response_limits.clone(), SERVER).events(None))
         }
         kind => Err(StreamableHttpError::UnexpectedContentType(kind.map(Cow::into_owned))),
     }
@@ -237,7 +243,7 @@ async fn refusal(
     }
 }
 
-/// As much of a body as comes, up to its bound.
+/// Reads a body up to its limit, as far as it arrives.
 async fn head(mut response: Response) -> Vec<u8> {
     let mut body = Vec::new();
     while let Ok(Some(piece)) = response.chunk().await {
@@ -279,11 +285,11 @@ enum Broken {
 /// A body, and what was read of the message that is coming in.
 struct Intake {
     body: BoxStream<'static, reqwest::Result<Bytes>>,
-    answers: ResponseLimits,
+    response_limits: ResponseLimits,
     bounds: Bounds,
     read: usize,
     /// The place of a large one.
-    place: Option<MemoryPermit>,
+    permit: Option<MemoryPermit>,
     /// Until when the rest of a large one must be there.
     until: Option<Instant>,
     /// True if there is something in the line that is being read.
@@ -292,13 +298,13 @@ struct Intake {
 }
 
 impl Intake {
-    fn new(response: Response, answers: ResponseLimits, bounds: Bounds) -> Self {
+    fn new(response: Response, response_limits: ResponseLimits, bounds: Bounds) -> Self {
         Self {
             body: response.bytes_stream().boxed(),
-            answers,
+            response_limits,
             bounds,
             read: 0,
-            place: None,
+            permit: None,
             until: None,
             in_line: false,
             is_over: false,
@@ -329,7 +335,7 @@ impl Intake {
             return self.broken(Broken::TooLong);
         }
         if self.read > LARGE_BYTES && self.until.is_none() {
-            self.place = Some(self.answers.memory_permit().await);
+            self.permit = Some(self.response_limits.memory_permit().await);
             self.until = Some(Instant::now() + self.bounds.large_max);
         }
         Some(Ok(piece))
@@ -337,7 +343,7 @@ impl Intake {
 
     fn broken(&mut self, why: Broken) -> Option<Result<Bytes, Broken>> {
         self.is_over = true;
-        self.place = None;
+        self.permit = None;
         Some(Err(why))
     }
 
@@ -347,7 +353,7 @@ impl Intake {
         while let Some(piece) = self.piece().await {
             body.extend_from_slice(&piece?);
         }
-        Ok((body, self.place))
+        Ok((body, self.permit))
     }
 
     /// The events of a body; each is one message. `id` is the request that waits for an answer
@@ -391,7 +397,7 @@ impl Intake {
             match byte {
                 b'\n' if !self.in_line => {
                     self.read = piece.len() - at - 1;
-                    self.place = None;
+                    self.permit = None;
                     self.until = None;
                 }
                 b'\n' => self.in_line = false,

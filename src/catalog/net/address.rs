@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 pub(super) enum AddressClass {
     /// Somewhere on the internet.
     Public,
-    /// Of this machine or of a network that is not public; allowed where the owner says so.
+    /// This machine or a network that is not public; allowed if the owner says so.
     Private(&'static str),
     /// Never a service of the owner's: metadata of cloud machines, link-local, multicast,
     /// unspecified, reserved.

@@ -35,9 +35,9 @@ pub trait Resolver: Send + Sync + 'static {
 
 /// The names that the operating system knows.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct SystemNames;
+pub struct SystemResolver;
 
-impl Resolver for SystemNames {
+impl Resolver for SystemResolver {
     fn resolve(&self, name: String) -> BoxFuture<'static, io::Result<Vec<IpAddr>>> {
         Box::pin(async move {
             Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect())
@@ -75,7 +75,7 @@ pub(in crate::catalog) struct AddressPolicy {
     pub(in crate::catalog) allow_public: bool,
     /// Addresses that this server itself listens on.
     pub(in crate::catalog) own: Vec<SocketAddr>,
-    pub(in crate::catalog) names: Arc<dyn Resolver>,
+    pub(in crate::catalog) resolver: Arc<dyn Resolver>,
 }
 
 impl AddressPolicy {
@@ -178,7 +178,7 @@ impl Resolve for GuardedNames {
     fn resolve(&self, name: Name) -> Resolving {
         let (addresses, port, name) = (self.addresses.clone(), self.port, name.as_str().to_owned());
         Box::pin(async move {
-            let found = addresses.names.resolve(name.clone()).await?;
+            let found = addresses.resolver.resolve(name.clone()).await?;
             let mut allowed = Vec::new();
             let mut refusal = None;
             for address in found.into_iter().take(ADDRESSES_MAX) {

@@ -1,4 +1,4 @@
-//! From an answer to the value that code gets, or to an error that says what to do.
+//! Converts a response to the value that code gets, or to an error with a remedy.
 
 use std::fmt::Write as _;
 
@@ -263,7 +263,7 @@ fn raw<T: Serialize>(tool: &Tool, value: &T) -> Result<RawJson, UpstreamError> {
         UpstreamError::new(
             UpstreamErrorCode::BadAnswer,
             tool,
-            format!("the answer of `{}` is not JSON", tool.path),
+            format!("the response of `{}` is not JSON", tool.path),
         )
     })?;
     if json.get().len() > ANSWER_BYTES_MAX {

@@ -1,4 +1,4 @@
-//! A description as a value that can be walked: which version it is, and where its references lead.
+//! An OpenAPI document as a JSON value: its version, and the targets of its references.
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
@@ -27,14 +27,14 @@ pub(super) struct Document {
 /// Reason why a value is not an OpenAPI document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoDescription {
-    /// It does not say what it is.
+    /// A document without a version field.
     #[error("it has neither `openapi` nor `swagger`, so it is no OpenAPI description")]
     Unmarked,
     /// Swagger 2.0 that becomes too much.
     #[error("written as OpenAPI 3 it holds more than {} values", read::NODES_MAX)]
     Large,
     /// A version that is not known.
-    #[error("it is of version `{0}`, allowed are OpenAPI 3.x and Swagger 2.0")]
+    #[error("it is of version `{0}`; supported are OpenAPI 3.x and Swagger 2.0")]
     Version(String),
 }
 

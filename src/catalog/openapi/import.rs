@@ -1,8 +1,8 @@
-//! From a description to tools and what is done when they are called. Pure; takes up to seconds for
+//! Imports an OpenAPI document: tools, and the plans of their calls. Pure; takes up to seconds for
 //! the largest.
 //!
-//! A description is the work of strangers and often wrong in places: what can be read is offered,
-//! what cannot is left out and counted, and nothing grows beyond its bound.
+//! Documents come from third parties and are often wrong in places: what can be read is offered,
+//! the rest is left out and counted, and nothing grows beyond its limit.
 
 mod body;
 mod operation;
@@ -41,7 +41,7 @@ const SERVERS_TOLD_MAX: usize = 3;
 /// A description, read whole.
 #[derive(Debug)]
 pub(super) struct Imported {
-    /// In the description's order.
+    /// Tools in the document's order.
     pub(super) tools: Vec<OfferedTool>,
     /// Plan of each call, by the tool's name.
     pub(super) plans: HashMap<String, Arc<Plan>>,
@@ -70,12 +70,12 @@ impl LeftOut {
 /// Operations that are not called by this upstream.
 #[derive(Debug, Default)]
 struct Elsewhere {
-    /// At another origin.
+    /// Operations at another origin.
     count: usize,
     /// The servers of these, the first few.
     servers: Vec<String>,
     more: bool,
-    /// At another server than the owner chose.
+    /// Operations at another server than the owner chose.
     not_chosen: usize,
 }
 
@@ -105,7 +105,7 @@ pub(super) fn import(
     stop: &CancelToken,
 ) -> Result<Imported, ConnectError> {
     let wrong = |reason: &dyn std::fmt::Display| {
-        ConnectError::new(format!("its description cannot be read: {reason}"))
+        ConnectError::new(format!("its OpenAPI document cannot be read: {reason}"))
             .hint("`spec` must lead to an OpenAPI 3.x or Swagger 2.0 document, in JSON or YAML")
     };
     let root = read::parse(bytes, stop).map_err(|error| wrong(&error))?;
@@ -168,7 +168,7 @@ fn note(
     let mut parts = Vec::new();
     if let Some(needed) = needed {
         parts.push(format!(
-            "its description wants {}, and no credential is configured",
+            "its OpenAPI document requires {}, and no credential is configured",
             cut(needed, 300)
         ));
     }

@@ -20,7 +20,7 @@ pub(super) enum Media {
 }
 
 impl Media {
-    /// Of a media type with or without parameters. A wildcard is what its beginning says, else
+    /// Encoding for a media type with or without parameters. A wildcard has that of its type, else
     /// bytes.
     pub(super) fn of(kind: &str) -> Self {
         let kind = essence(kind);

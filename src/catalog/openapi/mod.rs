@@ -1,9 +1,8 @@
-//! Services that describe themselves by OpenAPI 3.x or Swagger 2.0: each operation is a tool.
+//! Services with an OpenAPI 3.x or Swagger 2.0 document: each operation is a tool.
 //!
-//! The description is a stranger's text: bounded, read off the threads that serve others, and
-//! without a say in where credentials go. Arguments become a request of exactly the operation that
-//! was described. Requests are sent by [`super::http`], which alone knows credentials and
-//! addresses.
+//! The document is untrusted: bounded, read on the blocking pool, and without influence on where
+//! credentials go. Arguments become a request of exactly the documented operation. Requests are
+//! sent by [`super::http`], which alone knows credentials and addresses.
 
 mod answer;
 pub(super) mod config;
@@ -110,8 +109,7 @@ impl Upstream for OpenApi {
 impl OpenApi {
     fn setting(&self) -> Result<Setting, ConnectError> {
         let parsed = |text: &str| {
-            Url::parse(text)
-                .map_err(|_| ConnectError::new("`base_url` or `spec` is not an address"))
+            Url::parse(text).map_err(|_| ConnectError::new("`base_url` or `spec` is not a URL"))
         };
         let base = self.config.base_url.as_deref().map(parsed).transpose()?;
         let spec = match &self.config.spec {
@@ -153,7 +151,7 @@ impl OpenApi {
         if self.has_credential() && is_elsewhere {
             let origin = base.origin().ascii_serialization();
             let message = format!(
-                "its description, which is from another address, sends calls and their credential \
+                "its OpenAPI document, which is from another origin, sends calls and their credential \
                 to `{origin}`"
             );
             return Err(ConnectError::new(message)
@@ -187,7 +185,7 @@ struct OpenApiConnection {
     base: Url,
     source: Source,
     setting: Setting,
-    /// Of the description that was read last. Held while it is read again.
+    /// Version of the document that was read last. Locked while it is read again.
     version: AsyncMutex<Version>,
     // Plain locks: held for a moment only.
     /// Import that was read and not yet offered.
@@ -221,7 +219,7 @@ impl OpenApiConnection {
             match imported(bytes, self.setting.clone(), Progress::default()).await {
                 Ok(imported) if imported.base != self.base => {
                     return ConnectionEvent::Closed(
-                        "its description names another address now".to_owned(),
+                        "its OpenAPI document names another server now".to_owned(),
                     );
                 }
                 Ok(imported) => {
@@ -269,7 +267,7 @@ impl Connection for OpenApiConnection {
             let (bytes, version) = self.source.read().await?;
             let imported = imported(bytes, self.setting.clone(), Progress::default()).await?;
             if imported.base != self.base {
-                return Err(ConnectError::new("its description names another address now"));
+                return Err(ConnectError::new("its OpenAPI document names another server now"));
             }
             if let Ok(mut known) = self.version.try_lock() {
                 *known = version;

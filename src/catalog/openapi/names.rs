@@ -1,7 +1,7 @@
-//! Names of tools: `group.operation` in camel case, from what a description calls its operations.
+//! Names of tools: `group.operation` in camel case, from the names of the document's operations.
 //!
-//! The same description gives the same names in whatever order it lists its operations; where
-//! several want one name all of them get a longer one, so that none depends on which came first.
+//! The same document gives the same names in whatever order it lists its operations; where several
+//! want one name all of them get a longer one, so that none depends on which came first.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -139,7 +139,7 @@ fn without_route<'a>(id: &'a str, named: &Named<'_>) -> &'a str {
     id.split_once("Controller_").map(|(_, rest)| rest).filter(|rest| !rest.is_empty()).unwrap_or(id)
 }
 
-/// Without a version at the beginning, and `api` before it.
+/// The words without a leading version and an `api` before it.
 fn without_version(words: Vec<String>) -> Vec<String> {
     let silent = words
         .iter()
@@ -178,7 +178,7 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
         .filter(|segment| !segment.is_empty())
 }
 
-/// Without `api` and versions at the beginning, as long as something else is left.
+/// Segments without leading `api` and versions, as long as others remain.
 fn telling_segments(path: &str) -> Vec<&str> {
     let all: Vec<&str> = segments(path).collect();
     let is_silent = |segment: &&&str| {

@@ -65,7 +65,7 @@ pub(super) struct Template {
 /// A part of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// Text as it stands in an address.
+    /// Text, encoded for a URL.
     Text(String),
     /// The parameter at this position.
     Variable(usize),
@@ -117,7 +117,7 @@ pub(super) struct Parameter {
 /// Body of a request.
 #[derive(Debug)]
 pub(super) struct Body {
-    /// As the description writes it; none for a wildcard, where the value must say.
+    /// Media type as the document writes it; none for a wildcard, where the value must name one.
     pub(super) content_type: Option<String>,
     pub(super) form: Form,
 }

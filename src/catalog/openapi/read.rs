@@ -1,5 +1,5 @@
-//! A description's text, JSON or YAML, as a value: bounded in bytes, nodes and depth while it is
-//! read, not afterwards.
+//! Parses a document, JSON or YAML, bounded in bytes, nodes and depth while it is read, not
+//! afterwards.
 
 use std::{cell::Cell, fmt};
 
@@ -37,7 +37,7 @@ const ALIASES_MAX: usize = 50_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     /// Too many bytes.
-    #[error("it has {0} bytes, allowed are {DOCUMENT_BYTES_MAX}")]
+    #[error("it is {0} bytes; the limit is {DOCUMENT_BYTES_MAX}")]
     Size(usize),
     /// Not UTF-8.
     #[error("it is not UTF-8 text")]

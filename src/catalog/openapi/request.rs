@@ -1,6 +1,6 @@
-//! From arguments to a request: the path filled in, the query written, the body encoded. Nothing
-//! that a caller gives can change the host, leave the path's template or set a header that is not
-//! the description's.
+//! Builds a request from arguments: fills in the path, writes the query, encodes the body. No
+//! argument can change the host, leave the path's template or set a header that the document does
+//! not name.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -101,7 +101,7 @@ fn address(plan: &Plan, base: &Url, args: &JsonObject) -> Result<Url, String> {
     let query = query.join("&");
     if path.len() + query.len() > URL_BYTES_MAX {
         return Err(format!(
-            "the address would have {} bytes, allowed are {URL_BYTES_MAX}; give less in path and \
+            "the URL would be {} bytes; the limit is {URL_BYTES_MAX}; give less in path and \
             query",
             path.len() + query.len()
         ));
@@ -203,7 +203,7 @@ fn written(how: &Body, value: Value) -> Result<ServiceBody, String> {
         ServiceBody::None => 0,
     };
     if size > BODY_BYTES_MAX {
-        return Err(format!("field `{BODY}` has {size} bytes, allowed are {BODY_BYTES_MAX}"));
+        return Err(format!("field `{BODY}` is {size} bytes; the limit is {BODY_BYTES_MAX}"));
     }
     Ok(body)
 }
@@ -212,7 +212,7 @@ fn fields(value: Value) -> Result<JsonObject, String> {
     match value {
         Value::Object(fields) if fields.len() <= FIELDS_MAX => Ok(fields),
         Value::Object(fields) => {
-            Err(format!("field `{BODY}` has {} fields, allowed are {FIELDS_MAX}", fields.len()))
+            Err(format!("field `{BODY}` has {} fields; the limit is {FIELDS_MAX}", fields.len()))
         }
         _ => Err(format!("field `{BODY}` must be an object: its fields are those of a form")),
     }

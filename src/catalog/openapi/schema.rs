@@ -1,6 +1,6 @@
-//! Schemas of a description as JSON Schema 2020-12 that stands alone: references inlined where they
-//! are small, kept under `$defs` where they are large or go in circles, and never more than was
-//! asked for.
+//! Schemas of a document as self-contained JSON Schema 2020-12: references inlined where they are
+//! small, kept under `$defs` where they are large or recursive, and within the requested level of
+//! detail.
 //!
 //! Only keywords that are known, of the kind that they should be, are kept: one wrong keyword would
 //! make the whole schema useless for checking.
@@ -42,7 +42,7 @@ const OPTIONS_MAX: usize = 1_000;
 pub(super) enum Direction {
     /// To the service.
     Request,
-    /// From it.
+    /// From the service.
     ToolResponse,
 }
 
@@ -74,11 +74,11 @@ pub(super) struct Schemas<'d> {
     lost: Cell<usize>,
     /// Whether a referenced schema is too large by itself, so that thousands of operations with one
     /// large schema do not each compute it.
-    too_large: RefCell<HashMap<Told<'d>, bool>>,
+    too_large: RefCell<HashMap<SchemaKey<'d>, bool>>,
 }
 
 /// A reference as it is told: which way, in which detail, and after how many references.
-type Told<'d> = (&'d str, Direction, Detail, usize);
+type SchemaKey<'d> = (&'d str, Direction, Detail, usize);
 
 impl<'d> Schemas<'d> {
     pub(super) fn new(document: &'d Document) -> Self {
@@ -157,7 +157,7 @@ impl<'d> Schemas<'d> {
     }
 }
 
-/// Makes one schema that stands alone, of one or more schemas of the description.
+/// Builds one self-contained schema from one or more schemas of the document.
 pub(super) struct Builder<'s, 'd> {
     pub(super) schemas: &'s Schemas<'d>,
     direction: Direction,

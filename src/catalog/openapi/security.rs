@@ -16,7 +16,7 @@ const SCHEMES_MAX: usize = 50;
 
 /// The security schemes of a description.
 pub(super) struct Security {
-    /// In words, by name: `a bearer token`.
+    /// Phrases by name: `a bearer token`.
     words: Vec<(String, String)>,
     /// Place and name, in lower case, of parameters that hold a credential.
     holders: HashSet<(String, String)>,

@@ -57,14 +57,14 @@ pub(super) struct Servers<'a> {
 pub(super) enum Target {
     /// Below this address, which is of the base's origin.
     Below(Url),
-    /// At an origin that is not the upstream's, so nowhere.
+    /// Another origin than the upstream's, so it is not called.
     Elsewhere {
         /// The other origin.
         origin: String,
         /// The server as it is written.
         server: String,
     },
-    /// At another server than the owner chose, so it is not offered.
+    /// Another server than the owner chose, so the operation is not offered.
     NotChosen,
 }
 
@@ -123,7 +123,7 @@ impl<'a> Servers<'a> {
                 Ok(servers(base.clone(), Some(base)))
             }
             (None, Err(reason)) => Err(ConnectError::new(format!(
-                "its description does not say where it is: {reason}"
+                "its OpenAPI document does not say where it is: {reason}"
             ))
             .hint("say so with `base_url` in its configuration")),
         }
@@ -210,7 +210,7 @@ fn unknown(document: &Document, chosen: &str) -> ConnectError {
     of_operations(document, note);
     let known = known.into_inner();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    ConnectError::new(format!("its description has no server `{}`", cut(chosen, 200))).hint(
+    ConnectError::new(format!("its OpenAPI document has no server `{}`", cut(chosen, 200))).hint(
         format!(
             "it names {known}; `server` is one of these addresses as it is written \
             there, or its description"

@@ -46,7 +46,7 @@ pub(super) enum Source {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     digest: [u8; 32],
-    /// Of a file, when it was changed and how large it is: while these stay it need not be read.
+    /// Modification time and size of a file: while they stay it is not read again.
     stamp: Option<(SystemTime, u64)>,
 }
 
@@ -59,7 +59,7 @@ impl Source {
         let url = match &config.spec {
             Document::File(path) => return Ok(Self::File(path.clone())),
             Document::Url(url) => {
-                Url::parse(url).map_err(|_| ConnectError::new("`spec` is not an address"))?
+                Url::parse(url).map_err(|_| ConnectError::new("`spec` is not a URL"))?
             }
         };
         let base = config.base_url.as_deref().and_then(|base| Url::parse(base).ok());
@@ -87,17 +87,17 @@ impl Source {
             Self::File(path) => {
                 let path = path.clone();
                 let read = offload(move || read_file(&path)).await;
-                read.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))?
+                read.unwrap_or_else(|_| Err(ConnectError::new("reading its document panicked")))?
             }
             Self::Address { url, client } => {
                 let fetched = client.fetch(url.clone(), DOCUMENT_BYTES_MAX).await;
                 let shown = shown(url);
                 let bytes = fetched.map_err(|failure| {
                     ConnectError::new(format!(
-                        "its description at `{shown}` cannot be had: {failure}"
+                        "its OpenAPI document at `{shown}` cannot be fetched: {failure}"
                     ))
                     .hint("open the address of `spec` by hand, or give a file")
-                    .lasting(matches!(failure, ServiceFailure::Refused(_)))
+                    .permanent(matches!(failure, ServiceFailure::Refused(_)))
                 })?;
                 (bytes, None)
             }
@@ -155,14 +155,17 @@ async fn stamp(path: &Path) -> Option<(SystemTime, u64)> {
 
 fn read_file(path: &Path) -> Result<(Bytes, Option<(SystemTime, u64)>), ConnectError> {
     let failed = |error: std::io::Error| {
-        ConnectError::new(format!("its description `{}` cannot be read: {error}", path.display()))
-            .hint("`spec` is a path from the folder of the configuration file, or an address")
+        ConnectError::new(format!(
+            "its OpenAPI document `{}` cannot be read: {error}",
+            path.display()
+        ))
+        .hint("`spec` is a path from the folder of the configuration file, or an address")
     };
     // Before it is opened: whoever opens a pipe waits.
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() {
         return Err(ConnectError::new(format!(
-            "its description `{}` is not a file",
+            "its OpenAPI document `{}` is not a file",
             path.display()
         )));
     }

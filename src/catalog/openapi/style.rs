@@ -8,8 +8,8 @@ use serde_json::Value;
 
 /// All but the unreserved characters of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-/// With `allowReserved`, reserved characters stay, save those that would end the value: `#`, `&`,
-/// `+` and `%`.
+/// Characters to encode with `allowReserved`: the reserved ones stay, except those that would end
+/// the value: `#`, `&`, `+` and `%`.
 const ENCODED_BUT_RESERVED: &AsciiSet = &ENCODED
     .remove(b':')
     .remove(b'/')
@@ -48,7 +48,7 @@ pub(super) enum Style {
     Deep,
 }
 
-/// A style, and whether each part of a list or object stands by itself.
+/// A style, and whether each part of a list or object is a parameter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Spelling {
     pub(super) style: Style,
@@ -58,7 +58,7 @@ pub(super) struct Spelling {
 }
 
 impl Style {
-    /// As a description names it.
+    /// The style of this name.
     pub(super) fn of(name: &str) -> Option<Self> {
         Some(match name {
             "simple" => Self::Simple,

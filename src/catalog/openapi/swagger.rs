@@ -106,7 +106,7 @@ pub(super) fn converted(mut root: Value) -> Option<Value> {
 #[derive(Default)]
 struct Pool<'a> {
     schemas: RefCell<Map<String, Value>>,
-    /// By where they stand.
+    /// Names by the address of the shared value.
     names: RefCell<HashMap<*const Value, String>>,
     written: Cell<usize>,
     lifetime: std::marker::PhantomData<&'a Value>,

@@ -1,4 +1,4 @@
-//! The forms in which a secret may stand in what an upstream says: as it is, escaped, and in the
+//! The forms in which a secret may appear in what an upstream says: as it is, escaped, and in the
 //! encodings that services use for headers, addresses and bytes. Not those that somebody makes up
 //! to get it out: no list of forms could be complete.
 
@@ -35,7 +35,7 @@ pub(super) fn of(secret: &str) -> Vec<String> {
     forms
 }
 
-/// In the ways in which it may be written in an address.
+/// Encodings that the text may have in a URL.
 fn in_address(text: &str) -> Vec<String> {
     let encoded: String = url::form_urlencoded::byte_serialize(text.as_bytes()).collect();
     let spaced = encoded.replace('+', "%20");

@@ -17,8 +17,8 @@ use crate::model::{JsonObject, RawJson};
 
 /// Shorter values are not looked for: they are no secrets and would blank out ordinary words.
 const SECRET_BYTES_MIN: usize = 6;
-/// From this length on, a value of letters and digits without spaces or slashes is taken for a
-/// secret whatever its name.
+/// Length from which a value of letters and digits without spaces or slashes counts as a secret
+/// whatever its name.
 const RANDOM_BYTES_MIN: usize = 20;
 /// Words in the name of a variable or a header that make its value a secret.
 const SECRET_WORDS: &str = "token key secret password passwd passphrase pass pwd credential auth \
@@ -67,8 +67,8 @@ fn any_of(texts: &[String]) -> Option<Regex> {
 }
 
 impl Secrets {
-    /// Of these names with their values, the values that are secrets; of `Bearer x` the `x` as
-    /// well, and of an address its password and what is secret in its path and query.
+    /// Secrets among named values; of `Bearer x` also the `x`, and of a URL its password and the
+    /// secret parts of its path and query.
     pub(super) fn among<'a>(values: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut secrets = Vec::new();
         for (name, value) in values {
@@ -174,7 +174,7 @@ impl Secrets {
             .collect()
     }
 
-    /// As deep as the parser let it become.
+    /// Recurses as deep as the parser allowed.
     fn redact_value(&self, value: Value) -> Value {
         match value {
             Value::String(text) => Value::String(self.redact(&text).into_owned()),

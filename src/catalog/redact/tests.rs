@@ -90,8 +90,8 @@ fn the_secrets_of_a_command_line_are_those_that_a_name_tells_or_that_look_random
     ]
     .map(str::to_owned);
     let secrets = Secrets::among(named_arguments(&args));
-    let said = "tok-111111 tok-222222 tok-333333== tok-444444 k3f9a8b7c6d5e4f3a2b1c0 tok-555555";
-    assert_eq!(secrets.redact(said), ["[redacted]"; 6].join(" "));
+    let got = "tok-111111 tok-222222 tok-333333== tok-444444 k3f9a8b7c6d5e4f3a2b1c0 tok-555555";
+    assert_eq!(secrets.redact(got), ["[redacted]"; 6].join(" "));
     let plain = "server.js --token --api-key --verbose --log-level-of-stage-2=debug db.example \
         sales visible";
     assert_eq!(secrets.redact(plain), plain);
@@ -101,8 +101,8 @@ fn the_secrets_of_a_command_line_are_those_that_a_name_tells_or_that_look_random
 fn the_secrets_of_an_address_are_its_password_and_what_its_query_and_path_hide() {
     let url = "https://me:pw%2F12345@host.example/mcp/k3f9a8b7c6d5e4f3a2b1c0?token=tok%2B123456&mode=readonly";
     let secrets = Secrets::among([("url", url)]);
-    let said = "pw/12345 pw%2F12345 k3f9a8b7c6d5e4f3a2b1c0 tok+123456 tok%2B123456";
-    assert_eq!(secrets.redact(said), ["[redacted]"; 5].join(" "));
+    let got = "pw/12345 pw%2F12345 k3f9a8b7c6d5e4f3a2b1c0 tok+123456 tok%2B123456";
+    assert_eq!(secrets.redact(got), ["[redacted]"; 5].join(" "));
     assert_eq!(secrets.redact("host.example mcp readonly"), "host.example mcp readonly");
 }
 
@@ -129,9 +129,9 @@ fn what_is_fetched_later_is_blanked_by_all_clones_in_all_its_forms() {
     let clone = secrets.clone();
     secrets.add("short");
     secrets.add("plain words/and+more");
-    let said = "first-123456 plain words/and+more plain+words%2Fand%2Bmore \
+    let got = "first-123456 plain words/and+more plain+words%2Fand%2Bmore \
         plain%20words%2Fand%2Bmore plain words\\/and+more short";
-    assert_eq!(clone.redact(said), "[redacted] [redacted] [redacted] [redacted] [redacted] short");
+    assert_eq!(clone.redact(got), "[redacted] [redacted] [redacted] [redacted] [redacted] short");
 }
 
 #[test]
@@ -144,8 +144,8 @@ fn a_secret_is_found_in_the_encodings_of_bytes_wherever_it_stands() {
     let secrets = Secrets::among([("API_KEY", secret)]);
     for before in ["", "1", "12", "123"] {
         for after in ["", "x", "xy"] {
-            let said = format!("{before}{secret}{after}");
-            for text in [STANDARD.encode(&said), URL_SAFE.encode(&said)] {
+            let got = format!("{before}{secret}{after}");
+            for text in [STANDARD.encode(&got), URL_SAFE.encode(&got)] {
                 let clean = secrets.redact(&text).into_owned();
                 // What is left holds no more than the bits that are shared with the neighbours.
                 assert!(
@@ -156,11 +156,11 @@ fn a_secret_is_found_in_the_encodings_of_bytes_wherever_it_stands() {
         }
     }
     let hex = hex::encode(secret);
-    let said = format!(
+    let got = format!(
         "{hex} {} ab%2fcd%2bef%3fgh%7eij%3ekl ab%2Fcd%2Bef%3Fgh%7Eij%3Ekl",
         hex.to_uppercase()
     );
-    assert_eq!(secrets.redact(&said), "[redacted] [redacted] [redacted] [redacted]");
+    assert_eq!(secrets.redact(&got), "[redacted] [redacted] [redacted] [redacted]");
 }
 
 #[test]

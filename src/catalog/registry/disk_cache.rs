@@ -1,10 +1,9 @@
-//! Keeps the tools of upstreams on disk, so that a server that starts knows at once what it knew
-//! before.
+//! Caches the tools of upstreams on disk, so that they are known at once after a restart.
 //!
 //! One file for each upstream, readable by the owner alone, written whole or not at all. A file
-//! that is damaged, of another version, of another upstream or writable by others is as good as
-//! none: the upstream is asked anyway. Only lists that secrets were blanked out of come here. The
-//! files may be deleted at any time.
+//! that is damaged, of another version, of another upstream or writable by others is ignored: the
+//! upstream is listed anyway. Only lists without the secrets are cached. The files may be deleted
+//! at any time.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -18,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     base::digest::sha256,
-    catalog::tool::{ArgumentWords, KeptTool, Tool},
+    catalog::tool::{ArgumentWords, CachedTool, Tool},
     model::{Annotations, Operation, RawJson, Schema},
 };
 
@@ -124,7 +123,7 @@ struct ReadTool {
 }
 
 impl ToolCache {
-    /// Nothing is touched yet.
+    /// A cache in this folder; touches nothing yet.
     pub(in crate::catalog) fn new(folder: PathBuf) -> Self {
         Self { folder, bytes_max: FILE_BYTES_MAX }
     }
@@ -153,7 +152,7 @@ impl ToolCache {
             }
             let (input_schema, output_schema) = (Schema::of_text(input), output.map(Schema::of_text));
             #[rustfmt::skip]
-            let kept = KeptTool { name, title, description, input_schema, output_schema, annotations, operation, fingerprint, arguments, schema_hash };
+            let kept = CachedTool { name, title, description, input_schema, output_schema, annotations, operation, fingerprint, arguments, schema_hash };
             Tool::readmit(upstream, kept).map_err(|_| foreign("a tool in it is not allowed"))
         });
         tools.collect::<Result<Vec<Tool>, ToolCacheError>>().map(Some)
@@ -231,7 +230,7 @@ impl ToolCache {
             .and_then(|()| file.sync_all());
         let renamed = written.and_then(|()| fs::rename(&new, path));
         if renamed.is_err() {
-            // The failure is what is told.
+            // The failure is reported.
             let _ = fs::remove_file(&new);
         }
         renamed

@@ -32,7 +32,7 @@ pub(super) struct Snapshot {
     by_path: HashMap<String, usize>,
     /// Folded paths, in the order of the tools.
     folds: Vec<String>,
-    /// Of the folded paths, in the order of the tools.
+    /// Letter counts of the folded paths, in the order of the tools.
     letters: Vec<Letters>,
     /// Positions by folded path, for healing.
     by_fold: HashMap<String, Vec<usize>>,
@@ -228,7 +228,7 @@ impl ToolRegistry {
             }
             self.revision.send_replace(revision);
         }
-        // Whoever still waits must not wait for ever.
+        // Callers that still wait must not wait for ever.
         self.revision.send_replace(u64::MAX);
     }
 }

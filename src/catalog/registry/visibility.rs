@@ -9,7 +9,7 @@ use crate::catalog::tool::Tool;
 
 /// Decides what a caller may see of each tool.
 pub trait ToolFilter: Send + Sync {
-    /// Of one tool.
+    /// Visibility of one tool.
     fn see(&self, tool: &Tool) -> Visibility;
 
     /// Cache key shared by callers with identical visibility. The results for the latest 64 keys
@@ -39,11 +39,11 @@ impl<F: Fn(&Tool) -> Visibility + Send + Sync> ToolFilter for F {
 /// Visibility of a tool for a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
-    /// Nothing: it does not exist for this caller.
+    /// Hidden: for this caller it does not exist.
     Hidden,
-    /// It is found, and a call needs nobody.
+    /// Visible, and a call needs no approval.
     Auto,
-    /// It is found, and a call waits for a person.
+    /// Visible, and a call waits for a person's approval.
     Required,
 }
 
@@ -60,9 +60,9 @@ pub(in crate::catalog) fn of(filter: &dyn ToolFilter, tool: &Tool) -> Visibility
 /// Visibility of all tools of a snapshot.
 #[derive(Debug)]
 pub(in crate::catalog) struct VisibilityMap {
-    /// By the position of the tool.
+    /// Visibility by the tool's position.
     seen: Box<[Visibility]>,
-    /// By name, those with a tool that is seen.
+    /// Namespaces with a visible tool, by name.
     pub(in crate::catalog) namespaces: Vec<SeenNamespace>,
 }
 

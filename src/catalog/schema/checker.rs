@@ -1,4 +1,4 @@
-//! Validators compiled from schemas, with a bound on what checking may cost.
+//! Validators compiled from schemas, with a limit on the cost of a validation.
 
 use std::fmt;
 
@@ -23,9 +23,9 @@ impl fmt::Debug for Checker {
 }
 
 impl Checker {
-    /// Compiles a schema, which is a stranger's text: it fetches nothing, no pattern can run for
-    /// long or grow large, and one of which the work has no bound is not compiled. Takes
-    /// milliseconds for each 10 KiB.
+    /// Compiles a schema, which is untrusted: it fetches nothing, no pattern can run for long or
+    /// grow large, and one of which the work has no bound is not compiled. Takes milliseconds for
+    /// each 10 KiB.
     pub(in crate::catalog) fn of(schema: &Value) -> Result<Self, String> {
         let work = ValidationCost::of(schema)?;
         let validator = compile(schema, work.patterns).map_err(|error| error.to_string())?;

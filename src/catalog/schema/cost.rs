@@ -103,7 +103,7 @@ impl ValidationCost {
             && has_inner_address(schema, if is_old { "id" } else { "$id" }, true)
         {
             return Err(
-                "it has `$id` within and references, so where they lead is not told".to_owned()
+                "it has `$id` within and references, so their targets are unknown".to_owned()
             );
         }
         let mut reader = Reader {
@@ -120,7 +120,10 @@ impl ValidationCost {
             reader.nodes[id as usize] = node;
         }
         if reader.patterns > PATTERNS_MAX {
-            return Err(format!("it has {} patterns, allowed are {PATTERNS_MAX}", reader.patterns));
+            return Err(format!(
+                "it has {} patterns; the limit is {PATTERNS_MAX}",
+                reader.patterns
+            ));
         }
         let (patterns, has_forms) = (reader.patterns, reader.has_forms);
         let (nodes, root) =
@@ -140,7 +143,7 @@ impl ValidationCost {
         let height = heights.iter().copied().max().unwrap_or_default();
         if height > HEIGHT_MAX {
             return Err(format!(
-                "{height} of its schemas apply to one value in a row, allowed are {HEIGHT_MAX}"
+                "{height} of its schemas apply to one value in a row; the limit is {HEIGHT_MAX}"
             ));
         }
         if unevaluated > UNEVALUATED_MAX {

@@ -44,7 +44,7 @@ pub(in crate::catalog) fn arguments(schema: &Value, given: Option<&Value>) -> Op
 struct Sample<'a> {
     root: &'a Value,
     nodes_left: usize,
-    /// None once something was too long to be copied.
+    /// Bytes that may still be copied; none once something was too long.
     bytes_left: usize,
     comparisons_left: usize,
 }
@@ -117,7 +117,7 @@ impl<'a> Sample<'a> {
         }
     }
 
-    /// Of the allowed values what was given, else the one that is most like it, else the first.
+    /// The given value if it is allowed, else the most similar allowed one, else the first.
     fn option(&mut self, options: &[Value], given: Option<&Value>) -> Value {
         let among = &options[..given.map_or(0, |_| self.compared(options.len()))];
         let nearest = || {
@@ -132,7 +132,7 @@ impl<'a> Sample<'a> {
         chosen.map_or(Value::Null, |chosen| self.copied(chosen))
     }
 
-    /// Of several forms the one that what was given is most like, else the first.
+    /// The form that the given value is most similar to, else the first.
     fn meant_form(&mut self, forms: &'a [Value], given: Option<&Value>) -> Option<&'a Value> {
         let Some(given) = given else { return forms.first() };
         let forms = &forms[..self.compared(forms.len()).max(usize::from(!forms.is_empty()))];

@@ -1,9 +1,9 @@
 //! Infers the type of a tool's result from its responses, for upstreams that do not describe it.
 //!
-//! Shapes only: no value is kept, and no key that looks like a value. What was learned from the
-//! answers to one workspace is told to that workspace alone. Everything about it is bounded: how
-//! much of an answer is looked at, how many answers, how deep, how many keys, for how many
-//! workspaces. What was learned is a guess, and is told as one.
+//! Shapes only: no value is kept, and no key that looks like a value. A type inferred from the
+//! responses to one workspace is shown to that workspace alone. Everything is bounded: the part of
+//! a response that is examined, the number of responses, depth, keys and workspaces. The inferred
+//! type is a guess and marked as one.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
@@ -56,7 +56,7 @@ pub(super) struct TypeShape {
 /// Objects observed at one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ObjectShape {
-    /// By key, with how many objects had it.
+    /// Fields by key, each with the number of objects that had it.
     fields: BTreeMap<String, (TypeShape, u32)>,
     /// Number of objects.
     seen: u32,
@@ -246,7 +246,7 @@ impl ObjectShape {
         self.settled()
     }
 
-    /// All that stands under any key of either, together.
+    /// Merges the values of all keys of both.
     fn into_map(self, other: Self) -> Self {
         let under = |object: Self| {
             object.map.into_iter().chain(object.fields.into_values().map(|(shape, _)| shape))

@@ -1,5 +1,5 @@
-//! JSON Schemas of strangers: what checking costs, examples, types in TypeScript, types inferred
-//! from values. Pure; knows no tool.
+//! Untrusted JSON Schemas: cost of validation, examples, types in TypeScript, types inferred from
+//! values. Pure; knows no tool.
 
 pub(super) mod checker;
 pub(super) mod cost;

@@ -78,7 +78,7 @@ pub(in crate::catalog) struct Writer<'a> {
     wraps: Cell<usize>,
     /// True if only what is required is told of objects, and how much more there is.
     needed_only: bool,
-    /// True if integers are told apart from other numbers, which no type of TypeScript does.
+    /// True if integers are marked, which no type of TypeScript does.
     marks_integers: bool,
     /// Named types: those declared for references, in the order in which they were met.
     names: Option<Names<'a>>,
@@ -178,7 +178,7 @@ impl<'a> Writer<'a> {
         if nullable { union([text, "null".to_owned()].into_iter()) } else { text }
     }
 
-    /// Everything that the schema demands at once.
+    /// Intersection of everything that the schema demands.
     fn of_parts(&self, schema: &Value, depth: usize) -> String {
         if let Some(value) = schema.get("const") {
             return self.literal(value);
@@ -241,7 +241,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes what stands within a field or a list.
+    /// Writes the type within a field or a list.
     fn within(&self, schema: &Value, depth: usize) -> String {
         self.wraps.set(self.wraps.get() + 1);
         let text = self.of(schema, depth);
@@ -536,7 +536,7 @@ fn dedup(parts: &mut Vec<String>) {
     parts.retain(|part| seen.insert(part.clone()));
 }
 
-/// In parentheses where an operator follows or precedes.
+/// Adds parentheses where an operator follows or precedes.
 fn grouped(text: &str) -> String {
     let bare = text.starts_with('{')
         && text.ends_with('}')

@@ -1,9 +1,9 @@
-//! Finds tools by words: one index in memory over paths, titles, descriptions, parameter names and
-//! their values.
+//! Full-text search for tools: one index in memory over paths, titles, descriptions, parameter
+//! names and their values.
 //!
-//! The library keeps the postings and weighs one word in one field; here the words of a question
-//! are made to meet those of tools (stems, synonyms, beginnings, slips) and weighed together. Knows
-//! nothing of upstreams, policy or answers. A question is only ever a list of words, never a query
+//! The library keeps the postings and weighs one word in one field; here the words of a query are
+//! matched with those of tools (stems, synonyms, beginnings, typos) and weighed together. Knows
+//! nothing of upstreams, policy or responses. A query is only ever a list of words, never a query
 //! in some syntax.
 
 pub(super) mod nearest;
@@ -23,7 +23,7 @@ use tantivy::{
 };
 
 use self::{
-    query::{Question, Word},
+    query::{Query, Word},
     synonyms::Action,
     tokenize::Memory,
     vocabulary::Vocabulary,
@@ -47,8 +47,8 @@ const FIELDS: [(&str, Score); 6] = [
     ("values", 0.35),
 ];
 /// Weights of a query that covers the tool's name, and its summary.
-const NAME_WORTH: Score = 1.1;
-const SUMMARY_WORTH: Score = 0.5;
+const NAME_WEIGHT: Score = 1.1;
+const SUMMARY_WEIGHT: Score = 0.5;
 /// Score factor of a tool that covers nothing of the query, where full coverage counts 1.
 const UNCOVERED: Score = 0.45;
 /// Score factors of the verbs: they agree, are unknown, are at odds, or contradict each other.
@@ -77,11 +77,11 @@ struct Filled {
 /// One field of the index.
 struct Indexed {
     field: Field,
-    worth: Score,
+    weight: Score,
     postings: Arc<InvertedIndexReader>,
     lengths: FieldNormReader,
     /// The weight of a word that one tool has.
-    weight: Bm25Weight,
+    bm25: Bm25Weight,
 }
 
 /// Facts about a tool that are compared once it matches.
@@ -92,13 +92,14 @@ struct Traits {
     summary: Weighed,
     /// Its actions; some tools have two.
     actions: [Option<Action>; 2],
-    /// It does something, as its protocol says, else as it says itself, else as it is called.
+    /// True if it changes something, according to its protocol, else its annotations, else its
+    /// name.
     changes: bool,
     /// The first word of its name: the verb, where it has one.
     verb: Option<u32>,
-    /// It gives several.
+    /// True if it returns several things.
     lists: bool,
-    /// It is about whoever calls.
+    /// True if it is about the caller.
     own: bool,
 }
 
@@ -106,7 +107,7 @@ struct Traits {
 #[derive(Default)]
 struct Weighed {
     stems: Box<[u32]>,
-    worth: Score,
+    weight: Score,
 }
 
 impl Weighed {
@@ -114,11 +115,11 @@ impl Weighed {
         let mut stems: Vec<u32> = stems.collect();
         stems.sort_unstable();
         stems.dedup();
-        Self { stems: stems.into(), worth: 0.0 }
+        Self { stems: stems.into(), weight: 0.0 }
     }
 
     fn weigh(&mut self, vocabulary: &Vocabulary) {
-        self.worth = self.stems.iter().map(|stem| vocabulary.telling(*stem)).sum();
+        self.weight = self.stems.iter().map(|stem| vocabulary.specificity(*stem)).sum();
     }
 }
 
@@ -170,14 +171,14 @@ impl SearchIndex {
         }
         let searcher = writer.finalize()?.reader()?.searcher();
         let segment = searcher.segment_reader(0);
-        let indexed = |field: Field, worth: Score| -> tantivy::Result<Indexed> {
+        let indexed = |field: Field, weight: Score| -> tantivy::Result<Indexed> {
             let postings = segment.inverted_index(field)?;
             let average = postings.total_num_tokens() as Score / tools.len() as Score;
             Ok(Indexed {
                 field,
-                worth,
+                weight,
                 lengths: segment.get_fieldnorms_reader(field)?,
-                weight: Bm25Weight::for_one_term_without_explain(
+                bm25: Bm25Weight::for_one_term_without_explain(
                     1,
                     tools.len() as u64,
                     average.max(1.0),
@@ -186,14 +187,14 @@ impl SearchIndex {
             })
         };
         let [f0, f1, f2, f3, f4, f5] = fields;
-        let worth = |at: usize| FIELDS[at].1;
+        let weight = |at: usize| FIELDS[at].1;
         let fields = [
-            indexed(f0, worth(0))?,
-            indexed(f1, worth(1))?,
-            indexed(f2, worth(2))?,
-            indexed(f3, worth(3))?,
-            indexed(f4, worth(4))?,
-            indexed(f5, worth(5))?,
+            indexed(f0, weight(0))?,
+            indexed(f1, weight(1))?,
+            indexed(f2, weight(2))?,
+            indexed(f3, weight(3))?,
+            indexed(f4, weight(4))?,
+            indexed(f5, weight(5))?,
         ];
         let vocabulary = Vocabulary::new(memory, counted.0, tools.len());
         for traits in &mut traits {
@@ -204,10 +205,10 @@ impl SearchIndex {
     }
 
     /// All tools that match at least half of the words that any tool knows, in no order.
-    pub(super) fn search(&self, question: &str) -> Vec<Match> {
+    pub(super) fn search(&self, query: &str) -> Vec<Match> {
         let Some(filled) = &self.0 else { return Vec::new() };
-        let question = Question::new(question, &filled.vocabulary);
-        filled.matches(&question).unwrap_or_else(|error| {
+        let query = Query::new(query, &filled.vocabulary);
+        filled.matches(&query).unwrap_or_else(|error| {
             tracing::error!(%error, "searching the catalog failed");
             Vec::new()
         })
@@ -215,26 +216,26 @@ impl SearchIndex {
 }
 
 impl Filled {
-    fn matches(&self, question: &Question) -> std::io::Result<Vec<Match>> {
-        let known = question.words.iter().filter(|word| !word.meanings.is_empty()).count();
+    fn matches(&self, query: &Query) -> std::io::Result<Vec<Match>> {
+        let known = query.words.iter().filter(|word| !word.meanings.is_empty()).count();
         if known == 0 {
             return Ok(Vec::new());
         }
         let mut tally = Tally::new(self.traits.len());
-        for word in &question.words {
+        for word in &query.words {
             self.weigh(word, &mut tally)?;
         }
         let needed = known.div_ceil(2);
-        let asked: Score = question.words.iter().map(|word| word.worth).sum();
+        let asked: Score = query.words.iter().map(|word| word.weight).sum();
         let matches =
             tally.tools.iter().enumerate().filter(|(_, sum)| usize::from(sum.words) >= needed);
         Ok(matches
             .map(|(at, sum)| {
                 let covered = (sum.covered / asked).min(1.0);
-                let (factor, fits) = self.factor(&self.traits[at], question);
+                let (factor, fits) = self.factor(&self.traits[at], query);
                 let score = sum.score * factor * (UNCOVERED + (1.0 - UNCOVERED) * covered);
                 // Neither one rare word nor many common ones are the whole question.
-                let coverage = covered.min(sum.meanings / question.words.len() as Score);
+                let coverage = covered.min(sum.meanings / query.words.len() as Score);
                 Match { at, score, coverage, fits }
             })
             .collect())
@@ -251,52 +252,52 @@ impl Filled {
                 else {
                     continue;
                 };
-                let worth =
-                    indexed.worth * meaning.worth * word.worth / self.vocabulary.worth_max();
+                let weight =
+                    indexed.weight * meaning.weight * word.weight / self.vocabulary.weight_max();
                 let mut tool = postings.doc();
                 while tool != TERMINATED {
-                    let weight = indexed
-                        .weight
+                    let bm25 = indexed
+                        .bm25
                         .score(indexed.lengths.fieldnorm_id(tool), postings.term_freq());
-                    tally.add(tool, worth * weight, meaning.worth);
+                    tally.add(tool, weight * bm25, meaning.weight);
                     tool = postings.advance();
                 }
             }
         }
-        tally.finish(word.worth);
+        tally.finish(word.weight);
         Ok(())
     }
 
     /// Score factor of the tool as a whole, and whether it does what is asked for.
-    fn factor(&self, traits: &Traits, question: &Question) -> (Score, bool) {
+    fn factor(&self, traits: &Traits, query: &Query) -> (Score, bool) {
         let explained = |stems: &Weighed| {
             let sum: Score = stems
                 .stems
                 .iter()
-                .map(|stem| question.explained[*stem as usize] * self.vocabulary.telling(*stem))
+                .map(|stem| query.explained[*stem as usize] * self.vocabulary.specificity(*stem))
                 .sum();
-            if stems.worth > 0.0 { sum / stems.worth } else { 0.0 }
+            if stems.weight > 0.0 { sum / stems.weight } else { 0.0 }
         };
-        let mut factor =
-            1.0 + NAME_WORTH * explained(&traits.name) + SUMMARY_WORTH * explained(&traits.summary);
-        let verbs = agreement(question.action, traits.actions);
+        let mut factor = 1.0
+            + NAME_WEIGHT * explained(&traits.name)
+            + SUMMARY_WEIGHT * explained(&traits.summary);
+        let verbs = agreement(query.action, traits.actions);
         factor *= verbs;
-        let looks = question.action.is_none_or(|action| action == Action::Read);
-        if looks && question.plural == traits.lists {
+        let looks = query.action.is_none_or(|action| action == Action::Read);
+        if looks && query.plural == traits.lists {
             factor *= NUMBER_AGREES;
         }
         if traits.own {
-            factor *= if question.own { OWN } else { NOT_OWN };
+            factor *= if query.own { OWN } else { NOT_OWN };
         }
         // One word alone is a subject, not a question; and whoever asks for nothing to be done gets
         // nothing that does.
-        let is_named = |verb: u32| question.explained[verb as usize] >= NAMED;
-        let asks =
-            question.action.is_some() || !traits.changes || traits.verb.is_some_and(is_named);
+        let is_named = |verb: u32| query.explained[verb as usize] >= NAMED;
+        let asks = query.action.is_some() || !traits.changes || traits.verb.is_some_and(is_named);
         let fits = asks
-            && question.words.len() > 1
+            && query.words.len() > 1
             && verbs >= 1.0
-            && (!looks || !question.plural || traits.lists);
+            && (!looks || !query.plural || traits.lists);
         (factor, fits)
     }
 }
@@ -327,7 +328,7 @@ struct Sum {
     words: u16,
     /// The worths of the best meaning of each word.
     meanings: Score,
-    /// Of the present word: the best match, all matches, and the worth of the best meaning.
+    /// Of the current word: the best match, all matches, and the weight of the best meaning.
     best: Score,
     all: Score,
     meaning: Score,
@@ -348,11 +349,11 @@ impl Tally {
         sum.meaning = sum.meaning.max(meaning);
     }
 
-    fn finish(&mut self, worth: Score) {
+    fn finish(&mut self, weight: Score) {
         for tool in self.touched.drain(..) {
             let sum = &mut self.tools[tool as usize];
             sum.score += sum.best + TIE_BREAKER * (sum.all - sum.best);
-            sum.covered += worth * sum.meaning;
+            sum.covered += weight * sum.meaning;
             sum.words += 1;
             sum.meanings += sum.meaning;
             (sum.best, sum.all, sum.meaning) = (0.0, 0.0, 0.0);

@@ -11,11 +11,11 @@ const NEAREST_MIN: f64 = 0.55;
 /// Distance in similarity from the most similar name up to which others are suggested too, 0 to 1.
 const NEAREST_SPAN: f64 = 0.06;
 /// Score factor of a matching last segment in another path.
-const LEAF_WORTH: f64 = 0.95;
+const LEAF_FACTOR: f64 = 0.95;
 /// Paths that are compared letter by letter; some microseconds each.
 pub(in crate::catalog) const COMPARED_MAX: usize = 256;
 /// Largest bonus for common first letters, and how many of them count, as in Jaro-Winkler.
-const HEAD_WORTH: f64 = 0.1;
+const HEAD_BONUS: f64 = 0.1;
 const HEAD_LETTERS: usize = 4;
 /// Letters are told apart by so many of their last bits.
 const LETTERS: usize = 32;
@@ -33,7 +33,7 @@ struct Counted {
 }
 
 impl Letters {
-    /// Of a folded path.
+    /// Letter counts of a folded path.
     pub(in crate::catalog) fn of(folded: &str) -> Self {
         Self { path: Counted::of(folded), leaf: Counted::of(leaf(folded)) }
     }
@@ -63,7 +63,7 @@ impl Counted {
         }
         let common = f64::from(common);
         let jaro = (common / f64::from(self.all) + common / f64::from(other.all) + 1.0) / 3.0;
-        jaro + HEAD_WORTH * same_head as f64 * (1.0 - jaro)
+        jaro + HEAD_BONUS * same_head as f64 * (1.0 - jaro)
     }
 }
 
@@ -93,7 +93,7 @@ pub(in crate::catalog) fn nearest(
         let (right, of) = (folds[at].as_str(), &letters[at]);
         let whole = counted.path.likeness_max(&of.path, same_head(&wrong, right));
         whole.max(
-            counted.leaf.likeness_max(&of.leaf, same_head(leaf(&wrong), leaf(right))) * LEAF_WORTH,
+            counted.leaf.likeness_max(&of.leaf, same_head(leaf(&wrong), leaf(right))) * LEAF_FACTOR,
         )
     };
     let all = (0..folds.len().min(letters.len()))
@@ -101,12 +101,13 @@ pub(in crate::catalog) fn nearest(
         .map(|at| (likeness_max(at), at));
     let mut promising: Vec<(f64, usize)> =
         all.filter(|(likeness, _)| *likeness >= NEAREST_MIN).collect();
-    let likest_first = |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+    let most_similar_first =
+        |a: &(f64, usize), b: &(f64, usize)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
     if promising.len() > COMPARED_MAX {
-        promising.select_nth_unstable_by(COMPARED_MAX, likest_first);
+        promising.select_nth_unstable_by(COMPARED_MAX, most_similar_first);
         promising.truncate(COMPARED_MAX);
     }
-    promising.sort_unstable_by(likest_first);
+    promising.sort_unstable_by(most_similar_first);
     let (mut best, mut scored) = (NEAREST_MIN, Vec::new());
     for (likeness_max, at) in promising {
         if likeness_max < best - NEAREST_SPAN {
@@ -115,13 +116,13 @@ pub(in crate::catalog) fn nearest(
         let right = folds[at].as_str();
         // A right name in a wrong place is as good as a nearly right path.
         let score =
-            similarity(&wrong, right).max(similarity(leaf(&wrong), leaf(right)) * LEAF_WORTH);
+            similarity(&wrong, right).max(similarity(leaf(&wrong), leaf(right)) * LEAF_FACTOR);
         if score >= NEAREST_MIN {
             best = score.max(best);
             scored.push((score, at));
         }
     }
-    scored.sort_unstable_by(likest_first);
+    scored.sort_unstable_by(most_similar_first);
     scored
         .into_iter()
         .take_while(|(score, _)| *score >= best - NEAREST_SPAN)

@@ -1,5 +1,5 @@
-//! Parses a question about tools: its words, what each may match among the words that tools use,
-//! and which action it asks for.
+//! Parses a query for tools: its words, what each may match among the words that tools use, and
+//! which action it asks for.
 
 use super::{
     synonyms::{self, Action},
@@ -22,16 +22,16 @@ const LOOKING: [&str; 10] =
     ["what", "which", "who", "how", "where", "whose", "is", "are", "has", "does"];
 
 /// A question, as the tools of one catalog understand it.
-pub(super) struct Question {
+pub(super) struct Query {
     /// Its telling words.
     pub(in crate::catalog) words: Vec<Word>,
     /// Action that is asked for.
     pub(super) action: Option<Action>,
     /// Several things are asked for.
     pub(super) plural: bool,
-    /// It is about what is the caller's.
+    /// True if it is about the caller's own things.
     pub(in crate::catalog) own: bool,
-    /// By the number of a stem: how well the question explains it, 0 to 1.
+    /// Degree to which the query explains each stem, by its number, 0 to 1.
     pub(super) explained: Vec<f32>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Word {
     /// Stems that it may mean; none where no tool knows it.
     pub(super) meanings: Vec<Meaning>,
     /// Weight; rare words have more.
-    pub(in crate::catalog) worth: f32,
+    pub(in crate::catalog) weight: f32,
 }
 
 /// One thing that a word may mean.
@@ -48,13 +48,13 @@ pub(super) struct Word {
 pub(super) struct Meaning {
     pub(super) stem: u32,
     /// Probability of this meaning, 0 to 1.
-    pub(in crate::catalog) worth: f32,
+    pub(in crate::catalog) weight: f32,
 }
 
-impl Question {
+impl Query {
     pub(in crate::catalog) fn new(text: &str, vocabulary: &Vocabulary) -> Self {
         let mut stems = Stems::new();
-        let surfaces = tokenize::question(text, WORDS_MAX);
+        let surfaces = tokenize::query(text, WORDS_MAX);
         let mut out = Self {
             words: Vec::new(),
             action: None,
@@ -88,7 +88,7 @@ impl Question {
                     add(&mut meanings, stem, JOINED);
                 }
             }
-            out.words.push(Word { worth: worth(&meanings, vocabulary), meanings });
+            out.words.push(Word { weight: weight(&meanings, vocabulary), meanings });
         }
         // `Which comments did she edit` asks to look.
         if looks {
@@ -96,7 +96,7 @@ impl Question {
         }
         for meaning in out.words.iter().flat_map(|word| &word.meanings) {
             let known = &mut out.explained[meaning.stem as usize];
-            *known = known.max(meaning.worth);
+            *known = known.max(meaning.weight);
         }
         if out.own {
             for stem in ["authent", "user"].iter().filter_map(|stem| vocabulary.stem(stem)) {
@@ -115,9 +115,9 @@ fn meanings(surface: &str, stem: &str, vocabulary: &Vocabulary, stems: &mut Stem
     if let Some(stem) = vocabulary.stem(stem) {
         add(&mut out, stem, 1.0);
     }
-    for (other, worth) in synonyms::related(stem) {
+    for (other, weight) in synonyms::related(stem) {
         if let Some(other) = vocabulary.stem(other) {
-            add(&mut out, other, *worth);
+            add(&mut out, other, *weight);
         }
     }
     if !out.is_empty() {
@@ -141,17 +141,18 @@ fn meanings(surface: &str, stem: &str, vocabulary: &Vocabulary, stems: &mut Stem
     out
 }
 
-fn add(meanings: &mut Vec<Meaning>, stem: u32, worth: f32) {
+fn add(meanings: &mut Vec<Meaning>, stem: u32, weight: f32) {
     match meanings.iter_mut().find(|known| known.stem == stem) {
-        Some(known) => known.worth = known.worth.max(worth),
-        None => meanings.push(Meaning { stem, worth }),
+        Some(known) => known.weight = known.weight.max(weight),
+        None => meanings.push(Meaning { stem, weight }),
     }
 }
 
 /// Weight of a word: the rarity of its most common meaning, so that a rare synonym of a common word
 /// does not outweigh it.
-fn worth(meanings: &[Meaning], vocabulary: &Vocabulary) -> f32 {
-    let likely = meanings.iter().filter(|meaning| meaning.worth >= 0.6);
-    let worth = likely.map(|meaning| vocabulary.worth(meaning.stem)).fold(f32::INFINITY, f32::min);
-    if worth.is_finite() { worth } else { vocabulary.worth_max() * 0.6 }
+fn weight(meanings: &[Meaning], vocabulary: &Vocabulary) -> f32 {
+    let likely = meanings.iter().filter(|meaning| meaning.weight >= 0.6);
+    let weight =
+        likely.map(|meaning| vocabulary.weight(meaning.stem)).fold(f32::INFINITY, f32::min);
+    if weight.is_finite() { weight } else { vocabulary.weight_max() * 0.6 }
 }

@@ -7,13 +7,13 @@ use super::tokenize::Stems;
 /// Effect of a call on its object, as far as its name or a query says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
-    /// It looks.
+    /// Reads.
     Read,
-    /// It makes a new one.
+    /// Creates.
     Create,
-    /// It changes one.
+    /// Changes.
     Update,
-    /// It takes one away.
+    /// Deletes.
     Delete,
 }
 
@@ -225,18 +225,18 @@ const ACTIONS: &[(Action, &[&str])] = &[
 static RELATED: LazyLock<HashMap<String, Vec<(String, f32)>>> = LazyLock::new(|| {
     let mut stems = Stems::new();
     let mut related: HashMap<String, Vec<(String, f32)>> = HashMap::new();
-    let groups = |groups: &'static [&'static [&'static str]], worth: f32| {
-        groups.iter().flat_map(move |group| group.iter().map(move |word| (*word, *group, worth)))
+    let groups = |groups: &'static [&'static [&'static str]], weight: f32| {
+        groups.iter().flat_map(move |group| group.iter().map(move |word| (*word, *group, weight)))
     };
     let groups = groups(SHORT, SAME).chain(groups(GROUPS, ALIKE));
-    for (word, others, worth) in
+    for (word, others, weight) in
         groups.chain(MEANINGS.iter().map(|(word, others)| (*word, *others, NEAR)))
     {
         let stem = stems.of(word);
         for other in others.iter().map(|other| stems.of(other)).filter(|other| *other != stem) {
             let known = related.entry(stem.clone()).or_default();
             if !known.iter().any(|(known, _)| *known == other) {
-                known.push((other, worth));
+                known.push((other, weight));
             }
         }
     }
@@ -279,7 +279,7 @@ mod tests {
         ] {
             let (one, other) = (stems.of(one), stems.of(other));
             assert!(
-                related(&one).iter().any(|(known, worth)| *known == other && *worth < 1.0),
+                related(&one).iter().any(|(known, weight)| *known == other && *weight < 1.0),
                 "{one} {other}"
             );
         }

@@ -20,13 +20,13 @@ fn tool(name: &str, description: &str, parameters: &[&str]) -> Arc<Tool> {
     Arc::new(Tool::admit(&Arc::from("up"), offered).unwrap())
 }
 
-fn names(tools: &[Arc<Tool>], question: &str) -> Vec<String> {
+fn names(tools: &[Arc<Tool>], query: &str) -> Vec<String> {
     let index = SearchIndex::build(tools).unwrap();
-    sorted(&index, question).into_iter().map(|at| tools[at].name.clone()).collect()
+    sorted(&index, query).into_iter().map(|at| tools[at].name.clone()).collect()
 }
 
-fn sorted(index: &SearchIndex, question: &str) -> Vec<usize> {
-    let mut found = index.search(question);
+fn sorted(index: &SearchIndex, query: &str) -> Vec<usize> {
+    let mut found = index.search(query);
     found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.at.cmp(&b.at)));
     found.into_iter().map(|found| found.at).collect()
 }
@@ -46,7 +46,7 @@ fn the_name_counts_more_than_the_text_and_stems_meet() {
 #[test]
 fn a_question_is_words_never_syntax() {
     let tools = [tool("a", "alpha beta", &[])];
-    for question in [
+    for query in [
         "alpha AND (",
         "path:alpha",
         "\"alpha",
@@ -54,7 +54,7 @@ fn a_question_is_words_never_syntax() {
         "-alpha +alpha",
         "alpha\0*?\\",
     ] {
-        assert_eq!(names(&tools, question), ["a"], "{question}");
+        assert_eq!(names(&tools, query), ["a"], "{query}");
     }
     assert_eq!(names(&tools, &"alpha ".repeat(100_000)), ["a"]);
     assert_eq!(names(&tools, "()*&^"), [""; 0]);
@@ -79,7 +79,7 @@ fn synonyms_beginnings_slips_and_joints_meet_what_is_meant() {
         tool("notifications.list", "Lists notifications.", &[]),
         tool("runs.reRun", "Runs it once more.", &[]),
     ];
-    for (question, right) in [
+    for (query, right) in [
         ("remove a repo", "repos.delete"),
         ("add a web hook", "hooks.create"),
         ("show notif", "notifications.list"),
@@ -87,7 +87,7 @@ fn synonyms_beginnings_slips_and_joints_meet_what_is_meant() {
         ("re-run", "runs.reRun"),
         ("rerun", "runs.reRun"),
     ] {
-        assert_eq!(names(&tools, question).first().map(String::as_str), Some(right), "{question}");
+        assert_eq!(names(&tools, query).first().map(String::as_str), Some(right), "{query}");
     }
     assert_eq!(names(&tools, "xq"), [""; 0], "too short for a slip");
 }

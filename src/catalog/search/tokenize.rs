@@ -1,4 +1,4 @@
-//! Splits names, texts and questions into words, and reduces words to their stems.
+//! Splits names, texts and queries into words, and reduces words to their stems.
 
 use std::collections::HashMap;
 
@@ -94,17 +94,17 @@ pub(super) fn is_plural(word: &str) -> bool {
 
 /// The words of a question: each once, without those that say nothing, unless there are no others;
 /// at most so many.
-pub(in crate::catalog) fn question(text: &str, words_max: usize) -> Vec<String> {
+pub(in crate::catalog) fn query(text: &str, words_max: usize) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
-    let mut telling = 0;
+    let mut specificity = 0;
     split(text, |word| {
         // A question of one word a thousand times over is a question of one word.
-        if telling < words_max && !all.iter().any(|known| known == word) {
-            telling += usize::from(!is_stop_word(word));
+        if specificity < words_max && !all.iter().any(|known| known == word) {
+            specificity += usize::from(!is_stop_word(word));
             all.push(word.to_owned());
         }
     });
-    if telling > 0 {
+    if specificity > 0 {
         all.retain(|word| !is_stop_word(word));
     }
     all.truncate(words_max);
@@ -289,8 +289,8 @@ mod tests {
             STOP_WORDS.is_sorted()
                 && STOP_WORDS.iter().all(|word| word.len() <= STOP_WORD_BYTES_MAX)
         );
-        assert_eq!(question("how do I add the numbers", 8), ["add", "numbers"]);
-        assert_eq!(question("to the", 8), ["to", "the"]);
-        assert_eq!(question("one two three four", 2), ["two", "three"]);
+        assert_eq!(query("how do I add the numbers", 8), ["add", "numbers"]);
+        assert_eq!(query("to the", 8), ["to", "the"]);
+        assert_eq!(query("one two three four", 2), ["two", "three"]);
     }
 }

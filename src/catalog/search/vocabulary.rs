@@ -20,10 +20,10 @@ pub(super) struct Vocabulary {
     words: Vec<Numbered>,
     stems: std::collections::HashMap<Box<str>, u32>,
     /// Weight of each stem, by its number: the rarer, the more.
-    worths: Vec<f32>,
+    weights: Vec<f32>,
     /// Specificity of each stem for a name that holds it, by its number.
-    tellings: Vec<f32>,
-    worth_max: f32,
+    specificities: Vec<f32>,
+    weight_max: f32,
 }
 
 impl Vocabulary {
@@ -33,37 +33,37 @@ impl Vocabulary {
         // Stems that were looked up and are in no tool.
         counts.resize(stems.len(), 0);
         let stems = (0u32..).zip(stems).map(|(number, stem)| (stem, number)).collect();
-        let worths: Vec<f32> = counts.iter().map(|count| rarity(*count as usize, tools)).collect();
+        let weights: Vec<f32> = counts.iter().map(|count| rarity(*count as usize, tools)).collect();
         let words = words.into_iter().filter(|(_, number)| counts[*number as usize] > 0).collect();
         // Rare words tell more of a name than common ones, but not as much more as they tell of a
         // question.
-        let tellings = worths.iter().map(|worth| worth.sqrt()).collect();
-        Self { words, stems, worths, tellings, worth_max: rarity(1, tools) }
+        let specificities = weights.iter().map(|weight| weight.sqrt()).collect();
+        Self { words, stems, weights, specificities, weight_max: rarity(1, tools) }
     }
 
     /// The number of a stem that some tool has.
     pub(super) fn stem(&self, stem: &str) -> Option<u32> {
-        self.stems.get(stem).copied().filter(|number| self.worths[*number as usize] > 0.0)
+        self.stems.get(stem).copied().filter(|number| self.weights[*number as usize] > 0.0)
     }
 
     /// Stems there are, in any tool or none.
     pub(in crate::catalog) fn len(&self) -> usize {
-        self.worths.len()
+        self.weights.len()
     }
 
     /// Weight of this stem.
-    pub(in crate::catalog) fn worth(&self, stem: u32) -> f32 {
-        self.worths[stem as usize]
+    pub(in crate::catalog) fn weight(&self, stem: u32) -> f32 {
+        self.weights[stem as usize]
     }
 
     /// Specificity of a stem for a name that holds it.
-    pub(in crate::catalog) fn telling(&self, stem: u32) -> f32 {
-        self.tellings[stem as usize]
+    pub(in crate::catalog) fn specificity(&self, stem: u32) -> f32 {
+        self.specificities[stem as usize]
     }
 
     /// Weight of a stem that a single tool has.
-    pub(super) fn worth_max(&self) -> f32 {
-        self.worth_max
+    pub(super) fn weight_max(&self) -> f32 {
+        self.weight_max
     }
 
     /// Stems of the words that begin like this.

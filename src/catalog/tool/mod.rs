@@ -1,4 +1,4 @@
-//! One tool of an upstream, as the catalog keeps it: bounded, hashed, ready to be checked against.
+//! One tool of an upstream in the catalog: bounded, hashed, with a validator for its arguments.
 
 pub(super) mod omitted_fields;
 
@@ -60,7 +60,7 @@ pub(super) struct OfferedTool {
 /// A tool as it comes back from where it was kept: everything that was worked out when it was
 /// offered.
 #[derive(Debug)]
-pub(super) struct KeptTool {
+pub(super) struct CachedTool {
     pub name: String,
     pub title: Option<String>,
     pub description: String,
@@ -128,7 +128,7 @@ pub(super) enum Unfit {
     )]
     Name(String),
     /// A schema is too large.
-    #[error("schema of `{name}` has {bytes} bytes, allowed are {SCHEMA_BYTES_MAX}")]
+    #[error("schema of `{name}` is {bytes} bytes; the limit is {SCHEMA_BYTES_MAX}")]
     Schema {
         /// The tool.
         name: String,
@@ -195,7 +195,7 @@ impl Tool {
         let taken = |schema: &Value| {
             Schema::new(schema).ok_or_else(|| Unfit::Deep(offered.name.chars().take(80).collect()))
         };
-        let kept = KeptTool {
+        let cached = CachedTool {
             input_schema: taken(&input)?,
             output_schema: output.as_ref().map(taken).transpose()?,
             name: offered.name,
@@ -207,39 +207,39 @@ impl Tool {
             arguments,
             schema_hash,
         };
-        Self::readmit(upstream, kept)
+        Self::readmit(upstream, cached)
     }
 
     /// Admits a tool that was admitted before.
-    pub(super) fn readmit(upstream: &Arc<str>, kept: KeptTool) -> Result<Self, Unfit> {
-        if !is_path(&kept.name) {
-            return Err(Unfit::Name(kept.name.chars().take(80).collect()));
+    pub(super) fn readmit(upstream: &Arc<str>, cached: CachedTool) -> Result<Self, Unfit> {
+        if !is_path(&cached.name) {
+            return Err(Unfit::Name(cached.name.chars().take(80).collect()));
         }
         let mut schema_bytes = 0;
-        for schema in std::iter::once(&kept.input_schema).chain(&kept.output_schema) {
+        for schema in std::iter::once(&cached.input_schema).chain(&cached.output_schema) {
             let bytes = schema.text().len();
             schema_bytes += bytes;
             if bytes > SCHEMA_BYTES_MAX {
-                return Err(Unfit::Schema { name: kept.name, bytes });
+                return Err(Unfit::Schema { name: cached.name, bytes });
             }
         }
         Ok(Self {
-            path: format!("{upstream}.{}", kept.name),
+            path: format!("{upstream}.{}", cached.name),
             upstream: upstream.clone(),
-            title: kept.title.map(|title| cut(&title, 200).to_owned()),
-            description: cut(&kept.description, DESCRIPTION_BYTES_MAX).to_owned(),
-            name: kept.name,
-            input_schema: kept.input_schema,
-            output_schema: kept.output_schema,
-            annotations: kept.annotations,
-            operation: kept.operation,
-            fingerprint: kept.fingerprint,
+            title: cached.title.map(|title| cut(&title, 200).to_owned()),
+            description: cut(&cached.description, DESCRIPTION_BYTES_MAX).to_owned(),
+            name: cached.name,
+            input_schema: cached.input_schema,
+            output_schema: cached.output_schema,
+            annotations: cached.annotations,
+            operation: cached.operation,
+            fingerprint: cached.fingerprint,
             trusted: false,
-            schema_hash: kept.schema_hash,
+            schema_hash: cached.schema_hash,
             schema_bytes,
             observed: Arc::default(),
             omitted_fields: OmittedFields::default(),
-            arguments: kept.arguments,
+            arguments: cached.arguments,
             hint: Mutex::default(),
             checker: OnceLock::new(),
             unchecked_logged: AtomicBool::new(false),

@@ -27,11 +27,11 @@ pub(in crate::catalog) type FieldPath = Vec<String>;
 #[derive(Debug, Default)]
 pub(in crate::catalog) struct OmittedFields {
     // A plain mutex: held for a copy, and while a schema is pruned.
-    kept: Mutex<Option<Kept>>,
+    omitted: Mutex<Option<Omitted>>,
 }
 
 #[derive(Debug)]
-struct Kept {
+struct Omitted {
     since: Instant,
     paths: Arc<[FieldPath]>,
     /// The schema of the result without them, where there is one.
@@ -43,25 +43,25 @@ struct Kept {
 impl OmittedFields {
     /// The fields that are left out now; empty where none are.
     pub(in crate::catalog) fn paths(&self) -> Arc<[FieldPath]> {
-        self.of(|kept| kept.paths.clone()).unwrap_or_default()
+        self.of(|omitted| omitted.paths.clone()).unwrap_or_default()
     }
 
     /// The schema of the result without them; none where nothing is left out.
     pub(in crate::catalog) fn output(&self) -> Option<Schema> {
-        self.of(|kept| kept.output.clone()).flatten()
+        self.of(|omitted| omitted.output.clone()).flatten()
     }
 
     /// Sentence that names the omitted fields; none if there are none.
     pub(in crate::catalog) fn summary(&self) -> Option<String> {
-        self.of(|kept| kept.summary.clone())
+        self.of(|omitted| omitted.summary.clone())
     }
 
-    fn of<T>(&self, look: impl FnOnce(&Kept) -> T) -> Option<T> {
-        let mut kept = self.kept.lock();
-        if kept.as_ref().is_some_and(|kept| kept.since.elapsed() > OMITTED_MAX) {
-            *kept = None;
+    fn of<T>(&self, read: impl FnOnce(&Omitted) -> T) -> Option<T> {
+        let mut omitted = self.omitted.lock();
+        if omitted.as_ref().is_some_and(|omitted| omitted.since.elapsed() > OMITTED_MAX) {
+            *omitted = None;
         }
-        kept.as_ref().map(look)
+        omitted.as_ref().map(read)
     }
 
     /// These are left out too from now on; `full` is the schema of the result with all fields,
@@ -77,13 +77,13 @@ impl OmittedFields {
             named(&all)
         );
         let output = full.and_then(|full| pruned(full, &all, &summary));
-        let kept = Kept { since: Instant::now(), paths: all.into(), output, summary };
-        *self.kept.lock() = Some(kept);
+        let omitted = Omitted { since: Instant::now(), paths: all.into(), output, summary };
+        *self.omitted.lock() = Some(omitted);
     }
 
     /// All are asked for again.
     pub(in crate::catalog) fn clear(&self) {
-        *self.kept.lock() = None;
+        *self.omitted.lock() = None;
     }
 }
 

@@ -16,12 +16,12 @@ pub(in crate::catalog) struct ConnectError {
     /// The way out.
     pub(in crate::catalog) hint: Option<String>,
     /// True if only another configuration heals it, so that trying again soon is of no use.
-    pub(in crate::catalog) lasting: bool,
+    pub(in crate::catalog) permanent: bool,
 }
 
 impl ConnectError {
     pub(in crate::catalog) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None, lasting: false }
+        Self { message: message.into(), hint: None, permanent: false }
     }
 
     pub(in crate::catalog) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -29,8 +29,8 @@ impl ConnectError {
         self
     }
 
-    pub(in crate::catalog) fn lasting(mut self, lasting: bool) -> Self {
-        self.lasting = lasting;
+    pub(in crate::catalog) fn permanent(mut self, permanent: bool) -> Self {
+        self.permanent = permanent;
         self
     }
 }
@@ -119,7 +119,7 @@ impl UpstreamError {
     /// An answer that is larger than is accepted.
     pub(in crate::catalog) fn too_large(tool: &Tool, bytes_max: usize) -> Self {
         let message = format!(
-            "the answer of `{}` is larger than {bytes_max} bytes; ask for less, page by page \
+            "the response of `{}` is larger than {bytes_max} bytes; ask for less, page by page \
             where the tool can",
             tool.path
         );

@@ -24,7 +24,7 @@ static READERS: Semaphore = Semaphore::const_new(2);
 pub(in crate::catalog) struct Progress(Arc<(AtomicUsize, AtomicUsize)>);
 
 impl Progress {
-    /// Of so many pieces none is read yet.
+    /// Starts with this number of pieces, none of them read.
     pub(in crate::catalog) fn begin(&self, all: usize) {
         self.0.0.store(0, Ordering::Relaxed);
         self.0.1.store(all, Ordering::Relaxed);
@@ -95,7 +95,7 @@ pub(in crate::catalog) async fn read<T: Send + 'static>(
         let _turn = turn;
         read(&stop)
     });
-    done.await.unwrap_or_else(|_| Err(ConnectError::new("reading its description panicked")))
+    done.await.unwrap_or_else(|_| Err(ConnectError::new("reading its document panicked")))
 }
 
 #[cfg(test)]

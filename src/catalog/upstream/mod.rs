@@ -17,10 +17,10 @@ use self::{
 use super::tool::{OfferedTool, Tool};
 use crate::model::JsonObject;
 
-/// Takes what an upstream says of how far a call is: one short line, the latest counts.
+/// Receives the progress of a call: one short line, of which the latest counts.
 pub type CallNews = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
-/// One kind of outside service, configured and not yet reached.
+/// One upstream, configured and not yet connected.
 pub(super) trait Upstream: Send + Sync + 'static {
     /// `mcp`, as in the configuration.
     fn kind(&self) -> &'static str;
@@ -35,16 +35,16 @@ pub(super) trait Upstream: Send + Sync + 'static {
         (0, 0)
     }
 
-    /// Reaches it. Bounded by the caller; dropped, it leaves nothing behind.
+    /// Connects. The caller bounds the time; if it is dropped, nothing is left behind.
     fn connect(&self) -> BoxFuture<'_, Result<Box<dyn Connection>, ConnectError>>;
 }
 
-/// An upstream that was reached.
+/// A connected upstream.
 pub(super) trait Connection: Send + Sync + 'static {
-    /// Asks for all its tools, bounded in number and size.
+    /// Lists all its tools, bounded in number and size.
     fn tools(&self) -> BoxFuture<'_, Result<Offer, ConnectError>>;
 
-    /// Performs one call. Dropped before its end, the upstream is told to stop.
+    /// Performs one call. If it is dropped before its end, the upstream is asked to cancel.
     fn call<'a>(
         &'a self,
         tool: &'a Tool,
@@ -63,9 +63,9 @@ pub(super) trait Connection: Send + Sync + 'static {
         self.call(tool, args)
     }
 
-    /// A call was not answered in time. Where that may mean that nobody is there any more, it is
-    /// found out, beside other calls.
-    fn doubt(&self) {}
+    /// Notes that a call was not answered in time. A kind whose upstream may be gone checks that,
+    /// beside other calls.
+    fn note_timeout(&self) {}
 
     /// Destination of calls of this tool, for people: `GET https://host/pets/{petId}`. Without
     /// values, and without the query.
@@ -92,7 +92,7 @@ pub(super) trait Connection: Send + Sync + 'static {
 /// Tools that an upstream offers.
 #[derive(Debug, Default)]
 pub(super) struct Offer {
-    /// In the upstream's order.
+    /// Tools in the upstream's order.
     pub(super) tools: Vec<OfferedTool>,
     /// Note on tools that were left out, if any.
     pub(super) note: Option<String>,
@@ -103,6 +103,6 @@ pub(super) struct Offer {
 pub(super) enum ConnectionEvent {
     /// The tools may be others now.
     ListChanged,
-    /// It is gone, and why.
+    /// The connection is closed, with the reason.
     Closed(String),
 }

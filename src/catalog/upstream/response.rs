@@ -1,4 +1,4 @@
-//! A tool's response, how large it may be, and how many large ones may be in memory at once.
+//! A tool's response, its size limit, and the limit on large responses in memory at once.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::{
 
 /// Largest value that a call may ever return, in bytes of JSON; the owner may set less.
 pub(in crate::catalog) const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
-/// From so many bytes on an answer is a large one.
+/// Size from which a response counts as large, in bytes.
 pub(in crate::catalog) const LARGE_BYTES: usize = 8 * 1024 * 1024;
 /// Large answers that are read or held at once, of all upstreams; the next ones wait to be read on.
 pub(in crate::catalog) const LARGE_MAX: usize = 4;
@@ -23,7 +23,7 @@ const LARGE_OF_ONE_MAX: usize = LARGE_MAX / 2;
 #[derive(Debug, Clone)]
 pub struct ResponseLimits {
     bytes_max: usize,
-    rooms: Arc<Semaphore>,
+    all: Arc<Semaphore>,
     /// The places that are of one upstream, or all.
     share: Arc<Semaphore>,
 }
@@ -33,14 +33,14 @@ impl ResponseLimits {
     pub fn new(bytes_max: usize) -> Self {
         Self {
             bytes_max: bytes_max.min(ANSWER_BYTES_MAX),
-            rooms: places(LARGE_MAX),
-            share: places(LARGE_MAX),
+            all: permits(LARGE_MAX),
+            share: permits(LARGE_MAX),
         }
     }
 
     /// The limits for one upstream, which has a part of the permits.
     pub(in crate::catalog) fn of_one(&self) -> Self {
-        Self { share: places(LARGE_OF_ONE_MAX), ..self.clone() }
+        Self { share: permits(LARGE_OF_ONE_MAX), ..self.clone() }
     }
 
     pub(in crate::catalog) fn bytes_max(&self) -> usize {
@@ -50,7 +50,7 @@ impl ResponseLimits {
     /// Places that nobody has.
     #[cfg(test)]
     pub(in crate::catalog) fn free(&self) -> usize {
-        self.rooms.available_permits()
+        self.all.available_permits()
     }
 
     /// A place for a large answer, waited for.
@@ -58,11 +58,11 @@ impl ResponseLimits {
         // The semaphores are never closed; were they, answers would go on without a place. The
         // upstream's own comes first: who waits for the other takes nothing from anybody else.
         let share = self.share.clone().acquire_owned().await.ok();
-        MemoryPermit { _places: (self.rooms.clone().acquire_owned().await.ok(), share) }
+        MemoryPermit { _places: (self.all.clone().acquire_owned().await.ok(), share) }
     }
 }
 
-fn places(count: usize) -> Arc<Semaphore> {
+fn permits(count: usize) -> Arc<Semaphore> {
     Arc::new(Semaphore::new(count))
 }
 

@@ -31,7 +31,7 @@ use crate::{
 
 /// Calls to one upstream that run at once.
 pub const CALLS_MAX: usize = 64;
-/// Calls to one upstream that wait for one of those places.
+/// Calls to one upstream that wait for one of those slots.
 pub const WAITING_MAX: usize = 1_024;
 /// Pause before an upstream is connected to again, so that upstreams that failed together do not
 /// march in step.
@@ -41,11 +41,11 @@ const BACKOFF: Backoff =
 /// configuration, and only the address of a name may change by itself. Asking for a refresh comes
 /// before it.
 const LASTING_PAUSE: Duration = Duration::from_secs(10 * 60);
-/// A connection that held this long had no trouble of its own, so the pauses begin anew.
+/// A connection that held this long had no trouble of its own, so the pauses start over.
 const STEADY: Duration = Duration::from_secs(20);
-/// Longest reason why an upstream is down that stands beside its tools, in bytes.
+/// Longest reason for an outage that is shown with an upstream's tools, in bytes.
 const TROUBLE_BYTES_MAX: usize = 300;
-/// Longest warning that comes with an answer, in bytes.
+/// Longest warning of a response, in bytes.
 const WARNING_BYTES_MAX: usize = 2 * 1024;
 
 /// Status of an upstream.
@@ -56,31 +56,31 @@ pub struct UpstreamStatus {
     pub name: String,
     /// `mcp`.
     pub kind: &'static str,
-    /// True if it can be called.
+    /// State of its connection.
     pub status: UpstreamState,
     /// Tools in the catalog; those of an upstream that is down are the last known.
     pub tools: usize,
     /// Fault, or tools that were left out, and the remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// Operations of its description that are read, and all of them, once their number is known.
+    /// Operations of its document that are read, and all of them, once their number is known.
     #[serde(skip)]
     pub progress: (usize, usize),
 }
 
-/// True if an upstream can be called.
+/// State of an upstream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamState {
-    /// It is being reached; calls wait.
+    /// Connecting; calls wait.
     Connecting,
-    /// It answers.
+    /// Connected.
     Ready,
-    /// It could not be reached; tried again after a pause, calls fail meanwhile.
+    /// Not connected; tried again after a pause, calls fail meanwhile.
     Failed,
 }
 
-/// The present state of the way to an upstream.
+/// Current state of the connection to an upstream.
 #[derive(Clone)]
 enum ConnectionState {
     Connecting,
@@ -93,8 +93,8 @@ enum ConnectionState {
 #[derive(Clone, Copy)]
 struct RetryAt {
     at: Instant,
-    /// True if no try helps before the configuration is another.
-    lasting: bool,
+    /// True if no attempt helps before the configuration changes.
+    permanent: bool,
 }
 
 impl RetryAt {
@@ -111,10 +111,10 @@ pub(in crate::catalog) struct TrustSettings {
     /// True if what it says of its tools is believed.
     pub(in crate::catalog) trusted: bool,
     /// Size limits of its responses.
-    pub(in crate::catalog) answers: ResponseLimits,
+    pub(in crate::catalog) response_limits: ResponseLimits,
 }
 
-/// The way to one upstream.
+/// Supervises the connection to one upstream.
 pub(in crate::catalog) struct UpstreamSupervisor {
     name: Arc<str>,
     upstream: Box<dyn Upstream>,
@@ -132,8 +132,8 @@ pub(in crate::catalog) struct UpstreamSupervisor {
     /// Refreshes that were asked for, and up to which of them was answered.
     asked: watch::Sender<u64>,
     answered: watch::Sender<u64>,
-    places: Semaphore,
-    /// Places and waiting together, so that the queue has a bound.
+    call_slots: Semaphore,
+    /// Slots and queue together, so that the queue has a limit.
     entries: Semaphore,
 }
 
@@ -168,7 +168,7 @@ impl UpstreamSupervisor {
             refresh_after,
             asked: watch::Sender::new(0),
             answered: watch::Sender::new(0),
-            places: Semaphore::new(CALLS_MAX),
+            call_slots: Semaphore::new(CALLS_MAX),
             entries: Semaphore::new(CALLS_MAX + WAITING_MAX),
         })
     }
@@ -194,7 +194,7 @@ impl UpstreamSupervisor {
             let began = Instant::now();
             let asked = *self.asked.borrow();
             let reached = tokio::select! {
-                reached = self.access() => reached,
+                reached = self.connect_and_list() => reached,
                 () = stop.cancelled() => return,
             };
             let next = match reached {
@@ -211,7 +211,7 @@ impl UpstreamSupervisor {
                         reached again: {why}", self.name);
                     let next = RetryAt {
                         at: Instant::now() + BACKOFF.after_with(failures, chance()),
-                        lasting: false,
+                        permanent: false,
                     };
                     self.link.send_replace(if failures > 3 {
                         ConnectionState::Failed { reason: why, next }
@@ -225,12 +225,12 @@ impl UpstreamSupervisor {
                     failures += 1;
                     let reason = self.reason(&error);
                     tracing::warn!(upstream = %self.name, "upstream `{}` failed: {reason}", self.name);
-                    let pause = if error.lasting {
+                    let pause = if error.permanent {
                         LASTING_PAUSE
                     } else {
                         BACKOFF.after_with(failures, chance())
                     };
-                    let next = RetryAt { at: Instant::now() + pause, lasting: error.lasting };
+                    let next = RetryAt { at: Instant::now() + pause, permanent: error.permanent };
                     self.link.send_replace(ConnectionState::Failed { reason, next });
                     self.settle();
                     self.answered.send_replace(asked);
@@ -239,7 +239,7 @@ impl UpstreamSupervisor {
             };
             tokio::select! {
                 () = tokio::time::sleep_until(next.at.into()) => {}
-                // Whoever asks for a refresh does not want to wait for the pause.
+                // A requested refresh does not wait for the pause.
                 () = self.refresh_asked() => {}
                 () = stop.cancelled() => return,
             }
@@ -247,7 +247,7 @@ impl UpstreamSupervisor {
     }
 
     /// Connects and lists; ready only once its tools can be found.
-    async fn access(&self) -> Result<Arc<dyn Connection>, ConnectError> {
+    async fn connect_and_list(&self) -> Result<Arc<dyn Connection>, ConnectError> {
         let asked = *self.asked.borrow();
         let start = async {
             let connection: Arc<dyn Connection> = Arc::from(self.upstream.connect().await?);
@@ -287,8 +287,8 @@ impl UpstreamSupervisor {
         let _ = asked.wait_for(|asked| *asked > *self.answered.borrow()).await;
     }
 
-    /// Asks for the tools again, or reaches the upstream again if it is down; waits for the
-    /// outcome, at most as long as two starts may take.
+    /// Lists the tools again, or connects the upstream again if it is down; waits for the outcome,
+    /// at most as long as two starts may take.
     pub(in crate::catalog) async fn refresh(&self) {
         let mut mine = 0;
         self.asked.send_modify(|asked| {
@@ -307,8 +307,7 @@ impl UpstreamSupervisor {
     /// Refreshes the list as often as the upstream asks, within reason; returns why the connection
     /// is of no more use.
     async fn watch(&self, connection: &dyn Connection) -> String {
-        // Kept over a refresh: the end of a connection is told once, and not to one who no
-        // longer listens.
+        // Kept over a refresh: the end of a connection is notified once.
         let mut event = connection.event();
         let (mut listed, mut not_before, mut is_wanted) = (Instant::now(), Instant::now(), false);
         loop {
@@ -323,7 +322,7 @@ impl UpstreamSupervisor {
                 },
                 () = tokio::time::sleep_until(not_before.into()), if is_wanted => {}
                 () = self.refresh_asked() => {}
-                // Asked again without being told to; never, where the owner says so.
+                // Listed again without a notification; never, if the owner says so.
                 () = tokio::time::sleep_until((listed + self.refresh_after).into()), if !self.refresh_after.is_zero() => {}
                 () = self.tools.keep_due() => {
                     self.tools.keep_now().await;
@@ -444,8 +443,8 @@ impl UpstreamSupervisor {
         }
     }
 
-    /// Performs one call; dropped, the upstream is told to stop. What it says meanwhile goes to
-    /// `news`, free of secrets.
+    /// Performs one call; if it is dropped, the upstream is asked to cancel. Progress that it
+    /// reports goes to `news`, free of secrets.
     pub(in crate::catalog) async fn call(
         &self,
         tool: &Tool,
@@ -457,17 +456,17 @@ impl UpstreamSupervisor {
         match self.call_unredacted(tool, args, news).await {
             Ok(ToolResponse { json, mut permit, warning }) => {
                 if json.get().len() > LARGE_BYTES && permit.is_none() {
-                    permit = Some(self.trust.answers.memory_permit().await);
+                    permit = Some(self.trust.response_limits.memory_permit().await);
                 }
                 let answer = self.secrets.redact_json(json).ok_or_else(|| {
                     let message = format!(
-                        "the answer of `{}` holds a configured secret that cannot be blanked out",
+                        "the response of `{}` holds a configured secret that cannot be blanked out",
                         tool.path
                     );
                     UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message)
                 })?;
                 // Checked last: what stands in for a secret may be longer than the secret.
-                let bytes_max = self.trust.answers.bytes_max();
+                let bytes_max = self.trust.response_limits.bytes_max();
                 if answer.get().len() > bytes_max {
                     return Err(UpstreamError::too_large(tool, bytes_max));
                 }
@@ -498,12 +497,12 @@ impl UpstreamSupervisor {
         };
         let connection = self.connection(tool).await?;
         let perform = async {
-            // The semaphore is never closed; were it, the call would go on without a place.
-            let _place = self.places.acquire().await;
+            // The semaphore is never closed; were it, the call would go on without a slot.
+            let _slot = self.call_slots.acquire().await;
             connection.call_followed(tool, args, news).await
         };
         tokio::time::timeout(self.call_timeout, perform).await.unwrap_or_else(|_| {
-            connection.doubt();
+            connection.note_timeout();
             Err(UpstreamError::late(tool, self.call_timeout))
         })
     }
@@ -539,7 +538,7 @@ impl UpstreamSupervisor {
                         self.name,
                         next.summary()
                     );
-                    Err(unavailable(message).retryable(!next.lasting))
+                    Err(unavailable(message).retryable(!next.permanent))
                 }
                 ConnectionState::Connecting | ConnectionState::Stopped => {
                     Err(unavailable(format!("upstream `{}` is being stopped", self.name)))

@@ -74,8 +74,8 @@ impl ToolList {
         Self { name, secrets, trusted, registry, kept, origin, unwritten }
     }
 
-    fn unwritten<T>(&self, look: impl FnOnce(&mut Unwritten) -> T) -> T {
-        look(&mut self.unwritten.lock())
+    fn unwritten<T>(&self, read: impl FnOnce(&mut Unwritten) -> T) -> T {
+        read(&mut self.unwritten.lock())
     }
 
     /// Time at which unwritten tools may be written, if there are any.

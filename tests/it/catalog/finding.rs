@@ -275,7 +275,7 @@ async fn an_answer_of_finding_beyond_four_mebibytes_is_refused_with_the_way_out(
         .await
         .unwrap_err()
         .to_string();
-    insta::assert_snapshot!(error, @"the answer of `tools.discover` is larger than 4194304 bytes; \
+    insta::assert_snapshot!(error, @"the response of `tools.discover` is larger than 4194304 bytes; \
         ask for fewer results with `limit`, or without schemas");
     for enough in [
         json!({"query": "heavy", "limit": 30}),

@@ -17,7 +17,7 @@ use crate::support::upstream::{
 };
 
 fn keeping(configs: Vec<UpstreamConfig>, folder: &Path) -> Catalog {
-    Catalog::start_keeping(configs, &environment(), folder.join("airlock.db.catalog"))
+    Catalog::start_cached(configs, &environment(), folder.join("airlock.db.catalog"))
 }
 
 /// The demo upstream, always by the same command: it fails while there is a file `down`, and waits

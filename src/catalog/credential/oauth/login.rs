@@ -51,8 +51,8 @@ pub(in crate::catalog) async fn begin(oauth: OAuth) -> Result<Login, String> {
     }
     let port = oauth.config.redirect_port.unwrap_or(0);
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await;
-    let listener =
-        listener.map_err(|error| format!("port {port} of this machine cannot be had: {error}"))?;
+    let listener = listener
+        .map_err(|error| format!("port {port} of this machine is not available: {error}"))?;
     let port = listener.local_addr().map_err(|error| error.to_string())?.port();
     let redirect = format!("http://127.0.0.1:{port}{PATH}");
     let secret = oauth.client_secret().await?;

@@ -1,9 +1,9 @@
-//! OAuth 2.1: tokens that were granted, kept in the encrypted store, renewed before they run out
-//! and when they are refused.
+//! OAuth 2.1: tokens are kept in the encrypted store and renewed before they expire and when they
+//! are rejected.
 //!
 //! Discovery and registration are the protocol library's; the grants themselves are made here, so
-//! that state, PKCE, issuer and resource are checked in one place. Every request goes through the
-//! upstream's own guard.
+//! that state, PKCE, issuer and resource are checked in one place. Every request is subject to the
+//! upstream's own address policy.
 
 pub(in crate::catalog) mod discovery;
 mod grant;

@@ -175,7 +175,7 @@ impl OAuth {
         }
     }
 
-    /// Everything in it that is secret joins the secrets of the upstream.
+    /// Adds every secret value in it to the secrets of the upstream.
     pub(super) fn known(&self, granted: &TokenSet) {
         let all = [
             Some(&granted.access_token),

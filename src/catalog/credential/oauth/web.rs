@@ -1,4 +1,4 @@
-//! The requests of OAuth: small, short, through the guard, without redirects.
+//! The requests of OAuth: small, short, under the address policy, without redirects.
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -66,7 +66,7 @@ impl OAuthHttp {
 
     /// An address that secrets may be sent to: encrypted, or private where that is allowed.
     pub(super) fn endpoint(&self, text: &str) -> Result<Url, String> {
-        let url = Url::parse(text).map_err(|_| format!("`{}` is no address", cut(text, 200)))?;
+        let url = Url::parse(text).map_err(|_| format!("`{}` is not a URL", cut(text, 200)))?;
         let shown = url.origin().ascii_serialization();
         let addresses = self.address_policy_of(&url);
         if url.scheme() != "https" && !(url.scheme() == "http" && addresses.allow_private) {
@@ -106,7 +106,7 @@ impl OAuthHttp {
         while let Some(chunk) = answer.chunk().await.map_err(failed)? {
             if all.len() + chunk.len() > ANSWER_BYTES_MAX {
                 return Err(format!(
-                    "the answer of `{place}` is larger than {ANSWER_BYTES_MAX} bytes"
+                    "the response of `{place}` is larger than {ANSWER_BYTES_MAX} bytes"
                 ));
             }
             all.extend_from_slice(&chunk);

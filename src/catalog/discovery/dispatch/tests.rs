@@ -176,6 +176,6 @@ async fn arguments_of_a_question_that_are_too_large_are_refused() {
             .await
     };
     assert!(ask(ARGS_BYTES_MAX).await.is_ok());
-    let told = ask(ARGS_BYTES_MAX + 1).await.unwrap_err().to_string();
-    assert_eq!(told, "the arguments of `tools.discover` are 65537 bytes; the limit is 65536");
+    let got = ask(ARGS_BYTES_MAX + 1).await.unwrap_err().to_string();
+    assert_eq!(got, "the arguments of `tools.discover` are 65537 bytes; the limit is 65536");
 }

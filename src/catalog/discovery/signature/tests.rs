@@ -256,13 +256,13 @@ fn a_type_that_is_made_of_itself_alone_is_unknown_and_one_that_holds_itself_is_n
         }),
         None,
     );
-    let told = declaration(&circles, "");
+    let got = declaration(&circles, "");
     for line in [
         "type TOne = string | TTwo;",
         "type TTwo = unknown;",
         "type TMap = { [key: string]: TMap };",
     ] {
-        assert!(told.contains(line), "{line}: {told}");
+        assert!(got.contains(line), "{line}: {got}");
     }
 }
 

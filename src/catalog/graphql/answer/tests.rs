@@ -44,8 +44,8 @@ fn mutated(value: Value, errors: Value) -> Result<(String, Vec<FieldPath>), Stri
 #[test]
 fn a_mutation_of_whose_answer_only_fields_failed_is_answered() {
     let margin = || json!([{"message": "no right", "path": ["order", "supplier", "margin"]}]);
-    let (told, fields) = mutated(json!({"id": 7, "supplier": {"margin": null}}), margin()).unwrap();
-    assert_eq!(told, "no right at `order.supplier.margin`");
+    let (got, fields) = mutated(json!({"id": 7, "supplier": {"margin": null}}), margin()).unwrap();
+    assert_eq!(got, "no right at `order.supplier.margin`");
     assert_eq!(fields, [["supplier".to_owned(), "margin".to_owned()]]);
     for (value, errors) in [
         (json!({"id": 7}), json!([{"message": "no right"}])),

@@ -93,15 +93,15 @@ fn large_types_and_types_in_circles_stay_within_the_bounds() {
         })
         .collect();
     let text = format!("type Query {{ t: T }} type T {{ {many} id: ID! }} {objects}");
-    let told = chosen(&text, "T", false);
+    let got = chosen(&text, "T", false);
     assert!(
-        told.contains(" id ") || told.ends_with(" id"),
-        "what tells most is among the leaves: {told}"
+        got.contains(" id ") || got.ends_with(" id"),
+        "what tells most is among the leaves: {got}"
     );
-    assert!(told.matches(|c: char| c.is_alphanumeric() || c == '_').count() < 2 * BYTES_MAX);
+    assert!(got.matches(|c: char| c.is_alphanumeric() || c == '_').count() < 2 * BYTES_MAX);
     assert!(
-        told.split_whitespace().filter(|word| !matches!(*word, "{" | "}")).count() <= FIELDS_MAX,
-        "{told}"
+        got.split_whitespace().filter(|word| !matches!(*word, "{" | "}")).count() <= FIELDS_MAX,
+        "{got}"
     );
     let circle = "type Query { a: A } type A { totalCount: Int nodes: [B] } type B { totalCount: \
         Int nodes: [A] }";
@@ -116,13 +116,13 @@ fn large_types_and_types_in_circles_stay_within_the_bounds() {
     let members = (0..300).map(|n| format!("M{n}")).collect::<Vec<_>>().join(" | ");
     let bare = format!("type Query {{ b: B0 u: U }} union U = {members} {bare}");
     for (ty, is_list) in [("B0", false), ("B0", true), ("U", false), ("U", true)] {
-        let told = chosen(&bare, ty, is_list);
+        let got = chosen(&bare, ty, is_list);
         let fields =
-            told.split_whitespace().filter(|word| word.starts_with('o') && *word != "on").count();
+            got.split_whitespace().filter(|word| word.starts_with('o') && *word != "on").count();
         assert!(
-            fields <= FIELDS_MAX && told.len() < 4 * BYTES_MAX,
+            fields <= FIELDS_MAX && got.len() < 4 * BYTES_MAX,
             "{ty}: {fields} fields, {} bytes",
-            told.len()
+            got.len()
         );
     }
     let chain: String =
@@ -138,16 +138,17 @@ fn large_types_and_types_in_circles_stay_within_the_bounds() {
 fn fields_that_failed_are_taken_out_with_what_becomes_hollow() {
     let schema = sdl::read(select::tests::SDL).unwrap();
     let whole = selection(&schema, &Name::new("Repository").unwrap(), false);
-    let way = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
-    let left = |ways: &[&str]| {
-        let ways: Vec<_> = ways.iter().map(|text| way(text)).collect();
-        without(&whole, &ways).map(|left| tools::text(&left))
+    let path = |text: &str| text.split('.').map(str::to_owned).collect::<Vec<_>>();
+    let left = |paths: &[&str]| {
+        let paths: Vec<_> = paths.iter().map(|text| path(text)).collect();
+        without(&whole, &paths).map(|left| tools::text(&left))
     };
     assert_eq!(left(&["stars", "owner.login"]).as_deref(), Some("id name createdAt owner { id }"));
     assert_eq!(left(&["owner.login", "owner.id"]).as_deref(), Some("id name stars createdAt"));
     assert_eq!(left(&["gone", "name.x", "owner.id.x"]), None);
     assert_eq!(left(&["id", "name", "stars", "createdAt", "owner"]), None);
     let union = selection(&schema, &Name::new("Hit").unwrap(), true);
-    let left = without(&union, &[way("id"), way("title"), way("number"), way("state")]).unwrap();
+    let left =
+        without(&union, &[path("id"), path("title"), path("number"), path("state")]).unwrap();
     assert_eq!(tools::text(&left), "__typename ... on Repository { name createdAt }");
 }

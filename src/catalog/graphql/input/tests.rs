@@ -130,15 +130,15 @@ fn a_schema_that_is_too_large_is_told_with_less_and_always_the_same() {
     let field = schema.field("Query", "find").unwrap();
     let mut last = usize::MAX;
     for bytes_max in [1 << 20, 64 * 1024, 8 * 1024, 1024] {
-        let told = super::schema(&schema, field, bytes_max, &Sizes::default()).unwrap();
-        let bytes = serde_json::to_string(&told).unwrap().len();
+        let got = super::schema(&schema, field, bytes_max, &Sizes::default()).unwrap();
+        let bytes = serde_json::to_string(&got).unwrap().len();
         assert!(bytes <= bytes_max && bytes <= last, "{bytes} of {bytes_max}");
         last = bytes;
         assert_eq!(
-            Some(&told),
+            Some(&got),
             super::schema(&schema, field, bytes_max, &Sizes::default()).as_ref()
         );
-        assert!(jsonschema::validator_for(&Value::Object(told)).is_ok());
+        assert!(jsonschema::validator_for(&Value::Object(got)).is_ok());
     }
     assert_eq!(super::schema(&schema, field, 100, &Sizes::default()), None);
 }

@@ -88,7 +88,7 @@ fn what_holds_no_schema_is_told() {
         assert!(!is_told(body.as_bytes()) || body.contains("__schema"));
     }
     let many: Vec<Value> = (0..=TYPES_MAX).map(|_| scalar("S")).collect();
-    assert!(read(&answer(json!(many))).unwrap_err().contains("allowed are 50000"));
+    assert!(read(&answer(json!(many))).unwrap_err().contains("the limit is 50000"));
     let deep = format!("{{\"data\": {}", "{\"a\":".repeat(100_000));
     assert!(read(deep.as_bytes()).is_err());
 }

@@ -57,7 +57,7 @@ fn a_thing_that_is_defined_twice_is_taken_once_and_noted() {
 fn what_is_wrong_is_told_with_its_place() {
     let fault = read("type Query {\n  a: Int\n  b String\n}").unwrap_err();
     assert!(fault.starts_with("line 3, column"), "{fault}");
-    assert!(read(&" ".repeat(SDL_BYTES_MAX + 1)).unwrap_err().contains("allowed are 8388608"));
+    assert!(read(&" ".repeat(SDL_BYTES_MAX + 1)).unwrap_err().contains("the limit is 8388608"));
     for open in ["type Query { a: [", "[", "input I { a: [[[[", "type Q @d(a: [[[[", "{"] {
         assert!(read(&open.repeat(20_000)).is_err(), "{open}");
     }

@@ -214,7 +214,7 @@ fn depth_number_and_length_are_bounded() {
     assert!(of("Repository", &wide(FIELDS_MAX)).is_ok());
     assert!(of("Repository", &wide(FIELDS_MAX + 1)).unwrap_err().contains("more than 500 fields"));
     assert!(
-        of("Repository", &"# ".repeat(TEXT_BYTES_MAX)).unwrap_err().contains("allowed are 16384")
+        of("Repository", &"# ".repeat(TEXT_BYTES_MAX)).unwrap_err().contains("the limit is 16384")
     );
     for open in ["{", "[", "owner{", "... on Repository{", "issues(filter:{not:{not:", "a(b:[[[[["]
     {

@@ -72,9 +72,9 @@ fn an_operation_that_is_late_tells_nothing_of_the_others() {
     }
     let later = now + second;
     assert_eq!(circuit.enter("slow", later).unwrap_err(), OPEN.after(1));
-    let told = circuit.status_line(later).unwrap();
+    let got = circuit.status_line(later).unwrap();
     assert_eq!(
-        told,
+        got,
         "`slow` was not answered in time 5 times in a row, so no call of it is sent for another 5 s"
     );
     circuit.enter("fast", later).unwrap().end(CallOutcome::Success, later);

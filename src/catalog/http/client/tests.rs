@@ -23,7 +23,7 @@ use crate::catalog::{
 /// asked.
 struct Scripted {
     address: SocketAddr,
-    heard: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -39,30 +39,30 @@ impl Scripted {
     async fn start(script: impl Fn(usize, &str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let heard = Arc::new(Mutex::new(Vec::new()));
-        let (script, told) = (Arc::new(script), heard.clone());
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let (script, got) = (Arc::new(script), requests.clone());
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                tokio::spawn(serve(stream, script.clone(), told.clone()));
+                tokio::spawn(serve(stream, script.clone(), got.clone()));
             }
         });
-        Self { address, heard, task }
+        Self { address, requests, task }
     }
 
     fn url(&self, path: &str) -> Url {
         Url::parse(&format!("http://{}{path}", self.address)).unwrap()
     }
 
-    fn heard(&self) -> Vec<String> {
-        self.heard.lock().clone()
+    fn requests(&self) -> Vec<String> {
+        self.requests.lock().clone()
     }
 }
 
 async fn serve(
     mut stream: TcpStream,
     script: Arc<impl Fn(usize, &str) -> String + Send + Sync>,
-    heard: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 ) {
     let mut request = Vec::new();
     let mut piece = [0; 4096];
@@ -83,9 +83,9 @@ async fn serve(
     }
     let request = String::from_utf8_lossy(&request).into_owned();
     let number = {
-        let mut heard = heard.lock();
-        heard.push(request.clone());
-        heard.len() - 1
+        let mut requests = requests.lock();
+        requests.push(request.clone());
+        requests.len() - 1
     };
     let answer = script(number, &request);
     let (answer, is_held) =
@@ -97,7 +97,7 @@ async fn serve(
     }
 }
 
-/// At the end of an answer: its connection stays open, and nothing more comes.
+/// Marks the end of a response whose connection stays open and sends nothing more.
 const HELD: &str = "(held)";
 
 fn answer(status: &str, headers: &str, body: &str) -> String {
@@ -163,17 +163,17 @@ async fn a_request_takes_headers_credential_and_body_to_its_origin_alone() {
     let server = Scripted::start(|_, _| ok("fine")).await;
     let client = client(&server);
     assert_eq!(body(&client, post(server.url("/a?b=c"))).await, Ok((200, "fine".to_owned())));
-    let heard = server.heard().remove(0);
+    let requests = server.requests().remove(0);
     assert!(
-        heard.starts_with("POST /a?b=c HTTP/1.1\r\n") && heard.ends_with("\r\n\r\nhello"),
-        "{heard}"
+        requests.starts_with("POST /a?b=c HTTP/1.1\r\n") && requests.ends_with("\r\n\r\nhello"),
+        "{requests}"
     );
     for line in [
         "authorization: Bearer tok-123456",
         "x-team: blue-team-secret-1",
         "content-type: text/plain",
     ] {
-        assert!(heard.contains(line), "{heard}");
+        assert!(requests.contains(line), "{requests}");
     }
     let elsewhere = Url::parse("http://127.0.0.1:1/").unwrap();
     let refused = body(&client, get(elsewhere)).await.unwrap_err();
@@ -201,7 +201,7 @@ async fn a_redirect_keeps_credentials_at_home_and_drops_them_for_good_elsewhere(
     assert_eq!(client.fetch(away.url("/document"), 100).await.unwrap(), "back");
     let is_identified =
         |request: &String| request.contains("tok-123456") || request.contains("blue-team");
-    let (at_home, elsewhere) = (home.heard(), away.heard());
+    let (at_home, elsewhere) = (home.requests(), away.requests());
     assert_eq!(
         at_home.iter().map(is_identified).collect::<Vec<_>>(),
         [true, true, false],
@@ -244,7 +244,7 @@ async fn redirects_end_after_five_and_none_takes_a_body_elsewhere() {
     let client = client(&server);
     let endless = body(&client, get(server.url("/"))).await.unwrap_err();
     assert_eq!(endless, ServiceFailure::Astray("it redirects more than 5 times".to_owned()));
-    assert_eq!(server.heard().len(), 6);
+    assert_eq!(server.requests().len(), 6);
     let elsewhere = body(&client, post(server.url("/"))).await.unwrap_err();
     assert!(
         matches!(&elsewhere, ServiceFailure::Astray(why) if why.contains("a `POST` to another \
@@ -262,17 +262,17 @@ async fn what_was_done_before_a_redirect_is_neither_done_again_nor_called_unsent
     })
     .await;
     let client = client(&server);
-    for (path, said) in [
+    for (path, got) in [
         ("/lost", "it redirects to `http://127.0.0.1:1`: `127.0.0.1` is a loopback address"),
         ("/expired", "HTTP 401"),
     ] {
         let failed = body(&client, post(server.url(path))).await.unwrap_err();
         assert!(
-            matches!(&failed, ServiceFailure::Astray(why) if why.contains(said)),
+            matches!(&failed, ServiceFailure::Astray(why) if why.contains(got)),
             "{path}: {failed:?}"
         );
     }
-    let posts = server.heard().iter().filter(|request| request.starts_with("POST")).count();
+    let posts = server.requests().iter().filter(|request| request.starts_with("POST")).count();
     assert_eq!(posts, 2, "each is sent once");
 }
 
@@ -281,17 +281,17 @@ async fn only_what_may_be_repeated_is_tried_again_and_at_most_three_times() {
     let server = Scripted::start(|_, _| answer("503 Service Unavailable", "", "later")).await;
     let client = client(&server);
     assert_eq!(body(&client, post(server.url("/"))).await, Ok((503, "later".to_owned())));
-    assert_eq!(server.heard().len(), 1, "a POST is sent once");
+    assert_eq!(server.requests().len(), 1, "a POST is sent once");
     assert_eq!(body(&client, get(server.url("/"))).await, Ok((503, "later".to_owned())));
-    assert_eq!(server.heard().len(), 1 + 3);
+    assert_eq!(server.requests().len(), 1 + 3);
 
     let lost =
         Scripted::start(|number, _| if number < 2 { String::new() } else { ok("at last") }).await;
     let client = self::client(&lost);
     assert!(matches!(body(&client, post(lost.url("/"))).await, Err(ServiceFailure::Lost(_))));
-    assert_eq!(lost.heard().len(), 1, "a POST is sent once");
+    assert_eq!(lost.requests().len(), 1, "a POST is sent once");
     assert_eq!(body(&client, get(lost.url("/"))).await, Ok((200, "at last".to_owned())));
-    assert_eq!(lost.heard().len(), 3);
+    assert_eq!(lost.requests().len(), 3);
 }
 
 #[tokio::test]
@@ -301,19 +301,20 @@ async fn a_service_that_asks_for_more_patience_than_there_is_gets_no_second_requ
     let answered = client(&server).send(get(server.url("/"))).await.unwrap();
     assert_eq!(answered.status, StatusCode::TOO_MANY_REQUESTS);
     assert_eq!(answered.headers["retry-after"], "3600");
-    assert_eq!(server.heard().len(), 1);
+    assert_eq!(server.requests().len(), 1);
 }
 
 #[tokio::test]
 async fn a_large_answer_is_not_read_to_its_end_before_there_is_a_place_for_it() {
     let large = ok(&"x".repeat(LARGE_BYTES + 1));
     let server = Scripted::start(move |_, _| large.clone()).await;
-    let answers = ResponseLimits::default();
+    let response_limits = ResponseLimits::default();
     let mut places = Vec::new();
     for _ in 0..LARGE_MAX {
-        places.push(answers.memory_permit().await);
+        places.push(response_limits.memory_permit().await);
     }
-    let shared = SharedResources { answers: answers.clone(), ..SharedResources::default() };
+    let shared =
+        SharedResources { response_limits: response_limits.clone(), ..SharedResources::default() };
     let whole = || ServiceRequest { answer_bytes_max: 2 * LARGE_BYTES, ..post(server.url("/")) };
     let client = |limit| {
         let config = ServiceConfig {
@@ -339,9 +340,12 @@ async fn an_upstream_that_stalls_in_large_answers_leaves_places_to_the_others() 
         format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{whole}{HELD}", 2 * LARGE_BYTES);
     let staller = Scripted::start(move |_, _| stalled.clone()).await;
     let honest = Scripted::start(move |_, _| ok(&whole)).await;
-    let answers = ResponseLimits::default();
+    let response_limits = ResponseLimits::default();
     let client = |server: &Scripted| {
-        let shared = SharedResources { answers: answers.of_one(), ..SharedResources::default() };
+        let shared = SharedResources {
+            response_limits: response_limits.of_one(),
+            ..SharedResources::default()
+        };
         client_with(&server.url("/"), HttpAccess { shared, ..access() })
     };
     let large = |server: &Scripted| ServiceRequest {
@@ -357,7 +361,7 @@ async fn an_upstream_that_stalls_in_large_answers_leaves_places_to_the_others() 
         ended = stalls.next() => panic!("nothing was passed on meanwhile: {ended:?}"),
         answered = async {
             // Each place that it may have is taken.
-            while answers.free() > LARGE_MAX / 2 {
+            while response_limits.free() > LARGE_MAX / 2 {
                 tokio::task::yield_now().await;
             }
             other.send(large(&honest)).await
@@ -380,7 +384,7 @@ async fn a_circuit_opens_after_five_failures_and_says_so() {
         retry_after <= Duration::from_secs(5) && retry_after > Duration::from_secs(3),
         "{retry_after:?}"
     );
-    assert_eq!(server.heard().len(), 5, "nothing more was sent");
+    assert_eq!(server.requests().len(), 5, "nothing more was sent");
     let trouble = client.trouble().unwrap();
     assert!(trouble.contains("failed 5 times in a row"), "{trouble}");
 }
@@ -454,10 +458,10 @@ async fn a_refused_credential_is_read_again_once() {
     let credential = Credential::Bearer(SecretSource::File(path.clone()));
     let client = client_with(&server.url("/"), HttpAccess { credential, ..access() });
     assert_eq!(body(&client, post(server.url("/"))).await, Ok((401, String::new())));
-    assert_eq!(server.heard().len(), 1, "the same one again would be refused again");
+    assert_eq!(server.requests().len(), 1, "the same one again would be refused again");
     std::fs::write(&path, "tok-new-2").unwrap();
     assert_eq!(body(&client, post(server.url("/"))).await, Ok((200, "welcome".to_owned())));
-    assert_eq!(server.heard().len(), 3);
+    assert_eq!(server.requests().len(), 3);
     std::fs::remove_file(&path).unwrap();
     let fresh = client_with(
         &server.url("/"),
@@ -468,7 +472,7 @@ async fn a_refused_credential_is_read_again_once() {
         matches!(&missing, ServiceFailure::Credential(why) if why.contains("cannot be read")),
         "{missing}"
     );
-    assert_eq!(server.heard().len(), 3, "nothing is sent without it");
+    assert_eq!(server.requests().len(), 3, "nothing is sent without it");
 }
 
 #[tokio::test]

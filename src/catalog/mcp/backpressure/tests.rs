@@ -47,7 +47,7 @@ async fn requests_beyond_the_bound_end_the_connection_with_the_number() {
     }
     assert!(guarded.receive().await.is_none());
     let reason = close_reason.reason().unwrap();
-    assert!(reason.contains("5 messages") && reason.contains("allowed are 4"), "{reason}");
+    assert!(reason.contains("5 messages") && reason.contains("the limit is 4"), "{reason}");
     assert!(guarded.send(answer(0)).await.is_err(), "nothing leaves any more");
 }
 

@@ -97,17 +97,17 @@ async fn a_large_message_that_does_not_come_to_its_end_in_time_ends_the_connecti
 
 #[tokio::test]
 async fn a_large_message_is_not_read_on_before_there_is_a_place_for_it() {
-    let answers = ResponseLimits::default();
-    let mut places = Vec::new();
+    let response_limits = ResponseLimits::default();
+    let mut permits = Vec::new();
     for _ in 0..LARGE_MAX {
-        places.push(answers.memory_permit().await);
+        permits.push(response_limits.memory_permit().await);
     }
     let text = format!("{}\n", "x".repeat(2 * LARGE_BYTES));
     let mut unread = text.as_bytes();
     let (_reader, writer) = tokio::io::duplex(text.len());
-    let mut relayed = Box::pin(relay(&mut unread, writer, CHILD, answers.clone()));
+    let mut relayed = Box::pin(relay(&mut unread, writer, CHILD, response_limits.clone()));
     assert!(futures::poll!(&mut relayed).is_pending());
-    places.pop();
+    permits.pop();
     relayed.await;
     assert!(unread.is_empty());
 }

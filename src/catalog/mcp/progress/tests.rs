@@ -14,8 +14,8 @@ fn notice(token: i64, more: serde_json::Value) -> ProgressNotificationParam {
 #[test]
 fn a_notice_reaches_its_own_call_as_long_as_that_is_on_its_way() {
     let desk = ProgressRouter::default();
-    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-    let client_events = heard.clone();
+    let received: Arc<Mutex<Vec<String>>> = Arc::default();
+    let client_events = received.clone();
     let token = notice(7, json!({})).progress_token;
     let followed =
         desk.follow(token, Arc::new(move |text: &str| client_events.lock().push(text.to_owned())));
@@ -24,7 +24,7 @@ fn a_notice_reaches_its_own_call_as_long_as_that_is_on_its_way() {
     desk.route(&notice(7, json!({})));
     drop(followed);
     desk.route(&notice(7, json!({"message": "late"})));
-    assert_eq!(*heard.lock(), ["3 of 10, indexing [2J", "3"]);
+    assert_eq!(*received.lock(), ["3 of 10, indexing [2J", "3"]);
 }
 
 #[test]

@@ -107,20 +107,20 @@ async fn an_answer_of_very_many_values_is_an_error_too() {
 
 #[tokio::test]
 async fn a_large_event_is_not_read_on_before_there_is_a_place_for_it() {
-    let answers = ResponseLimits::default();
-    let mut places = Vec::new();
+    let response_limits = ResponseLimits::default();
+    let mut permits = Vec::new();
     for _ in 0..PLACES {
-        places.push(answers.memory_permit().await);
+        permits.push(response_limits.memory_permit().await);
     }
     let large = || {
         let pieces = vec![b"data: \"".to_vec(), vec![b'x'; LARGE_BYTES], b"\"\n\n".to_vec()];
         answered(200, "text/event-stream", pieces)
     };
-    let mut events = Intake::new(large(), answers.clone(), SERVER).events(None);
+    let mut events = Intake::new(large(), response_limits.clone(), SERVER).events(None);
     assert!(events.next().now_or_never().is_none(), "all of it is there, and it waits");
-    places.pop();
+    permits.pop();
     assert_eq!(events.next().await.unwrap().unwrap().data.unwrap().len(), LARGE_BYTES + 2);
-    assert!(answers.memory_permit().now_or_never().is_some(), "its place is free again");
+    assert!(response_limits.memory_permit().now_or_never().is_some(), "its place is free again");
 }
 
 #[tokio::test]
@@ -154,10 +154,10 @@ async fn what_is_no_success_keeps_its_meaning() {
                      body: &str,
                      message: &ClientJsonRpcMessage,
                      in_session: bool| {
-        let told =
+        let got =
             posted(answered(status, kind, vec![body.as_bytes().to_vec()]), message, in_session)
                 .await;
-        told.map_or_else(|failure| format!("failed: {failure}"), |told| told.to_string())
+        got.map_or_else(|failure| format!("failed: {failure}"), |got| got.to_string())
     };
     let json = "application/json";
     // An error of the protocol is one, whatever the status.
@@ -188,8 +188,8 @@ async fn what_is_no_success_keeps_its_meaning() {
         ),
         (200, json, "{\"half\": ".to_owned(), false, "failed: unexpected server response: EOF"),
     ] {
-        let told = ask(status, kind, &body, &call, in_session).await;
-        assert!(told.starts_with(expected), "{status} {body}: {told}");
+        let got = ask(status, kind, &body, &call, in_session).await;
+        assert!(got.starts_with(expected), "{status} {body}: {got}");
     }
     // A refusal is read to its bound and no further.
     let long = ask(400, "text/plain", &"x".repeat(200_000), &call, false).await;

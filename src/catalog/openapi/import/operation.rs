@@ -27,7 +27,7 @@ use crate::{
     model::{Annotations, Operation},
 };
 
-/// An operation and where it stands.
+/// An operation and its path.
 pub(super) struct Found<'d> {
     pub(super) method: &'static str,
     pub(super) path: &'d str,
@@ -377,7 +377,7 @@ fn template(path: &str, written: &mut Vec<Written<'_>>) -> Result<Template, Stri
     Ok(Template { parts, query })
 }
 
-/// A part of a path as it stands in an address.
+/// A part of a path, as written in a URL.
 fn literal(text: &str) -> Result<String, String> {
     let mut url = url::Url::parse("http://h/").map_err(|_| "its path cannot be read")?;
     // Alone, a part such as `..` of `{a}..` would be taken for a whole segment.

@@ -69,7 +69,7 @@ fn a_description_becomes_tools_and_what_is_wrong_is_counted() {
     );
     assert_eq!(zoo.base.as_str(), "https://eu.zoo.example/v1");
     let note = zoo.note.as_deref().unwrap();
-    let expected = "its description wants an API key in query `api_key`, and no credential is \
+    let expected = "its OpenAPI document requires an API key in query `api_key`, and no credential is \
         configured; operations left out: 1, \
         the first `/lost`: its `$ref` leads nowhere or out of the document; ";
     assert!(note.starts_with(expected), "{note}");
@@ -178,7 +178,7 @@ fn swagger_is_read_as_what_it_would_be_today() {
     assert_eq!(
         pets.note.as_deref(),
         Some(
-            "its description wants user and password (HTTP basic), and no credential is configured"
+            "its OpenAPI document requires user and password (HTTP basic), and no credential is configured"
         )
     );
     let list = input(&pets, "pets.listPets");
@@ -317,12 +317,12 @@ fn a_document_that_is_none_says_what_is_wrong() {
     };
     assert_eq!(
         schema_of_body("{}"),
-        "its description cannot be read: it has neither `openapi` nor `swagger`, so it is no \
+        "its OpenAPI document cannot be read: it has neither `openapi` nor `swagger`, so it is no \
         OpenAPI description"
     );
     assert_eq!(
         schema_of_body(r#"{"openapi": "4.0.0"}"#),
-        "its description cannot be read: it is of version `4.0.0`, allowed are OpenAPI 3.x and \
+        "its OpenAPI document cannot be read: it is of version `4.0.0`; supported are OpenAPI 3.x and \
         Swagger 2.0"
     );
     assert!(schema_of_body("<html>").contains("it is not an object but a single value"));
@@ -341,7 +341,7 @@ const KEYS: &str = "$ref type properties items allOf oneOf required enum nullabl
     exclusiveMinimum description consumes \
     collectionFormat";
 
-/// Both put together at random.
+/// Both kinds combined at random.
 fn anything() -> impl Strategy<Value = Value> {
     let some =
         |words: &'static str| prop::sample::select(words.split_whitespace().collect::<Vec<_>>());
@@ -440,7 +440,7 @@ fn an_import_that_is_told_to_stop_stops() {
     .unwrap_err();
     assert_eq!(
         stopped.message,
-        "its description cannot be read: reading it takes longer than 60 seconds"
+        "its OpenAPI document cannot be read: reading it takes longer than 60 seconds"
     );
 }
 

@@ -23,12 +23,12 @@ fn json_and_yaml_give_the_same_value() {
 
 #[test]
 fn what_is_no_description_is_told_with_the_place() {
-    let told = |text: &str| parse(text.as_bytes()).unwrap_err().to_string();
-    assert_eq!(told("{\"a\": 1,\n \"b\" 2}"), "it is not JSON: expected `:` at line 2 column 6");
-    assert_eq!(told("- a\n- b\n"), "it is not an object but a list");
-    assert_eq!(told("<html>no</html>"), "it is not an object but a single value");
-    assert_eq!(told(""), "it is not an object but empty");
-    assert!(told("a: [1\nb: }").starts_with("it is not YAML: "), "{}", told("a: [1\nb: }"));
+    let got = |text: &str| parse(text.as_bytes()).unwrap_err().to_string();
+    assert_eq!(got("{\"a\": 1,\n \"b\" 2}"), "it is not JSON: expected `:` at line 2 column 6");
+    assert_eq!(got("- a\n- b\n"), "it is not an object but a list");
+    assert_eq!(got("<html>no</html>"), "it is not an object but a single value");
+    assert_eq!(got(""), "it is not an object but empty");
+    assert!(got("a: [1\nb: }").starts_with("it is not YAML: "), "{}", got("a: [1\nb: }"));
     assert_eq!(parse(b"\xff\xfe{}").unwrap_err(), Unreadable::Encoding);
 }
 

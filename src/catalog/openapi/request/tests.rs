@@ -92,7 +92,7 @@ fn nothing_leaves_the_path() {
     }
     let long = "x".repeat(URL_BYTES_MAX);
     let error = sent("animals.getAnimal", json!({"id": long})).map(|_| ()).unwrap_err();
-    assert!(error.contains("allowed are 16384"), "{error}");
+    assert!(error.contains("the limit is 16384"), "{error}");
     let error =
         sent("animals.listAnimals", json!({"X-Trace": "a\r\nHost: evil"})).map(|_| ()).unwrap_err();
     assert_eq!(error, "field `X-Trace` holds characters that no header may hold");
@@ -171,5 +171,5 @@ fn a_file_that_is_none_is_told() {
     assert_eq!(decoded("_-8\n ").unwrap(), [0xff, 0xef]);
     let many: JsonObject = (0..=FIELDS_MAX).map(|n| (n.to_string(), Value::Null)).collect();
     let error = sent("search.search", json!({"body": many})).map(|_| ()).unwrap_err();
-    assert_eq!(error, "field `body` has 1001 fields, allowed are 1000");
+    assert_eq!(error, "field `body` has 1001 fields; the limit is 1000");
 }

@@ -1,4 +1,4 @@
-//! One schema's keywords, each taken only when it is of the kind that JSON Schema wants.
+//! One schema's keywords, each taken only if its value has the type that JSON Schema requires.
 
 use serde_json::{Map, Value, json};
 

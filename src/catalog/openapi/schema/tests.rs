@@ -49,17 +49,17 @@ fn a_bound_on_size_and_depth_holds() {
     let (top_schema, definitions) = built(circle.clone(), top.clone(), ALL).unwrap();
     assert_eq!(top_schema["properties"]["next"], json!({"$ref": "#/$defs/A"}));
     assert_eq!(definitions.len(), 1);
-    let (told, definitions) =
+    let (got, definitions) =
         built(circle.clone(), top.clone(), Detail { references: 0, words: 0, ..ALL }).unwrap();
-    assert_eq!(told["properties"], json!({"next": {}, "b": {"type": "string"}}));
+    assert_eq!(got["properties"], json!({"next": {}, "b": {"type": "string"}}));
     assert!(definitions.is_empty());
     assert_eq!(built(circle, top, Detail { bytes_max: 60, ..ALL }), Err(TooLarge));
     let mut deep = json!({"type": "string"});
     for _ in 0..90 {
         deep = json!({"type": "array", "items": deep});
     }
-    let (told, _) = built(json!({}), deep, ALL).unwrap();
-    assert_eq!(told.to_string().matches("array").count(), DEPTH_MAX + 1);
+    let (got, _) = built(json!({}), deep, ALL).unwrap();
+    assert_eq!(got.to_string().matches("array").count(), DEPTH_MAX + 1);
 }
 
 #[test]
@@ -92,10 +92,10 @@ fn names_stay_apart_and_long_rows_of_references_end() {
     let (_, definitions) =
         built(row.clone(), json!({"$ref": "#/components/schemas/S0"}), ALL).unwrap();
     assert_eq!(definitions.len(), ALL.references);
-    let (told, definitions) =
+    let (got, definitions) =
         built(row, json!({"$ref": "#/components/schemas/S0"}), Detail { references: 3, ..ALL })
             .unwrap();
-    assert_eq!((told, definitions.len()), (json!({"items": {"$ref": "#/$defs/S1"}}), 3));
+    assert_eq!((got, definitions.len()), (json!({"items": {"$ref": "#/$defs/S1"}}), 3));
 }
 
 #[test]

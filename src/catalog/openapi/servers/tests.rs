@@ -45,7 +45,7 @@ fn calls_go_where_the_owner_says_else_to_the_first_server() {
         ),
     ] {
         let expected = format!(
-            "its description does not say where it is: {reason}; say so with `base_url` in its \
+            "its OpenAPI document does not say where it is: {reason}; say so with `base_url` in its \
             configuration"
         );
         assert_eq!(base(servers, None, None, &[]).unwrap_err(), expected);
@@ -164,8 +164,9 @@ fn the_owner_chooses_among_the_servers_by_address_or_description() {
     let known = "it names `https://a.example/v1`, `https://{region}.test.example`, \
         `https://uploads.example/`";
     assert!(
-        error
-            .starts_with(&format!("its description has no server `https://evil.example`; {known}")),
+        error.starts_with(&format!(
+            "its OpenAPI document has no server `https://evil.example`; {known}"
+        )),
         "{error}"
     );
 }

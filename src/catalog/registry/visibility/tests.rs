@@ -92,7 +92,7 @@ fn a_tool_that_is_left_out_is_hidden_from_this_view_alone() {
     let (visibilities, tools) = (VisibilityCache::default(), tools(&["a.x", "a.y", "b.z"]));
     let whole = Counting::new("k");
     let part = Counting { without: Some("b.z".to_owned()), ..Counting::new("k") };
-    let told = |filter: &Counting| {
+    let got = |filter: &Counting| {
         let sight = visibilities.of(&tools, filter);
         (
             sight.is_seen(2),
@@ -103,8 +103,8 @@ fn a_tool_that_is_left_out_is_hidden_from_this_view_alone() {
                 .collect::<Vec<_>>(),
         )
     };
-    assert_eq!(told(&part), (false, vec![("a".to_owned(), 2)]));
-    assert_eq!(told(&whole), (true, vec![("a".to_owned(), 2), ("b".to_owned(), 1)]));
+    assert_eq!(got(&part), (false, vec![("a".to_owned(), 2)]));
+    assert_eq!(got(&whole), (true, vec![("a".to_owned(), 2), ("b".to_owned(), 1)]));
     assert_eq!((whole.asked(), part.asked()), (0, 3));
     assert_eq!(
         (of(&part, &tools[2]), of(&part, &tools[0])),

@@ -67,7 +67,7 @@ fn what_has_no_bound_or_cannot_be_told_is_said_to_be_so() {
     let patterns: Map<String, Value> =
         (0..=PATTERNS_MAX).map(|at| (format!("^{at}$"), json!({}))).collect();
     assert!(
-        refused(json!({"patternProperties": patterns})).contains("513 patterns, allowed are 512")
+        refused(json!({"patternProperties": patterns})).contains("513 patterns; the limit is 512")
     );
 }
 

@@ -125,8 +125,8 @@ fn what_is_learned_from_one_workspace_is_told_to_no_other() {
     let tool = Tool::admit(&Arc::from("up"), offered).unwrap();
     tool.observed.note("one", r#"{"planted_by_one": 1, "text": "x"}"#);
     assert!(signature::hint(&tool, "one").contains("planted_by_one"));
-    for told in [signature::hint(&tool, "two").to_string(), signature::declaration(&tool, "two")] {
-        assert!(!told.contains("planted") && told.contains("unknown"), "{told}");
+    for got in [signature::hint(&tool, "two").to_string(), signature::declaration(&tool, "two")] {
+        assert!(!got.contains("planted") && got.contains("unknown"), "{got}");
     }
     tool.observed.note("two", r#"{"text": "x"}"#);
     assert_eq!(

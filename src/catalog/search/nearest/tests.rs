@@ -62,10 +62,14 @@ fn a_slip_is_found_among_ten_thousand_paths_of_which_few_are_compared() {
             let found = nearest(&wrong, &folds, &letters, |_| true);
             let likeness = |path: &str| {
                 strsim::jaro_winkler(&wrong, path)
-                    .max(strsim::jaro_winkler(leaf(&wrong), leaf(path)) * LEAF_WORTH)
+                    .max(strsim::jaro_winkler(leaf(&wrong), leaf(path)) * LEAF_FACTOR)
             };
-            let likest = folds.iter().map(|path| likeness(path)).fold(0.0, f64::max);
-            assert_eq!(found.first().map(|at| likeness(&folds[*at])), Some(likest), "{wrong}");
+            let most_similar = folds.iter().map(|path| likeness(path)).fold(0.0, f64::max);
+            assert_eq!(
+                found.first().map(|at| likeness(&folds[*at])),
+                Some(most_similar),
+                "{wrong}"
+            );
         }
     }
     let hidden = |at: usize| folds[at] != "service0.issues.create";

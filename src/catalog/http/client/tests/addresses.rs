@@ -25,8 +25,8 @@ async fn what_is_allowed_to_be_private_does_not_lead_to_its_neighbours() {
         let failed = client.fetch(at(&format!("/{host}")), 100).await.unwrap_err();
         assert!(matches!(&failed, ServiceFailure::Astray(why) if trust(why)), "{host}: {failed:?}");
     }
-    assert!(neighbour.heard().is_empty());
-    assert!(!server.heard().is_empty());
+    assert!(neighbour.requests().is_empty());
+    assert!(!server.requests().is_empty());
 }
 
 #[tokio::test]
@@ -53,7 +53,7 @@ async fn a_private_address_is_refused_by_number_and_by_name_until_it_is_allowed(
         matches!(&refused, ServiceFailure::Refused(why) if why.contains("`localhost` is at") && why.contains("loopback")),
         "{refused}"
     );
-    assert!(server.heard().is_empty());
+    assert!(server.requests().is_empty());
     assert_eq!(
         body(&client_with(&by_name, access()), get(by_name)).await,
         Ok((200, "inside".to_owned()))
@@ -85,7 +85,7 @@ async fn this_server_itself_is_never_reached() {
         matches!(&refused, ServiceFailure::Refused(why) if why.contains("this server itself")),
         "{refused}"
     );
-    assert!(server.heard().is_empty());
+    assert!(server.requests().is_empty());
 }
 
 #[test]
@@ -139,14 +139,14 @@ async fn a_name_that_turns_to_another_address_leads_nowhere() {
         (vec![vec![public], vec![inside]], false),
         (vec![vec![metadata, inside], vec![metadata]], true),
     ] {
-        let names = Arc::new(Turning(Mutex::new(answers)));
-        let shared = SharedResources { names, ..SharedResources::default() };
+        let resolver = Arc::new(Turning(Mutex::new(answers)));
+        let shared = SharedResources { resolver, ..SharedResources::default() };
         let timeout = Duration::from_secs(3);
         let client = client_with(
             &url,
             HttpAccess { allow_private, call_timeout: timeout, shared, ..access() },
         );
-        let before = server.heard().len();
+        let before = server.requests().len();
         let mut outcomes = Vec::new();
         for _ in 0..2 {
             outcomes.push(body(&client, post(url.clone())).await);
@@ -155,7 +155,7 @@ async fn a_name_that_turns_to_another_address_leads_nowhere() {
             matches!(&outcomes[1], Err(ServiceFailure::Refused(why)) if why.contains("`turning.example` is at")),
             "{outcomes:?}"
         );
-        let reached = server.heard().len() - before;
+        let reached = server.requests().len() - before;
         // Of several addresses only those that are allowed are used.
         assert_eq!(reached, usize::from(allow_private), "{outcomes:?}");
     }
