@@ -113,7 +113,7 @@ pub struct Limits {
     /// Default timeout of a task, in milliseconds. Time spent waiting for approvals does not count.
     #[schemars(range(min = 1, max = 600_000))]
     pub timeout_ms: u64,
-    /// CPU time of one task, in milliseconds. Waiting for tool calls uses none.
+    /// CPU time of one task, in milliseconds. It does not advance while the code awaits.
     #[schemars(range(min = 10, max = 600_000))]
     pub cpu_ms: u64,
     /// Heap of one task, in MiB.

@@ -69,7 +69,6 @@ const RETIRED: [(&str, &[&str]); 5] = [
             "Hold",
             "Scribe",
             "scribe",
-            "catalogue",
             "Catalogue",
             "Remember",
             "NoAmount",
@@ -83,7 +82,6 @@ const RETIRED: [(&str, &[&str]); 5] = [
             "Carried",
             "Reliance",
             "told",
-            "fits",
         ],
     ),
     (
