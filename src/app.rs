@@ -29,10 +29,13 @@ use crate::{
     catalog::{Catalog, Detected, Login, MissingSecret, UpstreamStatus, Vault},
     cli::{Application, Audience, Exit, Failure, RuntimeStanding, Tell},
     config::{self, Config, Environment, ProcessEnvironment},
-    model::{Principal, Timestamp},
+    model::{InstanceId, Principal, Timestamp},
     policy::{LayerScope, Options, Problem, Profile},
     service::{Service, ServiceLimits},
-    store::{ArtifactStore, SqliteConfig, SqliteStore, Store, StoreError, Synchronous},
+    store::{
+        Recovered, Recovery, RecoveryStore, SqliteConfig, SqliteStore, Store, StoreError,
+        Synchronous,
+    },
     task::{
         UpstreamConcurrency,
         approval_waiters::{ApprovalTerms, ApprovalWaiters},
@@ -273,7 +276,8 @@ impl Parts {
         runtimes::check(&config)?;
         let policy = policy(&config)?;
         let store = Arc::new(SqliteStore::open(store).await.map_err(store_failure)?);
-        recover(&store).await.map_err(store_failure)?;
+        let instance_id = InstanceId::new();
+        recover(&store, instance_id).await.map_err(store_failure)?;
         let runtimes = runtimes::start(&config).await.map_err(|error| {
             Failure::unavailable(chain(&error))
                 .hint("`airlock doctor` tells more; the log above may hold the worker's own words")
@@ -287,6 +291,7 @@ impl Parts {
         let limits = EngineConfig {
             cpu_ms_max: config.limits.cpu_ms,
             queue_max: config.limits.queue as usize,
+            instance_id,
         };
         let artifacts = Artifacts::new(store.clone(), artifact_terms(&config.artifacts));
         let parts = Services {
@@ -489,31 +494,34 @@ fn mcp_options(config: &Config, engine: &TaskEngine) -> McpOptions {
         code_bytes_max: config.limits.code_kb as usize * 1024,
         timeout_ms: config.limits.timeout_ms,
         runtime_id: runtimes::default_id(config).into(),
-        runtimes: engine.runtimes().map(|(id, _)| id.to_owned()).collect(),
+        runtimes: engine.runtimes().map(|runtime| runtime.id().to_owned()).collect(),
         ..McpOptions::default()
     }
 }
 
 /// Ends in the record what the last server left unfinished.
-async fn recover(store: &SqliteStore) -> Result<(), StoreError> {
-    let reason = "the server stopped, and the program that waited with it";
-    let void = store.void_approvals(Timestamp::now(), reason).await?;
-    if void > 0 {
+async fn recover(store: &SqliteStore, instance_id: InstanceId) -> Result<(), StoreError> {
+    let recovery = Recovery {
+        instance_id,
+        at: Timestamp::now(),
+        under_way: machine::server_stopped(Calls::UnderWay),
+        idle: machine::server_stopped(Calls::None),
+        why: "the server stopped, and the program that waited with it".into(),
+    };
+    let Recovered { tasks, approvals, .. } = store.recover(recovery).await?;
+    if approvals > 0 {
         tracing::warn!(
-            approvals = void,
-            "{void} approvals were open when the last server stopped; they are void"
+            approvals,
+            "{approvals} approvals were open when the last server stopped; they are void"
         );
     }
-    let (under_way, none) =
-        (machine::server_stopped(Calls::UnderWay), machine::server_stopped(Calls::None));
-    let lost = store.fail_unfinished(under_way, none).await?;
-    if lost > 0 {
+    if tasks > 0 {
         tracing::warn!(
-            tasks = lost,
-            "{lost} tasks had not ended when the last server stopped; they are recorded as failed"
+            tasks,
+            "{tasks} tasks had not ended when the last server stopped; they are recorded as failed"
         );
     }
-    store.abandon_artifacts().await.map(drop)
+    Ok(())
 }
 
 fn store_failure(error: StoreError) -> OpenError {

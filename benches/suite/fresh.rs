@@ -11,9 +11,10 @@ use std::{
 };
 
 use airlock::catalog::{
-    Catalog, Document, HttpAccess, OpenApiConfig, StdioConfig, UpstreamConfig, UpstreamKind,
-    UpstreamState, Visibility,
+    Catalog, HttpAccess, OpenApiConfig, StdioConfig, UpstreamConfig, UpstreamKind, UpstreamState,
+    Visibility,
 };
+use airlock::model::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 

@@ -6,12 +6,12 @@
 //! that an owner configured for it are blanked out of its answers, errors and logs.
 
 mod arguments;
-mod build;
 mod config;
 mod credential;
 mod discovery;
 mod graphql;
 mod http;
+mod login;
 mod mcp;
 mod missing_secrets;
 mod net;
@@ -41,25 +41,24 @@ use crate::{
 
 pub use self::{
     arguments::ArgumentError,
-    build::login,
-    config::{InvalidName, UpstreamConfig, UpstreamKind, UpstreamName},
+    config::{UpstreamConfig, UpstreamKind},
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
         vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
     discovery::{
-        Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace,
-        Namespaces, NamespacesQuery, ToolsPage, ToolsQuery,
+        Approval, Description, Discovered, Found, Namespace, Namespaces, ToolsPage,
         error::{FindError, ResolveError},
-        host_functions::{HostFunction, HostFunctions},
+        host_functions::{host_arguments, host_function},
         limiter::{ASKED_MAX, CallerLimit},
         not_found::NotFound,
     },
     graphql::config::GraphQlConfig,
     http::{
-        config::{Document, HttpAccess, SharedResources},
+        config::{HttpAccess, SharedResources},
         detect::{Detected, detect},
     },
+    login::login,
     mcp::config::{HttpConfig, StdioConfig},
     missing_secrets::{MissingSecret, missing_secrets},
     net::guard::{Resolver, SystemNames},
@@ -67,7 +66,7 @@ pub use self::{
     registry::visibility::{ToolFilter, View, Visibility},
     tool::Tool,
     upstream::{
-        CALL_TIMEOUT_MS, CallNews, REFRESH_MINUTES, START_TIMEOUT_MS,
+        CallNews,
         error::{UpstreamError, UpstreamErrorCode},
         response::{ResponseLimits, ToolResponse},
         supervisor::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
@@ -120,13 +119,12 @@ impl Catalog {
         for mut config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout, config.refresh_after);
-            let answers = config.kind.answers_mut();
+            let factory = config.kind.factory_mut();
+            factory.set_call_timeout(config.call_timeout);
+            let answers = factory.response_limits_mut();
             *answers = answers.of_one();
             let trust = TrustSettings { trusted: config.trusted, answers: answers.clone() };
-            if let Some(reach) = config.kind.reach_mut() {
-                reach.call_timeout = config.call_timeout;
-            }
-            let (upstream, secrets) = build::upstream_of(&name, config.kind, environment);
+            let (upstream, secrets) = factory.build(&name, environment);
             let supervisor = UpstreamSupervisor::new(
                 name.clone(),
                 upstream,

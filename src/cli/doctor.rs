@@ -2,7 +2,7 @@
 
 use std::{fmt::Write, path::Path, process::ExitCode, sync::Arc};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
 use crate::{
     base::instance::Instance,
     config::{Config, Environment, ProcessEnvironment, Transport},
+    sandbox::Locks,
 };
 
 /// How one thing is.
@@ -131,8 +132,11 @@ fn sandbox(health: &Value, standings: &[RuntimeStanding]) -> Vec<Check> {
                 tasks => write!(message, ", {tasks} tasks wait for one")
                     .expect("a String takes everything"),
             }
-            if let Some(locks) = runtime["tier"].as_str().filter(|locks| !locks.is_empty()) {
-                write!(message, "; locks: {locks}").expect("a String takes everything");
+            let locks = Locks::deserialize(&runtime["locks"]).unwrap_or_default();
+            if !locks.is_empty() {
+                let tier = locks.tier();
+                write!(message, "; tier: {tier}; locks: {locks}")
+                    .expect("a String takes everything");
             }
             Check::new(
                 format!("sandbox.{}", runtime["runtimeId"].as_str().unwrap_or("?")),

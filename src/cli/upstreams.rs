@@ -7,6 +7,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
+use url::Url;
 
 use super::{
     Application, Failure, Output,
@@ -15,7 +16,8 @@ use super::{
 };
 use crate::{
     catalog::{MissingSecret, UpstreamState, UpstreamStatus},
-    config::{Config, Credential, Document, HttpAccess, Transport, Upstream},
+    config::{Config, Credential, HttpAccess, Transport, Upstream},
+    model::Document,
 };
 
 /// What to do with upstreams.
@@ -117,25 +119,26 @@ async fn list(config: &Config, output: Output) -> Result<(), Failure> {
 }
 
 fn row(upstream: &Upstream, status: &str) -> Value {
-    let (kind, place, access) = match &upstream.transport {
+    let (kind, place) = match &upstream.transport {
         Transport::Stdio { command, args, .. } => {
-            ("mcp", [std::slice::from_ref(command), args].concat().join(" "), None)
+            ("mcp", [std::slice::from_ref(command), args].concat().join(" "))
         }
-        Transport::Http { url, access } => ("mcp", shown(url), Some(access)),
-        Transport::OpenApi { spec, base_url, access, .. } => {
+        Transport::Http { url } => ("mcp", shown(url)),
+        Transport::OpenApi { spec, base_url, .. } => {
             let spec = match spec {
                 Document::File(path) => path.display().to_string(),
-                Document::Url(url) => shown(url),
+                Document::Url(url) => Url::parse(url).as_ref().map_or_else(|_| url.clone(), shown),
             };
-            ("openapi", base_url.as_ref().map_or(spec, shown), Some(access))
+            ("openapi", base_url.as_ref().map_or(spec, shown))
         }
-        Transport::GraphQl { url, access, .. } => ("graphql", shown(url), Some(access)),
+        Transport::GraphQl { url, .. } => ("graphql", shown(url)),
     };
+    let access = upstream.access.as_ref();
     json!({ "id": upstream.name, "status": status, "kind": kind, "place": place, "auth": access.map_or("none", auth) })
 }
 
 /// An address without its query, which may hold a key.
-fn shown(url: &url::Url) -> String {
+fn shown(url: &Url) -> String {
     let mut url = url.clone();
     url.set_query(None);
     url.set_fragment(None);

@@ -17,6 +17,7 @@ pub use policy::{
 };
 
 use self::auth::{AccountKeys, Auth, SecretSource};
+use crate::model::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS};
 
 /// The configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -300,11 +301,11 @@ pub struct UpstreamKeys {
     pub trusted: bool,
     /// HTTP headers of each request: a string, or `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
-    /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET
-    /// } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or `cookie`), `{
-    /// oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{ keychain =
-    /// "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets set`. See
-    /// docs/upstreams.md.
+    /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME",
+    /// password = SECRET } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or
+    /// `cookie`), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
+    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets set`.
+    /// See docs/credentials.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
@@ -342,9 +343,9 @@ impl Default for UpstreamKeys {
             headers: BTreeMap::new(),
             auth: None,
             accounts: BTreeMap::new(),
-            refresh_minutes: 60,
-            call_timeout_ms: 60_000,
-            start_timeout_ms: 60_000,
+            refresh_minutes: REFRESH_MINUTES,
+            call_timeout_ms: CALL_TIMEOUT_MS,
+            start_timeout_ms: START_TIMEOUT_MS,
         }
     }
 }

@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-pub use crate::model::{KeyPlace, SecretSource};
+pub use crate::model::{Document, KeyPlace, SecretSource};
 pub use error::{ConfigError, Origin, Problem};
 pub use keys::{
     ApprovalsKeys as Approvals, Approver, ArtifactsKeys as Artifacts, Isolation, Limits, Profile,
@@ -38,8 +38,8 @@ pub use keys::{
 pub use policy::{PolicyFile, PolicyScope, PolicySettings};
 pub use reference::reference;
 pub use resolved::{
-    Credential, Document, HttpAccess, OAuth, Secret, SecretKey, SecretStore, Server, Store,
-    Transport, Upstream,
+    Credential, HttpAccess, OAuth, Secret, SecretKey, SecretStore, Server, Store, Transport,
+    Upstream,
 };
 pub use shape::Shape;
 pub use show::Setting;

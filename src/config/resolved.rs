@@ -10,7 +10,7 @@ use std::{
 use url::Url;
 
 use super::keys::Synchronous;
-use crate::model::SecretSource;
+use crate::model::{Document, SecretSource};
 
 /// Listener of the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +57,8 @@ pub struct Upstream {
     pub name: String,
     /// Connection to it.
     pub transport: Transport,
+    /// Headers, credential and permitted addresses of its URL; none for a program.
+    pub access: Option<HttpAccess>,
     /// Interval of refreshes of its tool list, in minutes; 0 disables them.
     pub refresh_minutes: u64,
     /// Timeout of one call, in milliseconds.
@@ -88,8 +90,6 @@ pub enum Transport {
     Http {
         /// Endpoint, without credentials.
         url: Url,
-        /// Headers, credential and permitted addresses.
-        access: HttpAccess,
     },
     /// HTTP API with an OpenAPI document.
     OpenApi {
@@ -102,8 +102,6 @@ pub enum Transport {
         server: Option<String>,
         /// Values for the variables of the server URL.
         server_variables: BTreeMap<String, String>,
-        /// Headers, credential and permitted addresses.
-        access: HttpAccess,
     },
     /// GraphQL.
     GraphQl {
@@ -111,8 +109,6 @@ pub enum Transport {
         url: Url,
         /// Schema; default: introspection of the endpoint.
         schema: Option<Document>,
-        /// Headers, credential and permitted addresses.
-        access: HttpAccess,
     },
 }
 
@@ -127,15 +123,6 @@ pub struct HttpAccess {
     pub credential: Credential,
     /// Private and loopback addresses are permitted.
     pub allow_private: bool,
-}
-
-/// Location of a document.
-#[derive(Debug, Clone)]
-pub enum Document {
-    /// Absolute path of a file.
-    File(PathBuf),
-    /// URL, without credentials.
-    Url(Url),
 }
 
 /// Value that must not appear in logs, errors or responses.

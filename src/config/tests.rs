@@ -155,9 +155,7 @@ fn secrets_come_from_the_environment_and_are_shown_nowhere() {
         = \"LINEAR_TOKEN\" } }\n",
     );
     let config = folder.load(&[("LINEAR_TOKEN", "hunter2")], &[]).unwrap();
-    let Transport::Http { access, .. } = &config.upstreams[1].transport else {
-        panic!("an address was given")
-    };
+    let access = config.upstreams[1].access.as_ref().expect("a URL was given");
     assert_eq!(access.credential, Credential::Bearer(SecretSource::Value("hunter2".into())));
     let Transport::Stdio { env, env_secret, .. } = &config.upstreams[0].transport else {
         panic!("a program was given")
@@ -347,10 +345,7 @@ fn a_credential_is_a_reference_in_each_of_its_forms() {
          client_secret = { env = \"D\" }\ntoken_url = \"https://as/token\"\nscopes = [\"x\"]\n",
     );
     let config = folder.load(&[("D", "hunter2")], &[]).unwrap();
-    let credential = |at: usize| match &config.upstreams[at].transport {
-        Transport::Http { access, .. } => access.credential.clone(),
-        other => panic!("{other:?}"),
-    };
+    let credential = |at: usize| config.upstreams[at].access.clone().expect("a URL").credential;
     let key = |place, name: &str, value| Credential::ApiKey { place, name: name.into(), value };
     let hunter = SecretSource::Value("hunter2".into());
     assert_eq!(
@@ -441,9 +436,10 @@ fn an_account_is_an_upstream_of_its_own_with_the_same_service() {
         .map(|upstream| (upstream.name.as_str(), upstream.trusted))
         .collect();
     assert_eq!(names, [("github", true), ("github-work", true)]);
-    let Transport::OpenApi { spec, access, .. } = &config.upstreams[1].transport else {
+    let Transport::OpenApi { spec, .. } = &config.upstreams[1].transport else {
         panic!("it is of the same kind")
     };
+    let access = config.upstreams[1].access.as_ref().expect("it has a URL");
     assert!(matches!(spec, Document::File(path) if *path == folder.0.path().join("github.json")));
     assert_eq!(access.credential, Credential::Bearer(SecretSource::Stored("WORK".into())));
     let headers: Vec<_> =
@@ -557,4 +553,13 @@ fn policy_files_name_the_callers_they_apply_to() {
       airlock.toml:3: `b` in `policy.files` has the layer `organisation`, which takes no `workspace` and no `key`
       airlock.toml:3: `policy.files` contains an empty path; name a file
     "#);
+}
+
+#[test]
+fn the_reference_names_every_reserved_namespace() {
+    let reference = include_str!("../../docs/configuration.md");
+    let line = reference.lines().find(|line| line.starts_with("The services whose tools")).unwrap();
+    for name in crate::model::reserved_namespaces() {
+        assert!(line.contains(&format!("`{name}`")), "{name}: {line}");
+    }
 }

@@ -10,9 +10,9 @@ use super::{
         auth::{AccountKeys, Auth, SecretSource},
     },
     resolve::Resolver,
-    resolved::{Credential, Document, HttpAccess, Secret, Transport, Upstream},
+    resolved::{Credential, HttpAccess, Secret, Transport, Upstream},
 };
-use crate::model::{KeyPlace, NAMESPACE_CHARS_MAX, RESERVED_NAMESPACES};
+use crate::model::{Document, InvalidName, KeyPlace, NAMESPACE_CHARS_MAX, UpstreamName};
 
 impl Resolver<'_> {
     /// Resolves all upstreams, sorted by name. Each account is an upstream of its own.
@@ -39,11 +39,16 @@ impl Resolver<'_> {
             UpstreamKind::OpenApi => self.openapi(name, keys),
             UpstreamKind::GraphQl => self.graphql(name, keys),
         };
+        let access = match keys.command {
+            Some(_) if keys.kind == UpstreamKind::Mcp => None,
+            _ => self.own_access(name, keys),
+        };
         let UpstreamKeys { refresh_minutes, call_timeout_ms, start_timeout_ms, trusted, .. } =
             *keys;
-        let upstream = |name: String, transport| Upstream {
+        let upstream = |name: String, transport, access| Upstream {
             name,
             transport,
+            access,
             refresh_minutes,
             call_timeout_ms,
             start_timeout_ms,
@@ -51,20 +56,10 @@ impl Resolver<'_> {
         };
         let accounts = keys.accounts.iter().filter_map(|(account, own)| {
             let access = self.account(name, account, keys, own)?;
-            let transport = match transport.clone()? {
-                Transport::Stdio { .. } => return None,
-                Transport::Http { url, .. } => Transport::Http { url, access },
-                Transport::OpenApi { spec, base_url, server, server_variables, .. } => {
-                    Transport::OpenApi { spec, base_url, server, server_variables, access }
-                }
-                Transport::GraphQl { url, schema, .. } => {
-                    Transport::GraphQl { url, schema, access }
-                }
-            };
-            Some(upstream(format!("{name}-{account}"), transport))
+            Some(upstream(format!("{name}-{account}"), transport.clone()?, Some(access)))
         });
         let accounts: Vec<_> = accounts.collect();
-        let own = transport.map(|transport| upstream(name.to_owned(), transport));
+        let own = transport.clone().map(|transport| upstream(name.to_owned(), transport, access));
         if self.problems.len() == before {
             own.into_iter().chain(accounts).collect()
         } else {
@@ -116,22 +111,18 @@ impl Resolver<'_> {
     }
 
     fn check_name(&mut self, name: &str) {
-        let mut characters = name.chars();
-        let first = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        let rest = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !first || !rest || name.len() > NAMESPACE_CHARS_MAX {
-            let message = format!(
-                "`{name}` is not a valid name of an upstream; allowed: a letter or `_`, then \
-                letters, digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
-            );
-            self.report(&["upstreams", name], message);
-        } else if RESERVED_NAMESPACES.contains(&name) {
-            let message = format!(
+        let message = match name.parse::<UpstreamName>() {
+            Ok(_) => return,
+            Err(InvalidName::Reserved { .. }) => format!(
                 "`{name}` is not a valid name of an upstream, because `tools.{name}` is a built-in \
                 function; choose another name"
-            );
-            self.report(&["upstreams", name], message);
-        }
+            ),
+            Err(InvalidName::Length { .. } | InvalidName::Characters(_)) => format!(
+                "`{name}` is not a valid name of an upstream; allowed: a letter or `_`, then letters, \
+                digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
+            ),
+        };
+        self.report(&["upstreams", name], message);
     }
 
     fn mcp(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
@@ -150,9 +141,7 @@ impl Resolver<'_> {
             (Some(command), None) => self.stdio(name, keys, command),
             (None, Some(url)) => {
                 self.report_process_keys(name, keys);
-                let url = self.url(name, "url", url);
-                let access = self.own_access(name, keys);
-                Some(Transport::Http { url: url?, access: access? })
+                self.url(name, "url", url).map(|url| Transport::Http { url })
             }
             (Some(_), Some(_)) => {
                 self.report(
@@ -230,19 +219,12 @@ impl Resolver<'_> {
         }
         let spec = self.document(name, spec);
         let base_url = keys.base_url.as_ref().map(|url| self.url(name, "base_url", url));
-        let access = self.own_access(name, keys);
         let base_url = match base_url {
             Some(url) => Some(url?),
             None => None,
         };
         let (server, server_variables) = (keys.server.clone(), keys.server_variables.clone());
-        Some(Transport::OpenApi {
-            spec: spec?,
-            base_url,
-            server,
-            server_variables,
-            access: access?,
-        })
+        Some(Transport::OpenApi { spec: spec?, base_url, server, server_variables })
     }
 
     fn graphql(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
@@ -267,12 +249,11 @@ impl Resolver<'_> {
         };
         let url = self.url(name, "url", url);
         let schema = keys.spec.as_ref().map(|spec| self.document(name, spec));
-        let access = self.own_access(name, keys);
         let schema = match schema {
             Some(schema) => Some(schema?),
             None => None,
         };
-        Some(Transport::GraphQl { url: url?, schema, access: access? })
+        Some(Transport::GraphQl { url: url?, schema })
     }
 
     fn report_process_keys(&mut self, name: &str, keys: &UpstreamKeys) {
@@ -326,7 +307,7 @@ impl Resolver<'_> {
 
     fn document(&mut self, name: &str, text: &str) -> Option<Document> {
         if text.contains("://") {
-            return self.url(name, "spec", text).map(Document::Url);
+            return self.url(name, "spec", text).map(|url| Document::Url(url.into()));
         }
         if text.trim().is_empty() {
             self.report(

@@ -18,7 +18,8 @@ use super::{
 use crate::{
     base::digest,
     model::{
-        Approval, ApprovalId, ApprovalStatus, ErrorCode, EventKind, Principal, Task, Timestamp,
+        Approval, ApprovalId, ApprovalStatus, ErrorCode, EventData, EventKind, Principal, Task,
+        Timestamp,
     },
     store::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, Decided},
 };
@@ -131,7 +132,7 @@ impl ApprovalAnswer {
         let Approval {
             id,
             status,
-            workspace_id,
+            principal,
             task_id,
             seq,
             tool,
@@ -145,10 +146,10 @@ impl ApprovalAnswer {
         let is_showable = self.is_showable();
         let mut object = json!({
             "id": id, "status": status, "createdAt": created_at, "expiresAt": expires_at,
-            "workspaceId": workspace_id,
+            "workspaceId": principal.workspace_id,
             "taskId": task_id, "seq": seq, "tool": tool, "upstream": asked.upstream,
             "class": asked.class,
-            "principal": { "accountId": asked.account_id, "clientId": asked.client_id, "sessionId": asked.session_id, "role": "agent" },
+            "principal": { "accountId": principal.account_id, "clientId": principal.client_id, "sessionId": principal.session_id, "role": "agent" },
             "rule": asked.rule, "policyRevision": asked.revision, "reason": asked.reason,
             "args": if is_showable { serde_json::from_str(args).unwrap_or_default() } else { Value::Null },
             "argsComplete": is_showable, "argsBytes": args.len(), "digest": digest,
@@ -311,7 +312,11 @@ impl Service {
             limit: PENDING_MAX,
             cursor: None,
         };
-        let page = self.store.approvals(&task.workspace_id, filter).await.map_err(store_error)?;
+        let page = self
+            .store
+            .approvals(&task.principal.workspace_id, filter)
+            .await
+            .map_err(store_error)?;
         let told = page.approvals.into_iter().map(|approval| PendingApproval {
             approval_id: approval.id.to_string(),
             url: self.approval_url(approval.id),
@@ -369,15 +374,13 @@ impl Service {
             let Some(last) = page.last().map(|event| event.seq) else { break };
             after = last;
             for event in page {
-                let Some(seq) =
-                    event.data["seq"].as_u64().filter(|seq| *seq != u64::from(approval.seq))
-                else {
+                let Some(seq) = event.data.call().filter(|seq| *seq != approval.seq) else {
                     continue;
                 };
-                if event.kind == EventKind::CallRequested {
-                    let tool = event.data["tool"].as_str().unwrap_or_default().to_owned();
-                    steps.push(Step { seq, tool, outcome: "requested".into() });
-                } else if let Some(outcome) = outcome(event.kind)
+                let seq = u64::from(seq);
+                if let EventData::CallRequested(requested) = event.data {
+                    steps.push(Step { seq, tool: requested.tool, outcome: "requested".into() });
+                } else if let Some(outcome) = outcome(event.data.kind())
                     && let Some(step) = steps.iter_mut().rev().find(|step| step.seq == seq)
                 {
                     step.outcome = outcome.into();

@@ -103,7 +103,7 @@ pub struct Health {
     pub status: String,
     /// The server's version.
     pub version: String,
-    /// The sandbox's tier and state.
+    /// State of the sandbox; for each runtime its engine, tier and locks.
     pub sandbox: serde_json::Value,
     /// The store's state.
     pub store: serde_json::Value,

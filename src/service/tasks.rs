@@ -225,11 +225,9 @@ impl Service {
             runtime_id: request.runtime_id.unwrap_or_else(|| self.limits.runtime_id.clone()),
             timeout_ms,
             metadata: request.metadata,
-            workspace_id: who.workspace_id.clone(),
-            account_id: who.account_id.clone(),
-            session_id: request.session_id,
-            client_id: who.client_id.clone(),
+            principal: Principal { session_id: request.session_id, ..who.clone() },
             created_at: Timestamp::now(),
+            instance_id: self.engine.instance_id(),
             idempotency_key: request.idempotency_key,
         })
     }

@@ -5,13 +5,11 @@ use tokio::sync::watch;
 
 use super::{Health, NamespaceCount, Service, ServiceError, ToolList};
 use crate::{
-    catalog::{CallerLimit, FindError, NamespacesQuery, NotFound, ResolveError, UpstreamState},
-    model::{ErrorCode, Principal, RawJson},
+    catalog::{CallerLimit, FindError, NotFound, ResolveError, UpstreamState},
+    model::{DiscoveryFunction, ErrorCode, NamespacesQuery, Principal, RawJson},
     policy::{Caller, Profile},
-    task::{
-        artifacts::Artifacts,
-        host::{PolicyView, ROLE},
-    },
+    sandbox::RuntimeHealth,
+    task::host::{PolicyView, ROLE},
 };
 
 /// The task in whose name lists are shown outside of one.
@@ -23,12 +21,12 @@ impl Service {
     /// A page of tools, as `tools.catalog.tools` answers.
     pub async fn tools(&self, who: &Principal, request: ToolList) -> Result<RawJson, ServiceError> {
         let args = serde_json::to_string(&request).expect("strings and numbers only");
-        self.find(who, "catalog.tools", &args).await
+        self.find(who, DiscoveryFunction::Tools, &args).await
     }
 
     /// One tool, as `tools.describe` answers.
     pub async fn tool(&self, who: &Principal, path: &str) -> Result<RawJson, ServiceError> {
-        self.find(who, "describe", &json!({ "path": path }).to_string()).await
+        self.find(who, DiscoveryFunction::Describe, &json!({ "path": path }).to_string()).await
     }
 
     /// TypeScript declarations of all tools that the caller may see, or of those of one namespace.
@@ -103,14 +101,15 @@ impl Service {
         let runtimes: Vec<_> = self
             .engine
             .runtimes()
-            .map(|(id, sandbox)| {
-                let (engine, locks) = sandbox.engine_and_locks().unwrap_or(("not used yet", ""));
+            .map(|runtime| {
+                let RuntimeHealth { engine, workers, queued } = runtime.health();
                 json!({
-                    "runtimeId": id,
-                    "engine": engine,
-                    "tier": locks,
-                    "workers": sandbox.workers(),
-                    "queued": sandbox.queued(),
+                    "runtimeId": runtime.id(),
+                    "engine": engine.as_ref().map_or("not used yet", |engine| &engine.name),
+                    "tier": engine.as_ref().map(|engine| engine.locks.tier()),
+                    "locks": engine.map(|engine| engine.locks).unwrap_or_default(),
+                    "workers": workers,
+                    "queued": queued,
                 })
             })
             .collect();
@@ -151,19 +150,12 @@ impl Service {
     async fn find(
         &self,
         who: &Principal,
-        function: &str,
+        function: DiscoveryFunction,
         args: &str,
     ) -> Result<RawJson, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
         let asker = CallerLimit::default();
-        let found = match Artifacts::about(function, args) {
-            Some(found) => found,
-            None => self
-                .catalog
-                .find_aside(&asker, function, args, view)
-                .await
-                .expect("it is one of the finding functions"),
-        };
+        let found = self.catalog.find_offloaded(&asker, function, args, view).await;
         found.map_err(|error| match error {
             FindError::Arguments(error) => {
                 ServiceError::new(ErrorCode::InvalidArgument, error.to_string())
@@ -179,7 +171,7 @@ fn caller(who: &Principal) -> Caller<'_> {
         workspace: &who.workspace_id,
         principal: &who.account_id,
         role: ROLE,
-        key: None,
+        key: who.key_id.as_deref(),
         session: None,
         task: NO_TASK,
     }

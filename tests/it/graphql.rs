@@ -14,10 +14,10 @@ use std::{
 
 use airlock::{
     catalog::{
-        Catalog, DiscoverQuery, Document, GraphQlConfig, HttpAccess, UpstreamConfig, UpstreamError,
-        UpstreamErrorCode, UpstreamKind, UpstreamState,
+        Catalog, GraphQlConfig, HttpAccess, UpstreamConfig, UpstreamError, UpstreamErrorCode,
+        UpstreamKind, UpstreamState,
     },
-    model::Operation,
+    model::{DiscoverQuery, Document, Operation},
 };
 use axum::{
     Router,

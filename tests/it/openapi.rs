@@ -4,9 +4,10 @@ mod github;
 mod service;
 
 use airlock::catalog::{
-    Catalog, Credential, Document, HttpAccess, OpenApiConfig, SecretSource, UpstreamConfig,
-    UpstreamError, UpstreamErrorCode, UpstreamKind, UpstreamState,
+    Catalog, Credential, HttpAccess, OpenApiConfig, SecretSource, UpstreamConfig, UpstreamError,
+    UpstreamErrorCode, UpstreamKind, UpstreamState,
 };
+use airlock::model::Document;
 use serde_json::{Value, json};
 
 use self::service::{Asked, Service, answered};
@@ -284,7 +285,7 @@ async fn a_description_at_an_address_is_fetched_and_its_server_counts_from_there
         _ => answered(200, "text/plain", "pong"),
     })
     .await;
-    let mut config = upstream("up", Document::Address(service.url("/docs/api.json")), None);
+    let mut config = upstream("up", Document::Url(service.url("/docs/api.json")), None);
     reach(&mut config).credential =
         Credential::Bearer(SecretSource::Value("tok-123456".to_owned()));
     let catalog = started(config).await;
@@ -309,7 +310,7 @@ async fn a_description_has_no_say_in_where_a_credential_goes() {
         answered(200, "application/json", spec.to_string())
     })
     .await;
-    let mut config = upstream("up", Document::Address(service.url("/api.json")), None);
+    let mut config = upstream("up", Document::Url(service.url("/api.json")), None);
     reach(&mut config).headers.insert("X-Key".to_owned(), "tok-123456".to_owned());
     let catalog = started(config).await;
     let status = catalog.status().remove(0);
@@ -327,7 +328,7 @@ async fn a_description_has_no_say_in_where_a_credential_goes() {
 async fn a_description_that_cannot_be_had_says_which_and_why() {
     let service = Service::start(|_: &Asked| answered(404, "text/plain", "no")).await;
     for (spec, part) in [
-        (Document::Address(service.url("/x.json?key=tok-123456")), "/x.json` cannot be had: "),
+        (Document::Url(service.url("/x.json?key=tok-123456")), "/x.json` cannot be had: "),
         (
             Document::File("/nowhere/spec.yaml".into()),
             "its description `/nowhere/spec.yaml` cannot be read: No such file",

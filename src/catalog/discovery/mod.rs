@@ -13,8 +13,7 @@ pub(super) mod signature;
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     path,
@@ -27,7 +26,7 @@ use super::{
 };
 use crate::{
     base::{digest::sha256, suggest, text::cut},
-    model::Schema,
+    model::{DiscoverQuery, NamespacesQuery, Schema, ToolsQuery},
 };
 
 /// Upstreams that are down, and why.
@@ -58,57 +57,6 @@ const CLEAR_LEAD: f32 = 1.25;
 /// How much of the question the first result must cover to be the best path, 0 to 1; rare words
 /// weigh more.
 const COVERED: f32 = 0.6;
-
-/// The arguments of `tools.discover`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct DiscoverQuery {
-    /// What is wanted, in words.
-    #[schemars(length(max = 2000))]
-    pub query: String,
-    /// Results at most, 1 to 50; 8 by default.
-    #[schemars(range(min = 1, max = 50))]
-    pub limit: Option<u32>,
-    /// Whether descriptions are cut to their first line; true by default.
-    pub compact: Option<bool>,
-    /// Whether results carry their JSON Schemas; false by default.
-    pub include_schemas: Option<bool>,
-    /// Only tools of this upstream, or below this path.
-    pub namespace: Option<String>,
-}
-
-/// The arguments of `tools.catalog.namespaces`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct NamespacesQuery {
-    /// Namespaces at most, 1 to 200; 200 by default.
-    #[schemars(range(min = 1, max = 200))]
-    pub limit: Option<u32>,
-}
-
-/// The arguments of `tools.catalog.tools`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct ToolsQuery {
-    /// Only tools of this upstream, or below this path.
-    pub namespace: Option<String>,
-    /// Only tools that match these words, the best first.
-    #[schemars(length(max = 2000))]
-    pub query: Option<String>,
-    /// Tools at most, 1 to 200; 50 by default.
-    #[schemars(range(min = 1, max = 200))]
-    pub limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    pub cursor: Option<String>,
-}
-
-/// The arguments of `tools.describe`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DescribeQuery {
-    /// The path of a tool.
-    pub path: String,
-}
 
 /// One tool that was found.
 #[derive(Debug, Clone, Serialize)]

@@ -1,6 +1,6 @@
 //! What the owner says about a service that speaks GraphQL.
 
-use crate::catalog::http::config::{Document, HttpAccess};
+use crate::{catalog::http::config::HttpAccess, model::Document};
 
 /// A GraphQL service.
 #[derive(Debug, Clone)]

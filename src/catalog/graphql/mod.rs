@@ -7,6 +7,7 @@
 mod answer;
 pub(super) mod config;
 mod default;
+mod factory;
 mod input;
 mod introspection;
 mod literal;
@@ -41,7 +42,6 @@ use self::{
 use super::{
     http::{
         client::{ServiceClient, ServiceConfig},
-        config::Document,
         failure::ServiceFailure,
         message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
     },
@@ -57,7 +57,7 @@ use super::{
         response::ToolResponse,
     },
 };
-use crate::model::JsonObject;
+use crate::model::{Document, JsonObject};
 
 /// Shortest time between two readings of the schema that a service asks for by refusing what it
 /// promised.
@@ -143,7 +143,7 @@ impl GraphQlConnection {
     async fn text(&self) -> Result<Text, ConnectError> {
         match &self.document {
             Some(Document::File(path)) => file(path).await.map(Text::of),
-            Some(Document::Address(address)) => {
+            Some(Document::Url(address)) => {
                 let url = Url::parse(address)
                     .map_err(|error| ConnectError::new(format!("`spec` is no address: {error}")))?;
                 let bytes = self.client.fetch(url, introspection::ANSWER_BYTES_MAX).await;

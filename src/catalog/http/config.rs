@@ -4,26 +4,19 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     net::SocketAddr,
-    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
-use crate::catalog::{
-    credential::{CredentialProvider, config::Credential, vault::Vault},
-    net::guard::{AddressPolicy, Resolver, SystemNames},
-    redact::Secrets,
-    upstream::{CALL_TIMEOUT_MS, response::ResponseLimits},
+use crate::{
+    catalog::{
+        credential::{CredentialProvider, config::Credential, vault::Vault},
+        net::guard::{AddressPolicy, Resolver, SystemNames},
+        redact::Secrets,
+        upstream::{kind::CredentialSettings, response::ResponseLimits},
+    },
+    model::CALL_TIMEOUT_MS,
 };
-
-/// Where a document is: a description, or a schema.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Document {
-    /// A file; absolute.
-    File(PathBuf),
-    /// An address, `http://…` or `https://…`.
-    Address(String),
-}
 
 /// How a service behind an address is reached, whatever it speaks.
 #[derive(Clone)]
@@ -57,6 +50,30 @@ impl Default for HttpAccess {
 }
 
 impl HttpAccess {
+    /// The credential, and what is needed to obtain it.
+    pub(in crate::catalog) fn credential_settings(&self) -> CredentialSettings<'_> {
+        CredentialSettings {
+            credential: &self.credential,
+            vault: self.surroundings.vault.as_ref(),
+            addresses: self.guard(),
+        }
+    }
+
+    /// Secrets among the headers, and among what the URLs hold.
+    pub(in crate::catalog) fn secrets<'a>(
+        &'a self,
+        urls: impl IntoIterator<Item = &'a str>,
+    ) -> Secrets {
+        let headers = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let secrets = Secrets::among(headers.chain(urls.into_iter().map(|url| ("url", url))));
+        for value in self.secret_headers.iter().filter_map(|name| self.headers.get(name)) {
+            secrets.add(value);
+            // Behind a scheme such as `Bearer`.
+            value.split_once(' ').into_iter().for_each(|(_, token)| secrets.add(token.trim()));
+        }
+        secrets
+    }
+
     /// How Airlock identifies itself to it.
     pub(in crate::catalog) fn identity(&self, secrets: Secrets) -> CredentialProvider {
         let vault = self.surroundings.vault.clone();

@@ -9,6 +9,7 @@ pub(super) mod backpressure;
 pub(super) mod breaker;
 pub(super) mod config;
 pub(super) mod elicitation;
+mod factory;
 mod failure;
 pub(super) mod http_client;
 mod lines;
@@ -75,7 +76,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 const LISTEN_PAUSE: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 
 /// An MCP server that is our child.
-pub(super) struct McpStdio {
+struct McpStdio {
     pub(super) name: Arc<str>,
     pub(super) config: StdioConfig,
     /// Everything the child gets to see of an environment.
@@ -84,7 +85,7 @@ pub(super) struct McpStdio {
 }
 
 /// An MCP server behind an address.
-pub(super) struct McpHttp {
+struct McpHttp {
     config: HttpConfig,
     guard: AddressPolicy,
     identity: Arc<CredentialProvider>,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::http::config::{Document, HttpAccess};
+use crate::{catalog::http::config::HttpAccess, model::Document};
 
 /// A service with an OpenAPI description.
 #[derive(Debug, Clone)]

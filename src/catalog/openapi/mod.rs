@@ -8,6 +8,7 @@
 mod answer;
 pub(super) mod config;
 mod document;
+mod factory;
 mod import;
 mod media;
 mod names;
@@ -37,10 +38,7 @@ use self::{
 };
 use super::{
     credential::config::{Credential, KeyPlace},
-    http::{
-        client::{ServiceClient, ServiceConfig},
-        config::Document,
-    },
+    http::client::{ServiceClient, ServiceConfig},
     redact::Secrets,
     tool::Tool,
     upstream::{
@@ -50,7 +48,10 @@ use super::{
         response::ToolResponse,
     },
 };
-use crate::{base::memory, model::JsonObject};
+use crate::{
+    base::memory,
+    model::{Document, JsonObject},
+};
 
 /// A service with an OpenAPI description.
 pub(super) struct OpenApi {
@@ -114,7 +115,7 @@ impl OpenApi {
         };
         let base = self.config.base_url.as_deref().map(parsed).transpose()?;
         let spec = match &self.config.spec {
-            Document::Address(url) => Some(parsed(url)?),
+            Document::Url(url) => Some(parsed(url)?),
             Document::File(_) => None,
         };
         let reach = &self.config.reach;

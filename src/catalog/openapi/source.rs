@@ -19,12 +19,13 @@ use crate::{
         credential::config::Credential,
         http::{
             client::{ServiceClient, ServiceConfig},
-            config::{Document, HttpAccess},
+            config::HttpAccess,
             failure::ServiceFailure,
         },
         redact::Secrets,
         upstream::error::ConnectError,
     },
+    model::Document,
 };
 
 /// How often a file is looked at.
@@ -57,7 +58,7 @@ impl Source {
     ) -> Result<Self, ConnectError> {
         let url = match &config.spec {
             Document::File(path) => return Ok(Self::File(path.clone())),
-            Document::Address(url) => {
+            Document::Url(url) => {
                 Url::parse(url).map_err(|_| ConnectError::new("`spec` is not an address"))?
             }
         };

@@ -15,9 +15,11 @@ use self::omitted_fields::OmittedFields;
 use super::schema::{checker::Checker, inferred::InferredSchema};
 use crate::{
     base::{digest::sha256_of_json, json::unwrap_descriptions, text::cut},
-    model::{Annotations, JsonObject, Operation, Schema},
+    model::{Annotations, HostFunction, JsonObject, Operation, Schema},
 };
 
+/// Upstream of host functions in search results.
+const HOST: &str = "airlock";
 /// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
 pub(super) const NAME_CHARS_MAX: usize = 128;
 /// Longest description that is kept, in bytes; the rest is cut.
@@ -244,27 +246,28 @@ impl Tool {
         })
     }
 
-    /// A function of the catalog itself, so that its arguments are checked like any tool's.
-    pub(super) fn own<Args: schemars::JsonSchema>(path: &str) -> Self {
-        let mut schema = schemars::schema_for!(Args).to_value();
-        unwrap_descriptions(&mut schema);
+    /// A host function as a tool, so that it is found, described and validated like one.
+    pub(super) fn of_host(function: &HostFunction) -> Self {
+        let mut input = (function.arguments)();
+        unwrap_descriptions(&mut input);
+        let output = Schema::new(&(function.output)());
         Self {
-            path: path.to_owned(),
-            upstream: Arc::from("catalog"),
-            name: path.to_owned(),
+            path: function.path.to_owned(),
+            upstream: Arc::from(HOST),
+            name: function.path.to_owned(),
             title: None,
-            description: String::new(),
-            input_schema: Schema::new(&schema).expect("a query of ours is flat"),
-            output_schema: None,
+            description: function.description.to_owned(),
+            schema_bytes: 0,
+            arguments: ArgumentWords::of(&input),
+            input_schema: Schema::new(&input).expect("the schema of a struct is flat"),
+            output_schema: output,
             annotations: Annotations { read_only: Some(true), ..Annotations::default() },
             operation: None,
             fingerprint: None,
             trusted: true,
             schema_hash: String::new(),
-            schema_bytes: 0,
             observed: Arc::default(),
             left_out: OmittedFields::default(),
-            arguments: ArgumentWords::default(),
             hint: Mutex::default(),
             checker: OnceLock::new(),
             too_much_told: AtomicBool::new(false),

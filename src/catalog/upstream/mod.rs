@@ -3,6 +3,7 @@
 
 pub(super) mod error;
 pub(super) mod import_job;
+pub(super) mod kind;
 pub(super) mod response;
 pub(super) mod supervisor;
 pub(super) mod tool_list;
@@ -15,17 +16,6 @@ use self::{
 };
 use super::tool::{OfferedTool, Tool};
 use crate::model::JsonObject;
-
-/// Default bound of one call, in milliseconds. Safe range: 1 000 to 900 000.
-pub const CALL_TIMEOUT_MS: u64 = 60_000;
-
-/// Default bound of one start, from the spawn to the whole tool list, in milliseconds. Long because
-/// `npx` may download first.
-pub const START_TIMEOUT_MS: u64 = 60_000;
-
-/// Default time after which the tools of an upstream are asked for again, in minutes. Safe range: 0
-/// (never) to 10 080 (a week).
-pub const REFRESH_MINUTES: u64 = 60;
 
 /// Takes what an upstream says of how far a call is: one short line, the latest counts.
 pub type CallNews = std::sync::Arc<dyn Fn(&str) + Send + Sync>;

@@ -87,7 +87,7 @@ async fn admit(State(gate): State<Arc<SignIn>>, mut request: Request, next: Next
 }
 
 pub(super) fn owner() -> Principal {
-    Principal::local("cli")
+    Principal::owner("cli")
 }
 
 async fn execute(State(port): Api, body: Result<Bytes, BytesRejection>) -> Answer {

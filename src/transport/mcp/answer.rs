@@ -122,9 +122,9 @@ pub fn structured(answer: &TaskAnswer, detail: Detail) -> JsonObject {
     put("runtimeId", task.runtime_id.as_str().into());
     put("exitCode", task.exit_code.into());
     put("result", result);
-    put("workspaceId", task.workspace_id.as_str().into());
-    put("accountId", task.account_id.as_str().into());
-    put("sessionId", task.session_id.as_deref().into());
+    put("workspaceId", task.principal.workspace_id.as_str().into());
+    put("accountId", task.principal.account_id.as_str().into());
+    put("sessionId", task.principal.session_id.as_deref().into());
     if let Some(error) = &task.error {
         put("error", plain(error));
     }
@@ -149,7 +149,7 @@ pub fn structured(answer: &TaskAnswer, detail: Detail) -> JsonObject {
         put("code", task.code.as_str().into());
         put("timeoutMs", task.timeout_ms.into());
         put("metadata", task.metadata.clone().into());
-        put("clientId", task.client_id.as_str().into());
+        put("clientId", task.principal.client_id.as_str().into());
         put("createdAt", task.created_at.to_string().into());
         put("startedAt", task.started_at.map(|at| at.to_string()).into());
         put("completedAt", task.completed_at.map(|at| at.to_string()).into());
@@ -165,9 +165,9 @@ fn summary(task: &Task) -> JsonObject {
     put("status", task.status.as_str().into());
     put("runtimeId", task.runtime_id.as_str().into());
     put("exitCode", task.exit_code.into());
-    put("sessionId", task.session_id.as_deref().into());
+    put("sessionId", task.principal.session_id.as_deref().into());
     put("metadata", task.metadata.clone().into());
-    put("clientId", task.client_id.as_str().into());
+    put("clientId", task.principal.client_id.as_str().into());
     put("createdAt", task.created_at.to_string().into());
     put("startedAt", task.started_at.map(|at| at.to_string()).into());
     put("completedAt", task.completed_at.map(|at| at.to_string()).into());

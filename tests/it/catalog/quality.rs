@@ -1,8 +1,7 @@
 //! How well tools are found, with floors: written questions over the tools of real services.
 
-use airlock::catalog::{
-    Catalog, Document, HttpAccess, OpenApiConfig, Tool, UpstreamConfig, UpstreamKind,
-};
+use airlock::catalog::{Catalog, HttpAccess, OpenApiConfig, Tool, UpstreamConfig, UpstreamKind};
+use airlock::model::Document;
 use serde_json::{Value, json};
 
 use super::{find, paths, started};

@@ -10,7 +10,7 @@ use airlock::{
         Options, Policy, Problem, Profile, Reservation, ToolFacts, Verdict, Window,
     },
     store::{
-        CounterHold, CounterRead, CounterWindow, Reserved, Settle, SqliteConfig, SqliteStore, Store,
+        CounterHold, CounterRead, CounterStore, CounterWindow, Reserved, SqliteConfig, SqliteStore,
     },
 };
 use serde_json::value::RawValue;
@@ -106,7 +106,7 @@ impl Judge {
                 if fails {
                     let back =
                         token.part(|index| decision.reservations[index].count == Count::Success);
-                    self.store.settle(back, Settle::Rollback).await.unwrap();
+                    self.store.release(back).await.unwrap();
                 }
                 Answer { what: "allow", rule, message: String::new() }
             }

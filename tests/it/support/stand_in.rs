@@ -11,8 +11,8 @@ use std::{
 
 use airlock::{
     model::{
-        Event, EventKind, LogLevel, LogLine, Logs, Principal, RawJson, Task, TaskError, TaskId,
-        TaskStatus, Timestamp, Usage,
+        Event, EventData, LogLevel, LogLine, Logs, NoDetails, Principal, RawJson, Task, TaskError,
+        TaskId, TaskStatus, Timestamp, Usage,
     },
     service::{
         ApprovalAnswer, ApprovalList, ApprovalListAnswer, Execute, Health, NamespaceCount,
@@ -95,10 +95,7 @@ pub(crate) fn queued(code: &str) -> Task {
         runtime_id: "local-v8".to_owned(),
         timeout_ms: 300_000,
         metadata: None,
-        workspace_id: "local".to_owned(),
-        account_id: "local".to_owned(),
-        session_id: None,
-        client_id: "test".to_owned(),
+        principal: Principal::local("test"),
         created_at: Timestamp::now(),
         started_at: None,
         completed_at: None,
@@ -195,8 +192,7 @@ impl Port for StandIn {
                 _ => {}
             }
             let task = Task {
-                client_id: who.client_id.clone(),
-                session_id: request.session_id,
+                principal: Principal { session_id: request.session_id, ..who.clone() },
                 metadata: request.metadata,
                 ..queued(&request.code)
             };
@@ -289,8 +285,7 @@ impl Port for StandIn {
                 task_id,
                 seq: 1,
                 at: Timestamp::now(),
-                kind: EventKind::TaskCreated,
-                data: json!({}),
+                data: EventData::TaskCreated(NoDetails {}),
             };
             Ok(TaskEventsAnswer { events: vec![event], next_after: 1 })
         }

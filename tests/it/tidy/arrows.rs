@@ -19,7 +19,7 @@ const CATALOG_FLOORS: Floors = &[
     &["upstream"],
     &["http"],
     &["mcp", "openapi", "graphql"],
-    &["config.rs", "build.rs", "missing_secrets.rs"],
+    &["config.rs", "login.rs", "missing_secrets.rs"],
     &["discovery", "mod.rs"],
 ];
 
@@ -36,11 +36,10 @@ const POLICY_FLOORS: Floors = &[
 ];
 
 /// Files of a part that stand in circles, by their number. A number may only fall.
-const IN_CIRCLES: [(&str, usize); 5] =
-    [("cli", 29), ("sandbox", 12), ("store", 9), ("task", 4), ("transport", 13)];
+const IN_CIRCLES: &[(&str, usize)] = &[("cli", 29), ("task", 4), ("transport", 13)];
 
 /// Names that were given up for the field's words, each in the part that had it.
-const RETIRED: [(&str, &[&str]); 5] = [
+const RETIRED: &[(&str, &[&str])] = &[
     (
         "catalog",
         &[
@@ -63,6 +62,13 @@ const RETIRED: [(&str, &[&str]); 5] = [
     ),
     ("base", &["InstanceNote", "Look", "spelled", "give_back"]),
     ("config", &["Reach", "refuse", "own_reach", "is_written"]),
+    (
+        "sandbox",
+        &[
+            "Drive", "Turn", "Doing", "Hold", "Gasp", "Seat", "Place", "Places", "Answer", "Told",
+            "Ending", "Look", "Woken",
+        ],
+    ),
     (
         "policy",
         &[
@@ -265,7 +271,7 @@ fn paths_are_found_in_trees_and_in_code() {
 
 #[test]
 fn files_of_a_part_do_not_import_each_other_in_circles() {
-    let known = BTreeMap::from(IN_CIRCLES);
+    let known = IN_CIRCLES.iter().copied().collect::<BTreeMap<_, _>>();
     let mut wrong = vec![];
     for (part, arrows) in &arrows() {
         let found = in_circles(arrows);
@@ -309,7 +315,8 @@ fn arrows_up(part: &str, floors: Floors) -> Vec<String> {
 fn no_name_comes_back_that_was_given_up() {
     let mut wrong = vec![];
     for (retired_in, words) in RETIRED {
-        for source in sources("src", ".rs").iter().filter(|source| part(&source.path) == retired_in)
+        for source in
+            sources("src", ".rs").iter().filter(|source| part(&source.path) == *retired_in)
         {
             let code = code(source);
             let names: BTreeSet<&str> =
@@ -332,7 +339,7 @@ fn every_word_of_the_glossary_is_in_use() {
         .flat_map(str::lines)
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .collect();
-    assert_eq!(words.len(), 29, "{words:?}");
+    assert_eq!(words.len(), 30, "{words:?}");
     let code: String = sources("src", ".rs").into_iter().map(|source| source.text).collect();
     let names: BTreeSet<&str> = code.split(|c: char| !c.is_alphanumeric() && c != '_').collect();
     none(

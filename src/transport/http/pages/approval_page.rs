@@ -79,8 +79,8 @@ fn facts(approval: &Approval) -> Markup {
     html! {
         dl {
             dt { "Asked by" }
-            dd { (visible(&asked.client_id, false)) ", account " (visible(&asked.account_id, false)) ", workspace " (visible(&approval.workspace_id, false))
-                @if let Some(session) = &asked.session_id { ", session " (visible(session, false)) } }
+            dd { (visible(&approval.principal.client_id, false)) ", account " (visible(&approval.principal.account_id, false)) ", workspace " (visible(&approval.principal.workspace_id, false))
+                @if let Some(session) = &approval.principal.session_id { ", session " (visible(session, false)) } }
             dt { "Rule" }
             dd {
                 @if let Some(rule) = &asked.rule { (visible(&rule.name, false)) " (" (visible(&rule.layer, false)) (visible(&rule.pointer, false)) ")" }

@@ -36,7 +36,7 @@ pub(super) fn content(answer: &ApprovalListAnswer, status: ApprovalStatus) -> Ma
                         code.brief { (visible(brief(&approval.args), false)) }
                         span.reason { (visible(&approval.asked.reason, false)) }
                         span.about {
-                            (visible(&approval.asked.client_id, false)) " · " (ago(approval.created_at))
+                            (visible(&approval.principal.client_id, false)) " · " (ago(approval.created_at))
                             @if status == ApprovalStatus::Pending { " · " (left(approval.expires_at)) }
                         }
                     }

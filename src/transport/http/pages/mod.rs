@@ -86,7 +86,7 @@ async fn harden(mut response: Response) -> Response {
 }
 
 fn owner() -> Principal {
-    Principal::local("page")
+    Principal::owner("page")
 }
 
 /// A page around its content. `again` makes the browser ask again after so many seconds.

@@ -2,7 +2,7 @@ use insta::{assert_json_snapshot, assert_snapshot};
 use serde_json::value::{RawValue, to_raw_value};
 
 use super::*;
-use crate::model::{LogLine, TaskId, Usage};
+use crate::model::{LogLine, Principal, TaskId, Usage};
 
 /// A task whose every field is the same on every run.
 fn task_of(status: TaskStatus, exit_code: Option<i32>) -> Task {
@@ -15,10 +15,7 @@ fn task_of(status: TaskStatus, exit_code: Option<i32>) -> Task {
         runtime_id: "local-v8".to_owned(),
         timeout_ms: 300_000,
         metadata: None,
-        workspace_id: "local".to_owned(),
-        account_id: "local".to_owned(),
-        session_id: None,
-        client_id: "test".to_owned(),
+        principal: Principal::local("test"),
         created_at: at,
         started_at: Some(at),
         completed_at: exit_code.map(|_| at),

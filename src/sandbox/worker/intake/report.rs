@@ -1,43 +1,49 @@
-//! What an agent reads of an error: the lines around the place with a marker, a stack of its own
-//! functions, the way out.
+//! Formats errors for an agent: the lines around the position with a marker, a stack of the agent's
+//! functions, a hint.
 
 use std::fmt::Write as _;
 
 use super::{
-    BRACKETS_MAX, Fault, LINKS_MAX, SCRIPT_NAME, hint,
-    nesting::TooDeep,
-    text::{Lines, Place},
+    fence, hint,
+    nesting::{BRACKETS_MAX, OPERATORS_MAX, TooDeep},
+    parse::Fault,
+    text::{Lines, Position},
 };
 use crate::model::{ErrorCode, TaskError};
 
-/// Lines shown before and after the one with the error.
+/// Name of the agent's program in stack traces.
+pub const SCRIPT_NAME: &str = "agent.ts";
+/// Bytes of an error's message that are kept.
+pub const MESSAGE_BYTES_MAX: usize = 8 * 1024;
+
+/// Number of lines shown before and after the one with the error.
 const CONTEXT_LINES: u32 = 1;
-/// Characters of a line that are shown; a longer one is cut around the place.
+/// Number of characters of a line that are shown. A longer line is cut around the position.
 const LINE_CHARS_MAX: usize = 160;
 
-/// The error of a text that cannot run.
+/// Creates the error of a program with a syntax error.
 pub(super) fn syntax_error(source: &str, lines: &Lines, fault: Fault) -> TaskError {
-    let place = lines.place(source, offset_in(source, lines, fault.at));
+    let position = lines.position(source, offset_in(source, lines, fault.at));
     TaskError {
         name: "SyntaxError".into(),
-        message: capped(&fault.message, super::MESSAGE_BYTES_MAX),
+        message: capped(&fault.message, MESSAGE_BYTES_MAX),
         code: ErrorCode::SyntaxError.into(),
-        line: Some(place.0),
-        column: Some(place.1),
-        frame: excerpt(source, lines, place),
+        line: Some(position.0),
+        column: Some(position.1),
+        frame: excerpt(source, lines, position),
         stack: None,
         hint: fault.hint.map(str::to_owned),
     }
 }
 
-/// A blanked line has as many UTF-16 units as its original but not as many bytes, so offsets go by
-/// way of the place.
+/// Converts an offset in the program to one in the source. A blanked line has as many UTF-16 units as
+/// the original but not as many bytes, so the conversion goes through the position.
 fn offset_in(source: &str, lines: &Lines, at: usize) -> usize {
-    let program = super::fence::program(source);
-    lines.offset(source, Lines::new(&program).place(&program, at))
+    let program = fence::program(source);
+    lines.offset(source, Lines::new(&program).position(&program, at))
 }
 
-/// The error of a text over a bound.
+/// Creates the error of a program over a limit.
 pub(super) fn limit_error(message: String) -> TaskError {
     TaskError {
         name: "LimitError".into(),
@@ -48,23 +54,23 @@ pub(super) fn limit_error(message: String) -> TaskError {
     }
 }
 
-/// The error of a text that nests too deep.
+/// Creates the error of a program that nests too deep.
 pub(super) fn too_deep(source: &str, lines: &Lines, too_deep: TooDeep) -> TaskError {
     let (at, message) = match too_deep {
         TooDeep::Brackets(at) => {
             (at, format!("the code has more than {BRACKETS_MAX} open brackets here"))
         }
-        TooDeep::Links(at) => {
-            (at, format!("the code has more than {LINKS_MAX} operators in one statement here"))
+        TooDeep::Operators(at) => {
+            (at, format!("the code has more than {OPERATORS_MAX} operators in one statement here"))
         }
     };
-    let place = lines.place(source, offset_in(source, lines, at));
-    let frame = excerpt(source, lines, place);
-    TaskError { line: Some(place.0), column: Some(place.1), frame, ..limit_error(message) }
+    let position = lines.position(source, offset_in(source, lines, at));
+    let frame = excerpt(source, lines, position);
+    TaskError { line: Some(position.0), column: Some(position.1), frame, ..limit_error(message) }
 }
 
-/// The line of a place with its neighbours, numbered, and a marker under the column.
-pub(super) fn excerpt(source: &str, lines: &Lines, (line, column): Place) -> Option<String> {
+/// Returns the line of a position with its neighbours, numbered, and a marker under the column.
+pub(super) fn excerpt(source: &str, lines: &Lines, (line, column): Position) -> Option<String> {
     lines.line(source, line)?;
     let first = line.saturating_sub(CONTEXT_LINES).max(1);
     let last = (line + CONTEXT_LINES).min(lines.count());
@@ -76,8 +82,8 @@ pub(super) fn excerpt(source: &str, lines: &Lines, (line, column): Place) -> Opt
         let mark = if number == line { '>' } else { ' ' };
         let _ = writeln!(out, "{}", format!("{mark} {number:width$} | {shown}").trim_end());
         if number == line {
-            // Tabs stay tabs and wide characters take two places, so that the marker stands under
-            // its character.
+            // Tabs stay tabs and wide characters take two columns, so the marker is under its
+            // character.
             let pad: String = shown.chars().take(before).flat_map(padding).collect();
             let _ = writeln!(out, "  {:width$} | {pad}^", "");
         }
@@ -95,7 +101,7 @@ fn head(text: &str) -> String {
     clipped(text.chars().collect(), 0)
 }
 
-/// The part of a line that holds the column, and how many characters of it stand before the column.
+/// Returns the part of a line around the column, and the number of its characters before the column.
 fn window(text: &str, column: u32) -> (String, usize) {
     let mut units = 1;
     let before = text
@@ -118,8 +124,8 @@ fn clipped(chars: Vec<char>, start: usize) -> String {
     format!("{left}{}{right}", chars[start..end].iter().collect::<String>())
 }
 
-/// The stack as V8 would print it, with the agent's own places; none when no frame is the agent's.
-pub(super) fn stack_text(name: &str, message: &str, frames: &[(&str, Place)]) -> Option<String> {
+/// Formats a stack as V8 does, with positions of the agent's source. Returns `None` without frames.
+pub(super) fn stack_text(name: &str, message: &str, frames: &[(&str, Position)]) -> Option<String> {
     if frames.is_empty() {
         return None;
     }
@@ -135,7 +141,7 @@ pub(super) fn stack_text(name: &str, message: &str, frames: &[(&str, Place)]) ->
     Some(out)
 }
 
-/// At most so many bytes, and a mark where something is missing.
+/// Truncates a string to a number of bytes, with an ellipsis at the end if it was longer.
 pub(super) fn capped(text: &str, bytes_max: usize) -> String {
     if text.len() <= bytes_max {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! How a run ended, as the broker is told it.
+//! The end of a run as it is reported to the broker.
 
 use super::{intake, outbox::Outbox};
 use crate::{
@@ -6,10 +6,10 @@ use crate::{
     sandbox::protocol::{DoneHead, DoneOutcome, Kind, join_head},
 };
 
-/// See the module.
-pub(super) struct Ending {
+/// The end of a run: its outcome and the resources it used.
+pub(super) struct RunEnd {
     pub(super) outcome: DoneOutcome,
-    /// The result as JSON, when it returned.
+    /// The result as JSON, if the code returned.
     pub(super) result: Vec<u8>,
     pub(super) cpu_ms: u64,
     pub(super) heap_peak_bytes: u64,
@@ -19,8 +19,8 @@ pub(super) struct Ending {
     pub(super) spent: bool,
 }
 
-impl Ending {
-    /// An end of which nothing more is known.
+impl RunEnd {
+    /// An end of which only the outcome is known.
     pub(super) fn of(outcome: DoneOutcome) -> Self {
         Self {
             outcome,
@@ -34,18 +34,18 @@ impl Ending {
         }
     }
 
-    /// The end of a run whose code could not be taken in.
+    /// The end of a run whose code was rejected by the intake.
     pub(super) fn of_intake(error: TaskError, cpu_ms: u64) -> Self {
         Self { cpu_ms, ..Self::of(DoneOutcome::Threw { error, call: None }) }
     }
 
-    /// The end of a run whose code took too long to take in: its thread cannot be stopped, so the
-    /// process is not used again.
+    /// The end of a run whose intake took too long. Its thread cannot be stopped, so the process is
+    /// not used again.
     pub(super) fn of_slow_intake() -> Self {
         Self { spent: true, ..Self::of_intake(intake::too_slow(), intake::CPU_MS_MAX) }
     }
 
-    /// Tells the broker.
+    /// Reports the end to the broker.
     pub(super) fn send(self, outbox: &Outbox, run: u32) {
         let result =
             if matches!(self.outcome, DoneOutcome::Returned) { self.result } else { Vec::new() };

@@ -1,4 +1,4 @@
-//! Endings and refusals that are the same whatever the engine is, word for word.
+//! Errors and messages that are identical for both engines.
 
 use super::intake::Prepared;
 use crate::{
@@ -6,13 +6,13 @@ use crate::{
     sandbox::protocol::DoneOutcome,
 };
 
-/// The end of a program that can never go on.
+/// The error of a program that can never continue.
 pub(super) fn unresolved_promise(prepared: &Prepared) -> TaskError {
     TaskError {
         code: ErrorCode::UnresolvedPromise.into(),
         hint: Some(
-            "resolve or reject every promise that is awaited; no tool call and no timer is under \
-            way that could do it"
+            "resolve or reject every promise that is awaited; no tool call or timer is pending \
+            that could do it"
                 .into(),
         ),
         ..prepared.describe(
@@ -24,12 +24,12 @@ pub(super) fn unresolved_promise(prepared: &Prepared) -> TaskError {
     }
 }
 
-/// The end of code that is no program once it is compiled.
+/// The error of code that is not one program once it is compiled.
 pub(super) fn not_one_program(prepared: &Prepared) -> TaskError {
     prepared.describe("SyntaxError", "the code is not one program", None, &[])
 }
 
-/// The end of a program whose result is too large.
+/// The error of a program whose result is too large.
 pub(super) fn result_limit(bytes_max: u64) -> TaskError {
     TaskError {
         name: "LimitError".into(),
@@ -46,7 +46,7 @@ pub(super) fn result_limit(bytes_max: u64) -> TaskError {
     }
 }
 
-/// The end of a program that holds too much.
+/// The outcome of a program that exceeds its heap.
 pub(super) fn heap_limit(bytes_max: u64) -> DoneOutcome {
     let message = format!(
         "memory limit {} exceeded: the program holds more than its heap may",
@@ -55,8 +55,8 @@ pub(super) fn heap_limit(bytes_max: u64) -> DoneOutcome {
     DoneOutcome::MemoryLimit { message }
 }
 
-/// The end of a program that was refused an array buffer and threw what it got; none for every
-/// other error.
+/// The outcome of a program that threw the error of a refused array buffer; `None` for any other
+/// error.
 #[cfg(feature = "v8")]
 pub(super) fn buffer_limit(bytes_max: u64, name: &str, message: &str) -> Option<DoneOutcome> {
     (name == "RangeError" && message.contains("Array buffer allocation failed")).then(|| {
@@ -66,28 +66,34 @@ pub(super) fn buffer_limit(bytes_max: u64, name: &str, message: &str) -> Option<
     })
 }
 
-/// Why a call cannot be issued: as many wait as may.
+/// The message of a call whose arguments are too large.
+#[cfg(feature = "v8")]
+pub(super) fn args_too_large(path: &str, bytes: usize, bytes_max: u64) -> String {
+    format!("the arguments of tools.{path} are {bytes} bytes of JSON; the limit is {bytes_max}")
+}
+
+/// The message of a call that cannot be issued because too many wait.
 pub(super) fn too_many_calls(calls_max: u64) -> String {
     format!(
-        "{calls_max} tool calls are waiting already, the most that may (limit \
-        `calls_queued_max`): await some of them, for example in chunks of 100"
+        "{calls_max} tool calls are waiting, which is the limit (`calls_queued_max`): await some of \
+        them, for example in chunks of 100"
     )
 }
 
-/// Why a call cannot be issued: those that wait have too much to say.
+/// The message of a call that cannot be issued because the arguments of waiting calls are too large.
 pub(super) fn too_many_bytes(bytes_max: usize) -> String {
     format!(
-        "the arguments of waiting tool calls are over {bytes_max} bytes in all: await some of the \
+        "the arguments of waiting tool calls exceed {bytes_max} bytes in total: await some of the \
         calls first"
     )
 }
 
-/// Why a timer cannot be started.
+/// The message of a timer that cannot be started because too many are active.
 pub(super) fn too_many_timers(timers_max: u64) -> String {
-    format!("{timers_max} timers are running already, the most that may")
+    format!("{timers_max} timers are active, which is the limit")
 }
 
-/// Why a module cannot be imported.
+/// The message of a module that cannot be imported.
 pub(super) fn import_refused(name: &str) -> String {
     format!(
         "import(\"{name}\") is not available: there are no modules here. Call outside services \
