@@ -121,7 +121,7 @@ pub struct Limits {
     /// Default timeout of a task, in milliseconds. Time spent waiting for approvals does not count.
     #[schemars(range(min = 1, max = 600_000))]
     pub timeout_ms: u64,
-    /// CPU time of one task, in milliseconds. Waiting for tool calls uses none.
+    /// CPU time of one task, in milliseconds. It does not advance while the code awaits.
     #[schemars(range(min = 10, max = 600_000))]
     pub cpu_ms: u64,
     /// Heap of one task, in MiB.
@@ -308,11 +308,11 @@ pub struct UpstreamKeys {
     pub trusted: bool,
     /// HTTP headers of each request: a string, or `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
-    /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET
-    /// } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or `cookie`), `{
-    /// oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{ keychain =
-    /// "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets set`. See
-    /// docs/credentials.md.
+    /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME",
+    /// password = SECRET } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or
+    /// `cookie`), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
+    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets set`.
+    /// See docs/credentials.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,

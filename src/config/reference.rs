@@ -19,8 +19,8 @@ ones:
 1. The defaults below.
 2. One file: `--config FILE`, or else `AIRLOCK_CONFIG`, or else `airlock.toml` in the current
    folder, or else `~/.config/airlock/airlock.toml`. `airlock mcp` skips the current folder, because
-   other programs choose it. Without a file, Airlock listens on loopback, keeps its record in the user's
-   data folder and has no upstreams.
+   other programs choose it. Without a file, Airlock listens on loopback, keeps its record in the
+   user's data folder and has no upstreams.
 3. Environment variables, as named below. Write a list as `a,b` or in TOML, and a table in TOML. An
    empty variable counts as not set; for a list it is the empty list.
 4. Flags.

@@ -118,8 +118,8 @@ impl Resolver<'_> {
                 function; choose another name"
             ),
             Err(InvalidName::Length { .. } | InvalidName::Characters(_)) => format!(
-                "`{name}` is not a valid name of an upstream; allowed: a letter or `_`, then letters, \
-                digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
+                "`{name}` is not a valid name of an upstream; allowed: a letter or `_`, then \
+                letters, digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
             ),
         };
         self.report(&["upstreams", name], message);

@@ -62,7 +62,8 @@ pub struct PolicyFile {
     pub tests: Vec<TestCase>,
 }
 
-/// Schema of the version. Not used for reading.
+/// Version of the file format.
+// Only its JSON Schema is used.
 #[derive(JsonSchema)]
 #[schemars(rename = "Version")]
 enum VersionOne {

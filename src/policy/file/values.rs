@@ -53,7 +53,8 @@ impl OneOrMany {
     }
 }
 
-/// Schema of a list that may be written as its single item. Not used for reading.
+/// One item, or a list of items.
+// Only its JSON Schema is used.
 #[derive(JsonSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "only its JSON Schema is used")]
