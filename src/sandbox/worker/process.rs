@@ -284,9 +284,11 @@ fn run_guest(process: &Arc<Process>, first: bool, building: mpsc::Sender<()>) {
         isolate: guest.handle(),
         clock: cpu_clock::of_this_thread(),
     });
+    intake::prepare_thread();
     *process.idle.lock() = Some(thread.clone());
-    drop(building);
     process.outbox.send(Kind::Ready, 0, &[]);
+    // After `Ready`: it lets the previous thread drop its isolate, whose memory takes long to unmap.
+    drop(building);
 
     let job = thread.mailbox.job();
     let run = job.run;

@@ -76,6 +76,11 @@ struct Origin {
     map: Option<(swc_sourcemap::SourceMap, String)>,
 }
 
+/// Determines the stack limit of the calling thread, which the first [`prepare`] would do otherwise.
+pub fn prepare_thread() {
+    let _ = stacker::remaining_stack();
+}
+
 /// Prepares a program for execution.
 ///
 /// # Errors
