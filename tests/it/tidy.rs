@@ -17,11 +17,8 @@ const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Longer files, since lines are 100 columns wide. This list may only shrink.
-const LONG_FILES: &[&str] = &[
-    "tests/it/artifacts.rs",
-    "tests/it/store_contract.rs",
-    "tests/it/store_contract/memory.rs",
-];
+const LONG_FILES: &[&str] =
+    &["tests/it/artifacts.rs", "tests/it/store_contract.rs", "tests/it/store_contract/memory.rs"];
 /// Longer functions, as `file: name`. This list may only shrink.
 const LONG_FUNCTIONS: &[&str] = &[
     "tests/it/oauth.rs: a_person_allows_it_once_in_a_browser_and_no_token_is_ever_shown",
@@ -32,7 +29,7 @@ const LONG_FUNCTIONS: &[&str] = &[
 
 /// Who stands on whom: a module may import those of lower rank only, so nothing points up and
 /// islands do not know each other.
-const RANKS: [(&str, u8); 14] = [
+const RANKS: [(&str, u8); 15] = [
     ("model", 0),
     ("base", 0),
     ("sandbox", 1),
@@ -41,12 +38,13 @@ const RANKS: [(&str, u8); 14] = [
     ("store", 1),
     ("config", 1),
     ("demo_upstream", 1),
-    ("task", 2),
-    ("service", 3),
-    ("transport", 4),
-    ("app", 5),
-    ("cli", 6),
-    ("main", 7),
+    ("artifacts", 2),
+    ("task", 3),
+    ("service", 4),
+    ("transport", 5),
+    ("app", 6),
+    ("cli", 7),
+    ("main", 8),
 ];
 
 /// Words that say nothing; a name made with one of them hides what the thing is.

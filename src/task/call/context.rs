@@ -16,6 +16,7 @@ use super::{
     warnings::Warnings,
 };
 use crate::{
+    artifacts::Artifacts,
     base::text::cut,
     catalog::{CallerLimit, Catalog, ResolveError, Tool},
     model::{ErrorCode, JsonObject, NewEvent, Principal, RawJson, TaskId},
@@ -24,7 +25,6 @@ use crate::{
     store::{NewTask, Store, StoreError},
     task::{
         approval::waiters::ApprovalWaiters,
-        artifacts::Artifacts,
         handle::TaskHandle,
         journal::TaskJournal,
         policy_reload::ReloadingPolicy,
