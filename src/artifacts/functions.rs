@@ -20,9 +20,9 @@ use crate::{
     store::{ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, StoreError},
 };
 
-/// Bytes of a slice, if not said and at the most.
+/// Bytes of a slice, unless the program sets a length.
 const READ_BYTES: u64 = 64 * 1024;
-/// Lines, if not said; hits, if not said; entries of a list, if not said.
+/// Lines, matches and entries of a list, unless the program sets a limit.
 const LINES: u32 = 100;
 const HITS: u32 = 50;
 const LIST: u32 = 50;
@@ -49,16 +49,16 @@ impl Artifacts {
         RawValue::from_string(value.to_string()).map_err(|_| ArtifactError::Unreadable)
     }
 
-    async fn read(&self, workspace_id: &str, asked: ReadArtifact) -> Result<Value, ArtifactError> {
-        let artifact = self.named(workspace_id, &asked.id).await?;
-        if asked.offset > artifact.bytes {
+    async fn read(&self, workspace_id: &str, query: ReadArtifact) -> Result<Value, ArtifactError> {
+        let artifact = self.named(workspace_id, &query.id).await?;
+        if query.offset > artifact.bytes {
             return Err(ArtifactError::InvalidArguments(format!(
-                "`offset` is {}, the artifact has {} bytes",
-                asked.offset, artifact.bytes
+                "`offset` is {}; the artifact is {} bytes",
+                query.offset, artifact.bytes
             )));
         }
         let _permit = self.0.reads.acquire().await;
-        let piece = self.slice(&artifact, asked.offset, asked.length.unwrap_or(READ_BYTES)).await?;
+        let piece = self.slice(&artifact, query.offset, query.length.unwrap_or(READ_BYTES)).await?;
         Ok(json!({
             "text": piece.text, "offset": piece.offset, "nextOffset": piece.next_offset,
             "totalBytes": piece.total_bytes,
@@ -68,14 +68,14 @@ impl Artifacts {
     async fn lines(
         &self,
         workspace_id: &str,
-        asked: ArtifactLines,
+        query: ArtifactLines,
     ) -> Result<Value, ArtifactError> {
-        let artifact = self.named(workspace_id, &asked.id).await?;
-        let from = within_lines(&artifact, asked.from)?;
+        let artifact = self.named(workspace_id, &query.id).await?;
+        let from = within_lines(&artifact, query.from)?;
         let _permit = self.0.reads.acquire().await;
         let (mut part, start) = self.part_of_line(&artifact, from).await?;
         let mut at = part.offset() + start as u64;
-        let mut lines = Lines::new(from, at, asked.limit.unwrap_or(LINES) as usize);
+        let mut lines = Lines::new(from, at, query.limit.unwrap_or(LINES) as usize);
         loop {
             let skipped = usize::try_from(at - part.offset()).unwrap_or_default();
             lines.feed(part.bytes.get(skipped..).unwrap_or_default(), at);
@@ -93,20 +93,20 @@ impl Artifacts {
     async fn search(
         &self,
         workspace_id: &str,
-        asked: SearchArtifact,
+        query: SearchArtifact,
     ) -> Result<Value, ArtifactError> {
-        let regex = pattern(&asked.pattern).map_err(ArtifactError::InvalidArguments)?;
-        let artifact = self.named(workspace_id, &asked.id).await?;
-        if asked.from.is_some() && asked.offset.is_some() {
+        let regex = pattern(&query.pattern).map_err(ArtifactError::InvalidArguments)?;
+        let artifact = self.named(workspace_id, &query.id).await?;
+        if query.from.is_some() && query.offset.is_some() {
             return Err(ArtifactError::InvalidArguments(
                 "give `from` (a line) or `offset` (a byte), not both".to_owned(),
             ));
         }
         let _permit = self.0.reads.acquire().await;
-        let (mut part, start, line) = match asked.offset {
+        let (mut part, start, line) = match query.offset {
             Some(offset) if offset >= artifact.bytes => {
                 return Err(ArtifactError::InvalidArguments(format!(
-                    "`offset` is {offset}, the artifact has {} bytes",
+                    "`offset` is {offset}; the artifact is {} bytes",
                     artifact.bytes
                 )));
             }
@@ -118,15 +118,15 @@ impl Artifacts {
                 (part, start, line)
             }
             None => {
-                let from = within_lines(&artifact, asked.from)?;
+                let from = within_lines(&artifact, query.from)?;
                 let (part, start) = self.part_of_line(&artifact, from).await?;
                 (part, start, from)
             }
         };
         let begin = part.offset() + start as u64;
-        let limit = asked.limit.unwrap_or(HITS) as usize;
+        let limit = query.limit.unwrap_or(HITS) as usize;
         let mut search = match part.bytes.get(..start) {
-            // Whether a line begins here, the part before says.
+            // The end of the part before shows whether a line begins here.
             Some([]) if begin > 0 => {
                 let before = self.present(&artifact, ArtifactAt::Byte(begin - 1)).await?;
                 Search::new(regex, line, begin, limit, &before.bytes)
@@ -172,29 +172,29 @@ impl Artifacts {
     async fn json(
         &self,
         workspace_id: &str,
-        asked: ArtifactJson,
+        query: ArtifactJson,
     ) -> Result<RawJson, ArtifactError> {
-        let steps = pointer::steps(&asked.pointer).map_err(ArtifactError::InvalidArguments)?;
-        let artifact = self.named(workspace_id, &asked.id).await?;
+        let steps = pointer::steps(&query.pointer).map_err(ArtifactError::InvalidArguments)?;
+        let artifact = self.named(workspace_id, &query.id).await?;
         if artifact.kind != ArtifactKind::Json {
             let message =
-                format!("`{}` is a text, not JSON; use `read`, `lines` or `search`", artifact.id);
+                format!("`{}` is a string, not JSON; use `read`, `lines` or `search`", artifact.id);
             return Err(ArtifactError::InvalidArguments(message));
         }
         // The semaphore is never closed.
         let permit = self.0.pointer_reads.clone().acquire_owned().await;
         let text = self.text(&artifact).await?;
-        let shown = asked.pointer;
+        let pointer = query.pointer;
         let found = offload(move || {
             let _permit = permit;
             let value = pointer::find(&text, &steps).map_err(|_| ArtifactError::Unreadable)?;
             match value {
                 None => Err(ArtifactError::InvalidArguments(format!(
-                    "there is nothing at `pointer` {shown:?}"
+                    "there is nothing at `pointer` {pointer:?}"
                 ))),
                 Some(value) if value.get().len() > RESPONSE_BYTES_MAX => {
                     Err(ArtifactError::InvalidArguments(format!(
-                        "the value at `pointer` {shown:?} has {} bytes, allowed are \
+                        "the value at `pointer` {pointer:?} is {} bytes; the limit is \
                         {RESPONSE_BYTES_MAX}; point to a part of it, or use `read`",
                         value.get().len()
                     )))
@@ -205,9 +205,9 @@ impl Artifacts {
         found.await.map_err(|_| ArtifactError::Unreadable)?
     }
 
-    async fn list(&self, workspace_id: &str, asked: ListArtifacts) -> Result<Value, ArtifactError> {
-        let limit = asked.limit.unwrap_or(LIST).min(ARTIFACTS_LIST_MAX);
-        self.page(workspace_id, limit, asked.cursor).await.map_err(|error| match error {
+    async fn list(&self, workspace_id: &str, query: ListArtifacts) -> Result<Value, ArtifactError> {
+        let limit = query.limit.unwrap_or(LIST).min(ARTIFACTS_LIST_MAX);
+        self.page(workspace_id, limit, query.cursor).await.map_err(|error| match error {
             StoreError::BadCursor(_) => ArtifactError::InvalidArguments(
                 "`cursor` must be the `nextCursor` of the page before".to_owned(),
             ),
@@ -225,19 +225,19 @@ impl Artifacts {
         let now = crate::model::Timestamp::now();
         let page =
             self.0.store.artifacts(workspace_id, now, ArtifactFilter { limit, cursor }).await?;
-        let told: Vec<Value> = page.artifacts.iter().map(Artifact::told).collect();
-        Ok(json!({ "artifacts": told, "nextCursor": page.next_cursor }))
+        let listed: Vec<Value> = page.artifacts.iter().map(Artifact::listed).collect();
+        Ok(json!({ "artifacts": listed, "nextCursor": page.next_cursor }))
     }
 
     async fn remove_named(
         &self,
         workspace_id: &str,
-        asked: RemoveArtifact,
+        query: RemoveArtifact,
     ) -> Result<Value, ArtifactError> {
-        let artifact = self.named(workspace_id, &asked.id).await?;
+        let artifact = self.named(workspace_id, &query.id).await?;
         match self.remove(workspace_id, artifact.id).await.map_err(ArtifactError::Store)? {
             true => Ok(json!({ "removed": true })),
-            false => Err(ArtifactError::NotFound(asked.id)),
+            false => Err(ArtifactError::NotFound(query.id)),
         }
     }
 }
@@ -250,22 +250,22 @@ fn given<Args: serde::de::DeserializeOwned>(
         .map_err(|error| ArtifactError::InvalidArguments(error.to_string()))
 }
 
-/// The arguments with the id of the handle that stands where an id is asked for: as `id`, or as the
-/// arguments themselves, with what else is asked among its fields.
+/// Replaces a handle by its id: the handle may be the `id`, or the arguments themselves with further
+/// fields.
 fn with_id(args: &str) -> Cow<'_, str> {
     if !args.contains(HANDLE_KEY) {
         return args.into();
     }
-    let Ok(Value::Object(mut asked)) = serde_json::from_str(args) else { return args.into() };
-    let id = match asked.get("id") {
+    let Ok(Value::Object(mut query)) = serde_json::from_str(args) else { return args.into() };
+    let id = match query.get("id") {
         Some(given) => handle_id(given).map(str::to_owned),
-        None => asked.get(HANDLE_KEY).and_then(Value::as_str).map(str::to_owned),
+        None => query.get(HANDLE_KEY).and_then(Value::as_str).map(str::to_owned),
     };
     let Some(id) = id else { return args.into() };
-    if asked.insert("id".to_owned(), id.into()).is_none() {
-        asked.retain(|name, _| name != HANDLE_KEY && !HANDLE_FIELDS.contains(&name.as_str()));
+    if query.insert("id".to_owned(), id.into()).is_none() {
+        query.retain(|name, _| name != HANDLE_KEY && !HANDLE_FIELDS.contains(&name.as_str()));
     }
-    Value::Object(asked).to_string().into()
+    Value::Object(query).to_string().into()
 }
 
 fn within_lines(artifact: &Artifact, from: Option<u64>) -> Result<u64, ArtifactError> {

@@ -136,14 +136,14 @@ impl Artifacts {
         Ok(removed)
     }
 
-    /// The part at this place, if the workspace has the artifact now.
+    /// The part at this position, if the workspace has the artifact now.
     pub async fn part(
         &self,
         workspace_id: &str,
         id: ArtifactId,
-        place: ArtifactAt,
+        at: ArtifactAt,
     ) -> Result<Option<ArtifactPart>, StoreError> {
-        self.0.store.artifact_part(workspace_id, id, Timestamp::now(), place).await
+        self.0.store.artifact_part(workspace_id, id, Timestamp::now(), at).await
     }
 
     /// A slice of the artifact, in whole characters.
@@ -184,10 +184,10 @@ impl Artifacts {
     async fn present(
         &self,
         artifact: &Artifact,
-        place: ArtifactAt,
+        at: ArtifactAt,
     ) -> Result<ArtifactPart, ArtifactError> {
         let part = self
-            .part(&artifact.workspace_id, artifact.id, place)
+            .part(&artifact.workspace_id, artifact.id, at)
             .await
             .map_err(ArtifactError::Store)?;
         part.filter(|part| !part.bytes.is_empty())

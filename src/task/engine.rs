@@ -66,9 +66,9 @@ pub enum SubmitError {
     /// No such runtime.
     #[error("{}", no_such_runtime(id, known))]
     UnknownRuntime {
-        /// What was asked for.
+        /// The id that the caller gave.
         id: String,
-        /// What there is.
+        /// The ids of the runtimes.
         known: Vec<String>,
     },
     /// As many tasks wait as may.

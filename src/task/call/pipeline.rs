@@ -45,7 +45,7 @@ use crate::{
 enum Arguments {
     /// Valid by the tool's schema.
     Checked(JsonObject),
-    /// With artifacts that stand for what will be sent. Validated once they are expanded.
+    /// With handles of artifacts. Validated once these are expanded.
     WithArtifacts(JsonObject),
 }
 

@@ -92,6 +92,7 @@ const RETIRED: &[(&str, &[&str])] = &[
             "fits",
         ],
     ),
+    ("artifacts", &["Failed", "Looked", "Unkept", "Place", "told", "asked"]),
     (
         "task",
         &[
@@ -104,6 +105,17 @@ const RETIRED: &[(&str, &[&str])] = &[
             "Circumstances",
             "LivePolicy",
             "HostParts",
+            "Unfinished",
+            "Parked",
+            "Unkept",
+            "UnderWay",
+            "spending",
+            "standing",
+            "use_word",
+            "told",
+            "noted",
+            "unpark",
+            "become_status",
         ],
     ),
     (
