@@ -250,8 +250,8 @@ fn given<Args: serde::de::DeserializeOwned>(
         .map_err(|error| ArtifactError::InvalidArguments(error.to_string()))
 }
 
-/// Replaces a handle by its id: the handle may be the `id`, or the arguments themselves with further
-/// fields.
+/// Replaces a handle by its id. The handle may be the `id`, or the arguments themselves with
+/// further fields.
 fn with_id(args: &str) -> Cow<'_, str> {
     if !args.contains(HANDLE_KEY) {
         return args.into();

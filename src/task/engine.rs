@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    call::{context::Services, machine::DropCause},
+    call::{context::Services, event::DropCause},
     handle::{TaskHandle, TaskOutcome},
     host::Host,
     journal::TaskJournal,

@@ -20,7 +20,7 @@ use tracing::Instrument;
 use super::{
     call::{
         context::{CallContext, Services},
-        machine::DropCause,
+        event::DropCause,
         pipeline::CallPipeline,
         rejection,
     },

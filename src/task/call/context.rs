@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     budget::BudgetTracker,
     concurrency::UpstreamConcurrency,
-    machine::DropCause,
+    event::DropCause,
     rejection::{self, ARGUMENT_ERROR, CallRejection, failure},
     warnings::Warnings,
 };

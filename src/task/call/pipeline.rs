@@ -15,7 +15,8 @@ use super::{
     budget,
     concurrency::CallPermit,
     context::CallContext,
-    machine::{CallAction, CallEvent, CallState, DropCause, PolicyDecision},
+    event::{CallAction, CallEvent, DropCause, PolicyDecision},
+    machine::CallState,
     rejection::{
         self, ARGUMENT_ERROR, CallRejection, POLICY_DENIED, Rejected, artifact_failure, failure,
         upstream_failure,
