@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Exit, Failure, runtimes};
 use crate::{
+    artifacts::ArtifactTerms,
     config::{self, Config},
     model::InstanceId,
     policy::{LayerScope, Options, Problem, Profile},
@@ -11,7 +12,6 @@ use crate::{
     store::{SqliteConfig, Synchronous},
     task::{
         approval::waiters::ApprovalTerms,
-        artifacts::ArtifactTerms,
         engine::{EngineConfig, TaskEngine},
         policy_reload::{PolicyFile, PolicySource, ReloadingPolicy},
     },

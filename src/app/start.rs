@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{Failure, runtimes, settings, upstreams};
 use crate::{
+    artifacts::Artifacts,
     base::{
         error::chain,
         instance::{Instance, InstanceFile},
@@ -26,7 +27,6 @@ use crate::{
     task::{
         Services, UpstreamConcurrency,
         approval::waiters::ApprovalWaiters,
-        artifacts::Artifacts,
         engine::TaskEngine,
         machine::{self, Calls},
     },
@@ -118,7 +118,7 @@ impl Server {
         let catalog = start_upstreams(&config)?;
         let background = CancellationToken::new();
         let artifacts = Artifacts::new(store.clone(), settings::artifact_terms(&config));
-        tokio::spawn(artifacts.clone().tidy(background.clone()));
+        tokio::spawn(artifacts.clone().sweep_until(background.clone()));
         tokio::spawn(policy.clone().watch_files(background.clone()));
         let services = Services {
             artifacts,

@@ -96,14 +96,14 @@ impl Artifact {
         json!({ HANDLE_KEY: self.id, "bytes": self.bytes, "kind": self.kind, "sha256": self.sha256 })
     }
 
-    /// What lists and the owner see.
-    pub fn told(&self) -> Value {
-        let mut told = self.handle();
-        told.as_object_mut().map(|told| told.remove("read"));
-        told["tool"] = self.tool.clone().into();
-        told["taskId"] = self.task_id.to_string().into();
-        told["createdAt"] = self.created_at.to_string().into();
-        told
+    /// The entry of a list of artifacts.
+    pub fn listed(&self) -> Value {
+        let mut entry = self.handle();
+        entry.as_object_mut().map(|entry| entry.remove("read"));
+        entry["tool"] = self.tool.clone().into();
+        entry["taskId"] = self.task_id.to_string().into();
+        entry["createdAt"] = self.created_at.to_string().into();
+        entry
     }
 }
 

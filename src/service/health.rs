@@ -62,7 +62,7 @@ impl Service {
     }
 
     fn policy_health(&self) -> PolicyHealth {
-        let policy = self.policy.standing();
+        let policy = self.policy.status();
         let problems = Some(policy.problems.join("; ")).filter(|_| !policy.problems.is_empty());
         PolicyHealth {
             status: if problems.is_none() { "ok" } else { "degraded" }.into(),

@@ -14,11 +14,11 @@ pub mod view;
 use std::sync::{Arc, OnceLock};
 
 use crate::{
+    artifacts::Artifacts,
     catalog::Catalog,
     store::Store,
     task::{
-        approval::waiters::ApprovalWaiters, artifacts::Artifacts, engine::TaskEngine,
-        policy_reload::ReloadingPolicy,
+        approval::waiters::ApprovalWaiters, engine::TaskEngine, policy_reload::ReloadingPolicy,
     },
 };
 

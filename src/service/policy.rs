@@ -43,7 +43,7 @@ const NO_TASK: &str = "task_explained";
 
 impl Service {
     pub(super) fn policy_show(&self) -> PolicyInForce {
-        let standing = self.policy.standing();
+        let standing = self.policy.status();
         let source = self.policy.source();
         let layers = source.files.iter().map(|file| PolicyLayer {
             path: file.path.display().to_string(),

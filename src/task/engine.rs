@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    call::{context::Services, machine::DropCause},
+    call::{context::Services, event::DropCause},
     handle::{TaskHandle, TaskOutcome},
     host::Host,
     journal::TaskJournal,
@@ -66,9 +66,9 @@ pub enum SubmitError {
     /// No such runtime.
     #[error("{}", no_such_runtime(id, known))]
     UnknownRuntime {
-        /// What was asked for.
+        /// The id that the caller gave.
         id: String,
-        /// What there is.
+        /// The ids of the runtimes.
         known: Vec<String>,
     },
     /// As many tasks wait as may.

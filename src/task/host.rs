@@ -20,7 +20,7 @@ use tracing::Instrument;
 use super::{
     call::{
         context::{CallContext, Services},
-        machine::DropCause,
+        event::DropCause,
         pipeline::CallPipeline,
         rejection,
     },
@@ -130,7 +130,8 @@ async fn call_host_function(
             found.map_err(|error| rejection::not_found(&call.path, error))
         }
         HostFunctionId::Artifacts(id) => {
-            services.artifacts.call(&task.principal.workspace_id, id, args).await
+            let called = services.artifacts.call(&task.principal.workspace_id, id, args).await;
+            called.map_err(|error| rejection::artifact_failure(function.path, error))
         }
     };
     let decision = record::built_in(function.id.rule(), policy.revision());

@@ -306,7 +306,7 @@ pub enum Calls {
     UnderWay,
     /// None was sent without an end on record.
     None,
-    /// Not looked at.
+    /// Not known.
     Unknown,
 }
 

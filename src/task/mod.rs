@@ -3,11 +3,9 @@
 //!
 //! The one place that knows sandbox, policy, catalog and store together. Calls of programs come in
 //! through [`host`] and are decided by the policy in force ([`policy_reload`]); they wait for a
-//! person where it asks for one ([`approval`]), and leave responses that are too large for a
-//! program among the [`artifacts`].
+//! person where it asks for one ([`approval`]).
 
 pub mod approval;
-pub mod artifacts;
 mod call;
 pub mod engine;
 mod handle;

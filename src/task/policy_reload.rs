@@ -26,39 +26,39 @@ use crate::{
 
 /// Longest policy file that is read, in bytes.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
-/// How long files must be left alone before they are read: editors write in several steps.
+/// How long files must be unchanged before they are read: editors write in several steps.
 const QUIET: Duration = Duration::from_millis(100);
-/// The longest that a file which never rests is waited for.
+/// The longest wait for a file that keeps changing.
 const QUIET_WITHIN: Duration = Duration::from_secs(1);
-/// How often files are looked at where nobody tells of changes, as on some network file systems.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// Problems of a file that `/healthz` shows.
-const PROBLEMS_SHOWN: usize = 20;
+/// How often files are compared where changes are not notified, as on some network file systems.
+const POLL_EVERY: Duration = Duration::from_secs(5);
+/// Problems of the files that `/healthz` reports.
+const PROBLEMS_MAX: usize = 20;
 
-/// One policy file and whom it holds for.
+/// One policy file and the callers it applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyFile {
-    /// Where it lies.
+    /// Its path.
     pub path: PathBuf,
-    /// Whom it holds for.
+    /// The callers it applies to.
     pub scope: LayerScope,
     /// The upstream that bare names of tools belong to.
     pub upstream: Option<String>,
 }
 
-/// Where policy comes from.
+/// The source of the policy.
 #[derive(Debug, Clone)]
 pub struct PolicySource {
     /// The files, in the order of the configuration.
     pub files: Vec<PolicyFile>,
-    /// What holds beside them.
+    /// The options that hold besides them.
     pub options: Options,
 }
 
-/// How the policy in force stands, for `/healthz` and people.
+/// The status of the policy in force, for `/healthz` and people.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyStatus {
-    /// What holds where no rule speaks.
+    /// The profile that decides where no rule does.
     pub profile: Profile,
     /// The revision in force.
     pub revision: String,
@@ -70,16 +70,16 @@ pub struct PolicyStatus {
 pub struct ReloadingPolicy {
     source: PolicySource,
     current: ArcSwap<Policy>,
-    /// What the files looked like before they were last read: what changes while they are read is
-    /// read again.
-    seen: Mutex<Fingerprint>,
+    /// The fingerprint of the files before they were last read: a change during the reading leads
+    /// to another one.
+    fingerprint: Mutex<Fingerprint>,
     problems: Mutex<Vec<String>>,
     /// Counts how often another policy came into force.
     changes: watch::Sender<u64>,
 }
 
 impl PolicySource {
-    /// The texts of the files, as they are now.
+    /// Reads the files as they are now.
     pub fn read(&self) -> Result<Vec<Layer>, Vec<Problem>> {
         let (mut layers, mut problems) = (vec![], vec![]);
         for file in &self.files {
@@ -91,14 +91,14 @@ impl PolicySource {
         if problems.is_empty() { Ok(layers) } else { Err(problems) }
     }
 
-    /// The policy that the files make now.
+    /// Loads the policy from the files as they are now.
     pub fn load(&self) -> Result<Policy, Vec<Problem>> {
         Policy::load(self.read()?, self.options)
     }
 }
 
 impl PolicyFile {
-    /// The layer that this file makes with that text.
+    /// The layer of this file with that text.
     pub fn layer(&self, text: String) -> Layer {
         let name =
             self.path.file_name().unwrap_or(self.path.as_os_str()).to_string_lossy().into_owned();
@@ -111,7 +111,7 @@ fn read(path: &Path) -> Result<String, String> {
     let file = fs::File::open(path).map_err(|error| error.to_string())?;
     file.take(FILE_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
     if text.len() as u64 > FILE_BYTES_MAX {
-        return Err(format!("it has more than {FILE_BYTES_MAX} bytes"));
+        return Err(format!("it is larger than {FILE_BYTES_MAX} bytes"));
     }
     Ok(text)
 }
@@ -132,41 +132,41 @@ fn unreadable(path: &Path, message: String) -> Problem {
 impl ReloadingPolicy {
     /// Reads and compiles the files; the problems of all of them where one is not valid.
     pub fn open(source: PolicySource) -> Result<Arc<Self>, Vec<Problem>> {
-        let seen = Mutex::new(fingerprint(&source.files));
+        let fingerprint = Mutex::new(fingerprint(&source.files));
         let policy = source.load()?;
         Ok(Arc::new(Self {
             source,
             current: ArcSwap::from_pointee(policy),
-            seen,
+            fingerprint,
             problems: Mutex::default(),
             changes: watch::Sender::new(0),
         }))
     }
 
-    /// The policy in force. A call keeps the one it began with until it decides anew.
+    /// The policy in force. A call keeps the one it began with until it is decided again.
     pub fn current(&self) -> Arc<Policy> {
         self.current.load_full()
     }
 
-    /// Told whenever another policy is in force.
+    /// Changes whenever another policy comes into force.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
 
-    /// Where it comes from.
+    /// The source of the policy.
     pub fn source(&self) -> &PolicySource {
         &self.source
     }
 
-    /// How it stands.
-    pub fn standing(&self) -> PolicyStatus {
+    /// The status of the policy in force.
+    pub fn status(&self) -> PolicyStatus {
         let revision = self.current.load().revision().to_owned();
         let problems = self.problems.lock().clone();
         PolicyStatus { profile: self.source.options.profile, revision, problems }
     }
 
-    /// Takes the files as they are now, if all of them are valid. Says whether the policy in force
-    /// is another one.
+    /// Reads the files, and puts them in force if all of them are valid. Returns whether the policy
+    /// in force is another one.
     pub fn reload(&self) -> bool {
         let loaded = self.source.load();
         let mut problems = self.problems.lock();
@@ -188,7 +188,7 @@ impl ReloadingPolicy {
                 changed
             }
             Err(found) => {
-                *problems = found.iter().take(PROBLEMS_SHOWN).map(ToString::to_string).collect();
+                *problems = found.iter().take(PROBLEMS_MAX).map(ToString::to_string).collect();
                 let first = problems.first().cloned().unwrap_or_default();
                 tracing::error!(
                     problems = found.len(),
@@ -199,44 +199,43 @@ impl ReloadingPolicy {
         }
     }
 
-    /// Takes changed files until `stop`.
+    /// Reloads changed files until `stop`.
     pub async fn watch_files(self: Arc<Self>, stop: CancellationToken) {
         if self.source.files.is_empty() {
             return;
         }
-        let (tell, mut told) = mpsc::channel(1);
-        let _watcher = watcher(&self.source.files, tell);
+        let (changed, mut changes) = mpsc::channel(1);
+        let _watcher = watcher(&self.source.files, changed);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
-                Some(()) = told.recv() => quiet(&mut told).await,
-                () = tokio::time::sleep(LOOK_EVERY) => {}
+                Some(()) = changes.recv() => quiet(&mut changes).await,
+                () = tokio::time::sleep(POLL_EVERY) => {}
             }
             let now = fingerprint(&self.source.files);
-            if std::mem::replace(&mut *self.seen.lock(), now.clone()) == now {
+            if std::mem::replace(&mut *self.fingerprint.lock(), now.clone()) == now {
                 continue;
             }
-            let live = self.clone();
-            // Reading and compiling blocks; a panic in it is a bug that must not end the following.
-            if let Err(error) = offload(move || live.reload()).await {
-                tracing::error!(%error, "the policy files could not be taken");
+            let policy = self.clone();
+            // Reading and compiling blocks; a panic in it is a bug that must not end the watching.
+            if let Err(error) = offload(move || policy.reload()).await {
+                tracing::error!(%error, "the policy files could not be reloaded");
             }
         }
     }
 }
 
-/// Waits until nothing is told for a moment.
-async fn quiet(told: &mut mpsc::Receiver<()>) {
+/// Waits until the files are unchanged for a moment.
+async fn quiet(changes: &mut mpsc::Receiver<()>) {
     let rest = async {
-        while tokio::time::timeout(QUIET, told.recv()).await.is_ok_and(|told| told.is_some()) {}
+        while tokio::time::timeout(QUIET, changes.recv()).await.is_ok_and(|next| next.is_some()) {}
     };
-    // A file that never rests is read as it is.
+    // A file that keeps changing is read as it is.
     drop(tokio::time::timeout(QUIET_WITHIN, rest).await);
 }
 
-/// Tells of changes beside the files: editors write a new file and rename it, so folders are
-/// watched and not files.
-fn watcher(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
+/// Watches the folders of the files, because editors write a new file and rename it.
+fn watcher(files: &[PolicyFile], changed: mpsc::Sender<()>) -> Option<RecommendedWatcher> {
     // A file may be a link; then its target may change too.
     let targets = files.iter().filter_map(|file| file.path.canonicalize().ok());
     let all: Vec<PathBuf> = files.iter().map(|file| file.path.clone()).chain(targets).collect();
@@ -249,18 +248,18 @@ fn watcher(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWa
         path.file_name()
             .is_some_and(|name| names.contains(name) || name.to_string_lossy().starts_with(".."))
     };
-    let told = move |event: notify::Result<notify::Event>| {
+    let notify = move |event: notify::Result<notify::Event>| {
         let concerns_us = match &event {
             Ok(event) => !event.kind.is_access() && event.paths.iter().any(&is_ours),
             // Something was missed.
             Err(_) => true,
         };
         if concerns_us {
-            // Full: it will be looked at anyway.
-            tell.try_send(()).ok();
+            // Full: the files will be compared anyway.
+            changed.try_send(()).ok();
         }
     };
-    let watched = notify::recommended_watcher(told).and_then(|mut watcher| {
+    let watched = notify::recommended_watcher(notify).and_then(|mut watcher| {
         folders
             .iter()
             .try_for_each(|folder| watcher.watch(folder, RecursiveMode::NonRecursive))
@@ -268,23 +267,23 @@ fn watcher(files: &[PolicyFile], tell: mpsc::Sender<()>) -> Option<RecommendedWa
     });
     watched
         .inspect_err(|error| {
-            let seconds = LOOK_EVERY.as_secs();
-            tracing::warn!(%error, "changes of policy files are not told of here: they are looked \
-                at every {seconds} s");
+            let seconds = POLL_EVERY.as_secs();
+            tracing::warn!(%error, "changes of policy files are not notified here: the files are \
+                compared every {seconds} s");
         })
         .ok()
 }
 
-/// When each file was changed, its length, its inode and when that was changed; none where it is
-/// not there.
+/// The modification time of each file, its length, its inode and the change time of that; none
+/// where the file does not exist.
 type Fingerprint = Vec<Option<(SystemTime, u64, u64, (i64, i64))>>;
 
-/// What tells a changed file from an unchanged one without reading it.
+/// Distinguishes changed files from unchanged ones without reading them.
 fn fingerprint(files: &[PolicyFile]) -> Fingerprint {
     let of = |file: &PolicyFile| {
         let about = fs::metadata(&file.path).ok()?;
         #[cfg(unix)]
-        // Tools that copy in place may set the time back; that of the inode nobody can set.
+        // Tools that copy in place may set the modification time back, but never the change time.
         let (inode, changed) = {
             use std::os::unix::fs::MetadataExt;
             (about.ino(), (about.ctime(), about.ctime_nsec()))

@@ -20,7 +20,7 @@ const KEYS_MAX: usize = 32;
 pub(super) const NAME_BYTES_MAX: usize = 128;
 /// Bytes of a failure's message in its event.
 const MESSAGE_BYTES_MAX: usize = 1024;
-/// Bytes of arguments whose values are recorded, where that is asked for; larger ones are left out.
+/// Bytes of arguments whose values are recorded, if the owner wants that; larger ones are omitted.
 const VALUES_BYTES_MAX: usize = 64 * 1024;
 /// Findings of shadow rules in one event.
 const SHADOW_MAX: usize = 16;
@@ -128,7 +128,7 @@ pub(super) fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
     let property =
         |name: &str| failure.properties.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
     let message = match failure.name.as_str() {
-        // What it says to the code quotes the values.
+        // The message to the program quotes the values.
         ARGUMENT_ERROR => "the arguments do not fit what the tool takes",
         _ => cut(&failure.message, MESSAGE_BYTES_MAX),
     };
@@ -162,7 +162,7 @@ pub(super) fn digest(value: &Value) -> String {
     format!("sha256:{}", sha256_of_json(value))
 }
 
-/// The very call that a person agrees to: whose, which, and with what.
+/// The exact call that a person approves: its task, its tool and its caller.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Binding<'a> {
     pub(super) principal: &'a Principal,

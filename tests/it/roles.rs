@@ -155,3 +155,26 @@ async fn a_request_has_one_span_that_names_the_caller_and_never_the_code() {
     assert!(all.iter().any(|(_, fields)| fields.contains("session=\"night\"")), "{all:?}");
     assert!(all.iter().all(|(_, fields)| !fields.contains("a secret")), "{all:?}");
 }
+
+#[tokio::test]
+async fn a_task_and_its_calls_have_spans_that_name_them_and_never_the_arguments() {
+    let below = TestService::start(&Setup::default()).await;
+    let spans = Spans::default();
+    let _default =
+        tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
+    let code = "return await tools.discover(\"a secret question\")".into();
+    let execution = Execution::unwatched(Execute { code, ..Execute::default() }, WaitPolicy::Full);
+    below.service.call(&Principal::local("some-client"), execution).await.unwrap();
+    let all = spans.0.lock().clone();
+    let fields = |wanted: &str| {
+        let mut found = all.iter().filter(|(name, _)| name == wanted);
+        found.next().unwrap_or_else(|| panic!("no span `{wanted}`: {all:?}")).1.clone()
+    };
+    for field in ["id=task_", "workspace=\"local\"", "runtime=\"local-"] {
+        assert!(fields("task").contains(field), "{}", fields("task"));
+    }
+    for field in ["seq=1", "tool=\"discover\""] {
+        assert!(fields("call").contains(field), "{}", fields("call"));
+    }
+    assert!(all.iter().all(|(_, fields)| !fields.contains("a secret")), "{all:?}");
+}

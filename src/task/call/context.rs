@@ -11,11 +11,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     budget::BudgetTracker,
     concurrency::UpstreamConcurrency,
-    machine::DropCause,
+    event::DropCause,
     rejection::{self, ARGUMENT_ERROR, CallRejection, failure},
     warnings::Warnings,
 };
 use crate::{
+    artifacts::Artifacts,
     base::text::cut,
     catalog::{CallerLimit, Catalog, ResolveError, Tool},
     model::{ErrorCode, JsonObject, NewEvent, Principal, RawJson, TaskId},
@@ -24,7 +25,6 @@ use crate::{
     store::{NewTask, Store, StoreError},
     task::{
         approval::waiters::ApprovalWaiters,
-        artifacts::Artifacts,
         handle::TaskHandle,
         journal::TaskJournal,
         policy_reload::ReloadingPolicy,

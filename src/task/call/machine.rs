@@ -11,12 +11,13 @@
 
 use std::{collections::HashSet, time::Duration};
 
-use super::rejection::{CallRejection, RATE_LIMITED, Rejected};
+use super::{
+    event::{CallAction, CallEvent, DropCause, PolicyDecision},
+    rejection::{CallRejection, RATE_LIMITED, Rejected},
+};
 use crate::{
-    model::{Approval, ApprovalId, ApprovalStatus, CallDecision},
-    policy::{
-        AskTerms, Budget, Count, CounterKey, Decision, OnExceed, Reservation, RuleRef, Verdict,
-    },
+    model::{Approval, ApprovalId, ApprovalStatus},
+    policy::{AskTerms, Budget, Count, CounterKey, OnExceed, Reservation, Verdict},
     store::{CounterHold, HoldToken},
     task::{approval::request::ApprovalRequest, policy_view::counter_window, record},
 };
@@ -92,163 +93,6 @@ enum Question {
     Call,
     /// A counter is used up, and its rule asks.
     Counter(CounterKey),
-}
-
-/// A decision of the policy, and what goes with it.
-#[derive(Debug, Clone)]
-pub(in crate::task) struct PolicyDecision {
-    pub(in crate::task) decision: Decision,
-    /// The revision of the policy that decided.
-    pub(in crate::task) revision: String,
-    /// The task's budget by that policy.
-    pub(in crate::task) budget: Budget,
-}
-
-impl PolicyDecision {
-    fn request(&self, rule: Option<RuleRef>, terms: AskTerms) -> ApprovalRequest {
-        let (class, revision) = (self.decision.class.to_string(), self.revision.clone());
-        ApprovalRequest { rule, terms, class, revision }
-    }
-}
-
-/// Why the calls of a run are dropped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::task) enum DropCause {
-    /// The run is over: it returned, threw, reached a limit or was stopped.
-    RunEnded,
-    /// The task could not be recorded.
-    TaskUnrecorded,
-}
-
-impl DropCause {
-    /// The reason with which its approvals are cancelled.
-    pub(in crate::task) fn as_str(self) -> &'static str {
-        match self {
-            Self::RunEnded => "its task ended first",
-            Self::TaskUnrecorded => "its task could not be recorded",
-        }
-    }
-}
-
-/// Something that happens to a call.
-#[derive(Debug)]
-pub(in crate::task) enum CallEvent {
-    /// The tool is found.
-    Resolved,
-    /// The arguments are valid, or hold artifacts and are checked once these are expanded.
-    Checked,
-    /// Policy has decided.
-    Decided(Box<PolicyDecision>),
-    /// The call is counted against the task's budget.
-    Counted,
-    /// An approval is prepared, and the call will be woken once it is decided.
-    ApprovalOpened(ApprovalId),
-    /// The approval is durable.
-    Suspended,
-    /// The approval's row as it was decided, or as it expired.
-    ApprovalDecided(Box<Approval>),
-    /// What was approved still means the same, and the call is the approved one.
-    Verified,
-    /// It may run at the upstream. `waited` where that took a while.
-    PermitAcquired {
-        /// Whether it waited.
-        waited: bool,
-    },
-    /// The approval is used up by this call.
-    ApprovalConsumed,
-    /// All counters are reserved.
-    Reserved(HoldToken),
-    /// Nothing is reserved, because one counter is used up.
-    Exceeded {
-        /// The counter's index among the decision's reservations.
-        index: usize,
-        /// When there may be room again; none where there never will be.
-        retry_after: Option<Duration>,
-        /// Now, since the beginning of the call.
-        at: Duration,
-    },
-    /// The wait for a counter is over.
-    Waited,
-    /// The arguments are as they will be sent.
-    Expanded,
-    /// The start is durable.
-    Started,
-    /// The upstream responded, and the response is within the task's budget.
-    Responded {
-        /// Whether it is too large for a program.
-        is_large: bool,
-    },
-    /// The upstream failed, and the call certainly had no effect.
-    NoEffect(Rejected),
-    /// The large response is stored as an artifact.
-    Stored,
-    /// The awaited action failed, or says that the call must not go on.
-    Rejected(Rejected),
-    /// The run is over. The action under way is abandoned, except a reservation, whose event still
-    /// comes.
-    RunDropped(DropCause),
-}
-
-/// Something that the pipeline has to do for a call.
-#[derive(Debug)]
-pub(in crate::task) enum CallAction {
-    /// Find the tool: `Resolved`.
-    Resolve,
-    /// Validate the arguments: `Checked`.
-    Check,
-    /// Keep the event of the call's request, with the first decision, until the next commit.
-    NoteRequested(Option<CallDecision>),
-    /// Let policy decide: `Decided`.
-    Decide,
-    /// Count the call against the task's budget: `Counted`.
-    CountAgainst(Budget),
-    /// Prepare an approval: `ApprovalOpened`.
-    OpenApproval(Box<ApprovalRequest>),
-    /// Record that the call waits for the approval: `Suspended`.
-    Suspend,
-    /// Wait for the decision while the task's clock stands still: `ApprovalDecided`.
-    AwaitDecision,
-    /// Enqueue that the call does not wait any more.
-    Resume(ApprovalId, ApprovalStatus),
-    /// Forget an approval that was decided and will not be used.
-    CloseApproval,
-    /// Take the call from the approval's row, if it still means the same: `Verified`.
-    Verify(Box<Approval>),
-    /// Take back an approval that was granted and not consumed, with this reason.
-    WithdrawApproval(String),
-    /// Enqueue the cancellation of the approval.
-    CancelApproval(DropCause),
-    /// Wait for a permit at the upstream: `PermitAcquired`.
-    AcquirePermit,
-    /// Give the permit back.
-    ReleasePermit,
-    /// Use the approval: `ApprovalConsumed`.
-    ConsumeApproval,
-    /// Reserve all of these counters or none: `Reserved`, `Exceeded`.
-    Reserve(Vec<CounterHold>),
-    /// Enqueue that this part of the reservation is taken back.
-    GiveBack(HoldToken),
-    /// Wait for a counter: `Waited`.
-    Wait(Duration),
-    /// Put the artifacts into the arguments and validate these: `Expanded`.
-    Expand,
-    /// Record the start, with the approval that lets it go and the decision that does where that
-    /// was not the first: `Started`.
-    RecordStart(Option<ApprovalId>, Option<CallDecision>),
-    /// Send it, within this budget: `Responded`, `NoEffect`.
-    Dispatch(Budget),
-    /// Store the response as an artifact: `Stored`.
-    StoreResponse,
-    /// End: record the success and answer the program.
-    Complete,
-    /// End a call that was not sent: record why and answer the program.
-    Reject(Rejected),
-    /// End a call that was sent: record its failure and answer the program.
-    Fail(Rejected),
-    /// End a call whose record failed: answer the program.
-    GiveUp(Rejected),
-    /// End a call that was recorded as started and whose run is over: record that.
-    Abandon,
 }
 
 type Next = (CallState, Vec<CallAction>);
@@ -362,7 +206,7 @@ impl CallState {
         self.decisions += 1;
         let PolicyDecision { decision, revision, budget } = &*decided;
         let budget = *budget;
-        let noted = (self.decisions == 1)
+        let request = (self.decisions == 1)
             .then(|| CallAction::NoteRequested(Some(record::decision(decision, revision))));
         let denied = match &decision.verdict {
             Verdict::Deny(denial) if denial.hidden => Some(Rejected::Hidden),
@@ -375,16 +219,16 @@ impl CallState {
             Verdict::Allow | Verdict::Ask(_) => None,
         };
         self.decided = Some(decided);
-        let noted = Vec::from_iter(noted);
+        let request = Vec::from_iter(request);
         match denied {
-            Some(rejected) => self.reject(rejected, noted),
+            Some(rejected) => self.reject(rejected, request),
             None if self.is_counted => {
                 let (state, next) = self.authorize();
-                (state, noted.into_iter().chain(next).collect())
+                (state, request.into_iter().chain(next).collect())
             }
             None => {
                 let count = CallAction::CountAgainst(budget);
-                self.on_all(Phase::Counting, noted.into_iter().chain([count]).collect())
+                self.on_all(Phase::Counting, request.into_iter().chain([count]).collect())
             }
         }
     }
@@ -432,8 +276,8 @@ impl CallState {
         }
     }
 
-    /// Reserves all counters of the decision. Those that a person let it go beyond are counted without
-    /// their bound.
+    /// Reserves all counters of the decision. Those that a person let it go beyond are counted
+    /// without their bound.
     fn reserve(self) -> Next {
         let Some(decided) = &self.decided else { return self.out_of_order() };
         let holds: Vec<_> = decided

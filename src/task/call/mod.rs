@@ -3,6 +3,7 @@
 pub(super) mod budget;
 pub(super) mod concurrency;
 pub(super) mod context;
+pub(super) mod event;
 pub(super) mod machine;
 pub(super) mod pipeline;
 pub(super) mod rejection;

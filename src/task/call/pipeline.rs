@@ -15,12 +15,15 @@ use super::{
     budget,
     concurrency::CallPermit,
     context::CallContext,
-    machine::{CallAction, CallEvent, CallState, DropCause, PolicyDecision},
+    event::{CallAction, CallEvent, DropCause, PolicyDecision},
+    machine::CallState,
     rejection::{
-        self, ARGUMENT_ERROR, CallRejection, POLICY_DENIED, Rejected, failure, upstream_failure,
+        self, ARGUMENT_ERROR, CallRejection, POLICY_DENIED, Rejected, artifact_failure, failure,
+        upstream_failure,
     },
 };
 use crate::{
+    artifacts::{self, Expanded, Origin, RESPONSE_BYTES_MAX},
     catalog::{Tool, ToolResponse, UpstreamError, UpstreamErrorCode, Visibility},
     model::{
         Approval, ApprovalId, ApprovalStatus, Artifact, CallDecision, CallStarted, ErrorCode,
@@ -34,7 +37,6 @@ use crate::{
             request::{self, ApprovalRequest},
             waiters::{PendingApproval, WaiterSlot},
         },
-        artifacts::{ANSWER_BYTES_MAX, keep, pass::Expanded},
         policy_view::{counter_window, facts},
         record::{self, Binding},
     },
@@ -44,7 +46,7 @@ use crate::{
 enum Arguments {
     /// Valid by the tool's schema.
     Checked(JsonObject),
-    /// With artifacts that stand for what will be sent. Validated once they are expanded.
+    /// With handles of artifacts. Validated once these are expanded.
     WithArtifacts(JsonObject),
 }
 
@@ -256,7 +258,8 @@ impl<'a> CallPipeline<'a> {
     async fn checked(&self, tool: &Arc<Tool>) -> Result<(Arguments, Option<RawJson>), CallFailure> {
         let (context, args) = (self.context, self.call.args.get());
         let workspace = &context.task.principal.workspace_id;
-        match context.services.artifacts.stamped(workspace, &tool.path, args).await? {
+        let stamped = context.services.artifacts.stamped(workspace, args).await;
+        match stamped.map_err(|error| artifact_failure(&tool.path, error))? {
             None => Ok((Arguments::Checked(context.check(tool, args).await?), None)),
             Some(stamped) => Ok((with_artifacts(stamped.args.get(), tool)?, Some(stamped.args))),
         }
@@ -445,15 +448,18 @@ impl<'a> CallPipeline<'a> {
     async fn expand(&mut self) -> Performed {
         let args = std::mem::replace(&mut self.args, Arguments::Checked(JsonObject::new()));
         self.expanded = Some(match args {
-            Arguments::Checked(args) => Expanded { args, places: None },
+            Arguments::Checked(args) => Expanded { args, permits: None },
             Arguments::WithArtifacts(args) => {
                 let (context, tool) = (self.context, self.tool()?);
+                let failed = |error| artifact_failure(&tool.path, error);
                 let expanding = async {
                     let (artifacts, task) = (&context.services.artifacts, &context.task);
                     let workspace = &task.principal.workspace_id;
-                    let Expanded { args, places } =
-                        artifacts.expanded(task.id, workspace, &tool.path, args).await?;
-                    Ok(Expanded { args: context.check_value(tool, args).await?, places })
+                    let Expanded { args, permits } = artifacts
+                        .expanded(task.id, workspace, &tool.path, args)
+                        .await
+                        .map_err(failed)?;
+                    Ok(Expanded { args: context.check_value(tool, args).await?, permits })
                 };
                 let expanded: Result<_, CallFailure> = context.unless_dropped(expanding).await?;
                 expanded?
@@ -484,13 +490,13 @@ impl<'a> CallPipeline<'a> {
     async fn dispatch(&mut self, budget: &Budget) -> Performed {
         let (context, tool) = (self.context, self.tool()?.clone());
         let expanded = self.expanded.take();
-        let Expanded { args, places } =
+        let Expanded { args, permits } =
             expanded.ok_or_else(|| CallRejection::in_doubt("the arguments are not known"))?;
         let handle = context.handle.clone();
         let progress = Arc::new(move |text: &str| handle.report_progress(text));
         let call = context.services.catalog.call_followed(&tool, args, progress);
         let response = context.unless_dropped(context.budget.run_within(budget, call)).await?;
-        drop(places);
+        drop(permits);
         let mut response = match response {
             None => return Err(budget::out_of_time(budget).into()),
             Some(Err(error)) if had_no_effect(&error) => {
@@ -507,25 +513,27 @@ impl<'a> CallPipeline<'a> {
             context.warn(warning);
         }
         self.response = Some(response);
-        Ok(CallEvent::Responded { is_large: bytes > ANSWER_BYTES_MAX })
+        Ok(CallEvent::Responded { is_large: bytes > RESPONSE_BYTES_MAX })
     }
 
     /// Stores a response that is too large for the program, which gets a handle.
     async fn store_response(&mut self) -> Performed {
         let (context, artifacts) = (self.context, &self.context.services.artifacts);
-        let origin = keep::Origin {
+        let path = self.tool()?.path.clone();
+        let origin = Origin {
             workspace_id: &context.task.principal.workspace_id,
             task_id: context.task.id,
-            tool: &self.tool()?.path.clone(),
+            tool: &path,
         };
         let response = self.response.take();
         let response =
             response.ok_or_else(|| CallRejection::in_doubt("the response is not known"))?;
         // The memory permit is held until it is written.
         let (json, _permit) = response.parted();
-        let draft = context.unless_dropped(artifacts.draft(origin, json)).await??;
+        let failed = |error| artifact_failure(&path, error);
+        let draft = context.unless_dropped(artifacts.draft(origin, json)).await?.map_err(failed)?;
         let written = context.unless_dropped(artifacts.write(&draft)).await;
-        written.inspect_err(|_| artifacts.discard(&draft))??;
+        written.inspect_err(|_| artifacts.discard(&draft))?.map_err(failed)?;
         self.artifact = Some(draft.artifact);
         Ok(CallEvent::Stored)
     }
@@ -533,7 +541,7 @@ impl<'a> CallPipeline<'a> {
     fn complete(&mut self) {
         let seq = self.call.seq;
         let (answer, event) = match (self.artifact.take(), self.response.take()) {
-            (Some(artifact), _) => (Ok(keep::answer(&artifact)), record::kept(seq, &artifact)),
+            (Some(artifact), _) => (Ok(artifacts::handle(&artifact)), record::kept(seq, &artifact)),
             (None, Some(response)) => {
                 let answer = Ok(response.parted().0);
                 let event = record::ended(seq, &answer);

@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::{
+    artifacts::ArtifactError,
     catalog::{FindError, NotFound, ResolveError, UpstreamError, UpstreamErrorCode},
     model::{Approval, ApprovalId, ApprovalStatus, ErrorCode, JsonObject},
     policy::RuleRef,
@@ -158,6 +159,39 @@ pub(in crate::task) fn failure(name: &str, code: &str, tool: &str, message: &str
 /// The answer to a call whose run is over. Nobody sees it.
 pub(in crate::task) fn abandoned() -> CallFailure {
     failure("ToolCallError", "abandoned", "", "the task ended first")
+}
+
+/// The failure of a call, or of a host function, because of an artifact.
+pub(in crate::task) fn artifact_failure(path: &str, error: ArtifactError) -> CallFailure {
+    let message = error.to_string();
+    let (code, is_retryable) = match &error {
+        ArtifactError::InvalidArguments(_) => {
+            return failure(
+                ARGUMENT_ERROR,
+                ErrorCode::InvalidToolArguments.as_str(),
+                path,
+                &message,
+            );
+        }
+        ArtifactError::NotFound(_) => (ErrorCode::ArtifactNotFound, false),
+        ArtifactError::ArgumentsTooLarge(_) => (ErrorCode::ArgumentsTooLarge, false),
+        ArtifactError::QuotaExceeded { .. } => (ErrorCode::ArtifactQuotaExceeded, false),
+        ArtifactError::Store(error) => {
+            tracing::error!(%error, "an artifact could not be read or written");
+            (ErrorCode::StoreUnavailable, true)
+        }
+        ArtifactError::Unreadable => {
+            tracing::error!("an artifact is not what was written");
+            (ErrorCode::StoreUnavailable, false)
+        }
+    };
+    let mut made = failure("ToolCallError", code.as_str(), path, &message);
+    made.properties.insert("retryable".into(), json!(is_retryable));
+    if let ArtifactError::QuotaExceeded { used, bytes_max, .. } = error {
+        made.properties
+            .extend([("usedBytes".into(), json!(used)), ("maxBytes".into(), json!(bytes_max))]);
+    }
+    made
 }
 
 pub(in crate::task) fn not_found(path: &str, error: FindError) -> CallFailure {

@@ -4,6 +4,7 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use airlock::{
+    artifacts::{ArtifactTerms, Artifacts},
     catalog::{Catalog, StdioConfig, UpstreamConfig, UpstreamKind},
     model::{InstanceId, Principal, Task, TaskStatus},
     policy::{Options, Profile},
@@ -12,7 +13,6 @@ use airlock::{
     task::{
         Services, UpstreamConcurrency,
         approval::waiters::{ApprovalTerms, ApprovalWaiters},
-        artifacts::{ArtifactTerms, Artifacts},
         engine::{EngineConfig, TaskEngine},
         policy_reload::{PolicySource, ReloadingPolicy},
     },

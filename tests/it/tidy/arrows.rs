@@ -105,6 +105,7 @@ const RETIRED: &[(&str, &[&str])] = &[
             "told",
         ],
     ),
+    ("artifacts", &["Failed", "Looked", "Unkept", "Place", "told", "asked"]),
     (
         "task",
         &[
@@ -117,6 +118,17 @@ const RETIRED: &[(&str, &[&str])] = &[
             "Circumstances",
             "LivePolicy",
             "HostParts",
+            "Unfinished",
+            "Parked",
+            "Unkept",
+            "UnderWay",
+            "spending",
+            "standing",
+            "use_word",
+            "told",
+            "noted",
+            "unpark",
+            "become_status",
         ],
     ),
     (

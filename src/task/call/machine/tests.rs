@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     model::{Annotations, Asked, Principal, TaskId, Timestamp},
     policy::{
-        Call, Caller, CounterValues, Denial, DenialCode, Layer, LayerScope, Options, Policy,
-        Profile, ToolFacts,
+        Call, Caller, CounterValues, Decision, Denial, DenialCode, Layer, LayerScope, Options,
+        Policy, Profile, ToolFacts,
     },
     store::Slot,
     task::call::rejection::POLICY_DENIED,

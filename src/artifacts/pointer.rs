@@ -1,4 +1,4 @@
-//! Finds the value at a JSON Pointer in a text, without making anything of the rest.
+//! Finds the value at a JSON Pointer in a JSON text, without parsing the rest into values.
 
 use std::fmt;
 
@@ -8,15 +8,15 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-/// Bytes of a pointer, and steps of it.
+/// Limits of a pointer: its bytes, and its steps.
 const POINTER_BYTES_MAX: usize = 4 * 1024;
 const STEPS_MAX: usize = 100;
 
-/// The keys that a pointer of RFC 6901 names.
+/// Parses a pointer of RFC 6901 into its keys.
 pub(super) fn steps(pointer: &str) -> Result<Vec<String>, String> {
     if pointer.len() > POINTER_BYTES_MAX {
         return Err(format!(
-            "`pointer` has {} bytes, allowed are {POINTER_BYTES_MAX}",
+            "`pointer` is {} bytes; the limit is {POINTER_BYTES_MAX}",
             pointer.len()
         ));
     }
@@ -31,12 +31,12 @@ pub(super) fn steps(pointer: &str) -> Result<Vec<String>, String> {
     let steps: Vec<String> =
         rest.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect();
     if steps.len() > STEPS_MAX {
-        return Err(format!("`pointer` has {} steps, allowed are {STEPS_MAX}", steps.len()));
+        return Err(format!("`pointer` has {} steps; the limit is {STEPS_MAX}", steps.len()));
     }
     Ok(steps)
 }
 
-/// The value there, as it is written; none where there is none.
+/// The value at the pointer, as it is written; none where there is none.
 pub(super) fn find<'t>(
     text: &'t str,
     steps: &[String],
@@ -69,7 +69,7 @@ impl<'de> Visitor<'de> for At<'_> {
         let mut found = None;
         while let Some(key) = members.next_key::<std::borrow::Cow<'de, str>>()? {
             if self.0.first().is_some_and(|step| *step == key) {
-                // Of a key that stands twice the last one counts, as everywhere.
+                // Of a repeated key the last one counts, as everywhere.
                 found = members.next_value_seed(At(&self.0[1..]))?;
             } else {
                 members.next_value::<IgnoredAny>()?;
@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for At<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        // `01` is no index.
+        // `01` is not an index.
         let wanted = self
             .0
             .first()

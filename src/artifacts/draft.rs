@@ -1,24 +1,25 @@
 //! Stores one response: digested, counted, written part by part, and only then visible.
 
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 
-use super::{Artifacts, Failed, QUOTA};
+use super::{ArtifactError, Artifacts};
 use crate::{
     base::{digest, offload::offload},
     model::{Artifact, ArtifactId, ArtifactKind, RawJson, TaskId, Timestamp},
-    sandbox::CallFailure,
     store::{ARTIFACT_PART_BYTES, ArtifactOpened, ArtifactPart, StoreError},
-    task::call::rejection::failure,
 };
 
-/// Bytes of an artifact's beginning that its handle shows.
+/// Bytes of an artifact's beginning that its handle contains.
 const HEAD_BYTES_MAX: usize = 2 * 1024;
 
 /// The call whose response it is.
-pub(in crate::task) struct Origin<'a> {
-    pub(in crate::task) workspace_id: &'a str,
-    pub(in crate::task) task_id: TaskId,
-    pub(in crate::task) tool: &'a str,
+pub struct Origin<'a> {
+    /// The workspace that will own the artifact.
+    pub workspace_id: &'a str,
+    /// The task whose call it is.
+    pub task_id: TaskId,
+    /// The tool's path.
+    pub tool: &'a str,
 }
 
 /// A response that is measured and digested.
@@ -30,21 +31,22 @@ struct Measured {
 }
 
 /// An artifact that is not written yet.
-pub(in crate::task) struct Draft {
-    pub(in crate::task) artifact: Artifact,
+pub struct Draft {
+    /// The artifact as it will be listed.
+    pub artifact: Artifact,
     text: String,
 }
 
 impl Artifacts {
     /// Makes an artifact of a response.
-    pub(in crate::task) async fn draft(
+    pub async fn draft(
         &self,
         origin: Origin<'_>,
         response: RawJson,
-    ) -> Result<Draft, CallFailure> {
+    ) -> Result<Draft, ArtifactError> {
         let measured = offload(move || measure(response)).await;
         let Measured { text, kind, lines, sha256 } =
-            measured.map_err(|_| Failed::Unreadable.failure(origin.tool))?;
+            measured.map_err(|_| ArtifactError::Unreadable)?;
         let created_at = Timestamp::now();
         let life =
             jiff::SignedDuration::try_from(self.0.terms.life).unwrap_or(jiff::SignedDuration::MAX);
@@ -66,12 +68,13 @@ impl Artifacts {
 
     /// Writes an artifact. It is durable and visible once this returns. Whoever does not wait for
     /// that must [discard](Self::discard) it.
-    pub(in crate::task) async fn write(&self, draft: &Draft) -> Result<(), CallFailure> {
+    pub async fn write(&self, draft: &Draft) -> Result<(), ArtifactError> {
         let (artifact, bytes_max) = (&draft.artifact, self.0.terms.workspace_bytes_max);
         match self.0.store.open_artifact(artifact.clone(), bytes_max).await {
             Ok(ArtifactOpened::Open) => {}
             Ok(ArtifactOpened::Full { used }) => {
-                return Err(full(&artifact.tool, artifact.bytes, used, bytes_max));
+                let (tool, bytes) = (artifact.tool.clone(), artifact.bytes);
+                return Err(ArtifactError::QuotaExceeded { tool, bytes, used, bytes_max });
             }
             Err(error) => return Err(self.not_written(draft, error)),
         }
@@ -90,43 +93,25 @@ impl Artifacts {
         store.close_artifact(id).await
     }
 
-    fn not_written(&self, draft: &Draft, error: StoreError) -> CallFailure {
+    fn not_written(&self, draft: &Draft, error: StoreError) -> ArtifactError {
         self.discard(draft);
-        Failed::Store(error).failure(&draft.artifact.tool)
+        ArtifactError::Store(error)
     }
 
     /// Takes back an artifact that is not written whole. Not waited for; where it fails, the next
     /// start takes it back.
-    pub(in crate::task) fn discard(&self, draft: &Draft) {
+    pub fn discard(&self, draft: &Draft) {
         let Artifact { workspace_id, id, created_at, .. } = &draft.artifact;
         drop(self.0.store.remove_artifact(workspace_id, *id, *created_at));
         self.0.removed.notify_one();
     }
 }
 
-/// The answer is there and cannot be kept.
-fn full(tool: &str, bytes: u64, used: u64, bytes_max: u64) -> CallFailure {
-    let message = format!(
-        "the call of `{tool}` was made, and its answer of {bytes} bytes cannot be kept: this \
-        workspace has {used} of {bytes_max} bytes in \
-         use; make room with `await tools.artifacts.remove({{ id }})` (`tools.artifacts.list()` \
-        names the ids), ask for less, or raise \
-         `artifacts.workspace_mb`"
-    );
-    let mut made = failure("ToolCallError", QUOTA, tool, &message);
-    made.properties.extend([
-        ("retryable".into(), json!(false)),
-        ("usedBytes".into(), json!(used)),
-        ("maxBytes".into(), json!(bytes_max)),
-    ]);
-    made
-}
-
 /// Takes some hundred milliseconds for the largest response.
-fn measure(answer: RawJson) -> Measured {
-    let (text, kind) = match serde_json::from_str::<String>(answer.get()) {
+fn measure(response: RawJson) -> Measured {
+    let (text, kind) = match serde_json::from_str::<String>(response.get()) {
         Ok(text) => (text, ArtifactKind::Text),
-        Err(_) => (String::from(Box::<str>::from(answer)), ArtifactKind::Json),
+        Err(_) => (String::from(Box::<str>::from(response)), ArtifactKind::Json),
     };
     let sha256 = digest::sha256(&text);
     // The end of the text ends a line too, unless that is over already.
@@ -138,7 +123,7 @@ fn newlines(bytes: &[u8]) -> u64 {
     bytes.iter().filter(|byte| **byte == b'\n').count() as u64
 }
 
-/// The handle as a call's answer.
-pub(in crate::task) fn answer(artifact: &Artifact) -> RawJson {
+/// The artifact's handle, which a program gets instead of the response.
+pub fn handle(artifact: &Artifact) -> RawJson {
     RawValue::from_string(artifact.handle().to_string()).expect("a JSON value is JSON")
 }

@@ -1,5 +1,5 @@
-//! Goes through a text part by part: its lines as they are, or what in them a pattern finds. Holds
-//! a part and a piece of a line.
+//! Scans a text part by part: its lines, or the matches of a pattern in them. Holds one part and a
+//! piece of a line in memory.
 
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Serialize;
@@ -16,7 +16,7 @@ pub(super) const PIECE_BYTES: usize = 64 * 1024;
 pub(super) const OVERLAP_BYTES: usize = 1024;
 /// The longest line that `lines` gives whole, in bytes.
 pub(super) const LINE_BYTES_MAX: usize = 16 * 1024;
-/// Bytes of all lines of one answer.
+/// Bytes of all lines of one response.
 const LINES_BYTES_MAX: usize = 1024 * 1024;
 /// Bytes of a pattern, and of its compiled form.
 const PATTERN_BYTES_MAX: usize = 1024;
@@ -33,7 +33,7 @@ pub(super) struct Line {
     pub(super) line: u64,
     /// Where it begins, or where the match does, in bytes of the whole text.
     pub(super) offset: u64,
-    /// The line, or what stands around the match.
+    /// The line, or the text around the match.
     pub(super) text: String,
     /// Whether there is more of the line.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
@@ -44,7 +44,7 @@ pub(super) struct Line {
 pub(super) fn pattern(text: &str) -> Result<Regex, String> {
     if text.is_empty() || text.len() > PATTERN_BYTES_MAX {
         return Err(format!(
-            "`pattern` has {} bytes, allowed are 1 to {PATTERN_BYTES_MAX}",
+            "`pattern` is {} bytes; the limit is 1 to {PATTERN_BYTES_MAX}",
             text.len()
         ));
     }
@@ -58,8 +58,8 @@ pub(super) fn pattern(text: &str) -> Result<Regex, String> {
             "`pattern` is too large: compiled it has more \
             than {PATTERN_SIZE_MAX} bytes"
         ),
-        regex::Error::Syntax(told) => {
-            let last = told
+        regex::Error::Syntax(text) => {
+            let last = text
                 .lines()
                 .last()
                 .unwrap_or_default()
@@ -77,7 +77,7 @@ pub(super) fn pattern(text: &str) -> Result<Regex, String> {
 
 /// Where in the text something is.
 #[derive(Debug, Clone, Copy)]
-struct Place {
+struct Position {
     line: u64,
     offset: u64,
 }
@@ -85,7 +85,7 @@ struct Place {
 /// Takes lines out of parts that follow each other.
 pub(super) struct Lines {
     /// Where the piece of a line that is held begins.
-    place: Place,
+    position: Position,
     held: Vec<u8>,
     /// Whether the line that is read is longer than what is held.
     is_cut: bool,
@@ -98,7 +98,7 @@ impl Lines {
     /// `limit` lines from this one on, which begins at this offset.
     pub(super) fn new(line: u64, offset: u64, limit: usize) -> Self {
         Self {
-            place: Place { line, offset },
+            position: Position { line, offset },
             held: Vec::new(),
             is_cut: false,
             limit,
@@ -109,7 +109,7 @@ impl Lines {
 
     /// The number of the line that comes after what was found.
     pub(super) fn next(&self) -> u64 {
-        self.place.line
+        self.position.line
     }
 
     pub(super) fn is_done(&self) -> bool {
@@ -146,14 +146,14 @@ impl Lines {
         let text = cleaned(&self.held, self.is_cut);
         self.bytes += text.len();
         self.found.push(Line {
-            line: self.place.line,
-            offset: self.place.offset,
+            line: self.position.line,
+            offset: self.position.offset,
             text,
             cut: self.is_cut,
         });
         self.held.clear();
         self.is_cut = false;
-        self.place = Place { line: self.place.line + 1, offset: next };
+        self.position = Position { line: self.position.line + 1, offset: next };
     }
 }
 
@@ -162,7 +162,7 @@ pub(super) struct Search {
     regex: Regex,
     /// What was not searched yet, and where it begins.
     held: Vec<u8>,
-    place: Place,
+    position: Position,
     /// Whether that is within a line, one that is searched in pieces.
     within: bool,
     /// Where the last match ended: nothing before is looked for.
@@ -184,8 +184,8 @@ impl Search {
         let seen = if within { (offset % PIECE_BYTES as u64) as usize } else { 0 };
         let seen = &before[before.len().saturating_sub(seen)..];
         let held = seen.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().to_vec();
-        let place = Place { line, offset: offset - held.len() as u64 };
-        Self { regex, held, place, within, after: offset, limit, found: Vec::new(), next: None }
+        let position = Position { line, offset: offset - held.len() as u64 };
+        Self { regex, held, position, within, after: offset, limit, found: Vec::new(), next: None }
     }
 
     /// Takes what follows.
@@ -229,14 +229,14 @@ impl Search {
         }
         self.end_line(end + 1);
         if self.found.len() >= self.limit {
-            self.next = Some(self.place.offset);
+            self.next = Some(self.position.offset);
         }
         Some((end + 1).min(rest.len()))
     }
 
     /// Searches the piece of a long line that begins here: every match that begins in it. The same.
     fn piece(&mut self, rest: &[u8], is_over: bool) -> Option<usize> {
-        let own = PIECE_BYTES - (self.place.offset % PIECE_BYTES as u64) as usize;
+        let own = PIECE_BYTES - (self.position.offset % PIECE_BYTES as u64) as usize;
         let window = &rest[..rest.len().min(own + OVERLAP_BYTES)];
         let end = match window.iter().position(|byte| *byte == b'\n') {
             None if window.len() < own + OVERLAP_BYTES && !is_over => return None,
@@ -245,8 +245,8 @@ impl Search {
         let seen = &window[..end];
         let begins_before = own.min(end);
         loop {
-            let from =
-                usize::try_from(self.after.saturating_sub(self.place.offset)).unwrap_or(usize::MAX);
+            let from = usize::try_from(self.after.saturating_sub(self.position.offset))
+                .unwrap_or(usize::MAX);
             if from >= begins_before {
                 break;
             }
@@ -265,17 +265,18 @@ impl Search {
             self.end_line(end + 1);
             return Some((end + 1).min(rest.len()));
         }
-        self.place.offset += own as u64;
+        self.position.offset += own as u64;
         Some(own)
     }
 
     fn end_line(&mut self, passed: usize) {
-        self.place = Place { line: self.place.line + 1, offset: self.place.offset + passed as u64 };
+        self.position =
+            Position { line: self.position.line + 1, offset: self.position.offset + passed as u64 };
         self.within = false;
     }
 
     fn tell(&mut self, piece: &[u8], hit: &regex::bytes::Match<'_>) {
-        let offset = self.place.offset + hit.start() as u64;
+        let offset = self.position.offset + hit.start() as u64;
         self.after = offset + hit.len().max(1) as u64;
         let (start, end) = (
             hit.start().saturating_sub(BEFORE_BYTES),
@@ -283,7 +284,7 @@ impl Search {
         );
         let cut = self.within || start > 0 || end < piece.len();
         let text = cleaned(&piece[start..end], cut);
-        self.found.push(Line { line: self.place.line, offset, text, cut });
+        self.found.push(Line { line: self.position.line, offset, text, cut });
     }
 }
 
