@@ -8,7 +8,7 @@ use std::{
 
 use airlock::{
     model::{
-        EventData, InstanceId, LogLine, Logs, NewEvent, Principal, RawJson, TaskEnded, TaskId,
+        EventDetails, InstanceId, LogLine, Logs, NewEvent, Principal, RawJson, TaskEnded, TaskId,
         TaskRunning, TaskStatus, Timestamp, Usage,
     },
     sandbox::{
@@ -107,8 +107,8 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
         started_at: Some(now),
         end: Some(end),
         events: vec![
-            event(EventData::TaskRunning(TaskRunning { queue_ms: Some(0) })),
-            event(EventData::TaskCompleted(ended)),
+            event(EventDetails::TaskRunning(TaskRunning { queue_ms: Some(0) })),
+            event(EventDetails::TaskCompleted(ended)),
         ],
     };
     store.change_task(change).await

@@ -18,7 +18,7 @@ pub struct Event {
     pub at: Timestamp,
     /// What happened.
     #[serde(flatten)]
-    pub data: EventData,
+    pub data: EventDetails,
 }
 
 /// An event that has no number yet; the store gives it one.
@@ -27,12 +27,12 @@ pub struct NewEvent {
     /// When it happened.
     pub at: Timestamp,
     /// What happened.
-    pub data: EventData,
+    pub data: EventDetails,
 }
 
 impl NewEvent {
     /// An event of this moment.
-    pub fn now(data: EventData) -> Self {
+    pub fn now(data: EventDetails) -> Self {
         Self { at: Timestamp::now(), data }
     }
 }
@@ -46,7 +46,7 @@ macro_rules! events {
         /// What happened, with the details of its kind.
         #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
         #[serde(tag = "type", content = "data")]
-        pub enum EventData { $($(#[$doc])* #[serde(rename = $name)] $variant($data),)* }
+        pub enum EventDetails { $($(#[$doc])* #[serde(rename = $name)] $variant($data),)* }
 
         impl EventKind {
             /// The name in the contract and in the store.
@@ -55,7 +55,7 @@ macro_rules! events {
             }
         }
 
-        impl EventData {
+        impl EventDetails {
             /// Its kind.
             pub fn kind(&self) -> EventKind {
                 match self { $(Self::$variant(_) => EventKind::$variant,)* }
@@ -121,7 +121,7 @@ events! {
     ApprovalResolved(ApprovalResolved) = "approval.resolved",
 }
 
-impl EventData {
+impl EventDetails {
     /// The number of the call it belongs to; none for events of the task itself.
     pub fn call(&self) -> Option<u32> {
         match self {

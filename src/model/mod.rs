@@ -23,7 +23,7 @@ pub use credential::{Credential, KeyPlace, SecretSource};
 pub use error_code::{ErrorCode, ErrorKind};
 pub use event::{
     ApprovalRequested, ApprovalResolved, CallCompleted, CallDecision, CallDenied, CallFailed,
-    CallRequested, CallStarted, DecidingRule, EndError, Event, EventData, EventKind, NewEvent,
+    CallRequested, CallStarted, DecidingRule, EndError, Event, EventDetails, EventKind, NewEvent,
     NoDetails, ShadowFinding, TaskEnded, TaskRunning,
 };
 pub use host_function::{

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, ErrorCode, EventData, EventKind, Principal, Task,
+        Approval, ApprovalId, ApprovalStatus, ErrorCode, EventDetails, EventKind, Principal, Task,
         Timestamp,
     },
     store::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, Decided},
@@ -244,7 +244,7 @@ impl Service {
                     continue;
                 };
                 let seq = u64::from(seq);
-                if let EventData::CallRequested(requested) = event.data {
+                if let EventDetails::CallRequested(requested) = event.data {
                     calls.push(PriorCall {
                         seq,
                         tool: requested.tool,

@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::machine::{StopCause, TaskAction, TaskEvent, TaskState};
 use crate::{
-    model::{EventData, RawJson, Task, TaskId, TaskStatus},
+    model::{EventDetails, RawJson, Task, TaskId, TaskStatus},
     store::NewTask,
 };
 
@@ -130,7 +130,7 @@ impl TaskHandle {
     pub(super) fn apply<T>(
         &self,
         event: TaskEvent,
-        record: impl FnOnce(Option<(TaskStatus, EventData)>) -> T,
+        record: impl FnOnce(Option<(TaskStatus, EventDetails)>) -> T,
     ) -> T {
         let mut state = self.state.lock();
         let (next, actions) = state.step(event);

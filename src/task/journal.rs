@@ -14,7 +14,7 @@ use super::{
 use crate::{
     base::backoff::Backoff,
     model::{
-        Approval, ApprovalId, ApprovalResolved, ApprovalStatus, EventData, NewEvent, TaskId,
+        Approval, ApprovalId, ApprovalResolved, ApprovalStatus, EventDetails, NewEvent, TaskId,
         Timestamp,
     },
     store::{
@@ -78,7 +78,7 @@ impl TaskJournal {
     /// approval came to. With the last such call the task runs again.
     pub(super) fn resume(&self, seq: u32, approval_id: ApprovalId, status: ApprovalStatus) {
         let resolved = ApprovalResolved { seq, approval_id, status };
-        let events = vec![NewEvent::now(EventData::ApprovalResolved(resolved))];
+        let events = vec![NewEvent::now(EventDetails::ApprovalResolved(resolved))];
         self.change_status(TaskEvent::CallResumed, events, None, drop);
     }
 

@@ -3,7 +3,7 @@
 
 use crate::{
     model::{
-        EndError, ErrorCode, EventData, NoDetails, RawJson, TaskEnded, TaskError, TaskRunning,
+        EndError, ErrorCode, EventDetails, NoDetails, RawJson, TaskEnded, TaskError, TaskRunning,
         TaskStatus,
     },
     sandbox::Outcome,
@@ -59,7 +59,7 @@ pub enum TaskStatusEvent {
     AwaitingApproval,
 }
 
-impl From<TaskStatusEvent> for EventData {
+impl From<TaskStatusEvent> for EventDetails {
     fn from(event: TaskStatusEvent) -> Self {
         match event {
             TaskStatusEvent::Running(details) => Self::TaskRunning(details),
@@ -205,7 +205,7 @@ impl End {
     }
 
     /// The event that records it.
-    pub fn event(&self) -> EventData {
+    pub fn event(&self) -> EventDetails {
         let error = self.error.as_ref().map(|error| EndError {
             name: error.name.clone(),
             code: error.code.clone(),
@@ -214,15 +214,15 @@ impl End {
         });
         let ended = TaskEnded { exit_code: self.exit_code, error };
         match self.status {
-            TaskStatus::Completed => EventData::TaskCompleted(ended),
-            TaskStatus::TimedOut => EventData::TaskTimedOut(ended),
-            TaskStatus::Denied => EventData::TaskDenied(ended),
-            TaskStatus::Cancelled => EventData::TaskCancelled(ended),
+            TaskStatus::Completed => EventDetails::TaskCompleted(ended),
+            TaskStatus::TimedOut => EventDetails::TaskTimedOut(ended),
+            TaskStatus::Denied => EventDetails::TaskDenied(ended),
+            TaskStatus::Cancelled => EventDetails::TaskCancelled(ended),
             // An end has a terminal status.
             TaskStatus::Failed
             | TaskStatus::Queued
             | TaskStatus::Running
-            | TaskStatus::AwaitingApproval => EventData::TaskFailed(ended),
+            | TaskStatus::AwaitingApproval => EventDetails::TaskFailed(ended),
         }
     }
 }

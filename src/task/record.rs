@@ -9,7 +9,7 @@ use crate::{
     catalog::Tool,
     model::{
         Artifact, CallCompleted, CallDecision, CallDenied, CallFailed, CallRequested, DecidingRule,
-        EventData, JsonObject, NewEvent, Principal, RawJson, ShadowFinding, TaskId,
+        EventDetails, JsonObject, NewEvent, Principal, RawJson, ShadowFinding, TaskId,
     },
     policy::{Decision, RuleRef, Verdict},
     sandbox::{CallFailure, ToolCall},
@@ -35,7 +35,7 @@ pub(super) fn requested(
 ) -> NewEvent {
     let args: Value = serde_json::from_str(call.args.get()).unwrap_or_default();
     let bytes = call.args.get().len();
-    NewEvent::now(EventData::CallRequested(CallRequested {
+    NewEvent::now(EventDetails::CallRequested(CallRequested {
         seq: call.seq,
         tool: cut(&call.path, NAME_BYTES_MAX).to_owned(),
         argument_keys: args
@@ -120,7 +120,7 @@ pub(super) fn ended(seq: u32, response: &Result<RawJson, CallFailure>) -> NewEve
 
 fn completed(seq: u32, bytes: u64, artifact: Option<&Artifact>) -> NewEvent {
     let artifact = artifact.map(|artifact| artifact.id);
-    NewEvent::now(EventData::CallCompleted(CallCompleted { seq, bytes, artifact }))
+    NewEvent::now(EventDetails::CallCompleted(CallCompleted { seq, bytes, artifact }))
 }
 
 /// A call that failed, or was denied.
@@ -134,7 +134,7 @@ pub(super) fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
     };
     let (name, code, message) = (failure.name.clone(), property("code"), message.to_owned());
     NewEvent::now(match failure.name.as_str() {
-        POLICY_ERROR => EventData::CallDenied(CallDenied {
+        POLICY_ERROR => EventDetails::CallDenied(CallDenied {
             seq,
             name,
             code,
@@ -142,13 +142,13 @@ pub(super) fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
             rule: property("rule"),
             approval_id: property("approvalId"),
         }),
-        _ => EventData::CallFailed(CallFailed { seq, name: Some(name), code, message }),
+        _ => EventDetails::CallFailed(CallFailed { seq, name: Some(name), code, message }),
     })
 }
 
 /// A call that the end of its run left behind.
 pub(super) fn abandoned(seq: u32) -> NewEvent {
-    NewEvent::now(EventData::CallFailed(CallFailed {
+    NewEvent::now(EventDetails::CallFailed(CallFailed {
         seq,
         name: None,
         code: Some("abandoned".to_owned()),

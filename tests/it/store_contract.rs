@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use airlock::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventData, EventKind, InstanceId,
-        JsonObject, Logs, NewEvent, Principal, TaskEnded, TaskError, TaskId, TaskStatus, Timestamp,
-        Usage,
+        Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventDetails, EventKind,
+        InstanceId, JsonObject, Logs, NewEvent, Principal, TaskEnded, TaskError, TaskId,
+        TaskStatus, Timestamp, Usage,
     },
     store::{ApprovalChange, Created, NewTask, Recovery, Store, TaskChange, TaskEnd, TaskFilter},
 };
@@ -101,7 +101,7 @@ fn event(kind: EventKind, call: u32) -> NewEvent {
         "exitCode": 0, "approvalId": ApprovalId::new(), "status": "pending", "reason": "r",
         "expiresAt": Timestamp::now(),
     });
-    NewEvent::now(EventData::parse(kind.as_str(), &details.to_string()).expect("all are there"))
+    NewEvent::now(EventDetails::parse(kind.as_str(), &details.to_string()).expect("all are there"))
 }
 
 fn ending(result: Option<String>) -> TaskEnd {
@@ -125,14 +125,14 @@ fn end(task_id: TaskId, status: TaskStatus, result: Option<String>) -> TaskChang
     }
 }
 
-fn ended(status: TaskStatus) -> EventData {
+fn ended(status: TaskStatus) -> EventDetails {
     let ended = TaskEnded { exit_code: 0, error: None };
     match status {
-        TaskStatus::Completed => EventData::TaskCompleted(ended),
-        TaskStatus::Cancelled => EventData::TaskCancelled(ended),
-        TaskStatus::Failed => EventData::TaskFailed(ended),
-        TaskStatus::TimedOut => EventData::TaskTimedOut(ended),
-        TaskStatus::Denied => EventData::TaskDenied(ended),
+        TaskStatus::Completed => EventDetails::TaskCompleted(ended),
+        TaskStatus::Cancelled => EventDetails::TaskCancelled(ended),
+        TaskStatus::Failed => EventDetails::TaskFailed(ended),
+        TaskStatus::TimedOut => EventDetails::TaskTimedOut(ended),
+        TaskStatus::Denied => EventDetails::TaskDenied(ended),
         TaskStatus::Queued | TaskStatus::Running | TaskStatus::AwaitingApproval => {
             unreachable!("{status} is no end")
         }

@@ -21,7 +21,7 @@ use crate::{
         screen::{self, note, print, print_json},
     },
     config::Config,
-    model::{Event, EventData, Timestamp},
+    model::{Event, EventDetails, Timestamp},
     policy::{Layer, Policy},
     service::{
         PolicyReplay, RecordedCall,
@@ -158,7 +158,7 @@ async fn recorded(client: &Client, from: i64) -> Result<Vec<RecordedCall>, Failu
 async fn calls_of(client: &Client, task: &TaskRow) -> Result<Vec<RecordedCall>, Failure> {
     let events = client.events(&task.task_id.to_string()).await?;
     let call = |event: Event| {
-        let EventData::CallRequested(call) = event.data else { return None };
+        let EventDetails::CallRequested(call) = event.data else { return None };
         // Host functions are decided too: they are always allowed.
         let decision = call.decision?;
         Some(RecordedCall {

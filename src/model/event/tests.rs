@@ -2,7 +2,7 @@ use serde_json::json;
 
 use super::*;
 
-fn round_trip(data: EventData, wire: Value) {
+fn round_trip(data: EventDetails, wire: Value) {
     let event =
         Event { task_id: TaskId::new(), seq: 7, at: Timestamp::UNIX_EPOCH, data: data.clone() };
     let text = serde_json::to_value(&event).unwrap();
@@ -17,7 +17,7 @@ fn round_trip(data: EventData, wire: Value) {
     data.serialize_details(&mut serde_json::Serializer::new(&mut details)).unwrap();
     let details = String::from_utf8(details).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&details).unwrap(), wire);
-    assert_eq!(EventData::parse(kind, &details).unwrap(), data);
+    assert_eq!(EventDetails::parse(kind, &details).unwrap(), data);
 }
 
 fn decision() -> CallDecision {
@@ -35,16 +35,19 @@ fn decision() -> CallDecision {
 
 #[test]
 fn an_event_without_details_has_an_empty_object() {
-    round_trip(EventData::TaskCreated(NoDetails {}), json!({}));
-    round_trip(EventData::TaskRunning(TaskRunning { queue_ms: None }), json!({}));
-    round_trip(EventData::TaskRunning(TaskRunning { queue_ms: Some(4) }), json!({ "queueMs": 4 }));
+    round_trip(EventDetails::TaskCreated(NoDetails {}), json!({}));
+    round_trip(EventDetails::TaskRunning(TaskRunning { queue_ms: None }), json!({}));
+    round_trip(
+        EventDetails::TaskRunning(TaskRunning { queue_ms: Some(4) }),
+        json!({ "queueMs": 4 }),
+    );
 }
 
 #[test]
 fn a_decision_names_its_rule_beside_its_other_fields() {
     let bare = json!({ "outcome": "allow", "class": "read", "revision": "r1", "elapsedUs": 3 });
     let started = |decision| {
-        EventData::CallStarted(CallStarted {
+        EventDetails::CallStarted(CallStarted {
             seq: 2,
             tool: "a.b".into(),
             upstream: "a".into(),
@@ -69,7 +72,7 @@ fn a_decision_names_its_rule_beside_its_other_fields() {
 
 #[test]
 fn a_kind_that_is_not_known_is_named() {
-    let error = EventData::parse("task.lost", "{}").unwrap_err().to_string();
+    let error = EventDetails::parse("task.lost", "{}").unwrap_err().to_string();
     assert!(error.contains("task.lost"), "{error}");
-    assert!(EventData::parse("tool.call.completed", "{}").is_err());
+    assert!(EventDetails::parse("tool.call.completed", "{}").is_err());
 }

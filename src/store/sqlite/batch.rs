@@ -14,7 +14,7 @@ use super::{
     rows::{ChangeRow, EventRow, KeyRow, TaskRow},
 };
 use crate::{
-    model::{EventData, NoDetails, TaskId},
+    model::{EventDetails, NoDetails, TaskId},
     store::{Created, IDEMPOTENCY_HOURS, NewTask, StoreError, TaskChange},
 };
 
@@ -282,8 +282,8 @@ impl<'a> Batch<'a> {
 }
 
 /// The events of a task's creation.
-static CREATION: [EventData; 2] =
-    [EventData::TaskCreated(NoDetails {}), EventData::TaskQueued(NoDetails {})];
+static CREATION: [EventDetails; 2] =
+    [EventDetails::TaskCreated(NoDetails {}), EventDetails::TaskQueued(NoDetails {})];
 
 fn json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))

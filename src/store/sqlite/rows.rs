@@ -7,8 +7,8 @@ use sqlx::{Row, sqlite::SqliteRow};
 
 use crate::{
     model::{
-        Event, EventData, InstanceId, JsonObject, Logs, Principal, Role, Task, TaskError, TaskId,
-        TaskStatus, Timestamp, Usage,
+        Event, EventDetails, InstanceId, JsonObject, Logs, Principal, Role, Task, TaskError,
+        TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{NewTask, TaskChange},
 };
@@ -159,13 +159,13 @@ pub(super) struct EventRow<'a> {
 }
 
 impl<'a> EventRow<'a> {
-    pub(super) fn of(id: TaskId, k: u32, at: Timestamp, data: &'a EventData) -> Self {
+    pub(super) fn of(id: TaskId, k: u32, at: Timestamp, data: &'a EventDetails) -> Self {
         let (at, kind) = (nanoseconds(at), data.kind().as_str());
         Self { id, k, at, kind, call: data.call(), data: Details(data) }
     }
 }
 
-struct Details<'a>(&'a EventData);
+struct Details<'a>(&'a EventDetails);
 
 impl Serialize for Details<'_> {
     fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -215,7 +215,7 @@ pub(super) fn event(task_id: TaskId, row: &SqliteRow) -> Result<Event, sqlx::Err
         task_id,
         seq: unsigned(row.try_get(0)?)?,
         at: moment(row.try_get(1)?)?,
-        data: EventData::parse(row.try_get(2)?, row.try_get(3)?)
+        data: EventDetails::parse(row.try_get(2)?, row.try_get(3)?)
             .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
     })
 }

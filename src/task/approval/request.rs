@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::{
     model::{
-        Approval, ApprovalId, ApprovalRequested, ApprovalStatus, Asked, AskingRule, EventData,
+        Approval, ApprovalId, ApprovalRequested, ApprovalStatus, Asked, AskingRule, EventDetails,
         NewEvent, Timestamp,
     },
     policy::{AskTerms, RuleRef},
@@ -83,7 +83,7 @@ fn asking_rule(rule: &RuleRef) -> AskingRule {
 
 /// The event of a request that was made.
 pub(in crate::task) fn requested(approval: &Approval) -> NewEvent {
-    NewEvent::now(EventData::ApprovalRequested(ApprovalRequested {
+    NewEvent::now(EventDetails::ApprovalRequested(ApprovalRequested {
         seq: approval.seq,
         approval_id: approval.id,
         tool: approval.tool.clone(),

@@ -27,7 +27,7 @@ use crate::{
     catalog::{Tool, ToolResponse, UpstreamError, UpstreamErrorCode, Visibility},
     model::{
         Approval, ApprovalId, ApprovalStatus, Artifact, CallDecision, CallStarted, ErrorCode,
-        EventData, JsonObject, NewEvent, RawJson, Timestamp,
+        EventDetails, JsonObject, NewEvent, RawJson, Timestamp,
     },
     policy::{Amount, Budget, Call, CounterValues},
     sandbox::{CallFailure, ClockPause, ToolCall},
@@ -475,7 +475,7 @@ impl<'a> CallPipeline<'a> {
     ) -> Performed {
         let (context, mut events) = (self.context, std::mem::take(&mut self.events));
         let tool = self.tool()?;
-        events.push(NewEvent::now(EventData::CallStarted(CallStarted {
+        events.push(NewEvent::now(EventDetails::CallStarted(CallStarted {
             seq: self.call.seq,
             tool: tool.path.clone(),
             upstream: tool.upstream.to_string(),

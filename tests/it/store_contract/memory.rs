@@ -11,7 +11,7 @@ use std::{
 
 use airlock::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, Event, EventData, EventKind, InstanceId, NewEvent,
+        Approval, ApprovalId, ApprovalStatus, Event, EventDetails, EventKind, InstanceId, NewEvent,
         NoDetails, Task, TaskEnded, TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{
@@ -119,7 +119,9 @@ impl Tables {
         }
         let mut row =
             Row { instance_id: new.instance_id, task: queued(&new), result: None, events: vec![] };
-        for data in [EventData::TaskCreated(NoDetails {}), EventData::TaskQueued(NoDetails {})] {
+        for data in
+            [EventDetails::TaskCreated(NoDetails {}), EventDetails::TaskQueued(NoDetails {})]
+        {
             row.append(NewEvent { at: new.created_at, data });
         }
         self.rows.push(row);
@@ -171,7 +173,7 @@ impl Tables {
                 continue;
             }
             let error = if row.has_call_under_way() { &recovery.under_way } else { &recovery.idle };
-            let data = EventData::TaskFailed(TaskEnded::at_recovery(error));
+            let data = EventDetails::TaskFailed(TaskEnded::at_recovery(error));
             row.append(NewEvent { at: recovery.at, data });
             (row.task.status, row.task.completed_at) = (TaskStatus::Failed, Some(recovery.at));
             (row.task.exit_code, row.task.error) = (Some(1), Some(error.clone()));

@@ -1,7 +1,7 @@
 //! What every store promises of the start of an instance: what it ends of the others, and what it leaves alone.
 
 use airlock::{
-    model::{Approval, ApprovalStatus, EventData, EventKind, TaskEnded, TaskError, TaskStatus},
+    model::{Approval, ApprovalStatus, EventDetails, EventKind, TaskEnded, TaskError, TaskStatus},
     store::{NewTask, Recovery, TaskChange},
 };
 
@@ -55,7 +55,7 @@ pub(super) async fn unfinished_tasks_fail_with_the_given_error(store: Shared) {
         let events = store.events(workspace, id, 0, 10).await.unwrap();
         let last = events.last().unwrap();
         assert_eq!((events.len(), last.seq, last.data.kind()), (3, 3, EventKind::TaskFailed));
-        assert_eq!(last.data, EventData::TaskFailed(TaskEnded::at_recovery(&error)));
+        assert_eq!(last.data, EventDetails::TaskFailed(TaskEnded::at_recovery(&error)));
     }
 }
 
@@ -87,7 +87,7 @@ pub(super) async fn a_call_that_had_left_is_told_from_one_that_had_not(store: Sh
             Some(&errors[expected])
         );
         let events = store.events("local", id, 0, 20).await.unwrap();
-        let failed = EventData::TaskFailed(TaskEnded::at_recovery(&errors[expected]));
+        let failed = EventDetails::TaskFailed(TaskEnded::at_recovery(&errors[expected]));
         assert_eq!(events.last().unwrap().data, failed);
     }
 }

@@ -2,7 +2,7 @@
 
 use airlock::{
     model::{
-        CallRequested, EventData, EventKind, LogLevel, LogLine, Logs, NewEvent, Principal,
+        CallRequested, EventDetails, EventKind, LogLevel, LogLine, Logs, NewEvent, Principal,
         TaskError, TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{Created, NewTask, StoreError, TaskChange, TaskEnd, TaskFilter},
@@ -131,7 +131,7 @@ pub(super) async fn hostile_text_comes_back_to_the_character(store: Shared) {
     let principal = task.principal.clone();
     let id = recorded(&store, task).await;
     let result = serde_json::to_string(nasty).unwrap();
-    let data = EventData::CallRequested(CallRequested {
+    let data = EventDetails::CallRequested(CallRequested {
         seq: 1,
         tool: nasty.into(),
         argument_keys: vec![nasty.into()],
