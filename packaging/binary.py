@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""What a package must know of the binary, read from the file itself and never from the machine it was built on.
+"""Prints what a package needs to know about the binary.
 
-Usage: binary.py FILE. Prints shell assignments: MACHINE, DEB_ARCH, NPM_ARCH, GLIBC, DEPENDS, ENGINE. Needs readelf (binutils).
+Reads it from the file itself, never from the machine that built it. Usage: binary.py FILE. Prints shell
+assignments: MACHINE, DEB_ARCH, NPM_ARCH, GLIBC, DEPENDS, ENGINE. Needs readelf (binutils).
 """
 
 import mmap
@@ -11,17 +12,17 @@ import shlex
 import subprocess
 import sys
 
-# What readelf calls the machine: its name in target triples and wheel tags, Debian's, Node's.
+# By readelf's name of the machine: its name in target triples and wheel tags, Debian's name, Node's name.
 MACHINES = {
     "Advanced Micro Devices X86-64": ("x86_64", "amd64", "x64"),
     "AArch64": ("aarch64", "arm64", "arm64"),
 }
-# Libraries that every glibc system has, and the Debian package each comes from. All of them are also allowed in a manylinux wheel.
+# Libraries of every glibc system, with their Debian package. A manylinux wheel may link all of them.
 LIBRARIES = {
     "libc.so.6": "libc6", "libm.so.6": "libc6", "libdl.so.2": "libc6", "libpthread.so.0": "libc6", "librt.so.1": "libc6",
     "ld-linux-x86-64.so.2": "libc6", "ld-linux-aarch64.so.1": "libc6", "libgcc_s.so.1": "libgcc-s1",
 }
-# A message that V8 cannot be built without: it is in the binary exactly if the engine is.
+# A message in every build of V8: the binary contains it if and only if it contains the engine.
 V8_MARK = b"Fatal JavaScript invalid size error"
 
 
@@ -31,13 +32,13 @@ def readelf(*arguments):
 
 
 def glibc(path):
-    """The oldest glibc that has every symbol version the file asks for, as (major, minor)."""
+    """Returns the oldest glibc with every symbol version that the file needs, as (major, minor)."""
     versions = readelf("--version-info", path)
     found = [tuple(map(int, number.split(".")))[:2] for number in re.findall(r"\bGLIBC_(\d+\.\d+(?:\.\d+)?)\b", versions)]
-    # Packed relocations are asked for by a name without a number.
+    # The symbol version for packed relocations has a name without a number.
     found += [(2, 36)] if "GLIBC_ABI_DT_RELR" in versions else []
     if not found:
-        sys.exit(f"error: `{path}` asks for no version of glibc: only binaries linked to glibc are packaged")
+        sys.exit(f"error: `{path}` needs no version of glibc; only binaries linked to glibc can be packaged")
     return max(found)
 
 

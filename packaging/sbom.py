@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Tells what the binary is made of: a bill of materials (CycloneDX 1.6) and the licences of the libraries in it.
+"""Writes the bill of materials of the binary (CycloneDX 1.6) and the licences of the libraries in it.
 
 Usage: sbom.py --target TRIPLE --binary FILE --engine v8|deno --sbom FILE --notices FILE [-- CARGO-FLAG…]
-The flags are those that the binary was built with. Compiles nothing. The same sources and SOURCE_DATE_EPOCH give the same bytes.
+Pass the flags that the binary was built with. Compiles nothing. The same sources and SOURCE_DATE_EPOCH give
+the same bytes.
 """
 
 import argparse
@@ -16,7 +17,7 @@ import uuid
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LICENCE_FILE = re.compile(r"(licen[sc]e|copying|notice|copyright|unlicense)", re.IGNORECASE)
-# Libraries in other languages that a crate brings along: the crate, the library, the header that says its version, its licence.
+# Libraries in other languages that a crate contains: crate, library, header with its version, licence.
 BROUGHT = [
     ("v8", "v8", "v8/include/v8-version.h", "BSD-3-Clause"),
     ("libsqlite3-sys", "sqlite", "sqlite3/sqlite3.h", "blessing"),
@@ -28,7 +29,9 @@ def cargo(*arguments):
 
 
 def linked(target, flags):
-    """The packages that are linked, and what each needs: {(name, version): {(name, version), …}}. The first is the program.
+    """Returns the linked packages and what each needs: {(name, version): {(name, version), …}}.
+
+    The first package is the program.
 
     `cargo tree` resolves features as the build does; `cargo metadata` would count those of tests and build scripts too.
     """
@@ -47,7 +50,7 @@ def linked(target, flags):
 
 
 def checksums():
-    """What Cargo.lock says each package's archive hashes to."""
+    """Returns the hash of each package's archive, from Cargo.lock."""
     with open(os.path.join(ROOT, "Cargo.lock"), encoding="utf-8") as file:
         blocks = file.read().split("[[package]]")[1:]
     values = [dict(re.findall(r'^(name|version|checksum) = "(.*)"$', block, re.MULTILINE)) for block in blocks]
@@ -62,7 +65,7 @@ def library_version(folder, header):
 
 
 def licence(package):
-    """The SPDX expression, or the title of the text that the package names instead."""
+    """Returns the SPDX expression, or the title of the licence file that the package names instead."""
     if package["license"]:
         # Old packages write `MIT/Apache-2.0`.
         return re.sub(r"\s*/\s*|\s+OR\s+", " OR ", package["license"])
@@ -116,7 +119,7 @@ def bill(wanted, needs, packages):
 
 
 def notices(wanted, needs, packages):
-    """The licence texts of all libraries, each text once, under the names of those that it covers."""
+    """Returns the licence texts of all libraries, each once, under the names of the libraries it covers."""
     texts, silent = {}, []
     for package in sorted(needs):
         if package == next(iter(needs)):
@@ -133,9 +136,9 @@ def notices(wanted, needs, packages):
         with open(os.path.join(ROOT, "packaging/v8/LICENSE"), encoding="utf-8") as file:
             texts[file.read().strip()] = ["V8 and the libraries in it"]
     rule = "=" * 78
-    parts = ["The program contains these libraries. Each text holds for those named above it."]
+    parts = ["The program contains these libraries. Each text applies to the libraries named above it."]
     parts += ["\n".join([rule, *dict.fromkeys(titles), rule, "", text]) for text, titles in texts.items()]
-    parts.append("\n".join([rule, "Without a text of their own; the licence in brackets holds:", *silent, rule]))
+    parts.append("\n".join([rule, "These libraries have no text of their own; the licence in brackets applies:", *silent, rule]))
     return "\n\n".join(parts) + "\n"
 
 

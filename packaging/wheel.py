@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
-"""Makes a wheel of finished files, with the standard library alone. The same files and SOURCE_DATE_EPOCH give the same bytes.
+"""Makes a wheel from finished files, with only the standard library.
 
---script FILE goes into the environment's `bin`, --data FILE into a folder of the package's own name. Prints the wheel's path.
+The same files and SOURCE_DATE_EPOCH give the same bytes. --script FILE goes into the environment's `bin`,
+--data FILE into a folder with the name of the package. Prints the path of the wheel.
 """
 
 import argparse
@@ -25,10 +26,10 @@ def arguments():
 
 
 def python_version(version):
-    """`1.2.0-rc.1`, as Cargo writes it, is `1.2.0rc1` to Python."""
+    """Converts `1.2.0-rc.1`, as Cargo writes it, to Python's `1.2.0rc1`."""
     found = re.fullmatch(r"(\d+\.\d+\.\d+)(?:-(alpha|beta|rc)\.(\d+))?", version)
     if not found:
-        sys.exit(f"error: `{version}` has no form that Python knows; allowed: 1.2.3 and 1.2.3-rc.1 (or alpha, beta)")
+        sys.exit(f"error: `{version}` is not a version that Python knows; use 1.2.3 or 1.2.3-rc.1 (or alpha, beta)")
     number, stage, count = found.groups()
     return number + ({"alpha": "a", "beta": "b", "rc": "rc"}[stage] + count if stage else "")
 
@@ -49,7 +50,7 @@ def metadata(wanted, version):
 
 
 def contents(wanted, version, stem):
-    """Every file of the wheel but its RECORD: (name, mode, bytes)."""
+    """Yields every file of the wheel except its RECORD: (name, mode, bytes)."""
     def files(paths, folder, mode=0o644):
         for path in paths:
             with open(path, "rb") as file:
@@ -70,7 +71,7 @@ def main():
     version = python_version(wanted.version)
     stem = f"{re.sub(r'[-_.]+', '_', wanted.name).lower()}-{version}"
     path = os.path.join(wanted.out, f"{stem}-py3-none-{wanted.platform}.whl")
-    # A zip knows no time before 1980.
+    # A zip cannot represent a time before 1980.
     moment = time.gmtime(max(int(os.environ["SOURCE_DATE_EPOCH"]), 315532800))[:6]
     record = []
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -1,5 +1,5 @@
-// The last module of the snapshot: hands the engine its hooks, and empties everything of deno_core that only the set-up needed.
-// The engine takes `__airlock` away, together with everything of deno_core, before any guest runs.
+// The last module of the snapshot: passes the hooks to the engine and empties everything of deno_core that only the set-up needed.
+// The engine removes `__airlock` and everything of deno_core before any guest runs.
 import { core, internals, primordials } from "ext:core/mod.js";
 import { op_get_ext_import_meta_proto, op_set_captured_bootstrap } from "ext:core/ops";
 import { hooks } from "ext:airlock/install.ts";
@@ -13,7 +13,7 @@ function empty(object: object) {
   for (let i = 0; i < keys.length; i++) ReflectDeleteProperty(object, keys[i]);
 }
 
-// What deno_core looks up on every start, and nothing else of it: its loop and its timers are never run.
+// The functions that deno_core looks up on every start. Its event loop and timers never run.
 const nothing = () => {};
 const errorConstructors = { __proto__: null, Error, RangeError, ReferenceError, SyntaxError, TypeError };
 const kept = {

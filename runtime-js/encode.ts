@@ -1,6 +1,6 @@
-// Values that leave the guest, as JSON. Contract: undefined is null, dates are ISO strings, bigints are decimal strings, maps
-// and sets are objects and arrays, errors are their name, message and own properties, bytes are base64 with their type, a cycle
-// is "[Circular]", half of a surrogate pair is U+FFFD. Nothing else is silently lost: what JSON cannot hold is told as a warning.
+// Encodes values that leave the guest as JSON. Contract: undefined becomes null, dates ISO strings, bigints decimal strings, maps
+// and sets objects and arrays, errors their name, message and own properties, bytes base64 with their type, a cycle
+// "[Circular]", a lone surrogate U+FFFD. Nothing else is lost silently: a warning reports what JSON cannot represent.
 // Getters, `toJSON` and Proxies are guest code and run here, under the guest's own limits.
 import { primordials } from "ext:core/mod.js";
 import { op_base64, op_encode_bytes_max, op_kind, op_warn } from "ext:core/ops";
@@ -31,13 +31,13 @@ const {
 
 const DEPTH_MAX = 512;
 
-// What `op_kind` answers; the order is that of the engine.
+// Return values of `op_kind`, in the order of the engine.
 const DATE = 1, MAP = 2, SET = 3, ERROR = 4, BYTES = 5, REGEXP = 6, BOXED = 7, PROMISE = 8, OPAQUE = 9;
 
 interface Walk {
-  /** Arguments of a call: what JSON cannot hold is refused instead of replaced. */
+  /** For arguments of a call: values that JSON cannot represent are rejected instead of replaced. */
   strict: boolean;
-  /** Bytes that the text will have at least. */
+  /** Lower bound on the bytes of the JSON. */
   bytes: number;
   bytesMax: number;
   ancestors: Set<object>;
@@ -47,7 +47,7 @@ interface Walk {
   dropped: number;
 }
 
-/** Thrown, and caught by our own callers, when the text would be over the limit. Not a class: guests could patch its bases. */
+/** Thrown, and caught by our own callers, if the JSON would exceed the limit. Not a class: guests could patch its bases. */
 export const OVER_LIMIT = ObjectFreeze({ __proto__: null });
 
 function spend(walk: Walk, bytes: number) {
@@ -63,12 +63,12 @@ function number(walk: Walk, value: number): number | null {
   return null;
 }
 
-/** Text that every reader of JSON takes: `JSON.stringify` would escape half of a surrogate pair, which is no character. */
+/** Returns a well-formed string: `JSON.stringify` would escape a lone surrogate, which not every JSON parser accepts. */
 function text(walk: Walk, value: string): string {
   spend(walk, value.length + 2);
   const whole = StringPrototypeToWellFormed(value);
   if (whole === value) return value;
-  if (walk.strict) throw new TypeError("a text with half of a surrogate pair is not JSON: call `toWellFormed()` on it first");
+  if (walk.strict) throw new TypeError("a string with a lone surrogate is not JSON: call `toWellFormed()` on it first");
   walk.halves++;
   return whole;
 }
@@ -131,10 +131,10 @@ function special(walk: Walk, kind: number, value: any): unknown {
     case ERROR:
       return error(walk, value);
     case BYTES: {
-      const told = op_base64(value, walk.bytesMax - walk.bytes);
-      if (told === null) throw OVER_LIMIT;
-      spend(walk, told[1].length + 32);
-      return { __proto__: null, type: told[0], base64: told[1] };
+      const encoded = op_base64(value, walk.bytesMax - walk.bytes);
+      if (encoded === null) throw OVER_LIMIT;
+      spend(walk, encoded[1].length + 32);
+      return { __proto__: null, type: encoded[0], base64: encoded[1] };
     }
     case REGEXP:
       return text(walk, String(value));
@@ -164,7 +164,7 @@ function inside(walk: Walk, value: any): unknown {
   return kind === 0 ? properties(walk, value, { __proto__: null }) : special(walk, kind, value);
 }
 
-/** The JSON-able copy of a value; undefined where JSON drops it. */
+/** Returns a copy of a value that JSON can represent; undefined if JSON drops it. */
 function tree(walk: Walk, value: any, key: string | number): unknown {
   switch (typeof value) {
     case "string":
@@ -194,7 +194,7 @@ function tree(walk: Walk, value: any, key: string | number): unknown {
   if (++walk.depth > DEPTH_MAX) throw new RangeError(`nested deeper than ${DEPTH_MAX} levels`);
   SetPrototypeAdd(walk.ancestors, value);
   let out;
-  // Dates have a `toJSON` of their own; `special` does what it does, invalid ones included.
+  // Dates have their own `toJSON`; `special` does the same, for invalid dates as well.
   const toJSON = value.toJSON;
   if (typeof toJSON === "function" && op_kind(value) !== DATE) {
     out = tree(walk, ReflectApply(toJSON, value, [String(key)]), key);
@@ -220,16 +220,16 @@ function within(value: unknown, strict: boolean, bytesMax: number): string {
   const out = tree(walk, value, "");
   if (!strict) {
     if (walk.numbers > 0) op_warn(`the result holds NaN or Infinity in ${walk.numbers} place(s), shown as null`);
-    if (walk.halves > 0) op_warn(`the result holds half of a surrogate pair in ${walk.halves} text(s), shown as U+FFFD`);
+    if (walk.halves > 0) op_warn(`the result holds a lone surrogate in ${walk.halves} string(s), shown as U+FFFD`);
     if (out === undefined && value !== undefined) op_warn(`the result is a ${typeof value}, which JSON cannot hold; it is shown as null`);
   }
   return JSONStringify(out) ?? "null";
 }
 
-/** The value as JSON text. Throws OVER_LIMIT when the text would be over the limit. */
+/** Encodes a value as JSON. Throws OVER_LIMIT if the JSON would exceed the limit. */
 export function encode(value: unknown, strict: boolean): string {
   return within(value, strict, op_encode_bytes_max(strict));
 }
 
-// What runs while the snapshot is made stays in it compiled. Nearly every guest needs this much, and would compile it again.
+// Functions that run while the snapshot is made stay compiled in it. Nearly every guest needs these and would compile them again.
 within([{ text: "", number: 1, flag: true, nothing: null }], true, 1024);

@@ -1,5 +1,5 @@
-// The errors that tools reject with, and how a thrown value is told to the caller.
-// Guests may have patched every prototype: only captured primordials are used here.
+// The errors that tools reject with, and the description of thrown values for the caller.
+// Guests may have patched every prototype, so only captured primordials are used here.
 import { primordials } from "ext:core/mod.js";
 import { encode } from "ext:airlock/encode.ts";
 
@@ -40,19 +40,19 @@ function own(target: object, key: string, value: unknown) {
   ObjectDefineProperty(target, key, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
 }
 
-/** The error of a failed call, from the host's JSON. */
+/** Creates the error of a failed call from the host's JSON. */
 export function failure(text: string): Error {
-  const told = JSONParse(text);
-  const Class = toolErrors[told.name] ?? ToolCallError;
+  const fields = JSONParse(text);
+  const Class = toolErrors[fields.name] ?? ToolCallError;
   const error = new Class();
-  own(error, "message", String(told.message));
-  for (const key of ObjectKeys(told)) {
-    if (!RESERVED[key]) own(error, key, told[key]);
+  own(error, "message", String(fields.message));
+  for (const key of ObjectKeys(fields)) {
+    if (!RESERVED[key]) own(error, key, fields[key]);
   }
   return error;
 }
 
-/** A property's value without running a getter or a Proxy's trap twice; undefined where there is none. */
+/** Returns the value of a property without running a getter, or a trap of a Proxy twice; undefined if there is none. */
 function plain(value: object, key: string): unknown {
   let at: object | null = value;
   for (let depth = 0; at !== null && depth < 16; depth++) {
@@ -84,7 +84,7 @@ function brief(value: unknown): string {
   }
 }
 
-/** Name and message of whatever was thrown, causes and collected errors included. Never throws. */
+/** Returns name and message of a thrown value, including causes and aggregated errors. Never throws. */
 export function explain(value: unknown): [string, string] {
   try {
     if (typeof value === "string") return ["Error", clip(value, 8192)];

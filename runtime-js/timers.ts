@@ -1,4 +1,4 @@
-// `setTimeout`, `setInterval` and `queueMicrotask`: the callbacks live here, the order and the clock are the engine's.
+// `setTimeout`, `setInterval` and `queueMicrotask`. Holds the callbacks; the engine holds order and clock.
 import { primordials } from "ext:core/mod.js";
 import { op_queue_microtask, op_timer_clear, op_timer_start } from "ext:core/ops";
 
@@ -51,7 +51,7 @@ export const globals = {
   },
 };
 
-/** Runs the callback of a timer that is due. What it throws ends the run. */
+/** Runs the callback of a timer that is due. An exception in it ends the run. */
 export function fire(id: number) {
   const timer = MapPrototypeGet(timers, id);
   if (timer === undefined) return;

@@ -1,8 +1,9 @@
-// `tools`: a lazy path. Only the host knows which tools exist: every call goes there. What is known here is how the host's own functions
-// take their arguments.
+// `tools`: a lazy path. Only the host knows which tools exist: every call goes there. The one thing known here is how the host functions
+// take their arguments: `hostFunctions`, which is generated from the table in `src/model/host_function/`.
 import { primordials } from "ext:core/mod.js";
 import { op_call, op_encode_bytes_max } from "ext:core/ops";
 import { encode, OVER_LIMIT } from "ext:airlock/encode.ts";
+import { hostFunctions } from "ext:airlock/host_functions.ts";
 
 const {
   ArrayIsArray,
@@ -22,8 +23,8 @@ const OPEN_BRACE = 123;
 const GUIDE =
   'tools cannot be listed: use `await tools.discover("what you need")`, `await tools.catalog.namespaces()` or `await tools.catalog.tools({ namespace })`';
 
-// Never a tool's name behind a dot: promises, conversions and prototypes look for these on any value. A tool that is really
-// called so is reached as tools["a.then"].
+// Names that are never tools behind a dot: promises, conversions and prototypes look them up on any value. A tool with such a
+// name is called as tools["a.then"].
 const ABSENT = {
   __proto__: null,
   then: true,
@@ -35,35 +36,8 @@ const ABSENT = {
   valueOf: true,
 };
 
-// Where a plain value is the obvious argument; more of them may follow in an object.
-const PLAIN_ARGUMENT = {
-  __proto__: null,
-  discover: "query",
-  describe: "path",
-  "artifacts.read": "id",
-  "artifacts.lines": "id",
-  "artifacts.search": "id",
-  "artifacts.json": "id",
-  "artifacts.remove": "id",
-};
-
-// The call as it is right, for the functions of the host: of everything else nobody here knows whether it exists.
-const FORM = {
-  __proto__: null,
-  discover: '{ query: "x", limit: 5 }',
-  describe: '{ path: "namespace.tool" }',
-  "catalog.namespaces": "{ limit: 20 }",
-  "catalog.tools": '{ namespace: "x", limit: 20 }',
-  "artifacts.read": "{ id: handle, offset: 0 }",
-  "artifacts.lines": "{ id: handle, from: 1 }",
-  "artifacts.search": '{ id: handle, pattern: "x" }',
-  "artifacts.json": '{ id: handle, pointer: "/x" }',
-  "artifacts.list": "{ limit: 20 }",
-  "artifacts.remove": "{ id: handle }",
-};
-
-// A function, so that `apply` works; an arrow, so that it cannot be constructed; bare and frozen, so that every trap below
-// may answer freely.
+// A function, so that `apply` works; an arrow, so that it cannot be constructed; empty and frozen, so that no invariant of
+// proxies restricts the traps below.
 const target = () => {};
 delete (target as any).name;
 delete (target as any).length;
@@ -80,7 +54,7 @@ function named(value: unknown): string {
 }
 
 function unfit(path: string, got: string): TypeError {
-  const form = FORM[path];
+  const form = hostFunctions[path]?.example;
   return new TypeError(
     form === undefined
       ? `tools.${path} was called with ${got}: a tool takes no argument or one object, \`({ name: value })\`; \`await tools.describe(${JSONStringify(path)})\` tells what it takes, if it exists`
@@ -92,8 +66,8 @@ function argumentOf(path: string, args: unknown[]): unknown {
   const only = args[0];
   const more = args[1];
   if (args.length === 0 || (args.length === 1 && only === undefined)) return { __proto__: null };
-  const key = PLAIN_ARGUMENT[path];
-  const isPlain = key !== undefined && (typeof only === "string" || (key === "id" && args.length === 2 && isObject(only)));
+  const key = hostFunctions[path]?.field;
+  const isPlain = key !== undefined && (typeof only === "string" || (hostFunctions[path].isHandle && args.length === 2 && isObject(only)));
   if (isPlain && (args.length === 1 || (args.length === 2 && (more === undefined || isObject(more))))) {
     return { __proto__: null, ...(more as object), [key]: only };
   }
@@ -105,14 +79,14 @@ function argumentOf(path: string, args: unknown[]): unknown {
 
 function call(path: string, args: unknown[]): Promise<unknown> {
   if (path === "") throw new TypeError(`tools is not a tool: call one of its members, \`await tools.namespace.tool({ ... })\`. ${GUIDE}`);
-  if (path.length > PATH_MAX) throw new RangeError(`a tool path of ${path.length} characters, allowed are ${PATH_MAX}`);
+  if (path.length > PATH_MAX) throw new RangeError(`a tool path is ${path.length} characters; the limit is ${PATH_MAX}`);
   const argument = argumentOf(path, args);
   let json;
   try {
     json = encode(argument, true);
   } catch (error) {
     if (error === OVER_LIMIT) {
-      throw new RangeError(`the arguments of tools.${path} are over ${op_encode_bytes_max(true)} bytes of JSON, the most that one call takes`);
+      throw new RangeError(`the arguments of tools.${path} exceed ${op_encode_bytes_max(true)} bytes of JSON, the limit of one call`);
     }
     throw error;
   }
@@ -187,7 +161,7 @@ function node(path: string): unknown {
 
 export const tools = node("");
 
-// Compiled in the snapshot, as in `encode.ts`: everything of a call but its last step, which needs a guest.
+// Compiled in the snapshot, as in `encode.ts`: everything of a call except its last step, which needs a guest.
 (tools as any).a.b(0, 0).catch(() => {});
 argumentOf("a", [{}]);
 argumentOf("discover", ["a", {}]);

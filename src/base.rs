@@ -1,4 +1,4 @@
-//! The ground: what every part may use and that is no part's own.
+//! Foundations that every part may use and that belong to none.
 
 pub mod backoff;
 pub mod confusables;

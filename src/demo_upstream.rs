@@ -1,7 +1,7 @@
 //! A small MCP server over stdio, for demonstrations without Node and for tests that need a server
 //! that misbehaves on demand.
 //!
-//! Run as a child of the catalog like any other server; it shares nothing with the rest of the
+//! It runs as a child process like any other upstream and shares no state with the rest of the
 //! program.
 
 use std::{
@@ -33,14 +33,14 @@ use tokio::sync::Notify;
 
 /// Longest wait of the tool `wait`, in milliseconds.
 const WAIT_MS_MAX: u64 = 60_000;
-/// Shortest wait of which the tool `wait` tells how far it is, in milliseconds.
-const TOLD_MS_MIN: u64 = 1_000;
-/// Largest text of the tool `big`, in bytes.
+/// Shortest wait for which the tool `wait` reports progress, in milliseconds.
+const PROGRESS_MS_MIN: u64 = 1_000;
+/// Largest string of the tool `big`, in bytes.
 const BIG_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Notes that are kept.
+/// Most notes that are kept.
 const NOTES_MAX: usize = 1_000;
 
-/// How the server behaves.
+/// Behaviour of the server.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "airlock __demo-upstream",
@@ -50,43 +50,44 @@ struct Options {
     /// Splits the tool list into this many pages.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=100))]
     pages: u16,
-    /// Offers this many further tools, `item_1` and so on, each of which returns its own number.
+    /// Offers this many additional tools, `item_1` and so on, each of which returns its number.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=20_000))]
     tools: u32,
-    /// Offers the tools of this file, a JSON array as `tools/list` has it, instead of its own; read
-    /// anew for every list.
+    /// Offers the tools of this file, a JSON array as in `tools/list`, instead of its own. The file
+    /// is read again for every list.
     #[arg(long)]
     offer: Option<PathBuf>,
-    /// Waits this many milliseconds before the first answer.
+    /// Waits this many milliseconds before the first response.
     #[arg(long, default_value_t = 0)]
     slow_start: u64,
-    /// Offers one tool more, and says so, after the first call.
+    /// Offers one more tool after the first call and notifies the client.
     #[arg(long)]
     grow: bool,
-    /// Appends a line with the tool's name for every call, and one more when a call is cancelled.
+    /// Appends a line with the name of the tool for every call, and another line if a call is
+    /// cancelled.
     #[arg(long)]
     count_file: Option<PathBuf>,
-    /// Refuses the legacy handshake.
+    /// Rejects the legacy handshake.
     #[arg(long)]
     modern_only: bool,
 }
 
-/// Why the server could not run.
+/// Error of the server.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
-    /// The arguments are wrong; the text is made for people.
+    /// Invalid arguments; the message is written for people.
     #[error(transparent)]
     Arguments(#[from] clap::Error),
-    /// The client went away before the handshake, or spoke something else.
+    /// The client disconnected before the handshake, or used another protocol.
     #[error("the handshake with the client failed")]
     Handshake(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// The first argument that makes the binary this server.
+/// First argument with which the binary runs this server.
 pub const COMMAND: &str = "__demo-upstream";
 
-/// Serves as a process of its own; complaints go to standard error. `args` are those after the
-/// command's name.
+/// Runs the server as a process; errors go to standard error. `args` are the arguments after the
+/// command.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let served = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -96,15 +97,15 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Where standard error is gone there is nobody left to tell.
+            // Without standard error the message cannot be reported.
             writeln!(std::io::stderr(), "{error}").ok();
             ExitCode::FAILURE
         }
     }
 }
 
-/// Serves on standard input and output until the input ends. `args` are those after the command's
-/// name.
+/// Serves on standard input and output until the input ends. `args` are the arguments after the
+/// command.
 pub async fn serve(args: impl IntoIterator<Item = OsString>) -> Result<(), DemoError> {
     let options = Options::try_parse_from(std::iter::once(OsString::from("demo")).chain(args))?;
     tokio::time::sleep(Duration::from_millis(options.slow_start)).await;
@@ -118,7 +119,7 @@ pub async fn serve(args: impl IntoIterator<Item = OsString>) -> Result<(), DemoE
         .serve(rmcp::transport::stdio())
         .await
         .map_err(|error| DemoError::Handshake(Box::new(error)))?;
-    // Whatever ends it, it is over.
+    // The reason of the end does not matter.
     let _ = running.waiting().await;
     Ok(())
 }
@@ -151,7 +152,7 @@ fn with_output(tool: Tool, output: Value) -> Tool {
     }
 }
 
-fn offered(grown: bool) -> Vec<Tool> {
+fn offered_tools(grown: bool) -> Vec<Tool> {
     let reads = || ToolAnnotations::new().read_only(true).idempotent(true);
     let number = |what: &str| json!({"type": "number", "description": what});
     let mut tools = vec![
@@ -174,7 +175,7 @@ fn offered(grown: bool) -> Vec<Tool> {
         ),
         tool(
             "wait",
-            "Waits some milliseconds, then says how many.",
+            "Waits some milliseconds and returns how many.",
             json!({"ms": {"type": "integer", "minimum": 0, "maximum": WAIT_MS_MAX, "default": 100, "description": "Milliseconds"}}),
             &[],
         )
@@ -182,7 +183,7 @@ fn offered(grown: bool) -> Vec<Tool> {
         tool("fail", "Fails with the message.", json!({"message": {"type": "string"}}), &["message"]),
         tool(
             "big",
-            "Returns a text of that many bytes.",
+            "Returns a string of that many bytes.",
             json!({"bytes": {"type": "integer", "minimum": 0, "maximum": BIG_BYTES_MAX}}),
             &["bytes"],
         )
@@ -233,7 +234,7 @@ fn notes_tools() -> [Tool; 2] {
     ]
 }
 
-fn read_offer(file: &std::path::Path) -> Result<Vec<Tool>, ErrorData> {
+fn read_tools(file: &std::path::Path) -> Result<Vec<Tool>, ErrorData> {
     let failed = |error: String| {
         ErrorData::internal_error(format!("`{}` cannot be offered: {error}", file.display()), None)
     };
@@ -276,8 +277,8 @@ impl ServerHandler for DemoUpstream {
         _context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let mut tools = match &self.0.options.offer {
-            Some(file) => read_offer(file)?,
-            None => offered(self.0.grown.load(Ordering::Relaxed)),
+            Some(file) => read_tools(file)?,
+            None => offered_tools(self.0.grown.load(Ordering::Relaxed)),
         };
         tools.extend((1..=self.0.options.tools).map(item_tool));
         let pages = usize::from(self.0.options.pages);
@@ -288,8 +289,8 @@ impl ServerHandler for DemoUpstream {
             Some(_) => return Err(ErrorData::invalid_params("there is no such cursor", None)),
         };
         let size = tools.len().div_ceil(pages);
-        let shown = tools.into_iter().skip(page * size).take(size).collect();
-        let mut result = ListToolsResult::with_all_items(shown);
+        let tools = tools.into_iter().skip(page * size).take(size).collect();
+        let mut result = ListToolsResult::with_all_items(tools);
         result.next_cursor = (page + 1 < pages).then(|| (page + 1).to_string());
         Ok(result)
     }
@@ -304,7 +305,7 @@ impl ServerHandler for DemoUpstream {
         let result = self.0.perform(&request.name, &args, &context).await?;
         if self.0.options.grow && !self.0.grown.swap(true, Ordering::Relaxed) {
             self.0.growth.notify_waiters();
-            // A client that is gone needs no news.
+            // A client that has disconnected needs no notification.
             let _ = context.peer.notify_tool_list_changed().await;
         }
         Ok(result.into())
@@ -335,7 +336,7 @@ impl State {
     fn count(&self, line: &str) {
         let Some(path) = &self.options.count_file else { return };
         let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-        // One write, so that lines of several servers do not mix.
+        // A single write, so that lines of several servers do not interleave.
         if let Err(error) = file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
         {
             tracing::warn!(%error, "the call could not be counted");
@@ -350,25 +351,26 @@ impl State {
     ) -> Result<CallToolResult, ErrorData> {
         let text = |name: &str| args.get(name).and_then(Value::as_str).unwrap_or_default();
         let number = |name: &str| args.get(name).and_then(Value::as_f64).unwrap_or_default();
-        let said = |text: String| CallToolResult::success(vec![ContentBlock::text(text)]);
+        let reply = |text: String| CallToolResult::success(vec![ContentBlock::text(text)]);
         Ok(match name {
-            "echo" => said(text("message").to_owned()),
+            "echo" => reply(text("message").to_owned()),
             "add" => CallToolResult::structured(json!({"sum": number("a") + number("b")})),
             "wait" => {
                 let ms = args.get("ms").and_then(Value::as_u64).unwrap_or(100).min(WAIT_MS_MAX);
-                if let Some(token) = context.meta.get_progress_token().filter(|_| ms >= TOLD_MS_MIN)
+                if let Some(token) =
+                    context.meta.get_progress_token().filter(|_| ms >= PROGRESS_MS_MIN)
                 {
                     let notice = ProgressNotificationParam::new(token, 0.0)
                         .with_total(ms as f64)
                         .with_message("waiting");
-                    // Who does not listen misses nothing.
+                    // Progress is optional, so a failure does not matter.
                     let _ = context.peer.notify_progress(notice).await;
                 }
                 tokio::select! {
                     () = tokio::time::sleep(Duration::from_millis(ms)) => {}
                     () = context.ct.cancelled() => self.count("wait cancelled"),
                 }
-                said(format!("waited {ms} ms"))
+                reply(format!("waited {ms} ms"))
             }
             "fail" => CallToolResult::error(vec![ContentBlock::text(text("message"))]),
             "big" => {
@@ -377,7 +379,7 @@ impl State {
                     .and_then(Value::as_u64)
                     .unwrap_or_default()
                     .min(BIG_BYTES_MAX);
-                said("x".repeat(usize::try_from(bytes).unwrap_or_default()))
+                reply("x".repeat(usize::try_from(bytes).unwrap_or_default()))
             }
             "crash" => std::process::exit(3),
             "notes.add" => self.add_note(text("text")),
@@ -390,9 +392,9 @@ impl State {
                     .collect();
                 CallToolResult::structured(json!({"notes": all}))
             }
-            "grown" if self.grown.load(Ordering::Relaxed) => said("here I am".to_owned()),
+            "grown" if self.grown.load(Ordering::Relaxed) => reply("here I am".to_owned()),
             _ => match name.strip_prefix("item_").and_then(|number| number.parse::<u32>().ok()) {
-                Some(number) if number <= self.options.tools => said(number.to_string()),
+                Some(number) if number <= self.options.tools => reply(number.to_string()),
                 _ => return Err(ErrorData::method_not_found::<CallToolRequestMethod>()),
             },
         })

@@ -7,7 +7,8 @@ use std::{
 };
 
 use airlock::{
-    catalog::{CallerLimit, Catalog, DiscoverQuery, Tool, Visibility},
+    catalog::{CallerLimit, Catalog, Tool, Visibility},
+    model::{DiscoverQuery, DiscoveryFunction},
     policy::Caller,
     task::host::{PolicyView, ROLE},
 };
@@ -211,14 +212,14 @@ async fn as_asked(
         task: "",
     };
     let asker = CallerLimit::default();
-    let ask = async |function: &str, args: String| {
+    let ask = async |function, args: String| {
         let began = Instant::now();
         let view = PolicyView::new(policy.clone(), &caller);
-        let found = catalog.find_aside(&asker, function, &args, view).await;
-        found.ok_or("it is a finding function")?.map_err(|error| error.to_string())?;
+        let found = catalog.find_offloaded(&asker, function, &args, view).await;
+        found.map_err(|error| error.to_string())?;
         Ok::<_, Box<dyn std::error::Error + Send + Sync>>(began.elapsed())
     };
-    let first = ask("catalog.namespaces", "{}".to_owned()).await?;
+    let first = ask(DiscoveryFunction::Namespaces, "{}".to_owned()).await?;
     record.figure(
         "finding",
         format!("the first look through a policy at {what}"),
@@ -228,12 +229,15 @@ async fn as_asked(
     let (mut discovered, mut listed, mut absent) = (Vec::new(), Vec::new(), Vec::new());
     for half in ["heldBack", "tuning"] {
         for question in questions::questions(half).iter().cycle().take(scale.times(500)) {
-            discovered.push(ask("discover", json!({ "query": question.text }).to_string()).await?);
-            listed.push(ask("catalog.namespaces", "{}".to_owned()).await?);
+            discovered.push(
+                ask(DiscoveryFunction::Discover, json!({ "query": question.text }).to_string())
+                    .await?,
+            );
+            listed.push(ask(DiscoveryFunction::Namespaces, "{}".to_owned()).await?);
             let began = Instant::now();
             let view = PolicyView::new(policy.clone(), &caller);
             let path = format!("service0.{}", question.text.replace(' ', "_"));
-            drop(catalog.absent_aside(&asker, &path, view).await);
+            drop(catalog.not_found_offloaded(&asker, &path, view).await);
             absent.push(began.elapsed());
         }
     }

@@ -11,9 +11,10 @@ use std::{
 };
 
 use airlock::catalog::{
-    Catalog, Document, HttpAccess, OpenApiConfig, StdioConfig, UpstreamConfig, UpstreamKind,
-    UpstreamState, Visibility,
+    Catalog, HttpAccess, OpenApiConfig, StdioConfig, UpstreamConfig, UpstreamKind, UpstreamState,
+    Visibility,
 };
+use airlock::model::Document;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -95,7 +96,7 @@ impl Stage {
                     base_url: None,
                     server: None,
                     server_variables: Default::default(),
-                    reach: HttpAccess::default(),
+                    access: HttpAccess::default(),
                 }),
                 _ => continue,
             };

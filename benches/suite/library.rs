@@ -7,17 +7,20 @@ use std::{
 };
 
 use airlock::{
-    model::{EventKind, LogLine, Logs, NewEvent, RawJson, TaskId, TaskStatus, Timestamp, Usage},
+    model::{
+        EventData, InstanceId, LogLine, Logs, NewEvent, Principal, RawJson, TaskEnded, TaskId,
+        TaskRunning, TaskStatus, Timestamp, Usage,
+    },
     sandbox::{
-        CallFailure, Engine, Isolation, Outcome as Ended, Run, Sandbox, SandboxConfig, ToolCall,
-        ToolHost, WallClock, WorkerCommand,
-        deno::Places,
+        CallFailure, Engine, Isolation, Outcome as Ended, Run, Runtime, Sandbox, SandboxConfig,
+        ToolCall, ToolHost, V8Options, WallClock, WorkerCommand,
+        deno::SearchPaths,
         protocol::{self, Setup},
     },
     store::{NewTask, SqliteConfig, SqliteStore, Store, TaskChange, TaskEnd},
 };
 use futures::future::BoxFuture;
-use serde_json::{json, value::RawValue};
+use serde_json::value::RawValue;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Outcome, Scale, machine::cpu_time, record::Record, server::AIRLOCK};
@@ -81,15 +84,14 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
         runtime_id: "local-v8".into(),
         timeout_ms: 300_000,
         metadata: None,
-        workspace_id: "local".into(),
-        account_id: "local".into(),
-        session_id: Some("bench".into()),
-        client_id: "bench".into(),
+        principal: Principal { session_id: Some("bench".into()), ..Principal::local("bench") },
         created_at: now,
+        instance_id: InstanceId::new(),
         idempotency_key: None,
     };
     store.create_task(task).await?;
-    let event = |kind| NewEvent { at: now, kind, data: json!({"status": "x"}) };
+    let event = |data| NewEvent { at: now, data };
+    let ended = TaskEnded { exit_code: 0, error: None };
     let end = TaskEnd {
         completed_at: now,
         exit_code: 0,
@@ -104,7 +106,10 @@ async fn one_task(store: &dyn Store) -> Result<(), airlock::store::StoreError> {
         status: Some(TaskStatus::Completed),
         started_at: Some(now),
         end: Some(end),
-        events: vec![event(EventKind::TaskRunning), event(EventKind::TaskCompleted)],
+        events: vec![
+            event(EventData::TaskRunning(TaskRunning { queue_ms: Some(0) })),
+            event(EventData::TaskCompleted(ended)),
+        ],
     };
     store.change_task(change).await
 }
@@ -114,10 +119,10 @@ pub(crate) fn engines() -> Vec<(&'static str, Engine)> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    let places = Places {
+    let places = SearchPaths {
         cache: cache.map(|cache| cache.join("airlock/deno")),
         path: std::env::var_os("PATH"),
-        ..Places::default()
+        ..SearchPaths::default()
     };
     let candidates = places.find();
     let deno = (!candidates.is_empty()).then(|| {
@@ -159,7 +164,7 @@ pub(crate) fn config(engine: Engine, spare: usize, isolation: Isolation) -> Sand
             log_lines_max: 1000,
             calls_queued_max: 10_000,
             timers_max: 1000,
-            optimize: true,
+            engine_options: V8Options { optimize: true }.to_json(),
         },
     }
 }

@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use airlock::sandbox::{Engine, Isolation, Sandbox};
+use airlock::sandbox::{Engine, Isolation, Runtime, Sandbox};
 use futures::{StreamExt, stream};
 
 use crate::{

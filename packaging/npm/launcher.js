@@ -1,6 +1,6 @@
 #!/usr/bin/env node
-// Starts the binary that npm chose for this platform and stands in for it: it gets this process's descriptors untouched, its
-// signals are passed on, and this process ends as it did. Installs nothing and reaches for no network.
+// Starts the binary that npm selected for this platform. The binary inherits this process's descriptors
+// unchanged. This process forwards signals to it and ends as it does. Installs nothing and uses no network.
 "use strict";
 
 const { spawn } = require("node:child_process");
@@ -33,11 +33,12 @@ function fail(message) {
   process.exit(1);
 }
 
-// Whether this process is in the foreground of a terminal. Ctrl-C then reaches the child without our help.
+// Returns whether this process is in the foreground of a terminal. Ctrl-C then reaches the child directly.
 function inForeground() {
   try {
     const stat = readFileSync("/proc/self/stat", "latin1");
-    // After the name, which is in brackets and may hold anything: state, parent, group, session, terminal, its foreground group.
+    // After the name, which is in brackets and may contain anything: state, parent, group, session,
+    // terminal, its foreground group.
     const [, , group, , , foreground] = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return group === foreground;
   } catch {
@@ -47,8 +48,8 @@ function inForeground() {
 
 let child;
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-  // A second SIGINT ends Airlock at once, so the one that the terminal has sent to both is not repeated: SIGTERM asks for the same
-  // thing and may come more than once.
+  // A second SIGINT ends Airlock at once, so do not repeat the one that the terminal has sent to both.
+  // SIGTERM also asks Airlock to stop, and may be sent more than once.
   process.on(signal, () => child.kill(signal === "SIGINT" && inForeground() ? "SIGTERM" : signal));
 }
 
@@ -58,6 +59,6 @@ child.on("exit", (code, signal) => {
   if (signal === null) process.exit(code);
   process.removeAllListeners(signal);
   process.kill(process.pid, signal);
-  // Reached only with a signal that Node ignores: what a shell would say.
+  // Only reached with a signal that Node ignores: exit with the code that a shell would report.
   process.exit(128 + constants.signals[signal]);
 });

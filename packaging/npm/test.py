@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Tests the npm launcher as a client or a shell sees it: test.py LAUNCHER. The environment is taken as it is."""
+"""Tests the npm launcher as a client or a shell sees it: test.py LAUNCHER. Uses the environment unchanged."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-# How long anything here may take, in seconds.
+# Time limit of each step, in seconds.
 WITHIN = 60
 LAUNCHER = sys.argv[1]
 ENVIRONMENT = {**os.environ, "AIRLOCK_SERVER_LISTEN": "127.0.0.1:0"}
@@ -31,7 +31,7 @@ def wait_for(condition, what):
 
 
 def children(pid):
-    """The processes that a process started; none if it has ended."""
+    """Returns the processes that a process started; none if it has ended."""
     try:
         with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
             return [int(child) for child in file.read().split()]

@@ -1,5 +1,5 @@
-// `structuredClone` in JavaScript: what Deno's own copies would belong to Deno's realm and not to the guest's.
-// Kinds, order and refusals are those of the standard; getters of the value are guest code and run here.
+// `structuredClone` in JavaScript: copies by Deno's own would belong to Deno's realm and not to the guest's.
+// Types, order and errors are those of the standard; getters of the value are guest code and run here.
 import { primordials } from "ext:core/mod.js";
 
 const {
@@ -42,15 +42,15 @@ const {
   TypeError,
 } = primordials;
 
-/** Thrown for what cannot be cloned. Not an error class: guests could patch its bases. */
-class Refusal {
-  #told: string;
-  constructor(told: string) {
-    this.#told = told;
+/** Thrown for a value that cannot be cloned. Not an error class: guests could patch its bases. */
+class CloneError {
+  #message: string;
+  constructor(message: string) {
+    this.#message = message;
   }
-  /** What a refusal tells; undefined for whatever else was thrown. */
-  static told(thrown: any): string | undefined {
-    return typeof thrown === "object" && thrown !== null && #told in thrown ? thrown.#told : undefined;
+  /** Returns the message of a CloneError; undefined for any other thrown value. */
+  static messageOf(thrown: any): string | undefined {
+    return typeof thrown === "object" && thrown !== null && #message in thrown ? thrown.#message : undefined;
   }
 }
 
@@ -59,16 +59,16 @@ const VIEWS: any = {
   __proto__: null, BigInt64Array, BigUint64Array, Float16Array: (globalThis as any).Float16Array, Float32Array, Float64Array, Int8Array, Int16Array, Int32Array,
   Uint8Array, Uint8ClampedArray, Uint16Array, Uint32Array,
 };
-// What `kind` answers, see natives.ts.
+// Return values of `kind`, see natives.ts.
 const DATE = 1, MAP = 2, SET = 3, ERROR = 4, BYTES = 5, REGEXP = 6, BOXED = 7, PROMISE = 8, OPAQUE = 9;
 
-function shown(value: unknown): string {
+function display(value: unknown): string {
   if (typeof value === "symbol") return SymbolPrototypeToString(value);
   return typeof value === "function" ? FunctionPrototypeToString(value) : "#<Object>";
 }
 
 function refuse(value: unknown): never {
-  throw new Refusal(`${shown(value)} could not be cloned.`);
+  throw new CloneError(`${display(value)} could not be cloned.`);
 }
 
 function copyOf(memory: Map<object, unknown>, value: any, kind: (value: object) => number): any {
@@ -84,7 +84,7 @@ function copyOf(memory: Map<object, unknown>, value: any, kind: (value: object) 
   const fill = (copy: any) => {
     const keys = ObjectKeys(value);
     for (let i = 0; i < keys.length; i++) {
-      // A getter that ran before may have taken it away.
+      // An earlier getter may have removed it.
       if (!ObjectPrototypeHasOwnProperty(value, keys[i])) continue;
       ObjectDefineProperty(copy, keys[i], { __proto__: null, value: inner(value[keys[i]]), writable: true, enumerable: true, configurable: true });
     }
@@ -119,7 +119,7 @@ function copyOf(memory: Map<object, unknown>, value: any, kind: (value: object) 
     }
     case PROMISE:
     case OPAQUE:
-      throw new Refusal("#<Promise> could not be cloned.");
+      throw new CloneError("#<Promise> could not be cloned.");
     default:
       return fill(keep({}));
   }
@@ -152,13 +152,13 @@ function bytes(keep: (copy: unknown) => any, value: any, inner: (part: unknown) 
   return keep(ArrayBufferPrototypeSlice(value, 0, length));
 }
 
-/** `[clone]`, or the reason as text why there is none. Throws what the value's own getters throw. */
+/** Returns `[clone]`, or the reason for which the value cannot be cloned. Throws what the value's getters throw. */
 export function clone(value: unknown, kind: (value: object) => number): [unknown] | string {
   try {
     return [copyOf(new Map(), value, kind)];
   } catch (thrown) {
-    const told = Refusal.told(thrown);
-    if (told === undefined) throw thrown;
-    return told;
+    const message = CloneError.messageOf(thrown);
+    if (message === undefined) throw thrown;
+    return message;
   }
 }

@@ -1,10 +1,10 @@
 // Deno's side of the runtime `local-deno`: the main module of a jailed Deno that runs guests, one at a time, each in a realm of its own.
-// Speaks frames with the worker process over descriptors 0 and 1 (src/sandbox/worker/deno/link.rs has their grammar) and nothing else.
-// The realm keeps a guest from the next one by manners only: what holds is the jail around this process, and a process has one tenant.
+// Exchanges frames with the worker process over descriptors 0 and 1 (grammar: src/sandbox/worker/deno/link.rs) and nothing else.
+// Realms are no security boundary between guests: the boundary is the jail around this process, and a process serves one tenant.
 //
-// There is no event loop: a frame is read, what it allows is run until no microtask is left, and the next frame is read.
-// Objects that stand here for a while have no prototype, and Deno's own prototypes are frozen: a guest that got hold of one could wait there
-// for the next.
+// There is no event loop: it reads a frame, runs what the frame allows until no microtask is left, and reads the next frame.
+// Long-lived objects here have no prototype, and Deno's own prototypes are frozen, so that a guest that obtains one cannot leave anything
+// behind for the next guest.
 import vm from "node:vm";
 
 const core = Deno[Deno.internal].core;
@@ -22,12 +22,12 @@ const { stdin, stdout } = Deno;
 const encoder = new TextEncoder(), decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 // The numbers of link.rs.
-const SETUP = 1, RUN = 2, ANSWER = 3, FIRE = 4, TOLD = 5, END = 6;
-const HELLO = 32, READY = 33, CALL = 34, LOG = 35, IDLE = 36, TIMER = 37, CLEAR = 38, WARN = 39, DONE = 40, ASK = 41;
-const ASK_DIGEST = 1, ASK_STACK = 2;
+const SETUP = 1, RUN = 2, RESPONSE = 3, FIRE = 4, REPLY = 5, END = 6;
+const HELLO = 32, READY = 33, CALL = 34, LOG = 35, IDLE = 36, TIMER = 37, CLEAR = 38, WARN = 39, DONE = 40, QUERY = 41;
+const QUERY_DIGEST = 1, QUERY_STACK = 2;
 const HEAD = 5;
 
-// Frames out. Small ones are put together here and written at once.
+// Output. Small frames are assembled here and written at once.
 const scratch = new Uint8Array(256 * 1024), scratchView = new DataView(scratch.buffer);
 let end = 0;
 
@@ -35,8 +35,8 @@ function flush(bytes) {
   for (let at = 0; at < bytes.length;) at += stdout.writeSync(at === 0 ? bytes : bytes.subarray(at));
 }
 
-// A guest may run out of stack in the middle of what is said here. What was begun and not ended would be taken for something else.
-let writing = false, asking = false;
+// A guest may run out of stack in the middle of a frame. The worker would misread a frame that was begun and not finished.
+let writing = false, querying = false;
 
 function open(kind) {
   if (writing) Deno.exit(1);
@@ -50,7 +50,7 @@ function u32(value) {
   end += 4;
 }
 
-/** Writes the frame that was begun, with bytes as its last part. */
+/** Finishes the current frame with bytes as its last part. */
 function closeWith(bytes) {
   scratchView.setUint32(0, end - 4 + bytes.length, true);
   flush(scratch.subarray(0, end));
@@ -58,7 +58,7 @@ function closeWith(bytes) {
   writing = false;
 }
 
-/** Writes the frame that was begun, with `text` as its last part. */
+/** Finishes the current frame with `text` as its last part. */
 function close(text = "") {
   const length = text.length === 0 ? 0 : core.byteLength(text);
   scratchView.setUint32(0, end - 4 + length, true);
@@ -77,22 +77,22 @@ function close(text = "") {
   writing = false;
 }
 
-// Frames in.
+// Input.
 let input = new Uint8Array(64 * 1024), from = 0, filled = 0;
 const backlog = [];
 
-function fill(wanted) {
-  if (from > 0 && from + wanted > input.length) {
+function fill(needed) {
+  if (from > 0 && from + needed > input.length) {
     input.copyWithin(0, from, filled);
     filled -= from;
     from = 0;
   }
-  if (wanted > input.length) {
-    const larger = new Uint8Array(wanted);
+  if (needed > input.length) {
+    const larger = new Uint8Array(needed);
     larger.set(input.subarray(0, filled));
     input = larger;
   }
-  while (filled - from < wanted) {
+  while (filled - from < needed) {
     const read = stdin.readSync(input.subarray(filled));
     if (read === null) Deno.exit(0);
     filled += read;
@@ -116,20 +116,20 @@ function number(body, at = 0) {
   return new DataView(body.buffer, body.byteOffset + at, 4).getUint32(0, true);
 }
 
-/** Begins a question to the worker. */
-function question(what) {
-  if (asking) Deno.exit(1);
-  asking = true;
-  open(ASK);
-  scratch[end++] = what;
+/** Begins a query to the worker. */
+function query(kind) {
+  if (querying) Deno.exit(1);
+  querying = true;
+  open(QUERY);
+  scratch[end++] = kind;
 }
 
-/** The answer to the question that was sent; frames that come before it are kept for their turn. */
-function told() {
+/** Waits for the reply to the query. Frames that come before it are queued. */
+function reply() {
   for (;;) {
     const frame = read();
-    if (frame.kind === TOLD) {
-      asking = false;
+    if (frame.kind === REPLY) {
+      querying = false;
       return frame.body;
     }
     backlog.push(frame);
@@ -137,24 +137,24 @@ function told() {
 }
 
 // One run.
-let limits, texts, realm, run;
+let limits, messages, realm, run;
 
-/** What a realm may ask for. `of` is the run that it belongs to, so that a guest that left something running says nothing in the next one's name. */
+/** Functions that a realm may call. `of` is the run that it belongs to: code that a guest left running has no effect on the next run. */
 function hostOf(of) {
   const live = () => of === run && !of.over;
   return {
     __proto__: null,
-    ready(settle, tell, fire, result, uncaught, typeError) {
-      Object.assign(of, { settle, tell, fire, result, uncaught, typeError });
+    ready(settle, report, fire, result, uncaught, typeError) {
+      Object.assign(of, { settle, report, fire, result, uncaught, typeError });
     },
     call(path, args, line, column) {
       if (!live()) return "the program has ended";
       const bytes = core.byteLength(args);
-      if (bytes > limits.args_bytes_max) return `the arguments of tools.${path} are ${bytes} bytes of JSON, allowed are ${limits.args_bytes_max}`;
+      if (bytes > limits.args_bytes_max) return `the arguments of tools.${path} are ${bytes} bytes of JSON; the limit is ${limits.args_bytes_max}`;
       const call = { __proto__: null, id: of.calls + 1, path, args, bytes, line, column };
       if (of.inFlight >= limits.calls_in_flight_max) {
-        if (of.queue.length >= limits.calls_queued_max) return texts.too_many_calls;
-        if (of.queuedBytes + bytes > limits.queued_bytes_max) return texts.too_many_bytes;
+        if (of.queue.length >= limits.calls_queued_max) return messages.too_many_calls;
+        if (of.queuedBytes + bytes > limits.queued_bytes_max) return messages.too_many_bytes;
         of.queue.push(call);
         of.queuedBytes += bytes;
       } else {
@@ -165,7 +165,7 @@ function hostOf(of) {
     },
     timerStart(ms, repeat) {
       if (!live()) return "the program has ended";
-      if (of.timers.size >= limits.timers_max) return texts.too_many_timers;
+      if (of.timers.size >= limits.timers_max) return messages.too_many_timers;
       of.timers.set(++of.timer, repeat);
       open(TIMER);
       u32(of.timer);
@@ -194,16 +194,16 @@ function hostOf(of) {
     },
     encodeBytesMax: (isArguments) => isArguments ? limits.args_bytes_max : limits.result_bytes_max,
     thrown(name, message, call) {
-      of.told = { __proto__: null, name, message, call, frames: [] };
+      of.thrown = { __proto__: null, name, message, call, frames: [] };
     },
     frame(name, line, column) {
-      of.told.frames.push([name, line, column]);
+      of.thrown.frames.push([name, line, column]);
     },
     stack(name, message, frames) {
       if (!live()) return `${name}: ${message}`;
-      question(ASK_STACK);
+      query(QUERY_STACK);
       close(`${frames}\n${name}\n${message}`);
-      return decoder.decode(told());
+      return decoder.decode(reply());
     },
     kind(value) {
       if (core.isProxy(value)) return 0;
@@ -238,10 +238,10 @@ function hostOf(of) {
       return orNull(() => new TextDecoder(["utf-8", "utf-16le", "windows-1252"][encoding], { fatal, ignoreBOM: true }).decode(bytes));
     },
     digest(algorithm, bytes, digest) {
-      question(ASK_DIGEST);
+      query(QUERY_DIGEST);
       u32(algorithm);
       closeWith(bytes);
-      digest.set(told());
+      digest.set(reply());
       return true;
     },
     incompleteTail,
@@ -254,11 +254,11 @@ function hostOf(of) {
       const { read, written } = encoder.encodeInto(text, bytes);
       return read + written * 1073741824;
     },
-    urlParse: (address, base) => orNull(() => partsOf(base === null ? new URL(address) : new URL(address, base))),
-    urlSet: (address, part, value) => orNull(() => partsOf(changed(new URL(address), part, value))),
+    urlParse: (url, base) => orNull(() => partsOf(base === null ? new URL(url) : new URL(url, base))),
+    urlSet: (url, part, value) => orNull(() => partsOf(changed(new URL(url), part, value))),
     formParse(query) {
       const pairs = [];
-      // A leading question mark is part of the first name here: who calls has taken it off.
+      // A leading question mark is part of the first name here; the caller has removed it.
       for (const [name, value] of new URLSearchParams(`&${query}`)) pairs.push(name, value);
       return JSON.stringify(pairs);
     },
@@ -285,7 +285,7 @@ function changed(url, part, value) {
   return url;
 }
 
-/** How many of the last bytes are the beginning of a character that more bytes may complete. */
+/** Number of bytes at the end that begin a character which further bytes may complete. */
 function incompleteTail(bytes, encoding) {
   const length = bytes.length;
   if (encoding === 2) return 0;
@@ -299,7 +299,7 @@ function incompleteTail(bytes, encoding) {
     const needed = lead < 0xe0 ? 2 : lead < 0xf0 ? 3 : 4;
     if (needed <= tail) continue;
     const second = bytes[length - tail + 1];
-    // Second bytes that no character has: over-long forms, halves of pairs, beyond U+10FFFF.
+    // Invalid second bytes: overlong forms, surrogates, code points above U+10FFFF.
     if (tail > 1 && (second < (lead === 0xe0 ? 0xa0 : lead === 0xf0 ? 0x90 : 0x80) || second > (lead === 0xed ? 0x9f : lead === 0xf4 ? 0x8f : 0xbf))) continue;
     if (tail > 2 && (bytes[length - 1] & 0xc0) !== 0x80) continue;
     return tail;
@@ -314,35 +314,35 @@ function send(of, call) {
   u32(id);
   u32(line);
   u32(column);
-  // At most 1024 units (tools.ts), so at most 3072 bytes.
+  // At most 1024 UTF-16 units (tools.ts), so at most 3072 bytes.
   const { written } = encoder.encodeInto(path, scratch.subarray(end + 2));
   scratchView.setUint16(end, written, true);
   end += 2 + written;
   close(args);
 }
 
-// A realm: the language's own globals, then `runtime-js/`, which the worker sent as one script.
+// A realm: the globals of the language, then `runtime-js/`, which the worker sent as one script.
 const empty = new vm.Script("0");
 let script;
 
 function build() {
-  const of = { __proto__: null, calls: 0, inFlight: 0, outstanding: 0, queue: [], queuedBytes: 0, timers: new Map(), timer: 0, answers: 0, fires: 0, over: false, imports: false, began: 0, told: null };
+  const of = { __proto__: null, calls: 0, inFlight: 0, outstanding: 0, queue: [], queuedBytes: 0, timers: new Map(), timer: 0, responses: 0, fires: 0, over: false, imports: false, began: 0, thrown: null };
   of.context = vm.createContext(vm.constants.DONT_CONTEXTIFY, { __proto__: null, microtaskMode: "afterEvaluate", codeGeneration: { __proto__: null, strings: false, wasm: false } });
   script.runInContext(of.context)(hostOf(of));
   return of;
 }
 
-/** Runs what is due in the guest until no microtask is left. */
+/** Runs the guest until no microtask is left. */
 function checkpoint(of) {
-  // What an `import()` was answered with passes through Deno's realm first.
+  // The rejection of an `import()` passes through Deno's realm first.
   if (of.imports) core.runMicrotasks();
   empty.runInContext(of.context);
 }
 
-/** One for all programs: Deno keeps it for as long as it lives, and with it whatever it refers to. */
+/** One function for all programs: Deno keeps it for the life of the process, along with everything it refers to. */
 function refuseImport(name) {
   run.imports = true;
-  throw run.typeError(texts.import_refused.replace("{}", String(name).slice(0, 100)));
+  throw run.typeError(messages.import_refused.replace("{}", String(name).slice(0, 100)));
 }
 
 function begin(body) {
@@ -359,16 +359,16 @@ function begin(body) {
   }
 }
 
-/** An error of compiling is one of Deno's realm and names its place in the first line of its stack. */
+/** An error of compilation belongs to Deno's realm and names its position in the first line of its stack. */
 function fail(error) {
-  if (!(error instanceof SyntaxError)) return run.tell(error);
+  if (!(error instanceof SyntaxError)) return run.report(error);
   const stack = String(error.stack), line = /^[^\n]*:(\d+)\n/.exec(stack), column = /\n( *)\^/.exec(stack);
-  run.told = { __proto__: null, name: error.name, message: error.message, call: 0, frames: line === null ? [] : [["", Number(line[1]), (column?.[1].length ?? 0) + 1]] };
+  run.thrown = { __proto__: null, name: error.name, message: error.message, call: 0, frames: line === null ? [] : [["", Number(line[1]), (column?.[1].length ?? 0) + 1]] };
 }
 
-/** After each step: is the program over, or does it wait? */
-async function look() {
-  if (run.told === null && !run.uncaught()) {
+/** Determines after each step whether the program is over or waits. */
+async function check() {
+  if (run.thrown === null && !run.uncaught()) {
     const details = core.isPromise(run.program) ? core.getPromiseDetails(run.program) : null;
     if (details === null) return finish("not_a_program");
     const [state, value] = details;
@@ -376,14 +376,14 @@ async function look() {
     if (state === 1) {
       try {
         const json = run.result(value);
-        // Counted in bytes of UTF-8 here; before, only that it may fit.
+        // Exact, in bytes of UTF-8; the encoder only checks a lower bound.
         const fits = json !== null && core.byteLength(json) <= limits.result_bytes_max;
         return finish(fits ? "returned" : "result_limit", fits ? json : "");
       } catch (error) {
-        run.tell(error);
+        run.report(error);
       }
     } else {
-      run.tell(value);
+      run.report(value);
     }
   }
   return finish("threw");
@@ -391,20 +391,20 @@ async function look() {
 
 function idle() {
   open(IDLE);
-  u32(run.answers);
+  u32(run.responses);
   u32(run.fires);
   u32(run.outstanding);
   u32(heap());
   close();
 }
 
-/** Kilobytes of heap and of what hangs on it. */
+/** Size of the heap and of external memory that it refers to, in KiB. */
 function heap() {
   const { heapUsed, external } = core.memoryUsage();
   return Math.ceil((heapUsed + external) / 1024);
 }
 
-// Rejected promises that nobody handles: the first few with their reason, the others by number.
+// Unhandled promise rejections: the first few with their reason, the others counted.
 const REJECTIONS_KEPT_MAX = 8;
 let rejections = [], more = 0;
 core.setUnhandledPromiseRejectionHandler((promise, reason) => {
@@ -414,7 +414,7 @@ core.setUnhandledPromiseRejectionHandler((promise, reason) => {
   return true;
 });
 
-// A turn of the event loop, in which Deno tells of rejections. Not `setTimeout`, whose first use costs 12 ms.
+// A turn of the event loop, in which Deno reports rejections. Not `setTimeout`, whose first use costs 12 ms.
 const { port1, port2 } = new MessageChannel();
 let turned;
 port1.onmessage = () => turned();
@@ -426,19 +426,19 @@ function turn() {
 }
 
 async function finish(kind, result = "") {
-  const { told, outstanding } = run;
+  const { thrown, outstanding } = run;
   await turn();
-  const lost = rejections.map((reason) => {
-    run.told = null;
+  const reported = rejections.map((reason) => {
+    run.thrown = null;
     try {
-      run.tell(reason);
+      run.report(reason);
     } catch {
-      // Its explanation failed; there is nothing to tell but that it was.
+      // Its description failed; only its existence can be reported.
     }
-    const { name, message, frames } = run.told ?? { name: "Error", message: "threw a value that cannot be described", frames: [] };
+    const { name, message, frames } = run.thrown ?? { name: "Error", message: "threw a value that cannot be described", frames: [] };
     return { __proto__: null, name, message: message.slice(0, 1024), call: 0, frames: frames.slice(0, 1) };
   });
-  const head = JSON.stringify({ __proto__: null, kind, thrown: kind === "threw" ? told : null, outstanding, rejections: lost, more_rejections: more, heap_kb: heap() });
+  const head = JSON.stringify({ __proto__: null, kind, thrown: kind === "threw" ? thrown : null, outstanding, rejections: reported, more_rejections: more, heap_kb: heap() });
   run.over = true;
   rejections = [];
   more = 0;
@@ -451,7 +451,7 @@ async function finish(kind, result = "") {
   next();
 }
 
-/** Makes ready for the next run. */
+/** Prepares for the next run. */
 function next() {
   run = undefined;
   realm = build();
@@ -463,10 +463,10 @@ function take({ kind, body }) {
   switch (kind) {
     case RUN:
       return begin(body);
-    case ANSWER: {
+    case RESPONSE: {
       if (run === undefined) return;
       const call = number(body);
-      run.answers++;
+      run.responses++;
       run.inFlight--;
       run.outstanding--;
       run.settle(call, body[4] === 1, decoder.decode(body.subarray(5)));
@@ -486,12 +486,12 @@ function take({ kind, body }) {
       try {
         run.fire(id);
       } catch (error) {
-        run.tell(error);
+        run.report(error);
       }
       return;
     }
     case END:
-      // Deno tells of rejections in a turn of its loop; those of this run must not be taken for the next one's.
+      // Deno reports rejections in a turn of its loop; those of this run must not count for the next one.
       run.over = true;
       return turn().then(() => {
         rejections = [];
@@ -501,32 +501,32 @@ function take({ kind, body }) {
   }
 }
 
-/** Whether another answer has come. */
-function answerWaits() {
-  if (backlog.length > 0) return backlog[0].kind === ANSWER;
-  return filled - from >= HEAD && input[from + 4] === ANSWER && filled - from >= 4 + new DataView(input.buffer, from, 4).getUint32(0, true);
+/** True if another response has come. */
+function responseWaits() {
+  if (backlog.length > 0) return backlog[0].kind === RESPONSE;
+  return filled - from >= HEAD && input[from + 4] === RESPONSE && filled - from >= 4 + new DataView(input.buffer, from, 4).getUint32(0, true);
 }
 
 async function serve() {
   for (;;) {
-    if (writing || asking) Deno.exit(1);
+    if (writing || querying) Deno.exit(1);
     const frame = backlog.shift() ?? read();
     await take(frame);
-    // All answers that have come are settled before what waited for them runs; a timer's work is done before the next one's.
-    if (frame.kind === ANSWER && answerWaits()) continue;
+    // All responses that have come are settled before the code that awaits them runs; a timer's work is done before the next timer's.
+    if (frame.kind === RESPONSE && responseWaits()) continue;
     if (run === undefined) continue;
     checkpoint(run);
-    await look();
+    await check();
   }
 }
 
 const first = read();
 if (first.kind !== SETUP) Deno.exit(1);
 const setup = JSON.parse(decoder.decode(first.body));
-({ limits, texts } = setup);
+({ limits, messages } = setup);
 script = new vm.Script(setup.realm, { filename: "airlock:realm" });
 open(HELLO);
 close(JSON.stringify({ deno: Deno.version.deno, v8: Deno.version.v8 }));
 next();
-// Whatever goes wrong here ends the process, which the worker notices; nobody would notice a loop that stopped.
+// Any failure here ends the process, which the worker notices; nobody would notice a loop that stopped.
 await serve().catch(() => Deno.exit(1));

@@ -1,6 +1,6 @@
-// `ext:core/ops` in a realm of Deno's: what the modules of `runtime-js/` take for native functions. Some are the language's own, the
-// others are asked of `host` (main.js), which lives in Deno's realm. Between the realms pass texts and numbers, and bytes and values
-// of the guest that `host` looks at with brand checks only: no object of Deno's realm reaches the guest, and none of its errors.
+// `ext:core/ops` in a realm under Deno: the native functions of the modules of `runtime-js/`. Some use the language alone, the others
+// call `host` (main.js), which lives in Deno's realm. Strings and numbers cross between the realms, and bytes and values of the guest
+// that `host` only inspects with brand checks: no object of Deno's realm reaches the guest, and none of its errors.
 import { primordials } from "ext:core/mod.js";
 import { clone } from "ext:airlock/deno/clone.ts";
 
@@ -34,31 +34,31 @@ const {
 
 declare const host: any;
 
-/** A function of Deno's realm whose errors, such as that of a full stack, are made the guest's own. */
+/** Wraps a function of Deno's realm: its errors, such as a stack overflow, become errors of the guest's realm. */
 function native(name: string): any {
-  const ask = host[name];
+  const callee = host[name];
   return function () {
     try {
-      return ReflectApply(ask, undefined, arguments);
+      return ReflectApply(callee, undefined, arguments);
     } catch {
       throw new RangeError("Maximum call stack size exceeded");
     }
   };
 }
 
-// Stacks. Deno asks `globalThis.Error.prepareStackTrace` of the error's realm, and hands it call sites of its own realm: so that property is
+// Stacks. Deno calls `globalThis.Error.prepareStackTrace` of the error's realm with call sites of its own realm. So that property is
 // ours, and neither it nor the global `Error` itself can be replaced.
 
 /** A frame of the guest's script: function, line, column. */
 type Frame = [string, number, number];
 
 const FRAMES_MAX = 10;
-// As long as the worker keeps them; whatever is longer would only be cut there.
+// The worker would cut longer ones.
 const MESSAGE_MAX = 8192, NAME_MAX = 256;
-const places = new WeakMap();
+const positions = new WeakMap();
 let fileName: any, functionName: any, lineNumber: any, columnNumber: any, stackOf: any;
 
-/** The guest's own frames; none of call sites that are not the engine's, which code could have made up. */
+/** Returns the guest's own frames. Ignores call sites that are not the engine's, which guest code could have forged. */
 function framesOf(sites: any): Frame[] {
   const frames: Frame[] = new Array(0);
   try {
@@ -70,7 +70,7 @@ function framesOf(sites: any): Frame[] {
       ObjectDefineProperty(frames, frames.length, { __proto__: null, value: frame });
     }
   } catch {
-    // Its error is one of Deno's realm.
+    // The error belongs to Deno's realm.
   }
   return frames;
 }
@@ -79,7 +79,7 @@ function clip(text: string, max: number): string {
   return text.length <= max ? text : `${StringPrototypeSlice(text, 0, max)}\u2026`;
 }
 
-/** A property's value without running a getter or a trap; undefined where there is none. */
+/** Returns the value of a property without running a getter or a trap; undefined if there is none. */
 function plain(value: any, key: string): any {
   for (let at = value, depth = 0; at !== null && depth < 16 && !op_is_proxy(at); at = ObjectGetPrototypeOf(at), depth++) {
     const found = ObjectGetOwnPropertyDescriptor(at, key);
@@ -99,7 +99,7 @@ let capturing: Frame[] | null = null;
 function prepare(error: any, sites: any) {
   const frames = framesOf(sites);
   if (error === capturing) return frames;
-  WeakMapPrototypeSet(places, error, frames);
+  WeakMapPrototypeSet(positions, error, frames);
   const name = plain(error, "name"), message = plain(error, "message");
   return stackText(clip(typeof name === "string" ? name : "Error", NAME_MAX), clip(typeof message === "string" ? message : "", MESSAGE_MAX), packed(frames));
 }
@@ -108,18 +108,18 @@ function captureSites() {
   let sites: any;
   ObjectDefineProperty(Error, "prepareStackTrace", { __proto__: null, value: (_: unknown, given: unknown) => (sites = given), configurable: true });
   const error = new Error();
-  // An accessor of the error's own, whose getter is the engine's and the same for all.
+  // An own accessor of the error; its getter is the engine's and the same for all errors.
   stackOf = ObjectGetOwnPropertyDescriptor(error, "stack")?.get;
   ReflectApply(stackOf, error, []);
   const of = ObjectGetPrototypeOf(sites[0]);
   ({ getFileName: fileName, getFunctionName: functionName, getLineNumber: lineNumber, getColumnNumber: columnNumber } = of);
   ObjectDefineProperty(Error, "prepareStackTrace", { __proto__: null, get: () => prepare, set() {}, enumerable: false, configurable: false });
-  // What is assigned is ignored, as for a global that is read only, and unlike one does not end a strict program.
+  // An assignment is ignored, as for a read-only global, but does not throw in strict mode.
   ObjectDefineProperty(globalThis, "Error", { __proto__: null, get: () => Error, set() {}, enumerable: false, configurable: false });
 }
 captureSites();
 
-/** Where in the guest's source the function that runs now was called: line and column, 0 where it is not known. */
+/** Returns the frame in the guest's source that called the running function, if there is one. */
 function caller(): Frame | undefined {
   const target: any = { __proto__: null };
   capturing = target;
@@ -133,11 +133,11 @@ function caller(): Frame | undefined {
   }
 }
 
-/** The guest's frames of an error. */
+/** Returns the guest's frames of an error. */
 export function framesOfError(error: any): Frame[] | undefined {
-  // Reading the stack is what makes the engine ask for its text.
+  // Reading the stack makes the engine call `prepareStackTrace`.
   ReflectApply(stackOf, error, []);
-  return WeakMapPrototypeGet(places, error);
+  return WeakMapPrototypeGet(positions, error);
 }
 
 // Calls, timers, console.
@@ -154,7 +154,7 @@ export function op_call(path: string, args: string) {
 
 let uncaught: { thrown: unknown } | null = null;
 
-/** What a microtask threw: the first such error ends the run. */
+/** Returns the first exception of a microtask, which ends the run. */
 export function firstUncaught() {
   return uncaught;
 }
@@ -174,7 +174,7 @@ export const op_log = native("log");
 export const op_warn = native("warn");
 export const op_encode_bytes_max = native("encodeBytesMax");
 
-// Kinds of values.
+// Types of values.
 
 export const op_kind = native("kind");
 export const op_is_any_array_buffer = native("isAnyArrayBuffer");
@@ -197,7 +197,7 @@ export function op_get_constructor_name(value: any): string {
   return typeof name === "string" ? name : "";
 }
 
-// The web.
+// The web platform.
 
 export function op_base64(value: any, bytesMax: number) {
   const view = TypedArrayPrototypeGetSymbolToStringTag(value);
@@ -229,7 +229,7 @@ export const op_web_utf8_length = native("utf8Length");
 
 const encodeInto = native("encodeInto");
 export function op_web_encode_into(text: string, bytes: Uint8Array) {
-  // Units read and bytes written: two numbers below 2^26, since no text is longer than 2^29 and no buffer than its limit.
+  // UTF-16 units read and bytes written: below 2^30 each, because strings and buffers have limits below that.
   const counts = encodeInto(text, bytes);
   return [counts % 1073741824, (counts - counts % 1073741824) / 1073741824];
 }
@@ -238,15 +238,15 @@ export function op_web_clone(value: unknown) {
   return clone(value, op_kind);
 }
 
-/** Texts of Deno's realm as an array of the guest's. */
-function texts(json: string | null) {
+/** Converts strings of Deno's realm to an array of the guest's realm. */
+function strings(json: string | null) {
   return json === null ? null : JSONParse(json);
 }
 
 const urlParse = native("urlParse"), urlSet = native("urlSet"), formParse = native("formParse"), formSerialize = native("formSerialize");
-export const op_web_url_parse = (address: string, base: string | null) => texts(urlParse(address, base));
-export const op_web_url_set = (address: string, part: number, value: string) => texts(urlSet(address, part, value));
-export const op_web_form_parse = (query: string) => texts(formParse(query));
+export const op_web_url_parse = (url: string, base: string | null) => strings(urlParse(url, base));
+export const op_web_url_set = (url: string, part: number, value: string) => strings(urlSet(url, part, value));
+export const op_web_form_parse = (query: string) => strings(formParse(query));
 export function op_web_form_serialize(pairs: string[]) {
   let query = "";
   for (let i = 0; i + 1 < pairs.length; i += 2) query += `${i > 0 ? "&" : ""}${formSerialize(pairs[i], pairs[i + 1])}`;

@@ -1,4 +1,4 @@
-// `ext:core/mod.js` in a realm of Deno's: the built-ins as they are before any guest code runs, under deno_core's names for them:
+// `ext:core/mod.js` in a realm under Deno: the built-ins as they are before any guest code runs, under deno_core's names for them:
 // `ArrayPrototypePush(array, item)`, `MapPrototypeGetSize(map)`, `ObjectKeys(object)`, `SymbolIterator`.
 const { apply, getOwnPropertyDescriptor, getPrototypeOf, ownKeys } = Reflect;
 const { bind, call } = Function.prototype;

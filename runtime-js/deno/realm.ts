@@ -1,5 +1,5 @@
-// The last module of a guest's realm under Deno: takes away what no guest may find, and answers the functions that main.js drives the
-// guest with. They take and give texts and numbers; of the guest's values only the promise of its program passes through.
+// The last module of a guest's realm under Deno: removes what no guest may find, and passes to main.js the functions that control the
+// guest. They take and return strings and numbers; of the guest's values only the promise of its program crosses.
 import { primordials } from "ext:core/mod.js";
 import { firstUncaught, framesOfError, op_is_native_error, op_is_proxy, pending } from "ext:core/ops";
 import { hooks } from "ext:airlock/install.ts";
@@ -19,7 +19,7 @@ declare const host: any;
 
 for (const name of ["WebAssembly", "SharedArrayBuffer", "Atomics", "Temporal", "eval", "ShadowRealm"]) ReflectDeleteProperty(globalThis, name);
 
-// Which failed call an error object stands for: no guest can see, copy or forge it.
+// The failed call of which an error object is the failure: no guest can see, copy or forge it.
 const marks = new WeakMap();
 
 function settle(call: number, ok: boolean, text: string) {
@@ -37,8 +37,8 @@ function settle(call: number, ok: boolean, text: string) {
   waiting.reject(value);
 }
 
-/** Tells `host` what was thrown: name, message, the call whose failure it is, the guest's frames. */
-function tell(thrown: any) {
+/** Reports a thrown value to `host`: name, message, the call of which it is the failure, the guest's frames. */
+function report(thrown: any) {
   const [name, message] = hooks.explain(thrown);
   const object = (typeof thrown === "object" || typeof thrown === "function") && thrown !== null;
   const mark = object ? WeakMapPrototypeGet(marks, thrown) : undefined;
@@ -50,15 +50,15 @@ function tell(thrown: any) {
 
 host.ready(
   settle,
-  tell,
+  report,
   hooks.fire,
   hooks.result,
-  /** Tells what a microtask threw; whether there was anything. */
+  /** Reports the exception of a microtask; returns true if there was one. */
   () => {
     const uncaught = firstUncaught();
     if (uncaught === null) return false;
-    tell(uncaught.thrown);
+    report(uncaught.thrown);
     return true;
   },
-  (told: string) => new TypeError(told),
+  (message: string) => new TypeError(message),
 );

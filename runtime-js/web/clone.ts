@@ -1,4 +1,4 @@
-// structuredClone. The copying is V8's own.
+// structuredClone, by V8's own serializer.
 import { primordials } from "ext:core/mod.js";
 import { op_web_clone } from "ext:core/ops";
 import { DOMException } from "ext:airlock/web/event.ts";

@@ -1,4 +1,4 @@
-// console. Each call is one entry of the task's log; levels and caps are the engine's.
+// console. Each call is one entry of the task's log; the engine enforces the limits.
 import { primordials } from "ext:core/mod.js";
 import { op_is_map, op_is_proxy, op_is_set, op_log } from "ext:core/ops";
 import { elapsed } from "ext:airlock/web/entropy.ts";
@@ -26,7 +26,7 @@ const {
   SymbolToStringTag,
 } = primordials;
 
-// The numbers are those of the frames.
+// Levels as in the frames.
 const DEBUG = 0, INFO = 1, WARN = 2, ERROR = 3;
 const GROUPS_MAX = 20, LABELS_MAX = 1000, COLUMNS_MAX = 20;
 
@@ -47,7 +47,7 @@ function number(value: unknown, whole: boolean): string {
   return `${whole ? MathTrunc(parsed) : parsed}`;
 }
 
-/** One directive of a format with its value; null for what is none. */
+/** Formats a value by one directive of a format string; null for an unknown directive. */
 function directive(mark: string, value: unknown): string | null {
   switch (mark) {
     case "s":
@@ -96,7 +96,7 @@ function label(value: unknown): string {
   return value === undefined ? "default" : inspect(value, true, 1);
 }
 
-/** A plain property's value as a cell, `undefined` when there is none. */
+/** Returns the value of a plain property as a cell; undefined if there is none. */
 function cell(row: unknown, key: string): string {
   if (typeof row !== "object" || row === null || op_is_proxy(row)) return "";
   const property = ObjectGetOwnPropertyDescriptor(row, key);

@@ -23,7 +23,7 @@ const RANDOM_BYTES_MAX = 65536;
 const HEX: string[] = [];
 for (let i = 0; i < 256; i++) HEX[i] = (i < 16 ? "0" : "") + NumberPrototypeToString(i, 16);
 
-// By name: the native side's number, and the length in bytes.
+// By name: the number for the native side, and the length in bytes.
 const DIGESTS: any = {
   __proto__: null,
   "SHA-1": { number: 1, length: 20 },
@@ -45,7 +45,7 @@ const INTEGERS: any = {
 };
 
 function fill(bytes: Uint8Array) {
-  if (!fillRandom(bytes)) throw new Error("the system gives no random bytes");
+  if (!fillRandom(bytes)) throw new Error("the system provides no random bytes");
 }
 
 class SubtleCrypto {
@@ -54,7 +54,7 @@ class SubtleCrypto {
       const name = StringPrototypeToUpperCase(String(typeof algorithm === "object" && algorithm !== null ? algorithm.name : algorithm));
       const known = DIGESTS[name];
       if (known === undefined) {
-        throw new DOMException(`${name} is not known: SHA-1, SHA-256, SHA-384 and SHA-512 are`, "NotSupportedError");
+        throw new DOMException(`${name} is not supported: use SHA-1, SHA-256, SHA-384 or SHA-512`, "NotSupportedError");
       }
       const digest = new Uint8Array(known.length);
       op_web_digest(known.number, bytesOf(source), digest);

@@ -1,4 +1,4 @@
-// Clock and chance for the modules here, in one place, so that what a run saw of them can be recorded.
+// Time and random numbers for the modules here, in one place, so that a run can be recorded.
 export {
   op_web_clock as elapsed,
   op_web_clock_origin as origin,

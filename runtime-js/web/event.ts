@@ -1,4 +1,4 @@
-// DOMException, Event, EventTarget, AbortController, AbortSignal. There is no tree of nodes: an event meets one target only.
+// DOMException, Event, EventTarget, AbortController, AbortSignal. There is no tree of nodes: an event has one target only.
 import { primordials } from "ext:core/mod.js";
 import { op_log } from "ext:core/ops";
 import { globals } from "ext:airlock/timers.ts";
@@ -37,7 +37,7 @@ const CODES: any = {
   DataCloneError: 25,
 };
 
-/** Gives a class the name that `Object.prototype.toString` shows, and nobody the means to change its methods. */
+/** Sets the name that `Object.prototype.toString` shows for a class, and freezes its methods. */
 export function seal(type: any, tag: string) {
   ObjectDefineProperty(type.prototype, SymbolToStringTag, { __proto__: null, value: tag, configurable: true });
   ObjectFreeze(type.prototype);
@@ -166,7 +166,7 @@ export class EventTarget {
         if (typeof listener.callback === "function") ReflectApply(listener.callback, this, [event]);
         else listener.callback.handleEvent(event);
       } catch (error) {
-        // As everywhere: a listener that throws stops neither the others nor the one who dispatched.
+        // As in the standard, a listener that throws stops neither the other listeners nor the dispatcher.
         op_log(LOG_ERROR, `an event listener threw ${inspect(error)}`);
       }
     }

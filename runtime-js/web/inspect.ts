@@ -1,4 +1,4 @@
-// Values as text for people and models. Runs nothing of the guest's: no getter, no `toString`, no trap of a Proxy.
+// Formats values for people and models. Runs no guest code: no getter, no `toString`, no trap of a Proxy.
 import { primordials } from "ext:core/mod.js";
 import {
   op_get_constructor_name,
@@ -57,28 +57,28 @@ const {
 
 export const DEPTH_MAX = 4;
 export const ENTRIES_MAX = 100;
-/** Characters of one string and of one line, which is what a value becomes. */
+/** Limits on the characters of one string and of one formatted value. */
 export const TEXT_MAX = 8192;
 const WIDTH = 80;
 const NOTE_MAX = 40;
 
 interface Walk {
   depthMax: number;
-  /** Characters that may still be written, all levels together. */
+  /** Number of characters that may still be written, over all levels. */
   left: number;
   ancestors: object[];
 }
 
 const NAME = /^[A-Za-z_$][\w$]*$/;
 
-/** At most so many characters, with how many are missing. */
+/** Truncates a string and states how many characters are missing. */
 export function cut(text: string, max: number): string {
   if (text.length <= max) return text;
   const kept = max - NOTE_MAX;
   return `${StringPrototypeSlice(text, 0, kept)}... ${text.length - kept} more characters`;
 }
 
-/** A property's value along the chain of prototypes if it is plain; undefined for getters and from a Proxy on. */
+/** Returns the value of a plain property along the prototype chain; undefined for getters and beyond a Proxy. */
 function plain(object: object, key: PropertyKey): unknown {
   for (let at: any = object, i = 0; at !== null && i < 64; i++) {
     if (op_is_proxy(at)) return undefined;
@@ -104,7 +104,7 @@ function property(walk: Walk, descriptor: PropertyDescriptor): string {
   return show(walk, descriptor.value, false);
 }
 
-/** Adds the own properties; those that are indexes only when asked. */
+/** Adds the own properties; indices only on request. */
 function properties(walk: Walk, object: object, parts: string[], indexes: boolean, skip: any) {
   const keys = ReflectOwnKeys(object);
   let shown = 0, more = 0;
@@ -139,7 +139,7 @@ function collection(walk: Walk, value: any, parts: string[]): string {
   const isMap = op_is_map(value);
   const size = isMap ? MapPrototypeGetSize(value) : SetPrototypeGetSize(value);
   let shown = 0;
-  // By hand: `for of` would look `next` up where the guest may have patched it.
+  // Not `for of`, which would look up `next` where the guest may have patched it.
   const entries = isMap ? MapPrototypeEntries(value) : SetPrototypeValues(value);
   const next = isMap ? MapIteratorPrototypeNext : SetIteratorPrototypeNext;
   for (let step = next(entries); !step.done; step = next(entries)) {
@@ -177,7 +177,7 @@ function errorHead(walk: Walk, value: object, parts: string[]): string {
   return cut(message === "" ? name : `${name}: ${message}`, TEXT_MAX);
 }
 
-/** Not `toString` and not `flags`: both ask properties that a guest may have replaced. */
+/** Uses neither `toString` nor `flags`: both read properties that a guest may have replaced. */
 function regexp(value: RegExp): string {
   const flags = (RegExpPrototypeGetHasIndices(value) ? "d" : "") + (RegExpPrototypeGetGlobal(value) ? "g" : "") +
     (RegExpPrototypeGetIgnoreCase(value) ? "i" : "") + (RegExpPrototypeGetMultiline(value) ? "m" : "") +
@@ -193,7 +193,7 @@ function functionHead(value: any, name: string): string {
   return label === "" ? `[${kind}]` : `[${kind}: ${label}]`;
 }
 
-/** What stands before the properties, with the brackets around them. Contents that are no properties go into `parts`. */
+/** Returns the prefix of the properties and the brackets around them. Adds contents that are not properties to `parts`. */
 function describe(walk: Walk, value: any, name: string, parts: string[]): [string, string, string] {
   if (ArrayIsArray(value)) {
     items(walk, value.length, parts, (i) => arrayItem(walk, value, i));
@@ -231,7 +231,7 @@ function object(walk: Walk, value: any): string {
   const isError = op_is_native_error(value);
   properties(walk, value, parts, !ArrayIsArray(value) && !op_is_typed_array(value), isError ? OF_ERROR : NOTHING);
   ArrayPrototypePop(walk.ancestors);
-  // What is told by its head alone needs no empty braces.
+  // A value that its head describes needs no empty braces.
   if (parts.length === 0 && head[1] === " {") return head[0];
   return head[0] + joined(parts, head[1], head[2], level);
 }
@@ -260,7 +260,7 @@ function primitive(walk: Walk, value: any, bare: boolean): string {
   }
 }
 
-/** One value as text: a string inside another value is quoted, one that is `bare` is not. */
+/** Formats one value: a string inside another value is quoted, a `bare` one is not. */
 export function inspect(value: unknown, bare = false, depthMax = DEPTH_MAX): string {
   return cut(show({ depthMax: depthMax < DEPTH_MAX ? depthMax : DEPTH_MAX, left: TEXT_MAX, ancestors: [] }, value, bare), TEXT_MAX);
 }

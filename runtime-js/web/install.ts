@@ -1,4 +1,4 @@
-// What of the web platform stands on globalThis, for the module that puts it there.
+// The globals of the web platform, for the module that installs them.
 import { primordials } from "ext:core/mod.js";
 import { elapsed, origin } from "ext:airlock/web/entropy.ts";
 import { AbortController, AbortSignal, CustomEvent, DOMException, Event, EventTarget, seal } from "ext:airlock/web/event.ts";

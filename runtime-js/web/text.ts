@@ -1,4 +1,4 @@
-// TextEncoder, TextDecoder, atob, btoa. Buffers are made here, in the guest's own memory, and filled by the native side.
+// TextEncoder, TextDecoder, atob, btoa. Buffers are created here, in the guest's own memory, and filled by the native side.
 import { primordials } from "ext:core/mod.js";
 import { op_web_atob, op_web_btoa, op_web_decode, op_web_encode_into, op_web_incomplete_tail, op_web_utf8_length } from "ext:core/ops";
 import { DOMException, seal } from "ext:airlock/web/event.ts";
@@ -23,7 +23,7 @@ const {
   Uint8Array,
 } = primordials;
 
-// The numbers are those of the native side.
+// Numbers as on the native side.
 const UTF8 = 0, UTF16LE = 1, WINDOWS1252 = 2;
 const NAMES = ["utf-8", "utf-16le", "windows-1252"];
 const LABELS: any = {
@@ -45,7 +45,7 @@ const LABELS: any = {
   "cp1252": WINDOWS1252,
 };
 
-/** The bytes of an ArrayBuffer or of a view on one, not copied. */
+/** Returns the bytes of an ArrayBuffer or of a view on one, without a copy. */
 export function bytesOf(source: any): Uint8Array {
   if (ArrayBufferIsView(source)) {
     const typed = TypedArrayPrototypeGetSymbolToStringTag(source) !== undefined;
@@ -58,7 +58,7 @@ export function bytesOf(source: any): Uint8Array {
       : new Uint8Array(DataViewPrototypeGetBuffer(source), DataViewPrototypeGetByteOffset(source), DataViewPrototypeGetByteLength(source));
   }
   try {
-    // Throws for what is no ArrayBuffer, whatever its prototype says.
+    // Throws for anything but an ArrayBuffer, whatever its prototype.
     new DataView(source);
   } catch {
     throw new TypeError("bytes are an ArrayBuffer, a typed array or a DataView");
@@ -86,13 +86,13 @@ export class TextDecoder {
   #encoding: number;
   #fatal: boolean;
   #ignoreBom: boolean;
-  // The beginning of a character that the next piece may complete.
+  // The beginning of a character that the next chunk may complete.
   #rest: Uint8Array | null = null;
   #begun = false;
 
   constructor(label: unknown = "utf-8", options: any = undefined) {
     const encoding = LABELS[StringPrototypeToLowerCase(StringPrototypeTrim(String(label)))];
-    if (encoding === undefined) throw new RangeError(`the encoding ${String(label)} is not known: utf-8, utf-16le and latin1 are`);
+    if (encoding === undefined) throw new RangeError(`the encoding ${String(label)} is not supported: use utf-8, utf-16le or latin1`);
     this.#encoding = encoding;
     this.#fatal = !!options?.fatal;
     this.#ignoreBom = !!options?.ignoreBOM;

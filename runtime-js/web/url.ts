@@ -1,4 +1,4 @@
-// URL and URLSearchParams. Parsing and setting are the native side's; the pairs of a query live here.
+// URL and URLSearchParams. The native side parses and sets parts; this module holds the pairs of a query.
 import { primordials } from "ext:core/mod.js";
 import { op_web_form_parse, op_web_form_serialize, op_web_url_parse, op_web_url_set } from "ext:core/ops";
 import { seal } from "ext:airlock/web/event.ts";
@@ -16,11 +16,11 @@ const {
   TypeError,
 } = primordials;
 
-// Where the native side puts the parts of an address.
+// Indices of the parts of a URL, as on the native side.
 const HREF = 0, PROTOCOL = 1, USERNAME = 2, PASSWORD = 3, HOST = 4, HOSTNAME = 5, PORT = 6, PATHNAME = 7, SEARCH = 8, HASH = 9;
 const ORIGIN = 10;
 
-/** Names and values in turn, from what a constructor takes. */
+/** Returns alternating names and values from a constructor's argument. */
 function pairsOf(init: any): string[] {
   if (init === undefined) return [];
   if (typeof init !== "object" && typeof init !== "function" || init === null) {
@@ -44,7 +44,7 @@ function pairsOf(init: any): string[] {
 
 export class URLSearchParams {
   #pairs: string[];
-  // Tells the address whose query this is that it changed.
+  // Notifies the URL to which this query belongs of a change.
   #changed: ((query: string) => void) | null = null;
 
   constructor(init: any = undefined) {
@@ -139,25 +139,25 @@ ObjectDefineProperty(URLSearchParams.prototype, SymbolIterator, {
 });
 seal(URLSearchParams, "URLSearchParams");
 
-function parse(address: unknown, base: unknown): string[] | null {
-  return op_web_url_parse(String(address), base === undefined ? null : String(base));
+function parse(url: unknown, base: unknown): string[] | null {
+  return op_web_url_parse(String(url), base === undefined ? null : String(base));
 }
 
 export class URL {
   #parts: string[];
   #params: URLSearchParams | null = null;
 
-  constructor(address: unknown, base: unknown = undefined) {
-    if (arguments.length === 0) throw new TypeError("URL takes an address");
-    const parts = parse(address, base);
-    if (parts === null) throw new TypeError(`${String(address)} is not a URL`);
+  constructor(url: unknown, base: unknown = undefined) {
+    if (arguments.length === 0) throw new TypeError("URL takes a string");
+    const parts = parse(url, base);
+    if (parts === null) throw new TypeError(`${String(url)} is not a URL`);
     this.#parts = parts;
   }
-  static canParse(address: unknown, base: unknown = undefined) {
-    return parse(address, base) !== null;
+  static canParse(url: unknown, base: unknown = undefined) {
+    return parse(url, base) !== null;
   }
-  static parse(address: unknown, base: unknown = undefined) {
-    return parse(address, base) === null ? null : new URL(address, base);
+  static parse(url: unknown, base: unknown = undefined) {
+    return parse(url, base) === null ? null : new URL(url, base);
   }
   #set(part: number, value: unknown) {
     const parts = op_web_url_set(this.#parts[HREF], part, String(value));

@@ -1,10 +1,13 @@
 //! Failures of commands, for the person who gave them: the problem, the remedy, and the exit code.
 
-use std::{io::Write, net::SocketAddr, path::Path, process::ExitCode};
+use std::{io::Write, net::SocketAddr, process::ExitCode};
 
 use console::style;
 
-use crate::{base::instance::Instance, config::ConfigError};
+use crate::{
+    base::instance::Instance,
+    config::{ConfigError, Store},
+};
 
 /// The exit code. The numbers are those of `sysexits.h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,8 +50,8 @@ impl Failure {
     }
 
     /// Another server has the database open.
-    pub fn database_in_use(database: &Path) -> Self {
-        let (who, stop) = match Instance::find(database) {
+    pub fn database_in_use(store: &Store) -> Self {
+        let (who, stop) = match Instance::find(&store.instance_file()) {
             Ok(Some(instance)) => {
                 let Instance { pid, url, .. } = instance;
                 (
@@ -58,21 +61,20 @@ impl Failure {
             }
             _ => ("another airlock".into(), "stop that one".into()),
         };
-        Self::unavailable(format!("the database `{}` is in use by {who}", database.display())).hint(
-            format!(
+        Self::unavailable(format!("the database `{}` is in use by {who}", store.path.display()))
+            .hint(format!(
                 "{stop}, or give this one a database of its own: AIRLOCK_STORE_URL=sqlite://PATH"
-            ),
-        )
+            ))
     }
 
     /// The address to listen on cannot be had.
-    pub fn listen(address: SocketAddr, error: &std::io::Error, database: &Path) -> Self {
+    pub fn listen(address: SocketAddr, error: &std::io::Error, store: &Store) -> Self {
         let port = address.port();
         if error.kind() != std::io::ErrorKind::AddrInUse {
             return Self::unavailable(format!("cannot listen on `{address}`: {error}"))
                 .hint("choose another `server.listen`");
         }
-        let running = Instance::find(database)
+        let running = Instance::find(&store.instance_file())
             .ok()
             .flatten()
             .filter(|instance| instance.url.ends_with(&format!(":{port}")));

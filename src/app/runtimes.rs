@@ -1,10 +1,9 @@
-//! The runtimes of this build and this machine, by their ids: V8 where it is built in, Deno where
-//! it is found.
+//! The runtimes of this build and this machine: V8 if it is built in, Deno if it is found.
 
 use std::{
-    collections::BTreeMap,
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,16 +11,14 @@ use super::{Exit, Failure};
 use crate::{
     config::{self, Config, Environment, ProcessEnvironment, RuntimeId},
     sandbox::{
-        self, Engine, Sandbox, SandboxConfig, SandboxError, WorkerCommand,
-        deno::{self, Places},
+        self, Engine, LOCAL_DENO, LOCAL_V8, Runtime, Sandbox, SandboxConfig, SandboxError,
+        V8Options, WorkerCommand,
+        deno::{self, SearchPaths},
         protocol,
     },
 };
 
-const LOCAL_V8: &str = "local-v8";
-const LOCAL_DENO: &str = "local-deno";
-
-/// The runtime of a task that names none.
+/// Returns the id of the runtime for tasks that name none.
 pub(super) fn default_id(config: &Config) -> &'static str {
     match config.sandbox.runtime {
         Some(RuntimeId::LocalV8) => LOCAL_V8,
@@ -31,7 +28,7 @@ pub(super) fn default_id(config: &Config) -> &'static str {
     }
 }
 
-/// Refuses a default runtime that this build can never have.
+/// Rejects a default runtime that this build can never have.
 pub(super) fn check(config: &Config) -> Result<(), Failure> {
     let built_in = |id| id != LOCAL_V8 && cfg!(feature = "intake") || cfg!(feature = "v8");
     match config.sandbox.runtime {
@@ -51,18 +48,18 @@ pub(super) fn check(config: &Config) -> Result<(), Failure> {
     }
 }
 
-/// Starts the default runtime; others start when they are first asked for.
+/// Starts the default runtime; others start when they are first used.
 ///
 /// # Errors
-/// When the default runtime is here and does not work. One that is missing is told in the log:
-/// everything but running code works without. So is a Deno that may not be used, unless the owner
-/// named it.
-pub(super) async fn start(config: &Config) -> Result<BTreeMap<String, Sandbox>, SandboxError> {
+/// If the default runtime is available and does not work. If it is missing, or its Deno may not be
+/// used and the configuration does not name it, that is logged: everything but running code works.
+pub(super) async fn start(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, SandboxError> {
     let default = default_id(config);
-    let mut runtimes = BTreeMap::new();
-    for (id, engine) in engines(config) {
+    let mut runtimes: Vec<Arc<dyn Runtime>> = Vec::new();
+    for engine in engines(config) {
+        let is_default = engine.runtime_id() == default;
         let mut settings = settings(config, engine);
-        let sandbox = if id == default {
+        let sandbox = if is_default {
             match Sandbox::start(settings).await {
                 Ok(sandbox) => sandbox,
                 Err(SandboxError::Deno { .. }) if config.sandbox.deno.is_none() => continue,
@@ -70,17 +67,22 @@ pub(super) async fn start(config: &Config) -> Result<BTreeMap<String, Sandbox>, 
             }
         } else {
             settings.workers_spare = 0;
-            Sandbox::at_first_use(settings)
+            Sandbox::lazy(settings)
         };
-        runtimes.insert(id.to_owned(), sandbox);
+        runtimes.push(Arc::new(sandbox));
     }
-    match runtimes.get(default).and_then(Sandbox::engine_and_locks) {
-        Some((engine, locks)) if default == LOCAL_DENO => {
-            tracing::info!(locks, "programs run on `{LOCAL_DENO}`: {engine}, as a jailed process");
+    let default_runtime = runtimes.iter().find(|runtime| runtime.id() == default);
+    match default_runtime.and_then(|runtime| runtime.health().engine) {
+        Some(engine) if default == LOCAL_DENO => {
+            let name = engine.name;
+            tracing::info!(
+                locks = %engine.locks,
+                "programs run on `{LOCAL_DENO}`: {name}, as a jailed process"
+            );
         }
         Some(_) => {}
         None => tracing::warn!(
-            "no code can be run, for the runtime `{default}` is not here: {}",
+            "no code can be run, because the runtime `{default}` is missing: {}",
             how_to_get(default)
         ),
     }
@@ -110,7 +112,7 @@ pub fn statuses(config: &Config) -> Vec<RuntimeStatus> {
         .into_iter()
         .map(|id| {
             let status =
-                found.iter().find(|(found, _)| *found == id).map(|(_, engine)| match engine {
+                found.iter().find(|engine| engine.runtime_id() == id).map(|engine| match engine {
                     Engine::V8(_) => Ok("V8 is built in".to_owned()),
                     Engine::Deno { candidates, allowed_sha256, .. } => {
                         deno::choose(candidates, allowed_sha256.as_deref())
@@ -159,26 +161,27 @@ fn how_to_get(id: &str) -> String {
     }
 }
 
-fn engines(config: &Config) -> Vec<(&'static str, Engine)> {
+/// Returns the engines of this build whose executables exist.
+fn engines(config: &Config) -> Vec<Engine> {
     let mut engines = Vec::new();
     if cfg!(feature = "v8") {
-        engines.push((LOCAL_V8, Engine::V8(WorkerCommand::this())));
+        engines.push(Engine::V8(WorkerCommand::this()));
     }
-    let candidates = places(config).find();
+    let candidates = search_paths(config).find();
     if cfg!(feature = "intake") && !candidates.is_empty() {
         let (command, allowed_sha256) = (WorkerCommand::this(), config.sandbox.deno_sha256.clone());
-        engines.push((LOCAL_DENO, Engine::Deno { command, candidates, allowed_sha256 }));
+        engines.push(Engine::Deno { command, candidates, allowed_sha256 });
     }
     engines
 }
 
-fn places(config: &Config) -> Places {
+fn search_paths(config: &Config) -> SearchPaths {
     let executable = std::env::current_exe().ok();
     let variables = ProcessEnvironment.variables();
     let cache =
         variables.get("XDG_CACHE_HOME").map(PathBuf::from).filter(|folder| folder.is_absolute());
     let cache = cache.or_else(|| variables.get("HOME").map(|home| Path::new(home).join(".cache")));
-    Places {
+    SearchPaths {
         configured: config.sandbox.deno.clone(),
         beside: executable.and_then(|executable| executable.parent().map(PathBuf::from)),
         cache: cache.map(|folder| folder.join("airlock/deno")),
@@ -212,7 +215,7 @@ fn settings(config: &Config, engine: Engine) -> SandboxConfig {
             log_lines_max: limits.log_lines,
             calls_queued_max: limits.calls_queued,
             timers_max: limits.timers,
-            optimize: sandbox.optimize,
+            engine_options: V8Options { optimize: sandbox.optimize }.to_json(),
         },
     }
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use super::{Exit, Failure, runtimes};
 use crate::{
     config::{self, Config},
+    model::InstanceId,
     policy::{LayerScope, Options, Problem, Profile},
     service::ServiceLimits,
     store::{SqliteConfig, Synchronous},
@@ -27,8 +28,12 @@ pub(super) fn store(config: &Config) -> SqliteConfig {
     }
 }
 
-pub(super) fn engine(config: &Config) -> EngineConfig {
-    EngineConfig { cpu_ms_max: config.limits.cpu_ms, queue_max: config.limits.queue as usize }
+pub(super) fn engine(config: &Config, instance_id: InstanceId) -> EngineConfig {
+    EngineConfig {
+        cpu_ms_max: config.limits.cpu_ms,
+        queue_max: config.limits.queue as usize,
+        instance_id,
+    }
 }
 
 pub(super) fn service_limits(config: &Config) -> ServiceLimits {
@@ -62,7 +67,7 @@ pub(super) fn mcp(config: &Config, engine: &TaskEngine) -> McpOptions {
         code_bytes_max: config.limits.code_kb as usize * 1024,
         timeout_ms: config.limits.timeout_ms,
         runtime_id: runtimes::default_id(config).into(),
-        runtimes: engine.runtimes().map(|(id, _)| id.to_owned()).collect(),
+        runtimes: engine.runtimes().map(|runtime| runtime.id().to_owned()).collect(),
         ..McpOptions::default()
     }
 }

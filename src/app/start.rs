@@ -19,10 +19,10 @@ use crate::{
     },
     catalog::Catalog,
     config::{Config, Environment, ProcessEnvironment},
-    model::Timestamp,
-    sandbox::Sandbox,
+    model::{InstanceId, Timestamp},
+    sandbox::Runtime,
     service::Service,
-    store::{ArtifactStore, SqliteStore, Store, StoreError},
+    store::{Recovered, Recovery, RecoveryStore, SqliteStore, Store, StoreError},
     task::{
         UpstreamConcurrency,
         approval_waiters::ApprovalWaiters,
@@ -88,7 +88,7 @@ impl From<Failure> for OpenError {
 impl OpenError {
     pub(super) fn into_failure(self, config: &Config) -> Failure {
         match self {
-            Self::InUse => Failure::database_in_use(&config.store.path),
+            Self::InUse => Failure::database_in_use(&config.store),
             Self::Failed(failure) => failure,
         }
     }
@@ -113,7 +113,8 @@ impl Server {
         runtimes::check(&config)?;
         let policy = settings::policy(&config)?;
         let store = open_store(&config).await?;
-        recover(&store).await.map_err(store_failure)?;
+        let instance_id = InstanceId::new();
+        recover(&store, instance_id).await.map_err(store_failure)?;
         let runtimes = start_runtimes(&config).await?;
         let catalog = start_upstreams(&config)?;
         let background = CancellationToken::new();
@@ -129,7 +130,7 @@ impl Server {
             turns: UpstreamConcurrency::default(),
             record_values: config.policy.record_values,
         };
-        let engine = TaskEngine::new(settings::engine(&config), services, runtimes);
+        let engine = TaskEngine::new(settings::engine(&config, instance_id), services, runtimes);
         let service = Arc::new(Service::new(engine.clone(), settings::service_limits(&config)));
         Ok(Self { config, service, engine, store, catalog, background })
     }
@@ -187,9 +188,7 @@ async fn open_store(config: &Config) -> Result<Arc<SqliteStore>, OpenError> {
     opened.map(Arc::new).map_err(store_failure)
 }
 
-async fn start_runtimes(
-    config: &Config,
-) -> Result<std::collections::BTreeMap<String, Sandbox>, Failure> {
+async fn start_runtimes(config: &Config) -> Result<Vec<Arc<dyn Runtime>>, Failure> {
     runtimes::start(config).await.map_err(|error| {
         Failure::unavailable(chain(&error))
             .hint("`airlock doctor` says more; the log above may hold the worker's own messages")
@@ -198,7 +197,7 @@ async fn start_runtimes(
 
 /// Begins to connect to upstreams; what they offered last time is known at once.
 fn start_upstreams(config: &Config) -> Result<Arc<Catalog>, Failure> {
-    let cache = config.store.path.with_added_extension("catalog");
+    let cache = config.store.tool_cache();
     Ok(Arc::new(Catalog::start_keeping(
         upstreams::configured(config)?,
         &ProcessEnvironment.variables(),
@@ -226,35 +225,36 @@ fn announce(
         version: env!("CARGO_PKG_VERSION").into(),
         lasting,
     };
-    let file = instance.announce(&config.store.path).map_err(|error| {
-        Failure::unavailable(format!(
-            "the file `{}` cannot be written: {error}",
-            Instance::path(&config.store.path).display()
-        ))
+    let path = config.store.instance_file();
+    let file = instance.announce(&path).map_err(|error| {
+        Failure::unavailable(format!("the file `{}` cannot be written: {error}", path.display()))
     })?;
     Ok((file, owner))
 }
 
 /// Ends in the record what the last server left unfinished.
-async fn recover(store: &SqliteStore) -> Result<(), StoreError> {
-    let reason = "the server stopped, and the program that waited with it";
-    let void = store.void_approvals(Timestamp::now(), reason).await?;
-    if void > 0 {
+async fn recover(store: &SqliteStore, instance_id: InstanceId) -> Result<(), StoreError> {
+    let recovery = Recovery {
+        instance_id,
+        at: Timestamp::now(),
+        under_way: machine::server_stopped(Calls::UnderWay),
+        idle: machine::server_stopped(Calls::None),
+        why: "the server stopped, and the program that waited with it".into(),
+    };
+    let Recovered { tasks, approvals, .. } = store.recover(recovery).await?;
+    if approvals > 0 {
         tracing::warn!(
-            approvals = void,
-            "{void} approvals were open when the last server stopped; they are void"
+            approvals,
+            "{approvals} approvals were open when the last server stopped; they are void"
         );
     }
-    let (under_way, none) =
-        (machine::server_stopped(Calls::UnderWay), machine::server_stopped(Calls::None));
-    let lost = store.fail_unfinished(under_way, none).await?;
-    if lost > 0 {
+    if tasks > 0 {
         tracing::warn!(
-            tasks = lost,
-            "{lost} tasks had not ended when the last server stopped; they are recorded as failed"
+            tasks,
+            "{tasks} tasks had not ended when the last server stopped; they are recorded as failed"
         );
     }
-    store.abandon_artifacts().await.map(drop)
+    Ok(())
 }
 
 fn store_failure(error: StoreError) -> OpenError {

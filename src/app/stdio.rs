@@ -103,7 +103,7 @@ async fn acquire_or_attach(
             Ok(server) => return Ok(Acquired::Own(Box::new(server))),
             Err(OpenError::InUse) if Moment::now() < give_up && !stop.is_cancelled() => {
                 // The other's file may be about to be written, or its lock about to be released.
-                if let Ok(Some(instance)) = Instance::find(&config.store.path) {
+                if let Ok(Some(instance)) = Instance::find(&config.store.instance_file()) {
                     return Ok(Acquired::Other(instance));
                 }
                 tokio::time::sleep(FIND_EVERY).await;
@@ -125,7 +125,7 @@ async fn wait_for_restart(
         started again");
     let give_up = Moment::now() + RESTART_MAX;
     while Moment::now() < give_up && !stop.is_cancelled() {
-        if let Ok(Some(instance)) = Instance::find(&config.store.path)
+        if let Ok(Some(instance)) = Instance::find(&config.store.instance_file())
             && instance.pid != ended.pid
         {
             return Ok(());

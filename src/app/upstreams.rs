@@ -7,17 +7,18 @@ use url::Url;
 use super::Failure;
 use crate::{
     catalog::{
-        self, Catalog, Detected, Document, GraphQlConfig, HttpAccess, HttpConfig, InvalidName,
-        Login, MissingSecret, OAuthConfig, OpenApiConfig, ResponseLimits, SharedResources,
-        StdioConfig, UpstreamConfig, UpstreamKind, UpstreamStatus, Vault, VaultKey,
+        self, Catalog, Detected, GraphQlConfig, HttpAccess, HttpConfig, Login, MissingSecret,
+        OAuthConfig, OpenApiConfig, ResponseLimits, SharedResources, StdioConfig, UpstreamConfig,
+        UpstreamKind, UpstreamStatus, Vault, VaultKey,
     },
     config::{self, Config, Environment, ProcessEnvironment, Transport},
+    model::InvalidName,
 };
 
 /// All upstreams.
 pub(super) fn configured(config: &Config) -> Result<Vec<UpstreamConfig>, Failure> {
-    let surroundings = surroundings(config);
-    config.upstreams.iter().map(|upstream| one(upstream, &surroundings)).collect()
+    let shared = shared_resources(config);
+    config.upstreams.iter().map(|upstream| one(upstream, &shared)).collect()
 }
 
 /// The encrypted store of secrets.
@@ -103,8 +104,8 @@ pub fn login(
     }
 }
 
-/// What all upstreams share.
-fn surroundings(config: &Config) -> SharedResources {
+/// Resources that all upstreams share.
+fn shared_resources(config: &Config) -> SharedResources {
     let answers = ResponseLimits::new(config.artifacts.answer_mb as usize * 1024 * 1024);
     // Port 0 takes a free one, which nobody can have named.
     let own = Some(config.server.listen).filter(|listen| listen.port() != 0);
@@ -116,25 +117,9 @@ fn surroundings(config: &Config) -> SharedResources {
     }
 }
 
-fn one(
-    upstream: &config::Upstream,
-    surroundings: &SharedResources,
-) -> Result<UpstreamConfig, Failure> {
-    let reach = |how: &config::Reach, server: Option<String>| HttpAccess {
-        headers: exposed(&how.headers),
-        secret_headers: how.secret_headers.clone(),
-        credential: how
-            .credential
-            .clone()
-            .map_oauth(|oauth| oauth_of(*oauth, &upstream.name, server)),
-        allow_private: how.allow_private,
-        surroundings: surroundings.clone(),
-        ..HttpAccess::default()
-    };
-    let document = |document: &config::Document| match document {
-        config::Document::File(path) => Document::File(path.clone()),
-        config::Document::Address(url) => Document::Address(url.to_string()),
-    };
+/// The one place where a kind of upstream of the configuration becomes one of the catalog.
+fn one(upstream: &config::Upstream, shared: &SharedResources) -> Result<UpstreamConfig, Failure> {
+    let access = http_access(upstream, shared);
     let kind = match &upstream.transport {
         Transport::Stdio { command, args, env, env_secret, env_pass } => {
             UpstreamKind::McpStdio(StdioConfig {
@@ -142,28 +127,27 @@ fn one(
                 args: args.clone(),
                 env: exposed(env),
                 env_secret: env_secret.clone(),
-                vault: surroundings.vault.clone(),
-                answers: surroundings.answers.clone(),
+                vault: shared.vault.clone(),
+                answers: shared.answers.clone(),
                 env_pass: env_pass.clone(),
             })
         }
-        Transport::Http { url, reach: how } => UpstreamKind::McpHttp(HttpConfig {
-            url: url.to_string(),
-            reach: reach(how, Some(url.to_string())),
-        }),
-        Transport::OpenApi { spec, base_url, server, server_variables, reach: how } => {
+        Transport::Http { url } => {
+            UpstreamKind::McpHttp(HttpConfig { url: url.to_string(), access })
+        }
+        Transport::OpenApi { spec, base_url, server, server_variables } => {
             UpstreamKind::OpenApi(OpenApiConfig {
-                spec: document(spec),
+                spec: spec.clone(),
                 base_url: base_url.as_ref().map(ToString::to_string),
                 server: server.clone(),
                 server_variables: server_variables.clone(),
-                reach: reach(how, None),
+                access,
             })
         }
-        Transport::GraphQl { url, schema, reach: how } => UpstreamKind::GraphQl(GraphQlConfig {
+        Transport::GraphQl { url, schema } => UpstreamKind::GraphQl(GraphQlConfig {
             url: url.to_string(),
-            schema: schema.as_ref().map(document),
-            reach: reach(how, None),
+            schema: schema.clone(),
+            access,
         }),
     };
     Ok(UpstreamConfig {
@@ -177,6 +161,23 @@ fn one(
         start_timeout: Duration::from_millis(upstream.start_timeout_ms),
         trusted: upstream.trusted,
     })
+}
+
+fn http_access(upstream: &config::Upstream, shared: &SharedResources) -> HttpAccess {
+    let mut access = HttpAccess { shared: shared.clone(), ..HttpAccess::default() };
+    if let Some(settings) = &upstream.access {
+        // Only an MCP server says by itself which authorization servers it trusts.
+        let server = match &upstream.transport {
+            Transport::Http { url } => Some(url.to_string()),
+            _ => None,
+        };
+        let credential = settings.credential.clone();
+        access.headers = exposed(&settings.headers);
+        access.secret_headers = settings.secret_headers.clone();
+        access.credential = credential.map_oauth(|oauth| oauth_of(*oauth, &upstream.name, server));
+        access.allow_private = settings.allow_private;
+    }
+    access
 }
 
 fn exposed(secrets: &BTreeMap<String, config::Secret>) -> BTreeMap<String, String> {

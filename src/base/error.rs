@@ -1,8 +1,8 @@
-//! Errors as text.
+//! Formats errors.
 
 use std::iter;
 
-/// An error and its causes in one line, outermost first.
+/// Formats an error and its causes on one line, outermost first.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let causes = iter::successors(Some(error), |error| error.source());
     causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")

@@ -1,11 +1,11 @@
-//! The file that a running server keeps beside its database, so that its owner's commands find it
-//! and the token to use it.
+//! Instance file: a running server writes it next to its database, so that the commands of its
+//! owner find the server and the token that authorizes them.
 
 use std::{
     fmt,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -14,21 +14,22 @@ use serde::{Deserialize, Serialize};
 #[cfg(test)]
 mod tests;
 
-/// Longest file that is read, in bytes.
+/// Largest instance file, in bytes.
 const BYTES_MAX: u64 = 16 * 1024;
 
-/// A running server. Only its owner can read the file.
+/// Running server, as described by its instance file.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Instance {
-    /// Its process.
+    /// Process id.
     pub pid: u32,
-    /// Where it answers: `http://127.0.0.1:7411`.
+    /// Base URL: `http://127.0.0.1:7411`.
     pub url: String,
-    /// The owner's right to `/v1`.
+    /// Owner token for `/v1`.
     pub token: String,
-    /// Its version.
+    /// Version of the server.
     pub version: String,
-    /// Whether it was started to stay, and not by a client or a command for as long as that lives.
+    /// The server was started to keep running, and not by a client or a command for its own
+    /// lifetime.
     #[serde(default)]
     pub lasting: bool,
 }
@@ -44,7 +45,7 @@ impl fmt::Debug for Instance {
     }
 }
 
-/// Removes the file when it is dropped, unless another server has written its own meanwhile.
+/// Instance file on the disk. Dropping it removes the file, unless another server has replaced it.
 #[derive(Debug)]
 pub struct InstanceFile {
     path: PathBuf,
@@ -52,56 +53,54 @@ pub struct InstanceFile {
 }
 
 impl Instance {
-    /// The path of the file for a database: `<database>.instance.json`.
-    pub fn path(database: &Path) -> PathBuf {
-        let mut name = database.as_os_str().to_owned();
-        name.push(".instance.json");
-        name.into()
-    }
-
-    /// Writes the file, readable for the owner alone, whole or not at all. Call it once the server
-    /// holds the database and answers.
-    pub fn announce(self, database: &Path) -> io::Result<InstanceFile> {
-        let path = Self::path(database);
-        let fresh = path.with_extension(format!("{}.tmp", self.pid));
-        match fs::remove_file(&fresh) {
+    /// Writes the instance file atomically, readable only by the owner; creates its folder if
+    /// necessary. Call it after the server has locked the database and accepts requests.
+    pub fn announce(self, path: &Path) -> io::Result<InstanceFile> {
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let temporary = path.with_extension(format!("{}.tmp", self.pid));
+        match fs::remove_file(&temporary) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&temporary)?;
         file.write_all(&serde_json::to_vec(&self)?)?;
         drop(file);
-        fs::rename(&fresh, &path)?;
-        Ok(InstanceFile { path, instance: self })
+        fs::rename(&temporary, path)?;
+        Ok(InstanceFile { path: path.to_owned(), instance: self })
     }
 
-    /// The server of a database, if its file is there and its process lives. A file that others could
-    /// have written or read is refused, because its token would go to whoever it names.
-    pub fn find(database: &Path) -> io::Result<Option<Self>> {
-        let path = Self::path(database);
+    /// Returns the server that wrote the instance file, if there is one and its process is alive.
+    ///
+    /// # Errors
+    /// The file cannot be read, or other users could have read or written it: the token would be
+    /// sent to the URL in the file.
+    pub fn find(path: &Path) -> io::Result<Option<Self>> {
         let file = match OpenOptions::new()
             .read(true)
             .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
-            .open(&path)
+            .open(path)
         {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
-        let instance = read(file, &path)?;
-        Ok(Some(instance).filter(Self::lives))
+        let instance = read(file, path)?;
+        Ok(Some(instance).filter(Self::is_alive))
     }
 
-    fn lives(&self) -> bool {
+    fn is_alive(&self) -> bool {
         let pid = i32::try_from(self.pid).ok().and_then(rustix::process::Pid::from_raw);
         pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
     }
 }
 
 fn read(file: File, path: &Path) -> io::Result<Instance> {
-    let about = file.metadata()?;
+    let metadata = file.metadata()?;
     let owner = rustix::process::geteuid().as_raw();
-    if !about.is_file() || about.uid() != owner || about.mode() & 0o077 != 0 {
+    if !metadata.is_file() || metadata.uid() != owner || metadata.mode() & 0o077 != 0 {
         let reason =
             format!("`{}` must be a file that only its owner can read and write", path.display());
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, reason));
@@ -112,7 +111,7 @@ fn read(file: File, path: &Path) -> io::Result<Instance> {
 }
 
 impl InstanceFile {
-    /// Its content.
+    /// Returns the content of the file.
     pub fn instance(&self) -> &Instance {
         &self.instance
     }
@@ -120,9 +119,9 @@ impl InstanceFile {
 
 impl Drop for InstanceFile {
     fn drop(&mut self) {
-        let written = File::open(&self.path).and_then(|file| read(file, &self.path));
-        if written.is_ok_and(|written| written == self.instance) {
-            // Nothing is lost if it stays: its process does not live and `find` passes it over.
+        let current = File::open(&self.path).and_then(|file| read(file, &self.path));
+        if current.is_ok_and(|current| current == self.instance) {
+            // A file that stays is harmless: `find` ignores it because its process is not alive.
             fs::remove_file(&self.path).ok();
         }
     }

@@ -1,28 +1,27 @@
-//! JSON measured without making anything of it: texts that were not parsed, values that were not
-//! written.
+//! Measures JSON without parsing or writing it, and tidies JSON Schemas.
 
 use std::io;
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// No fewer than the values of a JSON text: each stands first in a list or an object, or behind a
-/// comma.
+/// Returns an upper bound on the number of values in a JSON text. Each value is the first of a list
+/// or an object, or follows a comma.
 pub fn values_in(json: &[u8]) -> usize {
-    let (mut count, mut in_text, mut is_escaped) = (1, false, false);
+    let (mut count, mut in_string, mut is_escaped) = (1, false, false);
     for byte in json {
         match byte {
             _ if is_escaped => is_escaped = false,
-            b'\\' if in_text => is_escaped = true,
-            b'"' => in_text = !in_text,
-            b',' | b'[' | b'{' if !in_text => count += 1,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b',' | b'[' | b'{' if !in_string => count += 1,
             _ => {}
         }
     }
     count
 }
 
-/// The size of a value as JSON, in bytes, without writing it anywhere.
+/// Returns the size of a value as JSON, in bytes, without allocating it.
 pub fn encoded_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
     struct Count(usize);
     impl io::Write for Count {
@@ -35,12 +34,13 @@ pub fn encoded_bytes<T: Serialize + ?Sized>(value: &T) -> usize {
         }
     }
     let mut count = Count(0);
-    // Counting cannot fail, and a `Value` always serialises; were it otherwise, nothing is larger.
+    // Counting cannot fail and a `Value` always serialises; if it did not, it would count as too
+    // large.
     serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
 }
 
-/// Joins the lines of each paragraph of the descriptions in a JSON Schema: where a doc comment
-/// wraps means nothing to whoever reads the schema.
+/// Joins the lines of each paragraph of all descriptions in a JSON Schema, because they come from
+/// wrapped doc comments.
 pub fn unwrap_descriptions(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(unwrap_descriptions),

@@ -1,26 +1,25 @@
-//! Makes the allocator of the system library give memory back that large texts took. Elsewhere than
-//! on glibc nothing is done.
+//! Returns freed memory of large allocations to the operating system. Does nothing without glibc.
 
-/// From so many bytes on, a piece of memory is the kernel's again once it is freed. By itself the
-/// threshold grows with what is freed, up to 32 MiB, and each thread's pool then keeps twice as
-/// much.
+/// Size from which an allocation is returned to the kernel when it is freed, in bytes. Without a
+/// fixed threshold, glibc raises it with each large free, up to 32 MiB, and every thread's arena
+/// keeps twice as much.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MAPPED_BYTES_MIN: libc::c_int = 1024 * 1024;
 
-/// Once for a process that will hold large texts, before it has threads.
+/// Fixes the threshold. Call it once, before the process has threads.
 pub fn return_large() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes no pointers. What it refuses it leaves as it was.
+    // SAFETY: the call takes no pointers; a rejected parameter changes nothing.
     unsafe {
         libc::mallopt(libc::M_MMAP_THRESHOLD, MAPPED_BYTES_MIN);
     }
 }
 
-/// Gives memory back that reading took: a description or a list is many times what is kept of it,
-/// and lies between what is kept. Takes milliseconds.
-pub fn give_back() {
+/// Returns free memory to the kernel. Call it after parsing an OpenAPI document or a large list,
+/// whose temporary allocations lie between those that are kept. Takes milliseconds.
+pub fn trim() {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    // SAFETY: it takes no pointers and may be called at any time from any thread.
+    // SAFETY: the call takes no pointers and is allowed at any time on any thread.
     unsafe {
         libc::malloc_trim(0);
     }

@@ -1,11 +1,11 @@
-//! Moves blocking or long work off the threads that serve requests. The only place that uses
-//! tokio's blocking pool, so that the work keeps the tracing span of whoever asked for it.
+//! Runs blocking or long work on tokio's blocking pool. No other module uses that pool, so all of
+//! its work keeps the tracing span of the caller.
 
 use tokio::{runtime::Handle, task::JoinHandle};
 use tracing::Span;
 
 /// Runs `work` on the blocking pool. Dropping the handle does not stop it; awaiting the handle
-/// gives an error where it panicked.
+/// returns an error if it panicked.
 ///
 /// # Panics
 /// Outside of a tokio runtime.
@@ -13,15 +13,15 @@ pub fn offload<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> 
     on(&Handle::current(), work)
 }
 
-/// Runs `work` on the blocking pool for whoever does not wait for it. Outside of a tokio runtime it
-/// is not run.
+/// Runs `work` on the blocking pool without waiting for it. Does nothing outside of a tokio
+/// runtime.
 pub fn offload_if_possible(work: impl FnOnce() + Send + 'static) {
     if let Ok(runtime) = Handle::try_current() {
         drop(on(&runtime, work));
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place")]
+#[expect(clippy::disallowed_methods, reason = "only this function uses the blocking pool")]
 fn on<T: Send + 'static>(
     runtime: &Handle,
     work: impl FnOnce() -> T + Send + 'static,
@@ -39,7 +39,7 @@ mod tests {
 
     use super::*;
 
-    /// Writes down which spans are entered, by name.
+    /// Records the names of the spans that are entered.
     #[derive(Clone, Default)]
     struct Entered(Arc<Mutex<Vec<&'static str>>>);
 
@@ -52,13 +52,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn work_runs_in_the_span_of_who_asked_for_it() {
+    async fn work_runs_in_the_span_of_the_caller() {
         use tracing_subscriber::layer::SubscriberExt;
         let entered = Entered::default();
         let _default =
             tracing::subscriber::set_default(tracing_subscriber::registry().with(entered.clone()));
-        tracing::info_span!("asked").in_scope(|| offload(|| ())).await.unwrap();
-        assert_eq!(*entered.0.lock(), ["asked", "asked"], "once here and once there");
+        tracing::info_span!("caller").in_scope(|| offload(|| ())).await.unwrap();
+        assert_eq!(
+            *entered.0.lock(),
+            ["caller", "caller"],
+            "once in the caller and once on the pool"
+        );
     }
 
     #[test]

@@ -1,19 +1,17 @@
-//! "Did you mean": how similar two names are, and the most similar of some. The only measure of
-//! likeness for names that people or programs mistype: Jaro-Winkler over names without case, `_`
-//! and `-`.
+//! "Did you mean": similarity of names, and the most similar of several. All suggestions for
+//! mistyped names use this metric: Jaro-Winkler, ignoring case, `_` and `-`.
 
-/// Similarity from which one name is taken for a typo of another, 0 to 1.
+/// Similarity from which one name counts as a typo of another, 0 to 1.
 pub const TYPO_MIN: f64 = 0.75;
-/// Of a mistyped name so many bytes are compared; comparing takes time with the square of the
-/// length.
+/// Longest prefix of a name that is compared, in bytes. The comparison takes quadratic time.
 const COMPARED_BYTES_MAX: usize = 128;
 
-/// The name without case, `_` and `-`: `getSum`, `get_sum` and `get-sum` are one.
+/// Normalises a name: lower case, without `_` and `-`. `getSum`, `get_sum` and `get-sum` are equal.
 pub fn fold(name: &str) -> String {
     name.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect()
 }
 
-/// How similar two folded names are, 0 to 1.
+/// Returns the similarity of two folded names, 0 to 1.
 pub fn similarity(one: &str, other: &str) -> f64 {
     strsim::jaro_winkler(
         super::text::cut(one, COMPARED_BYTES_MAX),
@@ -21,17 +19,17 @@ pub fn similarity(one: &str, other: &str) -> f64 {
     )
 }
 
-/// How similar two names are, if so much that one is taken for a typo of the other.
+/// Returns the similarity of two names if it is high enough for a typo.
 pub fn typo_similarity(given: &str, wanted: &str) -> Option<f64> {
     Some(similarity(&fold(given), &fold(wanted))).filter(|similarity| *similarity >= TYPO_MIN)
 }
 
-/// Whether one name is taken for a typo of the other.
+/// Returns true if one name counts as a typo of the other.
 pub fn is_typo(given: &str, wanted: &str) -> bool {
     typo_similarity(given, wanted).is_some()
 }
 
-/// The name that `given` is most probably a typo of, if of any.
+/// Returns the known name that is most similar to `given`, if similar enough for a typo.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let scored = known.into_iter().filter_map(|name| Some((typo_similarity(given, name)?, name)));
     scored.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, name)| name)
@@ -56,7 +54,7 @@ mod tests {
             assert_eq!(nearest(given, known), meant, "{given}");
         }
         assert_eq!(nearest("a", []), None);
-        // However long it is, it is compared in no time.
+        // A very long name is compared only up to the bound.
         assert_eq!(
             nearest(&"queue".repeat(1_000_000), known),
             nearest(&"queue".repeat(100), known)

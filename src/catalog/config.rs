@@ -1,102 +1,32 @@
-//! What the owner says about one upstream. Plain data: read elsewhere, checked here.
+//! Configuration of one upstream, and the list of the kinds. Plain data: parsed and checked
+//! elsewhere.
 
-use std::{fmt, str::FromStr, time::Duration};
+use std::time::Duration;
 
 use super::{
     graphql::config::GraphQlConfig,
-    http::config::HttpAccess,
     mcp::config::{HttpConfig, StdioConfig},
     openapi::config::OpenApiConfig,
-    upstream::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS, response::ResponseLimits},
+    upstream::kind::UpstreamFactory,
 };
-use crate::model::{NAMESPACE_CHARS_MAX, RESERVED_NAMESPACES};
-
-/// The name of an upstream, the first segment of its tools' paths: `[A-Za-z_][A-Za-z0-9_-]*`, at
-/// most 64 characters, not reserved.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct UpstreamName(String);
-
-/// Why a text cannot name an upstream.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidName {
-    /// Empty, or too long.
-    #[error(
-        "upstream name `{name}` has {length} characters, allowed are 1 to {NAMESPACE_CHARS_MAX}"
-    )]
-    Length {
-        /// The head of the text.
-        name: String,
-        /// Its length in characters.
-        length: usize,
-    },
-    /// A character that is not allowed.
-    #[error(
-        "upstream name `{0}` may hold letters, digits, `_` and `-` only, and begins with a letter \
-        or `_`"
-    )]
-    Characters(String),
-    /// One of the host's own functions.
-    #[error("upstream name `{name}` is reserved, as are {}", RESERVED_NAMESPACES.join(", "))]
-    Reserved {
-        /// The text.
-        name: String,
-    },
-}
-
-impl UpstreamName {
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl FromStr for UpstreamName {
-    type Err = InvalidName;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let length = text.chars().count();
-        if !(1..=NAMESPACE_CHARS_MAX).contains(&length) {
-            return Err(InvalidName::Length { name: text.chars().take(80).collect(), length });
-        }
-        let begins_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-        if !begins_well || !text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
-        {
-            return Err(InvalidName::Characters(text.to_owned()));
-        }
-        if RESERVED_NAMESPACES.contains(&text.to_ascii_lowercase().as_str()) {
-            return Err(InvalidName::Reserved { name: text.to_owned() });
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Display for UpstreamName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for UpstreamName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
+use crate::model::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS, UpstreamName};
 
 /// One upstream.
 #[derive(Debug, Clone)]
 pub struct UpstreamConfig {
-    /// Its name; unique among all.
+    /// Unique among all.
     pub name: UpstreamName,
-    /// How it is reached.
+    /// Protocol and its settings.
     pub kind: UpstreamKind,
-    /// Longest time of one call, waiting for a free place included.
+    /// Longest time of one call, waiting for a slot included.
     pub call_timeout: Duration,
     /// Longest time of one start, from the spawn to the whole tool list; also how long a call waits
     /// for a start.
     pub start_timeout: Duration,
-    /// Whether what it says of its tools (that they change nothing, that they destroy) is believed.
+    /// True if its claims about its tools (that they change nothing, that they destroy) are
+    /// believed.
     pub trusted: bool,
-    /// After this long its tools are asked for again, also when it does not say that they changed;
+    /// Time after which its tools are listed again, also when it does not say that they changed;
     /// zero is never.
     pub refresh_after: Duration,
 }
@@ -115,64 +45,39 @@ impl UpstreamConfig {
     }
 }
 
-/// How an upstream is reached.
-#[derive(Debug, Clone)]
-pub enum UpstreamKind {
-    /// An MCP server that is our child and speaks on its standard input and output.
+/// Declares [`UpstreamKind`] with a variant for each kind. A kind is registered by its line here;
+/// everything else about it is in its folder, behind [`UpstreamFactory`].
+macro_rules! kinds {
+    ($($(#[doc = $doc:literal])+ $variant:ident($config:ty),)+) => {
+        /// Protocol of an upstream, with its settings.
+        #[derive(Debug, Clone)]
+        pub enum UpstreamKind {
+            $($(#[doc = $doc])+ $variant($config),)+
+        }
+
+        impl UpstreamKind {
+            pub(super) fn factory(&self) -> &dyn UpstreamFactory {
+                match self {
+                    $(Self::$variant(config) => config,)+
+                }
+            }
+
+            pub(super) fn factory_mut(&mut self) -> &mut dyn UpstreamFactory {
+                match self {
+                    $(Self::$variant(config) => config,)+
+                }
+            }
+        }
+    };
+}
+
+kinds! {
+    /// An MCP server that is a child process and speaks on its standard input and output.
     McpStdio(StdioConfig),
     /// An MCP server behind streamable HTTP.
     McpHttp(HttpConfig),
-    /// A service that describes itself by OpenAPI.
+    /// A service with an OpenAPI document.
     OpenApi(OpenApiConfig),
-    /// A service that speaks GraphQL.
+    /// A GraphQL service.
     GraphQl(GraphQlConfig),
-}
-
-impl UpstreamKind {
-    /// How large its answers may be.
-    pub(super) fn answers_mut(&mut self) -> &mut ResponseLimits {
-        match self {
-            Self::McpStdio(config) => &mut config.answers,
-            Self::McpHttp(config) => &mut config.reach.surroundings.answers,
-            Self::OpenApi(config) => &mut config.reach.surroundings.answers,
-            Self::GraphQl(config) => &mut config.reach.surroundings.answers,
-        }
-    }
-
-    /// How its address is reached, where it has one.
-    pub(super) fn reach_mut(&mut self) -> Option<&mut HttpAccess> {
-        match self {
-            Self::McpStdio(_) => None,
-            Self::McpHttp(config) => Some(&mut config.reach),
-            Self::OpenApi(config) => Some(&mut config.reach),
-            Self::GraphQl(config) => Some(&mut config.reach),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_a_segment_that_is_not_taken() {
-        for good in ["a", "_x", "my-up_2", &"n".repeat(64)] {
-            assert_eq!(good.parse::<UpstreamName>().unwrap().as_str(), good);
-        }
-        for bad in [
-            "",
-            "2nd",
-            "-a",
-            "a.b",
-            "a b",
-            "é",
-            &"n".repeat(65),
-            "discover",
-            "Catalog",
-            "describe",
-            "artifacts",
-        ] {
-            assert!(bad.parse::<UpstreamName>().is_err(), "{bad:?}");
-        }
-    }
 }

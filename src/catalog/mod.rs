@@ -2,16 +2,16 @@
 //!
 //! An upstream is reached in the background and again whenever it is lost; starting never waits for
 //! one. The catalog knows nothing of tasks, guests or policy: what a caller may see, it is told
-//! through a [`View`]. Whatever an upstream sends is bounded and taken for hostile; the secrets
+//! through a [`ToolFilter`]. Whatever an upstream sends is bounded and taken for hostile; the secrets
 //! that an owner configured for it are blanked out of its answers, errors and logs.
 
 mod arguments;
-mod build;
 mod config;
 mod credential;
 mod discovery;
 mod graphql;
 mod http;
+mod login;
 mod mcp;
 mod missing_secrets;
 mod net;
@@ -41,33 +41,32 @@ use crate::{
 
 pub use self::{
     arguments::ArgumentError,
-    build::login,
-    config::{InvalidName, UpstreamConfig, UpstreamKind, UpstreamName},
+    config::{UpstreamConfig, UpstreamKind},
     credential::{
         config::{Credential, KeyPlace, OAuthConfig, SecretSource},
         vault::{Kept, VALUE_BYTES_MAX, Vault, VaultError, VaultKey},
     },
     discovery::{
-        Approval, DescribeQuery, Description, DiscoverQuery, Discovered, Found, Namespace,
-        Namespaces, NamespacesQuery, ToolsPage, ToolsQuery,
+        Approval, Description, Discovered, Found, Namespace, Namespaces, ToolsPage,
         error::{FindError, ResolveError},
-        host_functions::{HostFunction, HostFunctions},
+        host_functions::{host_arguments, host_function},
         limiter::{ASKED_MAX, CallerLimit},
         not_found::NotFound,
     },
     graphql::config::GraphQlConfig,
     http::{
-        config::{Document, HttpAccess, SharedResources},
+        config::{HttpAccess, SharedResources},
         detect::{Detected, detect},
     },
+    login::login,
     mcp::config::{HttpConfig, StdioConfig},
     missing_secrets::{MissingSecret, missing_secrets},
     net::guard::{Resolver, SystemNames},
     openapi::config::OpenApiConfig,
-    registry::visibility::{ToolFilter, View, Visibility},
+    registry::visibility::{ToolFilter, Visibility},
     tool::Tool,
     upstream::{
-        CALL_TIMEOUT_MS, CallNews, REFRESH_MINUTES, START_TIMEOUT_MS,
+        CallNews,
         error::{UpstreamError, UpstreamErrorCode},
         response::{ResponseLimits, ToolResponse},
         supervisor::{CALLS_MAX, UpstreamState, UpstreamStatus, WAITING_MAX},
@@ -96,9 +95,9 @@ impl Catalog {
         Self::begin(configs, environment, None)
     }
 
-    /// The same, and keeps in `folder` what the upstreams offer, so that the next start knows their
-    /// tools before it has reached them. The folder is made when there is something to keep; no
-    /// other process may keep its tools there at the same time.
+    /// Starts like [`Catalog::start`], and caches the upstreams' tools in `folder`, so that the
+    /// next start knows them before it has connected. The folder is created when there is something
+    /// to cache; no other process may use it at the same time.
     pub fn start_keeping(
         configs: Vec<UpstreamConfig>,
         environment: &BTreeMap<String, String>,
@@ -120,13 +119,12 @@ impl Catalog {
         for mut config in configs {
             let name: Arc<str> = Arc::from(config.name.as_str());
             let times = (config.call_timeout, config.start_timeout, config.refresh_after);
-            let answers = config.kind.answers_mut();
+            let factory = config.kind.factory_mut();
+            factory.set_call_timeout(config.call_timeout);
+            let answers = factory.response_limits_mut();
             *answers = answers.of_one();
             let trust = TrustSettings { trusted: config.trusted, answers: answers.clone() };
-            if let Some(reach) = config.kind.reach_mut() {
-                reach.call_timeout = config.call_timeout;
-            }
-            let (upstream, secrets) = build::upstream_of(&name, config.kind, environment);
+            let (upstream, secrets) = factory.build(&name, environment);
             let supervisor = UpstreamSupervisor::new(
                 name.clone(),
                 upstream,
@@ -154,8 +152,8 @@ impl Catalog {
         Self { registry, supervisors, stop, tasks, query_slots: discovery::limiter::query_slots() }
     }
 
-    /// Where calls of this tool go, for people: method, host and path, as far as the protocol has
-    /// them and they are known now.
+    /// Destination of calls of this tool, for people: method, host and path, as far as the protocol
+    /// has them and they are known now.
     pub fn route(&self, tool: &Tool) -> Option<String> {
         self.supervisors.get(&tool.upstream)?.route(tool)
     }
@@ -164,16 +162,16 @@ impl Catalog {
     /// is an empty object. Nothing has left the process yet. What takes more than a moment is done
     /// where that blocks nobody.
     pub async fn check(&self, tool: &Arc<Tool>, args: &str) -> Result<JsonObject, ArgumentError> {
-        arguments::check_aside(tool, args).await
+        arguments::check_offloaded(tool, args).await
     }
 
-    /// The same for arguments that are an object already.
+    /// Validates arguments that are already an object.
     pub async fn check_value(
         &self,
         tool: &Arc<Tool>,
         args: JsonObject,
     ) -> Result<JsonObject, ArgumentError> {
-        arguments::check_value_aside(tool, args).await
+        arguments::check_value_offloaded(tool, args).await
     }
 
     /// Performs one call with arguments that were checked. Waits for an upstream that is being
@@ -192,7 +190,7 @@ impl Catalog {
         }
     }
 
-    /// The same; what the upstream says meanwhile of how far it is goes to `news`.
+    /// Performs a call like [`Catalog::call`]; progress that the upstream reports goes to `news`.
     pub async fn call_followed(
         &self,
         tool: &Tool,
@@ -239,12 +237,12 @@ impl Catalog {
             .collect()
     }
 
-    /// Told whenever the tools are others than before; the number only rises.
+    /// Notifies when the tools have changed; the number only rises.
     pub fn changed(&self) -> watch::Receiver<u64> {
         self.registry.changed()
     }
 
-    /// Where every upstream stands, by name.
+    /// State of every upstream, by name.
     pub fn status(&self) -> Vec<UpstreamStatus> {
         let snapshot = self.registry.present();
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -79,17 +79,17 @@ fn members(mut code: &str) -> Option<String> {
     }
 }
 
-/// Whether the path is in the namespace: the upstream's name, or the path's first segments.
+/// Returns true if the path is in the namespace: the upstream's name, or the path's first segments.
 pub(super) fn is_within(path: &str, namespace: &str) -> bool {
     is_folded_within(&fold(path), &fold(namespace))
 }
 
-/// The same for what is folded already.
+/// Compares like [`is_within`], for folded paths.
 pub(super) fn is_folded_within(path: &str, namespace: &str) -> bool {
     path.strip_prefix(namespace).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
 }
 
-/// Whether JavaScript can write it after a dot.
+/// Returns true if JavaScript can write it after a dot.
 pub(super) fn is_identifier(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|c| c.is_alphabetic() || c == '_' || c == '$')

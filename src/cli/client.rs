@@ -9,7 +9,7 @@ use url::Url;
 use crate::{
     app::Failure,
     base::instance::Instance,
-    model::{ErrorCode, TaskId, Timestamp},
+    model::{ErrorCode, Event, TaskId, Timestamp},
     service::{Execute, PolicyExplain, PolicyFiles, PolicyReplay, view},
 };
 
@@ -113,7 +113,7 @@ impl Client {
     }
 
     /// A task's history, whole.
-    pub(super) async fn events(&self, id: &str) -> Result<Vec<view::Event>, Failure> {
+    pub(super) async fn events(&self, id: &str) -> Result<Vec<Event>, Failure> {
         let mut events = vec![];
         let mut after = 0;
         loop {

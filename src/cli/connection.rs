@@ -69,8 +69,8 @@ impl Connection {
 
     /// The server that runs on this database, if it answers.
     pub(super) async fn running(config: &Config) -> Result<Option<Self>, Failure> {
-        let path = Instance::path(&config.store.path);
-        let found = Instance::find(&config.store.path).map_err(|error| {
+        let path = config.store.instance_file();
+        let found = Instance::find(&path).map_err(|error| {
             Failure::other(format!("`{}` cannot be used: {error}", path.display()))
                 .hint("remove it")
         })?;
@@ -136,7 +136,7 @@ pub(super) async fn listen(config: &Config) -> Result<TcpListener, Failure> {
     let address = config.server.listen;
     TcpListener::bind(address)
         .await
-        .map_err(|error| Failure::listen(address, &error, &config.store.path))
+        .map_err(|error| Failure::listen(address, &error, &config.store))
 }
 
 /// The flag of `serve`.

@@ -122,8 +122,11 @@ fn sandbox(health: &SandboxHealth, statuses: &[RuntimeStatus]) -> Vec<Check> {
                 tasks => write!(message, ", {tasks} tasks wait for one")
                     .expect("a String takes everything"),
             }
-            if !runtime.tier.is_empty() {
-                write!(message, "; locks: {}", runtime.tier).expect("a String takes everything");
+            let locks = &runtime.locks;
+            if !locks.is_empty() {
+                let tier = locks.tier();
+                write!(message, "; tier: {tier}; locks: {locks}")
+                    .expect("a String takes everything");
             }
             Check::new(format!("sandbox.{}", runtime.runtime_id), Verdict::Ok, message)
         })
@@ -190,7 +193,7 @@ async fn ask(config: &Config, runtimes: &[RuntimeStatus]) -> Result<Vec<Check>, 
     let health = connection.client.health().await;
     let instance = match connection.is_own() {
         true => "no server runs on this database; one was started for this check".into(),
-        false => match Instance::find(&config.store.path) {
+        false => match Instance::find(&config.store.instance_file()) {
             Ok(Some(Instance { pid, url, version, .. })) => {
                 format!("airlock {version} runs at {url} (process {pid})")
             }

@@ -158,7 +158,7 @@ impl Cli {
             flags: &flags,
             environment: &ProcessEnvironment,
             folder: &folder,
-            here,
+            search_folder: here,
         };
         Config::load(&sources).map_err(Failure::from)
     }

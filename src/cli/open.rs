@@ -23,8 +23,10 @@ pub(super) async fn perform(output: Output, config: &Config) -> Result<ExitCode,
             serve_command(config)
         )));
     };
-    let stays =
-        Instance::find(&config.store.path).ok().flatten().is_none_or(|instance| instance.lasting);
+    let stays = Instance::find(&config.store.instance_file())
+        .ok()
+        .flatten()
+        .is_none_or(|instance| instance.lasting);
     let (url, expires_at) = connection.client.sign_in().await?;
     match output.json {
         true => print_json(&json!({ "url": url, "expiresAt": expires_at }))?,

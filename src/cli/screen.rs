@@ -135,7 +135,7 @@ pub(super) fn plain(text: &str) -> String {
 /// Text that a person decides by: whatever could hide or reorder something, or is only like the
 /// letter it seems to be, is written out as its code point.
 pub(super) fn escaped(text: &str) -> String {
-    crate::base::confusables::spelled(text)
+    crate::base::confusables::escaped(text)
 }
 
 /// Milliseconds in a unit for people: `1.5 s`.

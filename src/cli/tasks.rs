@@ -16,8 +16,9 @@ use super::{
 use crate::{
     app::Failure,
     config::Config,
+    model::Event,
     model::TaskStatus,
-    service::view::{Event, TaskRecord, TaskRow},
+    service::view::{TaskRecord, TaskRow},
 };
 
 /// Columns that a list keeps for id, status, age and duration.
@@ -162,12 +163,11 @@ fn show_record(record: &TaskRecord) -> Result<(), Failure> {
 fn history(event: &Event) -> String {
     let at = event.at.to_string();
     let time = at.split_once('T').map_or(&*at, |(_, time)| time.get(..12).unwrap_or(time));
-    let details = match &event.data {
-        Value::Object(data) if data.is_empty() => String::new(),
-        Value::Null => String::new(),
-        data => screen::line(&data.to_string(), screen::width().saturating_sub(44)),
+    let details = match event.data.details() {
+        Value::Object(details) if details.is_empty() => String::new(),
+        details => screen::line(&details.to_string(), screen::width().saturating_sub(44)),
     };
-    format!("{:>4} {} {:<22} {}", event.seq, dim(time), event.kind.as_str(), dim(details))
+    format!("{:>4} {} {:<22} {}", event.seq, dim(time), event.data.kind().as_str(), dim(details))
 }
 
 async fn cancel(client: &Client, args: One) -> Result<(), Failure> {

@@ -46,7 +46,11 @@ fn a_port_in_use_is_named_with_the_way_out() {
     let failure = Failure::listen(
         ([127, 0, 0, 1], 7411).into(),
         &error,
-        std::path::Path::new("/nowhere/a.db"),
+        &crate::config::Store {
+            path: "/nowhere/a.db".into(),
+            state_dir: "/nowhere".into(),
+            synchronous: crate::config::Synchronous::Normal,
+        },
     );
     assert_eq!(failure.exit, Exit::Unavailable);
     assert!(

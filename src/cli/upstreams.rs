@@ -6,6 +6,7 @@ mod url;
 
 use std::process::ExitCode;
 
+use ::url::Url;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::json;
@@ -19,7 +20,8 @@ use super::{
 use crate::{
     app::{self, Failure},
     catalog::{MissingSecret, UpstreamState, UpstreamStatus},
-    config::{Config, Credential, Document, Reach, Transport, Upstream},
+    config::{Config, Credential, HttpAccess, Transport, Upstream},
+    model::Document,
     service::view,
 };
 
@@ -127,26 +129,27 @@ struct Row<'u> {
 }
 
 fn row<'u>(upstream: &'u Upstream, status: &'u str) -> Row<'u> {
-    let (kind, place, reach) = match &upstream.transport {
+    let (kind, place) = match &upstream.transport {
         Transport::Stdio { command, args, .. } => {
-            ("mcp", [std::slice::from_ref(command), args].concat().join(" "), None)
+            ("mcp", [std::slice::from_ref(command), args].concat().join(" "))
         }
-        Transport::Http { url, reach } => ("mcp", shown(url), Some(reach)),
-        Transport::OpenApi { spec, base_url, reach, .. } => {
+        Transport::Http { url } => ("mcp", shown(url)),
+        Transport::OpenApi { spec, base_url, .. } => {
             let spec = match spec {
                 Document::File(path) => path.display().to_string(),
-                Document::Address(url) => shown(url),
+                Document::Url(url) => Url::parse(url).as_ref().map_or_else(|_| url.clone(), shown),
             };
-            ("openapi", base_url.as_ref().map_or(spec, shown), Some(reach))
+            ("openapi", base_url.as_ref().map_or(spec, shown))
         }
-        Transport::GraphQl { url, reach, .. } => ("graphql", shown(url), Some(reach)),
+        Transport::GraphQl { url, .. } => ("graphql", shown(url)),
     };
-    Row { id: &upstream.name, status, kind, place, auth: reach.map_or("none", auth) }
+    let auth = upstream.access.as_ref().map_or("none", auth);
+    Row { id: &upstream.name, status, kind, place, auth }
 }
 
-fn auth(reach: &Reach) -> &'static str {
-    match &reach.credential {
-        Credential::None if reach.headers.is_empty() => "none",
+fn auth(access: &HttpAccess) -> &'static str {
+    match &access.credential {
+        Credential::None if access.headers.is_empty() => "none",
         Credential::None => "headers",
         Credential::ApiKey { .. } => "api_key",
         Credential::Bearer(_) => "bearer",

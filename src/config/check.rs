@@ -1,5 +1,5 @@
-//! Compares what was written with the [`Shape`] and says, for each thing that does not fit, what
-//! would.
+//! Checks the merged layers against the [`Shape`] and describes, for each problem, the allowed
+//! values.
 
 use jsonschema::{ValidationError, error::ValidationErrorKind, paths::LocationSegment};
 use serde_json::Value;
@@ -7,23 +7,23 @@ use serde_json::Value;
 use super::{error::Problem, shape::Shape, source::Layers};
 use crate::base::suggest::nearest;
 
-/// Characters of a refused value that a message repeats.
-const SHOWN_CHARS: usize = 80;
+/// Longest preview of an invalid value in a message, in characters.
+const PREVIEW_CHARS_MAX: usize = 80;
 
-/// Finds what does not fit and takes it out of the layers, so that the rest can be judged further.
+/// Returns all problems and removes the invalid keys, so that the rest can be resolved.
 pub(super) fn check(layers: &mut Layers, shape: &Shape) -> Vec<Problem> {
     let mut problems = vec![];
     let validator = jsonschema::validator_for(shape.schema())
-        .expect("the schema is made from our own types and is valid");
-    let written = Value::Object(layers.tree.clone());
-    let mut refused = vec![];
-    for error in validator.iter_errors(&written) {
+        .expect("the schema is generated from our own types and is valid");
+    let merged = Value::Object(layers.tree.clone());
+    let mut invalid = vec![];
+    for error in validator.iter_errors(&merged) {
         for (path, message) in explain(&error, shape) {
             problems.push(Problem { origin: layers.origin(&path), message });
-            refused.push(path);
+            invalid.push(path);
         }
     }
-    for path in refused {
+    for path in invalid {
         layers.remove(&path);
     }
     problems
@@ -42,8 +42,8 @@ fn explain(error: &ValidationError<'_>, shape: &Shape) -> Vec<(Vec<String>, Stri
         let keys = shape.at(&path).map(|shape| shape.keys()).unwrap_or_default();
         return unexpected.iter().map(|key| unknown(&path, key, &keys)).collect();
     }
-    // A secret's own parts are not told apart: `upstreams.x.env.TOKEN` is the key, whatever is
-    // inside it.
+    // The parts of a secret are not named: the key is `upstreams.x.env.TOKEN`, whatever it
+    // contains.
     let secret = holds_secret(&path);
     let is_auth = path.get(2).is_some_and(|key| key == "auth");
     path.truncate(match (secret, is_auth) {
@@ -52,9 +52,9 @@ fn explain(error: &ValidationError<'_>, shape: &Shape) -> Vec<(Vec<String>, Stri
         (false, _) => path.len(),
     });
     let allowed = shape.at(&path).map_or_else(String::new, |shape| shape.allowed());
-    let shown =
-        if secret { "does not fit".into() } else { format!("is {}", shown(error.instance())) };
-    let message = format!("`{}` {shown}; allowed: {allowed}", path.join("."));
+    let found =
+        if secret { "is not valid".into() } else { format!("is {}", preview(error.instance())) };
+    let message = format!("`{}` {found}; allowed: {allowed}", path.join("."));
     vec![(path, message)]
 }
 
@@ -64,14 +64,14 @@ fn unknown(path: &[String], key: &str, keys: &[String]) -> (Vec<String>, String)
     let hint = match nearest(key, keys.iter().map(String::as_str)) {
         Some(near) => format!("did you mean `{prefix}{near}`?"),
         None => format!(
-            "known here: {}",
+            "the known keys are {}",
             keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ")
         ),
     };
     (full.clone(), format!("unknown key `{}`; {hint}", full.join(".")))
 }
 
-/// Whether values at this path are kept out of messages.
+/// Returns true if values at this path must not appear in messages.
 pub(super) fn holds_secret(path: &[String]) -> bool {
     path.first().is_some_and(|section| section == "upstreams")
         && path.get(2).is_some_and(|key| {
@@ -82,9 +82,9 @@ pub(super) fn holds_secret(path: &[String]) -> bool {
         })
 }
 
-fn shown(value: &Value) -> String {
+fn preview(value: &Value) -> String {
     let text = value.to_string();
-    match text.char_indices().nth(SHOWN_CHARS) {
+    match text.char_indices().nth(PREVIEW_CHARS_MAX) {
         Some((cut, _)) => format!("{}…", &text[..cut]),
         None => text,
     }

@@ -1,52 +1,24 @@
-//! Turns the keys of `auth` into a credential, and refuses a secret that is written out in the
-//! file. Reads no file, keychain or store itself: what they hold is read when it is needed, and may
-//! change meanwhile.
+//! Resolves the keys of `auth` to a credential and rejects literal secrets in the file. Must not
+//! read files, the keychain or the secret store: they are read when a secret is needed.
 
 use url::Url;
-
-pub use crate::model::{KeyPlace, SecretSource};
 
 use super::{
     keys::auth::{ApiKeyKeys, Auth, Grant, OAuthKeys, SecretSource as Source},
     resolve::Resolver,
+    resolved::{Credential, OAuth},
 };
-
-/// How Airlock identifies itself to an upstream.
-pub type Credential = crate::model::Credential<Box<OAuth>>;
-
-/// OAuth 2.1, as far as the owner says.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OAuth {
-    /// Whether the client speaks for itself, rather than for a person who allowed it.
-    pub client_credentials: bool,
-    /// The client that Airlock is registered as.
-    pub client_id: Option<String>,
-    /// Its secret.
-    pub client_secret: Option<SecretSource>,
-    /// What is asked for.
-    pub scopes: Vec<String>,
-    /// The authorization server.
-    pub issuer: Option<Url>,
-    /// Its endpoints where it has no metadata: for the person, and for tokens.
-    pub endpoints: Option<(Option<Url>, Url)>,
-    /// What the token is for.
-    pub resource: Option<Url>,
-    /// The loopback port that the browser comes back to.
-    pub redirect_port: Option<u16>,
-}
+use crate::model::{KeyPlace, SecretSource};
 
 impl Resolver<'_> {
-    /// The credential at a path, `upstreams.NAME.auth`.
+    /// Resolves the credential at a path, `upstreams.NAME.auth`.
     pub(super) fn credential(&mut self, at: &[&str], auth: Option<&Auth>) -> Option<Credential> {
         Some(match auth {
             None => Credential::None,
             Some(Auth::Bearer(source)) => Credential::Bearer(self.reference(at, source)?),
             Some(Auth::Basic(keys)) => {
                 if keys.user.contains(':') {
-                    self.refuse(
-                        at,
-                        format!("the user in `{}` holds a `:`, which ends it", at.join(".")),
-                    );
+                    self.report(at, format!("the user in `{}` must not contain `:`", at.join(".")));
                     return None;
                 }
                 Credential::Basic {
@@ -72,10 +44,10 @@ impl Resolver<'_> {
                 "the key in `{}` needs exactly one of `header`, `query` and `cookie`, each a name",
                 at.join(".")
             );
-            self.refuse(at, message);
+            self.report(at, message);
             return None;
         };
-        let fits = match place {
+        let is_valid = match place {
             KeyPlace::Header => http::HeaderName::from_bytes(name.as_bytes()).is_ok(),
             KeyPlace::Cookie => {
                 !name.is_empty()
@@ -85,11 +57,11 @@ impl Resolver<'_> {
             }
             KeyPlace::Query => !name.is_empty(),
         };
-        if !fits {
-            self.refuse(
+        if !is_valid {
+            self.report(
                 at,
                 format!(
-                    "`{name}` in `{}` cannot name a header, a parameter or a cookie",
+                    "`{name}` in `{}` is not a valid name of a header, a parameter or a cookie",
                     at.join(".")
                 ),
             );
@@ -104,11 +76,11 @@ impl Resolver<'_> {
 
     fn oauth(&mut self, at: &[&str], keys: &OAuthKeys) -> Option<OAuth> {
         let before = self.problems.len();
-        let issuer = self.oauth_address(at, "issuer", keys.issuer.as_ref());
+        let issuer = self.oauth_url(at, "issuer", keys.issuer.as_ref());
         let authorization =
-            self.oauth_address(at, "authorization_url", keys.authorization_url.as_ref());
-        let token = self.oauth_address(at, "token_url", keys.token_url.as_ref());
-        let resource = self.oauth_address(at, "resource", keys.resource.as_ref());
+            self.oauth_url(at, "authorization_url", keys.authorization_url.as_ref());
+        let token = self.oauth_url(at, "token_url", keys.token_url.as_ref());
+        let resource = self.oauth_url(at, "resource", keys.resource.as_ref());
         let client_credentials = keys.grant == Grant::ClientCredentials;
         let mut wrong = vec![];
         if client_credentials && (keys.client_id.is_none() || keys.client_secret.is_none()) {
@@ -125,19 +97,19 @@ impl Resolver<'_> {
             wrong.push("needs `authorization_url` and `token_url` together, or neither");
         }
         if token.is_some() && issuer.is_some() {
-            wrong.push("has both `issuer` and `token_url`; keep the one that is right");
+            wrong.push("has both `issuer` and `token_url`; keep one of them");
         }
         if keys.client_secret.is_some() && issuer.is_none() && token.is_none() {
             wrong.push(
-                "has a `client_secret`, which would go to whichever authorization server \
-                the service names; write its `issuer` or `token_url`",
+                "has a `client_secret`, which would be sent to any authorization server that \
+                the service names; set `issuer` or `token_url`",
             );
         }
         if token.is_some() && keys.client_id.is_none() {
-            wrong.push("has a `token_url` and so needs the `client_id` that is registered there");
+            wrong.push("has a `token_url`, which needs the `client_id` that is registered there");
         }
         for wrong in wrong {
-            self.refuse(at, format!("`{}` {wrong}", at.join(".")));
+            self.report(at, format!("`{}` {wrong}", at.join(".")));
         }
         let client_secret = match &keys.client_secret {
             Some(source) => Some(self.reference(at, source)?),
@@ -155,7 +127,7 @@ impl Resolver<'_> {
         })
     }
 
-    fn oauth_address(&mut self, at: &[&str], key: &str, text: Option<&String>) -> Option<Url> {
+    fn oauth_url(&mut self, at: &[&str], key: &str, text: Option<&String>) -> Option<Url> {
         let text = text?;
         let url = Url::parse(text)
             .ok()
@@ -165,10 +137,10 @@ impl Resolver<'_> {
         });
         if plain.is_none() {
             let at_key = format!("`{key}` in `{}`", at.join("."));
-            self.refuse(
+            self.report(
                 at,
                 format!(
-                    "{at_key} is not an address; allowed: \"https://HOST/PATH\", \
+                    "{at_key} is not a URL; allowed: \"https://HOST/PATH\", \
                 without user or password"
                 ),
             );
@@ -176,25 +148,25 @@ impl Resolver<'_> {
         plain
     }
 
-    /// A reference to a secret; a secret that is written out is refused.
+    /// Resolves a reference to a secret; a literal secret is a problem.
     pub(super) fn reference(&mut self, at: &[&str], source: &Source) -> Option<SecretSource> {
         let path = at.join(".");
         match source {
             Source::Text(_) => {
                 let message = format!(
-                    "`{path}` holds a secret itself, which does not belong into this file; keep \
+                    "`{path}` contains a literal secret, which does not belong in this file; store \
                     it with `airlock secrets set NAME` and \
                      write `{{ secret = \"NAME\" }}`; or write `{{ env = \"NAME\" }}`, `{{ file \
                     = \"PATH\" }}` or `{{ keychain = \"SERVICE/ACCOUNT\" }}`"
                 );
-                self.refuse(at, message);
+                self.report(at, message);
                 None
             }
             Source::Variable(_) => self
                 .secret(at, source)
                 .map(|secret| SecretSource::Value(secret.expose().to_owned())),
             Source::File(file) if file.file.trim().is_empty() => {
-                self.refuse(at, format!("`{path}` names a file with an empty path"));
+                self.report(at, format!("`{path}` names a file with an empty path"));
                 None
             }
             Source::File(file) => Some(SecretSource::File(self.absolute(at, &file.file))),
@@ -206,10 +178,10 @@ impl Resolver<'_> {
                     })
                 }
                 _ => {
-                    self.refuse(
+                    self.report(
                         at,
                         format!(
-                            "`{path}` names no entry of the keychain; \
+                            "`{path}` is not an entry of the keychain; \
                             allowed: \"SERVICE/ACCOUNT\""
                         ),
                     );

@@ -1,39 +1,38 @@
-//! What is wrong with a configuration: everything at once, each with its place and the way out.
+//! Problems of a configuration, each with its origin and the allowed values.
 
 use std::{fmt, path::PathBuf};
 
-/// The configuration cannot be used. Holds at least one problem.
+/// The configuration is invalid. Contains at least one problem.
 #[derive(Debug)]
 pub struct ConfigError {
-    /// What is wrong, in the order in which it was written.
+    /// Problems, in the order of their origins.
     pub problems: Vec<Problem>,
 }
 
-/// One thing that is wrong.
+/// One problem.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where it was written.
+    /// Origin of the value.
     pub origin: Origin,
-    /// What is wrong and what is allowed. Never the value of a key that may hold a secret.
+    /// Description and allowed values. Never contains the value of a key that may hold a secret.
     pub message: String,
 }
 
-/// Where a value was written.
+/// Origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// Nowhere: the built-in value.
+    /// Built-in default.
     Default,
-    /// In the file, on this line, counted from 1; line 0 stands for the file as a whole.
+    /// File and line, from 1; line 0 is the file as a whole.
     File(PathBuf, usize),
-    /// In this environment variable.
+    /// Environment variable.
     Variable(String),
-    /// As this flag.
+    /// Flag of the command line.
     Flag(&'static str),
 }
 
 impl Origin {
-    /// Orders problems as a person goes through them: the file from its top, then variables, then
-    /// flags.
+    /// Returns the sort key: the file by line, then variables, then flags.
     fn rank(&self) -> (u8, usize, &str) {
         match self {
             Self::File(_, line) => (0, *line, ""),

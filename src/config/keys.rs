@@ -1,6 +1,6 @@
-//! Every key of the configuration: its name, meaning, unit, default and range. The checks, the
-//! names of the environment variables and `docs/configuration.md` are all made from here; nothing
-//! else names a key.
+//! All configuration keys with their meaning, unit, default and range. The checks, the environment
+//! variables and `docs/configuration.md` are generated from this file; keys are defined nowhere
+//! else.
 
 mod artifacts;
 pub mod auth;
@@ -17,46 +17,46 @@ pub use policy::{
 };
 
 use self::auth::{AccountKeys, Auth, SecretSource};
+use crate::model::{CALL_TIMEOUT_MS, REFRESH_MINUTES, START_TIMEOUT_MS};
 
-/// The whole file.
+/// The configuration file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Keys {
-    /// Where the server listens and whom it answers.
+    /// Address of the server, and the requests that it accepts.
     pub server: ServerKeys,
-    /// Where the record of tasks is kept.
+    /// Database of tasks and their record.
     pub store: StoreKeys,
-    /// What one task, one workspace and the whole server may use. Every queue and every loop has
-    /// its number here.
+    /// Limits per task, per workspace and for the whole server.
     pub limits: Limits,
-    /// How guests are kept apart, and how many workers stand ready for them.
+    /// Isolation of programs, and the pool of worker processes.
     pub sandbox: Sandbox,
-    /// Answers of tools that are too large for a program and are kept.
+    /// Retention and quotas of artifacts: responses of tools that are too large for a program.
     pub artifacts: ArtifactsKeys,
-    /// The encrypted store of secrets.
+    /// Encrypted secret store.
     pub secrets: SecretsKeys,
-    /// Which calls of tools are allowed, and what is recorded about them.
+    /// Policy for tool calls, and what the record contains of them.
     pub policy: PolicyKeys,
-    /// Who answers where policy asks for a person's word, and for how long a call waits for it.
+    /// Approval of the calls that policy asks about.
     pub approvals: ApprovalsKeys,
-    /// The services whose tools guests may call, one table each. The name becomes the first segment
-    /// of the tools' paths (`tools.NAME…`): a letter or `_`, then letters, digits, `_` or `-`, at
-    /// most 64 characters; not `discover`, `catalog`, `describe`, `artifacts` or `then`.
+    /// Services whose tools programs may call, one table each. The name of the table is the first
+    /// segment of the tool paths (`tools.NAME…`). It consists of a letter or `_`, followed by
+    /// letters, digits, `_` or `-`; it is at most 64 characters long and must not be `discover`,
+    /// `catalog`, `describe`, `artifacts` or `then`.
     pub upstreams: BTreeMap<String, UpstreamKeys>,
 }
 
-/// Where the server listens and whom it answers.
+/// Address of the server, and the requests that it accepts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ServerKeys {
-    /// Address and port of `/mcp`, `/v1`, `/healthz` and `/metrics`. Port 0 takes a free one. Only
-    /// loopback addresses: anything further needs authentication, which this version does not have.
+    /// Address and port of `/mcp`, `/v1`, `/healthz` and `/metrics`. Port 0 picks a free port. Only
+    /// loopback addresses are allowed, because this version has no authentication.
     pub listen: String,
-    /// Further names under which a client may address the server in `Host`, beside the loopback
-    /// names.
+    /// Host names that clients may send in `Host`, in addition to the loopback names.
     pub allowed_hosts: Vec<String>,
-    /// Origins of web pages that may speak to the server, as `https://name:port`. None unless
-    /// listed; clients that send no `Origin` are not concerned.
+    /// Origins of web pages that may send requests to the server, as `https://name:port`. Other
+    /// origins are rejected. Clients that send no `Origin` are not affected.
     pub allowed_origins: Vec<String>,
 }
 
@@ -66,94 +66,100 @@ impl Default for ServerKeys {
     }
 }
 
-/// Where the record of tasks is kept.
+/// Database of tasks and their record.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreKeys {
-    /// The database: `sqlite://PATH`. A relative path counts from the folder of the file that names
-    /// it. Without this key: `airlock/airlock.db` in the user's data folder.
+    /// Database: `sqlite://PATH`. A relative path is relative to the folder of the configuration
+    /// file. Default: `airlock/airlock.db` in the user's data folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub url: Option<String>,
-    /// What an acknowledged write survives: `normal` the death of the process, `full` also a loss
-    /// of power, at the price of a flush of the disk for each batch of writes.
+    /// Folder of the files that the server keeps beside the record: the secret store, the instance
+    /// file and the cache of tools, named after the database. Each server needs its own. A relative
+    /// path is relative to the folder of the configuration file. Default: the folder of the
+    /// database.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub state_dir: Option<String>,
+    /// Durability of acknowledged writes. `normal` survives a crash of the process. `full` also
+    /// survives a power failure; it flushes the disk for each batch of writes.
     pub synchronous: Synchronous,
 }
 
-/// What an acknowledged write survives.
+/// Durability of acknowledged writes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Synchronous {
-    /// `kill -9` of the process.
+    /// Survives a crash of the process, such as `kill -9`.
     #[default]
     Normal,
-    /// Also a loss of power.
+    /// Also survives a power failure.
     Full,
 }
 
-/// The encrypted store of secrets: a file beside the database that `airlock secrets` and OAuth keep
-/// values in.
+/// Encrypted secret store: a file in `store.state_dir`, used by `airlock secrets` and OAuth.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SecretsKeys {
-    /// The file of its key. It is made when the first secret is set, readable by its owner alone.
-    /// Without this key: `airlock/secrets.key` in the user's configuration folder. A relative path
-    /// counts from the folder of the file that names it.
+    /// File with the encryption key. Airlock creates it with the first secret, readable only by its
+    /// owner. A relative path is relative to the folder of the configuration file. Default:
+    /// `airlock/secrets.key` in the user's configuration folder.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub key_file: Option<String>,
-    /// The environment variable that holds its key instead of a file: 32 bytes in base64.
+    /// Environment variable with the encryption key, instead of a file: 32 bytes in base64.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub key_env: Option<String>,
 }
 
-/// What one task, one workspace and the whole server may use.
+/// Limits per task, per workspace and for the whole server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// How long a task's code may run when the caller does not say, in milliseconds. Time parked on
-    /// an approval is not counted.
+    /// Default timeout of a task, in milliseconds. Time spent waiting for approvals does not count.
     #[schemars(range(min = 1, max = 600_000))]
     pub timeout_ms: u64,
-    /// CPU time of one task, in milliseconds. It stands still while the code awaits.
+    /// CPU time of one task, in milliseconds. Waiting for tool calls uses none.
     #[schemars(range(min = 10, max = 600_000))]
     pub cpu_ms: u64,
     /// Heap of one task, in MiB.
     #[schemars(range(min = 8, max = 2048))]
     pub heap_mb: u64,
-    /// Array buffers of one task, in MiB; counted outside the heap.
+    /// Array buffers of one task, in MiB. They do not count toward the heap.
     #[schemars(range(min = 1, max = 1024))]
     pub buffers_mb: u64,
-    /// Source of one task, in KiB.
+    /// Source code of one task, in KiB.
     #[schemars(range(min = 1, max = 256))]
     pub code_kb: u64,
-    /// Result of one task as JSON, in MiB. What is larger fails the task.
+    /// Result of one task as JSON, in MiB. A larger result fails the task.
     #[schemars(range(min = 1, max = 64))]
     pub result_mb: u64,
     /// Arguments of one tool call as JSON, in KiB.
     #[schemars(range(min = 1, max = 1024))]
     pub tool_args_kb: u64,
-    /// Console output kept of one task, in KiB. What is dropped is counted.
+    /// Console output kept per task, in KiB. Dropped output is counted.
     #[schemars(range(min = 1, max = 1024))]
     pub log_kb: u64,
-    /// Console lines kept of one task.
+    /// Console lines kept per task.
     #[schemars(range(min = 1, max = 100_000))]
     pub log_lines: u64,
-    /// Tool calls of one task that may wait for their turn; 256 are under way at once.
+    /// Queued tool calls of one task. 256 calls run at the same time.
     #[schemars(range(min = 1, max = 100_000))]
     pub calls_queued: u64,
-    /// Timers of one task that may be set at once.
+    /// Active timers of one task.
     #[schemars(range(min = 1, max = 100_000))]
     pub timers: u64,
-    /// Tasks that may wait for a worker. More are refused with "busy, retry after".
+    /// Tasks that may wait for a worker. Further tasks are rejected with "busy, retry after".
     #[schemars(range(min = 1, max = 100_000))]
     pub queue: u64,
-    /// How long an `execute` is held when its client shows no progress and names no
-    /// `resultTimeoutMs`, in milliseconds; the task goes on. 0 switches the cap off.
+    /// Longest time that `execute` waits for the result if the client sends neither a progress
+    /// token nor `resultTimeoutMs`, in milliseconds. The task continues in the background. 0
+    /// disables this cap.
     #[schemars(range(min = 0, max = 900_000))]
     pub hold_ms: u64,
-    /// Requests to `/mcp` per workspace and minute; 0 switches the limit off.
+    /// Requests to `/mcp` per workspace and minute. 0 disables the limit.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub requests_per_minute: u64,
 }
@@ -179,17 +185,17 @@ impl Default for Limits {
     }
 }
 
-/// How guests are kept apart.
+/// Isolation of programs, and the pool of worker processes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Sandbox {
-    /// `tenant`: a worker process serves one tenant, each task in a fresh isolate. `task`: a fresh
-    /// process for each task.
+    /// `tenant`: a worker process serves one tenant and runs each task in a fresh isolate. `task`:
+    /// each task runs in a fresh process.
     pub isolation: Isolation,
-    /// Worker processes at the most; each runs one task at a time.
+    /// Maximum number of worker processes. Each runs one task at a time.
     #[schemars(range(min = 1, max = 1024))]
     pub workers_max: u64,
-    /// Armed workers kept ready for a tenant that has none.
+    /// Idle workers kept ready for tenants without a worker.
     #[schemars(range(min = 0, max = 64))]
     pub workers_spare: u64,
     /// Tasks after which a worker is replaced.
@@ -198,34 +204,34 @@ pub struct Sandbox {
     /// Minutes after which a worker is replaced.
     #[schemars(range(min = 1, max = 1440))]
     pub worker_minutes: u64,
-    /// Whether V8 may use its optimising compilers: faster loops, more of the engine exposed to
-    /// hostile code.
+    /// Enables the optimizing compilers of V8. Loops run faster, but hostile code can attack more
+    /// of the engine.
     pub optimize: bool,
-    /// The runtime of a task that names none: `local-v8` (V8 in the worker itself) or `local-deno`
-    /// (Deno as a jailed child of it). Without it `local-v8`, and `local-deno` in a build without
+    /// Default runtime of a task: `local-v8` (V8 in the worker itself) or `local-deno` (Deno as a
+    /// jailed child process of the worker). Default: `local-v8`, or `local-deno` in a build without
     /// V8.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "RuntimeId")]
     pub runtime: Option<RuntimeId>,
-    /// The executable of Deno. Without it, it is looked for beside `airlock`, in the cache of
-    /// `./x`, and on `PATH`.
+    /// Executable of Deno. Default: the first one found next to `airlock`, in the cache of `./x`,
+    /// or on `PATH`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub deno: Option<PathBuf>,
-    /// The SHA-256 of an executable of Deno that may be used beside the releases that Airlock
+    /// SHA-256 digest of a Deno executable to accept in addition to the releases that Airlock
     /// knows: 64 hexadecimal digits.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub deno_sha256: Option<String>,
 }
 
-/// What runs tasks.
+/// Runtime of tasks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RuntimeId {
     /// V8 in the worker itself.
     LocalV8,
-    /// Deno as a jailed child of the worker.
+    /// Deno as a jailed child process of the worker.
     LocalDeno,
 }
 
@@ -245,86 +251,83 @@ impl Default for Sandbox {
     }
 }
 
-/// What a worker process is for.
+/// Scope of a worker process.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
-    /// One tenant, many tasks, a fresh isolate each.
+    /// One tenant, with a fresh isolate for each task.
     #[default]
     Tenant,
     /// One task.
     Task,
 }
 
-/// One upstream as it is written. What belongs together is checked when it is read.
+/// One upstream. Combinations of keys are checked when the configuration is resolved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct UpstreamKeys {
-    /// What it speaks. `mcp` needs `command` (a child process, over its standard input and output)
-    /// or `url` (streamable HTTP), `openapi` needs `spec`, `graphql` needs `url`.
+    /// Protocol of the service. `mcp` needs `command` (a child process, over its standard input and
+    /// output) or `url` (streamable HTTP). `openapi` needs `spec`. `graphql` needs `url`.
     pub kind: UpstreamKind,
-    /// The program to start, a name on `PATH` or a path. It is started without a shell.
+    /// Program to start: a name on `PATH` or a path. It is started without a shell.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub command: Option<String>,
-    /// Its arguments.
+    /// Arguments of the program.
     pub args: Vec<String>,
-    /// Environment variables for it: a text, or a SECRET as in `auth`.
+    /// Environment variables of the program: a string, or a SECRET as in `auth`.
     pub env: BTreeMap<String, SecretSource>,
-    /// Names of variables that it gets from the server's environment as they are, where they are
-    /// set.
+    /// Names of environment variables that the program inherits from the server, if they are set.
     pub env_pass: Vec<String>,
-    /// The address of its MCP or GraphQL endpoint, `https://…` or `http://…`, without a user or
-    /// password in it.
+    /// URL of the MCP or GraphQL endpoint, `https://…` or `http://…`, without user or password.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub url: Option<String>,
-    /// Its description: an OpenAPI document in JSON or YAML, or for `graphql` a schema in SDL
-    /// (without it the endpoint is asked). A file, or an address `https://…`. A relative path
-    /// counts from the folder of the file that names it.
+    /// OpenAPI document in JSON or YAML, or for `graphql` a schema in SDL (default: introspection
+    /// of the endpoint). A file, or a URL `https://…`. A relative path is relative to the folder of
+    /// the configuration file.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub spec: Option<String>,
-    /// Where the calls of an `openapi` upstream go. Without it, where its description says.
+    /// Base URL of the calls of an `openapi` upstream. Default: the server in the OpenAPI document.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub base_url: Option<String>,
-    /// Which of the servers that an OpenAPI description names calls go to: its address as it is
-    /// written there, or its description. Without it, and without `base_url`, the first. One that
-    /// only some operations name leaves the others out.
+    /// Server of the OpenAPI document to call: its URL as written there, or its `description`.
+    /// Default, without `base_url`: the first server. If only some operations list the server, the
+    /// others are omitted.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub server: Option<String>,
-    /// Values for the variables of the server address in an OpenAPI description.
+    /// Values for the variables of the server URL in the OpenAPI document.
     pub server_variables: BTreeMap<String, String>,
-    /// Whether an upstream with an address may be on a private or loopback one. Metadata addresses
-    /// of cloud machines and this server itself are refused even then.
+    /// Permits private and loopback addresses for an upstream with a URL. Metadata addresses of
+    /// cloud machines and the address of this server stay forbidden.
     pub allow_private: bool,
-    /// Whether rules may believe what it says of its own tools: that one only reads, or destroys
-    /// nothing.
+    /// Trusts the annotations of the upstream's tools, such as read-only or not destructive.
     pub trusted: bool,
-    /// HTTP headers sent with each request: a text, or `{ env = "NAME" }`.
+    /// HTTP headers of each request: a string, or `{ env = "NAME" }`.
     pub headers: BTreeMap<String, SecretSource>,
-    /// How Airlock identifies itself to it: `{ bearer = SECRET }`, `{ basic = { user = "NAME",
-    /// password = SECRET } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or
-    /// `cookie`), `{ oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{
-    /// keychain = "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as kept by `airlock secrets set`.
-    /// docs/upstreams.md tells more.
+    /// Credential of Airlock: `{ bearer = SECRET }`, `{ basic = { user = "NAME", password = SECRET
+    /// } }`, `{ api_key = { header = "NAME", value = SECRET } }` (or `query`, or `cookie`), `{
+    /// oauth = {} }`. A SECRET is `{ env = "NAME" }`, `{ file = "PATH" }`, `{ keychain =
+    /// "SERVICE/ACCOUNT" }` or `{ secret = "NAME" }`, as stored by `airlock secrets set`. See
+    /// docs/credentials.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
-    /// Further accounts at the same service, one table each with `auth` and `headers`. Each is an
-    /// upstream of its own beside this one, `NAME-ACCOUNT`, with the same tools and limits.
+    /// Additional accounts at the same service, one table each with `auth` and `headers`. Each is
+    /// an upstream of its own, `NAME-ACCOUNT`, with the same tools and limits.
     pub accounts: BTreeMap<String, AccountKeys>,
-    /// After how many minutes its tools are asked for again, also when it does not say that they
-    /// changed; 0 is never.
+    /// Interval of refreshes of the tool list, in minutes, even if the upstream reports no changes.
+    /// 0 disables them.
     #[schemars(range(min = 0, max = 10_080))]
     pub refresh_minutes: u64,
-    /// How long it may take to answer one call, in milliseconds.
+    /// Timeout of one call, in milliseconds.
     #[schemars(range(min = 1, max = 600_000))]
     pub call_timeout_ms: u64,
-    /// How long it may take to start and to list its tools, in milliseconds; also how long a call
-    /// waits for that.
+    /// Timeout of starting the upstream and listing its tools, in milliseconds. A call waits for
+    /// the same time until the upstream is ready.
     #[schemars(range(min = 100, max = 600_000))]
     pub start_timeout_ms: u64,
 }
@@ -347,22 +350,22 @@ impl Default for UpstreamKeys {
             headers: BTreeMap::new(),
             auth: None,
             accounts: BTreeMap::new(),
-            refresh_minutes: 60,
-            call_timeout_ms: 60_000,
-            start_timeout_ms: 60_000,
+            refresh_minutes: REFRESH_MINUTES,
+            call_timeout_ms: CALL_TIMEOUT_MS,
+            start_timeout_ms: START_TIMEOUT_MS,
         }
     }
 }
 
-/// What an upstream speaks.
+/// Protocol of an upstream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamKind {
     /// The Model Context Protocol.
     #[default]
     Mcp,
-    /// A service that describes itself by OpenAPI.
+    /// HTTP API with an OpenAPI document.
     OpenApi,
-    /// A service that speaks GraphQL.
+    /// GraphQL.
     GraphQl,
 }

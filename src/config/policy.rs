@@ -1,5 +1,4 @@
-//! `[policy]` and `[approvals]`, resolved. Reads no policy file: that is done by whoever opens
-//! things.
+//! Resolves `[policy]` and `[approvals]`. Must not read policy files.
 
 use std::path::PathBuf;
 
@@ -9,57 +8,55 @@ use super::{
     resolve::Resolver,
 };
 
-/// Policy files at the most.
+/// Most policy files.
 const FILES_MAX: usize = 64;
 
-/// Which calls are allowed.
+/// Resolved `[policy]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicySettings {
-    /// What holds where no rule speaks.
+    /// Profile for tools that no file decides about.
     pub profile: Profile,
-    /// The files, in the order they were named.
+    /// Policy files, in the order of the configuration.
     pub files: Vec<PolicyFile>,
-    /// Whether the record holds the values of arguments.
+    /// Record the values of arguments.
     pub record_values: bool,
 }
 
-/// One policy file and whom it holds for.
+/// Policy file with its scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PolicyFile {
-    /// Where it lies; absolute.
+    /// Absolute path.
     pub path: PathBuf,
-    /// Whom it holds for.
+    /// Callers that the file applies to.
     pub scope: PolicyScope,
-    /// The upstream that bare names of tools belong to.
+    /// Upstream of tool names without a prefix.
     pub upstream: Option<String>,
 }
 
-/// Whom a policy file holds for.
+/// Callers that a policy file applies to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyScope {
-    /// Everybody.
+    /// Every caller.
     Organisation,
-    /// The workspace of that name.
+    /// Callers of one workspace.
     Workspace(String),
-    /// The key of that name.
+    /// Callers with the key of this label.
     Key(String),
 }
 
 impl Resolver<'_> {
     pub(super) fn policy(&mut self, keys: &PolicyKeys) -> PolicySettings {
         if keys.files.len() > FILES_MAX {
-            let message = format!(
-                "`policy.files` names {} files; allowed: at most {FILES_MAX}",
-                keys.files.len()
-            );
-            self.refuse(&["policy", "files"], message);
+            let message =
+                format!("`policy.files` has {} files; the limit is {FILES_MAX}", keys.files.len());
+            self.report(&["policy", "files"], message);
         }
         let files =
             keys.files.iter().take(FILES_MAX).filter_map(|file| self.policy_file(file)).collect();
         PolicySettings { profile: keys.profile, files, record_values: keys.record_values }
     }
 
-    /// Asks for no more parked tasks than leave half of the workers free.
+    /// Limits `tasks_max` so that waiting tasks leave half of the workers free.
     pub(super) fn approvals(&mut self, keys: &ApprovalsKeys, workers_max: u64) -> ApprovalsKeys {
         ApprovalsKeys { tasks_max: keys.tasks_max.min(workers_max / 2).max(1), ..keys.clone() }
     }
@@ -79,33 +76,33 @@ impl Resolver<'_> {
             PolicyFileKeys::Table(table) => table.clone(),
         };
         let before = self.problems.len();
-        let mut refuse = |message: String| self.refuse(&["policy", "files"], message);
+        let mut report = |message: String| self.report(&["policy", "files"], message);
         if table.path.is_empty() || table.path.contains('\0') {
-            refuse("`policy.files` holds an empty path; name a file".into());
+            report("`policy.files` contains an empty path; name a file".into());
         }
-        let shown = &table.path;
+        let path = &table.path;
         let scope = match (table.layer, &table.workspace, &table.key) {
             (LayerKind::Organisation, None, None) => Some(PolicyScope::Organisation),
             (LayerKind::Workspace, Some(name), None) => Some(PolicyScope::Workspace(name.clone())),
             (LayerKind::Key, None, Some(name)) => Some(PolicyScope::Key(name.clone())),
             (LayerKind::Organisation, ..) => {
-                refuse(format!(
-                    "`{shown}` in `policy.files` is of the organisation's layer, which takes no \
+                report(format!(
+                    "`{path}` in `policy.files` has the layer `organisation`, which takes no \
                     `workspace` and no `key`"
                 ));
                 None
             }
             (LayerKind::Workspace, ..) => {
-                refuse(format!(
-                    "`{shown}` in `policy.files` is of a workspace's layer: name it in \
-                    `workspace`, and no `key`"
+                report(format!(
+                    "`{path}` in `policy.files` has the layer `workspace`, which needs `workspace` \
+                    and takes no `key`"
                 ));
                 None
             }
             (LayerKind::Key, ..) => {
-                refuse(format!(
-                    "`{shown}` in `policy.files` is of a key's layer: name it in `key`, and no \
-                    `workspace`"
+                report(format!(
+                    "`{path}` in `policy.files` has the layer `key`, which needs `key` and takes \
+                    no `workspace`"
                 ));
                 None
             }

@@ -1,5 +1,5 @@
-//! Turns the keys into what the program works with, and refuses what no schema can tell: addresses,
-//! databases. Upstreams are next door, in [`super::upstreams`].
+//! Resolves the keys of the server, the store, the secret store and the sandbox, and checks what a
+//! JSON Schema cannot: addresses, database URLs, paths.
 
 use std::{
     collections::BTreeMap,
@@ -10,29 +10,30 @@ use std::{
 use url::Url;
 
 use super::{
-    Secret, SecretKey, SecretStore, Server, Store,
     error::{Origin, Problem},
     keys::{Sandbox, SecretsKeys, ServerKeys, StoreKeys},
+    resolved::{Secret, SecretKey, SecretStore, Server, Store},
     source::{Layers, user_folder},
 };
 
-/// Collects problems while it resolves.
+/// Resolves keys to values and collects problems.
 pub(super) struct Resolver<'a> {
     pub(super) layers: &'a Layers,
     pub(super) variables: &'a BTreeMap<String, String>,
-    /// The folder that relative paths outside of a file count from.
+    /// Folder of relative paths that are not in a file.
     pub(super) folder: &'a Path,
     pub(super) problems: Vec<Problem>,
 }
 
 impl Resolver<'_> {
-    /// Tells what is wrong at a path.
-    pub(super) fn refuse(&mut self, path: &[&str], message: String) {
+    /// Records a problem at a path.
+    pub(super) fn report(&mut self, path: &[&str], message: String) {
         let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
         self.problems.push(Problem { origin: self.layers.origin(&path), message });
     }
 
-    /// Only loopback: this version cannot tell callers apart.
+    /// Resolves `[server]`. Only loopback addresses are allowed, because this version has no
+    /// authentication.
     pub(super) fn server(&mut self, keys: &ServerKeys) -> Server {
         let numeric = keys.listen.replacen("localhost:", "127.0.0.1:", 1);
         let listen = numeric.parse::<SocketAddr>().unwrap_or_else(|_| {
@@ -40,27 +41,27 @@ impl Resolver<'_> {
                 "`server.listen` is \"{}\"; allowed: ADDRESS:PORT, such as \"127.0.0.1:7411\"",
                 keys.listen
             );
-            self.refuse(&["server", "listen"], message);
+            self.report(&["server", "listen"], message);
             SocketAddr::from(([127, 0, 0, 1], 0))
         });
         if !listen.ip().is_loopback() {
             let message = format!(
-                "`server.listen` is \"{listen}\", beyond loopback, which needs authentication \
-                that this version does not have; \
-                 allowed: an address of 127.0.0.0/8 or [::1]; to reach it from elsewhere, put an \
-                SSH tunnel in front",
+                "`server.listen` is \"{listen}\", which is not a loopback address; others need \
+                authentication, which this version does not have; \
+                 allowed: an address of 127.0.0.0/8 or [::1]; use an SSH tunnel to connect from \
+                another machine",
             );
-            self.refuse(&["server", "listen"], message);
+            self.report(&["server", "listen"], message);
         }
         for origin in &keys.allowed_origins {
-            let plain =
+            let is_origin =
                 Url::parse(origin).is_ok_and(|url| url.origin().ascii_serialization() == *origin);
-            if !plain {
+            if !is_origin {
                 let message = format!(
-                    "`server.allowed_origins` holds \"{origin}\"; allowed: origins such \
+                    "`server.allowed_origins` contains \"{origin}\"; allowed: origins such \
                     as \"https://name:port\""
                 );
-                self.refuse(&["server", "allowed_origins"], message);
+                self.report(&["server", "allowed_origins"], message);
             }
         }
         Server {
@@ -77,13 +78,18 @@ impl Resolver<'_> {
                 let folder = user_folder(self.variables, "XDG_DATA_HOME", ".local/share");
                 if folder.is_none() {
                     let message = "`store.url` is not set, and neither XDG_DATA_HOME nor HOME \
-                        says where the user's data folder is; set `store.url`";
-                    self.refuse(&["store", "url"], message.into());
+                        gives the user's data folder; set `store.url`";
+                    self.report(&["store", "url"], message.into());
                 }
                 folder.map(|folder| folder.join("airlock/airlock.db"))
             }
         };
-        Store { path: path.unwrap_or_default(), synchronous: keys.synchronous }
+        let path = path.unwrap_or_default();
+        let state_dir = match &keys.state_dir {
+            Some(folder) => self.absolute(&["store", "state_dir"], folder),
+            None => path.parent().map(Path::to_path_buf).unwrap_or_default(),
+        };
+        Store { path, state_dir, synchronous: keys.synchronous }
     }
 
     pub(super) fn sandbox(&mut self, keys: Sandbox) -> Sandbox {
@@ -98,19 +104,17 @@ impl Resolver<'_> {
             let message = format!(
                 "`sandbox.deno_sha256` is \"{digest}\"; allowed: a SHA-256 as 64 hexadecimal digits"
             );
-            self.refuse(&["sandbox", "deno_sha256"], message);
+            self.report(&["sandbox", "deno_sha256"], message);
         }
         Sandbox { deno, deno_sha256, ..keys }
     }
 
-    /// The store of secrets lies beside the database; its key does not, so that a copy of the one
-    /// is not a copy of both.
+    /// Resolves `[secrets]`. The secret store is in the state folder; its key is elsewhere, so
+    /// that a copy of the folder is not a copy of both.
     pub(super) fn secret_store(&mut self, keys: &SecretsKeys, store: &Store) -> SecretStore {
-        let mut file = store.path.clone().into_os_string();
-        file.push(".secrets");
         let key = match (&keys.key_env, &keys.key_file) {
             (Some(_), Some(_)) => {
-                self.refuse(
+                self.report(
                     &["secrets"],
                     "`secrets` has both `key_file` and `key_env`; keep one of them".into(),
                 );
@@ -120,10 +124,10 @@ impl Resolver<'_> {
                 let value = self.variables.get(variable);
                 if value.is_none() {
                     let message = format!(
-                        "`secrets.key_env` takes the environment variable `{variable}`, which is \
+                        "`secrets.key_env` names the environment variable `{variable}`, which is \
                         not set"
                     );
-                    self.refuse(&["secrets", "key_env"], message);
+                    self.report(&["secrets", "key_env"], message);
                 }
                 SecretKey::Variable(
                     variable.clone(),
@@ -133,20 +137,22 @@ impl Resolver<'_> {
             (None, Some(path)) => SecretKey::File(self.absolute(&["secrets", "key_file"], path)),
             (None, None) => {
                 let folder = user_folder(self.variables, "XDG_CONFIG_HOME", ".config");
-                let beside = || store.path.parent().unwrap_or(self.folder).to_path_buf();
+                let store_folder = || store.path.parent().unwrap_or(self.folder).to_path_buf();
                 SecretKey::File(
-                    folder.map_or_else(beside, |folder| folder.join("airlock")).join("secrets.key"),
+                    folder
+                        .map_or_else(store_folder, |folder| folder.join("airlock"))
+                        .join("secrets.key"),
                 )
             }
         };
-        SecretStore { file: file.into(), key }
+        SecretStore { file: store.secret_store(), key }
     }
 
     fn database(&mut self, url: &str) -> Option<PathBuf> {
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let message = "`store.url` names a Postgres database, which is not in this version; \
-                allowed: \"sqlite://PATH\"";
-            self.refuse(&["store", "url"], message.into());
+            let message = "`store.url` is a Postgres database, which this version does not \
+                support; allowed: \"sqlite://PATH\"";
+            self.report(&["store", "url"], message.into());
             return None;
         }
         let path = url
@@ -158,7 +164,7 @@ impl Resolver<'_> {
             || path.ends_with('/')
             || path == ":memory:"
         {
-            self.refuse(
+            self.report(
                 &["store", "url"],
                 format!(
                     "`store.url` is \"{url}\"; allowed: \"sqlite://PATH\" with the path of a file"
@@ -169,8 +175,8 @@ impl Resolver<'_> {
         Some(self.absolute(&["store", "url"], path))
     }
 
-    /// A path that was written at a key: relative ones count from the folder of the file that names
-    /// it.
+    /// Resolves the path at a key. A relative path in a file is relative to the folder of that
+    /// file.
     pub(super) fn absolute(&self, key: &[&str], path: &str) -> PathBuf {
         let key: Vec<String> = key.iter().map(|&key| key.to_owned()).collect();
         let base = match &self.layers.origin(&key) {

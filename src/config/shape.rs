@@ -1,33 +1,33 @@
-//! The form a configuration must have, as a JSON Schema made from [`super::keys`], and what can be
-//! told from it: names, variables, what a key allows, how a text becomes its value.
+//! JSON Schema of the configuration, generated from [`super::keys`], and what follows from it:
+//! names, environment variables, allowed values, and parsing of strings.
 
 use std::collections::BTreeMap;
 
 use schemars::generate::SchemaSettings;
 use serde_json::Value;
 
-use super::keys::Keys;
+use super::{keys::Keys, toml_json::value_to_json};
 
-/// The schema of the whole configuration.
+/// JSON Schema of the configuration, or of a part of it.
 #[derive(Debug, Clone)]
 pub struct Shape {
     schema: Value,
 }
 
 impl Shape {
-    /// The shape of [`Keys`].
+    /// Generates the schema of [`Keys`].
     pub fn new() -> Self {
         let settings =
             SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
         Self { schema: settings.into_generator().into_root_schema_for::<Keys>().to_value() }
     }
 
-    /// The JSON Schema itself.
+    /// Returns the JSON Schema.
     pub fn schema(&self) -> &Value {
         &self.schema
     }
 
-    /// The shape at a path; `*` or any name stands for the name of a table's entry.
+    /// Returns the shape at a path. Any name, such as `*`, selects the entries of a table.
     pub(super) fn at(&self, path: &[String]) -> Option<Self> {
         let mut node = &self.schema;
         for key in path {
@@ -39,8 +39,7 @@ impl Shape {
         Some(Self { schema: node.clone() })
     }
 
-    /// The names of its keys, in the order they are declared; none where it is not a table of fixed
-    /// keys.
+    /// Returns the keys in the order of declaration; empty if this is not a table of fixed keys.
     pub(super) fn keys(&self) -> Vec<String> {
         self.schema
             .get("properties")
@@ -50,7 +49,7 @@ impl Shape {
             .collect()
     }
 
-    /// What the key is for.
+    /// Returns the description of the key.
     pub(super) fn description(&self) -> String {
         self.schema["description"]
             .as_str()
@@ -61,7 +60,7 @@ impl Shape {
             .join(" ")
     }
 
-    /// What the key allows, in words: `an integer from 1 to 600000`.
+    /// Describes the allowed values: `an integer from 1 to 600000`.
     pub(super) fn allowed(&self) -> String {
         let node = &self.schema;
         let choices = choices(node);
@@ -78,14 +77,14 @@ impl Shape {
                 _ => "an integer".into(),
             },
             Some("boolean") => "true or false".into(),
-            Some("string") => "a text".into(),
-            Some("array") => "a list of texts".into(),
+            Some("string") => "a string".into(),
+            Some("array") => "a list of strings".into(),
             Some("object") if node.get("properties").is_some() => {
                 let keys: Vec<_> = self.keys().iter().map(|key| format!("`{key}`")).collect();
                 format!("a table with {}", keys.join(", "))
             }
             Some("object") => "a table".into(),
-            _ if node.get("anyOf").is_some() => "a text, or `{ env = \"NAME\" }`; in `auth` and \
+            _ if node.get("anyOf").is_some() => "a string, or `{ env = \"NAME\" }`; in `auth` and \
                 `env` also `{ file = \"PATH\" }`, `{ keychain = \"SERVICE/ACCOUNT\" }` or `{ \
                 secret = \"NAME\" }`"
                 .into(),
@@ -99,7 +98,7 @@ impl Shape {
         }
     }
 
-    /// The environment variables of all keys outside of tables with free names.
+    /// Returns the environment variables of all keys, except those of tables with free names.
     pub(super) fn variables(&self) -> BTreeMap<String, Vec<String>> {
         let sections = self.keys().into_iter().map(|section| vec![section]);
         sections
@@ -111,17 +110,15 @@ impl Shape {
             .collect()
     }
 
-    /// Whether an empty text can be a value of the key: that of a list.
+    /// Returns true if an empty string is a value of the key: the empty list.
     pub(super) fn may_be_empty(&self, path: &[String]) -> bool {
         self.at(path).is_some_and(|shape| shape.schema["type"] == "array")
     }
 
-    /// Makes a value of the key's type from a text. What does not fit stays a text, for the check
-    /// to refuse.
+    /// Parses a string as a value of the key's type. A string that does not parse is returned as it
+    /// is, and the check reports it.
     pub(super) fn parse(&self, path: &[String], text: &str) -> Value {
-        let toml = || {
-            text.parse::<toml_edit::Value>().ok().map(|value| super::source::value_to_json(&value))
-        };
+        let toml = || text.parse::<toml_edit::Value>().ok().map(|value| value_to_json(&value));
         let kind = self.at(path).and_then(|shape| shape.schema["type"].as_str().map(str::to_owned));
         match kind.as_deref() {
             Some("integer") => text.trim().parse::<i64>().map(Value::from).ok(),
@@ -147,7 +144,7 @@ impl Default for Shape {
     }
 }
 
-/// The environment variable of a key.
+/// Returns the environment variable of a key.
 pub(super) fn variable(path: &[String]) -> String {
     format!("AIRLOCK_{}", path.join("_").to_uppercase().replace('-', "_"))
 }

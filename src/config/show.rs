@@ -1,24 +1,24 @@
-//! The configuration in force, for a person: each key, its value, where it was written. Secrets do
-//! not leave.
+//! Lists the configuration in force for display: each key with its value and its origin. Secrets
+//! are masked.
 
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Store, check::holds_secret, error::Origin, keys::Keys, source::Layers};
+use super::{check::holds_secret, error::Origin, keys::Keys, resolved::Store, source::Layers};
 
-/// One key as it is in force.
+/// One key with its value in force.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Setting {
-    /// The key: `limits.heap_mb`.
+    /// Key: `limits.heap_mb`.
     pub key: String,
-    /// Its value; `"[secret]"` where it may be one.
+    /// Value; `"[secret]"` if it may be a secret.
     pub value: Value,
-    /// Where it was written: `default`, a file and line, a variable or a flag.
+    /// Origin: `default`, a file with the line, a variable or a flag.
     pub origin: String,
 }
 
 pub(super) fn settings(keys: &Keys, store: &Store, layers: &Layers) -> Vec<Setting> {
-    let mut tree = serde_json::to_value(keys).expect("the keys are plain data with text keys");
+    let mut tree = serde_json::to_value(keys).expect("the keys are plain data with string keys");
     tree["store"]["url"] = format!("sqlite://{}", store.path.display()).into();
     let mut settings = vec![];
     walk(&tree, &mut vec![], layers, &mut settings);
@@ -40,13 +40,12 @@ fn walk(node: &Value, path: &mut Vec<String>, layers: &Layers, settings: &mut Ve
     let empty = node.as_object().is_some_and(serde_json::Map::is_empty)
         || node.as_array().is_some_and(Vec::is_empty);
     let value = if holds_secret(path) && !empty { masked(node, path) } else { node.clone() };
-    let written = layers.is_written(path);
-    let origin = if written { layers.origin(path) } else { Origin::Default };
+    let origin = if layers.is_set(path) { layers.origin(path) } else { Origin::Default };
     settings.push(Setting { key: path.join("."), value, origin: origin.to_string() });
 }
 
-/// Addresses are shown without their query, a reference to a secret as it is; everything else is
-/// hidden.
+/// Masks a value: URLs keep everything but their query, references to secrets stay, everything else
+/// is hidden.
 fn masked(value: &Value, path: &[String]) -> Value {
     match (value, path.get(2).map(String::as_str)) {
         (Value::String(url), Some("url" | "base_url" | "spec")) => {
@@ -57,8 +56,8 @@ fn masked(value: &Value, path: &[String]) -> Value {
     }
 }
 
-/// What in a credential is no secret: how it is sent, and whom it is for.
-const OPEN_KEYS: [&str; 13] = [
+/// Keys of a credential that are not secret.
+const PUBLIC_KEYS: [&str; 13] = [
     "user",
     "header",
     "query",
@@ -81,10 +80,10 @@ fn without_secrets(value: &Value) -> Value {
     if table.len() == 1 && table.keys().all(is_reference) {
         return value.clone();
     }
-    let shown =
-        |key: &String, value: &Value| OPEN_KEYS.contains(&key.as_str()) && !value.is_object();
+    let is_public =
+        |key: &String, value: &Value| PUBLIC_KEYS.contains(&key.as_str()) && !value.is_object();
     let each = table.iter().map(|(key, value)| {
-        (key.clone(), if shown(key, value) { value.clone() } else { without_secrets(value) })
+        (key.clone(), if is_public(key, value) { value.clone() } else { without_secrets(value) })
     });
     each.collect()
 }

@@ -1,5 +1,5 @@
-//! The places values come from, laid over each other: file, environment, flags. Remembers where
-//! each was written; judges none.
+//! Merges the layers of the configuration: file, environment, flags. Records the origin of each
+//! key. Must not check values.
 
 use std::{
     collections::BTreeMap,
@@ -7,29 +7,30 @@ use std::{
 };
 
 use serde_json::{Map, Value};
-use toml_edit::{Document, Item, TableLike};
+use toml_edit::{Document, TableLike};
 
 use super::{
     error::{Origin, Problem},
     shape::Shape,
+    toml_json::to_json,
 };
 use crate::base::suggest::nearest;
 
-/// Longest configuration file that is read, in bytes.
+/// Largest configuration file, in bytes.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// The process environment, or a map in a test.
+/// Environment of the process, or a map in a test.
 pub trait Environment {
-    /// All variables whose name and value are text.
+    /// Returns all variables whose name and value are UTF-8.
     fn variables(&self) -> BTreeMap<String, String>;
 }
 
-/// The environment of this process.
+/// Environment of this process.
 #[derive(Debug, Clone, Copy)]
 pub struct ProcessEnvironment;
 
 impl Environment for ProcessEnvironment {
-    #[expect(clippy::disallowed_methods, reason = "this is the one place")]
+    #[expect(clippy::disallowed_methods, reason = "only this function reads the environment")]
     fn variables(&self) -> BTreeMap<String, String> {
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
@@ -43,27 +44,27 @@ impl Environment for BTreeMap<String, String> {
     }
 }
 
-/// A value given on the command line.
+/// Flag of the command line.
 #[derive(Debug, Clone)]
 pub struct Flag {
-    /// How the flag is written: `--listen`.
+    /// Name of the flag: `--listen`.
     pub name: &'static str,
-    /// The key it sets: `server.listen`.
+    /// Key that it sets: `server.listen`.
     pub key: &'static str,
-    /// Its value.
+    /// Value of the flag.
     pub value: String,
 }
 
-/// What was written, as one tree, later sources over earlier ones.
+/// Merged layers; later layers override earlier ones.
 #[derive(Debug, Default)]
 pub(super) struct Layers {
-    /// The keys that were written, and only those.
+    /// Keys that are set in any layer.
     pub(super) tree: Map<String, Value>,
     origins: BTreeMap<Vec<String>, Origin>,
 }
 
 impl Layers {
-    /// Where the key, or the nearest thing around it, was written.
+    /// Returns the origin of a key, or of its nearest known parent.
     pub(super) fn origin(&self, path: &[String]) -> Origin {
         (0..=path.len())
             .rev()
@@ -71,8 +72,8 @@ impl Layers {
             .unwrap_or(Origin::Default)
     }
 
-    /// Whether the key itself was written somewhere.
-    pub(super) fn is_written(&self, path: &[String]) -> bool {
+    /// Returns true if the key itself is set in any layer.
+    pub(super) fn is_set(&self, path: &[String]) -> bool {
         let mut table = &self.tree;
         let Some((last, above)) = path.split_last() else { return false };
         for key in above {
@@ -84,7 +85,7 @@ impl Layers {
         table.contains_key(last)
     }
 
-    /// Takes a key away, so that the others can still be judged.
+    /// Removes a key, so that the others can still be checked.
     pub(super) fn remove(&mut self, path: &[String]) {
         let Some((last, above)) = path.split_last() else { return };
         let mut table = &mut self.tree;
@@ -97,7 +98,7 @@ impl Layers {
         table.remove(last);
     }
 
-    /// Sets one key. Tables on the way are made; a scalar in the way is replaced.
+    /// Sets a key. Missing parent tables are created; a parent that is not a table is replaced.
     fn set(&mut self, path: &[String], value: Value, origin: Origin) {
         let Some((last, above)) = path.split_last() else { return };
         let mut table = &mut self.tree;
@@ -113,24 +114,24 @@ impl Layers {
         self.origins.insert(path.to_vec(), origin);
     }
 
-    /// Reads the file.
+    /// Adds the file.
     pub(super) fn add_file(&mut self, path: &Path) -> Result<(), Problem> {
-        let whole =
+        let file_problem =
             |message: String| Problem { origin: Origin::File(path.to_path_buf(), 0), message };
         let size = std::fs::metadata(path)
-            .map_err(|error| whole(format!("cannot be read: {error}")))?
+            .map_err(|error| file_problem(format!("cannot be read: {error}")))?
             .len();
         if size > FILE_BYTES_MAX {
-            return Err(whole(format!("has {size} bytes; at most {FILE_BYTES_MAX} are read")));
+            return Err(file_problem(format!("is {size} bytes; the limit is {FILE_BYTES_MAX}")));
         }
         let text = std::fs::read_to_string(path)
-            .map_err(|error| whole(format!("cannot be read: {error}")))?;
+            .map_err(|error| file_problem(format!("cannot be read: {error}")))?;
         let document = Document::parse(text.as_str()).map_err(|error| {
             let line = error.span().map_or(0, |span| line_of(&text, span.start));
             let message = error.message().lines().collect::<Vec<_>>().join(", ");
             Problem {
                 origin: Origin::File(path.to_path_buf(), line),
-                message: format!("is not TOML here: {message}"),
+                message: format!("is not valid TOML: {message}"),
             }
         })?;
         self.origins.insert(vec![], Origin::File(path.to_path_buf(), 0));
@@ -155,9 +156,9 @@ impl Layers {
         }
     }
 
-    /// Takes the `AIRLOCK_…` variables over what is there, but for those that hold nothing: where
-    /// they come from a file of variables, that is how one writes that a key is not set. Names that
-    /// are no key come back as problems.
+    /// Adds the `AIRLOCK_…` variables. An empty variable counts as not set, because that is how
+    /// files of variables leave a key unset; for a list it is the empty list. Returns a problem for
+    /// each name that is not a key.
     pub(super) fn add_environment(
         &mut self,
         variables: &BTreeMap<String, String>,
@@ -179,7 +180,7 @@ impl Layers {
                         near.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
                     problems.push(Problem {
                         origin,
-                        message: format!("names no key of the configuration{hint}"),
+                        message: format!("is not a configuration key{hint}"),
                     });
                 }
             }
@@ -187,8 +188,8 @@ impl Layers {
         problems
     }
 
-    /// `AIRLOCK_UPSTREAMS_NAME_KEY`: the upstream of that name in the file, else a new one in lower
-    /// case.
+    /// Returns the key of `AIRLOCK_UPSTREAMS_NAME_KEY`: of the upstream with that name in the file,
+    /// or else of a new one with a lower-case name.
     fn upstream_key(&self, variable: &str, shape: &Shape) -> Option<Vec<String>> {
         let rest = variable.strip_prefix("AIRLOCK_UPSTREAMS_")?.to_lowercase();
         let keys = shape.at(&["upstreams".into(), "*".into()])?.keys();
@@ -197,16 +198,16 @@ impl Layers {
             .filter_map(|key| Some((rest.strip_suffix(&key)?.strip_suffix('_')?.to_owned(), key)))
             .filter(|(name, _)| !name.is_empty())
             .max_by_key(|(_, key)| key.len())?;
-        let written =
+        let existing =
             self.tree.get("upstreams").and_then(Value::as_object).into_iter().flat_map(Map::keys);
-        let same = written
+        let same = existing
             .into_iter()
-            .find(|written| written.to_lowercase().replace('-', "_") == name)
+            .find(|existing| existing.to_lowercase().replace('-', "_") == name)
             .cloned();
         Some(vec!["upstreams".into(), same.unwrap_or(name), key])
     }
 
-    /// Takes the flags over what is there.
+    /// Adds the flags.
     pub(super) fn add_flags(&mut self, flags: &[Flag], shape: &Shape) {
         for flag in flags {
             let path: Vec<String> = flag.key.split('.').map(str::to_owned).collect();
@@ -216,8 +217,8 @@ impl Layers {
     }
 }
 
-/// Variables that are not keys: our own others, and those that Kubernetes sets for a service called
-/// `airlock`.
+/// Returns true for variables that are not keys: other variables of ours, and those that Kubernetes
+/// sets for a service named `airlock`.
 fn is_foreign(name: &str) -> bool {
     matches!(name, "AIRLOCK_LOG" | "AIRLOCK_CONFIG" | "AIRLOCK_PORT")
         || name.starts_with("AIRLOCK_SERVICE_")
@@ -225,26 +226,26 @@ fn is_foreign(name: &str) -> bool {
         || name.starts_with("AIRLOCK_TEST_")
 }
 
-/// The file to read: the one that was asked for, else the first that exists of `./airlock.toml`
-/// (unless `here` is false) and `airlock/airlock.toml` in the user's configuration folder.
+/// Returns the file to read: the requested one, or else the first that exists of `airlock.toml` in
+/// `folder` and `airlock/airlock.toml` in the user's configuration folder.
 pub(super) fn find_file(
-    asked: Option<&Path>,
-    here: Option<&Path>,
+    requested: Option<&Path>,
+    folder: Option<&Path>,
     variables: &BTreeMap<String, String>,
 ) -> Option<PathBuf> {
-    let asked = asked.map(Path::to_path_buf).or_else(|| {
+    let requested = requested.map(Path::to_path_buf).or_else(|| {
         variables.get("AIRLOCK_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from)
     });
-    asked.or_else(|| {
-        let here = here.map(|folder| folder.join("airlock.toml"));
+    requested.or_else(|| {
+        let current = folder.map(|folder| folder.join("airlock.toml"));
         let user = user_folder(variables, "XDG_CONFIG_HOME", ".config")
             .map(|folder| folder.join("airlock/airlock.toml"));
-        here.into_iter().chain(user).find(|path| path.exists())
+        current.into_iter().chain(user).find(|path| path.exists())
     })
 }
 
-/// A folder of the XDG base directory specification: the variable if it holds an absolute path,
-/// else below `HOME`.
+/// Returns a folder of the XDG base directory specification: the variable if it is an absolute
+/// path, or else a path below `HOME`.
 pub(super) fn user_folder(
     variables: &BTreeMap<String, String>,
     variable: &str,
@@ -261,33 +262,4 @@ pub(super) fn user_folder(
 
 fn line_of(text: &str, offset: usize) -> usize {
     text.as_bytes().iter().take(offset).filter(|byte| **byte == b'\n').count() + 1
-}
-
-/// TOML as JSON. Dates become text; tables in arrays become objects.
-pub(super) fn to_json(item: &Item) -> Value {
-    match item {
-        Item::None => Value::Null,
-        Item::Value(value) => value_to_json(value),
-        Item::Table(table) => table_to_json(table),
-        Item::ArrayOfTables(tables) => tables.iter().map(table_to_json).collect(),
-    }
-}
-
-fn table_to_json(table: &toml_edit::Table) -> Value {
-    table.iter().map(|(key, item)| (key.to_owned(), to_json(item))).collect()
-}
-
-/// One TOML value as JSON.
-pub(super) fn value_to_json(value: &toml_edit::Value) -> Value {
-    match value {
-        toml_edit::Value::String(text) => text.value().as_str().into(),
-        toml_edit::Value::Integer(number) => (*number.value()).into(),
-        toml_edit::Value::Float(number) => (*number.value()).into(),
-        toml_edit::Value::Boolean(flag) => (*flag.value()).into(),
-        toml_edit::Value::Datetime(date) => date.value().to_string().into(),
-        toml_edit::Value::Array(array) => array.iter().map(value_to_json).collect(),
-        toml_edit::Value::InlineTable(table) => {
-            table.iter().map(|(key, value)| (key.to_owned(), value_to_json(value))).collect()
-        }
-    }
 }

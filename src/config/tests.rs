@@ -1,16 +1,16 @@
-//! Tests of the configuration, over maps and files in a temporary folder.
+//! Tests of the configuration, with maps and files in a temporary folder.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
 use super::*;
 
-struct Place(tempfile::TempDir);
+struct Folder(tempfile::TempDir);
 
-impl Place {
+impl Folder {
     fn with(file: &str) -> Self {
-        let place = Self(tempfile::tempdir().unwrap());
-        fs::write(place.0.path().join("airlock.toml"), file).unwrap();
-        place
+        let folder = Self(tempfile::tempdir().unwrap());
+        fs::write(folder.0.path().join("airlock.toml"), file).unwrap();
+        folder
     }
 
     fn load(&self, variables: &[(&str, &str)], flags: &[Flag]) -> Result<Config, String> {
@@ -24,7 +24,7 @@ impl Place {
             flags,
             environment: &environment,
             folder: self.0.path(),
-            here: true,
+            search_folder: true,
         };
         // The folder differs from run to run; the messages under test do not.
         Config::load(&sources).map_err(|error| {
@@ -33,14 +33,14 @@ impl Place {
     }
 }
 
-fn refusal(file: &str) -> String {
-    Place::with(file).load(&[], &[]).expect_err("this must be refused")
+fn problems_of(file: &str) -> String {
+    Folder::with(file).load(&[], &[]).expect_err("the configuration is not valid")
 }
 
 #[test]
 fn without_a_file_it_listens_on_loopback_and_keeps_its_record_in_the_users_data_folder() {
-    let place = Place(tempfile::tempdir().unwrap());
-    let config = place.load(&[("HOME", "/home/me")], &[]).unwrap();
+    let folder = Folder(tempfile::tempdir().unwrap());
+    let config = folder.load(&[("HOME", "/home/me")], &[]).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:7411");
     assert_eq!(config.store.path, Path::new("/home/me/.local/share/airlock/airlock.db"));
     assert_eq!(config.file, None);
@@ -49,17 +49,18 @@ fn without_a_file_it_listens_on_loopback_and_keeps_its_record_in_the_users_data_
         (config.limits.timeout_ms, config.limits.heap_mb, config.limits.requests_per_minute),
         (300_000, 64, 100)
     );
-    let config = place.load(&[("HOME", "/home/me"), ("XDG_DATA_HOME", "/data")], &[]).unwrap();
+    let config = folder.load(&[("HOME", "/home/me"), ("XDG_DATA_HOME", "/data")], &[]).unwrap();
     assert_eq!(config.store.path, Path::new("/data/airlock/airlock.db"));
 }
 
 #[test]
 fn the_file_yields_to_the_environment_and_that_to_a_flag() {
-    let place =
-        Place::with("[server]\nlisten = \"127.0.0.1:1\"\n[limits]\nheap_mb = 32\ntimeout_ms = 5\n");
+    let folder = Folder::with(
+        "[server]\nlisten = \"127.0.0.1:1\"\n[limits]\nheap_mb = 32\ntimeout_ms = 5\n",
+    );
     let flag = Flag { name: "--listen", key: "server.listen", value: "127.0.0.1:3".into() };
     let variables = [("AIRLOCK_SERVER_LISTEN", "127.0.0.1:2"), ("AIRLOCK_LIMITS_HEAP_MB", "16")];
-    let config = place.load(&variables, &[flag]).unwrap();
+    let config = folder.load(&variables, &[flag]).unwrap();
     assert_eq!(config.server.listen.port(), 3);
     assert_eq!(
         (config.limits.heap_mb, config.limits.timeout_ms, config.limits.cpu_ms),
@@ -75,89 +76,87 @@ fn the_file_yields_to_the_environment_and_that_to_a_flag() {
 }
 
 #[test]
-fn every_problem_is_told_at_once_with_its_place_and_what_is_allowed() {
+fn all_problems_are_reported_at_once_with_their_origins_and_the_allowed_values() {
     let file = "[server]\nlisten = \"0.0.0.0:80\"\nport = 3\n[limits]\nheap_mbs = 64\ntimeout_ms \
         = 0\ncpu_ms = \"long\"\n\n[sandboxes]\nx = 1\n[sandbox]\nisolation = \"vm\"\n";
-    let error = Place::with(file)
+    let error = Folder::with(file)
         .load(&[("AIRLOCK_LIMITS_QUEUE", "many"), ("AIRLOCK_LIMITS_QUEUES", "3")], &[])
         .unwrap_err();
     insta::assert_snapshot!(error, @r#"
     the configuration has 9 problems
-      airlock.toml:2: `server.listen` is "0.0.0.0:80", beyond loopback, which needs authentication that this version does not have; allowed: an address of 127.0.0.0/8 or [::1]; to reach it from elsewhere, put an SSH tunnel in front
-      airlock.toml:3: unknown key `server.port`; known here: `listen`, `allowed_hosts`, `allowed_origins`
+      airlock.toml:2: `server.listen` is "0.0.0.0:80", which is not a loopback address; others need authentication, which this version does not have; allowed: an address of 127.0.0.0/8 or [::1]; use an SSH tunnel to connect from another machine
+      airlock.toml:3: unknown key `server.port`; the known keys are `listen`, `allowed_hosts`, `allowed_origins`
       airlock.toml:5: unknown key `limits.heap_mbs`; did you mean `limits.heap_mb`?
       airlock.toml:6: `limits.timeout_ms` is 0; allowed: an integer from 1 to 600000
       airlock.toml:7: `limits.cpu_ms` is "long"; allowed: an integer from 10 to 600000
       airlock.toml:9: unknown key `sandboxes`; did you mean `sandbox`?
       airlock.toml:12: `sandbox.isolation` is "vm"; allowed: "tenant" or "task"
       environment variable AIRLOCK_LIMITS_QUEUE: `limits.queue` is "many"; allowed: an integer from 1 to 100000
-      environment variable AIRLOCK_LIMITS_QUEUES: names no key of the configuration; did you mean `AIRLOCK_LIMITS_QUEUE`?
+      environment variable AIRLOCK_LIMITS_QUEUES: is not a configuration key; did you mean `AIRLOCK_LIMITS_QUEUE`?
     "#);
 }
 
 #[test]
 fn a_file_that_is_not_toml_is_refused_with_the_line() {
-    insta::assert_snapshot!(refusal("[limits]\nheap_mb = = 3\n"), @r#"
+    insta::assert_snapshot!(problems_of("[limits]\nheap_mb = = 3\n"), @r#"
     the configuration has a problem
-      airlock.toml:2: is not TOML here: extra `=`, expected nothing
+      airlock.toml:2: is not valid TOML: extra `=`, expected nothing
     "#);
 }
 
 #[test]
 fn an_address_is_numeric_or_localhost() {
-    insta::assert_snapshot!(refusal("[server]\nlisten = \"7411\"\nallowed_origins = \
+    insta::assert_snapshot!(problems_of("[server]\nlisten = \"7411\"\nallowed_origins = \
         [\"example.com\"]\n"), @r#"
     the configuration has 2 problems
       airlock.toml:2: `server.listen` is "7411"; allowed: ADDRESS:PORT, such as "127.0.0.1:7411"
-      airlock.toml:3: `server.allowed_origins` holds "example.com"; allowed: origins such as "https://name:port"
+      airlock.toml:3: `server.allowed_origins` contains "example.com"; allowed: origins such as "https://name:port"
     "#);
-    let config = Place::with("[server]\nlisten = \"localhost:0\"\n").load(&[], &[]).unwrap();
+    let config = Folder::with("[server]\nlisten = \"localhost:0\"\n").load(&[], &[]).unwrap();
     assert_eq!(config.server.listen.to_string(), "127.0.0.1:0");
 }
 
 #[test]
-fn what_comes_with_a_later_version_is_named_as_such() {
+fn a_postgres_database_is_reported_as_not_supported() {
     let file = "[store]\nurl = \"postgres://db/airlock\"\n";
-    insta::assert_snapshot!(refusal(file), @r#"
+    insta::assert_snapshot!(problems_of(file), @r#"
     the configuration has a problem
-      airlock.toml:2: `store.url` names a Postgres database, which is not in this version; allowed: "sqlite://PATH"
+      airlock.toml:2: `store.url` is a Postgres database, which this version does not support; allowed: "sqlite://PATH"
     "#);
 }
 
 #[test]
-fn an_upstream_is_a_program_or_an_address_and_keeps_to_the_keys_of_its_sort() {
+fn an_upstream_is_a_program_or_a_url_and_has_only_keys_of_its_kind() {
     let file = "[upstreams.a]\n[upstreams.b]\ncommand = \"x\"\nurl \
         = \"http://h/\"\n[upstreams.describe]\ncommand = \"x\"\n\
                 [upstreams.\"c d\"]\ncommand = \"x\"\n[upstreams.e]\nurl \
         = \"ftp://h/\"\n[upstreams.f]\nurl = \"https://me:pw@h/\"\n\
                 [upstreams.g]\nurl = \"https://h/\"\nargs = [\"x\"]\n[upstreams.i]\ncommand \
         = \"x\"\nauth = { bearer = \"t\" }\n";
-    insta::assert_snapshot!(refusal(file), @r#"
+    insta::assert_snapshot!(problems_of(file), @r#"
     the configuration has 8 problems
       airlock.toml:1: `upstreams.a` has neither `command` (a program to start) nor `url` (a server to connect to)
       airlock.toml:2: `upstreams.b` has both `command` and `url`; keep one of them
-      airlock.toml:5: `describe` cannot name an upstream: `tools.describe` means something else; choose another name
-      airlock.toml:7: `c d` cannot name an upstream; allowed: a letter or `_`, then letters, digits, `_` or `-`, at most 64 characters
-      airlock.toml:10: `upstreams.e.url` is not an address; allowed: "https://HOST/PATH" or "http://HOST/PATH"
-      airlock.toml:12: `upstreams.f.url` holds a user or a password; give them in `auth` or `headers` instead
-      airlock.toml:15: `upstreams.g.args` belongs to an upstream with `command`; this one has `url`
-      airlock.toml:18: `upstreams.i.auth` belongs to an upstream with `url`; for one with `command` use `env`
+      airlock.toml:5: `describe` is not a valid name of an upstream, because `tools.describe` is a built-in function; choose another name
+      airlock.toml:7: `c d` is not a valid name of an upstream; allowed: a letter or `_`, then letters, digits, `_` or `-`, at most 64 characters
+      airlock.toml:10: `upstreams.e.url` is not a URL; allowed: "https://HOST/PATH" or "http://HOST/PATH"
+      airlock.toml:12: `upstreams.f.url` contains a user or a password; set them in `auth` or `headers` instead
+      airlock.toml:15: `upstreams.g.args` needs an upstream with `command`; this one has `url`
+      airlock.toml:18: `upstreams.i.auth` needs an upstream with `url`; for one with `command` use `env`
     "#);
 }
 
 #[test]
 fn secrets_come_from_the_environment_and_are_shown_nowhere() {
-    let place = Place::with(
+    let folder = Folder::with(
         "[upstreams.linear]\nurl = \"https://mcp.linear.app/mcp?key=hunter2\"\nauth = { bearer = \
         { env = \"LINEAR_TOKEN\" } }\nheaders = { X-Team = \"hunter2\" }\n\
          [upstreams.files]\ncommand = \"files\"\nenv = { KEY = \"hunter2\", OTHER = { env \
         = \"LINEAR_TOKEN\" } }\n",
     );
-    let config = place.load(&[("LINEAR_TOKEN", "hunter2")], &[]).unwrap();
-    let Transport::Http { reach, .. } = &config.upstreams[1].transport else {
-        panic!("an address was given")
-    };
-    assert_eq!(reach.credential, Credential::Bearer(SecretSource::Value("hunter2".into())));
+    let config = folder.load(&[("LINEAR_TOKEN", "hunter2")], &[]).unwrap();
+    let access = config.upstreams[1].access.as_ref().expect("a URL was given");
+    assert_eq!(access.credential, Credential::Bearer(SecretSource::Value("hunter2".into())));
     let Transport::Stdio { env, env_secret, .. } = &config.upstreams[0].transport else {
         panic!("a program was given")
     };
@@ -168,17 +167,17 @@ fn secrets_come_from_the_environment_and_are_shown_nowhere() {
     assert!(!shown.contains("hunter2"), "{shown}");
     assert!(!format!("{:?}", config.upstreams[0]).contains("hunter2"));
 
-    let missing = place.load(&[], &[]).unwrap_err();
+    let missing = folder.load(&[], &[]).unwrap_err();
     insta::assert_snapshot!(missing, @r#"
     the configuration has 2 problems
-      airlock.toml:3: `upstreams.linear.auth` takes the environment variable `LINEAR_TOKEN`, which is not set
-      airlock.toml:7: `upstreams.files.env.OTHER` takes the environment variable `LINEAR_TOKEN`, which is not set
+      airlock.toml:3: `upstreams.linear.auth` names the environment variable `LINEAR_TOKEN`, which is not set
+      airlock.toml:7: `upstreams.files.env.OTHER` names the environment variable `LINEAR_TOKEN`, which is not set
     "#);
 }
 
 #[test]
-fn a_refused_secret_is_not_repeated() {
-    let error = refusal(
+fn an_invalid_secret_is_not_repeated() {
+    let error = problems_of(
         "[upstreams.a]\ncommand = \"x\"\nenv = { KEY = { envv = \"hunter2\" } }\nheaders = \
         [\"hunter2\"]\n",
     );
@@ -188,7 +187,7 @@ fn a_refused_secret_is_not_repeated() {
 
 #[test]
 fn an_upstream_can_be_set_from_the_environment() {
-    let place = Place::with("[upstreams.my-files]\ncommand = \"old\"\n");
+    let folder = Folder::with("[upstreams.my-files]\ncommand = \"old\"\n");
     let variables = [
         ("AIRLOCK_UPSTREAMS_MY_FILES_COMMAND", "new"),
         ("AIRLOCK_UPSTREAMS_MY_FILES_ARGS", "a, b"),
@@ -196,7 +195,7 @@ fn an_upstream_can_be_set_from_the_environment() {
         ("AIRLOCK_UPSTREAMS_OTHER_CALL_TIMEOUT_MS", "7"),
         ("AIRLOCK_UPSTREAMS_OTHER_HEADERS", "{ X-Team = \"a\" }"),
     ];
-    let config = place.load(&variables, &[]).unwrap();
+    let config = folder.load(&variables, &[]).unwrap();
     let names: Vec<_> = config
         .upstreams
         .iter()
@@ -213,8 +212,8 @@ fn an_upstream_can_be_set_from_the_environment() {
 }
 
 #[test]
-fn an_empty_variable_is_as_one_that_is_not_set() {
-    let place = Place::with(
+fn an_empty_variable_counts_as_not_set() {
+    let folder = Folder::with(
         "[sandbox]\ndeno = \"/opt/deno\"\n[limits]\nheap_mb = 16\n[server]\nallowed_hosts = \
         [\"a\"]\n",
     );
@@ -227,65 +226,82 @@ fn an_empty_variable_is_as_one_that_is_not_set() {
         "SERVER_ALLOWED_HOSTS",
     ];
     let names: Vec<_> = names.iter().map(|name| format!("AIRLOCK_{name}")).collect();
-    let config =
-        place.load(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>(), &[]).unwrap();
+    let config = folder
+        .load(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>(), &[])
+        .unwrap();
     assert_eq!((config.sandbox.deno, config.limits.heap_mb), (Some("/opt/deno".into()), 16));
     assert_eq!(config.sandbox.runtime, None);
     assert!(config.server.allowed_hosts.is_empty(), "an empty list");
-    let error = place.load(&[("AIRLOCK_LIMITS_HEAP", "")], &[]).unwrap_err();
+    let error = folder.load(&[("AIRLOCK_LIMITS_HEAP", "")], &[]).unwrap_err();
     assert!(error.contains("AIRLOCK_LIMITS_HEAP"), "{error}");
 }
 
 #[test]
 fn variables_that_kubernetes_sets_for_a_service_of_our_name_are_left_alone() {
-    let place = Place::with("");
+    let folder = Folder::with("");
     let variables = [
         ("AIRLOCK_PORT", "tcp://10.0.0.1:80"),
         ("AIRLOCK_SERVICE_HOST", "10.0.0.1"),
         ("AIRLOCK_PORT_80_TCP", "x"),
     ];
-    place.load(&variables, &[]).unwrap();
+    folder.load(&variables, &[]).unwrap();
 }
 
 #[test]
-fn a_relative_database_counts_from_the_folder_of_its_file() {
-    let place = Place::with("");
-    fs::create_dir(place.0.path().join("etc")).unwrap();
-    let file = place.0.path().join("etc/airlock.toml");
+fn a_relative_database_is_relative_to_the_folder_of_its_file() {
+    let folder = Folder::with("");
+    fs::create_dir(folder.0.path().join("etc")).unwrap();
+    let file = folder.0.path().join("etc/airlock.toml");
     fs::write(&file, "[store]\nurl = \"sqlite://data/a.db\"\n").unwrap();
     let environment = BTreeMap::new();
     let mut sources = Sources {
         file: Some(&file),
         flags: &[],
         environment: &environment,
-        folder: place.0.path(),
-        here: true,
+        folder: folder.0.path(),
+        search_folder: true,
     };
-    assert_eq!(Config::load(&sources).unwrap().store.path, place.0.path().join("etc/data/a.db"));
+    assert_eq!(Config::load(&sources).unwrap().store.path, folder.0.path().join("etc/data/a.db"));
     let environment =
         BTreeMap::from([("AIRLOCK_STORE_URL".to_string(), "sqlite://b.db".to_string())]);
     sources.environment = &environment;
-    assert_eq!(Config::load(&sources).unwrap().store.path, place.0.path().join("b.db"));
+    assert_eq!(Config::load(&sources).unwrap().store.path, folder.0.path().join("b.db"));
 }
 
 #[test]
-fn a_file_that_was_asked_for_must_exist_and_a_foreign_folder_is_not_searched() {
-    let place = Place::with("[limits]\nheap_mb = 32\n");
+fn state_files_are_beside_the_database_or_in_a_folder_of_their_own() {
+    let folder = Folder::with("");
+    let files = |config: &Config| {
+        [config.store.instance_file(), config.store.tool_cache(), config.secrets.file.clone()]
+    };
+    let url = ("AIRLOCK_STORE_URL", "sqlite:///data/a.db");
+    let home = ("HOME", "/home/me");
+    let names = ["a.db.instance.json", "a.db.catalog", "a.db.secrets"];
+    let config = folder.load(&[url, home], &[]).unwrap();
+    assert_eq!(files(&config), names.map(|name| Path::new("/data").join(name)));
+    let config = folder.load(&[url, home, ("AIRLOCK_STORE_STATE_DIR", "/state")], &[]).unwrap();
+    assert_eq!(files(&config), names.map(|name| Path::new("/state").join(name)));
+    assert_eq!(config.store.path, Path::new("/data/a.db"));
+}
+
+#[test]
+fn a_requested_file_must_exist_and_a_foreign_folder_is_not_searched() {
+    let folder = Folder::with("[limits]\nheap_mb = 32\n");
     let environment = BTreeMap::from([("HOME".to_string(), "/nowhere".to_string())]);
-    let missing = place.0.path().join("missing.toml");
+    let missing = folder.0.path().join("missing.toml");
     let mut sources = Sources {
         file: Some(&missing),
         flags: &[],
         environment: &environment,
-        folder: place.0.path(),
-        here: true,
+        folder: folder.0.path(),
+        search_folder: true,
     };
     assert!(
         Config::load(&sources).unwrap_err().to_string().contains("missing.toml: cannot be read")
     );
     sources.file = None;
     assert_eq!(Config::load(&sources).unwrap().limits.heap_mb, 32);
-    sources.here = false;
+    sources.search_folder = false;
     assert_eq!(Config::load(&sources).unwrap().limits.heap_mb, 64);
 }
 
@@ -301,8 +317,9 @@ fn every_range_holds_at_both_ends() {
                 assert!(schema["type"] != "integer", "{section}.{key} has no range");
                 continue;
             };
-            let load =
-                |value: i64| Place::with(&format!("[{section}]\n{key} = {value}\n")).load(&[], &[]);
+            let load = |value: i64| {
+                Folder::with(&format!("[{section}]\n{key} = {value}\n")).load(&[], &[])
+            };
             assert!(load(least).is_ok() && load(most).is_ok(), "{section}.{key}");
             let error = format!("{}{}", load(least - 1).unwrap_err(), load(most + 1).unwrap_err());
             assert!(
@@ -314,7 +331,7 @@ fn every_range_holds_at_both_ends() {
 }
 
 #[test]
-fn every_key_says_what_it_is_for() {
+fn every_key_has_a_description() {
     fn walk(node: &Value, path: &str) {
         for (key, inner) in node["properties"].as_object().into_iter().flatten() {
             assert!(
@@ -330,7 +347,7 @@ fn every_key_says_what_it_is_for() {
 
 #[test]
 fn a_credential_is_a_reference_in_each_of_its_forms() {
-    let place = Place::with(
+    let folder = Folder::with(
         "[upstreams.z]\ncommand = \"x\"\nenv = { A = { secret = \"A\" }, B = { file = \"b\" } }\n\
          [upstreams.a]\nurl = \"https://h/\"\nauth = { bearer = { file = \"token\" } }\n\
          [upstreams.b]\nurl = \"https://h/\"\nauth = { basic = { user = \"me\", password = { \
@@ -343,14 +360,14 @@ fn a_credential_is_a_reference_in_each_of_its_forms() {
         = \"client_credentials\"\nclient_id = \"me\"\n\
          client_secret = { env = \"D\" }\ntoken_url = \"https://as/token\"\nscopes = [\"x\"]\n",
     );
-    let config = place.load(&[("D", "hunter2")], &[]).unwrap();
-    let credential = |at: usize| match &config.upstreams[at].transport {
-        Transport::Http { reach, .. } => reach.credential.clone(),
-        other => panic!("{other:?}"),
-    };
+    let config = folder.load(&[("D", "hunter2")], &[]).unwrap();
+    let credential = |at: usize| config.upstreams[at].access.clone().expect("a URL").credential;
     let key = |place, name: &str, value| Credential::ApiKey { place, name: name.into(), value };
     let hunter = SecretSource::Value("hunter2".into());
-    assert_eq!(credential(0), Credential::Bearer(SecretSource::File(place.0.path().join("token"))));
+    assert_eq!(
+        credential(0),
+        Credential::Bearer(SecretSource::File(folder.0.path().join("token")))
+    );
     let entry = SecretSource::Keychain { service: "svc".into(), account: "acc/x".into() };
     assert_eq!(credential(1), Credential::Basic { user: "me".into(), password: entry });
     assert_eq!(credential(2), key(KeyPlace::Query, "key", SecretSource::Stored("C".into())));
@@ -369,27 +386,27 @@ fn a_credential_is_a_reference_in_each_of_its_forms() {
         panic!("a program was given")
     };
     assert_eq!(env_secret["A"], SecretSource::Stored("A".into()));
-    assert_eq!(env_secret["B"], SecretSource::File(place.0.path().join("b")));
+    assert_eq!(env_secret["B"], SecretSource::File(folder.0.path().join("b")));
     assert_eq!(
         config.secrets.file,
-        place.0.path().join("home/.local/share/airlock/airlock.db.secrets")
+        folder.0.path().join("home/.local/share/airlock/airlock.db.secrets")
     );
     assert_eq!(
         config.secrets.key,
-        SecretKey::File(place.0.path().join("home/.config/airlock/secrets.key"))
+        SecretKey::File(folder.0.path().join("home/.config/airlock/secrets.key"))
     );
 }
 
 #[test]
-fn a_secret_that_is_written_out_and_a_credential_that_is_none_are_refused_with_the_way_out() {
+fn a_literal_secret_and_an_invalid_credential_are_rejected_with_a_hint() {
     let upstream =
-        |auth: &str| refusal(&format!("[upstreams.a]\nurl = \"https://h/\"\nauth = {auth}\n"));
+        |auth: &str| problems_of(&format!("[upstreams.a]\nurl = \"https://h/\"\nauth = {auth}\n"));
     insta::assert_snapshot!(upstream("{ bearer = \"hunter2\" }"), @r#"
     the configuration has a problem
-      airlock.toml:3: `upstreams.a.auth` holds a secret itself, which does not belong into this file; keep it with `airlock secrets set NAME` and write `{ secret = "NAME" }`; or write `{ env = "NAME" }`, `{ file = "PATH" }` or `{ keychain = "SERVICE/ACCOUNT" }`
+      airlock.toml:3: `upstreams.a.auth` contains a literal secret, which does not belong in this file; store it with `airlock secrets set NAME` and write `{ secret = "NAME" }`; or write `{ env = "NAME" }`, `{ file = "PATH" }` or `{ keychain = "SERVICE/ACCOUNT" }`
     "#);
-    for (auth, word) in [
-        ("{ basic = { user = \"me\", password = \"hunter2\" } }", "holds a secret itself"),
+    for (auth, expected) in [
+        ("{ basic = { user = \"me\", password = \"hunter2\" } }", "contains a literal secret"),
         (
             "{ api_key = { value = { env = \"X\" } } }",
             "exactly one of `header`, `query` and `cookie`",
@@ -398,65 +415,66 @@ fn a_secret_that_is_written_out_and_a_credential_that_is_none_are_refused_with_t
             "{ api_key = { header = \"a\", query = \"b\", value = { secret = \"X\" } } }",
             "exactly one of",
         ),
-        ("{ api_key = { header = \"a b\", value = { secret = \"X\" } } }", "cannot name a header"),
+        (
+            "{ api_key = { header = \"a b\", value = { secret = \"X\" } } }",
+            "is not a valid name of a header",
+        ),
         ("{ bearer = { keychain = \"alone\" } }", "SERVICE/ACCOUNT"),
         ("{ bearer = { env = \"X\" } }", "`X`, which is not set"),
         ("{ bearers = { env = \"X\" } }", "allowed: `{ bearer = SECRET }`"),
         ("{ oauth = { grant = \"client_credentials\" } }", "needs `client_id` and `client_secret`"),
         (
             "{ oauth = { client_id = \"x\", client_secret = { secret = \"X\" } } }",
-            "write its `issuer` or `token_url`",
+            "set `issuer` or `token_url`",
         ),
         ("{ oauth = { token_url = \"https://as/t\", client_id = \"x\" } }", "together, or neither"),
-        (
-            "{ oauth = { issuer = \"ftp://as/\" } }",
-            "`issuer` in `upstreams.a.auth` is not an address",
-        ),
+        ("{ oauth = { issuer = \"ftp://as/\" } }", "`issuer` in `upstreams.a.auth` is not a URL"),
     ] {
         let error = upstream(auth);
-        assert!(error.contains(word) && !error.contains("hunter2"), "{auth}: {error}");
+        assert!(error.contains(expected) && !error.contains("hunter2"), "{auth}: {error}");
     }
-    let both = refusal("[secrets]\nkey_file = \"a\"\nkey_env = \"B\"\n");
+    let both = problems_of("[secrets]\nkey_file = \"a\"\nkey_env = \"B\"\n");
     assert!(both.contains("both `key_file` and `key_env`"), "{both}");
 }
 
 #[test]
 fn an_account_is_an_upstream_of_its_own_with_the_same_service() {
-    let place = Place::with(
+    let folder = Folder::with(
         "[upstreams.github]\nkind = \"openapi\"\nspec = \"github.json\"\nheaders = { X-Team \
         = \"a\", Accept = \"x\" }\ntrusted = true\n\
          [upstreams.github.accounts.work]\nauth = { bearer = { secret = \"WORK\" } }\nheaders = { \
         x-team = \"b\" }\n",
     );
-    let config = place.load(&[], &[]).unwrap();
+    let config = folder.load(&[], &[]).unwrap();
     let names: Vec<_> = config
         .upstreams
         .iter()
         .map(|upstream| (upstream.name.as_str(), upstream.trusted))
         .collect();
     assert_eq!(names, [("github", true), ("github-work", true)]);
-    let Transport::OpenApi { spec, reach, .. } = &config.upstreams[1].transport else {
+    let Transport::OpenApi { spec, .. } = &config.upstreams[1].transport else {
         panic!("it is of the same kind")
     };
-    assert!(matches!(spec, Document::File(path) if *path == place.0.path().join("github.json")));
-    assert_eq!(reach.credential, Credential::Bearer(SecretSource::Stored("WORK".into())));
+    let access = config.upstreams[1].access.as_ref().expect("it has a URL");
+    assert!(matches!(spec, Document::File(path) if *path == folder.0.path().join("github.json")));
+    assert_eq!(access.credential, Credential::Bearer(SecretSource::Stored("WORK".into())));
     let headers: Vec<_> =
-        reach.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
+        access.headers.iter().map(|(name, value)| (name.as_str(), value.expose())).collect();
     assert_eq!(headers, [("Accept", "x"), ("x-team", "b")]);
-    for (file, word) in [
+    for (file, expected) in [
         (
             "[upstreams.a]\ncommand = \"x\"\n[upstreams.a.accounts.b]\nauth = { bearer = { secret \
             = \"X\" } }\n",
-            "give a program its account in `env`",
+            "pass the account of a program in `env`",
         ),
         (
             "[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.b]\n",
-            "so it is no other account",
+            "so it is not another account",
         ),
         (
             "[upstreams.a]\nurl = \"https://h/\"\n[upstreams.a.accounts.\"b c\"]\nauth = { bearer \
             = { secret = \"X\" } }\n",
-            "cannot name an account",
+            "is not a valid name of an account",
         ),
         (
             "[upstreams.a-b]\ncommand = \"x\"\n[upstreams.a]\nurl \
@@ -464,13 +482,13 @@ fn an_account_is_an_upstream_of_its_own_with_the_same_service() {
             "rename one of them",
         ),
     ] {
-        let error = refusal(file);
-        assert!(error.contains(word), "{error}");
+        let error = problems_of(file);
+        assert!(error.contains(expected), "{error}");
     }
 }
 
 #[test]
-fn each_kind_of_upstream_keeps_to_its_own_keys() {
+fn each_kind_of_upstream_has_its_own_keys() {
     let file = "[upstreams.a]\nkind = \"openapi\"\nurl = \"https://h/\"\n[upstreams.b]\nkind \
         = \"graphql\"\nspec = \"s.graphql\"\n\
                 [upstreams.c]\nkind = \"mcp\"\nurl = \"https://h/\"\nspec \
@@ -478,52 +496,52 @@ fn each_kind_of_upstream_keeps_to_its_own_keys() {
         = \"https://h/\"\n\
                 [upstreams.e]\nkind = \"openapi\"\nspec = \"x\"\ncommand \
         = \"x\"\n[upstreams.f]\ncommand = \"x\"\nallow_private = true\n";
-    insta::assert_snapshot!(refusal(file), @r#"
+    insta::assert_snapshot!(problems_of(file), @r#"
     the configuration has 7 problems
-      airlock.toml:1: `upstreams.a` is of kind "openapi" and has no `spec`, the file or address of its description
-      airlock.toml:3: `upstreams.a.url` is not for an upstream of kind "openapi"; write where calls go in `base_url`
-      airlock.toml:4: `upstreams.b` is of kind "graphql" and has no `url`, the address of its endpoint
-      airlock.toml:10: `upstreams.c.spec` is not for an upstream of kind "mcp"; take it out, or change `kind`
-      airlock.toml:14: `upstreams.d.base_url` is not for an upstream of kind "graphql"; its endpoint is `url`
-      airlock.toml:18: `upstreams.e.command` is for an upstream of kind "mcp"; take it out, or change `kind`
-      airlock.toml:21: `upstreams.f.allow_private` belongs to an upstream with `url`; a program reaches whatever it wants
+      airlock.toml:1: `upstreams.a` is of kind "openapi" and needs `spec`, the file or URL of its OpenAPI document
+      airlock.toml:3: `upstreams.a.url` is not a key of an upstream of kind "openapi"; set the URL of calls with `base_url`
+      airlock.toml:4: `upstreams.b` is of kind "graphql" and needs `url`, the URL of its endpoint
+      airlock.toml:10: `upstreams.c.spec` is not a key of an upstream of kind "mcp"; remove it, or change `kind`
+      airlock.toml:14: `upstreams.d.base_url` is not a key of an upstream of kind "graphql"; its endpoint is `url`
+      airlock.toml:18: `upstreams.e.command` is a key of an upstream of kind "mcp"; remove it, or change `kind`
+      airlock.toml:21: `upstreams.f.allow_private` needs an upstream with `url`; Airlock does not restrict the connections of a program
     "#);
 }
 
 #[test]
-fn a_server_of_a_description_is_chosen_for_openapi_alone_and_not_beside_an_address() {
+fn a_server_of_an_openapi_document_is_chosen_for_openapi_alone_and_without_a_base_url() {
     let file = "[upstreams.a]\nkind = \"openapi\"\nspec = \"x\"\nserver = \"test\"\nbase_url \
         = \"https://h/\"\n\
                 [upstreams.b]\nurl = \"https://h/\"\nserver = \"test\"\n[upstreams.c]\nkind \
         = \"graphql\"\nurl = \"https://h/\"\nserver = \"test\"\n";
-    let error = refusal(file);
+    let error = problems_of(file);
     assert!(
         error.contains("`upstreams.a` has both `base_url` and `server`; keep one of them"),
         "{error}"
     );
     assert!(
-        error.contains("`upstreams.b.server` is not for an upstream of kind \"mcp\""),
+        error.contains("`upstreams.b.server` is not a key of an upstream of kind \"mcp\""),
         "{error}"
     );
     assert!(
-        error.contains("`upstreams.c.server` is not for an upstream of kind \"graphql\""),
+        error.contains("`upstreams.c.server` is not a key of an upstream of kind \"graphql\""),
         "{error}"
     );
 }
 
 #[test]
-fn policy_files_say_whom_they_hold_for() {
+fn policy_files_name_the_callers_they_apply_to() {
     let file = "[policy]\nprofile = \"strict\"\nfiles = [\"a.yaml\", { path = \"/b.yaml\", layer \
         = \"workspace\", workspace = \"w\" }, \
                 { path = \"c.yaml\", layer = \"key\", key = \"ci\", upstream = \"stripe\" \
         }]\n[sandbox]\nworkers_max = 10\n";
-    let place = Place::with(file);
-    let config = place.load(&[], &[]).unwrap();
+    let folder = Folder::with(file);
+    let config = folder.load(&[], &[]).unwrap();
     let files = &config.policy.files;
     assert_eq!(
         files[0],
         PolicyFile {
-            path: place.0.path().join("a.yaml"),
+            path: folder.0.path().join("a.yaml"),
             scope: PolicyScope::Organisation,
             upstream: None
         }
@@ -544,11 +562,20 @@ fn policy_files_say_whom_they_hold_for() {
     );
     let wrong = "[policy]\nprofile = \"yolo\"\nfiles = [{ path = \"a\", layer = \"key\" }, { path \
         = \"b\", workspace = \"w\" }, \"\"]\n";
-    insta::assert_snapshot!(refusal(wrong), @r#"
+    insta::assert_snapshot!(problems_of(wrong), @r#"
     the configuration has 4 problems
       airlock.toml:2: `policy.profile` is "yolo"; allowed: "readonly" or "auto" or "open" or "strict"
-      airlock.toml:3: `a` in `policy.files` is of a key's layer: name it in `key`, and no `workspace`
-      airlock.toml:3: `b` in `policy.files` is of the organisation's layer, which takes no `workspace` and no `key`
-      airlock.toml:3: `policy.files` holds an empty path; name a file
+      airlock.toml:3: `a` in `policy.files` has the layer `key`, which needs `key` and takes no `workspace`
+      airlock.toml:3: `b` in `policy.files` has the layer `organisation`, which takes no `workspace` and no `key`
+      airlock.toml:3: `policy.files` contains an empty path; name a file
     "#);
+}
+
+#[test]
+fn the_reference_names_every_reserved_namespace() {
+    let reference = include_str!("../../docs/configuration.md");
+    let line = reference.lines().find(|line| line.starts_with("The services whose tools")).unwrap();
+    for name in crate::model::reserved_namespaces() {
+        assert!(line.contains(&format!("`{name}`")), "{name}: {line}");
+    }
 }

@@ -1,22 +1,21 @@
-//! Turns the keys of one upstream into what the program works with, and refuses keys that do not
-//! belong together, addresses that are none, and secrets that are not there.
+//! Resolves the keys of upstreams, and checks combinations of keys, URLs and environment variables.
 
 use std::collections::BTreeMap;
 
 use url::Url;
 
 use super::{
-    Credential, Document, Reach, Secret, Transport, Upstream,
     keys::{
         UpstreamKeys, UpstreamKind,
         auth::{AccountKeys, Auth, SecretSource},
     },
     resolve::Resolver,
+    resolved::{Credential, HttpAccess, Secret, Transport, Upstream},
 };
-use crate::model::{NAMESPACE_CHARS_MAX, RESERVED_NAMESPACES};
+use crate::model::{Document, InvalidName, KeyPlace, NAMESPACE_CHARS_MAX, UpstreamName};
 
 impl Resolver<'_> {
-    /// All of them, by name; each account of one is one of its own.
+    /// Resolves all upstreams, sorted by name. Each account is an upstream of its own.
     pub(super) fn upstreams(&mut self, tables: &BTreeMap<String, UpstreamKeys>) -> Vec<Upstream> {
         let mut all: Vec<Upstream> =
             tables.iter().flat_map(|(name, keys)| self.upstream(name, keys)).collect();
@@ -24,10 +23,10 @@ impl Resolver<'_> {
         for pair in all.windows(2).filter(|pair| pair[0].name == pair[1].name) {
             let name = &pair[0].name;
             let message = format!(
-                "`upstreams.{name}` is an upstream, and an account of another is called so too; \
+                "`upstreams.{name}` has the same name as an account of another upstream; \
                 rename one of them"
             );
-            self.refuse(&["upstreams", name], message);
+            self.report(&["upstreams", name], message);
         }
         all
     }
@@ -40,30 +39,27 @@ impl Resolver<'_> {
             UpstreamKind::OpenApi => self.openapi(name, keys),
             UpstreamKind::GraphQl => self.graphql(name, keys),
         };
+        let access = match keys.command {
+            Some(_) if keys.kind == UpstreamKind::Mcp => None,
+            _ => self.own_access(name, keys),
+        };
         let UpstreamKeys { refresh_minutes, call_timeout_ms, start_timeout_ms, trusted, .. } =
             *keys;
-        let upstream = |name: String, transport| Upstream {
+        let upstream = |name: String, transport, access| Upstream {
             name,
             transport,
+            access,
             refresh_minutes,
             call_timeout_ms,
             start_timeout_ms,
             trusted,
         };
         let accounts = keys.accounts.iter().filter_map(|(account, own)| {
-            let reach = self.account(name, account, keys, own)?;
-            let transport = match transport.clone()? {
-                Transport::Stdio { .. } => return None,
-                Transport::Http { url, .. } => Transport::Http { url, reach },
-                Transport::OpenApi { spec, base_url, server, server_variables, .. } => {
-                    Transport::OpenApi { spec, base_url, server, server_variables, reach }
-                }
-                Transport::GraphQl { url, schema, .. } => Transport::GraphQl { url, schema, reach },
-            };
-            Some(upstream(format!("{name}-{account}"), transport))
+            let access = self.account(name, account, keys, own)?;
+            Some(upstream(format!("{name}-{account}"), transport.clone()?, Some(access)))
         });
         let accounts: Vec<_> = accounts.collect();
-        let own = transport.map(|transport| upstream(name.to_owned(), transport));
+        let own = transport.clone().map(|transport| upstream(name.to_owned(), transport, access));
         if self.problems.len() == before {
             own.into_iter().chain(accounts).collect()
         } else {
@@ -77,32 +73,32 @@ impl Resolver<'_> {
         account: &str,
         keys: &UpstreamKeys,
         own: &AccountKeys,
-    ) -> Option<Reach> {
+    ) -> Option<HttpAccess> {
         let at = ["upstreams", name, "accounts", account];
-        let fits = !account.is_empty()
+        let is_valid = !account.is_empty()
             && account.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !fits || name.len() + 1 + account.len() > NAMESPACE_CHARS_MAX {
+        if !is_valid || name.len() + 1 + account.len() > NAMESPACE_CHARS_MAX {
             let message = format!(
-                "`{account}` cannot name an account of `{name}`; allowed: letters, digits, `_` or \
-                `-`, at most {NAMESPACE_CHARS_MAX} characters \
-                 together with the upstream's name"
+                "`{account}` is not a valid name of an account of `{name}`; allowed: letters, \
+                digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters together with the \
+                upstream's name"
             );
-            self.refuse(&at, message);
+            self.report(&at, message);
             return None;
         }
         if keys.command.is_some() {
             let message = format!(
-                "`{}` belongs to an upstream with an address; give a program its account in `env`",
+                "`{}` needs an upstream with a URL; pass the account of a program in `env`",
                 at.join(".")
             );
-            self.refuse(&at, message);
+            self.report(&at, message);
             return None;
         }
         if own.auth.is_none() && own.headers.is_empty() {
-            self.refuse(
+            self.report(
                 &at,
                 format!(
-                    "`{}` has neither `auth` nor `headers`, so it is no other account",
+                    "`{}` has neither `auth` nor `headers`, so it is not another account",
                     at.join(".")
                 ),
             );
@@ -111,26 +107,22 @@ impl Resolver<'_> {
         let mut headers = keys.headers.clone();
         headers.retain(|header, _| !own.headers.keys().any(|own| own.eq_ignore_ascii_case(header)));
         headers.extend(own.headers.clone());
-        self.reach(&at, &headers, own.auth.as_ref(), keys.allow_private)
+        self.http_access(&at, &headers, own.auth.as_ref(), keys.allow_private)
     }
 
     fn check_name(&mut self, name: &str) {
-        let mut characters = name.chars();
-        let first = characters.next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
-        let rest = characters.all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
-        if !first || !rest || name.len() > NAMESPACE_CHARS_MAX {
-            let message = format!(
-                "`{name}` cannot name an upstream; allowed: a letter or `_`, then letters, \
+        let message = match name.parse::<UpstreamName>() {
+            Ok(_) => return,
+            Err(InvalidName::Reserved { .. }) => format!(
+                "`{name}` is not a valid name of an upstream, because `tools.{name}` is a built-in \
+                function; choose another name"
+            ),
+            Err(InvalidName::Length { .. } | InvalidName::Characters(_)) => format!(
+                "`{name}` is not a valid name of an upstream; allowed: a letter or `_`, then letters, \
                 digits, `_` or `-`, at most {NAMESPACE_CHARS_MAX} characters"
-            );
-            self.refuse(&["upstreams", name], message);
-        } else if RESERVED_NAMESPACES.contains(&name) {
-            let message = format!(
-                "`{name}` cannot name an upstream: `tools.{name}` means something else; choose \
-                another name"
-            );
-            self.refuse(&["upstreams", name], message);
-        }
+            ),
+        };
+        self.report(&["upstreams", name], message);
     }
 
     fn mcp(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
@@ -140,21 +132,19 @@ impl Resolver<'_> {
             ("server", keys.server.is_some()),
             ("server_variables", !keys.server_variables.is_empty()),
         ];
-        self.refuse_used(
+        self.report_unexpected(
             name,
             &described,
-            "is not for an upstream of kind \"mcp\"; take it out, or change `kind`",
+            "is not a key of an upstream of kind \"mcp\"; remove it, or change `kind`",
         );
         match (&keys.command, &keys.url) {
             (Some(command), None) => self.stdio(name, keys, command),
             (None, Some(url)) => {
-                self.refuse_process_keys(name, keys);
-                let url = self.address(name, "url", url);
-                let reach = self.own_reach(name, keys);
-                Some(Transport::Http { url: url?, reach: reach? })
+                self.report_process_keys(name, keys);
+                self.url(name, "url", url).map(|url| Transport::Http { url })
             }
             (Some(_), Some(_)) => {
-                self.refuse(
+                self.report(
                     &["upstreams", name],
                     format!("`upstreams.{name}` has both `command` and `url`; keep one of them"),
                 );
@@ -165,7 +155,7 @@ impl Resolver<'_> {
                     "`upstreams.{name}` has neither `command` (a program to start) nor `url` (a \
                     server to connect to)"
                 );
-                self.refuse(&["upstreams", name], message);
+                self.report(&["upstreams", name], message);
                 None
             }
         }
@@ -173,7 +163,7 @@ impl Resolver<'_> {
 
     fn stdio(&mut self, name: &str, keys: &UpstreamKeys, command: &str) -> Option<Transport> {
         if command.trim().is_empty() {
-            self.refuse(
+            self.report(
                 &["upstreams", name, "command"],
                 format!("`upstreams.{name}.command` is empty; name a program"),
             );
@@ -181,16 +171,16 @@ impl Resolver<'_> {
         if !keys.headers.is_empty() || keys.auth.is_some() {
             let key = if keys.auth.is_some() { "auth" } else { "headers" };
             let message = format!(
-                "`upstreams.{name}.{key}` belongs to an upstream with `url`; for one with \
+                "`upstreams.{name}.{key}` needs an upstream with `url`; for one with \
                 `command` use `env`"
             );
-            self.refuse(&["upstreams", name, key], message);
+            self.report(&["upstreams", name, key], message);
         }
         let used = [("allow_private", keys.allow_private)];
-        self.refuse_used(
+        self.report_unexpected(
             name,
             &used,
-            "belongs to an upstream with `url`; a program reaches whatever it wants",
+            "needs an upstream with `url`; Airlock does not restrict the connections of a program",
         );
         let (mut env, mut env_secret) = (BTreeMap::new(), BTreeMap::new());
         for (entry, source) in &keys.env {
@@ -210,70 +200,68 @@ impl Resolver<'_> {
     }
 
     fn openapi(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
-        self.refuse_process_keys(name, keys);
+        self.report_process_keys(name, keys);
         let message =
-            "is not for an upstream of kind \"openapi\"; write where calls go in `base_url`";
-        self.refuse_used(name, &[("url", keys.url.is_some())], message);
+            "is not a key of an upstream of kind \"openapi\"; set the URL of calls with `base_url`";
+        self.report_unexpected(name, &[("url", keys.url.is_some())], message);
         let Some(spec) = &keys.spec else {
             let message = format!(
-                "`upstreams.{name}` is of kind \"openapi\" and has no `spec`, the file or address \
-                of its description"
+                "`upstreams.{name}` is of kind \"openapi\" and needs `spec`, the file or URL \
+                of its OpenAPI document"
             );
-            self.refuse(&["upstreams", name], message);
+            self.report(&["upstreams", name], message);
             return None;
         };
         if keys.base_url.is_some() && keys.server.is_some() {
             let message =
                 format!("`upstreams.{name}` has both `base_url` and `server`; keep one of them");
-            self.refuse(&["upstreams", name, "server"], message);
+            self.report(&["upstreams", name, "server"], message);
         }
         let spec = self.document(name, spec);
-        let base_url = keys.base_url.as_ref().map(|url| self.address(name, "base_url", url));
-        let reach = self.own_reach(name, keys);
+        let base_url = keys.base_url.as_ref().map(|url| self.url(name, "base_url", url));
         let base_url = match base_url {
             Some(url) => Some(url?),
             None => None,
         };
         let (server, server_variables) = (keys.server.clone(), keys.server_variables.clone());
-        Some(Transport::OpenApi { spec: spec?, base_url, server, server_variables, reach: reach? })
+        Some(Transport::OpenApi { spec: spec?, base_url, server, server_variables })
     }
 
     fn graphql(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Transport> {
-        self.refuse_process_keys(name, keys);
+        self.report_process_keys(name, keys);
         let used = [
             ("base_url", keys.base_url.is_some()),
             ("server", keys.server.is_some()),
             ("server_variables", !keys.server_variables.is_empty()),
         ];
-        self.refuse_used(
+        self.report_unexpected(
             name,
             &used,
-            "is not for an upstream of kind \"graphql\"; its endpoint is `url`",
+            "is not a key of an upstream of kind \"graphql\"; its endpoint is `url`",
         );
         let Some(url) = &keys.url else {
             let message = format!(
-                "`upstreams.{name}` is of kind \"graphql\" and has no `url`, the address of its \
+                "`upstreams.{name}` is of kind \"graphql\" and needs `url`, the URL of its \
                 endpoint"
             );
-            self.refuse(&["upstreams", name], message);
+            self.report(&["upstreams", name], message);
             return None;
         };
-        let url = self.address(name, "url", url);
+        let url = self.url(name, "url", url);
         let schema = keys.spec.as_ref().map(|spec| self.document(name, spec));
-        let reach = self.own_reach(name, keys);
         let schema = match schema {
             Some(schema) => Some(schema?),
             None => None,
         };
-        Some(Transport::GraphQl { url: url?, schema, reach: reach? })
+        Some(Transport::GraphQl { url: url?, schema })
     }
 
-    fn refuse_process_keys(&mut self, name: &str, keys: &UpstreamKeys) {
+    fn report_process_keys(&mut self, name: &str, keys: &UpstreamKeys) {
         let is_program = keys.command.is_some() && keys.kind != UpstreamKind::Mcp;
-        self.refuse_used(
+        self.report_unexpected(
             name,
             &[("command", is_program)],
-            "is for an upstream of kind \"mcp\"; take it out, or change `kind`",
+            "is a key of an upstream of kind \"mcp\"; remove it, or change `kind`",
         );
         let used = [
             ("args", !keys.args.is_empty()),
@@ -281,83 +269,87 @@ impl Resolver<'_> {
             ("env_pass", !keys.env_pass.is_empty()),
         ];
         let has = if keys.kind == UpstreamKind::OpenApi { "spec" } else { "url" };
-        self.refuse_used(
+        self.report_unexpected(
             name,
             &used,
-            &format!("belongs to an upstream with `command`; this one has `{has}`"),
+            &format!("needs an upstream with `command`; this one has `{has}`"),
         );
     }
 
-    fn refuse_used(&mut self, name: &str, used: &[(&str, bool)], why: &str) {
+    fn report_unexpected(&mut self, name: &str, used: &[(&str, bool)], why: &str) {
         for (key, _) in used.iter().filter(|(_, used)| *used) {
-            self.refuse(&["upstreams", name, key], format!("`upstreams.{name}.{key}` {why}"));
+            self.report(&["upstreams", name, key], format!("`upstreams.{name}.{key}` {why}"));
         }
     }
 
-    /// An address without user and password.
-    fn address(&mut self, name: &str, key: &str, text: &str) -> Option<Url> {
+    /// Parses a URL without credentials.
+    fn url(&mut self, name: &str, key: &str, text: &str) -> Option<Url> {
         let parsed = Url::parse(text)
             .ok()
             .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
         let Some(parsed) = parsed else {
             let message = format!(
-                "`upstreams.{name}.{key}` is not an address; allowed: \"https://HOST/PATH\" \
+                "`upstreams.{name}.{key}` is not a URL; allowed: \"https://HOST/PATH\" \
                 or \"http://HOST/PATH\""
             );
-            self.refuse(&["upstreams", name, key], message);
+            self.report(&["upstreams", name, key], message);
             return None;
         };
         if !parsed.username().is_empty() || parsed.password().is_some() {
             let message = format!(
-                "`upstreams.{name}.{key}` holds a user or a password; give them in `auth` or \
+                "`upstreams.{name}.{key}` contains a user or a password; set them in `auth` or \
                 `headers` instead"
             );
-            self.refuse(&["upstreams", name, key], message);
+            self.report(&["upstreams", name, key], message);
         }
         Some(parsed)
     }
 
     fn document(&mut self, name: &str, text: &str) -> Option<Document> {
         if text.contains("://") {
-            return self.address(name, "spec", text).map(Document::Address);
+            return self.url(name, "spec", text).map(|url| Document::Url(url.into()));
         }
         if text.trim().is_empty() {
-            self.refuse(
+            self.report(
                 &["upstreams", name, "spec"],
-                format!("`upstreams.{name}.spec` is empty; name a file or an address"),
+                format!("`upstreams.{name}.spec` is empty; name a file or a URL"),
             );
             return None;
         }
         Some(Document::File(self.absolute(&["upstreams", name, "spec"], text)))
     }
 
-    fn own_reach(&mut self, name: &str, keys: &UpstreamKeys) -> Option<Reach> {
-        self.reach(&["upstreams", name], &keys.headers, keys.auth.as_ref(), keys.allow_private)
+    fn own_access(&mut self, name: &str, keys: &UpstreamKeys) -> Option<HttpAccess> {
+        self.http_access(
+            &["upstreams", name],
+            &keys.headers,
+            keys.auth.as_ref(),
+            keys.allow_private,
+        )
     }
 
-    fn reach(
+    fn http_access(
         &mut self,
         at: &[&str],
         headers: &BTreeMap<String, SecretSource>,
         auth: Option<&Auth>,
         allow_private: bool,
-    ) -> Option<Reach> {
+    ) -> Option<HttpAccess> {
         let path = at.join(".");
         let under = |key: &'static str| [at, &[key]].concat();
         for header in headers.keys() {
             if http::HeaderName::from_bytes(header.as_bytes()).is_err() {
                 let message = format!(
-                    "`{path}.headers` holds `{header}`, which is not the name of an HTTP header"
+                    "`{path}.headers` contains `{header}`, which is not a valid name of an HTTP \
+                    header"
                 );
-                self.refuse(&[&under("headers")[..], &[header]].concat(), message);
+                self.report(&[&under("headers")[..], &[header]].concat(), message);
             }
         }
         let credential = self.credential(&under("auth"), auth);
         let taken = match &credential {
             Some(Credential::None) | None => None,
-            Some(Credential::ApiKey { place: super::KeyPlace::Header, name, .. }) => {
-                Some(name.as_str())
-            }
+            Some(Credential::ApiKey { place: KeyPlace::Header, name, .. }) => Some(name.as_str()),
             Some(Credential::ApiKey { .. }) => None,
             Some(_) => Some("Authorization"),
         };
@@ -368,13 +360,13 @@ impl Resolver<'_> {
             let message = format!(
                 "`{path}` has both `auth` and {article} `{taken}` header; keep one of them"
             );
-            self.refuse(&under("auth"), message);
+            self.report(&under("auth"), message);
         }
         let secret_headers =
             headers.iter().filter(|(_, source)| !matches!(source, SecretSource::Text(_)));
         let secret_headers = secret_headers.map(|(name, _)| name.clone()).collect();
         let headers = self.secrets(&under("headers"), headers);
-        Some(Reach { headers, secret_headers, credential: credential?, allow_private })
+        Some(HttpAccess { headers, secret_headers, credential: credential?, allow_private })
     }
 
     fn secrets(
@@ -389,7 +381,7 @@ impl Resolver<'_> {
         found.collect()
     }
 
-    /// A value that is here already: a text, or a variable of the environment.
+    /// Resolves a value that is available now: a literal, or an environment variable.
     pub(super) fn secret(&mut self, path: &[&str], source: &SecretSource) -> Option<Secret> {
         match source {
             SecretSource::Text(text) => Some(Secret::new(text.clone())),
@@ -397,21 +389,21 @@ impl Resolver<'_> {
                 let value = self.variables.get(&variable.env);
                 if value.is_none() {
                     let message = format!(
-                        "`{}` takes the environment variable `{}`, which is not set",
+                        "`{}` names the environment variable `{}`, which is not set",
                         path.join("."),
                         variable.env
                     );
-                    self.refuse(path, message);
+                    self.report(path, message);
                 }
                 value.map(|value| Secret::new(value.clone()))
             }
             SecretSource::File(_) | SecretSource::Keychain(_) | SecretSource::Stored(_) => {
                 let message = format!(
-                    "`{}` takes a text or `{{ env = \"NAME\" }}`; other references are for `auth` \
-                    and `env`",
+                    "`{}` must be a string or `{{ env = \"NAME\" }}`; other references are allowed \
+                    in `auth` and `env`",
                     path.join(".")
                 );
-                self.refuse(path, message);
+                self.report(path, message);
                 None
             }
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{ApprovalId, TaskId, Timestamp};
+use super::{ApprovalId, Principal, TaskId, Timestamp};
 
 /// `pending → approved → consumed | denied | expired | cancelled | void`. Changed by
 /// compare-and-set only.
@@ -70,8 +70,8 @@ pub struct Approval {
     pub id: ApprovalId,
     /// Where it stands.
     pub status: ApprovalStatus,
-    /// The workspace it belongs to.
-    pub workspace_id: String,
+    /// Whose task it is; it belongs to this identity's workspace.
+    pub principal: Principal,
     /// The task whose call it is.
     pub task_id: TaskId,
     /// The call's number in its run, from 1.
@@ -116,13 +116,6 @@ pub struct Asked {
     pub revision: String,
     /// Why it is asked.
     pub reason: String,
-    /// The account whose task it is.
-    pub account_id: String,
-    /// The program that speaks for the account, by the name it gives itself.
-    pub client_id: String,
-    /// The caller's own grouping.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub session_id: Option<String>,
     /// The line of the program that makes the call, where it is known. The worker says so: a help,
     /// not a fact.
     #[serde(skip_serializing_if = "Option::is_none", default)]

@@ -61,6 +61,16 @@ pub enum Credential<O> {
 }
 
 impl<O> Credential<O> {
+    /// The owner's own secret in it; none for OAuth, which differs by who says it.
+    pub fn owner_secret(&self) -> Option<&SecretSource> {
+        match self {
+            Self::None | Self::OAuth(_) => None,
+            Self::ApiKey { value, .. } => Some(value),
+            Self::Bearer(token) => Some(token),
+            Self::Basic { password, .. } => Some(password),
+        }
+    }
+
     /// The same with another account of OAuth.
     pub fn map_oauth<T>(self, map: impl FnOnce(O) -> T) -> Credential<T> {
         match self {

@@ -81,6 +81,14 @@ id!(
 );
 
 id!(
+    /// Names one start of a server: `ins_` and a UUID.
+    InstanceId,
+    InvalidInstanceId,
+    "ins_",
+    "an instance id"
+);
+
+id!(
     /// Names one kept answer: `art_` and a UUID.
     ArtifactId,
     InvalidArtifactId,

@@ -9,22 +9,44 @@ mod artifact;
 mod credential;
 mod error_code;
 mod event;
+mod host_function;
 mod id;
 mod principal;
 mod schema;
 mod task;
 mod tool;
+mod upstream;
 
 pub use approval::{Approval, ApprovalStatus, Asked, AskingRule};
 pub use artifact::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, handle_id, has_handle};
 pub use credential::{Credential, KeyPlace, SecretSource};
 pub use error_code::{ErrorCode, ErrorKind};
-pub use event::{Event, EventKind, NewEvent};
-pub use id::{ApprovalId, ArtifactId, InvalidApprovalId, InvalidArtifactId, InvalidTaskId, TaskId};
+pub use event::{
+    ApprovalRequested, ApprovalResolved, CallCompleted, CallDecision, CallDenied, CallFailed,
+    CallRequested, CallStarted, DecidingRule, EndError, Event, EventData, EventKind, NewEvent,
+    NoDetails, ShadowFinding, TaskEnded, TaskRunning,
+};
+pub use host_function::{
+    ArtifactFunction, DiscoveryFunction, HOST_FUNCTIONS, HostFunction, HostFunctionId,
+    PlainArgument,
+    arguments::{
+        ArtifactJson, ArtifactLines, DescribeQuery, DiscoverQuery, ListArtifacts, NamespacesQuery,
+        ReadArtifact, RemoveArtifact, SearchArtifact, ToolsQuery,
+    },
+    is_reserved_namespace, reserved_namespaces,
+};
+pub use id::{
+    ApprovalId, ArtifactId, InstanceId, InvalidApprovalId, InvalidArtifactId, InvalidInstanceId,
+    InvalidTaskId, TaskId,
+};
 pub use principal::{Principal, Role};
 pub use schema::Schema;
 pub use task::{LogLevel, LogLine, Logs, Task, TaskError, TaskStatus, Usage};
-pub use tool::{Annotations, NAMESPACE_CHARS_MAX, Operation, RESERVED_NAMESPACES};
+pub use tool::{Annotations, Operation};
+pub use upstream::{
+    CALL_TIMEOUT_MS, Document, InvalidName, NAMESPACE_CHARS_MAX, REFRESH_MINUTES, START_TIMEOUT_MS,
+    UpstreamName,
+};
 
 /// A JSON text that is forwarded as it is, never parsed further than needed.
 pub type RawJson = Box<serde_json::value::RawValue>;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventKind, JsonObject, TaskId, Timestamp};
+use super::{JsonObject, Principal, TaskId, Timestamp};
 
 /// `queued → running ⇄ awaiting_approval → completed | failed | timed_out | denied | cancelled`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
@@ -62,20 +62,6 @@ impl TaskStatus {
     pub fn is_terminal(self) -> bool {
         !matches!(self, Self::Queued | Self::Running | Self::AwaitingApproval)
     }
-
-    /// The event that says a task has come to this status.
-    pub fn event(self) -> EventKind {
-        match self {
-            Self::Queued => EventKind::TaskQueued,
-            Self::Running => EventKind::TaskRunning,
-            Self::AwaitingApproval => EventKind::TaskAwaitingApproval,
-            Self::Completed => EventKind::TaskCompleted,
-            Self::Failed => EventKind::TaskFailed,
-            Self::TimedOut => EventKind::TaskTimedOut,
-            Self::Denied => EventKind::TaskDenied,
-            Self::Cancelled => EventKind::TaskCancelled,
-        }
-    }
 }
 
 impl std::fmt::Display for TaskStatus {
@@ -100,14 +86,9 @@ pub struct Task {
     pub timeout_ms: u64,
     /// The caller's own data.
     pub metadata: Option<JsonObject>,
-    /// The workspace it belongs to.
-    pub workspace_id: String,
-    /// The account that asked.
-    pub account_id: String,
-    /// The caller's grouping; never a boundary.
-    pub session_id: Option<String>,
-    /// The program that asked.
-    pub client_id: String,
+    /// Who asked; it belongs to this identity's workspace.
+    #[serde(flatten)]
+    pub principal: Principal,
     /// When it was recorded.
     pub created_at: Timestamp,
     /// When its code began.

@@ -2,12 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-/// First segments of `tools.*` that no upstream can have: the host's own functions, and `then`,
-/// which would make a promise of `tools`.
-pub const RESERVED_NAMESPACES: [&str; 5] = ["discover", "catalog", "describe", "artifacts", "then"];
-/// Longest name of an upstream, the first segment of its tools' paths, in characters.
-pub const NAMESPACE_CHARS_MAX: usize = 64;
-
 /// What a tool says about itself. Claims of the upstream, not facts: unless it is trusted they
 /// never make policy milder.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,4 @@
-//! The arguments of a call, read so strictly that policy and upstream cannot understand them
+//! Parses the arguments of a call so strictly that policy and upstream cannot interpret them
 //! differently.
 
 use std::fmt;
@@ -9,36 +9,38 @@ use serde::{
 };
 use serde_json::{Map, Number, Value};
 
-use super::ARGS_BYTES_MAX;
 use crate::model::{handle_id, has_handle};
 
-/// Arguments, with their size.
+/// Largest arguments that policy evaluates, in bytes of JSON; a call with larger ones is denied.
+pub const ARGS_BYTES_MAX: usize = 256 * 1024;
+
+/// Parsed arguments.
 #[derive(Debug)]
 pub(super) struct Args {
-    /// An object.
+    /// JSON object.
     pub value: Value,
-    /// Bytes of the text.
+    /// Size of the JSON, in bytes.
     pub bytes: usize,
-    /// Whether kept answers stand in them, which nothing here can see into.
-    pub veiled: bool,
+    /// The arguments contain artifact handles, whose contents policy cannot read.
+    pub has_artifacts: bool,
 }
 
 impl Args {
-    /// Refuses to read where a kept answer stands: at these keys, on the way to them, or within
-    /// what is there. `presence` only asks whether something is there, which a kept answer always
-    /// is.
-    pub(super) fn seen<'k>(
+    /// Checks that policy can read the value at a path: no artifact is on the path, at its end or
+    /// inside the value. With `presence_only`, an artifact at the end is fine, because it is
+    /// present.
+    pub(super) fn check_readable<'k>(
         &self,
         keys: impl IntoIterator<Item = &'k str>,
-        presence: bool,
+        presence_only: bool,
     ) -> Result<(), String> {
-        if !self.veiled {
+        if !self.has_artifacts {
             return Ok(());
         }
         let (mut value, mut path) = (&self.value, "args".to_owned());
         for key in keys {
             if handle_id(value).is_some() {
-                return Err(format!("`{path}` is an artifact, which policy cannot see into"));
+                return Err(format!("`{path}` is an artifact, which policy cannot read"));
             }
             path = format!("{path}.{key}");
             match value.as_object().and_then(|members| members.get(key)) {
@@ -46,41 +48,42 @@ impl Args {
                 None => return Ok(()),
             }
         }
-        match !presence && has_handle(value) {
-            true => Err(format!("`{path}` is or holds an artifact, which policy cannot see into")),
+        match !presence_only && has_handle(value) {
+            true => Err(format!("`{path}` is or contains an artifact, which policy cannot read")),
             false => Ok(()),
         }
     }
 }
 
-/// Reads arguments: an object or `null`, at most [`ARGS_BYTES_MAX`] bytes, nested at most 127 deep,
-/// no key twice, every number finite.
+/// Parses arguments: an object or `null`, at most [`ARGS_BYTES_MAX`] bytes, at most 127 levels
+/// deep, without duplicate keys, with finite numbers only.
 pub(super) fn parse(text: &str) -> Result<Args, String> {
     if text.len() > ARGS_BYTES_MAX {
         return Err(format!(
-            "the arguments have {} bytes, policy decides about at most {ARGS_BYTES_MAX}",
+            "the arguments are {} bytes; the limit is {ARGS_BYTES_MAX}",
             text.len()
         ));
     }
     match json(text)? {
         Value::Null => {
-            Ok(Args { value: Value::Object(Map::new()), bytes: text.len(), veiled: false })
+            Ok(Args { value: Value::Object(Map::new()), bytes: text.len(), has_artifacts: false })
         }
         value @ Value::Object(_) => {
-            Ok(Args { veiled: has_handle(&value), value, bytes: text.len() })
+            Ok(Args { has_artifacts: has_handle(&value), value, bytes: text.len() })
         }
-        _ => Err("the arguments are no object".into()),
+        _ => Err("the arguments must be an object".into()),
     }
 }
 
-/// Reads JSON in which no key stands twice. The error holds no values.
+/// Parses JSON without duplicate keys. The error contains no values.
 pub(super) fn json(text: &str) -> Result<Value, String> {
     serde_json::from_str(text).map(|Strict(value)| value).map_err(|error| match error.classify() {
-        serde_json::error::Category::Data => "a key stands twice in one object".into(),
-        _ => format!("no valid JSON at column {}", error.column()),
+        serde_json::error::Category::Data => "an object has a duplicate key".into(),
+        _ => format!("invalid JSON at column {}", error.column()),
     })
 }
 
+/// JSON value without duplicate keys and non-finite numbers.
 struct Strict(Value);
 
 impl<'de> Deserialize<'de> for Strict {
@@ -138,7 +141,7 @@ impl<'de> Visitor<'de> for StrictVisitor {
         let mut map = Map::new();
         while let Some(key) = members.next_key::<String>()? {
             if map.contains_key(&key) {
-                return Err(A::Error::custom("twice"));
+                return Err(A::Error::custom("duplicate key"));
             }
             let Strict(value) = members.next_value()?;
             map.insert(key, value);
@@ -147,7 +150,10 @@ impl<'de> Visitor<'de> for StrictVisitor {
     }
 }
 
-/// The keys that a schema requires of the object, as far as it says so at its top.
-pub(super) fn required(schema: &Value) -> impl Iterator<Item = &str> {
+/// Returns the keys that a schema requires at its top level.
+pub(super) fn required_keys(schema: &Value) -> impl Iterator<Item = &str> {
     schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,10 +1,16 @@
-//! What the fuzz targets in `fuzz/` run, kept here so that tests compile and exercise it without
-//! their tools.
+//! Bodies of the fuzz targets in `fuzz/`, kept here so that every build compiles them and tests run
+//! them.
 
 use serde_json::value::RawValue;
 
 use super::{
-    Call, Caller, CounterValues, Layer, LayerScope, Options, Policy, Profile, ToolFacts, Verdict,
+    loaded::Policy,
+    model::{
+        call::{Call, Caller, ToolFacts},
+        counter::CounterValues,
+        layer::{Layer, LayerScope, Options, Profile},
+        verdict::Verdict,
+    },
 };
 use crate::model::Annotations;
 
@@ -39,29 +45,35 @@ fn check(policy: &Policy, args: &RawValue) {
     let call = call(args, crate::model::Timestamp::UNIX_EPOCH);
     let decision = policy.decide(&call, &CounterValues::none());
     let explained = policy.explain(&call, &CounterValues::none());
-    assert_eq!(decision.verdict, explained.decision.verdict, "the account tells the decision");
-    assert_eq!(decision.holds, explained.decision.holds, "the account tells the holds");
+    assert_eq!(
+        decision.verdict, explained.decision.verdict,
+        "the explanation has the same verdict"
+    );
+    assert_eq!(
+        decision.reservations, explained.decision.reservations,
+        "the explanation has the same reservations"
+    );
     assert!(
-        decision.holds.is_empty() || !matches!(decision.verdict, Verdict::Deny(_)),
-        "what is denied holds nothing"
+        decision.reservations.is_empty() || !matches!(decision.verdict, Verdict::Deny(_)),
+        "a denied call has no reservations"
     );
     let _ = policy.view(&call.tool, &call.caller);
     let _ = explained.to_string();
 }
 
-/// A file: it loads or has problems; if it loads it decides.
+/// Loads a file; if it loads, decides about a call.
 pub fn file(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let args =
         RawValue::from_string(r#"{"a": {"b": 1}, "c": ["x"], "d": "y"}"#.into()).expect("JSON");
     match Policy::load(vec![layer(text.to_owned())], ATTENDED) {
         Ok(policy) => check(&policy, &args),
-        Err(problems) => assert!(!problems.is_empty(), "what does not load says why"),
+        Err(problems) => assert!(!problems.is_empty(), "a file that does not load has problems"),
     }
 }
 
-/// A condition and arguments, in two lines: the first is an expression or a mapping of JSON, the
-/// second are arguments.
+/// Evaluates a condition: the first line is an expression or a JSON object, the second line holds
+/// the arguments.
 pub fn condition(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (condition, args) = text.split_once('\n').unwrap_or((text, "{}"));
@@ -69,7 +81,8 @@ pub fn condition(bytes: &[u8]) {
         .ok()
         .filter(serde_json::Value::is_object)
         .unwrap_or_else(|| condition.into());
-    let file = serde_json::json!({"tools": {"up.tool": {"rules": [{"action": "deny", "when": [condition]}, {"action": "allow"}]}}});
+    let rules = serde_json::json!([{"action": "deny", "when": [condition]}, {"action": "allow"}]);
+    let file = serde_json::json!({"tools": {"up.tool": {"rules": rules}}});
     let Ok(policy) = Policy::load(vec![layer(file.to_string())], ATTENDED) else { return };
     if let Ok(args) = RawValue::from_string(args.to_owned()) {
         check(&policy, &args);

@@ -1,51 +1,49 @@
-//! Bytes on their way through a socket that is never waited for: read and not yet taken, queued and
-//! not yet written.
+//! Input and output buffers of a non-blocking socket.
 //!
-//! Knows neither frames nor sockets. How much may be queued is for the owner to bound, who can stop
-//! taking on more.
+//! Knows neither frames nor sockets. The owner bounds the output by not queueing more.
 
 use std::{collections::VecDeque, io, mem};
 
-/// How much is read at once, in bytes.
+/// Bytes read at once.
 const READ_BYTES: usize = 64 * 1024;
 
-/// See the module.
+/// Bytes that were read but not consumed, and bytes that were queued but not written.
 #[derive(Debug, Default)]
 pub(super) struct Buffers {
-    /// Where input is read to. Longer than what was read, so that memory is cleared once and not
-    /// for each read.
+    /// Space for input. Longer than the input, so memory is zeroed once and not for each read.
     input: Vec<u8>,
-    /// How much of `input` was read, and how much of that has been taken.
+    /// Number of bytes in `input` that were read.
     filled: usize,
-    taken: usize,
+    /// Number of those bytes that were consumed.
+    consumed: usize,
     output: VecDeque<Vec<u8>>,
-    /// How much of the first piece of `output` is written.
+    /// Number of written bytes of the first chunk of `output`.
     written: usize,
     queued_bytes: usize,
 }
 
 impl Buffers {
-    /// What was read and not yet taken.
+    /// The bytes that were read but not consumed.
     pub(super) fn input(&self) -> &[u8] {
-        &self.input[self.taken..self.filled]
+        &self.input[self.consumed..self.filled]
     }
 
-    /// Takes so many bytes from the front of the input.
-    pub(super) fn take(&mut self, bytes: usize) {
-        self.taken += bytes;
+    /// Removes bytes from the front of the input.
+    pub(super) fn consume(&mut self, bytes: usize) {
+        self.consumed += bytes;
     }
 
-    /// Reads once; none where nothing is there, 0 at the end of what comes.
+    /// Reads once. Returns `None` if nothing is available and 0 at the end of the stream.
     pub(super) fn fill(
         &mut self,
         read: impl FnOnce(&mut [u8]) -> io::Result<usize>,
     ) -> io::Result<Option<usize>> {
-        if self.taken > 0 {
-            self.input.copy_within(self.taken..self.filled, 0);
-            self.filled -= mem::take(&mut self.taken);
+        if self.consumed > 0 {
+            self.input.copy_within(self.consumed..self.filled, 0);
+            self.filled -= mem::take(&mut self.consumed);
         }
         if self.filled == 0 {
-            // A large frame must not hold its memory for as long as the socket lives.
+            // The memory of a large frame must not stay for the life of the socket.
             self.input.truncate(2 * READ_BYTES);
             self.input.shrink_to(2 * READ_BYTES);
         }
@@ -69,21 +67,21 @@ impl Buffers {
         }
     }
 
-    /// Queues a piece.
-    pub(super) fn queue(&mut self, piece: Vec<u8>) {
-        self.queued_bytes += piece.len();
-        self.output.push_back(piece);
+    /// Queues a chunk of output.
+    pub(super) fn queue(&mut self, chunk: Vec<u8>) {
+        self.queued_bytes += chunk.len();
+        self.output.push_back(chunk);
     }
 
-    /// What is queued and not yet written, in bytes.
+    /// Number of bytes that are queued but not written.
     pub(super) fn queued_bytes(&self) -> usize {
         self.queued_bytes
     }
 
-    /// Writes as much as is taken at once.
+    /// Writes as much as the socket accepts without blocking.
     ///
     /// # Errors
-    /// When the other side takes nothing any more; then nothing is queued any more either.
+    /// If the other side accepts no more; the queue is then discarded.
     pub(super) fn flush(
         &mut self,
         mut write: impl FnMut(&[u8]) -> io::Result<usize>,

@@ -1,4 +1,4 @@
-//! The wall clock of a run: stands still while the guest does nothing but wait for a person.
+//! The wall clock of a run, which stands still while the guest only waits for an approval.
 
 use std::{
     sync::Arc,
@@ -7,96 +7,97 @@ use std::{
 
 use tokio::sync::watch;
 
-/// Shared by a run and its host. While at least one [`Hold`] lives and the guest only waits, no
-/// time passes.
+/// Wall clock shared by a run and its host. It stands still while at least one [`ClockPause`]
+/// exists and the guest only waits.
 #[derive(Debug, Clone)]
 pub struct WallClock {
-    holds: Arc<watch::Sender<usize>>,
+    pauses: Arc<watch::Sender<usize>>,
 }
 
-/// Holds the clock until dropped: a person is being asked.
+/// Pauses the clock until dropped: an approval is pending.
 #[derive(Debug)]
-pub struct Hold(Arc<watch::Sender<usize>>);
+pub struct ClockPause(Arc<watch::Sender<usize>>);
 
 impl WallClock {
-    /// A clock that runs.
+    /// Creates a clock that runs.
     #[allow(clippy::new_without_default, reason = "a clock is made on purpose")]
     pub fn new() -> Self {
-        Self { holds: Arc::new(watch::Sender::new(0)) }
+        Self { pauses: Arc::new(watch::Sender::new(0)) }
     }
 
-    /// Stops the clock for as long as the answer lives.
-    pub fn hold(&self) -> Hold {
-        self.holds.send_modify(|holds| *holds += 1);
-        Hold(self.holds.clone())
+    /// Pauses the clock for the lifetime of the returned guard.
+    pub fn pause(&self) -> ClockPause {
+        self.pauses.send_modify(|pauses| *pauses += 1);
+        ClockPause(self.pauses.clone())
     }
 
-    pub(super) fn holds(&self) -> watch::Receiver<usize> {
-        self.holds.subscribe()
+    /// The number of pauses in force, and its changes.
+    pub(super) fn pauses(&self) -> watch::Receiver<usize> {
+        self.pauses.subscribe()
     }
 }
 
-impl Drop for Hold {
+impl Drop for ClockPause {
     fn drop(&mut self) {
-        self.0.send_modify(|holds| *holds -= 1);
+        self.0.send_modify(|pauses| *pauses -= 1);
     }
 }
 
-/// What a guest is doing, for the clocks.
+/// Activity of a guest, as far as the clocks distinguish it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Doing {
-    /// It runs, or could.
+pub(super) enum Activity {
+    /// It runs, or could run.
     Running,
-    /// It waits for timers or for nothing that we know.
+    /// It waits for timers, or for nothing the broker knows of.
     Idle,
-    /// It waits for tools.
-    Tools,
-    /// It waits for a person.
-    Person,
+    /// It waits for tool calls.
+    ToolWait,
+    /// It waits for an approval.
+    ApprovalWait,
 }
 
-/// Adds up where the time of a run went.
+/// Sums up the time of a run by activity.
 #[derive(Debug)]
 pub(super) struct Stopwatch {
     since: Instant,
-    doing: Doing,
-    /// All time but that spent waiting for a person; this is what the limit is compared with.
+    activity: Activity,
+    /// All time except [`Activity::ApprovalWait`]; compared with the wall limit.
     pub(super) counted: Duration,
-    pub(super) tools: Duration,
-    pub(super) person: Duration,
+    pub(super) tool_wait: Duration,
+    pub(super) approval_wait: Duration,
 }
 
 impl Stopwatch {
     pub(super) fn start() -> Self {
         Self {
             since: Instant::now(),
-            doing: Doing::Running,
+            activity: Activity::Running,
             counted: Duration::ZERO,
-            tools: Duration::ZERO,
-            person: Duration::ZERO,
+            tool_wait: Duration::ZERO,
+            approval_wait: Duration::ZERO,
         }
     }
 
-    /// Books the time since the last call to what the guest was doing, and notes what it does from
-    /// now on.
-    pub(super) fn turn(&mut self, doing: Doing) {
+    /// Adds the time since the last call to the present activity, then switches to `next`.
+    pub(super) fn switch_to(&mut self, next: Activity) {
         let now = Instant::now();
         let passed = now - self.since;
-        match self.doing {
-            Doing::Person => self.person += passed,
-            Doing::Tools => self.tools += passed,
-            Doing::Running | Doing::Idle => {}
+        match self.activity {
+            Activity::ApprovalWait => self.approval_wait += passed,
+            Activity::ToolWait => self.tool_wait += passed,
+            Activity::Running | Activity::Idle => {}
         }
-        if self.doing != Doing::Person {
+        if self.activity != Activity::ApprovalWait {
             self.counted += passed;
         }
         self.since = now;
-        self.doing = doing;
+        self.activity = next;
     }
 
-    /// When `limit` will be reached if the guest goes on with what it is doing; never while it
-    /// waits for a person.
+    /// Moment at which `limit` is reached if the activity does not change; `None` during
+    /// [`Activity::ApprovalWait`].
     pub(super) fn deadline(&self, limit: Duration) -> Option<Instant> {
-        (self.doing != Doing::Person).then(|| self.since + limit.saturating_sub(self.counted))
+        (self.activity != Activity::ApprovalWait)
+            .then(|| self.since + limit.saturating_sub(self.counted))
     }
 }

@@ -1,7 +1,6 @@
-//! The broker's end of the socket to one worker: frames in, frames out, neither ever blocking the
-//! other.
+//! The broker's end of the socket to one worker. Neither direction ever blocks the other.
 //!
-//! A worker may stop reading at any moment; so output is queued here, with a bound, and flushed
+//! A worker may stop reading at any moment, so output is queued here, with a bound, and flushed
 //! while waiting for input.
 
 use std::{
@@ -14,59 +13,61 @@ use tokio::{io::Interest, net::UnixStream};
 
 use super::{
     buffers::Buffers,
-    protocol::{self, Frame, FrameError, HEAD_BYTES, Kind},
+    protocol::{self, Frame, FrameError, Kind, PREFIX_BYTES},
 };
 
-/// Above so many queued bytes [`Connection::congested`] is true and the owner should take on no
-/// further answers.
+/// Queued bytes above which [`Connection::congested`] is true and the owner must hold back further
+/// responses.
 const CONGESTED_BYTES: usize = 16 * 1024 * 1024;
 
+/// Framed socket to one worker.
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: UnixStream,
     buffers: Buffers,
-    /// Whether the owner held back because of [`Self::congested`].
+    /// True if the owner held back output because of [`Self::congested`].
     held_back: bool,
-    /// The worker takes no more input. What it has said is still read to the end: it may be why.
-    deaf: bool,
+    /// True if the worker accepts no more input. Its output is still read to the end: it may hold
+    /// the reason.
+    write_closed: bool,
 }
 
-/// What happens on a connection.
+/// An event on a connection.
 #[derive(Debug)]
 pub(super) enum Event {
-    /// The worker said something.
+    /// The worker sent a frame.
     Frame(Frame),
-    /// There is room for output again.
-    Room,
+    /// The output queue has room again.
+    Writable,
 }
 
 impl Connection {
-    /// Must be called within a tokio runtime.
+    /// Creates a connection. Must be called within a tokio runtime.
     pub(super) fn new(stream: StdStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         let stream = UnixStream::from_std(stream)?;
-        Ok(Self { stream, buffers: Buffers::default(), held_back: false, deaf: false })
+        Ok(Self { stream, buffers: Buffers::default(), held_back: false, write_closed: false })
     }
 
-    /// Queues one frame and writes what the socket takes at once. That a worker is gone shows when
-    /// it is read from.
+    /// Queues one frame and writes as much as the socket accepts. If the worker is gone, the next
+    /// read reports it.
     pub(super) fn send(&mut self, kind: Kind, run: u32, parts: &[&[u8]]) {
-        if self.deaf {
+        if self.write_closed {
             return;
         }
         self.buffers.queue(protocol::encode(kind, run, parts));
         self.flush();
     }
 
-    /// Whether the worker takes its input too slowly. If so, [`Event::Room`] tells when it has
-    /// caught up.
+    /// Returns true if the worker reads its input too slowly. [`Event::Writable`] follows once it
+    /// has caught up.
     pub(super) fn congested(&mut self) -> bool {
         let congested = self.buffers.queued_bytes() > CONGESTED_BYTES;
         self.held_back |= congested;
         congested
     }
 
-    /// What happens next; meanwhile queued output is written. Safe to drop and call again.
+    /// Waits for the next event and writes queued output meanwhile. Cancel safe.
     pub(super) async fn next(&mut self) -> Result<Event, FrameError> {
         loop {
             if let Some(frame) = self.take_frame()? {
@@ -74,10 +75,10 @@ impl Connection {
             }
             if self.held_back && self.buffers.queued_bytes() <= CONGESTED_BYTES {
                 self.held_back = false;
-                return Ok(Event::Room);
+                return Ok(Event::Writable);
             }
-            let all_is_written = self.buffers.queued_bytes() == 0;
-            let interest = if all_is_written {
+            let is_flushed = self.buffers.queued_bytes() == 0;
+            let interest = if is_flushed {
                 Interest::READABLE
             } else {
                 Interest::READABLE | Interest::WRITABLE
@@ -92,7 +93,7 @@ impl Connection {
         }
     }
 
-    /// The next frame, for those who send little.
+    /// Waits for the next frame, for callers that send little.
     pub(super) async fn next_frame(&mut self) -> Result<Frame, FrameError> {
         loop {
             if let Event::Frame(frame) = self.next().await? {
@@ -101,8 +102,8 @@ impl Connection {
         }
     }
 
-    /// Whether the worker has closed its end, or sent something, while nobody asked it to.
-    pub(super) fn silent(&self) -> bool {
+    /// Returns true if the worker is alive and has sent nothing unasked. Does not block.
+    pub(super) fn is_silent(&self) -> bool {
         let mut byte = [0_u8; 1];
         let peeked =
             recv(self.stream.as_fd(), &mut byte[..], RecvFlags::PEEK | RecvFlags::DONTWAIT);
@@ -110,18 +111,18 @@ impl Connection {
     }
 
     fn take_frame(&mut self) -> Result<Option<Frame>, FrameError> {
-        let rest = self.buffers.input();
-        let Some(head) = rest.first_chunk::<{ 4 + HEAD_BYTES }>() else { return Ok(None) };
+        let input = self.buffers.input();
+        let Some(head) = input.first_chunk::<PREFIX_BYTES>() else { return Ok(None) };
         let (kind, run, bytes) = protocol::parse_head(*head)?;
-        let Some(body) = rest.get(4 + HEAD_BYTES..4 + HEAD_BYTES + bytes) else { return Ok(None) };
+        let Some(body) = input.get(PREFIX_BYTES..PREFIX_BYTES + bytes) else { return Ok(None) };
         let body = body.to_vec();
-        self.buffers.take(4 + HEAD_BYTES + bytes);
+        self.buffers.consume(PREFIX_BYTES + bytes);
         Ok(Some(Frame { kind, run, body }))
     }
 
     fn fill(&mut self) -> Result<(), FrameError> {
         let is_between_frames = self.buffers.input().is_empty();
-        match self.buffers.fill(|place| self.stream.try_read(place)) {
+        match self.buffers.fill(|space| self.stream.try_read(space)) {
             Ok(Some(0)) if is_between_frames => Err(FrameError::Closed),
             Ok(Some(0)) => Err(FrameError::Io(io::ErrorKind::UnexpectedEof.into())),
             Ok(_) => Ok(()),
@@ -130,6 +131,6 @@ impl Connection {
     }
 
     fn flush(&mut self) {
-        self.deaf |= self.buffers.flush(|bytes| self.stream.try_write(bytes)).is_err();
+        self.write_closed |= self.buffers.flush(|bytes| self.stream.try_write(bytes)).is_err();
     }
 }

@@ -1,7 +1,7 @@
-//! Deno for the runtime `local-deno`: where it is, and whether it is one that may be used.
+//! Finds the executable of Deno for the runtime `local-deno` and checks that it may be used.
 //!
-//! The runtime leans on what is inside Deno and on how its V8 behaves, so only releases that were
-//! tried are taken, known by the digest of their executable. Finds and looks; starts nothing.
+//! The runtime relies on internals of Deno and on the behaviour of its V8, so only tested releases
+//! are accepted, identified by the digest of their executable. Starts nothing.
 
 use std::{
     ffi::OsString,
@@ -13,88 +13,86 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-/// The release that is used, and its packages' names: `npm install deno@2.9.6`, `pip install
-/// deno==2.9.6`.
+/// The release that is used; its packages are npm's `deno@2.9.6` and PyPI's `deno==2.9.6`.
 pub const VERSION: &str = "2.9.6";
-/// The SHA-256 of its executables for Linux, the same in both registries.
+/// SHA-256 of its executables for Linux, which are identical in both registries.
 const KNOWN: &[&str] = &[
     // x86_64
     "bceb5b6a6239b0b010418406d8c77a508f67cf4337d94288f1c19fe71304aab0",
     // aarch64
     "d08d392418df53f4e6e88a08909c0e1bccbf9adcead7232df72b6ad6075ec416",
 ];
-/// The folder of npm's package that holds the executable for this machine.
+/// The npm package that holds the executable for this machine.
 #[cfg(target_arch = "x86_64")]
 const PACKAGE: &str = "@deno/linux-x64-glibc";
 #[cfg(target_arch = "aarch64")]
 const PACKAGE: &str = "@deno/linux-arm64-glibc";
 #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
 const PACKAGE: &str = "@deno/none";
-/// Executables that are looked into: each costs a tenth of a second.
+/// Upper bound on executables that are checked; each takes a tenth of a second.
 const CANDIDATES_MAX: usize = 8;
-/// Read at once while the digest is made, in bytes.
-const PIECE_BYTES: usize = 1 << 20;
+/// Bytes read at once to compute the digest.
+const CHUNK_BYTES: usize = 1 << 20;
 
-/// Where to look.
+/// Locations in which Deno is searched.
 #[derive(Debug, Clone, Default)]
-pub struct Places {
-    /// The owner's own choice; then nothing else is looked at.
+pub struct SearchPaths {
+    /// The executable that the configuration names; nothing else is then considered.
     pub configured: Option<PathBuf>,
     /// The folder of this executable.
     pub beside: Option<PathBuf>,
-    /// The folder into which the set-up of a checkout fetches it.
+    /// The folder into which `./x setup` installs it.
     pub cache: Option<PathBuf>,
-    /// `PATH`.
+    /// The variable `PATH`.
     pub path: Option<OsString>,
 }
 
-/// A Deno that may be used.
+/// An executable of Deno that may be used.
 #[derive(Debug, Clone)]
 pub struct Deno {
-    /// Its executable.
+    /// Its path.
     pub path: PathBuf,
-    /// Which file it was when it was looked at.
+    /// Identity of the file when it was checked.
     pub identity: OsString,
 }
 
-/// Why a Deno may not be used.
+/// Reasons why an executable may not be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DenoError {
     /// It cannot be read.
     #[error("`{}` cannot be read", path.display())]
     Unreadable {
-        /// The executable.
+        /// Path of the executable.
         path: PathBuf,
-        /// What failed.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// It is not one that was tried.
+    /// It is not a tested release.
     #[error(
         "`{}` is not Deno {VERSION} as npm and PyPI have it; its SHA-256 is {found}, which \
         `sandbox.deno_sha256` does not name",
         path.display()
     )]
     Unknown {
-        /// The executable.
+        /// Path of the executable.
         path: PathBuf,
-        /// Its digest.
+        /// Its SHA-256.
         found: String,
     },
 }
 
-impl Places {
-    /// The executables that are there, not yet looked into, in the order in which they are to be
-    /// taken.
+impl SearchPaths {
+    /// Returns the executables that exist, in order of preference. Their content is not checked.
     pub fn find(&self) -> Vec<PathBuf> {
         if let Some(configured) = &self.configured {
             return vec![configured.clone()];
         }
         let package = |folder: &Path| folder.join("node_modules/").join(PACKAGE).join("deno");
         let beside = self.beside.iter().flat_map(|folder| {
-            // npm puts packages side by side, or, where another version stands there, into the
-            // package that needs them; this executable is in `bin` of its own package. pip puts all
-            // executables into one folder.
+            // npm puts packages side by side or, if another version is there, into the package that
+            // needs them; this executable is in `bin` of its own package. pip puts all executables
+            // into one folder.
             let nested = folder.parent().map(package);
             let siblings =
                 folder.ancestors().skip(1).take(3).map(|parent| parent.join(PACKAGE).join("deno"));
@@ -122,27 +120,27 @@ impl Places {
     }
 }
 
-/// npm's `deno` on the PATH is a script; the executable stands in a package beside that of the
-/// script.
+/// Returns the path of the executable behind npm's `deno` script, which is in a package beside the
+/// script's.
 fn behind_shim(deno: &Path) -> Option<PathBuf> {
     let script = fs::canonicalize(deno).ok()?;
     Some(script.parent()?.parent()?.join(PACKAGE).join("deno"))
 }
 
-/// Whether a file can be executed by the kernel itself: a script for it would need a program that
+/// Returns true if the kernel itself can execute a file. A script would need an interpreter, which
 /// the jail does not have.
 fn is_executable(path: &Path) -> bool {
     let mut magic = [0; 4];
-    // Anything else, such as a pipe, may never answer.
+    // Reading anything else, such as a pipe, may block forever.
     fs::metadata(path).is_ok_and(|file| file.is_file())
         && File::open(path).and_then(|mut file| file.read_exact(&mut magic)).is_ok()
         && magic == *b"\x7fELF"
 }
 
-/// The first of some executables that may be used. Blocking.
+/// Returns the first of the candidates that may be used. Blocks.
 ///
 /// # Errors
-/// Why the first may not, where none may.
+/// The error of the first candidate, if none may be used.
 pub fn choose(candidates: &[PathBuf], allowed_sha256: Option<&str>) -> Result<Deno, DenoError> {
     let mut first = None;
     for candidate in candidates {
@@ -160,21 +158,21 @@ pub fn choose(candidates: &[PathBuf], allowed_sha256: Option<&str>) -> Result<De
     }))
 }
 
-/// Looks into an executable: reads all of it, some 96 MB. Blocking.
+/// Checks the digest of an executable. Blocks: it reads some 96 MB.
 ///
 /// # Errors
-/// When it cannot be read, or is neither a known release nor the one whose digest the owner gave,
-/// in lower-case hexadecimal digits.
+/// If the file cannot be read, or is neither a known release nor the one with the digest
+/// `allowed_sha256`, in lower-case hexadecimal digits.
 pub fn check(path: &Path, allowed_sha256: Option<&str>) -> Result<Deno, DenoError> {
     let unreadable = |source| DenoError::Unreadable { path: path.to_owned(), source };
     let mut file = File::open(path).map_err(unreadable)?;
     let identity = identity_of(&file.metadata().map_err(unreadable)?);
     let mut digest = Sha256::new();
-    let mut piece = vec![0; PIECE_BYTES];
+    let mut chunk = vec![0; CHUNK_BYTES];
     loop {
-        match file.read(&mut piece).map_err(unreadable)? {
+        match file.read(&mut chunk).map_err(unreadable)? {
             0 => break,
-            bytes => digest.update(&piece[..bytes]),
+            bytes => digest.update(&chunk[..bytes]),
         }
     }
     let found = hex::encode(digest.finalize());
@@ -184,10 +182,10 @@ pub fn check(path: &Path, allowed_sha256: Option<&str>) -> Result<Deno, DenoErro
     Ok(Deno { path: path.to_owned(), identity })
 }
 
-/// Which file it is, and in which state: another file under the same name, or the same file written
-/// to, has another.
+/// Returns the identity of a file and its state: it differs for another file under the same name and
+/// for the same file after a write.
 pub(super) fn identity_of(file: &Metadata) -> OsString {
     let (device, inode, bytes) = (file.dev(), file.ino(), file.len());
-    // The time of change cannot be set, unlike that of writing.
+    // Unlike the modification time, the change time cannot be set.
     format!("{device}:{inode}:{bytes}:{}.{:09}", file.ctime(), file.ctime_nsec()).into()
 }

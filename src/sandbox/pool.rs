@@ -1,9 +1,9 @@
-//! The worker processes at hand: armed ones that no tenant has used yet, and idle ones that belong
-//! to one.
+//! The pool of worker processes: armed ones that no tenant has used, and idle ones that belong to a
+//! tenant.
 //!
-//! Spawning → Armed → leased to a tenant ⇄ idle → dead, never back to armed: what has run one
-//! tenant's guest never runs another's. A worker runs one guest at a time, so that killing it never
-//! takes a second guest along.
+//! Starting → armed → leased to a tenant ⇄ idle → dead, never back to armed: a process that ran one
+//! tenant's guest never runs another's. A worker runs one guest at a time, so killing it never ends
+//! a second guest.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -18,17 +18,19 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::oneshot, time::timeout};
 
 use super::{
-    Isolation, SandboxConfig, SandboxError,
+    config::{Isolation, SandboxConfig},
     connection::Connection,
+    error::SandboxError,
+    locks::LockTier,
     process::{Process, Spawner},
     protocol::{self, Armed, Kind},
 };
 
-/// How long a worker may take to arm itself, or to build its next isolate.
+/// Time in which a worker must arm itself, or build its next isolate.
 const ARM_MAX: Duration = Duration::from_secs(10);
-/// How long a tenant's worker may wait for its next guest.
+/// Time after which a tenant's idle worker is ended.
 const IDLE_MAX: Duration = Duration::from_secs(60);
-/// How often workers that waited too long are looked for.
+/// Interval at which workers that were idle too long are removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
 
 /// A worker process that is ready for a guest or runs one.
@@ -36,42 +38,42 @@ const SWEEP_EVERY: Duration = Duration::from_secs(10);
 pub(super) struct Worker {
     pub(super) connection: Connection,
     pub(super) process: Process,
-    /// Guests so far; also the number of the present run.
+    /// Number of guests so far; also the number of the current run.
     pub(super) runs: u32,
-    /// Unfit for another guest.
+    /// True if the worker must not run another guest.
     pub(super) spent: bool,
     pub(super) armed: Armed,
     tenant: Option<String>,
     born: Instant,
     idle_since: Instant,
-    _alive: Alive,
+    _counted: LiveCount,
 }
 
-/// Counts a living process.
+/// Counts a live process until dropped.
 #[derive(Debug)]
-struct Alive(Arc<AtomicUsize>);
+struct LiveCount(Arc<AtomicUsize>);
 
-impl Alive {
+impl LiveCount {
     fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::Relaxed);
         Self(count.clone())
     }
 }
 
-impl Drop for Alive {
+impl Drop for LiveCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-/// Shared by all who run guests.
+/// Pool of worker processes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Pool(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     spawner: Spawner,
-    config: SandboxConfig,
+    config: Arc<SandboxConfig>,
     alive: Arc<AtomicUsize>,
     state: Mutex<State>,
 }
@@ -80,23 +82,24 @@ struct Inner {
 struct State {
     armed: Vec<Worker>,
     idle: HashMap<String, Vec<Worker>>,
-    waiting: VecDeque<Waiting>,
-    /// Workers that are being started, of no tenant yet.
-    coming: usize,
-    /// Workers that build their next isolate, per tenant.
-    returning: HashMap<String, usize>,
+    waiters: VecDeque<Waiter>,
+    /// Number of workers that are being started.
+    starting: usize,
+    /// Number of workers of each tenant that build their next isolate.
+    rebuilding: HashMap<String, usize>,
     closed: bool,
 }
 
+/// A request for a worker.
 #[derive(Debug)]
-struct Waiting {
+struct Waiter {
     tenant: String,
     grant: oneshot::Sender<Result<Worker, SandboxError>>,
 }
 
 impl Pool {
     /// Starts the spare workers in the background.
-    pub(super) fn start(spawner: Spawner, config: SandboxConfig) -> Self {
+    pub(super) fn start(spawner: Spawner, config: Arc<SandboxConfig>) -> Self {
         let pool = Self(Arc::new(Inner {
             spawner,
             config,
@@ -115,9 +118,9 @@ impl Pool {
         pool
     }
 
-    /// A worker for the tenant. The caller holds a place, so there is room for one.
-    pub(super) async fn take(&self, tenant: &str) -> Result<Worker, SandboxError> {
-        let turn = {
+    /// Waits for a worker for the tenant. The caller holds a slot, so there is room for one.
+    pub(super) async fn acquire(&self, tenant: &str) -> Result<Worker, SandboxError> {
+        let granted = {
             let mut state = self.lock();
             if state.closed {
                 return Err(SandboxError::Closed);
@@ -127,17 +130,17 @@ impl Pool {
                 self.balance();
                 return Ok(worker.lease(tenant));
             }
-            let (grant, turn) = oneshot::channel();
-            state.waiting.push_back(Waiting { tenant: tenant.to_owned(), grant });
-            turn
+            let (grant, granted) = oneshot::channel();
+            state.waiters.push_back(Waiter { tenant: tenant.to_owned(), grant });
+            granted
         };
         self.balance();
-        let worker = turn.await.map_err(|_| SandboxError::Closed)??;
+        let worker = granted.await.map_err(|_| SandboxError::Closed)??;
         Ok(worker.lease(tenant))
     }
 
-    /// Takes a worker back after a guest; it is offered again once its next isolate is built.
-    pub(super) fn give_back(&self, mut worker: Worker) {
+    /// Takes a worker back after a guest. It is offered again once its next isolate is built.
+    pub(super) fn release(&self, mut worker: Worker) {
         let tenant = worker.tenant.clone().expect("a worker that ran a guest has a tenant");
         let config = &self.0.config;
         if worker.spent
@@ -148,11 +151,11 @@ impl Pool {
             drop(worker);
             return self.balance();
         }
-        *self.lock().returning.entry(tenant.clone()).or_default() += 1;
+        *self.lock().rebuilding.entry(tenant.clone()).or_default() += 1;
         let pool = self.clone();
         tokio::spawn(async move {
             let ready = timeout(ARM_MAX, worker.connection.next_frame()).await;
-            pool.lock().no_longer_returning(&tenant);
+            pool.lock().finish_rebuilding(&tenant);
             match ready {
                 Ok(Ok(frame)) if frame.kind == Kind::Ready => pool.offer(worker),
                 other => {
@@ -167,24 +170,25 @@ impl Pool {
         });
     }
 
-    /// Living worker processes.
+    /// Number of live worker processes.
     pub(super) fn alive(&self) -> usize {
         self.0.alive.load(Ordering::Relaxed)
     }
 
-    /// Ends all workers that run no guest and refuses further ones.
+    /// Ends all workers that run no guest, and refuses new guests.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         state.closed = true;
         let ended = (
             std::mem::take(&mut state.armed),
             std::mem::take(&mut state.idle),
-            std::mem::take(&mut state.waiting),
+            std::mem::take(&mut state.waiters),
         );
         drop(state);
         drop(ended);
     }
 
+    /// Gives a ready worker to a waiter, or keeps it.
     fn offer(&self, mut worker: Worker) {
         worker.idle_since = Instant::now();
         {
@@ -205,55 +209,57 @@ impl Pool {
         self.balance();
     }
 
-    /// Starts as many workers as are wanted and allowed, making room where idle ones of other
-    /// tenants take it.
+    /// Starts as many workers as are needed and allowed; ends idle workers of other tenants to make
+    /// room.
     fn balance(&self) {
         let mut evicted = Vec::new();
         let mut state = self.lock();
-        state.waiting.retain(|waiting| !waiting.grant.is_closed());
-        let wanted = state.wanted() + self.0.config.workers_spare.saturating_sub(state.armed.len());
+        state.waiters.retain(|waiter| !waiter.grant.is_closed());
+        let wanted =
+            state.shortfall() + self.0.config.workers_spare.saturating_sub(state.armed.len());
         let alive_max = self.0.config.workers_max + self.0.config.workers_spare;
-        while !state.closed && state.coming < wanted {
-            if self.alive() + state.coming >= alive_max + evicted.len() {
+        while !state.closed && state.starting < wanted {
+            if self.alive() + state.starting >= alive_max + evicted.len() {
                 match state.longest_idle() {
                     Some(worker) => evicted.push(worker),
                     None => break,
                 }
             }
-            state.coming += 1;
+            state.starting += 1;
             let pool = self.clone();
             tokio::spawn(async move {
                 let armed = pool.arm().await;
-                pool.lock().coming -= 1;
+                pool.lock().starting -= 1;
                 match armed {
                     Ok(worker) => pool.offer(worker),
-                    Err(error) => pool.report(error),
+                    Err(error) => pool.fail_waiter(error),
                 }
             });
         }
         drop(state);
     }
 
-    /// A start failed: tells one who waits. Nothing is started again before somebody asks or a
-    /// sweep comes.
-    fn report(&self, error: SandboxError) {
+    /// Passes the error of a failed start to one waiter. The next start is attempted when a worker
+    /// is requested or at the next sweep.
+    fn fail_waiter(&self, error: SandboxError) {
         tracing::error!(error = %error, cause = ?std::error::Error::source(&error), "a worker \
             could not be started");
-        if let Some(waiting) = self.lock().waiting.pop_front() {
-            drop(waiting.grant.send(Err(error)));
+        if let Some(waiter) = self.lock().waiters.pop_front() {
+            drop(waiter.grant.send(Err(error)));
         }
     }
 
+    /// Starts a worker and waits until it is ready for a guest.
     async fn arm(&self) -> Result<Worker, SandboxError> {
         let failed =
             |what: String| SandboxError::WorkerStart { source: std::io::Error::other(what) };
-        let alive = Alive::new(&self.0.alive);
+        let counted = LiveCount::new(&self.0.alive);
         let mut process =
             self.0.spawner.spawn().await.map_err(|source| SandboxError::WorkerStart { source })?;
         let socket = process.socket.take().expect("a fresh process has its socket");
         let mut connection =
             Connection::new(socket).map_err(|source| SandboxError::WorkerStart { source })?;
-        let setup = serde_json::to_vec(&self.0.config.setup).expect("numbers and booleans only");
+        let setup = serde_json::to_vec(&self.0.config.setup).expect("numbers and JSON only");
         connection.send(Kind::Setup, 0, &[&setup]);
         let armed = async {
             let frame = connection
@@ -265,13 +271,7 @@ impl Pool {
                     .map_err(|error| failed(error.to_string()))?,
                 kind => return Err(failed(format!("`{kind:?}` instead of `Armed`"))),
             };
-            if armed.version != protocol::VERSION {
-                return Err(failed(format!(
-                    "it speaks frames of version {}, not {}",
-                    armed.version,
-                    protocol::VERSION
-                )));
-            }
+            check_armed(&armed, self.0.config.engine.tier_required()).map_err(failed)?;
             match connection.next_frame().await {
                 Ok(frame) if frame.kind == Kind::Ready => Ok(armed),
                 other => Err(failed(format!("not ready: {other:?}"))),
@@ -281,7 +281,7 @@ impl Pool {
             .await
             .map_err(|_| failed(format!("not armed after {ARM_MAX:?}")))??;
         if let Some(pid) = armed.engine_pid {
-            process.take_engine(pid).map_err(|source| SandboxError::WorkerStart { source })?;
+            process.adopt_engine(pid).map_err(|source| SandboxError::WorkerStart { source })?;
         }
         let now = Instant::now();
         Ok(Worker {
@@ -293,23 +293,24 @@ impl Pool {
             tenant: None,
             born: now,
             idle_since: now,
-            _alive: alive,
+            _counted: counted,
         })
     }
 
+    /// Removes workers that were idle too long, and armed ones that died or sent something unasked.
     fn sweep(&self) {
-        let mut old = Vec::new();
+        let mut removed = Vec::new();
         {
             let mut state = self.lock();
             for workers in state.idle.values_mut() {
-                old.extend(
+                removed.extend(
                     workers.extract_if(.., |worker| worker.idle_since.elapsed() >= IDLE_MAX),
                 );
             }
             state.idle.retain(|_, workers| !workers.is_empty());
-            old.extend(state.armed.extract_if(.., |worker| !worker.connection.silent()));
+            removed.extend(state.armed.extract_if(.., |worker| !worker.connection.is_silent()));
         }
-        drop(old);
+        drop(removed);
         self.balance();
     }
 
@@ -319,12 +320,12 @@ impl Pool {
 }
 
 impl State {
-    /// An idle worker of the tenant, else an armed one. One that died or spoke unasked meanwhile is
-    /// passed over and buried.
+    /// Removes an idle worker of the tenant, or else an armed one. Drops those that died or sent
+    /// something unasked meanwhile.
     fn ready_worker(&mut self, tenant: &str) -> Option<Worker> {
         let idle = self.idle.get_mut(tenant).map(std::mem::take).unwrap_or_default();
         let mut fit: Vec<_> =
-            idle.into_iter().filter(|worker| worker.connection.silent()).collect();
+            idle.into_iter().filter(|worker| worker.connection.is_silent()).collect();
         let worker = fit.pop();
         if fit.is_empty() {
             self.idle.remove(tenant);
@@ -332,18 +333,17 @@ impl State {
             self.idle.insert(tenant.to_owned(), fit);
         }
         worker.or_else(|| {
-            std::iter::from_fn(|| self.armed.pop()).find(|worker| worker.connection.silent())
+            std::iter::from_fn(|| self.armed.pop()).find(|worker| worker.connection.is_silent())
         })
     }
 
-    /// Gives the worker to the first who waits and may have it; gives it back where there is
-    /// nobody.
+    /// Gives the worker to the first waiter that may have it; returns it if there is none.
     fn grant(&mut self, mut worker: Worker) -> Option<Worker> {
         let mut at = 0;
-        while at < self.waiting.len() {
-            if worker.tenant.as_ref().is_none_or(|tenant| *tenant == self.waiting[at].tenant) {
-                let waiting = self.waiting.remove(at).expect("the index is within bounds");
-                match waiting.grant.send(Ok(worker)) {
+        while at < self.waiters.len() {
+            if worker.tenant.as_ref().is_none_or(|tenant| *tenant == self.waiters[at].tenant) {
+                let waiter = self.waiters.remove(at).expect("the index is within bounds");
+                match waiter.grant.send(Ok(worker)) {
                     Ok(()) => return None,
                     Err(back) => worker = back.expect("a worker was sent, not an error"),
                 }
@@ -354,29 +354,31 @@ impl State {
         Some(worker)
     }
 
-    /// How many workers those who wait lack, beyond the ones that return to their tenant.
-    fn wanted(&self) -> usize {
+    /// Number of workers that waiters need beyond those that their tenant's rebuilding workers will
+    /// provide.
+    fn shortfall(&self) -> usize {
         let mut per_tenant = HashMap::<&str, usize>::new();
-        for waiting in &self.waiting {
-            *per_tenant.entry(&waiting.tenant).or_default() += 1;
+        for waiter in &self.waiters {
+            *per_tenant.entry(&waiter.tenant).or_default() += 1;
         }
         per_tenant
             .iter()
             .map(|(tenant, count)| {
-                count.saturating_sub(self.returning.get(*tenant).copied().unwrap_or(0))
+                count.saturating_sub(self.rebuilding.get(*tenant).copied().unwrap_or(0))
             })
             .sum()
     }
 
-    fn no_longer_returning(&mut self, tenant: &str) {
-        if let Some(count) = self.returning.get_mut(tenant) {
+    fn finish_rebuilding(&mut self, tenant: &str) {
+        if let Some(count) = self.rebuilding.get_mut(tenant) {
             *count -= 1;
             if *count == 0 {
-                self.returning.remove(tenant);
+                self.rebuilding.remove(tenant);
             }
         }
     }
 
+    /// Removes the worker that has been idle for the longest time.
     fn longest_idle(&mut self) -> Option<Worker> {
         let tenant = self
             .idle
@@ -397,6 +399,19 @@ impl State {
     }
 }
 
+/// Checks what a worker reports of itself before it runs its first guest.
+fn check_armed(armed: &Armed, required: LockTier) -> Result<(), String> {
+    let (version, expected) = (armed.version, protocol::VERSION);
+    if version != expected {
+        return Err(format!("it speaks frames of version {version}, not {expected}"));
+    }
+    let (tier, locks) = (armed.locks.tier(), &armed.locks);
+    if tier < required {
+        return Err(format!("its locks are of the tier `{tier}`, not `{required}`: {locks}"));
+    }
+    Ok(())
+}
+
 impl Worker {
     fn lease(mut self, tenant: &str) -> Self {
         debug_assert!(self.tenant.as_deref().is_none_or(|owner| owner == tenant));
@@ -404,15 +419,19 @@ impl Worker {
         self
     }
 
-    /// Gives the process the lowest priority. It cannot be raised again, so the worker serves no
-    /// further run.
+    /// Gives the process the lowest priority. That cannot be undone, so the worker serves no further
+    /// run.
     pub(super) fn demote(&mut self) {
         self.spent = true;
         self.process.lower_priority();
     }
 
-    /// Lets the worker serve only the run it is leased for.
+    /// Marks the worker to be ended after its current run.
     pub(super) fn retire(&mut self) {
         self.spent = true;
     }
 }
+
+#[cfg(test)]
+#[path = "pool/tests.rs"]
+mod tests;

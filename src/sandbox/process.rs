@@ -1,11 +1,11 @@
-//! Worker processes: starting them, locking the snapshot they start from, and making sure that none
-//! outlives its use.
+//! Starts worker processes, seals the snapshot they start from, and ensures that none outlives its
+//! use.
 //!
-//! Workers are this executable, re-executed with an empty environment and three descriptors: the
-//! socket, the snapshot (or what a runtime has in its place), a pipe for complaints. A worker may
-//! have a child that runs its guests: it is counted and killed here as well. They are started by
-//! one thread that lives as long as the process, because the death signal that a worker asks for is
-//! sent when the *thread* that started it ends.
+//! A worker is this executable, re-executed with an empty environment and three descriptors: the
+//! socket, the snapshot (or a runtime's equivalent of one) and a pipe for messages. A worker may
+//! have a child that runs its guests: its CPU time is counted and it is killed here as well. One
+//! thread that lives as long as the process starts all workers, because the kernel sends the death
+//! signal that a worker requests when the *thread* that started it ends.
 
 use std::{
     ffi::OsString,
@@ -32,29 +32,30 @@ use super::{
     worker::{DENO_ARGUMENT, SNAPSHOT_COMMAND, WORKER_COMMAND},
 };
 
-/// Complaints of one worker that reach the log, in lines, and how much of a line, in bytes.
+/// Lines of one worker's standard error that are logged.
 const STDERR_LINES_MAX: usize = 50;
+/// Bytes of such a line that are logged.
 const STDERR_LINE_BYTES: u64 = 2_000;
-/// The largest snapshot that is accepted, in bytes.
+/// Upper bound on the size of a snapshot in bytes.
 const SNAPSHOT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// As `nice` counts.
+/// The lowest priority, as a `nice` value.
 const LOWEST_PRIORITY: i32 = 19;
 
-/// How a worker is started.
+/// Command line of a worker.
 #[derive(Debug, Clone)]
 pub struct WorkerCommand {
     /// The executable.
     program: OsString,
-    /// Its arguments for a worker.
+    /// Arguments that start a worker.
     worker: Vec<OsString>,
-    /// Its arguments for the process that makes the snapshot and writes it to descriptor 1.
+    /// Arguments that start the process which makes the snapshot and writes it to descriptor 1.
     snapshot: Vec<OsString>,
 }
 
 impl WorkerCommand {
-    /// This very executable, as the kernel holds it: also after the file was replaced by an
-    /// upgrade. With V8 in the worker.
+    /// This executable as the kernel holds it, even after an upgrade replaced the file. Starts a
+    /// worker with V8 inside.
     pub fn this() -> Self {
         Self {
             program: "/proc/self/exe".into(),
@@ -63,34 +64,34 @@ impl WorkerCommand {
         }
     }
 
-    /// The same, with Deno as the worker's child.
+    /// Adds the arguments that make Deno a child of the worker.
     pub(super) fn with_deno(mut self, deno: &Deno) -> Self {
         self.worker.extend([DENO_ARGUMENT.into(), deno.path.clone().into(), deno.identity.clone()]);
         self.snapshot.push(DENO_ARGUMENT.into());
         self
     }
 
-    /// Another executable that answers the same arguments; for benches and tests.
+    /// Replaces the executable by another one with the same arguments; for benches and tests.
     pub fn of(self, program: impl Into<OsString>) -> Self {
         Self { program: program.into(), ..self }
     }
 
     fn command(&self, arguments: &[OsString]) -> Command {
         let mut command = Command::new(&self.program);
-        // In a group of its own: a Ctrl-C in a terminal, or a supervisor that signals the whole
-        // group, means the broker, which ends its workers in order. A worker that ended first would
-        // be taken for one that was lost.
+        // In a process group of its own: a Ctrl-C in a terminal, or a supervisor that signals the
+        // whole group, is meant for the broker, which ends its workers in order. A worker that
+        // ended first would count as lost.
         command.arg0("airlock").args(arguments).env_clear().env("TZ", "UTC").process_group(0);
         command
     }
 }
 
-/// A snapshot in sealed memory: nobody can change it any more, workers included.
+/// A snapshot in sealed memory, which nobody can change, workers included.
 #[derive(Debug)]
 pub(super) struct Snapshot(OwnedFd);
 
 impl Snapshot {
-    /// Bakes one in a process of its own. Blocking, some tens of milliseconds.
+    /// Makes a snapshot in a process of its own. Blocks for some tens of milliseconds.
     pub(super) fn bake(command: &WorkerCommand) -> io::Result<Self> {
         let memory = rustix::fs::memfd_create(
             "airlock-snapshot",
@@ -102,16 +103,16 @@ impl Snapshot {
             .stdout(Stdio::from(memory.try_clone()?))
             .stderr(Stdio::piped())
             .spawn()?;
-        let mut complaint = String::new();
+        let mut message = String::new();
         if let Some(stderr) = child.stderr.take() {
-            stderr.take(STDERR_LINE_BYTES).read_to_string(&mut complaint)?;
+            stderr.take(STDERR_LINE_BYTES).read_to_string(&mut message)?;
         }
         let status = child.wait()?;
         let bytes = rustix::fs::fstat(&memory)?.st_size as u64;
         if !status.success() || bytes == 0 || bytes > SNAPSHOT_BYTES_MAX {
-            let complaint = complaint.trim();
+            let message = message.trim();
             return Err(io::Error::other(format!(
-                "the snapshot process ended with {status} after {bytes} bytes: {complaint}"
+                "the snapshot process ended with {status} after {bytes} bytes: {message}"
             )));
         }
         rustix::fs::fcntl_add_seals(
@@ -122,55 +123,56 @@ impl Snapshot {
     }
 }
 
-/// Starts and buries worker processes. Dropping it does not end the workers.
+/// Starts and reaps worker processes. Dropping it does not end the workers.
 #[derive(Debug)]
 pub(super) struct Spawner {
-    births: mpsc::Sender<oneshot::Sender<io::Result<Process>>>,
+    requests: mpsc::Sender<oneshot::Sender<io::Result<Process>>>,
 }
 
-/// One worker process. Killed and buried at drop.
+/// One worker process. Killed and reaped when dropped.
 #[derive(Debug)]
 pub(super) struct Process {
     child: Option<Child>,
-    /// The child of the worker that runs its guests, where there is one.
+    /// The child of the worker that runs its guests, if there is one.
     engine: Option<EngineProcess>,
-    deaths: mpsc::Sender<Child>,
+    reaper: mpsc::Sender<Child>,
     /// The broker's end of the socket; taken once.
     pub(super) socket: Option<UnixStream>,
 }
 
 impl Spawner {
+    /// Starts the threads that start and reap workers.
     pub(super) fn start(command: WorkerCommand, snapshot: Snapshot) -> io::Result<Self> {
-        let (births, requests) = mpsc::channel::<oneshot::Sender<io::Result<Process>>>();
-        let (deaths, dying) = mpsc::channel::<Child>();
-        thread::Builder::new().name("worker-births".into()).spawn(move || {
-            for request in requests {
-                // A request whose asker is gone leaves a process that is killed at once.
-                drop(request.send(spawn(&command, &snapshot, deaths.clone())));
+        let (requests, incoming) = mpsc::channel::<oneshot::Sender<io::Result<Process>>>();
+        let (reaper, ended) = mpsc::channel::<Child>();
+        thread::Builder::new().name("worker-spawner".into()).spawn(move || {
+            for request in incoming {
+                // If the requester is gone, the process is dropped and thereby killed.
+                drop(request.send(spawn(&command, &snapshot, reaper.clone())));
             }
         })?;
-        thread::Builder::new().name("worker-deaths".into()).spawn(move || {
-            for mut child in dying {
+        thread::Builder::new().name("worker-reaper".into()).spawn(move || {
+            for mut child in ended {
                 if let Err(error) = child.wait() {
                     tracing::warn!(%error, pid = child.id(), "a worker could not be waited for");
                 }
             }
         })?;
-        Ok(Self { births })
+        Ok(Self { requests })
     }
 
-    /// Must be awaited within a tokio runtime.
+    /// Starts one worker. Must be awaited within a tokio runtime.
     pub(super) async fn spawn(&self) -> io::Result<Process> {
-        let (request, answer) = oneshot::channel();
-        self.births
+        let (request, started) = oneshot::channel();
+        self.requests
             .send(request)
             .map_err(|_| io::Error::other("the thread that starts workers has ended"))?;
-        let mut process = answer
+        let mut process = started
             .await
             .map_err(|_| io::Error::other("the thread that starts workers has ended"))??;
         if let Some(stderr) = process.child.as_mut().and_then(|child| child.stderr.take()) {
             let pid = process.pid();
-            tokio::spawn(complain(pid, pipe::Receiver::from_owned_fd(stderr.into())?));
+            tokio::spawn(forward_stderr(pid, pipe::Receiver::from_owned_fd(stderr.into())?));
         }
         Ok(process)
     }
@@ -179,7 +181,7 @@ impl Spawner {
 fn spawn(
     command: &WorkerCommand,
     snapshot: &Snapshot,
-    deaths: mpsc::Sender<Child>,
+    reaper: mpsc::Sender<Child>,
 ) -> io::Result<Process> {
     let (ours, theirs) = UnixStream::pair()?;
     let child = command
@@ -188,7 +190,7 @@ fn spawn(
         .stdout(Stdio::from(snapshot.0.as_fd().try_clone_to_owned()?))
         .stderr(Stdio::piped())
         .spawn()?;
-    Ok(Process { child: Some(child), engine: None, deaths, socket: Some(ours) })
+    Ok(Process { child: Some(child), engine: None, reaper, socket: Some(ours) })
 }
 
 impl Process {
@@ -196,39 +198,39 @@ impl Process {
         self.child.as_ref().map_or(0, Child::id)
     }
 
-    /// Takes charge of the process that the worker says runs its guests.
+    /// Adopts the process that, according to the worker, runs its guests.
     ///
     /// # Errors
-    /// When it is not the worker's child: a worker that was taken over must not have other
-    /// processes counted or killed.
-    pub(super) fn take_engine(&mut self, pid: u32) -> io::Result<()> {
+    /// If it is not the worker's child: a compromised worker must not cause other processes to be
+    /// counted or killed.
+    pub(super) fn adopt_engine(&mut self, pid: u32) -> io::Result<()> {
         self.engine = Some(EngineProcess::of(pid, self.pid())?);
         Ok(())
     }
 
-    /// CPU time of all threads of the worker and of its child, as far as they still run.
+    /// CPU time of all threads of the worker and of its child, as long as they run.
     pub(super) fn cpu(&self) -> Option<Duration> {
         let own = cpu_of(self.child.as_ref()?.id());
         let engine = self.engine.as_ref().and_then(EngineProcess::cpu);
         own.map(|own| own + engine.unwrap_or_default())
     }
 
-    /// Gives all threads that it has now the lowest priority, but for the worker's first, which
-    /// takes the broker's orders.
+    /// Gives all present threads the lowest priority, except for the worker's main thread, which
+    /// handles the broker's frames.
     pub(super) fn lower_priority(&self) {
-        let first = self.pid().cast_signed();
-        lower_threads(self.pid(), |thread| thread != first);
+        let main = self.pid().cast_signed();
+        lower_threads(self.pid(), |thread| thread != main);
         if let Some(engine) = &self.engine {
             lower_threads(engine.pid, |_| true);
         }
     }
 }
 
-fn lower_threads(pid: u32, which: impl Fn(i32) -> bool) {
+fn lower_threads(pid: u32, selects: impl Fn(i32) -> bool) {
     let Ok(threads) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return };
     let threads = threads.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    for thread in threads.filter(|thread| which(*thread)) {
-        // Fails only where the thread has ended.
+    for thread in threads.filter(|thread| selects(*thread)) {
+        // Fails only if the thread has ended.
         rustix::process::setpriority_process(
             rustix::process::Pid::from_raw(thread),
             LOWEST_PRIORITY,
@@ -237,13 +239,13 @@ fn lower_threads(pid: u32, which: impl Fn(i32) -> bool) {
     }
 }
 
-/// CPU time of all threads of a process. Its number must not have been given to another one.
+/// CPU time of all threads of a process. The caller ensures that the pid was not reused.
 fn cpu_of(pid: u32) -> Option<Duration> {
     let mut clock = 0;
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: both calls only write to the places they are given, which live on this stack frame. A
-    // process that is no child of the caller is known by its number only; see the callers for why
-    // that is the right one.
+    // SAFETY: both calls only write to the variables they are given, which live on this stack frame.
+    // A process that is not a child of the caller is identified by its pid alone; the callers say
+    // why it is the right one.
     let read = unsafe {
         libc::clock_getcpuclockid(pid.cast_signed(), &mut clock) == 0
             && libc::clock_gettime(clock, &mut time) == 0
@@ -251,8 +253,7 @@ fn cpu_of(pid: u32) -> Option<Duration> {
     read.then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
 }
 
-/// A child of a worker, held by a descriptor, since its number may be given to another process once
-/// it has ended.
+/// A child of a worker, held by a pidfd, because its pid may be reused once it has ended.
 #[derive(Debug)]
 struct EngineProcess {
     pid: u32,
@@ -265,37 +266,36 @@ impl EngineProcess {
             rustix::process::Pid::from_raw(pid.cast_signed()).ok_or(io::ErrorKind::InvalidInput)?;
         let handle = rustix::process::pidfd_open(number, rustix::process::PidfdFlags::empty())?;
         let engine = Self { pid, handle };
-        // After the descriptor was opened, so that the answer is about the process that it holds.
+        // After the pidfd was opened, so that the status is that of the process it refers to.
         let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
         let parent = status
             .lines()
             .find_map(|line| line.strip_prefix("PPid:"))
             .and_then(|parent| parent.trim().parse::<u32>().ok());
         match parent {
-            Some(parent) if parent == worker && engine.lives() => Ok(engine),
+            Some(parent) if parent == worker && engine.is_alive() => Ok(engine),
             parent => Err(io::Error::other(format!(
                 "process {pid} is the child of {parent:?} and not of the worker {worker}"
             ))),
         }
     }
 
-    fn lives(&self) -> bool {
+    fn is_alive(&self) -> bool {
         let mut poll = [rustix::event::PollFd::new(&self.handle, rustix::event::PollFlags::IN)];
         rustix::event::poll(&mut poll, Some(&rustix::time::Timespec { tv_sec: 0, tv_nsec: 0 }))
             .is_ok_and(|ended| ended == 0)
     }
 
     fn cpu(&self) -> Option<Duration> {
-        // In this order: a process that lives after its clock was read had its number while it was
+        // In this order: a process that is alive after its clock was read had its pid while it was
         // read.
-        cpu_of(self.pid).filter(|_| self.lives())
+        cpu_of(self.pid).filter(|_| self.is_alive())
     }
 }
 
 impl Drop for EngineProcess {
     fn drop(&mut self) {
-        // It dies with the worker; this makes sure of it where that one was taken over. Fails only
-        // where it has ended already.
+        // It dies with the worker unless the worker was compromised. Fails only if it has ended.
         rustix::process::pidfd_send_signal(&self.handle, rustix::process::Signal::KILL).ok();
     }
 }
@@ -303,18 +303,18 @@ impl Drop for EngineProcess {
 impl Drop for Process {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // Fails only where it has ended already.
+            // Fails only if it has ended.
             drop(child.kill());
-            if let Err(mpsc::SendError(mut child)) = self.deaths.send(child) {
+            if let Err(mpsc::SendError(mut child)) = self.reaper.send(child) {
                 drop(child.wait());
             }
         }
     }
 }
 
-/// Passes a worker's complaints on, as far as the bounds go, and reads the rest away so that it
-/// never blocks.
-async fn complain(pid: u32, pipe: pipe::Receiver) {
+/// Logs a worker's standard error within the limits, and discards the rest so that the worker never
+/// blocks.
+async fn forward_stderr(pid: u32, pipe: pipe::Receiver) {
     let mut lines = 0;
     let mut pipe = BufReader::new(pipe);
     loop {
@@ -326,7 +326,7 @@ async fn complain(pid: u32, pipe: pipe::Receiver) {
             Ok(0) | Err(_) => return,
             Ok(_) if lines < STDERR_LINES_MAX => {
                 lines += 1;
-                tracing::warn!(pid, "worker says: {}", String::from_utf8_lossy(&line).trim_end());
+                tracing::warn!(pid, "worker: {}", String::from_utf8_lossy(&line).trim_end());
             }
             Ok(_) => {}
         }

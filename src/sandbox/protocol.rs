@@ -1,183 +1,189 @@
 //! The frames between the broker and one worker process, over a stream socket.
 //!
 //! `u32 length | u8 kind | u32 run | body`, little endian; the length counts everything after
-//! itself. A worker runs one guest at a time, so `run` is a lease: a frame that names another run
-//! than the one under way is a violation. Engine-neutral: nothing here knows V8, and any process
-//! that speaks these frames can stand behind a `runtimeId`. JSON from guests and tools passes
-//! through as bytes. Both sides read with [`read_frame`], which refuses an unknown kind or a length
-//! over the kind's cap before it allocates.
+//! itself. A worker runs one guest at a time, so a frame that names another run than the current
+//! one is a violation. Knows no engine: any process that speaks these frames can back a
+//! `runtimeId`. JSON from guests and tools passes through as bytes. Both sides read with
+//! [`read_frame`], which rejects an unknown kind or a length over the kind's limit before it
+//! allocates.
 
 use std::io::{self, Read, Write};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{LogLevel, TaskError};
+use super::locks::Locks;
+use crate::model::{LogLevel, RawJson, TaskError};
 
-/// Raised with every change of a frame; a worker of another version is refused at `Armed`.
-pub const VERSION: u32 = 3;
-/// Bytes before the body: kind and run.
+/// Version of the frames, raised with every change of one. A worker of another version is refused.
+pub const VERSION: u32 = 4;
+/// Bytes between length and body: kind and run.
 pub const HEAD_BYTES: usize = 5;
-/// Calls of one run that may be in flight; an answer gives one back.
+/// Bytes before the body.
+pub const PREFIX_BYTES: usize = 4 + HEAD_BYTES;
+/// Number of calls of one run that may be in flight; a response ends one.
 pub const CALLS_IN_FLIGHT_MAX: usize = 256;
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 
-/// What a frame is. Numbers below 32 go to the worker, the others come from it.
+/// Kind of a frame. Numbers below 32 go to the worker, the others come from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
     /// [`Setup`] as JSON; the first frame, once.
     Setup = 1,
-    /// `u32 length of RunHead | RunHead as JSON | source`; only when idle.
+    /// `u32 length of RunHead | RunHead as JSON | source`; only while no run is under way.
     Run = 2,
-    /// `u32 call | u8 ok | JSON`: a value, or a [`CallFailure`]. Also the permission to go on after
-    /// `Parked`.
-    Answer = 3,
-    /// Permission to go on after `Wake`. No body.
+    /// `u32 call | u8 ok | JSON`: a value, or a [`CallFailure`]. Also permits a parked guest to
+    /// continue.
+    Response = 3,
+    /// Permits the guest to continue after `Wake`. No body.
     Go = 4,
-    /// [`StopReason`] as one byte: end the guest now.
+    /// [`StopReason`] as one byte: ends the guest now.
     Stop = 5,
-    /// End the process once idle. No body.
+    /// Ends the process once no run is under way. No body.
     Shutdown = 6,
 
-    /// [`Armed`] as JSON; the first isolate is built and the process locked down.
+    /// [`Armed`] as JSON: the first isolate is built and the process is locked down.
     Armed = 32,
-    /// The next isolate is built; a `Run` now starts at once. No body.
+    /// The next isolate is built; a `Run` starts without delay. No body.
     Ready = 33,
     /// `u32 call | u32 line | u16 length of path | path | arguments as JSON`. `call` counts from 1
-    /// in the order the guest issues calls.
+    /// in the order in which the guest issues calls.
     Call = 34,
-    /// `u8 level | text`: one line of console output, already within the caps.
+    /// `u8 level | text`: one line of console output, within the limits.
     Log = 35,
-    /// `u32 answers`: the guest only waits; its permit may go to another. `answers` counts the
-    /// `Answer` frames of this run that the worker has taken: fewer than the broker sent means that
-    /// it will go on by itself.
+    /// `u32 responses`: the guest only waits, so its permit may go to another. `responses` counts
+    /// the `Response` frames of this run that the worker has received: fewer than the broker sent
+    /// means that the guest continues by itself.
     Parked = 36,
     /// A timer fired while parked; the guest waits for `Go`. No body.
     Wake = 37,
     /// `u32 length of DoneHead | DoneHead as JSON | result as JSON`. The run is over.
     Done = 38,
-    /// [`Gasp`] as one byte: the last frame of a process that is about to die. No other frame
-    /// follows.
-    Gasp = 39,
+    /// [`FatalReason`] as one byte: the last frame of a process that is about to die.
+    Fatal = 39,
 }
 
 impl Kind {
-    /// The kind of that number.
+    /// Returns the kind with this number.
     pub fn from_u8(byte: u8) -> Option<Self> {
         use Kind::*;
-        [Setup, Run, Answer, Go, Stop, Shutdown, Armed, Ready, Call, Log, Parked, Wake, Done, Gasp]
-            .into_iter()
-            .find(|kind| *kind as u8 == byte)
+        [
+            Setup, Run, Response, Go, Stop, Shutdown, Armed, Ready, Call, Log, Parked, Wake, Done,
+            Fatal,
+        ]
+        .into_iter()
+        .find(|kind| *kind as u8 == byte)
     }
 
-    /// The largest body in bytes.
+    /// Upper bound on the body in bytes.
     pub fn body_max(self) -> usize {
         match self {
             Self::Setup | Self::Armed => 64 * KIB,
             Self::Run => MIB,
-            Self::Answer => 9 * MIB,
+            Self::Response => 9 * MIB,
             Self::Call => 2 * MIB,
             Self::Log => 16 * KIB,
             Self::Done => 65 * MIB,
             Self::Parked => 4,
-            Self::Stop | Self::Gasp => 1,
+            Self::Stop | Self::Fatal => 1,
             Self::Go | Self::Shutdown | Self::Ready | Self::Wake => 0,
         }
     }
 }
 
-/// What stays the same for every run of a worker.
+/// Settings that hold for every run of a worker.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Setup {
     /// [`VERSION`] of the broker.
     pub version: u32,
-    /// Heap of one guest in bytes.
+    /// Limit on the heap of one guest, in bytes.
     pub heap_bytes_max: u64,
-    /// Array buffers of one guest in bytes, outside the heap.
+    /// Limit on the array buffers of one guest, which are outside the heap, in bytes.
     pub buffer_bytes_max: u64,
-    /// A result's JSON in bytes.
+    /// Limit on a result's JSON, in bytes.
     pub result_bytes_max: u64,
-    /// One call's arguments as JSON in bytes.
+    /// Limit on the JSON of one call's arguments, in bytes.
     pub args_bytes_max: u64,
-    /// Console text in bytes, all lines together.
+    /// Limit on the console output of one run, in bytes.
     pub log_bytes_max: u64,
-    /// Console lines.
+    /// Limit on the lines of console output of one run.
     pub log_lines_max: u64,
-    /// Calls waiting in the guest for one of the [`CALLS_IN_FLIGHT_MAX`] places.
+    /// Limit on calls that wait in the guest because [`CALLS_IN_FLIGHT_MAX`] are in flight.
     pub calls_queued_max: u64,
-    /// Timers at once.
+    /// Limit on the active timers of one guest.
     pub timers_max: u64,
-    /// Whether V8's optimising compilers are on.
-    pub optimize: bool,
+    /// Options of the engine, which only the worker understands.
+    pub engine_options: RawJson,
 }
 
-/// What belongs to one run.
+/// Settings of one run.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RunHead {
-    /// CPU time of the guest's thread in milliseconds; the worker stops the guest at it.
+    /// Limit on the CPU time of the guest's thread in milliseconds; the worker enforces it.
     pub cpu_ms_max: u64,
-    /// The wall limit in milliseconds, for messages only: the broker holds the clock.
+    /// The wall time limit in milliseconds, for messages only: the broker enforces it.
     pub wall_ms_max: u64,
 }
 
-/// Sent once, when the worker can take a run.
+/// The first frame of a worker, sent once, before any guest.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Armed {
     /// [`VERSION`] of the worker.
     pub version: u32,
-    /// Name and version of the engine, for people.
+    /// Name and version of the engine, for display.
     pub engine: String,
-    /// The operating system's locks in force, for people.
-    pub sandbox: String,
-    /// The process that runs guests, where that is not the worker itself but a child of it. The
-    /// broker counts its CPU time and kills it, once it has seen whose child it is.
+    /// Operating-system locks in force on the process that runs guests. The broker refuses a worker
+    /// that lacks one its engine requires.
+    pub locks: Locks,
+    /// Pid of the process that runs guests, if that is a child of the worker. The broker checks
+    /// whose child it is, then counts its CPU time and kills it at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub engine_pid: Option<u32>,
 }
 
-/// Why the broker ends a run.
+/// Reason for which the broker ends a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum StopReason {
-    /// The wall limit.
+    /// The wall time limit was reached.
     Wall = 1,
-    /// Somebody cancelled, or the server stops.
+    /// The run was cancelled, or the server stops.
     Cancel = 2,
 }
 
 impl StopReason {
-    /// The reason of that number.
+    /// Returns the reason with this number.
     pub fn from_u8(byte: u8) -> Option<Self> {
         [Self::Wall, Self::Cancel].into_iter().find(|reason| *reason as u8 == byte)
     }
 }
 
-/// Why a worker dies.
+/// Reason for which a worker dies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub enum Gasp {
+pub enum FatalReason {
     /// The engine ran out of memory where it could not stop the guest.
     OutOfMemory = 1,
-    /// The engine found itself broken.
+    /// The engine detected an internal error.
     Fatal = 2,
 }
 
-impl Gasp {
-    /// The reason of that number.
+impl FatalReason {
+    /// Returns the reason with this number.
     pub fn from_u8(byte: u8) -> Option<Self> {
         [Self::OutOfMemory, Self::Fatal].into_iter().find(|reason| *reason as u8 == byte)
     }
 }
 
-/// A call that failed, as the guest gets it: an `Error` with these own properties.
+/// The failure of a call. The guest receives an `Error` with these own properties.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallFailure {
     /// `ToolCallError`, `ToolPolicyError`, `ToolNotFoundError` or `ToolArgumentError`.
     pub name: String,
-    /// What went wrong and, where there is one, the way out.
+    /// Description of the failure and, if there is one, its remedy.
     pub message: String,
     /// Further properties: `code`, `tool`, `status`, `retryable`, `rule`, `retryAfterMs`,
     /// `approvalId`.
@@ -185,63 +191,63 @@ pub struct CallFailure {
     pub properties: crate::model::JsonObject,
 }
 
-/// How a run ended, seen from inside the worker.
+/// End of a run as the worker reports it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct DoneHead {
-    /// The outcome; the result follows the head when it is `Returned`.
+    /// The outcome. If it is `Returned`, the result follows the head.
     pub outcome: DoneOutcome,
     /// CPU time of the guest's thread in milliseconds.
     pub cpu_ms: u64,
-    /// The largest heap seen, array buffers included.
+    /// The largest heap that was measured, array buffers included.
     pub heap_peak_bytes: u64,
-    /// Console lines the worker dropped.
+    /// Number of console lines that the worker dropped.
     pub dropped_lines: u64,
-    /// Console bytes the worker dropped.
+    /// Number of console bytes that the worker dropped.
     pub dropped_bytes: u64,
-    /// What the caller should know: calls not awaited, unhandled rejections.
+    /// Warnings for the caller: calls that were not awaited, unhandled rejections.
     pub warnings: Vec<String>,
-    /// Whether the process is unfit for another run (it was stopped by force or came near its
-    /// memory limit).
+    /// True if the process must not run another guest: it was stopped by force or came near its
+    /// memory limit.
     pub spent: bool,
 }
 
-/// The closed list of endings.
+/// Outcome of a run as the worker reports it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum DoneOutcome {
     /// The code returned; the result's JSON follows the head.
     Returned,
-    /// It threw, rejected, did not parse, or its promise can never settle.
+    /// The code threw, rejected, did not parse, or awaits a promise that can never settle.
     Threw {
-        /// What it threw.
+        /// The error that was thrown.
         error: TaskError,
-        /// The number of the failed call whose error ended the run, if it is that very error
-        /// object. The broker believes it only where it refused this call itself.
+        /// Number of the failed call whose error object ended the run. The broker trusts it only if
+        /// it rejected this call itself.
         call: Option<u32>,
     },
-    /// Heap or array buffers reached their bound.
+    /// Heap or array buffers reached their limit.
     MemoryLimit {
-        /// What names the limit.
+        /// Names the limit.
         message: String,
     },
-    /// The CPU budget ran out.
+    /// The CPU time limit was reached.
     CpuLimit,
     /// The broker's `Stop` took effect.
     Stopped,
 }
 
-/// One frame as it was read.
+/// A frame that was read.
 #[derive(Debug, Clone)]
 pub struct Frame {
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// The run it belongs to; 0 for the process itself.
+    /// The run it belongs to; 0 for the process as a whole.
     pub run: u32,
-    /// The rest.
+    /// Everything after the run.
     pub body: Vec<u8>,
 }
 
-/// A frame that breaks the grammar. The side that reads it ends the connection.
+/// A frame that breaks the grammar. The reader ends the connection.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     /// The stream ended between two frames.
@@ -250,26 +256,26 @@ pub enum FrameError {
     /// Reading or writing failed, or the stream ended within a frame.
     #[error("frame input or output failed")]
     Io(#[source] io::Error),
-    /// A number that names no kind.
+    /// The number names no kind.
     #[error("unknown frame kind {0}")]
     UnknownKind(u8),
-    /// A length outside the kind's bounds.
-    #[error("a {kind:?} frame of {bytes} bytes, allowed are {max}")]
+    /// The length is over the kind's limit.
+    #[error("a {kind:?} frame is {bytes} bytes; the limit is {max}")]
     Length {
         /// The kind.
         kind: Kind,
-        /// Length of the body it announced.
+        /// The announced length of the body.
         bytes: usize,
-        /// The cap.
+        /// The limit.
         max: usize,
     },
-    /// A body that is not of its kind's form.
+    /// The body does not have the form of its kind.
     #[error("a malformed {0:?} frame")]
     Malformed(Kind),
 }
 
-/// The head of a frame, checked: kind, run and the length of the body that follows.
-pub fn parse_head(head: [u8; 4 + HEAD_BYTES]) -> Result<(Kind, u32, usize), FrameError> {
+/// Parses and checks the bytes before a body: kind, run and length of the body.
+pub fn parse_head(head: [u8; PREFIX_BYTES]) -> Result<(Kind, u32, usize), FrameError> {
     let [l0, l1, l2, l3, kind, r0, r1, r2, r3] = head;
     let kind = Kind::from_u8(kind).ok_or(FrameError::UnknownKind(kind))?;
     let length = u32::from_le_bytes([l0, l1, l2, l3]) as usize;
@@ -280,14 +286,14 @@ pub fn parse_head(head: [u8; 4 + HEAD_BYTES]) -> Result<(Kind, u32, usize), Fram
     }
 }
 
-/// The bytes of a frame whose body is the given parts, one after the other.
+/// Encodes a frame whose body is the concatenation of `parts`.
 ///
 /// # Panics
-/// When the body is over the kind's cap: the sender must have checked.
+/// If the body is over the kind's limit: the sender must check it before.
 pub fn encode(kind: Kind, run: u32, parts: &[&[u8]]) -> Vec<u8> {
     let body: usize = parts.iter().map(|part| part.len()).sum();
     assert!(body <= kind.body_max(), "a {kind:?} frame of {body} bytes must not be sent");
-    let mut bytes = Vec::with_capacity(4 + HEAD_BYTES + body);
+    let mut bytes = Vec::with_capacity(PREFIX_BYTES + body);
     bytes.extend_from_slice(&((HEAD_BYTES + body) as u32).to_le_bytes());
     bytes.push(kind as u8);
     bytes.extend_from_slice(&run.to_le_bytes());
@@ -297,7 +303,7 @@ pub fn encode(kind: Kind, run: u32, parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// Blocking: writes one frame.
+/// Writes one frame. Blocks.
 pub fn write_frame(
     to: &mut impl Write,
     kind: Kind,
@@ -307,12 +313,13 @@ pub fn write_frame(
     to.write_all(&encode(kind, run, parts)).map_err(FrameError::Io)
 }
 
-/// Blocking: reads one frame.
+/// Reads one frame. Blocks.
 pub fn read_frame(from: &mut impl Read) -> Result<Frame, FrameError> {
-    let mut head = [0; 4 + HEAD_BYTES];
-    match from.read(&mut head[..1]) {
+    let mut head = [0; PREFIX_BYTES];
+    // The head comes in one piece nearly always, so this is one system call.
+    match from.read(&mut head) {
         Ok(0) => return Err(FrameError::Closed),
-        Ok(_) => from.read_exact(&mut head[1..]).map_err(FrameError::Io)?,
+        Ok(read) => from.read_exact(&mut head[read..]).map_err(FrameError::Io)?,
         Err(error) => return Err(FrameError::Io(error)),
     }
     let (kind, run, bytes) = parse_head(head)?;
@@ -321,7 +328,7 @@ pub fn read_frame(from: &mut impl Read) -> Result<Frame, FrameError> {
     Ok(Frame { kind, run, body })
 }
 
-/// A body that is a JSON head with its length before it, and what follows it.
+/// Splits a body into its JSON head, which its length precedes, and the rest.
 pub fn split_head<'a, T: Deserialize<'a>>(
     kind: Kind,
     body: &'a [u8],
@@ -333,26 +340,26 @@ pub fn split_head<'a, T: Deserialize<'a>>(
     Ok((serde_json::from_slice(head).map_err(|_| malformed())?, rest))
 }
 
-/// The length and JSON of a head, for [`encode`].
+/// Encodes a head as its length and its JSON, for [`encode`].
 pub fn join_head<T: Serialize>(head: &T) -> Vec<u8> {
-    let json = serde_json::to_vec(head).expect("heads hold only strings and numbers");
+    let json = serde_json::to_vec(head).expect("a head holds only strings and numbers");
     [&(json.len() as u32).to_le_bytes()[..], &json].concat()
 }
 
-/// A `Call` frame's body taken apart.
+/// The parsed body of a `Call` frame.
 #[derive(Debug, PartialEq)]
 pub struct CallBody<'a> {
-    /// Its number in the run, from 1.
+    /// Number of the call within the run, from 1.
     pub call: u32,
-    /// The line of the guest's source that issued it, from 1; 0 where it is not known.
+    /// Line of the guest's source that issued the call, from 1; 0 if unknown.
     pub line: u32,
-    /// The tool's path.
+    /// Path of the tool.
     pub path: &'a str,
-    /// The arguments as JSON, not yet looked at.
+    /// The arguments as JSON, unchecked.
     pub args: &'a [u8],
 }
 
-/// Takes a `Call` body apart.
+/// Parses the body of a `Call` frame.
 pub fn parse_call(body: &[u8]) -> Result<CallBody<'_>, FrameError> {
     let malformed = || FrameError::Malformed(Kind::Call);
     let (call, rest) = body.split_first_chunk::<4>().ok_or_else(malformed)?;
@@ -364,9 +371,9 @@ pub fn parse_call(body: &[u8]) -> Result<CallBody<'_>, FrameError> {
     Ok(CallBody { call: u32::from_le_bytes(*call), line: u32::from_le_bytes(*line), path, args })
 }
 
-/// Takes an `Answer` body apart: the call's number, whether it succeeded, and the JSON.
-pub fn parse_answer(body: &[u8]) -> Result<(u32, bool, &[u8]), FrameError> {
-    let malformed = || FrameError::Malformed(Kind::Answer);
+/// Parses the body of a `Response` frame: number of the call, success, JSON.
+pub fn parse_response(body: &[u8]) -> Result<(u32, bool, &[u8]), FrameError> {
+    let malformed = || FrameError::Malformed(Kind::Response);
     let (call, rest) = body.split_first_chunk::<4>().ok_or_else(malformed)?;
     let (ok, json) = rest.split_first().ok_or_else(malformed)?;
     match ok {
@@ -375,7 +382,7 @@ pub fn parse_answer(body: &[u8]) -> Result<(u32, bool, &[u8]), FrameError> {
     }
 }
 
-/// The byte of a log level in a `Log` frame.
+/// Encodes a log level as in a `Log` frame.
 pub fn level_to_u8(level: LogLevel) -> u8 {
     match level {
         LogLevel::Debug => 0,
@@ -385,7 +392,7 @@ pub fn level_to_u8(level: LogLevel) -> u8 {
     }
 }
 
-/// The log level of a byte in a `Log` frame.
+/// Decodes a log level of a `Log` frame.
 pub fn level_from_u8(byte: u8) -> Option<LogLevel> {
     [LogLevel::Debug, LogLevel::Info, LogLevel::Warn, LogLevel::Error]
         .into_iter()

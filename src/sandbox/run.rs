@@ -1,142 +1,151 @@
 //! One run of a guest: its frames, its clocks, its end.
 //!
-//! The worker is hostile. Every frame is checked against what may come now; the first that may not
-//! ends the worker. Whatever the worker does or leaves undone, a run is over at most [`STOP_GRACE`]
-//! after a limit.
+//! The worker is hostile. Every frame is checked against the frames that are legal at that moment;
+//! the first illegal one ends the worker. Whatever the worker does or fails to do, a run is over at
+//! most [`STOP_GRACE`] after a limit.
 
 use std::{
     collections::VecDeque,
+    ops::ControlFlow::{self, Break, Continue},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::{
     FutureExt, StreamExt,
-    future::{BoxFuture, Fuse},
+    future::{BoxFuture, Fuse, FusedFuture},
     stream::FuturesUnordered,
 };
 use tokio::{sync::watch, time::sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    CallFailure, Outcome, Run, RunReport, Sandbox, ToolCall, ToolHost,
-    clock::{Doing, Stopwatch, WallClock},
+    clock::{Activity, Stopwatch, WallClock},
+    config::SandboxConfig,
     connection::Event,
+    host::{ToolCall, ToolHost},
     pool::{Pool, Worker},
     protocol::{
-        self, CALLS_IN_FLIGHT_MAX, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup,
-        StopReason,
+        self, CALLS_IN_FLIGHT_MAX, CallFailure, DoneHead, DoneOutcome, FatalReason, Frame, Kind,
+        RunHead, Setup, StopReason,
     },
-    schedule::{Permit, Place},
+    runtime::{Lease, Outcome, Run, RunReport},
+    schedule::{Permit, Schedule, WorkerSlot},
 };
 use crate::{
     base::text::ellipsized,
-    model::{ErrorCode, LogLine, Logs, RawJson, TaskError, Usage},
+    model::{ErrorCode, JsonObject, LogLine, Logs, RawJson, TaskError, Usage},
 };
 
-/// From the order to stop to the end of the process.
+/// Time from the order to stop until the process is killed.
 const STOP_GRACE: Duration = Duration::from_millis(100);
-/// How often a running worker's CPU time is looked at, and how far beyond the budget, which the
-/// worker itself holds, it may be: helper threads count here and not there.
+/// Interval at which a running worker's CPU time is read.
 const CPU_CHECK_EVERY: Duration = Duration::from_millis(50);
+/// CPU time that a worker may use beyond the budget, which it enforces itself: helper threads count
+/// here and not there.
 const CPU_SLACK: Duration = Duration::from_millis(200);
-/// How often a worker that says it waits is looked at, and how much CPU time it may use all the
-/// same.
+/// Interval at which the CPU time of a worker that reports itself parked is read.
 const PARKED_CHECK_EVERY: Duration = Duration::from_secs(1);
+/// CPU time that a worker may use while it reports itself parked.
 const PARKED_CPU_MAX: Duration = Duration::from_millis(200);
-/// Answers of one run that wait in the broker, in bytes; above it no further answer is taken from
+/// Bytes of a run's responses that wait in the broker. Above it no further response is taken from
 /// the host.
-const HELD_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// A guest that has run so long without waiting goes to the background: its permit goes to the next
-/// guest, and its process gets the lowest priority. So a program that computes, or loops, never
-/// keeps short ones from running.
+const UNDELIVERED_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Time that a guest may run without waiting before it goes to the background: its permit goes to
+/// the next guest and its process gets the lowest priority, so programs that compute or loop never
+/// keep short ones from running.
 const FOREGROUND_MAX: Duration = Duration::from_millis(100);
-/// The longest text of an error that is kept, in bytes.
+/// Bytes of an error's text that are kept.
 const MESSAGE_BYTES_MAX: usize = 8 * 1024;
-/// Warnings that are kept, and bytes of each.
+/// Number of warnings that are kept.
 const WARNINGS_MAX: usize = 20;
+/// Bytes of JSON in a `Response` frame, which also holds the call's number and its outcome.
+const RESPONSE_BYTES_MAX: usize = 9 * 1024 * 1024 - 5;
 
-/// A worker that is held for one run, with the permit to begin it.
+/// A worker reserved for one run, with the permit to begin it.
 #[derive(Debug)]
-pub struct Lease {
-    pub(super) sandbox: Sandbox,
+pub(super) struct LeasedWorker {
+    pub(super) config: Arc<SandboxConfig>,
+    pub(super) schedule: Schedule,
     pub(super) pool: Pool,
     pub(super) worker: Worker,
-    pub(super) place: Place,
+    pub(super) slot: WorkerSlot,
     pub(super) permit: Permit,
 }
 
-type Answer = (u32, Result<RawJson, CallFailure>);
+/// Number of a call and its response.
+type Response = (u32, Result<RawJson, CallFailure>);
 
-impl Lease {
-    /// Runs one guest to its end. `stop` ends it early as cancelled; dropping the future kills the
-    /// worker.
-    pub async fn run(
-        self,
+impl Lease for LeasedWorker {
+    fn run<'a>(
+        self: Box<Self>,
         run: Run,
         host: Arc<dyn ToolHost>,
-        clock: &WallClock,
-        stop: &CancellationToken,
-    ) -> RunReport {
-        let Self { sandbox, pool, worker, place, permit } = self;
-        let mut drive = Drive::new(worker, permit, &sandbox, &run, host, clock);
-        let outcome = drive.until_end(&run, stop).await;
-        let (worker, report) = drive.finish(outcome);
-        if let Some(worker) = worker {
-            pool.give_back(worker);
-        }
-        drop(place);
-        report
+        clock: &'a WallClock,
+        stop: &'a CancellationToken,
+    ) -> BoxFuture<'a, RunReport> {
+        Box::pin(async move {
+            let Self { config, schedule, pool, worker, slot, permit } = *self;
+            let mut run_loop =
+                RunLoop::new(worker, permit, &config.setup, &schedule, &run, host, clock);
+            let outcome = run_loop.run_to_end(&run, stop).await;
+            let (worker, report) = run_loop.into_report(outcome);
+            if let Some(worker) = worker {
+                pool.release(worker);
+            }
+            drop(slot);
+            report
+        })
     }
 }
 
-/// Why the loop goes on or ends.
-enum Turn {
-    On,
-    End(Outcome),
-}
+/// Decision to continue the loop, or the outcome that ends it.
+type Step = ControlFlow<Outcome>;
 
-struct Drive<'a> {
+/// State of one run under way.
+struct RunLoop<'a> {
     worker: Worker,
     run: u32,
     setup: &'a Setup,
-    sandbox: &'a Sandbox,
+    schedule: &'a Schedule,
     host: Arc<dyn ToolHost>,
-    /// Whether the guest only waits.
+    /// True while the guest only waits.
     parked: bool,
-    /// None while the guest only waits, and once it is in the background.
+    /// `None` while the guest is parked or in the background.
     permit: Option<Permit>,
-    /// Since when it has run without waiting.
+    /// Time since which the guest runs without waiting.
     running_since: Instant,
-    /// The permit is on its way.
+    /// The request for a permit to resume a parked guest.
     resuming: Fuse<BoxFuture<'static, Permit>>,
-    calls: FuturesUnordered<BoxFuture<'static, Answer>>,
-    /// Answers that wait for the permit, or for the worker to take its input, and their bytes.
-    held: VecDeque<Answer>,
-    held_bytes: usize,
-    /// Whether the worker has said that the isolate for this run is ready; at most once.
+    calls: FuturesUnordered<BoxFuture<'static, Response>>,
+    /// Responses that wait for the permit or for room in the worker's socket.
+    undelivered: VecDeque<Response>,
+    undelivered_bytes: usize,
+    /// True once the worker has reported that the isolate for this run is ready.
     ready: bool,
     cpu_at_park: Duration,
     calls_seen: u32,
-    answers_sent: u32,
+    responses_sent: u32,
     stopwatch: Stopwatch,
     began: Instant,
     cpu_before: Duration,
-    holds: watch::Receiver<usize>,
+    pauses: watch::Receiver<usize>,
     logs: Logs,
     log_bytes: u64,
-    /// What the worker said at the end.
+    /// The worker's final report.
     done: Option<DoneHead>,
+    /// Reason of the stop that was ordered, and the moment at which the process is killed.
     stopping: Option<(StopReason, Instant)>,
-    /// The process must not be used again.
+    /// True if the process must not be used again.
     kill: bool,
 }
 
-impl<'a> Drive<'a> {
+impl<'a> RunLoop<'a> {
     fn new(
         mut worker: Worker,
         permit: Permit,
-        sandbox: &'a Sandbox,
+        setup: &'a Setup,
+        schedule: &'a Schedule,
         run: &Run,
         host: Arc<dyn ToolHost>,
         clock: &WallClock,
@@ -152,23 +161,23 @@ impl<'a> Drive<'a> {
             run: worker.runs,
             cpu_before: worker.process.cpu().unwrap_or_default(),
             worker,
-            setup: &sandbox.config.setup,
-            sandbox,
+            setup,
+            schedule,
             host,
             parked: false,
             permit: Some(permit),
             running_since: Instant::now(),
             resuming: Fuse::terminated(),
             calls: FuturesUnordered::new(),
-            held: VecDeque::new(),
-            held_bytes: 0,
+            undelivered: VecDeque::new(),
+            undelivered_bytes: 0,
             ready: false,
             cpu_at_park: Duration::ZERO,
             calls_seen: 0,
-            answers_sent: 0,
+            responses_sent: 0,
             stopwatch: Stopwatch::start(),
             began: Instant::now(),
-            holds: clock.holds(),
+            pauses: clock.pauses(),
             logs: Logs::default(),
             log_bytes: 0,
             done: None,
@@ -177,98 +186,98 @@ impl<'a> Drive<'a> {
         }
     }
 
-    async fn until_end(&mut self, run: &Run, stop: &CancellationToken) -> Outcome {
+    async fn run_to_end(&mut self, run: &Run, stop: &CancellationToken) -> Outcome {
         let wall_max = Duration::from_millis(run.wall_ms_max);
         let cpu_max = Duration::from_millis(run.cpu_ms_max);
         loop {
-            self.stopwatch.turn(self.doing());
-            let alarm = self.alarm(wall_max);
-            // Not biased: a flood of frames must not keep the clock from being looked at.
-            let turn = tokio::select! {
+            self.stopwatch.switch_to(self.activity());
+            let next_check = self.next_check(wall_max);
+            let takes_responses =
+                !self.calls.is_empty() && self.undelivered_bytes <= UNDELIVERED_BYTES_MAX;
+            // Not biased: a flood of frames must not starve the clock.
+            let step = tokio::select! {
                 event = self.worker.connection.next() => match event {
-                    Ok(Event::Frame(frame)) => self.take(frame),
-                    Ok(Event::Room) => self.deliver_or_resume(),
+                    Ok(Event::Frame(frame)) => self.on_frame(frame),
+                    Ok(Event::Writable) => self.deliver_or_resume(),
                     Err(error) => self.lost(format!("the worker is gone: {error}")),
                 },
-                Some(answer) = self.calls.next(), if !self.calls.is_empty() && self.held_bytes <= HELD_BYTES_MAX => self.answer(answer),
-                permit = &mut self.resuming => self.resumed(permit),
-                () = stop.cancelled(), if self.stopping.is_none() => self.stop(StopReason::Cancel),
-                Ok(()) = self.holds.changed() => Turn::On,
-                () = sleep_until(alarm.into()) => self.ring(wall_max, cpu_max),
+                Some(response) = self.calls.next(), if takes_responses => self.on_response(response),
+                permit = &mut self.resuming => self.on_permit(permit),
+                () = stop.cancelled(), if self.stopping.is_none() => self.order_stop(StopReason::Cancel),
+                Ok(()) = self.pauses.changed() => Continue(()),
+                () = sleep_until(next_check.into()) => self.check_limits(wall_max, cpu_max),
             };
-            if let Turn::End(outcome) = turn {
+            if let Break(outcome) = step {
                 return outcome;
             }
         }
     }
 
-    fn doing(&self) -> Doing {
+    fn activity(&self) -> Activity {
         match self.parked {
-            false => Doing::Running,
-            true if *self.holds.borrow() > 0 => Doing::Person,
-            true if !self.calls.is_empty() => Doing::Tools,
-            true => Doing::Idle,
+            false => Activity::Running,
+            true if *self.pauses.borrow() > 0 => Activity::ApprovalWait,
+            true if !self.calls.is_empty() => Activity::ToolWait,
+            true => Activity::Idle,
         }
     }
 
-    /// When something must be looked at even if nothing happens.
-    fn alarm(&self, wall_max: Duration) -> Instant {
-        if let Some((_, end)) = self.stopping {
-            return end;
+    /// Moment at which the limits are checked even if no event comes.
+    fn next_check(&self, wall_max: Duration) -> Instant {
+        if let Some((_, kill_at)) = self.stopping {
+            return kill_at;
         }
-        let far = Instant::now() + Duration::from_secs(3600);
-        let wall = self.stopwatch.deadline(wall_max).unwrap_or(far);
-        wall.min(Instant::now() + if self.parked { PARKED_CHECK_EVERY } else { CPU_CHECK_EVERY })
+        let now = Instant::now();
+        let cpu_check = now + if self.parked { PARKED_CHECK_EVERY } else { CPU_CHECK_EVERY };
+        self.stopwatch.deadline(wall_max).map_or(cpu_check, |wall| wall.min(cpu_check))
     }
 
-    fn ring(&mut self, wall_max: Duration, cpu_max: Duration) -> Turn {
-        self.stopwatch.turn(self.doing());
-        if let Some((reason, end)) = self.stopping {
-            if Instant::now() < end {
-                return Turn::On;
+    fn check_limits(&mut self, wall_max: Duration, cpu_max: Duration) -> Step {
+        self.stopwatch.switch_to(self.activity());
+        if let Some((reason, kill_at)) = self.stopping {
+            if Instant::now() < kill_at {
+                return Continue(());
             }
             self.kill = true;
-            return Turn::End(stopped(reason));
+            return Break(stopped(reason));
         }
         if self.stopwatch.counted >= wall_max {
-            return self.stop(StopReason::Wall);
+            return self.order_stop(StopReason::Wall);
         }
-        let cpu = self.worker.process.cpu().unwrap_or_default().saturating_sub(self.cpu_before);
+        let cpu = self.cpu();
         if cpu >= cpu_max + CPU_SLACK {
             self.kill = true;
-            return Turn::End(Outcome::CpuLimit);
+            return Break(Outcome::CpuLimit);
         }
         if self.parked && cpu > self.cpu_at_park + PARKED_CPU_MAX {
-            return self.violation("it computes while it says that it waits");
+            return self.violation("it computes while it reports itself parked");
         }
         if self.permit.is_some() && self.running_since.elapsed() >= FOREGROUND_MAX {
             self.permit = None;
             self.worker.demote();
         }
-        Turn::On
+        Continue(())
     }
 
-    fn stop(&mut self, reason: StopReason) -> Turn {
+    /// CPU time that the worker has used for this run.
+    fn cpu(&self) -> Duration {
+        self.worker.process.cpu().unwrap_or_default().saturating_sub(self.cpu_before)
+    }
+
+    fn order_stop(&mut self, reason: StopReason) -> Step {
         self.stopping = Some((reason, Instant::now() + STOP_GRACE));
         self.worker.connection.send(Kind::Stop, self.run, &[&[reason as u8]]);
-        Turn::On
+        Continue(())
     }
 
-    fn take(&mut self, frame: Frame) -> Turn {
-        // The isolate for this run may have become ready only after the run was sent.
+    fn on_frame(&mut self, frame: Frame) -> Step {
+        // The isolate for this run may become ready only after the run was sent.
         if frame.kind == Kind::Ready && !self.ready {
             self.ready = true;
-            return Turn::On;
+            return Continue(());
         }
-        if frame.kind == Kind::Gasp && frame.body.len() == 1 {
-            self.kill = true;
-            return Turn::End(match (self.stopping, Gasp::from_u8(frame.body[0])) {
-                (Some((reason, _)), _) => stopped(reason),
-                (None, Some(Gasp::OutOfMemory)) => {
-                    Outcome::MemoryLimit { message: self.memory_message() }
-                }
-                (None, _) => Outcome::Lost { detail: "the engine in the worker failed".into() },
-            });
+        if frame.kind == Kind::Fatal && frame.body.len() == 1 {
+            return self.on_fatal(frame.body[0]);
         }
         if frame.run != self.run {
             return self.violation(&format!(
@@ -277,133 +286,138 @@ impl<'a> Drive<'a> {
             ));
         }
         match frame.kind {
-            Kind::Call => self.call(&frame.body),
-            Kind::Log => self.log(&frame.body),
-            Kind::Parked => self.park(&frame.body),
-            Kind::Wake => self.wake(),
-            Kind::Done => self.end(&frame.body),
+            Kind::Call => self.on_call(&frame.body),
+            Kind::Log => self.on_log(&frame.body),
+            Kind::Parked => self.on_parked(&frame.body),
+            Kind::Wake => self.on_wake(),
+            Kind::Done => self.on_done(&frame.body),
             kind => self.violation(&format!("a {kind:?} frame within a run")),
         }
     }
 
-    fn call(&mut self, body: &[u8]) -> Turn {
+    fn on_fatal(&mut self, reason: u8) -> Step {
+        self.kill = true;
+        Break(match (self.stopping, FatalReason::from_u8(reason)) {
+            (Some((reason, _)), _) => stopped(reason),
+            (None, Some(FatalReason::OutOfMemory)) => {
+                Outcome::MemoryLimit { message: self.memory_message() }
+            }
+            (None, _) => Outcome::Lost { detail: "the engine in the worker failed".into() },
+        })
+    }
+
+    fn on_call(&mut self, body: &[u8]) -> Step {
         let Ok(call) = protocol::parse_call(body) else {
             return self.violation("a malformed call");
         };
         if call.call != self.calls_seen + 1
-            || self.calls.len() + self.held.len() >= CALLS_IN_FLIGHT_MAX
+            || self.calls.len() + self.undelivered.len() >= CALLS_IN_FLIGHT_MAX
         {
-            return self.violation("a call out of order or over the bound");
+            return self.violation("a call out of order or over the limit");
         }
         self.calls_seen = call.call;
         let seq = call.call;
         let Ok(args) = serde_json::from_slice::<RawJson>(call.args) else {
-            return self.violation("arguments that are no JSON");
+            return self.violation("arguments that are not JSON");
         };
-        let answer = self.host.call(ToolCall {
+        let response = self.host.call(ToolCall {
             seq,
             line: Some(call.line).filter(|line| *line > 0),
             path: call.path.to_owned(),
             args,
         });
-        self.calls.push(answer.map(move |answer| (seq, answer)).boxed());
-        Turn::On
+        self.calls.push(response.map(move |response| (seq, response)).boxed());
+        Continue(())
     }
 
-    fn answer(&mut self, (call, answer): Answer) -> Turn {
-        // An answer that no frame can carry is a failure of its call, not of the run.
-        let answer = answer.and_then(|value| match value.get().len() {
-            bytes if bytes <= ANSWER_BYTES_MAX => Ok(value),
+    fn on_response(&mut self, (call, response): Response) -> Step {
+        // A response that no frame can carry is a failure of its call, not of the run.
+        let response = response.and_then(|value| match value.get().len() {
+            bytes if bytes <= RESPONSE_BYTES_MAX => Ok(value),
             bytes => Err(too_large(bytes)),
         });
-        self.held_bytes += answer.as_ref().map_or(0, |value| value.get().len());
-        self.held.push_back((call, answer));
+        self.undelivered_bytes += response.as_ref().map_or(0, |value| value.get().len());
+        self.undelivered.push_back((call, response));
         self.deliver_or_resume()
     }
 
-    fn deliver_or_resume(&mut self) -> Turn {
+    /// Sends the responses that have come, or requests the permit that a parked guest needs first.
+    fn deliver_or_resume(&mut self) -> Step {
         if self.parked {
-            use futures::future::FusedFuture;
-            if self.resuming.is_terminated() && !self.held.is_empty() {
-                self.ask_to_resume();
+            if self.resuming.is_terminated() && !self.undelivered.is_empty() {
+                self.request_permit();
             }
-            return Turn::On;
+            return Continue(());
         }
         while !self.worker.connection.congested()
-            && let Some((call, answer)) = self.held.pop_front()
+            && let Some((call, response)) = self.undelivered.pop_front()
         {
-            self.answers_sent += 1;
+            self.responses_sent += 1;
             let call = call.to_le_bytes();
-            match &answer {
+            match &response {
                 Ok(value) => {
-                    self.held_bytes -= value.get().len();
+                    self.undelivered_bytes -= value.get().len();
                     self.worker.connection.send(
-                        Kind::Answer,
+                        Kind::Response,
                         self.run,
                         &[&call, &[1], value.get().as_bytes()],
                     );
                 }
                 Err(failure) => {
                     let json = serde_json::to_vec(failure).expect("a failure holds only JSON");
-                    self.worker.connection.send(Kind::Answer, self.run, &[&call, &[0], &json]);
+                    self.worker.connection.send(Kind::Response, self.run, &[&call, &[0], &json]);
                 }
             }
         }
-        Turn::On
+        Continue(())
     }
 
-    fn ask_to_resume(&mut self) {
-        let schedule = self.sandbox.schedule.clone();
+    fn request_permit(&mut self) {
+        let schedule = self.schedule.clone();
         self.resuming = async move { schedule.resume().await }.boxed().fuse();
     }
 
-    fn resumed(&mut self, permit: Permit) -> Turn {
+    fn on_permit(&mut self, permit: Permit) -> Step {
         self.permit = Some(permit);
         self.parked = false;
         self.running_since = Instant::now();
-        if self.held.is_empty() {
+        if self.undelivered.is_empty() {
             self.worker.connection.send(Kind::Go, self.run, &[]);
         }
         self.deliver_or_resume()
     }
 
-    fn park(&mut self, body: &[u8]) -> Turn {
-        let Ok(taken) = <[u8; 4]>::try_from(body) else {
+    fn on_parked(&mut self, body: &[u8]) -> Step {
+        let Ok(received) = <[u8; 4]>::try_from(body) else {
             return self.violation("a malformed park");
         };
-        match u32::from_le_bytes(taken) {
-            taken if taken == self.answers_sent => {
-                // Said again, it changes nothing: what was computed since it was first said counts.
+        match u32::from_le_bytes(received) {
+            received if received == self.responses_sent => {
+                // A repeated report changes nothing: CPU time counts from the first one.
                 if !self.parked {
-                    self.cpu_at_park = self
-                        .worker
-                        .process
-                        .cpu()
-                        .unwrap_or_default()
-                        .saturating_sub(self.cpu_before);
+                    self.cpu_at_park = self.cpu();
                 }
                 self.parked = true;
                 self.permit = None;
             }
-            taken if taken > self.answers_sent => {
-                return self.violation("more answers taken than were sent");
+            received if received > self.responses_sent => {
+                return self.violation("more responses received than were sent");
             }
-            // Answers are on their way: it goes on by itself.
+            // Responses are on their way, so the guest continues by itself.
             _ => {}
         }
-        Turn::On
+        Continue(())
     }
 
-    fn wake(&mut self) -> Turn {
-        use futures::future::FusedFuture;
-        // Where it is not parked, an answer, which is a permission too, crossed it.
+    fn on_wake(&mut self) -> Step {
+        // If it is not parked, it crossed a response, which is a permission as well.
         if self.parked && self.resuming.is_terminated() {
-            self.ask_to_resume();
+            self.request_permit();
         }
-        Turn::On
+        Continue(())
     }
 
-    fn log(&mut self, body: &[u8]) -> Turn {
+    fn on_log(&mut self, body: &[u8]) -> Step {
         let line = body.split_first().and_then(|(level, text)| {
             Some(LogLine {
                 level: protocol::level_from_u8(*level)?,
@@ -422,10 +436,10 @@ impl<'a> Drive<'a> {
             self.host.log(&line);
             self.logs.lines.push(line);
         }
-        Turn::On
+        Continue(())
     }
 
-    fn end(&mut self, body: &[u8]) -> Turn {
+    fn on_done(&mut self, body: &[u8]) -> Step {
         let Ok((head, result)) = protocol::split_head::<DoneHead>(Kind::Done, body) else {
             return self.violation("a malformed end");
         };
@@ -433,11 +447,11 @@ impl<'a> Drive<'a> {
         let outcome = match (&self.stopping, &head.outcome) {
             (Some((reason, _)), _) => stopped(*reason),
             (None, DoneOutcome::Returned) if result.len() as u64 > self.setup.result_bytes_max => {
-                return self.violation("a result over its bound");
+                return self.violation("a result over its limit");
             }
             (None, DoneOutcome::Returned) => match serde_json::from_slice(result) {
                 Ok(value) => Outcome::Returned { value },
-                Err(_) => return self.violation("a result that is no JSON"),
+                Err(_) => return self.violation("a result that is not JSON"),
             },
             (None, DoneOutcome::Threw { error, call }) => {
                 Outcome::Threw { error: trimmed(error.clone()), call: *call }
@@ -449,7 +463,7 @@ impl<'a> Drive<'a> {
             (None, DoneOutcome::Stopped) => return self.violation("a stop that nobody ordered"),
         };
         self.done = Some(head);
-        Turn::End(outcome)
+        Break(outcome)
     }
 
     fn memory_message(&self) -> String {
@@ -458,7 +472,7 @@ impl<'a> Drive<'a> {
         format!("memory limit {heap} MB exceeded (array buffers apart: {buffers} MB)")
     }
 
-    fn violation(&mut self, what: &str) -> Turn {
+    fn violation(&mut self, what: &str) -> Step {
         tracing::error!(
             pid = self.worker.process.pid(),
             "worker broke the frame protocol and is killed: {what}"
@@ -466,26 +480,26 @@ impl<'a> Drive<'a> {
         self.lost("the worker broke the frame protocol".into())
     }
 
-    fn lost(&mut self, detail: String) -> Turn {
+    fn lost(&mut self, detail: String) -> Step {
         self.kill = true;
-        Turn::End(match self.stopping {
+        Break(match self.stopping {
             Some((reason, _)) => stopped(reason),
             None => Outcome::Lost { detail },
         })
     }
 
-    /// The report, and the worker if it may serve again.
-    fn finish(mut self, outcome: Outcome) -> (Option<Worker>, RunReport) {
-        self.stopwatch.turn(Doing::Running);
-        let cpu = self.worker.process.cpu().unwrap_or_default().saturating_sub(self.cpu_before);
+    /// Returns the report, and the worker if it may serve another run.
+    fn into_report(mut self, outcome: Outcome) -> (Option<Worker>, RunReport) {
+        self.stopwatch.switch_to(Activity::Running);
         let millis = |duration: Duration| duration.as_millis() as u64;
+        let cpu_ms = millis(self.cpu());
         let mut report = RunReport {
             outcome,
             usage: Usage {
                 wall_ms: millis(self.began.elapsed()),
-                cpu_ms: millis(cpu),
-                tool_wait_ms: millis(self.stopwatch.tools),
-                approval_wait_ms: millis(self.stopwatch.person),
+                cpu_ms,
+                tool_wait_ms: millis(self.stopwatch.tool_wait),
+                approval_wait_ms: millis(self.stopwatch.approval_wait),
                 tool_calls: u64::from(self.calls_seen),
                 ..Usage::default()
             },
@@ -493,7 +507,7 @@ impl<'a> Drive<'a> {
             warnings: Vec::new(),
         };
         if let Some(done) = self.done {
-            report.usage.cpu_ms = done.cpu_ms.min(millis(cpu) + 1);
+            report.usage.cpu_ms = done.cpu_ms.min(cpu_ms + 1);
             report.usage.heap_peak_bytes = done.heap_peak_bytes;
             report.logs.dropped_lines += done.dropped_lines;
             report.logs.dropped_bytes += done.dropped_bytes;
@@ -508,17 +522,15 @@ impl<'a> Drive<'a> {
     }
 }
 
-/// Bytes of JSON that an `Answer` frame carries beside the call's number and its outcome.
-const ANSWER_BYTES_MAX: usize = 9 * 1024 * 1024 - 5;
-
+/// The failure of a call whose response is larger than a frame.
 fn too_large(bytes: usize) -> CallFailure {
     CallFailure {
         name: "ToolCallError".into(),
         message: format!(
-            "the answer has {bytes} bytes as JSON, allowed are {ANSWER_BYTES_MAX}: ask for less \
-            at once"
+            "the response is {bytes} bytes of JSON; the limit is {RESPONSE_BYTES_MAX}: request \
+            less at once"
         ),
-        properties: crate::model::JsonObject::from_iter([
+        properties: JsonObject::from_iter([
             ("code".into(), ErrorCode::ResponseTooLarge.as_str().into()),
             ("retryable".into(), false.into()),
         ]),
@@ -532,7 +544,7 @@ fn stopped(reason: StopReason) -> Outcome {
     }
 }
 
-/// A guest's error within its bounds: the worker that sent it may have been taken over.
+/// Cuts a guest's error to its limits: the worker that sent it may be compromised.
 fn trimmed(error: TaskError) -> TaskError {
     let cut = |text: String| ellipsized(text, MESSAGE_BYTES_MAX);
     TaskError {

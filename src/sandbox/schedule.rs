@@ -1,10 +1,10 @@
-//! Who runs next. Pure bookkeeping behind one lock; nothing here knows processes.
+//! Decides which guest runs next. Bookkeeping behind one lock; knows no processes.
 //!
-//! Two bounds: guests that *run* (hold a permit) and guests that *exist* (hold a place, which
-//! becomes a worker). A guest that waits for a tool gives its permit back and keeps its place; when
-//! it can go on it is served before any new guest, so running programs finish before others begin.
-//! New guests wait per tenant and are served in turn; while there is more than one tenant, none
-//! gets more than three quarters of the places, so that guests which never end leave room.
+//! Two bounds: guests that *run* hold a [`Permit`], guests that *exist* hold a [`WorkerSlot`]. A
+//! guest that waits for a tool returns its permit and keeps its slot; when it can continue it is
+//! served before any new guest, so running programs finish before others begin. New guests queue
+//! per tenant and tenants are served round-robin. While there is more than one tenant, none gets
+//! more than three quarters of the slots, so guests that never end leave room for others.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,134 +14,134 @@ use std::{
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-/// Hands out permits and places.
+/// Hands out permits and worker slots. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Schedule(Arc<Mutex<State>>);
 
 #[derive(Debug)]
 struct State {
-    permits: usize,
-    places: usize,
-    /// Places that one tenant may hold.
+    free_permits: usize,
+    free_slots: usize,
+    /// Number of slots that one tenant may hold while there are others.
     share_max: usize,
-    /// Places that each tenant holds; none for a tenant that holds none.
+    /// Number of slots held by each tenant; tenants without a slot are absent.
     held: HashMap<String, usize>,
     queue_max: usize,
     queued: usize,
     resuming: VecDeque<oneshot::Sender<Permit>>,
-    /// Per tenant, and the tenants in the order of their turns. A tenant is in `turns` exactly
-    /// while its queue is not empty.
-    queues: HashMap<String, VecDeque<oneshot::Sender<(Place, Permit)>>>,
-    turns: VecDeque<String>,
+    /// Waiting guests of each tenant. A tenant is in `rotation` exactly while its queue is not
+    /// empty.
+    queues: HashMap<String, VecDeque<oneshot::Sender<(WorkerSlot, Permit)>>>,
+    /// Tenants in the order in which they are served.
+    rotation: VecDeque<String>,
 }
 
-/// The right to run; back at drop.
+/// The right to run. Returned when dropped.
 #[derive(Debug)]
 pub(super) struct Permit(Option<Schedule>);
 
-/// The right to exist; back at drop.
+/// The right to exist in a worker process. Returned when dropped.
 #[derive(Debug)]
-pub(super) struct Place(Option<(Schedule, String)>);
+pub(super) struct WorkerSlot(Option<(Schedule, String)>);
 
-/// As many guests as may wait do.
+/// The queue holds as many guests as it may.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Full {
+pub(super) struct QueueFull {
     pub(super) queue_max: usize,
 }
 
 impl Schedule {
-    pub(super) fn new(permits: usize, places: usize, queue_max: usize) -> Self {
+    pub(super) fn new(permits: usize, slots: usize, queue_max: usize) -> Self {
         Self(Arc::new(Mutex::new(State {
-            permits,
-            places,
-            share_max: (places - places / 4).max(1),
+            free_permits: permits,
+            free_slots: slots,
+            share_max: (slots - slots / 4).max(1),
             held: HashMap::new(),
             queue_max,
             queued: 0,
             resuming: VecDeque::new(),
             queues: HashMap::new(),
-            turns: VecDeque::new(),
+            rotation: VecDeque::new(),
         })))
     }
 
-    /// A place and a permit for a new guest. Dropping the future gives up the turn.
-    pub(super) async fn admit(&self, tenant: &str) -> Result<(Place, Permit), Full> {
-        let turn = {
+    /// Waits for a slot and a permit for a new guest. Dropping the future leaves the queue.
+    pub(super) async fn admit(&self, tenant: &str) -> Result<(WorkerSlot, Permit), QueueFull> {
+        let granted = {
             let mut state = self.lock();
             if state.queued >= state.queue_max {
-                state.forget_the_gone();
+                state.remove_cancelled();
             }
             if state.queued >= state.queue_max {
-                return Err(Full { queue_max: state.queue_max });
+                return Err(QueueFull { queue_max: state.queue_max });
             }
-            let (grant, turn) = oneshot::channel();
+            let (grant, granted) = oneshot::channel();
             state.queued += 1;
             let queue = state.queues.entry(tenant.to_owned()).or_default();
             queue.push_back(grant);
             if queue.len() == 1 {
-                state.turns.push_back(tenant.to_owned());
+                state.rotation.push_back(tenant.to_owned());
             }
-            turn
+            granted
         };
-        self.serve();
-        Ok(turn.await.expect("a queued grant is either sent or its receiver is gone"))
+        self.grant_waiting();
+        Ok(granted.await.expect("a queued grant is either sent or its receiver is gone"))
     }
 
-    /// A permit for a guest that has a place, before any new guest.
+    /// Waits for a permit for a guest that holds a slot; served before any new guest.
     pub(super) async fn resume(&self) -> Permit {
-        let turn = {
-            let (grant, turn) = oneshot::channel();
+        let granted = {
+            let (grant, granted) = oneshot::channel();
             self.lock().resuming.push_back(grant);
-            turn
+            granted
         };
-        self.serve();
-        turn.await.expect("a queued grant is either sent or its receiver is gone")
+        self.grant_waiting();
+        granted.await.expect("a queued grant is either sent or its receiver is gone")
     }
 
-    /// Guests that wait to begin.
+    /// Number of guests that wait to begin.
     pub(super) fn queued(&self) -> usize {
         self.lock().queued
     }
 
-    /// Grants what can be granted. A grant whose receiver is gone comes back and is given to the
-    /// next; it is taken apart only after the lock is released, since its drop takes the lock.
-    fn serve(&self) {
-        let mut refused = Vec::new();
+    /// Grants whatever can be granted. A grant whose receiver is gone comes back and goes to the
+    /// next guest; it is dropped only after the lock is released, because its drop takes the lock.
+    fn grant_waiting(&self) {
+        let mut returned = Vec::new();
         let mut state = self.lock();
-        while state.permits > 0 {
+        while state.free_permits > 0 {
             if let Some(grant) = state.resuming.pop_front() {
                 if grant.is_closed() {
                     continue;
                 }
-                state.permits -= 1;
+                state.free_permits -= 1;
                 if let Err(permit) = grant.send(Permit(Some(self.clone()))) {
-                    state.permits += 1;
-                    refused.push((None, permit));
+                    state.free_permits += 1;
+                    returned.push((None, permit));
                 }
-            } else if state.places > 0
-                && let Some((tenant, grant)) = state.next_in_turn()
+            } else if state.free_slots > 0
+                && let Some((tenant, grant)) = state.next_guest()
             {
                 if grant.is_closed() {
                     continue;
                 }
-                state.permits -= 1;
-                state.take_place(&tenant);
-                if let Err((place, permit)) = grant
-                    .send((Place(Some((self.clone(), tenant.clone()))), Permit(Some(self.clone()))))
-                {
-                    state.permits += 1;
-                    state.return_place(&tenant);
-                    refused.push((Some(place), permit));
+                state.free_permits -= 1;
+                state.take_slot(&tenant);
+                let slot = WorkerSlot(Some((self.clone(), tenant.clone())));
+                if let Err((slot, permit)) = grant.send((slot, Permit(Some(self.clone())))) {
+                    state.free_permits += 1;
+                    state.return_slot(&tenant);
+                    returned.push((Some(slot), permit));
                 }
             } else {
                 break;
             }
         }
         drop(state);
-        for (place, permit) in refused {
-            permit.void();
-            if let Some(place) = place {
-                place.void();
+        for (slot, permit) in returned {
+            permit.defuse();
+            if let Some(slot) = slot {
+                slot.defuse();
             }
         }
     }
@@ -152,42 +152,42 @@ impl Schedule {
 }
 
 impl State {
-    /// The next tenant in turn that may hold another place, and the one of it who waited longest.
-    fn next_in_turn(&mut self) -> Option<(String, oneshot::Sender<(Place, Permit)>)> {
-        let alone = self.queues.len() == 1
+    /// Removes the longest waiting guest of the next tenant that may hold another slot.
+    fn next_guest(&mut self) -> Option<(String, oneshot::Sender<(WorkerSlot, Permit)>)> {
+        let is_alone = self.queues.len() == 1
             && self.held.keys().all(|tenant| self.queues.contains_key(tenant));
         let may = |tenant: &String| {
-            alone || self.held.get(tenant).is_none_or(|held| *held < self.share_max)
+            is_alone || self.held.get(tenant).is_none_or(|held| *held < self.share_max)
         };
-        let tenant = self.turns.remove(self.turns.iter().position(may)?)?;
-        let queue = self.queues.get_mut(&tenant).expect("a tenant with a turn has a queue");
-        let grant = queue.pop_front().expect("a tenant with a turn waits");
+        let tenant = self.rotation.remove(self.rotation.iter().position(may)?)?;
+        let queue = self.queues.get_mut(&tenant).expect("a tenant in rotation has a queue");
+        let grant = queue.pop_front().expect("a tenant in rotation has a waiting guest");
         self.queued -= 1;
         if queue.is_empty() {
             self.queues.remove(&tenant);
         } else {
-            self.turns.push_back(tenant.clone());
+            self.rotation.push_back(tenant.clone());
         }
         Some((tenant, grant))
     }
 
-    /// Takes those out of the queues who do not wait any more.
-    fn forget_the_gone(&mut self) {
+    /// Removes guests that no longer wait.
+    fn remove_cancelled(&mut self) {
         self.queues.retain(|_, queue| {
             queue.retain(|grant| !grant.is_closed());
             !queue.is_empty()
         });
-        self.turns.retain(|tenant| self.queues.contains_key(tenant));
+        self.rotation.retain(|tenant| self.queues.contains_key(tenant));
         self.queued = self.queues.values().map(VecDeque::len).sum();
     }
 
-    fn take_place(&mut self, tenant: &str) {
-        self.places -= 1;
+    fn take_slot(&mut self, tenant: &str) {
+        self.free_slots -= 1;
         *self.held.entry(tenant.to_owned()).or_default() += 1;
     }
 
-    fn return_place(&mut self, tenant: &str) {
-        self.places += 1;
+    fn return_slot(&mut self, tenant: &str) {
+        self.free_slots += 1;
         if let Some(held) = self.held.get_mut(tenant) {
             *held -= 1;
             if *held == 0 {
@@ -198,15 +198,15 @@ impl State {
 }
 
 impl Permit {
-    /// Drops it without giving it back.
-    fn void(mut self) {
+    /// Drops the permit without returning it.
+    fn defuse(mut self) {
         self.0 = None;
     }
 }
 
-impl Place {
-    /// Drops it without giving it back.
-    fn void(mut self) {
+impl WorkerSlot {
+    /// Drops the slot without returning it.
+    fn defuse(mut self) {
         self.0 = None;
     }
 }
@@ -214,17 +214,17 @@ impl Place {
 impl Drop for Permit {
     fn drop(&mut self) {
         if let Some(schedule) = self.0.take() {
-            schedule.lock().permits += 1;
-            schedule.serve();
+            schedule.lock().free_permits += 1;
+            schedule.grant_waiting();
         }
     }
 }
 
-impl Drop for Place {
+impl Drop for WorkerSlot {
     fn drop(&mut self) {
         if let Some((schedule, tenant)) = self.0.take() {
-            schedule.lock().return_place(&tenant);
-            schedule.serve();
+            schedule.lock().return_slot(&tenant);
+            schedule.grant_waiting();
         }
     }
 }

@@ -14,7 +14,8 @@ use super::{
 };
 use crate::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, ErrorCode, EventKind, Principal, Task, Timestamp,
+        Approval, ApprovalId, ApprovalStatus, ErrorCode, EventData, EventKind, Principal, Task,
+        Timestamp,
     },
     store::{APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, Decided},
 };
@@ -173,7 +174,11 @@ impl Service {
             limit: PENDING_MAX,
             cursor: None,
         };
-        let page = self.store.approvals(&task.workspace_id, filter).await.map_err(store_error)?;
+        let page = self
+            .store
+            .approvals(&task.principal.workspace_id, filter)
+            .await
+            .map_err(store_error)?;
         let pending = page.approvals.into_iter().map(|approval| PendingApproval {
             approval_id: approval.id.to_string(),
             url: self.approval_url(approval.id),
@@ -235,15 +240,17 @@ impl Service {
             let Some(last) = page.last().map(|event| event.seq) else { break };
             after = last;
             for event in page {
-                let Some(seq) =
-                    event.data["seq"].as_u64().filter(|seq| *seq != u64::from(approval.seq))
-                else {
+                let Some(seq) = event.data.call().filter(|seq| *seq != approval.seq) else {
                     continue;
                 };
-                if event.kind == EventKind::CallRequested {
-                    let tool = event.data["tool"].as_str().unwrap_or_default().to_owned();
-                    calls.push(PriorCall { seq, tool, outcome: "requested".into() });
-                } else if let Some(outcome) = outcome(event.kind)
+                let seq = u64::from(seq);
+                if let EventData::CallRequested(requested) = event.data {
+                    calls.push(PriorCall {
+                        seq,
+                        tool: requested.tool,
+                        outcome: "requested".into(),
+                    });
+                } else if let Some(outcome) = outcome(event.data.kind())
                     && let Some(call) = calls.iter_mut().rev().find(|call| call.seq == seq)
                 {
                     call.outcome = outcome.into();

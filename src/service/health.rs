@@ -4,7 +4,10 @@ use super::{
     Service,
     view::{Health, PolicyHealth, RuntimeHealth, SandboxHealth, StoreHealth},
 };
-use crate::store::StoreError;
+use crate::{
+    sandbox::{self, Runtime},
+    store::StoreError,
+};
 
 impl Service {
     /// The state of the server. `degraded` where the store, the engine or the policy does not work;
@@ -28,14 +31,15 @@ impl Service {
     }
 
     fn sandbox_health(&self) -> SandboxHealth {
-        let runtime = |(id, sandbox): (&str, &crate::sandbox::Sandbox)| {
-            let (engine, locks) = sandbox.engine_and_locks().unwrap_or(("not used yet", ""));
+        let runtime = |runtime: &dyn Runtime| {
+            let sandbox::RuntimeHealth { engine, workers, queued } = runtime.health();
             RuntimeHealth {
-                runtime_id: id.into(),
-                engine: engine.into(),
-                tier: locks.into(),
-                workers: sandbox.workers(),
-                queued: sandbox.queued(),
+                runtime_id: runtime.id().into(),
+                engine: engine.as_ref().map_or("not used yet", |engine| &engine.name).into(),
+                tier: engine.as_ref().map(|engine| engine.locks.tier()),
+                locks: engine.map(|engine| engine.locks).unwrap_or_default(),
+                workers,
+                queued,
             }
         };
         let runtimes: Vec<_> = self.engine.runtimes().map(runtime).collect();

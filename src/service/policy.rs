@@ -18,18 +18,18 @@ use super::{
 };
 use crate::{
     base::offload::offload,
-    catalog::{Tool, View, Visibility},
+    catalog::{Tool, ToolFilter, Visibility},
     model::{ErrorCode, Timestamp},
     policy::{
-        Amount, Call, Caller, CounterRead, CounterValues, Decision, Explanation, Hold, Layer,
-        LayerScope, Options, Policy, Problem, lint,
+        Amount, Call, Caller, CounterRead, CounterValues, Decision, Explanation, Layer, LayerScope,
+        Options, Policy, Problem, Reservation, lint,
     },
     store::CounterRead as StoreRead,
     task::host::{ROLE, counter_window, facts},
 };
 
 /// Shows every tool, whatever policy hides: the owner asks.
-pub(super) const EVERYTHING: View<'static> = &|_: &Tool| Visibility::Auto;
+pub(super) const EVERYTHING: &dyn ToolFilter = &|_: &Tool| Visibility::Auto;
 /// Policy files in one request.
 const FILES_MAX: usize = 64;
 /// Calls in one request.
@@ -89,7 +89,7 @@ impl Service {
         let known: CounterValues =
             reads.into_iter().zip(values).map(|(read, value)| (read.key, value)).collect();
         let explanation = policy.explain(&call, &known);
-        let holds = &explanation.decision.holds;
+        let holds = &explanation.decision.reservations;
         let counted: Vec<_> = holds
             .iter()
             .map(|hold| CounterRead { key: hold.key.clone(), window: hold.window })
@@ -146,7 +146,7 @@ impl Service {
             let policy = Policy::load(layers, options).map_err(|problems| unusable(&problems))?;
             let find =
                 |path: &str| tools.iter().find(|tool| tool.path == path).map(|tool| facts(tool));
-            let reports = policy.run_cases(Timestamp::now(), &find);
+            let reports = policy.run_tests(Timestamp::now(), &find);
             Ok(PolicyTestResults { results: reports.into_iter().map(Into::into).collect() })
         })
         .await
@@ -256,9 +256,9 @@ fn classified(tool: &Tool, policy: &Policy) -> PolicyTool {
 fn explained(explanation: &Explanation, values: &[Amount], policy: &Policy) -> PolicyExplanation {
     let decision = &explanation.decision;
     let holds: Vec<_> =
-        decision.holds.iter().zip(values).map(|(hold, value)| limit(hold, *value)).collect();
+        decision.reservations.iter().zip(values).map(|(hold, value)| limit(hold, *value)).collect();
     let mut text = explanation.to_string();
-    for ((hold, value), limit) in decision.holds.iter().zip(values).zip(&holds) {
+    for ((hold, value), limit) in decision.reservations.iter().zip(values).zip(&holds) {
         let full = if limit.admitted { "" } else { ": full, the call would be rate limited now" };
         text.push_str(&format!(
             "\n{} of {} per {} used now (rule `{}`){full}",
@@ -285,7 +285,7 @@ fn explained(explanation: &Explanation, values: &[Amount], policy: &Policy) -> P
 }
 
 /// A limit with the value of its counter.
-fn limit(hold: &Hold, used: Amount) -> PolicyLimit {
+fn limit(hold: &Reservation, used: Amount) -> PolicyLimit {
     PolicyLimit {
         rule: (&hold.rule).into(),
         window: hold.window.to_string(),
@@ -304,10 +304,10 @@ fn replay(
     calls: &[RecordedCall],
 ) -> Result<PolicyReplayResults, ServiceError> {
     let policy = Policy::load(layers, options).map_err(|problems| unusable(&problems))?;
-    let reliance = lint::Reliance::of(&policy);
+    let arguments = lint::ArgumentUse::of(&policy);
     let result = |call: &RecordedCall| {
         let tool = tools.iter().find(|tool| tool.path == call.tool);
-        let now = tool.and_then(|tool| decide_again(&policy, &reliance, tool, call));
+        let now = tool.and_then(|tool| decide_again(&policy, &arguments, tool, call));
         let change = match &now {
             None => "unknown",
             Some(now) if now.verdict.as_str() == call.was => "same",
@@ -330,14 +330,14 @@ fn replay(
 /// The decision now; none where it depends on arguments that are not on record.
 fn decide_again(
     policy: &Policy,
-    reliance: &lint::Reliance<'_>,
+    arguments: &lint::ArgumentUse<'_>,
     tool: &Tool,
     call: &RecordedCall,
 ) -> Option<Decision> {
     let args = match &call.arguments {
         Some(args) => args.clone(),
         None if call.argument_keys.is_empty() => json!({}),
-        None if !reliance.on_arguments(&tool.path) => json!({}),
+        None if !arguments.affects(&tool.path) => json!({}),
         None => return None,
     };
     let args = RawValue::from_string(args.to_string()).ok()?;

@@ -150,7 +150,7 @@ impl Service {
             .await
             .map_err(store_error)?;
         let next_after = events.last().map_or(request.after, |event| event.seq);
-        Ok(EventPage { events: events.into_iter().map(Into::into).collect(), next_after })
+        Ok(EventPage { events, next_after })
     }
 
     pub(super) async fn record(&self, who: &Principal, task: TaskId) -> Result<Task, ServiceError> {
@@ -231,11 +231,9 @@ impl Service {
             runtime_id: request.runtime_id.unwrap_or_else(|| self.limits.runtime_id.clone()),
             timeout_ms,
             metadata: request.metadata,
-            workspace_id: who.workspace_id.clone(),
-            account_id: who.account_id.clone(),
-            session_id: who.session_id.clone(),
-            client_id: who.client_id.clone(),
+            principal: who.clone(),
             created_at: Timestamp::now(),
+            instance_id: self.engine.instance_id(),
             idempotency_key: request.idempotency_key,
         })
     }

@@ -9,15 +9,10 @@ use super::{
     view::{Namespace, Tool, ToolPage, UpstreamList},
 };
 use crate::{
-    catalog::{
-        self, CallerLimit, FindError, NamespacesQuery, NotFound, ResolveError, UpstreamState,
-    },
-    model::{ErrorCode, Principal},
+    catalog::{self, CallerLimit, FindError, NotFound, ResolveError, UpstreamState},
+    model::{DiscoveryFunction, ErrorCode, NamespacesQuery, Principal},
     policy::Caller,
-    task::{
-        artifacts::Artifacts,
-        host::{PolicyView, ROLE},
-    },
+    task::host::{PolicyView, ROLE},
 };
 
 /// The task in whose name lists are shown outside of one.
@@ -33,7 +28,7 @@ impl Service {
         request: ToolList,
     ) -> Result<ToolPage, ServiceError> {
         let args = serde_json::to_string(&request).expect("strings and numbers only");
-        self.find(who, "catalog.tools", &args).await
+        self.find(who, DiscoveryFunction::Tools, &args).await
     }
 
     /// One tool, as `tools.describe` answers.
@@ -43,7 +38,7 @@ impl Service {
         request: ToolDescribe,
     ) -> Result<Tool, ServiceError> {
         let args = serde_json::to_string(&request).expect("a string only");
-        self.find(who, "describe", &args).await
+        self.find(who, DiscoveryFunction::Describe, &args).await
     }
 
     /// TypeScript declarations of all tools that the caller may see, or of those of one namespace.
@@ -111,19 +106,12 @@ impl Service {
     async fn find<T: DeserializeOwned>(
         &self,
         who: &Principal,
-        function: &str,
+        function: DiscoveryFunction,
         args: &str,
     ) -> Result<T, ServiceError> {
         let view = PolicyView::new(self.policy.current(), &caller(who));
         let limit = CallerLimit::default();
-        let found = match Artifacts::about(function, args) {
-            Some(found) => found,
-            None => self
-                .catalog
-                .find_aside(&limit, function, args, view)
-                .await
-                .expect("it is one of the finding functions"),
-        };
+        let found = self.catalog.find_offloaded(&limit, function, args, view).await;
         let json = found.map_err(|error| match error {
             FindError::Arguments(error) => {
                 ServiceError::new(ErrorCode::InvalidArgument, error.to_string())
@@ -131,7 +119,7 @@ impl Service {
             FindError::Unresolved(error) => unresolved(error),
         })?;
         serde_json::from_str(json.get()).map_err(|error| {
-            let message = format!("the answer of `{function}` cannot be read");
+            let message = format!("the response of {function:?} cannot be read");
             ServiceError::new(ErrorCode::Internal, message).caused_by(error)
         })
     }
@@ -143,7 +131,7 @@ fn caller(who: &Principal) -> Caller<'_> {
         workspace: &who.workspace_id,
         principal: &who.account_id,
         role: ROLE,
-        key: None,
+        key: who.key_id.as_deref(),
         session: None,
         task: NO_TASK,
     }

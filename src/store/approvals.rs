@@ -1,9 +1,36 @@
 //! Approvals as they are written, decided and listed.
 
+use futures::future::BoxFuture;
+
+use super::error::{StoreError, Written};
 use crate::model::{Approval, ApprovalId, ApprovalStatus, TaskId, Timestamp};
 
 /// Approvals in one page at the most.
 pub const APPROVALS_LIST_MAX: u32 = 200;
+
+/// Keeps approvals. They change by compare-and-set and are never removed.
+pub trait ApprovalStore: Send + Sync + 'static {
+    /// Records an approval that is asked for.
+    fn ask_approval(&self, approval: Approval) -> Written;
+
+    /// Changes an approval's status if it has the expected one. Of several at once one succeeds.
+    fn decide_approval(&self, workspace_id: &str, change: ApprovalChange) -> Written<Decided>;
+
+    /// The approval, if the workspace has it.
+    fn approval<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        id: ApprovalId,
+    ) -> BoxFuture<'a, Result<Option<Approval>, StoreError>>;
+
+    /// Approvals of a workspace, the newest first. A page may be shorter than asked for and still
+    /// have a next one: at [`LIST_BYTES_MAX`](super::LIST_BYTES_MAX) of arguments.
+    fn approvals<'a>(
+        &'a self,
+        workspace_id: &'a str,
+        filter: ApprovalFilter,
+    ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>>;
+}
 
 /// A change of an approval's status, which happens only where the row has exactly this one now.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 
 use futures::future::BoxFuture;
 
-use super::{StoreError, Written};
+use super::error::{StoreError, Written};
 use crate::model::{Artifact, ArtifactId, Timestamp};
 
 /// The size of a part, in bytes; only the last is smaller.
@@ -61,9 +61,6 @@ pub trait ArtifactStore: Send + Sync + 'static {
     /// Takes it away at once, whole or not; the sweep gives its space back. False where the
     /// workspace does not have it.
     fn remove_artifact(&self, workspace_id: &str, id: ArtifactId, at: Timestamp) -> Written<bool>;
-
-    /// Takes away what is not whole; for the start of a server. Returns how many.
-    fn abandon_artifacts(&self) -> Written<u64>;
 
     /// Gives back the space of what is expired at that moment, at most [`SWEEP_PARTS_MAX`] parts at
     /// once.

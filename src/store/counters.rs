@@ -8,6 +8,9 @@
 
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+
+use super::error::{StoreError, Written};
 use crate::model::Timestamp;
 
 /// Holds of one reservation, at most.
@@ -21,6 +24,27 @@ pub const ROLLING_SLICES: i64 = 16;
 /// How long a counter without a window of its own is kept after its last use: longer than a task
 /// and its approvals last.
 const WHOLE_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// Counts what was used.
+pub trait CounterStore: Send + Sync + 'static {
+    /// Counts these holds, all of them or none. They are counted when it resolves, durably,
+    /// and stay so unless [`CounterStore::release`] gives them back.
+    ///
+    /// `Invalid` where there are more than [`HOLDS_MAX`], a key is longer than
+    /// [`COUNTER_KEY_BYTES_MAX`], or a bound or a cost is below zero.
+    fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved>;
+
+    /// Gives back what was counted, for a call that did not take place.
+    fn release(&self, token: HoldToken) -> Written;
+
+    /// The values of counters within their windows, in millionths and in the order of `reads`. What
+    /// is reserved is in them.
+    fn counters<'a>(
+        &'a self,
+        at: Timestamp,
+        reads: &'a [CounterRead],
+    ) -> BoxFuture<'a, Result<Vec<i64>, StoreError>>;
+}
 
 /// What a counter is compared over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,15 +99,6 @@ pub enum Reserved {
 /// What was counted, so that it can be given back. Dropping it leaves everything counted.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HoldToken(Vec<Slot>);
-
-/// How a reservation ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Settle {
-    /// What was reserved stays counted.
-    Commit,
-    /// What was reserved is taken back, in the windows it was counted in.
-    Rollback,
-}
 
 impl HoldToken {
     /// A token over what a store has counted.
@@ -228,6 +243,20 @@ impl Place {
         };
         Some(Duration::from_nanos(end.saturating_sub(now).max(1).unsigned_abs()))
     }
+}
+
+/// Whether every store can take these holds.
+pub fn counters_fit(holds: &[CounterHold]) -> Result<(), StoreError> {
+    if holds.len() > HOLDS_MAX {
+        return Err(StoreError::Invalid("a call has more limits than a reservation takes"));
+    }
+    if holds.iter().any(|hold| hold.key.len() > COUNTER_KEY_BYTES_MAX) {
+        return Err(StoreError::Invalid("the key of a counter is too long"));
+    }
+    if holds.iter().any(|hold| hold.max < 0 || hold.cost < 0) {
+        return Err(StoreError::Invalid("a limit or a cost is below zero"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

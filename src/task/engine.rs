@@ -27,10 +27,10 @@ use super::{
 use crate::{
     base::backoff::Backoff,
     model::{
-        ErrorCode, EventKind, Logs, NewEvent, RawJson, Task, TaskError, TaskId, TaskStatus,
-        Timestamp, Usage,
+        ErrorCode, EventData, InstanceId, Logs, NewEvent, RawJson, Task, TaskError, TaskId,
+        TaskRunning, TaskStatus, Timestamp, Usage,
     },
-    sandbox::{Run, RunReport, Sandbox, SandboxError, WallClock},
+    sandbox::{Run, RunReport, Runtime, SandboxError, WallClock},
     store::{Created, NewTask, StoreError, TaskChange, TaskEnd, Written},
 };
 
@@ -51,6 +51,8 @@ pub struct EngineConfig {
     pub cpu_ms_max: u64,
     /// Tasks that may wait to begin, per runtime.
     pub queue_max: usize,
+    /// This start of the server, which the record names with each task.
+    pub instance_id: InstanceId,
 }
 
 /// Runs tasks. Cheap to clone.
@@ -60,7 +62,7 @@ pub struct TaskEngine(Arc<Inner>);
 struct Inner {
     config: EngineConfig,
     parts: Services,
-    runtimes: BTreeMap<String, Sandbox>,
+    runtimes: BTreeMap<String, Arc<dyn Runtime>>,
     live: DashMap<TaskId, Arc<TaskHandle>>,
     stopping: CancellationToken,
 }
@@ -125,8 +127,10 @@ pub enum Submitted {
 }
 
 impl TaskEngine {
-    /// An engine over these runtimes, by their ids.
-    pub fn new(config: EngineConfig, parts: Services, runtimes: BTreeMap<String, Sandbox>) -> Self {
+    /// Creates an engine over these runtimes.
+    pub fn new(config: EngineConfig, parts: Services, runtimes: Vec<Arc<dyn Runtime>>) -> Self {
+        let runtimes =
+            runtimes.into_iter().map(|runtime| (runtime.id().to_owned(), runtime)).collect();
         Self(Arc::new(Inner {
             config,
             parts,
@@ -142,9 +146,14 @@ impl TaskEngine {
         &self.0.parts
     }
 
-    /// The ids of the runtimes.
-    pub fn runtimes(&self) -> impl Iterator<Item = (&str, &Sandbox)> {
-        self.0.runtimes.iter().map(|(id, sandbox)| (id.as_str(), sandbox))
+    /// This start of the server.
+    pub fn instance_id(&self) -> InstanceId {
+        self.0.config.instance_id
+    }
+
+    /// The runtimes, ordered by id.
+    pub fn runtimes(&self) -> impl Iterator<Item = &dyn Runtime> {
+        self.0.runtimes.values().map(|runtime| &**runtime)
     }
 
     /// Records a task and starts it. `durable` waits until its creation is durable: needed where
@@ -154,13 +163,13 @@ impl TaskEngine {
         if inner.stopping.is_cancelled() {
             return Err(SubmitError::Stopping);
         }
-        let sandbox = inner.runtimes.get(&new.runtime_id).cloned().ok_or_else(|| {
+        let runtime = inner.runtimes.get(&new.runtime_id).cloned().ok_or_else(|| {
             SubmitError::UnknownRuntime {
                 id: new.runtime_id.clone(),
                 known: inner.runtimes.keys().map(|id| format!("`{id}`")).collect(),
             }
         })?;
-        if sandbox.queued() >= inner.config.queue_max {
+        if runtime.queued() >= inner.config.queue_max {
             return Err(SubmitError::Busy { queue_max: inner.config.queue_max });
         }
         let written = inner.parts.store.create_task(new.clone());
@@ -169,7 +178,7 @@ impl TaskEngine {
         let waits = durable || new.idempotency_key.is_some();
         let (tell, told) = oneshot::channel();
         // From here on it goes its way, whether the caller waits or not.
-        self.spawn(sandbox, new, live.clone(), written, tell);
+        self.spawn(runtime, new, live.clone(), written, tell);
         if !waits {
             return Ok(Submitted::TaskHandle(live));
         }
@@ -211,8 +220,8 @@ impl TaskEngine {
                 );
             }
         }
-        for sandbox in self.0.runtimes.values() {
-            sandbox.close();
+        for runtime in self.0.runtimes.values() {
+            runtime.close();
         }
     }
 
@@ -222,7 +231,7 @@ impl TaskEngine {
 
     fn spawn(
         &self,
-        sandbox: Sandbox,
+        runtime: Arc<dyn Runtime>,
         new: NewTask,
         live: Arc<TaskHandle>,
         written: Written<Created>,
@@ -230,7 +239,7 @@ impl TaskEngine {
     ) {
         let engine = self.clone();
         tokio::spawn(async move {
-            let ended = engine.run_to_completion(&sandbox, &new, &live, written, tell).await;
+            let ended = engine.run_to_completion(&*runtime, &new, &live, written, tell).await;
             engine.0.live.remove(&new.task_id);
             // Always: a server that stops waits for whatever was alive.
             live.publish(ended);
@@ -241,7 +250,7 @@ impl TaskEngine {
     /// its creation.
     async fn run_to_completion(
         &self,
-        sandbox: &Sandbox,
+        runtime: &dyn Runtime,
         new: &NewTask,
         live: &Arc<TaskHandle>,
         mut written: Written<Created>,
@@ -258,12 +267,12 @@ impl TaskEngine {
                     return TaskOutcome::Unrecorded("it was not created".into());
                 }
             }
-            let (end, ran) = self.perform_guarded(sandbox, new, live).await;
+            let (end, ran) = self.perform_guarded(runtime, new, live).await;
             return self.record_end(new, end, ran).await;
         }
         // Writes keep their order, so whatever is recorded of the run is durable after the
         // creation.
-        let perform = self.perform_guarded(sandbox, new, live);
+        let perform = self.perform_guarded(runtime, new, live);
         tokio::pin!(perform);
         let (end, ran) = tokio::select! {
             made = &mut perform => {
@@ -291,11 +300,11 @@ impl TaskEngine {
     /// A panic of ours ends the task and not the server.
     async fn perform_guarded(
         &self,
-        sandbox: &Sandbox,
+        runtime: &dyn Runtime,
         new: &NewTask,
         live: &Arc<TaskHandle>,
     ) -> (End, RunRecord) {
-        AssertUnwindSafe(self.perform(sandbox, new, live)).catch_unwind().await.unwrap_or_else(
+        AssertUnwindSafe(self.perform(runtime, new, live)).catch_unwind().await.unwrap_or_else(
             |_| {
                 let message = "the server failed while this task ran; its log says more".into();
                 let error = TaskError {
@@ -312,13 +321,13 @@ impl TaskEngine {
     /// From the queue to the end of the run.
     async fn perform(
         &self,
-        sandbox: &Sandbox,
+        runtime: &dyn Runtime,
         new: &NewTask,
         live: &Arc<TaskHandle>,
     ) -> (End, RunRecord) {
         let queued = Instant::now();
         let lease = tokio::select! {
-            lease = sandbox.admit(&new.workspace_id) => lease,
+            lease = runtime.admit(&new.principal.workspace_id) => lease,
             () = live.cancel.cancelled() => return (live.stopped_before_it_began(), RunRecord::never()),
         };
         let lease = match lease {
@@ -334,7 +343,9 @@ impl TaskEngine {
             status: Some(TaskStatus::Running),
             started_at: Some(started_at),
             end: None,
-            events: vec![event(EventKind::TaskRunning, serde_json::json!({ "queueMs": queue_ms }))],
+            events: vec![NewEvent::now(EventData::TaskRunning(TaskRunning {
+                queue_ms: Some(queue_ms),
+            }))],
         }));
         let clock = WallClock::new();
         let host = Arc::new(Host::new(self.0.parts.clone(), new, live.clone(), clock.clone()));
@@ -361,10 +372,7 @@ impl TaskEngine {
 
     async fn record_end(&self, new: &NewTask, end: End, ran: RunRecord) -> TaskOutcome {
         let completed_at = Timestamp::now();
-        let mut data = serde_json::json!({ "exitCode": end.exit_code });
-        if let Some(error) = &end.error {
-            data["error"] = serde_json::json!({ "name": error.name, "code": error.code });
-        }
+        let ended = end.event();
         let task = Task {
             task_id: new.task_id,
             status: end.status,
@@ -372,10 +380,7 @@ impl TaskEngine {
             runtime_id: new.runtime_id.clone(),
             timeout_ms: new.timeout_ms,
             metadata: new.metadata.clone(),
-            workspace_id: new.workspace_id.clone(),
-            account_id: new.account_id.clone(),
-            session_id: new.session_id.clone(),
-            client_id: new.client_id.clone(),
+            principal: new.principal.clone(),
             created_at: new.created_at,
             started_at: ran.started_at,
             completed_at: Some(completed_at),
@@ -399,7 +404,7 @@ impl TaskEngine {
                 warnings: task.warnings.clone(),
                 usage: task.usage,
             }),
-            events: vec![event(end.status.event(), data)],
+            events: vec![NewEvent::now(ended)],
         };
         match self.write_with_retry(change).await {
             Ok(()) => TaskOutcome::Recorded(Arc::new(task), end.result.map(Arc::new)),
@@ -447,7 +452,7 @@ impl RunRecord {
 impl TaskHandle {
     fn new(new: &NewTask) -> Self {
         Self {
-            workspace_id: new.workspace_id.clone(),
+            workspace_id: new.principal.workspace_id.clone(),
             task_id: new.task_id,
             cancel: CancellationToken::new(),
             cause: OnceLock::new(),
@@ -571,8 +576,4 @@ fn not_begun(error: &SandboxError) -> End {
         ..TaskError::default()
     };
     End::with_error(TaskStatus::Failed, error)
-}
-
-pub(super) fn event(kind: EventKind, data: serde_json::Value) -> NewEvent {
-    NewEvent { at: Timestamp::now(), kind, data }
 }

@@ -16,7 +16,6 @@ use std::{
 
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use serde_json::json;
 
 use super::{
     approval_waiters::ApprovalWaiters,
@@ -27,15 +26,18 @@ use super::{
         pipeline::{Arguments, CallPipeline},
         rejection::{self, CallRejection, failure},
     },
-    engine::{TaskHandle, event},
+    engine::TaskHandle,
     policy_reload::ReloadingPolicy,
     record,
     warnings::Warnings,
 };
 use crate::{
     base::text::cut,
-    catalog::{CallerLimit, Catalog, ResolveError, Tool, ToolFilter, Visibility},
-    model::{ErrorCode, EventKind, JsonObject, LogLine, NewEvent, RawJson, TaskId, TaskStatus},
+    catalog::{CallerLimit, Catalog, ResolveError, Tool, ToolFilter, Visibility, host_function},
+    model::{
+        ErrorCode, EventData, HostFunction, HostFunctionId, JsonObject, LogLine, NewEvent,
+        NoDetails, Principal, RawJson, TaskId, TaskRunning, TaskStatus,
+    },
     policy::{Caller, FixedWindow, Listing, Policy, ToolFacts, Window},
     sandbox::{CallFailure, ToolCall, ToolHost, WallClock},
     store::{CounterWindow, NewTask, Store, StoreError, TaskChange, Written},
@@ -150,10 +152,7 @@ impl ToolFilter for PolicyView {
 pub(super) struct TaskFacts {
     pub(super) id: TaskId,
     id_text: String,
-    pub(super) workspace_id: String,
-    pub(super) account_id: String,
-    pub(super) client_id: String,
-    pub(super) session_id: Option<String>,
+    pub(super) principal: Principal,
 }
 
 impl Host {
@@ -162,10 +161,7 @@ impl Host {
         let task = TaskFacts {
             id: task.task_id,
             id_text: task.task_id.to_string(),
-            workspace_id: task.workspace_id.clone(),
-            account_id: task.account_id.clone(),
-            client_id: task.client_id.clone(),
-            session_id: task.session_id.clone(),
+            principal: task.principal.clone(),
         };
         let (spending, refused, parked, warnings) =
             (BudgetTracker::default(), Mutex::default(), Mutex::default(), Mutex::default());
@@ -218,11 +214,11 @@ fn invalid(tool: &Tool, message: &str) -> CallFailure {
 impl TaskFacts {
     pub(super) fn caller(&self) -> Caller<'_> {
         Caller {
-            workspace: &self.workspace_id,
-            principal: &self.account_id,
+            workspace: &self.principal.workspace_id,
+            principal: &self.principal.account_id,
             role: ROLE,
-            key: None,
-            session: self.session_id.as_deref(),
+            key: self.principal.key_id.as_deref(),
+            session: self.principal.session_id.as_deref(),
             task: &self.id_text,
         }
     }
@@ -230,8 +226,10 @@ impl TaskFacts {
 
 impl Inner {
     async fn call(&self, mut call: ToolCall) -> Result<RawJson, CallFailure> {
-        if let Some(found) = self.find(&call).await {
-            return found;
+        match host_function(&call.path) {
+            Ok(Some(function)) => return self.call_host_function(function, &call).await,
+            Ok(None) => {}
+            Err(absent) => return self.fail(&call, rejection::unresolved(absent.into())).await,
         }
         let admitted = match self.resolve(&call).await {
             Ok(tool) => match self.admit(&tool, &mut call).await {
@@ -246,14 +244,17 @@ impl Inner {
         };
         match admitted {
             Ok((tool, args)) => CallPipeline::new(self, &call, tool, args).go().await,
-            Err(failure) => {
-                let events = vec![
-                    record::requested(&call, None, self.parts.record_values),
-                    record::failed(call.seq, &failure),
-                ];
-                self.noted(events, &call.path, Err(failure)).await
-            }
+            Err(failure) => self.fail(&call, failure).await,
         }
+    }
+
+    /// Records a call that cannot be decided about, and fails it.
+    async fn fail(&self, call: &ToolCall, failure: CallFailure) -> Result<RawJson, CallFailure> {
+        let events = vec![
+            record::requested(call, None, self.parts.record_values),
+            record::failed(call.seq, &failure),
+        ];
+        self.noted(events, &call.path, Err(failure)).await
     }
 
     /// The arguments as policy decides about them. With artifacts in them, the call from here on
@@ -262,7 +263,7 @@ impl Inner {
         match self
             .parts
             .artifacts
-            .stamped(&self.task.workspace_id, &tool.path, call.args.get())
+            .stamped(&self.task.principal.workspace_id, &tool.path, call.args.get())
             .await?
         {
             None => self.check(tool, call.args.get()).await.map(Arguments::Checked),
@@ -273,33 +274,31 @@ impl Inner {
         }
     }
 
-    /// The answer of a function of the host itself: finding, which shows only what policy lets the
-    /// caller see, and kept answers, of which there are only the workspace's own.
-    async fn find(&self, call: &ToolCall) -> Option<Result<RawJson, CallFailure>> {
+    /// Performs a host function. All are allowed: discovery shows only what policy lets the caller
+    /// see, and artifacts are only those of the workspace.
+    async fn call_host_function(
+        &self,
+        function: &HostFunction,
+        call: &ToolCall,
+    ) -> Result<RawJson, CallFailure> {
         let policy = self.parts.policy.current();
-        let (found, rule) = match self
-            .parts
-            .artifacts
-            .answer(&self.task.workspace_id, &call.path, call.args.get())
-            .await
-        {
-            Some(answer) => (answer, "artifacts"),
-            None => {
+        let args = call.args.get();
+        let answer = match function.id {
+            HostFunctionId::Discovery(id) => {
                 let view = PolicyView::new(policy.clone(), &self.task.caller());
-                let found = self
-                    .parts
-                    .catalog
-                    .find_aside(&self.asker, &call.path, call.args.get(), view)
-                    .await?;
-                (found.map_err(|error| rejection::not_found(&call.path, error)), "finding")
+                let found = self.parts.catalog.find_offloaded(&self.asker, id, args, view).await;
+                found.map_err(|error| rejection::not_found(&call.path, error))
+            }
+            HostFunctionId::Artifacts(id) => {
+                self.parts.artifacts.call(&self.task.principal.workspace_id, id, args).await
             }
         };
-        let decided = Some(record::built_in(rule, policy.revision()));
+        let decided = Some(record::built_in(function.id.rule(), policy.revision()));
         let events = vec![
             record::requested(call, decided, self.parts.record_values),
-            record::ended(call.seq, &found),
+            record::ended(call.seq, &answer),
         ];
-        Some(self.noted(events, &call.path, found).await)
+        self.noted(events, &call.path, answer).await
     }
 
     /// The tool that is called. One that lists do not show, because every call of it is refused, is
@@ -337,7 +336,7 @@ impl Inner {
 
     async fn not_found(&self, path: &str, view: PolicyView) -> CallFailure {
         rejection::unresolved(ResolveError::NotFound(
-            self.parts.catalog.absent_aside(&self.asker, path, view).await,
+            self.parts.catalog.not_found_offloaded(&self.asker, path, view).await,
         ))
     }
 
@@ -428,7 +427,7 @@ impl Inner {
         *parked += 1;
         let first = *parked == 1;
         if first {
-            events.push(event(EventKind::TaskAwaitingApproval, json!({})));
+            events.push(NewEvent::now(EventData::TaskAwaitingApproval(NoDetails {})));
             self.live.become_status(TaskStatus::AwaitingApproval);
         }
         let status = first.then_some(TaskStatus::AwaitingApproval);
@@ -441,7 +440,7 @@ impl Inner {
         *parked -= 1;
         let last = *parked == 0;
         if last {
-            events.push(event(EventKind::TaskRunning, json!({})));
+            events.push(NewEvent::now(EventData::TaskRunning(TaskRunning::default())));
             self.live.become_status(TaskStatus::Running);
         }
         let status = last.then_some(TaskStatus::Running);

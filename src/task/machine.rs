@@ -2,7 +2,7 @@
 //! process.
 
 use crate::{
-    model::{ErrorCode, RawJson, TaskError, TaskStatus},
+    model::{EndError, ErrorCode, EventData, RawJson, TaskEnded, TaskError, TaskStatus},
     sandbox::Outcome,
 };
 
@@ -72,6 +72,28 @@ impl End {
     /// An end other than `completed`.
     pub fn with_error(status: TaskStatus, error: TaskError) -> Self {
         Self { status, exit_code: exit_code(status).unwrap_or(1), result: None, error: Some(error) }
+    }
+
+    /// The event that records it.
+    pub fn event(&self) -> EventData {
+        let error = self.error.as_ref().map(|error| EndError {
+            name: error.name.clone(),
+            code: error.code.clone(),
+            message: None,
+            hint: None,
+        });
+        let ended = TaskEnded { exit_code: self.exit_code, error };
+        match self.status {
+            TaskStatus::Completed => EventData::TaskCompleted(ended),
+            TaskStatus::TimedOut => EventData::TaskTimedOut(ended),
+            TaskStatus::Denied => EventData::TaskDenied(ended),
+            TaskStatus::Cancelled => EventData::TaskCancelled(ended),
+            // An end has a terminal status.
+            TaskStatus::Failed
+            | TaskStatus::Queued
+            | TaskStatus::Running
+            | TaskStatus::AwaitingApproval => EventData::TaskFailed(ended),
+        }
     }
 }
 

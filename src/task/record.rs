@@ -1,13 +1,16 @@
 //! What the record says of calls: their decision, the keys of their arguments, their digests.
 //! Values only where the owner wants them.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{call::rejection::ARGUMENT_ERROR, engine::event};
+use super::call::rejection::{ARGUMENT_ERROR, POLICY_ERROR};
 use crate::{
     base::{digest::sha256_of_json, text::cut},
     catalog::Tool,
-    model::{Artifact, EventKind, JsonObject, NewEvent, RawJson, TaskId},
+    model::{
+        Artifact, CallCompleted, CallDecision, CallDenied, CallFailed, CallRequested, DecidingRule,
+        EventData, JsonObject, NewEvent, Principal, RawJson, ShadowFinding, TaskId,
+    },
     policy::{Decision, RuleRef, Verdict},
     sandbox::{CallFailure, ToolCall},
 };
@@ -24,104 +27,133 @@ const SHADOW_MAX: usize = 16;
 /// The form of what a digest is made over; a change of it is a new number.
 const DIGEST_VERSION: u32 = 1;
 
-/// A call as it was asked for, with the decision about it.
-pub(super) fn requested(call: &ToolCall, decided: Option<Value>, values: bool) -> NewEvent {
+/// A call as the code made it, with the decision about it.
+pub(super) fn requested(
+    call: &ToolCall,
+    decision: Option<CallDecision>,
+    record_values: bool,
+) -> NewEvent {
     let args: Value = serde_json::from_str(call.args.get()).unwrap_or_default();
-    let keys: Vec<&str> = args
-        .as_object()
-        .into_iter()
-        .flat_map(JsonObject::keys)
-        .take(KEYS_MAX)
-        .map(|key| cut(key, NAME_BYTES_MAX))
-        .collect();
     let bytes = call.args.get().len();
-    let mut data = json!({ "seq": call.seq, "tool": cut(&call.path, NAME_BYTES_MAX), "argumentKeys": keys, "argumentBytes": bytes, "digest": digest(&args) });
-    if let Some(decided) = decided {
-        data["decision"] = decided;
-    }
-    if values && bytes <= VALUES_BYTES_MAX {
-        data["arguments"] = args;
-    }
-    event(EventKind::CallRequested, data)
+    NewEvent::now(EventData::CallRequested(CallRequested {
+        seq: call.seq,
+        tool: cut(&call.path, NAME_BYTES_MAX).to_owned(),
+        argument_keys: args
+            .as_object()
+            .into_iter()
+            .flat_map(JsonObject::keys)
+            .take(KEYS_MAX)
+            .map(|key| cut(key, NAME_BYTES_MAX).to_owned())
+            .collect(),
+        argument_bytes: bytes as u64,
+        digest: digest(&args),
+        decision,
+        arguments: (record_values && bytes <= VALUES_BYTES_MAX).then_some(args),
+    }))
 }
 
-/// What policy said.
-pub(super) fn decision(decision: &Decision, revision: &str) -> Value {
-    let mut data = Map::new();
-    data.insert("outcome".into(), decision.verdict.as_str().into());
-    if let Verdict::Deny(denial) = &decision.verdict {
-        data.insert("code".into(), denial.code.as_str().into());
-        if denial.hidden {
-            data.insert("hidden".into(), true.into());
-        }
+/// The policy's decision.
+pub(super) fn decision(decision: &Decision, revision: &str) -> CallDecision {
+    let denial = match &decision.verdict {
+        Verdict::Deny(denial) => Some(denial),
+        _ => None,
+    };
+    CallDecision {
+        outcome: decision.verdict.as_str().to_owned(),
+        code: denial.map(|denial| denial.code.as_str().to_owned()),
+        hidden: denial.is_some_and(|denial| denial.hidden),
+        rule: decision.rule.as_ref().map(deciding_rule),
+        class: decision.class.as_str().to_owned(),
+        revision: revision.to_owned(),
+        elapsed_us: decision.elapsed.as_micros() as u64,
+        shadow: decision
+            .shadow
+            .iter()
+            .take(SHADOW_MAX)
+            .map(|finding| ShadowFinding {
+                would: finding.would.to_owned(),
+                rule: deciding_rule(&finding.rule),
+            })
+            .collect(),
     }
-    if let Some(rule) = &decision.rule {
-        insert_rule(&mut data, rule);
-    }
-    data.insert("class".into(), decision.class.as_str().into());
-    data.insert("revision".into(), revision.into());
-    data.insert("elapsedUs".into(), (decision.elapsed.as_micros() as u64).into());
-    if !decision.shadow.is_empty() {
-        let told = decision.shadow.iter().take(SHADOW_MAX).map(|finding| {
-            let mut told =
-                JsonObject::from_iter([("would".to_owned(), Value::from(finding.would))]);
-            insert_rule(&mut told, &finding.rule);
-            Value::Object(told)
-        });
-        data.insert("shadow".into(), told.collect());
-    }
-    Value::Object(data)
 }
 
-/// The decision about a function of the host itself: allowed always, for it shows only what the
-/// caller may see.
-pub(super) fn built_in(rule: &str, revision: &str) -> Value {
-    json!({ "outcome": "allow", "rule": rule, "layer": "built in", "class": "read", "revision": revision, "elapsedUs": 0 })
+/// The decision about a host function: always allowed, because it shows only what the caller may
+/// see.
+pub(super) fn built_in(rule: &str, revision: &str) -> CallDecision {
+    CallDecision {
+        outcome: "allow".to_owned(),
+        code: None,
+        hidden: false,
+        rule: Some(DecidingRule {
+            rule: rule.to_owned(),
+            pointer: None,
+            layer: "built in".to_owned(),
+        }),
+        class: "read".to_owned(),
+        revision: revision.to_owned(),
+        elapsed_us: 0,
+        shadow: vec![],
+    }
 }
 
-fn insert_rule(data: &mut JsonObject, rule: &RuleRef) {
-    data.insert("rule".into(), (*rule.name).into());
-    data.insert("pointer".into(), (*rule.pointer).into());
-    data.insert("layer".into(), (*rule.layer).into());
+fn deciding_rule(rule: &RuleRef) -> DecidingRule {
+    DecidingRule {
+        rule: rule.name.to_string(),
+        pointer: Some(rule.pointer.to_string()),
+        layer: rule.layer.to_string(),
+    }
 }
 
-/// The end of a call whose answer was kept as this artifact.
+/// The end of a call whose response is kept as this artifact.
 pub(super) fn kept(seq: u32, artifact: &Artifact) -> NewEvent {
-    event(
-        EventKind::CallCompleted,
-        json!({ "seq": seq, "bytes": artifact.bytes, "artifact": artifact.id }),
-    )
+    completed(seq, artifact.bytes, Some(artifact))
 }
 
-pub(super) fn ended(seq: u32, answer: &Result<RawJson, CallFailure>) -> NewEvent {
-    match answer {
-        Ok(value) => {
-            event(EventKind::CallCompleted, json!({ "seq": seq, "bytes": value.get().len() }))
-        }
+/// The end of a call.
+pub(super) fn ended(seq: u32, response: &Result<RawJson, CallFailure>) -> NewEvent {
+    match response {
+        Ok(value) => completed(seq, value.get().len() as u64, None),
         Err(failure) => failed(seq, failure),
     }
 }
 
-/// A call that failed, or was refused.
+fn completed(seq: u32, bytes: u64, artifact: Option<&Artifact>) -> NewEvent {
+    let artifact = artifact.map(|artifact| artifact.id);
+    NewEvent::now(EventData::CallCompleted(CallCompleted { seq, bytes, artifact }))
+}
+
+/// A call that failed, or was denied.
 pub(super) fn failed(seq: u32, failure: &CallFailure) -> NewEvent {
-    let property = |name: &str| failure.properties.get(name).cloned().unwrap_or_default();
+    let property =
+        |name: &str| failure.properties.get(name).and_then(Value::as_str).map(ToOwned::to_owned);
     let message = match failure.name.as_str() {
         // What it says to the code quotes the values.
         ARGUMENT_ERROR => "the arguments do not fit what the tool takes",
-        _ => &failure.message[..failure.message.floor_char_boundary(MESSAGE_BYTES_MAX)],
+        _ => cut(&failure.message, MESSAGE_BYTES_MAX),
     };
-    let mut data =
-        json!({ "seq": seq, "name": failure.name, "code": property("code"), "message": message });
-    if failure.name != super::call::rejection::POLICY_ERROR {
-        return event(EventKind::CallFailed, data);
-    }
-    for name in ["rule", "approvalId"] {
-        let value = property(name);
-        if !value.is_null() {
-            data[name] = value;
-        }
-    }
-    event(EventKind::CallDenied, data)
+    let (name, code, message) = (failure.name.clone(), property("code"), message.to_owned());
+    NewEvent::now(match failure.name.as_str() {
+        POLICY_ERROR => EventData::CallDenied(CallDenied {
+            seq,
+            name,
+            code,
+            message,
+            rule: property("rule"),
+            approval_id: property("approvalId"),
+        }),
+        _ => EventData::CallFailed(CallFailed { seq, name: Some(name), code, message }),
+    })
+}
+
+/// A call that the end of its run left behind.
+pub(super) fn abandoned(seq: u32) -> NewEvent {
+    NewEvent::now(EventData::CallFailed(CallFailed {
+        seq,
+        name: None,
+        code: Some("abandoned".to_owned()),
+        message: "the task ended first".to_owned(),
+    }))
 }
 
 /// SHA-256 over the canonical form of RFC 8785, so that the same arguments have the same digest
@@ -133,10 +165,9 @@ pub(super) fn digest(value: &Value) -> String {
 /// The very call that a person agrees to: whose, which, and with what.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Binding<'a> {
-    pub(super) workspace_id: &'a str,
+    pub(super) principal: &'a Principal,
     pub(super) task_id: TaskId,
     pub(super) seq: u32,
-    pub(super) account_id: &'a str,
     pub(super) tool: &'a Tool,
 }
 
@@ -146,10 +177,10 @@ impl Binding<'_> {
         let args: Value = serde_json::from_str(args).ok()?;
         Some(digest(&json!({
             "v": DIGEST_VERSION,
-            "workspace": self.workspace_id,
+            "workspace": self.principal.workspace_id,
             "task": self.task_id,
             "seq": self.seq,
-            "principal": self.account_id,
+            "principal": self.principal.account_id,
             "tool": self.tool.path,
             "tool_schema_hash": self.tool.schema_hash,
             "upstream": &*self.tool.upstream,

@@ -240,7 +240,9 @@ async fn the_functions_of_artifacts_are_found_like_tools() {
         const told = (promise) => promise.then(value => value, error => `${error.name} ${error.code}: ${error.message}`);
         return {
           all: await told(tools.catalog.tools({ namespace: 'artifacts' })).then(page => [page.total, page.nextCursor, page.results.map(found => found.hint)]),
-          page: await told(tools.catalog.tools({ namespace: 'tools.artifacts', limit: 2, cursor: '4' })).then(page => [page.nextCursor, page.results.map(found => found.path)]),
+          page: await tools.catalog.tools({ namespace: 'tools.artifacts', limit: 4 })
+            .then(first => tools.catalog.tools({ namespace: 'tools.artifacts', limit: 4, cursor: first.nextCursor }))
+            .then(page => [page.nextCursor, page.results.map(found => found.path)]),
           found: await told(tools.discover('regular expression', { namespace: 'artifacts' })).then(found => found.bestPath),
           read: await told(tools.describe('artifacts.read')).then(read => [read.path, read.typescript]),
           namespace: await told(tools.describe('artifacts')),
@@ -252,8 +254,8 @@ async fn the_functions_of_artifacts_are_found_like_tools() {
     let told = returned(&server, code).await;
     assert_eq!((&told["all"][0], &told["all"][1]), (&json!(6), &Value::Null));
     let hint = "tools.artifacts.search(args: { id: string; pattern: string; ";
-    assert!(told["all"][2][2].as_str().unwrap().starts_with(hint), "{told}");
-    assert_eq!(told["page"], json!([null, ["artifacts.list", "artifacts.remove"]]));
+    assert!(told["all"][2][5].as_str().unwrap().starts_with(hint), "{told}");
+    assert_eq!(told["page"], json!([null, ["artifacts.remove", "artifacts.search"]]));
     assert_eq!(told["found"], "artifacts.search");
     assert_eq!(told["read"][0], "artifacts.read");
     assert!(told["read"][1].as_str().unwrap().contains("nextOffset"), "{told}");

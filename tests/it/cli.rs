@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt};
 
 use crate::support::{
     runtime,
-    server::{OPEN, PATIENCE, TestServer, airlock, demo},
+    server::{OPEN, PATIENCE, TestServer, airlock, demo, eventually},
 };
 
 /// What a command said.
@@ -82,6 +82,32 @@ async fn without_a_server_a_program_runs_all_the_same_and_leaves_its_record() {
         !folder.path().join("airlock.db.instance.json").exists(),
         "the server for the moment has left"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_files_of_the_state_go_where_the_owner_says() {
+    let folder = place("[secrets]\nkey_file = \"secrets.key\"\n");
+    let config = folder.path().join("airlock.toml");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replace("[store]\n", "[store]\nstate_dir = \"state\"\n");
+    std::fs::write(&config, text).unwrap();
+    let set = say(&config, &["secrets", "set", "NOTES"], "tok-123456\n").await;
+    assert_eq!(set.code, Some(0), "{}", set.beside);
+    let mut server = airlock(&config);
+    let mut server = server.args(["serve", "--listen", "127.0.0.1:0"]).spawn().unwrap();
+    let state = folder.path().join("state");
+    eventually("the server leaves its instance file in the state folder", async || {
+        state.join("airlock.db.instance.json").exists().then_some(())
+    })
+    .await;
+    let listed = say(&config, &["tasks", "list", "--json"], "").await;
+    assert_eq!((listed.code, listed.json()), (Some(0), serde_json::json!([])));
+    assert!(state.join("airlock.db.secrets").exists());
+    assert!(folder.path().join("airlock.db").exists(), "the database stays where it is");
+    for name in ["airlock.db.instance.json", "airlock.db.secrets", "airlock.db.catalog"] {
+        assert!(!folder.path().join(name).exists(), "{name}");
+    }
+    server.kill().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,7 +27,7 @@ fn the_example_file_can_be_used_as_it_is() {
         flags: &[],
         environment: &environment,
         folder: root(),
-        here: false,
+        search_folder: false,
     };
     let config = Config::load(&sources).unwrap();
     assert_eq!(config.upstreams.len(), 1);
@@ -42,7 +42,7 @@ fn the_example_file_names_every_key_outside_of_upstreams_with_its_default() {
         flags: &[],
         environment: &environment,
         folder: Path::new("/nowhere"),
-        here: false,
+        search_folder: false,
     };
     for setting in Config::load(&sources).unwrap().settings {
         let Some((section, key)) = setting.key.split_once('.') else { continue };
@@ -70,7 +70,7 @@ fn no_key_is_without_effect() {
         flags: &[],
         environment: &environment,
         folder: Path::new("/nowhere"),
-        here: false,
+        search_folder: false,
     };
     let settings = Config::load(&sources).unwrap().settings;
     let keys = settings

@@ -12,7 +12,7 @@ use std::{
 
 use airlock::sandbox::{
     Jail,
-    deno::{self, Places},
+    deno::{self, SearchPaths},
 };
 use serde_json::{Value, json};
 
@@ -224,13 +224,13 @@ fn deno_is_found_where_packages_put_it() {
         "@deno/linux-arm64-glibc"
     };
     let npm = place(&format!("npm/node_modules/{package}/deno"));
-    let beside = Places {
+    let beside = SearchPaths {
         beside: Some(folder.path().join("npm/node_modules/@airlock-mcp/linux-x64/bin")),
-        ..Places::default()
+        ..SearchPaths::default()
     };
     assert_eq!(beside.find(), std::slice::from_ref(&npm));
     assert_eq!(
-        Places { beside: Some(folder.path().join("npm")), ..Places::default() }.find(),
+        SearchPaths { beside: Some(folder.path().join("npm")), ..SearchPaths::default() }.find(),
         std::slice::from_ref(&npm)
     );
     // Another version beside it is passed over for the one that npm put into the package itself.
@@ -239,7 +239,8 @@ fn deno_is_found_where_packages_put_it() {
     assert_eq!(beside.find(), [nested, npm]);
     let pip = place("venv/bin/deno");
     assert_eq!(
-        Places { beside: Some(folder.path().join("venv/bin")), ..Places::default() }.find(),
+        SearchPaths { beside: Some(folder.path().join("venv/bin")), ..SearchPaths::default() }
+            .find(),
         std::slice::from_ref(&pip)
     );
     let path = Some(
@@ -247,12 +248,13 @@ fn deno_is_found_where_packages_put_it() {
             .unwrap(),
     );
     assert_eq!(
-        Places { path: path.clone(), ..Places::default() }.find(),
+        SearchPaths { path: path.clone(), ..SearchPaths::default() }.find(),
         std::slice::from_ref(&pip)
     );
     let cached = place("cache/bin/deno");
     assert_eq!(
-        Places { cache: Some(folder.path().join("cache")), path, ..Places::default() }.find(),
+        SearchPaths { cache: Some(folder.path().join("cache")), path, ..SearchPaths::default() }
+            .find(),
         [cached, pip]
     );
     // npm's own command is a script beside the package with the executable.
@@ -261,14 +263,16 @@ fn deno_is_found_where_packages_put_it() {
     fs::write(&script, "#!/usr/bin/env node\n").unwrap();
     fs::create_dir_all(folder.path().join("global/bin")).unwrap();
     std::os::unix::fs::symlink(&script, folder.path().join("global/bin/deno")).unwrap();
-    let global =
-        Places { path: Some(folder.path().join("global/bin").into()), ..Places::default() };
+    let global = SearchPaths {
+        path: Some(folder.path().join("global/bin").into()),
+        ..SearchPaths::default()
+    };
     assert_eq!(global.find(), [executable]);
-    assert_eq!(Places::default().find(), Vec::<PathBuf>::new());
-    let chosen = Places {
+    assert_eq!(SearchPaths::default().find(), Vec::<PathBuf>::new());
+    let chosen = SearchPaths {
         configured: Some("/opt/deno".into()),
         beside: Some(folder.path().join("npm")),
-        ..Places::default()
+        ..SearchPaths::default()
     };
     assert_eq!(
         chosen.find(),

@@ -14,10 +14,10 @@ use std::{
 
 use airlock::{
     catalog::{
-        Catalog, DiscoverQuery, Document, GraphQlConfig, HttpAccess, UpstreamConfig, UpstreamError,
-        UpstreamErrorCode, UpstreamKind, UpstreamState,
+        Catalog, GraphQlConfig, HttpAccess, UpstreamConfig, UpstreamError, UpstreamErrorCode,
+        UpstreamKind, UpstreamState,
     },
-    model::Operation,
+    model::{DiscoverQuery, Document, Operation},
 };
 use axum::{
     Router,
@@ -76,8 +76,8 @@ impl Reference {
 
 fn upstream(url: &str, schema: Option<Document>) -> UpstreamConfig {
     install_crypto();
-    let reach = HttpAccess { allow_private: true, ..HttpAccess::default() };
-    let kind = UpstreamKind::GraphQl(GraphQlConfig { url: url.to_owned(), schema, reach });
+    let access = HttpAccess { allow_private: true, ..HttpAccess::default() };
+    let kind = UpstreamKind::GraphQl(GraphQlConfig { url: url.to_owned(), schema, access });
     UpstreamConfig::new("git".parse().unwrap(), kind)
 }
 

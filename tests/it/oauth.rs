@@ -43,16 +43,16 @@ fn oauth(authority: &Authority) -> OAuthConfig {
 }
 
 fn upstream(authority: &Authority, folder: &TempDir, oauth: OAuthConfig) -> UpstreamConfig {
-    let surroundings = SharedResources { vault: Some(vault(folder)), ..SharedResources::default() };
-    let reach = HttpAccess {
+    let shared = SharedResources { vault: Some(vault(folder)), ..SharedResources::default() };
+    let access = HttpAccess {
         credential: Credential::OAuth(oauth),
         allow_private: true,
-        surroundings,
+        shared,
         ..HttpAccess::default()
     };
     UpstreamConfig::new(
         "notes".parse().unwrap(),
-        UpstreamKind::McpHttp(HttpConfig { url: authority.mcp(), reach }),
+        UpstreamKind::McpHttp(HttpConfig { url: authority.mcp(), access }),
     )
 }
 
@@ -318,7 +318,7 @@ async fn an_authorization_server_on_a_private_address_is_not_asked_unless_that_i
     };
     let mut config = upstream(&authority, &folder, named);
     let UpstreamKind::McpHttp(http) = &mut config.kind else { unreachable!("made above") };
-    http.reach.allow_private = false;
+    http.access.allow_private = false;
     let error = catalog::login(config).await.err().expect("refused");
     assert!(error.contains("not encrypted"), "{error}");
     assert!(authority.ledger().asked.is_empty());

@@ -4,9 +4,10 @@ mod github;
 mod service;
 
 use airlock::catalog::{
-    Catalog, Credential, Document, HttpAccess, OpenApiConfig, SecretSource, UpstreamConfig,
-    UpstreamError, UpstreamErrorCode, UpstreamKind, UpstreamState,
+    Catalog, Credential, HttpAccess, OpenApiConfig, SecretSource, UpstreamConfig, UpstreamError,
+    UpstreamErrorCode, UpstreamKind, UpstreamState,
 };
+use airlock::model::Document;
 use serde_json::{Value, json};
 
 use self::service::{Asked, Service, answered};
@@ -17,15 +18,20 @@ const PETS: &str = include_str!("../openapi/petstore.yaml");
 
 /// An upstream with this description, at this address.
 fn upstream(name: &str, spec: Document, base_url: Option<String>) -> UpstreamConfig {
-    let reach = HttpAccess { allow_private: true, ..HttpAccess::default() };
-    let config =
-        OpenApiConfig { spec, base_url, server: None, server_variables: Default::default(), reach };
+    let access = HttpAccess { allow_private: true, ..HttpAccess::default() };
+    let config = OpenApiConfig {
+        spec,
+        base_url,
+        server: None,
+        server_variables: Default::default(),
+        access,
+    };
     UpstreamConfig::new(name.parse().unwrap(), UpstreamKind::OpenApi(config))
 }
 
-fn reach(config: &mut UpstreamConfig) -> &mut HttpAccess {
+fn access(config: &mut UpstreamConfig) -> &mut HttpAccess {
     match &mut config.kind {
-        UpstreamKind::OpenApi(config) => &mut config.reach,
+        UpstreamKind::OpenApi(config) => &mut config.access,
         _ => panic!("it is of another kind"),
     }
 }
@@ -284,8 +290,8 @@ async fn a_description_at_an_address_is_fetched_and_its_server_counts_from_there
         _ => answered(200, "text/plain", "pong"),
     })
     .await;
-    let mut config = upstream("up", Document::Address(service.url("/docs/api.json")), None);
-    reach(&mut config).credential =
+    let mut config = upstream("up", Document::Url(service.url("/docs/api.json")), None);
+    access(&mut config).credential =
         Credential::Bearer(SecretSource::Value("tok-123456".to_owned()));
     let catalog = started(config).await;
     assert_eq!(call(&catalog, "up.ping.get", json!({})).await, Ok(json!("pong")));
@@ -309,8 +315,8 @@ async fn a_description_has_no_say_in_where_a_credential_goes() {
         answered(200, "application/json", spec.to_string())
     })
     .await;
-    let mut config = upstream("up", Document::Address(service.url("/api.json")), None);
-    reach(&mut config).headers.insert("X-Key".to_owned(), "tok-123456".to_owned());
+    let mut config = upstream("up", Document::Url(service.url("/api.json")), None);
+    access(&mut config).headers.insert("X-Key".to_owned(), "tok-123456".to_owned());
     let catalog = started(config).await;
     let status = catalog.status().remove(0);
     assert_eq!(status.status, UpstreamState::Failed);
@@ -327,7 +333,7 @@ async fn a_description_has_no_say_in_where_a_credential_goes() {
 async fn a_description_that_cannot_be_had_says_which_and_why() {
     let service = Service::start(|_: &Asked| answered(404, "text/plain", "no")).await;
     for (spec, part) in [
-        (Document::Address(service.url("/x.json?key=tok-123456")), "/x.json` cannot be had: "),
+        (Document::Url(service.url("/x.json?key=tok-123456")), "/x.json` cannot be had: "),
         (
             Document::File("/nowhere/spec.yaml".into()),
             "its description `/nowhere/spec.yaml` cannot be read: No such file",

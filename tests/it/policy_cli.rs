@@ -250,7 +250,7 @@ async fn lint_knows_the_tools_of_the_server_that_runs() {
     let said = say(&config, &["policy", "lint"]).await;
     assert_eq!(said.code, Some(0), "warnings alone fail nothing: {}", said.beside);
     assert!(
-        said.out.contains("[no-such-tool] `demo.ad` fits no tool; did you mean `demo.add`?"),
+        said.out.contains("[no-such-tool] `demo.ad` matches no tool; did you mean `demo.add`?"),
         "{}",
         said.out
     );

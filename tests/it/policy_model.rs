@@ -32,7 +32,7 @@ fn every_example_of_the_guide_loads_and_passes_its_tests() {
         let policy = Policy::load(vec![layer], options)
             .unwrap_or_else(|problems| panic!("{text}\n{problems:#?}"));
         let failed: Vec<_> = policy
-            .run_cases("2026-11-21T10:00:00Z".parse().unwrap(), &|_| None)
+            .run_tests("2026-11-21T10:00:00Z".parse().unwrap(), &|_| None)
             .into_iter()
             .filter(|case| !case.passed)
             .collect();

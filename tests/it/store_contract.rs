@@ -9,10 +9,13 @@ use std::sync::Arc;
 
 use airlock::{
     model::{
-        EventKind, JsonObject, LogLevel, LogLine, Logs, NewEvent, TaskError, TaskId, TaskStatus,
-        Timestamp, Usage,
+        ApprovalId, CallRequested, EventData, EventKind, InstanceId, JsonObject, LogLevel, LogLine,
+        Logs, NewEvent, Principal, TaskEnded, TaskError, TaskId, TaskStatus, Timestamp, Usage,
     },
-    store::{Created, LIST_BYTES_MAX, NewTask, Store, StoreError, TaskChange, TaskEnd, TaskFilter},
+    store::{
+        Created, LIST_BYTES_MAX, NewTask, Recovery, Store, StoreError, TaskChange, TaskEnd,
+        TaskFilter,
+    },
 };
 use serde_json::{json, value::RawValue};
 
@@ -74,12 +77,21 @@ fn new_task() -> NewTask {
         runtime_id: "local-v8".into(),
         timeout_ms: 300_000,
         metadata: None,
-        workspace_id: "local".into(),
-        account_id: "ann".into(),
-        session_id: None,
-        client_id: "tests".into(),
+        principal: Principal { account_id: "ann".into(), ..Principal::local("tests") },
         created_at: Timestamp::now(),
+        instance_id: InstanceId::new(),
         idempotency_key: None,
+    }
+}
+
+/// The start of an instance, always the same one.
+fn recovery() -> Recovery {
+    Recovery {
+        instance_id: "ins_01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id"),
+        at: Timestamp::now(),
+        under_way: TaskError::default(),
+        idle: TaskError::default(),
+        why: "the server stopped".into(),
     }
 }
 
@@ -91,8 +103,15 @@ fn change(task_id: TaskId) -> TaskChange {
     TaskChange { task_id, status: None, started_at: None, end: None, events: vec![] }
 }
 
-fn event(kind: EventKind, data: serde_json::Value) -> NewEvent {
-    NewEvent { at: Timestamp::now(), kind, data }
+/// An event of this kind about the call of this number, with details that do not matter.
+fn event(kind: EventKind, call: u32) -> NewEvent {
+    let details = json!({
+        "seq": call, "tool": "a.b", "upstream": "a", "argumentKeys": [], "argumentBytes": 2,
+        "digest": "sha256:00", "bytes": 1, "name": "E", "code": "x", "message": "m",
+        "exitCode": 0, "approvalId": ApprovalId::new(), "status": "pending", "reason": "r",
+        "expiresAt": Timestamp::now(),
+    });
+    NewEvent::now(EventData::parse(kind.as_str(), &details.to_string()).expect("all are there"))
 }
 
 fn ending(result: Option<String>) -> TaskEnd {
@@ -111,8 +130,22 @@ fn end(task_id: TaskId, status: TaskStatus, result: Option<String>) -> TaskChang
     TaskChange {
         status: Some(status),
         end: Some(ending(result)),
-        events: vec![event(status.event(), json!({}))],
+        events: vec![NewEvent::now(ended(status))],
         ..change(task_id)
+    }
+}
+
+fn ended(status: TaskStatus) -> EventData {
+    let ended = TaskEnded { exit_code: 0, error: None };
+    match status {
+        TaskStatus::Completed => EventData::TaskCompleted(ended),
+        TaskStatus::Cancelled => EventData::TaskCancelled(ended),
+        TaskStatus::Failed => EventData::TaskFailed(ended),
+        TaskStatus::TimedOut => EventData::TaskTimedOut(ended),
+        TaskStatus::Denied => EventData::TaskDenied(ended),
+        TaskStatus::Queued | TaskStatus::Running | TaskStatus::AwaitingApproval => {
+            unreachable!("{status} is no end")
+        }
     }
 }
 
@@ -146,7 +179,7 @@ async fn kinds(store: &Shared, id: TaskId) -> Vec<(u64, EventKind)> {
         .await
         .unwrap()
         .into_iter()
-        .map(|event| (event.seq, event.kind))
+        .map(|event| (event.seq, event.data.kind()))
         .collect()
 }
 
@@ -157,7 +190,7 @@ async fn a_task_comes_back_as_it_was_recorded(store: Shared) {
         metadata: Some(object(
             json!({"b": 1, "a": [1.5, null, {"z": 12345678901234567890u64, "y": "ä"}]}),
         )),
-        session_id: Some("s".into()),
+        principal: Principal { session_id: Some("s".into()), ..Principal::owner("c") },
         ..new_task()
     };
     recorded(&store, task.clone()).await;
@@ -171,8 +204,7 @@ async fn a_task_comes_back_as_it_was_recorded(store: Shared) {
         serde_json::to_string(&read.metadata).unwrap(),
         serde_json::to_string(&task.metadata).unwrap()
     );
-    assert_eq!((read.workspace_id, read.account_id), (task.workspace_id, task.account_id));
-    assert_eq!((read.session_id, read.client_id), (task.session_id, task.client_id));
+    assert_eq!(read.principal, task.principal);
     assert_eq!(read.created_at, task.created_at);
     assert_eq!(
         (read.started_at, read.completed_at, read.exit_code, read.result_bytes),
@@ -234,27 +266,36 @@ async fn hostile_text_comes_back_to_the_character(store: Shared) {
         "\u{0}'\"\\); DROP TABLE tasks;-- \u{202e}\u{fffd}\u{10ffff}\r\n\t{\"a\":[]} $.a \u{1}end";
     let task = NewTask {
         code: nasty.into(),
-        session_id: Some(nasty.into()),
-        client_id: nasty.into(),
-        account_id: nasty.into(),
+        principal: Principal {
+            account_id: nasty.into(),
+            key_id: Some(nasty.into()),
+            session_id: Some(nasty.into()),
+            ..Principal::local(nasty)
+        },
         metadata: Some(object(json!({nasty: nasty}))),
         idempotency_key: Some(nasty.into()),
         ..new_task()
     };
+    let principal = task.principal.clone();
     let id = recorded(&store, task).await;
     let result = serde_json::to_string(nasty).unwrap();
-    let data = json!({"text": nasty, "deep": {"1.0": 1.0, "e": 1e300}});
+    let data = EventData::CallRequested(CallRequested {
+        seq: 1,
+        tool: nasty.into(),
+        argument_keys: vec![nasty.into()],
+        argument_bytes: u64::MAX,
+        digest: nasty.into(),
+        decision: None,
+        arguments: Some(json!({"text": nasty, "deep": {"1.0": 1.0, "e": 1e300}})),
+    });
     let last = TaskChange {
-        events: vec![event(EventKind::Log, data.clone())],
+        events: vec![NewEvent::now(data.clone())],
         ..end(id, TaskStatus::Completed, Some(result.clone()))
     };
     store.change_task(last).await.unwrap();
     let read = store.task("local", id).await.unwrap().unwrap();
-    assert_eq!(
-        (read.code.as_str(), read.client_id.as_str(), read.account_id.as_str()),
-        (nasty, nasty, nasty)
-    );
-    assert_eq!(read.session_id.as_deref(), Some(nasty));
+    assert_eq!(read.code, nasty);
+    assert_eq!(read.principal, principal);
     assert_eq!(read.metadata, Some(object(json!({nasty: nasty}))));
     assert_eq!(store.events("local", id, 2, 10).await.unwrap()[0].data, data);
     assert_eq!(store.result("local", id, 0, 10_000).await.unwrap().unwrap().text, result);
@@ -279,7 +320,7 @@ async fn a_task_of_another_workspace_is_not_there(store: Shared) {
 
 async fn events_are_numbered_without_gaps(store: Shared) {
     let id = recorded(&store, new_task()).await;
-    let events = (0..3).map(|n| event(EventKind::CallRequested, json!({"n": n}))).collect();
+    let events = (0..3).map(|n| event(EventKind::CallRequested, n)).collect();
     store.change_task(TaskChange { events, ..change(id) }).await.unwrap();
     store.change_task(end(id, TaskStatus::Completed, None)).await.unwrap();
     use EventKind::{CallRequested, TaskCompleted, TaskCreated, TaskQueued};
@@ -294,7 +335,7 @@ async fn events_are_numbered_without_gaps(store: Shared) {
     assert_eq!(kinds(&store, id).await, all);
     let some = store.events("local", id, 3, 2).await.unwrap();
     assert_eq!(
-        some.iter().map(|event| (event.seq, event.data["n"].as_u64())).collect::<Vec<_>>(),
+        some.iter().map(|event| (event.seq, event.data.call())).collect::<Vec<_>>(),
         [(4, Some(1)), (5, Some(2))]
     );
 }
@@ -302,10 +343,7 @@ async fn events_are_numbered_without_gaps(store: Shared) {
 async fn concurrent_events_of_one_task_have_no_gaps(store: Shared) {
     let id = recorded(&store, new_task()).await;
     let writes = (0..300).map(|n| {
-        let events = vec![
-            event(EventKind::CallStarted, json!({"n": n})),
-            event(EventKind::CallCompleted, json!({"n": n})),
-        ];
+        let events = vec![event(EventKind::CallStarted, n), event(EventKind::CallCompleted, n)];
         store.change_task(TaskChange { events, ..change(id) })
     });
     for written in futures::future::join_all(writes).await {
@@ -314,18 +352,14 @@ async fn concurrent_events_of_one_task_have_no_gaps(store: Shared) {
     let events = store.events("local", id, 2, 1000).await.unwrap();
     assert_eq!(events.len(), 600);
     for (place, event) in events.iter().enumerate() {
-        assert_eq!(
-            (event.seq, event.data["n"].as_u64()),
-            (place as u64 + 3, Some(place as u64 / 2))
-        );
+        assert_eq!((event.seq, event.data.call()), (place as u64 + 3, Some(place as u32 / 2)));
     }
 }
 
 async fn an_ended_task_never_changes(store: Shared) {
     let id = completed(&store, "\"first\"").await;
     let running = TaskChange { status: Some(TaskStatus::Running), ..change(id) };
-    let event_only =
-        TaskChange { events: vec![event(EventKind::CallCompleted, json!({}))], ..change(id) };
+    let event_only = TaskChange { events: vec![event(EventKind::CallCompleted, 1)], ..change(id) };
     for late in
         [end(id, TaskStatus::Cancelled, Some("\"second\"".into())), running, event_only, change(id)]
     {
@@ -398,10 +432,8 @@ async fn writes_happen_in_the_order_of_the_calls(store: Shared) {
     let mut writes = Vec::new();
     for task in &tasks {
         drop(store.create_task(task.clone()));
-        let running = TaskChange {
-            events: vec![event(EventKind::TaskRunning, json!({}))],
-            ..change(task.task_id)
-        };
+        let running =
+            TaskChange { events: vec![event(EventKind::TaskRunning, 0)], ..change(task.task_id) };
         let running = store.change_task(running);
         writes.push((running, store.change_task(end(task.task_id, TaskStatus::Completed, None))));
     }
@@ -425,6 +457,12 @@ async fn a_dropped_write_still_happens(store: Shared) {
     assert!(store.task("local", task.task_id).await.unwrap().is_some());
 }
 
+/// The task with another principal.
+fn by(mut task: NewTask, change: impl FnOnce(&mut Principal)) -> NewTask {
+    change(&mut task.principal);
+    task
+}
+
 fn keyed(key: &str) -> NewTask {
     NewTask { idempotency_key: Some(key.into()), ..new_task() }
 }
@@ -444,8 +482,8 @@ async fn the_same_key_names_the_same_task(store: Shared) {
 
 async fn a_key_belongs_to_one_caller(store: Shared) {
     recorded(&store, keyed("k")).await;
-    recorded(&store, NewTask { account_id: "bob".into(), ..keyed("k") }).await;
-    recorded(&store, NewTask { workspace_id: "other".into(), ..keyed("k") }).await;
+    recorded(&store, by(keyed("k"), |who| who.account_id = "bob".into())).await;
+    recorded(&store, by(keyed("k"), |who| who.workspace_id = "other".into())).await;
     recorded(&store, keyed("k2")).await;
 }
 
@@ -585,8 +623,9 @@ async fn pages_stay_in_place_while_tasks_arrive(store: Shared) {
 
 async fn lists_filter_by_status_and_session(store: Shared) {
     let plain = completed(&store, "1").await;
-    let in_session = recorded(&store, NewTask { session_id: Some("s".into()), ..new_task() }).await;
-    let ended = recorded(&store, NewTask { session_id: Some("s".into()), ..new_task() }).await;
+    let in_session =
+        recorded(&store, by(new_task(), |who| who.session_id = Some("s".into()))).await;
+    let ended = recorded(&store, by(new_task(), |who| who.session_id = Some("s".into()))).await;
     store.change_task(end(ended, TaskStatus::Denied, None)).await.unwrap();
     let status = |status| TaskFilter { status: Some(status), ..limit(10) };
     let session = || TaskFilter { session_id: Some("s".into()), ..limit(10) };
@@ -709,7 +748,7 @@ async fn a_page_is_bounded_in_bytes(store: Shared) {
 async fn unfinished_tasks_fail_with_the_given_error(store: Shared) {
     let done = completed(&store, "1").await;
     let queued = recorded(&store, new_task()).await;
-    let running = recorded(&store, NewTask { workspace_id: "other".into(), ..new_task() }).await;
+    let running = recorded(&store, by(new_task(), |who| who.workspace_id = "other".into())).await;
     store
         .change_task(TaskChange { status: Some(TaskStatus::Running), ..change(running) })
         .await
@@ -719,8 +758,13 @@ async fn unfinished_tasks_fail_with_the_given_error(store: Shared) {
         message: "the server stopped while this task ran".into(),
         ..TaskError::default()
     };
-    assert_eq!(store.fail_unfinished(TaskError::default(), error.clone()).await.unwrap(), 2);
-    assert_eq!(store.fail_unfinished(TaskError::default(), error.clone()).await.unwrap(), 0);
+    let own = NewTask { instance_id: recovery().instance_id, ..new_task() };
+    let own = recorded(&store, own).await;
+    let recovery = || Recovery { idle: error.clone(), ..recovery() };
+    assert_eq!(store.recover(recovery()).await.unwrap().tasks, 2);
+    assert_eq!(store.recover(recovery()).await.unwrap().tasks, 0);
+    let own = store.task("local", own).await.unwrap().unwrap();
+    assert_eq!(own.status, TaskStatus::Queued, "the instance that starts runs it");
     assert_eq!(store.task("local", done).await.unwrap().unwrap().status, TaskStatus::Completed);
     for (workspace, id) in [("local", queued), ("other", running)] {
         let task = store.task(workspace, id).await.unwrap().unwrap();
@@ -731,8 +775,8 @@ async fn unfinished_tasks_fail_with_the_given_error(store: Shared) {
         assert!(task.completed_at.is_some());
         let events = store.events(workspace, id, 0, 10).await.unwrap();
         let last = events.last().unwrap();
-        assert_eq!((events.len(), last.seq, last.kind), (3, 3, EventKind::TaskFailed));
-        assert_eq!(last.data["error"]["message"], json!(error.message));
+        assert_eq!((events.len(), last.seq, last.data.kind()), (3, 3, EventKind::TaskFailed));
+        assert_eq!(last.data, EventData::TaskFailed(TaskEnded::at_recovery(&error)));
     }
 }
 

@@ -17,18 +17,13 @@ const FILE_LINES_MAX: usize = 600;
 const FUNCTION_LINES_MAX: usize = 70;
 
 /// Longer files, since lines are 100 columns wide. This list may only shrink.
-const LONG_FILES: [&str; 7] = [
-    "src/catalog/http/client/tests.rs",
-    "src/policy/condition/cel.rs",
-    "src/policy/tests.rs",
+const LONG_FILES: &[&str] = &[
     "src/task/call/pipeline.rs",
     "tests/it/store_contract.rs",
     "tests/it/store_contract/memory.rs",
-    "tests/it/upstream_faults.rs",
 ];
 /// Longer functions, as `file: name`. This list may only shrink.
-const LONG_FUNCTIONS: [&str; 5] = [
-    "src/sandbox/worker/intake/tests.rs: hostile_nesting_never_overflows_the_stack",
+const LONG_FUNCTIONS: &[&str] = &[
     "tests/it/oauth.rs: a_person_allows_it_once_in_a_browser_and_no_token_is_ever_shown",
     "tests/it/openapi/github.rs: calls_of_github_are_what_its_description_says",
     "tests/it/policy_cli.rs: an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restarting",

@@ -15,11 +15,11 @@ use crate::{
     },
 };
 
-fn up(url: &str, reach: HttpAccess) -> UpstreamConfig {
+fn up(url: &str, access: HttpAccess) -> UpstreamConfig {
     install_crypto();
     UpstreamConfig::new(
         "up".parse().unwrap(),
-        UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }),
+        UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), access }),
     )
 }
 
@@ -60,9 +60,9 @@ async fn an_mcp_server_on_a_private_address_is_refused_with_the_way_out_until_it
     }
     let own = SharedResources { own: vec![server.address()], ..SharedResources::default() };
     for url in [server.url(), by_name] {
-        let reach =
-            HttpAccess { allow_private: true, surroundings: own.clone(), ..HttpAccess::default() };
-        let (state, message) = status(up(&url, reach)).await;
+        let access =
+            HttpAccess { allow_private: true, shared: own.clone(), ..HttpAccess::default() };
+        let (state, message) = status(up(&url, access)).await;
         assert!(
             state == UpstreamState::Failed && message.contains("this server itself"),
             "{message}"

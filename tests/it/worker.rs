@@ -1,6 +1,9 @@
 //! The worker process, frame by frame: what a broker may rely on whatever the guest does.
 
-use airlock::sandbox::protocol::{Kind, Setup, StopReason};
+use airlock::sandbox::{
+    Lock, LockTier, V8Options,
+    protocol::{Kind, Setup, StopReason},
+};
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -30,6 +33,24 @@ fn a_program_returns_its_value() {
     assert_eq!(*ran.value(), json!(2));
     assert!(!ran.head.spent);
     assert!(ran.head.heap_peak_bytes > 0);
+}
+
+#[test]
+fn a_worker_reports_the_locks_that_the_kernel_holds_on_its_guests() {
+    let worker = worker();
+    let pid = worker.armed.engine_pid.unwrap_or(worker.pid());
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} {status}")).trim().to_owned()
+    };
+    assert_eq!(field("NoNewPrivs:"), "1");
+    assert_eq!(u64::from_str_radix(&field("CapEff:"), 16), Ok(0));
+    assert_eq!(field("Seccomp:"), if runtime::is_deno() { "2" } else { "0" });
+    let expected = if runtime::is_deno() { LockTier::Jailed } else { LockTier::Restricted };
+    let locks = &worker.armed.locks;
+    assert_eq!(locks.tier(), expected, "{locks}");
+    assert_eq!(locks.contains(Lock::NotDumpable), !runtime::is_deno(), "{locks}");
 }
 
 #[test]
@@ -227,7 +248,9 @@ fn timers_fire_in_order_and_can_be_cleared() {
 
 #[test]
 fn a_worker_without_optimising_compilers_runs_the_same_snapshot() {
-    let mut worker = worker_with(|setup| setup.optimize = false);
+    let mut worker = worker_with(|setup| {
+        setup.engine_options = V8Options { optimize: false }.to_json();
+    });
     let ran = worker.run(
         "let sum = 0; for (let i = 0; i < 1e6; i++) sum += i; return [sum, await \
         tools.a({ x: 1 })]",

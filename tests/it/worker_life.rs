@@ -5,14 +5,19 @@ use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
 use airlock::{
     model::{LogLine, RawJson},
     sandbox::{
-        CallFailure, Engine, Isolation, Outcome, Run, Sandbox, SandboxConfig, ToolCall, ToolHost,
-        WallClock, WorkerCommand,
+        CallFailure, Engine, Isolation, Lock, Locks, Outcome, Run, Runtime, Sandbox, SandboxConfig,
+        ToolCall, ToolHost, WallClock, WorkerCommand,
     },
 };
 use futures::future::BoxFuture;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{runtime, server::eventually, worker::limits};
+use crate::support::{
+    runtime,
+    server::{TestServer, airlock, eventually},
+    worker::limits,
+};
 
 /// No program here calls anything.
 struct Nobody;
@@ -98,4 +103,28 @@ async fn a_worker_serves_many_tasks_and_is_replaced_after_its_number_of_them() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_is_replaced_when_its_time_is_over() {
     assert_eq!(processes_for_six_runs(|config| config.worker_age_max = Duration::ZERO).await, 6);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_names_the_locks_on_the_process_that_runs_programs() {
+    let server = TestServer::start().await;
+    let health: Value = server
+        .stranger()
+        .get(format!("{}/healthz", server.url))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let runtimes = health["sandbox"]["runtimes"].as_array().unwrap();
+    let used = runtimes.iter().find(|one| one["runtimeId"] == runtime::id()).unwrap();
+    assert_eq!(used["tier"], if runtime::is_deno() { "jailed" } else { "restricted" });
+    let locks: Vec<Lock> = serde_json::from_value(used["locks"].clone()).unwrap();
+    assert!(locks.contains(&Lock::NoNewPrivileges), "{locks:?}");
+    let doctor = airlock(&server.config_file()).arg("doctor").output().await.unwrap();
+    let report = String::from_utf8(doctor.stdout).unwrap();
+    let locks: Locks = locks.into_iter().collect();
+    let expected = format!("tier: {}; locks: {locks}", locks.tier());
+    assert!(report.contains(&expected), "{expected}: {report}");
 }

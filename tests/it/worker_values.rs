@@ -379,7 +379,7 @@ fn half_of_a_surrogate_pair_is_replaced_in_results_and_refused_in_arguments() {
     });
     assert_eq!(*ran.value(), expected);
     assert!(
-        ran.head.warnings.iter().any(|told| told.contains("surrogate pair in 5 text(s)")),
+        ran.head.warnings.iter().any(|told| told.contains("lone surrogate in 5 string(s)")),
         "{:?}",
         ran.head.warnings
     );

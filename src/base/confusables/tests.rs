@@ -1,12 +1,12 @@
 use super::*;
 
 #[test]
-fn what_cannot_be_marked_is_spelled() {
+fn invisible_and_foreign_characters_are_escaped() {
     assert_eq!(
-        spelled("p\u{430}ypal\u{202e}\r\n\tпривет caf\u{e9}"),
+        escaped("p\u{430}ypal\u{202e}\r\n\tпривет caf\u{e9}"),
         "p\\u{430}ypal\\u{202e}\\u{d}\n\tпривет caf\u{e9}"
     );
-    assert_eq!(spelled("שלום 東京タワーです 한국어 µm 🙂"), "שלום 東京タワーです 한국어 µm 🙂");
+    assert_eq!(escaped("שלום 東京タワーです 한국어 µm 🙂"), "שלום 東京タワーです 한국어 µm 🙂");
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) fn belongs<'a>(schema: &'a Value, root: &Value, name: &str) -> Option
     Some(only.0)
 }
 
-/// What was given, with the first fields that stand beside the object they belong into moved there.
+/// The arguments, with first fields that stand beside the object they belong in moved into it.
 pub(super) fn moved(root: &Value, given: &Value) -> Value {
     let (Some(schema), Some(fields)) = (reference::resolved(root, root), given.as_object()) else {
         return given.clone();

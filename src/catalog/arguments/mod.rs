@@ -51,7 +51,10 @@ pub struct ArgumentError {
 
 /// The arguments as an object, when the tool's schema allows them. Nothing, or `null`, is an empty
 /// object.
-pub(super) async fn check_aside(tool: &Arc<Tool>, args: &str) -> Result<JsonObject, ArgumentError> {
+pub(super) async fn check_offloaded(
+    tool: &Arc<Tool>,
+    args: &str,
+) -> Result<JsonObject, ArgumentError> {
     let mut is_quick = false;
     // The common case: small, and right.
     if args.len() <= QUICK_BYTES_MAX && tool.is_ready() {
@@ -74,8 +77,8 @@ pub(super) async fn check_aside(tool: &Arc<Tool>, args: &str) -> Result<JsonObje
     aside(tool, is_quick, move |tool| check(tool, &args)).await
 }
 
-/// The same for arguments that are an object already.
-pub(super) async fn check_value_aside(
+/// Validates arguments that are already an object.
+pub(super) async fn check_value_offloaded(
     tool: &Arc<Tool>,
     args: JsonObject,
 ) -> Result<JsonObject, ArgumentError> {
@@ -102,7 +105,7 @@ async fn aside(
     done.await.unwrap_or_else(|_| Err(lost()))
 }
 
-/// The same as [`check_aside`], at once.
+/// Validates like [`check_offloaded`], on the calling thread.
 pub(super) fn check(tool: &Tool, args: &str) -> Result<JsonObject, ArgumentError> {
     let error = |message: String| ArgumentError { tool: tool.path.clone(), message };
     let call = path::expression(&tool.path);
@@ -134,17 +137,17 @@ fn judged(tool: &Tool, value: Value) -> Result<JsonObject, ArgumentError> {
             example(tool, &value)
         ))),
         None => {
-            tool.tell_too_much();
+            tool.log_unchecked();
             into_object(value).map_err(error)
         }
     }
 }
 
-/// What is wrong with arguments that are not allowed.
+/// Describes every fault of invalid arguments.
 fn faults(tool: &Tool, checker: &Checker, value: &Value) -> String {
     if checker.work.on(value, TOLD_STEPS_MAX).is_none() {
         return match checker.first_fault(value) {
-            Some(fault) => format!("{}, and perhaps more", told(tool, value, &fault)),
+            Some(fault) => format!("{}, and perhaps more", fault_message(tool, value, &fault)),
             None => "the arguments do not fit, and to say where would take too long".to_owned(),
         };
     }
@@ -182,7 +185,7 @@ fn tell(
             context
         }
         _ => {
-            let text = told(tool, args, fault);
+            let text = fault_message(tool, args, fault);
             if out.len() <= FAULTS_MAX && !out.contains(&text) {
                 out.push(text);
             }
@@ -208,7 +211,7 @@ fn tell(
             .take(FAULTS_MAX)
             .for_each(|fault| tell(tool, args, fault, forms_left - 1, out)),
         _ => {
-            let text = told(tool, args, fault);
+            let text = fault_message(tool, args, fault);
             if out.len() <= FAULTS_MAX && !out.contains(&text) {
                 out.push(text);
             }
@@ -217,7 +220,7 @@ fn tell(
 }
 
 /// One fault as a sentence.
-fn told(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
+fn fault_message(tool: &Tool, args: &Value, fault: &ValidationError<'_>) -> String {
     let at = field(&fault.instance_path().to_string());
     let root = &*tool.input_schema.value();
     let schema = part(root, args, &fault.instance_path().to_string());
@@ -334,7 +337,7 @@ fn items(fault: &ValidationError<'_>) -> usize {
 
 fn unknown_fields(at: &str, unexpected: &[String], schema: Option<&Value>, root: &Value) -> String {
     let known = &properties(schema, root);
-    let told: Vec<String> = unexpected
+    let texts: Vec<String> = unexpected
         .iter()
         .take(UNKNOWN_MAX)
         .map(|name| {
@@ -361,7 +364,7 @@ fn unknown_fields(at: &str, unexpected: &[String], schema: Option<&Value>, root:
             }
         })
         .collect();
-    told.join("; ")
+    texts.join("; ")
 }
 
 fn one_of(at: &str, options: &Value, given: &Value) -> String {
@@ -439,12 +442,12 @@ fn example(tool: &Tool, given: &Value) -> String {
     let schema = tool.input_schema.value();
     let given = moved(&schema, given);
     let tries = [Some(&given), None].map(|given| example::arguments(&schema, given));
-    let told = tries
+    let texts = tries
         .into_iter()
         .flatten()
         .map(|args| (example::literal(&args, EXAMPLE_BYTES_MAX + 1), args));
     let short: Vec<(String, Value)> =
-        told.filter(|(text, _)| text.len() <= EXAMPLE_BYTES_MAX).collect();
+        texts.filter(|(text, _)| text.len() <= EXAMPLE_BYTES_MAX).collect();
     if let Some((text, _)) = short.iter().find(|(_, args)| fits(args)) {
         return format!("correct: {}", call(text));
     }

@@ -301,12 +301,12 @@ fn an_example_has_a_bound_whatever_refers_to_what() {
 async fn what_takes_a_moment_is_checked_elsewhere_and_says_the_same() {
     let issue = Arc::new(issue());
     let right = r#"{"title": "x"}"#;
-    assert_eq!(check_aside(&issue, right).await, check(&issue, right));
+    assert_eq!(check_offloaded(&issue, right).await, check(&issue, right));
     let large = json!({"title": "x", "labels": vec!["a"; 100_000]}).to_string();
-    assert_eq!(check_aside(&issue, &large).await, check(&issue, &large));
+    assert_eq!(check_offloaded(&issue, &large).await, check(&issue, &large));
     for wrong in ["", "[]", "{nope", r#"{"titel": 1}"#, r#"{"title": 7, "labels": [1]}"#] {
         assert_eq!(
-            check_aside(&issue, wrong).await.unwrap_err(),
+            check_offloaded(&issue, wrong).await.unwrap_err(),
             check(&issue, wrong).unwrap_err(),
             "{wrong}"
         );

@@ -1,6 +1,6 @@
-//! How Airlock identifies itself to a service. Values are references until the moment they are
-//! sent; each that is read joins the secrets that are blanked out of whatever the service says.
-//! Sends nothing but what fetching a token needs.
+//! Credentials for the requests to a service. Values are references until they are sent; each that
+//! is read joins the secrets that are blanked out of whatever the service says. Sends nothing but
+//! the requests that fetch a token.
 
 pub(super) mod config;
 mod keychain;
@@ -23,11 +23,11 @@ use self::{
 };
 use super::{net::guard::AddressPolicy, redact::Secrets};
 
-/// How long a value from a file, the keychain or the store is used before it is read again. One
-/// that the service refuses is read again at once.
+/// Time for which a value from a file, the keychain or the store is used before it is read again. A
+/// value that the service rejects is read again at once.
 const FRESH_FOR: Duration = Duration::from_secs(60);
 
-/// What identifies Airlock in one request.
+/// Credential of one request.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct RequestCredential {
     place: KeyPlace,
@@ -102,7 +102,7 @@ pub(super) struct CredentialProvider {
     secrets: Secrets,
     /// The tokens, where the credential is OAuth.
     oauth: Option<OAuth>,
-    /// What was read last. The lock is held while it is read, so that many calls read once.
+    /// Value that was read last. The lock is held while it is read, so that many calls read once.
     read: Mutex<Option<(Instant, String)>>,
 }
 
@@ -112,21 +112,21 @@ impl CredentialProvider {
     pub(super) fn new(
         credential: Credential,
         vault: Option<Vault>,
-        guard: AddressPolicy,
+        addresses: AddressPolicy,
         secrets: Secrets,
     ) -> Self {
         let oauth = match &credential {
             Credential::OAuth(config) => {
-                Some(OAuth::new(config.clone(), vault.clone(), guard, secrets.clone()))
+                Some(OAuth::new(config.clone(), vault.clone(), addresses, secrets.clone()))
             }
             _ => None,
         };
         Self { credential, vault, secrets, oauth, read: Mutex::new(None) }
     }
 
-    /// What to send, or none where nothing is to be sent. The error is free of values.
-    pub(super) async fn proof(&self) -> Result<Option<RequestCredential>, String> {
-        let proof = match &self.credential {
+    /// The credential to send; none if the upstream has none. The error is free of values.
+    pub(super) async fn request_credential(&self) -> Result<Option<RequestCredential>, String> {
+        let request_credential = match &self.credential {
             Credential::None => return Ok(None),
             Credential::ApiKey { place, name, value } => {
                 let value = self.value(value).await?;
@@ -143,7 +143,7 @@ impl CredentialProvider {
                 RequestCredential::header("authorization", format!("Basic {pair}"))
             }
         };
-        Ok(Some(proof))
+        Ok(Some(request_credential))
     }
 
     /// Another proof after the service refused this one, if there is one by now.
@@ -156,7 +156,10 @@ impl CredentialProvider {
             return Ok(oauth.renewed(refused).await?.map(|token| bearer(&token)));
         }
         *self.read.lock().await = None;
-        Ok(self.proof().await?.filter(|proof| proof != refused))
+        Ok(self
+            .request_credential()
+            .await?
+            .filter(|request_credential| request_credential != refused))
     }
 
     async fn value(&self, source: &SecretSource) -> Result<String, String> {

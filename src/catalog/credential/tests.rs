@@ -7,14 +7,15 @@ async fn sent(
     headers: &[(&'static str, &'static str)],
 ) -> (String, Vec<(String, String)>, Secrets) {
     let secrets = Secrets::default();
-    let identity = HttpAccess { credential, ..HttpAccess::default() }.identity(secrets.clone());
+    let credentials =
+        HttpAccess { credential, ..HttpAccess::default() }.credential_provider(secrets.clone());
     let mut map: HeaderMap = headers
         .iter()
         .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)))
         .collect();
     let mut url = Url::parse(url).unwrap();
-    if let Some(proof) = identity.proof().await.unwrap() {
-        proof.put(&mut map, &mut url).unwrap();
+    if let Some(request_credential) = credentials.request_credential().await.unwrap() {
+        request_credential.put(&mut map, &mut url).unwrap();
     }
     let map = map
         .iter()
@@ -72,15 +73,19 @@ async fn a_file_is_read_again_when_its_value_was_refused() {
     std::fs::write(&path, "tok-111111\n# a comment\n").unwrap();
     let secrets = Secrets::default();
     let credential = Credential::Bearer(SecretSource::File(path.clone()));
-    let identity = HttpAccess { credential, ..HttpAccess::default() }.identity(secrets.clone());
-    let first = identity.proof().await.unwrap().unwrap();
+    let credentials =
+        HttpAccess { credential, ..HttpAccess::default() }.credential_provider(secrets.clone());
+    let first = credentials.request_credential().await.unwrap().unwrap();
     assert_eq!(first.value, "Bearer tok-111111");
-    assert!(identity.renewed(&first).await.unwrap().is_none(), "it is the same still");
+    assert!(credentials.renewed(&first).await.unwrap().is_none(), "it is the same still");
     std::fs::write(&path, "tok-222222").unwrap();
-    assert!(identity.proof().await.unwrap().unwrap() == first, "it is used for a while");
-    assert_eq!(identity.renewed(&first).await.unwrap().unwrap().value, "Bearer tok-222222");
+    assert!(
+        credentials.request_credential().await.unwrap().unwrap() == first,
+        "it is used for a while"
+    );
+    assert_eq!(credentials.renewed(&first).await.unwrap().unwrap().value, "Bearer tok-222222");
     assert_eq!(secrets.redact("tok-111111 tok-222222"), "[redacted] [redacted]");
     std::fs::write(&path, "\n").unwrap();
-    let error = identity.renewed(&first).await.err().unwrap();
+    let error = credentials.renewed(&first).await.err().unwrap();
     assert!(error.contains("is empty"), "{error}");
 }

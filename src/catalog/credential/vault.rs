@@ -35,16 +35,16 @@ const NAME_CHARS_MAX: usize = 128;
 /// Largest file that is read, in bytes: every entry at its largest, twice.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// Where the key of the store is.
+/// Location of the key of the store.
 #[derive(Clone, PartialEq, Eq)]
 pub enum VaultKey {
     /// In this file, which is made at the first use, readable by its owner alone.
     File(PathBuf),
-    /// Given: 32 bytes in base64, from a variable of this name.
+    /// A variable of this name with 32 bytes in base64.
     Given {
         /// Name of the variable.
         variable: String,
-        /// What it holds.
+        /// Its value.
         value: String,
     },
 }
@@ -58,17 +58,17 @@ impl fmt::Debug for VaultKey {
     }
 }
 
-/// Why the store cannot be used. Never holds a value.
+/// Reasons why the store cannot be used. Never holds a value.
 #[derive(Debug, thiserror::Error)]
 pub enum VaultError {
     /// A file cannot be read or written.
     #[error("`{path}` cannot be {done}: {source}", path = path.display())]
     File {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// `read` or `written`.
         done: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// The file of the store is not one.
@@ -122,7 +122,7 @@ struct Place {
 pub struct Kept {
     /// Its name.
     pub name: String,
-    /// When it was set.
+    /// Time at which it was set.
     pub changed: Timestamp,
 }
 
@@ -202,7 +202,7 @@ impl Vault {
         })
     }
 
-    /// What there is, by name.
+    /// All entries, by name.
     pub fn list(&self) -> Result<Vec<Kept>, VaultError> {
         let secrets = self.read()?.secrets.into_iter();
         Ok(secrets.map(|(name, entry)| Kept { name, changed: entry.changed }).collect())
@@ -257,7 +257,7 @@ impl Vault {
     }
 }
 
-/// What a sealed value is bound to: moved under another name it does not open.
+/// Data that a sealed value is bound to: moved under another name it does not open.
 fn context(name: &str) -> String {
     format!("airlock secret {VERSION}\0{name}")
 }

@@ -3,17 +3,12 @@
 //! This costs the server's time, not the program's. Long work therefore runs on the blocking pool,
 //! a few questions at once, and callers take turns.
 
-use std::{
-    sync::{Arc, LazyLock},
-    time::Duration,
-};
-
-use serde_json::Value;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    DescribeQuery, Description, DiscoverQuery, Discovered, Namespaces, NamespacesQuery, ToolsPage,
-    ToolsQuery, declarations,
+    Description, Discovered, Namespaces, Outages, ToolsPage, declarations,
     error::{FindError, ResolveError},
+    host_functions::{SNAPSHOT, host_arguments, host_function, host_namespace},
     limiter::CallerLimit,
     not_found::NotFound,
 };
@@ -21,19 +16,22 @@ use crate::{
     base::{offload::offload, text::cut},
     catalog::{
         Catalog,
-        arguments::{self, ArgumentError},
+        arguments::ArgumentError,
         discovery, path,
-        registry::visibility::{self, ToolFilter, View, Visibility},
+        registry::visibility::{self, ToolFilter, Visibility},
         tool::Tool,
         upstream::{
             error::{UpstreamError, UpstreamErrorCode},
             supervisor::UpstreamSupervisor,
         },
     },
-    model::RawJson,
+    model::{
+        DescribeQuery, DiscoverQuery, DiscoveryFunction, HOST_FUNCTIONS, HostFunction,
+        HostFunctionId, NamespacesQuery, RawJson, ToolsQuery,
+    },
 };
 
-/// How long the finding functions wait for upstreams that have never answered yet: a first question
+/// Longest wait of the discovery functions for upstreams that have never answered: a first query
 /// right after the start should not find an empty catalog, and one slow upstream should not hold up
 /// the others for long.
 const FIND_WAIT_MAX: Duration = Duration::from_secs(5);
@@ -47,23 +45,27 @@ impl Catalog {
     /// number of a noun or an ending such as `Api` are off and only one visible tool can be meant.
     /// Waits for an upstream that is still being connected for the first time, at most its start
     /// timeout.
-    pub async fn resolve(&self, path: &str, view: View<'_>) -> Result<Arc<Tool>, ResolveError> {
-        self.seek(path, view).await?.ok_or_else(|| self.not_found(path, view).into())
+    pub async fn resolve(
+        &self,
+        path: &str,
+        filter: &dyn ToolFilter,
+    ) -> Result<Arc<Tool>, ResolveError> {
+        self.seek(path, filter).await?.ok_or_else(|| self.not_found(path, filter).into())
     }
 
-    /// The same; none where there is no such tool, without the work of finding those that are like
-    /// it.
+    /// The tool at a path like [`Catalog::resolve`]; none if there is no such tool, without
+    /// searching for similar ones.
     pub async fn seek(
         &self,
         path: &str,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Result<Option<Arc<Tool>>, UpstreamError> {
-        if let Some(tool) = self.look_up(path, view) {
+        if let Some(tool) = self.look_up(path, filter) {
             return Ok(Some(tool));
         }
         let Some(supervisor) = self.supervisor_of(path) else { return Ok(None) };
         supervisor.settled().await;
-        if let Some(tool) = self.look_up(path, view) {
+        if let Some(tool) = self.look_up(path, filter) {
             return Ok(Some(tool));
         }
         match supervisor.outage().filter(|_| !self.registry.present().offers(supervisor.name())) {
@@ -81,10 +83,10 @@ impl Catalog {
         self.registry.present().get(path).cloned()
     }
 
-    fn look_up(&self, path: &str, view: View<'_>) -> Option<Arc<Tool>> {
+    fn look_up(&self, path: &str, filter: &dyn ToolFilter) -> Option<Arc<Tool>> {
         let snapshot = self.registry.present();
         let path = &*path::plain(path);
-        let is_visible = |tool: &&Arc<Tool>| visibility::of(view, tool) != Visibility::Hidden;
+        let is_visible = |tool: &&Arc<Tool>| visibility::of(filter, tool) != Visibility::Hidden;
         if let Some(tool) = snapshot.get(path).filter(is_visible) {
             return Some(tool.clone());
         }
@@ -109,16 +111,17 @@ impl Catalog {
             .map(Arc::as_ref)
     }
 
-    /// What there is no tool at a path means for who asked for it: as [`Catalog::find_aside`].
-    pub async fn absent_aside(
+    /// The error for a path without a tool, worked out on the blocking pool under the limits of
+    /// [`Catalog::find_offloaded`].
+    pub async fn not_found_offloaded(
         self: &Arc<Self>,
         caller: &CallerLimit,
         path: &str,
-        view: impl ToolFilter + 'static,
+        filter: impl ToolFilter + 'static,
     ) -> NotFound {
         let (catalog, wanted) = (self.clone(), path.to_owned());
-        let told = self.aside(caller, move || catalog.not_found(&wanted, &view)).await;
-        told.unwrap_or_else(|| NotFound {
+        let found = self.offloaded(caller, move || catalog.not_found(&wanted, &filter)).await;
+        found.unwrap_or_else(|| NotFound {
             path: cut(path, 200).to_owned(),
             nearest: Vec::new(),
             discover: "tools.discover(\"…\")".to_owned(),
@@ -126,61 +129,57 @@ impl Catalog {
         })
     }
 
-    /// Answers a finding function: `discover`, `catalog.namespaces`, `catalog.tools` or `describe`,
-    /// with or without a text for its one argument. None when the path is not one of these. Right
-    /// after the start it waits up to five seconds for upstreams that have not answered yet. An
-    /// answer is at most 4 MiB of JSON, a larger one is a fault of the arguments.
+    /// Performs a discovery function by its path; none where the path is not one of theirs. Right
+    /// after the start it waits up to five seconds for upstreams that have not answered yet. The
+    /// result is at most 4 MiB of JSON; a larger one is an error of the arguments.
     pub async fn find(
         &self,
         path: &str,
         args: &str,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Option<Result<RawJson, FindError>> {
-        let function = FUNCTIONS.iter().find(|function| function.path == path)?;
-        Some(match self.parse_arguments(function, args, view).await {
-            Ok(args) => self.answer(function, args, view),
+        let function = HOST_FUNCTIONS.iter().find(|function| function.path == path)?;
+        let HostFunctionId::Discovery(id) = function.id else { return None };
+        Some(match self.parse_arguments(id, args, filter).await {
+            Ok(query) => self.answer(&query, filter),
             Err(error) => Err(error),
         })
     }
 
-    /// The same beside the runtime's threads: an asker's calls wait for each other, [`ASKED_MAX`]
-    /// at once, and all askers' for a place among as many as half of the processors, in turn.
-    pub async fn find_aside(
+    /// Performs a discovery function on the blocking pool: [`ASKED_MAX`] calls of a caller at once,
+    /// and of all callers as many as half of the processors, in the order in which they came. The
+    /// rest is as for [`Catalog::find`].
+    pub async fn find_offloaded(
         self: &Arc<Self>,
         caller: &CallerLimit,
-        path: &str,
+        id: DiscoveryFunction,
         args: &str,
-        view: impl ToolFilter + 'static,
-    ) -> Option<Result<RawJson, FindError>> {
-        let function = FUNCTIONS.iter().find(|function| function.path == path)?;
-        let args = match self.parse_arguments(function, args, &view).await {
-            Ok(args) => args,
-            Err(error) => return Some(Err(error)),
-        };
+        filter: impl ToolFilter + 'static,
+    ) -> Result<RawJson, FindError> {
+        let query = self.parse_arguments(id, args, &filter).await?;
         let catalog = self.clone();
         let failed = || ArgumentError {
-            tool: path.to_owned(),
+            tool: path_of(id).to_owned(),
             message: "the question could not be answered".to_owned(),
         };
-        Some(
-            self.aside(caller, move || catalog.answer(function, args, &view))
-                .await
-                .unwrap_or_else(|| Err(failed().into())),
-        )
+        self.offloaded(caller, move || catalog.answer(&query, &filter))
+            .await
+            .unwrap_or_else(|| Err(failed().into()))
     }
 
-    /// Does work of the catalog's own when it is the asker's turn. None where it failed.
-    async fn aside<T: Send + 'static>(
+    /// Runs work on the blocking pool once the caller and the catalog have a slot for it. None if it
+    /// panicked.
+    async fn offloaded<T: Send + 'static>(
         &self,
         caller: &CallerLimit,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Option<T> {
-        // The semaphores are never closed. Both places are held until the work is done, also when
+        // The semaphores are never closed. Both permits are held until the work is done, also when
         // nobody waits for it any more.
         let own = caller.0.clone().acquire_owned().await.ok()?;
-        let place = self.query_slots.clone().acquire_owned().await.ok()?;
+        let slot = self.query_slots.clone().acquire_owned().await.ok()?;
         let done = offload(move || {
-            let _places = (own, place);
+            let _permits = (own, slot);
             work()
         });
         done.await
@@ -188,57 +187,61 @@ impl Catalog {
             .ok()
     }
 
-    /// The arguments, once they fit and what is asked about is known, as far as waiting for it
-    /// helps.
+    /// Parses the arguments, and waits until the upstreams that they are about have answered, as
+    /// far as waiting helps.
     async fn parse_arguments(
         &self,
-        function: &Tool,
+        id: DiscoveryFunction,
         args: &str,
-        view: View<'_>,
-    ) -> Result<Value, FindError> {
+        filter: &dyn ToolFilter,
+    ) -> Result<Query, FindError> {
+        let function = HostFunction::of(HostFunctionId::Discovery(id));
         if args.len() > ARGS_BYTES_MAX {
             let message = format!(
-                "the arguments of `tools.{}` have {} bytes, allowed are {ARGS_BYTES_MAX}",
+                "the arguments of `tools.{}` are {} bytes; the limit is {ARGS_BYTES_MAX}",
                 function.path,
                 args.len()
             );
-            return Err(ArgumentError { tool: function.path.clone(), message }.into());
+            return Err(ArgumentError { tool: function.path.to_owned(), message }.into());
         }
-        let args = Value::Object(arguments::check(function, &spelled_out(&function.path, args))?);
-        match (function.path.as_str(), args.get("path").and_then(Value::as_str)) {
-            ("describe", path) => {
-                drop(self.seek(path.unwrap_or_default(), view).await.map_err(ResolveError::from)?)
-            }
-            _ => self.listed().await,
+        let query = match id {
+            DiscoveryFunction::Discover => Query::Discover(host_arguments(function, args)?),
+            DiscoveryFunction::Namespaces => Query::Namespaces(host_arguments(function, args)?),
+            DiscoveryFunction::Tools => Query::Tools(host_arguments(function, args)?),
+            DiscoveryFunction::Describe => Query::Describe(host_arguments(function, args)?),
+        };
+        match query.host_namespace() {
+            // Of the host's own functions everything is known.
+            Some(_) => {}
+            None => match &query {
+                Query::Describe(query) => {
+                    drop(self.seek(&query.path, filter).await.map_err(ResolveError::from)?);
+                }
+                _ => self.listed().await,
+            },
         }
-        Ok(args)
+        Ok(query)
     }
 
-    fn answer(&self, function: &Tool, args: Value, view: View<'_>) -> Result<RawJson, FindError> {
-        // The schema that the arguments were checked against is made of the same type.
-        let unfit = |error: serde_json::Error| ArgumentError {
-            tool: function.path.clone(),
-            message: error.to_string(),
-        };
-        match function.path.as_str() {
-            "discover" => {
-                let mut query: DiscoverQuery = serde_json::from_value(args).map_err(unfit)?;
-                query.namespace =
-                    self.namespace(&function.path, query.namespace.as_deref(), view)?;
-                raw(function, &self.discover(&query, view)?)
+    fn answer(&self, query: &Query, filter: &dyn ToolFilter) -> Result<RawJson, FindError> {
+        if query.host_namespace().is_some() {
+            return answer_about_host(query);
+        }
+        match query {
+            Query::Discover(query) => {
+                let namespace = self.namespace("discover", query.namespace.as_deref(), filter)?;
+                let query = DiscoverQuery { namespace, ..query.clone() };
+                raw("discover", &self.discover(&query, filter)?)
             }
-            "catalog.namespaces" => {
-                raw(function, &self.namespaces(&serde_json::from_value(args).map_err(unfit)?, view))
+            Query::Namespaces(query) => raw("catalog.namespaces", &self.namespaces(query, filter)),
+            Query::Tools(query) => {
+                let namespace =
+                    self.namespace("catalog.tools", query.namespace.as_deref(), filter)?;
+                let query = ToolsQuery { namespace, ..query.clone() };
+                raw("catalog.tools", &self.tools(&query, filter)?)
             }
-            "catalog.tools" => {
-                let mut query: ToolsQuery = serde_json::from_value(args).map_err(unfit)?;
-                query.namespace =
-                    self.namespace(&function.path, query.namespace.as_deref(), view)?;
-                raw(function, &self.tools(&query, view)?)
-            }
-            _ => {
-                let query: DescribeQuery = serde_json::from_value(args).map_err(unfit)?;
-                raw(function, &self.described(&query.path, view).map_err(ResolveError::from)?)
+            Query::Describe(query) => {
+                raw("describe", &self.described(&query.path, filter).map_err(ResolveError::from)?)
             }
         }
     }
@@ -248,9 +251,9 @@ impl Catalog {
     pub fn discover(
         &self,
         query: &DiscoverQuery,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Result<Discovered, ArgumentError> {
-        discovery::discover(&self.registry.present(), view, &self.outages(), query)
+        discovery::discover(&self.registry.present(), filter, &self.outages(), query)
             .ok_or_else(|| too_much_found("discover"))
     }
 
@@ -271,34 +274,35 @@ impl Catalog {
     }
 
     /// The namespaces with a visible tool.
-    pub fn namespaces(&self, query: &NamespacesQuery, view: View<'_>) -> Namespaces {
-        discovery::namespaces(&self.registry.present(), view, &self.outages(), query)
+    pub fn namespaces(&self, query: &NamespacesQuery, filter: &dyn ToolFilter) -> Namespaces {
+        discovery::namespaces(&self.registry.present(), filter, &self.outages(), query)
     }
 
     /// A page of tools. Fails on a cursor that is not one of ours.
-    pub fn tools(&self, query: &ToolsQuery, view: View<'_>) -> Result<ToolsPage, ArgumentError> {
-        discovery::tools(&self.registry.present(), view, &self.outages(), query).ok_or_else(|| {
-            ArgumentError {
-                tool: "catalog.tools".to_owned(),
-                message:
-                    "field `cursor` must be the `nextCursor` of the page before, asked with the \
-                same `query` and `namespace`"
-                        .to_owned(),
-            }
-        })
+    pub fn tools(
+        &self,
+        query: &ToolsQuery,
+        filter: &dyn ToolFilter,
+    ) -> Result<ToolsPage, ArgumentError> {
+        discovery::tools(&self.registry.present(), filter, &self.outages(), query)
+            .ok_or_else(invalid_cursor)
     }
 
     /// Everything about one tool, its TypeScript declaration included.
-    pub async fn describe(&self, path: &str, view: View<'_>) -> Result<Description, ResolveError> {
-        self.seek(path, view).await?;
-        Ok(self.described(path, view)?)
+    pub async fn describe(
+        &self,
+        path: &str,
+        filter: &dyn ToolFilter,
+    ) -> Result<Description, ResolveError> {
+        self.seek(path, filter).await?;
+        Ok(self.described(path, filter)?)
     }
 
-    fn described(&self, path: &str, view: View<'_>) -> Result<Description, NotFound> {
+    fn described(&self, path: &str, filter: &dyn ToolFilter) -> Result<Description, NotFound> {
         let found = self
-            .look_up(path, view)
-            .and_then(|tool| discovery::describe(&tool, view, &self.outages()));
-        found.ok_or_else(|| self.not_found(path, view))
+            .look_up(path, filter)
+            .and_then(|tool| discovery::describe(&tool, filter, &self.outages()));
+        found.ok_or_else(|| self.not_found(path, filter))
     }
 
     /// TypeScript declarations of all tools, or of those of a namespace; they extend the runtime's
@@ -307,10 +311,10 @@ impl Catalog {
     pub async fn types(
         &self,
         namespace: Option<&str>,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Result<String, ArgumentError> {
         self.listed().await;
-        let namespace = self.namespace("types", namespace, view)?;
+        let namespace = self.namespace("types", namespace, filter)?;
         let namespace = namespace.as_deref();
         let snapshot = self.registry.present();
         let inside = |tool: &&Arc<Tool>| {
@@ -320,8 +324,8 @@ impl Catalog {
             .tools()
             .iter()
             .filter(inside)
-            .filter(|tool| visibility::of(view, tool) != Visibility::Hidden);
-        declarations::all(tools, view.workspace(), TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
+            .filter(|tool| visibility::of(filter, tool) != Visibility::Hidden);
+        declarations::all(tools, filter.workspace(), TYPES_BYTES_MAX).ok_or_else(|| ArgumentError {
             tool: "types".to_owned(),
             message: format!(
                 "the declarations are larger than {TYPES_BYTES_MAX} bytes; ask for \
@@ -331,37 +335,71 @@ impl Catalog {
     }
 }
 
-/// The finding functions, as tools that are checked like any other.
-pub(super) static FUNCTIONS: LazyLock<Vec<Tool>> = LazyLock::new(|| {
-    vec![
-        Tool::own::<DiscoverQuery>("discover"),
-        Tool::own::<NamespacesQuery>("catalog.namespaces"),
-        Tool::own::<ToolsQuery>("catalog.tools"),
-        Tool::own::<DescribeQuery>("describe"),
-    ]
-});
+/// The parsed arguments of a discovery function.
+enum Query {
+    Discover(DiscoverQuery),
+    Namespaces(NamespacesQuery),
+    Tools(ToolsQuery),
+    Describe(DescribeQuery),
+}
 
-/// A text alone stands for the field that matters: `discover("x")` is `discover({ query: "x" })`.
-pub(super) fn spelled_out(function: &str, args: &str) -> String {
-    let field = match function {
-        "discover" => "query",
-        "describe" => "path",
-        _ => return args.to_owned(),
-    };
-    match serde_json::from_str::<String>(args) {
-        Ok(text) => serde_json::json!({ field: text }).to_string(),
-        Err(_) => args.to_owned(),
+impl Query {
+    /// The host's own namespace that it is about; none if it is about tools.
+    fn host_namespace(&self) -> Option<&'static str> {
+        let named = match self {
+            Self::Discover(query) => query.namespace.as_deref()?,
+            Self::Namespaces(_) => return None,
+            Self::Tools(query) => query.namespace.as_deref()?,
+            Self::Describe(query) => &query.path,
+        };
+        host_namespace(&path::plain(named))
     }
 }
 
+/// Answers about host functions with the same search as about tools. Every caller sees all.
+fn answer_about_host(query: &Query) -> Result<RawJson, FindError> {
+    let (filter, outages) = (|_: &Tool| Visibility::Auto, Outages::new());
+    let plain = |namespace: &Option<String>| {
+        namespace.as_deref().map(|namespace| path::plain(namespace).into_owned())
+    };
+    match query {
+        Query::Discover(query) => {
+            let query = DiscoverQuery { namespace: plain(&query.namespace), ..query.clone() };
+            let found = discovery::discover(&SNAPSHOT, &filter, &outages, &query);
+            raw("discover", &found.ok_or_else(|| too_much_found("discover"))?)
+        }
+        Query::Namespaces(query) => {
+            raw("catalog.namespaces", &discovery::namespaces(&SNAPSHOT, &filter, &outages, query))
+        }
+        Query::Tools(query) => {
+            let query = ToolsQuery { namespace: plain(&query.namespace), ..query.clone() };
+            let page = discovery::tools(&SNAPSHOT, &filter, &outages, &query);
+            raw("catalog.tools", &page.ok_or_else(invalid_cursor)?)
+        }
+        Query::Describe(query) => {
+            let found = host_function(&query.path).map_err(ResolveError::from)?;
+            let described =
+                found.and_then(|found| discovery::describe(Tool::host(found), &filter, &outages));
+            raw("describe", &described)
+        }
+    }
+}
+
+fn path_of(id: DiscoveryFunction) -> &'static str {
+    HostFunction::of(HostFunctionId::Discovery(id)).path
+}
+
+fn invalid_cursor() -> ArgumentError {
+    let message = "field `cursor` must be the `nextCursor` of the page before, asked with the \
+        same `query` and `namespace`";
+    ArgumentError { tool: "catalog.tools".to_owned(), message: message.to_owned() }
+}
+
 /// The answer as JSON, within its bound.
-pub(in crate::catalog) fn raw<T: serde::Serialize>(
-    function: &Tool,
-    answer: &T,
-) -> Result<RawJson, FindError> {
+fn raw<T: serde::Serialize>(function: &str, answer: &T) -> Result<RawJson, FindError> {
     let mut text = Bounded(Vec::new());
     // Answers are structs with string keys, which always serialise; only the bound can stop it.
-    serde_json::to_writer(&mut text, answer).map_err(|_| too_much_found(&function.path))?;
+    serde_json::to_writer(&mut text, answer).map_err(|_| too_much_found(function))?;
     let text = String::from_utf8(text.0).expect("JSON is UTF-8");
     Ok(serde_json::value::RawValue::from_string(text).expect("it was serialised a moment ago"))
 }

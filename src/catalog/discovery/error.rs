@@ -1,9 +1,9 @@
-//! Why a question about tools is not answered.
+//! Errors of queries about tools.
 
 use super::not_found::NotFound;
 use crate::catalog::{arguments::ArgumentError, upstream::error::UpstreamError};
 
-/// Why a path leads to no tool.
+/// Reasons why a path leads to no tool.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
     /// There is none.
@@ -14,7 +14,7 @@ pub enum ResolveError {
     Unavailable(#[from] UpstreamError),
 }
 
-/// Why a finding function gave no answer.
+/// Reasons why a discovery function failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FindError {
     /// Its arguments do not fit.

@@ -1,4 +1,4 @@
-//! How many questions are answered at once, of one caller and of all.
+//! Limits on the queries that run at once, of one caller and of all.
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The functions with which programs find tools: `discover`, `catalog.namespaces`, `catalog.tools`
 //! and `describe`.
 //!
-//! Each of them looks through a [`View`], so a hidden tool looks like one that does not exist.
+//! Each of them looks through a [`ToolFilter`], so a hidden tool looks like one that does not exist.
 
 pub(super) mod declarations;
 pub(super) mod dispatch;
@@ -13,27 +13,26 @@ pub(super) mod signature;
 
 use std::{cmp::Ordering, collections::BTreeMap, sync::Arc};
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{
     path,
     registry::{
         Snapshot,
-        visibility::{self, SeenNamespace, View, Visibility, VisibilityMap},
+        visibility::{self, SeenNamespace, ToolFilter, Visibility, VisibilityMap},
     },
     search::Match,
     tool::Tool,
 };
 use crate::{
     base::{digest::sha256, suggest, text::cut},
-    model::Schema,
+    model::{DiscoverQuery, NamespacesQuery, Schema, ToolsQuery},
 };
 
 /// Upstreams that are down, and why.
 pub(super) type Outages = BTreeMap<Arc<str>, String>;
 
-/// Whether a call waits for a person.
+/// Approval that a call needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Approval {
@@ -52,81 +51,31 @@ pub(super) const QUERY_BYTES_MAX: usize = 2_000;
 /// Results that are looked at for one whose name is the question itself; such a one is always near
 /// the top.
 const NAMED_MAX: usize = 200;
-/// How far the first result must be ahead of the second to be the best path, as a ratio of their
+/// Lead of the first result over the second that makes it the best path, as a ratio of their
 /// scores.
 const CLEAR_LEAD: f32 = 1.25;
-/// How much of the question the first result must cover to be the best path, 0 to 1; rare words
+/// Share of the query that the first result must cover to be the best path, 0 to 1; rare words
 /// weigh more.
 const COVERED: f32 = 0.6;
-
-/// The arguments of `tools.discover`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct DiscoverQuery {
-    /// What is wanted, in words.
-    #[schemars(length(max = 2000))]
-    pub query: String,
-    /// Results at most, 1 to 50; 8 by default.
-    #[schemars(range(min = 1, max = 50))]
-    pub limit: Option<u32>,
-    /// Whether descriptions are cut to their first line; true by default.
-    pub compact: Option<bool>,
-    /// Whether results carry their JSON Schemas; false by default.
-    pub include_schemas: Option<bool>,
-    /// Only tools of this upstream, or below this path.
-    pub namespace: Option<String>,
-}
-
-/// The arguments of `tools.catalog.namespaces`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct NamespacesQuery {
-    /// Namespaces at most, 1 to 200; 200 by default.
-    #[schemars(range(min = 1, max = 200))]
-    pub limit: Option<u32>,
-}
-
-/// The arguments of `tools.catalog.tools`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct ToolsQuery {
-    /// Only tools of this upstream, or below this path.
-    pub namespace: Option<String>,
-    /// Only tools that match these words, the best first.
-    #[schemars(length(max = 2000))]
-    pub query: Option<String>,
-    /// Tools at most, 1 to 200; 50 by default.
-    #[schemars(range(min = 1, max = 200))]
-    pub limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    pub cursor: Option<String>,
-}
-
-/// The arguments of `tools.describe`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct DescribeQuery {
-    /// The path of a tool.
-    pub path: String,
-}
 
 /// One tool that was found.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Found {
-    /// Where code finds it.
+    /// Path for the call.
     pub path: String,
     /// The upstream that offers it.
     pub source: Arc<str>,
     /// The call's TypeScript signature.
     pub hint: String,
-    /// What it does.
+    /// The tool's description.
     pub description: String,
-    /// Whether a call waits for a person.
+    /// Approval that a call needs.
     pub approval: Approval,
-    /// How well it matches; comparable within one answer only.
+    /// Relevance; comparable within one result list only.
     pub score: f64,
-    /// Why a call would fail now: its upstream is down, and this is what was last known of it.
+    /// Reason why a call would fail now: its upstream is down, and this is what was last known of
+    /// it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
     /// JSON Schema of the arguments, if asked for.
@@ -137,7 +86,7 @@ pub struct Found {
     pub output_schema: Option<Schema>,
 }
 
-/// What `tools.discover` answers.
+/// Result of `tools.discover`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Discovered {
@@ -159,12 +108,12 @@ pub struct Namespace {
     pub tool_count: usize,
     /// A few of their paths.
     pub sample_paths: Vec<String>,
-    /// Why calls would fail now, while they would.
+    /// Reason why calls would fail now; none while they would not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
 }
 
-/// What `tools.catalog.namespaces` answers.
+/// Result of `tools.catalog.namespaces`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Namespaces {
@@ -174,7 +123,7 @@ pub struct Namespaces {
     pub total: usize,
 }
 
-/// What `tools.catalog.tools` answers.
+/// Result of `tools.catalog.tools`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ToolsPage {
@@ -182,17 +131,17 @@ pub struct ToolsPage {
     pub results: Vec<Found>,
     /// Tools that match, on this page or not.
     pub total: usize,
-    /// Where the next page begins, if there is one.
+    /// Cursor of the next page, if there is one.
     pub next_cursor: Option<String>,
 }
 
-/// What `tools.describe` answers.
+/// Result of `tools.describe`.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Description {
-    /// Where code finds it.
+    /// Path for the call.
     pub path: String,
-    /// What it does, whole.
+    /// The tool's description, whole.
     pub description: String,
     /// The declaration of the call, its arguments and its result.
     pub typescript: String,
@@ -200,9 +149,9 @@ pub struct Description {
     pub input_schema: Schema,
     /// JSON Schema of the result; null where the upstream gives none.
     pub output_schema: Option<Schema>,
-    /// Whether a call waits for a person.
+    /// Approval that a call needs.
     pub approval: Approval,
-    /// Why a call would fail now, while it would.
+    /// Reason why a call would fail now; none while it would not.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unavailable: Option<String>,
 }
@@ -227,7 +176,7 @@ struct Hit<'a> {
 }
 
 impl Hit<'_> {
-    fn told(
+    fn to_found(
         &self,
         workspace: &str,
         outages: &Outages,
@@ -288,12 +237,12 @@ fn best_first(a: &Hit<'_>, b: &Hit<'_>) -> Ordering {
 /// The matches; none when their schemas alone are more than an answer may hold.
 pub(super) fn discover(
     snapshot: &Snapshot,
-    view: View<'_>,
+    filter: &dyn ToolFilter,
     outages: &Outages,
     query: &DiscoverQuery,
 ) -> Option<Discovered> {
     let mut hits =
-        hits(snapshot, &snapshot.visibility(view), &query.query, query.namespace.as_deref());
+        hits(snapshot, &snapshot.visibility(filter), &query.query, query.namespace.as_deref());
     let total = hits.len();
     if total > NAMED_MAX {
         hits.select_nth_unstable_by(NAMED_MAX, best_first);
@@ -311,8 +260,10 @@ pub(super) fn discover(
     if schemas && schema_bytes > FOUND_BYTES_MAX {
         return None;
     }
-    let results =
-        shown.iter().map(|hit| hit.told(view.workspace(), outages, compact, schemas)).collect();
+    let results = shown
+        .iter()
+        .map(|hit| hit.to_found(filter.workspace(), outages, compact, schemas))
+        .collect();
     Some(Discovered { best_path, results, total })
 }
 
@@ -347,20 +298,20 @@ fn best<'a>(hits: &[Hit<'a>], named: bool) -> Option<&'a Arc<Tool>> {
 
 pub(super) fn namespaces(
     snapshot: &Snapshot,
-    view: View<'_>,
+    filter: &dyn ToolFilter,
     outages: &Outages,
     query: &NamespacesQuery,
 ) -> Namespaces {
-    let visibility = snapshot.visibility(view);
+    let visibility = snapshot.visibility(filter);
     let limit = query.limit.unwrap_or(200).clamp(1, 200) as usize;
-    let told = |seen: &SeenNamespace| Namespace {
+    let to_namespace = |seen: &SeenNamespace| Namespace {
         namespace: seen.name.to_string(),
         tool_count: seen.tools,
         sample_paths: seen.samples.iter().map(|at| snapshot.tools()[*at].path.clone()).collect(),
         unavailable: outages.get(&seen.name).cloned(),
     };
     Namespaces {
-        namespaces: visibility.namespaces.iter().take(limit).map(told).collect(),
+        namespaces: visibility.namespaces.iter().take(limit).map(to_namespace).collect(),
         total: visibility.namespaces.len(),
     }
 }
@@ -369,12 +320,12 @@ pub(super) fn namespaces(
 /// question.
 pub(super) fn tools(
     snapshot: &Snapshot,
-    view: View<'_>,
+    filter: &dyn ToolFilter,
     outages: &Outages,
     query: &ToolsQuery,
 ) -> Option<ToolsPage> {
     let words = query.query.as_deref().map(str::trim).unwrap_or_default();
-    let mut hits = hits(snapshot, &snapshot.visibility(view), words, query.namespace.as_deref());
+    let mut hits = hits(snapshot, &snapshot.visibility(filter), words, query.namespace.as_deref());
     // Without words all are as good, and stay by path.
     hits.sort_unstable_by(best_first);
     let asked = question_mark(words, query.namespace.as_deref().unwrap_or_default());
@@ -406,7 +357,7 @@ pub(super) fn tools(
     Some(ToolsPage {
         results: page
             .into_iter()
-            .map(|hit| hit.told(view.workspace(), outages, true, false))
+            .map(|hit| hit.to_found(filter.workspace(), outages, true, false))
             .collect(),
         total: hits.len(),
         next_cursor,
@@ -418,14 +369,18 @@ fn question_mark(words: &str, namespace: &str) -> String {
     cut(&sha256(format!("{words}\0{}", suggest::fold(namespace))), 8).to_owned()
 }
 
-pub(super) fn describe(tool: &Tool, view: View<'_>, outages: &Outages) -> Option<Description> {
+pub(super) fn describe(
+    tool: &Tool,
+    filter: &dyn ToolFilter,
+    outages: &Outages,
+) -> Option<Description> {
     Some(Description {
         path: tool.path.clone(),
         description: tool.description.clone(),
-        typescript: signature::declaration(tool, view.workspace()),
+        typescript: signature::declaration(tool, filter.workspace()),
         input_schema: tool.input_schema.clone(),
         output_schema: tool.output(),
-        approval: approval(visibility::of(view, tool))?,
+        approval: approval(visibility::of(filter, tool))?,
         unavailable: outages.get(&tool.upstream).cloned(),
     })
 }

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 use crate::{
     base::{suggest, text::cut},
     catalog::{
-        Catalog, arguments::ArgumentError, path, registry::visibility::View, search::nearest,
+        Catalog, arguments::ArgumentError, path, registry::visibility::ToolFilter, search::nearest,
     },
 };
 
-/// How much of a name that was given an error repeats, in bytes.
+/// Bytes of a given name that an error repeats.
 const GIVEN_BYTES_MAX: usize = 200;
 /// Namespaces that an error names where none is like the one that was given.
 const NAMESPACES_MAX: usize = 5;
@@ -20,7 +20,7 @@ const NAMESPACES_MAX: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("there is no tool `{path}`{}; find one with await {discover}", meant(nearest, *is_namespace))]
 pub struct NotFound {
-    /// What was asked for.
+    /// The path that was given.
     pub path: String,
     /// Paths of the visible tools that are most like it, at most 3; of functions of the host all,
     /// where none is like it.
@@ -48,10 +48,10 @@ pub(in crate::catalog) fn listing(namespace: &str) -> String {
 }
 
 impl Catalog {
-    /// That there is no tool at a path, and what may have been meant by it.
-    pub(in crate::catalog) fn not_found(&self, given: &str, view: View<'_>) -> NotFound {
+    /// Error for a path without a tool, with suggestions.
+    pub(in crate::catalog) fn not_found(&self, given: &str, filter: &dyn ToolFilter) -> NotFound {
         let snapshot = self.registry.present();
-        let visibility = snapshot.visibility(view);
+        let visibility = snapshot.visibility(filter);
         let path = path::plain(given);
         let path = cut(&path, GIVEN_BYTES_MAX);
         let given = cut(given, GIVEN_BYTES_MAX).to_owned();
@@ -81,7 +81,7 @@ impl Catalog {
         &self,
         function: &str,
         given: Option<&str>,
-        view: View<'_>,
+        filter: &dyn ToolFilter,
     ) -> Result<Option<String>, ArgumentError> {
         let Some(given) = given.map(str::trim).filter(|given| !given.is_empty()) else {
             return Ok(None);
@@ -89,7 +89,7 @@ impl Catalog {
         let namespace = path::plain(given);
         let wanted = suggest::fold(&namespace);
         let snapshot = self.registry.present();
-        let visibility = snapshot.visibility(view);
+        let visibility = snapshot.visibility(filter);
         let is_inside = |folded: &str| folded == wanted || is_below(folded, &wanted);
         if snapshot.any_seen(&visibility, is_inside) {
             return Ok(Some(namespace.into_owned()));
@@ -119,18 +119,18 @@ impl Catalog {
             names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
         };
         let tops: Vec<&str> = there.iter().copied().filter(|name| !name.contains('.')).collect();
-        let way = match (nearest.is_empty(), tops.len()) {
+        let remedy = match (nearest.is_empty(), tops.len()) {
             (false, _) => format!("did you mean {}?", quoted(nearest)),
             (true, 0) => "there is none".to_owned(),
             (true, 1..=NAMESPACES_MAX) => format!("there are {}", quoted(tops)),
             (true, _) => "`await tools.catalog.namespaces()` names them".to_owned(),
         };
-        let message = format!("there is no namespace `{}`, {way}", cut(given, GIVEN_BYTES_MAX));
+        let message = format!("there is no namespace `{}`, {remedy}", cut(given, GIVEN_BYTES_MAX));
         Err(ArgumentError { tool: function.to_owned(), message })
     }
 }
 
-/// Whether a path has the other one in front of it; both folded.
+/// Returns true if a path has the other one in front of it; both folded.
 fn is_below(folded: &str, above: &str) -> bool {
     folded.strip_prefix(above).is_some_and(|rest| rest.starts_with('.'))
 }

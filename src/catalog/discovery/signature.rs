@@ -27,7 +27,7 @@ const HINT_DEPTH_MAX: usize = 4;
 /// }>`. Made once, and again when more was observed of the result: what this workspace was
 /// answered.
 pub(in crate::catalog) fn hint(tool: &Tool, workspace: &str) -> Arc<str> {
-    if let Some(output) = tool.left_out.output() {
+    if let Some(output) = tool.omitted_fields.output() {
         return line(tool, Some(&output), None).into();
     }
     let observed = tool.observed.schema(workspace).filter(|_| tool.output_schema.is_none());
@@ -111,7 +111,7 @@ pub(super) fn types_of(
         out.push_str(&Writer::declared(&tool.input_schema.value(), args, base, taken).all());
     }
     out.push('\n');
-    out.push_str(&comment(tool.left_out.told().as_slice(), 0));
+    out.push_str(&comment(tool.omitted_fields.summary().as_slice(), 0));
     match (tool.output(), tool.observed.schema(workspace)) {
         (Some(schema), _) => {
             out.push_str(&Writer::declared(&schema.value(), result, base, taken).all())

@@ -25,7 +25,7 @@ pub(super) const BODY_BYTES_MAX: usize = ANSWER_BYTES_MAX + 64 * 1024;
 const ERRORS_MAX: usize = 5;
 /// Fields that failed, and how deep they stand, beyond which they are not told apart.
 const FIELDS_MAX: usize = 32;
-const WAY_MAX: usize = 12;
+const PATH_MAX: usize = 12;
 /// Longest message of one error, in bytes.
 const MESSAGE_BYTES_MAX: usize = 500;
 /// Longest part of an answer that came with errors and is told, in bytes.
@@ -40,15 +40,15 @@ const THROTTLED: [&str; 5] =
 #[derive(Debug)]
 pub(super) struct Unwrapped {
     pub(super) json: RawJson,
-    /// What of it failed, where the rest is an answer all the same.
+    /// Fields that failed, if the rest is a usable response.
     pub(super) partial: Option<Partial>,
 }
 
-/// What of a mutation's answer failed.
+/// Failed fields of a mutation's response.
 #[derive(Debug)]
 pub(super) struct Partial {
     /// In the service's words.
-    pub(super) told: String,
+    pub(super) message: String,
     /// The ways to the fields that failed.
     pub(super) fields: Vec<FieldPath>,
 }
@@ -69,23 +69,23 @@ struct Envelope<'a> {
     #[serde(borrow, default)]
     data: Option<&'a RawValue>,
     #[serde(default)]
-    errors: Option<Vec<ToldError>>,
+    errors: Option<Vec<GraphQlError>>,
 }
 
 #[derive(Deserialize)]
-struct ToldError {
+struct GraphQlError {
     #[serde(default)]
     message: Option<Value>,
     #[serde(default)]
     path: Option<Vec<Value>>,
     #[serde(default)]
     extensions: Option<Value>,
-    /// Where GitHub keeps its code.
+    /// Error code, in the place where GitHub puts it.
     #[serde(default, rename = "type")]
     kind: Option<Value>,
 }
 
-impl ToldError {
+impl GraphQlError {
     fn code(&self) -> Option<&str> {
         let extension = self
             .extensions
@@ -102,7 +102,7 @@ impl ToldError {
         )
     }
 
-    fn told(&self) -> String {
+    fn summary(&self) -> String {
         let mut text = self.message().to_owned();
         if let Some(code) = self.code() {
             text = format!("{text} ({code})");
@@ -141,12 +141,13 @@ fn not_graphql(tool: &Tool, answer: &ServiceAnswer, may_repeat: bool) -> Failed 
     let status = answer.status;
     let head = &answer.body[..answer.body.len().min(HEAD_BYTES_MAX)];
     let head = String::from_utf8_lossy(head).trim().to_owned();
-    let said = if head.is_empty() { String::new() } else { format!(": {head}") };
+    let message = if head.is_empty() { String::new() } else { format!(": {head}") };
     let error = if status.is_success() {
-        let message = format!("`{}` answered something that is not GraphQL{said}", tool.upstream);
+        let message =
+            format!("`{}` answered something that is not GraphQL{message}", tool.upstream);
         UpstreamError::new(Code::BadAnswer, tool, message)
     } else {
-        let message = format!("`{}` answered HTTP {}{said}", tool.upstream, status.as_u16());
+        let message = format!("`{}` answered HTTP {}{message}", tool.upstream, status.as_u16());
         UpstreamError::new(Code::Refused, tool, message)
             .status(Some(status.as_u16()))
             .retryable(is_retryable(status.as_u16(), may_repeat))
@@ -216,16 +217,17 @@ pub(super) fn unwrap(
     }
 }
 
-/// What failed below a value that holds something all the same; none where the failure may be that
-/// of the whole.
-fn partly(value: &RawValue, errors: &[ToldError]) -> Option<Partial> {
+/// Errors below a value that still holds data; none if the errors may be those of the whole
+/// operation.
+fn partly(value: &RawValue, errors: &[GraphQlError]) -> Option<Partial> {
     let fields = failed_fields(errors);
     let holds = !fields.is_empty()
         && serde_json::from_str::<Value>(value.get()).is_ok_and(|value| holds_something(&value));
-    holds.then(|| Partial { told: told(errors), fields })
+    holds.then(|| Partial { message: joined(errors), fields })
 }
 
-/// Whether anything in a value tells something: not null, and not merely of which type it is.
+/// Returns true if anything in a value tells something: not null, and not merely of which type it
+/// is.
 fn holds_something(value: &Value) -> bool {
     match value {
         Value::Null => false,
@@ -238,26 +240,27 @@ fn holds_something(value: &Value) -> bool {
 }
 
 /// The first errors, in the service's words.
-fn told(errors: &[ToldError]) -> String {
-    let mut told: Vec<String> = errors.iter().take(ERRORS_MAX).map(ToldError::told).collect();
+fn joined(errors: &[GraphQlError]) -> String {
+    let mut messages: Vec<String> =
+        errors.iter().take(ERRORS_MAX).map(GraphQlError::summary).collect();
     if errors.len() > ERRORS_MAX {
-        told.push(format!("and {} more errors", errors.len() - ERRORS_MAX));
+        messages.push(format!("and {} more errors", errors.len() - ERRORS_MAX));
     }
-    if told.is_empty() {
-        told.push("it does not say why".to_owned());
+    if messages.is_empty() {
+        messages.push("it does not say why".to_owned());
     }
-    told.join("; ")
+    messages.join("; ")
 }
 
 fn refused(
     tool: &Tool,
     status: http::StatusCode,
-    errors: &[ToldError],
+    errors: &[GraphQlError],
     partial: Option<&RawValue>,
     may_repeat: bool,
 ) -> Failed {
     let fields = failed_fields(errors);
-    let mut message = format!("`{}` failed: {}", tool.path, told(errors));
+    let mut message = format!("`{}` failed: {}", tool.path, joined(errors));
     match partial.map(RawValue::get) {
         Some(json) if json.len() <= PARTIAL_BYTES_MAX => {
             message.push_str(&format!("; the rest of the answer: {json}"))
@@ -280,44 +283,45 @@ fn refused(
         UpstreamErrorCode::Refused
     };
     let is_throttled = partial.is_none()
-        && errors.iter().filter_map(ToldError::code).any(|code| THROTTLED.contains(&code));
+        && errors.iter().filter_map(GraphQlError::code).any(|code| THROTTLED.contains(&code));
     let mut error = UpstreamError::new(code, tool, message).retryable(is_throttled);
     if !status.is_success() {
         error = error
             .status(Some(status.as_u16()))
             .retryable(is_throttled || is_retryable(status.as_u16(), may_repeat));
     }
-    Failed { error, is_stale: errors.iter().any(ToldError::is_stale), fields }
+    Failed { error, is_stale: errors.iter().any(GraphQlError::is_stale), fields }
 }
 
-fn failed_fields(errors: &[ToldError]) -> Vec<FieldPath> {
-    let way = |error: &ToldError| {
+fn failed_fields(errors: &[GraphQlError]) -> Vec<FieldPath> {
+    let path = |error: &GraphQlError| {
         let names = error.path.iter().flatten().filter_map(Value::as_str).skip(1);
-        let way: FieldPath = names.take(WAY_MAX).map(str::to_owned).collect();
-        (!way.is_empty()).then_some(way)
+        let path: FieldPath = names.take(PATH_MAX).map(str::to_owned).collect();
+        (!path.is_empty()).then_some(path)
     };
-    let mut ways: Vec<FieldPath> = errors.iter().map_while(way).collect();
-    if ways.len() != errors.len() {
+    let mut paths: Vec<FieldPath> = errors.iter().map_while(path).collect();
+    if paths.len() != errors.len() {
         return Vec::new();
     }
-    ways.sort();
-    ways.dedup();
-    if ways.len() > FIELDS_MAX { Vec::new() } else { ways }
+    paths.sort();
+    paths.dedup();
+    if paths.len() > FIELDS_MAX { Vec::new() } else { paths }
 }
 
-/// Whether a status tells that the same call may succeed later and that a second one does no harm.
+/// Returns true if a status tells that the same call may succeed later and that a second one does
+/// no harm.
 fn is_retryable(status: u16, may_repeat: bool) -> bool {
     status == 429 || (status >= 500 && may_repeat)
 }
 
-/// What an answer without data says of the reason, for a question that is no call.
+/// Reason in a response without data, for a request that is not a call.
 pub(super) fn reason(answer: &ServiceAnswer) -> String {
     let errors = serde_json::from_slice::<Envelope<'_>>(&answer.body)
         .ok()
         .and_then(|envelope| envelope.errors);
-    let said = errors.and_then(|errors| errors.first().map(ToldError::told));
-    match said {
-        Some(said) => said,
+    let message = errors.and_then(|errors| errors.first().map(GraphQlError::summary));
+    match message {
+        Some(message) => message,
         None => format!("it answered HTTP {} and no schema", answer.status.as_u16()),
     }
 }

@@ -1,6 +1,6 @@
-//! What the owner says about a service that speaks GraphQL.
+//! Settings of a GraphQL service.
 
-use crate::catalog::http::config::{Document, HttpAccess};
+use crate::{catalog::http::config::HttpAccess, model::Document};
 
 /// A GraphQL service.
 #[derive(Debug, Clone)]
@@ -10,6 +10,6 @@ pub struct GraphQlConfig {
     /// Its schema in the schema definition language; without one the endpoint is asked by
     /// introspection.
     pub schema: Option<Document>,
-    /// How it is reached.
-    pub reach: HttpAccess,
+    /// Access to its URL.
+    pub access: HttpAccess,
 }

@@ -30,7 +30,7 @@ const WRAPPING_LEAVES_MAX: usize = 3;
 const MEMBERS: (usize, usize) = (12, 4);
 /// Objects that a page may stand in.
 const WITHIN_MAX: usize = 3;
-/// What tells most of a thing, first.
+/// Names of the most informative fields, first.
 const TELLING: [&str; 16] = [
     "id",
     "name",
@@ -68,9 +68,9 @@ pub(super) fn leaves_only(
     choice.of(parent, LEAVES_MAX, Below::IfBare)
 }
 
-/// Whether a selection asks for a leaf at this way.
-pub(super) fn is_leaf_at(selection: &[Selection], way: &[String]) -> bool {
-    let Some((first, rest)) = way.split_first() else { return false };
+/// Returns true if a selection asks for a leaf at this way.
+pub(super) fn is_leaf_at(selection: &[Selection], path: &[String]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
     selection.iter().any(|part| match part {
         Selection::Field(field) if field.name.as_str() == first => {
             if rest.is_empty() {
@@ -79,28 +79,28 @@ pub(super) fn is_leaf_at(selection: &[Selection], way: &[String]) -> bool {
                 is_leaf_at(&field.selection_set, rest)
             }
         }
-        Selection::InlineFragment(fragment) => is_leaf_at(&fragment.selection_set, way),
+        Selection::InlineFragment(fragment) => is_leaf_at(&fragment.selection_set, path),
         _ => false,
     })
 }
 
-/// The same selection without what stands at these ways; none when nothing of it would be left, or
-/// nothing is taken out.
-pub(super) fn without(selection: &[Selection], ways: &[FieldPath]) -> Option<Vec<Selection>> {
-    let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, ways, 0)).collect();
+/// The selection without the fields at these paths; none if nothing would be left or nothing is
+/// removed.
+pub(super) fn without(selection: &[Selection], paths: &[FieldPath]) -> Option<Vec<Selection>> {
+    let left: Vec<Selection> = selection.iter().filter_map(|part| pruned(part, paths, 0)).collect();
     (!left.is_empty() && left != selection).then_some(left)
 }
 
 /// A part of a selection without what stands at these ways, of which so many steps are behind it.
-fn pruned(part: &Selection, ways: &[FieldPath], depth: usize) -> Option<Selection> {
+fn pruned(part: &Selection, paths: &[FieldPath], depth: usize) -> Option<Selection> {
     match part {
         Selection::Field(field) => {
-            let here: Vec<FieldPath> = ways
+            let here: Vec<FieldPath> = paths
                 .iter()
-                .filter(|way| way.get(depth).is_some_and(|name| *name == field.name.as_str()))
+                .filter(|path| path.get(depth).is_some_and(|name| *name == field.name.as_str()))
                 .cloned()
                 .collect();
-            if here.iter().any(|way| way.len() == depth + 1) {
+            if here.iter().any(|path| path.len() == depth + 1) {
                 return None;
             }
             let below: Vec<Selection> = field
@@ -116,7 +116,7 @@ fn pruned(part: &Selection, ways: &[FieldPath], depth: usize) -> Option<Selectio
             let below: Vec<Selection> = fragment
                 .selection_set
                 .iter()
-                .filter_map(|part| pruned(part, ways, depth))
+                .filter_map(|part| pruned(part, paths, depth))
                 .collect();
             let is_hollow = below.is_empty();
             let fragment = InlineFragment { selection_set: below, ..(**fragment).clone() };
@@ -126,7 +126,7 @@ fn pruned(part: &Selection, ways: &[FieldPath], depth: usize) -> Option<Selectio
     }
 }
 
-/// Which objects below a value come with it.
+/// Objects below a value that are selected with it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Below {
     /// Its own, with their leaves.
@@ -338,8 +338,8 @@ impl<'a> Choice<'a> {
         self.above.truncate(self.above.len() - 2);
     }
 
-    /// Whether an object within the answer comes without being asked for: it takes no arguments, is
-    /// no page of a longer list, and does not lead back to where we are.
+    /// Returns true if an object within the answer comes without being asked for: it takes no
+    /// arguments, is no page of a longer list, and does not lead back to where we are.
     fn is_cheap(&self, field: &Field) -> bool {
         let named = field.ty.inner_named_type();
         let schema = self.schema;
@@ -366,12 +366,12 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Whether a field can be asked for without thinking.
+/// Returns true if a field can be asked for without thinking.
 fn is_usual(field: &Field) -> bool {
     field.deprecated.is_none() && !field.args.iter().any(super::schema::InputValue::is_required)
 }
 
-/// Whether these are the fields of one page of a longer list.
+/// Returns true if these are the fields of one page of a longer list.
 fn is_connection(schema: &ServiceSchema, fields: &[Field]) -> bool {
     let is_list_of_objects =
         |field: &Field| field.ty.is_list() && schema.is_composite(field.ty.inner_named_type());

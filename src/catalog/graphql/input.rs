@@ -21,13 +21,13 @@ const INLINE_VALUES_MAX: usize = 12;
 const VALUES_MAX: usize = 2_000;
 /// Longest description of one thing, in bytes.
 const DESCRIPTION_BYTES_MAX: usize = 400;
-/// How much is told, from much to little: how deep input objects go, and whether descriptions are
+/// Levels of detail, from full to minimal: depth of input objects, and whether descriptions are
 /// kept.
 const SHRINKING: [(usize, bool); 7] =
     [(64, true), (64, false), (4, false), (3, false), (2, false), (1, false), (0, false)];
 
-/// How much of a type can be told within the bytes that a tool may have, so that it is not found
-/// out anew for each field that takes it.
+/// Size of each type's schema within the bytes that a tool may have, computed once for all fields
+/// that take it.
 #[derive(Default)]
 pub(super) struct Sizes(RefCell<HashMap<Name, usize>>);
 
@@ -71,7 +71,7 @@ struct Writer<'a> {
     service: &'a ServiceSchema,
     depth_max: usize,
     is_described: bool,
-    /// What may still be written.
+    /// Bytes that may still be written.
     bytes_left: usize,
     /// Definitions that are still to be written: the type, whether null is allowed, and how deep it
     /// stands.
@@ -105,7 +105,7 @@ impl<'a> Writer<'a> {
         Some(out)
     }
 
-    /// What is referred to, and what that refers to in turn.
+    /// Referenced types, and those that they reference in turn.
     fn definitions(&mut self) -> Option<JsonObject> {
         let mut definitions = JsonObject::new();
         while let Some((name, nullable, depth)) = self.wanted.pop_front() {

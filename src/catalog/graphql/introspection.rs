@@ -14,15 +14,16 @@ pub(super) const ANSWER_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Types that are read of one service.
 pub(super) const TYPES_MAX: usize = 50_000;
 
-/// How much is asked for. Services refuse a question as a whole when it holds one word that they do
-/// not know, or when it is nested deeper than they allow, so less is asked for after each refusal.
+/// Extent of the introspection query. Services reject a query as a whole if it holds one field that
+/// they do not know or is nested deeper than they allow, so each rejection leads to a smaller one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asking {
-    /// What the specification of 2025 has.
+    /// Introspection of the specification of 2025.
     Newest,
-    /// What that of 2021 has, and what most services took from its successor early.
+    /// Introspection of the specification of 2021, and the parts of its successor that most
+    /// services adopted early.
     Whole,
-    /// What that of 2018 has.
+    /// Introspection of the specification of 2018.
     Older,
     /// No more than is needed, nested no deeper than is usual.
     Least,
@@ -78,22 +79,22 @@ impl Asking {
 struct Answer {
     data: Option<Told>,
     #[serde(rename = "__schema")]
-    schema: Option<ToldSchema>,
+    schema: Option<IntrospectedSchema>,
 }
 
 #[derive(Deserialize)]
 struct Told {
     #[serde(rename = "__schema")]
-    schema: Option<ToldSchema>,
+    schema: Option<IntrospectedSchema>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ToldSchema {
+struct IntrospectedSchema {
     query_type: Option<Named>,
     mutation_type: Option<Named>,
     subscription_type: Option<Named>,
-    types: Vec<ToldType>,
+    types: Vec<IntrospectedType>,
 }
 
 #[derive(Deserialize)]
@@ -103,14 +104,14 @@ struct Named {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ToldType {
+struct IntrospectedType {
     kind: String,
     name: Option<String>,
     description: Option<String>,
     #[serde(rename = "specifiedByURL")]
     specified_by_url: Option<String>,
-    fields: Option<Vec<ToldField>>,
-    input_fields: Option<Vec<ToldValue>>,
+    fields: Option<Vec<IntrospectedField>>,
+    input_fields: Option<Vec<IntrospectedValue>>,
     enum_values: Option<Vec<Named>>,
     possible_types: Option<Vec<Named>>,
     is_one_of: Option<bool>,
@@ -118,11 +119,11 @@ struct ToldType {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ToldField {
+struct IntrospectedField {
     name: String,
     description: Option<String>,
     #[serde(default)]
-    args: Vec<ToldValue>,
+    args: Vec<IntrospectedValue>,
     #[serde(rename = "type")]
     ty: Reference,
     is_deprecated: Option<bool>,
@@ -131,7 +132,7 @@ struct ToldField {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ToldValue {
+struct IntrospectedValue {
     name: String,
     description: Option<String>,
     #[serde(rename = "type")]
@@ -148,7 +149,7 @@ struct Reference {
     of_type: Option<Box<Reference>>,
 }
 
-/// Whether an answer holds a schema at all, whatever is in it.
+/// Returns true if an answer holds a schema at all, whatever is in it.
 pub(super) fn is_told(answer: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Glance {
@@ -168,87 +169,97 @@ pub(super) fn is_told(answer: &[u8]) -> bool {
 pub(super) fn read(answer: &[u8]) -> Result<ServiceSchema, String> {
     let answer: Answer = serde_json::from_slice(answer)
         .map_err(|error| format!("its answer is not a schema: {error}"))?;
-    let told = answer
+    let introspected = answer
         .data
         .and_then(|data| data.schema)
         .or(answer.schema)
         .ok_or("its answer holds no schema")?;
-    if told.types.len() > TYPES_MAX {
-        return Err(format!("its schema has {} types, allowed are {TYPES_MAX}", told.types.len()));
+    if introspected.types.len() > TYPES_MAX {
+        return Err(format!(
+            "its schema has {} types, allowed are {TYPES_MAX}",
+            introspected.types.len()
+        ));
     }
     let root = |named: Option<Named>| named.and_then(|named| name(&named.name?));
     let mut possible: BTreeMap<Name, Vec<Name>> = BTreeMap::new();
-    let mut types = std::collections::HashMap::with_capacity(told.types.len());
-    for told in told.types {
-        let Some(named) = told.name.as_deref().and_then(name) else { continue };
+    let mut types = std::collections::HashMap::with_capacity(introspected.types.len());
+    for introspected in introspected.types {
+        let Some(named) = introspected.name.as_deref().and_then(name) else { continue };
         if named.starts_with("__") || schema::is_built_in(&named) {
             continue;
         }
-        if matches!(told.kind.as_str(), "INTERFACE" | "UNION") {
-            let mut names: Vec<Name> = names(told.possible_types.as_deref());
+        if matches!(introspected.kind.as_str(), "INTERFACE" | "UNION") {
+            let mut names: Vec<Name> = names(introspected.possible_types.as_deref());
             names.sort();
             possible.insert(named.clone(), names);
         }
-        let description = schema::described(told.description.as_deref());
-        if let Some(kind) = kind(told) {
+        let description = schema::described(introspected.description.as_deref());
+        if let Some(kind) = kind(introspected) {
             types.insert(named, TypeDef { description, kind });
         }
     }
     Ok(ServiceSchema {
-        query: root(told.query_type),
-        mutation: root(told.mutation_type),
-        subscription: root(told.subscription_type),
+        query: root(introspected.query_type),
+        mutation: root(introspected.mutation_type),
+        subscription: root(introspected.subscription_type),
         types,
         possible,
         fault: None,
     })
 }
 
-fn kind(told: ToldType) -> Option<TypeKind> {
-    let fields =
-        |fields: Option<Vec<ToldField>>| fields.into_iter().flatten().filter_map(field).collect();
-    Some(match told.kind.as_str() {
+fn kind(introspected: IntrospectedType) -> Option<TypeKind> {
+    let fields = |fields: Option<Vec<IntrospectedField>>| {
+        fields.into_iter().flatten().filter_map(field).collect()
+    };
+    Some(match introspected.kind.as_str() {
         "SCALAR" => TypeKind::Scalar {
-            specified_by: told.specified_by_url.map(|url| cut(&url, 300).into()),
+            specified_by: introspected.specified_by_url.map(|url| cut(&url, 300).into()),
         },
-        "ENUM" => TypeKind::Enum(names(told.enum_values.as_deref())),
+        "ENUM" => TypeKind::Enum(names(introspected.enum_values.as_deref())),
         "INPUT_OBJECT" => TypeKind::Input {
-            fields: told.input_fields.into_iter().flatten().filter_map(input_value).collect(),
-            one_of: told.is_one_of == Some(true),
+            fields: introspected
+                .input_fields
+                .into_iter()
+                .flatten()
+                .filter_map(input_value)
+                .collect(),
+            one_of: introspected.is_one_of == Some(true),
         },
-        "OBJECT" => TypeKind::Object(fields(told.fields)),
-        "INTERFACE" => TypeKind::Interface(fields(told.fields)),
+        "OBJECT" => TypeKind::Object(fields(introspected.fields)),
+        "INTERFACE" => TypeKind::Interface(fields(introspected.fields)),
         "UNION" => TypeKind::Union,
         _ => return None,
     })
 }
 
-fn field(told: ToldField) -> Option<Field> {
-    let is_deprecated = told.is_deprecated == Some(true);
+fn field(introspected: IntrospectedField) -> Option<Field> {
+    let is_deprecated = introspected.is_deprecated == Some(true);
     Some(Field {
-        name: name(&told.name)?,
-        description: schema::described(told.description.as_deref()),
-        ty: ty(&told.ty, 0)?,
-        args: told.args.into_iter().filter_map(input_value).collect(),
+        name: name(&introspected.name)?,
+        description: schema::described(introspected.description.as_deref()),
+        ty: ty(&introspected.ty, 0)?,
+        args: introspected.args.into_iter().filter_map(input_value).collect(),
         deprecated: is_deprecated.then(|| {
-            cut(told.deprecation_reason.as_deref().unwrap_or("no longer supported"), 300).into()
+            cut(introspected.deprecation_reason.as_deref().unwrap_or("no longer supported"), 300)
+                .into()
         }),
     })
 }
 
-fn input_value(told: ToldValue) -> Option<InputValue> {
+fn input_value(introspected: IntrospectedValue) -> Option<InputValue> {
     Some(InputValue {
-        name: name(&told.name)?,
-        description: schema::described(told.description.as_deref()),
-        ty: ty(&told.ty, 0)?,
-        default: told.default_value.as_deref().map(schema::default_text),
-        deprecated: told.is_deprecated == Some(true),
+        name: name(&introspected.name)?,
+        description: schema::described(introspected.description.as_deref()),
+        ty: ty(&introspected.ty, 0)?,
+        default: introspected.default_value.as_deref().map(schema::default_text),
+        deprecated: introspected.is_deprecated == Some(true),
     })
 }
 
-fn ty(told: &Reference, lists: usize) -> Option<Type> {
-    let inner = || told.of_type.as_deref();
-    Some(match told.kind.as_str() {
+fn ty(introspected: &Reference, lists: usize) -> Option<Type> {
+    let inner = || introspected.of_type.as_deref();
+    Some(match introspected.kind.as_str() {
         // Twice in a row it is not GraphQL, and would not end.
         "NON_NULL" => match inner()
             .filter(|inner| inner.kind != "NON_NULL")
@@ -260,12 +271,12 @@ fn ty(told: &Reference, lists: usize) -> Option<Type> {
         },
         "LIST" if lists < schema::LISTS_MAX => Type::List(Box::new(ty(inner()?, lists + 1)?)),
         "LIST" => return None,
-        _ => Type::Named(name(told.name.as_deref()?)?),
+        _ => Type::Named(name(introspected.name.as_deref()?)?),
     })
 }
 
-fn names(told: Option<&[Named]>) -> Vec<Name> {
-    told.into_iter().flatten().filter_map(|named| name(named.name.as_deref()?)).collect()
+fn names(introspected: Option<&[Named]>) -> Vec<Name> {
+    introspected.into_iter().flatten().filter_map(|named| name(named.name.as_deref()?)).collect()
 }
 
 /// The text as a name, if it is one and no longer than names are.

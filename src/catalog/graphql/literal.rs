@@ -51,7 +51,7 @@ pub(super) fn checked(
     }
 }
 
-/// Whether a value is one of a scalar that every service has.
+/// Returns true if a value is one of a scalar that every service has.
 fn fits(scalar: &str, value: &Value) -> bool {
     match (scalar, value) {
         ("Int", Value::Int(number)) => number.try_to_i32().is_ok(),

@@ -7,6 +7,7 @@
 mod answer;
 pub(super) mod config;
 mod default;
+mod factory;
 mod input;
 mod introspection;
 mod literal;
@@ -41,7 +42,6 @@ use self::{
 use super::{
     http::{
         client::{ServiceClient, ServiceConfig},
-        config::Document,
         failure::ServiceFailure,
         message::{ServiceAnswer, ServiceBody, ServiceRequest, Until},
     },
@@ -57,7 +57,7 @@ use super::{
         response::ToolResponse,
     },
 };
-use crate::model::JsonObject;
+use crate::model::{Document, JsonObject};
 
 /// Shortest time between two readings of the schema that a service asks for by refusing what it
 /// promised.
@@ -84,7 +84,7 @@ impl Upstream for GraphQl {
             let url = Url::parse(&self.config.url)
                 .map_err(|error| ConnectError::new(format!("`url` is no address: {error}")))?;
             let config =
-                ServiceConfig::new(self.name.clone(), url.clone(), self.config.reach.clone());
+                ServiceConfig::new(self.name.clone(), url.clone(), self.config.access.clone());
             let client = ServiceClient::new(config, self.secrets.clone())?;
             let connection: Box<dyn Connection> = Box::new(GraphQlConnection {
                 url,
@@ -102,13 +102,13 @@ impl Upstream for GraphQl {
 struct GraphQlConnection {
     url: Url,
     client: ServiceClient,
-    /// Where the schema is, unless the service is asked.
+    /// Document with the schema; none to use introspection.
     document: Option<Document>,
     // Plain mutexes: both are held for a pointer's copy only.
     schema: Mutex<Option<Arc<ServiceSchema>>>,
-    /// Told when the service refuses what its schema promised.
+    /// Notified when the service rejects something that its schema promised.
     stale: Notify,
-    /// When that was heeded last.
+    /// Time of the last refresh for that reason.
     heeded: Mutex<Option<Instant>>,
 }
 
@@ -143,7 +143,7 @@ impl GraphQlConnection {
     async fn text(&self) -> Result<Text, ConnectError> {
         match &self.document {
             Some(Document::File(path)) => file(path).await.map(Text::of),
-            Some(Document::Address(address)) => {
+            Some(Document::Url(address)) => {
                 let url = Url::parse(address)
                     .map_err(|error| ConnectError::new(format!("`spec` is no address: {error}")))?;
                 let bytes = self.client.fetch(url, introspection::ANSWER_BYTES_MAX).await;
@@ -279,7 +279,7 @@ impl GraphQlConnection {
         usual: Vec<Selection>,
     ) -> Result<ToolResponse, UpstreamError> {
         let (tool, select) = (call.tool, tools::select_key(call.field));
-        let known = tool.left_out.ways();
+        let known = tool.omitted_fields.paths();
         let less = default::without(&usual, &known);
         let known = if less.is_some() { known } else { Arc::default() };
         let first = less.unwrap_or(usual);
@@ -295,12 +295,12 @@ impl GraphQlConnection {
                 let fields: Vec<FieldPath> = partial
                     .fields
                     .iter()
-                    .filter(|way| default::is_leaf_at(&first, way))
+                    .filter(|path| default::is_leaf_at(&first, path))
                     .cloned()
                     .collect();
                 let mut text = performed(tool, &partial);
                 if default::without(&first, &fields).is_some() {
-                    tool.left_out.add(&fields, tool.output_schema.as_ref(), select);
+                    tool.omitted_fields.add(&fields, tool.output_schema.as_ref(), select);
                     text.push_str(&format!(
                         "; for a while {} is asked for only where `{select}` names it",
                         omitted_fields::named(&fields)
@@ -314,17 +314,17 @@ impl GraphQlConnection {
         let fields: Vec<FieldPath> = failed
             .fields
             .into_iter()
-            .filter(|way| default::without(&first, std::slice::from_ref(way)).is_some())
+            .filter(|path| default::without(&first, std::slice::from_ref(path)).is_some())
             .collect();
         let less =
             default::without(&first, &fields).filter(|_| call.operation == OperationType::Query);
         let Some(less) = less else { return Err(failed.error) };
         let (answer, _) = self.ask(call, less).await.map_err(|failed| failed.error)?;
-        tool.left_out.add(&fields, tool.output_schema.as_ref(), select);
+        tool.omitted_fields.add(&fields, tool.output_schema.as_ref(), select);
         let path = &tool.path;
         tracing::info!(tool = %path, "`{path}` is answered without {} of its usual fields, which \
             failed", fields.len());
-        Ok(answer.warned(Some(still_without(tool, &tool.left_out.ways(), select))))
+        Ok(answer.warned(Some(still_without(tool, &tool.omitted_fields.paths(), select))))
     }
 
     async fn ask(
@@ -341,9 +341,9 @@ impl GraphQlConnection {
             is_stale: false,
             fields: Vec::new(),
         })?;
-        let room = answer.room.take();
+        let permit = answer.permit.take();
         let answer = answer::unwrap(call.tool, &call.field.name, &answer, is_query)
-            .map(|value| (ToolResponse { json: value.json, room, warning: None }, value.partial));
+            .map(|value| (ToolResponse { json: value.json, permit, warning: None }, value.partial));
         if answer.as_ref().is_err_and(|failed| failed.is_stale) && self.document.is_none() {
             self.heed_stale();
         }
@@ -359,14 +359,14 @@ struct RootCall<'a> {
     args: &'a JsonObject,
 }
 
-/// What the caller is told of a mutation that was performed although some of its answer failed.
+/// Warning about a mutation that was performed although some fields of its response failed.
 fn performed(tool: &Tool, partial: &Partial) -> String {
     let path = &tool.path;
     tracing::info!(tool = %path, "`{path}` was performed, {} fields of its answer failed", partial.fields.len());
-    format!("`{path}` was performed; of its answer these failed and are null: {}", partial.told)
+    format!("`{path}` was performed; of its answer these failed and are null: {}", partial.message)
 }
 
-/// What the caller is told of an answer without some of the usual fields.
+/// Warning about a response without some of the default fields.
 fn still_without(tool: &Tool, ways: &[FieldPath], select: &str) -> String {
     let (path, upstream, fields) = (&tool.path, &tool.upstream, omitted_fields::named(ways));
     format!(

@@ -1,8 +1,8 @@
-//! What a service says of its types, small enough to keep: names, types, arguments and
-//! descriptions, and nothing else.
+//! A service's types, small enough to keep: names, types, arguments and descriptions, and nothing
+//! else.
 //!
 //! Made from introspection or from the schema definition language; knows neither. Every name in it
-//! is a name of GraphQL, so that it may stand in a document as it is.
+//! is a valid GraphQL name, so it can be written into a document as it is.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -41,17 +41,17 @@ pub(super) struct TypeDef {
     pub(super) kind: TypeKind,
 }
 
-/// Which kind of type.
+/// Kind of a type.
 #[derive(Debug)]
 pub(super) enum TypeKind {
     /// A leaf without values of its own.
     Scalar {
-        /// Where the service says that it is specified.
+        /// URL of its specification, if the service gives one.
         specified_by: Option<Box<str>>,
     },
     /// A leaf with these values.
     Enum(Vec<Name>),
-    /// What arguments are made of.
+    /// Input object, the type of arguments.
     Input {
         /// In the service's order.
         fields: Vec<InputValue>,
@@ -73,7 +73,7 @@ pub(super) struct Field {
     pub(super) description: Box<str>,
     pub(super) ty: Type,
     pub(super) args: Vec<InputValue>,
-    /// Why it should not be used any more.
+    /// Reason for its deprecation.
     pub(super) deprecated: Option<Box<str>>,
 }
 
@@ -90,7 +90,7 @@ pub(super) struct InputValue {
 }
 
 impl InputValue {
-    /// Whether a call must give it.
+    /// Returns true if a call must give it.
     pub(super) fn is_required(&self) -> bool {
         self.ty.is_non_null() && self.default.is_none()
     }
@@ -116,7 +116,7 @@ impl ServiceSchema {
         }
     }
 
-    /// Whether a type is one from which operations begin.
+    /// Returns true if a type is one from which operations begin.
     pub(super) fn is_root(&self, name: &str) -> bool {
         [&self.query, &self.mutation, &self.subscription]
             .into_iter()
@@ -137,7 +137,7 @@ impl ServiceSchema {
         self.fields(parent).iter().find(|field| field.name.as_str() == name)
     }
 
-    /// Whether values of the type have fields to choose from.
+    /// Returns true if values of the type have fields to choose from.
     pub(super) fn is_composite(&self, name: &str) -> bool {
         matches!(
             self.kind(name),
@@ -145,8 +145,8 @@ impl ServiceSchema {
         )
     }
 
-    /// Whether values of the type are taken as they are. A type that the service does not describe
-    /// is neither.
+    /// Returns true if values of the type are taken as they are. A type that the service does not
+    /// describe is neither.
     pub(super) fn is_leaf(&self, name: &str) -> bool {
         is_built_in(name)
             || matches!(self.kind(name), Some(TypeKind::Scalar { .. } | TypeKind::Enum(_)))
@@ -161,7 +161,7 @@ impl ServiceSchema {
     }
 }
 
-/// Whether every service has this scalar.
+/// Returns true if every service has this scalar.
 pub(super) fn is_built_in(name: &str) -> bool {
     matches!(name, "Int" | "Float" | "String" | "Boolean" | "ID")
 }
@@ -176,7 +176,7 @@ pub(super) fn default_text(text: &str) -> Box<str> {
     if text.len() > DEFAULT_BYTES_MAX { "…".into() } else { text.into() }
 }
 
-/// How many lists a type is made of.
+/// Number of list levels of a type.
 pub(super) fn lists(ty: &Type) -> usize {
     match ty {
         Type::Named(_) | Type::NonNullNamed(_) => 0,

@@ -62,7 +62,7 @@ pub(super) fn first_fault(errors: &apollo_compiler::validation::DiagnosticList) 
     }
 }
 
-/// The same, with the place as line and column, from 1.
+/// An error message with its position as line and column, from 1.
 pub(super) fn fault(
     errors: &apollo_compiler::validation::DiagnosticList,
 ) -> (Option<(usize, usize)>, String) {

@@ -37,7 +37,7 @@ const NESTING_MAX: usize = 48;
 /// Words and signs that the parser reads.
 const TOKENS_MAX: usize = TEXT_BYTES_MAX;
 /// Longest way with dots that an error tells, in bytes.
-const WAY_BYTES_MAX: usize = 120;
+const PATH_BYTES_MAX: usize = 120;
 
 /// The selection on values of `parent` that a text asks for, ready to be sent.
 pub(super) fn rebuilt(
@@ -88,8 +88,8 @@ fn parsed(text: &str) -> Result<Vec<Selection>, SelectError> {
     if is_bare { Ok(operation.selection_set.clone()) } else { Err(several()) }
 }
 
-/// What the parser says is wrong, with its place in the agent's own text, above which so many lines
-/// were put.
+/// The parser's errors with their positions in the agent's own text, above which `lines_above`
+/// lines were put.
 fn fault(text: &str, lines_above: usize, errors: &DiagnosticList) -> String {
     match sdl::fault(errors) {
         (Some((line, column)), message) => match line.checked_sub(lines_above) {
@@ -110,21 +110,21 @@ fn dotted(text: &str) -> Option<String> {
     for (index, code) in without_texts(text).lines().enumerate() {
         let mut behind = 0;
         for piece in code.split_inclusive(|c| !is_part(c) && c != '.') {
-            let (at, way) = (behind, piece.trim_end_matches(|c| !is_part(c) && c != '.'));
+            let (at, path) = (behind, piece.trim_end_matches(|c| !is_part(c) && c != '.'));
             behind += piece.len();
-            let names: Vec<&str> = way.split('.').collect();
+            let names: Vec<&str> = path.split('.').collect();
             if names.len() < 2 || !names.iter().all(|name| name.starts_with(is_start)) {
                 continue;
             }
             let (line, column) = (index + 1, code[..at].chars().count() + 1);
-            if names.len() > DEPTH_MAX || way.len() > WAY_BYTES_MAX {
+            if names.len() > DEPTH_MAX || path.len() > PATH_BYTES_MAX {
                 return Some(format!(
                     "line {line}, column {column}: a way is written with braces, not with dots"
                 ));
             }
             let (open, close) = (names.join(" { "), " }".repeat(names.len() - 1));
             return Some(format!(
-                "line {line}, column {column}: a way is written with braces: instead of `{way}` \
+                "line {line}, column {column}: a way is written with braces: instead of `{path}` \
                 write `{open}{close}`"
             ));
         }
@@ -132,8 +132,7 @@ fn dotted(text: &str) -> Option<String> {
     None
 }
 
-/// The same text, as many characters and lines, with spaces for what stands in strings and
-/// comments.
+/// The text with its strings and comments replaced by spaces, equally many characters and lines.
 fn without_texts(text: &str) -> String {
     let (mut is_string, mut is_comment, mut is_escaped) = (false, false, false);
     let blanked = text.chars().map(|c| {
@@ -156,7 +155,7 @@ struct Rebuild<'a> {
 }
 
 impl Rebuild<'_> {
-    /// The same set with everything in it checked; `at` is the way to it, empty at the top.
+    /// Checks a selection set and everything in it; `at` is the path to it, empty at the top.
     fn set(
         &mut self,
         parent: &Name,
@@ -257,7 +256,7 @@ impl Rebuild<'_> {
         })
     }
 
-    /// What an object is asked for when the agent named the object alone.
+    /// Fields selected for an object that the agent named without fields.
     fn filled_in(&mut self, named: &Name) -> Vec<Selection> {
         let leaves = default::leaves_only(self.schema, named, self.fields_left);
         self.fields_left = self.fields_left.saturating_sub(leaves.len());
@@ -356,8 +355,8 @@ impl Rebuild<'_> {
         SelectError(format!("{place} has no field `{}`{hint}", cut(name, 80)))
     }
 
-    /// Which of its members a field belongs to that a union or an interface does not have itself;
-    /// of a union, what else there is.
+    /// Names the members of a union or an interface that have a field which the type itself does
+    /// not have; for a union, its fields otherwise.
     fn of_members(&self, parent: &Name, name: &Name) -> Option<String> {
         let members: Vec<&Name> = self
             .schema

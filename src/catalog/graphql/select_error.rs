@@ -1,4 +1,4 @@
-//! How a selection is wrong, and what may have been meant.
+//! Errors of a selection, with suggestions.
 
 use crate::base::suggest;
 
@@ -10,7 +10,7 @@ pub(super) const NAMES_MAX: usize = 40;
 #[error("{0}")]
 pub(super) struct SelectError(pub(super) String);
 
-/// What may have been meant: the likest name, else all there are.
+/// Suggestion for a misspelled name: the most similar name, else all that exist.
 pub(super) fn did_you_mean<'a>(given: &str, known: impl Iterator<Item = &'a str>) -> String {
     let known: Vec<&str> = known.collect();
     match suggest::nearest(given, known.iter().copied()) {

@@ -39,7 +39,7 @@ const FIELDS_BYTES_MAX: usize = 650;
 const DEFAULT_BYTES_MAX: usize = 160;
 /// Types that it names for a union or an interface.
 const MEMBERS_MAX: usize = 20;
-/// What roots a tool can belong to, with the first segment of its name.
+/// Root types that become tools, with the first segment of their names.
 const ROOTS: [(OperationType, &str); 2] =
     [(OperationType::Query, "query"), (OperationType::Mutation, "mutation")];
 
@@ -171,8 +171,7 @@ fn description(prefix: &str, field: &Field) -> String {
     text
 }
 
-/// What an agent must know to write a selection: the form, what it gets without one, and what else
-/// there is.
+/// Description of the `select` argument: its form, its default, and the other fields.
 fn select_description(schema: &ServiceSchema, named: &Name, default: &[Selection]) -> String {
     let usual = |name: &Name| {
         default.iter().any(|part| part.as_field().is_some_and(|field| field.name == *name))

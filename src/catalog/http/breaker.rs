@@ -15,15 +15,15 @@ use crate::base::backoff::Backoff;
 
 /// Failures in a row after which nothing is sent for a while.
 pub(super) const FAILURES_MAX: u32 = 5;
-/// How long it stays open; doubled each time the probe fails too.
+/// Time for which it stays open; doubled each time the probe fails too.
 const OPEN: Backoff = Backoff::new(Duration::from_secs(5), Duration::from_secs(60));
-/// How long the others wait for the request that finds out, which may be of a slow operation; then
-/// the next one may.
+/// Longest time for which other requests wait for the probe, whose operation may be slow; then the
+/// next one may probe.
 const PROBE_MAX: Duration = Duration::from_secs(5);
 /// Operations whose lateness is counted; further ones are called as if they had never been late.
 const OPERATIONS_MAX: usize = 1_000;
 
-/// What the end of a request tells of its service.
+/// Result of a request, as far as it concerns the service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::catalog) enum CallOutcome {
     /// It answered.
@@ -34,7 +34,7 @@ pub(in crate::catalog) enum CallOutcome {
     Failure,
 }
 
-/// Whether requests to one service are sent.
+/// Decides whether requests to one service are sent.
 #[derive(Debug, Default)]
 pub(in crate::catalog) struct CircuitBreaker(Mutex<State>);
 
@@ -44,7 +44,7 @@ struct State {
     whole: BreakerState,
     /// For those that were not answered in time, since anything was.
     late: HashMap<String, BreakerState>,
-    /// When anything was answered last.
+    /// Time of the last response.
     answered: Option<Instant>,
 }
 
@@ -54,14 +54,14 @@ struct BreakerState {
     failures: u32,
     /// Nothing is sent before this moment.
     open_until: Option<Instant>,
-    /// How often it was opened without an answer since.
+    /// Times it was opened since the last response.
     opened: u32,
     /// Since when the one request that finds out is on its way.
     probing: Option<Instant>,
 }
 
 impl BreakerState {
-    /// Whether a request that is sent now is a probe, or how long to wait.
+    /// Admits a request; true if it is a probe. The error is the time to wait.
     fn enter(&mut self, now: Instant) -> Result<bool, Duration> {
         let Some(until) = self.open_until else { return Ok(false) };
         let until = self.probing.map_or(until, |since| until.max(since + PROBE_MAX));
@@ -98,7 +98,7 @@ pub(in crate::catalog) struct Permit<'a> {
     circuit: &'a CircuitBreaker,
     operation: String,
     since: Instant,
-    /// Whether it finds out for all operations, and for its own.
+    /// Whether it probes for all operations, and for its own.
     probes: (bool, bool),
 }
 
@@ -127,8 +127,8 @@ impl CircuitBreaker {
         })
     }
 
-    /// What keeps requests from being sent at present, if anything.
-    pub(in crate::catalog) fn told(&self, now: Instant) -> Option<String> {
+    /// Reason why requests are not sent at present, if any.
+    pub(in crate::catalog) fn status_line(&self, now: Instant) -> Option<String> {
         let state = self.state();
         let (what, of_it, (failures, wait)) = match state.whole.trouble(now) {
             Some(trouble) => ("it failed".to_owned(), "", trouble),
@@ -163,9 +163,9 @@ impl CircuitBreaker {
 
 impl Permit<'_> {
     /// The request has ended.
-    pub(in crate::catalog) fn end(mut self, sign: CallOutcome, now: Instant) {
+    pub(in crate::catalog) fn end(mut self, outcome: CallOutcome, now: Instant) {
         let mut state = self.circuit.state();
-        match sign {
+        match outcome {
             CallOutcome::Success => *state = State { answered: Some(now), ..State::default() },
             CallOutcome::Failure => state.whole.fail(self.probes.0, now),
             CallOutcome::Timeout => {

@@ -30,12 +30,12 @@ use crate::{
     },
 };
 
-/// What is kept back of the time of a call, so that a service that does not answer in time is told
-/// as such here, where the circuit counts it, before the call itself is given up: a twentieth, at
-/// most a second.
+/// Time reserved at the end of a call, so that a service that does not answer in time is reported
+/// here, where the breaker counts it, before the call itself is aborted: a twentieth, at most a
+/// second.
 const RESERVE: (u32, Duration) = (20, Duration::from_secs(1));
 
-/// What requests that are no call of a tool are counted as.
+/// Operation name of requests that are not calls of a tool.
 const WITHOUT_NAME: &str = "its description";
 
 /// The time of a call without what is kept back of it.
@@ -43,14 +43,14 @@ pub(in crate::catalog) fn within(timeout: Duration) -> Duration {
     timeout - (timeout / RESERVE.0).min(RESERVE.1)
 }
 
-/// How one service is reached.
+/// Connection settings of one service.
 pub(in crate::catalog) struct ServiceConfig {
     /// Name of the upstream, for messages.
     pub(in crate::catalog) upstream: Arc<str>,
     /// Every request goes to its origin.
     pub(in crate::catalog) base_url: Url,
     /// Headers, credential and which addresses are allowed.
-    pub(in crate::catalog) reach: HttpAccess,
+    pub(in crate::catalog) access: HttpAccess,
     /// Longest time of one call, retries included; a twentieth of it, at most a second, is kept
     /// back.
     pub(in crate::catalog) timeout: Duration,
@@ -58,8 +58,8 @@ pub(in crate::catalog) struct ServiceConfig {
 
 impl ServiceConfig {
     /// With the time that the owner allows for a call.
-    pub(in crate::catalog) fn new(upstream: Arc<str>, base_url: Url, reach: HttpAccess) -> Self {
-        Self { upstream, base_url, timeout: reach.call_timeout, reach }
+    pub(in crate::catalog) fn new(upstream: Arc<str>, base_url: Url, access: HttpAccess) -> Self {
+        Self { upstream, base_url, timeout: access.call_timeout, access }
     }
 }
 
@@ -72,12 +72,12 @@ pub(in crate::catalog) struct ServiceClient {
 struct Inner {
     config: ServiceConfig,
     headers: HeaderMap,
-    guard: AddressPolicy,
+    addresses: AddressPolicy,
     client: reqwest::Client,
     /// For where redirects lead to; apart, so that no connection that was allowed at home is used
     /// elsewhere.
     elsewhere: reqwest::Client,
-    identity: CredentialProvider,
+    credentials: CredentialProvider,
     circuit: CircuitBreaker,
     secrets: Secrets,
 }
@@ -97,25 +97,26 @@ impl ServiceClient {
         config: ServiceConfig,
         secrets: Secrets,
     ) -> Result<Self, ConnectError> {
-        let guard = config.reach.guard();
-        guard.check(&config.base_url).map_err(|why| ConnectError::new(why).lasting(true))?;
-        let headers = headers(&config.reach)?;
-        let client = guard.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
-        let elsewhere = guard.for_foreign_origin().client(
+        let addresses = config.access.address_policy();
+        addresses.check(&config.base_url).map_err(|why| ConnectError::new(why).lasting(true))?;
+        let headers = headers(&config.access)?;
+        let client =
+            addresses.client(&config.base_url, reqwest::redirect::Policy::none(), IDLE_MAX)?;
+        let elsewhere = addresses.for_foreign_origin().client(
             &config.base_url,
             reqwest::redirect::Policy::none(),
             IDLE_MAX,
         )?;
-        let identity = config.reach.identity(secrets.clone());
+        let credentials = config.access.credential_provider(secrets.clone());
         let circuit = CircuitBreaker::default();
         Ok(Self {
             inner: Arc::new(Inner {
                 config,
                 headers,
-                guard,
+                addresses,
                 client,
                 elsewhere,
-                identity,
+                credentials,
                 circuit,
                 secrets,
             }),
@@ -131,7 +132,7 @@ impl ServiceClient {
         self.send_of(WITHOUT_NAME, request).await
     }
 
-    /// The same for an operation of this name, whose time tells nothing of the others.
+    /// Sends a request of this operation, whose duration says nothing about other operations.
     pub(in crate::catalog) async fn send_of(
         &self,
         operation: &str,
@@ -171,9 +172,9 @@ impl ServiceClient {
         }
     }
 
-    /// What keeps calls from being sent at present, if anything.
+    /// Reason why calls are not sent at present, if any.
     pub(in crate::catalog) fn trouble(&self) -> Option<String> {
-        self.inner.circuit.told(Instant::now())
+        self.inner.circuit.status_line(Instant::now())
     }
 
     async fn answer(
@@ -211,11 +212,11 @@ impl ServiceClient {
         until: Deadline,
     ) -> Result<ServiceAnswer, ServiceFailure> {
         let Some(operation) = operation else { return self.timed(request, None, until).await };
-        let leave = self.inner.circuit.enter(operation, Instant::now());
-        let leave = leave.map_err(|retry_after| ServiceFailure::CircuitOpen { retry_after })?;
+        let permit = self.inner.circuit.enter(operation, Instant::now());
+        let permit = permit.map_err(|retry_after| ServiceFailure::CircuitOpen { retry_after })?;
         let ended = self.identified(request, until).await;
-        if let Some(sign) = sign(&ended) {
-            leave.end(sign, Instant::now());
+        if let Some(outcome) = call_outcome(&ended) {
+            permit.end(outcome, Instant::now());
         }
         ended
     }
@@ -227,17 +228,19 @@ impl ServiceClient {
         request: &ServiceRequest,
         until: Deadline,
     ) -> Result<ServiceAnswer, ServiceFailure> {
-        let identity = &self.inner.identity;
+        let credentials = &self.inner.credentials;
         let late = |_| ServiceFailure::Timeout;
-        let proof = tokio::time::timeout_at(until, identity.proof())
+        let request_credential = tokio::time::timeout_at(until, credentials.request_credential())
             .await
             .map_err(late)?
             .map_err(ServiceFailure::Credential)?;
-        let answer = self.timed(request, proof.as_ref(), until).await?;
-        let Some(refused) = proof.filter(|_| answer.status == StatusCode::UNAUTHORIZED) else {
+        let answer = self.timed(request, request_credential.as_ref(), until).await?;
+        let Some(refused) =
+            request_credential.filter(|_| answer.status == StatusCode::UNAUTHORIZED)
+        else {
             return Ok(answer);
         };
-        match tokio::time::timeout_at(until, identity.renewed(&refused)).await {
+        match tokio::time::timeout_at(until, credentials.renewed(&refused)).await {
             Ok(Ok(Some(fresh))) => self.timed(request, Some(&fresh), until).await,
             Ok(Ok(None)) | Err(_) => Ok(answer),
             Ok(Err(why)) => Err(ServiceFailure::Credential(why)),
@@ -247,19 +250,19 @@ impl ServiceClient {
     async fn timed(
         &self,
         request: &ServiceRequest,
-        proof: Option<&RequestCredential>,
+        request_credential: Option<&RequestCredential>,
         until: Deadline,
     ) -> Result<ServiceAnswer, ServiceFailure> {
-        let Inner { config, headers, guard, client, elsewhere, secrets, .. } = &*self.inner;
+        let Inner { config, headers, addresses, client, elsewhere, secrets, .. } = &*self.inner;
         let target = Target {
             client,
             elsewhere,
-            guard,
+            addresses,
             origin: config.base_url.origin(),
             headers,
-            proof,
+            request_credential,
             secrets,
-            answers: &config.reach.surroundings.answers,
+            answers: &config.access.shared.answers,
             deadline: until,
         };
         tokio::time::timeout_at(until, exchange::perform(&target, request))
@@ -268,10 +271,10 @@ impl ServiceClient {
     }
 }
 
-/// What the end of a request tells of its service, if anything.
-fn sign(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<CallOutcome> {
+/// Outcome of a request for the breaker, if it says anything about the service.
+fn call_outcome(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<CallOutcome> {
     match ended {
-        Ok(answer) => Some(sign_of(answer.status.as_u16())),
+        Ok(answer) => Some(outcome_of_status(answer.status.as_u16())),
         Err(ServiceFailure::TooLarge(_) | ServiceFailure::Astray(_)) => Some(CallOutcome::Success),
         Err(ServiceFailure::Timeout | ServiceFailure::Silent(_)) => Some(CallOutcome::Timeout),
         Err(ServiceFailure::Unreachable(_) | ServiceFailure::Lost(_)) => Some(CallOutcome::Failure),
@@ -284,8 +287,8 @@ fn sign(ended: &Result<ServiceAnswer, ServiceFailure>) -> Option<CallOutcome> {
     }
 }
 
-/// What a status tells. A gateway says with 504 that the operation took too long.
-pub(in crate::catalog) fn sign_of(status: u16) -> CallOutcome {
+/// Outcome for a status. A gateway says with 504 that the operation took too long.
+pub(in crate::catalog) fn outcome_of_status(status: u16) -> CallOutcome {
     match status {
         502 | 503 => CallOutcome::Failure,
         504 => CallOutcome::Timeout,
@@ -294,9 +297,9 @@ pub(in crate::catalog) fn sign_of(status: u16) -> CallOutcome {
 }
 
 /// The configured headers, ready to be sent.
-pub(in crate::catalog) fn headers(reach: &HttpAccess) -> Result<HeaderMap, ConnectError> {
+pub(in crate::catalog) fn headers(access: &HttpAccess) -> Result<HeaderMap, ConnectError> {
     let mut headers = HeaderMap::new();
-    for (name, value) in &reach.headers {
+    for (name, value) in &access.headers {
         let name = HeaderName::try_from(name.as_str())
             .map_err(|_| ConnectError::new(format!("`{name}` is not the name of a header")))?;
         let mut value = HeaderValue::try_from(value.as_str()).map_err(|_| {

@@ -18,10 +18,10 @@ use crate::catalog::redact::Secrets;
 
 /// Longest time of one question.
 const ANSWER_MAX: Duration = Duration::from_secs(15);
-/// How much of an answer is looked at, in bytes: a description says at its beginning what it is.
+/// Bytes of a response that are examined: an OpenAPI document says at its beginning what it is.
 const HEAD_BYTES: usize = 64 * 1024;
 
-/// What a service is.
+/// Protocol of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Detected {
     /// An MCP server; whether it wants OAuth.
@@ -35,12 +35,12 @@ pub enum Detected {
     GraphQl,
 }
 
-/// What is at an address. The error says why that is not known.
-pub async fn detect(url: &Url, reach: &HttpAccess) -> Result<Detected, String> {
-    let reach = HttpAccess { call_timeout: ANSWER_MAX, ..reach.clone() };
+/// Detects the protocol of the service at a URL. The error says why it is unknown.
+pub async fn detect(url: &Url, access: &HttpAccess) -> Result<Detected, String> {
+    let access = HttpAccess { call_timeout: ANSWER_MAX, ..access.clone() };
     let secrets = Secrets::among([("url", url.as_str())]);
     let client =
-        ServiceClient::new(ServiceConfig::new(Arc::from("detect"), url.clone(), reach), secrets);
+        ServiceClient::new(ServiceConfig::new(Arc::from("detect"), url.clone(), access), secrets);
     let client = client.map_err(|error| error.message)?;
     let head = client
         .send(request(url, Method::GET, None))
@@ -85,7 +85,7 @@ fn request(url: &Url, method: Method, body: Option<&Value>) -> ServiceRequest {
     }
 }
 
-/// Whether a text begins as OpenAPI or Swagger does, in JSON or YAML.
+/// Returns true if a text begins as OpenAPI or Swagger does, in JSON or YAML.
 fn is_description(head: &str) -> bool {
     let squeezed: String = head.chars().filter(|c| !c.is_whitespace()).take(HEAD_BYTES).collect();
     let as_json = squeezed.starts_with('{')

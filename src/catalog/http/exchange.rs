@@ -29,22 +29,22 @@ use crate::{
 const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 /// Longest silence within an answer, once it has begun.
 const SILENCE_MAX: Duration = Duration::from_secs(60);
-/// The same while a large one holds a place that others wait for.
+/// Longest silence while a large response holds a permit that others wait for.
 const LARGE_SILENCE_MAX: Duration = Duration::from_secs(10);
 
-/// Where a request goes, and what it may take along.
+/// Destination of a request, and what it may carry.
 pub(super) struct Target<'a> {
     pub(super) client: &'a reqwest::Client,
-    /// The same for origins that nobody configured.
+    /// Client for origins that are not configured.
     pub(super) elsewhere: &'a reqwest::Client,
-    pub(super) guard: &'a AddressPolicy,
-    /// Whose headers and proof these are: they go nowhere else.
+    pub(super) addresses: &'a AddressPolicy,
+    /// Origin that the headers and the credential belong to: they are sent nowhere else.
     pub(super) origin: Origin,
     pub(super) headers: &'a HeaderMap,
-    pub(super) proof: Option<&'a RequestCredential>,
+    pub(super) request_credential: Option<&'a RequestCredential>,
     pub(super) secrets: &'a Secrets,
     pub(super) answers: &'a ResponseLimits,
-    /// When the call is given up.
+    /// Time at which the call is aborted.
     pub(super) deadline: Instant,
 }
 
@@ -53,10 +53,10 @@ pub(super) async fn perform(
     target: &Target<'_>,
     request: &ServiceRequest,
 ) -> Result<ServiceAnswer, ServiceFailure> {
-    target.guard.check(&request.url).map_err(ServiceFailure::Refused)?;
+    target.addresses.check(&request.url).map_err(ServiceFailure::Refused)?;
     // Names are judged for the port of the service itself when they are resolved.
     if request.url.origin() != target.origin
-        && target.guard.is_own_port(request.url.port_or_known_default())
+        && target.addresses.is_own_port(request.url.port_or_known_default())
     {
         return Err(ServiceFailure::Refused(
             "the address is on a port of this server itself".to_owned(),
@@ -83,7 +83,7 @@ pub(super) async fn perform(
             &hop.method,
             answer.status(),
             answer.headers(),
-            target.guard,
+            target.addresses,
             &named,
         )? {
             None if is_done && !answer.status().is_success() => {
@@ -136,8 +136,8 @@ fn dressed(
         for (name, value) in target.headers {
             headers.insert(name, value.clone());
         }
-        if let Some(proof) = target.proof {
-            proof.put(&mut headers, &mut url).map_err(ServiceFailure::Credential)?;
+        if let Some(request_credential) = target.request_credential {
+            request_credential.put(&mut headers, &mut url).map_err(ServiceFailure::Credential)?;
         }
     }
     Ok((url, headers))
@@ -199,9 +199,9 @@ async fn read(
     }
     let mut body = BytesMut::new();
     let mut reader = Reader::new(if is_refusal { Until::End } else { request.until });
-    let (mut truncated, mut room) = (false, None);
+    let (mut truncated, mut permit) = (false, None);
     loop {
-        let silence_max = if room.is_some() { LARGE_SILENCE_MAX } else { SILENCE_MAX };
+        let silence_max = if permit.is_some() { LARGE_SILENCE_MAX } else { SILENCE_MAX };
         let silent_at = Instant::now() + silence_max;
         let chunk =
             match tokio::time::timeout_at(silent_at.min(target.deadline), answer.chunk()).await {
@@ -218,9 +218,9 @@ async fn read(
         let Some(chunk) = chunk.map_err(of_send)? else { break };
         let space = bytes_max - body.len();
         let is_over = chunk.len() > space;
-        if body.len() + chunk.len() > LARGE_BYTES && room.is_none() {
+        if body.len() + chunk.len() > LARGE_BYTES && permit.is_none() {
             // The service waits meanwhile: what is not read stays with it.
-            room = Some(target.answers.room().await);
+            permit = Some(target.answers.memory_permit().await);
         }
         body.extend_from_slice(&chunk[..chunk.len().min(space)]);
         if let Some(end) = reader.end(&body) {
@@ -239,7 +239,7 @@ async fn read(
     if truncated {
         target.secrets.strip_cut(&mut body);
     }
-    Ok(ServiceAnswer { status, headers, body: body.freeze(), truncated, room })
+    Ok(ServiceAnswer { status, headers, body: body.freeze(), truncated, permit })
 }
 
 /// Counts lines or events as they come in; looks at each byte once.
@@ -247,9 +247,9 @@ struct Reader {
     until: Until,
     seen: usize,
     found: usize,
-    /// Where the last line or event that is complete ends.
+    /// End of the last complete line or event.
     whole: usize,
-    /// Whether the line that is being read has anything in it.
+    /// True if the line that is being read has anything in it.
     in_line: bool,
 }
 
@@ -258,7 +258,7 @@ impl Reader {
         Self { until, seen: 0, found: 0, whole: 0, in_line: false }
     }
 
-    /// Where the part that was asked for ends, once all of it is there.
+    /// End of the requested part of the body, once it has arrived.
     fn end(&mut self, body: &[u8]) -> Option<usize> {
         let (wanted, by_event) = match self.until {
             Until::End => return None,

@@ -1,4 +1,4 @@
-//! How a request came to no answer, and what code sees of it.
+//! Errors of requests to a service, and the errors of calls that they become.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::catalog::{
     upstream::error::{UpstreamError, UpstreamErrorCode},
 };
 
-/// Why there is no answer. Free of the upstream's secrets.
+/// Reason why there is no response. Free of the upstream's secrets.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(in crate::catalog) enum ServiceFailure {
     /// The address or the origin is not allowed; nothing was sent.
@@ -23,7 +23,7 @@ pub(in crate::catalog) enum ServiceFailure {
     /// It failed too often in a row; nothing was sent.
     #[error("it failed too often, the next try is made in {} s", retry_after.as_secs().max(1))]
     CircuitOpen {
-        /// When the next request may go out.
+        /// Time until the next request may be sent.
         retry_after: Duration,
     },
     /// No answer within the time of the call.
@@ -44,7 +44,7 @@ pub(in crate::catalog) enum ServiceFailure {
 }
 
 impl ServiceFailure {
-    /// What code sees of it.
+    /// Converts it to the error of a call.
     pub(in crate::catalog) fn into_upstream_error(self, tool: &Tool) -> UpstreamError {
         use UpstreamErrorCode as Code;
         let upstream = &tool.upstream;
@@ -76,7 +76,8 @@ impl ServiceFailure {
         }
     }
 
-    /// The same about a request that a redirect led to: the one before it was sent, and answered.
+    /// Converts an error of a request that followed a redirect: the request before it was sent and
+    /// answered.
     pub(super) fn of_redirect(self, place: &str) -> Self {
         match self {
             Self::Refused(_) | Self::Unreachable(_) => {

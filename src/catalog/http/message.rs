@@ -8,23 +8,23 @@ use crate::catalog::upstream::response::MemoryPermit;
 
 /// One request.
 pub(in crate::catalog) struct ServiceRequest {
-    /// What is done.
+    /// Method of the request.
     pub(in crate::catalog) method: Method,
     /// Must be of the base URL's origin.
     pub(in crate::catalog) url: Url,
     /// Beside those of the configuration, which win.
     pub(in crate::catalog) headers: HeaderMap,
-    /// What is sent along.
+    /// Body of the request.
     pub(in crate::catalog) body: ServiceBody,
-    /// Whether it may be sent again when no answer came.
+    /// True if it may be sent again when no answer came.
     pub(in crate::catalog) idempotent: bool,
     /// Most bytes of the answer's body.
     pub(in crate::catalog) answer_bytes_max: usize,
-    /// How much of a stream is read.
+    /// Part of a stream to read.
     pub(in crate::catalog) until: Until,
 }
 
-/// How much of an answer's body is read.
+/// Part of a response body to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::catalog) enum Until {
     /// All of it; more than the bound is [`ServiceFailure::TooLarge`].
@@ -35,7 +35,7 @@ pub(in crate::catalog) enum Until {
     Events(usize),
 }
 
-/// What a request sends along.
+/// Body of a request.
 #[derive(Clone)]
 pub(in crate::catalog) enum ServiceBody {
     /// Nothing.
@@ -56,7 +56,7 @@ pub(in crate::catalog) enum ServiceBody {
 pub(in crate::catalog) struct Part {
     /// Its name.
     pub(in crate::catalog) name: String,
-    /// Given for a file.
+    /// File name of a part that is a file.
     pub(in crate::catalog) file_name: Option<String>,
     /// Its type.
     pub(in crate::catalog) content_type: Option<String>,
@@ -64,7 +64,7 @@ pub(in crate::catalog) struct Part {
     pub(in crate::catalog) bytes: Bytes,
 }
 
-/// What a service answered, whatever its status.
+/// Response of a service, whatever its status.
 #[derive(Debug)]
 pub(in crate::catalog) struct ServiceAnswer {
     /// 200 and the like.
@@ -73,8 +73,8 @@ pub(in crate::catalog) struct ServiceAnswer {
     pub(in crate::catalog) headers: HeaderMap,
     /// As much as was asked for. Of an answer that is no success at most 64 KiB.
     pub(in crate::catalog) body: Bytes,
-    /// Whether there was more.
+    /// True if there was more.
     pub(in crate::catalog) truncated: bool,
     /// Its place, where it is a large one.
-    pub(in crate::catalog) room: Option<MemoryPermit>,
+    pub(in crate::catalog) permit: Option<MemoryPermit>,
 }

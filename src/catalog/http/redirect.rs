@@ -1,4 +1,4 @@
-//! Where a redirect leads and what goes along. Pure.
+//! Target of a redirect, and what is sent there. Pure.
 
 use http::{HeaderMap, Method, StatusCode, header::LOCATION};
 use url::{Origin, Url};
@@ -12,11 +12,11 @@ pub(super) const HOPS_MAX: usize = 5;
 /// One request on the way to an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hop {
-    /// Where it leads.
+    /// Target URL.
     pub(super) url: Url,
-    /// What is done there.
+    /// Method of the next request.
     pub(super) method: Method,
-    /// Whether the body goes along.
+    /// True if the body goes along.
     pub(super) with_body: bool,
 }
 
@@ -31,7 +31,7 @@ pub(super) fn next(
     method: &Method,
     status: StatusCode,
     headers: &HeaderMap,
-    guard: &AddressPolicy,
+    addresses: &AddressPolicy,
     named: &[Origin],
 ) -> Result<Option<Hop>, ServiceFailure> {
     let reads = matches!(*method, Method::GET | Method::HEAD);
@@ -59,14 +59,14 @@ pub(super) fn next(
             return Err(refused(format!("a `{method}` to another origin, `{place}`")));
         }
         // Names are judged for the port of the service itself when they are resolved.
-        if guard.is_own_port(url.port_or_known_default()) {
+        if addresses.is_own_port(url.port_or_known_default()) {
             return Err(refused(format!("to `{place}`, a port of this server itself")));
         }
     }
     let judged = if named.contains(&url.origin()) {
-        guard.check(&url)
+        addresses.check(&url)
     } else {
-        guard.for_foreign_origin().check(&url)
+        addresses.for_foreign_origin().check(&url)
     };
     judged.map_err(|why| refused(format!("to `{place}`: {why}")))?;
     Ok(Some(Hop { url, method: next_method, with_body }))

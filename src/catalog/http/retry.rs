@@ -1,5 +1,5 @@
-//! Whether and when a request is sent again. Pure: told what happened, the time that is left, and
-//! chance.
+//! Decides whether and when a request is sent again. Pure: the result, the remaining time and the
+//! random number are given.
 
 use std::time::Duration;
 
@@ -9,13 +9,13 @@ use jiff::Timestamp;
 use super::failure::ServiceFailure;
 use crate::base::backoff::Backoff;
 
-/// How often one request is sent at the most.
+/// Attempts at one request, at most.
 pub(super) const TRIES_MAX: u32 = 3;
 /// Pause before the second try, and before the third.
 const BACKOFF: Backoff =
     Backoff::new(Duration::from_millis(250), Duration::from_millis(500)).with_jitter(0.5);
 
-/// How one try ended.
+/// Result of one attempt.
 pub(super) enum Ended<'a> {
     /// With an answer of this status.
     Answered(StatusCode, &'a HeaderMap),
@@ -45,7 +45,7 @@ pub(super) fn pause(
     (tries < TRIES_MAX && pause < left).then_some(pause)
 }
 
-/// What `Retry-After` asks for, in seconds or as a date.
+/// Wait that `Retry-After` asks for, in seconds or as a date.
 fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     if let Ok(seconds) = text.parse::<u64>() {

@@ -32,7 +32,7 @@ pub(super) fn unwrap(tool: &Tool, response: CallToolResponse) -> Result<RawJson,
                 during a program, so give it as \
                  arguments where the tool takes them",
                 tool.path,
-                elicitation::told(&requests)
+                elicitation::summary(&requests)
             );
             return Err(UpstreamError::new(UpstreamErrorCode::InputRequired, tool, message));
         }
@@ -43,7 +43,11 @@ pub(super) fn unwrap(tool: &Tool, response: CallToolResponse) -> Result<RawJson,
         }
     };
     if result.is_error == Some(true) {
-        return Err(UpstreamError::new(UpstreamErrorCode::ToolFailed, tool, said(tool, &result)));
+        return Err(UpstreamError::new(
+            UpstreamErrorCode::ToolFailed,
+            tool,
+            failure_text(tool, &result),
+        ));
     }
     if let Some(structured) = &result.structured_content {
         return bounded(tool, structured);
@@ -85,8 +89,8 @@ fn bounded<T: Serialize + ?Sized>(tool: &Tool, value: &T) -> Result<RawJson, Ups
     }
 }
 
-/// What a failed tool says, in its own words.
-fn said(tool: &Tool, result: &CallToolResult) -> String {
+/// Message of a failed tool, in its own words.
+fn failure_text(tool: &Tool, result: &CallToolResult) -> String {
     let mut text = String::new();
     for block in &result.content {
         if let ContentBlock::Text(block) = block {

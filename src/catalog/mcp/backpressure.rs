@@ -42,7 +42,7 @@ const ID_BYTES_MAX: usize = 256;
 /// Longest message of an error that is answered, in bytes: it may repeat what the server said.
 const ERROR_BYTES_MAX: usize = 256;
 
-/// Why a connection was ended from our side; none as long as it was not. Shared by its clones.
+/// Reason why this side ended a connection; none as long as it did not. Shared by its clones.
 #[derive(Clone)]
 pub(super) struct CloseReason(Arc<watch::Sender<Option<String>>>);
 
@@ -72,7 +72,7 @@ impl CloseReason {
 /// A transport within these bounds.
 pub(super) struct BoundedTransport<T> {
     inner: T,
-    verdict: CloseReason,
+    close_reason: CloseReason,
     owed_max: usize,
     take_max: Option<Duration>,
     /// Requests whose answer was not handed to us yet.
@@ -81,7 +81,7 @@ pub(super) struct BoundedTransport<T> {
     leaving: Arc<Outgoing>,
 }
 
-/// What is on its way out.
+/// Messages that are being sent.
 #[derive(Default)]
 struct Outgoing {
     messages: AtomicUsize,
@@ -93,14 +93,14 @@ impl<T> BoundedTransport<T> {
     /// call itself.
     pub(super) fn new(
         inner: T,
-        verdict: CloseReason,
+        close_reason: CloseReason,
         owed_max: usize,
         take_max: Option<Duration>,
     ) -> Self {
         let leaving_bytes_max = LEAVING_BYTES_MAX;
         Self {
             inner,
-            verdict,
+            close_reason,
             owed_max,
             take_max,
             asked: HashSet::new(),
@@ -109,11 +109,11 @@ impl<T> BoundedTransport<T> {
         }
     }
 
-    fn heard(&mut self, message: &RxJsonRpcMessage<RoleClient>) {
+    fn inspect(&mut self, message: &RxJsonRpcMessage<RoleClient>) {
         match message {
             JsonRpcMessage::Request(request) => {
                 if matches!(&request.id, RequestId::String(id) if id.len() > ID_BYTES_MAX) {
-                    self.verdict.end(format!(
+                    self.close_reason.end(format!(
                         "it sent a request whose id is longer than {ID_BYTES_MAX} bytes"
                     ));
                 }
@@ -136,7 +136,7 @@ impl<T> BoundedTransport<T> {
     fn weigh(&self) {
         let owed = self.asked.len() + self.leaving.messages.load(Ordering::Relaxed);
         if owed > self.owed_max {
-            self.verdict.end(format!(
+            self.close_reason.end(format!(
                 "it left {owed} messages unread or unanswered, allowed are {}: it asks without \
                 end or does not read",
                 self.owed_max
@@ -163,7 +163,7 @@ impl Drop for Leaving {
     }
 }
 
-/// Whether a message was not sent for want of room.
+/// Returns true if a message was not sent for want of room.
 pub(super) fn is_crowded_out(error: &(dyn std::error::Error + 'static)) -> bool {
     let kind = |error: &(dyn std::error::Error + 'static)| {
         error.downcast_ref::<std::io::Error>().map(std::io::Error::kind)
@@ -215,8 +215,8 @@ where
         let leaving = Leaving::new(&self.leaving, if is_crowded { 0 } else { bytes });
         self.weigh();
         let send = (!is_crowded).then(|| self.inner.send(message));
-        let (verdict, take_max, bytes_max) =
-            (self.verdict.clone(), self.take_max, self.leaving_bytes_max);
+        let (close_reason, take_max, bytes_max) =
+            (self.close_reason.clone(), self.take_max, self.leaving_bytes_max);
         async move {
             let _leaving = leaving;
             let Some(send) = send else {
@@ -227,7 +227,7 @@ where
                 match take_max {
                     Some(limit) => {
                         tokio::time::sleep(limit).await;
-                        verdict.end(format!(
+                        close_reason.end(format!(
                             "it did not take a message within {} ms",
                             limit.as_millis()
                         ));
@@ -238,7 +238,7 @@ where
             tokio::select! {
                 biased;
                 // Given up, a message also gives back what the others and the closing wait for.
-                () = verdict.ended() => {}
+                () = close_reason.ended() => {}
                 sent = send => return sent,
                 () = late => {}
             }
@@ -253,12 +253,12 @@ where
     async fn receive(&mut self) -> Option<RxJsonRpcMessage<RoleClient>> {
         let message = tokio::select! {
             biased;
-            () = self.verdict.ended() => return None,
+            () = self.close_reason.ended() => return None,
             message = self.inner.receive() => message?,
         };
-        self.heard(&message);
+        self.inspect(&message);
         // The one that went too far is not looked at any more.
-        self.verdict.reason().is_none().then_some(message)
+        self.close_reason.reason().is_none().then_some(message)
     }
 
     async fn close(&mut self) -> Result<(), Self::Error> {

@@ -16,7 +16,7 @@ use crate::catalog::{
     upstream::error::UpstreamError,
 };
 
-/// What stands before the calls of one connection; a new one begins anew.
+/// Circuit breaker for the calls of one connection; a new connection starts with a new one.
 pub(super) struct Breaker {
     circuit: CircuitBreaker,
     call_timeout: Duration,
@@ -35,26 +35,26 @@ impl Breaker {
         tool: &Tool,
         call: impl Future<Output = Result<T, ServiceError>>,
     ) -> Result<Result<T, ServiceError>, UpstreamError> {
-        let leave = self.circuit.enter(&tool.name, Instant::now());
-        let leave = leave.map_err(|retry_after| {
+        let permit = self.circuit.enter(&tool.name, Instant::now());
+        let permit = permit.map_err(|retry_after| {
             ServiceFailure::CircuitOpen { retry_after }.into_upstream_error(tool)
         })?;
         let Ok(ended) = tokio::time::timeout(within(self.call_timeout), call).await else {
-            leave.end(CallOutcome::Timeout, Instant::now());
+            permit.end(CallOutcome::Timeout, Instant::now());
             return Err(UpstreamError::late(tool, self.call_timeout));
         };
-        let sign = match &ended {
+        let outcome = match &ended {
             Ok(_) => Some(CallOutcome::Success),
-            Err(error) => failure::sign(error),
+            Err(error) => failure::call_outcome(error),
         };
-        if let Some(sign) = sign {
-            leave.end(sign, Instant::now());
+        if let Some(outcome) = outcome {
+            permit.end(outcome, Instant::now());
         }
         Ok(ended)
     }
 
-    /// What keeps calls from being sent at present, if anything.
+    /// Reason why calls are not sent at present, if any.
     pub(super) fn trouble(&self) -> Option<String> {
-        self.circuit.told(Instant::now())
+        self.circuit.status_line(Instant::now())
     }
 }

@@ -1,4 +1,4 @@
-//! What the owner says about an MCP server.
+//! Settings of an MCP server.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -27,7 +27,7 @@ pub struct StdioConfig {
     /// Names of further variables that are taken from the server's environment; for their values
     /// the same holds.
     pub env_pass: Vec<String>,
-    /// How large its answers may be.
+    /// Size limits of its responses.
     pub answers: ResponseLimits,
 }
 
@@ -37,8 +37,8 @@ pub struct HttpConfig {
     /// `http://…` or `https://…`, the endpoint itself. A password, and what looks secret in its
     /// path and query, is blanked out.
     pub url: String,
-    /// How it is reached.
-    pub reach: HttpAccess,
+    /// Access to its URL.
+    pub access: HttpAccess,
 }
 
 // Values may be secrets, so neither is printed with them.
@@ -55,7 +55,7 @@ impl fmt::Debug for StdioConfig {
 
 impl fmt::Debug for HttpConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpConfig").field("reach", &self.reach).finish_non_exhaustive()
+        f.debug_struct("HttpConfig").field("reach", &self.access).finish_non_exhaustive()
     }
 }
 
@@ -71,7 +71,7 @@ mod tests {
         };
         let url = "https://host.example/mcp?key=tok-654321".to_owned();
         let headers = [("Authorization".to_owned(), "tok-123456".to_owned())].into();
-        let http = HttpConfig { url, reach: HttpAccess { headers, ..HttpAccess::default() } };
+        let http = HttpConfig { url, access: HttpAccess { headers, ..HttpAccess::default() } };
         let printed = format!("{stdio:?} {http:?}");
         assert!(
             printed.contains("TOKEN")

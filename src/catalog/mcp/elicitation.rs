@@ -1,6 +1,5 @@
-//! What a server asks of people or models while a call runs, told in a sentence. Nobody can answer
-//! yet, so all of it is refused; bridging a question to a person belongs here, as a decision about
-//! what this module describes.
+//! Requests of a server to people or models during a call, as one sentence. Nobody can answer yet,
+//! so all are refused; a bridge to a person would belong here.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -21,8 +20,8 @@ const QUESTIONS_MAX: usize = 3;
 pub(super) struct Questions {
     refused: AtomicU64,
     calls: AtomicUsize,
-    /// What was asked last, while only one call was on its way: only then it is certain that it
-    /// concerns that call, and may be told to whoever made it.
+    /// Last request that came while only one call was running: only then it certainly concerns that
+    /// call and may be reported to its caller.
     last: Mutex<Option<String>>,
 }
 
@@ -48,7 +47,7 @@ pub(super) struct During<'a> {
 }
 
 impl During<'_> {
-    /// What was asked since the call began, in words that follow an error's.
+    /// Requests since the call began, as a clause that follows an error message.
     pub(super) fn remark(&self) -> Option<String> {
         if self.questions.refused.load(Ordering::Relaxed) == self.before {
             return None;
@@ -69,7 +68,7 @@ impl Drop for During<'_> {
 
 /// Questions that came in place of an answer, as a sentence; `requests` holds them by name, each
 /// with `method` and `params`.
-pub(super) fn told(requests: &Value) -> String {
+pub(super) fn summary(requests: &Value) -> String {
     let Some(requests) = requests.as_object().filter(|requests| !requests.is_empty()) else {
         return "it does not say what it asks for".to_owned();
     };

@@ -38,7 +38,7 @@ pub(super) fn shown_url(url: &str) -> String {
     )
 }
 
-/// Why the handshake with a child failed.
+/// Error of a failed handshake with a child process.
 pub(super) fn of_child(command: &str, error: &ClientInitializeError) -> ConnectError {
     match error {
         ClientInitializeError::ConnectionClosed(_)
@@ -53,7 +53,7 @@ pub(super) fn of_child(command: &str, error: &ClientInitializeError) -> ConnectE
     }
 }
 
-/// Why the handshake over HTTP failed; `url` is fit to be shown.
+/// Error of a failed handshake over HTTP; `url` is fit to be shown.
 pub(super) fn of_address(url: &str, error: &ClientInitializeError) -> ConnectError {
     let who = format!("`{url}`");
     let error = match error {
@@ -118,7 +118,7 @@ fn of_handshake(who: &str, error: &ClientInitializeError) -> ConnectError {
     }
 }
 
-/// How an HTTP request came to nothing.
+/// Reason why an HTTP request failed.
 enum HttpFailure {
     /// Answered with this status.
     Status(u16),
@@ -142,13 +142,8 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
         Http::AuthRequired(_) => HttpFailure::Status(401),
         Http::InsufficientScope(_) => HttpFailure::Status(403),
         Http::SessionExpired => HttpFailure::Status(404),
-        // The library keeps statuses other than 429 and 5xx only in words: `HTTP 404 Not Found:
-        // <body>`.
         Http::UnexpectedServerResponse(text) => {
-            match text.strip_prefix("HTTP ").and_then(|rest| rest.get(..3)?.parse().ok()) {
-                Some(status) => HttpFailure::Status(status),
-                None => HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned()),
-            }
+            HttpFailure::NotUnderstood(cut(text, SAID_BYTES_MAX).to_owned())
         }
         Http::UnexpectedContentType(kind) => {
             let kind = kind.as_deref().unwrap_or("none");
@@ -165,7 +160,7 @@ fn http_failure(error: &DynamicTransportError) -> Option<HttpFailure> {
     })
 }
 
-/// Whether the way to the server is broken, rather than the call.
+/// Returns true if the way to the server is broken, rather than the call.
 pub(super) fn is_transport(error: &ServiceError) -> bool {
     match error {
         ServiceError::TransportClosed => true,
@@ -182,10 +177,10 @@ pub(super) fn is_transport(error: &ServiceError) -> bool {
     }
 }
 
-/// What a call that failed tells of the server: neither a call that was not sent nor a credential
-/// that cannot be had is its fault. As with other services, a gateway that answers in its place is
-/// no answer.
-pub(super) fn sign(error: &ServiceError) -> Option<CallOutcome> {
+/// Outcome of a failed call for the breaker: neither a call that was not sent nor an unavailable
+/// credential is the server's fault. As with other services, a gateway's error counts as no
+/// response.
+pub(super) fn call_outcome(error: &ServiceError) -> Option<CallOutcome> {
     use HttpFailure::{Broken, Credential, NotSent, NotUnderstood, Refused, Status};
     match error {
         ServiceError::TransportClosed => Some(CallOutcome::Failure),
@@ -196,7 +191,7 @@ pub(super) fn sign(error: &ServiceError) -> Option<CallOutcome> {
         }
         ServiceError::TransportSend(error) => match http_failure(error) {
             Some(Refused(_) | Credential(_)) => None,
-            Some(Status(status)) => Some(client::sign_of(status)),
+            Some(Status(status)) => Some(client::outcome_of_status(status)),
             Some(NotUnderstood(_)) => Some(CallOutcome::Success),
             Some(NotSent(_) | Broken(_)) | None => Some(CallOutcome::Failure),
         },
@@ -204,7 +199,7 @@ pub(super) fn sign(error: &ServiceError) -> Option<CallOutcome> {
     }
 }
 
-/// What code sees of a call that the protocol could not answer.
+/// Error of a call that the protocol could not answer.
 pub(super) fn of_call(tool: &Tool, error: &ServiceError) -> UpstreamError {
     use UpstreamErrorCode as Code;
     let upstream = &tool.upstream;
@@ -297,7 +292,7 @@ fn lost(tool: &Tool) -> UpstreamError {
     UpstreamError::new(UpstreamErrorCode::Lost, tool, message).retryable(is_repeatable(tool))
 }
 
-/// Whether a second try does no harm, as the tool itself claims.
+/// Returns true if a second try does no harm, as the tool itself claims.
 fn is_repeatable(tool: &Tool) -> bool {
     tool.annotations.read_only == Some(true) || tool.annotations.idempotent == Some(true)
 }

@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method,
+    HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
     header::{ACCEPT, CONTENT_TYPE},
 };
 use reqwest::RequestBuilder;
@@ -47,7 +47,7 @@ type Headers = HashMap<HeaderName, HeaderValue>;
 #[derive(Clone)]
 pub(super) struct HttpTransport {
     client: reqwest::Client,
-    identity: Arc<CredentialProvider>,
+    credentials: Arc<CredentialProvider>,
     answers: ResponseLimits,
     pace: Arc<ReconnectBackoff>,
 }
@@ -55,10 +55,10 @@ pub(super) struct HttpTransport {
 impl HttpTransport {
     pub(super) fn new(
         client: reqwest::Client,
-        identity: Arc<CredentialProvider>,
+        credentials: Arc<CredentialProvider>,
         answers: ResponseLimits,
     ) -> Self {
-        Self { client, identity, answers, pace: Arc::default() }
+        Self { client, credentials, answers, pace: Arc::default() }
     }
 
     /// A request with these headers, the owner's and the library's, and those that are the
@@ -83,15 +83,17 @@ impl HttpTransport {
 
     /// The address and the headers of a request that is identified by a proof.
     fn identified(
-        proof: Option<&RequestCredential>,
+        request_credential: Option<&RequestCredential>,
         uri: &Arc<str>,
         headers: &Headers,
     ) -> Result<(Arc<str>, Headers), Failure> {
-        let Some(proof) = proof else { return Ok((uri.clone(), headers.clone())) };
+        let Some(request_credential) = request_credential else {
+            return Ok((uri.clone(), headers.clone()));
+        };
         let mut url = Url::parse(uri).map_err(|error| unusable(error.to_string()))?;
         let mut map: HeaderMap =
             headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-        proof.put(&mut map, &mut url).map_err(unusable)?;
+        request_credential.put(&mut map, &mut url).map_err(unusable)?;
         let map = map.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         Ok((Arc::from(url.as_str()), map))
     }
@@ -107,13 +109,16 @@ impl HttpTransport {
     where
         F: Future<Output = Result<T, Failure>>,
     {
-        let proof = self.identity.proof().await.map_err(unusable)?;
-        let (first_uri, first_headers) = Self::identified(proof.as_ref(), &uri, &headers)?;
-        let refused = match (request(first_uri, first_headers).await, proof) {
-            (Err(failure), Some(proof)) if is_unauthorized(&failure) => (failure, proof),
+        let request_credential = self.credentials.request_credential().await.map_err(unusable)?;
+        let (first_uri, first_headers) =
+            Self::identified(request_credential.as_ref(), &uri, &headers)?;
+        let refused = match (request(first_uri, first_headers).await, request_credential) {
+            (Err(failure), Some(request_credential)) if is_unauthorized(&failure) => {
+                (failure, request_credential)
+            }
             (answered, _) => return answered,
         };
-        match self.identity.renewed(&refused.1).await.map_err(unusable)? {
+        match self.credentials.renewed(&refused.1).await.map_err(unusable)? {
             Some(fresh) => {
                 let (uri, headers) = Self::identified(Some(&fresh), &uri, &headers)?;
                 request(uri, headers).await
@@ -123,7 +128,7 @@ impl HttpTransport {
     }
 }
 
-/// Why a credential cannot be used, in the library's error type.
+/// Wraps the reason why a credential cannot be used in the library's error type.
 fn unusable(why: String) -> Failure {
     StreamableHttpError::Auth(AuthError::CredentialStoreError(why))
 }
@@ -131,7 +136,7 @@ fn unusable(why: String) -> Failure {
 fn is_unauthorized(failure: &Failure) -> bool {
     match failure {
         StreamableHttpError::AuthRequired(_) => true,
-        StreamableHttpError::UnexpectedServerResponse(text) => text.starts_with("HTTP 401"),
+        StreamableHttpError::HttpStatus(status) => status.status == StatusCode::UNAUTHORIZED,
         _ => false,
     }
 }
@@ -150,7 +155,7 @@ pub(super) fn redirects() -> reqwest::redirect::Policy {
     })
 }
 
-/// Why the guard refused the address, when that is why a request failed.
+/// Reason of the address policy, if it is the cause of a failed request.
 pub(super) fn refused_address(error: &reqwest::Error) -> Option<String> {
     refusal(error)
 }

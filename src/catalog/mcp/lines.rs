@@ -15,21 +15,21 @@ use tokio::{
 use super::message::{self, OVERSIZED, VALUES_MAX};
 use crate::catalog::upstream::response::{LARGE_BYTES, MemoryPermit, ResponseLimits};
 
-/// What of one message is read and dropped beyond [`message::BYTES_MAX`], in bytes; a server that
-/// does not come to its end then has lost its way, and is not listened to any more.
+/// Bytes of one message that are read and dropped beyond [`message::BYTES_MAX`]; a server whose
+/// message is longer is disconnected.
 const DROPPED_BYTES_MAX: usize = 128 * 1024 * 1024;
-/// How much of both ends of an overlong line is looked at for the id of the request it answers.
+/// Bytes at both ends of an overlong line that are searched for the id of the request it answers.
 const ENDS_BYTES: usize = 256;
 const PIPE_BYTES: usize = 64 * 1024;
 
-/// The same lines, none longer than [`message::BYTES_MAX`].
+/// Passes on the lines of the child, none longer than [`message::BYTES_MAX`].
 pub(super) fn bounded(stdout: ChildStdout, answers: ResponseLimits) -> DuplexStream {
     let (reader, writer) = tokio::io::duplex(PIPE_BYTES);
     tokio::spawn(relay(stdout, writer, CHILD, answers));
     reader
 }
 
-/// What a child may write.
+/// Limits on a child's output.
 #[derive(Clone, Copy)]
 struct Bounds {
     /// Of one line.
@@ -49,11 +49,11 @@ const CHILD: Bounds = Bounds {
     large_silence_max: message::LARGE_SILENCE_MAX,
 };
 
-/// What is being read, up to its end.
+/// The line that is being read.
 #[derive(Default)]
 struct Line {
     text: Vec<u8>,
-    /// Given once it is too long, with nothing left of its text.
+    /// Set once the line is too long; its text is dropped.
     overlong: Option<Overlong>,
     /// The place of a large one, while its text is in memory.
     place: Option<MemoryPermit>,
@@ -67,7 +67,7 @@ struct Overlong {
     answered: Option<u64>,
     /// The last bytes seen.
     tail: Vec<u8>,
-    /// What was dropped since it was too long, in bytes.
+    /// Bytes dropped since it was too long.
     dropped: usize,
 }
 
@@ -106,7 +106,7 @@ impl Line {
         answered.map(too_long)
     }
 
-    /// What is passed on now that it has ended, if anything.
+    /// Bytes to pass on now that the line has ended, if any.
     fn ended(&mut self) -> Option<Vec<u8>> {
         if let Some(overlong) = &self.overlong {
             return id_at_end(&overlong.tail).filter(|_| overlong.answered.is_none()).map(too_long);
@@ -160,14 +160,14 @@ async fn relay(
         }
         let newline = chunk.iter().position(|byte| *byte == b'\n');
         let taken = newline.map_or(chunk.len(), |at| at + 1);
-        let mut said = line.read(&chunk[..taken], line_bytes_max);
+        let mut output = line.read(&chunk[..taken], line_bytes_max);
         from.consume(taken);
         if line.until.is_none() && line.text.len() > LARGE_BYTES {
-            line.place = Some(answers.room().await);
+            line.place = Some(answers.memory_permit().await);
             line.until = Some(Instant::now() + large_line_max);
         }
         if newline.is_some() {
-            said = said.or_else(|| line.ended());
+            output = output.or_else(|| line.ended());
         } else if line
             .overlong
             .as_ref()
@@ -179,8 +179,8 @@ async fn relay(
             );
             return;
         }
-        if let Some(said) = said
-            && to.write_all(&said).await.is_err()
+        if let Some(output) = output
+            && to.write_all(&output).await.is_err()
         {
             return;
         }
@@ -191,7 +191,7 @@ async fn relay(
     }
 }
 
-/// What stands in for an answer that was too long.
+/// Error response in place of a response that was too long.
 fn too_long(id: u64) -> Vec<u8> {
     let error = json!({"jsonrpc": "2.0", "id": id, "error": {"code": OVERSIZED, "message": "message too long"}});
     format!("{error}\n").into_bytes()
@@ -208,7 +208,7 @@ fn id_at_begin(head: &[u8]) -> Option<u64> {
     digits.parse().ok()
 }
 
-/// The same, at the very end.
+/// The id at the very end of a line.
 fn id_at_end(tail: &[u8]) -> Option<u64> {
     let tail: String = String::from_utf8_lossy(tail).split_whitespace().collect();
     let end = tail.strip_suffix('}')?;

@@ -1,4 +1,4 @@
-//! What one message of a server may be, whichever way it comes.
+//! Limits of one message of a server, for both transports.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) const LARGE_SILENCE_MAX: Duration = Duration::from_secs(10);
 /// JSON-RPC error code that stands in for one that is too large.
 pub(super) const OVERSIZED: i32 = -32_098;
 
-/// Whether it has more values than it may. Each takes two bytes at least.
+/// Returns true if it has more values than it may. Each takes two bytes at least.
 pub(super) fn is_crowded(message: &[u8]) -> bool {
     message.len() > 2 * VALUES_MAX && values_in(message) > VALUES_MAX
 }

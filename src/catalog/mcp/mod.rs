@@ -9,6 +9,7 @@ pub(super) mod backpressure;
 pub(super) mod breaker;
 pub(super) mod config;
 pub(super) mod elicitation;
+mod factory;
 mod failure;
 pub(super) mod http_client;
 mod lines;
@@ -75,7 +76,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 const LISTEN_PAUSE: Backoff = Backoff::new(Duration::from_secs(2), Duration::from_secs(60));
 
 /// An MCP server that is our child.
-pub(super) struct McpStdio {
+struct McpStdio {
     pub(super) name: Arc<str>,
     pub(super) config: StdioConfig,
     /// Everything the child gets to see of an environment.
@@ -84,17 +85,17 @@ pub(super) struct McpStdio {
 }
 
 /// An MCP server behind an address.
-pub(super) struct McpHttp {
+struct McpHttp {
     config: HttpConfig,
-    guard: AddressPolicy,
-    identity: Arc<CredentialProvider>,
+    addresses: AddressPolicy,
+    credentials: Arc<CredentialProvider>,
 }
 
 impl McpHttp {
     pub(super) fn new(config: HttpConfig, secrets: Secrets) -> Self {
-        let guard = config.reach.guard();
-        let identity = Arc::new(config.reach.identity(secrets));
-        Self { config, guard, identity }
+        let addresses = config.access.address_policy();
+        let credentials = Arc::new(config.access.credential_provider(secrets));
+        Self { config, addresses, credentials }
     }
 }
 
@@ -128,7 +129,7 @@ impl Upstream for McpStdio {
     }
 }
 
-/// How a start went wrong.
+/// Reason why a start failed.
 enum Start {
     /// The server is there and does not speak this era.
     Refused(ConnectError),
@@ -161,24 +162,28 @@ impl McpStdio {
             stdin,
         )
         .with_max_line_length(message::BYTES_MAX + 1);
-        let verdict = CloseReason::default();
+        let close_reason = CloseReason::default();
         let transport = BoundedTransport::new(
             transport,
-            verdict.clone(),
+            close_reason.clone(),
             backpressure::OWED_MAX,
             Some(backpressure::TAKE_MAX),
         );
-        let ears = ClientEvents::default();
-        match ears.clone().serve_with_lifecycle(transport, era).await {
-            Ok(running) => {
-                Ok(McpConnection::over(running, ears, verdict, Other::Child(process)).await)
-            }
+        let client_events = ClientEvents::default();
+        match client_events.clone().serve_with_lifecycle(transport, era).await {
+            Ok(running) => Ok(McpConnection::over(
+                running,
+                client_events,
+                close_reason,
+                Endpoint::Child(process),
+            )
+            .await),
             Err(error) => {
                 let refused = matches!(error, ClientInitializeError::JsonRpcError(_));
                 let mut failure = failure::of_child(&self.config.command, &error);
                 process.end().await;
-                if let Some(said) = process.last_words() {
-                    failure.message = format!("{}; it said: {said}", failure.message);
+                if let Some(stderr) = process.stderr_tail() {
+                    failure.message = format!("{}; it said: {stderr}", failure.message);
                 }
                 Err(if refused { Start::Refused(failure) } else { Start::Failed(failure) })
             }
@@ -202,10 +207,10 @@ impl Upstream for McpHttp {
                 |why: String| ConnectError::new(format!("`{shown}` cannot be reached: {why}"));
             let url = url::Url::parse(&self.config.url)
                 .map_err(|error| unreachable(error.to_string()))?;
-            self.guard.check(&url).map_err(|why| unreachable(why).lasting(true))?;
+            self.addresses.check(&url).map_err(|why| unreachable(why).lasting(true))?;
             // None is kept: one whose answer was not read to its end stalls the next request.
-            let client = self.guard.client(&url, http_client::redirects(), 0)?;
-            let headers = client::headers(&self.config.reach)?;
+            let client = self.addresses.client(&url, http_client::redirects(), 0)?;
+            let headers = client::headers(&self.config.access)?;
             let headers =
                 headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             let config = StreamableHttpClientTransportConfig::with_uri(self.config.url.as_str())
@@ -215,27 +220,32 @@ impl Upstream for McpHttp {
             let transport = StreamableHttpClientTransport::with_client(
                 HttpTransport::new(
                     client,
-                    self.identity.clone(),
-                    self.config.reach.surroundings.answers.clone(),
+                    self.credentials.clone(),
+                    self.config.access.shared.answers.clone(),
                 ),
                 config,
             );
-            let verdict = CloseReason::default();
+            let close_reason = CloseReason::default();
             // A request is taken only once it is answered, so that the time of the call bounds it.
-            let transport =
-                BoundedTransport::new(transport, verdict.clone(), backpressure::OWED_MAX, None);
+            let transport = BoundedTransport::new(
+                transport,
+                close_reason.clone(),
+                backpressure::OWED_MAX,
+                None,
+            );
             let era = ClientLifecycleMode::Auto {
                 preferred_versions: vec![ProtocolVersion::V_2026_07_28],
                 legacy_version: None,
             };
-            let ears = ClientEvents::default();
-            let running = ears
+            let client_events = ClientEvents::default();
+            let running = client_events
                 .clone()
                 .serve_with_lifecycle(transport, era)
                 .await
                 .map_err(|error| failure::of_address(&shown, &error))?;
-            let gate = Breaker::new(self.config.reach.call_timeout);
-            Ok(McpConnection::over(running, ears, verdict, Other::Address(gate)).await)
+            let breaker = Breaker::new(self.config.access.call_timeout);
+            Ok(McpConnection::over(running, client_events, close_reason, Endpoint::Http(breaker))
+                .await)
         })
     }
 }
@@ -281,7 +291,7 @@ impl ClientHandler for ClientEvents {
         notice: ProgressNotificationParam,
         _context: NotificationContext<RoleClient>,
     ) {
-        self.progress.hear(&notice);
+        self.progress.route(&notice);
     }
 
     async fn create_elicitation(
@@ -315,29 +325,29 @@ impl ClientHandler for ClientEvents {
 /// A server that is spoken with.
 struct McpConnection {
     peer: Peer<RoleClient>,
-    ears: ClientEvents,
-    verdict: CloseReason,
+    client_events: ClientEvents,
+    close_reason: CloseReason,
     /// True once the protocol has ended.
     closed: watch::Receiver<bool>,
     stop: tokio_util::sync::CancellationToken,
     // A plain mutex: the process is only taken out, never awaited under the lock.
     process: Mutex<Option<Process>>,
     /// Before the calls of a server behind an address.
-    gate: Option<Breaker>,
+    breaker: Option<Breaker>,
 }
 
-/// Who is at the other end.
-enum Other {
+/// The other end of a connection.
+enum Endpoint {
     Child(Process),
-    Address(Breaker),
+    Http(Breaker),
 }
 
 impl McpConnection {
     async fn over(
         running: RunningService<RoleClient, ClientEvents>,
-        ears: ClientEvents,
-        verdict: CloseReason,
-        other: Other,
+        client_events: ClientEvents,
+        close_reason: CloseReason,
+        endpoint: Endpoint,
     ) -> Box<dyn Connection> {
         let peer = running.peer().clone();
         let mut cache = ClientCacheConfig::default();
@@ -363,16 +373,24 @@ impl McpConnection {
         if modern {
             tokio::spawn(listen(
                 peer.clone(),
-                ears.list_changed.clone(),
+                client_events.list_changed.clone(),
                 closed.clone(),
                 stop.clone(),
             ));
         }
-        let (process, gate) = match other {
-            Other::Child(process) => (Some(process), None),
-            Other::Address(gate) => (None, Some(gate)),
+        let (process, breaker) = match endpoint {
+            Endpoint::Child(process) => (Some(process), None),
+            Endpoint::Http(breaker) => (None, Some(breaker)),
         };
-        Box::new(Self { peer, ears, verdict, closed, stop, process: Mutex::new(process), gate })
+        Box::new(Self {
+            peer,
+            client_events,
+            close_reason,
+            closed,
+            stop,
+            process: Mutex::new(process),
+            breaker,
+        })
     }
 
     /// Sends one call; dropped before its end, the server is told to stop.
@@ -387,7 +405,7 @@ impl McpConnection {
         // The library's own way of calling keeps the token to itself.
         let handle =
             self.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
-        let _followed = self.ears.progress.follow(handle.progress_token.clone(), news);
+        let _followed = self.client_events.progress.follow(handle.progress_token.clone(), news);
         let mut unfinished = Unfinished { peer: &self.peer, id: Some(handle.id.clone()) };
         let result = handle.await_response().await;
         unfinished.id = None;
@@ -500,10 +518,10 @@ impl Connection for McpConnection {
         news: CallNews,
     ) -> BoxFuture<'a, Result<ToolResponse, UpstreamError>> {
         Box::pin(async move {
-            let during = self.ears.questions.during();
+            let during = self.client_events.questions.during();
             let call = self.send(tool, args, news);
-            let sent = match &self.gate {
-                Some(gate) => gate.pass(tool, call).await,
+            let sent = match &self.breaker {
+                Some(breaker) => breaker.pass(tool, call).await,
                 None => Ok(call.await),
             };
             let outcome = match sent {
@@ -517,7 +535,7 @@ impl Connection for McpConnection {
                 Ok(Err(error)) => {
                     if failure::is_transport(&error) {
                         // Listing again finds out whether the server is gone for good.
-                        self.ears.list_changed.notify_one();
+                        self.client_events.list_changed.notify_one();
                     }
                     Err(failure::of_call(tool, &error))
                 }
@@ -531,11 +549,11 @@ impl Connection for McpConnection {
 
     fn doubt(&self) {
         // A server that does not list its tools in time either is started, or reached, anew.
-        self.ears.list_changed.notify_one();
+        self.client_events.list_changed.notify_one();
     }
 
     fn trouble(&self) -> Option<String> {
-        self.gate.as_ref()?.trouble()
+        self.breaker.as_ref()?.trouble()
     }
 
     fn is_open(&self) -> bool {
@@ -546,17 +564,17 @@ impl Connection for McpConnection {
         Box::pin(async move {
             tokio::select! {
                 () = self.ended() => {}
-                () = self.ears.list_changed.notified() => return ConnectionEvent::ListChanged,
+                () = self.client_events.list_changed.notified() => return ConnectionEvent::ListChanged,
             }
             let process = self.take_process();
-            let epitaph = match process {
+            let exit_reason = match process {
                 Some(mut process) => {
                     process.end().await;
-                    process.epitaph()
+                    process.exit_reason()
                 }
                 None => "the connection was closed".to_owned(),
             };
-            ConnectionEvent::Closed(self.verdict.reason().unwrap_or(epitaph))
+            ConnectionEvent::Closed(self.close_reason.reason().unwrap_or(exit_reason))
         })
     }
 

@@ -22,8 +22,8 @@ use crate::{
     catalog::{redact::Secrets, upstream::error::ConnectError},
 };
 
-/// How long a child may take to leave by itself once its standard input is closed, and again once
-/// it was asked to.
+/// Time that a child has to exit by itself once its standard input is closed, and again after it
+/// was sent a signal.
 const LEAVE_WAIT: Duration = Duration::from_secs(1);
 /// Lines of complaints that are logged per start; the rest is read and dropped.
 const LOG_LINES_MAX: usize = 200;
@@ -112,19 +112,19 @@ impl Process {
     }
 
     /// The end of what it complained about, free of secrets.
-    pub(super) fn last_words(&self) -> Option<String> {
+    pub(super) fn stderr_tail(&self) -> Option<String> {
         let lines = self.last_lines.lock();
         (!lines.is_empty())
             .then(|| lines.iter().map(|line| cut(line, 300)).collect::<Vec<_>>().join(" | "))
     }
 
-    /// How it ended.
-    pub(super) fn epitaph(&self) -> String {
+    /// Reason of its exit, for people.
+    pub(super) fn exit_reason(&self) -> String {
         let how = self.exit.map_or_else(
             || "its output ended".to_owned(),
             |status| format!("its process ended ({status})"),
         );
-        self.last_words().map_or_else(|| how.clone(), |said| format!("{how}; it said: {said}"))
+        self.stderr_tail().map_or_else(|| how.clone(), |stderr| format!("{how}; it said: {stderr}"))
     }
 }
 

@@ -22,10 +22,10 @@ impl ProgressRouter {
     }
 
     /// A server told how far a call is. One that nobody follows is dropped.
-    pub(super) fn hear(&self, notice: &ProgressNotificationParam) {
+    pub(super) fn route(&self, notice: &ProgressNotificationParam) {
         let news = self.0.lock().get(&notice.progress_token).cloned();
         if let Some(news) = news {
-            news(&told(notice));
+            news(&status_line(notice));
         }
     }
 }
@@ -43,7 +43,7 @@ impl Drop for Followed<'_> {
 }
 
 /// `3 of 10, indexing`.
-fn told(notice: &ProgressNotificationParam) -> String {
+fn status_line(notice: &ProgressNotificationParam) -> String {
     let number = |value: f64| cut(&value.to_string(), 20).to_owned();
     let mut text = number(notice.progress);
     if let Some(total) = notice.total {

@@ -26,12 +26,12 @@ pub(super) struct ReconnectBackoff(Mutex<Option<Last>>);
 #[derive(Debug)]
 struct Last {
     opened: Instant,
-    /// How often in a row it was opened, this time included, since it last lasted.
+    /// Attempts in a row, this one included, since a connection last lasted.
     tries: u32,
 }
 
 impl ReconnectBackoff {
-    /// When the next opening may be, which is taken to be made then.
+    /// Time of the next attempt, which counts as made then.
     pub(super) fn next(&self, now: Instant) -> Instant {
         let mut last = self.0.lock();
         let (opened, tries) = match &*last {

@@ -48,7 +48,7 @@ pub(super) const SESSION: &str = "mcp-session-id";
 pub(super) type Failure = StreamableHttpError<reqwest::Error>;
 pub(super) type Events = BoxStream<'static, Result<Sse, SseError>>;
 
-/// What one message may be.
+/// Limits of one message.
 #[derive(Clone, Copy)]
 struct Bounds {
     /// Of one message.
@@ -155,7 +155,7 @@ fn content_type(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     headers.get(CONTENT_TYPE).map(|kind| String::from_utf8_lossy(kind.as_bytes()))
 }
 
-/// That a credential is wanted, or another one.
+/// Failure for a status that asks for a credential, or for another one.
 fn challenge(response: &Response) -> Option<Failure> {
     let challenge =
         String::from_utf8_lossy(response.headers().get(WWW_AUTHENTICATE)?.as_bytes()).into_owned();
@@ -170,7 +170,7 @@ fn challenge(response: &Response) -> Option<Failure> {
     }
 }
 
-/// That it is the server's trouble and not the request's.
+/// Failure for a status that blames the server and not the request.
 fn in_trouble(response: &Response) -> Option<HttpStatusError> {
     let status = response.status();
     let retry_after = || {
@@ -180,7 +180,7 @@ fn in_trouble(response: &Response) -> Option<HttpStatusError> {
         .then(|| HttpStatusError::new(status.as_u16(), retry_after()))
 }
 
-/// What an answer means that is no success: an error of the protocol where it holds one, else its
+/// Interprets an unsuccessful response: an error of the protocol if the body is one, else its
 /// status.
 async fn refusal(
     response: Response,
@@ -198,7 +198,7 @@ async fn refusal(
     };
     let body = head(response).await;
     let is_denied = matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
-    let said = match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
+    let protocol_error = match serde_json::from_slice::<ServerJsonRpcMessage>(&body) {
         Ok(JsonRpcMessage::Error(error)) if !is_denied => Some(error),
         _ => None,
     };
@@ -211,7 +211,7 @@ async fn refusal(
     {
         // A server of the era before does not know this request, and says so in some way, often
         // without its id.
-        let error = said.map_or_else(
+        let error = protocol_error.map_or_else(
             || {
                 ErrorData::invalid_request(
                     format!(
@@ -221,21 +221,19 @@ async fn refusal(
                     None,
                 )
             },
-            |said| said.error,
+            |protocol_error| protocol_error.error,
         );
         return Ok(StreamableHttpPostResponse::Json(
             ServerJsonRpcMessage::error(error, Some(request.id.clone())),
             None,
         ));
     }
-    match (said.filter(|_| is_json), trouble) {
+    match (protocol_error.filter(|_| is_json), trouble) {
         (Some(error), _) => {
             Ok(StreamableHttpPostResponse::Json(JsonRpcMessage::Error(error), None))
         }
         (None, Some(trouble)) => Err(trouble.into()),
-        (None, None) => Err(StreamableHttpError::UnexpectedServerResponse(
-            format!("HTTP {status}: {text}").into(),
-        )),
+        (None, None) => Err(HttpStatusError::new(status.as_u16(), None).into()),
     }
 }
 
@@ -251,7 +249,7 @@ async fn head(mut response: Response) -> Vec<u8> {
     body
 }
 
-/// What stands in for an answer that was too large.
+/// Error response in place of a response that was too large.
 fn instead(id: Option<RequestId>, session: Option<String>) -> StreamableHttpPostResponse {
     tracing::warn!(
         "an upstream sent a message longer than {BYTES_MAX} bytes or of more than {VALUES_MAX} \
@@ -267,7 +265,7 @@ fn too_long(id: Option<RequestId>) -> ServerJsonRpcMessage {
     ServerJsonRpcMessage::error(ErrorData::new(ErrorCode(OVERSIZED), "message too long", None), id)
 }
 
-/// Why there is no more of a body.
+/// Reason why a body ended early.
 #[derive(Debug, thiserror::Error)]
 enum Broken {
     #[error("a message is longer than {BYTES_MAX} bytes")]
@@ -288,7 +286,7 @@ struct Intake {
     place: Option<MemoryPermit>,
     /// Until when the rest of a large one must be there.
     until: Option<Instant>,
-    /// Whether there is something in the line that is being read.
+    /// True if there is something in the line that is being read.
     in_line: bool,
     is_over: bool,
 }
@@ -331,7 +329,7 @@ impl Intake {
             return self.broken(Broken::TooLong);
         }
         if self.read > LARGE_BYTES && self.until.is_none() {
-            self.place = Some(self.answers.room().await);
+            self.place = Some(self.answers.memory_permit().await);
             self.until = Some(Instant::now() + self.bounds.large_max);
         }
         Some(Ok(piece))
@@ -362,7 +360,7 @@ impl Intake {
             }
             Some((piece, intake))
         });
-        let told = move |event: Result<Sse, SseError>| {
+        let convert = move |event: Result<Sse, SseError>| {
             let is_too_large = match &event {
                 Ok(event) => event.data.as_ref().is_some_and(|data| is_crowded(data.as_bytes())),
                 Err(SseError::Body(why)) => matches!(why.downcast_ref(), Some(Broken::TooLong)),
@@ -382,7 +380,7 @@ impl Intake {
             Some(Ok(Sse::default().data(error)))
         };
         SseStream::from_bytes_stream(pieces.boxed())
-            .filter_map(move |event| std::future::ready(told(event)))
+            .filter_map(move |event| std::future::ready(convert(event)))
             .boxed()
     }
 

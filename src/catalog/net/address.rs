@@ -1,9 +1,8 @@
-//! Which addresses of the internet protocols a request may go to. Pure: judges numbers, looks
-//! nothing up.
+//! Classes of IP addresses, and which of them a request may go to. Pure: resolves nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// What an address is, as far as it matters here.
+/// Class of an address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AddressClass {
     /// Somewhere on the internet.
@@ -21,7 +20,7 @@ const METADATA_V4: [Ipv4Addr; 3] = [
     Ipv4Addr::new(168, 63, 129, 16),
     Ipv4Addr::new(192, 0, 0, 192),
 ];
-/// The same for version 6, by their prefix of 64 bits: `fd00:ec2::` and `fd20:ce::`.
+/// Metadata addresses of version 6, by their prefix of 64 bits: `fd00:ec2::` and `fd20:ce::`.
 const METADATA_V6: [[u16; 4]; 2] = [[0xfd00, 0x0ec2, 0, 0], [0xfd20, 0x00ce, 0, 0]];
 
 /// Judges an address. One of version 4 that is wrapped in version 6 is judged as what it wraps.
@@ -32,7 +31,7 @@ pub(super) fn sort_of(address: IpAddr) -> AddressClass {
     }
 }
 
-/// Whether an address, or the one that is wrapped in it, is a loopback address.
+/// Returns true if an address, or the one that is wrapped in it, is a loopback address.
 pub(super) fn is_loopback(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_loopback(),

@@ -19,7 +19,7 @@ use super::address::{AddressClass, is_loopback, sort_of};
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// Unused connections that are kept open to one service.
 pub(in crate::catalog) const IDLE_MAX: usize = 8;
-/// How long they are kept.
+/// Time for which idle connections are kept.
 const IDLE_FOR: Duration = Duration::from_secs(30);
 /// Headers of an answer at the most; together they may be 400 KiB, which is the HTTP library's own
 /// bound.
@@ -57,7 +57,7 @@ impl fmt::Display for AddressRefused {
 
 impl Error for AddressRefused {}
 
-/// Why no HTTP client can be made, for any address.
+/// Reason why no HTTP client can be made, for any address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(in crate::catalog) enum ClientError {
     #[error("no address can be reached: no crypto provider is installed in this process")]
@@ -66,29 +66,29 @@ pub(in crate::catalog) enum ClientError {
     NoCertificates,
 }
 
-/// What one upstream may reach.
+/// Addresses that one upstream may be reached at.
 #[derive(Clone)]
 pub(in crate::catalog) struct AddressPolicy {
     pub(in crate::catalog) allow_private: bool,
-    /// What allows private addresses, in words.
+    /// Hint that says how to allow private addresses.
     pub(in crate::catalog) private_hint: &'static str,
     pub(in crate::catalog) allow_public: bool,
-    /// Where this server itself listens.
+    /// Addresses that this server itself listens on.
     pub(in crate::catalog) own: Vec<SocketAddr>,
     pub(in crate::catalog) names: Arc<dyn Resolver>,
 }
 
 impl AddressPolicy {
-    /// The same for addresses that the owner did not name: what is allowed to be private is what
-    /// was configured, and no neighbour.
+    /// Policy for addresses that the owner did not name: a permission for private addresses covers
+    /// the configured URL, not its neighbours.
     pub(in crate::catalog) fn for_foreign_origin(&self) -> Self {
-        let mut guard = self.clone();
-        if guard.allow_private {
-            guard.allow_private = false;
-            guard.private_hint = "`allow_private` of the upstream holds for the origin that is \
+        let mut addresses = self.clone();
+        if addresses.allow_private {
+            addresses.allow_private = false;
+            addresses.private_hint = "`allow_private` of the upstream holds for the origin that is \
                 configured, not for others";
         }
-        guard
+        addresses
     }
 
     /// Judges what can be told from the URL alone: its scheme, and its host where that is an
@@ -107,7 +107,7 @@ impl AddressPolicy {
         self.judge(address, port).map_err(|why| format!("`{address}` is {why}"))
     }
 
-    /// Whether a port is one that this server itself listens on.
+    /// Returns true if a port is one that this server itself listens on.
     pub(in crate::catalog) fn is_own_port(&self, port: Option<u16>) -> bool {
         self.own.iter().any(|own| Some(own.port()) == port)
     }
@@ -151,7 +151,7 @@ impl AddressPolicy {
             .redirect(redirects)
             .retry(reqwest::retry::never())
             .no_proxy()
-            .dns_resolver(Arc::new(GuardedNames { guard: self.clone(), port }))
+            .dns_resolver(Arc::new(GuardedNames { addresses: self.clone(), port }))
             .connect_timeout(CONNECT_MAX)
             .pool_max_idle_per_host(idle_max)
             .pool_idle_timeout(IDLE_FOR)
@@ -163,26 +163,26 @@ impl AddressPolicy {
     }
 }
 
-/// Whether an address is one of this machine's own: only at those can anything be bound.
+/// Returns true if an address is one of this machine's own: only at those can anything be bound.
 fn is_of_this_machine(address: IpAddr) -> bool {
     UdpSocket::bind((address, 0)).is_ok()
 }
 
 /// Resolves names for connections to one port and gives out only what is allowed.
 struct GuardedNames {
-    guard: AddressPolicy,
+    addresses: AddressPolicy,
     port: u16,
 }
 
 impl Resolve for GuardedNames {
     fn resolve(&self, name: Name) -> Resolving {
-        let (guard, port, name) = (self.guard.clone(), self.port, name.as_str().to_owned());
+        let (addresses, port, name) = (self.addresses.clone(), self.port, name.as_str().to_owned());
         Box::pin(async move {
-            let found = guard.names.resolve(name.clone()).await?;
+            let found = addresses.names.resolve(name.clone()).await?;
             let mut allowed = Vec::new();
             let mut refusal = None;
             for address in found.into_iter().take(ADDRESSES_MAX) {
-                match guard.judge(address, port) {
+                match addresses.judge(address, port) {
                     Ok(()) => allowed.push(SocketAddr::new(address, 0)),
                     Err(why) => {
                         refusal = Some(AddressRefused(format!("`{name}` is at {address}, {why}")))
@@ -199,7 +199,7 @@ impl Resolve for GuardedNames {
     }
 }
 
-/// Why an address was refused, when that is what an error comes from.
+/// Reason of the address policy, if it is the cause of an error.
 pub(in crate::catalog) fn refusal(error: &(dyn Error + 'static)) -> Option<String> {
     let mut cause = Some(error);
     while let Some(error) = cause {

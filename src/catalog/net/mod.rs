@@ -1,4 +1,4 @@
-//! Which addresses a request may go to. Knows IP addresses and DNS only.
+//! Addresses that a request may go to. Knows IP addresses and DNS only.
 
 pub(super) mod address;
 pub(super) mod guard;

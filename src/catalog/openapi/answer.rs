@@ -65,7 +65,10 @@ pub(super) fn value(
         truncated: bool,
         body: RawJson,
     }
-    raw(tool, &Response { status: status.as_u16(), headers: told(&headers), truncated, body })
+    raw(
+        tool,
+        &Response { status: status.as_u16(), headers: response_headers(&headers), truncated, body },
+    )
 }
 
 fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, bool), UpstreamError> {
@@ -111,9 +114,9 @@ fn body(tool: &Tool, plan: &Plan, answer: ServiceAnswer) -> Result<(RawJson, boo
             let kept = &answer.body[..answer.body.len().min(BINARY_BYTES_MAX)];
             let truncated = truncated || kept.len() < answer.body.len();
             // Left out rather than cut: a secret that it holds would be halved.
-            let told =
+            let content_type_of_body =
                 Some(kind.as_str()).filter(|kind| !kind.is_empty() && kind.len() <= TYPE_BYTES_MAX);
-            let mut value = json!({"type": told.unwrap_or("application/octet-stream"), "base64": STANDARD.encode(kept), "bytes": kept.len()});
+            let mut value = json!({"type": content_type_of_body.unwrap_or("application/octet-stream"), "base64": STANDARD.encode(kept), "bytes": kept.len()});
             if truncated {
                 value["truncated"] = true.into();
             }
@@ -161,7 +164,7 @@ fn instead_of_json(tool: &Tool, body: &[u8], kind: &str) -> Result<RawJson, Upst
         "`{}` is described as answering with JSON, and answered with a page (`{}`): {:?}",
         tool.path,
         cut(kind, 80),
-        cut(&said(body), 300)
+        cut(&error_text(body), 300)
     );
     Err(UpstreamError::new(UpstreamErrorCode::BadAnswer, tool, message))
 }
@@ -236,7 +239,7 @@ fn json_or_text(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| text.into())
 }
 
-fn told(headers: &HeaderMap) -> Map<String, Value> {
+fn response_headers(headers: &HeaderMap) -> Map<String, Value> {
     let mut out: Map<String, Value> = Map::new();
     for (name, value) in headers
         .iter()
@@ -286,9 +289,9 @@ fn refusal(tool: &Tool, plan: &Plan, answer: &ServiceAnswer) -> UpstreamError {
     if let Some(reason) = status.canonical_reason() {
         let _ = write!(message, " {reason}");
     }
-    let said = said(&answer.body);
-    if !said.is_empty() {
-        let _ = write!(message, ": {}", cut(&said, SAID_BYTES_MAX));
+    let text = error_text(&answer.body);
+    if !text.is_empty() {
+        let _ = write!(message, ": {}", cut(&text, SAID_BYTES_MAX));
     }
     let header = |name: header::HeaderName| {
         answer.headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim)
@@ -316,8 +319,8 @@ fn refusal(tool: &Tool, plan: &Plan, answer: &ServiceAnswer) -> UpstreamError {
         .retryable(retryable)
 }
 
-/// What a refusal says: compact JSON, or the text without the markup of a page.
-fn said(body: &[u8]) -> String {
+/// Message of an error response: compact JSON, or the text without the markup of a page.
+fn error_text(body: &[u8]) -> String {
     if let Ok(value) = serde_json::from_slice::<Value>(body) {
         return value.to_string();
     }
@@ -336,12 +339,12 @@ fn said(body: &[u8]) -> String {
     plain.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// Whether JSON is all that an operation answers with.
+/// Returns true if JSON is all that an operation answers with.
 pub(super) fn is_json(types: &[String]) -> bool {
     !types.is_empty() && types.iter().all(|kind| Media::of(kind) == Media::Json)
 }
 
-/// What a stream is, of the types that an operation answers with.
+/// Kind of stream among the media types of an operation's responses.
 pub(super) fn stream_of(types: &[String]) -> Option<Stream> {
     let is = |media: Media| types.iter().any(|kind| Media::of(kind) == media);
     match (is(Media::Events), is(Media::Lines)) {

@@ -1,22 +1,22 @@
-//! What the owner says about a service that describes itself by OpenAPI.
+//! Settings of a service with an OpenAPI document.
 
 use std::collections::BTreeMap;
 
-use crate::catalog::http::config::{Document, HttpAccess};
+use crate::{catalog::http::config::HttpAccess, model::Document};
 
 /// A service with an OpenAPI description.
 #[derive(Debug, Clone)]
 pub struct OpenApiConfig {
     /// Its description: OpenAPI 3.x or Swagger 2.0, JSON or YAML.
     pub spec: Document,
-    /// Where calls go, `http://…` or `https://…`; without it, where the description says. Never
-    /// where a caller says.
+    /// Base URL of calls, `http://…` or `https://…`; by default the document's. Never one that a
+    /// caller gives.
     pub base_url: Option<String>,
-    /// Which of the servers that the description names calls go to, by its address as it is written
-    /// there or by its description; without it the first.
+    /// Server of the document to call, by its URL as it is written there or by its description; by
+    /// default the first.
     pub server: Option<String>,
     /// Values for the variables of the description's server address.
     pub server_variables: BTreeMap<String, String>,
-    /// How it is reached.
-    pub reach: HttpAccess,
+    /// Access to its URL.
+    pub access: HttpAccess,
 }

@@ -9,7 +9,7 @@ use crate::base::text::cut;
 /// References that are followed in a row.
 const REFERENCES_MAX: usize = 16;
 
-/// How schemas are to be read.
+/// Dialect of the schemas.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// OpenAPI 3.0 and Swagger 2.0: `nullable`, limits that are exclusive by a flag.
@@ -24,7 +24,7 @@ pub(super) struct Document {
     pub(super) dialect: Dialect,
 }
 
-/// Why a value is no description.
+/// Reason why a value is not an OpenAPI document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum NoDescription {
     /// It does not say what it is.
@@ -69,7 +69,7 @@ impl Document {
         self.root.get(key)
     }
 
-    /// What a reference names: a place in this document, never outside of it.
+    /// Value that a reference names within this document, never outside of it.
     pub(super) fn pointed(&self, reference: &str) -> Option<&Value> {
         let pointer = reference.strip_prefix('#')?;
         match self.root.pointer(pointer) {
@@ -97,7 +97,7 @@ pub(super) fn text<'a>(object: &'a Map<String, Value>, key: &str) -> Option<&'a 
     object.get(key).and_then(Value::as_str).map(str::trim).filter(|text| !text.is_empty())
 }
 
-/// Whether a flag is set.
+/// Returns true if a flag is set.
 pub(super) fn flag(object: &Map<String, Value>, key: &str) -> bool {
     object.get(key) == Some(&Value::Bool(true))
 }

@@ -43,15 +43,15 @@ const SERVERS_TOLD_MAX: usize = 3;
 pub(super) struct Imported {
     /// In the description's order.
     pub(super) tools: Vec<OfferedTool>,
-    /// How each is called, by its name.
+    /// Plan of each call, by the tool's name.
     pub(super) plans: HashMap<String, Arc<Plan>>,
-    /// Where calls go.
+    /// Base URL of calls.
     pub(super) base: Url,
-    /// What was left out, if anything.
+    /// Note on operations that were left out, if any.
     pub(super) note: Option<String>,
 }
 
-/// What was left out, and why the first was.
+/// Operations that were left out, and the reason for the first.
 #[derive(Debug, Default)]
 struct LeftOut {
     count: usize,

@@ -1,6 +1,6 @@
 //! Media types: which are JSON, which are text, which are bytes.
 
-/// How a body of some type is written or read.
+/// Encoding of a body by its media type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Media {
     /// A JSON value.
@@ -52,7 +52,7 @@ pub(super) fn essence(kind: &str) -> String {
     kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
 
-/// Whether it can stand in a header as a media type, wildcards excluded.
+/// Returns true if it can stand in a header as a media type, wildcards excluded.
 pub(super) fn is_concrete(kind: &str) -> bool {
     let allowed = |c: char| c.is_ascii_graphic() || c == ' ';
     let parts = essence(kind);

@@ -8,6 +8,7 @@
 mod answer;
 pub(super) mod config;
 mod document;
+mod factory;
 mod import;
 mod media;
 mod names;
@@ -37,10 +38,7 @@ use self::{
 };
 use super::{
     credential::config::{Credential, KeyPlace},
-    http::{
-        client::{ServiceClient, ServiceConfig},
-        config::Document,
-    },
+    http::client::{ServiceClient, ServiceConfig},
     redact::Secrets,
     tool::Tool,
     upstream::{
@@ -50,14 +48,17 @@ use super::{
         response::ToolResponse,
     },
 };
-use crate::{base::memory, model::JsonObject};
+use crate::{
+    base::memory,
+    model::{Document, JsonObject},
+};
 
 /// A service with an OpenAPI description.
 pub(super) struct OpenApi {
     pub(super) name: Arc<str>,
     pub(super) config: OpenApiConfig,
     pub(super) secrets: Secrets,
-    /// How far its description is read.
+    /// Progress of reading its document.
     pub(super) progress: Progress,
 }
 
@@ -67,11 +68,11 @@ impl Upstream for OpenApi {
     }
 
     fn progress(&self) -> (usize, usize) {
-        self.progress.told()
+        self.progress.pieces()
     }
 
     fn origin(&self) -> String {
-        let OpenApiConfig { spec, base_url, server, server_variables, reach: _ } = &self.config;
+        let OpenApiConfig { spec, base_url, server, server_variables, access: _ } = &self.config;
         format!("{spec:?}\0{base_url:?}\0{server:?}\0{server_variables:?}")
     }
 
@@ -85,7 +86,7 @@ impl Upstream for OpenApi {
             let config = ServiceConfig::new(
                 self.name.clone(),
                 imported.base.clone(),
-                self.config.reach.clone(),
+                self.config.access.clone(),
             );
             let client = ServiceClient::new(config, self.secrets.clone())?;
             let base = imported.base.clone();
@@ -114,13 +115,13 @@ impl OpenApi {
         };
         let base = self.config.base_url.as_deref().map(parsed).transpose()?;
         let spec = match &self.config.spec {
-            Document::Address(url) => Some(parsed(url)?),
+            Document::Url(url) => Some(parsed(url)?),
             Document::File(_) => None,
         };
-        let reach = &self.config.reach;
+        let access = &self.config.access;
         let mut owned: Vec<(String, String)> =
-            reach.headers.keys().map(|name| ("header".to_owned(), name.clone())).collect();
-        if let Credential::ApiKey { place, name, .. } = &reach.credential {
+            access.headers.keys().map(|name| ("header".to_owned(), name.clone())).collect();
+        if let Credential::ApiKey { place, name, .. } = &access.credential {
             let place = match place {
                 KeyPlace::Header => "header",
                 KeyPlace::Query => "query",
@@ -135,7 +136,7 @@ impl OpenApi {
     }
 
     fn has_credential(&self) -> bool {
-        !self.config.reach.headers.is_empty() || self.config.reach.credential != Credential::None
+        !self.config.access.headers.is_empty() || self.config.access.credential != Credential::None
     }
 
     /// A description from elsewhere may not decide where a credential is sent.
@@ -171,7 +172,7 @@ async fn imported(
     import_job::read(progress, move |stop| {
         let imported = import::import(&bytes, &setting, stop);
         drop(bytes);
-        memory::give_back();
+        memory::trim();
         imported
     })
     .await
@@ -182,17 +183,17 @@ struct OpenApiConnection {
     name: Arc<str>,
     secrets: Secrets,
     client: ServiceClient,
-    /// What the client was made for; a description that moves elsewhere needs a new connection.
+    /// Base URL that the client was made for; a document with another one needs a new connection.
     base: Url,
     source: Source,
     setting: Setting,
     /// Of the description that was read last. Held while it is read again.
     version: AsyncMutex<Version>,
     // Plain locks: held for a moment only.
-    /// What was read and not yet offered.
+    /// Import that was read and not yet offered.
     fresh: Mutex<Option<Imported>>,
     plans: Mutex<Arc<HashMap<String, Arc<Plan>>>>,
-    /// Why the description of before is still used.
+    /// Reason why the previous document is still used.
     stale: Mutex<Option<String>>,
 }
 
@@ -312,10 +313,10 @@ impl Connection for OpenApiConnection {
                 .send_of(&tool.name, request)
                 .await
                 .map_err(|failure| failure.into_upstream_error(tool))?;
-            let room = answer.room.take();
+            let permit = answer.permit.take();
             answer::value(tool, &plan, answer, with_response).map(|json| ToolResponse {
                 json,
-                room,
+                permit,
                 warning: None,
             })
         })

@@ -20,7 +20,7 @@ const ABSENT: [&str; 8] =
 /// First segments of a path that say nothing of what is behind it.
 const SILENT_SEGMENTS: [&str; 3] = ["api", "apis", "rest"];
 
-/// What names an operation.
+/// Parts of an operation's name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Named<'a> {
     /// `get`, in lower case.
@@ -39,17 +39,17 @@ pub(super) fn names(operations: &[Named<'_>]) -> Vec<String> {
     let mut names: Vec<String> =
         plain.iter().map(|(group, operation)| format!("{group}.{operation}")).collect();
     // Each way of telling them apart makes longer names, which may in turn be taken.
-    let ways: [fn(&Named<'_>, &str) -> String; 3] = [
+    let namings: [fn(&Named<'_>, &str) -> String; 3] = [
         |named, operation| joined(operation, &version(named.path).unwrap_or_default()),
         |named, operation| joined(operation, named.method),
         |named, _| {
             segment(&[words(named.method), path_words(named.path)].concat(), OPERATION_CHARS_MAX)
         },
     ];
-    for way in ways {
+    for naming in namings {
         for same in alike(&names) {
             let longer: Vec<String> =
-                same.iter().map(|at| way(&operations[*at], &plain[*at].1)).collect();
+                same.iter().map(|at| naming(&operations[*at], &plain[*at].1)).collect();
             if longer.iter().collect::<HashSet<_>>().len() < same.len() {
                 continue;
             }

@@ -1,5 +1,5 @@
-//! What is done when a tool is called: an operation of a description, read once, in as few words as
-//! a call needs.
+//! Call of an operation: what the document says about it, read once and reduced to what a call
+//! needs.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -15,25 +15,25 @@ pub(super) const BODY: &str = "body";
 /// The argument that asks for status and headers with the answer; no description uses such a name.
 pub(super) const RESPONSE: &str = "$response";
 
-/// How one operation is called.
+/// Plan of one operation's calls.
 #[derive(Debug)]
 pub(super) struct Plan {
     pub(super) method: Method,
     /// `/pets/{petId}`, for messages.
     pub(super) route: String,
     pub(super) template: Template,
-    /// What the path counts from; none where the operation is not at the upstream's origin, with
-    /// that other origin.
+    /// URL that the path is relative to; if the operation is at another origin than the upstream,
+    /// that origin.
     pub(super) base: Result<Url, String>,
     pub(super) parameters: Vec<Parameter>,
     pub(super) body: Option<Body>,
     /// The header `Accept`.
     pub(super) accept: String,
-    /// Whether a successful answer is JSON and nothing else, as the description says.
+    /// True if a successful answer is JSON and nothing else, as the description says.
     pub(super) is_json: bool,
-    /// Whether a successful answer may be a stream, and of what.
+    /// True if a successful answer may be a stream, and of what.
     pub(super) streams: Option<Stream>,
-    /// What the description says of the credential, for a refusal: `a bearer token`.
+    /// Credential that the document asks for, for error messages: `a bearer token`.
     pub(super) credential: Option<std::sync::Arc<str>>,
 }
 
@@ -45,7 +45,7 @@ impl Plan {
     }
 }
 
-/// What comes piece by piece.
+/// Streamed response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stream {
     /// Lines of JSON.
@@ -71,7 +71,7 @@ pub(super) enum Part {
     Variable(usize),
 }
 
-/// Where a parameter stands.
+/// Location of a parameter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) enum Place {
     Path,
@@ -104,17 +104,17 @@ impl Place {
 /// A parameter.
 #[derive(Debug)]
 pub(super) struct Parameter {
-    /// What the service calls it.
+    /// Name at the service.
     pub(super) name: String,
-    /// What code calls it.
+    /// Name of the argument.
     pub(super) argument: String,
     pub(super) place: Place,
     pub(super) spelling: Spelling,
-    /// Whether its value is written as JSON.
+    /// True if its value is written as JSON.
     pub(super) json: bool,
 }
 
-/// What a request carries.
+/// Body of a request.
 #[derive(Debug)]
 pub(super) struct Body {
     /// As the description writes it; none for a wildcard, where the value must say.
@@ -122,7 +122,7 @@ pub(super) struct Body {
     pub(super) form: Form,
 }
 
-/// How the argument `body` becomes bytes.
+/// Encoding of the argument `body`.
 #[derive(Debug)]
 pub(super) enum Form {
     Json,

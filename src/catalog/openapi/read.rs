@@ -15,7 +15,7 @@ pub(super) const METHODS: [&str; 8] =
 pub(super) const DOCUMENT_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Values of all kinds that one description may hold; the largest public ones have about a million.
 pub(super) const NODES_MAX: usize = 3_000_000;
-/// Whether a value holds no more values than a description may.
+/// Returns true if a value holds no more values than a description may.
 pub(super) fn is_bounded(value: &Value) -> bool {
     fn count(value: &Value, left: &mut usize) -> Option<()> {
         *left = left.checked_sub(1)?;
@@ -33,7 +33,7 @@ pub(super) const DEPTH_MAX: usize = 100;
 /// Anchors and their uses in YAML; a description repeats itself by `$ref`.
 const ALIASES_MAX: usize = 50_000;
 
-/// Why a text is no description that can be read.
+/// Reason why a text cannot be read as an OpenAPI document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unreadable {
     /// Too many bytes.
@@ -45,9 +45,9 @@ pub(super) enum Unreadable {
     /// Neither JSON nor YAML, or beyond a bound.
     #[error("it is not {format}: {reason}")]
     Syntax {
-        /// What it was taken for.
+        /// Format that it was parsed as.
         format: &'static str,
-        /// Where and why, at most 300 bytes.
+        /// Position and cause, at most 300 bytes.
         reason: String,
     },
     /// Something else than an object.

@@ -117,7 +117,7 @@ fn address(plan: &Plan, base: &Url, args: &JsonObject) -> Result<Url, String> {
     Ok(url)
 }
 
-/// What fills a variable of the path: never nothing, and nothing that leads up or sideways.
+/// Value of a path variable: never empty, and never a step up or sideways.
 fn variable(parameter: &Parameter, args: &JsonObject) -> Result<String, String> {
     let name = &parameter.argument;
     let value = args.get(name).filter(|value| !value.is_null());

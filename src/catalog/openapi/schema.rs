@@ -17,8 +17,7 @@ use serde_json::{Map, Value, json};
 use super::document::{Dialect, Document, flag};
 use crate::{base::text::cut, catalog::schema::checker::compile};
 
-/// What is referred to is put in its place when it is no more than so many values, all it refers to
-/// itself included.
+/// Values of a referenced schema up to which it is inlined, everything that it references included.
 const INLINE_NODES_MAX: usize = 24;
 /// Deepest nesting of a schema, references that were put in place included; beyond it anything
 /// goes.
@@ -37,22 +36,22 @@ const EXAMPLE_BYTES_MAX: usize = 300;
 /// Values of an enumeration; a longer one says only what type they have.
 const OPTIONS_MAX: usize = 1_000;
 
-/// Which way a value goes: in requests read-only properties do not stand, in answers write-only
-/// ones.
+/// Direction of a value: read-only properties are not part of requests, write-only ones not of
+/// responses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Way {
+pub(super) enum Direction {
     /// To the service.
     Request,
     /// From it.
     ToolResponse,
 }
 
-/// How much a schema says.
+/// Level of detail of a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Detail {
     /// Longest description at one place, in bytes; 0 leaves them out.
     pub(super) words: usize,
-    /// Whether examples, defaults, formats and limits are kept.
+    /// True if examples, defaults, formats and limits are kept.
     pub(super) limits: bool,
     /// References in a row that are told; beyond it anything goes.
     pub(super) references: usize,
@@ -67,19 +66,19 @@ pub(super) struct TooLarge;
 /// The schemas of one description.
 pub(super) struct Schemas<'d> {
     pub(super) document: &'d Document,
-    /// How many values a reference stands for, at most one more than are inlined.
+    /// Number of values of each referenced schema, at most one more than are inlined.
     weights: RefCell<HashMap<&'d str, usize>>,
-    /// Whether a pattern can be used.
+    /// True if a pattern can be used.
     patterns: RefCell<HashMap<&'d str, bool>>,
     /// References that lead nowhere, counted each time they are met.
     lost: Cell<usize>,
-    /// Whether what a reference stands for is alone too large. So thousands of operations that
-    /// refer to one large schema do not each find out anew.
+    /// Whether a referenced schema is too large by itself, so that thousands of operations with one
+    /// large schema do not each compute it.
     too_large: RefCell<HashMap<Told<'d>, bool>>,
 }
 
 /// A reference as it is told: which way, in which detail, and after how many references.
-type Told<'d> = (&'d str, Way, Detail, usize);
+type Told<'d> = (&'d str, Direction, Detail, usize);
 
 impl<'d> Schemas<'d> {
     pub(super) fn new(document: &'d Document) -> Self {
@@ -97,8 +96,8 @@ impl<'d> Schemas<'d> {
         self.lost.get()
     }
 
-    /// How many values the reference stands for. Circles weigh too much to be inlined, as does what
-    /// is referred to in a long row.
+    /// Number of values of a referenced schema. Cycles and long chains of references weigh too much
+    /// to be inlined.
     fn weight(&self, reference: &'d str, depth: usize) -> usize {
         if let Some(weight) = self.weights.borrow().get(reference) {
             return *weight;
@@ -140,7 +139,7 @@ impl<'d> Schemas<'d> {
         }
     }
 
-    /// Whether the engine that checks arguments takes the pattern.
+    /// Returns true if the engine that checks arguments takes the pattern.
     fn takes_pattern(&self, pattern: &'d str) -> bool {
         if pattern.len() > PATTERN_BYTES_MAX {
             return false;
@@ -161,10 +160,11 @@ impl<'d> Schemas<'d> {
 /// Makes one schema that stands alone, of one or more schemas of the description.
 pub(super) struct Builder<'s, 'd> {
     pub(super) schemas: &'s Schemas<'d>,
-    way: Way,
+    direction: Direction,
     detail: Detail,
     bytes_left: usize,
-    /// What is kept under `$defs`: the reference, its name, and the references on the way to it.
+    /// Schemas kept under `$defs`: the reference, its name, and the number of references on the
+    /// path to it.
     kept: Vec<(&'d str, String, usize)>,
     names: HashMap<&'d str, usize>,
     taken: HashMap<String, usize>,
@@ -173,11 +173,11 @@ pub(super) struct Builder<'s, 'd> {
 }
 
 impl<'s, 'd> Builder<'s, 'd> {
-    pub(super) fn new(schemas: &'s Schemas<'d>, way: Way, detail: Detail) -> Self {
+    pub(super) fn new(schemas: &'s Schemas<'d>, direction: Direction, detail: Detail) -> Self {
         let (names, taken) = (HashMap::new(), HashMap::new());
         Self {
             schemas,
-            way,
+            direction,
             detail,
             bytes_left: detail.bytes_max,
             kept: Vec::new(),
@@ -189,8 +189,12 @@ impl<'s, 'd> Builder<'s, 'd> {
 
     /// Fails fast if the referenced schema is already known to exceed the limit by itself.
     fn heed(&mut self, reference: &'d str, references: usize) -> Result<(), TooLarge> {
-        if self.schemas.too_large.borrow().get(&(reference, self.way, self.detail, references))
-            == Some(&true)
+        if self.schemas.too_large.borrow().get(&(
+            reference,
+            self.direction,
+            self.detail,
+            references,
+        )) == Some(&true)
         {
             return Err(TooLarge);
         }
@@ -204,11 +208,11 @@ impl<'s, 'd> Builder<'s, 'd> {
     /// once for the whole description.
     pub(super) fn blame(self) {
         for (reference, references) in self.met {
-            let key = (reference, self.way, self.detail, references);
+            let key = (reference, self.direction, self.detail, references);
             if self.schemas.too_large.borrow().contains_key(&key) {
                 continue;
             }
-            let mut alone = Builder::new(self.schemas, self.way, self.detail);
+            let mut alone = Builder::new(self.schemas, self.direction, self.detail);
             let target = self.schemas.document.pointed(reference).unwrap_or(&Value::Bool(true));
             let made = alone.schema(target, 1, references).and_then(|_| alone.definitions());
             self.schemas.too_large.borrow_mut().insert(key, made.is_err());
@@ -232,7 +236,7 @@ impl<'s, 'd> Builder<'s, 'd> {
         }
     }
 
-    /// What was kept on the way, and what that refers to in turn.
+    /// The schemas kept so far, and those that they reference in turn.
     pub(super) fn definitions(&mut self) -> Result<Map<String, Value>, TooLarge> {
         let mut out = Map::new();
         let mut next = 0;
@@ -292,7 +296,7 @@ impl<'s, 'd> Builder<'s, 'd> {
         self.beside(holder, out, depth, references)
     }
 
-    /// What the reference names, in its place.
+    /// Puts the referenced schema in the place of the reference.
     fn placed(
         &mut self,
         reference: &'d str,
@@ -307,7 +311,7 @@ impl<'s, 'd> Builder<'s, 'd> {
         }
     }
 
-    /// What stands beside a reference: in 3.1 it counts, in 3.0 only its words do, as tools read
+    /// Keywords beside a reference: in 3.1 they count; in 3.0 only descriptions do, as tools read
     /// it.
     fn beside(
         &mut self,

@@ -1,5 +1,5 @@
-//! What credential a description says that it wants: in words, and which parameters hold it. Those
-//! are not a caller's.
+//! Credential that the document asks for, as a phrase, and the parameters that hold it. Callers do
+//! not set those.
 
 use std::{
     collections::{BTreeSet, HashSet},
@@ -20,9 +20,9 @@ pub(super) struct Security {
     words: Vec<(String, String)>,
     /// Place and name, in lower case, of parameters that hold a credential.
     holders: HashSet<(String, String)>,
-    /// What operations want that do not say.
+    /// Requirement of operations that state none of their own.
     usual: Option<Arc<str>>,
-    /// Whether they can be had without.
+    /// True if they can be had without.
     is_optional: bool,
 }
 
@@ -38,12 +38,12 @@ impl Security {
         for (name, scheme) in schemes.into_iter().flatten().take(SCHEMES_MAX) {
             let Some(scheme) = document.resolved(scheme) else { continue };
             let get = |key: &str| cut(text(scheme, key).unwrap_or_default(), 80).to_owned();
-            let told = match get("type").as_str() {
+            let described = match get("type").as_str() {
                 "apiKey" => {
                     let (place, key) = (get("in"), get("name"));
-                    let told = format!("an API key in {place} `{key}`");
+                    let described = format!("an API key in {place} `{key}`");
                     holders.insert((place, key.to_lowercase()));
-                    told
+                    described
                 }
                 "http" if get("scheme").eq_ignore_ascii_case("bearer") => {
                     "a bearer token".to_owned()
@@ -57,36 +57,36 @@ impl Security {
                 "mutualTLS" => "a client certificate".to_owned(),
                 _ => continue,
             };
-            words.push((name.clone(), told));
+            words.push((name.clone(), described));
         }
         let mut security = Self { words, holders, usual: None, is_optional: false };
         let required = document.get("security");
-        security.usual = security.told(required);
+        security.usual = security.alternatives(required);
         let is_empty = |one: &Value| one.as_object().is_some_and(Map::is_empty);
         security.is_optional =
             required.and_then(Value::as_array).is_some_and(|all| all.iter().any(is_empty));
         security
     }
 
-    /// Whether a parameter holds a credential, or is the owner's.
+    /// Returns true if a parameter holds a credential, or is the owner's.
     pub(super) fn holds(&self, place: &str, name: &str) -> bool {
         self.holders.contains(&(place.to_owned(), name.to_lowercase()))
     }
 
-    /// What the service wants of nearly every call, in words.
+    /// Credential that nearly every call needs, as a phrase.
     pub(super) fn needed(&self) -> Option<&str> {
         self.usual.as_deref().filter(|_| !self.is_optional)
     }
 
-    /// What an operation wants, in words.
+    /// Credential that an operation needs, as a phrase.
     pub(super) fn wanted(&self, operation: &Map<String, Value>) -> Option<Arc<str>> {
         match operation.get("security") {
-            Some(own) => self.told(Some(own)),
+            Some(own) => self.alternatives(Some(own)),
             None => self.usual.clone(),
         }
     }
 
-    fn told(&self, requirements: Option<&Value>) -> Option<Arc<str>> {
+    fn alternatives(&self, requirements: Option<&Value>) -> Option<Arc<str>> {
         let names: BTreeSet<&String> = requirements?
             .as_array()?
             .iter()
@@ -94,12 +94,12 @@ impl Security {
             .filter_map(Value::as_object)
             .flat_map(Map::keys)
             .collect();
-        let told: Vec<&str> = self
+        let described: Vec<&str> = self
             .words
             .iter()
             .filter(|(name, _)| names.contains(name))
             .map(|(_, words)| words.as_str())
             .collect();
-        (!told.is_empty()).then(|| Arc::from(told.join(", or ")))
+        (!described.is_empty()).then(|| Arc::from(described.join(", or ")))
     }
 }

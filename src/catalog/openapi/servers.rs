@@ -1,5 +1,5 @@
-//! Where calls go: what the owner configured, else the server of the description that the owner
-//! chose, else its first, and never what a caller says.
+//! Base URLs of calls: the owner's, else the server of the document that the owner chose, else its
+//! first, and never one that a caller gives.
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -19,7 +19,7 @@ const SERVERS_TOLD_MAX: usize = 12;
 /// Variables of one address.
 const VARIABLES_MAX: usize = 20;
 
-/// What the owner says about where calls go.
+/// Owner's settings for the base URL.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Setting {
     /// `base_url`.
@@ -32,15 +32,15 @@ pub(super) struct Setting {
     pub(super) variables: BTreeMap<String, String>,
     /// Places and names of parameters that the owner fills in: they are not a caller's.
     pub(super) owned: Vec<(String, String)>,
-    /// Whether the owner configured something that identifies Airlock.
+    /// True if the owner configured something that identifies Airlock.
     pub(super) has_credential: bool,
 }
 
 /// The servers of one description.
 pub(super) struct Servers<'a> {
-    /// Where calls go unless an operation has a server of its own.
+    /// Base URL unless an operation has a server of its own.
     pub(super) base: Url,
-    /// Whether the owner configured it.
+    /// True if the owner configured it.
     is_given: bool,
     /// The description's own, where it names one that can be used.
     declared: Option<Url>,
@@ -48,18 +48,18 @@ pub(super) struct Servers<'a> {
     variables: &'a BTreeMap<String, String>,
     /// The server that the owner chose.
     chosen: Option<&'a str>,
-    /// Whether that is one of operations and not of the whole description: only those are offered.
+    /// True if that is one of operations and not of the whole description: only those are offered.
     is_of_operations: bool,
 }
 
-/// Where one operation's calls go.
+/// Base URL of one operation's calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Target {
     /// Below this address, which is of the base's origin.
     Below(Url),
     /// At an origin that is not the upstream's, so nowhere.
     Elsewhere {
-        /// That origin.
+        /// The other origin.
         origin: String,
         /// The server as it is written.
         server: String,
@@ -129,8 +129,7 @@ impl<'a> Servers<'a> {
         }
     }
 
-    /// Where the calls of an operation go, whose own servers or those of its path go before the
-    /// description's.
+    /// Base URL of an operation, whose own servers or those of its path precede the document's.
     pub(super) fn of(&self, item: &Map<String, Value>, operation: &Map<String, Value>) -> Target {
         let listed = [operation, item]
             .into_iter()
@@ -180,7 +179,7 @@ fn picked<'d>(servers: Option<&'d Value>, chosen: Option<&str>) -> Option<&'d Ma
     if chosen.is_some() { servers.find(is_it) } else { servers.next() }
 }
 
-/// What is first found in the servers of a path or of an operation.
+/// First match among the servers of a path or of an operation.
 fn of_operations<'d, T>(
     document: &'d Document,
     find: impl Fn(Option<&'d Value>) -> Option<T>,

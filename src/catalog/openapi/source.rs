@@ -1,4 +1,4 @@
-//! Where a description comes from, and whether it is another one than before.
+//! Source of an OpenAPI document, and detection of its changes.
 
 use std::{
     collections::BTreeMap,
@@ -19,29 +19,30 @@ use crate::{
         credential::config::Credential,
         http::{
             client::{ServiceClient, ServiceConfig},
-            config::{Document, HttpAccess},
+            config::HttpAccess,
             failure::ServiceFailure,
         },
         redact::Secrets,
         upstream::error::ConnectError,
     },
+    model::Document,
 };
 
-/// How often a file is looked at.
+/// Interval between two looks at a file.
 const FILE_PAUSE: Duration = Duration::from_secs(2);
-/// How often an address is asked again.
+/// Interval between two requests to a URL.
 const ADDRESS_PAUSE: Duration = Duration::from_secs(15 * 60);
 /// Longest time in which a description is fetched; the supervisor's start timeout is mostly
 /// shorter.
 const FETCH_MAX: Duration = Duration::from_secs(120);
 
-/// Where a description comes from.
+/// Source of a document.
 pub(super) enum Source {
     File(PathBuf),
     Address { url: Url, client: ServiceClient },
 }
 
-/// What tells one description from another.
+/// Version of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Version {
     digest: [u8; 32],
@@ -57,25 +58,25 @@ impl Source {
     ) -> Result<Self, ConnectError> {
         let url = match &config.spec {
             Document::File(path) => return Ok(Self::File(path.clone())),
-            Document::Address(url) => {
+            Document::Url(url) => {
                 Url::parse(url).map_err(|_| ConnectError::new("`spec` is not an address"))?
             }
         };
         let base = config.base_url.as_deref().and_then(|base| Url::parse(base).ok());
         // Without a base the description's own address is all that is known, and it gets no
         // credential: it may be anybody's.
-        let (base_url, reach) = match base {
-            Some(base) => (base, config.reach.clone()),
+        let (base_url, access) = match base {
+            Some(base) => (base, config.access.clone()),
             None => {
-                let reach = HttpAccess {
+                let access = HttpAccess {
                     headers: BTreeMap::new(),
                     credential: Credential::None,
-                    ..config.reach.clone()
+                    ..config.access.clone()
                 };
-                (url.clone(), reach)
+                (url.clone(), access)
             }
         };
-        let mut service = ServiceConfig::new(name.clone(), base_url, reach);
+        let mut service = ServiceConfig::new(name.clone(), base_url, access);
         service.timeout = service.timeout.max(FETCH_MAX);
         Ok(Self::Address { url, client: ServiceClient::new(service, secrets.clone())? })
     }
@@ -105,12 +106,12 @@ impl Source {
         Ok((bytes, Version { digest, stamp }))
     }
 
-    /// Waits for a description that differs from `known`. While there is none to be had, `told` is
+    /// Waits for a description that differs from `known`. While there is none to be had, `report` is
     /// told why, and that it is over.
     pub(super) async fn newer(
         &self,
         known: &mut Version,
-        told: impl Fn(Option<&ConnectError>),
+        report: impl Fn(Option<&ConnectError>),
     ) -> (Bytes, Version) {
         let mut failed = false;
         loop {
@@ -127,12 +128,12 @@ impl Source {
                 Ok((_, version)) => {
                     *known = version;
                     if std::mem::take(&mut failed) {
-                        told(None);
+                        report(None);
                     }
                 }
                 Err(error) if !failed => {
                     failed = true;
-                    told(Some(&error));
+                    report(Some(&error));
                 }
                 Err(_) => {}
             }

@@ -1,7 +1,7 @@
-//! How parameters are written: the styles of OpenAPI, which are those of RFC 6570 and three more.
+//! Styles of parameters: those of OpenAPI, which are those of RFC 6570 and three more.
 //!
-//! Whatever a value holds, it is encoded so that it stays within its own place: it can begin no
-//! other parameter, segment or fragment.
+//! Every value is encoded so that it stays within its own place: it can begin no other parameter,
+//! segment or fragment.
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
@@ -53,7 +53,7 @@ pub(super) enum Style {
 pub(super) struct Spelling {
     pub(super) style: Style,
     pub(super) explode: bool,
-    /// Whether reserved characters stay as they are.
+    /// True if reserved characters stay as they are.
     pub(super) reserved: bool,
 }
 
@@ -110,13 +110,13 @@ impl Spelling {
         match value {
             Value::Null => Vec::new(),
             Value::Array(items) if self.explode => {
-                told(items).map(|item| pair(self.value(item))).collect()
+                non_null(items).map(|item| pair(self.value(item))).collect()
             }
             Value::Object(map) if self.explode => {
                 let some = map.iter().filter(|(_, value)| !value.is_null());
                 some.map(|(key, value)| format!("{}={}", encoded(key), self.value(value))).collect()
             }
-            Value::Array(items) if told(items).next().is_none() => Vec::new(),
+            Value::Array(items) if non_null(items).next().is_none() => Vec::new(),
             Value::Object(map) if map.values().all(Value::is_null) => Vec::new(),
             other => vec![pair(self.parts(other).join(delimiter))],
         }
@@ -144,7 +144,7 @@ impl Spelling {
         }
     }
 
-    /// What stands in a path for a variable, encoded.
+    /// Encoded text of a path variable.
     pub(super) fn in_path(self, name: &str, value: &Value) -> String {
         let parts = self.parts(value);
         let exploded = self.explode && (value.is_array() || value.is_object());
@@ -162,10 +162,10 @@ impl Spelling {
         }
     }
 
-    /// What stands in a header; not encoded.
+    /// Text of a header; not encoded.
     pub(super) fn in_header(self, value: &Value) -> String {
         match value {
-            Value::Array(items) => told(items).map(text).collect::<Vec<_>>().join(","),
+            Value::Array(items) => non_null(items).map(text).collect::<Vec<_>>().join(","),
             Value::Object(map) => {
                 let between = if self.explode { "=" } else { "," };
                 let some = map.iter().filter(|(_, value)| !value.is_null());
@@ -180,7 +180,7 @@ impl Spelling {
     /// The parts of a value, encoded: of an object `key=value` each, or keys and values in turn.
     fn parts(self, value: &Value) -> Vec<String> {
         match value {
-            Value::Array(items) => told(items).map(|item| self.value(item)).collect(),
+            Value::Array(items) => non_null(items).map(|item| self.value(item)).collect(),
             Value::Object(map) => {
                 let some = map.iter().filter(|(_, value)| !value.is_null());
                 if self.explode {
@@ -195,7 +195,7 @@ impl Spelling {
     }
 }
 
-fn told(items: &[Value]) -> impl Iterator<Item = &Value> {
+fn non_null(items: &[Value]) -> impl Iterator<Item = &Value> {
     items.iter().filter(|item| !item.is_null())
 }
 

@@ -39,9 +39,9 @@ const WORDS_MAX: usize = 1_000;
 /// Deepest nesting in which references are rewritten; the reader admits no more.
 const DEPTH_MAX: usize = 110;
 
-/// The same description in OpenAPI 3.0; none where that would hold more values than a description
-/// may. What several operations or media types have in common stands once, under `components`, and
-/// is referred to.
+/// Converts a document to OpenAPI 3.0; none if the result would hold more values than a document
+/// may. Parts that several operations or media types share are kept once under `components` and
+/// referenced.
 pub(super) fn converted(mut root: Value) -> Option<Value> {
     rewrite(&mut root, 0);
     let Value::Object(mut old) = root else { return Some(root) };
@@ -146,7 +146,7 @@ impl<'a> Pool<'a> {
     }
 }
 
-/// What operations share by reference.
+/// Parts that operations share by reference.
 fn components<'a>(
     old: &'a Map<String, Value>,
     shared: &'a Map<String, Value>,
@@ -175,7 +175,7 @@ fn components<'a>(
     parts.into_iter().map(|(key, part)| (key.to_owned(), Value::Object(part))).collect()
 }
 
-/// Where the schema of a shared field of a form is kept.
+/// Name under which the schema of a shared form field is kept.
 fn field_name(name: &str) -> String {
     format!("field:{name}")
 }

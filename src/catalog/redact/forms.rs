@@ -55,8 +55,8 @@ fn lower_escapes(encoded: &str) -> String {
     encoded.chars().map(lower).collect()
 }
 
-/// What is the same of it in base64 whatever stands before and after: it depends on how many bytes
-/// do before, of each three.
+/// Part of a secret's base64 that does not depend on its surroundings: it differs with the number
+/// of bytes before it modulo three.
 fn in_base64(secret: &str) -> Vec<String> {
     let mut forms = Vec::new();
     for before in 0..3 {

@@ -27,7 +27,7 @@ const REDACTED: &str = "[redacted]";
 
 /// Bytes of the beginning of a secret that are blanked where a text was cut in the middle of one.
 const HEAD_BYTES_MIN: usize = 8;
-/// The same within a text, whose pieces may have been cut before they were put together.
+/// Least length within a text whose pieces may have been cut before they were joined.
 const PIECE_BYTES_MIN: usize = 16;
 /// Secrets of one upstream in all their forms; of the fetched ones the oldest make room.
 const SECRETS_MAX: usize = 2_000;
@@ -44,7 +44,7 @@ struct Known {
     forms: Vec<String>,
     /// Finds any of them in a text, in one pass.
     in_text: Option<Regex>,
-    /// The same within JSON that is escaped our way.
+    /// Pattern within JSON with canonical escapes.
     in_json: Option<Regex>,
 }
 
@@ -97,9 +97,9 @@ impl Secrets {
             return;
         }
         self.0.rcu(|known| {
-            let room = SECRETS_MAX.saturating_sub(fresh.len());
+            let free = SECRETS_MAX.saturating_sub(fresh.len());
             let mut all: Vec<String> =
-                known.forms.iter().rev().take(room).chain(&fresh).cloned().collect();
+                known.forms.iter().rev().take(free).chain(&fresh).cloned().collect();
             all.sort_by(|a, b| b.len().cmp(&a.len()).then(a.cmp(b)));
             all.dedup();
             Known::new(all)
@@ -201,7 +201,7 @@ pub(super) fn named_arguments(args: &[String]) -> impl Iterator<Item = (&str, &s
     })
 }
 
-/// How many bytes at the end are the beginning of the secret, and not all of it.
+/// Bytes at the end that are an incomplete beginning of the secret.
 fn head_at_end(bytes: &[u8], secret: &str) -> Option<usize> {
     let secret = secret.as_bytes();
     (HEAD_BYTES_MIN..secret.len()).rev().find(|length| bytes.ends_with(&secret[..*length]))
@@ -214,8 +214,7 @@ fn add(secrets: &mut Vec<String>, name: &str, value: &str) {
     }
 }
 
-/// What in an address may be secret, with the names it goes by, as it is written and as it is
-/// meant.
+/// Parts of a URL that may be secret, with their names, as written and decoded.
 fn parts_of_address(value: &str) -> Vec<(String, String)> {
     let Some(url) = url::Url::parse(value).ok().filter(url::Url::has_host) else {
         return Vec::new();
@@ -246,8 +245,8 @@ fn percent_decoded(text: &str) -> String {
         .unwrap_or_default()
 }
 
-/// The same JSON with its strings escaped as [`escaped`] does it, so that a secret has one form
-/// only. Numbers stay as they are, to the digit.
+/// Rewrites JSON with its strings escaped as [`escaped`] does it, so that a secret has one form
+/// only. Numbers keep every digit.
 fn escaped_our_way(json: &str) -> Cow<'_, str> {
     let mut rest = json;
     let mut out = String::new();

@@ -26,7 +26,7 @@ use crate::{
 const MAGIC: &str = "airlock-tools/3";
 /// Largest file, in bytes: the largest list that an upstream may give, and what is around it.
 const FILE_BYTES_MAX: u64 = 96 * 1024 * 1024;
-/// How a file of ours ends.
+/// File extension of cached lists.
 const ENDING: &str = ".tools";
 /// Files that are looked at when leftovers are swept.
 const SWEPT_MAX: usize = 10_000;
@@ -39,7 +39,7 @@ pub(in crate::catalog) struct ToolCache {
     bytes_max: u64,
 }
 
-/// Why a list is not kept or not taken.
+/// Reasons why a list is not cached or not loaded.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::catalog) enum ToolCacheError {
     /// The system says no.
@@ -47,7 +47,7 @@ pub(in crate::catalog) enum ToolCacheError {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
@@ -56,7 +56,7 @@ pub(in crate::catalog) enum ToolCacheError {
     Foreign {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault.
         reason: &'static str,
     },
     /// The list is larger than is kept.
@@ -66,7 +66,7 @@ pub(in crate::catalog) enum ToolCacheError {
         upstream: String,
         /// Size of its list.
         bytes: usize,
-        /// What is kept at most.
+        /// Size limit of the cache.
         bytes_max: u64,
     },
 }
@@ -129,8 +129,8 @@ impl ToolCache {
         Self { folder, bytes_max: FILE_BYTES_MAX }
     }
 
-    /// What was kept of an upstream that is still the same one; none where nothing was. Takes a
-    /// while: milliseconds per megabyte.
+    /// Loads the cached tools of an upstream whose origin is unchanged; none if there are none.
+    /// Takes milliseconds per megabyte.
     pub(in crate::catalog) fn load(
         &self,
         upstream: &Arc<str>,
@@ -242,7 +242,7 @@ impl ToolCache {
     }
 }
 
-/// What stands before the body: the version, its length, its digest.
+/// Header of a file: the version, the body's length, its digest.
 fn head(body: &[u8]) -> String {
     format!("{MAGIC} {:>10} {}\n", body.len(), sha256(body))
 }

@@ -13,7 +13,7 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use self::visibility::{View, VisibilityCache, VisibilityMap};
+use self::visibility::{ToolFilter, VisibilityCache, VisibilityMap};
 use super::{
     path,
     search::{
@@ -37,9 +37,9 @@ pub(super) struct Snapshot {
     /// Positions by folded path, for healing.
     by_fold: HashMap<String, Vec<usize>>,
     /// Positions by healed path, for more healing.
-    by_healed: HashMap<String, Vec<usize>>,
+    by_normalized: HashMap<String, Vec<usize>>,
     index: SearchIndex,
-    /// What callers see of it.
+    /// Visibility for the latest callers.
     visibilities: VisibilityCache,
 }
 
@@ -51,10 +51,10 @@ impl Snapshot {
         let by_path = tools.iter().enumerate().map(|(at, tool)| (tool.path.clone(), at)).collect();
         let folds: Vec<String> = tools.iter().map(|tool| suggest::fold(&tool.path)).collect();
         let mut by_fold: HashMap<String, Vec<usize>> = HashMap::new();
-        let mut by_healed: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut by_normalized: HashMap<String, Vec<usize>> = HashMap::new();
         for (at, fold) in folds.iter().enumerate() {
             by_fold.entry(fold.clone()).or_default().push(at);
-            by_healed.entry(path::normalized(fold)).or_default().push(at);
+            by_normalized.entry(path::normalized(fold)).or_default().push(at);
         }
         let letters = folds.iter().map(|folded| Letters::of(folded)).collect();
         Ok(Self {
@@ -63,7 +63,7 @@ impl Snapshot {
             folds,
             letters,
             by_fold,
-            by_healed,
+            by_normalized,
             index,
             visibilities: VisibilityCache::default(),
         })
@@ -86,10 +86,14 @@ impl Snapshot {
 
     /// Tools whose paths are the same once they are healed.
     pub(super) fn normalized(&self, path: &str) -> impl Iterator<Item = &Arc<Tool>> {
-        self.by_healed.get(&path::normalized(path)).into_iter().flatten().map(|at| &self.tools[*at])
+        self.by_normalized
+            .get(&path::normalized(path))
+            .into_iter()
+            .flatten()
+            .map(|at| &self.tools[*at])
     }
 
-    /// Whether this upstream offers anything.
+    /// Returns true if this upstream offers anything.
     pub(super) fn offers(&self, upstream: &str) -> bool {
         // Sorted by path, its tools stand behind its name.
         let first = format!("{upstream}.");
@@ -102,12 +106,12 @@ impl Snapshot {
         &self.folds[at]
     }
 
-    /// What this view sees.
-    pub(super) fn visibility(&self, view: View<'_>) -> Arc<VisibilityMap> {
-        self.visibilities.of(&self.tools, view)
+    /// Visibility of the tools for this filter.
+    pub(super) fn visibility(&self, filter: &dyn ToolFilter) -> Arc<VisibilityMap> {
+        self.visibilities.of(&self.tools, filter)
     }
 
-    /// Whether any tool that is seen has such a folded path.
+    /// Returns true if any tool that is seen has such a folded path.
     pub(super) fn any_seen(
         &self,
         visibility: &VisibilityMap,
@@ -160,7 +164,7 @@ impl ToolRegistry {
         self.present.read().clone()
     }
 
-    /// Told whenever there is another snapshot.
+    /// Notifies when there is another snapshot.
     pub(super) fn changed(&self) -> watch::Receiver<u64> {
         self.revision.subscribe()
     }

@@ -1,4 +1,4 @@
-//! Which tools of one snapshot a caller sees. Each tool is judged once per kind of caller, and the
+//! Visibility of the tools of one snapshot. Each tool is judged once per kind of caller, and the
 //! result is cached for callers with the same visibility.
 
 use std::sync::{Arc, OnceLock};
@@ -7,14 +7,14 @@ use parking_lot::Mutex;
 
 use crate::catalog::tool::Tool;
 
-/// What a caller may see of each tool.
+/// Decides what a caller may see of each tool.
 pub trait ToolFilter: Send + Sync {
     /// Of one tool.
     fn see(&self, tool: &Tool) -> Visibility;
 
-    /// What all have in common who see the same of every tool: asked about once, it is remembered
-    /// while the catalog stays as it is, for the latest 64. None where it is not known: then every
-    /// question asks about every tool.
+    /// Cache key shared by callers with identical visibility. The results for the latest 64 keys
+    /// are kept while the catalog stays as it is. None if it is unknown: then every query judges
+    /// every tool.
     fn key(&self) -> Option<&str> {
         None
     }
@@ -36,10 +36,7 @@ impl<F: Fn(&Tool) -> Visibility + Send + Sync> ToolFilter for F {
     }
 }
 
-/// What a caller may see of each tool.
-pub type View<'a> = &'a dyn ToolFilter;
-
-/// What a caller may see of a tool.
+/// Visibility of a tool for a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
     /// Nothing: it does not exist for this caller.
@@ -51,16 +48,16 @@ pub enum Visibility {
 }
 
 /// Views that are remembered for one snapshot; a byte for each tool and view.
-const SIGHTS_MAX: usize = 64;
+const VIEWS_MAX: usize = 64;
 /// Paths shown per namespace.
 const SAMPLES: usize = 3;
 
-/// What is seen of one tool.
-pub(in crate::catalog) fn of(view: View<'_>, tool: &Tool) -> Visibility {
-    if view.without() == Some(tool.path.as_str()) { Visibility::Hidden } else { view.see(tool) }
+/// Visibility of one tool.
+pub(in crate::catalog) fn of(filter: &dyn ToolFilter, tool: &Tool) -> Visibility {
+    if filter.without() == Some(tool.path.as_str()) { Visibility::Hidden } else { filter.see(tool) }
 }
 
-/// What is seen of all tools of a snapshot.
+/// Visibility of all tools of a snapshot.
 #[derive(Debug)]
 pub(in crate::catalog) struct VisibilityMap {
     /// By the position of the tool.
@@ -69,7 +66,7 @@ pub(in crate::catalog) struct VisibilityMap {
     pub(in crate::catalog) namespaces: Vec<SeenNamespace>,
 }
 
-/// What is seen of one namespace.
+/// Visible part of one namespace.
 #[derive(Debug)]
 pub(in crate::catalog) struct SeenNamespace {
     pub(in crate::catalog) name: Arc<str>,
@@ -103,11 +100,11 @@ impl VisibilityMap {
         Self { seen, namespaces }
     }
 
-    fn ask(tools: &[Arc<Tool>], view: View<'_>) -> Self {
-        Self::new(tools, tools.iter().map(|tool| view.see(tool)).collect())
+    fn ask(tools: &[Arc<Tool>], filter: &dyn ToolFilter) -> Self {
+        Self::new(tools, tools.iter().map(|tool| filter.see(tool)).collect())
     }
 
-    /// What is seen of the tool at this position.
+    /// Visibility of the tool at this position.
     pub(in crate::catalog) fn at(&self, position: usize) -> Visibility {
         self.seen.get(position).copied().unwrap_or(Visibility::Hidden)
     }
@@ -120,7 +117,7 @@ impl VisibilityMap {
 /// A view's key, and what it sees, once that is worked out.
 type Remembered = (Box<str>, Arc<OnceLock<Arc<VisibilityMap>>>);
 
-/// What was seen lately.
+/// Recent visibility maps.
 #[derive(Default)]
 pub(super) struct VisibilityCache {
     // A plain mutex: held while a short list is looked through. The latest is the last.
@@ -128,14 +125,18 @@ pub(super) struct VisibilityCache {
 }
 
 impl VisibilityCache {
-    /// What this view sees of these tools, always the same ones. Of several who ask for the same at
-    /// once one works it out.
-    pub(in crate::catalog) fn of(&self, tools: &[Arc<Tool>], view: View<'_>) -> Arc<VisibilityMap> {
-        let sight = match view.key() {
+    /// Visibility of these tools, which are always the same ones, for this filter. If several
+    /// callers ask at once, one computes it.
+    pub(in crate::catalog) fn of(
+        &self,
+        tools: &[Arc<Tool>],
+        filter: &dyn ToolFilter,
+    ) -> Arc<VisibilityMap> {
+        let sight = match filter.key() {
             Some(key) => {
-                self.place(key).get_or_init(|| Arc::new(VisibilityMap::ask(tools, view))).clone()
+                self.place(key).get_or_init(|| Arc::new(VisibilityMap::ask(tools, filter))).clone()
             }
-            None => Arc::new(VisibilityMap::ask(tools, view)),
+            None => Arc::new(VisibilityMap::ask(tools, filter)),
         };
         let hidden = |path: &str| {
             tools
@@ -143,7 +144,7 @@ impl VisibilityCache {
                 .ok()
                 .filter(|at| sight.is_seen(*at))
         };
-        match view.without().and_then(hidden) {
+        match filter.without().and_then(hidden) {
             None => sight,
             Some(at) => {
                 let mut seen = sight.seen.clone();
@@ -158,7 +159,7 @@ impl VisibilityCache {
         let found = match known.iter().position(|(known, _)| **known == *key) {
             Some(at) => known.remove(at),
             None => {
-                if known.len() >= SIGHTS_MAX {
+                if known.len() >= VIEWS_MAX {
                     known.remove(0);
                 }
                 (key.into(), Arc::default())

@@ -7,10 +7,10 @@ use serde_json::Value;
 
 use super::cost::{self, ValidationCost};
 
-/// What one pattern of a schema may take once compiled, in bytes.
+/// Size limit of one compiled pattern of a schema, in bytes.
 const PATTERN_BYTES_MAX: usize = 1024 * 1024;
 
-/// What arguments are checked by, and how much work that is.
+/// Validator of arguments, with an upper bound on its cost.
 pub(in crate::catalog) struct Checker {
     pub(in crate::catalog) validator: Validator,
     pub(in crate::catalog) work: ValidationCost,
@@ -32,7 +32,7 @@ impl Checker {
         Ok(Self { validator, work })
     }
 
-    /// Whether it allows the arguments; none when that would take more than so many steps.
+    /// Validates the arguments; none if that would take more than `steps_max` steps.
     pub(in crate::catalog) fn allows(&self, args: &Value, steps_max: u64) -> Option<bool> {
         self.work.on(args, steps_max).map(|_| self.validator.is_valid(args))
     }

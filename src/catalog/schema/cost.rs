@@ -13,19 +13,18 @@ use crate::base::text::cut;
 
 /// Schemas that may apply to one place of a value one within the other, in a row. Each takes stack.
 const HEIGHT_MAX: usize = 128;
-/// The same over all places on the way to the deepest value.
+/// Limit over all nested places on the path to the deepest value.
 const STACK_MAX: usize = 1_500;
-/// What keywords that ask what others left over may multiply to while a schema is compiled: they
-/// are worked out for every way there is.
-const LEFT_OVER_MAX: u64 = 20_000;
+/// Limit on the product of keywords such as `unevaluatedProperties` while a schema is compiled:
+/// they are computed for every path to them.
+const UNEVALUATED_MAX: u64 = 20_000;
 /// Patterns of one schema, and what all of them together may take once compiled, in bytes.
 const PATTERNS_MAX: usize = 512;
 pub(in crate::catalog) const PATTERN_BYTES_MAX: usize = 16 * 1024 * 1024;
-/// What a pattern that may go back and forth costs, in steps, for each 64 bytes that it is tried
-/// on.
+/// Cost of a backtracking pattern, in steps, for each 64 bytes that it is tried on.
 const HARD_PATTERN: u64 = 2_000;
 
-/// Why the work cannot be reckoned, or has no end.
+/// Reason why the cost cannot be estimated, or has no bound.
 pub(super) type Unbounded = String;
 
 /// A schema as far as the work of checking it depends on it. One in whose place others stand comes
@@ -36,7 +35,7 @@ pub(in crate::catalog) struct ValidationCost {
     height: usize,
     /// Different places where it has a pattern.
     pub(in crate::catalog) patterns: usize,
-    /// Whether a value may have one of several forms, of each of which the faults are found before
+    /// True if a value may have one of several forms, of each of which the faults are found before
     /// any is told.
     pub(super) has_forms: bool,
 }
@@ -56,8 +55,8 @@ struct Node {
     /// Patterns for a text, and for every name of an object.
     pattern: Pattern,
     name_patterns: Pattern,
-    /// Whether it asks what the schemas in its place left over, for which they are asked again.
-    left_over: bool,
+    /// True if it asks what the schemas in its place left over, for which they are asked again.
+    unevaluated: bool,
     unique: bool,
 }
 
@@ -81,7 +80,7 @@ impl Pattern {
     }
 }
 
-/// Whether a pattern may take long for its length: it looks around or back, or counts far.
+/// Returns true if a pattern may take long for its length: it looks around or back, or counts far.
 fn is_hard(pattern: &str) -> bool {
     let looks = ["(?=", "(?!", "(?<", "(?>", "(?(", "*+", "++", "?+", "\\k", "\\G", "\\K"];
     let refers =
@@ -126,16 +125,16 @@ impl ValidationCost {
         let (patterns, has_forms) = (reader.patterns, reader.has_forms);
         let (nodes, root) =
             ordered(reader.nodes, root).ok_or("it refers to itself with no value between")?;
-        let mut ways = vec![1_u64; nodes.len()];
+        let mut counts = vec![1_u64; nodes.len()];
         let mut heights = vec![1_usize; nodes.len()];
-        let mut left_over = 0_u64;
+        let mut unevaluated = 0_u64;
         for (at, node) in nodes.iter().enumerate().rev() {
             for inner in &node.in_place {
-                ways[at] = ways[at].saturating_add(ways[*inner as usize]);
+                counts[at] = counts[at].saturating_add(counts[*inner as usize]);
                 heights[at] = heights[at].max(heights[*inner as usize] + 1);
             }
-            if node.left_over {
-                left_over = left_over.saturating_add(ways[at]);
+            if node.unevaluated {
+                unevaluated = unevaluated.saturating_add(counts[at]);
             }
         }
         let height = heights.iter().copied().max().unwrap_or_default();
@@ -144,10 +143,10 @@ impl ValidationCost {
                 "{height} of its schemas apply to one value in a row, allowed are {HEIGHT_MAX}"
             ));
         }
-        if left_over > LEFT_OVER_MAX {
+        if unevaluated > UNEVALUATED_MAX {
             return Err(format!(
                 "what `unevaluatedProperties` or `unevaluatedItems` ask for has more than \
-                {LEFT_OVER_MAX} ways"
+                {UNEVALUATED_MAX} ways"
             ));
         }
         Ok(Self { nodes: nodes.into(), root, height, patterns, has_forms })
@@ -173,7 +172,7 @@ impl ValidationCost {
         while let Some((id, count)) = ahead.pop_first() {
             let node = &self.nodes[id as usize];
             *left = left.checked_sub(count.saturating_mul(node.cost(value)))?;
-            let again = if node.left_over { 2 + entries(value) } else { 1 };
+            let again = if node.unevaluated { 2 + entries(value) } else { 1 };
             for inner in &node.in_place {
                 add(&mut ahead, *inner, count.saturating_mul(again));
             }
@@ -217,7 +216,7 @@ impl ValidationCost {
         Some(deepest + 1)
     }
 
-    /// The same for what is in a value. Plain values, of which there are the most, take no detour.
+    /// Walks the parts of a value. Plain values, the most frequent ones, take no detour.
     fn visit_item(&self, item: &Value, active: &[(u32, u64)], left: &mut u64) -> Option<usize> {
         let is_plain = !item.is_array() && !item.is_object();
         match active {
@@ -242,7 +241,7 @@ impl ValidationCost {
 }
 
 impl Node {
-    /// What the value itself costs, without what is in it and in the node's place.
+    /// Cost of the value itself in this node, without its parts.
     fn cost(&self, value: &Value) -> u64 {
         let own = match value {
             Value::String(text) => self.pattern.on(text.len()),
@@ -372,11 +371,11 @@ impl<'a> Reader<'a> {
                 ("additionalProperties", rest) => node.each_field.push(self.id(rest)),
                 ("unevaluatedProperties", rest) => {
                     node.each_field.push(self.id(rest));
-                    node.left_over = true;
+                    node.unevaluated = true;
                 }
                 ("unevaluatedItems", rest) => {
                     node.each_item.push(self.id(rest));
-                    node.left_over = true;
+                    node.unevaluated = true;
                 }
                 ("items" | "prefixItems", Value::Array(places)) => {
                     node.places = places.iter().map(|place| self.id(place)).collect()
@@ -411,8 +410,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Where a reference leads within the document. One to nowhere leaves it to the compiler to say
-    /// so.
+    /// Node that a reference leads to within the document. The compiler reports one that leads
+    /// nowhere.
     fn target(&mut self, reference: &str) -> Result<Option<u32>, Unbounded> {
         if reference.is_empty() {
             return Ok(None);
@@ -428,7 +427,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How many values it holds, itself included.
+/// Number of values in it, itself included.
 fn size(value: &Value) -> u64 {
     match value {
         Value::Array(items) => items.iter().map(size).sum::<u64>() + 1,
@@ -437,7 +436,7 @@ fn size(value: &Value) -> u64 {
     }
 }
 
-/// Whether it refers to anything. No deeper than a schema may be, which is 100.
+/// Returns true if it refers to anything. No deeper than a schema may be, which is 100.
 fn has_reference(schema: &Value) -> bool {
     match schema {
         Value::Array(items) => items.iter().any(has_reference),
@@ -448,7 +447,7 @@ fn has_reference(schema: &Value) -> bool {
     }
 }
 
-/// Whether a schema within it has an address of its own, from which references count.
+/// Returns true if a schema within it has an address of its own, from which references count.
 fn has_inner_address(schema: &Value, key: &str, is_root: bool) -> bool {
     match schema {
         Value::Array(items) => items.iter().any(|item| has_inner_address(item, key, false)),

@@ -56,7 +56,7 @@ impl<'a> Sample<'a> {
         self.nodes_left > 0 && self.bytes_left > 0
     }
 
-    /// How many of so many may be compared.
+    /// Number of comparisons, of so many wanted, that the budget allows.
     fn compared(&mut self, wanted: usize) -> usize {
         let granted = wanted.min(COMPARED_MAX).min(self.comparisons_left);
         self.comparisons_left -= granted;
@@ -261,7 +261,7 @@ impl<'a> Sample<'a> {
     }
 }
 
-/// What is left of so many bytes after a copy of the value, roughly; none where it does not fit.
+/// Bytes left after a copy of the value, roughly; none if it does not fit.
 pub(super) fn left_after(value: &Value, bytes_left: usize) -> Option<usize> {
     let left = bytes_left.checked_sub(8)?;
     match value {
@@ -274,7 +274,7 @@ pub(super) fn left_after(value: &Value, bytes_left: usize) -> Option<usize> {
     }
 }
 
-/// Whether a value is of a type of JSON Schema.
+/// Returns true if a value is of a type of JSON Schema.
 fn is_of(value: &Value, kind: &str) -> bool {
     match kind {
         "string" => value.is_string(),
@@ -287,8 +287,7 @@ fn is_of(value: &Value, kind: &str) -> bool {
     }
 }
 
-/// What a value of the wrong type was most likely meant to be. Only ever suggested, never taken for
-/// it.
+/// Most probable intended value for one of the wrong type. Only ever suggested, never used.
 pub(in crate::catalog) fn meant(schema: &Value, given: &Value) -> Option<Value> {
     let kind = kind(schema)?;
     let read = || given.as_str().and_then(|text| serde_json::from_str::<Value>(text.trim()).ok());
@@ -307,7 +306,7 @@ pub(in crate::catalog) fn meant(schema: &Value, given: &Value) -> Option<Value> 
     }
 }
 
-/// Whether a value of it is an object, as far as the schema says.
+/// Returns true if a value of it is an object, as far as the schema says.
 pub(in crate::catalog) fn is_object(schema: &Value) -> bool {
     kind(schema) == Some("object") || (kind(schema).is_none() && schema.get("properties").is_some())
 }

@@ -39,7 +39,7 @@ const PLAIN_MIN: usize = 3;
 /// first is forgotten.
 const WORKSPACES_MAX: usize = 16;
 
-/// What was seen at one place.
+/// Values observed at one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct TypeShape {
     null: bool,
@@ -53,25 +53,25 @@ pub(super) struct TypeShape {
     object: Option<Box<ObjectShape>>,
 }
 
-/// What was seen of objects at one place.
+/// Objects observed at one place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct ObjectShape {
     /// By key, with how many objects had it.
     fields: BTreeMap<String, (TypeShape, u32)>,
-    /// How many objects there were.
+    /// Number of objects.
     seen: u32,
     /// Set once the keys look like values: what stands under any of them.
     map: Option<TypeShape>,
 }
 
-/// What is known of one tool's answers, by workspace.
+/// Schema inferred from the responses of one tool, by workspace.
 #[derive(Default)]
 pub(in crate::catalog) struct InferredSchema {
     // A plain mutex: held while two shapes are merged. The latest workspace is the last.
     learned: Mutex<Vec<Learned>>,
 }
 
-/// What is known of its answers to one workspace.
+/// Schema inferred from the responses to one workspace.
 #[derive(Default)]
 struct Learned {
     workspace: Box<str>,
@@ -129,8 +129,7 @@ impl InferredSchema {
         true
     }
 
-    /// What was learned from the answers to this workspace, as a JSON Schema; none before the first
-    /// answer.
+    /// JSON Schema inferred from the responses to this workspace; none before the first.
     pub(in crate::catalog) fn schema(&self, workspace: &str) -> Option<Arc<Value>> {
         self.learned().iter().find(|known| *known.workspace == *workspace)?.schema.clone()
     }
@@ -153,7 +152,7 @@ impl TypeShape {
         self
     }
 
-    /// Whether it has the same types and keys at the same places.
+    /// Returns true if it has the same types and keys at the same places.
     fn is_like(&self, other: &Self) -> bool {
         let flags = |shape: &Self| {
             [shape.null, shape.boolean, shape.integer, shape.number, shape.string, shape.other]
@@ -286,8 +285,8 @@ impl ObjectShape {
         }
         // So many plain values of one type may be counts by name: what only one object had is not
         // told.
-        let told_from = if self.fields.len() >= PLAIN_MIN && self.is_plain() { 2 } else { 1 };
-        if self.seen < told_from {
+        let count_min = if self.fields.len() >= PLAIN_MIN && self.is_plain() { 2 } else { 1 };
+        if self.seen < count_min {
             let all = self
                 .fields
                 .values()
@@ -296,27 +295,27 @@ impl ObjectShape {
                 .unwrap_or_default();
             return json!({ "type": "object", "additionalProperties": all.schema() });
         }
-        let told = self.fields.iter().filter(|(_, (_, count))| *count >= told_from);
+        let frequent = self.fields.iter().filter(|(_, (_, count))| *count >= count_min);
         let properties: serde_json::Map<String, Value> =
-            told.map(|(key, (shape, _))| (key.clone(), shape.schema())).collect();
+            frequent.map(|(key, (shape, _))| (key.clone(), shape.schema())).collect();
         let required: Vec<&String> = self.always().map(|(key, _)| key).collect();
         json!({ "type": "object", "properties": properties, "required": required })
     }
 
-    /// What every object had.
+    /// Fields that every object had.
     fn always(&self) -> impl Iterator<Item = (&String, &(TypeShape, u32))> {
         self.fields.iter().filter(|(_, (_, count))| *count == self.seen)
     }
 
-    /// Whether all values are plain and of one type.
+    /// Returns true if all values are plain and of one type.
     fn is_plain(&self) -> bool {
         let kinds = || self.fields.values().map(|(shape, _)| shape.plain());
         let first = kinds().flatten().find(|kind| *kind != Plain::Null);
         kinds().all(|kind| kind.is_some_and(|kind| kind == Plain::Null || Some(kind) == first))
     }
 
-    /// Whether the keys are values: what stands under them is alike, and from one object to the
-    /// next they are other ones.
+    /// Returns true if the keys are values: what stands under them is alike, and from one object to
+    /// the next they are other ones.
     fn is_table(&self) -> bool {
         let (all, always) = (self.fields.len(), self.always().count());
         let differ = all >= 2 && always == 0 || all >= PLAIN_MIN && always * 3 < all * 2;
@@ -332,8 +331,8 @@ impl ObjectShape {
     }
 }
 
-/// Whether a key is the name of a field, as far as one can tell: a short identifier of few words
-/// that is neither a number, nor random, nor an address.
+/// Returns true if a key is the name of a field, as far as one can tell: a short identifier of few
+/// words that is neither a number, nor random, nor an address.
 fn is_name(key: &str) -> bool {
     let letters = key.chars().filter(|c| c.is_ascii_alphabetic()).count();
     let digits = key.chars().filter(char::is_ascii_digit).count();

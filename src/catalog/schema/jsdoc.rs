@@ -1,4 +1,4 @@
-//! What a schema says in words, as comments of a declaration.
+//! Descriptions and constraints of a schema, as comments of a declaration.
 
 use serde_json::Value;
 
@@ -7,7 +7,7 @@ use crate::base::text::cut;
 /// Longest comment at one place, in bytes.
 const COMMENT_BYTES_MAX: usize = 1_000;
 
-/// What a schema says beyond its type.
+/// Constraints of a schema beyond its type.
 pub(super) fn remarks(schema: &Value) -> Vec<String> {
     let mut out = Vec::new();
     if let Some(text) =

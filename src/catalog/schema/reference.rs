@@ -17,7 +17,7 @@ pub(in crate::catalog) fn resolved<'a>(schema: &'a Value, root: &'a Value) -> Op
     None
 }
 
-/// What a local reference points to.
+/// Value that a local reference points to.
 pub(in crate::catalog) fn pointed<'a>(reference: &str, root: &'a Value) -> Option<&'a Value> {
     reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer))
 }

@@ -43,8 +43,9 @@ const LITERAL_DEPTH_MAX: usize = 4;
 
 /// The type of one part of a schema, short enough for a sentence.
 pub(in crate::catalog) fn inline(schema: &Value, root: &Value) -> String {
-    let told = |depth| Writer { tells_integers: true, ..Writer::inline(root, depth) }.of(schema, 0);
-    [2, 1].into_iter().map(told).find(|text| text.len() <= 200).unwrap_or_else(|| told(0))
+    let written =
+        |depth| Writer { marks_integers: true, ..Writer::inline(root, depth) }.of(schema, 0);
+    [2, 1].into_iter().map(written).find(|text| text.len() <= 200).unwrap_or_else(|| written(0))
 }
 
 pub(in crate::catalog) fn argument_list(schema: &Value, text: impl FnOnce() -> String) -> String {
@@ -72,14 +73,14 @@ pub(in crate::catalog) struct Writer<'a> {
     depth_max: usize,
     nodes_left: Cell<usize>,
     literal_bytes_left: Cell<usize>,
-    /// How many fields and lists stand around the present place: within none, a type may not refer
-    /// to itself.
+    /// Number of fields and lists around the current place: within none, a type may not refer to
+    /// itself.
     wraps: Cell<usize>,
-    /// Whether only what is required is told of objects, and how much more there is.
+    /// True if only what is required is told of objects, and how much more there is.
     needed_only: bool,
-    /// Whether integers are told apart from other numbers, which no type of TypeScript does.
-    tells_integers: bool,
-    /// Where types are named: what is declared for references, in the order in which it was met.
+    /// True if integers are told apart from other numbers, which no type of TypeScript does.
+    marks_integers: bool,
+    /// Named types: those declared for references, in the order in which they were met.
     names: Option<Names<'a>>,
 }
 
@@ -107,7 +108,7 @@ impl<'a> Writer<'a> {
             literal_bytes_left: Cell::new(LITERAL_BYTES_MAX),
             wraps: Cell::new(0),
             needed_only: false,
-            tells_integers: false,
+            marks_integers: false,
             names: None,
         }
     }
@@ -295,7 +296,7 @@ impl<'a> Writer<'a> {
     fn of_type(&self, name: &str, schema: &Value, depth: usize) -> String {
         match name {
             "string" => "string".to_owned(),
-            "integer" if self.tells_integers => "integer".to_owned(),
+            "integer" if self.marks_integers => "integer".to_owned(),
             "number" | "integer" => "number".to_owned(),
             "boolean" => "boolean".to_owned(),
             "null" => "null".to_owned(),
@@ -317,7 +318,7 @@ impl<'a> Writer<'a> {
             return format!("{}[]", grouped(&item));
         };
         let needed = schema.get("minItems").and_then(Value::as_u64).unwrap_or(places.len() as u64);
-        let mut told: Vec<String> = (0u64..)
+        let mut members: Vec<String> = (0u64..)
             .zip(places)
             .map(|(at, place)| {
                 let place = self.within(place, depth + 1);
@@ -329,9 +330,9 @@ impl<'a> Writer<'a> {
         let rest =
             if schema.get("prefixItems").is_some() { items } else { schema.get("additionalItems") };
         if let Some(rest) = rest.filter(|rest| rest.is_object()) {
-            told.push(format!("...{}[]", grouped(&self.within(rest, depth + 1))));
+            members.push(format!("...{}[]", grouped(&self.within(rest, depth + 1))));
         }
-        format!("[{}]", told.join(", "))
+        format!("[{}]", members.join(", "))
     }
 
     fn object(&self, schema: &Value, depth: usize) -> String {
@@ -463,8 +464,8 @@ impl Names<'_> {
         name
     }
 
-    /// Whether the present type may be made of `name` with nothing between them; if so it is
-    /// remembered.
+    /// Returns true if the present type may be made of `name` with nothing between them; if so it
+    /// is remembered.
     fn may_stand_bare(&self, name: &str) -> bool {
         let present = self.present.borrow();
         let mut bare = self.bare.borrow_mut();

@@ -35,7 +35,7 @@ use crate::base::text::cut;
 const WRITER_BYTES: usize = 64 * 1024 * 1024;
 /// Bytes of a description that are indexed; what a tool is for stands at the beginning.
 const BODY_BYTES_MAX: usize = 2_000;
-/// How much the other fields and meanings of one word add to its best.
+/// Weight of the other fields and meanings of one word beside its best.
 const TIE_BREAKER: Score = 0.18;
 /// Fields, and what a match in them is worth. Settled by `tests/finding`, not by taste.
 const FIELDS: [(&str, Score); 6] = [
@@ -46,18 +46,17 @@ const FIELDS: [(&str, Score); 6] = [
     ("parameters", 0.7),
     ("values", 0.35),
 ];
-/// What it is worth that the question explains the tool's name, and its summary.
+/// Weights of a query that covers the tool's name, and its summary.
 const NAME_WORTH: Score = 1.1;
 const SUMMARY_WORTH: Score = 0.5;
-/// What a question counts for of which the tool covers nothing, where one that is covered whole
-/// counts 1.
+/// Score factor of a tool that covers nothing of the query, where full coverage counts 1.
 const UNCOVERED: Score = 0.45;
-/// What the verbs do: they agree, they are at odds, they contradict each other.
+/// Score factors of the verbs: they agree, are unknown, are at odds, or contradict each other.
 const AGREE: Score = 1.15;
 const UNTOLD: Score = 0.92;
 const AT_ODDS: Score = 0.75;
 const CONTRADICT: Score = 0.5;
-/// How well a question must explain a verb to have said it.
+/// Share of a verb's weight from which the query counts as having named it.
 const NAMED: Score = 0.6;
 /// A list was asked for, or one thing; and that is what the tool gives.
 const NUMBER_AGREES: Score = 1.1;
@@ -85,13 +84,13 @@ struct Indexed {
     weight: Bm25Weight,
 }
 
-/// What is looked at once a tool matches.
+/// Facts about a tool that are compared once it matches.
 struct Traits {
     /// Stems of its name and its group.
     name: Weighed,
     /// Stems of its title and the first line of its description.
     summary: Weighed,
-    /// What it does; some do two things.
+    /// Its actions; some tools have two.
     actions: [Option<Action>; 2],
     /// It does something, as its protocol says, else as it says itself, else as it is called.
     changes: bool,
@@ -128,11 +127,11 @@ impl Weighed {
 pub(super) struct Match {
     /// Its position in the list.
     pub(super) at: usize,
-    /// How well it matches; comparable within one answer only.
+    /// Relevance; comparable within one result list only.
     pub(super) score: Score,
-    /// How much of the question it covers, 0 to 1; words that no tool has count too.
+    /// Share of the query that it covers, 0 to 1; words that no tool has count too.
     pub(super) coverage: Score,
-    /// Whether it does what the question's verb asks for, to as many as it asks for, as far as both
+    /// True if it does what the question's verb asks for, to as many as it asks for, as far as both
     /// tell.
     pub(super) fits: bool,
 }
@@ -268,7 +267,7 @@ impl Filled {
         Ok(())
     }
 
-    /// What the tool as a whole makes of its words' sum, and whether it does what is asked for.
+    /// Score factor of the tool as a whole, and whether it does what is asked for.
     fn factor(&self, traits: &Traits, question: &Question) -> (Score, bool) {
         let explained = |stems: &Weighed| {
             let sum: Score = stems
@@ -302,7 +301,7 @@ impl Filled {
     }
 }
 
-/// What it is worth that the question's verb and the tool's agree.
+/// Score factor for the verbs of the query and of the tool.
 fn agreement(asked: Option<Action>, offered: [Option<Action>; 2]) -> Score {
     let Some(first) = offered[0] else { return if asked.is_some() { UNTOLD } else { 1.0 } };
     match asked {
@@ -444,12 +443,12 @@ impl Texts {
             .iter()
             .filter_map(|stem| marks.action(*stem))
             .find(|second| Some(*second) != first);
-        let told = tool
+        let claimed = tool
             .operation
             .map(|operation| !operation.reads())
             .or(tool.annotations.read_only.map(|reads| !reads));
         Traits {
-            changes: told.unwrap_or_else(|| first.is_some_and(|action| action != Action::Read)),
+            changes: claimed.unwrap_or_else(|| first.is_some_and(|action| action != Action::Read)),
             verb: name.first().copied(),
             lists: self.plural
                 || name.iter().chain(summary).any(|stem| marks.several.contains(stem)),

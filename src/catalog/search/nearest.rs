@@ -8,20 +8,19 @@ use crate::base::suggest::{fold, similarity};
 const NEAREST_MAX: usize = 3;
 /// Similarity below which a name is no suggestion, 0 to 1.
 const NEAREST_MIN: f64 = 0.55;
-/// How much less like it than the likest a name may be and still be suggested, 0 to 1.
+/// Distance in similarity from the most similar name up to which others are suggested too, 0 to 1.
 const NEAREST_SPAN: f64 = 0.06;
-/// What a right name in a wrong place is worth.
+/// Score factor of a matching last segment in another path.
 const LEAF_WORTH: f64 = 0.95;
 /// Paths that are compared letter by letter; some microseconds each.
 pub(in crate::catalog) const COMPARED_MAX: usize = 256;
-/// What common first letters add to a likeness at most, and how many of them count: as Winkler has
-/// it.
+/// Largest bonus for common first letters, and how many of them count, as in Jaro-Winkler.
 const HEAD_WORTH: f64 = 0.1;
 const HEAD_LETTERS: usize = 4;
 /// Letters are told apart by so many of their last bits.
 const LETTERS: usize = 32;
 
-/// How often each letter stands in a folded path, and in its last segment.
+/// Letter counts of a folded path, and of its last segment.
 pub(in crate::catalog) struct Letters {
     path: Counted,
     leaf: Counted,
@@ -72,7 +71,7 @@ fn leaf(folded: &str) -> &str {
     folded.rsplit('.').next().unwrap_or_default()
 }
 
-/// How many of the first letters are the same, at least.
+/// Lower bound on the number of common first letters.
 fn same_head(one: &str, other: &str) -> usize {
     one.bytes()
         .zip(other.bytes())

@@ -10,7 +10,8 @@ use crate::base::text::cut;
 
 /// Words of a question that count; the rest is dropped.
 const WORDS_MAX: usize = 16;
-/// What a word is worth that was guessed from its beginning, from a slip, or from two run together.
+/// Weights of a word that was guessed from its beginning, from a typo, or from two words run
+/// together.
 const PREFIX: f32 = 0.7;
 const SLIP: f32 = 0.75;
 const JOINED: f32 = 0.85;
@@ -24,7 +25,7 @@ const LOOKING: [&str; 10] =
 pub(super) struct Question {
     /// Its telling words.
     pub(in crate::catalog) words: Vec<Word>,
-    /// What is wanted done.
+    /// Action that is asked for.
     pub(super) action: Option<Action>,
     /// Several things are asked for.
     pub(super) plural: bool,
@@ -38,7 +39,7 @@ pub(super) struct Question {
 pub(super) struct Word {
     /// Stems that it may mean; none where no tool knows it.
     pub(super) meanings: Vec<Meaning>,
-    /// How telling it is: rare words are.
+    /// Weight; rare words have more.
     pub(in crate::catalog) worth: f32,
 }
 
@@ -46,7 +47,7 @@ pub(super) struct Word {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Meaning {
     pub(super) stem: u32,
-    /// How likely it is meant, 0 to 1.
+    /// Probability of this meaning, 0 to 1.
     pub(in crate::catalog) worth: f32,
 }
 
@@ -107,8 +108,8 @@ impl Question {
     }
 }
 
-/// What a word may mean: itself, what is alike, and where no tool knows it, what it begins or is a
-/// slip of.
+/// Meanings of a word: itself, synonyms, and if no tool has it, words that it begins or is a typo
+/// of.
 fn meanings(surface: &str, stem: &str, vocabulary: &Vocabulary, stems: &mut Stems) -> Vec<Meaning> {
     let mut out = Vec::new();
     if let Some(stem) = vocabulary.stem(stem) {
@@ -147,7 +148,7 @@ fn add(meanings: &mut Vec<Meaning>, stem: u32, worth: f32) {
     }
 }
 
-/// How telling a word is: as rare as its commonest meaning, so that a rare synonym of a common word
+/// Weight of a word: the rarity of its most common meaning, so that a rare synonym of a common word
 /// does not outweigh it.
 fn worth(meanings: &[Meaning], vocabulary: &Vocabulary) -> f32 {
     let likely = meanings.iter().filter(|meaning| meaning.worth >= 0.6);

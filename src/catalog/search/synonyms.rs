@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::LazyLock};
 
 use super::tokenize::Stems;
 
-/// What a call does to its object, as far as its name or a question tells.
+/// Effect of a call on its object, as far as its name or a query says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     /// It looks.
@@ -17,12 +17,12 @@ pub(super) enum Action {
     Delete,
 }
 
-/// How much a word counts that means the same by and large.
+/// Weight of a word that means roughly the same.
 const ALIKE: f32 = 0.62;
-/// How much a word counts that often means the same.
+/// Weight of a word that often means the same.
 const NEAR: f32 = 0.45;
 
-/// How much a word counts that is merely the other's short form.
+/// Weight of a word that is merely the other's short form.
 const SAME: f32 = 0.95;
 
 /// Short forms.
@@ -114,7 +114,7 @@ const GROUPS: &[&[&str]] = &[
     &["dropdown", "select", "combobox"],
 ];
 
-/// What one word of a question often means.
+/// Frequent meanings of a query's words.
 const MEANINGS: &[(&str, &[&str])] = &[
     ("open", &["create", "navigate", "start"]),
     ("close", &["update", "end"]),
@@ -258,7 +258,7 @@ pub(super) fn verbs() -> impl Iterator<Item = (&'static str, Action)> {
     ACTIONS.iter().flat_map(|(action, verbs)| verbs.iter().map(|verb| (*verb, *action)))
 }
 
-/// What a verb does, by its stem.
+/// Action of a verb, by its stem.
 pub(super) fn action(stem: &str) -> Option<Action> {
     ACTION_OF.get(stem).copied()
 }

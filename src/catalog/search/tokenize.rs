@@ -79,13 +79,13 @@ pub(in crate::catalog) fn split(text: &str, mut each: impl FnMut(&str)) {
     finish(&mut word, &mut length);
 }
 
-/// Whether a word, in lower case, says nothing about a tool.
+/// Returns true if a word, in lower case, says nothing about a tool.
 pub(super) fn is_stop_word(word: &str) -> bool {
     // Asked of every word of every description; most are longer.
     word.len() <= STOP_WORD_BYTES_MAX && STOP_WORDS.binary_search(&word).is_ok()
 }
 
-/// Whether a word, in lower case, looks like the plural of an English noun.
+/// Returns true if a word, in lower case, looks like the plural of an English noun.
 pub(super) fn is_plural(word: &str) -> bool {
     word.len() > 3
         && word.ends_with('s')

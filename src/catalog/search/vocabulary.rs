@@ -19,9 +19,9 @@ pub(super) struct Vocabulary {
     /// Every word as it is written, in lower case, with the number of its stem; sorted.
     words: Vec<Numbered>,
     stems: std::collections::HashMap<Box<str>, u32>,
-    /// What knowing a stem is worth, by its number: the rarer, the more.
+    /// Weight of each stem, by its number: the rarer, the more.
     worths: Vec<f32>,
-    /// How much a stem tells of a name that holds it, by its number.
+    /// Specificity of each stem for a name that holds it, by its number.
     tellings: Vec<f32>,
     worth_max: f32,
 }
@@ -51,17 +51,17 @@ impl Vocabulary {
         self.worths.len()
     }
 
-    /// What knowing this stem is worth.
+    /// Weight of this stem.
     pub(in crate::catalog) fn worth(&self, stem: u32) -> f32 {
         self.worths[stem as usize]
     }
 
-    /// How much a stem tells of a name that holds it.
+    /// Specificity of a stem for a name that holds it.
     pub(in crate::catalog) fn telling(&self, stem: u32) -> f32 {
         self.tellings[stem as usize]
     }
 
-    /// What knowing a stem is worth that a single tool has.
+    /// Weight of a stem that a single tool has.
     pub(super) fn worth_max(&self) -> f32 {
         self.worth_max
     }
@@ -122,7 +122,7 @@ impl Vocabulary {
     }
 }
 
-/// Whether the first letters are the same, or the first two are swapped.
+/// Returns true if the first letters are the same, or the first two are swapped.
 fn shares_head(one: &str, other: &str) -> bool {
     let head = |text: &str| {
         let mut chars = text.chars();
@@ -142,7 +142,7 @@ fn distinct(numbers: impl Iterator<Item = u32>) -> Vec<u32> {
     out
 }
 
-/// What a word is worth that so many of the tools have; nothing where none has it.
+/// Weight of a word that `having` of the tools have; zero if none has it.
 fn rarity(having: usize, tools: usize) -> f32 {
     if having == 0 {
         return 0.0;

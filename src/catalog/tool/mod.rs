@@ -15,9 +15,11 @@ use self::omitted_fields::OmittedFields;
 use super::schema::{checker::Checker, inferred::InferredSchema};
 use crate::{
     base::{digest::sha256_of_json, json::unwrap_descriptions, text::cut},
-    model::{Annotations, JsonObject, Operation, Schema},
+    model::{Annotations, HostFunction, JsonObject, Operation, Schema},
 };
 
+/// Upstream of host functions in search results.
+const HOST: &str = "airlock";
 /// Longest name of a tool at its upstream, in characters; a longer one is left out of the catalog.
 pub(super) const NAME_CHARS_MAX: usize = 128;
 /// Longest description that is kept, in bytes; the rest is cut.
@@ -41,7 +43,7 @@ pub(super) struct OfferedTool {
     pub name: String,
     /// For people.
     pub title: Option<String>,
-    /// What it does.
+    /// Description of its purpose.
     pub description: String,
     /// JSON Schema of the arguments.
     pub input_schema: JsonObject,
@@ -49,9 +51,9 @@ pub(super) struct OfferedTool {
     pub output_schema: Option<JsonObject>,
     /// Its claims.
     pub annotations: Annotations,
-    /// What it does, where the protocol tells.
+    /// Operation, if the protocol names one.
     pub operation: Option<Operation>,
-    /// What tells the operation behind it from others, where its name may come to mean another one.
+    /// Identity of the operation behind it, if its name may come to mean another one.
     pub fingerprint: Option<String>,
 }
 
@@ -116,7 +118,7 @@ fn fields(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
     schema.get("properties").and_then(Value::as_object).into_iter().flatten()
 }
 
-/// Why an offered tool is left out.
+/// Reasons why an offered tool is left out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unfit {
     /// Its name cannot be a path.
@@ -141,7 +143,7 @@ pub(super) enum Unfit {
 /// A tool in the catalog.
 #[derive(Debug)]
 pub struct Tool {
-    /// Where code finds it: `<upstream>.<name>`.
+    /// Path for the call: `<upstream>.<name>`.
     pub path: String,
     /// The upstream that offers it.
     pub upstream: Arc<str>,
@@ -149,7 +151,7 @@ pub struct Tool {
     pub name: String,
     /// For people.
     pub title: Option<String>,
-    /// What it does, at most 8 KiB.
+    /// Description of its purpose, at most 8 KiB.
     pub description: String,
     /// JSON Schema of the arguments; what calls are checked against.
     pub input_schema: Schema,
@@ -157,27 +159,27 @@ pub struct Tool {
     pub output_schema: Option<Schema>,
     /// Its claims.
     pub annotations: Annotations,
-    /// What it does, where the protocol tells: none for MCP.
+    /// Operation, if the protocol names one: none for MCP.
     pub operation: Option<Operation>,
-    /// What tells the operation behind it from others, where its name may come to mean another one.
+    /// Identity of the operation behind it, if its name may come to mean another one.
     pub(super) fingerprint: Option<String>,
-    /// Whether the owner believes its claims.
+    /// True if the owner believes its claims.
     pub trusted: bool,
     /// SHA-256, in hex, over the canonical JSON (RFC 8785) of name, description and both schemas.
     pub schema_hash: String,
     /// Size of both schemas together, in bytes of JSON.
     pub(super) schema_bytes: usize,
-    /// What its answers look like, where the upstream does not say.
+    /// Inferred schema of its responses, if the upstream gives none.
     pub(super) observed: Arc<InferredSchema>,
     /// Fields that its answers are without, since its service refuses them.
-    pub(super) left_out: OmittedFields,
-    /// What is found of its arguments.
+    pub(super) omitted_fields: OmittedFields,
+    /// Words of its arguments, for search.
     pub(super) arguments: ArgumentWords,
     /// Its call in one line, once somebody asked.
     pub(super) hint: Mutex<Option<Hint>>,
     checker: OnceLock<Option<Checker>>,
     /// Set once arguments were not checked because that would have taken too long.
-    too_much_told: AtomicBool,
+    unchecked_logged: AtomicBool,
 }
 
 impl Tool {
@@ -208,7 +210,7 @@ impl Tool {
         Self::readmit(upstream, kept)
     }
 
-    /// The same for a tool that was admitted before.
+    /// Admits a tool that was admitted before.
     pub(super) fn readmit(upstream: &Arc<str>, kept: KeptTool) -> Result<Self, Unfit> {
         if !is_path(&kept.name) {
             return Err(Unfit::Name(kept.name.chars().take(80).collect()));
@@ -236,49 +238,49 @@ impl Tool {
             schema_hash: kept.schema_hash,
             schema_bytes,
             observed: Arc::default(),
-            left_out: OmittedFields::default(),
+            omitted_fields: OmittedFields::default(),
             arguments: kept.arguments,
             hint: Mutex::default(),
             checker: OnceLock::new(),
-            too_much_told: AtomicBool::new(false),
+            unchecked_logged: AtomicBool::new(false),
         })
     }
 
-    /// A function of the catalog itself, so that its arguments are checked like any tool's.
-    pub(super) fn own<Args: schemars::JsonSchema>(path: &str) -> Self {
-        let mut schema = schemars::schema_for!(Args).to_value();
-        unwrap_descriptions(&mut schema);
+    /// A host function as a tool, so that it is found, described and validated like one.
+    pub(super) fn of_host(function: &HostFunction) -> Self {
+        let mut input = (function.arguments)();
+        unwrap_descriptions(&mut input);
+        let output = Schema::new(&(function.output)());
         Self {
-            path: path.to_owned(),
-            upstream: Arc::from("catalog"),
-            name: path.to_owned(),
+            path: function.path.to_owned(),
+            upstream: Arc::from(HOST),
+            name: function.path.to_owned(),
             title: None,
-            description: String::new(),
-            input_schema: Schema::new(&schema).expect("a query of ours is flat"),
-            output_schema: None,
+            description: function.description.to_owned(),
+            schema_bytes: 0,
+            arguments: ArgumentWords::of(&input),
+            input_schema: Schema::new(&input).expect("the schema of a struct is flat"),
+            output_schema: output,
             annotations: Annotations { read_only: Some(true), ..Annotations::default() },
             operation: None,
             fingerprint: None,
             trusted: true,
             schema_hash: String::new(),
-            schema_bytes: 0,
             observed: Arc::default(),
-            left_out: OmittedFields::default(),
-            arguments: ArgumentWords::default(),
+            omitted_fields: OmittedFields::default(),
             hint: Mutex::default(),
             checker: OnceLock::new(),
-            too_much_told: AtomicBool::new(false),
+            unchecked_logged: AtomicBool::new(false),
         }
     }
 
     /// The schema of the result as it is at present: without the fields that are left out.
     pub(super) fn output(&self) -> Option<Schema> {
-        self.left_out.output().or_else(|| self.output_schema.clone())
+        self.omitted_fields.output().or_else(|| self.output_schema.clone())
     }
 
-    /// What the arguments are checked by; none when the schema does not compile or may take for
-    /// ever, for then only the upstream can judge them. Takes long the first time where
-    /// [`Self::is_ready`] says no.
+    /// Validator of the arguments; none if the schema does not compile or its cost is unbounded:
+    /// then only the upstream can judge them. Slow the first time unless [`Self::is_ready`].
     pub(super) fn checker(&self) -> Option<&Checker> {
         self.checker
             .get_or_init(|| {
@@ -293,7 +295,7 @@ impl Tool {
             .as_ref()
     }
 
-    /// Whether [`Self::checker`] answers within a millisecond or two.
+    /// Returns true if [`Self::checker`] answers within a millisecond or two.
     pub(super) fn is_ready(&self) -> bool {
         // A pattern of a few characters can take milliseconds to compile.
         let is_quick = |text: &str| text.len() <= READY_BYTES_MAX && !text.contains("\"pattern");
@@ -301,15 +303,16 @@ impl Tool {
     }
 
     /// Says, once, that arguments were not checked.
-    pub(super) fn tell_too_much(&self) {
-        if !self.too_much_told.swap(true, Ordering::Relaxed) {
+    pub(super) fn log_unchecked(&self) {
+        if !self.unchecked_logged.swap(true, Ordering::Relaxed) {
             tracing::warn!(tool = %self.path, "arguments of `{}` were not checked, it would take \
                 too long", self.path);
         }
     }
 }
 
-/// Whether a tool's own name can stand in a path: dots split it into segments, none may be empty.
+/// Returns true if a tool's own name can stand in a path: dots split it into segments, none may be
+/// empty.
 fn is_path(name: &str) -> bool {
     let allowed = |c: char| {
         c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '/' | ':' | '@' | '$' | '+' | ' ')

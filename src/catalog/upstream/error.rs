@@ -1,4 +1,4 @@
-//! How an upstream fails: when it is connected to, and when a tool of it is called.
+//! Errors of connecting to an upstream, and of calling its tools.
 
 use std::time::Duration;
 
@@ -7,15 +7,15 @@ use crate::{
     model::ErrorCode,
 };
 
-/// Why an upstream could not be reached or listed.
+/// Reason why an upstream could not be connected or listed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub(in crate::catalog) struct ConnectError {
-    /// What failed; names the command or the address.
+    /// Description of the failure; names the command or the URL.
     pub(in crate::catalog) message: String,
     /// The way out.
     pub(in crate::catalog) hint: Option<String>,
-    /// Whether only another configuration heals it, so that trying again soon is of no use.
+    /// True if only another configuration heals it, so that trying again soon is of no use.
     pub(in crate::catalog) lasting: bool,
 }
 
@@ -45,19 +45,19 @@ impl From<ClientError> for ConnectError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct UpstreamError {
-    /// Which failure.
+    /// Code of the failure.
     pub code: UpstreamErrorCode,
     /// Path of the tool.
     pub tool: String,
     /// HTTP status, where the upstream gave one.
     pub status: Option<u16>,
-    /// Whether the same call may succeed later and does no harm if the first one had an effect.
+    /// True if the same call may succeed later and does no harm if the first one had an effect.
     pub retryable: bool,
-    /// What happened, at most 4 KiB; free of configured secrets.
+    /// Description of the failure, at most 4 KiB; free of configured secrets.
     pub message: String,
 }
 
-/// Which failure of a call.
+/// Codes of failed calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UpstreamErrorCode {
     /// The upstream is not connected; nothing was sent.

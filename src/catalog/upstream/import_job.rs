@@ -19,7 +19,7 @@ const READ_MAX: Duration = Duration::from_secs(60);
 /// Descriptions that are read at once, over all upstreams: each may take a gigabyte for a moment.
 static READERS: Semaphore = Semaphore::const_new(2);
 
-/// How far reading a description is. Clones tell the same.
+/// Progress of reading a document. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(in crate::catalog) struct Progress(Arc<(AtomicUsize, AtomicUsize)>);
 
@@ -36,7 +36,7 @@ impl Progress {
     }
 
     /// Pieces that are read, and all of them.
-    pub(in crate::catalog) fn told(&self) -> (usize, usize) {
+    pub(in crate::catalog) fn pieces(&self) -> (usize, usize) {
         (self.0.0.load(Ordering::Relaxed), self.0.1.load(Ordering::Relaxed))
     }
 }
@@ -46,7 +46,7 @@ impl Progress {
 pub(in crate::catalog) struct CancelToken {
     given_up: Arc<AtomicBool>,
     until: Instant,
-    /// Where the reader says how far it is.
+    /// Progress that the reader updates.
     pub(in crate::catalog) progress: Progress,
 }
 

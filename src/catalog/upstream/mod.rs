@@ -1,8 +1,9 @@
-//! What every kind of upstream can do, and how it fails. A kind knows nothing of the catalog, of
+//! Interface of every kind of upstream, and its errors. A kind knows nothing of the catalog, of
 //! queues or of restarts.
 
 pub(super) mod error;
 pub(super) mod import_job;
+pub(super) mod kind;
 pub(super) mod response;
 pub(super) mod supervisor;
 pub(super) mod tool_list;
@@ -16,17 +17,6 @@ use self::{
 use super::tool::{OfferedTool, Tool};
 use crate::model::JsonObject;
 
-/// Default bound of one call, in milliseconds. Safe range: 1 000 to 900 000.
-pub const CALL_TIMEOUT_MS: u64 = 60_000;
-
-/// Default bound of one start, from the spawn to the whole tool list, in milliseconds. Long because
-/// `npx` may download first.
-pub const START_TIMEOUT_MS: u64 = 60_000;
-
-/// Default time after which the tools of an upstream are asked for again, in minutes. Safe range: 0
-/// (never) to 10 080 (a week).
-pub const REFRESH_MINUTES: u64 = 60;
-
 /// Takes what an upstream says of how far a call is: one short line, the latest counts.
 pub type CallNews = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
 
@@ -35,12 +25,12 @@ pub(super) trait Upstream: Send + Sync + 'static {
     /// `mcp`, as in the configuration.
     fn kind(&self) -> &'static str;
 
-    /// What makes it this service and no other: its address or its command. Tools that were kept
-    /// are only taken for the same one. Never shown; it may hold what is secret.
+    /// Identity of the service: its URL or its command. Cached tools are used only for the same
+    /// one. Never shown, because it may hold secrets.
     fn origin(&self) -> String;
 
-    /// How far its description is read: pieces that are, and all of them. None of none where that
-    /// takes no time.
+    /// Progress of reading its document: pieces read, and all pieces. Zero of zero if that takes no
+    /// time.
     fn progress(&self) -> (usize, usize) {
         (0, 0)
     }
@@ -61,8 +51,8 @@ pub(super) trait Connection: Send + Sync + 'static {
         args: JsonObject,
     ) -> BoxFuture<'a, Result<ToolResponse, UpstreamError>>;
 
-    /// The same; what the upstream says meanwhile goes to `news`. Most kinds of upstream say
-    /// nothing.
+    /// Performs one call; progress that the upstream reports goes to `news`. Most kinds report
+    /// none.
     fn call_followed<'a>(
         &'a self,
         tool: &'a Tool,
@@ -77,21 +67,20 @@ pub(super) trait Connection: Send + Sync + 'static {
     /// found out, beside other calls.
     fn doubt(&self) {}
 
-    /// Where calls of this tool go, for people: `GET https://host/pets/{petId}`. Without values,
-    /// and without what stands in a query.
+    /// Destination of calls of this tool, for people: `GET https://host/pets/{petId}`. Without
+    /// values, and without the query.
     fn route(&self, tool: &Tool) -> Option<String> {
         let _ = tool;
         None
     }
 
-    /// Whether a call can be sent at all.
+    /// Returns true if a call can be sent at all.
     fn is_open(&self) -> bool;
 
     /// Waits for the next thing that changes what the catalog knows.
     fn event(&self) -> BoxFuture<'_, ConnectionEvent>;
 
-    /// What keeps calls from being sent at present although it is open, if anything; shown in its
-    /// status.
+    /// Reason why calls are not sent at present although it is open, if any; shown in its status.
     fn trouble(&self) -> Option<String> {
         None
     }
@@ -100,16 +89,16 @@ pub(super) trait Connection: Send + Sync + 'static {
     fn close(&self) -> BoxFuture<'_, ()>;
 }
 
-/// What an upstream offers.
+/// Tools that an upstream offers.
 #[derive(Debug, Default)]
 pub(super) struct Offer {
     /// In the upstream's order.
     pub(super) tools: Vec<OfferedTool>,
-    /// What was left out, if anything.
+    /// Note on tools that were left out, if any.
     pub(super) note: Option<String>,
 }
 
-/// What happened to a connection.
+/// Event of a connection.
 #[derive(Debug)]
 pub(super) enum ConnectionEvent {
     /// The tools may be others now.

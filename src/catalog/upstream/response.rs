@@ -16,7 +16,7 @@ pub(in crate::catalog) const LARGE_BYTES: usize = 8 * 1024 * 1024;
 /// Large answers that are read or held at once, of all upstreams; the next ones wait to be read on.
 pub(in crate::catalog) const LARGE_MAX: usize = 4;
 
-/// Those of them that may be of one upstream, so that no upstream keeps the others from theirs.
+/// Permits of one upstream at most, so that no upstream takes them all.
 const LARGE_OF_ONE_MAX: usize = LARGE_MAX / 2;
 
 /// The bounds of answers. Clones share the places of large ones.
@@ -38,7 +38,7 @@ impl ResponseLimits {
         }
     }
 
-    /// The same bounds for one upstream, which has a part of the places.
+    /// The limits for one upstream, which has a part of the permits.
     pub(in crate::catalog) fn of_one(&self) -> Self {
         Self { share: places(LARGE_OF_ONE_MAX), ..self.clone() }
     }
@@ -54,7 +54,7 @@ impl ResponseLimits {
     }
 
     /// A place for a large answer, waited for.
-    pub(in crate::catalog) async fn room(&self) -> MemoryPermit {
+    pub(in crate::catalog) async fn memory_permit(&self) -> MemoryPermit {
         // The semaphores are never closed; were they, answers would go on without a place. The
         // upstream's own comes first: who waits for the other takes nothing from anybody else.
         let share = self.share.clone().acquire_owned().await.ok();
@@ -73,14 +73,14 @@ impl Default for ResponseLimits {
 }
 
 impl ToolResponse {
-    /// The same with a warning, if there is one.
+    /// Adds a warning, if there is one.
     pub(in crate::catalog) fn warned(self, warning: Option<String>) -> Self {
         Self { warning, ..self }
     }
 
     /// The answer and its place, which is given back when dropped.
     pub fn parted(self) -> (RawJson, Option<MemoryPermit>) {
-        (self.json, self.room)
+        (self.json, self.permit)
     }
 }
 
@@ -94,7 +94,7 @@ impl Drop for MemoryPermit {
     fn drop(&mut self) {
         // What reading took many times over is back at once, not when the next answer comes. Takes
         // milliseconds.
-        offload_if_possible(memory::give_back);
+        offload_if_possible(memory::trim);
     }
 }
 
@@ -104,14 +104,14 @@ impl Drop for MemoryPermit {
 pub struct ToolResponse {
     /// The answer.
     pub json: RawJson,
-    pub(in crate::catalog) room: Option<MemoryPermit>,
-    /// What the caller should know although the call did not fail on it, at most 2 KiB.
+    pub(in crate::catalog) permit: Option<MemoryPermit>,
+    /// Warning for the caller although the call did not fail, at most 2 KiB.
     pub warning: Option<String>,
 }
 
 impl From<RawJson> for ToolResponse {
     fn from(json: RawJson) -> Self {
-        Self { json, room: None, warning: None }
+        Self { json, permit: None, warning: None }
     }
 }
 

@@ -48,7 +48,7 @@ const TROUBLE_BYTES_MAX: usize = 300;
 /// Longest warning that comes with an answer, in bytes.
 const WARNING_BYTES_MAX: usize = 2 * 1024;
 
-/// Where an upstream stands.
+/// Status of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpstreamStatus {
@@ -56,11 +56,11 @@ pub struct UpstreamStatus {
     pub name: String,
     /// `mcp`.
     pub kind: &'static str,
-    /// Whether it can be called.
+    /// True if it can be called.
     pub status: UpstreamState,
     /// Tools in the catalog; those of an upstream that is down are the last known.
     pub tools: usize,
-    /// What is wrong, or what was left out, and the way out.
+    /// Fault, or tools that were left out, and the remedy.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// Operations of its description that are read, and all of them, once their number is known.
@@ -68,7 +68,7 @@ pub struct UpstreamStatus {
     pub progress: (usize, usize),
 }
 
-/// Whether an upstream can be called.
+/// True if an upstream can be called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum UpstreamState {
@@ -89,16 +89,16 @@ enum ConnectionState {
     Stopped,
 }
 
-/// When an upstream that failed is tried again.
+/// Time at which a failed upstream is tried again.
 #[derive(Clone, Copy)]
 struct RetryAt {
     at: Instant,
-    /// Whether no try helps before the configuration is another.
+    /// True if no try helps before the configuration is another.
     lasting: bool,
 }
 
 impl RetryAt {
-    fn told(self) -> String {
+    fn summary(self) -> String {
         match self.at.saturating_duration_since(Instant::now()) {
             Duration::ZERO => "it is being tried again".to_owned(),
             wait => format!("the next try is made in {} s", wait.as_secs().max(1)),
@@ -106,11 +106,11 @@ impl RetryAt {
     }
 }
 
-/// What is taken of what an upstream says.
+/// Limits of trust in what an upstream says.
 pub(in crate::catalog) struct TrustSettings {
-    /// Whether what it says of its tools is believed.
+    /// True if what it says of its tools is believed.
     pub(in crate::catalog) trusted: bool,
-    /// How large its answers may be.
+    /// Size limits of its responses.
     pub(in crate::catalog) answers: ResponseLimits,
 }
 
@@ -123,9 +123,9 @@ pub(in crate::catalog) struct UpstreamSupervisor {
     start_timeout: Duration,
     trust: TrustSettings,
     link: watch::Sender<ConnectionState>,
-    /// Whether the first answer or failure is in.
+    /// True if the first answer or failure is in.
     settled: watch::Sender<bool>,
-    /// Whether its tools are known, if only from before, or it failed.
+    /// True if its tools are known, if only from before, or it failed.
     listed: watch::Sender<bool>,
     tools: ToolList,
     refresh_after: Duration,
@@ -194,7 +194,7 @@ impl UpstreamSupervisor {
             let began = Instant::now();
             let asked = *self.asked.borrow();
             let reached = tokio::select! {
-                reached = self.reach() => reached,
+                reached = self.access() => reached,
                 () = stop.cancelled() => return,
             };
             let next = match reached {
@@ -247,7 +247,7 @@ impl UpstreamSupervisor {
     }
 
     /// Connects and lists; ready only once its tools can be found.
-    async fn reach(&self) -> Result<Arc<dyn Connection>, ConnectError> {
+    async fn access(&self) -> Result<Arc<dyn Connection>, ConnectError> {
         let asked = *self.asked.borrow();
         let start = async {
             let connection: Arc<dyn Connection> = Arc::from(self.upstream.connect().await?);
@@ -356,7 +356,7 @@ impl UpstreamSupervisor {
         }
     }
 
-    /// What was kept of it at the last run. Blocks.
+    /// Cached tools of the last run. Blocks.
     pub(in crate::catalog) fn recall(&self) -> Option<Vec<Arc<Tool>>> {
         self.tools.recall()
     }
@@ -373,7 +373,7 @@ impl UpstreamSupervisor {
         let _ = listed.wait_for(|listed| *listed).await;
     }
 
-    /// Why calls fail, while they do.
+    /// Reason why calls fail, while they do.
     pub(in crate::catalog) fn trouble(&self) -> Option<String> {
         match &*self.link.borrow() {
             ConnectionState::Failed { reason, .. } => {
@@ -395,7 +395,7 @@ impl UpstreamSupervisor {
         &self.name
     }
 
-    /// Where it stands; `tools` is what the catalog holds of it.
+    /// Its status; `tools` is the number that the catalog holds.
     pub(in crate::catalog) fn status(&self, tools: usize) -> UpstreamStatus {
         let (status, message) = match &*self.link.borrow() {
             ConnectionState::Connecting => (UpstreamState::Connecting, None),
@@ -426,7 +426,7 @@ impl UpstreamSupervisor {
             tokio::time::timeout(self.start_timeout, settled.wait_for(|settled| *settled)).await;
     }
 
-    /// Why nothing is known of it, for a path that begins with its name.
+    /// Reason why nothing is known of it, for a path that begins with its name.
     pub(in crate::catalog) fn outage(&self) -> Option<String> {
         match &*self.link.borrow() {
             ConnectionState::Ready { .. } => None,
@@ -436,7 +436,7 @@ impl UpstreamSupervisor {
             ConnectionState::Failed { reason, next } => Some(format!(
                 "upstream `{}` is not available: {reason}; {}",
                 self.name,
-                next.told()
+                next.summary()
             )),
             ConnectionState::Stopped => {
                 Some(format!("upstream `{}` is not available: the server is stopping", self.name))
@@ -455,9 +455,9 @@ impl UpstreamSupervisor {
         let secrets = self.secrets.clone();
         let news: CallNews = Arc::new(move |text: &str| news(&secrets.redact(text)));
         match self.call_unredacted(tool, args, news).await {
-            Ok(ToolResponse { json, mut room, warning }) => {
-                if json.get().len() > LARGE_BYTES && room.is_none() {
-                    room = Some(self.trust.answers.room().await);
+            Ok(ToolResponse { json, mut permit, warning }) => {
+                if json.get().len() > LARGE_BYTES && permit.is_none() {
+                    permit = Some(self.trust.answers.memory_permit().await);
                 }
                 let answer = self.secrets.redact_json(json).ok_or_else(|| {
                     let message = format!(
@@ -473,7 +473,7 @@ impl UpstreamSupervisor {
                 }
                 let warning = warning
                     .map(|text| cut(&self.secrets.redact(&text), WARNING_BYTES_MAX).to_owned());
-                Ok(ToolResponse { json: answer, room, warning })
+                Ok(ToolResponse { json: answer, permit, warning })
             }
             Err(mut error) => {
                 error.message = cut(&self.secrets.redact(&error.message), 4_096).to_owned();
@@ -508,7 +508,7 @@ impl UpstreamSupervisor {
         })
     }
 
-    /// Where calls of this tool go, if that is known now.
+    /// Destination of calls of this tool, if it is known now.
     pub(in crate::catalog) fn route(&self, tool: &Tool) -> Option<String> {
         match &*self.link.borrow() {
             ConnectionState::Ready { connection, .. } => connection.route(tool),
@@ -537,7 +537,7 @@ impl UpstreamSupervisor {
                     let message = format!(
                         "upstream `{}` is not available: {reason}; {}",
                         self.name,
-                        next.told()
+                        next.summary()
                     );
                     Err(unavailable(message).retryable(!next.lasting))
                 }

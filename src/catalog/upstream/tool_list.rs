@@ -26,8 +26,8 @@ use crate::{
 const LARGE_BYTES_MIN: usize = 1024 * 1024;
 /// Shortest pause between two lists that an upstream wants to be read, and the longest.
 const RELIST_PAUSE: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(60));
-/// How many times as long as the last reading took such a pause is: one who changes its list all
-/// the time costs a twentieth of a core.
+/// Length of the pause as a multiple of the last listing's duration: an upstream whose list changes
+/// all the time costs a twentieth of a core.
 const RELIST_TIMES: u32 = 20;
 /// Shortest time between two writings of one upstream's tools; what came meanwhile is written then,
 /// or at the stop.
@@ -43,12 +43,12 @@ pub(super) fn relist_pause(took: Duration) -> Duration {
 pub(super) struct ToolList {
     name: Arc<str>,
     secrets: Secrets,
-    /// Whether what it says of its tools is believed.
+    /// True if what it says of its tools is believed.
     trusted: bool,
     registry: Arc<ToolRegistry>,
-    /// Where they are kept for the next start, if anywhere.
+    /// Cache for the next start, if any.
     kept: Option<Arc<ToolCache>>,
-    /// What makes it the same upstream after a restart.
+    /// Identity of the upstream across restarts.
     origin: String,
     // A plain lock: held for a moment only.
     unwritten: Mutex<Unwritten>,
@@ -56,7 +56,7 @@ pub(super) struct ToolList {
 
 #[derive(Default)]
 struct Unwritten {
-    /// What is newer than the file.
+    /// Tools that are newer than the file.
     tools: Option<Vec<Arc<Tool>>>,
     written_at: Option<Instant>,
 }
@@ -78,7 +78,7 @@ impl ToolList {
         look(&mut self.unwritten.lock())
     }
 
-    /// When what is unwritten may be written, if there is anything.
+    /// Time at which unwritten tools may be written, if there are any.
     fn due(&self) -> Option<Instant> {
         self.unwritten(|unwritten| {
             unwritten.tools.as_ref()?;
@@ -86,7 +86,7 @@ impl ToolList {
         })
     }
 
-    /// What was kept at the last run. Blocks.
+    /// Cached tools of the last run. Blocks.
     pub(super) fn recall(&self) -> Option<Vec<Arc<Tool>>> {
         match self.kept.as_ref()?.load(&self.name, &self.origin) {
             Ok(tools) => tools.map(|tools| {
@@ -152,7 +152,7 @@ impl ToolList {
         let written = offload(move || {
             let saved = kept.save(&name, &origin, &tools);
             if tools.iter().map(|tool| tool.schema_bytes).sum::<usize>() > LARGE_BYTES_MIN {
-                memory::give_back();
+                memory::trim();
             }
             saved
         })
@@ -197,7 +197,7 @@ fn admitted(
                 {
                     tool.observed = known.observed.clone();
                     // What was refused may be allowed by now.
-                    known.left_out.clear();
+                    known.omitted_fields.clear();
                 }
                 tools.push(Arc::new(tool));
             }

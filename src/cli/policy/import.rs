@@ -157,9 +157,9 @@ fn count(problems: usize) -> String {
 }
 
 fn report(imported: &Imported, name: &str) {
-    for one in &imported.map {
-        let line =
-            format!("{name}:{}:{}: {} → {}", one.at.line, one.at.column, one.theirs, one.ours);
+    for one in &imported.mappings {
+        let at = one.position;
+        let line = format!("{name}:{}:{}: {} → {}", at.line, at.column, one.source, one.target);
         note(dim(screen::plain(&line)).for_stderr().to_string());
     }
     for warning in &imported.warnings {
@@ -173,9 +173,9 @@ fn as_json(imported: &Imported) -> Value {
         .iter()
         .map(|layer| json!({ "id": layer.owner, "text": layer.text }))
         .collect();
-    let carried = imported.map.iter();
+    let carried = imported.mappings.iter();
     let map: Vec<_> = carried
-        .map(|one| json!({ "line": one.at.line, "column": one.at.column, "theirs": one.theirs, "ours": one.ours }))
+        .map(|one| json!({ "line": one.position.line, "column": one.position.column, "theirs": one.source, "ours": one.target }))
         .collect();
     json!({ "status": "imported", "files": layers, "map": map, "warnings": imported.warnings })
 }

@@ -11,8 +11,6 @@
 use std::{collections::BTreeMap, path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use serde::Deserialize;
-use serde_json::Value;
 
 use super::{files, problems::invalid};
 use crate::{
@@ -23,11 +21,11 @@ use crate::{
         screen::{self, note, print, print_json},
     },
     config::Config,
-    model::{EventKind, Timestamp},
+    model::{Event, EventData, Timestamp},
     policy::{Layer, Policy},
     service::{
         PolicyReplay, RecordedCall,
-        view::{Event, PolicyReplayResult, TaskRow},
+        view::{PolicyReplayResult, TaskRow},
     },
     task::policy_reload::PolicySource,
 };
@@ -156,34 +154,13 @@ async fn recorded(client: &Client, from: i64) -> Result<Vec<RecordedCall>, Failu
     }
 }
 
-/// A call in a task's history.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Requested {
-    seq: u64,
-    tool: String,
-    #[serde(default)]
-    arguments: Option<Value>,
-    #[serde(default)]
-    argument_keys: Vec<String>,
-    decision: DecisionMade,
-}
-
-/// The decision about it.
-#[derive(Deserialize)]
-struct DecisionMade {
-    outcome: String,
-    #[serde(default)]
-    rule: Option<String>,
-}
-
 /// The decided calls of one task.
 async fn calls_of(client: &Client, task: &TaskRow) -> Result<Vec<RecordedCall>, Failure> {
     let events = client.events(&task.task_id.to_string()).await?;
-    let requested = events.into_iter().filter(|event| event.kind == EventKind::CallRequested);
     let call = |event: Event| {
-        // Calls of finding functions are not decided about.
-        let call: Requested = serde_json::from_value(event.data).ok()?;
+        let EventData::CallRequested(call) = event.data else { return None };
+        // Host functions are decided too: they are always allowed.
+        let decision = call.decision?;
         Some(RecordedCall {
             call: format!("{}/{}", task.task_id, call.seq),
             at: event.at,
@@ -193,11 +170,11 @@ async fn calls_of(client: &Client, task: &TaskRow) -> Result<Vec<RecordedCall>, 
             workspace: None,
             principal: None,
             session: task.session_id.clone(),
-            was: call.decision.outcome,
-            was_rule: call.decision.rule,
+            was: decision.outcome,
+            was_rule: decision.rule.map(|rule| rule.rule),
         })
     };
-    Ok(requested.filter_map(call).collect())
+    Ok(events.into_iter().filter_map(call).collect())
 }
 
 fn show(results: &[PolicyReplayResult]) -> Result<(), Failure> {

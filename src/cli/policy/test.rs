@@ -50,7 +50,7 @@ pub(super) async fn perform(
     let results: Vec<PolicyCase> = match Connection::running(config).await? {
         Some(server) => server.client.test(&files::as_request(&layers)).await?.results,
         None => {
-            let reports = policy.run_cases(Timestamp::now(), &|_| None);
+            let reports = policy.run_tests(Timestamp::now(), &|_| None);
             reports.into_iter().map(Into::into).collect()
         }
     };

@@ -17,6 +17,7 @@ use crate::{
         screen::{Spinner, note, print, print_json},
     },
     config::Config,
+    model::is_reserved_namespace,
 };
 
 /// Arguments of `upstreams add`.
@@ -258,9 +259,7 @@ fn free_name(made: &str, taken: impl Fn(&str) -> bool) -> String {
     if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_') {
         name.insert(0, '_');
     }
-    let is_free = |name: &str| {
-        !taken(name) && !matches!(name, "discover" | "catalog" | "describe" | "artifacts" | "then")
-    };
+    let is_free = |name: &str| !taken(name) && !is_reserved_namespace(name);
     if is_free(&name) {
         return name;
     }

@@ -136,7 +136,7 @@ impl Change {
             flags: &[],
             environment: &ProcessEnvironment,
             folder,
-            here: false,
+            search_folder: false,
         };
         Config::load(&sources).map_err(|error| {
             let shown = error

@@ -1,19 +1,21 @@
-//! The keys of kept answers.
+//! Keys of `[artifacts]`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Answers of tools over 8 MiB: they are kept, and code gets a handle that it reads them by.
+/// Retention and quotas of artifacts. A response over 8 MiB becomes an artifact, and the program
+/// gets a handle to read it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArtifactsKeys {
-    /// How long an answer is kept, in hours.
+    /// Retention of an artifact, in hours.
     #[schemars(range(min = 1, max = 8760))]
     pub ttl_hours: u64,
-    /// Kept answers of one workspace, in MiB. A call whose answer finds no room fails.
+    /// Total size of the artifacts of one workspace, in MiB. A call whose response exceeds it
+    /// fails.
     #[schemars(range(min = 8, max = 1_048_576))]
     pub workspace_mb: u64,
-    /// The largest answer that an upstream may give, in MiB of JSON. What is larger fails the call.
+    /// Largest response of an upstream, in MiB of JSON. A larger response fails the call.
     #[schemars(range(min = 8, max = 64))]
     pub answer_mb: u64,
 }

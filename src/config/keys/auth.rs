@@ -1,12 +1,11 @@
-//! The keys of `auth`: how Airlock identifies itself to an upstream, and where secret values come
-//! from.
+//! Keys of `auth`: credentials of Airlock at upstreams, and sources of secrets.
 
 use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How Airlock identifies itself to an upstream.
+/// Credential of Airlock at an upstream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Auth {
@@ -14,142 +13,140 @@ pub enum Auth {
     Bearer(SecretSource),
     /// `Authorization: Basic …`.
     Basic(BasicKeys),
-    /// A key of its own in each request.
+    /// API key in each request.
     ApiKey(ApiKeyKeys),
     /// OAuth 2.1.
     #[serde(rename = "oauth")]
     OAuth(OAuthKeys),
 }
 
-/// A user and a password.
+/// User and password.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BasicKeys {
-    /// The user's name.
+    /// User name.
     pub user: String,
-    /// The user's password.
+    /// Password.
     pub password: SecretSource,
 }
 
-/// A key, and where in the request it stands: exactly one of `header`, `query` and `cookie`.
+/// API key with its place in the request: exactly one of `header`, `query` and `cookie`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApiKeyKeys {
-    /// Name of the header that it stands in.
+    /// Name of the header.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub header: Option<String>,
-    /// Name of the parameter of the query that it stands in.
+    /// Name of the query parameter.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub query: Option<String>,
-    /// Name of the cookie that it stands in.
+    /// Name of the cookie.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub cookie: Option<String>,
-    /// The key itself.
+    /// Value of the key.
     pub value: SecretSource,
 }
 
-/// OAuth 2.1. All may be left out for an MCP server that says where its authorization server is and
-/// lets clients register.
+/// OAuth 2.1. All keys are optional for an MCP server that names its authorization server and
+/// supports client registration.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct OAuthKeys {
-    /// `authorization_code`: a person allows it once, with `airlock upstreams login NAME`.
-    /// `client_credentials`: nobody is asked.
+    /// `authorization_code`: a person authorizes Airlock once, with `airlock upstreams login NAME`.
+    /// `client_credentials`: no person is involved.
     pub grant: Grant,
-    /// The client that Airlock is registered as; also the `https://…` address of a client metadata
-    /// document. Without it Airlock registers itself where the authorization server allows that.
+    /// Client id of Airlock; may be the `https://…` URL of a client metadata document. Default:
+    /// Airlock registers itself, if the authorization server supports that.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub client_id: Option<String>,
-    /// The client's secret, if it has one.
+    /// Client secret, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "SecretSource")]
     pub client_secret: Option<SecretSource>,
-    /// What is asked for. Without it, what the server asks for.
+    /// Scopes to request. Default: those that the server asks for.
     pub scopes: Vec<String>,
-    /// The authorization server, where the service does not say which one it trusts.
+    /// Authorization server, if the service does not name one.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub issuer: Option<String>,
-    /// Where a person allows it, for an authorization server without metadata; together with
-    /// `token_url`.
+    /// Authorization endpoint of an authorization server without metadata; needs `token_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub authorization_url: Option<String>,
-    /// Where tokens are given out, for an authorization server without metadata.
+    /// Token endpoint of an authorization server without metadata.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub token_url: Option<String>,
-    /// What the token is for (RFC 8707), if that is not the upstream's own address.
+    /// Resource that the token is for (RFC 8707). Default: the URL of the upstream.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub resource: Option<String>,
-    /// The loopback port that the browser comes back to, where the registration names one; else a
-    /// free one.
+    /// Loopback port of the redirect, if the registration names one. Default: a free port.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u16", range(min = 1, max = 65_535))]
     pub redirect_port: Option<u16>,
 }
 
-/// How a token is got.
+/// OAuth grant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Grant {
-    /// A person allows it in a browser.
+    /// A person authorizes Airlock in a browser.
     #[default]
     AuthorizationCode,
-    /// The client speaks for itself.
+    /// The client acts for itself.
     ClientCredentials,
 }
 
-/// A further account at the same service. It becomes an upstream of its own, `UPSTREAM-ACCOUNT`.
+/// Additional account at the same service. It becomes an upstream of its own, `UPSTREAM-ACCOUNT`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct AccountKeys {
-    /// How Airlock identifies itself as this account.
+    /// Credential of this account.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Auth")]
     pub auth: Option<Auth>,
-    /// Headers of this account, over those of the upstream.
+    /// Headers of this account; they override those of the upstream.
     pub headers: BTreeMap<String, SecretSource>,
 }
 
-/// Where a value comes from that may be a secret.
+/// Source of a value that may be secret.
 #[derive(Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum SecretSource {
-    /// A variable of the server's environment, which must be set.
+    /// Environment variable of the server, which must be set.
     Variable(Variable),
-    /// The first line of a file.
+    /// First line of a file.
     File(SecretFile),
-    /// An entry of the operating system's keychain.
+    /// Entry of the operating system's keychain.
     Keychain(Keychain),
-    /// A secret that `airlock secrets set` keeps.
+    /// Secret stored with `airlock secrets set`.
     Stored(Stored),
-    /// The value itself.
+    /// Literal value.
     Text(String),
 }
 
-/// A variable of the server's environment.
+/// Environment variable of the server.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
-    /// Its name.
+    /// Name of the variable.
     pub env: String,
 }
 
-/// A file whose first line is the value.
+/// File whose first line is the value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SecretFile {
-    /// Its path; a relative one counts from the folder of the file that names it.
+    /// Path; a relative path is relative to the folder of the configuration file.
     pub file: String,
 }
 
-/// An entry of the keychain.
+/// Entry of the keychain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Keychain {
@@ -157,11 +154,11 @@ pub struct Keychain {
     pub keychain: String,
 }
 
-/// A secret of the encrypted store.
+/// Secret of the secret store.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Stored {
-    /// Its name.
+    /// Name of the secret.
     pub secret: String,
 }
 

@@ -1,39 +1,41 @@
-//! The keys of `[policy]` and `[approvals]`.
+//! Keys of `[policy]` and `[approvals]`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Which calls of tools are allowed, and what is recorded about them.
+/// Policy for tool calls, and what the record contains of them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicyKeys {
-    /// What holds where no rule speaks. `readonly`: what reads is allowed, the rest refused.
-    /// `auto`: what reads is allowed, the rest waits for a person. `open`: everything but what
-    /// destroys or spends is allowed. `strict`: nothing is.
+    /// Decision for tools that no policy file decides about. `readonly` allows tools that only read
+    /// and denies the others. `auto` allows tools that only read and asks a person about the
+    /// others. `open` allows everything except tools that destroy something or move money, which it
+    /// asks about. `strict` denies everything.
     pub profile: Profile,
-    /// The policy files, YAML or JSON; every one of them guards. A path, or `{ path, layer,
-    /// workspace, key, upstream }`: `layer` is `organisation`, `workspace` or `key`, the latter two
-    /// with the name they hold for; `upstream` is what the bare names of tools in the file belong
-    /// to. Relative paths count from the folder of the file that names them. A changed file is
-    /// taken at once; one that is not valid is not, and `/healthz` says so.
+    /// Policy files, YAML or JSON; the guards of all of them apply. Each is a path, or `{ path,
+    /// layer, workspace, key, upstream }`. `layer` is `organisation`, `workspace` or `key`; the
+    /// last two need the name in `workspace` or `key`. `upstream` is the upstream of the tool names
+    /// in the file. A relative path is relative to the folder of the configuration file. Airlock
+    /// reloads a changed file at once. If a changed file is not valid, the last valid policy stays
+    /// in force and `/healthz` reports the problem.
     pub files: Vec<PolicyFileKeys>,
-    /// Whether the record of a call holds the values of its arguments. Without it: their names,
+    /// Records the values of arguments. Otherwise the record of a call contains only their names,
     /// size and digest.
     pub record_values: bool,
 }
 
-/// What holds where no rule speaks.
+/// Decision for tools that no policy file decides about.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Profile {
-    /// What reads is allowed, the rest refused.
+    /// Allows tools that only read; denies the others.
     Readonly,
-    /// What reads is allowed, the rest waits for a person.
+    /// Allows tools that only read; asks about the others.
     #[default]
     Auto,
-    /// Everything but what destroys or spends is allowed.
+    /// Asks about tools that destroy something or move money; allows the others.
     Open,
-    /// Nothing is allowed.
+    /// Denies everything.
     Strict,
 }
 
@@ -41,61 +43,61 @@ pub enum Profile {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
 pub enum PolicyFileKeys {
-    /// Its path; it holds for everybody.
+    /// Path of a file for every caller.
     Path(String),
-    /// Its path and whom it holds for.
+    /// Path with a scope.
     Table(PolicyFileTable),
 }
 
-/// A policy file and whom it holds for.
+/// Policy file with a scope.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PolicyFileTable {
-    /// Its path.
+    /// Path of the file.
     pub path: String,
-    /// Whom it holds for.
+    /// Callers that the file applies to.
     #[serde(default)]
     pub layer: LayerKind,
-    /// The workspace, where `layer` is `workspace`.
+    /// Workspace, if `layer` is `workspace`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub workspace: Option<String>,
-    /// The key, where `layer` is `key`.
+    /// Label of the key, if `layer` is `key`.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub key: Option<String>,
-    /// The upstream that bare names of tools belong to.
+    /// Upstream of the tool names in the file.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub upstream: Option<String>,
 }
 
-/// Whom a policy file holds for.
+/// Callers that a policy file applies to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LayerKind {
-    /// Everybody.
+    /// Every caller.
     #[default]
     Organisation,
-    /// One workspace.
+    /// Callers of one workspace.
     Workspace,
-    /// One key.
+    /// Callers with one key.
     Key,
 }
 
-/// Who answers where policy asks, and for how long a call waits.
+/// Approval of the calls that policy asks about.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct ApprovalsKeys {
-    /// `owner`: the server's owner, on the command line or signed in to its pages. `nobody`: what
-    /// policy would ask for is refused.
+    /// Approver. `owner`: the owner of the server decides, on the command line or signed in to its
+    /// pages. `nobody`: calls that policy asks about are denied.
     pub by: Approver,
-    /// How long a call waits for an answer, in milliseconds, where its rule does not say; then it
-    /// is refused.
+    /// Time after which a call without a decision is denied, in milliseconds. A rule can set
+    /// another time.
     #[schemars(range(min = 1_000, max = 86_400_000))]
     pub timeout_ms: u64,
-    /// Calls of one task that may wait for an answer at once. Further ones are refused.
+    /// Calls of one task that may wait for approval at the same time. Further calls are denied.
     #[schemars(range(min = 1, max = 256))]
     pub calls_max: u64,
-    /// Tasks that may wait for an answer at once; each holds a worker. Never more than half of
-    /// `sandbox.workers_max`.
+    /// Tasks that may wait for approval at the same time. Each occupies a worker, so the effective
+    /// limit is at most half of `sandbox.workers_max`.
     #[schemars(range(min = 1, max = 512))]
     pub tasks_max: u64,
 }
@@ -106,13 +108,13 @@ impl Default for ApprovalsKeys {
     }
 }
 
-/// Who answers.
+/// Approver of calls.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Approver {
-    /// The server's owner.
+    /// The owner of the server.
     #[default]
     Owner,
-    /// Nobody: to ask is to refuse.
+    /// Nobody: asking denies.
     Nobody,
 }

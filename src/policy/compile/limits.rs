@@ -2,32 +2,37 @@
 
 use std::time::Duration;
 
-use super::{Addressed, LayerCompiler};
+use super::{duration::parse_duration, layer::LayerCompiler};
 use crate::policy::{
-    Amount, Count, FixedWindow, Window,
-    condition::{Counter, cel::Expression},
+    compiled::{CompiledCost, CompiledExceed, CompiledLimit},
+    condition::{Counter, Expression},
     file::{
-        Algorithm, Condition, Cost, Counting, DurationText, Exceeded, Limit, Op, RateLimit, Rule,
-        Scope, State, WindowText,
+        Algorithm, Condition, Cost, Counting, DurationText, Entry, Exceeded, Limit, Op, RateLimit,
+        Rule, Scope, State, WindowText,
     },
-    rules::{CompiledCost, CompiledExceed, CompiledLimit},
+    model::{
+        amount::Amount,
+        counter::{Count, FixedWindow, Window},
+    },
 };
 
 /// Longest window.
-pub(super) const WINDOW_MAX: Duration = Duration::from_secs(31 * 86_400);
+const WINDOW_MAX: Duration = Duration::from_secs(31 * 86_400);
 /// Longest wait for a counter.
 const WAIT_MAX: Duration = Duration::from_secs(300);
+/// Wait for a counter if the file sets none.
 const WAIT_DEFAULT: Duration = Duration::from_secs(30);
 /// Longest name of a counter, in bytes.
 const NAME_BYTES_MAX: usize = 128;
 
-/// The bound that a condition sets for the counter of its own rule: `lt` or `lte` of it.
+/// Returns the bound that a condition sets for the counter of its own rule, with `lt` or `lte`.
+/// `tool` and `global` come from [`LayerCompiler::state_name`].
 pub(super) fn bound_of(
     state: &State,
     condition: &Condition,
     (tool, global): (String, bool),
 ) -> Option<Amount> {
-    let Condition::Structured(comparison) = condition else { return None };
+    let Condition::Comparison(comparison) = condition else { return None };
     let (path_tool, counter) = comparison.path.strip_prefix("state.")?.rsplit_once('.')?;
     if counter != state.counter || !(path_tool == tool || global && path_tool == "_global") {
         return None;
@@ -35,18 +40,20 @@ pub(super) fn bound_of(
     let value = Amount::from_number(comparison.value.as_ref()?.as_number()?).ok()?;
     match comparison.op {
         Op::Lte => Some(value),
-        // The finest step of a counter is a millionth, so this is the same for whole numbers and
-        // keeps decimals.
+        // The smallest step of a counter is a millionth, so this is exact for decimals too.
         Op::Lt => value.just_below(),
         _ => None,
     }
 }
 
 impl LayerCompiler<'_> {
-    /// The counters that conditions of this file may read: those with a name.
-    pub(super) fn collect_counters(&mut self, addressed: &[Addressed<'_>]) {
-        for (address, _, entry) in addressed {
-            let (own, _) = self.own_names(address);
+    /// Collects the counters that conditions of this file may read: those with a name.
+    pub(super) fn collect_counters<'f>(
+        &mut self,
+        entries: impl Iterator<Item = (&'f str, &'f Entry)>,
+    ) {
+        for (path, entry) in entries {
+            let (own, _) = self.state_name(path);
             let mut named: Vec<(String, Counter)> = Vec::new();
             let rules = entry.rules.iter().filter_map(|rule| match &rule.limit {
                 Some(RateLimit::Full(limit)) => Some(&**limit),
@@ -54,12 +61,12 @@ impl LayerCompiler<'_> {
             });
             named.extend(entry.limits.iter().chain(rules).filter_map(|limit| {
                 let name = limit.counter.clone()?;
-                Some((name.clone(), self.counter(address, limit, &name)?))
+                Some((name.clone(), self.counter(path, limit, &name)?))
             }));
             for state in entry.rules.iter().filter_map(|rule| rule.state.as_ref()) {
-                let limit = state_limit(state, Amount::MAX);
+                let limit = state_limit(state);
                 named.extend(
-                    self.counter(address, &limit, &state.counter)
+                    self.counter(path, &limit, &state.counter)
                         .map(|counter| (state.counter.clone(), counter)),
                 );
             }
@@ -69,10 +76,10 @@ impl LayerCompiler<'_> {
         }
     }
 
-    /// The counter of a limit, without problems told.
-    fn counter(&self, address: &str, limit: &Limit, name: &str) -> Option<Counter> {
+    /// Returns the counter of a limit; `None` if its window is invalid.
+    fn counter(&self, path: &str, limit: &Limit, name: &str) -> Option<Counter> {
         let window = window(&limit.window, limit.algo)?;
-        let exact = !address.contains('*');
+        let exact = !path.contains('*');
         let mut scopes = limit.scope.clone().unwrap_or_else(|| match exact {
             true => vec![Scope::Workspace, Scope::Tool],
             false => vec![Scope::Workspace],
@@ -81,13 +88,14 @@ impl LayerCompiler<'_> {
             scopes.push(Scope::Task);
         }
         scopes.sort_unstable();
-        Some(Counter { name: name.into(), pattern: address.into(), exact, window, scopes })
+        Some(Counter { name: name.into(), pattern: path.into(), exact, window, scopes })
     }
 
-    /// A limit; `fallback` names its counter if it has no name, `rule` the rule in records.
+    /// Compiles a limit. `fallback` names the counter if the file does not; `rule` is the name of
+    /// the rule in records.
     pub(super) fn limit(
         &mut self,
-        address: &str,
+        path: &str,
         limit: &Limit,
         fallback: &str,
         rule: &str,
@@ -98,19 +106,19 @@ impl LayerCompiler<'_> {
             self.reader.problem(
                 pointer,
                 format!(
-                    "the name of a counter has 1 to {NAME_BYTES_MAX} bytes, this has {}",
+                    "the name of the counter is {} bytes; the limit is 1 to {NAME_BYTES_MAX}",
                     name.len()
                 ),
                 None,
             );
             return None;
         }
-        let Some(counter) = self.counter(address, limit, name) else {
-            let hint = "write `minute`, `hour`, `day`, `task`, seconds, or text such as `90s`, \
+        let Some(counter) = self.counter(path, limit, name) else {
+            let hint = "write `minute`, `hour`, `day`, `task`, seconds, or a string such as `90s`, \
                 from 1 s to 31 days";
             self.reader.problem(
                 &format!("{pointer}/window"),
-                "this is no window",
+                "this is not a window",
                 Some(hint.into()),
             );
             return None;
@@ -120,13 +128,13 @@ impl LayerCompiler<'_> {
                 self.reader.problem(&format!("{pointer}/max"), format!("`max` {error}"), None)
             })
             .ok()?;
-        self.declare(address, name, &counter, pointer);
+        self.declare(path, name, &counter, pointer);
         let cost = self.cost(limit.cost.as_ref(), &format!("{pointer}/cost"))?;
         let on_exceed = self.on_exceed(limit, pointer)?;
         if counter.window == Window::Task && matches!(on_exceed, CompiledExceed::Wait(_)) {
             self.reader.problem(
                 pointer,
-                "a limit over a whole task never admits again, so waiting for it is in vain",
+                "a limit over a whole task never resets, so a call must not wait for it",
                 None,
             );
         }
@@ -144,16 +152,15 @@ impl LayerCompiler<'_> {
         })
     }
 
-    /// Two limits that count the same would count each call twice.
-    fn declare(&mut self, address: &str, name: &str, counter: &Counter, pointer: &str) {
+    /// Reports a second limit on the same counter, which would count each call twice.
+    fn declare(&mut self, path: &str, name: &str, counter: &Counter, pointer: &str) {
         let identity = format!("{counter:?}");
         let Some(other) = self.declared.get(&identity) else {
             self.declared.insert(identity, pointer.to_owned());
             return;
         };
-        let message = format!(
-            "`{other}` counts the same: the counter `{name}` for `{address}` in the same window"
-        );
+        let message =
+            format!("`{other}` has the same counter: `{name}` for `{path}` in the same window");
         self.reader.problem(pointer, message, Some("give each limit its own `counter`".into()));
     }
 
@@ -186,10 +193,10 @@ impl LayerCompiler<'_> {
             Some(Cost::Of(text)) => {
                 let keys: Vec<&str> =
                     text.strip_prefix("args.").unwrap_or_default().split('.').collect();
-                let plain = |key: &&str| {
+                let is_plain = |key: &&str| {
                     !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || c == '_')
                 };
-                if keys.iter().all(plain) {
+                if keys.iter().all(is_plain) {
                     return Some(CompiledCost::Argument(
                         keys.into_iter().map(Into::into).collect(),
                     ));
@@ -209,19 +216,19 @@ impl LayerCompiler<'_> {
         }
     }
 
-    /// `rate_limit` of a rule.
+    /// Compiles `limit` of a rule.
     pub(super) fn rate_limit(
         &mut self,
-        address: &str,
+        path: &str,
         limit: &RateLimit,
         named: Option<&str>,
         rule: &str,
         pointer: &str,
     ) -> Option<CompiledLimit> {
-        let place = format!("{pointer}/limit");
+        let pointer = format!("{pointer}/limit");
         let fallback = named.unwrap_or("rate");
         match limit {
-            RateLimit::Full(limit) => self.limit(address, limit, fallback, rule, &place),
+            RateLimit::Full(limit) => self.limit(path, limit, fallback, rule, &pointer),
             RateLimit::Short(text) => {
                 let parts = text
                     .split_once('/')
@@ -230,60 +237,65 @@ impl LayerCompiler<'_> {
                     let hint = Some(
                         "write a number and a window: `5/minute`, `5/hour` or `5/day`".to_owned(),
                     );
-                    self.reader.problem(&place, format!("`{text}` is no rate"), hint);
+                    self.reader.problem(&pointer, format!("`{text}` is not a rate"), hint);
                     return None;
                 };
                 let window = WindowText::Text(text.split_once('/')?.1.trim().to_owned());
-                self.limit(address, &plain(window, max.into()), fallback, rule, &place)
+                self.limit(path, &plain_limit(window, max.into()), fallback, rule, &pointer)
             }
         }
     }
 
-    /// `state` of a rule, bounded by the rule's own conditions.
+    /// Compiles `state` of a rule, bounded by the rule's own conditions.
     pub(super) fn state(
         &mut self,
-        address: &str,
+        path: &str,
         state: &State,
         rule: &Rule,
         name: &str,
         pointer: &str,
     ) -> Option<CompiledLimit> {
-        let names = self.own_names(address);
+        let names = self.state_name(path);
         let conditions = rule.conditions.iter().flat_map(|when| when.conditions());
         let bounds: Vec<Amount> =
             conditions.filter_map(|condition| bound_of(state, condition, names.clone())).collect();
-        // Without a bound it only counts, for conditions elsewhere.
+        // Without a bound the counter only counts, for conditions of other rules.
         let max = bounds.into_iter().min().unwrap_or(Amount::MAX);
-        let mut limit = state_limit(state, max);
-        if let Some(path) = &state.increment_from
-            && !path.starts_with("args.")
+        let mut limit = state_limit(state);
+        if let Some(argument) = &state.increment_from
+            && !argument.starts_with("args.")
         {
             let hint = Some("write the path of an argument: `args.amount`".to_owned());
             self.reader.problem(
                 &format!("{pointer}/state/increment_from"),
-                format!("`{path}` is no argument"),
+                format!("`{argument}` is not an argument"),
                 hint,
             );
             limit.cost = None;
         }
         let mut compiled =
-            self.limit(address, &limit, &state.counter, name, &format!("{pointer}/state"))?;
+            self.limit(path, &limit, &state.counter, name, &format!("{pointer}/state"))?;
         compiled.max = max;
         Some(compiled)
     }
 }
 
-/// A counter of Intercept as a limit. The increment 0 means 1 there.
-fn state_limit(state: &State, _max: Amount) -> Limit {
+/// Converts a counter of Intercept to a limit. An increment of 0 means 1 there.
+fn state_limit(state: &State) -> Limit {
     let cost = match (&state.increment_from, state.increment) {
         (Some(path), _) => Some(Cost::Of(path.clone())),
         (None, Some(increment)) => Some(Cost::Fixed(increment.max(1).into())),
         (None, None) => None,
     };
-    Limit { counter: Some(state.counter.clone()), cost, ..plain(state.window.clone(), 0.into()) }
+    Limit {
+        counter: Some(state.counter.clone()),
+        cost,
+        ..plain_limit(state.window.clone(), 0.into())
+    }
 }
 
-fn plain(window: WindowText, max: serde_json::Number) -> Limit {
+/// Returns a limit without optional keys.
+fn plain_limit(window: WindowText, max: serde_json::Number) -> Limit {
     Limit {
         counter: None,
         window,
@@ -298,6 +310,7 @@ fn plain(window: WindowText, max: serde_json::Number) -> Limit {
     }
 }
 
+/// Parses a window; `None` if it is invalid.
 fn window(text: &WindowText, algo: Option<Algorithm>) -> Option<Window> {
     let rolling = algo == Some(Algorithm::Rolling);
     let fixed = match text {
@@ -306,7 +319,7 @@ fn window(text: &WindowText, algo: Option<Algorithm>) -> Option<Window> {
             "minute" => FixedWindow::Minute,
             "hour" => FixedWindow::Hour,
             "day" => FixedWindow::Day,
-            other => seconds(super::duration(&DurationText::Text(other.to_owned()))?)?,
+            other => seconds(parse_duration(&DurationText::Text(other.to_owned()))?)?,
         },
         WindowText::Seconds(length) => seconds(Duration::from_secs(*length))?,
     };

@@ -118,7 +118,7 @@ fn a_missing_argument_fails_every_operator_but_exists_false() {
 }
 
 #[test]
-fn a_number_in_quotes_is_no_number_and_never_slips_past_a_denial() {
+fn a_number_in_quotes_is_not_a_number_and_never_passes_a_denial() {
     for (op, value) in
         [("gt", json!(50_000)), ("lt", json!(1)), ("gte", json!(5)), ("lte", json!(5))]
     {
@@ -131,32 +131,35 @@ fn a_number_in_quotes_is_no_number_and_never_slips_past_a_denial() {
 }
 
 #[test]
-fn a_comparison_that_can_mean_nothing_is_a_problem() {
+fn a_meaningless_comparison_is_a_problem() {
     for (op, value, problem) in [
-        ("lt", "\"5\"", "`lt` needs a number as `value`, found a text"),
-        ("in", "x", "`in` needs a list as `value`, found a text"),
+        ("lt", "\"5\"", "`lt` needs a number as `value`, found a string"),
+        ("in", "x", "`in` needs a list as `value`, found a string"),
         ("regex", "\"(\"", "the pattern does not compile"),
-        ("regex", "\"a{1000}{1000}\"", "the pattern is too large"),
+        ("regex", "\"a{1000}{1000}\"", "the compiled pattern is larger than"),
         ("exists", "1", "`exists` needs true or false as `value`, found a number"),
-        ("equals", "1", "`equals` is none of `eq`"),
+        ("equals", "1", "`equals` is not one of `eq`"),
         (
             "contains",
             "[1]",
-            "`contains` needs a text, a number or a truth value as `value`, found a list",
+            "`contains` needs a string, a number or a boolean as `value`, found a list",
         ),
     ] {
-        let told = problems(&format!(
+        let messages = problems(&format!(
             "tools: {{t.x: {{require: [{{path: args.a, op: {op}, value: {value}}}]}}}}"
         ));
-        assert!(told.iter().any(|told| told.contains(problem)), "{op} {value}: {told:?}");
+        assert!(
+            messages.iter().any(|message| message.contains(problem)),
+            "{op} {value}: {messages:?}"
+        );
     }
-    let told = problems(
+    let messages = problems(
         "tools: {t.x: {require: [{path: arg.a, op: eq, value: 1}, {path: args.a, op: gt}, {path: \
         args., op: eq, value: 1}]}}",
     );
-    assert!(told[0].contains("`arg.a` is no path"), "{told:?}");
-    assert!(told[1].contains("`gt` needs a `value`"), "{told:?}");
-    assert!(told[2].contains("`args.` is no path of an argument"), "{told:?}");
+    assert!(messages[0].contains("`arg.a` is not a path"), "{messages:?}");
+    assert!(messages[1].contains("`gt` needs a `value`"), "{messages:?}");
+    assert!(messages[2].contains("`args.` is not the path of an argument"), "{messages:?}");
 }
 
 /// The verdict of a tool that is allowed, but denied when an expression holds.
@@ -199,7 +202,7 @@ fn expressions_see_the_call() {
 }
 
 #[test]
-fn an_expression_without_an_answer_denies_whatever_the_rule() {
+fn an_expression_that_fails_denies_whatever_the_action() {
     for (expression, args) in [
         ("args.missing == 1", json!({})),
         ("args.x > 5", json!({"x": "6"})),
@@ -231,7 +234,7 @@ fn an_expression_without_an_answer_denies_whatever_the_rule() {
 }
 
 #[test]
-fn the_reason_of_a_failure_tells_no_values() {
+fn the_reason_of_a_failure_contains_no_values() {
     let policy =
         load(r#"{"tools": {"t.x": {"rules": [{"action": "deny", "when": "args.x > 5"}]}}}"#);
     let Verdict::Deny(denial) = decide(&policy, "t.x", json!({"x": "very secret"})).verdict else {
@@ -251,26 +254,29 @@ fn an_expression_that_cannot_work_is_a_problem() {
     let long = format!("args.x == \"{}\"", "a".repeat(4096));
     let deep = format!("{}true", "args.x == 1 && (".repeat(40)) + &")".repeat(40);
     for (expression, problem) in [
-        ("arg.x == 1", "`arg` is not known; there are `args`, `tool` and `caller`"),
+        ("arg.x == 1", "`arg` is not known; the variables are `args`, `tool` and `caller`"),
         ("args.x ==", "the expression does not parse"),
-        ("lower(args.x)", "`lower` is no function"),
-        ("args.x.matches(args.y)", "the pattern of `matches` must be a text in quotes"),
+        ("lower(args.x)", "`lower` is not a function"),
+        ("args.x.matches(args.y)", "the pattern of `matches` must be a string literal"),
         (r#"args.x.matches("(")"#, "the pattern does not compile"),
-        (r#"cidr(args.x, "ten")"#, "`ten` is no network"),
+        (r#"cidr(args.x, "ten")"#, "`ten` is not a network"),
         ("args.?x.hasValue()", "the expression does not parse"),
         ("args.a.all(x, args.b.all(y, args.c.all(z, true)))", "loops are nested deeper than 2"),
         ("args.a.map(x, x).map(x, x).map(x, x) == []", "loops are nested deeper than 2"),
-        (r#"counter("t.y", "spend") > 1"#, "no limit of `t.y` in this file counts `spend`"),
-        ("counter(args.a, args.b) > 1", "`counter` takes two texts in quotes"),
-        (&nested, "brackets and signs, allowed are 256"),
-        (&long, "allowed are 4096"),
+        (
+            r#"counter("t.y", "spend") > 1"#,
+            "no limit of `t.y` in this file has the counter `spend`",
+        ),
+        ("counter(args.a, args.b) > 1", "`counter` takes two string literals"),
+        (&nested, "brackets and signs; the limit is 256"),
+        (&long, "the limit is 4096"),
         (&deep, "the expression"),
     ] {
         let file = json!({"tools": {"t.x": {"require": [expression]}}});
-        let told = problems(&file.to_string());
+        let messages = problems(&file.to_string());
         assert!(
-            told.len() == 1 && told[0].contains(problem),
-            "{}: {told:?}",
+            messages.len() == 1 && messages[0].contains(problem),
+            "{}: {messages:?}",
             &expression[..expression.len().min(60)]
         );
     }
@@ -302,10 +308,10 @@ fn an_expression_cannot_stall() {
             Err(_) => continue,
         };
         let began = Instant::now();
-        let told = verdict(&policy, "t.x", args);
+        let result = verdict(&policy, "t.x", args);
         let took = began.elapsed();
         assert!(took < Duration::from_secs(5), "{expression} took {took:?}");
-        assert_eq!(told, ERROR, "{expression}");
+        assert_eq!(result, ERROR, "{expression}");
     }
     // What is reasonable goes through.
     let items: Vec<Value> = (0..1000).map(|n| json!({"price": n, "name": "abc"})).collect();
@@ -347,20 +353,20 @@ tools:
                 reads[0].key.clone(),
                 Amount::from_f64(amount).unwrap(),
             )]);
-            told(&decide_raw(&policy, tool(path), "{}", CALLER, &values))
+            summary(&decide_raw(&policy, tool(path), "{}", CALLER, &values))
         };
         assert_eq!(with(10.4), NO);
         assert_eq!(with(10.5), "allow by default");
         assert_eq!(
-            told(&decide_raw(&policy, tool(path), "{}", CALLER, &CounterValues::none())),
+            summary(&decide_raw(&policy, tool(path), "{}", CALLER, &CounterValues::none())),
             ERROR,
             "unknown is a no"
         );
     }
-    // The key that is read is the key that is held.
-    let held = decide(&policy, "pay.charge", json!({"amount": 5}));
+    // Conditions read the same key that limits reserve.
+    let reserved = decide(&policy, "pay.charge", json!({"amount": 5}));
     assert_eq!(
-        held.holds[0].key.as_str(),
+        reserved.reservations[0].key.as_str(),
         r#"["spend","pay.charge","day","principal","local","alice","tool","pay.charge"]"#
     );
 }

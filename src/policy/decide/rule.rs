@@ -1,25 +1,25 @@
-//! One rule, asked about one call.
+//! Evaluates one rule for one call.
 
-use super::{Deciding, answer::Given, holds};
+use super::evaluation::{Candidate, Evaluation};
 use crate::{
     base::text::cut,
     policy::{
-        Denial, DenialCode,
-        args::required,
-        condition::{Expr, NoAnswer, Subject},
+        args::required_keys,
+        compiled::{CompiledEntry, CompiledLayer, CompiledRule},
+        condition::{EvaluationError, Expr, Subject},
         file::Action,
-        rules::{CompiledEntry, CompiledLayer, CompiledRule},
+        model::verdict::{Denial, DenialCode},
     },
 };
 
-/// Why a rule refuses.
-struct Refusal {
+/// Denial by a rule.
+struct RuleDenial {
     code: DenialCode,
     reason: String,
 }
 
-impl<'p> Deciding<'p, '_> {
-    /// Asks a rule, and notes what it says.
+impl<'p> Evaluation<'p, '_> {
+    /// Evaluates a rule and records its effect.
     pub(super) fn rule(
         &mut self,
         layer: &'p CompiledLayer,
@@ -27,48 +27,54 @@ impl<'p> Deciding<'p, '_> {
         rule: &'p CompiledRule,
         subject: &Subject<'_>,
     ) {
-        if !rule.applies.to(&self.call.caller) {
-            self.told(layer, entry, rule, || "it is for other callers".into(), "does not apply");
+        if !rule.applies_to.matches(&self.call.caller) {
+            self.rule_step(
+                layer,
+                entry,
+                rule,
+                || "`applies_to` names other callers".into(),
+                "does not apply",
+            );
             return;
         }
-        match self.speaks(layer, entry, rule, subject) {
+        match self.applies(layer, entry, rule, subject) {
             Ok(false) => return,
             Ok(true) => {}
-            Err(refusal) => return self.refused(layer, entry, rule, refusal),
+            Err(denial) => return self.rule_denied(layer, entry, rule, denial),
         }
-        if let Err(refusal) = self.guards(layer, entry, rule, subject) {
-            return self.refused(layer, entry, rule, refusal);
+        if let Err(denial) = self.guards(layer, entry, rule, subject) {
+            return self.rule_denied(layer, entry, rule, denial);
         }
         match rule.action {
             Action::Evaluate => {}
             Action::Deny => {
-                let reason = self.worded(
+                let reason = self.message_or(
                     rule.message.as_deref(),
                     &format!("denied by rule `{}`", rule.rule.name),
                 );
-                return self.refused(
+                return self.rule_denied(
                     layer,
                     entry,
                     rule,
-                    Refusal { code: DenialCode::PolicyDenied, reason },
+                    RuleDenial { code: DenialCode::PolicyDenied, reason },
                 );
             }
             Action::Allow | Action::Ask => {
                 let outcome = if rule.action == Action::Allow { "allow" } else { "ask" };
-                self.told(layer, entry, rule, || "it answers".into(), outcome);
+                self.rule_step(layer, entry, rule, || "action of the rule".into(), outcome);
                 if !rule.shadow {
-                    self.given.push(Given::Answers { layer: entry.layer, entry, rule });
+                    self.candidates.push(Candidate::Rule { layer: entry.layer, entry, rule });
                 } else if rule.action == Action::Ask {
                     let message =
                         rule.message.as_deref().unwrap_or("an approval would be needed").to_owned();
-                    self.watch(rule.rule.clone(), "ask", message);
+                    self.shadow_finding(rule.rule.clone(), "ask", message);
                 }
             }
         }
         self.count(layer, entry, rule, subject);
     }
 
-    /// Reserves what the rule's limits count, or refuses where one cannot count.
+    /// Adds the reservations of the rule's limits; denies the call if one cannot be counted.
     fn count(
         &mut self,
         layer: &'p CompiledLayer,
@@ -77,175 +83,186 @@ impl<'p> Deciding<'p, '_> {
         subject: &Subject<'_>,
     ) {
         for limit in &rule.limits {
-            match holds::hold(self, entry, rule, limit, subject) {
-                Ok(hold) if rule.shadow => self.told(
+            match self.reservation(entry, rule, limit, subject) {
+                Ok(reservation) if rule.shadow => self.rule_step(
                     layer,
                     entry,
                     rule,
-                    || format!("limit of {} per {}, not counted in shadow", hold.max, hold.window),
+                    || {
+                        format!(
+                            "limit of {} per {}, not counted in shadow mode",
+                            reservation.max, reservation.window
+                        )
+                    },
                     "passes",
                 ),
-                Ok(hold) => {
-                    self.told(
+                Ok(reservation) => {
+                    self.rule_step(
                         layer,
                         entry,
                         rule,
-                        || format!("counts {} of {} per {}", hold.cost, hold.max, hold.window),
+                        || {
+                            format!(
+                                "counts {} of {} per {}",
+                                reservation.cost, reservation.max, reservation.window
+                            )
+                        },
                         "counts",
                     );
-                    self.holds.push(hold);
+                    self.reservations.push(reservation);
                 }
                 Err(reason) => {
                     let reason =
                         format!("limit `{}` cannot count this call: {reason}", limit.rule.name);
-                    return self.refused(
+                    return self.rule_denied(
                         layer,
                         entry,
                         rule,
-                        Refusal { code: DenialCode::PolicyError, reason },
+                        RuleDenial { code: DenialCode::PolicyError, reason },
                     );
                 }
             }
         }
     }
 
-    /// Whether the rule speaks about this call: all of `when` holds.
-    fn speaks(
+    /// Returns true if the rule applies to this call: all conditions of `when` hold.
+    fn applies(
         &mut self,
         layer: &CompiledLayer,
         entry: &CompiledEntry,
         rule: &CompiledRule,
         subject: &Subject<'_>,
-    ) -> Result<bool, Refusal> {
+    ) -> Result<bool, RuleDenial> {
         for condition in &rule.when {
             let holds = condition.holds(subject);
             self.observe(layer, entry, rule, &**condition, subject, &holds, "when");
             match holds {
                 Ok(true) => {}
                 Ok(false) => return Ok(false),
-                Err(error) => return Err(self.no_answer(rule, &error)),
+                Err(error) => return Err(self.evaluation_failed(rule, &error)),
             }
         }
         Ok(true)
     }
 
+    /// Checks the guards of the rule except limits.
     fn guards(
         &mut self,
         layer: &CompiledLayer,
         entry: &CompiledEntry,
         rule: &CompiledRule,
         subject: &Subject<'_>,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), RuleDenial> {
         for requirement in &rule.require {
             for condition in &requirement.conditions {
                 let holds = condition.holds(subject);
                 self.observe(layer, entry, rule, &**condition, subject, &holds, "require");
                 match holds {
                     Ok(true) => {}
-                    // A value of another kind is not what is required.
-                    Ok(false) | Err(NoAnswer::Mismatch(_)) => {
+                    // A value of another type does not satisfy a requirement.
+                    Ok(false) | Err(EvaluationError::TypeMismatch(_)) => {
                         let message = requirement.message.as_deref().or(rule.message.as_deref());
-                        let reason = self.worded(
+                        let reason = self.message_or(
                             message,
                             &format!("rule `{}` does not permit these arguments", rule.rule.name),
                         );
-                        return Err(Refusal { code: DenialCode::PolicyDenied, reason });
+                        return Err(RuleDenial { code: DenialCode::PolicyDenied, reason });
                     }
-                    Err(error) => return Err(self.no_answer(rule, &error)),
+                    Err(error) => return Err(self.evaluation_failed(rule, &error)),
                 }
             }
         }
         if rule.schema.is_some()
-            && let Err(error) = subject.args.seen([], false)
+            && let Err(error) = subject.args.check_readable([], false)
         {
-            return Err(self.no_answer(rule, &NoAnswer::Failed(error)));
+            return Err(self.evaluation_failed(rule, &EvaluationError::Failed(error)));
         }
         if let Some(schema) = &rule.schema
             && let Err(error) = schema.validate(&subject.args.value)
         {
-            // The place and the keyword: neither the value nor what the owner wrote beside the
-            // keyword.
-            let (place, keyword) =
+            // Only the location and the keyword: neither the value nor the text of the schema.
+            let (location, keyword) =
                 (error.instance_path().to_string(), error.kind().keyword().to_owned());
-            let place = if place.is_empty() {
+            let location = if location.is_empty() {
                 "the arguments".to_owned()
             } else {
-                format!("`{}`", cut(&place, 200))
+                format!("`{}`", cut(&location, 200))
             };
             let fallback = format!(
-                "rule `{}` does not permit these arguments: {place} fails `{keyword}`",
+                "rule `{}` does not permit these arguments: {location} fails `{keyword}`",
                 rule.rule.name
             );
-            let reason = self.worded(rule.message.as_deref(), &fallback);
-            return Err(Refusal { code: DenialCode::PolicyDenied, reason });
+            let reason = self.message_or(rule.message.as_deref(), &fallback);
+            return Err(RuleDenial { code: DenialCode::PolicyDenied, reason });
         }
         if rule.required_args {
-            self.required(rule, subject)?;
+            self.check_required(rule, subject)?;
         }
         Ok(())
     }
 
-    /// `validate: {required_args: true}`: what the tool's schema requires is there and is not null.
-    fn required(&self, rule: &CompiledRule, subject: &Subject<'_>) -> Result<(), Refusal> {
+    /// Checks `validate: {required_args: true}`: each argument that the tool's schema requires is
+    /// present and not null.
+    fn check_required(&self, rule: &CompiledRule, subject: &Subject<'_>) -> Result<(), RuleDenial> {
         let Some(schema) = self.call.tool.input_schema else {
             let reason = format!(
                 "rule `{}` checks required arguments, but the schema of the tool is not known",
                 rule.rule.name
             );
-            return Err(Refusal { code: DenialCode::PolicyError, reason });
+            return Err(RuleDenial { code: DenialCode::PolicyError, reason });
         };
         let schema = schema.value();
-        let missing = required(&schema)
+        let missing = required_keys(&schema)
             .find(|key| subject.args.value.get(key).is_none_or(serde_json::Value::is_null));
         match missing {
             None => Ok(()),
             Some(key) => {
                 let fallback =
                     format!("rule `{}` requires the argument `{}`", rule.rule.name, cut(key, 100));
-                let reason = self.worded(rule.message.as_deref(), &fallback);
-                Err(Refusal { code: DenialCode::PolicyDenied, reason })
+                let reason = self.message_or(rule.message.as_deref(), &fallback);
+                Err(RuleDenial { code: DenialCode::PolicyDenied, reason })
             }
         }
     }
 
-    fn no_answer(&self, rule: &CompiledRule, error: &NoAnswer) -> Refusal {
+    fn evaluation_failed(&self, rule: &CompiledRule, error: &EvaluationError) -> RuleDenial {
         let reason =
             format!("rule `{}` could not be evaluated: {}", rule.rule.name, error.reason());
-        Refusal {
+        RuleDenial {
             code: DenialCode::PolicyError,
             reason: format!("call of `{}`: {reason}", self.tool()),
         }
     }
 
-    fn worded(&self, message: Option<&str>, fallback: &str) -> String {
+    fn message_or(&self, message: Option<&str>, fallback: &str) -> String {
         match message {
             Some(message) => message.to_owned(),
             None => format!("call of `{}`: {fallback}", self.tool()),
         }
     }
 
-    fn refused(
+    fn rule_denied(
         &mut self,
         layer: &CompiledLayer,
         entry: &CompiledEntry,
         rule: &CompiledRule,
-        refusal: Refusal,
+        denial: RuleDenial,
     ) {
-        self.told(layer, entry, rule, || refusal.reason.clone(), "deny");
+        self.rule_step(layer, entry, rule, || denial.reason.clone(), "deny");
         if rule.shadow {
-            self.watch(rule.rule.clone(), "deny", refusal.reason);
+            self.shadow_finding(rule.rule.clone(), "deny", denial.reason);
         } else {
             let denial = Denial {
-                code: refusal.code,
-                message: refusal.reason,
+                code: denial.code,
+                message: denial.reason,
                 hidden: false,
                 retry_after: None,
             };
-            self.refuse(denial, rule.rule.clone());
+            self.deny(denial, rule.rule.clone());
         }
     }
 
-    fn told(
+    fn rule_step(
         &mut self,
         layer: &CompiledLayer,
         entry: &CompiledEntry,
@@ -256,7 +273,7 @@ impl<'p> Deciding<'p, '_> {
         self.step(&layer.name, entry.pattern.as_str(), &rule.rule, what, outcome, rule.shadow);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the place, the condition and what came of it")]
+    #[expect(clippy::too_many_arguments, reason = "the rule, the condition and its result")]
     fn observe(
         &mut self,
         layer: &CompiledLayer,
@@ -264,14 +281,14 @@ impl<'p> Deciding<'p, '_> {
         rule: &CompiledRule,
         condition: &dyn Expr,
         subject: &Subject<'_>,
-        holds: &Result<bool, NoAnswer>,
+        holds: &Result<bool, EvaluationError>,
         role: &str,
     ) {
         let outcome = match (holds, role) {
             (Ok(true), "when") => "applies",
             (Ok(false), "when") => "does not apply",
             (Ok(true), _) => "passes",
-            (Ok(false) | Err(NoAnswer::Mismatch(_)), "require") => "fails",
+            (Ok(false) | Err(EvaluationError::TypeMismatch(_)), "require") => "fails",
             _ => "error",
         };
         let what = || {
@@ -282,6 +299,9 @@ impl<'p> Deciding<'p, '_> {
                 .unwrap_or_default();
             format!("{role} {} [{}]{error}", condition.source(), condition.observed(subject))
         };
-        self.told(layer, entry, rule, what, outcome);
+        self.rule_step(layer, entry, rule, what, outcome);
     }
 }
+
+#[cfg(test)]
+mod tests;

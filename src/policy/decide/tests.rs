@@ -1,4 +1,4 @@
-//! Random policies and calls: the account is the decision, and nothing errs on the open side.
+//! Random policies and calls: explanations match decisions, and every failure is a denial.
 
 use proptest::{prelude::*, sample::select, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json, value::RawValue};
@@ -8,7 +8,7 @@ use crate::policy::*;
 
 const PATHS: &[&str] = &["a.b", "a.c", "a.b.c", "b.delete_x", "convex.tables", "convex.run"];
 
-fn address() -> impl Strategy<Value = &'static str> {
+fn pattern() -> impl Strategy<Value = &'static str> {
     select(vec!["a.b", "a.c", "a.*", "*", "*.b", "a.b.*", "b.*", "convex.run", "convex.*"])
 }
 
@@ -62,19 +62,19 @@ fn rule() -> impl Strategy<Value = Value> {
 
 fn file() -> impl Strategy<Value = Value> {
     let default = select(vec![None, Some("allow"), Some("deny"), Some("ask"), Some("auto")]);
-    let entries = prop::collection::btree_map(address(), prop::collection::vec(rule(), 0..3), 0..4);
+    let entries = prop::collection::btree_map(pattern(), prop::collection::vec(rule(), 0..3), 0..4);
     (default, entries, prop::bool::weighted(0.1), prop::bool::weighted(0.1)).prop_map(
         |(default, entries, hide, shadow)| {
             let mut named = 0;
             let tools: serde_json::Map<String, Value> = entries
                 .into_iter()
-                .map(|(address, mut rules)| {
+                .map(|(pattern, mut rules)| {
                     for rule in &mut rules {
                         // Each rule has a counter of its own.
                         rule["name"] = format!("r{named}").into();
                         named += 1;
                     }
-                    (address.to_owned(), json!({"rules": rules}))
+                    (pattern.to_owned(), json!({"rules": rules}))
                 })
                 .collect();
             let mut file = json!({"tools": tools});
@@ -144,7 +144,7 @@ fn args() -> impl Strategy<Value = Value> {
 }
 
 #[test]
-fn explain_says_what_decide_decides_for_ten_thousand_pairs() {
+fn explain_agrees_with_decide_for_ten_thousand_pairs() {
     let mut runner = TestRunner::deterministic();
     let mut seen = std::collections::BTreeMap::new();
     for _ in 0..500 {
@@ -166,43 +166,47 @@ fn explain_says_what_decide_decides_for_ten_thousand_pairs() {
             let explained = policy.explain(&call, &CounterValues::none());
             assert_eq!(decision.verdict, explained.decision.verdict);
             assert_eq!(
-                (&decision.rule, &decision.holds, &decision.shadow),
-                (&explained.decision.rule, &explained.decision.holds, &explained.decision.shadow)
+                (&decision.rule, &decision.reservations, &decision.shadow),
+                (
+                    &explained.decision.rule,
+                    &explained.decision.reservations,
+                    &explained.decision.shadow
+                )
             );
-            agrees(&explained);
+            steps_agree(&explained);
             consistent(&policy, &call, &decision);
             *seen.entry(decision.verdict.as_str()).or_insert(0) += 1;
         }
     }
     assert!(
         seen.values().all(|count| *count > 500) && seen.len() == 3,
-        "every answer is met often: {seen:?}"
+        "every verdict occurs often: {seen:?}"
     );
 }
 
-/// The steps alone, read as a person would, lead to the verdict.
-fn agrees(explained: &Explanation) {
-    let counting = || explained.steps.iter().filter(|step| !step.shadow);
+/// Checks that the steps alone lead to the verdict.
+fn steps_agree(explained: &Explanation) {
+    let enforced = || explained.steps.iter().filter(|step| !step.shadow);
     let rule = explained.decision.rule.as_ref().expect("there is always a rule");
-    let first_refusal = counting().find(|step| step.outcome == "deny");
-    match (&explained.decision.verdict, first_refusal) {
+    let first_denial = enforced().find(|step| step.outcome == "deny");
+    match (&explained.decision.verdict, first_denial) {
         (Verdict::Deny(_), Some(step)) => assert_eq!(step.rule, *rule.name, "{explained}"),
-        // The profile speaks where there is no step of a layer, and an ask is a no where nobody
-        // approves.
+        // Without a step of a layer the profile decides; if nobody can approve, asking is
+        // denying.
         (Verdict::Deny(_), None) => {
-            let asked = counting().any(|step| step.outcome == "ask");
+            let asked = enforced().any(|step| step.outcome == "ask");
             assert!(asked || &*rule.name == "class default", "{explained}");
         }
         (_, Some(step)) => panic!("{step:?} denies, but {explained}"),
         (Verdict::Ask(_), None) => {
             assert!(
-                counting().any(|step| step.outcome == "ask") || &*rule.name == "class default",
+                enforced().any(|step| step.outcome == "ask") || &*rule.name == "class default",
                 "{explained}"
             )
         }
         (Verdict::Allow, None) => {
             assert!(
-                !counting().any(|step| matches!(step.outcome.as_str(), "error" | "fails")),
+                !enforced().any(|step| matches!(step.outcome.as_str(), "error" | "fails")),
                 "{explained}"
             )
         }
@@ -215,33 +219,33 @@ fn agrees(explained: &Explanation) {
     );
 }
 
-/// Lists and calls do not contradict each other, and a denial holds nothing.
+/// Checks that lists and calls agree, and that a denial reserves nothing.
 fn consistent(policy: &Policy, call: &Call<'_>, decision: &Decision) {
     let view = policy.view(&call.tool, &call.caller);
     match &decision.verdict {
         Verdict::Deny(denial) => {
-            assert!(decision.holds.is_empty());
+            assert!(decision.reservations.is_empty());
             assert!(!denial.hidden || view == Listing::Hidden);
         }
         Verdict::Allow | Verdict::Ask(_) => {
             assert_ne!(
                 view,
                 Listing::Hidden,
-                "what can be called is listed: {}",
+                "a tool that can be called is listed: {}",
                 policy.explain(call, &CounterValues::none())
             )
         }
     }
     let keys: std::collections::BTreeSet<&str> =
-        decision.holds.iter().map(|hold| hold.key.as_str()).collect();
-    assert_eq!(keys.len(), decision.holds.len(), "no counter is held twice");
+        decision.reservations.iter().map(|reservation| reservation.key.as_str()).collect();
+    assert_eq!(keys.len(), decision.reservations.len(), "no counter is reserved twice");
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn arguments_that_cannot_be_read_are_denied_by_every_policy(policy in policy(), path in select(PATHS)) {
+    fn unreadable_arguments_are_denied_by_every_policy(policy in policy(), path in select(PATHS)) {
         for args in [r#"{"x": 1, "x": 2}"#, r#"{"x": 1e999}"#, "[]", "1"] {
             let args = RawValue::from_string(args.to_owned()).unwrap();
             let call = Call { tool: tool(path), args: &args, caller: CALLER, now: "2026-11-21T10:00:00Z".parse().unwrap() };
@@ -254,9 +258,9 @@ proptest! {
     }
 
     #[test]
-    fn a_layer_more_never_opens(files in prop::collection::vec(file(), 2), args in args(), path in select(PATHS)) {
-        // One that has an answer of its own already can only get a stricter one; a silent one is
-        // another matter, the profile spoke for it.
+    fn another_layer_never_opens(files in prop::collection::vec(file(), 2), args in args(), path in select(PATHS)) {
+        // A layer with a permission of its own can only be made stricter by another one. Without
+        // one, the profile decided.
         let mut first = files[0].clone();
         first["default"] = "ask".into();
         first.as_object_mut().unwrap().remove("mode");
@@ -273,7 +277,7 @@ proptest! {
     }
 
     #[test]
-    fn a_key_that_is_misspelt_never_loads(file in file(), at in any::<prop::sample::Index>(), letter in "[a-z]") {
+    fn a_misspelt_key_never_loads(file in file(), at in any::<prop::sample::Index>(), letter in "[a-z]") {
         let text = serde_json::to_string_pretty(&file).unwrap();
         let known = ["\"rules\"", "\"action\"", "\"when\"", "\"require\"", "\"limit\"", "\"path\"", "\"op\"", "\"window\"", "\"max\"", "\"cost\"", "\"default\"", "\"mode\"", "\"tools\"", "\"hide\"", "\"role\"", "\"applies_to\""];
         let places: Vec<usize> = known.iter().flat_map(|key| text.match_indices(&format!("{key}:")).map(|(at, _)| at + 1).collect::<Vec<_>>()).collect();
@@ -284,7 +288,7 @@ proptest! {
     }
 
     #[test]
-    fn a_file_with_any_byte_changed_loads_or_says_why(file in file(), at in any::<prop::sample::Index>(), byte in 0_u8..128, args in args()) {
+    fn a_file_with_any_byte_changed_loads_or_has_problems(file in file(), at in any::<prop::sample::Index>(), byte in 0_u8..128, args in args()) {
         let mut text = serde_json::to_string_pretty(&file).unwrap().into_bytes();
         let at = at.index(text.len());
         text[at] = byte;

@@ -1,39 +1,39 @@
-//! Conditions, as the file writes them.
+//! Conditions in the file format.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-/// How a value is compared.
+/// Operator of a comparison.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Op {
-    /// The same value; 1 and 1.0 are.
+    /// Equal; 1 and 1.0 are equal.
     Eq,
-    /// Another value.
+    /// Not equal.
     Neq,
-    /// One of a list.
+    /// Equal to one of the list.
     In,
-    /// None of a list.
+    /// Equal to none of the list.
     NotIn,
-    /// A number less than.
+    /// Number less than.
     Lt,
-    /// A number at most.
+    /// Number less than or equal to.
     Lte,
-    /// A number more than.
+    /// Number greater than.
     Gt,
-    /// A number at least.
+    /// Number greater than or equal to.
     Gte,
-    /// A text in which the pattern is found; the syntax of RE2.
+    /// String in which the pattern is found, in RE2 syntax.
     Regex,
-    /// A text that contains this text, or a list that contains this value.
+    /// String that contains this string, or list that contains this value.
     Contains,
-    /// `true`: it is there; `false`: it is not.
+    /// `true`: the value is present; `false`: it is missing.
     Exists,
 }
 
 impl Op {
-    /// All, as they are written.
+    /// All operators, with their names in files.
     pub const ALL: [(&'static str, Self); 11] = [
         ("eq", Self::Eq),
         ("neq", Self::Neq),
@@ -48,21 +48,21 @@ impl Op {
         ("exists", Self::Exists),
     ];
 
-    /// As it is written.
+    /// Returns the name in files.
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(_, op)| *op == self).map_or("", |(name, _)| name)
     }
 }
 
-/// A value of the call, compared.
+/// Comparison of an argument or a counter with a value.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Structured {
-    /// `args.a.b`, or `state.TOOL.COUNTER` for the value of a counter.
+pub struct Comparison {
+    /// `args.a.b` for an argument, or `state.TOOL.COUNTER` for the value of a counter.
     pub path: String,
-    /// How.
+    /// Operator.
     pub op: Op,
-    /// With what; `exists` may go without.
+    /// Value to compare with; optional for `exists`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
 }
@@ -71,24 +71,24 @@ pub struct Structured {
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Condition {
-    /// A CEL expression, at most 4 KiB, that gives a truth value.
+    /// CEL expression of at most 4 KiB that returns a boolean.
     Cel(String),
-    /// A comparison.
-    Structured(Structured),
+    /// Comparison.
+    Comparison(Comparison),
 }
 
-/// When a rule speaks: all of these must hold.
+/// One condition, or several that must all hold.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum When {
-    /// One.
+    /// One condition.
     One(Condition),
-    /// All of them; an empty list always holds.
+    /// Conditions that must all hold; an empty list always holds.
     All(Vec<Condition>),
 }
 
 impl When {
-    /// The conditions.
+    /// Returns the conditions.
     pub fn conditions(&self) -> &[Condition] {
         match self {
             Self::One(condition) => std::slice::from_ref(condition),
@@ -97,23 +97,23 @@ impl When {
     }
 }
 
-/// An item of `require` or `deny_if`.
+/// Item of `require` or `deny_if`.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Requirement {
     /// One condition.
-    Plain(Condition),
-    /// Several, all of which must hold, with what is said to the caller.
-    Spoken(Spoken),
+    Single(Condition),
+    /// Several conditions that must all hold, with a message to the caller.
+    Group(ConditionGroup),
 }
 
 /// Conditions with a message.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Spoken {
-    /// The conditions; an empty list always holds.
+pub struct ConditionGroup {
+    /// Conditions that must all hold; an empty list always holds.
     pub conditions: Vec<Condition>,
-    /// What the caller is told.
+    /// Message to the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }

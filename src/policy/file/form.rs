@@ -1,25 +1,27 @@
-//! The keys of the file, one by one.
+//! Keys of the file format, and how each is read.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
 use super::{
-    Action, Algorithm, AppliesTo, Approval, Budgets, Case, CaseCaller, Condition, Cost, Counting,
-    Default, Entry, Exceeded, Expected, Limit, Mode, OneOrMany, Op, PolicyFile, RateLimit,
-    Requirement, Rule, Scope, Spoken, State, Structured, Validate, When, WindowText,
-    read::{At, Reader, kind},
+    condition::{Comparison, Condition, ConditionGroup, Op, Requirement, When},
+    limit::{Algorithm, Cost, Counting, Exceeded, Limit, RateLimit, Scope},
+    policy_file::{Budgets, DefaultAction, Entry, Expected, PolicyFile, TestCaller, TestCase},
+    reader::{Located, Reader, type_name},
+    rule::{Action, AppliesTo, Approval, Rule, State, Validate},
+    values::{Mode, OneOrMany, WindowText},
 };
-use crate::policy::Class;
+use crate::policy::model::class::Class;
 
-/// The keys of a file; an alias stands behind its key, after `=`.
+/// Keys of a file. Aliases follow their key after `=`, here and below.
 pub(super) const FILE_KEYS: &[&str] = &[
     "version",
     "description",
     "default",
     "mode",
     "upstream",
-    "catalogue",
+    "presets",
     "hide",
     "tools",
     "all_tools",
@@ -56,13 +58,13 @@ pub(super) const LIMIT_KEYS: &[&str] = &[
     "message=on_deny=reason",
 ];
 pub(super) const CONDITION_KEYS: &[&str] = &["path", "op", "value"];
-pub(super) const SPOKEN_KEYS: &[&str] = &["conditions", "message=on_deny=reason"];
+pub(super) const GROUP_KEYS: &[&str] = &["conditions", "message=on_deny=reason"];
 pub(super) const STATE_KEYS: &[&str] = &["counter", "window", "increment", "increment_from"];
 pub(super) const VALIDATE_KEYS: &[&str] = &["required_args", "schema"];
 pub(super) const APPROVAL_KEYS: &[&str] = &["timeout"];
 pub(super) const APPLIES_KEYS: &[&str] = &["role", "key", "workspace"];
 pub(super) const BUDGET_KEYS: &[&str] = &["calls", "bytes_returned", "wall_time"];
-pub(super) const CASE_KEYS: &[&str] = &["name", "tool", "args", "as", "class", "expect", "rule"];
+pub(super) const TEST_KEYS: &[&str] = &["name", "tool", "args", "as", "class", "expect", "rule"];
 pub(super) const CALLER_KEYS: &[&str] = &["workspace", "principal", "role", "key", "session"];
 
 const CLASSES: &[(&str, Class)] = &[
@@ -75,13 +77,13 @@ const CLASSES: &[(&str, Class)] = &[
 ];
 const MODES: &[(&str, Mode)] = &[("enforce", Mode::Enforce), ("shadow", Mode::Shadow)];
 /// Most tests of one file.
-const CASES_MAX: usize = 10_000;
+const TESTS_MAX: usize = 10_000;
 /// Most entries of `tools`.
 const ENTRIES_MAX: usize = 10_000;
 
 impl Reader<'_> {
     pub(super) fn file(&mut self, root: &Value) -> PolicyFile {
-        let at = At { value: root, pointer: String::new() };
+        let at = Located { value: root, pointer: String::new() };
         let mut file = PolicyFile::default();
         let Some(members) = self.members(&at, FILE_KEYS) else { return file };
         if let Some(at) = self.member(&members, "version") {
@@ -89,58 +91,58 @@ impl Reader<'_> {
                 Value::String(version) if version == "1" => file.version = Some(version.clone()),
                 other => self.problem(
                     &at.pointer,
-                    format!("version {other} is not known"),
+                    format!("version {other} is not supported"),
                     Some("write `version: \"1\"`".into()),
                 ),
             }
         }
-        file.description = self.member(&members, "description").and_then(|at| self.text(&at));
+        file.description = self.member(&members, "description").and_then(|at| self.string(&at));
         let defaults = [
-            ("allow", Default::Allow),
-            ("deny", Default::Deny),
-            ("ask", Default::Ask),
-            ("auto", Default::Auto),
+            ("allow", DefaultAction::Allow),
+            ("deny", DefaultAction::Deny),
+            ("ask", DefaultAction::Ask),
+            ("auto", DefaultAction::Auto),
         ];
-        file.default = self.member(&members, "default").and_then(|at| self.word(&at, &defaults));
-        file.mode = self.member(&members, "mode").and_then(|at| self.word(&at, MODES));
-        file.upstream = self.member(&members, "upstream").and_then(|at| self.text(&at));
-        if let Some(at) = self.member(&members, "catalogue") {
-            file.catalogue = self.catalogue(&at);
+        file.default = self.member(&members, "default").and_then(|at| self.one_of(&at, &defaults));
+        file.mode = self.member(&members, "mode").and_then(|at| self.one_of(&at, MODES));
+        file.upstream = self.member(&members, "upstream").and_then(|at| self.string(&at));
+        if let Some(at) = self.member(&members, "presets") {
+            file.presets = self.presets(&at);
         }
         file.hide =
-            self.member(&members, "hide").and_then(|at| self.texts(&at)).unwrap_or_default();
+            self.member(&members, "hide").and_then(|at| self.strings(&at)).unwrap_or_default();
         if let Some(at) = self.member(&members, "tools") {
             file.tools = self.tools(&at);
         }
         file.all_tools = self.member(&members, "all_tools").and_then(|at| self.entry(&at));
         file.budgets = self.member(&members, "budgets").and_then(|at| self.budgets(&at));
         if let Some(items) =
-            self.member(&members, "tests").and_then(|at| self.items_up_to(&at, CASES_MAX))
+            self.member(&members, "tests").and_then(|at| self.items_up_to(&at, TESTS_MAX))
         {
-            file.tests = items.iter().filter_map(|item| self.case(item)).collect();
+            file.tests = items.iter().filter_map(|item| self.test_case(item)).collect();
         }
         file
     }
 
-    fn catalogue(&mut self, at: &At<'_>) -> BTreeMap<String, String> {
+    fn presets(&mut self, at: &Located<'_>) -> BTreeMap<String, String> {
         let Value::Object(map) = at.value else {
             self.problem(
                 &at.pointer,
-                format!("expected a mapping, found {}", kind(at.value)),
+                format!("expected a mapping, found {}", type_name(at.value)),
                 None,
             );
             return BTreeMap::new();
         };
         map.iter()
-            .filter_map(|(key, value)| Some((key.clone(), self.text(&at.member(key, value))?)))
+            .filter_map(|(key, value)| Some((key.clone(), self.string(&at.member(key, value))?)))
             .collect()
     }
 
-    fn tools(&mut self, at: &At<'_>) -> BTreeMap<String, Entry> {
+    fn tools(&mut self, at: &Located<'_>) -> BTreeMap<String, Entry> {
         let Value::Object(map) = at.value else {
             self.problem(
                 &at.pointer,
-                format!("expected a mapping of addresses, found {}", kind(at.value)),
+                format!("expected a mapping of tool patterns, found {}", type_name(at.value)),
                 None,
             );
             return BTreeMap::new();
@@ -148,7 +150,7 @@ impl Reader<'_> {
         if map.len() > ENTRIES_MAX {
             self.problem(
                 &at.pointer,
-                format!("`tools` has {} entries, allowed are {ENTRIES_MAX}", map.len()),
+                format!("`tools` has {} entries; the limit is {ENTRIES_MAX}", map.len()),
                 None,
             );
             return BTreeMap::new();
@@ -158,11 +160,14 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn entry(&mut self, at: &At<'_>) -> Option<Entry> {
+    fn entry(&mut self, at: &Located<'_>) -> Option<Entry> {
         let members = self.members(at, ENTRY_KEYS)?;
         let mut entry = Entry {
-            hide: self.member(&members, "hide").and_then(|at| self.truth(&at)).unwrap_or_default(),
-            class: self.member(&members, "class").and_then(|at| self.word(&at, CLASSES)),
+            hide: self
+                .member(&members, "hide")
+                .and_then(|at| self.boolean(&at))
+                .unwrap_or_default(),
+            class: self.member(&members, "class").and_then(|at| self.one_of(&at, CLASSES)),
             approval: self.member(&members, "approval").and_then(|at| self.approval(&at)),
             args: self.member(&members, "args").and_then(|at| self.schema(&at)),
             ..Entry::default()
@@ -180,7 +185,7 @@ impl Reader<'_> {
         Some(entry)
     }
 
-    fn rule(&mut self, at: &At<'_>) -> Option<Rule> {
+    fn rule(&mut self, at: &Located<'_>) -> Option<Rule> {
         let actions = [
             ("allow=approve", Action::Allow),
             ("ask=require_approval", Action::Ask),
@@ -189,7 +194,7 @@ impl Reader<'_> {
         ];
         let members = self.members(at, RULE_KEYS)?;
         Some(Rule {
-            name: self.member(&members, "name").and_then(|at| self.text(&at)),
+            name: self.member(&members, "name").and_then(|at| self.string(&at)),
             applies_to: self.member(&members, "applies_to").and_then(|at| self.applies_to(&at)),
             when: self.member(&members, "when").and_then(|at| self.when(&at)),
             conditions: self.member(&members, "conditions").and_then(|at| self.when(&at)),
@@ -197,7 +202,7 @@ impl Reader<'_> {
                 .member(&members, "require")
                 .map(|at| self.requirements(&at))
                 .unwrap_or_default(),
-            action: self.member(&members, "action").and_then(|at| self.word(&at, &actions)),
+            action: self.member(&members, "action").and_then(|at| self.one_of(&at, &actions)),
             limit: self.member(&members, "limit=rate_limit").and_then(|at| self.rate_limit(&at)),
             state: self.member(&members, "state").and_then(|at| self.state(&at)),
             validate: self.member(&members, "validate").and_then(|at| self.validate(&at)),
@@ -205,19 +210,21 @@ impl Reader<'_> {
             approval_timeout: self
                 .member(&members, "approval_timeout")
                 .and_then(|at| self.duration(&at)),
-            message: self.member(&members, "message=on_deny=reason").and_then(|at| self.text(&at)),
-            mode: self.member(&members, "mode").and_then(|at| self.word(&at, MODES)),
+            message: self
+                .member(&members, "message=on_deny=reason")
+                .and_then(|at| self.string(&at)),
+            mode: self.member(&members, "mode").and_then(|at| self.one_of(&at, MODES)),
         })
     }
 
-    fn applies_to(&mut self, at: &At<'_>) -> Option<AppliesTo> {
+    fn applies_to(&mut self, at: &Located<'_>) -> Option<AppliesTo> {
         let members = self.members(at, APPLIES_KEYS)?;
         let mut any =
-            |key| self.member(&members, key).and_then(|at| self.texts(&at)).map(OneOrMany::Many);
+            |key| self.member(&members, key).and_then(|at| self.strings(&at)).map(OneOrMany::Many);
         Some(AppliesTo { role: any("role"), key: any("key"), workspace: any("workspace") })
     }
 
-    fn when(&mut self, at: &At<'_>) -> Option<When> {
+    fn when(&mut self, at: &Located<'_>) -> Option<When> {
         match at.value {
             Value::Array(_) => {
                 let items = self.items(at)?;
@@ -227,26 +234,26 @@ impl Reader<'_> {
         }
     }
 
-    fn condition(&mut self, at: &At<'_>) -> Option<Condition> {
+    fn condition(&mut self, at: &Located<'_>) -> Option<Condition> {
         if at.value.is_string() {
-            return self.text(at).map(Condition::Cel);
+            return self.string(at).map(Condition::Cel);
         }
         if !at.value.is_object() {
             let message = format!(
                 "expected a CEL expression or a mapping of `path`, `op` and `value`, found {}",
-                kind(at.value)
+                type_name(at.value)
             );
             self.problem(&at.pointer, message, None);
             return None;
         }
         let members = self.members(at, CONDITION_KEYS)?;
-        let path = self.needed(&members, "path").and_then(|at| self.text(&at));
-        let op = self.needed(&members, "op").and_then(|at| self.word(&at, &Op::ALL));
+        let path = self.required(&members, "path").and_then(|at| self.string(&at));
+        let op = self.required(&members, "op").and_then(|at| self.one_of(&at, &Op::ALL));
         let value = self.member(&members, "value").map(|at| at.value.clone());
-        Some(Condition::Structured(Structured { path: path?, op: op?, value }))
+        Some(Condition::Comparison(Comparison { path: path?, op: op?, value }))
     }
 
-    fn requirements(&mut self, at: &At<'_>) -> Vec<Requirement> {
+    fn requirements(&mut self, at: &Located<'_>) -> Vec<Requirement> {
         if at.value.is_string() || at.value.is_object() {
             return self.requirement(at).into_iter().collect();
         }
@@ -254,46 +261,49 @@ impl Reader<'_> {
         items.iter().filter_map(|item| self.requirement(item)).collect()
     }
 
-    fn requirement(&mut self, at: &At<'_>) -> Option<Requirement> {
-        let spoken = at.value.as_object().is_some_and(|map| map.contains_key("conditions"));
-        if !spoken {
-            return self.condition(at).map(Requirement::Plain);
+    fn requirement(&mut self, at: &Located<'_>) -> Option<Requirement> {
+        let is_group = at.value.as_object().is_some_and(|map| map.contains_key("conditions"));
+        if !is_group {
+            return self.condition(at).map(Requirement::Single);
         }
-        let members = self.members(at, SPOKEN_KEYS)?;
+        let members = self.members(at, GROUP_KEYS)?;
         let conditions = self
-            .needed(&members, "conditions")
+            .required(&members, "conditions")
             .and_then(|at| self.when(&at))?
             .conditions()
             .to_vec();
-        let message = self.member(&members, "message=on_deny=reason").and_then(|at| self.text(&at));
-        Some(Requirement::Spoken(Spoken { conditions, message }))
+        let message =
+            self.member(&members, "message=on_deny=reason").and_then(|at| self.string(&at));
+        Some(Requirement::Group(ConditionGroup { conditions, message }))
     }
 
-    fn window(&mut self, at: &At<'_>) -> Option<WindowText> {
+    fn window(&mut self, at: &Located<'_>) -> Option<WindowText> {
         match at.value {
             Value::String(text) => Some(WindowText::Text(text.clone())),
             _ => self.whole(at).map(WindowText::Seconds),
         }
     }
 
-    fn limit(&mut self, at: &At<'_>) -> Option<Limit> {
+    fn limit(&mut self, at: &Located<'_>) -> Option<Limit> {
         let members = self.members(at, LIMIT_KEYS)?;
-        let window = self.needed(&members, "window").and_then(|at| self.window(&at));
-        let max = self.needed(&members, "max").and_then(|at| self.number(&at));
+        let window = self.required(&members, "window").and_then(|at| self.window(&at));
+        let max = self.required(&members, "max").and_then(|at| self.number(&at));
         let algorithms = [("fixed", Algorithm::Fixed), ("rolling", Algorithm::Rolling)];
         let countings = [("success", Counting::Success), ("attempt", Counting::Attempt)];
         let exceeded = [("deny", Exceeded::Deny), ("wait", Exceeded::Wait), ("ask", Exceeded::Ask)];
-        let counter = self.member(&members, "counter").and_then(|at| self.text(&at));
+        let counter = self.member(&members, "counter").and_then(|at| self.string(&at));
         let scope = self.member(&members, "scope").and_then(|at| self.scopes(&at));
         let cost = self.member(&members, "cost").and_then(|at| match at.value {
-            Value::String(_) => self.text(&at).map(Cost::Of),
+            Value::String(_) => self.string(&at).map(Cost::Of),
             _ => self.number(&at).map(Cost::Fixed),
         });
-        let algo = self.member(&members, "algo").and_then(|at| self.word(&at, &algorithms));
-        let count = self.member(&members, "count").and_then(|at| self.word(&at, &countings));
-        let on_exceed = self.member(&members, "on_exceed").and_then(|at| self.word(&at, &exceeded));
+        let algo = self.member(&members, "algo").and_then(|at| self.one_of(&at, &algorithms));
+        let count = self.member(&members, "count").and_then(|at| self.one_of(&at, &countings));
+        let on_exceed =
+            self.member(&members, "on_exceed").and_then(|at| self.one_of(&at, &exceeded));
         let wait = self.member(&members, "wait").and_then(|at| self.duration(&at));
-        let message = self.member(&members, "message=on_deny=reason").and_then(|at| self.text(&at));
+        let message =
+            self.member(&members, "message=on_deny=reason").and_then(|at| self.string(&at));
         Some(Limit {
             counter,
             window: window?,
@@ -308,25 +318,25 @@ impl Reader<'_> {
         })
     }
 
-    fn scopes(&mut self, at: &At<'_>) -> Option<Vec<Scope>> {
-        // `grant` is PolicyLayer's word for a principal, `connection` another for an upstream.
-        let words: Vec<(String, Scope)> = Scope::ALL
+    fn scopes(&mut self, at: &Located<'_>) -> Option<Vec<Scope>> {
+        // PolicyLayer calls a principal `grant`, Executor calls an upstream `connection`.
+        let names: Vec<(String, Scope)> = Scope::ALL
             .iter()
-            .map(|(word, scope)| match scope {
-                Scope::Principal => (format!("{word}=grant"), *scope),
-                Scope::Upstream => (format!("{word}=connection"), *scope),
-                _ => ((*word).to_owned(), *scope),
+            .map(|(name, scope)| match scope {
+                Scope::Principal => (format!("{name}=grant"), *scope),
+                Scope::Upstream => (format!("{name}=connection"), *scope),
+                _ => ((*name).to_owned(), *scope),
             })
             .collect();
-        let words: Vec<(&str, Scope)> =
-            words.iter().map(|(word, scope)| (word.as_str(), *scope)).collect();
+        let names: Vec<(&str, Scope)> =
+            names.iter().map(|(name, scope)| (name.as_str(), *scope)).collect();
         let mut scopes = match at.value {
             Value::Array(_) => self
                 .items(at)?
                 .iter()
-                .map(|item| self.word(item, &words))
+                .map(|item| self.one_of(item, &names))
                 .collect::<Option<Vec<_>>>()?,
-            _ => vec![self.word(at, &words)?],
+            _ => vec![self.one_of(at, &names)?],
         };
         scopes.sort_unstable();
         scopes.dedup();
@@ -334,56 +344,57 @@ impl Reader<'_> {
             self.problem(
                 &at.pointer,
                 "`scope` is empty",
-                Some("write `global` for one counter altogether".into()),
+                Some("write `global` for a single counter".into()),
             );
             return None;
         }
         Some(scopes)
     }
 
-    fn rate_limit(&mut self, at: &At<'_>) -> Option<RateLimit> {
+    fn rate_limit(&mut self, at: &Located<'_>) -> Option<RateLimit> {
         match at.value {
-            Value::String(_) => self.text(at).map(RateLimit::Short),
+            Value::String(_) => self.string(at).map(RateLimit::Short),
             _ => self.limit(at).map(|limit| RateLimit::Full(Box::new(limit))),
         }
     }
 
-    fn state(&mut self, at: &At<'_>) -> Option<State> {
+    fn state(&mut self, at: &Located<'_>) -> Option<State> {
         let members = self.members(at, STATE_KEYS)?;
-        let counter = self.needed(&members, "counter").and_then(|at| self.text(&at));
-        let window = self.needed(&members, "window").and_then(|at| self.window(&at));
+        let counter = self.required(&members, "counter").and_then(|at| self.string(&at));
+        let window = self.required(&members, "window").and_then(|at| self.window(&at));
         let increment = self.member(&members, "increment").and_then(|at| self.whole(&at));
-        let increment_from = self.member(&members, "increment_from").and_then(|at| self.text(&at));
+        let increment_from =
+            self.member(&members, "increment_from").and_then(|at| self.string(&at));
         Some(State { counter: counter?, window: window?, increment, increment_from })
     }
 
-    fn validate(&mut self, at: &At<'_>) -> Option<Validate> {
+    fn validate(&mut self, at: &Located<'_>) -> Option<Validate> {
         let members = self.members(at, VALIDATE_KEYS)?;
         Some(Validate {
-            required_args: self.member(&members, "required_args").and_then(|at| self.truth(&at)),
+            required_args: self.member(&members, "required_args").and_then(|at| self.boolean(&at)),
             schema: self.member(&members, "schema").and_then(|at| self.schema(&at)),
         })
     }
 
-    fn schema(&mut self, at: &At<'_>) -> Option<Value> {
+    fn schema(&mut self, at: &Located<'_>) -> Option<Value> {
         if at.value.is_object() {
             return Some(at.value.clone());
         }
         self.problem(
             &at.pointer,
-            format!("expected a JSON Schema, a mapping, found {}", kind(at.value)),
+            format!("expected a JSON Schema, which is a mapping, found {}", type_name(at.value)),
             None,
         );
         None
     }
 
-    fn approval(&mut self, at: &At<'_>) -> Option<Approval> {
+    fn approval(&mut self, at: &Located<'_>) -> Option<Approval> {
         let members = self.members(at, APPROVAL_KEYS)?;
         let timeout = self.member(&members, "timeout").and_then(|at| self.duration(&at));
         Some(Approval { timeout })
     }
 
-    fn budgets(&mut self, at: &At<'_>) -> Option<Budgets> {
+    fn budgets(&mut self, at: &Located<'_>) -> Option<Budgets> {
         let members = self.members(at, BUDGET_KEYS)?;
         Some(Budgets {
             calls: self.member(&members, "calls").and_then(|at| self.whole(&at)),
@@ -392,28 +403,28 @@ impl Reader<'_> {
         })
     }
 
-    fn case(&mut self, at: &At<'_>) -> Option<Case> {
+    fn test_case(&mut self, at: &Located<'_>) -> Option<TestCase> {
         let expected = [
             ("allow", Expected::Allow),
             ("ask", Expected::Ask),
             ("deny", Expected::Deny),
             ("hidden", Expected::Hidden),
         ];
-        let members = self.members(at, CASE_KEYS)?;
-        let name = self.member(&members, "name").and_then(|at| self.text(&at));
-        let tool = self.needed(&members, "tool").and_then(|at| self.text(&at));
+        let members = self.members(at, TEST_KEYS)?;
+        let name = self.member(&members, "name").and_then(|at| self.string(&at));
+        let tool = self.required(&members, "tool").and_then(|at| self.string(&at));
         let args = self.member(&members, "args").and_then(|at| self.schema(&at));
-        let caller = self.member(&members, "as").and_then(|at| self.caller(&at));
-        let class = self.member(&members, "class").and_then(|at| self.word(&at, CLASSES));
-        let expect = self.needed(&members, "expect").and_then(|at| self.word(&at, &expected));
-        let rule = self.member(&members, "rule").and_then(|at| self.text(&at));
-        Some(Case { name, tool: tool?, args, caller, class, expect: expect?, rule })
+        let caller = self.member(&members, "as").and_then(|at| self.test_caller(&at));
+        let class = self.member(&members, "class").and_then(|at| self.one_of(&at, CLASSES));
+        let expect = self.required(&members, "expect").and_then(|at| self.one_of(&at, &expected));
+        let rule = self.member(&members, "rule").and_then(|at| self.string(&at));
+        Some(TestCase { name, tool: tool?, args, caller, class, expect: expect?, rule })
     }
 
-    fn caller(&mut self, at: &At<'_>) -> Option<CaseCaller> {
+    fn test_caller(&mut self, at: &Located<'_>) -> Option<TestCaller> {
         let members = self.members(at, CALLER_KEYS)?;
-        let mut text = |key| self.member(&members, key).and_then(|at| self.text(&at));
-        Some(CaseCaller {
+        let mut text = |key| self.member(&members, key).and_then(|at| self.string(&at));
+        Some(TestCaller {
             workspace: text("workspace"),
             principal: text("principal"),
             role: text("role"),

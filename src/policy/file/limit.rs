@@ -1,28 +1,28 @@
-//! Limits, as the file writes them.
+//! Limits in the file format.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Number;
 
-use super::DurationText;
+use super::values::{DurationText, OneOr, WindowText};
 
-/// A bound on how often, or for how much.
+/// Limit on the number or the total cost of calls.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// The name of the counter; without it the rule's, or `rate` with the window.
+    /// Name of the counter; default: the name of the rule, or `rate` with the window.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counter: Option<String>,
-    /// Over what time: `minute`, `hour`, `day`, `task`, seconds, or text such as `90s`.
+    /// Window: `minute`, `hour`, `day`, `task`, seconds, or a string such as `90s`.
     pub window: WindowText,
-    /// What the counter may reach.
+    /// Highest value that the counter may reach.
     pub max: Number,
-    /// For whom the counter stands. Without it: the workspace and the tool at an exact address, the
-    /// workspace alone at one with `*`.
+    /// Scope of the counter. Default: the workspace and the tool for an exact path, the workspace
+    /// alone for a pattern with `*`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(with = "Option<super::OneOr<Scope>>")]
+    #[schemars(with = "Option<OneOr<Scope>>")]
     pub scope: Option<Vec<Scope>>,
-    /// What one call adds; without it 1.
+    /// Amount that one call adds; default 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// `fixed`, the default, or `rolling`.
@@ -34,56 +34,45 @@ pub struct Limit {
     /// `deny`, the default, `wait` or `ask`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub on_exceed: Option<Exceeded>,
-    /// How long a call waits at the most, with `on_exceed: wait`; without it 30 s, at most 5
-    /// minutes.
+    /// Longest wait of a call with `on_exceed: wait`; default 30 s, at most 5 minutes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub wait: Option<DurationText>,
-    /// What the caller is told.
+    /// Message to the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
 }
 
-/// A limit on a rule, in short or at length.
+/// Limit of a rule, in short or in full form.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum RateLimit {
     /// `5/hour`: a number, and `minute`, `hour` or `day`.
     Short(String),
-    /// At length.
+    /// Full form.
     Full(Box<Limit>),
 }
 
-/// The length of a window.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum WindowText {
-    /// Whole seconds.
-    Seconds(u64),
-    /// `minute`, `hour`, `day`, `task`, or `90s`, `5m`, `2h`, `7d`.
-    Text(String),
-}
-
-/// What one call adds.
+/// Amount that one call adds.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum Cost {
-    /// Always this.
+    /// Fixed amount.
     Fixed(Number),
-    /// The argument at `args.a.b`, or the value of a CEL expression.
+    /// Argument at `args.a.b`, or result of a CEL expression.
     Of(String),
 }
 
-/// For whom a counter stands.
+/// Scope of a counter: each distinct value has a counter of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
-    /// All together.
+    /// One counter for everything.
     Global,
     /// Each workspace.
     Workspace,
     /// Each account of a workspace.
     Principal,
-    /// Each session of an account; the caller chooses it, so it is no boundary.
+    /// Each session of an account. The caller chooses it, so it is no security boundary.
     Session,
     /// Each task.
     Task,
@@ -94,7 +83,7 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// All, as they are written.
+    /// All scopes, with their names in files.
     pub const ALL: [(&'static str, Self); 7] = [
         ("global", Self::Global),
         ("workspace", Self::Workspace),
@@ -105,39 +94,39 @@ impl Scope {
         ("upstream", Self::Upstream),
     ];
 
-    /// As it is written.
+    /// Returns the name in files.
     pub fn as_str(self) -> &'static str {
         Self::ALL.iter().find(|(_, scope)| *scope == self).map_or("", |(name, _)| name)
     }
 }
 
-/// How a window moves.
+/// Kind of window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Algorithm {
     /// Aligned to the calendar.
     Fixed,
-    /// With the time.
+    /// The most recent span of the window's length.
     Rolling,
 }
 
-/// What counts.
+/// Calls that count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Counting {
     /// Calls that succeed.
     Success,
-    /// Calls that leave.
+    /// Every call that is sent.
     Attempt,
 }
 
-/// What happens to a call over the limit.
+/// Outcome for a call over the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Exceeded {
-    /// It is refused.
+    /// The call is denied.
     Deny,
-    /// It waits.
+    /// The call waits.
     Wait,
     /// A person is asked.
     Ask,

@@ -1,22 +1,26 @@
-//! Rules, as the file writes them.
+//! Rules in the file format.
 
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{DurationText, Mode, RateLimit, Requirement, When};
+use super::{
+    condition::{Requirement, When},
+    limit::RateLimit,
+    values::{DurationText, Mode, OneOr, OneOrMany, WindowText},
+};
 
-/// What a rule answers.
+/// Action of a rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Action {
-    /// It may be called; also written `approve`.
+    /// Allows the call; also written `approve`.
     Allow,
-    /// A person is asked; also written `require_approval`.
+    /// Asks a person; also written `require_approval`.
     Ask,
-    /// It may not be called; also written `block`.
+    /// Denies the call; also written `block`.
     Deny,
-    /// Nothing: the rule only guards. The default.
+    /// Takes no action, so the rule is only a guard. The default.
     Evaluate,
 }
 
@@ -24,71 +28,51 @@ pub enum Action {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Its name in records; without it `rules[0]`.
+    /// Name in records; default `rules[0]` and so on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    /// Callers it applies to; all of them if left out.
+    /// Callers that the rule applies to; default: all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applies_to: Option<AppliesTo>,
-    /// When it speaks; without it always.
+    /// Conditions under which the rule applies; default: always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<When>,
-    /// As Intercept writes them: with `action: deny` or `ask` the same as `when`, otherwise the
-    /// same as `require`.
+    /// Conditions as in Intercept: with `action: deny` or `ask` they are `when`, otherwise they are
+    /// `require`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub conditions: Option<When>,
-    /// What must hold when it speaks; otherwise the call is denied.
+    /// Conditions that must hold if the rule applies; otherwise the call is denied.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    #[schemars(with = "Option<super::OneOr<Requirement>>")]
+    #[schemars(with = "Option<OneOr<Requirement>>")]
     pub require: Vec<Requirement>,
-    /// What it answers.
+    /// Action if the rule applies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub action: Option<Action>,
-    /// How often; also written `rate_limit`.
+    /// Rate limit; also written `rate_limit`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<RateLimit>,
-    /// A counter as Intercept writes it. Its bound stands in this rule's conditions, as `lt` or
-    /// `lte` of `state.TOOL.COUNTER`.
+    /// Counter as in Intercept. Its bound is a condition of this rule: `lt` or `lte` of
+    /// `state.TOOL.COUNTER`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state: Option<State>,
-    /// What the arguments must satisfy.
+    /// Validation of the arguments.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub validate: Option<Validate>,
     /// Terms of the approval, with `action: ask`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval: Option<Approval>,
-    /// The same as `approval: {timeout}`.
+    /// Short form of `approval: {timeout}`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approval_timeout: Option<DurationText>,
-    /// What the caller is told; also written `on_deny` or `reason`.
+    /// Message to the caller; also written `on_deny` or `reason`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
-    /// `shadow`: nothing of this rule is applied, only recorded. Its limits are not counted.
+    /// `shadow`: the rule is not enforced, only recorded. Its limits are not counted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
 }
 
-/// One text, or a list of texts.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
-#[serde(untagged)]
-pub enum OneOrMany {
-    /// One.
-    One(String),
-    /// Any of these.
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    /// The texts.
-    pub fn as_slice(&self) -> &[String] {
-        match self {
-            Self::One(one) => std::slice::from_ref(one),
-            Self::Many(many) => many,
-        }
-    }
-}
-
-/// For whom a rule speaks: what is given must fit.
+/// Callers that a rule applies to: every key that is given must match.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AppliesTo {
@@ -103,30 +87,30 @@ pub struct AppliesTo {
     pub workspace: Option<OneOrMany>,
 }
 
-/// A counter as Intercept writes it.
+/// Counter as in Intercept.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct State {
-    /// Its name.
+    /// Name of the counter.
     pub counter: String,
     /// `minute`, `hour` or `day`.
-    pub window: super::WindowText,
-    /// What one call adds; without it, and with 0, it is 1.
+    pub window: WindowText,
+    /// Amount that one call adds; default 1, and 0 also means 1.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub increment: Option<u64>,
-    /// The argument that says what one call adds: `args.amount`.
+    /// Argument that holds the amount that one call adds: `args.amount`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub increment_from: Option<String>,
 }
 
-/// What the arguments must satisfy.
+/// Validation of the arguments.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Validate {
-    /// Every argument that the tool's own schema requires is there and is not null.
+    /// Every argument that the tool's own schema requires must be present and not null.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub required_args: Option<bool>,
-    /// A JSON Schema.
+    /// JSON Schema that the arguments must satisfy.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<std::collections::BTreeMap<String, Value>>")]
     pub schema: Option<Value>,
@@ -136,8 +120,8 @@ pub struct Validate {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Approval {
-    /// How long the call waits for an answer; then it is denied. Seconds, or text such as `30m`; at
-    /// most 24 h.
+    /// Time after which a call without a decision is denied. Seconds, or a string such as `30m`;
+    /// at most 24 h.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout: Option<DurationText>,
 }

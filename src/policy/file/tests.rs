@@ -2,17 +2,17 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::*;
+use super::{form, *};
 use crate::policy::tests::problems;
 
 #[test]
-fn a_mistake_is_told_with_its_place_and_the_way_out() {
-    let told = problems(
+fn a_mistake_is_reported_with_its_position_and_a_hint() {
+    let messages = problems(
         "version: \"1\"\ntools:\n  a.b:\n    rules:\n      - name: x\n        acton: \
         deny\n        whem: \"true\"\n",
     );
     assert_eq!(
-        told,
+        messages,
         [
             "policy.yaml:6:9: unknown key `acton` (at /tools/a.b/rules/0/acton); did you mean \
             `action`?",
@@ -23,11 +23,12 @@ fn a_mistake_is_told_with_its_place_and_the_way_out() {
 }
 
 #[test]
-fn all_problems_are_told_at_once() {
-    let told = problems(
+fn all_problems_are_reported_at_once() {
+    let messages = problems(
         r#"
 version: 1
 defalt: deny
+catalogue: {mine: convex}
 mode: shadows
 hide: [a.get_*]
 tools:
@@ -39,21 +40,25 @@ tests: [{tool: a.b}]
 "#,
     );
     for expected in [
-        ":2:1: version 1 is not known",
+        ":2:1: version 1 is not supported",
         ":3:1: unknown key `defalt` (at /defalt); did you mean `default`?",
-        ":4:1: `shadows` is none of `enforce`, `shadow` (at /mode); did you mean `shadow`?",
-        "`denied` is none of `allow`, `ask`, `deny`, `evaluate`",
-        "`harmless` is none of",
+        ":4:1: unknown key `catalogue` (at /catalogue); the key is `presets`",
+        ":5:1: `shadows` is not one of `enforce`, `shadow` (at /mode); did you mean `shadow`?",
+        "`denied` is not one of `allow`, `ask`, `deny`, `evaluate`",
+        "`harmless` is not one of",
         "unknown key `by` (at /tools/a.c/approval/by); approvers with roles are not supported yet",
-        "unknown key `remember` (at /tools/a.c/approval/remember); nothing of an approval is",
-        "unknown key `spend` (at /tools/a.b/spend); limits of money",
-        ":10:22: `max` is missing",
-        ":11:9: `expect` is missing",
+        "unknown key `remember` (at /tools/a.c/approval/remember); grants are not supported yet",
+        "unknown key `spend` (at /tools/a.b/spend); write a spending limit",
+        ":11:22: `max` is missing",
+        ":12:9: `expect` is missing",
     ] {
-        assert!(told.iter().any(|told| told.contains(expected)), "{expected}: {told:#?}");
+        assert!(
+            messages.iter().any(|message| message.contains(expected)),
+            "{expected}: {messages:#?}"
+        );
     }
-    // What is wrong beyond the form is told once the form is right.
-    let told = problems(
+    // Problems of meaning are reported once the format is right.
+    let messages = problems(
         r#"
 hide: [a.get_*]
 tools:
@@ -63,22 +68,25 @@ tools:
 "#,
     );
     for expected in [
-        ":2:8: `a.get_*` is no address: a `*` stands for a whole segment",
-        "`5/week` is no rate",
+        ":2:8: `a.get_*` is not a tool pattern: `*` must be a whole segment",
+        "`5/week` is not a rate",
         "a rule that denies cannot have `require`",
-        "the rule says nothing",
+        "the rule has no effect",
         "`approval` needs `action: ask`",
-        ":5:3: `a..b` is no address: the address has an empty segment",
+        ":5:3: `a..b` is not a tool pattern: it has an empty segment",
         "the schema does not compile",
-        "this is no duration",
+        "this is not a duration",
     ] {
-        assert!(told.iter().any(|told| told.contains(expected)), "{expected}: {told:#?}");
+        assert!(
+            messages.iter().any(|message| message.contains(expected)),
+            "{expected}: {messages:#?}"
+        );
     }
 }
 
 #[test]
-fn what_is_no_tree_is_told_with_its_place() {
-    for (text, place, expected) in [
+fn text_that_is_not_yaml_is_reported_with_its_position() {
+    for (text, position, expected) in [
         ("tools:\n  a.b: {}\n  a.b: {}\n", ":3:3:", "duplicate"),
         ("tools: [\n", ":", "the file cannot be read"),
         ("a: &x [*x]", ":", "the file cannot be read"),
@@ -89,9 +97,12 @@ fn what_is_no_tree_is_told_with_its_place() {
         ("- a\n- b\n", ":1:1:", "expected a mapping, found a list"),
         ("default: !danger allow\n", ":", "the file cannot be read"),
     ] {
-        let told = problems(text);
-        assert_eq!(told.len(), 1, "{text:?}: {told:?}");
-        assert!(told[0].contains(place) && told[0].contains(expected), "{text:?}: {told:?}");
+        let messages = problems(text);
+        assert_eq!(messages.len(), 1, "{text:?}: {messages:?}");
+        assert!(
+            messages[0].contains(position) && messages[0].contains(expected),
+            "{text:?}: {messages:?}"
+        );
     }
 }
 
@@ -108,24 +119,27 @@ fn a_file_is_bounded() {
         .collect();
     let long = format!("tools: {{a.b: {{rules: [{{name: {}, action: deny}}]}}}}", "a".repeat(5000));
     for (text, expected) in [
-        (large.as_str(), "bytes, allowed are 1048576"),
+        (large.as_str(), "bytes; the limit is 1048576"),
         (&deep, "cannot be read"),
         (bomb, "cannot be read"),
-        (&many_rules, "the list has 1001 items, allowed are 1000"),
+        (&many_rules, "the list has 1001 items; the limit is 1000"),
         (&format!("tools:\n{all_rules}"), "there are more than 10000 rules"),
-        (&long, "the text has 5000 bytes, allowed are 4096"),
+        (&long, "the string is 5000 bytes; the limit is 4096"),
     ] {
-        let told = problems(text);
-        assert!(told.iter().any(|told| told.contains(expected)), "{expected}: {told:?}");
+        let messages = problems(text);
+        assert!(
+            messages.iter().any(|message| message.contains(expected)),
+            "{expected}: {messages:?}"
+        );
     }
     let many: String = (0..500).map(|n| format!("key{n}: 1\n")).collect();
-    let told = problems(&many);
-    assert_eq!(told.len(), crate::policy::PROBLEMS_MAX + 1);
-    assert_eq!(told.last().unwrap(), "policy.yaml: and 400 problems more");
+    let messages = problems(&many);
+    assert_eq!(messages.len(), crate::policy::PROBLEMS_MAX + 1);
+    assert_eq!(messages.last().unwrap(), "policy.yaml: and 400 more problems");
 }
 
 #[test]
-fn json_and_yaml_say_the_same() {
+fn json_and_yaml_are_equivalent() {
     let json = "{\n\t\"version\": \"1\",\n\t\"default\": \"deny\",\n\t\"tools\": {\"a.b\": \
         {\"rules\": [{\"name\": \"\\u00e9\\ud83d\\ude00 \\/\", \"action\": \"allow\"}]}}\n}";
     let yaml = "version: \"1\"\ndefault: deny\ntools:\n  a.b:\n    rules:\n      - {name: \"é😀 \
@@ -137,17 +151,17 @@ fn json_and_yaml_say_the_same() {
     assert_eq!(PolicyFile::parse("a.yaml", "# nothing\n\n").unwrap(), PolicyFile::default());
     assert_eq!(
         PolicyFile::parse("a.yaml", "\u{feff}default: ask").unwrap().default,
-        Some(Default::Ask)
+        Some(DefaultAction::Ask)
     );
 }
 
 #[test]
-fn what_is_written_is_read_again() {
+fn a_serialised_file_is_read_back() {
     let text = r#"
 version: "1"
 default: auto
 mode: enforce
-catalogue: {mine: convex}
+presets: {mine: convex}
 hide: [a.hidden]
 tools:
   a.b:
@@ -168,28 +182,32 @@ tests: [{tool: a.b, args: {x: 1}, as: {key: ci}, expect: deny, rule: r}]
 }
 
 #[test]
-fn the_schema_knows_every_key_and_no_other() {
+fn the_schema_has_every_key_and_no_other() {
     let schema: Value = serde_json::from_str(&json_schema()).unwrap();
     for (pointer, keys) in [
         ("/properties", form::FILE_KEYS),
         ("/$defs/Entry/properties", form::ENTRY_KEYS),
         ("/$defs/Rule/properties", form::RULE_KEYS),
         ("/$defs/Limit/properties", form::LIMIT_KEYS),
-        ("/$defs/Structured/properties", form::CONDITION_KEYS),
-        ("/$defs/Spoken/properties", form::SPOKEN_KEYS),
+        ("/$defs/Comparison/properties", form::CONDITION_KEYS),
+        ("/$defs/ConditionGroup/properties", form::GROUP_KEYS),
         ("/$defs/State/properties", form::STATE_KEYS),
         ("/$defs/Validate/properties", form::VALIDATE_KEYS),
         ("/$defs/Approval/properties", form::APPROVAL_KEYS),
         ("/$defs/AppliesTo/properties", form::APPLIES_KEYS),
         ("/$defs/Budgets/properties", form::BUDGET_KEYS),
-        ("/$defs/Case/properties", form::CASE_KEYS),
-        ("/$defs/CaseCaller/properties", form::CALLER_KEYS),
+        ("/$defs/TestCase/properties", form::TEST_KEYS),
+        ("/$defs/TestCaller/properties", form::CALLER_KEYS),
     ] {
         let known: BTreeSet<&str> = keys.iter().flat_map(|key| key.split('=')).collect();
-        let told = schema
+        let properties = schema
             .pointer(pointer)
             .and_then(Value::as_object)
             .unwrap_or_else(|| panic!("{pointer} is in the schema"));
-        assert_eq!(told.keys().map(String::as_str).collect::<BTreeSet<_>>(), known, "{pointer}");
+        assert_eq!(
+            properties.keys().map(String::as_str).collect::<BTreeSet<_>>(),
+            known,
+            "{pointer}"
+        );
     }
 }

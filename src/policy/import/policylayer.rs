@@ -1,14 +1,14 @@
 //! PolicyLayer's JSON document. Must not know any other dialect.
 //!
-//! The words are our own: `require`, `deny_if`, `limits`. What differs is whose calls a limit
-//! counts (`grant` there, the principal here) and that `all_tools` is the pattern `*`.
+//! The keys are those of our own format: `require`, `deny_if`, `limits`. The differences: a limit
+//! counts each `grant` there and each principal here, and `all_tools` becomes the pattern `*`.
 
 use serde_json::{Map, Value, json};
 
 use super::{
     intercept,
-    scribe::{Scribe, below, object, shown},
-    tree::{At, Entry, Node},
+    report::{ImportReport, child_pointer, object, quote},
+    tree::{Entry, Node, Position},
 };
 
 const TOP_KEYS: [&str; 7] =
@@ -16,137 +16,140 @@ const TOP_KEYS: [&str; 7] =
 const TOOL_KEYS: [&str; 3] = ["require", "deny_if", "limits"];
 const LIMIT_KEYS: [&str; 5] = ["counter", "window", "max", "scope", "on_deny"];
 
-/// The document as our file.
-pub(super) fn convert(root: &Node, scribe: &mut Scribe<'_>) -> Value {
+/// Converts the document.
+pub(super) fn convert(root: &Node, report: &mut ImportReport<'_>) -> Value {
     let (mut default, mut description, mut hide, mut tools) =
         (None, Value::Null, vec![], Map::new());
-    for entry in scribe.entries(root, "", "the document") {
+    for entry in report.entries(root, "", "the document") {
         let Entry { key, at, value } = entry;
-        let pointer = below("", key);
+        let pointer = child_pointer("", key);
         match key.as_str() {
-            "version" => drop(scribe.word(value, &pointer, "`version`", &["1"])),
+            "version" => drop(report.one_of(value, &pointer, "`version`", &["1"])),
             "name" | "description" => {
-                description =
-                    scribe.text(value, &pointer, "`description`").map_or(description, Value::from);
+                description = report
+                    .string(value, &pointer, "`description`")
+                    .map_or(description, Value::from);
             }
-            "default" => default = scribe.word(value, &pointer, "`default`", &["allow", "deny"]),
-            "hide" => hide = hidden(value, scribe),
+            "default" => default = report.one_of(value, &pointer, "`default`", &["allow", "deny"]),
+            "hide" => hide = hidden(value, report),
             "all_tools" => {
-                let scope = scope(scribe, &["principal"]);
-                let made = tool(value, *at, &pointer, ("all_tools", "*"), &scope, scribe);
-                tools.insert("*".into(), made);
+                let scope = scope(report, &["principal"]);
+                let converted = tool(value, *at, &pointer, ("all_tools", "*"), &scope, report);
+                tools.insert("*".into(), converted);
             }
             "tools" => {
-                for Entry { key, at, value } in scribe.entries(value, &pointer, "`tools`") {
-                    let pointer = below(&pointer, key);
-                    let Some(address) = intercept::address(key, *at, &pointer, scribe) else {
+                for Entry { key, at, value } in report.entries(value, &pointer, "`tools`") {
+                    let pointer = child_pointer(&pointer, key);
+                    let Some(name) = intercept::tool_name(key, *at, &pointer, report) else {
                         continue;
                     };
                     let scope = json!(["principal", "tool"]);
-                    let made = tool(value, *at, &pointer, (key, &address), &scope, scribe);
-                    tools.insert(address, made);
+                    let converted = tool(value, *at, &pointer, (key, &name), &scope, report);
+                    tools.insert(name, converted);
                 }
             }
-            _ => scribe.unknown_key(entry, "", &TOP_KEYS),
+            _ => report.unknown_key(entry, "", &TOP_KEYS),
         }
     }
     let default = default.unwrap_or_else(|| {
-        let hint =
-            "write `\"default\": \"deny\"` or `\"default\": \"allow\"`; deny is taken otherwise";
-        scribe.lost(root.at, "", "the document has no `default`", Some(hint));
+        let hint = "write `\"default\": \"deny\"` or `\"default\": \"allow\"`; it would be `deny` \
+            otherwise";
+        report.unsupported(root.at, "", "the document has no `default`", Some(hint));
         "deny"
     });
-    scribe.carried(root.at, format!("default {default}"), format!("default: {default}"));
+    report.mapped(root.at, format!("default {default}"), format!("default: {default}"));
     Value::Object(object([
         ("version", "1".into()),
         ("description", description),
-        ("upstream", scribe.upstream().map_or(Value::Null, Value::from)),
+        ("upstream", report.upstream().map_or(Value::Null, Value::from)),
         ("default", default.into()),
         ("hide", if hide.is_empty() { Value::Null } else { hide.into() }),
         ("tools", Value::Object(tools)),
     ]))
 }
 
-/// Whose calls a limit counts; a file of one upstream counts there.
-fn scope(scribe: &Scribe<'_>, scope: &[&str]) -> Value {
-    let upstream = scribe.upstream().map(|_| "upstream");
+/// Returns the scope of a limit. A file for one upstream counts only calls of that upstream.
+fn scope(report: &ImportReport<'_>, scope: &[&str]) -> Value {
+    let upstream = report.upstream().map(|_| "upstream");
     scope.iter().copied().chain(upstream).collect::<Vec<_>>().into()
 }
 
-/// `hide` is a list, or `"*"` alone.
-fn hidden(node: &Node, scribe: &mut Scribe<'_>) -> Vec<Value> {
+/// Converts `hide`: a list, or `"*"` alone.
+fn hidden(node: &Node, report: &mut ImportReport<'_>) -> Vec<Value> {
     if node.to_value() == "*" {
-        scribe.carried(node.at, "hide *", format!("hide: {}", scribe.told("*")));
+        report.mapped(node.at, "hide *", format!("hide: {}", report.qualified("*")));
         return vec!["*".into()];
     }
     let mut hidden = vec![];
-    for (index, item) in scribe.items(node, "/hide", "`hide`").iter().enumerate() {
+    for (index, item) in report.items(node, "/hide", "`hide`").iter().enumerate() {
         let pointer = format!("/hide/{index}");
-        let Some(name) = scribe.text(item, &pointer, "an entry of `hide`") else { continue };
-        if let Some(address) = intercept::address(&name, item.at, &pointer, scribe) {
-            scribe.carried(
+        let Some(original) = report.string(item, &pointer, "an entry of `hide`") else { continue };
+        if let Some(name) = intercept::tool_name(&original, item.at, &pointer, report) {
+            report.mapped(
                 item.at,
-                format!("hide {}", shown(&name)),
-                format!("hide: {}", scribe.told(&address)),
+                format!("hide {}", quote(&original)),
+                format!("hide: {}", report.qualified(&name)),
             );
-            hidden.push(address.into());
+            hidden.push(name.into());
         }
     }
     hidden
 }
 
+/// Converts one tool.
 fn tool(
     node: &Node,
-    at: At,
+    at: Position,
     pointer: &str,
-    (theirs, ours): (&str, &str),
+    (source, target): (&str, &str),
     scope: &Value,
-    scribe: &mut Scribe<'_>,
+    report: &mut ImportReport<'_>,
 ) -> Value {
     let (mut require, mut deny_if, mut limits) = (vec![], vec![], vec![]);
-    let entries = scribe.entries(node, pointer, "a tool");
+    let entries = report.entries(node, pointer, "a tool");
     if entries.is_empty() {
-        scribe.carried(
+        report.mapped(
             at,
-            format!("{}: {{}}", shown(theirs)),
-            format!("{}: listed", scribe.told(ours)),
+            format!("{}: {{}}", quote(source)),
+            format!("{}: listed", report.qualified(target)),
         );
     }
     for entry in entries {
-        let pointer = below(pointer, &entry.key);
+        let pointer = child_pointer(pointer, &entry.key);
         let what = format!("`{}`", entry.key);
         if !TOOL_KEYS.contains(&entry.key.as_str()) {
-            scribe.unknown_key(entry, &pointer, &TOOL_KEYS);
+            report.unknown_key(entry, &pointer, &TOOL_KEYS);
             continue;
         }
-        for (index, item) in scribe.items(&entry.value, &pointer, &what).iter().enumerate() {
+        for (index, item) in report.items(&entry.value, &pointer, &what).iter().enumerate() {
             let pointer = format!("{pointer}/{index}");
-            let told = match entry.key.as_str() {
-                "limits" => limit(item, &pointer, scope, scribe).map(|made| limits.push(made)),
-                "deny_if" => guarded(item, &pointer, scribe).map(|guarded| {
-                    if guarded.conditions.is_empty()
-                        && guarded.on_deny.as_deref().is_some_and(|text| text.contains("approval"))
+            let converted = match entry.key.as_str() {
+                "limits" => limit(item, &pointer, scope, report).map(|limit| limits.push(limit)),
+                "deny_if" => condition_group(item, &pointer, report).map(|group| {
+                    if group.conditions.is_empty()
+                        && group.on_deny.as_deref().is_some_and(|text| text.contains("approval"))
                     {
-                        let hint = "for a real approval write `rules: [{action: ask}]` instead";
-                        scribe.warn(
+                        let hint = "to ask for approval, write `rules: [{action: ask}]` instead";
+                        report.warn(
                             item.at,
                             &pointer,
-                            "this refuses every call, as PolicyLayer does, whatever its text says",
+                            "this denies every call, as in PolicyLayer, although its message \
+                            mentions approval",
                             Some(hint),
                         );
                     }
-                    deny_if.push(guarded.made());
+                    deny_if.push(group.into_value());
                 }),
-                _ => guarded(item, &pointer, scribe).map(|guarded| match &guarded.on_deny {
-                    None => require.extend(guarded.conditions),
-                    Some(_) => require.push(guarded.made()),
+                _ => condition_group(item, &pointer, report).map(|group| match &group.on_deny {
+                    None => require.extend(group.conditions),
+                    Some(_) => require.push(group.into_value()),
                 }),
             };
-            if told.is_some() {
-                scribe.carried(
+            if converted.is_some() {
+                report.mapped(
                     item.at,
-                    format!("{}: {}[{index}]", shown(theirs), entry.key),
-                    format!("{}: {}", scribe.told(ours), entry.key),
+                    format!("{}: {}[{index}]", quote(source), entry.key),
+                    format!("{}: {}", report.qualified(target), entry.key),
                 );
             }
         }
@@ -159,47 +162,51 @@ fn tool(
     ]))
 }
 
-/// Conditions and the text for the agent.
-struct Guarded {
+/// Conditions with the message to the caller.
+struct ConditionGroup {
     conditions: Vec<Value>,
     on_deny: Option<String>,
 }
 
-impl Guarded {
-    fn made(self) -> Value {
-        let mut made = Map::from_iter([("conditions".to_owned(), Value::from(self.conditions))]);
-        made.extend(self.on_deny.map(|text| ("message".to_owned(), text.into())));
-        Value::Object(made)
+impl ConditionGroup {
+    fn into_value(self) -> Value {
+        let mut group = Map::from_iter([("conditions".to_owned(), Value::from(self.conditions))]);
+        group.extend(self.on_deny.map(|text| ("message".to_owned(), text.into())));
+        Value::Object(group)
     }
 }
 
-/// `{conditions, on_deny}`, or one condition alone.
-fn guarded(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Guarded> {
+/// Reads `{conditions, on_deny}`, or one condition alone.
+fn condition_group(
+    node: &Node,
+    pointer: &str,
+    report: &mut ImportReport<'_>,
+) -> Option<ConditionGroup> {
     if node.get("path").is_some() {
-        return Some(Guarded {
-            conditions: vec![intercept::argument_condition(node, pointer, scribe)?],
+        return Some(ConditionGroup {
+            conditions: vec![intercept::argument_condition(node, pointer, report)?],
             on_deny: None,
         });
     }
     let (mut conditions, mut on_deny) = (None, None);
-    for entry in scribe.entries(node, pointer, "an entry") {
-        let below = below(pointer, &entry.key);
+    for entry in report.entries(node, pointer, "an entry") {
+        let below = child_pointer(pointer, &entry.key);
         match entry.key.as_str() {
             "conditions" => {
-                let items = scribe.items(&entry.value, &below, "`conditions`").iter().enumerate();
+                let items = report.items(&entry.value, &below, "`conditions`").iter().enumerate();
                 let read: Vec<_> = items
                     .map(|(at, item)| {
-                        intercept::argument_condition(item, &format!("{below}/{at}"), scribe)
+                        intercept::argument_condition(item, &format!("{below}/{at}"), report)
                     })
                     .collect();
                 conditions = Some(read.into_iter().collect::<Option<Vec<_>>>()?);
             }
-            "on_deny" => on_deny = scribe.text(&entry.value, &below, "`on_deny`"),
-            _ => scribe.unknown_key(entry, pointer, &["conditions", "on_deny"]),
+            "on_deny" => on_deny = report.string(&entry.value, &below, "`on_deny`"),
+            _ => report.unknown_key(entry, pointer, &["conditions", "on_deny"]),
         }
     }
     let Some(conditions) = conditions else {
-        scribe.error(
+        report.error(
             node.at,
             pointer,
             "an entry needs `conditions`; an empty list means always",
@@ -207,35 +214,44 @@ fn guarded(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Guarde
         );
         return None;
     };
-    Some(Guarded { conditions, on_deny })
+    Some(ConditionGroup { conditions, on_deny })
 }
 
-fn limit(node: &Node, pointer: &str, scope: &Value, scribe: &mut Scribe<'_>) -> Option<Value> {
+/// Converts a limit.
+fn limit(
+    node: &Node,
+    pointer: &str,
+    scope: &Value,
+    report: &mut ImportReport<'_>,
+) -> Option<Value> {
     let (mut counter, mut window, mut max, mut whose, mut on_deny) =
         (None, None, None, None, Value::Null);
-    for entry in scribe.entries(node, pointer, "a limit") {
-        let (below, value) = (below(pointer, &entry.key), &entry.value);
+    for entry in report.entries(node, pointer, "a limit") {
+        let (below, value) = (child_pointer(pointer, &entry.key), &entry.value);
         match entry.key.as_str() {
             "counter" => {
-                counter = scribe.text(value, &below, "`counter`").filter(|name| !name.is_empty())
+                counter = report.string(value, &below, "`counter`").filter(|name| !name.is_empty())
             }
-            "window" => window = scribe.word(value, &below, "`window`", &["minute", "hour", "day"]),
+            "window" => {
+                window = report.one_of(value, &below, "`window`", &["minute", "hour", "day"])
+            }
             "max" => {
-                max = scribe.number(value, &below, "`max`").and_then(serde_json::Number::as_u64)
+                max = report.number(value, &below, "`max`").and_then(serde_json::Number::as_u64)
             }
-            "scope" => whose = Some(scribe.word(value, &below, "`scope`", &["grant"])?),
+            "scope" => whose = Some(report.one_of(value, &below, "`scope`", &["grant"])?),
             "on_deny" => {
-                on_deny = scribe.text(value, &below, "`on_deny`").map_or(Value::Null, Value::from)
+                on_deny = report.string(value, &below, "`on_deny`").map_or(Value::Null, Value::from)
             }
-            _ => scribe.unknown_key(entry, pointer, &LIMIT_KEYS),
+            _ => report.unknown_key(entry, pointer, &LIMIT_KEYS),
         }
     }
     let (Some(counter), Some(window), Some(max), Some(_)) = (counter, window, max, whose) else {
-        let message = "a limit needs `counter`, `window`, a whole `max` and `\"scope\": \"grant\"`";
-        scribe.error(node.at, pointer, message, None);
+        let message =
+            "a limit needs `counter`, `window`, a whole number `max` and `\"scope\": \"grant\"`";
+        report.error(node.at, pointer, message, None);
         return None;
     };
-    let made = [
+    let entries = [
         ("counter", counter.into()),
         ("max", max.into()),
         ("window", window.into()),
@@ -243,5 +259,5 @@ fn limit(node: &Node, pointer: &str, scope: &Value, scribe: &mut Scribe<'_>) -> 
         ("scope", scope.clone()),
         ("message", on_deny),
     ];
-    Some(Value::Object(object(made)))
+    Some(Value::Object(object(entries)))
 }

@@ -1,40 +1,39 @@
-//! Writes a policy file as YAML that a person can read and change. Must not know any dialect.
+//! Formats a policy file as YAML for people to read and edit. Must not know any dialect.
 //!
-//! A file is a JSON value whose keys keep their order, with comments that stand above keys. Only
-//! what needs quotes has them: a text is written plainly where no reader of YAML, old or new, takes
-//! it for anything but that text.
+//! The input is a JSON value whose keys keep their order, plus comments above keys. Strings are
+//! quoted only if needed: a plain string is one that every version of YAML reads as that string.
 
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-/// Lines of a value that still stands on one line have at most so many characters.
+/// Longest value that is written on one line, in characters.
 const FLOW_WIDTH: usize = 100;
 
-/// The value as a YAML document. `comments` gives the lines that stand above a key, by its JSON
-/// Pointer.
+/// Formats a value as a YAML document. `comments` returns the comment lines above a key, by its
+/// JSON Pointer.
 pub fn yaml(value: &Value, comments: &dyn Fn(&str) -> Vec<String>) -> String {
-    let mut page = Page { text: String::new(), comments };
-    page.block(value, 0, &mut String::new());
-    page.text
+    let mut writer = Writer { text: String::new(), comments };
+    writer.block(value, 0, &mut String::new());
+    writer.text
 }
 
-struct Page<'a> {
+struct Writer<'a> {
     text: String,
     comments: &'a dyn Fn(&str) -> Vec<String>,
 }
 
-impl Page<'_> {
+impl Writer<'_> {
     fn block(&mut self, value: &Value, indent: usize, pointer: &mut String) {
         match value {
             Value::Object(map) if !map.is_empty() => {
                 for (at, (key, value)) in map.iter().enumerate() {
-                    // The first key of a list's item stands behind its dash.
-                    let behind_a_dash = at == 0 && self.text.ends_with("- ");
+                    // The first key of a list item follows its dash on the same line.
+                    let follows_dash = at == 0 && self.text.ends_with("- ");
                     let length = pointer.len();
-                    // Infallible: writing to a String.
+                    // Writing to a `String` cannot fail.
                     let _ = write!(pointer, "/{}", key.replace('~', "~0").replace('/', "~1"));
-                    if !behind_a_dash {
+                    if !follows_dash {
                         for line in (self.comments)(pointer) {
                             self.line(indent, &format!("# {line}"));
                         }
@@ -72,7 +71,7 @@ impl Page<'_> {
         }
     }
 
-    /// What stands behind `key:`.
+    /// Writes the value after `key:`.
     fn value(&mut self, value: &Value, indent: usize, pointer: &mut String) {
         let nested = match value {
             Value::Object(map) => !map.is_empty() && (pointer == "/tools" || !fits(value)),
@@ -96,7 +95,7 @@ impl Page<'_> {
     }
 }
 
-/// Whether it holds nothing that holds something itself.
+/// Returns true if the value contains no nested structure.
 fn is_flat(value: &Value) -> bool {
     let is_leaf = |value: &Value| match value {
         Value::Object(map) => map.is_empty(),
@@ -114,7 +113,7 @@ fn fits(value: &Value) -> bool {
     is_flat(value) && flow(value).chars().count() <= FLOW_WIDTH
 }
 
-/// On one line.
+/// Formats a value on one line.
 fn flow(value: &Value) -> String {
     match value {
         Value::String(text) => scalar(text),
@@ -130,28 +129,28 @@ fn flow(value: &Value) -> String {
     }
 }
 
-/// A text, plain where that is safe, else in double quotes: a JSON string is a YAML string.
+/// Formats a string: plain if that is safe, else in double quotes. A JSON string is a YAML string.
 fn scalar(text: &str) -> String {
     let begins = text.chars().next().is_some_and(|c| c.is_ascii_alphabetic() || c == '_');
     let plain =
         text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-' | ' ' | '/'));
-    let word = text.to_ascii_lowercase();
-    let taken = matches!(
-        word.as_str(),
+    let lower = text.to_ascii_lowercase();
+    let reserved = matches!(
+        lower.as_str(),
         "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n" | "inf" | "nan"
     );
-    if begins && plain && !taken && !text.ends_with(' ') && text.len() <= FLOW_WIDTH {
+    if begins && plain && !reserved && !text.ends_with(' ') && text.len() <= FLOW_WIDTH {
         return text.to_owned();
     }
-    let quoted = serde_json::to_string(text).expect("a text can be written as JSON");
-    // Characters that move the cursor or turn the line are shown by their number.
-    quoted.chars().fold(String::new(), |mut shown, c| {
+    let quoted = serde_json::to_string(text).expect("a string can be written as JSON");
+    // Control and direction characters are written as escapes.
+    quoted.chars().fold(String::new(), |mut escaped, c| {
         if c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}') {
-            let _ = write!(shown, "\\u{:04x}", c as u32);
+            let _ = write!(escaped, "\\u{:04x}", c as u32);
         } else {
-            shown.push(c);
+            escaped.push(c);
         }
-        shown
+        escaped
     })
 }
 

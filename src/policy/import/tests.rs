@@ -2,11 +2,11 @@ use super::{Dialect, ImportOptions, Imported, import};
 use crate::policy::Problem;
 
 fn strict(dialect: Dialect, text: &str) -> Result<Imported, Vec<Problem>> {
-    import(dialect, "theirs.yaml", text, ImportOptions { upstream: Some("up"), compat_warn: false })
+    import(dialect, "source.yaml", text, ImportOptions { upstream: Some("up"), compat_warn: false })
 }
 
 fn lenient(dialect: Dialect, text: &str) -> Imported {
-    import(dialect, "theirs.yaml", text, ImportOptions { upstream: Some("up"), compat_warn: true })
+    import(dialect, "source.yaml", text, ImportOptions { upstream: Some("up"), compat_warn: true })
         .unwrap()
 }
 
@@ -15,7 +15,7 @@ fn problems(dialect: Dialect, text: &str) -> Vec<String> {
 }
 
 #[test]
-fn an_import_of_intercept_shows_what_became_what() {
+fn an_import_of_intercept_reports_each_mapping() {
     let text = r#"version: "1"
 hide: [transfer]
 tools:
@@ -38,7 +38,7 @@ tools:
 "#;
     let made = strict(Dialect::Intercept, text).unwrap();
     insta::assert_snapshot!(made.layers[0].text, @r#"
-    # Imported from theirs.yaml (intercept).
+    # Imported from source.yaml (intercept).
     version: "1"
     upstream: up
     default: allow
@@ -63,13 +63,16 @@ tools:
           - name: all
             limit: {counter: _rate_minute, max: 60, window: minute, algo: fixed, scope: [workspace, upstream]}
     "#);
-    let map: Vec<_> = made
-        .map
+    let mappings: Vec<_> = made
+        .mappings
         .iter()
-        .map(|one| format!("{}:{} {} → {}", one.at.line, one.at.column, one.theirs, one.ours))
+        .map(|one| {
+            let at = one.position;
+            format!("{}:{} {} → {}", at.line, at.column, one.source, one.target)
+        })
         .collect();
-    insta::assert_snapshot!(map.join("\n"), @"
-    1:1 no `default`, which is allow → default: allow
+    insta::assert_snapshot!(mappings.join("\n"), @"
+    1:1 no `default`, which means allow → default: allow
     2:8 hide transfer → hide: up.transfer
     6:9 charge: evaluate `size` → up.charge: require (1)
     9:9 charge: evaluate `spend` → up.charge: require (1), limit spend: 999 in day, for each workspace, tool
@@ -95,22 +98,22 @@ tools:
 "#;
     let lines = problems(Dialect::Intercept, text);
     insta::assert_snapshot!(lines.join("\n"), @"
-    theirs.yaml:2:1: unknown key `tols` (at /tols); did you mean `tools`?
-    theirs.yaml:3:1: `approvals` says where Intercept tells of approvals; that is no part of a policy here (at /approvals); approvals are decided with `airlock approvals`
-    theirs.yaml:7:39: unknown key `on_denied` (at /tools/a/rules/0/on_denied); did you mean `on_deny`?
-    theirs.yaml:8:19: `spend` reads the price from a payment challenge of the upstream, which is not supported here (at /tools/a/rules/1/spend); where an argument holds the price: `limit: {max: N, window: day, cost: args.NAME}`
-    theirs.yaml:9:33: `idempotency_window` answers a repeated call from memory, which is not supported here (at /tools/a/rules/2/idempotency_window); a program can keep the answer itself
-    theirs.yaml:10:3: `get_*` names no tool: names are exact there, so this never matched (at /tools/get_*); name each tool, or write a pattern of whole segments after the import: `upstream.*`
+    source.yaml:2:1: unknown key `tols` (at /tols); did you mean `tools`?
+    source.yaml:3:1: `approvals` configures where Intercept announces approvals; that is not part of a policy here (at /approvals); approvals are decided with `airlock approvals`
+    source.yaml:7:39: unknown key `on_denied` (at /tools/a/rules/0/on_denied); did you mean `on_deny`?
+    source.yaml:8:19: `spend` reads the price from a payment challenge of the upstream, which is not supported here (at /tools/a/rules/1/spend); if an argument holds the price: `limit: {max: N, window: day, cost: args.NAME}`
+    source.yaml:9:33: `idempotency_window` caches the response of a repeated call, which is not supported here (at /tools/a/rules/2/idempotency_window); a program can keep the response itself
+    source.yaml:10:3: `get_*` names no tool: Intercept matches names exactly, so this never matched (at /tools/get_*); name each tool, or write a pattern of whole segments after the import: `upstream.*`
     ");
     let made = lenient(Dialect::Intercept, text);
     assert_eq!(made.warnings.len(), lines.len(), "each is listed: {:?}", made.warnings);
 }
 
 #[test]
-fn what_intercept_itself_refuses_is_refused_here_with_its_place() {
+fn a_file_that_intercept_refuses_is_refused_here_with_its_position() {
     let table = [
         ("tools: {a: {rules: [{name: x}]}}", "at least one condition"),
-        ("tools: {a: {rules: [{name: x, rate_limit: 0/hour}]}}", "a count from 1 on"),
+        ("tools: {a: {rules: [{name: x, rate_limit: 0/hour}]}}", "a number from 1 on"),
         ("tools: {a: {rules: [{name: x, rate_limit: 5/week}]}}", "`minute`, `hour` or `day`"),
         (
             "tools: {a: {rules: [{name: x, rate_limit: 5/hour, conditions: [{path: args.a, op: \
@@ -119,11 +122,11 @@ fn what_intercept_itself_refuses_is_refused_here_with_its_place() {
         ),
         (
             "tools: {a: {rules: [{name: x, rate_limit: 5/hour, action: deny}]}}",
-            "cannot deny or ask as well",
+            "cannot deny or ask; write",
         ),
         (
             "tools: {a: {rules: [{name: x, rate_limit: 5/hour}, {name: y, rate_limit: 6/hour}]}}",
-            "is used by rules[0]",
+            "rules[0] of this tool already uses",
         ),
         (
             "tools: {a: {rules: [{name: x, conditions: [{path: arg.a, op: eq, value: 1}]}]}}",
@@ -147,18 +150,18 @@ fn what_intercept_itself_refuses_is_refused_here_with_its_place() {
         ),
         ("version: '2'\ntools: {}", "`version` is `2`"),
         ("default: ask\ntools: {}", "`default` is `ask`"),
-        ("hide: [a, a]\ntools: {}", "stands twice"),
+        ("hide: [a, a]\ntools: {}", "is a duplicate"),
         ("tools: {a: {rules: [{name: x, action: deni}]}}", "did you mean `deny`?"),
         ("tools: [a]", "`tools` must be a mapping, not a list"),
         ("tools: {a: {rules: {name: x}}}", "`rules` must be a list, not a mapping"),
-        ("tools: {a: 1, a: 2}", "theirs.yaml:1:"),
-        ("a: [", "theirs.yaml:"),
+        ("tools: {a: 1, a: 2}", "source.yaml:1:"),
+        ("a: [", "source.yaml:"),
         ("", "the file is empty"),
     ];
     for (text, expected) in table {
-        let told = problems(Dialect::Intercept, text).join("\n");
-        assert!(told.contains(expected), "{text}\n{told}");
-        assert!(told.starts_with("theirs.yaml:"), "{told}");
+        let lines = problems(Dialect::Intercept, text).join("\n");
+        assert!(lines.contains(expected), "{text}\n{lines}");
+        assert!(lines.starts_with("source.yaml:"), "{lines}");
     }
 }
 
@@ -170,15 +173,21 @@ fn a_counter_never_goes_down() {
             5}}], state: {{counter: c, window: day, increment: {increment}}}}}]}}}}"
         )
     };
-    assert!(problems(Dialect::Intercept, &rule("-5"))[0].contains("only goes up"));
-    assert!(problems(Dialect::Intercept, &rule("0.5"))[0].contains("only goes up"));
+    assert!(
+        problems(Dialect::Intercept, &rule("-5"))[0]
+            .contains("must be a whole number that is not negative")
+    );
+    assert!(
+        problems(Dialect::Intercept, &rule("0.5"))[0]
+            .contains("must be a whole number that is not negative")
+    );
     let zero = strict(Dialect::Intercept, &rule("0")).unwrap();
     assert!(zero.warnings[0].message.contains("counts 1 for each call"), "{:?}", zero.warnings);
     assert!(!zero.layers[0].text.contains("cost"), "{}", zero.layers[0].text);
 }
 
 #[test]
-fn a_text_that_spells_a_number_does_not_slip_past_a_rule_that_asks() {
+fn a_string_of_digits_does_not_pass_a_rule_that_asks() {
     let text = "tools: {a: {rules: [{name: x, action: require_approval, conditions: [{path: \
         args.n, op: eq, value: 5}, {path: args.m, op: in, value: ['1', true, x]}]}, {name: y, \
         conditions: [{path: args.n, op: eq, value: 5}]}]}}";
@@ -187,12 +196,12 @@ fn a_text_that_spells_a_number_does_not_slip_past_a_rule_that_asks() {
     assert!(made.contains(r#"{path: args.m, op: in, value: ["1", true, x, 1, "true"]}"#), "{made}");
     assert!(
         made.contains("{path: args.n, op: eq, value: 5}"),
-        "what is required stays as it is: {made}"
+        "a requirement is unchanged: {made}"
     );
 }
 
 #[test]
-fn a_bare_name_needs_to_be_told_whose_it_is() {
+fn a_bare_name_needs_its_upstream() {
     let made =
         import(Dialect::Intercept, "f", "tools: {run: {rules: []}}", ImportOptions::default())
             .unwrap_err();
@@ -209,11 +218,11 @@ fn a_bare_name_needs_to_be_told_whose_it_is() {
 }
 
 #[test]
-fn policylayer_keeps_its_words() {
+fn policylayer_keeps_its_keys() {
     let text = "{\n\t\"version\": \"1\",\n\t\"default\": \"deny\",\n\t\"hide\": \"*\",\n\t\"all_tools\": {\"limits\": [{\"counter\": \"c\", \"window\": \"minute\", \"max\": 5, \"scope\": \"grant\"}]},\n\t\"tools\": {\"read\": {}, \"pay\": {\"require\": [{\"path\": \"args.reason\", \"op\": \"exists\", \"value\": true}], \"deny_if\": [{\"conditions\": [], \"on_deny\": \"Requires human approval.\"}]}}\n}";
     let made = strict(Dialect::PolicyLayer, text).unwrap();
     insta::assert_snapshot!(made.layers[0].text, @r#"
-    # Imported from theirs.yaml (policylayer).
+    # Imported from source.yaml (policylayer).
     version: "1"
     upstream: up
     default: deny
@@ -229,7 +238,7 @@ fn policylayer_keeps_its_words() {
         deny_if:
           - {conditions: [], message: Requires human approval.}
     "#);
-    assert!(made.warnings[0].message.contains("refuses every call"), "{:?}", made.warnings);
+    assert!(made.warnings[0].message.contains("denies every call"), "{:?}", made.warnings);
     for (text, expected) in [
         (r#"{"tools": {}}"#, "has no `default`"),
         (
@@ -242,8 +251,8 @@ fn policylayer_keeps_its_words() {
             "needs `conditions`",
         ),
     ] {
-        let told = problems(Dialect::PolicyLayer, text).join("\n");
-        assert!(told.contains(expected), "{text}\n{told}");
+        let lines = problems(Dialect::PolicyLayer, text).join("\n");
+        assert!(lines.contains(expected), "{text}\n{lines}");
     }
 }
 
@@ -279,14 +288,14 @@ fn executors_rows_become_a_layer_for_each_owner() {
           - {action: deny}
     "#);
     assert!(
-        made.map.iter().any(|one| one.ours.starts_with("left out: `github.*`")),
+        made.mappings.iter().any(|one| one.target.starts_with("omitted: `github.*`")),
         "{:?}",
-        made.map
+        made.mappings
     );
 }
 
 #[test]
-fn where_the_order_of_rows_says_what_patterns_cannot_it_is_told() {
+fn an_order_of_rows_that_patterns_cannot_express_is_reported() {
     let rows = |first: &str, second: &str| {
         let (one, two) = (first.split_once(' ').unwrap(), second.split_once(' ').unwrap());
         format!(
@@ -295,7 +304,7 @@ fn where_the_order_of_rows_says_what_patterns_cannot_it_is_told() {
             one.0, one.1, two.0, two.1
         )
     };
-    let told = |first, second| match import(
+    let problem = |first, second| match import(
         Dialect::Executor,
         "f",
         &rows(first, second),
@@ -304,13 +313,15 @@ fn where_the_order_of_rows_says_what_patterns_cannot_it_is_told() {
         Ok(_) => String::new(),
         Err(problems) => problems[0].to_string(),
     };
-    assert!(told("a.b approve", "a.* block").contains("a deny always wins"));
-    assert!(told("a.*.c approve", "a.b.* require_approval").contains("neither is more specific"));
-    assert_eq!(told("a.b approve", "a.* require_approval"), "");
-    assert_eq!(told("a.b block", "a.* approve"), "");
-    assert!(told("a.org.main.b approve", "c.d block").contains("speaks of one connection"));
-    assert!(told("*.b approve", "c.d block").contains("is no pattern"));
-    assert!(told("a.b* approve", "c.d block").contains("is no pattern"));
+    assert!(problem("a.b approve", "a.* block").contains("deny always wins"));
+    assert!(
+        problem("a.*.c approve", "a.b.* require_approval").contains("neither is more specific")
+    );
+    assert_eq!(problem("a.b approve", "a.* require_approval"), "");
+    assert_eq!(problem("a.b block", "a.* approve"), "");
+    assert!(problem("a.org.main.b approve", "c.d block").contains("is for one connection"));
+    assert!(problem("*.b approve", "c.d block").contains("is not a pattern"));
+    assert!(problem("a.b* approve", "c.d block").contains("is not a pattern"));
 }
 
 #[test]
@@ -342,24 +353,24 @@ fn claude_codes_lists_keep_their_order_of_deny_ask_allow() {
           - {action: deny}
     "#);
     let not_applicable =
-        made.map.iter().filter(|one| one.ours.starts_with("not applicable")).count();
-    let left_out = made.map.iter().filter(|one| one.ours.starts_with("left out")).count();
-    assert_eq!((not_applicable, left_out), (3, 2), "{:?}", made.map);
-    let told =
+        made.mappings.iter().filter(|one| one.target.starts_with("not applicable")).count();
+    let omitted = made.mappings.iter().filter(|one| one.target.starts_with("omitted")).count();
+    assert_eq!((not_applicable, omitted), (3, 2), "{:?}", made.mappings);
+    let lines =
         problems(Dialect::ClaudeCode, r#"{"allow": ["mcp__a__get_*"], "denied": []}"#).join("\n");
     assert!(
-        told.contains("cannot be a pattern here") && told.contains("did you mean `deny`?"),
-        "{told}"
+        lines.contains("cannot be converted") && lines.contains("did you mean `deny`?"),
+        "{lines}"
     );
 }
 
 #[test]
 fn a_file_that_is_too_large_or_too_deep_is_refused() {
     let large = format!("tools: {{}}\n# {}", "x".repeat(crate::policy::file::FILE_BYTES_MAX));
-    assert!(problems(Dialect::Intercept, &large)[0].contains("allowed are 1048576"));
+    assert!(problems(Dialect::Intercept, &large)[0].contains("the limit is 1048576"));
     let deep = format!("tools: {}1{}", "[".repeat(100), "]".repeat(100));
     assert!(
-        problems(Dialect::Intercept, &deep)[0].starts_with("theirs.yaml:1:"),
+        problems(Dialect::Intercept, &deep)[0].starts_with("source.yaml:1:"),
         "{:?}",
         problems(Dialect::Intercept, &deep)
     );

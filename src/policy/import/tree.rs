@@ -1,63 +1,66 @@
-//! Foreign text as a tree whose parts know where they stand. Must not know any dialect.
+//! Parses the source into a tree whose parts know their positions. Must not know any dialect.
 //!
-//! Read as our own files are, with the same bounds on size, depth, aliases and values: JSON is a
-//! part of YAML.
+//! The parser is that of our own files, with the same bounds on size, depth, aliases and values.
+//! JSON is a subset of YAML.
 
 use serde_json::{Number, Value};
 
-use crate::policy::file::text::{Places, Unreadable, parse, step};
+use crate::policy::file::tree::{ParseError, Positions, escape_token, parse};
 
-/// Where something stands: line and column, from 1, in characters.
+/// Position in the source, from 1; the column in characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct At {
-    /// The line.
+pub struct Position {
+    /// Line.
     pub line: usize,
-    /// The column.
+    /// Column.
     pub column: usize,
 }
 
-/// A part of the text.
+/// Part of the source.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
-    pub(super) at: At,
+    pub(super) at: Position,
     pub(super) content: Content,
 }
 
-/// What a part holds.
+/// Value of a part.
 #[derive(Debug, Clone)]
 pub(super) enum Content {
     Null,
     Bool(bool),
     Number(Number),
-    Text(String),
+    String(String),
     List(Vec<Node>),
     Map(Vec<Entry>),
 }
 
-/// One key of a mapping and its value.
+/// Entry of a mapping.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) key: String,
-    pub(super) at: At,
+    pub(super) at: Position,
     pub(super) value: Node,
 }
 
-/// Reads a file. Its first problem, if it is neither YAML nor JSON.
-pub(super) fn read(text: &str) -> Result<Node, Unreadable> {
+/// Parses a text.
+///
+/// # Errors
+/// The first problem of a text that is neither YAML nor JSON.
+pub(super) fn read(text: &str) -> Result<Node, ParseError> {
     let tree = parse(text)?;
-    Ok(Node::of(tree.root, &mut String::new(), &tree.places))
+    Ok(Node::of(tree.root, &mut String::new(), &tree.positions))
 }
 
 impl Node {
-    /// The depth is bounded by the reader.
-    fn of(value: Value, pointer: &mut String, places: &Places) -> Self {
-        let (line, column) = places.find(pointer);
-        let at = At { line, column };
+    /// Converts a value recursively; the parser bounds its depth.
+    fn of(value: Value, pointer: &mut String, positions: &Positions) -> Self {
+        let (line, column) = positions.find(pointer);
+        let at = Position { line, column };
         let length = pointer.len();
-        let mut below = |key: &str, value: Value| {
+        let mut child = |key: &str, value: Value| {
             pointer.push('/');
-            pointer.push_str(&step(key));
-            let node = Self::of(value, pointer, places);
+            pointer.push_str(&escape_token(key));
+            let node = Self::of(value, pointer, positions);
             pointer.truncate(length);
             node
         };
@@ -65,18 +68,18 @@ impl Node {
             Value::Null => Content::Null,
             Value::Bool(value) => Content::Bool(value),
             Value::Number(value) => Content::Number(value),
-            Value::String(value) => Content::Text(value),
+            Value::String(value) => Content::String(value),
             Value::Array(items) => Content::List(
                 items
                     .into_iter()
                     .enumerate()
-                    .map(|(index, item)| below(&index.to_string(), item))
+                    .map(|(index, item)| child(&index.to_string(), item))
                     .collect(),
             ),
             Value::Object(members) => {
                 let entry = |(key, value): (String, Value)| {
-                    let value = below(&key, value);
-                    // A member stands where its key stands.
+                    let value = child(&key, value);
+                    // The position of a member is that of its key.
                     Entry { at: value.at, value, key }
                 };
                 Content::Map(members.into_iter().map(entry).collect())
@@ -85,25 +88,25 @@ impl Node {
         Self { at, content }
     }
 
-    /// What it is, for an error: `a list`.
-    pub(super) fn kind(&self) -> &'static str {
+    /// Returns the type with an article, for messages: `a list`.
+    pub(super) fn type_name(&self) -> &'static str {
         match self.content {
             Content::Null => "nothing",
             Content::Bool(_) => "a boolean",
             Content::Number(_) => "a number",
-            Content::Text(_) => "a text",
+            Content::String(_) => "a string",
             Content::List(_) => "a list",
             Content::Map(_) => "a mapping",
         }
     }
 
-    /// Without the places.
+    /// Converts to a value without positions.
     pub(super) fn to_value(&self) -> Value {
         match &self.content {
             Content::Null => Value::Null,
             Content::Bool(value) => Value::Bool(*value),
             Content::Number(value) => Value::Number(value.clone()),
-            Content::Text(value) => Value::String(value.clone()),
+            Content::String(value) => Value::String(value.clone()),
             Content::List(items) => items.iter().map(Self::to_value).collect(),
             Content::Map(entries) => Value::Object(
                 entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect(),
@@ -111,7 +114,7 @@ impl Node {
         }
     }
 
-    /// The value under a key, where this is a mapping that has it.
+    /// Returns the value of a key, if this is a mapping that has it.
     pub(super) fn get(&self, key: &str) -> Option<&Self> {
         match &self.content {
             Content::Map(entries) => {

@@ -1,39 +1,41 @@
-//! What a JSON Schema of arguments says about one of them, and arguments that satisfy it. Must not
-//! know policies.
+//! Looks up arguments in a JSON Schema and generates arguments that satisfy it. Must not know
+//! policies.
 
 use serde_json::{Map, Value, json};
 
-/// References that are followed in a row.
+/// Most references that are followed in a row.
 const HOPS_MAX: usize = 16;
-/// How deep a sample nests.
+/// Deepest nesting of a sample.
 const SAMPLE_DEPTH_MAX: usize = 8;
 
-/// What a schema says about an argument.
+/// Status of an argument in a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Said {
-    /// It is there in every call.
+pub(super) enum ArgumentStatus {
+    /// Present in every call.
     Required,
-    /// It may be there.
+    /// Optional.
     Optional,
-    /// The schema does not say.
-    Nothing,
-    /// There is no such argument; these are, beside it.
+    /// Not determined by the schema.
+    Unspecified,
+    /// Not an argument; the known ones at this level.
     Missing(Vec<String>),
 }
 
-/// What a schema says about the argument at these keys.
-pub(super) fn look(root: &Value, path: &[String]) -> Said {
-    look_within(root, root, path, 0)
+/// Returns the status of the argument at these keys.
+pub(super) fn argument_status(root: &Value, path: &[String]) -> ArgumentStatus {
+    status_within(root, root, path, 0)
 }
 
-fn look_within(root: &Value, schema: &Value, path: &[String], hops: usize) -> Said {
-    let Some((key, rest)) = path.split_first() else { return Said::Required };
+fn status_within(root: &Value, schema: &Value, path: &[String], hops: usize) -> ArgumentStatus {
+    let Some((key, rest)) = path.split_first() else { return ArgumentStatus::Required };
     if hops > HOPS_MAX {
-        return Said::Nothing;
+        return ArgumentStatus::Unspecified;
     }
     if let Some(target) = schema.get("$ref").and_then(Value::as_str) {
         let target = target.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
-        return target.map_or(Said::Nothing, |target| look_within(root, target, path, hops + 1));
+        return target.map_or(ArgumentStatus::Unspecified, |target| {
+            status_within(root, target, path, hops + 1)
+        });
     }
     let properties = schema.get("properties").and_then(Value::as_object);
     if let Some(property) = properties.and_then(|properties| properties.get(key)) {
@@ -41,47 +43,55 @@ fn look_within(root: &Value, schema: &Value, path: &[String], hops: usize) -> Sa
             .get("required")
             .and_then(Value::as_array)
             .is_some_and(|names| names.iter().any(|name| name == key));
-        let below = look_within(root, property, rest, hops + 1);
-        return if below == Said::Required && !required { Said::Optional } else { below };
+        let below = status_within(root, property, rest, hops + 1);
+        return if below == ArgumentStatus::Required && !required {
+            ArgumentStatus::Optional
+        } else {
+            below
+        };
     }
-    let branches = |word: &str| {
-        schema.get(word).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+    let branches = |keyword: &str| {
+        schema.get(keyword).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
     };
-    let within = |part: &Value| look_within(root, part, path, hops + 1);
+    let within = |part: &Value| status_within(root, part, path, hops + 1);
     let both = branches("allOf").iter().map(within);
-    // Another branch may go without what one requires.
+    // An argument that one branch requires may be absent from another.
     let either = branches("anyOf").iter().chain(branches("oneOf")).map(within);
-    let either = either.map(|said| if said == Said::Required { Said::Optional } else { said });
-    let said: Vec<Said> = both.chain(either).collect();
-    if let Some(best) = [Said::Required, Said::Optional, Said::Nothing]
-        .into_iter()
-        .find(|known| said.contains(known))
+    let either = either.map(|status| match status {
+        ArgumentStatus::Required => ArgumentStatus::Optional,
+        other => other,
+    });
+    let statuses: Vec<ArgumentStatus> = both.chain(either).collect();
+    if let Some(best) =
+        [ArgumentStatus::Required, ArgumentStatus::Optional, ArgumentStatus::Unspecified]
+            .into_iter()
+            .find(|known| statuses.contains(known))
     {
         return best;
     }
     let open = schema.get("patternProperties").is_some()
         || schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
     match (properties, schema.get("type")) {
-        _ if open => Said::Nothing,
-        _ if !said.is_empty() => {
-            let elsewhere = said.into_iter().flat_map(|said| match said {
-                Said::Missing(names) => names,
+        _ if open => ArgumentStatus::Unspecified,
+        _ if !statuses.is_empty() => {
+            let elsewhere = statuses.into_iter().flat_map(|status| match status {
+                ArgumentStatus::Missing(names) => names,
                 _ => vec![],
             });
-            Said::Missing(
+            ArgumentStatus::Missing(
                 properties.into_iter().flat_map(Map::keys).cloned().chain(elsewhere).collect(),
             )
         }
         (Some(properties), _) if !properties.is_empty() => {
-            Said::Missing(properties.keys().cloned().collect())
+            ArgumentStatus::Missing(properties.keys().cloned().collect())
         }
-        // What is no object has no members.
-        (None, Some(Value::String(kind))) if kind != "object" => Said::Missing(vec![]),
-        _ => Said::Nothing,
+        // Only objects have members.
+        (None, Some(Value::String(kind))) if kind != "object" => ArgumentStatus::Missing(vec![]),
+        _ => ArgumentStatus::Unspecified,
     }
 }
 
-/// Arguments that the schema may accept: only what is required, or everything.
+/// Generates arguments that the schema probably accepts: only the required ones, or all.
 pub(super) fn sample(root: &Value, everything: bool) -> Value {
     match sample_of(root, root, everything, 0) {
         object @ Value::Object(_) => object,
@@ -94,14 +104,14 @@ fn sample_of(root: &Value, schema: &Value, everything: bool, depth: usize) -> Va
         return Value::Null;
     }
     let within = |schema: &Value| sample_of(root, schema, everything, depth + 1);
-    for word in ["const", "default"] {
-        if let Some(value) = schema.get(word).filter(|value| !value.is_null()) {
+    for keyword in ["const", "default"] {
+        if let Some(value) = schema.get(keyword).filter(|value| !value.is_null()) {
             return value.clone();
         }
     }
-    for word in ["enum", "examples"] {
+    for keyword in ["enum", "examples"] {
         if let Some(value) = schema
-            .get(word)
+            .get(keyword)
             .and_then(Value::as_array)
             .and_then(|values| values.iter().find(|value| !value.is_null()))
         {
@@ -114,12 +124,12 @@ fn sample_of(root: &Value, schema: &Value, everything: bool, depth: usize) -> Va
         return root.pointer(target).map_or(Value::Null, within);
     }
     if let Some(first) =
-        ["anyOf", "oneOf"].iter().find_map(|word| schema.get(*word)?.as_array()?.first())
+        ["anyOf", "oneOf"].iter().find_map(|keyword| schema.get(*keyword)?.as_array()?.first())
     {
         return within(first);
     }
     let number = |fallback: f64| schema.get("minimum").and_then(Value::as_f64).unwrap_or(fallback);
-    match kind(schema) {
+    match type_of(schema) {
         Some("string") => "text".into(),
         Some("integer") => json!(number(1.0) as i64),
         Some("number") => json!(number(1.5)),
@@ -132,7 +142,7 @@ fn sample_of(root: &Value, schema: &Value, everything: bool, depth: usize) -> Va
     }
 }
 
-fn kind(schema: &Value) -> Option<&str> {
+fn type_of(schema: &Value) -> Option<&str> {
     match schema.get("type")? {
         Value::String(kind) => Some(kind),
         Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).find(|kind| *kind != "null"),

@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Code, Finding, lint, schema};
+use super::{Code, Finding, lint, schema, schema::ArgumentStatus};
 use crate::{
     model::{Annotations, Schema},
     policy::{Layer, LayerScope, Options, Profile, ToolFacts},
@@ -41,49 +41,49 @@ fn found(texts: &[&str], approvals: bool) -> Vec<Finding> {
         .unwrap_or_else(|problems| panic!("{problems:#?}"))
 }
 
-fn told(text: &str) -> String {
+fn findings_of(text: &str) -> String {
     found(&[text], true).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 #[test]
-fn an_address_of_no_tool_is_named_with_the_nearest_one() {
-    insta::assert_snapshot!(told("hide: [pay.refnud]\ntools:\n  pay.charge: {}\n  pay.chagre: \
+fn a_pattern_of_no_tool_is_reported_with_the_most_similar_path() {
+    insta::assert_snapshot!(findings_of("hide: [pay.refnud]\ntools:\n  pay.charge: {}\n  pay.chagre: \
         {}\n  pya.charge: {}\n  x.*: {}\n"), @"
-    0.yaml:1:8: warning [no-such-tool] `pay.refnud` fits no tool; did you mean `pay.refund`?
-    0.yaml:4:3: warning [no-such-tool] `pay.chagre` fits no tool; did you mean `pay.charge`?
-    0.yaml:5:3: warning [no-such-tool] `pya.charge` fits no tool: the upstream `pya` has none now; with tools now: pay, shop
-    0.yaml:6:3: warning [no-such-tool] `x.*` fits no tool: the upstream `x` has none now; with tools now: pay, shop
+    0.yaml:1:8: warning [no-such-tool] `pay.refnud` matches no tool; did you mean `pay.refund`?
+    0.yaml:4:3: warning [no-such-tool] `pay.chagre` matches no tool; did you mean `pay.charge`?
+    0.yaml:5:3: warning [no-such-tool] `pya.charge` matches no tool: the upstream `pya` has no tools at present; upstreams with tools: pay, shop
+    0.yaml:6:3: warning [no-such-tool] `x.*` matches no tool: the upstream `x` has no tools at present; upstreams with tools: pay, shop
     ");
 }
 
 #[test]
-fn an_argument_that_no_schema_has_is_named() {
+fn an_argument_that_no_schema_has_is_reported() {
     let text = "tools:\n  pay.charge:\n    rules:\n      - {name: a, require: [{path: \
         args.amuont, op: lte, value: 5}]}\n      - {name: b, require: [{path: args.card.numbr, \
         op: exists}]}\n      - {name: c, require: [{path: args.meta.anything, op: exists}, {path: \
         args.card.number, op: exists}]}\n  \"*\":\n    require: [{path: args.nothing, op: \
         exists}]\n";
-    insta::assert_snapshot!(told(text), @"
-    0.yaml:4:9: warning [no-such-argument] `a` reads `args.amuont`, which is no argument of `pay.charge`; did you mean `amount`?
-    0.yaml:5:9: warning [no-such-argument] `b` reads `args.card.numbr`, which is no argument of `pay.charge`; did you mean `number`?
-    0.yaml:8:15: warning [no-such-argument] `require[0]` reads `args.nothing`, which is no argument of the 3 tools of `*`
+    insta::assert_snapshot!(findings_of(text), @"
+    0.yaml:4:9: warning [no-such-argument] `a` reads `args.amuont`, which is not an argument of `pay.charge`; did you mean `amount`?
+    0.yaml:5:9: warning [no-such-argument] `b` reads `args.card.numbr`, which is not an argument of `pay.charge`; did you mean `number`?
+    0.yaml:8:15: warning [no-such-argument] `require[0]` reads `args.nothing`, which is not an argument of the 3 tools of `*`
     ");
 }
 
 #[test]
-fn an_expression_that_reads_what_may_be_missing_is_named() {
+fn an_expression_that_reads_an_optional_argument_is_reported() {
     let text = "tools:\n  pay.charge:\n    rules:\n      - {name: bare, when: 'args.currency \
         == \"usd\"', action: deny}\n      - {name: guarded, when: 'has(args.currency) && \
         args.currency == \"usd\"', action: deny}\n      - {name: required, when: 'args.amount > \
         5', action: deny}\n    limits: [{counter: c, window: day, max: 5, cost: \
         args.meta.price}]\n";
-    insta::assert_snapshot!(told(text), @"0.yaml:4:9: warning [may-be-missing] `bare` reads \
-        `args.currency`, which a call of `pay.charge` may leave out; such a call is denied; where \
-        that is not meant: `has(args.currency) && …`");
+    insta::assert_snapshot!(findings_of(text), @"0.yaml:4:9: warning [may-be-missing] `bare` reads \
+        `args.currency`, which is optional for `pay.charge`; a call without it is denied; if \
+        that is not intended: `has(args.currency) && …`");
 }
 
 #[test]
-fn a_rule_below_a_refusal_can_never_speak() {
+fn a_rule_under_an_unconditional_denial_is_unreachable() {
     let refusing = "hide: [shop.list]\ntools:\n  pay.*:\n    rules: [{name: shut, action: deny}]\n";
     let allowing = "tools:\n  pay.charge:\n    rules: [{name: yes, action: \
         allow}]\n  shop.list:\n    rules: [{name: sees, action: allow}]\n";
@@ -98,11 +98,11 @@ fn a_rule_below_a_refusal_can_never_speak() {
     assert!(findings[0].message.contains("0.yaml:4:"), "{}", findings[0]);
     let conditional = "tools:\n  pay.*:\n    rules: [{name: shut, action: deny, when: \
         'args.amount > 5'}]\n  pay.charge:\n    rules: [{name: yes, action: allow}]\n";
-    assert_eq!(told(conditional), "");
+    assert_eq!(findings_of(conditional), "");
 }
 
 #[test]
-fn a_rule_that_others_always_speak_before_is_named() {
+fn a_rule_that_never_decides_is_reported() {
     let text = "tools:\n  pay.*:\n    rules: [{name: wide, action: \
         allow}]\n  pay.charge:\n    rules: [{name: one, action: ask}]\n  pay.refund:\n    rules: \
         [{name: two, action: ask}]\n  shop.list:\n    rules: [{name: yes, action: allow}, {name: \
@@ -116,24 +116,24 @@ fn a_rule_that_others_always_speak_before_is_named() {
 }
 
 #[test]
-fn a_limit_by_session_alone_is_named() {
+fn a_limit_by_session_alone_is_reported() {
     let alone = "tools:\n  pay.charge:\n    limits: [{counter: c, window: day, max: 5, scope: \
         [session]}]\n";
-    assert!(told(alone).contains("[session-only]"), "{}", told(alone));
+    assert!(findings_of(alone).contains("[session-only]"), "{}", findings_of(alone));
     let both = "tools:\n  pay.charge:\n    limits: [{counter: c, window: day, max: 5, scope: \
         [session]}, {counter: d, window: day, max: 50, scope: [principal]}]\n";
-    assert_eq!(told(both), "");
+    assert_eq!(findings_of(both), "");
 }
 
 #[test]
-fn asking_where_nobody_can_approve_is_named() {
+fn asking_where_nobody_can_approve_is_reported() {
     let text = "tools:\n  pay.charge:\n    rules: [{name: q, action: ask}]\n";
     let findings = found(&[text], false);
     assert_eq!(
         findings.iter().map(|finding| finding.code).collect::<Vec<_>>(),
         [Code::NobodyApproves]
     );
-    assert_eq!(told(text), "");
+    assert_eq!(findings_of(text), "");
 }
 
 #[test]
@@ -162,17 +162,18 @@ fn a_schema_is_read_through_references_and_branches() {
         "allOf": [{ "properties": { "a": { "$ref": "#/$defs/p" } }, "required": ["a"] }],
         "anyOf": [{ "properties": { "b": {} }, "required": ["b"] }, { "properties": { "c": {} } }],
     });
-    let look =
-        |path: &str| schema::look(&schema, &path.split('.').map(str::to_owned).collect::<Vec<_>>());
-    assert_eq!(look("a.x"), schema::Said::Required);
-    assert_eq!(look("a.loop.loop.x"), schema::Said::Optional);
-    assert_eq!(look("b"), schema::Said::Optional);
+    let status = |path: &str| {
+        schema::argument_status(&schema, &path.split('.').map(str::to_owned).collect::<Vec<_>>())
+    };
+    assert_eq!(status("a.x"), ArgumentStatus::Required);
+    assert_eq!(status("a.loop.loop.x"), ArgumentStatus::Optional);
+    assert_eq!(status("b"), ArgumentStatus::Optional);
     assert!(
-        matches!(look("a.y"), schema::Said::Missing(names) if names == ["x", "loop", "b", "c"])
+        matches!(status("a.y"), ArgumentStatus::Missing(names) if names == ["x", "loop", "b", "c"])
     );
-    assert_eq!(schema::look(&json!({}), &["a".into()]), schema::Said::Nothing);
+    assert_eq!(schema::argument_status(&json!({}), &["a".into()]), ArgumentStatus::Unspecified);
     let circle = json!({ "$defs": { "a": { "$ref": "#/$defs/a" } }, "$ref": "#/$defs/a" });
-    assert_eq!(schema::look(&circle, &["a".into()]), schema::Said::Nothing);
+    assert_eq!(schema::argument_status(&circle, &["a".into()]), ArgumentStatus::Unspecified);
     assert_eq!(schema::sample(&circle, true), json!({}));
     assert_eq!(schema::sample(&charge(), false), json!({ "amount": 1 }));
     assert_eq!(

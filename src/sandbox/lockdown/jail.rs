@@ -1,9 +1,9 @@
-//! A jail for a program that is not ours: what it gives up survives the `execve` that starts it, so
-//! it needs no cooperation.
+//! A jail for a third-party program. Its locks survive the `execve` that starts the program, so the
+//! program need not cooperate.
 //!
-//! Prepared before the fork, entered between fork and `execve`. Files by landlock, system calls by
-//! seccomp, amounts by resource limits. A step that the kernel refuses ends the start: there is no
-//! weaker jail.
+//! Prepared before the fork, entered between fork and `execve`. Landlock closes files, seccomp
+//! filters system calls, resource limits bound amounts. A step that the kernel refuses ends the
+//! start: there is no weaker jail.
 
 use std::{
     ffi::{CString, c_char},
@@ -18,32 +18,42 @@ use landlock::RulesetCreated;
 use rustix::process::{Pid, Resource, Signal, getpid, getppid, set_parent_process_death_signal};
 use seccompiler::BpfProgram;
 
-use super::{LockdownError, drop_capabilities, landlock as files, limit, seccomp, step};
+use super::{
+    drop_capabilities,
+    error::{LockdownError, step},
+    landlock as files, limit, seccomp,
+};
+use crate::sandbox::locks::Lock;
 
-/// Open descriptors of the program at the most. Deno needs some fifteen.
+/// Upper bound on open descriptors of the program. Deno needs about fifteen.
 pub(in crate::sandbox) const DESCRIPTORS_MAX: u64 = 64;
-/// What the locks in force are called in `Armed`.
-pub(in crate::sandbox) const LOCKS: &str = "landlock (reads its own program and the C library \
-    only), seccomp (no sockets, no \
-     processes), no new privileges, dies with its broker, limited resources";
+/// Locks in force on a program in the jail.
+pub(in crate::sandbox) const LOCKS: [Lock; 6] = [
+    Lock::Landlock,
+    Lock::Seccomp,
+    Lock::NoNewPrivileges,
+    Lock::NoCapabilities,
+    Lock::DiesWithBroker,
+    Lock::LimitedResources,
+];
 
-/// See the module.
+/// A jail for one program, prepared but not entered.
 pub struct Jail {
     files: Option<RulesetCreated>,
     calls: Vec<BpfProgram>,
     data_bytes_max: u64,
     parent: Pid,
-    /// How the program is executed: by the descriptor that was looked at.
+    /// Path that executes the program by the descriptor that was checked.
     name: CString,
 }
 
 impl Jail {
-    /// A jail for Deno's executable: it may be executed and read, the libraries that it is linked
-    /// with may be read, and its writable private memory has a bound, in bytes. `program` must stay
-    /// open until the command was started.
+    /// Prepares a jail for Deno's executable: it may be executed and read, the libraries that it is
+    /// linked with may be read, and its writable private memory is limited to `data_bytes_max`.
+    /// `program` must stay open until the command has started.
     ///
     /// # Errors
-    /// On a kernel without landlock (before Linux 5.13, or switched off).
+    /// On a kernel without landlock (before Linux 5.13, or disabled).
     pub fn for_deno(program: &File, data_bytes_max: u64) -> Result<Self, LockdownError> {
         let name = CString::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
             .map_err(io::Error::other);
@@ -54,28 +64,28 @@ impl Jail {
         Ok(Self { files: Some(files), calls, data_bytes_max, parent: getpid(), name })
     }
 
-    /// A command that runs the program in it, with these arguments and nothing in its environment
-    /// but this. Its streams are the caller's to choose.
+    /// Returns a command that runs the program in the jail with these arguments and exactly this
+    /// environment. The caller chooses its streams.
     ///
     /// # Errors
-    /// When a text holds a zero byte.
+    /// If a string contains a zero byte.
     pub fn command(
         mut self,
         arguments: &[String],
         environment: &[(&str, &str)],
     ) -> io::Result<Command> {
-        let words = std::iter::once("deno".to_owned()).chain(arguments.iter().cloned());
-        let arguments = Words::new(words)?;
+        let argv = std::iter::once("deno".to_owned()).chain(arguments.iter().cloned());
+        let arguments = CStrings::new(argv)?;
         let environment =
-            Words::new(environment.iter().map(|(name, value)| format!("{name}={value}")))?;
+            CStrings::new(environment.iter().map(|(name, value)| format!("{name}={value}")))?;
         let mut command = Command::new("/proc/self/exe");
-        // SAFETY: in the forked process only system calls are made. Nothing is allocated and no
-        // lock is taken unless one is refused, and then the process ends.
+        // SAFETY: the forked process only makes system calls. It allocates and takes locks only if
+        // one of them is refused, and then it ends.
         unsafe {
             command.pre_exec(move || {
                 self.enter().map_err(io::Error::other)?;
-                // Not left to the caller of this closure: the filter allows it by this very address
-                // of the name only.
+                // Not left to the caller of this closure: the filter allows `execve` with exactly
+                // this address of the path only.
                 libc::execve(self.name.as_ptr(), arguments.as_ptr(), environment.as_ptr());
                 Err(io::Error::last_os_error())
             })
@@ -83,6 +93,7 @@ impl Jail {
         Ok(command)
     }
 
+    /// Applies the locks to this process. Called between fork and `execve`.
     fn enter(&mut self) -> Result<(), LockdownError> {
         step("set the death signal", set_parent_process_death_signal(Some(Signal::KILL)))?;
         if getppid() != Some(self.parent) {
@@ -106,22 +117,22 @@ impl Jail {
     }
 }
 
-/// Texts as `execve` takes them.
-struct Words {
+/// A null-terminated array of C strings, as `execve` takes it.
+struct CStrings {
     pointers: Vec<*const c_char>,
-    _texts: Vec<CString>,
+    _strings: Vec<CString>,
 }
 
-// SAFETY: the pointers lead into texts that are owned here and never change.
-unsafe impl Send for Words {}
+// SAFETY: the pointers lead into strings that are owned here and never change.
+unsafe impl Send for CStrings {}
 // SAFETY: as above.
-unsafe impl Sync for Words {}
+unsafe impl Sync for CStrings {}
 
-impl Words {
-    fn new(words: impl Iterator<Item = String>) -> io::Result<Self> {
-        let texts = words.map(CString::new).collect::<Result<Vec<_>, _>>()?;
-        let pointers = texts.iter().map(|text| text.as_ptr()).chain([ptr::null()]).collect();
-        Ok(Self { pointers, _texts: texts })
+impl CStrings {
+    fn new(strings: impl Iterator<Item = String>) -> io::Result<Self> {
+        let strings = strings.map(CString::new).collect::<Result<Vec<_>, _>>()?;
+        let pointers = strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect();
+        Ok(Self { pointers, _strings: strings })
     }
 
     fn as_ptr(&self) -> *const *const c_char {

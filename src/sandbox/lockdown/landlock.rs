@@ -1,5 +1,5 @@
-//! What a process may still open: rules of landlock, which hold for it and for everything that it
-//! starts, for good.
+//! Rules of landlock: the files that a process, and everything it starts, may still open. They can
+//! never be lifted.
 
 use std::{fs::File, io, os::fd::AsFd, path::Path};
 
@@ -8,10 +8,9 @@ use landlock::{
     Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 
-use super::{LockdownError, step};
+use super::error::{LockdownError, step};
 
-/// What may be read: where shared libraries stand, and what V8 seeds its random numbers with. What
-/// is not there is passed over.
+/// Readable paths: shared libraries and the source of random numbers. Missing ones are skipped.
 const READABLE: &[&str] = &[
     "/dev/urandom",
     "/etc/ld.so.cache",
@@ -22,11 +21,11 @@ const READABLE: &[&str] = &[
     "/usr/lib/x86_64-linux-gnu",
     "/usr/lib64",
 ];
-/// The dynamic linker, which the kernel executes in the program's stead.
+/// The dynamic linker, which the kernel executes in place of the program.
 const LINKERS: &[&str] = &["/lib/ld-linux-aarch64.so.1", "/lib64/ld-linux-x86-64.so.2"];
 
-/// Rules that let `program` be executed and read, and the libraries that it is linked with be read,
-/// and nothing else.
+/// Creates rules that allow only to execute and read `program` and to read the libraries that it is
+/// linked with.
 pub(super) fn for_program(program: &File) -> Result<RulesetCreated, LockdownError> {
     let execute = AccessFs::Execute | AccessFs::ReadFile;
     let mut files = rules(Scope::from_all(ABI::V6))?;
@@ -49,17 +48,17 @@ pub(super) fn for_program(program: &File) -> Result<RulesetCreated, LockdownErro
     Ok(files)
 }
 
-/// Closes all files, ports and sockets to this process for good; those that are open stay. Signals
-/// are left: those of a process that has a child in a jail of its own must still reach it, and the
-/// one that the kernel sends in its name when it dies.
+/// Closes all files, ports and sockets to this process; those that are open stay open. Signals are
+/// not restricted: a process must reach its child in a jail, and so must the signal that the kernel
+/// sends in its name when it dies.
 pub(super) fn without_files() -> Result<(), LockdownError> {
     enforce(rules(Scope::AbstractUnixSocket.into())?)
 }
 
-/// All files and ports that landlock can refuse here, and these scopes; refused where nothing is
-/// added.
+/// Creates a rule set that refuses all files and ports that landlock knows on this kernel, and
+/// these scopes. Exceptions are added to it.
 fn rules(scopes: BitFlags<Scope>) -> Result<RulesetCreated, LockdownError> {
-    let made = || {
+    let created = || {
         Ruleset::default()
             .set_compatibility(CompatLevel::HardRequirement)
             .handle_access(AccessFs::from_all(ABI::V1))?
@@ -70,12 +69,12 @@ fn rules(scopes: BitFlags<Scope>) -> Result<RulesetCreated, LockdownError> {
             .create()
     };
     step(
-        "make landlock rules (Linux 5.13 or later, with landlock on)",
-        made().map_err(io::Error::other),
+        "create landlock rules (needs Linux 5.13 or later with landlock enabled)",
+        created().map_err(io::Error::other),
     )
 }
 
-/// Puts rules into force. A kernel that ignores them is an error.
+/// Enforces rules. A kernel that ignores them is an error.
 pub(super) fn enforce(files: RulesetCreated) -> Result<(), LockdownError> {
     let status = step("enforce landlock", files.restrict_self().map_err(io::Error::other))?;
     match status.ruleset {

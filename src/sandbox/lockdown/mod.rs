@@ -1,8 +1,11 @@
-//! What a worker gives up before it meets a guest, and the jail of a program that is not ours.
-//! Single-threaded, before any engine; must not depend on anything the broker sends.
+//! Applies the locks of the operating system: to this process before it meets a guest, and to a
+//! program of others that it starts in a jail.
 //!
-//! The order matters: every step still needs what a later one takes away.
+//! Knows no engine. Runs single-threaded, before any engine starts, and depends on nothing that the
+//! broker sends. The order matters: each step needs what a later one takes away. A lock that the
+//! kernel refuses is an error, never a weaker lock.
 
+mod error;
 pub(super) mod jail;
 mod landlock;
 mod seccomp;
@@ -23,44 +26,18 @@ use rustix::{
     thread::set_no_new_privs,
 };
 
-/// Open descriptors at most. The worker itself needs three to seven; the runtime opens a few
-/// briefly while it warms up.
+use self::error::step;
+use super::locks::{Lock, Locks};
+
+pub use self::error::LockdownError;
+
+/// Upper bound on open descriptors of a worker that runs guests itself. It needs three to seven; an
+/// engine opens a few briefly while it warms up.
 pub(super) const DESCRIPTORS_MAX: u64 = 16;
-/// What the locks of a worker that runs V8 itself are called in `Armed`.
-#[cfg(feature = "v8")]
-pub(super) const LOCKS: &str =
-    "no new privileges, not dumpable, dies with its broker, no files, limited resources";
 
-/// Why the process must not go on.
-#[derive(Debug, thiserror::Error)]
-pub enum LockdownError {
-    /// A step that the kernel refused.
-    #[error("{step}: {source}")]
-    Refused {
-        /// What was tried.
-        step: &'static str,
-        /// The kernel's answer.
-        source: io::Error,
-    },
-    /// The broker died while this process started.
-    #[error("the broker is gone")]
-    Orphaned,
-    /// Descriptor 1 could be changed under our feet.
-    #[error("descriptor 1 is not a sealed memory file")]
-    Unsealed,
-}
-
-fn step<T>(
-    step: &'static str,
-    result: Result<T, impl Into<io::Error>>,
-) -> Result<T, LockdownError> {
-    result.map_err(|source| LockdownError::Refused { step, source: source.into() })
-}
-
-/// Gives up everything that the worker, or what it starts, never needs.
-pub(super) fn lock(descriptors_max: u64) -> Result<(), LockdownError> {
-    // A broker that died before the first of these two lines shows as the end of file on descriptor
-    // 0.
+/// Gives up everything that neither this process nor any program it starts needs.
+pub(super) fn lock(descriptors_max: u64) -> Result<Locks, LockdownError> {
+    // If the broker died before the first of these two lines, descriptor 0 is at its end.
     let broker = getppid();
     step("set the death signal", set_parent_process_death_signal(Some(Signal::KILL)))?;
     if getppid() != broker {
@@ -75,34 +52,31 @@ pub(super) fn lock(descriptors_max: u64) -> Result<(), LockdownError> {
     limit("limit core files", Resource::Core, 0)?;
     limit("limit descriptors", Resource::Nofile, descriptors_max)?;
     limit("limit file sizes", Resource::Fsize, 0)?;
-    // The place for namespaces and landlock: still one thread, nothing of V8 started.
-    Ok(())
+    let locks = [
+        Lock::DiesWithBroker,
+        Lock::NoNewPrivileges,
+        Lock::NotDumpable,
+        Lock::NoInheritedDescriptors,
+    ];
+    Ok(locks.into_iter().collect())
 }
 
-/// Bounds writable private memory, in bytes. Not the address space: V8 reserves far more of that
-/// than it uses.
-pub(super) fn limit_memory(bytes: u64) -> Result<(), LockdownError> {
-    limit("limit memory", Resource::Data, bytes)
-}
-
-/// The last locks, once everything that opens files lazily has been touched.
-#[cfg(feature = "v8")]
-pub(super) fn seal() -> Result<(), LockdownError> {
-    // The place for the system call filter: applied to all threads, before the worker says that it
-    // is armed.
-    Ok(())
+/// Limits writable private memory, in bytes: the last of the resource limits after [`lock`]. Not the
+/// address space, of which engines reserve far more than they use.
+pub(super) fn limit_memory(bytes: u64) -> Result<Lock, LockdownError> {
+    limit("limit memory", Resource::Data, bytes)?;
+    Ok(Lock::LimitedResources)
 }
 
 fn limit(name: &'static str, resource: Resource, value: u64) -> Result<(), LockdownError> {
-    // A hard limit that is already lower stays.
+    // A lower hard limit stays in force.
     let ceiling = rustix::process::getrlimit(resource).maximum;
     let value = ceiling.map_or(value, |ceiling| ceiling.min(value));
     step(name, setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) }))
 }
 
 fn close_above(last: u32) -> io::Result<()> {
-    // SAFETY: no object of this process owns a descriptor above `last` yet; it is the first thing
-    // the process does.
+    // SAFETY: no object of this process owns a descriptor above `last` yet: this runs first.
     if unsafe { libc::syscall(libc::SYS_close_range, last + 1, u32::MAX, 0) } == 0 {
         return Ok(());
     }
@@ -112,15 +86,15 @@ fn close_above(last: u32) -> io::Result<()> {
         .filter(|fd| *fd > last as i32)
         .collect();
     for fd in open {
-        // SAFETY: as above; the listing's own descriptor is closed already and closing it again
+        // SAFETY: as above; the descriptor of the directory is closed already, so closing it again
         // only fails.
         unsafe { libc::close(fd) };
     }
     Ok(())
 }
 
-/// Maps the snapshot on descriptor 1 for the life of the process and puts /dev/null in its place:
-/// nothing that prints may ever reach the broker's standard output.
+/// Maps the snapshot on descriptor 1 for the life of the process and replaces the descriptor by
+/// /dev/null, so that nothing printed reaches the broker's standard output.
 pub(super) fn take_snapshot() -> Result<&'static [u8], LockdownError> {
     // SAFETY: descriptor 1 is open for the whole call and owned by nobody else.
     let file = unsafe { BorrowedFd::borrow_raw(1) };
@@ -138,7 +112,7 @@ pub(super) fn take_snapshot() -> Result<&'static [u8], LockdownError> {
     // SAFETY: mapped above with that length and never unmapped.
     let snapshot = unsafe { std::slice::from_raw_parts(address.cast::<u8>(), length) };
     let null = step("open /dev/null", File::options().read(true).write(true).open("/dev/null"))?;
-    // SAFETY: descriptor 1 is replaced atomically; the `OwnedFd` is forgotten so that it stays
+    // SAFETY: descriptor 1 is replaced atomically, and the `OwnedFd` is forgotten so that it stays
     // open.
     let mut stdout = unsafe { OwnedFd::from_raw_fd(1) };
     let replaced = step("silence standard output", rustix::io::dup2(null.as_fd(), &mut stdout));
@@ -148,13 +122,13 @@ pub(super) fn take_snapshot() -> Result<&'static [u8], LockdownError> {
     Ok(snapshot)
 }
 
-/// Gives up every capability that root has, for this thread and those that it starts. Others have
+/// Drops all capabilities of this thread and of those that it starts. Users other than root have
 /// none.
-pub(super) fn drop_capabilities() -> Result<(), LockdownError> {
+pub(super) fn drop_capabilities() -> Result<Lock, LockdownError> {
     const VERSION: u32 = 0x2008_0522;
     const LAST: i32 = 63;
     for capability in 0..=LAST {
-        // Refused to those who have none, and for numbers that this kernel does not know.
+        // Fails without capabilities, and for numbers that this kernel does not know.
         // SAFETY: these options take numbers only.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability) };
     }
@@ -163,20 +137,22 @@ pub(super) fn drop_capabilities() -> Result<(), LockdownError> {
     let (header, nothing) = ([VERSION, 0], [0_u32; 6]);
     // SAFETY: the kernel reads a header of that version and two triples of words.
     let dropped = unsafe { libc::syscall(libc::SYS_capset, header.as_ptr(), nothing.as_ptr()) };
-    step("drop capabilities", if dropped == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })
+    step("drop capabilities", if dropped == 0 { Ok(()) } else { Err(io::Error::last_os_error()) })?;
+    Ok(Lock::NoCapabilities)
 }
 
-/// Closes all files to a worker that has everything open that it needs. Before it has a second
-/// thread: landlock holds for the thread that asks and for those that it starts.
+/// Closes all files to this process, which must have open whatever it needs. Call it before a second
+/// thread exists: landlock applies to the calling thread and to those that it starts.
 pub(super) fn close_files() -> Result<(), LockdownError> {
     limit("limit descriptors", Resource::Nofile, DESCRIPTORS_MAX)?;
     landlock::without_files()
 }
 
-/// The last lock of the worker beside Deno, once it has all its threads: few system calls.
-pub(super) fn filter_calls(deno: u32) -> Result<(), LockdownError> {
+/// Filters the system calls of a process that watches a jailed child, and may kill that one process.
+/// Call it once all threads exist.
+pub(super) fn filter_calls(child: u32) -> Result<(), LockdownError> {
     for filter in
-        step("make the system call filter", seccomp::of_companion(deno).map_err(io::Error::other))?
+        step("make the system call filter", seccomp::of_watcher(child).map_err(io::Error::other))?
     {
         step(
             "filter system calls",

@@ -1,7 +1,6 @@
-//! The system calls that are left to a process: lists of what may be called, and everything else
-//! fails with `EPERM`.
+//! System call filters: allow-lists; any other call fails with `EPERM`.
 //!
-//! Built before they are applied; knows nothing of files, which landlock closes.
+//! Builds filters and applies none. Files are landlock's concern.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +9,7 @@ use seccompiler::{
     SeccompFilter, SeccompRule,
 };
 
-/// What any program needs that computes, has threads and speaks over open descriptors.
+/// Calls of any program that computes, has threads and uses open descriptors.
 const COMMON: &[i64] = &[
     libc::SYS_brk,
     libc::SYS_clock_getres,
@@ -42,8 +41,8 @@ const COMMON: &[i64] = &[
     libc::SYS_poll,
 ];
 
-/// What Deno needs beside: its start (the dynamic linker, the executable's own bytes), its event
-/// loop, V8's memory.
+/// Further calls of Deno: for its start (the dynamic linker, the executable's own bytes), its event
+/// loop and its memory.
 const DENO: &[i64] = &[
     libc::SYS_epoll_create1,
     libc::SYS_epoll_ctl,
@@ -89,15 +88,15 @@ const DENO: &[i64] = &[
 
 type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 
-/// The filters for Deno, in the order in which they are applied. A call that takes the number of a
-/// process, or that could have the kernel signal one, is allowed with such arguments only as mean
-/// the caller. It is executed by the name at this address, where the next program has nothing: a
-/// thread that executed another would shake off the death signal.
-pub(super) fn of_deno(name: usize) -> Result<Vec<BpfProgram>, BackendError> {
-    let mut rules = allowed(COMMON.iter().chain(DENO));
+/// Returns the filters for Deno in the order in which they must be applied. A call that takes a pid,
+/// or that can make the kernel signal a process, is allowed only with arguments that mean the
+/// caller. `execve` is allowed only with the path at this address, which is unmapped in the next
+/// program: a thread that executed another program would lose the death signal.
+pub(super) fn of_deno(path: usize) -> Result<Vec<BpfProgram>, BackendError> {
+    let mut rules = allow(COMMON.iter().chain(DENO));
     memory(&mut rules)?;
     threads_only(&mut rules)?;
-    let at = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, name as u64)?;
+    let at = SeccompCondition::new(0, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, path as u64)?;
     rules.insert(libc::SYS_execve, vec![SeccompRule::new(vec![at])?]);
     let command = |command: i32| command as u64;
     let plain = [
@@ -109,15 +108,14 @@ pub(super) fn of_deno(name: usize) -> Result<Vec<BpfProgram>, BackendError> {
         libc::F_DUPFD_CLOEXEC,
     ]
     .map(command);
-    when(&mut rules, libc::SYS_fcntl, 1, &plain)?;
-    when(&mut rules, libc::SYS_ioctl, 1, &[libc::TCGETS, libc::FIONBIO, libc::FIOCLEX])?;
-    // Names of threads and of mappings; nothing that gives a privilege back or changes the death
-    // signal.
-    when(&mut rules, libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_SET_VMA as u64])?;
-    // Limits are read, its own ones only.
+    allow_if(&mut rules, libc::SYS_fcntl, 1, &plain)?;
+    allow_if(&mut rules, libc::SYS_ioctl, 1, &[libc::TCGETS, libc::FIONBIO, libc::FIOCLEX])?;
+    // Names of threads and mappings; nothing that regains a privilege or changes the death signal.
+    allow_if(&mut rules, libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64, libc::PR_SET_VMA as u64])?;
+    // Reads its own limits only.
     rules.insert(libc::SYS_prlimit64, vec![SeccompRule::new(vec![zero(0)?, zero(2)?])?]);
-    // Tokio's signals: a stream whose ends are both this process's own. A datagram socket could
-    // send to any name.
+    // For Tokio's signals: a stream both of whose ends belong to this process. A datagram socket
+    // could send to any name.
     let family =
         SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, libc::AF_UNIX as u64)?;
     let stream = SeccompCondition::new(
@@ -128,11 +126,11 @@ pub(super) fn of_deno(name: usize) -> Result<Vec<BpfProgram>, BackendError> {
     )?;
     rules.insert(libc::SYS_socketpair, vec![SeccompRule::new(vec![family, stream])?]);
     connected_only(&mut rules)?;
-    Ok(vec![no_clone3()?, only(rules)?])
+    Ok(vec![no_clone3()?, allow_only(rules)?])
 }
 
-/// The filters for the worker process beside Deno, which may kill that one process.
-pub(super) fn of_companion(deno: u32) -> Result<Vec<BpfProgram>, BackendError> {
+/// Returns the filters for a process that watches a jailed child, and may kill that one process.
+pub(super) fn of_watcher(child: u32) -> Result<Vec<BpfProgram>, BackendError> {
     let own = [
         libc::SYS_wait4,
         libc::SYS_pread64,
@@ -141,20 +139,25 @@ pub(super) fn of_companion(deno: u32) -> Result<Vec<BpfProgram>, BackendError> {
         libc::SYS_rseq,
         libc::SYS_set_robust_list,
     ];
-    let mut rules = allowed(COMMON.iter().chain(&own));
+    let mut rules = allow(COMMON.iter().chain(&own));
     memory(&mut rules)?;
     connected_only(&mut rules)?;
-    when(&mut rules, libc::SYS_kill, 0, &[u64::from(deno)])?;
-    when(&mut rules, libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64])?;
-    Ok(vec![only(rules)?])
+    allow_if(&mut rules, libc::SYS_kill, 0, &[u64::from(child)])?;
+    allow_if(&mut rules, libc::SYS_prctl, 0, &[libc::PR_SET_NAME as u64])?;
+    Ok(vec![allow_only(rules)?])
 }
 
-fn allowed<'a>(calls: impl Iterator<Item = &'a i64>) -> Rules {
+fn allow<'a>(calls: impl Iterator<Item = &'a i64>) -> Rules {
     calls.map(|call| (*call, Vec::new())).collect()
 }
 
-/// Allows a call only with one of these values as that argument.
-fn when(rules: &mut Rules, call: i64, argument: u8, values: &[u64]) -> Result<(), BackendError> {
+/// Allows a call only if one of its arguments has one of these values.
+fn allow_if(
+    rules: &mut Rules,
+    call: i64,
+    argument: u8,
+    values: &[u64],
+) -> Result<(), BackendError> {
     let equals = |value: &u64| {
         SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, *value)
     };
@@ -163,13 +166,13 @@ fn when(rules: &mut Rules, call: i64, argument: u8, values: &[u64]) -> Result<()
     Ok(())
 }
 
-/// The argument is nothing.
+/// The condition that an argument is 0.
 fn zero(argument: u8) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Qword, SeccompCmpOp::Eq, 0)
 }
 
-/// Memory that the limits count: private, and not of the kind that grows by itself. Advice about
-/// it, but none that takes a page from others.
+/// Allows memory that the limits count: private, and not growing by itself. Allows advice about it,
+/// except for advice that affects other processes.
 fn memory(rules: &mut Rules) -> Result<(), BackendError> {
     let kind = (libc::MAP_TYPE | libc::MAP_GROWSDOWN) as u64;
     let private = SeccompCondition::new(
@@ -192,16 +195,16 @@ fn memory(rules: &mut Rules) -> Result<(), BackendError> {
         libc::MADV_DONTDUMP,
         libc::MADV_DODUMP,
     ];
-    when(rules, libc::SYS_madvise, 2, &advice.map(|advice| advice as u64))
+    allow_if(rules, libc::SYS_madvise, 2, &advice.map(|advice| advice as u64))
 }
 
-/// What is sent goes to the other end of a socket, never to a name.
+/// Allows sending only to the peer of a connected socket, never to a name.
 fn connected_only(rules: &mut Rules) -> Result<(), BackendError> {
     rules.insert(libc::SYS_sendto, vec![SeccompRule::new(vec![zero(4)?])?]);
     Ok(())
 }
 
-/// New threads, no new processes.
+/// Allows new threads but no new processes.
 fn threads_only(rules: &mut Rules) -> Result<(), BackendError> {
     let thread = libc::CLONE_THREAD as u64;
     let condition =
@@ -211,14 +214,14 @@ fn threads_only(rules: &mut Rules) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// `clone3` hides its flags in memory, where no filter sees them. Told that the kernel has none,
-/// the C library takes `clone`.
+/// Makes `clone3` fail with `ENOSYS`: its flags are in memory, where no filter can see them. The C
+/// library then uses `clone`.
 fn no_clone3() -> Result<BpfProgram, BackendError> {
-    let rules = allowed([libc::SYS_clone3].iter());
+    let rules = allow([libc::SYS_clone3].iter());
     filter(rules, SeccompAction::Allow, SeccompAction::Errno(libc::ENOSYS as u32))
 }
 
-fn only(rules: Rules) -> Result<BpfProgram, BackendError> {
+fn allow_only(rules: Rules) -> Result<BpfProgram, BackendError> {
     filter(rules, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)
 }
 

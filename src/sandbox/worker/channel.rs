@@ -1,6 +1,7 @@
-//! How the main thread of a worker reaches its guest's: answers in, the first reason to stop.
+//! Passes messages from the main thread of a worker to its guest's thread: the run, responses, and
+//! the first cause to stop.
 //!
-//! Knows locks, nothing of V8. The main thread puts in, the guest's thread takes out.
+//! Knows locks and no engine. The main thread puts in, the guest's thread takes out.
 
 use std::{
     mem,
@@ -10,214 +11,221 @@ use std::{
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
-/// Answers that wait for the guest, in bytes. Above it the broker's frames stay in the socket until
+/// Bytes of responses that wait for the guest. Above it the broker's frames stay in the socket until
 /// the guest catches up.
 const WAITING_BYTES_MAX: usize = 64 << 20;
 
-/// Why a guest is stopped.
+/// Cause for which a guest is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Reason {
-    /// The broker said so.
-    Told = 1,
-    /// The CPU budget ran out.
+pub(super) enum StopCause {
+    /// The broker ordered it.
+    Broker = 1,
+    /// The CPU time limit was reached.
     Cpu = 2,
-    /// The heap came near its bound.
+    /// The heap came near its limit.
     Memory = 3,
 }
 
-/// The first reason to stop, once and for all. V8 forgets a termination between two entries; this
-/// does not.
+/// The first cause to stop, which is never cleared. V8 forgets a termination between two entries.
 #[derive(Default)]
-pub(super) struct Alarm(AtomicU8);
+pub(super) struct StopFlag(AtomicU8);
 
-impl Alarm {
-    /// Raises it; whether this was the first time.
-    pub(super) fn raise(&self, reason: Reason) -> bool {
-        self.0.compare_exchange(0, reason as u8, Ordering::AcqRel, Ordering::Acquire).is_ok()
+impl StopFlag {
+    /// Sets the cause unless there is one.
+    pub(super) fn raise(&self, cause: StopCause) {
+        let _ = self.0.compare_exchange(0, cause as u8, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// The first reason, if there was one.
-    pub(super) fn raised(&self) -> Option<Reason> {
+    /// Returns the first cause, if there is one.
+    pub(super) fn cause(&self) -> Option<StopCause> {
         match self.0.load(Ordering::Acquire) {
             0 => None,
-            1 => Some(Reason::Told),
-            2 => Some(Reason::Cpu),
-            _ => Some(Reason::Memory),
+            1 => Some(StopCause::Broker),
+            2 => Some(StopCause::Cpu),
+            _ => Some(StopCause::Memory),
         }
+    }
+
+    /// Returns true if the guest must stop.
+    pub(super) fn is_raised(&self) -> bool {
+        self.cause().is_some()
     }
 }
 
-/// One run as the broker gave it.
+/// One run as the broker sent it.
 pub(super) struct Job {
     pub(super) run: u32,
     pub(super) source: String,
 }
 
-/// One answer as it came: the call's number, whether it succeeded, the JSON.
-pub(super) struct Answer {
+/// One response as the broker sent it: number of the call, success, JSON.
+pub(super) struct Response {
     pub(super) call: u32,
     pub(super) ok: bool,
     pub(super) json: Vec<u8>,
 }
 
 #[derive(Default)]
-struct Waiting {
+struct State {
     job: Option<Job>,
-    answers: Vec<Answer>,
-    answer_bytes: usize,
+    responses: Vec<Response>,
+    response_bytes: usize,
     go: bool,
     parked: bool,
     over: bool,
 }
 
-/// What the guest's thread waits for.
+/// Messages for the guest's thread.
 #[derive(Default)]
 pub(super) struct Mailbox {
-    waiting: Mutex<Waiting>,
+    state: Mutex<State>,
     changed: Condvar,
     intake: AtomicU8,
-    pub(super) alarm: Alarm,
+    pub(super) stop: StopFlag,
 }
 
-/// Where the intake of the code stands: the first of the two that says it is over decides.
-const TAKING_IN: u8 = 0;
-const TAKEN_IN: u8 = 1;
-const GIVEN_UP: u8 = 2;
+// States of the intake. The first of the two threads that ends it decides.
+const INTAKE_RUNNING: u8 = 0;
+const INTAKE_FINISHED: u8 = 1;
+const INTAKE_ABANDONED: u8 = 2;
 
-/// Why a park ended.
-pub(super) enum Woken {
-    /// These came; also the permission to go on.
-    Answers(Vec<Answer>),
-    /// The moment came; nothing may run yet.
-    Due,
-    /// The broker lets the guest go on.
+/// Event that ends a wait of a parked guest.
+pub(super) enum Wakeup {
+    /// Responses came, which permit the guest to continue.
+    Responses(Vec<Response>),
+    /// The given moment came; the guest must not run yet.
+    TimerDue,
+    /// The broker permits the guest to continue.
     Go,
     /// The guest must end.
     Stopped,
 }
 
 impl Mailbox {
-    fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock()
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
     }
 
     /// Hands over the run.
     pub(super) fn start(&self, job: Job) {
         self.lock().job = Some(job);
-        self.changed.notify_all();
+        self.changed.notify_one();
     }
 
     /// Waits for the run.
     pub(super) fn job(&self) -> Job {
-        let mut waiting = self.lock();
+        let mut state = self.lock();
         loop {
-            if let Some(job) = waiting.job.take() {
+            if let Some(job) = state.job.take() {
                 return job;
             }
-            self.changed.wait(&mut waiting);
+            self.changed.wait(&mut state);
         }
     }
 
-    /// Says that the intake is over, for the guest's thread; false when the main thread has given
-    /// it up.
-    pub(super) fn taken_in(&self) -> bool {
+    /// Ends the intake for the guest's thread. Returns false if the main thread abandoned it.
+    pub(super) fn finish_intake(&self) -> bool {
+        self.end_intake(INTAKE_FINISHED)
+    }
+
+    /// Ends the intake for the main thread. Returns false if the guest's thread finished it.
+    pub(super) fn abandon_intake(&self) -> bool {
+        self.end_intake(INTAKE_ABANDONED)
+    }
+
+    fn end_intake(&self, state: u8) -> bool {
         self.intake
-            .compare_exchange(TAKING_IN, TAKEN_IN, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(INTAKE_RUNNING, state, Ordering::AcqRel, Ordering::Acquire)
             .is_ok()
     }
 
-    /// Gives the intake up, for the main thread; false when it is over.
-    pub(super) fn give_up_intake(&self) -> bool {
-        self.intake
-            .compare_exchange(TAKING_IN, GIVEN_UP, Ordering::AcqRel, Ordering::Acquire)
-            .is_ok()
+    /// Adds a response.
+    pub(super) fn respond(&self, response: Response) {
+        let mut state = self.lock();
+        state.response_bytes += response.json.len();
+        state.responses.push(response);
+        state.parked = false;
+        drop(state);
+        self.changed.notify_one();
     }
 
-    /// Puts an answer in.
-    pub(super) fn answer(&self, answer: Answer) {
-        let mut waiting = self.lock();
-        waiting.answer_bytes += answer.json.len();
-        waiting.answers.push(answer);
-        waiting.parked = false;
-        self.changed.notify_all();
-    }
-
-    /// Lets the guest go on after `Wake`.
+    /// Permits the guest to continue after `Wake`.
     pub(super) fn go(&self) {
-        let mut waiting = self.lock();
-        waiting.go = true;
-        waiting.parked = false;
-        self.changed.notify_all();
+        let mut state = self.lock();
+        state.go = true;
+        state.parked = false;
+        drop(state);
+        self.changed.notify_one();
     }
 
-    /// Raises the alarm and wakes the guest if it waits.
-    pub(super) fn stop(&self, reason: Reason) {
-        let waiting = self.lock();
-        self.alarm.raise(reason);
-        drop(waiting);
-        self.changed.notify_all();
+    /// Raises the stop flag and wakes the guest if it waits.
+    pub(super) fn stop(&self, cause: StopCause) {
+        let state = self.lock();
+        self.stop.raise(cause);
+        drop(state);
+        self.changed.notify_one();
     }
 
-    /// Whether the guest only waits: its clock stands still until something is put in.
+    /// Returns true if the guest only waits, so its clock stands still until a message comes.
     pub(super) fn is_parked(&self) -> bool {
         self.lock().parked
     }
 
-    /// Whether so many answers wait that no more should be read.
+    /// Returns true if so many responses wait that no more should be read.
     pub(super) fn is_full(&self) -> bool {
-        self.lock().answer_bytes > WAITING_BYTES_MAX
+        self.lock().response_bytes > WAITING_BYTES_MAX
     }
 
-    /// Whether the run has ended.
+    /// Returns true if the run has ended.
     pub(super) fn is_over(&self) -> bool {
         self.lock().over
     }
 
-    /// Says that the run has ended; what still comes for it is late.
+    /// Marks the run as ended; messages that still come for it are late.
     pub(super) fn finish(&self) {
-        let mut waiting = self.lock();
-        waiting.over = true;
-        waiting.answers = Vec::new();
-        waiting.answer_bytes = 0;
+        let mut state = self.lock();
+        state.over = true;
+        state.responses = Vec::new();
+        state.response_bytes = 0;
     }
 
-    /// The answers that have come, without waiting.
-    pub(super) fn take(&self) -> Vec<Answer> {
+    /// Takes the responses that have come, without waiting.
+    pub(super) fn take(&self) -> Vec<Response> {
         Self::drain(&mut self.lock())
     }
 
-    /// Marks the guest as waiting, unless there is something for it.
+    /// Marks the guest as parked. Returns false if there is a message for it.
     pub(super) fn park(&self) -> bool {
-        let mut waiting = self.lock();
-        waiting.parked = waiting.answers.is_empty() && self.alarm.raised().is_none();
-        waiting.go = false;
-        waiting.parked
+        let mut state = self.lock();
+        state.parked = state.responses.is_empty() && !self.stop.is_raised();
+        state.go = false;
+        state.parked
     }
 
-    /// Waits until something is there, or until the moment.
-    pub(super) fn wait(&self, until: Option<Instant>) -> Woken {
-        let mut waiting = self.lock();
+    /// Waits for a message, or until the moment.
+    pub(super) fn wait(&self, until: Option<Instant>) -> Wakeup {
+        let mut state = self.lock();
         loop {
-            if self.alarm.raised().is_some() {
-                return Woken::Stopped;
+            if self.stop.is_raised() {
+                return Wakeup::Stopped;
             }
-            if !waiting.answers.is_empty() {
-                return Woken::Answers(Self::drain(&mut waiting));
+            if !state.responses.is_empty() {
+                return Wakeup::Responses(Self::drain(&mut state));
             }
-            if mem::take(&mut waiting.go) {
-                return Woken::Go;
+            if mem::take(&mut state.go) {
+                return Wakeup::Go;
             }
             match until {
-                None => self.changed.wait(&mut waiting),
-                Some(moment) if moment <= Instant::now() => return Woken::Due,
-                Some(moment) => drop(self.changed.wait_until(&mut waiting, moment)),
+                None => self.changed.wait(&mut state),
+                Some(moment) if moment <= Instant::now() => return Wakeup::TimerDue,
+                Some(moment) => drop(self.changed.wait_until(&mut state, moment)),
             }
         }
     }
 
-    fn drain(waiting: &mut Waiting) -> Vec<Answer> {
-        waiting.answer_bytes = 0;
-        mem::take(&mut waiting.answers)
+    fn drain(state: &mut State) -> Vec<Response> {
+        state.response_bytes = 0;
+        mem::take(&mut state.responses)
     }
 }

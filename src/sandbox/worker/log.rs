@@ -1,12 +1,12 @@
-//! The bounds on console output: bytes and lines in all, and the length of one line. What goes over
+//! Limits on console output: total bytes, total lines and the length of a line. Output over a limit
 //! is dropped and counted.
 
-/// The longest line in bytes.
+/// Limit on the length of a line in bytes.
 const LINE_BYTES_MAX: usize = 8 * 1024;
-/// What ends a line that was cut.
+/// Suffix of a truncated line.
 const CUT: &str = "…";
 
-/// What has been written so far.
+/// Console output that is still allowed, and the amount that was dropped.
 pub(super) struct LogMeter {
     bytes_left: u64,
     lines_left: u64,
@@ -19,7 +19,7 @@ impl LogMeter {
         Self { bytes_left: bytes_max, lines_left: lines_max, dropped_lines: 0, dropped_bytes: 0 }
     }
 
-    /// What of the line may be written; none when it is dropped whole.
+    /// Returns the part of the line that may be written; `None` if the whole line is dropped.
     pub(super) fn admit(&mut self, mut line: String) -> Option<String> {
         let whole = line.len();
         if whole > LINE_BYTES_MAX {
@@ -28,8 +28,7 @@ impl LogMeter {
             line.push_str(CUT);
         }
         if self.lines_left == 0 || line.len() as u64 > self.bytes_left {
-            // Once something was dropped, nothing shorter slips through after it: the log ends, it
-            // has no holes.
+            // After a dropped line, shorter lines are dropped as well: the log ends, it has no gaps.
             self.lines_left = 0;
             self.dropped_lines += 1;
             self.dropped_bytes += line.len() as u64;

@@ -1,5 +1,5 @@
-//! V8 for unit tests: one thread for all of them, because V8 wants its isolates on the thread that
-//! initialised it or below.
+//! V8 for unit tests: one thread for all of them, because V8 requires its isolates on the thread that
+//! initialised it or on a descendant.
 
 use std::sync::{
     OnceLock,
@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Runs `work` on the thread that owns V8, within a tokio runtime, and waits for it.
+/// Runs `work` on the thread that owns V8, within a tokio runtime, and waits for the result.
 pub(crate) fn on_v8<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     static THREAD: OnceLock<Mutex<Sender<Job>>> = OnceLock::new();
     let jobs = THREAD.get_or_init(|| {
@@ -23,9 +23,9 @@ pub(crate) fn on_v8<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static
         std::thread::Builder::new().name("v8".into()).stack_size(16 << 20).spawn(serve).unwrap();
         Mutex::new(jobs)
     });
-    let (answer, result) = channel();
+    let (sender, result) = channel();
     let job = move || {
-        let _ = answer.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
+        let _ = sender.send(std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)));
     };
     jobs.lock().send(Box::new(job)).unwrap();
     result.recv().unwrap().unwrap_or_else(|panic| std::panic::resume_unwind(panic))

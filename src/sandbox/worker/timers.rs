@@ -1,66 +1,65 @@
-//! The order of timers. Pure: it is told what time it is.
+//! The order of timers. Pure: callers pass the current time.
 
 use std::{
     collections::{BTreeMap, HashMap},
     time::{Duration, Instant},
 };
 
-/// The longest delay, as the web has it.
+/// The longest delay, as in the web platform.
 const DELAY_MAX: Duration = Duration::from_millis(2_147_483_647);
 
-/// Timers of one guest, by the moment at which they are due and then by the order in which they
-/// were started.
+/// Timers of one guest, ordered by due time and then by the order in which they were started.
 pub(super) struct Timers {
     max: u64,
     next: u32,
     order: u64,
     due: BTreeMap<(Instant, u64), u32>,
-    live: HashMap<u32, Live>,
+    active: HashMap<u32, Active>,
 }
 
-struct Live {
+struct Active {
     key: (Instant, u64),
     every: Option<Duration>,
 }
 
 impl Timers {
     pub(super) fn new(max: u64) -> Self {
-        Self { max, next: 0, order: 0, due: BTreeMap::new(), live: HashMap::new() }
+        Self { max, next: 0, order: 0, due: BTreeMap::new(), active: HashMap::new() }
     }
 
-    /// Starts one and answers its number, from 1; none when there are too many.
+    /// Starts a timer and returns its number, from 1; `None` if too many are active.
     pub(super) fn start(&mut self, now: Instant, delay: Duration, repeat: bool) -> Option<u32> {
-        if self.live.len() as u64 >= self.max {
+        if self.active.len() as u64 >= self.max {
             return None;
         }
         let delay = delay.min(DELAY_MAX);
         self.next = self.next.checked_add(1)?;
         let id = self.next;
-        // An interval of nothing would never let anything else run.
+        // An interval of 0 would let nothing else run.
         let every = repeat.then(|| delay.max(Duration::from_millis(1)));
         self.schedule(id, now + delay, every);
         Some(id)
     }
 
-    /// Forgets one; unknown numbers are fine.
+    /// Stops a timer; ignores unknown numbers.
     pub(super) fn clear(&mut self, id: u32) {
-        if let Some(live) = self.live.remove(&id) {
-            self.due.remove(&live.key);
+        if let Some(timer) = self.active.remove(&id) {
+            self.due.remove(&timer.key);
         }
     }
 
-    /// When the next one is due.
+    /// Due time of the next timer.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.due.keys().next().map(|key| key.0)
     }
 
-    /// Takes the next one that is due at that moment; an interval is started again.
+    /// Removes the next timer that is due at `now`; an interval is started again.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<u32> {
         let (&key, &id) = self.due.iter().next().filter(|(key, _)| key.0 <= now)?;
         self.due.remove(&key);
-        let live = self.live.remove(&id)?;
-        if let Some(every) = live.every {
-            self.schedule(id, now + every, live.every);
+        let timer = self.active.remove(&id)?;
+        if let Some(every) = timer.every {
+            self.schedule(id, now + every, timer.every);
         }
         Some(id)
     }
@@ -69,6 +68,6 @@ impl Timers {
         self.order += 1;
         let key = (at, self.order);
         self.due.insert(key, id);
-        self.live.insert(id, Live { key, every });
+        self.active.insert(id, Active { key, every });
     }
 }

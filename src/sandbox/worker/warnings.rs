@@ -1,8 +1,8 @@
-//! What the caller of a run should know although nothing failed, within bounds.
+//! Warnings for the caller of a run, limited in number and length.
 
-/// Warnings that are kept; the others are counted.
+/// Number of warnings that are kept; further ones are counted.
 const WARNINGS_MAX: usize = 20;
-/// A warning's length in bytes.
+/// Limit on the length of a warning in bytes.
 const WARNING_BYTES_MAX: usize = 1024;
 
 /// The warnings of one run.
@@ -13,7 +13,7 @@ pub(super) struct Warnings {
 }
 
 impl Warnings {
-    /// Keeps one, cut to its bound.
+    /// Keeps a warning, truncated to its limit.
     pub(super) fn add(&mut self, mut warning: String) {
         if self.kept.len() >= WARNINGS_MAX {
             self.more += 1;
@@ -26,7 +26,7 @@ impl Warnings {
         self.kept.push(warning);
     }
 
-    /// Tells of calls that had no answer when the program ended.
+    /// Warns of calls that had no response when the program ended.
     pub(super) fn add_abandoned(&mut self, calls: usize) {
         match calls {
             0 => {}
@@ -42,25 +42,25 @@ impl Warnings {
         }
     }
 
-    /// Tells of a rejected promise that nobody handled, and where it was rejected.
-    pub(super) fn add_rejection(&mut self, name: &str, message: &str, place: Option<String>) {
-        let place = place.map(|place| format!(" at {place}")).unwrap_or_default();
-        self.add(format!("a rejected promise was not handled: {name}: {message}{place}"));
+    /// Warns of an unhandled promise rejection at `position`.
+    pub(super) fn add_rejection(&mut self, name: &str, message: &str, position: Option<String>) {
+        let position = position.map(|position| format!(" at {position}")).unwrap_or_default();
+        self.add(format!("a rejected promise was not handled: {name}: {message}{position}"));
     }
 
-    /// Tells how many more rejected promises there were.
+    /// Warns of the number of further unhandled promise rejections.
     pub(super) fn add_more_rejections(&mut self, more: u64) {
         if more > 0 {
             self.add(format!("{more} more rejected promises were not handled"));
         }
     }
 
-    /// All of them, and how many more there were.
-    pub(super) fn into_texts(self) -> Vec<String> {
-        let mut texts = self.kept;
+    /// Returns the warnings, and a last one with the number of those dropped.
+    pub(super) fn into_strings(self) -> Vec<String> {
+        let mut strings = self.kept;
         if self.more > 0 {
-            texts.push(format!("and {} more warnings", self.more));
+            strings.push(format!("and {} more warnings", self.more));
         }
-        texts
+        strings
     }
 }

@@ -3,7 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{UpstreamState, UpstreamStatus};
+use crate::{
+    catalog::{UpstreamState, UpstreamStatus},
+    sandbox::{LockTier, Locks},
+};
 
 /// The state of the server: the answer of `/healthz`.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -39,8 +42,10 @@ pub struct RuntimeHealth {
     pub runtime_id: String,
     /// Name and version of its engine, or `not used yet`.
     pub engine: String,
+    /// The tier of the locks on its workers; none before the first use.
+    pub tier: Option<LockTier>,
     /// The operating system's locks on its workers; empty before the first use.
-    pub tier: String,
+    pub locks: Locks,
     /// Worker processes.
     pub workers: usize,
     /// Tasks that wait for a worker.

@@ -24,7 +24,7 @@ pub use policy::{
     PolicyTestResults, PolicyTool, PolicyToolList, PolicyVerdict, Severity,
 };
 pub use task::{
-    Event, EventPage, PAGE_BYTES, PendingApproval, Progress, ResultPage, TaskOutcome, TaskPage,
+    EventPage, PAGE_BYTES, PendingApproval, Progress, ResultPage, TaskOutcome, TaskPage,
     TaskRecord, TaskRow, TaskRowError, Truncated,
 };
 pub use tool::{Namespace, Tool, ToolPage, ToolRow};

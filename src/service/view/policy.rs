@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::approval::Rule;
-use crate::policy::{self, CaseReport, Decision, RuleRef, ShadowFinding, Verdict, lint};
+use crate::policy::{self, Decision, RuleRef, ShadowFinding, TestReport, Verdict, lint};
 
 /// The policy in force.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
@@ -345,8 +345,8 @@ impl From<lint::Finding> for PolicyFinding {
     }
 }
 
-impl From<CaseReport> for PolicyCase {
-    fn from(report: CaseReport) -> Self {
+impl From<TestReport> for PolicyCase {
+    fn from(report: TestReport) -> Self {
         Self {
             file: report.file,
             line: report.line,

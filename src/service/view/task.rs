@@ -9,8 +9,7 @@ use serde_json::Value;
 use crate::{
     base::text::clip,
     model::{
-        self, EventKind, JsonObject, Logs, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp,
-        Usage,
+        Event, JsonObject, Logs, RawJson, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
     },
 };
 
@@ -142,9 +141,9 @@ impl From<&Task> for TaskRecord {
             runtime_id: task.runtime_id.clone(),
             exit_code: task.exit_code,
             result: Value::Null,
-            workspace_id: task.workspace_id.clone(),
-            account_id: task.account_id.clone(),
-            session_id: task.session_id.clone(),
+            workspace_id: task.principal.workspace_id.clone(),
+            account_id: task.principal.account_id.clone(),
+            session_id: task.principal.session_id.clone(),
             error: task.error.clone(),
             logs,
             warnings: task.warnings.clone(),
@@ -158,7 +157,7 @@ impl From<&Task> for TaskRecord {
             code: task.code.clone(),
             timeout_ms: task.timeout_ms,
             metadata: task.metadata.clone(),
-            client_id: task.client_id.clone(),
+            client_id: task.principal.client_id.clone(),
             created_at: task.created_at,
             started_at: task.started_at,
             completed_at: task.completed_at,
@@ -275,9 +274,9 @@ impl From<&Task> for TaskRow {
             status: task.status,
             runtime_id: task.runtime_id.clone(),
             exit_code: task.exit_code,
-            session_id: task.session_id.clone(),
+            session_id: task.principal.session_id.clone(),
             metadata: task.metadata.clone(),
-            client_id: task.client_id.clone(),
+            client_id: task.principal.client_id.clone(),
             created_at: task.created_at,
             started_at: task.started_at,
             completed_at: task.completed_at,
@@ -293,36 +292,10 @@ impl From<&Task> for TaskRow {
 #[serde(rename_all = "camelCase")]
 pub struct EventPage {
     /// Oldest first.
+    #[schemars(with = "Vec<Value>")]
     pub events: Vec<Event>,
     /// The number to go on after.
     pub next_after: u64,
-}
-
-/// One entry of a task's history.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Event {
-    /// The task it belongs to.
-    #[schemars(with = "String")]
-    pub task_id: TaskId,
-    /// Its number within the task, from 1.
-    pub seq: u64,
-    /// Time of the event.
-    #[schemars(with = "String")]
-    pub at: Timestamp,
-    /// The kind of event.
-    #[serde(rename = "type")]
-    #[schemars(with = "String")]
-    pub kind: EventKind,
-    /// Details; an object, its keys depend on the kind.
-    pub data: Value,
-}
-
-impl From<model::Event> for Event {
-    fn from(event: model::Event) -> Self {
-        let model::Event { task_id, seq, at, kind, data } = event;
-        Self { task_id, seq, at, kind, data }
-    }
 }
 
 /// The progress of a task, for a caller who waits for it.

@@ -4,7 +4,7 @@ use insta::assert_json_snapshot;
 use serde_json::json;
 
 use super::*;
-use crate::model::{self, ApprovalStatus, ArtifactKind, Asked, AskingRule, Timestamp};
+use crate::model::{self, ApprovalStatus, ArtifactKind, Asked, AskingRule, Principal, Timestamp};
 
 fn at() -> Timestamp {
     "2026-01-02T03:04:05Z".parse().unwrap()
@@ -14,7 +14,7 @@ fn row(args: &str) -> model::Approval {
     model::Approval {
         id: "apr_01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
         status: ApprovalStatus::Pending,
-        workspace_id: "local".into(),
+        principal: Principal::local("claude-code"),
         task_id: "task_01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
         seq: 2,
         tool: "bank.pay".into(),
@@ -30,8 +30,6 @@ fn row(args: &str) -> model::Approval {
             }),
             revision: "r1".into(),
             reason: "it pays".into(),
-            account_id: "local".into(),
-            client_id: "claude-code".into(),
             line: Some(2),
             ..Asked::default()
         },

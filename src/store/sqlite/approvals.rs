@@ -3,12 +3,12 @@
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    failed,
+    error::failed,
     read::{decode_cursor, encode_cursor},
     rows::{self, nanoseconds},
 };
 use crate::{
-    model::{Approval, ApprovalId, ApprovalStatus, Timestamp},
+    model::{Approval, ApprovalId, ApprovalStatus},
     store::{
         APPROVALS_LIST_MAX, ApprovalChange, ApprovalFilter, ApprovalPage, Decided, LIST_BYTES_MAX,
         StoreError,
@@ -16,8 +16,7 @@ use crate::{
 };
 
 const COLUMNS: &str = "n, id, status, workspace_id, task_id, seq, tool, args, digest, asked, \
-    created_at, expires_at, decided_at, \
-     decided_by, note, why";
+    created_at, expires_at, decided_at, decided_by, note, why, principal";
 
 /// Only where the row stands as it is thought to, and a person's word only in time.
 const DECIDE: &str =
@@ -25,25 +24,24 @@ const DECIDE: &str =
     coalesce(?5, decided_by),
         note = coalesce(?6, note), why = coalesce(?7, why)
     WHERE id = ?1 AND status = ?2 AND workspace_id = ?8 AND (?5 IS NULL OR expires_at > ?4)
-    RETURNING n, id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at, expires_at, decided_at, decided_by,
-        note, why";
-const VOID: &str =
-    "UPDATE approvals SET status = 'void', decided_at = coalesce(decided_at, ?1), why = ?2
-    WHERE status IN ('pending', 'approved')";
+    RETURNING n, id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at,
+        expires_at, decided_at, decided_by, note, why, principal";
 const INSERT: &str = "INSERT INTO approvals
-    (id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at, expires_at)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    (id, status, workspace_id, task_id, seq, tool, args, digest, asked, created_at, expires_at,
+        principal)
+    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
 
 pub(super) async fn insert(
     connection: &mut SqliteConnection,
     approval: &Approval,
 ) -> Result<(), sqlx::Error> {
-    let asked = serde_json::to_string(&approval.asked)
-        .map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    let encoded = |error| sqlx::Error::Encode(Box::new(error));
+    let asked = serde_json::to_string(&approval.asked).map_err(encoded)?;
+    let principal = serde_json::to_string(&approval.principal).map_err(encoded)?;
     sqlx::query(INSERT)
         .bind(approval.id.to_string())
         .bind(approval.status.as_str())
-        .bind(&approval.workspace_id)
+        .bind(&approval.principal.workspace_id)
         .bind(approval.task_id.to_string())
         .bind(approval.seq)
         .bind(&approval.tool)
@@ -52,6 +50,7 @@ pub(super) async fn insert(
         .bind(asked)
         .bind(nanoseconds(approval.created_at))
         .bind(nanoseconds(approval.expires_at))
+        .bind(principal)
         .execute(connection)
         .await
         .map(drop)
@@ -82,19 +81,6 @@ pub(super) async fn decide(
         Some(row) => Decided::Refused(Box::new(approval(&row)?)),
         None => Decided::Absent,
     })
-}
-
-pub(super) async fn void(
-    connection: &mut SqliteConnection,
-    at: Timestamp,
-    why: &str,
-) -> Result<u64, sqlx::Error> {
-    sqlx::query(VOID)
-        .bind(nanoseconds(at))
-        .bind(why)
-        .execute(connection)
-        .await
-        .map(|done| done.rows_affected())
 }
 
 pub(super) async fn approval_of(
@@ -160,7 +146,8 @@ fn approval(row: &SqliteRow) -> Result<Approval, sqlx::Error> {
             .map_err(|error| unreadable(error.into()))?,
         status: ApprovalStatus::parse(row.try_get(2)?)
             .ok_or_else(|| unreadable("a status of an approval".into()))?,
-        workspace_id: row.try_get(3)?,
+        principal: rows::json(row, 16)?
+            .ok_or_else(|| unreadable("an approval without a principal".into()))?,
         task_id: rows::parsed(row.try_get(4)?)?,
         seq: row.try_get(5)?,
         tool: row.try_get(6)?,

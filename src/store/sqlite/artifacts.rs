@@ -1,20 +1,19 @@
 //! Artifacts: rows that never change, and their text in parts. Each write here is small, so that
 //! writes of tasks come in between.
 
-use futures::{TryStreamExt, future::BoxFuture};
+use futures::TryStreamExt;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, SqlitePool, sqlite::SqliteRow};
 
 use super::{
-    SqliteStore, failed,
+    error::{Answer, failed},
     read::{decode_cursor, encode_cursor, signed},
     rows::{self, nanoseconds},
-    writer::Answer,
 };
 use crate::{
     model::{Artifact, ArtifactId, ArtifactKind, Timestamp},
     store::{
         ARTIFACT_PART_BYTES, ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, ArtifactOpened,
-        ArtifactPage, ArtifactPart, ArtifactStore, SWEEP_PARTS_MAX, StoreError, Swept, Written,
+        ArtifactPage, ArtifactPart, SWEEP_PARTS_MAX, StoreError, Swept,
     },
 };
 
@@ -33,7 +32,6 @@ const CLOSE: &str = "UPDATE artifacts SET whole = 1 WHERE id = ?1 AND whole = 0 
     AND bytes = (SELECT coalesce(sum(length(p.bytes)), 0) FROM artifact_parts p WHERE p.artifact = artifacts.n)";
 const REMOVE: &str =
     "UPDATE artifacts SET expires_at = 0 WHERE id = ?1 AND workspace_id = ?2 AND expires_at > ?3";
-const ABANDON: &str = "UPDATE artifacts SET expires_at = 0 WHERE whole = 0 AND expires_at > 0";
 const EXPIRED: &str = "SELECT n FROM artifacts WHERE expires_at <= ?1 ORDER BY expires_at LIMIT 1";
 const SWEEP: &str = "DELETE FROM artifact_parts WHERE artifact = ?1 AND part IN
     (SELECT part FROM artifact_parts WHERE artifact = ?1 ORDER BY part LIMIT ?2)";
@@ -46,7 +44,6 @@ pub(super) enum ArtifactJob {
     Part(ArtifactId, ArtifactPart, Answer<()>),
     Close(ArtifactId, Answer<()>),
     Remove(String, ArtifactId, Timestamp, Answer<bool>),
-    Abandon(Answer<u64>),
     Sweep(Timestamp, Answer<Swept>),
 }
 
@@ -70,10 +67,6 @@ pub(super) async fn perform(connection: &mut SqliteConnection, job: ArtifactJob)
                         .map_err(failed),
                 ),
             );
-        }
-        ArtifactJob::Abandon(answer) => {
-            let done = sqlx::query(ABANDON).execute(connection).await;
-            drop(answer.send(done.map(|done| done.rows_affected()).map_err(failed)));
         }
         ArtifactJob::Sweep(at, answer) => {
             drop(answer.send(sweep(connection, at).await.map_err(failed)))
@@ -156,73 +149,13 @@ async fn sweep(connection: &mut SqliteConnection, at: Timestamp) -> Result<Swept
     Ok(Swept { parts, more: true })
 }
 
-impl ArtifactStore for SqliteStore {
-    fn open_artifact(
-        &self,
-        artifact: Artifact,
-        workspace_bytes_max: u64,
-    ) -> Written<ArtifactOpened> {
-        self.writer
-            .artifact(|answer| ArtifactJob::Open(Box::new(artifact), workspace_bytes_max, answer))
-    }
-
-    fn write_artifact_part(&self, id: ArtifactId, part: ArtifactPart) -> Written {
-        self.writer.artifact(|answer| ArtifactJob::Part(id, part, answer))
-    }
-
-    fn close_artifact(&self, id: ArtifactId) -> Written {
-        self.writer.artifact(|answer| ArtifactJob::Close(id, answer))
-    }
-
-    fn artifact<'a>(
-        &'a self,
-        workspace_id: &'a str,
-        id: ArtifactId,
-        at: Timestamp,
-    ) -> BoxFuture<'a, Result<Option<Artifact>, StoreError>> {
-        Box::pin(one(&self.readers, workspace_id, id, at))
-    }
-
-    fn artifact_part<'a>(
-        &'a self,
-        workspace_id: &'a str,
-        id: ArtifactId,
-        at: Timestamp,
-        place: ArtifactAt,
-    ) -> BoxFuture<'a, Result<Option<ArtifactPart>, StoreError>> {
-        Box::pin(part(&self.readers, workspace_id, id, at, place))
-    }
-
-    fn artifacts<'a>(
-        &'a self,
-        workspace_id: &'a str,
-        at: Timestamp,
-        filter: ArtifactFilter,
-    ) -> BoxFuture<'a, Result<ArtifactPage, StoreError>> {
-        Box::pin(list(&self.readers, workspace_id, at, filter))
-    }
-
-    fn remove_artifact(&self, workspace_id: &str, id: ArtifactId, at: Timestamp) -> Written<bool> {
-        let workspace_id = workspace_id.to_owned();
-        self.writer.artifact(move |answer| ArtifactJob::Remove(workspace_id, id, at, answer))
-    }
-
-    fn abandon_artifacts(&self) -> Written<u64> {
-        self.writer.artifact(ArtifactJob::Abandon)
-    }
-
-    fn sweep_artifacts(&self, at: Timestamp) -> Written<Swept> {
-        self.writer.artifact(|answer| ArtifactJob::Sweep(at, answer))
-    }
-}
-
 /// The conditions under which an artifact is there.
 fn there(query: &mut QueryBuilder<Sqlite>, workspace_id: &str, at: Timestamp) {
     query.push(" a.whole = 1 AND a.workspace_id = ").push_bind(workspace_id.to_owned());
     query.push(" AND a.expires_at > ").push_bind(nanoseconds(at));
 }
 
-async fn one(
+pub(super) async fn one(
     pool: &SqlitePool,
     workspace_id: &str,
     id: ArtifactId,
@@ -239,7 +172,7 @@ async fn one(
     row.map(|row| artifact(&row)).transpose().map_err(failed)
 }
 
-async fn part(
+pub(super) async fn part(
     pool: &SqlitePool,
     workspace_id: &str,
     id: ArtifactId,
@@ -274,7 +207,7 @@ async fn part(
     row.map(read).transpose().map_err(failed)
 }
 
-async fn list(
+pub(super) async fn list(
     pool: &SqlitePool,
     workspace_id: &str,
     at: Timestamp,

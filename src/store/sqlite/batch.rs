@@ -10,16 +10,14 @@ use serde::Serialize;
 use sqlx::{Row, SqliteConnection};
 
 use super::{
-    StoreError, failed,
-    rows::{ChangeRow, EventRow, KeyRow, TaskRow, nanoseconds},
+    error::failed,
+    rows::{ChangeRow, EventRow, KeyRow, TaskRow},
 };
 use crate::{
-    model::{EventKind, TaskId},
-    store::{Created, IDEMPOTENCY_HOURS, NewTask, TaskChange},
+    model::{EventData, NoDetails, TaskId},
+    store::{Created, IDEMPOTENCY_HOURS, NewTask, StoreError, TaskChange},
 };
 
-/// A result longer than this, in bytes, goes in parts; the schema names the same number.
-pub(super) const RESULT_SHORT_BYTES: usize = 4096;
 /// The size of a part, in bytes; the schema names the same number.
 pub(super) const RESULT_PART_BYTES: usize = 256 * 1024;
 
@@ -221,17 +219,10 @@ impl<'a> Batch<'a> {
     fn create(&mut self, task: &'a NewTask) -> bool {
         self.keys.extend(KeyRow::of(task));
         self.tasks.push(TaskRow::of(task));
-        let at = nanoseconds(task.created_at);
         let seen = self.seen.entry(task.task_id).or_default();
-        for kind in [EventKind::TaskCreated, EventKind::TaskQueued] {
+        for data in &CREATION {
             seen.events += 1;
-            self.events.push(EventRow {
-                id: task.task_id,
-                k: seen.events,
-                at,
-                kind: kind.as_str(),
-                data: &EMPTY,
-            });
+            self.events.push(EventRow::of(task.task_id, seen.events, task.created_at, data));
         }
         false
     }
@@ -261,13 +252,7 @@ impl<'a> Batch<'a> {
         );
         for event in &change.events {
             seen.events += 1;
-            self.events.push(EventRow {
-                id: change.task_id,
-                k: seen.events,
-                at: nanoseconds(event.at),
-                kind: event.kind.as_str(),
-                data: &event.data,
-            });
+            self.events.push(EventRow::of(change.task_id, seen.events, event.at, &event.data));
         }
         false
     }
@@ -296,8 +281,9 @@ impl<'a> Batch<'a> {
     }
 }
 
-static EMPTY: std::sync::LazyLock<serde_json::Value> =
-    std::sync::LazyLock::new(|| serde_json::json!({}));
+/// The events of a task's creation.
+static CREATION: [EventData; 2] =
+    [EventData::TaskCreated(NoDetails {}), EventData::TaskQueued(NoDetails {})];
 
 fn json<T: Serialize>(rows: &[T]) -> Result<String, sqlx::Error> {
     serde_json::to_string(rows).map_err(|error| sqlx::Error::Encode(Box::new(error)))

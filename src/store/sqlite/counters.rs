@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde_json::json;
 use sqlx::{Row, SqliteConnection};
 
-use super::{failed, rows::nanoseconds};
+use super::{error::failed, rows::nanoseconds};
 use crate::{
     model::Timestamp,
     store::{CounterHold, CounterRead, HoldToken, Place, Reserved, Slot, StoreError},
@@ -19,7 +19,7 @@ const FORGET_EVERY: u64 = 64;
 
 pub(super) const RESERVE: &str =
     concat!("BEGIN IMMEDIATE;", include_str!("sql/reserve.sql"), "COMMIT;");
-pub(super) const GIVE_BACK: &str = include_str!("sql/give_back.sql");
+pub(super) const RELEASE: &str = include_str!("sql/release.sql");
 const FORGET: &str = include_str!("sql/forget_counters.sql");
 
 /// A call's holds at the moment of asking.
@@ -69,11 +69,11 @@ pub(super) async fn reserve(
 }
 
 /// Takes back what was counted.
-pub(super) async fn give_back(
+pub(super) async fn release(
     connection: &mut SqliteConnection,
     token: &HoldToken,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query(GIVE_BACK).bind(parameter(token.slots())).execute(connection).await.map(drop)
+    sqlx::query(RELEASE).bind(parameter(token.slots())).execute(connection).await.map(drop)
 }
 
 /// Removes counters whose time is over, every so many reservations.

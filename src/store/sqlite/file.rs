@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use super::StoreError;
+use crate::store::StoreError;
 
 /// What SQLite puts beside a database: whoever writes these writes the database.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];

@@ -7,16 +7,18 @@ mod approvals;
 mod artifacts;
 mod batch;
 mod counters;
+mod error;
 mod file;
 mod read;
+mod recovery;
 mod rows;
+mod store;
 #[cfg(test)]
 mod tests;
 mod writer;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use futures::future::BoxFuture;
 use sqlx::{
     ConnectOptions, SqlSafeStr, SqliteConnection, SqlitePool,
     migrate::{MigrateError, Migration, MigrationType, Migrator},
@@ -24,12 +26,7 @@ use sqlx::{
 };
 
 use self::{file::Lock, writer::Writer};
-use super::{
-    ApprovalChange, ApprovalFilter, ApprovalPage, CounterHold, CounterRead, Created, Decided,
-    HoldToken, NewTask, Reserved, ResultPiece, Settle, Source, Store, StoreError, TaskChange,
-    TaskFilter, TaskPage, Written, counters_fit,
-};
-use crate::model::{Approval, ApprovalId, Event, Task, TaskError, TaskId, Timestamp};
+use crate::store::{Source, StoreError};
 
 /// Connections for reading.
 const READERS: u32 = 4;
@@ -119,125 +116,6 @@ impl SqliteStore {
     }
 }
 
-impl Store for SqliteStore {
-    fn create_task(&self, task: NewTask) -> Written<Created> {
-        self.writer.create(task)
-    }
-
-    fn change_task(&self, change: TaskChange) -> Written {
-        self.writer.change(change)
-    }
-
-    fn task<'a>(
-        &'a self,
-        workspace_id: &'a str,
-        task: TaskId,
-    ) -> BoxFuture<'a, Result<Option<Task>, StoreError>> {
-        Box::pin(read::task(&self.readers, workspace_id, task))
-    }
-
-    fn result<'a>(
-        &'a self,
-        workspace_id: &'a str,
-        task: TaskId,
-        offset: u64,
-        limit: u64,
-    ) -> BoxFuture<'a, Result<Option<ResultPiece>, StoreError>> {
-        Box::pin(read::result(&self.readers, workspace_id, task, offset, limit))
-    }
-
-    fn tasks<'a>(
-        &'a self,
-        workspace_id: &'a str,
-        filter: TaskFilter,
-    ) -> BoxFuture<'a, Result<TaskPage, StoreError>> {
-        Box::pin(read::tasks(&self.readers, workspace_id, filter))
-    }
-
-    fn events<'a>(
-        &'a self,
-        workspace_id: &'a str,
-        task: TaskId,
-        after: u64,
-        limit: u32,
-    ) -> BoxFuture<'a, Result<Vec<Event>, StoreError>> {
-        Box::pin(read::events(&self.readers, workspace_id, task, after, limit))
-    }
-
-    fn fail_unfinished(&self, under_way: TaskError, idle: TaskError) -> Written<u64> {
-        self.writer.fail_unfinished(under_way, idle)
-    }
-
-    fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {
-        match counters_fit(holds) {
-            Ok(()) if holds.is_empty() => {
-                Box::pin(std::future::ready(Ok(Reserved::Held(HoldToken::default()))))
-            }
-            Ok(()) => self.writer.reserve(at, holds),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
-    }
-
-    fn settle(&self, token: HoldToken, how: Settle) -> Written {
-        match how {
-            Settle::Rollback if !token.is_empty() => self.writer.give_back(token),
-            // Everything is counted already.
-            Settle::Rollback | Settle::Commit => Box::pin(std::future::ready(Ok(()))),
-        }
-    }
-
-    fn counters<'a>(
-        &'a self,
-        at: Timestamp,
-        reads: &'a [CounterRead],
-    ) -> BoxFuture<'a, Result<Vec<i64>, StoreError>> {
-        Box::pin(counters::values(&self.readers, at, reads))
-    }
-
-    fn ask_approval(&self, approval: Approval) -> Written {
-        self.writer.ask_approval(approval)
-    }
-
-    fn decide_approval(&self, workspace_id: &str, change: ApprovalChange) -> Written<Decided> {
-        self.writer.decide(workspace_id.to_owned(), change)
-    }
-
-    fn approval<'a>(
-        &'a self,
-        workspace_id: &'a str,
-        id: ApprovalId,
-    ) -> BoxFuture<'a, Result<Option<Approval>, StoreError>> {
-        Box::pin(approvals::approval_of(&self.readers, workspace_id, id))
-    }
-
-    fn approvals<'a>(
-        &'a self,
-        workspace_id: &'a str,
-        filter: ApprovalFilter,
-    ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
-        Box::pin(approvals::list(&self.readers, workspace_id, filter))
-    }
-
-    fn void_approvals(&self, at: Timestamp, why: &str) -> Written<u64> {
-        self.writer.void_approvals(at, why.to_owned())
-    }
-
-    fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
-        Box::pin(async {
-            read::check(&self.readers).await?;
-            self.writer.check().await
-        })
-    }
-
-    fn close(&self) -> BoxFuture<'_, ()> {
-        Box::pin(async {
-            self.readers.close().await;
-            self.writer.close().await;
-            tracing::debug!(path = %self.path.display(), "the database is closed");
-        })
-    }
-}
-
 enum OpenError {
     Newer(i64),
     Other(Source),
@@ -285,6 +163,7 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
         (1, "tasks", include_str!("migrations/0001_tasks.sql")),
         (2, "policy", include_str!("migrations/0002_policy.sql")),
         (3, "artifacts", include_str!("migrations/0003_artifacts.sql")),
+        (4, "principals", include_str!("migrations/0004_principals.sql")),
     ];
     let migrations = migrations
         .into_iter()
@@ -298,23 +177,4 @@ async fn migrate(connection: &mut SqliteConnection) -> Result<(), OpenError> {
         Err(MigrateError::VersionMissing(version)) => Err(OpenError::Newer(version)),
         Err(error) => Err(OpenError::Other(Arc::new(error))),
     }
-}
-
-/// What a failed statement means to the caller.
-fn failed(error: sqlx::Error) -> StoreError {
-    match error {
-        sqlx::Error::PoolClosed => StoreError::Closed,
-        error if primary_code(&error) == Some(SQLITE_FULL) => StoreError::Full,
-        error => StoreError::Database(Arc::new(error)),
-    }
-}
-
-const SQLITE_FULL: u32 = 13;
-const SQLITE_TOOBIG: u32 = 18;
-const SQLITE_CONSTRAINT: u32 = 19;
-
-/// The low byte of SQLite's error code says what failed; the rest says where.
-fn primary_code(error: &sqlx::Error) -> Option<u32> {
-    let code = error.as_database_error()?.code()?;
-    code.parse::<u32>().ok().map(|code| code & 0xff)
 }

@@ -6,7 +6,7 @@ use sqlx::{QueryBuilder, Row, Sqlite, SqlitePool};
 
 use super::{
     batch::RESULT_PART_BYTES,
-    failed,
+    error::failed,
     rows::{self, EVENT_COLUMNS, TASK_COLUMNS},
 };
 use crate::{

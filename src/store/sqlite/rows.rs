@@ -1,15 +1,20 @@
 //! Rows of the tables, as they are written and read.
 
+use std::collections::BTreeSet;
+
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::{Row, sqlite::SqliteRow};
 
-use super::batch::RESULT_SHORT_BYTES;
 use crate::{
     model::{
-        Event, EventKind, JsonObject, Logs, Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+        Event, EventData, InstanceId, JsonObject, Logs, Principal, Role, Task, TaskError, TaskId,
+        TaskStatus, Timestamp, Usage,
     },
     store::{NewTask, TaskChange},
 };
+
+/// A result longer than this, in bytes, goes in parts; the schema names the same number.
+const RESULT_SHORT_BYTES: usize = 4096;
 
 /// Since 1970, as the tables keep it. Holds until the year 2262, and stops there.
 pub(super) fn nanoseconds(at: Timestamp) -> i64 {
@@ -24,6 +29,10 @@ pub(super) struct TaskRow<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     session_id: Option<&'a str>,
     client_id: &'a str,
+    roles: &'a BTreeSet<Role>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_id: Option<&'a str>,
+    instance_id: InstanceId,
     runtime_id: &'a str,
     timeout_ms: u64,
     created_at: i64,
@@ -38,10 +47,13 @@ impl<'a> TaskRow<'a> {
     pub(super) fn of(task: &'a NewTask) -> Self {
         Self {
             id: task.task_id,
-            workspace_id: &task.workspace_id,
-            account_id: &task.account_id,
-            session_id: task.session_id.as_deref(),
-            client_id: &task.client_id,
+            workspace_id: &task.principal.workspace_id,
+            account_id: &task.principal.account_id,
+            session_id: task.principal.session_id.as_deref(),
+            client_id: &task.principal.client_id,
+            roles: &task.principal.roles,
+            key_id: task.principal.key_id.as_deref(),
+            instance_id: task.instance_id,
             runtime_id: &task.runtime_id,
             timeout_ms: task.timeout_ms,
             created_at: nanoseconds(task.created_at),
@@ -64,8 +76,8 @@ pub(super) struct KeyRow<'a> {
 impl<'a> KeyRow<'a> {
     pub(super) fn of(task: &'a NewTask) -> Option<Self> {
         task.idempotency_key.as_deref().map(|key| Self {
-            workspace_id: &task.workspace_id,
-            account_id: &task.account_id,
+            workspace_id: &task.principal.workspace_id,
+            account_id: &task.principal.account_id,
             key,
             task_id: task.task_id,
             created_at: nanoseconds(task.created_at),
@@ -135,19 +147,37 @@ impl<'a> ChangeRow<'a> {
 
 #[derive(Serialize)]
 pub(super) struct EventRow<'a> {
-    pub(super) id: TaskId,
+    id: TaskId,
     /// Its number among the task's events of this batch, from 1.
-    pub(super) k: u32,
-    pub(super) at: i64,
-    pub(super) kind: &'static str,
-    pub(super) data: &'a serde_json::Value,
+    k: u32,
+    at: i64,
+    kind: &'static str,
+    /// The call it belongs to, for what is decided by it later.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<u32>,
+    data: Details<'a>,
+}
+
+impl<'a> EventRow<'a> {
+    pub(super) fn of(id: TaskId, k: u32, at: Timestamp, data: &'a EventData) -> Self {
+        let (at, kind) = (nanoseconds(at), data.kind().as_str());
+        Self { id, k, at, kind, call: data.call(), data: Details(data) }
+    }
+}
+
+struct Details<'a>(&'a EventData);
+
+impl Serialize for Details<'_> {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize_details(to)
+    }
 }
 
 /// The columns that [`task`] reads, in its order.
 pub(super) const TASK_COLUMNS: &str = "n, id, status, code, runtime_id, timeout_ms, metadata, \
     workspace_id, account_id, \
      session_id, client_id, created_at, started_at, completed_at, exit_code, result_bytes, error, \
-    logs, warnings, usage";
+    logs, warnings, usage, roles, key_id";
 
 pub(super) fn task(row: &SqliteRow) -> Result<Task, sqlx::Error> {
     Ok(Task {
@@ -157,10 +187,14 @@ pub(super) fn task(row: &SqliteRow) -> Result<Task, sqlx::Error> {
         runtime_id: row.try_get(4)?,
         timeout_ms: unsigned(row.try_get(5)?)?,
         metadata: json(row, 6)?,
-        workspace_id: row.try_get(7)?,
-        account_id: row.try_get(8)?,
-        session_id: row.try_get(9)?,
-        client_id: row.try_get(10)?,
+        principal: Principal {
+            workspace_id: row.try_get(7)?,
+            account_id: row.try_get(8)?,
+            session_id: row.try_get(9)?,
+            client_id: row.try_get(10)?,
+            roles: json(row, 20)?.unwrap_or_default(),
+            key_id: row.try_get(21)?,
+        },
         created_at: moment(row.try_get(11)?)?,
         started_at: row.try_get::<Option<i64>, _>(12)?.map(moment).transpose()?,
         completed_at: row.try_get::<Option<i64>, _>(13)?.map(moment).transpose()?,
@@ -181,8 +215,8 @@ pub(super) fn event(task_id: TaskId, row: &SqliteRow) -> Result<Event, sqlx::Err
         task_id,
         seq: unsigned(row.try_get(0)?)?,
         at: moment(row.try_get(1)?)?,
-        kind: EventKind::parse(row.try_get(2)?).ok_or_else(|| unreadable("a kind of event"))?,
-        data: json(row, 3)?.unwrap_or_default(),
+        data: EventData::parse(row.try_get(2)?, row.try_get(3)?)
+            .map_err(|error| sqlx::Error::Decode(Box::new(error)))?,
     })
 }
 

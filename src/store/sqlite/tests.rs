@@ -37,9 +37,8 @@ fn statements(sql: &str) -> Vec<String> {
 async fn no_write_scans_a_table() {
     let folder = tempfile::tempdir().unwrap();
     let mut connection = connection(&folder.path().join("airlock.db")).await;
-    let all = [batch::MIXED, batch::PART, counters::RESERVE, counters::GIVE_BACK]
-        .map(statements)
-        .concat();
+    let all =
+        [batch::MIXED, batch::PART, counters::RESERVE, counters::RELEASE].map(statements).concat();
     assert_eq!(all.len(), 10);
     for statement in all {
         let plan = plan(&mut connection, &statement).await;

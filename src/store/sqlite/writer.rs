@@ -13,20 +13,19 @@ use tokio::{
 };
 
 use super::{
-    SQLITE_CONSTRAINT, SQLITE_TOOBIG, approvals,
+    approvals,
     artifacts::{self, ArtifactJob},
     batch::{self, Change, Outcome},
     counters::{self, Reservation},
-    failed,
+    error::{Answer, SQLITE_CONSTRAINT, SQLITE_TOOBIG, failed, primary_code},
     file::Lock,
-    primary_code,
-    rows::nanoseconds,
+    recovery,
 };
 use crate::{
-    model::{Approval, TaskError, TaskId, Timestamp},
+    model::{Approval, TaskId, Timestamp},
     store::{
-        ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Reserved, StoreError,
-        TaskChange, Written,
+        ApprovalChange, CounterHold, Created, Decided, HoldToken, NewTask, Recovered, Recovery,
+        Reserved, StoreError, TaskChange, Written,
     },
 };
 
@@ -39,11 +38,8 @@ const BATCH_MAX: usize = 512;
 /// Bytes in one transaction; it ends with the write that reaches them.
 const BATCH_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-const FAIL_UNFINISHED: &str = include_str!("sql/fail_unfinished.sql");
 /// Changes nothing, but goes through the log as any write does.
 const CHECK: &str = "PRAGMA user_version = 1";
-
-pub(super) type Answer<T> = oneshot::Sender<Result<T, StoreError>>;
 
 /// The handle to the connection's task.
 #[derive(Debug)]
@@ -62,12 +58,11 @@ struct Load {
 #[derive(Debug)]
 enum Job {
     Write(Write),
-    FailUnfinished(Box<[TaskError; 2]>, Answer<u64>),
+    Recover(Box<Recovery>, Answer<Recovered>),
     Reserve(Reservation, Answer<Reserved>),
-    GiveBack(HoldToken, Answer<()>),
+    Release(HoldToken, Answer<()>),
     AskApproval(Box<Approval>, Answer<()>),
     Decide(String, Box<ApprovalChange>, Answer<Decided>),
-    VoidApprovals(Timestamp, String, Answer<u64>),
     Artifact(ArtifactJob),
     Check(Answer<()>),
     Close,
@@ -125,16 +120,16 @@ impl Writer {
         self.write(Change::Change(Box::new(change)), Reply::Changed)
     }
 
-    pub(super) fn fail_unfinished(&self, under_way: TaskError, idle: TaskError) -> Written<u64> {
-        self.ask(|answer| Job::FailUnfinished(Box::new([under_way, idle]), answer))
+    pub(super) fn recover(&self, recovery: Recovery) -> Written<Recovered> {
+        self.ask(|answer| Job::Recover(Box::new(recovery), answer))
     }
 
     pub(super) fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {
         self.ask(|answer| Job::Reserve(Reservation::new(at, holds), answer))
     }
 
-    pub(super) fn give_back(&self, token: HoldToken) -> Written {
-        self.ask(|answer| Job::GiveBack(token, answer))
+    pub(super) fn release(&self, token: HoldToken) -> Written {
+        self.ask(|answer| Job::Release(token, answer))
     }
 
     pub(super) fn ask_approval(&self, approval: Approval) -> Written {
@@ -143,10 +138,6 @@ impl Writer {
 
     pub(super) fn decide(&self, workspace_id: String, change: ApprovalChange) -> Written<Decided> {
         self.ask(|answer| Job::Decide(workspace_id, Box::new(change), answer))
-    }
-
-    pub(super) fn void_approvals(&self, at: Timestamp, why: String) -> Written<u64> {
-        self.ask(|answer| Job::VoidApprovals(at, why, answer))
     }
 
     pub(super) fn artifact<T: Send + 'static>(
@@ -250,14 +241,12 @@ impl Thread {
     /// Does a job that is a transaction of its own. Whoever asked may not wait for the answer.
     async fn single(&mut self, job: Job) {
         match job {
-            Job::FailUnfinished(errors, answer) => {
-                drop(answer.send(self.fail_unfinished(&errors).await))
-            }
+            Job::Recover(recovery, answer) => drop(answer.send(self.recover(&recovery).await)),
             Job::Reserve(asked, answer) => drop(answer.send(self.reserve(asked).await)),
-            Job::GiveBack(token, answer) => {
+            Job::Release(token, answer) => {
                 drop(
                     answer.send(
-                        counters::give_back(&mut self.connection, &token).await.map_err(failed),
+                        counters::release(&mut self.connection, &token).await.map_err(failed),
                     ),
                 );
             }
@@ -272,13 +261,6 @@ impl Thread {
                         approvals::decide(&mut self.connection, &workspace_id, &change)
                             .await
                             .map_err(failed),
-                    ),
-                );
-            }
-            Job::VoidApprovals(at, why, answer) => {
-                drop(
-                    answer.send(
-                        approvals::void(&mut self.connection, at, &why).await.map_err(failed),
                     ),
                 );
             }
@@ -364,26 +346,12 @@ impl Thread {
         done
     }
 
-    async fn fail_unfinished(&mut self, errors: &[TaskError; 2]) -> Result<u64, StoreError> {
-        let error =
-            |error| serde_json::to_value(error).expect("plain data with text keys has a JSON form");
-        let [under_way, idle] = errors.each_ref().map(error);
-        let data = |error: &serde_json::Value| serde_json::json!({ "error": error }).to_string();
-        let count = sqlx::query_scalar::<_, i64>(FAIL_UNFINISHED)
-            .bind(nanoseconds(Timestamp::now()))
-            .bind(under_way.to_string())
-            .bind(data(&under_way))
-            .bind(idle.to_string())
-            .bind(data(&idle))
-            .fetch_all(&mut self.connection)
-            .await;
-        match count {
-            Ok(counts) => Ok(counts.first().map_or(0, |count| count.unsigned_abs())),
-            Err(error) => {
-                self.roll_back().await;
-                Err(failed(error))
-            }
+    async fn recover(&mut self, recovery: &Recovery) -> Result<Recovered, StoreError> {
+        let recovered = recovery::recover(&mut self.connection, recovery).await;
+        if recovered.is_err() {
+            self.roll_back().await;
         }
+        recovered
     }
 
     /// Some errors roll back by themselves; then there is nothing left to do and SQLite says so.

@@ -1,10 +1,8 @@
 //! What a program asks of kept answers: `tools.artifacts.read`, `lines`, `search`, `json`, `list`
 //! and `remove`.
 
-use std::{borrow::Cow, sync::LazyLock};
+use std::borrow::Cow;
 
-use schemars::JsonSchema;
-use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 
 use super::{
@@ -13,11 +11,14 @@ use super::{
 };
 use crate::{
     base::offload::offload,
-    catalog::{FindError, HostFunction, HostFunctions},
-    model::{Artifact, ArtifactKind, HANDLE_FIELDS, HANDLE_KEY, RawJson, handle_id},
+    catalog::host_arguments,
+    model::{
+        Artifact, ArtifactFunction, ArtifactJson, ArtifactKind, ArtifactLines, HANDLE_FIELDS,
+        HANDLE_KEY, HostFunction, HostFunctionId, ListArtifacts, RawJson, ReadArtifact,
+        RemoveArtifact, SearchArtifact, handle_id,
+    },
     sandbox::CallFailure,
     store::{ARTIFACTS_LIST_MAX, ArtifactAt, ArtifactFilter, StoreError},
-    task::call::rejection,
 };
 
 /// Bytes of a slice, if not said and at the most.
@@ -27,180 +28,40 @@ const LINES: u32 = 100;
 const HITS: u32 = 50;
 const LIST: u32 = 50;
 
-/// `artifacts.read`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Read {
-    /// The id in a handle.
-    id: String,
-    /// The byte to begin with.
-    #[serde(default)]
-    offset: u64,
-    /// How many bytes.
-    #[schemars(range(min = 1, max = 1_048_576))]
-    length: Option<u64>,
-}
-
-/// `artifacts.lines`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct LinesOf {
-    /// The id in a handle.
-    id: String,
-    /// The line to begin with, from 1.
-    #[schemars(range(min = 1))]
-    from: Option<u64>,
-    /// How many lines.
-    #[schemars(range(min = 1, max = 1000))]
-    limit: Option<u32>,
-}
-
-/// `artifacts.search`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct SearchIn {
-    /// The id in a handle.
-    id: String,
-    /// A regular expression, without look-around and back references.
-    pattern: String,
-    /// How many hits.
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<u32>,
-    /// The line to begin with, from 1.
-    #[schemars(range(min = 1))]
-    from: Option<u64>,
-    /// The byte to begin with: `nextOffset` of the answer before.
-    offset: Option<u64>,
-}
-
-/// `artifacts.json`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct JsonAt {
-    /// The id in a handle.
-    id: String,
-    /// A JSON Pointer, such as `/items/0/name`.
-    pointer: String,
-}
-
-/// `artifacts.list`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct List {
-    /// How many.
-    #[schemars(range(min = 1, max = 200))]
-    limit: Option<u32>,
-    /// `nextCursor` of the page before.
-    cursor: Option<String>,
-}
-
-/// `artifacts.remove`.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Remove {
-    /// The id in a handle.
-    id: String,
-}
-
-/// The first segment of these functions' paths. No upstream can be called so.
-const NAMESPACE: &str = "artifacts";
-
-static FUNCTIONS: LazyLock<HostFunctions> = LazyLock::new(|| {
-    let number = || json!({ "type": "integer" });
-    let or_null = |kind: &str| json!({ "type": [kind, "null"] });
-    let object = |properties: Value| {
-        let required: Vec<String> =
-            properties.as_object().into_iter().flatten().map(|(name, _)| name.clone()).collect();
-        json!({ "type": "object", "properties": properties, "required": required })
-    };
-    let line = json!({
-        "type": "object", "required": ["line", "offset", "text"],
-        "properties": { "line": number(), "offset": number(), "text": { "type": "string" }, "cut": { "type": "boolean" } },
-    });
-    let lines = || json!({ "type": "array", "items": line });
-    HostFunctions::new(
-        NAMESPACE,
-        vec![
-            HostFunction::new::<Read>("artifacts.read").told(
-                "Reads a slice of a kept answer, in bytes; `id` is the handle or its id.",
-                &object(json!({
-                    "text": { "type": "string" }, "offset": number(),
-                    "nextOffset": or_null("integer"), "totalBytes": number(),
-                })),
-            ),
-            HostFunction::new::<LinesOf>("artifacts.lines").told(
-                "Reads lines of a kept answer, from 1; `id` is the handle or its id.",
-                &object(json!({ "lines": lines(), "nextFrom": or_null("integer"), "totalLines": number() })),
-            ),
-            HostFunction::new::<SearchIn>("artifacts.search").told(
-                "Searches a kept answer for a regular expression, line by line; `id` is the \
-                handle or its id.",
-                &object(json!({ "matches": lines(), "nextOffset": or_null("integer"), "totalLines": number() })),
-            ),
-            HostFunction::new::<JsonAt>("artifacts.json")
-                .told("Gives the value at a JSON Pointer of a kept answer; `id` is the handle or \
-                    its id.", &json!({})),
-            HostFunction::new::<List>("artifacts.list").told(
-                "Lists the kept answers of this workspace, the newest first.",
-                &object(
-                    json!({ "artifacts": { "type": "array", "items": { "type": "object" } }, "nextCursor": or_null("string") }),
-                ),
-            ),
-            HostFunction::new::<Remove>("artifacts.remove").told(
-                "Removes a kept answer before its time; `id` is the handle or its id.",
-                &object(json!({ "removed": { "type": "boolean" } })),
-            ),
-        ],
-    )
-});
-
 impl Artifacts {
-    /// Answers one of these functions, and what is asked about them; none where the path is not
-    /// theirs. Dropped, it stops.
-    pub(in crate::task) async fn answer(
+    /// Performs one of these functions. Stops when it is dropped.
+    pub(in crate::task) async fn call(
         &self,
         workspace_id: &str,
-        path: &str,
+        id: ArtifactFunction,
         args: &str,
-    ) -> Option<Result<RawJson, CallFailure>> {
-        if let Some(found) = Self::about(path, args) {
-            return Some(found.map_err(|error| rejection::not_found(path, error)));
-        }
-        match FUNCTIONS.get(path) {
-            Ok(None) => None,
-            Ok(Some(function)) => Some(
-                self.perform(workspace_id, function, args)
-                    .await
-                    .map_err(|error| error.failure(function.path())),
-            ),
-            Err(absent) => Some(Err(rejection::unresolved(absent.into()))),
-        }
-    }
-
-    /// What a finding function answers about these functions; none where it was asked about
-    /// something else.
-    pub fn about(function: &str, args: &str) -> Option<Result<RawJson, FindError>> {
-        FUNCTIONS.find(function, args)
+    ) -> Result<RawJson, CallFailure> {
+        let function = HostFunction::of(HostFunctionId::Artifacts(id));
+        let called = self.perform(workspace_id, id, function, args).await;
+        called.map_err(|error| error.failure(function.path))
     }
 
     async fn perform(
         &self,
         workspace_id: &str,
+        id: ArtifactFunction,
         function: &HostFunction,
         args: &str,
     ) -> Result<RawJson, Failed> {
-        let value = match function.path() {
-            "artifacts.read" => self.read(workspace_id, given(function, args)?).await,
-            "artifacts.lines" => self.lines(workspace_id, given(function, args)?).await,
-            "artifacts.search" => self.search(workspace_id, given(function, args)?).await,
-            "artifacts.json" => return self.json(workspace_id, given(function, args)?).await,
-            "artifacts.list" => self.list(workspace_id, given(function, args)?).await,
-            _ => self.remove_named(workspace_id, given(function, args)?).await,
+        let value = match id {
+            ArtifactFunction::Read => self.read(workspace_id, given(function, args)?).await,
+            ArtifactFunction::Lines => self.lines(workspace_id, given(function, args)?).await,
+            ArtifactFunction::Search => self.search(workspace_id, given(function, args)?).await,
+            ArtifactFunction::Json => return self.json(workspace_id, given(function, args)?).await,
+            ArtifactFunction::List => self.list(workspace_id, given(function, args)?).await,
+            ArtifactFunction::Remove => {
+                self.remove_named(workspace_id, given(function, args)?).await
+            }
         }?;
         RawValue::from_string(value.to_string()).map_err(|_| Failed::Unreadable)
     }
 
-    async fn read(&self, workspace_id: &str, asked: Read) -> Result<Value, Failed> {
+    async fn read(&self, workspace_id: &str, asked: ReadArtifact) -> Result<Value, Failed> {
         let artifact = self.named(workspace_id, &asked.id).await?;
         if asked.offset > artifact.bytes {
             return Err(Failed::Arguments(format!(
@@ -216,7 +77,7 @@ impl Artifacts {
         }))
     }
 
-    async fn lines(&self, workspace_id: &str, asked: LinesOf) -> Result<Value, Failed> {
+    async fn lines(&self, workspace_id: &str, asked: ArtifactLines) -> Result<Value, Failed> {
         let artifact = self.named(workspace_id, &asked.id).await?;
         let from = within_lines(&artifact, asked.from)?;
         let _place = self.0.readers.acquire().await;
@@ -237,7 +98,7 @@ impl Artifacts {
         Ok(json!({ "lines": lines.found, "nextFrom": next, "totalLines": artifact.lines }))
     }
 
-    async fn search(&self, workspace_id: &str, asked: SearchIn) -> Result<Value, Failed> {
+    async fn search(&self, workspace_id: &str, asked: SearchArtifact) -> Result<Value, Failed> {
         let regex = pattern(&asked.pattern).map_err(Failed::Arguments)?;
         let artifact = self.named(workspace_id, &asked.id).await?;
         if asked.from.is_some() && asked.offset.is_some() {
@@ -312,7 +173,7 @@ impl Artifacts {
         Ok((part, start))
     }
 
-    async fn json(&self, workspace_id: &str, asked: JsonAt) -> Result<RawJson, Failed> {
+    async fn json(&self, workspace_id: &str, asked: ArtifactJson) -> Result<RawJson, Failed> {
         let steps = pointer::steps(&asked.pointer).map_err(Failed::Arguments)?;
         let artifact = self.named(workspace_id, &asked.id).await?;
         if artifact.kind != ArtifactKind::Json {
@@ -342,7 +203,7 @@ impl Artifacts {
         found.await.map_err(|_| Failed::Unreadable)?
     }
 
-    async fn list(&self, workspace_id: &str, asked: List) -> Result<Value, Failed> {
+    async fn list(&self, workspace_id: &str, asked: ListArtifacts) -> Result<Value, Failed> {
         let limit = asked.limit.unwrap_or(LIST).min(ARTIFACTS_LIST_MAX);
         self.page(workspace_id, limit, asked.cursor).await.map_err(|error| match error {
             StoreError::BadCursor(_) => {
@@ -366,7 +227,11 @@ impl Artifacts {
         Ok(json!({ "artifacts": told, "nextCursor": page.next_cursor }))
     }
 
-    async fn remove_named(&self, workspace_id: &str, asked: Remove) -> Result<Value, Failed> {
+    async fn remove_named(
+        &self,
+        workspace_id: &str,
+        asked: RemoveArtifact,
+    ) -> Result<Value, Failed> {
         let artifact = self.named(workspace_id, &asked.id).await?;
         match self.remove(workspace_id, artifact.id).await.map_err(Failed::Store)? {
             true => Ok(json!({ "removed": true })),
@@ -379,7 +244,7 @@ fn given<Args: serde::de::DeserializeOwned>(
     function: &HostFunction,
     args: &str,
 ) -> Result<Args, Failed> {
-    function.arguments(&with_id(args)).map_err(|error| Failed::Arguments(error.to_string()))
+    host_arguments(function, &with_id(args)).map_err(|error| Failed::Arguments(error.to_string()))
 }
 
 /// The arguments with the id of the handle that stands where an id is asked for: as `id`, or as the

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::{Value, json, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::{
     budget,
@@ -22,19 +22,19 @@ use super::{
 use crate::{
     catalog::{Tool, ToolResponse, UpstreamError, UpstreamErrorCode, Visibility},
     model::{
-        Approval, ApprovalId, ApprovalStatus, Artifact, Asked, AskingRule, ErrorCode, EventKind,
-        JsonObject, NewEvent, RawJson, Timestamp,
+        Approval, ApprovalId, ApprovalRequested, ApprovalResolved, ApprovalStatus, Artifact, Asked,
+        AskingRule, CallDecision, CallStarted, ErrorCode, EventData, JsonObject, NewEvent, RawJson,
+        Timestamp,
     },
     policy::{
-        AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, Hold, OnExceed, Policy,
-        RuleRef, Verdict,
+        AskTerms, Budget, Call, Count, CounterKey, CounterValues, Decision, OnExceed, Policy,
+        Reservation, RuleRef, Verdict,
     },
     sandbox::{CallFailure, ToolCall},
-    store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, Settle, StoreError},
+    store::{CounterHold, CounterRead, Decided, HoldToken, Reserved, StoreError},
     task::{
         approval_waiters::PendingApproval,
         artifacts::{ANSWER_BYTES_MAX, keep, pass::Expanded},
-        engine::event,
         host::{Inner, counter_window, facts},
         record::{self, Binding},
     },
@@ -80,7 +80,7 @@ pub(in crate::task) struct CallPipeline<'a> {
     /// What is not recorded yet.
     events: Vec<NewEvent>,
     /// The decision by which it left, where that was not the first.
-    decided_anew: Option<Value>,
+    decided_anew: Option<CallDecision>,
     /// Whether a person has agreed to the call, and beyond which counters.
     agreed: bool,
     beyond: HashSet<CounterKey>,
@@ -114,7 +114,7 @@ impl From<CallRejection> for Rejected {
 
 /// A call that may leave.
 struct AuthorizedCall {
-    holds: Vec<Hold>,
+    reservations: Vec<Reservation>,
     token: HoldToken,
     budget: Budget,
 }
@@ -198,8 +198,11 @@ impl<'a> CallPipeline<'a> {
             }
             if self.turn.is_none() {
                 let (host, upstream) = (self.host, &self.tool.upstream);
-                let turn =
-                    host.parts.turns.take(host.task.id, &host.task.workspace_id, upstream).await;
+                let turn = host
+                    .parts
+                    .turns
+                    .take(host.task.id, &host.task.principal.workspace_id, upstream)
+                    .await;
                 let is_late = turn.is_late;
                 self.turn = Some(turn);
                 if is_late {
@@ -207,14 +210,18 @@ impl<'a> CallPipeline<'a> {
                 }
             }
             self.use_word().await?;
-            match self.reserve(&decision.holds).await? {
+            match self.reserve(&decision.reservations).await? {
                 Reserved::Held(token) => {
-                    return Ok(AuthorizedCall { holds: decision.holds, token, budget });
+                    return Ok(AuthorizedCall {
+                        reservations: decision.reservations,
+                        token,
+                        budget,
+                    });
                 }
                 Reserved::Exceeded { index, retry_after, .. } => {
                     self.turn = None;
                     let hold = decision
-                        .holds
+                        .reservations
                         .get(index)
                         .ok_or_else(|| CallRejection::in_doubt("a limit is not known"))?
                         .clone();
@@ -279,7 +286,7 @@ impl<'a> CallPipeline<'a> {
 
     /// Counts all holds, or none. Those that a person let it go beyond are counted without their
     /// bound.
-    async fn reserve(&self, holds: &[Hold]) -> Result<Reserved, Rejected> {
+    async fn reserve(&self, holds: &[Reservation]) -> Result<Reserved, Rejected> {
         let holds: Vec<_> = holds
             .iter()
             .map(|hold| CounterHold {
@@ -300,7 +307,7 @@ impl<'a> CallPipeline<'a> {
     /// decided again.
     async fn exceeded(
         &mut self,
-        hold: Hold,
+        hold: Reservation,
         retry_after: Option<Duration>,
         decision: &Decision,
         policy: &Arc<Policy>,
@@ -348,10 +355,13 @@ impl<'a> CallPipeline<'a> {
         let _place = host.parts.waiters.place(host.task.id)?;
         let timeout = host.parts.waiters.timeout(terms.timeout);
         let approval = self.approval(decision, rule, terms, policy.revision(), timeout)?;
-        let open =
-            host.parts.waiters.open(approval.id, &host.task.workspace_id, host.parts.store.clone());
+        let open = host.parts.waiters.open(
+            approval.id,
+            &host.task.principal.workspace_id,
+            host.parts.store.clone(),
+        );
         let mut events = std::mem::take(&mut self.events);
-        events.push(event(EventKind::ApprovalRequested, told(&approval)));
+        events.push(NewEvent::now(EventData::ApprovalRequested(approval_requested(&approval))));
         // Writes keep their order: whoever finds the row finds the task waiting.
         let parked = Parked { host, approval: &approval, outcome: ApprovalStatus::Cancelled };
         let (recorded, asked) =
@@ -360,11 +370,11 @@ impl<'a> CallPipeline<'a> {
             .await
             .map_err(|error| Rejected::Failed(host.unrecorded(&self.tool.path, &error)))?;
         asked.await.map_err(|error| self.in_doubt(&error))?;
-        let held = host.clock.hold();
+        let pause = host.clock.pause();
         let decided = tokio::time::timeout(timeout, open.decided()).await.is_ok();
         let row = self.outcome(&open, decided).await?;
         parked.over(row.status);
-        drop(held);
+        drop(pause);
         match row.status {
             ApprovalStatus::Approved => {
                 self.approved = Some(open);
@@ -379,7 +389,7 @@ impl<'a> CallPipeline<'a> {
 
     /// The row once it is decided, or expired by now.
     async fn outcome(&self, open: &PendingApproval, decided: bool) -> Result<Approval, Rejected> {
-        let (store, workspace) = (&self.host.parts.store, &self.host.task.workspace_id);
+        let (store, workspace) = (&self.host.parts.store, &self.host.task.principal.workspace_id);
         if !decided {
             let change = open.change(
                 ApprovalStatus::Pending,
@@ -441,7 +451,7 @@ impl<'a> CallPipeline<'a> {
     async fn use_word(&mut self) -> Result<(), Rejected> {
         let Some(open) = &self.approved else { return Ok(()) };
         let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Consumed, None);
-        let workspace = &self.host.task.workspace_id;
+        let workspace = &self.host.task.principal.workspace_id;
         let decided = self
             .host
             .parts
@@ -474,8 +484,12 @@ impl<'a> CallPipeline<'a> {
         let change = open.change(ApprovalStatus::Approved, ApprovalStatus::Cancelled, Some(&why));
         // Where the store fails the row stays approved; nothing waits for it, so it has no effect,
         // and the next start makes it void.
-        if let Err(error) =
-            self.host.parts.store.decide_approval(&self.host.task.workspace_id, change).await
+        if let Err(error) = self
+            .host
+            .parts
+            .store
+            .decide_approval(&self.host.task.principal.workspace_id, change)
+            .await
         {
             tracing::error!(approval = %open.id, %error, "an approval could not be taken back; \
                 its call is not made");
@@ -485,13 +499,7 @@ impl<'a> CallPipeline<'a> {
 
     fn binding<'b>(&'b self, tool: &'b Tool) -> Binding<'b> {
         let task = &self.host.task;
-        Binding {
-            workspace_id: &task.workspace_id,
-            task_id: task.id,
-            seq: self.call.seq,
-            account_id: &task.account_id,
-            tool,
-        }
+        Binding { principal: &task.principal, task_id: task.id, seq: self.call.seq, tool }
     }
 
     fn approval(
@@ -514,7 +522,7 @@ impl<'a> CallPipeline<'a> {
         Ok(Approval {
             id: ApprovalId::new(),
             status: ApprovalStatus::Pending,
-            workspace_id: task.workspace_id.clone(),
+            principal: task.principal.clone(),
             task_id: task.id,
             seq: self.call.seq,
             tool: self.tool.path.clone(),
@@ -527,9 +535,6 @@ impl<'a> CallPipeline<'a> {
                 rule: rule.map(asking),
                 revision: revision.to_owned(),
                 reason: terms.reason.clone(),
-                account_id: task.account_id.clone(),
-                client_id: task.client_id.clone(),
-                session_id: task.session_id.clone(),
                 line: self.call.line,
             },
             created_at: now,
@@ -549,8 +554,9 @@ impl<'a> CallPipeline<'a> {
         match std::mem::replace(&mut self.args, Arguments::Checked(JsonObject::new())) {
             Arguments::Checked(args) => Ok(Expanded { args, places: None }),
             Arguments::PolicyStatus(args) => {
-                let Expanded { args, places } =
-                    artifacts.expanded(task.id, &task.workspace_id, &self.tool.path, args).await?;
+                let Expanded { args, places } = artifacts
+                    .expanded(task.id, &task.principal.workspace_id, &self.tool.path, args)
+                    .await?;
                 Ok(Expanded { args: self.host.check_value(&self.tool, args).await?, places })
             }
         }
@@ -568,16 +574,14 @@ impl<'a> CallPipeline<'a> {
                 return host.noted(events, &self.tool.path, Err(failure)).await;
             }
         };
-        let mut started =
-            json!({ "seq": seq, "tool": self.tool.path, "upstream": &*self.tool.upstream });
-        if let Some(approval) = self.approval {
-            started["approvalId"] = approval.to_string().into();
-        }
-        if let Some(decided) = self.decided_anew.take() {
-            started["decision"] = decided;
-        }
         let mut events = std::mem::take(&mut self.events);
-        events.push(event(EventKind::CallStarted, started));
+        events.push(NewEvent::now(EventData::CallStarted(CallStarted {
+            seq,
+            tool: self.tool.path.clone(),
+            upstream: self.tool.upstream.to_string(),
+            approval_id: self.approval,
+            decision: self.decided_anew.take(),
+        })));
         // From the moment it may be recorded as started, its end is recorded too.
         let mut unfinished = Unfinished { host, seq: Some(seq) };
         if let Err(error) = host.parts.store.change_task(host.change(events)).await {
@@ -605,7 +609,7 @@ impl<'a> CallPipeline<'a> {
     async fn keep(&self, answer: ToolResponse) -> Result<(RawJson, Option<Artifact>), CallFailure> {
         let task = &self.host.task;
         let origin = keep::Origin {
-            workspace_id: &task.workspace_id,
+            workspace_id: &task.principal.workspace_id,
             task_id: task.id,
             tool: &self.tool.path,
         };
@@ -635,7 +639,11 @@ impl<'a> CallPipeline<'a> {
             Some(Ok(mut answer)) => {
                 match host.spending.receive(&cleared.budget, answer.json.get().len()) {
                     Ok(()) => {
-                        host.parts.catalog.learn(&self.tool, &host.task.workspace_id, &answer.json);
+                        host.parts.catalog.learn(
+                            &self.tool,
+                            &host.task.principal.workspace_id,
+                            &answer.json,
+                        );
                         if let Some(warning) = answer.warning.take() {
                             host.warn(warning);
                         }
@@ -648,9 +656,9 @@ impl<'a> CallPipeline<'a> {
     }
 
     /// Takes back what was counted for holds of this kind. Not waited for: writes keep their order.
-    fn give_back(&self, cleared: &AuthorizedCall, which: impl Fn(&Hold) -> bool) {
-        let token = cleared.token.part(|index| cleared.holds.get(index).is_some_and(&which));
-        drop(self.host.parts.store.settle(token, Settle::Rollback));
+    fn give_back(&self, cleared: &AuthorizedCall, which: impl Fn(&Reservation) -> bool) {
+        let token = cleared.token.part(|index| cleared.reservations.get(index).is_some_and(&which));
+        drop(self.host.parts.store.release(token));
     }
 }
 
@@ -677,8 +685,9 @@ impl Parked<'_> {
 
 impl Drop for Parked<'_> {
     fn drop(&mut self) {
-        let data = json!({ "seq": self.approval.seq, "approvalId": self.approval.id, "status": self.outcome });
-        self.host.unpark(vec![event(EventKind::ApprovalResolved, data)]);
+        let Approval { seq, id, .. } = *self.approval;
+        let resolved = ApprovalResolved { seq, approval_id: id, status: self.outcome };
+        self.host.unpark(vec![NewEvent::now(EventData::ApprovalResolved(resolved))]);
     }
 }
 
@@ -691,22 +700,21 @@ struct Unfinished<'a> {
 impl Drop for Unfinished<'_> {
     fn drop(&mut self) {
         if let Some(seq) = self.seq {
-            let data =
-                json!({ "seq": seq, "code": "abandoned", "message": "the task ended first" });
-            self.host.note(vec![event(EventKind::CallFailed, data)]);
+            self.host.note(vec![record::abandoned(seq)]);
         }
     }
 }
 
-/// What the record says of an approval that is asked for; the row has the rest.
-fn told(approval: &Approval) -> Value {
-    json!({
-        "seq": approval.seq, "approvalId": approval.id, "tool": approval.tool,
-        "digest": approval.digest,
-        "rule": approval.asked.rule.as_ref().map(|rule| &rule.name),
-        "reason": approval.asked.reason,
-        "expiresAt": approval.expires_at,
-    })
+fn approval_requested(approval: &Approval) -> ApprovalRequested {
+    ApprovalRequested {
+        seq: approval.seq,
+        approval_id: approval.id,
+        tool: approval.tool.clone(),
+        digest: approval.digest.clone(),
+        rule: approval.asked.rule.as_ref().map(|rule| rule.name.clone()),
+        reason: approval.asked.reason.clone(),
+        expires_at: approval.expires_at,
+    }
 }
 
 /// What the code is told where no person agreed.

@@ -1,6 +1,9 @@
 //! What code is told when it looks for tools.
 
-use airlock::catalog::{ResolveError, Tool, UpstreamState, Visibility};
+use airlock::{
+    catalog::{ResolveError, Tool, UpstreamState, Visibility},
+    model::HOST_FUNCTIONS,
+};
 use serde_json::{Value, json};
 
 use super::{call, find, paths, start, started, state};
@@ -110,6 +113,42 @@ async fn a_hidden_tool_cannot_be_told_from_one_that_does_not_exist() {
         answer(ask("discover", r#""add a note""#).await.unwrap())["results"][0]["approval"],
         "required"
     );
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn host_functions_are_found_and_described_like_tools() {
+    let catalog = started(vec![]).await;
+    for function in &HOST_FUNCTIONS {
+        let described = find(&catalog, "describe", json!(function.path)).await;
+        assert_eq!(described["path"], function.path);
+        assert_eq!(described["outputSchema"], (function.output)(), "{}", function.path);
+        let namespace = json!({ "namespace": function.namespace() });
+        let listed = find(&catalog, "catalog.tools", namespace).await;
+        let results = listed["results"].as_array().unwrap();
+        assert!(results.iter().any(|found| found["path"] == function.path), "{listed}");
+    }
+    let failed = catalog.find("describe", r#""tools.catalog.tolls""#, &open).await.unwrap();
+    insta::assert_snapshot!(failed.unwrap_err().to_string(), @r#"there is no tool `tools.catalog.tolls`, did you mean `tools.catalog.tools`?; find one with await tools.catalog.tools({ namespace: "catalog" })"#);
+    catalog.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_discovery_returns_has_its_declared_output_schema() {
+    let catalog = started(vec![demo("demo", &[])]).await;
+    let calls = [
+        ("discover", json!({ "query": "add a note", "includeSchemas": true })),
+        ("catalog.namespaces", json!({})),
+        ("catalog.tools", json!({ "limit": 1 })),
+        ("describe", json!({ "path": "demo.add" })),
+    ];
+    for (path, args) in calls {
+        let function = HOST_FUNCTIONS.iter().find(|function| function.path == path).unwrap();
+        let result = find(&catalog, path, args).await;
+        if let Err(error) = jsonschema::validate(&(function.output)(), &result) {
+            panic!("{path}: {error}: {result}");
+        }
+    }
     catalog.shutdown().await;
 }
 

@@ -172,7 +172,7 @@ async fn an_answer_that_outgrows_its_bound_when_secrets_are_blanked_out_is_refus
     .await;
     let mut config = http_with("up", &server.url(), "hushhh");
     let UpstreamKind::McpHttp(address) = &mut config.kind else { panic!("it has an address") };
-    address.reach.surroundings.answers = ResponseLimits::new(8 * 1024 * 1024);
+    address.access.shared.answers = ResponseLimits::new(8 * 1024 * 1024);
     let catalog = started(vec![config]).await;
     let error = call(&catalog, "up.t", json!({})).await.unwrap_err();
     assert_eq!(error.code, UpstreamErrorCode::AnswerTooLarge);

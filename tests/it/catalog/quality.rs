@@ -1,8 +1,7 @@
 //! How well tools are found, with floors: written questions over the tools of real services.
 
-use airlock::catalog::{
-    Catalog, Document, HttpAccess, OpenApiConfig, Tool, UpstreamConfig, UpstreamKind,
-};
+use airlock::catalog::{Catalog, HttpAccess, OpenApiConfig, Tool, UpstreamConfig, UpstreamKind};
+use airlock::model::Document;
 use serde_json::{Value, json};
 
 use super::{find, paths, started};
@@ -30,7 +29,7 @@ fn github() -> Option<UpstreamConfig> {
         base_url: None,
         server: None,
         server_variables: Default::default(),
-        reach: HttpAccess::default(),
+        access: HttpAccess::default(),
     };
     Some(UpstreamConfig::new("github".parse().unwrap(), UpstreamKind::OpenApi(config)))
 }

@@ -62,7 +62,8 @@ async fn legacy_sessions_of_both_revisions_are_served() {
     let tasks = server.below.tasks();
     assert_eq!(tasks.len(), 2);
     assert!(
-        tasks.iter().all(|task| task.workspace_id == "local" && task.client_id == "oldclient"),
+        tasks.iter().all(|task| task.principal.workspace_id == "local"
+            && task.principal.client_id == "oldclient"),
         "{tasks:?}"
     );
 }

@@ -3,7 +3,10 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use airlock::catalog::{Catalog, Document, ToolsQuery};
+use airlock::{
+    catalog::Catalog,
+    model::{Document, ToolsQuery},
+};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 

@@ -187,7 +187,10 @@ async fn a_file_that_is_bound_to_an_upstream_needs_no_import() {
                 stricter || one.verdict.as_str() == other.verdict.as_str(),
                 "{file}: {asked:?}: {other:?}"
             );
-            assert!(stricter || one.holds.len() == other.holds.len(), "{file}: {asked:?}");
+            assert!(
+                stricter || one.reservations.len() == other.reservations.len(),
+                "{file}: {asked:?}"
+            );
         }
     }
 }

@@ -115,5 +115,5 @@ async fn two_upstreams_with_a_tool_of_one_name_do_not_share_a_limit() {
         one.decide("a", "{}").await,
         Judge::over(load(&layers[1], None).unwrap(), "two").await.decide("a", "{}").await,
     );
-    assert_ne!(first.holds[0].key, second.holds[0].key);
+    assert_ne!(first.reservations[0].key, second.reservations[0].key);
 }

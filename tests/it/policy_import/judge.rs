@@ -6,11 +6,11 @@ use std::{collections::BTreeMap, time::Duration};
 use airlock::{
     model::{Annotations, Schema, Timestamp},
     policy::{
-        Call, Caller, Count, CounterValues, Decision, DenialCode, FixedWindow, Hold, Layer,
-        LayerScope, Options, Policy, Problem, Profile, ToolFacts, Verdict, Window,
+        Call, Caller, Count, CounterValues, Decision, DenialCode, FixedWindow, Layer, LayerScope,
+        Options, Policy, Problem, Profile, Reservation, ToolFacts, Verdict, Window,
     },
     store::{
-        CounterHold, CounterRead, CounterWindow, Reserved, Settle, SqliteConfig, SqliteStore, Store,
+        CounterHold, CounterRead, CounterStore, CounterWindow, Reserved, SqliteConfig, SqliteStore,
     },
 };
 use serde_json::value::RawValue;
@@ -91,10 +91,10 @@ impl Judge {
                 return Answer { what, rule, message: denial.message.clone() };
             }
         }
-        let holds: Vec<_> = decision.holds.iter().map(hold).collect();
+        let holds: Vec<_> = decision.reservations.iter().map(hold).collect();
         match self.store.reserve(self.now, &holds).await.unwrap() {
             Reserved::Exceeded { index, retry_after, .. } => {
-                let hold = &decision.holds[index];
+                let hold = &decision.reservations[index];
                 let denial = hold.denial(retry_after);
                 Answer {
                     what: "rate_limited",
@@ -104,8 +104,9 @@ impl Judge {
             }
             Reserved::Held(token) => {
                 if fails {
-                    let back = token.part(|index| decision.holds[index].count == Count::Success);
-                    self.store.settle(back, Settle::Rollback).await.unwrap();
+                    let back =
+                        token.part(|index| decision.reservations[index].count == Count::Success);
+                    self.store.release(back).await.unwrap();
                 }
                 Answer { what: "allow", rule, message: String::new() }
             }
@@ -150,7 +151,7 @@ impl Judge {
     }
 }
 
-fn hold(hold: &Hold) -> CounterHold {
+fn hold(hold: &Reservation) -> CounterHold {
     CounterHold {
         key: hold.key.to_string(),
         window: window(hold.window),

@@ -9,7 +9,7 @@ use airlock::{
     },
 };
 
-use super::Shared;
+use super::{Shared, recovery};
 
 /// Each case, as a test in a module of the implementation.
 macro_rules! contract {
@@ -216,8 +216,8 @@ pub(super) async fn what_a_dead_server_left_half_is_taken_away(store: Shared) {
     let half = artifact(8);
     store.open_artifact(half.clone(), ROOM).await.unwrap();
     store.write_artifact_part(half.id, parts(b"half").remove(0)).await.unwrap();
-    assert_eq!(store.abandon_artifacts().await.unwrap(), 1);
-    assert_eq!(store.abandon_artifacts().await.unwrap(), 0);
+    assert_eq!(store.recover(recovery()).await.unwrap().artifacts, 1);
+    assert_eq!(store.recover(recovery()).await.unwrap().artifacts, 0);
     let late = store.write_artifact_part(half.id, parts(b"half").remove(0)).await;
     assert!(matches!(late, Err(StoreError::Invalid(_))), "{late:?}");
     assert_eq!(swept(&store, moment()).await, [1]);

@@ -8,20 +8,20 @@ use std::{
 
 use airlock::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, Artifact, ArtifactId, Event, EventKind, NewEvent,
-        Task, TaskError, TaskId, TaskStatus, Timestamp, Usage,
+        Approval, ApprovalId, ApprovalStatus, Artifact, ArtifactId, Event, EventData, EventKind,
+        InstanceId, NewEvent, NoDetails, Task, TaskEnded, TaskId, TaskStatus, Timestamp, Usage,
     },
     store::{
-        ARTIFACT_PART_BYTES, ApprovalChange, ApprovalFilter, ApprovalPage, ArtifactAt,
-        ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore, CounterHold,
-        CounterRead, Created, Decided, HoldToken, IDEMPOTENCY_HOURS, LIST_BYTES_MAX, NewTask,
-        Place, Reserved, ResultPiece, SWEEP_PARTS_MAX, Settle, Slot, Store, StoreError, Swept,
-        TaskChange, TaskEnd, TaskFilter, TaskPage, Written, counters_fit,
+        ARTIFACT_PART_BYTES, ApprovalChange, ApprovalFilter, ApprovalPage, ApprovalStore,
+        ArtifactAt, ArtifactFilter, ArtifactOpened, ArtifactPage, ArtifactPart, ArtifactStore,
+        CounterHold, CounterRead, CounterStore, Created, Decided, HoldToken, IDEMPOTENCY_HOURS,
+        JournalStore, LIST_BYTES_MAX, NewTask, Place, Recovered, Recovery, RecoveryStore, Reserved,
+        ResultPiece, SWEEP_PARTS_MAX, Slot, Store, StoreError, Swept, TaskChange, TaskEnd,
+        TaskFilter, TaskPage, TaskStore, Written, counters_fit,
     },
 };
 use futures::future::{BoxFuture, FutureExt, ready};
 use parking_lot::Mutex;
-use serde_json::json;
 
 use super::Shared;
 
@@ -78,6 +78,7 @@ struct Kept {
 }
 
 struct Row {
+    instance_id: InstanceId,
     task: Task,
     result: Option<String>,
     events: Vec<Event>,
@@ -87,11 +88,11 @@ impl Row {
     /// Whether a call has left whose end is not here.
     fn has_call_under_way(&self) -> bool {
         use EventKind::*;
-        let all = |of: &[EventKind]| -> HashSet<u64> {
+        let all = |of: &[EventKind]| -> HashSet<u32> {
             self.events
                 .iter()
-                .filter(|event| of.contains(&event.kind))
-                .filter_map(|event| event.data["seq"].as_u64())
+                .filter(|event| of.contains(&event.data.kind()))
+                .filter_map(|event| event.data.call())
                 .collect()
         };
         !all(&[CallStarted]).is_subset(&all(&[CallCompleted, CallFailed, CallDenied]))
@@ -99,13 +100,7 @@ impl Row {
 
     fn append(&mut self, event: NewEvent) {
         let seq = self.events.len() as u64 + 1;
-        self.events.push(Event {
-            task_id: self.task.task_id,
-            seq,
-            at: event.at,
-            kind: event.kind,
-            data: event.data,
-        });
+        self.events.push(Event { task_id: self.task.task_id, seq, at: event.at, data: event.data });
     }
 
     fn end(&mut self, status: TaskStatus, end: TaskEnd) {
@@ -125,7 +120,7 @@ impl Tables {
             return Err(StoreError::Conflict(new.task_id));
         }
         if let Some(key) = new.idempotency_key.clone() {
-            let key = (new.workspace_id.clone(), new.account_id.clone(), key);
+            let key = (new.principal.workspace_id.clone(), new.principal.account_id.clone(), key);
             match self.keys.get(&key) {
                 Some((earlier, at))
                     if new.created_at
@@ -136,9 +131,10 @@ impl Tables {
                 _ => self.keys.insert(key, (new.task_id, new.created_at)),
             };
         }
-        let mut row = Row { task: queued(&new), result: None, events: vec![] };
-        for kind in [EventKind::TaskCreated, EventKind::TaskQueued] {
-            row.append(NewEvent { at: new.created_at, kind, data: json!({}) });
+        let mut row =
+            Row { instance_id: new.instance_id, task: queued(&new), result: None, events: vec![] };
+        for data in [EventData::TaskCreated(NoDetails {}), EventData::TaskQueued(NoDetails {})] {
+            row.append(NewEvent { at: new.created_at, data });
         }
         self.rows.push(row);
         Ok(Created::New)
@@ -160,18 +156,42 @@ impl Tables {
         Ok(())
     }
 
-    fn fail_unfinished(&mut self, under_way: &TaskError, idle: &TaskError) -> u64 {
-        let unfinished: Vec<_> =
-            self.rows.iter_mut().filter(|row| row.task.completed_at.is_none()).collect();
-        let count = unfinished.len() as u64;
-        for row in unfinished {
-            let at = Timestamp::now();
-            let error = if row.has_call_under_way() { under_way } else { idle };
-            row.append(NewEvent { at, kind: EventKind::TaskFailed, data: json!({"error": error}) });
-            (row.task.status, row.task.completed_at) = (TaskStatus::Failed, Some(at));
-            (row.task.exit_code, row.task.error) = (Some(1), Some(error.clone()));
+    fn recover(&mut self, recovery: &Recovery) -> Recovered {
+        let mut recovered = Recovered::default();
+        let own: HashSet<TaskId> = self
+            .rows
+            .iter()
+            .filter(|row| row.instance_id == recovery.instance_id)
+            .map(|row| row.task.task_id)
+            .collect();
+        for row in &mut self.approvals {
+            let open = matches!(row.status, ApprovalStatus::Pending | ApprovalStatus::Approved);
+            if open && !own.contains(&row.task_id) {
+                row.status = ApprovalStatus::Void;
+                row.decided_at = row.decided_at.or(Some(recovery.at));
+                row.why = Some(recovery.why.clone());
+                recovered.approvals += 1;
+            }
         }
-        count
+        for kept in &mut self.artifacts {
+            let is_open = !kept.whole && kept.artifact.expires_at > Timestamp::UNIX_EPOCH;
+            if is_open && !own.contains(&kept.artifact.task_id) {
+                kept.artifact.expires_at = Timestamp::UNIX_EPOCH;
+                recovered.artifacts += 1;
+            }
+        }
+        for row in &mut self.rows {
+            if row.task.completed_at.is_some() || own.contains(&row.task.task_id) {
+                continue;
+            }
+            let error = if row.has_call_under_way() { &recovery.under_way } else { &recovery.idle };
+            let data = EventData::TaskFailed(TaskEnded::at_recovery(error));
+            row.append(NewEvent { at: recovery.at, data });
+            (row.task.status, row.task.completed_at) = (TaskStatus::Failed, Some(recovery.at));
+            (row.task.exit_code, row.task.error) = (Some(1), Some(error.clone()));
+            recovered.tasks += 1;
+        }
+        recovered
     }
 
     fn list(&self, workspace: &str, filter: &TaskFilter) -> Result<TaskPage, StoreError> {
@@ -186,7 +206,7 @@ impl Tables {
         let mut page = TaskPage { tasks: vec![], next_cursor: None };
         let (mut last, mut bytes) = (0, 0);
         for (n, row) in self.rows.iter().enumerate().rev().filter(|(n, _)| *n < before) {
-            if row.task.workspace_id != workspace || !fits(&row.task, filter) {
+            if row.task.principal.workspace_id != workspace || !fits(&row.task, filter) {
                 continue;
             }
             if page.tasks.len() == filter.limit as usize || bytes >= LIST_BYTES_MAX {
@@ -231,7 +251,7 @@ impl Tables {
         Ok(Reserved::Held(HoldToken::of(slots)))
     }
 
-    fn give_back(&mut self, token: &HoldToken) {
+    fn release(&mut self, token: &HoldToken) {
         for slot in token.slots() {
             if let Some(value) = self.counters.get_mut(&(slot.key.clone(), slot.width, slot.bucket))
             {
@@ -241,7 +261,8 @@ impl Tables {
     }
 
     fn decide(&mut self, workspace: &str, change: ApprovalChange) -> Decided {
-        let its = |row: &&mut Approval| row.id == change.id && row.workspace_id == workspace;
+        let its =
+            |row: &&mut Approval| row.id == change.id && row.principal.workspace_id == workspace;
         let Some(row) = self.approvals.iter_mut().find(its) else { return Decided::Absent };
         if row.status != change.from || change.by.is_some() && row.expires_at <= change.at {
             return Decided::Refused(Box::new(row.clone()));
@@ -272,7 +293,7 @@ impl Tables {
         for (n, row) in self.approvals.iter().enumerate().rev().filter(|(n, _)| *n < before) {
             let fits = filter.status.is_none_or(|status| row.status == status)
                 && filter.task_id.is_none_or(|task| row.task_id == task)
-                && row.workspace_id == workspace;
+                && row.principal.workspace_id == workspace;
             if fits && page.approvals.len() == filter.limit as usize {
                 page.next_cursor = Some(format!("at-{last}"));
                 break;
@@ -286,7 +307,9 @@ impl Tables {
     }
 
     fn row(&self, workspace: &str, task: TaskId) -> Option<&Row> {
-        self.rows.iter().find(|row| row.task.task_id == task && row.task.workspace_id == workspace)
+        self.rows
+            .iter()
+            .find(|row| row.task.task_id == task && row.task.principal.workspace_id == workspace)
     }
 }
 
@@ -298,10 +321,7 @@ fn queued(new: &NewTask) -> Task {
         runtime_id: new.runtime_id.clone(),
         timeout_ms: new.timeout_ms,
         metadata: new.metadata.clone(),
-        workspace_id: new.workspace_id.clone(),
-        account_id: new.account_id.clone(),
-        session_id: new.session_id.clone(),
-        client_id: new.client_id.clone(),
+        principal: new.principal.clone(),
         created_at: new.created_at,
         started_at: None,
         completed_at: None,
@@ -319,7 +339,7 @@ fn fits(task: &Task, filter: &TaskFilter) -> bool {
         && filter
             .session_id
             .as_ref()
-            .is_none_or(|session| task.session_id.as_ref() == Some(session))
+            .is_none_or(|session| task.principal.session_id.as_ref() == Some(session))
         && filter
             .metadata
             .iter()
@@ -383,7 +403,7 @@ impl MemoryStore {
     }
 }
 
-impl Store for MemoryStore {
+impl TaskStore for MemoryStore {
     fn create_task(&self, task: NewTask) -> Written<Created> {
         self.with(|tables| tables.create(task))
     }
@@ -425,7 +445,9 @@ impl Store for MemoryStore {
     ) -> BoxFuture<'a, Result<TaskPage, StoreError>> {
         self.with(|tables| tables.list(workspace, &filter))
     }
+}
 
+impl JournalStore for MemoryStore {
     fn events<'a>(
         &'a self,
         workspace: &'a str,
@@ -444,20 +466,16 @@ impl Store for MemoryStore {
                 .collect())
         })
     }
+}
 
-    fn fail_unfinished(&self, under_way: TaskError, idle: TaskError) -> Written<u64> {
-        self.with(|tables| Ok(tables.fail_unfinished(&under_way, &idle)))
-    }
-
+impl CounterStore for MemoryStore {
     fn reserve(&self, at: Timestamp, holds: &[CounterHold]) -> Written<Reserved> {
         self.with(|tables| tables.reserve(at, holds))
     }
 
-    fn settle(&self, token: HoldToken, how: Settle) -> Written {
+    fn release(&self, token: HoldToken) -> Written {
         self.with(|tables| {
-            if how == Settle::Rollback {
-                tables.give_back(&token);
-            }
+            tables.release(&token);
             Ok(())
         })
     }
@@ -474,7 +492,9 @@ impl Store for MemoryStore {
                 .collect())
         })
     }
+}
 
+impl ApprovalStore for MemoryStore {
     fn ask_approval(&self, approval: Approval) -> Written {
         self.with(|tables| {
             tables.approvals.push(approval);
@@ -495,7 +515,7 @@ impl Store for MemoryStore {
             Ok(tables
                 .approvals
                 .iter()
-                .find(|row| row.id == id && row.workspace_id == workspace)
+                .find(|row| row.id == id && row.principal.workspace_id == workspace)
                 .cloned())
         })
     }
@@ -507,22 +527,15 @@ impl Store for MemoryStore {
     ) -> BoxFuture<'a, Result<ApprovalPage, StoreError>> {
         self.with(|tables| tables.list_approvals(workspace, &filter))
     }
+}
 
-    fn void_approvals(&self, at: Timestamp, why: &str) -> Written<u64> {
-        self.with(|tables| {
-            let open = |row: &&mut Approval| {
-                matches!(row.status, ApprovalStatus::Pending | ApprovalStatus::Approved)
-            };
-            let rows: Vec<_> = tables.approvals.iter_mut().filter(open).collect();
-            let count = rows.len() as u64;
-            for row in rows {
-                (row.status, row.decided_at, row.why) =
-                    (ApprovalStatus::Void, row.decided_at.or(Some(at)), Some(why.into()));
-            }
-            Ok(count)
-        })
+impl RecoveryStore for MemoryStore {
+    fn recover(&self, recovery: Recovery) -> Written<Recovered> {
+        self.with(|tables| Ok(tables.recover(&recovery)))
     }
+}
 
+impl Store for MemoryStore {
     fn check(&self) -> BoxFuture<'_, Result<(), StoreError>> {
         self.with(|tables| {
             tables.checks += 1;
@@ -680,17 +693,6 @@ impl ArtifactStore for MemoryStore {
         self.with(|tables| {
             let kept = tables.kept(workspace, id, at);
             Ok(kept.map(|kept| kept.artifact.expires_at = Timestamp::UNIX_EPOCH).is_some())
-        })
-    }
-
-    fn abandon_artifacts(&self) -> Written<u64> {
-        self.with(|tables| {
-            let open =
-                |kept: &&mut Kept| !kept.whole && kept.artifact.expires_at > Timestamp::UNIX_EPOCH;
-            let open: Vec<_> = tables.artifacts.iter_mut().filter(open).collect();
-            let count = open.len() as u64;
-            open.into_iter().for_each(|kept| kept.artifact.expires_at = Timestamp::UNIX_EPOCH);
-            Ok(count)
         })
     }
 

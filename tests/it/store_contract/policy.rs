@@ -4,16 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use airlock::{
     model::{
-        Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventKind, TaskError, TaskId,
-        Timestamp,
+        Approval, ApprovalId, ApprovalStatus, Asked, AskingRule, EventData, EventKind, Principal,
+        TaskEnded, TaskError, TaskId, Timestamp,
     },
     store::{
         ApprovalChange, ApprovalFilter, COUNTER_KEY_BYTES_MAX, CounterHold, CounterRead,
-        CounterWindow, Decided, HOLDS_MAX, HoldToken, Reserved, Settle, StoreError, TaskChange,
+        CounterWindow, Decided, HOLDS_MAX, HoldToken, NewTask, Recovery, Reserved, StoreError,
+        TaskChange,
     },
 };
 
-use super::{Shared, change, event, new_task, recorded};
+use super::{Shared, change, event, new_task, recorded, recovery};
 
 /// Each case, as a test in a module of the implementation.
 macro_rules! contract {
@@ -117,23 +118,22 @@ pub(super) async fn what_is_given_back_may_be_taken_again(store: Shared) {
         store.reserve(moment(), &[hold("k", 1)]).await.unwrap(),
         Reserved::Exceeded { .. }
     ));
-    store.settle(token.clone(), Settle::Rollback).await.unwrap();
+    store.release(token).await.unwrap();
     let token = held(store.reserve(moment(), &[hold("k", 1)]).await.unwrap());
-    store.settle(token.clone(), Settle::Commit).await.unwrap();
     assert!(matches!(
         store.reserve(moment(), &[hold("k", 1)]).await.unwrap(),
         Reserved::Exceeded { .. }
     ));
     // Given back too often it becomes no credit.
-    store.settle(token.clone(), Settle::Rollback).await.unwrap();
-    store.settle(token, Settle::Rollback).await.unwrap();
+    store.release(token.clone()).await.unwrap();
+    store.release(token).await.unwrap();
     assert_eq!(value(&store, "k", MINUTE).await, 0);
 }
 
 pub(super) async fn a_part_of_a_reservation_can_be_given_back(store: Shared) {
     let token =
         held(store.reserve(moment(), &[hold("tries", 5), hold("successes", 5)]).await.unwrap());
-    store.settle(token.part(|index| index == 1), Settle::Rollback).await.unwrap();
+    store.release(token.part(|index| index == 1)).await.unwrap();
     assert_eq!(
         (value(&store, "tries", MINUTE).await, value(&store, "successes", MINUTE).await),
         (MILLION, 0)
@@ -236,7 +236,7 @@ fn approval() -> Approval {
     Approval {
         id: ApprovalId::new(),
         status: ApprovalStatus::Pending,
-        workspace_id: "local".into(),
+        principal: Principal::local("tests"),
         task_id: TaskId::new(),
         seq: 3,
         tool: "bank.pay".into(),
@@ -260,6 +260,14 @@ fn approval() -> Approval {
         note: None,
         why: None,
     }
+}
+
+/// A pending approval of a task that the starting instance itself runs.
+async fn of_running_task(store: &Shared) -> Approval {
+    let task = NewTask { instance_id: recovery().instance_id, ..new_task() };
+    let approval = Approval { task_id: recorded(store, task).await, ..approval() };
+    store.ask_approval(approval.clone()).await.unwrap();
+    approval
 }
 
 async fn asked(store: &Shared) -> Approval {
@@ -386,8 +394,13 @@ pub(super) async fn what_a_dead_server_left_is_void(store: Shared) {
         (asked(&store).await, asked(&store).await, asked(&store).await);
     store.decide_approval("local", word(&approved, ApprovalStatus::Approved)).await.unwrap();
     store.decide_approval("local", word(&denied, ApprovalStatus::Denied)).await.unwrap();
-    assert_eq!(store.void_approvals(later(5), "the server stopped").await.unwrap(), 2);
-    assert_eq!(store.void_approvals(later(6), "again").await.unwrap(), 0);
+    let of_running = of_running_task(&store).await;
+    let recovery = |at, why: &str| Recovery { at, why: why.into(), ..recovery() };
+    let recovered = store.recover(recovery(later(5), "the server stopped")).await.unwrap();
+    assert_eq!(recovered.approvals, 2);
+    assert_eq!(store.recover(recovery(later(6), "again")).await.unwrap().approvals, 0);
+    let row = store.approval("local", of_running.id).await.unwrap().unwrap();
+    assert_eq!(row.status, ApprovalStatus::Pending, "its task is run by the one that starts");
     for (id, status) in [
         (pending.id, ApprovalStatus::Void),
         (approved.id, ApprovalStatus::Void),
@@ -414,21 +427,20 @@ pub(super) async fn a_call_that_had_left_is_told_from_one_that_had_not(store: Sh
     let mut tasks = vec![];
     for (events, expected) in table {
         let id = recorded(&store, new_task()).await;
-        let events = events
-            .iter()
-            .map(|(kind, seq)| event(*kind, serde_json::json!({ "seq": seq })))
-            .collect();
+        let events = events.iter().map(|(kind, seq)| event(*kind, *seq)).collect();
         store.change_task(TaskChange { events, ..change(id) }).await.unwrap();
         tasks.push((id, expected));
     }
     let [under_way, idle] = errors.clone();
-    assert_eq!(store.fail_unfinished(under_way, idle).await.unwrap(), 6);
+    let recovered = store.recover(Recovery { under_way, idle, ..recovery() }).await.unwrap();
+    assert_eq!(recovered.tasks, 6);
     for (id, expected) in tasks {
         assert_eq!(
             store.task("local", id).await.unwrap().unwrap().error.as_ref(),
             Some(&errors[expected])
         );
         let events = store.events("local", id, 0, 20).await.unwrap();
-        assert_eq!(events.last().unwrap().data["error"]["message"], errors[expected].message);
+        let failed = EventData::TaskFailed(TaskEnded::at_recovery(&errors[expected]));
+        assert_eq!(events.last().unwrap().data, failed);
     }
 }

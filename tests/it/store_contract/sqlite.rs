@@ -12,12 +12,12 @@ use std::{
 use airlock::{
     model::{EventKind, TaskId, TaskStatus, Timestamp},
     store::{
-        Created, NewTask, SqliteConfig, SqliteStore, Store, StoreError, Synchronous, TaskChange,
+        Created, JournalStore, NewTask, SqliteConfig, SqliteStore, Store, StoreError, Synchronous,
+        TaskChange, TaskStore,
     },
 };
 use futures::FutureExt;
 use proptest::prelude::*;
-use serde_json::json;
 
 use super::{Shared, change, end, event, limit, listed, new_task, recorded};
 
@@ -307,7 +307,7 @@ async fn same_answers(steps: &[(usize, u8, bool)]) {
                 ..change(id)
             },
             _ => TaskChange {
-                events: vec![event(EventKind::Log, json!({"n": n})); usize::from(*what) - 3],
+                events: vec![event(EventKind::CallStarted, *n as u32); usize::from(*what) - 3],
                 ..change(id)
             },
         };

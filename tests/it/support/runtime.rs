@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use airlock::sandbox::deno::Places;
+use airlock::sandbox::deno::SearchPaths;
 
 /// The id of the runtime under test.
 pub(crate) fn id() -> &'static str {
@@ -31,10 +31,10 @@ pub(crate) fn find_deno() -> Option<PathBuf> {
     let cache = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .or_else(|| Some(std::env::home_dir()?.join(".cache")));
-    Places {
+    SearchPaths {
         cache: cache.map(|cache| cache.join("airlock/deno")),
         path: std::env::var_os("PATH"),
-        ..Places::default()
+        ..SearchPaths::default()
     }
     .find()
     .into_iter()

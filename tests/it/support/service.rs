@@ -5,7 +5,7 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use airlock::{
     catalog::{Catalog, StdioConfig, UpstreamConfig, UpstreamKind},
-    model::{Principal, Task, TaskStatus},
+    model::{InstanceId, Principal, Task, TaskStatus},
     policy::{Options, Profile},
     sandbox::{Engine, Isolation, Sandbox, SandboxConfig, WorkerCommand},
     service::{Service, ServiceLimits, ToolRefresh},
@@ -88,8 +88,12 @@ impl TestService {
             record_values: false,
         };
         let sandbox = Sandbox::start(sandbox_config()).await.unwrap();
-        let config = EngineConfig { cpu_ms_max: 30_000, queue_max: setup.queue_max };
-        let engine = TaskEngine::new(config, parts, [(runtime::id().to_owned(), sandbox)].into());
+        let config = EngineConfig {
+            cpu_ms_max: 30_000,
+            queue_max: setup.queue_max,
+            instance_id: InstanceId::new(),
+        };
+        let engine = TaskEngine::new(config, parts, vec![Arc::new(sandbox)]);
         let limits = ServiceLimits {
             code_bytes_max: 256 * 1024,
             timeout_ms: 300_000,

@@ -63,10 +63,10 @@ pub(crate) fn demo(name: &str, flags: &[&str]) -> UpstreamConfig {
 /// An address as an upstream.
 pub(crate) fn http(name: &str, url: &str) -> UpstreamConfig {
     install_crypto();
-    let reach = HttpAccess { allow_private: true, ..HttpAccess::default() };
+    let access = HttpAccess { allow_private: true, ..HttpAccess::default() };
     UpstreamConfig::new(
         name.parse().unwrap(),
-        UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }),
+        UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), access }),
     )
 }
 
@@ -74,10 +74,10 @@ pub(crate) fn http(name: &str, url: &str) -> UpstreamConfig {
 pub(crate) fn http_with(name: &str, url: &str, authorization: &str) -> UpstreamConfig {
     install_crypto();
     let headers = [("Authorization".to_owned(), authorization.to_owned())].into();
-    let reach = HttpAccess { headers, allow_private: true, ..HttpAccess::default() };
+    let access = HttpAccess { headers, allow_private: true, ..HttpAccess::default() };
     UpstreamConfig::new(
         name.parse().unwrap(),
-        UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), reach }),
+        UpstreamKind::McpHttp(HttpConfig { url: url.to_owned(), access }),
     )
 }
 

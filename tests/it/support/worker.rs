@@ -16,9 +16,10 @@ use std::{
 use airlock::{
     model::{LogLevel, TaskError},
     sandbox::{
+        Locks, V8Options,
         deno::{self, Deno},
         protocol::{
-            Armed, CallFailure, DoneHead, DoneOutcome, Frame, Gasp, Kind, RunHead, Setup,
+            Armed, CallFailure, DoneHead, DoneOutcome, FatalReason, Frame, Kind, RunHead, Setup,
             StopReason, VERSION, join_head, level_from_u8, parse_call, read_frame, split_head,
             write_frame,
         },
@@ -44,7 +45,7 @@ pub(crate) fn limits() -> Setup {
         log_lines_max: 1000,
         calls_queued_max: 10_000,
         timers_max: 1000,
-        optimize: true,
+        engine_options: V8Options { optimize: true }.to_json(),
     }
 }
 
@@ -174,7 +175,7 @@ impl Worker {
             .spawn()
             .expect("the binary runs");
         let armed =
-            Armed { version: 0, engine: String::new(), sandbox: String::new(), engine_pid: None };
+            Armed { version: 0, engine: String::new(), locks: Locks::default(), engine_pid: None };
         let mut worker = Self { child, stream, run: 0, closing: false, armed };
         worker.send(Kind::Setup, 0, &[&serde_json::to_vec(setup).expect("plain data")]);
         worker
@@ -214,7 +215,7 @@ impl Worker {
     /// Answers a call with a value.
     pub(crate) fn answer(&mut self, call: u32, value: &Value) {
         self.send(
-            Kind::Answer,
+            Kind::Response,
             self.run,
             &[&call.to_le_bytes(), &[1], value.to_string().as_bytes()],
         );
@@ -223,7 +224,7 @@ impl Worker {
     /// Answers a call with a failure.
     pub(crate) fn fail(&mut self, call: u32, failure: &CallFailure) {
         let json = serde_json::to_vec(failure).expect("plain data");
-        self.send(Kind::Answer, self.run, &[&call.to_le_bytes(), &[0], &json]);
+        self.send(Kind::Response, self.run, &[&call.to_le_bytes(), &[0], &json]);
     }
 
     /// Ends the run under way.
@@ -270,16 +271,16 @@ impl Worker {
         began: Instant,
         tool: &mut dyn FnMut(&Issued) -> Result<Value, CallFailure>,
     ) -> Ran {
-        self.follow_or_gasp(began, tool)
-            .unwrap_or_else(|gasp| panic!("{gasp:?}; the worker said: {}", self.last_words()))
+        self.follow_or_death(began, tool)
+            .unwrap_or_else(|reason| panic!("{reason:?}; the worker said: {}", self.last_words()))
     }
 
     #[track_caller]
-    fn follow_or_gasp(
+    fn follow_or_death(
         &mut self,
         began: Instant,
         tool: &mut dyn FnMut(&Issued) -> Result<Value, CallFailure>,
-    ) -> Result<Ran, Gasp> {
+    ) -> Result<Ran, FatalReason> {
         let mut lines = Vec::new();
         loop {
             let frame = self.read();
@@ -312,7 +313,7 @@ impl Worker {
                     }
                     return Ok(Ran { head, result, lines, took });
                 }
-                Kind::Gasp => return Err(Gasp::from_u8(frame.body[0]).expect("a reason")),
+                Kind::Fatal => return Err(FatalReason::from_u8(frame.body[0]).expect("a reason")),
                 kind => panic!(
                     "unexpected {kind:?}: {:?}; the worker said: {}",
                     frame.body,
@@ -324,8 +325,8 @@ impl Worker {
 
     /// Follows the run under way to its end, or until the process ran out of memory.
     #[track_caller]
-    pub(crate) fn finish_or_gasp(&mut self) -> Result<Ran, Gasp> {
-        self.follow_or_gasp(Instant::now(), &mut |call| Ok(call.args.clone()))
+    pub(crate) fn finish_or_death(&mut self) -> Result<Ran, FatalReason> {
+        self.follow_or_death(Instant::now(), &mut |call| Ok(call.args.clone()))
     }
 
     /// Whether the process ends by itself, within the patience.

@@ -8,25 +8,25 @@ use url::Url;
 use super::web::OAuthHttp;
 use crate::{base::text::cut, catalog::credential::config::OAuthConfig};
 
-/// What Airlock calls itself where it registers.
+/// Name under which Airlock registers as a client.
 const CLIENT_NAME: &str = "Airlock";
 
 /// An authorization server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
-    /// Who it is; none where the owner named the endpoints.
+    /// Issuer; none where the owner named the endpoints.
     pub(super) issuer: Option<String>,
-    /// Where a person allows it.
+    /// Authorization endpoint, which a person visits.
     pub(super) authorization: Option<String>,
-    /// Where tokens are given out.
+    /// Token endpoint.
     pub(super) token: String,
-    /// Whether a client's secret goes into the body rather than into a header.
+    /// True if a client's secret goes into the body rather than into a header.
     pub(super) secret_in_body: bool,
-    /// Whether it names itself when it sends the browser back (RFC 9207).
+    /// True if it names itself when it sends the browser back (RFC 9207).
     pub(super) names_itself: bool,
-    /// What it would have asked for.
+    /// Scopes that it suggests.
     pub(super) scopes: Vec<String>,
-    /// What the token is to be for, if that is to be said.
+    /// Resource parameter of its requests, if they need one.
     pub(super) resource: Option<String>,
 }
 
@@ -57,8 +57,8 @@ pub(super) async fn find(web: &OAuthHttp, config: &OAuthConfig) -> Result<Server
     server(web, config, &mut manager, metadata).await
 }
 
-/// The same, and Airlock as its client: the one that the owner named, else one that is registered
-/// now.
+/// Finds the authorization server and its client: the one that the owner named, else one that is
+/// registered now.
 pub(super) async fn find_and_register(
     web: &OAuthHttp,
     config: &OAuthConfig,
@@ -79,13 +79,13 @@ pub(super) async fn find_and_register(
             format!(
                 "Airlock cannot register itself ({}); register it by hand and write the \
             `client_id` into `auth`",
-                said(&error)
+                auth_error_text(&error)
             )
         })?;
     Ok((server, Registered { client_id: client.client_id, client_secret: client.client_secret }))
 }
 
-/// What is asked for.
+/// Scopes to ask for.
 pub(super) fn scopes<'a>(config: &'a OAuthConfig, server: &'a Server) -> &'a [String] {
     if config.scopes.is_empty() { &server.scopes } else { &config.scopes }
 }
@@ -103,11 +103,10 @@ async fn asked(
     let client = std::sync::Arc::new(web.clone());
     let mut manager = AuthorizationManager::new_with_oauth_http_client(url, client)
         .await
-        .map_err(|error| said(&error))?;
-    let found = manager
-        .resolve_metadata()
-        .await
-        .map_err(|error| format!("no authorization server is found: {}", said(&error)))?;
+        .map_err(|error| auth_error_text(&error))?;
+    let found = manager.resolve_metadata().await.map_err(|error| {
+        format!("no authorization server is found: {}", auth_error_text(&error))
+    })?;
     if !found.source.is_discovered() {
         let shown = cut(place, 200);
         return Err(format!(
@@ -161,15 +160,15 @@ async fn server(
 }
 
 /// An error of the library and what caused it, in few words.
-fn said(error: &AuthError) -> String {
+fn auth_error_text(error: &AuthError) -> String {
     let chain =
         std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
     let texts: Vec<String> = chain.map(ToString::to_string).collect();
     cut(&texts.join(": "), 500).to_owned()
 }
 
-/// What the MCP server calls itself in its own metadata, which the library has compared with its
-/// address and tells only in the address of a page that it would send a person to.
+/// Name of the MCP server in its own metadata. The library has compared it with the server's URL
+/// and returns it only within the URL of the authorization page.
 async fn named_resource(manager: &mut AuthorizationManager) -> Option<String> {
     manager.configure_client_id(CLIENT_NAME).ok()?;
     let page = Url::parse(&manager.get_authorization_url(&[]).await.ok()?).ok()?;
@@ -178,8 +177,8 @@ async fn named_resource(manager: &mut AuthorizationManager) -> Option<String> {
         .map(|(_, resource)| resource.into_owned())
 }
 
-/// What the token is to be for: the owner's word, else the MCP server itself, without what its
-/// address hides.
+/// Resource that the token is for: the owner's, else the MCP server itself, without user, password
+/// and query.
 fn resource(config: &OAuthConfig) -> Option<String> {
     config.resource.clone().or_else(|| {
         let mut url = Url::parse(config.server.as_ref()?).ok()?;
@@ -189,7 +188,7 @@ fn resource(config: &OAuthConfig) -> Option<String> {
     })
 }
 
-/// Whether a token for this resource may be shown to the service.
+/// Returns true if a token for this resource may be shown to the service.
 pub(super) fn is_for_service(resource: Option<&str>, config: &OAuthConfig) -> bool {
     if config.resource.is_some() || config.server.is_none() {
         return resource == config.resource.as_deref();

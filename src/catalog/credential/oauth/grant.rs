@@ -1,4 +1,4 @@
-//! What an authorization server granted, and the three ways to be granted something.
+//! Tokens from an authorization server, and the three grants that obtain them.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) struct TokenSet {
     pub(super) access_token: String,
     #[serde(default)]
     pub(super) refresh_token: Option<String>,
-    /// When the access token ends, if that was said.
+    /// End of the access token's life, if the server said it.
     #[serde(default)]
     pub(super) ends: Option<Timestamp>,
     #[serde(default)]
@@ -43,10 +43,10 @@ pub(super) struct TokenSet {
     pub(super) scopes: Vec<String>,
 }
 
-/// Why no token was granted.
+/// Reasons why no token was granted.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TokenFailure {
-    /// What was shown for it does not count any more.
+    /// The grant is no longer valid.
     #[error("the authorization server refuses: {0}")]
     Rejected(String),
     /// Anything that may pass.
@@ -55,13 +55,13 @@ pub(super) enum TokenFailure {
 }
 
 impl TokenSet {
-    /// Whether the access token ends within a time.
+    /// Returns true if the access token ends within a time.
     pub(super) fn ends_within(&self, time: Duration) -> bool {
         let soon = Timestamp::now().checked_add(time).unwrap_or(Timestamp::MAX);
         self.ends.is_some_and(|ends| ends <= soon)
     }
 
-    /// Whether it was granted for what the configuration says.
+    /// Returns true if it was granted for what the configuration says.
     pub(super) fn is_for(&self, config: &OAuthConfig) -> bool {
         let client = config.client_id.as_ref().is_none_or(|client| *client == self.client_id);
         let token_url = config.endpoints.as_ref().is_none_or(|(_, token)| *token == self.token_url);

@@ -19,13 +19,13 @@ use super::{
 };
 use crate::base::text::cut;
 
-/// How long the person may take.
+/// Time that the person has.
 const ALLOW_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// Largest request of the browser that is read, in bytes, and how long one may take.
 const REQUEST_MAX: (usize, Duration) = (16 * 1024, Duration::from_secs(5));
 /// Visits that are answered before the login is given up: anybody on this machine may knock.
 const VISITS_MAX: usize = 100;
-/// Where the browser comes back to.
+/// Path that the browser is redirected to.
 const PATH: &str = "/callback";
 
 /// A login that waits for a person.
@@ -80,7 +80,7 @@ pub(in crate::catalog) async fn begin(oauth: OAuth) -> Result<Login, String> {
     Ok(Login { oauth, listener, redirect, server, registered, state, verifier, url })
 }
 
-/// What the browser brought back.
+/// Parameters of the redirect.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Brought {
     code: Option<String>,
@@ -119,7 +119,7 @@ impl Login {
     }
 }
 
-/// What the person allowed, and the browser that is told how it ended.
+/// The authorization response, and the browser connection that waits for the result page.
 async fn allowed(
     listener: &TcpListener,
     state: &CsrfToken,
@@ -194,7 +194,7 @@ fn judge(brought: Brought, server: &Server) -> Result<String, String> {
         .ok_or_else(|| "the answer brings no code".to_owned())
 }
 
-/// What a visitor asks for; none when that is not the way back.
+/// Parameters of a visitor's request; none if it is not the redirect.
 async fn read(browser: &mut TcpStream) -> Option<Brought> {
     let mut request = Vec::new();
     let whole = async {
@@ -232,7 +232,7 @@ async fn read(browser: &mut TcpStream) -> Option<Brought> {
     Some(brought)
 }
 
-/// What the browser shows.
+/// Page that the browser shows.
 enum Page {
     Done,
     Failed,

@@ -48,7 +48,7 @@ pub(in crate::catalog) struct OAuth {
 #[derive(Default)]
 struct Held {
     granted: Option<Arc<TokenSet>>,
-    /// When tokens were fetched because one was refused.
+    /// Times at which tokens were fetched because one was rejected.
     renewals: VecDeque<Instant>,
 }
 
@@ -56,10 +56,16 @@ impl OAuth {
     pub(in crate::catalog) fn new(
         config: OAuthConfig,
         vault: Option<Vault>,
-        guard: AddressPolicy,
+        addresses: AddressPolicy,
         secrets: Secrets,
     ) -> Self {
-        Self { web: OAuthHttp::new(guard, &config), config, vault, secrets, held: Mutex::default() }
+        Self {
+            web: OAuthHttp::new(addresses, &config),
+            config,
+            vault,
+            secrets,
+            held: Mutex::default(),
+        }
     }
 
     /// An access token. The error is free of tokens and says the way out.
@@ -100,7 +106,7 @@ impl OAuth {
         Ok(Some(present.access_token.clone()).filter(|token| token != refused))
     }
 
-    /// What the store has, or for a client that speaks for itself what it is granted now.
+    /// Tokens of the store; a client that speaks for itself obtains them now.
     async fn first(&self) -> Result<Arc<TokenSet>, String> {
         if self.config.client_credentials {
             return self.by_client().await;
@@ -212,7 +218,7 @@ impl OAuth {
     }
 }
 
-/// Where the store keeps what was granted for an upstream.
+/// Entry of the store for the tokens of an upstream.
 pub(in crate::catalog::credential) fn entry(upstream: &str) -> String {
     format!("oauth:{upstream}")
 }

@@ -23,12 +23,12 @@ const ANSWER_BYTES_MAX: usize = 256 * 1024;
 /// Sends requests to authorization servers.
 #[derive(Clone)]
 pub(super) struct OAuthHttp {
-    guard: AddressPolicy,
+    addresses: AddressPolicy,
     /// The origins that the owner named: only these may be private.
     named: Arc<[Origin]>,
 }
 
-/// Why a request came to nothing.
+/// Reason why a request failed.
 #[derive(Debug)]
 pub(super) struct WebFailure(pub(super) String);
 
@@ -41,38 +41,38 @@ impl fmt::Display for WebFailure {
 impl Error for WebFailure {}
 
 impl OAuthHttp {
-    pub(super) fn new(guard: AddressPolicy, config: &OAuthConfig) -> Self {
+    pub(super) fn new(addresses: AddressPolicy, config: &OAuthConfig) -> Self {
         let endpoints =
             config.endpoints.iter().flat_map(|(page, token)| page.iter().chain([token]));
         let named = config.server.iter().chain(&config.issuer).chain(endpoints);
         let origins = named.filter_map(|text| Some(Url::parse(text).ok()?.origin()));
-        Self { guard, named: origins.collect() }
+        Self { addresses, named: origins.collect() }
     }
 
-    /// What a request to this address may reach: what is not named must be public, and what is not
-    /// encrypted private.
-    fn guard_of(&self, url: &Url) -> AddressPolicy {
+    /// Address policy for this URL: a host that is not named must be public, and an unencrypted one
+    /// private.
+    fn address_policy_of(&self, url: &Url) -> AddressPolicy {
         let is_named = self.named.contains(&url.origin());
-        let mut guard =
-            AddressPolicy { allow_public: url.scheme() == "https", ..self.guard.clone() };
-        if guard.allow_private && !is_named {
-            guard.allow_private = false;
-            guard.private_hint = "`allow_private` holds for the service and what its `auth` \
+        let mut addresses =
+            AddressPolicy { allow_public: url.scheme() == "https", ..self.addresses.clone() };
+        if addresses.allow_private && !is_named {
+            addresses.allow_private = false;
+            addresses.private_hint = "`allow_private` holds for the service and what its `auth` \
                 names: write the `issuer`, or \
                                   `authorization_url` and `token_url`, if it is meant to be there";
         }
-        guard
+        addresses
     }
 
     /// An address that secrets may be sent to: encrypted, or private where that is allowed.
     pub(super) fn endpoint(&self, text: &str) -> Result<Url, String> {
         let url = Url::parse(text).map_err(|_| format!("`{}` is no address", cut(text, 200)))?;
         let shown = url.origin().ascii_serialization();
-        let guard = self.guard_of(&url);
-        if url.scheme() != "https" && !(url.scheme() == "http" && guard.allow_private) {
+        let addresses = self.address_policy_of(&url);
+        if url.scheme() != "https" && !(url.scheme() == "http" && addresses.allow_private) {
             return Err(format!("`{shown}` is not encrypted, so no secret is sent there"));
         }
-        guard.check(&url).map_err(|why| format!("`{shown}` is refused: {why}"))?;
+        addresses.check(&url).map_err(|why| format!("`{shown}` is refused: {why}"))?;
         Ok(url)
     }
 
@@ -87,7 +87,7 @@ impl OAuthHttp {
         let (parts, body) = request.into_parts();
         let url = self.endpoint(&parts.uri.to_string())?;
         let client = self
-            .guard_of(&url)
+            .address_policy_of(&url)
             .client(&url, reqwest::redirect::Policy::none(), 0)
             .map_err(|error| error.to_string())?;
         let place = url.origin().ascii_serialization();

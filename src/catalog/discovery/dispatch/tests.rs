@@ -10,8 +10,7 @@ use tokio::sync::Semaphore;
 use super::*;
 use crate::catalog::{discovery::limiter::ASKED_MAX, tool::OfferedTool};
 
-/// Where the views of a test are asked about tools: they wait until it is open, and who was there
-/// is written down.
+/// A gate that the filters of a test pass: they wait until it is open, and it records who came.
 #[derive(Default)]
 struct Gate {
     came: Mutex<Vec<String>>,
@@ -70,10 +69,19 @@ async fn catalog(places: usize) -> Arc<Catalog> {
 async fn two_questions_of_an_asker_are_answered_at_once_and_none_holds_up_anybody_else() {
     let (catalog, gate) = (catalog(ASKED_MAX + 1).await, Arc::new(Gate::default()));
     let (many, other) = (CallerLimit::default(), CallerLimit::default());
-    let view = |name, waits| Watched { gate: gate.clone(), name, waits };
+    let filter = |name, waits| Watched { gate: gate.clone(), name, waits };
     let ask = async |at: usize| match at % 2 {
-        0 => drop(catalog.find_aside(&many, "discover", r#""only""#, view("many", true)).await),
-        _ => drop(catalog.absent_aside(&many, "up.onyl", view("many", true)).await),
+        0 => drop(
+            catalog
+                .find_offloaded(
+                    &many,
+                    DiscoveryFunction::Discover,
+                    r#""only""#,
+                    filter("many", true),
+                )
+                .await,
+        ),
+        _ => drop(catalog.not_found_offloaded(&many, "up.onyl", filter("many", true)).await),
     };
     let mut pending: Vec<_> = (0..64).map(|at| Box::pin(ask(at))).collect();
     for asked in &mut pending {
@@ -82,9 +90,13 @@ async fn two_questions_of_an_asker_are_answered_at_once_and_none_holds_up_anybod
     // Whoever else asks has the place that is left, although sixty-four came before.
     for _ in 0..3 {
         let found = catalog
-            .find_aside(&other, "discover", r#""only""#, view("other", false))
+            .find_offloaded(
+                &other,
+                DiscoveryFunction::Discover,
+                r#""only""#,
+                filter("other", false),
+            )
             .await
-            .unwrap()
             .unwrap();
         assert!(found.get().contains("up.only"), "{found}");
         assert_eq!(
@@ -103,9 +115,15 @@ async fn two_questions_of_an_asker_are_answered_at_once_and_none_holds_up_anybod
 async fn askers_take_turns_however_much_one_asks() {
     let (catalog, gate) = (catalog(1).await, Arc::new(Gate::default()));
     let (many, other) = (CallerLimit::default(), CallerLimit::default());
-    let view = |name| Watched { gate: gate.clone(), name, waits: true };
-    let ask =
-        |caller, name| Box::pin(catalog.find_aside(caller, "discover", r#""only""#, view(name)));
+    let filter = |name| Watched { gate: gate.clone(), name, waits: true };
+    let ask = |caller, name| {
+        Box::pin(catalog.find_offloaded(
+            caller,
+            DiscoveryFunction::Discover,
+            r#""only""#,
+            filter(name),
+        ))
+    };
     let mut pending: Vec<_> =
         (0..64).map(|_| ask(&many, "many")).chain([ask(&other, "other")]).collect();
     for asked in &mut pending {
@@ -125,8 +143,9 @@ async fn askers_take_turns_however_much_one_asks() {
 async fn a_question_that_nobody_waits_for_keeps_its_place_until_it_is_answered() {
     let (catalog, gate) = (catalog(1).await, Arc::new(Gate::default()));
     let caller = CallerLimit::default();
-    let view = Watched { gate: gate.clone(), name: "left", waits: true };
-    let mut left = Box::pin(catalog.find_aside(&caller, "discover", r#""only""#, view));
+    let filter = Watched { gate: gate.clone(), name: "left", waits: true };
+    let mut left =
+        Box::pin(catalog.find_offloaded(&caller, DiscoveryFunction::Discover, r#""only""#, filter));
     assert!(futures::poll!(&mut left).is_pending());
     drop(left);
     assert_eq!(
@@ -134,8 +153,11 @@ async fn a_question_that_nobody_waits_for_keeps_its_place_until_it_is_answered()
         (0, ASKED_MAX - 1)
     );
     gate.open();
-    let view = Watched { gate: gate.clone(), name: "next", waits: true };
-    catalog.find_aside(&caller, "discover", r#""only""#, view).await.unwrap().unwrap();
+    let filter = Watched { gate: gate.clone(), name: "next", waits: true };
+    catalog
+        .find_offloaded(&caller, DiscoveryFunction::Discover, r#""only""#, filter)
+        .await
+        .unwrap();
     assert_eq!(gate.came(), ["left", "next"]);
 }
 
@@ -145,11 +167,15 @@ async fn arguments_of_a_question_that_are_too_large_are_refused() {
     let ask = async |bytes: usize| {
         let args = format!("{{\"query\":\"only\"{}}}", " ".repeat(bytes - 16));
         catalog
-            .find_aside(&CallerLimit::default(), "discover", &args, |_: &Tool| Visibility::Auto)
+            .find_offloaded(
+                &CallerLimit::default(),
+                DiscoveryFunction::Discover,
+                &args,
+                |_: &Tool| Visibility::Auto,
+            )
             .await
-            .unwrap()
     };
     assert!(ask(ARGS_BYTES_MAX).await.is_ok());
     let told = ask(ARGS_BYTES_MAX + 1).await.unwrap_err().to_string();
-    assert_eq!(told, "the arguments of `tools.discover` have 65537 bytes, allowed are 65536");
+    assert_eq!(told, "the arguments of `tools.discover` are 65537 bytes; the limit is 65536");
 }

@@ -21,12 +21,12 @@ fn unwrapped(status: u16, body: &str, may_repeat: bool) -> Result<String, Failed
         headers: HeaderMap::new(),
         body: body.to_owned().into(),
         truncated: false,
-        room: None,
+        permit: None,
     };
     unwrap(&tool(), "order", &answer, may_repeat).map(|value| value.json.get().to_owned())
 }
 
-/// What of a mutation's answer failed, or the error.
+/// The failed fields of a mutation's response, or the error.
 fn mutated(value: Value, errors: Value) -> Result<(String, Vec<FieldPath>), String> {
     let body = json!({"data": {"order": value}, "errors": errors}).to_string();
     let answer = ServiceAnswer {
@@ -34,11 +34,11 @@ fn mutated(value: Value, errors: Value) -> Result<(String, Vec<FieldPath>), Stri
         headers: HeaderMap::new(),
         body: body.into(),
         truncated: false,
-        room: None,
+        permit: None,
     };
     let value = unwrap(&tool(), "order", &answer, false).map_err(|failed| failed.error.message)?;
     let partial = value.partial.unwrap();
-    Ok((partial.told, partial.fields))
+    Ok((partial.message, partial.fields))
 }
 
 #[test]

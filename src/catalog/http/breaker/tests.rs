@@ -72,13 +72,13 @@ fn an_operation_that_is_late_tells_nothing_of_the_others() {
     }
     let later = now + second;
     assert_eq!(circuit.enter("slow", later).unwrap_err(), OPEN.after(1));
-    let told = circuit.told(later).unwrap();
+    let told = circuit.status_line(later).unwrap();
     assert_eq!(
         told,
         "`slow` was not answered in time 5 times in a row, so no call of it is sent for another 5 s"
     );
     circuit.enter("fast", later).unwrap().end(CallOutcome::Success, later);
-    assert_eq!(circuit.told(later), None, "and the service answers");
+    assert_eq!(circuit.status_line(later), None, "and the service answers");
     assert!(circuit.enter("slow", later).is_ok());
 }
 
@@ -94,7 +94,7 @@ fn lateness_counts_only_where_the_service_answered_nothing_meanwhile() {
         slow.end(CallOutcome::Timeout, now);
     }
     assert!(circuit.enter("slow", now).is_ok());
-    assert_eq!(circuit.told(now), None);
+    assert_eq!(circuit.status_line(now), None);
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The client against a server that says whatever a test wants, over real connections.
 
+mod addresses;
+
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use futures::{StreamExt, future::BoxFuture};
@@ -129,20 +131,23 @@ fn post(url: Url) -> ServiceRequest {
     ServiceRequest { method: Method::POST, body, idempotent: false, ..get(url) }
 }
 
-fn reach() -> HttpAccess {
+fn access() -> HttpAccess {
     let headers = [("x-team".to_owned(), "blue-team-secret-1".to_owned())].into();
     let credential = Credential::Bearer(SecretSource::Value("tok-123456".to_owned()));
     HttpAccess { headers, credential, allow_private: true, ..HttpAccess::default() }
 }
 
-fn client_with(base: &Url, reach: HttpAccess) -> ServiceClient {
+fn client_with(base: &Url, access: HttpAccess) -> ServiceClient {
     rustls::crypto::ring::default_provider().install_default().ok();
-    ServiceClient::new(ServiceConfig::new(Arc::from("up"), base.clone(), reach), Secrets::default())
-        .unwrap()
+    ServiceClient::new(
+        ServiceConfig::new(Arc::from("up"), base.clone(), access),
+        Secrets::default(),
+    )
+    .unwrap()
 }
 
 fn client(server: &Scripted) -> ServiceClient {
-    client_with(&server.url("/"), reach())
+    client_with(&server.url("/"), access())
 }
 
 async fn body(
@@ -206,33 +211,6 @@ async fn a_redirect_keeps_credentials_at_home_and_drops_them_for_good_elsewhere(
 }
 
 #[tokio::test]
-async fn what_is_allowed_to_be_private_does_not_lead_to_its_neighbours() {
-    let neighbour = Scripted::start(|_, _| ok("the neighbour's secrets")).await;
-    let port = neighbour.address.port();
-    let server = Scripted::start(move |_, request| {
-        let host = request.split(' ').nth(1).unwrap().trim_start_matches('/').to_owned();
-        answer("302 Found", &format!("location: http://{host}:{port}/\r\n"), "")
-    })
-    .await;
-    let at = |path: &str| {
-        Url::parse(&format!("http://localhost:{}{path}", server.address.port())).unwrap()
-    };
-    let client = client_with(&at("/"), reach());
-    // By number, by the very name that is allowed, and by one that merely leads there.
-    for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
-        let failed = body(&client, get(at(&format!("/{host}")))).await.unwrap_err();
-        let trust = |why: &str| {
-            why.contains("loopback address; `allow_private` of the upstream holds for the origin")
-        };
-        assert!(matches!(&failed, ServiceFailure::Astray(why) if trust(why)), "{host}: {failed:?}");
-        let failed = client.fetch(at(&format!("/{host}")), 100).await.unwrap_err();
-        assert!(matches!(&failed, ServiceFailure::Astray(why) if trust(why)), "{host}: {failed:?}");
-    }
-    assert!(neighbour.heard().is_empty());
-    assert!(!server.heard().is_empty());
-}
-
-#[tokio::test]
 async fn a_slow_operation_keeps_nobody_from_the_others_of_its_service() {
     let server = Scripted::start(|_, request| match request.split(' ').nth(1).unwrap() {
         "/slow" => HELD.to_owned(),
@@ -240,7 +218,7 @@ async fn a_slow_operation_keeps_nobody_from_the_others_of_its_service() {
     })
     .await;
     let limit = Duration::from_millis(300);
-    let client = client_with(&server.url("/"), HttpAccess { call_timeout: limit, ..reach() });
+    let client = client_with(&server.url("/"), HttpAccess { call_timeout: limit, ..access() });
     let slow = || client.send_of("slow", post(server.url("/slow")));
     let fast = async || {
         client.send_of("fast", post(server.url("/fast"))).await.map(|answer| answer.status.as_u16())
@@ -333,17 +311,17 @@ async fn a_large_answer_is_not_read_to_its_end_before_there_is_a_place_for_it() 
     let answers = ResponseLimits::default();
     let mut places = Vec::new();
     for _ in 0..LARGE_MAX {
-        places.push(answers.room().await);
+        places.push(answers.memory_permit().await);
     }
-    let surroundings = SharedResources { answers: answers.clone(), ..SharedResources::default() };
+    let shared = SharedResources { answers: answers.clone(), ..SharedResources::default() };
     let whole = || ServiceRequest { answer_bytes_max: 2 * LARGE_BYTES, ..post(server.url("/")) };
     let client = |limit| {
         let config = ServiceConfig {
             timeout: limit,
-            ..ServiceConfig::new(Arc::from("up"), server.url("/"), reach())
+            ..ServiceConfig::new(Arc::from("up"), server.url("/"), access())
         };
-        let reach = HttpAccess { surroundings: surroundings.clone(), ..reach() };
-        ServiceClient::new(ServiceConfig { reach, ..config }, Secrets::default()).unwrap()
+        let access = HttpAccess { shared: shared.clone(), ..access() };
+        ServiceClient::new(ServiceConfig { access, ..config }, Secrets::default()).unwrap()
     };
     rustls::crypto::ring::default_provider().install_default().ok();
     // Nobody gives a place back, so no time is enough; a short one is waited for.
@@ -351,7 +329,7 @@ async fn a_large_answer_is_not_read_to_its_end_before_there_is_a_place_for_it() 
     assert_eq!(waited, ServiceFailure::Timeout);
     places.pop();
     let answer = client(Duration::from_secs(60)).send(whole()).await.unwrap();
-    assert!(answer.body.len() == LARGE_BYTES + 1 && answer.room.is_some());
+    assert!(answer.body.len() == LARGE_BYTES + 1 && answer.permit.is_some());
 }
 
 #[tokio::test]
@@ -363,9 +341,8 @@ async fn an_upstream_that_stalls_in_large_answers_leaves_places_to_the_others() 
     let honest = Scripted::start(move |_, _| ok(&whole)).await;
     let answers = ResponseLimits::default();
     let client = |server: &Scripted| {
-        let surroundings =
-            SharedResources { answers: answers.of_one(), ..SharedResources::default() };
-        client_with(&server.url("/"), HttpAccess { surroundings, ..reach() })
+        let shared = SharedResources { answers: answers.of_one(), ..SharedResources::default() };
+        client_with(&server.url("/"), HttpAccess { shared, ..access() })
     };
     let large = |server: &Scripted| ServiceRequest {
         answer_bytes_max: 4 * LARGE_BYTES,
@@ -409,138 +386,6 @@ async fn a_circuit_opens_after_five_failures_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_private_address_is_refused_by_number_and_by_name_until_it_is_allowed() {
-    let server = Scripted::start(|_, _| ok("inside")).await;
-    let closed = HttpAccess { allow_private: false, ..reach() };
-    let new = |url: &str| {
-        ServiceClient::new(
-            ServiceConfig::new(Arc::from("up"), Url::parse(url).unwrap(), closed.clone()),
-            Secrets::default(),
-        )
-    };
-    let port = server.address.port();
-    for literal in ["127.0.0.1", "[::ffff:127.0.0.1]", "2130706433", "0x7f.1", "[::1]"] {
-        let error = new(&format!("http://{literal}:{port}/")).unwrap_err();
-        assert!(
-            error.message.contains("a loopback address; set `allow_private = true`"),
-            "{literal}: {error}"
-        );
-    }
-    let by_name = Url::parse(&format!("http://localhost:{port}/")).unwrap();
-    let refused = body(&client_with(&by_name, closed), get(by_name.clone())).await.unwrap_err();
-    assert!(
-        matches!(&refused, ServiceFailure::Refused(why) if why.contains("`localhost` is at") && why.contains("loopback")),
-        "{refused}"
-    );
-    assert!(server.heard().is_empty());
-    assert_eq!(
-        body(&client_with(&by_name, reach()), get(by_name)).await,
-        Ok((200, "inside".to_owned()))
-    );
-    for never in ["169.254.169.254", "[fd00:ec2::254]", "[::ffff:169.254.169.254]", "0.0.0.0"] {
-        let url = Url::parse(&format!("http://{never}/latest/meta-data")).unwrap();
-        let error = ServiceClient::new(
-            ServiceConfig::new(Arc::from("up"), url, reach()),
-            Secrets::default(),
-        )
-        .unwrap_err();
-        assert!(error.message.contains("never reached"), "{never}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn this_server_itself_is_never_reached() {
-    let server = Scripted::start(|_, _| ok("inside")).await;
-    let surroundings = SharedResources { own: vec![server.address], ..SharedResources::default() };
-    let reach = HttpAccess { surroundings, ..reach() };
-    let error = ServiceClient::new(
-        ServiceConfig::new(Arc::from("up"), server.url("/"), reach.clone()),
-        Secrets::default(),
-    );
-    assert!(error.unwrap_err().message.contains("this server itself"));
-    let by_name = Url::parse(&format!("http://localhost:{}/", server.address.port())).unwrap();
-    let refused = body(&client_with(&by_name, reach), get(by_name)).await.unwrap_err();
-    assert!(
-        matches!(&refused, ServiceFailure::Refused(why) if why.contains("this server itself")),
-        "{refused}"
-    );
-    assert!(server.heard().is_empty());
-}
-
-#[test]
-fn this_server_itself_is_known_by_every_form_of_its_address() {
-    let guard = |own: &str| {
-        let surroundings =
-            SharedResources { own: vec![own.parse().unwrap()], ..SharedResources::default() };
-        HttpAccess { surroundings, ..reach() }.guard()
-    };
-    let check = |own: &str, url: String| guard(own).check(&Url::parse(&url).unwrap());
-    let refused = |own: &str, url: String| {
-        check(own, url).is_err_and(|why| why.contains("this server itself"))
-    };
-    assert!(refused("10.1.2.3:7411", "http://[::ffff:10.1.2.3]:7411/".into()));
-    assert!(refused("[::ffff:10.1.2.3]:7411", "http://10.1.2.3:7411/".into()));
-    // One that listens everywhere is at each address of its machine, and nowhere else.
-    let probe = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
-    for own in ["0.0.0.0:7411", "[::]:7411"] {
-        assert!(refused(own, "http://127.0.0.2:7411/".into()), "{own}");
-        assert_eq!(check(own, "http://203.0.114.1:7411/".into()), Ok(()), "{own}");
-        // Sends nothing: only asks which address of this machine would be the sender's.
-        if let Ok(here) = probe.connect("1.1.1.1:53").and_then(|()| probe.local_addr()) {
-            assert!(refused(own, format!("http://{}:7411/", here.ip())), "{own}: {here}");
-            assert!(!refused(own, format!("http://{}:7412/", here.ip())), "{own}: {here}");
-        }
-    }
-}
-
-/// Answers each question with the next of its answers, and the last one for ever.
-struct Turning(Mutex<Vec<Vec<IpAddr>>>);
-
-impl Resolver for Turning {
-    fn resolve(&self, _: String) -> BoxFuture<'static, std::io::Result<Vec<IpAddr>>> {
-        let mut answers = self.0.lock();
-        let answer = if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() };
-        Box::pin(std::future::ready(Ok(answer)))
-    }
-}
-
-#[tokio::test]
-async fn a_name_that_turns_to_another_address_leads_nowhere() {
-    let server = Scripted::start(|_, _| ok("inside")).await;
-    let (public, inside) =
-        (IpAddr::V6(Ipv6Addr::new(0x2a00, 0, 0, 0, 0, 0, 0, 1)), server.address.ip());
-    let metadata = "169.254.169.254".parse().unwrap();
-    let url = Url::parse(&format!("http://turning.example:{}/", server.address.port())).unwrap();
-    // What a check beforehand would have seen, and what the connection would then have been made
-    // to.
-    for (answers, allow_private) in [
-        (vec![vec![inside]], false),
-        (vec![vec![public], vec![inside]], false),
-        (vec![vec![metadata, inside], vec![metadata]], true),
-    ] {
-        let names = Arc::new(Turning(Mutex::new(answers)));
-        let surroundings = SharedResources { names, ..SharedResources::default() };
-        let timeout = Duration::from_secs(3);
-        let client = client_with(
-            &url,
-            HttpAccess { allow_private, call_timeout: timeout, surroundings, ..reach() },
-        );
-        let before = server.heard().len();
-        let mut outcomes = Vec::new();
-        for _ in 0..2 {
-            outcomes.push(body(&client, post(url.clone())).await);
-        }
-        assert!(
-            matches!(&outcomes[1], Err(ServiceFailure::Refused(why)) if why.contains("`turning.example` is at")),
-            "{outcomes:?}"
-        );
-        let reached = server.heard().len() - before;
-        // Of several addresses only those that are allowed are used.
-        assert_eq!(reached, usize::from(allow_private), "{outcomes:?}");
-    }
-}
-
-#[tokio::test]
 async fn bodies_are_bounded_streams_are_cut_and_refusals_are_kept_to_their_head() {
     let long = "line of text\n".repeat(10_000);
     let server = Scripted::start(move |_, request| match request.split(' ').nth(1).unwrap() {
@@ -581,7 +426,7 @@ async fn a_service_that_sends_nothing_or_no_http_is_given_up() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = Url::parse(&format!("http://{}/", silent.local_addr().unwrap())).unwrap();
     let client =
-        client_with(&url, HttpAccess { call_timeout: Duration::from_millis(300), ..reach() });
+        client_with(&url, HttpAccess { call_timeout: Duration::from_millis(300), ..access() });
     assert_eq!(body(&client, get(url)).await, Err(ServiceFailure::Timeout));
     let noise = Scripted::start(|_, _| "SSH-2.0-OpenSSH_9.9\r\n".to_owned()).await;
     assert!(matches!(
@@ -607,7 +452,7 @@ async fn a_refused_credential_is_read_again_once() {
     })
     .await;
     let credential = Credential::Bearer(SecretSource::File(path.clone()));
-    let client = client_with(&server.url("/"), HttpAccess { credential, ..reach() });
+    let client = client_with(&server.url("/"), HttpAccess { credential, ..access() });
     assert_eq!(body(&client, post(server.url("/"))).await, Ok((401, String::new())));
     assert_eq!(server.heard().len(), 1, "the same one again would be refused again");
     std::fs::write(&path, "tok-new-2").unwrap();
@@ -616,7 +461,7 @@ async fn a_refused_credential_is_read_again_once() {
     std::fs::remove_file(&path).unwrap();
     let fresh = client_with(
         &server.url("/"),
-        HttpAccess { credential: Credential::Bearer(SecretSource::File(path)), ..reach() },
+        HttpAccess { credential: Credential::Bearer(SecretSource::File(path)), ..access() },
     );
     let missing = body(&fresh, get(server.url("/"))).await.unwrap_err();
     assert!(
@@ -634,7 +479,7 @@ async fn the_beginning_of_a_secret_at_a_cut_is_taken_away() {
     let secrets = Secrets::among([("x-team-token", "blue-team-secret-1")]);
     rustls::crypto::ring::default_provider().install_default().ok();
     let client =
-        ServiceClient::new(ServiceConfig::new(Arc::from("up"), server.url("/"), reach()), secrets)
+        ServiceClient::new(ServiceConfig::new(Arc::from("up"), server.url("/"), access()), secrets)
             .unwrap();
     let request =
         ServiceRequest { answer_bytes_max: 1_000, until: Until::Lines(1), ..get(server.url("/")) };

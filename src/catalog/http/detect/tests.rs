@@ -8,7 +8,7 @@ fn answer(status: u16, body: &str, challenge: Option<&'static str>) -> ServiceAn
         headers: challenge.into_iter().collect(),
         body: Bytes::from(body.to_owned()),
         truncated: false,
-        room: None,
+        permit: None,
     }
 }
 

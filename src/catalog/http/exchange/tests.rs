@@ -1,6 +1,6 @@
 use super::*;
 
-/// Where the part ends, when the body comes in pieces of each size.
+/// End of the part when the body arrives in pieces of each size.
 fn end(until: Until, body: &str) -> Option<usize> {
     let ends: Vec<_> = (1..=body.len().max(1))
         .map(|size| {

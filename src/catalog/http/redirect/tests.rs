@@ -9,7 +9,7 @@ fn follow(
     status: u16,
     to: &str,
 ) -> Result<Option<(String, String, bool)>, String> {
-    let surroundings = SharedResources {
+    let shared = SharedResources {
         own: vec!["127.0.0.1:7411".parse().unwrap()],
         ..SharedResources::default()
     };
@@ -18,8 +18,8 @@ fn follow(
     let from = Url::parse(from).unwrap();
     // What is private is allowed where the owner named it.
     let allow_private = from.scheme() == "http";
-    let guard = HttpAccess { surroundings, allow_private, ..HttpAccess::default() }.guard();
-    let hop = next(&from, &method, status, &headers, &guard, &[from.origin()]);
+    let addresses = HttpAccess { shared, allow_private, ..HttpAccess::default() }.address_policy();
+    let hop = next(&from, &method, status, &headers, &addresses, &[from.origin()]);
     let hop =
         hop.map(|hop| hop.map(|hop| (hop.url.to_string(), hop.method.to_string(), hop.with_body)));
     hop.map_err(|failure| failure.to_string())

@@ -24,8 +24,8 @@ fn a_question_is_told_with_its_words_and_its_fields() {
 fn several_questions_are_counted() {
     let one = json!({"method": "roots/list"});
     let requests = json!({"a": one, "b": one, "c": one, "d": one});
-    assert!(told(&requests).ends_with("and 1 more questions"), "{}", told(&requests));
-    assert_eq!(told(&json!(null)), "it does not say what it asks for");
+    assert!(summary(&requests).ends_with("and 1 more questions"), "{}", summary(&requests));
+    assert_eq!(summary(&json!(null)), "it does not say what it asks for");
 }
 
 #[test]

@@ -100,7 +100,7 @@ async fn a_large_message_is_not_read_on_before_there_is_a_place_for_it() {
     let answers = ResponseLimits::default();
     let mut places = Vec::new();
     for _ in 0..LARGE_MAX {
-        places.push(answers.room().await);
+        places.push(answers.memory_permit().await);
     }
     let text = format!("{}\n", "x".repeat(2 * LARGE_BYTES));
     let mut unread = text.as_bytes();

@@ -33,7 +33,7 @@ fn answered(
         headers,
         body,
         truncated,
-        room: None,
+        permit: None,
     };
     value(&tool, &zoo.plans[name], answer, with_response)
         .map(|json| serde_json::from_str(json.get()).unwrap())

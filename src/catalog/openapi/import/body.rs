@@ -1,5 +1,4 @@
-//! What an operation's request carries: which of the media types it takes, and how the argument
-//! `body` is described.
+//! Request body of an operation: the media type to use, and the schema of the argument `body`.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -98,7 +97,7 @@ fn of_type(document: &Document, kind: &str, schema: Option<&Value>) -> Media {
     }
 }
 
-/// Whether a value is bytes: as 3.0 says it, or as 3.1 does.
+/// Returns true if a value is bytes: as 3.0 says it, or as 3.1 does.
 fn is_file(document: &Document, schema: &Value) -> bool {
     let Some(schema) = document.resolved(schema) else { return false };
     let is = |key: &str, value: &str| schema.get(key).and_then(Value::as_str) == Some(value);
@@ -275,11 +274,11 @@ fn form_schema<'d>(
 
 /// A file, or a list of files, with the description's own words.
 fn file_of<'d>(builder: &mut Builder<'_, 'd>, schema: &'d Value) -> Result<Value, TooLarge> {
-    let told = builder.top(schema)?;
-    let is_list = told.get("type").is_some_and(|kind| kind == "array");
+    let schema_of_body = builder.top(schema)?;
+    let is_list = schema_of_body.get("type").is_some_and(|kind| kind == "array");
     let mut out =
         if is_list { json!({"type": "array", "items": reference()}) } else { reference() };
-    if let Some(words) = told.get("description") {
+    if let Some(words) = schema_of_body.get("description") {
         out["description"] = words.clone();
     }
     Ok(out)

@@ -17,7 +17,7 @@ use crate::{
             document::{Document, flag, text},
             media::Media,
             plan::{BODY, Parameter, Part, Place, Plan, RESPONSE, Stream, Template},
-            schema::{Builder, Detail, Schemas, TooLarge, Way},
+            schema::{Builder, Detail, Direction, Schemas, TooLarge},
             security::Security,
             servers::Target,
             style::{Spelling, Style},
@@ -48,7 +48,8 @@ const PARAMETER_BYTES_MAX: usize = 200;
 const DESCRIPTION_BYTES_MAX: usize = 4 * 1024;
 /// Longest path, in bytes.
 const PATH_BYTES_MAX: usize = 2_000;
-/// How the arguments are told: at length, in short, without words, and at last only roughly.
+/// Levels of detail of the arguments' schema: full, short, without descriptions, and finally a
+/// rough outline.
 const REQUEST_DETAILS: [Detail; 5] = [
     Detail { words: 1_000, limits: true, references: 64, bytes_max: 48 * 1024 },
     Detail { words: 120, limits: true, references: 64, bytes_max: 64 * 1024 },
@@ -56,7 +57,8 @@ const REQUEST_DETAILS: [Detail; 5] = [
     Detail { words: 0, limits: false, references: 2, bytes_max: SCHEMA_BYTES_MAX / 2 },
     Detail { words: 0, limits: false, references: 0, bytes_max: SCHEMA_BYTES_MAX / 2 },
 ];
-/// How the result is told. Shorter than the arguments, for there are many and all are kept.
+/// Levels of detail of the result's schema. Lower than those of the arguments, because there are
+/// many and all are kept.
 const ANSWER_DETAILS: [Detail; 5] = [
     Detail { words: 300, limits: true, references: 64, bytes_max: 6 * 1024 },
     Detail { words: 0, limits: false, references: 64, bytes_max: 10 * 1024 },
@@ -90,7 +92,7 @@ const OWN_HEADERS: [&str; 22] = [
     "x-method-override",
 ];
 
-/// What stands for a parameter that a path has and nobody describes.
+/// Stands for a parameter that a path has and nothing describes.
 static NOTHING: LazyLock<Map<String, Value>> =
     LazyLock::new(|| [("schema".to_owned(), json!({"type": "string"}))].into_iter().collect());
 
@@ -171,7 +173,7 @@ fn method(name: &str) -> (Method, Operation) {
     }
 }
 
-/// What the method promises (RFC 9110, 9.2).
+/// Annotations that follow from the method (RFC 9110, 9.2).
 fn annotations(operation: Operation) -> Annotations {
     let is_safe = matches!(
         operation,
@@ -205,7 +207,7 @@ fn description(found: &Found<'_>) -> String {
     if !out.is_empty() {
         out.push_str("\n\n");
     }
-    // What the tool stands for; `Plan::told` is the same.
+    // What the tool stands for; `Plan::schema_of_body` is the same.
     out.push_str(&route(found));
     out
 }
@@ -394,7 +396,7 @@ fn input_schema<'d>(
     body: Option<&body::Read<'d>>,
 ) -> Result<(Map<String, Value>, usize), String> {
     for detail in REQUEST_DETAILS {
-        let mut builder = Builder::new(schemas, Way::Request, detail);
+        let mut builder = Builder::new(schemas, Direction::Request, detail);
         let Ok(schema) = arguments(&mut builder, detail, written, body) else {
             builder.blame();
             continue;
@@ -486,8 +488,8 @@ fn argument<'d>(
 
 type Answers = (Option<(Map<String, Value>, usize)>, Vec<String>, Option<Stream>);
 
-/// What a successful answer is: the schema of the first in JSON, all media types, and whether it is
-/// a stream.
+/// Successful responses: the schema of the first in JSON, all media types, and whether it is a
+/// stream.
 fn answers<'d>(schemas: &Schemas<'d>, operation: &'d Map<String, Value>) -> Answers {
     let responses = operation.get("responses").and_then(Value::as_object);
     let mut fine: Vec<(&str, &Value)> = responses
@@ -559,7 +561,7 @@ fn output_schema<'d>(
     schema: &'d Value,
 ) -> Option<(Map<String, Value>, usize)> {
     for detail in ANSWER_DETAILS {
-        let mut builder = Builder::new(schemas, Way::ToolResponse, detail);
+        let mut builder = Builder::new(schemas, Direction::ToolResponse, detail);
         let built = builder.top(schema).and_then(|top| Ok((top, builder.definitions()?)));
         let Ok((Value::Object(mut top), definitions)) = built else {
             builder.blame();

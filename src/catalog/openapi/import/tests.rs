@@ -310,22 +310,22 @@ fn references_that_grow_without_end_stay_within_bounds() {
 
 #[test]
 fn a_document_that_is_none_says_what_is_wrong() {
-    let told = |text: &str| {
+    let schema_of_body = |text: &str| {
         let error = import(text.as_bytes(), &Setting::default()).unwrap_err();
         assert!(error.hint.is_some());
         error.to_string()
     };
     assert_eq!(
-        told("{}"),
+        schema_of_body("{}"),
         "its description cannot be read: it has neither `openapi` nor `swagger`, so it is no \
         OpenAPI description"
     );
     assert_eq!(
-        told(r#"{"openapi": "4.0.0"}"#),
+        schema_of_body(r#"{"openapi": "4.0.0"}"#),
         "its description cannot be read: it is of version `4.0.0`, allowed are OpenAPI 3.x and \
         Swagger 2.0"
     );
-    assert!(told("<html>").contains("it is not an object but a single value"));
+    assert!(schema_of_body("<html>").contains("it is not an object but a single value"));
 }
 
 /// Texts that a description is made of.

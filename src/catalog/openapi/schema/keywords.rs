@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{Builder, DEPTH_MAX, EXAMPLE_BYTES_MAX, OPTIONS_MAX, TooLarge, Way, nullable};
+use super::{Builder, DEPTH_MAX, Direction, EXAMPLE_BYTES_MAX, OPTIONS_MAX, TooLarge, nullable};
 use crate::{
     base::text::cut,
     catalog::openapi::document::{Dialect, flag},
@@ -170,11 +170,11 @@ impl<'d> Builder<'_, 'd> {
         Ok(Value::Object(out))
     }
 
-    /// Whether a property stands only in what goes the other way.
+    /// Returns true if a property stands only in what goes the other way.
     fn is_of_the_other_way(&self, schema: &'d Value) -> bool {
-        let mark = match self.way {
-            Way::Request => "readOnly",
-            Way::ToolResponse => "writeOnly",
+        let mark = match self.direction {
+            Direction::Request => "readOnly",
+            Direction::ToolResponse => "writeOnly",
         };
         let own = schema.as_object().is_some_and(|map| flag(map, mark));
         own || schema.get("$ref").is_some()
@@ -208,7 +208,7 @@ impl<'d> Builder<'_, 'd> {
         for item in items {
             let schema = self.schema(item, depth + 1, references)?;
             let reference = item.get("$ref").and_then(Value::as_str);
-            let told = property.zip(mapping).zip(reference).and_then(
+            let constant = property.zip(mapping).zip(reference).and_then(
                 |((property, mapping), reference)| {
                     let values: Vec<&str> = mapping
                         .iter()
@@ -226,7 +226,7 @@ impl<'d> Builder<'_, 'd> {
                     (!values.is_empty() && !says_itself).then_some((property, values))
                 },
             );
-            out.push(match told {
+            out.push(match constant {
                 Some((property, values)) => {
                     self.spend(60 + property.len() * 2 + values.iter().map(|value| value.len() + 3).sum::<usize>())?;
                     let value = if let [only] = values[..] { json!({"const": only}) } else { json!({"enum": values}) };
@@ -317,7 +317,10 @@ impl<'d> Builder<'_, 'd> {
         map: &'d Map<String, Value>,
         out: &mut Map<String, Value>,
     ) -> Result<(), TooLarge> {
-        if !self.detail.limits || self.way == Way::ToolResponse || map.contains_key("enum") {
+        if !self.detail.limits
+            || self.direction == Direction::ToolResponse
+            || map.contains_key("enum")
+        {
             return Ok(());
         }
         let listed = map.get("examples").and_then(|examples| examples.as_array()?.first());
@@ -333,8 +336,8 @@ impl<'d> Builder<'_, 'd> {
     }
 }
 
-/// Whether a mapping's target, a reference or the bare name of a schema, is what the reference
-/// names.
+/// Returns true if a mapping's target, a reference or the bare name of a schema, is what the
+/// reference names.
 fn is_target(target: &Value, reference: &str) -> bool {
     target.as_str().is_some_and(|target| {
         target == reference || reference.strip_prefix("#/components/schemas/") == Some(target)

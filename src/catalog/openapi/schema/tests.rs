@@ -11,7 +11,7 @@ fn built(
         Document::new(json!({"openapi": "3.1.0", "components": {"schemas": schemas}, "top": top}))
             .unwrap();
     let schemas = Schemas::new(&document);
-    let mut builder = Builder::new(&schemas, Way::Request, detail);
+    let mut builder = Builder::new(&schemas, Direction::Request, detail);
     let top = builder.top(document.get("top").unwrap())?;
     Ok((top, builder.definitions()?))
 }

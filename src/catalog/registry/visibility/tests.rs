@@ -52,11 +52,11 @@ fn tools(paths: &[&str]) -> Vec<Arc<Tool>> {
 #[test]
 fn who_sees_the_same_is_asked_about_each_tool_once() {
     let (visibilities, tools) = (VisibilityCache::default(), tools(&["a.x", "a.y", "b.z"]));
-    let view = Counting::new("k");
+    let filter = Counting::new("k");
     for _ in 0..100 {
-        assert_eq!(visibilities.of(&tools, &view).namespaces.len(), 2);
+        assert_eq!(visibilities.of(&tools, &filter).namespaces.len(), 2);
     }
-    assert_eq!(view.asked(), 3);
+    assert_eq!(filter.asked(), 3);
     let other = Counting::new("other");
     visibilities.of(&tools, &other);
     assert_eq!(other.asked(), 3);
@@ -74,17 +74,17 @@ fn who_sees_the_same_is_asked_about_each_tool_once() {
 #[test]
 fn the_latest_sixty_four_views_are_remembered() {
     let (visibilities, tools) = (VisibilityCache::default(), tools(&["a.x"]));
-    let views: Vec<Counting> = (0..=SIGHTS_MAX).map(|n| Counting::new(&n.to_string())).collect();
-    for view in &views {
-        visibilities.of(&tools, view);
+    let views: Vec<Counting> = (0..=VIEWS_MAX).map(|n| Counting::new(&n.to_string())).collect();
+    for filter in &views {
+        visibilities.of(&tools, filter);
         // Used again and again, it stays.
         visibilities.of(&tools, &views[0]);
     }
-    assert_eq!(visibilities.known.lock().len(), SIGHTS_MAX);
+    assert_eq!(visibilities.known.lock().len(), VIEWS_MAX);
     assert_eq!(views[0].asked(), 1);
     visibilities.of(&tools, &views[1]);
-    visibilities.of(&tools, &views[SIGHTS_MAX]);
-    assert_eq!((views[1].asked(), views[SIGHTS_MAX].asked()), (2, 1));
+    visibilities.of(&tools, &views[VIEWS_MAX]);
+    assert_eq!((views[1].asked(), views[VIEWS_MAX].asked()), (2, 1));
 }
 
 #[test]
@@ -92,8 +92,8 @@ fn a_tool_that_is_left_out_is_hidden_from_this_view_alone() {
     let (visibilities, tools) = (VisibilityCache::default(), tools(&["a.x", "a.y", "b.z"]));
     let whole = Counting::new("k");
     let part = Counting { without: Some("b.z".to_owned()), ..Counting::new("k") };
-    let told = |view: &Counting| {
-        let sight = visibilities.of(&tools, view);
+    let told = |filter: &Counting| {
+        let sight = visibilities.of(&tools, filter);
         (
             sight.is_seen(2),
             sight

@@ -2,8 +2,7 @@ use serde_json::json;
 
 use super::*;
 
-/// What a check of the value costs at most; none where that is more than a million steps, or has no
-/// bound.
+/// Upper bound on the steps of validating the value; none if it is over a million or unbounded.
 fn steps(schema: Value, value: Value) -> Option<u64> {
     ValidationCost::of(&schema).ok()?.on(&value, 1_000_000)
 }

@@ -1,6 +1,6 @@
 use super::*;
 
-fn way(text: &str) -> FieldPath {
+fn path(text: &str) -> FieldPath {
     text.split('.').map(str::to_owned).collect()
 }
 
@@ -19,9 +19,9 @@ fn whole() -> Schema {
 #[test]
 fn what_is_left_out_is_not_in_the_schema_which_says_so() {
     let left_out = OmittedFields::default();
-    assert!(left_out.ways().is_empty() && left_out.output().is_none());
-    left_out.add(&[way("lines.cost")], Some(&whole()), "select");
-    left_out.add(&[way("supplier.margin"), way("gone"), way("id.x")], Some(&whole()), "select");
+    assert!(left_out.paths().is_empty() && left_out.output().is_none());
+    left_out.add(&[path("lines.cost")], Some(&whole()), "select");
+    left_out.add(&[path("supplier.margin"), path("gone"), path("id.x")], Some(&whole()), "select");
     let output = left_out.output().unwrap().value();
     let line =
         json!({"type": "object", "properties": {"sku": {"type": "string"}}, "required": ["sku"]});
@@ -37,17 +37,17 @@ fn what_is_left_out_is_not_in_the_schema_which_says_so() {
         "{description}"
     );
     left_out.clear();
-    assert!(left_out.ways().is_empty() && left_out.output().is_none());
+    assert!(left_out.paths().is_empty() && left_out.output().is_none());
 }
 
 #[test]
 fn what_is_kept_and_told_is_bounded() {
     let left_out = OmittedFields::default();
     let many: Vec<FieldPath> =
-        (0..1_000).map(|n| way(&format!("f{n}.{}", "x".repeat(n)))).collect();
+        (0..1_000).map(|n| path(&format!("f{n}.{}", "x".repeat(n)))).collect();
     left_out.add(&many, None, "select");
-    assert_eq!(left_out.ways().len(), FIELDS_MAX);
-    assert!(named(&left_out.ways()).len() <= NOTE_BYTES_MAX);
-    assert_eq!(named(&[way("a.b"), way("c")]), "`a.b`, `c`");
-    assert!(named(&vec![way("a"); 10]).ends_with("`a`, 2 more"));
+    assert_eq!(left_out.paths().len(), FIELDS_MAX);
+    assert!(named(&left_out.paths()).len() <= NOTE_BYTES_MAX);
+    assert_eq!(named(&[path("a.b"), path("c")]), "`a.b`, `c`");
+    assert!(named(&vec![path("a"); 10]).ends_with("`a`, 2 more"));
 }

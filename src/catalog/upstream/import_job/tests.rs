@@ -35,10 +35,10 @@ async fn how_far_a_reader_is_can_be_seen_while_it_reads() {
     let read = read(progress.clone(), move |stop| {
         stop.progress.begin(3);
         stop.progress.advance();
-        assert_eq!(seen.told(), (1, 3));
+        assert_eq!(seen.pieces(), (1, 3));
         stop.progress.advance();
         Ok(())
     });
     read.await.unwrap();
-    assert_eq!(progress.told(), (2, 3));
+    assert_eq!(progress.pieces(), (2, 3));
 }

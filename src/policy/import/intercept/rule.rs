@@ -1,11 +1,15 @@
-//! One rule of Intercept. Must not know other rules of its tool.
+//! Converts one rule of Intercept. Must not know other rules of its tool.
 
 use serde_json::{Map, Value, json};
 
 use super::{
-    super::scribe::{Scribe, below, object, shown},
-    At, Content, Entry, Node, Tool,
+    condition::{Condition, condition},
     limit::{self, Limit, State},
+    tool::Tool,
+};
+use crate::policy::import::{
+    report::{ImportReport, child_pointer, object, quote},
+    tree::{Content, Entry, Node, Position},
 };
 
 const KEYS: [&str; 12] = [
@@ -23,22 +27,20 @@ const KEYS: [&str; 12] = [
     "description",
 ];
 const ACTIONS: [&str; 4] = ["evaluate", "deny", "require_approval", "allow"];
-const OPS: [&str; 11] =
-    ["eq", "neq", "in", "not_in", "lt", "lte", "gt", "gte", "regex", "contains", "exists"];
 
-/// What became of a rule.
-pub(super) struct Made {
-    /// The rule of ours, if anything is left of it.
+/// Converted rule.
+pub(super) struct ConvertedRule {
+    /// Rule in our format, if it has any effect.
     pub(super) rule: Option<Map<String, Value>>,
-    /// A schema for the tool's arguments.
+    /// Schema for the arguments of the tool.
     pub(super) schema: Option<Value>,
-    /// The counter it has.
+    /// Name of its counter.
     pub(super) counter: Option<String>,
 }
 
-/// A rule as it was written.
+/// Rule as written in the source.
 #[derive(Default)]
-struct Written {
+struct SourceRule {
     name: Option<String>,
     action: Option<&'static str>,
     conditions: Vec<Condition>,
@@ -50,266 +52,209 @@ struct Written {
     schema: Option<Value>,
 }
 
-/// One condition: where it stands, and its three parts.
-struct Condition {
-    at: At,
-    pointer: String,
-    path: String,
-    op: &'static str,
-    value: Value,
-}
-
-/// Turns a rule into ours.
+/// Converts a rule.
 pub(super) fn convert(
     node: &Node,
     index: usize,
     pointer: &str,
     tool: &Tool<'_>,
-    scribe: &mut Scribe<'_>,
-) -> Option<Made> {
-    let written = read(node, pointer, tool, scribe)?;
-    let action = written.action.unwrap_or(if written.rate.is_some() || written.required_args {
+    report: &mut ImportReport<'_>,
+) -> Option<ConvertedRule> {
+    let rule = read(node, pointer, tool, report)?;
+    let action = rule.action.unwrap_or(if rule.rate.is_some() || rule.required_args {
         "allow"
     } else {
         "evaluate"
     });
-    agree(&written, action, node, pointer, scribe)?;
-    let (limit, guards) = split(&written, tool, node, pointer, scribe)?;
+    check_combination(&rule, action, node, pointer, report)?;
+    let (limit, guards) = split_conditions(&rule, tool, node, pointer, report)?;
     let counter = limit.as_ref().map(|limit| limit.counter.clone());
     let (require, when) = match action {
         "evaluate" | "allow" => (guards, vec![]),
         _ => (vec![], guards),
     };
-    let ours = match action {
+    let target = match action {
         "deny" => Some("deny"),
         "require_approval" => Some("ask"),
-        "allow" if written.action.is_some() => Some("allow"),
+        "allow" if rule.action.is_some() => Some("allow"),
         _ => None,
     };
     let list = |items: Vec<Value>| if items.is_empty() { Value::Null } else { items.into() };
-    let name = written.name.as_deref();
-    let told = written.action.unwrap_or(if written.rate.is_some() { "rate_limit" } else { action });
-    tell(node.at, tool, name, index, (told, ours), (&require, &when, limit.as_ref()), scribe);
-    let made = object([
+    let name = rule.name.as_deref();
+    let described = rule.action.unwrap_or(if rule.rate.is_some() { "rate_limit" } else { action });
+    report_mapping(
+        node.at,
+        tool,
+        name,
+        index,
+        (described, target),
+        (&require, &when, limit.as_ref()),
+        report,
+    );
+    let converted = object([
         ("name", name.map_or(Value::Null, Value::from)),
-        ("action", ours.map_or(Value::Null, Value::from)),
+        ("action", target.map_or(Value::Null, Value::from)),
         ("when", list(when)),
         ("require", list(require)),
-        ("limit", limit.map_or(Value::Null, |limit| Value::Object(limit.made))),
+        ("limit", limit.map_or(Value::Null, |limit| Value::Object(limit.value))),
         (
             "validate",
-            if written.required_args { json!({ "required_args": true }) } else { Value::Null },
+            if rule.required_args { json!({ "required_args": true }) } else { Value::Null },
         ),
-        ("approval_timeout", written.timeout.map_or(Value::Null, Value::from)),
-        ("message", written.message.map_or(Value::Null, Value::from)),
+        ("approval_timeout", rule.timeout.map_or(Value::Null, Value::from)),
+        ("message", rule.message.map_or(Value::Null, Value::from)),
     ]);
-    let says_something = made.keys().any(|key| !matches!(key.as_str(), "name" | "message"));
-    Some(Made { rule: says_something.then_some(made), schema: written.schema, counter })
+    let has_effect = converted.keys().any(|key| !matches!(key.as_str(), "name" | "message"));
+    Some(ConvertedRule { rule: has_effect.then_some(converted), schema: rule.schema, counter })
 }
 
-fn read(node: &Node, pointer: &str, tool: &Tool<'_>, scribe: &mut Scribe<'_>) -> Option<Written> {
-    let mut written = Written::default();
-    let mut fit = true;
-    for entry in scribe.entries(node, pointer, "a rule") {
+fn read(
+    node: &Node,
+    pointer: &str,
+    tool: &Tool<'_>,
+    report: &mut ImportReport<'_>,
+) -> Option<SourceRule> {
+    let mut rule = SourceRule::default();
+    let mut valid = true;
+    for entry in report.entries(node, pointer, "a rule") {
         let Entry { key, at, value } = entry;
-        let below = below(pointer, key);
+        let below = child_pointer(pointer, key);
         match key.as_str() {
             "name" => {
-                written.name = scribe.text(value, &below, "`name`").filter(|name| !name.is_empty())
+                rule.name = report.string(value, &below, "`name`").filter(|name| !name.is_empty())
             }
             "action" => {
-                written.action = scribe.word(value, &below, "`action`", &ACTIONS);
-                fit &= written.action.is_some();
+                rule.action = report.one_of(value, &below, "`action`", &ACTIONS);
+                valid &= rule.action.is_some();
             }
-            "conditions" => match conditions(value, &below, scribe) {
-                Some(conditions) => written.conditions = conditions,
-                None => fit = false,
+            "conditions" => match conditions(value, &below, report) {
+                Some(conditions) => rule.conditions = conditions,
+                None => valid = false,
             },
             "rate_limit" => {
-                written.rate = limit::rate(value, &below, tool, scribe);
-                fit &= written.rate.is_some();
+                rule.rate = limit::rate(value, &below, tool, report);
+                valid &= rule.rate.is_some();
             }
             "state" => {
-                written.state = limit::state(value, &below, scribe);
-                fit &= written.state.is_some();
+                rule.state = limit::state(value, &below, report);
+                valid &= rule.state.is_some();
             }
             "on_deny" | "reason" => {
-                written.message = scribe.text(value, &below, key).filter(|text| !text.is_empty())
+                rule.message = report.string(value, &below, key).filter(|text| !text.is_empty())
             }
-            "approval_timeout" => {
-                written.timeout = scribe.text(value, &below, "`approval_timeout`")
-            }
-            "idempotency_window" => scribe.lost(
+            "approval_timeout" => rule.timeout = report.string(value, &below, "`approval_timeout`"),
+            "idempotency_window" => report.unsupported(
                 *at,
                 &below,
-                "`idempotency_window` answers a repeated call from memory, which is not supported \
-                here",
-                Some("a program can keep the answer itself"),
+                "`idempotency_window` caches the response of a repeated call, which is not \
+                supported here",
+                Some("a program can keep the response itself"),
             ),
-            "validate" => validate(value, &below, &mut written, scribe),
-            "spend" => scribe.lost(
+            "validate" => validate(value, &below, &mut rule, report),
+            "spend" => report.unsupported(
                 *at,
                 &below,
                 "`spend` reads the price from a payment challenge of the upstream, which is not \
                 supported here",
                 Some(
-                    "where an argument holds the price: `limit: {max: N, window: day, cost: \
+                    "if an argument holds the price: `limit: {max: N, window: day, cost: \
                     args.NAME}`",
                 ),
             ),
-            "description" => scribe.lost(
+            "description" => report.unsupported(
                 *at,
                 &below,
-                "a rule has no `description`",
-                Some(
-                    "write \
-                it as a comment",
-                ),
+                "a rule has no `description` here",
+                Some("write it as a comment"),
             ),
-            _ => scribe.unknown_key(entry, pointer, &KEYS),
+            _ => report.unknown_key(entry, pointer, &KEYS),
         }
     }
-    fit.then_some(written)
+    valid.then_some(rule)
 }
 
-fn validate(node: &Node, pointer: &str, written: &mut Written, scribe: &mut Scribe<'_>) {
-    for entry in scribe.entries(node, pointer, "`validate`") {
-        let below = below(pointer, &entry.key);
+fn validate(node: &Node, pointer: &str, rule: &mut SourceRule, report: &mut ImportReport<'_>) {
+    for entry in report.entries(node, pointer, "`validate`") {
+        let below = child_pointer(pointer, &entry.key);
         match (entry.key.as_str(), &entry.value.content) {
-            ("required_args", Content::Bool(yes)) => written.required_args = *yes,
+            ("required_args", Content::Bool(yes)) => rule.required_args = *yes,
             ("required_args", _) => {
-                scribe.error(entry.value.at, &below, "`required_args` is true or false", None)
+                report.error(entry.value.at, &below, "`required_args` must be true or false", None)
             }
-            ("schema", Content::Map(_)) => written.schema = Some(entry.value.to_value()),
+            ("schema", Content::Map(_)) => rule.schema = Some(entry.value.to_value()),
             ("schema", _) => {
-                scribe.error(entry.value.at, &below, "`schema` must be a JSON Schema", None)
+                report.error(entry.value.at, &below, "`schema` must be a JSON Schema", None)
             }
-            _ => scribe.unknown_key(entry, pointer, &["required_args", "schema"]),
+            _ => report.unknown_key(entry, pointer, &["required_args", "schema"]),
         }
     }
 }
 
-fn conditions(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Vec<Condition>> {
-    let items = scribe.items(node, pointer, "`conditions`");
-    // Each is read, so that all problems are told at once.
+fn conditions(node: &Node, pointer: &str, report: &mut ImportReport<'_>) -> Option<Vec<Condition>> {
+    let items = report.items(node, pointer, "`conditions`");
+    // All are read, so that all problems are reported at once.
     let read: Vec<_> = items
         .iter()
         .enumerate()
-        .map(|(at, item)| condition(item, &format!("{pointer}/{at}"), scribe))
+        .map(|(at, item)| condition(item, &format!("{pointer}/{at}"), report))
         .collect();
     read.into_iter().collect()
 }
 
-fn condition(node: &Node, pointer: &str, scribe: &mut Scribe<'_>) -> Option<Condition> {
-    let (mut path, mut op, mut value) = (None, None, None);
-    for entry in scribe.entries(node, pointer, "a condition") {
-        let below = below(pointer, &entry.key);
-        match entry.key.as_str() {
-            "path" => path = scribe.text(&entry.value, &below, "`path`"),
-            "op" => op = Some(scribe.word(&entry.value, &below, "`op`", &OPS)?),
-            "value" => value = Some(&entry.value),
-            _ => scribe.unknown_key(entry, pointer, &["path", "op", "value"]),
-        }
-    }
-    let (Some(path), Some(op)) = (path, op) else {
-        scribe.error(node.at, pointer, "a condition needs `path`, `op` and `value`", None);
-        return None;
-    };
-    if !path.starts_with("args.") && !path.starts_with("state.") {
-        let message =
-            format!("`path` is `{}`; it must begin with `args.` or `state.`", shown(&path));
-        scribe.error(node.at, &below(pointer, "path"), message, None);
-        return None;
-    }
-    let needed = match (op, value.map(|node| &node.content)) {
-        ("in" | "not_in", Some(Content::List(_))) => None,
-        ("in" | "not_in", _) => Some("a list"),
-        ("lt" | "lte" | "gt" | "gte", Some(Content::Number(_))) => None,
-        ("lt" | "lte" | "gt" | "gte", _) => Some("a number"),
-        ("exists", Some(Content::Bool(_))) => None,
-        ("exists", _) => Some("true or false"),
-        ("regex", Some(Content::Text(_))) => None,
-        ("regex", _) => Some("a text"),
-        (_, Some(_)) => None,
-        (_, None) => Some("a value"),
-    };
-    if let Some(needed) = needed {
-        let at = value.map_or(node.at, |node| node.at);
-        scribe.error(at, &below(pointer, "value"), format!("`{op}` needs {needed}"), None);
-        return None;
-    }
-    let value = value.map_or(Value::Null, Node::to_value);
-    Some(Condition { at: node.at, pointer: pointer.to_owned(), path, op, value })
-}
-
-/// A condition on arguments alone.
-pub(super) fn argument_condition(
-    node: &Node,
-    pointer: &str,
-    scribe: &mut Scribe<'_>,
-) -> Option<Value> {
-    let Condition { at, pointer, path, op, value } = condition(node, pointer, scribe)?;
-    if path.starts_with("state.") {
-        scribe.error(at, &pointer, "a condition here is about arguments: `args.NAME`", None);
-        return None;
-    }
-    Some(json!({ "path": path, "op": op, "value": value }))
-}
-
-/// Whether the parts of a rule go together.
-fn agree(
-    written: &Written,
+/// Checks that the parts of a rule can be combined.
+fn check_combination(
+    rule: &SourceRule,
     action: &str,
     node: &Node,
     pointer: &str,
-    scribe: &mut Scribe<'_>,
+    report: &mut ImportReport<'_>,
 ) -> Option<()> {
     let (counts, conditions) =
-        (written.rate.is_some() || written.state.is_some(), !written.conditions.is_empty());
-    let wrong = if written.rate.is_some() && (conditions || written.state.is_some()) {
+        (rule.rate.is_some() || rule.state.is_some(), !rule.conditions.is_empty());
+    let wrong = if rule.rate.is_some() && (conditions || rule.state.is_some()) {
         Some("`rate_limit` cannot be combined with `conditions` or `state`; write two rules")
     } else if matches!(action, "deny" | "require_approval") && counts {
-        Some("a rule that counts cannot deny or ask as well; write two rules")
-    } else if action == "evaluate" && !conditions && !counts && written.schema.is_none() {
+        Some("a rule that counts cannot deny or ask; write two rules")
+    } else if action == "evaluate" && !conditions && !counts && rule.schema.is_none() {
         Some("a rule that evaluates needs at least one condition")
     } else if action == "allow" && conditions {
         Some(
-            "`action: allow` with `conditions` means nothing there; leave `action` out to have \
-            the conditions required",
+            "`action: allow` ignores `conditions` in Intercept; omit `action` to require the \
+            conditions",
         )
-    } else if written.timeout.is_some() && action != "require_approval" {
-        Some("`approval_timeout` belongs to `action: require_approval`")
+    } else if rule.timeout.is_some() && action != "require_approval" {
+        Some("`approval_timeout` needs `action: require_approval`")
     } else {
         None
     };
     match wrong {
         Some(message) => {
-            scribe.error(node.at, pointer, message, None);
+            report.error(node.at, pointer, message, None);
             None
         }
         None => Some(()),
     }
 }
 
-/// The limit that a rule's counting amounts to, and its other conditions as ours.
-fn split(
-    written: &Written,
+/// Returns the limit that the rule's counter and its bound make, and the other conditions.
+fn split_conditions(
+    rule: &SourceRule,
     tool: &Tool<'_>,
     node: &Node,
     pointer: &str,
-    scribe: &mut Scribe<'_>,
+    report: &mut ImportReport<'_>,
 ) -> Option<(Option<Limit>, Vec<Value>)> {
-    let scope = if tool.theirs == "*" { "_global" } else { tool.theirs };
-    let own = written.state.as_ref().map(|state| format!("state.{scope}.{}", state.counter));
-    let mut limit = written
+    let scope = if tool.source == "*" { "_global" } else { tool.source };
+    let own = rule.state.as_ref().map(|state| format!("state.{scope}.{}", state.counter));
+    let mut limit = rule
         .rate
         .as_ref()
-        .map(|rate| Limit { counter: rate.counter.clone(), made: rate.made.clone() });
+        .map(|rate| Limit { counter: rate.counter.clone(), value: rate.value.clone() });
     let mut guards = vec![];
-    for condition in &written.conditions {
+    for condition in &rule.conditions {
         let bounds =
             matches!(condition.op, "lt" | "lte") && own.as_deref() == Some(&condition.path);
-        match (&written.state, &condition.value) {
+        match (&rule.state, &condition.value) {
             (Some(state), Value::Number(value)) if bounds && limit.is_none() => {
                 limit = Some(limit::bounded(
                     state,
@@ -317,64 +262,70 @@ fn split(
                     value,
                     (node, &condition.pointer),
                     tool,
-                    scribe,
+                    report,
                 )?);
             }
             _ if bounds => {
                 let message = "a counter has two bounds in one rule; only the first one would \
-                    hold while calls run at once";
-                scribe.error(condition.at, &condition.pointer, message, Some("keep the lower one"));
+                    hold for concurrent calls";
+                report.error(condition.at, &condition.pointer, message, Some("keep the lower one"));
                 return None;
             }
             _ => guards.push(guard(
                 condition,
-                matches!(written.action, Some("deny" | "require_approval")),
-                scribe,
+                matches!(rule.action, Some("deny" | "require_approval")),
+                report,
             )),
         }
     }
-    if let (Some(state), None) = (&written.state, &limit) {
+    if let (Some(state), None) = (&rule.state, &limit) {
         let message = format!(
-            "the counter `{}` never counts there: its own rule has no `lt` or `lte` on it",
-            shown(&state.counter)
+            "the counter `{}` never counts in Intercept: its own rule has no `lt` or `lte` on it",
+            quote(&state.counter)
         );
-        scribe.lost(node.at, pointer, message, Some("bound it in this rule, or leave `state` out"));
+        report.unsupported(
+            node.at,
+            pointer,
+            message,
+            Some("bound it in this rule, or omit `state`"),
+        );
     }
     Some((limit, guards))
 }
 
-/// A condition as ours. Intercept takes the text `5` and the number 5 for equal, and so on; here
-/// they are not. Where a call would slip past a rule that denies or asks, the condition names both;
-/// where it is required, the call is denied instead.
-fn guard(condition: &Condition, applies: bool, scribe: &mut Scribe<'_>) -> Value {
+/// Converts a condition. In Intercept the string `5` equals the number 5, and so on; here it does
+/// not. If a call could pass a rule that denies or asks because of that, the condition names both;
+/// under `require` the call is denied instead.
+fn guard(condition: &Condition, is_when: bool, report: &mut ImportReport<'_>) -> Value {
     let Condition { at, pointer, path, op, value } = condition;
     let same = json!({ "path": path, "op": op, "value": value });
-    if !applies || path.starts_with("state.") {
+    if !is_when || path.starts_with("state.") {
         return same;
     }
     match (*op, value) {
-        ("eq", value) => match twin(value) {
-            Some(twin) => json!({ "path": path, "op": "in", "value": [value, twin] }),
+        ("eq", value) => match respelled(value) {
+            Some(other) => json!({ "path": path, "op": "in", "value": [value, other] }),
             None => same,
         },
         ("in", Value::Array(values)) => {
-            let twins = values.iter().filter_map(twin).filter(|twin| !values.contains(twin));
-            json!({ "path": path, "op": "in", "value": values.iter().cloned().chain(twins).collect::<Vec<_>>() })
+            let others =
+                values.iter().filter_map(respelled).filter(|other| !values.contains(other));
+            json!({ "path": path, "op": "in", "value": values.iter().cloned().chain(others).collect::<Vec<_>>() })
         }
-        ("contains", value) if twin(value).is_some() => {
+        ("contains", value) if respelled(value).is_some() => {
             let message = format!(
-                "in a list, `{value}` is found here only as it is written, and not as the text or \
-                number that spells it"
+                "in a list, `{value}` matches only as written here, not as the string or number \
+                with the same spelling"
             );
-            scribe.warn(*at, pointer, message, None);
+            report.warn(*at, pointer, message, None);
             same
         }
         _ => same,
     }
 }
 
-/// The value of another type that is written the same.
-fn twin(value: &Value) -> Option<Value> {
+/// Returns the value of another type with the same spelling.
+fn respelled(value: &Value) -> Option<Value> {
     match value {
         Value::Bool(_) | Value::Number(_) => Some(value.to_string().into()),
         Value::String(text) => serde_json::from_str::<Value>(text)
@@ -384,44 +335,45 @@ fn twin(value: &Value) -> Option<Value> {
     }
 }
 
-/// Says what became of a rule.
-fn tell(
-    at: At,
+/// Records the mapping of a rule.
+fn report_mapping(
+    at: Position,
     tool: &Tool<'_>,
     name: Option<&str>,
     index: usize,
-    (action, ours): (&str, Option<&str>),
+    (action, target): (&str, Option<&str>),
     (require, when, limit): (&[Value], &[Value], Option<&Limit>),
-    scribe: &mut Scribe<'_>,
+    report: &mut ImportReport<'_>,
 ) {
-    let theirs = match name {
-        Some(name) => format!("{}: {} `{}`", shown(tool.theirs), action, shown(name)),
-        None => format!("{}: {action} rules[{index}]", shown(tool.theirs)),
+    let source = match name {
+        Some(name) => format!("{}: {} `{}`", quote(tool.source), action, quote(name)),
+        None => format!("{}: {action} rules[{index}]", quote(tool.source)),
     };
     let mut parts = vec![];
-    parts.extend(ours.map(|ours| format!("action {ours}")));
+    parts.extend(target.map(|target| format!("action {target}")));
     if !when.is_empty() {
         parts.push(format!("when ({})", when.len()));
     }
     if !require.is_empty() {
         parts.push(format!("require ({})", require.len()));
     }
-    if let Some(Limit { counter, made }) = limit {
+    if let Some(Limit { counter, value }) = limit {
         let text = |key: &str| {
-            made.get(key)
+            value
+                .get(key)
                 .map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned))
         };
-        let scope = tool.counts_in.join(", ");
+        let scope = tool.scopes.join(", ");
         let part = |key: &str| text(key).unwrap_or_default();
         parts.push(format!(
             "limit {}: {} in {}, for each {scope}",
-            shown(counter),
+            quote(counter),
             part("max"),
             part("window")
         ));
     }
     if parts.is_empty() {
-        parts.push("as it was".into());
+        parts.push("unchanged".into());
     }
-    scribe.carried(at, theirs, format!("{}: {}", scribe.told(tool.ours), parts.join(", ")));
+    report.mapped(at, source, format!("{}: {}", report.qualified(tool.target), parts.join(", ")));
 }

@@ -1,9 +1,8 @@
-//! The text of a guest's realm: the modules of `runtime-js/` as one script, since a realm of Deno's
-//! has no modules.
+//! Bundles the modules of `runtime-js/` into one script, because a realm in Deno has no modules.
 //!
-//! Types are blanked out by swc, imports and exports are read from its tree; each module becomes a
-//! function whose answer the others take their names from. The forms that our modules use are
-//! known, and another form is an error that every start would show.
+//! swc blanks out types and parses imports and exports. Each module becomes a function whose return
+//! value holds its exports. Supports the forms that our modules use; any other form is an error at
+//! every start.
 
 use std::fmt::Write;
 
@@ -17,6 +16,8 @@ use swc_core::{
     },
 };
 
+use crate::sandbox::worker::host_functions;
+
 macro_rules! module {
     ($name:literal, $file:literal) => {
         ($name, include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/", $file)))
@@ -26,7 +27,7 @@ macro_rules! module {
     };
 }
 
-/// The modules, each after those that it imports.
+/// The modules, each after those that it imports. The text of one is generated.
 const MODULES: &[(&str, &str)] = &[
     module!("ext:core/mod.js", "deno/primordials.js"),
     module!("deno/clone.ts"),
@@ -34,6 +35,7 @@ const MODULES: &[(&str, &str)] = &[
     module!("encode.ts"),
     module!("errors.ts"),
     module!("timers.ts"),
+    (host_functions::NAME, ""),
     module!("tools.ts"),
     module!("web/entropy.ts"),
     module!("web/inspect.ts"),
@@ -47,10 +49,10 @@ const MODULES: &[(&str, &str)] = &[
     module!("install.ts"),
     module!("deno/realm.ts"),
 ];
-/// How the modules name each other.
-const OURS: &str = "ext:airlock/";
+/// Prefix of the names by which the modules import each other.
+const PREFIX: &str = "ext:airlock/";
 
-/// Why there is no realm.
+/// Error of a module that cannot be bundled.
 #[derive(Debug, thiserror::Error)]
 #[error("`{module}`: {fault}")]
 pub(in crate::sandbox::worker) struct BundleError {
@@ -58,10 +60,12 @@ pub(in crate::sandbox::worker) struct BundleError {
     fault: String,
 }
 
-/// The script of a realm: a function that takes the host and builds everything.
+/// Returns the script of a realm: a function that takes the host and installs all globals.
 pub(in crate::sandbox::worker) fn realm() -> Result<String, BundleError> {
     let mut script = String::from("(function (host) { \"use strict\";\n");
+    let generated = host_functions::module();
     for (at, (name, source)) in MODULES.iter().enumerate() {
+        let source = if *name == host_functions::NAME { generated.as_str() } else { source };
         let body = body(name, source).map_err(|fault| BundleError { module: name, fault })?;
         let _ = writeln!(script, "const $module{at} = (() => {{ {body}\n}})();");
     }
@@ -69,16 +73,16 @@ pub(in crate::sandbox::worker) fn realm() -> Result<String, BundleError> {
     Ok(script)
 }
 
-/// The number of a module that stands before the one that imports it.
+/// Returns the number of an imported module.
 fn number_of(specifier: &str) -> Result<usize, String> {
-    let name = specifier.strip_prefix(OURS).unwrap_or(specifier);
+    let name = specifier.strip_prefix(PREFIX).unwrap_or(specifier);
     MODULES
         .iter()
         .position(|(module, _)| *module == name)
-        .ok_or_else(|| format!("it imports `{specifier}`, which is not there"))
+        .ok_or_else(|| format!("it imports `{specifier}`, which does not exist"))
 }
 
-/// A module as the body of a function that answers what it exports.
+/// Converts a module to the body of a function that returns its exports.
 fn body(name: &str, source: &str) -> Result<String, String> {
     let code = strip(source)?;
     let sources: Lrc<SourceMap> = Lrc::default();
@@ -86,7 +90,7 @@ fn body(name: &str, source: &str) -> Result<String, String> {
     let mut parser = Parser::new(Syntax::Es(EsSyntax::default()), StringInput::from(&*file), None);
     let module = parser.parse_module().map_err(|error| format!("{error:?}"))?;
     let offset = |at: BytePos| (at - file.start_pos).0 as usize;
-    // From the end to the beginning, so that what comes before keeps its place.
+    // From the end to the beginning, so that earlier offsets stay valid.
     let (mut out, mut exports) = (code, String::new());
     for item in module.body.iter().rev() {
         let ModuleItem::ModuleDecl(declaration) = item else { continue };
@@ -106,20 +110,22 @@ fn body(name: &str, source: &str) -> Result<String, String> {
                 out.replace_range(from..offset(export.decl.span().lo), "");
             }
             ModuleDecl::ExportNamed(export) => {
-                let source =
-                    export.src.as_ref().ok_or("an export of what stands elsewhere in it")?;
+                let source = export
+                    .src
+                    .as_ref()
+                    .ok_or("an export of a declaration elsewhere in the module")?;
                 let number = number_of(&source.value.to_string_lossy())?;
                 for specifier in &export.specifiers {
                     let ExportSpecifier::Named(named) = specifier else {
                         return Err("an export of a whole module".into());
                     };
-                    let original = text_of(&named.orig);
-                    let own = named.exported.as_ref().map_or_else(|| original.clone(), text_of);
+                    let original = name_of(&named.orig);
+                    let own = named.exported.as_ref().map_or_else(|| original.clone(), name_of);
                     let _ = write!(exports, "{own}: $module{number}.{original}, ");
                 }
                 out.replace_range(from..to, "");
             }
-            other => return Err(format!("a form that is not known here: {other:?}")),
+            other => return Err(format!("an unsupported form: {other:?}")),
         }
     }
     Ok(format!("{out}\nreturn {{ __proto__: null, {exports}}};"))
@@ -131,7 +137,7 @@ fn imported(specifier: &ImportSpecifier) -> Result<String, String> {
     };
     Ok(match &named.imported {
         None => named.local.sym.to_string(),
-        Some(original) => format!("{}: {}", text_of(original), named.local.sym),
+        Some(original) => format!("{}: {}", name_of(original), named.local.sym),
     })
 }
 
@@ -155,14 +161,14 @@ fn declared(declaration: &Decl) -> Result<String, String> {
                 .collect::<Result<Vec<_>, _>>()
                 .map(|names| names.join(", ")),
         },
-        other => Err(format!("an export that is not known here: {other:?}")),
+        other => Err(format!("an unsupported export: {other:?}")),
     }
 }
 
-fn text_of(name: &ModuleExportName) -> String {
+fn name_of(name: &ModuleExportName) -> String {
     match name {
         ModuleExportName::Ident(name) => name.sym.to_string(),
-        ModuleExportName::Str(text) => text.value.to_string_lossy().into_owned(),
+        ModuleExportName::Str(name) => name.value.to_string_lossy().into_owned(),
     }
 }
 

@@ -1,33 +1,33 @@
 //! The frames between the worker and Deno: `u32 length | u8 kind | body`, little endian; the length
 //! counts everything after itself.
 //!
-//! Another grammar than the broker's ([`crate::sandbox::protocol`]): it carries what the broker
-//! must not know, and nothing of it is believed. `runtime-js/deno/main.js` is the other side.
+//! A separate grammar from the broker's ([`crate::sandbox::protocol`]): it carries details of the
+//! engine, and its content is never trusted. `runtime-js/deno/main.js` is the other side.
 
 use serde::{Deserialize, Serialize};
 
-/// To Deno.
+/// Kind of a frame to Deno.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
-pub(super) enum Down {
+pub(super) enum ToDeno {
     /// [`Setup`] as JSON, once.
     Setup = 1,
     /// `u32 length of Program | Program as JSON | script`.
     Run = 2,
     /// `u32 call | u8 ok | JSON`.
-    Answer = 3,
-    /// `u32 timer`: it is due.
+    Response = 3,
+    /// `u32 timer`: the timer is due.
     Fire = 4,
-    /// What was asked for.
-    Told = 5,
+    /// The reply to a `Query`.
+    Reply = 5,
     /// The run is over, whatever it still waits for. No body.
     End = 6,
 }
 
-/// From Deno.
+/// Kind of a frame from Deno.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Up {
+pub(super) enum FromDeno {
     /// [`Hello`] as JSON, once.
     Hello = 32,
     /// The next realm is built. No body.
@@ -36,43 +36,43 @@ pub(super) enum Up {
     Call = 34,
     /// `u8 level | text`.
     Log = 35,
-    /// `u32 answers taken | u32 timers fired | u32 calls without an answer | u32 heap in KiB`:
-    /// nothing can go on by itself.
+    /// `u32 responses received | u32 timers fired | u32 calls without a response | u32 heap in KiB`:
+    /// nothing can continue by itself.
     Idle = 36,
-    /// `u32 timer | f64 milliseconds | u8 repeats`: it starts.
+    /// `u32 timer | f64 milliseconds | u8 repeats`: the timer starts.
     Timer = 37,
-    /// `u32 timer`: it is stopped.
+    /// `u32 timer`: the timer is stopped.
     Clear = 38,
     /// Text of a warning.
     Warn = 39,
-    /// `u32 length of Ended | Ended as JSON | result as JSON`.
+    /// `u32 length of DoneHead | DoneHead as JSON | result as JSON`.
     Done = 40,
-    /// `u8 1 | u32 algorithm | bytes`: a digest; `u8 2 | text`: the text of a stack. Deno waits for
-    /// `Told`.
-    Ask = 41,
+    /// `u8 1 | u32 algorithm | bytes`: requests a digest; `u8 2 | text`: requests the text of a
+    /// stack. Deno waits for the `Reply`.
+    Query = 41,
 }
 
-impl Up {
-    /// The kind of that number.
+impl FromDeno {
+    /// Returns the kind with this number.
     pub(super) fn from_u8(byte: u8) -> Option<Self> {
-        use Up::*;
-        [Hello, Ready, Call, Log, Idle, Timer, Clear, Warn, Done, Ask]
+        use FromDeno::*;
+        [Hello, Ready, Call, Log, Idle, Timer, Clear, Warn, Done, Query]
             .into_iter()
             .find(|kind| *kind as u8 == byte)
     }
 }
 
-/// What stays the same for every run.
+/// Settings that hold for every run.
 #[derive(Debug, Serialize)]
 pub(super) struct Setup<'a> {
     /// The script that builds a realm.
     pub(super) realm: &'a str,
     pub(super) limits: Limits,
-    pub(super) texts: Texts,
+    pub(super) messages: Messages,
 }
 
-/// What Deno refuses by itself, where a guest must learn of it at once. The worker and the broker
-/// look again.
+/// Limits that Deno's side enforces where a guest must notice at once. Worker and broker enforce
+/// them as well.
 #[derive(Debug, Serialize)]
 pub(super) struct Limits {
     pub(super) args_bytes_max: u64,
@@ -83,17 +83,17 @@ pub(super) struct Limits {
     pub(super) timers_max: u64,
 }
 
-/// What a guest reads when it is refused; the same words as under the other runtime.
+/// Messages of rejections, identical to those of the other runtime.
 #[derive(Debug, Serialize)]
-pub(super) struct Texts {
+pub(super) struct Messages {
     pub(super) too_many_calls: String,
     pub(super) too_many_bytes: String,
     pub(super) too_many_timers: String,
-    /// `{}` stands for the name of the module.
+    /// `{}` is a placeholder for the name of the module.
     pub(super) import_refused: String,
 }
 
-/// Where a script stands.
+/// Name and origin of a script.
 #[derive(Debug, Serialize)]
 pub(super) struct Program {
     pub(super) name: &'static str,
@@ -101,72 +101,73 @@ pub(super) struct Program {
     pub(super) column_offset: i32,
 }
 
-/// What runs there.
+/// Versions of Deno and its engine.
 #[derive(Debug, Deserialize)]
 pub(super) struct Hello {
     pub(super) deno: String,
     pub(super) v8: String,
 }
 
-/// How a run ended.
+/// End of a run.
 #[derive(Debug, Deserialize)]
-pub(super) struct Ended {
-    pub(super) kind: EndKind,
+pub(super) struct DoneHead {
+    pub(super) kind: DoneKind,
     pub(super) thrown: Option<Thrown>,
-    /// Calls without an answer.
+    /// Number of calls without a response.
     pub(super) outstanding: usize,
     pub(super) rejections: Vec<Thrown>,
     pub(super) more_rejections: u64,
     pub(super) heap_kb: u64,
 }
 
-/// The endings that Deno knows.
+/// Outcomes that Deno's side distinguishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum EndKind {
+pub(super) enum DoneKind {
     Returned,
     Threw,
     ResultLimit,
     NotAProgram,
 }
 
-/// What was thrown.
+/// Description of a thrown value.
 #[derive(Debug, Deserialize)]
 pub(super) struct Thrown {
     pub(super) name: String,
     pub(super) message: String,
-    /// The call whose failure it is; 0 for none.
+    /// The call of which it is the failure; 0 for none.
     pub(super) call: u32,
-    /// Function, line and column of the guest's own frames, as the engine counts them.
+    /// Function, line and column of the guest's own stack frames, as the engine counts them.
     pub(super) frames: Vec<(String, u32, u32)>,
 }
 
-/// One frame as it was read.
+/// A frame that was read.
 #[derive(Debug)]
 pub(super) struct Frame {
-    pub(super) kind: Up,
+    pub(super) kind: FromDeno,
     pub(super) body: Vec<u8>,
 }
 
-/// The frame at the beginning of `input` and the bytes that it takes, if it is whole.
+/// Parses the frame at the beginning of `input`. Returns it and its length, or `None` if it is
+/// incomplete.
 ///
 /// # Errors
-/// What is wrong with it.
+/// A description of a frame that breaks the grammar.
 pub(super) fn parse(input: &[u8], bytes_max: usize) -> Result<Option<(Frame, usize)>, String> {
     let Some((length, rest)) = input.split_first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_le_bytes(*length) as usize;
     if length == 0 || length > bytes_max {
-        return Err(format!("a frame of {length} bytes, allowed are 1 to {bytes_max}"));
+        return Err(format!("a frame is {length} bytes; the limit is 1 to {bytes_max}"));
     }
     let Some((kind, body)) = rest.get(..length).and_then(<[u8]>::split_first) else {
         return Ok(None);
     };
-    let kind = Up::from_u8(*kind).ok_or_else(|| format!("unknown frame kind {kind}"))?;
+    let kind = FromDeno::from_u8(*kind).ok_or_else(|| format!("unknown frame kind {kind}"))?;
     Ok(Some((Frame { kind, body: body.to_vec() }, 4 + length)))
 }
 
-/// The bytes of a frame whose body is these parts, one after the other.
-pub(super) fn encode(kind: Down, parts: &[&[u8]]) -> Vec<u8> {
+/// Encodes a frame whose body is the concatenation of `parts`.
+pub(super) fn encode(kind: ToDeno, parts: &[&[u8]]) -> Vec<u8> {
     let body: usize = parts.iter().map(|part| part.len()).sum();
     let mut bytes = Vec::with_capacity(5 + body);
     bytes.extend_from_slice(&(1 + body as u32).to_le_bytes());
@@ -175,10 +176,10 @@ pub(super) fn encode(kind: Down, parts: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// Reads the parts of a body in turn; none once it is too short.
-pub(super) struct Parts<'a>(pub(super) &'a [u8]);
+/// Reads the parts of a body one after the other. Returns `None` if it is too short.
+pub(super) struct BodyReader<'a>(pub(super) &'a [u8]);
 
-impl<'a> Parts<'a> {
+impl<'a> BodyReader<'a> {
     pub(super) fn u8(&mut self) -> Option<u8> {
         self.bytes().map(|[byte]| byte)
     }

@@ -1,10 +1,9 @@
-//! The runtime `local-deno`: a small worker that takes programs in and judges what comes out, and
-//! Deno, which runs them in a jail.
+//! The runtime `local-deno`: a small worker, and Deno, which runs programs in a jail.
 //!
-//! The worker ([`guest`]) is Rust of ours without an engine: intake, positions, limits, endings.
-//! Deno ([`child`]) runs `runtime-js/deno/main.js` and a realm for each guest ([`bundle`]); between
-//! the two go the frames of [`link`]. The worker takes Deno for hostile, as the broker takes both:
-//! whatever Deno says is checked, and what it leaves undone ends with its process.
+//! The worker ([`guest`]) is our own code without an engine: intake, positions, limits, run ends.
+//! Deno ([`child`]) runs `runtime-js/deno/main.js` and a realm for each guest ([`bundle`]). The two
+//! exchange the frames of [`link`]. The worker treats Deno as hostile, as the broker treats both:
+//! it checks everything that Deno sends, and ends the process if Deno breaks the protocol.
 
 mod bundle;
 mod child;
@@ -23,16 +22,19 @@ use std::{
 pub(super) use bundle::realm;
 
 use super::{
+    exit::refuse,
     outbox::Outbox,
-    refuse,
     start::{StartError, read_setup},
 };
-use crate::sandbox::lockdown::{self, jail};
+use crate::sandbox::{
+    lockdown::{self, jail},
+    v8_options::V8Options,
+};
 
-/// What the worker itself needs, in bytes: code, the stack of the parser, frames on their way.
+/// Memory of the worker itself in bytes: code, the parser's stack, frames in transit.
 const MEMORY_BYTES: u64 = 512 << 20;
 
-/// Runs a worker until its broker is gone.
+/// Runs a worker until its broker is gone. Returns only if it could not start.
 pub(super) fn main(path: &Path, identity: &OsStr) -> ExitCode {
     match start(path, identity) {
         Ok(never) => never,
@@ -43,14 +45,16 @@ pub(super) fn main(path: &Path, identity: &OsStr) -> ExitCode {
 fn start(path: &Path, identity: &OsStr) -> Result<ExitCode, StartError> {
     lockdown::lock(jail::DESCRIPTORS_MAX)?;
     let realm = lockdown::take_snapshot()?;
-    // SAFETY: descriptor 0 is the connected socket that the broker gave; nothing else in this
-    // process owns it.
+    // SAFETY: descriptor 0 is the connected socket from the broker; nothing else in this process
+    // owns it.
     let mut input = unsafe { UnixStream::from_raw_fd(0) };
     let setup = read_setup(&mut input)?;
     let outbox = Arc::new(Outbox::new(input.try_clone().map_err(StartError::Socket)?));
-    let child = child::Child::start(path, identity, &setup, realm)
+    let options: V8Options =
+        serde_json::from_str(setup.engine_options.get()).map_err(StartError::Options)?;
+    let child = child::Child::start(path, identity, &setup, options, realm)
         .map_err(|error| StartError::Engine(Box::new(error)))?;
-    // After the child, whose own bound is another one and could not be above this.
+    // After the start of the child, whose own limit could not be higher than this one.
     lockdown::limit_memory(MEMORY_BYTES + 2 * setup.result_bytes_max)?;
     lockdown::drop_capabilities()?;
     lockdown::close_files()?;

@@ -1,14 +1,14 @@
-//! Which calls are under way and which still wait for a place. Pure: `T` is what the engine keeps
-//! per call.
+//! Calls in flight and calls that wait for one of the slots in flight. Pure: `T` is the engine's data
+//! for a call.
 
 use std::collections::{HashMap, VecDeque};
 
-use crate::sandbox::{protocol::CALLS_IN_FLIGHT_MAX, worker::endings};
+use crate::sandbox::{protocol::CALLS_IN_FLIGHT_MAX, worker::messages};
 
-/// Arguments of calls that wait for a place, in bytes, all together.
+/// Limit on the total arguments of waiting calls, in bytes.
 const QUEUED_BYTES_MAX: usize = 64 << 20;
 
-/// One call as it leaves.
+/// A call to be sent.
 pub(super) struct Call {
     pub(super) call: u32,
     pub(super) path: String,
@@ -25,12 +25,12 @@ pub(super) struct Calls<T> {
     pending: HashMap<u32, T>,
 }
 
-/// Why a call is refused before it leaves.
+/// Reasons for which a call is rejected before it is sent.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TooMany {
-    #[error("{}", endings::too_many_calls(*.0))]
+    #[error("{}", messages::too_many_calls(*.0))]
     Calls(u64),
-    #[error("{}", endings::too_many_bytes(QUEUED_BYTES_MAX))]
+    #[error("{}", messages::too_many_bytes(QUEUED_BYTES_MAX))]
     Bytes,
 }
 
@@ -46,12 +46,12 @@ impl<T> Calls<T> {
         }
     }
 
-    /// Takes a call in; answers it back when it may leave at once.
+    /// Adds a call. Returns it if it may be sent at once.
     pub(super) fn issue(
         &mut self,
         path: String,
         args: String,
-        kept: T,
+        data: T,
     ) -> Result<Option<Call>, TooMany> {
         let waits = self.in_flight >= CALLS_IN_FLIGHT_MAX;
         if waits && self.queued.len() as u64 >= self.queued_max {
@@ -61,7 +61,7 @@ impl<T> Calls<T> {
             return Err(TooMany::Bytes);
         }
         self.issued += 1;
-        self.pending.insert(self.issued, kept);
+        self.pending.insert(self.issued, data);
         let call = Call { call: self.issued, path, args };
         if waits {
             self.queued_bytes += call.args.len();
@@ -72,24 +72,24 @@ impl<T> Calls<T> {
         Ok(Some(call))
     }
 
-    /// What was kept for a call that was answered; none for a number that is not under way. Frees a
-    /// place.
-    pub(super) fn answered(&mut self, call: u32) -> Option<T> {
-        // One that still waits has not left: the broker cannot know its number.
+    /// Removes a call that has its response and returns its data; `None` if the call is not in
+    /// flight.
+    pub(super) fn complete(&mut self, call: u32) -> Option<T> {
+        // A waiting call was not sent, so the broker cannot know its number.
         if self.queued.front().is_some_and(|first| call >= first.call) {
             return None;
         }
-        let kept = self.pending.remove(&call)?;
+        let data = self.pending.remove(&call)?;
         self.in_flight -= 1;
-        Some(kept)
+        Some(data)
     }
 
-    /// What is kept for a call that has no answer yet.
-    pub(super) fn kept(&self, call: u32) -> Option<&T> {
+    /// Data of a call that has no response yet.
+    pub(super) fn data(&self, call: u32) -> Option<&T> {
         self.pending.get(&call)
     }
 
-    /// The next call that may leave now.
+    /// Removes the next waiting call that may be sent now.
     pub(super) fn next(&mut self) -> Option<Call> {
         if self.in_flight >= CALLS_IN_FLIGHT_MAX {
             return None;
@@ -100,7 +100,7 @@ impl<T> Calls<T> {
         Some(call)
     }
 
-    /// Calls without an answer, those that wait included.
+    /// Number of calls without a response, including waiting ones.
     pub(super) fn outstanding(&self) -> usize {
         self.pending.len()
     }

@@ -1,8 +1,8 @@
-//! Memory of one guest: the heap's bound, array buffers counted outside it, and the last frame of a
-//! process that runs out.
+//! Memory of one guest: the limit of the heap, the array buffers outside it, and the last frame of a
+//! process that runs out of memory.
 //!
-//! The last frame is written from inside a dying engine: no allocation, no lock, nothing but
-//! `write` and `_exit`.
+//! The last frame is written from inside a failing engine: no allocation, no lock, only `write` and
+//! `_exit`.
 
 use std::{
     alloc::{Layout, alloc, alloc_zeroed, dealloc},
@@ -17,27 +17,26 @@ use std::{
 use deno_core::v8;
 
 use crate::sandbox::{
-    protocol::{Gasp, HEAD_BYTES, Kind},
-    worker::outbox::leave,
+    protocol::{FatalReason, HEAD_BYTES, Kind},
+    worker::exit::leave,
 };
 
-/// What the heap may still grow by once its bound is reached, in bytes: the termination itself
-/// needs some.
+/// Bytes by which the heap may grow once its limit is reached: the termination itself needs some.
 const HEADROOM_BYTES: usize = 32 << 20;
-/// Address space for compiled code in bytes. The first isolate fixes it for the process.
+/// Address space for compiled code in bytes. The first isolate sets it for the process.
 const CODE_RANGE_BYTES: usize = 128 << 20;
-/// How allocations of array buffers are aligned; what `malloc` gives.
+/// Alignment of array buffers, as of `malloc`.
 const ALIGNMENT: usize = 16;
 
-/// The run that a last frame names. One guest per process, so one number.
+/// The run that the last frame names. There is one guest per process, so one number.
 static RUN: AtomicU32 = AtomicU32::new(0);
 
-/// Says which run is under way, for the last frame; 0 for none.
-pub(super) fn name_run(run: u32) {
+/// Sets the current run for the last frame; 0 for none.
+pub(super) fn set_run(run: u32) {
     RUN.store(run, Ordering::Release);
 }
 
-/// Array buffers of one guest.
+/// Accounting of the array buffers of one guest.
 pub(super) struct Buffers {
     bytes_max: u64,
     used: AtomicU64,
@@ -55,12 +54,12 @@ impl Buffers {
         })
     }
 
-    /// The most bytes at once.
+    /// Largest number of bytes in use at once.
     pub(super) fn peak(&self) -> u64 {
         self.peak.load(Ordering::Relaxed)
     }
 
-    /// Whether an allocation was refused.
+    /// Returns true if an allocation was refused.
     pub(super) fn refused(&self) -> bool {
         self.refused.load(Ordering::Relaxed)
     }
@@ -92,10 +91,10 @@ impl Buffers {
         address.cast()
     }
 
-    /// V8's allocator that counts here.
+    /// Returns an allocator for V8 that counts here.
     fn allocator(self: &Arc<Self>) -> v8::UniqueRef<v8::Allocator> {
-        // SAFETY: the handle is an `Arc` that `release` takes back; the table's functions expect
-        // just that.
+        // SAFETY: the handle is an `Arc` that `release` takes back, as the functions of the table
+        // expect.
         unsafe { v8::new_rust_allocator(Arc::into_raw(self.clone()), &ALLOCATOR) }
     }
 }
@@ -117,7 +116,7 @@ unsafe extern "C" fn uninitialized(buffers: &Buffers, bytes: usize) -> *mut c_vo
 
 unsafe extern "C" fn free(buffers: &Buffers, address: *mut c_void, bytes: usize) {
     let Ok(layout) = Layout::from_size_align(bytes.max(1), ALIGNMENT) else { return };
-    // SAFETY: V8 gives back what `allocate` gave, with the same length.
+    // SAFETY: V8 frees what `allocate` returned, with the same length.
     unsafe { dealloc(address.cast(), layout) };
     buffers.used.fetch_sub(bytes as u64, Ordering::Relaxed);
 }
@@ -127,7 +126,7 @@ unsafe extern "C" fn release(buffers: *const Buffers) {
     drop(unsafe { Arc::from_raw(buffers) });
 }
 
-/// What an isolate is made with.
+/// Returns the parameters of an isolate.
 pub(super) fn params(heap_bytes_max: u64, buffers: &Arc<Buffers>) -> v8::CreateParams {
     v8::CreateParams::default()
         .heap_limits(0, heap_bytes_max as usize)
@@ -136,32 +135,32 @@ pub(super) fn params(heap_bytes_max: u64, buffers: &Arc<Buffers>) -> v8::CreateP
         .allow_atomics_wait(false)
 }
 
-/// The heap's new bound after it was reached for the `hits`-th time: some headroom once, then
-/// nothing more.
-pub(super) fn after_hit(hits: u32, bound: usize) -> usize {
-    if hits == 1 { bound + HEADROOM_BYTES.max(bound / 4) } else { bound }
+/// Returns the heap's new limit after it was reached for the `hits`-th time: headroom is granted
+/// once.
+pub(super) fn limit_after_hit(hits: u32, limit: usize) -> usize {
+    if hits == 1 { limit + HEADROOM_BYTES.max(limit / 4) } else { limit }
 }
 
-/// Installs what runs when V8 gives up.
+/// Installs the handler of V8's fatal errors.
 pub(super) fn on_fatal_error() {
     v8::V8::set_fatal_error_handler(fatal);
 }
 
-/// Installs what runs when this isolate is out of memory.
+/// Installs the handler of an isolate that is out of memory.
 pub(super) fn on_out_of_memory(isolate: &mut v8::Isolate) {
     isolate.set_oom_error_handler(out_of_memory);
 }
 
 unsafe extern "C" fn out_of_memory(_location: *const c_char, _details: &v8::OomDetails) {
-    gasp(Gasp::OutOfMemory)
+    die(FatalReason::OutOfMemory)
 }
 
 fn fatal(_file: &str, _line: i32, _message: &str) {
-    gasp(Gasp::Fatal)
+    die(FatalReason::Fatal)
 }
 
 /// Writes the last frame and ends the process.
-fn gasp(reason: Gasp) -> ! {
+fn die(reason: FatalReason) -> ! {
     let run = RUN.load(Ordering::Acquire).to_le_bytes();
     let length = (HEAD_BYTES as u32 + 1).to_le_bytes();
     let frame = [
@@ -169,15 +168,15 @@ fn gasp(reason: Gasp) -> ! {
         length[1],
         length[2],
         length[3],
-        Kind::Gasp as u8,
+        Kind::Fatal as u8,
         run[0],
         run[1],
         run[2],
         run[3],
         reason as u8,
     ];
-    // SAFETY: descriptor 0 is the broker's socket. This thread is the guest's and holds no
-    // half-written frame: it is inside V8.
+    // SAFETY: descriptor 0 is the broker's socket. This is the guest's thread, which is inside V8 and
+    // so not in the middle of a frame.
     unsafe { libc::write(0, frame.as_ptr().cast(), frame.len()) };
     leave(134)
 }

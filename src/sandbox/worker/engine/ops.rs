@@ -1,5 +1,5 @@
-//! The native functions that `runtime-js/` calls. Guests never hold one: the modules of the
-//! snapshot do.
+//! The native functions that `runtime-js/` calls. Only the modules of the snapshot hold them; guests
+//! never do.
 
 use std::{
     rc::Rc,
@@ -13,7 +13,7 @@ use deno_core::{OpDecl, OpState, op2, v8};
 use super::state::GuestState;
 use crate::sandbox::{
     protocol::level_from_u8,
-    worker::{endings, web},
+    worker::{messages, web},
 };
 
 deno_core::extension!(
@@ -32,8 +32,8 @@ deno_core::extension!(
     middleware = keep_only_ours,
 );
 
-/// Built-in functions of deno_core that our own modules may use. Every other one is disabled,
-/// although no guest can reach any: some print, some read files, one ends the process.
+/// Native functions of deno_core that our own modules may use. All others are disabled, although no
+/// guest can reach any: some print, some read files, one ends the process.
 const BUILTIN: &[&str] = &[
     "op_get_constructor_name",
     "op_get_ext_import_meta_proto",
@@ -54,7 +54,7 @@ fn keep_only_ours(decl: OpDecl) -> OpDecl {
     {
         decl
     } else {
-        // An asynchronous one would keep deno_core's whole machinery alive in the snapshot.
+        // An asynchronous one would keep deno_core's event loop alive in the snapshot.
         let mut disabled = decl.disable();
         disabled.is_async = false;
         disabled
@@ -65,11 +65,11 @@ fn guest(state: &OpState) -> Rc<GuestState> {
     state.borrow::<Rc<GuestState>>().clone()
 }
 
-fn text<'s>(scope: &v8::PinScope<'s, '_>, text: &str) -> v8::Local<'s, v8::Value> {
+fn string<'s>(scope: &v8::PinScope<'s, '_>, text: &str) -> v8::Local<'s, v8::Value> {
     v8::String::new(scope, text).map_or_else(|| v8::null(scope).into(), Into::into)
 }
 
-/// Issues a call: a promise, or the reason why it cannot be issued.
+/// Issues a call. Returns its promise, or the reason for which it cannot be issued.
 #[op2]
 fn op_call<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -80,11 +80,7 @@ fn op_call<'s>(
     let guest = guest(state);
     let args_max = guest.limits.args_bytes_max;
     if args.len() as u64 > args_max {
-        let told = format!(
-            "the arguments of tools.{path} are {} bytes of JSON, allowed are {args_max}",
-            args.len()
-        );
-        return text(scope, &told);
+        return string(scope, &messages::args_too_large(&path, args.len(), args_max));
     }
     let Some(resolver) = v8::PromiseResolver::new(scope) else {
         return v8::undefined(scope).into();
@@ -92,18 +88,18 @@ fn op_call<'s>(
     let promise = resolver.get_promise(scope);
     match guest.issue(scope, path, args, resolver) {
         Ok(()) => promise.into(),
-        Err(error) => text(scope, &error.to_string()),
+        Err(error) => string(scope, &error.to_string()),
     }
 }
 
-/// Bytes of JSON that a value may become: a call's arguments, or the result.
+/// Returns the limit on the JSON of a call's arguments, or of the result, in bytes.
 #[op2(fast)]
 fn op_encode_bytes_max(state: &mut OpState, arguments: bool) -> f64 {
     let limits = &guest(state).limits;
     (if arguments { limits.args_bytes_max } else { limits.result_bytes_max }) as f64
 }
 
-/// What kind of object it is, by the numbers in `encode.ts`; 0 for one whose properties say it all.
+/// Returns the kind of an object by the numbers in `encode.ts`; 0 for a plain object.
 #[op2(fast)]
 fn op_kind(value: v8::Local<v8::Value>) -> u32 {
     let value = &*value;
@@ -137,8 +133,8 @@ fn op_kind(value: v8::Local<v8::Value>) -> u32 {
     }
 }
 
-/// `[type, base64]` of an array buffer or a view on one; null when the text would be longer than
-/// that.
+/// Returns `[type, base64]` of an array buffer or a view on one; null if the base64 would be longer
+/// than `bytes_max`.
 #[op2]
 fn op_base64<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -160,7 +156,7 @@ fn op_base64<'s>(
     }
     let mut content = vec![0; bytes.byte_length()];
     bytes.copy_contents(&mut content);
-    let items = [text(scope, name), text(scope, &STANDARD.encode(content))];
+    let items = [string(scope, name), string(scope, &STANDARD.encode(content))];
     v8::Array::new_with_elements(scope, &items).into()
 }
 
@@ -182,7 +178,7 @@ fn view_name(value: v8::Local<v8::Value>) -> &'static str {
     names.into_iter().find(|(is, _)| *is).map_or("ArrayBufferView", |(_, name)| name)
 }
 
-/// One line of console output: 0 debug, 1 info, 2 warn, 3 error.
+/// Writes one line of console output. Levels: 0 debug, 1 info, 2 warn, 3 error.
 #[op2(fast)]
 fn op_log(state: &mut OpState, level: u32, #[string] line: String) {
     let level =
@@ -190,20 +186,19 @@ fn op_log(state: &mut OpState, level: u32, #[string] line: String) {
     guest(state).log(level, line);
 }
 
-/// Tells the caller something although the task does not fail on it.
+/// Adds a warning for the caller.
 #[op2(fast)]
 fn op_warn(state: &mut OpState, #[string] warning: String) {
     guest(state).warn(warning);
 }
 
-/// Runs a function once the guest's current step is done. What it throws reaches the engine as an
-/// uncaught error.
+/// Queues a microtask. An exception in it reaches the engine as an uncaught error.
 #[op2(fast)]
 fn op_queue_microtask(scope: &mut v8::PinScope, function: v8::Local<v8::Function>) {
     scope.enqueue_microtask(function);
 }
 
-/// Starts a timer: its number, or the reason why it cannot be started.
+/// Starts a timer. Returns its number, or the reason for which it cannot be started.
 #[op2]
 fn op_timer_start<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -215,7 +210,7 @@ fn op_timer_start<'s>(
     let delay = Duration::try_from_secs_f64(ms / 1000.0).unwrap_or_default();
     match guest.timers.borrow_mut().start(Instant::now(), delay, repeat) {
         Some(id) => v8::Integer::new_from_unsigned(scope, id).into(),
-        None => text(scope, &endings::too_many_timers(guest.limits.timers_max)),
+        None => string(scope, &messages::too_many_timers(guest.limits.timers_max)),
     }
 }
 

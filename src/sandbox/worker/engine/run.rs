@@ -1,8 +1,7 @@
-//! One run: compile, enter, and the loop until the program's promise settles.
+//! One run: compiles the program, enters it, and loops until its promise settles.
 //!
-//! The rule that everything here follows: after every entry into the engine the alarm is looked at,
-//! and once it was raised no JavaScript is entered again. One microtask checkpoint per turn, in one
-//! place.
+//! Invariant: the stop flag is checked after every entry into the engine, and once it is raised no
+//! JavaScript is entered again. There is one microtask checkpoint per iteration, in one function.
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
@@ -19,43 +18,46 @@ use crate::{
     sandbox::{
         protocol::DoneOutcome,
         worker::{
-            channel::{Answer, Job, Mailbox, Reason, Woken},
+            channel::{Job, Mailbox, Response, StopCause, Wakeup},
             cpu_clock,
-            ending::Ending,
-            endings,
             intake::{self, Prepared},
+            messages,
             outbox::Outbox,
+            run_end::RunEnd,
         },
     },
 };
 
-/// Tasks of V8's own that are run before the guest parks.
+/// Number of V8's own tasks that run before the guest parks.
 const PUMPED_MAX: usize = 64;
 
-/// How the guest's code ended, before anything is told.
-enum End {
+/// Completion of the guest's code.
+enum Completion {
+    /// The result as JSON.
     Returned(String),
     Threw(v8::Global<v8::Value>),
+    /// An error of ours.
     Failed(Box<TaskError>),
-    /// The alarm was raised.
+    /// The stop flag was raised.
     Stopped,
 }
 
 impl Guest {
-    /// Runs one program to its end; none when its intake was given up meanwhile, and its end told.
+    /// Runs one program to its end. Returns `None` if the main thread abandoned the intake and
+    /// reported the end.
     pub(in crate::sandbox::worker) fn run(
         &mut self,
         job: Job,
         mailbox: &Mailbox,
         outbox: &Arc<Outbox>,
-    ) -> Option<Ending> {
+    ) -> Option<RunEnd> {
         let clock = cpu_clock::of_this_thread();
         let began = cpu_clock::read_ns(clock).unwrap_or(0);
-        memory::name_run(job.run);
+        memory::set_run(job.run);
         *self.state.link.borrow_mut() = Some(Link { run: job.run, outbox: outbox.clone() });
         self.guard_heap(mailbox);
         let prepared = intake::prepare(&job.source);
-        if !mailbox.taken_in() {
+        if !mailbox.finish_intake() {
             return None;
         }
         let outcome = match prepared {
@@ -69,20 +71,20 @@ impl Guest {
             }
         };
         self.runtime.remove_near_heap_limit_callback(0);
-        memory::name_run(0);
+        memory::set_run(0);
         self.state.measure(self.runtime.v8_isolate());
-        let stopped = mailbox.alarm.raised().is_some();
+        let stopped = mailbox.stop.is_raised();
         let log = self.state.log.borrow();
-        let near = self.state.heap_hits.get() > 0;
-        Some(Ending {
+        let was_near_limit = self.state.heap_hits.get() > 0;
+        Some(RunEnd {
             outcome: outcome.outcome,
             result: outcome.result.into_bytes(),
             cpu_ms: cpu_clock::read_ns(clock).unwrap_or(began).saturating_sub(began) / 1_000_000,
             heap_peak_bytes: self.state.heap_peak.get() + self.state.buffers.peak(),
             dropped_lines: log.dropped_lines,
             dropped_bytes: log.dropped_bytes,
-            warnings: self.state.warnings.take().into_texts(),
-            spent: stopped || near,
+            warnings: self.state.warnings.take().into_strings(),
+            spent: stopped || was_near_limit,
         })
     }
 
@@ -90,9 +92,9 @@ impl Guest {
         let Self { hooks, state, runtime } = self;
         let platform = v8::V8::get_current_platform();
         deno_core::scope!(scope, runtime);
-        let turn = Turn { hooks, state, prepared, mailbox, platform: &platform };
-        let end = turn.drive(scope);
-        turn.tell(scope, end)
+        let execution = Execution { hooks, state, prepared, mailbox, platform: &platform };
+        let completion = execution.run_to_completion(scope);
+        execution.conclude(scope, completion)
     }
 }
 
@@ -101,8 +103,8 @@ struct Outcome {
     result: String,
 }
 
-/// What every step of a run needs.
-struct Turn<'a> {
+/// The context of one run.
+struct Execution<'a> {
     hooks: &'a Hooks,
     state: &'a GuestState,
     prepared: &'a Prepared,
@@ -110,24 +112,24 @@ struct Turn<'a> {
     platform: &'a v8::SharedRef<v8::Platform>,
 }
 
-impl Turn<'_> {
+impl Execution<'_> {
     fn stopped(&self) -> bool {
-        self.mailbox.alarm.raised().is_some()
+        self.mailbox.stop.is_raised()
     }
 
-    /// Runs the program until it settles or must end.
-    fn drive(&self, scope: &mut v8::PinScope<'_, '_>) -> End {
+    /// Runs the program until it settles or must stop.
+    fn run_to_completion(&self, scope: &mut v8::PinScope<'_, '_>) -> Completion {
         let promise = match self.enter(scope) {
             Ok(promise) => promise,
-            Err(end) => return end,
+            Err(completion) => return completion,
         };
         self.checkpoint(scope);
         loop {
             if self.stopped() {
-                return End::Stopped;
+                return Completion::Stopped;
             }
             if let Some(uncaught) = self.state.uncaught.take() {
-                return End::Threw(uncaught);
+                return Completion::Threw(uncaught);
             }
             let local = v8::Local::new(scope, &promise);
             match local.state() {
@@ -137,35 +139,38 @@ impl Turn<'_> {
                 }
                 v8::PromiseState::Rejected => {
                     let reason = local.result(scope);
-                    return End::Threw(v8::Global::new(scope, reason));
+                    return Completion::Threw(v8::Global::new(scope, reason));
                 }
                 v8::PromiseState::Pending => {}
             }
-            if let Err(end) = self.turn(scope) {
-                return end;
+            if let Err(completion) = self.step(scope) {
+                return completion;
             }
         }
     }
 
-    /// Compiles the script and enters it: the promise of the program.
-    fn enter(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<v8::Global<v8::Promise>, End> {
-        // The code was made ready before this; that may have taken its time.
+    /// Compiles the script and enters it. Returns the promise of the program.
+    fn enter(
+        &self,
+        scope: &mut v8::PinScope<'_, '_>,
+    ) -> Result<v8::Global<v8::Promise>, Completion> {
+        // The intake before this may have taken long.
         if self.stopped() {
-            return Err(End::Stopped);
+            return Err(Completion::Stopped);
         }
         v8::tc_scope!(let scope, scope);
         let compiled = self.compile(scope).and_then(|script| script.run(scope));
         if self.stopped() {
-            return Err(End::Stopped);
+            return Err(Completion::Stopped);
         }
         let Some(value) = compiled else {
             let thrown = scope.exception().unwrap_or_else(|| v8::undefined(scope).into());
-            return Err(End::Threw(v8::Global::new(scope, thrown)));
+            return Err(Completion::Threw(v8::Global::new(scope, thrown)));
         };
         let Ok(promise) = v8::Local::<v8::Promise>::try_from(value) else {
-            return Err(End::Failed(Box::new(endings::not_one_program(self.prepared))));
+            return Err(Completion::Failed(Box::new(messages::not_one_program(self.prepared))));
         };
-        // Its rejection is the run's end, not one that nobody handles.
+        // Its rejection ends the run; it is not an unhandled one.
         promise.mark_as_handled();
         Ok(v8::Global::new(scope, promise))
     }
@@ -190,29 +195,33 @@ impl Turn<'_> {
         v8::Script::compile(scope, source, Some(&origin))
     }
 
-    /// One turn of the loop: whatever can run now, or a park until something can.
-    fn turn(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<(), End> {
-        let answers = self.mailbox.take();
-        if !answers.is_empty() {
-            return self.deliver(scope, answers);
+    /// Runs whatever can run now, or parks until something can.
+    fn step(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<(), Completion> {
+        let responses = self.mailbox.take();
+        if !responses.is_empty() {
+            return self.deliver(scope, responses);
         }
         if self.fire_due(scope)? {
             return Ok(());
         }
         self.pump(scope);
         if self.stopped() {
-            return Err(End::Stopped);
+            return Err(Completion::Stopped);
         }
         let (calls, due) =
             (self.state.calls.borrow().outstanding(), self.state.timers.borrow().next_due());
         if calls == 0 && due.is_none() {
-            return Err(End::Failed(Box::new(endings::unresolved_promise(self.prepared))));
+            return Err(Completion::Failed(Box::new(messages::unresolved_promise(self.prepared))));
         }
         self.park(scope, due)
     }
 
-    /// Waits until the broker gives something, or asks it for permission once a timer is due.
-    fn park(&self, scope: &mut v8::PinScope<'_, '_>, due: Option<Instant>) -> Result<(), End> {
+    /// Waits for a message of the broker; requests permission to continue once a timer is due.
+    fn park(
+        &self,
+        scope: &mut v8::PinScope<'_, '_>,
+        due: Option<Instant>,
+    ) -> Result<(), Completion> {
         self.state.measure(scope);
         if !self.mailbox.park() {
             return Ok(());
@@ -221,11 +230,11 @@ impl Turn<'_> {
         let mut until = due;
         loop {
             match self.mailbox.wait(until) {
-                Woken::Stopped => return Err(End::Stopped),
-                Woken::Answers(answers) => return self.deliver(scope, answers),
-                Woken::Go if until.is_some() => {}
-                Woken::Go => return self.fire_due(scope).map(|_| ()),
-                Woken::Due => {
+                Wakeup::Stopped => return Err(Completion::Stopped),
+                Wakeup::Responses(responses) => return self.deliver(scope, responses),
+                Wakeup::Go if until.is_some() => {}
+                Wakeup::Go => return self.fire_due(scope).map(|_| ()),
+                Wakeup::TimerDue => {
                     until = None;
                     self.state.send_wake();
                 }
@@ -233,24 +242,28 @@ impl Turn<'_> {
         }
     }
 
-    /// Settles all calls that were answered, then runs what waited for them.
-    fn deliver(&self, scope: &mut v8::PinScope<'_, '_>, answers: Vec<Answer>) -> Result<(), End> {
-        self.state.answers.update(|taken| taken + answers.len() as u32);
-        for answer in answers {
-            let pending = self.state.calls.borrow_mut().answered(answer.call);
+    /// Settles all calls that have a response, then runs the code that awaited them.
+    fn deliver(
+        &self,
+        scope: &mut v8::PinScope<'_, '_>,
+        responses: Vec<Response>,
+    ) -> Result<(), Completion> {
+        self.state.responses.update(|received| received + responses.len() as u32);
+        for response in responses {
+            let pending = self.state.calls.borrow_mut().complete(response.call);
             let Some(pending) = pending else { continue };
             v8::scope!(let scope, scope);
             let resolver = v8::Local::new(scope, &pending.resolver);
             v8::tc_scope!(let scope, scope);
-            let value = v8::String::new_from_utf8(scope, &answer.json, v8::NewStringType::Normal)
-                .and_then(|text| match answer.ok {
+            let value = v8::String::new_from_utf8(scope, &response.json, v8::NewStringType::Normal)
+                .and_then(|text| match response.ok {
                     true => v8::json::parse(scope, text),
-                    false => self.failure(scope, text, answer.call, pending.at),
+                    false => self.failure(scope, text, response.call, pending.at),
                 });
             match value {
-                Some(value) if answer.ok => resolver.resolve(scope, value),
+                Some(value) if response.ok => resolver.resolve(scope, value),
                 Some(error) => resolver.reject(scope, error),
-                None if self.stopped() => return Err(End::Stopped),
+                None if self.stopped() => return Err(Completion::Stopped),
                 None => {
                     let thrown = scope.exception().unwrap_or_else(|| v8::undefined(scope).into());
                     scope.reset();
@@ -258,7 +271,7 @@ impl Turn<'_> {
                 }
             };
             if self.stopped() {
-                return Err(End::Stopped);
+                return Err(Completion::Stopped);
             }
         }
         self.state.send_waiting();
@@ -266,23 +279,24 @@ impl Turn<'_> {
         Ok(())
     }
 
+    /// Creates the error of a failed call.
     fn failure<'s>(
         &self,
         scope: &mut v8::PinScope<'s, '_>,
         text: v8::Local<'s, v8::String>,
         call: u32,
-        at: Option<thrown::Place>,
+        at: Option<thrown::Position>,
     ) -> Option<v8::Local<'s, v8::Value>> {
-        let error = self.ask(scope, &self.hooks.failure, text.into())?;
+        let error = self.call_hook(scope, &self.hooks.failure, text.into())?;
         if let Ok(object) = v8::Local::<v8::Object>::try_from(error) {
             thrown::mark(scope, object, call, at);
         }
         Some(error)
     }
 
-    /// Runs the timers that are due now; whether there were any. Those that they start wait for the
-    /// next turn.
-    fn fire_due(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<bool, End> {
+    /// Runs the timers that are due now; returns true if there were any. Timers that they start wait
+    /// for the next iteration.
+    fn fire_due(&self, scope: &mut v8::PinScope<'_, '_>) -> Result<bool, Completion> {
         let now = Instant::now();
         let mut fired = false;
         while let Some(id) = { self.state.timers.borrow_mut().take_due(now) } {
@@ -291,18 +305,18 @@ impl Turn<'_> {
                 v8::scope!(let scope, scope);
                 v8::tc_scope!(let scope, scope);
                 let id = v8::Integer::new_from_unsigned(scope, id);
-                let done = self.ask(scope, &self.hooks.fire, id.into());
+                let done = self.call_hook(scope, &self.hooks.fire, id.into());
                 if self.stopped() {
-                    return Err(End::Stopped);
+                    return Err(Completion::Stopped);
                 }
                 if done.is_none() {
                     let thrown = scope.exception().unwrap_or_else(|| v8::undefined(scope).into());
-                    return Err(End::Threw(v8::Global::new(scope, thrown)));
+                    return Err(Completion::Threw(v8::Global::new(scope, thrown)));
                 }
             }
             self.checkpoint(scope);
             if self.stopped() {
-                return Err(End::Stopped);
+                return Err(Completion::Stopped);
             }
         }
         Ok(fired)
@@ -314,7 +328,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Lets V8 do what it put off: nothing waits for it, so a few at a time are enough.
+    /// Runs V8's deferred tasks. Nothing waits for them, so a few at a time are enough.
     fn pump(&self, scope: &mut v8::PinScope<'_, '_>) {
         for _ in 0..PUMPED_MAX {
             if self.stopped() || !v8::Platform::pump_message_loop(self.platform, scope, false) {
@@ -324,7 +338,8 @@ impl Turn<'_> {
         self.checkpoint(scope);
     }
 
-    fn ask<'s>(
+    /// Calls one of our functions in the realm.
+    fn call_hook<'s>(
         &self,
         scope: &mut v8::PinScope<'s, '_>,
         hook: &v8::Global<v8::Function>,
@@ -334,48 +349,56 @@ impl Turn<'_> {
         v8::Local::new(scope, hook).call(scope, nothing, &[argument])
     }
 
-    /// The result as JSON. Getters and `toJSON` are guest code and run under the same limits.
-    fn result<'s>(&self, scope: &mut v8::PinScope<'s, '_>, value: v8::Local<'s, v8::Value>) -> End {
+    /// Encodes the result as JSON. Getters and `toJSON` are guest code and run under the same limits.
+    fn result<'s>(
+        &self,
+        scope: &mut v8::PinScope<'s, '_>,
+        value: v8::Local<'s, v8::Value>,
+    ) -> Completion {
         v8::tc_scope!(let scope, scope);
-        let json = self.ask(scope, &self.hooks.result, value);
+        let json = self.call_hook(scope, &self.hooks.result, value);
         if self.stopped() {
-            return End::Stopped;
+            return Completion::Stopped;
         }
         let Some(json) = json else {
             let thrown = scope.exception().unwrap_or_else(|| v8::undefined(scope).into());
-            return End::Threw(v8::Global::new(scope, thrown));
+            return Completion::Threw(v8::Global::new(scope, thrown));
         };
         let bytes_max = self.state.limits.result_bytes_max;
         let text = v8::Local::<v8::String>::try_from(json).ok();
         match text {
             Some(text) if text.utf8_length(scope) as u64 <= bytes_max => {
-                End::Returned(text.to_rust_string_lossy(scope))
+                Completion::Returned(text.to_rust_string_lossy(scope))
             }
-            _ => End::Failed(Box::new(endings::result_limit(bytes_max))),
+            _ => Completion::Failed(Box::new(messages::result_limit(bytes_max))),
         }
     }
 
-    /// What the broker is told.
-    fn tell(&self, scope: &mut v8::PinScope<'_, '_>, end: End) -> Outcome {
-        let outcome = match end {
-            // The alarm decides even when the code slipped through to its end.
-            _ if self.stopped() => return self.stop(),
-            End::Stopped => return self.stop(),
-            End::Returned(result) => {
+    /// Converts a completion to the outcome that the broker receives.
+    fn conclude(&self, scope: &mut v8::PinScope<'_, '_>, completion: Completion) -> Outcome {
+        let outcome = match completion {
+            // The stop flag decides even if the code reached its end meanwhile.
+            _ if self.stopped() => return self.stopped_outcome(),
+            Completion::Stopped => return self.stopped_outcome(),
+            Completion::Returned(result) => {
                 self.warn_of_leftovers(scope);
                 return Outcome { outcome: DoneOutcome::Returned, result };
             }
-            End::Failed(error) => DoneOutcome::Threw { error: *error, call: None },
-            End::Threw(thrown) => self.threw(scope, &thrown),
+            Completion::Failed(error) => DoneOutcome::Threw { error: *error, call: None },
+            Completion::Threw(thrown) => self.threw(scope, &thrown),
         };
         self.warn_of_leftovers(scope);
-        if self.stopped() { self.stop() } else { Outcome { outcome, result: String::new() } }
+        if self.stopped() {
+            self.stopped_outcome()
+        } else {
+            Outcome { outcome, result: String::new() }
+        }
     }
 
-    fn stop(&self) -> Outcome {
-        let outcome = match self.mailbox.alarm.raised() {
-            Some(Reason::Cpu) => DoneOutcome::CpuLimit,
-            Some(Reason::Memory) => endings::heap_limit(self.state.limits.heap_bytes_max),
+    fn stopped_outcome(&self) -> Outcome {
+        let outcome = match self.mailbox.stop.cause() {
+            Some(StopCause::Cpu) => DoneOutcome::CpuLimit,
+            Some(StopCause::Memory) => messages::heap_limit(self.state.limits.heap_bytes_max),
             _ => DoneOutcome::Stopped,
         };
         Outcome { outcome, result: String::new() }
@@ -394,7 +417,7 @@ impl Turn<'_> {
         };
         let refused =
             self.state.buffers.refused().then(|| {
-                endings::buffer_limit(self.state.limits.buffer_bytes_max, &name, &message)
+                messages::buffer_limit(self.state.limits.buffer_bytes_max, &name, &message)
             });
         if let Some(outcome) = refused.flatten() {
             return outcome;
@@ -402,30 +425,31 @@ impl Turn<'_> {
         DoneOutcome::Threw { error: self.prepared.describe(&name, &message, at, &stack), call }
     }
 
-    /// Name and message of a thrown value; none when the guest was stopped meanwhile.
+    /// Returns name and message of a thrown value; `None` if the guest was stopped meanwhile.
     fn explain<'s>(
         &self,
         scope: &mut v8::PinScope<'s, '_>,
         thrown: v8::Local<'s, v8::Value>,
     ) -> Option<(String, String)> {
-        let told = self.ask(scope, &self.hooks.explain, thrown);
+        let described = self.call_hook(scope, &self.hooks.explain, thrown);
         if self.stopped() {
             return None;
         }
         let part = |scope: &mut v8::PinScope<'s, '_>, index| {
-            let part = v8::Local::<v8::Array>::try_from(told?).ok()?.get_index(scope, index)?;
+            let part =
+                v8::Local::<v8::Array>::try_from(described?).ok()?.get_index(scope, index)?;
             Some(part.to_rust_string_lossy(scope))
         };
         let (name, message) = (part(scope, 0), part(scope, 1));
-        // A guest that is out of stack even here still gets an answer.
+        // A guest that is out of stack even here still gets a description.
         Some((
             name.unwrap_or_else(|| "Error".into()),
             message.unwrap_or_else(|| "threw a value that cannot be described".into()),
         ))
     }
 
-    /// Tells of what was left when the program ended: calls without an answer, rejections that
-    /// nobody handled.
+    /// Adds warnings of what the program left behind: calls without a response, unhandled
+    /// rejections.
     fn warn_of_leftovers(&self, scope: &mut v8::PinScope<'_, '_>) {
         self.state.warnings.borrow_mut().add_abandoned(self.state.calls.borrow().outstanding());
         let rejections = self.state.rejections.take();
@@ -433,7 +457,7 @@ impl Turn<'_> {
         for (_, reason) in &rejections.kept {
             let reason = v8::Local::new(scope, reason);
             let at =
-                thrown::origin(scope, reason).at.map(|at| thrown::place_text(self.prepared, at));
+                thrown::origin(scope, reason).at.map(|at| thrown::position_text(self.prepared, at));
             let Some((name, message)) = self.explain(scope, reason) else { return };
             self.state.warnings.borrow_mut().add_rejection(&name, &message, at);
         }

@@ -1,18 +1,17 @@
-//! What stands between a fresh isolate and one that a guest may have: everything of deno_core and
-//! every way to make code from text is taken away, and the callbacks through which V8 asks its
-//! embedder are ours.
+//! Seals a fresh isolate before a guest may use it: removes everything of deno_core and every way to
+//! create code from strings, and installs our own embedder callbacks.
 //!
-//! Flagged globals appear only when the context is made, so a deletion in the snapshot would be
-//! undone: it happens here, on every start.
+//! Globals behind flags appear when the context is created, which would undo a deletion in the
+//! snapshot; so they are deleted here, on every start.
 
 use std::rc::Rc;
 
 use deno_core::{JsRuntime, v8};
 
 use super::{memory, state::GuestState, thrown::SCRIPT_NAME};
-use crate::sandbox::worker::endings;
+use crate::sandbox::worker::messages;
 
-/// Globals that no guest may find. Some are not there in every build.
+/// Globals that no guest may find. Some do not exist in every build.
 const REMOVED: &[&str] = &[
     "Deno",
     "__bootstrap",
@@ -25,7 +24,7 @@ const REMOVED: &[&str] = &[
     "ShadowRealm",
     "__isolate",
 ];
-/// The functions of `runtime-js/bootstrap.ts` that the engine calls.
+/// Functions of `runtime-js/bootstrap.ts` that the engine calls.
 pub(super) struct Hooks {
     pub(super) explain: v8::Global<v8::Function>,
     pub(super) failure: v8::Global<v8::Function>,
@@ -33,7 +32,7 @@ pub(super) struct Hooks {
     pub(super) result: v8::Global<v8::Function>,
 }
 
-/// Seals the isolate; none when the snapshot does not hold our bootstrap.
+/// Seals the isolate. Returns `None` if the snapshot does not hold our bootstrap.
 pub(super) fn seal(runtime: &mut JsRuntime, state: &Rc<GuestState>) -> Option<Hooks> {
     let hooks = {
         deno_core::scope!(scope, runtime);
@@ -106,7 +105,7 @@ unsafe extern "C" fn promise_rejected(message: v8::PromiseRejectMessage) {
     }
 }
 
-/// Takes an error that nobody could catch: thrown by a microtask of the guest.
+/// Keeps an error that no guest code could catch: thrown by a microtask.
 unsafe extern "C" fn uncaught(message: v8::Local<v8::Message>, exception: v8::Local<v8::Value>) {
     // SAFETY: V8 gives a message that is valid for this call.
     v8::callback_scope!(unsafe scope, message);
@@ -117,7 +116,7 @@ unsafe extern "C" fn uncaught(message: v8::Local<v8::Message>, exception: v8::Lo
     }
 }
 
-/// `import.source()` and `import.defer()` in guest code.
+/// Rejects `import.source()` and `import.defer()` in guest code.
 fn refuse_import_with_phase<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     options: v8::Local<'s, v8::Data>,
@@ -129,7 +128,7 @@ fn refuse_import_with_phase<'s>(
     refuse_import(scope, options, from, specifier, attributes)
 }
 
-/// `import()` in guest code.
+/// Rejects `import()` in guest code.
 fn refuse_import<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     _options: v8::Local<'s, v8::Data>,
@@ -138,17 +137,16 @@ fn refuse_import<'s>(
     _attributes: v8::Local<'s, v8::FixedArray>,
 ) -> Option<v8::Local<'s, v8::Promise>> {
     let name: String = specifier.to_rust_string_lossy(scope).chars().take(100).collect();
-    let told = endings::import_refused(&name);
-    let told = v8::String::new(scope, &told)?;
-    let error = v8::Exception::type_error(scope, told);
+    let message = v8::String::new(scope, &messages::import_refused(&name))?;
+    let error = v8::Exception::type_error(scope, message);
     let resolver = v8::PromiseResolver::new(scope)?;
     resolver.reject(scope, error);
     Some(resolver.get_promise(scope))
 }
 
-/// The `stack` that code reads: the error's name and message and the guest's own frames, in the
-/// guest's own positions. `Error.prepareStackTrace` is not asked, and call site objects never reach
-/// a guest.
+/// Returns the `stack` of an error for guest code: name, message and the guest's own frames, in
+/// positions of the caller's source. `Error.prepareStackTrace` is not called, and call site objects
+/// never reach a guest.
 fn stack_text<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     error: v8::Local<'s, v8::Value>,
@@ -170,24 +168,24 @@ fn stack_text<'s>(
     v8::String::new(scope, &text).map_or_else(|| v8::undefined(scope).into(), Into::into)
 }
 
-/// Function, line and column of a frame; an inner none for frames that are not the guest's.
+/// Returns function, line and column of a frame; `Some(None)` for frames outside the guest's script.
 fn site<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     site: v8::Local<'s, v8::Value>,
 ) -> Option<Option<(String, u32, u32)>> {
     let site = v8::Local::<v8::Object>::try_from(site).ok()?;
-    let ask = |method: &str| {
+    let get = |method: &str| {
         let key = v8::String::new(scope, method)?;
         let function: v8::Local<v8::Function> = site.get(scope, key.into())?.try_into().ok()?;
-        function.call(scope, site.into(), &[]).filter(|answer| !answer.is_null_or_undefined())
+        function.call(scope, site.into(), &[]).filter(|value| !value.is_null_or_undefined())
     };
-    let file = ask("getFileName").map(|name| name.to_rust_string_lossy(scope));
+    let file = get("getFileName").map(|name| name.to_rust_string_lossy(scope));
     if file.as_deref() != Some(SCRIPT_NAME) {
         return Some(None);
     }
     let function =
-        ask("getFunctionName").map(|name| name.to_rust_string_lossy(scope)).unwrap_or_default();
-    let number = |method| ask(method).and_then(|value| value.uint32_value(scope)).unwrap_or(1);
+        get("getFunctionName").map(|name| name.to_rust_string_lossy(scope)).unwrap_or_default();
+    let number = |method| get(method).and_then(|value| value.uint32_value(scope)).unwrap_or(1);
     Some(Some((function, number("getLineNumber"), number("getColumnNumber"))))
 }
 

@@ -1,15 +1,18 @@
-//! The startup snapshot: `runtime-js/` and deno_core's own JavaScript, run once and frozen.
+//! The startup snapshot: `runtime-js/` and deno_core's own JavaScript, run once and serialised.
 //!
-//! Made in a short-lived process of its own: a process that has made a snapshot must not load one,
-//! and one that has loaded one must never load another.
+//! Made in a short-lived process of its own: a process that made a snapshot must not load one, and
+//! one that loaded a snapshot must never load another.
 
 use std::sync::Arc;
 
 use deno_core::{Extension, ExtensionFileSource, JsRuntimeForSnapshot, RuntimeOptions, v8};
 use swc_core::common::{SourceMap, errors::Handler, sync::Lrc};
 
-use super::{EngineError, ops, start_v8};
-use crate::sandbox::worker::web;
+use super::{
+    ops,
+    start::{EngineError, start_v8},
+};
+use crate::sandbox::worker::{host_functions, web};
 
 macro_rules! module {
     ($file:literal) => {
@@ -20,8 +23,8 @@ macro_rules! module {
     };
 }
 
-/// Our modules and their text; they import each other. Inside the binary: the machine that runs it
-/// has no source tree.
+/// Our modules and their source; they import each other. Part of the binary, because the machine
+/// that runs it has no source tree.
 const MODULES: &[(&str, &str)] = &[
     module!("encode.ts"),
     module!("errors.ts"),
@@ -30,19 +33,23 @@ const MODULES: &[(&str, &str)] = &[
     module!("install.ts"),
     module!("bootstrap.ts"),
 ];
+/// The module that is generated, under the name that the others import.
+const HOST_FUNCTIONS: &str = "ext:airlock/host_functions.ts";
 /// Runs before deno_core's own JavaScript.
 const PRELUDE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/runtime-js/prelude.js"));
 /// The module that imports the others.
 const ENTRY: &str = "ext:airlock/bootstrap.ts";
 
-/// Bakes the snapshot. Once per process, before any other use of the engine.
+/// Makes the snapshot. Call it once per process, before any other use of the engine.
 pub(in crate::sandbox::worker) fn bake() -> Result<Box<[u8]>, EngineError> {
     start_v8(true)?;
     let mut extensions = extensions();
     if let Some(own) = extensions.last_mut() {
+        let generated = host_functions::module();
         own.esm_files = MODULES
             .iter()
             .chain(web::MODULES)
+            .chain([&(HOST_FUNCTIONS, generated.as_str())])
             .map(|(name, source)| load(name, source))
             .collect::<Result<Vec<_>, _>>()?
             .into();
@@ -54,27 +61,25 @@ pub(in crate::sandbox::worker) fn bake() -> Result<Box<[u8]>, EngineError> {
         .map_err(|error| EngineError::Snapshot(error.to_string()))
 }
 
-/// Runs in the empty context, before anything of deno_core.
+/// Runs the prelude in the empty context, before any code of deno_core.
 fn run_prelude<'s>(scope: &mut v8::PinScope<'s, '_>, _global: v8::Local<'s, v8::Object>) {
     let script =
         v8::String::new(scope, PRELUDE).and_then(|source| v8::Script::compile(scope, source, None));
-    script
-        .and_then(|script| script.run(scope))
-        .expect("the prelude is ours and tested by every snapshot");
+    script.and_then(|script| script.run(scope)).expect("every snapshot tests the prelude");
 }
 
-/// The extensions in the order that the snapshot and every guest share: V8 finds native functions
-/// by their number in it.
+/// Returns the extensions in the order that the snapshot and every guest share: V8 identifies native
+/// functions by their position in it.
 pub(super) fn extensions() -> Vec<Extension> {
     vec![web::airlock_web::init(), ops::airlock::init()]
 }
 
-/// A module as JavaScript. Types are blanked out, so positions stay.
+/// Converts a module to JavaScript. Types become blanks, so positions stay.
 fn load(name: &'static str, source: &str) -> Result<ExtensionFileSource, EngineError> {
     let fault = |fault: &str| EngineError::Snapshot(format!("`{name}`: {fault}"));
     if !source.is_ascii() {
-        // V8 shares one-byte sources between isolates; anything else it would read wrongly.
-        return Err(fault("only ASCII may stand in it"));
+        // V8 shares one-byte sources between isolates and would misread anything else.
+        return Err(fault("it must be ASCII"));
     }
     let sources: Lrc<SourceMap> = Lrc::default();
     let errors = Handler::with_emitter_writer(Box::new(std::io::stderr()), Some(sources.clone()));

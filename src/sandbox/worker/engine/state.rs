@@ -1,5 +1,5 @@
-//! What one guest has under way: its calls, timers, log, warnings. Shared by the native functions
-//! and the run's loop.
+//! State of one guest: its calls, timers, log and warnings. Shared by the native functions and the
+//! run's loop.
 
 use std::{
     cell::{Cell, RefCell},
@@ -12,7 +12,7 @@ use deno_core::v8;
 use super::{
     calls::{Call, Calls, TooMany},
     memory::Buffers,
-    thrown::{self, Place},
+    thrown::{self, Position},
 };
 use crate::{
     model::LogLevel,
@@ -24,49 +24,48 @@ use crate::{
     },
 };
 
-/// What a frame needs beside the JSON it carries, in bytes: the path of a call, a quarter of the
-/// head of an end.
+/// Bytes of a frame that are not available to its JSON: the path of a call, a quarter of the head of
+/// a run's end.
 const FRAME_SPARE_BYTES: u64 = 64 << 10;
-/// Rejected promises without a handler that are kept to be told about.
+/// Number of unhandled promise rejections that are kept for warnings.
 const REJECTIONS_KEPT_MAX: usize = 8;
 
-/// What is kept for a call until it is answered.
+/// Data of a call until its response comes.
 pub(super) struct Pending {
     pub(super) resolver: v8::Global<v8::PromiseResolver>,
-    /// Where in the guest's source the call was issued, for the error it may end in.
-    pub(super) at: Option<Place>,
+    /// Position in the guest's source at which the call was issued, for the error it may end in.
+    pub(super) at: Option<Position>,
 }
 
-/// The way to the broker, once there is a run.
+/// Connection of the current run to the broker.
 pub(super) struct Link {
     pub(super) run: u32,
     pub(super) outbox: Arc<Outbox>,
 }
 
-/// See the module.
+/// State of one guest.
 pub(super) struct GuestState {
     pub(super) limits: Setup,
     pub(super) buffers: Arc<Buffers>,
     pub(super) link: RefCell<Option<Link>>,
-    /// The program that runs, for positions in its own text.
+    /// The current program, for positions in its source.
     pub(super) prepared: RefCell<Option<Rc<Prepared>>>,
     pub(super) calls: RefCell<Calls<Pending>>,
     pub(super) timers: RefCell<Timers>,
     pub(super) log: RefCell<LogMeter>,
     pub(super) rejections: RefCell<Rejections>,
-    /// The first error that nothing in the guest could have caught: thrown by a timer or a
-    /// microtask.
+    /// The first error that no guest code could catch: thrown by a timer or a microtask.
     pub(super) uncaught: RefCell<Option<v8::Global<v8::Value>>>,
     pub(super) heap_hits: Cell<u32>,
     pub(super) heap_peak: Cell<u64>,
-    /// Answers taken so far, which `Parked` tells the broker.
-    pub(super) answers: Cell<u32>,
+    /// Number of responses received so far, which `Parked` reports to the broker.
+    pub(super) responses: Cell<u32>,
     pub(super) warnings: RefCell<Warnings>,
 }
 
 impl GuestState {
     pub(super) fn new(limits: &Setup) -> Rc<Self> {
-        // Whatever the broker allows, a frame must hold it.
+        // A frame must hold whatever the broker allows.
         let limits = Setup {
             args_bytes_max: limits
                 .args_bytes_max
@@ -87,7 +86,7 @@ impl GuestState {
             uncaught: RefCell::new(None),
             heap_hits: Cell::new(0),
             heap_peak: Cell::new(0),
-            answers: Cell::new(0),
+            responses: Cell::new(0),
             warnings: RefCell::default(),
             limits,
         })
@@ -99,7 +98,7 @@ impl GuestState {
         }
     }
 
-    /// Takes a call in and sends it if there is a place.
+    /// Adds a call and sends it unless too many are in flight.
     pub(super) fn issue<'s>(
         &self,
         scope: &mut v8::PinScope<'s, '_>,
@@ -109,14 +108,14 @@ impl GuestState {
     ) -> Result<(), TooMany> {
         let pending =
             Pending { at: thrown::caller(scope), resolver: v8::Global::new(scope, resolver) };
-        let leaves = self.calls.borrow_mut().issue(path, args, pending)?;
-        if let Some(call) = leaves {
+        let sendable = self.calls.borrow_mut().issue(path, args, pending)?;
+        if let Some(call) = sendable {
             self.send_call(&call);
         }
         Ok(())
     }
 
-    /// Sends the calls that waited and now have a place.
+    /// Sends the waiting calls that may now be in flight.
     pub(super) fn send_waiting(&self) {
         while let Some(call) = { self.calls.borrow_mut().next() } {
             self.send_call(&call);
@@ -133,15 +132,15 @@ impl GuestState {
         );
     }
 
-    /// The line of the caller's own source that issued a call; 0 where it is not known.
+    /// Line of the caller's source that issued a call; 0 if unknown.
     fn line_of(&self, call: u32) -> u32 {
-        let at = self.calls.borrow().kept(call).and_then(|pending| pending.at);
+        let at = self.calls.borrow().data(call).and_then(|pending| pending.at);
         let prepared = self.prepared.borrow();
         at.zip(prepared.as_ref())
             .map_or(0, |((line, column), prepared)| prepared.position(line, column).0)
     }
 
-    /// Writes one line of console output, within the bounds.
+    /// Sends one line of console output, within the limits.
     pub(super) fn log(&self, level: LogLevel, line: String) {
         let admitted = self.log.borrow_mut().admit(line);
         if let Some(line) = admitted {
@@ -149,29 +148,29 @@ impl GuestState {
         }
     }
 
-    /// Says that the guest only waits.
+    /// Reports that the guest only waits.
     pub(super) fn send_parked(&self) {
-        self.send(Kind::Parked, &[&self.answers.get().to_le_bytes()]);
+        self.send(Kind::Parked, &[&self.responses.get().to_le_bytes()]);
     }
 
-    /// Says that a timer is due.
+    /// Reports that a timer is due.
     pub(super) fn send_wake(&self) {
         self.send(Kind::Wake, &[]);
     }
 
-    /// Keeps a warning.
+    /// Adds a warning.
     pub(super) fn warn(&self, warning: String) {
         self.warnings.borrow_mut().add(warning);
     }
 
-    /// Notes how large the heap is.
+    /// Updates the peak size of the heap.
     pub(super) fn measure(&self, isolate: &mut v8::Isolate) {
         let used = isolate.get_heap_statistics().used_heap_size() as u64;
         self.heap_peak.set(self.heap_peak.get().max(used));
     }
 }
 
-/// Rejected promises that nobody handles: the first few with their reason, the others by number.
+/// Unhandled promise rejections: the first few with their reason, the others counted.
 #[derive(Default)]
 pub(super) struct Rejections {
     pub(super) kept: Vec<(v8::Global<v8::Promise>, v8::Global<v8::Value>)>,

@@ -13,7 +13,7 @@ fn issue(calls: &mut Calls<()>) -> Option<u32> {
 }
 
 #[test]
-fn calls_leave_in_the_order_in_which_they_were_issued() {
+fn calls_are_sent_in_the_order_in_which_they_were_issued() {
     let mut calls = Calls::new(10);
     let max = CALLS_IN_FLIGHT_MAX as u32;
     for number in 1..=max {
@@ -21,22 +21,22 @@ fn calls_leave_in_the_order_in_which_they_were_issued() {
     }
     assert_eq!((issue(&mut calls), issue(&mut calls)), (None, None));
     assert!(calls.next().is_none());
-    assert!(calls.answered(5).is_some());
+    assert!(calls.complete(5).is_some());
     assert_eq!(calls.next().map(|call| call.call), Some(max + 1));
     assert!(calls.next().is_none());
     assert_eq!(calls.outstanding(), CALLS_IN_FLIGHT_MAX + 1);
 }
 
 #[test]
-fn an_answer_to_a_call_that_has_not_left_is_ignored() {
+fn a_response_to_a_call_that_was_not_sent_is_ignored() {
     let mut calls = Calls::new(10);
     for _ in 0..=CALLS_IN_FLIGHT_MAX {
         issue(&mut calls);
     }
-    assert!(calls.answered(CALLS_IN_FLIGHT_MAX as u32 + 1).is_none());
-    assert!(calls.answered(0).is_none());
-    assert!(calls.answered(7).is_some());
-    assert!(calls.answered(7).is_none());
+    assert!(calls.complete(CALLS_IN_FLIGHT_MAX as u32 + 1).is_none());
+    assert!(calls.complete(0).is_none());
+    assert!(calls.complete(7).is_some());
+    assert!(calls.complete(7).is_none());
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_log_ends_and_has_no_holes() {
 
 #[test]
 fn the_heap_gets_its_headroom_once() {
-    assert_eq!(memory::after_hit(1, 64 << 20), 96 << 20);
-    assert_eq!(memory::after_hit(1, 256 << 20), 320 << 20);
-    assert_eq!(memory::after_hit(2, 96 << 20), 96 << 20);
+    assert_eq!(memory::limit_after_hit(1, 64 << 20), 96 << 20);
+    assert_eq!(memory::limit_after_hit(1, 256 << 20), 320 << 20);
+    assert_eq!(memory::limit_after_hit(2, 96 << 20), 96 << 20);
 }

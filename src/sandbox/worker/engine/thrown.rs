@@ -1,32 +1,32 @@
-//! What a guest threw, told natively: positions come from V8's own record, never from a `stack`
-//! that code could write.
+//! Describes thrown values: positions come from V8's own record, never from a `stack` that guest code
+//! could have written.
 
 use deno_core::v8;
 
 use crate::sandbox::worker::intake::Prepared;
 
-/// A line and a column in the guest's script as V8 counts them, from 1.
-pub(super) type Place = (u32, u32);
+/// Line and column in the guest's script as V8 counts them, from 1.
+pub(super) type Position = (u32, u32);
 
-/// Frames that are told to the caller.
+/// Number of stack frames that are reported to the caller.
 const FRAMES_MAX: usize = 10;
-/// Frames that are looked at to find the guest's own.
+/// Number of stack frames that are searched for the guest's own.
 const FRAMES_SEARCHED: usize = 32;
-/// The name of the guest's script; only frames of it are told.
+/// Name of the guest's script. Only its frames are reported.
 pub(super) const SCRIPT_NAME: &str = "agent.ts";
 const CALL: &str = "airlock.call";
-const PLACE: &str = "airlock.place";
+const POSITION: &str = "airlock.position";
 
-/// Where a thrown value came from.
+/// Origin of a thrown value.
 #[derive(Default)]
 pub(super) struct Origin {
-    pub(super) at: Option<Place>,
+    pub(super) at: Option<Position>,
     pub(super) stack: Vec<(String, u32, u32)>,
-    /// The call whose failure this very object is.
+    /// The call of which this object is the failure.
     pub(super) call: Option<u32>,
 }
 
-/// Finds where a value was thrown. Runs no guest code.
+/// Determines where a value was thrown. Runs no guest code.
 pub(super) fn origin<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     thrown: v8::Local<'s, v8::Value>,
@@ -40,28 +40,28 @@ pub(super) fn origin<'s>(
     let own = message.get_script_resource_name(scope).is_some_and(|name| is_guest(scope, name));
     let at = if own {
         let line = message.get_line_number(scope).unwrap_or(1) as u32;
-        // Columns before the caller's first character are ours and come out negative.
+        // Columns before the caller's first character belong to our wrapper and are negative.
         Some((line, (message.get_start_column() as i32).max(0) as u32 + 1))
     } else {
         stack.first().map(|frame| (frame.1, frame.2))
     };
-    let at = at.or_else(|| mark_of(scope, thrown, PLACE).map(unpack));
+    let at = at.or_else(|| mark_of(scope, thrown, POSITION).map(unpack));
     Origin { at, stack, call }
 }
 
-/// Where in the guest's source the function that runs now was called.
-pub(super) fn caller(scope: &mut v8::PinScope<'_, '_>) -> Option<Place> {
+/// Returns the position in the guest's source at which the running native function was called.
+pub(super) fn caller(scope: &mut v8::PinScope<'_, '_>) -> Option<Position> {
     let stack = v8::StackTrace::current_stack_trace(scope, FRAMES_SEARCHED)?;
     frames(scope, stack, 1).first().map(|frame| (frame.1, frame.2))
 }
 
-/// Remembers on an error object, where no guest can see or copy it, which failed call it stands
-/// for.
+/// Marks an error object as the failure of a call, in a private property that no guest can see or
+/// copy.
 pub(super) fn mark<'s>(
     scope: &mut v8::PinScope<'s, '_>,
     error: v8::Local<'s, v8::Object>,
     call: u32,
-    at: Option<Place>,
+    at: Option<Position>,
 ) {
     let set = |name: &str, value: f64| {
         let Some(key) = private(scope, name) else { return };
@@ -70,12 +70,12 @@ pub(super) fn mark<'s>(
     };
     set(CALL, f64::from(call));
     if let Some(at) = at {
-        set(PLACE, pack(at));
+        set(POSITION, pack(at));
     }
 }
 
-/// A short text for a place, the way stack traces write it.
-pub(super) fn place_text(prepared: &Prepared, (line, column): Place) -> String {
+/// Formats a position as stack traces do.
+pub(super) fn position_text(prepared: &Prepared, (line, column): Position) -> String {
     let (line, column) = prepared.position(line, column);
     format!("{}:{line}:{column}", prepared.name)
 }
@@ -96,12 +96,12 @@ fn private<'s>(scope: &v8::PinScope<'s, '_>, name: &str) -> Option<v8::Local<'s,
     Some(v8::Private::for_api(scope, Some(name)))
 }
 
-// A place as one number: 2^20 columns and 2^32 lines fit what a double holds exactly.
-fn pack((line, column): Place) -> f64 {
+// A position as one number: a double holds 2^20 columns and 2^32 lines exactly.
+fn pack((line, column): Position) -> f64 {
     f64::from(line) * 1_048_576.0 + f64::from(column.min(1_048_575))
 }
 
-fn unpack(packed: f64) -> Place {
+fn unpack(packed: f64) -> Position {
     ((packed / 1_048_576.0) as u32, (packed % 1_048_576.0) as u32)
 }
 

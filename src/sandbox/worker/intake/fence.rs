@@ -1,17 +1,18 @@
-//! What stands around a program but is not part of it: a byte order mark, a Markdown fence, a `#!`
-//! line. Lines stay where they are.
+//! Removes what surrounds a program: a byte order mark, a Markdown fence, a `#!` line. Line numbers do
+//! not change.
 
 use super::text::{Lines, blank};
 
-const MARK_CHARS_MIN: usize = 3;
+/// Number of characters that a fence needs.
+const FENCE_CHARS_MIN: usize = 3;
 
-/// The text without a byte order mark, which no editor shows and no column counts.
-pub(super) fn without_mark(code: &str) -> &str {
+/// Strips a byte order mark, which no editor shows and no column counts.
+pub(super) fn without_bom(code: &str) -> &str {
     code.strip_prefix('\u{feff}').unwrap_or(code)
 }
 
-/// The program in `source`, every other line blank: when its first line opens a Markdown fence,
-/// what is inside.
+/// Returns the program in `source` with all other lines blank. If the first line opens a Markdown
+/// fence, the program is its content.
 pub(super) fn program(source: &str) -> String {
     let lines = Lines::new(source);
     let mut out = source.to_owned();
@@ -41,13 +42,13 @@ fn blank_line(out: &mut String, lines: &Lines, source: &str, line: Option<&u32>)
     out.replace_range(start..start + old.len(), &blank(old));
 }
 
-/// The fence that a line opens, if it does: three or more backticks or tildes and at most an info
+/// Returns the fence that a line opens: three or more backticks or tildes, optionally with an info
 /// string.
 fn opening(line: &str) -> Option<&str> {
     let line = line.trim();
     let mark = line.chars().next().filter(|c| matches!(c, '`' | '~'))?;
     let width = line.chars().take_while(|c| *c == mark).count();
-    (width >= MARK_CHARS_MIN && !line[width..].contains('`')).then(|| &line[..width])
+    (width >= FENCE_CHARS_MIN && !line[width..].contains('`')).then(|| &line[..width])
 }
 
 fn closes(line: &str, opened: &str) -> bool {

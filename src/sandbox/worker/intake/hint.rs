@@ -1,6 +1,6 @@
-//! One line that says what to use instead, for what other runtimes have and this one has not.
+//! Hints: one line that names the alternative to a feature that other runtimes have.
 
-/// For code over a bound.
+/// For code over a limit.
 pub(super) const SPLIT_UP: &str =
     "split the program: do a part per `execute` call, and pass large values as data, not as code";
 /// For decorators.
@@ -10,7 +10,7 @@ pub(super) const DECORATORS: &str =
 pub(super) const IMPORT: &str = "there are no modules here: write the code inline, and call \
     outside services through `tools` (find them with `tools.discover(\"…\")`)";
 /// For JSX.
-pub(super) const JSX: &str = "build the text or the object yourself: there is no JSX here";
+pub(super) const JSX: &str = "build the string or the object yourself: there is no JSX here";
 
 const NETWORK: &str = "there is no network here: find a tool with `await tools.discover(\"…\")` \
     and call it through `tools`";
@@ -25,7 +25,7 @@ const BROWSER: &str =
 const STORAGE: &str =
     "nothing is stored between tasks here: return the value, or keep it through a tool";
 const CODE_FROM_TEXT: &str =
-    "code cannot be made from text here: write it out, or send it as another `execute` call";
+    "code cannot be created from strings here: write it out, or send it as another `execute` call";
 const WASM: &str = "there is no WebAssembly here: use plain TypeScript, or a tool";
 const SHARED: &str =
     "there are no threads here: use `ArrayBuffer`, and `Promise.all` for calls at the same time";
@@ -40,7 +40,7 @@ const SUBTLE: &str =
 const MARKDOWN: &str = "send the program alone, without the Markdown around it";
 const RETURN_VALUE: &str = "the program's value is what it returns: end with `return value`";
 
-/// Names that other runtimes define, each with its way out.
+/// Names that other runtimes define, each with its hint.
 const MISSING: &[(&str, &str)] = &[
     ("fetch", NETWORK),
     ("XMLHttpRequest", NETWORK),
@@ -94,7 +94,7 @@ const MISSING: &[(&str, &str)] = &[
     ("Temporal", "use `Date` and `Intl.DateTimeFormat`"),
 ];
 
-/// The way out for an error at run time, if its cause is a known one.
+/// Returns the hint for an error at run time, if its cause is known.
 pub(super) fn for_error(name: &str, message: &str) -> Option<&'static str> {
     if message.contains("Code generation from strings disallowed") {
         return Some(CODE_FROM_TEXT);
@@ -109,7 +109,7 @@ pub(super) fn for_error(name: &str, message: &str) -> Option<&'static str> {
     }
 }
 
-/// The way out for a text that does not parse, if its cause is a known one.
+/// Returns the hint for a program that does not parse, if its cause is known.
 pub(super) fn for_syntax(message: &str, program: &str) -> Option<&'static str> {
     if program.lines().any(|line| line.trim_start().starts_with("```")) {
         return Some(MARKDOWN);

@@ -1,18 +1,18 @@
-//! Takes what an agent sent and makes it a script that V8 runs, with every position still the
-//! agent's own.
+//! Converts an agent's program to a script for V8 and keeps every position traceable to the agent's
+//! source.
 //!
-//! Fence off, wrapped into a called async function (so `return` and `await` work), shaped (a lone
-//! function is called, a trailing expression returned), types off. Text in, text out: knows neither
-//! V8 nor frames, reads nothing, runs nothing.
+//! Removes a Markdown fence, wraps the program into an async function call (so `return` and `await`
+//! work), shapes it (calls a lone function, returns a trailing expression) and strips types. Source
+//! in, source out: knows neither an engine nor frames, reads nothing, runs nothing.
 
 mod erase;
 mod fence;
-mod frame;
 mod hint;
 mod nesting;
 mod parse;
+mod report;
 mod shape;
-// They run what was prepared.
+// The tests run the prepared scripts.
 #[cfg(all(test, feature = "v8"))]
 mod tests;
 mod text;
@@ -21,34 +21,31 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::model::{ErrorCode, TaskError};
 use parse::Fault;
-use text::{Lines, Place, Shift};
+use text::{Lines, Position, Shift};
 
-pub use nesting::{BRACKETS_MAX, LINKS_MAX};
+pub use nesting::{BRACKETS_MAX, OPERATORS_MAX};
+pub use report::{MESSAGE_BYTES_MAX, SCRIPT_NAME};
 
-/// The largest program in bytes.
+/// Limit on the size of a program in bytes.
 pub const CODE_BYTES_MAX: usize = 256 * 1024;
-/// CPU time that [`prepare`] may take, in milliseconds: a parser that tries several readings of
-/// nested text can take minutes for some, and no bound on the text is both tight enough and fair.
-/// Honest code of [`CODE_BYTES_MAX`] takes a twentieth of it. Whoever calls `prepare` watches the
-/// clock: it cannot be interrupted.
+/// Limit on the CPU time of [`prepare`] in milliseconds. A backtracking parser can take minutes for
+/// some nested input, and no limit on the input is both tight enough and fair. Ordinary code of
+/// [`CODE_BYTES_MAX`] takes a twentieth of it. The caller of `prepare` must watch the clock, because
+/// `prepare` cannot be interrupted.
 pub const CPU_MS_MAX: u64 = 2_000;
-/// The name of the agent's program in stack traces.
-pub const SCRIPT_NAME: &str = "agent.ts";
-/// Bytes of an error's message that are kept.
-pub const MESSAGE_BYTES_MAX: usize = 8 * 1024;
-/// Frames of an error's stack that are kept.
+/// Number of frames of an error's stack that are kept.
 pub const STACK_FRAMES_MAX: usize = 10;
 
-/// Stack for parser and transformation, in bytes: what [`BRACKETS_MAX`] and [`LINKS_MAX`] need in
-/// an unoptimised build, doubled. Only touched pages cost memory, but a stack of its own costs
-/// every program 100 microseconds.
+/// Stack for parser and transformation in bytes: twice what [`BRACKETS_MAX`] and [`OPERATORS_MAX`]
+/// need in an unoptimised build. Only touched pages cost memory, but a separate stack costs 100
+/// microseconds for each program.
 const STACK_BYTES: usize = 64 * 1024 * 1024;
-/// Programs up to this size, in bytes, that nest no deeper than [`SHALLOW_PEAK_MAX`] are parsed on
-/// the caller's stack.
+/// Size in bytes up to which programs that nest no deeper than [`SHALLOW_PEAK_MAX`] are parsed on the
+/// caller's stack.
 const SMALL_CODE_BYTES_MAX: usize = 4 * 1024;
-/// Open brackets and operators of such a program.
+/// Limit on open brackets and operators of such a program.
 const SHALLOW_PEAK_MAX: usize = 64;
-/// What has to be left of the caller's stack for that, in bytes.
+/// Free space on the caller's stack that this needs, in bytes.
 const SMALL_STACK_BYTES: usize = 2 * 1024 * 1024;
 
 /// A program ready to be compiled as a classic script. Its completion value is the promise of the
@@ -59,58 +56,58 @@ pub struct Prepared {
     pub script: String,
     /// Its name, [`SCRIPT_NAME`].
     pub name: &'static str,
-    /// For the script's origin: what V8 adds to columns of the first line.
+    /// Column offset of the first line, for the script's origin in V8.
     pub column_offset: i32,
-    /// For the script's origin: what V8 adds to lines.
+    /// Line offset, for the script's origin in V8.
     pub line_offset: i32,
-    /// What the agent sent, without a byte order mark.
+    /// The agent's source without a byte order mark.
     source: String,
     lines: Lines,
     origin: Origin,
 }
 
-/// How positions of the script lead back.
+/// Maps positions in the script back to the agent's source.
 #[derive(Debug)]
 struct Origin {
-    /// Insertions in the edited program.
+    /// Insertions into the edited program.
     shifts: Vec<Shift>,
-    /// Present when the script is not the edited program with blanks for types; with it the text
-    /// that the map leads to.
+    /// Source map and the source it maps to, if the script is more than the edited program with blanks
+    /// for types.
     map: Option<(swc_sourcemap::SourceMap, String)>,
 }
 
-/// Makes a program ready to run.
+/// Prepares a program for execution.
 ///
 /// # Errors
-/// `syntax_error` with the place in the agent's own text when it does not parse or uses what cannot
-/// run here; `code_limit` when it is over [`CODE_BYTES_MAX`], [`BRACKETS_MAX`] or [`LINKS_MAX`].
+/// `syntax_error` with the position in the agent's source if the program does not parse or uses an
+/// unavailable feature; `code_limit` if it is over [`CODE_BYTES_MAX`], [`BRACKETS_MAX`] or
+/// [`OPERATORS_MAX`].
 #[expect(
     clippy::result_large_err,
     reason = "an error ends the run: its size does not matter, its form is that of the answer"
 )]
 pub fn prepare(code: &str) -> Result<Prepared, TaskError> {
     if code.len() > CODE_BYTES_MAX {
-        let message =
-            format!("the code is {} bytes long, allowed are {CODE_BYTES_MAX}", code.len());
-        return Err(frame::limit_error(message));
+        let message = format!("the code is {} bytes; the limit is {CODE_BYTES_MAX}", code.len());
+        return Err(report::limit_error(message));
     }
-    let source = fence::without_mark(code);
+    let source = fence::without_bom(code);
     let lines = Lines::new(source);
     let program = fence::program(source);
     let peak = match nesting::check_text(&program) {
         Ok(peak) => peak,
-        Err(too_deep) => return Err(frame::too_deep(source, &lines, too_deep)),
+        Err(too_deep) => return Err(report::too_deep(source, &lines, too_deep)),
     };
     let is_small = program.len() <= SMALL_CODE_BYTES_MAX && peak <= SHALLOW_PEAK_MAX;
     let needed = if is_small { SMALL_STACK_BYTES } else { STACK_BYTES };
-    // A parser that panics on hostile text must cost its sender a syntax error, not the process.
+    // A parser that panics on hostile input must cause a syntax error, not end the process.
     let built = stacker::maybe_grow(needed, STACK_BYTES, || {
         catch_unwind(AssertUnwindSafe(|| build(&program)))
     });
     match built {
         Ok(Ok(built)) => Ok(built.into_prepared(source, lines)),
-        Ok(Err(fault)) => Err(frame::syntax_error(source, &lines, fault)),
-        Err(_) => Err(frame::syntax_error(
+        Ok(Err(fault)) => Err(report::syntax_error(source, &lines, fault)),
+        Err(_) => Err(report::syntax_error(
             source,
             &lines,
             Fault { message: "the parser failed on this code".into(), at: 0, hint: None },
@@ -123,24 +120,24 @@ pub fn too_slow() -> TaskError {
     let hint = Some(hint::SPLIT_UP.to_owned());
     TaskError {
         hint,
-        ..frame::limit_error(format!("the code takes over {CPU_MS_MAX} ms of CPU time to parse"))
+        ..report::limit_error(format!("the code takes over {CPU_MS_MAX} ms of CPU time to parse"))
     }
 }
 
 impl Prepared {
-    /// The agent's own place for one that V8 reports, both from 1. One outside the agent's text
-    /// comes to its nearest line.
+    /// Converts a position that V8 reports to the agent's source, both from 1. A position outside the
+    /// source becomes the nearest one in it.
     pub fn position(&self, line: u32, column: u32) -> (u32, u32) {
-        match self.place((line, column)) {
-            Some(place) => place,
+        match self.locate((line, column)) {
+            Some(position) => position,
             None if line == 0 => (1, 1),
-            None => self.lines.place(&self.source, self.source.len()),
+            None => self.lines.position(&self.source, self.source.len()),
         }
     }
 
-    /// The error of a guest, as its agent reads it: with place, the lines around it, a stack of the
-    /// agent's own functions and a hint where a name is known not to exist. Positions are V8's,
-    /// from 1; the code is `uncaught_exception`.
+    /// Describes an error of a guest for its agent: with position, the lines around it, a stack of
+    /// the agent's functions, and a hint if a name is known not to exist. Positions are V8's, from 1.
+    /// The code is `uncaught_exception`.
     pub fn describe(
         &self,
         name: &str,
@@ -148,49 +145,49 @@ impl Prepared {
         at: Option<(u32, u32)>,
         stack: &[(String, u32, u32)],
     ) -> TaskError {
-        let frames: Vec<(&str, Place)> = stack
+        let frames: Vec<(&str, Position)> = stack
             .iter()
             .filter_map(|(function, line, column)| {
-                Some((function.as_str(), self.place((*line, *column))?))
+                Some((function.as_str(), self.locate((*line, *column))?))
             })
             .take(STACK_FRAMES_MAX)
             .collect();
         let at = at
-            .and_then(|place| self.place(place))
-            .or_else(|| frames.first().map(|(_, place)| *place));
+            .and_then(|position| self.locate(position))
+            .or_else(|| frames.first().map(|(_, position)| *position));
         TaskError {
-            name: frame::capped(name, 256),
-            message: frame::capped(message, MESSAGE_BYTES_MAX),
+            name: report::capped(name, 256),
+            message: report::capped(message, MESSAGE_BYTES_MAX),
             code: ErrorCode::UncaughtException.into(),
             line: at.map(|(line, _)| line),
             column: at.map(|(_, column)| column),
-            frame: at.and_then(|place| frame::excerpt(&self.source, &self.lines, place)),
-            stack: frame::stack_text(name, message, &frames),
+            frame: at.and_then(|at| report::excerpt(&self.source, &self.lines, at)),
+            stack: report::stack_text(name, message, &frames),
             hint: hint::for_error(name, message).map(str::to_owned),
         }
     }
 
-    /// None for a place that is not in the agent's own text: our wrapper.
-    fn place(&self, place: Place) -> Option<Place> {
-        let place = match &self.origin.map {
-            None => place,
+    /// Converts a position in the script to the agent's source. Returns `None` for our wrapper.
+    fn locate(&self, position: Position) -> Option<Position> {
+        let position = match &self.origin.map {
+            None => position,
             Some((map, wrapped)) => {
-                // A raw U+2028 ends a line for V8 and not for the map, on both sides.
-                let offset = Lines::new(&self.script).offset(&self.script, place);
-                let (line, column) = Lines::of_map(&self.script).place(&self.script, offset);
+                // A raw U+2028 ends a line for V8 but not for the map, on both sides.
+                let offset = Lines::new(&self.script).offset(&self.script, position);
+                let (line, column) = Lines::of_map(&self.script).position(&self.script, offset);
                 let token = map.lookup_token(line - 1, column - 1)?;
                 let offset = Lines::of_map(wrapped)
                     .offset(wrapped, (token.get_src_line() + 1, token.get_src_col() + 1));
-                let (line, column) = Lines::new(wrapped).place(wrapped, offset);
+                let (line, column) = Lines::new(wrapped).position(wrapped, offset);
                 (line - 1, column)
             }
         };
-        let (line, column) = text::unshift(&self.origin.shifts, (place.0, place.1.max(1)));
+        let (line, column) = text::unshift(&self.origin.shifts, (position.0, position.1.max(1)));
         (1..=self.lines.count()).contains(&line).then_some((line, column))
     }
 }
 
-/// The program wrapped, shaped and without types.
+/// A program that is wrapped, shaped and without types.
 struct Built {
     script: String,
     wrapped: String,
@@ -204,7 +201,7 @@ impl Built {
             script: self.script,
             name: SCRIPT_NAME,
             column_offset: 0,
-            // The wrapper's line before the agent's first one; a map knows of it by itself.
+            // The wrapper's line before the agent's first one; a source map accounts for it.
             line_offset: if self.map.is_some() { 0 } else { -1 },
             source: source.to_owned(),
             lines,
@@ -232,11 +229,11 @@ fn build(program: &str) -> Result<Built, Fault> {
         (Some(module), faults) if faults.is_empty() && parse::has_module_items(&module) => {
             from_module(program, &module)
         }
-        (_, faults) => Err(explained(program, faults.into_iter().next().unwrap_or(fault))),
+        (_, faults) => Err(with_hint(program, faults.into_iter().next().unwrap_or(fault))),
     }
 }
 
-/// A program that is one expression where a statement cannot be: an object, an anonymous function.
+/// Builds a program that is an expression but not a statement: an object, an anonymous function.
 fn expression(program: &str) -> Option<Result<Built, Fault>> {
     let trimmed = program.trim_end().trim_end_matches(';');
     let program = format!("{trimmed}{}", text::blank(&program[trimmed.len()..]));
@@ -245,7 +242,7 @@ fn expression(program: &str) -> Option<Result<Built, Fault>> {
     Some(finish(&program, "return (", close, Vec::new()))
 }
 
-/// A program with `export`: once without it, it is shaped like any other unless it had a default.
+/// Builds a program with `export`. Without a default export it is shaped like any other program.
 fn from_module(program: &str, module: &swc_core::ecma::ast::Module) -> Result<Built, Fault> {
     let shape = shape::of_module(module)?;
     let (edited, shifts) = shape.edits.apply(program);
@@ -261,15 +258,15 @@ fn from_module(program: &str, module: &swc_core::ecma::ast::Module) -> Result<Bu
 fn finish(program: &str, open: &str, close: &str, shifts: Vec<Shift>) -> Result<Built, Fault> {
     let wrapped = parse::wrap(program, open, close);
     let before = wrapped.find('\n').map_or(0, |at| at + 1);
-    let erased = erase::erase(&wrapped).map_err(|refused| {
-        let at = refused.at.saturating_sub(before).min(program.len());
-        Fault { message: refused.message, at, hint: None }
+    let erased = erase::erase(&wrapped).map_err(|unsupported| {
+        let at = unsupported.at.saturating_sub(before).min(program.len());
+        Fault { message: unsupported.message, at, hint: None }
     })?;
     Ok(Built { script: erased.script, map: erased.map, wrapped, shifts })
 }
 
-/// A syntax error with a hint, where the cause can be told.
-fn explained(program: &str, fault: Fault) -> Fault {
+/// Adds a hint to a syntax error if the cause is known.
+fn with_hint(program: &str, fault: Fault) -> Fault {
     if fault.hint.is_some() {
         return fault;
     }

@@ -1,35 +1,35 @@
-//! Bounds on how deep a program nests, because parsers recurse and a stack that overflows ends the
-//! process.
+//! Limits the nesting of programs, because parsers recurse and a stack overflow ends the process.
 //!
-//! The first check is lexical and comes before the parser; it does not understand regular
-//! expressions and can be led astray by them, so it never refuses what it should not without a
-//! margin of hundreds, and the second check counts the tree itself.
+//! The first check is lexical and runs before the parser. It does not understand regular expressions,
+//! which can mislead it, so its limits have a margin of hundreds. The second check counts the syntax
+//! tree itself.
 
 use swc_core::ecma::{
     ast::{Expr, Pat, Stmt, TsType},
     visit::{Visit, VisitWith},
 };
 
-/// Open brackets of any kind at one place. Far over what people or models write (under 30), far
-/// under the parser's stack.
+/// Limit on open brackets of any kind at one position. Far above what people or models write (under
+/// 30), far below what the parser's stack holds.
 pub const BRACKETS_MAX: usize = 500;
-/// Operators in the statements that are open at one place, that is a chain such as `a + b + c`, or
-/// nodes one in another.
-pub const LINKS_MAX: usize = 2000;
+/// Limit on operators in the statements that are open at one position, as in a chain `a + b + c`, and
+/// on nested nodes.
+pub const OPERATORS_MAX: usize = 2000;
 
-/// Which bound was passed, and with what.
+/// The limit that was exceeded, and where.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum TooDeep {
     /// Over [`BRACKETS_MAX`] at this byte offset.
     Brackets(usize),
-    /// Over [`LINKS_MAX`] at this byte offset.
-    Links(usize),
+    /// Over [`OPERATORS_MAX`] at this byte offset.
+    Operators(usize),
 }
 
-/// Looks at the text alone: the most brackets and operators that are open at one place.
+/// Checks the source lexically. Returns the largest number of brackets and operators that are open at
+/// one position.
 pub(super) fn check_text(code: &str) -> Result<usize, TooDeep> {
     let bytes = code.as_bytes();
-    let mut open = Open { levels: vec![Level::default()], links: 0 };
+    let mut open = Open { levels: vec![Level::default()], operators: 0 };
     let mut strings = Strings::default();
     let mut after_operand = false;
     let mut at = 0;
@@ -59,7 +59,7 @@ pub(super) fn check_text(code: &str) -> Result<usize, TooDeep> {
                 at = here + 1 + bytes[at..].iter().take_while(|b| is_word(**b)).count();
                 after_operand = !is_prefix_word(&bytes[here..at]);
                 if !after_operand {
-                    open.link(here)?;
+                    open.add_operator(here)?;
                 }
             }
             b => {
@@ -67,51 +67,51 @@ pub(super) fn check_text(code: &str) -> Result<usize, TooDeep> {
                 if *b == b'<' {
                     open.top().angles += 1;
                 }
-                open.link(here)?;
+                open.add_operator(here)?;
             }
         }
         if open.levels.len() > BRACKETS_MAX + 1 {
             return Err(TooDeep::Brackets(here));
         }
-        peak = peak.max(open.levels.len() + open.links);
+        peak = peak.max(open.levels.len() + open.operators);
     }
     Ok(peak)
 }
 
-/// What is open at one place of the text: a level for each bracket, and one for the top.
+/// Open constructs at one position: a level for each bracket, and one for the top.
 struct Open {
     levels: Vec<Level>,
-    links: usize,
+    operators: usize,
 }
 
 /// Operators in the statement or element under way.
 #[derive(Default)]
 struct Level {
-    links: usize,
-    /// Those that may open type arguments, so that a comma does not end what they are part of.
+    operators: usize,
+    /// Those that may open type arguments, in which a comma ends no element.
     angles: usize,
 }
 
 impl Open {
     fn top(&mut self) -> &mut Level {
-        self.levels.last_mut().expect("the level of the top is never closed")
+        self.levels.last_mut().expect("the top level is never closed")
     }
 
-    fn link(&mut self, at: usize) -> Result<(), TooDeep> {
-        self.top().links += 1;
-        self.links += 1;
-        if self.links > LINKS_MAX { Err(TooDeep::Links(at)) } else { Ok(()) }
+    fn add_operator(&mut self, at: usize) -> Result<(), TooDeep> {
+        self.top().operators += 1;
+        self.operators += 1;
+        if self.operators > OPERATORS_MAX { Err(TooDeep::Operators(at)) } else { Ok(()) }
     }
 
     fn end_element(&mut self) {
         let top = self.top();
-        let ended = top.links - top.angles;
-        top.links = top.angles;
-        self.links -= ended;
+        let ended = top.operators - top.angles;
+        top.operators = top.angles;
+        self.operators -= ended;
     }
 
     fn end_statement(&mut self) {
-        self.links -= std::mem::take(self.top()).links;
+        self.operators -= std::mem::take(self.top()).operators;
     }
 
     fn close(&mut self) {
@@ -135,16 +135,16 @@ fn end_of_comment(bytes: &[u8], start: usize) -> usize {
     length.map_or(bytes.len(), |length| start + 2 + length)
 }
 
-/// Finds the ends of strings, in one pass over any text.
+/// Finds the ends of strings, in linear time for any input.
 #[derive(Default)]
 struct Strings {
-    /// No `"` closes before this offset, then no `'`.
+    /// Offset before which no `"` closes, and the same for `'`.
     open_until: [usize; 2],
 }
 
 impl Strings {
-    /// One past the closing quote; none when the line ends before, so that an apostrophe in a
-    /// template's text swallows nothing.
+    /// Offset after the closing quote; `None` if the line ends first, so an apostrophe in a template
+    /// hides nothing.
     fn end(&mut self, bytes: &[u8], start: usize) -> Option<usize> {
         let quote = bytes[start];
         let open_until = &mut self.open_until[usize::from(quote == b'\'')];
@@ -184,8 +184,8 @@ fn is_prefix_word(word: &[u8]) -> bool {
     )
 }
 
-/// Whether expressions, statements, patterns and types stay within [`LINKS_MAX`] of each other.
-/// Looks no deeper than that.
+/// Returns true if expressions, statements, patterns and types nest at most [`OPERATORS_MAX`] deep.
+/// Descends no deeper than that.
 pub(super) fn is_within_bounds(statements: &[Stmt]) -> bool {
     let mut depth = Depth::default();
     statements.iter().for_each(|statement| statement.visit_with(&mut depth));
@@ -200,7 +200,7 @@ struct Depth {
 
 impl Depth {
     fn enter<N: VisitWith<Self>>(&mut self, node: &N) {
-        if self.now == LINKS_MAX {
+        if self.now == OPERATORS_MAX {
             self.exceeded = true;
         }
         if self.exceeded {

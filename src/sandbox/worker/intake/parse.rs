@@ -1,5 +1,5 @@
-//! The one place that calls swc's parser: a program inside its wrapper, or as the module that it
-//! may have been meant to be.
+//! The only caller of swc's parser: parses a program inside its wrapper, or as a module if it was
+//! written as one.
 
 use std::mem::ManuallyDrop;
 
@@ -20,13 +20,12 @@ use swc_core::{
 
 use super::nesting;
 
-/// What stands before the caller's first line, on a line of its own. Strict, as every module is.
+/// Wrapper before the caller's first line, on a line of its own. Strict, as every module is.
 pub(super) const HEAD: &str = "(async()=>{\"use strict\";";
-/// What stands after the last line. The line break keeps a trailing comment from swallowing it.
+/// Wrapper after the last line. The line break keeps a trailing comment from hiding it.
 pub(super) const TAIL: &str = "})()";
 
-/// Why a text was refused, and at which byte offset of the caller's text. The message is swc's or
-/// our own.
+/// A syntax error and its byte offset in the caller's source. The message is swc's or our own.
 #[derive(Debug)]
 pub(super) struct Fault {
     pub(super) message: String,
@@ -46,20 +45,19 @@ impl Body {
         &self.statements
     }
 
-    /// The byte offset in the caller's text of a position in the wrapped one.
+    /// Converts a position in the wrapped source to a byte offset in the caller's source.
     pub(super) fn offset(&self, position: BytePos) -> usize {
         position.0.saturating_sub(self.base) as usize
     }
 }
 
-/// The text that is compiled: the program between [`HEAD`] with `open` after it and [`TAIL`] with
-/// `close` before it.
+/// Wraps a program: [`HEAD`] and `open` before it, `close` and [`TAIL`] after it.
 pub(super) fn wrap(code: &str, open: &str, close: &str) -> String {
     format!("{HEAD}{open}\n{code}\n{close}{TAIL}")
 }
 
-/// Parses a program as the body of an async function. What is not exactly that (say, a program that
-/// closes the function and opens another) is refused.
+/// Parses a program as the body of an async function. Rejects anything else, such as a program that
+/// closes the function and opens another.
 pub(super) fn body(code: &str, open: &str, close: &str) -> Result<Body, Fault> {
     let text = wrap(code, open, close);
     let end = text.len() as u32;
@@ -81,10 +79,9 @@ pub(super) fn body(code: &str, open: &str, close: &str) -> Result<Body, Fault> {
     let broken_out = || Fault { message: "unbalanced `}`".into(), at: 0, hint: None };
     let mut statements = wrapped_statements(script, closing_brace).ok_or_else(broken_out)?;
     if !nesting::is_within_bounds(&statements) {
-        // Dropping a tree recurses as deep as it is; the worker bears the leak, which the cap on
-        // the code bounds.
+        // Dropping a tree recurses as deep as it is. The leak is bounded by the limit on the code.
         let _ = ManuallyDrop::new(statements);
-        let message = format!("the code nests over {} levels deep", nesting::LINKS_MAX);
+        let message = format!("the code nests over {} levels deep", nesting::OPERATORS_MAX);
         return Err(Fault { message, at: 0, hint: Some(super::hint::SPLIT_UP) });
     }
     statements.remove(0);
@@ -99,8 +96,7 @@ pub(super) fn body(code: &str, open: &str, close: &str) -> Result<Body, Fault> {
     }
 }
 
-/// The statements of the only thing in the script, the call of our own function, if that is what it
-/// is.
+/// Returns the statements of our own function if its call is the only statement in the script.
 fn wrapped_statements(mut script: Script, body: Span) -> Option<Vec<Stmt>> {
     if script.body.len() != 1 {
         return None;
@@ -116,7 +112,7 @@ fn wrapped_statements(mut script: Script, body: Span) -> Option<Vec<Stmt>> {
     }
 }
 
-/// Parses a program as a module; the errors leave out `return`, which the wrapper allows. Positions
+/// Parses a program as a module. Ignores errors about `return`, which the wrapper allows. Positions
 /// count from 1.
 pub(super) fn module(code: &str, jsx: bool) -> (Option<Module>, Vec<Fault>) {
     let cm: Lrc<SourceMap> = Lrc::default();
@@ -135,7 +131,7 @@ pub(super) fn module(code: &str, jsx: bool) -> (Option<Module>, Vec<Fault>) {
         .filter(|error| !matches!(error.kind(), SyntaxError::ReturnNotAllowed))
         .map(|error| Fault {
             message: message(error),
-            at: place(error.span().lo).min(code.len()),
+            at: offset(error.span().lo).min(code.len()),
             hint: None,
         })
         .collect();
@@ -143,17 +139,17 @@ pub(super) fn module(code: &str, jsx: bool) -> (Option<Module>, Vec<Fault>) {
     (module, faults)
 }
 
-/// The byte offset in a module's text of a position in it.
-pub(super) fn place(position: BytePos) -> usize {
+/// Converts a position in a module to a byte offset in its source.
+pub(super) fn offset(position: BytePos) -> usize {
     position.0.saturating_sub(1) as usize
 }
 
-/// Whether a module holds anything that only modules have.
+/// Returns true if a module contains imports or exports.
 pub(super) fn has_module_items(module: &Module) -> bool {
     module.body.iter().any(|item| matches!(item, ModuleItem::ModuleDecl(_)))
 }
 
-/// The syntax that is understood: all of TypeScript, decorators so that they can be refused by
+/// Returns the accepted syntax: all of TypeScript, and decorators so that they can be rejected by
 /// name.
 pub(super) fn typescript() -> TsSyntax {
     TsSyntax { decorators: true, ..TsSyntax::default() }

@@ -1,5 +1,5 @@
-//! What a program's value is: which edits make it return what its author means it to. Decides on
-//! the tree, edits the text.
+//! Determines the value of a program: the edits that make it return what its author meant. Inspects
+//! the syntax tree, edits the source.
 
 use swc_core::{
     common::Spanned,
@@ -11,21 +11,21 @@ use swc_core::{
 
 use super::{
     hint,
-    parse::{self, Body, Fault},
+    parse::{Body, Fault, offset},
     text::Edits,
 };
 
-/// How the text is to be changed before it is wrapped again.
+/// Changes to a program before it is wrapped again.
 #[derive(Debug, Default)]
 pub(super) struct Shape {
     /// Changes within the lines.
     pub(super) edits: Edits,
-    /// What comes on a line of its own after the last one.
+    /// Code on a line of its own after the last one.
     pub(super) close: String,
 }
 
-/// A program's shape: a lone function is called, a trailing expression is returned, anything else
-/// stays as it is.
+/// Shapes a program: a lone function is called, a trailing expression is returned, anything else stays
+/// unchanged.
 pub(super) fn of_body(body: &Body) -> Shape {
     let mut shape = Shape::default();
     let statements: Vec<&Stmt> =
@@ -46,14 +46,14 @@ pub(super) fn of_body(body: &Body) -> Shape {
     shape
 }
 
-/// Whether a program is nothing but one block, which may have been meant as an object.
+/// Returns true if a program is one block, which may have been meant as an object.
 pub(super) fn is_lone_block(body: &Body) -> bool {
     let mut statements = body.statements().iter().filter(|statement| !is_erased(statement));
     matches!((statements.next(), statements.next()), (Some(Stmt::Block(_)), None))
 }
 
-/// What has to follow a program that is one expression in `return (` `)`: a call when it is a
-/// function. None when it is not one expression.
+/// Returns the code after a program that is one expression in `return (` `)`: a call if it is a
+/// function. Returns `None` if the program is not one expression.
 pub(super) fn of_expression(body: &Body, code: &str) -> Option<&'static str> {
     let [Stmt::Return(statement)] = body.statements() else { return None };
     match statement.arg.as_deref()? {
@@ -65,14 +65,13 @@ pub(super) fn of_expression(body: &Body, code: &str) -> Option<&'static str> {
     }
 }
 
-/// The edits that take module syntax away: `export` is dropped, `export default` becomes the
-/// program's value, types vanish.
+/// Returns the edits that remove module syntax: `export` is dropped, `export default` becomes the
+/// program's value, types are blanked.
 pub(super) fn of_module(module: &Module) -> Result<Shape, Fault> {
     let mut shape = Shape::default();
-    let place = parse::place;
     for item in &module.body {
         let ModuleItem::ModuleDecl(item) = item else { continue };
-        let (lo, hi) = (place(item.span().lo), place(item.span().hi));
+        let (lo, hi) = (offset(item.span().lo), offset(item.span().hi));
         match item {
             ModuleDecl::Import(import) if import.type_only || all_types(&import.specifiers) => {
                 shape.edits.blank(lo, hi)
@@ -80,15 +79,15 @@ pub(super) fn of_module(module: &Module) -> Result<Shape, Fault> {
             ModuleDecl::ExportNamed(export) if export.src.is_none() || export.type_only => {
                 shape.edits.blank(lo, hi)
             }
-            ModuleDecl::ExportDecl(export) => shape.edits.blank(lo, place(export.decl.span().lo)),
+            ModuleDecl::ExportDecl(export) => shape.edits.blank(lo, offset(export.decl.span().lo)),
             ModuleDecl::ExportDefaultExpr(export) => {
-                let (from, to) = (place(export.expr.span().lo), place(export.expr.span().hi));
+                let (from, to) = (offset(export.expr.span().lo), offset(export.expr.span().hi));
                 shape.edits.blank(lo, from);
                 shape.edits.insert(from, "return (");
                 shape.edits.insert(to, call_of(&export.expr).unwrap_or(")"));
             }
             ModuleDecl::ExportDefaultDecl(export) => {
-                let (from, to) = (place(export.decl.span().lo), place(export.decl.span().hi));
+                let (from, to) = (offset(export.decl.span().lo), offset(export.decl.span().hi));
                 shape.edits.blank(lo, from);
                 match &export.decl {
                     DefaultDecl::Fn(function) if function.function.body.is_none() => {
@@ -135,8 +134,8 @@ fn all_types(specifiers: &[ImportSpecifier]) -> bool {
         )
 }
 
-/// Puts `return` before the value that the last statement leaves. Function declarations after it
-/// are hoisted, so they may follow.
+/// Inserts `return` before the value of the last statement. Function declarations are hoisted, so they
+/// may follow it.
 fn return_last(statements: &[Stmt], body: &Body, edits: &mut Edits) {
     let last = statements
         .iter()
@@ -171,7 +170,7 @@ fn return_value(statement: &Stmt, body: &Body, edits: &mut Edits) {
     }
 }
 
-/// What closes `return (` behind a function so that it is called; none for anything that is not a
+/// Returns the code that closes `return (` after a function and calls it; `None` for anything but a
 /// plain function.
 fn call_of(expression: &Expr) -> Option<&'static str> {
     let takes_tools = match expression {
@@ -190,8 +189,8 @@ fn return_call(declared: &FnDecl) -> String {
     format!("return {}({});", declared.ident.sym, argument(&declared.function))
 }
 
-/// A function whose first parameter is called `tools` gets them; otherwise that name would hide
-/// them.
+/// Returns the argument for a function: `tools` if its first parameter has that name, which would
+/// otherwise shadow the global.
 fn argument(function: &Function) -> &'static str {
     if takes_tools(function) { "tools" } else { "" }
 }
@@ -208,7 +207,7 @@ fn is_directive(statement: &Stmt) -> bool {
     matches!(statement, Stmt::Expr(statement) if matches!(*statement.expr, Expr::Lit(Lit::Str(_))))
 }
 
-/// Whether nothing of a statement is left once types are gone.
+/// Returns true if nothing of a statement is left once types are stripped.
 fn is_erased(statement: &Stmt) -> bool {
     match statement {
         Stmt::Empty(_) => true,

@@ -1,24 +1,24 @@
-//! Places in a source text, and edits that remember how they moved them. Knows no syntax.
+//! Positions in a source, and edits that record how they shift positions. Knows no syntax.
 //!
-//! A line ends where ECMAScript and V8 say it does; a column counts UTF-16 units, as V8 and editors
-//! do. Both count from 1.
+//! Line terminators are those of ECMAScript and V8; columns are in UTF-16 units, as in V8 and editors.
+//! Both count from 1.
 
-/// Where a place is: line and column, both from 1.
-pub(super) type Place = (u32, u32);
+/// Line and column, both from 1.
+pub(super) type Position = (u32, u32);
 
-/// The starts of a text's lines, as byte offsets.
+/// Byte offsets of the starts of a source's lines.
 #[derive(Debug)]
 pub(super) struct Lines {
     starts: Vec<usize>,
 }
 
 impl Lines {
-    /// By ECMAScript's line terminators: LF, CR, CRLF, U+2028, U+2029.
+    /// Splits by ECMAScript's line terminators: LF, CR, CRLF, U+2028, U+2029.
     pub(super) fn new(text: &str) -> Self {
         Self::ended_by(text, is_line_end)
     }
 
-    /// By LF, CR and CRLF alone, as swc's source maps count.
+    /// Splits by LF, CR and CRLF only, as swc's source maps do.
     pub(super) fn of_map(text: &str) -> Self {
         Self::ended_by(text, |c| matches!(c, '\n' | '\r'))
     }
@@ -35,21 +35,21 @@ impl Lines {
         Self { starts }
     }
 
-    /// How many there are; at least one.
+    /// Number of lines; at least one.
     pub(super) fn count(&self) -> u32 {
         self.starts.len() as u32
     }
 
-    /// The place of a byte offset; one beyond the text counts as its end.
-    pub(super) fn place(&self, text: &str, offset: usize) -> Place {
+    /// Position of a byte offset. An offset beyond the source counts as its end.
+    pub(super) fn position(&self, text: &str, offset: usize) -> Position {
         let offset = text.floor_char_boundary(offset);
         let line = self.starts.partition_point(|start| *start <= offset).max(1);
         let column = text[self.starts[line - 1]..offset].encode_utf16().count();
         (line as u32, column as u32 + 1)
     }
 
-    /// The byte offset of a place; one beyond the line counts as its end.
-    pub(super) fn offset(&self, text: &str, (line, column): Place) -> usize {
+    /// Byte offset of a position. A column beyond the line counts as its end.
+    pub(super) fn offset(&self, text: &str, (line, column): Position) -> usize {
         let line = line.clamp(1, self.count());
         let shown = self.line(text, line).unwrap_or_default();
         let mut units = 1;
@@ -61,7 +61,7 @@ impl Lines {
         self.starts[line as usize - 1] + within.map_or(shown.len(), |(at, _)| at)
     }
 
-    /// The text of a line without its end; none when there is no such line.
+    /// Returns a line without its terminator; `None` if there is no such line.
     pub(super) fn line<'a>(&self, text: &'a str, line: u32) -> Option<&'a str> {
         let index = (line as usize).checked_sub(1)?;
         let start = *self.starts.get(index)?;
@@ -70,12 +70,12 @@ impl Lines {
     }
 }
 
-/// Whether a character ends a line.
+/// Returns true for a line terminator.
 pub(super) fn is_line_end(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{2028}' | '\u{2029}')
 }
 
-/// Blanks every character but the line ends, keeping each one's width in UTF-16 units.
+/// Replaces every character except line terminators by blanks of the same width in UTF-16 units.
 pub(super) fn blank(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
@@ -89,7 +89,7 @@ pub(super) fn blank(text: &str) -> String {
         .collect()
 }
 
-/// Changes to a text that never change its lines.
+/// Edits of a source that never change its lines.
 #[derive(Debug, Default)]
 pub(super) struct Edits {
     list: Vec<Edit>,
@@ -98,31 +98,31 @@ pub(super) struct Edits {
 #[derive(Debug)]
 struct Edit {
     at: usize,
-    /// Bytes that become blank.
+    /// Number of bytes that become blank.
     blank: usize,
-    /// What is put in their place or, with none, in between. Without line ends.
+    /// Text that is inserted before them. Without line terminators.
     insert: &'static str,
 }
 
-/// Where text was put into a line, for finding the caller's own column again.
+/// An insertion into a line, for the conversion of columns back to the caller's source.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Shift {
-    place: Place,
+    position: Position,
     width: u32,
 }
 
 impl Edits {
-    /// Puts `text`, which has no line end, before the character at `at`.
+    /// Inserts `text`, which has no line terminator, before the character at `at`.
     pub(super) fn insert(&mut self, at: usize, text: &'static str) {
         self.list.push(Edit { at, blank: 0, insert: text });
     }
 
-    /// Blanks what lies between two byte offsets.
+    /// Blanks the range between two byte offsets.
     pub(super) fn blank(&mut self, from: usize, to: usize) {
         self.list.push(Edit { at: from, blank: to - from, insert: "" });
     }
 
-    /// The edited text, and the places of the insertions in it, in order.
+    /// Returns the edited source and the insertions in it, in order.
     pub(super) fn apply(mut self, text: &str) -> (String, Vec<Shift>) {
         self.list.sort_by_key(|edit| edit.at);
         let mut out = String::with_capacity(text.len() + 32);
@@ -143,16 +143,17 @@ impl Edits {
         let lines = Lines::new(&out);
         let shifts = inserted
             .into_iter()
-            .map(|(at, width)| Shift { place: lines.place(&out, at), width })
+            .map(|(at, width)| Shift { position: lines.position(&out, at), width })
             .collect();
         (out, shifts)
     }
 }
 
-/// The place in the unedited text of a place in the edited one. A place within an insertion is that
-/// of what follows it.
-pub(super) fn unshift(shifts: &[Shift], (line, column): Place) -> Place {
-    let before = shifts.iter().filter(|shift| shift.place.0 == line && shift.place.1 < column);
-    let moved = before.map(|shift| shift.width.min(column - shift.place.1)).sum::<u32>();
+/// Converts a position in the edited source to one in the original. A position within an insertion
+/// becomes that of the character after it.
+pub(super) fn unshift(shifts: &[Shift], (line, column): Position) -> Position {
+    let before =
+        shifts.iter().filter(|shift| shift.position.0 == line && shift.position.1 < column);
+    let moved = before.map(|shift| shift.width.min(column - shift.position.1)).sum::<u32>();
     (line, column - moved)
 }

@@ -1,4 +1,4 @@
-//! Texts to bytes and back, base64, digests.
+//! Conversion of strings to bytes and back, base64, digests.
 
 use base64::{
     Engine,
@@ -8,7 +8,7 @@ use base64::{
 use deno_core::{op2, v8};
 use sha2::Digest;
 
-/// As the web decodes base64: padding is taken off before, and bits that say nothing are ignored.
+/// Base64 as the web platform decodes it: padding is removed before, and trailing bits are ignored.
 const FORGIVING: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()
@@ -16,14 +16,14 @@ const FORGIVING: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-/// What windows-1252 has where Latin-1 has control characters, 0x80 to 0x9F.
+/// Characters of windows-1252 in place of Latin-1's control characters, 0x80 to 0x9F.
 const WINDOWS_1252: [u16; 32] = [
     0x20ac, 0x81, 0x201a, 0x192, 0x201e, 0x2026, 0x2020, 0x2021, 0x2c6, 0x2030, 0x160, 0x2039,
     0x152, 0x8d, 0x17d, 0x8f, 0x90, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x2dc,
     0x2122, 0x161, 0x203a, 0x153, 0x9d, 0x17e, 0x178,
 ];
 
-/// The encodings that are known, by their numbers in `text.ts`.
+/// Supported encodings, by their numbers in `text.ts`.
 #[derive(Clone, Copy, PartialEq)]
 enum Encoding {
     Utf8,
@@ -41,13 +41,13 @@ impl Encoding {
     }
 }
 
-/// Bytes that a text takes in UTF-8. A lone surrogate takes those of its replacement.
+/// Returns the length of a string in UTF-8. A lone surrogate counts as its replacement.
 #[op2(fast)]
 pub(super) fn op_web_utf8_length(scope: &mut v8::PinScope<'_, '_>, text: &v8::String) -> f64 {
     text.utf8_length(scope) as f64
 }
 
-/// Writes a text in UTF-8, as much as fits, never a part of a character. `[UTF-16 units read, bytes
+/// Writes a string in UTF-8 as far as whole characters fit. Returns `[UTF-16 units read, bytes
 /// written]`.
 #[op2]
 pub(super) fn op_web_encode_into<'s>(
@@ -63,7 +63,7 @@ pub(super) fn op_web_encode_into<'s>(
     v8::Array::new_with_elements(scope, &counts).into()
 }
 
-/// How many of the last bytes are the beginning of a character that more bytes may complete.
+/// Returns the number of bytes at the end that begin a character which further bytes may complete.
 #[op2(fast)]
 pub(super) fn op_web_incomplete_tail(#[buffer] bytes: &[u8], encoding: u32) -> u32 {
     match Encoding::from_number(encoding) {
@@ -87,8 +87,8 @@ pub(super) fn op_web_incomplete_tail(#[buffer] bytes: &[u8], encoding: u32) -> u
     }
 }
 
-/// The text of some bytes; null when `fatal` and they are not valid, or when the text would be
-/// longer than V8's longest.
+/// Decodes bytes to a string. Returns null if `fatal` is set and they are invalid, or if the string
+/// would be longer than V8 allows.
 #[op2]
 pub(super) fn op_web_decode<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -131,7 +131,7 @@ pub(super) fn op_web_decode<'s>(
     text.map_or_else(|| v8::null(scope).into(), Into::into)
 }
 
-/// The base64 of a text whose characters are bytes; null when one is not.
+/// Encodes a string of bytes as base64. Returns null if a character is not a byte.
 #[op2]
 pub(super) fn op_web_btoa<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -147,7 +147,7 @@ pub(super) fn op_web_btoa<'s>(
         .map_or_else(|| v8::null(scope).into(), Into::into)
 }
 
-/// The text whose characters are the bytes of some base64; null when it is none.
+/// Decodes base64 to a string of bytes. Returns null if the input is not base64.
 #[op2]
 pub(super) fn op_web_atob<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -163,30 +163,30 @@ pub(super) fn op_web_atob<'s>(
         let padding = bytes.iter().rev().take(2).take_while(|byte| **byte == b'=').count();
         bytes.truncate(bytes.len() - padding);
     }
-    // What is left of `=` is padding in the wrong place, which the decoder would let pass.
+    // A remaining `=` is misplaced padding, which the decoder would accept.
     let decoded = if bytes.contains(&b'=') { None } else { FORGIVING.decode(&bytes).ok() };
     decoded
         .and_then(|bytes| v8::String::new_from_one_byte(scope, &bytes, v8::NewStringType::Normal))
         .map_or_else(|| v8::null(scope).into(), Into::into)
 }
 
-/// Writes a digest into a buffer of its length: SHA-1, 256, 384 or 512 by these numbers.
+/// Writes a digest into a buffer of its length. The numbers 1, 256, 384 and 512 select the SHA.
 #[op2(fast)]
 pub(super) fn op_web_digest(
     algorithm: u32,
     #[buffer] bytes: &[u8],
     #[buffer] digest: &mut [u8],
 ) -> bool {
-    let made: &[u8] = match algorithm {
+    let computed: &[u8] = match algorithm {
         1 => &sha1::Sha1::digest(bytes),
         256 => &sha2::Sha256::digest(bytes),
         384 => &sha2::Sha384::digest(bytes),
         512 => &sha2::Sha512::digest(bytes),
         _ => return false,
     };
-    if made.len() != digest.len() {
+    if computed.len() != digest.len() {
         return false;
     }
-    digest.copy_from_slice(made);
+    digest.copy_from_slice(computed);
     true
 }

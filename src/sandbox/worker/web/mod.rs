@@ -1,9 +1,8 @@
-//! The native side of the web globals: bytes, texts, addresses, digests, clones, and the two
-//! sources of change, clock and chance.
+//! The native side of the web globals: bytes, strings, URLs, digests, clones, and the two
+//! non-deterministic inputs, time and random numbers.
 //!
-//! Nothing here reaches outside the process. No function keeps what it is given, and memory that a
-//! guest can grow is the guest's own (buffers are made in its heap and filled from here), so its
-//! limits hold.
+//! Nothing here reaches outside the process. No function keeps its arguments, and memory that a guest
+//! can grow is the guest's own (buffers are created in its heap and filled here), so its limits hold.
 
 mod bytes;
 mod clone;
@@ -40,8 +39,8 @@ macro_rules! module {
     };
 }
 
-/// The modules of the snapshot and their text. `install.ts` imports the others and gives what
-/// belongs on `globalThis`.
+/// The modules of the snapshot and their source. `install.ts` imports the others and exports the
+/// globals.
 pub(super) const MODULES: &[(&str, &str)] = &[
     module!("entropy.ts"),
     module!("event.ts"),

@@ -1,33 +1,33 @@
-//! Addresses by the `url` crate, which keeps to the standard of browsers.
+//! URLs by the `url` crate, which implements the WHATWG standard.
 
 use deno_core::{op2, v8};
 use url::{Url, form_urlencoded, quirks};
 
-/// The parts of an address relative to a base, in the order of `url.ts`; null when there is none.
+/// Parses a URL relative to a base. Returns its parts in the order of `url.ts`; null if it is invalid.
 #[op2]
 pub(super) fn op_web_url_parse<'s>(
     scope: &mut v8::PinScope<'s, '_>,
-    #[string] address: String,
+    #[string] input: String,
     #[string] base: Option<String>,
 ) -> v8::Local<'s, v8::Value> {
     let base = base.map(|base| Url::parse(&base)).transpose();
-    let parsed = base.and_then(|base| Url::options().base_url(base.as_ref()).parse(&address));
+    let parsed = base.and_then(|base| Url::options().base_url(base.as_ref()).parse(&input));
     match parsed {
         Ok(url) => parts(scope, &url),
         Err(_) => v8::null(scope).into(),
     }
 }
 
-/// The parts after one of them was set, by its number in `url.ts`. What cannot be set leaves the
-/// address as it was; null when a new `href` is no address.
+/// Sets a part by its number in `url.ts`. Returns all parts. An invalid value leaves the URL unchanged,
+/// except for `href`, for which the result is null.
 #[op2]
 pub(super) fn op_web_url_set<'s>(
     scope: &mut v8::PinScope<'s, '_>,
-    #[string] address: String,
+    #[string] input: String,
     part: u32,
     #[string] value: String,
 ) -> v8::Local<'s, v8::Value> {
-    let Ok(mut url) = Url::parse(&address) else { return v8::null(scope).into() };
+    let Ok(mut url) = Url::parse(&input) else { return v8::null(scope).into() };
     if part == 0 {
         match Url::parse(&value) {
             Ok(whole) => url = whole,
@@ -38,7 +38,7 @@ pub(super) fn op_web_url_set<'s>(
     parts(scope, &url)
 }
 
-/// A refused value changes nothing, which is what the standard asks for.
+/// Sets a part. An invalid value changes nothing, as the standard requires.
 fn set(url: &mut Url, part: u32, value: &str) {
     let _ = match part {
         1 => quirks::set_protocol(url, value),
@@ -72,10 +72,10 @@ fn parts<'s>(scope: &mut v8::PinScope<'s, '_>, url: &Url) -> v8::Local<'s, v8::V
         quirks::hash(url),
         &origin,
     ];
-    texts(scope, parts)
+    strings(scope, parts)
 }
 
-/// Names and values in turn of a query string.
+/// Parses a query string. Returns alternating names and values.
 #[op2]
 pub(super) fn op_web_form_parse<'s>(
     scope: &mut v8::PinScope<'s, '_>,
@@ -84,10 +84,10 @@ pub(super) fn op_web_form_parse<'s>(
     let pairs: Vec<String> = form_urlencoded::parse(query.as_bytes())
         .flat_map(|(name, value)| [name.into_owned(), value.into_owned()])
         .collect();
-    texts(scope, pairs.iter().map(String::as_str))
+    strings(scope, pairs.iter().map(String::as_str))
 }
 
-/// A query string of names and values in turn.
+/// Serialises alternating names and values to a query string.
 #[op2]
 #[string]
 pub(super) fn op_web_form_serialize(
@@ -96,26 +96,26 @@ pub(super) fn op_web_form_serialize(
 ) -> String {
     let mut query = form_urlencoded::Serializer::new(String::new());
     for at in (0..pairs.length().saturating_sub(1)).step_by(2) {
-        let text = |at| {
+        let string = |at| {
             pairs
                 .get_index(scope, at)
-                .map(|text| text.to_rust_string_lossy(scope))
+                .map(|string| string.to_rust_string_lossy(scope))
                 .unwrap_or_default()
         };
-        let (name, value) = (text(at), text(at + 1));
+        let (name, value) = (string(at), string(at + 1));
         query.append_pair(&name, &value);
     }
     query.finish()
 }
 
-fn texts<'s, 't>(
+fn strings<'s, 't>(
     scope: &mut v8::PinScope<'s, '_>,
-    texts: impl IntoIterator<Item = &'t str>,
+    strings: impl IntoIterator<Item = &'t str>,
 ) -> v8::Local<'s, v8::Value> {
     let mut items = Vec::new();
-    for text in texts {
-        match v8::String::new(scope, text) {
-            Some(text) => items.push(text.into()),
+    for string in strings {
+        match v8::String::new(scope, string) {
+            Some(string) => items.push(string.into()),
             None => return v8::null(scope).into(),
         }
     }

@@ -7,7 +7,7 @@
 use maud::{Markup, html};
 use serde_json::Value;
 
-use crate::base::confusables::{Look, pieces};
+use crate::base::confusables::{Marking, pieces};
 
 /// Characters of a text that are shown at once; longer ones unfold.
 const SHORT_CHARS: usize = 300;
@@ -17,11 +17,11 @@ const ENTRIES_SHOWN: usize = 20;
 /// The text, with everything invisible made visible. Line ends and tabs stay where `lines`.
 pub(super) fn visible(text: &str, lines: bool) -> Markup {
     html! {
-        @for (look, piece) in &pieces(text, lines) {
-            @match look {
-                Look::Plain => (piece),
-                Look::Hidden => span.hidden title="a character that cannot be seen" { (piece) },
-                Look::Strange => mark.strange title={ "letters of another script than the rest of \
+        @for (marking, piece) in &pieces(text, lines) {
+            @match marking {
+                Marking::Plain => (piece),
+                Marking::Invisible => span.hidden title="a character that cannot be seen" { (piece) },
+                Marking::MixedScript => mark.strange title={ "letters of another script than the rest of \
                     the word: " (code_points(piece)) } { (piece) },
             }
         }

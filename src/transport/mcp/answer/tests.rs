@@ -6,7 +6,7 @@ use serde_json::{
 
 use super::*;
 use crate::{
-    model::{LogLine, RawJson, Task, TaskId, Usage},
+    model::{LogLine, Principal, RawJson, Task, TaskId, Usage},
     service::view::TaskRow,
 };
 
@@ -21,10 +21,7 @@ fn task_of(status: TaskStatus, exit_code: Option<i32>) -> Task {
         runtime_id: "local-v8".to_owned(),
         timeout_ms: 300_000,
         metadata: None,
-        workspace_id: "local".to_owned(),
-        account_id: "local".to_owned(),
-        session_id: None,
-        client_id: "test".to_owned(),
+        principal: Principal::local("test"),
         created_at: at,
         started_at: Some(at),
         completed_at: exit_code.map(|_| at),

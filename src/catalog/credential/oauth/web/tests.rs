@@ -14,7 +14,7 @@ fn web(allow_private: bool, server: &str, issuer: Option<&str>) -> OAuthHttp {
         resource: None,
         redirect_port: None,
     };
-    OAuthHttp::new(HttpAccess { allow_private, ..HttpAccess::default() }.guard(), &config)
+    OAuthHttp::new(HttpAccess { allow_private, ..HttpAccess::default() }.address_policy(), &config)
 }
 
 #[test]

@@ -1,12 +1,12 @@
 use super::*;
-use crate::model::{self, ApprovalId, Asked, TaskId, Timestamp};
+use crate::model::{self, ApprovalId, Asked, Principal, TaskId, Timestamp};
 
 fn card(args: String) -> String {
     let now = Timestamp::now();
     let row = model::Approval {
         id: ApprovalId::new(),
         status: ApprovalStatus::Pending,
-        workspace_id: "local".into(),
+        principal: Principal::local("test"),
         task_id: TaskId::new(),
         seq: 1,
         tool: "bank.pay".into(),

@@ -1,0 +1,90 @@
+//! Builds MCP upstreams from their settings.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{
+    McpHttp, McpStdio,
+    config::{HttpConfig, StdioConfig},
+};
+use crate::catalog::{
+    redact::{self, Secrets},
+    upstream::{
+        Upstream,
+        kind::{CredentialSettings, SecretReference, UpstreamFactory},
+        response::ResponseLimits,
+    },
+};
+
+/// Variables of the server's environment that every child gets, beside all that begin with `LC_`:
+/// those that programs need to run at all, and none that tends to hold a secret (proxy URLs do).
+const ENVIRONMENT_NAMES: [&str; 8] =
+    ["PATH", "HOME", "USER", "LOGNAME", "SHELL", "TMPDIR", "LANG", "TZ"];
+
+impl UpstreamFactory for StdioConfig {
+    fn build(
+        &self,
+        name: &Arc<str>,
+        environment: &BTreeMap<String, String>,
+    ) -> (Box<dyn Upstream>, Secrets) {
+        for absent in self.env_pass.iter().filter(|name| !environment.contains_key(*name)) {
+            tracing::warn!(upstream = %name, "`env_pass` of upstream `{name}` names `{absent}`, \
+                which is not set");
+        }
+        let passed = self
+            .env_pass
+            .iter()
+            .filter_map(|name| environment.get(name).map(|value| (name.clone(), value.clone())));
+        let own: BTreeMap<String, String> = passed.chain(self.env.clone()).collect();
+        let named = own.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        let secrets = Secrets::among(named.chain(redact::named_arguments(&self.args)));
+        let is_passed_on =
+            |name: &str| ENVIRONMENT_NAMES.contains(&name) || name.starts_with("LC_");
+        let mut environment: BTreeMap<String, String> = environment
+            .iter()
+            .filter(|(name, _)| is_passed_on(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+        environment.extend(own);
+        let upstream = McpStdio {
+            name: name.clone(),
+            config: self.clone(),
+            environment,
+            secrets: secrets.clone(),
+        };
+        (Box::new(upstream), secrets)
+    }
+
+    fn response_limits_mut(&mut self) -> &mut ResponseLimits {
+        &mut self.answers
+    }
+
+    fn secret_references(&self) -> Vec<SecretReference<'_>> {
+        let all = self.env_secret.iter();
+        let vault = self.vault.as_ref();
+        all.map(|(name, source)| SecretReference { key: format!("env.{name}"), source, vault })
+            .collect()
+    }
+}
+
+impl UpstreamFactory for HttpConfig {
+    fn build(
+        &self,
+        _name: &Arc<str>,
+        _environment: &BTreeMap<String, String>,
+    ) -> (Box<dyn Upstream>, Secrets) {
+        let secrets = self.access.secrets([self.url.as_str()]);
+        (Box::new(McpHttp::new(self.clone(), secrets.clone())), secrets)
+    }
+
+    fn response_limits_mut(&mut self) -> &mut ResponseLimits {
+        &mut self.access.shared.answers
+    }
+
+    fn set_call_timeout(&mut self, call_timeout: Duration) {
+        self.access.call_timeout = call_timeout;
+    }
+
+    fn credential(&self) -> Option<CredentialSettings<'_>> {
+        Some(self.access.credential_settings())
+    }
+}

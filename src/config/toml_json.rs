@@ -1,0 +1,33 @@
+//! Converts TOML to JSON.
+
+use serde_json::Value;
+use toml_edit::Item;
+
+/// Converts an item. Dates become strings; tables in arrays become objects.
+pub(super) fn to_json(item: &Item) -> Value {
+    match item {
+        Item::None => Value::Null,
+        Item::Value(value) => value_to_json(value),
+        Item::Table(table) => table_to_json(table),
+        Item::ArrayOfTables(tables) => tables.iter().map(table_to_json).collect(),
+    }
+}
+
+fn table_to_json(table: &toml_edit::Table) -> Value {
+    table.iter().map(|(key, item)| (key.to_owned(), to_json(item))).collect()
+}
+
+/// Converts one value.
+pub(super) fn value_to_json(value: &toml_edit::Value) -> Value {
+    match value {
+        toml_edit::Value::String(string) => string.value().as_str().into(),
+        toml_edit::Value::Integer(number) => (*number.value()).into(),
+        toml_edit::Value::Float(number) => (*number.value()).into(),
+        toml_edit::Value::Boolean(flag) => (*flag.value()).into(),
+        toml_edit::Value::Datetime(date) => date.value().to_string().into(),
+        toml_edit::Value::Array(array) => array.iter().map(value_to_json).collect(),
+        toml_edit::Value::InlineTable(table) => {
+            table.iter().map(|(key, value)| (key.to_owned(), value_to_json(value))).collect()
+        }
+    }
+}
