@@ -9,7 +9,10 @@ use airlock::catalog::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::{
+    io::{AsyncBufReadExt, BufReader},
+    process::Child,
+};
 
 use crate::{
     cli::{place, say},
@@ -83,6 +86,23 @@ async fn call(catalog: &Catalog) -> Result<Value, airlock::catalog::UpstreamErro
     catalog.call(&tool, args).await.map(|json| serde_json::from_str(json.get()).unwrap())
 }
 
+/// The URL that a login prints, and everything that it printed up to there.
+async fn login_page(child: &mut Child) -> (String, String) {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut told = String::new();
+    loop {
+        let line = tokio::time::timeout(PATIENCE, lines.next_line())
+            .await
+            .expect("the page is told")
+            .unwrap()
+            .expect("a page");
+        told.push_str(&line);
+        if line.trim().starts_with("http") {
+            return (line.trim().to_owned(), told);
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_person_allows_it_once_in_a_browser_and_no_token_is_ever_shown() {
     let authority = Authority::start(Ledger::default()).await;
@@ -106,19 +126,7 @@ async fn a_person_allows_it_once_in_a_browser_and_no_token_is_ever_shown() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let mut told = String::new();
-    let page = loop {
-        let line = tokio::time::timeout(PATIENCE, lines.next_line())
-            .await
-            .expect("the page is told")
-            .unwrap()
-            .expect("a page");
-        told.push_str(&line);
-        if line.trim().starts_with("http") {
-            break line.trim().to_owned();
-        }
-    };
+    let (page, told) = login_page(&mut child).await;
     for part in [
         "code_challenge_method=S256",
         "response_type=code",

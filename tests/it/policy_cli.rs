@@ -66,14 +66,9 @@ fn edited(scaffold: &str) -> String {
     format!("{head}\ntests:\n{more}")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restarting() {
-    let policed = Policed::start(OPEN).await;
-    let config = policed.server.config_file();
-    let program = "return (await tools.demo.add({ a: 1, b: 2 })).sum";
-    assert_eq!(policed.server.run(program).await["result"], 3);
-
-    let scanned = say(&config, &["policy", "scan", "demo"]).await;
+/// Scans the upstream, edits the draft, and tests it until it is right; returns its text.
+async fn drafted(policed: &Policed, config: &Path) -> String {
+    let scanned = say(config, &["policy", "scan", "demo"]).await;
     assert_eq!(scanned.code, Some(0), "{}", scanned.beside);
     assert!(
         scanned.out.contains("upstream: demo") && scanned.out.contains("\n  add:\n"),
@@ -85,7 +80,7 @@ async fn an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restart
     let draft = policed.server.folder.path().join("draft.yaml");
     let draft_path = draft.to_str().unwrap();
     std::fs::write(&draft, &scanned.out).unwrap();
-    let tested = say(&config, &["policy", "test", draft_path]).await;
+    let tested = say(config, &["policy", "test", draft_path]).await;
     assert_eq!(
         tested.code,
         Some(0),
@@ -96,7 +91,7 @@ async fn an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restart
 
     let edited = edited(&scanned.out);
     std::fs::write(&draft, &edited).unwrap();
-    let tested = say(&config, &["policy", "test", draft_path]).await;
+    let tested = say(config, &["policy", "test", draft_path]).await;
     assert_eq!(tested.code, Some(1), "{}", tested.out);
     assert!(
         tested.out.contains("expected: deny") && tested.beside.contains("1 failed"),
@@ -107,7 +102,7 @@ async fn an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restart
     let right =
         edited.replace("args: {a: 5, b: 1}, expect: deny", "args: {a: 500, b: 1}, expect: deny");
     std::fs::write(&draft, &right).unwrap();
-    let tested = say(&config, &["policy", "test", draft_path, "--json"]).await;
+    let tested = say(config, &["policy", "test", draft_path, "--json"]).await;
     assert_eq!(tested.code, Some(0), "{}", tested.out);
     assert!(
         tested
@@ -119,22 +114,14 @@ async fn an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restart
         "{}",
         tested.out
     );
-    assert_eq!(say(&config, &["policy", "lint", draft_path]).await.code, Some(0));
+    assert_eq!(say(config, &["policy", "lint", draft_path]).await.code, Some(0));
+    right
+}
 
-    let before = say(&config, &["policy", "show", "--json"]).await.json();
-    policed.rewrite(&right);
-    let after = eventually("the new policy is in force", async || {
-        let shown = say(&config, &["policy", "show", "--json"]).await.json();
-        (shown["revision"] != before["revision"]).then_some(shown)
-    })
-    .await;
-    assert_eq!(
-        (&after["status"], &after["layers"][0]["scope"]),
-        (&json!("ok"), &json!("organisation"))
-    );
-
+/// The explanations of a denied and of an allowed call name the rule of this file.
+async fn explained(config: &Path, right: &str) {
     let explained = say(
-        &config,
+        config,
         &["policy", "explain", "demo.add", "--args", r#"{"a": 101, "b": 1}"#, "--as", "ci"],
     )
     .await;
@@ -154,7 +141,7 @@ async fn an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restart
     let line = right.lines().position(|line| line.contains("message: too much")).unwrap() + 1;
     assert!(first.contains(&format!("in policy.yaml:{line}")), "{first}: {right}");
     let allowed =
-        say(&config, &["policy", "explain", "demo.add", "--args", r#"{"a": 1, "b": 1}"#, "--json"])
+        say(config, &["policy", "explain", "demo.add", "--args", r#"{"a": 1, "b": 1}"#, "--json"])
             .await
             .json();
     assert_eq!(
@@ -162,6 +149,29 @@ async fn an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restart
         (&json!("allow"), &json!("allow")),
         "{allowed}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_owner_scans_edits_tests_explains_and_sees_the_effect_without_restarting() {
+    let policed = Policed::start(OPEN).await;
+    let config = policed.server.config_file();
+    let program = "return (await tools.demo.add({ a: 1, b: 2 })).sum";
+    assert_eq!(policed.server.run(program).await["result"], 3);
+
+    let right = drafted(&policed, &config).await;
+    let before = say(&config, &["policy", "show", "--json"]).await.json();
+    policed.rewrite(&right);
+    let after = eventually("the new policy is in force", async || {
+        let shown = say(&config, &["policy", "show", "--json"]).await.json();
+        (shown["revision"] != before["revision"]).then_some(shown)
+    })
+    .await;
+    assert_eq!(
+        (&after["status"], &after["layers"][0]["scope"]),
+        (&json!("ok"), &json!("organisation"))
+    );
+
+    explained(&config, &right).await;
 
     let refused = policed.server.run("return await tools.demo.add({ a: 101, b: 2 })").await;
     assert_eq!((&refused["status"], policed.hits("add")), (&json!("denied"), 1), "{refused}");

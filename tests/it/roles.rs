@@ -158,11 +158,13 @@ async fn a_request_has_one_span_that_names_the_caller_and_never_the_code() {
 
 #[tokio::test]
 async fn a_task_and_its_calls_have_spans_that_name_them_and_never_the_arguments() {
-    let below = TestService::start(&Setup::default()).await;
+    let below = TestService::start(&Setup::upstream(&[])).await;
     let spans = Spans::default();
     let _default =
         tracing::subscriber::set_default(tracing_subscriber::registry().with(spans.clone()));
-    let code = "return await tools.discover(\"a secret question\")".into();
+    let code = "await tools.discover(\"a secret question\");
+        return await tools.everything.add({ a: 19, b: 23 })"
+        .into();
     let execution = Execution::unwatched(Execute { code, ..Execute::default() }, WaitPolicy::Full);
     below.service.call(&Principal::local("some-client"), execution).await.unwrap();
     let all = spans.0.lock().clone();
@@ -175,6 +177,9 @@ async fn a_task_and_its_calls_have_spans_that_name_them_and_never_the_arguments(
     }
     for field in ["seq=1", "tool=\"discover\""] {
         assert!(fields("call").contains(field), "{}", fields("call"));
+    }
+    for field in ["upstream=everything", "method=\"tools/call\""] {
+        assert!(fields("upstream request").contains(field), "{}", fields("upstream request"));
     }
     assert!(all.iter().all(|(_, fields)| !fields.contains("a secret")), "{all:?}");
 }

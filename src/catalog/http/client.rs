@@ -10,6 +10,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use jiff::Timestamp;
 use tokio::time::Instant as Deadline;
+use tracing::Instrument;
 use url::Url;
 
 use super::{
@@ -265,9 +266,22 @@ impl ServiceClient {
             response_limits: &config.access.shared.response_limits,
             deadline: until,
         };
-        tokio::time::timeout_at(until, exchange::perform(&target, request))
+        // Neither the path nor the query: both may carry arguments.
+        let span = tracing::debug_span!(
+            "upstream request",
+            upstream = %config.upstream,
+            method = %request.method,
+            host = request.url.host_str(),
+            status = tracing::field::Empty,
+        );
+        let exchanged = tokio::time::timeout_at(until, exchange::perform(&target, request))
+            .instrument(span.clone())
             .await
-            .unwrap_or(Err(ServiceFailure::Timeout))
+            .unwrap_or(Err(ServiceFailure::Timeout));
+        if let Ok(answer) = &exchanged {
+            span.record("status", answer.status.as_u16());
+        }
+        exchanged
     }
 }
 

@@ -43,6 +43,7 @@ use rmcp::{
     },
 };
 use tokio::sync::{Notify, watch};
+use tracing::Instrument;
 
 use self::{
     backpressure::{BoundedTransport, CloseReason},
@@ -407,7 +408,13 @@ impl McpConnection {
             self.peer.send_cancellable_request(request, PeerRequestOptions::no_options()).await?;
         let _followed = self.client_events.progress.follow(handle.progress_token.clone(), news);
         let mut unfinished = Unfinished { peer: &self.peer, id: Some(handle.id.clone()) };
-        let result = handle.await_response().await;
+        let span = tracing::debug_span!(
+            "upstream request",
+            upstream = %tool.upstream,
+            method = "tools/call",
+            id = %handle.id,
+        );
+        let result = handle.await_response().instrument(span).await;
         unfinished.id = None;
         match result? {
             ServerResult::CallToolResult(result) => Ok(CallToolResponse::Complete(result)),

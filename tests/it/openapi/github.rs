@@ -185,27 +185,14 @@ impl Judge {
     }
 }
 
-#[tokio::test]
-async fn calls_of_github_are_what_its_description_says() {
-    let Some(file) = description::github() else { return };
-    let document = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-    let judge = Arc::new(Judge { document, faults: Mutex::default() });
-    let judging = judge.clone();
-    let service = Service::start(move |asked: &Asked| match judging.judge(asked) {
-        Ok(id) => answered(200, "application/json", json!({"operation": id}).to_string()),
-        Err(fault) => {
-            judging.faults.lock().push(fault.clone());
-            answered(400, "text/plain", fault)
-        }
-    })
-    .await;
-    let catalog = started(upstream("github", Document::File(file), Some(service.url("/")))).await;
+/// Calls, and the operations that they lead to.
+fn calls() -> Vec<(&'static str, Value, &'static str)> {
     let repo = |more: Value| {
         let mut args = json!({"owner": "octo", "repo": "hello world"});
         args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         args
     };
-    for (path, args, id) in [
+    vec![
         (
             "github.issues.create",
             repo(json!({"body": {"title": "It breaks", "labels": ["bug"], "assignee": "me"}})),
@@ -237,7 +224,25 @@ async fn calls_of_github_are_what_its_description_says() {
             json!({"body": {"description": "d", "public": true, "files": {"a.md": {"content": "# a"}}}}),
             "gists/create",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn calls_of_github_are_what_its_description_says() {
+    let Some(file) = description::github() else { return };
+    let document = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    let judge = Arc::new(Judge { document, faults: Mutex::default() });
+    let judging = judge.clone();
+    let service = Service::start(move |asked: &Asked| match judging.judge(asked) {
+        Ok(id) => answered(200, "application/json", json!({"operation": id}).to_string()),
+        Err(fault) => {
+            judging.faults.lock().push(fault.clone());
+            answered(400, "text/plain", fault)
+        }
+    })
+    .await;
+    let catalog = started(upstream("github", Document::File(file), Some(service.url("/")))).await;
+    for (path, args, id) in calls() {
         assert_eq!(
             call(&catalog, path, args).await,
             Ok(json!({"operation": id})),
